@@ -1,0 +1,466 @@
+"""The command line: parses, makes one call into `pipeline`, prints.
+
+Our own modules are imported inside the commands, so that --help answers at once.
+
+Exit codes: 0 all done; 1 something cannot be used as it is (one line says what); 2 wrong usage;
+3 done, but some photographs could not be read; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+SOME_UNREADABLE = 3
+INTERRUPTED = 130
+INTERNAL_ERROR = 70
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,  # plain help answers in half the time
+    pretty_exceptions_enable=False,
+    help="Look at every photograph once; train and compare as many classifiers as you like.",
+)
+
+
+def _verbose(value: bool) -> None:
+    if value:
+        from features.runtime import set_verbose
+
+        set_verbose(True)
+
+
+Data = Annotated[Path, typer.Argument(help="Folder with one folder of photographs per class.")]
+CacheFile = Annotated[Path, typer.Option("--cache", help="The feature cache (HDF5).")]
+Weights = Annotated[
+    str | None,
+    typer.Option(help="imagenet, random (untrained), or a weights file (.h5)."),
+]
+Classes = Annotated[
+    str | None, typer.Option(help="Take only these classes, with commas: Free,Crack.")
+]
+Positive = Annotated[
+    str | None,
+    typer.Option(help="These classes, with commas, are the defective ones; all others healthy."),
+]
+Groups = Annotated[
+    Path | None, typer.Option(help="CSV (path, group): which photographs show one part.")
+]
+GroupRegex = Annotated[
+    str | None, typer.Option(help=r"Pattern in paths that names the part, as 'part-(\d+)'.")
+]
+BatchSize = Annotated[int, typer.Option(min=1, help="Photographs per call of the backbone.")]
+MaxPixels = Annotated[
+    int | None, typer.Option(min=1, help="Refuse photographs of more pixels.  [default: 178956970]")
+]
+Split = Annotated[
+    str, typer.Option(help="grouped: no part on both sides. random: photographs at random.")
+]
+Seed = Annotated[int, typer.Option(min=0, help="Of everything random.")]
+Verbose = Annotated[
+    bool,
+    typer.Option("--verbose", "-v", callback=_verbose, help="Show TensorFlow's own messages."),
+]
+
+
+@app.command()
+def extract(
+    data: Data = Path("data"),
+    cache: CacheFile = Path("features.h5"),
+    weights: Weights = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="imagenet, or docs (the write-up's own).")
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="float32, float16 (half the space) or bfloat16.")
+    ] = None,
+    batch_size: BatchSize = 32,
+    classes: Classes = None,
+    groups: Groups = None,
+    group_regex: GroupRegex = None,
+    no_groups: Annotated[bool, typer.Option("--no-groups", help="Forget the groups.")] = False,
+    max_failures: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Stop above this share of unreadable ones.")
+    ] = 0.1,
+    max_pixels: MaxPixels = None,
+    seed: Seed = 0,
+    verbose: Verbose = False,
+) -> None:
+    r"""Bring the cache in line with a folder: new photographs go through the backbone, once.
+
+    What is not said is taken from the cache where there is one; for a new one it is --weights
+    imagenet --recipe imagenet --precision float32.
+
+    Example: onepass extract data --group-regex 'part-(\d+)'
+    """
+    from features.images import MAX_PIXELS
+    from pipeline import text
+    from pipeline.sync import extract_folder
+
+    with _bar("photographs") as progress:
+        done = extract_folder(
+            data,
+            cache,
+            weights=weights,
+            recipe=recipe,
+            precision=precision,
+            seed=seed,
+            batch_size=batch_size,
+            classes=_names(classes),
+            group_rule=_group_rule(groups, group_regex, no_groups),
+            max_failures=max_failures,
+            max_pixels=max_pixels or MAX_PIXELS,
+            progress=progress,
+        )
+    _say(*text.failures([(s.path, s.reason) for s in done.extraction.failed]))
+    typer.echo(text.extraction(done, cache))
+    if done.extraction.failed:
+        raise typer.Exit(SOME_UNREADABLE)
+
+
+@app.command()
+def fit(
+    head: Annotated[str, typer.Option(help="A head's name, or best: compare-heads' winner.")] = (
+        "dense"
+    ),
+    cache: CacheFile = Path("features.h5"),
+    out: Annotated[Path, typer.Option(help="Folder for the model.")] = Path("model"),
+    test_size: Annotated[
+        float, typer.Option(min=0.01, max=0.9, help="Share of the photographs held out.")
+    ] = 0.25,
+    seed: Seed = 0,
+    split: Split = "grouped",
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="NAME=VALUE, a setting of the head; repeat.")
+    ] = None,
+    classes: Classes = None,
+    positive: Positive = None,
+    comparison: Annotated[
+        Path, typer.Option(help="Where --head best looks for compare-heads' result.")
+    ] = Path("comparison"),
+    verbose: Verbose = False,
+) -> None:
+    """Train one head on the cached rows and judge it on parts that it never saw.
+
+    Example: onepass fit --head dense --set epochs=30
+    """
+    import pipeline
+    from pipeline import text
+    from pipeline.comparison import best_head
+
+    data = pipeline.load_dataset(cache, classes=_names(classes), positive=_names(positive))
+    typer.echo(text.dataset(data) + "\n")
+    name = best_head(comparison, data) if head == "best" else head
+    with _bar("epochs") as progress:
+        done = pipeline.fit(
+            data,
+            out,
+            head=name,
+            test_size=test_size,
+            split=split,
+            seed=seed,
+            settings=_settings(set_ or []),
+            progress=lambda epoch, epochs, _scores: progress(epoch, epochs),
+        )
+    typer.echo(text.fit(done))
+
+
+@app.command("compare-heads")
+def compare_heads(
+    cache: CacheFile = Path("features.h5"),
+    heads: Annotated[str | None, typer.Option(help="Names with commas; all by default.")] = None,
+    folds: Annotated[int, typer.Option(min=2, help="Folds per repeat.")] = 5,
+    repeats: Annotated[int, typer.Option(min=1, help="Times that new folds are drawn.")] = 3,
+    split: Split = "grouped",
+    sort_by: Annotated[str, typer.Option(help="Score that the table is sorted by.")] = "roc_auc",
+    seed: Seed = 0,
+    classes: Classes = None,
+    positive: Positive = None,
+    jobs: Annotated[int, typer.Option(help="Processes; -1 for one per core.")] = -1,
+    out: Annotated[Path, typer.Option(help="Folder for the tables.")] = Path("comparison"),
+    verbose: Verbose = False,
+) -> None:
+    """Every head on identical folds; hyper-parameters are chosen inside each training part.
+
+    Example: onepass compare-heads --heads dense,logistic,majority --folds 5 --repeats 3
+    """
+    import pipeline
+    from pipeline import text
+
+    data = pipeline.load_dataset(cache, classes=_names(classes), positive=_names(positive))
+    typer.echo(text.dataset(data) + "\n")
+    with _bar("fits") as progress:
+        found = pipeline.compare_heads(
+            data,
+            out,
+            heads=_names(heads),
+            n_folds=folds,
+            repeats=repeats,
+            seed=seed,
+            split=split,
+            sort_by=sort_by,
+            n_jobs=jobs,
+            progress=lambda done, total, _text: progress(done, total),
+        )
+    typer.echo(text.comparison(found, out))
+
+
+@app.command()
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="A model's folder.")] = Path("model"),
+    data: Annotated[
+        Path | None, typer.Argument(help="A labelled folder; the holdout by default.")
+    ] = None,
+    cache: CacheFile = Path("features.h5"),
+    weights: Weights = None,
+    groups: Groups = None,
+    group_regex: GroupRegex = None,
+    verbose: Verbose = False,
+) -> None:
+    """Score a model on the photographs that it never saw, or on a new labelled folder.
+
+    Example: onepass evaluate model new-parts
+    """
+    import pipeline
+    from pipeline import text
+
+    bundle = pipeline.load_bundle(model)
+    if data is None:
+        found = pipeline.evaluate_holdout(bundle, cache)
+    else:
+        with _bar("photographs") as progress:
+            found = pipeline.evaluate_folder(
+                bundle,
+                data,
+                cache,
+                group_rule=_group_rule(groups, group_regex, False),
+                weights=weights,
+                progress=progress,
+            )
+    typer.echo(text.evaluation(found, bundle.classes.names))
+
+
+@app.command()
+def predict(
+    model: Annotated[Path, typer.Argument(help="A model's folder.")],
+    paths: Annotated[
+        list[str], typer.Argument(help="Files, folders, patterns; - reads names, one a line.")
+    ],
+    out: Annotated[Path, typer.Option(help="Where the verdicts go: .csv, .json or .jsonl.")] = Path(
+        "predictions.csv"
+    ),
+    cache: CacheFile = Path("features.h5"),
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Keep no rows.")] = False,
+    sheet: Annotated[
+        Path | None, typer.Option(help="Draw up to 20 photographs with their verdicts (PNG).")
+    ] = None,
+    weights: Weights = None,
+    batch_size: BatchSize = 32,
+    max_pixels: MaxPixels = None,
+    verbose: Verbose = False,
+) -> None:
+    """Judge photographs: class, probability of a defect, or why one cannot be read.
+
+    Example: onepass predict model new-parts --out verdicts.csv --sheet verdicts.png
+    """
+    import pipeline
+    from features.files import write_whole
+    from features.images import MAX_PIXELS
+    from pipeline import text
+
+    bundle = pipeline.load_bundle(model)
+    photographs = pipeline.find_photographs(_read_names(paths))
+    with _bar("photographs") as progress:
+        found = pipeline.predict(
+            bundle,
+            photographs,
+            None if no_cache else cache,
+            weights=weights,
+            batch_size=batch_size,
+            max_pixels=max_pixels or MAX_PIXELS,
+            progress=progress,
+        )
+    write_whole(out, pipeline.format_predictions(bundle, found, out.suffix.lower()))
+    if sheet is not None:
+        write_whole(sheet, pipeline.prediction_sheet(bundle, found))
+    failed = [(p.path, p.error) for p in found if p.error is not None]
+    _say(*text.failures(failed))
+    typer.echo(text.predictions(found))
+    typer.echo(f"written: {out}" + (f", {sheet}" if sheet else ""))
+    if failed:
+        raise typer.Exit(SOME_UNREADABLE)
+
+
+@app.command()
+def info(
+    path: Annotated[Path, typer.Argument(help="A cache or a model.")],
+    as_json: Annotated[bool, typer.Option("--json", help="All facts, for programs.")] = False,
+) -> None:
+    """What a cache or a model is.
+
+    Example: onepass info features.h5
+    """
+    import json
+
+    from pipeline.info import describe
+    from pipeline.text import info as info_text
+
+    facts = describe(path)
+    typer.echo(json.dumps(facts, indent=2) if as_json else info_text(facts))
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for everything that it makes.")] = Path("demo"),
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Of the drawn parts; another each time by default.")
+    ] = None,
+    parts: Annotated[int, typer.Option(min=16, help="Parts to draw, four photographs each.")] = 60,
+    verbose: Verbose = False,
+) -> None:
+    """The whole main job on drawn metal parts: extract, fit, compare, predict.
+
+    Example: onepass demo --seed 7
+    """
+    from pipeline.demo import run_demo
+
+    run_demo(out, seed=seed, parts=parts, say=typer.echo, bar=_bar)
+
+
+# ---- what the commands share ------------------------------------------------------------
+
+
+def _names(text: str | None) -> list[str] | None:
+    """Names with commas between them."""
+    return [name.strip() for name in text.split(",") if name.strip()] if text else None
+
+
+def _settings(pairs: list[str]) -> dict[str, str | int | float]:
+    from features.errors import DataError
+
+    found: dict[str, str | int | float] = {}
+    for pair in pairs:
+        name, sign, value = pair.partition("=")
+        if not sign or not name:
+            raise DataError(f"--set {pair!r} is not understood; expected NAME=VALUE, as epochs=30")
+        found[name.strip()] = value.strip()
+    return found
+
+
+def _group_rule(groups: Path | None, regex: str | None, none: bool) -> Any:  # noqa: ANN401 - lazy
+    from features.errors import DataError
+    from pipeline.groups import GroupRule
+
+    if sum((groups is not None, regex is not None, none)) > 1:
+        raise DataError("found several of --groups, --group-regex and --no-groups; expected one")
+    if groups is not None:
+        return GroupRule("file", str(groups.resolve()))
+    if regex is not None:
+        return GroupRule("regex", regex)
+    return GroupRule() if none else None
+
+
+def _read_names(paths: list[str]) -> list[str]:
+    """Replace "-" by the names on standard input, one a line."""
+    names: list[str] = []
+    for path in paths:
+        if path == "-":
+            names += [
+                os.fsdecode(line.rstrip(b"\r\n")) for line in sys.stdin.buffer if line.strip()
+            ]
+        else:
+            names.append(path)
+    return names
+
+
+def _say(*lines: str) -> None:
+    """Lines on standard error."""
+    for line in lines:
+        typer.echo(line, err=True)
+
+
+@contextlib.contextmanager
+def _bar(unit: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on standard error with speed and time left; nothing where it is no terminal."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TextColumn("{task.fields[speed]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(unit, total=None, speed="")
+
+        def update(done: int, total: int) -> None:
+            speed = progress.tasks[0].speed
+            progress.update(
+                task, completed=done, total=total, speed=f"{speed:.1f}/s" if speed else ""
+            )
+
+        yield update
+
+
+def main() -> None:
+    """Run the command line and exit: one line for what a person can mend, no traceback."""
+    try:
+        code = app(standalone_mode=False)
+        if code == INTERRUPTED:  # what the parser makes of Ctrl-C
+            _fail("interrupted; what is committed stays, the same command goes on", INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of our output (head, less) left; nobody is there to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        code = 1
+    except Exception as error:  # noqa: BLE001 - the last resort of a program that people run
+        code = _explain(error)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _explain(error: Exception) -> int:
+    """Say what went wrong in one line; returns the exit code."""
+    from features.errors import OnepassError
+
+    if isinstance(error, OnepassError):
+        return _fail(str(error), 1)
+    if hasattr(error, "exit_code") and hasattr(error, "show"):  # wrong usage, from the parser
+        error.show()
+        return int(error.exit_code)
+    if isinstance(error, OSError):
+        return _fail(f"{error}; check the disk and the permissions", 1)
+    if os.environ.get("ONEPASS_TRACEBACK"):
+        raise error
+    return _fail(
+        f"a mistake in this program ({type(error).__name__}: {error}); set ONEPASS_TRACEBACK=1, "
+        "run the same again and report what it prints",
+        INTERNAL_ERROR,
+    )
+
+
+def _fail(message: str, code: int) -> int:
+    from pipeline.tables import printable
+
+    _say(f"error: {printable(message)}")
+    return code
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+"""Which network sees, with which recipe, weights and precision, and the fingerprint of these."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from features.errors import DataError
+from features.images import RECIPES, Pixels, Recipe
+from features.weights import RecordedWeights, Weights
+
+BACKBONES: dict[str, str] = {"inception_v3": "features.inception:InceptionV3Backbone"}
+"""The registry: name -> "module:class". A new backbone is one entry and its class."""
+
+PRECISIONS = {"float32": "float32", "float16": "float16", "bfloat16": "float16"}
+"""Precision -> dtype of the cached rows. float16 is computed in float32 and stored in half the
+space; bfloat16 is computed in bfloat16, whose 8 significant bits fit into float16's 11."""
+
+
+class Backbone(Protocol):
+    """A frozen network. Built as `Class(path, seed=, scale=, batch_size=, precision=)`."""
+
+    row_width: int
+    map_shape: tuple[int, int, int]
+
+    def run(self, pixels: Pixels) -> npt.NDArray[np.float32]:
+        """uint8 (n, height, width, 3), n up to the batch size -> float32 (n, row_width)."""
+        ...
+
+
+@dataclass(frozen=True)
+class BackboneSettings:
+    """Everything that decides a row besides the photograph itself.
+
+    Attributes:
+        recipe: file to pixels.
+        weights: found already, or recorded in a bundle and found when they are needed.
+        precision: one of PRECISIONS.
+        name: one of BACKBONES.
+    """
+
+    recipe: Recipe
+    weights: Weights | RecordedWeights
+    precision: str = "float32"
+    name: str = field(default="inception_v3")
+
+    def __post_init__(self) -> None:
+        check_names(precision=self.precision, backbone=self.name)
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What the fingerprint is made of, readable."""
+        return {
+            "backbone": self.name,
+            "precision": self.precision,
+            "recipe": self.recipe.fields(),
+            "weights": self.weights.digest,
+        }
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of `fields` as canonical JSON, hex."""
+        return fingerprint_of(self.fields)
+
+    @property
+    def row_dtype(self) -> np.dtype[Any]:
+        """dtype of the cached rows."""
+        return np.dtype(PRECISIONS[self.precision])
+
+    @property
+    def backbone_class(self) -> Any:  # noqa: ANN401 - a class out of the registry
+        """The class behind `name`; importing it does not import TensorFlow."""
+        module, _, attribute = BACKBONES[self.name].partition(":")
+        return getattr(importlib.import_module(module), attribute)
+
+    @property
+    def row_width(self) -> int:
+        """Values per row."""
+        return int(self.backbone_class.row_width)
+
+    def load(self, batch_size: int) -> Backbone:
+        """Build the network and load its weights: seconds, once per run.
+
+        Raises:
+            WeightsError: the weights do not fit.
+            PrecisionError: this processor cannot compute in that precision.
+        """
+        weights = self.weights.locate()
+        backbone: Backbone = self.backbone_class(
+            weights.path,
+            seed=weights.seed,
+            scale=self.recipe.scale,
+            batch_size=batch_size,
+            precision=self.precision,
+        )
+        return backbone
+
+
+def check_names(
+    *, recipe: str | None = None, precision: str | None = None, backbone: str | None = None
+) -> None:
+    """Raise DataError for a name that is given and in no registry."""
+    for what, value, known in (
+        ("recipe", recipe, RECIPES),
+        ("precision", precision, PRECISIONS),
+        ("backbone", backbone, BACKBONES),
+    ):
+        if value is not None and value not in known:
+            raise DataError(
+                f"unknown {what} {value!r}; expected one of {', '.join(sorted(known))}"
+            )
+
+
+def fingerprint_of(fields: dict[str, Any]) -> str:
+    """SHA-256 (hex) of the fields as JSON with sorted keys and no spaces."""
+    text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    """The fields in which two fingerprints differ, side by side on one line."""
+    parts = []
+    for name in sorted({*found, *wanted}):
+        mine, yours = found.get(name), wanted.get(name)
+        if mine == yours:
+            continue
+        if isinstance(mine, dict) and isinstance(yours, dict):
+            if mine.get("name") != yours.get("name"):
+                mine, yours = mine.get("name"), yours.get("name")
+            else:
+                keys = [k for k in sorted({*mine, *yours}) if mine.get(k) != yours.get(k)]
+                mine, yours = {k: mine.get(k) for k in keys}, {k: yours.get(k) for k in keys}
+        parts.append(f"{name} {_short(mine)} in the cache, {_short(yours)} asked for")
+    return "; ".join(parts)
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text[:12] + "…" if len(text) == 64 else text
+
+
+def settings_from_fields(
+    fields: Mapping[str, Any], weights: Weights | RecordedWeights
+) -> BackboneSettings:
+    """The settings that a cache or a bundle recorded.
+
+    Raises:
+        DataError: this version knows no such recipe (or knows it differently), or precision.
+    """
+    recorded = fields["recipe"]
+    recipe = RECIPES.get(str(recorded.get("name")))
+    if recipe is None or recipe.fields() != recorded:
+        raise DataError(
+            f"it was made with recipe {recorded.get('name')!r}, revision "
+            f"{recorded.get('revision')}, which this version does not have; "
+            "use the version that made it, or extract again"
+        )
+    return BackboneSettings(recipe, weights, str(fields["precision"]), str(fields["backbone"]))

@@ -1,0 +1,58 @@
+"""Every error that Onepass raises on purpose: one base class, one docstring each, one line of text.
+
+A message says what was found, what was expected and what to do, in this order, on one line.
+"""
+
+from __future__ import annotations
+
+
+class OnepassError(Exception):
+    """Something that the user can put right; the command line prints it without a traceback."""
+
+
+class DataError(OnepassError):
+    """The folder of photographs, its classes or its groups cannot be used as they are."""
+
+
+class ImageError(OnepassError):
+    """One photograph cannot be read; the message is the reason in its row of the report."""
+
+
+class TooManyFailuresError(OnepassError):
+    """More photographs could not be read than the caller allows."""
+
+
+class WeightsError(OnepassError):
+    """The backbone's weights cannot be found, read or trusted."""
+
+
+class PrecisionError(OnepassError):
+    """This processor cannot compute in the precision that was asked for."""
+
+
+class CacheError(OnepassError):
+    """The feature cache cannot be opened, read or written."""
+
+
+class FingerprintError(CacheError):
+    """The cache holds rows of another recipe, backbone, weights or precision."""
+
+
+class CacheBusyError(CacheError):
+    """Another process is writing to the cache."""
+
+
+class SplitError(OnepassError):
+    """No honest split can be made of these photographs."""
+
+
+class HeadError(OnepassError):
+    """A head is unknown, has no such setting, or cannot be trained on these rows."""
+
+
+class BundleError(OnepassError):
+    """A trained model's folder is missing, damaged, or does not fit what it is used with."""
+
+
+class OutputError(OnepassError):
+    """A result cannot be written where it was asked for."""

@@ -1,0 +1,331 @@
+"""Photographs to rows: reader threads -> backbone -> writer thread, with bounded queues.
+
+Readers hash and decode ahead of the backbone; the backbone runs on the caller's thread; one
+writer commits each batch to the cache while the next one is computed. A photograph whose bytes
+the cache knows is never decoded, and where all are known the backbone is not even loaded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import queue
+import threading
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from features.backbone import Backbone, BackboneSettings
+from features.cache import Cache, Rows
+from features.errors import ImageError, TooManyFailuresError
+from features.images import MAX_PIXELS, Pixels, decode
+from features.lock import writing
+from features.runtime import core_count
+from features.samples import Sample, is_unchanged
+
+Progress = Callable[[int, int], None]
+"""Called as `progress(photographs done, photographs in all)`."""
+
+_WRITE_AHEAD = 2  # batches that may wait for the disk; bounds memory
+
+
+class Photograph(NamedTuple):
+    """One file to look at.
+
+    Attributes:
+        file: where it is.
+        path: its name in tables, relative to the folder, with forward slashes.
+        label, group: carried into the sample table, not read here.
+    """
+
+    file: Path
+    path: str
+    label: str = ""
+    group: str = ""
+
+
+@dataclass
+class Extraction:
+    """What one run did.
+
+    Attributes:
+        samples: one for each photograph asked for, in order; `row` -1 with a reason where it
+            could not be read.
+        extracted: rows that the backbone computed in this run.
+        reused: photographs whose row was there already, or that are copies of another.
+        seconds: per stage. "read" (with hashing) and "decode" add up over the reader threads;
+            "load", "backbone" and "write" are one thread each; "total" is by the clock.
+    """
+
+    samples: list[Sample]
+    extracted: int = 0
+    reused: int = 0
+    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+
+    @property
+    def failed(self) -> list[Sample]:
+        """The photographs without a row."""
+        return [sample for sample in self.samples if sample.row < 0]
+
+
+class _Seen(NamedTuple):
+    """What a reader thread found out about one photograph; pixels only where a row is missing."""
+
+    sample: Sample
+    pixels: Pixels | None
+    read_seconds: float
+    decode_seconds: float
+
+
+def extract(
+    photographs: Sequence[Photograph],
+    settings: BackboneSettings,
+    cache_path: Path,
+    *,
+    batch_size: int = 32,
+    dataset: Mapping[str, object] | None = None,
+    max_failures: float = 0.1,
+    max_pixels: int = MAX_PIXELS,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Extraction:
+    """See that every photograph has its row in the cache; commit after every batch.
+
+    Args:
+        photographs: what to look at.
+        settings: recipe, weights, backbone and precision.
+        cache_path: made where it does not exist.
+        batch_size: photographs per call of the backbone.
+        dataset: given, the sample table of the cache is replaced by these photographs, and this
+            is kept beside it. None (for predictions) leaves the table as it is.
+        max_failures: share of unreadable photographs (0 to 1) above which the run stops.
+        max_pixels: refuse larger photographs.
+        workers: reader threads; None for as many as there are cores.
+        progress: called as photographs are done with.
+
+    Raises:
+        TooManyFailuresError: more than `max_failures` could not be read; what was done stays.
+        FingerprintError: the cache holds rows of other settings.
+        CacheBusyError: another process is writing to the cache.
+        CacheError: the cache cannot be read or written.
+        WeightsError: the weights do not fit the backbone.
+    """
+    started = time.perf_counter()
+    with (
+        writing(cache_path),
+        Cache.write(cache_path, settings.fields, settings.row_width, settings.row_dtype) as cache,
+    ):
+        run = _Run(photographs, settings, cache, batch_size, max_failures, max_pixels, progress)
+        result = run.run(workers or core_count())
+        if dataset is not None:
+            cache.replace_samples(result.samples, dataset)
+            cache.commit()
+    result.seconds["total"] = time.perf_counter() - started
+    return result
+
+
+class _Run:
+    """One call of `extract`: what its stages share."""
+
+    def __init__(
+        self,
+        photographs: Sequence[Photograph],
+        settings: BackboneSettings,
+        cache: Cache,
+        batch_size: int,
+        max_failures: float,
+        max_pixels: int,
+        progress: Progress | None,
+    ) -> None:
+        self.photographs = photographs
+        self.settings = settings
+        self.cache = cache
+        self.batch_size = batch_size
+        self.allowed_failures = max_failures * len(photographs)
+        self.max_pixels = max_pixels
+        self.progress = progress
+        self.known = {sample.path: sample for sample in cache.samples}
+        self.claimed: set[str] = set()
+        self.lock = threading.Lock()
+        self.done = 0
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+
+    def run(self, workers: int) -> Extraction:
+        samples: list[Sample] = []
+        failures: list[Sample] = []
+        rows_before = len(self.cache)
+        with _Writer(self.cache, self.advance) as writer:
+            batch: list[_Seen] = []
+            backbone: Backbone | None = None
+            for seen in self.read_ahead(workers):
+                samples.append(seen.sample)
+                if seen.pixels is not None:
+                    batch.append(seen)
+                else:
+                    self.advance(1)
+                    if seen.sample.reason:
+                        failures.append(seen.sample)
+                        self.stop_on_too_many(failures)
+                if len(batch) == self.batch_size:
+                    backbone = backbone or self.load()
+                    writer.put(*self.compute(backbone, batch))
+                    batch = []
+            if batch:
+                writer.put(*self.compute(backbone or self.load(), batch))
+        self.seconds["write"] = writer.seconds
+        extracted = len(self.cache) - rows_before
+        samples = self.place(samples)
+        failures = [sample for sample in samples if sample.row < 0]
+        self.stop_on_too_many(failures)  # again: now with the copies of unreadable photographs
+        reused = len(samples) - extracted - len(failures)
+        return Extraction(samples, extracted, reused, self.seconds)
+
+    # ---- readers ------------------------------------------------------------------------
+
+    def read_ahead(self, workers: int) -> Iterator[_Seen]:
+        """Look at the photographs on threads, a bounded number ahead, and yield in order."""
+        ahead = 2 * self.batch_size + workers
+        pending: deque[Future[_Seen]] = deque()
+        pool = ThreadPoolExecutor(workers, thread_name_prefix="reader")
+        try:
+            for photograph in self.photographs:
+                pending.append(pool.submit(self.look_at, photograph))
+                if len(pending) > ahead:
+                    yield self.count(pending.popleft().result())
+            while pending:
+                yield self.count(pending.popleft().result())
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def count(self, seen: _Seen) -> _Seen:
+        self.seconds["read"] += seen.read_seconds
+        self.seconds["decode"] += seen.decode_seconds
+        return seen
+
+    def look_at(self, photograph: Photograph) -> _Seen:
+        """Stat, then hash only what changed, then decode only what the cache does not know."""
+        started = time.perf_counter()
+        blank = Sample(photograph.path, photograph.label, photograph.group, "", -1, "", 0, 0, 0, 0)
+        try:
+            stat = photograph.file.stat()
+            known = self.known.get(photograph.path)
+            checked = time.time_ns()
+            stamp = blank._replace(
+                size=stat.st_size,
+                mtime_ns=stat.st_mtime_ns,
+                ctime_ns=stat.st_ctime_ns,
+                checked_ns=checked,
+            )
+            if known and is_unchanged(known, stat) and self.cache.find(known.digest) >= 0:
+                sample = stamp._replace(digest=known.digest, checked_ns=known.checked_ns)
+                return _Seen(sample, None, time.perf_counter() - started, 0.0)
+            data = photograph.file.read_bytes()
+        except OSError as error:
+            reason = f"it cannot be opened ({error.strerror or error})"
+            return _Seen(blank._replace(reason=reason), None, time.perf_counter() - started, 0.0)
+        sample = stamp._replace(digest=hashlib.sha256(data).hexdigest())
+        hashed = time.perf_counter()
+        if self.cache.find(sample.digest) >= 0 or not self.claim(sample.digest):
+            return _Seen(sample, None, hashed - started, 0.0)
+        try:
+            pixels = decode(data, self.settings.recipe, max_pixels=self.max_pixels)
+        except ImageError as error:
+            sample, pixels = sample._replace(reason=str(error)), None
+        return _Seen(sample, pixels, hashed - started, time.perf_counter() - hashed)
+
+    def claim(self, digest: str) -> bool:
+        """Whether the caller is the first in this run to meet these bytes."""
+        with self.lock:
+            first = digest not in self.claimed
+            self.claimed.add(digest)
+            return first
+
+    # ---- backbone -----------------------------------------------------------------------
+
+    def load(self) -> Backbone:
+        started = time.perf_counter()
+        backbone = self.settings.load(self.batch_size)
+        self.seconds["load"] += time.perf_counter() - started
+        return backbone
+
+    def compute(self, backbone: Backbone, batch: list[_Seen]) -> tuple[list[str], Rows]:
+        started = time.perf_counter()
+        rows = backbone.run(np.stack([seen.pixels for seen in batch if seen.pixels is not None]))
+        self.seconds["backbone"] += time.perf_counter() - started
+        return [seen.sample.digest for seen in batch], rows
+
+    # ---- bookkeeping --------------------------------------------------------------------
+
+    def advance(self, count: int) -> None:
+        with self.lock:  # called by the writer thread and by the caller's
+            self.done += count
+            if self.progress is not None:
+                self.progress(self.done, len(self.photographs))
+
+    def stop_on_too_many(self, failures: list[Sample]) -> None:
+        if len(failures) <= self.allowed_failures:
+            return
+        shown = "; ".join(f"{sample.path}: {sample.reason}" for sample in failures[:3])
+        raise TooManyFailuresError(
+            f"{len(failures)} of {len(self.photographs)} photographs cannot be read, more than "
+            f"{self.allowed_failures / len(self.photographs):.0%} ({shown}); mend or remove them, "
+            "or allow more with --max-failures; rows made so far are kept"
+        )
+
+    def place(self, samples: Iterable[Sample]) -> list[Sample]:
+        """Give each sample its row; a copy of an unreadable photograph gets its reason."""
+        placed = list(samples)
+        reasons = {s.digest: s.reason for s in placed if s.reason and s.digest}
+        return [
+            sample._replace(
+                row=self.cache.find(sample.digest) if sample.digest else -1,
+                reason=sample.reason or reasons.get(sample.digest, ""),
+            )
+            for sample in placed
+        ]
+
+
+class _Writer:
+    """The thread that appends and commits batches; its first error reaches the caller."""
+
+    def __init__(self, cache: Cache, advance: Callable[[int], None]) -> None:
+        self.cache = cache
+        self.advance = advance
+        self.seconds = 0.0
+        self._queue: queue.Queue[tuple[list[str], Rows] | None] = queue.Queue(_WRITE_AHEAD)
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._work, name="writer", daemon=True)
+
+    def __enter__(self) -> _Writer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Commit what is queued, also when the caller was interrupted, then stop."""
+        self._queue.put(None)
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+
+    def put(self, digests: list[str], rows: Rows) -> None:
+        if self._error is not None:
+            raise self._error
+        self._queue.put((digests, rows))
+
+    def _work(self) -> None:
+        while (item := self._queue.get()) is not None:
+            if self._error is not None:
+                continue  # keep taking, so that the caller never waits on a full queue
+            try:
+                started = time.perf_counter()
+                self.cache.append(*item)
+                self.cache.commit()
+                self.seconds += time.perf_counter() - started
+                self.advance(len(item[0]))
+            except BaseException as error:  # noqa: BLE001 - handed to the caller's thread
+                self._error = error

@@ -1,0 +1,65 @@
+"""One writer per cache: a lock that the system releases when its process dies."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from features.errors import CacheBusyError, CacheError
+from features.files import write_whole
+
+
+@contextlib.contextmanager
+def writing(path: Path, wait: float = 5.0) -> Iterator[None]:
+    """Hold the only right to write to `path` for the length of a `with` block.
+
+    The lock is on `PATH.lock`, taken from the system (flock, or its like on Windows), so that
+    a killed process never leaves it behind; who holds it stands in `PATH.lock.owner`.
+
+    Args:
+        path: the cache.
+        wait: seconds to wait for another process before giving up.
+
+    Raises:
+        CacheBusyError: somebody else holds it; says who, where and since when.
+        CacheError: no lock can be made there.
+    """
+    owner = path.with_name(path.name + ".lock.owner")
+    lock = FileLock(path.with_name(path.name + ".lock"))
+    try:
+        lock.acquire(timeout=wait)
+    except Timeout:
+        raise CacheBusyError(
+            f"{path} is being written by {_describe(owner)}; wait for it to end, "
+            "or use another --cache"
+        ) from None
+    except OSError as error:
+        raise CacheError(
+            f"{path} cannot be locked for writing ({error.strerror or error}); "
+            "check that its folder exists and can be written"
+        ) from error
+    try:
+        write_whole(
+            owner,
+            json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()}),
+        )
+        yield
+    finally:
+        owner.unlink(missing_ok=True)
+        lock.release()
+
+
+def _describe(owner: Path) -> str:
+    try:
+        found = json.loads(owner.read_text())
+        age = max(0.0, time.time() - float(found["since"]))
+        return f"process {int(found['pid'])} on {found['host']} (for {age:.0f} s)"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process"

@@ -1,0 +1,108 @@
+"""The one place for seeds, threads and the start of TensorFlow."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import random
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+_verbose = False
+
+
+def set_verbose(verbose: bool) -> None:
+    """Let TensorFlow's start-up messages through; call it before `load_tensorflow`."""
+    global _verbose
+    _verbose = verbose
+
+
+def core_count() -> int:
+    """Processor cores that this process may use (its affinity mask where the system has one)."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def load_tensorflow() -> Any:  # noqa: ANN401 - TensorFlow ships no types
+    """Import TensorFlow and return the module, without its start-up chatter.
+
+    Errors still reach standard error; `set_verbose(True)` lets everything through.
+    Anything that Onepass does with TensorFlow or Keras goes through here first.
+    """
+    if "tensorflow" in sys.modules:
+        return sys.modules["tensorflow"]
+    if _verbose:
+        import tensorflow
+
+        return tensorflow
+    # 2 hides INFO and WARNING of the C++ side once its logging is set up; what it says before
+    # that heeds no setting, hence the filter.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    with _without_chatter():
+        import tensorflow
+
+        tensorflow.config.list_physical_devices()
+    return tensorflow
+
+
+# What TensorFlow's C++ side says at its start: absl's INFO and WARNING lines, their continuation
+# lines, and that there is no GPU, which it calls an error.
+_CHATTER = re.compile(
+    rb"^([IW]\d{4} |WARNING: All log messages before absl|To enable the following instructions"
+    rb"|E\d{4} .*(cuInit|cuda))",
+)
+
+
+@contextlib.contextmanager
+def _without_chatter() -> Iterator[None]:
+    """Hold back what is written to file descriptor 2, then pass on all that is no chatter.
+
+    Python's own `sys.stderr`, and with it progress bars, keeps writing to the terminal.
+    """
+    python_stderr = sys.stderr
+    try:
+        descriptor = python_stderr.fileno()
+    except (OSError, ValueError, AttributeError):
+        yield  # captured by a notebook or a test: nothing to filter
+        return
+    if descriptor != 2:
+        yield
+        return
+    python_stderr.flush()
+    terminal = os.dup(2)
+    with (
+        tempfile.TemporaryFile() as held,
+        os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace") as substitute,
+    ):
+        os.dup2(held.fileno(), 2)
+        sys.stderr = substitute
+        try:
+            yield
+        finally:
+            substitute.flush()
+            sys.stderr = python_stderr
+            os.dup2(terminal, 2)
+            os.close(terminal)
+            held.seek(0)
+            for line in held:
+                if not _CHATTER.match(line):
+                    os.write(2, line)
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, NumPy and Keras, so that a training run can be repeated."""
+    load_tensorflow()
+    import keras
+
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # parts of Keras read the global state
+    keras.utils.set_random_seed(seed % 2**32)

@@ -1,0 +1,79 @@
+"""The table beside the rows: which photographs the folder holds now, and where each row is."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Columns = dict[str, npt.NDArray[Any]]
+
+
+class Sample(NamedTuple):
+    """One photograph of the folder. Label and group are carried here and read by `pipeline`.
+
+    Attributes:
+        path: relative to the folder, with forward slashes.
+        label: class name; "" where it has none.
+        group: name of the physical part; "" where nobody said.
+        digest: SHA-256 of the file's bytes, hex; "" where it could not be read.
+        row: its row in `features` for the view "full"; -1 where there is none.
+        reason: why there is no row; "" where there is one.
+        size, mtime_ns, ctime_ns: of the file when it was hashed.
+        checked_ns: clock when it was hashed.
+    """
+
+    path: str
+    label: str
+    group: str
+    digest: str
+    row: int
+    reason: str
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    checked_ns: int
+
+
+TEXT_COLUMNS = ("path", "label", "group", "digest", "reason")
+NUMBER_COLUMNS = ("row", "size", "mtime_ns", "ctime_ns", "checked_ns")
+
+# A file changed within a clock tick of its hashing may change again without a new time stamp
+# (git calls such an entry "racily clean"); FAT's ticks are two seconds.
+_TICK_NS = 2_000_000_000
+
+
+def is_unchanged(sample: Sample, stat: os.stat_result) -> bool:
+    """Whether the file is certainly the one that was hashed, so that it need not be read again."""
+    return (
+        bool(sample.digest)
+        and (sample.size, sample.mtime_ns, sample.ctime_ns)
+        == (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+        and max(stat.st_mtime_ns, stat.st_ctime_ns) + _TICK_NS < sample.checked_ns
+    )
+
+
+def to_columns(samples: list[Sample]) -> Columns:
+    """Samples as arrays of equal length: fixed-length bytes (UTF-8) and int64.
+
+    File names that are not valid UTF-8 keep their bytes (surrogateescape).
+    """
+    columns: Columns = {}
+    for name in TEXT_COLUMNS:
+        values = [str(getattr(s, name)).encode("utf-8", "surrogateescape") for s in samples]
+        width = max(1, max((len(v) for v in values), default=1))
+        columns[name] = np.array(values, dtype=f"S{width}")
+    for name in NUMBER_COLUMNS:
+        columns[name] = np.array([getattr(s, name) for s in samples], dtype=np.int64)
+    return columns
+
+
+def from_columns(columns: Columns) -> list[Sample]:
+    """The inverse of `to_columns`."""
+    lists: dict[str, list[Any]] = {
+        name: [value.decode("utf-8", "surrogateescape") for value in columns[name].tolist()]
+        for name in TEXT_COLUMNS
+    } | {name: columns[name].tolist() for name in NUMBER_COLUMNS}
+    return [Sample(*values) for values in zip(*(lists[f] for f in Sample._fields), strict=True)]

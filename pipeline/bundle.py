@@ -1,0 +1,213 @@
+"""A trained model as a folder: what is needed to predict with it and to trust it. No pickle.
+
+model.json     classes, threshold, recipe and weights, scores with intervals, split, versions,
+               and the SHA-256 of every other file
+head/          the trained head, as its class saves it
+split.json     which photographs it was trained on, and which it never saw
+selftest.npz   a few rows and the probabilities that they gave, replayed at every load
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from features.backbone import BackboneSettings, settings_from_fields
+from features.cache import Rows
+from features.errors import BundleError, OutputError
+from features.files import whole_folder
+from pipeline.classes import Classes
+from pipeline.heads import load_head_class
+from pipeline.heads.base import Head
+from pipeline.sync import recorded_weights
+
+SCHEMA = 1
+SELF_TEST_TOLERANCE = 1e-4  # largest accepted difference of a probability
+_SELF_TEST_ROWS = 8
+_PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "h5py", "pillow", "skops")
+
+
+@dataclass
+class Bundle:
+    """A loaded model.
+
+    Attributes:
+        folder: where it is.
+        about: `model.json`.
+        head: the trained head.
+        classes: names and numbers; of two classes, 1 is the defective one.
+        threshold: of two classes, a probability of a defect from here on is "defective".
+    """
+
+    folder: Path
+    about: dict[str, Any]
+    head: Head
+    classes: Classes
+    threshold: float
+
+    def settings(self, weights: str | None = None) -> BackboneSettings:
+        """How photographs become the rows that this model was trained on."""
+        record = recorded_weights(self.about["weights"], weights)
+        return settings_from_fields(self.about["features"], record)
+
+    def split(self) -> list[dict[str, str]]:
+        """One entry per photograph of the training data: path, class, group, digest, side."""
+        entries: list[dict[str, str]] = json.loads((self.folder / "split.json").read_text("utf-8"))
+        return entries
+
+    def decide(self, probabilities: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+        """Class numbers for probabilities of shape (n, n_classes)."""
+        return decide(probabilities, self.threshold)
+
+
+def decide(probabilities: npt.NDArray[np.float64], threshold: float) -> npt.NDArray[np.int64]:
+    """Class numbers (n,): of two classes by the threshold, of more the most probable."""
+    if probabilities.shape[1] == 2:
+        return (probabilities[:, 1] >= threshold).astype(np.int64)
+    return probabilities.argmax(axis=1).astype(np.int64)
+
+
+def save_bundle(
+    folder: Path,
+    head: Head,
+    about: Mapping[str, Any],
+    split: Sequence[Mapping[str, str]],
+    rows: Rows,
+    extra: Mapping[str, bytes],
+) -> None:
+    """Write a model, whole or not at all, in the place of an older one.
+
+    Args:
+        folder: a folder that is there must be a model, or empty.
+        head: trained.
+        about: what stands in `model.json` besides the files' digests and the versions.
+        split: see `Bundle.split`.
+        rows: some rows for the self-test.
+        extra: further files by name, such as training curves.
+
+    Raises:
+        OutputError: the folder is something else, or cannot be written.
+    """
+    check_replaceable(folder)
+    sample = np.ascontiguousarray(rows[:_SELF_TEST_ROWS], dtype=np.float32)
+    with whole_folder(folder) as new:
+        (new / "head").mkdir()
+        head.save(new / "head")
+        (new / "split.json").write_text(json.dumps(list(split), indent=0), "utf-8")
+        np.savez(new / "selftest.npz", rows=sample, probabilities=head.predict_proba(sample))
+        for name, content in extra.items():
+            (new / name).write_bytes(content)
+        record = {
+            "onepass_bundle": SCHEMA,
+            **about,
+            "versions": versions(),
+            "files": {
+                file.relative_to(new).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
+                for file in sorted(new.rglob("*"))
+                if file.is_file()
+            },
+        }
+        (new / "model.json").write_text(json.dumps(record, indent=2), "utf-8")
+
+
+def check_replaceable(folder: Path) -> None:
+    """Raise OutputError unless a model may be written there."""
+    if folder.is_dir() and (not any(folder.iterdir()) or (folder / "model.json").is_file()):
+        return
+    if folder.exists():
+        raise OutputError(
+            f"{folder} exists and is no model; expected a new folder or one that holds a model; "
+            "name another with --out"
+        )
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """Load a model and replay its self-test. Nothing in the folder is run as code.
+
+    Raises:
+        BundleError: it is missing, damaged, of another version, or no longer gives the
+            probabilities that it gave when it was made.
+    """
+    about = read_about(folder)
+    for name, digest in about["files"].items():
+        file = folder / name
+        if ".." in Path(name).parts or Path(name).is_absolute() or file.is_symlink():
+            raise BundleError(
+                f"{folder} names a file outside itself ({name}); it was tampered with"
+            )
+        if not file.is_file() or hashlib.sha256(file.read_bytes()).hexdigest() != digest:
+            raise BundleError(
+                f"{file} is {'damaged or was changed' if file.exists() else 'missing'}; expected "
+                "the file that `fit` wrote; copy the model again, or fit it again"
+            )
+    head = load_head_class(str(about["head"])).load(folder / "head")
+    bundle = Bundle(
+        folder,
+        about,
+        head,
+        Classes(tuple(about["classes"]), dict(about["class_members"])),
+        float(about["threshold"]),
+    )
+    _replay_self_test(bundle)
+    return bundle
+
+
+def read_about(folder: Path) -> dict[str, Any]:
+    """`model.json` of a model, without loading the rest.
+
+    Raises:
+        BundleError: it is missing or of another version.
+    """
+    path = folder / "model.json"
+    try:
+        about: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise BundleError(f"no model at {folder}; make one with: fit --out {folder}") from None
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{path} cannot be read ({error}); fit the model again") from error
+    if not isinstance(about, dict) or about.get("onepass_bundle") != SCHEMA:
+        raise BundleError(
+            f"{folder} is no model of schema {SCHEMA}, the one that this version reads; use the "
+            "version that made it, or fit it again"
+        )
+    return about
+
+
+def _replay_self_test(bundle: Bundle) -> None:
+    content = io.BytesIO((bundle.folder / "selftest.npz").read_bytes())
+    with np.load(content, allow_pickle=False) as stored:
+        rows, expected = stored["rows"], stored["probabilities"]
+    difference = float(np.abs(bundle.head.predict_proba(rows) - expected).max(initial=0.0))
+    if not difference <= SELF_TEST_TOLERANCE:
+        made = bundle.about["versions"]
+        changed = [f"{k} {made[k]} -> {v}" for k, v in versions().items() if made.get(k) != v]
+        raise BundleError(
+            f"{bundle.folder} no longer gives the probabilities that it gave when it was made "
+            f"(largest difference {difference:.2g}, allowed {SELF_TEST_TOLERANCE:g}; changed: "
+            f"{', '.join(changed) or 'no package'}); use the versions that it was made with, "
+            "or fit again"
+        )
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that decide a model's numbers."""
+    found = {"python": platform.python_version()}
+    return found | {name: metadata.version(name) for name in ("onepass", *_PACKAGES) if _has(name)}
+
+
+def _has(name: str) -> bool:
+    try:
+        metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True

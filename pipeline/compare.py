@@ -1,0 +1,216 @@
+"""Train every head on identical folds and collect what it says about rows it never saw.
+
+Protocol: the folds are drawn once. For every fold, each head is trained on the training part
+alone: centring, scaling, hyper-parameters, calibration and early stopping are fitted or chosen on
+it, on inner folds that keep parts together (`pipeline.heads.tuning`). The test part is scored
+once. Heads are then ordered by the mean over the folds.
+
+The Gram matrix is computed once for all folds; heads in the row space share one decomposition
+per fold. Tasks run through joblib, so `joblib.parallel_config` can point them at a cluster.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from features.errors import HeadError
+from features.runtime import core_count
+from pipeline.comparison_table import Comparison, FoldResult
+from pipeline.heads import load_head_class, make_head
+from pipeline.heads.base import Floats, Head, Indices, Rows
+from pipeline.heads.shared import RowSpaceHead
+from pipeline.heads.tuning import TrainingPart
+from pipeline.rowspace import gram
+from pipeline.scores import SCORES, score
+from pipeline.splits import Fold, folds
+
+Progress = Callable[[int, int, str], None]
+
+
+def compare(
+    rows: Rows,
+    y: Indices,
+    groups: Indices,
+    *,
+    heads: Sequence[str],
+    n_folds: int = 5,
+    repeats: int = 3,
+    seed: int = 0,
+    kind: str = "grouped",
+    class_names: Sequence[str] | None = None,
+    sort_by: str = "roc_auc",
+    n_jobs: int = -1,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Compare heads on identical folds; see the protocol above.
+
+    Args:
+        rows: float32 (n, row_width).
+        y: int64 (n,) class numbers from 0.
+        groups: int64 (n,), the same number for rows of one part.
+        heads: names of `pipeline.heads.HEADS`.
+        n_folds: folds per repeat.
+        repeats: times that new folds are drawn.
+        seed: of folds and heads.
+        kind: "grouped" or "random", see `pipeline.splits.folds`. Inner folds are always grouped.
+        class_names: for messages.
+        sort_by: one of `pipeline.scores.SCORES`; decides the order and the best head.
+        n_jobs: processes; -1 for one per core.
+        progress: called as `progress(done, total, text)` after every fit, in no fixed order.
+
+    Raises:
+        HeadError: an unknown head or score, or none at all.
+        SplitError: a class has too few groups (rows, if random) for so many folds.
+    """
+    names = _check(heads, sort_by)
+    rounds = folds(
+        y,
+        groups,
+        n_folds=n_folds,
+        repeats=repeats,
+        seed=seed,
+        kind=kind,
+        class_names=class_names,
+    )
+    n_classes = max(int(y.max()) + 1, len(class_names or ()))
+    row_heads = tuple(n for n in names if load_head_class(n).space == "rows")
+    started = time.perf_counter()
+    K = gram(rows) if row_heads else np.empty((0, 0))
+    gram_seconds = time.perf_counter() - started
+    data = _Data(rows.shape[1], y, groups, n_classes, seed)
+    tasks = _tasks(names, row_heads, rounds)
+    results = []
+    total = len(names) * len(rounds)
+    for made in _run(tasks, data, rows, K, n_jobs):
+        for result in made:
+            results.append(result)
+            if progress is not None:
+                text = f"{result.head}, fold {result.fold + 1} of repeat {result.repeat + 1}"
+                progress(len(results), total, text)
+    order = {name: number for number, name in enumerate(names)}
+    results.sort(key=lambda r: (order[r.head], r.repeat, r.fold))
+    return Comparison(names, rounds, results, sort_by=sort_by, seed=seed, gram_seconds=gram_seconds)
+
+
+def _check(heads: Sequence[str], sort_by: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(heads))
+    if not names:
+        raise HeadError("no heads to compare; name at least one")
+    for name in names:
+        load_head_class(name)
+    if sort_by not in SCORES:
+        raise HeadError(f"unknown score {sort_by!r}; expected one of {', '.join(SCORES)}")
+    return names
+
+
+@dataclass(frozen=True)
+class _Data:
+    """What every task needs besides rows."""
+
+    row_width: int
+    y: Indices
+    groups: Indices
+    n_classes: int
+    seed: int
+
+    def seed_of(self, fold: Fold) -> int:
+        """Another one for each fold."""
+        return int(np.random.SeedSequence((self.seed, fold.repeat, fold.fold)).generate_state(1)[0])
+
+
+_Task = tuple[tuple[str, ...], Fold]
+
+
+def _tasks(names: Sequence[str], row_heads: tuple[str, ...], rounds: Sequence[Fold]) -> list[_Task]:
+    """One task per raw head and fold, and one per fold for all heads in the row space.
+
+    The slow ones come first, so that no core waits at the end.
+    """
+    raw = [name for name in names if name not in row_heads]
+    raw.sort(key=lambda name: {"dense": 0, "forest": 1}.get(name, 2))
+    tasks: list[_Task] = [((name,), fold) for name in raw for fold in rounds]
+    return tasks + [(row_heads, fold) for fold in rounds if row_heads]
+
+
+def _run(
+    tasks: Sequence[_Task], data: _Data, rows: Rows, K: Floats, n_jobs: int
+) -> Iterator[list[FoldResult]]:
+    """Results of the tasks as they come."""
+    from joblib import Parallel, delayed
+
+    workers = min(core_count() if n_jobs == -1 else n_jobs, len(tasks))
+    # joblib hands large arrays to its processes as one memory map, and gives each process of its
+    # default backend its share of the cores for BLAS.
+    parallel = Parallel(n_jobs=workers, return_as="generator_unordered", pre_dispatch="2*n_jobs")
+    made: Iterable[Any] = parallel(
+        delayed(_row_space_task)(names, fold, data, K)
+        if load_head_class(names[0]).space == "rows"
+        else delayed(_raw_task)(names[0], fold, data, rows)
+        for names, fold in tasks
+    )
+    yield from made
+
+
+def _row_space_task(names: Sequence[str], fold: Fold, data: _Data, K: Floats) -> list[FoldResult]:
+    """All heads in the row space on one fold; they share its decomposition and its time."""
+    started = time.perf_counter()
+    train, test = fold.train, fold.test
+    part = TrainingPart(
+        K[np.ix_(train, train)],
+        data.y[train],
+        data.groups[train],
+        n_classes=data.n_classes,
+        row_width=data.row_width,
+        seed=data.seed_of(fold),
+    )
+    placed = part.space.place(K[np.ix_(test, train)], np.diagonal(K)[test])
+    part.inner  # noqa: B018 - made here, so that its time is shared too
+    shared = (time.perf_counter() - started) / len(names)
+    made = []
+    for name in names:
+        head = make_head(name, seed=data.seed_of(fold))
+        assert isinstance(head, RowSpaceHead)
+        started = time.perf_counter()
+        head.fit_in_space(part)
+        fitted = time.perf_counter()
+        P = head.predict_in_space(placed)
+        seconds = fitted - started + shared, time.perf_counter() - fitted
+        made.append(_result(head, fold, data, P, seconds))
+    return made
+
+
+def _raw_task(name: str, fold: Fold, data: _Data, rows: Rows) -> list[FoldResult]:
+    """One head on raw rows, on one fold."""
+    head = make_head(name, seed=data.seed_of(fold))
+    train, test = fold.train, fold.test
+    X = np.ascontiguousarray(rows[train])
+    started = time.perf_counter()
+    head.fit(X, data.y[train], data.groups[train], n_classes=data.n_classes)
+    fit_seconds = time.perf_counter() - started
+    held_out = np.ascontiguousarray(rows[test])
+    started = time.perf_counter()
+    P = head.predict_proba(held_out)
+    return [_result(head, fold, data, P, (fit_seconds, time.perf_counter() - started))]
+
+
+def _result(
+    head: Head, fold: Fold, data: _Data, P: Floats, seconds: tuple[float, float]
+) -> FoldResult:
+    return FoldResult(
+        head=head.name,
+        repeat=fold.repeat,
+        fold=fold.fold,
+        scores=score(data.y[fold.test], P),
+        chosen=dict(head.chosen),
+        fit_seconds=seconds[0],
+        predict_seconds=seconds[1],
+        probabilities=P,
+    )
+
+
+__all__ = ["Comparison", "FoldResult", "compare"]

@@ -1,0 +1,117 @@
+"""Compare heads on a dataset, keep the tables on the disk, and name the winner."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from features.backbone import fingerprint_of
+from features.errors import DataError, HeadError
+from features.files import write_whole
+from pipeline.compare import Comparison, compare
+from pipeline.dataset import Dataset
+from pipeline.heads import HEADS
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass
+class HeadComparison:
+    """What `compare_heads` found.
+
+    Attributes:
+        result: scores of every head on every fold.
+        split: "grouped" or "random".
+        folder: where comparison.csv and comparison.json are.
+    """
+
+    result: Comparison
+    split: str
+    folder: Path
+
+
+def compare_heads(
+    dataset: Dataset,
+    out: Path,
+    *,
+    heads: Sequence[str] | None = None,
+    n_folds: int = 5,
+    repeats: int = 3,
+    seed: int = 0,
+    split: str = "grouped",
+    sort_by: str = "roc_auc",
+    n_jobs: int = -1,
+    progress: Progress | None = None,
+) -> HeadComparison:
+    """Train every head on identical folds and write comparison.csv and comparison.json.
+
+    Args:
+        dataset: from `pipeline.dataset.load_dataset`.
+        out: folder for the two files, which are replaced.
+        heads: names of `pipeline.heads.HEADS`; None for all.
+        n_folds: folds per repeat.
+        repeats: times that new folds are drawn.
+        seed: of folds and heads.
+        split: "grouped": no part on both sides of a fold; "random": photographs at random.
+        sort_by: the score that decides the order and the best head.
+        n_jobs: processes; -1 for one per core.
+        progress: called as `progress(fits done, fits in all, what was done)`.
+
+    Raises:
+        SplitError: too few photographs or parts for so many folds.
+        HeadError: unknown head or score.
+    """
+    result = compare(
+        dataset.rows(),
+        dataset.y,
+        dataset.groups,
+        heads=list(heads or HEADS),
+        n_folds=n_folds,
+        repeats=repeats,
+        seed=seed,
+        kind=split,
+        class_names=dataset.classes.names,
+        sort_by=sort_by,
+        n_jobs=n_jobs,
+        progress=progress,
+    )
+    record = json.loads(result.to_json()) | _identity(dataset) | {"split": split}
+    write_whole(out / "comparison.csv", result.to_csv())
+    write_whole(out / "comparison.json", json.dumps(record, indent=1))
+    return HeadComparison(result, split, out)
+
+
+def best_head(folder: Path, dataset: Dataset) -> str:
+    """The winner of the comparison kept in `folder`.
+
+    Raises:
+        DataError: there is none, or it was made on other features or classes.
+        HeadError: it names no head that this version has.
+    """
+    path = folder / "comparison.json"
+    try:
+        record: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise DataError(f"no comparison at {path}; run compare-heads first") from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read ({error}); run compare-heads again") from error
+    wanted = _identity(dataset)
+    if {name: record.get(name) for name in wanted} != wanted:
+        raise DataError(
+            f"{path} was made on other features or classes than {dataset.cache_path}; "
+            "run compare-heads again"
+        )
+    best = str(record.get("best"))
+    if best not in HEADS:
+        raise HeadError(f"{path} names the head {best!r}, which this version does not have")
+    return best
+
+
+def _identity(dataset: Dataset) -> dict[str, Any]:
+    return {
+        "fingerprint": fingerprint_of(dict(dataset.fields)),
+        "classes": list(dataset.classes.names),
+    }

@@ -1,0 +1,112 @@
+"""A cache to what heads are trained on: rows, class numbers and groups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from features.cache import Cache, Rows
+from features.errors import DataError
+from features.samples import Sample
+from pipeline.classes import Classes, order_classes
+from pipeline.groups import number_groups
+
+Indices = npt.NDArray[np.int64]
+
+
+@dataclass
+class Dataset:
+    """The labelled photographs of a cache.
+
+    Attributes:
+        cache_path: where the rows are.
+        classes: names and numbers; of two classes, 1 is the defective one.
+        samples: the photographs with a row and a class, in the order of the folder.
+        y: int64 (n,) class numbers.
+        groups: int64 (n,), the same number for photographs of one part.
+        fields: of the cache's fingerprint.
+        about: what `extract` recorded: root, group rule, weights.
+        warnings: what a person should know before trusting a score.
+    """
+
+    cache_path: Path
+    classes: Classes
+    samples: list[Sample]
+    y: Indices
+    groups: Indices
+    fields: Mapping[str, Any]
+    about: Mapping[str, Any]
+    warnings: list[str] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        """Number of photographs."""
+        return len(self.samples)
+
+    def rows(self, indices: Indices | None = None) -> Rows:
+        """Read the rows of these photographs (None: all): float32 (n, row_width)."""
+        chosen = self.samples if indices is None else [self.samples[i] for i in indices]
+        with Cache.read(self.cache_path) as cache:
+            return cache.take([sample.row for sample in chosen])
+
+
+def load_dataset(
+    cache_path: Path,
+    *,
+    classes: Sequence[str] | None = None,
+    positive: Sequence[str] | None = None,
+) -> Dataset:
+    """Read the sample table of a cache; rows are read when they are asked for.
+
+    Args:
+        cache_path: made by `extract`.
+        classes: only these classes; None for all.
+        positive: the classes that together are "defective"; None to tell by name.
+
+    Raises:
+        CacheError: no cache, or one that cannot be read.
+        DataError: no finished extract, or classes that cannot be used.
+    """
+    with Cache.read(cache_path) as cache:
+        samples, about, fields = cache.samples, cache.dataset, cache.fields
+    if not samples:
+        raise DataError(
+            f"{cache_path} has {'no photographs' if about else 'no finished extract'}; "
+            f"run: extract DATA --cache {cache_path}"
+        )
+    readable = [sample for sample in samples if sample.row >= 0]
+    found = {sample.label for sample in readable if sample.label}
+    numbered = order_classes(sorted(found), classes=classes, positive=positive)
+    chosen = [sample for sample in readable if sample.label in numbered.members]
+    y = np.array([numbered.members[sample.label] for sample in chosen], dtype=np.int64)
+    dataset = Dataset(cache_path, numbered, chosen, y, number_groups(chosen), fields, about)
+    dataset.warnings = _warnings(dataset, samples)
+    return dataset
+
+
+def _warnings(dataset: Dataset, samples: Sequence[Sample]) -> list[str]:
+    found = []
+    unreadable = sum(sample.row < 0 for sample in samples)
+    if unreadable:
+        found.append(f"{unreadable:,} photographs could not be read and are left out")
+    unlabelled = sum(not sample.label for sample in samples)
+    if unlabelled:
+        found.append(f"{unlabelled:,} photographs lie in no class folder and are left out")
+    labels: dict[str, set[int]] = {}
+    for sample, number in zip(dataset.samples, dataset.y.tolist(), strict=True):
+        labels.setdefault(sample.digest, set()).add(number)
+    torn = sum(len(numbers) > 1 for numbers in labels.values())
+    if torn:
+        found.append(
+            f"{torn:,} photographs stand in two classes, byte for byte; correct the folders"
+        )
+    if all(not sample.group for sample in dataset.samples):
+        found.append(
+            "no groups were given: photographs of one part may stand on both sides of a split and "
+            "flatter every score; say which belong together with extract --groups or --group-regex"
+        )
+    return found

@@ -1,0 +1,123 @@
+"""The whole main job on drawn metal parts, so that a newcomer sees it run before risking data."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from features.errors import OutputError, WeightsError
+from features.files import write_whole
+from features.weights import UNTRAINED_WARNING, resolve_weights
+from pipeline import text
+from pipeline.bundle import load_bundle
+from pipeline.comparison import compare_heads
+from pipeline.dataset import load_dataset
+from pipeline.fit import fit
+from pipeline.groups import GroupRule
+from pipeline.predict import find_photographs, format_predictions, predict
+from pipeline.sheets import prediction_sheet
+from pipeline.sync import extract_folder
+from pipeline.synthetic import draw_parts
+
+Say = Callable[[str], None]
+Bar = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
+
+_MARKER = "demo.json"
+_GROUPS = r"part-(\d+)"
+
+
+def run_demo(out: Path, *, seed: int | None, parts: int, say: Say, bar: Bar) -> None:
+    """Draw parts, then extract, fit, compare and predict, saying each command as it would be typed.
+
+    Args:
+        out: folder for everything; an older demo there is replaced.
+        seed: of the drawn parts; None for another one each time.
+        parts: how many to draw, with four photographs each.
+        say: takes a line of text.
+        bar: makes a progress bar for a unit, as `cli` does.
+
+    Raises:
+        OutputError: `out` holds something that is no demo.
+    """
+    seed = secrets.randbelow(1_000_000) if seed is None else seed
+    _make_room(out, seed)
+    data, new, cache = out / "photographs", out / "new-parts", out / "features.h5"
+    say(f"Drawing {parts} metal parts, four photographs of each (seed {seed}) …")
+    draw_parts(data, parts=parts, views=4, seed=seed)
+    draw_parts(new, parts=8, views=3, seed=seed + 1_000_000)
+    weights = _weights(say)
+    say(f"\n$ onepass extract {data} --cache {cache} --weights {weights} --group-regex '{_GROUPS}'")
+    with bar("photographs") as progress:
+        done = extract_folder(
+            data, cache, weights=weights, group_rule=GroupRule("regex", _GROUPS), progress=progress
+        )
+    say(text.extraction(done, cache))
+    dataset = load_dataset(cache)
+    say(f"\n$ onepass fit --head dense --cache {cache} --out {out / 'model'}")
+    with bar("epochs") as progress:
+        fitted = fit(
+            dataset, out / "model", progress=lambda epoch, epochs, _scores: progress(epoch, epochs)
+        )
+    say(text.fit(fitted))
+    say(f"\n$ onepass compare-heads --cache {cache} --repeats 1 --out {out / 'comparison'}")
+    with bar("fits") as progress:
+        comparison = compare_heads(
+            dataset,
+            out / "comparison",
+            repeats=1,
+            progress=lambda fits, total, _text: progress(fits, total),
+        )
+    say(text.comparison(comparison, out / "comparison"))
+    _predict(out, new, cache, say, bar)
+    if weights == "random":
+        say(f"\n{UNTRAINED_WARNING}")
+    say(_where_to_look(out))
+
+
+def _predict(out: Path, new: Path, cache: Path, say: Say, bar: Bar) -> None:
+    verdicts, sheet = out / "predictions.csv", out / "sheet.png"
+    say(
+        f"\n$ onepass predict {out / 'model'} {new} --cache {cache} --out {verdicts} --sheet {sheet}"
+    )
+    bundle = load_bundle(out / "model")
+    with bar("photographs") as progress:
+        found = predict(bundle, find_photographs([str(new)]), cache, progress=progress)
+    write_whole(verdicts, format_predictions(bundle, found, ".csv"))
+    write_whole(sheet, prediction_sheet(bundle, found))
+    say(text.predictions(found))
+
+
+def _make_room(out: Path, seed: int) -> None:
+    if out.exists():
+        if any(out.iterdir()) and not (out / _MARKER).is_file():
+            raise OutputError(
+                f"{out} exists and holds no demo; expected a new folder; name another with --out"
+            )
+        shutil.rmtree(out)
+    write_whole(out / _MARKER, json.dumps({"seed": seed}) + "\n")
+
+
+def _weights(say: Say) -> str:
+    """ImageNet where it can be had; else random, and it says so at the start and at the end."""
+    try:
+        resolve_weights("imagenet")
+    except WeightsError as error:
+        say(f"\n{error}\n\n{UNTRAINED_WARNING}")
+        return "random"
+    return "imagenet"
+
+
+def _where_to_look(out: Path) -> str:
+    return f"""
+Where to look:
+  {out / "sheet.png"}: photographs of parts that the model never saw, with its verdicts
+  {out / "model" / "curves.png"}: how the dense head learned
+  {out / "comparison" / "comparison.csv"}: every head on the same folds
+  {out / "predictions.csv"}: the verdicts as a table
+Your own photographs: one folder per class, then
+  python cli.py extract FOLDER
+  python cli.py fit --head dense"""

@@ -1,0 +1,184 @@
+"""Train one head on cached rows and judge it on photographs that it never saw.
+
+Protocol: the photographs are split once, by part, into a training part and a holdout. Everything
+that is fitted or chosen (scaling, hyper-parameters, epochs) is fitted or chosen on the training
+part alone. The holdout is scored once, and the model that is saved is the one that was scored.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipeline.bundle import check_replaceable, save_bundle
+from pipeline.curves import curves_csv, curves_png
+from pipeline.dataset import Dataset, Indices
+from pipeline.heads import make_head
+from pipeline.heads.base import Head
+from pipeline.scores import intervals, score
+from pipeline.splits import holdout
+
+DEFAULT_THRESHOLD = 0.5
+
+EpochProgress = Callable[[int, int, Mapping[str, float]], None]
+
+
+@dataclass
+class Assessment:
+    """Scores of one set of photographs.
+
+    Attributes:
+        count, parts: how many photographs, of how many parts.
+        scores: by name; see `pipeline.scores.SCORES`.
+        intervals: 95 % by name, from a bootstrap over parts.
+    """
+
+    count: int
+    parts: int
+    scores: dict[str, float]
+    intervals: dict[str, tuple[float, float]]
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in `model.json`."""
+        return {
+            "photographs": self.count,
+            "parts": self.parts,
+            "scores": self.scores,
+            "intervals_95": {name: list(bounds) for name, bounds in self.intervals.items()},
+        }
+
+
+@dataclass
+class Fit:
+    """What `fit` made.
+
+    Attributes:
+        folder: the model.
+        head: trained.
+        train, held_out: scores of the two sides.
+        seconds: of training.
+    """
+
+    folder: Path
+    head: Head
+    train: Assessment
+    held_out: Assessment
+    seconds: float
+
+
+def fit(
+    dataset: Dataset,
+    out: Path,
+    *,
+    head: str = "dense",
+    test_size: float = 0.25,
+    split: str = "grouped",
+    seed: int = 0,
+    settings: Mapping[str, str | int | float] | None = None,
+    progress: EpochProgress | None = None,
+) -> Fit:
+    """Train a head on the rows of a cache and save it as a model.
+
+    Args:
+        dataset: from `pipeline.dataset.load_dataset`.
+        out: the model's folder; a model that is there is replaced.
+        head: a name of `pipeline.heads.HEADS`.
+        test_size: share of the photographs held out (0 to 1).
+        split: "grouped": no part on both sides; "random": photographs at random.
+        seed: of the split and the training.
+        settings: of the head; what is not given is its default or chosen on the training part.
+        progress: called as `progress(epoch, epochs, scores)` by heads that train in epochs.
+
+    Raises:
+        SplitError: too few photographs or parts.
+        HeadError: unknown head or setting.
+        OutputError: `out` is something else, or cannot be written.
+    """
+    check_replaceable(out)
+    model = make_head(head, seed=seed, settings=settings)
+    train, test = holdout(
+        dataset.y,
+        dataset.groups,
+        test_size=test_size,
+        seed=seed,
+        kind=split,
+        class_names=dataset.classes.names,
+    )
+    rows = dataset.rows(train)
+    started = time.perf_counter()
+    model.fit(
+        rows,
+        dataset.y[train],
+        dataset.groups[train],
+        n_classes=len(dataset.classes.names),
+        progress=progress,
+    )
+    seconds = time.perf_counter() - started
+    on_train = assess(model, rows, dataset.y[train], dataset.groups[train], seed)
+    on_test = assess(model, dataset.rows(test), dataset.y[test], dataset.groups[test], seed)
+    about = {
+        "head": head,
+        "title": model.title,
+        "settings": dict(model.chosen),
+        "classes": list(dataset.classes.names),
+        "class_members": dataset.classes.members,
+        "threshold": DEFAULT_THRESHOLD,
+        "features": dict(dataset.fields),
+        "weights": dict(dataset.about["weights"]),
+        "data": {"root": dataset.about["root"], "group_rule": dataset.about["group_rule"]},
+        "split": {"kind": split, "test_size": test_size, "seed": seed},
+        "train": on_train.to_json(),
+        "holdout": on_test.to_json(),
+        "fit_seconds": seconds,
+        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+    save_bundle(out, model, about, _split_entries(dataset, train, test), rows, _curves(model))
+    return Fit(out, model, on_train, on_test, seconds)
+
+
+def assess(
+    head: Head,
+    rows: npt.NDArray[np.float32],
+    y: Indices,
+    groups: Indices,
+    seed: int = 0,
+    threshold: float = DEFAULT_THRESHOLD,
+) -> Assessment:
+    """Score a head on rows: point values and 95 % intervals that respect parts."""
+    probabilities = head.predict_proba(rows)
+    return Assessment(
+        len(y),
+        len(np.unique(groups)),
+        score(y, probabilities, threshold),
+        intervals(y, probabilities, groups, seed=seed, threshold=threshold),
+    )
+
+
+def _split_entries(dataset: Dataset, train: Indices, test: Indices) -> list[dict[str, str]]:
+    sides: Sequence[tuple[str, Indices]] = (("train", train), ("holdout", test))
+    return [
+        {
+            "path": dataset.samples[i].path,
+            "class": dataset.samples[i].label,
+            "group": str(dataset.groups[i]),
+            "digest": dataset.samples[i].digest,
+            "side": side,
+        }
+        for side, indices in sides
+        for i in indices
+    ]
+
+
+def _curves(head: Head) -> dict[str, bytes]:
+    if not head.history:
+        return {}
+    return {
+        "curves.csv": curves_csv(head.history).encode(),
+        "curves.png": curves_png(head.history, f"{head.title}: training"),
+    }

@@ -1,0 +1,55 @@
+"""The registry of heads: a new head is one class and one line here."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+
+from features.errors import HeadError
+from pipeline.heads.base import Head, Scalar
+
+HEADS: dict[str, str] = {
+    "dense": "pipeline.heads.dense:DenseHead",
+    "logistic": "pipeline.heads.linear:LogisticHead",
+    "ridge": "pipeline.heads.linear:RidgeHead",
+    "linear-svm": "pipeline.heads.linear:LinearSVMHead",
+    "lda": "pipeline.heads.lda:LDAHead",
+    "rbf-svm": "pipeline.heads.kernels:RBFSVMHead",
+    "knn": "pipeline.heads.kernels:KNNHead",
+    "forest": "pipeline.heads.shallow:ForestHead",
+    "boosting": "pipeline.heads.shallow:BoostingHead",
+    "majority": "pipeline.heads.shallow:MajorityHead",
+}
+"""Name on the command line -> "module:class"."""
+
+
+def load_head_class(name: str) -> type[Head]:
+    """The class of a registered head; its module is imported only now.
+
+    Raises:
+        HeadError: no head of this name.
+    """
+    if name not in HEADS:
+        raise HeadError(f"unknown head {name!r}; expected one of {', '.join(HEADS)}")
+    module, _, class_name = HEADS[name].partition(":")
+    found: type[Head] = getattr(importlib.import_module(module), class_name)
+    return found
+
+
+def make_head(
+    name: str, *, seed: int = 0, settings: Mapping[str, str | int | float] | None = None
+) -> Head:
+    """An untrained head.
+
+    Args:
+        name: one of HEADS.
+        seed: of everything random in its training.
+        settings: by name, as text or numbers; those not given are chosen in `fit` or default.
+
+    Raises:
+        HeadError: unknown head or setting, or a value of the wrong type or out of range.
+    """
+    return load_head_class(name)(seed=seed, settings=settings)
+
+
+__all__ = ["HEADS", "Head", "Scalar", "load_head_class", "make_head"]

@@ -1,0 +1,195 @@
+"""What every head is: rows and class numbers in, probabilities out, saved without pickle."""
+
+from __future__ import annotations
+
+import json
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from features.errors import BundleError, HeadError
+from features.files import write_whole
+
+Scalar = str | int | float
+Rows = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+EpochProgress = Callable[[int, int, Mapping[str, float]], None]
+
+_SETTINGS_FILE = "settings.json"
+
+
+class Head(ABC):
+    """A classifier on bottleneck features.
+
+    Attributes:
+        name: in the registry.
+        title: as shown in tables.
+        space: "rows": sees only distances and inner products, so that it can train in the row
+            space; "raw": looks at single features.
+        defaults: settings that a caller may give, with the values used where nothing is given
+            and nothing is chosen; the type of the value is the type of the setting.
+        ranges: smallest and largest accepted value of numeric settings.
+        options: accepted values of text settings.
+        seed: of everything random in `fit`.
+        settings: what the caller gave, with the right types.
+        chosen: after `fit`, all settings in force.
+        history: after `fit`, scores per epoch of heads that train in epochs; None otherwise.
+        n_classes, row_width: after `fit`, the number of classes and of values in a row.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    space: ClassVar[Literal["rows", "raw"]]
+    defaults: ClassVar[Mapping[str, Scalar]] = {}
+    ranges: ClassVar[Mapping[str, tuple[float, float]]] = {}
+    options: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+
+    def __init__(self, *, seed: int = 0, settings: Mapping[str, Scalar] | None = None) -> None:
+        """Make an untrained head.
+
+        Raises:
+            HeadError: a setting is unknown, of the wrong type or out of range.
+        """
+        self.seed = seed
+        self.settings = {name: self._parse(name, v) for name, v in (settings or {}).items()}
+        self.chosen: dict[str, Scalar] = dict(self.defaults) | self.settings
+        self.history: list[dict[str, float]] | None = None
+        self.n_classes = 0
+        self.row_width = 0
+
+    @abstractmethod
+    def fit(
+        self,
+        X: Rows,
+        y: Indices,
+        groups: Indices,
+        *,
+        n_classes: int,
+        progress: EpochProgress | None = None,
+    ) -> Self:
+        """Train on rows.
+
+        Args:
+            X: float32 (n, row_width).
+            y: int64 (n,) class numbers from 0 to n_classes - 1.
+            groups: int64 (n,), the same number for rows of one part. Settings that were not given
+                are chosen on folds inside these rows that keep parts together.
+            n_classes: two or more; a class may be absent from `y`, but two must be there.
+            progress: called as `progress(epoch, epochs, scores)` by heads that train in epochs.
+
+        Raises:
+            HeadError: the rows cannot be learnt from.
+        """
+
+    @abstractmethod
+    def predict_proba(self, X: Rows) -> Floats:
+        """Probabilities of the classes, float64 (n, n_classes); rows sum to 1."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write the trained head into a folder that is there; no pickle.
+
+        Raises:
+            OutputError: the folder cannot be written.
+        """
+
+    @classmethod
+    @abstractmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote; nothing that is read is run as code.
+
+        Raises:
+            BundleError: a file is missing, damaged or holds something that no head writes.
+        """
+
+    @classmethod
+    def _parse(cls, name: str, value: Scalar) -> Scalar:
+        if name not in cls.defaults:
+            known = ", ".join(cls.defaults) or "none"
+            raise HeadError(f"head {cls.name!r} has no setting {name!r}; its settings are: {known}")
+        if name in cls.options:
+            if value not in cls.options[name]:
+                raise HeadError(
+                    f"setting {name} of head {cls.name!r} is {value!r}; expected one of "
+                    f"{', '.join(cls.options[name])}"
+                )
+            return value
+        kind = type(cls.defaults[name])
+        low, high = cls.ranges.get(name, (-math.inf, math.inf))
+        try:
+            number = kind(value)
+        except (TypeError, ValueError):
+            number = math.nan
+        # A whole number is asked for: 0.5 must not quietly become 0.
+        if not low <= number <= high or number != float(value):
+            what = "a whole number" if kind is int else "a number"
+            raise HeadError(
+                f"setting {name} of head {cls.name!r} is {value!r}; expected {what} from "
+                f"{low:g} to {high:g}; its settings are: {', '.join(cls.defaults)}"
+            )
+        return number
+
+    def _start(self, X: Rows, y: Indices, n_classes: int) -> None:
+        """Check what `fit` was given and remember the shapes."""
+        if X.ndim != 2 or len(X) != len(y):
+            raise HeadError(f"rows of shape {X.shape} and {len(y)} labels; expected one per row")
+        self._start_shapes(X.shape[1], y, n_classes)
+
+    def _start_shapes(self, row_width: int, y: Indices, n_classes: int) -> None:
+        if len(np.unique(y)) < 2:
+            raise HeadError(
+                f"the {len(y)} photographs to train on are all of one class; expected two classes "
+                "or more; add photographs of the other"
+            )
+        self.n_classes, self.row_width = n_classes, row_width
+
+    def _check_rows(self, X: Rows) -> None:
+        if X.ndim != 2 or X.shape[1] != self.row_width:
+            raise HeadError(
+                f"rows of shape {X.shape}; head {self.name!r} was trained on rows of "
+                f"{self.row_width} values; use rows of the same backbone"
+            )
+
+    def _save_settings(self, folder: Path, **more: Scalar) -> None:
+        record = {
+            "head": self.name,
+            "seed": self.seed,
+            "n_classes": self.n_classes,
+            "row_width": self.row_width,
+            "chosen": self.chosen,
+            "more": more,
+        }
+        write_whole(folder / _SETTINGS_FILE, json.dumps(record, indent=2))
+
+    @classmethod
+    def _load_settings(cls, folder: Path) -> tuple[Self, dict[str, Any]]:
+        """An instance with its settings in force, and what else was saved."""
+        path = folder / _SETTINGS_FILE
+        try:
+            record = json.loads(path.read_text("utf-8"))
+            if record["head"] != cls.name:
+                raise BundleError(
+                    f"{path} is of head {record['head']!r}; expected {cls.name!r}; fit it again"
+                )
+            head = cls(seed=int(record["seed"]), settings=record["chosen"])
+            head.n_classes = int(record["n_classes"])
+            head.row_width = int(record["row_width"])
+            return head, dict(record["more"])
+        except (OSError, ValueError, KeyError, TypeError, HeadError) as error:
+            raise BundleError(
+                f"{path} cannot be used ({error!r}); expected the settings of head {cls.name!r}; "
+                "fit the model again"
+            ) from error
+
+
+def as_probabilities(scores: npt.NDArray[Any], n_classes: int, present: Indices) -> Floats:
+    """Spread the probabilities of the classes seen in training over all classes; rows sum to 1."""
+    full = np.zeros((len(scores), n_classes))
+    full[:, present] = scores
+    return full / full.sum(axis=1, keepdims=True)

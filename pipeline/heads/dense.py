@@ -1,0 +1,253 @@
+"""The write-up's dense head in Keras: three hidden layers with dropout on flattened rows."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+
+from features.errors import BundleError, HeadError
+from features.files import whole_file
+from features.runtime import load_tensorflow, seed_everything
+from pipeline.heads.base import EpochProgress, Floats, Head, Indices, Rows
+from pipeline.splits import holdout
+
+UNITS = (64, 64, 32)
+_LAYERS = frozenset({"InputLayer", "Dense", "Dropout"})
+_MODEL_FILE = "head.keras"
+_BLOCK_ROWS = 256
+
+
+def build_model(row_width: int, n_classes: int, dropout: tuple[float, float, float]) -> Any:  # noqa: ANN401 - Keras has no types
+    """Dense 64, dropout, Dense 64, dropout, Dense 32, dropout, then sigmoid or softmax.
+
+    With 51,200 values in a row and two classes: 3,283,137 parameters.
+    """
+    load_tensorflow()
+    import keras
+
+    inputs = keras.Input((row_width,), name="row")
+    values = inputs
+    for number, (units, rate) in enumerate(zip(UNITS, dropout, strict=True), start=1):
+        values = keras.layers.Dense(units, activation="relu", name=f"dense_{number}")(values)
+        values = keras.layers.Dropout(rate, name=f"dropout_{number}")(values)
+    binary = n_classes == 2
+    outputs = keras.layers.Dense(
+        1 if binary else n_classes, activation="sigmoid" if binary else "softmax", name="output"
+    )(values)
+    return keras.Model(inputs, outputs, name="dense_head")
+
+
+class DenseHead(Head):
+    """Binary cross-entropy (sparse categorical for more classes), RMSprop, whole rows in RAM.
+
+    With `patience` above 0, a share of the parts (`validation_fraction`) is taken out of the
+    training rows, training stops when their loss has not improved for that many epochs, and the
+    best weights are kept. With 0, all rows are trained on for `epochs` epochs.
+    """
+
+    name = "dense"
+    title = "Dense (Keras)"
+    space: ClassVar[Literal["rows", "raw"]] = "raw"
+    defaults: ClassVar = {
+        "epochs": 30,
+        "batch_size": 32,
+        "learning_rate": 3e-4,
+        "dropout_1": 0.3,
+        "dropout_2": 0.3,
+        "dropout_3": 0.3,
+        "patience": 0,
+        "validation_fraction": 0.2,
+    }
+    ranges: ClassVar = {
+        "epochs": (1, 100_000),
+        "batch_size": (1, 1_000_000),
+        "learning_rate": (1e-9, 10.0),
+        "dropout_1": (0.0, 0.95),
+        "dropout_2": (0.0, 0.95),
+        "dropout_3": (0.0, 0.95),
+        "patience": (0, 100_000),
+        "validation_fraction": (0.01, 0.9),
+    }
+    _model: Any = None
+
+    def fit(
+        self,
+        X: Rows,
+        y: Indices,
+        groups: Indices,
+        *,
+        n_classes: int,
+        progress: EpochProgress | None = None,
+    ) -> Self:
+        """Train on rows; see `Head.fit`.
+
+        Raises:
+            SplitError: `patience` is above 0 and a class has too few groups to set some aside.
+            HeadError: the loss is no longer a number.
+        """
+        self._start(X, y, n_classes)
+        self.chosen = dict(self.defaults) | self.settings
+        train, validation = np.arange(len(y)), None
+        if self.chosen["patience"]:
+            share = float(self.chosen["validation_fraction"])
+            train, validation = holdout(y, groups, test_size=share, seed=self.seed)
+        seed_everything(self.seed)
+        self._model = build_model(X.shape[1], n_classes, self._dropout())
+        self.history = list(self._epochs(X, y, train, validation, progress))
+        return self
+
+    def _dropout(self) -> tuple[float, float, float]:
+        first, second, third = (float(self.chosen[f"dropout_{i}"]) for i in (1, 2, 3))
+        return first, second, third
+
+    def _epochs(
+        self,
+        X: Rows,
+        y: Indices,
+        train: Indices,
+        validation: Indices | None,
+        progress: EpochProgress | None,
+    ) -> Iterator[dict[str, float]]:
+        """Train epoch by epoch; what each gave."""
+        epochs = int(self.chosen["epochs"])
+        step, rng = self._training_step(), np.random.default_rng(self.seed)
+        best, best_loss, waited = None, np.inf, 0
+        for epoch in range(1, epochs + 1):
+            scores = {"epoch": float(epoch)} | self._one_epoch(step, X, y, rng.permutation(train))
+            if validation is not None:
+                scores |= self._validate(X[validation], y[validation])
+                waited += 1
+                if scores["val_loss"] < best_loss:
+                    best, best_loss, waited = self._model.get_weights(), scores["val_loss"], 0
+            if progress is not None:
+                progress(epoch, epochs, scores)
+            yield scores
+            if validation is not None and waited >= int(self.chosen["patience"]):
+                break
+        if best is not None:
+            self._model.set_weights(best)
+
+    def _training_step(self) -> Any:  # noqa: ANN401 - a compiled TensorFlow function
+        """One update on a batch of any size: (rows, class numbers) -> (loss, correct).
+
+        One traced function for all batches; `Model.fit` would copy the rows into a tensor first.
+        """
+        tf = load_tensorflow()
+        import keras
+
+        model, binary = self._model, self.n_classes == 2
+        optimizer = keras.optimizers.RMSprop(float(self.chosen["learning_rate"]))
+        optimizer.build(model.trainable_variables)
+
+        def step(rows: Any, classes: Any) -> tuple[Any, Any]:  # noqa: ANN401
+            with tf.GradientTape() as tape:
+                given = model(rows, training=True)
+                if binary:
+                    loss = keras.losses.binary_crossentropy(classes[:, None], given)
+                    called = tf.cast(given[:, 0] >= 0.5, tf.float32)
+                else:
+                    loss = keras.losses.sparse_categorical_crossentropy(classes, given)
+                    called = tf.cast(tf.argmax(given, axis=1), tf.float32)
+                mean = tf.reduce_mean(loss)
+            gradients = tape.gradient(mean, model.trainable_variables)
+            optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+            return tf.reduce_sum(loss), tf.reduce_sum(tf.cast(called == classes, tf.float32))
+
+        shapes = [
+            tf.TensorSpec((None, self.row_width), tf.float32),
+            tf.TensorSpec((None,), tf.float32),
+        ]
+        return tf.function(step, input_signature=shapes)
+
+    def _one_epoch(
+        self, step: Any, X: Rows, y: Indices, order: Indices  # noqa: ANN401
+    ) -> dict[str, float]:
+        size = int(self.chosen["batch_size"])
+        loss = correct = 0.0
+        for start in range(0, len(order), size):
+            batch = order[start : start + size]
+            batch_loss, batch_correct = step(X[batch], y[batch].astype(np.float32))
+            loss += float(batch_loss)
+            correct += float(batch_correct)
+        if not np.isfinite(loss):
+            raise HeadError(
+                "the loss of the dense head is no longer a number; expected it to fall; "
+                "lower learning_rate, or check the rows"
+            )
+        return {"loss": loss / len(order), "accuracy": correct / len(order)}
+
+    def _validate(self, X: Rows, y: Indices) -> dict[str, float]:
+        P = np.clip(self.predict_proba(X), 1e-7, 1)
+        return {
+            "val_loss": float(-np.log(P[np.arange(len(y)), y]).mean()),
+            "val_accuracy": float((P.argmax(axis=1) == y).mean()),
+        }
+
+    def predict_proba(self, X: Rows) -> Floats:
+        """Probabilities (n, n_classes) of raw rows."""
+        self._check_rows(X)
+        blocks = [
+            np.asarray(self._model(X[start : start + _BLOCK_ROWS], training=False), np.float64)
+            for start in range(0, len(X), _BLOCK_ROWS)
+        ]
+        if not blocks:
+            return np.empty((0, self.n_classes))
+        given = np.concatenate(blocks)
+        if self.n_classes == 2:
+            return np.column_stack([1 - given[:, 0], given[:, 0]])
+        return given / given.sum(axis=1, keepdims=True)
+
+    def save(self, folder: Path) -> None:
+        """Write settings.json and head.keras; see `Head.save`."""
+        with whole_file(folder / _MODEL_FILE) as temporary:
+            named = temporary.with_suffix(".keras")  # Keras goes by the suffix
+            self._model.save(named)
+            named.replace(temporary)
+        self._save_settings(folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote; see `Head.load`.
+
+        The network is built here from the settings; of head.keras only the weights are read. Its
+        description must still name no other layers than ours, or it is not ours.
+        """
+        head, _ = cls._load_settings(folder)
+        path = folder / _MODEL_FILE
+        _check_layers(path)
+        head._model = build_model(head.row_width, head.n_classes, head._dropout())
+        try:
+            head._model.load_weights(path)
+        except Exception as error:
+            reason = str(error).splitlines()[0] if str(error) else repr(error)
+            raise BundleError(
+                f"{path} does not fit the dense head ({reason}); expected its weights; "
+                "fit the model again"
+            ) from error
+        return head
+
+
+def _check_layers(path: Path) -> None:
+    """Raise BundleError unless the file describes layers of the allowed kinds only."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            description = json.loads(archive.read("config.json"))
+        layers = description["config"]["layers"]
+        kinds = [(str(layer["class_name"]), str(layer["module"])) for layer in layers]
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise BundleError(
+            f"{path} cannot be read ({error!r}); expected a Keras model; fit the model again"
+        ) from error
+    for kind, module in kinds:
+        if kind not in _LAYERS or module != "keras.layers":
+            raise BundleError(
+                f"{path} has a layer {module}.{kind}; a dense head has only "
+                f"{', '.join(sorted(_LAYERS))}; do not use this model"
+            )
+
+

@@ -1,0 +1,133 @@
+"""Heads that look at single features, trained on raw rows: forest, boosting, and the baseline."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+
+from pipeline.heads.base import (
+    EpochProgress,
+    Floats,
+    Head,
+    Indices,
+    Rows,
+    Scalar,
+    as_probabilities,
+)
+from pipeline.heads.stored import load_estimator, save_estimator
+
+
+class RawHead(Head):
+    """A scikit-learn estimator on raw rows."""
+
+    space: ClassVar[Literal["rows", "raw"]] = "raw"
+    by_column: ClassVar[bool] = True
+    """Whether it reads the rows column by column, as trees do."""
+    _estimator: Any = None
+
+    @abstractmethod
+    def build(self, settings: dict[str, Any]) -> Any:  # noqa: ANN401 - scikit-learn has no types
+        """An untrained estimator with these settings and `self.seed`."""
+
+    def fit(
+        self,
+        X: Rows,
+        y: Indices,
+        groups: Indices,
+        *,
+        n_classes: int,
+        progress: EpochProgress | None = None,
+    ) -> Self:
+        """Train on rows; see `Head.fit`. The settings are fixed, not searched."""
+        self._start(X, y, n_classes)
+        settings: dict[str, Scalar] = dict(self.defaults) | self.settings
+        # Columns that lie together in memory make trees about 1.7 times faster.
+        self._estimator = self.build(settings).fit(np.asfortranarray(X) if self.by_column else X, y)
+        self.chosen = settings
+        return self
+
+    def predict_proba(self, X: Rows) -> Floats:
+        """Probabilities (n, n_classes) of raw rows."""
+        self._check_rows(X)
+        if not len(X):
+            return np.empty((0, self.n_classes))
+        found = self._estimator.predict_proba(X)
+        return as_probabilities(found, self.n_classes, self._estimator.classes_)
+
+    def save(self, folder: Path) -> None:
+        """Write settings.json and head.skops; see `Head.save`."""
+        save_estimator(folder, self._estimator)
+        self._save_settings(folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote; see `Head.load`."""
+        head, _ = cls._load_settings(folder)
+        head._estimator = load_estimator(folder, type(head.build(head.chosen)))
+        return head
+
+
+class ForestHead(RawHead):
+    """Random forest (Breiman, 2001): each split looks at the square root of the raw values."""
+
+    name = "forest"
+    title = "Random forest"
+    defaults: ClassVar = {"trees": 100, "min_samples_leaf": 1}
+    ranges: ClassVar = {"trees": (1, 100_000), "min_samples_leaf": (1, 1_000_000)}
+
+    def build(self, settings: dict[str, Any]) -> Any:  # noqa: ANN401
+        """See `RawHead.build`."""
+        from sklearn.ensemble import RandomForestClassifier
+
+        return RandomForestClassifier(
+            n_estimators=settings["trees"],
+            min_samples_leaf=settings["min_samples_leaf"],
+            max_features="sqrt",
+            random_state=self.seed % 2**32,
+        )
+
+
+class BoostingHead(RawHead):
+    """Stochastic gradient boosting (Friedman, 2002): half the rows per tree, and at each split the
+    square root of the raw values, which is what makes 51,200 of them affordable.
+    """
+
+    name = "boosting"
+    title = "Gradient boosting"
+    defaults: ClassVar = {"trees": 150, "learning_rate": 0.1, "depth": 3, "subsample": 0.5}
+    ranges: ClassVar = {
+        "trees": (1, 100_000),
+        "learning_rate": (1e-6, 10.0),
+        "depth": (1, 64),
+        "subsample": (0.01, 1.0),
+    }
+
+    def build(self, settings: dict[str, Any]) -> Any:  # noqa: ANN401
+        """See `RawHead.build`."""
+        from sklearn.ensemble import GradientBoostingClassifier
+
+        return GradientBoostingClassifier(
+            n_estimators=settings["trees"],
+            learning_rate=settings["learning_rate"],
+            max_depth=settings["depth"],
+            subsample=settings["subsample"],
+            max_features="sqrt",
+            random_state=self.seed % 2**32,
+        )
+
+
+class MajorityHead(RawHead):
+    """Always the class shares of the training rows: what every other head has to beat."""
+
+    name = "majority"
+    title = "Majority class"
+    by_column = False
+
+    def build(self, settings: dict[str, Any]) -> Any:  # noqa: ANN401
+        """See `RawHead.build`."""
+        from sklearn.dummy import DummyClassifier
+
+        return DummyClassifier(strategy="prior")

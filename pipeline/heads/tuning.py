@@ -1,0 +1,112 @@
+"""Choosing settings inside a training part, on folds that keep the photographs of a part together.
+
+Protocol: the training part is split into three inner folds (two where a class has only two
+groups). Every candidate is trained on each inner training side and scores its inner test side by
+ROC AUC (macro one-against-rest for more than two classes). The candidate with the best mean over
+the inner folds wins; candidates are ordered from the most regularised on, and of equals the first
+wins. Where no inner split can be made, the defaults are used.
+
+The AUC is taken fold by fold and averaged, not on pooled scores, because uncalibrated scores of
+different folds have different offsets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from features.errors import SplitError
+from pipeline.heads.base import Floats, Indices
+from pipeline.rowspace import Placed, RowSpace
+from pipeline.scores import binary_scores, multiclass_scores
+from pipeline.splits import Fold, folds
+
+INNER_FOLDS = 3
+_TIE = 1e-9  # differences of AUC below this are rounding
+
+
+@dataclass(frozen=True)
+class InnerFold:
+    """One inner fold: training rows in their own row space, and the rows that they judge.
+
+    Attributes:
+        space: fitted on the inner training side alone.
+        y: its classes.
+        test: the inner test side in that space.
+        test_rows: its row numbers in the training part.
+    """
+
+    space: RowSpace
+    y: Indices
+    test: Placed
+    test_rows: Indices
+
+
+class TrainingPart:
+    """The rows that a head may learn from, in row space; heads of one fold share it.
+
+    Attributes:
+        y: int64 (n,).
+        n_classes: of the problem.
+        row_width: values in a raw row.
+    """
+
+    def __init__(
+        self, K: Floats, y: Indices, groups: Indices, *, n_classes: int, row_width: int, seed: int
+    ) -> None:
+        """Take the Gram matrix (n, n) of the rows; decompositions are made when first needed."""
+        self._K = K
+        self._groups = groups
+        self._seed = seed
+        self.y = y
+        self.n_classes = n_classes
+        self.row_width = row_width
+
+    @cached_property
+    def space(self) -> RowSpace:
+        """The row space of all these rows."""
+        return RowSpace.fit(self._K)
+
+    @cached_property
+    def inner(self) -> list[InnerFold]:
+        """Inner folds for choosing and calibrating; empty where none can be made."""
+        return [self._inner(fold) for fold in inner_folds(self.y, self._groups, self._seed)]
+
+    def _inner(self, fold: Fold) -> InnerFold:
+        space = RowSpace.fit(self._K[np.ix_(fold.train, fold.train)])
+        squares = np.diagonal(self._K)[fold.test]
+        test = space.place(self._K[np.ix_(fold.test, fold.train)], squares)
+        return InnerFold(space, self.y[fold.train], test, fold.test)
+
+
+def inner_folds(y: Indices, groups: Indices, seed: int) -> list[Fold]:
+    """Three grouped folds, or two, or none at all where a class has too few groups."""
+    _, compact = np.unique(y, return_inverse=True)
+    for n_folds in range(INNER_FOLDS, 1, -1):
+        try:
+            return folds(compact, groups, n_folds=n_folds, repeats=1, seed=seed)
+        except SplitError:
+            continue
+    return []
+
+
+def auc(y: Indices, scores: Floats) -> float:
+    """ROC AUC of scores (n,) of class 1, or macro one-against-rest of scores (n, n_classes)."""
+    if scores.ndim == 1:
+        return binary_scores(y, scores)["roc_auc"]
+    return multiclass_scores(y, scores)["roc_auc"]
+
+
+def best_candidate(aucs: Sequence[Iterable[float]]) -> int:
+    """The number of the winner.
+
+    Args:
+        aucs: per inner fold the AUC of every candidate, the most regularised first.
+    """
+    table = np.array([list(row) for row in aucs], dtype=np.float64)
+    defined = np.isfinite(table)
+    mean = np.where(defined, table, 0).sum(axis=0) / np.maximum(defined.sum(axis=0), 1)
+    return int(np.argmax(mean >= mean.max() - _TIE))

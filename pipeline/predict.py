@@ -1,0 +1,185 @@
+"""Photographs to verdicts, through the cache."""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from features.cache import Cache
+from features.errors import DataError
+from features.extract import Extraction, Photograph, Progress, extract
+from features.images import MAX_PIXELS
+from pipeline.bundle import Bundle
+from pipeline.scan import scan_folder
+from pipeline.tables import to_csv
+
+_BLOCK = 256  # rows in memory at once
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The verdict on one photograph.
+
+    Attributes:
+        path: as it was named.
+        file: where it is.
+        verdict: class name; None where it could not be read.
+        probability: of two classes, that of the defective one; of more, of the verdict (0 to 1).
+        probabilities: by class name.
+        truth: class name, where the photograph lies in a folder of that class.
+        error: why there is no verdict.
+    """
+
+    path: str
+    file: Path
+    verdict: str | None = None
+    probability: float | None = None
+    probabilities: dict[str, float] | None = None
+    truth: str | None = None
+    error: str | None = None
+
+
+def find_photographs(names: Sequence[str]) -> list[Photograph]:
+    """Files, folders (all photographs below) and patterns such as `new/*.jpg`, in this order.
+
+    A name that is nothing of these stays in the list and becomes a prediction with an error.
+
+    Raises:
+        DataError: no name at all, or a folder without photographs.
+    """
+    found: dict[str, Photograph] = {}
+    for name in names:
+        for file in _expand(name):
+            found.setdefault(str(file), Photograph(file, str(file)))
+    if not found:
+        raise DataError("no photographs named; expected files, folders or patterns")
+    return list(found.values())
+
+
+def _expand(name: str) -> Iterator[Path]:
+    path = Path(name)
+    if path.is_dir():
+        yield from (photograph.file for photograph in scan_folder(path).photographs)
+    elif path.exists() or not glob.has_magic(name):
+        yield path
+    else:
+        matches = sorted(glob.glob(name, recursive=True))  # noqa: PTH207 - also absolute patterns
+        yield from (Path(match) for match in matches if not Path(match).is_dir())
+        if not matches:
+            yield path
+
+
+def predict(
+    bundle: Bundle,
+    photographs: Sequence[Photograph],
+    cache_path: Path | None,
+    *,
+    weights: str | None = None,
+    batch_size: int = 32,
+    max_pixels: int = MAX_PIXELS,
+    progress: Progress | None = None,
+) -> list[Prediction]:
+    """Judge photographs; rows that the cache has are used, others are computed and kept there.
+
+    Args:
+        bundle: a loaded model.
+        photographs: from `find_photographs`.
+        cache_path: a cache of the model's recipe and weights, made where it does not exist;
+            None to keep nothing.
+        weights: where the backbone's weights are now, if not where they were.
+        batch_size: photographs per call of the backbone.
+        max_pixels: refuse larger photographs.
+        progress: called as `progress(done, total)`.
+
+    Raises:
+        FingerprintError: the cache holds rows of other settings.
+        WeightsError: rows are missing and the model's weights are not on this computer.
+        OnepassError: see `features.extract.extract`.
+    """
+    with tempfile.TemporaryDirectory(prefix="onepass-") as folder:
+        path = cache_path or Path(folder) / "features.h5"
+        extraction = extract(
+            photographs,
+            bundle.settings(weights),
+            path,
+            batch_size=batch_size,
+            max_failures=1.0,
+            max_pixels=max_pixels,
+            progress=progress,
+        )
+        return list(_judge(bundle, photographs, extraction, path))
+
+
+def _judge(
+    bundle: Bundle, photographs: Sequence[Photograph], extraction: Extraction, path: Path
+) -> Iterator[Prediction]:
+    names = bundle.classes.names
+    with Cache.read(path) as cache:
+        for start in range(0, len(photographs), _BLOCK):
+            samples = extraction.samples[start : start + _BLOCK]
+            good = [sample.row for sample in samples if sample.row >= 0]
+            table = iter(bundle.head.predict_proba(cache.take(good)) if good else ())
+            for photograph, sample in zip(photographs[start:], samples, strict=False):
+                truth = _truth(bundle, photograph.file)
+                if sample.row < 0:
+                    yield Prediction(
+                        photograph.path, photograph.file, truth=truth, error=sample.reason
+                    )
+                    continue
+                chances = np.asarray(next(table), dtype=np.float64)
+                number = int(bundle.decide(chances[None])[0])
+                yield Prediction(
+                    photograph.path,
+                    photograph.file,
+                    names[number],
+                    float(chances[1] if bundle.classes.binary else chances[number]),
+                    {name: float(chance) for name, chance in zip(names, chances, strict=True)},
+                    truth,
+                )
+
+
+def _truth(bundle: Bundle, file: Path) -> str | None:
+    """The class of the nearest folder above the photograph that has a class's name."""
+    for folder in file.absolute().parents:
+        if folder.name in bundle.classes.members:
+            return bundle.classes.names[bundle.classes.members[folder.name]]
+    return None
+
+
+def format_predictions(bundle: Bundle, predictions: Sequence[Prediction], suffix: str) -> str:
+    """Predictions as text: ".csv", ".json" or ".jsonl".
+
+    Raises:
+        DataError: another suffix.
+    """
+    column = "probability_of_defect" if bundle.classes.binary else "probability"
+    rows = [
+        {
+            "path": os.fsencode(p.path).decode("utf-8", "backslashreplace"),
+            "class": p.verdict,
+            column: None if p.probability is None else round(p.probability, 6),
+            "error": p.error,
+        }
+        | (
+            {}
+            if bundle.classes.binary
+            else {f"p({name})": (p.probabilities or {}).get(name) for name in bundle.classes.names}
+        )
+        for p in predictions
+    ]
+    if suffix == ".csv":
+        return to_csv(list(rows[0]), rows)
+    if suffix == ".json":
+        return json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
+    if suffix == ".jsonl":
+        return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    raise DataError(
+        f"cannot write predictions as {suffix or 'no suffix'!r}; expected .csv, .json or .jsonl"
+    )

@@ -1,0 +1,35 @@
+"""Predictions to the write-up's picture: which photographs it shows, and what it says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipeline.bundle import Bundle
+from pipeline.predict import Prediction
+from pipeline.sheet import SheetEntry, draw_sheet
+
+SHOWN = 20
+
+
+def prediction_sheet(bundle: Bundle, predictions: Sequence[Prediction], shown: int = SHOWN) -> bytes:
+    """A PNG of up to `shown` photographs, evenly spread over the predictions in their order."""
+    count = min(shown, len(predictions))
+    chosen = [predictions[i * len(predictions) // count] for i in range(count)]
+    known = [p for p in predictions if p.truth is not None and p.verdict is not None]
+    right = sum(p.verdict == p.truth for p in known)
+    meaning = "probability of a defect" if bundle.classes.binary else "probability of the verdict"
+    title = f"{count} of {len(predictions)} photographs: verdict and {meaning}"
+    if known:
+        title += f"; {right} of the {len(known)} of known class are right"
+    return draw_sheet([_entry(prediction) for prediction in chosen], title)
+
+
+def _entry(prediction: Prediction) -> SheetEntry:
+    if prediction.verdict is None or prediction.probability is None:
+        return SheetEntry(prediction.file, None, prediction.truth, None, prediction.error)
+    return SheetEntry(
+        prediction.file,
+        f"{prediction.verdict}  {prediction.probability:.0%}",
+        prediction.truth,
+        None if prediction.truth is None else prediction.truth == prediction.verdict,
+    )

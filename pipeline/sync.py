@@ -1,0 +1,150 @@
+"""Bring a cache in line with a folder: scan, group, extract what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from features.backbone import BackboneSettings, check_names, settings_from_fields
+from features.cache import Cache
+from features.extract import Extraction, Progress, extract
+from features.images import MAX_PIXELS, get_recipe
+from features.weights import RecordedWeights, resolve_weights
+from pipeline.groups import GroupRule, apply_rule
+from pipeline.scan import Scan, scan_folder
+
+
+@dataclass
+class FolderExtraction:
+    """What `extract_folder` did.
+
+    Attributes:
+        scan: what the folder holds.
+        extraction: what was computed, reused and unreadable, and the seconds of each stage.
+        settings: recipe, weights and precision of the rows.
+        group_rule: where groups came from.
+        ungrouped: photographs that the rule says nothing of.
+    """
+
+    scan: Scan
+    extraction: Extraction
+    settings: BackboneSettings
+    group_rule: GroupRule
+    ungrouped: int
+
+
+def extract_folder(
+    data: Path,
+    cache_path: Path,
+    *,
+    weights: str | None = None,
+    recipe: str | None = None,
+    precision: str | None = None,
+    seed: int = 0,
+    batch_size: int = 32,
+    classes: Sequence[str] | None = None,
+    group_rule: GroupRule | None = None,
+    max_failures: float = 0.1,
+    max_pixels: int = MAX_PIXELS,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> FolderExtraction:
+    """See that every photograph of a folder has its row in the cache, and note its class.
+
+    What is None is taken from the cache where there is one, so that the same short command keeps
+    it in line; for a new cache it is "imagenet", "imagenet", "float32" and no groups.
+
+    Args:
+        data: one folder of photographs per class.
+        cache_path: made where it does not exist.
+        weights: "imagenet", "random" or a file; see `features.weights.resolve_weights`.
+        recipe: one of `features.images.RECIPES`.
+        precision: one of `features.backbone.PRECISIONS`.
+        seed: of random weights.
+        batch_size: photographs per call of the backbone.
+        classes: only these class folders; None for all.
+        group_rule: which photographs show one part.
+        max_failures: share of unreadable photographs (0 to 1) above which the run stops.
+        max_pixels: refuse larger photographs.
+        workers: reader threads; None for one per core.
+        progress: called as `progress(done, total)`.
+
+    Raises:
+        DataError: the folder or the groups cannot be used.
+        OnepassError: see `features.extract.extract`.
+    """
+    scan = scan_folder(data, classes)
+    check_names(recipe=recipe, precision=precision)  # before weights are looked for
+    recorded = _recorded(cache_path)
+    settings = _settings(recorded, weights, recipe, precision, seed)
+    about = recorded[1] if recorded else {}
+    rule = group_rule or GroupRule(**about.get("group_rule", {}))
+    photographs, ungrouped = apply_rule(rule, scan.photographs)
+    extraction = extract(
+        photographs,
+        settings,
+        cache_path,
+        batch_size=batch_size,
+        dataset={
+            "root": str(data.resolve()),
+            "group_rule": asdict(rule),
+            "weights": _weights_record(settings, weights, about),
+        },
+        max_failures=max_failures,
+        max_pixels=max_pixels,
+        workers=workers,
+        progress=progress,
+    )
+    return FolderExtraction(scan, extraction, settings, rule, ungrouped)
+
+
+def recorded_weights(record: Mapping[str, Any], override: str | None = None) -> RecordedWeights:
+    """The weights that a cache or a bundle recorded, to be found when they are needed."""
+    return RecordedWeights(
+        source=str(record["source"]),
+        digest=str(record["digest"]),
+        seed=int(record["seed"]),
+        name=str(record["name"]),
+        override=override,
+    )
+
+
+def _recorded(cache_path: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """The fingerprint's fields and what was noted of the folder; None for a cache not begun."""
+    if not cache_path.exists():
+        return None
+    with Cache.read(cache_path) as cache:
+        return cache.fields, cache.dataset
+
+
+def _settings(
+    recorded: tuple[dict[str, Any], dict[str, Any]] | None,
+    weights: str | None,
+    recipe: str | None,
+    precision: str | None,
+    seed: int,
+) -> BackboneSettings:
+    fields, about = recorded or ({}, {})
+    if weights is None and "weights" in about:
+        made = settings_from_fields(fields, recorded_weights(about["weights"]))
+    else:
+        made = BackboneSettings(
+            get_recipe("imagenet"), resolve_weights(weights or "imagenet", seed=seed)
+        )
+    return replace(
+        made,
+        recipe=get_recipe(recipe) if recipe else made.recipe,
+        precision=precision or made.precision,
+    )
+
+
+def _weights_record(
+    settings: BackboneSettings, name: str | None, about: Mapping[str, Any]
+) -> dict[str, Any]:
+    if name is None and "weights" in about:
+        return dict(about["weights"])
+    found = settings.weights
+    shown = str(Path(name).resolve()) if found.source == "file" and name else found.source
+    return {"source": found.source, "name": shown, "digest": found.digest, "seed": found.seed}

@@ -1,0 +1,248 @@
+"""Results as plain text for a terminal. Nothing here computes; nothing here prints."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from features.weights import UNTRAINED_WARNING
+from pipeline.comparison import HeadComparison
+from pipeline.dataset import Dataset
+from pipeline.evaluate import Evaluation
+from pipeline.fit import Assessment, Fit
+from pipeline.predict import Prediction
+from pipeline.scan import describe_ignored
+from pipeline.sync import FolderExtraction
+from pipeline.tables import align, printable
+
+_SCORE_TITLES = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "recall": "recall of defects",
+    "precision": "precision",
+    "f1": "F1",
+    "roc_auc": "ROC AUC",
+    "average_precision": "average precision",
+    "brier": "Brier (less is better)",
+}
+
+_SHORT_TITLES = {
+    "roc_auc": "ROC AUC",
+    "average_precision": "avg. prec.",
+    "balanced_accuracy": "bal. acc.",
+    "accuracy": "accuracy",
+    "recall": "recall",
+    "precision": "precision",
+    "f1": "F1",
+    "brier": "Brier",
+}
+
+
+def failures(entries: Sequence[tuple[str, str]], shown: int = 10) -> list[str]:
+    """One line per unreadable photograph, and how many more there are."""
+    lines = [f"unreadable: {printable(path)}: {reason}" for path, reason in entries[:shown]]
+    if len(entries) > shown:
+        lines.append(f"unreadable: … and {len(entries) - shown:,} more")
+    return lines
+
+
+def extraction(done: FolderExtraction, cache: Path) -> str:
+    """The summary of `extract`."""
+    result, scan = done.extraction, done.scan
+    labels = Counter(p.label or "(no class folder)" for p in scan.photographs)
+    classes = ", ".join(f"{printable(name)} {count:,}" for name, count in sorted(labels.items()))
+    parts = len({s.group for s in result.samples if s.group})
+    groups = done.group_rule.describe()
+    if done.group_rule.kind != "none":
+        groups += f" ({parts:,} parts"
+        groups += f"; {done.ungrouped:,} photographs without one)" if done.ungrouped else ")"
+    seconds = result.seconds
+    stages = ", ".join(
+        f"{name} {seconds[key]:.1f}"
+        for key, name in (
+            ("load", "load backbone"),
+            ("read", "read"),
+            ("decode", "decode"),
+            ("backbone", "backbone"),
+            ("write", "write"),
+        )
+        if seconds[key] >= 0.05
+    )
+    speed = result.extracted / seconds["backbone"] if seconds["backbone"] else 0.0
+    rows = [
+        ["photographs", f"{len(scan.photographs):,} ({classes})"],
+        ["ignored", describe_ignored(scan.ignored) if scan.ignored else "nothing"],
+        ["extracted", f"{result.extracted:,}" + (f" ({speed:.0f}/s)" if speed else "")],
+        ["reused", f"{result.reused:,}"],
+        ["failed", f"{len(result.failed):,}"],
+        ["parts", groups],
+        ["seconds", f"{seconds['total']:.1f}" + (f" ({stages}; stages overlap)" if stages else "")],
+        ["cache", f"{cache}, {_size(cache)}"],
+        ["settings", _settings(done.settings.fields, done.settings.weights.describe())],
+    ]
+    text = align(rows, right=False)
+    return text if done.settings.weights.trained else f"{text}\n\n{UNTRAINED_WARNING}"
+
+
+def dataset(data: Dataset) -> str:
+    """What heads are about to be trained on, with the warnings."""
+    counts = [int((data.y == number).sum()) for number in range(len(data.classes.names))]
+    classes = ", ".join(
+        f"{printable(name)} {count:,}"
+        for name, count in zip(data.classes.names, counts, strict=True)
+    )
+    parts = len(set(data.groups.tolist()))
+    lines = [
+        f"{len(data):,} photographs of {parts:,} parts ({classes})",
+        data.classes.describe(),
+        *(f"warning: {text}" for text in data.warnings),
+    ]
+    if data.about["weights"]["source"] == "random":
+        lines.append(UNTRAINED_WARNING)
+    return "\n".join(lines)
+
+
+def fit(done: Fit) -> str:
+    """Train and holdout side by side, with 95 % intervals."""
+    chosen = ", ".join(f"{name}={_short(value)}" for name, value in done.head.chosen.items())
+    return "\n".join(
+        [
+            f"{done.head.title}, trained in {done.seconds:.1f} s ({chosen or 'no settings'})",
+            "",
+            _assessments({"train": done.train, "holdout": done.held_out}),
+            "",
+            f"model    {done.folder}",
+        ]
+    )
+
+
+def comparison(found: HeadComparison, out: Path) -> str:
+    """One line per head, best first: mean and standard deviation over the folds."""
+    result = found.result
+    head = ["head", *_SHORT_TITLES.values(), "fit s", "predict s"]
+    rows = [
+        [
+            row.head,
+            *(f"{row.mean[name]:.3f} ±{row.spread[name]:.3f}" for name in _SHORT_TITLES),
+            f"{row.fit_seconds:.2f}",
+            f"{row.predict_seconds:.2f}",
+        ]
+        for row in result.table()
+    ]
+    return "\n".join(
+        [
+            align([head, *rows]),
+            f"mean ± standard deviation over {len(result.folds)} folds ({found.split} split), "
+            f"sorted by {_SCORE_TITLES[result.sort_by]}",
+            f"written: {out / 'comparison.csv'}, {out / 'comparison.json'}",
+        ]
+    )
+
+
+def evaluation(found: Evaluation, names: Sequence[str], shown: int = 10) -> str:
+    """Scores, confusion matrix and the worst mistakes."""
+    head = ["truth \\ verdict", *(printable(name) for name in names)]
+    matrix = [
+        [printable(name), *(f"{int(n):,}" for n in row)]
+        for name, row in zip(names, found.confusion, strict=True)
+    ]
+    lines = [
+        _assessments({found.what: found.assessment}),
+        "",
+        align([head, *matrix]),
+        "",
+        f"{len(found.mistakes):,} mistakes"
+        + (", the most certain first:" if found.mistakes else ""),
+        *(
+            f"  {printable(m.path)}: is {m.truth}, verdict {m.verdict} ({m.probability:.1%})"
+            for m in found.mistakes[:shown]
+        ),
+        *(f"note: {note}" for note in found.notes),
+    ]
+    if len(found.mistakes) > shown:
+        lines.insert(
+            -len(found.notes) or len(lines), f"  … and {len(found.mistakes) - shown:,} more"
+        )
+    return "\n".join(lines)
+
+
+def predictions(found: Sequence[Prediction]) -> str:
+    """How many of each verdict, and how many unreadable."""
+    counts = Counter(p.verdict for p in found if p.verdict)
+    failed = sum(p.error is not None for p in found)
+    parts = [f"{count:,} {printable(name)}" for name, count in sorted(counts.items())]
+    parts += [f"{failed:,} unreadable"] if failed else []
+    return f"{len(found):,} photographs: " + ", ".join(parts)
+
+
+def info(facts: Mapping[str, Any]) -> str:
+    """A cache's or a model's facts."""
+    if facts["kind"] == "cache":
+        rows = [
+            ["cache", f"{facts['path']}, {facts['bytes'] / 1e6:,.1f} MB"],
+            ["rows", f"{facts['rows']:,} × {facts['row_width']:,} {facts['dtype']}"],
+            ["photographs", f"{facts['photographs']:,} ({_counts(facts['classes'])})"],
+            ["parts named", f"{facts['parts_named']:,}"],
+            ["unreadable", f"{len(facts['unreadable']):,}"],
+            ["settings", _settings(facts["features"], facts["features"]["weights"][:19])],
+            ["fingerprint", facts["fingerprint"][:16] + "…"],
+            ["folder", printable(str(facts["dataset"].get("root", "no finished extract")))],
+        ]
+        return align(rows, right=False)
+    split = facts["split"]
+    rows = [
+        ["model", f"{facts['path']}, {facts['title']}, made {facts['created']}"],
+        ["classes", ", ".join(facts["classes"])],
+        ["threshold", f"{facts['threshold']:g}"],
+        ["split", f"{split['kind']}, {split['test_size']:.0%} held out, seed {split['seed']}"],
+        ["settings", _settings(facts["features"], facts["weights"]["source"])],
+        *(
+            [
+                side,
+                f"{facts[side]['photographs']:,} photographs of {facts[side]['parts']:,} parts: "
+                + ", ".join(
+                    f"{_SCORE_TITLES[name]} {facts[side]['scores'][name]:.3f}"
+                    for name in ("accuracy", "balanced_accuracy", "roc_auc")
+                ),
+            ]
+            for side in ("train", "holdout")
+        ),
+    ]
+    text = align(rows, right=False)
+    return text if facts["weights"]["source"] != "random" else f"{text}\n\n{UNTRAINED_WARNING}"
+
+
+def _assessments(sides: Mapping[str, Assessment]) -> str:
+    head = ["", *(f"{name} ({a.count:,} of {a.parts:,} parts)" for name, a in sides.items())]
+    rows = [
+        [
+            title,
+            *(
+                f"{a.scores[name]:.3f} [{a.intervals[name][0]:.3f}, {a.intervals[name][1]:.3f}]"
+                for a in sides.values()
+            ),
+        ]
+        for name, title in _SCORE_TITLES.items()
+    ]
+    return align([head, *rows]) + "\nin brackets: 95 % intervals (bootstrap over parts)"
+
+
+def _settings(fields: Mapping[str, Any], weights: str) -> str:
+    return (
+        f"{fields['backbone']}, recipe {fields['recipe']['name']}, {fields['precision']}, "
+        f"weights {weights}"
+    )
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{printable(name)} {count:,}" for name, count in counts.items())
+
+
+def _size(path: Path) -> str:
+    return f"{path.stat().st_size / 1e6:,.1f} MB"
+
+
+def _short(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

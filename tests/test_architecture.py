@@ -1,0 +1,148 @@
+"""The shape of the house: imports point one way, and each outside thing has one door."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCES = [
+    ROOT / "cli.py",
+    *sorted(ROOT.glob("features/**/*.py")),
+    *sorted(ROOT.glob("pipeline/**/*.py")),
+]
+
+
+def imports(path: Path) -> list[str]:
+    """Every module that a file imports, at any depth."""
+    found: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found.append(node.module or "")
+            found += [f"{node.module}.{alias.name}" for alias in node.names]
+    return found
+
+
+def layer(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def test_imports_point_one_way() -> None:
+    """cli -> pipeline -> features, never back."""
+    allowed = {
+        "features": {"features"},
+        "pipeline": {"features", "pipeline"},
+        "cli": {"features", "pipeline"},
+    }
+    for path in SOURCES:
+        used = {name.split(".")[0] for name in imports(path)} & {"cli", "features", "pipeline"}
+        assert used <= allowed[layer(path)], f"{path} imports {used}"
+
+
+def test_no_cycles_between_modules() -> None:
+    """No module imports itself through others."""
+    names = {".".join(p.relative_to(ROOT).with_suffix("").parts): p for p in SOURCES}
+    names = {name.removesuffix(".__init__"): path for name, path in names.items()}
+    graph = {
+        name: {used for used in imports(path) if used in names and used != name}
+        for name, path in names.items()
+        if path.name != "__init__.py" or "heads" in name
+    }
+
+    def visit(name: str, trail: tuple[str, ...]) -> None:
+        assert name not in trail, f"cycle: {' -> '.join((*trail, name))}"
+        for used in graph.get(name, ()):
+            visit(used, (*trail, name))
+
+    for name in graph:
+        visit(name, ())
+
+
+@pytest.mark.parametrize(
+    ("module", "only"),
+    [
+        ("h5py", {"features/cache.py"}),
+        ("PIL.Image", {"features/images.py", "pipeline/sheet.py", "pipeline/synthetic.py"}),
+        ("filelock", {"features/lock.py"}),
+        ("typer", {"cli.py"}),
+        ("pickle", set()),
+        ("requests", set()),
+        ("urllib", set()),
+    ],
+)
+def test_one_door_for_each_outside_thing(module: str, only: set[str]) -> None:
+    """HDF5, the decoder, locks and the network are each reached from one place."""
+    users = {
+        path.relative_to(ROOT).as_posix()
+        for path in SOURCES
+        if any(name == module or name.startswith(module + ".") for name in imports(path))
+    }
+    assert users <= only, f"{module} is imported by {users - only}"
+
+
+def test_tensorflow_is_imported_through_one_function() -> None:
+    """Outside features.runtime nothing imports TensorFlow itself."""
+    for path in SOURCES:
+        if path.name != "runtime.py":
+            assert not any(name.split(".")[0] == "tensorflow" for name in imports(path)), path
+
+
+def test_files_and_functions_stay_readable() -> None:
+    """Every file says its responsibility, and stays near the size that a person reads at once."""
+    for path in SOURCES:
+        text = path.read_text("utf-8")
+        tree = ast.parse(text)
+        assert ast.get_docstring(tree), f"{path} does not say what it is for"
+        most = 480 if path.name == "cli.py" else 400  # cli.py is mostly declarations of options
+        assert text.count("\n") <= most, f"{path} has {text.count(chr(10))} lines"
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef):
+                body = [n for n in node.body if not isinstance(n, ast.Expr)]
+                length = (node.end_lineno or 0) - (body[0].lineno if body else node.lineno)
+                assert length <= 60, f"{path}: {node.name} has {length} lines"
+
+
+def test_help_loads_neither_tensorflow_nor_the_rest() -> None:
+    """`cli.py --help` imports no heavy package."""
+    code = (
+        "import sys, runpy; sys.argv = ['cli.py', '--help']\n"
+        "try: runpy.run_path('cli.py', run_name='__main__')\n"
+        "except SystemExit: pass\n"
+        "print([m for m in ('tensorflow', 'keras', 'sklearn', 'h5py', 'numpy', 'matplotlib')"
+        " if m in sys.modules])"
+    )
+    out = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert out.stdout.strip().endswith("[]")
+
+
+def test_commands_that_read_rows_do_not_load_tensorflow(tmp_path: Path) -> None:
+    """Importing everything that extract, compare-heads, predict and info import is not enough."""
+    code = "import sys, pipeline, pipeline.demo; print('tensorflow' in sys.modules)"
+    out = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert out.stdout.strip() == "False"
+
+
+def test_nothing_names_a_registry_or_a_machine() -> None:
+    """No package-registry hosts and no paths of somebody's machine in what is committed."""
+    forbidden = re.compile(r"pypi\.org|files\.pythonhosted|npmjs|/root/|/work/|/home/[a-z]")
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    for name in listed.stdout.splitlines():
+        path = ROOT / name
+        if path.suffix in {".py", ".md", ".toml", ".txt", ""} and path.name != Path(__file__).name:
+            found = forbidden.search(path.read_text("utf-8"))
+            assert found is None, f"{name} names {found.group() if found else ''}"

@@ -1,0 +1,247 @@
+"""cli.py as a user meets it: commands, messages, exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from test_model import write_parts
+from toy import ToyBackbone, photograph
+
+import cli
+from features.backbone import BACKBONES
+
+ROOT = Path(__file__).resolve().parents[1]
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command line in an empty folder with the toy in the backbone's place."""
+    ToyBackbone.reset()
+    monkeypatch.setitem(BACKBONES, "inception_v3", "toy:ToyBackbone")
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["onepass", *arguments])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        out, err = capsys.readouterr()
+        return int(stopped.value.code or 0), out, err
+
+    return call
+
+
+def fails(result: tuple[int, str, str], *expected: str) -> None:
+    """A failed command says one line on standard error, with no traceback, and exits with 1."""
+    code, _, err = result
+    assert code == 1
+    lines = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1
+    assert "Traceback" not in err
+    for text in expected:
+        assert text in lines[0]
+
+
+def test_the_main_job_with_bare_commands(run: Run, tmp_path: Path) -> None:
+    """extract, fit, compare-heads, fit best, evaluate, predict, info: each works bare."""
+    write_parts(Path("data"))
+    code, out, err = run("extract", "--weights", "random", "--group-regex", r"part-(\d+)")
+    assert (code, err) == (0, "")
+    assert "photographs  72 (Healthy 48, defects 24)" in out
+    assert "(24 parts)" in out
+    assert "UNTRAINED WEIGHTS" in out
+    code, out, _ = run("extract")
+    assert "reused       72" in out
+    code, out, _ = run("fit", "--set", "epochs=2")
+    assert code == 0
+    assert "train (54 of 18 parts)" in out
+    assert "holdout (18 of 6 parts)" in out
+    heads = "logistic,knn,majority"
+    code, out, _ = run("compare-heads", "--heads", heads, "--repeats", "1", "--jobs", "1")
+    assert code == 0
+    assert out.index("logistic") < out.index("majority")
+    best = json.loads(Path("comparison/comparison.json").read_text())["best"]
+    assert run("fit", "--head", "best")[0] == 0
+    assert json.loads(Path("model/model.json").read_text())["head"] == best
+    code, out, _ = run("evaluate")
+    assert "truth \\ verdict" in out
+    code, out, _ = run("predict", "model", "data", "--sheet", "sheet.png")
+    assert code == 0
+    assert "72 photographs: " in out
+    assert len(Path("predictions.csv").read_text().splitlines()) == 73
+    assert Path("sheet.png").read_bytes().startswith(b"\x89PNG")
+    for path in ("features.h5", "model"):
+        assert run("info", path)[0] == 0
+        facts = json.loads(run("info", path, "--json")[1])
+        assert facts["path"] == path
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "comparison", "data", "features.h5", "features.h5.lock", "model", "predictions.csv",
+        "sheet.png",
+    ]  # fmt: skip
+
+
+def test_unreadable_photographs_are_listed_and_exit_with_three(run: Run) -> None:
+    """What could not be read is named with its reason; the rest is done; the exit code is 3."""
+    write_parts(Path("data"))
+    Path("data/defects/evil\x1b[31m\nname.jpg").write_bytes(b"x")
+    code, out, err = run("extract", "--weights", "random")
+    assert code == 3
+    assert r"unreadable: data" not in out
+    assert r"evil\x1b[31m\nname.jpg: not a photograph" in err
+    assert "\x1b" not in err + out
+    assert "extracted    72" in out
+    run("fit", "--head", "logistic")
+    code, out, err = run("predict", "model", "data")
+    assert code == 3
+    assert "1 unreadable" in out
+    assert Path("predictions.csv").exists()
+
+
+def test_names_from_standard_input(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`predict MODEL -` reads one name a line."""
+    write_parts(Path("data"))
+    run("extract", "--weights", "random")
+    run("fit", "--head", "logistic")
+    names = [str(p) for p in sorted(Path("data/Healthy").iterdir())[:3]]
+    Path("names.txt").write_text("\n".join(names) + "\n\n")
+    with Path("names.txt").open() as file:
+        monkeypatch.setattr(sys, "stdin", file)
+        code, out, _ = run("predict", "model", "-", "--out", "v.jsonl")
+    assert code == 0
+    entries = [json.loads(line) for line in Path("v.jsonl").read_text().splitlines()]
+    assert [entry["path"] for entry in entries] == names
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["extract"], ["found nothing at data", "expected a folder"]),
+        (["extract", "full", "--recipe", "none"], ["unknown recipe 'none'", "docs, imagenet"]),
+        (["extract", "full", "--weights", "x.h5"], ["no weights file at x.h5"]),
+        (["extract", "full", "--precision", "int8"], ["unknown precision 'int8'"]),
+        (["extract", "full", "--groups", "a", "--group-regex", "b"], ["expected one"]),
+        (["extract", "full", "--weights", "random", "--cache", "text.h5"], ["no HDF5 file"]),
+        (["fit"], ["no cache at features.h5", "extract"]),
+        (["fit", "--cache", "ok.h5", "--head", "deep"], ["unknown head 'deep'", "logistic"]),
+        (["fit", "--cache", "ok.h5", "--set", "epochs"], ["expected NAME=VALUE"]),
+        (["fit", "--cache", "ok.h5", "--set", "depth=3"], ["no setting 'depth'", "epochs"]),
+        (["fit", "--cache", "ok.h5", "--split", "lucky"], ["'lucky'", "grouped"]),
+        (["fit", "--cache", "ok.h5", "--head", "best"], ["run compare-heads first"]),
+        (["fit", "--cache", "ok.h5", "--positive", "Crack"], ["no class 'Crack'"]),
+        (["fit", "--cache", "ok.h5", "--out", "full"], ["exists and is no model"]),
+        (["compare-heads", "--cache", "ok.h5", "--folds", "40"], ["40", "defects"]),
+        (["compare-heads", "--cache", "ok.h5", "--sort-by", "luck"], ["'luck'", "roc_auc"]),
+        (["evaluate"], ["no model at model"]),
+        (["predict", "nowhere", "full"], ["no model at nowhere"]),
+        (["info", "nowhere"], ["nothing at nowhere"]),
+        (["info", "text.h5"], ["no HDF5 file"]),
+        (["demo", "--out", "full"], ["exists and holds no demo"]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_every_mistake_gets_one_clear_line(
+    run: Run, arguments: list[str], expected: list[str]
+) -> None:
+    """Found, expected, what to do: on one line, without a traceback, and nothing is lost."""
+    write_parts(Path("full"))
+    Path("text.h5").write_text("this is no cache")
+    assert run("extract", "full", "--cache", "ok.h5", "--weights", "random",
+               "--group-regex", r"part-(\d+)")[0] == 0  # fmt: skip
+    before = {p: p.read_bytes() for p in Path().rglob("*") if p.is_file()}
+    fails(run(*arguments), *expected)
+    assert {p: p.read_bytes() for p in before} == before
+
+
+def test_no_weights_and_no_network_names_three_ways_on(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Offline and without a file: an error with the ways on, never random weights in silence."""
+    import socket
+
+    def refused(*_: object, **__: object) -> None:
+        raise OSError("no network in this test")
+
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.delenv("ONEPASS_WEIGHTS", raising=False)
+    monkeypatch.setattr(socket, "getaddrinfo", refused)
+    monkeypatch.setattr(socket.socket, "connect", refused)
+    write_parts(Path("data"), 3)
+    result = run("extract")
+    fails(result, "copy", "--weights FILE", "ONEPASS_WEIGHTS=FILE", "--weights random")
+    assert not Path("features.h5").exists()
+
+
+def test_wrong_usage_exits_with_two(run: Run) -> None:
+    """Unknown commands and options are usage errors."""
+    assert run("extrakt")[0] == 2
+    assert run("extract", "--bogus")[0] == 2
+    assert run("fit", "--seed", "minus")[0] == 2
+
+
+def test_every_command_has_an_example_in_its_help(run: Run) -> None:
+    """--help of each command shows how it is typed."""
+    for command in ("extract", "fit", "compare-heads", "evaluate", "predict", "info", "demo"):
+        code, out, _ = run(command, "--help")
+        assert code == 0
+        assert f"Example: onepass {command}" in " ".join(out.split())
+
+
+def test_help_answers_at_once() -> None:
+    """The best of five `cli.py --help` takes under 0.3 seconds."""
+    times = []
+    for _ in range(5):
+        started = time.perf_counter()
+        subprocess.run(
+            [sys.executable, "cli.py", "--help"], cwd=ROOT, check=True, capture_output=True
+        )
+        times.append(time.perf_counter() - started)
+    assert min(times) < 0.3
+
+
+def test_interrupt_exits_with_130(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C ends with one line and the usual code."""
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ToyBackbone, "run", interrupted)
+    write_parts(Path("data"), 3)
+    code, _, err = run("extract", "--weights", "random")
+    assert code == 130
+    assert err.startswith("error: interrupted")
+
+
+def test_a_mistake_of_ours_is_one_line_too(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unexpected exception says how to report it, without a traceback."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("surprise")
+
+    monkeypatch.setattr("pipeline.sync.scan_folder", broken)
+    code, _, err = run("extract")
+    assert code == 70
+    assert "RuntimeError: surprise" in err
+    assert "Traceback" not in err
+
+
+def test_a_photograph_that_nobody_may_read(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without permission: a reason, not a crash (simulated, since tests may run as root)."""
+    write_parts(Path("data"))
+    Path("data/defects/locked.png").write_bytes(photograph(1))
+    real = Path.read_bytes
+
+    def read(self: Path) -> bytes:
+        if self.name == "locked.png":
+            raise PermissionError(13, "Permission denied")
+        return real(self)
+
+    monkeypatch.setattr(Path, "read_bytes", read)
+    code, _, err = run("extract", "--weights", "random")
+    assert code == 3
+    assert "locked.png: it cannot be opened (Permission denied)" in err

@@ -1,0 +1,75 @@
+"""A toy backbone for tests: quick, deterministic, and it counts its calls."""
+
+from __future__ import annotations
+
+import io
+import time
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from features.backbone import BACKBONES, BackboneSettings
+from features.images import RECIPES
+from features.weights import Weights
+
+WIDTH = 48
+
+
+class ToyBackbone:
+    """Mean colours of a 4×4 grid: 48 values between 0 and 1."""
+
+    row_width: ClassVar[int] = WIDTH
+    map_shape: ClassVar[tuple[int, int, int]] = (4, 4, 3)
+    calls: ClassVar[int] = 0
+    photographs: ClassVar[int] = 0
+    loads: ClassVar[int] = 0
+    pause: ClassVar[float] = 0.0
+
+    def __init__(self, path: Path | None, **settings: Any) -> None:
+        type(self).loads += 1
+        self.batch_size = settings["batch_size"]
+
+    def run(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        type(self).calls += 1
+        type(self).photographs += len(pixels)
+        assert len(pixels) <= self.batch_size
+        time.sleep(self.pause)
+        cells = pixels.reshape(len(pixels), 4, 56, 4, 56, 3).astype(np.float64)
+        return (cells.mean(axis=(2, 4)) / 255).reshape(len(pixels), WIDTH).astype(np.float32)
+
+    @classmethod
+    def reset(cls) -> None:
+        cls.calls = cls.photographs = cls.loads = 0
+        cls.pause = 0.0
+
+
+BACKBONES["toy"] = "toy:ToyBackbone"
+
+
+def toy_settings(precision: str = "float32", recipe: str = "imagenet") -> BackboneSettings:
+    """Settings whose rows are cheap to make."""
+    return BackboneSettings(RECIPES[recipe], Weights("random", None, "random:0"), precision, "toy")
+
+
+def photograph(seed: int, size: tuple[int, int] = (24, 18), kind: str = "PNG") -> bytes:
+    """A small photograph of noise; another seed gives another one."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, kind)
+    return out.getvalue()
+
+
+def write_folder(root: Path, counts: dict[str, int], first_seed: int = 0) -> Path:
+    """A folder of class folders with `counts` photographs each, all different."""
+    seed = first_seed
+    for label, count in counts.items():
+        (root / label).mkdir(parents=True, exist_ok=True)
+        for number in range(count):
+            (root / label / f"part-{number // 2:03d}_view-{number % 2}.png").write_bytes(
+                photograph(seed)
+            )
+            seed += 1
+    return root
