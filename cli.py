@@ -388,7 +388,7 @@ def _say(*lines: str) -> None:
 
 @contextlib.contextmanager
 def _bar(unit: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on standard error with speed and time left; nothing where it is no terminal."""
+    """A progress bar on standard error, with speed and time left, where that is a terminal."""
     if not sys.stderr.isatty():
         yield lambda done, total: None
         return

@@ -113,9 +113,7 @@ def check_names(
         ("backbone", backbone, BACKBONES),
     ):
         if value is not None and value not in known:
-            raise DataError(
-                f"unknown {what} {value!r}; expected one of {', '.join(sorted(known))}"
-            )
+            raise DataError(f"unknown {what} {value!r}; expected one of {', '.join(sorted(known))}")
 
 
 def fingerprint_of(fields: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ the convolutions. Its rows equal those of Keras's model (`keras_model`); a test 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -16,6 +17,7 @@ import numpy.typing as npt
 
 from features.errors import PrecisionError, WeightsError
 from features.runtime import load_tensorflow
+from features.weight_file import read_layers
 
 Array = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.float32]
@@ -295,7 +297,9 @@ def _keras_model(path: Path | None) -> Any:  # noqa: ANN401
     if path is None:
         return model
     try:
-        model.load_weights(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Keras: dozens of lines before the error that counts
+            model.load_weights(path)
     except Exception as error:
         raise WeightsError(
             f"{path} holds no weights of InceptionV3 without its top "
@@ -321,27 +325,3 @@ def _require_bfloat16() -> None:
             f"--precision bfloat16 needs a processor with avx512_bf16 or amx_bf16, {found}; "
             "use --precision float32, or float16 for a cache of half the size"
         )
-
-
-def read_layers(path: Path) -> dict[str, list[Any]]:
-    """TO MOVE into features/cache.py: layer name -> arrays; {} where the file does not say."""
-    import h5py
-
-    def legacy(root: Any) -> dict[str, list[Any]]:  # noqa: ANN401
-        return {
-            layer: [root[layer][name][()] for name in root[layer].attrs["weight_names"]]
-            for layer in root.attrs["layer_names"]
-        }
-
-    try:
-        with h5py.File(path, "r") as file:
-            if "layers" not in file:
-                return legacy(file.get("model_weights", file))
-            stores = [group["vars"] for group in file["layers"].values()]
-            return {
-                store.attrs["name"]: [store[str(n)][()] for n in range(len(store))]
-                for store in stores
-                if len(store)
-            }
-    except (OSError, KeyError):
-        return {}

@@ -173,9 +173,10 @@ def _download() -> None:
             weights="imagenet", include_top=False, input_shape=(224, 224, 3)
         )
     except Exception as error:  # Keras raises bare Exception for a failed download
+        reason = " ".join(str(error).rsplit(" -- ", 1)[-1].split())[:120]
         raise WeightsError(
             "the ImageNet weights are not on this computer and could not be downloaded "
-            f"({str(error).rsplit(' -- ', 1)[-1].strip()[:120]}); three ways on: copy {_KERAS_FILE} from a "
+            f"({reason}); three ways on: copy {_KERAS_FILE} from a "
             f"computer with internet to {_keras_cache().parent}, or name a file with --weights "
             f"FILE or {ENVIRONMENT_VARIABLE}=FILE, or try things out with --weights random"
         ) from error

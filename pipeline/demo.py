@@ -48,7 +48,7 @@ def run_demo(out: Path, *, seed: int | None, parts: int, say: Say, bar: Bar) -> 
     data, new, cache = out / "photographs", out / "new-parts", out / "features.h5"
     say(f"Drawing {parts} metal parts, four photographs of each (seed {seed}) …")
     draw_parts(data, parts=parts, views=4, seed=seed)
-    draw_parts(new, parts=8, views=3, seed=seed + 1_000_000)
+    draw_parts(new, parts=8, views=3, seed=seed, lot=1)
     weights = _weights(say)
     say(f"\n$ onepass extract {data} --cache {cache} --weights {weights} --group-regex '{_GROUPS}'")
     with bar("photographs") as progress:
@@ -80,9 +80,8 @@ def run_demo(out: Path, *, seed: int | None, parts: int, say: Say, bar: Bar) -> 
 
 def _predict(out: Path, new: Path, cache: Path, say: Say, bar: Bar) -> None:
     verdicts, sheet = out / "predictions.csv", out / "sheet.png"
-    say(
-        f"\n$ onepass predict {out / 'model'} {new} --cache {cache} --out {verdicts} --sheet {sheet}"
-    )
+    options = f"--cache {cache} --out {verdicts} --sheet {sheet}"
+    say(f"\n$ onepass predict {out / 'model'} {new} {options}")
     bundle = load_bundle(out / "model")
     with bar("photographs") as progress:
         found = predict(bundle, find_photographs([str(new)]), cache, progress=progress)

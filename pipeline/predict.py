@@ -125,7 +125,7 @@ def _judge(
         for start in range(0, len(photographs), _BLOCK):
             samples = extraction.samples[start : start + _BLOCK]
             good = [sample.row for sample in samples if sample.row >= 0]
-            table = iter(bundle.head.predict_proba(cache.take(good)) if good else ())
+            table = iter(bundle.head.predict_proba(cache.take(good)) if good else np.empty((0, 2)))
             for photograph, sample in zip(photographs[start:], samples, strict=False):
                 truth = _truth(bundle, photograph.file)
                 if sample.row < 0:

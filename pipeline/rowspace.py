@@ -87,8 +87,9 @@ class Placed:
         """Squared distances (m, k) to training rows given by coordinates (k, r)."""
         squares = (self.coordinates**2).sum(axis=1) + self.residual**2
         products = self.coordinates @ anchors.T
-        distances = squares[:, None] + (anchors**2).sum(axis=1)[None, :] - 2 * products
-        return np.maximum(distances, 0, out=distances)
+        distances: Floats = squares[:, None] + (anchors**2).sum(axis=1)[None, :] - 2 * products
+        np.maximum(distances, 0, out=distances)
+        return distances
 
 
 @dataclass(frozen=True)

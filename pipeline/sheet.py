@@ -14,14 +14,15 @@ from features.errors import ImageError
 from features.images import thumbnail
 from pipeline.tables import printable
 
-_COLUMNS = 5
-_CELL = 220  # pixels: a photograph's longer side
-_GAP = 16
-_CAPTION = 66  # three lines of text under each photograph
-_HEADER = 44
-_INK, _GREY = (25, 25, 25), (110, 110, 110)
-# Okabe and Ito's blue and vermilion, told apart by colour-blind people too; a word says it as well.
-_RIGHT, _WRONG = (0, 92, 150), (190, 70, 0)
+COLUMNS = 5
+CELL = 220  # pixels: a photograph's longer side
+GAP = 18
+_CAPTION = 70  # three lines of text under each photograph
+_TITLE, _LINE = 15, 22  # pixels: letters and lines of the legend
+_INK, _GREY, _PAPER, _EMPTY = (25, 25, 25), (100, 100, 100), (255, 255, 255), (232, 232, 232)
+# Okabe and Ito's blue and vermilion, darkened for text. Colour-blind people tell them apart;
+# sign, word and the badge's shape say the same without colour.
+_MARKS = {True: ("✓", "right", (0, 92, 150)), False: ("✗", "wrong", (190, 65, 0))}
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class SheetEntry:
 
     Attributes:
         file: the photograph.
-        verdict: what to say of it; None where it could not be read.
+        verdict: what to say of it, such as "defects 97 %"; None where it could not be read.
         truth: its class, where known.
         right: whether verdict and truth agree; None where that is not known.
         error: why there is no verdict.
@@ -44,72 +45,107 @@ class SheetEntry:
 
 
 def draw_sheet(entries: Sequence[SheetEntry], title: str) -> bytes:
-    """Draw the entries five in a row; returns a PNG."""
-    columns = min(_COLUMNS, max(3, len(entries)))
-    rows = -(-len(entries) // columns)
-    width = columns * (_CELL + _GAP) + _GAP
-    sheet = Image.new("RGB", (width, _HEADER + rows * (_CELL + _CAPTION + _GAP) + _GAP), "white")
+    """Draw the entries five in a row, each upright, whole and undistorted, under a legend.
+
+    Args:
+        entries: any number; a photograph that cannot be read is a grey cell with the reason.
+        title: the legend, such as what the percentages mean; long ones wrap.
+
+    Returns:
+        A PNG of 1,208 pixels' width.
+    """
+    width = COLUMNS * (CELL + GAP) + GAP
+    legend = _wrap(title, width - 2 * GAP, _TITLE)
+    header = GAP + _LINE * len(legend) + 8
+    rows = -(-len(entries) // COLUMNS)
+    sheet = Image.new("RGB", (width, header + rows * (CELL + _CAPTION + GAP) + GAP), _PAPER)
     draw = ImageDraw.Draw(sheet)
-    draw.text((_GAP, 14), _shorten(title, width - 2 * _GAP, 15), _INK, _font(15))
+    for number, line in enumerate(legend):
+        draw.text((GAP, GAP + _LINE * number), line, _INK, _font(_TITLE))
     for number, entry in enumerate(entries):
-        left = _GAP + (number % columns) * (_CELL + _GAP)
-        top = _HEADER + (number // columns) * (_CELL + _CAPTION + _GAP)
-        _draw_photograph(sheet, draw, entry, left, top)
-        _draw_caption(draw, entry, left, top + _CELL + 4)
+        left = GAP + (number % COLUMNS) * (CELL + GAP)
+        top = header + (number // COLUMNS) * (CELL + _CAPTION + GAP)
+        _draw_photograph(sheet, entry, left, top)
+        _draw_caption(draw, entry, left, top + CELL + 5)
     out = io.BytesIO()
     sheet.save(out, "PNG")
     return out.getvalue()
 
 
-def _draw_photograph(
-    sheet: Image.Image, draw: ImageDraw.ImageDraw, entry: SheetEntry, left: int, top: int
-) -> None:
-    draw.rectangle((left, top, left + _CELL - 1, top + _CELL - 1), fill=(238, 238, 238))
-    try:
-        picture = thumbnail(entry.file.read_bytes(), _CELL)
-    except (ImageError, OSError) as error:
-        reason = entry.error or str(error)
-        for line, text in enumerate(_wrap(reason, 26)[:6]):
-            draw.text((left + 10, top + 60 + 18 * line), text, _GREY, _font(13))
-        return
-    middle = ((_CELL - picture.width) // 2, (_CELL - picture.height) // 2)
-    sheet.paste(picture, (left + middle[0], top + middle[1]))
+def _draw_photograph(sheet: Image.Image, entry: SheetEntry, left: int, top: int) -> None:
+    """The photograph in its cell, with a badge where truth is known; else the reason."""
+    draw = ImageDraw.Draw(sheet)
+    draw.rectangle((left, top, left + CELL - 1, top + CELL - 1), _EMPTY)
+    reason = entry.error
+    if reason is None:
+        try:
+            picture = thumbnail(entry.file.read_bytes(), CELL)
+            corner = (left + (CELL - picture.width) // 2, top + (CELL - picture.height) // 2)
+            sheet.paste(picture, corner)
+        except ImageError as error:
+            reason = str(error)
+        except OSError as error:
+            reason = error.strerror or str(error)
+    if reason is not None:
+        lines = _wrap(reason, CELL - 24, 13)[:8]
+        for number, line in enumerate(lines):
+            place = (left + CELL // 2, top + CELL // 2 + 18 * number - 9 * len(lines))
+            draw.text(place, line, _INK, _font(13), anchor="ma")
+    if entry.right is not None:
+        _draw_badge(draw, entry.right, left + CELL - 36, top + 8)
+
+
+def _draw_badge(draw: ImageDraw.ImageDraw, right: bool, left: int, top: int) -> None:
+    """A round tick or a square cross, 28 pixels wide."""
+    sign, _, colour = _MARKS[right]
+    frame = (left, top, left + 28, top + 28)
+    (draw.ellipse if right else draw.rectangle)(frame, colour, _PAPER, 2)
+    draw.text((left + 14, top + 14), sign, _PAPER, _font(18), anchor="mm")
 
 
 def _draw_caption(draw: ImageDraw.ImageDraw, entry: SheetEntry, left: int, top: int) -> None:
-    colour = {True: _RIGHT, False: _WRONG, None: _INK}[entry.right]
-    verdict = _shorten(entry.verdict or "unreadable", _CELL, 16)
-    draw.text((left, top), verdict, colour, _font(16))
+    """Verdict, truth and file name, each shortened to the cell's width."""
+    verdict = "unreadable" if entry.verdict is None else entry.verdict
+    draw.text((left, top), _shorten(verdict, CELL, 16, bold=True), _INK, _font(16, bold=True))
     if entry.truth is not None:
-        mark = {True: "right", False: "WRONG", None: ""}[entry.right]
-        text = _shorten(f"is {entry.truth}  {mark}", _CELL, 13)
-        draw.text((left, top + 22), text, colour, _font(13))
-    draw.text((left, top + 42), _shorten(entry.file.name, _CELL, 11), _GREY, _font(11))
+        sign, word, colour = ("", "", _GREY) if entry.right is None else _MARKS[entry.right]
+        end = f"  {sign} {word}" if word else ""
+        space = CELL - round(_font(13).getlength(f"is {end}"))
+        draw.text(
+            (left, top + 24), f"is {_shorten(entry.truth, space, 13)}{end}", colour, _font(13)
+        )
+    draw.text((left, top + 45), _shorten(entry.file.name, CELL, 11), _GREY, _font(11))
 
 
-def _shorten(text: str, width: int, size: int) -> str:
-    """Cut the middle out of a text that is wider than `width` pixels."""
-    text = printable(text)
-    if _font(size).getlength(text) <= width:
+def _shorten(text: str, width: int, size: int, *, bold: bool = False) -> str:
+    """Cut the middle out of a text that is wider than `width` pixels; control characters shown."""
+    text, font = printable(text), _font(size, bold=bold)
+    if font.getlength(text) <= width:
         return text
-    keep = len(text)
-    while keep > 2 and _font(size).getlength(text[: keep // 2] + "…" + text[-(keep // 2) :]) > width:
-        keep -= 1
-    return text[: keep // 2] + "…" + text[-(keep // 2) :]
+    # A letter is at least a pixel wide: what is longer than `width` letters need not be measured.
+    for keep in range(min(len(text) - 1, width), 1, -1):
+        short = f"{text[: keep - keep // 2]}…{text[len(text) - keep // 2 :]}"
+        if font.getlength(short) <= width:
+            return short
+    return "…"
 
 
-def _wrap(text: str, width: int) -> list[str]:
+def _wrap(text: str, width: int, size: int) -> list[str]:
+    """Break a text into lines of at most `width` pixels; a longer word is shortened."""
     lines = [""]
-    for word in printable(text).split():
-        if len(lines[-1]) + len(word) > width and lines[-1]:
-            lines.append("")
-        lines[-1] = f"{lines[-1]} {word}".strip()
-    return lines
+    for word in text.split():
+        longer = f"{lines[-1]} {printable(word)}".strip()
+        if _font(size).getlength(longer) <= width:
+            lines[-1] = longer
+            continue
+        lines.append(_shorten(word, width, size))
+    return [line for line in lines if line]
 
 
 @cache
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans, which covers most scripts and comes with matplotlib."""
+def _font(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
+    """DejaVu Sans, which covers many scripts and comes with matplotlib."""
     import matplotlib as mpl
 
-    return ImageFont.truetype(Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", size)
+    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+    return ImageFont.truetype(Path(mpl.get_data_path()) / "fonts" / "ttf" / name, size)

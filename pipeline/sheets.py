@@ -11,7 +11,9 @@ from pipeline.sheet import SheetEntry, draw_sheet
 SHOWN = 20
 
 
-def prediction_sheet(bundle: Bundle, predictions: Sequence[Prediction], shown: int = SHOWN) -> bytes:
+def prediction_sheet(
+    bundle: Bundle, predictions: Sequence[Prediction], shown: int = SHOWN
+) -> bytes:
     """A PNG of up to `shown` photographs, evenly spread over the predictions in their order."""
     count = min(shown, len(predictions))
     chosen = [predictions[i * len(predictions) // count] for i in range(count)]

@@ -149,13 +149,14 @@ class _Problem:
         if found[short] >= needed:
             return
         unit = "group" if self.kind == "grouped" else "photograph"
+        count = f"{found[short]} {unit}{'' if found[short] == 1 else 's'}"
         remedies = ["add more parts of this class" if unit == "group" else "add more of them"]
         if found[short] >= 2 and needed > 2:
             remedies.insert(0, f"use at most {found[short]} folds")
         if unit == "group" and self.counts[:, short].sum() >= needed:
             remedies.append("accept flattered scores with --split random")
         raise SplitError(
-            f"class {self.names[short]!r} has {found[short]} {unit}{'' if found[short] == 1 else 's'}; "
+            f"class {self.names[short]!r} has {count}; "
             f"expected at least {needed} for {purpose}; {', or '.join(remedies)}"
         )
 
@@ -190,7 +191,8 @@ def _deal(
     part_of_group = np.empty(len(counts), dtype=np.int64)
     relative = counts / totals**2
     for group in order.tolist():
-        held = [(c, counts[group, c], relative[group, c]) for c in np.flatnonzero(counts[group])]
+        classes = np.flatnonzero(counts[group]).tolist()
+        held = [(c, float(counts[group, c]), float(relative[group, c])) for c in classes]
         part_of_group[group] = dealer.place(held)
     return part_of_group
 
@@ -221,7 +223,7 @@ class _Dealer:
         return part
 
     def _gain(self, part: int, held: Sequence[tuple[int, float, float]]) -> float:
-        """How much closer to the targets this placing comes (terms common to all parts left out)."""
+        """How much closer to the targets this comes, terms common to all parts left out."""
         return sum(self._need[part][c] * rows for c, rows, _ in held)
 
     def _candidates(self, held: Sequence[tuple[int, float, float]]) -> list[int]:

@@ -112,7 +112,7 @@ def test_names_from_standard_input(run: Run, monkeypatch: pytest.MonkeyPatch) ->
     Path("names.txt").write_text("\n".join(names) + "\n\n")
     with Path("names.txt").open() as file:
         monkeypatch.setattr(sys, "stdin", file)
-        code, out, _ = run("predict", "model", "-", "--out", "v.jsonl")
+        code, _, _ = run("predict", "model", "-", "--out", "v.jsonl")
     assert code == 0
     entries = [json.loads(line) for line in Path("v.jsonl").read_text().splitlines()]
     assert [entry["path"] for entry in entries] == names

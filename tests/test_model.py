@@ -196,7 +196,7 @@ def test_evaluate_on_a_new_folder_leaves_out_what_was_trained_on(
     found = pipeline.evaluate_folder(load(model), new, cache)
     assert found.assessment.count == 18 + 48 - trained
     assert any(note.startswith(f"{trained} photographs that the model was") for note in found.notes)
-    with pytest.raises(DataError, match="nothing in .* is new"):
+    with pytest.raises(DataError, match=r"nothing in .* is new"):
         shutil.rmtree(new)
         for entry in load(model).split():
             if entry["side"] == "train":
@@ -208,7 +208,7 @@ def test_evaluate_on_a_new_folder_leaves_out_what_was_trained_on(
 def test_evaluate_needs_the_models_cache_and_classes(model: Path, tmp_path: Path, toy: Toy) -> None:
     """Another cache, or a folder of other classes, is named as such."""
     write_folder(tmp_path / "other", {"X": 1})
-    with pytest.raises(DataError, match="found the classes X .*knows Healthy, defects"):
+    with pytest.raises(DataError, match=r"found the classes X .*knows Healthy, defects"):
         pipeline.evaluate_folder(load(model), tmp_path / "other", tmp_path / "features.h5")
     pipeline.extract_folder(tmp_path / "other", tmp_path / "o.h5", weights="random")
     with pytest.raises(CacheError, match="lacks 18 of the 18"):

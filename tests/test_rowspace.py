@@ -141,9 +141,7 @@ def naive_fold(
     for setting, values in kind.grid.items():
         candidates = [c | {setting: v} for c in candidates for v in values]
     candidates = [dict(kind.defaults) | c for c in candidates]
-    found = [
-        [trained(c, f.train)(X[f.test]) for f in inner] for c in candidates
-    ]
+    found = [[trained(c, f.train)(X[f.test]) for f in inner] for c in candidates]
     means = [np.mean([auc(y[f.test], s) for f, s in zip(inner, row, strict=True)]) for row in found]
     best = int(np.argmax(np.array(means) >= max(means) - 1e-9))
     decisions = trained(candidates[best], np.arange(len(y)))(test)
@@ -158,11 +156,13 @@ def naive_fold(
 @pytest.mark.parametrize("name", NAIVE)
 def test_row_space_predicts_as_raw_columns(name: str) -> None:
     """Same folds, same grids: 99.5 % of labels agree, and probabilities within 1e-3."""
-    X, y, groups = sparse_rows(120, NAIVE[name][1], effect=0.35, seed=2)
+    width = NAIVE[name][1]
+    X, y, groups = sparse_rows(120, width, effect=0.35 if width > 1000 else 1.5, seed=2)
     wide = X.astype(np.float64)
     differences, agreed = [], []
     for fold in folds(y, groups, n_folds=2, repeats=1, seed=1):
-        head = make_head(name, seed=5).fit(X[fold.train], y[fold.train], groups[fold.train], n_classes=2)
+        train = X[fold.train], y[fold.train], groups[fold.train]
+        head = make_head(name, seed=5).fit(*train, n_classes=2)
         P = head.predict_proba(X[fold.test])
         expected, chosen = naive_fold(
             name, wide[fold.train], y[fold.train], groups[fold.train], wide[fold.test]
@@ -170,6 +170,6 @@ def test_row_space_predicts_as_raw_columns(name: str) -> None:
         assert head.chosen == chosen
         differences.append(np.abs(P - expected).max())
         agreed.append(P.argmax(axis=1) == expected.argmax(axis=1))
-        assert 0.01 < P[:, 1].std()  # a constant would agree with anything constant
+        assert P[:, 1].std() > 0.01  # a constant would agree with anything constant
     assert max(differences) <= 1e-3
     assert np.concatenate(agreed).mean() >= 0.995

@@ -11,9 +11,7 @@ from sklearn import metrics
 from pipeline.scores import SCORES, binary_scores, intervals, multiclass_scores, score
 
 
-def two_classes(
-    n: int = 200, seed: int = 0, ties: bool = True
-) -> tuple[np.ndarray, np.ndarray]:
+def two_classes(n: int = 200, seed: int = 0, ties: bool = True) -> tuple[np.ndarray, np.ndarray]:
     """Labels and probabilities that are better than chance, with many ties."""
     rng = np.random.default_rng(seed)
     y = (rng.random(n) < 0.3).astype(np.int64)
@@ -156,7 +154,7 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
 
 
 def test_undefined_resamples_are_left_out() -> None:
-    """With one positive group, resamples without it do not spoil the interval; with none it is nan."""
+    """Resamples without the one positive group do not spoil the interval; with none it is nan."""
     y = np.array([1, 1] + [0] * 18)
     p = np.linspace(0.9, 0.1, 20)
     P, groups = np.column_stack([1 - p, p]), np.arange(20) // 2

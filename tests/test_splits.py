@@ -101,7 +101,7 @@ def test_groups_of_both_classes_stay_whole(
     y, groups = data
     if not enough(y, groups, n_folds):
         with pytest.raises(SplitError):
-            folds(y, groups, n_folds=n_folds, repeats=1, seed=seed)
+            folds(y, groups, n_folds=n_folds, class_names=("free", "crack"))
         return
     for fold in folds(y, groups, n_folds=n_folds, repeats=1, seed=seed):
         assert not set(groups[fold.train]) & set(groups[fold.test])
@@ -153,7 +153,7 @@ def test_a_rare_class_is_named_with_what_to_do() -> None:
     y = (groups >= 10).astype(np.int64)
     with pytest.raises(SplitError, match=r"'crack' has 2 groups; expected at least 5 for 5 folds"):
         folds(y, groups, n_folds=5, class_names=("free", "crack"))
-    with pytest.raises(SplitError, match="at most 2 folds.*--split random"):
+    with pytest.raises(SplitError, match=r"at most 2 folds.*--split random"):
         folds(y, groups, n_folds=5)
     with pytest.raises(SplitError, match="class '1' has 1 group; expected at least 2"):
         holdout((groups == 3).astype(np.int64), groups)

@@ -123,7 +123,7 @@ class Head(ABC):
         kind = type(cls.defaults[name])
         low, high = cls.ranges.get(name, (-math.inf, math.inf))
         try:
-            number = kind(value)
+            number = int(value) if kind is int else float(value)
         except (TypeError, ValueError):
             number = math.nan
         # A whole number is asked for: 0.5 must not quietly become 0.
@@ -192,4 +192,5 @@ def as_probabilities(scores: npt.NDArray[Any], n_classes: int, present: Indices)
     """Spread the probabilities of the classes seen in training over all classes; rows sum to 1."""
     full = np.zeros((len(scores), n_classes))
     full[:, present] = scores
-    return full / full.sum(axis=1, keepdims=True)
+    total: Floats = full.sum(axis=1, keepdims=True)
+    return full / total

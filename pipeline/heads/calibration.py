@@ -57,8 +57,10 @@ class Calibration:
 
 def probabilities(logits: npt.NDArray[Any]) -> Floats:
     """Sigmoid of (n, 1) as two columns, or softmax of (n, k)."""
-    values = logits.astype(np.float64)
+    values: Floats = logits.astype(np.float64)
     if values.shape[1] == 1:
         values = np.column_stack([np.zeros(len(values)), values[:, 0]])
-    values = np.exp(values - values.max(axis=1, keepdims=True))
-    return values / values.sum(axis=1, keepdims=True)
+    highest: Floats = values.max(axis=1, keepdims=True)
+    values = np.exp(values - highest)
+    total: Floats = values.sum(axis=1, keepdims=True)
+    return values / total

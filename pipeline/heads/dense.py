@@ -165,7 +165,11 @@ class DenseHead(Head):
         return tf.function(step, input_signature=shapes)
 
     def _one_epoch(
-        self, step: Any, X: Rows, y: Indices, order: Indices  # noqa: ANN401
+        self,
+        step: Any,  # noqa: ANN401 - see `_training_step`
+        X: Rows,
+        y: Indices,
+        order: Indices,
     ) -> dict[str, float]:
         size = int(self.chosen["batch_size"])
         loss = correct = 0.0
@@ -200,7 +204,8 @@ class DenseHead(Head):
         given = np.concatenate(blocks)
         if self.n_classes == 2:
             return np.column_stack([1 - given[:, 0], given[:, 0]])
-        return given / given.sum(axis=1, keepdims=True)
+        total: Floats = given.sum(axis=1, keepdims=True)
+        return given / total
 
     def save(self, folder: Path) -> None:
         """Write settings.json and head.keras; see `Head.save`."""
@@ -249,5 +254,3 @@ def _check_layers(path: Path) -> None:
                 f"{path} has a layer {module}.{kind}; a dense head has only "
                 f"{', '.join(sorted(_LAYERS))}; do not use this model"
             )
-
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
@@ -12,47 +13,35 @@ import numpy.typing as npt
 from features.errors import BundleError
 from pipeline.heads.base import Floats, Indices, Rows, as_probabilities
 from pipeline.heads.calibration import Calibration, probabilities
-from pipeline.heads.shared import RowSpaceHead
+from pipeline.heads.linear import signs
+from pipeline.heads.shared import Model, RowSpaceHead
 from pipeline.heads.stored import load_array, load_estimator, save_array, save_estimator
 from pipeline.rowspace import Placed, RowSpace, place_rows
 
 
-class Projected(NamedTuple):
-    """An estimator, the classes it knows, and the coordinates of the rows it was trained on."""
-
-    estimator: Any
-    present: Indices
-    anchors: Floats
-
-
-class ProjectedHead(RowSpaceHead[Projected]):
+class ProjectedHead(RowSpaceHead[Model]):
     """A head that keeps the mean and the projection of its training rows.
 
     float32 is enough for them: the coordinates are good to 1e-6 of a typical distance.
     """
 
-    estimator_class: ClassVar[str]
-    _model: Projected
-    _calibration: Calibration | None = None
     _mean: npt.NDArray[np.float32]
     _projection: npt.NDArray[np.float32]
     _scale: float
 
-    def finish(self, model: Projected, calibration: Calibration | None, space: RowSpace) -> None:
-        """Keep the model and its calibration."""
-        self._model, self._calibration, self._scale = model, calibration, space.scale
+    @abstractmethod
+    def save_model(self, folder: Path) -> None:
+        """Write what `load_model` reads."""
 
-    def predict_in_space(self, rows: Placed) -> Floats:
-        """Probabilities of placed rows."""
-        decisions = self.decide(self._model, rows)
-        if self._calibration is not None:
-            return probabilities(self._calibration.logits(decisions))
-        return np.column_stack([1 - decisions, decisions]) if decisions.ndim == 1 else decisions
+    @abstractmethod
+    def load_model(self, folder: Path, rank: int) -> None:
+        """Read the model; rows have `rank` coordinates. Raises BundleError."""
 
     def to_raw(self, X: Rows, space: RowSpace) -> None:
         """Keep the way from raw rows to coordinates."""
         mean, projection = space.components(X)
         self._mean, self._projection = mean.astype(np.float32), projection.astype(np.float32)
+        self._scale = space.scale
 
     def predict_proba(self, X: Rows) -> Floats:
         """Probabilities (n, n_classes) of raw rows."""
@@ -62,117 +51,168 @@ class ProjectedHead(RowSpaceHead[Projected]):
         return self.predict_in_space(place_rows(X, self._mean, self._projection, self._scale))
 
     def save(self, folder: Path) -> None:
-        """Write settings.json, head.skops, mean, projection and more as .npy; see `Head.save`."""
-        save_estimator(folder, self._model.estimator)
+        """Write settings.json, mean.npy, projection.npy and the model; see `Head.save`."""
         save_array(folder, "mean", self._mean)
         save_array(folder, "projection", self._projection)
-        save_array(folder, "anchors", self._model.anchors)
-        save_array(folder, "present", self._model.present.astype(np.float64))
-        if self._calibration is not None:
-            save_array(folder, "slope", self._calibration.slope)
-            save_array(folder, "offset", self._calibration.offset)
+        self.save_model(folder)
         self._save_settings(folder, scale=self._scale)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote; see `Head.load`."""
-        import sklearn.neighbors
-        import sklearn.svm
-
-        kinds = {"SVC": sklearn.svm.SVC, "KNN": sklearn.neighbors.KNeighborsClassifier}
         head, more = cls._load_settings(folder)
         try:
             head._scale = float(more["scale"])
         except (KeyError, TypeError, ValueError) as error:
             raise BundleError(
-                f"{folder} lacks the scale of its rows; fit the model again"
+                f"{folder} lacks the scale of its rows; expected a number; fit the model again"
             ) from error
         head._mean = load_array(folder, "mean", (head.row_width,))
         head._projection = load_array(folder, "projection", (head.row_width, None))
-        anchors = load_array(folder, "anchors", (None, head._projection.shape[1]))
-        present = load_array(folder, "present", (None,)).astype(np.int64)
-        estimator = load_estimator(folder, kinds[cls.estimator_class])
-        head._model = Projected(estimator, present, anchors)
-        if not cls.calibrated:
-            k = 1 if head.n_classes == 2 else head.n_classes
-            slope = load_array(folder, "slope", (k, k))
-            head._calibration = Calibration(slope, load_array(folder, "offset", (k,)))
+        head.load_model(folder, head._projection.shape[1])
         return head
 
 
-class RBFSVMHead(ProjectedHead):
-    """Support vector machine with a Gaussian kernel; calibrated.
+class Machine(NamedTuple):
+    """exp(-gamma * squared distances to anchors) @ dual + offset."""
+
+    gamma: float
+    anchors: Floats
+    dual: Floats
+    offset: Floats
+
+
+class RBFSVMHead(ProjectedHead[Machine]):
+    """Support vector machine with a Gaussian kernel, one class against the rest; calibrated.
 
     gamma is in units of the row space, where the mean squared distance from the centre is 1.
     """
 
     name = "rbf-svm"
     title = "RBF SVM"
-    estimator_class = "SVC"
     defaults: ClassVar = {"C": 10.0, "gamma": 0.5}
     ranges: ClassVar = {"C": (1e-8, 1e8), "gamma": (1e-8, 1e8)}
     grid: ClassVar = {"C": (1.0, 10.0, 100.0), "gamma": (0.05, 0.2, 0.5, 1.0)}
+    _model: Machine
 
     def train(
         self, space: RowSpace, y: Indices, candidates: Sequence[Mapping[str, Any]]
-    ) -> Iterator[Projected]:
-        """One machine per candidate; the distances are computed once."""
+    ) -> Iterator[Machine]:
+        """One machine per candidate and class; the distances are computed once."""
         from sklearn.svm import SVC
 
-        anchors, present = space.train.coordinates, np.unique(y)
+        anchors, targets = space.train.coordinates, signs(y, self.n_classes)
         distances = space.train.squared_distances(anchors)
         for candidate in candidates:
             kernel = np.exp(-candidate["gamma"] * distances)
-            machine = SVC(C=candidate["C"], kernel="precomputed", gamma=candidate["gamma"], tol=1e-5)
-            yield Projected(machine.fit(kernel, y), present, anchors)
+            dual = np.zeros((len(y), targets.shape[1]))
+            offset = np.full(targets.shape[1], -2.0)  # of a class without rows: a clear no
+            for column, target in enumerate(targets.T):
+                if target.max() > target.min():
+                    machine = SVC(C=candidate["C"], kernel="precomputed", tol=1e-5)
+                    machine.fit(kernel, target)
+                    dual[machine.support_, column] = machine.dual_coef_[0]
+                    offset[column] = machine.intercept_[0]
+            yield Machine(candidate["gamma"], anchors, dual, offset)
 
-    def decide(self, model: Projected, rows: Placed) -> Floats:
-        """Decision values; of an absent class, below all others."""
-        machine = model.estimator
-        kernel = np.exp(-machine.gamma * rows.squared_distances(model.anchors))
-        values: Floats = machine.decision_function(kernel)
-        if self.n_classes == 2:
-            return values
-        if values.ndim == 1:
-            values = np.column_stack([-values, values])
-        full = np.full((len(values), self.n_classes), values.min(initial=0.0) - 1)
-        full[:, model.present] = values
-        return full
+    def decide(self, model: Machine, rows: Placed) -> Floats:
+        """Decision values; see `RowSpaceHead.decide`."""
+        kernel = np.exp(-model.gamma * rows.squared_distances(model.anchors))
+        values: Floats = kernel @ model.dual + model.offset
+        return values[:, 0] if self.n_classes == 2 else values
+
+    def finish(self, model: Machine, calibration: Calibration | None, space: RowSpace) -> None:
+        """Keep the support vectors, the calibration folded in."""
+        assert calibration is not None
+        used = np.abs(model.dual).max(axis=1) > 0
+        self._model = Machine(
+            model.gamma,
+            model.anchors[used],
+            model.dual[used] @ calibration.slope,
+            model.offset @ calibration.slope + calibration.offset,
+        )
+
+    def predict_in_space(self, rows: Placed) -> Floats:
+        """Probabilities of placed rows."""
+        return probabilities(self.decide(self._model, rows).reshape(len(rows.residual), -1))
+
+    def save_model(self, folder: Path) -> None:
+        """Write the support vectors with their weights."""
+        for name in ("anchors", "dual", "offset"):
+            save_array(folder, name, getattr(self._model, name))
+
+    def load_model(self, folder: Path, rank: int) -> None:
+        """Read what `save_model` wrote."""
+        k = 1 if self.n_classes == 2 else self.n_classes
+        anchors = load_array(folder, "anchors", (None, rank))
+        dual = load_array(folder, "dual", (len(anchors), k))
+        offset = load_array(folder, "offset", (k,))
+        self._model = Machine(float(self.chosen["gamma"]), anchors, dual, offset)
 
 
-class KNNHead(ProjectedHead):
+class Neighbours(NamedTuple):
+    """A trained KNeighborsClassifier and the classes that it knows."""
+
+    estimator: Any
+    present: Indices
+
+
+class KNNHead(ProjectedHead[Neighbours]):
     """Vote of the nearest training photographs, nearer ones counting more."""
 
     name = "knn"
     title = "k nearest neighbours"
-    estimator_class = "KNN"
     calibrated = True
     defaults: ClassVar = {"k": 5, "weights": "distance"}
     ranges: ClassVar = {"k": (1, 100_000)}
     options: ClassVar = {"weights": ("distance", "uniform")}
     grid: ClassVar = {"k": (51, 31, 21, 15, 11, 7, 5, 3, 1)}
+    _model: Neighbours
 
     def train(
         self, space: RowSpace, y: Indices, candidates: Sequence[Mapping[str, Any]]
-    ) -> Iterator[Projected]:
+    ) -> Iterator[Neighbours]:
         """One estimator per candidate; k is at most the number of rows."""
         from sklearn.neighbors import KNeighborsClassifier
 
-        anchors, present = space.train.coordinates, np.unique(y)
         # A last coordinate of 0 takes a new row's distance from the span of these.
-        columns = np.column_stack([anchors, np.zeros(len(anchors))])
+        columns = np.column_stack([space.train.coordinates, np.zeros(len(y))])
         for candidate in candidates:
             estimator = KNeighborsClassifier(
                 n_neighbors=min(int(candidate["k"]), len(y)),
                 weights=candidate["weights"],
                 algorithm="brute",
             )
-            yield Projected(estimator.fit(columns, y), present, anchors[:0])
+            yield Neighbours(estimator.fit(columns, y), np.unique(y))
 
-    def decide(self, model: Projected, rows: Placed) -> Floats:
+    def decide(self, model: Neighbours, rows: Placed) -> Floats:
         """Shares of the votes."""
         columns = np.column_stack([rows.coordinates, rows.residual])
-        shares = as_probabilities(
-            model.estimator.predict_proba(columns), self.n_classes, model.present
-        )
+        found = model.estimator.predict_proba(columns)
+        shares = as_probabilities(found, self.n_classes, model.present)
         return shares[:, 1] if self.n_classes == 2 else shares
+
+    def finish(self, model: Neighbours, calibration: Calibration | None, space: RowSpace) -> None:
+        """Keep the estimator; its votes are probabilities already."""
+        self._model = model
+
+    def predict_in_space(self, rows: Placed) -> Floats:
+        """Probabilities of placed rows."""
+        shares = self.decide(self._model, rows)
+        return np.column_stack([1 - shares, shares]) if shares.ndim == 1 else shares
+
+    def save_model(self, folder: Path) -> None:
+        """Write head.skops."""
+        save_estimator(folder, self._model.estimator)
+
+    def load_model(self, folder: Path, rank: int) -> None:
+        """Read what `save_model` wrote."""
+        from sklearn.neighbors import KNeighborsClassifier
+
+        estimator = load_estimator(folder, KNeighborsClassifier)
+        if estimator.n_features_in_ != rank + 1:
+            raise BundleError(
+                f"{folder} has neighbours of {estimator.n_features_in_} coordinates; expected "
+                f"{rank + 1}; fit the model again"
+            )
+        self._model = Neighbours(estimator, estimator.classes_)

@@ -157,7 +157,7 @@ class RidgeHead(LinearHead):
         self, space: RowSpace, y: Indices, n_classes: int, candidates: Sequence[Mapping[str, Any]]
     ) -> Iterator[Linear]:
         """The columns of the coordinates are orthogonal, so every solution is one division."""
-        targets = _signs(y, n_classes)
+        targets = signs(y, n_classes)
         products = space.train.coordinates.T @ targets
         for candidate in candidates:
             weights = products / (space.values + candidate["alpha"])[:, None]
@@ -183,7 +183,7 @@ class LinearSVMHead(LinearHead):
         """One machine per class, or a single one for two classes."""
         from sklearn.svm import SVC
 
-        coordinates, targets = space.train.coordinates, _signs(y, n_classes)
+        coordinates, targets = space.train.coordinates, signs(y, n_classes)
         K = coordinates @ coordinates.T
         for candidate in candidates:
             weights = np.empty((coordinates.shape[1], targets.shape[1]))
@@ -195,7 +195,7 @@ class LinearSVMHead(LinearHead):
             yield Linear(weights, offset)
 
 
-def _signs(y: Indices, n_classes: int) -> Floats:
+def signs(y: Indices, n_classes: int) -> Floats:
     """Targets -1 and 1: (n, 1) for class 1 of two classes, else (n, n_classes)."""
     classes = np.array([1]) if n_classes == 2 else np.arange(n_classes)
     return np.where(y[:, None] == classes, 1.0, -1.0)

@@ -91,8 +91,10 @@ class ForestHead(RawHead):
 
 
 class BoostingHead(RawHead):
-    """Stochastic gradient boosting (Friedman, 2002): half the rows per tree, and at each split the
-    square root of the raw values, which is what makes 51,200 of them affordable.
+    """Stochastic gradient boosting (Friedman, 2002).
+
+    Half the rows per tree, and at each split the square root of the raw values, which is what
+    makes 51,200 of them affordable.
     """
 
     name = "boosting"

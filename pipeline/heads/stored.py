@@ -51,18 +51,16 @@ def load_estimator(folder: Path, kind: type[Any]) -> Any:  # noqa: ANN401 - of c
     try:
         content = path.read_bytes()
         foreign = sorted(set(io.get_untrusted_types(data=content)) - set(_TRUSTED))
-        if foreign:
-            raise BundleError(
-                f"{path} holds {', '.join(foreign)}, which no head of Onepass writes; do not use "
-                "this model"
-            )
-        estimator = io.loads(content, trusted=list(_TRUSTED))
-    except BundleError:
-        raise
+        estimator = None if foreign else io.loads(content, trusted=list(_TRUSTED))
     except Exception as error:
         raise BundleError(
             f"{path} cannot be read ({error!r}); expected a trained head; fit the model again"
         ) from error
+    if foreign:
+        raise BundleError(
+            f"{path} holds {', '.join(foreign)}, which no head of Onepass writes; do not use "
+            "this model"
+        )
     if type(estimator) is not kind:
         raise BundleError(
             f"{path} holds a {type(estimator).__name__}; expected a {kind.__name__}; "
