@@ -130,6 +130,7 @@ class Cache:
             raise ValueError("its rows and keys differ in number")
         self._keys = list(zip(digests.tolist(), views.tolist(), strict=True))
         self._index = {key: row for row, key in enumerate(self._keys)}
+        self._committed = len(self._keys)
         columns = {name: self._h5["samples"][name][:] for name in (*TEXT_COLUMNS, *NUMBER_COLUMNS)}
         self.samples: list[Sample] = from_columns(columns)
 
@@ -246,10 +247,12 @@ class Cache:
         try:
             self._h5.flush()
             self._file.commit()
+            self._committed = len(self)
         except OSError as error:
             raise CacheError(
-                f"{self.path} cannot be written ({error.strerror or error}); the {len(self):,} "
-                "rows up to the last commit are safe: free some space and run the same again"
+                f"{self.path} cannot be written ({error.strerror or error}); the "
+                f"{self._committed:,} rows up to the last commit are safe: free some space and "
+                "run the same again"
             ) from error
 
     def close(self) -> None:

@@ -64,7 +64,7 @@ def draw_parts(
         DataError: one of the numbers is too small.
         OutputError: the folder holds other photographs, or cannot be written.
     """
-    if parts < 2 or views < 1 or seed < 0 or min(size) < 64:
+    if parts < 2 or views < 1 or min(seed, lot) < 0 or min(size) < 64:
         raise DataError(
             f"cannot draw {parts} parts, {views} views, {size[0]}×{size[1]} pixels, seed {seed}; "
             "expected at least 2 parts, 1 view, 64×64 pixels and a seed of 0 or more"

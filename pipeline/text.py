@@ -183,7 +183,10 @@ def info(facts: Mapping[str, Any]) -> str:
         rows = [
             ["cache", f"{facts['path']}, {facts['bytes'] / 1e6:,.1f} MB"],
             ["rows", f"{facts['rows']:,} × {facts['row_width']:,} {facts['dtype']}"],
-            ["photographs", f"{facts['photographs']:,} ({_counts(facts['classes'])})"],
+            [
+                "photographs",
+                f"{facts['photographs']:,} ({_counts(facts['classes']) or 'none yet'})",
+            ],
             ["parts named", f"{facts['parts_named']:,}"],
             ["unreadable", f"{len(facts['unreadable']):,}"],
             ["settings", _settings(facts["features"], facts["features"]["weights"][:19])],
