@@ -18,10 +18,14 @@ def read_layers(path: Path) -> dict[str, list[Any]]:
         Layer name -> its arrays in Keras's order; empty where the file is none of these.
     """
 
+    def texts(names: Any) -> list[str]:  # noqa: ANN401
+        """Names are bytes in files of Keras 2, Keras's own downloads among them."""
+        return [name.decode() if isinstance(name, bytes) else str(name) for name in names]
+
     def legacy(root: Any) -> dict[str, list[Any]]:  # noqa: ANN401
         return {
-            layer: [root[layer][name][()] for name in root[layer].attrs["weight_names"]]
-            for layer in root.attrs["layer_names"]
+            layer: [root[layer][name][()] for name in texts(root[layer].attrs["weight_names"])]
+            for layer in texts(root.attrs["layer_names"])
         }
 
     try:
@@ -34,5 +38,5 @@ def read_layers(path: Path) -> dict[str, list[Any]]:
                 for store in stores
                 if len(store)
             }
-    except (OSError, KeyError):
+    except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError):
         return {}
