@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from stat import S_ISREG
 from typing import NamedTuple
 
 import numpy as np
@@ -123,6 +124,7 @@ def extract(
         run = _Run(photographs, settings, cache, batch_size, max_failures, max_pixels, progress)
         result = run.run(workers or core_count())
         if dataset is not None:
+            run.stop_on_nothing_readable(result.failed)
             cache.replace_samples(result.samples, dataset)
             cache.commit()
     result.seconds["total"] = time.perf_counter() - started
@@ -159,6 +161,7 @@ class _Run:
         samples: list[Sample] = []
         failures: list[Sample] = []
         rows_before = len(self.cache)
+        self.advance(0)  # the total is known from the start
         with _Writer(self.cache, self.advance) as writer:
             batch: list[_Seen] = []
             backbone: Backbone | None = None
@@ -213,6 +216,8 @@ class _Run:
         blank = Sample(photograph.path, photograph.label, photograph.group, "", -1, "", 0, 0, 0, 0)
         try:
             stat = photograph.file.stat()
+            if not S_ISREG(stat.st_mode):  # reading a pipe or a device may never end
+                return _Seen(blank._replace(reason="it is no regular file"), None, 0.0, 0.0)
             known = self.known.get(photograph.path)
             checked = time.time_ns()
             stamp = blank._replace(
@@ -276,6 +281,13 @@ class _Run:
             f"{self.allowed_failures / len(self.photographs):.0%} ({shown}); mend or remove them, "
             "or allow more with --max-failures; rows made so far are kept"
         )
+
+    def stop_on_nothing_readable(self, failures: list[Sample]) -> None:
+        if len(failures) == len(self.photographs):
+            shown = "; ".join(f"{sample.path}: {sample.reason}" for sample in failures[:3])
+            raise TooManyFailuresError(
+                f"none of {len(failures)} photographs can be read ({shown}); expected some that can"
+            )
 
     def place(self, samples: Iterable[Sample]) -> list[Sample]:
         """Give each sample its row; a copy of an unreadable photograph gets its reason."""

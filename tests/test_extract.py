@@ -164,6 +164,23 @@ def test_too_many_failures_stop_and_keep_what_was_done(folder: Path, cache: Path
     assert sync(folder, cache, max_failures=0.2).extracted <= 3
 
 
+def test_all_bad_input_is_an_error(tmp_path: Path, cache: Path, toy: Toy) -> None:
+    """Where nothing at all can be read there is no empty success, whatever share is allowed."""
+    (tmp_path / "data" / "A").mkdir(parents=True)
+    for number in range(4):
+        (tmp_path / "data" / "A" / f"{number}.png").write_bytes(bytes([number]))
+    with pytest.raises(TooManyFailuresError, match="none of 4 photographs can be read"):
+        sync(tmp_path / "data", cache, max_failures=1.0)
+
+
+def test_pipes_and_devices_are_never_read(tmp_path: Path, cache: Path, toy: Toy) -> None:
+    """A named pipe would block for ever, and a device never ends: each is a reason at once."""
+    os.mkfifo(tmp_path / "pipe.png")
+    named = [Photograph(tmp_path / "pipe.png", "pipe.png"), Photograph(Path("/dev/zero"), "zero")]
+    result = extract(named, toy_settings(), cache, max_failures=1.0)
+    assert [sample.reason for sample in result.samples] == ["it is no regular file"] * 2
+
+
 def test_predictions_leave_the_sample_table_alone(folder: Path, cache: Path, toy: Toy) -> None:
     """Without `dataset` rows are added and the folder's table stays."""
     sync(folder, cache)
@@ -191,6 +208,7 @@ def test_progress_counts_every_photograph_once(folder: Path, cache: Path, toy: T
     seen: list[tuple[int, int]] = []
     sync(folder, cache, progress=lambda done, total: seen.append((done, total)))
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+    assert seen[0] == (0, 16)
     assert seen[-1] == (16, 16)
 
 

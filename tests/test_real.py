@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ from features.images import RECIPES
 from features.weights import Weights, resolve_weights
 from pipeline.synthetic import draw_parts
 
+ROOT = Path(__file__).resolve().parents[1]
 BATCH_TOLERANCE = 1e-5  # of a row's largest value, whatever batch a photograph comes in
 
 
@@ -78,6 +81,26 @@ def test_rows_equal_plain_keras_on_real_photographs(
     weights = resolve_weights(str(real_weights))
     rows = rows_of(files, weights, tmp_path / "a.h5", 32)
     assert_close(rows, rows_by_keras(files, weights), 1e-4)
+
+
+def test_tensorflow_is_quiet_unless_asked(tmp_path: Path) -> None:
+    """Nothing of TensorFlow's start reaches standard error; -v brings it back."""
+    draw_parts(tmp_path / "data", parts=2, views=1, seed=1, size=(320, 240))
+    command = [sys.executable, "cli.py", "extract", str(tmp_path / "data"), "--weights", "random"]
+    command += ["--batch-size", "2"]
+    quiet = subprocess.run(
+        [*command, "--cache", str(tmp_path / "a.h5")], cwd=ROOT, capture_output=True, text=True
+    )
+    assert (quiet.returncode, quiet.stderr) == (0, "")
+    assert "extracted    2" in quiet.stdout
+    loud = subprocess.run(
+        [*command, "--cache", str(tmp_path / "b.h5"), "-v"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert loud.returncode == 0
+    assert "oneDNN" in loud.stderr or "CPU" in loud.stderr
 
 
 @pytest.fixture(scope="module")
