@@ -39,18 +39,35 @@ def load_tensorflow() -> Any:  # noqa: ANN401 - TensorFlow ships no types
     if "tensorflow" in sys.modules:
         return sys.modules["tensorflow"]
     if _verbose:
-        import tensorflow
-
-        return tensorflow
+        return _import_tensorflow()
     # 2 hides INFO and WARNING of the C++ side once its logging is set up; what it says before
     # that heeds no setting, hence the filter.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     logging.getLogger("absl").setLevel(logging.ERROR)
     with _without_chatter():
-        import tensorflow
-
+        tensorflow = _import_tensorflow()
         tensorflow.config.list_physical_devices()
+    return tensorflow
+
+
+def _import_tensorflow() -> Any:  # noqa: ANN401 - TensorFlow ships no types
+    """Import TensorFlow without Keras, which it imports only to know where Keras lies.
+
+    That costs a third of the start, and the backbone does without Keras; who needs it imports
+    `keras` itself, the same package. Told that the old tf_keras is meant, TensorFlow does not
+    look; nothing here uses `tensorflow.keras`, where that would make a difference.
+    """
+    name = "TF_USE_LEGACY_KERAS"
+    before = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        import tensorflow
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
     return tensorflow
 
 
