@@ -22,6 +22,8 @@ _TRUSTED = (
     "sklearn._loss.link.MultinomialLogit",
     "sklearn._loss._loss.CyHalfBinomialLoss",
     "sklearn._loss._loss.CyHalfMultinomialLoss",
+    "_loss.CyHalfBinomialLoss",  # the same two, as scikit-learn before 1.9 calls them
+    "_loss.CyHalfMultinomialLoss",
     "sklearn.tree._tree.Tree",
     "sklearn.metrics._dist_metrics.EuclideanDistance64",
 )
