@@ -147,7 +147,8 @@ class _Run:
         self.photographs = photographs
         self.settings = settings
         self.cache = cache
-        self.batch_size = batch_size
+        # The backbone pads every batch to one shape: for one photograph, 31 would be in vain.
+        self.batch_size = max(1, min(batch_size, len(photographs)))
         self.allowed_failures = max_failures * len(photographs)
         self.max_pixels = max_pixels
         self.progress = progress

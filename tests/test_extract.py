@@ -202,6 +202,23 @@ def test_other_settings_are_refused_before_any_work(folder: Path, cache: Path, t
     assert toy.loads == 0
 
 
+def test_one_photograph_is_a_batch_of_one(
+    tmp_path: Path, cache: Path, toy: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The backbone is built for no larger batch than there are photographs."""
+    sizes = []
+    real = ToyBackbone.__init__
+
+    def init(self: ToyBackbone, path: Path | None, **settings: object) -> None:
+        sizes.append(settings["batch_size"])
+        real(self, path, **settings)
+
+    monkeypatch.setattr(ToyBackbone, "__init__", init)
+    (tmp_path / "one.png").write_bytes(photograph(1))
+    extract([Photograph(tmp_path / "one.png", "one.png")], toy_settings(), cache, batch_size=32)
+    assert sizes == [1]
+
+
 def test_progress_counts_every_photograph_once(folder: Path, cache: Path, toy: Toy) -> None:
     """Progress rises by what is done and ends at the total, also for copies and failures."""
     (folder / "defects" / "bad.png").write_bytes(b"x")
