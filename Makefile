@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test lint install clean
+.PHONY: demo test lint bench install clean
 
 demo: install
 	$(RUN) cli.py demo
@@ -15,6 +15,11 @@ lint: install
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
+
+# Against the peers; constraints.txt holds no versions of theirs.
+bench: install
+	$(RUN) -m pip install --quiet --constraint constraints.txt --editable '.[dev,bench]'
+	$(RUN) -m benchmarks
 
 install: $(VENV)/installed
 

@@ -63,6 +63,10 @@ MaxPixels = Annotated[
 Split = Annotated[
     str, typer.Option(help="grouped: no part on both sides. random: photographs at random.")
 ]
+TestSize = Annotated[
+    float, typer.Option(min=0.01, max=0.9, help="Share of the photographs held out.")
+]
+Epochs = Annotated[int, typer.Option(min=1, help="Passes over the training photographs.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of everything random.")]
 Verbose = Annotated[
     bool,
@@ -132,9 +136,7 @@ def fit(
     ),
     cache: CacheFile = Path("features.h5"),
     out: Annotated[Path, typer.Option(help="Folder for the model.")] = Path("model"),
-    test_size: Annotated[
-        float, typer.Option(min=0.01, max=0.9, help="Share of the photographs held out.")
-    ] = 0.25,
+    test_size: TestSize = 0.25,
     seed: Seed = 0,
     split: Split = "grouped",
     set_: Annotated[
@@ -233,7 +235,8 @@ def evaluate(
 
     bundle = pipeline.load_bundle(model)
     if data is None:
-        found = pipeline.evaluate_holdout(bundle, cache)
+        with _bar("photographs") as progress:
+            found = pipeline.evaluate_holdout(bundle, cache, progress)
     else:
         with _bar("photographs") as progress:
             found = pipeline.evaluate_folder(
@@ -289,7 +292,7 @@ def predict(
         )
     write_whole(out, pipeline.format_predictions(bundle, found, out.suffix.lower()))
     if sheet is not None:
-        write_whole(sheet, pipeline.prediction_sheet(bundle, found))
+        write_whole(sheet, pipeline.prediction_sheet(bundle.classes, found))
     failed = [(p.path, p.error) for p in found if p.error is not None]
     _say(*text.failures(failed))
     typer.echo(text.predictions(found))
@@ -314,6 +317,102 @@ def info(
 
     facts = describe(path)
     typer.echo(json.dumps(facts, indent=2) if as_json else info_text(facts))
+
+
+@app.command("train-cnn")
+def train_cnn(
+    data: Data = Path("data"),
+    variant: Annotated[str, typer.Option(help="base, dropout or augmented.")] = "base",
+    epochs: Epochs = 30,
+    batch_size: Annotated[int, typer.Option(min=1, help="Photographs per step.")] = 32,
+    seed: Seed = 0,
+    split: Split = "grouped",
+    groups: Groups = None,
+    group_regex: GroupRegex = None,
+    classes: Classes = None,
+    positive: Positive = None,
+    test_size: TestSize = 0.25,
+    out: Annotated[Path, typer.Option(help="Folder for the model.")] = Path("cnn"),
+    verbose: Verbose = False,
+) -> None:
+    r"""Train the write-up's CNN from scratch on photographs, as a baseline: no cache, no weights.
+
+    Example: onepass train-cnn data --variant augmented --group-regex 'part-(\d+)'
+    """
+    import pipeline
+    from pipeline import text
+
+    with _bar("epochs") as progress:
+        done = pipeline.train_cnn(
+            data,
+            out,
+            variant=variant,
+            epochs=epochs,
+            batch_size=batch_size,
+            seed=seed,
+            split=split,
+            test_size=test_size,
+            classes=_names(classes),
+            positive=_names(positive),
+            group_rule=_group_rule(groups, group_regex, False),
+            progress=lambda epoch, epochs, _scores: progress(epoch, epochs),
+        )
+    failed = [(s.path, s.reason) for s in done.photographs.failed]
+    _say(*text.failures(failed))
+    typer.echo(text.dataset(done.photographs) + "\n")
+    typer.echo(text.fit(done))
+    if failed:
+        raise typer.Exit(SOME_UNREADABLE)
+
+
+@app.command()
+def reproduce(
+    data: Data = Path("data"),
+    out: Annotated[Path, typer.Option(help="Folder for tables and pictures.")] = Path(
+        "reproduction"
+    ),
+    seeds: Annotated[int, typer.Option(min=1, help="Runs of every model on every split.")] = 5,
+    epochs: Epochs = 30,
+    groups: Groups = None,
+    group_regex: GroupRegex = None,
+    classes: Classes = None,
+    positive: Positive = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(help="Cache of recipe docs.  [default: features.h5 in the folder of --out]"),
+    ] = None,
+    weights: Weights = None,
+    photographs: Annotated[
+        int | None, typer.Option(min=1, help="Take so many: whole parts, classes about even.")
+    ] = None,
+    verbose: Verbose = False,
+) -> None:
+    """The write-up's four models on its own split and on parts never seen; stopped, it goes on.
+
+    Example: onepass reproduce data --groups groups.csv --photographs 250 --seeds 5
+    """
+    import pipeline
+    from pipeline import text
+
+    with _bar("photographs and epochs") as progress:
+        found = pipeline.reproduce(
+            data,
+            out,
+            seeds=seeds,
+            epochs=epochs,
+            classes=_names(classes),
+            positive=_names(positive),
+            group_rule=_group_rule(groups, group_regex, False),
+            photographs=photographs,
+            cache_path=cache,
+            weights=weights,
+            progress=progress,
+        )
+    failed = [(s.path, s.reason) for s in found.photographs.failed]
+    _say(*text.failures(failed))
+    typer.echo(text.ladder(found, out))
+    if failed:
+        raise typer.Exit(SOME_UNREADABLE)
 
 
 @app.command()

@@ -11,15 +11,19 @@ from pipeline.evaluate import Evaluation, evaluate_folder, evaluate_holdout
 from pipeline.fit import Assessment, Fit, fit
 from pipeline.groups import GroupRule
 from pipeline.heads import HEADS, Head, make_head
+from pipeline.ladder import Ladder
 from pipeline.predict import Prediction, find_photographs, format_predictions, predict
+from pipeline.reproduce import reproduce
 from pipeline.sheets import prediction_sheet
 from pipeline.sync import FolderExtraction, extract_folder
+from pipeline.train_cnn import CnnFit, train_cnn
 
 __all__ = [
     "HEADS",
     "Assessment",
     "Bundle",
     "Classes",
+    "CnnFit",
     "Dataset",
     "Evaluation",
     "Fit",
@@ -27,6 +31,7 @@ __all__ = [
     "GroupRule",
     "Head",
     "HeadComparison",
+    "Ladder",
     "Prediction",
     "best_head",
     "compare_heads",
@@ -41,4 +46,6 @@ __all__ = [
     "make_head",
     "predict",
     "prediction_sheet",
+    "reproduce",
+    "train_cnn",
 ]

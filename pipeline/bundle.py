@@ -2,9 +2,10 @@
 
 model.json     classes, threshold, recipe and weights, scores with intervals, split, versions,
                and the SHA-256 of every other file
-head/          the trained head, as its class saves it
+head/          the trained head or network, as its class saves it
 split.json     which photographs it was trained on, and which it never saw
-selftest.npz   a few rows and the probabilities that they gave, replayed at every load
+selftest.npz   a few rows (pixels, if it sees pixels) and the probabilities that they gave,
+               replayed at every load
 """
 
 from __future__ import annotations
@@ -17,24 +18,44 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from features.backbone import BackboneSettings, settings_from_fields
-from features.cache import Rows
 from features.errors import BundleError, OutputError
 from features.files import whole_folder
 from pipeline.classes import Classes
+from pipeline.cnn import Cnn
 from pipeline.heads import load_head_class
-from pipeline.heads.base import Head
+from pipeline.heads.base import Floats
 from pipeline.sync import recorded_weights
 
 SCHEMA = 1
 SELF_TEST_TOLERANCE = 1e-4  # largest accepted difference of a probability
 _SELF_TEST_ROWS = 8
 _PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "h5py", "pillow", "skops")
+
+
+class Model(Protocol):
+    """What a bundle holds: a head, which sees rows, or a CNN, which sees pixels."""
+
+    chosen: dict[str, str | int | float]
+    history: list[dict[str, float]] | None
+
+    @property
+    def title(self) -> str:
+        """As shown in tables."""
+        ...
+
+    def predict_proba(self, X: npt.NDArray[Any], /) -> Floats:
+        """Probabilities (n, n_classes) of n rows or n photographs' pixels."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write it into a folder that is there; no pickle."""
+        ...
 
 
 @dataclass
@@ -44,14 +65,14 @@ class Bundle:
     Attributes:
         folder: where it is.
         about: `model.json`.
-        head: the trained head.
+        head: the trained head, or CNN.
         classes: names and numbers; of two classes, 1 is the defective one.
         threshold: of two classes, a probability of a defect from here on is "defective".
     """
 
     folder: Path
     about: dict[str, Any]
-    head: Head
+    head: Model
     classes: Classes
     threshold: float
 
@@ -79,10 +100,10 @@ def decide(probabilities: npt.NDArray[np.float64], threshold: float) -> npt.NDAr
 
 def save_bundle(
     folder: Path,
-    head: Head,
+    head: Model,
     about: Mapping[str, Any],
     split: Sequence[Mapping[str, str]],
-    rows: Rows,
+    inputs: npt.NDArray[Any],
     extra: Mapping[str, bytes],
 ) -> None:
     """Write a model, whole or not at all, in the place of an older one.
@@ -90,16 +111,17 @@ def save_bundle(
     Args:
         folder: a folder that is there must be a model, or empty.
         head: trained.
-        about: what stands in `model.json` besides the files' digests and the versions.
+        about: what stands in `model.json` besides the files' digests and the versions; "sees" is
+            "pixels" for a CNN, and "rows" or absent for a head.
         split: see `Bundle.split`.
-        rows: some rows for the self-test.
+        inputs: some float32 rows or uint8 pixels for the self-test.
         extra: further files by name, such as training curves.
 
     Raises:
         OutputError: the folder is something else, or cannot be written.
     """
     check_replaceable(folder)
-    sample = np.ascontiguousarray(rows[:_SELF_TEST_ROWS], dtype=np.float32)
+    sample = np.ascontiguousarray(inputs[:_SELF_TEST_ROWS])
     with whole_folder(folder) as new:
         (new / "head").mkdir()
         head.save(new / "head")
@@ -150,16 +172,26 @@ def load_bundle(folder: Path) -> Bundle:
                 f"{file} is {'damaged or was changed' if file.exists() else 'missing'}; expected "
                 "the file that `fit` wrote; copy the model again, or fit it again"
             )
-    head = load_head_class(str(about["head"])).load(folder / "head")
     bundle = Bundle(
         folder,
         about,
-        head,
+        _load_model(about, folder / "head"),
         Classes(tuple(about["classes"]), dict(about["class_members"])),
         float(about["threshold"]),
     )
     _replay_self_test(bundle)
     return bundle
+
+
+def _load_model(about: Mapping[str, Any], folder: Path) -> Model:
+    sees = about.get("sees", "rows")
+    if sees not in ("rows", "pixels"):
+        raise BundleError(
+            f"{folder.parent} sees {sees!r}; expected rows or pixels; use the version that made it"
+        )
+    if sees == "pixels":
+        return Cnn.load(folder)
+    return load_head_class(str(about["head"])).load(folder)
 
 
 def read_about(folder: Path) -> dict[str, Any]:

@@ -43,13 +43,8 @@ def curves_png(history: History, title: str) -> bytes:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 3.8), dpi=150, layout="constrained")
-    epochs = _epochs(history)
     for panel, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
-        curves = {
-            label: ([entry.get(prefix + name, math.nan) for entry in history], colour, dashes)
-            for prefix, label, colour, dashes in _SERIES
-        }
-        _draw_panel(panel, name, epochs, curves)
+        _draw_history(panel, name, history)
     # Text of a person's own must not be taken for mathematics.
     figure.suptitle(title.replace("$", r"\$"), fontsize=12)
     out = io.BytesIO()
@@ -58,12 +53,52 @@ def curves_png(history: History, title: str) -> bytes:
     return out.getvalue()
 
 
+def ladder_png(panels: Sequence[tuple[str, History]], *, columns: int) -> bytes:
+    """Accuracy per epoch of several trainings, side by side on one scale.
+
+    Args:
+        panels: title and history of each, row by row; histories as in `curves_png`.
+        columns: panels in a row.
+
+    Returns:
+        A PNG of 480 pixels' width per column and 420 pixels' height per row.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(3.2 * columns, 2.8 * rows), dpi=150, layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    names = [prefix + "accuracy" for prefix, *_ in _SERIES]
+    lowest = min((e[n] for _, h in panels for e in h for n in names if n in e), default=1.0)
+    for panel, (title, history) in zip(axes, panels, strict=False):
+        _draw_history(panel, "accuracy", history, lowest)
+        panel.set_title(title, fontsize=9)
+    out = io.BytesIO()
+    FigureCanvasAgg(figure)
+    figure.savefig(out, format="png")
+    return out.getvalue()
+
+
+def _draw_history(panel: Axes, name: str, history: History, lowest: float = 1.0) -> None:
+    """One score's training and validation curves; an accuracy axis reaches down to `lowest`."""
+    curves = {
+        label: ([entry.get(prefix + name, math.nan) for entry in history], colour, dashes)
+        for prefix, label, colour, dashes in _SERIES
+    }
+    _draw_panel(panel, name, _epochs(history), curves, lowest)
+
+
 def _epochs(history: History) -> list[int]:
     return [int(entry.get("epoch", number)) for number, entry in enumerate(history, 1)]
 
 
 def _draw_panel(
-    panel: Axes, name: str, epochs: list[int], curves: Mapping[str, tuple[list[float], str, str]]
+    panel: Axes,
+    name: str,
+    epochs: list[int],
+    curves: Mapping[str, tuple[list[float], str, str]],
+    lowest: float,
 ) -> None:
     """One score over the epochs; every curve carries its name and last value at its end."""
     from matplotlib.ticker import MaxNLocator
@@ -72,7 +107,7 @@ def _draw_panel(
     if name == "loss":
         panel.set_ylim(0, 1.08 * max(known, default=1.0) or 1.0)
     else:
-        panel.set_ylim(min(0.4, math.floor(10 * min(known, default=0.4)) / 10), 1.02)
+        panel.set_ylim(min(0.4, math.floor(10 * min([lowest, *known])) / 10), 1.02)
     ends = []
     for label, (values, colour, dashes) in curves.items():
         finite = [(n, v) for n, v in zip(epochs, values, strict=True) if math.isfinite(v)]

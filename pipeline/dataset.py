@@ -1,9 +1,9 @@
-"""A cache to what heads are trained on: rows, class numbers and groups."""
+"""Photographs to what is trained on: class numbers and groups, and the rows of a cache."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,32 +20,41 @@ Indices = npt.NDArray[np.int64]
 
 
 @dataclass
-class Dataset:
-    """The labelled photographs of a cache.
+class Labelled:
+    """Photographs with their class numbers and parts.
 
     Attributes:
-        cache_path: where the rows are.
         classes: names and numbers; of two classes, 1 is the defective one.
-        samples: the photographs with a row and a class, in the order of the folder.
+        samples: the readable photographs with a class, in the order of the folder.
         y: int64 (n,) class numbers.
         groups: int64 (n,), the same number for photographs of one part.
-        fields: of the cache's fingerprint.
-        about: what `extract` recorded: root, group rule, weights.
         warnings: what a person should know before trusting a score.
     """
 
-    cache_path: Path
     classes: Classes
     samples: list[Sample]
     y: Indices
     groups: Indices
-    fields: Mapping[str, Any]
-    about: Mapping[str, Any]
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[str]
 
     def __len__(self) -> int:
         """Number of photographs."""
         return len(self.samples)
+
+
+@dataclass
+class Dataset(Labelled):
+    """The labelled photographs of a cache.
+
+    Attributes:
+        cache_path: where the rows are.
+        fields: of the cache's fingerprint.
+        about: what `extract` recorded: root, group rule, weights.
+    """
+
+    cache_path: Path
+    fields: Mapping[str, Any]
+    about: Mapping[str, Any]
 
     def rows(self, indices: Indices | None = None) -> Rows:
         """Read the rows of these photographs (None: all): float32 (n, row_width)."""
@@ -78,19 +87,34 @@ def load_dataset(
             f"{cache_path} has {'no photographs' if about else 'no finished extract'}; "
             f"run: extract DATA --cache {cache_path}"
         )
-    readable = [sample for sample in samples if sample.row >= 0]
+    labelled = label_samples(samples, classes=classes, positive=positive)
+    return Dataset(**vars(labelled), cache_path=cache_path, fields=fields, about=about)
+
+
+def label_samples(
+    samples: Sequence[Sample],
+    *,
+    classes: Sequence[str] | None = None,
+    positive: Sequence[str] | None = None,
+) -> Labelled:
+    """Number the classes and the parts of those photographs that are readable and have a class.
+
+    Raises:
+        DataError: classes that cannot be used; see `pipeline.classes.order_classes`.
+    """
+    readable = [sample for sample in samples if not sample.reason]
     found = {sample.label for sample in readable if sample.label}
     numbered = order_classes(sorted(found), classes=classes, positive=positive)
     chosen = [sample for sample in readable if sample.label in numbered.members]
     y = np.array([numbered.members[sample.label] for sample in chosen], dtype=np.int64)
-    dataset = Dataset(cache_path, numbered, chosen, y, number_groups(chosen), fields, about)
-    dataset.warnings = _warnings(dataset, samples)
-    return dataset
+    labelled = Labelled(numbered, chosen, y, number_groups(chosen), [])
+    labelled.warnings = _warnings(labelled, samples)
+    return labelled
 
 
-def _warnings(dataset: Dataset, samples: Sequence[Sample]) -> list[str]:
+def _warnings(dataset: Labelled, samples: Sequence[Sample]) -> list[str]:
     found = []
-    unreadable = sum(sample.row < 0 for sample in samples)
+    unreadable = sum(bool(sample.reason) for sample in samples)
     if unreadable:
         found.append(f"{unreadable:,} photographs could not be read and are left out")
     unlabelled = sum(not sample.label for sample in samples)

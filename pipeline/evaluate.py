@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from features.cache import Cache
-from features.errors import CacheError, DataError
-from features.extract import Progress, extract
+from features.errors import DataError
+from features.extract import Progress
 from features.samples import Sample
 from pipeline.bundle import Bundle
 from pipeline.fit import Assessment
 from pipeline.groups import GroupRule, apply_rule, number_groups
+from pipeline.judge import judge, judge_holdout
 from pipeline.scan import scan_folder
-from pipeline.scores import intervals, score
-
-_BLOCK = 1024  # rows in memory at once
 
 
 @dataclass(frozen=True)
@@ -32,6 +30,24 @@ class Mistake:
     probability: float
 
 
+class ClassScores(NamedTuple):
+    """One class against the rest; nan where it is not defined.
+
+    Attributes:
+        name: of the class.
+        photographs: how many there are of it.
+        recall: share of them with the right verdict.
+        precision: share of right ones among the verdicts for it.
+        f1: harmonic mean of the two.
+    """
+
+    name: str
+    photographs: int
+    recall: float
+    precision: float
+    f1: float
+
+
 @dataclass
 class Evaluation:
     """What a model is worth on a set of photographs.
@@ -40,6 +56,7 @@ class Evaluation:
         what: the set, in words.
         assessment: scores with intervals.
         confusion: int64 (n_classes, n_classes), rows the truth, columns the verdict.
+        classes: scores of each class, in the order of the classes' numbers.
         mistakes: the most certain wrong verdict first.
         notes: what was left out, and why.
     """
@@ -47,31 +64,22 @@ class Evaluation:
     what: str
     assessment: Assessment
     confusion: npt.NDArray[np.int64]
+    classes: list[ClassScores]
     mistakes: list[Mistake]
-    notes: list[str] = field(default_factory=list)
+    notes: list[str]
 
 
-def evaluate_holdout(bundle: Bundle, cache_path: Path) -> Evaluation:
-    """Score a model on the photographs that `fit` held out.
+def evaluate_holdout(
+    bundle: Bundle, cache_path: Path, progress: Progress | None = None
+) -> Evaluation:
+    """Score a model on the photographs that `fit` or `train_cnn` held out.
 
     Raises:
         FingerprintError: the cache holds rows of other settings than the model's.
         CacheError: rows of the holdout are not in the cache.
+        DataError: the model sees pixels, and files of the holdout are gone or were changed.
     """
-    entries = [entry for entry in bundle.split() if entry["side"] == "holdout"]
-    samples = [
-        Sample(e["path"], e["class"], e["group"], e["digest"], -1, "", 0, 0, 0, 0) for e in entries
-    ]
-    with Cache.read(cache_path) as cache:
-        cache.check_fields(bundle.about["features"])
-        rows = [cache.find(sample.digest) for sample in samples]
-        missing = sum(row < 0 for row in rows)
-        if missing:
-            raise CacheError(
-                f"{cache_path} lacks {missing} of the {len(rows)} photographs that were held out; "
-                "name the cache that the model was fitted on with --cache"
-            )
-        probabilities = _probabilities(bundle, cache, rows)
+    samples, probabilities = judge_holdout(bundle, cache_path, progress)
     groups = np.array([int(sample.group) for sample in samples], dtype=np.int64)
     return _evaluation(bundle, "the holdout", samples, groups, probabilities, [])
 
@@ -99,34 +107,25 @@ def evaluate_folder(
             f"{', '.join(bundle.classes.members)}; expected folders of these names"
         )
     photographs, _ = apply_rule(group_rule or GroupRule(), labelled)
-    extraction = extract(
-        photographs, bundle.settings(weights), cache_path, max_failures=1.0, progress=progress
-    )
+    judged = judge(bundle, photographs, cache_path, weights=weights, progress=progress)
     trained_on = {entry["digest"] for entry in bundle.split() if entry["side"] == "train"}
-    samples = [s for s in extraction.samples if s.row >= 0 and s.digest not in trained_on]
-    seen = sum(s.digest in trained_on for s in extraction.samples)
+    known = np.array([sample.digest in trained_on for sample in judged.samples])
+    failed = np.array([bool(sample.reason) for sample in judged.samples])
+    new = np.flatnonzero(~known & ~failed)
+    samples = [judged.samples[number] for number in new]
     if not samples:
         raise DataError(
-            f"nothing in {data} is new to the model: {seen} photographs were trained on, "
-            f"{len(extraction.failed)} cannot be read; expected photographs that it never saw"
+            f"nothing in {data} is new to the model: {known.sum()} photographs were trained on, "
+            f"{failed.sum()} cannot be read; expected photographs that it never saw"
         )
     left_out = (
-        (seen, "that the model was trained on are left out"),
-        (len(extraction.failed), "cannot be read"),
+        (known.sum(), "that the model was trained on are left out"),
+        (failed.sum(), "cannot be read"),
         (len(scan.photographs) - len(labelled), "are in no class of the model"),
     )
     notes = [f"{count:,} photographs {why}" for count, why in left_out if count]
-    with Cache.read(cache_path) as cache:
-        probabilities = _probabilities(bundle, cache, [sample.row for sample in samples])
-    return _evaluation(bundle, str(data), samples, number_groups(samples), probabilities, notes)
-
-
-def _probabilities(bundle: Bundle, cache: Cache, rows: Sequence[int]) -> npt.NDArray[np.float64]:
-    blocks = [
-        bundle.head.predict_proba(cache.take(rows[start : start + _BLOCK]))
-        for start in range(0, len(rows), _BLOCK)
-    ]
-    return np.concatenate(blocks)
+    groups = number_groups(samples)
+    return _evaluation(bundle, str(data), samples, groups, judged.probabilities[new], notes)
 
 
 def _evaluation(
@@ -149,10 +148,18 @@ def _evaluation(
         Mistake(samples[i].path, classes.names[y[i]], classes.names[verdicts[i]], float(shown[i]))
         for i in wrong[np.argsort(-certainty[wrong], kind="stable")]
     ]
-    assessment = Assessment(
-        len(y),
-        len(np.unique(groups)),
-        score(y, probabilities, bundle.threshold),
-        intervals(y, probabilities, groups, threshold=bundle.threshold),
-    )
-    return Evaluation(what, assessment, confusion, mistakes, notes)
+    assessment = Assessment.of(y, groups, probabilities, threshold=bundle.threshold)
+    each = class_scores(confusion, classes.names)
+    return Evaluation(what, assessment, confusion, each, mistakes, notes)
+
+
+def class_scores(confusion: npt.NDArray[np.int64], names: Sequence[str]) -> list[ClassScores]:
+    """Recall, precision and F1 of each class from a confusion matrix."""
+    right = np.diag(confusion).astype(np.float64)
+    truths, verdicts = confusion.sum(axis=1), confusion.sum(axis=0)
+    with np.errstate(invalid="ignore"):
+        columns = right / truths, right / verdicts, 2 * right / (truths + verdicts)
+    return [
+        ClassScores(name, int(truths[i]), *(float(column[i]) for column in columns))
+        for i, name in enumerate(names)
+    ]

@@ -11,16 +11,17 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.bundle import check_replaceable, save_bundle
+from pipeline.bundle import Model, check_replaceable, save_bundle
+from pipeline.classes import Classes
 from pipeline.curves import curves_csv, curves_png
-from pipeline.dataset import Dataset, Indices
+from pipeline.dataset import Dataset, Indices, Labelled
 from pipeline.heads import make_head
-from pipeline.heads.base import Head
+from pipeline.heads.base import Floats
 from pipeline.scores import intervals, score
 from pipeline.splits import holdout
 
@@ -44,6 +45,24 @@ class Assessment:
     scores: dict[str, float]
     intervals: dict[str, tuple[float, float]]
 
+    @classmethod
+    def of(
+        cls,
+        y: Indices,
+        groups: Indices,
+        probabilities: Floats,
+        *,
+        seed: int = 0,
+        threshold: float = DEFAULT_THRESHOLD,
+    ) -> Self:
+        """Score probabilities (n, n_classes): point values and intervals that respect parts."""
+        return cls(
+            len(y),
+            len(np.unique(groups)),
+            score(y, probabilities, threshold),
+            intervals(y, probabilities, groups, seed=seed, threshold=threshold),
+        )
+
     def to_json(self) -> dict[str, Any]:
         """As it stands in `model.json`."""
         return {
@@ -60,13 +79,15 @@ class Fit:
 
     Attributes:
         folder: the model.
-        head: trained.
+        head: trained; of `train_cnn`, the CNN.
+        classes: names and numbers.
         train, held_out: scores of the two sides.
         seconds: of training.
     """
 
     folder: Path
-    head: Head
+    head: Model
+    classes: Classes
     train: Assessment
     held_out: Assessment
     seconds: float
@@ -120,47 +141,62 @@ def fit(
         progress=progress,
     )
     seconds = time.perf_counter() - started
-    on_train = assess(model, rows, dataset.y[train], dataset.groups[train], seed)
-    on_test = assess(model, dataset.rows(test), dataset.y[test], dataset.groups[test], seed)
+    on_train, on_test = (
+        Assessment.of(dataset.y[side], dataset.groups[side], chances, seed=seed)
+        for side, chances in (
+            (train, model.predict_proba(rows)),
+            (test, model.predict_proba(dataset.rows(test))),
+        )
+    )
+    done = Fit(out, model, dataset.classes, on_train, on_test, seconds)
     about = {
         "head": head,
-        "title": model.title,
-        "settings": dict(model.chosen),
-        "classes": list(dataset.classes.names),
-        "class_members": dataset.classes.members,
-        "threshold": DEFAULT_THRESHOLD,
+        "sees": "rows",
         "features": dict(dataset.fields),
         "weights": dict(dataset.about["weights"]),
         "data": {"root": dataset.about["root"], "group_rule": dataset.about["group_rule"]},
         "split": {"kind": split, "test_size": test_size, "seed": seed},
-        "train": on_train.to_json(),
-        "holdout": on_test.to_json(),
-        "fit_seconds": seconds,
+    }
+    save_fit(done, dataset, (train, test), about, rows)
+    return done
+
+
+def save_fit(
+    done: Fit,
+    data: Labelled,
+    sides: tuple[Indices, Indices],
+    about: Mapping[str, Any],
+    inputs: npt.NDArray[Any],
+) -> None:
+    """Write what was trained as a model.
+
+    Args:
+        done: of `fit` or `train_cnn`.
+        data: what it was trained on.
+        sides: numbers of the photographs of the training part and of the holdout.
+        about: what `model.json` says besides what `done` and `data` know.
+        inputs: see `pipeline.bundle.save_bundle`.
+
+    Raises:
+        OutputError: the folder is something else, or cannot be written.
+    """
+    record = {
+        **about,
+        "title": done.head.title,
+        "settings": dict(done.head.chosen),
+        "classes": list(data.classes.names),
+        "class_members": data.classes.members,
+        "threshold": DEFAULT_THRESHOLD,
+        "train": done.train.to_json(),
+        "holdout": done.held_out.to_json(),
+        "fit_seconds": done.seconds,
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
-    save_bundle(out, model, about, _split_entries(dataset, train, test), rows, _curves(model))
-    return Fit(out, model, on_train, on_test, seconds)
+    entries = _split_entries(data, *sides)
+    save_bundle(done.folder, done.head, record, entries, inputs, _curves(done.head))
 
 
-def assess(
-    head: Head,
-    rows: npt.NDArray[np.float32],
-    y: Indices,
-    groups: Indices,
-    seed: int = 0,
-    threshold: float = DEFAULT_THRESHOLD,
-) -> Assessment:
-    """Score a head on rows: point values and 95 % intervals that respect parts."""
-    probabilities = head.predict_proba(rows)
-    return Assessment(
-        len(y),
-        len(np.unique(groups)),
-        score(y, probabilities, threshold),
-        intervals(y, probabilities, groups, seed=seed, threshold=threshold),
-    )
-
-
-def _split_entries(dataset: Dataset, train: Indices, test: Indices) -> list[dict[str, str]]:
+def _split_entries(dataset: Labelled, train: Indices, test: Indices) -> list[dict[str, str]]:
     sides: Sequence[tuple[str, Indices]] = (("train", train), ("holdout", test))
     return [
         {
@@ -175,7 +211,7 @@ def _split_entries(dataset: Dataset, train: Indices, test: Indices) -> list[dict
     ]
 
 
-def _curves(head: Head) -> dict[str, bytes]:
+def _curves(head: Model) -> dict[str, bytes]:
     if not head.history:
         return {}
     return {

@@ -1,26 +1,23 @@
-"""Photographs to verdicts, through the cache."""
+"""Photographs to verdicts."""
 
 from __future__ import annotations
 
 import glob
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from features.cache import Cache
 from features.errors import DataError
-from features.extract import Extraction, Photograph, Progress, extract
+from features.extract import Photograph, Progress
 from features.images import MAX_PIXELS
-from pipeline.bundle import Bundle
+from pipeline.bundle import Bundle, decide
+from pipeline.classes import Classes
+from pipeline.heads.base import Floats
+from pipeline.judge import judge
 from pipeline.scan import scan_folder
 from pipeline.tables import to_csv
-
-_BLOCK = 256  # rows in memory at once
 
 
 @dataclass(frozen=True)
@@ -88,6 +85,8 @@ def predict(
 ) -> list[Prediction]:
     """Judge photographs; rows that the cache has are used, others are computed and kept there.
 
+    A model that sees pixels (`train_cnn`) needs neither cache nor weights.
+
     Args:
         bundle: a loaded model.
         photographs: from `find_photographs`.
@@ -103,46 +102,48 @@ def predict(
         WeightsError: rows are missing and the model's weights are not on this computer.
         OnepassError: see `features.extract.extract`.
     """
-    with tempfile.TemporaryDirectory(prefix="onepass-") as folder:
-        path = cache_path or Path(folder) / "features.h5"
-        extraction = extract(
-            photographs,
-            bundle.settings(weights),
-            path,
-            batch_size=batch_size,
-            max_failures=1.0,
-            max_pixels=max_pixels,
-            progress=progress,
-        )
-        return list(_judge(bundle, photographs, extraction, path))
+    samples, probabilities = judge(
+        bundle,
+        photographs,
+        cache_path,
+        weights=weights,
+        batch_size=batch_size,
+        max_pixels=max_pixels,
+        progress=progress,
+    )
+    return [
+        _prediction(bundle, photograph, sample.reason, chances)
+        for photograph, sample, chances in zip(photographs, samples, probabilities, strict=True)
+    ]
 
 
-def _judge(
-    bundle: Bundle, photographs: Sequence[Photograph], extraction: Extraction, path: Path
-) -> Iterator[Prediction]:
-    names = bundle.classes.names
-    with Cache.read(path) as cache:
-        for start in range(0, len(photographs), _BLOCK):
-            samples = extraction.samples[start : start + _BLOCK]
-            good = [sample.row for sample in samples if sample.row >= 0]
-            table = iter(bundle.head.predict_proba(cache.take(good)) if good else np.empty((0, 2)))
-            for photograph, sample in zip(photographs[start:], samples, strict=False):
-                truth = _truth(bundle, photograph.file)
-                if sample.row < 0:
-                    yield Prediction(
-                        photograph.path, photograph.file, truth=truth, error=sample.reason
-                    )
-                    continue
-                chances = np.asarray(next(table), dtype=np.float64)
-                number = int(bundle.decide(chances[None])[0])
-                yield Prediction(
-                    photograph.path,
-                    photograph.file,
-                    names[number],
-                    float(chances[1] if bundle.classes.binary else chances[number]),
-                    {name: float(chance) for name, chance in zip(names, chances, strict=True)},
-                    truth,
-                )
+def _prediction(bundle: Bundle, photograph: Photograph, reason: str, chances: Floats) -> Prediction:
+    truth = _truth(bundle, photograph.file)
+    if reason:
+        return Prediction(photograph.path, photograph.file, truth=truth, error=reason)
+    return verdict(
+        bundle.classes, chances, bundle.threshold, photograph.path, photograph.file, truth
+    )
+
+
+def verdict(
+    classes: Classes,
+    chances: Floats,
+    threshold: float,
+    path: str,
+    file: Path,
+    truth: str | None = None,
+) -> Prediction:
+    """The verdict on a photograph with these probabilities (n_classes,)."""
+    number = int(decide(chances[None], threshold)[0])
+    return Prediction(
+        path,
+        file,
+        classes.names[number],
+        float(chances[1] if classes.binary else chances[number]),
+        {name: float(chance) for name, chance in zip(classes.names, chances, strict=True)},
+        truth,
+    )
 
 
 def _truth(bundle: Bundle, file: Path) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.bundle import Bundle
+from pipeline.classes import Classes
 from pipeline.predict import Prediction
 from pipeline.sheet import SheetEntry, draw_sheet
 
@@ -12,14 +12,14 @@ SHOWN = 20
 
 
 def prediction_sheet(
-    bundle: Bundle, predictions: Sequence[Prediction], shown: int = SHOWN
+    classes: Classes, predictions: Sequence[Prediction], shown: int = SHOWN
 ) -> bytes:
     """A PNG of up to `shown` photographs, evenly spread over the predictions in their order."""
     count = min(shown, len(predictions))
     chosen = [predictions[i * len(predictions) // count] for i in range(count)]
     known = [p for p in predictions if p.truth is not None and p.verdict is not None]
     right = sum(p.verdict == p.truth for p in known)
-    meaning = "probability of a defect" if bundle.classes.binary else "probability of the verdict"
+    meaning = "probability of a defect" if classes.binary else "probability of the verdict"
     title = f"{count} of {len(predictions)} photographs: verdict and {meaning}"
     if known:
         title += f"; {right} of the {len(known)} of known class are right"

@@ -9,9 +9,10 @@ from typing import Any
 
 from features.weights import UNTRAINED_WARNING
 from pipeline.comparison import HeadComparison
-from pipeline.dataset import Dataset
+from pipeline.dataset import Dataset, Labelled
 from pipeline.evaluate import Evaluation
 from pipeline.fit import Assessment, Fit
+from pipeline.ladder import Ladder
 from pipeline.predict import Prediction
 from pipeline.scan import describe_ignored
 from pipeline.sync import FolderExtraction
@@ -26,6 +27,12 @@ _SCORE_TITLES = {
     "roc_auc": "ROC AUC",
     "average_precision": "average precision",
     "brier": "Brier (less is better)",
+}
+
+# Of more than two classes there is no one class of defects.
+_MACRO_TITLES = {
+    name: f"{_SCORE_TITLES[name].removesuffix(' of defects')}, mean over classes"
+    for name in ("recall", "precision", "f1", "roc_auc", "average_precision")
 }
 
 _SHORT_TITLES = {
@@ -86,8 +93,8 @@ def extraction(done: FolderExtraction, cache: Path) -> str:
     return text if done.settings.weights.trained else f"{text}\n\n{UNTRAINED_WARNING}"
 
 
-def dataset(data: Dataset) -> str:
-    """What heads are about to be trained on, with the warnings."""
+def dataset(data: Labelled) -> str:
+    """What is about to be trained on, with the warnings."""
     counts = [int((data.y == number).sum()) for number in range(len(data.classes.names))]
     classes = ", ".join(
         f"{printable(name)} {count:,}"
@@ -99,7 +106,7 @@ def dataset(data: Dataset) -> str:
         data.classes.describe(),
         *(f"warning: {text}" for text in data.warnings),
     ]
-    if data.about["weights"]["source"] == "random":
+    if isinstance(data, Dataset) and data.about["weights"]["source"] == "random":
         lines.append(UNTRAINED_WARNING)
     return "\n".join(lines)
 
@@ -107,11 +114,12 @@ def dataset(data: Dataset) -> str:
 def fit(done: Fit) -> str:
     """Train and holdout side by side, with 95 % intervals."""
     chosen = ", ".join(f"{name}={_short(value)}" for name, value in done.head.chosen.items())
+    binary = done.classes.binary
     return "\n".join(
         [
             f"{done.head.title}, trained in {done.seconds:.1f} s ({chosen or 'no settings'})",
             "",
-            _assessments({"train": done.train, "holdout": done.held_out}),
+            _assessments({"train": done.train, "holdout": done.held_out}, binary),
             "",
             f"model    {done.folder}",
         ]
@@ -141,16 +149,33 @@ def comparison(found: HeadComparison, out: Path) -> str:
     )
 
 
+def ladder(found: Ladder, out: Path) -> str:
+    """The write-up's rungs on both splits, and how far the random one flatters."""
+    files = ("table.csv", "table.json", "table.md", "curves.png", "sheet.png")
+    return "\n".join(
+        [
+            found.describe(),
+            "",
+            align(found.table()),
+            "",
+            *found.words(),
+            "",
+            f"written: {', '.join(str(out / name) for name in files)}",
+        ]
+    )
+
+
 def evaluation(found: Evaluation, names: Sequence[str], shown: int = 10) -> str:
-    """Scores, confusion matrix and the worst mistakes."""
+    """Scores, those of each class where there are more than two, confusion matrix, mistakes."""
     head = ["truth \\ verdict", *(printable(name) for name in names)]
     matrix = [
         [printable(name), *(f"{int(n):,}" for n in row)]
         for name, row in zip(names, found.confusion, strict=True)
     ]
     lines = [
-        _assessments({found.what: found.assessment}),
+        _assessments({found.what: found.assessment}, len(names) == 2),
         "",
+        *([_class_scores(found), ""] if len(names) > 2 else []),
         align([head, *matrix]),
         "",
         f"{len(found.mistakes):,} mistakes"
@@ -200,7 +225,7 @@ def info(facts: Mapping[str, Any]) -> str:
         ["classes", ", ".join(facts["classes"])],
         ["threshold", f"{facts['threshold']:g}"],
         ["split", f"{split['kind']}, {split['test_size']:.0%} held out, seed {split['seed']}"],
-        ["settings", _settings(facts["features"], facts["weights"]["source"])],
+        ["settings", _model_settings(facts)],
         *(
             [
                 side,
@@ -214,10 +239,24 @@ def info(facts: Mapping[str, Any]) -> str:
         ),
     ]
     text = align(rows, right=False)
-    return text if facts["weights"]["source"] != "random" else f"{text}\n\n{UNTRAINED_WARNING}"
+    return (
+        text
+        if facts.get("weights", {}).get("source") != "random"
+        else f"{text}\n\n{UNTRAINED_WARNING}"
+    )
 
 
-def _assessments(sides: Mapping[str, Assessment]) -> str:
+def _class_scores(found: Evaluation) -> str:
+    head = ["class", "photographs", "recall", "precision", "F1"]
+    rows = [
+        [printable(c.name), f"{c.photographs:,}"]
+        + [f"{value:.3f}" for value in (c.recall, c.precision, c.f1)]
+        for c in found.classes
+    ]
+    return align([head, *rows])
+
+
+def _assessments(sides: Mapping[str, Assessment], binary: bool) -> str:
     head = ["", *(f"{name} ({a.count:,} of {a.parts:,} parts)" for name, a in sides.items())]
     rows = [
         [
@@ -227,7 +266,7 @@ def _assessments(sides: Mapping[str, Assessment]) -> str:
                 for a in sides.values()
             ),
         ]
-        for name, title in _SCORE_TITLES.items()
+        for name, title in (_SCORE_TITLES | ({} if binary else _MACRO_TITLES)).items()
     ]
     return align([head, *rows]) + "\nin brackets: 95 % intervals (bootstrap over parts)"
 
@@ -237,6 +276,13 @@ def _settings(fields: Mapping[str, Any], weights: str) -> str:
         f"{fields['backbone']}, recipe {fields['recipe']['name']}, {fields['precision']}, "
         f"weights {weights}"
     )
+
+
+def _model_settings(facts: Mapping[str, Any]) -> str:
+    if facts.get("sees") == "pixels":
+        recipe = facts["recipe"]
+        return f"sees {recipe['width']}×{recipe['height']} pixels, recipe {recipe['name']}"
+    return _settings(facts["features"], facts["weights"]["source"])
 
 
 def _counts(counts: Mapping[str, int]) -> str:

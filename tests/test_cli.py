@@ -135,6 +135,10 @@ def test_names_from_standard_input(run: Run, monkeypatch: pytest.MonkeyPatch) ->
         (["fit", "--cache", "ok.h5", "--head", "best"], ["run compare-heads first"]),
         (["fit", "--cache", "ok.h5", "--positive", "Crack"], ["no class 'Crack'"]),
         (["fit", "--cache", "ok.h5", "--out", "full"], ["exists and is no model"]),
+        (["train-cnn", "full", "--variant", "deep"], ["unknown variant 'deep'", "augmented"]),
+        (["train-cnn", "full", "--out", "full"], ["exists and is no model"]),
+        (["reproduce", "full", "--weights", "x.h5"], ["no weights file at x.h5"]),
+        (["reproduce", "full", "--out", "full"], ["holds no reproduction"]),
         (["compare-heads", "--cache", "ok.h5", "--folds", "40"], ["40", "defects"]),
         (["compare-heads", "--cache", "ok.h5", "--sort-by", "luck"], ["'luck'", "roc_auc"]),
         (["evaluate"], ["no model at model"]),
@@ -186,7 +190,17 @@ def test_wrong_usage_exits_with_two(run: Run) -> None:
 
 def test_every_command_has_an_example_in_its_help(run: Run) -> None:
     """--help of each command shows how it is typed."""
-    for command in ("extract", "fit", "compare-heads", "evaluate", "predict", "info", "demo"):
+    for command in (
+        "extract",
+        "fit",
+        "compare-heads",
+        "evaluate",
+        "predict",
+        "info",
+        "demo",
+        "train-cnn",
+        "reproduce",
+    ):
         code, out, _ = run(command, "--help")
         assert code == 0
         assert f"Example: onepass {command}" in " ".join(out.split())

@@ -1,0 +1,169 @@
+"""The backbone alone: photographs per second of this project and of its peers.
+
+Rows of every engine are held against Keras's: an engine that computes others is an error. Large
+matrix products, run in the same turns, say what these cores can do: convolutions without tricks
+that save multiplications (Winograd) cannot be faster than that.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.peers import Rows
+from benchmarks.report import Line, Options, Report, run
+from benchmarks.turns import Facts, Measured, Round, Variant, as_json, ratio, take_turns
+from features.inception import architecture
+
+_ENGINES = (
+    # name, engine, precision
+    ("Keras model.predict", "keras", "float32"),
+    ("onepass float32", "onepass", "float32"),
+    ("tf.function of Keras's model", "function", "float32"),
+    ("ONNX Runtime", "onnxruntime", "float32"),
+    ("OpenVINO", "openvino", "float32"),
+    ("onepass bfloat16", "onepass", "bfloat16"),
+    ("OpenVINO bfloat16", "openvino", "bfloat16"),
+)
+_PRODUCTS = "matrix products"
+_QUICK = ("Keras model.predict", "onepass float32")
+TOLERANCE = {"float32": 1e-4, "bfloat16": 0.25}  # of the largest value of the row
+
+
+def measure(options: Options) -> Report:
+    """Time all engines in turns on the same photographs."""
+    count, rounds = (2, 2) if options.quick else (64, 9)
+    chosen = [e for e in _ENGINES if not options.quick or e[0] in _QUICK]
+    with tempfile.TemporaryDirectory() as folder:
+        kept = {name: Path(folder) / f"{number}.npy" for number, (name, *_) in enumerate(chosen)}
+        variants = [
+            Variant(
+                name,
+                "benchmarks.peers:prepare",
+                {
+                    "engine": engine,
+                    "weights": options.weights,
+                    "count": count,
+                    "keep": str(kept[name]),
+                    "precision": precision,
+                },
+            )
+            for name, engine, precision in chosen
+        ]
+        size = 256 if options.quick else 3072
+        variants.append(Variant(_PRODUCTS, "benchmarks.backbone:products", {"size": size}))
+        found = take_turns(variants, rounds)
+        rows = {name: np.load(path) for name, path in kept.items() if path.exists()}
+    report = Report("backbone")
+    report.details["rounds"] = as_json(found)
+    report.details["rows"] = _check(rows)
+    _lines(report, found, count)
+    _limit(report, found, count)
+    _say_agreement(report)
+    return report
+
+
+def _check(rows: dict[str, Rows]) -> dict[str, dict[str, float]]:
+    """Largest difference from Keras's rows, and the lowest cosine; raises where rows are others."""
+    expected = rows["Keras model.predict"].astype(np.float64)
+    found = {}
+    for name, mine in rows.items():
+        difference = np.abs(mine - expected).max(axis=1) / expected.max(axis=1)
+        lengths = np.linalg.norm(mine, axis=1) * np.linalg.norm(expected, axis=1)
+        cosine = (mine * expected).sum(axis=1) / lengths
+        found[name] = {
+            "largest_difference": float(difference.max()),
+            "lowest_cosine": float(cosine.min()),
+            "share_equal_to_the_bit": float((mine == expected).mean()),
+        }
+        allowed = TOLERANCE["bfloat16" if "bfloat16" in name else "float32"]
+        if not difference.max() <= allowed:
+            raise RuntimeError(f"{name} computes other rows than Keras: {found[name]}")
+    return found
+
+
+def _lines(report: Report, found: dict[str, Measured], count: int) -> None:
+    def against(ours: str, peer: str, target: str = "") -> None:
+        if ours in found and peer in found:
+            what = f"backbone, {ours.removeprefix('onepass ')}"
+            report.compare(what, found[ours], found[peer], count, "images", target)
+
+    against("onepass float32", "Keras model.predict", "1.3")
+    against("onepass float32", "tf.function of Keras's model")
+    against("onepass float32", "ONNX Runtime", "0.9")
+    against("onepass float32", "OpenVINO")
+    against("onepass bfloat16", "Keras model.predict", "2.4")
+    against("onepass bfloat16", "OpenVINO bfloat16")
+
+
+def _limit(report: Report, found: dict[str, Measured], count: int) -> None:
+    """The share that is reached of what large matrix products reach."""
+    gigaflops = _Flops().total / 1e9
+    speeds = [facts["gigaflops_per_second"] for facts in found[_PRODUCTS].facts]
+    bound = [count * gigaflops / speed for speed in speeds]
+    ours = found["onepass float32"]
+    report.details["gigaflops_per_photograph"] = gigaflops
+    report.lines.append(
+        Line(
+            "backbone, float32, share of the bound",
+            f"{ours.name}: {count / min(ours.seconds):.3g} images/s",
+            f"{gigaflops:.1f} GFLOP at {max(speeds):.0f} GFLOP/s (matrix products): "
+            f"{count / min(bound):.3g} images/s",
+            ratio(ours.seconds, bound),
+        )
+    )
+
+
+def products(size: int) -> Round:
+    """A round: float32 matrix products of this size on all cores."""
+    a = np.random.default_rng(0).standard_normal((size, size), np.float32)
+
+    def round_() -> Facts:
+        started = time.perf_counter()
+        for _ in range(4):
+            a @ a
+        seconds = time.perf_counter() - started
+        return {"seconds": seconds, "gigaflops_per_second": 4 * 2e-9 * size**3 / seconds}
+
+    return round_
+
+
+class _Flops:
+    """Walks the architecture with shapes (side, channels) and counts what convolutions compute."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        architecture(self, (224, 3))
+
+    def conv(
+        self, x: tuple[int, int], filters: int, rows: int, columns: int, stride: int, padding: str
+    ) -> tuple[int, int]:
+        side = x[0] if padding == "SAME" else (x[0] - rows) // stride + 1
+        self.total += 2 * side**2 * rows * columns * x[1] * filters
+        return side, filters
+
+    def max_pool(self, x: tuple[int, int]) -> tuple[int, int]:
+        return (x[0] - 3) // 2 + 1, x[1]
+
+    def average_pool(self, x: tuple[int, int]) -> tuple[int, int]:
+        return x
+
+    def concat(self, parts: list[tuple[int, int]]) -> tuple[int, int]:
+        return parts[0][0], sum(channels for _, channels in parts)
+
+
+def _say_agreement(report: Report) -> None:
+    for name, facts in report.details["rows"].items():
+        if name != "Keras model.predict":
+            report.notes.append(
+                f"rows of {name} against Keras's: largest difference "
+                f"{facts['largest_difference']:.1e} of the row's largest value, "
+                f"lowest cosine {facts['lowest_cosine']:.6f}"
+            )
+
+
+if __name__ == "__main__":
+    run({"backbone": measure}, __doc__)

@@ -1,0 +1,137 @@
+"""Whole extracts of 12-megapixel photographs, against the write-up's way; and peak memory.
+
+The write-up's way: load_img in a list, np.array, /255, model.predict, rows kept in memory. Its
+model is built before the clock starts; this project's building is inside, and shown apart.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from benchmarks.photographs import LARGE, SMALL, write_folder
+from benchmarks.report import Line, Options, Report, run
+from benchmarks.turns import Measured, Ratio, Variant, as_json, note, once, ratio, take_turns
+
+_TASKS = "benchmarks.tasks"
+_WRITE_UP = "the write-up's way"
+
+
+def measure(options: Options) -> Report:
+    """Speed, the bound that the stages set, and memory."""
+    report = Report("extraction")
+    _speed(report, options)
+    _memory(report, options)
+    return report
+
+
+def _speed(report: Report, options: Options) -> None:
+    count, rounds, size = (6, 1, SMALL) if options.quick else (96, 3, LARGE)
+    with tempfile.TemporaryDirectory() as folder:
+        files = write_folder(Path(folder), count, size)
+        megabytes = sum(file.stat().st_size for file in files) / count / 1e6
+        note(f"{count} photographs of {size[0]}×{size[1]} drawn, {megabytes:.1f} MB each")
+        found = take_turns(_variants(folder, count, options), rounds, warm=0)
+    report.details["speed"] = as_json(found)
+    report.details["photographs"] = {"count": count, "size": size, "megabytes": megabytes}
+    for precision, target in (("float32", "3"), ("bfloat16", "4")):
+        name = f"onepass {precision}"
+        if name not in found or found[name].missing:
+            report.notes.append(f"no {precision} here")
+            continue
+        what = f"whole extract, {size[0]}×{size[1]}, {precision}"
+        ours = found[name]
+        report.compare(what, ours, found[_WRITE_UP], count, "images", target)
+        running = Measured(f"{name}, running", [_running(f) for f in ours.facts])
+        report.compare(f"{what}, without load", running, found[_WRITE_UP], count, "images", target)
+        _bound(report, what, running, found, precision, count)
+        stages = ours.facts[-1]["stages"].items()
+        report.notes.append(
+            f"{name}, seconds in the last round (read and decode add up over threads): "
+            + ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in stages)
+        )
+
+
+def _variants(folder: str, count: int, options: Options) -> list[Variant]:
+    shared: dict[str, Any] = {"weights": options.weights, "toy": options.quick}
+    variants = [
+        Variant(_WRITE_UP, f"{_TASKS}:write_up", {"folder": folder} | shared),
+        Variant("decode alone", f"{_TASKS}:decode_alone", {"folder": folder}),
+    ]
+    for precision in ("float32",) if options.quick else ("float32", "bfloat16"):
+        mine = shared | {"precision": precision}
+        variants += [
+            Variant(f"onepass {precision}", f"{_TASKS}:extract", {"folder": folder} | mine),
+            Variant(f"{precision} alone", f"{_TASKS}:backbone_alone", {"count": count} | mine),
+        ]
+    return variants
+
+
+def _running(facts: dict[str, Any]) -> float:
+    """Seconds without building the network."""
+    return float(facts["seconds"] - facts["stages"].get("load", 0.0))
+
+
+def _bound(
+    report: Report,
+    what: str,
+    ours: Measured,
+    found: dict[str, Measured],
+    precision: str,
+    count: int,
+) -> None:
+    """The share reached of what the stages allow.
+
+    Both stages need the processor, so that on cores which either alone keeps busy the seconds of
+    the two add up; the slower one alone would be the bound with cores for each.
+    """
+    alone = list(
+        zip(found["decode alone"].seconds, found[f"{precision} alone"].seconds, strict=True)
+    )
+    for name, seconds, target in (
+        ("slower stage alone", [max(pair) for pair in alone], "0.85"),
+        ("both stages after one another", [sum(pair) for pair in alone], "0.85"),
+    ):
+        reached = ratio(ours.seconds, seconds)
+        speed = f"{count / min(seconds):.3g} images/s"
+        report.lines.append(
+            Line(f"{what}, share of the bound", ours.name, f"{name}: {speed}", reached, target)
+        )
+
+
+def _memory(report: Report, options: Options) -> None:
+    few, many, thousand = (8, 24, 12) if options.quick else (200, 2000, 1000)
+    shared: dict[str, Any] = {"weights": options.weights, "toy": options.quick}
+    mine = shared | {"precision": "float32"}
+    peaks = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for count, task, settings in (
+            (few, "extract", mine),
+            (many, "extract", mine),
+            (thousand, "write_up", shared),
+        ):
+            photographs = Path(folder) / f"{task}-{count}"
+            write_folder(photographs, count, SMALL)
+            variant = Variant(task, f"{_TASKS}:{task}", {"folder": str(photographs)} | settings)
+            peaks[task, count] = once(variant)["peak_mb"]
+            note(f"{task} of {count}: {peaks[task, count]:.0f} MB")
+    report.details["peak_mb"] = {f"{task} {count}": mb for (task, count), mb in peaks.items()}
+    small, large = peaks["extract", few], peaks["extract", many]
+    theirs = peaks["write_up", thousand]
+    report.lines += [
+        _megabytes(f"peak memory, {few} against {many} photographs", large, small, "0.95"),
+        _megabytes(
+            f"peak memory, {many} against {thousand} the write-up's way", large, theirs, "3"
+        ),
+    ]
+
+
+def _megabytes(what: str, ours: float, peer: float, target: str) -> Line:
+    times = peer / ours
+    found = Ratio(times, times, times, times, [times])
+    return Line(what, f"{ours:.0f} MB", f"{peer:.0f} MB", found, target)
+
+
+if __name__ == "__main__":
+    run({"extraction": measure}, __doc__)

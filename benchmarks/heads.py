@@ -1,0 +1,184 @@
+"""compare-heads in the row space against scikit-learn on the raw columns, the same protocol.
+
+Naive means: for every fold, every candidate of the same grids on every inner fold, then the best
+one on the whole training part, all on rows of 51,200 values. That takes minutes to hours, so one
+outer fold is measured, with one inner fold and a few candidates of each grid (the first, middle
+and last on 250 rows, the middle one on 1,009), and scaled to the number of fits of the whole.
+What scikit-learn does by default is left at that (single precision, its own tolerances), which is
+kinder to it than solving to convergence; tests/test_rowspace.py holds the predictions of both
+together, solved to convergence. Calibration is left out on the naive side. LDA is left out: its
+covariance would take 21 GB.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.report import Line, Options, Report, run
+from benchmarks.turns import Facts, Round, Variant, as_json, take_turns
+
+_HEADS = ("logistic", "ridge", "linear-svm", "rbf-svm", "knn")
+_FOLDS = 5
+_WIDTH = 51_200
+_LARGE = 500  # rows from which one candidate of each grid has to do
+Rows = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.int64]
+
+
+def measure(options: Options) -> Report:
+    """Both ways on 250 and on 1,009 rows."""
+    report = Report("heads")
+    cache = str(options.cache) if options.cache else ""
+    heads = ("logistic", "ridge") if options.quick else _HEADS
+    for n, rounds in ((40, 1),) if options.quick else ((250, 3), (1009, 1)):
+        settings = {
+            "n": n,
+            "width": 500 if options.quick else _WIDTH,
+            "cache": cache,
+            "heads": list(heads),
+        }
+        found = take_turns(
+            [
+                Variant("row space", "benchmarks.heads:in_row_space", settings | {"jobs": 1}),
+                Variant("naive", "benchmarks.heads:naive", settings),
+                Variant(
+                    "row space, jobs", "benchmarks.heads:in_row_space", settings | {"jobs": -1}
+                ),
+            ],
+            rounds,
+            warm=0,
+        )
+        report.details[str(n)] = as_json(found)
+        ours, peer = found["row space"], found["naive"]
+        many = found["row space, jobs"]
+        report.compare(f"compare-heads, {n:,} rows, 5 folds", ours, peer, 1, "times", "50")
+        line = report.lines[-1]
+        line.ours = f"{min(ours.seconds):.2f} s (--jobs -1: {min(many.seconds):.2f} s)"
+        line.peer = f"naive: {min(peer.seconds):.0f} s (scaled from one fold)"
+        for head, seconds in peer.facts[-1]["heads"].items():
+            mine = ours.facts[-1]["heads"][head]
+            report.lines.append(
+                Line(
+                    f"  {head}", f"{mine:.2f} s", f"naive: {seconds:.1f} s ({seconds / mine:.0f} ×)"
+                )
+            )
+    source = "rows of a cache" if cache else "drawn rows, 70 % zeros"
+    report.notes.append(f"{source}; heads: {', '.join(heads)}; 5 folds, one repeat")
+    return report
+
+
+def _data(n: int, width: int, cache: str) -> tuple[Rows, Indices, Indices]:
+    """Rows, classes 0 and 1, parts."""
+    if not cache:
+        return _draw(n, width)
+    from pipeline.dataset import load_dataset
+
+    data = load_dataset(Path(cache))
+    ones, zeros = np.flatnonzero(data.y == 1), np.flatnonzero(data.y != 1)
+    share = max(len(ones) / len(data), 0.2)  # of 250 rows 14 cracked ones would be too few
+    few = ones[: min(len(ones), round(n * share))]
+    chosen = np.sort(np.concatenate([few, zeros[: n - len(few)]]))
+    return data.rows(chosen), np.minimum(data.y[chosen], 1), data.groups[chosen]
+
+
+def _draw(n: int, width: int) -> tuple[Rows, Indices, Indices]:
+    generator = np.random.default_rng(0)
+    groups = np.arange(n, dtype=np.int64) // 3
+    y = groups % 2
+    rows = generator.standard_normal((n, width), np.float32) - np.float32(0.55)
+    rows += np.float32(0.4) * generator.standard_normal((n // 3 + 1, width), np.float32)[groups]
+    marks = generator.standard_normal((2, width), np.float32) * (generator.random(width) < 0.1)
+    rows += np.float32(0.3) * marks.astype(np.float32)[y]
+    return np.maximum(rows, 0), y, groups
+
+
+def in_row_space(n: int, width: int, cache: str, heads: list[str], jobs: int) -> Round:
+    """A round: `compare` over the heads, Gram matrix included."""
+    from pipeline.compare import compare
+
+    rows, y, groups = _data(n, width, cache)
+
+    def round_() -> Facts:
+        found = compare(rows, y, groups, heads=heads, n_folds=_FOLDS, repeats=1, n_jobs=jobs)
+        seconds = dict.fromkeys(heads, 0.0)
+        for result in found.results:
+            seconds[result.head] += result.fit_seconds + result.predict_seconds
+        return {"heads": seconds, "gram": found.gram_seconds}
+
+    return round_
+
+
+# ---- the naive way ------------------------------------------------------------------------
+
+
+def _estimators() -> dict[str, Callable[[Mapping[str, Any]], Any]]:
+    from sklearn.linear_model import LogisticRegression, RidgeClassifier
+    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.svm import SVC
+
+    return {
+        "logistic": lambda s: LogisticRegression(C=s["C"], max_iter=10_000),
+        "ridge": lambda s: RidgeClassifier(alpha=s["alpha"]),
+        "linear-svm": lambda s: SVC(C=s["C"], kernel="linear"),
+        "rbf-svm": lambda s: SVC(C=s["C"], gamma=s["gamma"]),
+        "knn": lambda s: KNeighborsClassifier(s["k"], weights="distance", algorithm="brute"),
+    }
+
+
+def naive(n: int, width: int, cache: str, heads: list[str]) -> Round:
+    """A round: fits on raw columns, scaled to the whole protocol; see above."""
+    import itertools
+
+    from pipeline.heads import load_head_class
+    from pipeline.heads.tuning import INNER_FOLDS, inner_folds
+    from pipeline.splits import folds
+
+    rows, y, groups = _data(n, width, cache)
+    fold = folds(y, groups, n_folds=_FOLDS, repeats=1, seed=0)[0]
+    inner = inner_folds(y[fold.train], groups[fold.train], 0)[0]
+    grids = {
+        name: [
+            dict(zip(kind.grid, values, strict=True))
+            for values in itertools.product(*kind.grid.values())
+        ]
+        for name in heads
+        for kind in [load_head_class(name)]
+    }
+    estimators = _estimators()
+
+    def timed(name: str, settings: Mapping[str, Any], train: Indices, test: Indices) -> float:
+        started = time.perf_counter()
+        X = rows[train]
+        mean = X.mean(axis=0)
+        X = X - mean
+        scale = np.sqrt(np.einsum("ij,ij->i", X, X).mean())
+        settings = settings | {"k": min(settings["k"], len(X))} if "k" in settings else settings
+        model = estimators[name](settings).fit(X / scale, y[train])
+        predict = getattr(model, "decision_function", None) or model.predict_proba
+        predict((rows[test] - mean) / scale)
+        return time.perf_counter() - started
+
+    def head(name: str) -> float:
+        grid = grids[name]
+        middle = grid[len(grid) // 2]
+        chosen = [middle] if n > _LARGE else [grid[0], middle, grid[-1]]
+        train, test = fold.train[inner.train], fold.train[inner.test]
+        each = float(np.mean([timed(name, settings, train, test) for settings in chosen]))
+        last = timed(name, middle, fold.train, fold.test)
+        return _FOLDS * (INNER_FOLDS * len(grid) * each + last)
+
+    def round_() -> Facts:
+        seconds = {name: head(name) for name in heads}
+        return {"seconds": sum(seconds.values()), "heads": seconds}
+
+    return round_
+
+
+if __name__ == "__main__":
+    run({"heads": measure}, __doc__)

@@ -1,0 +1,154 @@
+"""Photographs to probabilities, whatever a model sees: rows through the cache, or pixels."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from features.cache import Cache
+from features.errors import CacheError, DataError
+from features.extract import Photograph, Progress, extract
+from features.images import MAX_PIXELS, Pixels
+from features.samples import Sample
+from pipeline.bundle import Bundle
+from pipeline.cnn import Cnn
+from pipeline.cnn_data import look
+from pipeline.heads.base import Floats
+
+_BLOCK = 256  # rows in memory at once
+
+
+class Judged(NamedTuple):
+    """What a model makes of photographs.
+
+    Attributes:
+        samples: one for each photograph, in order; `reason` says why one cannot be read.
+        probabilities: float64 (n, n_classes); nan where it cannot be read.
+    """
+
+    samples: list[Sample]
+    probabilities: Floats
+
+
+def judge(
+    bundle: Bundle,
+    photographs: Sequence[Photograph],
+    cache_path: Path | None,
+    *,
+    weights: str | None = None,
+    batch_size: int = 32,
+    max_pixels: int = MAX_PIXELS,
+    progress: Progress | None = None,
+) -> Judged:
+    """Probabilities of photographs; see `pipeline.predict.predict` for arguments and errors.
+
+    A model that sees pixels decodes every photograph; it touches no cache and needs no weights.
+    """
+    if isinstance(bundle.head, Cnn):
+        return judge_pixels(
+            bundle.head, photographs, batch_size=batch_size, max_pixels=max_pixels,
+            progress=progress,
+        )  # fmt: skip
+    with tempfile.TemporaryDirectory(prefix="onepass-") as folder:
+        path = cache_path or Path(folder) / "features.h5"
+        samples = extract(
+            photographs,
+            bundle.settings(weights),
+            path,
+            batch_size=batch_size,
+            max_failures=1.0,
+            max_pixels=max_pixels,
+            progress=progress,
+        ).samples
+        with Cache.read(path) as cache:
+            return Judged(samples, _judge_rows(bundle, cache, [sample.row for sample in samples]))
+
+
+def judge_holdout(bundle: Bundle, cache_path: Path, progress: Progress | None = None) -> Judged:
+    """Probabilities of the photographs that a model was not trained on.
+
+    Rows are found in the cache by digest. Pixels are read from where the folder was, and the
+    files must still be those that were held out.
+
+    Raises:
+        FingerprintError: the cache holds rows of other settings than the model's.
+        CacheError: rows of the holdout are not in the cache.
+        DataError: files of the holdout are gone or were changed.
+    """
+    samples = [
+        Sample(entry["path"], entry["class"], entry["group"], entry["digest"], -1, "", 0, 0, 0, 0)
+        for entry in bundle.split()
+        if entry["side"] == "holdout"
+    ]
+    if isinstance(bundle.head, Cnn):
+        return _judge_holdout_files(bundle, bundle.head, samples, progress)
+    with Cache.read(cache_path) as cache:
+        cache.check_fields(bundle.about["features"])
+        rows = [cache.find(sample.digest) for sample in samples]
+        missing = sum(row < 0 for row in rows)
+        if missing:
+            raise CacheError(
+                f"{cache_path} lacks {missing} of the {len(rows)} photographs that were held out; "
+                "name the cache that the model was fitted on with --cache"
+            )
+        return Judged(samples, _judge_rows(bundle, cache, rows))
+
+
+def _judge_holdout_files(
+    bundle: Bundle, cnn: Cnn, samples: list[Sample], progress: Progress | None
+) -> Judged:
+    root = Path(bundle.about["data"]["root"])
+    photographs = [Photograph(root / s.path, s.path, s.label, s.group) for s in samples]
+    judged = judge_pixels(cnn, photographs, progress=progress)
+    other = [
+        now.path
+        for now, then in zip(judged.samples, samples, strict=True)
+        if now.reason or now.digest != then.digest
+    ]
+    if other:
+        raise DataError(
+            f"{len(other)} of the {len(samples)} photographs that were held out are gone from "
+            f"{root} or were changed, such as {other[0]}; put the folder back, or name where it "
+            "is now: evaluate MODEL FOLDER"
+        )
+    return judged
+
+
+def judge_pixels(
+    cnn: Cnn,
+    photographs: Sequence[Photograph],
+    *,
+    batch_size: int = 32,
+    max_pixels: int = MAX_PIXELS,
+    progress: Progress | None = None,
+) -> Judged:
+    """Decode photographs and run a CNN on them, a batch in memory at a time."""
+    found = np.full((len(photographs), cnn.n_classes), np.nan)
+    samples: list[Sample] = []
+    numbers: list[int] = []
+    batch: list[Pixels] = []
+    for number, seen in enumerate(
+        look(photographs, cnn.recipe, max_pixels=max_pixels, progress=progress)
+    ):
+        samples.append(seen.sample)
+        if seen.pixels is not None:
+            numbers.append(number)
+            batch.append(seen.pixels)
+        if batch and (len(batch) == batch_size or number + 1 == len(photographs)):
+            found[numbers] = cnn.predict_proba(np.stack(batch))
+            numbers, batch = [], []
+    return Judged(samples, found)
+
+
+def _judge_rows(bundle: Bundle, cache: Cache, rows: Sequence[int]) -> Floats:
+    """Probabilities of rows by their numbers; nan for number -1."""
+    found = np.full((len(rows), len(bundle.classes.names)), np.nan)
+    good = [number for number, row in enumerate(rows) if row >= 0]
+    for start in range(0, len(good), _BLOCK):
+        block = good[start : start + _BLOCK]
+        found[block] = bundle.head.predict_proba(cache.take([rows[number] for number in block]))
+    return found

@@ -1,0 +1,238 @@
+"""Runs of the write-up's ladder to its table, its learning curves, its sheet and its words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from features.files import write_whole
+from pipeline.cnn_data import PhotographSet
+from pipeline.cnn_network import VARIANTS
+from pipeline.curves import ladder_png
+from pipeline.fit import DEFAULT_THRESHOLD
+from pipeline.predict import Prediction, verdict
+from pipeline.sheets import prediction_sheet
+from pipeline.tables import to_csv
+
+Run = Mapping[str, Any]
+"""One trained rung: rung, split, seed, train and validation scores, history, verdicts."""
+
+TITLES = {name: variant.title for name, variant in VARIANTS.items()} | {
+    "dense": "InceptionV3, dense head"
+}
+"""The rungs, from the write-up's first to its last."""
+
+WRITE_UP = {"base": "overfits", "dropout": "about 75 %", "augmented": "", "dense": "about 88 %"}
+"""Validation accuracies that the write-up gives, on its own 250 photographs."""
+
+SPLITS = {"random": "random", "grouped": "by part"}
+"""The write-up's split, then ours."""
+
+_COLUMNS = (
+    ("train_accuracy", "train", "accuracy", "train accuracy"),
+    ("validation_accuracy", "validation", "accuracy", "validation accuracy"),
+    ("validation_balanced_accuracy", "validation", "balanced_accuracy", "… balanced"),
+    ("validation_roc_auc", "validation", "roc_auc", "… ROC AUC"),
+)
+
+
+class Row(NamedTuple):
+    """One rung on one split.
+
+    Attributes:
+        rung, split: names of TITLES and SPLITS.
+        seeds: runs behind it.
+        mean, spread: over the seeds, by column; spread is the sample standard deviation, nan
+            with one seed.
+        write_up: the write-up's figure; "" where it gives none, or on another split.
+    """
+
+    rung: str
+    split: str
+    seeds: int
+    mean: dict[str, float]
+    spread: dict[str, float]
+    write_up: str
+
+    def cells(self) -> list[str]:
+        """The row as text."""
+        numbers = [
+            f"{self.mean[name]:.3f}" + (f" ± {self.spread[name]:.3f}" if self.seeds > 1 else "")
+            for name, *_ in _COLUMNS
+        ]
+        return [TITLES[self.rung], SPLITS[self.split], *numbers, self.write_up]
+
+
+@dataclass
+class Ladder:
+    """All rungs on both splits.
+
+    Attributes:
+        photographs: that they were trained and judged on.
+        epochs: of each run.
+        runs: one for each rung, split and seed.
+    """
+
+    photographs: PhotographSet
+    epochs: int
+    runs: Sequence[Run]
+
+    def rows(self) -> list[Row]:
+        """The table, rung by rung."""
+        return [self._row(rung, split) for rung in TITLES for split in SPLITS]
+
+    def _row(self, rung: str, split: str) -> Row:
+        runs = self._of(rung, split)
+        values = {
+            name: np.array([run[side][score] for run in runs], dtype=np.float64)
+            for name, side, score, _ in _COLUMNS
+        }
+        return Row(
+            rung,
+            split,
+            len(runs),
+            {name: float(v.mean()) for name, v in values.items()},
+            {name: float(v.std(ddof=1)) if len(v) > 1 else np.nan for name, v in values.items()},
+            WRITE_UP[rung] if split == "random" else "",
+        )
+
+    def _of(self, rung: str, split: str) -> list[Run]:
+        return [run for run in self.runs if (run["rung"], run["split"]) == (rung, split)]
+
+    def table(self) -> list[list[str]]:
+        """The table as text, its head first."""
+        head = ["model", "split", *(title for *_, title in _COLUMNS), "the write-up"]
+        return [head, *(row.cells() for row in self.rows())]
+
+    def describe(self) -> str:
+        """What was trained on what, in one line."""
+        y, held = self.photographs.y, self.runs[0]["validation"]["photographs"]
+        counts = np.bincount(y, minlength=len(self.photographs.classes.names))
+        classes = ", ".join(
+            f"{count:,} {name}"
+            for name, count in zip(self.photographs.classes.names, counts, strict=True)
+        )
+        parts = len(np.unique(self.photographs.groups))
+        seeds = len({run["seed"] for run in self.runs})
+        return (
+            f"{len(y):,} photographs of {parts:,} parts ({classes}); random split: "
+            f"{len(y) - held:,} for training, {held:,} for validation; {self.epochs} epochs; "
+            f"{seeds} seed{'s: mean ± standard deviation' if seeds > 1 else ''}. "
+            f"Always calling the commonest class would be right for {counts.max() / len(y):.1%}."
+        )
+
+    def words(self) -> list[str]:
+        """How far the random split flatters, rung by rung and over all.
+
+        Told from balanced accuracy: the write-up's split is not stratified, so that its sides
+        differ from ours in their shares of the classes, and plain accuracy with them.
+        """
+        if len(np.unique(self.photographs.groups)) == len(self.photographs):
+            return [
+                "Nobody said which photographs show one part, so both splits are random ones, and "
+                "how far that flatters cannot be told; say it with --groups or --group-regex."
+            ]
+        means = {(r.rung, r.split): r.mean["validation_balanced_accuracy"] for r in self.rows()}
+        gaps = {rung: means[rung, "random"] - means[rung, "grouped"] for rung in TITLES}
+        lines = [
+            f"{TITLES[rung]}: balanced accuracy {means[rung, 'random']:.1%} on the random split, "
+            f"{means[rung, 'grouped']:.1%} on parts never seen: {_verdict(gap)}."
+            for rung, gap in gaps.items()
+        ]
+        return [*lines, f"Over all four models, {_verdict(float(np.mean(list(gaps.values()))))}."]
+
+    def write(self, folder: Path) -> list[Path]:
+        """Write table.csv, table.json, table.md, curves.png and sheet.png."""
+        contents: dict[str, str | bytes] = {
+            "table.csv": self._csv(),
+            "table.json": self._json(),
+            "table.md": self._markdown(),
+            "curves.png": self._curves(),
+            "sheet.png": prediction_sheet(self.photographs.classes, self.verdicts()),
+        }
+        for name, content in contents.items():
+            write_whole(folder / name, content)
+        return [folder / name for name in contents]
+
+    def _csv(self) -> str:
+        names = [name for name, *_ in _COLUMNS]
+        columns = ["rung", "split", "seeds"]
+        columns += [column for name in names for column in (name, f"{name}_spread")]
+        rows = [
+            {"rung": row.rung, "split": row.split, "seeds": row.seeds, "write_up": row.write_up}
+            | _finite(row.mean)
+            | {f"{name}_spread": value for name, value in _finite(row.spread).items()}
+            for row in self.rows()
+        ]
+        return to_csv([*columns, "write_up"], rows)
+
+    def _json(self) -> str:
+        record = {
+            "about": self.describe(),
+            "says": self.words(),
+            "epochs": self.epochs,
+            "rows": [
+                row._asdict() | {"mean": _finite(row.mean), "spread": _finite(row.spread)}
+                for row in self.rows()
+            ],
+        }
+        return json.dumps(record, indent=1)
+
+    def _markdown(self) -> str:
+        head, *rows = self.table()
+        lines = [head, ["---"] * len(head), *rows]
+        table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+        words = "\n".join(f"- {line}" for line in self.words())
+        return f"{self.describe()}\n\n{table}\n\n{words}\n"
+
+    def _curves(self) -> bytes:
+        """Mean accuracies over the seeds, one panel per rung and split."""
+        panels = [
+            (f"{TITLES[rung]}\n{SPLITS[split]} split", _mean_history(self._of(rung, split)))
+            for split in SPLITS
+            for rung in TITLES
+        ]
+        return ladder_png(panels, columns=len(TITLES))
+
+    def verdicts(self) -> list[Prediction]:
+        """The last rung's verdicts on parts never seen, of its first seed."""
+        classes = self.photographs.classes
+        return [
+            verdict(
+                classes,
+                np.array(entry["probabilities"]),
+                DEFAULT_THRESHOLD,
+                entry["path"],
+                self.photographs.root / entry["path"],
+                classes.names[entry["truth"]],
+            )
+            for entry in self._of("dense", "grouped")[0]["verdicts"]
+        ]
+
+
+def _finite(values: Mapping[str, float]) -> dict[str, float | None]:
+    """None for what is not defined: JSON has no nan."""
+    return {name: value if np.isfinite(value) else None for name, value in values.items()}
+
+
+def _verdict(gap: float) -> str:
+    if not np.isfinite(gap):
+        return "how far the random split flatters cannot be told, for a side lacks a class"
+    if gap > 0.005:
+        return f"the random split flatters by {100 * gap:.1f} points"
+    if gap < -0.005:
+        return f"the random split is {-100 * gap:.1f} points lower, so no flattery is seen here"
+    return "the random split makes no difference"
+
+
+def _mean_history(runs: Sequence[Run]) -> list[dict[str, float]]:
+    """Histories of equal length, averaged epoch by epoch."""
+    return [
+        {name: float(np.mean([entry[name] for entry in entries])) for name in entries[0]}
+        for entries in zip(*(run["history"] for run in runs), strict=True)
+    ]

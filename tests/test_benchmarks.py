@@ -1,0 +1,108 @@
+"""The benchmarks run, and say what they should say; never how fast."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import report, turns
+from benchmarks.__main__ import BENCHMARKS
+
+
+@pytest.mark.parametrize("name", [name for name in BENCHMARKS if name != "backbone"])
+def test_a_quick_run_gives_a_result_of_the_agreed_shape(name: str, tmp_path: Path) -> None:
+    """Every benchmark but the network's own runs on a few photographs, without the network."""
+    options = report.Options(quick=True)
+    result = BENCHMARKS[name](options)
+    facts = json.loads(report.keep(result, options, 1.0, tmp_path).read_text("utf-8"))
+    assert facts["benchmark"] == name
+    assert facts["command"] == f"python -m benchmarks.{name}"
+    importlib.import_module(facts["command"].split()[-1])
+    assert facts["quick"] is True
+    assert facts["machine"]["cores"] >= 1
+    assert facts["machine"]["processor"]
+    assert {"tensorflow", "numpy"} <= set(facts["machine"]["packages"])
+    assert facts["lines"]
+    for line in facts["lines"]:
+        assert line["what"]
+        assert line["ours"]
+        check_ratio(line["ratio"])
+    report.show([result], options)
+
+
+def check_ratio(found: dict[str, Any] | None) -> None:
+    """None, or finite and above zero, and in order."""
+    if found is None:
+        return
+    numbers = [found["low"], found["median"], found["high"], found["best"], *found["pairs"]]
+    assert all(math.isfinite(number) and number > 0 for number in numbers)
+    assert found["low"] <= found["median"] <= found["high"]
+
+
+def nap(seconds: float) -> turns.Round:
+    """A round that takes so long, by its own account."""
+    return lambda: {"seconds": seconds, "slept": True}
+
+
+def impatient() -> turns.Round:
+    """A peer that is not installed."""
+    raise ImportError("No module named 'peer'")
+
+
+def broken() -> turns.Round:
+    """A variant whose round fails."""
+
+    def round_() -> None:
+        raise ValueError("it broke")
+
+    return round_
+
+
+def test_ratios_are_taken_pair_by_pair(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twice as fast is a ratio of 2; facts come along; the peak memory is there."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    fast = turns.Variant("fast", "test_benchmarks:nap", {"seconds": 0.5})
+    slow = turns.Variant("slow", "test_benchmarks:nap", {"seconds": 1.0})
+    found = turns.take_turns([slow, fast], 3)
+    ratio = turns.ratio(found["fast"].seconds, found["slow"].seconds)
+    assert ratio.pairs == [2.0, 2.0, 2.0]
+    assert (ratio.low, ratio.median, ratio.high, ratio.best) == (2.0, 2.0, 2.0, 2.0)
+    assert all(facts["slept"] and facts["peak_mb"] > 1 for facts in found["fast"].facts)
+
+
+def test_a_missing_peer_is_a_line_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others are measured all the same, and the report says what to install."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    here = turns.Variant("here", "test_benchmarks:nap", {"seconds": 0.5})
+    found = turns.take_turns([turns.Variant("absent", "test_benchmarks:impatient"), here], 2)
+    assert found["here"].seconds == [0.5, 0.5]
+    result = report.Report("any")
+    result.compare("speed", found["here"], found["absent"], 1, "images")
+    assert not result.lines
+    assert "no absent here: No module named 'peer'" in result.notes[0]
+    assert "bench" in result.notes[0]
+
+
+def test_a_variant_that_dies_is_an_error_with_its_last_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A broken round never becomes a number."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    with pytest.raises(RuntimeError, match="it broke"):
+        turns.once(turns.Variant("broken", "test_benchmarks:broken"))
+
+
+def test_unequal_rows_are_never_timed_as_equal() -> None:
+    """A peer that computes something else stops the benchmark."""
+    backbone = importlib.import_module("benchmarks.backbone")
+    np = importlib.import_module("numpy")
+    rows = np.random.default_rng(0).random((2, 8), np.float32)
+    agreeing = {"Keras model.predict": rows, "ONNX Runtime": rows + np.float32(1e-6)}
+    assert backbone._check(agreeing)["ONNX Runtime"]["largest_difference"] < 1e-5
+    with pytest.raises(RuntimeError, match="other rows than Keras"):
+        backbone._check(agreeing | {"ONNX Runtime": rows[::-1]})
