@@ -278,6 +278,7 @@ def predict(
     from features.images import MAX_PIXELS
     from pipeline import text
 
+    pipeline.check_format(out.suffix.lower())  # before hours of work
     bundle = pipeline.load_bundle(model)
     photographs = pipeline.find_photographs(_read_names(paths))
     with _bar("photographs") as progress:

@@ -51,7 +51,8 @@ class Measured:
     Attributes:
         name: of the variant.
         seconds: one per round.
-        facts: one per round; "peak_mb" is the process's peak resident memory so far.
+        facts: one per round; "cpu" are its seconds of processor time over all threads, which
+            other work on the machine hardly changes; "peak_mb" the peak resident memory so far.
         prepared: seconds before the first round, start of Python included.
         missing: why it could not run here; None where it did.
     """
@@ -213,10 +214,10 @@ def _serve(task: str, settings: Facts) -> None:
         return
     answers.write("{}\n")
     for _ in sys.stdin:
-        started = time.perf_counter()
+        started, worked = time.perf_counter(), time.process_time()
         facts = dict(run() or {})
-        seconds = time.perf_counter() - started
-        facts = {"seconds": seconds} | facts | {"peak_mb": peak_megabytes()}
+        seconds, cpu = time.perf_counter() - started, time.process_time() - worked
+        facts = {"seconds": seconds} | facts | {"cpu": cpu, "peak_mb": peak_megabytes()}
         answers.write(json.dumps(facts) + "\n")
 
 

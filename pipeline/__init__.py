@@ -12,7 +12,13 @@ from pipeline.fit import Assessment, Fit, fit
 from pipeline.groups import GroupRule
 from pipeline.heads import HEADS, Head, make_head
 from pipeline.ladder import Ladder
-from pipeline.predict import Prediction, find_photographs, format_predictions, predict
+from pipeline.predict import (
+    Prediction,
+    check_format,
+    find_photographs,
+    format_predictions,
+    predict,
+)
 from pipeline.reproduce import reproduce
 from pipeline.sheets import prediction_sheet
 from pipeline.sync import FolderExtraction, extract_folder
@@ -34,6 +40,7 @@ __all__ = [
     "Ladder",
     "Prediction",
     "best_head",
+    "check_format",
     "compare_heads",
     "evaluate_folder",
     "evaluate_holdout",

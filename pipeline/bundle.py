@@ -86,6 +86,10 @@ class Bundle:
         entries: list[dict[str, str]] = json.loads((self.folder / "split.json").read_text("utf-8"))
         return entries
 
+    def trained_on(self) -> set[str]:
+        """Digests of the photographs that the model learned from."""
+        return {entry["digest"] for entry in self.split() if entry["side"] == "train"}
+
     def decide(self, probabilities: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
         """Class numbers for probabilities of shape (n, n_classes)."""
         return decide(probabilities, self.threshold)

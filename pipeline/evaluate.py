@@ -108,7 +108,7 @@ def evaluate_folder(
         )
     photographs, _ = apply_rule(group_rule or GroupRule(), labelled)
     judged = judge(bundle, photographs, cache_path, weights=weights, progress=progress)
-    trained_on = {entry["digest"] for entry in bundle.split() if entry["side"] == "train"}
+    trained_on = bundle.trained_on()
     known = np.array([sample.digest in trained_on for sample in judged.samples])
     failed = np.array([bool(sample.reason) for sample in judged.samples])
     new = np.flatnonzero(~known & ~failed)

@@ -41,6 +41,9 @@ _COLUMNS = (
 )
 
 
+_NOTHING = 0.01  # above chance: a model that always calls one class has learned nothing
+
+
 class Row(NamedTuple):
     """One rung on one split.
 
@@ -138,13 +141,23 @@ class Ladder:
                 "how far that flatters cannot be told; say it with --groups or --group-regex."
             ]
         means = {(r.rung, r.split): r.mean["validation_balanced_accuracy"] for r in self.rows()}
-        gaps = {rung: means[rung, "random"] - means[rung, "grouped"] for rung in TITLES}
-        lines = [
-            f"{TITLES[rung]}: balanced accuracy {means[rung, 'random']:.1%} on the random split, "
-            f"{means[rung, 'grouped']:.1%} on parts never seen: {_verdict(gap)}."
-            for rung, gap in gaps.items()
-        ]
-        return [*lines, f"Over all four models, {_verdict(float(np.mean(list(gaps.values()))))}."]
+        chance = 1 / len(self.photographs.classes.names)
+        lines, gaps = [], []
+        for rung, title in TITLES.items():
+            random, grouped = means[rung, "random"], means[rung, "grouped"]
+            if max(random, grouped) <= chance + _NOTHING:
+                found = f"no better than chance, so there is nothing to flatter ({chance:.0%})"
+            else:
+                gaps.append(random - grouped)
+                found = _verdict(gaps[-1])
+            lines.append(
+                f"{title}: balanced accuracy {random:.1%} on the random split, {grouped:.1%} on "
+                f"parts never seen: {found}."
+            )
+        if len(gaps) > 1:
+            mean = _verdict(float(np.mean(gaps)))
+            lines.append(f"Over the {len(gaps)} models that learned something, {mean}.")
+        return lines
 
     def write(self, folder: Path) -> list[Path]:
         """Write table.csv, table.json, table.md, curves.png and sheet.png."""

@@ -6,7 +6,7 @@ import glob
 import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from features.errors import DataError
@@ -18,6 +18,8 @@ from pipeline.heads.base import Floats
 from pipeline.judge import judge
 from pipeline.scan import scan_folder
 from pipeline.tables import to_csv
+
+FORMATS = (".csv", ".json", ".jsonl")
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Prediction:
         probabilities: by class name.
         truth: class name, where the photograph lies in a folder of that class.
         error: why there is no verdict.
+        trained_on: whether the model learned from these very bytes: its verdict proves nothing.
     """
 
     path: str
@@ -41,6 +44,7 @@ class Prediction:
     probabilities: dict[str, float] | None = None
     truth: str | None = None
     error: str | None = None
+    trained_on: bool = False
 
 
 def find_photographs(names: Sequence[str]) -> list[Photograph]:
@@ -111,8 +115,12 @@ def predict(
         max_pixels=max_pixels,
         progress=progress,
     )
+    learned = bundle.trained_on()
     return [
-        _prediction(bundle, photograph, sample.reason, chances)
+        replace(
+            _prediction(bundle, photograph, sample.reason, chances),
+            trained_on=sample.digest in learned,
+        )
         for photograph, sample, chances in zip(photographs, samples, probabilities, strict=True)
     ]
 
@@ -154,12 +162,22 @@ def _truth(bundle: Bundle, file: Path) -> str | None:
     return None
 
 
+def check_format(suffix: str) -> None:
+    """Raise DataError for a suffix that `format_predictions` does not know."""
+    if suffix not in FORMATS:
+        raise DataError(
+            f"cannot write predictions as {suffix or 'no suffix'!r}; "
+            f"expected {', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
+        )
+
+
 def format_predictions(bundle: Bundle, predictions: Sequence[Prediction], suffix: str) -> str:
     """Predictions as text: ".csv", ".json" or ".jsonl".
 
     Raises:
         DataError: another suffix.
     """
+    check_format(suffix)
     column = "probability_of_defect" if bundle.classes.binary else "probability"
     rows = [
         {
@@ -179,8 +197,4 @@ def format_predictions(bundle: Bundle, predictions: Sequence[Prediction], suffix
         return to_csv(list(rows[0]), rows)
     if suffix == ".json":
         return json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
-    if suffix == ".jsonl":
-        return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    raise DataError(
-        f"cannot write predictions as {suffix or 'no suffix'!r}; expected .csv, .json or .jsonl"
-    )
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

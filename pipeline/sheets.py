@@ -17,12 +17,14 @@ def prediction_sheet(
     """A PNG of up to `shown` photographs, evenly spread over the predictions in their order."""
     count = min(shown, len(predictions))
     chosen = [predictions[i * len(predictions) // count] for i in range(count)]
-    known = [p for p in predictions if p.truth is not None and p.verdict is not None]
+    # What the model learned from says nothing of how good it is.
+    new = [p for p in predictions if not p.trained_on]
+    known = [p for p in new if p.truth is not None and p.verdict is not None]
     right = sum(p.verdict == p.truth for p in known)
     meaning = "probability of a defect" if classes.binary else "probability of the verdict"
     title = f"{count} of {len(predictions)} photographs: verdict and {meaning}"
     if known:
-        title += f"; {right} of the {len(known)} of known class are right"
+        title += f"; {right} of the {len(known)} with known class and not trained on are right"
     return draw_sheet([_entry(prediction) for prediction in chosen], title)
 
 

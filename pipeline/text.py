@@ -95,10 +95,10 @@ def extraction(done: FolderExtraction, cache: Path) -> str:
 
 def dataset(data: Labelled) -> str:
     """What is about to be trained on, with the warnings."""
-    counts = [int((data.y == number).sum()) for number in range(len(data.classes.names))]
     classes = ", ".join(
-        f"{printable(name)} {count:,}"
-        for name, count in zip(data.classes.names, counts, strict=True)
+        f"{printable(name)} {int((data.y == number).sum()):,} "
+        f"of {len(set(data.groups[data.y == number].tolist())):,}"
+        for number, name in enumerate(data.classes.names)
     )
     parts = len(set(data.groups.tolist()))
     lines = [
@@ -199,7 +199,13 @@ def predictions(found: Sequence[Prediction]) -> str:
     failed = sum(p.error is not None for p in found)
     parts = [f"{count:,} {printable(name)}" for name, count in sorted(counts.items())]
     parts += [f"{failed:,} unreadable"] if failed else []
-    return f"{len(found):,} photographs: " + ", ".join(parts)
+    text = f"{len(found):,} photographs: " + ", ".join(parts)
+    learned = sum(p.trained_on for p in found)
+    if learned:
+        text += (
+            f"\nnote: the model was trained on {learned:,} of them; their verdicts prove nothing"
+        )
+    return text
 
 
 def info(facts: Mapping[str, Any]) -> str:

@@ -298,7 +298,7 @@ def test_the_commands_take_a_cnn(trained: Path, small: Recipe, run: Run) -> None
     )
     assert code == 3
     assert "defects/bad.png: not a photograph" in err
-    assert "72 photographs of 24 parts (Healthy 48, defects 24)" in out
+    assert "72 photographs of 24 parts (Healthy 48 of 16, defects 24 of 8)" in out
     assert "CNN, more dropout, trained in" in out
     assert "holdout (18 of 6 parts)" in out
     assert "truth \\ verdict" in run("evaluate", "cnn")[1]

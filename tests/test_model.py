@@ -25,6 +25,7 @@ from features.errors import (
 )
 from pipeline.bundle import Bundle
 from pipeline.info import describe
+from pipeline.text import predictions as predictions_text
 
 Toy = type[ToyBackbone]
 
@@ -131,6 +132,18 @@ def test_predict_uses_and_fills_the_cache(
         toy.reset()
         pipeline.predict(load(model), new, cache)
         assert toy.photographs == expected
+
+
+def test_what_was_trained_on_is_marked(cache: Path, model: Path, tmp_path: Path) -> None:
+    """Verdicts on photographs that the model learned from are told apart, whatever their name."""
+    bundle = load(model)
+    (tmp_path / "again").mkdir()
+    sides = {entry["path"]: entry["side"] for entry in bundle.split()}
+    for number, path in enumerate(sides):
+        shutil.copy(tmp_path / "data" / path, tmp_path / "again" / f"{number:03d}.png")
+    found = pipeline.predict(bundle, pipeline.find_photographs([str(tmp_path / "again")]), cache)
+    assert [p.trained_on for p in found] == [side == "train" for side in sides.values()]
+    assert "the model was trained on 54 of them" in predictions_text(found)
 
 
 def test_predict_without_a_cache_keeps_nothing(model: Path, tmp_path: Path, toy: Toy) -> None:
