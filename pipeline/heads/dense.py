@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
-from features.errors import BundleError, HeadError
-from features.files import whole_file
+from features.errors import HeadError
 from features.runtime import load_tensorflow, seed_everything
 from pipeline.heads.base import EpochProgress, Floats, Head, Indices, Rows
+from pipeline.network_file import load_weights, save_network
 from pipeline.splits import holdout
 
 UNITS = (64, 64, 32)
@@ -209,48 +207,16 @@ class DenseHead(Head):
 
     def save(self, folder: Path) -> None:
         """Write settings.json and head.keras; see `Head.save`."""
-        with whole_file(folder / _MODEL_FILE) as temporary:
-            named = temporary.with_suffix(".keras")  # Keras goes by the suffix
-            self._model.save(named)
-            named.replace(temporary)
+        save_network(self._model, folder / _MODEL_FILE)
         self._save_settings(folder)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote; see `Head.load`.
 
-        The network is built here from the settings; of head.keras only the weights are read. Its
-        description must still name no other layers than ours, or it is not ours.
+        The network is built here from the settings; of head.keras only the weights are read.
         """
         head, _ = cls._load_settings(folder)
-        path = folder / _MODEL_FILE
-        _check_layers(path)
         head._model = build_model(head.row_width, head.n_classes, head._dropout())
-        try:
-            head._model.load_weights(path)
-        except Exception as error:
-            reason = str(error).splitlines()[0] if str(error) else repr(error)
-            raise BundleError(
-                f"{path} does not fit the dense head ({reason}); expected its weights; "
-                "fit the model again"
-            ) from error
+        load_weights(head._model, folder / _MODEL_FILE, _LAYERS)
         return head
-
-
-def _check_layers(path: Path) -> None:
-    """Raise BundleError unless the file describes layers of the allowed kinds only."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            description = json.loads(archive.read("config.json"))
-        layers = description["config"]["layers"]
-        kinds = [(str(layer["class_name"]), str(layer["module"])) for layer in layers]
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise BundleError(
-            f"{path} cannot be read ({error!r}); expected a Keras model; fit the model again"
-        ) from error
-    for kind, module in kinds:
-        if kind not in _LAYERS or module != "keras.layers":
-            raise BundleError(
-                f"{path} has a layer {module}.{kind}; a dense head has only "
-                f"{', '.join(sorted(_LAYERS))}; do not use this model"
-            )
