@@ -12,6 +12,13 @@ import pytest
 
 from benchmarks import report, turns
 from benchmarks.__main__ import BENCHMARKS
+from features.backbone import BACKBONES
+
+
+@pytest.fixture(autouse=True)
+def restored_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Quick runs put a toy in the real backbone's place; later tests must not see it."""
+    monkeypatch.setitem(BACKBONES, "inception_v3", BACKBONES["inception_v3"])
 
 
 @pytest.mark.parametrize("name", [name for name in BENCHMARKS if name != "backbone"])
