@@ -30,6 +30,7 @@ from features.backbone import differences, fingerprint_of
 from features.errors import CacheError, FingerprintError
 from features.files import whole_file
 from features.journal import USER_BLOCK, JournaledFile, give_identity, journal_path
+from features.lock import refuse_folder
 from features.samples import NUMBER_COLUMNS, TEXT_COLUMNS, Sample, from_columns, to_columns
 
 SCHEMA = 1
@@ -77,6 +78,7 @@ class Cache:
         Raises:
             CacheError: there is none, or it cannot be read.
         """
+        refuse_folder(path)
         for _ in range(_OPEN_TRIES):
             before = _stamp(path)
             cache = cls(_open_file(path, writable=False))

@@ -16,6 +16,12 @@ from features.errors import CacheBusyError, CacheError
 from features.files import write_whole
 
 
+def refuse_folder(path: Path) -> None:
+    """Raise CacheError where a cache's path is a folder, such as "."."""
+    if path.is_dir():
+        raise CacheError(f"{path} is a folder; expected a file for the cache, such as features.h5")
+
+
 @contextlib.contextmanager
 def writing(path: Path, wait: float = 5.0) -> Iterator[None]:
     """Hold the only right to write to `path` for the length of a `with` block.
@@ -31,6 +37,7 @@ def writing(path: Path, wait: float = 5.0) -> Iterator[None]:
         CacheBusyError: somebody else holds it; says who, where and since when.
         CacheError: no lock can be made there.
     """
+    refuse_folder(path)
     owner = path.with_name(path.name + ".lock.owner")
     lock = FileLock(path.with_name(path.name + ".lock"))
     try:

@@ -127,6 +127,8 @@ def test_names_from_standard_input(run: Run, monkeypatch: pytest.MonkeyPatch) ->
         (["extract", "full", "--precision", "int8"], ["unknown precision 'int8'"]),
         (["extract", "full", "--groups", "a", "--group-regex", "b"], ["expected one"]),
         (["extract", "full", "--weights", "random", "--cache", "text.h5"], ["no HDF5 file"]),
+        (["extract", "full", "--weights", "random", "--cache", "."], [". is a folder"]),
+        (["fit", "--cache", "full"], ["full is a folder"]),
         (["fit"], ["no cache at features.h5", "extract"]),
         (["fit", "--cache", "ok.h5", "--head", "deep"], ["unknown head 'deep'", "logistic"]),
         (["fit", "--cache", "ok.h5", "--set", "epochs"], ["expected NAME=VALUE"]),
