@@ -68,6 +68,9 @@ TestSize = Annotated[
 ]
 Epochs = Annotated[int, typer.Option(min=1, help="Passes over the training photographs.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of everything random.")]
+Engine = Annotated[
+    str, typer.Option(help="tensorflow, or openvino (an extra): what computes the backbone.")
+]
 Verbose = Annotated[
     bool,
     typer.Option("--verbose", "-v", callback=_verbose, help="Show TensorFlow's own messages."),
@@ -85,6 +88,7 @@ def extract(
     precision: Annotated[
         str | None, typer.Option(help="float32, float16 (half the space) or bfloat16.")
     ] = None,
+    engine: Engine = "tensorflow",
     batch_size: BatchSize = 32,
     classes: Classes = None,
     groups: Groups = None,
@@ -115,6 +119,7 @@ def extract(
             weights=weights,
             recipe=recipe,
             precision=precision,
+            engine=engine,
             seed=seed,
             batch_size=batch_size,
             classes=_names(classes),
@@ -222,6 +227,7 @@ def evaluate(
     ] = None,
     cache: CacheFile = Path("features.h5"),
     weights: Weights = None,
+    engine: Engine = "tensorflow",
     groups: Groups = None,
     group_regex: GroupRegex = None,
     verbose: Verbose = False,
@@ -245,6 +251,7 @@ def evaluate(
                 cache,
                 group_rule=_group_rule(groups, group_regex, False),
                 weights=weights,
+                engine=engine,
                 progress=progress,
             )
     typer.echo(text.evaluation(found, bundle.classes.names))
@@ -265,6 +272,7 @@ def predict(
         Path | None, typer.Option(help="Draw up to 20 photographs with their verdicts (PNG).")
     ] = None,
     weights: Weights = None,
+    engine: Engine = "tensorflow",
     batch_size: BatchSize = 32,
     max_pixels: MaxPixels = None,
     verbose: Verbose = False,
@@ -287,6 +295,7 @@ def predict(
             photographs,
             None if no_cache else cache,
             weights=weights,
+            engine=engine,
             batch_size=batch_size,
             max_pixels=max_pixels or MAX_PIXELS,
             progress=progress,

@@ -30,6 +30,10 @@ class PrecisionError(OnepassError):
     """This processor cannot compute in the precision that was asked for."""
 
 
+class EngineError(OnepassError):
+    """The library that was asked to compute the network is unknown or not installed."""
+
+
 class CacheError(OnepassError):
     """The feature cache cannot be opened, read or written."""
 

@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.backbone import BackboneSettings, settings_from_fields
+from features.engines import DEFAULT_ENGINE
 from features.errors import BundleError, OutputError
 from features.files import whole_folder
 from pipeline.classes import Classes
@@ -76,10 +77,12 @@ class Bundle:
     classes: Classes
     threshold: float
 
-    def settings(self, weights: str | None = None) -> BackboneSettings:
+    def settings(
+        self, weights: str | None = None, engine: str = DEFAULT_ENGINE
+    ) -> BackboneSettings:
         """How photographs become the rows that this model was trained on."""
         record = recorded_weights(self.about["weights"], weights)
-        return settings_from_fields(self.about["features"], record)
+        return settings_from_fields(self.about["features"], record, engine)
 
     def split(self) -> list[dict[str, str]]:
         """One entry per photograph of the training data: path, class, group, digest, side."""

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from features.engines import DEFAULT_ENGINE
 from features.errors import DataError
 from features.extract import Progress
 from features.samples import Sample
@@ -91,6 +92,7 @@ def evaluate_folder(
     *,
     group_rule: GroupRule | None = None,
     weights: str | None = None,
+    engine: str = DEFAULT_ENGINE,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Score a model on a labelled folder; photographs that it was trained on are left out.
@@ -107,7 +109,9 @@ def evaluate_folder(
             f"{', '.join(bundle.classes.members)}; expected folders of these names"
         )
     photographs, _ = apply_rule(group_rule or GroupRule(), labelled)
-    judged = judge(bundle, photographs, cache_path, weights=weights, progress=progress)
+    judged = judge(
+        bundle, photographs, cache_path, weights=weights, engine=engine, progress=progress
+    )
     trained_on = bundle.trained_on()
     known = np.array([sample.digest in trained_on for sample in judged.samples])
     failed = np.array([bool(sample.reason) for sample in judged.samples])

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from features.engines import DEFAULT_ENGINE
 from features.errors import DataError
 from features.extract import Photograph, Progress
 from features.images import MAX_PIXELS
@@ -83,6 +84,7 @@ def predict(
     cache_path: Path | None,
     *,
     weights: str | None = None,
+    engine: str = DEFAULT_ENGINE,
     batch_size: int = 32,
     max_pixels: int = MAX_PIXELS,
     progress: Progress | None = None,
@@ -97,6 +99,7 @@ def predict(
         cache_path: a cache of the model's recipe and weights, made where it does not exist;
             None to keep nothing.
         weights: where the backbone's weights are now, if not where they were.
+        engine: one of `features.engines.ENGINES`, for rows that have to be computed.
         batch_size: photographs per call of the backbone.
         max_pixels: refuse larger photographs.
         progress: called as `progress(done, total)`.
@@ -111,6 +114,7 @@ def predict(
         photographs,
         cache_path,
         weights=weights,
+        engine=engine,
         batch_size=batch_size,
         max_pixels=max_pixels,
         progress=progress,
