@@ -34,6 +34,10 @@ class EngineError(OnepassError):
     """The library that was asked to compute the network is unknown or not installed."""
 
 
+class SettingError(OnepassError):
+    """An environment variable of Onepass has a value that it cannot have."""
+
+
 class CacheError(OnepassError):
     """The feature cache cannot be opened, read or written."""
 

@@ -35,7 +35,7 @@ from pipeline.sync import recorded_weights
 
 SCHEMA = 1
 SELF_TEST_TOLERANCE = 1e-4  # largest accepted difference of a probability
-_SELF_TEST_ROWS = 8
+SELF_TEST_ROWS = 8
 _PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "h5py", "pillow", "skops")
 
 
@@ -128,7 +128,7 @@ def save_bundle(
         OutputError: the folder is something else, or cannot be written.
     """
     check_replaceable(folder)
-    sample = np.ascontiguousarray(inputs[:_SELF_TEST_ROWS])
+    sample = np.ascontiguousarray(inputs[:SELF_TEST_ROWS])
     with whole_folder(folder) as new:
         (new / "head").mkdir()
         head.save(new / "head")

@@ -22,18 +22,19 @@ from features.errors import HeadError
 from features.runtime import core_count
 from pipeline.comparison_table import Comparison, FoldResult
 from pipeline.heads import load_head_class, make_head
-from pipeline.heads.base import Floats, Head, Indices, Rows
+from pipeline.heads.base import AnyRows, Floats, Head, Indices
 from pipeline.heads.shared import RowSpaceHead
 from pipeline.heads.tuning import TrainingPart
 from pipeline.rowspace import gram
 from pipeline.scores import SCORES, score
 from pipeline.splits import Fold, folds
+from pipeline.stored_rows import StoredRows
 
 Progress = Callable[[int, int, str], None]
 
 
 def compare(
-    rows: Rows,
+    rows: AnyRows,
     y: Indices,
     groups: Indices,
     *,
@@ -50,7 +51,8 @@ def compare(
     """Compare heads on identical folds; see the protocol above.
 
     Args:
-        rows: float32 (n, row_width).
+        rows: float32 (n, row_width), or rows still in the cache: then no process holds more of
+            them than its fold needs, and no more than the memory limit.
         y: int64 (n,) class numbers from 0.
         groups: int64 (n,), the same number for rows of one part.
         heads: names of `pipeline.heads.HEADS`.
@@ -138,7 +140,7 @@ def _tasks(names: Sequence[str], row_heads: tuple[str, ...], rounds: Sequence[Fo
 
 
 def _run(
-    tasks: Sequence[_Task], data: _Data, rows: Rows, K: Floats, n_jobs: int
+    tasks: Sequence[_Task], data: _Data, rows: AnyRows, K: Floats, n_jobs: int
 ) -> Iterator[list[FoldResult]]:
     """Results of the tasks as they come."""
     from joblib import Parallel, delayed
@@ -150,7 +152,7 @@ def _run(
     made: Iterable[Any] = parallel(
         delayed(_row_space_task)(names, fold, data, K)
         if load_head_class(names[0]).space == "rows"
-        else delayed(_raw_task)(names[0], fold, data, rows)
+        else delayed(_raw_task)(names[0], fold, data, rows, 1 / workers)
         for names, fold in tasks
     )
     yield from made
@@ -184,15 +186,20 @@ def _row_space_task(names: Sequence[str], fold: Fold, data: _Data, K: Floats) ->
     return made
 
 
-def _raw_task(name: str, fold: Fold, data: _Data, rows: Rows) -> list[FoldResult]:
+def _raw_task(
+    name: str, fold: Fold, data: _Data, rows: AnyRows, memory_share: float
+) -> list[FoldResult]:
     """One head on raw rows, on one fold."""
     head = make_head(name, seed=data.seed_of(fold))
     train, test = fold.train, fold.test
-    X = np.ascontiguousarray(rows[train])
+    if isinstance(rows, StoredRows):
+        X = rows.subset(train).in_memory(memory_share)
+    else:
+        X = np.ascontiguousarray(rows[train])
     started = time.perf_counter()
     head.fit(X, data.y[train], data.groups[train], n_classes=data.n_classes)
     fit_seconds = time.perf_counter() - started
-    held_out = np.ascontiguousarray(rows[test])
+    held_out = rows[test]
     started = time.perf_counter()
     P = head.predict_proba(held_out)
     return [_result(head, fold, data, P, (fit_seconds, time.perf_counter() - started))]

@@ -65,7 +65,7 @@ def compare_heads(
         HeadError: unknown head or score.
     """
     result = compare(
-        dataset.rows(),
+        dataset.stored_rows(),
         dataset.y,
         dataset.groups,
         heads=list(heads or HEADS),

@@ -15,6 +15,7 @@ from features.errors import DataError
 from features.samples import Sample
 from pipeline.classes import Classes, order_classes
 from pipeline.groups import number_groups
+from pipeline.stored_rows import StoredRows
 
 Indices = npt.NDArray[np.int64]
 
@@ -48,19 +49,25 @@ class Dataset(Labelled):
 
     Attributes:
         cache_path: where the rows are.
+        row_width: values per row.
         fields: of the cache's fingerprint.
         about: what `extract` recorded: root, group rule, weights.
     """
 
     cache_path: Path
+    row_width: int
     fields: Mapping[str, Any]
     about: Mapping[str, Any]
 
     def rows(self, indices: Indices | None = None) -> Rows:
         """Read the rows of these photographs (None: all): float32 (n, row_width)."""
-        chosen = self.samples if indices is None else [self.samples[i] for i in indices]
-        with Cache.read(self.cache_path) as cache:
-            return cache.take([sample.row for sample in chosen])
+        return self.stored_rows(indices)[:]
+
+    def stored_rows(self, indices: Indices | None = None) -> StoredRows:
+        """The rows of these photographs (None: all), read when they are asked for."""
+        numbers = np.array([sample.row for sample in self.samples], dtype=np.int64)
+        chosen = numbers if indices is None else numbers[indices]
+        return StoredRows(self.cache_path, chosen, self.row_width)
 
 
 def load_dataset(
@@ -82,13 +89,16 @@ def load_dataset(
     """
     with Cache.read(cache_path) as cache:
         samples, about, fields = cache.samples, cache.dataset, cache.fields
+        row_width = cache.row_width
     if not samples:
         raise DataError(
             f"{cache_path} has {'no photographs' if about else 'no finished extract'}; "
             f"run: extract DATA --cache {cache_path}"
         )
     labelled = label_samples(samples, classes=classes, positive=positive)
-    return Dataset(**vars(labelled), cache_path=cache_path, fields=fields, about=about)
+    return Dataset(
+        **vars(labelled), cache_path=cache_path, row_width=row_width, fields=fields, about=about
+    )
 
 
 def label_samples(

@@ -16,12 +16,12 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.bundle import Model, check_replaceable, save_bundle
+from pipeline.bundle import SELF_TEST_ROWS, Model, check_replaceable, save_bundle
 from pipeline.classes import Classes
 from pipeline.curves import curves_csv, curves_png
 from pipeline.dataset import Dataset, Indices, Labelled
 from pipeline.heads import make_head
-from pipeline.heads.base import Floats
+from pipeline.heads.base import Floats, predict_by_blocks
 from pipeline.scores import intervals, score
 from pipeline.splits import holdout
 
@@ -131,7 +131,7 @@ def fit(
         kind=split,
         class_names=dataset.classes.names,
     )
-    rows = dataset.rows(train)
+    rows = dataset.stored_rows(train).in_memory()
     started = time.perf_counter()
     model.fit(
         rows,
@@ -144,8 +144,8 @@ def fit(
     on_train, on_test = (
         Assessment.of(dataset.y[side], dataset.groups[side], chances, seed=seed)
         for side, chances in (
-            (train, model.predict_proba(rows)),
-            (test, model.predict_proba(dataset.rows(test))),
+            (train, predict_by_blocks(model, rows)),
+            (test, predict_by_blocks(model, dataset.stored_rows(test))),
         )
     )
     done = Fit(out, model, dataset.classes, on_train, on_test, seconds)
@@ -157,7 +157,7 @@ def fit(
         "data": {"root": dataset.about["root"], "group_rule": dataset.about["group_rule"]},
         "split": {"kind": split, "test_size": test_size, "seed": seed},
     }
-    save_fit(done, dataset, (train, test), about, rows)
+    save_fit(done, dataset, (train, test), about, rows[:SELF_TEST_ROWS])
     return done
 
 

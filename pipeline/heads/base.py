@@ -7,21 +7,25 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from features.errors import BundleError, HeadError
 from features.files import write_whole
+from features.runtime import MEMORY_VARIABLE, memory_limit
+from pipeline.stored_rows import StoredRows
 
 Scalar = str | int | float
 Rows = npt.NDArray[np.float32]
+AnyRows = Rows | StoredRows
 Indices = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 EpochProgress = Callable[[int, int, Mapping[str, float]], None]
 
 _SETTINGS_FILE = "settings.json"
+_BLOCK_ROWS = 256
 
 
 class Head(ABC):
@@ -36,6 +40,7 @@ class Head(ABC):
             and nothing is chosen; the type of the value is the type of the setting.
         ranges: smallest and largest accepted value of numeric settings.
         options: accepted values of text settings.
+        streams: whether it can train on rows that are read from the cache in pieces.
         seed: of everything random in `fit`.
         settings: what the caller gave, with the right types.
         chosen: after `fit`, all settings in force.
@@ -49,6 +54,7 @@ class Head(ABC):
     defaults: ClassVar[Mapping[str, Scalar]] = {}
     ranges: ClassVar[Mapping[str, tuple[float, float]]] = {}
     options: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    streams: ClassVar[bool] = True
 
     def __init__(self, *, seed: int = 0, settings: Mapping[str, Scalar] | None = None) -> None:
         """Make an untrained head.
@@ -66,7 +72,7 @@ class Head(ABC):
     @abstractmethod
     def fit(
         self,
-        X: Rows,
+        X: AnyRows,
         y: Indices,
         groups: Indices,
         *,
@@ -76,7 +82,7 @@ class Head(ABC):
         """Train on rows.
 
         Args:
-            X: float32 (n, row_width).
+            X: float32 (n, row_width); rows still in the cache where they exceed the memory limit.
             y: int64 (n,) class numbers from 0 to n_classes - 1.
             groups: int64 (n,), the same number for rows of one part. Settings that were not given
                 are chosen on folds inside these rows that keep parts together.
@@ -84,7 +90,8 @@ class Head(ABC):
             progress: called as `progress(epoch, epochs, scores)` by heads that train in epochs.
 
         Raises:
-            HeadError: the rows cannot be learnt from.
+            HeadError: the rows cannot be learnt from, or the head does not stream and they are
+                still in the cache.
         """
 
     @abstractmethod
@@ -135,10 +142,16 @@ class Head(ABC):
             )
         return number
 
-    def _start(self, X: Rows, y: Indices, n_classes: int) -> None:
+    def _start(self, X: AnyRows, y: Indices, n_classes: int) -> None:
         """Check what `fit` was given and remember the shapes."""
-        if X.ndim != 2 or len(X) != len(y):
+        if len(X.shape) != 2 or len(X) != len(y):
             raise HeadError(f"rows of shape {X.shape} and {len(y)} labels; expected one per row")
+        if isinstance(X, StoredRows) and not self.streams:
+            raise HeadError(
+                f"head {self.name!r} needs all {len(X):,} rows in memory at once, "
+                f"{X.nbytes / 1e9:.1f} GB; expected them to fit into the limit of "
+                f"{memory_limit() / 1e9:.1f} GB; choose another head, or set {MEMORY_VARIABLE} (GB)"
+            )
         self._start_shapes(X.shape[1], y, n_classes)
 
     def _start_shapes(self, row_width: int, y: Indices, n_classes: int) -> None:
@@ -186,6 +199,16 @@ class Head(ABC):
                 f"{path} cannot be used ({error!r}); expected the settings of head {cls.name!r}; "
                 "fit the model again"
             ) from error
+
+
+class _Predicts(Protocol):
+    def predict_proba(self, X: npt.NDArray[Any], /) -> Floats: ...
+
+
+def predict_by_blocks(head: _Predicts, X: AnyRows) -> Floats:
+    """`predict_proba` of one row or more, with a block of them in memory at a time."""
+    starts = range(0, len(X), _BLOCK_ROWS)
+    return np.concatenate([head.predict_proba(X[at : at + _BLOCK_ROWS]) for at in starts])
 
 
 def as_probabilities(scores: npt.NDArray[Any], n_classes: int, present: Indices) -> Floats:

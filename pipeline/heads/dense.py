@@ -10,7 +10,7 @@ import numpy as np
 
 from features.errors import HeadError
 from features.runtime import load_tensorflow, seed_everything
-from pipeline.heads.base import EpochProgress, Floats, Head, Indices, Rows
+from pipeline.heads.base import AnyRows, EpochProgress, Floats, Head, Indices, Rows
 from pipeline.network_file import load_weights, save_network
 from pipeline.splits import holdout
 
@@ -41,11 +41,12 @@ def build_model(row_width: int, n_classes: int, dropout: tuple[float, float, flo
 
 
 class DenseHead(Head):
-    """Binary cross-entropy (sparse categorical for more classes), RMSprop, whole rows in RAM.
+    """Binary cross-entropy (sparse categorical for more classes), RMSprop, on whole rows.
 
     With `patience` above 0, a share of the parts (`validation_fraction`) is taken out of the
     training rows, training stops when their loss has not improved for that many epochs, and the
-    best weights are kept. With 0, all rows are trained on for `epochs` epochs.
+    best weights are kept. With 0, all rows are trained on for `epochs` epochs. Rows that exceed the
+    memory limit are read from the cache batch by batch, with the same result.
     """
 
     name = "dense"
@@ -75,7 +76,7 @@ class DenseHead(Head):
 
     def fit(
         self,
-        X: Rows,
+        X: AnyRows,
         y: Indices,
         groups: Indices,
         *,
@@ -105,7 +106,7 @@ class DenseHead(Head):
 
     def _epochs(
         self,
-        X: Rows,
+        X: AnyRows,
         y: Indices,
         train: Indices,
         validation: Indices | None,
@@ -118,7 +119,7 @@ class DenseHead(Head):
         for epoch in range(1, epochs + 1):
             scores = {"epoch": float(epoch)} | self._one_epoch(step, X, y, rng.permutation(train))
             if validation is not None:
-                scores |= self._validate(X[validation], y[validation])
+                scores |= self._validate(X, y, validation)
                 waited += 1
                 if scores["val_loss"] < best_loss:
                     best, best_loss, waited = self._model.get_weights(), scores["val_loss"], 0
@@ -165,7 +166,7 @@ class DenseHead(Head):
     def _one_epoch(
         self,
         step: Any,  # noqa: ANN401 - see `_training_step`
-        X: Rows,
+        X: AnyRows,
         y: Indices,
         order: Indices,
     ) -> dict[str, float]:
@@ -183,11 +184,13 @@ class DenseHead(Head):
             )
         return {"loss": loss / len(order), "accuracy": correct / len(order)}
 
-    def _validate(self, X: Rows, y: Indices) -> dict[str, float]:
-        P = np.clip(self.predict_proba(X), 1e-7, 1)
+    def _validate(self, X: AnyRows, y: Indices, rows: Indices) -> dict[str, float]:
+        starts = range(0, len(rows), _BLOCK_ROWS)
+        blocks = [self.predict_proba(X[rows[start : start + _BLOCK_ROWS]]) for start in starts]
+        P, truth = np.clip(np.concatenate(blocks), 1e-7, 1), y[rows]
         return {
-            "val_loss": float(-np.log(P[np.arange(len(y)), y]).mean()),
-            "val_accuracy": float((P.argmax(axis=1) == y).mean()),
+            "val_loss": float(-np.log(P[np.arange(len(truth)), truth]).mean()),
+            "val_accuracy": float((P.argmax(axis=1) == truth).mean()),
         }
 
     def predict_proba(self, X: Rows) -> Floats:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
-from pipeline.heads.base import Floats, Indices, Rows
+from pipeline.heads.base import AnyRows, Floats, Indices, Rows
 from pipeline.heads.calibration import Calibration, probabilities
 from pipeline.heads.shared import RowSpaceHead
 from pipeline.heads.stored import load_estimator, save_estimator
@@ -75,7 +75,7 @@ class LinearHead(RowSpaceHead[Linear]):
         """Probabilities of placed rows."""
         return probabilities(rows.coordinates @ self._model.weights + self._model.offset)
 
-    def to_raw(self, X: Rows, space: RowSpace) -> None:
+    def to_raw(self, X: AnyRows, space: RowSpace) -> None:
         """Fold the weights back: one coefficient per raw value."""
         from sklearn.linear_model import LogisticRegression
 

@@ -1,0 +1,63 @@
+"""Rows that stay in the cache until they are asked for: for training where memory is short."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from features.cache import Cache, Rows
+from features.runtime import memory_limit
+
+Indices = npt.NDArray[np.int64]
+
+
+class StoredRows:
+    """Read-only float32 rows (n, row_width) of a cache: `rows[5:9]`, `rows[indices]`, `rows[:]`.
+
+    Every access reads what it names and nothing else. Sent to another process, only the place
+    goes along: each process opens the cache for itself.
+
+    Attributes:
+        shape: (n, row_width).
+    """
+
+    def __init__(self, cache_path: Path, numbers: Indices, row_width: int) -> None:
+        """Rows `numbers` of the cache, in this order."""
+        self._path = cache_path
+        self._numbers = numbers
+        self._cache: Cache | None = None
+        self.shape = (len(numbers), row_width)
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return len(self._numbers)
+
+    def __getitem__(self, chosen: slice | Indices) -> Rows:
+        """Read rows: float32 (m, row_width).
+
+        Raises:
+            CacheError: a row is damaged, or the cache is gone.
+        """
+        if self._cache is None:
+            self._cache = Cache.read(self._path)
+        return self._cache.take(self._numbers[chosen])
+
+    def subset(self, chosen: Indices) -> Self:
+        """These of the rows, still in the cache."""
+        return type(self)(self._path, self._numbers[chosen], self.shape[1])
+
+    def in_memory(self, share: float = 1.0) -> Rows | Self:
+        """All rows as an array where they fit into this share of the memory limit, else these."""
+        return self[:] if self.nbytes <= share * memory_limit() else self
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all rows as an array."""
+        return 4 * self.shape[0] * self.shape[1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the open file."""
+        return self.__dict__ | {"_cache": None}
