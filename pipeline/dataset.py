@@ -62,6 +62,11 @@ class Dataset(Labelled):
         with Cache.read(self.cache_path) as cache:
             return cache.take([sample.row for sample in chosen])
 
+    def unreadable(self) -> list[Sample]:
+        """The photographs of the folder that could not be read, with their reasons."""
+        with Cache.read(self.cache_path) as cache:
+            return [sample for sample in cache.samples if sample.reason]
+
 
 def load_dataset(
     cache_path: Path,

@@ -81,8 +81,8 @@ def test_the_main_job_with_bare_commands(run: Run, tmp_path: Path) -> None:
         facts = json.loads(run("info", path, "--json")[1])
         assert facts["path"] == path
     assert sorted(p.name for p in tmp_path.iterdir()) == [
-        "comparison", "data", "features.h5", "features.h5.lock", "model", "predictions.csv",
-        "sheet.png",
+        "comparison", "data", "evaluation.html", "features.h5", "features.h5.lock", "model",
+        "predictions.csv", "sheet.png",
     ]  # fmt: skip
 
 
