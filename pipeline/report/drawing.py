@@ -216,7 +216,7 @@ def _finite(*values: float) -> bool:
 
 
 def _round_step(span: float) -> float:
-    """1, 2 or 5 times a power of ten, such that four to eight of it make the span."""
+    """1, 2 or 5 times a power of ten, such that two to five of it make the span."""
     rough = max(span, 1e-9) / 5
     power = 10.0 ** math.floor(math.log10(rough))
     return next(power * digit for digit in (1, 2, 5, 10) if power * digit >= rough * 0.999)

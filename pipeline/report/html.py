@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pipeline.tables import printable
 
 _VOID = frozenset({"br", "img", "link", "meta", "wbr"})
-_SEPARATORS = re.compile(r"(?<=[/\\_.-])(?=[^/\\_.-])")  # where a long name may be broken
+_SEPARATORS = re.compile(r"(?<=[/_.-])(?=[^/_.-])")  # where a long name may be broken
 
 # Control characters, those that turn the direction of writing, and halves of characters (bytes
 # of file names that are no UTF-8): shown as escapes, since they would change or break the page.

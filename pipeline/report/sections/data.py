@@ -13,9 +13,10 @@ from pipeline.judgements import Indices
 from pipeline.report.html import Html, element, join, name
 from pipeline.report.page import Section, paragraphs
 from pipeline.report.table import Row, table
-from pipeline.report.wording import count
+from pipeline.report.wording import NBSP, count
 
 _LISTED = 50
+_OF_PARTS = f"of{NBSP}parts"
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,8 @@ class Data:
 def section(data: Data) -> Section:
     """Classes and parts as a table, notes, and the unreadable photographs with their reasons."""
     merged = set(data.classes.members) != set(data.classes.names)
-    columns = ["class", *(["folders"] if merged else []), "photographs", "of parts"]
-    columns += [column for side in data.sides for column in (side, "of parts")]
+    columns = ["class", *(["folders"] if merged else []), "photographs", _OF_PARTS]
+    columns += [column for side in data.sides for column in (side.replace(" ", NBSP), _OF_PARTS)]
     rows = [_row(data, number, merged) for number in range(len(data.classes.names))]
     every = np.arange(len(data.y))
     total: Row = [

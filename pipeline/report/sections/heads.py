@@ -11,7 +11,8 @@ from pipeline.report.html import element, join
 from pipeline.report.page import Section, paragraphs
 from pipeline.report.sections.scores import TITLES
 from pipeline.report.table import Row, table
-from pipeline.report.wording import score
+from pipeline.report.wording import NBSP, score
+from pipeline.scores import LOWER_IS_BETTER
 
 _SHOWN = ("roc_auc", "average_precision", "balanced_accuracy", "recall", "precision", "brier")
 
@@ -29,7 +30,7 @@ def section(found: Comparison, split: str) -> Section:
         if split == "grouped"
         else "photographs were dealt out at random, so that one part may stand on both sides"
     )
-    names = [f"{TITLES[name]}{' ↓' if name == 'brier' else ''}" for name in _SHOWN]
+    names = [TITLES[name] + (f"{NBSP}↓" if name in LOWER_IS_BETTER else "") for name in _SHOWN]
     body = [
         paragraphs(
             f"All heads were trained and tested on the same {folds * repeats} folds "
@@ -40,7 +41,7 @@ def section(found: Comparison, split: str) -> Section:
         element("h3", "All scores"),
         table(
             "Mean and standard deviation over the folds, by head",
-            ["head", *names, "training, s"],
+            ["head", *names, f"training,{NBSP}s"],
             [_row(row) for row in found.table()],
         ),
         paragraphs(

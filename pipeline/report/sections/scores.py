@@ -9,7 +9,7 @@ from pipeline.judgements import Judgements
 from pipeline.report.html import element, join
 from pipeline.report.page import Section, paragraphs
 from pipeline.report.table import Row, table
-from pipeline.report.wording import count, interval, score
+from pipeline.report.wording import NBSP, count, interval, score
 
 TITLES = {
     "accuracy": "accuracy",
@@ -63,7 +63,8 @@ def section(sides: Mapping[str, Scored], judged: Judgements, lead: str | None = 
     binary = judged.classes.binary
     meanings = _MEANINGS | ({} if binary else _OF_EACH_CLASS)
     first, *others = sides.values()
-    columns = ["score", *list(sides)[:1], "95 % interval", *list(sides)[1:], "what it is"]
+    titles = [title.replace(" ", NBSP) for title in sides]
+    columns = ["score", titles[0], f"95{NBSP}%{NBSP}interval", *titles[1:], "what it is"]
     rows: list[Row] = [
         [
             TITLES[name],
