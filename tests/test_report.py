@@ -26,14 +26,10 @@ from pipeline.classes import Classes
 from pipeline.comparison_table import Comparison, FoldResult
 from pipeline.fit import Assessment
 from pipeline.judgements import Judgements
+from pipeline.report.heads_verdict import comparison_verdict
 from pipeline.report.sections import confusion, cost, data, gallery, heads, ranking, reliability
 from pipeline.report.sections import training as training_section
-from pipeline.report.verdict import (
-    comparison_verdict,
-    model_verdict,
-    parts_needed,
-    share_not_excluded,
-)
+from pipeline.report.verdict import model_verdict, parts_needed, share_not_excluded
 from pipeline.scores import score
 from pipeline.splits import Fold
 
@@ -71,7 +67,7 @@ def test_few_parts_without_a_miss_prove_little() -> None:
     made = model_verdict(judged, assess(judged), ["a warning"])
     said = " ".join([made.headline, *made.sentences]).replace("\u00a0", " ")
     assert "found all 4 defective photographs and rejected 0 of 30 healthy ones (0 %)" in said
-    assert "30 healthy and 4 defective parts" in said
+    assert "4 defective and 30 healthy parts" in said
     assert "4 defective parts without a miss leave a share of up to 53 % possible" in said
     assert "Do not let it pass parts alone" in said
     assert "takes 59 defective parts or more; here are 4" in said
@@ -84,6 +80,16 @@ def test_bounds_are_the_exact_ones() -> None:
     assert parts_needed(0.05) == 59
     assert parts_needed(0.01) == 299
     assert share_not_excluded(59) < 0.05 < share_not_excluded(58)
+
+
+def test_parts_that_may_have_been_trained_on_are_said_first() -> None:
+    """Without groups, or after a random split: not to be relied on, and what to do about it."""
+    judged = judge([0.9] * 60 + [0.1] * 60, [1] * 60 + [0] * 60)
+    made = model_verdict(judged, assess(judged), [], apart=False)
+    assert made.headline.endswith(", on parts that it may have been trained on.")
+    assert "expect worse" in made.sentences[0]
+    assert made.sentences[-1].startswith("Do not rely on this yet.")
+    assert "parts" not in made.sentences[1]
 
 
 def test_enough_parts_may_be_relied_on() -> None:
@@ -221,7 +227,7 @@ def test_unreadable_photographs_are_listed() -> None:
     given = data.Data(BINARY, judged.samples, judged.y, judged.groups, "nobody", unreadable=bad)
     body = data.section(given).body
     assert "&lt;0&gt;.<wbr>jpg" in body
-    assert "60 photographs could not be read" in plain(body)
+    assert "could not be read 60" in plain(body)
     assert "… and 10 more." in plain(body)
 
 

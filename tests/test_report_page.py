@@ -164,7 +164,7 @@ def test_a_page_is_complete_and_forbids_the_rest() -> None:
     sections = [Section("one", "First", element("p", "1")), None, Section("two", "Last", Html("x"))]
     text = Page("A page", [("made", "now")], verdict, sections, "the end").html()
     check_page(text)
-    order = ["A page", "It works.", "but", "Contents", 'id="one"', 'id="two"', "the end"]
+    order = ["A page", "It works.", "But.", "Contents", 'id="one"', 'id="two"', "the end"]
     places = [text.index(piece, text.index("<body>")) for piece in order]
     assert places == sorted(places)
 

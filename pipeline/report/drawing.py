@@ -154,12 +154,13 @@ def draw_band(band: Band, place: Place) -> Html:
 
 def draw_line(line: Line, place: Place) -> Html:
     """A line as one path."""
-    path, pen_down = [], False
+    path: list[str] = []
+    last = None  # where the pen is, if it is down
     for point in line.points:
-        there = _finite(*point)
-        if there:
-            path.append(("L" if pen_down else "M") + _pair(place, point))
-        pen_down = there
+        here = _pair(place, point) if _finite(*point) else None
+        if here is not None and here != last:
+            path.append(("M" if last is None else "L") + here)
+        last = here
     return _stroke("".join(path), line.style)
 
 

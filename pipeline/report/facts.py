@@ -70,6 +70,11 @@ def untrained(about: Mapping[str, Any]) -> list[str]:
     return [UNTRAINED_WARNING] if about.get("weights", {}).get("source") == "random" else []
 
 
+def apart(group_rule: Mapping[str, Any], split: str) -> bool:
+    """Whether it is known that no part stands on both sides."""
+    return split == "grouped" and group_rule["kind"] != "none"
+
+
 def split_warning(kind: str) -> list[str]:
     """The warning of a random split."""
     if kind != "random":

@@ -126,7 +126,7 @@ def _verdict(verdict: Verdict) -> Html:
     ]
     weakened = [
         element("h3", "Read this before you rely on it"),
-        element("ul", [element("li", warning) for warning in verdict.warnings]),
+        element("ul", [element("li", _sentence(warning)) for warning in verdict.warnings]),
     ]
     return element(
         "section",
@@ -139,6 +139,11 @@ def _verdict(verdict: Verdict) -> Html:
         aria_labelledby="verdict-title",
         tabindex=-1,
     )
+
+
+def _sentence(text: str) -> str:
+    """A warning of the command line as a sentence."""
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
 
 
 def _contents(sections: Sequence[Section]) -> Html:

@@ -8,7 +8,8 @@ import numpy as np
 
 from pipeline.judgements import Floats, Indices
 
-_RESAMPLES = 400
+_RESAMPLES = 400  # or fewer, so that a great many photographs take no longer than seconds
+_MOST_WORK, _FEWEST_RESAMPLES = 40_000_000, 100
 _LEVEL = 0.95
 
 
@@ -55,7 +56,8 @@ def ranking_curves(
     rng = np.random.default_rng(seed)
     grid = np.linspace(0, 1, 101)
     drawn = []
-    for _ in range(_RESAMPLES):
+    resamples = min(_RESAMPLES, max(_FEWEST_RESAMPLES, _MOST_WORK // len(p)))
+    for _ in range(resamples):
         weights = np.bincount(rng.integers(0, n_parts, n_parts), minlength=n_parts)[part]
         if weights[is_positive].any() and weights[~is_positive].any():
             alarms, found, precision = _curves(is_positive, weights.astype(np.float64), ends)

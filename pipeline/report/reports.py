@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from pipeline.fit import Assessment, Fit, judge_side
 from pipeline.groups import GroupRule
 from pipeline.judgements import Indices, Judgements
 from pipeline.report import commands, facts
+from pipeline.report.heads_verdict import comparison_verdict
 from pipeline.report.html import Child, name
 from pipeline.report.page import Page, Section, Verdict
 from pipeline.report.sections import (
@@ -31,7 +33,7 @@ from pipeline.report.sections import (
     scores,
     training,
 )
-from pipeline.report.verdict import comparison_verdict, model_verdict
+from pipeline.report.verdict import model_verdict
 from pipeline.report.wording import count
 
 _CLOSE = "The numbers are then the same, up to small differences between processors and versions."
@@ -58,7 +60,8 @@ def fit_report(dataset: Dataset, done: Fit) -> str:
         )),
     ]  # fmt: skip
     about = [("model", name(str(done.folder))), ("scored", f"{_size(done.judged)}, held out")]
-    verdict = model_verdict(done.judged, done.held_out, warnings)
+    apart = facts.apart(dataset.about["group_rule"], done.about["split"]["kind"])
+    verdict = model_verdict(done.judged, done.held_out, warnings, apart=apart)
     return _page(f"Model report: {done.head.title}", about, verdict, sections)
 
 
@@ -88,7 +91,8 @@ def comparison_report(dataset: Dataset, found: HeadComparison) -> str:
         )),
     ]  # fmt: skip
     about = [("folder", name(str(found.folder))), ("compared on", _size(judged))]
-    verdict = comparison_verdict(result, judged, pooled, warnings)
+    apart = facts.apart(dataset.about["group_rule"], found.split)
+    verdict = comparison_verdict(result, judged, pooled, warnings, apart=apart)
     return _page(f"Comparison of {count(len(result.heads), 'head')}", about, verdict, sections)
 
 
@@ -98,10 +102,11 @@ def evaluation_report(bundle: Bundle, found: Evaluation) -> str:
     warnings = facts.untrained(about)
     if found.data is None:
         warnings += facts.split_warning(about["split"]["kind"])
+    apart = facts.apart(asdict(found.group_rule), about["split"]["kind"])
     if found.group_rule.kind == "none":
         warnings.append(
             "Nobody said which photographs show one part. Every photograph counts as a part of "
-            "its own, which makes the intervals narrower than they are."
+            "its own, which makes the intervals narrower than they are"
         )
     sections = [
         data.section(data.Data(
@@ -119,7 +124,7 @@ def evaluation_report(bundle: Bundle, found: Evaluation) -> str:
     shown: list[tuple[str, Child]] = [
         ("model", name(str(bundle.folder))), ("scored", [_size(judged), ": ", name(found.what)])
     ]  # fmt: skip
-    verdict = model_verdict(judged, found.assessment, warnings)
+    verdict = model_verdict(judged, found.assessment, warnings, apart=apart)
     return _page(f"Evaluation: {bundle.head.title}", shown, verdict, sections)
 
 

@@ -12,8 +12,8 @@ from pipeline.classes import Classes
 from pipeline.judgements import Indices
 from pipeline.report.html import Html, element, join, name
 from pipeline.report.page import Section, paragraphs
-from pipeline.report.table import Row, table
-from pipeline.report.wording import NBSP, count
+from pipeline.report.table import Row, facts, table
+from pipeline.report.wording import NBSP
 
 _LISTED = 50
 _OF_PARTS = f"of{NBSP}parts"
@@ -61,10 +61,14 @@ def section(data: Data) -> Section:
             [*rows, total],
             texts=[1] if merged else [],
         ),
-        paragraphs(
-            f"Which photographs show one part: {data.groups_from}. {_sizes(data)}",
-            *(f"Left out: {note}." for note in data.notes),
+        facts(
+            [
+                ("groups", data.groups_from),
+                ("photographs of one part", _sizes(data)),
+                ("could not be read", f"{len(data.unreadable):,}" if data.unreadable else "none"),
+            ]
         ),
+        paragraphs(*(f"Left out: {note}." for note in data.notes)),
         _unreadable(data.unreadable),
     ]
     return Section("data", "Data: what was photographed", join(body))
@@ -95,24 +99,18 @@ def _counts(data: Data, members: Indices) -> tuple[str, str]:
 def _sizes(data: Data) -> str:
     sizes = np.unique(data.groups, return_counts=True)[1]
     if sizes.max() == 1:
-        return "Every photograph counts as a part of its own."
-    return (
-        f"A part has {np.median(sizes):.0f} photographs in the middle case and "
-        f"{sizes.max():,} at most."
-    )
+        return "every photograph counts as a part of its own"
+    return f"{np.median(sizes):g} in the median, {sizes.max():,} at most"
 
 
 def _unreadable(samples: Sequence[Sample]) -> Html:
     if not samples:
-        return paragraphs("Every photograph could be read.")
+        return Html()
     rows: list[Row] = [[name(s.path), s.reason] for s in samples[:_LISTED]]
     more = len(samples) - len(rows)
     return join([
         element("h3", "Photographs that could not be read"),
-        paragraphs(
-            f"{count(len(samples), 'photograph')} could not be read; nothing was put in their "
-            "place, and no score knows them."
-        ),
+        paragraphs("Nothing was put in their place, and no score knows them."),
         table("Photographs that could not be read", ["photograph", "reason"], rows, texts=[1]),
         paragraphs(f"… and {more:,} more.") if more else None,
     ])  # fmt: skip

@@ -39,7 +39,7 @@ def section(judged: Judgements) -> Section | None:
         return None
     shown = curves[:STYLES]
     left_out = len(curves) - len(shown)
-    what = "a defect" if binary else "its class"
+    what = "a defect" if binary else "the class"
     body = [
         paragraphs(
             f"Photographs are put in the order of their probability of {what}; every point of a "

@@ -35,8 +35,8 @@ _MEANINGS = {
 }
 
 _OF_EACH_CLASS = {
-    "recall": "share of a class that is recognised, mean over classes",
-    "balanced_accuracy": "the same",
+    "balanced_accuracy": "share of a class that is recognised, mean over classes",
+    "recall": "the same",
     "precision": "share of right ones among the verdicts for a class, mean over classes",
     "roc_auc": "each class against the rest, mean over classes; a coin has 0.5",
     "average_precision": "each class against the rest, mean over classes",

@@ -26,10 +26,12 @@ def section(history: History | None) -> Section | None:
     if not history:
         return None
     charts = [_chart(history, name).html() for name in ("loss", "accuracy")]
-    text = (
-        f"{len(history)} epochs. Where the validation curve turns up while the training curve "
-        "still falls, the head learns its photographs by heart."
-    )
+    text = f"{len(history)} epochs."
+    if any("val_loss" in entry for entry in history):
+        text += (
+            " Where the validation curve turns up while the training curve still falls, the head "
+            "learns its photographs by heart."
+        )
     body = [paragraphs(text), element("div", charts, class_="pair")]
     return Section("training", "Training: how it learned", join(body))
 
