@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from features.errors import OutputError
 from features.files import write_whole
 from pipeline.bundle import Bundle, versions
 from pipeline.comparison import HeadComparison
@@ -134,6 +135,8 @@ def write_report(path: Path, page: str) -> Path:
     Raises:
         OutputError: it cannot be written there.
     """
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder; expected a file for the report, as report.html")
     write_whole(path, page)
     return path
 
