@@ -71,6 +71,10 @@ Seed = Annotated[int, typer.Option(min=0, help="Of everything random.")]
 Engine = Annotated[
     str, typer.Option(help="tensorflow, or openvino (an extra): what computes the backbone.")
 ]
+Report = Annotated[
+    Path | None,
+    typer.Option(help="The report (HTML).  [default: report.html in --out, or evaluation.html]"),
+]
 Verbose = Annotated[
     bool,
     typer.Option("--verbose", "-v", callback=_verbose, help="Show TensorFlow's own messages."),
@@ -152,6 +156,7 @@ def fit(
     comparison: Annotated[
         Path, typer.Option(help="Where --head best looks for compare-heads' result.")
     ] = Path("comparison"),
+    report: Report = None,
     verbose: Verbose = False,
 ) -> None:
     """Train one head on the cached rows and judge it on parts that it never saw.
@@ -177,6 +182,8 @@ def fit(
             progress=lambda epoch, epochs, _scores: progress(epoch, epochs),
         )
     typer.echo(text.fit(done))
+    page = pipeline.fit_report(data, done)
+    typer.echo(f"report   {pipeline.write_report(report or out / 'report.html', page)}")
 
 
 @app.command("compare-heads")
@@ -192,6 +199,7 @@ def compare_heads(
     positive: Positive = None,
     jobs: Annotated[int, typer.Option(help="Processes; -1 for one per core.")] = -1,
     out: Annotated[Path, typer.Option(help="Folder for the tables.")] = Path("comparison"),
+    report: Report = None,
     verbose: Verbose = False,
 ) -> None:
     """Every head on identical folds; hyper-parameters are chosen inside each training part.
@@ -217,6 +225,8 @@ def compare_heads(
             progress=lambda done, total, _text: progress(done, total),
         )
     typer.echo(text.comparison(found, out))
+    page = pipeline.comparison_report(data, found)
+    typer.echo(f"report   {pipeline.write_report(report or out / 'report.html', page)}")
 
 
 @app.command()
@@ -230,6 +240,7 @@ def evaluate(
     engine: Engine = "tensorflow",
     groups: Groups = None,
     group_regex: GroupRegex = None,
+    report: Report = None,
     verbose: Verbose = False,
 ) -> None:
     """Score a model on the photographs that it never saw, or on a new labelled folder.
@@ -255,6 +266,8 @@ def evaluate(
                 progress=progress,
             )
     typer.echo(text.evaluation(found, bundle.classes.names))
+    page = pipeline.evaluation_report(bundle, found)
+    typer.echo(f"report   {pipeline.write_report(report or Path('evaluation.html'), page)}")
 
 
 @app.command()

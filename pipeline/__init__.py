@@ -19,6 +19,7 @@ from pipeline.predict import (
     format_predictions,
     predict,
 )
+from pipeline.report import comparison_report, evaluation_report, fit_report, write_report
 from pipeline.reproduce import reproduce
 from pipeline.sheets import prediction_sheet
 from pipeline.sync import FolderExtraction, extract_folder
@@ -42,11 +43,14 @@ __all__ = [
     "best_head",
     "check_format",
     "compare_heads",
+    "comparison_report",
     "evaluate_folder",
     "evaluate_holdout",
+    "evaluation_report",
     "extract_folder",
     "find_photographs",
     "fit",
+    "fit_report",
     "format_predictions",
     "load_bundle",
     "load_dataset",
@@ -55,4 +59,5 @@ __all__ = [
     "prediction_sheet",
     "reproduce",
     "train_cnn",
+    "write_report",
 ]

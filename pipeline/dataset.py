@@ -69,6 +69,11 @@ class Dataset(Labelled):
         chosen = numbers if indices is None else numbers[indices]
         return StoredRows(self.cache_path, chosen, self.row_width)
 
+    def unreadable(self) -> list[Sample]:
+        """The photographs of the folder that could not be read, with their reasons."""
+        with Cache.read(self.cache_path) as cache:
+            return [sample for sample in cache.samples if sample.reason]
+
 
 def load_dataset(
     cache_path: Path,

@@ -18,6 +18,7 @@ from pipeline.bundle import Bundle
 from pipeline.fit import Assessment
 from pipeline.groups import GroupRule, apply_rule, number_groups
 from pipeline.judge import judge, judge_holdout
+from pipeline.judgements import Judgements
 from pipeline.scan import scan_folder
 
 
@@ -60,6 +61,11 @@ class Evaluation:
         classes: scores of each class, in the order of the classes' numbers.
         mistakes: the most certain wrong verdict first.
         notes: what was left out, and why.
+        judged: the photographs with what the model makes of them.
+        data: the labelled folder; None for the holdout.
+        cache_path: where the rows are.
+        group_rule: where the parts are known from.
+        unreadable: photographs that could not be read.
     """
 
     what: str
@@ -68,6 +74,11 @@ class Evaluation:
     classes: list[ClassScores]
     mistakes: list[Mistake]
     notes: list[str]
+    judged: Judgements
+    data: Path | None
+    cache_path: Path
+    group_rule: GroupRule
+    unreadable: list[Sample]
 
 
 def evaluate_holdout(
@@ -82,7 +93,10 @@ def evaluate_holdout(
     """
     samples, probabilities = judge_holdout(bundle, cache_path, progress)
     groups = np.array([int(sample.group) for sample in samples], dtype=np.int64)
-    return _evaluation(bundle, "the holdout", samples, groups, probabilities, [])
+    about = bundle.about["data"]
+    judged = _judgements(bundle, Path(about["root"]), samples, groups, probabilities)
+    rule = GroupRule(**about["group_rule"])
+    return _evaluation("the holdout", judged, [], None, cache_path, rule, [])
 
 
 def evaluate_folder(
@@ -108,7 +122,8 @@ def evaluate_folder(
             f"found the classes {', '.join(scan.class_names) or 'none'} in {data}; the model knows "
             f"{', '.join(bundle.classes.members)}; expected folders of these names"
         )
-    photographs, _ = apply_rule(group_rule or GroupRule(), labelled)
+    rule = group_rule or GroupRule()
+    photographs, _ = apply_rule(rule, labelled)
     judged = judge(
         bundle, photographs, cache_path, weights=weights, engine=engine, progress=progress
     )
@@ -128,33 +143,47 @@ def evaluate_folder(
         (len(scan.photographs) - len(labelled), "are in no class of the model"),
     )
     notes = [f"{count:,} photographs {why}" for count, why in left_out if count]
-    groups = number_groups(samples)
-    return _evaluation(bundle, str(data), samples, groups, judged.probabilities[new], notes)
+    unreadable = [sample for sample in judged.samples if sample.reason]
+    new_ones = _judgements(bundle, data, samples, number_groups(samples), judged.probabilities[new])
+    return _evaluation(str(data), new_ones, notes, data, cache_path, rule, unreadable)
 
 
-def _evaluation(
+def _judgements(
     bundle: Bundle,
-    what: str,
+    root: Path,
     samples: Sequence[Sample],
     groups: npt.NDArray[np.int64],
     probabilities: npt.NDArray[np.float64],
+) -> Judgements:
+    y = np.array([bundle.classes.members[sample.label] for sample in samples], dtype=np.int64)
+    return Judgements(bundle.classes, root, samples, y, groups, probabilities, bundle.threshold)
+
+
+def _evaluation(
+    what: str,
+    judged: Judgements,
     notes: list[str],
+    data: Path | None,
+    cache_path: Path,
+    group_rule: GroupRule,
+    unreadable: list[Sample],
 ) -> Evaluation:
-    classes = bundle.classes
-    y = np.array([classes.members[sample.label] for sample in samples], dtype=np.int64)
-    verdicts = bundle.decide(probabilities)
+    classes, samples, y, verdicts = judged.classes, judged.samples, judged.y, judged.verdicts
     confusion = np.zeros((len(classes.names), len(classes.names)), dtype=np.int64)
     np.add.at(confusion, (y, verdicts), 1)
-    shown = probabilities[:, 1] if classes.binary else probabilities.max(axis=1)
+    shown = judged.shown
     wrong = np.flatnonzero(y != verdicts)
-    certainty = probabilities[np.arange(len(y)), verdicts]
+    certainty = judged.probabilities[np.arange(len(y)), verdicts]
     mistakes = [
         Mistake(samples[i].path, classes.names[y[i]], classes.names[verdicts[i]], float(shown[i]))
         for i in wrong[np.argsort(-certainty[wrong], kind="stable")]
     ]
-    assessment = Assessment.of(y, groups, probabilities, threshold=bundle.threshold)
+    assessment = Assessment.of(y, judged.groups, judged.probabilities, threshold=judged.threshold)
     each = class_scores(confusion, classes.names)
-    return Evaluation(what, assessment, confusion, each, mistakes, notes)
+    return Evaluation(
+        what, assessment, confusion, each, mistakes, notes,
+        judged, data, cache_path, group_rule, unreadable,
+    )  # fmt: skip
 
 
 def class_scores(confusion: npt.NDArray[np.int64], names: Sequence[str]) -> list[ClassScores]:

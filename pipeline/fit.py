@@ -22,6 +22,7 @@ from pipeline.curves import curves_csv, curves_png
 from pipeline.dataset import Dataset, Indices, Labelled
 from pipeline.heads import make_head
 from pipeline.heads.base import Floats, predict_by_blocks
+from pipeline.judgements import Judgements
 from pipeline.scores import intervals, score
 from pipeline.splits import holdout
 
@@ -83,6 +84,9 @@ class Fit:
         classes: names and numbers.
         train, held_out: scores of the two sides.
         seconds: of training.
+        sides: numbers of the photographs of the training part and of the holdout.
+        judged: the holdout's photographs with what the model makes of them.
+        about: what was asked for: head, features, split, settings; as it stands in `model.json`.
     """
 
     folder: Path
@@ -91,6 +95,9 @@ class Fit:
     train: Assessment
     held_out: Assessment
     seconds: float
+    sides: tuple[Indices, Indices]
+    judged: Judgements
+    about: Mapping[str, Any]
 
 
 def fit(
@@ -141,14 +148,11 @@ def fit(
         progress=progress,
     )
     seconds = time.perf_counter() - started
+    chances = tuple(predict_by_blocks(model, side) for side in (rows, dataset.stored_rows(test)))
     on_train, on_test = (
-        Assessment.of(dataset.y[side], dataset.groups[side], chances, seed=seed)
-        for side, chances in (
-            (train, predict_by_blocks(model, rows)),
-            (test, predict_by_blocks(model, dataset.stored_rows(test))),
-        )
+        Assessment.of(dataset.y[side], dataset.groups[side], P, seed=seed)
+        for side, P in zip((train, test), chances, strict=True)
     )
-    done = Fit(out, model, dataset.classes, on_train, on_test, seconds)
     about = {
         "head": head,
         "sees": "rows",
@@ -156,32 +160,42 @@ def fit(
         "weights": dict(dataset.about["weights"]),
         "data": {"root": dataset.about["root"], "group_rule": dataset.about["group_rule"]},
         "split": {"kind": split, "test_size": test_size, "seed": seed},
+        "settings_given": dict(settings or {}),
     }
-    save_fit(done, dataset, (train, test), about, rows[:SELF_TEST_ROWS])
+    judged = judge_side(dataset, test, chances[1], Path(dataset.about["root"]))
+    done = Fit(
+        out, model, dataset.classes, on_train, on_test, seconds, (train, test), judged, about
+    )
+    save_fit(done, dataset, rows[:SELF_TEST_ROWS])
     return done
 
 
-def save_fit(
-    done: Fit,
-    data: Labelled,
-    sides: tuple[Indices, Indices],
-    about: Mapping[str, Any],
-    inputs: npt.NDArray[Any],
-) -> None:
+def judge_side(data: Labelled, side: Indices, probabilities: Floats, root: Path) -> Judgements:
+    """One side of a split with the probabilities (photographs, n_classes) that a model gave it."""
+    return Judgements(
+        classes=data.classes,
+        root=root,
+        samples=[data.samples[number] for number in side],
+        y=data.y[side],
+        groups=data.groups[side],
+        probabilities=probabilities,
+        threshold=DEFAULT_THRESHOLD,
+    )
+
+
+def save_fit(done: Fit, data: Labelled, inputs: npt.NDArray[Any]) -> None:
     """Write what was trained as a model.
 
     Args:
         done: of `fit` or `train_cnn`.
         data: what it was trained on.
-        sides: numbers of the photographs of the training part and of the holdout.
-        about: what `model.json` says besides what `done` and `data` know.
         inputs: see `pipeline.bundle.save_bundle`.
 
     Raises:
         OutputError: the folder is something else, or cannot be written.
     """
     record = {
-        **about,
+        **done.about,
         "title": done.head.title,
         "settings": dict(done.head.chosen),
         "classes": list(data.classes.names),
@@ -192,7 +206,7 @@ def save_fit(
         "fit_seconds": done.seconds,
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
-    entries = _split_entries(data, *sides)
+    entries = _split_entries(data, *done.sides)
     save_bundle(done.folder, done.head, record, entries, inputs, _curves(done.head))
 
 

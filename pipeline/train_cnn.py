@@ -18,7 +18,7 @@ from pipeline.bundle import check_replaceable
 from pipeline.cnn import Cnn
 from pipeline.cnn_data import PhotographSet, look, look_at_folder
 from pipeline.dataset import Indices
-from pipeline.fit import Assessment, Fit, save_fit
+from pipeline.fit import Assessment, Fit, judge_side, save_fit
 from pipeline.groups import GroupRule
 from pipeline.heads.base import EpochProgress
 from pipeline.judge import judge_pixels
@@ -94,8 +94,11 @@ def train_cnn(
     started = time.perf_counter()
     fit_cnn(cnn, photographs, *sides, progress=progress)
     seconds = time.perf_counter() - started
-    on_train, on_test = (assess_cnn(cnn, photographs, side, seed) for side in sides)
-    done = CnnFit(out, cnn, photographs.classes, on_train, on_test, seconds, photographs)
+    chances = [judge_pixels(cnn, photographs.photographs(side)).probabilities for side in sides]
+    on_train, on_test = (
+        Assessment.of(photographs.y[side], photographs.groups[side], P, seed=seed)
+        for side, P in zip(sides, chances, strict=True)
+    )
     about = {
         "head": cnn.name,
         "sees": "pixels",
@@ -103,9 +106,13 @@ def train_cnn(
         "data": {"root": str(photographs.root), "group_rule": asdict(photographs.group_rule)},
         "split": {"kind": split, "test_size": test_size, "seed": seed},
     }
+    judged = judge_side(photographs, sides[1], chances[1], photographs.root)
+    done = CnnFit(
+        out, cnn, photographs.classes, on_train, on_test, seconds, sides, judged, about, photographs
+    )
     few = photographs.photographs(sides[1][:_SELF_TEST_PHOTOGRAPHS])
     pixels = [seen.pixels for seen in look(few, recipe) if seen.pixels is not None]
-    save_fit(done, photographs, sides, about, np.stack(pixels))
+    save_fit(done, photographs, np.stack(pixels))
     return done
 
 
@@ -121,9 +128,3 @@ def fit_cnn(
     files = [[p.file for p in photographs.photographs(side)] for side in (train, test)]
     y = photographs.y
     cnn.fit(files[0], y[train], validation=(files[1], y[test]), progress=progress)
-
-
-def assess_cnn(cnn: Cnn, photographs: PhotographSet, side: Indices, seed: int) -> Assessment:
-    """Score a CNN on photographs as it judges them: without dropout, without augmentation."""
-    chances = judge_pixels(cnn, photographs.photographs(side)).probabilities
-    return Assessment.of(photographs.y[side], photographs.groups[side], chances, seed=seed)
