@@ -18,6 +18,7 @@ from pipeline.fit import Assessment
 from pipeline.groups import GroupRule, apply_rule, number_groups
 from pipeline.judge import judge, judge_holdout
 from pipeline.scan import scan_folder
+from pipeline.statistics.intervals import Intervals, intervals
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class Evaluation:
         assessment: scores with intervals.
         confusion: int64 (n_classes, n_classes), rows the truth, columns the verdict.
         classes: scores of each class, in the order of the classes' numbers.
+        class_intervals: of each class against the rest; recall, precision and f1 are those scores.
         mistakes: the most certain wrong verdict first.
         notes: what was left out, and why.
     """
@@ -65,6 +67,7 @@ class Evaluation:
     assessment: Assessment
     confusion: npt.NDArray[np.int64]
     classes: list[ClassScores]
+    class_intervals: list[Intervals]
     mistakes: list[Mistake]
     notes: list[str]
 
@@ -150,7 +153,15 @@ def _evaluation(
     ]
     assessment = Assessment.of(y, groups, probabilities, threshold=bundle.threshold)
     each = class_scores(confusion, classes.names)
-    return Evaluation(what, assessment, confusion, each, mistakes, notes)
+    spans = [_class_intervals(y == c, verdicts == c, groups) for c in range(len(classes.names))]
+    return Evaluation(what, assessment, confusion, each, spans, mistakes, notes)
+
+
+def _class_intervals(
+    truth: npt.NDArray[np.bool_], called: npt.NDArray[np.bool_], groups: npt.NDArray[np.int64]
+) -> Intervals:
+    verdicts = np.column_stack([~called, called]).astype(np.float64)
+    return intervals(truth.astype(np.int64), verdicts, groups)
 
 
 def class_scores(confusion: npt.NDArray[np.int64], names: Sequence[str]) -> list[ClassScores]:

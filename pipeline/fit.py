@@ -22,8 +22,9 @@ from pipeline.curves import curves_csv, curves_png
 from pipeline.dataset import Dataset, Indices, Labelled
 from pipeline.heads import make_head
 from pipeline.heads.base import Floats
-from pipeline.scores import intervals, score
+from pipeline.scores import score
 from pipeline.splits import holdout
+from pipeline.statistics.intervals import LEARNED, Intervals, intervals
 
 DEFAULT_THRESHOLD = 0.5
 
@@ -37,13 +38,13 @@ class Assessment:
     Attributes:
         count, parts: how many photographs, of how many parts.
         scores: by name; see `pipeline.scores.SCORES`.
-        intervals: 95 % by name, from a bootstrap over parts.
+        intervals: 95 % by name; none of the photographs learned from.
     """
 
     count: int
     parts: int
     scores: dict[str, float]
-    intervals: dict[str, tuple[float, float]]
+    intervals: Intervals
 
     @classmethod
     def of(
@@ -54,13 +55,19 @@ class Assessment:
         *,
         seed: int = 0,
         threshold: float = DEFAULT_THRESHOLD,
+        learned: bool = False,
     ) -> Self:
-        """Score probabilities (n, n_classes): point values and intervals that respect parts."""
+        """Score probabilities (n, n_classes): point values and intervals that respect parts.
+
+        Scores of photographs that the model `learned` from are no estimate of anything.
+        """
         return cls(
             len(y),
             len(np.unique(groups)),
             score(y, probabilities, threshold),
-            intervals(y, probabilities, groups, seed=seed, threshold=threshold),
+            Intervals.none({}, LEARNED)
+            if learned
+            else intervals(y, probabilities, groups, seed=seed, threshold=threshold),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -69,7 +76,7 @@ class Assessment:
             "photographs": self.count,
             "parts": self.parts,
             "scores": self.scores,
-            "intervals_95": {name: list(bounds) for name, bounds in self.intervals.items()},
+            **self.intervals.to_json(),
         }
 
 
@@ -142,10 +149,10 @@ def fit(
     )
     seconds = time.perf_counter() - started
     on_train, on_test = (
-        Assessment.of(dataset.y[side], dataset.groups[side], chances, seed=seed)
-        for side, chances in (
-            (train, model.predict_proba(rows)),
-            (test, model.predict_proba(dataset.rows(test))),
+        Assessment.of(dataset.y[side], dataset.groups[side], chances, seed=seed, learned=learned)
+        for side, chances, learned in (
+            (train, model.predict_proba(rows), True),
+            (test, model.predict_proba(dataset.rows(test)), False),
         )
     )
     done = Fit(out, model, dataset.classes, on_train, on_test, seconds)

@@ -94,7 +94,10 @@ def train_cnn(
     started = time.perf_counter()
     fit_cnn(cnn, photographs, *sides, progress=progress)
     seconds = time.perf_counter() - started
-    on_train, on_test = (assess_cnn(cnn, photographs, side, seed) for side in sides)
+    on_train, on_test = (
+        assess_cnn(cnn, photographs, side, seed, learned=learned)
+        for side, learned in zip(sides, (True, False), strict=True)
+    )
     done = CnnFit(out, cnn, photographs.classes, on_train, on_test, seconds, photographs)
     about = {
         "head": cnn.name,
@@ -123,7 +126,11 @@ def fit_cnn(
     cnn.fit(files[0], y[train], validation=(files[1], y[test]), progress=progress)
 
 
-def assess_cnn(cnn: Cnn, photographs: PhotographSet, side: Indices, seed: int) -> Assessment:
+def assess_cnn(
+    cnn: Cnn, photographs: PhotographSet, side: Indices, seed: int, *, learned: bool = False
+) -> Assessment:
     """Score a CNN on photographs as it judges them: without dropout, without augmentation."""
     chances = judge_pixels(cnn, photographs.photographs(side)).probabilities
-    return Assessment.of(photographs.y[side], photographs.groups[side], chances, seed=seed)
+    return Assessment.of(
+        photographs.y[side], photographs.groups[side], chances, seed=seed, learned=learned
+    )
