@@ -19,7 +19,7 @@ from pipeline.fit import DEFAULT_THRESHOLD
 from pipeline.predict import Prediction, verdict
 from pipeline.sheets import prediction_sheet
 from pipeline.statistics.intervals import (
-    METHOD,
+    VARIED_METHOD,
     Intervals,
     Round,
     intervals_over_rounds,
@@ -82,7 +82,7 @@ class Row(NamedTuple):
 
     def bounds(self, intervals: Intervals) -> dict[str, float | None]:
         """Ends of the validation scores' intervals, by column and _low or _high."""
-        found = {}
+        found: dict[str, float | None] = {}
         for name, side, score, _ in _COLUMNS:
             if side == "validation":
                 low, high = intervals[score]
@@ -145,6 +145,7 @@ class Ladder:
                     )
                     for run in self._of(rung, split)
                 ],
+                training_varies=True,
             )
             for rung in TITLES
             for split in SPLITS
@@ -159,7 +160,7 @@ class Ladder:
         """How the numbers in brackets were made, or why there are none."""
         reasons = {found.reason for found in self.intervals.values()} - {""}
         why = f"; none where {' or '.join(sorted(reasons))}" if reasons else ""
-        return f"In brackets: 95 % intervals ({METHOD}){why}."
+        return f"In brackets: 95 % intervals ({VARIED_METHOD}){why}."
 
     def describe(self) -> str:
         """What was trained on what, in one line."""
@@ -239,7 +240,7 @@ class Ladder:
         record = {
             "about": self.describe(),
             "says": self.words(),
-            "interval_method": METHOD,
+            "interval_method": VARIED_METHOD,
             "epochs": self.epochs,
             "rows": [
                 row._asdict()

@@ -55,7 +55,8 @@ def test_one_photograph_per_part_gives_the_exact_binomial() -> None:
 def test_intervals_cover_where_some_defects_are_of_a_kind_that_is_not_seen(defective: int) -> None:
     """The truth lies inside 95 % intervals, though few samples hold one of the 10 % hidden parts.
 
-    An ordinary bootstrap over parts covers this AUC in 29, 50 and 80 % (`benchmarks.coverage`).
+    An ordinary bootstrap over parts covers such an AUC in a third of samples with three parts and
+    in half of those with eight (`benchmarks/coverage.py`).
     """
     rng = np.random.default_rng(defective)
     shift = 4 / math.sqrt(2)
@@ -82,7 +83,7 @@ def test_perfect_scores_have_intervals_that_narrow_with_parts() -> None:
         lows.append(found["roc_auc"][0])
     assert lows[0] < 0.75
     assert 0.8 < lows[1] < 0.93
-    assert 0.95 < lows[2] < 0.99
+    assert 0.93 < lows[2] < 0.97
 
 
 def test_intervals_hold_the_score_and_repeat() -> None:
@@ -122,6 +123,22 @@ def test_repeats_of_the_same_photographs_are_no_more_photographs() -> None:
         assert thrice[name] == pytest.approx(once[name])
 
 
+def test_training_that_varies_widens_and_stays_possible() -> None:
+    """With a fourth as many tested as trained both ends move by √1.25, but not beyond 0 and 1."""
+    y, P, groups = drawn_parts(np.random.default_rng(6), 20, 40, hidden=0.3)
+    rows = np.flatnonzero(groups % 5 == 0)
+    rounds = [Round(rows, P[rows])]
+    plain = intervals_over_rounds(y, groups, rounds)
+    varied = intervals_over_rounds(y, groups, rounds, training_varies=True)
+    stretch = math.sqrt(1 + len(rows) / (len(y) - len(rows)))
+    point = score(y[rows], P[rows])
+    for name in SCORES:
+        low, high = (point[name] + stretch * (end - point[name]) for end in plain[name])
+        high = high if name == "log_loss" else min(high, 1)
+        assert varied[name] == pytest.approx((max(low, 0), high))
+    assert "training varies" in varied.method
+
+
 def test_folds_are_scored_one_by_one() -> None:
     """Scores of two folds with different offsets are means over folds, not of pooled values."""
     rng = np.random.default_rng(3)
@@ -139,7 +156,9 @@ def test_too_few_parts_are_said_so() -> None:
     P = two_columns(np.linspace(0.9, 0.1, 30))
     found = intervals(y, P, np.repeat([0, 1, 2], 10))
     assert MIN_PARTS == 2
-    assert found.reason == "a class has 1 part here; expected at least 2 of each class for an interval"
+    assert (
+        found.reason == "a class has 1 part here; expected at least 2 of each class for an interval"
+    )
     assert all(math.isnan(end) for bounds in found.values() for end in bounds)
     record = json.loads(json.dumps(found.to_json(), allow_nan=False))
     assert record["intervals_95"]["roc_auc"] == [None, None]

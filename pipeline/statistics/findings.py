@@ -70,7 +70,8 @@ def find(
         seed: of all draws.
     """
     found = {
-        head: intervals_over_rounds(y, groups, tested, seed=seed) for head, tested in rounds.items()
+        head: intervals_over_rounds(y, groups, tested, training_varies=True, seed=seed)
+        for head, tested in rounds.items()
     }
     best = next(iter(rounds))
     shares = [len(r.rows) / (len(y) - len(r.rows)) for r in rounds[best]]

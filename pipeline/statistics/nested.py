@@ -124,4 +124,5 @@ def _mean_finite(values: Floats) -> Floats:
     defined = np.isfinite(values)
     count = defined.sum(axis=0).astype(np.float64)
     total = np.where(defined, values, 0).sum(axis=0)
-    return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+    mean: Floats = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+    return mean

@@ -154,19 +154,33 @@ def compare_pair(
     differences = sign * (scores[0] - scores[1])
     differences = differences[np.isfinite(differences)]
     rounds = len(differences)
-    if rounds < 2:
-        nothing = (math.nan,) * 8
-        return Pair(*names, score, *nothing, rope, rounds)
-    mean = float(differences.mean())
-    spread = math.sqrt((1 / rounds + tested_to_trained) * float(differences.var(ddof=1)))
-    if spread < 1e-12:  # the same difference in every round: nothing to doubt
-        chances = mean > rope, abs(mean) <= rope, mean < -rope
-        p_value = 1.0 if abs(mean) < 1e-12 else 0.0
-        numbers = (mean, mean, mean, p_value, p_value, *chances)
-        return Pair(*names, score, *(float(number) for number in numbers), rope, rounds)
-    freedom = rounds - 1
+    mean, reach, p_value, above, below = (
+        _student(differences, tested_to_trained, rope) if rounds > 1 else (math.nan,) * 5
+    )
+    return Pair(
+        *names,
+        score,
+        difference=mean,
+        low=mean - reach,
+        high=mean + reach,
+        p_value=p_value,
+        p_adjusted=p_value,
+        a_better=above,
+        equivalent=1 - above - below,
+        b_better=below,
+        rope=rope,
+        rounds=rounds,
+    )
+
+
+def _student(
+    differences: Floats, tested_to_trained: float, rope: float
+) -> tuple[float, float, float, float, float]:
+    """Mean, half the interval's width, p-value, and probabilities above and below the region."""
+    mean, freedom = float(differences.mean()), len(differences) - 1
+    variance = (1 / len(differences) + tested_to_trained) * float(differences.var(ddof=1))
+    spread = max(math.sqrt(variance), 1e-12)  # equal in every round: nothing to doubt
     reach = spread * float(stdtrit(freedom, (1 + LEVEL) / 2))
-    above, below = (stdtr(freedom, (way * mean - rope) / spread) for way in (1, -1))
-    p_value = 2 * stdtr(freedom, -abs(mean) / spread)
-    numbers = (mean, mean - reach, mean + reach, p_value, p_value, above, 1 - above - below, below)
-    return Pair(*names, score, *(float(number) for number in numbers), rope, rounds)
+    p_value = 2 * float(stdtr(freedom, -abs(mean) / spread))
+    above, below = (float(stdtr(freedom, (way * mean - rope) / spread)) for way in (1, -1))
+    return mean, reach, p_value, above, below

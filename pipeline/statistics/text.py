@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from pipeline.comparison_table import Comparison, TableRow
-from pipeline.statistics.intervals import METHOD, Intervals
+from pipeline.statistics.intervals import Intervals
 from pipeline.statistics.nested import Nested
 from pipeline.statistics.pairs import A_BETTER, B_BETTER, EQUIVALENT, UNKNOWN
 from pipeline.tables import align
@@ -42,10 +42,8 @@ def scored(value: float, bounds: tuple[float | None, float | None] | Sequence[fl
 
 def about_intervals(sides: Mapping[str, Intervals]) -> list[str]:
     """How the numbers in brackets were made, and which side has none, and why."""
-    lines = []
-    if any(not found.reason for found in sides.values()):
-        lines.append(f"in brackets: 95 % intervals ({METHOD})")
-    return lines + [
+    methods = dict.fromkeys(found.method for found in sides.values() if not found.reason)
+    return [f"in brackets: 95 % intervals ({method})" for method in methods] + [
         f"{name}: no intervals, for {found.reason}" for name, found in sides.items() if found.reason
     ]
 

@@ -25,12 +25,12 @@ class Cell(NamedTuple):
     Attributes:
         column: of the stratum among the weights of unseen parts.
         label: class number.
-        count: how many photographs; the mean over the stratum's parts.
+        photographs: how many it holds; the mean over the stratum's parts.
     """
 
     column: int
     label: int
-    count: float
+    photographs: float
 
 
 StandIns = Callable[[Cell], Floats]
@@ -92,7 +92,7 @@ class Sample:
             rows = stand_ins(cell)
             y.append(np.full(len(rows), cell.label))
             P.append(rows)
-            share = unseen[:, [cell.column]] * (cell.count / len(rows))
+            share = unseen[:, [cell.column]] * (cell.photographs / len(rows))
             weights.append(np.broadcast_to(share, (len(unseen), len(rows))))
         return np.concatenate(y), np.concatenate(P), np.concatenate(weights, axis=1)
 
