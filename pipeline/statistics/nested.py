@@ -4,8 +4,9 @@ The head that comes first was partly lucky on the photographs that put it there.
 bias correction (Tsamardinos, Greasidou and Borboudakis, "Bootstrapping the out-of-sample
 predictions for efficient and accurate cross-validation", *Machine Learning* 107, 2018), with whole
 parts: parts are drawn with replacement, the head that is best on the drawn ones is scored on the
-others, and so many times. No head is trained again. The gain over the mean of all heads is what is
-taken from the draws: it varies less from draw to draw than the score itself.
+others, and so many times. No head is trained again. Each head's scores on the others are moved so
+that their mean over the draws is its own score: what is left out is fewer parts, and where parts
+have different numbers of photographs that alone shifts a score.
 """
 
 from __future__ import annotations
@@ -92,9 +93,9 @@ def nested_estimate(
         for weights in (np.ones((1, len(parts))), counts, (counts == 0).astype(np.float64))
     )
     chosen = np.where(np.isfinite(drawn), drawn, -np.inf).argmax(axis=0)
-    gain = others[chosen, np.arange(draws)] - _mean_finite(others)
+    moved = others - _mean_finite(others.T)[:, None] + point
     best = float(np.nanmax(point))
-    value = min(float(_mean_finite(point)[0]) + float(np.nanmean(gain)), best)
+    value = min(float(np.nanmean(moved[chosen, np.arange(draws)])), best)
     shares = np.bincount(chosen, minlength=len(rounds)) / draws
     bounds = np.array([intervals[head][score] for head in rounds])
     low, high = (shares[shares > 0] @ bounds[shares > 0]).tolist()

@@ -22,6 +22,7 @@ SHORT_TITLES = {
     "brier": "Brier",
     "log_loss": "log loss",
 }
+_NOTHING = 0.0005  # of a score: what is rounded away
 _SHOWN = ("roc_auc", "average_precision", "balanced_accuracy")
 
 _AGAINST_BEST = {
@@ -98,8 +99,13 @@ def _about_choice(nested: Nested) -> str:
     title = SHORT_TITLES[nested.score]
     often = sorted(nested.chosen.items(), key=lambda item: -item[1])[:3]
     others = ", ".join(f"{head} {share:.0%}" for head, share in often if share >= 0.005)
+    span = scored(nested.value, (nested.low, nested.high))
+    behind = f"(BBC-CV over parts; its draws chose {others})"
+    if nested.price < _NOTHING:
+        return (
+            f"choosing the best of {len(nested.chosen)} heads flatters by nothing: {span} {behind}"
+        )
     return (
-        f"the best of {len(nested.chosen)} heads flatters itself: expect {title} "
-        f"{scored(nested.value, (nested.low, nested.high))} of a head chosen so, not "
-        f"{nested.naive:.3f} (BBC-CV over parts; its draws chose {others})"
+        f"the best of {len(nested.chosen)} heads flatters itself: expect {title} {span} of a head "
+        f"chosen so, not {nested.naive:.3f} {behind}"
     )
