@@ -194,6 +194,9 @@ def compare_heads(
     repeats: Annotated[int, typer.Option(min=1, help="Times that new folds are drawn.")] = 3,
     split: Split = "grouped",
     sort_by: Annotated[str, typer.Option(help="Score that the table is sorted by.")] = "roc_auc",
+    rope: Annotated[
+        float, typer.Option(min=0.0, help="Differences up to this make no difference in practice.")
+    ] = 0.01,
     seed: Seed = 0,
     classes: Classes = None,
     positive: Positive = None,
@@ -221,6 +224,7 @@ def compare_heads(
             seed=seed,
             split=split,
             sort_by=sort_by,
+            rope=rope,
             n_jobs=jobs,
             progress=lambda done, total, _text: progress(done, total),
         )

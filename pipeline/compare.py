@@ -28,6 +28,7 @@ from pipeline.heads.tuning import TrainingPart
 from pipeline.rowspace import gram
 from pipeline.scores import SCORES, score
 from pipeline.splits import Fold, folds
+from pipeline.statistics.pairs import ROPE
 from pipeline.stored_rows import StoredRows
 
 Progress = Callable[[int, int, str], None]
@@ -45,6 +46,7 @@ def compare(
     kind: str = "grouped",
     class_names: Sequence[str] | None = None,
     sort_by: str = "roc_auc",
+    rope: float = ROPE,
     n_jobs: int = -1,
     progress: Progress | None = None,
 ) -> Comparison:
@@ -62,14 +64,15 @@ def compare(
         kind: "grouped" or "random", see `pipeline.splits.folds`. Inner folds are always grouped.
         class_names: for messages.
         sort_by: one of `pipeline.scores.SCORES`; decides the order and the best head.
+        rope: differences of that score up to this one make no difference in practice.
         n_jobs: processes; -1 for one per core.
         progress: called as `progress(done, total, text)` after every fit, in no fixed order.
 
     Raises:
-        HeadError: an unknown head or score, or none at all.
+        HeadError: an unknown head or score, none at all, or a `rope` that is no difference.
         SplitError: a class has too few groups (rows, if random) for so many folds.
     """
-    names = _check(heads, sort_by)
+    names = _check(heads, sort_by, rope)
     rounds = folds(
         y,
         groups,
@@ -96,10 +99,20 @@ def compare(
                 progress(len(results), total, text)
     order = {name: number for number, name in enumerate(names)}
     results.sort(key=lambda r: (order[r.head], r.repeat, r.fold))
-    return Comparison(names, rounds, results, sort_by=sort_by, seed=seed, gram_seconds=gram_seconds)
+    return Comparison(
+        names,
+        rounds,
+        results,
+        y,
+        groups,
+        sort_by=sort_by,
+        rope=rope,
+        seed=seed,
+        gram_seconds=gram_seconds,
+    )
 
 
-def _check(heads: Sequence[str], sort_by: str) -> tuple[str, ...]:
+def _check(heads: Sequence[str], sort_by: str, rope: float) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(heads))
     if not names:
         raise HeadError("no heads to compare; name at least one")
@@ -107,6 +120,8 @@ def _check(heads: Sequence[str], sort_by: str) -> tuple[str, ...]:
         load_head_class(name)
     if sort_by not in SCORES:
         raise HeadError(f"unknown score {sort_by!r}; expected one of {', '.join(SCORES)}")
+    if not rope >= 0:
+        raise HeadError(f"the smallest difference that matters is {rope}; expected 0 or more")
     return names
 
 

@@ -20,6 +20,7 @@ from pipeline.groups import GroupRule, apply_rule, number_groups
 from pipeline.judge import judge, judge_holdout
 from pipeline.judgements import Judgements
 from pipeline.scan import scan_folder
+from pipeline.statistics.intervals import Intervals, intervals
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class Evaluation:
         assessment: scores with intervals.
         confusion: int64 (n_classes, n_classes), rows the truth, columns the verdict.
         classes: scores of each class, in the order of the classes' numbers.
+        class_intervals: of each class against the rest; recall, precision and f1 are those scores.
         mistakes: the most certain wrong verdict first.
         notes: what was left out, and why.
         judged: the photographs with what the model makes of them.
@@ -72,6 +74,7 @@ class Evaluation:
     assessment: Assessment
     confusion: npt.NDArray[np.int64]
     classes: list[ClassScores]
+    class_intervals: list[Intervals]
     mistakes: list[Mistake]
     notes: list[str]
     judged: Judgements
@@ -180,10 +183,20 @@ def _evaluation(
     ]
     assessment = Assessment.of(y, judged.groups, judged.probabilities, threshold=judged.threshold)
     each = class_scores(confusion, classes.names)
+    spans = [
+        _class_intervals(y == c, verdicts == c, judged.groups) for c in range(len(classes.names))
+    ]
     return Evaluation(
-        what, assessment, confusion, each, mistakes, notes,
+        what, assessment, confusion, each, spans, mistakes, notes,
         judged, data, cache_path, group_rule, unreadable,
     )  # fmt: skip
+
+
+def _class_intervals(
+    truth: npt.NDArray[np.bool_], called: npt.NDArray[np.bool_], groups: npt.NDArray[np.int64]
+) -> Intervals:
+    verdicts = np.column_stack([~called, called]).astype(np.float64)
+    return intervals(truth.astype(np.int64), verdicts, groups)
 
 
 def class_scores(confusion: npt.NDArray[np.int64], names: Sequence[str]) -> list[ClassScores]:

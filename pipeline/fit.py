@@ -23,8 +23,9 @@ from pipeline.dataset import Dataset, Indices, Labelled
 from pipeline.heads import make_head
 from pipeline.heads.base import Floats, predict_by_blocks
 from pipeline.judgements import Judgements
-from pipeline.scores import intervals, score
+from pipeline.scores import score
 from pipeline.splits import holdout
+from pipeline.statistics.intervals import LEARNED, Intervals, intervals
 
 DEFAULT_THRESHOLD = 0.5
 
@@ -38,13 +39,13 @@ class Assessment:
     Attributes:
         count, parts: how many photographs, of how many parts.
         scores: by name; see `pipeline.scores.SCORES`.
-        intervals: 95 % by name, from a bootstrap over parts.
+        intervals: 95 % by name; none of the photographs learned from.
     """
 
     count: int
     parts: int
     scores: dict[str, float]
-    intervals: dict[str, tuple[float, float]]
+    intervals: Intervals
 
     @classmethod
     def of(
@@ -55,13 +56,19 @@ class Assessment:
         *,
         seed: int = 0,
         threshold: float = DEFAULT_THRESHOLD,
+        learned: bool = False,
     ) -> Self:
-        """Score probabilities (n, n_classes): point values and intervals that respect parts."""
+        """Score probabilities (n, n_classes): point values and intervals that respect parts.
+
+        Scores of photographs that the model `learned` from are no estimate of anything.
+        """
         return cls(
             len(y),
             len(np.unique(groups)),
             score(y, probabilities, threshold),
-            intervals(y, probabilities, groups, seed=seed, threshold=threshold),
+            Intervals.none({}, LEARNED)
+            if learned
+            else intervals(y, probabilities, groups, seed=seed, threshold=threshold),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -70,7 +77,7 @@ class Assessment:
             "photographs": self.count,
             "parts": self.parts,
             "scores": self.scores,
-            "intervals_95": {name: list(bounds) for name, bounds in self.intervals.items()},
+            **self.intervals.to_json(),
         }
 
 
@@ -150,8 +157,8 @@ def fit(
     seconds = time.perf_counter() - started
     chances = tuple(predict_by_blocks(model, side) for side in (rows, dataset.stored_rows(test)))
     on_train, on_test = (
-        Assessment.of(dataset.y[side], dataset.groups[side], P, seed=seed)
-        for side, P in zip((train, test), chances, strict=True)
+        Assessment.of(dataset.y[side], dataset.groups[side], P, seed=seed, learned=learned)
+        for side, P, learned in zip((train, test), chances, (True, False), strict=True)
     )
     about = {
         "head": head,

@@ -15,6 +15,7 @@ from pipeline.fit import Assessment, Fit
 from pipeline.ladder import Ladder
 from pipeline.predict import Prediction
 from pipeline.scan import describe_ignored
+from pipeline.statistics.text import about_intervals, heads_table, scored
 from pipeline.sync import FolderExtraction
 from pipeline.tables import align, printable
 
@@ -27,23 +28,13 @@ _SCORE_TITLES = {
     "roc_auc": "ROC AUC",
     "average_precision": "average precision",
     "brier": "Brier (less is better)",
+    "log_loss": "log loss (less is better)",
 }
 
 # Of more than two classes there is no one class of defects.
 _MACRO_TITLES = {
     name: f"{_SCORE_TITLES[name].removesuffix(' of defects')}, mean over classes"
     for name in ("recall", "precision", "f1", "roc_auc", "average_precision")
-}
-
-_SHORT_TITLES = {
-    "roc_auc": "ROC AUC",
-    "average_precision": "avg. prec.",
-    "balanced_accuracy": "bal. acc.",
-    "accuracy": "accuracy",
-    "recall": "recall",
-    "precision": "precision",
-    "f1": "F1",
-    "brier": "Brier",
 }
 
 
@@ -127,26 +118,9 @@ def fit(done: Fit) -> str:
 
 
 def comparison(found: HeadComparison, out: Path) -> str:
-    """One line per head, best first: mean and standard deviation over the folds."""
-    result = found.result
-    head = ["head", *_SHORT_TITLES.values(), "fit s", "predict s"]
-    rows = [
-        [
-            row.head,
-            *(f"{row.mean[name]:.3f} ±{row.spread[name]:.3f}" for name in _SHORT_TITLES),
-            f"{row.fit_seconds:.2f}",
-            f"{row.predict_seconds:.2f}",
-        ]
-        for row in result.table()
-    ]
-    return "\n".join(
-        [
-            align([head, *rows]),
-            f"mean ± standard deviation over {len(result.folds)} folds ({found.split} split), "
-            f"sorted by {_SCORE_TITLES[result.sort_by]}",
-            f"written: {out / 'comparison.csv'}, {out / 'comparison.json'}",
-        ]
-    )
+    """One line per head, best first, and what stands behind the numbers."""
+    written = f"written: {out / 'comparison.csv'}, {out / 'comparison.json'}"
+    return f"{heads_table(found.result, found.split)}\n{written}"
 
 
 def ladder(found: Ladder, out: Path) -> str:
@@ -157,6 +131,7 @@ def ladder(found: Ladder, out: Path) -> str:
             found.describe(),
             "",
             align(found.table()),
+            found.about_intervals(),
             "",
             *found.words(),
             "",
@@ -237,7 +212,8 @@ def info(facts: Mapping[str, Any]) -> str:
                 side,
                 f"{facts[side]['photographs']:,} photographs of {facts[side]['parts']:,} parts: "
                 + ", ".join(
-                    f"{_SCORE_TITLES[name]} {facts[side]['scores'][name]:.3f}"
+                    f"{_SCORE_TITLES[name]} "
+                    + scored(facts[side]["scores"][name], facts[side]["intervals_95"][name])
                     for name in ("accuracy", "balanced_accuracy", "roc_auc")
                 ),
             ]
@@ -255,26 +231,25 @@ def info(facts: Mapping[str, Any]) -> str:
 def _class_scores(found: Evaluation) -> str:
     head = ["class", "photographs", "recall", "precision", "F1"]
     rows = [
-        [printable(c.name), f"{c.photographs:,}"]
-        + [f"{value:.3f}" for value in (c.recall, c.precision, c.f1)]
-        for c in found.classes
+        [
+            printable(c.name),
+            f"{c.photographs:,}",
+            *(scored(getattr(c, n), interval[n]) for n in ("recall", "precision", "f1")),
+        ]
+        for c, interval in zip(found.classes, found.class_intervals, strict=True)
     ]
-    return align([head, *rows])
+    few = {c.name: i for c, i in zip(found.classes, found.class_intervals, strict=True) if i.reason}
+    return "\n".join([align([head, *rows]), *about_intervals(few)])
 
 
 def _assessments(sides: Mapping[str, Assessment], binary: bool) -> str:
     head = ["", *(f"{name} ({a.count:,} of {a.parts:,} parts)" for name, a in sides.items())]
     rows = [
-        [
-            title,
-            *(
-                f"{a.scores[name]:.3f} [{a.intervals[name][0]:.3f}, {a.intervals[name][1]:.3f}]"
-                for a in sides.values()
-            ),
-        ]
+        [title, *(scored(a.scores[name], a.intervals[name]) for a in sides.values())]
         for name, title in (_SCORE_TITLES | ({} if binary else _MACRO_TITLES)).items()
     ]
-    return align([head, *rows]) + "\nin brackets: 95 % intervals (bootstrap over parts)"
+    about = about_intervals({name: a.intervals for name, a in sides.items()})
+    return "\n".join([align([head, *rows]), *about])
 
 
 def _settings(fields: Mapping[str, Any], weights: str) -> str:

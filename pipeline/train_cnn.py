@@ -96,8 +96,8 @@ def train_cnn(
     seconds = time.perf_counter() - started
     chances = [judge_pixels(cnn, photographs.photographs(side)).probabilities for side in sides]
     on_train, on_test = (
-        Assessment.of(photographs.y[side], photographs.groups[side], P, seed=seed)
-        for side, P in zip(sides, chances, strict=True)
+        Assessment.of(photographs.y[side], photographs.groups[side], P, seed=seed, learned=learned)
+        for side, P, learned in zip(sides, chances, (True, False), strict=True)
     )
     about = {
         "head": cnn.name,

@@ -10,6 +10,7 @@ from pipeline.report.html import element, join
 from pipeline.report.page import Section, paragraphs
 from pipeline.report.table import Row, table
 from pipeline.report.wording import NBSP, count, interval, score
+from pipeline.statistics.intervals import Intervals
 
 TITLES = {
     "accuracy": "accuracy",
@@ -49,7 +50,7 @@ class Scored(Protocol):
     count: int
     parts: int
     scores: dict[str, float]
-    intervals: dict[str, tuple[float, float]]
+    intervals: Intervals
 
 
 def section(sides: Mapping[str, Scored], judged: Judgements, lead: str | None = None) -> Section:
@@ -83,9 +84,17 @@ def section(sides: Mapping[str, Scored], judged: Judgements, lead: str | None = 
         paragraphs(lead),
         table("Scores with their 95 % intervals", columns, rows, texts=[len(columns) - 1]),
         paragraphs(
-            f"{of[:1].upper()}{of[1:]}. The intervals come from drawing whole parts anew, since "
-            "photographs of one part resemble each other: few parts make wide intervals."
+            f"{of[:1].upper()}{of[1:]}. {_about_intervals(first.intervals)}"
             + (f" Verdicts are at the threshold {judged.threshold:g}." if binary else "")
         ),
     ]
     return Section("scores", "Scores: how good it is", join(body))
+
+
+def _about_intervals(found: Intervals) -> str:
+    if found.reason:
+        return f"There are no intervals, for {found.reason}."
+    return (
+        f"Intervals: {found.method}. Photographs of one part resemble each other, so what counts "
+        "is parts: few of them make wide intervals."
+    )
