@@ -22,6 +22,7 @@ from pipeline.predict import (
 from pipeline.reproduce import reproduce
 from pipeline.sheets import prediction_sheet
 from pipeline.sync import FolderExtraction, extract_folder
+from pipeline.thresholds import Decision, ThresholdRule
 from pipeline.train_cnn import CnnFit, train_cnn
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "Classes",
     "CnnFit",
     "Dataset",
+    "Decision",
     "Evaluation",
     "Fit",
     "FolderExtraction",
@@ -39,6 +41,7 @@ __all__ = [
     "HeadComparison",
     "Ladder",
     "Prediction",
+    "ThresholdRule",
     "best_head",
     "check_format",
     "compare_heads",

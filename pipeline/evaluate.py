@@ -18,6 +18,8 @@ from pipeline.fit import Assessment
 from pipeline.groups import GroupRule, apply_rule, number_groups
 from pipeline.judge import judge, judge_holdout
 from pipeline.scan import scan_folder
+from pipeline.thresholds.band import REVIEW
+from pipeline.thresholds.parts import Outcome
 
 
 @dataclass(frozen=True)
@@ -54,11 +56,13 @@ class Evaluation:
 
     Attributes:
         what: the set, in words.
-        assessment: scores with intervals.
-        confusion: int64 (n_classes, n_classes), rows the truth, columns the verdict.
+        assessment: scores with intervals; what is not passed counts as called defective.
+        confusion: int64 (n_classes, n_classes), rows the truth, columns the verdict; one more
+            column for a model with a review band: those that a person has to look at.
         classes: scores of each class, in the order of the classes' numbers.
         mistakes: the most certain wrong verdict first.
         notes: what was left out, and why.
+        outcome: what the thresholds do, by part; None for more than two classes.
     """
 
     what: str
@@ -67,6 +71,7 @@ class Evaluation:
     classes: list[ClassScores]
     mistakes: list[Mistake]
     notes: list[str]
+    outcome: Outcome | None = None
 
 
 def evaluate_holdout(
@@ -139,10 +144,11 @@ def _evaluation(
     classes = bundle.classes
     y = np.array([classes.members[sample.label] for sample in samples], dtype=np.int64)
     verdicts = bundle.decide(probabilities)
-    confusion = np.zeros((len(classes.names), len(classes.names)), dtype=np.int64)
-    np.add.at(confusion, (y, verdicts), 1)
+    n_classes = len(classes.names)
+    confusion = np.zeros((n_classes, n_classes + bundle.band.has_review), dtype=np.int64)
+    np.add.at(confusion, (y, np.where(verdicts == REVIEW, n_classes, verdicts)), 1)
     shown = probabilities[:, 1] if classes.binary else probabilities.max(axis=1)
-    wrong = np.flatnonzero(y != verdicts)
+    wrong = np.flatnonzero((y != verdicts) & (verdicts != REVIEW))
     certainty = probabilities[np.arange(len(y)), verdicts]
     mistakes = [
         Mistake(samples[i].path, classes.names[y[i]], classes.names[verdicts[i]], float(shown[i]))
@@ -150,13 +156,16 @@ def _evaluation(
     ]
     assessment = Assessment.of(y, groups, probabilities, threshold=bundle.threshold)
     each = class_scores(confusion, classes.names)
-    return Evaluation(what, assessment, confusion, each, mistakes, notes)
+    outcome = None
+    if classes.binary:
+        outcome = Outcome.of(y, probabilities[:, 1], groups, bundle.band)
+    return Evaluation(what, assessment, confusion, each, mistakes, notes, outcome)
 
 
 def class_scores(confusion: npt.NDArray[np.int64], names: Sequence[str]) -> list[ClassScores]:
-    """Recall, precision and F1 of each class from a confusion matrix."""
+    """Recall, precision and F1 of each class from a confusion matrix (classes, verdicts)."""
     right = np.diag(confusion).astype(np.float64)
-    truths, verdicts = confusion.sum(axis=1), confusion.sum(axis=0)
+    truths, verdicts = confusion.sum(axis=1), confusion.sum(axis=0)[: len(names)]
     with np.errstate(invalid="ignore"):
         columns = right / truths, right / verdicts, 2 * right / (truths + verdicts)
     return [

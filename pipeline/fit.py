@@ -2,14 +2,15 @@
 
 Protocol: the photographs are split once, by part, into a training part and a holdout. Everything
 that is fitted or chosen (scaling, hyper-parameters, epochs) is fitted or chosen on the training
-part alone. The holdout is scored once, and the model that is saved is the one that was scored.
+part alone, calibration and thresholds too (`pipeline.thresholds.train`). The holdout is scored
+once, and the model that is saved is the one that was scored.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,11 +22,16 @@ from pipeline.classes import Classes
 from pipeline.curves import curves_csv, curves_png
 from pipeline.dataset import Dataset, Indices, Labelled
 from pipeline.heads import make_head
-from pipeline.heads.base import Floats
+from pipeline.heads.base import Floats, Rows
+from pipeline.heads.calibration import Recalibration
 from pipeline.scores import intervals, score
 from pipeline.splits import holdout
-
-DEFAULT_THRESHOLD = 0.5
+from pipeline.tables import to_csv
+from pipeline.thresholds.band import DEFAULT_THRESHOLD
+from pipeline.thresholds.decision import Decision
+from pipeline.thresholds.parts import Outcome
+from pipeline.thresholds.rule import ThresholdRule
+from pipeline.thresholds.train import Trained, TrainingRows, train
 
 EpochProgress = Callable[[int, int, Mapping[str, float]], None]
 
@@ -81,8 +87,10 @@ class Fit:
         folder: the model.
         head: trained; of `train_cnn`, the CNN.
         classes: names and numbers.
-        train, held_out: scores of the two sides.
+        train, held_out: scores of the two sides; what is not passed counts as called defective.
         seconds: of training.
+        decision: the thresholds, what they were chosen on, and what they do to the holdout.
+        calibration: of the head's probabilities; None where they are good as they are.
     """
 
     folder: Path
@@ -91,6 +99,8 @@ class Fit:
     train: Assessment
     held_out: Assessment
     seconds: float
+    decision: Decision
+    calibration: Recalibration | None
 
 
 def fit(
@@ -102,6 +112,7 @@ def fit(
     split: str = "grouped",
     seed: int = 0,
     settings: Mapping[str, str | int | float] | None = None,
+    threshold: ThresholdRule | None = None,
     progress: EpochProgress | None = None,
 ) -> Fit:
     """Train a head on the rows of a cache and save it as a model.
@@ -114,16 +125,22 @@ def fit(
         split: "grouped": no part on both sides; "random": photographs at random.
         seed: of the split and the training.
         settings: of the head; what is not given is its default or chosen on the training part.
-        progress: called as `progress(epoch, epochs, scores)` by heads that train in epochs.
+        threshold: how verdicts come from probabilities of a defect; None for the best balanced
+            accuracy on out-of-fold probabilities, or 0.5 where there are too few parts.
+        progress: called as `progress(epoch, epochs, scores)` over all fits; see
+            `pipeline.thresholds.train.train`.
 
     Raises:
         SplitError: too few photographs or parts.
+        ThresholdError: too few parts for the threshold that is wanted, or wishes for one where
+            there are more than two classes.
         HeadError: unknown head or setting.
         OutputError: `out` is something else, or cannot be written.
     """
     check_replaceable(out)
-    model = make_head(head, seed=seed, settings=settings)
-    train, test = holdout(
+    make_head(head, seed=seed, settings=settings)  # a wrong setting is said at once
+    rule = threshold or ThresholdRule()
+    sides = holdout(
         dataset.y,
         dataset.groups,
         test_size=test_size,
@@ -131,24 +148,11 @@ def fit(
         kind=split,
         class_names=dataset.classes.names,
     )
-    rows = dataset.rows(train)
-    started = time.perf_counter()
-    model.fit(
-        rows,
-        dataset.y[train],
-        dataset.groups[train],
-        n_classes=len(dataset.classes.names),
-        progress=progress,
-    )
-    seconds = time.perf_counter() - started
-    on_train, on_test = (
-        Assessment.of(dataset.y[side], dataset.groups[side], chances, seed=seed)
-        for side, chances in (
-            (train, model.predict_proba(rows)),
-            (test, model.predict_proba(dataset.rows(test))),
-        )
-    )
-    done = Fit(out, model, dataset.classes, on_train, on_test, seconds)
+    rows = dataset.rows(sides[0])
+    y, groups = dataset.y[sides[0]], dataset.groups[sides[0]]
+    part = TrainingRows(rows, y, groups, dataset.classes.names, test_size)
+    made = train(head, part, rule, seed=seed, settings=settings, progress=progress)
+    done = _judged(made, dataset, sides, rows, out, seed)
     about = {
         "head": head,
         "sees": "rows",
@@ -157,25 +161,73 @@ def fit(
         "data": {"root": dataset.about["root"], "group_rule": dataset.about["group_rule"]},
         "split": {"kind": split, "test_size": test_size, "seed": seed},
     }
-    save_fit(done, dataset, (train, test), about, rows)
+    numbers = {"train": sides[0][made.learned], "holdout": sides[1]}
+    extra: dict[str, bytes] = {}
+    if made.judged is not None:
+        unseen = sides[0][made.judged.rows]
+        numbers |= {"threshold": unseen} if made.judged.aside else {}
+        extra["unseen.csv"] = _unseen_csv(dataset, unseen, made).encode()
+    save_fit(done, dataset, numbers, about, rows, extra)
     return done
+
+
+def _judged(
+    made: Trained,
+    dataset: Dataset,
+    sides: tuple[Indices, Indices],
+    rows: Rows,
+    out: Path,
+    seed: int,
+) -> Fit:
+    """Score what was trained on the rows that it learned from, and on the holdout."""
+
+    def judge(inputs: Rows) -> Floats:
+        own = made.head.predict_proba(inputs)
+        return own if made.calibration is None else made.calibration.apply(own)
+
+    train, test = sides[0][made.learned], sides[1]
+    chances = judge(rows[made.learned]), judge(dataset.rows(test))
+    decision = made.decision
+    if dataset.classes.binary:
+        y, groups = dataset.y[test], dataset.groups[test]
+        outcome = Outcome.of(y, chances[1][:, 1], groups, decision.band)
+        decision = replace(decision, holdout=outcome)
+    on_train, on_test = (
+        Assessment.of(
+            dataset.y[side], dataset.groups[side], P, seed=seed, threshold=decision.band.pass_below
+        )
+        for side, P in zip((train, test), chances, strict=True)
+    )
+    return Fit(
+        out,
+        made.head,
+        dataset.classes,
+        on_train,
+        on_test,
+        made.seconds,
+        decision,
+        made.calibration,
+    )
 
 
 def save_fit(
     done: Fit,
     data: Labelled,
-    sides: tuple[Indices, Indices],
+    sides: Mapping[str, Indices],
     about: Mapping[str, Any],
     inputs: npt.NDArray[Any],
+    extra: Mapping[str, bytes] | None = None,
 ) -> None:
     """Write what was trained as a model.
 
     Args:
         done: of `fit` or `train_cnn`.
         data: what it was trained on.
-        sides: numbers of the photographs of the training part and of the holdout.
+        sides: numbers of the photographs by what they were for: "train", "holdout", and
+            "threshold" for those that only the threshold was chosen on.
         about: what `model.json` says besides what `done` and `data` know.
         inputs: see `pipeline.bundle.save_bundle`.
+        extra: further files by name.
 
     Raises:
         OutputError: the folder is something else, or cannot be written.
@@ -186,18 +238,36 @@ def save_fit(
         "settings": dict(done.head.chosen),
         "classes": list(data.classes.names),
         "class_members": data.classes.members,
-        "threshold": DEFAULT_THRESHOLD,
+        "threshold": done.decision.band.pass_below,
+        "decision": done.decision.to_json(),
+        "calibration": done.calibration and done.calibration.to_json(),
         "train": done.train.to_json(),
         "holdout": done.held_out.to_json(),
         "fit_seconds": done.seconds,
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
-    entries = _split_entries(data, *sides)
-    save_bundle(done.folder, done.head, record, entries, inputs, _curves(done.head))
+    entries = _split_entries(data, sides)
+    files = _curves(done.head) | dict(extra or {})
+    save_bundle(done.folder, done.head, record, entries, inputs, files)
 
 
-def _split_entries(dataset: Labelled, train: Indices, test: Indices) -> list[dict[str, str]]:
-    sides: Sequence[tuple[str, Indices]] = (("train", train), ("holdout", test))
+def _unseen_csv(dataset: Dataset, numbers: Indices, made: Trained) -> str:
+    """One line for each photograph that the thresholds were chosen on."""
+    assert made.judged is not None
+    rows = [
+        {
+            "path": dataset.samples[i].path,
+            "class": dataset.classes.names[dataset.y[i]],
+            "group": str(dataset.groups[i]),
+            "fold": int(fold),
+            "probability_of_defect": float(p),
+        }
+        for i, fold, p in zip(numbers, made.judged.fold, made.p, strict=True)
+    ]
+    return to_csv(list(rows[0]), rows)
+
+
+def _split_entries(dataset: Labelled, sides: Mapping[str, Indices]) -> list[dict[str, str]]:
     return [
         {
             "path": dataset.samples[i].path,
@@ -206,7 +276,7 @@ def _split_entries(dataset: Labelled, train: Indices, test: Indices) -> list[dic
             "digest": dataset.samples[i].digest,
             "side": side,
         }
-        for side, indices in sides
+        for side, indices in sides.items()
         for i in indices
     ]
 

@@ -1,7 +1,8 @@
 """Train one of the write-up's CNNs on a folder and judge it on parts that it never saw.
 
 Protocol: as in `pipeline.fit`. The holdout is scored after every epoch for the curves, and nothing
-is chosen on it: training runs for all its epochs, and the last epoch's weights are the model.
+is chosen on it: training runs for all its epochs, and the last epoch's weights are the model. Its
+threshold is 0.5, as in the write-up.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pipeline.groups import GroupRule
 from pipeline.heads.base import EpochProgress
 from pipeline.judge import judge_pixels
 from pipeline.splits import holdout
+from pipeline.thresholds.decision import Decision
 
 RECIPE = "docs"
 """The recipe of the CNNs: the write-up's own."""
@@ -95,7 +97,10 @@ def train_cnn(
     fit_cnn(cnn, photographs, *sides, progress=progress)
     seconds = time.perf_counter() - started
     on_train, on_test = (assess_cnn(cnn, photographs, side, seed) for side in sides)
-    done = CnnFit(out, cnn, photographs.classes, on_train, on_test, seconds, photographs)
+    done = CnnFit(
+        out, cnn, photographs.classes, on_train, on_test, seconds,
+        Decision.not_chosen(), None, photographs,
+    )  # fmt: skip
     about = {
         "head": cnn.name,
         "sees": "pixels",
@@ -105,7 +110,8 @@ def train_cnn(
     }
     few = photographs.photographs(sides[1][:_SELF_TEST_PHOTOGRAPHS])
     pixels = [seen.pixels for seen in look(few, recipe) if seen.pixels is not None]
-    save_fit(done, photographs, sides, about, np.stack(pixels))
+    numbers = dict(zip(("train", "holdout"), sides, strict=True))
+    save_fit(done, photographs, numbers, about, np.stack(pixels))
     return done
 
 
