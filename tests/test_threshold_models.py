@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,10 @@ from pipeline.text import evaluation as evaluation_text
 from pipeline.text import fit as fit_text
 from pipeline.text import info as info_text
 from pipeline.text import predictions as predictions_text
-from pipeline.thresholds import Band, Decision, ThresholdRule
+from pipeline.thresholds import Band, Decision, Outcome, ThresholdRule
+from pipeline.thresholds.claims import Claim
+from pipeline.thresholds.parts import Counts
+from pipeline.thresholds.text import decision
 
 
 def fit(cache: Path, rule: ThresholdRule | None = None, head: str = "logistic") -> pipeline.Fit:  # noqa: F811
@@ -60,17 +65,13 @@ def test_the_default_is_balanced_and_travels_with_the_model(cache: Path) -> None
 
 
 def test_the_holdout_is_not_chosen_on(cache: Path) -> None:  # noqa: F811
-    """Turning the holdout's classes round changes its scores, and no threshold."""
+    """Turning the holdout's classes round, once it is drawn, changes scores and no threshold."""
     first = fit(cache)
     data = pipeline.load_dataset(cache)
     held = {e["path"] for e in load(first.folder).split() if e["side"] == "holdout"}
     turned = np.array([sample.path in held for sample in data.samples])
 
-    class Turned(type(data)):  # type: ignore[misc]
-        """The same split, for it is drawn before the classes are turned."""
-
-    from pipeline import fit as module
-
+    module = sys.modules["pipeline.fit"]
     real = module.holdout
 
     def turn_after_splitting(y: np.ndarray, *rest: object, **more: object) -> object:
@@ -97,7 +98,7 @@ def test_a_number_needs_no_folds_and_leaves_probabilities_alone(cache: Path) -> 
 
 
 def test_a_heads_calibration_is_kept_and_used(cache: Path) -> None:  # noqa: F811
-    """The forest's votes are calibrated out of fold; predict and evaluate use the result."""
+    """The votes of neighbours are calibrated out of fold; predict and evaluate use the result."""
     done = fit(cache, head="knn")
     assert done.calibration is not None
     bundle, data = load(done.folder), pipeline.load_dataset(cache)
@@ -176,12 +177,6 @@ def test_a_claim_sets_parts_aside(cache: Path) -> None:  # noqa: F811
 
 def test_the_holdout_may_speak_against_a_claim() -> None:
     """Far more misses on the holdout than were claimed are a warning; a few are chance."""
-    from dataclasses import replace
-
-    from pipeline.thresholds.claims import Claim
-    from pipeline.thresholds.parts import Counts, Outcome
-    from pipeline.thresholds.text import decision
-
     found = Decision(Band.at(0.1), ThresholdRule(max_missed=0.02), "claim")
     found = replace(found, claims=(Claim("missed", 0.02, 149, 0),))
     good = Counts(50, 50, 0, 0)

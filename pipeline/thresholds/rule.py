@@ -99,6 +99,13 @@ class ThresholdRule:
         return "balanced" if self.cost_missed is None else "cost"
 
     @property
+    def may_review(self) -> bool:
+        """Whether a person may have to look at some photographs."""
+        claims = self.max_missed is not None and self.max_false is not None
+        fixed = self.fixed is not None and self.fixed[0] < self.fixed[1]
+        return self.review is not None or claims or fixed
+
+    @property
     def asked(self) -> bool:
         """Whether the caller said anything: then what cannot be done is an error."""
         return self != type(self)(folds=self.folds)

@@ -22,6 +22,7 @@ from pipeline.heads import make_head
 from pipeline.heads.base import EpochProgress, Floats, Head, Indices, Rows, Scalar
 from pipeline.heads.calibration import Recalibration
 from pipeline.splits import Fold
+from pipeline.thresholds.band import REVIEW_NAME
 from pipeline.thresholds.choose import Choice, Judged, choose
 from pipeline.thresholds.claims import set_aside
 from pipeline.thresholds.decision import Decision
@@ -98,6 +99,11 @@ def train(
     maker = _Maker(name, rows, rule, seed, settings, progress)
     if len(rows.class_names) != 2:
         return maker.without_choice(_of_many_classes(rule, len(rows.class_names)))
+    if rule.may_review and REVIEW_NAME in rows.class_names:
+        raise ThresholdError(
+            f"a class is called {REVIEW_NAME}, as is the verdict that a person has to look; "
+            "expected another name; rename its folder"
+        )
     if rule.method == "fixed":
         return maker.without_choice(Decision.not_chosen(rule=rule))
     if rule.method == "claim":
