@@ -66,6 +66,27 @@ Split = Annotated[
 TestSize = Annotated[
     float, typer.Option(min=0.01, max=0.9, help="Share of the photographs held out.")
 ]
+Threshold = Annotated[
+    str | None,
+    typer.Option(help="balanced (the default), a number, or two: 0.2,0.6 with review between."),
+]
+CostMissed = Annotated[float | None, typer.Option(help="Of a defective photograph that is passed.")]
+CostFalse = Annotated[float | None, typer.Option(help="Of a good photograph that is rejected.")]
+MaxMissed = Annotated[
+    float | None,
+    typer.Option(help="Miss at most this share of defective parts, with 95 % confidence."),
+]
+MaxFalse = Annotated[
+    float | None,
+    typer.Option(help="Reject at most this share of good parts, with 95 % confidence."),
+]
+Review = Annotated[
+    float | None, typer.Option(help="Let a person look at up to this share of the photographs.")
+]
+DefectRate = Annotated[
+    float | None,
+    typer.Option(help="Share of defective photographs to expect.  [default: as in the data]"),
+]
 Epochs = Annotated[int, typer.Option(min=1, help="Passes over the training photographs.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of everything random.")]
 Engine = Annotated[
@@ -157,24 +178,40 @@ def fit(
         Path, typer.Option(help="Where --head best looks for compare-heads' result.")
     ] = Path("comparison"),
     report: Report = None,
+    threshold: Threshold = None,
+    cost_missed: CostMissed = None,
+    cost_false: CostFalse = None,
+    max_missed: MaxMissed = None,
+    max_false: MaxFalse = None,
+    review: Review = None,
+    defect_rate: DefectRate = None,
+    folds: Annotated[int, typer.Option(min=2, help="Folds that the threshold is chosen on.")] = 5,
     verbose: Verbose = False,
 ) -> None:
     """Train one head on the cached rows and judge it on parts that it never saw.
 
-    Example: onepass fit --head dense --set epochs=30
+    The threshold is chosen on the training part, which costs one more training per fold;
+    --threshold 0.5 does without.
+
+    Example: onepass fit --head dense --cost-missed 50 --cost-false 1
     """
     import pipeline
     from pipeline import text
     from pipeline.comparison import best_head
 
+    rule = pipeline.ThresholdRule.parse(
+        threshold, cost_missed=cost_missed, cost_false=cost_false, max_missed=max_missed,
+        max_false=max_false, review=review, defect_rate=defect_rate, folds=folds,
+    )  # fmt: skip
     data = pipeline.load_dataset(cache, classes=_names(classes), positive=_names(positive))
     typer.echo(text.dataset(data) + "\n")
     name = best_head(comparison, data) if head == "best" else head
-    with _bar("epochs") as progress:
+    with _bar("epochs, folds included") as progress:
         done = pipeline.fit(
             data,
             out,
             head=name,
+            threshold=rule,
             test_size=test_size,
             split=split,
             seed=seed,

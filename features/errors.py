@@ -58,6 +58,10 @@ class HeadError(OnepassError):
     """A head is unknown, has no such setting, or cannot be trained on these rows."""
 
 
+class ThresholdError(OnepassError):
+    """No threshold can be chosen as it was asked for: wishes that clash, or too few parts."""
+
+
 class BundleError(OnepassError):
     """A trained model's folder is missing, damaged, or does not fit what it is used with."""
 

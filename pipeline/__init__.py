@@ -23,6 +23,7 @@ from pipeline.report import comparison_report, evaluation_report, fit_report, wr
 from pipeline.reproduce import reproduce
 from pipeline.sheets import prediction_sheet
 from pipeline.sync import FolderExtraction, extract_folder
+from pipeline.thresholds import Decision, ThresholdRule
 from pipeline.train_cnn import CnnFit, train_cnn
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "Classes",
     "CnnFit",
     "Dataset",
+    "Decision",
     "Evaluation",
     "Fit",
     "FolderExtraction",
@@ -40,6 +42,7 @@ __all__ = [
     "HeadComparison",
     "Ladder",
     "Prediction",
+    "ThresholdRule",
     "best_head",
     "check_format",
     "compare_heads",

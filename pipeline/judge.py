@@ -152,5 +152,5 @@ def _judge_rows(bundle: Bundle, cache: Cache, rows: Sequence[int]) -> Floats:
     good = [number for number, row in enumerate(rows) if row >= 0]
     for start in range(0, len(good), _BLOCK):
         block = good[start : start + _BLOCK]
-        found[block] = bundle.head.predict_proba(cache.take([rows[number] for number in block]))
+        found[block] = bundle.probabilities(cache.take([rows[number] for number in block]))
     return found

@@ -15,7 +15,6 @@ from features.files import write_whole
 from pipeline.cnn_data import PhotographSet
 from pipeline.cnn_network import VARIANTS
 from pipeline.curves import ladder_png
-from pipeline.fit import DEFAULT_THRESHOLD
 from pipeline.predict import Prediction, verdict
 from pipeline.sheets import prediction_sheet
 from pipeline.statistics.intervals import (
@@ -26,6 +25,7 @@ from pipeline.statistics.intervals import (
     known,
 )
 from pipeline.tables import to_csv
+from pipeline.thresholds.band import DEFAULT_THRESHOLD, Band
 
 Run = Mapping[str, Any]
 """One trained rung: rung, split, seed, train and validation scores, history, verdicts."""
@@ -274,7 +274,7 @@ class Ladder:
             verdict(
                 classes,
                 np.array(entry["probabilities"]),
-                DEFAULT_THRESHOLD,
+                Band.at(DEFAULT_THRESHOLD),
                 entry["path"],
                 self.photographs.root / entry["path"],
                 classes.names[entry["truth"]],

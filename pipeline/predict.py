@@ -13,12 +13,13 @@ from features.engines import DEFAULT_ENGINE
 from features.errors import DataError
 from features.extract import Photograph, Progress
 from features.images import MAX_PIXELS
-from pipeline.bundle import Bundle, decide
+from pipeline.bundle import Bundle
 from pipeline.classes import Classes
 from pipeline.heads.base import Floats
 from pipeline.judge import judge
 from pipeline.scan import scan_folder
 from pipeline.tables import to_csv
+from pipeline.thresholds.band import REVIEW, Band, verdict_name
 
 FORMATS = (".csv", ".json", ".jsonl")
 
@@ -30,12 +31,13 @@ class Prediction:
     Attributes:
         path: as it was named.
         file: where it is.
-        verdict: class name; None where it could not be read.
+        verdict: class name, or "review": a person has to look; None where it could not be read.
         probability: of two classes, that of the defective one; of more, of the verdict (0 to 1).
         probabilities: by class name.
         truth: class name, where the photograph lies in a folder of that class.
         error: why there is no verdict.
         trained_on: whether the model learned from these very bytes: its verdict proves nothing.
+        for_person: whether the verdict is that a person has to look.
     """
 
     path: str
@@ -46,6 +48,7 @@ class Prediction:
     truth: str | None = None
     error: str | None = None
     trained_on: bool = False
+    for_person: bool = False
 
 
 def find_photographs(names: Sequence[str]) -> list[Photograph]:
@@ -133,28 +136,27 @@ def _prediction(bundle: Bundle, photograph: Photograph, reason: str, chances: Fl
     truth = _truth(bundle, photograph.file)
     if reason:
         return Prediction(photograph.path, photograph.file, truth=truth, error=reason)
-    return verdict(
-        bundle.classes, chances, bundle.threshold, photograph.path, photograph.file, truth
-    )
+    return verdict(bundle.classes, chances, bundle.band, photograph.path, photograph.file, truth)
 
 
 def verdict(
     classes: Classes,
     chances: Floats,
-    threshold: float,
+    band: Band,
     path: str,
     file: Path,
     truth: str | None = None,
 ) -> Prediction:
     """The verdict on a photograph with these probabilities (n_classes,)."""
-    number = int(decide(chances[None], threshold)[0])
+    number = int(band.decide(chances[None])[0])
     return Prediction(
         path,
         file,
-        classes.names[number],
+        verdict_name(classes.names, number),
         float(chances[1] if classes.binary else chances[number]),
         {name: float(chance) for name, chance in zip(classes.names, chances, strict=True)},
         truth,
+        for_person=number == REVIEW,
     )
 
 

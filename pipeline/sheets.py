@@ -19,8 +19,8 @@ def prediction_sheet(
     chosen = [predictions[i * len(predictions) // count] for i in range(count)]
     # What the model learned from says nothing of how good it is.
     new = [p for p in predictions if not p.trained_on]
-    known = [p for p in new if p.truth is not None and p.verdict is not None]
-    right = sum(p.verdict == p.truth for p in known)
+    known = [p for p in new if _is_right(p) is not None]
+    right = sum(_is_right(p) is True for p in known)
     meaning = "probability of a defect" if classes.binary else "probability of the verdict"
     title = f"{count} of {len(predictions)} photographs: verdict and {meaning}"
     if known:
@@ -35,5 +35,12 @@ def _entry(prediction: Prediction) -> SheetEntry:
         prediction.file,
         f"{prediction.verdict}  {prediction.probability:.0%}",
         prediction.truth,
-        None if prediction.truth is None else prediction.truth == prediction.verdict,
+        _is_right(prediction),
     )
+
+
+def _is_right(prediction: Prediction) -> bool | None:
+    """None where it cannot be told: no verdict, no known class, or a person has to look."""
+    if prediction.truth is None or prediction.verdict is None or prediction.for_person:
+        return None
+    return prediction.truth == prediction.verdict

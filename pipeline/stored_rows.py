@@ -61,3 +61,8 @@ class StoredRows:
     def __getstate__(self) -> dict[str, Any]:
         """Without the open file."""
         return self.__dict__ | {"_cache": None}
+
+
+def subset(rows: Rows | StoredRows, chosen: Indices) -> Rows | StoredRows:
+    """These of the rows, in memory where they fit; rows that are in the cache may stay there."""
+    return rows.subset(chosen).in_memory() if isinstance(rows, StoredRows) else rows[chosen]

@@ -18,6 +18,7 @@ from pipeline.scan import describe_ignored
 from pipeline.statistics.text import about_intervals, heads_table, scored
 from pipeline.sync import FolderExtraction
 from pipeline.tables import align, printable
+from pipeline.thresholds import text as thresholds_text
 
 _SCORE_TITLES = {
     "accuracy": "accuracy",
@@ -112,6 +113,8 @@ def fit(done: Fit) -> str:
             "",
             _assessments({"train": done.train, "holdout": done.held_out}, binary),
             "",
+            thresholds_text.decision(done.decision, done.classes.names),
+            "",
             f"model    {done.folder}",
         ]
     )
@@ -142,7 +145,8 @@ def ladder(found: Ladder, out: Path) -> str:
 
 def evaluation(found: Evaluation, names: Sequence[str], shown: int = 10) -> str:
     """Scores, those of each class where there are more than two, confusion matrix, mistakes."""
-    head = ["truth \\ verdict", *(printable(name) for name in names)]
+    review = found.confusion.shape[1] > len(names)
+    head = ["truth \\ verdict", *(printable(name) for name in names), *(["review"] * review)]
     matrix = [
         [printable(name), *(f"{int(n):,}" for n in row)]
         for name, row in zip(names, found.confusion, strict=True)
@@ -153,6 +157,7 @@ def evaluation(found: Evaluation, names: Sequence[str], shown: int = 10) -> str:
         *([_class_scores(found), ""] if len(names) > 2 else []),
         align([head, *matrix]),
         "",
+        *thresholds_text.evaluated(found.outcome, found.what, review),
         f"{len(found.mistakes):,} mistakes"
         + (", the most certain first:" if found.mistakes else ""),
         *(
@@ -204,7 +209,7 @@ def info(facts: Mapping[str, Any]) -> str:
     rows = [
         ["model", f"{facts['path']}, {facts['title']}, made {facts['created']}"],
         ["classes", ", ".join(facts["classes"])],
-        ["threshold", f"{facts['threshold']:g}"],
+        ["threshold", thresholds_text.info(facts)],
         ["split", f"{split['kind']}, {split['test_size']:.0%} held out, seed {split['seed']}"],
         ["settings", _model_settings(facts)],
         *(

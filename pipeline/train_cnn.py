@@ -1,7 +1,8 @@
 """Train one of the write-up's CNNs on a folder and judge it on parts that it never saw.
 
 Protocol: as in `pipeline.fit`. The holdout is scored after every epoch for the curves, and nothing
-is chosen on it: training runs for all its epochs, and the last epoch's weights are the model.
+is chosen on it: training runs for all its epochs, and the last epoch's weights are the model. Its
+threshold is 0.5, as in the write-up.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pipeline.groups import GroupRule
 from pipeline.heads.base import EpochProgress
 from pipeline.judge import judge_pixels
 from pipeline.splits import holdout
+from pipeline.thresholds.decision import Decision
 
 RECIPE = "docs"
 """The recipe of the CNNs: the write-up's own."""
@@ -99,6 +101,7 @@ def train_cnn(
         Assessment.of(photographs.y[side], photographs.groups[side], P, seed=seed, learned=learned)
         for side, P, learned in zip(sides, chances, (True, False), strict=True)
     )
+    decision = Decision.not_chosen()
     about = {
         "head": cnn.name,
         "sees": "pixels",
@@ -106,13 +109,15 @@ def train_cnn(
         "data": {"root": str(photographs.root), "group_rule": asdict(photographs.group_rule)},
         "split": {"kind": split, "test_size": test_size, "seed": seed},
     }
-    judged = judge_side(photographs, sides[1], chances[1], photographs.root)
+    judged = judge_side(photographs, sides[1], chances[1], photographs.root, decision.band)
     done = CnnFit(
-        out, cnn, photographs.classes, on_train, on_test, seconds, sides, judged, about, photographs
-    )
+        out, cnn, photographs.classes, on_train, on_test, seconds, decision, None,
+        sides, judged, about, photographs,
+    )  # fmt: skip
     few = photographs.photographs(sides[1][:_SELF_TEST_PHOTOGRAPHS])
     pixels = [seen.pixels for seen in look(few, recipe) if seen.pixels is not None]
-    save_fit(done, photographs, np.stack(pixels))
+    numbers = dict(zip(("train", "holdout"), sides, strict=True))
+    save_fit(done, photographs, numbers, np.stack(pixels))
     return done
 
 

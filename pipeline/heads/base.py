@@ -36,6 +36,9 @@ class Head(ABC):
         title: as shown in tables.
         space: "rows": sees only distances and inner products, so that it can train in the row
             space; "raw": looks at single features.
+        calibrate_on: what a sigmoid has to be fitted on, on rows that were not trained on, before
+            its probabilities can be believed; None where `fit` sees to that itself. See
+            `pipeline.heads.calibration.Scale`.
         defaults: settings that a caller may give, with the values used where nothing is given
             and nothing is chosen; the type of the value is the type of the setting.
         ranges: smallest and largest accepted value of numeric settings.
@@ -51,6 +54,7 @@ class Head(ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     space: ClassVar[Literal["rows", "raw"]]
+    calibrate_on: ClassVar[Literal["logit", "share"] | None] = None
     defaults: ClassVar[Mapping[str, Scalar]] = {}
     ranges: ClassVar[Mapping[str, tuple[float, float]]] = {}
     options: ClassVar[Mapping[str, tuple[str, ...]]] = {}

@@ -52,6 +52,7 @@ class DenseHead(Head):
     name = "dense"
     title = "Dense (Keras)"
     space: ClassVar[Literal["rows", "raw"]] = "raw"
+    calibrate_on: ClassVar = "logit"
     defaults: ClassVar = {
         "epochs": 30,
         "batch_size": 32,

@@ -163,6 +163,7 @@ class KNNHead(ProjectedHead[Neighbours]):
     name = "knn"
     title = "k nearest neighbours"
     calibrated = True
+    calibrate_on: ClassVar = "share"
     defaults: ClassVar = {"k": 5, "weights": "distance"}
     ranges: ClassVar = {"k": (1, 100_000)}
     options: ClassVar = {"weights": ("distance", "uniform")}

@@ -78,6 +78,7 @@ class ForestHead(RawHead):
 
     name = "forest"
     title = "Random forest"
+    calibrate_on: ClassVar = "share"
     defaults: ClassVar = {"trees": 100, "min_samples_leaf": 1}
     ranges: ClassVar = {"trees": (1, 100_000), "min_samples_leaf": (1, 1_000_000)}
 
@@ -102,6 +103,7 @@ class BoostingHead(RawHead):
 
     name = "boosting"
     title = "Gradient boosting"
+    calibrate_on: ClassVar = "logit"
     defaults: ClassVar = {"trees": 150, "learning_rate": 0.1, "depth": 3, "subsample": 0.5}
     ranges: ClassVar = {
         "trees": (1, 100_000),

@@ -36,6 +36,7 @@ from pipeline.report.sections import (
 )
 from pipeline.report.verdict import model_verdict
 from pipeline.report.wording import count
+from pipeline.thresholds.band import DEFAULT_THRESHOLD, Band
 
 _CLOSE = "The numbers are then the same, up to small differences between processors and versions."
 
@@ -71,7 +72,13 @@ def comparison_report(dataset: Dataset, found: HeadComparison) -> str:
     result = found.result
     best = result.table()[0]
     every = np.arange(len(dataset))
-    judged = judge_side(dataset, every, result.out_of_fold(best.head), Path(dataset.about["root"]))
+    judged = judge_side(
+        dataset,
+        every,
+        result.out_of_fold(best.head),
+        Path(dataset.about["root"]),
+        Band.at(DEFAULT_THRESHOLD),
+    )
     pooled = Assessment.of(dataset.y, dataset.groups, judged.probabilities, seed=result.seed)
     warnings = [
         *facts.untrained(dataset.about), *facts.split_warning(found.split), *dataset.warnings
