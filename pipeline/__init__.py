@@ -11,6 +11,9 @@ from pipeline.evaluate import Evaluation, evaluate_folder, evaluate_holdout
 from pipeline.fit import Assessment, Fit, fit
 from pipeline.groups import GroupRule
 from pipeline.heads import HEADS, Head, make_head
+from pipeline.heatmaps.drawing import heatmap_picture, legend_picture
+from pipeline.heatmaps.explain import Frame, explain, frame_of
+from pipeline.heatmaps.folder import check_folder, write_heatmaps
 from pipeline.ladder import Ladder
 from pipeline.predict import (
     Prediction,
@@ -34,20 +37,26 @@ __all__ = [
     "Evaluation",
     "Fit",
     "FolderExtraction",
+    "Frame",
     "GroupRule",
     "Head",
     "HeadComparison",
     "Ladder",
     "Prediction",
     "best_head",
+    "check_folder",
     "check_format",
     "compare_heads",
     "evaluate_folder",
     "evaluate_holdout",
+    "explain",
     "extract_folder",
     "find_photographs",
     "fit",
     "format_predictions",
+    "frame_of",
+    "heatmap_picture",
+    "legend_picture",
     "load_bundle",
     "load_dataset",
     "make_head",
@@ -55,4 +64,5 @@ __all__ = [
     "prediction_sheet",
     "reproduce",
     "train_cnn",
+    "write_heatmaps",
 ]

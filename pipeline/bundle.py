@@ -4,6 +4,7 @@ model.json     classes, threshold, recipe and weights, scores with intervals, sp
                and the SHA-256 of every other file
 head/          the trained head or network, as its class saves it
 split.json     which photographs it was trained on, and which it never saw
+heatmaps.npz   where the model sees rows: what its heatmaps are measured against
 selftest.npz   a few rows (pixels, if it sees pixels) and the probabilities that they gave,
                replayed at every load
 """

@@ -16,12 +16,15 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from features.backbone import map_shape
 from pipeline.bundle import Model, check_replaceable, save_bundle
 from pipeline.classes import Classes
 from pipeline.curves import curves_csv, curves_png
 from pipeline.dataset import Dataset, Indices, Labelled
 from pipeline.heads import make_head
 from pipeline.heads.base import Floats
+from pipeline.heatmaps.reference import FILE as HEATMAPS
+from pipeline.heatmaps.reference import make_reference
 from pipeline.scores import intervals, score
 from pipeline.splits import holdout
 
@@ -141,11 +144,12 @@ def fit(
         progress=progress,
     )
     seconds = time.perf_counter() - started
+    unseen = dataset.rows(test)
     on_train, on_test = (
         Assessment.of(dataset.y[side], dataset.groups[side], chances, seed=seed)
         for side, chances in (
             (train, model.predict_proba(rows)),
-            (test, model.predict_proba(dataset.rows(test))),
+            (test, model.predict_proba(unseen)),
         )
     )
     done = Fit(out, model, dataset.classes, on_train, on_test, seconds)
@@ -157,7 +161,14 @@ def fit(
         "data": {"root": dataset.about["root"], "group_rule": dataset.about["group_rule"]},
         "split": {"kind": split, "test_size": test_size, "seed": seed},
     }
-    save_fit(done, dataset, (train, test), about, rows)
+    reference = make_reference(
+        model,
+        (rows, dataset.y[train]),
+        (unseen, dataset.y[test]),
+        map_shape(dataset.fields["backbone"]),
+    )
+    extra = {HEATMAPS: reference.to_bytes()}
+    save_fit(done, dataset, (train, test), about, rows, extra)
     return done
 
 
@@ -167,6 +178,7 @@ def save_fit(
     sides: tuple[Indices, Indices],
     about: Mapping[str, Any],
     inputs: npt.NDArray[Any],
+    extra: Mapping[str, bytes] | None = None,
 ) -> None:
     """Write what was trained as a model.
 
@@ -176,6 +188,7 @@ def save_fit(
         sides: numbers of the photographs of the training part and of the holdout.
         about: what `model.json` says besides what `done` and `data` know.
         inputs: see `pipeline.bundle.save_bundle`.
+        extra: further files of the model by name.
 
     Raises:
         OutputError: the folder is something else, or cannot be written.
@@ -193,7 +206,9 @@ def save_fit(
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
     entries = _split_entries(data, *sides)
-    save_bundle(done.folder, done.head, record, entries, inputs, _curves(done.head))
+    save_bundle(
+        done.folder, done.head, record, entries, inputs, _curves(done.head) | dict(extra or {})
+    )
 
 
 def _split_entries(dataset: Labelled, train: Indices, test: Indices) -> list[dict[str, str]]:

@@ -162,6 +162,7 @@ class KNNHead(ProjectedHead[Neighbours]):
 
     name = "knn"
     title = "k nearest neighbours"
+    finest = 0.01
     calibrated = True
     defaults: ClassVar = {"k": 5, "weights": "distance"}
     ranges: ClassVar = {"k": (1, 100_000)}
