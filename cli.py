@@ -325,6 +325,10 @@ def predict(
     sheet: Annotated[
         Path | None, typer.Option(help="Draw up to 20 photographs with their verdicts (PNG).")
     ] = None,
+    heatmaps: Annotated[
+        Path | None,
+        typer.Option(help="Folder for pictures of where the model looks; also in --sheet."),
+    ] = None,
     weights: Weights = None,
     engine: Engine = "tensorflow",
     batch_size: BatchSize = 32,
@@ -342,7 +346,12 @@ def predict(
 
     pipeline.check_format(out.suffix.lower())  # before hours of work
     bundle = pipeline.load_bundle(model)
-    photographs = pipeline.find_photographs(_read_names(paths))
+    names = _read_names(paths)
+    frame = None
+    if heatmaps is not None:
+        frame = pipeline.frame_of(bundle)
+        pipeline.check_folder(heatmaps, names)
+    photographs = pipeline.find_photographs(names)
     with _bar("photographs") as progress:
         found = pipeline.predict(
             bundle,
@@ -352,15 +361,18 @@ def predict(
             engine=engine,
             batch_size=batch_size,
             max_pixels=max_pixels or MAX_PIXELS,
+            heatmaps=heatmaps is not None,
             progress=progress,
         )
     write_whole(out, pipeline.format_predictions(bundle, found, out.suffix.lower()))
     if sheet is not None:
-        write_whole(sheet, pipeline.prediction_sheet(bundle.classes, found))
+        write_whole(sheet, pipeline.prediction_sheet(bundle.classes, found, frame=frame))
+    if heatmaps is not None and frame is not None:
+        pipeline.write_heatmaps(heatmaps, frame, found, max_pixels=max_pixels or MAX_PIXELS)
     failed = [(p.path, p.error) for p in found if p.error is not None]
     _say(*text.failures(failed))
     typer.echo(text.predictions(found))
-    typer.echo(f"written: {out}" + (f", {sheet}" if sheet else ""))
+    typer.echo(f"written: {', '.join(str(path) for path in (out, sheet, heatmaps) if path)}")
     if failed:
         raise typer.Exit(SOME_UNREADABLE)
 

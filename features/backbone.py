@@ -109,6 +109,13 @@ class BackboneSettings:
         return backbone
 
 
+def map_shape(name: str) -> tuple[int, int, int]:
+    """Height, width and channels of a registered backbone's last map, which a row is made of."""
+    module, _, attribute = BACKBONES[name].partition(":")
+    shape: tuple[int, int, int] = getattr(importlib.import_module(module), attribute).map_shape
+    return shape
+
+
 def check_names(
     *, recipe: str | None = None, precision: str | None = None, backbone: str | None = None
 ) -> None:

@@ -11,6 +11,9 @@ from pipeline.evaluate import Evaluation, evaluate_folder, evaluate_holdout
 from pipeline.fit import Assessment, Fit, fit
 from pipeline.groups import GroupRule
 from pipeline.heads import HEADS, Head, make_head
+from pipeline.heatmaps.drawing import heatmap_picture, legend_picture
+from pipeline.heatmaps.explain import Frame, explain, frame_of
+from pipeline.heatmaps.folder import check_folder, write_heatmaps
 from pipeline.ladder import Ladder
 from pipeline.predict import (
     Prediction,
@@ -37,6 +40,7 @@ __all__ = [
     "Evaluation",
     "Fit",
     "FolderExtraction",
+    "Frame",
     "GroupRule",
     "Head",
     "HeadComparison",
@@ -44,17 +48,22 @@ __all__ = [
     "Prediction",
     "ThresholdRule",
     "best_head",
+    "check_folder",
     "check_format",
     "compare_heads",
     "comparison_report",
     "evaluate_folder",
     "evaluate_holdout",
     "evaluation_report",
+    "explain",
     "extract_folder",
     "find_photographs",
     "fit",
     "fit_report",
     "format_predictions",
+    "frame_of",
+    "heatmap_picture",
+    "legend_picture",
     "load_bundle",
     "load_dataset",
     "make_head",
@@ -62,5 +71,6 @@ __all__ = [
     "prediction_sheet",
     "reproduce",
     "train_cnn",
+    "write_heatmaps",
     "write_report",
 ]

@@ -6,6 +6,7 @@ head/          the trained head or network, as its class saves it
 split.json     which photographs it was trained on, and which it never saw
 unseen.csv     where the thresholds were chosen: the photographs that they were chosen on, with
                the probabilities of models that did not learn from them
+heatmaps.npz   where the model sees rows: what its heatmaps are measured against
 selftest.npz   a few rows (pixels, if it sees pixels) and the probabilities that they gave,
                replayed at every load
 """

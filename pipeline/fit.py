@@ -17,6 +17,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from features.backbone import map_shape
 from pipeline.bundle import SELF_TEST_ROWS, Model, check_replaceable, save_bundle
 from pipeline.classes import Classes
 from pipeline.curves import curves_csv, curves_png
@@ -24,6 +25,8 @@ from pipeline.dataset import Dataset, Indices, Labelled
 from pipeline.heads import make_head
 from pipeline.heads.base import AnyRows, Floats, predict_by_blocks
 from pipeline.heads.calibration import Recalibration
+from pipeline.heatmaps.reference import FILE as HEATMAPS
+from pipeline.heatmaps.reference import make_reference
 from pipeline.judgements import Judgements
 from pipeline.scores import score
 from pipeline.splits import holdout
@@ -178,7 +181,13 @@ def fit(
     }
     done = _judged(made, dataset, sides, rows, out, about)
     numbers = {"train": sides[0][made.learned], "holdout": sides[1]}
-    extra: dict[str, bytes] = {}
+    reference = make_reference(
+        made.head,
+        (subset(rows, made.learned), y[made.learned]),
+        (dataset.stored_rows(sides[1]), dataset.y[sides[1]]),
+        map_shape(dataset.fields["backbone"]),
+    )
+    extra = {HEATMAPS: reference.to_bytes()}
     if made.judged is not None:
         unseen = sides[0][made.judged.rows]
         numbers |= {"threshold": unseen} if made.judged.aside else {}

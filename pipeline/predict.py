@@ -5,8 +5,9 @@ from __future__ import annotations
 import glob
 import json
 import os
+import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from features.engines import DEFAULT_ENGINE
@@ -16,6 +17,7 @@ from features.images import MAX_PIXELS
 from pipeline.bundle import Bundle
 from pipeline.classes import Classes
 from pipeline.heads.base import Floats
+from pipeline.heatmaps.explain import explain
 from pipeline.judge import judge
 from pipeline.scan import scan_folder
 from pipeline.tables import to_csv
@@ -38,6 +40,8 @@ class Prediction:
         error: why there is no verdict.
         trained_on: whether the model learned from these very bytes: its verdict proves nothing.
         for_person: whether the verdict is that a person has to look.
+        cells: its heatmap, float64 (height, width) as `pipeline.heatmaps.explain.explain` gives
+            it; None where none was asked for, or it could not be read.
     """
 
     path: str
@@ -49,6 +53,7 @@ class Prediction:
     error: str | None = None
     trained_on: bool = False
     for_person: bool = False
+    cells: Floats | None = field(default=None, compare=False, repr=False)
 
 
 def find_photographs(names: Sequence[str]) -> list[Photograph]:
@@ -90,6 +95,7 @@ def predict(
     engine: str = DEFAULT_ENGINE,
     batch_size: int = 32,
     max_pixels: int = MAX_PIXELS,
+    heatmaps: bool = False,
     progress: Progress | None = None,
 ) -> list[Prediction]:
     """Judge photographs; rows that the cache has are used, others are computed and kept there.
@@ -105,30 +111,41 @@ def predict(
         engine: one of `features.engines.ENGINES`, for rows that have to be computed.
         batch_size: photographs per call of the backbone.
         max_pixels: refuse larger photographs.
+        heatmaps: say where the model looks as well, in `Prediction.cells`.
         progress: called as `progress(done, total)`.
 
     Raises:
         FingerprintError: the cache holds rows of other settings.
         WeightsError: rows are missing and the model's weights are not on this computer.
+        HeadError, BundleError: heatmaps of a model that has none.
         OnepassError: see `features.extract.extract`.
     """
-    samples, probabilities = judge(
-        bundle,
-        photographs,
-        cache_path,
-        weights=weights,
-        engine=engine,
-        batch_size=batch_size,
-        max_pixels=max_pixels,
-        progress=progress,
-    )
+    with tempfile.TemporaryDirectory(prefix="onepass-") as folder:
+        if heatmaps and cache_path is None:
+            cache_path = Path(folder) / "features.h5"  # the rows are looked at twice
+        samples, probabilities = judge(
+            bundle,
+            photographs,
+            cache_path,
+            weights=weights,
+            engine=engine,
+            batch_size=batch_size,
+            max_pixels=max_pixels,
+            progress=progress,
+        )
+        cells: Sequence[Floats | None] = [None] * len(samples)
+        if heatmaps and cache_path is not None:
+            cells = list(explain(bundle, cache_path, samples, probabilities))
     learned = bundle.trained_on()
     return [
         replace(
             _prediction(bundle, photograph, sample.reason, chances),
             trained_on=sample.digest in learned,
+            cells=None if sample.reason else grid,
         )
-        for photograph, sample, chances in zip(photographs, samples, probabilities, strict=True)
+        for photograph, sample, chances, grid in zip(
+            photographs, samples, probabilities, cells, strict=True
+        )
     ]
 
 

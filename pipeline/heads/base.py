@@ -20,6 +20,7 @@ from pipeline.stored_rows import StoredRows
 Scalar = str | int | float
 Rows = npt.NDArray[np.float32]
 AnyRows = Rows | StoredRows
+Row = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 EpochProgress = Callable[[int, int, Mapping[str, float]], None]
@@ -44,6 +45,8 @@ class Head(ABC):
         ranges: smallest and largest accepted value of numeric settings.
         options: accepted values of text settings.
         streams: whether it can train on rows that are read from the cache in pieces.
+        finest: the smallest probability that tells something; smaller ones count as this where
+            logarithms are taken. Of a vote among 100 it is one vote.
         seed: of everything random in `fit`.
         settings: what the caller gave, with the right types.
         chosen: after `fit`, all settings in force.
@@ -59,6 +62,7 @@ class Head(ABC):
     ranges: ClassVar[Mapping[str, tuple[float, float]]] = {}
     options: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     streams: ClassVar[bool] = True
+    finest: ClassVar[float] = 1e-6
 
     def __init__(self, *, seed: int = 0, settings: Mapping[str, Scalar] | None = None) -> None:
         """Make an untrained head.
@@ -101,6 +105,24 @@ class Head(ABC):
     @abstractmethod
     def predict_proba(self, X: Rows) -> Floats:
         """Probabilities of the classes, float64 (n, n_classes); rows sum to 1."""
+
+    def slopes(self, X: Rows, baseline: Row, target: int) -> Floats | None:
+        """What each value of a row counts for in a class's logit, on the way from a baseline.
+
+        Override where the head knows it; a head that does not is examined from outside (see
+        `pipeline.heatmaps.maps`). The logit of two classes is log(p of target / p of the other),
+        of more it is log(p of target) less the mean of log(p) over the classes.
+
+        Args:
+            X: float32 (n, row_width).
+            baseline: float32 (row_width,).
+            target: class number.
+
+        Returns:
+            float64 (n, row_width), or (1, row_width) where it is the same for all rows, such that
+            ((X - baseline) * slopes).sum(axis=1) is logit(X) - logit(baseline). Or None.
+        """
+        return None
 
     @abstractmethod
     def save(self, folder: Path) -> None:

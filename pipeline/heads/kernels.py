@@ -162,6 +162,7 @@ class KNNHead(ProjectedHead[Neighbours]):
 
     name = "knn"
     title = "k nearest neighbours"
+    finest = 0.01
     calibrated = True
     calibrate_on: ClassVar = "share"
     defaults: ClassVar = {"k": 5, "weights": "distance"}

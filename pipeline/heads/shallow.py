@@ -79,6 +79,7 @@ class ForestHead(RawHead):
     name = "forest"
     title = "Random forest"
     calibrate_on: ClassVar = "share"
+    finest = 0.01
     defaults: ClassVar = {"trees": 100, "min_samples_leaf": 1}
     ranges: ClassVar = {"trees": (1, 100_000), "min_samples_leaf": (1, 1_000_000)}
 
