@@ -191,7 +191,7 @@ def fit(
     if made.judged is not None:
         unseen = sides[0][made.judged.rows]
         numbers |= {"threshold": unseen} if made.judged.aside else {}
-        extra["unseen.csv"] = _unseen_csv(dataset, unseen, made).encode()
+        extra["unseen.csv"] = _unseen_csv(dataset, unseen, made).encode(errors="backslashreplace")
     save_fit(done, dataset, numbers, rows[:SELF_TEST_ROWS], extra)
     return done
 

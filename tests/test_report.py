@@ -32,6 +32,7 @@ from pipeline.report.sections import training as training_section
 from pipeline.report.verdict import model_verdict, parts_needed, share_not_excluded
 from pipeline.scores import score
 from pipeline.splits import Fold
+from pipeline.thresholds.band import Band
 
 Toy = type[ToyBackbone]
 BINARY = Classes(("Free", "Crack"), {"Free": 0, "Crack": 1})
@@ -45,7 +46,7 @@ def judge(
     samples = [Sample(n, n.split("/")[0], "", "", 0, "", 0, 0, 0, 0) for n in names]
     probabilities = np.column_stack([1 - np.array(p), p])
     numbers = np.array(groups if groups is not None else range(len(y)))
-    return Judgements(BINARY, root, samples, np.array(y), numbers, probabilities, 0.5)
+    return Judgements(BINARY, root, samples, np.array(y), numbers, probabilities, Band.at(0.5))
 
 
 def assess(judged: Judgements) -> Assessment:
@@ -132,7 +133,7 @@ def test_more_classes_name_the_weakest() -> None:
     P[np.arange(12), np.where(np.arange(12) < 11, y, 0)] = 0.8
     P[8:11] = [0.5, 0.2, 0.3]
     samples = [Sample(f"{i}.png", "A", "", "", 0, "", 0, 0, 0, 0) for i in range(12)]
-    judged = Judgements(classes, Path(), samples, y, np.arange(12), P, 0.5)
+    judged = Judgements(classes, Path(), samples, y, np.arange(12), P, Band.at(0.5))
     made = model_verdict(judged, Assessment.of(y, np.arange(12), P), [])
     assert "right class for 8 of 12 photographs" in made.headline
     assert any("weakest at C: 0 of 4" in sentence for sentence in made.sentences)
@@ -245,7 +246,7 @@ def test_the_gallery_shows_the_worst_first(tmp_path: Path) -> None:
     judged = judge([0.3, 0.01, 0.2, 0.55, 0.99, 0.97, 0.45], [1, 1, 1, 0, 0, 1, 0])
     samples = [write_noise(tmp_path, s.path, i) for i, s in enumerate(judged.samples)]
     judged = Judgements(
-        BINARY, tmp_path, samples, judged.y, judged.groups, judged.probabilities, 0.5
+        BINARY, tmp_path, samples, judged.y, judged.groups, judged.probabilities, Band.at(0.5)
     )
     body = gallery.section(judged).body
     shown = re.findall(r'alt="(\w+)/(\d)\.png: is \w+, verdict \w+, probability of a defect', body)
@@ -264,7 +265,7 @@ def test_pictures_that_are_gone_or_changed_say_so(tmp_path: Path) -> None:
     (tmp_path / samples[2].path).write_bytes(b"nothing")
     samples[2] = samples[2]._replace(digest=hashlib.sha256(b"nothing").hexdigest())
     judged = Judgements(
-        BINARY, tmp_path, samples, judged.y, judged.groups, judged.probabilities, 0.5
+        BINARY, tmp_path, samples, judged.y, judged.groups, judged.probabilities, Band.at(0.5)
     )
     body = gallery.section(judged).body
     assert "data:image" not in body
@@ -440,7 +441,9 @@ def test_a_thousand_photographs_stay_under_five_megabytes(tmp_path: Path) -> Non
         Sample("noise.jpg", long, f"{long}-{i}", digest, 0, "", 0, 0, 0, 0) for i in range(n)
     ]
     groups = np.arange(n) // 4
-    judged = Judgements(BINARY, tmp_path, samples, y, groups, np.column_stack([1 - p, p]), 0.5)
+    judged = Judgements(
+        BINARY, tmp_path, samples, y, groups, np.column_stack([1 - p, p]), Band.at(0.5)
+    )
     sections = [
         section(judged).body  # type: ignore[union-attr]
         for section in (
