@@ -304,7 +304,8 @@ def test_the_commands_take_a_cnn(trained: Path, small: Recipe, run: Run) -> None
     assert "truth \\ verdict" in run("evaluate", "cnn")[1]
     assert run("predict", "cnn", data, "--sheet", "sheet.png")[0] == 3
     assert "sees 32×32 pixels, recipe docs" in run("info", "cnn")[1]
-    assert sorted(p.name for p in Path().iterdir()) == ["cnn", "predictions.csv", "sheet.png"]
+    written = ["cnn", "evaluation.html", "predictions.csv", "sheet.png"]
+    assert sorted(p.name for p in Path().iterdir()) == written
 
 
 def test_models_made_before_there_were_cnns_load(tmp_path: Path, toy: object) -> None:
