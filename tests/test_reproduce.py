@@ -22,7 +22,8 @@ from features.errors import DataError, OutputError, SplitError
 from features.images import RECIPES
 from pipeline.cnn import Cnn
 from pipeline.cnn_data import PhotographSet, look_at_folder
-from pipeline.ladder import SPLITS, TITLES, Ladder
+from pipeline.ladder import Ladder
+from pipeline.ladder_row import SPLITS, TITLES
 from pipeline.splits import holdout
 
 PARTS = pipeline.GroupRule("regex", r"part-(\d+)")

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pipeline.comparison_table import Comparison, TableRow
 from pipeline.statistics.intervals import Intervals
 from pipeline.statistics.nested import Nested
-from pipeline.statistics.pairs import A_BETTER, B_BETTER, EQUIVALENT, UNKNOWN
+from pipeline.statistics.pairs import A_BETTER, B_BETTER, EQUIVALENT, UNDEFINED, UNKNOWN
 from pipeline.tables import align
 
 SHORT_TITLES = {
@@ -30,6 +30,7 @@ _AGAINST_BEST = {
     EQUIVALENT: "no practical difference",
     B_BETTER: "better",
     UNKNOWN: "cannot tell",
+    UNDEFINED: "not defined",
 }
 
 
