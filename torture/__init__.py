@@ -1,0 +1,1 @@
+"""What the README promises of crashes, damage and attacks, tried for real. Never part of it."""
