@@ -9,7 +9,6 @@ some (`features.gc`, `features.repair`) makes a new file that takes the place of
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,16 +23,18 @@ from features import layout
 from features.backbone import differences, fingerprint_of
 from features.cache_file import (
     HDF5_ERRORS,
-    create_file,
     damaged,
-    damaged_rows,
+    damaged_row,
+    empty_file,
     open_file,
     open_hdf5,
+    read_schema,
     stamp,
 )
 from features.errors import CacheError, FingerprintError
+from features.files import write_whole
 from features.journal import JournaledFile
-from features.layout import FULL_VIEW, READABLE, SCHEMA, Entries
+from features.layout import FULL_VIEW, SCHEMA, Entries, Seal
 from features.lock import refuse_folder
 from features.samples import Sample, from_columns
 
@@ -58,7 +59,7 @@ class Cache:
     def __init__(self, file: JournaledFile) -> None:
         self.path = file.path
         self._file = file
-        self._stamp = stamp(self.path)
+        self._stamp = stamp(self.path)  # `read` sets it to what was there before
         self._h5 = open_hdf5(file)
         try:
             self._load()
@@ -90,6 +91,7 @@ class Cache:
                     raise
                 continue
             if cache._sealed or stamp(path) == before:
+                cache._stamp = before
                 return cache
             cache.close()
             if time.monotonic() > deadline:
@@ -106,7 +108,7 @@ class Cache:
             CacheError: it cannot be opened or made.
         """
         if not path.exists():
-            create_file(path, fields, row_width, np.dtype(dtype))
+            write_whole(path, empty_file(fields, row_width, np.dtype(dtype)))
         cache = cls(open_file(path, writable=True))
         try:
             cache.check_fields(fields)
@@ -117,43 +119,27 @@ class Cache:
         return cache
 
     def _load(self) -> None:
-        schema = self._h5.attrs.get("onepass_schema")
-        if schema is None:
-            raise CacheError(
-                f"{self.path} is an HDF5 file, but no cache of this program; name another --cache"
-            )
-        if int(schema) not in READABLE:
-            raise CacheError(
-                f"{self.path} has schema {schema}, this version reads schema {SCHEMA}; use the "
-                "version that made it, or extract into another --cache"
-            )
-        self._schema = int(schema)
+        self._sealed = read_schema(self._h5, self.path) > 1
         self.fields: dict[str, Any] = layout.read_fields(self._h5)
         self.fingerprint = fingerprint_of(self.fields)
-        self.dataset: dict[str, Any] = json.loads(self._h5.attrs["dataset"])
+        self.dataset: dict[str, Any] = layout.read_note(self._h5)
         self._features = self._h5["features"]
         self.entries: Entries = layout.read_entries(self._h5)
         if self._features.dtype.str not in layout.ROW_TYPES:
             raise ValueError(f"its rows are of type {self._features.dtype}")
         if len(self._features) != len(self.entries):
             raise ValueError("its rows and keys differ in number")
-        self._index = {
-            key: row for row, key in enumerate(self.entries[["row_digest", "row_view"]].tolist())
-        }
+        self._index = {key: row for row, key in enumerate(self.keys)}
         self._committed = len(self.entries)
         columns = layout.read_columns(self._h5)
         self._rows_digest = layout.rows_digest(self.entries)
-        self._samples_digest = layout.samples_digest(columns)
+        self._photographs_digest = layout.photographs_digest(columns)
         self._check_seal()
         self.samples: list[Sample] = from_columns(columns)
 
-    @property
-    def _sealed(self) -> bool:
-        return self._schema > 1
-
-    def _seal(self) -> bytes:
-        return layout.seal(
-            self._rows_digest.digest(), layout.attributes_digest(self._h5), self._samples_digest
+    def _seal(self) -> Seal:
+        return Seal(
+            self._rows_digest.digest(), layout.settings_digest(self._h5), self._photographs_digest
         )
 
     def _check_seal(self) -> None:
@@ -162,12 +148,12 @@ class Cache:
             return
         if self._file.header is None:
             raise ValueError("its header does not match its checksum")
-        broken = layout.broken_seals(self._file.header.seal, self._seal())
+        broken = Seal.unpack(self._file.header.seal).broken(self._seal())
         if broken:
             raise ValueError(f"its {' and '.join(broken)} do not match their digest")
 
     def _check_header(self) -> None:
-        if self._file.header is None:
+        if not self.has_header:
             raise CacheError(
                 f"{self.path} has lost its header, as when another program rewrites it; "
                 f"run: cache repair {self.path}"
@@ -200,6 +186,22 @@ class Cache:
         return dtype
 
     @property
+    def keys(self) -> list[tuple[bytes, bytes]]:
+        """(digest, view) of every row."""
+        keys: list[tuple[bytes, bytes]] = self.entries[["row_digest", "row_view"]].tolist()
+        return keys
+
+    @property
+    def has_header(self) -> bool:
+        """Whether the file has a header, without which nothing is written to it."""
+        return self._file.header is not None
+
+    @property
+    def failure(self) -> OSError | None:
+        """The first error of the disk under this opening."""
+        return self._file.failure
+
+    @property
     def index_is_checked(self) -> bool:
         """Whether HDF5's own index has checksums; caches of the first version have none."""
         return bool(self._h5.id.get_create_plist().get_version()[0] >= 2)
@@ -207,6 +209,10 @@ class Cache:
     def find(self, digest: str, view: str = FULL_VIEW) -> int:
         """The row of a photograph, -1 where there is none."""
         return self._index.get((digest.encode(), view.encode()), -1)
+
+    def has_any(self, keys: Sequence[tuple[bytes, bytes]]) -> bool:
+        """Whether one of these keys has a row, or stands twice among them."""
+        return len(set(keys)) < len(keys) or any(key in self._index for key in keys)
 
     def rows_of(self, digests: Sequence[str], view: str = FULL_VIEW) -> list[int]:
         """The rows of photographs, in this order.
@@ -277,12 +283,15 @@ class Cache:
         try:
             block: npt.NDArray[Any] = self._features[first : first + count]
         except HDF5_ERRORS as error:
-            raise CacheError(damaged_rows(self._file, first, count)) from error
+            if count > 1:  # which one is it?
+                rows = range(first, first + count)
+                return np.concatenate([self._read_checked(row, 1) for row in rows])
+            raise CacheError(damaged_row(self._file, first)) from error
         entries = self.entries[first : first + count]
         for offset, (entry, row) in enumerate(zip(entries, block, strict=True)):
             check = layout.row_check(entry["row_digest"], entry["row_view"], row)
             if check != entry["row_check"]:
-                raise CacheError(damaged_rows(self._file, first + offset, 1))
+                raise CacheError(damaged_row(self._file, first + offset))
         return block
 
     # ---- writing ------------------------------------------------------------------------
@@ -328,8 +337,8 @@ class Cache:
         with self._writing():
             del self._h5["samples"]
             columns = layout.write_samples(self._h5, samples)
-            self._h5.attrs["dataset"] = json.dumps(dict(dataset))
-        self._samples_digest = layout.samples_digest(columns)
+            layout.write_note(self._h5, dataset)
+        self._photographs_digest = layout.photographs_digest(columns)
         self.samples, self.dataset = samples, dict(dataset)
 
     def commit(self) -> None:
@@ -340,9 +349,9 @@ class Cache:
         """
         with self._writing():
             if not self._sealed:
-                self._h5.attrs["onepass_schema"] = self._schema = SCHEMA
+                self._h5.attrs["onepass_schema"], self._sealed = SCHEMA, True
             self._h5.flush()
-            self._file.commit(self._seal())
+            self._file.commit(self._seal().pack())
         self._committed = len(self)
 
     @contextlib.contextmanager
@@ -352,8 +361,8 @@ class Cache:
             self._file.check_unchanged()
             yield
         except HDF5_ERRORS as error:
+            found = self.failure or error
             self._file.abandon()
-            found = self._file.failure or error
             reason = getattr(found, "strerror", None) or found
             raise CacheError(
                 f"{self.path} cannot be written ({reason}); the {self._committed:,} rows up to the "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,9 @@ import numpy as np
 
 from features import layout
 from features.errors import CacheError
-from features.files import write_whole
 from features.header import SIZE, USER_BLOCK, new_header
 from features.journal import JournaledFile, journal_path
+from features.layout import Seal
 
 # Superblock 2 with HDF5 1.10's indexes: every block of them has a checksum, which a bit that
 # flipped cannot pass. Older indexes have none (HDF5 was seen to hang on them); superblock 3 marks
@@ -59,6 +59,25 @@ def open_hdf5(file: JournaledFile) -> h5py.File:
         raise CacheError(message) from error
 
 
+def read_schema(h5: h5py.File, path: Path) -> int:
+    """The schema of an open cache.
+
+    Raises:
+        CacheError: it is no cache, or one of a schema that this version does not know.
+    """
+    schema = h5.attrs.get("onepass_schema")
+    if schema is None:
+        raise CacheError(
+            f"{path} is an HDF5 file, but no cache of this program; name another --cache"
+        )
+    if int(schema) not in layout.READABLE:
+        raise CacheError(
+            f"{path} has schema {schema}, this version reads schema {layout.SCHEMA}; use the "
+            "version that made it, or extract into another --cache"
+        )
+    return int(schema)
+
+
 def stamp(path: Path) -> tuple[bytes, int, int, bool]:
     """What differs after every commit, and between a file and one that replaced it."""
     try:
@@ -90,35 +109,31 @@ def damaged(file: JournaledFile, found: str) -> str:
     )
 
 
-def damaged_rows(file: JournaledFile, first: int, count: int) -> str:
-    """What to tell of rows that cannot be read."""
+def damaged_row(file: JournaledFile, row: int) -> str:
+    """What to tell of a row that cannot be read."""
     if file.failure:
         return damaged(file, "")
-    where = f"row {first}" if count == 1 else f"one of rows {first} to {first + count - 1}"
     return (
-        f"{file.path}: {where} does not match its checksum; the disk or a copy damaged it: "
+        f"{file.path}: row {row} does not match its checksum; the disk or a copy damaged it: "
         f"copy the file again, or run: cache repair {file.path}"
     )
 
 
-def create_file(
-    path: Path, fields: Mapping[str, Any], row_width: int, dtype: np.dtype[Any]
-) -> None:
-    """An empty cache, made in memory and written whole.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
+def empty_file(
+    fields: Mapping[str, Any],
+    row_width: int,
+    dtype: np.dtype[Any],
+    columns: Sequence[str] = tuple(layout.ROW_COLUMNS),
+) -> bytes:
+    """The bytes of a cache without rows, made in memory: HDF5 never writes to the disk itself."""
     made = io.BytesIO()
     with h5py.File(made, "w", userblock_size=USER_BLOCK, libver=_SUPERBLOCK):
         pass
     with h5py.File(made, "r+", libver=_INDEXES) as h5:
-        layout.create_datasets(h5, fields, row_width, dtype)
-        seal = layout.seal(
+        layout.create_datasets(h5, fields, row_width, dtype, columns)
+        seal = Seal(
             layout.rows_digest(layout.read_entries(h5)).digest(),
-            layout.attributes_digest(h5),
-            layout.samples_digest(layout.read_columns(h5)),
+            layout.settings_digest(h5),
+            layout.photographs_digest(layout.read_columns(h5)),
         )
-    content = bytearray(made.getvalue())
-    content[:SIZE] = new_header(seal).pack()
-    write_whole(path, bytes(content))
+    return new_header(seal.pack()).pack() + made.getvalue()[SIZE:]

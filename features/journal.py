@@ -32,6 +32,7 @@ from features.header import SIZE, Header
 PAGE = 4096
 _MAGIC = b"onepass journal1"
 _HEADER = struct.Struct("<16s16sQQQ")  # magic, identity, commit, size afterwards, pages
+_ENDLESS = 1 << 60
 _CHECKSUM = struct.Struct("<I")  # CRC-32 of all that stands before it, at the journal's end
 _ENTRY = struct.Struct("<Q")  # page number; PAGE bytes follow
 
@@ -60,11 +61,12 @@ class JournaledFile:
     Attributes:
         path: of the file.
         writable: whether it can be committed to.
+        endless: for reading: past the end stand zeros, and no end is seen.
         header: as of the last commit; None where the file has no sound one.
         failure: the first error of the disk; None while there was none.
     """
 
-    def __init__(self, path: Path, *, writable: bool) -> None:
+    def __init__(self, path: Path, *, writable: bool, endless: bool = False) -> None:
         self.path = path
         self.writable = writable
         self._pages: dict[int, bytearray] = {}
@@ -79,6 +81,8 @@ class JournaledFile:
         start = bytearray(SIZE)
         self.readinto(start)
         self.header = Header.unpack(bytes(start))
+        if endless:
+            self._size = _ENDLESS
         self._position = 0
 
     def __enter__(self) -> JournaledFile:

@@ -2,7 +2,7 @@
 
 Layout (schema 2), readable with plain h5py:
 
-    attributes    onepass_schema, fingerprint, fingerprint_fields (JSON), dataset (JSON)
+    attributes    onepass_schema, fingerprint, fingerprint_fields (JSON), dataset (JSON); UTF-8
     features      (rows, row_width) float32 or float16, one row a chunk, Fletcher32 checksums
     row_digest    (rows,) SHA-256 of the photograph's bytes, hex
     row_view      (rows,) name of the view of the photograph that the row is of
@@ -19,11 +19,12 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.recfunctions import repack_fields
 
 from features.backbone import fingerprint_of
 from features.samples import NUMBER_COLUMNS, TEXT_COLUMNS, Columns, Sample, to_columns
@@ -32,6 +33,7 @@ SCHEMA = 2
 READABLE = (1, 2)
 FULL_VIEW = "full"
 KEY_CHUNK = 256  # keys per chunk: a commit rewrites the last chunk of each column
+_NOTE = 2048  # bytes for the JSON in the attribute `dataset`
 READ_BLOCK = 64  # rows per read of consecutive rows
 ROW_TYPES = ("<f4", "<f2")
 
@@ -42,7 +44,7 @@ ROW_COLUMNS = {
 }
 """What is kept of every row beside its values: one dataset (rows,) each. A new one is a line here:
 whatever copies rows (gc, repair, merge) takes it along, and the seal covers it."""
-_KEY = ("row_digest", "row_view", "row_check")
+KEY = ("row_digest", "row_view", "row_check")
 
 Hdf5 = Any
 """An open `h5py.File`; h5py has no types, and only `features.cache` imports it."""
@@ -59,17 +61,44 @@ def create_datasets(
     fields: Mapping[str, Any],
     row_width: int,
     dtype: np.dtype[Any],
+    columns: Sequence[str],
 ) -> None:
-    """An empty cache in an empty HDF5 file."""
+    """An empty cache in an empty HDF5 file, with these of ROW_COLUMNS."""
     h5.attrs["onepass_schema"] = SCHEMA
-    h5.attrs["fingerprint"] = fingerprint_of(dict(fields))
-    h5.attrs["fingerprint_fields"] = json.dumps(dict(fields), sort_keys=True)
-    h5.attrs["dataset"] = json.dumps({})
+    write_text(h5, "fingerprint", fingerprint_of(dict(fields)))
+    write_text(h5, "fingerprint_fields", json.dumps(dict(fields), sort_keys=True))
+    write_note(h5, {})
     # One row a chunk: automatic chunks measured 13 times slower per row.
     _create(h5, "features", (row_width,), dtype.newbyteorder("<"), 1)
-    for name, column in ROW_COLUMNS.items():
-        _create(h5, name, (), column, KEY_CHUNK)
+    for name in columns:
+        _create(h5, name, (), ROW_COLUMNS[name], KEY_CHUNK)
     write_samples(h5, [])
+
+
+def write_text(h5: Hdf5, name: str, text: str) -> None:
+    """Set an attribute; of fixed length, as HDF5 keeps texts of any length without a checksum."""
+    h5.attrs[name] = np.bytes_(text.encode())
+
+
+def write_note(h5: Hdf5, note: Mapping[str, Any]) -> None:
+    """Set what is noted of the folder, with blanks behind.
+
+    So a longer note keeps the place of a shorter one, at the start of the file: a copy that was
+    cut off still has it.
+    """
+    write_text(h5, "dataset", json.dumps(dict(note)).ljust(_NOTE))
+
+
+def read_note(h5: Hdf5) -> dict[str, Any]:
+    """What is noted of the folder."""
+    note: dict[str, Any] = json.loads(read_text(h5, "dataset"))
+    return note
+
+
+def read_text(h5: Hdf5, name: str) -> str:
+    """An attribute, of fixed length or, as in schema 1, of any."""
+    value = h5.attrs[name]
+    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def _create(
@@ -113,8 +142,8 @@ def read_fields(h5: Hdf5) -> dict[str, Any]:
     Raises:
         ValueError: the fingerprint is another.
     """
-    fields: dict[str, Any] = json.loads(h5.attrs["fingerprint_fields"])
-    if fingerprint_of(fields) != str(h5.attrs["fingerprint"]):
+    fields: dict[str, Any] = json.loads(read_text(h5, "fingerprint_fields"))
+    if fingerprint_of(fields) != read_text(h5, "fingerprint"):
         raise ValueError("its fingerprint is not that of its fields")
     return fields
 
@@ -125,7 +154,7 @@ def read_entries(h5: Hdf5) -> Entries:
     Raises:
         ValueError: the columns differ in length, or one has another type.
     """
-    columns = {name: h5[name][:] for name in ROW_COLUMNS if name in h5 or name in _KEY}
+    columns = {name: h5[name][:] for name in ROW_COLUMNS if name in h5 or name in KEY}
     return to_entries(columns)
 
 
@@ -142,6 +171,11 @@ def to_entries(columns: Mapping[str, npt.NDArray[Any]]) -> Entries:
     for name, column in columns.items():
         entries[name] = column
     return entries
+
+
+def pick(entries: Entries, names: list[str]) -> Entries:
+    """Entries with these of their columns alone."""
+    return np.ascontiguousarray(repack_fields(entries[names]))
 
 
 def read_columns(h5: Hdf5) -> Columns:
@@ -177,15 +211,15 @@ def rows_digest(entries: Entries) -> hashlib._Hash:
     return hashlib.sha256(entries.tobytes())
 
 
-def attributes_digest(h5: Hdf5) -> bytes:
-    """SHA-256 of the attributes that say what the rows and the photographs are."""
+def settings_digest(h5: Hdf5) -> bytes:
+    """SHA-256 of the attributes that say what the rows are, and what was noted of the folder."""
     found = hashlib.sha256()
     for name in ("fingerprint_fields", "dataset"):
-        found.update(str(h5.attrs[name]).encode("utf-8", "surrogateescape") + b"\0")
+        found.update(read_text(h5, name).encode() + b"\0")
     return found.digest()
 
 
-def samples_digest(columns: Columns) -> bytes:
+def photographs_digest(columns: Columns) -> bytes:
     """SHA-256 of the table of photographs, types included."""
     found = hashlib.sha256()
     for name, values in columns.items():
@@ -194,18 +228,32 @@ def samples_digest(columns: Columns) -> bytes:
     return found.digest()
 
 
-def seal(rows: bytes, attributes: bytes, samples: bytes) -> bytes:
-    """What stands in the header, of three digests."""
-    return rows + attributes + samples
+class Seal(NamedTuple):
+    """What a commit wrote, as three SHA-256.
 
+    Attributes:
+        keys: see `rows_digest`.
+        settings: see `settings_digest`.
+        photographs: see `photographs_digest`.
+    """
 
-def broken_seals(found: bytes, computed: bytes) -> list[str]:
-    """What does not match its digest: none, some or all of three names."""
-    names = ("keys", "settings", "photographs")
-    size = len(computed) // len(names)
-    return [
-        name
-        for number, name in enumerate(names)
-        if found[number * size : (number + 1) * size]
-        != computed[number * size : (number + 1) * size]
-    ]
+    keys: bytes
+    settings: bytes
+    photographs: bytes
+
+    def pack(self) -> bytes:
+        """As it stands in the header."""
+        return b"".join(self)
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Seal:
+        """The inverse of `pack`."""
+        return cls(data[:32], data[32:64], data[64:96])
+
+    def broken(self, found: Seal) -> list[str]:
+        """Names of what was found and is not what was sealed."""
+        return [
+            name
+            for name, sealed, read in zip(self._fields, self, found, strict=True)
+            if sealed != read
+        ]
