@@ -83,10 +83,14 @@ def write_text(h5: Hdf5, name: str, text: str) -> None:
 def write_note(h5: Hdf5, note: Mapping[str, Any]) -> None:
     """Set what is noted of the folder, with blanks behind.
 
-    So a longer note keeps the place of a shorter one, at the start of the file: a copy that was
-    cut off still has it.
+    So a note takes the place of the one before, at the start of the file: a copy that was cut off
+    still has it.
     """
-    write_text(h5, "dataset", json.dumps(dict(note)).ljust(_NOTE))
+    text = json.dumps(dict(note)).ljust(_NOTE)
+    if "dataset" in h5.attrs and h5.attrs.get_id("dataset").dtype == np.dtype(f"S{len(text)}"):
+        h5.attrs.modify("dataset", np.bytes_(text.encode()))
+    else:
+        write_text(h5, "dataset", text)
 
 
 def read_note(h5: Hdf5) -> dict[str, Any]:
