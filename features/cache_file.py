@@ -95,7 +95,10 @@ def _not_hdf5(file: JournaledFile, error: Exception) -> str:
     if path.stat().st_size == 0:
         return f"{path} is empty; expected a cache; remove it and extract again"
     if "truncated" in str(error):
-        return f"{path} is cut off (a copy that did not finish?); copy it again, or run: cache repair {path}"
+        return (
+            f"{path} is cut off (a copy that did not finish?); copy it again, "
+            f"or run: cache repair {path}"
+        )
     return f"{path} is no HDF5 file that can be read; expected a cache; name another --cache"
 
 
