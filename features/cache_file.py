@@ -55,8 +55,9 @@ def open_hdf5(file: JournaledFile) -> h5py.File:
         return h5py.File(file, "r+" if file.writable else "r", libver=_INDEXES)
     except HDF5_ERRORS as error:
         message = _not_hdf5(file, error)
-        file.close()
-        raise CacheError(message) from error
+    # Not `from error`: its frames hold an object of HDF5 that, alive when Python ends, crashes it.
+    file.close()
+    raise CacheError(message)
 
 
 def read_schema(h5: h5py.File, path: Path) -> int:

@@ -125,7 +125,7 @@ class JournaledFile:
         try:
             self._read_base(view[:count], start)
         except OSError as error:
-            self.failure = self.failure or error
+            self._fail(error)
             view[:count] = bytes(count)
         for page in self._pages_between(start, start + count):
             low, high = max(start, page * PAGE), min(start + count, (page + 1) * PAGE)
@@ -146,7 +146,7 @@ class JournaledFile:
                 self._change_pages(start, view[: boundary - start])
                 self._append(boundary, view[boundary - start :])
             except OSError as error:
-                self.failure = error
+                self._fail(error)
             self._size = max(self._size, end)
         return len(view)
 
@@ -207,6 +207,13 @@ class JournaledFile:
         self._change_pages(0, memoryview(header.pack()))
         pages = {n: bytes(p) for n, p in sorted(self._pages.items()) if n * PAGE < self._size}
         return Journal(header.identity, header.commit, self._size, pages)
+
+    def _fail(self, error: OSError) -> None:
+        """Remember the first error, without its frames.
+
+        They end in h5py's, which hold objects of HDF5: alive when Python ends, these crash it.
+        """
+        self.failure = self.failure or error.with_traceback(None)
 
     # ---- pages --------------------------------------------------------------------------
 

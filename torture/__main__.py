@@ -13,7 +13,11 @@ from collections.abc import Sequence
 
 from torture.figures import ROOT, Part, keep, table
 
-PARTS: dict[str, str] = {}
+PARTS: dict[str, str] = {
+    "crashes": "torture.crashes",
+    "faults": "torture.faults",
+    "power_cuts": "torture.power_cuts",
+}
 
 
 def run_part(name: str, *, quick: bool) -> Part:
