@@ -17,6 +17,9 @@ PARTS: dict[str, str] = {
     "crashes": "torture.crashes",
     "faults": "torture.faults",
     "power_cuts": "torture.power_cuts",
+    "damage": "torture.damage",
+    "together": "torture.together",
+    "endurance": "torture.endurance",
 }
 
 

@@ -37,12 +37,12 @@ def run(quick: bool) -> list[Figure]:
     with tempfile.TemporaryDirectory() as name, Nursery([_TASKS]) as nursery:
         ground = _Ground(Path(name), nursery, small=quick)
         return [
-            _Kills("extract into a new cache", ground.fresh, ground).kill(6 if quick else 100),
-            _Kills("extract, folder changed", ground.changed, ground).kill(4 if quick else 70),
-            _Kills("predict, filling the cache", ground.predicted, ground).kill(4 if quick else 70),
-            _Kills("cache gc", ground.collected, ground).kill(4 if quick else 60),
-            _Kills("cache repair", ground.mended, ground).kill(3 if quick else 30),
-            _Kills("cache merge", ground.merged, ground).kill(3 if quick else 30),
+            _Kills("extract into a new cache", ground.fresh, ground).kill(3 if quick else 100),
+            _Kills("extract, folder changed", ground.changed, ground).kill(2 if quick else 70),
+            _Kills("predict, filling the cache", ground.predicted, ground).kill(2 if quick else 70),
+            _Kills("cache gc", ground.collected, ground).kill(2 if quick else 60),
+            _Kills("cache repair", ground.mended, ground).kill(1 if quick else 30),
+            _Kills("cache merge", ground.merged, ground).kill(1 if quick else 30),
         ]
 
 
@@ -71,7 +71,7 @@ class _Ground:
 
     def __init__(self, root: Path, nursery: Nursery, *, small: bool) -> None:
         self.root, self.nursery = root, nursery
-        self.count = count = 40 if small else 120
+        self.count = count = 24 if small else 120
         self.folder = toys.write_folder(root / "data", count)
         self.grown = toys.write_folder(root / "grown", count // 2)
         toys.write_folder(self.grown, count // 2, first=1000)

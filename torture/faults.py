@@ -124,7 +124,7 @@ def run(quick: bool) -> list[Figure]:
     """Every call of every command in turn; quick: a few of each."""
     with tempfile.TemporaryDirectory() as name, Nursery([_TASKS, __name__]) as nursery:
         ground = _Ground(Path(name), nursery)
-        return [_fail(kind, ground, 60 if quick else 1) for kind in _KINDS]
+        return [_fail(kind, ground, 80 if quick else 1) for kind in _KINDS]
 
 
 class _Ground:

@@ -210,7 +210,7 @@ def run(quick: bool) -> list[Figure]:
     with tempfile.TemporaryDirectory() as name:
         (Path(name) / "recorded").mkdir()
         recorder = record(Path(name) / "recorded")
-        step, ways = (9, 1) if quick else (1, 8)
+        step, ways = (23, 1) if quick else (1, 8)
         return [
             _cuts(Path(name), recorder, step, ways, lies=lies, seed=step) for lies in (False, True)
         ]
