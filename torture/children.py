@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -86,6 +87,7 @@ class Nursery:
 def _serve(imports: Sequence[str]) -> None:
     for name in imports:
         importlib.import_module(name)
+    gc.freeze()  # what is imported is no child's garbage
     for line in sys.stdin:
         print(json.dumps(vars(_try(json.loads(line)))), flush=True)
 

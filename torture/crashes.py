@@ -34,7 +34,7 @@ Keys = set[tuple[bytes, bytes]]
 
 def run(quick: bool) -> list[Figure]:
     """300 kills in all, and 60 of the commands that mend and join caches."""
-    with tempfile.TemporaryDirectory() as name, Nursery([_TASKS]) as nursery:
+    with tempfile.TemporaryDirectory() as name, Nursery([_TASKS, "pipeline"]) as nursery:
         ground = _Ground(Path(name), nursery, small=quick)
         return [
             _Kills("extract into a new cache", ground.fresh, ground).kill(3 if quick else 100),

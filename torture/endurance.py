@@ -15,9 +15,7 @@ from typing import Any
 import numpy as np
 import toy
 
-import pipeline
 from features.extract import extract
-from pipeline.scan import scan_folder
 from torture import tasks, toys
 from torture.children import Nursery
 from torture.figures import Figure
@@ -86,7 +84,7 @@ def photographs(root: str, count: int) -> dict[str, list[int]]:
             watch.look(done)
 
     extract(
-        scan_folder(folder).photographs,
+        toys.photographs_in(folder),
         toys.settings(),
         Path(root) / "many.h5",
         batch_size=32,
@@ -98,6 +96,8 @@ def photographs(root: str, count: int) -> dict[str, list[int]]:
 
 def predictions(root: str, calls: int) -> dict[str, list[int]]:
     """Many calls of predict, each with two new photographs and two known ones; in a child."""
+    import pipeline
+
     base = Path(root)
     tasks.extract_folder(str(base / "parts"), str(base / "parts.h5"))
     tasks.fit(str(base / "parts.h5"), str(base / "model"))

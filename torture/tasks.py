@@ -5,11 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pipeline
 from features.extract import Progress, extract
 from features.repair import repair
 from features.upkeep import collect, merge
-from pipeline.scan import scan_folder
 from torture import toys
 
 
@@ -20,7 +18,7 @@ def extract_folder(
     toys.NotingToy.notes = Path(notes) if notes else None
     toys.NotingToy.pause = pause
     done = extract(
-        scan_folder(Path(folder)).photographs,
+        toys.photographs_in(Path(folder)),
         toys.settings(),
         Path(cache),
         batch_size=batch,
@@ -35,6 +33,8 @@ def predict(
     model: str, folder: str, cache: str, *, notes: str = "", pause: float = 0.0, batch: int = 4
 ) -> list[float | None]:
     """Judge a folder's photographs, whose rows fill the cache; returns the probabilities."""
+    import pipeline  # here, as it takes longer to import than most tries take
+
     bundle = pipeline.load_bundle(Path(model))
     toys.NotingToy.notes = Path(notes) if notes else None
     toys.NotingToy.pause = pause
@@ -55,6 +55,8 @@ def _report(notes: str) -> Progress:
 
 def fit(cache: str, model: str) -> None:
     """A model whose head is quick to train."""
+    import pipeline
+
     pipeline.fit(pipeline.load_dataset(Path(cache)), Path(model), head="logistic", split="random")
 
 

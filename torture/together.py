@@ -30,7 +30,6 @@ from features.images import decode
 from features.lock import writing
 from features.upkeep import collect, merge, verify
 from pipeline.dataset import load_dataset
-from pipeline.scan import scan_folder
 from torture import toys
 from torture.figures import ROOT, Figure
 
@@ -140,8 +139,8 @@ class _Worker:
         self.scratch = root / f"scratch-{number}.h5"
         self.notes = root / f"notes-{number}"
         self.rng = random.Random(number)
-        self.photographs = scan_folder(self.folder).photographs
-        self.others = scan_folder(root / "others").photographs
+        self.photographs = toys.photographs_in(self.folder)
+        self.others = toys.photographs_in(root / "others")
         self.truth = {photograph.path: _row(photograph) for photograph in self.photographs}
 
     def work(self, until: float) -> None:

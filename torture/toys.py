@@ -13,6 +13,7 @@ import toy
 
 from features.backbone import BACKBONES, BackboneSettings
 from features.cache import Cache
+from features.extract import Photograph
 from features.images import RECIPES
 from features.weights import Weights
 
@@ -86,6 +87,14 @@ def write_folder(root: Path, count: int, first: int = 0) -> Path:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(toy.photograph(number))
     return root
+
+
+def photographs_in(root: Path) -> list[Photograph]:
+    """What `write_folder` wrote, as `extract` wants it."""
+    return [
+        Photograph(file, file.relative_to(root).as_posix(), file.parent.name)
+        for file in sorted(root.glob("*/*.png"))
+    ]
 
 
 Truth = dict[tuple[bytes, bytes], npt.NDArray[np.float32]]
