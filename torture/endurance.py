@@ -22,6 +22,7 @@ from torture.figures import Figure
 
 _PER_PHOTOGRAPH = 2048  # bytes of memory that a photograph's bookkeeping may take
 _PER_CALL = 16 * 1024  # bytes by which a call of predict may raise the memory, within noise
+_NOISE = 60 << 20
 _WARM = 0.4  # share of the samples before everything is warm
 _PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
@@ -36,8 +37,8 @@ def run(quick: bool) -> list[Figure]:
         many = nursery.run(f"{__name__}:photographs", timeout=1800, root=name, count=count)
         toys.write_folder(root / "parts", 60)
         often = nursery.run(f"{__name__}:predictions", timeout=1800, root=name, calls=calls)
-    # A short run is not warm for long enough to tell a slope from noise.
-    slack = 40.0 if quick else 1.0
+    # A short run cannot tell a slope from what the allocator does: only a large one counts.
+    slack = _NOISE if quick else 0
     return [
         _figure(
             f"{count:,} photographs, one extract", many, count, "photograph", slack, _PER_PHOTOGRAPH
@@ -46,14 +47,14 @@ def run(quick: bool) -> list[Figure]:
     ]
 
 
-def _figure(what: str, ended: Any, tries: int, unit: str, slack: float, most: int) -> Figure:  # noqa: ANN401
+def _figure(what: str, ended: Any, tries: int, unit: str, slack: int, most: int) -> Figure:  # noqa: ANN401
     if ended.how != "done":
         return Figure(what, tries, 0, 1, f"{ended.how}: {ended.result}")
     at, memory, files = (np.array(ended.result[name], float) for name in ("at", "memory", "files"))
     warm = at >= _WARM * at[-1]
     slope, _ = np.polyfit(at[warm], memory[warm], 1)
     more = int(files[warm].max() - files[warm].min())
-    lost = int(slope > most * slack) + int(files[-1] > files[warm][0] + 2)
+    lost = int(slope > max(most, slack / tries)) + int(files[-1] > files[warm][0] + 2)
     note = (
         f"memory {slope:+,.0f} bytes a {unit} after warm-up ({memory[warm][0] / 1e6:.0f} to "
         f"{memory[-1] / 1e6:.0f} MB), open files {files[-1]:.0f} (within {more})"
