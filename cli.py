@@ -115,6 +115,7 @@ def extract(
     from features.images import MAX_PIXELS
     from pipeline import text
     from pipeline.sync import extract_folder
+    from pipeline.upkeep.text import where
 
     with _bar("photographs") as progress:
         done = extract_folder(
@@ -132,6 +133,7 @@ def extract(
             progress=progress,
         )
     _say(*text.failures([(s.path, s.reason) for s in done.extraction.failed]))
+    _say(*where(cache))
     typer.echo(text.extraction(done, cache))
     if done.extraction.failed:
         raise typer.Exit(SOME_UNREADABLE)

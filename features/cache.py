@@ -9,7 +9,6 @@ some (`features.gc`, `features.repair`) makes a new file that takes the place of
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -32,7 +31,7 @@ from features.cache_file import (
     stamp,
 )
 from features.errors import CacheError, FingerprintError
-from features.files import write_whole
+from features.files import followed, write_whole
 from features.journal import JournaledFile
 from features.layout import FULL_VIEW, SCHEMA, Entries, Seal
 from features.lock import refuse_folder
@@ -80,6 +79,7 @@ class Cache:
             CacheError: there is none, or it cannot be read.
         """
         refuse_folder(path)
+        path = followed(path)
         deadline = time.monotonic() + _SETTLE
         while True:
             before = stamp(path)
@@ -107,6 +107,7 @@ class Cache:
             FingerprintError: it holds rows of other settings; both are shown side by side.
             CacheError: it cannot be opened or made.
         """
+        path = followed(path)
         if not path.exists():
             write_whole(path, empty_file(fields, row_width, np.dtype(dtype)))
         cache = cls(open_file(path, writable=True))
@@ -389,9 +390,3 @@ class Cache:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def folder_of(cache: Cache) -> Path | None:
-    """Where the photographs were at the last `extract`; None if it was never finished."""
-    root = cache.dataset.get("root")
-    return Path(os.fsdecode(root)) if root else None

@@ -32,6 +32,14 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def followed(path: Path) -> Path:
+    """Where a symbolic link leads; `path` itself where it is none.
+
+    What lies beside a file (its lock, its journal) must be found by whatever name it is opened.
+    """
+    return path.resolve() if path.is_symlink() else path
+
+
 def sync_descriptor(descriptor: int) -> None:
     """Wait until the bytes of an open file are on the disk, not only in its own memory.
 

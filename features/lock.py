@@ -13,7 +13,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from features.errors import CacheBusyError, CacheError
-from features.files import leftovers, write_whole
+from features.files import followed, leftovers, write_whole
 from features.mounts import network_file_system
 
 
@@ -40,6 +40,7 @@ def writing(path: Path, wait: float = 5.0) -> Iterator[None]:
         CacheError: no lock can be made there.
     """
     refuse_folder(path)
+    path = followed(path)
     owner = path.with_name(path.name + ".lock.owner")
     lock = FileLock(path.with_name(path.name + ".lock"))
     try:

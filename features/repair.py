@@ -18,6 +18,7 @@ from features.cache import Cache
 from features.cache_file import HDF5_ERRORS, open_hdf5, read_schema
 from features.errors import CacheError
 from features.extract import Progress
+from features.files import followed, sync_folder
 from features.journal import JournaledFile, journal_path
 from features.layout import KEY_CHUNK, READ_BLOCK, ROW_COLUMNS, Entries, Hdf5, Seal
 from features.lock import writing
@@ -71,6 +72,7 @@ def repair(path: Path, *, backup: bool = True, progress: Progress | None = None)
         CacheBusyError: another process writes to it.
         OutputError: the disk is full or failing; the cache stays as it was.
     """
+    path = followed(path)
     with writing(path):
         found = verify(path, full=True, progress=progress)
         if found.sound:
@@ -218,4 +220,5 @@ def _keep(path: Path) -> Path:
         shutil.copyfile(path, kept)
     if journal_path(path).exists():
         shutil.copyfile(journal_path(path), journal_path(kept))
+    sync_folder(path.parent)
     return kept

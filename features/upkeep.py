@@ -10,7 +10,7 @@ from features.backbone import differences
 from features.cache import Cache
 from features.errors import CacheError, FingerprintError
 from features.extract import Progress
-from features.files import leftovers
+from features.files import followed, leftovers
 from features.journal import journal_path
 from features.layout import READ_BLOCK
 from features.lock import refuse_folder, writing
@@ -63,6 +63,7 @@ def verify(path: Path, *, full: bool = False, progress: Progress | None = None) 
         CacheError: there is no cache.
     """
     refuse_folder(path)
+    path = followed(path)
     if not path.exists():
         raise CacheError(f"no cache at {path}; name one that extract made")
     found = Verification(path, full, remarks=_remarks(path))
@@ -182,6 +183,7 @@ def collect(path: Path, *, apply: bool = False, progress: Progress | None = None
     if not apply:
         with Cache.read(path) as cache:
             return _plan(cache)
+    path = followed(path)
     with writing(path), Cache.read(path) as cache:
         plan = _plan(cache)
         unused = set(unused_rows(cache))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import h5py
@@ -318,3 +320,32 @@ TestCacheMachine.settings = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
+
+
+@pytest.mark.parametrize("damage", ["nothing", "no HDF5", "EIO"])
+def test_python_ends_well_after_a_damaged_cache(tmp_path: Path, damage: str) -> None:
+    """An error that outlives the cache must hold nothing of HDF5's: that crashed Python's end."""
+    path = tmp_path / "c.h5"
+    fill_whole(path, 20, 20)
+    if damage == "no HDF5":
+        data = bytearray(path.read_bytes())
+        data[512:600] = bytes(88)
+        path.write_bytes(data)
+    code = f"""
+import sys
+sys.path[:0] = {[str(Path(__file__).parents[1])]!r}
+from pathlib import Path
+from features.journal import JournaledFile
+from features.repair import repair
+def fail(*_):
+    raise OSError(5, "Input/output error")
+if {damage == "EIO"}:
+    JournaledFile._read_base = fail
+kept = []
+try:
+    repair(Path({str(path)!r}))
+except Exception as error:
+    kept.append(error)
+    kept.append(kept)
+"""
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

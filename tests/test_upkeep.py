@@ -214,3 +214,25 @@ def test_columns_of_rows_are_carried_along(tmp_path: Path, monkeypatch: pytest.M
     assert holds(tmp_path / "both.h5", range(8))
     with h5py.File(tmp_path / "both.h5") as file:
         assert "row_hash" not in file
+
+
+def test_rows_are_found_by_digest_after_gc(tmp_path: Path) -> None:
+    """A table that was read before gc moved the rows still gives each photograph its own."""
+    from pipeline.dataset import load_dataset
+
+    path = tmp_path / "c.h5"
+    fill(path, range(30))
+    with Cache.write(path, FIELDS, WIDTH, "float32") as cache:
+        table = [sample(f"{n % 2}/{n}.png", n, n, label=f"{n % 2}") for n in range(10, 30)]
+        cache.replace_samples(table, {"root": "r"})
+        cache.commit()
+    data = load_dataset(path, positive=["1"])
+    assert collect(path, apply=True).unused == 10
+    expected = np.stack([row(n) for n in range(10, 30)])
+    assert np.array_equal(data.rows(), expected)
+    with Cache.write(path, FIELDS, WIDTH, "float32") as cache:
+        cache.replace_samples(table[:5], {"root": "r"})
+        cache.commit()
+    collect(path, apply=True)
+    with pytest.raises(CacheError, match="lacks 15 of 20 photographs"):
+        data.rows()

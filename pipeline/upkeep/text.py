@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
+from features.mounts import network_file_system
 from pipeline.tables import printable
 from pipeline.upkeep import Collection, Merge, Repair, Verification
 
@@ -78,6 +80,17 @@ def merged(done: Merge) -> str:
         f"  now run: extract FOLDER --cache {done.path}, on the folder that holds all photographs; "
         "none is computed again"
     )
+
+
+def where(path: Path) -> list[str]:
+    """What to know of where a cache lies; nothing on a disk of this computer."""
+    kind = network_file_system(path)
+    if not kind:
+        return []
+    return [
+        f"note: {printable(str(path))} lies on a network file system ({kind}), where locks hold "
+        "less well: write to it from one computer at a time"
+    ]
 
 
 def printable_lines(lines: Sequence[str]) -> str:
