@@ -74,8 +74,36 @@ Split = Annotated[
 TestSize = Annotated[
     float, typer.Option(min=0.01, max=0.9, help="Share of the photographs held out.")
 ]
+Threshold = Annotated[
+    str | None,
+    typer.Option(help="balanced (the default), a number, or two: 0.2,0.6 with review between."),
+]
+CostMissed = Annotated[float | None, typer.Option(help="Of a defective photograph that is passed.")]
+CostFalse = Annotated[float | None, typer.Option(help="Of a good photograph that is rejected.")]
+MaxMissed = Annotated[
+    float | None,
+    typer.Option(help="Miss at most this share of defective parts, with 95 % confidence."),
+]
+MaxFalse = Annotated[
+    float | None,
+    typer.Option(help="Reject at most this share of good parts, with 95 % confidence."),
+]
+Review = Annotated[
+    float | None, typer.Option(help="Let a person look at up to this share of the photographs.")
+]
+DefectRate = Annotated[
+    float | None,
+    typer.Option(help="Share of defective photographs to expect.  [default: as in the data]"),
+]
 Epochs = Annotated[int, typer.Option(min=1, help="Passes over the training photographs.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of everything random.")]
+Engine = Annotated[
+    str, typer.Option(help="tensorflow, or openvino (an extra): what computes the backbone.")
+]
+Report = Annotated[
+    Path | None,
+    typer.Option(help="The report (HTML).  [default: report.html in --out, or evaluation.html]"),
+]
 Verbose = Annotated[
     bool,
     typer.Option("--verbose", "-v", callback=_verbose, help="Show TensorFlow's own messages."),
@@ -93,6 +121,7 @@ def extract(
     precision: Annotated[
         str | None, typer.Option(help="float32, float16 (half the space) or bfloat16.")
     ] = None,
+    engine: Engine = "tensorflow",
     batch_size: BatchSize = 32,
     classes: Classes = None,
     groups: Groups = None,
@@ -124,6 +153,7 @@ def extract(
             weights=weights,
             recipe=recipe,
             precision=precision,
+            engine=engine,
             seed=seed,
             batch_size=batch_size,
             classes=_names(classes),
@@ -157,24 +187,41 @@ def fit(
     comparison: Annotated[
         Path, typer.Option(help="Where --head best looks for compare-heads' result.")
     ] = Path("comparison"),
+    report: Report = None,
+    threshold: Threshold = None,
+    cost_missed: CostMissed = None,
+    cost_false: CostFalse = None,
+    max_missed: MaxMissed = None,
+    max_false: MaxFalse = None,
+    review: Review = None,
+    defect_rate: DefectRate = None,
+    folds: Annotated[int, typer.Option(min=2, help="Folds that the threshold is chosen on.")] = 5,
     verbose: Verbose = False,
 ) -> None:
     """Train one head on the cached rows and judge it on parts that it never saw.
 
-    Example: onepass fit --head dense --set epochs=30
+    The threshold is chosen on the training part, which costs one more training per fold;
+    --threshold 0.5 does without.
+
+    Example: onepass fit --head dense --cost-missed 50 --cost-false 1
     """
     import pipeline
     from pipeline import text
     from pipeline.comparison import best_head
 
+    rule = pipeline.ThresholdRule.parse(
+        threshold, cost_missed=cost_missed, cost_false=cost_false, max_missed=max_missed,
+        max_false=max_false, review=review, defect_rate=defect_rate, folds=folds,
+    )  # fmt: skip
     data = pipeline.load_dataset(cache, classes=_names(classes), positive=_names(positive))
     typer.echo(text.dataset(data) + "\n")
     name = best_head(comparison, data) if head == "best" else head
-    with _bar("epochs") as progress:
+    with _bar("epochs, folds included") as progress:
         done = pipeline.fit(
             data,
             out,
             head=name,
+            threshold=rule,
             test_size=test_size,
             split=split,
             seed=seed,
@@ -182,6 +229,8 @@ def fit(
             progress=lambda epoch, epochs, _scores: progress(epoch, epochs),
         )
     typer.echo(text.fit(done))
+    page = pipeline.fit_report(data, done)
+    typer.echo(f"report   {pipeline.write_report(report or out / 'report.html', page)}")
 
 
 @app.command("compare-heads")
@@ -192,11 +241,15 @@ def compare_heads(
     repeats: Annotated[int, typer.Option(min=1, help="Times that new folds are drawn.")] = 3,
     split: Split = "grouped",
     sort_by: Annotated[str, typer.Option(help="Score that the table is sorted by.")] = "roc_auc",
+    rope: Annotated[
+        float, typer.Option(min=0.0, help="Differences up to this make no difference in practice.")
+    ] = 0.01,
     seed: Seed = 0,
     classes: Classes = None,
     positive: Positive = None,
     jobs: Annotated[int, typer.Option(help="Processes; -1 for one per core.")] = -1,
     out: Annotated[Path, typer.Option(help="Folder for the tables.")] = Path("comparison"),
+    report: Report = None,
     verbose: Verbose = False,
 ) -> None:
     """Every head on identical folds; hyper-parameters are chosen inside each training part.
@@ -218,10 +271,13 @@ def compare_heads(
             seed=seed,
             split=split,
             sort_by=sort_by,
+            rope=rope,
             n_jobs=jobs,
             progress=lambda done, total, _text: progress(done, total),
         )
     typer.echo(text.comparison(found, out))
+    page = pipeline.comparison_report(data, found)
+    typer.echo(f"report   {pipeline.write_report(report or out / 'report.html', page)}")
 
 
 @app.command()
@@ -232,8 +288,10 @@ def evaluate(
     ] = None,
     cache: CacheFile = Path("features.h5"),
     weights: Weights = None,
+    engine: Engine = "tensorflow",
     groups: Groups = None,
     group_regex: GroupRegex = None,
+    report: Report = None,
     verbose: Verbose = False,
 ) -> None:
     """Score a model on the photographs that it never saw, or on a new labelled folder.
@@ -255,9 +313,12 @@ def evaluate(
                 cache,
                 group_rule=_group_rule(groups, group_regex, False),
                 weights=weights,
+                engine=engine,
                 progress=progress,
             )
     typer.echo(text.evaluation(found, bundle.classes.names))
+    page = pipeline.evaluation_report(bundle, found)
+    typer.echo(f"report   {pipeline.write_report(report or Path('evaluation.html'), page)}")
 
 
 @app.command()
@@ -274,7 +335,12 @@ def predict(
     sheet: Annotated[
         Path | None, typer.Option(help="Draw up to 20 photographs with their verdicts (PNG).")
     ] = None,
+    heatmaps: Annotated[
+        Path | None,
+        typer.Option(help="Folder for pictures of where the model looks; also in --sheet."),
+    ] = None,
     weights: Weights = None,
+    engine: Engine = "tensorflow",
     batch_size: BatchSize = 32,
     max_pixels: MaxPixels = None,
     verbose: Verbose = False,
@@ -290,24 +356,33 @@ def predict(
 
     pipeline.check_format(out.suffix.lower())  # before hours of work
     bundle = pipeline.load_bundle(model)
-    photographs = pipeline.find_photographs(_read_names(paths))
+    names = _read_names(paths)
+    frame = None
+    if heatmaps is not None:
+        frame = pipeline.frame_of(bundle)
+        pipeline.check_folder(heatmaps, names)
+    photographs = pipeline.find_photographs(names)
     with _bar("photographs") as progress:
         found = pipeline.predict(
             bundle,
             photographs,
             None if no_cache else cache,
             weights=weights,
+            engine=engine,
             batch_size=batch_size,
             max_pixels=max_pixels or MAX_PIXELS,
+            heatmaps=heatmaps is not None,
             progress=progress,
         )
     write_whole(out, pipeline.format_predictions(bundle, found, out.suffix.lower()))
     if sheet is not None:
-        write_whole(sheet, pipeline.prediction_sheet(bundle.classes, found))
+        write_whole(sheet, pipeline.prediction_sheet(bundle.classes, found, frame=frame))
+    if heatmaps is not None and frame is not None:
+        pipeline.write_heatmaps(heatmaps, frame, found, max_pixels=max_pixels or MAX_PIXELS)
     failed = [(p.path, p.error) for p in found if p.error is not None]
     _say(*text.failures(failed))
     typer.echo(text.predictions(found))
-    typer.echo(f"written: {out}" + (f", {sheet}" if sheet else ""))
+    typer.echo(f"written: {', '.join(str(path) for path in (out, sheet, heatmaps) if path)}")
     if failed:
         raise typer.Exit(SOME_UNREADABLE)
 

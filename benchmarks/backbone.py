@@ -27,6 +27,8 @@ _ENGINES = (
     ("OpenVINO", "openvino", "float32"),
     ("onepass bfloat16", "onepass", "bfloat16"),
     ("OpenVINO bfloat16", "openvino", "bfloat16"),
+    ("onepass openvino float32", "onepass openvino", "float32"),
+    ("onepass openvino bfloat16", "onepass openvino", "bfloat16"),
 )
 _PRODUCTS = "matrix products"
 _QUICK = ("Keras model.predict", "onepass float32")
@@ -97,6 +99,8 @@ def _lines(report: Report, found: dict[str, Measured], count: int) -> None:
     against("onepass float32", "OpenVINO")
     against("onepass bfloat16", "Keras model.predict", "2.4")
     against("onepass bfloat16", "OpenVINO bfloat16")
+    against("onepass openvino float32", "OpenVINO", "0.95")
+    against("onepass openvino bfloat16", "OpenVINO bfloat16", "0.95")
 
 
 def _limit(report: Report, found: dict[str, Measured], count: int) -> None:

@@ -68,9 +68,55 @@ def measure(options: Options) -> Report:
                     f"  {head}", f"{mine:.2f} s", f"naive: {seconds:.1f} s ({seconds / mine:.0f} ×)"
                 )
             )
+    _plain_lines(report, cache, options.quick)
     source = "rows of a cache" if cache else "drawn rows, 70 % zeros"
     report.notes.append(f"{source}; heads: {', '.join(heads)}; 5 folds, one repeat")
     return report
+
+
+def _plain_lines(report: Report, cache: str, quick: bool) -> None:
+    """Heads on raw rows against the libraries that they are made of, the same settings."""
+    settings = {"n": 40 if quick else 250, "width": 500 if quick else _WIDTH, "cache": cache}
+    for head in ("dense",) if quick else ("dense", "forest", "boosting"):
+        mine = settings | {"head": head, "epochs": 2 if quick else 10}
+        ours, peer = f"onepass {head}", f"plain {head}"
+        found = take_turns(
+            [
+                Variant(ours, "benchmarks.heads:fit_head", mine | {"plain": False}),
+                Variant(peer, "benchmarks.heads:fit_head", mine | {"plain": True}),
+            ],
+            1 if quick else 5,
+        )
+        report.details[head] = as_json(found)
+        report.compare(f"{head}, {mine['n']} rows", found[ours], found[peer], 1, "fits", "1")
+
+
+def fit_head(n: int, width: int, cache: str, head: str, epochs: int, *, plain: bool) -> Round:
+    """A round: train one head, or the library's own model with the same settings."""
+    from pipeline.heads import make_head
+
+    rows, y, groups = _data(n, width, cache)
+    settings = {"epochs": epochs} if head == "dense" else {}
+
+    def ours() -> None:
+        make_head(head, settings=settings).fit(rows, y, groups, n_classes=2)
+
+    def trees() -> None:
+        trained = make_head(head)
+        trained.build(dict(trained.defaults)).fit(rows, y)
+
+    def keras_fit() -> None:
+        import keras
+
+        from pipeline.heads.dense import build_model
+
+        model = build_model(width, 2, (0.3, 0.3, 0.3))
+        model.compile(optimizer=keras.optimizers.RMSprop(3e-4), loss="binary_crossentropy")
+        model.fit(rows, y, batch_size=32, epochs=epochs, verbose=0)
+
+    if not plain:
+        return ours
+    return keras_fit if head == "dense" else trees
 
 
 def _data(n: int, width: int, cache: str) -> tuple[Rows, Indices, Indices]:

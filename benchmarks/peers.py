@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +60,10 @@ def _by_batches(call: Call, batch: int) -> Call:
     )
 
 
-def _onepass(path: Path | None, batch: int, precision: str) -> Call:
-    load_tensorflow()
-    backbone = InceptionV3Backbone(path, scale=SCALE, batch_size=batch, precision=precision)
+def _onepass(path: Path | None, batch: int, precision: str, engine: str = "tensorflow") -> Call:
+    backbone = InceptionV3Backbone(
+        path, scale=SCALE, batch_size=batch, precision=precision, engine=engine
+    )
     return _by_batches(backbone.run, batch)
 
 
@@ -113,6 +115,7 @@ def _openvino(path: Path | None, batch: int, precision: str) -> Call:
 
 _ENGINES: dict[str, Callable[[Path | None, int, str], Call]] = {
     "onepass": _onepass,
+    "onepass openvino": partial(_onepass, engine="openvino"),
     "keras": _keras,
     "function": _function,
     "onnxruntime": _onnxruntime,

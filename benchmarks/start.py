@@ -94,8 +94,6 @@ def predict_in_stages(model: str, photograph: str) -> Round:
             stages[name] = now - started
             started = now
 
-        import numpy as np
-
         import pipeline
         from features.images import decode
 
@@ -103,21 +101,19 @@ def predict_in_stages(model: str, photograph: str) -> Round:
         bundle = pipeline.load_bundle(Path(model))
         stage("load model (head, self-test)")
         settings = bundle.settings()
-        settings.weights.locate()
-        stage("find and hash weights")
         pixels = decode(Path(photograph).read_bytes(), settings.recipe)
         stage("decode")
         from features.runtime import load_tensorflow
 
         load_tensorflow()
         stage("import tensorflow")
-        backbone = settings.load(32)
-        stage("build network (weights hashed again)")
+        backbone = settings.load(1)
+        stage("hash weights, build network")
         rows = backbone.run(pixels[None])
-        stage("first call, batch of 32 (with tracing)")
+        stage("first call (with tracing)")
         backbone.run(pixels[None])
-        stage("second call, batch of 32 (not in predict)")
-        bundle.head.predict_proba(np.asarray(rows))
+        stage("second call (not in predict)")
+        bundle.head.predict_proba(rows)
         stage("head")
         return {"stages": stages}
 

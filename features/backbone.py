@@ -6,12 +6,13 @@ import hashlib
 import importlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from features.engines import DEFAULT_ENGINE, check_engine
 from features.errors import DataError
 from features.images import RECIPES, Pixels, Recipe
 from features.weights import RecordedWeights, Weights
@@ -25,7 +26,7 @@ space; bfloat16 is computed in bfloat16, whose 8 significant bits fit into float
 
 
 class Backbone(Protocol):
-    """A frozen network. Built as `Class(path, seed=, scale=, batch_size=, precision=)`."""
+    """A frozen network. Built as `Class(path, seed=, scale=, batch_size=, precision=, engine=)`."""
 
     row_width: int
     map_shape: tuple[int, int, int]
@@ -37,22 +38,25 @@ class Backbone(Protocol):
 
 @dataclass(frozen=True)
 class BackboneSettings:
-    """Everything that decides a row besides the photograph itself.
+    """Everything that decides a row besides the photograph itself, and how it is computed.
 
     Attributes:
         recipe: file to pixels.
         weights: found already, or recorded in a bundle and found when they are needed.
         precision: one of PRECISIONS.
         name: one of BACKBONES.
+        engine: one of `features.engines.ENGINES`; decides the speed and no row.
     """
 
     recipe: Recipe
     weights: Weights | RecordedWeights
     precision: str = "float32"
-    name: str = field(default="inception_v3")
+    name: str = "inception_v3"
+    engine: str = DEFAULT_ENGINE
 
     def __post_init__(self) -> None:
         check_names(precision=self.precision, backbone=self.name)
+        check_engine(self.engine)
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -91,6 +95,7 @@ class BackboneSettings:
         Raises:
             WeightsError: the weights do not fit.
             PrecisionError: this processor cannot compute in that precision.
+            EngineError: the engine's library is not installed.
         """
         weights = self.weights.locate()
         backbone: Backbone = self.backbone_class(
@@ -99,8 +104,16 @@ class BackboneSettings:
             scale=self.recipe.scale,
             batch_size=batch_size,
             precision=self.precision,
+            engine=self.engine,
         )
         return backbone
+
+
+def map_shape(name: str) -> tuple[int, int, int]:
+    """Height, width and channels of a registered backbone's last map, which a row is made of."""
+    module, _, attribute = BACKBONES[name].partition(":")
+    shape: tuple[int, int, int] = getattr(importlib.import_module(module), attribute).map_shape
+    return shape
 
 
 def check_names(
@@ -150,7 +163,7 @@ def _short(value: object) -> str:
 
 
 def settings_from_fields(
-    fields: Mapping[str, Any], weights: Weights | RecordedWeights
+    fields: Mapping[str, Any], weights: Weights | RecordedWeights, engine: str = DEFAULT_ENGINE
 ) -> BackboneSettings:
     """The settings that a cache or a bundle recorded.
 
@@ -165,4 +178,6 @@ def settings_from_fields(
             f"{recorded.get('revision')}, which this version does not have; "
             "use the version that made it, or extract again"
         )
-    return BackboneSettings(recipe, weights, str(fields["precision"]), str(fields["backbone"]))
+    return BackboneSettings(
+        recipe, weights, str(fields["precision"]), str(fields["backbone"]), engine
+    )

@@ -30,6 +30,14 @@ class PrecisionError(OnepassError):
     """This processor cannot compute in the precision that was asked for."""
 
 
+class EngineError(OnepassError):
+    """The library that was asked to compute the network is unknown or not installed."""
+
+
+class SettingError(OnepassError):
+    """An environment variable of Onepass has a value that it cannot have."""
+
+
 class CacheError(OnepassError):
     """The feature cache cannot be opened, read or written."""
 
@@ -48,6 +56,10 @@ class SplitError(OnepassError):
 
 class HeadError(OnepassError):
     """A head is unknown, has no such setting, or cannot be trained on these rows."""
+
+
+class ThresholdError(OnepassError):
+    """No threshold can be chosen as it was asked for: wishes that clash, or too few parts."""
 
 
 class BundleError(OnepassError):

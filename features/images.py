@@ -46,6 +46,8 @@ Image.MAX_IMAGE_PIXELS = None
 
 Pixels = npt.NDArray[np.uint8]
 
+_EXIF_ORIENTATION = 0x0112
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -130,6 +132,15 @@ def thumbnail(data: bytes, size: int, *, max_pixels: int = MAX_PIXELS) -> Image.
     scale = size / max(image.size)
     shape = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     return image.resize(shape, Image.Resampling.BILINEAR)
+
+
+def orientation(data: bytes) -> int:
+    """EXIF orientation of a file that `thumbnail` reads: 2 to 8 if it has to be turned, else 1."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            value = image.getexif().get(_EXIF_ORIENTATION, 1)
+    return int(value) if value in range(2, 9) else 1
 
 
 def _open(

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from features.engines import DEFAULT_ENGINE, load_engine
 from features.errors import PrecisionError, WeightsError
 from features.runtime import load_tensorflow
 from features.weight_file import read_layers
@@ -51,8 +52,10 @@ class InceptionV3Backbone:
         batch_size: photographs per call; memory grows with it, speed hardly from 8 on.
         precision: "float32"; "float16", which is stored so but computed in float32; "bfloat16",
             computed in bfloat16 where the processor has it: twice as fast, 2 to 3 digits.
+        engine: one of `features.engines.ENGINES`.
 
     Raises:
+        EngineError: unknown engine, or its library is not installed.
         WeightsError: the file cannot be read or holds other weights.
         PrecisionError: the processor has no bfloat16 instructions.
     """
@@ -70,13 +73,20 @@ class InceptionV3Backbone:
         scale: tuple[float, float],
         batch_size: int = 32,
         precision: str = "float32",
+        engine: str = DEFAULT_ENGINE,
     ) -> None:
         if precision == "bfloat16":
             _require_bfloat16()
+        compile_network = load_engine(engine)  # before weights are read: it may not be there
         self.batch_size = batch_size
         self._weights, self._seed = weights, seed
         convolutions = _random(seed) if weights is None else _load(weights)
-        self._call = _compile(list(_fold(convolutions, *scale)), batch_size, precision)
+        self._call = compile_network(
+            architecture,
+            list(_fold(convolutions, *scale)),
+            (batch_size, *self.input_size, 3),
+            precision,
+        )
 
     def run(self, pixels: Pixels) -> Rows:
         """Rows of up to `batch_size` photographs.
@@ -91,8 +101,7 @@ class InceptionV3Backbone:
         if len(pixels) != self.batch_size:
             batch = np.zeros((self.batch_size, *self.input_size, 3), np.uint8)
             batch[: len(pixels)] = pixels
-        rows: Rows = self._call(batch).numpy()
-        return rows[: len(pixels)]
+        return self._call(batch)[: len(pixels)]
 
     def keras_model(self) -> Any:  # noqa: ANN401 - Keras ships no types
         """Keras's own InceptionV3 with the same weights: scaled pixels in, (n, 5, 5, 2048) out."""
@@ -180,28 +189,6 @@ class _Shapes:
         return sum(parts)
 
 
-class _TensorFlowOps:
-    """Computes the architecture with folded convolutions."""
-
-    def __init__(self, convolutions: list[tuple[Any, Any]]) -> None:
-        self._tf = load_tensorflow()
-        self._convolutions = iter(convolutions)
-
-    def conv(self, x: Any, _f: int, _r: int, _c: int, stride: int, padding: str) -> Any:  # noqa: ANN401
-        kernel, bias = next(self._convolutions)
-        nn = self._tf.nn
-        return nn.relu(nn.bias_add(nn.conv2d(x, kernel, stride, padding), bias))
-
-    def max_pool(self, x: Any) -> Any:  # noqa: ANN401
-        return self._tf.nn.max_pool2d(x, 3, 2, "VALID")
-
-    def average_pool(self, x: Any) -> Any:  # noqa: ANN401
-        return self._tf.nn.avg_pool2d(x, 3, 1, "SAME")
-
-    def concat(self, parts: list[Any]) -> Any:  # noqa: ANN401
-        return self._tf.concat(parts, axis=3)
-
-
 def _fold(
     convolutions: list[_Convolution], factor: float, offset: float
 ) -> Iterator[tuple[Array, Array]]:
@@ -214,22 +201,6 @@ def _fold(
             bias += offset * gain * kernel.sum(axis=(0, 1, 2), dtype=np.float64)
             gain = gain * factor
         yield kernel * gain.astype(np.float32), bias.astype(np.float32)
-
-
-def _compile(folded: list[tuple[Array, Array]], batch_size: int, precision: str) -> Any:  # noqa: ANN401
-    """A call uint8 (batch_size, 224, 224, 3) -> float32 (batch_size, 51,200)."""
-    tf = load_tensorflow()
-    dtype = tf.bfloat16 if precision == "bfloat16" else tf.float32
-    # Captured tensors, not constants frozen into the graph: those run some 5 % faster (kernels are
-    # laid out for oneDNN once), but cost a second at the first call and 1 GB in the optimiser.
-    tensors = [(tf.cast(kernel, dtype), tf.cast(bias, dtype)) for kernel, bias in folded]
-
-    def call(pixels: Any) -> Any:  # noqa: ANN401
-        maps = architecture(_TensorFlowOps(tensors), tf.cast(pixels, dtype))
-        return tf.reshape(tf.cast(maps, tf.float32), (batch_size, InceptionV3Backbone.row_width))
-
-    signature = tf.TensorSpec((batch_size, *InceptionV3Backbone.input_size, 3), tf.uint8)
-    return tf.function(call, input_signature=[signature], autograph=False)
 
 
 # ---- the weights ------------------------------------------------------------------------------

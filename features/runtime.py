@@ -1,4 +1,4 @@
-"""The one place for seeds, threads and the start of TensorFlow."""
+"""The one place for seeds, threads, the memory limit and the start of TensorFlow."""
 
 from __future__ import annotations
 
@@ -10,9 +10,14 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from features.errors import SettingError
+
+MEMORY_VARIABLE = "ONEPASS_MEMORY"
 
 _verbose = False
 
@@ -28,6 +33,38 @@ def core_count() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def memory_limit() -> int:
+    """Bytes that rows may take in memory: ONEPASS_MEMORY in GB, else half of what the machine has.
+
+    Raises:
+        SettingError: ONEPASS_MEMORY is no positive number.
+    """
+    given = os.environ.get(MEMORY_VARIABLE)
+    if given is None:
+        return _physical_memory() // 2
+    try:
+        gigabytes = float(given)
+    except ValueError:
+        gigabytes = 0.0
+    if not 0 < gigabytes < float("inf"):
+        raise SettingError(
+            f"{MEMORY_VARIABLE} is {given!r}; expected gigabytes such as 4 or 0.5; correct or "
+            "unset it"
+        )
+    return int(gigabytes * 1e9)
+
+
+def _physical_memory() -> int:
+    """Bytes of memory, or of the container where one sets less; 4 GB where nothing tells."""
+    try:
+        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # Windows
+        return 4 * 10**9
+    with contextlib.suppress(OSError, ValueError):  # no container, or one without a limit ("max")
+        total = min(total, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    return total
 
 
 def load_tensorflow() -> Any:  # noqa: ANN401 - TensorFlow ships no types

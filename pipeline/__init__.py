@@ -11,6 +11,9 @@ from pipeline.evaluate import Evaluation, evaluate_folder, evaluate_holdout
 from pipeline.fit import Assessment, Fit, fit
 from pipeline.groups import GroupRule
 from pipeline.heads import HEADS, Head, make_head
+from pipeline.heatmaps.drawing import heatmap_picture, legend_picture
+from pipeline.heatmaps.explain import Frame, explain, frame_of
+from pipeline.heatmaps.folder import check_folder, write_heatmaps
 from pipeline.ladder import Ladder
 from pipeline.predict import (
     Prediction,
@@ -19,9 +22,11 @@ from pipeline.predict import (
     format_predictions,
     predict,
 )
+from pipeline.report import comparison_report, evaluation_report, fit_report, write_report
 from pipeline.reproduce import reproduce
 from pipeline.sheets import prediction_sheet
 from pipeline.sync import FolderExtraction, extract_folder
+from pipeline.thresholds import Decision, ThresholdRule
 from pipeline.train_cnn import CnnFit, train_cnn
 
 __all__ = [
@@ -31,23 +36,34 @@ __all__ = [
     "Classes",
     "CnnFit",
     "Dataset",
+    "Decision",
     "Evaluation",
     "Fit",
     "FolderExtraction",
+    "Frame",
     "GroupRule",
     "Head",
     "HeadComparison",
     "Ladder",
     "Prediction",
+    "ThresholdRule",
     "best_head",
+    "check_folder",
     "check_format",
     "compare_heads",
+    "comparison_report",
     "evaluate_folder",
     "evaluate_holdout",
+    "evaluation_report",
+    "explain",
     "extract_folder",
     "find_photographs",
     "fit",
+    "fit_report",
     "format_predictions",
+    "frame_of",
+    "heatmap_picture",
+    "legend_picture",
     "load_bundle",
     "load_dataset",
     "make_head",
@@ -55,4 +71,6 @@ __all__ = [
     "prediction_sheet",
     "reproduce",
     "train_cnn",
+    "write_heatmaps",
+    "write_report",
 ]

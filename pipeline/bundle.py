@@ -1,9 +1,12 @@
 """A trained model as a folder: what is needed to predict with it and to trust it. No pickle.
 
-model.json     classes, threshold, recipe and weights, scores with intervals, split, versions,
-               and the SHA-256 of every other file
+model.json     classes, thresholds and what they were chosen on, calibration, recipe and weights,
+               scores with intervals, split, versions, and the SHA-256 of every other file
 head/          the trained head or network, as its class saves it
 split.json     which photographs it was trained on, and which it never saw
+unseen.csv     where the thresholds were chosen: the photographs that they were chosen on, with
+               the probabilities of models that did not learn from them
+heatmaps.npz   where the model sees rows: what its heatmaps are measured against
 selftest.npz   a few rows (pixels, if it sees pixels) and the probabilities that they gave,
                replayed at every load
 """
@@ -24,17 +27,24 @@ import numpy as np
 import numpy.typing as npt
 
 from features.backbone import BackboneSettings, settings_from_fields
-from features.errors import BundleError, OutputError
+from features.engines import DEFAULT_ENGINE
+from features.errors import BundleError, OutputError, ThresholdError
 from features.files import whole_folder
 from pipeline.classes import Classes
 from pipeline.cnn import Cnn
 from pipeline.heads import load_head_class
 from pipeline.heads.base import Floats
+from pipeline.heads.calibration import Recalibration
 from pipeline.sync import recorded_weights
+from pipeline.thresholds.band import Band
+from pipeline.thresholds.decision import Decision
+from pipeline.thresholds.rule import ThresholdRule
 
-SCHEMA = 1
+SCHEMA = 2
+"""Of 1, which is still read: a single threshold, and the head's probabilities as they are."""
+
 SELF_TEST_TOLERANCE = 1e-4  # largest accepted difference of a probability
-_SELF_TEST_ROWS = 8
+SELF_TEST_ROWS = 8
 _PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "h5py", "pillow", "skops")
 
 
@@ -67,39 +77,55 @@ class Bundle:
         about: `model.json`.
         head: the trained head, or CNN.
         classes: names and numbers; of two classes, 1 is the defective one.
-        threshold: of two classes, a probability of a defect from here on is "defective".
+        decision: the thresholds, and where they come from.
+        calibration: of the head's probabilities; None where they are good as they are.
     """
 
     folder: Path
     about: dict[str, Any]
     head: Model
     classes: Classes
-    threshold: float
+    decision: Decision
+    calibration: Recalibration | None = None
 
-    def settings(self, weights: str | None = None) -> BackboneSettings:
+    @property
+    def band(self) -> Band:
+        """From a probability of a defect to a verdict."""
+        return self.decision.band
+
+    @property
+    def threshold(self) -> float:
+        """Of two classes: from this probability of a defect on, a photograph is not passed."""
+        return self.band.pass_below
+
+    def settings(
+        self, weights: str | None = None, engine: str = DEFAULT_ENGINE
+    ) -> BackboneSettings:
         """How photographs become the rows that this model was trained on."""
         record = recorded_weights(self.about["weights"], weights)
-        return settings_from_fields(self.about["features"], record)
+        return settings_from_fields(self.about["features"], record, engine)
 
     def split(self) -> list[dict[str, str]]:
-        """One entry per photograph of the training data: path, class, group, digest, side."""
+        """One entry per photograph of the training data: path, class, group, digest, side.
+
+        The sides are "train", "holdout", and "threshold" for those that the model did not learn
+        from, but its threshold was chosen on.
+        """
         entries: list[dict[str, str]] = json.loads((self.folder / "split.json").read_text("utf-8"))
         return entries
 
     def trained_on(self) -> set[str]:
-        """Digests of the photographs that the model learned from."""
-        return {entry["digest"] for entry in self.split() if entry["side"] == "train"}
+        """Digests of the photographs that the model, or its threshold, was made from."""
+        return {entry["digest"] for entry in self.split() if entry["side"] != "holdout"}
 
-    def decide(self, probabilities: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-        """Class numbers for probabilities of shape (n, n_classes)."""
-        return decide(probabilities, self.threshold)
+    def probabilities(self, inputs: npt.NDArray[Any]) -> Floats:
+        """Calibrated probabilities (n, n_classes) of rows or pixels; verdicts are made of them."""
+        own = self.head.predict_proba(inputs)
+        return own if self.calibration is None else self.calibration.apply(own)
 
-
-def decide(probabilities: npt.NDArray[np.float64], threshold: float) -> npt.NDArray[np.int64]:
-    """Class numbers (n,): of two classes by the threshold, of more the most probable."""
-    if probabilities.shape[1] == 2:
-        return np.asarray(probabilities[:, 1] >= threshold, dtype=np.int64)
-    return np.asarray(probabilities.argmax(axis=1), dtype=np.int64)
+    def decide(self, probabilities: Floats) -> npt.NDArray[np.int64]:
+        """Class numbers (n,), or `REVIEW`, for probabilities (n, n_classes); see `Band.decide`."""
+        return self.band.decide(probabilities)
 
 
 def save_bundle(
@@ -125,7 +151,7 @@ def save_bundle(
         OutputError: the folder is something else, or cannot be written.
     """
     check_replaceable(folder)
-    sample = np.ascontiguousarray(inputs[:_SELF_TEST_ROWS])
+    sample = np.ascontiguousarray(inputs[:SELF_TEST_ROWS])
     with whole_folder(folder) as new:
         (new / "head").mkdir()
         head.save(new / "head")
@@ -181,7 +207,7 @@ def load_bundle(folder: Path) -> Bundle:
         about,
         _load_model(about, folder / "head"),
         Classes(tuple(about["classes"]), dict(about["class_members"])),
-        float(about["threshold"]),
+        *_load_decision(about, folder),
     )
     _replay_self_test(bundle)
     return bundle
@@ -198,6 +224,23 @@ def _load_model(about: Mapping[str, Any], folder: Path) -> Model:
     return load_head_class(str(about["head"])).load(folder)
 
 
+def _load_decision(about: Mapping[str, Any], folder: Path) -> tuple[Decision, Recalibration | None]:
+    try:
+        if about["onepass_bundle"] == 1:
+            threshold = float(about["threshold"])
+            return Decision(Band.at(threshold), ThresholdRule(), "fixed"), None
+        calibration = about["calibration"]
+        return (
+            Decision.from_json(about["decision"]),
+            None if calibration is None else Recalibration.from_json(calibration),
+        )
+    except (KeyError, TypeError, ValueError, ThresholdError) as error:
+        raise BundleError(
+            f"{folder / 'model.json'} has no thresholds that can be used ({error!r}); expected "
+            "those that `fit` wrote; copy the model again, or fit it again"
+        ) from error
+
+
 def read_about(folder: Path) -> dict[str, Any]:
     """`model.json` of a model, without loading the rest.
 
@@ -211,9 +254,9 @@ def read_about(folder: Path) -> dict[str, Any]:
         raise BundleError(f"no model at {folder}; make one with: fit --out {folder}") from None
     except (OSError, ValueError) as error:
         raise BundleError(f"{path} cannot be read ({error}); fit the model again") from error
-    if not isinstance(about, dict) or about.get("onepass_bundle") != SCHEMA:
+    if not isinstance(about, dict) or about.get("onepass_bundle") not in (1, SCHEMA):
         raise BundleError(
-            f"{folder} is no model of schema {SCHEMA}, the one that this version reads; use the "
+            f"{folder} is no model of schema 1 or {SCHEMA}, which this version reads; use the "
             "version that made it, or fit it again"
         )
     return about

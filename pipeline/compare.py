@@ -22,18 +22,20 @@ from features.errors import HeadError
 from features.runtime import core_count
 from pipeline.comparison_table import Comparison, FoldResult
 from pipeline.heads import load_head_class, make_head
-from pipeline.heads.base import Floats, Head, Indices, Rows
+from pipeline.heads.base import AnyRows, Floats, Head, Indices
 from pipeline.heads.shared import RowSpaceHead
 from pipeline.heads.tuning import TrainingPart
 from pipeline.rowspace import gram
 from pipeline.scores import SCORES, score
 from pipeline.splits import Fold, folds
+from pipeline.statistics.pairs import ROPE
+from pipeline.stored_rows import StoredRows
 
 Progress = Callable[[int, int, str], None]
 
 
 def compare(
-    rows: Rows,
+    rows: AnyRows,
     y: Indices,
     groups: Indices,
     *,
@@ -44,13 +46,15 @@ def compare(
     kind: str = "grouped",
     class_names: Sequence[str] | None = None,
     sort_by: str = "roc_auc",
+    rope: float = ROPE,
     n_jobs: int = -1,
     progress: Progress | None = None,
 ) -> Comparison:
     """Compare heads on identical folds; see the protocol above.
 
     Args:
-        rows: float32 (n, row_width).
+        rows: float32 (n, row_width), or rows still in the cache: then no process holds more of
+            them than its fold needs, and no more than the memory limit.
         y: int64 (n,) class numbers from 0.
         groups: int64 (n,), the same number for rows of one part.
         heads: names of `pipeline.heads.HEADS`.
@@ -60,14 +64,15 @@ def compare(
         kind: "grouped" or "random", see `pipeline.splits.folds`. Inner folds are always grouped.
         class_names: for messages.
         sort_by: one of `pipeline.scores.SCORES`; decides the order and the best head.
+        rope: differences of that score up to this one make no difference in practice.
         n_jobs: processes; -1 for one per core.
         progress: called as `progress(done, total, text)` after every fit, in no fixed order.
 
     Raises:
-        HeadError: an unknown head or score, or none at all.
+        HeadError: an unknown head or score, none at all, or a `rope` that is no difference.
         SplitError: a class has too few groups (rows, if random) for so many folds.
     """
-    names = _check(heads, sort_by)
+    names = _check(heads, sort_by, rope)
     rounds = folds(
         y,
         groups,
@@ -94,10 +99,20 @@ def compare(
                 progress(len(results), total, text)
     order = {name: number for number, name in enumerate(names)}
     results.sort(key=lambda r: (order[r.head], r.repeat, r.fold))
-    return Comparison(names, rounds, results, sort_by=sort_by, seed=seed, gram_seconds=gram_seconds)
+    return Comparison(
+        names,
+        rounds,
+        results,
+        y,
+        groups,
+        sort_by=sort_by,
+        rope=rope,
+        seed=seed,
+        gram_seconds=gram_seconds,
+    )
 
 
-def _check(heads: Sequence[str], sort_by: str) -> tuple[str, ...]:
+def _check(heads: Sequence[str], sort_by: str, rope: float) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(heads))
     if not names:
         raise HeadError("no heads to compare; name at least one")
@@ -105,6 +120,8 @@ def _check(heads: Sequence[str], sort_by: str) -> tuple[str, ...]:
         load_head_class(name)
     if sort_by not in SCORES:
         raise HeadError(f"unknown score {sort_by!r}; expected one of {', '.join(SCORES)}")
+    if not rope >= 0:
+        raise HeadError(f"the smallest difference that matters is {rope}; expected 0 or more")
     return names
 
 
@@ -138,7 +155,7 @@ def _tasks(names: Sequence[str], row_heads: tuple[str, ...], rounds: Sequence[Fo
 
 
 def _run(
-    tasks: Sequence[_Task], data: _Data, rows: Rows, K: Floats, n_jobs: int
+    tasks: Sequence[_Task], data: _Data, rows: AnyRows, K: Floats, n_jobs: int
 ) -> Iterator[list[FoldResult]]:
     """Results of the tasks as they come."""
     from joblib import Parallel, delayed
@@ -150,7 +167,7 @@ def _run(
     made: Iterable[Any] = parallel(
         delayed(_row_space_task)(names, fold, data, K)
         if load_head_class(names[0]).space == "rows"
-        else delayed(_raw_task)(names[0], fold, data, rows)
+        else delayed(_raw_task)(names[0], fold, data, rows, 1 / workers)
         for names, fold in tasks
     )
     yield from made
@@ -184,15 +201,20 @@ def _row_space_task(names: Sequence[str], fold: Fold, data: _Data, K: Floats) ->
     return made
 
 
-def _raw_task(name: str, fold: Fold, data: _Data, rows: Rows) -> list[FoldResult]:
+def _raw_task(
+    name: str, fold: Fold, data: _Data, rows: AnyRows, memory_share: float
+) -> list[FoldResult]:
     """One head on raw rows, on one fold."""
     head = make_head(name, seed=data.seed_of(fold))
     train, test = fold.train, fold.test
-    X = np.ascontiguousarray(rows[train])
+    if isinstance(rows, StoredRows):
+        X = rows.subset(train).in_memory(memory_share)
+    else:
+        X = np.ascontiguousarray(rows[train])
     started = time.perf_counter()
     head.fit(X, data.y[train], data.groups[train], n_classes=data.n_classes)
     fit_seconds = time.perf_counter() - started
-    held_out = np.ascontiguousarray(rows[test])
+    held_out = rows[test]
     started = time.perf_counter()
     P = head.predict_proba(held_out)
     return [_result(head, fold, data, P, (fit_seconds, time.perf_counter() - started))]

@@ -14,6 +14,7 @@ from features.files import write_whole
 from pipeline.compare import Comparison, compare
 from pipeline.dataset import Dataset
 from pipeline.heads import HEADS
+from pipeline.statistics.pairs import ROPE
 
 Progress = Callable[[int, int, str], None]
 
@@ -23,7 +24,7 @@ class HeadComparison:
     """What `compare_heads` found.
 
     Attributes:
-        result: scores of every head on every fold.
+        result: scores of every head on every fold, and what they are worth (`findings`).
         split: "grouped" or "random".
         folder: where comparison.csv and comparison.json are.
     """
@@ -43,6 +44,7 @@ def compare_heads(
     seed: int = 0,
     split: str = "grouped",
     sort_by: str = "roc_auc",
+    rope: float = ROPE,
     n_jobs: int = -1,
     progress: Progress | None = None,
 ) -> HeadComparison:
@@ -57,6 +59,7 @@ def compare_heads(
         seed: of folds and heads.
         split: "grouped": no part on both sides of a fold; "random": photographs at random.
         sort_by: the score that decides the order and the best head.
+        rope: differences of that score up to this one make no difference in practice.
         n_jobs: processes; -1 for one per core.
         progress: called as `progress(fits done, fits in all, what was done)`.
 
@@ -65,7 +68,7 @@ def compare_heads(
         HeadError: unknown head or score.
     """
     result = compare(
-        dataset.rows(),
+        dataset.stored_rows(),
         dataset.y,
         dataset.groups,
         heads=list(heads or HEADS),
@@ -75,6 +78,7 @@ def compare_heads(
         kind=split,
         class_names=dataset.classes.names,
         sort_by=sort_by,
+        rope=rope,
         n_jobs=n_jobs,
         progress=progress,
     )

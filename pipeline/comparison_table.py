@@ -1,4 +1,4 @@
-"""What a comparison of heads found: means, spreads, the winner, CSV and JSON."""
+"""What a comparison of heads found: means, intervals, the winner, CSV and JSON."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from pipeline.heads import load_head_class
-from pipeline.heads.base import Floats, Scalar
+from pipeline.heads.base import Floats, Indices, Scalar
 from pipeline.scores import LOWER_IS_BETTER, SCORES
 from pipeline.splits import Fold
+from pipeline.statistics.findings import Findings, find
+from pipeline.statistics.intervals import Round, known
+from pipeline.statistics.pairs import ROPE
 from pipeline.tables import to_csv
 
 
@@ -67,15 +71,21 @@ class Comparison:
         heads: names, in the order in which they were asked for.
         folds: the rounds; `folds[i].test` goes with the probabilities of round i.
         results: one per head and round, ordered by head, then round.
+        y: int64 (n,) class numbers.
+        groups: int64 (n,), the same number for rows of one part.
         sort_by: the score that decides the order and the best head.
-        seed: of folds and heads.
+        rope: differences of that score up to this one make no difference in practice.
+        seed: of folds, heads and draws.
         gram_seconds: for the Gram matrix, once for all.
     """
 
     heads: Sequence[str]
     folds: Sequence[Fold]
     results: Sequence[FoldResult]
+    y: Indices
+    groups: Indices
     sort_by: str = "roc_auc"
+    rope: float = ROPE
     seed: int = 0
     gram_seconds: float = 0.0
 
@@ -98,6 +108,27 @@ class Comparison:
     def best(self) -> str:
         """Name of the first head of the table."""
         return self.table()[0].head
+
+    @cached_property
+    def findings(self) -> Findings:
+        """Intervals, pairs and the nested estimate; takes about a second per head."""
+        heads = [row.head for row in self.table()]
+        return find(
+            self.y,
+            self.groups,
+            {head: self.rounds(head) for head in heads},
+            {head: np.array([r.scores[self.sort_by] for r in self.of(head)]) for head in heads},
+            self.sort_by,
+            rope=self.rope,
+            seed=self.seed,
+        )
+
+    def rounds(self, head: str) -> list[Round]:
+        """Test rows and probabilities of one head, round by round."""
+        return [
+            Round(fold.test, result.probabilities)
+            for fold, result in zip(self.folds, self.of(head), strict=True)
+        ]
 
     def out_of_fold(self, head: str, repeat: int = 0) -> Floats:
         """Probabilities (n, n_classes) of every row from the one round of a repeat that tested it.
@@ -129,49 +160,59 @@ class Comparison:
         )
 
     def to_csv(self) -> str:
-        """The table as CSV: score and score_spread columns; an undefined one is empty."""
+        """The table as CSV: for each score its mean, spread over the folds, and interval's ends.
+
+        What is undefined is empty. `against_best` is what can be said of the best head and this
+        one, by `sort_by`.
+        """
         columns = ["head", "title"]
-        columns += [name for s in SCORES for name in (s, f"{s}_spread")]
-        columns += ["fit_seconds", "predict_seconds"]
-        return to_csv(columns, [_flat(row) for row in self.table()])
+        columns += [f"{s}{end}" for s in SCORES for end in ("", "_spread", "_low", "_high")]
+        columns += ["against_best", "fit_seconds", "predict_seconds"]
+        against = self.findings.against_best()
+        rows = [
+            self._flat(row)
+            | {"against_best": against[row.head].words() if row.head in against else None}
+            for row in self.table()
+        ]
+        return to_csv(columns, rows)
 
     def to_json(self) -> str:
-        """Table, settings and scores of every fold as JSON; an undefined score is null.
+        """Table, findings, settings and scores of every fold as JSON; an undefined score is null.
 
         The probabilities are left out; they are in `results`.
         """
         record = {
             "best": self.best,
             "sort_by": self.sort_by,
+            "rope": self.rope,
             "seed": self.seed,
             "folds": len({fold.fold for fold in self.folds}),
             "repeats": len({fold.repeat for fold in self.folds}),
             "gram_seconds": self.gram_seconds,
             "heads": [
-                _flat(row) | {"rounds": [_round(r) for r in self.of(row.head)]}
+                self._flat(row) | {"rounds": [_round(r) for r in self.of(row.head)]}
                 for row in self.table()
             ],
+            **self.findings.to_json(),
         }
         return json.dumps(record, indent=1, allow_nan=False)
 
-
-def _flat(row: TableRow) -> dict[str, Any]:
-    cells: dict[str, Any] = {"head": row.head, "title": row.title}
-    for name in SCORES:
-        cells |= {name: _known(row.mean[name]), f"{name}_spread": _known(row.spread[name])}
-    return cells | {"fit_seconds": row.fit_seconds, "predict_seconds": row.predict_seconds}
+    def _flat(self, row: TableRow) -> dict[str, Any]:
+        cells: dict[str, Any] = {"head": row.head, "title": row.title}
+        intervals = self.findings.intervals[row.head]
+        for name in SCORES:
+            low, high = intervals[name]
+            cells |= {name: known(row.mean[name]), f"{name}_spread": known(row.spread[name])}
+            cells |= {f"{name}_low": known(low), f"{name}_high": known(high)}
+        return cells | {"fit_seconds": row.fit_seconds, "predict_seconds": row.predict_seconds}
 
 
 def _round(result: FoldResult) -> dict[str, Any]:
     return {
         "repeat": result.repeat,
         "fold": result.fold,
-        "scores": {name: _known(value) for name, value in result.scores.items()},
+        "scores": {name: known(value) for name, value in result.scores.items()},
         "chosen": result.chosen,
         "fit_seconds": result.fit_seconds,
         "predict_seconds": result.predict_seconds,
     }
-
-
-def _known(value: float) -> float | None:
-    return value if math.isfinite(value) else None

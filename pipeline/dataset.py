@@ -15,6 +15,7 @@ from features.errors import DataError
 from features.samples import Sample
 from pipeline.classes import Classes, order_classes
 from pipeline.groups import number_groups
+from pipeline.stored_rows import StoredRows
 
 Indices = npt.NDArray[np.int64]
 
@@ -48,20 +49,30 @@ class Dataset(Labelled):
 
     Attributes:
         cache_path: where the rows are.
+        row_width: values per row.
         fields: of the cache's fingerprint.
         about: what `extract` recorded: root, group rule, weights.
     """
 
     cache_path: Path
+    row_width: int
     fields: Mapping[str, Any]
     about: Mapping[str, Any]
 
     def rows(self, indices: Indices | None = None) -> Rows:
         """Read the rows of these photographs (None: all): float32 (n, row_width)."""
-        chosen = self.samples if indices is None else [self.samples[i] for i in indices]
+        return self.stored_rows(indices)[:]
+
+    def stored_rows(self, indices: Indices | None = None) -> StoredRows:
+        """The rows of these photographs (None: all), read when they are asked for."""
+        digests = np.array([sample.digest for sample in self.samples])
+        chosen = digests if indices is None else digests[indices]
+        return StoredRows(self.cache_path, chosen, self.row_width)
+
+    def unreadable(self) -> list[Sample]:
+        """The photographs of the folder that could not be read, with their reasons."""
         with Cache.read(self.cache_path) as cache:
-            # By digest: `cache gc` may have moved the rows since the table was read.
-            return cache.take(cache.rows_of([sample.digest for sample in chosen]))
+            return [sample for sample in cache.samples if sample.reason]
 
 
 def load_dataset(
@@ -83,13 +94,16 @@ def load_dataset(
     """
     with Cache.read(cache_path) as cache:
         samples, about, fields = cache.samples, cache.dataset, cache.fields
+        row_width = cache.row_width
     if not samples:
         raise DataError(
             f"{cache_path} has {'no photographs' if about else 'no finished extract'}; "
             f"run: extract DATA --cache {cache_path}"
         )
     labelled = label_samples(samples, classes=classes, positive=positive)
-    return Dataset(**vars(labelled), cache_path=cache_path, fields=fields, about=about)
+    return Dataset(
+        **vars(labelled), cache_path=cache_path, row_width=row_width, fields=fields, about=about
+    )
 
 
 def label_samples(

@@ -19,6 +19,7 @@ from pipeline.dataset import load_dataset
 from pipeline.fit import fit
 from pipeline.groups import GroupRule
 from pipeline.predict import find_photographs, format_predictions, predict
+from pipeline.report import comparison_report, fit_report, write_report
 from pipeline.sheets import prediction_sheet
 from pipeline.sync import extract_folder
 from pipeline.synthetic import draw_parts
@@ -63,6 +64,7 @@ def run_demo(out: Path, *, seed: int | None, parts: int, say: Say, bar: Bar) -> 
             dataset, out / "model", progress=lambda epoch, epochs, _scores: progress(epoch, epochs)
         )
     say(text.fit(fitted))
+    write_report(out / "model" / "report.html", fit_report(dataset, fitted))
     say(f"\n$ onepass compare-heads --cache {cache} --repeats 1 --out {out / 'comparison'}")
     with bar("fits") as progress:
         comparison = compare_heads(
@@ -72,6 +74,7 @@ def run_demo(out: Path, *, seed: int | None, parts: int, say: Say, bar: Bar) -> 
             progress=lambda fits, total, _text: progress(fits, total),
         )
     say(text.comparison(comparison, out / "comparison"))
+    write_report(out / "comparison" / "report.html", comparison_report(dataset, comparison))
     _predict(out, new, cache, say, bar)
     if weights == "random":
         say(f"\n{UNTRAINED_WARNING}")
@@ -114,8 +117,8 @@ def _where_to_look(out: Path) -> str:
     return f"""
 Where to look:
   {out / "sheet.png"}: photographs of parts that the model never saw, with its verdicts
-  {out / "model" / "curves.png"}: how the dense head learned
-  {out / "comparison" / "comparison.csv"}: every head on the same folds
+  {out / "model" / "report.html"}: what the dense head is worth, to be read in a browser
+  {out / "comparison" / "report.html"}: every head on the same folds
   {out / "predictions.csv"}: the verdicts as a table
 Your own photographs: one folder per class, then
   python cli.py extract FOLDER

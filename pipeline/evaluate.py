@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from features.engines import DEFAULT_ENGINE
 from features.errors import DataError
 from features.extract import Progress
 from features.samples import Sample
@@ -17,7 +18,11 @@ from pipeline.bundle import Bundle
 from pipeline.fit import Assessment
 from pipeline.groups import GroupRule, apply_rule, number_groups
 from pipeline.judge import judge, judge_holdout
+from pipeline.judgements import Judgements
 from pipeline.scan import scan_folder
+from pipeline.statistics.intervals import Intervals, intervals
+from pipeline.thresholds.band import REVIEW
+from pipeline.thresholds.parts import Outcome
 
 
 @dataclass(frozen=True)
@@ -54,19 +59,34 @@ class Evaluation:
 
     Attributes:
         what: the set, in words.
-        assessment: scores with intervals.
-        confusion: int64 (n_classes, n_classes), rows the truth, columns the verdict.
+        assessment: scores with intervals; what is not passed counts as called defective.
+        confusion: int64 (n_classes, n_classes), rows the truth, columns the verdict; one more
+            column for a model with a review band: those that a person has to look at.
         classes: scores of each class, in the order of the classes' numbers.
+        class_intervals: of each class against the rest; recall, precision and f1 are those scores.
         mistakes: the most certain wrong verdict first.
         notes: what was left out, and why.
+        judged: the photographs with what the model makes of them.
+        data: the labelled folder; None for the holdout.
+        cache_path: where the rows are.
+        group_rule: where the parts are known from.
+        unreadable: photographs that could not be read.
+        outcome: what the thresholds do, by part; None for more than two classes.
     """
 
     what: str
     assessment: Assessment
     confusion: npt.NDArray[np.int64]
     classes: list[ClassScores]
+    class_intervals: list[Intervals]
     mistakes: list[Mistake]
     notes: list[str]
+    judged: Judgements
+    data: Path | None
+    cache_path: Path
+    group_rule: GroupRule
+    unreadable: list[Sample]
+    outcome: Outcome | None = None
 
 
 def evaluate_holdout(
@@ -81,7 +101,10 @@ def evaluate_holdout(
     """
     samples, probabilities = judge_holdout(bundle, cache_path, progress)
     groups = np.array([int(sample.group) for sample in samples], dtype=np.int64)
-    return _evaluation(bundle, "the holdout", samples, groups, probabilities, [])
+    about = bundle.about["data"]
+    judged = _judgements(bundle, Path(about["root"]), samples, groups, probabilities)
+    rule = GroupRule(**about["group_rule"])
+    return _evaluation("the holdout", judged, [], None, cache_path, rule, [])
 
 
 def evaluate_folder(
@@ -91,6 +114,7 @@ def evaluate_folder(
     *,
     group_rule: GroupRule | None = None,
     weights: str | None = None,
+    engine: str = DEFAULT_ENGINE,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Score a model on a labelled folder; photographs that it was trained on are left out.
@@ -106,8 +130,11 @@ def evaluate_folder(
             f"found the classes {', '.join(scan.class_names) or 'none'} in {data}; the model knows "
             f"{', '.join(bundle.classes.members)}; expected folders of these names"
         )
-    photographs, _ = apply_rule(group_rule or GroupRule(), labelled)
-    judged = judge(bundle, photographs, cache_path, weights=weights, progress=progress)
+    rule = group_rule or GroupRule()
+    photographs, _ = apply_rule(rule, labelled)
+    judged = judge(
+        bundle, photographs, cache_path, weights=weights, engine=engine, progress=progress
+    )
     trained_on = bundle.trained_on()
     known = np.array([sample.digest in trained_on for sample in judged.samples])
     failed = np.array([bool(sample.reason) for sample in judged.samples])
@@ -124,39 +151,67 @@ def evaluate_folder(
         (len(scan.photographs) - len(labelled), "are in no class of the model"),
     )
     notes = [f"{count:,} photographs {why}" for count, why in left_out if count]
-    groups = number_groups(samples)
-    return _evaluation(bundle, str(data), samples, groups, judged.probabilities[new], notes)
+    unreadable = [sample for sample in judged.samples if sample.reason]
+    new_ones = _judgements(bundle, data, samples, number_groups(samples), judged.probabilities[new])
+    return _evaluation(str(data), new_ones, notes, data, cache_path, rule, unreadable)
 
 
-def _evaluation(
+def _judgements(
     bundle: Bundle,
-    what: str,
+    root: Path,
     samples: Sequence[Sample],
     groups: npt.NDArray[np.int64],
     probabilities: npt.NDArray[np.float64],
+) -> Judgements:
+    y = np.array([bundle.classes.members[sample.label] for sample in samples], dtype=np.int64)
+    return Judgements(bundle.classes, root, samples, y, groups, probabilities, bundle.band)
+
+
+def _evaluation(
+    what: str,
+    judged: Judgements,
     notes: list[str],
+    data: Path | None,
+    cache_path: Path,
+    group_rule: GroupRule,
+    unreadable: list[Sample],
 ) -> Evaluation:
-    classes = bundle.classes
-    y = np.array([classes.members[sample.label] for sample in samples], dtype=np.int64)
-    verdicts = bundle.decide(probabilities)
-    confusion = np.zeros((len(classes.names), len(classes.names)), dtype=np.int64)
-    np.add.at(confusion, (y, verdicts), 1)
-    shown = probabilities[:, 1] if classes.binary else probabilities.max(axis=1)
-    wrong = np.flatnonzero(y != verdicts)
-    certainty = probabilities[np.arange(len(y)), verdicts]
+    classes, samples, y, verdicts = judged.classes, judged.samples, judged.y, judged.verdicts
+    n_classes = len(classes.names)
+    confusion = np.zeros((n_classes, n_classes + judged.band.has_review), dtype=np.int64)
+    np.add.at(confusion, (y, np.where(verdicts == REVIEW, n_classes, verdicts)), 1)
+    shown = judged.shown
+    wrong = np.flatnonzero((y != verdicts) & (verdicts != REVIEW))
+    certainty = judged.probabilities[np.arange(len(y)), verdicts]
     mistakes = [
         Mistake(samples[i].path, classes.names[y[i]], classes.names[verdicts[i]], float(shown[i]))
         for i in wrong[np.argsort(-certainty[wrong], kind="stable")]
     ]
-    assessment = Assessment.of(y, groups, probabilities, threshold=bundle.threshold)
+    assessment = Assessment.of(y, judged.groups, judged.probabilities, threshold=judged.threshold)
     each = class_scores(confusion, classes.names)
-    return Evaluation(what, assessment, confusion, each, mistakes, notes)
+    spans = [
+        _class_intervals(y == c, verdicts == c, judged.groups) for c in range(len(classes.names))
+    ]
+    outcome = None
+    if classes.binary:
+        outcome = Outcome.of(y, judged.probabilities[:, 1], judged.groups, judged.band)
+    return Evaluation(
+        what, assessment, confusion, each, spans, mistakes, notes,
+        judged, data, cache_path, group_rule, unreadable, outcome,
+    )  # fmt: skip
+
+
+def _class_intervals(
+    truth: npt.NDArray[np.bool_], called: npt.NDArray[np.bool_], groups: npt.NDArray[np.int64]
+) -> Intervals:
+    verdicts = np.column_stack([~called, called]).astype(np.float64)
+    return intervals(truth.astype(np.int64), verdicts, groups)
 
 
 def class_scores(confusion: npt.NDArray[np.int64], names: Sequence[str]) -> list[ClassScores]:
-    """Recall, precision and F1 of each class from a confusion matrix."""
+    """Recall, precision and F1 of each class from a confusion matrix (classes, verdicts)."""
     right = np.diag(confusion).astype(np.float64)
-    truths, verdicts = confusion.sum(axis=1), confusion.sum(axis=0)
+    truths, verdicts = confusion.sum(axis=1), confusion.sum(axis=0)[: len(names)]
     with np.errstate(invalid="ignore"):
         columns = right / truths, right / verdicts, 2 * right / (truths + verdicts)
     return [

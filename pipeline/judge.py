@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from features.cache import Cache
+from features.engines import DEFAULT_ENGINE
 from features.errors import CacheError, DataError
 from features.extract import Photograph, Progress, extract
 from features.images import MAX_PIXELS, Pixels
@@ -40,6 +41,7 @@ def judge(
     cache_path: Path | None,
     *,
     weights: str | None = None,
+    engine: str = DEFAULT_ENGINE,
     batch_size: int = 32,
     max_pixels: int = MAX_PIXELS,
     progress: Progress | None = None,
@@ -57,7 +59,7 @@ def judge(
         path = cache_path or Path(folder) / "features.h5"
         samples = extract(
             photographs,
-            bundle.settings(weights),
+            bundle.settings(weights, engine),
             path,
             batch_size=batch_size,
             max_failures=1.0,
@@ -154,5 +156,5 @@ def _judge_rows(bundle: Bundle, cache: Cache, rows: Sequence[int]) -> Floats:
     good = [number for number, row in enumerate(rows) if row >= 0]
     for start in range(0, len(good), _BLOCK):
         block = good[start : start + _BLOCK]
-        found[block] = bundle.head.predict_proba(cache.take([rows[number] for number in block]))
+        found[block] = bundle.probabilities(cache.take([rows[number] for number in block]))
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,10 +15,17 @@ from features.files import write_whole
 from pipeline.cnn_data import PhotographSet
 from pipeline.cnn_network import VARIANTS
 from pipeline.curves import ladder_png
-from pipeline.fit import DEFAULT_THRESHOLD
 from pipeline.predict import Prediction, verdict
 from pipeline.sheets import prediction_sheet
+from pipeline.statistics.intervals import (
+    VARIED_METHOD,
+    Intervals,
+    Round,
+    intervals_over_rounds,
+    known,
+)
 from pipeline.tables import to_csv
+from pipeline.thresholds.band import DEFAULT_THRESHOLD, Band
 
 Run = Mapping[str, Any]
 """One trained rung: rung, split, seed, train and validation scores, history, verdicts."""
@@ -62,13 +70,24 @@ class Row(NamedTuple):
     spread: dict[str, float]
     write_up: str
 
-    def cells(self) -> list[str]:
-        """The row as text."""
+    def cells(self, intervals: Intervals | None = None) -> list[str]:
+        """The row as text, validation scores with their `intervals`."""
         numbers = [
-            f"{self.mean[name]:.3f}" + (f" ± {self.spread[name]:.3f}" if self.seeds > 1 else "")
-            for name, *_ in _COLUMNS
+            f"{self.mean[name]:.3f}"
+            + (f" ± {self.spread[name]:.3f}" if self.seeds > 1 else "")
+            + (intervals.text(score) if intervals and side == "validation" else "")
+            for name, side, score, _ in _COLUMNS
         ]
         return [TITLES[self.rung], SPLITS[self.split], *numbers, self.write_up]
+
+    def bounds(self, intervals: Intervals) -> dict[str, float | None]:
+        """Ends of the validation scores' intervals, by column and _low or _high."""
+        found: dict[str, float | None] = {}
+        for name, side, score, _ in _COLUMNS:
+            if side == "validation":
+                low, high = intervals[score]
+                found |= {f"{name}_low": known(low), f"{name}_high": known(high)}
+        return found
 
 
 @dataclass
@@ -107,10 +126,41 @@ class Ladder:
     def _of(self, rung: str, split: str) -> list[Run]:
         return [run for run in self.runs if (run["rung"], run["split"]) == (rung, split)]
 
+    @cached_property
+    def intervals(self) -> dict[tuple[str, str], Intervals]:
+        """By rung and split: of the validation scores, as means over the seeds.
+
+        They respect parts on both splits, but on the random one they enclose a flattered score.
+        """
+        samples = self.photographs.samples
+        numbers = {sample.path: number for number, sample in enumerate(samples)}
+        return {
+            (rung, split): intervals_over_rounds(
+                self.photographs.y,
+                self.photographs.groups,
+                [
+                    Round(
+                        np.array([numbers[entry["path"]] for entry in run["verdicts"]]),
+                        np.array([entry["probabilities"] for entry in run["verdicts"]]),
+                    )
+                    for run in self._of(rung, split)
+                ],
+                training_varies=True,
+            )
+            for rung in TITLES
+            for split in SPLITS
+        }
+
     def table(self) -> list[list[str]]:
         """The table as text, its head first."""
         head = ["model", "split", *(title for *_, title in _COLUMNS), "the write-up"]
-        return [head, *(row.cells() for row in self.rows())]
+        return [head, *(row.cells(self.intervals[row.rung, row.split]) for row in self.rows())]
+
+    def about_intervals(self) -> str:
+        """How the numbers in brackets were made, or why there are none."""
+        reasons = {found.reason for found in self.intervals.values()} - {""}
+        why = f"; none where {' or '.join(sorted(reasons))}" if reasons else ""
+        return f"In brackets: 95 % intervals ({VARIED_METHOD}){why}."
 
     def describe(self) -> str:
         """What was trained on what, in one line."""
@@ -176,10 +226,12 @@ class Ladder:
         names = [name for name, *_ in _COLUMNS]
         columns = ["rung", "split", "seeds"]
         columns += [column for name in names for column in (name, f"{name}_spread")]
+        columns += [f"{name}_{end}" for name in names[1:] for end in ("low", "high")]
         rows = [
             {"rung": row.rung, "split": row.split, "seeds": row.seeds, "write_up": row.write_up}
             | _finite(row.mean)
             | {f"{name}_spread": value for name, value in _finite(row.spread).items()}
+            | row.bounds(self.intervals[row.rung, row.split])
             for row in self.rows()
         ]
         return to_csv([*columns, "write_up"], rows)
@@ -188,9 +240,12 @@ class Ladder:
         record = {
             "about": self.describe(),
             "says": self.words(),
+            "interval_method": VARIED_METHOD,
             "epochs": self.epochs,
             "rows": [
-                row._asdict() | {"mean": _finite(row.mean), "spread": _finite(row.spread)}
+                row._asdict()
+                | {"mean": _finite(row.mean), "spread": _finite(row.spread)}
+                | {"intervals_95": row.bounds(self.intervals[row.rung, row.split])}
                 for row in self.rows()
             ],
         }
@@ -201,7 +256,7 @@ class Ladder:
         lines = [head, ["---"] * len(head), *rows]
         table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
         words = "\n".join(f"- {line}" for line in self.words())
-        return f"{self.describe()}\n\n{table}\n\n{words}\n"
+        return f"{self.describe()}\n\n{table}\n\n{self.about_intervals()}\n\n{words}\n"
 
     def _curves(self) -> bytes:
         """Mean accuracies over the seeds, one panel per rung and split."""
@@ -219,7 +274,7 @@ class Ladder:
             verdict(
                 classes,
                 np.array(entry["probabilities"]),
-                DEFAULT_THRESHOLD,
+                Band.at(DEFAULT_THRESHOLD),
                 entry["path"],
                 self.photographs.root / entry["path"],
                 classes.names[entry["truth"]],

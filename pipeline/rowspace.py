@@ -15,58 +15,65 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from features.runtime import memory_limit
+
 Floats = npt.NDArray[np.float64]
 
-_BLOCK_BYTES = 64 * 2**20  # float64 copy of a block of X that is held while the Gram is built
+_BLOCK_BYTES = 64 * 2**20  # float64 copies of blocks of X that are held at a time
 _RANK_TOLERANCE = 1e-12  # eigenvalues below this share of the largest are rounding noise
 
 
 class RowReader(Protocol):
-    """Rows that need not fit into memory: an HDF5 dataset, or anything that slices by rows."""
+    """Rows that need not fit into memory: anything that slices by rows."""
 
-    shape: tuple[int, ...]
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n, d)."""
+        ...
 
     def __getitem__(self, rows: slice) -> npt.NDArray[Any]:
         """Consecutive rows, float (m, d)."""
         ...
 
 
-def gram(rows: npt.NDArray[Any] | RowReader, *, block_bytes: int = _BLOCK_BYTES) -> Floats:
+def gram(rows: npt.NDArray[Any] | RowReader, *, held_bytes: int | None = None) -> Floats:
     """Inner products of all pairs of rows.
 
     Args:
         rows: (n, d) array, or a reader of consecutive rows.
-        block_bytes: bound of the float64 copies that are held at a time; never all of X.
+        held_bytes: bound of the rows of a reader that are held at a time, as they come; None for
+            the memory limit. With all of them within it, each row is read once.
 
     Returns:
-        float64 (n, n), symmetric.
+        float64 (n, n), symmetric. Products are of float64 copies of a few columns at a time.
     """
     if isinstance(rows, np.ndarray):
-        return _gram_of_array(rows, block_bytes)
-    return _gram_of_reader(rows, block_bytes)
-
-
-def _gram_of_array(X: npt.NDArray[Any], block_bytes: int) -> Floats:
-    n, d = X.shape
-    K = np.zeros((n, n))
-    width = max(1, block_bytes // max(8 * n, 1))
-    for start in range(0, d, width):
-        block = X[:, start : start + width].astype(np.float64)
-        K += block @ block.T  # NumPy sees the transpose and computes one triangle only
+        return _products(rows, rows)
+    n, d = rows.shape
+    held_bytes = held_bytes or memory_limit()
+    # All rows at once, or two blocks of half as many.
+    whole = 4 * n * d <= held_bytes
+    height = n if whole else max(1, held_bytes // (2 * 4 * d))
+    K = np.empty((n, n))
+    for a in range(0, n, max(height, 1)):
+        upper = rows[a : a + height]
+        K[a : a + height, a : a + height] = _products(upper, upper)
+        for b in range(a + height, n, height):
+            product = _products(upper, rows[b : b + height])
+            K[a : a + height, b : b + height] = product
+            K[b : b + height, a : a + height] = product.T
     return K
 
 
-def _gram_of_reader(rows: RowReader, block_bytes: int) -> Floats:
-    n, d = rows.shape
-    K = np.empty((n, n))
-    height = max(1, block_bytes // max(2 * 8 * d, 1))
-    for a in range(0, n, height):
-        upper = np.asarray(rows[a : a + height], dtype=np.float64)
-        K[a : a + height, a : a + height] = upper @ upper.T
-        for b in range(a + height, n, height):
-            product = upper @ np.asarray(rows[b : b + height], dtype=np.float64).T
-            K[a : a + height, b : b + height] = product
-            K[b : b + height, a : a + height] = product.T
+def _products(A: npt.NDArray[Any], B: npt.NDArray[Any]) -> Floats:
+    """A @ B.T in float64, by blocks of columns."""
+    K = np.zeros((len(A), len(B)))
+    width = max(1, _BLOCK_BYTES // max(8 * (len(A) + len(B)), 1))
+    for start in range(0, A.shape[1], width):
+        left = A[:, start : start + width].astype(np.float64)
+        # Of a block with itself NumPy sees the transpose and computes one triangle only.
+        right = left if A is B else B[:, start : start + width].astype(np.float64)
+        K += left @ right.T
     return K
 
 
@@ -143,12 +150,12 @@ class RowSpace:
         return Placed(coordinates, np.sqrt(np.maximum(outside, 0)))
 
     def components(
-        self, X: npt.NDArray[Any], weights: Floats | None = None
+        self, X: npt.NDArray[Any] | RowReader, weights: Floats | None = None
     ) -> tuple[Floats, Floats]:
         """The way from raw rows to coordinates.
 
         Args:
-            X: (n, d) the training rows, in the order of the Gram matrix.
+            X: (n, d) the training rows or their reader, in the order of the Gram matrix.
             weights: float64 (r, k), to get `projection @ weights` without the projection itself.
 
         Returns:
@@ -157,13 +164,13 @@ class RowSpace:
         """
         basis = self.basis if weights is None else self.basis @ weights
         n, d = X.shape
-        mean, projection = np.empty(d), np.empty((d, basis.shape[1]))
-        width = max(1, _BLOCK_BYTES // (8 * n))
-        for start in range(0, d, width):
-            block = X[:, start : start + width].astype(np.float64)
-            mean[start : start + width] = block.mean(axis=0)
+        mean, projection = np.zeros(d), np.zeros((d, basis.shape[1]))
+        height = max(1, _BLOCK_BYTES // (8 * d))
+        for start in range(0, n, height):
+            block = X[start : start + height].astype(np.float64)
+            mean += block.sum(axis=0) / n
             # The columns of the basis sum to 0, so the rows need no centring here.
-            projection[start : start + width] = block.T @ basis
+            projection += block.T @ basis[start : start + height]
         return mean, projection
 
 

@@ -1,18 +1,17 @@
-"""Scores of predicted probabilities, and their intervals that respect groups.
+"""Scores of predicted probabilities.
 
-Every score is written for weighted rows: a bootstrap resample is nothing but whole-number weights,
-so a thousand resamples are a few matrix products instead of a thousand passes.
+Every score is written for weighted rows: a resample is nothing but weights, so a thousand
+resamples are a few matrix products instead of a thousand passes (`pipeline.statistics`).
 """
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
 
 SCORES = (
     "accuracy",
@@ -23,12 +22,22 @@ SCORES = (
     "roc_auc",
     "average_precision",
     "brier",
+    "log_loss",
 )
 """The names of the scores, in the order of tables."""
 
-LOWER_IS_BETTER = frozenset({"brier"})
+DECISIONS = ("accuracy", "balanced_accuracy", "recall", "precision", "f1")
+"""Scores of verdicts: they hang on the threshold."""
 
-_BLOCK_VALUES = 4_000_000  # weights held at once by `intervals`
+RANKINGS = ("roc_auc", "average_precision")
+"""Scores of the order of the probabilities."""
+
+LOSSES = ("brier", "log_loss")
+"""Scores of the probabilities themselves."""
+
+LOWER_IS_BETTER = frozenset(LOSSES)
+
+_SMALLEST = float(np.finfo(np.float64).eps)  # a probability of 0 would make log loss infinite
 
 
 def score(y: Indices, P: Floats, threshold: float = 0.5) -> dict[str, float]:
@@ -47,14 +56,15 @@ def binary_scores(y: Indices, p: Floats, threshold: float = 0.5) -> dict[str, fl
         threshold: from this probability on, a row counts as positive.
 
     Returns:
-        By name, each from 0 to 1, higher is better but for brier: accuracy, balanced_accuracy
-        (mean recall of the two classes), recall and precision and f1 of class 1, roc_auc,
-        average_precision (area under the precision-recall steps, no interpolation) and brier
-        (mean squared error of p). What is not defined is nan: recall without positives, precision
-        with nothing called positive; balanced_accuracy, roc_auc and average_precision with one
-        class only.
+        By name, each from 0 to 1, higher is better but for the last two: accuracy,
+        balanced_accuracy (mean recall of the two classes), recall and precision and f1 of class 1,
+        roc_auc, average_precision (area under the precision-recall steps, no interpolation),
+        brier (mean squared error of p) and log_loss (mean of minus the natural logarithm of the
+        truth's probability, which may exceed 1; probabilities are kept above 2.2e-16). What is
+        not defined is nan: recall without positives, precision with nothing called positive;
+        balanced_accuracy, roc_auc and average_precision with one class only.
     """
-    return _single(_binary(y, p, np.ones((1, len(y))), threshold))
+    return _single(y, np.column_stack([1 - p, p]), threshold)
 
 
 def multiclass_scores(y: Indices, P: Floats) -> dict[str, float]:
@@ -69,69 +79,82 @@ def multiclass_scores(y: Indices, P: Floats) -> dict[str, float]:
         macro averages, one class against the rest, over the classes that stand in `y`; precision
         of a class that is never predicted counts as 0. balanced_accuracy is the macro recall.
         brier is half the mean over rows of the sum of squared errors, which for two classes is
-        the binary one. With one class in `y` all but accuracy and brier are nan.
+        the binary one. With one class in `y` all but accuracy, brier and log_loss are nan.
     """
-    return _single(_multiclass(y, P, np.ones((1, len(y)))))
+    return _single(y, P)
 
 
-def intervals(
-    y: Indices,
-    P: Floats,
-    groups: Indices,
-    *,
-    n_resamples: int = 1000,
-    seed: int = 0,
-    level: float = 0.95,
-    threshold: float = 0.5,
-) -> dict[str, tuple[float, float]]:
-    """Percentile intervals from a cluster bootstrap: whole groups are drawn with replacement.
-
-    Photographs of one part are not independent, so the part is what is resampled (Field and
-    Welsh, "Bootstrapping clustered data", 2007).
+def weighted_scores(
+    y: Indices, P: Floats, weights: Floats, threshold: float = 0.5
+) -> dict[str, Floats]:
+    """Scores of the same rows under several sets of weights.
 
     Args:
         y: int64 (n,).
-        P: (n, n_classes) probabilities.
-        groups: int64 (n,).
-        n_resamples: number of draws.
-        seed: of the draws.
-        level: share of the draws inside the interval.
+        P: float64 (n, n_classes) probabilities.
+        weights: float64 (sets, n), 0 or more; how often each row counts.
         threshold: as in `binary_scores`.
 
     Returns:
-        (low, high) by score. Draws that leave a score undefined are left out of it; if all do,
-        both ends are nan.
+        By name of `SCORES`, float64 (sets,).
     """
-    _, group_of_row = np.unique(groups, return_inverse=True)
-    n_groups = int(group_of_row.max()) + 1 if len(y) else 0
-    rng = np.random.default_rng(seed)
-    block = max(1, _BLOCK_VALUES // max(len(y), 1))
-    drawn: list[Mapping[str, Floats]] = []
-    for start in range(0, n_resamples if n_groups else 0, block):
-        size = min(block, n_resamples - start)
-        weights = rng.multinomial(n_groups, np.full(n_groups, 1 / n_groups), size)
-        drawn.append(_weighted(y, P, weights[:, group_of_row].astype(np.float64), threshold))
-    return {name: _percentiles([part[name] for part in drawn], level) for name in SCORES}
+    found = decision_scores(y, P, weights, threshold)
+    found |= ranking_scores(y, P, weights) | loss_scores(y, P, weights)
+    return {name: found[name] for name in SCORES}
 
 
-def _percentiles(parts: list[Floats], level: float) -> tuple[float, float]:
-    values = np.concatenate(parts) if parts else np.empty(0)
-    values = values[np.isfinite(values)]
-    if not len(values):
-        return float("nan"), float("nan")
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+def weighted_score(
+    name: str, y: Indices, P: Floats, weights: Floats, threshold: float = 0.5
+) -> Floats:
+    """One score (sets,) of `SCORES`; see `weighted_scores`."""
+    if name in DECISIONS:
+        return decision_scores(y, P, weights, threshold)[name]
+    return (ranking_scores if name in RANKINGS else loss_scores)(y, P, weights)[name]
 
 
-def _single(scores: Mapping[str, Floats]) -> dict[str, float]:
-    return {name: float(scores[name][0]) for name in SCORES}
+def decision_scores(
+    y: Indices, P: Floats, weights: Floats, threshold: float = 0.5
+) -> dict[str, Floats]:
+    """`DECISIONS` under several sets of weights; see `weighted_scores`."""
+    binary = P.shape[1] == 2
+    verdicts = (P[:, 1] >= threshold).astype(np.int64) if binary else P.argmax(axis=1)
+    accuracy = _ratio(weights @ (verdicts == y).astype(np.float64), weights.sum(axis=1))
+    each = [_of_class(y == c, verdicts == c, weights) for c in range(P.shape[1])]
+    if binary:
+        macro = {"balanced_accuracy": (each[0]["recall"] + each[1]["recall"]) / 2} | each[1]
+    else:
+        present = _present(y, weights, P.shape[1])
+        for scores in each:  # a class that is never predicted has no precision: it counts as 0
+            scores["precision"] = np.nan_to_num(scores["precision"], nan=0.0)
+        macro = {name: _macro([s[name] for s in each], present) for name in each[0]}
+        macro["balanced_accuracy"] = macro["recall"]
+    return {"accuracy": accuracy} | macro
 
 
-def _weighted(y: Indices, P: Floats, weights: Floats, threshold: float) -> dict[str, Floats]:
-    """Scores (resamples,) for weights (resamples, n)."""
+def ranking_scores(y: Indices, P: Floats, weights: Floats) -> dict[str, Floats]:
+    """`RANKINGS` under several sets of weights; see `weighted_scores`."""
     if P.shape[1] == 2:
-        return _binary(y, P[:, 1], weights, threshold)
-    return _multiclass(y, P, weights)
+        return dict(zip(RANKINGS, _ranking(y == 1, P[:, 1], weights), strict=True))
+    each = [_ranking(y == c, P[:, c], weights) for c in range(P.shape[1])]
+    present = _present(y, weights, P.shape[1])
+    columns = zip(*each, strict=True)
+    return {n: _macro(list(c), present) for n, c in zip(RANKINGS, columns, strict=True)}
+
+
+def loss_scores(y: Indices, P: Floats, weights: Floats) -> dict[str, Floats]:
+    """`LOSSES` under several sets of weights; see `weighted_scores`."""
+    total = weights.sum(axis=1)
+    squares = ((P - np.eye(P.shape[1])[y]) ** 2).sum(axis=1) / 2
+    of_truth = np.clip(P[np.arange(len(y)), y], _SMALLEST, 1)
+    return {
+        "brier": _ratio(weights @ squares, total),
+        "log_loss": _ratio(weights @ -np.log(of_truth), total),
+    }
+
+
+def _single(y: Indices, P: Floats, threshold: float = 0.5) -> dict[str, float]:
+    found = weighted_scores(y, P, np.ones((1, len(y))), threshold)
+    return {name: float(values[0]) for name, values in found.items()}
 
 
 def _ratio(above: Floats, below: Floats) -> Floats:
@@ -139,29 +162,18 @@ def _ratio(above: Floats, below: Floats) -> Floats:
     return np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0)
 
 
-def _binary(y: Indices, p: Floats, weights: Floats, threshold: float) -> dict[str, Floats]:
-    positive = (y == 1).astype(np.float64)
-    called = (p >= threshold).astype(np.float64)
-    total = weights.sum(axis=1)
-    positives, calls = weights @ positive, weights @ called
-    hits = weights @ (positive * called)
-    negatives = total - positives
-    recall = _ratio(hits, positives)
-    specificity = _ratio(negatives - (calls - hits), negatives)
-    roc_auc, average_precision = _ranking(positive, p, weights)
+def _of_class(truth: Flags, called: Flags, weights: Floats) -> dict[str, Floats]:
+    """Recall, precision and F1 of one class."""
+    positives, calls = weights @ truth.astype(np.float64), weights @ called.astype(np.float64)
+    hits = weights @ (truth & called).astype(np.float64)
     return {
-        "accuracy": _ratio(negatives - calls + 2 * hits, total),
-        "balanced_accuracy": (recall + specificity) / 2,
-        "recall": recall,
+        "recall": _ratio(hits, positives),
         "precision": _ratio(hits, calls),
         "f1": _ratio(2 * hits, positives + calls),
-        "roc_auc": roc_auc,
-        "average_precision": average_precision,
-        "brier": _ratio(weights @ (p - positive) ** 2, total),
     }
 
 
-def _ranking(positive: Floats, p: Floats, weights: Floats) -> tuple[Floats, Floats]:
+def _ranking(truth: Flags, p: Floats, weights: Floats) -> tuple[Floats, Floats]:
     """ROC AUC (ties count half) and average precision, both nan with one class only."""
     if not len(p):
         undefined = np.full(len(weights), np.nan)
@@ -170,8 +182,8 @@ def _ranking(positive: Floats, p: Floats, weights: Floats) -> tuple[Floats, Floa
     order = np.argsort(place, kind="stable")
     starts = np.searchsorted(place[order], np.arange(len(values)))
     sorted_weights = weights[:, order]
-    pos = np.add.reduceat(sorted_weights * positive[order], starts, axis=1)
-    neg = np.add.reduceat(sorted_weights * (1 - positive[order]), starts, axis=1)
+    pos = np.add.reduceat(sorted_weights * truth[order], starts, axis=1)
+    neg = np.add.reduceat(sorted_weights * ~truth[order], starts, axis=1)
     pos_above, neg_above = pos.cumsum(axis=1), neg.cumsum(axis=1)
     positives, negatives = pos_above[:, -1], neg_above[:, -1]
     better = (pos * (negatives[:, None] - neg_above + neg / 2)).sum(axis=1)
@@ -181,36 +193,13 @@ def _ranking(positive: Floats, p: Floats, weights: Floats) -> tuple[Floats, Floa
     return _ratio(better, positives * negatives), average_precision
 
 
-def _multiclass(y: Indices, P: Floats, weights: Floats) -> dict[str, Floats]:
-    truth = np.eye(P.shape[1])[y]
-    called = P.argmax(axis=1)
-    total = weights.sum(axis=1)
-    each = [_one_against_rest(truth[:, c], called == c, P[:, c], weights) for c in range(len(P.T))]
-    macro = {name: _mean_defined([scores[name] for scores in each]) for name in each[0]}
-    several = sum(scores["present"] for scores in each) > 1
-    for values in macro.values():
-        values[~several] = np.nan
-    accuracy = _ratio(weights @ (called == y).astype(np.float64), total)
-    brier = _ratio(weights @ (((P - truth) ** 2).sum(axis=1) / 2), total)
-    macro |= {"accuracy": accuracy, "balanced_accuracy": macro["recall"], "brier": brier}
-    return {name: macro[name] for name in SCORES}
+def _present(y: Indices, weights: Floats, n_classes: int) -> Flags:
+    """(sets, n_classes): whether the class has any weight."""
+    return weights @ np.eye(n_classes)[y] > 0
 
 
-def _one_against_rest(
-    positive: Floats, called: npt.NDArray[np.bool_], p: Floats, weights: Floats
-) -> dict[str, Floats]:
-    """Scores of one class; nan in every one where the class is absent."""
-    scores = _binary(positive.astype(np.int64), called.astype(np.float64), weights, 0.5)
-    scores["precision"] = np.nan_to_num(scores["precision"], nan=0.0)
-    scores["roc_auc"], scores["average_precision"] = _ranking(positive, p, weights)
-    present = weights @ positive > 0
-    wanted = ("recall", "precision", "f1", "roc_auc", "average_precision")
-    found = {name: np.where(present, scores[name], np.nan) for name in wanted}
-    return found | {"present": present.astype(np.float64)}
-
-
-def _mean_defined(columns: list[Floats]) -> Floats:
-    """Mean over the columns that are defined, row by row; nan where none is."""
-    stacked = np.column_stack(columns)
-    defined = np.isfinite(stacked)
-    return _ratio(np.where(defined, stacked, 0).sum(axis=1), defined.sum(axis=1).astype(float))
+def _macro(columns: list[Floats], present: Flags) -> Floats:
+    """Mean over the classes that are present; nan where fewer than two are."""
+    stacked = np.where(present, np.column_stack(columns), 0)
+    count = present.sum(axis=1).astype(np.float64)
+    return _ratio(stacked.sum(axis=1), np.where(count > 1, count, 0))

@@ -9,6 +9,7 @@ from typing import Any
 
 from features.backbone import BackboneSettings, check_names, settings_from_fields
 from features.cache import Cache
+from features.engines import DEFAULT_ENGINE, check_engine
 from features.extract import Extraction, Progress, extract
 from features.images import MAX_PIXELS, get_recipe
 from features.weights import RecordedWeights, resolve_weights
@@ -42,6 +43,7 @@ def extract_folder(
     weights: str | None = None,
     recipe: str | None = None,
     precision: str | None = None,
+    engine: str = DEFAULT_ENGINE,
     seed: int = 0,
     batch_size: int = 32,
     classes: Sequence[str] | None = None,
@@ -62,6 +64,7 @@ def extract_folder(
         weights: "imagenet", "random" or a file; see `features.weights.resolve_weights`.
         recipe: one of `features.images.RECIPES`.
         precision: one of `features.backbone.PRECISIONS`.
+        engine: one of `features.engines.ENGINES`; for this run, no part of the cache.
         seed: of random weights.
         batch_size: photographs per call of the backbone.
         classes: only these class folders; None for all.
@@ -77,8 +80,9 @@ def extract_folder(
     """
     scan = scan_folder(data, classes)
     check_names(recipe=recipe, precision=precision)  # before weights are looked for
+    check_engine(engine)
     recorded = _recorded(cache_path)
-    settings = _settings(recorded, weights, recipe, precision, seed)
+    settings = replace(_settings(recorded, weights, recipe, precision, seed), engine=engine)
     about = recorded[1] if recorded else {}
     rule = group_rule or GroupRule(**about.get("group_rule", {}))
     photographs, ungrouped = apply_rule(rule, scan.photographs)

@@ -15,8 +15,10 @@ from pipeline.fit import Assessment, Fit
 from pipeline.ladder import Ladder
 from pipeline.predict import Prediction
 from pipeline.scan import describe_ignored
+from pipeline.statistics.text import about_intervals, heads_table, scored
 from pipeline.sync import FolderExtraction
 from pipeline.tables import align, printable
+from pipeline.thresholds import text as thresholds_text
 
 _SCORE_TITLES = {
     "accuracy": "accuracy",
@@ -27,23 +29,13 @@ _SCORE_TITLES = {
     "roc_auc": "ROC AUC",
     "average_precision": "average precision",
     "brier": "Brier (less is better)",
+    "log_loss": "log loss (less is better)",
 }
 
 # Of more than two classes there is no one class of defects.
 _MACRO_TITLES = {
     name: f"{_SCORE_TITLES[name].removesuffix(' of defects')}, mean over classes"
     for name in ("recall", "precision", "f1", "roc_auc", "average_precision")
-}
-
-_SHORT_TITLES = {
-    "roc_auc": "ROC AUC",
-    "average_precision": "avg. prec.",
-    "balanced_accuracy": "bal. acc.",
-    "accuracy": "accuracy",
-    "recall": "recall",
-    "precision": "precision",
-    "f1": "F1",
-    "brier": "Brier",
 }
 
 
@@ -121,32 +113,17 @@ def fit(done: Fit) -> str:
             "",
             _assessments({"train": done.train, "holdout": done.held_out}, binary),
             "",
+            thresholds_text.decision(done.decision, done.classes.names),
+            "",
             f"model    {done.folder}",
         ]
     )
 
 
 def comparison(found: HeadComparison, out: Path) -> str:
-    """One line per head, best first: mean and standard deviation over the folds."""
-    result = found.result
-    head = ["head", *_SHORT_TITLES.values(), "fit s", "predict s"]
-    rows = [
-        [
-            row.head,
-            *(f"{row.mean[name]:.3f} ±{row.spread[name]:.3f}" for name in _SHORT_TITLES),
-            f"{row.fit_seconds:.2f}",
-            f"{row.predict_seconds:.2f}",
-        ]
-        for row in result.table()
-    ]
-    return "\n".join(
-        [
-            align([head, *rows]),
-            f"mean ± standard deviation over {len(result.folds)} folds ({found.split} split), "
-            f"sorted by {_SCORE_TITLES[result.sort_by]}",
-            f"written: {out / 'comparison.csv'}, {out / 'comparison.json'}",
-        ]
-    )
+    """One line per head, best first, and what stands behind the numbers."""
+    written = f"written: {out / 'comparison.csv'}, {out / 'comparison.json'}"
+    return f"{heads_table(found.result, found.split)}\n{written}"
 
 
 def ladder(found: Ladder, out: Path) -> str:
@@ -157,6 +134,7 @@ def ladder(found: Ladder, out: Path) -> str:
             found.describe(),
             "",
             align(found.table()),
+            found.about_intervals(),
             "",
             *found.words(),
             "",
@@ -167,7 +145,8 @@ def ladder(found: Ladder, out: Path) -> str:
 
 def evaluation(found: Evaluation, names: Sequence[str], shown: int = 10) -> str:
     """Scores, those of each class where there are more than two, confusion matrix, mistakes."""
-    head = ["truth \\ verdict", *(printable(name) for name in names)]
+    review = found.confusion.shape[1] > len(names)
+    head = ["truth \\ verdict", *(printable(name) for name in names), *(["review"] * review)]
     matrix = [
         [printable(name), *(f"{int(n):,}" for n in row)]
         for name, row in zip(names, found.confusion, strict=True)
@@ -178,6 +157,7 @@ def evaluation(found: Evaluation, names: Sequence[str], shown: int = 10) -> str:
         *([_class_scores(found), ""] if len(names) > 2 else []),
         align([head, *matrix]),
         "",
+        *thresholds_text.evaluated(found.outcome, found.what, review),
         f"{len(found.mistakes):,} mistakes"
         + (", the most certain first:" if found.mistakes else ""),
         *(
@@ -229,7 +209,7 @@ def info(facts: Mapping[str, Any]) -> str:
     rows = [
         ["model", f"{facts['path']}, {facts['title']}, made {facts['created']}"],
         ["classes", ", ".join(facts["classes"])],
-        ["threshold", f"{facts['threshold']:g}"],
+        ["threshold", thresholds_text.info(facts)],
         ["split", f"{split['kind']}, {split['test_size']:.0%} held out, seed {split['seed']}"],
         ["settings", _model_settings(facts)],
         *(
@@ -237,7 +217,8 @@ def info(facts: Mapping[str, Any]) -> str:
                 side,
                 f"{facts[side]['photographs']:,} photographs of {facts[side]['parts']:,} parts: "
                 + ", ".join(
-                    f"{_SCORE_TITLES[name]} {facts[side]['scores'][name]:.3f}"
+                    f"{_SCORE_TITLES[name]} "
+                    + scored(facts[side]["scores"][name], facts[side]["intervals_95"][name])
                     for name in ("accuracy", "balanced_accuracy", "roc_auc")
                 ),
             ]
@@ -255,26 +236,25 @@ def info(facts: Mapping[str, Any]) -> str:
 def _class_scores(found: Evaluation) -> str:
     head = ["class", "photographs", "recall", "precision", "F1"]
     rows = [
-        [printable(c.name), f"{c.photographs:,}"]
-        + [f"{value:.3f}" for value in (c.recall, c.precision, c.f1)]
-        for c in found.classes
+        [
+            printable(c.name),
+            f"{c.photographs:,}",
+            *(scored(getattr(c, n), interval[n]) for n in ("recall", "precision", "f1")),
+        ]
+        for c, interval in zip(found.classes, found.class_intervals, strict=True)
     ]
-    return align([head, *rows])
+    few = {c.name: i for c, i in zip(found.classes, found.class_intervals, strict=True) if i.reason}
+    return "\n".join([align([head, *rows]), *about_intervals(few)])
 
 
 def _assessments(sides: Mapping[str, Assessment], binary: bool) -> str:
     head = ["", *(f"{name} ({a.count:,} of {a.parts:,} parts)" for name, a in sides.items())]
     rows = [
-        [
-            title,
-            *(
-                f"{a.scores[name]:.3f} [{a.intervals[name][0]:.3f}, {a.intervals[name][1]:.3f}]"
-                for a in sides.values()
-            ),
-        ]
+        [title, *(scored(a.scores[name], a.intervals[name]) for a in sides.values())]
         for name, title in (_SCORE_TITLES | ({} if binary else _MACRO_TITLES)).items()
     ]
-    return align([head, *rows]) + "\nin brackets: 95 % intervals (bootstrap over parts)"
+    about = about_intervals({name: a.intervals for name, a in sides.items()})
+    return "\n".join([align([head, *rows]), *about])
 
 
 def _settings(fields: Mapping[str, Any], weights: str) -> str:

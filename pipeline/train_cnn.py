@@ -1,7 +1,8 @@
 """Train one of the write-up's CNNs on a folder and judge it on parts that it never saw.
 
 Protocol: as in `pipeline.fit`. The holdout is scored after every epoch for the curves, and nothing
-is chosen on it: training runs for all its epochs, and the last epoch's weights are the model.
+is chosen on it: training runs for all its epochs, and the last epoch's weights are the model. Its
+threshold is 0.5, as in the write-up.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ from pipeline.bundle import check_replaceable
 from pipeline.cnn import Cnn
 from pipeline.cnn_data import PhotographSet, look, look_at_folder
 from pipeline.dataset import Indices
-from pipeline.fit import Assessment, Fit, save_fit
+from pipeline.fit import Assessment, Fit, judge_side, save_fit
 from pipeline.groups import GroupRule
 from pipeline.heads.base import EpochProgress
 from pipeline.judge import judge_pixels
 from pipeline.splits import holdout
+from pipeline.thresholds.decision import Decision
 
 RECIPE = "docs"
 """The recipe of the CNNs: the write-up's own."""
@@ -94,8 +96,12 @@ def train_cnn(
     started = time.perf_counter()
     fit_cnn(cnn, photographs, *sides, progress=progress)
     seconds = time.perf_counter() - started
-    on_train, on_test = (assess_cnn(cnn, photographs, side, seed) for side in sides)
-    done = CnnFit(out, cnn, photographs.classes, on_train, on_test, seconds, photographs)
+    chances = [judge_pixels(cnn, photographs.photographs(side)).probabilities for side in sides]
+    on_train, on_test = (
+        Assessment.of(photographs.y[side], photographs.groups[side], P, seed=seed, learned=learned)
+        for side, P, learned in zip(sides, chances, (True, False), strict=True)
+    )
+    decision = Decision.not_chosen()
     about = {
         "head": cnn.name,
         "sees": "pixels",
@@ -103,9 +109,15 @@ def train_cnn(
         "data": {"root": str(photographs.root), "group_rule": asdict(photographs.group_rule)},
         "split": {"kind": split, "test_size": test_size, "seed": seed},
     }
+    judged = judge_side(photographs, sides[1], chances[1], photographs.root, decision.band)
+    done = CnnFit(
+        out, cnn, photographs.classes, on_train, on_test, seconds, decision, None,
+        sides, judged, about, photographs,
+    )  # fmt: skip
     few = photographs.photographs(sides[1][:_SELF_TEST_PHOTOGRAPHS])
     pixels = [seen.pixels for seen in look(few, recipe) if seen.pixels is not None]
-    save_fit(done, photographs, sides, about, np.stack(pixels))
+    numbers = dict(zip(("train", "holdout"), sides, strict=True))
+    save_fit(done, photographs, numbers, np.stack(pixels))
     return done
 
 
@@ -121,9 +133,3 @@ def fit_cnn(
     files = [[p.file for p in photographs.photographs(side)] for side in (train, test)]
     y = photographs.y
     cnn.fit(files[0], y[train], validation=(files[1], y[test]), progress=progress)
-
-
-def assess_cnn(cnn: Cnn, photographs: PhotographSet, side: Indices, seed: int) -> Assessment:
-    """Score a CNN on photographs as it judges them: without dropout, without augmentation."""
-    chances = judge_pixels(cnn, photographs.photographs(side)).probabilities
-    return Assessment.of(photographs.y[side], photographs.groups[side], chances, seed=seed)

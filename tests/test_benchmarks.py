@@ -113,3 +113,31 @@ def test_unequal_rows_are_never_timed_as_equal() -> None:
     assert backbone._check(agreeing)["ONNX Runtime"]["largest_difference"] < 1e-5
     with pytest.raises(RuntimeError, match="other rows than Keras"):
         backbone._check(agreeing | {"ONNX Runtime": rows[::-1]})
+
+
+def test_coverage_prints_its_three_tables(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two simulations of each kind: as many cells in every line as in the table's head."""
+    from benchmarks import coverage
+
+    monkeypatch.setattr("sys.argv", ["coverage", "--runs", "2", "--defective", "5"])
+    coverage.main()
+    tables = [text.splitlines() for text in capsys.readouterr().out.strip().split("\n\n")]
+    assert [len(table) for table in tables] == [2 + 4, 2 + 3, 2 + 3]
+    for table in tables:
+        assert {line.count("|") for line in table} == {table[0].count("|")}
+
+
+def test_the_true_scores_of_the_simulated_worlds_are_true() -> None:
+    """AUC and recall of 20,000 drawn parts are those that the coverage is measured against."""
+    import numpy as np
+
+    from benchmarks.worlds import WORLDS
+    from pipeline.scores import score
+
+    for world in WORLDS:
+        y, P, _ = world.draw(np.random.default_rng(0), 10_000, 10_000)
+        found = score(y, P)
+        assert found["roc_auc"] == pytest.approx(world.auc, abs=0.008)
+        assert found["recall"] == pytest.approx(world.recall, abs=0.012)

@@ -82,9 +82,16 @@ def test_the_main_job_with_bare_commands(run: Run, tmp_path: Path) -> None:
         assert run("info", path)[0] == 0
         facts = json.loads(run("info", path, "--json")[1])
         assert facts["path"] == path
+    for report in ("model/report.html", "comparison/report.html", "evaluation.html"):
+        assert Path(report).read_text("utf-8").startswith("<!DOCTYPE html>")
+    Path("model/report.html").rename("elsewhere.html")  # a model is whole without its report
+    code, out, _ = run("evaluate", "--report", "elsewhere.html")
+    assert (code, out.splitlines()[-1]) == (0, "report   elsewhere.html")
+    fails(run("evaluate", "--report", "data"), "data is a folder", "expected a file")
+    Path("elsewhere.html").unlink()
     assert sorted(p.name for p in tmp_path.iterdir()) == [
-        "comparison", "data", "features.h5", "features.h5.lock", "model", "predictions.csv",
-        "sheet.png",
+        "comparison", "data", "evaluation.html", "features.h5", "features.h5.lock", "model",
+        "predictions.csv", "sheet.png",
     ]  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from features.errors import HeadError, SplitError
 from pipeline.compare import Comparison, compare
 from pipeline.heads import HEADS, make_head
 from pipeline.scores import SCORES, score
+from pipeline.statistics.text import heads_table
 
 QUICK = ["logistic", "ridge", "linear-svm", "rbf-svm", "knn", "lda", "boosting", "majority"]
 
@@ -70,8 +72,54 @@ def test_json_and_csv_say_the_same(found: Comparison) -> None:
                 assert line[name] == ""
             else:
                 assert float(line[name]) == pytest.approx(entry[name])
+            for end in ("low", "high"):
+                assert float(line[f"{name}_{end}"] or "nan") == pytest.approx(
+                    math.nan if entry[f"{name}_{end}"] is None else entry[f"{name}_{end}"],
+                    nan_ok=True,
+                )
     majority = next(entry for entry in record["heads"] if entry["head"] == "majority")
     assert majority["roc_auc"] == pytest.approx(0.5)
+    assert len(record["pairs"]) == len(QUICK) * (len(QUICK) - 1) / 2
+    assert lines[0]["against_best"] == ""
+    assert lines[-1]["against_best"] == f"{found.best} is better than majority"
+    assert record["nested"]["head"] == found.best
+    assert "unseen part" in record["interval_method"]
+
+
+def test_findings_go_with_the_table(found: Comparison) -> None:
+    """Every mean lies in its interval, the best head stands first, the seed decides the draws."""
+    for row in found.table():
+        intervals = found.findings.intervals[row.head]
+        for name in SCORES:
+            low, high = intervals[name]
+            if math.isfinite(row.mean[name]):
+                assert low - 1e-9 <= row.mean[name] <= high + 1e-9, (row.head, name)
+            else:
+                assert math.isnan(low)
+    assert list(found.findings.intervals) == [row.head for row in found.table()]
+    pair = found.findings.against_best()["majority"]
+    assert pair.a == found.best
+    means = {row.head: row.mean["roc_auc"] for row in found.table()}
+    assert pair.difference == pytest.approx(means[found.best] - 0.5)
+
+
+def test_the_table_on_screen_says_what_can_be_said(found: Comparison) -> None:
+    """Intervals beside the scores, a word on each head against the best, and the price of it."""
+    text = heads_table(found, "grouped")
+    lines = text.splitlines()
+    assert f"against {found.best}" in lines[0]
+    assert "log loss" not in lines[0]
+    assert lines[1].split()[0] == found.best
+    assert re.search(r"0\.\d{3} \[0\.\d{3}, [01]\.\d{3}\]", lines[1])
+    assert "the first" in lines[1]
+    last = next(line for line in lines if line.startswith("majority"))
+    assert "worse" in last
+    assert "mean over 8 folds (grouped split), sorted by ROC AUC" in text
+    assert "in brackets: 95 % intervals (bootstrap over parts" in text
+    assert "differences up to 0.01 ROC AUC count as none (--rope)" in text
+    assert f"of {len(QUICK)} heads flatters itself: expect ROC AUC 0." in text
+    if "cannot tell" in "".join(lines[1:9]):
+        assert "15 parts of the rarest class are too few" in text
 
 
 def test_a_head_in_the_comparison_is_the_head_alone() -> None:
@@ -137,5 +185,7 @@ def test_what_cannot_be_compared_is_refused() -> None:
         compare(X, y, groups, heads=[])
     with pytest.raises(HeadError, match="unknown score 'auc'; expected one of accuracy"):
         compare(X, y, groups, heads=list(HEADS), sort_by="auc")
+    with pytest.raises(HeadError, match="smallest difference that matters is -1; expected 0"):
+        compare(X, y, groups, heads=["ridge"], rope=-1)
     with pytest.raises(SplitError, match="'crack' has 4 groups; expected at least 5"):
         compare(X, y, groups, heads=["ridge"], class_names=("free", "crack"))

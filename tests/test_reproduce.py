@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -111,6 +112,11 @@ def test_the_tables_say_what_the_runs_say(
             int(np.argmax(entry["probabilities"]) == entry["truth"]) for entry in made["verdicts"]
         ]
         assert made["validation"]["accuracy"] == pytest.approx(np.mean(right))
+        for name in ("accuracy", "balanced_accuracy"):
+            value = float(row[f"validation_{name}"])
+            ends = [float(row[f"validation_{name}_{end}"]) for end in ("low", "high")]
+            assert ends[0] <= value <= ends[1]
+            assert ends[0] < ends[1]
         assert len(made["history"]) == 2
         assert {"accuracy", "val_accuracy"} <= set(made["history"][0])
     assert [row["write_up"] for row in rows if row["rung"] == "dense"] == ["about 88 %", ""]
@@ -120,6 +126,8 @@ def test_the_tables_say_what_the_runs_say(
     assert "72 photographs of 24 parts (48 Healthy, 24 defects)" in markdown
     assert "54 for training, 18 for validation" in markdown
     assert markdown.count("\n| ") == 10
+    assert re.search(r"0\.\d{3} \[0\.\d{3}, [01]\.\d{3}\]", markdown)
+    assert "In brackets: 95 % intervals (bootstrap over parts" in markdown
     for line in table["says"]:
         assert f"- {line}" in markdown
 

@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
 
+from pipeline import rowspace
 from pipeline.heads import load_head_class, make_head
 from pipeline.heads.calibration import Calibration, probabilities
 from pipeline.heads.shared import RowSpaceHead
@@ -25,22 +26,26 @@ class Reader:
     """Rows that are read a slice at a time, and never more than `most` at once."""
 
     def __init__(self, rows: np.ndarray, most: int) -> None:
-        self.rows, self.most, self.shape = rows, most, rows.shape
+        self.rows, self.most, self.shape, self.read = rows, most, rows.shape, 0
 
     def __getitem__(self, rows: slice) -> np.ndarray:
         block = self.rows[rows]
         assert len(block) <= self.most
+        self.read += len(block)
         return block
 
 
-@pytest.mark.parametrize("block_bytes", [1, 5000, 2**26])
-def test_gram_by_blocks_is_the_product(block_bytes: int) -> None:
-    """Whatever the block size, and from an array or a reader, the Gram matrix is X X'."""
+@pytest.mark.parametrize("held_bytes", [1, 5000, 2**26])
+def test_gram_by_blocks_is_the_product(held_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the block sizes, and from an array or a reader, the Gram matrix is X X'."""
+    monkeypatch.setattr(rowspace, "_BLOCK_BYTES", held_bytes)
     X, _, _ = sparse_rows(30, 200)
     expected = X.astype(np.float64) @ X.astype(np.float64).T
-    np.testing.assert_allclose(gram(X, block_bytes=block_bytes), expected, rtol=1e-12)
-    reader = Reader(X, most=max(1, block_bytes // (2 * 8 * 200)))
-    np.testing.assert_allclose(gram(reader, block_bytes=block_bytes), expected, rtol=1e-12)
+    np.testing.assert_allclose(gram(X), expected, rtol=1e-12)
+    fits = held_bytes >= 30 * 4 * 200
+    reader = Reader(X, most=30 if fits else max(1, held_bytes // (2 * 4 * 200)))
+    np.testing.assert_allclose(gram(reader, held_bytes=held_bytes), expected, rtol=1e-12)
+    assert reader.read == 30 if fits else reader.read > 30
 
 
 def test_coordinates_keep_all_distances() -> None:

@@ -1,4 +1,4 @@
-"""Scores agree with scikit-learn, say nan where they are undefined, and intervals cover."""
+"""Scores agree with scikit-learn, and say nan where they are undefined."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from pipeline.scores import SCORES, binary_scores, intervals, multiclass_scores, score
+from pipeline.scores import (
+    SCORES,
+    binary_scores,
+    multiclass_scores,
+    score,
+    weighted_score,
+    weighted_scores,
+)
 
 
 def two_classes(n: int = 200, seed: int = 0, ties: bool = True) -> tuple[np.ndarray, np.ndarray]:
@@ -34,6 +41,7 @@ def test_binary_scores_are_scikit_learns(ties: bool, threshold: float) -> None:
         "roc_auc": metrics.roc_auc_score(y, p),
         "average_precision": metrics.average_precision_score(y, p),
         "brier": metrics.brier_score_loss(y, p),
+        "log_loss": metrics.log_loss(y, np.column_stack([1 - p, p])),
     }
     found = binary_scores(y, p, threshold)
     assert tuple(found) == SCORES
@@ -58,6 +66,7 @@ def test_multiclass_scores_are_scikit_learns() -> None:
             "roc_auc": metrics.roc_auc_score(y, P, multi_class="ovr"),
             "average_precision": metrics.average_precision_score(truth, P),
             "brier": ((P - truth) ** 2).sum(axis=1).mean() / 2,
+            "log_loss": metrics.log_loss(y, P),
         },
         abs=1e-12,
     )
@@ -110,54 +119,25 @@ def test_no_rows_have_no_scores() -> None:
     assert all(math.isnan(value) for value in found.values())
 
 
-def test_intervals_hold_the_score_and_repeat() -> None:
-    """Intervals contain the point score and are the same for the same seed."""
-    y, p = two_classes(ties=False)
-    P, groups = np.column_stack([1 - p, p]), np.arange(200) // 4
-    found = intervals(y, P, groups, n_resamples=300, seed=3)
-    assert found == intervals(y, P, groups, n_resamples=300, seed=3)
-    assert found != intervals(y, P, groups, n_resamples=300, seed=4)
-    for name, value in score(y, P).items():
-        low, high = found[name]
-        assert low <= value <= high, name
-        assert low < high, name
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_weights_are_how_often_a_row_counts(n_classes: int) -> None:
+    """Whole-number weights give the scores of rows repeated so often, all of them or one by one."""
+    rng = np.random.default_rng(2)
+    y = rng.integers(0, n_classes, 60)
+    P = rng.dirichlet(np.ones(n_classes), 60)
+    weights = rng.integers(0, 3, (4, 60)).astype(float)
+    found = weighted_scores(y, P, weights, 0.4)
+    assert tuple(found) == SCORES
+    for number, counts in enumerate(weights.astype(int)):
+        often = np.repeat(np.arange(60), counts)
+        expected = score(y[often], P[often], 0.4)
+        assert {n: v[number] for n, v in found.items()} == pytest.approx(expected)
+    for name in SCORES:
+        np.testing.assert_array_equal(weighted_score(name, y, P, weights, 0.4), found[name])
 
 
-def test_intervals_know_that_copies_bring_no_news() -> None:
-    """Ten copies of each photograph in one group leave the interval as wide as without them."""
-    y, p = two_classes(n=80, ties=False)
-    P, groups = np.column_stack([1 - p, p]), np.arange(80)
-
-    def width(repeat: int, grouped: bool) -> float:
-        many = np.repeat(groups, repeat)
-        found = intervals(
-            y[many], P[many], many if grouped else np.arange(len(many)), n_resamples=500
-        )
-        return found["accuracy"][1] - found["accuracy"][0]
-
-    assert width(10, grouped=True) == pytest.approx(width(1, grouped=True), rel=0.15)
-    assert width(10, grouped=False) < 0.5 * width(1, grouped=True)
-
-
-def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
-    """Over 200 simulated sets of 40 groups, a 90 % interval of accuracy holds the true value."""
-    rng, covered = np.random.default_rng(0), 0
-    groups = np.repeat(np.arange(40), 3)
-    for seed in range(200):
-        right = (rng.random(40) < 0.8)[groups]  # all rows of a part are right or wrong together
-        y = np.arange(120) % 2
-        p = np.where(right, y, 1 - y).astype(float)
-        P = np.column_stack([1 - p, p])
-        low, high = intervals(y, P, groups, n_resamples=200, seed=seed, level=0.9)["accuracy"]
-        covered += low <= 0.8 <= high
-    assert 0.83 <= covered / 200 <= 0.97
-
-
-def test_undefined_resamples_are_left_out() -> None:
-    """Resamples without the one positive group do not spoil the interval; with none it is nan."""
-    y = np.array([1, 1] + [0] * 18)
-    p = np.linspace(0.9, 0.1, 20)
-    P, groups = np.column_stack([1 - p, p]), np.arange(20) // 2
-    assert all(math.isfinite(v) for v in intervals(y, P, groups, n_resamples=200)["roc_auc"])
-    nothing = intervals(np.zeros(20, dtype=np.int64), P, groups, n_resamples=50)
-    assert all(math.isnan(v) for v in nothing["roc_auc"])
+def test_a_certain_and_wrong_probability_costs_much_but_not_everything() -> None:
+    """Log loss of a probability of 0 is finite."""
+    assert binary_scores(np.array([1, 0]), np.array([0.0, 0.0]))["log_loss"] == pytest.approx(
+        18.02, abs=0.01
+    )

@@ -7,21 +7,26 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from features.errors import BundleError, HeadError
 from features.files import write_whole
+from features.runtime import MEMORY_VARIABLE, memory_limit
+from pipeline.stored_rows import StoredRows
 
 Scalar = str | int | float
 Rows = npt.NDArray[np.float32]
+AnyRows = Rows | StoredRows
+Row = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 EpochProgress = Callable[[int, int, Mapping[str, float]], None]
 
 _SETTINGS_FILE = "settings.json"
+_BLOCK_ROWS = 256
 
 
 class Head(ABC):
@@ -32,10 +37,16 @@ class Head(ABC):
         title: as shown in tables.
         space: "rows": sees only distances and inner products, so that it can train in the row
             space; "raw": looks at single features.
+        calibrate_on: what a sigmoid has to be fitted on, on rows that were not trained on, before
+            its probabilities can be believed; None where `fit` sees to that itself. See
+            `pipeline.heads.calibration.Scale`.
         defaults: settings that a caller may give, with the values used where nothing is given
             and nothing is chosen; the type of the value is the type of the setting.
         ranges: smallest and largest accepted value of numeric settings.
         options: accepted values of text settings.
+        streams: whether it can train on rows that are read from the cache in pieces.
+        finest: the smallest probability that tells something; smaller ones count as this where
+            logarithms are taken. Of a vote among 100 it is one vote.
         seed: of everything random in `fit`.
         settings: what the caller gave, with the right types.
         chosen: after `fit`, all settings in force.
@@ -46,9 +57,12 @@ class Head(ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     space: ClassVar[Literal["rows", "raw"]]
+    calibrate_on: ClassVar[Literal["logit", "share"] | None] = None
     defaults: ClassVar[Mapping[str, Scalar]] = {}
     ranges: ClassVar[Mapping[str, tuple[float, float]]] = {}
     options: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    streams: ClassVar[bool] = True
+    finest: ClassVar[float] = 1e-6
 
     def __init__(self, *, seed: int = 0, settings: Mapping[str, Scalar] | None = None) -> None:
         """Make an untrained head.
@@ -66,7 +80,7 @@ class Head(ABC):
     @abstractmethod
     def fit(
         self,
-        X: Rows,
+        X: AnyRows,
         y: Indices,
         groups: Indices,
         *,
@@ -76,7 +90,7 @@ class Head(ABC):
         """Train on rows.
 
         Args:
-            X: float32 (n, row_width).
+            X: float32 (n, row_width); rows still in the cache where they exceed the memory limit.
             y: int64 (n,) class numbers from 0 to n_classes - 1.
             groups: int64 (n,), the same number for rows of one part. Settings that were not given
                 are chosen on folds inside these rows that keep parts together.
@@ -84,12 +98,31 @@ class Head(ABC):
             progress: called as `progress(epoch, epochs, scores)` by heads that train in epochs.
 
         Raises:
-            HeadError: the rows cannot be learnt from.
+            HeadError: the rows cannot be learnt from, or the head does not stream and they are
+                still in the cache.
         """
 
     @abstractmethod
     def predict_proba(self, X: Rows) -> Floats:
         """Probabilities of the classes, float64 (n, n_classes); rows sum to 1."""
+
+    def slopes(self, X: Rows, baseline: Row, target: int) -> Floats | None:
+        """What each value of a row counts for in a class's logit, on the way from a baseline.
+
+        Override where the head knows it; a head that does not is examined from outside (see
+        `pipeline.heatmaps.maps`). The logit of two classes is log(p of target / p of the other),
+        of more it is log(p of target) less the mean of log(p) over the classes.
+
+        Args:
+            X: float32 (n, row_width).
+            baseline: float32 (row_width,).
+            target: class number.
+
+        Returns:
+            float64 (n, row_width), or (1, row_width) where it is the same for all rows, such that
+            ((X - baseline) * slopes).sum(axis=1) is logit(X) - logit(baseline). Or None.
+        """
+        return None
 
     @abstractmethod
     def save(self, folder: Path) -> None:
@@ -135,10 +168,16 @@ class Head(ABC):
             )
         return number
 
-    def _start(self, X: Rows, y: Indices, n_classes: int) -> None:
+    def _start(self, X: AnyRows, y: Indices, n_classes: int) -> None:
         """Check what `fit` was given and remember the shapes."""
-        if X.ndim != 2 or len(X) != len(y):
+        if len(X.shape) != 2 or len(X) != len(y):
             raise HeadError(f"rows of shape {X.shape} and {len(y)} labels; expected one per row")
+        if isinstance(X, StoredRows) and not self.streams:
+            raise HeadError(
+                f"head {self.name!r} needs all {len(X):,} rows in memory at once, "
+                f"{X.nbytes / 1e9:.1f} GB; expected them to fit into the limit of "
+                f"{memory_limit() / 1e9:.1f} GB; choose another head, or set {MEMORY_VARIABLE} (GB)"
+            )
         self._start_shapes(X.shape[1], y, n_classes)
 
     def _start_shapes(self, row_width: int, y: Indices, n_classes: int) -> None:
@@ -186,6 +225,16 @@ class Head(ABC):
                 f"{path} cannot be used ({error!r}); expected the settings of head {cls.name!r}; "
                 "fit the model again"
             ) from error
+
+
+class _Predicts(Protocol):
+    def predict_proba(self, X: npt.NDArray[Any], /) -> Floats: ...
+
+
+def predict_by_blocks(head: _Predicts, X: AnyRows) -> Floats:
+    """`predict_proba` of one row or more, with a block of them in memory at a time."""
+    starts = range(0, len(X), _BLOCK_ROWS)
+    return np.concatenate([head.predict_proba(X[at : at + _BLOCK_ROWS]) for at in starts])
 
 
 def as_probabilities(scores: npt.NDArray[Any], n_classes: int, present: Indices) -> Floats:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.errors import BundleError
-from pipeline.heads.base import Floats, Indices, Rows, as_probabilities
+from pipeline.heads.base import AnyRows, Floats, Indices, Rows, as_probabilities
 from pipeline.heads.calibration import Calibration, probabilities
 from pipeline.heads.linear import signs
 from pipeline.heads.shared import Model, RowSpaceHead
@@ -37,7 +37,7 @@ class ProjectedHead(RowSpaceHead[Model]):
     def load_model(self, folder: Path, rank: int) -> None:
         """Read the model; rows have `rank` coordinates. Raises BundleError."""
 
-    def to_raw(self, X: Rows, space: RowSpace) -> None:
+    def to_raw(self, X: AnyRows, space: RowSpace) -> None:
         """Keep the way from raw rows to coordinates."""
         mean, projection = space.components(X)
         self._mean, self._projection = mean.astype(np.float32), projection.astype(np.float32)
@@ -162,7 +162,9 @@ class KNNHead(ProjectedHead[Neighbours]):
 
     name = "knn"
     title = "k nearest neighbours"
+    finest = 0.01
     calibrated = True
+    calibrate_on: ClassVar = "share"
     defaults: ClassVar = {"k": 5, "weights": "distance"}
     ranges: ClassVar = {"k": (1, 100_000)}
     options: ClassVar = {"weights": ("distance", "uniform")}

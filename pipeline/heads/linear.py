@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
-from pipeline.heads.base import Floats, Indices, Rows
+from pipeline.heads.base import AnyRows, Floats, Indices, Row, Rows
 from pipeline.heads.calibration import Calibration, probabilities
 from pipeline.heads.shared import RowSpaceHead
 from pipeline.heads.stored import load_estimator, save_estimator
@@ -75,7 +75,7 @@ class LinearHead(RowSpaceHead[Linear]):
         """Probabilities of placed rows."""
         return probabilities(rows.coordinates @ self._model.weights + self._model.offset)
 
-    def to_raw(self, X: Rows, space: RowSpace) -> None:
+    def to_raw(self, X: AnyRows, space: RowSpace) -> None:
         """Fold the weights back: one coefficient per raw value."""
         from sklearn.linear_model import LogisticRegression
 
@@ -107,6 +107,13 @@ class LinearHead(RowSpaceHead[Linear]):
             for start in range(0, len(X), _BLOCK_ROWS)
         ]
         return np.concatenate(blocks) if blocks else np.empty((0, self.n_classes))
+
+    def slopes(self, X: Rows, baseline: Row, target: int) -> Floats:
+        """The coefficients, which hold everywhere: exact; see `Head.slopes`."""
+        if self.n_classes == 2:
+            return self.coefficients if target == 1 else -self.coefficients
+        slopes: Floats = self.coefficients[[target]] - self.coefficients.mean(axis=0)
+        return slopes
 
     def save(self, folder: Path) -> None:
         """Write settings.json and head.skops; see `Head.save`."""

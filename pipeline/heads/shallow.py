@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 
 from pipeline.heads.base import (
+    AnyRows,
     EpochProgress,
     Floats,
     Head,
@@ -24,17 +25,20 @@ class RawHead(Head):
     """A scikit-learn estimator on raw rows."""
 
     space: ClassVar[Literal["rows", "raw"]] = "raw"
-    by_column: ClassVar[bool] = True
-    """Whether it reads the rows column by column, as trees do."""
+    streams: ClassVar[bool] = False
     _estimator: Any = None
 
     @abstractmethod
     def build(self, settings: dict[str, Any]) -> Any:  # noqa: ANN401 - scikit-learn has no types
         """An untrained estimator with these settings and `self.seed`."""
 
+    def seen(self, X: AnyRows) -> Rows:
+        """What the estimator gets: columns that lie together make trees some 1.7 times faster."""
+        return np.asfortranarray(X)
+
     def fit(
         self,
-        X: Rows,
+        X: AnyRows,
         y: Indices,
         groups: Indices,
         *,
@@ -44,8 +48,7 @@ class RawHead(Head):
         """Train on rows; see `Head.fit`. The settings are fixed, not searched."""
         self._start(X, y, n_classes)
         settings: dict[str, Scalar] = dict(self.defaults) | self.settings
-        # Columns that lie together in memory make trees about 1.7 times faster.
-        self._estimator = self.build(settings).fit(np.asfortranarray(X) if self.by_column else X, y)
+        self._estimator = self.build(settings).fit(self.seen(X), y)
         self.chosen = settings
         return self
 
@@ -75,6 +78,8 @@ class ForestHead(RawHead):
 
     name = "forest"
     title = "Random forest"
+    calibrate_on: ClassVar = "share"
+    finest = 0.01
     defaults: ClassVar = {"trees": 100, "min_samples_leaf": 1}
     ranges: ClassVar = {"trees": (1, 100_000), "min_samples_leaf": (1, 1_000_000)}
 
@@ -99,6 +104,7 @@ class BoostingHead(RawHead):
 
     name = "boosting"
     title = "Gradient boosting"
+    calibrate_on: ClassVar = "logit"
     defaults: ClassVar = {"trees": 150, "learning_rate": 0.1, "depth": 3, "subsample": 0.5}
     ranges: ClassVar = {
         "trees": (1, 100_000),
@@ -126,7 +132,11 @@ class MajorityHead(RawHead):
 
     name = "majority"
     title = "Majority class"
-    by_column = False
+    streams = True
+
+    def seen(self, X: AnyRows) -> Rows:
+        """Only how many rows there are."""
+        return np.zeros((len(X), 1), np.float32)
 
     def build(self, settings: dict[str, Any]) -> Any:  # noqa: ANN401
         """See `RawHead.build`."""

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
 import numpy as np
 
-from pipeline.heads.base import EpochProgress, Floats, Head, Indices, Rows, Scalar
+from pipeline.heads.base import AnyRows, EpochProgress, Floats, Head, Indices, Scalar
 from pipeline.heads.calibration import Calibration
 from pipeline.heads.tuning import TrainingPart, auc, best_candidate
 from pipeline.rowspace import Placed, RowSpace, gram
@@ -45,7 +45,7 @@ class RowSpaceHead(Head, Generic[Model]):
         """Probabilities (m, n_classes) of rows placed in the space that the head was trained in."""
 
     @abstractmethod
-    def to_raw(self, X: Rows, space: RowSpace) -> None:
+    def to_raw(self, X: AnyRows, space: RowSpace) -> None:
         """Make `predict_proba` work on raw rows; X are the training rows."""
 
     @abstractmethod
@@ -54,7 +54,7 @@ class RowSpaceHead(Head, Generic[Model]):
 
     def fit(
         self,
-        X: Rows,
+        X: AnyRows,
         y: Indices,
         groups: Indices,
         *,

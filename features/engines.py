@@ -1,0 +1,67 @@
+"""Which library computes the frozen network: the registry of engines."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from features.errors import EngineError
+
+ENGINES: dict[str, str] = {
+    "tensorflow": "features.tensorflow_engine:compile_network",
+    "openvino": "features.openvino_engine:compile_network",
+}
+"""Name on the command line -> "module:function". An engine decides how fast a row is computed, not
+what it is: rows of all engines agree within the precision's tolerance, so it is no part of a row's
+fingerprint."""
+
+DEFAULT_ENGINE = "tensorflow"
+
+Array = npt.NDArray[np.float32]
+Architecture = Callable[[Any, Any], Any]
+"""A network as a function `(ops, x)`; see `features.inception.architecture` for what `ops` are."""
+Network = Callable[[npt.NDArray[np.uint8]], Array]
+"""uint8 (batch_size, height, width, 3) -> float32 (batch_size, values of a row)."""
+
+
+class Engine(Protocol):
+    """Compiles a network into one call of a fixed shape."""
+
+    def __call__(
+        self,
+        architecture: Architecture,
+        convolutions: Sequence[tuple[Array, Array]],
+        shape: tuple[int, int, int, int],
+        precision: str,
+    ) -> Network:
+        """Compile.
+
+        Args:
+            architecture: the network.
+            convolutions: (kernel, bias) of each, in the architecture's order; kernels are
+                (rows, columns, channels in, filters).
+            shape: of the pixels: (batch_size, height, width, 3).
+            precision: "bfloat16" computes in bfloat16, any other in float32.
+        """
+        ...
+
+
+def load_engine(name: str) -> Engine:
+    """The engine called `name`; its library is imported only now.
+
+    Raises:
+        EngineError: unknown, or its library is not installed.
+    """
+    check_engine(name)
+    module, _, function = ENGINES[name].partition(":")
+    return cast("Engine", getattr(importlib.import_module(module), function))
+
+
+def check_engine(name: str) -> None:
+    """Raise EngineError for a name that is in no registry."""
+    if name not in ENGINES:
+        raise EngineError(f"unknown engine {name!r}; expected one of {', '.join(ENGINES)}")

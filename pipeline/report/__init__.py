@@ -1,0 +1,5 @@
+"""Results as one HTML file that a person reads: the verdict first, then what stands behind it."""
+
+from pipeline.report.reports import comparison_report, evaluation_report, fit_report, write_report
+
+__all__ = ["comparison_report", "evaluation_report", "fit_report", "write_report"]

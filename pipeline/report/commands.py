@@ -1,0 +1,77 @@
+"""The commands that give a result again, with every option that decides it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline.bundle import Bundle
+from pipeline.classes import Classes
+from pipeline.comparison import HeadComparison
+from pipeline.dataset import Dataset
+from pipeline.evaluate import Evaluation
+from pipeline.fit import Fit
+from pipeline.groups import GroupRule
+
+Command = list[str]
+
+
+def extract_command(dataset: Dataset) -> Command:
+    """How the cache was filled."""
+    about, recipe = dataset.about, dataset.fields["recipe"]
+    rule, weights = about["group_rule"], about["weights"]
+    words = ["onepass", "extract", str(about["root"]), "--cache", str(dataset.cache_path)]
+    words += ["--recipe", str(recipe["name"]), "--precision", str(dataset.fields["precision"])]
+    words += ["--weights", str(weights["name"])]
+    if weights["source"] == "random":
+        words += ["--seed", str(weights["seed"])]
+    return [*words, *_groups(GroupRule(**rule))]
+
+
+def fit_command(dataset: Dataset, done: Fit) -> Command:
+    """How a model was trained."""
+    split = done.about["split"]
+    words = ["onepass", "fit", "--head", str(done.about["head"])]
+    words += ["--cache", str(dataset.cache_path), *_classes(dataset.classes)]
+    words += _options(split=split["kind"], test_size=split["test_size"], seed=split["seed"])
+    for name, value in done.about["settings_given"].items():
+        words += ["--set", f"{name}={value}"]
+    return [*words, "--out", str(done.folder)]
+
+
+def compare_command(dataset: Dataset, found: HeadComparison) -> Command:
+    """How heads were compared."""
+    result = found.result
+    words = ["onepass", "compare-heads", "--heads", ",".join(result.heads)]
+    words += ["--cache", str(dataset.cache_path), *_classes(dataset.classes)]
+    folds, repeats = (len({getattr(f, of) for f in result.folds}) for of in ("fold", "repeat"))
+    words += _options(folds=folds, repeats=repeats, split=found.split, sort_by=result.sort_by)
+    return [*words, *_options(seed=result.seed), "--out", str(found.folder)]
+
+
+def evaluate_command(bundle: Bundle, found: Evaluation) -> Command:
+    """How a model was scored."""
+    words = ["onepass", "evaluate", str(bundle.folder)]
+    if found.data is None:
+        return [*words, "--cache", str(found.cache_path)]
+    return [*words, str(found.data), "--cache", str(found.cache_path), *_groups(found.group_rule)]
+
+
+def _groups(rule: GroupRule) -> Command:
+    options = {"file": "--groups", "regex": "--group-regex"}
+    return [options[rule.kind], rule.value] if rule.kind in options else []
+
+
+def _classes(classes: Classes) -> Command:
+    words = ["--classes", ",".join(classes.members)]
+    if classes.binary:
+        positive = [name for name, number in classes.members.items() if number == 1]
+        words += ["--positive", ",".join(positive)]
+    return words
+
+
+def _options(**values: Any) -> Command:  # noqa: ANN401 - text and numbers
+    return [
+        word
+        for name, value in values.items()
+        for word in (f"--{name.replace('_', '-')}", str(value))
+    ]

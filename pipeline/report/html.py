@@ -1,0 +1,77 @@
+"""HTML from Python, escaped unless it was built here: no file name ever becomes markup."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterable
+
+from pipeline.tables import printable
+
+_VOID = frozenset({"br", "img", "link", "meta", "wbr"})
+_SEPARATORS = re.compile(r"(?<=[/_.-])(?=[^/_.-])")  # where a long name may be broken
+
+# Control characters, those that turn the direction of writing, and halves of characters (bytes
+# of file names that are no UTF-8): shown as escapes, since they would change or break the page.
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\uffff"
+    "\ud800-\udfff]"
+)
+
+
+class Html(str):
+    """Markup that is safe as it stands; any other text is escaped when it is put into a page."""
+
+    __slots__ = ()
+
+
+Child = str | int | None | Iterable["Child"]
+
+
+def element(tag: str, *children: Child, **attributes: str | int | float | bool | None) -> Html:
+    """One element.
+
+    Args:
+        tag: such as "p".
+        children: text (escaped), markup (`Html`, as it is), None (nothing), or several of these.
+        attributes: values are escaped; None and False leave one out, True gives it no value. An
+            underscore in a name becomes a hyphen and one at its end is dropped: `class_`,
+            `aria_label`.
+    """
+    start = f"<{tag}{''.join(_attribute(*pair) for pair in attributes.items())}>"
+    return Html(start if tag in _VOID else f"{start}{join(children)}</{tag}>")
+
+
+def join(children: Child) -> Html:
+    """Children one after another, as `element` takes them."""
+    if children is None:
+        return Html()
+    if isinstance(children, Html):
+        return children
+    if isinstance(children, str | int):
+        return escape(str(children))
+    return Html("".join(join(child) for child in children))
+
+
+def escape(text: str) -> Html:
+    """Text as markup that shows it."""
+    return Html(html.escape(_HIDDEN.sub(lambda found: _code(found.group()), text)))
+
+
+def name(text: str) -> Html:
+    """The name of a file, class or part, as it is: shown whole, and turning no text around it."""
+    pieces = _SEPARATORS.split(printable(text))
+    return element(
+        "bdi", [[element("wbr") if i else None, p] for i, p in enumerate(pieces)], class_="name"
+    )
+
+
+def _code(character: str) -> str:
+    return character.encode("unicode_escape", "surrogatepass").decode()
+
+
+def _attribute(key: str, value: str | int | float | bool | None) -> str:
+    if value is None or value is False:
+        return ""
+    shown = key.rstrip("_").replace("_", "-")
+    return f" {shown}" if value is True else f' {shown}="{escape(str(value))}"'

@@ -1,0 +1,66 @@
+"""The confusion matrix: what is taken for what, by photograph and by part."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.judgements import Judgements
+from pipeline.report.html import Html, element, join, name
+from pipeline.report.page import Section, paragraphs
+from pipeline.report.table import Row, table
+from pipeline.report.wording import percent
+
+
+def section(judged: Judgements) -> Section:
+    """Counts and shares of verdicts for each class, and how often all photographs of a part agree.
+
+    Args:
+        judged: photographs that the model never saw.
+    """
+    names = judged.classes.names
+    counts = np.zeros((len(names), len(names)), dtype=np.int64)
+    np.add.at(counts, (judged.y, judged.verdicts), 1)
+    rows: list[Row] = [
+        [
+            join(["is ", name(title)]),
+            *(_cell(int(n), int(row.sum()), i == j) for j, n in enumerate(row)),
+            f"{row.sum():,}",
+        ]
+        for i, (title, row) in enumerate(zip(names, counts, strict=True))
+    ]
+    columns = ["", *(join(["verdict ", name(title)]) for title in names), "all"]
+    where = (
+        f"A probability of a defect of {judged.threshold:g} or more is called defective."
+        if judged.classes.binary
+        else "The most probable class is the verdict."
+    )
+    body = [
+        paragraphs(f"{where} Right verdicts are underlined."),
+        table("Confusion matrix: photographs by class and verdict", columns, rows),
+        _parts(judged),
+    ]
+    return Section("confusion", "Confusion matrix: what is taken for what", join(body))
+
+
+def _cell(number: int, whole: int, right: bool) -> Html:
+    share = element("small", percent(number / whole)) if whole else None
+    return element("span", f"{number:,}", share, class_="right" if right else None)
+
+
+def _parts(judged: Judgements) -> Html | None:
+    """Of each class, the parts of which all, some or no photographs are recognised."""
+    if len(np.unique(judged.groups)) == len(judged.groups):
+        return None
+    rows: list[Row] = []
+    right = judged.verdicts == judged.y
+    for number, title in enumerate(judged.classes.names):
+        mine = judged.y == number
+        _, part = np.unique(judged.groups[mine], return_inverse=True)
+        share = np.bincount(part, right[mine]) / np.maximum(np.bincount(part), 1)
+        found = (share == 1).sum(), ((share > 0) & (share < 1)).sum(), (share == 0).sum()
+        rows.append([name(title), *(f"{n:,}" for n in found), f"{len(share):,}"])
+    caption = "Parts, by how many of their photographs are right"
+    return join([
+        element("h3", "The same by part"),
+        table(caption, ["class", "all", "some", "none", "parts"], rows),
+    ])  # fmt: skip

@@ -1,0 +1,116 @@
+"""What was photographed: classes, parts, and the photographs that could not be read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from features.samples import Sample
+from pipeline.classes import Classes
+from pipeline.judgements import Indices
+from pipeline.report.html import Html, element, join, name
+from pipeline.report.page import Section, paragraphs
+from pipeline.report.table import Row, facts, table
+from pipeline.report.wording import NBSP
+
+_LISTED = 50
+_OF_PARTS = f"of{NBSP}parts"
+
+
+@dataclass(frozen=True)
+class Data:
+    """The input of this section.
+
+    Attributes:
+        classes: names and numbers.
+        samples: the photographs (n).
+        y, groups: int64 (n,) their class and part numbers.
+        groups_from: where the parts are known from, in words.
+        sides: numbers of photographs by the name of their side of the split; empty for no split.
+        unreadable: photographs that could not be read, with their reasons.
+        notes: what else was left out, and why.
+    """
+
+    classes: Classes
+    samples: Sequence[Sample]
+    y: Indices
+    groups: Indices
+    groups_from: str
+    sides: Mapping[str, Indices] = field(default_factory=dict)
+    unreadable: Sequence[Sample] = ()
+    notes: Sequence[str] = ()
+
+
+def section(data: Data) -> Section:
+    """Classes and parts as a table, notes, and the unreadable photographs with their reasons."""
+    merged = set(data.classes.members) != set(data.classes.names)
+    columns = ["class", *(["folders"] if merged else []), "photographs", _OF_PARTS]
+    columns += [column for side in data.sides for column in (side.replace(" ", NBSP), _OF_PARTS)]
+    rows = [_row(data, number, merged) for number in range(len(data.classes.names))]
+    every = np.arange(len(data.y))
+    total: Row = [
+        "all", *([""] if merged else []), *_counts(data, every),
+        *(cell for side in data.sides.values() for cell in _counts(data, side)),
+    ]  # fmt: skip
+    body = [
+        table(
+            "Photographs and parts of each class",
+            columns,
+            [*rows, total],
+            texts=[1] if merged else [],
+        ),
+        facts(
+            [
+                ("groups", data.groups_from),
+                ("photographs of one part", _sizes(data)),
+                ("could not be read", f"{len(data.unreadable):,}" if data.unreadable else "none"),
+            ]
+        ),
+        paragraphs(*(f"Left out: {note}." for note in data.notes)),
+        _unreadable(data.unreadable),
+    ]
+    return Section("data", "Data: what was photographed", join(body))
+
+
+def _row(data: Data, number: int, merged: bool) -> Row:
+    members = np.flatnonzero(data.y == number)
+    folders = [name(f) for f, of in sorted(data.classes.members.items()) if of == number]
+    role = ["healthy", "defective"][number] if data.classes.binary else None
+    title = data.classes.names[number]
+    return [
+        join([name(title), f" ({role})" if role and role != title else None]),
+        *([join([[", " if i else None, f] for i, f in enumerate(folders)])] if merged else []),
+        *_counts(data, members),
+        *(
+            cell
+            for side in data.sides.values()
+            for cell in _counts(data, np.intersect1d(members, side))
+        ),
+    ]
+
+
+def _counts(data: Data, members: Indices) -> tuple[str, str]:
+    """How many photographs, and of how many parts."""
+    return f"{len(members):,}", f"{len(np.unique(data.groups[members])):,}"
+
+
+def _sizes(data: Data) -> str:
+    sizes = np.unique(data.groups, return_counts=True)[1]
+    if sizes.max() == 1:
+        return "every photograph counts as a part of its own"
+    return f"{np.median(sizes):g} in the median, {sizes.max():,} at most"
+
+
+def _unreadable(samples: Sequence[Sample]) -> Html:
+    if not samples:
+        return Html()
+    rows: list[Row] = [[name(s.path), s.reason] for s in samples[:_LISTED]]
+    more = len(samples) - len(rows)
+    return join([
+        element("h3", "Photographs that could not be read"),
+        paragraphs("Nothing was put in their place, and no score knows them."),
+        table("Photographs that could not be read", ["photograph", "reason"], rows, texts=[1]),
+        paragraphs(f"… and {more:,} more.") if more else None,
+    ])  # fmt: skip

@@ -1,0 +1,156 @@
+"""ROC and precision-recall curves: what other thresholds could reach."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pipeline.judgements import Floats, Judgements
+from pipeline.report.chart import Chart
+from pipeline.report.drawing import GUIDE, STYLES, Axis, Band, Line, Mark
+from pipeline.report.html import element, join
+from pipeline.report.page import Section, paragraphs
+from pipeline.report.ranking_curves import RankingCurves, ranking_curves
+from pipeline.report.table import Row
+from pipeline.report.wording import between, percent
+
+_EVERY = 5  # of the grid's 101 values, those that stand in the table
+
+_Curve = tuple[str, RankingCurves, float]  # class, its curves, its share of the photographs
+
+
+def section(judged: Judgements) -> Section | None:
+    """Both curves, with the model's own threshold marked; None where one class stands alone.
+
+    Args:
+        judged: photographs that the model never saw. Of more than two classes, each is set
+            against the rest.
+    """
+    binary = judged.classes.binary
+    curves: list[_Curve] = []
+    for number, title in enumerate(judged.classes.names):
+        positive = (judged.y == number).astype(np.int64)
+        if 0 < positive.sum() < len(positive) and not (binary and number == 0):
+            p = judged.probabilities[:, number]
+            found = ranking_curves(positive, p, judged.groups)
+            curves.append((title, found, float(positive.mean())))
+    if not curves:
+        return None
+    shown = curves[:STYLES]
+    left_out = len(curves) - len(shown)
+    what = "a defect" if binary else "the class"
+    body = [
+        paragraphs(
+            f"Photographs are put in the order of their probability of {what}; every point of a "
+            "curve is one threshold. A curve near the corner is good, the dotted line is chance."
+            + (" The diamond is the model's own threshold." if binary else ""),
+            f"{left_out} more classes are left out of the drawings." if left_out else None,
+        ),
+        element("div", _roc(judged, shown).html(), _precision(judged, shown).html(), class_="pair"),
+    ]
+    return Section("ranking", "Curves: what other thresholds would reach", join(body))
+
+
+def _roc(judged: Judgements, curves: Sequence[_Curve]) -> Chart:
+    title, found, _ = curves[0]
+    hits, alarms, _ = _operating_point(judged)
+    lines = [
+        Line(name if len(curves) > 1 else "ROC curve", _points(c.false_alarms, c.found), style)
+        for style, (name, c, _) in enumerate(curves)
+    ]
+    binary = judged.classes.binary
+    return Chart(
+        "roc",
+        "Found against false alarms (ROC)",
+        f"{title}: with 5 % false alarms {percent(_at(0.05, found.false_alarms, found.found))} are "
+        f"found, with 20 % {percent(_at(0.2, found.false_alarms, found.found))}.",
+        Axis.shares("false alarms" + (" among healthy ones" if binary else "")),
+        Axis.shares("found" + (" among defective ones" if binary else "")),
+        ["false alarms", *_columns(curves, "found")],
+        _rows(
+            found.grid,
+            [(np.interp(found.grid, c.false_alarms, c.found), c.found_band) for _, c, _ in curves],
+        ),
+        bands=_bands(curves, [c.found_band for _, c, _ in curves]),
+        lines=[Line("chance", [(0, 0), (1, 1)], GUIDE), *lines],
+        marks=[Mark("this model's threshold", [(alarms, hits)], 1)] if binary else [],
+    )
+
+
+def _precision(judged: Judgements, curves: Sequence[_Curve]) -> Chart:
+    title, found, share = curves[0]
+    hits, _, precision = _operating_point(judged)
+    lines = [
+        Line(name if len(curves) > 1 else "precision", _points(c.found, c.precision), style)
+        for style, (name, c, _) in enumerate(curves)
+    ]
+    binary = judged.classes.binary
+    chance = [Line("chance", [(0, share), (1, share)], GUIDE)] if len(curves) == 1 else []
+    return Chart(
+        "precision-recall",
+        "Precision against found (precision and recall)",
+        f"{title}: where half are found, {percent(_at(0.5, found.found, found.precision))} of the "
+        "alarms are right.",
+        Axis.shares("found" + (" among defective ones" if binary else "")),
+        Axis.shares("right among the alarms"),
+        ["found", *_columns(curves, "right among the alarms")],
+        _rows(
+            found.grid,
+            [(np.interp(found.grid, c.found, c.precision), c.precision_band) for _, c, _ in curves],
+        ),
+        bands=_bands(curves, [c.precision_band for _, c, _ in curves]),
+        lines=[*chance, *lines],
+        marks=[Mark("this model's threshold", [(hits, precision)], 1)] if binary else [],
+    )
+
+
+def _operating_point(judged: Judgements) -> tuple[float, float, float]:
+    """Share found, false alarms and precision of the model's own verdicts; nan where undefined."""
+    called, positive = judged.verdicts == 1, judged.y == 1
+    with np.errstate(invalid="ignore"):
+        hits = np.float64((called & positive).sum())
+        alarms = np.float64((called & ~positive).sum())
+        return (
+            float(hits / positive.sum()),
+            float(alarms / (~positive).sum()),
+            float(hits / called.sum()),
+        )
+
+
+def _points(xs: Floats, ys: Floats) -> list[tuple[float, float]]:
+    return list(zip(xs.tolist(), ys.tolist(), strict=True))
+
+
+def _at(x: float, xs: Floats, ys: Floats) -> float:
+    return float(np.interp(x, xs, ys))
+
+
+def _bands(curves: Sequence[_Curve], bands: Sequence[Floats]) -> list[Band]:
+    """One band; several would hide each other and stand in the table."""
+    if len(curves) > 1:
+        return []
+    points = zip(curves[0][1].grid.tolist(), *bands[0].tolist(), strict=True)
+    return [Band("95 % band, parts drawn anew", list(points))]
+
+
+def _columns(curves: Sequence[_Curve], what: str) -> list[str]:
+    return [
+        f"{title}{column}"
+        for title in ([f"{name}: " for name, _, _ in curves] if len(curves) > 1 else [""])
+        for column in (what, "95 % band")
+    ]
+
+
+def _rows(grid: Floats, columns: Sequence[tuple[Floats, Floats]]) -> list[Row]:
+    return [
+        [
+            percent(grid[i]),
+            *(
+                cell
+                for values, band in columns
+                for cell in (percent(values[i]), between(band[0, i], band[1, i]))
+            ),
+        ]
+        for i in range(0, len(grid), _EVERY)
+    ]

@@ -1,0 +1,197 @@
+"""The verdict on a model in words: what it would do to parts, and how many parts say so."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from pipeline.judgements import Judgements
+from pipeline.report.page import KeyFigure, Verdict
+from pipeline.report.sections.scores import Scored
+from pipeline.report.wording import between, count, interval, of, percent, score
+
+_DOUBT = 0.05  # of statements that are made "with 95 % confidence"
+_GOOD_RANKING = 0.8  # a ROC AUC from which on another threshold is worth a try
+_TOLERABLE = 0.05  # a share of missed defects above which a person should look at what passes
+
+
+def model_verdict(
+    judged: Judgements, scored: Scored, warnings: Sequence[str], *, apart: bool = True
+) -> Verdict:
+    """What a model did to photographs that it never saw.
+
+    Args:
+        judged: the photographs.
+        scored: their scores.
+        warnings: what makes the numbers less trustworthy.
+        apart: whether it is known that no photograph of their parts was trained on.
+    """
+    headline = f"This model {errors(judged) if judged.classes.binary else _rights(judged)}"
+    sentences = [behind(judged, apart=apart)]
+    if judged.classes.binary:
+        sentences += doubts(judged, scored, apart=apart)
+    else:
+        sentences.append(_weakest(judged))
+    return Verdict(
+        f"{headline}{'' if apart else ', on parts that it may have been trained on'}.",
+        [*sentences, _advice(judged, scored) if apart else KEEP_APART],
+        [*figures(judged, scored), _auc(scored)],
+        warnings,
+    )
+
+
+KEEP_APART = (
+    "Do not rely on this yet. Say which photographs show one part (extract --groups or "
+    "--group-regex), keep parts apart (--split grouped, the default), and look again."
+)
+"""What to do where photographs of one part may stand on both sides."""
+
+
+def parts_needed(tolerable: float = _TOLERABLE) -> int:
+    """Defective parts, none of them missed, that show with 95 % confidence a smaller share."""
+    return math.ceil(math.log(_DOUBT) / math.log(1 - tolerable))
+
+
+def share_not_excluded(parts: int) -> float:
+    """The largest share of missed parts that `parts` parts without a miss leave possible.
+
+    Exact binomial bound with 95 % confidence (Clopper and Pearson, 1934, for no events).
+    """
+    return float(1 - _DOUBT ** (1 / parts))
+
+
+def errors(judged: Judgements) -> str:
+    """Of two classes, what was missed and what was rejected, without its subject."""
+    missed, defective, rejected, healthy = _counts(judged)
+    alarms = f"rejected {of(rejected, healthy, 'healthy ones')}"
+    if not defective:
+        return f"{alarms}; there was no defective one to find"
+    if missed:
+        found = f"missed {of(missed, defective, 'defective photographs')}"
+    elif defective == 1:
+        found = "found the only defective photograph"
+    else:
+        found = f"found all {defective:,} defective photographs"
+    return f"{found} and {alarms}" if healthy else f"{found}; there was no healthy one to reject"
+
+
+def _counts(judged: Judgements) -> tuple[int, int, int, int]:
+    """Missed and all defective photographs, rejected and all healthy ones."""
+    positive, called = judged.y == 1, judged.verdicts == 1
+    missed, rejected = int((positive & ~called).sum()), int((~positive & called).sum())
+    return missed, int(positive.sum()), rejected, int((~positive).sum())
+
+
+def behind(judged: Judgements, *, apart: bool) -> str:
+    """How much stands behind the numbers; `apart` as in `model_verdict`."""
+    if not apart:
+        return (
+            f"Behind this stand {count(len(judged.y), 'photograph')}, but photographs of the same "
+            "parts may have been trained on: expect worse on parts that are really new."
+        )
+    if judged.classes.binary:
+        said = f"{judged.parts(1):,} defective and {judged.parts(0):,} healthy parts"
+        return f"Behind this stand {said} that it was not trained on."
+    fewest, title = min((judged.parts(i), name) for i, name in enumerate(judged.classes.names))
+    parts = count(len(np.unique(judged.groups)), "part")
+    return f"Behind this stand {parts} not trained on; the fewest, {fewest:,}, are of {title}."
+
+
+def doubts(judged: Judgements, scored: Scored, *, apart: bool) -> list[str]:
+    """Of two classes, how far the share of missed defects is known."""
+    missed, defective, *_ = _counts(judged)
+    parts = judged.parts(1)
+    what = count(parts, f"defective {'part' if apart else 'photograph'}")
+    if not defective:
+        return []
+    if missed:
+        low, high = scored.intervals["recall"]
+        said = f"On other parts it may miss {between(1 - high, 1 - low)} of the defects"
+        return [f"{said} (95 % interval from {what})."]
+    return [
+        f"That is no proof that it misses none: {what} without a miss "
+        f"leave a share of up to {percent(share_not_excluded(parts))} possible (95 % confidence)."
+    ]
+
+
+def _advice(judged: Judgements, scored: Scored) -> str:
+    if scored.intervals["roc_auc"][0] <= 0.5:
+        return "Do not sort parts by it: on these parts its ranking cannot be told from chance."
+    if not judged.classes.binary:
+        return "The confusion matrix says which classes it can be trusted with."
+    most = _most_missed(judged, scored)
+    if most <= _TOLERABLE:
+        return (
+            f"If you can live with {percent(most)} of the defects missed, it can sort parts that "
+            "are made and photographed as these were."
+        )
+    said = ["Do not let it pass parts alone: let a person look at what it calls healthy."]
+    if _counts(judged)[0] and scored.intervals["roc_auc"][0] >= _GOOD_RANKING:
+        said.append("A lower threshold would find more.")
+    if (here := judged.parts(1)) < (needed := parts_needed()):
+        said.append(
+            f"To show that at most {percent(_TOLERABLE)} are missed takes {needed} defective parts "
+            f"or more; here are {here:,}."
+        )
+    return " ".join(said)
+
+
+def _most_missed(judged: Judgements, scored: Scored) -> float:
+    """The largest share of missed defects that the photographs leave possible."""
+    parts = judged.parts(1)
+    floor = share_not_excluded(parts) if parts else 1.0
+    low = scored.intervals["recall"][0]
+    return floor if math.isnan(low) else max(1 - low, floor)
+
+
+def figures(judged: Judgements, scored: Scored) -> list[KeyFigure]:
+    """The errors of both kinds; of more than two classes, how often it is right."""
+    if not judged.classes.binary:
+        chance = f"chance is {percent(1 / len(judged.classes.names))}"
+        return [
+            _share("Right verdicts", scored, "accuracy"),
+            _share("Right, mean over classes", scored, "balanced_accuracy", f"; {chance}"),
+        ]
+    missed, defective, rejected, healthy = _counts(judged)
+    low, high = scored.intervals["recall"]
+    made = []
+    if defective:
+        possible = (
+            f"95 %: {between(1 - high, 1 - low)}"
+            if missed
+            else f"up to {percent(share_not_excluded(judged.parts(1)))} possible"
+        )
+        note = f"{missed:,} of {defective:,}; {possible}"
+        made.append(KeyFigure("Defects missed", percent(missed / defective), note))
+    if healthy:
+        note = f"{rejected:,} of {healthy:,}"
+        made.append(KeyFigure("Healthy ones rejected", percent(rejected / healthy), note))
+    return made
+
+
+def _share(label: str, scored: Scored, name: str, more: str = "") -> KeyFigure:
+    note = f"95 %: {between(*scored.intervals[name])}{more}"
+    return KeyFigure(label, percent(scored.scores[name]), note)
+
+
+def _auc(scored: Scored) -> KeyFigure:
+    value, bounds = scored.scores["roc_auc"], scored.intervals["roc_auc"]
+    return KeyFigure("ROC AUC", score(value), f"95 %: {interval(*bounds)}; chance is 0.5")
+
+
+def _rights(judged: Judgements) -> str:
+    right = int((judged.verdicts == judged.y).sum())
+    return f"named the right class for {of(right, len(judged.y), 'photographs')}"
+
+
+def _weakest(judged: Judgements) -> str:
+    right = judged.verdicts == judged.y
+    shares = [
+        (float(right[mine].mean()), int(right[mine].sum()), int(mine.sum()), title)
+        for number, title in enumerate(judged.classes.names)
+        if (mine := judged.y == number).any()
+    ]
+    _, known, whole, title = min(shares)
+    return f"It is weakest at {title}: {of(known, whole)} recognised."

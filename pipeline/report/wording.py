@@ -1,0 +1,46 @@
+"""Numbers as a report says them: short, and never rounded to a certainty that is not there."""
+
+from __future__ import annotations
+
+import math
+
+NBSP = "\u00a0"
+
+
+def percent(share: float) -> str:
+    """A share from 0 to 1: "43 %", "1.3 %"; 0 and 100 only where it is exactly that."""
+    if math.isnan(share):
+        return "not defined"
+    if share in (0, 1):
+        return f"{share:.0%}".replace("%", f"{NBSP}%")
+    if 0.1 <= share <= 0.9:
+        return f"{100 * share:.0f}{NBSP}%"
+    return f"{min(max(100 * share, 0.1), 99.9):.1f}".removesuffix(".0") + f"{NBSP}%"
+
+
+def between(low: float, high: float) -> str:
+    """Two shares with one sign: "20 to 95 %"."""
+    if math.isnan(low) or math.isnan(high):
+        return "not defined"
+    return f"{percent(low).removesuffix(f'{NBSP}%')} to {percent(high)}"
+
+
+def score(value: float) -> str:
+    """A score with three decimals; a dash where it is not defined."""
+    return "–" if math.isnan(value) else f"{value:.3f}"
+
+
+def interval(low: float, high: float) -> str:
+    """An interval of scores: "0.912 to 0.978"."""
+    return "–" if math.isnan(low) or math.isnan(high) else f"{low:.3f} to {high:.3f}"
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """A number with its noun: "1 part", "1,024 parts"."""
+    return f"{number:,}{NBSP}{one if number == 1 else many or one + 's'}"
+
+
+def of(part: int, whole: int, what: str = "") -> str:
+    """A part with its whole: "8 of 14 photographs (57 %)"."""
+    share = f" ({percent(part / whole)})" if whole else ""
+    return f"{part:,} of {whole:,}{what and ' ' + what}{share}"

@@ -1,0 +1,456 @@
+"""Reports: what they say of known photographs, and that any names and any files do no harm."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import re
+import shlex
+from html import unescape
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer.main
+from PIL import Image
+from report_check import check_page
+from test_model import write_parts
+from toy import ToyBackbone, photograph
+
+import cli
+import pipeline
+from features.backbone import BACKBONES
+from features.samples import Sample
+from pipeline.classes import Classes
+from pipeline.comparison_table import Comparison, FoldResult
+from pipeline.fit import Assessment
+from pipeline.judgements import Judgements
+from pipeline.report.heads_verdict import comparison_verdict
+from pipeline.report.sections import confusion, cost, data, gallery, heads, ranking, reliability
+from pipeline.report.sections import training as training_section
+from pipeline.report.verdict import model_verdict, parts_needed, share_not_excluded
+from pipeline.scores import score
+from pipeline.splits import Fold
+
+Toy = type[ToyBackbone]
+BINARY = Classes(("Free", "Crack"), {"Free": 0, "Crack": 1})
+
+
+def judge(
+    p: list[float], y: list[int], *, groups: list[int] | None = None, root: Path = Path("nowhere")
+) -> Judgements:
+    """Photographs with these probabilities of a defect; each its own part if not said."""
+    names = [f"{BINARY.names[c]}/{number}.png" for number, c in enumerate(y)]
+    samples = [Sample(n, n.split("/")[0], "", "", 0, "", 0, 0, 0, 0) for n in names]
+    probabilities = np.column_stack([1 - np.array(p), p])
+    numbers = np.array(groups if groups is not None else range(len(y)))
+    return Judgements(BINARY, root, samples, np.array(y), numbers, probabilities, 0.5)
+
+
+def assess(judged: Judgements) -> Assessment:
+    return Assessment.of(judged.y, judged.groups, judged.probabilities)
+
+
+def plain(markup: str) -> str:
+    """The words of markup."""
+    markup = re.sub("</?(bdi|wbr)[^>]*>|<style>.*?</style>", "", markup, flags=re.DOTALL)
+    return " ".join(unescape(re.sub("<[^>]*>", " ", markup)).replace("\u00a0", " ").split())
+
+
+# ---- the verdict ------------------------------------------------------------------------
+
+
+def test_few_parts_without_a_miss_prove_little() -> None:
+    """Nothing missed on four defective parts: the verdict says that half could still be missed."""
+    judged = judge([0.9] * 4 + [0.1] * 30, [1] * 4 + [0] * 30)
+    made = model_verdict(judged, assess(judged), ["a warning"])
+    said = " ".join([made.headline, *made.sentences]).replace("\u00a0", " ")
+    assert "found all 4 defective photographs and rejected 0 of 30 healthy ones (0 %)" in said
+    assert "4 defective and 30 healthy parts" in said
+    assert "4 defective parts without a miss leave a share of up to 53 % possible" in said
+    assert "Do not let it pass parts alone" in said
+    assert "takes 59 defective parts or more; here are 4" in said
+    assert list(made.warnings) == ["a warning"]
+
+
+def test_bounds_are_the_exact_ones() -> None:
+    """n parts without a miss exclude a share s where (1 - s)^n is 5 %; 59 of them exclude 5 %."""
+    assert share_not_excluded(4) == pytest.approx(1 - 0.05**0.25)
+    assert parts_needed(0.05) == 59
+    assert parts_needed(0.01) == 299
+    assert share_not_excluded(59) < 0.05 < share_not_excluded(58)
+
+
+def test_parts_that_may_have_been_trained_on_are_said_first() -> None:
+    """Without groups, or after a random split: not to be relied on, and what to do about it."""
+    judged = judge([0.9] * 60 + [0.1] * 60, [1] * 60 + [0] * 60)
+    made = model_verdict(judged, assess(judged), [], apart=False)
+    assert made.headline.endswith(", on parts that it may have been trained on.")
+    assert "expect worse" in made.sentences[0]
+    assert made.sentences[-1].startswith("Do not rely on this yet.")
+    assert "parts" not in made.sentences[1]
+
+
+def test_enough_parts_may_be_relied_on() -> None:
+    """Sixty defective parts found: it may sort, and the verdict says what it may still miss."""
+    judged = judge([0.9] * 60 + [0.1] * 60, [1] * 60 + [0] * 60)
+    advice = model_verdict(judged, assess(judged), []).sentences[-1].replace("\u00a0", " ")
+    assert advice.startswith("If you can live with 4.9 % of the defects missed, it can sort")
+
+
+def test_misses_and_chance_are_said() -> None:
+    """Missed defects are counted with their interval; a ranking like a coin's is no use."""
+    judged = judge([0.1, 0.9, 0.9, 0.9] * 5 + [0.2] * 20, [1] * 20 + [0] * 20)
+    made = model_verdict(judged, assess(judged), [])
+    said = " ".join([made.headline, *made.sentences]).replace("\u00a0", " ")
+    assert "missed 5 of 20 defective photographs (25 %)" in said
+    assert re.search(r"may miss [\d.]+ to [\d.]+ % of the defects", said)
+    rng = np.random.default_rng(0)
+    coin = judge(rng.random(40).tolist(), [0, 1] * 20)
+    assert "cannot be told from chance" in model_verdict(coin, assess(coin), []).sentences[-1]
+
+
+def test_a_class_alone_is_said() -> None:
+    """Only healthy, or only defective photographs: no number is made up for the other."""
+    healthy = judge([0.1, 0.2, 0.7], [0, 0, 0])
+    made = model_verdict(healthy, assess(healthy), [])
+    assert "rejected 1 of 3 healthy ones" in made.headline
+    assert "no defective one" in made.headline
+    assert [figure.label for figure in made.figures] == ["Healthy ones rejected", "ROC AUC"]
+    defective = judge([0.1, 0.9], [1, 1])
+    assert "no healthy one" in model_verdict(defective, assess(defective), []).headline
+    assert ranking.section(healthy) is None
+    assert cost.section(healthy) is None
+
+
+def test_more_classes_name_the_weakest() -> None:
+    """Of three classes: how many are right, and where it fails."""
+    classes = Classes(("A", "B", "C"), {"A": 0, "B": 1, "C": 2})
+    P = np.full((12, 3), 0.1)
+    y = np.repeat([0, 1, 2], 4)
+    P[np.arange(12), np.where(np.arange(12) < 11, y, 0)] = 0.8
+    P[8:11] = [0.5, 0.2, 0.3]
+    samples = [Sample(f"{i}.png", "A", "", "", 0, "", 0, 0, 0, 0) for i in range(12)]
+    judged = Judgements(classes, Path(), samples, y, np.arange(12), P, 0.5)
+    made = model_verdict(judged, Assessment.of(y, np.arange(12), P), [])
+    assert "right class for 8 of 12 photographs" in made.headline
+    assert any("weakest at C: 0 of 4" in sentence for sentence in made.sentences)
+    for section in (ranking.section, confusion.section, reliability.section):
+        assert section(judged) is not None
+    assert cost.section(judged) is None
+
+
+def comparison(aucs: dict[str, list[float]]) -> Comparison:
+    """Heads with these scores on folds of four photographs."""
+    folds = [Fold(0, i, np.arange(4), np.arange(4 * i, 4 * i + 4)) for i in range(3)]
+    P = np.column_stack([[0.8, 0.3, 0.6, 0.1], [0.2, 0.7, 0.4, 0.9]])
+    results = [
+        FoldResult(
+            head, 0, i, score(np.array([0, 1, 0, 1]), P) | {"roc_auc": value}, {}, 0.1, 0.1, P
+        )
+        for head, values in aucs.items()
+        for i, value in enumerate(values)
+    ]
+    return Comparison(list(aucs), folds, results)
+
+
+def test_the_best_of_several_is_called_flattered() -> None:
+    """Who won, what is within luck of it, and that the winner's score is too good."""
+    found = comparison(
+        {"logistic": [0.9, 1.0, 0.8], "ridge": [0.9, 0.9, 0.8], "majority": [0.5, 0.5, 0.5]}
+    )
+    judged = judge([0.2, 0.7, 0.4, 0.9] * 3, [0, 1, 0, 1] * 3)
+    made = comparison_verdict(found, judged, assess(judged), [])
+    assert "Of 3 heads, logistic regression is the best" in made.headline
+    assert "in 90 of 100 cases" in made.headline
+    said = " ".join(made.sentences)
+    assert "Its lead over ridge is within one standard deviation" in said
+    assert "picked as the best of 3" in said
+    body = plain(heads.section(found, "random").body)
+    assert "dealt out at random" in body
+    assert "majority Majority class 0.500 ± 0.000" in body
+
+
+# ---- sections ---------------------------------------------------------------------------
+
+
+def test_the_confusion_matrix_counts_photographs_and_parts() -> None:
+    """Photographs by class and verdict; parts by whether all, some or none are right."""
+    judged = judge(
+        [0.9, 0.9, 0.9, 0.1, 0.1, 0.1, 0.1, 0.8], [1, 1, 1, 1, 1, 1, 0, 0],
+        groups=[0, 0, 1, 1, 2, 2, 3, 4],
+    )  # fmt: skip
+    said = plain(confusion.section(judged).body)
+    assert "is Free 1 50 % 1 50 % 2" in said
+    assert "is Crack 3 50 % 3 50 % 6" in said
+    assert "Free 1 0 1 2 Crack 1 1 1 3" in said
+
+
+def test_cost_and_errors_agree_with_the_verdicts() -> None:
+    """At the model's threshold the chart's shares are those of the confusion matrix."""
+    judged = judge([0.9, 0.9, 0.2, 0.1, 0.1, 0.6], [1, 1, 1, 0, 0, 0])
+    section = cost.section(judged)
+    assert section is not None
+    said = plain(section.body)
+    assert "0.50 33 % 33 %" in said
+    assert re.search(r"100 times a false alarm 0\.1[01] 0 % 33 %", said)
+
+
+def test_reliability_counts_each_range() -> None:
+    """Told and true shares of ten ranges, with how many photographs each holds."""
+    judged = judge([0.05] * 10 + [0.95] * 10, [0] * 10 + [1] * 9 + [0])
+    said = plain(reliability.section(judged).body)
+    assert "0% to 10% 10 5 % 0 % 0 to 28 %" in said
+    assert "90% to 100% 10 95 % 90 % 60 to 98.2 %" in said
+
+
+def test_training_curves_are_drawn_where_there_are_epochs() -> None:
+    """Loss and accuracy of every epoch stand in the table; what is missing does not."""
+    assert training_section.section(None) is None
+    history = [{"loss": 0.7, "accuracy": 0.5}, {"loss": 0.4, "accuracy": 0.8}]
+    section = training_section.section(history)
+    assert section is not None
+    said = plain(section.body)
+    assert "epoch training 1 0.700 2 0.400" in said
+    assert "validation ends" not in said
+    one = training_section.section([{"epoch": 3, "loss": 0.7, "val_loss": 0.9}])
+    assert one is not None
+    assert "3 0.700 0.900" in plain(one.body)
+    assert "not recorded" in plain(one.body)
+
+
+def test_unreadable_photographs_are_listed() -> None:
+    """Each with its reason; of many, how many more there are."""
+    judged = judge([0.1, 0.9], [0, 1])
+    bad = [Sample(f"<{i}>.jpg", "", "", "", -1, "it is empty", 0, 0, 0, 0) for i in range(60)]
+    given = data.Data(BINARY, judged.samples, judged.y, judged.groups, "nobody", unreadable=bad)
+    body = data.section(given).body
+    assert "&lt;0&gt;.<wbr>jpg" in body
+    assert "could not be read 60" in plain(body)
+    assert "… and 10 more." in plain(body)
+
+
+def write_noise(folder: Path, name: str, seed: int, size: tuple[int, int] = (24, 18)) -> Sample:
+    """A photograph on the disk, and its entry in the table of samples."""
+    file = folder / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(photograph(seed, size))
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    return Sample(name, name.split("/")[0], f"part {seed}", digest, 0, "", 0, 0, 0, 0)
+
+
+def test_the_gallery_shows_the_worst_first(tmp_path: Path) -> None:
+    """Missed defects from the surest on, false alarms likewise, then the least certain."""
+    judged = judge([0.3, 0.01, 0.2, 0.55, 0.99, 0.97, 0.45], [1, 1, 1, 0, 0, 1, 0])
+    samples = [write_noise(tmp_path, s.path, i) for i, s in enumerate(judged.samples)]
+    judged = Judgements(
+        BINARY, tmp_path, samples, judged.y, judged.groups, judged.probabilities, 0.5
+    )
+    body = gallery.section(judged).body
+    shown = re.findall(r'alt="(\w+)/(\d)\.png: is \w+, verdict \w+, probability of a defect', body)
+    assert [int(number) for _, number in shown] == [1, 2, 0, 4, 3, 6, 5]
+    assert "Missed defects: 3" in plain(body)
+    assert body.count('class="wrong"') == 5
+    assert body.count("data:image/jpeg;base64,") == 7
+
+
+def test_pictures_that_are_gone_or_changed_say_so(tmp_path: Path) -> None:
+    """No picture stands in for another: gone, changed and damaged files are named as such."""
+    judged = judge([0.1, 0.2, 0.3], [1, 1, 1])
+    samples = [write_noise(tmp_path, s.path, i) for i, s in enumerate(judged.samples)]
+    (tmp_path / samples[0].path).unlink()
+    (tmp_path / samples[1].path).write_bytes(photograph(77))
+    (tmp_path / samples[2].path).write_bytes(b"nothing")
+    samples[2] = samples[2]._replace(digest=hashlib.sha256(b"nothing").hexdigest())
+    judged = Judgements(
+        BINARY, tmp_path, samples, judged.y, judged.groups, judged.probabilities, 0.5
+    )
+    body = gallery.section(judged).body
+    assert "data:image" not in body
+    said = plain(body)
+    assert "No picture: the file cannot be opened (No such file or directory)" in said
+    assert "No picture: the file is no longer the one that was judged" in said
+    assert "No picture: not a photograph" in said
+
+
+# ---- whole reports ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def cache(tmp_path: Path, toy: Toy, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of drawn parts with an unreadable photograph, made by the toy backbone."""
+    monkeypatch.setitem(BACKBONES, "inception_v3", "toy:ToyBackbone")
+    folder = write_parts(tmp_path / "data")
+    (folder / "defects" / "bad.png").write_bytes(b"")
+    pipeline.extract_folder(
+        folder, tmp_path / "features.h5", weights="random",
+        group_rule=pipeline.GroupRule("regex", r"part-(\d+)"),
+    )  # fmt: skip
+    return tmp_path / "features.h5"
+
+
+def commands(page: str) -> list[list[str]]:
+    """The commands that a report names."""
+    code = re.search("<code>(.*?)</code>", page, re.DOTALL)
+    assert code is not None
+    return [shlex.split(line) for line in unescape(code.group(1)).splitlines()]
+
+
+def assert_commands_parse(page: str) -> None:
+    group = typer.main.get_command(cli.app)
+    for program, command, *arguments in commands(page):
+        assert program == "onepass"
+        group.commands[command].make_context(command, arguments)  # type: ignore[attr-defined]
+
+
+def test_the_report_of_a_model(cache: Path, tmp_path: Path) -> None:
+    """It is sound, warns, lists what was unreadable, and its commands can be typed."""
+    dataset = pipeline.load_dataset(cache)
+    done = pipeline.fit(dataset, tmp_path / "m", head="logistic", settings={"C": 2}, seed=3)
+    page = pipeline.fit_report(dataset, done)
+    assert check_page(page).images >= 8
+    said = plain(page)
+    for text in ("UNTRAINED WEIGHTS", "bad.png the file is empty", "settings in force C = 2",
+                 "seed 3", "6 parts, held out", "part-(\\d+)", done.folder.name):  # fmt: skip
+        assert text in said
+    assert_commands_parse(page)
+    assert commands(page)[1][-4:] == ["--set", "C=2", "--out", str(tmp_path / "m")]
+    again = pipeline.load_dataset(cache)
+    assert pipeline.fit_report(again, done).count("<svg") == page.count("<svg")
+
+
+def test_the_report_of_a_comparison(cache: Path, tmp_path: Path) -> None:
+    """Every head is in it, the best one looked at closely; a random split is warned of."""
+    dataset = pipeline.load_dataset(cache)
+    found = pipeline.compare_heads(
+        dataset, tmp_path / "c", heads=["lda", "majority"], n_folds=3, repeats=2, n_jobs=1,
+        split="random",
+    )  # fmt: skip
+    page = pipeline.comparison_report(dataset, found)
+    check_page(page)
+    said = plain(page)
+    assert "same 6 folds (3 folds, drawn 2 times)" in said
+    assert "From here on: LDA (shrinkage), the best head" in said
+    assert "The split was drawn at random" in said
+    assert "72 photographs of 24 parts" in said
+    assert_commands_parse(page)
+
+
+def test_the_report_of_an_evaluation(cache: Path, tmp_path: Path) -> None:
+    """Of the holdout and of a new folder; without groups it says what the intervals are worth."""
+    pipeline.fit(pipeline.load_dataset(cache), tmp_path / "m", head="logistic")
+    bundle = pipeline.load_bundle(tmp_path / "m")
+    page = pipeline.evaluation_report(bundle, pipeline.evaluate_holdout(bundle, cache))
+    assert check_page(page).images > 0
+    assert "Nobody said which photographs show one part" not in plain(page)
+    assert_commands_parse(page)
+    new = write_parts(tmp_path / "new", 3, first=800)
+    (new / "Healthy" / "bad.png").write_bytes(b"x")
+    page = pipeline.evaluation_report(bundle, pipeline.evaluate_folder(bundle, new, cache))
+    check_page(page)
+    said = plain(page)
+    for text in ("Nobody said which photographs show one part", "Left out: 1 photographs cannot",
+                 "bad.png not a photograph", "9 photographs of 9 parts"):  # fmt: skip
+        assert text in said
+    assert_commands_parse(page)
+    assert commands(page)[0][3] == str(new)
+
+
+def test_the_report_of_more_classes(tmp_path: Path, toy: Toy, cache: Path) -> None:
+    """Three classes, one of them of three folders' photographs merged: still sound."""
+    folder = write_parts(tmp_path / "three")
+    (folder / "Scratch").mkdir()
+    for number, file in enumerate(sorted((folder / "Healthy").iterdir())[::2]):
+        file.rename(folder / "Scratch" / f"part-{number + 500}.png")
+    pipeline.extract_folder(
+        folder, tmp_path / "three.h5", weights="random",
+        group_rule=pipeline.GroupRule("regex", r"part-(\d+)"),
+    )  # fmt: skip
+    dataset = pipeline.load_dataset(tmp_path / "three.h5")
+    page = pipeline.fit_report(dataset, pipeline.fit(dataset, tmp_path / "m3", head="ridge"))
+    check_page(page)
+    assert "named the right class for" in plain(page)
+    merged = pipeline.load_dataset(tmp_path / "three.h5", positive=["defects", "Scratch"])
+    page = pipeline.fit_report(merged, pipeline.fit(merged, tmp_path / "m3", head="ridge"))
+    assert "Scratch, defects" in plain(page).replace("defects, Scratch", "Scratch, defects")
+    assert_commands_parse(page)
+
+
+def test_dense_heads_show_how_they_learned(cache: Path, tmp_path: Path) -> None:
+    """A head that trains in epochs has its curves in the report, redrawn as SVG."""
+    dataset = pipeline.load_dataset(cache)
+    done = pipeline.fit(dataset, tmp_path / "m", head="majority")
+    done.head.history = [{"loss": 0.7, "accuracy": 0.5}, {"loss": 0.4, "accuracy": 0.8}]
+    page = pipeline.fit_report(dataset, done)
+    check_page(page)
+    assert "2 epochs." in plain(page)
+    assert 'id="training-loss-title"' in page
+
+
+HOSTILE = (
+    "<script>alert(1)</script>.png",
+    "\"><img src=x onerror=alert(1)>'.png",
+    "part-1\nnew line\x1b[31m\x7f.png",
+    "\u202egnp.exe\u2066.png",
+    os.fsdecode(b"latin \xe9\xff.png"),
+    "&lt;b&gt; %20 {{x}} ${y}.png",
+)
+
+
+def test_hostile_names_do_no_harm(tmp_path: Path, cache: Path, toy: Toy) -> None:
+    """Files and folders named to break a page: they stand in it as text, escaped."""
+    folder = tmp_path / "hostile"
+    good, bad = "ok <b>bold</b>", "defects \"'><svg onload=alert(1)>"
+    names = [name.replace("/", "∕") for name in HOSTILE * 2]  # a slash cannot be in a name
+    for label in (good, bad):
+        (folder / label).mkdir(parents=True)
+        for number, name in enumerate(names):
+            bright = label == bad and number != 3  # so that some verdicts are wrong
+            pixels = np.random.default_rng(number).integers(0, 150 + 100 * bright, (20, 20, 3))
+            Image.fromarray(pixels.astype(np.uint8)).save(out := io.BytesIO(), "PNG")
+            (folder / label / f"{number} {name}").write_bytes(out.getvalue())
+    for name in names[:6]:
+        (folder / bad / f"broken {name}").write_bytes(b"")
+    pipeline.extract_folder(folder, tmp_path / "h.h5", weights="random", max_failures=0.5)
+    dataset = pipeline.load_dataset(tmp_path / "h.h5")
+    done = pipeline.fit(dataset, tmp_path / "<m>", head="logistic")
+    page = pipeline.fit_report(dataset, done)
+    checked = check_page(page)
+    assert checked.images > 4
+    assert r"latin \udce9\udcff" in plain(page)
+    assert "broken &lt;script&gt;alert(1)&lt;∕script&gt;" in page
+    assert "&lt;b&gt;bold&lt;/b&gt;" in page
+    assert r"broken \u202egnp" in page
+    pipeline.write_report(tmp_path / "r.html", page)
+    assert (tmp_path / "r.html").read_text("utf-8") == page
+
+
+def test_a_thousand_photographs_stay_under_five_megabytes(tmp_path: Path) -> None:
+    """Noise, which compresses worst, 1,000 photographs, many mistakes: under 5 MB, in a moment."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (600, 800, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "noise.jpg", quality=90)
+    digest = hashlib.sha256((tmp_path / "noise.jpg").read_bytes()).hexdigest()
+    n = 1000
+    y = rng.integers(0, 2, n)
+    p = rng.random(n)
+    long = "a-rather-long-name-of-a-folder/and-of-a-photograph-in-it"
+    samples = [
+        Sample("noise.jpg", long, f"{long}-{i}", digest, 0, "", 0, 0, 0, 0) for i in range(n)
+    ]
+    groups = np.arange(n) // 4
+    judged = Judgements(BINARY, tmp_path, samples, y, groups, np.column_stack([1 - p, p]), 0.5)
+    sections = [
+        section(judged).body  # type: ignore[union-attr]
+        for section in (
+            ranking.section,
+            confusion.section,
+            reliability.section,
+            cost.section,
+            gallery.section,
+        )
+    ]
+    size = sum(len(body.encode()) for body in sections)
+    assert sections[-1].count("<img") == 3 * gallery.SHOWN
+    assert size < 4_000_000
