@@ -76,6 +76,12 @@ def verify(path: Path, *, full: bool = False, progress: Progress | None = None) 
         found.rows, found.photographs = len(cache), len(cache.samples)
         found.unused = len(unused_rows(cache))
         found.faults += _file_faults(cache) + _table_faults(cache)
+        without = [sample for sample in cache.samples if sample.row < 0]
+        if without:
+            found.remarks.append(
+                f"{len(without):,} photographs have no row, such as {without[0].path}: "
+                f"{without[0].reason}"
+            )
         if not cache.index_is_checked:
             found.remarks.append(
                 "an early version made it, whose index has no checksums: a damaged one may not be "

@@ -51,7 +51,9 @@ def test_damaged_rows_are_dropped_and_named(path: Path) -> None:
     assert done.photographs == ["A/7.png", "A/8.png"]
     assert done.backup == path.with_name("c.h5.damaged-1")
     assert done.backup.read_bytes() == damaged
-    assert verify(path, full=True).sound
+    found = verify(path, full=True)
+    assert found.sound
+    assert found.remarks[0].startswith("2 photographs have no row, such as A/7.png: its row was")
     with Cache.read(path) as cache:
         kept = [n for n in range(600) if n not in (7, 8, 550)]
         found = cache.take(cache.rows_of([digest(n) for n in kept]))

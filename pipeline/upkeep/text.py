@@ -30,7 +30,9 @@ def verification(found: Verification) -> str:
             f"  {len(found.damaged):,} of {found.rows:,} rows do not match their checksum: "
             f"{_numbers(found.damaged)}; run: cache repair {found.path}"
         )
-    if found.unused:
+    if found.rows and not found.photographs:
+        lines.append(f"  no finished extract yet: run extract FOLDER --cache {found.path}")
+    elif found.unused:
         lines.append(
             f"  {found.unused:,} rows belong to no photograph of the folder (from predict, or of "
             f"photographs that are gone); cache gc {found.path} would drop them"
