@@ -65,8 +65,8 @@ class Dataset(Labelled):
 
     def stored_rows(self, indices: Indices | None = None) -> StoredRows:
         """The rows of these photographs (None: all), read when they are asked for."""
-        numbers = np.array([sample.row for sample in self.samples], dtype=np.int64)
-        chosen = numbers if indices is None else numbers[indices]
+        digests = np.array([sample.digest for sample in self.samples])
+        chosen = digests if indices is None else digests[indices]
         return StoredRows(self.cache_path, chosen, self.row_width)
 
     def unreadable(self) -> list[Sample]:
