@@ -18,6 +18,10 @@ class ImageError(OnepassError):
     """One photograph cannot be read; the message is the reason in its row of the report."""
 
 
+class DecoderError(OnepassError):
+    """The processes that decode photographs cannot be started."""
+
+
 class TooManyFailuresError(OnepassError):
     """More photographs could not be read than the caller allows."""
 

@@ -16,15 +16,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from stat import S_ISREG
 from typing import NamedTuple
 
 import numpy as np
 
 from features.backbone import Backbone, BackboneSettings
 from features.cache import Cache, Rows
+from features.decoder import decode_apart
 from features.errors import ImageError, TooManyFailuresError
-from features.images import MAX_PIXELS, Pixels, decode
+from features.images import MAX_PIXELS, Pixels, read_photograph, stat_photograph
 from features.lock import writing
 from features.runtime import core_count
 from features.samples import Sample, is_unchanged
@@ -216,9 +216,7 @@ class _Run:
         started = time.perf_counter()
         blank = Sample(photograph.path, photograph.label, photograph.group, "", -1, "", 0, 0, 0, 0)
         try:
-            stat = photograph.file.stat()
-            if not S_ISREG(stat.st_mode):  # reading a pipe or a device may never end
-                return _Seen(blank._replace(reason="it is no regular file"), None, 0.0, 0.0)
+            stat = stat_photograph(photograph.file)
             known = self.known.get(photograph.path)
             checked = time.time_ns()
             stamp = blank._replace(
@@ -230,16 +228,16 @@ class _Run:
             if known and is_unchanged(known, stat) and self.cache.find(known.digest) >= 0:
                 sample = stamp._replace(digest=known.digest, checked_ns=known.checked_ns)
                 return _Seen(sample, None, time.perf_counter() - started, 0.0)
-            data = photograph.file.read_bytes()
-        except OSError as error:
-            reason = f"it cannot be opened ({error.strerror or error})"
-            return _Seen(blank._replace(reason=reason), None, time.perf_counter() - started, 0.0)
+            data = read_photograph(photograph.file, max_pixels=self.max_pixels)
+        except ImageError as error:
+            unread = blank._replace(reason=str(error))
+            return _Seen(unread, None, time.perf_counter() - started, 0.0)
         sample = stamp._replace(digest=hashlib.sha256(data).hexdigest())
         hashed = time.perf_counter()
         if self.cache.find(sample.digest) >= 0 or not self.claim(sample.digest):
             return _Seen(sample, None, hashed - started, 0.0)
         try:
-            pixels = decode(data, self.settings.recipe, max_pixels=self.max_pixels)
+            pixels = decode_apart(data, self.settings.recipe, max_pixels=self.max_pixels)
         except ImageError as error:
             sample, pixels = sample._replace(reason=str(error)), None
         return _Seen(sample, pixels, hashed - started, time.perf_counter() - hashed)

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from features.decoder import thumbnail_apart
 from features.errors import ImageError
-from features.images import thumbnail
+from features.images import read_photograph
 from pipeline.tables import printable
 
 COLUMNS = 5
@@ -79,13 +80,11 @@ def _draw_photograph(sheet: Image.Image, entry: SheetEntry, left: int, top: int)
     reason = entry.error
     if reason is None:
         try:
-            picture = thumbnail(entry.file.read_bytes(), CELL)
+            picture = thumbnail_apart(read_photograph(entry.file), CELL)
             corner = (left + (CELL - picture.width) // 2, top + (CELL - picture.height) // 2)
             sheet.paste(picture, corner)
         except ImageError as error:
             reason = str(error)
-        except OSError as error:
-            reason = error.strerror or str(error)
     if reason is not None:
         lines = _wrap(reason, CELL - 24, 13)[:8]
         for number, line in enumerate(lines):

@@ -127,15 +127,15 @@ def test_looking_keeps_few_photographs_in_memory(
 ) -> None:
     """The readers run a bounded number of photographs ahead of who asks."""
     decoded = []
-    real = cnn_data.decode
+    real = cnn_data.decode_apart
     monkeypatch.setattr(
-        cnn_data, "decode", lambda *a, **k: (decoded.append(1), real(*a, **k))[1]
+        cnn_data, "decode_apart", lambda *a, **k: (decoded.append(1), real(*a, **k))[1]
     )  # fmt: skip
     (tmp_path / "one.png").write_bytes(photograph(1))
     seen = look([Photograph(tmp_path / "one.png", str(i)) for i in range(200)], SMALL)
     assert [next(seen).sample.path for _ in range(3)] == ["0", "1", "2"]
     seen.close()
-    assert len(decoded) < 60
+    assert 3 <= len(decoded) < 60
 
 
 def test_training_leaves_out_the_unreadable_and_keeps_parts_together(trained: Path) -> None:
