@@ -93,7 +93,7 @@ class Decoders:
                 if answer is not None:
                     return _result(answer)
                 if time.monotonic() - started >= seconds:
-                    raise ImageError(f"it is damaged (decoding took more than {seconds:.0f} s)")
+                    raise ImageError(f"it is damaged (decoding took more than {seconds:g} s)")
         raise ImageError("it is damaged (it crashed the decoder, or did not fit into memory)")
 
     def close(self) -> None:

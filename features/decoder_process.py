@@ -26,12 +26,20 @@ READY, PIXELS, REASON = range(3)
 
 
 def main() -> None:
-    """Serve standard input and output; what a decoder itself prints goes nowhere."""
+    """Serve with the real decoder."""
     package = types.ModuleType("features")
     package.__path__ = [str(Path(__file__).resolve().parent)]
     sys.modules["features"] = package
     from features import images
 
+    serve(images)
+
+
+def serve(images: Any) -> None:  # noqa: ANN401 - a module
+    """Answer on standard output what is asked on standard input, with the decoders of `images`.
+
+    What a decoder itself prints goes nowhere.
+    """
     memory = _Memory()
     nowhere = os.open(os.devnull, os.O_WRONLY)
     with os.fdopen(os.dup(1), "wb") as answers:
@@ -43,11 +51,10 @@ def main() -> None:
         while len(start := requests.read(REQUEST.size)) == REQUEST.size:
             head_length, data_length = REQUEST.unpack(start)
             head = json.loads(requests.read(head_length))
-            data = requests.read(data_length)
             memory.allow(int(head["memory"]))
             # A thread of C code that ends the process, whatever holds the interpreter.
             faulthandler.dump_traceback_later(head["seconds"], exit=True, file=nowhere)
-            _answer(images, head, data, answers)
+            _answer(images, head, requests.read(data_length), answers)
             faulthandler.cancel_dump_traceback_later()
 
 
