@@ -29,6 +29,13 @@ app = typer.Typer(
     help="Look at every photograph once; train and compare as many classifiers as you like.",
 )
 
+cache_app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Check a cache, mend it, drop what nobody uses, make one of two.",
+)
+app.add_typer(cache_app, name="cache")
+
 
 def _verbose(value: bool) -> None:
     if value:
@@ -39,6 +46,7 @@ def _verbose(value: bool) -> None:
 
 Data = Annotated[Path, typer.Argument(help="Folder with one folder of photographs per class.")]
 CacheFile = Annotated[Path, typer.Option("--cache", help="The feature cache (HDF5).")]
+CacheArgument = Annotated[Path, typer.Argument(metavar="CACHE", help="The feature cache (HDF5).")]
 Weights = Annotated[
     str | None,
     typer.Option(help="imagenet, random (untrained), or a weights file (.h5)."),
@@ -432,6 +440,82 @@ def demo(
     from pipeline.demo import run_demo
 
     run_demo(out, seed=seed, parts=parts, say=typer.echo, bar=_bar)
+
+
+# ---- the upkeep of caches ---------------------------------------------------------------
+
+
+@cache_app.command("verify")
+def cache_verify(
+    cache: CacheArgument = Path("features.h5"),
+    full: Annotated[bool, typer.Option("--full", help="Read every row, too.")] = False,
+) -> None:
+    """Is a cache sound? At once: structure and digests; --full: the checksum of every row.
+
+    Example: onepass cache verify features.h5 --full
+    """
+    from pipeline import upkeep
+    from pipeline.upkeep import text
+
+    with _bar("rows") as progress:
+        found = upkeep.verify(cache, full=full, progress=progress)
+    typer.echo(text.verification(found))
+    if not found.sound:
+        raise typer.Exit(1)
+
+
+@cache_app.command("repair")
+def cache_repair(
+    cache: CacheArgument = Path("features.h5"),
+    no_backup: Annotated[
+        bool, typer.Option("--no-backup", help="Do not keep the damaged file.")
+    ] = False,
+) -> None:
+    """Keep what is sound of a damaged cache and name what is not; extract fills it in again.
+
+    Example: onepass cache repair features.h5
+    """
+    from pipeline import upkeep
+    from pipeline.upkeep import text
+
+    with _bar("rows") as progress:
+        done = upkeep.repair(cache, backup=not no_backup, progress=progress)
+    typer.echo(text.repaired(done))
+
+
+@cache_app.command("gc")
+def cache_gc(
+    cache: CacheArgument = Path("features.h5"),
+    apply: Annotated[bool, typer.Option("--apply", help="Do it, not only say it.")] = False,
+) -> None:
+    """Drop rows that no photograph of the folder uses; without --apply only say how many.
+
+    Example: onepass cache gc features.h5 --apply
+    """
+    from pipeline import upkeep
+    from pipeline.upkeep import text
+
+    with _bar("rows") as progress:
+        done = upkeep.collect(cache, apply=apply, progress=progress)
+    typer.echo(text.collected(done))
+
+
+@cache_app.command("merge")
+def cache_merge(
+    first: Annotated[Path, typer.Argument(help="A cache.")],
+    second: Annotated[Path, typer.Argument(help="Another, of the same settings.")],
+    out: Annotated[Path, typer.Option(help="The new cache; must not exist.")],
+) -> None:
+    """Bring the rows of two caches of the same recipe, weights and precision together.
+
+    Example: onepass cache merge line-1.h5 line-2.h5 --out both.h5
+    """
+    from pipeline import upkeep
+    from pipeline.upkeep import text
+
+    with _bar("rows") as progress:
+        done = upkeep.merge(first, second, out, progress)
+    typer.echo(text.merged(done))
 
 
 # ---- what the commands share ------------------------------------------------------------

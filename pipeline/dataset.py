@@ -60,7 +60,8 @@ class Dataset(Labelled):
         """Read the rows of these photographs (None: all): float32 (n, row_width)."""
         chosen = self.samples if indices is None else [self.samples[i] for i in indices]
         with Cache.read(self.cache_path) as cache:
-            return cache.take([sample.row for sample in chosen])
+            # By digest: `cache gc` may have moved the rows since the table was read.
+            return cache.take(cache.rows_of([sample.digest for sample in chosen]))
 
 
 def load_dataset(

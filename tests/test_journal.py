@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from features import journal
-from features.journal import JournaledFile, give_identity, journal_path, recover
+from features.header import SEAL, SIZE, new_header
+from features.journal import JournaledFile, journal_path, recover
+
+NO_SEAL = bytes(SEAL)
 
 
 def new_file(path: Path, size: int = 10_000) -> Path:
-    path.write_bytes(random.Random(0).randbytes(size))
-    give_identity(path)
+    path.write_bytes(new_header().pack() + random.Random(0).randbytes(size)[SIZE:])
     return path
 
 
@@ -43,7 +45,7 @@ def test_random_writes_read_back_and_survive(tmp_path: Path) -> None:
         assert file.readinto(buffer) == len(model)
         assert buffer[512 : len(model)] == model[512:]
         if step % 7 == 0:
-            file.commit()
+            file.commit(NO_SEAL)
             assert path.read_bytes()[512:] == model[512:]
     file.close()
 
@@ -96,7 +98,7 @@ def test_a_kill_anywhere_in_a_commit_leaves_the_old_or_the_new(
     monkeypatch.setattr(journal, "_apply", apply_in_parts)
     committed = True
     try:
-        file.commit()
+        file.commit(NO_SEAL)
     except Killed:
         committed = False
     monkeypatch.undo()
@@ -129,7 +131,8 @@ def write_journal_only(path: Path) -> bytes:
     """The journal of a commit that was killed before it was applied."""
     file = JournaledFile(path, writable=True)
     put(file, 600, b"changed")
-    entry = file._next_journal()
+    assert file.header is not None
+    entry = file._next_journal(file.header._replace(commit=1))
     file.close()
     journal._write_journal(journal_path(path), entry)
     return journal_path(path).read_bytes()
@@ -178,7 +181,7 @@ def test_a_failed_write_is_raised_by_commit_and_changes_nothing(tmp_path: Path) 
     put(file, len(before), b"appended")
     for _ in range(2):
         with pytest.raises(OSError, match="No space left"):
-            file.commit()
+            file.commit(NO_SEAL)
     file.close()
     recover(path)
     assert path.read_bytes() == before
