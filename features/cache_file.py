@@ -13,9 +13,11 @@ import numpy as np
 
 from features import layout
 from features.errors import CacheError
+from features.hdf5_guard import refuse_unsafe
 from features.header import SIZE, USER_BLOCK, new_header
 from features.journal import JournaledFile, journal_path
 from features.layout import Seal
+from features.untrusted import UnsafeFileError
 
 # Superblock 2 with HDF5 1.10's indexes: every block of them has a checksum, which a bit that
 # flipped cannot pass. Older indexes have none (HDF5 was seen to hang on them); superblock 3 marks
@@ -49,14 +51,28 @@ def open_hdf5(file: JournaledFile) -> h5py.File:
     """Open the HDF5 file inside; closes `file` where that fails.
 
     Raises:
-        CacheError: it is none.
+        CacheError: it is none, or holds what no cache does; see `features.hdf5_guard`.
     """
     try:
-        return h5py.File(file, "r+" if file.writable else "r", libver=_INDEXES)
+        h5 = h5py.File(file, "r+" if file.writable else "r", libver=_INDEXES)
     except HDF5_ERRORS as error:
         message = _not_hdf5(file, error)
         file.close()
         raise CacheError(message) from error
+    try:
+        # Rows are not compressed: all values together fit into the file.
+        refuse_unsafe(h5, file.seek(0, io.SEEK_END))
+    except HDF5_ERRORS as error:
+        message = damaged(file, str(error))
+        if isinstance(error, UnsafeFileError):
+            message = (
+                f"{file.path} is no cache that this program made ({error}); "
+                "do not use it: move it away and extract again"
+            )
+        h5.close()
+        file.close()
+        raise CacheError(message) from error
+    return h5
 
 
 def read_schema(h5: h5py.File, path: Path) -> int:

@@ -13,6 +13,8 @@ from typing import Any
 
 import h5py
 
+from features.untrusted import UnsafeFileError
+
 _FLETCHER32, _SHUFFLE, _DEFLATE = h5py.h5z.FILTER_FLETCHER32, h5py.h5z.FILTER_SHUFFLE, 1
 PLAIN = frozenset({_FLETCHER32})
 """Filters of a cache: checksums, nothing that inflates."""
@@ -22,10 +24,6 @@ COMPRESSED = frozenset({_FLETCHER32, _SHUFFLE, _DEFLATE})
 
 
 _KINDS = frozenset({h5py.h5t.INTEGER, h5py.h5t.FLOAT, h5py.h5t.STRING})
-
-
-class UnsafeFileError(ValueError):
-    """An HDF5 file holds something that is refused; the message says what and where."""
 
 
 def refuse_unsafe(file: h5py.File, most: int, filters: frozenset[int] = PLAIN) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from features.backbone import fingerprint_of
 from features.errors import DataError, HeadError
 from features.files import write_whole
+from features.untrusted import read_json
 from pipeline.compare import Comparison, compare
 from pipeline.dataset import Dataset
 from pipeline.heads import HEADS
@@ -93,10 +94,10 @@ def best_head(folder: Path, dataset: Dataset) -> str:
     """
     path = folder / "comparison.json"
     try:
-        record: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        record: dict[str, Any] = dict(read_json(path))
     except FileNotFoundError:
         raise DataError(f"no comparison at {path}; run compare-heads first") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise DataError(f"{path} cannot be read ({error}); run compare-heads again") from error
     wanted = _identity(dataset)
     if {name: record.get(name) for name in wanted} != wanted:
