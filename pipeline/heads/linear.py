@@ -119,7 +119,14 @@ class LinearHead(RowSpaceHead[Linear]):
         from sklearn.linear_model import LogisticRegression
 
         head, _ = cls._load_settings(folder)
-        head._estimator = load_estimator(folder, LogisticRegression)
+        head._estimator = load_estimator(folder, LogisticRegression())
+        k = 1 if head.n_classes == 2 else head.n_classes
+        shapes = [np.shape(getattr(head._estimator, name, None)) for name in _FITTED]
+        if shapes != [(k, head.row_width), (k,), (head.n_classes,)]:
+            raise BundleError(
+                f"{folder} holds weights of shapes {shapes}; expected {k} × {head.row_width:,}; "
+                "fit the model again"
+            )
         return head
 
 

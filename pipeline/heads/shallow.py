@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
+from features.errors import BundleError
 from pipeline.heads.base import (
     EpochProgress,
     Floats,
@@ -18,6 +19,7 @@ from pipeline.heads.base import (
     as_probabilities,
 )
 from pipeline.heads.stored import load_estimator, save_estimator
+from pipeline.heads.trees import check_trees
 
 
 class RawHead(Head):
