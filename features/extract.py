@@ -32,8 +32,6 @@ from features.samples import Sample, is_unchanged
 Progress = Callable[[int, int], None]
 """Called as `progress(photographs done, photographs in all)`."""
 
-_WRITE_AHEAD = 2  # batches that may wait for the disk; bounds memory
-
 
 class Photograph(NamedTuple):
     """One file to look at.
@@ -302,13 +300,17 @@ class _Run:
 
 
 class _Writer:
-    """The thread that appends and commits batches; its first error reaches the caller."""
+    """The thread that appends and commits batches; its first error reaches the caller.
+
+    It takes a batch only when the one before is committed: a killed process has at most one
+    finished batch to do again, as long as a commit takes less time than the next batch.
+    """
 
     def __init__(self, cache: Cache, advance: Callable[[int], None]) -> None:
         self.cache = cache
         self.advance = advance
         self.seconds = 0.0
-        self._queue: queue.Queue[tuple[list[str], Rows] | None] = queue.Queue(_WRITE_AHEAD)
+        self._queue: queue.Queue[tuple[list[str], Rows] | None] = queue.Queue()
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._work, name="writer", daemon=True)
 
@@ -324,14 +326,13 @@ class _Writer:
             raise self._error
 
     def put(self, digests: list[str], rows: Rows) -> None:
+        self._queue.join()
         if self._error is not None:
             raise self._error
         self._queue.put((digests, rows))
 
     def _work(self) -> None:
         while (item := self._queue.get()) is not None:
-            if self._error is not None:
-                continue  # keep taking, so that the caller never waits on a full queue
             try:
                 started = time.perf_counter()
                 self.cache.append(*item)
@@ -340,3 +341,5 @@ class _Writer:
                 self.advance(len(item[0]))
             except BaseException as error:  # noqa: BLE001 - handed to the caller's thread
                 self._error = error
+            finally:
+                self._queue.task_done()
