@@ -157,7 +157,9 @@ def _tiff(data: bytes) -> Declared:
     found: dict[int, int] = {}
     claimed = 0
     for number in range(count):
-        tag, kind, values, place = struct.unpack_from(entry, data, at + number * (20 if big else 12))
+        tag, kind, values, place = struct.unpack_from(
+            entry, data, at + number * (20 if big else 12)
+        )
         size = values * _TYPE_SIZES.get(kind, 0)
         claimed += size if size > len(place) else 0
         if tag in _PIECE_LISTS and values > _MAX_PIECES:

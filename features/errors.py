@@ -58,5 +58,9 @@ class BundleError(OnepassError):
     """A trained model's folder is missing, damaged, or does not fit what it is used with."""
 
 
+class DriftError(BundleError):
+    """Decoder, backbone or head no longer give what they gave when a model or cache was made."""
+
+
 class OutputError(OnepassError):
     """A result cannot be written where it was asked for."""

@@ -62,8 +62,8 @@ def _refuse_dataset(name: str, item: Any, filters: frozenset[int]) -> None:  # n
             shown = title.decode("ascii", "backslashreplace") or "without a name"
             raise UnsafeFileError(f"{name} needs the filter {code} ({shown})")
     kind = item.get_type()
-    if kind.get_class() not in _KINDS or isinstance(kind, h5py.h5t.TypeStringID) and (
-        kind.is_variable_str()
+    if kind.get_class() not in _KINDS or (
+        isinstance(kind, h5py.h5t.TypeStringID) and (kind.is_variable_str())
     ):
         raise UnsafeFileError(f"{name} holds neither plain numbers nor plain texts")
 

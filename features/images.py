@@ -208,7 +208,7 @@ def _open(
         raise ImageError("it is damaged (its header cannot be read)") from None
     except MemoryError:
         raise ImageError("it does not fit into memory") from None
-    except Exception as error:  # noqa: BLE001 - on hostile bytes Pillow's parsers raise anything
+    except Exception as error:
         raise ImageError(_reason(error)) from error
 
 
@@ -216,7 +216,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "RGB":
         return image
     if image.mode.startswith("I"):
-        low, high = (int(value) for value in image.getextrema())  # type: ignore[call-overload]
+        low, high = (int(np.asarray(value)) for value in image.getextrema())
         if low < 0 or high > 65_535:
             raise ImageError(f"integer pixels from {low} to {high}; expected 0 to 65535 (16 bits)")
         return _by_strips(image, _sixteen_bit_to_rgb)

@@ -108,6 +108,5 @@ def read_arrays(content: bytes) -> dict[str, npt.NDArray[Any]]:
     """
     with open_archive(content) as archive:
         return {
-            name.removesuffix(".npy"): read_array(archive.read(name))
-            for name in archive.namelist()
+            name.removesuffix(".npy"): read_array(archive.read(name)) for name in archive.namelist()
         }

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from features.cache import Cache, Rows
 from features.errors import DataError
 from features.samples import Sample
+from features.witness import VIEW, Row, witness_digest
 from pipeline.classes import Classes, order_classes
 from pipeline.groups import number_groups
 
@@ -62,6 +63,13 @@ class Dataset(Labelled):
         with Cache.read(self.cache_path) as cache:
             # By digest: `cache gc` may have moved the rows since the table was read.
             return cache.take(cache.rows_of([sample.digest for sample in chosen]))
+
+    def witness(self) -> Row | None:
+        """The backbone's row of `features.witness`, float32 (row_width,); None where none is kept."""
+        recipe = self.fields["recipe"]
+        with Cache.read(self.cache_path) as cache:
+            row = cache.find(witness_digest(int(recipe["height"]), int(recipe["width"])), VIEW)
+            return None if row < 0 else cache.take([row])[0]
 
 
 def load_dataset(

@@ -16,6 +16,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from features.witness import Row
 from pipeline.bundle import Model, check_replaceable, save_bundle
 from pipeline.classes import Classes
 from pipeline.curves import curves_csv, curves_png
@@ -102,6 +103,7 @@ def fit(
     split: str = "grouped",
     seed: int = 0,
     settings: Mapping[str, str | int | float] | None = None,
+    force: bool = False,
     progress: EpochProgress | None = None,
 ) -> Fit:
     """Train a head on the rows of a cache and save it as a model.
@@ -114,6 +116,7 @@ def fit(
         split: "grouped": no part on both sides; "random": photographs at random.
         seed: of the split and the training.
         settings: of the head; what is not given is its default or chosen on the training part.
+        force: replace a folder that holds something else than a model.
         progress: called as `progress(epoch, epochs, scores)` by heads that train in epochs.
 
     Raises:
@@ -121,7 +124,7 @@ def fit(
         HeadError: unknown head or setting.
         OutputError: `out` is something else, or cannot be written.
     """
-    check_replaceable(out)
+    check_replaceable(out, force=force)
     model = make_head(head, seed=seed, settings=settings)
     train, test = holdout(
         dataset.y,
@@ -157,7 +160,8 @@ def fit(
         "data": {"root": dataset.about["root"], "group_rule": dataset.about["group_rule"]},
         "split": {"kind": split, "test_size": test_size, "seed": seed},
     }
-    save_fit(done, dataset, (train, test), about, rows)
+    witness = dataset.witness()
+    save_fit(done, dataset, (train, test), about, rows, witness=witness, force=force)
     return done
 
 
@@ -167,6 +171,9 @@ def save_fit(
     sides: tuple[Indices, Indices],
     about: Mapping[str, Any],
     inputs: npt.NDArray[Any],
+    *,
+    witness: Row | None = None,
+    force: bool = False,
 ) -> None:
     """Write what was trained as a model.
 
@@ -175,7 +182,7 @@ def save_fit(
         data: what it was trained on.
         sides: numbers of the photographs of the training part and of the holdout.
         about: what `model.json` says besides what `done` and `data` know.
-        inputs: see `pipeline.bundle.save_bundle`.
+        inputs, witness, force: see `pipeline.bundle.save_bundle`.
 
     Raises:
         OutputError: the folder is something else, or cannot be written.
@@ -193,7 +200,10 @@ def save_fit(
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
     entries = _split_entries(data, *sides)
-    save_bundle(done.folder, done.head, record, entries, inputs, _curves(done.head))
+    extra = _curves(done.head)
+    save_bundle(
+        done.folder, done.head, record, entries, inputs, extra, witness=witness, force=force
+    )
 
 
 def _split_entries(dataset: Labelled, train: Indices, test: Indices) -> list[dict[str, str]]:

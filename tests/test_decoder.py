@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import threading
 import time
@@ -140,5 +141,5 @@ def test_large_photographs_are_decoded_one_at_a_time() -> None:
         thread.join()
     seen.sort()
     assert len(seen) == 3
-    assert all(one[1] <= other[0] for one, other in zip(seen, seen[1:], strict=False))
+    assert all(one[1] <= other[0] for one, other in itertools.pairwise(seen))
     decoders.close()

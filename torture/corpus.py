@@ -174,10 +174,12 @@ def _append(rng: Random, data: bytes, other: bytes) -> bytes:
 
 _FOREIGN: tuple[bytes, ...] = (
     b"", b"\0", b"\xff\xd8\xff", b"BM", b"RIFF", b"II*\0", b"MM\0*", b"\x89PNG\r\n\x1a\n",
-    b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x01", b"%PDF-1.7\n%", b"PK\x03\x04",
+    b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x01",
+    b"%PDF-1.7\n%", b"PK\x03\x04",
     b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n(x) (w) file\n", b"P6\n9 9\n255\n",
     b"\x7fELF\x02\x01\x01", b"MZ\x90\0", b"<?xml version='1.0'?><svg/>", b"<html><script>",
-    b"\0\0\0\x18ftypheic\0\0\0\0", b"\0\0\0\x1cftypavif\0\0\0\0", b"8BPS\0\x01", b"\0\0\x01\0\x01\0",
+    b"\0\0\0\x18ftypheic\0\0\0\0", b"\0\0\0\x1cftypavif\0\0\0\0", b"8BPS\0\x01",
+    b"\0\0\x01\0\x01\0",
     b"\0\0\0\x0cjP  \r\n\x87\n", b"\x80\x04\x95\x10\0\0\0\0", b"#!/bin/sh\n", b"SIMPLE  =", b"icns",
 )  # fmt: skip
 

@@ -80,8 +80,10 @@ class RawHead(Head):
     def check(self, estimator: Any) -> None:  # noqa: ANN401
         """Raise BundleError for a loaded estimator that does not fit `self`; see subclasses."""
         classes = np.asarray(estimator.classes_)
-        if classes.ndim != 1 or classes.dtype.kind != "i" or not (
-            0 <= classes.min() <= classes.max() < self.n_classes
+        if (
+            classes.ndim != 1
+            or classes.dtype.kind != "i"
+            or not (0 <= classes.min() <= classes.max() < self.n_classes)
         ):
             raise BundleError(
                 f"the head knows the classes {classes.tolist()}; expected numbers below "
@@ -107,7 +109,6 @@ class ForestHead(RawHead):
             max_features="sqrt",
             random_state=self.seed % 2**32,
         )
-
 
     def check(self, estimator: Any) -> None:  # noqa: ANN401
         """See `RawHead.check`; its trees as `check_trees`."""
@@ -147,7 +148,6 @@ class BoostingHead(RawHead):
             max_features="sqrt",
             random_state=self.seed % 2**32,
         )
-
 
     def check(self, estimator: Any) -> None:  # noqa: ANN401
         """See `RawHead.check`; its trees as `check_trees`."""

@@ -42,7 +42,7 @@ def save_estimator(folder: Path, estimator: object) -> None:
         temporary.write_bytes(io.dumps(estimator))
 
 
-def load_estimator(folder: Path, like: object) -> Any:  # noqa: ANN401 - of the class of `like`
+def load_estimator(folder: Path, like: Any) -> Any:  # noqa: ANN401 - of the class of `like`
     """Read an estimator of the class of `like`, an untrained one, whose settings it is given.
 
     So nothing in the file decides how many threads it starts or which method it uses.
@@ -73,7 +73,8 @@ def load_estimator(folder: Path, like: object) -> Any:  # noqa: ANN401 - of the 
             f"{path} holds a {type(estimator).__name__}; expected a {type(like).__name__}; "
             "fit the model again"
         )
-    return estimator.set_params(**like.get_params(deep=False))  # type: ignore[attr-defined]
+    assert estimator is not None
+    return estimator.set_params(**like.get_params(deep=False))
 
 
 def _check_parts(content: bytes) -> None:

@@ -29,8 +29,10 @@ def check_trees(trees: Iterable[Any], kind: type[Any], row_width: int, outputs: 
     """
     for number, estimator in enumerate(trees):
         tree = getattr(estimator, "tree_", None)
-        if type(estimator) is not kind or type(tree).__name__ != "Tree" or not _is_sound(
-            tree, row_width, outputs
+        if (
+            type(estimator) is not kind
+            or type(tree).__name__ != "Tree"
+            or not _is_sound(tree, row_width, outputs)
         ):
             raise BundleError(
                 f"tree {number} of the head is none that was trained on rows of {row_width} "
