@@ -9,6 +9,7 @@ Exit codes: 0 all done; 1 something cannot be used as it is (one line says what)
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -76,6 +77,13 @@ TestSize = Annotated[
 ]
 Epochs = Annotated[int, typer.Option(min=1, help="Passes over the training photographs.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of everything random.")]
+Force = Annotated[
+    bool, typer.Option("--force", help="Overwrite also what this program did not write.")
+]
+AcceptDrift = Annotated[
+    bool,
+    typer.Option("--accept-drift", help="Go on where the model's self-test gives other results."),
+]
 Verbose = Annotated[
     bool,
     typer.Option("--verbose", "-v", callback=_verbose, help="Show TensorFlow's own messages."),
@@ -132,7 +140,7 @@ def extract(
             progress=progress,
         )
     _say(*text.failures([(s.path, s.reason) for s in done.extraction.failed]))
-    typer.echo(text.extraction(done, cache))
+    _print(text.extraction(done, cache))
     if done.extraction.failed:
         raise typer.Exit(SOME_UNREADABLE)
 
@@ -155,6 +163,7 @@ def fit(
     comparison: Annotated[
         Path, typer.Option(help="Where --head best looks for compare-heads' result.")
     ] = Path("comparison"),
+    force: Force = False,
     verbose: Verbose = False,
 ) -> None:
     """Train one head on the cached rows and judge it on parts that it never saw.
@@ -166,7 +175,7 @@ def fit(
     from pipeline.comparison import best_head
 
     data = pipeline.load_dataset(cache, classes=_names(classes), positive=_names(positive))
-    typer.echo(text.dataset(data) + "\n")
+    _print(text.dataset(data) + "\n")
     name = best_head(comparison, data) if head == "best" else head
     with _bar("epochs") as progress:
         done = pipeline.fit(
@@ -176,10 +185,11 @@ def fit(
             test_size=test_size,
             split=split,
             seed=seed,
+            force=force,
             settings=_settings(set_ or []),
             progress=lambda epoch, epochs, _scores: progress(epoch, epochs),
         )
-    typer.echo(text.fit(done))
+    _print(text.fit(done))
 
 
 @app.command("compare-heads")
@@ -195,6 +205,7 @@ def compare_heads(
     positive: Positive = None,
     jobs: Annotated[int, typer.Option(help="Processes; -1 for one per core.")] = -1,
     out: Annotated[Path, typer.Option(help="Folder for the tables.")] = Path("comparison"),
+    force: Force = False,
     verbose: Verbose = False,
 ) -> None:
     """Every head on identical folds; hyper-parameters are chosen inside each training part.
@@ -205,7 +216,7 @@ def compare_heads(
     from pipeline import text
 
     data = pipeline.load_dataset(cache, classes=_names(classes), positive=_names(positive))
-    typer.echo(text.dataset(data) + "\n")
+    _print(text.dataset(data) + "\n")
     with _bar("fits") as progress:
         found = pipeline.compare_heads(
             data,
@@ -217,9 +228,10 @@ def compare_heads(
             split=split,
             sort_by=sort_by,
             n_jobs=jobs,
+            force=force,
             progress=lambda done, total, _text: progress(done, total),
         )
-    typer.echo(text.comparison(found, out))
+    _print(text.comparison(found, out))
 
 
 @app.command()
@@ -232,6 +244,7 @@ def evaluate(
     weights: Weights = None,
     groups: Groups = None,
     group_regex: GroupRegex = None,
+    accept_drift: AcceptDrift = False,
     verbose: Verbose = False,
 ) -> None:
     """Score a model on the photographs that it never saw, or on a new labelled folder.
@@ -241,7 +254,7 @@ def evaluate(
     import pipeline
     from pipeline import text
 
-    bundle = pipeline.load_bundle(model)
+    bundle = pipeline.load_bundle(model, accept_drift=accept_drift)
     if data is None:
         with _bar("photographs") as progress:
             found = pipeline.evaluate_holdout(bundle, cache, progress)
@@ -255,7 +268,8 @@ def evaluate(
                 weights=weights,
                 progress=progress,
             )
-    typer.echo(text.evaluation(found, bundle.classes.names))
+    _say(*text.drift(bundle))
+    _print(text.evaluation(found, bundle.classes.names))
 
 
 @app.command()
@@ -275,6 +289,8 @@ def predict(
     weights: Weights = None,
     batch_size: BatchSize = 32,
     max_pixels: MaxPixels = None,
+    accept_drift: AcceptDrift = False,
+    force: Force = False,
     verbose: Verbose = False,
 ) -> None:
     """Judge photographs: class, probability of a defect, or why one cannot be read.
@@ -286,8 +302,8 @@ def predict(
     from features.images import MAX_PIXELS
     from pipeline import text
 
-    pipeline.check_format(out.suffix.lower())  # before hours of work
-    bundle = pipeline.load_bundle(model)
+    pipeline.check_outputs(out, sheet, force=force)  # before hours of work
+    bundle = pipeline.load_bundle(model, accept_drift=accept_drift)
     photographs = pipeline.find_photographs(_read_names(paths))
     with _bar("photographs") as progress:
         found = pipeline.predict(
@@ -302,10 +318,11 @@ def predict(
     write_whole(out, pipeline.format_predictions(bundle, found, out.suffix.lower()))
     if sheet is not None:
         write_whole(sheet, pipeline.prediction_sheet(bundle.classes, found))
+    _say(*text.drift(bundle))
     failed = [(p.path, p.error) for p in found if p.error is not None]
     _say(*text.failures(failed))
-    typer.echo(text.predictions(found))
-    typer.echo(f"written: {out}" + (f", {sheet}" if sheet else ""))
+    _print(text.predictions(found))
+    _print(f"written: {out}" + (f", {sheet}" if sheet else ""))
     if failed:
         raise typer.Exit(SOME_UNREADABLE)
 
@@ -325,7 +342,7 @@ def info(
     from pipeline.text import info as info_text
 
     facts = describe(path)
-    typer.echo(json.dumps(facts, indent=2) if as_json else info_text(facts))
+    _print(json.dumps(facts, indent=2) if as_json else info_text(facts))
 
 
 @app.command("train-cnn")
@@ -342,6 +359,7 @@ def train_cnn(
     positive: Positive = None,
     test_size: TestSize = 0.25,
     out: Annotated[Path, typer.Option(help="Folder for the model.")] = Path("cnn"),
+    force: Force = False,
     verbose: Verbose = False,
 ) -> None:
     r"""Train the write-up's CNN from scratch on photographs, as a baseline: no cache, no weights.
@@ -359,6 +377,7 @@ def train_cnn(
             epochs=epochs,
             batch_size=batch_size,
             seed=seed,
+            force=force,
             split=split,
             test_size=test_size,
             classes=_names(classes),
@@ -368,8 +387,8 @@ def train_cnn(
         )
     failed = [(s.path, s.reason) for s in done.photographs.failed]
     _say(*text.failures(failed))
-    typer.echo(text.dataset(done.photographs) + "\n")
-    typer.echo(text.fit(done))
+    _print(text.dataset(done.photographs) + "\n")
+    _print(text.fit(done))
     if failed:
         raise typer.Exit(SOME_UNREADABLE)
 
@@ -419,7 +438,7 @@ def reproduce(
         )
     failed = [(s.path, s.reason) for s in found.photographs.failed]
     _say(*text.failures(failed))
-    typer.echo(text.ladder(found, out))
+    _print(text.ladder(found, out))
     if failed:
         raise typer.Exit(SOME_UNREADABLE)
 
@@ -439,7 +458,7 @@ def demo(
     """
     from pipeline.demo import run_demo
 
-    run_demo(out, seed=seed, parts=parts, say=typer.echo, bar=_bar)
+    run_demo(out, seed=seed, parts=parts, say=_print, bar=_bar)
 
 
 # ---- the upkeep of caches ---------------------------------------------------------------
@@ -459,7 +478,7 @@ def cache_verify(
 
     with _bar("rows") as progress:
         found = upkeep.verify(cache, full=full, progress=progress)
-    typer.echo(text.verification(found))
+    _print(text.verification(found))
     if not found.sound:
         raise typer.Exit(1)
 
@@ -480,7 +499,7 @@ def cache_repair(
 
     with _bar("rows") as progress:
         done = upkeep.repair(cache, backup=not no_backup, progress=progress)
-    typer.echo(text.repaired(done))
+    _print(text.repaired(done))
 
 
 @cache_app.command("gc")
@@ -497,7 +516,7 @@ def cache_gc(
 
     with _bar("rows") as progress:
         done = upkeep.collect(cache, apply=apply, progress=progress)
-    typer.echo(text.collected(done))
+    _print(text.collected(done))
 
 
 @cache_app.command("merge")
@@ -515,7 +534,7 @@ def cache_merge(
 
     with _bar("rows") as progress:
         done = upkeep.merge(first, second, out, progress)
-    typer.echo(text.merged(done))
+    _print(text.merged(done))
 
 
 # ---- what the commands share ------------------------------------------------------------
@@ -567,7 +586,14 @@ def _read_names(paths: list[str]) -> list[str]:
 def _say(*lines: str) -> None:
     """Lines on standard error."""
     for line in lines:
-        typer.echo(line, err=True)
+        _print(line, err=True)
+
+
+def _print(text: str, *, err: bool = False) -> None:
+    """The one door to the terminal: names of files and models must not do anything to it."""
+    from pipeline.tables import visible
+
+    typer.echo(visible(text), err=err)
 
 
 @contextlib.contextmanager
@@ -626,7 +652,9 @@ def _explain(error: Exception) -> int:
     if isinstance(error, OnepassError):
         return _fail(str(error), 1)
     if hasattr(error, "exit_code") and hasattr(error, "show"):  # wrong usage, from the parser
-        error.show()
+        shown = io.StringIO()
+        error.show(file=shown)
+        _say(shown.getvalue().rstrip("\n"))
         return int(error.exit_code)
     if isinstance(error, OSError):
         return _fail(f"{error}; check the disk and the permissions", 1)

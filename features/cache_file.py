@@ -24,6 +24,7 @@ from features.untrusted import UnsafeFileError
 # the file as being written, and a killed process would leave the mark.
 _SUPERBLOCK = ("v108", "latest")
 _INDEXES = ("v110", "latest")
+_MOST_LOST = 64  # a cut-off file may claim so many times what is left of it
 # What h5py raises for a file that is not as it should be.
 HDF5_ERRORS = (KeyError, OSError, RuntimeError, ValueError, TypeError, AttributeError, MemoryError)
 
@@ -60,8 +61,10 @@ def open_hdf5(file: JournaledFile) -> h5py.File:
         file.close()
         raise CacheError(message) from error
     try:
-        # Rows are not compressed: all values together fit into the file.
-        refuse_unsafe(h5, file.seek(0, io.SEEK_END))
+        # Rows are not compressed: all values together fit into the file, if it is whole.
+        left = file.path.stat().st_size
+        claimed = min(file.seek(0, io.SEEK_END), _MOST_LOST * left)
+        refuse_unsafe(h5, claimed, damaged=file.endless)
     except HDF5_ERRORS as error:
         message = damaged(file, str(error))
         if isinstance(error, UnsafeFileError):

@@ -1,5 +1,4 @@
-"""Photographs decoded in processes of their own: a file that crashes, hangs or swells its decoder
-costs that one file.
+"""Photographs decoded in processes of their own: what breaks a decoder costs one photograph.
 
 Decoders are C code that meets bytes from anywhere, and a thread of them cannot be stopped. So each
 reader thread hands its file to a process that is kept for the next file, ends itself after
@@ -55,6 +54,11 @@ def decode_apart(data: bytes, recipe: Recipe, *, max_pixels: int = MAX_PIXELS) -
 def thumbnail_apart(data: bytes, size: int, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """`features.images.thumbnail` in a process of its own; raises as `decode_apart`."""
     return Image.fromarray(_POOL.ask({"thumbnail": size}, data, max_pixels))
+
+
+def stop() -> None:
+    """End the processes that wait for work; the next photograph starts another."""
+    _POOL.close()
 
 
 class Decoders:

@@ -1,4 +1,4 @@
-"""HDF5 files from anywhere: refused where they reach outside themselves or claim more than they hold.
+"""HDF5 files from anywhere: refused where they reach outside, or claim more than they hold.
 
 HDF5 follows links into other files, reads values out of other files, loads filters as plug-ins,
 and allocates whatever shape a file names. None of that is ever needed here, so each is refused
@@ -23,26 +23,28 @@ COMPRESSED = frozenset({_FLETCHER32, _SHUFFLE, _DEFLATE})
 """Filters that HDF5 has by itself."""
 
 
+_MOST_DEPTH, _MOST_OBJECTS = 12, 100_000
 _KINDS = frozenset({h5py.h5t.INTEGER, h5py.h5t.FLOAT, h5py.h5t.STRING})
 
 
-def refuse_unsafe(file: h5py.File, most: int, filters: frozenset[int] = PLAIN) -> None:
+def refuse_unsafe(
+    file: h5py.File, most: int, filters: frozenset[int] = PLAIN, *, damaged: bool = False
+) -> None:
     """Look at every object of an open file without reading a value.
 
     Args:
         file: open for reading.
         most: bytes that all values together may have: of a file that compresses nothing, its size.
         filters: numbers of the filters that values may have gone through.
+        damaged: leave out what HDF5 cannot open: it cannot be read either.
 
     Raises:
         UnsafeFileError: a link that is not a plain one, values that lie in other files, filters
             that are not allowed, types that are no plain numbers or texts, or more than `most`.
     """
     claimed = 0
-    for name, item in _objects(file.id):
-        for number in range(h5py.h5a.get_num_attrs(item)):
-            attribute = h5py.h5a.open(item, index=number)
-            claimed += math.prod(attribute.shape) * attribute.get_type().get_size()
+    for name, item in _objects(file.id, damaged):
+        claimed += _attribute_bytes(item, damaged)
         if isinstance(item, h5py.h5d.DatasetID):
             _refuse_dataset(name, item, filters)
             claimed += math.prod(item.shape) * item.get_type().get_size()
@@ -50,6 +52,19 @@ def refuse_unsafe(file: h5py.File, most: int, filters: frozenset[int] = PLAIN) -
             raise UnsafeFileError(f"{name} is neither a group nor a dataset")
         if claimed > most:
             raise UnsafeFileError(f"its values up to {name} claim {claimed:,} bytes of {most:,}")
+
+
+def _attribute_bytes(item: Any, damaged: bool) -> int:  # noqa: ANN401 - low-level
+    """What the attributes of an object claim."""
+    claimed = 0
+    for number in range(h5py.h5a.get_num_attrs(item)):
+        try:
+            attribute = h5py.h5a.open(item, index=number)
+            claimed += math.prod(attribute.shape) * attribute.get_type().get_size()
+        except (RuntimeError, KeyError, OSError):
+            if not damaged:
+                raise
+    return claimed
 
 
 def _refuse_dataset(name: str, item: Any, filters: frozenset[int]) -> None:  # noqa: ANN401
@@ -68,21 +83,24 @@ def _refuse_dataset(name: str, item: Any, filters: frozenset[int]) -> None:  # n
         raise UnsafeFileError(f"{name} holds neither plain numbers nor plain texts")
 
 
-def _objects(file: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - a low-level identifier
-    """Every object once, by its name; a group may hold itself."""
-    root = h5py.h5g.open(file, b"/")
-    todo: list[tuple[str, Any]] = [("", root)]
-    seen = {h5py.h5o.get_info(root).addr}
+def _objects(file: Any, damaged: bool) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - low-level
+    """Every object by its name; one that holds itself is found out by its depth or number."""
+    todo: list[tuple[str, int, Any]] = [("", 0, h5py.h5g.open(file, b"/"))]
+    count = 0
     while todo:
-        name, item = todo.pop()
+        name, depth, item = todo.pop()
+        count += 1
+        if depth > _MOST_DEPTH or count > _MOST_OBJECTS:
+            raise UnsafeFileError(f"{name[:40]} is object {count:,}, {depth} groups deep")
         yield name or "/", item
         if not isinstance(item, h5py.h5g.GroupID):
             continue
-        for key in item:
-            path = f"{name}/{key.decode('utf-8', 'backslashreplace')}"
-            if item.links.get_info(key).type != h5py.h5l.TYPE_HARD:
-                raise UnsafeFileError(f"{path} is a link to somewhere else")
-            address = h5py.h5o.get_info(item, key).addr
-            if address not in seen:
-                seen.add(address)
-                todo.append((path, h5py.h5o.open(item, key)))
+        try:
+            for key in item:
+                path = f"{name}/{key.decode('utf-8', 'backslashreplace')}"
+                if item.links.get_info(key).type != h5py.h5l.TYPE_HARD:
+                    raise UnsafeFileError(f"{path} is a link to somewhere else")
+                todo.append((path, depth + 1, h5py.h5o.open(item, key)))
+        except (RuntimeError, KeyError, OSError):
+            if not damaged:
+                raise

@@ -29,7 +29,7 @@ Watch = Callable[[Row, Row | None], None]
 
 
 def witness_pixels(height: int, width: int) -> Pixels:
-    """uint8 (height, width, 3): waves, edges and a gradient in whole numbers, the same everywhere."""
+    """uint8 (height, width, 3): waves, edges, a gradient; whole numbers, the same everywhere."""
     y, x = np.mgrid[0:height, 0:width].astype(np.int64)
     waves = (x * x + 2 * y * y) // 64 % 256
     rings = ((x - width // 2) ** 2 + (y - height // 3) ** 2) // 300 % 2 * 160 + 40
@@ -43,7 +43,7 @@ def witness_digest(height: int, width: int) -> str:
 
 
 def difference(row: Row, expected: Row) -> float:
-    """Largest difference of two rows, in parts of the largest value of `expected`; nan if absurd."""
+    """Largest difference of two rows, in parts of the largest expected value; nan if absurd."""
     if row.shape != expected.shape:
         return float("nan")
     most = float(np.abs(expected).max(initial=0.0))

@@ -15,6 +15,7 @@ from pipeline.ladder import Ladder
 from pipeline.predict import (
     Prediction,
     check_format,
+    check_outputs,
     find_photographs,
     format_predictions,
     predict,
@@ -41,6 +42,7 @@ __all__ = [
     "Prediction",
     "best_head",
     "check_format",
+    "check_outputs",
     "compare_heads",
     "evaluate_folder",
     "evaluate_holdout",

@@ -15,6 +15,7 @@ from features.untrusted import read_json
 from pipeline.compare import Comparison, compare
 from pipeline.dataset import Dataset
 from pipeline.heads import HEADS
+from pipeline.outputs import COMPARISON, check_overwritable
 
 Progress = Callable[[int, int, str], None]
 
@@ -45,13 +46,14 @@ def compare_heads(
     split: str = "grouped",
     sort_by: str = "roc_auc",
     n_jobs: int = -1,
+    force: bool = False,
     progress: Progress | None = None,
 ) -> HeadComparison:
     """Train every head on identical folds and write comparison.csv and comparison.json.
 
     Args:
         dataset: from `pipeline.dataset.load_dataset`.
-        out: folder for the two files, which are replaced.
+        out: folder for the two files; those of an older comparison are replaced.
         heads: names of `pipeline.heads.HEADS`; None for all.
         n_folds: folds per repeat.
         repeats: times that new folds are drawn.
@@ -59,12 +61,16 @@ def compare_heads(
         split: "grouped": no part on both sides of a fold; "random": photographs at random.
         sort_by: the score that decides the order and the best head.
         n_jobs: processes; -1 for one per core.
+        force: replace the two files whoever wrote them.
         progress: called as `progress(fits done, fits in all, what was done)`.
 
     Raises:
         SplitError: too few photographs or parts for so many folds.
         HeadError: unknown head or score.
+        OutputError: a file is there that this program did not write.
     """
+    for suffix, ours in COMPARISON.items():
+        check_overwritable(out / f"comparison{suffix}", ours, force=force)
     result = compare(
         dataset.rows(),
         dataset.y,

@@ -65,7 +65,7 @@ class Dataset(Labelled):
             return cache.take(cache.rows_of([sample.digest for sample in chosen]))
 
     def witness(self) -> Row | None:
-        """The backbone's row of `features.witness`, float32 (row_width,); None where none is kept."""
+        """The row of `features.witness`, float32 (row_width,); None where the cache has none."""
         recipe = self.fields["recipe"]
         with Cache.read(self.cache_path) as cache:
             row = cache.find(witness_digest(int(recipe["height"]), int(recipe["width"])), VIEW)

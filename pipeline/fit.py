@@ -182,7 +182,9 @@ def save_fit(
         data: what it was trained on.
         sides: numbers of the photographs of the training part and of the holdout.
         about: what `model.json` says besides what `done` and `data` know.
-        inputs, witness, force: see `pipeline.bundle.save_bundle`.
+        inputs: see `pipeline.bundle.save_bundle`, like the two below.
+        witness: of the cache.
+        force: replace whatever is there.
 
     Raises:
         OutputError: the folder is something else, or cannot be written.

@@ -4,7 +4,7 @@ pixels     three drawn photographs (`pipeline.selftest_images`) through the deco
 head       some rows (pixels, if it sees pixels) through the head, at every load
 backbone   the witness (`features.witness`) through the backbone, whenever that runs anyway
 
-What was asked goes to the stage as it was recorded, so that the one that moved is named and no other.
+Each stage is given what was recorded, so that the one that moved is named and no other.
 """
 
 from __future__ import annotations

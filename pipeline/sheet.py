@@ -9,10 +9,12 @@ from functools import cache
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
 from features.decoder import thumbnail_apart
 from features.errors import ImageError
 from features.images import read_photograph
+from pipeline.outputs import SOFTWARE
 from pipeline.tables import printable
 
 COLUMNS = 5
@@ -69,7 +71,9 @@ def draw_sheet(entries: Sequence[SheetEntry], title: str) -> bytes:
         _draw_photograph(sheet, entry, left, top)
         _draw_caption(draw, entry, left, top + CELL + 5)
     out = io.BytesIO()
-    sheet.save(out, "PNG")
+    about = PngInfo()
+    about.add_text("Software", SOFTWARE)
+    sheet.save(out, "PNG", pnginfo=about)
     return out.getvalue()
 
 

@@ -13,7 +13,9 @@ from collections.abc import Sequence
 
 from torture.figures import ROOT, Part, keep, table
 
-PARTS: dict[str, str] = {}
+PARTS: dict[str, str] = {
+    "photographs": "torture.photographs",
+}
 
 
 def run_part(name: str, *, quick: bool) -> Part:

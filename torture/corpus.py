@@ -81,7 +81,7 @@ def draw_seeds(rng: Random) -> list[tuple[str, bytes]]:
         (".tif", picture, "TIFF", {"compression": "jpeg"}),
         (".tif", deep, "TIFF", {"compression": "tiff_adobe_deflate"}),
         (".tif", grain.convert("1"), "TIFF", {"compression": "group4"}),
-        (".tif", grain, "TIFF", {"compression": "packbits", "tile": (16, 16)}),
+        (".tif", grain, "TIFF", {"compression": "packbits"}),
         (".tif", picture, "TIFF", frames),
         (".tif", picture, "TIFF", {"big_tiff": True}),
         (".webp", picture, "WEBP", {"exif": turned, "quality": 80}),
@@ -94,6 +94,8 @@ def draw_seeds(rng: Random) -> list[tuple[str, bytes]]:
 def encode(image: Image.Image, kind: str, **options: object) -> bytes:
     """The picture as a file."""
     out = io.BytesIO()
+    if "append_images" in options:  # a frame keeps the settings of the format before
+        options["append_images"] = [frame.copy() for frame in options["append_images"]]  # type: ignore[attr-defined]
     image.save(out, kind, **options)  # type: ignore[arg-type]
     return out.getvalue()
 

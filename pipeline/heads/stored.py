@@ -53,7 +53,7 @@ def load_estimator(folder: Path, like: Any) -> Any:  # noqa: ANN401 - of the cla
     """
     from skops import io
 
-    path = folder / _ESTIMATOR_FILE
+    path, settings = folder / _ESTIMATOR_FILE, like.get_params(deep=False)
     try:
         content = read_bytes(path)
         _check_parts(content)
@@ -73,8 +73,8 @@ def load_estimator(folder: Path, like: Any) -> Any:  # noqa: ANN401 - of the cla
             f"{path} holds a {type(estimator).__name__}; expected a {type(like).__name__}; "
             "fit the model again"
         )
-    assert estimator is not None
-    return estimator.set_params(**like.get_params(deep=False))
+    made: Any = estimator
+    return made.set_params(**settings)
 
 
 def _check_parts(content: bytes) -> None:
