@@ -9,6 +9,7 @@ Exit codes: 0 all done; 1 something cannot be used as it is (one line says what)
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -104,6 +105,13 @@ Report = Annotated[
     Path | None,
     typer.Option(help="The report (HTML).  [default: report.html in --out, or evaluation.html]"),
 ]
+Force = Annotated[
+    bool, typer.Option("--force", help="Overwrite also what this program did not write.")
+]
+AcceptDrift = Annotated[
+    bool,
+    typer.Option("--accept-drift", help="Go on where the model's self-test gives other results."),
+]
 Verbose = Annotated[
     bool,
     typer.Option("--verbose", "-v", callback=_verbose, help="Show TensorFlow's own messages."),
@@ -164,7 +172,7 @@ def extract(
         )
     _say(*text.failures([(s.path, s.reason) for s in done.extraction.failed]))
     _say(*where(cache))
-    typer.echo(text.extraction(done, cache))
+    _print(text.extraction(done, cache))
     if done.extraction.failed:
         raise typer.Exit(SOME_UNREADABLE)
 
@@ -196,6 +204,7 @@ def fit(
     review: Review = None,
     defect_rate: DefectRate = None,
     folds: Annotated[int, typer.Option(min=2, help="Folds that the threshold is chosen on.")] = 5,
+    force: Force = False,
     verbose: Verbose = False,
 ) -> None:
     """Train one head on the cached rows and judge it on parts that it never saw.
@@ -214,7 +223,7 @@ def fit(
         max_false=max_false, review=review, defect_rate=defect_rate, folds=folds,
     )  # fmt: skip
     data = pipeline.load_dataset(cache, classes=_names(classes), positive=_names(positive))
-    typer.echo(text.dataset(data) + "\n")
+    _print(text.dataset(data) + "\n")
     name = best_head(comparison, data) if head == "best" else head
     with _bar("epochs, folds included") as progress:
         done = pipeline.fit(
@@ -225,12 +234,13 @@ def fit(
             test_size=test_size,
             split=split,
             seed=seed,
+            force=force,
             settings=_settings(set_ or []),
             progress=lambda epoch, epochs, _scores: progress(epoch, epochs),
         )
-    typer.echo(text.fit(done))
+    _print(text.fit(done))
     page = pipeline.fit_report(data, done)
-    typer.echo(f"report   {pipeline.write_report(report or out / 'report.html', page)}")
+    _print(f"report   {pipeline.write_report(report or out / 'report.html', page, force=force)}")
 
 
 @app.command("compare-heads")
@@ -250,6 +260,7 @@ def compare_heads(
     jobs: Annotated[int, typer.Option(help="Processes; -1 for one per core.")] = -1,
     out: Annotated[Path, typer.Option(help="Folder for the tables.")] = Path("comparison"),
     report: Report = None,
+    force: Force = False,
     verbose: Verbose = False,
 ) -> None:
     """Every head on identical folds; hyper-parameters are chosen inside each training part.
@@ -260,7 +271,7 @@ def compare_heads(
     from pipeline import text
 
     data = pipeline.load_dataset(cache, classes=_names(classes), positive=_names(positive))
-    typer.echo(text.dataset(data) + "\n")
+    _print(text.dataset(data) + "\n")
     with _bar("fits") as progress:
         found = pipeline.compare_heads(
             data,
@@ -273,11 +284,12 @@ def compare_heads(
             sort_by=sort_by,
             rope=rope,
             n_jobs=jobs,
+            force=force,
             progress=lambda done, total, _text: progress(done, total),
         )
-    typer.echo(text.comparison(found, out))
+    _print(text.comparison(found, out))
     page = pipeline.comparison_report(data, found)
-    typer.echo(f"report   {pipeline.write_report(report or out / 'report.html', page)}")
+    _print(f"report   {pipeline.write_report(report or out / 'report.html', page, force=force)}")
 
 
 @app.command()
@@ -292,6 +304,8 @@ def evaluate(
     groups: Groups = None,
     group_regex: GroupRegex = None,
     report: Report = None,
+    accept_drift: AcceptDrift = False,
+    force: Force = False,
     verbose: Verbose = False,
 ) -> None:
     """Score a model on the photographs that it never saw, or on a new labelled folder.
@@ -301,7 +315,7 @@ def evaluate(
     import pipeline
     from pipeline import text
 
-    bundle = pipeline.load_bundle(model)
+    bundle = pipeline.load_bundle(model, accept_drift=accept_drift)
     if data is None:
         with _bar("photographs") as progress:
             found = pipeline.evaluate_holdout(bundle, cache, progress)
@@ -316,9 +330,12 @@ def evaluate(
                 engine=engine,
                 progress=progress,
             )
-    typer.echo(text.evaluation(found, bundle.classes.names))
+    _say(*text.drift(bundle))
+    _print(text.evaluation(found, bundle.classes.names))
     page = pipeline.evaluation_report(bundle, found)
-    typer.echo(f"report   {pipeline.write_report(report or Path('evaluation.html'), page)}")
+    _print(
+        f"report   {pipeline.write_report(report or Path('evaluation.html'), page, force=force)}"
+    )
 
 
 @app.command()
@@ -343,6 +360,8 @@ def predict(
     engine: Engine = "tensorflow",
     batch_size: BatchSize = 32,
     max_pixels: MaxPixels = None,
+    accept_drift: AcceptDrift = False,
+    force: Force = False,
     verbose: Verbose = False,
 ) -> None:
     """Judge photographs: class, probability of a defect, or why one cannot be read.
@@ -354,8 +373,8 @@ def predict(
     from features.images import MAX_PIXELS
     from pipeline import text
 
-    pipeline.check_format(out.suffix.lower())  # before hours of work
-    bundle = pipeline.load_bundle(model)
+    pipeline.check_outputs(out, sheet, force=force)  # before hours of work
+    bundle = pipeline.load_bundle(model, accept_drift=accept_drift)
     names = _read_names(paths)
     frame = None
     if heatmaps is not None:
@@ -379,10 +398,11 @@ def predict(
         write_whole(sheet, pipeline.prediction_sheet(bundle.classes, found, frame=frame))
     if heatmaps is not None and frame is not None:
         pipeline.write_heatmaps(heatmaps, frame, found, max_pixels=max_pixels or MAX_PIXELS)
+    _say(*text.drift(bundle))
     failed = [(p.path, p.error) for p in found if p.error is not None]
     _say(*text.failures(failed))
-    typer.echo(text.predictions(found))
-    typer.echo(f"written: {', '.join(str(path) for path in (out, sheet, heatmaps) if path)}")
+    _print(text.predictions(found))
+    _print(f"written: {', '.join(str(path) for path in (out, sheet, heatmaps) if path)}")
     if failed:
         raise typer.Exit(SOME_UNREADABLE)
 
@@ -402,7 +422,7 @@ def info(
     from pipeline.text import info as info_text
 
     facts = describe(path)
-    typer.echo(json.dumps(facts, indent=2) if as_json else info_text(facts))
+    _print(json.dumps(facts, indent=2) if as_json else info_text(facts))
 
 
 @app.command("train-cnn")
@@ -419,6 +439,7 @@ def train_cnn(
     positive: Positive = None,
     test_size: TestSize = 0.25,
     out: Annotated[Path, typer.Option(help="Folder for the model.")] = Path("cnn"),
+    force: Force = False,
     verbose: Verbose = False,
 ) -> None:
     r"""Train the write-up's CNN from scratch on photographs, as a baseline: no cache, no weights.
@@ -436,6 +457,7 @@ def train_cnn(
             epochs=epochs,
             batch_size=batch_size,
             seed=seed,
+            force=force,
             split=split,
             test_size=test_size,
             classes=_names(classes),
@@ -445,8 +467,8 @@ def train_cnn(
         )
     failed = [(s.path, s.reason) for s in done.photographs.failed]
     _say(*text.failures(failed))
-    typer.echo(text.dataset(done.photographs) + "\n")
-    typer.echo(text.fit(done))
+    _print(text.dataset(done.photographs) + "\n")
+    _print(text.fit(done))
     if failed:
         raise typer.Exit(SOME_UNREADABLE)
 
@@ -496,7 +518,7 @@ def reproduce(
         )
     failed = [(s.path, s.reason) for s in found.photographs.failed]
     _say(*text.failures(failed))
-    typer.echo(text.ladder(found, out))
+    _print(text.ladder(found, out))
     if failed:
         raise typer.Exit(SOME_UNREADABLE)
 
@@ -516,7 +538,7 @@ def demo(
     """
     from pipeline.demo import run_demo
 
-    run_demo(out, seed=seed, parts=parts, say=typer.echo, bar=_bar)
+    run_demo(out, seed=seed, parts=parts, say=_print, bar=_bar)
 
 
 # ---- the upkeep of caches ---------------------------------------------------------------
@@ -536,7 +558,7 @@ def cache_verify(
 
     with _bar("rows") as progress:
         found = upkeep.verify(cache, full=full, progress=progress)
-    typer.echo(text.verification(found))
+    _print(text.verification(found))
     if not found.sound:
         raise typer.Exit(1)
 
@@ -557,7 +579,7 @@ def cache_repair(
 
     with _bar("rows") as progress:
         done = upkeep.repair(cache, backup=not no_backup, progress=progress)
-    typer.echo(text.repaired(done))
+    _print(text.repaired(done))
 
 
 @cache_app.command("gc")
@@ -574,7 +596,7 @@ def cache_gc(
 
     with _bar("rows") as progress:
         done = upkeep.collect(cache, apply=apply, progress=progress)
-    typer.echo(text.collected(done))
+    _print(text.collected(done))
 
 
 @cache_app.command("merge")
@@ -592,7 +614,7 @@ def cache_merge(
 
     with _bar("rows") as progress:
         done = upkeep.merge(first, second, out, progress)
-    typer.echo(text.merged(done))
+    _print(text.merged(done))
 
 
 # ---- what the commands share ------------------------------------------------------------
@@ -644,7 +666,14 @@ def _read_names(paths: list[str]) -> list[str]:
 def _say(*lines: str) -> None:
     """Lines on standard error."""
     for line in lines:
-        typer.echo(line, err=True)
+        _print(line, err=True)
+
+
+def _print(text: str, *, err: bool = False) -> None:
+    """The one door to the terminal: names of files and models must not do anything to it."""
+    from pipeline.tables import visible
+
+    typer.echo(visible(text), err=err)
 
 
 @contextlib.contextmanager
@@ -703,7 +732,9 @@ def _explain(error: Exception) -> int:
     if isinstance(error, OnepassError):
         return _fail(str(error), 1)
     if hasattr(error, "exit_code") and hasattr(error, "show"):  # wrong usage, from the parser
-        error.show()
+        shown = io.StringIO()
+        error.show(file=shown)
+        _say(shown.getvalue().rstrip("\n"))
         return int(error.exit_code)
     if isinstance(error, OSError):
         return _fail(f"{error}; check the disk and the permissions", 1)

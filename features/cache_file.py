@@ -13,15 +13,18 @@ import numpy as np
 
 from features import layout
 from features.errors import CacheError
+from features.hdf5_guard import refuse_unsafe
 from features.header import SIZE, USER_BLOCK, new_header
 from features.journal import JournaledFile, journal_path
 from features.layout import Seal
+from features.untrusted import UnsafeFileError
 
 # Superblock 2 with HDF5 1.10's indexes: every block of them has a checksum, which a bit that
 # flipped cannot pass. Older indexes have none (HDF5 was seen to hang on them); superblock 3 marks
 # the file as being written, and a killed process would leave the mark.
 _SUPERBLOCK = ("v108", "latest")
 _INDEXES = ("v110", "latest")
+_MOST_LOST = 64  # a cut-off file may claim so many times what is left of it
 # What h5py raises for a file that is not as it should be.
 HDF5_ERRORS = (KeyError, OSError, RuntimeError, ValueError, TypeError, AttributeError, MemoryError)
 
@@ -49,15 +52,39 @@ def open_hdf5(file: JournaledFile) -> h5py.File:
     """Open the HDF5 file inside; closes `file` where that fails.
 
     Raises:
-        CacheError: it is none.
+        CacheError: it is none, or holds what no cache does; see `features.hdf5_guard`.
     """
+    h5 = None
     try:
-        return h5py.File(file, "r+" if file.writable else "r", libver=_INDEXES)
+        h5 = h5py.File(file, "r+" if file.writable else "r", libver=_INDEXES)
+        message = _refusal(h5, file)
     except HDF5_ERRORS as error:
         message = _not_hdf5(file, error)
-    # Not `from error`: its frames hold an object of HDF5 that, alive when Python ends, crashes it.
+    if h5 is not None and not message:
+        return h5
+    # Not inside `except`: its frames hold an object of HDF5 that, alive when Python ends, crashes
+    # it.
+    if h5 is not None:
+        h5.close()
     file.close()
     raise CacheError(message)
+
+
+def _refusal(h5: h5py.File, file: JournaledFile) -> str:
+    """Why an HDF5 file is not read further; "" where it is."""
+    try:
+        # Rows are not compressed: all values together fit into the file, if it is whole.
+        left = file.path.stat().st_size
+        claimed = min(file.seek(0, io.SEEK_END), _MOST_LOST * left)
+        refuse_unsafe(h5, claimed, damaged=file.endless)
+    except UnsafeFileError as error:
+        return (
+            f"{file.path} is no cache that this program made ({error}); "
+            "do not use it: move it away and extract again"
+        )
+    except HDF5_ERRORS as error:
+        return damaged(file, str(error))
+    return ""
 
 
 def read_schema(h5: h5py.File, path: Path) -> int:

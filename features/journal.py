@@ -69,6 +69,7 @@ class JournaledFile:
     def __init__(self, path: Path, *, writable: bool, endless: bool = False) -> None:
         self.path = path
         self.writable = writable
+        self.endless = endless
         self._pages: dict[int, bytearray] = {}
         self.failure: OSError | None = None
         self._position = 0

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from features import witness
 from features.backbone import differences
 from features.cache import Cache
 from features.errors import CacheError, FingerprintError
@@ -151,10 +152,13 @@ def _is_sound(cache: Cache, first: int, count: int) -> bool:
 
 
 def unused_rows(cache: Cache) -> list[int]:
-    """Numbers of the rows whose photograph is not in the table."""
+    """Numbers of the rows whose photograph is not in the table; the witness is always used."""
     used = {sample.digest.encode() for sample in cache.samples}
-    digests = cache.entries["row_digest"].tolist()
-    return [row for row, digest in enumerate(digests) if digest not in used]
+    return [
+        row
+        for row, (digest, view) in enumerate(cache.keys)
+        if digest not in used and view != witness.VIEW.encode()
+    ]
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from pipeline.ladder import Ladder
 from pipeline.predict import (
     Prediction,
     check_format,
+    check_outputs,
     find_photographs,
     format_predictions,
     predict,
@@ -50,6 +51,7 @@ __all__ = [
     "best_head",
     "check_folder",
     "check_format",
+    "check_outputs",
     "compare_heads",
     "comparison_report",
     "evaluate_folder",

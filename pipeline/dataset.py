@@ -13,6 +13,7 @@ import numpy.typing as npt
 from features.cache import Cache, Rows
 from features.errors import DataError
 from features.samples import Sample
+from features.witness import VIEW, Row, witness_digest
 from pipeline.classes import Classes, order_classes
 from pipeline.groups import number_groups
 from pipeline.stored_rows import StoredRows
@@ -73,6 +74,13 @@ class Dataset(Labelled):
         """The photographs of the folder that could not be read, with their reasons."""
         with Cache.read(self.cache_path) as cache:
             return [sample for sample in cache.samples if sample.reason]
+
+    def witness(self) -> Row | None:
+        """The row of `features.witness`, float32 (row_width,); None where the cache has none."""
+        recipe = self.fields["recipe"]
+        with Cache.read(self.cache_path) as cache:
+            row = cache.find(witness_digest(int(recipe["height"]), int(recipe["width"])), VIEW)
+            return None if row < 0 else cache.take([row])[0]
 
 
 def load_dataset(

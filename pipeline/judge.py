@@ -65,6 +65,7 @@ def judge(
             max_failures=1.0,
             max_pixels=max_pixels,
             progress=progress,
+            watch=bundle.watch if bundle.tested.witness is not None else None,
         ).samples
         with Cache.read(path) as cache:
             # By digest: `cache gc` may have moved the rows since they were extracted.

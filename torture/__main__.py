@@ -20,6 +20,7 @@ PARTS: dict[str, str] = {
     "damage": "torture.damage",
     "together": "torture.together",
     "endurance": "torture.endurance",
+    "photographs": "torture.photographs",
 }
 
 

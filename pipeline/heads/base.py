@@ -15,6 +15,7 @@ import numpy.typing as npt
 from features.errors import BundleError, HeadError
 from features.files import write_whole
 from features.runtime import MEMORY_VARIABLE, memory_limit
+from features.untrusted import read_json
 from pipeline.stored_rows import StoredRows
 
 Scalar = str | int | float
@@ -211,7 +212,7 @@ class Head(ABC):
         """An instance with its settings in force, and what else was saved."""
         path = folder / _SETTINGS_FILE
         try:
-            record = json.loads(path.read_text("utf-8"))
+            record = read_json(path)
             if record["head"] != cls.name:
                 raise BundleError(
                     f"{path} is of head {record['head']!r}; expected {cls.name!r}; fit it again"
@@ -220,7 +221,7 @@ class Head(ABC):
             head.n_classes = int(record["n_classes"])
             head.row_width = int(record["row_width"])
             return head, dict(record["more"])
-        except (OSError, ValueError, KeyError, TypeError, HeadError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, HeadError) as error:
             raise BundleError(
                 f"{path} cannot be used ({error!r}); expected the settings of head {cls.name!r}; "
                 "fit the model again"

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from features.decoder import thumbnail_apart
 from features.errors import ImageError
-from features.images import thumbnail
 from features.runtime import core_count
 from pipeline.judgements import Indices, Judgements
 from pipeline.report.html import Html, element, join, name
@@ -157,7 +157,7 @@ def _picture(judged: Judgements, number: int) -> _Picture:
         data = (judged.root / sample.path).read_bytes()
         if hashlib.sha256(data).hexdigest() != sample.digest:
             return _Picture("", 0, 0, "the file is no longer the one that was judged")
-        small = thumbnail(data, _SIDE)
+        small = thumbnail_apart(data, _SIDE)
     except OSError as error:
         return _Picture("", 0, 0, f"the file cannot be opened ({error.strerror or error})")
     except ImageError as error:
