@@ -1,4 +1,4 @@
-"""Hostile caches and weight files are refused: they reach outside or claim more than they hold."""
+"""Hostile caches and weight files: refused where they reach outside or claim too much."""
 
 from __future__ import annotations
 

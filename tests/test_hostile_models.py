@@ -1,4 +1,4 @@
-"""Hostile models: loading runs no code, reads nothing outside, allocates only what is there."""
+"""Hostile models: loading runs no code, reads nothing outside, believes no size."""
 
 from __future__ import annotations
 
@@ -60,6 +60,7 @@ def model(models: Path, tmp_path: Path) -> Callable[[str], Path]:
     """A copy to tamper with."""
 
     def copy(name: str) -> Path:
+        shutil.rmtree(tmp_path / name, ignore_errors=True)
         return Path(shutil.copytree(models / name, tmp_path / name))
 
     return copy
@@ -128,9 +129,9 @@ def test_an_estimator_that_names_a_function_is_refused(model: Any, tmp_path: Pat
     sys.path.insert(0, str(tmp_path))
     try:
         for kind, loader in (("system", "FunctionNode"), ("Popen", "ObjectNode")):
+            content = {"module_path": "evilmodule", "function": kind}
             node = {"__class__": kind, "__module__": "evilmodule", "__loader__": loader,
-                    "__id__": 7,
-                    "content": {"module_path": "evilmodule", "function": kind}}  # fmt: skip
+                    "content": content, "__id__": 7}  # fmt: skip
 
             def change(parts: dict[str, bytes], node: dict[str, Any] = node) -> dict[str, bytes]:
                 schema = json.loads(parts["schema.json"])
@@ -151,9 +152,10 @@ def test_an_estimator_that_nests_operators_is_refused(model: Any, tmp_path: Path
 
     def change(parts: dict[str, bytes]) -> dict[str, bytes]:
         schema = json.loads(parts["schema.json"])
+        inner = json.loads(parts["schema.json"])["content"]
         schema["content"]["content"]["random_state"] = {
             "__class__": "methodcaller", "__module__": "operator", "__id__": 9,
-            "__loader__": "OperatorFuncNode", "attrs": schema["content"],
+            "__loader__": "OperatorFuncNode", "attrs": inner,
         }  # fmt: skip
         return parts | {"schema.json": json.dumps(schema).encode()}
 
@@ -171,7 +173,7 @@ def test_pickles_are_never_opened(model: Any, tmp_path: Path) -> None:
     out = io.BytesIO()
     np.save(out, np.array([Bomb()], dtype=object), allow_pickle=True)
     for name, file in (("rbf-svm", "mean.npy"), ("rbf-svm", "dual.npy")):
-        folder = tmp_path / name if (tmp_path / name).exists() else model(name)
+        folder = model(name)
         (folder / "head" / file).write_bytes(out.getvalue())
         refused(sign(folder), file, "object")
     forest = model("majority")
