@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
 import warnings
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -45,6 +48,45 @@ MAX_PIXELS = 178_956_970
 Image.MAX_IMAGE_PIXELS = None
 
 Pixels = npt.NDArray[np.uint8]
+
+_CAMERA_FIELDS = 0x8769  # the EXIF tag that points to the camera's own directory
+
+# Pillow's parsers meet hostile bytes with any of these; the file is unreadable either way.
+_PARSER_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    OverflowError,
+    ZeroDivisionError,
+    AttributeError,
+    RuntimeError,
+    EOFError,
+    struct.error,
+)
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of itself beside its pixels.
+
+    Attributes:
+        width, height: in pixels, as stored; the EXIF orientation is not applied.
+        format: one of FORMATS.
+        mode: Pillow's colour mode, such as "RGB" or "L".
+        tables: a JPEG's quantisation tables by number, 64 values each; empty for other formats.
+        exif: values by tag number, those of the camera's own directory included; empty where
+            there are none or they cannot be read.
+    """
+
+    width: int
+    height: int
+    format: str
+    mode: str
+    tables: dict[int, list[int]]
+    exif: dict[int, Any]
 
 
 @dataclass(frozen=True)
@@ -132,10 +174,52 @@ def thumbnail(data: bytes, size: int, *, max_pixels: int = MAX_PIXELS) -> Image.
     return image.resize(shape, Image.Resampling.BILINEAR)
 
 
+def inspect(data: bytes, size: int, *, max_pixels: int = MAX_PIXELS) -> tuple[Header, Image.Image]:
+    """What the file says of itself, and the upright photograph as RGB.
+
+    Args:
+        data: the whole file.
+        size: the longer side of the returned photograph is at most this; none is enlarged.
+        max_pixels: refuse photographs of more pixels than this.
+
+    Raises:
+        ImageError: as `decode`; broken EXIF fields alone are no error.
+    """
+    with _parsed(data, max_pixels) as image:
+        stored, tables = image.size, getattr(image, "quantization", {})
+        image.draft(None, (2 * size, 2 * size))
+        image.load()
+        header = Header(*stored, str(image.format), image.mode, tables, _exif(image))
+        picture = _to_rgb(ImageOps.exif_transpose(image))
+        picture.thumbnail((size, size), Image.Resampling.BILINEAR, reducing_gap=None)
+        return header, picture
+
+
+def _exif(image: Image.Image) -> dict[int, Any]:
+    """The EXIF fields that can be read; broken ones are no reason to refuse the photograph."""
+    found: dict[int, Any] = {}
+    with contextlib.suppress(*_PARSER_ERRORS):
+        fields = image.getexif()
+        found |= fields
+        found |= fields.get_ifd(_CAMERA_FIELDS)
+    return found
+
+
 def _open(
     data: bytes, max_pixels: int, target: tuple[int, int] | None, *, oriented: bool
 ) -> Image.Image:
     """The file as an RGB image, or an ImageError with the reason."""
+    with _parsed(data, max_pixels) as image:
+        if target is not None:
+            image.draft(None, (2 * target[0], 2 * target[1]))
+        image.load()
+        upright = ImageOps.exif_transpose(image) if oriented else image
+        return _to_rgb(upright)
+
+
+@contextlib.contextmanager
+def _parsed(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
+    """The file with its header read; what goes wrong inside is an ImageError with the reason."""
     if not data:
         raise ImageError("the file is empty")
     try:
@@ -144,30 +228,12 @@ def _open(
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 _check_size(image, max_pixels)
-                if target is not None:
-                    image.draft(None, (2 * target[0], 2 * target[1]))
-                image.load()
-                upright = ImageOps.exif_transpose(image) if oriented else image
-                return _to_rgb(upright)
+                yield image
     except UnidentifiedImageError:
         raise ImageError(f"not a photograph: {_describe(data)}") from None
     except MemoryError:
         raise ImageError("it does not fit into memory") from None
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        TypeError,
-        KeyError,
-        IndexError,
-        OverflowError,
-        ZeroDivisionError,
-        AttributeError,
-        RuntimeError,
-        EOFError,
-        struct.error,
-    ) as error:
-        # Pillow's parsers meet hostile bytes with any of these; the file is unreadable either way.
+    except _PARSER_ERRORS as error:
         raise ImageError(_reason(error)) from error
 
 
