@@ -62,7 +62,7 @@ def collect(
         y: int64 (n,) class numbers.
         groups: int64 (n,) part numbers.
     """
-    raw = _from_table(samples, y) | _from_files(facts)
+    raw = _from_table(samples, y, groups) | _from_files(facts)
     found = Judgeable([], {}, {})
     for name, fact in FACTS.items():
         values = raw[name]
@@ -104,7 +104,7 @@ def _why_not(column: Column, y: Indices, groups: Indices) -> str | None:
     return None if min(parts) >= 2 else RARE
 
 
-def _from_table(samples: Sequence[Sample], y: Indices) -> dict[str, _Raw]:
+def _from_table(samples: Sequence[Sample], y: Indices, groups: Indices) -> dict[str, _Raw]:
     """Facts that the cache knows, whether the files are there or not."""
     times = np.array([sample.mtime_ns / 1e9 for sample in samples])
     copied = len(times) > 1 and float(np.median(np.diff(np.sort(times)))) < _COPY_GAP
@@ -112,7 +112,7 @@ def _from_table(samples: Sequence[Sample], y: Indices) -> dict[str, _Raw]:
         "file_size": [float(sample.size) for sample in samples],
         "file_time": COPIED if copied else times.tolist(),
         "subfolder": [_subfolder(sample.path) for sample in samples],
-    } | _name_numbers([PurePosixPath(sample.path).stem for sample in samples], y)
+    } | _name_numbers([PurePosixPath(sample.path).stem for sample in samples], y, groups)
 
 
 def _subfolder(path: str) -> str:
@@ -120,7 +120,7 @@ def _subfolder(path: str) -> str:
     return "/".join(PurePosixPath(path).parts[1:-1]) or "."
 
 
-def _name_numbers(names: Sequence[str], y: Indices) -> dict[str, _Raw]:
+def _name_numbers(names: Sequence[str], y: Indices, groups: Indices) -> dict[str, _Raw]:
     """The numbers in file names, by their place in it."""
     found = [[float(digits) for digits in re.findall(r"[0-9]+", name)] for name in names]
     raw: dict[str, _Raw] = {}
@@ -130,16 +130,20 @@ def _name_numbers(names: Sequence[str], y: Indices) -> dict[str, _Raw]:
         if there < _MOST_WITH_NUMBER:
             raw[name] = [np.nan] * len(values)
         else:
-            raw[name] = RENUMBERED if _renumbered(np.array(values), y) else values
+            raw[name] = RENUMBERED if _renumbered(np.array(values), y, groups) else values
     return raw
 
 
-def _renumbered(values: Floats, y: Indices) -> bool:
-    """Whether each class counts 0 or 1, 2, 3 …, which says how many it has and nothing else."""
+def _renumbered(values: Floats, y: Indices, groups: Indices) -> bool:
+    """Whether each class counts its photographs or parts from 0 or 1 on.
+
+    Then a high number only says which class has more of them.
+    """
     for number in range(int(y.max()) + 1):
         seen = np.unique(values[(y == number) & np.isfinite(values)])
+        parts = len(np.unique(groups[y == number]))
         dense = len(seen) > 1 and seen[-1] - seen[0] + 1 <= 1.1 * len(seen)
-        if not dense or seen[0] > 1:
+        if not dense or seen[0] > 1 or len(seen) < parts / 2:
             return False
     return True
 

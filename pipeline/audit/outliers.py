@@ -92,7 +92,7 @@ def _reason(
     row: int, times: float, columns: Mapping[str, Column], unusual: Mapping[str, Floats]
 ) -> str:
     """How far it is, and which of its facts are unusual."""
-    text = f"{times:.1f} times as far from its nearest as usual"
+    text = f"{times:.1f} times as far from others as usual"
     strength = {name: abs(scores[row]) for name, scores in unusual.items()}
     telling = [name for name in sorted(strength, key=lambda n: -strength[n])
                if strength[name] >= _TELLING][:_NAMED]  # fmt: skip

@@ -125,6 +125,7 @@ class PhotographFinding:
         path: relative to the folder.
         label: its class.
         problem: "outlier", "blurred", "over-exposed", "under-exposed" or "near-uniform".
+        caption: a few words for under a picture.
         reason: measured, for a person.
         score: of an outlier, robust standard deviations; nan otherwise.
     """
@@ -132,6 +133,7 @@ class PhotographFinding:
     path: str
     label: str
     problem: str
+    caption: str
     reason: str
     score: float = math.nan
 
@@ -193,7 +195,8 @@ class Audit:
         return to_csv(columns, map(self._fact_row, facts))
 
     def _fact_row(self, fact: FactFinding) -> dict[str, object]:
-        row: dict[str, object] = _plain(asdict(fact)) | {"fact": fact.title, "meaning": fact.sentence}
+        row: dict[str, object] = _plain(asdict(fact))
+        row |= {"fact": fact.title, "meaning": fact.sentence}
         row |= {name: "yes" if row[name] else "no" for name in ("shortcut", "in_pixels")}
         return row | {f"typical {name}": fact.typical.get(name) for name in self.classes}
 

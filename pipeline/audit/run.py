@@ -182,7 +182,13 @@ def _judge_rows(
         if column.ordered and FACTS[column.name].in_pixels
     }
     outliers = [
-        PhotographFinding(*_named(data, one.row), "outlier", one.reason, one.score)
+        PhotographFinding(
+            *_named(data, one.row),
+            "outlier",
+            f"{one.times:.1f} × as far as usual",
+            one.reason,
+            one.score,
+        )
         for one in find_outliers(K, data.groups, columns)
     ]
     return labels, outliers
@@ -221,7 +227,7 @@ def _named(data: Dataset, row: int) -> tuple[str, str]:
 
 def _unusable(data: Dataset, facts: Sequence[FileFacts | None]) -> list[PhotographFinding]:
     return [
-        PhotographFinding(*_named(data, one.row), one.problem, one.reason)
+        PhotographFinding(*_named(data, one.row), one.problem, one.problem, one.reason)
         for one in find_unusable(facts)
     ]
 

@@ -40,8 +40,5 @@ def _label_sheet(audit: Audit) -> bytes:
 
 def _photograph_sheet(audit: Audit, found: Sequence[PhotographFinding], what: str) -> bytes:
     title = f"{min(SHOWN, len(found))} of {len(found)} photographs that are {what}"
-    entries = [
-        SheetEntry(audit.root / one.path, one.reason.split(";")[0], one.label)
-        for one in found[:SHOWN]
-    ]
+    entries = [SheetEntry(audit.root / one.path, one.caption, one.label) for one in found[:SHOWN]]
     return draw_sheet(entries, title)
