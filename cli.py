@@ -293,6 +293,29 @@ def compare_heads(
 
 
 @app.command()
+def audit(
+    cache: CacheFile = Path("features.h5"),
+    out: Annotated[Path, typer.Option(help="Folder for tables and sheets.")] = Path("audit"),
+    seed: Seed = 0,
+    classes: Classes = None,
+    positive: Positive = None,
+) -> None:
+    """What is wrong with photographs and labels: shortcuts, wrong labels, outliers, blur.
+
+    Example: onepass audit --cache features.h5 --out audit
+    """
+    import pipeline
+    from pipeline import text
+    from pipeline.audit.text import audit as audit_text
+
+    data = pipeline.load_dataset(cache, classes=_names(classes), positive=_names(positive))
+    _print(text.dataset(data) + "\n")
+    with _bar("photographs") as progress:
+        found = pipeline.audit_dataset(data, out, seed=seed, progress=progress)
+    _print(audit_text(found, out))
+
+
+@app.command()
 def evaluate(
     model: Annotated[Path, typer.Argument(help="A model's folder.")] = Path("model"),
     data: Annotated[

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from stat import S_ISREG
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -58,6 +60,28 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 Pixels = npt.NDArray[np.uint8]
 
 _EXIF_ORIENTATION = 0x0112
+_CAMERA_FIELDS = 0x8769  # the EXIF tag that points to the camera's own directory
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of itself beside its pixels.
+
+    Attributes:
+        width, height: in pixels, as stored; the EXIF orientation is not applied.
+        format: one of FORMATS.
+        mode: Pillow's colour mode, such as "RGB" or "L".
+        tables: a JPEG's quantisation tables by number, 64 values each; empty for other formats.
+        exif: values by tag number, those of the camera's own directory included; empty where
+            there are none or they cannot be read.
+    """
+
+    width: int
+    height: int
+    format: str
+    mode: str
+    tables: dict[int, list[int]]
+    exif: dict[int, Any]
 
 
 @dataclass(frozen=True)
@@ -186,17 +210,58 @@ def thumbnail(data: bytes, size: int, *, max_pixels: int = MAX_PIXELS) -> Image.
 
 def orientation(data: bytes) -> int:
     """EXIF orientation of a file that `thumbnail` reads: 2 to 8 if it has to be turned, else 1."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            value = image.getexif().get(_EXIF_ORIENTATION, 1)
+    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        value = image.getexif().get(_EXIF_ORIENTATION, 1)
     return int(value) if value in range(2, 9) else 1
+
+
+def inspect(data: bytes, size: int, *, max_pixels: int = MAX_PIXELS) -> tuple[Header, Image.Image]:
+    """What the file says of itself, and the upright photograph as RGB.
+
+    Args:
+        data: the whole file.
+        size: the longer side of the returned photograph is at most this; none is enlarged.
+        max_pixels: refuse photographs of more pixels than this.
+
+    Raises:
+        ImageError: as `decode`; broken EXIF fields alone are no error.
+    """
+    with _parsed(data, max_pixels) as image:
+        stored, tables = image.size, getattr(image, "quantization", {})
+        image.draft(None, (2 * size, 2 * size))
+        image.load()
+        header = Header(*stored, str(image.format), image.mode, tables, _exif(image))
+        picture = _to_rgb(ImageOps.exif_transpose(image))
+        picture.thumbnail((size, size), Image.Resampling.BILINEAR, reducing_gap=None)
+        return header, picture
+
+
+def _exif(image: Image.Image) -> dict[int, Any]:
+    """The EXIF fields that can be read; broken ones are no reason to refuse the photograph."""
+    found: dict[int, Any] = {}
+    with contextlib.suppress(Exception):  # as in `_parsed`
+        fields = image.getexif()
+        found |= fields
+        found |= fields.get_ifd(_CAMERA_FIELDS)
+    return found
 
 
 def _open(
     data: bytes, max_pixels: int, target: tuple[int, int] | None, *, oriented: bool
 ) -> Image.Image:
     """The file as an RGB image, or an ImageError with the reason."""
+    with _parsed(data, max_pixels) as image:
+        if target is not None:
+            image.draft(None, (2 * target[0], 2 * target[1]))
+        image.load()
+        if oriented:
+            ImageOps.exif_transpose(image, in_place=True)
+        return _to_rgb(image)
+
+
+@contextlib.contextmanager
+def _parsed(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
+    """The file with its header read; what goes wrong inside is an ImageError with the reason."""
     if not data:
         raise ImageError("the file is empty")
     declared = read_declared(data)
@@ -207,12 +272,7 @@ def _open(
         with Image.open(io.BytesIO(data), formats=(declared.format,)) as image:
             # Once more: what Pillow reads decides.
             check_declared(Declared(declared.format, *image.size), max_pixels)
-            if target is not None:
-                image.draft(None, (2 * target[0], 2 * target[1]))
-            image.load()
-            if oriented:
-                ImageOps.exif_transpose(image, in_place=True)
-            return _to_rgb(image)
+            yield image
     except ImageError:
         raise
     except UnidentifiedImageError:

@@ -3,6 +3,7 @@
 Everything that the commands do, for use from Python: typed, no printing, no exit.
 """
 
+from pipeline.audit import Audit, audit_dataset, save_audit
 from pipeline.bundle import Bundle, load_bundle
 from pipeline.classes import Classes
 from pipeline.comparison import HeadComparison, best_head, compare_heads
@@ -33,6 +34,7 @@ from pipeline.train_cnn import CnnFit, train_cnn
 __all__ = [
     "HEADS",
     "Assessment",
+    "Audit",
     "Bundle",
     "Classes",
     "CnnFit",
@@ -48,6 +50,7 @@ __all__ = [
     "Ladder",
     "Prediction",
     "ThresholdRule",
+    "audit_dataset",
     "best_head",
     "check_folder",
     "check_format",
@@ -72,6 +75,7 @@ __all__ = [
     "predict",
     "prediction_sheet",
     "reproduce",
+    "save_audit",
     "train_cnn",
     "write_heatmaps",
     "write_report",

@@ -289,7 +289,7 @@ def test_what_cannot_be_trained_is_said_first(tmp_path: Path, small: Recipe) -> 
         pipeline.train_cnn(data, tmp_path / "m")
 
 
-def test_the_commands_take_a_cnn(trained: Path, small: Recipe, run: Run) -> None:  # noqa: F811
+def test_the_commands_take_a_cnn(trained: Path, small: Recipe, run: Run) -> None:
     """train-cnn, evaluate, predict and info; one unreadable photograph makes the exit code 3."""
     data = str(trained / "data")
     code, out, err = run(

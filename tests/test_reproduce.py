@@ -189,7 +189,7 @@ def test_words_tell_how_far_the_random_split_flatters(
 
 def test_the_command_says_what_was_found(
     reproduced: tuple[Path, Ladder, list[str], list[tuple[int, int]]],
-    run: Run,  # noqa: F811
+    run: Run,
 ) -> None:
     """`reproduce` prints the table and the words, and where the files are."""
     root, ladder, *_ = reproduced

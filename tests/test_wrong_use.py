@@ -54,7 +54,7 @@ def test_control_characters_reach_neither_terminal_nor_table() -> None:
     assert text.isprintable()
 
 
-def test_every_command_prints_hostile_names_harmlessly(run: Run) -> None:  # noqa: F811
+def test_every_command_prints_hostile_names_harmlessly(run: Run) -> None:
     """Folders, files and options with escapes in their names do nothing to the terminal."""
     evil = "\x1b]0;owned\x07\u202e\nerror: forged"
     write_parts(Path("data"))
@@ -89,7 +89,7 @@ def test_only_one_function_prints() -> None:
 
 
 @pytest.fixture
-def fitted(run: Run) -> Run:  # noqa: F811
+def fitted(run: Run) -> Run:
     """A folder with a cache and a model, for commands that write."""
     write_parts(Path("data"))
     run("extract", "--weights", "random", "--group-regex", r"part-(\d+)")
@@ -167,7 +167,7 @@ def test_what_counts_as_ours(tmp_path: Path) -> None:
         check_overwritable(tmp_path, PREDICTIONS[".csv"], force=True)
 
 
-def test_a_demo_removes_only_what_a_demo_made(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_a_demo_removes_only_what_a_demo_made(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """A second demo in the same folder leaves a person's own files there."""
     from pipeline import demo
 
