@@ -1,5 +1,7 @@
 """pipeline.selftest and features.witness: what moved is named, stage by stage."""
 
+# ruff: noqa: F811 - fixtures of other test files
+
 from __future__ import annotations
 
 import io
@@ -44,14 +46,14 @@ def other_rows(monkeypatch: pytest.MonkeyPatch, factor: float) -> None:
     monkeypatch.setattr(ToyBackbone, "run", lambda self, x: real(self, x) * np.float32(factor))
 
 
-def test_a_decoder_that_moved_is_named(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_a_decoder_that_moved_is_named(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another Pillow that gives other pixels is a refusal at load that names the pixels stage."""
     monkeypatch.setattr(selftest, "decode", drawn_otherwise(9))
     with pytest.raises(DriftError, match=r"the pixels stage moved: .*--accept-drift"):
         load(model)
 
 
-def test_a_head_that_moved_is_named(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_a_head_that_moved_is_named(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another scikit-learn or Keras that gives other probabilities: the head stage."""
     real = LogisticHead.predict_proba
     monkeypatch.setattr(LogisticHead, "predict_proba", lambda self, x: real(self, x * 1.01))
@@ -66,7 +68,7 @@ def test_a_backbone_that_moved_is_named(
     model: Path,
     cache: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Other rows of the witness stop a prediction before it keeps or says anything."""
     other_rows(monkeypatch, 1.02)
@@ -87,7 +89,7 @@ def test_drift_can_be_accepted_and_is_said(
     model: Path,
     cache: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """With `accept_drift` it goes on, and what moved stands in the bundle."""
     monkeypatch.setattr(selftest, "decode", drawn_otherwise(9))
@@ -103,7 +105,7 @@ def test_rounding_is_no_drift(
     model: Path,
     cache: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Half a grey level and one part in ten thousand pass: processors round differently."""
 
@@ -122,7 +124,7 @@ def test_older_models_load_and_predict_without_the_new_stages(
     model: Path,
     cache: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A self-test of rows alone, as before, is replayed as before."""
     from test_hostile_models import sign
@@ -145,7 +147,7 @@ def test_older_models_load_and_predict_without_the_new_stages(
 def test_extract_refuses_to_mix_rows_of_two_backbones(
     cache: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Where the backbone gives other rows than the cache holds, none is added."""
     write_parts(tmp_path / "data", 1, first=500)
@@ -160,7 +162,7 @@ def test_extract_refuses_to_mix_rows_of_two_backbones(
     assert pipeline.extract_folder(tmp_path / "data", cache).extraction.extracted == 3
 
 
-def test_the_witness_survives_a_collection(cache: Path) -> None:  # noqa: F811
+def test_the_witness_survives_a_collection(cache: Path) -> None:
     """`cache gc` drops rows that no photograph uses, and keeps the witness's."""
     with Cache.read(cache) as before:
         row = before.take([before.find(witness_digest(224, 224), VIEW)])[0]
@@ -190,7 +192,7 @@ def test_the_witness_changes_no_other_row(
             files, toy_settings(), tmp_path / f"{name}.h5", batch_size=batch_size, watch=watch
         )
         assert (done.extracted, done.reused) == (count, 0)
-        with Cache.read(tmp_path / f"{name}.h5") as cache:  # noqa: F811
+        with Cache.read(tmp_path / f"{name}.h5") as cache:
             rows.append(cache.take([sample.row for sample in done.samples]))
             assert len(cache) == count + (watch is not None)
     assert np.array_equal(*rows)
@@ -210,7 +212,7 @@ def test_the_drawn_photographs_are_decoded_alike_by_both_recipes() -> None:
     assert np.abs(turned[0] - turned[1]).mean() > 20
 
 
-def test_the_command_line_says_what_moved(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_the_command_line_says_what_moved(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """predict refuses with one line; --accept-drift goes on with a warning; so does evaluate."""
     monkeypatch.setitem(BACKBONES, "inception_v3", "toy:ToyBackbone")
     write_parts(Path("data"))

@@ -15,6 +15,8 @@ from torture.figures import ROOT, Part, keep, table
 
 PARTS: dict[str, str] = {
     "photographs": "torture.photographs",
+    "fuzz": "torture.fuzz",
+    "network": "torture.network",
 }
 
 
