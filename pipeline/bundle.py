@@ -59,6 +59,7 @@ class Model(Protocol):
     """What a bundle holds: a head, which sees rows, or a CNN, which sees pixels."""
 
     chosen: dict[str, str | int | float]
+    n_classes: int
     history: list[dict[str, float]] | None
 
     @property
@@ -281,6 +282,8 @@ def _assemble(folder: Path, about: Mapping[str, Any]) -> Bundle:
         raise ValueError(f"classes {names!r}")
     if not set(members.values()) <= set(range(len(names))):
         raise ValueError(f"classes {members!r}")
+    if head.n_classes != len(names):
+        raise ValueError(f"a head of {head.n_classes} classes for {len(names)} names")
     decision, calibration = _load_decision(about, folder)
     tested = selftest.read(read_bytes(folder / "selftest.npz"))
     classes = Classes(names, members)

@@ -21,6 +21,8 @@ PARTS: dict[str, str] = {
     "together": "torture.together",
     "endurance": "torture.endurance",
     "photographs": "torture.photographs",
+    "fuzz": "torture.fuzz",
+    "network": "torture.network",
 }
 
 
