@@ -22,9 +22,9 @@ import cli
 import pipeline
 from features.backbone import BACKBONES
 from features.samples import Sample
+from pipeline.assessment import Assessment
 from pipeline.classes import Classes
 from pipeline.comparison_table import Comparison, FoldResult
-from pipeline.fit import Assessment
 from pipeline.judgements import Judgements
 from pipeline.report.heads_verdict import comparison_verdict
 from pipeline.report.sections import confusion, cost, data, gallery, heads, ranking, reliability

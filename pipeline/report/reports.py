@@ -11,11 +11,12 @@ import numpy as np
 
 from features.errors import OutputError
 from features.files import write_whole
+from pipeline.assessment import Assessment, judge_side
 from pipeline.bundle import Bundle, versions
 from pipeline.comparison import HeadComparison
 from pipeline.dataset import Dataset
 from pipeline.evaluate import Evaluation
-from pipeline.fit import Assessment, Fit, judge_side
+from pipeline.fit import Fit
 from pipeline.groups import GroupRule
 from pipeline.judgements import Indices, Judgements
 from pipeline.report import commands, facts

@@ -45,7 +45,7 @@ _OF_EACH_CLASS = {
 
 
 class Scored(Protocol):
-    """Scores of one set of photographs; `pipeline.fit.Assessment` is one."""
+    """Scores of one set of photographs; `pipeline.assessment.Assessment` is one."""
 
     count: int
     parts: int
