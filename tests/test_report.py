@@ -142,35 +142,65 @@ def test_more_classes_name_the_weakest() -> None:
     assert cost.section(judged) is None
 
 
-def comparison(aucs: dict[str, list[float]]) -> Comparison:
-    """Heads with these scores on folds of four photographs."""
-    folds = [Fold(0, i, np.arange(4), np.arange(4 * i, 4 * i + 4)) for i in range(3)]
-    P = np.column_stack([[0.8, 0.3, 0.6, 0.1], [0.2, 0.7, 0.4, 0.9]])
-    results = [
-        FoldResult(
-            head, 0, i, score(np.array([0, 1, 0, 1]), P) | {"roc_auc": value}, {}, 0.1, 0.1, P
-        )
-        for head, values in aucs.items()
-        for i, value in enumerate(values)
+def comparison(signals: dict[str, float], parts: int) -> Comparison:
+    """Heads that tell the classes apart so well (0: not at all), on three folds of `parts` each."""
+    y = np.tile([0, 1], 3 * parts // 2)
+    folds = [
+        Fold(0, i, np.setdiff1d(np.arange(3 * parts), test), test)
+        for i, test in enumerate(np.arange(3 * parts).reshape(3, parts))
     ]
-    return Comparison(list(aucs), folds, results)
+    noise = np.random.default_rng(0).normal(size=(len(signals), len(y)))
+    results = []
+    for own, (head, signal) in zip(noise, signals.items(), strict=True):
+        p = 1 / (1 + np.exp(-(2 * signal * (y - 0.5) + (noise[0] if signal > 1 else own))))
+        P = np.column_stack([1 - p, p])
+        results += [
+            FoldResult(head, 0, f.fold, score(y[f.test], P[f.test]), {}, 0.1, 0.1, P[f.test])
+            for f in folds
+        ]
+    return Comparison(list(signals), folds, results, y, np.arange(len(y)))
+
+
+def judged_best(found: Comparison) -> Judgements:
+    """All photographs as the best head judged them."""
+    return judge(found.out_of_fold(found.best)[:, 1].tolist(), found.y.tolist())
+
+
+def test_heads_are_told_apart_in_words() -> None:
+    """Better, no practical difference: said of each head against the best, and in a table."""
+    found = comparison({"logistic": 2, "ridge": 2, "majority": 0}, parts=200)
+    judged = judged_best(found)
+    made = comparison_verdict(found, judged, assess(judged), [])
+    assert "Of 3 heads, logistic regression comes first" in made.headline
+    said = " ".join(made.sentences)
+    assert "It is better than majority." in said
+    assert "There is no practical difference between it and ridge." in said
+    body = plain(heads.section(found, "random").body)
+    assert "dealt out at random" in body
+    assert (
+        "ridge no practical difference No practical difference between logistic and ridge." in body
+    )
+    assert "majority worse logistic is better than majority." in body
+    auc, bounds = found.table()[0].mean["roc_auc"], found.findings.intervals["logistic"]["roc_auc"]
+    assert f"Logistic regression {auc:.3f} {bounds[0]:.3f} to {bounds[1]:.3f}" in body
 
 
 def test_the_best_of_several_is_called_flattered() -> None:
-    """Who won, what is within luck of it, and that the winner's score is too good."""
-    found = comparison(
-        {"logistic": [0.9, 1.0, 0.8], "ridge": [0.9, 0.9, 0.8], "majority": [0.5, 0.5, 0.5]}
-    )
-    judged = judge([0.2, 0.7, 0.4, 0.9] * 3, [0, 1, 0, 1] * 3)
+    """Of heads as good as coins the winner was lucky: the lower, nested estimate is told."""
+    found = comparison({"logistic": 0, "ridge": 0, "lda": 0, "rbf-svm": 0}, parts=12)
+    judged = judged_best(found)
     made = comparison_verdict(found, judged, assess(judged), [])
-    assert "Of 3 heads, logistic regression is the best" in made.headline
-    assert "in 90 of 100 cases" in made.headline
+    nested = found.findings.nested
+    assert nested is not None
+    assert nested.value < nested.naive - 0.03
+    assert f"in {100 * nested.value:.0f} of 100 cases" in made.headline
     said = " ".join(made.sentences)
-    assert "Its lead over ridge is within one standard deviation" in said
-    assert "picked as the best of 3" in said
-    body = plain(heads.section(found, "random").body)
-    assert "dealt out at random" in body
-    assert "majority Majority class 0.500 ± 0.000" in body
+    assert f"Expect ROC AUC {nested.value:.3f}" in said
+    assert f"not the {nested.naive:.3f} that won: the best of 4 is partly lucky" in said
+    assert "With this many parts (18 of the rarest class) nobody can tell it from" in said
+    assert made.figures[0].label == "ROC AUC to expect"
+    body = plain(heads.section(found, "grouped").body)
+    assert "18 parts of the rarest class are too few to tell such heads apart" in body
 
 
 # ---- sections ---------------------------------------------------------------------------
