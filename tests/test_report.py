@@ -29,7 +29,7 @@ from pipeline.judgements import Judgements
 from pipeline.report.heads_verdict import comparison_verdict
 from pipeline.report.sections import confusion, cost, data, gallery, heads, ranking, reliability
 from pipeline.report.sections import training as training_section
-from pipeline.report.verdict import model_verdict, parts_needed, share_not_excluded
+from pipeline.report.verdict import model_verdict
 from pipeline.scores import score
 from pipeline.splits import Fold
 from pipeline.thresholds.band import Band
@@ -75,14 +75,6 @@ def test_few_parts_without_a_miss_prove_little() -> None:
     assert list(made.warnings) == ["a warning"]
 
 
-def test_bounds_are_the_exact_ones() -> None:
-    """n parts without a miss exclude a share s where (1 - s)^n is 5 %; 59 of them exclude 5 %."""
-    assert share_not_excluded(4) == pytest.approx(1 - 0.05**0.25)
-    assert parts_needed(0.05) == 59
-    assert parts_needed(0.01) == 299
-    assert share_not_excluded(59) < 0.05 < share_not_excluded(58)
-
-
 def test_parts_that_may_have_been_trained_on_are_said_first() -> None:
     """Without groups, or after a random split: not to be relied on, and what to do about it."""
     judged = judge([0.9] * 60 + [0.1] * 60, [1] * 60 + [0] * 60)
@@ -97,7 +89,7 @@ def test_enough_parts_may_be_relied_on() -> None:
     """Sixty defective parts found: it may sort, and the verdict says what it may still miss."""
     judged = judge([0.9] * 60 + [0.1] * 60, [1] * 60 + [0] * 60)
     advice = model_verdict(judged, assess(judged), []).sentences[-1].replace("\u00a0", " ")
-    assert advice.startswith("If you can live with 4.9 % of the defects missed, it can sort")
+    assert advice.startswith("If you can live with 4.9 % of the defective parts missed, it can")
 
 
 def test_misses_and_chance_are_said() -> None:
