@@ -34,7 +34,10 @@ def decision(found: Decision, names: Sequence[str]) -> str:
     if sides:
         lines += ["", outcomes(sides, found.band.has_review)]
     if found.holdout is not None:
-        lines += [bounds(found.holdout, "the holdout"), *contradicted(found)]
+        lines += [
+            bounds(found.holdout, "the holdout"),
+            *(f"warning: {line}" for line in contradicted(found)),
+        ]
     return "\n".join([*lines, *seen(found)])
 
 
@@ -136,10 +139,10 @@ def meaning(band: Band, names: Sequence[str]) -> str:
     good, defective = (printable(name) for name in names)
     if band.has_review:
         return (
-            f"{good} below the first, {defective} from the second on; between them a person has "
-            "to look"
+            f"{good} below {band.pass_below:.4g}, {defective} from {band.reject_from:.4g} on; "
+            "between them a person has to look"
         )
-    return f"{defective} from this probability of a defect on, else {good}"
+    return f"{defective} from the probability of a defect {band.pass_below:.4g} on, else {good}"
 
 
 def claims(found: Decision) -> list[str]:
@@ -151,10 +154,10 @@ def claims(found: Decision) -> list[str]:
     ]
 
 
-def contradicted(found: Decision) -> list[str]:
-    """Claims that the holdout speaks against, as warnings."""
+def contradicted(found: Decision, what: str = "the holdout") -> list[str]:
+    """Claims that the photographs of `Decision.holdout`, in words, speak against."""
     return [
-        f"warning: the holdout speaks against the claim that at most {claim.share:.3g} of "
+        f"{what} speaks against the claim that at most {claim.share:.3g} of "
         f"{_CLAIMED[claim.what]}; look whether its parts differ from those that were set aside"
         for claim in found.contradicted
     ]
