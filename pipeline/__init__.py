@@ -3,13 +3,14 @@
 Everything that the commands do, for use from Python: typed, no printing, no exit.
 """
 
+from pipeline.assessment import Assessment
 from pipeline.audit import Audit, audit_dataset, save_audit
 from pipeline.bundle import Bundle, load_bundle
 from pipeline.classes import Classes
 from pipeline.comparison import HeadComparison, best_head, compare_heads
 from pipeline.dataset import Dataset, load_dataset
 from pipeline.evaluate import Evaluation, evaluate_folder, evaluate_holdout
-from pipeline.fit import Assessment, Fit, fit
+from pipeline.fit import Fit, fit
 from pipeline.groups import GroupRule
 from pipeline.heads import HEADS, Head, make_head
 from pipeline.heatmaps.drawing import heatmap_picture, legend_picture

@@ -14,8 +14,8 @@ from features.engines import DEFAULT_ENGINE
 from features.errors import DataError
 from features.extract import Progress
 from features.samples import Sample
+from pipeline.assessment import Assessment
 from pipeline.bundle import Bundle
-from pipeline.fit import Assessment
 from pipeline.groups import GroupRule, apply_rule, number_groups
 from pipeline.judge import judge, judge_holdout
 from pipeline.judgements import Judgements

@@ -12,13 +12,13 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from features.backbone import map_shape
 from features.witness import Row
+from pipeline.assessment import Assessment, judge_side
 from pipeline.bundle import Model, check_replaceable, save_bundle
 from pipeline.classes import Classes
 from pipeline.curves import curves_csv, curves_png
@@ -29,68 +29,16 @@ from pipeline.heads.calibration import Recalibration
 from pipeline.heatmaps.reference import FILE as HEATMAPS
 from pipeline.heatmaps.reference import make_reference
 from pipeline.judgements import Judgements
-from pipeline.scores import score
 from pipeline.selftest import MOST_ROWS
 from pipeline.splits import holdout
-from pipeline.statistics.intervals import LEARNED, Intervals, intervals
 from pipeline.stored_rows import subset
 from pipeline.tables import to_csv
-from pipeline.thresholds.band import DEFAULT_THRESHOLD, Band
 from pipeline.thresholds.decision import Decision
 from pipeline.thresholds.parts import Outcome
 from pipeline.thresholds.rule import ThresholdRule
 from pipeline.thresholds.train import Trained, TrainingRows, train
 
 EpochProgress = Callable[[int, int, Mapping[str, float]], None]
-
-
-@dataclass
-class Assessment:
-    """Scores of one set of photographs.
-
-    Attributes:
-        count, parts: how many photographs, of how many parts.
-        scores: by name; see `pipeline.scores.SCORES`.
-        intervals: 95 % by name; none of the photographs learned from.
-    """
-
-    count: int
-    parts: int
-    scores: dict[str, float]
-    intervals: Intervals
-
-    @classmethod
-    def of(
-        cls,
-        y: Indices,
-        groups: Indices,
-        probabilities: Floats,
-        *,
-        seed: int = 0,
-        threshold: float = DEFAULT_THRESHOLD,
-        learned: bool = False,
-    ) -> Self:
-        """Score probabilities (n, n_classes): point values and intervals that respect parts.
-
-        Scores of photographs that the model `learned` from are no estimate of anything.
-        """
-        return cls(
-            len(y),
-            len(np.unique(groups)),
-            score(y, probabilities, threshold),
-            Intervals.none({}, LEARNED)
-            if learned
-            else intervals(y, probabilities, groups, seed=seed, threshold=threshold),
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """As it stands in `model.json`."""
-        return {
-            "photographs": self.count,
-            "parts": self.parts,
-            "scores": self.scores,
-            **self.intervals.to_json(),
-        }
 
 
 @dataclass
@@ -238,16 +186,6 @@ def _judged(
         out, made.head, dataset.classes, on_train, on_test, made.seconds, decision,
         made.calibration, sides, judged, about,
     )  # fmt: skip
-
-
-def judge_side(
-    data: Labelled, side: Indices, probabilities: Floats, root: Path, band: Band
-) -> Judgements:
-    """One side of a split with the probabilities (photographs, n_classes) that a model gave it."""
-    samples = [data.samples[number] for number in side]
-    return Judgements(
-        data.classes, root, samples, data.y[side], data.groups[side], probabilities, band
-    )
 
 
 def save_fit(

@@ -59,7 +59,9 @@ class Judgements:
     def margin(self) -> Floats:
         """How far (n,) a probability is from another verdict; 0 is the least certain."""
         if self.classes.binary:
-            return np.abs(self.shown - self.threshold)
+            ends = np.array([self.band.pass_below, self.band.reject_from])
+            nearest: Floats = np.abs(self.shown[:, None] - ends).min(axis=1)
+            return nearest
         two = np.sort(self.probabilities, axis=1)[:, -2:]
         return two[:, 1] - two[:, 0]
 

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from features.weights import UNTRAINED_WARNING
+from pipeline.assessment import Assessment
 from pipeline.bundle import Bundle
 from pipeline.comparison import HeadComparison
 from pipeline.dataset import Dataset, Labelled
 from pipeline.evaluate import Evaluation
-from pipeline.fit import Assessment, Fit
+from pipeline.fit import Fit
 from pipeline.ladder import Ladder
 from pipeline.predict import Prediction
 from pipeline.scan import describe_ignored

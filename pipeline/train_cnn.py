@@ -15,11 +15,12 @@ from pathlib import Path
 import numpy as np
 
 from features.images import get_recipe
+from pipeline.assessment import Assessment, judge_side
 from pipeline.bundle import check_replaceable
 from pipeline.cnn import Cnn
 from pipeline.cnn_data import PhotographSet, look, look_at_folder
 from pipeline.dataset import Indices
-from pipeline.fit import Assessment, Fit, judge_side, save_fit
+from pipeline.fit import Fit, save_fit
 from pipeline.groups import GroupRule
 from pipeline.heads.base import EpochProgress
 from pipeline.judge import judge_pixels

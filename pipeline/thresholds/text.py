@@ -19,10 +19,10 @@ def decision(found: Decision, names: Sequence[str]) -> str:
         return found.note
     rows = [
         ["threshold", headline(found)],
-        *([["chosen on", _chosen_on(found.unseen)]] if found.unseen else []),
-        ["verdict", _meaning(found.band, names)],
-        *([["probabilities", _calibration(found.unseen)]] if found.unseen else []),
-        *(["claim", line] for line in _claims(found)),
+        *([["chosen on", chosen_on(found.unseen)]] if found.unseen else []),
+        ["verdict", meaning(found.band, names)],
+        *([["probabilities", calibration(found.unseen)]] if found.unseen else []),
+        *(["claim", line] for line in claims(found)),
         *([["note", found.note]] if found.note else []),
     ]
     sides: dict[str, Outcome] = {}
@@ -34,8 +34,11 @@ def decision(found: Decision, names: Sequence[str]) -> str:
     if sides:
         lines += ["", outcomes(sides, found.band.has_review)]
     if found.holdout is not None:
-        lines += [bounds(found.holdout, "the holdout"), *_contradicted(found)]
-    return "\n".join([*lines, *_seen(found)])
+        lines += [
+            bounds(found.holdout, "the holdout"),
+            *(f"warning: {line}" for line in contradicted(found)),
+        ]
+    return "\n".join([*lines, *seen(found)])
 
 
 def headline(found: Decision) -> str:
@@ -97,7 +100,7 @@ def info(facts: Mapping[str, Any]) -> str:
     if "decision" not in facts:  # made before thresholds were chosen
         return f"{facts['threshold']:g}, not chosen"
     found = Decision.from_json(facts["decision"])
-    return "; ".join([headline(found), *_claims(found)])
+    return "; ".join([headline(found), *claims(found)])
 
 
 def _aim(found: Decision) -> str:
@@ -117,7 +120,8 @@ def _aim(found: Decision) -> str:
     return aim + (f", with up to {rule.review:.0%} for a person" if rule.review else "")
 
 
-def _chosen_on(unseen: Unseen) -> str:
+def chosen_on(unseen: Unseen) -> str:
+    """What the thresholds were chosen on."""
     if unseen.how == OUT_OF_FOLD:
         return (
             f"out-of-fold probabilities of the training part ({unseen.folds} folds by part, "
@@ -130,17 +134,19 @@ def _chosen_on(unseen: Unseen) -> str:
     )
 
 
-def _meaning(band: Band, names: Sequence[str]) -> str:
+def meaning(band: Band, names: Sequence[str]) -> str:
+    """Which probability gets which verdict."""
     good, defective = (printable(name) for name in names)
     if band.has_review:
         return (
-            f"{good} below the first, {defective} from the second on; between them a person has "
-            "to look"
+            f"{good} below {band.pass_below:.4g}, {defective} from {band.reject_from:.4g} on; "
+            "between them a person has to look"
         )
-    return f"{defective} from this probability of a defect on, else {good}"
+    return f"{defective} from the probability of a defect {band.pass_below:.4g} on, else {good}"
 
 
-def _claims(found: Decision) -> list[str]:
+def claims(found: Decision) -> list[str]:
+    """What was claimed when the thresholds were chosen."""
     return [
         f"at most {claim.share:.3g} of {_CLAIMED[claim.what]}, with {claim.confidence:.0%} "
         f"confidence (of the {claim.parts:,} set aside, {claim.allowed:,} may be)"
@@ -148,15 +154,17 @@ def _claims(found: Decision) -> list[str]:
     ]
 
 
-def _contradicted(found: Decision) -> list[str]:
+def contradicted(found: Decision, what: str = "the holdout") -> list[str]:
+    """Claims that the photographs of `Decision.holdout`, in words, speak against."""
     return [
-        f"warning: the holdout speaks against the claim that at most {claim.share:.3g} of "
+        f"{what} speaks against the claim that at most {claim.share:.3g} of "
         f"{_CLAIMED[claim.what]}; look whether its parts differ from those that were set aside"
         for claim in found.contradicted
     ]
 
 
-def _calibration(unseen: Unseen) -> str:
+def calibration(unseen: Unseen) -> str:
+    """How good the probabilities are, and what calibrating them changed."""
     now, own = unseen.reliability, unseen.own
     if own is None:
         said = f"the head's own: Brier {now.brier:.3f}, log loss {now.log_loss:.3f}"
@@ -168,7 +176,8 @@ def _calibration(unseen: Unseen) -> str:
     return f"{said}, {unseen.how}"
 
 
-def _seen(found: Decision) -> list[str]:
+def seen(found: Decision) -> list[str]:
+    """With a review band, the share of the photographs that a person would see."""
     outcome = found.holdout if found.unseen is None else found.unseen.outcome
     if outcome is None or not found.band.has_review:
         return []
