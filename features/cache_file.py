@@ -76,7 +76,7 @@ def _refusal(h5: h5py.File, file: JournaledFile) -> str:
         # Rows are not compressed: all values together fit into the file, if it is whole.
         left = file.path.stat().st_size
         claimed = min(file.seek(0, io.SEEK_END), _MOST_LOST * left)
-        refuse_unsafe(h5, claimed, damaged=file.endless)
+        refuse_unsafe(h5, claimed, names=layout.NAMES, damaged=file.endless)
     except UnsafeFileError as error:
         return (
             f"{file.path} is no cache that this program made ({error}); "

@@ -8,7 +8,7 @@ before a value is read. What is left is HDF5's own parser, which is C code: see 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import h5py
@@ -28,14 +28,22 @@ _KINDS = frozenset({h5py.h5t.INTEGER, h5py.h5t.FLOAT, h5py.h5t.STRING})
 
 
 def refuse_unsafe(
-    file: h5py.File, most: int, filters: frozenset[int] = PLAIN, *, damaged: bool = False
+    file: h5py.File,
+    most: int,
+    filters: frozenset[int] = PLAIN,
+    *,
+    names: Sequence[str] = (),
+    damaged: bool = False,
 ) -> None:
-    """Look at every object of an open file without reading a value.
+    """Look at the objects of an open file without reading a value.
 
     Args:
         file: open for reading.
         most: bytes that all values together may have: of a file that compresses nothing, its size.
         filters: numbers of the filters that values may have gone through.
+        names: of the objects to expect, groups before what is in them; these are asked for one by
+            one, and the groups are listed only where there are more. HDF5 lists a group through a
+            table that it frees unfilled when a block of the file cannot be read: Python crashes.
         damaged: leave out what HDF5 cannot open: it cannot be read either.
 
     Raises:
@@ -43,7 +51,7 @@ def refuse_unsafe(
             that are not allowed, types that are no plain numbers or texts, or more than `most`.
     """
     claimed = 0
-    for name, item in _objects(file.id, damaged):
+    for name, item in _named(file.id, names, damaged) or _objects(file.id, damaged):
         claimed += _attribute_bytes(item, damaged)
         if isinstance(item, h5py.h5d.DatasetID):
             _refuse_dataset(name, item, filters)
@@ -81,6 +89,45 @@ def _refuse_dataset(name: str, item: Any, filters: frozenset[int]) -> None:  # n
         isinstance(kind, h5py.h5t.TypeStringID) and (kind.is_variable_str())
     ):
         raise UnsafeFileError(f"{name} holds neither plain numbers nor plain texts")
+
+
+def _named(
+    file: Any,  # noqa: ANN401 - low-level
+    names: Sequence[str],
+    damaged: bool,
+) -> list[tuple[str, Any]]:
+    """The root and the objects of these names, as far as they exist; none if there are others."""
+    groups = {"": h5py.h5g.open(file, b"/")}
+    found = [("/", groups[""])]
+    unnamed = len(groups[""])
+    for name in names:
+        above, _, last = name.rpartition("/")
+        if above not in groups:
+            continue
+        try:
+            item = _open(groups[above], last.encode(), name)
+            if item is None:
+                continue
+            unnamed -= 1
+            if isinstance(item, h5py.h5g.GroupID):
+                groups[name] = item
+                unnamed += len(item)
+        except (RuntimeError, KeyError, OSError):
+            if not damaged:
+                raise
+            unnamed -= 1
+            continue
+        found.append((f"/{name}", item))
+    return [] if unnamed else found
+
+
+def _open(group: Any, key: bytes, name: str) -> Any:  # noqa: ANN401 - low-level
+    """An object of a group; None where there is none."""
+    if key not in group:
+        return None
+    if group.links.get_info(key).type != h5py.h5l.TYPE_HARD:
+        raise UnsafeFileError(f"{name} is a link to somewhere else")
+    return h5py.h5o.open(group, key)
 
 
 def _objects(file: Any, damaged: bool) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - low-level

@@ -46,6 +46,14 @@ ROW_COLUMNS = {
 whatever copies rows (gc, repair, merge) takes it along, and the seal covers it."""
 KEY = ("row_digest", "row_view", "row_check")
 
+NAMES = (
+    "features",
+    *ROW_COLUMNS,
+    "samples",
+    *(f"samples/{name}" for name in (*TEXT_COLUMNS, *NUMBER_COLUMNS)),
+)
+"""All that is ever read of a cache."""
+
 Hdf5 = Any
 """An open `h5py.File`; h5py has no types, and only `features.cache` imports it."""
 

@@ -28,10 +28,10 @@ _PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
 
 def run(quick: bool) -> list[Figure]:
-    """Both; quick: 400 photographs, 10 calls."""
+    """Both; quick: 400 photographs, 6 calls."""
     if not Path("/proc/self/statm").exists():
         return [Figure("endurance (needs Linux's /proc)", 1, 0)]
-    count, calls = (400, 10) if quick else (20_000, 200)
+    count, calls = (400, 6) if quick else (20_000, 200)
     with tempfile.TemporaryDirectory() as name, Nursery([__name__]) as nursery:
         root = Path(name)
         many = nursery.run(f"{__name__}:photographs", timeout=1800, root=name, count=count)
