@@ -1,8 +1,8 @@
 """What the fuzzer calls: one input through the decoder. Run by `torture.fuzz`, never imported.
 
 Run as: python fuzz_target.py FOLDER [options of libFuzzer], by a Python that has atheris, Pillow
-and numpy. The code of Pillow's plug-ins and of ours is instrumented, so that inputs that reach
-new code are kept and changed further; Pillow's C code runs as it is installed.
+and numpy. The code of Pillow's plug-ins and of ours is instrumented: inputs that reach new code
+are kept and changed further; Pillow's C code runs as it is installed.
 """
 
 from __future__ import annotations
