@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -32,6 +32,7 @@ def test_parts_needed_are_the_textbooks(share: float, needed: int) -> None:
     assert parts_needed(share) == needed
 
 
+@settings(deadline=None)
 @given(SHARES)
 def test_one_part_fewer_is_too_few(share: float) -> None:
     """The number named suffices, and no smaller one does."""
@@ -40,6 +41,7 @@ def test_one_part_fewer_is_too_few(share: float) -> None:
     assert allowed_events(needed - 1, share) == -1
 
 
+@settings(deadline=None)
 @given(st.integers(1, 400), SHARES)
 def test_allowed_events_are_those_of_clopper_and_pearson(trials: int, share: float) -> None:
     """k events are allowed exactly if their upper limit is within the share."""
@@ -49,6 +51,7 @@ def test_allowed_events_are_those_of_clopper_and_pearson(trials: int, share: flo
     assert upper_limit(k + 1, trials) > share - 1e-9
 
 
+@settings(deadline=None)
 @given(st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_limits_are_scipys(counted: tuple[int, int]) -> None:
     """One-sided and two-sided limits equal scipy's exact binomial test."""

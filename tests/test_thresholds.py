@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rows import sparse_rows
 
@@ -87,6 +87,7 @@ def test_a_band_passes_rejects_and_asks() -> None:
     assert Band.at(0.2).decide(np.array([[0.2, 0.5, 0.3]])).tolist() == [1]
 
 
+@settings(deadline=None)
 @given(PHOTOGRAPHS)
 def test_the_curve_counts_what_every_threshold_does(values: list[tuple[bool, int]]) -> None:
     """Each point of the curve is what counting says, from all rejected to all passed."""
@@ -101,6 +102,7 @@ def test_the_curve_counts_what_every_threshold_does(values: list[tuple[bool, int
     assert (curve.missed[-1], curve.rejected[-1]) == (1, 0)
 
 
+@settings(deadline=None)
 @given(PHOTOGRAPHS)
 def test_no_threshold_is_better_balanced_than_the_chosen_one(
     values: list[tuple[bool, int]],
@@ -124,6 +126,7 @@ def test_costs_find_the_threshold_that_calibration_foretells() -> None:
     assert Curve.of(y, p).cheapest(Weights.of(9, 1, 0.01)) > 0.5
 
 
+@settings(deadline=None)
 @given(PHOTOGRAPHS, st.floats(0, 0.9))
 def test_no_band_within_the_share_is_cheaper(values: list[tuple[bool, int]], review: float) -> None:
     """All pairs of thresholds are tried by hand: none that sends as few to a person costs less."""
@@ -146,6 +149,7 @@ def test_no_band_within_the_share_is_cheaper(values: list[tuple[bool, int]], rev
                 assert other > cost + 1e-12 or share <= seen + 1e-9
 
 
+@settings(deadline=None)
 @given(PHOTOGRAPHS, st.integers(0, 20), st.floats(0, 0.9))
 def test_a_band_from_one_end_is_as_wide_as_the_share_allows(
     values: list[tuple[bool, int]], step: int, review: float
@@ -222,6 +226,7 @@ def test_nothing_is_calibrated_where_it_would_not_help() -> None:
     assert Recalibration.fit(against, y, "logit") is None
 
 
+@settings(deadline=None)
 @given(st.floats(0, 1), st.floats(0, 1))
 def test_calibration_never_turns_the_order_round(a: float, b: float) -> None:
     """A higher own probability is never a lower calibrated one, and all stay in 0 to 1."""
@@ -312,7 +317,7 @@ def test_progress_runs_once_over_all_fits() -> None:
     def say(done: int, total: int, _scores: Any) -> None:
         seen.append((done, total))
 
-    for head, settings, total in (("ridge", {}, 3), ("dense", {"epochs": 2}, 6)):
+    for head, given_settings, total in (("ridge", {}, 3), ("dense", {"epochs": 2}, 6)):
         seen.clear()
-        train(head, rows, ThresholdRule(folds=2), settings=settings, progress=say)
+        train(head, rows, ThresholdRule(folds=2), settings=given_settings, progress=say)
         assert seen == [(done, total) for done in range(1, total + 1)]

@@ -60,8 +60,8 @@ Scale = Literal["logit", "share"]
 """What a sigmoid is fitted on: log-odds, for heads that end in a sigmoid of their own, or the
 probability itself, for those that count votes."""
 
-# What keeps log-odds finite at 0 and 1. Networks that are too sure say 1e-14 of half the
-# photographs, and their order has to stay; close to 1 their float32 has no steps smaller than this.
+# What keeps log-odds finite at 0 and 1. Networks that are too sure say 1e-14 of half of the
+# photographs, and their order has to stay; close to 1 float32 has no steps smaller than this.
 _ABOVE_0, _BELOW_1 = 1e-15, 6e-8
 
 
