@@ -256,7 +256,8 @@ def test_reliability_counts_each_range() -> None:
 
 def review_judgements(root: Path = Path("nowhere")) -> Judgements:
     """Passed below 0.3, rejected from 0.7 on: each way once or more, right and wrong."""
-    judged = judge([0.1, 0.2, 0.9, 0.4, 0.6, 0.05, 0.8], [0, 1, 1, 1, 0, 0, 0], root=root)
+    p, y = [0.1, 0.2, 0.9, 0.4, 0.6, 0.05, 0.8], [0, 1, 1, 1, 0, 0, 0]
+    judged = judge(p, y, groups=[0, 1, 2, 3, 4, 0, 5], root=root)
     return replace(judged, band=Band(0.3, 0.7))
 
 
@@ -304,7 +305,7 @@ def test_thresholds_say_rule_promise_and_outcome() -> None:
     assert "80 defective and 80 good parts that were set aside" in said
     assert "At most 0.05 of defective parts are missed, with 95% confidence" in said
     assert f"(missed) {new.defective_parts.passed} of 80" in said
-    assert "Held out alone shows, with 95% confidence: at most" in said
+    assert "With 95 % confidence these alone show (held out): at most" in said
     made = model_verdict(judged, assess(judged), [], decision=found)
     sentences = " ".join(made.sentences).replace("\u00a0", " ")
     assert (
@@ -337,7 +338,7 @@ def test_costs_that_were_given_are_drawn_with_the_choice() -> None:
     y = [0, 0, 0, 1] * 40
     judged = judge((0.3 * np.array(y) + 0.7 * rng.random(160)).tolist(), y)
     found = decide(judged, ThresholdRule(cost_missed=50, cost_false=2))
-    section = cost.section(judged, found, found.unseen)
+    section = cost.section(replace(judged, band=found.band), found, found.unseen)
     assert section is not None
     said = plain(section.body)
     assert "the photographs that the threshold was chosen on (set aside)" in said

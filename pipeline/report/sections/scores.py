@@ -87,7 +87,7 @@ def section(sides: Mapping[str, Scored], judged: Judgements, lead: str | None = 
         table("Scores with their 95 % intervals", columns, rows, texts=[len(columns) - 1]),
         paragraphs(
             f"{of[:1].upper()}{of[1:]}. {about_intervals(first.intervals)}"
-            + (f" Verdicts are at the threshold {judged.threshold:g}." if binary else "")
+            + (f" Verdicts are at the threshold {judged.threshold:.4g}." if binary else "")
         ),
     ]
     return Section("scores", "Scores: how good it is", join(body))
