@@ -4,19 +4,21 @@
 
 Every defective photograph is judged by a head that was trained on the other parts (grouped folds).
 A mask is an image of the photograph's path with the suffix .png under the folder of masks, white
-where the defect is. Measured, with 95 % intervals from a bootstrap over parts:
+where the defect is; of drawn parts (`pipeline.synthetic`) it is the box in their truth.csv, which
+is named instead of the folder. Measured, with 95 % intervals from a bootstrap over parts:
 
     hit      the hottest cell touches the mask. Chance is the share of cells that do; a picture that
              always points at the middle cell is given beside it.
     mass     the share of what speaks for a defect, spread over the photograph as it is drawn, that
              lies on the mask, divided by the mask's share of the photograph: 1 is chance.
 
-Not part of `make bench`: it needs real photographs with masks.
+Not part of `make bench`: it needs a cache of photographs whose defects are marked.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -33,7 +35,6 @@ from pipeline.heatmaps.maps import cell_scores, occlusion
 from pipeline.splits import folds
 
 Mask = np.ndarray
-METHODS = ("as drawn", "training mean", "zeros", "occlusion")
 _SIDE = 224  # pixels that maps and masks are compared on
 
 
@@ -56,6 +57,20 @@ def read_mask(folder: Path, sample: Sample) -> Mask | None:
     with Image.open(file) as image:
         mask = np.asarray(image.convert("L")) > 127
     return mask if mask.any() else None
+
+
+def read_boxes(table: Path, root: Path) -> dict[str, Mask]:
+    """Masks by path from the boxes of `pipeline.synthetic.draw_parts`."""
+    found = {}
+    with table.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            if row["x0"]:
+                with Image.open(root / row["path"]) as image:
+                    mask = np.zeros((image.height, image.width), dtype=bool)
+                x0, y0, x1, y1 = (int(row[name]) for name in ("x0", "y0", "x1", "y1"))
+                mask[y0:y1, x0:x1] = True
+                found[row["path"]] = mask
+    return found
 
 
 def touched(mask: Mask, shape: tuple[int, int]) -> Mask:
@@ -116,7 +131,7 @@ def line(head: str, method: str, found: list[Pointed]) -> str:
         f"| {head} | {method} | {hits.mean():.2f} [{low:.2f}, {high:.2f}] | "
         f"{np.mean([one.chance for one in found]):.2f} | "
         f"{np.mean([one.middle for one in found]):.2f} | "
-        f"{np.mean(right) if right else float('nan'):.2f} of {len(right)} | "
+        f"{f'{np.mean(right):.2f} of {len(right)}' if right else 'none found'} | "
         f"{mass.mean():.2f} [{least:.2f}, {most:.2f}] |"
     )
 
@@ -138,7 +153,11 @@ def main() -> None:
     data = pipeline.load_dataset(options.cache, **names)
     shape = map_shape(data.fields["backbone"])
     rows = data.rows()
-    masks = [read_mask(options.masks, sample) for sample in data.samples]
+    if options.masks.is_file():
+        boxes = read_boxes(options.masks, options.masks.parent)
+        masks = [boxes.get(sample.path) for sample in data.samples]
+    else:
+        masks = [read_mask(options.masks, sample) for sample in data.samples]
     found: dict[tuple[str, str], list[Pointed]] = {}
     for fold in folds(data.y, data.groups, n_folds=options.folds, repeats=1, seed=0):
         shown = np.array([i for i in fold.test if data.y[i] == 1 and masks[i] is not None])

@@ -135,7 +135,12 @@ def fingerprint_of(fields: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+def differences(
+    found: Mapping[str, Any],
+    wanted: Mapping[str, Any],
+    first: str = "in the cache",
+    second: str = "asked for",
+) -> str:
     """The fields in which two fingerprints differ, side by side on one line."""
     parts = []
     for name in sorted({*found, *wanted}):
@@ -148,7 +153,7 @@ def differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
             else:
                 keys = [k for k in sorted({*mine, *yours}) if mine.get(k) != yours.get(k)]
                 mine, yours = {k: mine.get(k) for k in keys}, {k: yours.get(k) for k in keys}
-        parts.append(f"{name} {_short(mine)} in the cache, {_short(yours)} asked for")
+        parts.append(f"{name} {_short(mine)} {first}, {_short(yours)} {second}")
     return "; ".join(parts)
 
 

@@ -16,23 +16,22 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from stat import S_ISREG
 from typing import NamedTuple
 
 import numpy as np
 
 from features.backbone import Backbone, BackboneSettings
 from features.cache import Cache, Rows
+from features.decoder import decode_apart
 from features.errors import ImageError, TooManyFailuresError
-from features.images import MAX_PIXELS, Pixels, decode
+from features.images import MAX_PIXELS, Pixels, read_photograph, stat_photograph
 from features.lock import writing
 from features.runtime import core_count
 from features.samples import Sample, is_unchanged
+from features.witness import VIEW, Row, Watch, witness_digest, witness_pixels
 
 Progress = Callable[[int, int], None]
 """Called as `progress(photographs done, photographs in all)`."""
-
-_WRITE_AHEAD = 2  # batches that may wait for the disk; bounds memory
 
 
 class Photograph(NamedTuple):
@@ -94,6 +93,7 @@ def extract(
     max_pixels: int = MAX_PIXELS,
     workers: int | None = None,
     progress: Progress | None = None,
+    watch: Watch | None = None,
 ) -> Extraction:
     """See that every photograph has its row in the cache; commit after every batch.
 
@@ -108,6 +108,7 @@ def extract(
         max_pixels: refuse larger photographs.
         workers: reader threads; None for as many as there are cores.
         progress: called as photographs are done with.
+        watch: given, `features.witness` rides along if the backbone runs; see `Watch`.
 
     Raises:
         TooManyFailuresError: more than `max_failures` could not be read; what was done stays.
@@ -121,7 +122,9 @@ def extract(
         writing(cache_path),
         Cache.write(cache_path, settings.fields, settings.row_width, settings.row_dtype) as cache,
     ):
-        run = _Run(photographs, settings, cache, batch_size, max_failures, max_pixels, progress)
+        run = _Run(
+            photographs, settings, cache, batch_size, max_failures, max_pixels, progress, watch
+        )
         result = run.run(workers or core_count())
         if dataset is not None:
             run.stop_on_nothing_readable(result.failed)
@@ -143,12 +146,17 @@ class _Run:
         max_failures: float,
         max_pixels: int,
         progress: Progress | None,
+        watch: Watch | None,
     ) -> None:
         self.photographs = photographs
         self.settings = settings
         self.cache = cache
         # The backbone pads every batch to one shape: for one photograph, 31 would be in vain.
-        self.batch_size = max(1, min(batch_size, len(photographs)))
+        self.watch = watch
+        self.riding = 0 if watch is None else 1  # places in the next batch for the witness
+        most = max(1, min(batch_size, len(photographs)))
+        self.batch_size = most + (self.riding if most in (1, len(photographs)) else 0)
+        self.witness: Row | None = None
         self.allowed_failures = max_failures * len(photographs)
         self.max_pixels = max_pixels
         self.progress = progress
@@ -175,7 +183,7 @@ class _Run:
                     if seen.sample.reason:
                         failures.append(seen.sample)
                         self.stop_on_too_many(failures)
-                if len(batch) == self.batch_size:
+                if len(batch) + self.riding == self.batch_size:
                     backbone = backbone or self.load()
                     writer.put(*self.compute(backbone, batch))
                     batch = []
@@ -183,6 +191,7 @@ class _Run:
                 writer.put(*self.compute(backbone or self.load(), batch))
         self.seconds["write"] = writer.seconds
         extracted = len(self.cache) - rows_before
+        self.keep_witness()
         samples = self.place(samples)
         failures = [sample for sample in samples if sample.row < 0]
         self.stop_on_too_many(failures)  # again: now with the copies of unreadable photographs
@@ -216,9 +225,7 @@ class _Run:
         started = time.perf_counter()
         blank = Sample(photograph.path, photograph.label, photograph.group, "", -1, "", 0, 0, 0, 0)
         try:
-            stat = photograph.file.stat()
-            if not S_ISREG(stat.st_mode):  # reading a pipe or a device may never end
-                return _Seen(blank._replace(reason="it is no regular file"), None, 0.0, 0.0)
+            stat = stat_photograph(photograph.file)
             known = self.known.get(photograph.path)
             checked = time.time_ns()
             stamp = blank._replace(
@@ -230,16 +237,16 @@ class _Run:
             if known and is_unchanged(known, stat) and self.cache.find(known.digest) >= 0:
                 sample = stamp._replace(digest=known.digest, checked_ns=known.checked_ns)
                 return _Seen(sample, None, time.perf_counter() - started, 0.0)
-            data = photograph.file.read_bytes()
-        except OSError as error:
-            reason = f"it cannot be opened ({error.strerror or error})"
-            return _Seen(blank._replace(reason=reason), None, time.perf_counter() - started, 0.0)
+            data = read_photograph(photograph.file, max_pixels=self.max_pixels)
+        except ImageError as error:
+            unread = blank._replace(reason=str(error))
+            return _Seen(unread, None, time.perf_counter() - started, 0.0)
         sample = stamp._replace(digest=hashlib.sha256(data).hexdigest())
         hashed = time.perf_counter()
         if self.cache.find(sample.digest) >= 0 or not self.claim(sample.digest):
             return _Seen(sample, None, hashed - started, 0.0)
         try:
-            pixels = decode(data, self.settings.recipe, max_pixels=self.max_pixels)
+            pixels = decode_apart(data, self.settings.recipe, max_pixels=self.max_pixels)
         except ImageError as error:
             sample, pixels = sample._replace(reason=str(error)), None
         return _Seen(sample, pixels, hashed - started, time.perf_counter() - hashed)
@@ -261,9 +268,28 @@ class _Run:
 
     def compute(self, backbone: Backbone, batch: list[_Seen]) -> tuple[list[str], Rows]:
         started = time.perf_counter()
-        rows = backbone.run(np.stack([seen.pixels for seen in batch if seen.pixels is not None]))
+        pixels = [seen.pixels for seen in batch if seen.pixels is not None]
+        if self.riding:
+            rows = backbone.run(np.stack([*pixels, witness_pixels(*pixels[0].shape[:2])]))
+            self.hear(rows[-1], witness_digest(*pixels[0].shape[:2]))
+            rows, self.riding = rows[:-1], 0
+        else:
+            rows = backbone.run(np.stack(pixels))
         self.seconds["backbone"] += time.perf_counter() - started
         return [seen.sample.digest for seen in batch], rows
+
+    def hear(self, row: Row, digest: str) -> None:
+        """Show the witness's row to who watches, and keep it if the cache has none."""
+        known = self.cache.find(digest, VIEW)
+        assert self.watch is not None
+        self.watch(row, None if known < 0 else self.cache.take([known])[0])
+        if known < 0:
+            self.witness, self.witness_digest = row, digest
+
+    def keep_witness(self) -> None:
+        if self.witness is not None:
+            self.cache.append([self.witness_digest], self.witness[None], VIEW)
+            self.cache.commit()
 
     # ---- bookkeeping --------------------------------------------------------------------
 
@@ -304,13 +330,17 @@ class _Run:
 
 
 class _Writer:
-    """The thread that appends and commits batches; its first error reaches the caller."""
+    """The thread that appends and commits batches; its first error reaches the caller.
+
+    It takes a batch only when the one before is committed: a killed process has at most one
+    finished batch to do again, as long as a commit takes less time than the next batch.
+    """
 
     def __init__(self, cache: Cache, advance: Callable[[int], None]) -> None:
         self.cache = cache
         self.advance = advance
         self.seconds = 0.0
-        self._queue: queue.Queue[tuple[list[str], Rows] | None] = queue.Queue(_WRITE_AHEAD)
+        self._queue: queue.Queue[tuple[list[str], Rows] | None] = queue.Queue()
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._work, name="writer", daemon=True)
 
@@ -326,14 +356,13 @@ class _Writer:
             raise self._error
 
     def put(self, digests: list[str], rows: Rows) -> None:
+        self._queue.join()
         if self._error is not None:
             raise self._error
         self._queue.put((digests, rows))
 
     def _work(self) -> None:
         while (item := self._queue.get()) is not None:
-            if self._error is not None:
-                continue  # keep taking, so that the caller never waits on a full queue
             try:
                 started = time.perf_counter()
                 self.cache.append(*item)
@@ -342,3 +371,5 @@ class _Writer:
                 self.advance(len(item[0]))
             except BaseException as error:  # noqa: BLE001 - handed to the caller's thread
                 self._error = error
+            finally:
+                self._queue.task_done()

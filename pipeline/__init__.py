@@ -4,6 +4,7 @@ Everything that the commands do, for use from Python: typed, no printing, no exi
 """
 
 from pipeline.assessment import Assessment
+from pipeline.audit import Audit, audit_dataset, save_audit
 from pipeline.bundle import Bundle, load_bundle
 from pipeline.classes import Classes
 from pipeline.comparison import HeadComparison, best_head, compare_heads
@@ -19,6 +20,7 @@ from pipeline.ladder import Ladder
 from pipeline.predict import (
     Prediction,
     check_format,
+    check_outputs,
     find_photographs,
     format_predictions,
     predict,
@@ -33,6 +35,7 @@ from pipeline.train_cnn import CnnFit, train_cnn
 __all__ = [
     "HEADS",
     "Assessment",
+    "Audit",
     "Bundle",
     "Classes",
     "CnnFit",
@@ -48,9 +51,11 @@ __all__ = [
     "Ladder",
     "Prediction",
     "ThresholdRule",
+    "audit_dataset",
     "best_head",
     "check_folder",
     "check_format",
+    "check_outputs",
     "compare_heads",
     "comparison_report",
     "evaluate_folder",
@@ -71,6 +76,7 @@ __all__ = [
     "predict",
     "prediction_sheet",
     "reproduce",
+    "save_audit",
     "train_cnn",
     "write_heatmaps",
     "write_report",

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from features.cache import Cache, Rows
 from features.errors import DataError
 from features.samples import Sample
+from features.witness import VIEW, Row, witness_digest
 from pipeline.classes import Classes, order_classes
 from pipeline.groups import number_groups
 from pipeline.stored_rows import StoredRows
@@ -65,14 +66,21 @@ class Dataset(Labelled):
 
     def stored_rows(self, indices: Indices | None = None) -> StoredRows:
         """The rows of these photographs (None: all), read when they are asked for."""
-        numbers = np.array([sample.row for sample in self.samples], dtype=np.int64)
-        chosen = numbers if indices is None else numbers[indices]
+        digests = np.array([sample.digest for sample in self.samples])
+        chosen = digests if indices is None else digests[indices]
         return StoredRows(self.cache_path, chosen, self.row_width)
 
     def unreadable(self) -> list[Sample]:
         """The photographs of the folder that could not be read, with their reasons."""
         with Cache.read(self.cache_path) as cache:
             return [sample for sample in cache.samples if sample.reason]
+
+    def witness(self) -> Row | None:
+        """The row of `features.witness`, float32 (row_width,); None where the cache has none."""
+        recipe = self.fields["recipe"]
+        with Cache.read(self.cache_path) as cache:
+            row = cache.find(witness_digest(int(recipe["height"]), int(recipe["width"])), VIEW)
+            return None if row < 0 else cache.take([row])[0]
 
 
 def load_dataset(

@@ -17,8 +17,9 @@ from typing import Any
 import numpy.typing as npt
 
 from features.backbone import map_shape
+from features.witness import Row
 from pipeline.assessment import Assessment, judge_side
-from pipeline.bundle import SELF_TEST_ROWS, Model, check_replaceable, save_bundle
+from pipeline.bundle import Model, check_replaceable, save_bundle
 from pipeline.classes import Classes
 from pipeline.curves import curves_csv, curves_png
 from pipeline.dataset import Dataset, Indices, Labelled
@@ -28,6 +29,7 @@ from pipeline.heads.calibration import Recalibration
 from pipeline.heatmaps.reference import FILE as HEATMAPS
 from pipeline.heatmaps.reference import make_reference
 from pipeline.judgements import Judgements
+from pipeline.selftest import MOST_ROWS
 from pipeline.splits import holdout
 from pipeline.stored_rows import subset
 from pipeline.tables import to_csv
@@ -79,6 +81,7 @@ def fit(
     seed: int = 0,
     settings: Mapping[str, str | int | float] | None = None,
     threshold: ThresholdRule | None = None,
+    force: bool = False,
     progress: EpochProgress | None = None,
 ) -> Fit:
     """Train a head on the rows of a cache and save it as a model.
@@ -93,6 +96,7 @@ def fit(
         settings: of the head; what is not given is its default or chosen on the training part.
         threshold: how verdicts come from probabilities of a defect; None for the best balanced
             accuracy on out-of-fold probabilities, or 0.5 where there are too few parts.
+        force: replace a folder that holds something else than a model.
         progress: called as `progress(epoch, epochs, scores)` over all fits; see
             `pipeline.thresholds.train.train`.
 
@@ -103,7 +107,7 @@ def fit(
         HeadError: unknown head or setting.
         OutputError: `out` is something else, or cannot be written.
     """
-    check_replaceable(out)
+    check_replaceable(out, force=force)
     make_head(head, seed=seed, settings=settings)  # a wrong setting is said at once
     rule = threshold or ThresholdRule()
     sides = holdout(
@@ -140,7 +144,8 @@ def fit(
         unseen = sides[0][made.judged.rows]
         numbers |= {"threshold": unseen} if made.judged.aside else {}
         extra["unseen.csv"] = _unseen_csv(dataset, unseen, made).encode(errors="backslashreplace")
-    save_fit(done, dataset, numbers, rows[:SELF_TEST_ROWS], extra)
+    inputs, witness = rows[:MOST_ROWS], dataset.witness()
+    save_fit(done, dataset, numbers, inputs, extra, witness=witness, force=force)
     return done
 
 
@@ -189,6 +194,9 @@ def save_fit(
     sides: Mapping[str, Indices],
     inputs: npt.NDArray[Any],
     extra: Mapping[str, bytes] | None = None,
+    *,
+    witness: Row | None = None,
+    force: bool = False,
 ) -> None:
     """Write what was trained as a model.
 
@@ -197,8 +205,10 @@ def save_fit(
         data: what it was trained on.
         sides: numbers of the photographs by what they were for: "train", "holdout", and
             "threshold" for those that only the threshold was chosen on.
-        inputs: see `pipeline.bundle.save_bundle`.
+        inputs: see `pipeline.bundle.save_bundle`, like the three below.
         extra: further files by name.
+        witness: of the cache.
+        force: replace whatever is there.
 
     Raises:
         OutputError: the folder is something else, or cannot be written.
@@ -219,7 +229,9 @@ def save_fit(
     }
     entries = _split_entries(data, sides)
     files = _curves(done.head) | dict(extra or {})
-    save_bundle(done.folder, done.head, record, entries, inputs, files)
+    save_bundle(
+        done.folder, done.head, record, entries, inputs, files, witness=witness, force=force
+    )
 
 
 def _unseen_csv(dataset: Dataset, numbers: Indices, made: Trained) -> str:

@@ -65,9 +65,14 @@ def judge(
             max_failures=1.0,
             max_pixels=max_pixels,
             progress=progress,
+            watch=bundle.watch if bundle.tested.witness is not None else None,
         ).samples
         with Cache.read(path) as cache:
-            return Judged(samples, _judge_rows(bundle, cache, [sample.row for sample in samples]))
+            # By digest: `cache gc` may have moved the rows since they were extracted.
+            digests = [sample.digest for sample in samples if sample.row >= 0]
+            rows = dict(zip(digests, cache.rows_of(digests), strict=True))
+            numbers = [rows.get(sample.digest, -1) for sample in samples]
+            return Judged(samples, _judge_rows(bundle, cache, numbers))
 
 
 def judge_holdout(bundle: Bundle, cache_path: Path, progress: Progress | None = None) -> Judged:

@@ -19,8 +19,9 @@ from pipeline.classes import Classes
 from pipeline.heads.base import Floats
 from pipeline.heatmaps.explain import explain
 from pipeline.judge import judge
+from pipeline.outputs import PICTURE, PREDICTIONS, check_overwritable
 from pipeline.scan import scan_folder
-from pipeline.tables import to_csv
+from pipeline.tables import escaped_json, to_csv
 from pipeline.thresholds.band import REVIEW, Band, verdict_name
 
 FORMATS = (".csv", ".json", ".jsonl")
@@ -194,6 +195,19 @@ def check_format(suffix: str) -> None:
         )
 
 
+def check_outputs(out: Path, sheet: Path | None = None, *, force: bool = False) -> None:
+    """See, before hours of work, that predictions and sheet may be written where they are to go.
+
+    Raises:
+        DataError: another suffix than `format_predictions` knows.
+        OutputError: a file is there that this program did not write, and `force` is not given.
+    """
+    check_format(out.suffix.lower())
+    check_overwritable(out, PREDICTIONS[out.suffix.lower()], force=force)
+    if sheet is not None:
+        check_overwritable(sheet, PICTURE, force=force)
+
+
 def format_predictions(bundle: Bundle, predictions: Sequence[Prediction], suffix: str) -> str:
     """Predictions as text: ".csv", ".json" or ".jsonl".
 
@@ -219,5 +233,5 @@ def format_predictions(bundle: Bundle, predictions: Sequence[Prediction], suffix
     if suffix == ".csv":
         return to_csv(list(rows[0]), rows)
     if suffix == ".json":
-        return json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        return escaped_json(json.dumps(rows, indent=2, ensure_ascii=False)) + "\n"
+    return "".join(escaped_json(json.dumps(row, ensure_ascii=False)) + "\n" for row in rows)

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image, ImageDraw
+from PIL.PngImagePlugin import PngInfo
 
+from features.decoder import thumbnail_apart
 from features.errors import ImageError
-from features.images import thumbnail
+from features.images import read_photograph
 from pipeline.letters import font_of, shorten, wrap
+from pipeline.outputs import SOFTWARE
 
 COLUMNS = 5
 CELL = 220  # pixels: a photograph's longer side
@@ -42,7 +45,7 @@ class SheetEntry:
     truth: str | None = None
     right: bool | None = None
     error: str | None = None
-    view: Callable[[bytes, int], Image.Image] = thumbnail
+    view: Callable[[bytes, int], Image.Image] = thumbnail_apart
 
 
 def draw_sheet(entries: Sequence[SheetEntry], title: str) -> bytes:
@@ -69,7 +72,9 @@ def draw_sheet(entries: Sequence[SheetEntry], title: str) -> bytes:
         _draw_photograph(sheet, entry, left, top)
         _draw_caption(draw, entry, left, top + CELL + 5)
     out = io.BytesIO()
-    sheet.save(out, "PNG")
+    about = PngInfo()
+    about.add_text("Software", SOFTWARE)
+    sheet.save(out, "PNG", pnginfo=about)
     return out.getvalue()
 
 
@@ -80,13 +85,11 @@ def _draw_photograph(sheet: Image.Image, entry: SheetEntry, left: int, top: int)
     reason = entry.error
     if reason is None:
         try:
-            picture = entry.view(entry.file.read_bytes(), CELL)
+            picture = entry.view(read_photograph(entry.file), CELL)
             corner = (left + (CELL - picture.width) // 2, top + (CELL - picture.height) // 2)
             sheet.paste(picture, corner)
         except ImageError as error:
             reason = str(error)
-        except OSError as error:
-            reason = error.strerror or str(error)
     if reason is not None:
         lines = wrap(reason, CELL - 24, 13)[:8]
         for number, line in enumerate(lines):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from PIL import Image
 
-from features.images import thumbnail
+from features.decoder import thumbnail_apart
 from pipeline.classes import Classes
 from pipeline.heatmaps.drawing import mark
 from pipeline.heatmaps.explain import Frame
@@ -63,5 +63,5 @@ def _is_right(prediction: Prediction) -> bool | None:
 def _view(prediction: Prediction, frame: Frame | None) -> Callable[[bytes, int], Image.Image]:
     cells = prediction.cells
     if frame is None or cells is None:
-        return thumbnail
+        return thumbnail_apart
     return lambda data, side: mark(data, cells, frame, side).heatmap

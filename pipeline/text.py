@@ -9,6 +9,7 @@ from typing import Any
 
 from features.weights import UNTRAINED_WARNING
 from pipeline.assessment import Assessment
+from pipeline.bundle import Bundle
 from pipeline.comparison import HeadComparison
 from pipeline.dataset import Dataset, Labelled
 from pipeline.evaluate import Evaluation
@@ -42,10 +43,15 @@ _MACRO_TITLES = {
 
 def failures(entries: Sequence[tuple[str, str]], shown: int = 10) -> list[str]:
     """One line per unreadable photograph, and how many more there are."""
-    lines = [f"unreadable: {printable(path)}: {reason}" for path, reason in entries[:shown]]
+    lines = [printable(f"unreadable: {path}: {reason}") for path, reason in entries[:shown]]
     if len(entries) > shown:
         lines.append(f"unreadable: … and {len(entries) - shown:,} more")
     return lines
+
+
+def drift(bundle: Bundle) -> list[str]:
+    """One line for everything that moved and was accepted."""
+    return [f"warning: drift accepted: {moved}" for moved in bundle.drift]
 
 
 def extraction(done: FolderExtraction, cache: Path) -> str:
@@ -162,7 +168,7 @@ def evaluation(found: Evaluation, names: Sequence[str], shown: int = 10) -> str:
         f"{len(found.mistakes):,} mistakes"
         + (", the most certain first:" if found.mistakes else ""),
         *(
-            f"  {printable(m.path)}: is {m.truth}, verdict {m.verdict} ({m.probability:.1%})"
+            printable(f"  {m.path}: is {m.truth}, verdict {m.verdict} ({m.probability:.1%})")
             for m in found.mistakes[:shown]
         ),
         *(f"note: {note}" for note in found.notes),
@@ -208,8 +214,8 @@ def info(facts: Mapping[str, Any]) -> str:
         return align(rows, right=False)
     split = facts["split"]
     rows = [
-        ["model", f"{facts['path']}, {facts['title']}, made {facts['created']}"],
-        ["classes", ", ".join(facts["classes"])],
+        ["model", printable(f"{facts['path']}, {facts['title']}, made {facts['created']}")],
+        ["classes", printable(", ".join(facts["classes"]))],
         ["threshold", thresholds_text.info(facts)],
         ["split", f"{split['kind']}, {split['test_size']:.0%} held out, seed {split['seed']}"],
         ["settings", _model_settings(facts)],

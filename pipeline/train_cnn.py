@@ -57,6 +57,7 @@ def train_cnn(
     classes: Sequence[str] | None = None,
     positive: Sequence[str] | None = None,
     group_rule: GroupRule | None = None,
+    force: bool = False,
     progress: EpochProgress | None = None,
 ) -> CnnFit:
     """Train a CNN from scratch on a folder of photographs and save it as a model.
@@ -73,6 +74,7 @@ def train_cnn(
         classes: only these class folders; None for all.
         positive: the classes that together are "defective"; None to tell by name.
         group_rule: which photographs show one part.
+        force: replace a folder that holds something else than a model.
         progress: called as `progress(epoch, epochs, scores)`.
 
     Raises:
@@ -82,7 +84,7 @@ def train_cnn(
         HeadError: the loss is no longer a number.
         OutputError: `out` is something else, or cannot be written.
     """
-    check_replaceable(out)
+    check_replaceable(out, force=force)
     recipe = get_recipe(RECIPE)
     Cnn(variant, recipe, 2)  # an unknown variant is said before every photograph is read
     photographs = look_at_folder(
@@ -118,7 +120,7 @@ def train_cnn(
     few = photographs.photographs(sides[1][:_SELF_TEST_PHOTOGRAPHS])
     pixels = [seen.pixels for seen in look(few, recipe) if seen.pixels is not None]
     numbers = dict(zip(("train", "holdout"), sides, strict=True))
-    save_fit(done, photographs, numbers, np.stack(pixels))
+    save_fit(done, photographs, numbers, np.stack(pixels), force=force)
     return done
 
 

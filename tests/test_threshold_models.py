@@ -28,7 +28,7 @@ from pipeline.thresholds.parts import Counts
 from pipeline.thresholds.text import decision
 
 
-def fit(cache: Path, rule: ThresholdRule | None = None, head: str = "logistic") -> pipeline.Fit:  # noqa: F811
+def fit(cache: Path, rule: ThresholdRule | None = None, head: str = "logistic") -> pipeline.Fit:
     """A model beside its cache."""
     data = pipeline.load_dataset(cache)
     return pipeline.fit(data, cache.parent / "model", head=head, threshold=rule)
@@ -41,7 +41,7 @@ def change(model: Path, **fields: object) -> None:
     (model / "model.json").write_text(json.dumps(kept))
 
 
-def test_the_default_is_balanced_and_travels_with_the_model(cache: Path) -> None:  # noqa: F811
+def test_the_default_is_balanced_and_travels_with_the_model(cache: Path) -> None:
     """fit chooses on five folds by part of the training side; bundle, info and text agree."""
     done = fit(cache)
     unseen = done.decision.unseen
@@ -64,7 +64,7 @@ def test_the_default_is_balanced_and_travels_with_the_model(cache: Path) -> None
     assert all(len(numbers) == 1 for numbers in folds.values())
 
 
-def test_the_holdout_is_not_chosen_on(cache: Path) -> None:  # noqa: F811
+def test_the_holdout_is_not_chosen_on(cache: Path) -> None:
     """Turning the holdout's classes round, once it is drawn, changes scores and no threshold."""
     first = fit(cache)
     data = pipeline.load_dataset(cache)
@@ -86,7 +86,7 @@ def test_the_holdout_is_not_chosen_on(cache: Path) -> None:  # noqa: F811
     assert second.held_out.scores["roc_auc"] < 0.5 < first.held_out.scores["roc_auc"]
 
 
-def test_a_number_needs_no_folds_and_leaves_probabilities_alone(cache: Path) -> None:  # noqa: F811
+def test_a_number_needs_no_folds_and_leaves_probabilities_alone(cache: Path) -> None:
     """--threshold 0.3: that threshold, the head's own probabilities, nothing kept out."""
     done = fit(cache, ThresholdRule.parse("0.3"), head="forest")
     assert done.decision.band == Band.at(0.3)
@@ -97,7 +97,7 @@ def test_a_number_needs_no_folds_and_leaves_probabilities_alone(cache: Path) -> 
     assert "0.3, not chosen" in fit_text(done)
 
 
-def test_a_heads_calibration_is_kept_and_used(cache: Path) -> None:  # noqa: F811
+def test_a_heads_calibration_is_kept_and_used(cache: Path) -> None:
     """The votes of neighbours are calibrated out of fold; predict and evaluate use the result."""
     done = fit(cache, head="knn")
     assert done.calibration is not None
@@ -115,7 +115,7 @@ def test_a_heads_calibration_is_kept_and_used(cache: Path) -> None:  # noqa: F81
     assert again.assessment.scores == pytest.approx(done.held_out.scores, abs=1e-9, nan_ok=True)
 
 
-def test_a_review_band_reaches_every_verdict(cache: Path) -> None:  # noqa: F811
+def test_a_review_band_reaches_every_verdict(cache: Path) -> None:
     """Between the thresholds the verdict is review: predict, tables, sheet, evaluate, text."""
     done = fit(cache, ThresholdRule.parse("0.02,0.98"))
     bundle = load(done.folder)
@@ -142,7 +142,7 @@ def test_a_review_band_reaches_every_verdict(cache: Path) -> None:  # noqa: F811
     assert text.split("truth \\ verdict")[1].split()[:3] == ["Healthy", "defects", "review"]
 
 
-def test_a_class_called_review_is_a_class(cache: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_a_class_called_review_is_a_class(cache: Path, tmp_path: Path) -> None:
     """Verdicts of a class of that name are right or wrong; with a band the name is refused."""
     (tmp_path / "data" / "defects").rename(tmp_path / "data" / "review")
     pipeline.extract_folder(tmp_path / "data", cache)
@@ -157,7 +157,7 @@ def test_a_class_called_review_is_a_class(cache: Path, tmp_path: Path) -> None: 
             fit(cache, rule)
 
 
-def test_a_claim_sets_parts_aside(cache: Path) -> None:  # noqa: F811
+def test_a_claim_sets_parts_aside(cache: Path) -> None:
     """Parts of the claim were not learned from, and count as known to the model all the same."""
     done = fit(cache, ThresholdRule(max_missed=0.65))
     bundle = load(done.folder)
@@ -186,7 +186,7 @@ def test_the_holdout_may_speak_against_a_claim() -> None:
         assert ("warning: the holdout speaks against" in said) == warned
 
 
-def test_a_model_made_before_still_loads(cache: Path) -> None:  # noqa: F811
+def test_a_model_made_before_still_loads(cache: Path) -> None:
     """Schema 1 knows a threshold and nothing else: it is used as it was."""
     done = fit(cache)
     change(done.folder, onepass_bundle=1, threshold=0.25, decision="absent", calibration="absent")
@@ -206,7 +206,7 @@ def test_a_model_made_before_still_loads(cache: Path) -> None:  # noqa: F811
         {"calibration": {"scale": "other", "slope": 1.0, "offset": 0.0}},
     ],
 )
-def test_damaged_thresholds_are_named(cache: Path, fields: dict[str, object]) -> None:  # noqa: F811
+def test_damaged_thresholds_are_named(cache: Path, fields: dict[str, object]) -> None:
     """Thresholds or a calibration that cannot be are an error, never a verdict."""
     done = fit(cache, ThresholdRule.parse("0.5"))
     change(done.folder, **fields)
@@ -219,7 +219,7 @@ def test_damaged_thresholds_are_named(cache: Path, fields: dict[str, object]) ->
         load(again.folder)
 
 
-def test_the_command_line_chooses_and_refuses(run: Run) -> None:  # noqa: F811
+def test_the_command_line_chooses_and_refuses(run: Run) -> None:
     """fit's options reach the model; what cannot be done is one line before any training."""
     write_parts(Path("data"))
     run("extract", "--weights", "random", "--group-regex", r"part-(\d+)")

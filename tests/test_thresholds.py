@@ -231,6 +231,14 @@ def test_calibration_never_turns_the_order_round(a: float, b: float) -> None:
     assert Recalibration.from_json(made.to_json()) == made
 
 
+def test_calibration_keeps_apart_what_a_network_is_too_sure_of() -> None:
+    """Probabilities of 1e-14 and 1e-12 are no longer alike, and certainty stays finite."""
+    made = Recalibration("logit", 0.1, 0.0)
+    p = np.array([0.0, 1e-14, 1e-12, 0.5, 1 - 6e-8, 1.0])
+    found = made.apply(np.column_stack([1 - p, p]))[:, 1]
+    assert (np.diff(found) > 1e-3).all()
+
+
 RULES = [
     ThresholdRule(),
     ThresholdRule(cost_missed=50, cost_false=1, defect_rate=0.01),

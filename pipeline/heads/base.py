@@ -15,6 +15,7 @@ import numpy.typing as npt
 from features.errors import BundleError, HeadError
 from features.files import write_whole
 from features.runtime import MEMORY_VARIABLE, memory_limit
+from features.untrusted import read_json
 from pipeline.stored_rows import StoredRows
 
 Scalar = str | int | float
@@ -211,20 +212,26 @@ class Head(ABC):
         """An instance with its settings in force, and what else was saved."""
         path = folder / _SETTINGS_FILE
         try:
-            record = json.loads(path.read_text("utf-8"))
+            record = read_json(path)
             if record["head"] != cls.name:
                 raise BundleError(
                     f"{path} is of head {record['head']!r}; expected {cls.name!r}; fit it again"
                 )
             head = cls(seed=int(record["seed"]), settings=record["chosen"])
-            head.n_classes = int(record["n_classes"])
-            head.row_width = int(record["row_width"])
+            head.n_classes = _at_least(2, record["n_classes"])
+            head.row_width = _at_least(1, record["row_width"])
             return head, dict(record["more"])
-        except (OSError, ValueError, KeyError, TypeError, HeadError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, HeadError) as error:
             raise BundleError(
                 f"{path} cannot be used ({error!r}); expected the settings of head {cls.name!r}; "
                 "fit the model again"
             ) from error
+
+
+def _at_least(least: int, value: object) -> int:
+    if not isinstance(value, int) or value < least:
+        raise ValueError(f"{value!r} where a number from {least} is expected")
+    return value
 
 
 class _Predicts(Protocol):

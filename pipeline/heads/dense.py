@@ -11,7 +11,7 @@ import numpy as np
 from features.errors import HeadError
 from features.runtime import load_tensorflow, seed_everything
 from pipeline.heads.base import AnyRows, EpochProgress, Floats, Head, Indices, Row, Rows
-from pipeline.network_file import load_weights, save_network
+from pipeline.network_file import expect_shapes, give_weights, read_weights, save_network
 from pipeline.splits import holdout
 
 UNITS = (64, 64, 32)
@@ -239,8 +239,13 @@ class DenseHead(Head):
         The network is built here from the settings; of head.keras only the weights are read.
         """
         head, _ = cls._load_settings(folder)
+        path = folder / _MODEL_FILE
+        found = read_weights(path, _LAYERS)
+        last = 1 if head.n_classes == 2 else head.n_classes
+        wanted = {"dense_1": (head.row_width, UNITS[0]), "output": (UNITS[-1], last)}
+        expect_shapes(found, wanted, path)
         head._model = build_model(head.row_width, head.n_classes, head._dropout())
-        load_weights(head._model, folder / _MODEL_FILE, _LAYERS)
+        give_weights(head._model, found, path)
         return head
 
 

@@ -9,7 +9,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 from scipy.interpolate import PchipInterpolator
 
-from features.images import MAX_PIXELS, orientation, thumbnail
+from features.decoder import thumbnail_apart
+from features.images import MAX_PIXELS, orientation
 from pipeline.heads.base import Floats
 from pipeline.heatmaps.colours import colour
 from pipeline.heatmaps.explain import Frame
@@ -65,7 +66,7 @@ def mark(
     Raises:
         ImageError: the photograph cannot be read.
     """
-    photograph = thumbnail(data, side, max_pixels=max_pixels)
+    photograph = thumbnail_apart(data, side, max_pixels=max_pixels)
     turn = 1 if frame.upright else orientation(data)
     values = spread(cells / frame.scale, photograph.size, turn)
     pixels = colour(np.asarray(photograph), values)

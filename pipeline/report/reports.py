@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from features.errors import OutputError
 from features.files import write_whole
 from pipeline.assessment import Assessment, judge_side
 from pipeline.bundle import Bundle, versions
@@ -20,6 +19,7 @@ from pipeline.evaluate import Evaluation
 from pipeline.fit import Fit
 from pipeline.groups import GroupRule
 from pipeline.judgements import Indices, Judgements
+from pipeline.outputs import REPORT, check_overwritable
 from pipeline.report import commands, facts
 from pipeline.report.heads_verdict import comparison_verdict
 from pipeline.report.html import Child, name
@@ -150,14 +150,13 @@ def evaluation_report(bundle: Bundle, found: Evaluation) -> str:
     return _page(f"Evaluation: {bundle.head.title}", shown, verdict, sections)
 
 
-def write_report(path: Path, page: str) -> Path:
+def write_report(path: Path, page: str, *, force: bool = False) -> Path:
     """Write a report, whole or not at all, and say where.
 
     Raises:
-        OutputError: it cannot be written there.
+        OutputError: it cannot be written there, or a file would be lost that is no report.
     """
-    if path.is_dir():
-        raise OutputError(f"{path} is a folder; expected a file for the report, as report.html")
+    check_overwritable(path, REPORT, force=force)
     write_whole(path, page)
     return path
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pipeline.comparison_table import Comparison, TableRow
 from pipeline.statistics.intervals import Intervals
 from pipeline.statistics.nested import Nested
-from pipeline.statistics.pairs import A_BETTER, B_BETTER, EQUIVALENT, UNKNOWN
+from pipeline.statistics.pairs import A_BETTER, B_BETTER, EQUIVALENT, UNDEFINED, UNKNOWN
 from pipeline.tables import align
 
 SHORT_TITLES = {
@@ -32,6 +32,7 @@ AGAINST_BEST = {
     EQUIVALENT: "no practical difference",
     B_BETTER: "better",
     UNKNOWN: "cannot tell",
+    UNDEFINED: "not defined",
 }
 """A pair's verdict, as it stands in the line of b, if a is the best head."""
 

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from features.decoder import thumbnail_apart
 from features.errors import ImageError
-from features.images import thumbnail
 from features.runtime import core_count
 from pipeline.heatmaps.drawing import Picture, heatmap_picture, legend_picture
 from pipeline.judgements import Indices, Judgements
@@ -211,7 +211,7 @@ def _pictures(judged: Judgements, number: int, looks: Looks) -> _Pictures:
 def _photograph(judged: Judgements, number: int, data: bytes) -> Picture:
     truth = judged.classes.names[judged.y[number]]
     chance = f"{_what(judged)} {percent(float(judged.shown[number]))}"
-    small = thumbnail(data, _SIDE)
+    small = thumbnail_apart(data, _SIDE)
     small.save(out := io.BytesIO(), "JPEG", quality=_QUALITY, optimize=True)
     alt = f"{judged.samples[number].path}: is {truth}, verdict {_verdict(judged, number)}, {chance}"
     return Picture(out.getvalue(), "image/jpeg", small.size, alt)
