@@ -24,6 +24,7 @@ import pipeline
 from features.backbone import BACKBONES
 from features.samples import Sample
 from pipeline.assessment import Assessment
+from pipeline.audit.stored import read_audit
 from pipeline.classes import Classes
 from pipeline.comparison_table import Comparison, FoldResult
 from pipeline.curves import curves_csv
@@ -275,7 +276,7 @@ def test_what_a_person_looks_at_is_neither_right_nor_wrong() -> None:
     assert "For a person to look at: 2" in shown
     assert "All 2 mistakes as a table" in shown
     assert shown.count("? for a person is") == 2
-    assert "is Crack , verdict review" in shown
+    assert "is Crack, verdict review" in shown
     made = model_verdict(judged, assess(judged), [])
     headline = made.headline.replace("\u00a0", " ")
     assert "missed 1 of 3 defective photographs (33 %) and rejected 1 of 4" in headline
@@ -485,6 +486,37 @@ def test_the_report_of_a_model(cache: Path, tmp_path: Path) -> None:
     assert page.count('alt="Legend: vermilion speaks for a defect') == 1
     again = pipeline.load_dataset(cache)
     assert pipeline.fit_report(again, done).count("<svg") == page.count("<svg")
+
+
+def test_an_audit_of_the_same_photographs_is_shown(cache: Path, tmp_path: Path) -> None:
+    """Its shortcuts stand in the verdict's warnings; one of other photographs is not shown."""
+    dataset = pipeline.load_dataset(cache)
+    found = pipeline.audit_dataset(dataset, tmp_path / "audit", shuffles=99)
+    file = tmp_path / "audit" / "audit.json"
+    again = read_audit(file)
+    assert again.to_json() == found.to_json()
+    assert again.shortcuts is not None
+    assert again.shortcuts.found, "the drawn classes differ in brightness"
+    done = pipeline.fit(dataset, tmp_path / "m", head="logistic")
+    page = pipeline.fit_report(dataset, done, audit_file=file)
+    check_page(page)
+    said = plain(page)
+    visible = next(fact for fact in again.shortcuts.found if fact.in_pixels)
+    assert f"The audit found: {visible.sentence}" in said.replace(" ,", ",")
+    assert "All facts as a table" in said
+    assert_commands_parse(page)
+    assert commands(page)[1][1] == "audit"
+    fewer = pipeline.load_dataset(cache)
+    fewer.y = 1 - fewer.y
+    said = plain(pipeline.fit_report(fewer, done, audit_file=file))
+    assert "is of other photographs, classes or parts" in said
+    assert "The audit found" not in said
+    file.write_text("{}")
+    said = plain(pipeline.fit_report(dataset, done, audit_file=file))
+    assert "cannot be read as an audit of this version" in said
+    said = plain(pipeline.fit_report(dataset, done, audit_file=tmp_path / "gone" / "audit.json"))
+    assert "was not looked into: there is no" in said
+    assert f"onepass audit --cache {cache}" in said
 
 
 @pytest.mark.parametrize(
