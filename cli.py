@@ -112,6 +112,9 @@ AcceptDrift = Annotated[
     bool,
     typer.Option("--accept-drift", help="Go on where the model's self-test gives other results."),
 ]
+AuditFile = Annotated[
+    Path, typer.Option("--audit", help="An audit, shown in the report if it is of this data.")
+]
 Verbose = Annotated[
     bool,
     typer.Option("--verbose", "-v", callback=_verbose, help="Show TensorFlow's own messages."),
@@ -196,6 +199,7 @@ def fit(
         Path, typer.Option(help="Where --head best looks for compare-heads' result.")
     ] = Path("comparison"),
     report: Report = None,
+    audit_file: AuditFile = Path("audit/audit.json"),
     threshold: Threshold = None,
     cost_missed: CostMissed = None,
     cost_false: CostFalse = None,
@@ -239,7 +243,7 @@ def fit(
             progress=lambda epoch, epochs, _scores: progress(epoch, epochs),
         )
     _print(text.fit(done))
-    page = pipeline.fit_report(data, done)
+    page = pipeline.fit_report(data, done, audit_file=audit_file)
     _print(f"report   {pipeline.write_report(report or out / 'report.html', page, force=force)}")
 
 
@@ -260,6 +264,7 @@ def compare_heads(
     jobs: Annotated[int, typer.Option(help="Processes; -1 for one per core.")] = -1,
     out: Annotated[Path, typer.Option(help="Folder for the tables.")] = Path("comparison"),
     report: Report = None,
+    audit_file: AuditFile = Path("audit/audit.json"),
     force: Force = False,
     verbose: Verbose = False,
 ) -> None:
@@ -288,7 +293,7 @@ def compare_heads(
             progress=lambda done, total, _text: progress(done, total),
         )
     _print(text.comparison(found, out))
-    page = pipeline.comparison_report(data, found)
+    page = pipeline.comparison_report(data, found, audit_file=audit_file)
     _print(f"report   {pipeline.write_report(report or out / 'report.html', page, force=force)}")
 
 

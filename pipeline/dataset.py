@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,13 @@ class Labelled:
     def __len__(self) -> int:
         """Number of photographs."""
         return len(self.samples)
+
+    @property
+    def content(self) -> str:
+        """SHA-256 (hex) of all photographs' bytes, classes and parts: what findings hold for."""
+        rows = zip(self.samples, self.y.tolist(), self.groups.tolist(), strict=True)
+        text = "".join(f"{s.digest} {number} {group}\n" for s, number, group in rows)
+        return hashlib.sha256("\n".join([*self.classes.names, text]).encode()).hexdigest()
 
 
 @dataclass

@@ -24,6 +24,7 @@ import pipeline
 from features.backbone import BACKBONES
 from features.samples import Sample
 from pipeline.assessment import Assessment
+from pipeline.audit.stored import read_audit
 from pipeline.classes import Classes
 from pipeline.comparison_table import Comparison, FoldResult
 from pipeline.curves import curves_csv
@@ -256,7 +257,8 @@ def test_reliability_counts_each_range() -> None:
 
 def review_judgements(root: Path = Path("nowhere")) -> Judgements:
     """Passed below 0.3, rejected from 0.7 on: each way once or more, right and wrong."""
-    judged = judge([0.1, 0.2, 0.9, 0.4, 0.6, 0.05, 0.8], [0, 1, 1, 1, 0, 0, 0], root=root)
+    p, y = [0.1, 0.2, 0.9, 0.4, 0.6, 0.05, 0.8], [0, 1, 1, 1, 0, 0, 0]
+    judged = judge(p, y, groups=[0, 1, 2, 3, 4, 0, 5], root=root)
     return replace(judged, band=Band(0.3, 0.7))
 
 
@@ -274,7 +276,7 @@ def test_what_a_person_looks_at_is_neither_right_nor_wrong() -> None:
     assert "For a person to look at: 2" in shown
     assert "All 2 mistakes as a table" in shown
     assert shown.count("? for a person is") == 2
-    assert "is Crack , verdict review" in shown
+    assert "is Crack, verdict review" in shown
     made = model_verdict(judged, assess(judged), [])
     headline = made.headline.replace("\u00a0", " ")
     assert "missed 1 of 3 defective photographs (33 %) and rejected 1 of 4" in headline
@@ -304,7 +306,7 @@ def test_thresholds_say_rule_promise_and_outcome() -> None:
     assert "80 defective and 80 good parts that were set aside" in said
     assert "At most 0.05 of defective parts are missed, with 95% confidence" in said
     assert f"(missed) {new.defective_parts.passed} of 80" in said
-    assert "Held out alone shows, with 95% confidence: at most" in said
+    assert "With 95 % confidence these alone show (held out): at most" in said
     made = model_verdict(judged, assess(judged), [], decision=found)
     sentences = " ".join(made.sentences).replace("\u00a0", " ")
     assert (
@@ -337,7 +339,7 @@ def test_costs_that_were_given_are_drawn_with_the_choice() -> None:
     y = [0, 0, 0, 1] * 40
     judged = judge((0.3 * np.array(y) + 0.7 * rng.random(160)).tolist(), y)
     found = decide(judged, ThresholdRule(cost_missed=50, cost_false=2))
-    section = cost.section(judged, found, found.unseen)
+    section = cost.section(replace(judged, band=found.band), found, found.unseen)
     assert section is not None
     said = plain(section.body)
     assert "the photographs that the threshold was chosen on (set aside)" in said
@@ -484,6 +486,37 @@ def test_the_report_of_a_model(cache: Path, tmp_path: Path) -> None:
     assert page.count('alt="Legend: vermilion speaks for a defect') == 1
     again = pipeline.load_dataset(cache)
     assert pipeline.fit_report(again, done).count("<svg") == page.count("<svg")
+
+
+def test_an_audit_of_the_same_photographs_is_shown(cache: Path, tmp_path: Path) -> None:
+    """Its shortcuts stand in the verdict's warnings; one of other photographs is not shown."""
+    dataset = pipeline.load_dataset(cache)
+    found = pipeline.audit_dataset(dataset, tmp_path / "audit", shuffles=99)
+    file = tmp_path / "audit" / "audit.json"
+    again = read_audit(file)
+    assert again.to_json() == found.to_json()
+    assert again.shortcuts is not None
+    assert again.shortcuts.found, "the drawn classes differ in brightness"
+    done = pipeline.fit(dataset, tmp_path / "m", head="logistic")
+    page = pipeline.fit_report(dataset, done, audit_file=file)
+    check_page(page)
+    said = plain(page)
+    visible = next(fact for fact in again.shortcuts.found if fact.in_pixels)
+    assert f"The audit found: {visible.sentence}" in said.replace(" ,", ",")
+    assert "All facts as a table" in said
+    assert_commands_parse(page)
+    assert commands(page)[1][1] == "audit"
+    fewer = pipeline.load_dataset(cache)
+    fewer.y = 1 - fewer.y
+    said = plain(pipeline.fit_report(fewer, done, audit_file=file))
+    assert "is of other photographs, classes or parts" in said
+    assert "The audit found" not in said
+    file.write_text("{}")
+    said = plain(pipeline.fit_report(dataset, done, audit_file=file))
+    assert "cannot be read as an audit of this version" in said
+    said = plain(pipeline.fit_report(dataset, done, audit_file=tmp_path / "gone" / "audit.json"))
+    assert "was not looked into: there is no" in said
+    assert f"onepass audit --cache {cache}" in said
 
 
 @pytest.mark.parametrize(

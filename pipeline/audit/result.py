@@ -166,6 +166,7 @@ class Audit:
         unusable: in the order of the folder.
         copies: byte-identical photographs under two labels or more.
         seconds: that it took.
+        content: `pipeline.dataset.Labelled.content` of what was audited; "" where not known.
     """
 
     root: Path
@@ -179,6 +180,7 @@ class Audit:
     unusable: list[PhotographFinding]
     copies: list[CopyFinding]
     seconds: float
+    content: str = ""
 
     def to_json(self) -> str:
         """Everything as JSON; what is not defined is null."""

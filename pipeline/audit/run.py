@@ -87,6 +87,7 @@ def audit_dataset(
         unusable=_unusable(data, facts),
         copies=_copies(data),
         seconds=time.perf_counter() - started,
+        content=data.content,
     )
     if out is not None:
         save_audit(audit, out)

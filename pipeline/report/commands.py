@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from pipeline.bundle import Bundle
@@ -26,6 +27,12 @@ def extract_command(dataset: Dataset) -> Command:
     if weights["source"] == "random":
         words += ["--seed", str(weights["seed"])]
     return [*words, *_groups(GroupRule(**rule))]
+
+
+def audit_command(dataset: Dataset, file: Path) -> Command:
+    """How the audit in this file is made."""
+    words = ["onepass", "audit", "--cache", str(dataset.cache_path), *_classes(dataset.classes)]
+    return [*words, "--out", str(file.parent)]
 
 
 def fit_command(dataset: Dataset, done: Fit) -> Command:

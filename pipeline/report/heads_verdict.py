@@ -36,12 +36,12 @@ def comparison_verdict(
     sentences = [behind(judged, apart=apart)]
     if judged.classes.binary:
         sentences.append(
-            f"At the threshold {judged.threshold:g}, which “fit” would choose anew, "
+            f"At the threshold {judged.threshold:.4g}, which “fit” would choose anew, "
             f"{best.head} {errors(judged)}."
         )
         sentences += doubts(judged, scored, apart=apart)
     if others:
-        sentences += [*_others(found, best), _choosing(found)]
+        sentences += [" ".join(_others(found, best)), _choosing(found)]
     sentences.append(
         "Next: “fit --head best” trains it and scores it once more, on parts held out for that."
         if apart

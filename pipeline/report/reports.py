@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -26,6 +27,7 @@ from pipeline.report.html import Child, name
 from pipeline.report.looks import Looker, looks_of_bundle, looks_of_folder
 from pipeline.report.page import Page, Section, Verdict
 from pipeline.report.sections import (
+    audit,
     confusion,
     cost,
     data,
@@ -48,16 +50,28 @@ from pipeline.thresholds.text import contradicted
 _CLOSE = "The numbers are then the same, up to small differences between processors and versions."
 
 
-def fit_report(dataset: Dataset, done: Fit) -> str:
-    """The report of a trained model on the photographs that it was not trained on."""
+AUDIT = Path("audit") / "audit.json"
+"""Where `audit` puts its findings unless it is told otherwise."""
+
+
+def fit_report(dataset: Dataset, done: Fit, *, audit_file: Path = AUDIT) -> str:
+    """The report of a trained model on the photographs that it was not trained on.
+
+    Args:
+        dataset: what it was trained on.
+        done: of `pipeline.fit.fit`.
+        audit_file: an audit, shown if it is of the same photographs.
+    """
+    audited = _audited(dataset, audit_file)
     warnings = [
         *facts.untrained(done.about), *facts.split_warning(done.about["split"]["kind"]),
-        *dataset.warnings, *contradicted(done.decision),
+        *dataset.warnings, *audit.warnings(audited), *contradicted(done.decision),
     ]  # fmt: skip
     train, test = done.sides
     look = looks_of_folder(done.folder, dataset.cache_path)
     sections = [
         _photographs(dataset, {"training": train, "held out": test}),
+        audit.section(audited),
         scores.section(
             {"held out": done.held_out, "training": done.train}, done.judged,
             "The photographs held out were scored once, and nothing was chosen on them.",
@@ -66,7 +80,7 @@ def fit_report(dataset: Dataset, done: Fit) -> str:
         *_judged(done.judged, done.decision, look, done.decision.unseen),
         training.section(done.head.history),
         reproduce.section(reproduce.Reproduction(
-            [commands.extract_command(dataset), commands.fit_command(dataset, done)],
+            [*_before(dataset, audited, audit_file), commands.fit_command(dataset, done)],
             facts.model_facts(done.about, done.head.chosen), versions(), _CLOSE,
         )),
     ]  # fmt: skip
@@ -78,8 +92,15 @@ def fit_report(dataset: Dataset, done: Fit) -> str:
     return _page(f"Model report: {done.head.title}", about, verdict, sections)
 
 
-def comparison_report(dataset: Dataset, found: HeadComparison) -> str:
-    """The report of a comparison of heads, with a closer look at the best of them."""
+def comparison_report(dataset: Dataset, found: HeadComparison, *, audit_file: Path = AUDIT) -> str:
+    """The report of a comparison of heads, with a closer look at the best of them.
+
+    Args:
+        dataset: what they were compared on.
+        found: of `pipeline.comparison.compare_heads`.
+        audit_file: an audit, shown if it is of the same photographs.
+    """
+    audited = _audited(dataset, audit_file)
     result = found.result
     best = result.table()[0]
     every = np.arange(len(dataset))
@@ -92,10 +113,12 @@ def comparison_report(dataset: Dataset, found: HeadComparison) -> str:
     )
     pooled = Assessment.of(dataset.y, dataset.groups, judged.probabilities, seed=result.seed)
     warnings = [
-        *facts.untrained(dataset.about), *facts.split_warning(found.split), *dataset.warnings
+        *facts.untrained(dataset.about), *facts.split_warning(found.split), *dataset.warnings,
+        *audit.warnings(audited),
     ]  # fmt: skip
     sections = [
         _photographs(dataset, {}),
+        audit.section(audited),
         heads.section(result, found.split),
         scores.section(
             {"out of fold": pooled}, judged,
@@ -105,7 +128,7 @@ def comparison_report(dataset: Dataset, found: HeadComparison) -> str:
         ),
         *_judged(judged),
         reproduce.section(reproduce.Reproduction(
-            [commands.extract_command(dataset), commands.compare_command(dataset, found)],
+            [*_before(dataset, audited, audit_file), commands.compare_command(dataset, found)],
             facts.comparison_facts(dataset, found), versions(), _CLOSE,
         )),
     ]  # fmt: skip
@@ -167,6 +190,16 @@ def _photographs(dataset: Dataset, sides: dict[str, Indices]) -> Section:
         dataset.classes, dataset.samples, dataset.y, dataset.groups, rule.describe(),
         sides=sides, unreadable=dataset.unreadable(),
     ))  # fmt: skip
+
+
+def _audited(dataset: Dataset, file: Path) -> audit.Audited:
+    return audit.audited(dataset, file, shlex.join(commands.audit_command(dataset, file)))
+
+
+def _before(dataset: Dataset, audited: audit.Audited, file: Path) -> list[commands.Command]:
+    """The commands that come first: of the cache, and of the audit if one is shown."""
+    made = [commands.extract_command(dataset)]
+    return made if audited.found is None else [*made, commands.audit_command(dataset, file)]
 
 
 def _outcome(what: str, decision: Decision) -> dict[str, Outcome]:

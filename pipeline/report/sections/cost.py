@@ -59,7 +59,12 @@ def section(
             "A lower threshold misses fewer defects and rejects more healthy parts. What is best "
             f"depends on what either costs you. {where}",
             f"The costs are for {percent(rate)} of defective photographs; with another share of "
-            "defects they move.",
+            "defects they move."
+            + (
+                " What a person has to look at costs nothing in them."
+                if judged.band.has_review
+                else ""
+            ),
         ),
         element(
             "div", _errors(judged.band, curve, outcome).html(),

@@ -121,7 +121,7 @@ def _pairs(found: Comparison) -> Html | None:
             f"Differences of {TITLES[found.sort_by]} up to {found.rope:g} count as none that "
             f"matters (--rope). {METHOD}: both must agree before one head is called better.",
             f"Cannot tell: {fewest:,} parts of the rarest class are too few to tell such heads "
-            "apart. More parts would; more folds would not." if unknown else None,
+            "apart. More parts would help; more folds hardly." if unknown else None,
         ),
         folded(
             "All pairs as a table",

@@ -87,10 +87,19 @@ def section(sides: Mapping[str, Scored], judged: Judgements, lead: str | None = 
         table("Scores with their 95 % intervals", columns, rows, texts=[len(columns) - 1]),
         paragraphs(
             f"{of[:1].upper()}{of[1:]}. {about_intervals(first.intervals)}"
-            + (f" Verdicts are at the threshold {judged.threshold:g}." if binary else "")
+            + (_at_threshold(judged) if binary else "")
         ),
     ]
     return Section("scores", "Scores: how good it is", join(body))
+
+
+def _at_threshold(judged: Judgements) -> str:
+    if judged.band.has_review:
+        return (
+            f" What is not passed, from {judged.threshold:.4g} on, counts as called defective "
+            "here, and so does what a person has to look at."
+        )
+    return f" Verdicts are at the threshold {judged.threshold:.4g}."
 
 
 def about_intervals(found: Intervals) -> str:

@@ -62,7 +62,7 @@ def section(
             + (
                 " The thresholds were chosen on the first column, so it flatters." if unseen else ""
             ),
-            *(f"{_sentence(text.bounds(o, what))}" for what, o in scored.items()),
+            *(_bounds(what, outcome) for what, outcome in scored.items()),
             *(_people(what, o, decision) for what, o in sides.items() if review),
         ),
     ]
@@ -81,5 +81,13 @@ def _people(what: str, outcome: Outcome, decision: Decision) -> str:
     return f"A person would see {share} of the photographs ({what}){given}."
 
 
-def _sentence(text: str) -> str | None:
-    return f"{text[:1].upper()}{text[1:]}." if text else None
+def _bounds(what: str, outcome: Outcome) -> str | None:
+    """What photographs on which nothing was chosen say of other parts."""
+    said = []
+    if outcome.defective_parts.total:
+        said.append(f"at most {percent(outcome.missed_at_most)} of defective parts missed")
+    if outcome.good_parts.total:
+        said.append(f"at most {percent(outcome.rejected_at_most)} of good parts rejected")
+    if not said:
+        return None
+    return f"With 95 % confidence these alone show ({what}): {' and '.join(said)}."
