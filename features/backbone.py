@@ -109,6 +109,17 @@ class BackboneSettings:
         return backbone
 
 
+def channels_of(fields: Mapping[str, Any]) -> int:
+    """Values per place of the map that a row is, for a cache's fingerprint fields; no TensorFlow.
+
+    Raises:
+        DataError: this version has no such backbone.
+    """
+    check_names(backbone=str(fields["backbone"]))
+    module, _, attribute = BACKBONES[fields["backbone"]].partition(":")
+    return int(getattr(importlib.import_module(module), attribute).map_shape[-1])
+
+
 def check_names(
     *, recipe: str | None = None, precision: str | None = None, backbone: str | None = None
 ) -> None:

@@ -8,6 +8,7 @@ Layout (schema 1), readable with plain h5py:
     row_view      (rows,) name of the view of the photograph that the row is of
     row_check     (rows,) uint32, CRC-32 of the key and the row: a row under a wrong key is found
     samples/*     the table of `features.samples`, one array a column
+    glimpse_*     (rows, …) what `features.glimpse` keeps of each photograph; may be absent
 
 A row's key is (digest, view) in a cache of one fingerprint. Rows are only ever added.
 """
@@ -15,7 +16,6 @@ A row's key is (digest, view) in a cache of one fingerprint. Rows are only ever 
 from __future__ import annotations
 
 import json
-import os
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -29,6 +29,7 @@ import numpy.typing as npt
 from features.backbone import differences, fingerprint_of
 from features.errors import CacheError, FingerprintError
 from features.files import whole_file
+from features.glimpse import Glimpse, GlimpseTable
 from features.journal import USER_BLOCK, JournaledFile, give_identity, journal_path
 from features.lock import refuse_folder
 from features.samples import NUMBER_COLUMNS, TEXT_COLUMNS, Sample, from_columns, to_columns
@@ -162,6 +163,11 @@ class Cache:
         dtype: np.dtype[Any] = self._features.dtype
         return dtype
 
+    @property
+    def glimpses(self) -> GlimpseTable:
+        """What is kept of the photographs beside their rows."""
+        return GlimpseTable(self._h5, len(self))
+
     def find(self, digest: str, view: str = FULL_VIEW) -> int:
         """The row of a photograph, -1 where there is none."""
         return self._index.get((digest.encode(), view.encode()), -1)
@@ -214,7 +220,13 @@ class Cache:
 
     # ---- writing ------------------------------------------------------------------------
 
-    def append(self, digests: Sequence[str], rows: Rows, view: str = FULL_VIEW) -> None:
+    def append(
+        self,
+        digests: Sequence[str],
+        rows: Rows,
+        view: str = FULL_VIEW,
+        glimpses: Sequence[Glimpse] = (),
+    ) -> None:
         """Add rows of photographs that have none yet; nothing is kept before `commit`."""
         keys = [(digest.encode(), view.encode()) for digest in digests]
         first, end = len(self), len(self) + len(keys)
@@ -232,6 +244,7 @@ class Cache:
         self._checks = np.concatenate([self._checks, checks])
         self._index |= {key: first + offset for offset, key in enumerate(keys)}
         self._keys += keys
+        self.glimpses.put(range(first, end), glimpses)
 
     def replace_samples(self, samples: list[Sample], dataset: Mapping[str, Any]) -> None:
         """Put a new sample table in the place of the old one; nothing is kept before `commit`."""
@@ -383,9 +396,3 @@ def _runs(rows: npt.NDArray[np.int64]) -> Iterator[tuple[int, npt.NDArray[np.int
         for start in range(0, len(run), _READ_BLOCK):
             places = run[start : start + _READ_BLOCK]
             yield int(rows[places[0]]), places
-
-
-def folder_of(cache: Cache) -> Path | None:
-    """Where the photographs were at the last `extract`; None if it was never finished."""
-    root = cache.dataset.get("root")
-    return Path(os.fsdecode(root)) if root else None

@@ -24,6 +24,7 @@ import numpy as np
 from features.backbone import Backbone, BackboneSettings
 from features.cache import Cache, Rows
 from features.errors import ImageError, TooManyFailuresError
+from features.glimpse import Glimpse, glimpse_of
 from features.images import MAX_PIXELS, Pixels, decode
 from features.lock import writing
 from features.runtime import core_count
@@ -75,12 +76,24 @@ class Extraction:
 
 
 class _Seen(NamedTuple):
-    """What a reader thread found out about one photograph; pixels only where a row is missing."""
+    """What a reader thread found out about one photograph.
+
+    Pixels only where a row is missing, a glimpse only where the cache has none.
+    """
 
     sample: Sample
     pixels: Pixels | None
+    glimpse: Glimpse | None
     read_seconds: float
     decode_seconds: float
+
+
+class _Batch(NamedTuple):
+    """What the backbone made, on its way to the cache."""
+
+    digests: list[str]
+    rows: Rows
+    glimpses: list[Glimpse]
 
 
 def extract(
@@ -122,9 +135,12 @@ def extract(
         Cache.write(cache_path, settings.fields, settings.row_width, settings.row_dtype) as cache,
     ):
         run = _Run(photographs, settings, cache, batch_size, max_failures, max_pixels, progress)
+        if dataset is not None:
+            run.incomplete = cache.glimpses.missing()
         result = run.run(workers or core_count())
         if dataset is not None:
             run.stop_on_nothing_readable(result.failed)
+            cache.glimpses.put(*run.found_glimpses())
             cache.replace_samples(result.samples, dataset)
             cache.commit()
     result.seconds["total"] = time.perf_counter() - started
@@ -154,6 +170,8 @@ class _Run:
         self.progress = progress
         self.known = {sample.path: sample for sample in cache.samples}
         self.claimed: set[str] = set()
+        self.incomplete: set[int] = set()  # rows whose photographs are to be glimpsed at again
+        self.glimpsed: dict[int, Glimpse] = {}
         self.lock = threading.Lock()
         self.done = 0
         self.seconds: defaultdict[str, float] = defaultdict(float)
@@ -172,15 +190,17 @@ class _Run:
                     batch.append(seen)
                 else:
                     self.advance(1)
+                    if seen.glimpse is not None:
+                        self.glimpsed[self.cache.find(seen.sample.digest)] = seen.glimpse
                     if seen.sample.reason:
                         failures.append(seen.sample)
                         self.stop_on_too_many(failures)
                 if len(batch) == self.batch_size:
                     backbone = backbone or self.load()
-                    writer.put(*self.compute(backbone, batch))
+                    writer.put(self.compute(backbone, batch))
                     batch = []
             if batch:
-                writer.put(*self.compute(backbone or self.load(), batch))
+                writer.put(self.compute(backbone or self.load(), batch))
         self.seconds["write"] = writer.seconds
         extracted = len(self.cache) - rows_before
         samples = self.place(samples)
@@ -218,7 +238,7 @@ class _Run:
         try:
             stat = photograph.file.stat()
             if not S_ISREG(stat.st_mode):  # reading a pipe or a device may never end
-                return _Seen(blank._replace(reason="it is no regular file"), None, 0.0, 0.0)
+                return _Seen(blank._replace(reason="it is no regular file"), None, None, 0.0, 0.0)
             known = self.known.get(photograph.path)
             checked = time.time_ns()
             stamp = blank._replace(
@@ -227,22 +247,39 @@ class _Run:
                 ctime_ns=stat.st_ctime_ns,
                 checked_ns=checked,
             )
-            if known and is_unchanged(known, stat) and self.cache.find(known.digest) >= 0:
+            if known and is_unchanged(known, stat) and self.is_complete(known.digest):
                 sample = stamp._replace(digest=known.digest, checked_ns=known.checked_ns)
-                return _Seen(sample, None, time.perf_counter() - started, 0.0)
+                return _Seen(sample, None, None, time.perf_counter() - started, 0.0)
             data = photograph.file.read_bytes()
         except OSError as error:
             reason = f"it cannot be opened ({error.strerror or error})"
-            return _Seen(blank._replace(reason=reason), None, time.perf_counter() - started, 0.0)
+            seconds = time.perf_counter() - started
+            return _Seen(blank._replace(reason=reason), None, None, seconds, 0.0)
         sample = stamp._replace(digest=hashlib.sha256(data).hexdigest())
         hashed = time.perf_counter()
-        if self.cache.find(sample.digest) >= 0 or not self.claim(sample.digest):
-            return _Seen(sample, None, hashed - started, 0.0)
+        if self.is_complete(sample.digest) or not self.claim(sample.digest):
+            return _Seen(sample, None, None, hashed - started, 0.0)
+        has_row = self.cache.find(sample.digest) >= 0
+        pixels, glimpse = None, None
         try:
             pixels = decode(data, self.settings.recipe, max_pixels=self.max_pixels)
+            glimpse = glimpse_of(data, pixels)
         except ImageError as error:
-            sample, pixels = sample._replace(reason=str(error)), None
-        return _Seen(sample, pixels, hashed - started, time.perf_counter() - hashed)
+            if not has_row:
+                sample = sample._replace(reason=str(error))
+        if has_row:
+            pixels = None
+        return _Seen(sample, pixels, glimpse, hashed - started, time.perf_counter() - hashed)
+
+    def is_complete(self, digest: str) -> bool:
+        """Whether the cache has all that a look at these bytes would tell."""
+        row = self.cache.find(digest)
+        return row >= 0 and row not in self.incomplete
+
+    def found_glimpses(self) -> tuple[list[int], list[Glimpse]]:
+        """Glimpses of photographs whose rows were there already: rows, ascending, and glimpses."""
+        rows = sorted(self.glimpsed)
+        return rows, [self.glimpsed[row] for row in rows]
 
     def claim(self, digest: str) -> bool:
         """Whether the caller is the first in this run to meet these bytes."""
@@ -259,11 +296,12 @@ class _Run:
         self.seconds["load"] += time.perf_counter() - started
         return backbone
 
-    def compute(self, backbone: Backbone, batch: list[_Seen]) -> tuple[list[str], Rows]:
+    def compute(self, backbone: Backbone, batch: list[_Seen]) -> _Batch:
         started = time.perf_counter()
         rows = backbone.run(np.stack([seen.pixels for seen in batch if seen.pixels is not None]))
         self.seconds["backbone"] += time.perf_counter() - started
-        return [seen.sample.digest for seen in batch], rows
+        glimpses = [seen.glimpse for seen in batch if seen.glimpse is not None]
+        return _Batch([seen.sample.digest for seen in batch], rows, glimpses)
 
     # ---- bookkeeping --------------------------------------------------------------------
 
@@ -310,7 +348,7 @@ class _Writer:
         self.cache = cache
         self.advance = advance
         self.seconds = 0.0
-        self._queue: queue.Queue[tuple[list[str], Rows] | None] = queue.Queue(_WRITE_AHEAD)
+        self._queue: queue.Queue[_Batch | None] = queue.Queue(_WRITE_AHEAD)
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._work, name="writer", daemon=True)
 
@@ -325,10 +363,10 @@ class _Writer:
         if self._error is not None:
             raise self._error
 
-    def put(self, digests: list[str], rows: Rows) -> None:
+    def put(self, batch: _Batch) -> None:
         if self._error is not None:
             raise self._error
-        self._queue.put((digests, rows))
+        self._queue.put(batch)
 
     def _work(self) -> None:
         while (item := self._queue.get()) is not None:
@@ -336,9 +374,9 @@ class _Writer:
                 continue  # keep taking, so that the caller never waits on a full queue
             try:
                 started = time.perf_counter()
-                self.cache.append(*item)
+                self.cache.append(item.digests, item.rows, glimpses=item.glimpses)
                 self.cache.commit()
                 self.seconds += time.perf_counter() - started
-                self.advance(len(item[0]))
+                self.advance(len(item.digests))
             except BaseException as error:  # noqa: BLE001 - handed to the caller's thread
                 self._error = error

@@ -6,6 +6,7 @@ import io
 import struct
 import warnings
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -45,6 +46,25 @@ MAX_PIXELS = 178_956_970
 Image.MAX_IMAGE_PIXELS = None
 
 Pixels = npt.NDArray[np.uint8]
+
+# EXIF: the tag that points to the camera's own fields, and three of these.
+_CAMERA_FIELDS, _TAKEN, _DIGITISED, _TAKEN_FRACTION = 0x8769, 0x9003, 0x9004, 0x9291
+
+# Pillow's parsers meet hostile bytes with any of these; the file is unreadable either way.
+_PARSER_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    OverflowError,
+    ZeroDivisionError,
+    AttributeError,
+    RuntimeError,
+    EOFError,
+    struct.error,
+)
 
 
 @dataclass(frozen=True)
@@ -132,6 +152,30 @@ def thumbnail(data: bytes, size: int, *, max_pixels: int = MAX_PIXELS) -> Image.
     return image.resize(shape, Image.Resampling.BILINEAR)
 
 
+def capture_time(data: bytes) -> int:
+    """When the camera says that it took the photograph (EXIF), in milliseconds since 1970.
+
+    By the camera's own clock, whatever its time zone; -1 where the file does not say. The pixels
+    are not decoded, and broken EXIF is no EXIF.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                # Pillow would decode a whole PNG to look for EXIF behind its pixels.
+                if image.format == "PNG" and "exif" not in image.info:
+                    return -1
+                camera = image.getexif().get_ifd(_CAMERA_FIELDS)
+        stamp = camera.get(_TAKEN) or camera.get(_DIGITISED)
+        taken = datetime.strptime(str(stamp)[:19], "%Y:%m:%d %H:%M:%S").replace(tzinfo=UTC)
+        fraction = str(camera.get(_TAKEN_FRACTION, "")).strip()[:3]
+        return round(taken.timestamp()) * 1000 + int(
+            fraction.ljust(3, "0") if fraction.isdecimal() else 0
+        )
+    except _PARSER_ERRORS:
+        return -1
+
+
 def _open(
     data: bytes, max_pixels: int, target: tuple[int, int] | None, *, oriented: bool
 ) -> Image.Image:
@@ -153,21 +197,7 @@ def _open(
         raise ImageError(f"not a photograph: {_describe(data)}") from None
     except MemoryError:
         raise ImageError("it does not fit into memory") from None
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        TypeError,
-        KeyError,
-        IndexError,
-        OverflowError,
-        ZeroDivisionError,
-        AttributeError,
-        RuntimeError,
-        EOFError,
-        struct.error,
-    ) as error:
-        # Pillow's parsers meet hostile bytes with any of these; the file is unreadable either way.
+    except _PARSER_ERRORS as error:
         raise ImageError(_reason(error)) from error
 
 

@@ -9,7 +9,10 @@ from pipeline.comparison import HeadComparison, best_head, compare_heads
 from pipeline.dataset import Dataset, load_dataset
 from pipeline.evaluate import Evaluation, evaluate_folder, evaluate_holdout
 from pipeline.fit import Assessment, Fit, fit
-from pipeline.groups import GroupRule
+from pipeline.grouping.proposal import Proposal
+from pipeline.grouping.remembered import proposed_groups
+from pipeline.grouping.rules import GroupRule
+from pipeline.grouping.show import show_groups
 from pipeline.heads import HEADS, Head, make_head
 from pipeline.ladder import Ladder
 from pipeline.predict import (
@@ -40,6 +43,7 @@ __all__ = [
     "HeadComparison",
     "Ladder",
     "Prediction",
+    "Proposal",
     "best_head",
     "check_format",
     "compare_heads",
@@ -57,7 +61,9 @@ __all__ = [
     "make_head",
     "predict",
     "prediction_sheet",
+    "proposed_groups",
     "reproduce",
+    "show_groups",
     "train_cnn",
     "write_report",
 ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,6 +20,7 @@ from pipeline.bundle import SELF_TEST_ROWS, Model, check_replaceable, save_bundl
 from pipeline.classes import Classes
 from pipeline.curves import curves_csv, curves_png
 from pipeline.dataset import Dataset, Indices, Labelled
+from pipeline.grouping.gap import Gap, Rounds, measure_gap
 from pipeline.heads import make_head
 from pipeline.heads.base import Floats, predict_by_blocks
 from pipeline.judgements import Judgements
@@ -94,6 +95,8 @@ class Fit:
         sides: numbers of the photographs of the training part and of the holdout.
         judged: the holdout's photographs with what the model makes of them.
         about: what was asked for: head, features, split, settings; as it stands in `model.json`.
+        gap: what the same head scores on the other kind of split; None where no two photographs
+            belong together, or nobody asked.
     """
 
     folder: Path
@@ -105,6 +108,7 @@ class Fit:
     sides: tuple[Indices, Indices]
     judged: Judgements
     about: Mapping[str, Any]
+    gap: Gap | None = field(default=None, kw_only=True)
 
 
 def fit(
@@ -116,6 +120,7 @@ def fit(
     split: str = "grouped",
     seed: int = 0,
     settings: Mapping[str, str | int | float] | None = None,
+    with_gap: bool = True,
     progress: EpochProgress | None = None,
 ) -> Fit:
     """Train a head on the rows of a cache and save it as a model.
@@ -128,6 +133,8 @@ def fit(
         split: "grouped": no part on both sides; "random": photographs at random.
         seed: of the split and the training.
         settings: of the head; what is not given is its default or chosen on the training part.
+        with_gap: train the head a second time on the other kind of split, to tell how much a
+            random one flatters; twice the time.
         progress: called as `progress(epoch, epochs, scores)` by heads that train in epochs.
 
     Raises:
@@ -174,7 +181,38 @@ def fit(
         out, model, dataset.classes, on_train, on_test, seconds, (train, test), judged, about
     )
     save_fit(done, dataset, rows[:SELF_TEST_ROWS])
+    if with_gap:
+        done.gap = _gap(done, dataset)
     return done
+
+
+def _gap(done: Fit, dataset: Dataset) -> Gap | None:
+    """The head of `done` on the other kind of split; nothing of it is kept but the scores."""
+    asked = done.about["split"]
+    other = "random" if asked["kind"] == "grouped" else "grouped"
+
+    def measure() -> Rounds:
+        head = str(done.about["head"])
+        model = make_head(head, seed=asked["seed"], settings=done.about["settings_given"])
+        train, test = holdout(
+            dataset.y,
+            dataset.groups,
+            test_size=asked["test_size"],
+            seed=asked["seed"],
+            kind=other,
+            class_names=dataset.classes.names,
+        )
+        model.fit(
+            dataset.stored_rows(train).in_memory(),
+            dataset.y[train],
+            dataset.groups[train],
+            n_classes=len(dataset.classes.names),
+        )
+        P = predict_by_blocks(model, dataset.stored_rows(test))
+        return Rounds(head, [score(dataset.y[test], P, DEFAULT_THRESHOLD)], [(train, test)])
+
+    measured = Rounds(str(done.about["head"]), [done.held_out.scores], [done.sides])
+    return measure_gap(measured, other, measure, dataset.groups)
 
 
 def judge_side(data: Labelled, side: Indices, probabilities: Floats, root: Path) -> Judgements:

@@ -61,7 +61,7 @@ def draw_sheet(entries: Sequence[SheetEntry], title: str) -> bytes:
     sheet = Image.new("RGB", (width, header + rows * (CELL + _CAPTION + GAP) + GAP), _PAPER)
     draw = ImageDraw.Draw(sheet)
     for number, line in enumerate(legend):
-        draw.text((GAP, GAP + _LINE * number), line, _INK, _font(_TITLE))
+        draw.text((GAP, GAP + _LINE * number), line, _INK, font(_TITLE))
     for number, entry in enumerate(entries):
         left = GAP + (number % COLUMNS) * (CELL + GAP)
         top = header + (number // COLUMNS) * (CELL + _CAPTION + GAP)
@@ -90,7 +90,7 @@ def _draw_photograph(sheet: Image.Image, entry: SheetEntry, left: int, top: int)
         lines = _wrap(reason, CELL - 24, 13)[:8]
         for number, line in enumerate(lines):
             place = (left + CELL // 2, top + CELL // 2 + 18 * number - 9 * len(lines))
-            draw.text(place, line, _INK, _font(13), anchor="ma")
+            draw.text(place, line, _INK, font(13), anchor="ma")
     if entry.right is not None:
         _draw_badge(draw, entry.right, left + CELL - 36, top + 8)
 
@@ -100,26 +100,24 @@ def _draw_badge(draw: ImageDraw.ImageDraw, right: bool, left: int, top: int) -> 
     sign, _, colour = _MARKS[right]
     frame = (left, top, left + 28, top + 28)
     (draw.ellipse if right else draw.rectangle)(frame, colour, _PAPER, 2)
-    draw.text((left + 14, top + 14), sign, _PAPER, _font(18), anchor="mm")
+    draw.text((left + 14, top + 14), sign, _PAPER, font(18), anchor="mm")
 
 
 def _draw_caption(draw: ImageDraw.ImageDraw, entry: SheetEntry, left: int, top: int) -> None:
     """Verdict, truth and file name, each shortened to the cell's width."""
     verdict = "unreadable" if entry.verdict is None else entry.verdict
-    draw.text((left, top), _shorten(verdict, CELL, 16, bold=True), _INK, _font(16, bold=True))
+    draw.text((left, top), shorten(verdict, CELL, 16, bold=True), _INK, font(16, bold=True))
     if entry.truth is not None:
         sign, word, colour = ("", "", _GREY) if entry.right is None else _MARKS[entry.right]
         end = f"  {sign} {word}" if word else ""
-        space = CELL - round(_font(13).getlength(f"is {end}"))
-        draw.text(
-            (left, top + 24), f"is {_shorten(entry.truth, space, 13)}{end}", colour, _font(13)
-        )
-    draw.text((left, top + 45), _shorten(entry.file.name, CELL, 11), _GREY, _font(11))
+        space = CELL - round(font(13).getlength(f"is {end}"))
+        draw.text((left, top + 24), f"is {shorten(entry.truth, space, 13)}{end}", colour, font(13))
+    draw.text((left, top + 45), shorten(entry.file.name, CELL, 11), _GREY, font(11))
 
 
-def _shorten(text: str, width: int, size: int, *, bold: bool = False) -> str:
+def shorten(text: str, width: int, size: int, *, bold: bool = False) -> str:
     """Cut the middle out of a text that is wider than `width` pixels; control characters shown."""
-    text, font = printable(text), _font(size, bold=bold)
+    text, font = printable(text), font(size, bold=bold)
     if font.getlength(text) <= width:
         return text
     # A letter is at least a pixel wide: what is longer than `width` letters need not be measured.
@@ -135,15 +133,15 @@ def _wrap(text: str, width: int, size: int) -> list[str]:
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {printable(word)}".strip()
-        if _font(size).getlength(longer) <= width:
+        if font(size).getlength(longer) <= width:
             lines[-1] = longer
             continue
-        lines.append(_shorten(word, width, size))
+        lines.append(shorten(word, width, size))
     return [line for line in lines if line]
 
 
 @cache
-def _font(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
+def font(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
     """DejaVu Sans, which covers many scripts and comes with matplotlib."""
     import matplotlib as mpl
 

@@ -13,7 +13,7 @@ from features.engines import DEFAULT_ENGINE, check_engine
 from features.extract import Extraction, Progress, extract
 from features.images import MAX_PIXELS, get_recipe
 from features.weights import RecordedWeights, resolve_weights
-from pipeline.groups import GroupRule, apply_rule
+from pipeline.grouping.rules import GroupRule, apply_rule
 from pipeline.scan import Scan, scan_folder
 
 

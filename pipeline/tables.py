@@ -31,6 +31,12 @@ def _cell(value: object) -> object:
     return value
 
 
+def from_cell(text: str) -> str:
+    """The text that `to_csv` wrote: without the apostrophe in front of a formula."""
+    guarded = text.startswith("'") and text[1:].startswith(_FORMULA_STARTS)
+    return text[1:] if guarded else text
+
+
 def align(rows: Sequence[Sequence[str]], *, right: bool = True) -> str:
     """Rows of cells as lines of text, the first column to the left, the others `right`-aligned."""
     widths = [max(len(row[i]) for row in rows if i < len(row)) for i in range(len(rows[0]))]

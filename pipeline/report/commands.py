@@ -10,7 +10,7 @@ from pipeline.comparison import HeadComparison
 from pipeline.dataset import Dataset
 from pipeline.evaluate import Evaluation
 from pipeline.fit import Fit
-from pipeline.groups import GroupRule
+from pipeline.grouping.rules import GroupRule
 
 Command = list[str]
 

@@ -16,7 +16,7 @@ from pipeline.comparison import HeadComparison
 from pipeline.dataset import Dataset
 from pipeline.evaluate import Evaluation
 from pipeline.fit import Assessment, Fit, judge_side
-from pipeline.groups import GroupRule
+from pipeline.grouping.rules import GroupRule
 from pipeline.judgements import Indices, Judgements
 from pipeline.report import commands, facts
 from pipeline.report.heads_verdict import comparison_verdict
