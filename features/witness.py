@@ -19,8 +19,8 @@ VIEW = "witness"
 """The view that its row has in a cache: no photograph's."""
 
 TOLERANCES = {"float32": 1e-3, "float16": 2e-3, "bfloat16": 5e-2}
-"""By precision: largest accepted difference, in parts of the row's largest value. Processors and
-batch sizes differ by 1e-5 in float32; weights of another training by about 1."""
+"""By precision: largest accepted difference, in parts of the row's largest value. In float32,
+batches of other sizes differ by 1e-5; the rest is room for other processors, not measured."""
 
 Row = npt.NDArray[np.float32]
 

@@ -27,7 +27,7 @@ PROBABILITY_TOLERANCE = 1e-4
 """Largest accepted difference of a probability."""
 
 PIXEL_TOLERANCE = 4
-"""Largest accepted difference of a pixel, of 255; decoders round differently by 1 or 2."""
+"""Largest accepted difference of a pixel, of 255: room for other rounding, not measured."""
 
 MEAN_PIXEL_TOLERANCE = 0.5
 """Largest accepted mean difference of a photograph's pixels, of 255."""

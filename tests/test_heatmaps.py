@@ -224,7 +224,7 @@ def test_heatmaps_need_no_second_pass_and_no_company(
     np.testing.assert_array_equal(alone[0].cells, found[0].cells)
     kept_nowhere = pipeline.predict(bundle, photographs[:1], None, heatmaps=True)
     np.testing.assert_allclose(kept_nowhere[0].cells, found[0].cells, atol=1e-6)
-    assert toy.photographs == 1
+    assert toy.photographs == 2, "the photograph, once, and the witness"
     assert pipeline.predict(bundle, photographs[:1], cache)[0].cells is None
     # write_parts makes the right half of defective parts brighter.
     defects = [p.cells for p in found if p.truth == "defects"]

@@ -22,6 +22,7 @@ import pipeline
 from features.errors import BundleError, HeadError, OnepassError
 from pipeline.bundle_files import stays_inside
 from pipeline.heads import make_head
+from pipeline.thresholds.decision import Decision
 
 WIDTH = 48
 X, Y, GROUPS = sparse_rows(60, WIDTH)
@@ -37,7 +38,8 @@ def make_model(folder: Path, name: str) -> Path:
     head = make_head(name, settings=quick.get(name, {}))
     head.fit(X, Y, GROUPS, n_classes=2)
     about = {
-        "head": name, "sees": "rows", "features": toy_settings().fields, "threshold": 0.5,
+        "head": name, "sees": "rows", "features": toy_settings().fields,
+        "threshold": 0.5, "decision": Decision.not_chosen().to_json(), "calibration": None,
         "classes": ["good", "bad"], "class_members": {"good": 0, "bad": 1},
         "weights": {"source": "random", "name": "random", "digest": "random:0", "seed": 0},
     }  # fmt: skip
@@ -392,7 +394,10 @@ def test_settings_of_an_estimator_are_ours(model: Any) -> None:
     "change",
     [
         {"classes": 5}, {"classes": ["good"]}, {"classes": [1, 2]}, {"class_members": [1]},
-        {"class_members": {"good": 9, "bad": 1}}, {"threshold": "x"}, {"threshold": float("nan")},
+        {"class_members": {"good": 9, "bad": 1}},
+        {"decision": None}, {"decision": {}}, {"calibration": "x"}, {"calibration": {"slope": []}},
+        {"decision": Decision.not_chosen().to_json() | {"pass_below": "x"}},
+        {"decision": Decision.not_chosen().to_json() | {"pass_below": float("nan")}},
         {"files": []}, {"files": None}, {"files": {"split.json": 3}}, {"onepass_bundle": 99},
     ],
     ids=str,

@@ -24,7 +24,7 @@ from features.images import RECIPES
 from torture.corpus import corpus, draw_seeds
 from torture.figures import ROOT, Figure
 
-SECONDS, QUICK_SECONDS = 600, 5
+SECONDS, QUICK_SECONDS = 600, 2
 _TARGET = Path(__file__).with_name("fuzz_target.py")
 _SEED = 21
 _OPTIONS = ("-timeout=60", "-rss_limit_mb=2048", "-max_len=20000", "-print_final_stats=1")

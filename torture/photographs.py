@@ -23,7 +23,7 @@ from features.weights import Weights
 from torture.corpus import Mutant, corpus
 from torture.figures import Figure
 
-COUNT, QUICK_COUNT = 5000, 120
+COUNT, QUICK_COUNT = 5000, 40
 _SEED = 20
 
 

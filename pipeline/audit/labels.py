@@ -81,23 +81,27 @@ def out_of_fold(
         row_width: values in a raw row.
         seed: of the head.
     """
+    from threadpoolctl import threadpool_limits
+
     n_classes = int(y.max()) + 1
     found = np.full((len(y), n_classes), np.nan)
-    for fold in rounds:
-        train, test = fold.train, fold.test
-        part = TrainingPart(
-            K[np.ix_(train, train)],
-            y[train],
-            groups[train],
-            n_classes=n_classes,
-            row_width=row_width,
-            seed=seed,
-        )
-        head = make_head(HEAD, seed=seed)
-        assert isinstance(head, RowSpaceHead)
-        head.fit_in_space(part)
-        placed = part.space.place(K[np.ix_(test, train)], np.diagonal(K)[test])
-        found[test] = head.predict_in_space(placed)
+    # On a busy machine, threads of BLAS that wait for each other took several times as long.
+    with threadpool_limits(1):
+        for fold in rounds:
+            train, test = fold.train, fold.test
+            part = TrainingPart(
+                K[np.ix_(train, train)],
+                y[train],
+                groups[train],
+                n_classes=n_classes,
+                row_width=row_width,
+                seed=seed,
+            )
+            head = make_head(HEAD, seed=seed)
+            assert isinstance(head, RowSpaceHead)
+            head.fit_in_space(part)
+            placed = part.space.place(K[np.ix_(test, train)], np.diagonal(K)[test])
+            found[test] = head.predict_in_space(placed)
     return found
 
 

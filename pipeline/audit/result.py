@@ -100,7 +100,7 @@ class LabelFindings:
 
     Attributes:
         suspects: the most suspect first.
-        estimated: number of wrong labels; hard photographs count as wrong, so rather too many.
+        estimated: number of wrong labels at most; hard photographs count as wrong.
         head: its name.
         folds: of cross-validation.
         roc_auc: of the head on all photographs, each judged by the round that did not train on it.

@@ -80,7 +80,7 @@ def _sentences(found: Shortcuts) -> Iterable[str]:
 
 def _labels(found: LabelFindings) -> str:
     lines = [
-        f"Labels: about {found.estimated:,} may be wrong, {len(found.suspects):,} to check"
+        f"Labels: at most about {found.estimated:,} are wrong, {len(found.suspects):,} to check"
         f" ({found.head} head, {found.folds} folds by part, AUC {found.roc_auc:.3f})"
     ]
     lines += [
@@ -93,8 +93,8 @@ def _labels(found: LabelFindings) -> str:
         lines.append("photographs that are hard to judge look just like wrong labels: look at them")
     if found.weak:
         lines.append(
-            f"of {', '.join(map(printable, found.weak))} the head knows too little to doubt their "
-            "labels: most of those are hard photographs, not wrong labels"
+            f"the head hardly knows {', '.join(map(printable, found.weak))}: what it doubts there "
+            "is mostly hard to judge, not wrong"
         )
     return "\n".join(lines)
 
