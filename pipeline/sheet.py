@@ -117,13 +117,13 @@ def _draw_caption(draw: ImageDraw.ImageDraw, entry: SheetEntry, left: int, top: 
 
 def shorten(text: str, width: int, size: int, *, bold: bool = False) -> str:
     """Cut the middle out of a text that is wider than `width` pixels; control characters shown."""
-    text, font = printable(text), font(size, bold=bold)
-    if font.getlength(text) <= width:
+    text, face = printable(text), font(size, bold=bold)
+    if face.getlength(text) <= width:
         return text
     # A letter is at least a pixel wide: what is longer than `width` letters need not be measured.
     for keep in range(min(len(text) - 1, width), 1, -1):
         short = f"{text[: keep - keep // 2]}…{text[len(text) - keep // 2 :]}"
-        if font.getlength(short) <= width:
+        if face.getlength(short) <= width:
             return short
     return "…"
 
