@@ -65,7 +65,7 @@ def _copies(samples: Sequence[Sample], unit: Indices) -> Finding:
     groups = len({tie.a for tie in ties})
     why = "the same bytes under several names" if ties else "no two files have the same bytes"
     return Finding(
-        Evidence("copy", "exact copies", len(ties) + groups, groups, bool(ties), why), ties
+        Evidence("copy", "the same bytes", len(ties) + groups, groups, bool(ties), why), ties
     )
 
 
