@@ -2,7 +2,7 @@
 
 What stands in the file: `features.layout`. How it is opened: `features.cache_file`. How its changes
 reach the disk: `features.journal`. A row's key is (digest, view) in a cache of one fingerprint.
-Rows are only ever added; what drops some (`features.gc`, `features.repair`) makes a new file.
+Rows are only added; what drops some (`features.gc`, `features.repair`) makes a new file.
 """
 
 from __future__ import annotations
@@ -38,7 +38,6 @@ from features.lock import refuse_folder
 from features.samples import Sample, from_columns
 
 _SETTLE = 5.0  # seconds for which a reader that meets a commit half-way opens again
-
 Rows = npt.NDArray[np.float32]
 _T = TypeVar("_T")
 
@@ -331,6 +330,7 @@ class Cache:
             ):
                 self._h5[name].resize(end, axis=0)
                 self._h5[name][first:end] = data
+            self._features.flush()  # first in the file: a copy that is cut off has most rows
             write_glimpses(self._h5, first, glimpses or Glimpses.blank(end - first), rows=end)
         keys = entries[["row_digest", "row_view"]].tolist()
         self._index |= {key: first + offset for offset, key in enumerate(keys)}

@@ -127,8 +127,9 @@ def judge_looks(vectors: Vectors) -> Looks:
 
 
 def _pooled(cache: Cache, rows: list[int]) -> Vectors:
-    """Rows averaged over the places of the map: float32 (n, channels)."""
+    """Rows averaged over the places of the map: float32 (n, channels); others as they are."""
     channels = channels_of(cache.fields)
+    channels = cache.row_width if cache.row_width % channels else channels
     pooled = np.empty((len(rows), channels), dtype=np.float32)
     for start in range(0, len(rows), _READ):
         block = cache.take(rows[start : start + _READ])
