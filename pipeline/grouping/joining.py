@@ -21,7 +21,7 @@ class Joiner:
     Chaining is what ruins groups: one wrong link between two right groups makes one wrong group of
     both. So links between groups are collected, and the groups are joined once they tie half the
     photographs of the smaller one, but two at least, and three in any case are enough. A single
-    photograph joins by one link.
+    photograph joins by one link if that is sure, else by links to two photographs of the group.
     """
 
     def __init__(self, count: int) -> None:
@@ -44,15 +44,18 @@ class Joiner:
         for a, b in pairs:
             self._join(self.root(a), self.root(b))
 
-    def link(self, pairs: Iterable[Pair]) -> None:
-        """Take probable pairs, the surest first, and join what they support."""
+    def link(self, pairs: Iterable[Pair], *, sure: bool) -> None:
+        """Take probable pairs, the surest first, and join what they support.
+
+        Those that are `sure` are to be taken before all others.
+        """
         for a, b in pairs:
             x, y = self.root(a), self.root(b)
             if x == y:
                 continue
             self._tied[x].setdefault(y, set()).add(a)
             self._tied[y].setdefault(x, set()).add(b)
-            self._join_supported([(x, y)])
+            self._join_supported([(x, y)], sure=sure)
 
     def groups(self) -> Indices:
         """Int64 (n,), numbered from 0: the largest first, then by first appearance."""
@@ -64,20 +67,20 @@ class Joiner:
         number = {root: place for place, root in enumerate(order)}
         return np.array([number[root] for root in roots], dtype=np.int64)
 
-    def _join_supported(self, open_pairs: list[Pair]) -> None:
+    def _join_supported(self, open_pairs: list[Pair], *, sure: bool) -> None:
         """Join pairs of groups as long as their links suffice; a join may make others possible."""
         while open_pairs:
             x, y = (self.root(group) for group in open_pairs.pop())
-            if x != y and self._supported(x, y):
+            if x != y and self._supported(x, y, sure=sure):
                 whole = self._join(x, y)
                 open_pairs += [(whole, other) for other in self._tied[whole]]
 
-    def _supported(self, x: int, y: int) -> bool:
+    def _supported(self, x: int, y: int, *, sure: bool) -> bool:
         smaller = min(self._size[x], self._size[y])
-        needed = 1 if smaller == 1 else min(max(2, -(-smaller // 2)), _ENOUGH)
-        # A single photograph has one end only: it is the smaller one that must be tied enough.
         tied = [len(self._tied[x].get(y, ())), len(self._tied[y].get(x, ()))]
-        return min(tied) >= needed
+        if smaller == 1:
+            return max(tied) >= (1 if sure else 2)
+        return min(tied) >= min(max(2, -(-smaller // 2)), _ENOUGH)
 
     def _join(self, x: int, y: int) -> int:
         """Make one group of two; returns what stands for it."""

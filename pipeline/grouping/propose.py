@@ -25,8 +25,11 @@ from pipeline.grouping.sequences import Line, judge_line
 
 Indices = npt.NDArray[np.int64]
 
-CHANCE = 0.1
+CHANCE = 0.3
 """Photographs are linked when fewer strangers than this are expected to be as alike by chance."""
+
+SURE = 0.01
+"""A link of fewer expected strangers is enough by itself to put two photographs together."""
 
 _ASKED = 1.0  # expected strangers up to which a pair is a question for a person
 _WEAK = 0.02  # a photograph whose best tie is more doubtful than this is a question too
@@ -83,12 +86,12 @@ def _looks(witness: Witness, unit: Indices) -> Finding:
         for x, y, doubt in zip(a, b, expected, strict=True)
     ]
     alone = Joiner(len(unit))
-    alone.link((link.a, link.b) for link in links)
+    _link(alone, links)
     sizes = np.bincount(alone.groups())
     several = sizes[sizes > 1]
     why = (
-        f"fewer than {CHANCE:g} photographs of other parts would be as alike by chance, as judged "
-        "by each photograph's own neighbours"
+        f"fewer than {SURE:g} photographs of other parts would be as alike by chance, or fewer "
+        f"than {CHANCE:g} and several such links agree; judged by each photograph's own neighbours"
     )
     evidence = Evidence("look", what, int(several.sum()), len(several), bool(links), why)
     return Finding(evidence, [], links)
@@ -131,7 +134,7 @@ def _joined(
     links = sorted((link for f in findings for link in f.links), key=lambda link: link.doubt)
     joiner = Joiner(len(samples))
     joiner.tie((tie.a, tie.b) for tie in ties)
-    joiner.link((link.a, link.b) for link in links)
+    _link(joiner, links)
     groups = joiner.groups()
     inside = [link for link in (*ties, *links) if groups[link.a] == groups[link.b]]
     return Proposal(
@@ -141,6 +144,12 @@ def _joined(
         [finding.evidence for finding in findings],
         _questions(groups, inside, witness, unit),
     )
+
+
+def _link(joiner: Joiner, links: Sequence[Link]) -> None:
+    """Links sorted by doubt, the sure ones first."""
+    for sure in (True, False):
+        joiner.link(((k.a, k.b) for k in links if (k.doubt < SURE) == sure), sure=sure)
 
 
 def _questions(
