@@ -137,7 +137,9 @@ def extract(
     classes: Classes = None,
     groups: Groups = None,
     group_regex: GroupRegex = None,
-    no_groups: Annotated[bool, typer.Option("--no-groups", help="Forget the groups.")] = False,
+    no_groups: Annotated[
+        bool, typer.Option("--no-groups", help="Forget the groups: propose.")
+    ] = False,
     max_failures: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Stop above this share of unreadable ones.")
     ] = 0.1,
@@ -181,6 +183,24 @@ def extract(
 
 
 @app.command()
+def groups(
+    cache: CacheFile = Path("features.h5"),
+    out: Annotated[Path, typer.Option(help="Folder for the table and the sheets.")] = Path(
+        "groups"
+    ),
+    sheets: Annotated[int, typer.Option(min=0, help="Most sheets of groups, 12 groups each.")] = 3,
+) -> None:
+    """Which photographs seem to show one part, and why: a table to edit, and sheets to look at.
+
+    Example: onepass groups, then: onepass extract data --groups groups/groups.csv
+    """
+    from pipeline.grouping import text
+    from pipeline.grouping.show import show_groups
+
+    _print(text.groups(show_groups(cache, out, sheets=sheets)))
+
+
+@app.command()
 def fit(
     head: Annotated[str, typer.Option(help="A head's name, or best: compare-heads' winner.")] = (
         "dense"
@@ -198,6 +218,10 @@ def fit(
     comparison: Annotated[
         Path, typer.Option(help="Where --head best looks for compare-heads' result.")
     ] = Path("comparison"),
+    gap: Annotated[
+        bool,
+        typer.Option("--gap/--no-gap", help="Train a second time, to tell what random flatters."),
+    ] = True,
     report: Report = None,
     audit_file: AuditFile = Path("audit/audit.json"),
     threshold: Threshold = None,
@@ -240,6 +264,7 @@ def fit(
             seed=seed,
             force=force,
             settings=_settings(set_ or []),
+            with_gap=gap,
             progress=lambda epoch, epochs, _scores: progress(epoch, epochs),
         )
     _print(text.fit(done))
@@ -667,7 +692,7 @@ def _settings(pairs: list[str]) -> dict[str, str | int | float]:
 
 def _group_rule(groups: Path | None, regex: str | None, none: bool) -> Any:  # noqa: ANN401 - lazy
     from features.errors import DataError
-    from pipeline.groups import GroupRule
+    from pipeline.grouping.rules import GroupRule
 
     if sum((groups is not None, regex is not None, none)) > 1:
         raise DataError("found several of --groups, --group-regex and --no-groups; expected one")

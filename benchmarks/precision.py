@@ -35,7 +35,7 @@ def measure(options: Options) -> Report:
 def _compare(report: Report, options: Options, cache_path: Path) -> None:
     from pipeline.compare import compare
     from pipeline.dataset import load_dataset
-    from pipeline.groups import GroupRule
+    from pipeline.grouping.rules import GroupRule
     from pipeline.sync import extract_folder
 
     data = load_dataset(cache_path)

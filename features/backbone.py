@@ -116,6 +116,16 @@ def map_shape(name: str) -> tuple[int, int, int]:
     return shape
 
 
+def channels_of(fields: Mapping[str, Any]) -> int:
+    """Values per place of the map that a row is, for a cache's fingerprint fields; no TensorFlow.
+
+    Raises:
+        DataError: this version has no such backbone.
+    """
+    check_names(backbone=str(fields["backbone"]))
+    return map_shape(fields["backbone"])[-1]
+
+
 def check_names(
     *, recipe: str | None = None, precision: str | None = None, backbone: str | None = None
 ) -> None:

@@ -1,19 +1,18 @@
 """The feature cache: rows and their keys, read and written; one HDF5 file.
 
 What stands in the file: `features.layout`. How it is opened: `features.cache_file`. How its changes
-reach the disk: `features.journal`.
-A row's key is (digest, view) in a cache of one fingerprint. Rows are only ever added; what drops
-some (`features.gc`, `features.repair`) makes a new file that takes the place of the old one.
+reach the disk: `features.journal`. A row's key is (digest, view) in a cache of one fingerprint.
+Rows are only ever added; what drops some (`features.gc`, `features.repair`) makes a new file.
 """
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -32,14 +31,16 @@ from features.cache_file import (
 )
 from features.errors import CacheError, FingerprintError
 from features.files import followed, write_whole
+from features.glimpse import Glimpse, Glimpses, write_glimpses
 from features.journal import JournaledFile
-from features.layout import FULL_VIEW, SCHEMA, Entries, Seal
+from features.layout import FULL_VIEW, SCHEMA, Entries, Hdf5, Seal
 from features.lock import refuse_folder
 from features.samples import Sample, from_columns
 
 _SETTLE = 5.0  # seconds for which a reader that meets a commit half-way opens again
 
 Rows = npt.NDArray[np.float32]
+_T = TypeVar("_T")
 
 
 class Cache:
@@ -253,10 +254,14 @@ class Cache:
         Raises:
             CacheError: a row is damaged, or the disk fails.
         """
+        return self.settled(lambda _: self._read_checked(first, count))
+
+    def settled(self, read: Callable[[Hdf5], _T]) -> _T:
+        """What `read` makes of the open file; again where a commit came in between."""
         deadline = time.monotonic() + _SETTLE
         while True:
             try:
-                return self._read_checked(first, count)
+                return read(self._h5)
             except CacheError:
                 # A reader's view of HDF5's index goes stale when a writer commits; the rows
                 # themselves never move. Nothing new on the disk means real damage.
@@ -297,7 +302,13 @@ class Cache:
 
     # ---- writing ------------------------------------------------------------------------
 
-    def append(self, digests: Sequence[str], rows: Rows, view: str = FULL_VIEW) -> None:
+    def append(
+        self,
+        digests: Sequence[str],
+        rows: Rows,
+        view: str = FULL_VIEW,
+        glimpses: Sequence[Glimpse] = (),
+    ) -> None:
         """Add rows of photographs that have none yet; nothing is kept before `commit`.
 
         Raises:
@@ -305,25 +316,22 @@ class Cache:
         """
         # numpy's cast: HDF5's own measured 7 times slower.
         values = np.ascontiguousarray(rows, dtype=self.dtype)
-        keys = [(digest.encode(), view.encode()) for digest in digests]
-        checks = [layout.row_check(*key, row) for key, row in zip(keys, values, strict=True)]
-        columns = {
-            "row_digest": np.array([key[0] for key in keys], "S64"),
-            "row_view": np.array([key[1] for key in keys], "S32"),
-            "row_check": np.array(checks, "<u4"),
-        }
-        self.append_entries(layout.to_entries(columns), values)
+        looks = Glimpses.of(glimpses) if glimpses else None  # as many as rows, or none
+        self.append_entries(layout.new_entries(digests, view, values), values, looks)
 
-    def append_entries(self, entries: Entries, values: npt.NDArray[Any]) -> None:
+    def append_entries(
+        self, entries: Entries, values: npt.NDArray[Any], glimpses: Glimpses | None = None
+    ) -> None:
         """Add rows as another cache of the same settings has them; see `append`."""
         first, end = len(self), len(self) + len(entries)
-        with self._writing():
+        with self.writing():
             for name, data in (
                 ("features", values),
                 *((name, entries[name]) for name in self.entries.dtype.fields or ()),
             ):
                 self._h5[name].resize(end, axis=0)
                 self._h5[name][first:end] = data
+            write_glimpses(self._h5, first, glimpses or Glimpses.blank(end - first), rows=end)
         keys = entries[["row_digest", "row_view"]].tolist()
         self._index |= {key: first + offset for offset, key in enumerate(keys)}
         self._rows_digest.update(entries.tobytes())
@@ -335,7 +343,7 @@ class Cache:
         Raises:
             CacheError: see `append`.
         """
-        with self._writing():
+        with self.writing():
             del self._h5["samples"]
             columns = layout.write_samples(self._h5, samples)
             layout.write_note(self._h5, dataset)
@@ -348,7 +356,7 @@ class Cache:
         Raises:
             CacheError: the disk is full or failing; the file is as the last commit left it.
         """
-        with self._writing():
+        with self.writing():
             if not self._sealed:
                 self._h5.attrs["onepass_schema"], self._sealed = SCHEMA, True
             self._h5.flush()
@@ -356,11 +364,11 @@ class Cache:
         self._committed = len(self)
 
     @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        """Any failure ends this opening: half of a change must never be committed."""
+    def writing(self) -> Iterator[Hdf5]:
+        """The open file; any failure ends it, as half of a change must never be committed."""
         try:
             self._file.check_unchanged()
-            yield
+            yield self._h5
         except HDF5_ERRORS as error:
             found = self.failure or error
             self._file.abandon()

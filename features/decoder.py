@@ -51,6 +51,24 @@ def decode_apart(data: bytes, recipe: Recipe, *, max_pixels: int = MAX_PIXELS) -
     return _POOL.ask({"recipe": recipe.fields()}, data, max_pixels)
 
 
+class Decoded(NamedTuple):
+    """What a process makes of a file.
+
+    Attributes:
+        pixels: uint8 (height, width, 3).
+        taken: `features.images.capture_time`, where that was asked for.
+    """
+
+    pixels: Pixels
+    taken: int
+
+
+def look_apart(data: bytes, recipe: Recipe, *, max_pixels: int = MAX_PIXELS) -> Decoded:
+    """`decode_apart`, and when the photograph was taken."""
+    request = {"recipe": recipe.fields(), "capture_time": True}
+    return _POOL.decode(request, data, max_pixels)
+
+
 def thumbnail_apart(data: bytes, size: int, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """`features.images.thumbnail` in a process of its own; raises as `decode_apart`."""
     return Image.fromarray(_POOL.ask({"thumbnail": size}, data, max_pixels))
@@ -79,6 +97,10 @@ class Decoders:
 
     def ask(self, request: dict[str, Any], data: bytes, max_pixels: int) -> Pixels:
         """uint8 (height, width, 3) for a request; see `decode_apart` for what is raised."""
+        return self.decode(request, data, max_pixels).pixels
+
+    def decode(self, request: dict[str, Any], data: bytes, max_pixels: int) -> Decoded:
+        """As `ask`, with all that was asked for."""
         declared = read_declared(data)
         pixels = 0
         if declared is not None:
@@ -142,6 +164,7 @@ class _Answer(NamedTuple):
     kind: int
     height: int
     width: int
+    taken: int
     content: bytearray
 
 
@@ -194,7 +217,7 @@ class _Process:
         start = self._from.read(ANSWER.size)
         if len(start) < ANSWER.size:
             return None
-        kind, height, width, length = ANSWER.unpack(start)
+        kind, height, width, taken, length = ANSWER.unpack(start)
         content = bytearray(length)
         view, done = memoryview(content), 0
         while done < length:
@@ -202,7 +225,7 @@ class _Process:
             if not count:
                 return None
             done += count
-        return _Answer(kind, height, width, content)
+        return _Answer(kind, height, width, taken, content)
 
     def end(self) -> None:
         """End it, whatever it does."""
@@ -214,11 +237,11 @@ class _Process:
                     pipe.close()
 
 
-def _result(answer: _Answer) -> Pixels:
+def _result(answer: _Answer) -> Decoded:
     if answer.kind == REASON:
         raise ImageError(bytes(answer.content).decode("utf-8", "replace"))
     pixels: Pixels = np.frombuffer(answer.content, np.uint8)
-    return pixels.reshape(answer.height, answer.width, 3)
+    return Decoded(pixels.reshape(answer.height, answer.width, 3), answer.taken)
 
 
 _POOL = Decoders()

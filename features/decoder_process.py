@@ -19,8 +19,8 @@ from typing import IO, Any
 REQUEST = struct.Struct("<IQ")
 """Lengths of the head (JSON) and of the file, which follow."""
 
-ANSWER = struct.Struct("<BIIQ")
-"""READY, PIXELS or REASON; height and width; length of what follows."""
+ANSWER = struct.Struct("<BIIqQ")
+"""READY, PIXELS or REASON; height and width; `images.capture_time`; length of what follows."""
 
 READY, PIXELS, REASON = range(3)
 
@@ -44,7 +44,7 @@ def serve(images: Any) -> None:  # noqa: ANN401 - a module
     nowhere = os.open(os.devnull, os.O_WRONLY)
     with os.fdopen(os.dup(1), "wb") as answers:
         os.dup2(nowhere, 1)
-        answers.write(ANSWER.pack(READY, 0, 0, 0))
+        answers.write(ANSWER.pack(READY, 0, 0, 0, 0))
         answers.flush()
         os.dup2(nowhere, 2)
         requests = sys.stdin.buffer
@@ -64,7 +64,7 @@ def _answer(
     data: bytes,
     answers: IO[bytes],
 ) -> None:
-    kind, height, width = PIXELS, 0, 0
+    kind, height, width, taken = PIXELS, 0, 0, -1
     try:
         if "recipe" in head:
             recipe = images.Recipe(**head["recipe"] | {"scale": tuple(head["recipe"]["scale"])})
@@ -73,12 +73,14 @@ def _answer(
         else:
             pixels = images.thumbnail(data, head["thumbnail"], max_pixels=head["max_pixels"])
             width, height = pixels.size
+        if head.get("capture_time"):
+            taken = images.capture_time(data, max_pixels=head["max_pixels"])
         content = pixels.tobytes()
     except images.ImageError as error:
         kind, content = REASON, str(error).encode("utf-8", "replace")
     except MemoryError:
         kind, content = REASON, b"it does not fit into memory"
-    answers.write(ANSWER.pack(kind, height, width, len(content)))
+    answers.write(ANSWER.pack(kind, height, width, taken, len(content)))
     answers.write(content)
     answers.flush()
 

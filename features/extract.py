@@ -22,8 +22,10 @@ import numpy as np
 
 from features.backbone import Backbone, BackboneSettings
 from features.cache import Cache, Rows
-from features.decoder import decode_apart
+from features.decoder import look_apart
 from features.errors import ImageError, TooManyFailuresError
+from features.glimpse import Glimpse, glimpse_of
+from features.glimpse_table import glimpses_of, keep_glimpses
 from features.images import MAX_PIXELS, Pixels, read_photograph, stat_photograph
 from features.lock import writing
 from features.runtime import core_count
@@ -74,12 +76,16 @@ class Extraction:
 
 
 class _Seen(NamedTuple):
-    """What a reader thread found out about one photograph; pixels only where a row is missing."""
+    """What a reader thread found out about one photograph; pixels and glimpse where missing."""
 
     sample: Sample
-    pixels: Pixels | None
     read_seconds: float
-    decode_seconds: float
+    decode_seconds: float = 0.0
+    pixels: Pixels | None = None
+    glimpse: Glimpse | None = None
+
+
+_Batch = tuple[list[str], Rows, list[Glimpse]]  # digests first; on its way to the cache
 
 
 def extract(
@@ -125,9 +131,12 @@ def extract(
         run = _Run(
             photographs, settings, cache, batch_size, max_failures, max_pixels, progress, watch
         )
+        if dataset is not None:
+            run.blank = set(np.flatnonzero(~glimpses_of(cache).known).tolist())
         result = run.run(workers or core_count())
         if dataset is not None:
             run.stop_on_nothing_readable(result.failed)
+            keep_glimpses(cache, run.glimpsed)
             cache.replace_samples(result.samples, dataset)
             cache.commit()
     result.seconds["total"] = time.perf_counter() - started
@@ -162,6 +171,8 @@ class _Run:
         self.progress = progress
         self.known = {sample.path: sample for sample in cache.samples}
         self.claimed: set[str] = set()
+        self.blank: set[int] = set()  # rows whose photographs are to be glimpsed at
+        self.glimpsed: dict[int, Glimpse] = {}
         self.lock = threading.Lock()
         self.done = 0
         self.seconds: defaultdict[str, float] = defaultdict(float)
@@ -180,15 +191,17 @@ class _Run:
                     batch.append(seen)
                 else:
                     self.advance(1)
+                    if seen.glimpse is not None:
+                        self.glimpsed[self.cache.find(seen.sample.digest)] = seen.glimpse
                     if seen.sample.reason:
                         failures.append(seen.sample)
                         self.stop_on_too_many(failures)
                 if len(batch) + self.riding == self.batch_size:
                     backbone = backbone or self.load()
-                    writer.put(*self.compute(backbone, batch))
+                    writer.put(self.compute(backbone, batch))
                     batch = []
             if batch:
-                writer.put(*self.compute(backbone or self.load(), batch))
+                writer.put(self.compute(backbone or self.load(), batch))
         self.seconds["write"] = writer.seconds
         extracted = len(self.cache) - rows_before
         self.keep_witness()
@@ -234,22 +247,32 @@ class _Run:
                 ctime_ns=stat.st_ctime_ns,
                 checked_ns=checked,
             )
-            if known and is_unchanged(known, stat) and self.cache.find(known.digest) >= 0:
+            if known and is_unchanged(known, stat) and self.is_complete(known.digest):
                 sample = stamp._replace(digest=known.digest, checked_ns=known.checked_ns)
-                return _Seen(sample, None, time.perf_counter() - started, 0.0)
+                return _Seen(sample, time.perf_counter() - started)
             data = read_photograph(photograph.file, max_pixels=self.max_pixels)
         except ImageError as error:
             unread = blank._replace(reason=str(error))
-            return _Seen(unread, None, time.perf_counter() - started, 0.0)
+            return _Seen(unread, time.perf_counter() - started)
         sample = stamp._replace(digest=hashlib.sha256(data).hexdigest())
         hashed = time.perf_counter()
-        if self.cache.find(sample.digest) >= 0 or not self.claim(sample.digest):
-            return _Seen(sample, None, hashed - started, 0.0)
+        if self.is_complete(sample.digest) or not self.claim(sample.digest):
+            return _Seen(sample, hashed - started)
+        has_row = self.cache.find(sample.digest) >= 0
+        pixels, glimpse = None, None
         try:
-            pixels = decode_apart(data, self.settings.recipe, max_pixels=self.max_pixels)
+            pixels, taken = look_apart(data, self.settings.recipe, max_pixels=self.max_pixels)
+            glimpse = glimpse_of(pixels, taken)
         except ImageError as error:
-            sample, pixels = sample._replace(reason=str(error)), None
-        return _Seen(sample, pixels, hashed - started, time.perf_counter() - hashed)
+            if not has_row:
+                sample = sample._replace(reason=str(error))
+        seconds = hashed - started, time.perf_counter() - hashed
+        return _Seen(sample, *seconds, None if has_row else pixels, glimpse)
+
+    def is_complete(self, digest: str) -> bool:
+        """Whether the cache has all that a look at these bytes would tell."""
+        row = self.cache.find(digest)
+        return row >= 0 and row not in self.blank
 
     def claim(self, digest: str) -> bool:
         """Whether the caller is the first in this run to meet these bytes."""
@@ -266,7 +289,7 @@ class _Run:
         self.seconds["load"] += time.perf_counter() - started
         return backbone
 
-    def compute(self, backbone: Backbone, batch: list[_Seen]) -> tuple[list[str], Rows]:
+    def compute(self, backbone: Backbone, batch: list[_Seen]) -> _Batch:
         started = time.perf_counter()
         pixels = [seen.pixels for seen in batch if seen.pixels is not None]
         if self.riding:
@@ -276,7 +299,8 @@ class _Run:
         else:
             rows = backbone.run(np.stack(pixels))
         self.seconds["backbone"] += time.perf_counter() - started
-        return [seen.sample.digest for seen in batch], rows
+        glimpses = [seen.glimpse for seen in batch if seen.glimpse is not None]
+        return [seen.sample.digest for seen in batch], rows, glimpses
 
     def hear(self, row: Row, digest: str) -> None:
         """Show the witness's row to who watches, and keep it if the cache has none."""
@@ -340,7 +364,7 @@ class _Writer:
         self.cache = cache
         self.advance = advance
         self.seconds = 0.0
-        self._queue: queue.Queue[tuple[list[str], Rows] | None] = queue.Queue()
+        self._queue: queue.Queue[_Batch | None] = queue.Queue()
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._work, name="writer", daemon=True)
 
@@ -355,20 +379,21 @@ class _Writer:
         if self._error is not None:
             raise self._error
 
-    def put(self, digests: list[str], rows: Rows) -> None:
+    def put(self, batch: _Batch) -> None:
         self._queue.join()
         if self._error is not None:
             raise self._error
-        self._queue.put((digests, rows))
+        self._queue.put(batch)
 
     def _work(self) -> None:
         while (item := self._queue.get()) is not None:
             try:
                 started = time.perf_counter()
-                self.cache.append(*item)
+                digests, rows, glimpses = item
+                self.cache.append(digests, rows, glimpses=glimpses)
                 self.cache.commit()
                 self.seconds += time.perf_counter() - started
-                self.advance(len(item[0]))
+                self.advance(len(digests))
             except BaseException as error:  # noqa: BLE001 - handed to the caller's thread
                 self._error = error
             finally:

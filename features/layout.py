@@ -8,10 +8,13 @@ Layout (schema 2), readable with plain h5py:
     row_view      (rows,) name of the view of the photograph that the row is of
     row_check     (rows,) uint32, CRC-32 of the key and the row: a row under a wrong key is found
     samples/*     the table of `features.samples`, one array a column
+    glimpse_*     (rows, …) what `features.glimpse` keeps of each photograph; caches of earlier
+                  versions have none
 
 The seal in the file's header (`features.header`) is three SHA-256: of all that is known of the rows
 (ROW_COLUMNS), of the attributes, and of the table of photographs. It is written in the same commit
-as what it seals. Schema 1 had no seal, and an HDF5 index without checksums.
+as what it seals. Schema 1 had no seal, and an HDF5 index without checksums. Glimpses are not
+sealed: no row or score is made of them, and HDF5's own checksums find what the disk damages.
 """
 
 from __future__ import annotations
@@ -46,9 +49,33 @@ ROW_COLUMNS = {
 whatever copies rows (gc, repair, merge) takes it along, and the seal covers it."""
 KEY = ("row_digest", "row_view", "row_check")
 
+
+class GlimpseColumn(NamedTuple):
+    """One dataset of glimpses.
+
+    Attributes:
+        shape: of one row's value.
+        dtype: of its numbers.
+        blank: what stands in all of them where nobody has looked yet.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    blank: int
+
+
+GLIMPSE_COLUMNS = {
+    "glimpse_grey": GlimpseColumn((32, 32), np.dtype("u1"), 0),
+    "glimpse_taken": GlimpseColumn((), np.dtype("<i8"), -2),
+}
+"""Like ROW_COLUMNS, but read only where they are asked for, and written again later: blanks are
+filled in. Blanks are written out, as `features.hdf5_guard` refuses what claims more than it has."""
+GLIMPSE_CHUNK = 16  # rows
+
 NAMES = (
     "features",
     *ROW_COLUMNS,
+    *GLIMPSE_COLUMNS,
     "samples",
     *(f"samples/{name}" for name in (*TEXT_COLUMNS, *NUMBER_COLUMNS)),
 )
@@ -80,7 +107,14 @@ def create_datasets(
     _create(h5, "features", (row_width,), dtype.newbyteorder("<"), 1)
     for name in columns:
         _create(h5, name, (), ROW_COLUMNS[name], KEY_CHUNK)
+    create_glimpses(h5)
     write_samples(h5, [])
+
+
+def create_glimpses(h5: Hdf5) -> None:
+    """The datasets of glimpses, without rows."""
+    for name, column in GLIMPSE_COLUMNS.items():
+        _create(h5, name, column.shape, column.dtype, GLIMPSE_CHUNK)
 
 
 def write_text(h5: Hdf5, name: str, text: str) -> None:
@@ -183,6 +217,19 @@ def to_entries(columns: Mapping[str, npt.NDArray[Any]]) -> Entries:
     for name, column in columns.items():
         entries[name] = column
     return entries
+
+
+def new_entries(digests: Sequence[str], view: str, values: npt.NDArray[Any]) -> Entries:
+    """What is known of rows of photographs: their keys and checksums."""
+    keys = [(digest.encode(), view.encode()) for digest in digests]
+    checks = [row_check(*key, row) for key, row in zip(keys, values, strict=True)]
+    return to_entries(
+        {
+            "row_digest": np.array([key[0] for key in keys], "S64"),
+            "row_view": np.array([key[1] for key in keys], "S32"),
+            "row_check": np.array(checks, "<u4"),
+        }
+    )
 
 
 def pick(entries: Entries, names: list[str]) -> Entries:

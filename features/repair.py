@@ -19,6 +19,7 @@ from features.cache_file import HDF5_ERRORS, open_hdf5, read_schema
 from features.errors import CacheError
 from features.extract import Progress
 from features.files import followed, sync_folder
+from features.glimpse import Glimpses, read_glimpses, salvage_glimpses
 from features.journal import JournaledFile, journal_path
 from features.layout import KEY_CHUNK, READ_BLOCK, ROW_COLUMNS, Entries, Hdf5, Seal
 from features.lock import writing
@@ -130,6 +131,14 @@ class _Wreck:
         seal = Seal.unpack(file.header.seal) if file.header and file.header.seal else None
         self._read_about(h5, seal)
         self._read_samples(h5, seal)
+        self._glimpses = self._read_glimpses(h5)
+
+    def _read_glimpses(self, h5: Hdf5) -> Glimpses:
+        try:
+            return read_glimpses(h5, len(self.entries))
+        except HDF5_ERRORS:
+            self.lost.append("some of the small pictures; extract makes them again")
+            return salvage_glimpses(h5, len(self.entries), HDF5_ERRORS)
 
     def _read_about(self, h5: Hdf5, seal: Seal | None) -> None:
         try:
@@ -153,7 +162,8 @@ class _Wreck:
         block = self._sound(first, count)
         keys = self.entries[first : first + count][["row_digest", "row_view"]].tolist()
         if block is not None and not target.has_any(keys):
-            target.append_entries(self.entries[first : first + count], block)
+            looks = self._glimpses.some(first, count)
+            target.append_entries(self.entries[first : first + count], block, looks)
             return []
         if count == 1:
             return [first]

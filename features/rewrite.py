@@ -15,6 +15,7 @@ from features.cache_file import empty_file
 from features.errors import CacheError, OutputError
 from features.extract import Progress
 from features.files import whole_file
+from features.glimpse_table import glimpses_of
 from features.journal import journal_path
 
 
@@ -69,11 +70,13 @@ def copy_rows(
         CacheError: a row is damaged.
     """
     names = list(target.entries.dtype.names or ())
+    glimpses = glimpses_of(source)
     done = 0
     for first, places in layout.runs(np.asarray(rows, dtype=np.int64)):
         count = len(places)
         values = source.read_rows(first, count)
-        target.append_entries(layout.pick(source.entries[first : first + count], names), values)
+        entries = layout.pick(source.entries[first : first + count], names)
+        target.append_entries(entries, values, glimpses.some(first, count))
         done += count
         if progress is not None:
             progress(done, len(rows))

@@ -12,6 +12,7 @@ from features.cache import Cache
 from features.errors import CacheError, FingerprintError
 from features.extract import Progress
 from features.files import followed, leftovers
+from features.glimpse_table import glimpses_of
 from features.journal import journal_path
 from features.layout import READ_BLOCK
 from features.lock import refuse_folder, writing
@@ -57,7 +58,7 @@ def verify(path: Path, *, full: bool = False, progress: Progress | None = None) 
 
     Args:
         path: the cache.
-        full: also read every row and compare its checksum.
+        full: also read every row and glimpse, and compare its checksum.
         progress: called as `progress(rows done, rows in all)`.
 
     Raises:
@@ -90,6 +91,7 @@ def verify(path: Path, *, full: bool = False, progress: Progress | None = None) 
             )
         if full:
             found.damaged = damaged_rows(cache, progress)
+            found.faults += _glimpse_faults(cache)
     return found
 
 
@@ -106,6 +108,14 @@ def _table_faults(cache: Cache) -> list[str]:
         )
         if count
     ]
+
+
+def _glimpse_faults(cache: Cache) -> list[str]:
+    try:
+        glimpses_of(cache)
+    except CacheError as error:
+        return [str(error)]
+    return []
 
 
 def _file_faults(cache: Cache) -> list[str]:

@@ -11,7 +11,10 @@ from pipeline.comparison import HeadComparison, best_head, compare_heads
 from pipeline.dataset import Dataset, load_dataset
 from pipeline.evaluate import Evaluation, evaluate_folder, evaluate_holdout
 from pipeline.fit import Fit, fit
-from pipeline.groups import GroupRule
+from pipeline.grouping.proposal import Proposal
+from pipeline.grouping.remembered import proposed_groups
+from pipeline.grouping.rules import GroupRule
+from pipeline.grouping.show import show_groups
 from pipeline.heads import HEADS, Head, make_head
 from pipeline.heatmaps.drawing import heatmap_picture, legend_picture
 from pipeline.heatmaps.explain import Frame, explain, frame_of
@@ -50,6 +53,7 @@ __all__ = [
     "HeadComparison",
     "Ladder",
     "Prediction",
+    "Proposal",
     "ThresholdRule",
     "audit_dataset",
     "best_head",
@@ -75,8 +79,10 @@ __all__ = [
     "make_head",
     "predict",
     "prediction_sheet",
+    "proposed_groups",
     "reproduce",
     "save_audit",
+    "show_groups",
     "train_cnn",
     "write_heatmaps",
     "write_report",

@@ -20,7 +20,7 @@ from features.images import MAX_PIXELS, Pixels, Recipe, decode, read_photograph
 from features.runtime import core_count, load_tensorflow
 from features.samples import Sample
 from pipeline.dataset import Labelled, label_samples
-from pipeline.groups import GroupRule, apply_rule
+from pipeline.grouping.rules import GroupRule, apply_rule
 from pipeline.scan import scan_folder
 
 _MAX_FAILURES = 0.1  # share of unreadable photographs above which there is no training

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from features.files import write_whole
 from features.untrusted import read_json
 from pipeline.compare import Comparison, compare
 from pipeline.dataset import Dataset
+from pipeline.grouping.gap import Gap, Rounds, measure_gap
 from pipeline.heads import HEADS
 from pipeline.outputs import COMPARISON, check_overwritable
 from pipeline.statistics.pairs import ROPE
@@ -29,11 +31,14 @@ class HeadComparison:
         result: scores of every head on every fold, and what they are worth (`findings`).
         split: "grouped" or "random".
         folder: where comparison.csv and comparison.json are.
+        gap: what the best head scores on the other kind of split; None where no two photographs
+            belong together.
     """
 
     result: Comparison
     split: str
     folder: Path
+    gap: Gap | None = None
 
 
 def compare_heads(
@@ -67,6 +72,9 @@ def compare_heads(
         force: replace the two files whoever wrote them.
         progress: called as `progress(fits done, fits in all, what was done)`.
 
+    The best head is then trained once more on as many folds of the other kind of split, to tell how
+    much a random split flatters.
+
     Raises:
         SplitError: too few photographs or parts for so many folds.
         HeadError: unknown head or score.
@@ -74,25 +82,43 @@ def compare_heads(
     """
     for suffix, ours in COMPARISON.items():
         check_overwritable(out / f"comparison{suffix}", ours, force=force)
-    result = compare(
+    run = partial(
+        compare,
         dataset.stored_rows(),
         dataset.y,
         dataset.groups,
-        heads=list(heads or HEADS),
         n_folds=n_folds,
         repeats=repeats,
         seed=seed,
-        kind=split,
         class_names=dataset.classes.names,
         sort_by=sort_by,
         rope=rope,
         n_jobs=n_jobs,
-        progress=progress,
     )
-    record = json.loads(result.to_json()) | _identity(dataset) | {"split": split}
+    result = run(heads=list(heads or HEADS), kind=split, progress=progress)
+    other = "random" if split == "grouped" else "grouped"
+    gap = measure_gap(
+        _rounds(result, result.best),
+        other,
+        lambda: _rounds(run(heads=[result.best], kind=other), result.best),
+        dataset.groups,
+    )
+    record = (
+        json.loads(result.to_json())
+        | _identity(dataset)
+        | {
+            "split": split,
+            "gap": gap.to_json() if gap else None,
+        }
+    )
     write_whole(out / "comparison.csv", result.to_csv())
     write_whole(out / "comparison.json", json.dumps(record, indent=1))
-    return HeadComparison(result, split, out)
+    return HeadComparison(result, split, out, gap)
+
+
+def _rounds(result: Comparison, head: str) -> Rounds:
+    scores = [found.scores for found in result.of(head)]
+    return Rounds(head, scores, [(fold.train, fold.test) for fold in result.folds])
 
 
 def best_head(folder: Path, dataset: Dataset) -> str:

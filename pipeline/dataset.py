@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,9 @@ from features.errors import DataError
 from features.samples import Sample
 from features.witness import VIEW, Row, witness_digest
 from pipeline.classes import Classes, order_classes
-from pipeline.groups import number_groups
+from pipeline.grouping.proposal import Proposal
+from pipeline.grouping.remembered import proposed_groups
+from pipeline.grouping.rules import GroupRule, number_groups
 from pipeline.stored_rows import StoredRows
 
 Indices = npt.NDArray[np.int64]
@@ -60,13 +62,16 @@ class Dataset(Labelled):
         cache_path: where the rows are.
         row_width: values per row.
         fields: of the cache's fingerprint.
-        about: what `extract` recorded: root, group rule, weights.
+        about: what `extract` recorded: root, group rule, weights. Where nobody said which
+            photographs show one part, the group rule is "proposed".
+        proposal: the proposed groups, of all photographs of the cache; None where some were given.
     """
 
     cache_path: Path
     row_width: int
     fields: Mapping[str, Any]
     about: Mapping[str, Any]
+    proposal: Proposal | None = None
 
     def rows(self, indices: Indices | None = None) -> Rows:
         """Read the rows of these photographs (None: all): float32 (n, row_width)."""
@@ -99,6 +104,8 @@ def load_dataset(
 ) -> Dataset:
     """Read the sample table of a cache; rows are read when they are asked for.
 
+    Where `extract` was told no groups they are proposed, once for a state of the cache.
+
     Args:
         cache_path: made by `extract`.
         classes: only these classes; None for all.
@@ -116,9 +123,20 @@ def load_dataset(
             f"{cache_path} has {'no photographs' if about else 'no finished extract'}; "
             f"run: extract DATA --cache {cache_path}"
         )
+    proposal = None
+    if not any(sample.group for sample in samples):
+        proposal = proposed_groups(cache_path)
+        found = proposal.by_path()
+        samples = [sample._replace(group=found.get(sample.path, "")) for sample in samples]
+        about = {**about, "group_rule": asdict(GroupRule("proposed"))}
     labelled = label_samples(samples, classes=classes, positive=positive)
     return Dataset(
-        **vars(labelled), cache_path=cache_path, row_width=row_width, fields=fields, about=about
+        **vars(labelled),
+        cache_path=cache_path,
+        row_width=row_width,
+        fields=fields,
+        about=about,
+        proposal=proposal,
     )
 
 
@@ -159,9 +177,34 @@ def _warnings(dataset: Labelled, samples: Sequence[Sample]) -> list[str]:
         found.append(
             f"{torn:,} photographs stand in two classes, byte for byte; correct the folders"
         )
+    mixed = _mixed_groups(dataset)
+    if mixed:
+        count = sum(len(members) for members in mixed)
+        shown = dataset.samples[mixed[0][0]].path, dataset.samples[mixed[0][-1]].path
+        found.append(
+            f"{len(mixed):,} groups with {count:,} photographs stand in more than one class, such "
+            f"as {shown[0]!r} with {shown[1]!r}: if they show one part, either one label is wrong "
+            "or the part is photographed with and without its defect; look at them with: groups"
+        )
     if all(not sample.group for sample in dataset.samples):
         found.append(
             "no groups were given: photographs of one part may stand on both sides of a split and "
             "flatter every score; say which belong together with extract --groups or --group-regex"
         )
     return found
+
+
+def _mixed_groups(dataset: Labelled) -> list[list[int]]:
+    """Groups whose photographs have several classes, first and last of different ones.
+
+    Those whose photographs are all the same bytes are left to the warning about these.
+    """
+    members: dict[int, list[int]] = {}
+    for number, group in enumerate(dataset.groups.tolist()):
+        members.setdefault(group, []).append(number)
+    return [
+        sorted(numbers, key=lambda number: int(dataset.y[number]))
+        for numbers in members.values()
+        if len(set(dataset.y[numbers].tolist())) > 1
+        and len({dataset.samples[number].digest for number in numbers}) > 1
+    ]

@@ -17,7 +17,7 @@ from pipeline.bundle import load_bundle
 from pipeline.comparison import compare_heads
 from pipeline.dataset import load_dataset
 from pipeline.fit import fit
-from pipeline.groups import GroupRule
+from pipeline.grouping.rules import GroupRule
 from pipeline.predict import find_photographs, format_predictions, predict
 from pipeline.report import comparison_report, fit_report, write_report
 from pipeline.sheets import prediction_sheet

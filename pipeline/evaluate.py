@@ -16,7 +16,7 @@ from features.extract import Progress
 from features.samples import Sample
 from pipeline.assessment import Assessment
 from pipeline.bundle import Bundle
-from pipeline.groups import GroupRule, apply_rule, number_groups
+from pipeline.grouping.rules import GroupRule, apply_rule, number_groups
 from pipeline.judge import judge, judge_holdout
 from pipeline.judgements import Judgements
 from pipeline.scan import scan_folder

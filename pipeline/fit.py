@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,14 @@ from pipeline.bundle import Model, check_replaceable, save_bundle
 from pipeline.classes import Classes
 from pipeline.curves import curves_csv, curves_png
 from pipeline.dataset import Dataset, Indices, Labelled
+from pipeline.grouping.gap import Gap, Rounds, measure_gap
 from pipeline.heads import make_head
 from pipeline.heads.base import AnyRows, Floats, predict_by_blocks
 from pipeline.heads.calibration import Recalibration
 from pipeline.heatmaps.reference import FILE as HEATMAPS
 from pipeline.heatmaps.reference import make_reference
 from pipeline.judgements import Judgements
+from pipeline.scores import score
 from pipeline.selftest import MOST_ROWS
 from pipeline.splits import holdout
 from pipeline.stored_rows import subset
@@ -56,6 +58,8 @@ class Fit:
         sides: numbers of the photographs of the training part and of the holdout.
         judged: the holdout's photographs with what the model makes of them.
         about: what was asked for: head, features, split, settings; as it stands in `model.json`.
+        gap: what the same head scores on the other kind of split; None where no two photographs
+            belong together, or nobody asked.
     """
 
     folder: Path
@@ -69,6 +73,7 @@ class Fit:
     sides: tuple[Indices, Indices]
     judged: Judgements
     about: Mapping[str, Any]
+    gap: Gap | None = field(default=None, kw_only=True)
 
 
 def fit(
@@ -82,6 +87,7 @@ def fit(
     settings: Mapping[str, str | int | float] | None = None,
     threshold: ThresholdRule | None = None,
     force: bool = False,
+    with_gap: bool = True,
     progress: EpochProgress | None = None,
 ) -> Fit:
     """Train a head on the rows of a cache and save it as a model.
@@ -97,6 +103,8 @@ def fit(
         threshold: how verdicts come from probabilities of a defect; None for the best balanced
             accuracy on out-of-fold probabilities, or 0.5 where there are too few parts.
         force: replace a folder that holds something else than a model.
+        with_gap: train the head, thresholds included, a second time on the other kind of split, to
+            tell how much a random one flatters; twice the time.
         progress: called as `progress(epoch, epochs, scores)` over all fits; see
             `pipeline.thresholds.train.train`.
 
@@ -146,7 +154,38 @@ def fit(
         extra["unseen.csv"] = _unseen_csv(dataset, unseen, made).encode(errors="backslashreplace")
     inputs, witness = rows[:MOST_ROWS], dataset.witness()
     save_fit(done, dataset, numbers, inputs, extra, witness=witness, force=force)
+    if with_gap:
+        done.gap = _gap(done, dataset, rule)
     return done
+
+
+def _gap(done: Fit, dataset: Dataset, rule: ThresholdRule) -> Gap | None:
+    """The head of `done` on the other kind of split; nothing of it is kept but the scores."""
+    asked, head = done.about["split"], str(done.about["head"])
+    other = "random" if asked["kind"] == "grouped" else "grouped"
+
+    def measure() -> Rounds:
+        names, seed = dataset.classes.names, asked["seed"]
+        sides = holdout(
+            dataset.y, dataset.groups, test_size=asked["test_size"], seed=seed, kind=other,
+            class_names=names,
+        )  # fmt: skip
+        rows = dataset.stored_rows(sides[0]).in_memory()
+        y, groups = dataset.y[sides[0]], dataset.groups[sides[0]]
+        part = TrainingRows(rows, y, groups, names, asked["test_size"])
+        made = train(head, part, rule, seed=seed, settings=done.about["settings_given"])
+        P = _chances(made, dataset.stored_rows(sides[1]))
+        scores = score(dataset.y[sides[1]], P, made.decision.band.pass_below)
+        return Rounds(head, [scores], [(sides[0][made.learned], sides[1])])
+
+    measured = Rounds(head, [done.held_out.scores], [done.sides])
+    return measure_gap(measured, other, measure, dataset.groups)
+
+
+def _chances(made: Trained, rows: AnyRows) -> Floats:
+    """Calibrated probabilities (n, n_classes)."""
+    own = predict_by_blocks(made.head, rows)
+    return own if made.calibration is None else made.calibration.apply(own)
 
 
 def _judged(
@@ -158,13 +197,11 @@ def _judged(
     about: Mapping[str, Any],
 ) -> Fit:
     """Score what was trained on the rows that it learned from, and on the holdout."""
-
-    def judge(inputs: AnyRows) -> Floats:
-        own = predict_by_blocks(made.head, inputs)
-        return own if made.calibration is None else made.calibration.apply(own)
-
     train, test = sides[0][made.learned], sides[1]
-    chances = judge(subset(rows, made.learned)), judge(dataset.stored_rows(test))
+    chances = (
+        _chances(made, subset(rows, made.learned)),
+        _chances(made, dataset.stored_rows(test)),
+    )
     decision = made.decision
     if dataset.classes.binary:
         y, groups = dataset.y[test], dataset.groups[test]

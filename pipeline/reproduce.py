@@ -28,7 +28,7 @@ from features.weights import resolve_weights
 from pipeline.cnn import Cnn
 from pipeline.cnn_data import PhotographSet, look_at_folder
 from pipeline.dataset import Indices
-from pipeline.groups import GroupRule
+from pipeline.grouping.rules import GroupRule
 from pipeline.heads import make_head
 from pipeline.heads.base import EpochProgress, Floats
 from pipeline.judge import judge_pixels

@@ -15,7 +15,7 @@ from features.extract import Extraction, Progress, extract
 from features.images import MAX_PIXELS, get_recipe
 from features.weights import RecordedWeights, resolve_weights
 from features.witness import TOLERANCES, Row, Watch, difference
-from pipeline.groups import GroupRule, apply_rule
+from pipeline.grouping.rules import GroupRule, apply_rule
 from pipeline.scan import Scan, scan_folder
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 # Where a spreadsheet begins a formula: at the start of a cell, also behind the separators of
 # countries that write decimals with commas, and in the wide forms of East Asian keyboards.
 _FORMULA = re.compile(r"(^|[;\t\r\n|])(\s*[=+\-@＝＋－＠])")
+_GUARDED = re.compile(r"(^|[;\t\r\n|])'(\s*[=+\-@＝＋－＠])")
 
 # Characters that move the cursor, change colours, or turn the direction of the text around.
 _HIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
@@ -49,6 +50,11 @@ def _escape(match: re.Match[str]) -> str:
 
 def _escape_json(match: re.Match[str]) -> str:
     return f"\\u{ord(match[0]):04x}"
+
+
+def from_cell(text: str) -> str:
+    """The text that `to_csv` wrote, without its apostrophes; escapes stay as they are."""
+    return _GUARDED.sub(r"\1\2", text)
 
 
 def align(rows: Sequence[Sequence[str]], *, right: bool = True) -> str:

@@ -14,6 +14,7 @@ from pipeline.comparison import HeadComparison
 from pipeline.dataset import Dataset, Labelled
 from pipeline.evaluate import Evaluation
 from pipeline.fit import Fit
+from pipeline.grouping import text as grouping_text
 from pipeline.ladder import Ladder
 from pipeline.predict import Prediction
 from pipeline.scan import describe_ignored
@@ -103,11 +104,17 @@ def dataset(data: Labelled) -> str:
     lines = [
         f"{len(data):,} photographs of {parts:,} parts ({classes})",
         data.classes.describe(),
+        *_proposed(data),
         *(f"warning: {text}" for text in data.warnings),
     ]
     if isinstance(data, Dataset) and data.about["weights"]["source"] == "random":
         lines.append(UNTRAINED_WARNING)
     return "\n".join(lines)
+
+
+def _proposed(data: Labelled) -> list[str]:
+    proposal = data.proposal if isinstance(data, Dataset) else None
+    return [grouping_text.proposed(proposal)] if proposal else []
 
 
 def fit(done: Fit) -> str:
@@ -122,6 +129,7 @@ def fit(done: Fit) -> str:
             "",
             thresholds_text.decision(done.decision, done.classes.names),
             "",
+            *([grouping_text.gap(done.gap), ""] if done.gap else []),
             f"model    {done.folder}",
         ]
     )
@@ -130,7 +138,8 @@ def fit(done: Fit) -> str:
 def comparison(found: HeadComparison, out: Path) -> str:
     """One line per head, best first, and what stands behind the numbers."""
     written = f"written: {out / 'comparison.csv'}, {out / 'comparison.json'}"
-    return f"{heads_table(found.result, found.split)}\n{written}"
+    gap = f"\n{grouping_text.gap(found.gap)}\n" if found.gap else ""
+    return f"{heads_table(found.result, found.split)}\n{gap}{written}"
 
 
 def ladder(found: Ladder, out: Path) -> str:

@@ -21,7 +21,7 @@ from pipeline.cnn import Cnn
 from pipeline.cnn_data import PhotographSet, look, look_at_folder
 from pipeline.dataset import Indices
 from pipeline.fit import Fit, save_fit
-from pipeline.groups import GroupRule
+from pipeline.grouping.rules import GroupRule
 from pipeline.heads.base import EpochProgress
 from pipeline.judge import judge_pixels
 from pipeline.splits import holdout

@@ -88,7 +88,7 @@ def write_set(root: Path, kind: str = "nothing", seed: int = 0) -> Path:
 
 def load(root: Path, cache: Path) -> pipeline.Dataset:
     """Rows of the toy backbone."""
-    from pipeline.groups import GroupRule, apply_rule
+    from pipeline.grouping.rules import GroupRule, apply_rule
     from pipeline.scan import scan_folder
 
     photographs, _ = apply_rule(GroupRule("regex", r"part-(\d+)"), scan_folder(root).photographs)

@@ -1,4 +1,4 @@
-"""pipeline.scan, pipeline.classes and pipeline.groups: what a folder means."""
+"""pipeline.scan, pipeline.classes and pipeline.grouping.rules: what a folder means."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from features.errors import DataError
 from features.extract import Photograph
 from features.samples import Sample
 from pipeline.classes import order_classes
-from pipeline.groups import GroupRule, apply_rule, number_groups, read_groups
+from pipeline.grouping.rules import GroupRule, apply_rule, number_groups, read_groups
 from pipeline.scan import scan_folder
 
 

@@ -11,7 +11,7 @@ from pipeline.comparison import HeadComparison
 from pipeline.dataset import Dataset
 from pipeline.evaluate import Evaluation
 from pipeline.fit import Fit
-from pipeline.groups import GroupRule
+from pipeline.grouping.rules import GroupRule
 from pipeline.thresholds.rule import FOLDS, ThresholdRule
 
 Command = list[str]

@@ -18,7 +18,7 @@ from pipeline.curves import read_curves
 from pipeline.dataset import Dataset
 from pipeline.evaluate import Evaluation
 from pipeline.fit import Fit
-from pipeline.groups import GroupRule
+from pipeline.grouping.rules import GroupRule
 from pipeline.judgements import Indices, Judgements
 from pipeline.outputs import REPORT, check_overwritable
 from pipeline.report import commands, facts

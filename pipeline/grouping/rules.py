@@ -14,14 +14,15 @@ import numpy.typing as npt
 from features.errors import DataError
 from features.extract import Photograph
 from features.samples import Sample
+from pipeline.tables import from_cell
 
 
 @dataclass(frozen=True)
 class GroupRule:
-    """Where groups come from: a table, a pattern in file names, or nowhere.
+    """Where groups come from: a table, a pattern in file names, a proposal, or nowhere.
 
     Attributes:
-        kind: "file", "regex" or "none".
+        kind: "file", "regex", "proposed" (nobody said; see `pipeline.grouping.propose`) or "none".
         value: the table's path, or the pattern.
     """
 
@@ -33,6 +34,7 @@ class GroupRule:
         return {
             "file": f"from {self.value}",
             "regex": f"from file names by {self.value}",
+            "proposed": "proposed from what the photographs and their names tell",
             "none": "none given: only exact copies are kept together",
         }[self.kind]
 
@@ -70,7 +72,8 @@ def read_groups(path: Path) -> dict[str, str]:
         DataError: no such file, no such columns, or one path with two groups.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        # File names need not be UTF-8; they keep their bytes, as in the sample table.
+        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             reader = csv.DictReader(file)
             if not {"path", "group"} <= set(reader.fieldnames or ()):
                 raise DataError(
@@ -79,7 +82,7 @@ def read_groups(path: Path) -> dict[str, str]:
                 )
             table: dict[str, str] = {}
             for row in reader:
-                name = (row["path"] or "").replace("\\", "/").removeprefix("./")
+                name = from_cell(row["path"] or "").replace("\\", "/").removeprefix("./")
                 group = row["group"] or ""
                 if table.setdefault(name, group) != group:
                     raise DataError(

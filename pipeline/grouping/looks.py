@@ -1,0 +1,155 @@
+"""How alike photographs look, measured against how alike strangers look in this very folder.
+
+On a line everything looks alike: the same jig, the same light, the same design. So likeness is
+taken where photographs of these parts differ, and judged by what is usual here:
+
+1. Two views of each photograph: the small grey picture, registered (`pipeline.grouping.align`), and
+   the cached row, averaged over the places of its map.
+2. Each is centred and nearly whitened (principal components divided by their deviation to the
+   power 0.9), so that what all share counts for nothing and light, which they all vary in, for
+   little. The likeness of two photographs is the mean of the two cosines.
+3. Each photograph has its own strangers: those behind its nearest ones, which may be its copies.
+   The tail of their likeness is exponential at worst, and is fitted there (a censored maximum-
+   likelihood fit, as Hill's of 1975 on logarithms). It says how many strangers are expected by
+   chance to be as alike as a given photograph: the number of false alarms of a-contrario methods
+   (Desolneux, Moisan and Morel, "Meaningful alignments", IJCV 2000). It needs no threshold
+   on likeness, which would mean something else in every factory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from features.backbone import channels_of
+from features.cache import Cache
+from features.glimpse_table import glimpses_of
+from pipeline.grouping.align import align, normalise, shrink
+from pipeline.grouping.nearest import Vectors, nearest
+
+Indices = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+FEWEST = 12  # photographs: among fewer nobody can say what strangers look like
+LARGEST_GROUP = 32  # nearest ones of a photograph that are not taken for strangers
+_STRANGERS = 96  # whose likeness is fitted
+_COMPONENTS = 128
+_WHITENING = 0.9
+_SIDE = 16  # of the pictures that are compared
+_READ = 128  # rows in memory at once
+
+
+@dataclass(frozen=True)
+class Looks:
+    """Photographs as unit vectors, with the tail of each one's strangers.
+
+    Attributes:
+        vectors: float32 (n, width).
+        floor: float32 (n,) likeness above which `reach` photographs lie.
+        spread: float32 (n,) mean excess of strangers over it.
+        reach: strangers, and possible copies, whose likeness is above the floor.
+        neighbours: int64 (n, k), the most alike first.
+    """
+
+    vectors: Vectors
+    floor: npt.NDArray[np.float32]
+    spread: npt.NDArray[np.float32]
+    reach: int
+    neighbours: Indices
+
+    def likeness(self, a: Indices, b: Indices) -> Floats:
+        """Cosines of pairs, float64 (m,)."""
+        products = np.einsum("ij,ij->i", self.vectors[a], self.vectors[b], dtype=np.float64)
+        return np.asarray(products, dtype=np.float64)
+
+    def strangers(self, a: Indices, b: Indices) -> Floats:
+        """How many strangers are expected to be as alike by chance, float64 (m,).
+
+        Seen from the photograph of each pair that has the more alike strangers.
+        """
+        alike = self.likeness(a, b)
+        logs = [
+            np.log(self.reach) - (alike - self.floor[side]) / self.spread[side] for side in (a, b)
+        ]
+        return np.asarray(np.exp(np.clip(np.maximum(*logs), -700, 700)), dtype=np.float64)
+
+    def pairs(self, most: float) -> tuple[Indices, Indices, Floats]:
+        """Neighbours (a < b) with fewer than `most` expected strangers, the surest first."""
+        n, width = self.neighbours.shape
+        a = np.repeat(np.arange(n), width)
+        b = self.neighbours.ravel()
+        both = np.unique(np.stack([np.minimum(a, b), np.maximum(a, b)], axis=1), axis=0)
+        expected = self.strangers(both[:, 0], both[:, 1])
+        sure = np.flatnonzero(expected < most)
+        sure = sure[np.argsort(expected[sure], kind="stable")]
+        return both[sure, 0], both[sure, 1], expected[sure]
+
+
+def look(cache: Cache, rows: list[int]) -> Looks | None:
+    """Compare photographs by their cached rows and glimpses.
+
+    Args:
+        cache: open.
+        rows: one for each photograph, all different.
+
+    Returns:
+        None where there are too few to say what is usual.
+
+    Raises:
+        CacheError: the cache is damaged.
+    """
+    if len(rows) < FEWEST:
+        return None
+    glimpses = glimpses_of(cache, rows)
+    views = [_near_white(_pooled(cache, rows))]
+    if glimpses.known.all():
+        pictures = shrink(align(glimpses.grey.astype(np.float32)), _SIDE)
+        views.append(_near_white(normalise(pictures).reshape(len(rows), -1)))
+    vectors = np.concatenate(views, axis=1) / np.float32(np.sqrt(len(views)))
+    return judge_looks(vectors)
+
+
+def judge_looks(vectors: Vectors) -> Looks:
+    """Fit the tail of each vector's strangers; (n, width) unit vectors, n at least FEWEST."""
+    n = len(vectors)
+    group = min(LARGEST_GROUP, max(3, n // 6))
+    strangers = min(_STRANGERS, max(8, n // 3))
+    reach = min(group + strangers, n - 2)
+    numbers, alike = nearest(vectors, reach)
+    floor = alike[:, -1]
+    # The nearest may be copies: of them is known only that strangers there would be no farther.
+    excess = (alike[:, group:] - floor[:, None]).sum(axis=1)
+    excess += group * (alike[:, group] - floor)
+    spread = np.maximum(excess / (reach - group), 1e-6)
+    return Looks(vectors, floor, spread, reach, numbers[:, :group])
+
+
+def _pooled(cache: Cache, rows: list[int]) -> Vectors:
+    """Rows averaged over the places of the map: float32 (n, channels)."""
+    channels = channels_of(cache.fields)
+    pooled = np.empty((len(rows), channels), dtype=np.float32)
+    for start in range(0, len(rows), _READ):
+        block = cache.take(rows[start : start + _READ])
+        pooled[start : start + _READ] = block.reshape(len(block), -1, channels).mean(axis=1)
+    return pooled
+
+
+def _near_white(values: Vectors) -> Vectors:
+    """Unit vectors along at most 128 principal components, these nearly of one deviation."""
+    from scipy.linalg import eigh
+
+    centred = values - values.mean(axis=0)
+    n, width = centred.shape
+    wide = width > n
+    product = (centred @ centred.T if wide else centred.T @ centred).astype(np.float64)
+    size = len(product)
+    variances, axes = eigh(product, subset_by_index=(max(0, size - _COMPONENTS), size - 1))
+    kept = variances > 1e-9 * max(float(variances[-1]), 1e-300)
+    variances, axes = variances[kept], axes[:, kept]
+    deviations = np.sqrt(variances)
+    scores = axes * deviations if wide else centred @ axes
+    scores = scores / deviations**_WHITENING
+    lengths = np.linalg.norm(scores, axis=1, keepdims=True)
+    return np.asarray(scores / np.maximum(lengths, 1e-12), dtype=np.float32)
