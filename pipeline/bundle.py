@@ -36,8 +36,8 @@ from pipeline.bundle_files import (
     check_files,
     digests,
     foreign_files,
+    is_below,
     read_about_file,
-    stays_inside,
 )
 from pipeline.classes import Classes
 from pipeline.cnn import Cnn
@@ -130,7 +130,7 @@ class Bundle:
             entries: list[dict[str, str]] = read_json(path)
             texts = ("path", "class", "group", "digest", "side")
             sound = all(
-                all(isinstance(entry[name], str) for name in texts) and stays_inside(entry["path"])
+                all(isinstance(entry[name], str) for name in texts) and is_below(entry["path"])
                 for entry in entries
             )
         except (OSError, ValueError, TypeError, KeyError) as error:

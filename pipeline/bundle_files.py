@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from features.errors import BundleError
@@ -43,6 +43,15 @@ def stays_inside(name: str) -> bool:
         or windows.root
         or ".." in windows.parts
     )
+
+
+def is_below(name: str) -> bool:
+    """Whether a photograph's path is relative and leads nowhere else, on this system.
+
+    Folders of photographs are a person's own: on Linux a class may be called "A:1".
+    """
+    path = PurePath(name)
+    return bool(name) and "\0" not in name and not path.anchor and ".." not in path.parts
 
 
 def digests(folder: Path) -> dict[str, str]:

@@ -20,7 +20,7 @@ from rows import sparse_rows
 
 import pipeline
 from features.errors import BundleError, HeadError, OnepassError
-from pipeline.bundle_files import stays_inside
+from pipeline.bundle_files import is_below, stays_inside
 from pipeline.heads import make_head
 from pipeline.thresholds.decision import Decision
 
@@ -218,6 +218,14 @@ def test_a_head_outside_the_registry_is_refused(model: Any) -> None:
 
 OUTSIDE = ["../x", "a/../../x", "/etc/passwd", "C:\\x", "C:x", "\\\\server\\share\\x", "..\\x",
            "a\\..\\..\\x", "\\x", "", "a\0b"]  # fmt: skip
+
+
+def test_a_photograph_may_have_any_name_that_stays_below() -> None:
+    """What leads outside is refused; a class folder with a colon is this system's to allow."""
+    assert is_below("Healthy/part 1.png")
+    assert not any(is_below(name) for name in ("", "../x", "a/../../x", "/etc/passwd", "a\0b"))
+    if os.name == "posix":
+        assert is_below("A:1/\\odd.png")
 
 
 @pytest.mark.parametrize("name", OUTSIDE, ids=ascii)
