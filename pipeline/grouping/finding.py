@@ -15,7 +15,7 @@ Indices = npt.NDArray[np.int64]
 AGREES = 0.65
 """From here on pixels confirm what names or times say; 0.5 is a coin, 1 is always."""
 
-CONTRADICTS = 0.45
+CONTRADICTS = 0.35
 """Below this they speak against it."""
 
 _FEWEST_PAIRS = 10

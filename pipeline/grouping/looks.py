@@ -7,7 +7,7 @@ taken where photographs of these parts differ, and judged by what is usual here:
    the cached row, averaged over the places of its map.
 2. Each is centred and nearly whitened (principal components divided by their deviation to the
    power 0.9), so that what all share counts for nothing and light, which they all vary in, for
-   little. The likeness of two photographs is the mean of the two cosines.
+   little. The likeness of two photographs is a weighted mean of the two cosines.
 3. Each photograph has its own strangers: those behind its nearest ones, which may be its copies.
    The tail of their likeness is exponential at worst, and is fitted there (a censored maximum-
    likelihood fit, as Hill's of 1975 on logarithms). It says how many strangers are expected by
@@ -39,6 +39,7 @@ _COMPONENTS = 128
 _WHITENING = 0.9
 _SIDE = 16  # of the pictures that are compared
 _READ = 128  # rows in memory at once
+_FEWEST_CHANNELS = 64
 
 
 @dataclass(frozen=True)
@@ -107,8 +108,7 @@ def look(cache: Cache, rows: list[int]) -> Looks | None:
     if glimpses.known.all():
         pictures = shrink(align(glimpses.grey.astype(np.float32)), _SIDE)
         views.append(_near_white(normalise(pictures).reshape(len(rows), -1)))
-    vectors = np.concatenate(views, axis=1) / np.float32(np.sqrt(len(views)))
-    return judge_looks(vectors)
+    return judge_looks(_together(views))
 
 
 def judge_looks(vectors: Vectors) -> Looks:
@@ -126,10 +126,24 @@ def judge_looks(vectors: Vectors) -> Looks:
     return Looks(vectors, floor, spread, reach, numbers[:, :group])
 
 
+def _together(views: list[Vectors]) -> Vectors:
+    """One vector for all views of a photograph, weighted so that cosines become a weighted mean.
+
+    The less strangers vary in a view, the more it counts: 1 / root mean square of all cosines.
+    """
+    n = len(views[0])
+    products = [(view.T @ view).astype(np.float64) / n for view in views]
+    spreads = [np.sqrt(max((product**2).sum() - 1 / n, 1e-12)) for product in products]
+    total = sum(1 / spread for spread in spreads)
+    weights = [np.float32(np.sqrt(1 / spread / total)) for spread in spreads]
+    return np.concatenate([v * w for v, w in zip(views, weights, strict=True)], axis=1)
+
+
 def _pooled(cache: Cache, rows: list[int]) -> Vectors:
-    """Rows averaged over the places of the map: float32 (n, channels); others as they are."""
+    """Rows averaged over the places of the map: float32 (n, channels); whole if these are few."""
     channels = channels_of(cache.fields)
-    channels = cache.row_width if cache.row_width % channels else channels
+    if channels < _FEWEST_CHANNELS or cache.row_width % channels:
+        channels = cache.row_width
     pooled = np.empty((len(rows), channels), dtype=np.float32)
     for start in range(0, len(rows), _READ):
         block = cache.take(rows[start : start + _READ])

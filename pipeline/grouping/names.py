@@ -29,12 +29,13 @@ _TOKEN = re.compile(r"[0-9]+|[^\W\d_]+|[\W_]|\d", re.UNICODE)
 _TIME = re.compile(
     r"(?<!\d)(20\d\d)-?(\d\d)-?(\d\d)[-_T ]?(\d\d)[-_.]?(\d\d)[-_.]?(\d\d)(?!\d)", re.ASCII
 )
-_FEWEST = 8  # names of one shape
+_FEWEST, _SMALLEST_SHARE = 8, 0.05  # names of one shape: so many, and so many of all
 _FEWEST_GROUPS = 5
 _MOST_PER_PART = 12  # photographs of the usual part by its name; more are lots or days
 _LONGEST = 100
 _COUNTS = 0.5  # share of a counter's values that differ
 _COLLIDES = 0.05  # share of equal numbers above which a counter starts anew in each folder
+_SHARED = 0.2  # share of a register's numbers that stand in two folders
 _REGULAR = 0.8  # share of the groups that have the same rest of the name
 _LONGEST_NUMBER = 15  # digits that a float64 holds
 
@@ -47,12 +48,17 @@ class Key:
         what: in words.
         values: (n,), "" where a photograph has none.
         rest: (n,) what else differs between names, as text.
+        folders: (n,) the class folder of each photograph.
+        leads: whether it stands first, or what else differs are words: "017_2" and "left_017" name
+            part 17, but "2_017" may be the 17th photograph of day 2.
         pattern: for --group-regex.
     """
 
     what: str
     values: list[str]
     rest: list[str]
+    folders: list[str]
+    leads: bool
     pattern: str
 
 
@@ -100,7 +106,7 @@ def read_names(paths: Sequence[str]) -> tuple[list[Key], list[Line]]:
     keys: list[Key] = []
     lines: list[Line] = []
     for shape in _shapes(paths):
-        keys += _keys(shape, len(paths))
+        keys += _keys(shape, folders)
         timed = _times(shape, paths)
         lines += [timed] if timed else list(_counters(shape, folders))
     return keys, lines
@@ -110,10 +116,10 @@ def judge_key(key: Key, witness: Witness) -> Finding:
     """Groups of photographs with one value, if they can be parts and are believed.
 
     They are believed where the pixels agree, or where the names are regular (each value comes with
-    the same rest: view 1 to 4) and the pixels do not speak against it.
+    the same rest: view 1 to 4), it leads, and the pixels do not speak against it.
     """
     members: defaultdict[str, list[int]] = defaultdict(list)
-    for number, value in enumerate(key.values):
+    for number, value in enumerate(_once(key, witness)):
         if value:
             members[value].append(number)
     groups = [members[value] for value in sorted(members, key=_natural)]
@@ -125,7 +131,7 @@ def judge_key(key: Key, witness: Witness) -> Finding:
     rests = Counter(tuple(sorted(key.rest[n] for n in group)) for group in groups)
     regular = rests.most_common(1)[0][1] >= _REGULAR * len(groups) if groups else False
     believed = agreement is not None and agreement >= AGREES
-    believed |= regular and (agreement is None or agreement >= CONTRADICTS)
+    believed |= regular and key.leads and (agreement is None or agreement >= CONTRADICTS)
     used = believed and not too_many and len(groups) >= _FEWEST_GROUPS and bool(several)
     why = f"{len(groups):,} values, {usual:g} photographs each"
     why += ", all with the same rest of the name; " if regular else "; "
@@ -138,6 +144,26 @@ def judge_key(key: Key, witness: Witness) -> Finding:
         for a, b in itertools.pairwise(group)
     ]  # fmt: skip
     return Finding(evidence, ties)
+
+
+def _once(key: Key, witness: Witness) -> list[str]:
+    """The values; with the folder in front where each class folder is numbered by itself.
+
+    A register of parts has few numbers in two folders. Where many are, the same number in two
+    folders is one part only if the pixels say so.
+    """
+    places: defaultdict[str, dict[str, int]] = defaultdict(dict)
+    for number, (value, folder) in enumerate(zip(key.values, key.folders, strict=True)):
+        if value:
+            places[value].setdefault(folder, number)
+    shared = [list(found.values())[:2] for found in places.values() if len(found) > 1]
+    if len(shared) <= _SHARED * len(places):
+        return key.values
+    a, b = np.array(shared, dtype=np.int64).T
+    agreement = witness.agreement((a, b), (a, np.roll(b, 1)))
+    if agreement is not None and agreement >= AGREES:
+        return key.values
+    return [f"{f}/{v}" if v else "" for f, v in zip(key.folders, key.values, strict=True)]
 
 
 def _group_pairs(
@@ -164,7 +190,7 @@ def _shapes(paths: Sequence[str]) -> Iterator[_Shape]:
         cut.append(tokens)
         found[tuple(_sort(token) for token in tokens)].append(number)
     for sorts, numbers in found.items():
-        if len(numbers) < _FEWEST:
+        if len(numbers) < max(_FEWEST, _SMALLEST_SHARE * len(paths)):
             continue
         tokens_of = [cut[number] for number in numbers]
         fields = [
@@ -180,7 +206,7 @@ def _sort(token: str) -> str:
     return "number" if token.isdecimal() else "word" if token.isalpha() else token
 
 
-def _keys(shape: _Shape, count: int) -> Iterator[Key]:
+def _keys(shape: _Shape, folders: list[str]) -> Iterator[Key]:
     """Single fields and the first few together, as far as they make groups of several."""
     tried: set[tuple[int, ...]] = set()
     for end, field in enumerate(shape.fields):
@@ -197,8 +223,11 @@ def _keys(shape: _Shape, count: int) -> Iterator[Key]:
             rest = ["_".join(tokens[i] for i in others) for tokens in shape.tokens]
             yield Key(
                 f"{_numbered(shape, chosen)} of names like {shape.describe()}",
-                _spread(values, shape.members, count),
-                _spread(rest, shape.members, count),
+                _spread(values, shape.members, len(folders)),
+                _spread(rest, shape.members, len(folders)),
+                folders,
+                chosen == tuple(shape.fields[: len(chosen)])
+                or not any(shape.tokens[0][i].isdecimal() for i in others),
                 shape.pattern(chosen),
             )
 

@@ -34,6 +34,7 @@ SURE = 0.01
 _ASKED = 1.0  # expected strangers up to which a pair is a question for a person
 _WEAK = 0.02  # a photograph whose best tie is more doubtful than this is a question too
 _QUESTIONS = 40
+_UNUSED = 3  # parts of names that are shown though they do not serve
 
 
 def propose(cache: Cache) -> Proposal:
@@ -119,12 +120,14 @@ def _names(samples: Sequence[Sample], witness: Witness) -> list[Finding]:
     judged = [judge_key(key, witness) for key in keys]
     used = [finding for finding in judged if finding.evidence.used]
     best = min(used, key=lambda f: f.evidence.groups, default=None)
-    others = [finding for finding in judged if not finding.evidence.used]
     counted = [judge_line(line, witness) for line in lines] if best is None else []
-    if best is None and not judged and not counted:
+    serve = [*([best] if best else []), *(f for f in counted if f.evidence.used)]
+    others = [finding for finding in (*counted, *judged) if not finding.evidence.used]
+    others.sort(key=lambda finding: -finding.evidence.photographs)
+    if not serve and not others:
         why = "names are too different from one another to hold a number of the part"
         others = [Finding(Evidence("name", "file names", 0, 0, False, why))]
-    return [*([best] if best else []), *counted, *others]
+    return [*serve, *others[:_UNUSED]]
 
 
 def _joined(
