@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test lint bench install clean
+.PHONY: demo test lint bench torture install clean
 
 demo: install
 	$(RUN) cli.py demo
@@ -20,6 +20,10 @@ lint: install
 bench: install
 	$(RUN) -m pip install --quiet --constraint constraints.txt --editable '.[dev,bench]'
 	$(RUN) -m benchmarks
+
+# Kills, power cuts, flipped bits, hostile files: under 40 minutes. One part: make torture PART=crashes
+torture: install
+	$(RUN) -m torture $(PART)
 
 install: $(VENV)/installed
 

@@ -9,6 +9,7 @@ Exit codes: 0 all done; 1 something cannot be used as it is (one line says what)
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -29,6 +30,13 @@ app = typer.Typer(
     help="Look at every photograph once; train and compare as many classifiers as you like.",
 )
 
+cache_app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Check a cache, mend it, drop what nobody uses, make one of two.",
+)
+app.add_typer(cache_app, name="cache")
+
 
 def _verbose(value: bool) -> None:
     if value:
@@ -39,6 +47,7 @@ def _verbose(value: bool) -> None:
 
 Data = Annotated[Path, typer.Argument(help="Folder with one folder of photographs per class.")]
 CacheFile = Annotated[Path, typer.Option("--cache", help="The feature cache (HDF5).")]
+CacheArgument = Annotated[Path, typer.Argument(metavar="CACHE", help="The feature cache (HDF5).")]
 Weights = Annotated[
     str | None,
     typer.Option(help="imagenet, random (untrained), or a weights file (.h5)."),
@@ -66,6 +75,27 @@ Split = Annotated[
 TestSize = Annotated[
     float, typer.Option(min=0.01, max=0.9, help="Share of the photographs held out.")
 ]
+Threshold = Annotated[
+    str | None,
+    typer.Option(help="balanced (the default), a number, or two: 0.2,0.6 with review between."),
+]
+CostMissed = Annotated[float | None, typer.Option(help="Of a defective photograph that is passed.")]
+CostFalse = Annotated[float | None, typer.Option(help="Of a good photograph that is rejected.")]
+MaxMissed = Annotated[
+    float | None,
+    typer.Option(help="Miss at most this share of defective parts, with 95 % confidence."),
+]
+MaxFalse = Annotated[
+    float | None,
+    typer.Option(help="Reject at most this share of good parts, with 95 % confidence."),
+]
+Review = Annotated[
+    float | None, typer.Option(help="Let a person look at up to this share of the photographs.")
+]
+DefectRate = Annotated[
+    float | None,
+    typer.Option(help="Share of defective photographs to expect.  [default: as in the data]"),
+]
 Epochs = Annotated[int, typer.Option(min=1, help="Passes over the training photographs.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of everything random.")]
 Engine = Annotated[
@@ -74,6 +104,16 @@ Engine = Annotated[
 Report = Annotated[
     Path | None,
     typer.Option(help="The report (HTML).  [default: report.html in --out, or evaluation.html]"),
+]
+Force = Annotated[
+    bool, typer.Option("--force", help="Overwrite also what this program did not write.")
+]
+AcceptDrift = Annotated[
+    bool,
+    typer.Option("--accept-drift", help="Go on where the model's self-test gives other results."),
+]
+AuditFile = Annotated[
+    Path, typer.Option("--audit", help="An audit, shown in the report if it is of this data.")
 ]
 Verbose = Annotated[
     bool,
@@ -117,6 +157,7 @@ def extract(
     from features.images import MAX_PIXELS
     from pipeline import text
     from pipeline.sync import extract_folder
+    from pipeline.upkeep.text import where
 
     with _bar("photographs") as progress:
         done = extract_folder(
@@ -135,7 +176,8 @@ def extract(
             progress=progress,
         )
     _say(*text.failures([(s.path, s.reason) for s in done.extraction.failed]))
-    typer.echo(text.extraction(done, cache))
+    _say(*where(cache))
+    _print(text.extraction(done, cache))
     if done.extraction.failed:
         raise typer.Exit(SOME_UNREADABLE)
 
@@ -155,7 +197,7 @@ def groups(
     from pipeline.grouping import text
     from pipeline.grouping.show import show_groups
 
-    typer.echo(text.groups(show_groups(cache, out, sheets=sheets)))
+    _print(text.groups(show_groups(cache, out, sheets=sheets)))
 
 
 @app.command()
@@ -181,34 +223,53 @@ def fit(
         typer.Option("--gap/--no-gap", help="Train a second time, to tell what random flatters."),
     ] = True,
     report: Report = None,
+    audit_file: AuditFile = Path("audit/audit.json"),
+    threshold: Threshold = None,
+    cost_missed: CostMissed = None,
+    cost_false: CostFalse = None,
+    max_missed: MaxMissed = None,
+    max_false: MaxFalse = None,
+    review: Review = None,
+    defect_rate: DefectRate = None,
+    folds: Annotated[int, typer.Option(min=2, help="Folds that the threshold is chosen on.")] = 5,
+    force: Force = False,
     verbose: Verbose = False,
 ) -> None:
     """Train one head on the cached rows and judge it on parts that it never saw.
 
-    Example: onepass fit --head dense --set epochs=30
+    The threshold is chosen on the training part, which costs one more training per fold;
+    --threshold 0.5 does without.
+
+    Example: onepass fit --head dense --cost-missed 50 --cost-false 1
     """
     import pipeline
     from pipeline import text
     from pipeline.comparison import best_head
 
+    rule = pipeline.ThresholdRule.parse(
+        threshold, cost_missed=cost_missed, cost_false=cost_false, max_missed=max_missed,
+        max_false=max_false, review=review, defect_rate=defect_rate, folds=folds,
+    )  # fmt: skip
     data = pipeline.load_dataset(cache, classes=_names(classes), positive=_names(positive))
-    typer.echo(text.dataset(data) + "\n")
+    _print(text.dataset(data) + "\n")
     name = best_head(comparison, data) if head == "best" else head
-    with _bar("epochs") as progress:
+    with _bar("epochs, folds included") as progress:
         done = pipeline.fit(
             data,
             out,
             head=name,
+            threshold=rule,
             test_size=test_size,
             split=split,
             seed=seed,
+            force=force,
             settings=_settings(set_ or []),
             with_gap=gap,
             progress=lambda epoch, epochs, _scores: progress(epoch, epochs),
         )
-    typer.echo(text.fit(done))
-    page = pipeline.fit_report(data, done)
-    typer.echo(f"report   {pipeline.write_report(report or out / 'report.html', page)}")
+    _print(text.fit(done))
+    page = pipeline.fit_report(data, done, audit_file=audit_file)
+    _print(f"report   {pipeline.write_report(report or out / 'report.html', page, force=force)}")
 
 
 @app.command("compare-heads")
@@ -228,6 +289,8 @@ def compare_heads(
     jobs: Annotated[int, typer.Option(help="Processes; -1 for one per core.")] = -1,
     out: Annotated[Path, typer.Option(help="Folder for the tables.")] = Path("comparison"),
     report: Report = None,
+    audit_file: AuditFile = Path("audit/audit.json"),
+    force: Force = False,
     verbose: Verbose = False,
 ) -> None:
     """Every head on identical folds; hyper-parameters are chosen inside each training part.
@@ -238,7 +301,7 @@ def compare_heads(
     from pipeline import text
 
     data = pipeline.load_dataset(cache, classes=_names(classes), positive=_names(positive))
-    typer.echo(text.dataset(data) + "\n")
+    _print(text.dataset(data) + "\n")
     with _bar("fits") as progress:
         found = pipeline.compare_heads(
             data,
@@ -251,11 +314,35 @@ def compare_heads(
             sort_by=sort_by,
             rope=rope,
             n_jobs=jobs,
+            force=force,
             progress=lambda done, total, _text: progress(done, total),
         )
-    typer.echo(text.comparison(found, out))
-    page = pipeline.comparison_report(data, found)
-    typer.echo(f"report   {pipeline.write_report(report or out / 'report.html', page)}")
+    _print(text.comparison(found, out))
+    page = pipeline.comparison_report(data, found, audit_file=audit_file)
+    _print(f"report   {pipeline.write_report(report or out / 'report.html', page, force=force)}")
+
+
+@app.command()
+def audit(
+    cache: CacheFile = Path("features.h5"),
+    out: Annotated[Path, typer.Option(help="Folder for tables and sheets.")] = Path("audit"),
+    seed: Seed = 0,
+    classes: Classes = None,
+    positive: Positive = None,
+) -> None:
+    """What is wrong with photographs and labels: shortcuts, wrong labels, outliers, blur.
+
+    Example: onepass audit --cache features.h5 --out audit
+    """
+    import pipeline
+    from pipeline import text
+    from pipeline.audit.text import audit as audit_text
+
+    data = pipeline.load_dataset(cache, classes=_names(classes), positive=_names(positive))
+    _print(text.dataset(data) + "\n")
+    with _bar("photographs") as progress:
+        found = pipeline.audit_dataset(data, out, seed=seed, progress=progress)
+    _print(audit_text(found, out))
 
 
 @app.command()
@@ -270,6 +357,8 @@ def evaluate(
     groups: Groups = None,
     group_regex: GroupRegex = None,
     report: Report = None,
+    accept_drift: AcceptDrift = False,
+    force: Force = False,
     verbose: Verbose = False,
 ) -> None:
     """Score a model on the photographs that it never saw, or on a new labelled folder.
@@ -279,7 +368,7 @@ def evaluate(
     import pipeline
     from pipeline import text
 
-    bundle = pipeline.load_bundle(model)
+    bundle = pipeline.load_bundle(model, accept_drift=accept_drift)
     if data is None:
         with _bar("photographs") as progress:
             found = pipeline.evaluate_holdout(bundle, cache, progress)
@@ -294,9 +383,12 @@ def evaluate(
                 engine=engine,
                 progress=progress,
             )
-    typer.echo(text.evaluation(found, bundle.classes.names))
+    _say(*text.drift(bundle))
+    _print(text.evaluation(found, bundle.classes.names))
     page = pipeline.evaluation_report(bundle, found)
-    typer.echo(f"report   {pipeline.write_report(report or Path('evaluation.html'), page)}")
+    _print(
+        f"report   {pipeline.write_report(report or Path('evaluation.html'), page, force=force)}"
+    )
 
 
 @app.command()
@@ -313,10 +405,16 @@ def predict(
     sheet: Annotated[
         Path | None, typer.Option(help="Draw up to 20 photographs with their verdicts (PNG).")
     ] = None,
+    heatmaps: Annotated[
+        Path | None,
+        typer.Option(help="Folder for pictures of where the model looks; also in --sheet."),
+    ] = None,
     weights: Weights = None,
     engine: Engine = "tensorflow",
     batch_size: BatchSize = 32,
     max_pixels: MaxPixels = None,
+    accept_drift: AcceptDrift = False,
+    force: Force = False,
     verbose: Verbose = False,
 ) -> None:
     """Judge photographs: class, probability of a defect, or why one cannot be read.
@@ -328,9 +426,14 @@ def predict(
     from features.images import MAX_PIXELS
     from pipeline import text
 
-    pipeline.check_format(out.suffix.lower())  # before hours of work
-    bundle = pipeline.load_bundle(model)
-    photographs = pipeline.find_photographs(_read_names(paths))
+    pipeline.check_outputs(out, sheet, force=force)  # before hours of work
+    bundle = pipeline.load_bundle(model, accept_drift=accept_drift)
+    names = _read_names(paths)
+    frame = None
+    if heatmaps is not None:
+        frame = pipeline.frame_of(bundle)
+        pipeline.check_folder(heatmaps, names)
+    photographs = pipeline.find_photographs(names)
     with _bar("photographs") as progress:
         found = pipeline.predict(
             bundle,
@@ -340,15 +443,19 @@ def predict(
             engine=engine,
             batch_size=batch_size,
             max_pixels=max_pixels or MAX_PIXELS,
+            heatmaps=heatmaps is not None,
             progress=progress,
         )
     write_whole(out, pipeline.format_predictions(bundle, found, out.suffix.lower()))
     if sheet is not None:
-        write_whole(sheet, pipeline.prediction_sheet(bundle.classes, found))
+        write_whole(sheet, pipeline.prediction_sheet(bundle.classes, found, frame=frame))
+    if heatmaps is not None and frame is not None:
+        pipeline.write_heatmaps(heatmaps, frame, found, max_pixels=max_pixels or MAX_PIXELS)
+    _say(*text.drift(bundle))
     failed = [(p.path, p.error) for p in found if p.error is not None]
     _say(*text.failures(failed))
-    typer.echo(text.predictions(found))
-    typer.echo(f"written: {out}" + (f", {sheet}" if sheet else ""))
+    _print(text.predictions(found))
+    _print(f"written: {', '.join(str(path) for path in (out, sheet, heatmaps) if path)}")
     if failed:
         raise typer.Exit(SOME_UNREADABLE)
 
@@ -368,7 +475,7 @@ def info(
     from pipeline.text import info as info_text
 
     facts = describe(path)
-    typer.echo(json.dumps(facts, indent=2) if as_json else info_text(facts))
+    _print(json.dumps(facts, indent=2) if as_json else info_text(facts))
 
 
 @app.command("train-cnn")
@@ -385,6 +492,7 @@ def train_cnn(
     positive: Positive = None,
     test_size: TestSize = 0.25,
     out: Annotated[Path, typer.Option(help="Folder for the model.")] = Path("cnn"),
+    force: Force = False,
     verbose: Verbose = False,
 ) -> None:
     r"""Train the write-up's CNN from scratch on photographs, as a baseline: no cache, no weights.
@@ -402,6 +510,7 @@ def train_cnn(
             epochs=epochs,
             batch_size=batch_size,
             seed=seed,
+            force=force,
             split=split,
             test_size=test_size,
             classes=_names(classes),
@@ -411,8 +520,8 @@ def train_cnn(
         )
     failed = [(s.path, s.reason) for s in done.photographs.failed]
     _say(*text.failures(failed))
-    typer.echo(text.dataset(done.photographs) + "\n")
-    typer.echo(text.fit(done))
+    _print(text.dataset(done.photographs) + "\n")
+    _print(text.fit(done))
     if failed:
         raise typer.Exit(SOME_UNREADABLE)
 
@@ -462,7 +571,7 @@ def reproduce(
         )
     failed = [(s.path, s.reason) for s in found.photographs.failed]
     _say(*text.failures(failed))
-    typer.echo(text.ladder(found, out))
+    _print(text.ladder(found, out))
     if failed:
         raise typer.Exit(SOME_UNREADABLE)
 
@@ -482,7 +591,83 @@ def demo(
     """
     from pipeline.demo import run_demo
 
-    run_demo(out, seed=seed, parts=parts, say=typer.echo, bar=_bar)
+    run_demo(out, seed=seed, parts=parts, say=_print, bar=_bar)
+
+
+# ---- the upkeep of caches ---------------------------------------------------------------
+
+
+@cache_app.command("verify")
+def cache_verify(
+    cache: CacheArgument = Path("features.h5"),
+    full: Annotated[bool, typer.Option("--full", help="Read every row, too.")] = False,
+) -> None:
+    """Is a cache sound? At once: structure and digests; --full: the checksum of every row.
+
+    Example: onepass cache verify features.h5 --full
+    """
+    from pipeline import upkeep
+    from pipeline.upkeep import text
+
+    with _bar("rows") as progress:
+        found = upkeep.verify(cache, full=full, progress=progress)
+    _print(text.verification(found))
+    if not found.sound:
+        raise typer.Exit(1)
+
+
+@cache_app.command("repair")
+def cache_repair(
+    cache: CacheArgument = Path("features.h5"),
+    no_backup: Annotated[
+        bool, typer.Option("--no-backup", help="Do not keep the damaged file.")
+    ] = False,
+) -> None:
+    """Keep what is sound of a damaged cache and name what is not; extract fills it in again.
+
+    Example: onepass cache repair features.h5
+    """
+    from pipeline import upkeep
+    from pipeline.upkeep import text
+
+    with _bar("rows") as progress:
+        done = upkeep.repair(cache, backup=not no_backup, progress=progress)
+    _print(text.repaired(done))
+
+
+@cache_app.command("gc")
+def cache_gc(
+    cache: CacheArgument = Path("features.h5"),
+    apply: Annotated[bool, typer.Option("--apply", help="Do it, not only say it.")] = False,
+) -> None:
+    """Drop rows that no photograph of the folder uses; without --apply only say how many.
+
+    Example: onepass cache gc features.h5 --apply
+    """
+    from pipeline import upkeep
+    from pipeline.upkeep import text
+
+    with _bar("rows") as progress:
+        done = upkeep.collect(cache, apply=apply, progress=progress)
+    _print(text.collected(done))
+
+
+@cache_app.command("merge")
+def cache_merge(
+    first: Annotated[Path, typer.Argument(help="A cache.")],
+    second: Annotated[Path, typer.Argument(help="Another, of the same settings.")],
+    out: Annotated[Path, typer.Option(help="The new cache; must not exist.")],
+) -> None:
+    """Bring the rows of two caches of the same recipe, weights and precision together.
+
+    Example: onepass cache merge line-1.h5 line-2.h5 --out both.h5
+    """
+    from pipeline import upkeep
+    from pipeline.upkeep import text
+
+    with _bar("rows") as progress:
+        done = upkeep.merge(first, second, out, progress)
+    _print(text.merged(done))
 
 
 # ---- what the commands share ------------------------------------------------------------
@@ -534,7 +719,14 @@ def _read_names(paths: list[str]) -> list[str]:
 def _say(*lines: str) -> None:
     """Lines on standard error."""
     for line in lines:
-        typer.echo(line, err=True)
+        _print(line, err=True)
+
+
+def _print(text: str, *, err: bool = False) -> None:
+    """The one door to the terminal: names of files and models must not do anything to it."""
+    from pipeline.tables import visible
+
+    typer.echo(visible(text), err=err)
 
 
 @contextlib.contextmanager
@@ -593,7 +785,9 @@ def _explain(error: Exception) -> int:
     if isinstance(error, OnepassError):
         return _fail(str(error), 1)
     if hasattr(error, "exit_code") and hasattr(error, "show"):  # wrong usage, from the parser
-        error.show()
+        shown = io.StringIO()
+        error.show(file=shown)
+        _say(shown.getvalue().rstrip("\n"))
         return int(error.exit_code)
     if isinstance(error, OSError):
         return _fail(f"{error}; check the disk and the permissions", 1)

@@ -26,6 +26,7 @@ class WideToy:
     """The tests' toy backbone with rows of the real width: everything but the network is real."""
 
     row_width: ClassVar[int] = InceptionV3Backbone.row_width
+    map_shape: ClassVar[tuple[int, int, int]] = InceptionV3Backbone.map_shape
 
     def __init__(self, path: Path | None, **settings: Any) -> None:  # noqa: ANN401
         sys.path.insert(0, str(ROOT / "tests"))

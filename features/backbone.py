@@ -109,6 +109,13 @@ class BackboneSettings:
         return backbone
 
 
+def map_shape(name: str) -> tuple[int, int, int]:
+    """Height, width and channels of a registered backbone's last map, which a row is made of."""
+    module, _, attribute = BACKBONES[name].partition(":")
+    shape: tuple[int, int, int] = getattr(importlib.import_module(module), attribute).map_shape
+    return shape
+
+
 def channels_of(fields: Mapping[str, Any]) -> int:
     """Values per place of the map that a row is, for a cache's fingerprint fields; no TensorFlow.
 
@@ -116,8 +123,7 @@ def channels_of(fields: Mapping[str, Any]) -> int:
         DataError: this version has no such backbone.
     """
     check_names(backbone=str(fields["backbone"]))
-    module, _, attribute = BACKBONES[fields["backbone"]].partition(":")
-    return int(getattr(importlib.import_module(module), attribute).map_shape[-1])
+    return map_shape(fields["backbone"])[-1]
 
 
 def check_names(
@@ -139,7 +145,12 @@ def fingerprint_of(fields: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+def differences(
+    found: Mapping[str, Any],
+    wanted: Mapping[str, Any],
+    first: str = "in the cache",
+    second: str = "asked for",
+) -> str:
     """The fields in which two fingerprints differ, side by side on one line."""
     parts = []
     for name in sorted({*found, *wanted}):
@@ -152,7 +163,7 @@ def differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
             else:
                 keys = [k for k in sorted({*mine, *yours}) if mine.get(k) != yours.get(k)]
                 mine, yours = {k: mine.get(k) for k in keys}, {k: yours.get(k) for k in keys}
-        parts.append(f"{name} {_short(mine)} in the cache, {_short(yours)} asked for")
+        parts.append(f"{name} {_short(mine)} {first}, {_short(yours)} {second}")
     return "; ".join(parts)
 
 

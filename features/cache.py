@@ -1,46 +1,46 @@
-"""The feature cache: one HDF5 file of rows and their keys. The only file that imports h5py.
+"""The feature cache: rows and their keys, read and written; one HDF5 file.
 
-Layout (schema 1), readable with plain h5py:
-
-    attributes    onepass_schema, fingerprint, fingerprint_fields (JSON), dataset (JSON)
-    features      (rows, row_width) float32 or float16, one row a chunk, Fletcher32 checksums
-    row_digest    (rows,) SHA-256 of the photograph's bytes, hex
-    row_view      (rows,) name of the view of the photograph that the row is of
-    row_check     (rows,) uint32, CRC-32 of the key and the row: a row under a wrong key is found
-    samples/*     the table of `features.samples`, one array a column
-    glimpse_*     (rows, …) what `features.glimpse` keeps of each photograph; may be absent
-
-A row's key is (digest, view) in a cache of one fingerprint. Rows are only ever added.
+What stands in the file: `features.layout`. How it is opened: `features.cache_file`. How its changes
+reach the disk: `features.journal`. A row's key is (digest, view) in a cache of one fingerprint.
+Rows are only ever added; what drops some (`features.gc`, `features.repair`) makes a new file.
 """
 
 from __future__ import annotations
 
-import json
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
-import h5py
 import numpy as np
 import numpy.typing as npt
 
+from features import layout
 from features.backbone import differences, fingerprint_of
+from features.cache_file import (
+    HDF5_ERRORS,
+    damaged,
+    damaged_row,
+    empty_file,
+    open_file,
+    open_hdf5,
+    read_schema,
+    stamp,
+)
 from features.errors import CacheError, FingerprintError
-from features.files import whole_file
-from features.glimpse import Glimpse, GlimpseTable
-from features.journal import USER_BLOCK, JournaledFile, give_identity, journal_path
+from features.files import followed, write_whole
+from features.glimpse import Glimpse, Glimpses, write_glimpses
+from features.journal import JournaledFile
+from features.layout import FULL_VIEW, SCHEMA, Entries, Hdf5, Seal
 from features.lock import refuse_folder
-from features.samples import NUMBER_COLUMNS, TEXT_COLUMNS, Sample, from_columns, to_columns
+from features.samples import Sample, from_columns
 
-SCHEMA = 1
-FULL_VIEW = "full"
-_KEY_CHUNK = 256  # keys per chunk: a commit rewrites the last chunk of each key array
-_READ_BLOCK = 64  # rows per read of consecutive rows
-_OPEN_TRIES = 20  # a reader that meets a commit half-way opens again
+_SETTLE = 5.0  # seconds for which a reader that meets a commit half-way opens again
 
 Rows = npt.NDArray[np.float32]
+_T = TypeVar("_T")
 
 
 class Cache:
@@ -59,16 +59,16 @@ class Cache:
     def __init__(self, file: JournaledFile) -> None:
         self.path = file.path
         self._file = file
-        self._stamp = _stamp(self.path)
-        self._h5 = _open_hdf5(file)
+        self._stamp = stamp(self.path)  # `read` sets it to what was there before
+        self._h5 = open_hdf5(file)
         try:
             self._load()
-        except (KeyError, OSError, RuntimeError, ValueError, TypeError, AttributeError) as error:
-            self._h5.close()
-            raise CacheError(
-                f"{self.path} is a damaged cache ({' '.join(str(error).split())[:120]}); "
-                "move it away and extract again"
-            ) from error
+        except HDF5_ERRORS as error:
+            self._close_hdf5()
+            raise CacheError(damaged(file, str(error))) from error
+        except CacheError:
+            self._close_hdf5()
+            raise
 
     # ---- opening ------------------------------------------------------------------------
 
@@ -80,13 +80,23 @@ class Cache:
             CacheError: there is none, or it cannot be read.
         """
         refuse_folder(path)
-        for _ in range(_OPEN_TRIES):
-            before = _stamp(path)
-            cache = cls(_open_file(path, writable=False))
-            if _stamp(path) == before:
+        path = followed(path)
+        deadline = time.monotonic() + _SETTLE
+        while True:
+            before = stamp(path)
+            try:
+                cache = cls(open_file(path, writable=False))
+            except CacheError:
+                # Opened while a commit changed it, or is there real damage?
+                if stamp(path) == before or time.monotonic() > deadline:
+                    raise
+                continue
+            if cache._sealed or stamp(path) == before:
+                cache._stamp = before
                 return cache
             cache.close()
-        raise CacheError(f"{path} changes too fast to be read; wait for its writer to end")
+            if time.monotonic() > deadline:
+                raise CacheError(f"{path} changes too fast to be read; wait for its writer to end")
 
     @classmethod
     def write(
@@ -98,44 +108,58 @@ class Cache:
             FingerprintError: it holds rows of other settings; both are shown side by side.
             CacheError: it cannot be opened or made.
         """
+        path = followed(path)
         if not path.exists():
-            _create(path, dict(fields), row_width, np.dtype(dtype))
-        cache = cls(_open_file(path, writable=True))
+            write_whole(path, empty_file(fields, row_width, np.dtype(dtype)))
+        cache = cls(open_file(path, writable=True))
         try:
             cache.check_fields(fields)
-        except FingerprintError:
+            cache._check_header()
+        except CacheError:
             cache.close()
             raise
         return cache
 
     def _load(self) -> None:
-        schema = self._h5.attrs.get("onepass_schema")
-        if schema is None:
-            self._h5.close()
-            raise CacheError(
-                f"{self.path} is an HDF5 file, but no cache of this program; name another --cache"
-            )
-        if int(schema) != SCHEMA:
-            self._h5.close()
-            raise CacheError(
-                f"{self.path} has schema {schema}, this version reads schema {SCHEMA}; use the "
-                "version that made it, or extract into another --cache"
-            )
-        self.fields: dict[str, Any] = json.loads(self._h5.attrs["fingerprint_fields"])
-        self.fingerprint = str(self._h5.attrs["fingerprint"])
-        if fingerprint_of(self.fields) != self.fingerprint:
-            raise ValueError("its fingerprint is not that of its fields")
-        self.dataset: dict[str, Any] = json.loads(self._h5.attrs["dataset"])
+        self._sealed = read_schema(self._h5, self.path) > 1
+        self.fields: dict[str, Any] = layout.read_fields(self._h5)
+        self.fingerprint = fingerprint_of(self.fields)
+        self.dataset: dict[str, Any] = layout.read_note(self._h5)
         self._features = self._h5["features"]
-        digests, views = self._h5["row_digest"][:], self._h5["row_view"][:]
-        self._checks: npt.NDArray[np.uint32] = self._h5["row_check"][:]
-        if not len(self._features) == len(digests) == len(views) == len(self._checks):
+        self.entries: Entries = layout.read_entries(self._h5)
+        if self._features.dtype.str not in layout.ROW_TYPES:
+            raise ValueError(f"its rows are of type {self._features.dtype}")
+        if len(self._features) != len(self.entries):
             raise ValueError("its rows and keys differ in number")
-        self._keys = list(zip(digests.tolist(), views.tolist(), strict=True))
-        self._index = {key: row for row, key in enumerate(self._keys)}
-        self._committed = len(self._keys)
-        columns = {name: self._h5["samples"][name][:] for name in (*TEXT_COLUMNS, *NUMBER_COLUMNS)}
+        self._index = {key: row for row, key in enumerate(self.keys)}
+        self._committed = len(self.entries)
+        columns = layout.read_columns(self._h5)
+        self._rows_digest = layout.rows_digest(self.entries)
+        self._photographs_digest = layout.photographs_digest(columns)
+        self._check_seal()
         self.samples: list[Sample] = from_columns(columns)
+
+    def _seal(self) -> Seal:
+        return Seal(
+            self._rows_digest.digest(), layout.settings_digest(self._h5), self._photographs_digest
+        )
+
+    def _check_seal(self) -> None:
+        """Raise ValueError where what was read is not what the last commit wrote."""
+        if not self._sealed:
+            return
+        if self._file.header is None:
+            raise ValueError("its header does not match its checksum")
+        broken = Seal.unpack(self._file.header.seal).broken(self._seal())
+        if broken:
+            raise ValueError(f"its {' and '.join(broken)} do not match their digest")
+
+    def _check_header(self) -> None:
+        if not self.has_header:
+            raise CacheError(
+                f"{self.path} has lost its header, as when another program rewrites it; "
+                f"run: cache repair {self.path}"
+            )
 
     def check_fields(self, fields: Mapping[str, Any]) -> None:
         """Raise FingerprintError where `fields` are not this cache's."""
@@ -150,7 +174,7 @@ class Cache:
 
     def __len__(self) -> int:
         """Number of rows."""
-        return len(self._keys)
+        return len(self.entries)
 
     @property
     def row_width(self) -> int:
@@ -164,13 +188,50 @@ class Cache:
         return dtype
 
     @property
-    def glimpses(self) -> GlimpseTable:
-        """What is kept of the photographs beside their rows."""
-        return GlimpseTable(self._h5, len(self))
+    def keys(self) -> list[tuple[bytes, bytes]]:
+        """(digest, view) of every row."""
+        keys: list[tuple[bytes, bytes]] = self.entries[["row_digest", "row_view"]].tolist()
+        return keys
+
+    @property
+    def has_header(self) -> bool:
+        """Whether the file has a header, without which nothing is written to it."""
+        return self._file.header is not None
+
+    @property
+    def failure(self) -> OSError | None:
+        """The first error of the disk under this opening."""
+        return self._file.failure
+
+    @property
+    def index_is_checked(self) -> bool:
+        """Whether HDF5's own index has checksums; caches of the first version have none."""
+        return bool(self._h5.id.get_create_plist().get_version()[0] >= 2)
 
     def find(self, digest: str, view: str = FULL_VIEW) -> int:
         """The row of a photograph, -1 where there is none."""
         return self._index.get((digest.encode(), view.encode()), -1)
+
+    def has_any(self, keys: Sequence[tuple[bytes, bytes]]) -> bool:
+        """Whether one of these keys has a row, or stands twice among them."""
+        return len(set(keys)) < len(keys) or any(key in self._index for key in keys)
+
+    def rows_of(self, digests: Sequence[str], view: str = FULL_VIEW) -> list[int]:
+        """The rows of photographs, in this order.
+
+        Row numbers are of this opening alone: `cache gc` and `cache repair` change them.
+
+        Raises:
+            CacheError: some have none, such as since `cache gc` dropped them.
+        """
+        rows = [self.find(digest, view) for digest in digests]
+        missing = rows.count(-1)
+        if missing:
+            raise CacheError(
+                f"{self.path} lacks {missing} of {len(rows)} photographs; "
+                "expected it as it was a moment ago: run the same again, or extract first"
+            )
+        return rows
 
     def take(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> Rows:
         """Read rows, in the order asked for, each checked against its key.
@@ -183,39 +244,60 @@ class Cache:
         """
         wanted = np.asarray(rows, dtype=np.int64)
         out = np.empty((len(wanted), self.row_width), dtype=np.float32)
-        for first, places in _runs(wanted):
-            out[places] = self._read_block(first, len(places))
+        for first, places in layout.runs(wanted):
+            out[places] = self.read_rows(first, len(places))
         return out
 
-    def _read_block(self, first: int, count: int) -> npt.NDArray[Any]:
-        for _ in range(_OPEN_TRIES):
+    def read_rows(self, first: int, count: int) -> npt.NDArray[Any]:
+        """Consecutive rows as they are on the disk, each checked: (count, row_width).
+
+        Raises:
+            CacheError: a row is damaged, or the disk fails.
+        """
+        return self.settled(lambda _: self._read_checked(first, count))
+
+    def settled(self, read: Callable[[Hdf5], _T]) -> _T:
+        """What `read` makes of the open file; again where a commit came in between."""
+        deadline = time.monotonic() + _SETTLE
+        while True:
             try:
-                return self._read_checked(first, count)
+                return read(self._h5)
             except CacheError:
                 # A reader's view of HDF5's index goes stale when a writer commits; the rows
                 # themselves never move. Nothing new on the disk means real damage.
-                if self._file.writable or _stamp(self.path) == self._stamp:
+                if self._file.writable or stamp(self.path) == self._stamp:
+                    raise
+                if time.monotonic() > deadline:
                     raise
                 self._open_again()
-        return self._read_checked(first, count)
 
     def _open_again(self) -> None:
         """Take the file as it is now; keys and samples stay those of the first opening."""
-        self._h5.close()
-        self._file.close()
-        self._stamp = _stamp(self.path)
-        self._file = _open_file(self.path, writable=False)
-        self._h5 = _open_hdf5(self._file)
+        identity = self._file.header and self._file.header.identity
+        self._stamp = stamp(self.path)
+        file = open_file(self.path, writable=False)
+        if (file.header and file.header.identity) != identity:
+            file.close()
+            raise CacheError(
+                f"{self.path} was replaced while it was read (by gc or repair); run the same again"
+            )
+        self._close_hdf5()
+        self._file, self._h5 = file, open_hdf5(file)
         self._features = self._h5["features"]
 
     def _read_checked(self, first: int, count: int) -> npt.NDArray[Any]:
         try:
             block: npt.NDArray[Any] = self._features[first : first + count]
-        except (OSError, RuntimeError, KeyError) as error:
-            raise CacheError(_damaged(self.path, first, count)) from error
-        for offset in range(count):
-            if _check(self._keys[first + offset], block[offset]) != self._checks[first + offset]:
-                raise CacheError(_damaged(self.path, first + offset, 1))
+        except HDF5_ERRORS as error:
+            if count > 1:  # which one is it?
+                rows = range(first, first + count)
+                return np.concatenate([self._read_checked(row, 1) for row in rows])
+            raise CacheError(damaged_row(self._file, first)) from error
+        entries = self.entries[first : first + count]
+        for offset, (entry, row) in enumerate(zip(entries, block, strict=True)):
+            check = layout.row_check(entry["row_digest"], entry["row_view"], row)
+            if check != entry["row_check"]:
+                raise CacheError(damaged_row(self._file, first + offset))
         return block
 
     # ---- writing ------------------------------------------------------------------------
@@ -227,30 +309,45 @@ class Cache:
         view: str = FULL_VIEW,
         glimpses: Sequence[Glimpse] = (),
     ) -> None:
-        """Add rows of photographs that have none yet; nothing is kept before `commit`."""
-        keys = [(digest.encode(), view.encode()) for digest in digests]
-        first, end = len(self), len(self) + len(keys)
+        """Add rows of photographs that have none yet; nothing is kept before `commit`.
+
+        Raises:
+            CacheError: the file cannot be written; it is as the last commit left it.
+        """
         # numpy's cast: HDF5's own measured 7 times slower.
         values = np.ascontiguousarray(rows, dtype=self.dtype)
-        checks = np.array([_check(k, v) for k, v in zip(keys, values, strict=True)], np.uint32)
-        for name, data in (
-            ("features", values),
-            ("row_digest", np.array([key[0] for key in keys])),
-            ("row_view", np.array([key[1] for key in keys])),
-            ("row_check", checks),
-        ):
-            self._h5[name].resize(end, axis=0)
-            self._h5[name][first:end] = data
-        self._checks = np.concatenate([self._checks, checks])
+        looks = Glimpses.of(glimpses) if glimpses else None  # as many as rows, or none
+        self.append_entries(layout.new_entries(digests, view, values), values, looks)
+
+    def append_entries(
+        self, entries: Entries, values: npt.NDArray[Any], glimpses: Glimpses | None = None
+    ) -> None:
+        """Add rows as another cache of the same settings has them; see `append`."""
+        first, end = len(self), len(self) + len(entries)
+        with self.writing():
+            for name, data in (
+                ("features", values),
+                *((name, entries[name]) for name in self.entries.dtype.fields or ()),
+            ):
+                self._h5[name].resize(end, axis=0)
+                self._h5[name][first:end] = data
+            write_glimpses(self._h5, first, glimpses or Glimpses.blank(end - first), rows=end)
+        keys = entries[["row_digest", "row_view"]].tolist()
         self._index |= {key: first + offset for offset, key in enumerate(keys)}
-        self._keys += keys
-        self.glimpses.put(range(first, end), glimpses)
+        self._rows_digest.update(entries.tobytes())
+        self.entries = np.concatenate([self.entries, entries])
 
     def replace_samples(self, samples: list[Sample], dataset: Mapping[str, Any]) -> None:
-        """Put a new sample table in the place of the old one; nothing is kept before `commit`."""
-        del self._h5["samples"]
-        _write_samples(self._h5, samples)
-        self._h5.attrs["dataset"] = json.dumps(dict(dataset))
+        """Put a new sample table in the place of the old one; nothing is kept before `commit`.
+
+        Raises:
+            CacheError: see `append`.
+        """
+        with self.writing():
+            del self._h5["samples"]
+            columns = layout.write_samples(self._h5, samples)
+            layout.write_note(self._h5, dataset)
+        self._photographs_digest = layout.photographs_digest(columns)
         self.samples, self.dataset = samples, dict(dataset)
 
     def commit(self) -> None:
@@ -259,21 +356,36 @@ class Cache:
         Raises:
             CacheError: the disk is full or failing; the file is as the last commit left it.
         """
-        try:
+        with self.writing():
+            if not self._sealed:
+                self._h5.attrs["onepass_schema"], self._sealed = SCHEMA, True
             self._h5.flush()
-            self._file.commit()
-            self._committed = len(self)
-        except OSError as error:
+            self._file.commit(self._seal().pack())
+        self._committed = len(self)
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[Hdf5]:
+        """The open file; any failure ends it, as half of a change must never be committed."""
+        try:
+            self._file.check_unchanged()
+            yield self._h5
+        except HDF5_ERRORS as error:
+            found = self.failure or error
+            self._file.abandon()
+            reason = getattr(found, "strerror", None) or found
             raise CacheError(
-                f"{self.path} cannot be written ({error.strerror or error}); the "
-                f"{self._committed:,} rows up to the last commit are safe: free some space and "
-                "run the same again"
+                f"{self.path} cannot be written ({reason}); the {self._committed:,} rows up to the "
+                "last commit are safe: free some space and run the same again"
             ) from error
 
     def close(self) -> None:
         """Close without committing."""
         self._file.abandon()
-        self._h5.close()
+        self._close_hdf5()
+
+    def _close_hdf5(self) -> None:
+        with contextlib.suppress(*HDF5_ERRORS):  # of a damaged file
+            self._h5.close()
         self._file.close()
 
     def __enter__(self) -> Cache:
@@ -286,113 +398,3 @@ class Cache:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _open_file(path: Path, *, writable: bool) -> JournaledFile:
-    try:
-        return JournaledFile(path, writable=writable)
-    except FileNotFoundError:
-        raise CacheError(
-            f"no cache at {path}; make one with: extract DATA --cache {path}"
-        ) from None
-    except OSError as error:
-        raise CacheError(
-            f"{path} cannot be opened ({error.strerror}); expected a cache file that may be "
-            f"{'written' if writable else 'read'}"
-        ) from error
-
-
-def _open_hdf5(file: JournaledFile) -> h5py.File:
-    try:
-        return h5py.File(file, "r+" if file.writable else "r")
-    except (OSError, RuntimeError, ValueError) as error:
-        raise CacheError(_not_hdf5(file.path, error)) from error
-
-
-def _stamp(path: Path) -> tuple[int, int, bool]:
-    try:
-        stat = path.stat()
-    except OSError:
-        return (-1, -1, False)
-    return (stat.st_size, stat.st_mtime_ns, journal_path(path).exists())
-
-
-def _not_hdf5(path: Path, error: Exception) -> str:
-    if path.stat().st_size == 0:
-        return f"{path} is empty; expected a cache; remove it and extract again"
-    if "truncated" in str(error):
-        return f"{path} is cut off (a copy that did not finish?); copy it again, or extract again"
-    return f"{path} is no HDF5 file that can be read; expected a cache; name another --cache"
-
-
-def _damaged(path: Path, first: int, count: int) -> str:
-    where = f"row {first}" if count == 1 else f"one of rows {first} to {first + count - 1}"
-    return (
-        f"{path}: {where} does not match its checksum; the disk or a copy damaged it: "
-        "copy the file again, or move it away and extract again"
-    )
-
-
-def _create(path: Path, fields: dict[str, Any], row_width: int, dtype: np.dtype[Any]) -> None:
-    """An empty cache, written whole under a temporary name."""
-    with whole_file(path) as temporary:
-        with h5py.File(temporary, "w", userblock_size=USER_BLOCK) as h5:
-            _create_datasets(h5, fields, row_width, dtype)
-        give_identity(temporary)
-
-
-def _create_datasets(
-    h5: h5py.File, fields: dict[str, Any], row_width: int, dtype: np.dtype[Any]
-) -> None:
-    h5.attrs["onepass_schema"] = SCHEMA
-    h5.attrs["fingerprint"] = fingerprint_of(fields)
-    h5.attrs["fingerprint_fields"] = json.dumps(fields, sort_keys=True)
-    h5.attrs["dataset"] = json.dumps({})
-    for name, width, kind, chunk in (
-        # One row a chunk: automatic chunks measured 13 times slower per row.
-        ("features", (row_width,), dtype, 1),
-        ("row_digest", (), np.dtype("S64"), _KEY_CHUNK),
-        ("row_view", (), np.dtype("S32"), _KEY_CHUNK),
-        ("row_check", (), np.dtype(np.uint32), _KEY_CHUNK),
-    ):
-        h5.create_dataset(
-            name,
-            shape=(0, *width),
-            maxshape=(None, *width),
-            chunks=(chunk, *width),
-            dtype=kind,
-            fletcher32=True,
-        )
-    _write_samples(h5, [])
-
-
-def _write_samples(h5: h5py.File, samples: list[Sample]) -> None:
-    group = h5.create_group("samples")
-    for name, values in to_columns(samples).items():
-        group.create_dataset(
-            name,
-            data=values,
-            chunks=(max(1, min(len(values), 4096)),),
-            fletcher32=True,
-            maxshape=(None,),
-        )
-
-
-def _check(key: tuple[bytes, bytes], row: npt.NDArray[Any]) -> int:
-    """CRC-32 of a row (its bytes on the disk) and its key."""
-    return zlib.crc32(row.tobytes(), zlib.crc32(b"\0".join(key)))
-
-
-def _runs(rows: npt.NDArray[np.int64]) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
-    """Cut rows into runs of consecutive ones: (first row, their places in the request).
-
-    Lists of rows given to h5py measured 35 times slower than blocks.
-    """
-    order = np.argsort(rows, kind="stable")
-    if not len(order):
-        return
-    breaks = np.flatnonzero(np.diff(rows[order]) != 1) + 1
-    for run in np.split(order, breaks):
-        for start in range(0, len(run), _READ_BLOCK):
-            places = run[start : start + _READ_BLOCK]
-            yield int(rows[places[0]]), places

@@ -18,6 +18,10 @@ class ImageError(OnepassError):
     """One photograph cannot be read; the message is the reason in its row of the report."""
 
 
+class DecoderError(OnepassError):
+    """The processes that decode photographs cannot be started."""
+
+
 class TooManyFailuresError(OnepassError):
     """More photographs could not be read than the caller allows."""
 
@@ -58,8 +62,16 @@ class HeadError(OnepassError):
     """A head is unknown, has no such setting, or cannot be trained on these rows."""
 
 
+class ThresholdError(OnepassError):
+    """No threshold can be chosen as it was asked for: wishes that clash, or too few parts."""
+
+
 class BundleError(OnepassError):
     """A trained model's folder is missing, damaged, or does not fit what it is used with."""
+
+
+class DriftError(BundleError):
+    """Decoder, backbone or head no longer give what they gave when a model or cache was made."""
 
 
 class OutputError(OnepassError):

@@ -16,24 +16,24 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from stat import S_ISREG
 from typing import NamedTuple
 
 import numpy as np
 
 from features.backbone import Backbone, BackboneSettings
 from features.cache import Cache, Rows
+from features.decoder import look_apart
 from features.errors import ImageError, TooManyFailuresError
 from features.glimpse import Glimpse, glimpse_of
-from features.images import MAX_PIXELS, Pixels, decode
+from features.glimpse_table import glimpses_of, keep_glimpses
+from features.images import MAX_PIXELS, Pixels, read_photograph, stat_photograph
 from features.lock import writing
 from features.runtime import core_count
 from features.samples import Sample, is_unchanged
+from features.witness import VIEW, Row, Watch, witness_digest, witness_pixels
 
 Progress = Callable[[int, int], None]
 """Called as `progress(photographs done, photographs in all)`."""
-
-_WRITE_AHEAD = 2  # batches that may wait for the disk; bounds memory
 
 
 class Photograph(NamedTuple):
@@ -76,24 +76,16 @@ class Extraction:
 
 
 class _Seen(NamedTuple):
-    """What a reader thread found out about one photograph.
-
-    Pixels only where a row is missing, a glimpse only where the cache has none.
-    """
+    """What a reader thread found out about one photograph; pixels and glimpse where missing."""
 
     sample: Sample
-    pixels: Pixels | None
-    glimpse: Glimpse | None
     read_seconds: float
-    decode_seconds: float
+    decode_seconds: float = 0.0
+    pixels: Pixels | None = None
+    glimpse: Glimpse | None = None
 
 
-class _Batch(NamedTuple):
-    """What the backbone made, on its way to the cache."""
-
-    digests: list[str]
-    rows: Rows
-    glimpses: list[Glimpse]
+_Batch = tuple[list[str], Rows, list[Glimpse]]  # digests first; on its way to the cache
 
 
 def extract(
@@ -107,6 +99,7 @@ def extract(
     max_pixels: int = MAX_PIXELS,
     workers: int | None = None,
     progress: Progress | None = None,
+    watch: Watch | None = None,
 ) -> Extraction:
     """See that every photograph has its row in the cache; commit after every batch.
 
@@ -121,6 +114,7 @@ def extract(
         max_pixels: refuse larger photographs.
         workers: reader threads; None for as many as there are cores.
         progress: called as photographs are done with.
+        watch: given, `features.witness` rides along if the backbone runs; see `Watch`.
 
     Raises:
         TooManyFailuresError: more than `max_failures` could not be read; what was done stays.
@@ -134,13 +128,15 @@ def extract(
         writing(cache_path),
         Cache.write(cache_path, settings.fields, settings.row_width, settings.row_dtype) as cache,
     ):
-        run = _Run(photographs, settings, cache, batch_size, max_failures, max_pixels, progress)
+        run = _Run(
+            photographs, settings, cache, batch_size, max_failures, max_pixels, progress, watch
+        )
         if dataset is not None:
-            run.incomplete = cache.glimpses.missing()
+            run.blank = set(np.flatnonzero(~glimpses_of(cache).known).tolist())
         result = run.run(workers or core_count())
         if dataset is not None:
             run.stop_on_nothing_readable(result.failed)
-            cache.glimpses.put(*run.found_glimpses())
+            keep_glimpses(cache, run.glimpsed)
             cache.replace_samples(result.samples, dataset)
             cache.commit()
     result.seconds["total"] = time.perf_counter() - started
@@ -159,18 +155,23 @@ class _Run:
         max_failures: float,
         max_pixels: int,
         progress: Progress | None,
+        watch: Watch | None,
     ) -> None:
         self.photographs = photographs
         self.settings = settings
         self.cache = cache
         # The backbone pads every batch to one shape: for one photograph, 31 would be in vain.
-        self.batch_size = max(1, min(batch_size, len(photographs)))
+        self.watch = watch
+        self.riding = 0 if watch is None else 1  # places in the next batch for the witness
+        most = max(1, min(batch_size, len(photographs)))
+        self.batch_size = most + (self.riding if most in (1, len(photographs)) else 0)
+        self.witness: Row | None = None
         self.allowed_failures = max_failures * len(photographs)
         self.max_pixels = max_pixels
         self.progress = progress
         self.known = {sample.path: sample for sample in cache.samples}
         self.claimed: set[str] = set()
-        self.incomplete: set[int] = set()  # rows whose photographs are to be glimpsed at again
+        self.blank: set[int] = set()  # rows whose photographs are to be glimpsed at
         self.glimpsed: dict[int, Glimpse] = {}
         self.lock = threading.Lock()
         self.done = 0
@@ -195,7 +196,7 @@ class _Run:
                     if seen.sample.reason:
                         failures.append(seen.sample)
                         self.stop_on_too_many(failures)
-                if len(batch) == self.batch_size:
+                if len(batch) + self.riding == self.batch_size:
                     backbone = backbone or self.load()
                     writer.put(self.compute(backbone, batch))
                     batch = []
@@ -203,6 +204,7 @@ class _Run:
                 writer.put(self.compute(backbone or self.load(), batch))
         self.seconds["write"] = writer.seconds
         extracted = len(self.cache) - rows_before
+        self.keep_witness()
         samples = self.place(samples)
         failures = [sample for sample in samples if sample.row < 0]
         self.stop_on_too_many(failures)  # again: now with the copies of unreadable photographs
@@ -236,9 +238,7 @@ class _Run:
         started = time.perf_counter()
         blank = Sample(photograph.path, photograph.label, photograph.group, "", -1, "", 0, 0, 0, 0)
         try:
-            stat = photograph.file.stat()
-            if not S_ISREG(stat.st_mode):  # reading a pipe or a device may never end
-                return _Seen(blank._replace(reason="it is no regular file"), None, None, 0.0, 0.0)
+            stat = stat_photograph(photograph.file)
             known = self.known.get(photograph.path)
             checked = time.time_ns()
             stamp = blank._replace(
@@ -249,37 +249,30 @@ class _Run:
             )
             if known and is_unchanged(known, stat) and self.is_complete(known.digest):
                 sample = stamp._replace(digest=known.digest, checked_ns=known.checked_ns)
-                return _Seen(sample, None, None, time.perf_counter() - started, 0.0)
-            data = photograph.file.read_bytes()
-        except OSError as error:
-            reason = f"it cannot be opened ({error.strerror or error})"
-            seconds = time.perf_counter() - started
-            return _Seen(blank._replace(reason=reason), None, None, seconds, 0.0)
+                return _Seen(sample, time.perf_counter() - started)
+            data = read_photograph(photograph.file, max_pixels=self.max_pixels)
+        except ImageError as error:
+            unread = blank._replace(reason=str(error))
+            return _Seen(unread, time.perf_counter() - started)
         sample = stamp._replace(digest=hashlib.sha256(data).hexdigest())
         hashed = time.perf_counter()
         if self.is_complete(sample.digest) or not self.claim(sample.digest):
-            return _Seen(sample, None, None, hashed - started, 0.0)
+            return _Seen(sample, hashed - started)
         has_row = self.cache.find(sample.digest) >= 0
         pixels, glimpse = None, None
         try:
-            pixels = decode(data, self.settings.recipe, max_pixels=self.max_pixels)
-            glimpse = glimpse_of(data, pixels)
+            pixels, taken = look_apart(data, self.settings.recipe, max_pixels=self.max_pixels)
+            glimpse = glimpse_of(pixels, taken)
         except ImageError as error:
             if not has_row:
                 sample = sample._replace(reason=str(error))
-        if has_row:
-            pixels = None
-        return _Seen(sample, pixels, glimpse, hashed - started, time.perf_counter() - hashed)
+        seconds = hashed - started, time.perf_counter() - hashed
+        return _Seen(sample, *seconds, None if has_row else pixels, glimpse)
 
     def is_complete(self, digest: str) -> bool:
         """Whether the cache has all that a look at these bytes would tell."""
         row = self.cache.find(digest)
-        return row >= 0 and row not in self.incomplete
-
-    def found_glimpses(self) -> tuple[list[int], list[Glimpse]]:
-        """Glimpses of photographs whose rows were there already: rows, ascending, and glimpses."""
-        rows = sorted(self.glimpsed)
-        return rows, [self.glimpsed[row] for row in rows]
+        return row >= 0 and row not in self.blank
 
     def claim(self, digest: str) -> bool:
         """Whether the caller is the first in this run to meet these bytes."""
@@ -298,10 +291,29 @@ class _Run:
 
     def compute(self, backbone: Backbone, batch: list[_Seen]) -> _Batch:
         started = time.perf_counter()
-        rows = backbone.run(np.stack([seen.pixels for seen in batch if seen.pixels is not None]))
+        pixels = [seen.pixels for seen in batch if seen.pixels is not None]
+        if self.riding:
+            rows = backbone.run(np.stack([*pixels, witness_pixels(*pixels[0].shape[:2])]))
+            self.hear(rows[-1], witness_digest(*pixels[0].shape[:2]))
+            rows, self.riding = rows[:-1], 0
+        else:
+            rows = backbone.run(np.stack(pixels))
         self.seconds["backbone"] += time.perf_counter() - started
         glimpses = [seen.glimpse for seen in batch if seen.glimpse is not None]
-        return _Batch([seen.sample.digest for seen in batch], rows, glimpses)
+        return [seen.sample.digest for seen in batch], rows, glimpses
+
+    def hear(self, row: Row, digest: str) -> None:
+        """Show the witness's row to who watches, and keep it if the cache has none."""
+        known = self.cache.find(digest, VIEW)
+        assert self.watch is not None
+        self.watch(row, None if known < 0 else self.cache.take([known])[0])
+        if known < 0:
+            self.witness, self.witness_digest = row, digest
+
+    def keep_witness(self) -> None:
+        if self.witness is not None:
+            self.cache.append([self.witness_digest], self.witness[None], VIEW)
+            self.cache.commit()
 
     # ---- bookkeeping --------------------------------------------------------------------
 
@@ -342,13 +354,17 @@ class _Run:
 
 
 class _Writer:
-    """The thread that appends and commits batches; its first error reaches the caller."""
+    """The thread that appends and commits batches; its first error reaches the caller.
+
+    It takes a batch only when the one before is committed: a killed process has at most one
+    finished batch to do again, as long as a commit takes less time than the next batch.
+    """
 
     def __init__(self, cache: Cache, advance: Callable[[int], None]) -> None:
         self.cache = cache
         self.advance = advance
         self.seconds = 0.0
-        self._queue: queue.Queue[_Batch | None] = queue.Queue(_WRITE_AHEAD)
+        self._queue: queue.Queue[_Batch | None] = queue.Queue()
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._work, name="writer", daemon=True)
 
@@ -364,19 +380,21 @@ class _Writer:
             raise self._error
 
     def put(self, batch: _Batch) -> None:
+        self._queue.join()
         if self._error is not None:
             raise self._error
         self._queue.put(batch)
 
     def _work(self) -> None:
         while (item := self._queue.get()) is not None:
-            if self._error is not None:
-                continue  # keep taking, so that the caller never waits on a full queue
             try:
                 started = time.perf_counter()
-                self.cache.append(item.digests, item.rows, glimpses=item.glimpses)
+                digests, rows, glimpses = item
+                self.cache.append(digests, rows, glimpses=glimpses)
                 self.cache.commit()
                 self.seconds += time.perf_counter() - started
-                self.advance(len(item.digests))
+                self.advance(len(digests))
             except BaseException as error:  # noqa: BLE001 - handed to the caller's thread
                 self._error = error
+            finally:
+                self._queue.task_done()

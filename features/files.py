@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from features.errors import OutputError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+_LEFTOVER = r"\.{name}\.[a-z0-9_]{{8}}\.part(\.journal)?"  # see `whole_file`
+_NAME = 40  # characters of a name that its temporary name begins with
 
 
 def sync_folder(folder: Path) -> None:
@@ -23,10 +32,31 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def followed(path: Path) -> Path:
+    """Where a symbolic link leads; `path` itself where it is none.
+
+    What lies beside a file (its lock, its journal) must be found by whatever name it is opened.
+    """
+    return path.resolve() if path.is_symlink() else path
+
+
+def sync_descriptor(descriptor: int) -> None:
+    """Wait until the bytes of an open file are on the disk, not only in its own memory.
+
+    On macOS fsync leaves them in the drive's cache, and F_FULLFSYNC is what SQLite uses too.
+    """
+    full_sync = getattr(fcntl, "F_FULLFSYNC", None)
+    if full_sync is not None:
+        with contextlib.suppress(OSError):  # a network file system may not know it
+            fcntl.fcntl(descriptor, full_sync)
+            return
+    os.fsync(descriptor)
+
+
 def sync_file(path: Path) -> None:
     """Wait until the bytes of `path` are on the disk."""
     with path.open("rb+") as file:
-        os.fsync(file.fileno())
+        sync_descriptor(file.fileno())
 
 
 @contextlib.contextmanager
@@ -40,7 +70,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(
-            prefix=f".{path.name[:40]}.", suffix=".part", dir=path.parent
+            prefix=f".{path.name[:_NAME]}.", suffix=".part", dir=path.parent
         )
         os.close(handle)
         temporary = Path(name)
@@ -59,7 +89,16 @@ def whole_file(path: Path) -> Iterator[Path]:
         ) from error
     finally:
         if temporary is not None:
-            temporary.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+def leftovers(path: Path) -> list[Path]:
+    """Temporary files of `whole_file(path)` that a killed process left, or that one writes now."""
+    form = re.compile(_LEFTOVER.format(name=re.escape(path.name[:_NAME])))
+    if len(path.name) > _NAME or not path.parent.is_dir():
+        return []  # of a longer name nobody can tell whose they are
+    return sorted(file for file in path.parent.iterdir() if form.fullmatch(file.name))
 
 
 def write_whole(path: Path, content: bytes | str) -> None:
@@ -87,7 +126,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(
-            tempfile.mkdtemp(prefix=f".{path.name[:40]}.", suffix=".part", dir=path.parent)
+            tempfile.mkdtemp(prefix=f".{path.name[:_NAME]}.", suffix=".part", dir=path.parent)
         )
         mask = os.umask(0)
         os.umask(mask)
@@ -113,7 +152,7 @@ def _take_place(new: Path, path: Path) -> None:
     if not path.exists():
         new.rename(path)
         return
-    aside = Path(tempfile.mkdtemp(prefix=f".{path.name[:40]}.", suffix=".old", dir=path.parent))
+    aside = Path(tempfile.mkdtemp(prefix=f".{path.name[:_NAME]}.", suffix=".old", dir=path.parent))
     path.rename(aside / path.name)
     try:
         new.rename(path)

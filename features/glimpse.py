@@ -1,27 +1,26 @@
 """What is kept of a photograph beside its row: a small grey picture, and when it was taken.
 
-Both are made while the photograph is decoded, so that photographs of one part can be looked for
+Both are made when the photograph is decoded, so that photographs of one part can be looked for
 later (`pipeline.grouping`) in the cache alone. No row and no head depends on them: a cache without
 them, or with some missing, is as good as any other, and `extract` adds what is missing.
 
-In the cache: `glimpse_grey` (rows, 32, 32) uint8 and `glimpse_taken` (rows,) int64, see `Glimpses`.
+In the cache: `features.layout.GLIMPSE_COLUMNS`, see `Glimpses`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from features.errors import CacheError
-from features.images import Pixels, capture_time
+from features.images import NO_TIME, Pixels
+from features.layout import GLIMPSE_CHUNK, GLIMPSE_COLUMNS, Hdf5, create_glimpses
 
-SIDE = 32  # pixels of the grey picture, both ways
-NO_TIME = -1  # the file does not say when it was taken
-MISSING = -2  # nobody has looked yet
-_CHUNK = 16  # rows: a commit rewrites the last chunk
+SIDE = GLIMPSE_COLUMNS["glimpse_grey"].shape[0]  # pixels of the grey picture, both ways
+MISSING = GLIMPSE_COLUMNS["glimpse_taken"].blank  # nobody has looked yet
+_BLOCK = 64 * GLIMPSE_CHUNK  # rows that are written at once
 
 Grey = npt.NDArray[np.uint8]
 
@@ -54,79 +53,88 @@ class Glimpses(NamedTuple):
         """Which of them are there: bool (n,)."""
         return np.asarray(self.taken != MISSING)
 
+    @classmethod
+    def of(cls, glimpses: Sequence[Glimpse]) -> Glimpses:
+        """Several of one photograph each, at least one."""
+        taken = np.array([glimpse.taken for glimpse in glimpses], np.int64)
+        return cls(np.stack([glimpse.grey for glimpse in glimpses]), taken)
 
-def glimpse_of(data: bytes, pixels: Pixels) -> Glimpse:
-    """From a file's bytes and its decoded pixels, uint8 (height, width, 3) of 32 or more a side."""
+    @classmethod
+    def blank(cls, count: int) -> Glimpses:
+        """Of rows whose photographs nobody has looked at."""
+        return cls(np.zeros((count, SIDE, SIDE), np.uint8), np.full(count, MISSING, np.int64))
+
+    def some(self, first: int, count: int) -> Glimpses:
+        """Of consecutive ones among them."""
+        return Glimpses(self.grey[first : first + count], self.taken[first : first + count])
+
+
+def glimpse_of(pixels: Pixels, taken: int) -> Glimpse:
+    """From decoded pixels, uint8 (height, width, 3), and `features.images.capture_time`."""
     grey = pixels.mean(axis=2, dtype=np.float32)
     for axis in (0, 1):
         starts = np.arange(SIDE) * grey.shape[axis] // SIDE
         sums = np.add.reduceat(grey, starts, axis=axis)
-        widths = np.diff(np.append(starts, grey.shape[axis]))
+        # Of fewer than SIDE pixels, some are taken several times.
+        widths = np.maximum(np.diff(np.append(starts, grey.shape[axis])), 1)
         grey = sums / (widths[:, None] if axis == 0 else widths)
-    return Glimpse(np.round(grey).astype(np.uint8), capture_time(data))
+    return Glimpse(np.round(grey).astype(np.uint8), taken if taken >= 0 else NO_TIME)
 
 
-class GlimpseTable:
-    """The glimpses of an open cache; every call reads or writes the file."""
+def read_glimpses(h5: Hdf5, count: int) -> Glimpses:
+    """Of the first rows of an open cache; blank where it has none.
 
-    def __init__(self, file: Any, rows: int) -> None:  # noqa: ANN401 - h5py has no types
-        """On an open HDF5 file that has `rows` rows."""
-        self._file = file
-        self._rows = rows
+    Raises:
+        ValueError: they are of another type or shape.
+        OSError, RuntimeError: they are damaged.
+    """
+    found = Glimpses.blank(count)
+    if any(name not in h5 for name in GLIMPSE_COLUMNS):
+        return found
+    grey, taken = _columns(h5)
+    there = min(len(grey), len(taken), count)
+    found.grey[:there], found.taken[:there] = grey[:there], taken[:there]
+    return found
 
-    def missing(self) -> set[int]:
-        """The rows that have none."""
-        taken = self._column("glimpse_taken", np.full(self._rows, MISSING, np.int64))
-        return set(np.flatnonzero(taken == MISSING).tolist())
 
-    def read(self, rows: Sequence[int]) -> Glimpses:
-        """Of these rows, in this order.
-
-        Raises:
-            CacheError: they are damaged.
-        """
-        wanted = np.asarray(rows, dtype=np.int64)
-        grey = self._column("glimpse_grey", np.zeros((self._rows, SIDE, SIDE), np.uint8))
-        taken = self._column("glimpse_taken", np.full(self._rows, MISSING, np.int64))
-        return Glimpses(grey[wanted], taken[wanted])
-
-    def put(self, rows: Sequence[int], glimpses: Sequence[Glimpse]) -> None:
-        """Write those of ascending rows; nothing is kept before the cache's `commit`."""
-        if not glimpses:
-            return
-        for name, shape, kind, fill in (
-            ("glimpse_grey", (SIDE, SIDE), np.uint8, 0),
-            ("glimpse_taken", (), np.int64, MISSING),
-        ):
-            if name not in self._file:
-                self._file.create_dataset(
-                    name,
-                    shape=(0, *shape),
-                    maxshape=(None, *shape),
-                    chunks=(_CHUNK, *shape),
-                    dtype=kind,
-                    fillvalue=fill,
-                    fletcher32=True,
-                )
-            if len(self._file[name]) < self._rows:
-                self._file[name].resize(self._rows, axis=0)
-        where = np.asarray(rows, dtype=np.int64)
-        runs = np.split(np.arange(len(where)), np.flatnonzero(np.diff(where) != 1) + 1)
-        for run in runs:
-            place = slice(int(where[run[0]]), int(where[run[-1]]) + 1)
-            self._file["glimpse_grey"][place] = np.stack([glimpses[i].grey for i in run])
-            self._file["glimpse_taken"][place] = np.array([glimpses[i].taken for i in run])
-
-    def _column(self, name: str, blank: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """One of the two for all rows; what the file lacks is as in `blank`."""
-        if name not in self._file:
-            return blank
+def salvage_glimpses(h5: Hdf5, count: int, errors: tuple[type[Exception], ...]) -> Glimpses:
+    """What can be read of a damaged cache, a chunk at a time; blank what raises `errors`."""
+    found = Glimpses.blank(count)
+    for start in range(0, count, GLIMPSE_CHUNK):
+        chunk = slice(start, min(start + GLIMPSE_CHUNK, count))
         try:
-            found = self._file[name][: self._rows]
-        except (OSError, RuntimeError) as error:
-            raise CacheError(
-                f"the small pictures in {self._file.filename} are damaged ({error}); "
-                "copy the file again, or move it away and extract again"
-            ) from error
-        blank[: len(found)] = found
-        return blank
+            grey, taken = (column[chunk] for column in _columns(h5))
+            found.grey[chunk], found.taken[chunk] = grey, taken
+        except errors:
+            found.taken[chunk] = MISSING
+    found.grey[~found.known] = 0
+    return found
+
+
+def write_glimpses(h5: Hdf5, first: int, glimpses: Glimpses, *, rows: int) -> None:
+    """Write those of consecutive rows, into datasets that are made and as long as `rows`."""
+    if any(name not in h5 for name in GLIMPSE_COLUMNS):
+        for name in GLIMPSE_COLUMNS.keys() & set(h5):
+            del h5[name]
+        create_glimpses(h5)
+    columns = _columns(h5)
+    length = min(len(column) for column in columns)
+    for column in columns:
+        column.resize(rows, axis=0)
+    for start in range(length, rows, _BLOCK):
+        _write(columns, start, Glimpses.blank(min(_BLOCK, rows - start)))
+    _write(columns, first, glimpses)
+
+
+def _write(columns: Sequence[Hdf5], first: int, glimpses: Glimpses) -> None:
+    grey, taken = columns
+    where = slice(first, first + len(glimpses.taken))
+    grey[where], taken[where] = glimpses.grey, glimpses.taken
+
+
+def _columns(h5: Hdf5) -> list[Hdf5]:
+    """The two datasets, in the order of `Glimpses`."""
+    for name, expected in GLIMPSE_COLUMNS.items():
+        if h5[name].dtype != expected.dtype or h5[name].shape[1:] != expected.shape:
+            raise ValueError(f"{name} is of another type")
+    return [h5[name] for name in GLIMPSE_COLUMNS]

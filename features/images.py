@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
-import struct
+import os
 import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from pathlib import Path
+from stat import S_ISREG
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +26,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from features.declared import Declared, check_declared, read_declared
 from features.errors import DataError, ImageError
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp"})
@@ -36,35 +42,51 @@ FORMATS = tuple(
         WebPImagePlugin.WebPImageFile,
     )
 )
-"""What Pillow may try to parse; imported above, because Pillow finds only loaded plug-ins."""
+"""What Pillow may parse; imported above, because Pillow finds only loaded plug-ins."""
 
 MAX_PIXELS = 178_956_970
 """Default cap on a photograph's width × height; above it decoding is refused (about 0.5 GB)."""
 
+_STRIP = 256  # rows
+_BYTES_PER_PIXEL = 8  # of a file: four channels of 16 bits, not compressed
+_SPARE_BYTES = 64 * 2**20  # for what else a file holds: metadata, small previews
+
 # Pillow's own cap is one number for the whole process and warns at half of it. Ours is an
-# argument, checked on the header before any pixel is decoded.
+# argument, checked on the header before Pillow sees the file.
 Image.MAX_IMAGE_PIXELS = None
+
+# Broken metadata that does not touch the pixels. Set once: `catch_warnings` is not for threads.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 Pixels = npt.NDArray[np.uint8]
 
-# EXIF: the tag that points to the camera's own fields, and three of these.
-_CAMERA_FIELDS, _TAKEN, _DIGITISED, _TAKEN_FRACTION = 0x8769, 0x9003, 0x9004, 0x9291
+_EXIF_ORIENTATION = 0x0112
+_CAMERA_FIELDS = 0x8769  # the EXIF tag that points to the camera's own directory
+_TAKEN, _DIGITISED, _TAKEN_FRACTION = 0x9003, 0x9004, 0x9291  # in that directory
 
-# Pillow's parsers meet hostile bytes with any of these; the file is unreadable either way.
-_PARSER_ERRORS = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    KeyError,
-    IndexError,
-    OverflowError,
-    ZeroDivisionError,
-    AttributeError,
-    RuntimeError,
-    EOFError,
-    struct.error,
-)
+NO_TIME = -1
+"""Instead of a capture time, where the file does not say when it was taken."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of itself beside its pixels.
+
+    Attributes:
+        width, height: in pixels, as stored; the EXIF orientation is not applied.
+        format: one of FORMATS.
+        mode: Pillow's colour mode, such as "RGB" or "L".
+        tables: a JPEG's quantisation tables by number, 64 values each; empty for other formats.
+        exif: values by tag number, those of the camera's own directory included; empty where
+            there are none or they cannot be read.
+    """
+
+    width: int
+    height: int
+    format: str
+    mode: str
+    tables: dict[int, list[int]]
+    exif: dict[int, Any]
 
 
 @dataclass(frozen=True)
@@ -117,6 +139,45 @@ def get_recipe(name: str) -> Recipe:
     return RECIPES[name]
 
 
+def stat_photograph(file: Path) -> os.stat_result:
+    """What the system knows of a file.
+
+    Raises:
+        ImageError: it cannot be looked at, or is no regular file: reading a pipe or a device may
+            never end.
+    """
+    try:
+        stat = file.stat()
+    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
+        raise ImageError(_unopened(error)) from error
+    if not S_ISREG(stat.st_mode):
+        raise ImageError("it is no regular file")
+    return stat
+
+
+def read_photograph(file: Path, *, max_pixels: int = MAX_PIXELS) -> bytes:
+    """The whole file, unless it is larger than any photograph of `max_pixels` can be.
+
+    Raises:
+        ImageError: it is too large, or cannot be opened; see `stat_photograph`.
+    """
+    size = stat_photograph(file).st_size
+    most = _BYTES_PER_PIXEL * max_pixels + _SPARE_BYTES
+    if size > most:
+        raise ImageError(
+            f"the file has {size:,} bytes, more than the {most:,} of any photograph of "
+            f"{max_pixels:,} pixels; raise --max-pixels if it is genuine"
+        )
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise ImageError(_unopened(error)) from error
+
+
+def _unopened(error: OSError | ValueError) -> str:
+    return f"it cannot be opened ({getattr(error, 'strerror', None) or error})"
+
+
 def decode(data: bytes, recipe: Recipe, *, max_pixels: int = MAX_PIXELS) -> Pixels:
     """Decode one photograph.
 
@@ -152,89 +213,136 @@ def thumbnail(data: bytes, size: int, *, max_pixels: int = MAX_PIXELS) -> Image.
     return image.resize(shape, Image.Resampling.BILINEAR)
 
 
-def capture_time(data: bytes) -> int:
+def capture_time(data: bytes, *, max_pixels: int = MAX_PIXELS) -> int:
     """When the camera says that it took the photograph (EXIF), in milliseconds since 1970.
 
-    By the camera's own clock, whatever its time zone; -1 where the file does not say. The pixels
-    are not decoded, and broken EXIF is no EXIF.
+    By the camera's own clock, whatever its time zone; NO_TIME where the file does not say. The
+    pixels are not decoded, and broken EXIF is no EXIF.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                # Pillow would decode a whole PNG to look for EXIF behind its pixels.
-                if image.format == "PNG" and "exif" not in image.info:
-                    return -1
-                camera = image.getexif().get_ifd(_CAMERA_FIELDS)
-        stamp = camera.get(_TAKEN) or camera.get(_DIGITISED)
-        taken = datetime.strptime(str(stamp)[:19], "%Y:%m:%d %H:%M:%S").replace(tzinfo=UTC)
-        fraction = str(camera.get(_TAKEN_FRACTION, "")).strip()[:3]
-        return round(taken.timestamp()) * 1000 + int(
-            fraction.ljust(3, "0") if fraction.isdecimal() else 0
-        )
-    except _PARSER_ERRORS:
-        return -1
+    with contextlib.suppress(ImageError), _parsed(data, max_pixels) as image:
+        # Pillow would decode a whole PNG to look for EXIF behind its pixels.
+        if image.format != "PNG" or "exif" in image.info:
+            return max(NO_TIME, _taken(_exif(image)))
+    return NO_TIME
+
+
+def _taken(exif: dict[int, Any]) -> int:
+    stamp = exif.get(_TAKEN) or exif.get(_DIGITISED)
+    taken = datetime.strptime(str(stamp)[:19], "%Y:%m:%d %H:%M:%S").replace(tzinfo=UTC)
+    fraction = str(exif.get(_TAKEN_FRACTION, "")).strip()[:3]
+    thousandths = int(fraction.ljust(3, "0")) if fraction.isascii() and fraction.isdigit() else 0
+    return round(taken.timestamp()) * 1000 + thousandths
+
+
+def orientation(data: bytes) -> int:
+    """EXIF orientation of a file that `thumbnail` reads: 2 to 8 if it has to be turned, else 1."""
+    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        value = image.getexif().get(_EXIF_ORIENTATION, 1)
+    return int(value) if value in range(2, 9) else 1
+
+
+def inspect(data: bytes, size: int, *, max_pixels: int = MAX_PIXELS) -> tuple[Header, Image.Image]:
+    """What the file says of itself, and the upright photograph as RGB.
+
+    Args:
+        data: the whole file.
+        size: the longer side of the returned photograph is at most this; none is enlarged.
+        max_pixels: refuse photographs of more pixels than this.
+
+    Raises:
+        ImageError: as `decode`; broken EXIF fields alone are no error.
+    """
+    with _parsed(data, max_pixels) as image:
+        stored, tables = image.size, getattr(image, "quantization", {})
+        image.draft(None, (2 * size, 2 * size))
+        image.load()
+        header = Header(*stored, str(image.format), image.mode, tables, _exif(image))
+        picture = _to_rgb(ImageOps.exif_transpose(image))
+        picture.thumbnail((size, size), Image.Resampling.BILINEAR, reducing_gap=None)
+        return header, picture
+
+
+def _exif(image: Image.Image) -> dict[int, Any]:
+    """The EXIF fields that can be read; broken ones are no reason to refuse the photograph."""
+    found: dict[int, Any] = {}
+    with contextlib.suppress(Exception):  # as in `_parsed`
+        fields = image.getexif()
+        found |= fields
+        found |= fields.get_ifd(_CAMERA_FIELDS)
+    return found
 
 
 def _open(
     data: bytes, max_pixels: int, target: tuple[int, int] | None, *, oriented: bool
 ) -> Image.Image:
     """The file as an RGB image, or an ImageError with the reason."""
+    with _parsed(data, max_pixels) as image:
+        if target is not None:
+            image.draft(None, (2 * target[0], 2 * target[1]))
+        image.load()
+        if oriented:
+            ImageOps.exif_transpose(image, in_place=True)
+        return _to_rgb(image)
+
+
+@contextlib.contextmanager
+def _parsed(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
+    """The file with its header read; what goes wrong inside is an ImageError with the reason."""
     if not data:
         raise ImageError("the file is empty")
+    declared = read_declared(data)
+    if declared is None:
+        raise ImageError(f"not a photograph: {_describe(data)}")
+    check_declared(declared, max_pixels)
     try:
-        with warnings.catch_warnings():
-            # Broken metadata that does not touch the pixels; Pillow warns on standard error.
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                _check_size(image, max_pixels)
-                if target is not None:
-                    image.draft(None, (2 * target[0], 2 * target[1]))
-                image.load()
-                upright = ImageOps.exif_transpose(image) if oriented else image
-                return _to_rgb(upright)
+        with Image.open(io.BytesIO(data), formats=(declared.format,)) as image:
+            # Once more: what Pillow reads decides.
+            check_declared(Declared(declared.format, *image.size), max_pixels)
+            yield image
+    except ImageError:
+        raise
     except UnidentifiedImageError:
-        raise ImageError(f"not a photograph: {_describe(data)}") from None
+        raise ImageError("it is damaged (its header cannot be read)") from None
     except MemoryError:
         raise ImageError("it does not fit into memory") from None
-    except _PARSER_ERRORS as error:
+    except Exception as error:
         raise ImageError(_reason(error)) from error
-
-
-def _check_size(image: Image.Image, max_pixels: int) -> None:
-    pixels = image.width * image.height
-    if pixels < 1:
-        raise ImageError(f"it has no pixels ({image.width}×{image.height})")
-    if pixels > max_pixels:
-        raise ImageError(
-            f"{image.width}×{image.height} is {pixels:,} pixels, more than the {max_pixels:,} "
-            "allowed; raise --max-pixels if it is genuine"
-        )
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "RGB":
-        return image.copy()
+        return image
     if image.mode.startswith("I"):
-        return _sixteen_bit_to_rgb(image)
+        low, high = (int(np.asarray(value)) for value in image.getextrema())
+        if low < 0 or high > 65_535:
+            raise ImageError(f"integer pixels from {low} to {high}; expected 0 to 65535 (16 bits)")
+        return _by_strips(image, _sixteen_bit_to_rgb)
     if image.mode == "F":
         raise ImageError(
             "32-bit floating-point pixels have no fixed range; save it with 8 or 16 bits"
         )
     if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, "white")
-        return Image.alpha_composite(white, rgba).convert("RGB")
+        return _by_strips(image, _over_white)
     return image.convert("RGB")
+
+
+def _by_strips(image: Image.Image, to_rgb: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """Convert some rows at a time: at once, the steps in between need five times the memory."""
+    whole = Image.new("RGB", image.size)
+    for top in range(0, image.height, _STRIP):
+        box = (0, top, image.width, min(top + _STRIP, image.height))
+        whole.paste(to_rgb(image.crop(box)), box)
+    return whole
+
+
+def _over_white(image: Image.Image) -> Image.Image:
+    rgba = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
 
 
 def _sixteen_bit_to_rgb(image: Image.Image) -> Image.Image:
     """Grey of 16 bits (also as Pillow's 32-bit mode I) to RGB of 8: 65,535 becomes 255."""
-    values = np.asarray(image)
-    low, high = int(values.min()), int(values.max())
-    if low < 0 or high > 65_535:
-        raise ImageError(f"integer pixels from {low} to {high}; expected 0 to 65535 (16 bits)")
-    grey = np.round(values.astype(np.float32) / 257.0).astype(np.uint8)
+    grey = np.round(np.asarray(image).astype(np.float32) / 257.0).astype(np.uint8)
     return Image.fromarray(grey).convert("RGB")
 
 

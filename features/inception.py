@@ -18,6 +18,7 @@ import numpy.typing as npt
 from features.engines import DEFAULT_ENGINE, load_engine
 from features.errors import PrecisionError, WeightsError
 from features.runtime import load_tensorflow
+from features.untrusted import UnsafeFileError
 from features.weight_file import read_layers
 
 Array = npt.NDArray[np.float32]
@@ -221,7 +222,13 @@ def _random(seed: int) -> list[_Convolution]:
 
 def _load(path: Path) -> list[_Convolution]:
     """The convolutions of a file; read plainly where it names its layers, else through Keras."""
-    convolutions = _as_convolutions(read_layers(path))
+    try:
+        convolutions = _as_convolutions(read_layers(path))
+    except UnsafeFileError as error:
+        raise WeightsError(
+            f"{path} is no weights file that Keras wrote ({error}); do not use it; "
+            "name another file with --weights FILE"
+        ) from error
     if convolutions is None:
         layers = {layer.name: layer.get_weights() for layer in _keras_model(path).layers}
         convolutions = _as_convolutions(layers)

@@ -11,29 +11,28 @@ makes that durable, applies them to the file, and removes the journal. Opened af
 complete journal is applied (again), an incomplete one is dropped: the file is what the last
 commit left. This is a redo log as in databases (Mohan et al., ARIES, 1992), at page level.
 
-The file begins with an identity and the number of its last commit (HDF5 leaves a user block of
-512 bytes for such things), and a journal names both: the journal of a file that was since
-deleted, or replaced by a backup, is never applied to another.
+The file begins with an identity and the number of its last commit (`features.header`), and a
+journal names both: the journal of a file that was since deleted, or replaced by a backup, is never
+applied to another.
 """
 
 from __future__ import annotations
 
+import errno
 import io
-import os
 import struct
 import zlib
 from pathlib import Path
 from types import TracebackType
 from typing import IO, NamedTuple
 
-from features.files import sync_folder
+from features.files import sync_descriptor, sync_folder
+from features.header import SIZE, Header
 
 PAGE = 4096
-USER_BLOCK = 512  # bytes at the start of the file that are ours; HDF5 begins after them
-_FILE_MAGIC = b"onepass cache 1\n"
-_FILE_HEADER = struct.Struct("<16s16sQ")  # magic, identity, number of the last commit
 _MAGIC = b"onepass journal1"
 _HEADER = struct.Struct("<16s16sQQQ")  # magic, identity, commit, size afterwards, pages
+_ENDLESS = 1 << 60
 _CHECKSUM = struct.Struct("<I")  # CRC-32 of all that stands before it, at the journal's end
 _ENTRY = struct.Struct("<Q")  # page number; PAGE bytes follow
 
@@ -52,24 +51,27 @@ class Journal(NamedTuple):
     pages: dict[int, bytes]
 
 
-def give_identity(path: Path) -> None:
-    """Write a new identity into the user block of a file that was just made."""
-    with path.open("r+b") as file:
-        file.write(_FILE_HEADER.pack(_FILE_MAGIC, os.urandom(16), 0))
-
-
 class JournaledFile:
     """A seekable binary file for h5py's file-object driver; nothing changes until `commit`.
 
-    The driver must never see an exception: HDF5's own state would be lost with it. A write that
-    fails (a full disk) is remembered, later writes are ignored, and `commit` raises it.
+    The driver must never see an exception: HDF5's own state would be lost with it. A read or write
+    that fails (a full disk, a failing one) is remembered in `failure`, later writes are ignored,
+    and `commit` raises it.
+
+    Attributes:
+        path: of the file.
+        writable: whether it can be committed to.
+        endless: for reading: past the end stand zeros, and no end is seen.
+        header: as of the last commit; None where the file has no sound one.
+        failure: the first error of the disk; None while there was none.
     """
 
-    def __init__(self, path: Path, *, writable: bool) -> None:
+    def __init__(self, path: Path, *, writable: bool, endless: bool = False) -> None:
         self.path = path
         self.writable = writable
+        self.endless = endless
         self._pages: dict[int, bytearray] = {}
-        self._failure: OSError | None = None
+        self.failure: OSError | None = None
         self._position = 0
         if writable:
             recover(path)
@@ -77,6 +79,12 @@ class JournaledFile:
         self._size = self._committed = self._file.seek(0, io.SEEK_END)
         if not writable:
             self._overlay_pending_journal()
+        start = bytearray(SIZE)
+        self.readinto(start)
+        self.header = Header.unpack(bytes(start))
+        if endless:
+            self._size = _ENDLESS
+        self._position = 0
 
     def __enter__(self) -> JournaledFile:
         return self
@@ -107,11 +115,19 @@ class JournaledFile:
         return bytes(buffer[: self.readinto(buffer)])
 
     def readinto(self, buffer: bytearray | memoryview) -> int:
-        """Fill `buffer` from the current position; returns the number of bytes that exist."""
+        """Fill `buffer` from the current position, with zeros past the end of the file.
+
+        Returns the number of bytes that exist.
+        """
         view = memoryview(buffer).cast("B")
         start = self._position
         count = max(0, min(len(view), self._size - start))
-        self._read_base(view[:count], start)
+        view[count:] = bytes(len(view) - count)  # the driver takes the buffer for filled
+        try:
+            self._read_base(view[:count], start)
+        except OSError as error:
+            self._fail(error)
+            view[:count] = bytes(count)
         for page in self._pages_between(start, start + count):
             low, high = max(start, page * PAGE), min(start + count, (page + 1) * PAGE)
             view[low - start : high - start] = self._pages[page][
@@ -125,10 +141,13 @@ class JournaledFile:
         view = memoryview(data).cast("B")
         start, end = self._position, self._position + len(view)
         self._position = end
-        if self._failure is None and self.writable:
+        if self.failure is None and self.writable:
             boundary = min(max(self._committed, start), end)
-            self._change_pages(start, view[: boundary - start])
-            self._append(boundary, view[boundary - start :])
+            try:
+                self._change_pages(start, view[: boundary - start])
+                self._append(boundary, view[boundary - start :])
+            except OSError as error:
+                self._fail(error)
             self._size = max(self._size, end)
         return len(view)
 
@@ -142,42 +161,60 @@ class JournaledFile:
 
     # ---- commits ------------------------------------------------------------------------
 
-    def commit(self) -> None:
-        """Make everything written so far durable, in one step.
+    def check_unchanged(self) -> None:
+        """Raise OSError where the file is no more what this opening last made of it.
+
+        That is another writer's work, where a lock did not hold (a network file system), or
+        another file's that took this one's place.
+        """
+        with self.path.open("rb", buffering=0) as file:
+            start = file.read(SIZE)
+        if Header.unpack(start) != self.header:
+            raise OSError(errno.ESTALE, "another process wrote to it meanwhile: its lock failed")
+
+    def commit(self, seal: bytes) -> None:
+        """Make everything written so far durable, in one step, with `seal` in its header.
 
         Raises:
             OSError: a write failed now or since the last commit; the file on the disk is what
                 the last successful commit left (or what `recover` makes of the new journal).
         """
-        if self._failure is not None:
-            raise self._failure
+        if self.failure is not None:
+            raise self.failure
+        assert self.header is not None, "a file without a header cannot be written"
+        header = Header(self.header.identity, self.header.commit + 1, seal)
         try:
-            os.fsync(self._file.fileno())
-            journal = self._next_journal()
+            sync_descriptor(self._file.fileno())
+            journal = self._next_journal(header)
             _write_journal(journal_path(self.path), journal)
             _apply(self._file, journal)
             journal_path(self.path).unlink()
         except OSError as error:
-            self._failure = error
+            self.failure = error
             raise
+        self.header = header
         self._pages.clear()
         self._committed = self._size
 
     def abandon(self) -> None:
         """Ignore all later writes: the file stays as the last commit left it."""
-        self._failure = self._failure or OSError("abandoned")
+        self.failure = self.failure or OSError("abandoned")
 
     def close(self) -> None:
         """Close the file; what was not committed is gone."""
         self._file.close()
 
-    def _next_journal(self) -> Journal:
-        header = bytearray(_FILE_HEADER.size)
-        self._read_base(memoryview(header), 0)
-        magic, identity, commit = _FILE_HEADER.unpack(header)
-        self._change_pages(0, memoryview(_FILE_HEADER.pack(magic, identity, commit + 1)))
+    def _next_journal(self, header: Header) -> Journal:
+        self._change_pages(0, memoryview(header.pack()))
         pages = {n: bytes(p) for n, p in sorted(self._pages.items()) if n * PAGE < self._size}
-        return Journal(identity, commit + 1, self._size, pages)
+        return Journal(header.identity, header.commit, self._size, pages)
+
+    def _fail(self, error: OSError) -> None:
+        """Remember the first error, without its frames.
+
+        They end in h5py's, which hold objects of HDF5: alive when Python ends, these crash it.
+        """
+        self.failure = self.failure or error.with_traceback(None)
 
     # ---- pages --------------------------------------------------------------------------
 
@@ -211,13 +248,10 @@ class JournaledFile:
             base = number * PAGE
             low, high = max(start, base), min(start + len(view), base + PAGE)
             self._pages[number][low - base : high - base] = view[low - start : high - start]
-        try:
-            self._file.seek(start)
-            done = 0
-            while done < len(view):
-                done += self._file.write(view[done:])
-        except OSError as error:
-            self._failure = error
+        self._file.seek(start)
+        done = 0
+        while done < len(view):
+            done += self._file.write(view[done:])
 
     def _overlay_pending_journal(self) -> None:
         """A reader shows what a complete journal will make of the file, and changes nothing."""
@@ -248,14 +282,11 @@ def recover(path: Path) -> bool:
 def _belongs(journal: Journal, file: IO[bytes]) -> bool:
     """Whether the file is the journal's, as the commit before left it or with this one begun."""
     file.seek(0)
-    header = file.read(_FILE_HEADER.size)
-    if len(header) < _FILE_HEADER.size:
-        return False
-    magic, identity, commit = _FILE_HEADER.unpack(header)
+    header = Header.unpack(file.read(SIZE))
     return (
-        magic == _FILE_MAGIC
-        and identity == journal.identity
-        and commit in (journal.commit - 1, journal.commit)
+        header is not None
+        and header.identity == journal.identity
+        and header.commit in (journal.commit - 1, journal.commit)
     )
 
 
@@ -265,7 +296,7 @@ def _write_journal(path: Path, journal: Journal) -> None:
     with path.open("wb") as file:
         file.write(data + _CHECKSUM.pack(zlib.crc32(data)))
         file.flush()
-        os.fsync(file.fileno())
+        sync_descriptor(file.fileno())
     sync_folder(path.parent)
 
 
@@ -297,4 +328,4 @@ def _apply(file: IO[bytes], journal: Journal) -> None:
             written += file.write(page[written:])
     # The last page may reach past the end.
     file.truncate(journal.size)
-    os.fsync(file.fileno())
+    sync_descriptor(file.fileno())

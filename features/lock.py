@@ -13,7 +13,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from features.errors import CacheBusyError, CacheError
-from features.files import write_whole
+from features.files import followed, leftovers, write_whole
+from features.mounts import network_file_system
 
 
 def refuse_folder(path: Path) -> None:
@@ -27,7 +28,8 @@ def writing(path: Path, wait: float = 5.0) -> Iterator[None]:
     """Hold the only right to write to `path` for the length of a `with` block.
 
     The lock is on `PATH.lock`, taken from the system (flock, or its like on Windows), so that
-    a killed process never leaves it behind; who holds it stands in `PATH.lock.owner`.
+    a killed process never leaves it behind; who holds it stands in `PATH.lock.owner`. Temporary
+    files of `PATH` that a killed process left are removed: nobody but the holder writes any.
 
     Args:
         path: the cache.
@@ -38,29 +40,39 @@ def writing(path: Path, wait: float = 5.0) -> Iterator[None]:
         CacheError: no lock can be made there.
     """
     refuse_folder(path)
+    path = followed(path)
     owner = path.with_name(path.name + ".lock.owner")
     lock = FileLock(path.with_name(path.name + ".lock"))
     try:
         lock.acquire(timeout=wait)
     except Timeout:
         raise CacheBusyError(
-            f"{path} is being written by {_describe(owner)}; wait for it to end, "
+            f"{path} is being written by {_describe(owner)}{_where(path)}; wait for it to end, "
             "or use another --cache"
         ) from None
-    except OSError as error:
+    except (OSError, NotImplementedError) as error:
         raise CacheError(
-            f"{path} cannot be locked for writing ({error.strerror or error}); "
+            f"{path} cannot be locked for writing ({getattr(error, 'strerror', None) or error}); "
             "check that its folder exists and can be written"
         ) from error
     try:
+        for file in (*leftovers(path), *leftovers(owner)):
+            with contextlib.suppress(OSError):
+                file.unlink()
         write_whole(
             owner,
             json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()}),
         )
         yield
     finally:
-        owner.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            owner.unlink(missing_ok=True)
         lock.release()
+
+
+def _where(path: Path) -> str:
+    kind = network_file_system(path)
+    return f", on a network file system ({kind})" if kind else ""
 
 
 def _describe(owner: Path) -> str:

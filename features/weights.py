@@ -88,6 +88,12 @@ class RecordedWeights:
         Raises:
             WeightsError: they are not on this computer, or what is there is another set.
         """
+        if self.override is None and self.name.startswith(("\\\\", "//")):
+            # Windows would log in there, with this person's name, for whoever wrote the record.
+            raise WeightsError(
+                f"it names weights on another computer ({self.name}); "
+                "name the file yourself with --weights FILE"
+            )
         weights = resolve_weights(self.override or self.name, seed=self.seed)
         if weights.digest != self.digest:
             raise WeightsError(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from features.errors import DataError
+from pipeline.tables import printable
 
 _HEALTHY = re.compile(r"(?<![a-z])(healthy|ok|okay|good|free|normal)", re.IGNORECASE)
 _NEGATED = re.compile(r"(?<![a-z])(not|no|non|un|never)[-_ ]*(healthy|ok|good|free|normal)", re.I)
@@ -33,12 +34,12 @@ class Classes:
     def describe(self) -> str:
         """One line for a person."""
         if not self.binary:
-            return f"{len(self.names)} classes: " + ", ".join(self.names)
+            return f"{len(self.names)} classes: " + printable(", ".join(self.names))
         sides = [
             " + ".join(sorted(name for name, number in self.members.items() if number == side))
             for side in (0, 1)
         ]
-        return f"defective (the positive class) = {sides[1]}, healthy = {sides[0]}"
+        return printable(f"defective (the positive class) = {sides[1]}, healthy = {sides[0]}")
 
 
 def order_classes(

@@ -14,10 +14,11 @@ from features.errors import BundleError, DataError, HeadError
 from features.files import write_whole
 from features.images import Pixels, Recipe, get_recipe
 from features.runtime import load_tensorflow, seed_everything
+from features.untrusted import read_json
 from pipeline.cnn_data import Batches
-from pipeline.cnn_network import LAYERS, VARIANTS, build_augmentation, build_network
+from pipeline.cnn_network import HIDDEN, LAYERS, VARIANTS, build_augmentation, build_network
 from pipeline.heads.base import EpochProgress, Floats, Indices
-from pipeline.network_file import load_weights, save_network
+from pipeline.network_file import expect_shapes, give_weights, read_weights, save_network
 
 _MODEL_FILE, _SETTINGS_FILE = "cnn.keras", "settings.json"
 _BATCH = 32  # photographs per call when predicting
@@ -194,7 +195,7 @@ class Cnn:
         """
         path = folder / _SETTINGS_FILE
         try:
-            record = json.loads(path.read_text("utf-8"))
+            record = read_json(path)
             recipe = get_recipe(str(record["recipe"]["name"]))
             cnn = cls(
                 str(record["variant"]),
@@ -213,6 +214,9 @@ class Cnn:
                 f"{path} was made with another revision of recipe {recipe.name!r} than this "
                 "version has; use the version that made it, or train again"
             )
+        found = read_weights(folder / _MODEL_FILE, LAYERS)
+        last = 1 if cnn.n_classes == 2 else cnn.n_classes
+        expect_shapes(found, {"output": (HIDDEN, last)}, folder / _MODEL_FILE)
         cnn._network = build_network(VARIANTS[cnn.variant], cnn._shape(), cnn.n_classes)
-        load_weights(cnn._network, folder / _MODEL_FILE, LAYERS)
+        give_weights(cnn._network, found, folder / _MODEL_FILE)
         return cnn

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from features.decoder import decode_apart
 from features.errors import DataError, ImageError, TooManyFailuresError
 from features.extract import Photograph, Progress
-from features.images import MAX_PIXELS, Pixels, Recipe, decode
+from features.images import MAX_PIXELS, Pixels, Recipe, decode, read_photograph
 from features.runtime import core_count, load_tensorflow
 from features.samples import Sample
 from pipeline.dataset import Labelled, label_samples
@@ -59,13 +60,12 @@ def look(
 def _look_at(photograph: Photograph, recipe: Recipe, max_pixels: int) -> Seen:
     blank = Sample(photograph.path, photograph.label, photograph.group, "", -1, "", 0, 0, 0, 0)
     try:
-        data = photograph.file.read_bytes()
-    except OSError as error:
-        reason = f"it cannot be opened ({error.strerror or error})"
-        return Seen(blank._replace(reason=reason), None)
+        data = read_photograph(photograph.file, max_pixels=max_pixels)
+    except ImageError as error:
+        return Seen(blank._replace(reason=str(error)), None)
     sample = blank._replace(digest=hashlib.sha256(data).hexdigest())
     try:
-        return Seen(sample, decode(data, recipe, max_pixels=max_pixels))
+        return Seen(sample, decode_apart(data, recipe, max_pixels=max_pixels))
     except ImageError as error:
         return Seen(sample._replace(reason=str(error)), None)
 

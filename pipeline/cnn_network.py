@@ -15,6 +15,7 @@ from features.runtime import load_tensorflow
 
 FILTERS = (32, 32, 64)
 DROPOUT = 0.5
+HIDDEN = 64  # width of the hidden dense layers
 LAYERS = frozenset({"InputLayer", "Conv2D", "MaxPooling2D", "Flatten", "Dense", "Dropout"})
 """All kinds of layers that these networks have."""
 
@@ -35,9 +36,9 @@ class Variant:
 
 
 VARIANTS = {
-    "base": Variant("CNN from scratch", (64,)),
-    "dropout": Variant("CNN, more dropout", (64, 64)),
-    "augmented": Variant("CNN, augmentation", (64,), augmented=True),
+    "base": Variant("CNN from scratch", (HIDDEN,)),
+    "dropout": Variant("CNN, more dropout", (HIDDEN, HIDDEN)),
+    "augmented": Variant("CNN, augmentation", (HIDDEN,), augmented=True),
 }
 
 

@@ -12,10 +12,12 @@ from typing import Any
 from features.backbone import fingerprint_of
 from features.errors import DataError, HeadError
 from features.files import write_whole
+from features.untrusted import read_json
 from pipeline.compare import Comparison, compare
 from pipeline.dataset import Dataset
 from pipeline.grouping.gap import Gap, Rounds, measure_gap
 from pipeline.heads import HEADS
+from pipeline.outputs import COMPARISON, check_overwritable
 from pipeline.statistics.pairs import ROPE
 
 Progress = Callable[[int, int, str], None]
@@ -51,13 +53,14 @@ def compare_heads(
     sort_by: str = "roc_auc",
     rope: float = ROPE,
     n_jobs: int = -1,
+    force: bool = False,
     progress: Progress | None = None,
 ) -> HeadComparison:
     """Train every head on identical folds and write comparison.csv and comparison.json.
 
     Args:
         dataset: from `pipeline.dataset.load_dataset`.
-        out: folder for the two files, which are replaced.
+        out: folder for the two files; those of an older comparison are replaced.
         heads: names of `pipeline.heads.HEADS`; None for all.
         n_folds: folds per repeat.
         repeats: times that new folds are drawn.
@@ -66,6 +69,7 @@ def compare_heads(
         sort_by: the score that decides the order and the best head.
         rope: differences of that score up to this one make no difference in practice.
         n_jobs: processes; -1 for one per core.
+        force: replace the two files whoever wrote them.
         progress: called as `progress(fits done, fits in all, what was done)`.
 
     The best head is then trained once more on as many folds of the other kind of split, to tell how
@@ -74,7 +78,10 @@ def compare_heads(
     Raises:
         SplitError: too few photographs or parts for so many folds.
         HeadError: unknown head or score.
+        OutputError: a file is there that this program did not write.
     """
+    for suffix, ours in COMPARISON.items():
+        check_overwritable(out / f"comparison{suffix}", ours, force=force)
     run = partial(
         compare,
         dataset.stored_rows(),
@@ -123,10 +130,10 @@ def best_head(folder: Path, dataset: Dataset) -> str:
     """
     path = folder / "comparison.json"
     try:
-        record: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        record: dict[str, Any] = dict(read_json(path))
     except FileNotFoundError:
         raise DataError(f"no comparison at {path}; run compare-heads first") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise DataError(f"{path} cannot be read ({error}); run compare-heads again") from error
     wanted = _identity(dataset)
     if {name: record.get(name) for name in wanted} != wanted:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import math
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,14 @@ def curves_csv(history: History) -> str:
     return to_csv(
         columns, [dict(entry) | {"epoch": n} for n, entry in zip(epochs, history, strict=True)]
     )
+
+
+def read_curves(text: str) -> list[dict[str, float]]:
+    """The history in a text of `curves_csv`; what is empty is left out."""
+    return [
+        {name: float(value) for name, value in row.items() if value}
+        for row in csv.DictReader(io.StringIO(text))
+    ]
 
 
 def curves_png(history: History, title: str) -> bytes:

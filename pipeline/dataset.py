@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy.typing as npt
 from features.cache import Cache, Rows
 from features.errors import DataError
 from features.samples import Sample
+from features.witness import VIEW, Row, witness_digest
 from pipeline.classes import Classes, order_classes
 from pipeline.grouping.proposal import Proposal
 from pipeline.grouping.remembered import proposed_groups
@@ -44,6 +46,13 @@ class Labelled:
         """Number of photographs."""
         return len(self.samples)
 
+    @property
+    def content(self) -> str:
+        """SHA-256 (hex) of all photographs' bytes, classes and parts: what findings hold for."""
+        rows = zip(self.samples, self.y.tolist(), self.groups.tolist(), strict=True)
+        text = "".join(f"{s.digest} {number} {group}\n" for s, number, group in rows)
+        return hashlib.sha256("\n".join([*self.classes.names, text]).encode()).hexdigest()
+
 
 @dataclass
 class Dataset(Labelled):
@@ -70,14 +79,21 @@ class Dataset(Labelled):
 
     def stored_rows(self, indices: Indices | None = None) -> StoredRows:
         """The rows of these photographs (None: all), read when they are asked for."""
-        numbers = np.array([sample.row for sample in self.samples], dtype=np.int64)
-        chosen = numbers if indices is None else numbers[indices]
+        digests = np.array([sample.digest for sample in self.samples])
+        chosen = digests if indices is None else digests[indices]
         return StoredRows(self.cache_path, chosen, self.row_width)
 
     def unreadable(self) -> list[Sample]:
         """The photographs of the folder that could not be read, with their reasons."""
         with Cache.read(self.cache_path) as cache:
             return [sample for sample in cache.samples if sample.reason]
+
+    def witness(self) -> Row | None:
+        """The row of `features.witness`, float32 (row_width,); None where the cache has none."""
+        recipe = self.fields["recipe"]
+        with Cache.read(self.cache_path) as cache:
+            row = cache.find(witness_digest(int(recipe["height"]), int(recipe["width"])), VIEW)
+            return None if row < 0 else cache.take([row])[0]
 
 
 def load_dataset(

@@ -28,6 +28,10 @@ Say = Callable[[str], None]
 Bar = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
 
 _MARKER = "demo.json"
+_MADE = (
+    "photographs", "new-parts", "features.h5", "model", "comparison", "predictions.csv",
+    "sheet.png",
+)  # fmt: skip
 _GROUPS = r"part-(\d+)"
 
 
@@ -99,7 +103,12 @@ def _make_room(out: Path, seed: int) -> None:
             raise OutputError(
                 f"{out} exists and holds no demo; expected a new folder; name another with --out"
             )
-        shutil.rmtree(out)
+        for name in _MADE:
+            made = out / name
+            if made.is_dir() and not made.is_symlink():
+                shutil.rmtree(made)
+            else:
+                made.unlink(missing_ok=True)
     write_whole(out / _MARKER, json.dumps({"seed": seed}) + "\n")
 
 

@@ -14,13 +14,15 @@ from features.engines import DEFAULT_ENGINE
 from features.errors import DataError
 from features.extract import Progress
 from features.samples import Sample
+from pipeline.assessment import Assessment
 from pipeline.bundle import Bundle
-from pipeline.fit import Assessment
 from pipeline.grouping.rules import GroupRule, apply_rule, number_groups
 from pipeline.judge import judge, judge_holdout
 from pipeline.judgements import Judgements
 from pipeline.scan import scan_folder
 from pipeline.statistics.intervals import Intervals, intervals
+from pipeline.thresholds.band import REVIEW
+from pipeline.thresholds.parts import Outcome
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,9 @@ class Evaluation:
 
     Attributes:
         what: the set, in words.
-        assessment: scores with intervals.
-        confusion: int64 (n_classes, n_classes), rows the truth, columns the verdict.
+        assessment: scores with intervals; what is not passed counts as called defective.
+        confusion: int64 (n_classes, n_classes), rows the truth, columns the verdict; one more
+            column for a model with a review band: those that a person has to look at.
         classes: scores of each class, in the order of the classes' numbers.
         class_intervals: of each class against the rest; recall, precision and f1 are those scores.
         mistakes: the most certain wrong verdict first.
@@ -68,6 +71,7 @@ class Evaluation:
         cache_path: where the rows are.
         group_rule: where the parts are known from.
         unreadable: photographs that could not be read.
+        outcome: what the thresholds do, by part; None for more than two classes.
     """
 
     what: str
@@ -82,6 +86,7 @@ class Evaluation:
     cache_path: Path
     group_rule: GroupRule
     unreadable: list[Sample]
+    outcome: Outcome | None = None
 
 
 def evaluate_holdout(
@@ -159,7 +164,7 @@ def _judgements(
     probabilities: npt.NDArray[np.float64],
 ) -> Judgements:
     y = np.array([bundle.classes.members[sample.label] for sample in samples], dtype=np.int64)
-    return Judgements(bundle.classes, root, samples, y, groups, probabilities, bundle.threshold)
+    return Judgements(bundle.classes, root, samples, y, groups, probabilities, bundle.band)
 
 
 def _evaluation(
@@ -172,10 +177,11 @@ def _evaluation(
     unreadable: list[Sample],
 ) -> Evaluation:
     classes, samples, y, verdicts = judged.classes, judged.samples, judged.y, judged.verdicts
-    confusion = np.zeros((len(classes.names), len(classes.names)), dtype=np.int64)
-    np.add.at(confusion, (y, verdicts), 1)
+    n_classes = len(classes.names)
+    confusion = np.zeros((n_classes, n_classes + judged.band.has_review), dtype=np.int64)
+    np.add.at(confusion, (y, np.where(verdicts == REVIEW, n_classes, verdicts)), 1)
     shown = judged.shown
-    wrong = np.flatnonzero(y != verdicts)
+    wrong = np.flatnonzero((y != verdicts) & (verdicts != REVIEW))
     certainty = judged.probabilities[np.arange(len(y)), verdicts]
     mistakes = [
         Mistake(samples[i].path, classes.names[y[i]], classes.names[verdicts[i]], float(shown[i]))
@@ -186,9 +192,12 @@ def _evaluation(
     spans = [
         _class_intervals(y == c, verdicts == c, judged.groups) for c in range(len(classes.names))
     ]
+    outcome = None
+    if classes.binary:
+        outcome = Outcome.of(y, judged.probabilities[:, 1], judged.groups, judged.band)
     return Evaluation(
         what, assessment, confusion, each, spans, mistakes, notes,
-        judged, data, cache_path, group_rule, unreadable,
+        judged, data, cache_path, group_rule, unreadable, outcome,
     )  # fmt: skip
 
 
@@ -200,9 +209,9 @@ def _class_intervals(
 
 
 def class_scores(confusion: npt.NDArray[np.int64], names: Sequence[str]) -> list[ClassScores]:
-    """Recall, precision and F1 of each class from a confusion matrix."""
+    """Recall, precision and F1 of each class from a confusion matrix (classes, verdicts)."""
     right = np.diag(confusion).astype(np.float64)
-    truths, verdicts = confusion.sum(axis=1), confusion.sum(axis=0)
+    truths, verdicts = confusion.sum(axis=1), confusion.sum(axis=0)[: len(names)]
     with np.errstate(invalid="ignore"):
         columns = right / truths, right / verdicts, 2 * right / (truths + verdicts)
     return [

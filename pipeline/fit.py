@@ -2,84 +2,45 @@
 
 Protocol: the photographs are split once, by part, into a training part and a holdout. Everything
 that is fitted or chosen (scaling, hyper-parameters, epochs) is fitted or chosen on the training
-part alone. The holdout is scored once, and the model that is saved is the one that was scored.
+part alone, calibration and thresholds too (`pipeline.thresholds.train`). The holdout is scored
+once, and the model that is saved is the one that was scored.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
-from pipeline.bundle import SELF_TEST_ROWS, Model, check_replaceable, save_bundle
+from features.backbone import map_shape
+from features.witness import Row
+from pipeline.assessment import Assessment, judge_side
+from pipeline.bundle import Model, check_replaceable, save_bundle
 from pipeline.classes import Classes
 from pipeline.curves import curves_csv, curves_png
 from pipeline.dataset import Dataset, Indices, Labelled
 from pipeline.grouping.gap import Gap, Rounds, measure_gap
 from pipeline.heads import make_head
-from pipeline.heads.base import Floats, predict_by_blocks
+from pipeline.heads.base import AnyRows, Floats, predict_by_blocks
+from pipeline.heads.calibration import Recalibration
+from pipeline.heatmaps.reference import FILE as HEATMAPS
+from pipeline.heatmaps.reference import make_reference
 from pipeline.judgements import Judgements
 from pipeline.scores import score
+from pipeline.selftest import MOST_ROWS
 from pipeline.splits import holdout
-from pipeline.statistics.intervals import LEARNED, Intervals, intervals
-
-DEFAULT_THRESHOLD = 0.5
+from pipeline.stored_rows import subset
+from pipeline.tables import to_csv
+from pipeline.thresholds.decision import Decision
+from pipeline.thresholds.parts import Outcome
+from pipeline.thresholds.rule import ThresholdRule
+from pipeline.thresholds.train import Trained, TrainingRows, train
 
 EpochProgress = Callable[[int, int, Mapping[str, float]], None]
-
-
-@dataclass
-class Assessment:
-    """Scores of one set of photographs.
-
-    Attributes:
-        count, parts: how many photographs, of how many parts.
-        scores: by name; see `pipeline.scores.SCORES`.
-        intervals: 95 % by name; none of the photographs learned from.
-    """
-
-    count: int
-    parts: int
-    scores: dict[str, float]
-    intervals: Intervals
-
-    @classmethod
-    def of(
-        cls,
-        y: Indices,
-        groups: Indices,
-        probabilities: Floats,
-        *,
-        seed: int = 0,
-        threshold: float = DEFAULT_THRESHOLD,
-        learned: bool = False,
-    ) -> Self:
-        """Score probabilities (n, n_classes): point values and intervals that respect parts.
-
-        Scores of photographs that the model `learned` from are no estimate of anything.
-        """
-        return cls(
-            len(y),
-            len(np.unique(groups)),
-            score(y, probabilities, threshold),
-            Intervals.none({}, LEARNED)
-            if learned
-            else intervals(y, probabilities, groups, seed=seed, threshold=threshold),
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """As it stands in `model.json`."""
-        return {
-            "photographs": self.count,
-            "parts": self.parts,
-            "scores": self.scores,
-            **self.intervals.to_json(),
-        }
 
 
 @dataclass
@@ -90,8 +51,10 @@ class Fit:
         folder: the model.
         head: trained; of `train_cnn`, the CNN.
         classes: names and numbers.
-        train, held_out: scores of the two sides.
+        train, held_out: scores of the two sides; what is not passed counts as called defective.
         seconds: of training.
+        decision: the thresholds, what they were chosen on, and what they do to the holdout.
+        calibration: of the head's probabilities; None where they are good as they are.
         sides: numbers of the photographs of the training part and of the holdout.
         judged: the holdout's photographs with what the model makes of them.
         about: what was asked for: head, features, split, settings; as it stands in `model.json`.
@@ -105,6 +68,8 @@ class Fit:
     train: Assessment
     held_out: Assessment
     seconds: float
+    decision: Decision
+    calibration: Recalibration | None
     sides: tuple[Indices, Indices]
     judged: Judgements
     about: Mapping[str, Any]
@@ -120,6 +85,8 @@ def fit(
     split: str = "grouped",
     seed: int = 0,
     settings: Mapping[str, str | int | float] | None = None,
+    threshold: ThresholdRule | None = None,
+    force: bool = False,
     with_gap: bool = True,
     progress: EpochProgress | None = None,
 ) -> Fit:
@@ -133,18 +100,25 @@ def fit(
         split: "grouped": no part on both sides; "random": photographs at random.
         seed: of the split and the training.
         settings: of the head; what is not given is its default or chosen on the training part.
-        with_gap: train the head a second time on the other kind of split, to tell how much a
-            random one flatters; twice the time.
-        progress: called as `progress(epoch, epochs, scores)` by heads that train in epochs.
+        threshold: how verdicts come from probabilities of a defect; None for the best balanced
+            accuracy on out-of-fold probabilities, or 0.5 where there are too few parts.
+        force: replace a folder that holds something else than a model.
+        with_gap: train the head, thresholds included, a second time on the other kind of split, to
+            tell how much a random one flatters; twice the time.
+        progress: called as `progress(epoch, epochs, scores)` over all fits; see
+            `pipeline.thresholds.train.train`.
 
     Raises:
         SplitError: too few photographs or parts.
+        ThresholdError: too few parts for the threshold that is wanted, or wishes for one where
+            there are more than two classes.
         HeadError: unknown head or setting.
         OutputError: `out` is something else, or cannot be written.
     """
-    check_replaceable(out)
-    model = make_head(head, seed=seed, settings=settings)
-    train, test = holdout(
+    check_replaceable(out, force=force)
+    make_head(head, seed=seed, settings=settings)  # a wrong setting is said at once
+    rule = threshold or ThresholdRule()
+    sides = holdout(
         dataset.y,
         dataset.groups,
         test_size=test_size,
@@ -152,21 +126,10 @@ def fit(
         kind=split,
         class_names=dataset.classes.names,
     )
-    rows = dataset.stored_rows(train).in_memory()
-    started = time.perf_counter()
-    model.fit(
-        rows,
-        dataset.y[train],
-        dataset.groups[train],
-        n_classes=len(dataset.classes.names),
-        progress=progress,
-    )
-    seconds = time.perf_counter() - started
-    chances = tuple(predict_by_blocks(model, side) for side in (rows, dataset.stored_rows(test)))
-    on_train, on_test = (
-        Assessment.of(dataset.y[side], dataset.groups[side], P, seed=seed, learned=learned)
-        for side, P, learned in zip((train, test), chances, (True, False), strict=True)
-    )
+    rows = dataset.stored_rows(sides[0]).in_memory()
+    y, groups = dataset.y[sides[0]], dataset.groups[sides[0]]
+    part = TrainingRows(rows, y, groups, dataset.classes.names, test_size)
+    made = train(head, part, rule, seed=seed, settings=settings, progress=progress)
     about = {
         "head": head,
         "sees": "rows",
@@ -176,65 +139,113 @@ def fit(
         "split": {"kind": split, "test_size": test_size, "seed": seed},
         "settings_given": dict(settings or {}),
     }
-    judged = judge_side(dataset, test, chances[1], Path(dataset.about["root"]))
-    done = Fit(
-        out, model, dataset.classes, on_train, on_test, seconds, (train, test), judged, about
+    done = _judged(made, dataset, sides, rows, out, about)
+    numbers = {"train": sides[0][made.learned], "holdout": sides[1]}
+    reference = make_reference(
+        made.head,
+        (subset(rows, made.learned), y[made.learned]),
+        (dataset.stored_rows(sides[1]), dataset.y[sides[1]]),
+        map_shape(dataset.fields["backbone"]),
     )
-    save_fit(done, dataset, rows[:SELF_TEST_ROWS])
+    extra = {HEATMAPS: reference.to_bytes()}
+    if made.judged is not None:
+        unseen = sides[0][made.judged.rows]
+        numbers |= {"threshold": unseen} if made.judged.aside else {}
+        extra["unseen.csv"] = _unseen_csv(dataset, unseen, made).encode(errors="backslashreplace")
+    inputs, witness = rows[:MOST_ROWS], dataset.witness()
+    save_fit(done, dataset, numbers, inputs, extra, witness=witness, force=force)
     if with_gap:
-        done.gap = _gap(done, dataset)
+        done.gap = _gap(done, dataset, rule)
     return done
 
 
-def _gap(done: Fit, dataset: Dataset) -> Gap | None:
+def _gap(done: Fit, dataset: Dataset, rule: ThresholdRule) -> Gap | None:
     """The head of `done` on the other kind of split; nothing of it is kept but the scores."""
-    asked = done.about["split"]
+    asked, head = done.about["split"], str(done.about["head"])
     other = "random" if asked["kind"] == "grouped" else "grouped"
 
     def measure() -> Rounds:
-        head = str(done.about["head"])
-        model = make_head(head, seed=asked["seed"], settings=done.about["settings_given"])
-        train, test = holdout(
-            dataset.y,
-            dataset.groups,
-            test_size=asked["test_size"],
-            seed=asked["seed"],
-            kind=other,
-            class_names=dataset.classes.names,
-        )
-        model.fit(
-            dataset.stored_rows(train).in_memory(),
-            dataset.y[train],
-            dataset.groups[train],
-            n_classes=len(dataset.classes.names),
-        )
-        P = predict_by_blocks(model, dataset.stored_rows(test))
-        return Rounds(head, [score(dataset.y[test], P, DEFAULT_THRESHOLD)], [(train, test)])
+        names, seed = dataset.classes.names, asked["seed"]
+        sides = holdout(
+            dataset.y, dataset.groups, test_size=asked["test_size"], seed=seed, kind=other,
+            class_names=names,
+        )  # fmt: skip
+        rows = dataset.stored_rows(sides[0]).in_memory()
+        y, groups = dataset.y[sides[0]], dataset.groups[sides[0]]
+        part = TrainingRows(rows, y, groups, names, asked["test_size"])
+        made = train(head, part, rule, seed=seed, settings=done.about["settings_given"])
+        P = _chances(made, dataset.stored_rows(sides[1]))
+        scores = score(dataset.y[sides[1]], P, made.decision.band.pass_below)
+        return Rounds(head, [scores], [(sides[0][made.learned], sides[1])])
 
-    measured = Rounds(str(done.about["head"]), [done.held_out.scores], [done.sides])
+    measured = Rounds(head, [done.held_out.scores], [done.sides])
     return measure_gap(measured, other, measure, dataset.groups)
 
 
-def judge_side(data: Labelled, side: Indices, probabilities: Floats, root: Path) -> Judgements:
-    """One side of a split with the probabilities (photographs, n_classes) that a model gave it."""
-    return Judgements(
-        classes=data.classes,
-        root=root,
-        samples=[data.samples[number] for number in side],
-        y=data.y[side],
-        groups=data.groups[side],
-        probabilities=probabilities,
-        threshold=DEFAULT_THRESHOLD,
+def _chances(made: Trained, rows: AnyRows) -> Floats:
+    """Calibrated probabilities (n, n_classes)."""
+    own = predict_by_blocks(made.head, rows)
+    return own if made.calibration is None else made.calibration.apply(own)
+
+
+def _judged(
+    made: Trained,
+    dataset: Dataset,
+    sides: tuple[Indices, Indices],
+    rows: AnyRows,
+    out: Path,
+    about: Mapping[str, Any],
+) -> Fit:
+    """Score what was trained on the rows that it learned from, and on the holdout."""
+    train, test = sides[0][made.learned], sides[1]
+    chances = (
+        _chances(made, subset(rows, made.learned)),
+        _chances(made, dataset.stored_rows(test)),
     )
+    decision = made.decision
+    if dataset.classes.binary:
+        y, groups = dataset.y[test], dataset.groups[test]
+        outcome = Outcome.of(y, chances[1][:, 1], groups, decision.band)
+        decision = replace(decision, holdout=outcome)
+    on_train, on_test = (
+        Assessment.of(
+            dataset.y[side],
+            dataset.groups[side],
+            P,
+            seed=about["split"]["seed"],
+            threshold=decision.band.pass_below,
+            learned=learned,
+        )
+        for side, P, learned in zip((train, test), chances, (True, False), strict=True)
+    )
+    judged = judge_side(dataset, test, chances[1], Path(dataset.about["root"]), decision.band)
+    return Fit(
+        out, made.head, dataset.classes, on_train, on_test, made.seconds, decision,
+        made.calibration, sides, judged, about,
+    )  # fmt: skip
 
 
-def save_fit(done: Fit, data: Labelled, inputs: npt.NDArray[Any]) -> None:
+def save_fit(
+    done: Fit,
+    data: Labelled,
+    sides: Mapping[str, Indices],
+    inputs: npt.NDArray[Any],
+    extra: Mapping[str, bytes] | None = None,
+    *,
+    witness: Row | None = None,
+    force: bool = False,
+) -> None:
     """Write what was trained as a model.
 
     Args:
         done: of `fit` or `train_cnn`.
         data: what it was trained on.
-        inputs: see `pipeline.bundle.save_bundle`.
+        sides: numbers of the photographs by what they were for: "train", "holdout", and
+            "threshold" for those that only the threshold was chosen on.
+        inputs: see `pipeline.bundle.save_bundle`, like the three below.
+        extra: further files by name.
+        witness: of the cache.
+        force: replace whatever is there.
 
     Raises:
         OutputError: the folder is something else, or cannot be written.
@@ -245,18 +256,38 @@ def save_fit(done: Fit, data: Labelled, inputs: npt.NDArray[Any]) -> None:
         "settings": dict(done.head.chosen),
         "classes": list(data.classes.names),
         "class_members": data.classes.members,
-        "threshold": DEFAULT_THRESHOLD,
+        "threshold": done.decision.band.pass_below,
+        "decision": done.decision.to_json(),
+        "calibration": done.calibration and done.calibration.to_json(),
         "train": done.train.to_json(),
         "holdout": done.held_out.to_json(),
         "fit_seconds": done.seconds,
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
-    entries = _split_entries(data, *done.sides)
-    save_bundle(done.folder, done.head, record, entries, inputs, _curves(done.head))
+    entries = _split_entries(data, sides)
+    files = _curves(done.head) | dict(extra or {})
+    save_bundle(
+        done.folder, done.head, record, entries, inputs, files, witness=witness, force=force
+    )
 
 
-def _split_entries(dataset: Labelled, train: Indices, test: Indices) -> list[dict[str, str]]:
-    sides: Sequence[tuple[str, Indices]] = (("train", train), ("holdout", test))
+def _unseen_csv(dataset: Dataset, numbers: Indices, made: Trained) -> str:
+    """One line for each photograph that the thresholds were chosen on."""
+    assert made.judged is not None
+    rows = [
+        {
+            "path": dataset.samples[i].path,
+            "class": dataset.classes.names[dataset.y[i]],
+            "group": str(dataset.groups[i]),
+            "fold": int(fold),
+            "probability_of_defect": float(p),
+        }
+        for i, fold, p in zip(numbers, made.judged.fold, made.p, strict=True)
+    ]
+    return to_csv(list(rows[0]), rows)
+
+
+def _split_entries(dataset: Labelled, sides: Mapping[str, Indices]) -> list[dict[str, str]]:
     return [
         {
             "path": dataset.samples[i].path,
@@ -265,7 +296,7 @@ def _split_entries(dataset: Labelled, train: Indices, test: Indices) -> list[dic
             "digest": dataset.samples[i].digest,
             "side": side,
         }
-        for side, indices in sides
+        for side, indices in sides.items()
         for i in indices
     ]
 

@@ -65,9 +65,14 @@ def judge(
             max_failures=1.0,
             max_pixels=max_pixels,
             progress=progress,
+            watch=bundle.watch if bundle.tested.witness is not None else None,
         ).samples
         with Cache.read(path) as cache:
-            return Judged(samples, _judge_rows(bundle, cache, [sample.row for sample in samples]))
+            # By digest: `cache gc` may have moved the rows since they were extracted.
+            digests = [sample.digest for sample in samples if sample.row >= 0]
+            rows = dict(zip(digests, cache.rows_of(digests), strict=True))
+            numbers = [rows.get(sample.digest, -1) for sample in samples]
+            return Judged(samples, _judge_rows(bundle, cache, numbers))
 
 
 def judge_holdout(bundle: Bundle, cache_path: Path, progress: Progress | None = None) -> Judged:
@@ -152,5 +157,5 @@ def _judge_rows(bundle: Bundle, cache: Cache, rows: Sequence[int]) -> Floats:
     good = [number for number, row in enumerate(rows) if row >= 0]
     for start in range(0, len(good), _BLOCK):
         block = good[start : start + _BLOCK]
-        found[block] = bundle.head.predict_proba(cache.take([rows[number] for number in block]))
+        found[block] = bundle.probabilities(cache.take([rows[number] for number in block]))
     return found

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from features.samples import Sample
-from pipeline.bundle import decide
 from pipeline.classes import Classes
+from pipeline.thresholds.band import Band
 
 Indices = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -29,7 +29,7 @@ class Judgements:
         y: int64 (n,) their class numbers.
         groups: int64 (n,), the same number for photographs of one part.
         probabilities: float64 (n, n_classes).
-        threshold: of two classes, a probability of a defect from here on is "defective".
+        band: of two classes, from a probability of a defect to a verdict.
     """
 
     classes: Classes
@@ -38,12 +38,17 @@ class Judgements:
     y: Indices
     groups: Indices
     probabilities: Floats
-    threshold: float
+    band: Band
+
+    @property
+    def threshold(self) -> float:
+        """Of two classes: from this probability of a defect on, a photograph is not passed."""
+        return self.band.pass_below
 
     @cached_property
     def verdicts(self) -> Indices:
-        """Class numbers (n,) of the verdicts."""
-        return decide(self.probabilities, self.threshold)
+        """Class numbers (n,) of the verdicts, or `REVIEW`."""
+        return self.band.decide(self.probabilities)
 
     @cached_property
     def shown(self) -> Floats:
@@ -54,7 +59,9 @@ class Judgements:
     def margin(self) -> Floats:
         """How far (n,) a probability is from another verdict; 0 is the least certain."""
         if self.classes.binary:
-            return np.abs(self.shown - self.threshold)
+            ends = np.array([self.band.pass_below, self.band.reject_from])
+            nearest: Floats = np.abs(self.shown[:, None] - ends).min(axis=1)
+            return nearest
         two = np.sort(self.probabilities, axis=1)[:, -2:]
         return two[:, 1] - two[:, 0]
 

@@ -7,15 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from features.files import write_whole
 from pipeline.cnn_data import PhotographSet
-from pipeline.cnn_network import VARIANTS
 from pipeline.curves import ladder_png
-from pipeline.fit import DEFAULT_THRESHOLD
+from pipeline.ladder_row import COLUMNS, SPLITS, TITLES, WRITE_UP, Row
 from pipeline.predict import Prediction, verdict
 from pipeline.sheets import prediction_sheet
 from pipeline.statistics.intervals import (
@@ -23,71 +22,14 @@ from pipeline.statistics.intervals import (
     Intervals,
     Round,
     intervals_over_rounds,
-    known,
 )
 from pipeline.tables import to_csv
+from pipeline.thresholds.band import DEFAULT_THRESHOLD, Band
 
 Run = Mapping[str, Any]
 """One trained rung: rung, split, seed, train and validation scores, history, verdicts."""
 
-TITLES = {name: variant.title for name, variant in VARIANTS.items()} | {
-    "dense": "InceptionV3, dense head"
-}
-"""The rungs, from the write-up's first to its last."""
-
-WRITE_UP = {"base": "overfits", "dropout": "about 75 %", "augmented": "", "dense": "about 88 %"}
-"""Validation accuracies that the write-up gives, on its own 250 photographs."""
-
-SPLITS = {"random": "random", "grouped": "by part"}
-"""The write-up's split, then ours."""
-
-_COLUMNS = (
-    ("train_accuracy", "train", "accuracy", "train accuracy"),
-    ("validation_accuracy", "validation", "accuracy", "validation accuracy"),
-    ("validation_balanced_accuracy", "validation", "balanced_accuracy", "… balanced"),
-    ("validation_roc_auc", "validation", "roc_auc", "… ROC AUC"),
-)
-
-
 _NOTHING = 0.01  # above chance: a model that always calls one class has learned nothing
-
-
-class Row(NamedTuple):
-    """One rung on one split.
-
-    Attributes:
-        rung, split: names of TITLES and SPLITS.
-        seeds: runs behind it.
-        mean, spread: over the seeds, by column; spread is the sample standard deviation, nan
-            with one seed.
-        write_up: the write-up's figure; "" where it gives none, or on another split.
-    """
-
-    rung: str
-    split: str
-    seeds: int
-    mean: dict[str, float]
-    spread: dict[str, float]
-    write_up: str
-
-    def cells(self, intervals: Intervals | None = None) -> list[str]:
-        """The row as text, validation scores with their `intervals`."""
-        numbers = [
-            f"{self.mean[name]:.3f}"
-            + (f" ± {self.spread[name]:.3f}" if self.seeds > 1 else "")
-            + (intervals.text(score) if intervals and side == "validation" else "")
-            for name, side, score, _ in _COLUMNS
-        ]
-        return [TITLES[self.rung], SPLITS[self.split], *numbers, self.write_up]
-
-    def bounds(self, intervals: Intervals) -> dict[str, float | None]:
-        """Ends of the validation scores' intervals, by column and _low or _high."""
-        found: dict[str, float | None] = {}
-        for name, side, score, _ in _COLUMNS:
-            if side == "validation":
-                low, high = intervals[score]
-                found |= {f"{name}_low": known(low), f"{name}_high": known(high)}
-        return found
 
 
 @dataclass
@@ -112,7 +54,7 @@ class Ladder:
         runs = self._of(rung, split)
         values = {
             name: np.array([run[side][score] for run in runs], dtype=np.float64)
-            for name, side, score, _ in _COLUMNS
+            for name, side, score, _ in COLUMNS
         }
         return Row(
             rung,
@@ -153,7 +95,7 @@ class Ladder:
 
     def table(self) -> list[list[str]]:
         """The table as text, its head first."""
-        head = ["model", "split", *(title for *_, title in _COLUMNS), "the write-up"]
+        head = ["model", "split", *(title for *_, title in COLUMNS), "the write-up"]
         return [head, *(row.cells(self.intervals[row.rung, row.split]) for row in self.rows())]
 
     def about_intervals(self) -> str:
@@ -223,7 +165,7 @@ class Ladder:
         return [folder / name for name in contents]
 
     def _csv(self) -> str:
-        names = [name for name, *_ in _COLUMNS]
+        names = [name for name, *_ in COLUMNS]
         columns = ["rung", "split", "seeds"]
         columns += [column for name in names for column in (name, f"{name}_spread")]
         columns += [f"{name}_{end}" for name in names[1:] for end in ("low", "high")]
@@ -274,7 +216,7 @@ class Ladder:
             verdict(
                 classes,
                 np.array(entry["probabilities"]),
-                DEFAULT_THRESHOLD,
+                Band.at(DEFAULT_THRESHOLD),
                 entry["path"],
                 self.photographs.root / entry["path"],
                 classes.names[entry["truth"]],

@@ -5,20 +5,24 @@ from __future__ import annotations
 import glob
 import json
 import os
+import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from features.engines import DEFAULT_ENGINE
 from features.errors import DataError
 from features.extract import Photograph, Progress
 from features.images import MAX_PIXELS
-from pipeline.bundle import Bundle, decide
+from pipeline.bundle import Bundle
 from pipeline.classes import Classes
 from pipeline.heads.base import Floats
+from pipeline.heatmaps.explain import explain
 from pipeline.judge import judge
+from pipeline.outputs import PICTURE, PREDICTIONS, check_overwritable
 from pipeline.scan import scan_folder
-from pipeline.tables import to_csv
+from pipeline.tables import escaped_json, to_csv
+from pipeline.thresholds.band import REVIEW, Band, verdict_name
 
 FORMATS = (".csv", ".json", ".jsonl")
 
@@ -30,12 +34,15 @@ class Prediction:
     Attributes:
         path: as it was named.
         file: where it is.
-        verdict: class name; None where it could not be read.
+        verdict: class name, or "review": a person has to look; None where it could not be read.
         probability: of two classes, that of the defective one; of more, of the verdict (0 to 1).
         probabilities: by class name.
         truth: class name, where the photograph lies in a folder of that class.
         error: why there is no verdict.
         trained_on: whether the model learned from these very bytes: its verdict proves nothing.
+        for_person: whether the verdict is that a person has to look.
+        cells: its heatmap, float64 (height, width) as `pipeline.heatmaps.explain.explain` gives
+            it; None where none was asked for, or it could not be read.
     """
 
     path: str
@@ -46,6 +53,8 @@ class Prediction:
     truth: str | None = None
     error: str | None = None
     trained_on: bool = False
+    for_person: bool = False
+    cells: Floats | None = field(default=None, compare=False, repr=False)
 
 
 def find_photographs(names: Sequence[str]) -> list[Photograph]:
@@ -87,6 +96,7 @@ def predict(
     engine: str = DEFAULT_ENGINE,
     batch_size: int = 32,
     max_pixels: int = MAX_PIXELS,
+    heatmaps: bool = False,
     progress: Progress | None = None,
 ) -> list[Prediction]:
     """Judge photographs; rows that the cache has are used, others are computed and kept there.
@@ -102,30 +112,41 @@ def predict(
         engine: one of `features.engines.ENGINES`, for rows that have to be computed.
         batch_size: photographs per call of the backbone.
         max_pixels: refuse larger photographs.
+        heatmaps: say where the model looks as well, in `Prediction.cells`.
         progress: called as `progress(done, total)`.
 
     Raises:
         FingerprintError: the cache holds rows of other settings.
         WeightsError: rows are missing and the model's weights are not on this computer.
+        HeadError, BundleError: heatmaps of a model that has none.
         OnepassError: see `features.extract.extract`.
     """
-    samples, probabilities = judge(
-        bundle,
-        photographs,
-        cache_path,
-        weights=weights,
-        engine=engine,
-        batch_size=batch_size,
-        max_pixels=max_pixels,
-        progress=progress,
-    )
+    with tempfile.TemporaryDirectory(prefix="onepass-") as folder:
+        if heatmaps and cache_path is None:
+            cache_path = Path(folder) / "features.h5"  # the rows are looked at twice
+        samples, probabilities = judge(
+            bundle,
+            photographs,
+            cache_path,
+            weights=weights,
+            engine=engine,
+            batch_size=batch_size,
+            max_pixels=max_pixels,
+            progress=progress,
+        )
+        cells: Sequence[Floats | None] = [None] * len(samples)
+        if heatmaps and cache_path is not None:
+            cells = list(explain(bundle, cache_path, samples, probabilities))
     learned = bundle.trained_on()
     return [
         replace(
             _prediction(bundle, photograph, sample.reason, chances),
             trained_on=sample.digest in learned,
+            cells=None if sample.reason else grid,
         )
-        for photograph, sample, chances in zip(photographs, samples, probabilities, strict=True)
+        for photograph, sample, chances, grid in zip(
+            photographs, samples, probabilities, cells, strict=True
+        )
     ]
 
 
@@ -133,28 +154,27 @@ def _prediction(bundle: Bundle, photograph: Photograph, reason: str, chances: Fl
     truth = _truth(bundle, photograph.file)
     if reason:
         return Prediction(photograph.path, photograph.file, truth=truth, error=reason)
-    return verdict(
-        bundle.classes, chances, bundle.threshold, photograph.path, photograph.file, truth
-    )
+    return verdict(bundle.classes, chances, bundle.band, photograph.path, photograph.file, truth)
 
 
 def verdict(
     classes: Classes,
     chances: Floats,
-    threshold: float,
+    band: Band,
     path: str,
     file: Path,
     truth: str | None = None,
 ) -> Prediction:
     """The verdict on a photograph with these probabilities (n_classes,)."""
-    number = int(decide(chances[None], threshold)[0])
+    number = int(band.decide(chances[None])[0])
     return Prediction(
         path,
         file,
-        classes.names[number],
+        verdict_name(classes.names, number),
         float(chances[1] if classes.binary else chances[number]),
         {name: float(chance) for name, chance in zip(classes.names, chances, strict=True)},
         truth,
+        for_person=number == REVIEW,
     )
 
 
@@ -173,6 +193,19 @@ def check_format(suffix: str) -> None:
             f"cannot write predictions as {suffix or 'no suffix'!r}; "
             f"expected {', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
         )
+
+
+def check_outputs(out: Path, sheet: Path | None = None, *, force: bool = False) -> None:
+    """See, before hours of work, that predictions and sheet may be written where they are to go.
+
+    Raises:
+        DataError: another suffix than `format_predictions` knows.
+        OutputError: a file is there that this program did not write, and `force` is not given.
+    """
+    check_format(out.suffix.lower())
+    check_overwritable(out, PREDICTIONS[out.suffix.lower()], force=force)
+    if sheet is not None:
+        check_overwritable(sheet, PICTURE, force=force)
 
 
 def format_predictions(bundle: Bundle, predictions: Sequence[Prediction], suffix: str) -> str:
@@ -200,5 +233,5 @@ def format_predictions(bundle: Bundle, predictions: Sequence[Prediction], suffix
     if suffix == ".csv":
         return to_csv(list(rows[0]), rows)
     if suffix == ".json":
-        return json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        return escaped_json(json.dumps(rows, indent=2, ensure_ascii=False)) + "\n"
+    return "".join(escaped_json(json.dumps(row, ensure_ascii=False)) + "\n" for row in rows)

@@ -32,7 +32,8 @@ from pipeline.grouping.rules import GroupRule
 from pipeline.heads import make_head
 from pipeline.heads.base import EpochProgress, Floats
 from pipeline.judge import judge_pixels
-from pipeline.ladder import SPLITS, TITLES, Ladder
+from pipeline.ladder import Ladder
+from pipeline.ladder_row import SPLITS, TITLES
 from pipeline.scores import score
 from pipeline.splits import holdout
 from pipeline.subset import choose_parts

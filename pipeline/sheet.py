@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+from PIL.PngImagePlugin import PngInfo
 
+from features.decoder import thumbnail_apart
 from features.errors import ImageError
-from features.images import thumbnail
-from pipeline.tables import printable
+from features.images import read_photograph
+from pipeline.letters import font_of, shorten, wrap
+from pipeline.outputs import SOFTWARE
 
 COLUMNS = 5
 CELL = 220  # pixels: a photograph's longer side
@@ -35,6 +37,7 @@ class SheetEntry:
         truth: its class, where known.
         right: whether verdict and truth agree; None where that is not known.
         error: why there is no verdict.
+        view: draws the photograph from its file, its longer side so many pixels.
     """
 
     file: Path
@@ -42,6 +45,7 @@ class SheetEntry:
     truth: str | None = None
     right: bool | None = None
     error: str | None = None
+    view: Callable[[bytes, int], Image.Image] = thumbnail_apart
 
 
 def draw_sheet(entries: Sequence[SheetEntry], title: str) -> bytes:
@@ -55,20 +59,22 @@ def draw_sheet(entries: Sequence[SheetEntry], title: str) -> bytes:
         A PNG of 1,208 pixels' width.
     """
     width = COLUMNS * (CELL + GAP) + GAP
-    legend = _wrap(title, width - 2 * GAP, _TITLE)
+    legend = wrap(title, width - 2 * GAP, _TITLE)
     header = GAP + _LINE * len(legend) + 8
     rows = -(-len(entries) // COLUMNS)
     sheet = Image.new("RGB", (width, header + rows * (CELL + _CAPTION + GAP) + GAP), _PAPER)
     draw = ImageDraw.Draw(sheet)
     for number, line in enumerate(legend):
-        draw.text((GAP, GAP + _LINE * number), line, _INK, font(_TITLE))
+        draw.text((GAP, GAP + _LINE * number), line, _INK, font_of(_TITLE))
     for number, entry in enumerate(entries):
         left = GAP + (number % COLUMNS) * (CELL + GAP)
         top = header + (number // COLUMNS) * (CELL + _CAPTION + GAP)
         _draw_photograph(sheet, entry, left, top)
         _draw_caption(draw, entry, left, top + CELL + 5)
     out = io.BytesIO()
-    sheet.save(out, "PNG")
+    about = PngInfo()
+    about.add_text("Software", SOFTWARE)
+    sheet.save(out, "PNG", pnginfo=about)
     return out.getvalue()
 
 
@@ -79,18 +85,16 @@ def _draw_photograph(sheet: Image.Image, entry: SheetEntry, left: int, top: int)
     reason = entry.error
     if reason is None:
         try:
-            picture = thumbnail(entry.file.read_bytes(), CELL)
+            picture = entry.view(read_photograph(entry.file), CELL)
             corner = (left + (CELL - picture.width) // 2, top + (CELL - picture.height) // 2)
             sheet.paste(picture, corner)
         except ImageError as error:
             reason = str(error)
-        except OSError as error:
-            reason = error.strerror or str(error)
     if reason is not None:
-        lines = _wrap(reason, CELL - 24, 13)[:8]
+        lines = wrap(reason, CELL - 24, 13)[:8]
         for number, line in enumerate(lines):
             place = (left + CELL // 2, top + CELL // 2 + 18 * number - 9 * len(lines))
-            draw.text(place, line, _INK, font(13), anchor="ma")
+            draw.text(place, line, _INK, font_of(13), anchor="ma")
     if entry.right is not None:
         _draw_badge(draw, entry.right, left + CELL - 36, top + 8)
 
@@ -100,50 +104,18 @@ def _draw_badge(draw: ImageDraw.ImageDraw, right: bool, left: int, top: int) -> 
     sign, _, colour = _MARKS[right]
     frame = (left, top, left + 28, top + 28)
     (draw.ellipse if right else draw.rectangle)(frame, colour, _PAPER, 2)
-    draw.text((left + 14, top + 14), sign, _PAPER, font(18), anchor="mm")
+    draw.text((left + 14, top + 14), sign, _PAPER, font_of(18), anchor="mm")
 
 
 def _draw_caption(draw: ImageDraw.ImageDraw, entry: SheetEntry, left: int, top: int) -> None:
     """Verdict, truth and file name, each shortened to the cell's width."""
     verdict = "unreadable" if entry.verdict is None else entry.verdict
-    draw.text((left, top), shorten(verdict, CELL, 16, bold=True), _INK, font(16, bold=True))
+    draw.text((left, top), shorten(verdict, CELL, 16, bold=True), _INK, font_of(16, bold=True))
     if entry.truth is not None:
         sign, word, colour = ("", "", _GREY) if entry.right is None else _MARKS[entry.right]
         end = f"  {sign} {word}" if word else ""
-        space = CELL - round(font(13).getlength(f"is {end}"))
-        draw.text((left, top + 24), f"is {shorten(entry.truth, space, 13)}{end}", colour, font(13))
-    draw.text((left, top + 45), shorten(entry.file.name, CELL, 11), _GREY, font(11))
-
-
-def shorten(text: str, width: int, size: int, *, bold: bool = False) -> str:
-    """Cut the middle out of a text that is wider than `width` pixels; control characters shown."""
-    text, face = printable(text), font(size, bold=bold)
-    if face.getlength(text) <= width:
-        return text
-    # A letter is at least a pixel wide: what is longer than `width` letters need not be measured.
-    for keep in range(min(len(text) - 1, width), 1, -1):
-        short = f"{text[: keep - keep // 2]}…{text[len(text) - keep // 2 :]}"
-        if face.getlength(short) <= width:
-            return short
-    return "…"
-
-
-def _wrap(text: str, width: int, size: int) -> list[str]:
-    """Break a text into lines of at most `width` pixels; a longer word is shortened."""
-    lines = [""]
-    for word in text.split():
-        longer = f"{lines[-1]} {printable(word)}".strip()
-        if font(size).getlength(longer) <= width:
-            lines[-1] = longer
-            continue
-        lines.append(shorten(word, width, size))
-    return [line for line in lines if line]
-
-
-@cache
-def font(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans, which covers many scripts and comes with matplotlib."""
-    import matplotlib as mpl
-
-    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
-    return ImageFont.truetype(Path(mpl.get_data_path()) / "fonts" / "ttf" / name, size)
+        space = CELL - round(font_of(13).getlength(f"is {end}"))
+        draw.text(
+            (left, top + 24), f"is {shorten(entry.truth, space, 13)}{end}", colour, font_of(13)
+        )
+    draw.text((left, top + 45), shorten(entry.file.name, CELL, 11), _GREY, font_of(11))

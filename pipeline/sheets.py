@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from PIL import Image
+
+from features.decoder import thumbnail_apart
 from pipeline.classes import Classes
+from pipeline.heatmaps.drawing import mark
+from pipeline.heatmaps.explain import Frame
 from pipeline.predict import Prediction
 from pipeline.sheet import SheetEntry, draw_sheet
 
@@ -12,28 +17,51 @@ SHOWN = 20
 
 
 def prediction_sheet(
-    classes: Classes, predictions: Sequence[Prediction], shown: int = SHOWN
+    classes: Classes,
+    predictions: Sequence[Prediction],
+    shown: int = SHOWN,
+    frame: Frame | None = None,
 ) -> bytes:
-    """A PNG of up to `shown` photographs, evenly spread over the predictions in their order."""
+    """A PNG of up to `shown` photographs, evenly spread over the predictions in their order.
+
+    With the model's `frame`, each lies under its heatmap.
+    """
     count = min(shown, len(predictions))
     chosen = [predictions[i * len(predictions) // count] for i in range(count)]
     # What the model learned from says nothing of how good it is.
     new = [p for p in predictions if not p.trained_on]
-    known = [p for p in new if p.truth is not None and p.verdict is not None]
-    right = sum(p.verdict == p.truth for p in known)
+    known = [p for p in new if _is_right(p) is not None]
+    right = sum(_is_right(p) is True for p in known)
     meaning = "probability of a defect" if classes.binary else "probability of the verdict"
     title = f"{count} of {len(predictions)} photographs: verdict and {meaning}"
     if known:
         title += f"; {right} of the {len(known)} with known class and not trained on are right"
-    return draw_sheet([_entry(prediction) for prediction in chosen], title)
+    if frame is not None:
+        title += f"; vermilion speaks for {frame.subject}, blue against it"
+    return draw_sheet([_entry(prediction, frame) for prediction in chosen], title)
 
 
-def _entry(prediction: Prediction) -> SheetEntry:
+def _entry(prediction: Prediction, frame: Frame | None) -> SheetEntry:
     if prediction.verdict is None or prediction.probability is None:
         return SheetEntry(prediction.file, None, prediction.truth, None, prediction.error)
     return SheetEntry(
         prediction.file,
         f"{prediction.verdict}  {prediction.probability:.0%}",
         prediction.truth,
-        None if prediction.truth is None else prediction.truth == prediction.verdict,
+        _is_right(prediction),
+        view=_view(prediction, frame),
     )
+
+
+def _is_right(prediction: Prediction) -> bool | None:
+    """None where it cannot be told: no verdict, no known class, or a person has to look."""
+    if prediction.truth is None or prediction.verdict is None or prediction.for_person:
+        return None
+    return prediction.truth == prediction.verdict
+
+
+def _view(prediction: Prediction, frame: Frame | None) -> Callable[[bytes, int], Image.Image]:
+    cells = prediction.cells
+    if frame is None or cells is None:
+        return thumbnail_apart
+    return lambda data, side: mark(data, cells, frame, side).heatmap

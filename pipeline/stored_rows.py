@@ -24,30 +24,32 @@ class StoredRows:
         shape: (n, row_width).
     """
 
-    def __init__(self, cache_path: Path, numbers: Indices, row_width: int) -> None:
-        """Rows `numbers` of the cache, in this order."""
+    def __init__(self, cache_path: Path, digests: npt.NDArray[np.str_], row_width: int) -> None:
+        """Rows of photographs, in this order; by digest, as `cache gc` gives rows new places."""
         self._path = cache_path
-        self._numbers = numbers
-        self._cache: Cache | None = None
-        self.shape = (len(numbers), row_width)
+        self._digests = digests
+        self._opened: tuple[Cache, Indices] | None = None
+        self.shape = (len(digests), row_width)
 
     def __len__(self) -> int:
         """Number of rows."""
-        return len(self._numbers)
+        return len(self._digests)
 
     def __getitem__(self, chosen: slice | Indices) -> Rows:
         """Read rows: float32 (m, row_width).
 
         Raises:
-            CacheError: a row is damaged, or the cache is gone.
+            CacheError: a row is damaged or gone, or the cache is.
         """
-        if self._cache is None:
-            self._cache = Cache.read(self._path)
-        return self._cache.take(self._numbers[chosen])
+        if self._opened is None:
+            cache = Cache.read(self._path)
+            self._opened = cache, np.array(cache.rows_of(self._digests.tolist()), np.int64)
+        cache, rows = self._opened
+        return cache.take(rows[chosen])
 
     def subset(self, chosen: Indices) -> Self:
         """These of the rows, still in the cache."""
-        return type(self)(self._path, self._numbers[chosen], self.shape[1])
+        return type(self)(self._path, self._digests[chosen], self.shape[1])
 
     def in_memory(self, share: float = 1.0) -> Rows | Self:
         """All rows as an array where they fit into this share of the memory limit, else these."""
@@ -60,4 +62,9 @@ class StoredRows:
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the open file."""
-        return self.__dict__ | {"_cache": None}
+        return self.__dict__ | {"_opened": None}
+
+
+def subset(rows: Rows | StoredRows, chosen: Indices) -> Rows | StoredRows:
+    """These of the rows, in memory where they fit; rows that are in the cache may stay there."""
+    return rows.subset(chosen).in_memory() if isinstance(rows, StoredRows) else rows[chosen]

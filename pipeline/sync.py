@@ -10,9 +10,11 @@ from typing import Any
 from features.backbone import BackboneSettings, check_names, settings_from_fields
 from features.cache import Cache
 from features.engines import DEFAULT_ENGINE, check_engine
+from features.errors import DriftError
 from features.extract import Extraction, Progress, extract
 from features.images import MAX_PIXELS, get_recipe
 from features.weights import RecordedWeights, resolve_weights
+from features.witness import TOLERANCES, Row, Watch, difference
 from pipeline.grouping.rules import GroupRule, apply_rule
 from pipeline.scan import Scan, scan_folder
 
@@ -100,8 +102,24 @@ def extract_folder(
         max_pixels=max_pixels,
         workers=workers,
         progress=progress,
+        watch=_watch(cache_path, settings.precision),
     )
     return FolderExtraction(scan, extraction, settings, rule, ungrouped)
+
+
+def _watch(cache_path: Path, precision: str) -> Watch:
+    """Refuse to add rows of a backbone that no longer computes what the cache holds."""
+
+    def watch(row: Row, known: Row | None) -> None:
+        gap = 0.0 if known is None else difference(row, known)
+        if not gap <= TOLERANCES[precision]:
+            raise DriftError(
+                f"the backbone no longer gives the rows that {cache_path} holds: they differ by "
+                f"{gap:.2g} of their largest value, allowed {TOLERANCES[precision]:g}; use the "
+                "TensorFlow that it was made with, or extract into another --cache"
+            )
+
+    return watch
 
 
 def recorded_weights(record: Mapping[str, Any], override: str | None = None) -> RecordedWeights:

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+# Where a spreadsheet begins a formula: at the start of a cell, also behind the separators of
+# countries that write decimals with commas, and in the wide forms of East Asian keyboards.
+_FORMULA = re.compile(r"(^|[;\t\r\n|])(\s*[=+\-@＝＋－＠])")
+_GUARDED = re.compile(r"(^|[;\t\r\n|])'(\s*[=+\-@＝＋－＠])")
+
+# Characters that move the cursor, change colours, or turn the direction of the text around.
+_HIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 def to_csv(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:
-    """CSV with a header line; a missing or None cell is empty.
+    r"""CSV with a header line; a missing or None cell is empty.
 
     Text that a spreadsheet would take for a formula gets an apostrophe in front (OWASP, "CSV
-    injection"); numbers are left alone.
+    injection"), and characters that do something to a terminal are written as escapes (\x1b);
+    numbers are left alone.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -26,15 +34,27 @@ def to_csv(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:
 def _cell(value: object) -> object:
     if value is None:
         return ""
-    if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
-        return "'" + value
+    if isinstance(value, str):
+        return _HIDDEN.sub(_escape, _FORMULA.sub(r"\1'\2", value))
     return value
 
 
+def escaped_json(text: str) -> str:
+    """JSON that means the same and does nothing to a terminal."""
+    return re.sub(r"[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]", _escape_json, text)
+
+
+def _escape(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape").decode()
+
+
+def _escape_json(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"
+
+
 def from_cell(text: str) -> str:
-    """The text that `to_csv` wrote: without the apostrophe in front of a formula."""
-    guarded = text.startswith("'") and text[1:].startswith(_FORMULA_STARTS)
-    return text[1:] if guarded else text
+    """The text that `to_csv` wrote, without its apostrophes; escapes stay as they are."""
+    return _GUARDED.sub(r"\1\2", text)
 
 
 def align(rows: Sequence[Sequence[str]], *, right: bool = True) -> str:
@@ -47,6 +67,11 @@ def align(rows: Sequence[Sequence[str]], *, right: bool = True) -> str:
             cells.append(cell.rjust(width) if right else cell.ljust(width))
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)
+
+
+def visible(text: str) -> str:
+    """Lines of text, each as `printable` has it."""
+    return "\n".join(printable(line) for line in text.split("\n"))
 
 
 def printable(text: str) -> str:

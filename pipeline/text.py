@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from features.weights import UNTRAINED_WARNING
+from pipeline.assessment import Assessment
+from pipeline.bundle import Bundle
 from pipeline.comparison import HeadComparison
 from pipeline.dataset import Dataset, Labelled
 from pipeline.evaluate import Evaluation
-from pipeline.fit import Assessment, Fit
+from pipeline.fit import Fit
 from pipeline.grouping import text as grouping_text
 from pipeline.ladder import Ladder
 from pipeline.predict import Prediction
@@ -19,6 +21,7 @@ from pipeline.scan import describe_ignored
 from pipeline.statistics.text import about_intervals, heads_table, scored
 from pipeline.sync import FolderExtraction
 from pipeline.tables import align, printable
+from pipeline.thresholds import text as thresholds_text
 
 _SCORE_TITLES = {
     "accuracy": "accuracy",
@@ -41,10 +44,15 @@ _MACRO_TITLES = {
 
 def failures(entries: Sequence[tuple[str, str]], shown: int = 10) -> list[str]:
     """One line per unreadable photograph, and how many more there are."""
-    lines = [f"unreadable: {printable(path)}: {reason}" for path, reason in entries[:shown]]
+    lines = [printable(f"unreadable: {path}: {reason}") for path, reason in entries[:shown]]
     if len(entries) > shown:
         lines.append(f"unreadable: … and {len(entries) - shown:,} more")
     return lines
+
+
+def drift(bundle: Bundle) -> list[str]:
+    """One line for everything that moved and was accepted."""
+    return [f"warning: drift accepted: {moved}" for moved in bundle.drift]
 
 
 def extraction(done: FolderExtraction, cache: Path) -> str:
@@ -119,6 +127,8 @@ def fit(done: Fit) -> str:
             "",
             _assessments({"train": done.train, "holdout": done.held_out}, binary),
             "",
+            thresholds_text.decision(done.decision, done.classes.names),
+            "",
             *([grouping_text.gap(done.gap), ""] if done.gap else []),
             f"model    {done.folder}",
         ]
@@ -151,7 +161,8 @@ def ladder(found: Ladder, out: Path) -> str:
 
 def evaluation(found: Evaluation, names: Sequence[str], shown: int = 10) -> str:
     """Scores, those of each class where there are more than two, confusion matrix, mistakes."""
-    head = ["truth \\ verdict", *(printable(name) for name in names)]
+    review = found.confusion.shape[1] > len(names)
+    head = ["truth \\ verdict", *(printable(name) for name in names), *(["review"] * review)]
     matrix = [
         [printable(name), *(f"{int(n):,}" for n in row)]
         for name, row in zip(names, found.confusion, strict=True)
@@ -162,10 +173,11 @@ def evaluation(found: Evaluation, names: Sequence[str], shown: int = 10) -> str:
         *([_class_scores(found), ""] if len(names) > 2 else []),
         align([head, *matrix]),
         "",
+        *thresholds_text.evaluated(found.outcome, found.what, review),
         f"{len(found.mistakes):,} mistakes"
         + (", the most certain first:" if found.mistakes else ""),
         *(
-            f"  {printable(m.path)}: is {m.truth}, verdict {m.verdict} ({m.probability:.1%})"
+            printable(f"  {m.path}: is {m.truth}, verdict {m.verdict} ({m.probability:.1%})")
             for m in found.mistakes[:shown]
         ),
         *(f"note: {note}" for note in found.notes),
@@ -211,9 +223,9 @@ def info(facts: Mapping[str, Any]) -> str:
         return align(rows, right=False)
     split = facts["split"]
     rows = [
-        ["model", f"{facts['path']}, {facts['title']}, made {facts['created']}"],
-        ["classes", ", ".join(facts["classes"])],
-        ["threshold", f"{facts['threshold']:g}"],
+        ["model", printable(f"{facts['path']}, {facts['title']}, made {facts['created']}")],
+        ["classes", printable(", ".join(facts["classes"]))],
+        ["threshold", thresholds_text.info(facts)],
         ["split", f"{split['kind']}, {split['test_size']:.0%} held out, seed {split['seed']}"],
         ["settings", _model_settings(facts)],
         *(

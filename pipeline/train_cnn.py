@@ -1,7 +1,8 @@
 """Train one of the write-up's CNNs on a folder and judge it on parts that it never saw.
 
 Protocol: as in `pipeline.fit`. The holdout is scored after every epoch for the curves, and nothing
-is chosen on it: training runs for all its epochs, and the last epoch's weights are the model.
+is chosen on it: training runs for all its epochs, and the last epoch's weights are the model. Its
+threshold is 0.5, as in the write-up.
 """
 
 from __future__ import annotations
@@ -14,15 +15,17 @@ from pathlib import Path
 import numpy as np
 
 from features.images import get_recipe
+from pipeline.assessment import Assessment, judge_side
 from pipeline.bundle import check_replaceable
 from pipeline.cnn import Cnn
 from pipeline.cnn_data import PhotographSet, look, look_at_folder
 from pipeline.dataset import Indices
-from pipeline.fit import Assessment, Fit, judge_side, save_fit
+from pipeline.fit import Fit, save_fit
 from pipeline.grouping.rules import GroupRule
 from pipeline.heads.base import EpochProgress
 from pipeline.judge import judge_pixels
 from pipeline.splits import holdout
+from pipeline.thresholds.decision import Decision
 
 RECIPE = "docs"
 """The recipe of the CNNs: the write-up's own."""
@@ -54,6 +57,7 @@ def train_cnn(
     classes: Sequence[str] | None = None,
     positive: Sequence[str] | None = None,
     group_rule: GroupRule | None = None,
+    force: bool = False,
     progress: EpochProgress | None = None,
 ) -> CnnFit:
     """Train a CNN from scratch on a folder of photographs and save it as a model.
@@ -70,6 +74,7 @@ def train_cnn(
         classes: only these class folders; None for all.
         positive: the classes that together are "defective"; None to tell by name.
         group_rule: which photographs show one part.
+        force: replace a folder that holds something else than a model.
         progress: called as `progress(epoch, epochs, scores)`.
 
     Raises:
@@ -79,7 +84,7 @@ def train_cnn(
         HeadError: the loss is no longer a number.
         OutputError: `out` is something else, or cannot be written.
     """
-    check_replaceable(out)
+    check_replaceable(out, force=force)
     recipe = get_recipe(RECIPE)
     Cnn(variant, recipe, 2)  # an unknown variant is said before every photograph is read
     photographs = look_at_folder(
@@ -99,6 +104,7 @@ def train_cnn(
         Assessment.of(photographs.y[side], photographs.groups[side], P, seed=seed, learned=learned)
         for side, P, learned in zip(sides, chances, (True, False), strict=True)
     )
+    decision = Decision.not_chosen()
     about = {
         "head": cnn.name,
         "sees": "pixels",
@@ -106,13 +112,15 @@ def train_cnn(
         "data": {"root": str(photographs.root), "group_rule": asdict(photographs.group_rule)},
         "split": {"kind": split, "test_size": test_size, "seed": seed},
     }
-    judged = judge_side(photographs, sides[1], chances[1], photographs.root)
+    judged = judge_side(photographs, sides[1], chances[1], photographs.root, decision.band)
     done = CnnFit(
-        out, cnn, photographs.classes, on_train, on_test, seconds, sides, judged, about, photographs
-    )
+        out, cnn, photographs.classes, on_train, on_test, seconds, decision, None,
+        sides, judged, about, photographs,
+    )  # fmt: skip
     few = photographs.photographs(sides[1][:_SELF_TEST_PHOTOGRAPHS])
     pixels = [seen.pixels for seen in look(few, recipe) if seen.pixels is not None]
-    save_fit(done, photographs, np.stack(pixels))
+    numbers = dict(zip(("train", "holdout"), sides, strict=True))
+    save_fit(done, photographs, numbers, np.stack(pixels), force=force)
     return done
 
 

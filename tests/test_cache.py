@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
+import subprocess
+import sys
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from caches import (
+    FIELDS,
+    WIDTH,
+    digest,
+    fill,
+    fill_as_version_1,
+    fill_whole,
+    holds,
+    row,
+    sample,
+)
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -16,32 +28,6 @@ from features.cache import Cache
 from features.errors import CacheError, FingerprintError
 from features.files import write_whole
 from features.samples import Sample
-
-WIDTH = 40
-FIELDS = {
-    "backbone": "toy",
-    "precision": "float32",
-    "recipe": {"name": "a", "x": 1},
-    "weights": "w",
-}
-
-
-def digest(number: int) -> str:
-    return hashlib.sha256(str(number).encode()).hexdigest()
-
-
-def row(number: int) -> np.ndarray:
-    return np.random.default_rng(number).random(WIDTH, dtype=np.float32)
-
-
-def sample(path: str, number: int, at: int, **extra: object) -> Sample:
-    return Sample(path, "A", "", digest(number), at, "", 1, 2, 3, 4)._replace(**extra)
-
-
-def fill(path: Path, numbers: range, dtype: str = "float32") -> None:
-    with Cache.write(path, FIELDS, WIDTH, dtype) as cache:
-        cache.append([digest(n) for n in numbers], np.stack([row(n) for n in numbers]))
-        cache.commit()
 
 
 def test_rows_come_back_in_the_order_asked_for(tmp_path: Path) -> None:
@@ -184,6 +170,83 @@ def test_damaged_rows_are_found(tmp_path: Path) -> None:
         cache.take([3])
 
 
+def test_damaged_metadata_is_refused_and_never_read(tmp_path: Path) -> None:
+    """A flipped bit in what says which row is whose makes the cache unreadable, in one line."""
+    path = tmp_path / "c.h5"
+    fill_whole(path, 20, 20)
+    whole = path.read_bytes()
+    for what in (digest(5).encode(), b"A/7.png", b'"root"', b"OHDR", b"EAHD", b"onepass cache 2"):
+        for bit in range(8):
+            data = bytearray(whole)
+            data[whole.index(what) + 2] ^= 1 << bit
+            path.write_bytes(data)
+            with pytest.raises(CacheError) as caught:
+                Cache.read(path)
+            assert "\n" not in str(caught.value)
+
+
+def test_contents_of_another_commit_are_refused(tmp_path: Path) -> None:
+    """Keys, settings or photographs that HDF5 finds sound, but no commit wrote, are refused."""
+    path = tmp_path / "c.h5"
+    for dataset, what in (
+        ("row_view", "keys"),
+        ("samples/label", "photographs"),
+        ("dataset", "settings"),
+    ):
+        fill_whole(path, 20, 20)
+        with h5py.File(path, "r+") as file:
+            if dataset in file:
+                file[dataset][3] = b"B"
+            else:
+                file.attrs[dataset] = np.bytes_(b'{"root": "s"}')
+        with pytest.raises(
+            CacheError, match=rf"\(its {what} do not match their digest\); run: cache"
+        ):
+            Cache.read(path)
+        path.unlink()
+
+
+def test_caches_of_the_first_version_are_read_and_go_on(tmp_path: Path) -> None:
+    """Without a seal they are read as before; the first commit seals them."""
+    path = tmp_path / "c.h5"
+    fill_as_version_1(path, 20)
+    assert holds(path, range(20))
+    fill(path, range(20, 25))
+    assert holds(path, range(25))
+    with h5py.File(path, "r+") as file:
+        assert file.attrs["onepass_schema"] == 2
+        file["row_view"][3] = b"B"
+    with pytest.raises(CacheError, match="keys do not match"):
+        Cache.read(path)
+
+
+def test_two_writers_without_a_lock_cannot_mix(tmp_path: Path) -> None:
+    """Where a lock does not hold, as on some network drives, the second commit is refused."""
+    path = tmp_path / "c.h5"
+    fill(path, range(3))
+    with (
+        Cache.write(path, FIELDS, WIDTH, "float32") as one,
+        Cache.write(path, FIELDS, WIDTH, "float32") as two,
+    ):
+        one.append([digest(3)], row(3)[None])
+        one.commit()
+        with pytest.raises(CacheError, match="another process wrote to it meanwhile"):
+            two.append([digest(4)], row(4)[None])
+    assert holds(path, range(4))
+
+
+def test_a_reader_is_told_when_its_cache_was_replaced(tmp_path: Path) -> None:
+    """Rows move when gc makes a new file: an old reader keeps the old one, or is told."""
+    path = tmp_path / "c.h5"
+    fill(path, range(20))
+    with Cache.read(path) as reader:
+        path.unlink()
+        fill(path, range(20, 40))
+        assert np.array_equal(reader.take([3])[0], row(3))
+        with pytest.raises(CacheError, match="was replaced while it was read"):
+            reader._open_again()
+
+
 def test_writing_whole_files_keeps_the_old_one_on_failure(tmp_path: Path) -> None:
     """`write_whole` leaves no temporary file behind and replaces only by whole files."""
     path = tmp_path / "new" / "x.txt"
@@ -257,3 +320,32 @@ TestCacheMachine.settings = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
+
+
+@pytest.mark.parametrize("damage", ["nothing", "no HDF5", "EIO"])
+def test_python_ends_well_after_a_damaged_cache(tmp_path: Path, damage: str) -> None:
+    """An error that outlives the cache must hold nothing of HDF5's: that crashed Python's end."""
+    path = tmp_path / "c.h5"
+    fill_whole(path, 20, 20)
+    if damage == "no HDF5":
+        data = bytearray(path.read_bytes())
+        data[512:600] = bytes(88)
+        path.write_bytes(data)
+    code = f"""
+import sys
+sys.path[:0] = {[str(Path(__file__).parents[1])]!r}
+from pathlib import Path
+from features.journal import JournaledFile
+from features.repair import repair
+def fail(*_):
+    raise OSError(5, "Input/output error")
+if {damage == "EIO"}:
+    JournaledFile._read_base = fail
+kept = []
+try:
+    repair(Path({str(path)!r}))
+except Exception as error:
+    kept.append(error)
+    kept.append(kept)
+"""
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

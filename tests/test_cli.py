@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from toy import ToyBackbone, photograph
 
 import cli
 from features.backbone import BACKBONES
+from features.cache import Cache
 
 ROOT = Path(__file__).resolve().parents[1]
 Run = Callable[..., tuple[int, str, str]]
@@ -85,7 +87,7 @@ def test_the_main_job_with_bare_commands(run: Run, tmp_path: Path) -> None:
     Path("model/report.html").rename("elsewhere.html")  # a model is whole without its report
     code, out, _ = run("evaluate", "--report", "elsewhere.html")
     assert (code, out.splitlines()[-1]) == (0, "report   elsewhere.html")
-    fails(run("evaluate", "--report", "data"), "data is a folder", "expected a file")
+    fails(run("evaluate", "--report", "data"), "data is a folder", "expected the name of a file")
     Path("elsewhere.html").unlink()
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         "comparison", "data", "evaluation.html", "features.h5", "features.h5.lock", "model",
@@ -274,3 +276,39 @@ def test_a_photograph_that_nobody_may_read(run: Run, monkeypatch: pytest.MonkeyP
     code, _, err = run("extract", "--weights", "random")
     assert code == 3
     assert "locked.png: it cannot be opened (Permission denied)" in err
+
+
+def test_the_upkeep_of_a_cache(run: Run) -> None:
+    """verify, repair, extract again, gc, merge: what each says, and its exit code.
+
+    Of the 25 rows one is the witness, which watches the backbone.
+    """
+    write_parts(Path("data"), parts=8)
+    assert run("extract", "--weights", "random")[0] == 0
+    code, out, _ = run("cache", "verify")
+    assert code == 0
+    assert out.startswith("features.h5: sound: 25 rows, 24 photographs (structure and digests only")
+    with Cache.read(Path("features.h5")) as cache:
+        row = cache.take([3]).tobytes()
+    data = bytearray(Path("features.h5").read_bytes())
+    data[data.index(row)] ^= 1
+    Path("features.h5").write_bytes(data)
+    code, out, _ = run("cache", "verify", "--full")
+    assert code == 1
+    assert "1 of 25 rows do not match their checksum: 3; run: cache repair features.h5" in out
+    fails(run("cache", "gc", "--apply"), "row 3 does not match its checksum", "cache repair")
+    code, out, _ = run("cache", "repair")
+    assert code == 0
+    assert "dropped 1 damaged rows: 3" in out
+    assert Path("features.h5.damaged-1").read_bytes() == data
+    code, out, _ = run("extract")
+    assert "reused       23" in out
+    shutil.rmtree("data/defects")
+    assert run("extract")[0] == 0
+    code, out, _ = run("cache", "gc", "features.h5")
+    assert "9 of 25 rows belong to no photograph of the folder; nothing was changed: --apply" in out
+    assert "9 rows dropped, 16 kept" in run("cache", "gc", "--apply")[1]
+    code, out, _ = run("cache", "merge", "features.h5", "features.h5", "--out", "b.h5")
+    assert code == 0
+    assert "16 rows: 16 of the first, 0 that only the second had (16 were in both)" in out
+    fails(run("cache", "verify", "none.h5"), "no cache at none.h5")

@@ -1,120 +1,177 @@
-"""features.glimpse: what is kept of a photograph beside its row, and caches without it."""
+"""features.glimpse: what is kept of a photograph beside its row, and what becomes of it."""
 
 from __future__ import annotations
 
 import io
-import sys
-import time
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from caches import FIELDS, WIDTH, digest, fill, fill_as_version_1, holds, row, sample
 from PIL import Image
-from toy import ToyBackbone, photograph, toy_settings, write_folder
+from toy import ToyBackbone, toy_settings, write_folder
 
 from features.cache import Cache
-from features.extract import Photograph, extract
-from features.glimpse import MISSING, NO_TIME, SIDE, glimpse_of
-from features.images import RECIPES, capture_time, decode
+from features.decoder import look_apart
+from features.extract import extract
+from features.glimpse import MISSING, NO_TIME, Glimpse, Glimpses, glimpse_of
+from features.glimpse_table import glimpses_of, keep_glimpses
+from features.images import RECIPES, capture_time
+from features.repair import repair
+from features.upkeep import collect, merge, verify
+from features.witness import Row
+from pipeline.scan import scan_folder
 
 
-def with_time(text: str, fraction: str = "", kind: str = "JPEG") -> bytes:
-    """A photograph whose EXIF says when it was taken."""
-    image = Image.new("RGB", (40, 30), "grey")
-    exif = Image.Exif()
-    exif[0x010F] = "a camera"  # Pillow writes no EXIF without a field of the first directory
-    camera = exif.get_ifd(0x8769)
-    camera[0x9003] = text
-    if fraction:
-        camera[0x9291] = fraction
-    image.save(out := io.BytesIO(), kind, exif=exif)
+def glimpse(number: int) -> Glimpse:
+    grey = np.random.default_rng(number).integers(0, 256, (32, 32), dtype=np.uint8)
+    return Glimpse(grey, 1_000 + number)
+
+
+def fill_glimpsed(path: Path, numbers: range) -> None:
+    with Cache.write(path, FIELDS, WIDTH, "float32") as cache:
+        values = np.stack([row(n) for n in numbers])
+        glimpses = [glimpse(n) for n in numbers]
+        cache.append([digest(n) for n in numbers], values, glimpses=glimpses)
+        cache.commit()
+
+
+def read(path: Path) -> Glimpses:
+    with Cache.read(path) as cache:
+        return glimpses_of(cache)
+
+
+def agrees(found: Glimpses, numbers: list[int | None]) -> bool:
+    """Whether these are the glimpses of these photographs; None: blank."""
+    for at, number in enumerate(numbers):
+        wanted = Glimpses.blank(1) if number is None else Glimpses.of([glimpse(number)])
+        if found.taken[at] != wanted.taken[0] or not np.array_equal(found.grey[at], wanted.grey[0]):
+            return False
+    return len(found.taken) == len(numbers)
+
+
+def dated(stamp: str) -> bytes:
+    """A JPEG whose camera noted `stamp`."""
+    picture, exif = Image.new("RGB", (40, 30), (200, 100, 0)), Image.Exif()
+    exif.get_ifd(0x8769)[0x9003] = stamp
+    out = io.BytesIO()
+    picture.save(out, "JPEG", exif=exif)
     return out.getvalue()
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
-def test_capture_time_is_the_cameras(kind: str) -> None:
-    """Milliseconds since 1970 by the camera's clock, from each format that Pillow writes it to."""
-    assert capture_time(with_time("1970:01:02 00:00:01", "25", kind)) == 86_401_250
+def lengths(path: Path) -> set[int]:
+    with h5py.File(path) as h5:
+        return {len(h5[name]) for name in h5 if name != "samples"}
+
+
+def test_every_append_keeps_all_columns_equally_long(tmp_path: Path) -> None:
+    """Rows without a glimpse, as the witness's, are blank; those before and after keep theirs."""
+    path = tmp_path / "c.h5"
+    fill_glimpsed(path, range(3))
+    fill(path, range(3, 5))
+    fill_glimpsed(path, range(5, 7))
+    assert lengths(path) == {7}
+    assert agrees(read(path), [0, 1, 2, None, None, 5, 6])
+    assert holds(path, range(7))
+    assert verify(path, full=True).sound
+
+
+def test_gc_merge_and_repair_take_glimpses_along(tmp_path: Path) -> None:
+    """Each new file has those of the rows that it has."""
+    one, two, out = (tmp_path / name for name in ("one.h5", "two.h5", "out.h5"))
+    fill_glimpsed(one, range(4))
+    fill(two, range(3, 6))
+    merge(one, two, out)
+    assert agrees(read(out), [0, 1, 2, 3, None, None])
+    with Cache.write(one, FIELDS, WIDTH, "float32") as cache:
+        cache.replace_samples([sample("A/1.png", 1, 1), sample("A/3.png", 3, 3)], {"root": "r"})
+        cache.commit()
+    collect(one, apply=True)
+    assert agrees(read(one), [1, 3])
+    data = bytearray(one.read_bytes())
+    data[data.index(row(1).tobytes()) + 2] ^= 1
+    one.write_bytes(data)
+    assert repair(one).dropped == [0]
+    assert agrees(read(one), [3])
+
+
+def test_damaged_glimpses_cost_no_row(tmp_path: Path) -> None:
+    """Reading them says so, opening does not; repair blanks their chunk and keeps the others."""
+    path = tmp_path / "c.h5"
+    fill_glimpsed(path, range(40))
+    data = bytearray(path.read_bytes())
+    data[data.index(glimpse(20).grey.tobytes()) + 5] ^= 1
+    path.write_bytes(data)
+    assert holds(path, range(40))
+    assert not verify(path, full=True).sound
+    done = repair(path)
+    assert (done.rows, done.dropped, len(done.lost)) == (40, [], 1)
+    assert agrees(read(path), [n if n // 16 != 1 else None for n in range(40)])
+    assert verify(path, full=True).sound
+
+
+def test_caches_of_earlier_versions_have_none_until_they_are_filled_in(tmp_path: Path) -> None:
+    """They read as blank; the first that are kept make the columns, whole, and the file is safe."""
+    path = tmp_path / "old.h5"
+    fill_as_version_1(path, 30)
+    blank: list[int | None] = [None] * 30
+    assert agrees(read(path), blank)
+    out = tmp_path / "new.h5"
+    fill(out, range(30))
+    with h5py.File(out, "r+") as h5:
+        del h5["glimpse_grey"], h5["glimpse_taken"]
+    assert agrees(read(out), blank)
+    with Cache.write(out, FIELDS, WIDTH, "float32") as cache:
+        keep_glimpses(cache, {7: glimpse(7), 8: glimpse(8), 29: glimpse(29)})
+        cache.commit()
+    assert agrees(read(out), [n if n in (7, 8, 29) else None for n in range(30)])
+    assert lengths(out) == {30}
+
+
+def test_extract_keeps_a_glimpse_of_every_photograph(tmp_path: Path) -> None:
+    """The witness has none. Where they are missing, they are made without the backbone."""
+    write_folder(tmp_path / "data", {"A": 3, "B": 2})
+    (tmp_path / "data" / "A" / "dated.jpg").write_bytes(dated("2024:05:06 07:08:09"))
+    path, photographs = tmp_path / "c.h5", scan_folder(tmp_path / "data").photographs
+
+    def watch(_: Row, __: Row | None) -> None: ...
+
+    extract(photographs, toy_settings(), path, dataset={"root": "r"}, watch=watch)
+    first = read(path)
+    assert first.known.sum() == 6
+    assert (first.taken == MISSING).sum() == 1
+    assert (first.taken == NO_TIME).sum() == 5
+    assert 1_714_979_289_000 in first.taken.tolist()
+    with h5py.File(path, "r+") as h5:
+        del h5["glimpse_grey"], h5["glimpse_taken"]
+    ToyBackbone.reset()
+    done = extract(photographs, toy_settings(), path, dataset={"root": "r"}, watch=watch)
+    assert (done.extracted, done.reused, ToyBackbone.loads) == (0, 6, 0)
+    again = read(path)
+    assert np.array_equal(first.taken, again.taken)
+    assert np.array_equal(first.grey, again.grey)
 
 
 @pytest.mark.parametrize(
-    "data",
-    [photograph(1), with_time("0000:00:00 00:00:00"), with_time("yesterday"), b"", b"\xff\xd8\xff"],
-    ids=["no EXIF", "camera's clock not set", "no time", "empty", "cut off"],
+    ("stamp", "taken"),
+    [
+        ("2024:05:06 07:08:09", 1_714_979_289_000),
+        ("1969:12:31 23:59:59", NO_TIME),
+        ("0000:00:00 00:00:00", NO_TIME),
+        ("yesterday", NO_TIME),
+    ],
 )
-def test_no_capture_time_is_no_error(data: bytes) -> None:
-    """Files that do not say, or lie, have none."""
-    assert capture_time(data) == NO_TIME
+def test_the_camera_says_when(stamp: str, taken: int) -> None:
+    """In this process and through the decoder's; what is no time, or before 1970, is none."""
+    assert capture_time(dated(stamp)) == taken
+    assert look_apart(dated(stamp), RECIPES["imagenet"]).taken == taken
 
 
-def test_the_small_picture_is_the_mean_of_blocks() -> None:
-    """Each of its pixels is the mean grey of a block, in place."""
-    pixels = np.zeros((224, 224, 3), dtype=np.uint8)
-    pixels[:7, 7:14] = (30, 60, 90)
-    glimpse = glimpse_of(photograph(1), pixels)
-    assert glimpse.grey.shape == (SIDE, SIDE)
-    assert glimpse.grey[0, 1] == 60
-    assert glimpse.grey.sum() == 60
-
-
-def run_extract(root: Path, cache: Path) -> None:
-    files = sorted(root.rglob("*.png"))
-    found = [Photograph(f, f.relative_to(root).as_posix(), f.parent.name) for f in files]
-    extract(found, toy_settings(), cache, dataset={"root": str(root)})
-
-
-def test_extract_keeps_glimpses(tmp_path: Path) -> None:
-    """Every row has its photograph's small picture and time, readable with plain h5py."""
-    root = write_folder(tmp_path / "data", {"a": 5})
-    (root / "a/copy.png").write_bytes((root / "a/part-000_view-0.png").read_bytes())
-    run_extract(root, tmp_path / "c.h5")
-    with Cache.read(tmp_path / "c.h5") as cache:
-        assert cache.glimpses.missing() == set()
-        sample = cache.samples[3]
-        found = cache.glimpses.read([sample.row])
-    pixels = decode((root / sample.path).read_bytes(), RECIPES["imagenet"])
-    assert np.array_equal(found.grey[0], glimpse_of(b"", pixels).grey)
-    with h5py.File(tmp_path / "c.h5") as file:
-        assert file["glimpse_grey"].shape == (5, SIDE, SIDE)
-        assert file["glimpse_taken"][:].tolist() == [NO_TIME] * 5
-
-
-def test_a_cache_without_glimpses_gets_them_once(
-    tmp_path: Path, toy: type[ToyBackbone], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A cache of an earlier version opens; extract adds what is missing, without the backbone."""
-    root, path = write_folder(tmp_path / "data", {"a": 6}), tmp_path / "c.h5"
-    monkeypatch.setattr("features.samples._TICK_NS", 0)  # unchanged files count as such at once
-    run_extract(root, path)
-    with Cache.read(path) as cache:
-        before = cache.glimpses.read(range(6))
-    with h5py.File(path, "r+") as file:
-        del file["glimpse_grey"], file["glimpse_taken"]
-    with Cache.read(path) as cache:
-        assert cache.glimpses.missing() == set(range(6))
-        assert (cache.glimpses.read([2]).taken == MISSING).all()
-    toy.reset()
-    time.sleep(0.01)
-    run_extract(root, path)
-    assert toy.calls == 0
-    with Cache.read(path) as cache:
-        assert np.array_equal(cache.glimpses.read(range(6)).grey, before.grey)
-
-    def refuse(*_: object, **__: object) -> None:
-        raise AssertionError("looked at again")
-
-    monkeypatch.setattr(sys.modules["features.extract"], "decode", refuse)
-    run_extract(root, path)
-
-
-def test_rows_that_another_version_appended_have_none(tmp_path: Path) -> None:
-    """An earlier version adds rows only; theirs are missing, all others stay."""
-    root, path = write_folder(tmp_path / "data", {"a": 4}), tmp_path / "c.h5"
-    run_extract(root, path)
-    with Cache.write(path, toy_settings().fields, 48, "float32") as cache:
-        cache.append(["f" * 64], np.zeros((1, 48), np.float32))
-        cache.commit()
-    with Cache.read(path) as cache:
-        assert cache.glimpses.missing() == {4}
-        assert cache.glimpses.read([0, 4]).known.tolist() == [True, False]
+def test_a_glimpse_is_the_mean_grey_of_each_cell() -> None:
+    """Also of a photograph with fewer pixels than cells."""
+    pixels = np.repeat(np.arange(224, dtype=np.uint8)[:, None, None], 3, axis=2).repeat(224, axis=1)
+    found = glimpse_of(pixels, 5)
+    assert found.taken == 5
+    assert np.array_equal(found.grey[:, 0], np.arange(32) * 7 + 3)
+    assert (glimpse_of(np.full((8, 8, 3), 9, np.uint8), 0).grey == 9).all()

@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from features import journal
-from features.journal import JournaledFile, give_identity, journal_path, recover
+from features.header import SEAL, SIZE, Header, new_header
+from features.journal import JournaledFile, journal_path, recover
+
+NO_SEAL = bytes(SEAL)
 
 
 def new_file(path: Path, size: int = 10_000) -> Path:
-    path.write_bytes(random.Random(0).randbytes(size))
-    give_identity(path)
+    path.write_bytes(new_header().pack() + random.Random(0).randbytes(size)[SIZE:])
     return path
 
 
@@ -43,7 +45,7 @@ def test_random_writes_read_back_and_survive(tmp_path: Path) -> None:
         assert file.readinto(buffer) == len(model)
         assert buffer[512 : len(model)] == model[512:]
         if step % 7 == 0:
-            file.commit()
+            file.commit(NO_SEAL)
             assert path.read_bytes()[512:] == model[512:]
     file.close()
 
@@ -96,7 +98,7 @@ def test_a_kill_anywhere_in_a_commit_leaves_the_old_or_the_new(
     monkeypatch.setattr(journal, "_apply", apply_in_parts)
     committed = True
     try:
-        file.commit()
+        file.commit(NO_SEAL)
     except Killed:
         committed = False
     monkeypatch.undo()
@@ -129,7 +131,8 @@ def write_journal_only(path: Path) -> bytes:
     """The journal of a commit that was killed before it was applied."""
     file = JournaledFile(path, writable=True)
     put(file, 600, b"changed")
-    entry = file._next_journal()
+    assert file.header is not None
+    entry = file._next_journal(file.header._replace(commit=1))
     file.close()
     journal._write_journal(journal_path(path), entry)
     return journal_path(path).read_bytes()
@@ -178,7 +181,57 @@ def test_a_failed_write_is_raised_by_commit_and_changes_nothing(tmp_path: Path) 
     put(file, len(before), b"appended")
     for _ in range(2):
         with pytest.raises(OSError, match="No space left"):
-            file.commit()
+            file.commit(NO_SEAL)
     file.close()
     recover(path)
     assert path.read_bytes() == before
+
+
+def test_a_failed_read_is_remembered_and_reads_as_zeros(tmp_path: Path) -> None:
+    """The driver never sees an exception; a later commit raises it, without h5py's frames."""
+    path = new_file(tmp_path / "x")
+
+    class Failing:
+        def __init__(self, inner):  # type: ignore[no-untyped-def]
+            self.inner = inner
+
+        def __getattr__(self, name: str):  # type: ignore[no-untyped-def]
+            return getattr(self.inner, name)
+
+        def readinto(self, buffer: memoryview) -> int:
+            raise OSError(5, "Input/output error")
+
+    file = JournaledFile(path, writable=True)
+    file._file = Failing(file._file)
+    file.seek(1000)
+    buffer = bytearray(b"x" * 50)
+    assert file.readinto(buffer) == 50
+    assert buffer == bytes(50)
+    assert file.failure is not None
+    assert file.failure.__traceback__ is None
+    with pytest.raises(OSError, match="Input/output error"):
+        file.commit(NO_SEAL)
+    file.close()
+
+
+def test_another_writers_commit_is_noticed(tmp_path: Path) -> None:
+    """What the header says on the disk must be what this opening last wrote."""
+    path = new_file(tmp_path / "x")
+    with JournaledFile(path, writable=True) as one, JournaledFile(path, writable=True) as two:
+        one.check_unchanged()
+        put(one, 700, b"changed")
+        one.commit(NO_SEAL)
+        one.check_unchanged()
+        with pytest.raises(OSError, match="another process wrote to it"):
+            two.check_unchanged()
+
+
+def test_a_header_is_sound_or_none() -> None:
+    """It comes back as packed; any flipped bit in it makes it none."""
+    header = new_header(bytes(range(SEAL)))
+    packed = header.pack()
+    assert Header.unpack(packed) == header
+    for bit in range(8 * SIZE):
+        hurt = bytearray(packed)
+        hurt[bit // 8] ^= 1 << bit % 8
+        assert Header.unpack(bytes(hurt)) is None

@@ -128,7 +128,7 @@ def test_predict_uses_and_fills_the_cache(
     assert np.mean([p.verdict == p.truth for p in found]) > 0.9
     assert all(p.verdict == ("defects" if p.probability >= 0.5 else "Healthy") for p in found)
     new = pipeline.find_photographs([str(write_parts(tmp_path / "new", 3, first=900))])
-    for expected in (9, 0):
+    for expected in (9 + 1, 0):  # the self-test's witness rides along where the backbone runs
         toy.reset()
         pipeline.predict(load(model), new, cache)
         assert toy.photographs == expected
@@ -321,7 +321,11 @@ def test_warnings_tell_what_a_score_is_worth(tmp_path: Path, cache: Path, toy: T
 def test_info_says_what_a_thing_is(cache: Path, model: Path, tmp_path: Path) -> None:
     """Caches and models describe themselves; anything else is an error."""
     facts = describe(cache)
-    assert (facts["kind"], facts["rows"], facts["photographs"]) == ("cache", 72, 72)
+    assert (facts["kind"], facts["rows"], facts["photographs"]) == (
+        "cache",
+        73,
+        72,
+    )  # and the witness's
     assert facts["classes"] == {"Healthy": 48, "defects": 24}
     assert describe(model)["kind"] == "model"
     assert json.loads(json.dumps(describe(model)))["head"] == "logistic"

@@ -36,7 +36,7 @@ def read_table(path: Path) -> list[dict[str, str]]:
 
 
 def test_six_classes_through_every_command(
-    run: Run,  # noqa: F811
+    run: Run,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """extract, fit, compare-heads, evaluate, predict and train-cnn work as with two."""

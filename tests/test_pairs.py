@@ -12,6 +12,7 @@ from pipeline.statistics.pairs import (
     A_BETTER,
     B_BETTER,
     EQUIVALENT,
+    UNDEFINED,
     UNKNOWN,
     all_pairs,
     compare_pair,
@@ -77,10 +78,11 @@ def test_undefined_rounds_are_left_out() -> None:
     assert found.rounds == 2
     assert found.difference == pytest.approx(0.25)
     nothing = compare_pair(("a", "b"), (a[:2], b[:2]), "precision", tested_to_trained=0.25)
-    assert nothing.verdict == UNKNOWN
+    assert nothing.verdict == UNDEFINED
+    assert nothing.words() == "precision is not defined for both a and b"
     record = json.loads(json.dumps(nothing.to_json(), allow_nan=False))
     assert record["p_value"] is None
-    assert record["verdict"] == "unknown"
+    assert record["verdict"] == "undefined"
 
 
 def test_p_values_are_corrected_for_the_number_of_pairs() -> None:

@@ -123,12 +123,18 @@ def test_it_can_be_looked_at(
 
 
 def test_it_prints(browser: Browser, reports: dict[str, Path]) -> None:
-    """A few pages of A4, on white whatever the screen shows."""
+    """Some pages of A4, on white whatever the screen shows, with the tables that are folded."""
     browser.open(reports["fit"], width=DESKTOP, dark=True)
     pdf = browser.pdf()
     reports["fit"].with_suffix(".pdf").write_bytes(pdf)
     assert pdf.startswith(b"%PDF")
-    assert 3 <= len(re.findall(rb"/Type\s*/Page\b", pdf)) <= 12
+    assert 3 <= len(re.findall(rb"/Type\s*/Page\b", pdf)) <= 16
+    height = "document.querySelector('details table').getBoundingClientRect().height"
+    browser.call("Emulation.setEmulatedMedia", media="print")
+    try:
+        assert browser.evaluate(f"document.querySelector('details').open ? 0 : {height}") > 50
+    finally:
+        browser.call("Emulation.setEmulatedMedia", media="")
 
 
 def test_a_page_that_asks_is_found_out(browser: Browser, tmp_path: Path) -> None:

@@ -22,7 +22,8 @@ from features.errors import DataError, OutputError, SplitError
 from features.images import RECIPES
 from pipeline.cnn import Cnn
 from pipeline.cnn_data import PhotographSet, look_at_folder
-from pipeline.ladder import SPLITS, TITLES, Ladder
+from pipeline.ladder import Ladder
+from pipeline.ladder_row import SPLITS, TITLES
 from pipeline.splits import holdout
 
 PARTS = pipeline.GroupRule("regex", r"part-(\d+)")
@@ -188,7 +189,7 @@ def test_words_tell_how_far_the_random_split_flatters(
 
 def test_the_command_says_what_was_found(
     reproduced: tuple[Path, Ladder, list[str], list[tuple[int, int]]],
-    run: Run,  # noqa: F811
+    run: Run,
 ) -> None:
     """`reproduce` prints the table and the words, and where the files are."""
     root, ladder, *_ = reproduced

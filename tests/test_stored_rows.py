@@ -30,7 +30,7 @@ def stored(tmp_path: Path) -> StoredRows:
     with writing(path), Cache.write(path, settings.fields, WIDTH, np.float32) as cache:
         cache.append([f"{number:064d}" for number in range(N)], X[::-1])
         cache.commit()
-    return StoredRows(path, np.arange(N)[::-1], WIDTH)
+    return StoredRows(path, np.array([f"{number:064d}" for number in range(N)])[::-1], WIDTH)
 
 
 def test_they_index_like_an_array(stored: StoredRows) -> None:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from features.errors import SplitError
+from features.errors import SplitError, ThresholdError
 
 Indices = npt.NDArray[np.int64]
 
@@ -120,7 +120,7 @@ def measure_gap(
         return None
     try:
         other = measure_other()
-    except SplitError as error:
+    except (SplitError, ThresholdError) as error:
         torn = torn_share(groups, measured.splits) if other_kind == "grouped" else 0.0
         return Gap(measured.head, {}, {}, len(measured.scores), torn, str(error))
     grouped, random = (other, measured) if other_kind == "grouped" else (measured, other)

@@ -25,6 +25,7 @@ import numpy.typing as npt
 
 from features.backbone import channels_of
 from features.cache import Cache
+from features.glimpse_table import glimpses_of
 from pipeline.grouping.align import align, normalise, shrink
 from pipeline.grouping.nearest import Vectors, nearest
 
@@ -102,7 +103,7 @@ def look(cache: Cache, rows: list[int]) -> Looks | None:
     """
     if len(rows) < FEWEST:
         return None
-    glimpses = cache.glimpses.read(rows)
+    glimpses = glimpses_of(cache, rows)
     views = [_near_white(_pooled(cache, rows))]
     if glimpses.known.all():
         pictures = shrink(align(glimpses.grey.astype(np.float32)), _SIDE)

@@ -166,4 +166,9 @@ class Proposal:
         )
         if len(proposal.paths) != len(proposal.groups):
             raise ValueError("as many groups as photographs were expected")
+        numbers = [*proposal.groups.tolist()]
+        numbers += [i for link in proposal.links for i in (link.a, link.b)]
+        numbers += [i for question in proposal.questions for i in (question.a, question.b)]
+        if not all(isinstance(i, int) and 0 <= i < len(proposal.paths) for i in numbers):
+            raise ValueError("numbers of photographs and groups were expected")
         return proposal

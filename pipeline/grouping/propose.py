@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from features.cache import Cache
 from features.glimpse import Glimpses
+from features.glimpse_table import glimpses_of
 from features.samples import Sample
 from pipeline.grouping.finding import Finding, Witness
 from pipeline.grouping.joining import Joiner
@@ -49,7 +50,7 @@ def propose(cache: Cache) -> Proposal:
     rows, unit = np.unique([sample.row for sample in samples], return_inverse=True)
     unit = unit.astype(np.int64)
     witness = Witness(look(cache, rows.tolist()) if len(rows) else None, unit)
-    glimpses = cache.glimpses.read(rows.tolist()) if len(rows) else None
+    glimpses = glimpses_of(cache, rows.tolist()) if len(rows) else None
     findings = [_copies(samples, unit), _looks(witness, unit), *_times(glimpses, witness, unit)]
     findings += _names(samples, witness)
     proposal = _joined(samples, findings, witness, unit)

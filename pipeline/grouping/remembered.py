@@ -10,6 +10,8 @@ from pathlib import Path
 from features.cache import Cache
 from features.errors import OutputError
 from features.files import write_whole
+from features.glimpse_table import glimpses_of
+from features.untrusted import read_json
 from pipeline.grouping.proposal import Proposal
 from pipeline.grouping.propose import propose
 
@@ -45,7 +47,7 @@ def proposed_groups(cache_path: Path) -> Proposal:
 def _kept(path: Path, state: str) -> Proposal | None:
     """The one on the disk, if it is of this state; anything else is made anew."""
     try:
-        record = json.loads(path.read_text("utf-8", "surrogateescape"))
+        record = read_json(path)
         return Proposal.from_json(record) if record["state"] == state else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -54,9 +56,9 @@ def _kept(path: Path, state: str) -> Proposal | None:
 def _state(cache: Cache) -> str:
     """A digest of all that decides a proposal."""
     seen = hashlib.sha256(f"{REVISION} {cache.fingerprint}\n".encode())
-    missing = cache.glimpses.missing()
+    glimpsed = glimpses_of(cache).known
     for sample in cache.samples:
-        known = sample.row >= 0 and sample.row not in missing
+        known = sample.row >= 0 and bool(glimpsed[sample.row])
         line = f"{sample.path}\0{sample.digest}\0{sample.row >= 0}\0{known}\n"
         seen.update(line.encode("utf-8", "surrogateescape"))
     return seen.hexdigest()

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
+from features.decoder import thumbnail_apart
 from features.errors import ImageError
 from features.glimpse import Grey
-from features.images import thumbnail
-from pipeline.sheet import font, shorten
+from features.images import read_photograph
+from pipeline.letters import font_of, shorten
 
 _CELL = 130  # pixels: a photograph's longer side
 _GAP = 12
@@ -64,19 +65,19 @@ def draw_strips(
     rows = -(-len(strips) // columns)
     sheet = Image.new("RGB", (columns * width, 48 + rows * height), _PAPER)
     draw = ImageDraw.Draw(sheet)
-    draw.text((_GAP, _GAP), shorten(title, columns * width - 2 * _GAP, 16), _INK, font(16))
+    draw.text((_GAP, _GAP), shorten(title, columns * width - 2 * _GAP, 16), _INK, font_of(16))
     for number, strip in enumerate(strips):
         left = (number % columns) * width + _GAP
         top = 48 + (number // columns) * height
-        draw.text((left, top), strip.name, _INK, font(14, bold=True))
-        start = left + round(font(14, bold=True).getlength(strip.name)) + 10
+        draw.text((left, top), strip.name, _INK, font_of(14, bold=True))
+        start = left + round(font_of(14, bold=True).getlength(strip.name)) + 10
         room = (number % columns + 1) * width - start - _GAP
-        draw.text((start, top + 1), shorten(strip.words, room, 13), _GREY, font(13))
+        draw.text((start, top + 1), shorten(strip.words, room, 13), _GREY, font_of(13))
         for place, member in enumerate(_some(strip.members)):
             x = left + place * (_CELL + _GAP)
             _draw_one(sheet, root / paths[member], small.get(member), x, top + _HEADER)
             caption = shorten(paths[member], _CELL, 10)
-            draw.text((x, top + _HEADER + _CELL + 2), caption, _GREY, font(10))
+            draw.text((x, top + _HEADER + _CELL + 2), caption, _GREY, font_of(10))
     out = io.BytesIO()
     sheet.save(out, "PNG")
     return out.getvalue()
@@ -94,7 +95,7 @@ def _draw_one(sheet: Image.Image, file: Path, small: Grey | None, left: int, top
     if picture is None:
         draw = ImageDraw.Draw(sheet)
         place = (left + _CELL // 2, top + _CELL // 2)
-        draw.text(place, "not there", _GREY, font(12), anchor="mm")
+        draw.text(place, "not there", _GREY, font_of(12), anchor="mm")
         return
     place = (left + (_CELL - picture.width) // 2, top + (_CELL - picture.height) // 2)
     sheet.paste(picture, place)
@@ -102,8 +103,8 @@ def _draw_one(sheet: Image.Image, file: Path, small: Grey | None, left: int, top
 
 def _picture(file: Path, small: Grey | None) -> Image.Image | None:
     try:
-        return thumbnail(file.read_bytes(), _CELL)
-    except (OSError, ImageError):
+        return thumbnail_apart(read_photograph(file), _CELL)
+    except ImageError:
         if small is None:
             return None
         return Image.fromarray(small).resize((_CELL, _CELL), Image.Resampling.BICUBIC)

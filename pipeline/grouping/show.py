@@ -12,6 +12,7 @@ import numpy as np
 from features.cache import Cache
 from features.errors import DataError
 from features.files import write_whole
+from features.glimpse_table import glimpses_of
 from features.samples import Sample
 from pipeline.grouping.proposal import KINDS, Proposal
 from pipeline.grouping.remembered import proposed_groups
@@ -91,7 +92,7 @@ def show_groups(cache_path: Path, out: Path, *, sheets: int = 3) -> ShownGroups:
         strips = _strips(proposal, samples, sheets * _PER_SHEET)
         questions = _question_strips(proposal)
         shown = sorted({i for strip in (*strips, *questions) for i in strip.members})
-        grey = cache.glimpses.read([samples[i].row for i in shown]) if shown else None
+        grey = glimpses_of(cache, [samples[i].row for i in shown]) if shown else None
     root = str(about.get("root", ""))
     small = {i: grey.grey[k] for k, i in enumerate(shown) if grey.known[k]} if grey else {}
     files = [out / "groups.csv"]

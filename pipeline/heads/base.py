@@ -15,11 +15,13 @@ import numpy.typing as npt
 from features.errors import BundleError, HeadError
 from features.files import write_whole
 from features.runtime import MEMORY_VARIABLE, memory_limit
+from features.untrusted import read_json
 from pipeline.stored_rows import StoredRows
 
 Scalar = str | int | float
 Rows = npt.NDArray[np.float32]
 AnyRows = Rows | StoredRows
+Row = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 EpochProgress = Callable[[int, int, Mapping[str, float]], None]
@@ -36,11 +38,16 @@ class Head(ABC):
         title: as shown in tables.
         space: "rows": sees only distances and inner products, so that it can train in the row
             space; "raw": looks at single features.
+        calibrate_on: what a sigmoid has to be fitted on, on rows that were not trained on, before
+            its probabilities can be believed; None where `fit` sees to that itself. See
+            `pipeline.heads.calibration.Scale`.
         defaults: settings that a caller may give, with the values used where nothing is given
             and nothing is chosen; the type of the value is the type of the setting.
         ranges: smallest and largest accepted value of numeric settings.
         options: accepted values of text settings.
         streams: whether it can train on rows that are read from the cache in pieces.
+        finest: the smallest probability that tells something; smaller ones count as this where
+            logarithms are taken. Of a vote among 100 it is one vote.
         seed: of everything random in `fit`.
         settings: what the caller gave, with the right types.
         chosen: after `fit`, all settings in force.
@@ -51,10 +58,12 @@ class Head(ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     space: ClassVar[Literal["rows", "raw"]]
+    calibrate_on: ClassVar[Literal["logit", "share"] | None] = None
     defaults: ClassVar[Mapping[str, Scalar]] = {}
     ranges: ClassVar[Mapping[str, tuple[float, float]]] = {}
     options: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     streams: ClassVar[bool] = True
+    finest: ClassVar[float] = 1e-6
 
     def __init__(self, *, seed: int = 0, settings: Mapping[str, Scalar] | None = None) -> None:
         """Make an untrained head.
@@ -97,6 +106,24 @@ class Head(ABC):
     @abstractmethod
     def predict_proba(self, X: Rows) -> Floats:
         """Probabilities of the classes, float64 (n, n_classes); rows sum to 1."""
+
+    def slopes(self, X: Rows, baseline: Row, target: int) -> Floats | None:
+        """What each value of a row counts for in a class's logit, on the way from a baseline.
+
+        Override where the head knows it; a head that does not is examined from outside (see
+        `pipeline.heatmaps.maps`). The logit of two classes is log(p of target / p of the other),
+        of more it is log(p of target) less the mean of log(p) over the classes.
+
+        Args:
+            X: float32 (n, row_width).
+            baseline: float32 (row_width,).
+            target: class number.
+
+        Returns:
+            float64 (n, row_width), or (1, row_width) where it is the same for all rows, such that
+            ((X - baseline) * slopes).sum(axis=1) is logit(X) - logit(baseline). Or None.
+        """
+        return None
 
     @abstractmethod
     def save(self, folder: Path) -> None:
@@ -185,20 +212,26 @@ class Head(ABC):
         """An instance with its settings in force, and what else was saved."""
         path = folder / _SETTINGS_FILE
         try:
-            record = json.loads(path.read_text("utf-8"))
+            record = read_json(path)
             if record["head"] != cls.name:
                 raise BundleError(
                     f"{path} is of head {record['head']!r}; expected {cls.name!r}; fit it again"
                 )
             head = cls(seed=int(record["seed"]), settings=record["chosen"])
-            head.n_classes = int(record["n_classes"])
-            head.row_width = int(record["row_width"])
+            head.n_classes = _at_least(2, record["n_classes"])
+            head.row_width = _at_least(1, record["row_width"])
             return head, dict(record["more"])
-        except (OSError, ValueError, KeyError, TypeError, HeadError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, HeadError) as error:
             raise BundleError(
                 f"{path} cannot be used ({error!r}); expected the settings of head {cls.name!r}; "
                 "fit the model again"
             ) from error
+
+
+def _at_least(least: int, value: object) -> int:
+    if not isinstance(value, int) or value < least:
+        raise ValueError(f"{value!r} where a number from {least} is expected")
+    return value
 
 
 class _Predicts(Protocol):

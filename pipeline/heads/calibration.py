@@ -1,9 +1,10 @@
-"""Decision values to probabilities: a sigmoid, or softmax for more than two classes."""
+"""Decision values to probabilities, and probabilities that cannot be believed to such that can."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -53,6 +54,70 @@ class Calibration:
     def logits(self, decisions: Floats) -> Floats:
         """(n, 1) for two classes, else (n, n_classes)."""
         return decisions.reshape(len(decisions), -1) @ self.slope + self.offset
+
+
+Scale = Literal["logit", "share"]
+"""What a sigmoid is fitted on: log-odds, for heads that end in a sigmoid of their own, or the
+probability itself, for those that count votes."""
+
+# What keeps log-odds finite at 0 and 1. Networks that are too sure say 1e-14 of half of the
+# photographs, and their order has to stay; close to 1 float32 has no steps smaller than this.
+_ABOVE_0, _BELOW_1 = 1e-15, 6e-8
+
+
+@dataclass(frozen=True)
+class Recalibration:
+    """A rising map of a head's own probability of a defect to a calibrated one; two classes.
+
+    Attributes:
+        scale: what `slope` and `offset` work on.
+        slope: above 0, so that the order of photographs stays.
+        offset: of the log-odds.
+    """
+
+    scale: Scale
+    slope: float
+    offset: float
+
+    @classmethod
+    def fit(cls, p: Floats, y: Indices, scale: Scale) -> Self | None:
+        """Fit `Calibration`'s sigmoid on probabilities (n,) of rows that were not trained on.
+
+        Returns:
+            None where a higher probability does not mean more defects.
+        """
+        made = Calibration.fit(_on_scale(p, scale), y, 2)
+        slope = float(made.slope[0, 0])
+        return cls(scale, slope, float(made.offset[0])) if slope > 0 else None
+
+    def apply(self, P: Floats) -> Floats:
+        """Probabilities (n, 2) to probabilities (n, 2)."""
+        return probabilities(
+            (self.slope * _on_scale(P[:, 1], self.scale) + self.offset).reshape(-1, 1)
+        )
+
+    def to_json(self) -> dict[str, str | float]:
+        """As it stands in `model.json`."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Self:
+        """Read what `to_json` wrote.
+
+        Raises:
+            KeyError, TypeError, ValueError: it wrote something else.
+        """
+        scale: Scale = "logit" if record["scale"] == "logit" else "share"
+        made = cls(scale, float(record["slope"]), float(record["offset"]))
+        if record["scale"] != scale or not (0 < made.slope < np.inf and np.isfinite(made.offset)):
+            raise ValueError(f"no calibration: {dict(record)}")
+        return made
+
+
+def _on_scale(p: Floats, scale: Scale) -> Floats:
+    if scale == "share":
+        return p
+    return np.asarray(np.log(p + _ABOVE_0) - np.log(1 - p + _BELOW_1))
 
 
 def probabilities(logits: npt.NDArray[Any]) -> Floats:

@@ -10,14 +10,15 @@ import numpy as np
 
 from features.errors import HeadError
 from features.runtime import load_tensorflow, seed_everything
-from pipeline.heads.base import AnyRows, EpochProgress, Floats, Head, Indices, Rows
-from pipeline.network_file import load_weights, save_network
+from pipeline.heads.base import AnyRows, EpochProgress, Floats, Head, Indices, Row, Rows
+from pipeline.network_file import expect_shapes, give_weights, read_weights, save_network
 from pipeline.splits import holdout
 
 UNITS = (64, 64, 32)
 _LAYERS = frozenset({"InputLayer", "Dense", "Dropout"})
 _MODEL_FILE = "head.keras"
 _BLOCK_ROWS = 256
+_PATH_STEPS = 256
 
 
 def build_model(row_width: int, n_classes: int, dropout: tuple[float, float, float]) -> Any:  # noqa: ANN401 - Keras has no types
@@ -52,6 +53,7 @@ class DenseHead(Head):
     name = "dense"
     title = "Dense (Keras)"
     space: ClassVar[Literal["rows", "raw"]] = "raw"
+    calibrate_on: ClassVar = "logit"
     defaults: ClassVar = {
         "epochs": 30,
         "batch_size": 32,
@@ -208,6 +210,23 @@ class DenseHead(Head):
         total: Floats = given.sum(axis=1, keepdims=True)
         return given / total
 
+    def slopes(self, X: Rows, baseline: Row, target: int) -> Floats:
+        """Integrated gradients (Sundararajan, Taly and Yan, 2017, arXiv:1703.01365).
+
+        The mean gradient on the straight line from the baseline, at the middles of 256 steps;
+        see `Head.slopes`, whose sum it meets within 1 % of the difference of the logits.
+        """
+        layers = [layer.get_weights() for layer in self._model.layers if layer.get_weights()]
+        kernel, bias = (values.astype(np.float64) for values in layers[0])
+        start, ends = baseline @ kernel + bias, X @ kernel + bias
+        share = (np.arange(_PATH_STEPS)[:, None] + 0.5) / _PATH_STEPS
+        means = [
+            _gradients(start + share * (end - start), layers[1:], target).mean(axis=0)
+            for end in ends
+        ]
+        slopes: Floats = np.reshape(means, (len(X), -1)) @ kernel.T
+        return slopes
+
     def save(self, folder: Path) -> None:
         """Write settings.json and head.keras; see `Head.save`."""
         save_network(self._model, folder / _MODEL_FILE)
@@ -220,6 +239,33 @@ class DenseHead(Head):
         The network is built here from the settings; of head.keras only the weights are read.
         """
         head, _ = cls._load_settings(folder)
+        path = folder / _MODEL_FILE
+        found = read_weights(path, _LAYERS)
+        last = 1 if head.n_classes == 2 else head.n_classes
+        wanted = {"dense_1": (head.row_width, UNITS[0]), "output": (UNITS[-1], last)}
+        expect_shapes(found, wanted, path)
         head._model = build_model(head.row_width, head.n_classes, head._dropout())
-        load_weights(head._model, folder / _MODEL_FILE, _LAYERS)
+        give_weights(head._model, found, path)
         return head
+
+
+def _gradients(hidden: Floats, layers: list[list[Floats]], target: int) -> Floats:
+    """Of a class's logit (see `Head.slopes`) by the first layer's sums: (m, units), like `hidden`.
+
+    Args:
+        hidden: (m, units) sums of the first layer, before they are rectified.
+        layers: kernel and bias of the layers behind it, the last one not rectified.
+        target: class number.
+    """
+    sums = [hidden]
+    for kernel, bias in layers:
+        sums.append(np.maximum(sums[-1], 0) @ kernel + bias)
+    outputs = sums.pop().shape[1]
+    if outputs == 1:
+        direction = np.array([1.0 if target == 1 else -1.0])
+    else:
+        direction = np.eye(outputs)[target] - 1 / outputs
+    gradients: Floats = np.tile(direction, (len(hidden), 1))
+    for (kernel, _), before in zip(reversed(layers), reversed(sums), strict=True):
+        gradients = (gradients @ kernel.T) * (before > 0)
+    return gradients

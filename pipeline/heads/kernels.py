@@ -162,7 +162,9 @@ class KNNHead(ProjectedHead[Neighbours]):
 
     name = "knn"
     title = "k nearest neighbours"
+    finest = 0.01
     calibrated = True
+    calibrate_on: ClassVar = "share"
     defaults: ClassVar = {"k": 5, "weights": "distance"}
     ranges: ClassVar = {"k": (1, 100_000)}
     options: ClassVar = {"weights": ("distance", "uniform")}
@@ -209,10 +211,22 @@ class KNNHead(ProjectedHead[Neighbours]):
         """Read what `save_model` wrote."""
         from sklearn.neighbors import KNeighborsClassifier
 
-        estimator = load_estimator(folder, KNeighborsClassifier)
-        if estimator.n_features_in_ != rank + 1:
+        found = load_estimator(folder, KNeighborsClassifier())
+        try:
+            rows = np.asarray(found._fit_X, np.float64)
+            y = np.asarray(found.classes_, np.int64)[np.asarray(found._y, np.int64)]
+            k = min(int(self.chosen["k"]), len(rows))
+            # Trained again, which keeps the rows and no more: nothing else of the file is used.
+            estimator = KNeighborsClassifier(
+                n_neighbors=k, weights=self.chosen["weights"], algorithm="brute"
+            ).fit(rows, y)
+        except (AttributeError, TypeError, ValueError, IndexError) as error:
             raise BundleError(
-                f"{folder} has neighbours of {estimator.n_features_in_} coordinates; expected "
-                f"{rank + 1}; fit the model again"
+                f"{folder} holds no neighbours ({error!r}); fit the model again"
+            ) from error
+        if rows.shape[1] != rank + 1 or not 0 <= y.min() <= y.max() < self.n_classes:
+            raise BundleError(
+                f"{folder} has neighbours of {rows.shape[1]} coordinates; expected {rank + 1}, of "
+                f"{self.n_classes} classes; fit the model again"
             )
         self._model = Neighbours(estimator, estimator.classes_)

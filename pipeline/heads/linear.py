@@ -9,12 +9,14 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
-from pipeline.heads.base import AnyRows, Floats, Indices, Rows
+from features.errors import BundleError
+from pipeline.heads.base import AnyRows, Floats, Indices, Row, Rows
 from pipeline.heads.calibration import Calibration, probabilities
 from pipeline.heads.shared import RowSpaceHead
 from pipeline.heads.stored import load_estimator, save_estimator
 from pipeline.rowspace import Placed, RowSpace
 
+_FITTED = ("coef_", "intercept_", "classes_")
 _BLOCK_ROWS = 256  # rows turned into float64 at a time
 
 
@@ -108,6 +110,13 @@ class LinearHead(RowSpaceHead[Linear]):
         ]
         return np.concatenate(blocks) if blocks else np.empty((0, self.n_classes))
 
+    def slopes(self, X: Rows, baseline: Row, target: int) -> Floats:
+        """The coefficients, which hold everywhere: exact; see `Head.slopes`."""
+        if self.n_classes == 2:
+            return self.coefficients if target == 1 else -self.coefficients
+        slopes: Floats = self.coefficients[[target]] - self.coefficients.mean(axis=0)
+        return slopes
+
     def save(self, folder: Path) -> None:
         """Write settings.json and head.skops; see `Head.save`."""
         save_estimator(folder, self._estimator)
@@ -119,7 +128,14 @@ class LinearHead(RowSpaceHead[Linear]):
         from sklearn.linear_model import LogisticRegression
 
         head, _ = cls._load_settings(folder)
-        head._estimator = load_estimator(folder, LogisticRegression)
+        head._estimator = load_estimator(folder, LogisticRegression())
+        k = 1 if head.n_classes == 2 else head.n_classes
+        shapes = [np.shape(getattr(head._estimator, name, ())) for name in _FITTED]
+        if shapes != [(k, head.row_width), (k,), (head.n_classes,)]:
+            raise BundleError(
+                f"{folder} holds weights of shapes {shapes}; expected {k} × {head.row_width:,}; "
+                "fit the model again"
+            )
         return head
 
 

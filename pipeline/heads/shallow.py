@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
+from features.errors import BundleError
 from pipeline.heads.base import (
     AnyRows,
     EpochProgress,
@@ -19,6 +20,7 @@ from pipeline.heads.base import (
     as_probabilities,
 )
 from pipeline.heads.stored import load_estimator, save_estimator
+from pipeline.heads.trees import check_trees
 
 
 class RawHead(Head):
@@ -69,8 +71,27 @@ class RawHead(Head):
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote; see `Head.load`."""
         head, _ = cls._load_settings(folder)
-        head._estimator = load_estimator(folder, type(head.build(head.chosen)))
+        head._estimator = load_estimator(folder, head.build(head.chosen))
+        try:
+            head.check(head._estimator)
+        except (AttributeError, TypeError, ValueError, IndexError) as error:
+            raise BundleError(
+                f"{folder} holds an estimator that was not trained ({error!r}); fit the model again"
+            ) from error
         return head
+
+    def check(self, estimator: Any) -> None:  # noqa: ANN401
+        """Raise BundleError for a loaded estimator that does not fit `self`; see subclasses."""
+        classes = np.asarray(estimator.classes_)
+        if (
+            classes.ndim != 1
+            or classes.dtype.kind != "i"
+            or not (0 <= classes.min() <= classes.max() < self.n_classes)
+        ):
+            raise BundleError(
+                f"the head knows the classes {classes.tolist()}; expected numbers below "
+                f"{self.n_classes}; do not use this model"
+            )
 
 
 class ForestHead(RawHead):
@@ -78,6 +99,8 @@ class ForestHead(RawHead):
 
     name = "forest"
     title = "Random forest"
+    calibrate_on: ClassVar = "share"
+    finest = 0.01
     defaults: ClassVar = {"trees": 100, "min_samples_leaf": 1}
     ranges: ClassVar = {"trees": (1, 100_000), "min_samples_leaf": (1, 1_000_000)}
 
@@ -92,6 +115,14 @@ class ForestHead(RawHead):
             random_state=self.seed % 2**32,
         )
 
+    def check(self, estimator: Any) -> None:  # noqa: ANN401
+        """See `RawHead.check`; its trees as `check_trees`."""
+        from sklearn.tree import DecisionTreeClassifier
+
+        super().check(estimator)
+        present = len(estimator.classes_)
+        check_trees(estimator.estimators_, DecisionTreeClassifier, self.row_width, present)
+
 
 class BoostingHead(RawHead):
     """Stochastic gradient boosting (Friedman, 2002).
@@ -102,6 +133,7 @@ class BoostingHead(RawHead):
 
     name = "boosting"
     title = "Gradient boosting"
+    calibrate_on: ClassVar = "logit"
     defaults: ClassVar = {"trees": 150, "learning_rate": 0.1, "depth": 3, "subsample": 0.5}
     ranges: ClassVar = {
         "trees": (1, 100_000),
@@ -122,6 +154,14 @@ class BoostingHead(RawHead):
             max_features="sqrt",
             random_state=self.seed % 2**32,
         )
+
+    def check(self, estimator: Any) -> None:  # noqa: ANN401
+        """See `RawHead.check`; its trees as `check_trees`."""
+        from sklearn.tree import DecisionTreeRegressor
+
+        super().check(estimator)
+        trees = np.asarray(estimator.estimators_, object)
+        check_trees(trees.ravel(), DecisionTreeRegressor, self.row_width, 1)
 
 
 class MajorityHead(RawHead):

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from features.errors import BundleError
 from features.files import whole_file
+from features.untrusted import UnsafeFileError, open_archive, read_array, read_bytes
 
 _ESTIMATOR_FILE = "head.skops"
 
@@ -41,17 +42,21 @@ def save_estimator(folder: Path, estimator: object) -> None:
         temporary.write_bytes(io.dumps(estimator))
 
 
-def load_estimator(folder: Path, kind: type[Any]) -> Any:  # noqa: ANN401 - of class `kind`
-    """Read an estimator of exactly this class.
+def load_estimator(folder: Path, like: Any) -> Any:  # noqa: ANN401 - of the class of `like`
+    """Read an estimator of the class of `like`, an untrained one, whose settings it is given.
+
+    So nothing in the file decides how many threads it starts or which method it uses.
 
     Raises:
-        BundleError: the file is missing or damaged, or holds a type that is not trusted.
+        BundleError: the file is missing or damaged, claims more than it holds, or holds a type
+            that is not trusted.
     """
     from skops import io
 
-    path = folder / _ESTIMATOR_FILE
+    path, settings = folder / _ESTIMATOR_FILE, like.get_params(deep=False)
     try:
-        content = path.read_bytes()
+        content = read_bytes(path)
+        _check_parts(content)
         foreign = sorted(set(io.get_untrusted_types(data=content)) - set(_TRUSTED))
         estimator = None if foreign else io.loads(content, trusted=list(_TRUSTED))
     except Exception as error:
@@ -63,12 +68,23 @@ def load_estimator(folder: Path, kind: type[Any]) -> Any:  # noqa: ANN401 - of c
             f"{path} holds {', '.join(foreign)}, which no head of Onepass writes; do not use "
             "this model"
         )
-    if type(estimator) is not kind:
+    if type(estimator) is not type(like):
         raise BundleError(
-            f"{path} holds a {type(estimator).__name__}; expected a {kind.__name__}; "
+            f"{path} holds a {type(estimator).__name__}; expected a {type(like).__name__}; "
             "fit the model again"
         )
-    return estimator
+    made: Any = estimator
+    return made.set_params(**settings)
+
+
+def _check_parts(content: bytes) -> None:
+    """Raise UnsafeFileError for an archive whose arrays claim more than they hold."""
+    with open_archive(content) as archive:
+        for name in archive.namelist():
+            if name.endswith(".npy"):
+                read_array(archive.read(name))
+            elif name != "schema.json":
+                raise UnsafeFileError(f"it has a part {name!r}")
 
 
 def save_array(folder: Path, name: str, array: npt.NDArray[Any]) -> None:
@@ -89,7 +105,7 @@ def load_array(folder: Path, name: str, shape: tuple[int | None, ...]) -> npt.ND
     """
     path = folder / f"{name}.npy"
     try:
-        array: npt.NDArray[Any] = np.load(path, allow_pickle=False)
+        array = read_array(read_bytes(path))
     except (OSError, ValueError, EOFError) as error:
         raise BundleError(
             f"{path} cannot be read ({error}); expected an array; fit the model again"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from pipeline.bundle import Bundle
@@ -11,6 +12,7 @@ from pipeline.dataset import Dataset
 from pipeline.evaluate import Evaluation
 from pipeline.fit import Fit
 from pipeline.grouping.rules import GroupRule
+from pipeline.thresholds.rule import FOLDS, ThresholdRule
 
 Command = list[str]
 
@@ -27,12 +29,19 @@ def extract_command(dataset: Dataset) -> Command:
     return [*words, *_groups(GroupRule(**rule))]
 
 
+def audit_command(dataset: Dataset, file: Path) -> Command:
+    """How the audit in this file is made."""
+    words = ["onepass", "audit", "--cache", str(dataset.cache_path), *_classes(dataset.classes)]
+    return [*words, "--out", str(file.parent)]
+
+
 def fit_command(dataset: Dataset, done: Fit) -> Command:
     """How a model was trained."""
     split = done.about["split"]
     words = ["onepass", "fit", "--head", str(done.about["head"])]
     words += ["--cache", str(dataset.cache_path), *_classes(dataset.classes)]
     words += _options(split=split["kind"], test_size=split["test_size"], seed=split["seed"])
+    words += threshold_words(done.decision.rule)
     for name, value in done.about["settings_given"].items():
         words += ["--set", f"{name}={value}"]
     return [*words, "--out", str(done.folder)]
@@ -45,6 +54,7 @@ def compare_command(dataset: Dataset, found: HeadComparison) -> Command:
     words += ["--cache", str(dataset.cache_path), *_classes(dataset.classes)]
     folds, repeats = (len({getattr(f, of) for f in result.folds}) for of in ("fold", "repeat"))
     words += _options(folds=folds, repeats=repeats, split=found.split, sort_by=result.sort_by)
+    words += _options(rope=f"{result.rope:g}")
     return [*words, *_options(seed=result.seed), "--out", str(found.folder)]
 
 
@@ -54,6 +64,19 @@ def evaluate_command(bundle: Bundle, found: Evaluation) -> Command:
     if found.data is None:
         return [*words, "--cache", str(found.cache_path)]
     return [*words, str(found.data), "--cache", str(found.cache_path), *_groups(found.group_rule)]
+
+
+def threshold_words(rule: ThresholdRule) -> Command:
+    """The wishes that were given; none for the default."""
+    wishes = rule.to_json()
+    fixed = wishes.pop("fixed", None)
+    if wishes.pop("balanced", False):
+        wishes["threshold"] = "balanced"
+    elif fixed is not None:
+        wishes["threshold"] = ",".join(f"{number!r}" for number in dict.fromkeys(fixed))
+    if wishes["folds"] == FOLDS:
+        del wishes["folds"]
+    return _options(**wishes)
 
 
 def _groups(rule: GroupRule) -> Command:

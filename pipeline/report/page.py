@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 
+from pipeline.outputs import SOFTWARE
 from pipeline.report.html import Child, Html, element, join
 from pipeline.report.table import facts
 
@@ -104,6 +105,7 @@ def _head(title: str) -> Html:
     return element(
         "head",
         element("meta", charset="utf-8"),
+        element("meta", name="generator", content=SOFTWARE),
         element("meta", http_equiv="Content-Security-Policy", content=policy),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("meta", name="color-scheme", content="light dark"),

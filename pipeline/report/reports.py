@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 
-from features.errors import OutputError
 from features.files import write_whole
+from pipeline.assessment import Assessment, judge_side
 from pipeline.bundle import Bundle, versions
 from pipeline.comparison import HeadComparison
+from pipeline.curves import read_curves
 from pipeline.dataset import Dataset
 from pipeline.evaluate import Evaluation
-from pipeline.fit import Assessment, Fit, judge_side
+from pipeline.fit import Fit
 from pipeline.grouping.rules import GroupRule
 from pipeline.judgements import Indices, Judgements
+from pipeline.outputs import REPORT, check_overwritable
 from pipeline.report import commands, facts
 from pipeline.report.heads_verdict import comparison_verdict
 from pipeline.report.html import Child, name
+from pipeline.report.looks import Looker, looks_of_bundle, looks_of_folder
 from pipeline.report.page import Page, Section, Verdict
 from pipeline.report.sections import (
+    audit,
     confusion,
     cost,
     data,
@@ -32,52 +37,88 @@ from pipeline.report.sections import (
     reliability,
     reproduce,
     scores,
+    thresholds,
     training,
 )
 from pipeline.report.verdict import model_verdict
 from pipeline.report.wording import count
+from pipeline.thresholds.band import DEFAULT_THRESHOLD, Band
+from pipeline.thresholds.decision import Decision, Unseen
+from pipeline.thresholds.parts import Outcome
+from pipeline.thresholds.text import contradicted
 
 _CLOSE = "The numbers are then the same, up to small differences between processors and versions."
 
 
-def fit_report(dataset: Dataset, done: Fit) -> str:
-    """The report of a trained model on the photographs that it was not trained on."""
+AUDIT = Path("audit") / "audit.json"
+"""Where `audit` puts its findings unless it is told otherwise."""
+
+
+def fit_report(dataset: Dataset, done: Fit, *, audit_file: Path = AUDIT) -> str:
+    """The report of a trained model on the photographs that it was not trained on.
+
+    Args:
+        dataset: what it was trained on.
+        done: of `pipeline.fit.fit`.
+        audit_file: an audit, shown if it is of the same photographs.
+    """
+    audited = _audited(dataset, audit_file)
     warnings = [
         *facts.untrained(done.about), *facts.split_warning(done.about["split"]["kind"]),
-        *dataset.warnings,
+        *dataset.warnings, *audit.warnings(audited), *contradicted(done.decision),
     ]  # fmt: skip
     train, test = done.sides
+    look = looks_of_folder(done.folder, dataset.cache_path)
     sections = [
         _photographs(dataset, {"training": train, "held out": test}),
+        audit.section(audited),
         scores.section(
             {"held out": done.held_out, "training": done.train}, done.judged,
             "The photographs held out were scored once, and nothing was chosen on them.",
         ),
-        *_judged(done.judged),
+        thresholds.section(done.decision, done.classes.names, _outcome("held out", done.decision)),
+        *_judged(done.judged, done.decision, look, done.decision.unseen),
         training.section(done.head.history),
         reproduce.section(reproduce.Reproduction(
-            [commands.extract_command(dataset), commands.fit_command(dataset, done)],
+            [*_before(dataset, audited, audit_file), commands.fit_command(dataset, done)],
             facts.model_facts(done.about, done.head.chosen), versions(), _CLOSE,
         )),
     ]  # fmt: skip
     about = [("model", name(str(done.folder))), ("scored", f"{_size(done.judged)}, held out")]
     apart = facts.apart(dataset.about["group_rule"], done.about["split"]["kind"])
-    verdict = model_verdict(done.judged, done.held_out, warnings, apart=apart)
+    verdict = model_verdict(
+        done.judged, done.held_out, warnings, apart=apart, decision=done.decision
+    )
     return _page(f"Model report: {done.head.title}", about, verdict, sections)
 
 
-def comparison_report(dataset: Dataset, found: HeadComparison) -> str:
-    """The report of a comparison of heads, with a closer look at the best of them."""
+def comparison_report(dataset: Dataset, found: HeadComparison, *, audit_file: Path = AUDIT) -> str:
+    """The report of a comparison of heads, with a closer look at the best of them.
+
+    Args:
+        dataset: what they were compared on.
+        found: of `pipeline.comparison.compare_heads`.
+        audit_file: an audit, shown if it is of the same photographs.
+    """
+    audited = _audited(dataset, audit_file)
     result = found.result
     best = result.table()[0]
     every = np.arange(len(dataset))
-    judged = judge_side(dataset, every, result.out_of_fold(best.head), Path(dataset.about["root"]))
+    judged = judge_side(
+        dataset,
+        every,
+        result.out_of_fold(best.head),
+        Path(dataset.about["root"]),
+        Band.at(DEFAULT_THRESHOLD),
+    )
     pooled = Assessment.of(dataset.y, dataset.groups, judged.probabilities, seed=result.seed)
     warnings = [
-        *facts.untrained(dataset.about), *facts.split_warning(found.split), *dataset.warnings
+        *facts.untrained(dataset.about), *facts.split_warning(found.split), *dataset.warnings,
+        *audit.warnings(audited),
     ]  # fmt: skip
     sections = [
         _photographs(dataset, {}),
+        audit.section(audited),
         heads.section(result, found.split),
         scores.section(
             {"out of fold": pooled}, judged,
@@ -87,7 +128,7 @@ def comparison_report(dataset: Dataset, found: HeadComparison) -> str:
         ),
         *_judged(judged),
         reproduce.section(reproduce.Reproduction(
-            [commands.extract_command(dataset), commands.compare_command(dataset, found)],
+            [*_before(dataset, audited, audit_file), commands.compare_command(dataset, found)],
             facts.comparison_facts(dataset, found), versions(), _CLOSE,
         )),
     ]  # fmt: skip
@@ -100,7 +141,8 @@ def comparison_report(dataset: Dataset, found: HeadComparison) -> str:
 def evaluation_report(bundle: Bundle, found: Evaluation) -> str:
     """The report of a model on its holdout, or on a new labelled folder."""
     about, judged = bundle.about, found.judged
-    warnings = facts.untrained(about)
+    decision = replace(bundle.decision, holdout=found.outcome)
+    warnings = [*facts.untrained(about), *contradicted(decision, found.what)]
     if found.data is None:
         warnings += facts.split_warning(about["split"]["kind"])
     apart = facts.apart(asdict(found.group_rule), about["split"]["kind"])
@@ -115,7 +157,9 @@ def evaluation_report(bundle: Bundle, found: Evaluation) -> str:
             unreadable=found.unreadable, notes=found.notes,
         )),
         scores.section({found.what: found.assessment}, judged),
-        *_judged(judged),
+        thresholds.section(decision, judged.classes.names, _outcome(found.what, decision)),
+        *_judged(judged, decision, looks_of_bundle(bundle, found.cache_path)),
+        training.section(_history(bundle)),
         reproduce.section(reproduce.Reproduction(
             [commands.evaluate_command(bundle, found)],
             facts.model_facts(about, bundle.head.chosen), about["versions"],
@@ -125,18 +169,17 @@ def evaluation_report(bundle: Bundle, found: Evaluation) -> str:
     shown: list[tuple[str, Child]] = [
         ("model", name(str(bundle.folder))), ("scored", [_size(judged), ": ", name(found.what)])
     ]  # fmt: skip
-    verdict = model_verdict(judged, found.assessment, warnings, apart=apart)
+    verdict = model_verdict(judged, found.assessment, warnings, apart=apart, decision=decision)
     return _page(f"Evaluation: {bundle.head.title}", shown, verdict, sections)
 
 
-def write_report(path: Path, page: str) -> Path:
+def write_report(path: Path, page: str, *, force: bool = False) -> Path:
     """Write a report, whole or not at all, and say where.
 
     Raises:
-        OutputError: it cannot be written there.
+        OutputError: it cannot be written there, or a file would be lost that is no report.
     """
-    if path.is_dir():
-        raise OutputError(f"{path} is a folder; expected a file for the report, as report.html")
+    check_overwritable(path, REPORT, force=force)
     write_whole(path, page)
     return path
 
@@ -149,14 +192,46 @@ def _photographs(dataset: Dataset, sides: dict[str, Indices]) -> Section:
     ))  # fmt: skip
 
 
-def _judged(judged: Judgements) -> list[Section | None]:
-    """What there is to say of photographs that a model never saw."""
+def _audited(dataset: Dataset, file: Path) -> audit.Audited:
+    return audit.audited(dataset, file, shlex.join(commands.audit_command(dataset, file)))
+
+
+def _before(dataset: Dataset, audited: audit.Audited, file: Path) -> list[commands.Command]:
+    """The commands that come first: of the cache, and of the audit if one is shown."""
+    made = [commands.extract_command(dataset)]
+    return made if audited.found is None else [*made, commands.audit_command(dataset, file)]
+
+
+def _outcome(what: str, decision: Decision) -> dict[str, Outcome]:
+    return {} if decision.holdout is None else {what: decision.holdout}
+
+
+def _history(bundle: Bundle) -> list[dict[str, float]] | None:
+    """How a loaded model learned, if it trained in epochs."""
+    path = bundle.folder / "curves.csv"
+    return read_curves(path.read_text("utf-8")) if path.is_file() else None
+
+
+def _judged(
+    judged: Judgements,
+    decision: Decision | None = None,
+    look: Looker | None = None,
+    unseen: Unseen | None = None,
+) -> list[Section | None]:
+    """What there is to say of photographs that a model never saw.
+
+    Args:
+        judged: the photographs.
+        decision: of a model; None of a head that has none yet.
+        look: where the model looks.
+        unseen: what its thresholds were chosen on, where the report is of that, too.
+    """
     return [
         ranking.section(judged),
         confusion.section(judged),
-        reliability.section(judged),
-        cost.section(judged),
-        gallery.section(judged),
+        reliability.section(judged, unseen),
+        cost.section(judged, decision, unseen),
+        gallery.section(judged, look),
     ]
 
 

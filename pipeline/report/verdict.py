@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,14 +10,23 @@ from pipeline.judgements import Judgements
 from pipeline.report.page import KeyFigure, Verdict
 from pipeline.report.sections.scores import Scored
 from pipeline.report.wording import between, count, interval, of, percent, score
+from pipeline.thresholds.band import REVIEW
+from pipeline.thresholds.bounds import parts_needed, upper_limit
+from pipeline.thresholds.decision import Decision
+from pipeline.thresholds.parts import Outcome
+from pipeline.thresholds.text import claims
 
-_DOUBT = 0.05  # of statements that are made "with 95 % confidence"
 _GOOD_RANKING = 0.8  # a ROC AUC from which on another threshold is worth a try
 _TOLERABLE = 0.05  # a share of missed defects above which a person should look at what passes
 
 
 def model_verdict(
-    judged: Judgements, scored: Scored, warnings: Sequence[str], *, apart: bool = True
+    judged: Judgements,
+    scored: Scored,
+    warnings: Sequence[str],
+    *,
+    apart: bool = True,
+    decision: Decision | None = None,
 ) -> Verdict:
     """What a model did to photographs that it never saw.
 
@@ -27,16 +35,17 @@ def model_verdict(
         scored: their scores.
         warnings: what makes the numbers less trustworthy.
         apart: whether it is known that no photograph of their parts was trained on.
+        decision: where the model's thresholds come from.
     """
     headline = f"This model {errors(judged) if judged.classes.binary else _rights(judged)}"
     sentences = [behind(judged, apart=apart)]
     if judged.classes.binary:
-        sentences += doubts(judged, scored, apart=apart)
+        sentences += [*doubts(judged, scored, apart=apart), *_promised(decision)]
     else:
         sentences.append(_weakest(judged))
     return Verdict(
         f"{headline}{'' if apart else ', on parts that it may have been trained on'}.",
-        [*sentences, _advice(judged, scored) if apart else KEEP_APART],
+        [*sentences, _advice(judged, scored, decision) if apart else KEEP_APART],
         [*figures(judged, scored), _auc(scored)],
         warnings,
     )
@@ -49,27 +58,16 @@ KEEP_APART = (
 """What to do where photographs of one part may stand on both sides."""
 
 
-def parts_needed(tolerable: float = _TOLERABLE) -> int:
-    """Defective parts, none of them missed, that show with 95 % confidence a smaller share."""
-    return math.ceil(math.log(_DOUBT) / math.log(1 - tolerable))
-
-
-def share_not_excluded(parts: int) -> float:
-    """The largest share of missed parts that `parts` parts without a miss leave possible.
-
-    Exact binomial bound with 95 % confidence (Clopper and Pearson, 1934, for no events).
-    """
-    return float(1 - _DOUBT ** (1 / parts))
-
-
 def errors(judged: Judgements) -> str:
     """Of two classes, what was missed and what was rejected, without its subject."""
     missed, defective, rejected, healthy = _counts(judged)
-    alarms = f"rejected {of(rejected, healthy, 'healthy ones')}"
+    alarms = f"rejected {of(rejected, healthy, 'healthy ones')}{_sent_on(judged)}"
     if not defective:
         return f"{alarms}; there was no defective one to find"
     if missed:
         found = f"missed {of(missed, defective, 'defective photographs')}"
+    elif judged.band.has_review:
+        found = f"passed none of {count(defective, 'defective photograph')}"
     elif defective == 1:
         found = "found the only defective photograph"
     else:
@@ -77,10 +75,19 @@ def errors(judged: Judgements) -> str:
     return f"{found} and {alarms}" if healthy else f"{found}; there was no healthy one to reject"
 
 
+def _sent_on(judged: Judgements) -> str:
+    """With a review band, what a person has to look at."""
+    if not judged.band.has_review:
+        return ""
+    reviewed = int((judged.verdicts == REVIEW).sum())
+    return f"; a person has to look at {of(reviewed, len(judged.y), 'photographs')}"
+
+
 def _counts(judged: Judgements) -> tuple[int, int, int, int]:
     """Missed and all defective photographs, rejected and all healthy ones."""
-    positive, called = judged.y == 1, judged.verdicts == 1
-    missed, rejected = int((positive & ~called).sum()), int((~positive & called).sum())
+    positive = judged.y == 1
+    missed = int((positive & (judged.verdicts == 0)).sum())
+    rejected = int((~positive & (judged.verdicts == 1)).sum())
     return missed, int(positive.sum()), rejected, int((~positive).sum())
 
 
@@ -112,25 +119,32 @@ def doubts(judged: Judgements, scored: Scored, *, apart: bool) -> list[str]:
         return [f"{said} (95 % interval from {what})."]
     return [
         f"That is no proof that it misses none: {what} without a miss "
-        f"leave a share of up to {percent(share_not_excluded(parts))} possible (95 % confidence)."
+        f"leave a share of up to {percent(upper_limit(0, parts))} possible (95 % confidence)."
     ]
 
 
-def _advice(judged: Judgements, scored: Scored) -> str:
+def _promised(decision: Decision | None) -> list[str]:
+    """What was claimed when the thresholds were chosen, unless these photographs contradict it."""
+    if decision is None or decision.contradicted:
+        return []
+    return [f"Its threshold was set so that {claim}." for claim in claims(decision)]
+
+
+def _advice(judged: Judgements, scored: Scored, decision: Decision | None) -> str:
     if scored.intervals["roc_auc"][0] <= 0.5:
         return "Do not sort parts by it: on these parts its ranking cannot be told from chance."
     if not judged.classes.binary:
         return "The confusion matrix says which classes it can be trusted with."
-    most = _most_missed(judged, scored)
+    most = _most_missed(judged, decision)
     if most <= _TOLERABLE:
         return (
-            f"If you can live with {percent(most)} of the defects missed, it can sort parts that "
-            "are made and photographed as these were."
+            f"If you can live with {percent(most)} of the defective parts missed, it can sort "
+            "parts that are made and photographed as these were."
         )
     said = ["Do not let it pass parts alone: let a person look at what it calls healthy."]
     if _counts(judged)[0] and scored.intervals["roc_auc"][0] >= _GOOD_RANKING:
         said.append("A lower threshold would find more.")
-    if (here := judged.parts(1)) < (needed := parts_needed()):
+    if (here := judged.parts(1)) < (needed := parts_needed(_TOLERABLE)):
         said.append(
             f"To show that at most {percent(_TOLERABLE)} are missed takes {needed} defective parts "
             f"or more; here are {here:,}."
@@ -138,12 +152,13 @@ def _advice(judged: Judgements, scored: Scored) -> str:
     return " ".join(said)
 
 
-def _most_missed(judged: Judgements, scored: Scored) -> float:
-    """The largest share of missed defects that the photographs leave possible."""
-    parts = judged.parts(1)
-    floor = share_not_excluded(parts) if parts else 1.0
-    low = scored.intervals["recall"][0]
-    return floor if math.isnan(low) else max(1 - low, floor)
+def _most_missed(judged: Judgements, decision: Decision | None) -> float:
+    """The largest share of missed parts that a claim or, without one, the photographs leave."""
+    promised = [c.share for c in decision.claims if c.what == "missed"] if decision else []
+    if promised and decision is not None and not decision.contradicted:
+        return promised[0]
+    p = judged.probabilities[:, 1]
+    return Outcome.of(judged.y, p, judged.groups, judged.band).missed_at_most
 
 
 def figures(judged: Judgements, scored: Scored) -> list[KeyFigure]:
@@ -161,13 +176,17 @@ def figures(judged: Judgements, scored: Scored) -> list[KeyFigure]:
         possible = (
             f"95 %: {between(1 - high, 1 - low)}"
             if missed
-            else f"up to {percent(share_not_excluded(judged.parts(1)))} possible"
+            else f"up to {percent(upper_limit(0, judged.parts(1)))} possible"
         )
         note = f"{missed:,} of {defective:,}; {possible}"
         made.append(KeyFigure("Defects missed", percent(missed / defective), note))
     if healthy:
         note = f"{rejected:,} of {healthy:,}"
         made.append(KeyFigure("Healthy ones rejected", percent(rejected / healthy), note))
+    if judged.band.has_review:
+        reviewed = int((judged.verdicts == REVIEW).sum())
+        note = f"{reviewed:,} of {count(len(judged.y), 'photograph')}"
+        made.append(KeyFigure("For a person to look at", percent(reviewed / len(judged.y)), note))
     return made
 
 

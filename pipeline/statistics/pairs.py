@@ -35,6 +35,7 @@ DECIDED = 0.95  # posterior probability from which something is said
 _SIGNIFICANT = 0.05
 
 A_BETTER, EQUIVALENT, B_BETTER, UNKNOWN = "a", "equivalent", "b", "unknown"
+UNDEFINED = "undefined"  # there are not two rounds that define the score of both
 METHOD = (
     "Bayesian correlated t-test (95 % probability) and corrected resampled t-test with Holm's "
     "correction"
@@ -75,7 +76,9 @@ class Pair:
 
     @property
     def verdict(self) -> str:
-        """A_BETTER, EQUIVALENT, B_BETTER or UNKNOWN."""
+        """A_BETTER, EQUIVALENT, B_BETTER, UNKNOWN or UNDEFINED."""
+        if self.rounds < 2:
+            return UNDEFINED
         if self.equivalent >= DECIDED:
             return EQUIVALENT
         if self.p_adjusted <= _SIGNIFICANT and max(self.a_better, self.b_better) >= DECIDED:
@@ -89,6 +92,7 @@ class Pair:
             EQUIVALENT: f"no practical difference between {self.a} and {self.b}",
             B_BETTER: f"{self.b} is better than {self.a}",
             UNKNOWN: f"cannot tell {self.a} and {self.b} apart with this many parts",
+            UNDEFINED: f"{self.score} is not defined for both {self.a} and {self.b}",
         }[self.verdict]
 
     def to_json(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pipeline.comparison_table import Comparison, TableRow
 from pipeline.statistics.intervals import Intervals
 from pipeline.statistics.nested import Nested
-from pipeline.statistics.pairs import A_BETTER, B_BETTER, EQUIVALENT, UNKNOWN
+from pipeline.statistics.pairs import A_BETTER, B_BETTER, EQUIVALENT, UNDEFINED, UNKNOWN
 from pipeline.tables import align
 
 SHORT_TITLES = {
@@ -22,15 +22,19 @@ SHORT_TITLES = {
     "brier": "Brier",
     "log_loss": "log loss",
 }
-_NOTHING = 0.0005  # of a score: what is rounded away
+NOTHING = 0.0005
+"""Of a score: what is rounded away."""
+
 _SHOWN = ("roc_auc", "average_precision", "balanced_accuracy")
 
-_AGAINST_BEST = {
+AGAINST_BEST = {
     A_BETTER: "worse",
     EQUIVALENT: "no practical difference",
     B_BETTER: "better",
     UNKNOWN: "cannot tell",
+    UNDEFINED: "not defined",
 }
+"""A pair's verdict, as it stands in the line of b, if a is the best head."""
 
 
 def scored(value: float, bounds: tuple[float | None, float | None] | Sequence[float | None]) -> str:
@@ -75,7 +79,7 @@ def _head_cells(result: Comparison, row: TableRow, shown: Sequence[str]) -> list
     return [
         row.head,
         *(scored(row.mean[name], intervals[name]) for name in shown),
-        _AGAINST_BEST[pair.verdict] if pair else "the first",
+        AGAINST_BEST[pair.verdict] if pair else "the first",
         f"{row.fit_seconds:.2f}",
     ]
 
@@ -101,7 +105,7 @@ def _about_choice(nested: Nested) -> str:
     others = ", ".join(f"{head} {share:.0%}" for head, share in often if share >= 0.005)
     span = scored(nested.value, (nested.low, nested.high))
     behind = f"(BBC-CV over parts; its draws chose {others})"
-    if nested.price < _NOTHING:
+    if nested.price < NOTHING:
         return (
             f"choosing the best of {len(nested.chosen)} heads flatters by nothing: {span} {behind}"
         )

@@ -9,6 +9,8 @@ from pipeline.report.html import Html, element, join, name
 from pipeline.report.page import Section, paragraphs
 from pipeline.report.table import Row, table
 from pipeline.report.wording import percent
+from pipeline.thresholds.band import REVIEW
+from pipeline.thresholds.text import meaning
 
 
 def section(judged: Judgements) -> Section:
@@ -17,9 +19,10 @@ def section(judged: Judgements) -> Section:
     Args:
         judged: photographs that the model never saw.
     """
-    names = judged.classes.names
-    counts = np.zeros((len(names), len(names)), dtype=np.int64)
-    np.add.at(counts, (judged.y, judged.verdicts), 1)
+    names, verdicts = judged.classes.names, judged.verdicts
+    review = judged.band.has_review and judged.classes.binary
+    counts = np.zeros((len(names), len(names) + review), dtype=np.int64)
+    np.add.at(counts, (judged.y, np.where(verdicts == REVIEW, len(names), verdicts)), 1)
     rows: list[Row] = [
         [
             join(["is ", name(title)]),
@@ -28,14 +31,15 @@ def section(judged: Judgements) -> Section:
         ]
         for i, (title, row) in enumerate(zip(names, counts, strict=True))
     ]
-    columns = ["", *(join(["verdict ", name(title)]) for title in names), "all"]
+    columns = ["", *(join(["verdict ", name(title)]) for title in names)]
+    columns += [*(["a person has to look"] if review else []), "all"]
     where = (
-        f"A probability of a defect of {judged.threshold:g} or more is called defective."
+        f"{meaning(judged.band, names)}."
         if judged.classes.binary
         else "The most probable class is the verdict."
     )
     body = [
-        paragraphs(f"{where} Right verdicts are underlined."),
+        paragraphs(f"Verdicts: {where} Right ones are underlined."),
         table("Confusion matrix: photographs by class and verdict", columns, rows),
         _parts(judged),
     ]
@@ -63,4 +67,7 @@ def _parts(judged: Judgements) -> Html | None:
     return join([
         element("h3", "The same by part"),
         table(caption, ["class", "all", "some", "none", "parts"], rows),
+        paragraphs("What a person has to look at counts as not right here.")
+        if judged.band.has_review
+        else None,
     ])  # fmt: skip

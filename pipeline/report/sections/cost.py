@@ -2,47 +2,79 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Mapping
 
-from pipeline.judgements import Floats, Judgements
+from pipeline.judgements import Judgements
 from pipeline.report.chart import Chart
-from pipeline.report.drawing import GUIDE, Axis, Line
-from pipeline.report.html import Html, element, join
+from pipeline.report.drawing import GUIDE, Axis, Line, Mark, Point
+from pipeline.report.html import element, join
 from pipeline.report.page import Section, paragraphs
 from pipeline.report.table import Row, table
 from pipeline.report.wording import percent
+from pipeline.thresholds.band import Band, Floats
+from pipeline.thresholds.costs import Curve, Weights
+from pipeline.thresholds.decision import Decision, Unseen
+from pipeline.thresholds.parts import Outcome
 
 _RATIOS = (1, 10, 100)  # what a missed defect costs, if a false alarm costs 1
-_THRESHOLDS = np.linspace(0, 1, 201)
-_EVERY = 10  # of the thresholds, those that stand in the tables
+_LISTED = 20  # thresholds that stand in the tables
 
 
-def section(judged: Judgements) -> Section | None:
+def section(
+    judged: Judgements, decision: Decision | None = None, unseen: Unseen | None = None
+) -> Section | None:
     """Errors and costs over all thresholds; None without both of two classes.
 
     Args:
         judged: photographs that the model never saw.
+        decision: of the model: costs, and the share of defects to reckon with, where given.
+        unseen: the curve to show instead of that of `judged`: of the photographs that the
+            thresholds were chosen on.
     """
     positive = judged.y == 1
     if not judged.classes.binary or positive.all() or not positive.any():
         return None
-    defects, healthy = np.sort(judged.shown[positive]), np.sort(judged.shown[~positive])
-    missed = np.searchsorted(defects, _THRESHOLDS, side="left") / len(defects)
-    alarms = 1 - np.searchsorted(healthy, _THRESHOLDS, side="left") / len(healthy)
-    share = float(positive.mean())
-    costs = {ratio: 100 * (share * missed * ratio + (1 - share) * alarms) for ratio in _RATIOS}
+    if unseen is None:
+        whole = Curve.of(judged.y, judged.probabilities[:, 1])
+        outcome = Outcome.of(judged.y, judged.probabilities[:, 1], judged.groups, judged.band)
+        where = "These curves are of the photographs scored here."
+    else:
+        whole, outcome = unseen.curve, unseen.outcome
+        where = (
+            f"These curves are of the photographs that the threshold was chosen on ({unseen.how})."
+        )
+    given = None if decision is None else decision.defect_rate
+    rate = float(positive.mean()) if given is None else given
+    curve, costs = whole.thinned(), _costs_of(decision, rate)
+    values = {name: 100 * curve.costs(weights) for name, weights in costs.items()}
+    cheapest: list[Row] = []
+    for title, weights in costs.items():
+        best = whole.cheapest(weights)
+        at = int((whole.thresholds == best).argmax())
+        cheapest.append(
+            [title, f"{best:.3g}", percent(whole.missed[at]), percent(whole.rejected[at])]
+        )
     body = [
         paragraphs(
             "A lower threshold misses fewer defects and rejects more healthy parts. What is best "
-            "depends on what either costs you.",
-            f"The costs are for {percent(share)} of defective photographs, as here; with another "
-            "share of defects they move.",
+            f"depends on what either costs you. {where}",
+            f"The costs are for {percent(rate)} of defective photographs; with another share of "
+            "defects they move."
+            + (
+                " What a person has to look at costs nothing in them."
+                if judged.band.has_review
+                else ""
+            ),
         ),
         element(
-            "div", _errors(judged.threshold, missed, alarms).html(),
-            _costs(judged.threshold, costs).html(), class_="pair",
+            "div", _errors(judged.band, curve, outcome).html(),
+            _costs(judged.band, curve, values, _cost_here(costs, outcome)).html(), class_="pair",
         ),
-        _cheapest(costs, missed, alarms),
+        table(
+            "The cheapest threshold on these photographs",
+            ["a missed defect costs", "threshold", "defective missed", "healthy rejected"],
+            cheapest,
+        ),
         paragraphs(
             "This is to show what is at stake. Do not quote these shares as a result: the "
             "thresholds were found on the very photographs that they are scored on."
@@ -51,70 +83,92 @@ def section(judged: Judgements) -> Section | None:
     return Section("cost", "Cost: what another threshold would change", join(body))
 
 
-def _errors(threshold: float, missed: Floats, alarms: Floats) -> Chart:
+def _costs_of(decision: Decision | None, rate: float) -> dict[str, Weights]:
+    """The costs that were given, or a few to show what they change, by what they are."""
+    rule = None if decision is None else decision.rule
+    if rule is not None and rule.cost_missed is not None and rule.cost_false is not None:
+        title = f"{rule.cost_missed:g}, a false alarm {rule.cost_false:g}"
+        return {title: Weights.of(rule.cost_missed, rule.cost_false, rate)}
+    return {f"{ratio} times a false alarm": Weights.of(ratio, 1, rate) for ratio in _RATIOS}
+
+
+def _cost_here(costs: Mapping[str, Weights], outcome: Outcome) -> float | None:
+    """Of 100 photographs at the model's own thresholds, where costs were given."""
+    if len(costs) > 1:
+        return None
+    (weights,) = costs.values()
+    missed, rejected = _shares(outcome)
+    return 100 * (weights.missed * missed + weights.rejected * rejected)
+
+
+def _shares(outcome: Outcome) -> tuple[float, float]:
+    """Missed among the defective photographs, rejected among the good ones."""
+    return (
+        outcome.defective.passed / max(outcome.defective.total, 1),
+        outcome.good.rejected / max(outcome.good.total, 1),
+    )
+
+
+def _errors(band: Band, curve: Curve, outcome: Outcome) -> Chart:
+    missed, rejected = _shares(outcome)
+    listed = curve.thinned(_LISTED)
     rows: list[Row] = [
-        [f"{_THRESHOLDS[i]:.2f}", percent(missed[i]), percent(alarms[i])]
-        for i in range(0, len(_THRESHOLDS), _EVERY)
+        [f"{t:.3g}", percent(m), percent(r)]
+        for t, m, r in zip(listed.thresholds, listed.missed, listed.rejected, strict=True)
     ]
-    here = int(np.searchsorted(_THRESHOLDS, threshold))
     return Chart(
         "errors",
         "Errors of both kinds by threshold",
-        f"At the model's threshold {threshold:g}, {percent(missed[here])} of the defective "
-        f"photographs are missed and {percent(alarms[here])} of the healthy ones rejected.",
+        f"At the model's own {_named(band)}, {percent(missed)} of the defective "
+        f"photographs are missed and {percent(rejected)} of the healthy ones rejected.",
         _threshold_axis(),
         Axis.shares("share"),
         ["threshold", "defective ones missed", "healthy ones rejected"],
         rows,
         lines=[
-            _guide(threshold),
-            Line("defective ones missed", _over_thresholds(missed), 1),
-            Line("healthy ones rejected", _over_thresholds(alarms), 0),
+            *_guides(band),
+            Line("defective ones missed", _points(curve, curve.missed), 1),
+            Line("healthy ones rejected", _points(curve, curve.rejected), 0),
         ],
     )
 
 
-def _cheapest(costs: dict[int, Floats], missed: Floats, alarms: Floats) -> Html:
-    rows: list[Row] = []
-    for ratio, values in costs.items():
-        best = int(values.argmin())
-        rows.append([
-            f"{ratio} times a false alarm", f"{_THRESHOLDS[best]:.2f}",
-            percent(missed[best]), percent(alarms[best]),
-        ])  # fmt: skip
-    columns = ["a missed defect costs", "threshold", "defective missed", "healthy rejected"]
-    return table("The cheapest threshold on these photographs", columns, rows)
-
-
-def _costs(threshold: float, costs: dict[int, Floats]) -> Chart:
-    relative = {ratio: values / max(values.max(), 1e-12) for ratio, values in costs.items()}
-    cheapest = {ratio: float(_THRESHOLDS[values.argmin()]) for ratio, values in costs.items()}
+def _costs(band: Band, curve: Curve, values: Mapping[str, Floats], here: float | None) -> Chart:
+    """In the unit of the costs where these were given, else as shares of the highest."""
+    listed = range(0, len(curve.thresholds), max(1, len(curve.thresholds) // _LISTED))
     rows: list[Row] = [
-        [f"{_THRESHOLDS[i]:.2f}", *(f"{values[i]:.1f}" for values in costs.values())]
-        for i in range(0, len(_THRESHOLDS), _EVERY)
+        [f"{curve.thresholds[i]:.3g}", *(f"{of[i]:.3g}" for of in values.values())] for i in listed
     ]
+    if here is None:
+        axis = Axis.shares("share of the highest cost")
+        shown = {name: of / max(of.max(), 1e-12) for name, of in values.items()}
+    else:
+        shown = dict(values)
+        highest = [float(of.max()) for of in values.values()]
+        axis = Axis.covering("cost of 100 photographs", highest, at_least=(0, 1e-9))
+    said = "; ".join(
+        f"if a missed defect costs {name}, threshold "
+        f"{curve.thresholds[of.argmin()]:.3g} is the cheapest here"
+        for name, of in values.items()
+    )
     return Chart(
         "costs",
         "Cost of 100 photographs by threshold",
-        "; ".join(
-            f"if a missed defect costs {ratio} times a false alarm, threshold {best:.2f} is the "
-            "cheapest here"
-            for ratio, best in cheapest.items()
-        )
-        + ".",
+        f"{said}." + ("" if here is None else f" At the model's own {_named(band)}: {here:.3g}."),
         _threshold_axis(),
-        Axis.shares("share of the highest cost"),
-        ["threshold", *(f"missed = {ratio} × false alarm" for ratio in costs)],
+        axis,
+        ["threshold", *(f"a missed defect costs {name}" for name in values)],
         rows,
         lines=[
-            _guide(threshold),
+            *_guides(band),
             *(
-                Line(
-                    f"a missed defect costs {ratio} times a false alarm", _over_thresholds(v), style
-                )
-                for style, (ratio, v) in enumerate(relative.items())
+                Line(f"a missed defect costs {name}", _points(curve, of), style)
+                for style, (name, of) in enumerate(shown.items())
             ),
         ],
+        marks=[Mark("what the model's own costs", [(band.pass_below, here)], 1)]
+        if here is not None
+        else [],
     )
 
 
@@ -122,9 +176,18 @@ def _threshold_axis() -> Axis:
     return Axis("threshold", 0, 1, (0, 0.25, 0.5, 0.75, 1))
 
 
-def _guide(threshold: float) -> Line:
-    return Line("this model's threshold", [(threshold, 0), (threshold, 1)], GUIDE)
+def _named(band: Band) -> str:
+    if band.has_review:
+        return f"thresholds {band.pass_below:.3g} and {band.reject_from:.3g}"
+    return f"threshold {band.pass_below:.3g}"
 
 
-def _over_thresholds(values: Floats) -> list[tuple[float, float]]:
-    return list(zip(_THRESHOLDS.tolist(), values.tolist(), strict=True))
+def _guides(band: Band) -> list[Line]:
+    ends = dict.fromkeys((band.pass_below, band.reject_from))
+    title = "this model's threshold" + ("s" if len(ends) > 1 else "")
+    return [Line("" if i else title, [(t, 0), (t, 1e9)], GUIDE) for i, t in enumerate(ends)]
+
+
+def _points(curve: Curve, values: Floats) -> list[Point]:
+    """A step for each threshold that makes a difference: it holds up to the next one."""
+    return list(zip(curve.thresholds.tolist(), values.tolist(), strict=True))

@@ -1,4 +1,4 @@
-"""Photographs to look at: the worst mistakes and the least certain verdicts."""
+"""Photographs to look at, with heatmaps: the worst mistakes and the least certain verdicts."""
 
 from __future__ import annotations
 
@@ -10,15 +10,19 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
+from features.decoder import thumbnail_apart
 from features.errors import ImageError
-from features.images import thumbnail
 from features.runtime import core_count
+from pipeline.heatmaps.drawing import Picture, heatmap_picture, legend_picture
 from pipeline.judgements import Indices, Judgements
-from pipeline.report.html import Html, element, join, name
+from pipeline.report.html import Child, Html, element, join, name
+from pipeline.report.looks import Looker, Looks
 from pipeline.report.page import Section, paragraphs
 from pipeline.report.table import Row, folded, table
 from pipeline.report.wording import count, percent
+from pipeline.thresholds.band import REVIEW, verdict_name
 
 SHOWN = 8  # photographs of each kind
 _LISTED = 200  # mistakes in the table
@@ -33,16 +37,14 @@ class _Kind(NamedTuple):
     members: Indices
 
 
-class _Picture(NamedTuple):
-    """A thumbnail as a data URL with its size, or why there is none."""
+class _Pictures(NamedTuple):
+    """A photograph and its heatmap as elements, or why there are none."""
 
-    url: str
-    width: int
-    height: int
+    shown: Sequence[Html] = ()
     reason: str = ""
 
 
-def section(judged: Judgements) -> Section:
+def section(judged: Judgements, look: Looker | None = None) -> Section:
     """Thumbnails with their verdicts, and the mistakes as a table.
 
     A photograph that is gone, or no longer the one that was judged, is not shown: its place says
@@ -50,12 +52,16 @@ def section(judged: Judgements) -> Section:
 
     Args:
         judged: photographs that the model never saw.
+        look: where the model looks; None for no heatmaps, and no word of them.
     """
     kinds = _kinds(judged)
     numbers = [int(i) for kind in kinds for i in kind.members[:SHOWN]]
+    looks = look(judged, numbers) if look is not None and numbers else Looks()
     with ThreadPoolExecutor(core_count()) as pool:
-        pictures = dict(zip(numbers, pool.map(lambda i: _picture(judged, i), numbers), strict=True))
-    body = [
+        made = pool.map(lambda i: _pictures(judged, i, looks), numbers)
+        pictures = dict(zip(numbers, made, strict=True))
+    body: list[Child] = [_how_to_read(looks)]
+    body += [
         [
             element("h3", kind.title),
             paragraphs(_said(kind)),
@@ -66,8 +72,25 @@ def section(judged: Judgements) -> Section:
     return Section("gallery", "Gallery: photographs to look at", join([*body, _mistakes(judged)]))
 
 
+def _how_to_read(looks: Looks) -> Html | None:
+    """The legend of the heatmaps, or why there are none."""
+    if looks.frame is None:
+        return paragraphs(f"There are no heatmaps: {looks.reason}.") if looks.reason else None
+    legend = legend_picture(looks.frame)
+    against = "an average healthy part" if looks.frame.subject == "a defect" else "the average"
+    return join([
+        element("h3", "Where the model looks"),
+        paragraphs(
+            "Beside each photograph is the same under its heatmap. Each cell of it is compared "
+            f"with the same place of {against}; a white line surrounds what has at least half of "
+            "full colour. A cell sees far beyond its square: read a direction, not an outline."
+        ),
+        element("div", _image(legend), class_="heat-legend"),
+    ])  # fmt: skip
+
+
 def _kinds(judged: Judgements) -> list[_Kind]:
-    wrong = judged.verdicts != judged.y
+    wrong = _wrong(judged)
     if judged.classes.binary:
         p = judged.shown
         missed = np.flatnonzero(wrong & (judged.y == 1))
@@ -94,11 +117,22 @@ def _kinds(judged: Judgements) -> list[_Kind]:
                 numbers[np.argsort(-judged.shown[numbers], kind="stable")],
             )
         ]
+    if judged.band.has_review:
+        numbers = np.flatnonzero(judged.verdicts == REVIEW)
+        text = "Between the two thresholds. The likeliest defects come first."
+        order = numbers[np.argsort(-judged.shown[numbers], kind="stable")]
+        return [*kinds, _Kind(_heading("For a person to look at", numbers), text, order)]
     before = np.concatenate([kind.members[:SHOWN] for kind in kinds])
     others = np.setdiff1d(np.arange(len(judged.y)), before)
     text = "Closest to the other verdict, right or wrong. These are worth a person's look."
     order = others[np.argsort(judged.margin[others], kind="stable")]
     return [*kinds, _Kind("The least certain", text, order)]
+
+
+def _wrong(judged: Judgements) -> npt.NDArray[np.bool_]:
+    """Whose verdict is not their class (n,); what a person has to look at is no mistake."""
+    wrong: npt.NDArray[np.bool_] = (judged.verdicts != judged.y) & (judged.verdicts != REVIEW)
+    return wrong
 
 
 def _heading(what: str, members: Indices) -> str:
@@ -113,32 +147,25 @@ def _said(kind: _Kind) -> str:
     return kind.text
 
 
-def _grid(judged: Judgements, pictures: dict[int, _Picture], members: Indices) -> Html | None:
+def _grid(judged: Judgements, pictures: dict[int, _Pictures], members: Indices) -> Html | None:
     cards = [element("li", _card(judged, i, pictures[i])) for i in members.tolist()]
-    return element("ul", cards, class_="gallery") if cards else None
+    double = any(len(pictures[i].shown) > 1 for i in members.tolist())
+    return element("ul", cards, class_="gallery double" if double else "gallery") if cards else None
 
 
-def _card(judged: Judgements, number: int, picture: _Picture) -> Html:
+def _card(judged: Judgements, number: int, pictures: _Pictures) -> Html:
     sample, names = judged.samples[number], judged.classes.names
-    truth, verdict = names[judged.y[number]], names[judged.verdicts[number]]
+    truth, verdict = names[judged.y[number]], _verdict(judged, number)
     chance = f"{_what(judged)} {percent(float(judged.shown[number]))}"
-    if picture.reason:
-        shown = element("p", f"No picture: {picture.reason}.", class_="missing")
-    else:
-        shown = element(
-            "img",
-            src=picture.url,
-            width=picture.width,
-            height=picture.height,
-            alt=f"{sample.path}: is {truth}, verdict {verdict}, {chance}",
-        )
-    sign = "✓ right" if truth == verdict else "✗ wrong"
+    shown = list(pictures.shown) or [
+        element("p", f"No picture: {pictures.reason}.", class_="missing")
+    ]
     return element(
         "figure",
-        element("div", shown, class_="frame"),
+        element("div", [element("div", one, class_="frame") for one in shown], class_="frames"),
         element(
             "figcaption",
-            element("b", sign, class_="right" if truth == verdict else "wrong"),
+            _sign(judged, number),
             element("span", "is ", name(truth), ", verdict ", name(verdict)),
             element("span", chance),
             element("span", name(sample.path), class_="path"),
@@ -147,28 +174,64 @@ def _card(judged: Judgements, number: int, picture: _Picture) -> Html:
     )
 
 
+def _sign(judged: Judgements, number: int) -> Html:
+    if judged.verdicts[number] == REVIEW:
+        return element("b", "? for a person")
+    right = judged.verdicts[number] == judged.y[number]
+    return element("b", "✓ right" if right else "✗ wrong", class_="right" if right else "wrong")
+
+
+def _verdict(judged: Judgements, number: int) -> str:
+    return verdict_name(judged.classes.names, int(judged.verdicts[number]))
+
+
 def _what(judged: Judgements) -> str:
     return "probability of a defect" if judged.classes.binary else "probability of the verdict"
 
 
-def _picture(judged: Judgements, number: int) -> _Picture:
+def _pictures(judged: Judgements, number: int, looks: Looks) -> _Pictures:
     sample = judged.samples[number]
     try:
         data = (judged.root / sample.path).read_bytes()
         if hashlib.sha256(data).hexdigest() != sample.digest:
-            return _Picture("", 0, 0, "the file is no longer the one that was judged")
-        small = thumbnail(data, _SIDE)
+            return _Pictures(reason="the file is no longer the one that was judged")
+        shown = [_image(_photograph(judged, number, data))]
+        if looks.frame is not None:
+            heatmap = heatmap_picture(
+                data, looks.cells[number], looks.frame, sample.path, side=_SIDE
+            )
+            shown.append(_image(heatmap))
     except OSError as error:
-        return _Picture("", 0, 0, f"the file cannot be opened ({error.strerror or error})")
+        return _Pictures(reason=f"the file cannot be opened ({error.strerror or error})")
     except ImageError as error:
-        return _Picture("", 0, 0, str(error))
+        return _Pictures(reason=str(error))
+    return _Pictures(shown)
+
+
+def _photograph(judged: Judgements, number: int, data: bytes) -> Picture:
+    truth = judged.classes.names[judged.y[number]]
+    chance = f"{_what(judged)} {percent(float(judged.shown[number]))}"
+    small = thumbnail_apart(data, _SIDE)
     small.save(out := io.BytesIO(), "JPEG", quality=_QUALITY, optimize=True)
-    url = f"data:image/jpeg;base64,{base64.b64encode(out.getvalue()).decode()}"
-    return _Picture(url, small.width, small.height)
+    alt = f"{judged.samples[number].path}: is {truth}, verdict {_verdict(judged, number)}, {chance}"
+    return Picture(out.getvalue(), "image/jpeg", small.size, alt)
+
+
+def _image(picture: Picture) -> Html:
+    """A picture that is part of the page."""
+    content = base64.b64encode(picture.content).decode()
+    width, height = picture.size
+    return element(
+        "img",
+        src=f"data:{picture.media_type};base64,{content}",
+        width=width,
+        height=height,
+        alt=picture.alt,
+    )
 
 
 def _mistakes(judged: Judgements) -> Html | None:
-    wrong = np.flatnonzero(judged.verdicts != judged.y)
+    wrong = np.flatnonzero(_wrong(judged))
     if not len(wrong):
         return None
     order = wrong[np.argsort(-judged.margin[wrong], kind="stable")]
@@ -178,7 +241,7 @@ def _mistakes(judged: Judgements) -> Html | None:
             name(judged.samples[i].path),
             name(judged.samples[i].group),
             name(names[judged.y[i]]),
-            name(names[judged.verdicts[i]]),
+            name(_verdict(judged, i)),
             percent(float(judged.shown[i])),
         ]
         for i in order[:_LISTED].tolist()

@@ -1,4 +1,4 @@
-"""The compared heads: scores over identical folds, as a chart and as a table."""
+"""The compared heads: scores over identical folds, what they are worth, and heads in pairs."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ import math
 from pipeline.comparison_table import Comparison, TableRow
 from pipeline.report.chart import RowChart
 from pipeline.report.drawing import Axis
-from pipeline.report.html import element, join
+from pipeline.report.html import Child, Html, element, join
 from pipeline.report.page import Section, paragraphs
-from pipeline.report.sections.scores import TITLES
-from pipeline.report.table import Row, table
-from pipeline.report.wording import NBSP, score
+from pipeline.report.sections.scores import TITLES, about_intervals
+from pipeline.report.table import Row, folded, table
+from pipeline.report.wording import NBSP, interval, percent, score
 from pipeline.scores import LOWER_IS_BETTER
+from pipeline.statistics.nested import Nested
+from pipeline.statistics.pairs import METHOD, UNKNOWN, Pair
+from pipeline.statistics.text import AGAINST_BEST, NOTHING
 
 _SHOWN = ("roc_auc", "average_precision", "balanced_accuracy", "recall", "precision", "brier")
 
@@ -30,7 +33,9 @@ def section(found: Comparison, split: str) -> Section:
         if split == "grouped"
         else "photographs were dealt out at random, so that one part may stand on both sides"
     )
-    names = [TITLES[name] + (f"{NBSP}↓" if name in LOWER_IS_BETTER else "") for name in _SHOWN]
+    shown = list(dict.fromkeys((found.sort_by, *_SHOWN)))
+    names = [TITLES[name] + (f"{NBSP}↓" if name in LOWER_IS_BETTER else "") for name in shown]
+    intervals = found.findings.intervals[found.best]
     body = [
         paragraphs(
             f"All heads were trained and tested on the same {folds * repeats} folds "
@@ -38,30 +43,103 @@ def section(found: Comparison, split: str) -> Section:
             "inside the training part."
         ),
         _chart(found).html(),
+        _choice(found.findings.nested),
+        _pairs(found),
         element("h3", "All scores"),
         table(
-            "Mean and standard deviation over the folds, by head",
+            "Mean over the folds and 95 % interval, by head",
             ["head", *names, f"training,{NBSP}s"],
-            [_row(row) for row in found.table()],
+            [_row(found, row, shown) for row in found.table()],
         ),
         paragraphs(
-            "Mean ± standard deviation over the folds. The folds share photographs, so this "
-            "spread is not an interval. ↓: less is better. Verdicts are at the threshold 0.5."
+            f"{about_intervals(intervals)} ↓: less is better. Here all verdicts are at the "
+            "threshold 0.5; “fit” chooses one, on the training part.",
         ),
     ]
     return Section("heads", "Heads: all that were compared", join(body))
 
 
-def _row(row: TableRow) -> Row:
+def _row(found: Comparison, row: TableRow, shown: list[str]) -> Row:
+    intervals = found.findings.intervals[row.head]
     return [
         join([row.head, element("small", row.title)]),
-        *(_with_spread(row.mean[name], row.spread[name]) for name in _SHOWN),
+        *(_with_interval(row.mean[name], intervals[name]) for name in shown),
         f"{row.fit_seconds:.2f}",
     ]
 
 
-def _with_spread(mean: float, spread: float) -> str:
-    return score(mean) if math.isnan(spread) else f"{score(mean)} ± {score(spread)}"
+def _with_interval(mean: float, bounds: tuple[float, float]) -> Child:
+    if math.isnan(bounds[0]):
+        return score(mean)
+    return [score(mean), element("small", interval(*bounds), class_="range")]
+
+
+def _choice(found: Nested | None) -> Html | None:
+    """What a head is worth that is chosen as the best one was."""
+    if found is None:
+        return None
+    often = sorted(found.chosen.items(), key=lambda item: -item[1])[:3]
+    others = ", ".join(f"{head} {percent(share)}" for head, share in often if share >= 0.005)
+    title = TITLES[found.score]
+    flattered = (
+        f"Choosing the best of {len(found.chosen)} flatters its score by nothing that matters"
+        if found.price < NOTHING
+        else f"Its own score, {score(found.naive)}, is flattered by the choice"
+    )
+    return join([
+        element("h3", "What the best of several is worth"),
+        paragraphs(
+            f"{flattered}: expect {title} {score(found.value)} of a head chosen so "
+            f"(95 % interval {interval(found.low, found.high)}). Parts were drawn anew many "
+            "times, and the head that was best on these scored on the others (bootstrap bias "
+            f"correction over parts). The draws chose: {others}."
+        ),
+    ])  # fmt: skip
+
+
+def _pairs(found: Comparison) -> Html | None:
+    """Every head against the best one, and all pairs."""
+    pairs = found.findings.pairs
+    if not pairs:
+        return None
+    against = list(found.findings.against_best().values())
+    columns = [
+        "heads", f"difference in {TITLES[found.sort_by]}", f"95{NBSP}%{NBSP}interval",
+        "probability that it is less", "none that matters", "more",
+    ]  # fmt: skip
+    unknown = any(pair.verdict == UNKNOWN for pair in against)
+    fewest = min(found.findings.intervals[found.best].parts.values(), default=0)
+    return join([
+        element("h3", f"Against the best head, {found.best}"),
+        table(
+            f"What can be said of every other head against {found.best}",
+            ["head", "against the best", "in words"],
+            [[pair.b, AGAINST_BEST[pair.verdict], f"{_words(pair)}."] for pair in against],
+            texts=[1, 2],
+        ),
+        paragraphs(
+            f"Differences of {TITLES[found.sort_by]} up to {found.rope:g} count as none that "
+            f"matters (--rope). {METHOD}: both must agree before one head is called better.",
+            f"Cannot tell: {fewest:,} parts of the rarest class are too few to tell such heads "
+            "apart. More parts would help; more folds hardly." if unknown else None,
+        ),
+        folded(
+            "All pairs as a table",
+            table("Heads in pairs", columns, [_pair_row(pair) for pair in pairs]),
+        ),
+    ])  # fmt: skip
+
+
+def _words(pair: Pair) -> str:
+    words = pair.words()
+    return words if words.startswith((pair.a, pair.b)) else words[:1].upper() + words[1:]
+
+
+def _pair_row(pair: Pair) -> Row:
+    return [
+        f"{pair.a} less {pair.b}", score(pair.difference), interval(pair.low, pair.high),
+        percent(pair.b_better), percent(pair.equivalent), percent(pair.a_better),
+    ]  # fmt: skip
 
 
 def _chart(found: Comparison) -> RowChart:
@@ -69,10 +147,11 @@ def _chart(found: Comparison) -> RowChart:
     entries, rows = [], list[Row]()
     for row in found.table():
         values = [result.scores[key] for result in found.of(row.head)]
-        mean, spread = row.mean[key], row.spread[key]
-        low, high = (mean, mean) if math.isnan(spread) else (mean - spread, mean + spread)
+        mean, bounds = row.mean[key], found.findings.intervals[row.head][key]
+        low, high = (mean, mean) if math.isnan(bounds[0]) else bounds
         entries.append((row.head, values, mean, low, high))
-        rows.append([row.head, score(mean), score(spread), score(min(values)), score(max(values))])
+        lowest, highest = score(min(values)), score(max(values))
+        rows.append([row.head, score(mean), interval(*bounds), lowest, highest])
     seen = [value for _, points, _, low, high in entries for value in (*points, low, high)]
     best, last = entries[0], entries[-1]
     return RowChart(
@@ -81,7 +160,7 @@ def _chart(found: Comparison) -> RowChart:
         f"From {best[0]} with a mean of {score(best[2])} to {last[0]} with {score(last[2])}.",
         Axis.covering(TITLES[key], [min(v, 1.0) for v in seen], at_least=(0.5, 1.0)),
         entries,
-        ["head", "mean", "standard deviation", "lowest fold", "highest fold"],
+        ["head", "mean", f"95{NBSP}%{NBSP}interval", "lowest fold", "highest fold"],
         rows,
-        ("one fold", "mean", "± one standard deviation"),
+        ("one fold", "mean", "95 % interval of the mean"),
     )

@@ -44,7 +44,11 @@ def section(judged: Judgements) -> Section | None:
         paragraphs(
             f"Photographs are put in the order of their probability of {what}; every point of a "
             "curve is one threshold. A curve near the corner is good, the dotted line is chance."
-            + (" The diamond is the model's own threshold." if binary else ""),
+            + (
+                " The diamond is the model's own threshold, below which it passes."
+                if binary
+                else ""
+            ),
             f"{left_out} more classes are left out of the drawings." if left_out else None,
         ),
         element("div", _roc(judged, shown).html(), _precision(judged, shown).html(), class_="pair"),
@@ -106,8 +110,8 @@ def _precision(judged: Judgements, curves: Sequence[_Curve]) -> Chart:
 
 
 def _operating_point(judged: Judgements) -> tuple[float, float, float]:
-    """Share found, false alarms and precision of the model's own verdicts; nan where undefined."""
-    called, positive = judged.verdicts == 1, judged.y == 1
+    """Share found, false alarms and precision of what is not passed; nan where undefined."""
+    called, positive = judged.verdicts != 0, judged.y == 1
     with np.errstate(invalid="ignore"):
         hits = np.float64((called & positive).sum())
         alarms = np.float64((called & ~positive).sum())

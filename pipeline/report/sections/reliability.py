@@ -1,4 +1,4 @@
-"""The reliability diagram: whether a probability of 80 % is right in 80 % of the cases."""
+"""Reliability diagrams: whether a probability of 80 % is right in 80 % of the cases."""
 
 from __future__ import annotations
 
@@ -7,60 +7,91 @@ import numpy as np
 from pipeline.judgements import Floats, Indices, Judgements
 from pipeline.report.chart import Chart
 from pipeline.report.drawing import GUIDE, Axis, Line, Mark
-from pipeline.report.html import element, join
+from pipeline.report.html import Html, element, join
 from pipeline.report.page import Section, paragraphs
-from pipeline.report.table import Row
-from pipeline.report.wording import between, percent
+from pipeline.report.table import Row, table
+from pipeline.report.wording import between, percent, score
+from pipeline.thresholds.decision import Unseen
+from pipeline.thresholds.reliability import BINS, Reliability
 
-_BINS = 10
+_HERE = "reliability-chart"
 _TOLD = {True: "told probability of a defect", False: "told probability of the verdict"}
 
 
-def section(judged: Judgements) -> Section:
-    """Told probabilities against what was true, and how often each was told.
+def section(judged: Judgements, unseen: Unseen | None = None) -> Section:
+    """Told probabilities against what was true, how often each was told, and calibration.
 
     Args:
         judged: photographs that the model never saw. Of more than two classes, the probability of
             the verdict is set against how often it is right.
+        unseen: what the thresholds were chosen on, where they were: there, calibrated
+            probabilities are set against the head's own.
     """
     binary = judged.classes.binary
-    clipped = np.clip(judged.probabilities[np.arange(len(judged.y)), judged.y], 1e-15, 1)
+    true = judged.y == 1 if binary else judged.y == judged.verdicts
+    found = Reliability.of(true.astype(np.int64), judged.shown, judged.groups)
     text = (
         "If 80 % is told for a hundred photographs, about eighty of them should be "
         f"{'defective' if binary else 'of that class'}: the points should lie on the dotted line. "
-        "The intervals take photographs as independent; where these are of few parts, they should "
-        f"be wider. Log loss {-np.log(clipped).mean():.3f}; less is better."
+        "The intervals count parts, not photographs."
     )
-    pair = element("div", _told_and_true(judged).html(), _how_often(judged).html(), class_="pair")
+    here = _told_and_true(_HERE, "Told probability against what was true", found, binary)
+    pair = element("div", here.html(), _how_often(judged).html(), class_="pair")
     title = "Reliability: can the probabilities be believed?"
-    return Section("reliability", title, join([paragraphs(text), pair]))
+    body = [paragraphs(text), pair, _losses(found, unseen) if binary else None]
+    if unseen is not None and unseen.own is not None:
+        body += [_calibrated(unseen, unseen.own)]
+    return Section("reliability", title, join(body))
 
 
-def _told_and_true(judged: Judgements) -> Chart:
-    binary, p = judged.classes.binary, judged.shown
-    true = judged.y == 1 if binary else judged.y == judged.verdicts
-    count = np.bincount(_bins(p), minlength=_BINS)
-    held = np.flatnonzero(count)
-    told = np.bincount(_bins(p), p, minlength=_BINS)[held] / count[held]
-    happened = np.bincount(_bins(p), true, minlength=_BINS)[held] / count[held]
-    points = list(zip(told.tolist(), happened.tolist(), strict=True))
-    low, high = _wilson(happened, count[held])
-    ranges = [Line("", [(x, a), (x, b)]) for x, a, b in zip(told, low, high, strict=True)]
+def _losses(found: Reliability, unseen: Unseen | None) -> Html:
+    """Brier score and log loss, with and without calibration."""
+    lines = {"these photographs, as told": found}
+    if unseen is not None:
+        lines[f"{unseen.how}, as told"] = unseen.reliability
+        if unseen.own is not None:
+            lines[f"{unseen.how}, before calibration"] = unseen.own
+    rows: list[Row] = [[what, score(r.brier), score(r.log_loss)] for what, r in lines.items()]
+    if unseen is None:
+        said = None
+    elif unseen.own is None:
+        said = "The head's own probabilities are told: calibrating them would have won nothing."
+    else:
+        said = "The head's own probabilities are calibrated, on the training part alone."
+    caption = "Errors of the probabilities; less is better"
+    return join([
+        table(caption, ["photographs", "Brier score", "log loss"], rows), paragraphs(said)
+    ])  # fmt: skip
+
+
+def _calibrated(unseen: Unseen, own: Reliability) -> Html:
+    charts = [
+        _told_and_true(f"{anchor}-calibration", f"{when} calibration, {unseen.how}", found, True)
+        for anchor, when, found in (
+            ("before", "Before", own), ("after", "After", unseen.reliability)
+        )
+    ]  # fmt: skip
+    return element("div", [chart.html() for chart in charts], class_="pair")
+
+
+def _told_and_true(anchor: str, title: str, found: Reliability, binary: bool) -> Chart:
+    points = [(one.told, one.found) for one in found.bins]
+    ranges = [Line("", [(one.told, end) for end in one.interval]) for one in found.bins]
     rows: list[Row] = [
         [
-            _range(b), f"{count[b]:,}", percent(told[i]), percent(happened[i]),
-            between(low[i], high[i]),
+            f"{one.low:.0%} to {one.high:.0%}", f"{one.photographs:,}", f"{one.parts:,}",
+            percent(one.told), percent(one.found), between(*one.interval),
         ]
-        for i, b in enumerate(held.tolist())
+        for one in found.bins
     ]  # fmt: skip
     what = "that are defective" if binary else "that are right"
     return Chart(
-        "reliability-chart",
-        "Told probability against what was true",
+        anchor,
+        title,
         "; ".join(f"told {percent(a)}: {percent(b)} {what[5:]}" for a, b in points) + ".",
         Axis.shares(_TOLD[binary]),
         Axis.shares(f"share {what}"),
-        ["told", "photographs", "mean of the told", f"share {what}", "95 % interval"],
+        ["told", "photographs", "parts", "mean of the told", f"share {what}", "95 % interval"],
         rows,
         lines=[
             Line("as it should be", [(0, 0), (1, 1)], GUIDE),
@@ -78,12 +109,12 @@ def _how_often(judged: Judgements) -> Chart:
     else:
         sides = {"all verdicts": np.ones(len(judged.y), dtype=bool)}
     shares = {
-        title: np.bincount(_bins(judged.shown[mine]), minlength=_BINS) / mine.sum()
+        title: np.bincount(_bins(judged.shown[mine]), minlength=BINS) / mine.sum()
         for title, mine in sides.items()
         if mine.any()
     }
     rows: list[Row] = [
-        [_range(b), *(percent(share[b]) for share in shares.values())] for b in range(_BINS)
+        [_range(b), *(percent(share[b]) for share in shares.values())] for b in range(BINS)
     ]
     return Chart(
         "told",
@@ -99,23 +130,15 @@ def _how_often(judged: Judgements) -> Chart:
         ["told", *shares],
         rows,
         lines=[
-            Line(title, [(x / _BINS, share[b]) for b in range(_BINS) for x in (b, b + 1)], style)
+            Line(title, [(x / BINS, share[b]) for b in range(BINS) for x in (b, b + 1)], style)
             for style, (title, share) in enumerate(shares.items())
         ],
     )
 
 
 def _bins(p: Floats) -> Indices:
-    return np.minimum((p * _BINS).astype(np.int64), _BINS - 1)
+    return np.minimum((p * BINS).astype(np.int64), BINS - 1)
 
 
 def _range(number: int) -> str:
-    return f"{number / _BINS:.0%} to {(number + 1) / _BINS:.0%}"
-
-
-def _wilson(share: Floats, count: Indices) -> tuple[Floats, Floats]:
-    """95 % interval of shares among `count` independent cases (Wilson, 1927)."""
-    z = 1.96
-    middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
-    half = z / (1 + z**2 / count) * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
-    return np.maximum(middle - half, 0), np.minimum(middle + half, 1)
+    return f"{number / BINS:.0%} to {(number + 1) / BINS:.0%}"

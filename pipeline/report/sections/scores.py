@@ -21,6 +21,7 @@ TITLES = {
     "roc_auc": "ROC AUC",
     "average_precision": "average precision",
     "brier": "Brier score",
+    "log_loss": "log loss",
 }
 """Scores by name, as a report calls them."""
 
@@ -33,6 +34,7 @@ _MEANINGS = {
     "roc_auc": "how often a defective photograph is put above a healthy one; a coin has 0.5",
     "average_precision": "precision over all thresholds; a coin has the share of defects",
     "brier": "mean squared error of the probabilities; less is better",
+    "log_loss": "punishes probabilities that are sure and wrong; less is better",
 }
 
 _OF_EACH_CLASS = {
@@ -45,7 +47,7 @@ _OF_EACH_CLASS = {
 
 
 class Scored(Protocol):
-    """Scores of one set of photographs; `pipeline.fit.Assessment` is one."""
+    """Scores of one set of photographs; `pipeline.assessment.Assessment` is one."""
 
     count: int
     parts: int
@@ -84,14 +86,24 @@ def section(sides: Mapping[str, Scored], judged: Judgements, lead: str | None = 
         paragraphs(lead),
         table("Scores with their 95 % intervals", columns, rows, texts=[len(columns) - 1]),
         paragraphs(
-            f"{of[:1].upper()}{of[1:]}. {_about_intervals(first.intervals)}"
-            + (f" Verdicts are at the threshold {judged.threshold:g}." if binary else "")
+            f"{of[:1].upper()}{of[1:]}. {about_intervals(first.intervals)}"
+            + (_at_threshold(judged) if binary else "")
         ),
     ]
     return Section("scores", "Scores: how good it is", join(body))
 
 
-def _about_intervals(found: Intervals) -> str:
+def _at_threshold(judged: Judgements) -> str:
+    if judged.band.has_review:
+        return (
+            f" What is not passed, from {judged.threshold:.4g} on, counts as called defective "
+            "here, and so does what a person has to look at."
+        )
+    return f" Verdicts are at the threshold {judged.threshold:.4g}."
+
+
+def about_intervals(found: Intervals) -> str:
+    """How the intervals were made, or why there are none."""
     if found.reason:
         return f"There are no intervals, for {found.reason}."
     return (

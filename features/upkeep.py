@@ -1,0 +1,275 @@
+"""The upkeep of a cache: is it sound, which rows does nobody use, and two made one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from features import witness
+from features.backbone import differences
+from features.cache import Cache
+from features.errors import CacheError, FingerprintError
+from features.extract import Progress
+from features.files import followed, leftovers
+from features.glimpse_table import glimpses_of
+from features.journal import journal_path
+from features.layout import READ_BLOCK
+from features.lock import refuse_folder, writing
+from features.mounts import network_file_system
+from features.rewrite import copy_rows, new_cache_like
+
+
+@dataclass
+class Verification:
+    """What `verify` found.
+
+    Attributes:
+        path: the cache.
+        full: whether every row was read.
+        rows: rows in the cache.
+        photographs: in its table.
+        unused: rows that no photograph of the table uses.
+        faults: what is broken, a line each; none in a sound cache.
+        damaged: numbers of the rows that do not match their checksum; known only of a full one.
+        remarks: what is no fault, but worth knowing.
+    """
+
+    path: Path
+    full: bool
+    rows: int = 0
+    photographs: int = 0
+    unused: int = 0
+    faults: list[str] = field(default_factory=list)
+    damaged: list[int] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+    @property
+    def sound(self) -> bool:
+        """Nothing is broken, as far as was looked."""
+        return not self.faults and not self.damaged
+
+
+def verify(path: Path, *, full: bool = False, progress: Progress | None = None) -> Verification:
+    """Check a cache, also while another process writes to it; changes nothing.
+
+    Opening it checks its structure, that rows and keys agree in number, and the digests of keys,
+    settings and photographs. Then every photograph of the table must have the row of its digest.
+
+    Args:
+        path: the cache.
+        full: also read every row and glimpse, and compare its checksum.
+        progress: called as `progress(rows done, rows in all)`.
+
+    Raises:
+        CacheError: there is no cache.
+    """
+    refuse_folder(path)
+    path = followed(path)
+    if not path.exists():
+        raise CacheError(f"no cache at {path}; name one that extract made")
+    found = Verification(path, full, remarks=_remarks(path))
+    try:
+        cache = Cache.read(path)
+    except CacheError as error:
+        found.faults.append(str(error))
+        return found
+    with cache:
+        found.rows, found.photographs = len(cache), len(cache.samples)
+        found.unused = len(unused_rows(cache))
+        found.faults += _file_faults(cache) + _table_faults(cache)
+        without = [sample for sample in cache.samples if sample.row < 0]
+        if without:
+            found.remarks.append(
+                f"{len(without):,} photographs have no row, such as {without[0].path}: "
+                f"{without[0].reason}"
+            )
+        if not cache.index_is_checked:
+            found.remarks.append(
+                "an early version made it, whose index has no checksums: a damaged one may not be "
+                f"noticed; cache gc {path} --apply writes it anew"
+            )
+        if full:
+            found.damaged = damaged_rows(cache, progress)
+            found.faults += _glimpse_faults(cache)
+    return found
+
+
+def _table_faults(cache: Cache) -> list[str]:
+    elsewhere = sum(s.row >= 0 and cache.find(s.digest) != s.row for s in cache.samples)
+    unexplained = sum(s.row < 0 and not s.reason for s in cache.samples)
+    twice = sum(count > 1 for count in Counter(s.path for s in cache.samples).values())
+    return [
+        f"{count:,} photographs of the table {what}; run extract again"
+        for count, what in (
+            (elsewhere, "name a row that is not theirs"),
+            (unexplained, "have neither a row nor a reason"),
+            (twice, "stand in it more than once"),
+        )
+        if count
+    ]
+
+
+def _glimpse_faults(cache: Cache) -> list[str]:
+    try:
+        glimpses_of(cache)
+    except CacheError as error:
+        return [str(error)]
+    return []
+
+
+def _file_faults(cache: Cache) -> list[str]:
+    twice = len(cache) - len(set(cache.keys))
+    faults = [f"{twice:,} rows are there twice"] if twice else []
+    if not cache.has_header:
+        faults.append("it has lost its header")
+    return [f"{fault}; run: cache repair {cache.path}" for fault in faults]
+
+
+def _remarks(path: Path) -> list[str]:
+    found = []
+    if journal_path(path).exists():
+        found.append("a commit waits in its journal; the next writer finishes it")
+    if waste := leftovers(path):
+        size = sum(file.stat().st_size for file in waste)
+        found.append(
+            f"{len(waste):,} temporary files ({size:,} bytes) of a process that writes now or was "
+            "killed; the next writer removes them"
+        )
+    if name := network_file_system(path):
+        found.append(f"it lies on a network file system ({name}): write to it from one computer")
+    return found
+
+
+def damaged_rows(cache: Cache, progress: Progress | None = None) -> list[int]:
+    """Numbers of the rows that do not match their checksum, or cannot be read."""
+    found: list[int] = []
+    for first in range(0, len(cache), READ_BLOCK):
+        count = min(READ_BLOCK, len(cache) - first)
+        if not _is_sound(cache, first, count):
+            found += [row for row in range(first, first + count) if not _is_sound(cache, row, 1)]
+        if progress is not None:
+            progress(first + count, len(cache))
+    return found
+
+
+def _is_sound(cache: Cache, first: int, count: int) -> bool:
+    try:
+        cache.read_rows(first, count)
+    except CacheError:
+        return False
+    return True
+
+
+def unused_rows(cache: Cache) -> list[int]:
+    """Numbers of the rows whose photograph is not in the table; the witness is always used."""
+    used = {sample.digest.encode() for sample in cache.samples}
+    return [
+        row
+        for row, (digest, view) in enumerate(cache.keys)
+        if digest not in used and view != witness.VIEW.encode()
+    ]
+
+
+@dataclass(frozen=True)
+class Collection:
+    """What `collect` dropped, or would.
+
+    Attributes:
+        path: the cache.
+        rows: before.
+        unused: rows that no photograph of the table uses.
+        bytes_before: size of the file.
+        bytes_after: size of the new file; None where nothing was done.
+    """
+
+    path: Path
+    rows: int
+    unused: int
+    bytes_before: int
+    bytes_after: int | None = None
+
+
+def collect(path: Path, *, apply: bool = False, progress: Progress | None = None) -> Collection:
+    """Drop the rows that no photograph of the table uses; without `apply` only count them.
+
+    The rows that stay go into a new file that takes the place of the old one at once.
+
+    Raises:
+        CacheError: there is no cache, or no finished extract, or a row is damaged.
+        CacheBusyError: another process writes to it.
+        OutputError: the disk is full or failing; the cache stays as it was.
+    """
+    if not apply:
+        with Cache.read(path) as cache:
+            return _plan(cache)
+    path = followed(path)
+    with writing(path), Cache.read(path) as cache:
+        plan = _plan(cache)
+        unused = set(unused_rows(cache))
+        kept = [row for row in range(len(cache)) if row not in unused]
+        with new_cache_like(path, cache) as target:
+            copy_rows(cache, kept, target, progress)
+            samples = [
+                sample._replace(row=target.find(sample.digest) if sample.row >= 0 else -1)
+                for sample in cache.samples
+            ]
+            target.replace_samples(samples, cache.dataset)
+    return Collection(path, plan.rows, plan.unused, plan.bytes_before, path.stat().st_size)
+
+
+def _plan(cache: Cache) -> Collection:
+    if not cache.samples:
+        raise CacheError(
+            f"{cache.path} has no finished extract: nobody can tell which rows are used; "
+            f"run: extract DATA --cache {cache.path}"
+        )
+    return Collection(cache.path, len(cache), len(unused_rows(cache)), cache.path.stat().st_size)
+
+
+@dataclass(frozen=True)
+class Merge:
+    """What `merge` made.
+
+    Attributes:
+        path: the new cache.
+        first, second: rows that came from each.
+        both: rows that both had; the first one's were taken.
+    """
+
+    path: Path
+    first: int
+    second: int
+    both: int
+
+
+def merge(first: Path, second: Path, out: Path, progress: Progress | None = None) -> Merge:
+    """Bring the rows of two caches of the same settings together in a new one.
+
+    A table of photographs is of one folder, so the new cache has none until `extract` is run on
+    the folder that holds them all; no photograph is computed again. What the first cache knows of
+    weights and groups is kept.
+
+    Raises:
+        FingerprintError: they hold rows of different settings; both are shown.
+        CacheError: `out` exists, a cache cannot be read, or a row is damaged.
+        CacheBusyError: another process writes to `out`.
+        OutputError: the disk is full or failing.
+    """
+    with Cache.read(first) as one, Cache.read(second) as two, writing(out):
+        if out.exists():
+            raise CacheError(f"{out} exists; expected a new name for the merged cache")
+        if one.fingerprint != two.fingerprint:
+            found = differences(one.fields, two.fields, f"in {first}", f"in {second}")
+            raise FingerprintError(
+                f"{first} and {second} hold rows of different settings: {found}; "
+                "only caches of the same recipe, weights and precision can be merged"
+            )
+        known = set(one.keys)
+        added = [row for row, key in enumerate(two.keys) if key not in known]
+        with new_cache_like(out, one, two) as target:
+            copy_rows(one, range(len(one)), target, progress)
+            copy_rows(two, added, target, progress)
+            about = {name: value for name, value in one.dataset.items() if name != "root"}
+            target.replace_samples([], about)
+        return Merge(out, len(one), len(added), len(two) - len(added))

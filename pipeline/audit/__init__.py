@@ -1,0 +1,24 @@
+"""What is wrong with photographs and labels, asked before a model is trusted."""
+
+from pipeline.audit.result import (
+    Audit,
+    CopyFinding,
+    FactFinding,
+    LabelFinding,
+    LabelFindings,
+    PhotographFinding,
+    Shortcuts,
+)
+from pipeline.audit.run import audit_dataset, save_audit
+
+__all__ = [
+    "Audit",
+    "CopyFinding",
+    "FactFinding",
+    "LabelFinding",
+    "LabelFindings",
+    "PhotographFinding",
+    "Shortcuts",
+    "audit_dataset",
+    "save_audit",
+]

@@ -1,0 +1,169 @@
+"""Photographs to columns of facts, and why some facts are not judged."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+import numpy as np
+
+from features.facts import FileFacts
+from features.samples import Sample
+from pipeline.audit.bins import Column, Floats, Indices
+from pipeline.audit.facts import FACTS
+
+GONE = "needs the files, which are gone or were changed since extract"
+CONSTANT = "the same for all"
+ABSENT = "no photograph has it"
+RARE = "too few parts of some class have it"
+COPIED = "files written one after the other in a moment, as copies are"
+RENUMBERED = "every class is numbered from the start"
+
+_NUMBERS = ("number_1", "number_2", "number_3")
+_FROM_FILES = (
+    *("width", "height", "format", "mode", "jpeg_quality", "jpeg_tables"),
+    *("brightness", "contrast", "sharpness", "red", "blue"),
+    *("border_brightness", "border_red", "border_blue"),
+    *("camera", "lens", "software", "flash"),
+    *("exposure", "aperture", "iso", "focal_length", "captured"),
+)
+_COPY_GAP = 1.0  # seconds: no person photographs part after part faster than this
+_MOST_WITH_NUMBER = 0.95  # share of the names that must hold a number at this place
+
+
+class Judgeable(NamedTuple):
+    """What there is to judge.
+
+    Attributes:
+        columns: one per fact, in the order of FACTS.
+        words: by fact, the words that the whole numbers of its column stand for.
+        left_out: by fact, why it is not judged.
+    """
+
+    columns: list[Column]
+    words: dict[str, list[str]]
+    left_out: dict[str, str]
+
+
+def collect(
+    samples: Sequence[Sample],
+    facts: Sequence[FileFacts | None],
+    y: Indices,
+    groups: Indices,
+) -> Judgeable:
+    """Columns of all facts that vary and that two parts of each class have.
+
+    Args:
+        samples: n photographs.
+        facts: of their files; None where the file is gone or another one now.
+        y: int64 (n,) class numbers.
+        groups: int64 (n,) part numbers.
+    """
+    raw = _from_table(samples, y, groups) | _from_files(facts)
+    found = Judgeable([], {}, {})
+    for name, fact in FACTS.items():
+        values = raw[name]
+        if isinstance(values, str):
+            found.left_out[name] = values
+            continue
+        column = _column(name, values, found.words)
+        reason = _why_not(column, y, groups)
+        if reason is None:
+            found.columns.append(column)
+        else:
+            gone = fact.name not in _TABLE_FACTS and not any(facts)
+            found.left_out[name] = GONE if gone else reason
+    return found
+
+
+_Raw = Sequence[float] | Sequence[str] | str  # values of all photographs, or why there are none
+_TABLE_FACTS = frozenset({"file_size", "file_time", "subfolder", *_NUMBERS})
+
+
+def _column(
+    name: str, values: Sequence[float] | Sequence[str], words: dict[str, list[str]]
+) -> Column:
+    """Numbers as they are; words as whole numbers, "" as not known."""
+    if FACTS[name].show is not None:
+        return Column(name, np.array(values, dtype=np.float64))
+    words[name] = sorted({str(value) for value in values if value})
+    code = {word: number for number, word in enumerate(words[name])}
+    return Column(name, np.array([code.get(str(v), np.nan) for v in values]), ordered=False)
+
+
+def _why_not(column: Column, y: Indices, groups: Indices) -> str | None:
+    known = column.known
+    if not known.any():
+        return ABSENT
+    if len(np.unique(column.values[known])) < 2:
+        return CONSTANT
+    parts = [len(set(groups[known & (y == c)].tolist())) for c in range(int(y.max()) + 1)]
+    return None if min(parts) >= 2 else RARE
+
+
+def _from_table(samples: Sequence[Sample], y: Indices, groups: Indices) -> dict[str, _Raw]:
+    """Facts that the cache knows, whether the files are there or not."""
+    times = np.array([sample.mtime_ns / 1e9 for sample in samples])
+    copied = len(times) > 1 and float(np.median(np.diff(np.sort(times)))) < _COPY_GAP
+    return {
+        "file_size": [float(sample.size) for sample in samples],
+        "file_time": COPIED if copied else times.tolist(),
+        "subfolder": [_subfolder(sample.path) for sample in samples],
+    } | _name_numbers([PurePosixPath(sample.path).stem for sample in samples], y, groups)
+
+
+def _subfolder(path: str) -> str:
+    """The folders between class and file; "." for none, which counts as a place too."""
+    return "/".join(PurePosixPath(path).parts[1:-1]) or "."
+
+
+def _name_numbers(names: Sequence[str], y: Indices, groups: Indices) -> dict[str, _Raw]:
+    """The numbers in file names, by their place in it."""
+    found = [[float(digits) for digits in re.findall(r"[0-9]+", name)] for name in names]
+    raw: dict[str, _Raw] = {}
+    for place, name in enumerate(_NUMBERS):
+        values = [numbers[place] if len(numbers) > place else np.nan for numbers in found]
+        there = np.isfinite(values).mean() if values else 0.0
+        if there < _MOST_WITH_NUMBER:
+            raw[name] = [np.nan] * len(values)
+        else:
+            raw[name] = RENUMBERED if _renumbered(np.array(values), y, groups) else values
+    return raw
+
+
+def _renumbered(values: Floats, y: Indices, groups: Indices) -> bool:
+    """Whether each class counts its photographs or parts from 0 or 1 on.
+
+    Then a high number only says which class has more of them.
+    """
+    for number in range(int(y.max()) + 1):
+        seen = np.unique(values[(y == number) & np.isfinite(values)])
+        parts = len(np.unique(groups[y == number]))
+        dense = len(seen) > 1 and seen[-1] - seen[0] + 1 <= 1.1 * len(seen)
+        if not dense or seen[0] > 1 or len(seen) < parts / 2:
+            return False
+    return True
+
+
+def _from_files(facts: Sequence[FileFacts | None]) -> dict[str, _Raw]:
+    """Facts that need the files."""
+    blank = FileFacts()
+    there = [blank if one is None else one for one in facts]
+    raw: dict[str, _Raw] = {name: [getattr(one, name) for one in there] for name in _FROM_FILES}
+    return raw | {
+        "aspect": [one.width / one.height for one in there],
+        "bytes_per_pixel": [one.bytes / (one.width * one.height) for one in there],
+        "time_of_day": [one.captured % 86_400 for one in there],
+        "has_exif": ["" if one is None else "there" if one.has_exif else "not" for one in facts],
+    }
+
+
+def reasons(left_out: dict[str, str]) -> dict[str, list[str]]:
+    """Titles of the facts that are not judged, by reason."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for name, reason in left_out.items():
+        found[reason].append(FACTS[name].title)
+    return dict(found)

@@ -1,0 +1,143 @@
+"""Photographs whose class is probably wrong, from what a head says that never saw their part.
+
+Confident learning (Northcutt, Jiang and Chuang, "Confident Learning: Estimating Uncertainty in
+Dataset Labels", JAIR 70, 2021): a class's threshold is the mean probability that the head gives it
+on photographs labelled so. A photograph counts for the most probable class that reaches its
+threshold; where that is not the class it lies in, its label is suspect. Counted and scaled to the
+sizes of the classes, these give the estimated number of wrong labels. The suspects are ranked by
+how much less probable the given class is than the other one, each measured from its threshold, so
+that a class that the head seldom recognises does not fill the top (Kuan and Mueller, "Model-
+agnostic label quality scoring to detect real-world label errors", ICML DataPerf workshop, 2022).
+
+One thing is added: the other class must be more probable than all others together, because a weak
+head's thresholds are low. A photograph that is hard for the head looks just like a wrong label:
+people have to look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.audit.bins import Floats, Indices
+from pipeline.heads import make_head
+from pipeline.heads.shared import RowSpaceHead
+from pipeline.heads.tuning import TrainingPart
+from pipeline.splits import Fold
+
+HEAD = "ridge"
+"""As good as logistic regression on the row space, and solved in closed form."""
+
+WEAK = 0.5
+"""A head that gives photographs their own class less than this on average does not know it."""
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """One photograph whose label is probably wrong.
+
+    Attributes:
+        row: its number among the photographs.
+        given, suggested: class numbers.
+        p_given, p_suggested: probabilities of the two.
+        margin: lower is more suspect.
+    """
+
+    row: int
+    given: int
+    suggested: int
+    p_given: float
+    p_suggested: float
+    margin: float
+
+
+@dataclass(frozen=True)
+class Suspects:
+    """What the head says of the labels.
+
+    Attributes:
+        ranked: the most suspect first.
+        estimated: number of wrong labels, at most about.
+        thresholds: float64 (n_classes,) mean probability of each class on photographs labelled so.
+    """
+
+    ranked: list[Suspect]
+    estimated: int
+    thresholds: Floats
+
+
+def out_of_fold(
+    K: Floats, y: Indices, groups: Indices, rounds: Sequence[Fold], *, row_width: int, seed: int = 0
+) -> Floats:
+    """Probabilities (n, n_classes) of every row by a head that was not trained on its part.
+
+    Args:
+        K: float64 (n, n) Gram matrix of the rows.
+        y: int64 (n,) class numbers.
+        groups: int64 (n,) part numbers.
+        rounds: one repeat of grouped folds.
+        row_width: values in a raw row.
+        seed: of the head.
+    """
+    from threadpoolctl import threadpool_limits
+
+    n_classes = int(y.max()) + 1
+    found = np.full((len(y), n_classes), np.nan)
+    # On a busy machine, threads of BLAS that wait for each other took several times as long.
+    with threadpool_limits(1):
+        for fold in rounds:
+            train, test = fold.train, fold.test
+            part = TrainingPart(
+                K[np.ix_(train, train)],
+                y[train],
+                groups[train],
+                n_classes=n_classes,
+                row_width=row_width,
+                seed=seed,
+            )
+            head = make_head(HEAD, seed=seed)
+            assert isinstance(head, RowSpaceHead)
+            head.fit_in_space(part)
+            placed = part.space.place(K[np.ix_(test, train)], np.diagonal(K)[test])
+            found[test] = head.predict_in_space(placed)
+    return found
+
+
+def suspect_labels(y: Indices, P: Floats) -> Suspects:
+    """Rank the labels that the probabilities speak against.
+
+    Args:
+        y: int64 (n,) class numbers, each in use.
+        P: float64 (n, n_classes) probabilities of rows that the head was not trained on.
+    """
+    rows, n_classes = np.arange(len(y)), P.shape[1]
+    thresholds = np.array([P[y == number, number].mean() for number in range(n_classes)])
+    reached = np.where(thresholds <= P, P, -1.0)
+    counted, suggested = reached.max(axis=1) >= 0, reached.argmax(axis=1)
+    joint = np.zeros((n_classes, n_classes))
+    np.add.at(joint, (y[counted], suggested[counted]), 1)
+    margin = (P - thresholds)[rows, y] - (P - thresholds)[rows, suggested]
+    suspect = counted & (suggested != y) & (P[rows, suggested] > 0.5)
+    order = np.flatnonzero(suspect)[np.argsort(margin[suspect], kind="stable")]
+    ranked = [
+        Suspect(
+            row=int(row),
+            given=int(y[row]),
+            suggested=int(suggested[row]),
+            p_given=float(P[row, y[row]]),
+            p_suggested=float(P[row, suggested[row]]),
+            margin=float(margin[row]),
+        )
+        for row in order
+    ]
+    return Suspects(ranked, _estimate(joint, y, len(ranked)), thresholds)
+
+
+def _estimate(joint: Floats, y: Indices, most: int) -> int:
+    """Off-diagonal photographs of the joint counts, each class scaled to its size."""
+    sizes = np.bincount(y, minlength=len(joint))
+    counted = joint.sum(axis=1)
+    wrong = (counted - np.diagonal(joint)) / np.maximum(counted, 1) * sizes
+    return min(round(float(wrong.sum())), most)

@@ -1,0 +1,104 @@
+"""Photographs unlike all others, by their distance from others in the row space."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.audit.bins import Column, Floats, Indices
+from pipeline.audit.facts import FACTS
+from pipeline.audit.robust import robust_scores
+
+NEIGHBOURS = 5
+LIMIT = 3.5
+"""Robust standard deviations above the median (Iglewicz and Hoaglin, 1993)."""
+
+_BLOCK_VALUES = 8_000_000  # distances held at once
+_TELLING = 4.0  # robust standard deviations from which a fact is named as a reason
+_NAMED = 2  # facts named at most
+
+
+@dataclass(frozen=True)
+class Outlier:
+    """One photograph that is far from all others.
+
+    Attributes:
+        row: its number among the photographs.
+        score: robust standard deviations above the median of the log distance.
+        times: its distance as a multiple of the median one.
+        reason: what is unusual about it, for a person.
+    """
+
+    row: int
+    score: float
+    times: float
+    reason: str
+
+
+def find_outliers(K: Floats, groups: Indices, columns: Mapping[str, Column]) -> list[Outlier]:
+    """Photographs whose nearest neighbours are unusually far, the farthest first.
+
+    The distance is the mean one to the five nearest photographs of other parts (after Ramaswamy,
+    Rastogi and Shim, "Efficient algorithms for mining outliers", SIGMOD 2000). Those of its own
+    part would hide an odd part. Median and median absolute deviation set the scale, so outliers
+    do not widen it themselves.
+
+    Args:
+        K: float64 (n, n) Gram matrix of the rows.
+        groups: int64 (n,) part numbers.
+        columns: ordered facts in the pixels, to name a reason.
+    """
+    distances = _neighbour_distances(K, groups)
+    known = np.isfinite(distances) & (distances > 0)
+    if known.sum() < NEIGHBOURS:
+        return []
+    logs = np.full(len(distances), np.nan)
+    logs[known] = np.log(distances[known])
+    scores = robust_scores(logs)
+    usual = float(np.exp(np.nanmedian(logs)))
+    unusual = {name: robust_scores(column.values) for name, column in columns.items()}
+    found = [
+        Outlier(
+            row=int(row),
+            score=float(scores[row]),
+            times=float(distances[row] / usual),
+            reason=_reason(int(row), float(distances[row] / usual), columns, unusual),
+        )
+        for row in np.flatnonzero(scores > LIMIT)
+    ]
+    return sorted(found, key=lambda outlier: -outlier.score)
+
+
+def _neighbour_distances(K: Floats, groups: Indices) -> Floats:
+    """Mean distance to the nearest rows of other parts, (n,); nan where there are none."""
+    squares = np.diagonal(K)
+    found = np.full(len(K), np.nan)
+    height = max(1, _BLOCK_VALUES // max(len(K), 1))
+    for start in range(0, len(K), height):
+        rows = slice(start, start + height)
+        squared = squares[rows, None] + squares[None, :] - 2 * K[rows]
+        squared[groups[rows, None] == groups[None, :]] = np.inf
+        count = min(NEIGHBOURS, len(K))
+        nearest = np.sqrt(np.maximum(np.partition(squared, count - 1, axis=1)[:, :count], 0))
+        nearest = np.where(np.isfinite(nearest), nearest, np.nan)
+        with_any = np.isfinite(nearest).any(axis=1)
+        found[rows][with_any] = np.nanmean(nearest[with_any], axis=1)
+    return found
+
+
+def _reason(
+    row: int, times: float, columns: Mapping[str, Column], unusual: Mapping[str, Floats]
+) -> str:
+    """How far it is, and which of its facts are unusual."""
+    text = f"{times:.1f} times as far from others as usual"
+    strength = {name: abs(scores[row]) for name, scores in unusual.items()}
+    telling = [name for name in sorted(strength, key=lambda n: -strength[n])
+               if strength[name] >= _TELLING][:_NAMED]  # fmt: skip
+    for name in telling:
+        fact, values = FACTS[name], columns[name].values
+        assert fact.show is not None
+        usual = fact.show(float(np.nanmedian(values)))
+        text += f"; {fact.title} {fact.show(float(values[row]))} (usual: {usual})"
+    return text

@@ -1,0 +1,231 @@
+"""What an audit found, ready to be shown: names and sentences, no numbers left to compute."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.tables import to_csv
+
+
+@dataclass(frozen=True)
+class FactFinding:
+    """How well one fact alone tells the classes apart on parts not learned from.
+
+    Attributes:
+        name, title: of the fact, for programs and for people.
+        in_pixels: whether a model can see it.
+        photographs: that have it.
+        auc, low, high: cross-validated ROC AUC with its 95 % interval over parts.
+        p_value: corrected for all facts; see `pipeline.audit.chance`.
+        needed: AUC from which this fact would be told from chance.
+        above_chance: p_value at most the level.
+        shortcut: above chance, and not by a trifle.
+        per_class: AUC by class against the rest; of two classes, of the defective one.
+        typical: by class, the median, or the most frequent word with its share.
+        sentence: what it means, for a person; "" where it is no shortcut.
+    """
+
+    name: str
+    title: str
+    in_pixels: bool
+    photographs: int
+    auc: float
+    low: float
+    high: float
+    p_value: float
+    needed: float
+    above_chance: bool
+    shortcut: bool
+    per_class: dict[str, float]
+    typical: dict[str, str]
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Shortcuts:
+    """All facts that were judged, and those that were not.
+
+    Attributes:
+        facts: the highest AUC first.
+        left_out: by reason, titles of the facts that were not judged.
+        folds, repeats, shuffles: of cross-validation and test.
+        level: chance taken of one false alarm or more among all facts.
+        least_auc: below it nothing is called a shortcut, however certain.
+    """
+
+    facts: list[FactFinding]
+    left_out: dict[str, list[str]]
+    folds: int
+    repeats: int
+    shuffles: int
+    level: float
+    least_auc: float
+
+    @property
+    def found(self) -> list[FactFinding]:
+        """The shortcuts."""
+        return [fact for fact in self.facts if fact.shortcut]
+
+    @property
+    def needed(self) -> float:
+        """The AUC that half of the facts would need to be told from chance; nan without facts."""
+        values = sorted(fact.needed for fact in self.facts)
+        return values[len(values) // 2] if values else math.nan
+
+
+@dataclass(frozen=True)
+class LabelFinding:
+    """One photograph that probably lies in the wrong class.
+
+    Attributes:
+        path: relative to the folder.
+        given, suggested: classes.
+        p_given, p_suggested: their probabilities, by a head that never saw the part.
+    """
+
+    path: str
+    given: str
+    suggested: str
+    p_given: float
+    p_suggested: float
+
+
+@dataclass(frozen=True)
+class LabelFindings:
+    """What a head that never saw the part says of the labels.
+
+    Attributes:
+        suspects: the most suspect first.
+        estimated: number of wrong labels at most; hard photographs count as wrong.
+        head: its name.
+        folds: of cross-validation.
+        roc_auc: of the head on all photographs, each judged by the round that did not train on it.
+        own_probability: by class, the mean probability that the head gives it on its photographs.
+        weak: classes that the head hardly knows; its doubts about their labels say little.
+    """
+
+    suspects: list[LabelFinding]
+    estimated: int
+    head: str
+    folds: int
+    roc_auc: float
+    own_probability: dict[str, float]
+    weak: list[str]
+
+
+@dataclass(frozen=True)
+class PhotographFinding:
+    """One photograph that should be looked at.
+
+    Attributes:
+        path: relative to the folder.
+        label: its class.
+        problem: "outlier", "blurred", "over-exposed", "under-exposed" or "near-uniform".
+        caption: a few words for under a picture.
+        reason: measured, for a person.
+        score: of an outlier, robust standard deviations; nan otherwise.
+    """
+
+    path: str
+    label: str
+    problem: str
+    caption: str
+    reason: str
+    score: float = math.nan
+
+
+@dataclass(frozen=True)
+class CopyFinding:
+    """One photograph under several labels.
+
+    Attributes:
+        digest: SHA-256 of the bytes, hex.
+        copies: path -> class.
+    """
+
+    digest: str
+    copies: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What an audit of a cache found.
+
+    Attributes:
+        root: the folder of the photographs, as of `extract`.
+        photographs, parts: how many.
+        classes: photographs by class; of two classes, the defective one is second.
+        notes: what was left out, and why, for a person.
+        shortcuts: None where no folds can be made.
+        labels: None where no folds can be made, or there are too many photographs.
+        outliers: the farthest first.
+        unusable: in the order of the folder.
+        copies: byte-identical photographs under two labels or more.
+        seconds: that it took.
+        content: `pipeline.dataset.Labelled.content` of what was audited; "" where not known.
+    """
+
+    root: Path
+    photographs: int
+    parts: int
+    classes: dict[str, int]
+    notes: list[str]
+    shortcuts: Shortcuts | None
+    labels: LabelFindings | None
+    outliers: list[PhotographFinding]
+    unusable: list[PhotographFinding]
+    copies: list[CopyFinding]
+    seconds: float
+    content: str = ""
+
+    def to_json(self) -> str:
+        """Everything as JSON; what is not defined is null."""
+        record = asdict(self) | {"root": str(self.root)}
+        return json.dumps(_plain(record), indent=1, allow_nan=False)
+
+    def facts_csv(self) -> str:
+        """One line per judged fact, the highest AUC first."""
+        columns = [
+            "fact", "auc", "low", "high", "p_value", "shortcut", "in_pixels", "photographs",
+            *(f"typical {name}" for name in self.classes), "meaning",
+        ]  # fmt: skip
+        facts = self.shortcuts.facts if self.shortcuts else []
+        return to_csv(columns, map(self._fact_row, facts))
+
+    def _fact_row(self, fact: FactFinding) -> dict[str, object]:
+        row: dict[str, object] = _plain(asdict(fact))
+        row |= {"fact": fact.title, "meaning": fact.sentence}
+        row |= {name: "yes" if row[name] else "no" for name in ("shortcut", "in_pixels")}
+        return row | {f"typical {name}": fact.typical.get(name) for name in self.classes}
+
+    def photographs_csv(self) -> str:
+        """One line per photograph and finding: suspect labels, copies, outliers, unusable ones."""
+        columns = ["finding", "rank", "path", "class", "looks like", "probability", "reason"]
+        rows: list[dict[str, object]] = []
+        for rank, one in enumerate(self.labels.suspects if self.labels else [], 1):
+            reason = f"its own class has a probability of {one.p_given:.3f}"
+            rows.append({"finding": "label", "rank": rank, "path": one.path, "class": one.given,
+                         "looks like": one.suggested, "probability": round(one.p_suggested, 4),
+                         "reason": reason})  # fmt: skip
+        for rank, torn in enumerate(self.copies, 1):
+            for path, label in torn.copies.items():
+                rows.append({"finding": "copies", "rank": rank, "path": path, "class": label,
+                             "reason": "the same file lies in several classes"})  # fmt: skip
+        for found in (self.outliers, self.unusable):
+            for rank, photo in enumerate(found, 1):
+                rows.append({"finding": photo.problem, "rank": rank, "path": photo.path,
+                             "class": photo.label, "reason": photo.reason})  # fmt: skip
+        return to_csv(columns, rows)
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever a record holds
+    """Records for JSON: nan and infinity become None."""
+    if isinstance(value, dict):
+        return {key: _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,240 @@
+"""The whole audit of a cache: shortcuts, labels, outliers, unusable photographs, torn copies."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from features.errors import OutputError, SplitError
+from features.extract import Photograph
+from features.facts import FileFacts, read_facts
+from features.files import whole_folder, write_whole
+from pipeline.audit.bins import Floats
+from pipeline.audit.columns import Judgeable, collect
+from pipeline.audit.copies import find_torn_copies
+from pipeline.audit.facts import FACTS
+from pipeline.audit.labels import HEAD, WEAK, out_of_fold, suspect_labels
+from pipeline.audit.outliers import find_outliers
+from pipeline.audit.result import (
+    Audit,
+    CopyFinding,
+    LabelFinding,
+    LabelFindings,
+    PhotographFinding,
+)
+from pipeline.audit.sheets import audit_sheets
+from pipeline.audit.shortcuts import find_shortcuts
+from pipeline.audit.unusable import find_unusable
+from pipeline.dataset import Dataset
+from pipeline.rowspace import gram
+from pipeline.scores import score
+from pipeline.splits import Fold, folds
+
+MOST_ROWS = 10_000
+"""With more photographs, labels and outliers are left out: they take an n×n matrix."""
+
+_FOLDS, _REPEATS, _SHUFFLES = 5, 3, 499
+
+Progress = Callable[[int, int], None]
+
+
+def audit_dataset(
+    data: Dataset,
+    out: Path | None = None,
+    *,
+    seed: int = 0,
+    shuffles: int = _SHUFFLES,
+    progress: Progress | None = None,
+) -> Audit:
+    """Ask what is wrong with photographs and labels before a model is trusted.
+
+    Args:
+        data: from `pipeline.dataset.load_dataset`.
+        out: folder for audit.json, audit.csv, photographs.csv and the sheets; None for none.
+        seed: of folds and shuffles.
+        shuffles: of the classes, for the test against chance.
+        progress: called as `progress(photographs looked at, photographs in all)`.
+
+    Raises:
+        CacheError: rows of the cache cannot be read.
+        OutputError: `out` holds something else, or cannot be written.
+    """
+    started = time.perf_counter()
+    if out is not None:
+        _check_replaceable(out)
+    facts, notes = _read_files(data, progress)
+    judgeable = collect(data.samples, facts, data.y, data.groups)
+    rounds = _rounds(data, seed, notes)
+    shortcuts = (
+        find_shortcuts(data, judgeable, rounds, shuffles=shuffles, seed=seed) if rounds else None
+    )
+    labels, outliers = _judge_rows(data, judgeable, rounds, seed, notes)
+    audit = Audit(
+        root=_root(data),
+        photographs=len(data),
+        parts=len(np.unique(data.groups)),
+        classes={
+            name: int((data.y == number).sum()) for number, name in enumerate(data.classes.names)
+        },
+        notes=notes,
+        shortcuts=shortcuts,
+        labels=labels,
+        outliers=outliers,
+        unusable=_unusable(data, facts),
+        copies=_copies(data),
+        seconds=time.perf_counter() - started,
+        content=data.content,
+    )
+    if out is not None:
+        save_audit(audit, out)
+    return audit
+
+
+def save_audit(audit: Audit, out: Path) -> None:
+    """Write audit.json, audit.csv, photographs.csv and the sheets, all or nothing.
+
+    Raises:
+        OutputError: `out` holds something else, or cannot be written.
+    """
+    _check_replaceable(out)
+    with whole_folder(out) as folder:
+        write_whole(folder / "audit.json", audit.to_json())
+        write_whole(folder / "audit.csv", audit.facts_csv())
+        write_whole(folder / "photographs.csv", audit.photographs_csv())
+        for name, png in audit_sheets(audit).items():
+            write_whole(folder / name, png)
+
+
+def _check_replaceable(out: Path) -> None:
+    """Raise OutputError unless `out` is free, empty, or holds an audit."""
+    free = not out.exists() or (out.is_dir() and not any(out.iterdir()))
+    if not free and not (out / "audit.json").is_file():
+        raise OutputError(
+            f"{out} exists and holds no audit; expected a new folder; name another with --out"
+        )
+
+
+def _root(data: Dataset) -> Path:
+    return Path(os.fsdecode(data.about["root"]))
+
+
+def _read_files(
+    data: Dataset, progress: Progress | None
+) -> tuple[list[FileFacts | None], list[str]]:
+    """The facts of the files that are still what extract saw, and a note of those that are not."""
+    root = _root(data)
+    photographs = [Photograph(root / sample.path, sample.path) for sample in data.samples]
+    found = [
+        None if one.reason or one.digest != sample.digest else one
+        for one, sample in zip(
+            read_facts(photographs, progress=progress), data.samples, strict=True
+        )
+    ]
+    missing = [s.path for s, one in zip(data.samples, found, strict=True) if one is None]
+    if not missing:
+        return found, []
+    return found, [
+        f"{len(missing):,} of {len(found):,} photographs are gone from {root} or were changed "
+        f"since extract, such as {missing[0]}; what needs the files is judged on the others"
+    ]
+
+
+def _rounds(data: Dataset, seed: int, notes: list[str]) -> list[Fold]:
+    """Repeated grouped folds, as many as the classes have parts for; none, with a note, below 2."""
+    problem = ""
+    for n_folds in range(_FOLDS, 1, -1):
+        try:
+            return folds(
+                data.y,
+                data.groups,
+                n_folds=n_folds,
+                repeats=_REPEATS,
+                seed=seed,
+                class_names=data.classes.names,
+            )
+        except SplitError as error:
+            problem = str(error)
+    notes.append(f"shortcuts and labels are not judged: {problem}")
+    return []
+
+
+def _judge_rows(
+    data: Dataset, judgeable: Judgeable, rounds: Sequence[Fold], seed: int, notes: list[str]
+) -> tuple[LabelFindings | None, list[PhotographFinding]]:
+    """What the rows themselves say: suspect labels and outliers."""
+    if len(data) > MOST_ROWS:
+        notes.append(
+            f"labels and outliers are not judged: {len(data):,} photographs are more than the "
+            f"{MOST_ROWS:,} that fit"
+        )
+        return None, []
+    rows = data.rows()
+    K, row_width = gram(rows), rows.shape[1]
+    del rows
+    first = [fold for fold in rounds if fold.repeat == 0]
+    labels = _labels(data, K, first, row_width, seed) if first else None
+    columns = {
+        column.name: column
+        for column in judgeable.columns
+        if column.ordered and FACTS[column.name].in_pixels
+    }
+    outliers = [
+        PhotographFinding(
+            *_named(data, one.row),
+            "outlier",
+            f"{one.times:.1f} × as far as usual",
+            one.reason,
+            one.score,
+        )
+        for one in find_outliers(K, data.groups, columns)
+    ]
+    return labels, outliers
+
+
+def _labels(
+    data: Dataset, K: Floats, rounds: Sequence[Fold], row_width: int, seed: int
+) -> LabelFindings:
+    names = data.classes.names
+    P = out_of_fold(K, data.y, data.groups, rounds, row_width=row_width, seed=seed)
+    found = suspect_labels(data.y, P)
+    own = dict(zip(names, found.thresholds.tolist(), strict=True))
+    return LabelFindings(
+        suspects=[
+            LabelFinding(
+                path=data.samples[one.row].path,
+                given=names[one.given],
+                suggested=names[one.suggested],
+                p_given=one.p_given,
+                p_suggested=one.p_suggested,
+            )
+            for one in found.ranked
+        ],
+        estimated=found.estimated,
+        head=HEAD,
+        folds=len(rounds),
+        roc_auc=score(data.y, P)["roc_auc"],
+        own_probability=own,
+        weak=[name for name, probability in own.items() if probability < WEAK],
+    )
+
+
+def _named(data: Dataset, row: int) -> tuple[str, str]:
+    return data.samples[row].path, data.classes.names[data.y[row]]
+
+
+def _unusable(data: Dataset, facts: Sequence[FileFacts | None]) -> list[PhotographFinding]:
+    return [
+        PhotographFinding(*_named(data, one.row), one.problem, one.problem, one.reason)
+        for one in find_unusable(facts)
+    ]
+
+
+def _copies(data: Dataset) -> list[CopyFinding]:
+    return [
+        CopyFinding(torn.digest, dict(_named(data, row) for row in torn.rows))
+        for torn in find_torn_copies(data.samples, data.y)
+    ]

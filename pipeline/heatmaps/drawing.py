@@ -1,0 +1,222 @@
+"""Heatmaps over photographs: a small picture for reports and sheets, a page with a legend."""
+
+from __future__ import annotations
+
+import io
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter, ImageOps
+from scipy.interpolate import PchipInterpolator
+
+from features.decoder import thumbnail_apart
+from features.images import MAX_PIXELS, orientation
+from pipeline.heads.base import Floats
+from pipeline.heatmaps.colours import colour
+from pipeline.heatmaps.explain import Frame
+from pipeline.letters import font_of, shorten, wrap
+
+_SIDE = 448  # pixels: a photograph's longer side on a page
+_GAP, _BAR, _LINE = 20, 18, 20
+_INK, _GREY, _PAPER, _HALF = (25, 25, 25), (100, 100, 100), (255, 255, 255), (255, 255, 255)
+_CLEAR = 0.25  # share of full colour from which on a place is named
+_EXIF_ORIENTATION = 0x0112
+
+
+class Picture(NamedTuple):
+    """An image file for a page.
+
+    Attributes:
+        content: the file.
+        media_type: such as "image/jpeg".
+        size: width and height in pixels.
+        alt: what it shows, in words.
+    """
+
+    content: bytes
+    media_type: str
+    size: tuple[int, int]
+    alt: str
+
+
+class Marked(NamedTuple):
+    """A photograph, the same under its heatmap, and the values (height, width) that are shown."""
+
+    photograph: Image.Image
+    heatmap: Image.Image
+    values: Floats
+
+
+def mark(
+    data: bytes, cells: Floats, frame: Frame, side: int, *, max_pixels: int = MAX_PIXELS
+) -> Marked:
+    """Lay a heatmap over the upright photograph.
+
+    The cells are spread over the photograph in proportion, as the recipe's resize does, and
+    smoothly (monotone cubics: Fritsch and Carlson, 1980, which never overshoot). A white line
+    surrounds what has at least half of full colour for, so that it is seen without colours.
+
+    Args:
+        data: the photograph's file.
+        cells: float64 (height, width) of `explain`.
+        frame: of the model.
+        side: pixels of the longer side.
+        max_pixels: refuse larger photographs.
+
+    Raises:
+        ImageError: the photograph cannot be read.
+    """
+    photograph = thumbnail_apart(data, side, max_pixels=max_pixels)
+    turn = 1 if frame.upright else orientation(data)
+    values = spread(cells / frame.scale, photograph.size, turn)
+    pixels = colour(np.asarray(photograph), values)
+    strong = Image.fromarray(np.asarray(values >= 0.5))
+    inner = np.asarray(strong.convert("L").filter(ImageFilter.MinFilter(3))) > 0
+    pixels[(values >= 0.5) & ~inner] = _HALF
+    return Marked(photograph, Image.fromarray(pixels), values)
+
+
+def spread(cells: Floats, size: tuple[int, int], turn: int = 1) -> Floats:
+    """Cells (height, width) as a smooth map of a picture of `size` (width, height).
+
+    Args:
+        cells: any range.
+        size: of the upright picture, in pixels.
+        turn: EXIF orientation that the picture has been turned by and the cells have not.
+    """
+    width, height = size if turn < 5 else size[::-1]
+    smooth = _along(_along(cells, height).T, width).T
+    flat = Image.fromarray(np.ascontiguousarray(smooth, dtype=np.float32))
+    flat.getexif()[_EXIF_ORIENTATION] = turn
+    return np.asarray(ImageOps.exif_transpose(flat), dtype=np.float64)
+
+
+def _along(values: Floats, length: int) -> Floats:
+    """Interpolate the first axis between the middles of the cells, flat beyond the outer ones."""
+    count = len(values)
+    if count == 1:
+        return np.repeat(values, length, axis=0)
+    places = np.clip((np.arange(length) + 0.5) / length * count - 0.5, 0, count - 1)
+    found: Floats = PchipInterpolator(np.arange(count), values, axis=0)(places)
+    return found
+
+
+def describe(values: Floats, subject: str) -> str:
+    """Where a map (height, width) in shares of full colour speaks loudest, in words."""
+    place = np.unravel_index(int(values.argmax()), values.shape)
+    if values[place] < _CLEAR:
+        return f"nothing in it speaks clearly for {subject}"
+    across = ("left", "middle", "right")[int(3 * place[1] / values.shape[1])]
+    down = ("top", "middle", "bottom")[int(3 * place[0] / values.shape[0])]
+    where = " ".join(dict.fromkeys((down, across)))
+    strength = "clearly" if values[place] >= 0.5 else "weakly"
+    return f"what speaks for {subject} lies at the {where} ({strength})"
+
+
+def heatmap_picture(
+    data: bytes,
+    cells: Floats,
+    frame: Frame,
+    name: str,
+    *,
+    side: int = 320,
+    max_pixels: int = MAX_PIXELS,
+) -> Picture:
+    """A small JPEG of a photograph under its heatmap, without a legend, for a page.
+
+    Args:
+        data: the photograph's file.
+        cells: float64 (height, width) of `explain`.
+        frame: of the model.
+        name: of the photograph, for the alternative text; not escaped.
+        side: pixels of the longer side.
+        max_pixels: refuse larger photographs.
+
+    Raises:
+        ImageError: the photograph cannot be read.
+    """
+    marked = mark(data, cells, frame, side, max_pixels=max_pixels)
+    alt = f"Heatmap of {name}: {describe(marked.values, frame.subject)}."
+    return Picture(_file(marked.heatmap, "JPEG"), "image/jpeg", marked.heatmap.size, alt)
+
+
+def legend_picture(frame: Frame, width: int = 420) -> Picture:
+    """The legend of a model's heatmaps as a PNG, for a page."""
+    image = draw_legend(frame, width)
+    alt = (
+        f"Legend: vermilion speaks for {frame.subject}, blue against it; full colour changes the "
+        f"odds {_times(frame)}."
+    )
+    return Picture(_file(image, "PNG"), "image/png", image.size, alt)
+
+
+def draw_page(marked: Marked, frame: Frame, shape: tuple[int, int], title: str, name: str) -> bytes:
+    """The photograph, beside it its heatmap, below them the legend: a PNG.
+
+    Args:
+        marked: of `mark`.
+        frame: of the model.
+        shape: how many cells the map has: height and width.
+        title: the verdict.
+        name: the photograph's.
+    """
+    photograph = marked.photograph
+    width = max(2 * photograph.width + _GAP, 620)
+    legend = draw_legend(frame, min(width, 620))
+    note = wrap(
+        f"{shape[0]} × {shape[1]} cells, each compared with the same place of an average healthy "
+        "part. White line: half of full colour. A cell sees far beyond its square: read a "
+        "direction, not an outline.",
+        width,
+        12,
+    )
+    if frame.subject != "a defect":
+        note = [line.replace("healthy part", "part") for line in note]
+    top = _GAP + 52
+    height = top + photograph.height + _GAP + legend.height + 18 * len(note) + _GAP
+    page = Image.new("RGB", (width + 2 * _GAP, height), _PAPER)
+    draw = ImageDraw.Draw(page)
+    draw.text((_GAP, _GAP), shorten(title, width, 18, bold=True), _INK, font_of(18, bold=True))
+    draw.text((_GAP, _GAP + 28), shorten(name, width, 12), _GREY, font_of(12))
+    page.paste(photograph, (_GAP, top))
+    page.paste(marked.heatmap, (_GAP + photograph.width + _GAP, top))
+    top += photograph.height + _GAP
+    page.paste(legend, (_GAP, top))
+    for number, line in enumerate(note):
+        place = (_GAP, top + legend.height + 18 * number)
+        draw.text(place, line, _GREY, font_of(12))
+    return _file(page, "PNG")
+
+
+def draw_legend(frame: Frame, width: int) -> Image.Image:
+    """A bar from full colour against, over nothing, to full colour for, with its meaning."""
+    image = Image.new("RGB", (width, _BAR + 2 * _LINE + 6), _PAPER)
+    grey = np.full((_BAR, width, 3), 160, dtype=np.uint8)
+    ramp = np.broadcast_to(np.linspace(-1, 1, width), (_BAR, width))
+    image.paste(Image.fromarray(colour(grey, ramp)), (0, _LINE))
+    draw = ImageDraw.Draw(image)
+    half = round(0.75 * (width - 1))
+    draw.line((half, _LINE, half, _LINE + _BAR - 1), _HALF, 1)
+    below = _LINE + _BAR + 3
+    for x, anchor, above, text in (
+        (0, "la", f"speaks against {frame.subject}", f"odds ÷ {_number(frame.odds)}"),
+        (width // 2, "ma", "", "says nothing"),
+        (width - 1, "ra", f"speaks for {frame.subject}", f"odds × {_number(frame.odds)}"),
+    ):
+        draw.text((x, 0), above, _INK, font_of(13), anchor=anchor)
+        draw.text((x, below), text, _GREY, font_of(12), anchor=anchor)
+    return image
+
+
+def _times(frame: Frame) -> str:
+    return f"{_number(frame.odds)}-fold"
+
+
+def _number(value: float) -> str:
+    return f"{value:.2f}" if value < 10 else f"{value:,.0f}"
+
+
+def _file(image: Image.Image, kind: str) -> bytes:
+    out = io.BytesIO()
+    image.save(out, kind, quality=85)  # of JPEG; PNG has none
+    return out.getvalue()

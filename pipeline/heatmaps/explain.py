@@ -1,0 +1,110 @@
+"""A model's heatmaps of photographs whose rows are in a cache, and how they are to be read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from features.backbone import map_shape
+from features.cache import Cache
+from features.errors import CacheError, HeadError
+from features.samples import Sample
+from pipeline.bundle import Bundle
+from pipeline.heads.base import Floats, Head
+from pipeline.heatmaps.maps import cell_scores
+from pipeline.heatmaps.reference import read_reference
+
+_BLOCK = 256  # rows in memory at once
+
+
+@dataclass(frozen=True)
+class Frame:
+    """How the heatmaps of one model are drawn and read.
+
+    Attributes:
+        scale: change of the logit that gets full colour.
+        subject: what vermilion speaks for, in words.
+        upright: whether the model saw photographs as their EXIF orientation says.
+    """
+
+    scale: float
+    subject: str
+    upright: bool
+
+    @property
+    def odds(self) -> float:
+        """How often the odds are multiplied where there is full colour."""
+        return float(np.exp(self.scale))
+
+
+def frame_of(bundle: Bundle) -> Frame:
+    """How a model's heatmaps are read.
+
+    Raises:
+        HeadError, BundleError: see `explain`.
+    """
+    features = _features(bundle)
+    reference = read_reference(bundle, map_shape(features["backbone"]))
+    subject = "a defect" if bundle.classes.binary else "its verdict"
+    return Frame(reference.scale, subject, bool(features["recipe"]["exif_orientation"]))
+
+
+def explain(
+    bundle: Bundle, cache_path: Path, samples: Sequence[Sample], probabilities: Floats
+) -> Floats:
+    """Heatmaps of photographs that have been judged; the backbone does not run.
+
+    Args:
+        bundle: a loaded model that sees rows.
+        cache_path: where the photographs' rows are; they are found by digest.
+        samples: of `pipeline.judge.judge` or `judge_holdout`.
+        probabilities: float64 (n, n_classes), of the same.
+
+    Returns:
+        float64 (n, height, width): what each cell of the backbone's map adds to the logit of a
+        defect (with more than two classes: of the most probable class), against the model's
+        baseline; nan where a photograph could not be read.
+
+    Raises:
+        HeadError: the model sees pixels.
+        BundleError: the model was made before there were heatmaps.
+        FingerprintError, CacheError: it is not the model's cache, or lacks rows.
+    """
+    shape = map_shape(_features(bundle)["backbone"])
+    reference = read_reference(bundle, shape)
+    assert isinstance(bundle.head, Head)
+    found = np.full((len(samples), *shape[:2]), np.nan)
+    readable = np.array([i for i, sample in enumerate(samples) if not sample.reason], dtype=int)
+    if bundle.classes.binary:
+        targets = np.ones(len(samples), dtype=np.int64)
+    else:
+        targets = probabilities.argmax(axis=1)
+    with Cache.read(cache_path) as cache:
+        cache.check_fields(bundle.about["features"])
+        rows = np.array([cache.find(sample.digest) for sample in samples])
+        missing = int((rows[readable] < 0).sum())
+        if missing:
+            raise CacheError(
+                f"{cache_path} lacks {missing} of the {len(readable)} photographs; expected the "
+                "cache that they were judged with; name it with --cache"
+            )
+        for start in range(0, len(readable), _BLOCK):
+            block = readable[start : start + _BLOCK]
+            X = cache.take(rows[block])
+            found[block] = cell_scores(bundle.head, X, reference.baseline, shape, targets[block])
+    return found
+
+
+def _features(bundle: Bundle) -> dict[str, Any]:
+    """The fields of the model's fingerprint, where it sees rows."""
+    if not isinstance(bundle.head, Head):
+        raise HeadError(
+            f"{bundle.folder} sees pixels and has no map of cells; expected a model on cached "
+            "rows; make one with: fit, or leave out --heatmaps"
+        )
+    fields: dict[str, Any] = bundle.about["features"]
+    return fields

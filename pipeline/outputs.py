@@ -1,0 +1,60 @@
+"""What may be overwritten: files that this program wrote. Anything else only when that is asked."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from features.errors import OutputError
+
+SOFTWARE = "Onepass"
+"""What pictures say in their PNG text "Software"."""
+
+PREDICTIONS = {
+    ".csv": re.compile(rb"(\xef\xbb\xbf)?path,class,"),
+    ".json": re.compile(rb"\[\s*(\{\s*\"path\":|\])"),
+    ".jsonl": re.compile(rb"\{\"path\":"),
+}
+"""How files of predictions begin, by suffix."""
+
+COMPARISON = {
+    ".csv": re.compile(rb"head,title,"),
+    ".json": re.compile(rb"\{\s*\"best\":"),
+}
+"""How the files of a comparison begin, by suffix."""
+
+REPORT = re.compile(
+    rb"<!DOCTYPE html>.{0,100}?<meta name=\"generator\" content=\"" + SOFTWARE.encode(), re.DOTALL
+)
+"""How a report begins."""
+
+PICTURE = re.compile(rb"\x89PNG.{0,200}?tEXtSoftware\0" + SOFTWARE.encode(), re.DOTALL)
+"""How a picture begins."""
+
+_LOOKED_AT = 512  # bytes
+
+
+def check_overwritable(path: Path, ours: re.Pattern[bytes], *, force: bool = False) -> None:
+    """Raise OutputError where a file would be lost that this program did not write.
+
+    Args:
+        path: where a result is to go; nothing, or an empty file, may be there.
+        ours: how files that this program wrote there begin.
+        force: overwrite any file.
+    """
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder; expected the name of a file")
+    try:
+        with path.open("rb") as file:
+            start = file.read(_LOOKED_AT) if path.is_file() else b""
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise OutputError(
+            f"{path} cannot be opened ({error.strerror}); name another place"
+        ) from error
+    if start and not force and not ours.match(start):
+        raise OutputError(
+            f"{path} exists and was not written by this program; it would be lost: "
+            "name another place, or overwrite it with --force"
+        )

@@ -1,0 +1,156 @@
+"""What an audit of the same photographs found: shortcuts, labels and photographs to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from features.errors import OnepassError
+from pipeline.audit.result import Audit, LabelFindings, Shortcuts
+from pipeline.audit.stored import read_audit
+from pipeline.dataset import Labelled
+from pipeline.report.html import Html, element, join, name
+from pipeline.report.page import Section, paragraphs
+from pipeline.report.table import Row, folded, table
+from pipeline.report.wording import NBSP, count, interval, percent, score
+from pipeline.tables import printable
+
+_LISTED = 20
+
+
+@dataclass(frozen=True)
+class Audited:
+    """The input of this section.
+
+    Attributes:
+        found: an audit of these very photographs; None where there is none.
+        reason: why there is none.
+        remedy: the command that makes one.
+    """
+
+    found: Audit | None
+    reason: str = ""
+    remedy: str = ""
+
+
+def audited(data: Labelled, file: Path, remedy: str) -> Audited:
+    """The audit in a file, if it is of photographs, classes and parts as they are in `data`."""
+    try:
+        found = read_audit(file)
+    except OnepassError as error:
+        return Audited(None, str(error), remedy)
+    if found.content != data.content:
+        reason = f"{file} is of other photographs, classes or parts"
+        return Audited(None, reason, remedy)
+    return Audited(found)
+
+
+def warnings(given: Audited) -> list[str]:
+    """Shortcuts that a model can take, and photographs under two labels."""
+    if given.found is None:
+        return []
+    facts = given.found.shortcuts.found if given.found.shortcuts else []
+    said = [f"The audit found: {printable(f.sentence)}" for f in facts if f.in_pixels]
+    if given.found.copies:
+        many = count(len(given.found.copies), "photograph lies", "photographs lie")
+        said.append(f"The audit found that {many} in several classes, byte for byte the same")
+    return said
+
+
+def section(given: Audited) -> Section:
+    """The audit's sentences and lists, or how to make one."""
+    title = "Audit: what could mislead a model"
+    found = given.found
+    if found is None:
+        body = [
+            paragraphs(
+                "Whether the class can be told from what should not matter, whether labels are "
+                f"wrong, and which photographs are unusable, was not looked into: {given.reason}. "
+                "This does:"
+            ),
+            element("pre", element("code", given.remedy), tabindex=0),
+        ]
+        return Section("audit", title, join(body))
+    body = [
+        *(_shortcuts(found.shortcuts) if found.shortcuts else []),
+        *(_labels(found.labels) if found.labels else []),
+        *_photographs(found),
+        paragraphs(*(f"Note: {printable(note)}." for note in found.notes)),
+    ]
+    return Section("audit", title, join(body))
+
+
+def _shortcuts(found: Shortcuts) -> list[Html]:
+    sentences = [element("li", printable(fact.sentence)) for fact in found.found]
+    facts = len(found.facts)
+    rows: list[Row] = [
+        [
+            fact.title, score(fact.auc), interval(fact.low, fact.high), score(fact.p_value),
+            "yes" if fact.shortcut else "slight" if fact.above_chance else "no",
+            "yes" if fact.in_pixels else "no",
+        ]
+        for fact in found.facts
+    ]  # fmt: skip
+    columns = ["fact alone", "AUC", f"95{NBSP}%{NBSP}interval", "p", "shortcut",
+               "in the pixels"]  # fmt: skip
+    none = f"None of {count(facts, 'fact')} about the files tells the class well enough to be one."
+    return [
+        element("h3", "Shortcuts: can the class be told from what should not matter?"),
+        element("ul", sentences) if sentences else paragraphs(none),
+        paragraphs(
+            f"With so many parts a typical fact is told from chance from AUC {found.needed:.2f} on."
+        )
+        if facts
+        else Html(),
+        folded("All facts as a table", table("Facts of the files", columns, rows, texts=[4, 5]))
+        if facts
+        else Html(),
+    ]
+
+
+def _labels(found: LabelFindings) -> list[Html]:
+    rows: list[Row] = [
+        [name(s.path), name(s.given), percent(s.p_given), name(s.suggested), percent(s.p_suggested)]
+        for s in found.suspects[:_LISTED]
+    ]
+    columns = ["photograph", "class", "its probability", "looks like", "its probability"]
+    listed = table("Labels to check, the most suspect first", columns, rows, texts=[1, 3])
+    weak = (
+        f" Of {', '.join(map(printable, found.weak))} the head knows too little to doubt their "
+        "labels: most of those are hard photographs."
+        if found.weak
+        else ""
+    )
+    return [
+        element("h3", "Labels"),
+        paragraphs(
+            f"About {found.estimated:,} may be wrong, {len(found.suspects):,} are to be checked "
+            f"({found.head} head, {found.folds} folds by part, AUC {score(found.roc_auc)}). "
+            f"Photographs that are hard to judge look just like wrong labels.{weak}"
+        ),
+        folded(f"{_first(len(rows), len(found.suspects))} as a table", listed) if rows else Html(),
+    ]
+
+
+def _photographs(found: Audit) -> Sequence[Html]:
+    both = [*found.unusable, *found.outliers]
+    rows: list[Row] = [
+        [name(one.path), name(one.label), one.problem, printable(one.reason)]
+        for one in both[:_LISTED]
+    ]
+    columns = ["photograph", "class", "problem", "reason"]
+    listed = table("Photographs to look at", columns, rows, texts=[1, 2, 3])
+    return [
+        element("h3", "Photographs"),
+        paragraphs(
+            f"{len(found.outliers):,} unlike all others, {len(found.unusable):,} hardly usable "
+            f"(blurred, too bright, too dark or near-uniform), {len(found.copies):,} in several "
+            "classes at once."
+        ),
+        folded(f"{_first(len(rows), len(both))} as a table", listed) if rows else Html(),
+    ]
+
+
+def _first(shown: int, whole: int) -> str:
+    return f"The first {shown} of {whole:,}" if shown < whole else f"All {whole:,}"

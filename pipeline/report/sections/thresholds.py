@@ -1,0 +1,93 @@
+"""Where the thresholds come from, what they promise, and what they do to parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pipeline.report.html import Child, join
+from pipeline.report.page import Section, paragraphs
+from pipeline.report.table import Row, facts, table
+from pipeline.report.wording import of, percent
+from pipeline.thresholds import text
+from pipeline.thresholds.decision import Decision
+from pipeline.thresholds.parts import Counts, Outcome
+
+_ROWS = (
+    ("defective parts with a photograph that is passed (missed)", "defective_parts", "passed"),
+    ("good parts with a photograph that is rejected (false alarm)", "good_parts", "rejected"),
+    ("defective parts with a photograph for a person", "defective_parts", "reviewed"),
+    ("good parts with a photograph for a person", "good_parts", "reviewed"),
+)
+
+
+def section(
+    decision: Decision, names: Sequence[str], scored: Mapping[str, Outcome]
+) -> Section | None:
+    """Rule, promise and outcome by part; None for more than two classes, which have no threshold.
+
+    Args:
+        decision: of the model.
+        names: of the classes; the second is the defective one.
+        scored: what the thresholds do to photographs on which nothing was chosen, by their name.
+    """
+    if len(names) != 2:
+        return None
+    unseen, claims = decision.unseen, text.claims(decision)
+    promise = [f"{claim[:1].upper()}{claim[1:]}." for claim in claims] or [
+        "None: no share of missed or rejected parts was claimed. --max-missed or --max-false sets "
+        "the threshold so that one can be."
+    ]
+    known: list[tuple[str, Child]] = [
+        ("threshold", text.headline(decision)),
+        ("chosen on", text.chosen_on(unseen) if unseen else "nothing"),
+        ("verdict", text.meaning(decision.band, names)),
+        ("promise", " ".join(promise)),
+    ]
+    if decision.note:
+        known.append(("note", decision.note))
+    sides = ({unseen.how: unseen.outcome} if unseen else {}) | dict(scored)
+    review = decision.band.has_review
+    body = [
+        facts(known),
+        table(
+            "What the thresholds do, by part",
+            ["of the parts", *sides],
+            [
+                _row(title, sides, of_what, way)
+                for title, of_what, way in _ROWS[: 4 if review else 2]
+            ],
+        ),
+        paragraphs(
+            "A part counts as soon as one of its photographs does."
+            + (
+                " The thresholds were chosen on the first column, so it flatters." if unseen else ""
+            ),
+            *(_bounds(what, outcome) for what, outcome in scored.items()),
+            *(_people(what, o, decision) for what, o in sides.items() if review),
+        ),
+    ]
+    return Section("thresholds", "Thresholds: from a probability to a verdict", join(body))
+
+
+def _row(title: str, sides: Mapping[str, Outcome], of_what: str, way: str) -> Row:
+    counts: list[Counts] = [getattr(outcome, of_what) for outcome in sides.values()]
+    return [title, *(of(getattr(c, way), c.total) if c.total else "–" for c in counts)]
+
+
+def _people(what: str, outcome: Outcome, decision: Decision) -> str:
+    rate = decision.defect_rate
+    share = percent(outcome.share_reviewed(rate))
+    given = "" if rate is None else f", if {percent(rate)} of them are defective"
+    return f"A person would see {share} of the photographs ({what}){given}."
+
+
+def _bounds(what: str, outcome: Outcome) -> str | None:
+    """What photographs on which nothing was chosen say of other parts."""
+    said = []
+    if outcome.defective_parts.total:
+        said.append(f"at most {percent(outcome.missed_at_most)} of defective parts missed")
+    if outcome.good_parts.total:
+        said.append(f"at most {percent(outcome.rejected_at_most)} of good parts rejected")
+    if not said:
+        return None
+    return f"With 95 % confidence these alone show ({what}): {' and '.join(said)}."

@@ -1,0 +1,99 @@
+"""What every threshold would miss and reject, and the threshold at which that costs least."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+from pipeline.thresholds.band import Floats, Indices
+
+POINTS = 200  # of a curve that is kept in a model
+
+TIE = 1e-12  # costs that differ by less are equal but for rounding
+
+
+class Weights(NamedTuple):
+    """What a share of 1 costs: all defective photographs missed, all good ones rejected.
+
+    Balanced accuracy is 1 less the cost with weights of one half.
+    """
+
+    missed: float
+    rejected: float
+
+    @classmethod
+    def of(cls, cost_missed: float, cost_false: float, defect_rate: float) -> Self:
+        """The expected cost of one photograph, of which `defect_rate` are defective."""
+        return cls(cost_missed * defect_rate, cost_false * (1 - defect_rate))
+
+
+BALANCED = Weights(0.5, 0.5)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Every threshold that makes a difference on a set of photographs.
+
+    Attributes:
+        thresholds: float64 (m,), rising from 0, where everything is rejected, to one above every
+            probability (1, or just above it), where everything is passed.
+        missed: float64 (m,), share of defective photographs below each threshold.
+        rejected: float64 (m,), share of good photographs at it or above.
+    """
+
+    thresholds: Floats
+    missed: Floats
+    rejected: Floats
+
+    @classmethod
+    def of(cls, y: Indices, p: Floats) -> Self:
+        """From photographs of both classes.
+
+        Args:
+            y: int64 (n,), 1 for the defective class.
+            p: float64 (n,) probability of a defect.
+        """
+        thresholds = cuts(p)
+        defective, good = np.sort(p[y == 1]), np.sort(p[y == 0])
+        missed = np.searchsorted(defective, thresholds) / max(len(defective), 1)
+        return cls(thresholds, missed, 1 - np.searchsorted(good, thresholds) / max(len(good), 1))
+
+    def costs(self, weights: Weights) -> Floats:
+        """Of each threshold, float64 (m,)."""
+        return weights.missed * self.missed + weights.rejected * self.rejected
+
+    def cheapest(self, weights: Weights) -> float:
+        """The threshold that costs least; of equals the lowest, which misses fewest."""
+        costs = self.costs(weights)
+        return float(self.thresholds[np.argmax(costs <= costs.min() + TIE)])
+
+    def thinned(self, points: int = POINTS) -> Self:
+        """At most so many points, evenly by number; the first and the last stay."""
+        if len(self.thresholds) <= points:
+            return self
+        chosen = np.unique(np.linspace(0, len(self.thresholds) - 1, points).round().astype(int))
+        return type(self)(self.thresholds[chosen], self.missed[chosen], self.rejected[chosen])
+
+    def to_json(self) -> dict[str, Any]:
+        """Three lists of equal length."""
+        return {
+            "thresholds": self.thresholds.tolist(),
+            "missed": self.missed.tolist(),
+            "rejected": self.rejected.tolist(),
+        }
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> Self:
+        """Read what `to_json` wrote."""
+        return cls(*(np.array(record[n], float) for n in ("thresholds", "missed", "rejected")))
+
+
+def cuts(p: Floats) -> Floats:
+    """Thresholds between all different probabilities: 0, the middles, and one above them all."""
+    values = np.unique(p)
+    middle = values[:-1] + (values[1:] - values[:-1]) / 2
+    middle = np.where(middle > values[:-1], middle, values[1:])  # of neighbours there is none
+    last = 1.0 if not len(values) or values[-1] < 1 else np.nextafter(1.0, 2.0)
+    return np.concatenate([[0.0], middle, [last]])

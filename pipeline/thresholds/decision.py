@@ -1,0 +1,153 @@
+"""How a model comes from a probability to a verdict, and what is known of that."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+from pipeline.thresholds.band import DEFAULT_THRESHOLD, Band
+from pipeline.thresholds.claims import Claim
+from pipeline.thresholds.costs import Curve
+from pipeline.thresholds.parts import Outcome
+from pipeline.thresholds.reliability import Reliability
+from pipeline.thresholds.rule import Method, ThresholdRule
+
+OUT_OF_FOLD: Literal["out-of-fold"] = "out-of-fold"
+SET_ASIDE: Literal["set aside"] = "set aside"
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """Training photographs, judged by models that did not learn from them.
+
+    Attributes:
+        how: "out-of-fold": each by the model of the fold that it was kept out of; "set aside": by
+            the very model that is saved.
+        folds: how many; 1 where photographs were set aside.
+        outcome: at the thresholds of the model, which were chosen on these very photographs.
+        scores: see `pipeline.scores.SCORES`; at `pass_below`.
+        curve: missed and rejected at every threshold, thinned out.
+        reliability: of the probabilities as the model gives them; where they are calibrated here,
+            those of each fold by what was fitted on the other folds.
+        own: the same of the head's own probabilities, where these are calibrated here.
+        seconds: that it took.
+    """
+
+    how: Literal["out-of-fold", "set aside"]
+    folds: int
+    outcome: Outcome
+    scores: dict[str, float]
+    curve: Curve
+    reliability: Reliability
+    own: Reliability | None
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in `model.json`; an undefined score is None."""
+        return {
+            "how": self.how,
+            "folds": self.folds,
+            "outcome": self.outcome.to_json(),
+            "scores": {n: v if math.isfinite(v) else None for n, v in self.scores.items()},
+            "curve": self.curve.to_json(),
+            "reliability": self.reliability.to_json(),
+            "own": self.own and self.own.to_json(),
+            "seconds": self.seconds,
+        }
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Self:
+        """Read what `to_json` wrote."""
+        return cls(
+            OUT_OF_FOLD if record["how"] == OUT_OF_FOLD else SET_ASIDE,
+            int(record["folds"]),
+            Outcome.from_json(record["outcome"]),
+            {n: math.nan if v is None else float(v) for n, v in record["scores"].items()},
+            Curve.from_json(record["curve"]),
+            Reliability.from_json(record["reliability"]),
+            Reliability.from_json(record["own"]) if record["own"] else None,
+            float(record["seconds"]),
+        )
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The thresholds of a model and where they come from.
+
+    Attributes:
+        band: the thresholds.
+        rule: what was asked for.
+        method: how they were found; "fixed" too where nothing was asked for and too few parts
+            were there to choose on.
+        note: why they were not chosen, or what a person should know; "" for nothing.
+        defect_rate: share of defective photographs that is reckoned with; None where none is.
+        claims: what holds with 95 % confidence.
+        unseen: what they were chosen on; None where they were not chosen.
+        holdout: what they do to the holdout, on which nothing was chosen; None where it is not
+            known, or of more than two classes.
+    """
+
+    band: Band
+    rule: ThresholdRule
+    method: Method
+    note: str = ""
+    defect_rate: float | None = None
+    claims: tuple[Claim, ...] = ()
+    unseen: Unseen | None = None
+    holdout: Outcome | None = None
+
+    @property
+    def contradicted(self) -> list[Claim]:
+        """Claims that the holdout speaks against, with 95 % confidence."""
+        if self.holdout is None:
+            return []
+        limits = {
+            "missed": self.holdout.missed_at_least,
+            "rejected": self.holdout.rejected_at_least,
+        }
+        return [claim for claim in self.claims if limits[claim.what] > claim.share]
+
+    @classmethod
+    def not_chosen(cls, note: str = "", rule: ThresholdRule | None = None) -> Self:
+        """The rule's numbers, or 0.5."""
+        rule = rule or ThresholdRule()
+        return cls(Band(*(rule.fixed or (DEFAULT_THRESHOLD,) * 2)), rule, "fixed", note)
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in `model.json`."""
+        return {
+            "pass_below": self.band.pass_below,
+            "reject_from": self.band.reject_from,
+            "rule": self.rule.to_json(),
+            "method": self.method,
+            "note": self.note,
+            "defect_rate": self.defect_rate,
+            "claims": [claim.to_json() for claim in self.claims],
+            "unseen": self.unseen and self.unseen.to_json(),
+            "holdout": self.holdout and self.holdout.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Self:
+        """Read what `to_json` wrote.
+
+        Raises:
+            KeyError, TypeError, ValueError: it wrote something else.
+        """
+        rule = dict(record["rule"])
+        rule |= {"fixed": tuple(rule["fixed"])} if "fixed" in rule else {}
+        band = Band(float(record["pass_below"]), float(record["reject_from"]))
+        if not 0 <= band.pass_below <= band.reject_from <= math.nextafter(1, 2):
+            raise ValueError(f"thresholds {band.pass_below} and {band.reject_from}")
+        return cls(
+            band,
+            ThresholdRule(**rule),
+            record["method"],
+            str(record["note"]),
+            record["defect_rate"],
+            tuple(Claim(**claim) for claim in record["claims"]),
+            Unseen.from_json(record["unseen"]) if record["unseen"] else None,
+            Outcome.from_json(record["holdout"]) if record["holdout"] else None,
+        )

@@ -1,0 +1,223 @@
+"""Train a head, and choose its thresholds on parts of the training part that it did not learn from.
+
+Protocol: nothing here sees the holdout. For balanced accuracy, costs or a review band the training
+part is split into folds by part; a head is trained on all but one fold, settings and calibration
+included, and judges that one; the thresholds are chosen on the probabilities gathered so, and the
+model is trained on the whole training part. For a claim (`pipeline.thresholds.claims`) parts are
+set aside, the model is trained on the others, and the thresholds are chosen on the parts set
+aside. A threshold that is a number takes neither.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from features.errors import SplitError, ThresholdError
+from pipeline.heads import make_head
+from pipeline.heads.base import (
+    AnyRows,
+    EpochProgress,
+    Floats,
+    Head,
+    Indices,
+    Scalar,
+    predict_by_blocks,
+)
+from pipeline.heads.calibration import Recalibration
+from pipeline.splits import Fold
+from pipeline.stored_rows import subset
+from pipeline.thresholds.band import REVIEW_NAME
+from pipeline.thresholds.choose import Choice, Judged, choose
+from pipeline.thresholds.claims import set_aside
+from pipeline.thresholds.decision import Decision
+from pipeline.thresholds.out_of_fold import grouped_folds, out_of_fold
+from pipeline.thresholds.rule import ThresholdRule
+
+
+class TrainingRows(NamedTuple):
+    """The training part.
+
+    Attributes:
+        X: float32 (n, row_width), or rows that are still in the cache.
+        y: int64 (n,) class numbers.
+        groups: int64 (n,), the same number for rows of one part.
+        class_names: of two classes, the second is the defective one.
+        test_size: share of the photographs that was held out.
+    """
+
+    X: AnyRows
+    y: Indices
+    groups: Indices
+    class_names: Sequence[str]
+    test_size: float
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A head with its thresholds.
+
+    Attributes:
+        head: trained.
+        calibration: of its probabilities; None where they are good as they are.
+        decision: the thresholds; what they do to the holdout is not known yet.
+        learned: numbers of the rows that the head learned from.
+        judged: what the thresholds were chosen on; None where they were not chosen.
+        p: float64, calibrated probabilities of a defect of what was judged.
+        seconds: of training the head.
+    """
+
+    head: Head
+    calibration: Recalibration | None
+    decision: Decision
+    learned: Indices
+    judged: Judged | None
+    p: Floats
+    seconds: float
+
+
+def train(
+    name: str,
+    rows: TrainingRows,
+    rule: ThresholdRule,
+    *,
+    seed: int = 0,
+    settings: Mapping[str, Scalar] | None = None,
+    progress: EpochProgress | None = None,
+) -> Trained:
+    """Train a head and choose its thresholds; see the protocol above.
+
+    Args:
+        name: of a head.
+        rows: the training part.
+        rule: what is wanted of the thresholds.
+        seed: of the head, the folds and what is set aside.
+        settings: of the head; what is not given is its default or chosen on the training part.
+        progress: called as `progress(epoch, epochs, scores)` over all fits; a fit without epochs
+            counts as one.
+
+    Raises:
+        ThresholdError: too few parts for what is asked, or more than two classes.
+        SplitError: too few parts for folds, where these were asked for.
+        HeadError: unknown head or setting.
+    """
+    maker = _Maker(name, rows, rule, seed, settings, progress)
+    if len(rows.class_names) != 2:
+        return maker.without_choice(_of_many_classes(rule, len(rows.class_names)))
+    if rule.may_review and REVIEW_NAME in rows.class_names:
+        raise ThresholdError(
+            f"a class is called {REVIEW_NAME}, as is the verdict that a person has to look; "
+            "expected another name; rename its folder"
+        )
+    if rule.method == "fixed":
+        return maker.without_choice(Decision.not_chosen(rule=rule))
+    if rule.method == "claim":
+        return maker.with_parts_aside()
+    try:
+        rounds = grouped_folds(
+            rows.y, rows.groups, wanted=rule.folds, seed=seed, class_names=rows.class_names
+        )
+    except SplitError as error:
+        if rule.asked:
+            raise
+        return maker.without_choice(
+            Decision.not_chosen(f"too few parts to choose a threshold on: {error}", rule)
+        )
+    return maker.with_folds(rounds)
+
+
+def _of_many_classes(rule: ThresholdRule, n_classes: int) -> Decision:
+    if rule.asked:
+        raise ThresholdError(
+            f"found {n_classes} classes and a wish for the threshold; expected two classes, "
+            "healthy and defective: of more the most probable one is the verdict; put several "
+            "together with --positive, such as --positive Crack,Break"
+        )
+    return Decision.not_chosen("of more than two classes the most probable one is the verdict")
+
+
+@dataclass
+class _Maker:
+    """What every way of training needs; see `train`."""
+
+    name: str
+    rows: TrainingRows
+    rule: ThresholdRule
+    seed: int
+    settings: Mapping[str, Scalar] | None
+    progress: EpochProgress | None
+
+    def without_choice(self, decision: Decision) -> Trained:
+        everything = np.arange(len(self.rows.y))
+        head, seconds = self._fit(everything, 0, 1)
+        return Trained(head, None, decision, everything, None, np.empty(0), seconds)
+
+    def with_folds(self, rounds: Sequence[Fold]) -> Trained:
+        X, y, groups, *_ = self.rows
+        started = time.perf_counter()
+        P = out_of_fold(
+            self.name, X, y, groups, rounds, n_classes=2, seed=self.seed, settings=self.settings,
+            progress=lambda number: self._says(number, len(rounds) + 1),
+        )  # fmt: skip
+        seconds = time.perf_counter() - started
+        everything, fold = np.arange(len(y)), np.empty(len(y), dtype=np.int64)
+        for one in rounds:
+            fold[one.test] = one.fold
+        judged = Judged(everything, y, groups, P[:, 1], fold, aside=False, seconds=seconds)
+        head, fit_seconds = self._fit(everything, len(rounds), len(rounds) + 1)
+        return self._trained(head, everything, judged, fit_seconds)
+
+    def with_parts_aside(self) -> Trained:
+        X, y, groups, names, test_size = self.rows
+        aside = set_aside(self.rule, y, groups, seed=self.seed, test_size=test_size)
+        learned = np.setdiff1d(np.arange(len(y)), aside)
+        head, fit_seconds = self._fit(learned, 0, 1)
+        started = time.perf_counter()
+        p = predict_by_blocks(head, subset(X, aside))[:, 1]
+        seconds = time.perf_counter() - started
+        fold = _fold_numbers(y[aside], groups[aside], self.rule.folds, self.seed, names)
+        judged = Judged(aside, y[aside], groups[aside], p, fold, aside=True, seconds=seconds)
+        return self._trained(head, learned, judged, fit_seconds)
+
+    def _trained(self, head: Head, learned: Indices, judged: Judged, seconds: float) -> Trained:
+        made: Choice = choose(judged, self.rule, head.calibrate_on)
+        return Trained(head, made.calibration, made.decision, learned, judged, made.p, seconds)
+
+    def _fit(self, chosen: Indices, before: int, fits: int) -> tuple[Head, float]:
+        """A head trained on these rows, and the seconds that it took."""
+        X, y, groups, names, _ = self.rows
+        head = make_head(self.name, seed=self.seed, settings=self.settings)
+        some = X if len(chosen) == len(y) else subset(X, chosen)
+        started = time.perf_counter()
+        says = self._says(before, fits)
+        head.fit(some, y[chosen], groups[chosen], n_classes=len(names), progress=says)
+        if head.history is None:
+            says(1, 1, {})
+        return head, time.perf_counter() - started
+
+    def _says(self, before: int, fits: int) -> EpochProgress:
+        """Progress of one fit among several that are as long."""
+
+        def say(epoch: int, epochs: int, scores: Mapping[str, float]) -> None:
+            if self.progress is not None:
+                self.progress(before * epochs + epoch, fits * epochs, scores)
+
+        return say
+
+
+def _fold_numbers(
+    y: Indices, groups: Indices, folds: int, seed: int, names: Sequence[str]
+) -> Indices:
+    """Fold of every row; all 0 where the parts are too few for two."""
+    numbers = np.zeros(len(y), dtype=np.int64)
+    try:
+        rounds = grouped_folds(y, groups, wanted=folds, seed=seed, class_names=names)
+    except SplitError:
+        return numbers
+    for one in rounds:
+        numbers[one.test] = one.fold
+    return numbers

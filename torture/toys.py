@@ -1,0 +1,125 @@
+"""Cheap rows with known truth: the tests' toy backbone, which here also notes what it finished."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import toy
+
+from features.backbone import BACKBONES, BackboneSettings
+from features.cache import Cache
+from features.extract import Photograph
+from features.images import RECIPES
+from features.weights import Weights
+
+ABOUT = {
+    "root": "",
+    "group_rule": {},
+    "weights": {"source": "random", "name": "random", "digest": "random:0", "seed": 0},
+}
+
+
+class NotingToy(toy.ToyBackbone):
+    """Notes "computed N" in a file for each finished batch of N photographs."""
+
+    notes: ClassVar[Path | None] = None
+
+    def run(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """As the toy: mean colours of a 4×4 grid."""
+        rows: npt.NDArray[np.float32] = super().run(pixels)
+        note(self.notes, f"computed {len(pixels)}")
+        return rows
+
+
+def note(notes: Path | None, line: str) -> None:
+    """Append a line that stays when this process is killed."""
+    if notes is not None:
+        handle = os.open(notes, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        os.write(handle, f"{line}\n".encode())
+        os.close(handle)
+
+
+@dataclass
+class Noted:
+    """What a killed process had noted.
+
+    Attributes:
+        computed: photographs in finished batches, over all runs.
+        reported: the last number of photographs that the progress bar called done.
+    """
+
+    computed: int = 0
+    reported: int = 0
+
+
+def read_notes(notes: Path | None) -> Noted:
+    """What stands in a file of notes."""
+    found = Noted()
+    if notes is not None and notes.exists():
+        for line in notes.read_text().splitlines():
+            what, _, number = line.partition(" ")
+            if what == "computed":
+                found.computed += int(number)
+            else:
+                found.reported = int(number)
+    return found
+
+
+BACKBONES["torture"] = f"{__name__}:NotingToy"
+
+
+def settings() -> BackboneSettings:
+    """Of the cheap rows."""
+    return BackboneSettings(
+        RECIPES["imagenet"], Weights("random", None, "random:0"), "float32", "torture"
+    )
+
+
+def write_folder(root: Path, count: int, first: int = 0) -> Path:
+    """`count` tiny photographs in two class folders, no two alike."""
+    for number in range(first, first + count):
+        file = root / ("Healthy" if number % 3 else "defects") / f"part-{number:05d}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(toy.photograph(number))
+    return root
+
+
+def photographs_in(root: Path) -> list[Photograph]:
+    """What `write_folder` wrote, as `extract` wants it."""
+    return [
+        Photograph(file, file.relative_to(root).as_posix(), file.parent.name)
+        for file in sorted(root.glob("*/*.png"))
+    ]
+
+
+Truth = dict[tuple[bytes, bytes], npt.NDArray[np.float32]]
+
+
+def truth_of(cache_path: Path) -> Truth:
+    """Key -> row of a cache that nothing disturbed."""
+    with Cache.read(cache_path) as cache:
+        return dict(zip(cache.keys, cache.take(range(len(cache))), strict=True))
+
+
+def wrong_rows(cache_path: Path, truth: Truth) -> tuple[int, int]:
+    """(rows in a cache, how many of them differ in any bit from the truth)."""
+    with Cache.read(cache_path) as cache:
+        rows = cache.take(range(len(cache)))
+        wrong = sum(
+            key not in truth or row.tobytes() != truth[key].tobytes()
+            for key, row in zip(cache.keys, rows, strict=True)
+        )
+        return len(cache), wrong
+
+
+def call(name: str, arguments: dict[str, Any]) -> Any:  # noqa: ANN401 - whatever it returns
+    """Call "module:function" with these arguments."""
+    import importlib
+
+    module, _, function = name.partition(":")
+    return getattr(importlib.import_module(module), function)(**arguments)
