@@ -137,7 +137,7 @@ def test_likeness_is_judged_by_the_neighbourhood() -> None:
 
     likeness, strangers = pair(0)
     assert strangers < 0.05
-    in_cone, strangers = pair(30)
+    in_cone, strangers = pair(100)
     assert in_cone > likeness
     assert strangers > 0.3
 
