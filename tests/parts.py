@@ -12,8 +12,8 @@ from PIL import Image
 from toy import toy_settings
 
 from features.cache import Cache
-from features.glimpse import Glimpse, glimpse_of
-from features.images import RECIPES, decode
+from features.glimpse import glimpse_of
+from features.images import NO_TIME, RECIPES, decode
 from features.samples import Sample
 
 Pixels = npt.NDArray[np.uint8]
@@ -63,9 +63,7 @@ def make_cache(
             digest = hashlib.sha256(data).hexdigest()
             if cache.find(digest) < 0:
                 pixels = decode(data, RECIPES["imagenet"])
-                glimpse = glimpse_of(data, pixels)
-                if taken is not None:
-                    glimpse = Glimpse(glimpse.grey, taken[name])
+                glimpse = glimpse_of(pixels, NO_TIME if taken is None else taken[name])
                 cache.append([digest], backbone.run(pixels[None]), glimpses=[glimpse])
             label = name.split("/")[0]
             samples.append(Sample(name, label, "", digest, cache.find(digest), "", 1, 2, 3, 4))
