@@ -23,7 +23,7 @@ from pipeline.grouping.proposal import Proposal
 from pipeline.grouping.propose import propose
 from pipeline.grouping.remembered import proposal_path, proposed_groups
 from pipeline.grouping.rules import GroupRule, apply_rule, read_groups
-from pipeline.grouping.sequences import Line, find_valley, judge_line
+from pipeline.grouping.sequences import Line, find_cut, find_valley, judge_line
 from pipeline.grouping.show import groups_csv, show_groups
 from pipeline.tables import to_csv
 
@@ -276,6 +276,38 @@ def test_gaps_of_two_kinds_have_a_valley() -> None:
     assert valley.depth < 0.1
     assert find_valley(rng.exponential(60, 300), 0.5) is None
     assert find_valley(np.ones(300), 1.0) is None
+
+
+def test_pixels_say_where_a_counter_is_cut() -> None:
+    """Gaps without a valley are cut where neighbours stop looking alike; mixed ones are not."""
+    rng = np.random.default_rng(8)
+    gaps = np.exp(rng.uniform(0, 7, 400))
+    alike = np.where(gaps < 60, rng.random(400) < 0.9, rng.random(400) < 0.05)
+    cut = find_cut(gaps, alike)
+    assert cut is not None
+    assert 45 < cut.gap < 80
+    assert find_cut(gaps, rng.random(400) < 0.5) is None
+    assert find_cut(gaps, np.zeros(400, dtype=bool)) is None
+    assert find_cut(np.ones(400), rng.random(400) < 0.5) is None
+
+
+def test_a_counter_without_a_valley_is_cut_by_the_pixels() -> None:
+    """40 parts of three photographs, with gaps of every width between them, are found."""
+    rng = np.random.default_rng(9)
+    vectors = np.repeat(rng.standard_normal((40, 50)), 3, axis=0)
+    vectors += 0.3 * rng.standard_normal(vectors.shape)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    witness = Witness(judge_looks(vectors.astype(np.float32)), np.arange(120))
+    steps = np.exp(rng.uniform(0, 3, 120))
+    steps[::3] = np.exp(rng.uniform(3, 6, 40))
+    line = Line("name", "number", np.cumsum(steps), np.zeros(120, dtype=np.int64))
+    finding = judge_line(line, witness)
+    assert finding.evidence.used
+    joiner = Joiner(120)
+    joiner.tie((tie.a, tie.b) for tie in finding.ties)
+    right = joiner.groups() == np.repeat(joiner.groups()[::3], 3)
+    assert right.mean() > 0.9
+    assert finding.evidence.groups >= 36
 
 
 def test_pixels_may_contradict_a_counter() -> None:

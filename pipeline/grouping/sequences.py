@@ -25,6 +25,8 @@ _FEWEST_GAPS = 12
 _DEEP, _CLEAR = 0.1, 0.6  # density in the valley, of the lower of the two hills
 _APART = 2.0  # the hills, in powers of two
 _RAREST = 0.03  # share of the gaps that is a hill
+_ALIKE = 0.3  # expected strangers below which two neighbours count as alike
+_MOSTLY, _RARELY = 0.6, 0.2  # share of neighbours that look alike, within parts and between
 _NEAR, _FAR = 3, range(8, 17)  # places in the sequence: perhaps one part, hardly one part
 _CHANCE = 0.1  # expected strangers among the near ones
 _WRONG = 0.01  # share of far pairs that may pass
@@ -66,15 +68,35 @@ class Valley:
     wrong: Floats
 
 
+@dataclass(frozen=True)
+class Cut:
+    """Where neighbours in a sequence stop looking alike.
+
+    Attributes:
+        gap: the widest within a part.
+        near, far: share of neighbours that look alike up to that gap, and beyond.
+    """
+
+    gap: float
+    near: float
+    far: float
+
+
 def judge_line(line: Line, witness: Witness) -> Finding:
     """Runs of photographs between long gaps, if they can be told and are believed."""
     order, gaps = _walk(line)
+    doubted = None
     valley = find_valley(gaps[np.isfinite(gaps)], line.step)
     if valley is not None:
-        found = _judge_runs(line, witness, order, gaps, valley)
+        doubted = _judge_runs(line, witness, order, gaps, valley)
+        if doubted is not None and doubted.evidence.used:
+            return doubted
+    cut = find_cut(gaps, witness.strangers(order[:-1], order[1:]) < _ALIKE)
+    if cut is not None:
+        found = _judge_cut(line, order, gaps, cut)
         if found is not None:
             return found
-    return _judge_near_ones(line, witness, order, gaps)
+    return doubted or _judge_near_ones(line, witness, order, gaps)
 
 
 def _walk(line: Line) -> tuple[Indices, Floats]:
@@ -110,15 +132,75 @@ def find_valley(gaps: Floats, step: float) -> Valley | None:
     return Valley(float(2 ** between[lowest]), depth, np.asarray(wrong))
 
 
+def find_cut(gaps: Floats, alike: npt.NDArray[np.bool_]) -> Cut | None:
+    """The gap up to which neighbours in the sequence look alike, and beyond which they do not.
+
+    Args:
+        gaps: float64 (m,) between neighbours; infinite ones are left out.
+        alike: bool (m,) whether each two neighbours look alike.
+
+    Returns:
+        The cut with the fewest neighbours on the wrong side; None where there is none, or it does
+        not tell the two kinds apart.
+    """
+    finite = np.isfinite(gaps)
+    order = np.argsort(gaps[finite], kind="stable")
+    widths, looks = gaps[finite][order], alike[finite][order]
+    places = np.flatnonzero(np.diff(widths) > 0) + 1  # only between different gaps
+    if not len(places):
+        return None
+    before = np.concatenate([[0], np.cumsum(looks)])
+    wrong = (places - before[places]) + (before[-1] - before[places])
+    place = int(places[wrong.argmin()])
+    fewest = max(_FEWEST_GAPS, _RAREST * len(widths))
+    if min(place, len(widths) - place) < fewest:
+        return None
+    near, far = float(looks[:place].mean()), float(looks[place:].mean())
+    if near < _MOSTLY or far > _RARELY:
+        return None
+    return Cut(float(np.sqrt(max(widths[place - 1], 1e-9) * widths[place])), near, far)
+
+
+def _judge_cut(line: Line, order: Indices, gaps: Floats, cut: Cut) -> Finding | None:
+    """Runs as groups; None where they are too long to be parts."""
+    short = gaps <= cut.gap
+    several = _several(short)
+    if several is None:
+        return None
+    limit = _limit(line, cut.gap)
+    why = (
+        f"pixels agree: neighbours {limit} apart look alike in {cut.near:.0%}, those farther "
+        f"apart in {cut.far:.0%}"
+    )
+    what = f"{line.what}, {limit} apart"
+    evidence = Evidence(line.kind, what, int(several.sum()), len(several), True, why)
+    return Finding(evidence, _ties(line, order, short, np.full(len(gaps), 1 - cut.near)))
+
+
+def _several(short: npt.NDArray[np.bool_]) -> Indices | None:
+    """Sizes of the runs of several photographs; None where there are none, or parts have fewer."""
+    sizes = np.bincount(np.concatenate([[0], np.cumsum(~short)]))
+    several = sizes[sizes > 1]
+    if not len(several) or np.median(several) > MOST_PER_GROUP or several.max() > _LONGEST:
+        return None
+    return several
+
+
+def _ties(line: Line, order: Indices, short: npt.NDArray[np.bool_], wrong: Floats) -> list[Link]:
+    return [
+        Link.between(int(order[i]), int(order[i + 1]), line.kind, float(wrong[i]))
+        for i in np.flatnonzero(short)
+    ]
+
+
 def _judge_runs(
     line: Line, witness: Witness, order: Indices, gaps: Floats, valley: Valley
 ) -> Finding | None:
     """Runs as groups; None where they are too long to be parts."""
     short = gaps <= valley.gap
     run = np.concatenate([[0], np.cumsum(~short)])
-    sizes = np.bincount(run)
-    several = sizes[sizes > 1]
-    if not len(several) or np.median(several) > MOST_PER_GROUP or several.max() > _LONGEST:
+    several = _several(short)
+    if several is None:
         return None
     agreement = witness.agreement(*_run_pairs(order, run))
     sure = agreement is not None and agreement >= AGREES
@@ -136,11 +218,7 @@ def _judge_runs(
         return Finding(evidence)
     wrong = np.ones(len(gaps))
     wrong[np.isfinite(gaps)] = valley.wrong
-    ties = [
-        Link.between(int(order[i]), int(order[i + 1]), line.kind, float(wrong[i]))
-        for i in np.flatnonzero(short)
-    ]
-    return Finding(evidence, ties)
+    return Finding(evidence, _ties(line, order, short, wrong))
 
 
 def _run_pairs(order: Indices, run: Indices) -> tuple[Pairs, Pairs]:
