@@ -28,7 +28,8 @@ from features import images
 from features.decoder_process import serve
 def decode(data, recipe, max_pixels):
     {body}
-serve(types.SimpleNamespace(Recipe=images.Recipe, ImageError=images.ImageError, decode=decode))
+serve(types.SimpleNamespace(Recipe=images.Recipe, ImageError=images.ImageError, decode=decode,
+                            capture_time=images.capture_time))
 """
 
 

@@ -238,6 +238,9 @@ def test_names_that_lead_outside_are_refused(model: Any, name: str) -> None:
     folder = edit(
         sign_of_sound(folder), "split.json", lambda entries: [entries[0] | {"path": name}]
     )
+    if is_below(name):  # such as "C:x", which is a plain name where there are no drives
+        assert pipeline.load_bundle(folder).split()[0]["path"] == name
+        return
     with pytest.raises(BundleError, match="outside its folder"):
         pipeline.load_bundle(folder).split()
 

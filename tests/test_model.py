@@ -25,6 +25,7 @@ from features.errors import (
 )
 from pipeline.bundle import Bundle
 from pipeline.info import describe
+from pipeline.text import dataset as dataset_text
 from pipeline.text import predictions as predictions_text
 
 Toy = type[ToyBackbone]
@@ -305,17 +306,20 @@ def test_one_class_and_few_groups_are_errors(tmp_path: Path, toy: Toy, cache: Pa
 
 
 def test_warnings_tell_what_a_score_is_worth(tmp_path: Path, cache: Path, toy: Toy) -> None:
-    """Missing groups, torn copies and unreadable photographs are said before any score."""
+    """Proposed groups, torn copies and unreadable photographs are said before any score."""
     folder = write_folder(tmp_path / "w", {"Healthy": 20, "defects": 20})
     (folder / "Healthy" / "same.png").write_bytes(photograph(4000))
     (folder / "defects" / "same.png").write_bytes(photograph(4000))
     (folder / "defects" / "bad.png").write_bytes(b"")
     (folder / "loose.png").write_bytes(photograph(4001))
     pipeline.extract_folder(folder, tmp_path / "w.h5", weights="random")
-    text = "\n".join(pipeline.load_dataset(tmp_path / "w.h5").warnings)
+    data = pipeline.load_dataset(tmp_path / "w.h5")
+    text = "\n".join(data.warnings)
     for part in ("1 photographs could not be read", "1 photographs lie in no class folder",
-                 "1 photographs stand in two classes", "no groups were given"):  # fmt: skip
+                 "1 photographs stand in two classes"):  # fmt: skip
         assert part in text
+    assert data.proposal is not None
+    assert "so they are proposed" in dataset_text(data)
 
 
 def test_info_says_what_a_thing_is(cache: Path, model: Path, tmp_path: Path) -> None:

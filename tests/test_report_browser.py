@@ -62,18 +62,20 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         cache = root / "features.h5"
         rule = pipeline.GroupRule("regex", r"part-(\d+)")
         pipeline.extract_folder(folder, cache, weights="random", group_rule=rule)
-    dataset = pipeline.load_dataset(cache)
-    done = pipeline.fit(dataset, root / "model", head="logistic")
-    done.head.history = [{"loss": 1 / n, "accuracy": 1 - 0.3 / n} for n in range(1, 9)]
-    found = pipeline.compare_heads(
-        dataset, root / "c", heads=["lda", "majority"], n_folds=2, repeats=1, n_jobs=1
-    )
-    bundle = pipeline.load_bundle(root / "model")
-    pages = {
-        "fit": pipeline.fit_report(dataset, done),
-        "comparison": pipeline.comparison_report(dataset, found),
-        "evaluation": pipeline.evaluation_report(bundle, pipeline.evaluate_holdout(bundle, cache)),
-    }
+        dataset = pipeline.load_dataset(cache)
+        done = pipeline.fit(dataset, root / "model", head="logistic")
+        done.head.history = [{"loss": 1 / n, "accuracy": 1 - 0.3 / n} for n in range(1, 9)]
+        found = pipeline.compare_heads(
+            dataset, root / "c", heads=["lda", "majority"], n_folds=2, repeats=1, n_jobs=1
+        )
+        bundle = pipeline.load_bundle(root / "model")
+        pages = {
+            "fit": pipeline.fit_report(dataset, done),
+            "comparison": pipeline.comparison_report(dataset, found),
+            "evaluation": pipeline.evaluation_report(
+                bundle, pipeline.evaluate_holdout(bundle, cache)
+            ),
+        }
     return {
         name: pipeline.write_report(root / f"{name}.html", page) for name, page in pages.items()
     }

@@ -131,7 +131,7 @@ def test_a_review_band_reaches_every_verdict(cache: Path) -> None:
     assert f"{len(reviewed)} review" in predictions_text(found)
     table = list(csv.DictReader(io.StringIO(pipeline.format_predictions(bundle, found, ".csv"))))
     assert [row["class"] for row in table] == [one.verdict for one in found]
-    assert {_entry(one).right for one in reviewed} == {None}
+    assert {_entry(one, None).right for one in reviewed} == {None}
     held = pipeline.evaluate_holdout(bundle, cache)
     assert held.confusion.shape == (2, 3)
     assert held.confusion.sum() == held.assessment.count
@@ -151,7 +151,7 @@ def test_a_class_called_review_is_a_class(cache: Path, tmp_path: Path) -> None:
         load(done.folder), pipeline.find_photographs([str(tmp_path / "data" / "review")]), cache
     )
     assert {one.for_person for one in found} == {False}
-    assert {_entry(one).right for one in found} <= {True, False}
+    assert {_entry(one, None).right for one in found} <= {True, False}
     for rule in (ThresholdRule(review=0.1), ThresholdRule.parse("0.2,0.6")):
         with pytest.raises(ThresholdError, match="a class is called review"):
             fit(cache, rule)

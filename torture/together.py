@@ -126,7 +126,7 @@ def _end(root: Path) -> list[str]:
     except OnepassError as error:
         return [str(error)]
     lost = [*found.faults, *[f"rows {found.damaged} damaged"] * bool(found.damaged)]
-    names = {file.name for file in path.parent.iterdir()} - {"c.h5", "c.h5.lock"}
+    names = {file.name for file in path.parent.iterdir()} - {"c.h5", "c.h5.lock", "c.groups.json"}
     return lost + [f"left behind: {name}" for name in names]
 
 
