@@ -189,6 +189,7 @@ def groups(
         "groups"
     ),
     sheets: Annotated[int, typer.Option(min=0, help="Most sheets of groups, 12 groups each.")] = 3,
+    force: Force = False,
 ) -> None:
     """Which photographs seem to show one part, and why: a table to edit, and sheets to look at.
 
@@ -197,7 +198,7 @@ def groups(
     from pipeline.grouping import text
     from pipeline.grouping.show import show_groups
 
-    _print(text.groups(show_groups(cache, out, sheets=sheets)))
+    _print(text.groups(show_groups(cache, out, sheets=sheets, force=force)))
 
 
 @app.command()

@@ -12,6 +12,7 @@ from parts import encode, make_cache, part
 
 import pipeline
 from features.cache import Cache
+from features.errors import OutputError
 from pipeline.grouping.align import align, normalise, resample
 from pipeline.grouping.finding import Witness
 from pipeline.grouping.gap import Rounds, measure_gap
@@ -440,6 +441,21 @@ def test_sheets_without_the_photographs(
     assert not (out / "groups-9.png").exists()
     assert (out / "groups-1.png").read_bytes().startswith(b"\x89PNG")
     assert shown.given is None
+
+
+def test_an_edited_table_is_never_lost(
+    planted: tuple[Path, dict[str, str]], tmp_path: Path
+) -> None:
+    """The same proposal may be written again; a table that was edited only with force."""
+    table = show_groups(planted[0], tmp_path, sheets=0).files[0]
+    proposed = table.read_bytes()
+    show_groups(planted[0], tmp_path, sheets=0)
+    table.write_bytes(proposed + b"mine.jpg,part-9999\n")
+    with pytest.raises(OutputError, match="may have been edited"):
+        show_groups(planted[0], tmp_path, sheets=0)
+    assert table.read_bytes() == proposed + b"mine.jpg,part-9999\n"
+    show_groups(planted[0], tmp_path, sheets=0, force=True)
+    assert table.read_bytes() == proposed
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 11, 13])

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from features.cache import Cache
-from features.errors import DataError
+from features.errors import DataError, OutputError
 from features.files import write_whole
 from features.glimpse_table import glimpses_of
 from features.samples import Sample
@@ -70,15 +70,19 @@ class ShownGroups:
     files: list[Path]
 
 
-def show_groups(cache_path: Path, out: Path, *, sheets: int = 3) -> ShownGroups:
+def show_groups(
+    cache_path: Path, out: Path, *, sheets: int = 3, force: bool = False
+) -> ShownGroups:
     """Propose groups for a cache and write them: groups.csv, groups-1.png …, questions.png.
 
     Args:
         cache_path: made by `extract`.
         out: folder for the files, which are replaced.
+        force: replace also a groups.csv that says something else than the proposal.
         sheets: most pictures of groups, twelve groups each, the largest first.
 
     Raises:
+        OutputError: groups.csv is there and may have been edited.
         DataError: no finished extract.
         CacheError: no cache, or one that cannot be read.
         OutputError: `out` cannot be written.
@@ -96,7 +100,7 @@ def show_groups(cache_path: Path, out: Path, *, sheets: int = 3) -> ShownGroups:
     root = str(about.get("root", ""))
     small = {i: grey.grey[k] for k, i in enumerate(shown) if grey.known[k]} if grey else {}
     files = [out / "groups.csv"]
-    write_whole(files[0], groups_csv(proposal))
+    _write_table(files[0], groups_csv(proposal), force=force)
     for number, start in enumerate(range(0, len(strips), _PER_SHEET), 1):
         title = f"Proposed groups {start + 1} to {min(start + _PER_SHEET, len(strips))}"
         title += f" of {proposal.shared}, the largest first: does each row show one part?"
@@ -112,6 +116,17 @@ def show_groups(cache_path: Path, out: Path, *, sheets: int = 3) -> ShownGroups:
         )
     _remove_older_sheets(out, files)
     return ShownGroups(proposal, _compare(proposal, samples, about), root, files)
+
+
+def _write_table(path: Path, table: str, *, force: bool) -> None:
+    """Write groups.csv, but never over one that a person may have edited."""
+    content = table.encode("utf-8", "surrogateescape")
+    if path.exists() and not force and path.read_bytes() != content:
+        raise OutputError(
+            f"{path} is there and says something else than the proposal; it may have been edited: "
+            "name another --out, or replace it with --force"
+        )
+    write_whole(path, content)
 
 
 def groups_csv(proposal: Proposal) -> str:
