@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
-from scipy.interpolate import PchipInterpolator
 
 from features.decoder import thumbnail_apart
 from features.images import MAX_PIXELS, orientation
@@ -97,6 +96,8 @@ def _along(values: Floats, length: int) -> Floats:
     if count == 1:
         return np.repeat(values, length, axis=0)
     places = np.clip((np.arange(length) + 0.5) / length * count - 0.5, 0, count - 1)
+    from scipy.interpolate import PchipInterpolator  # here, as it is slow to import
+
     found: Floats = PchipInterpolator(np.arange(count), values, axis=0)(places)
     return found
 

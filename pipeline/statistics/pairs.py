@@ -23,7 +23,6 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
-from scipy.special import stdtr, stdtrit  # Student's t; scipy.stats takes a second to load
 
 from pipeline.scores import LOWER_IS_BETTER, Floats
 from pipeline.statistics.intervals import LEVEL, known
@@ -182,6 +181,9 @@ def _student(
 ) -> tuple[float, float, float, float, float]:
     """Mean, half the interval's width, p-value, and probabilities above and below the region."""
     mean, freedom = float(differences.mean()), len(differences) - 1
+    # Student's t. Here, as it takes longer to import than `info` may take.
+    from scipy.special import stdtr, stdtrit
+
     variance = (1 / len(differences) + tested_to_trained) * float(differences.var(ddof=1))
     spread = max(math.sqrt(variance), 1e-12)  # equal in every round: nothing to doubt
     reach = spread * float(stdtrit(freedom, (1 + LEVEL) / 2))
