@@ -2,8 +2,9 @@
 
 After every kill the cache must open and hold every row that it held before (after gc: every row
 that is used), each bit for bit as an undisturbed run makes it. All that the progress bar had called
-done must be there, and of finished batches at most one may be missing. Then the same command runs again, is killed again, and so on until it
-finishes: the end must be that of the undisturbed run.
+done must be there, and of finished batches at most one may be missing. Then the same command
+runs again, is killed again, and so on until it finishes: the end must be that of the undisturbed
+run.
 """
 
 from __future__ import annotations
