@@ -69,6 +69,10 @@ BatchSize = Annotated[int, typer.Option(min=1, help="Photographs per call of the
 MaxPixels = Annotated[
     int | None, typer.Option(min=1, help="Refuse photographs of more pixels.  [default: 178956970]")
 ]
+Features = Annotated[
+    str | None,
+    typer.Option(help="What the head sees, as flat, avg, avg+max, tiles:2x2:avg.  [default: flat]"),
+]
 Split = Annotated[
     str, typer.Option(help="grouped: no part on both sides. random: photographs at random.")
 ]
@@ -206,6 +210,7 @@ def fit(
     head: Annotated[str, typer.Option(help="A head's name, or best: compare-heads' winner.")] = (
         "dense"
     ),
+    features: Features = None,
     cache: CacheFile = Path("features.h5"),
     out: Annotated[Path, typer.Option(help="Folder for the model.")] = Path("model"),
     test_size: TestSize = 0.25,
@@ -245,7 +250,7 @@ def fit(
     """
     import pipeline
     from pipeline import text
-    from pipeline.comparison import best_head
+    from pipeline.comparison import choose_entry
 
     rule = pipeline.ThresholdRule.parse(
         threshold, cost_missed=cost_missed, cost_false=cost_false, max_missed=max_missed,
@@ -253,12 +258,13 @@ def fit(
     )  # fmt: skip
     data = pipeline.load_dataset(cache, classes=_names(classes), positive=_names(positive))
     _print(text.dataset(data) + "\n")
-    name = best_head(comparison, data) if head == "best" else head
+    chosen = choose_entry(head, features, comparison, data)
     with _bar("epochs, folds included") as progress:
         done = pipeline.fit(
             data,
             out,
-            head=name,
+            head=chosen.head,
+            features=chosen.features,
             threshold=rule,
             test_size=test_size,
             split=split,
@@ -277,6 +283,9 @@ def fit(
 def compare_heads(
     cache: CacheFile = Path("features.h5"),
     heads: Annotated[str | None, typer.Option(help="Names with commas; all by default.")] = None,
+    features: Annotated[
+        str | None, typer.Option(help="What they see, with commas: flat,avg.  [default: flat]")
+    ] = None,
     folds: Annotated[int, typer.Option(min=2, help="Folds per repeat.")] = 5,
     repeats: Annotated[int, typer.Option(min=1, help="Times that new folds are drawn.")] = 3,
     split: Split = "grouped",
@@ -308,6 +317,7 @@ def compare_heads(
             data,
             out,
             heads=_names(heads),
+            features=_names(features),
             n_folds=folds,
             repeats=repeats,
             seed=seed,

@@ -28,6 +28,7 @@ from features.backbone import BackboneSettings, settings_from_fields
 from features.engines import DEFAULT_ENGINE
 from features.errors import BundleError, DriftError, OutputError, ThresholdError
 from features.files import whole_folder
+from features.layout import FULL_VIEW
 from features.untrusted import read_bytes, read_json
 from features.witness import Row
 from pipeline import selftest
@@ -41,9 +42,9 @@ from pipeline.bundle_files import (
 )
 from pipeline.classes import Classes
 from pipeline.cnn import Cnn
-from pipeline.heads import load_head_class
 from pipeline.heads.base import Floats
 from pipeline.heads.calibration import Recalibration
+from pipeline.spaces.model import SpacedHead, load_on_cached_rows
 from pipeline.sync import recorded_weights
 from pipeline.thresholds.band import Band
 from pipeline.thresholds.decision import Decision
@@ -56,7 +57,7 @@ _PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "h5py", "pillow", "
 
 
 class Model(Protocol):
-    """What a bundle holds: a head, which sees rows, or a CNN, which sees pixels."""
+    """What a bundle holds: a head, which sees rows or what is made of them, or a CNN: pixels."""
 
     chosen: dict[str, str | int | float]
     n_classes: int
@@ -111,6 +112,11 @@ class Bundle:
     def threshold(self) -> float:
         """Of two classes: from this probability of a defect on, a photograph is not passed."""
         return self.band.pass_below
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The views whose rows, side by side, are what `probabilities` takes."""
+        return self.head.space.views if isinstance(self.head, SpacedHead) else (FULL_VIEW,)
 
     def settings(
         self, weights: str | None = None, engine: str = DEFAULT_ENGINE
@@ -301,7 +307,7 @@ def _check_sight(about: Mapping[str, Any], folder: Path) -> None:
 def _load_model(about: Mapping[str, Any], folder: Path) -> Model:
     if about.get("sees", "rows") == "pixels":
         return Cnn.load(folder)
-    return load_head_class(str(about["head"])).load(folder)
+    return load_on_cached_rows(about, folder)
 
 
 def _load_decision(about: Mapping[str, Any], folder: Path) -> tuple[Decision, Recalibration | None]:

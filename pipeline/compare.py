@@ -1,20 +1,25 @@
 """Train every head on identical folds and collect what it says about rows it never saw.
 
+A head may see several feature spaces (`pipeline.spaces`): each head on each of them is compared as
+if it were a head of its own, so that what is chosen is the pair, and what is said of the choice
+counts all pairs.
+
 Protocol: the folds are drawn once. For every fold, each head is trained on the training part
 alone: centring, scaling, hyper-parameters, calibration and early stopping are fitted or chosen on
 it, on inner folds that keep parts together (`pipeline.heads.tuning`). The test part is scored
 once. Heads are then ordered by the mean over the folds.
 
-The Gram matrix is computed once for all folds; heads in the row space share one decomposition
-per fold. Tasks run through joblib, so `joblib.parallel_config` can point them at a cluster.
+The Gram matrix of a space is computed once for all folds; heads in the row space share one
+decomposition per fold. Tasks run through joblib, so `joblib.parallel_config` can point them at a
+cluster.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,6 +32,8 @@ from pipeline.heads.shared import RowSpaceHead
 from pipeline.heads.tuning import TrainingPart
 from pipeline.rowspace import gram
 from pipeline.scores import SCORES, score
+from pipeline.spaces.entry import Entry
+from pipeline.spaces.space import FLAT
 from pipeline.splits import Fold, folds
 from pipeline.statistics.pairs import ROPE
 from pipeline.stored_rows import StoredRows
@@ -35,7 +42,7 @@ Progress = Callable[[int, int, str], None]
 
 
 def compare(
-    rows: AnyRows,
+    rows: AnyRows | Mapping[str, AnyRows],
     y: Indices,
     groups: Indices,
     *,
@@ -54,7 +61,8 @@ def compare(
 
     Args:
         rows: float32 (n, row_width), or rows still in the cache: then no process holds more of
-            them than its fold needs, and no more than the memory limit.
+            them than its fold needs, and no more than the memory limit. Of several feature
+            spaces: by their texts.
         y: int64 (n,) class numbers from 0.
         groups: int64 (n,), the same number for rows of one part.
         heads: names of `pipeline.heads.HEADS`.
@@ -84,23 +92,25 @@ def compare(
     )
     n_classes = max(int(y.max()) + 1, len(class_names or ()))
     row_heads = tuple(n for n in names if load_head_class(n).space == "rows")
+    spaces = rows if isinstance(rows, Mapping) else {FLAT: rows}
+    entries = [Entry(head, space).name for space in spaces for head in names]
     started = time.perf_counter()
-    K = gram(rows) if row_heads else np.empty((0, 0))
+    K = {space: gram(seen) for space, seen in spaces.items() if row_heads}
     gram_seconds = time.perf_counter() - started
-    data = _Data(rows.shape[1], y, groups, n_classes, seed)
-    tasks = _tasks(names, row_heads, rounds)
+    data = _Data(y, groups, n_classes, seed)
+    tasks = _tasks(list(spaces), names, row_heads, rounds)
     results = []
-    total = len(names) * len(rounds)
-    for made in _run(tasks, data, rows, K, n_jobs):
+    total = len(entries) * len(rounds)
+    for made in _run(tasks, data, spaces, K, n_jobs):
         for result in made:
             results.append(result)
             if progress is not None:
                 text = f"{result.head}, fold {result.fold + 1} of repeat {result.repeat + 1}"
                 progress(len(results), total, text)
-    order = {name: number for number, name in enumerate(names)}
+    order = {name: number for number, name in enumerate(entries)}
     results.sort(key=lambda r: (order[r.head], r.repeat, r.fold))
     return Comparison(
-        names,
+        entries,
         rounds,
         results,
         y,
@@ -129,7 +139,6 @@ def _check(heads: Sequence[str], sort_by: str, rope: float) -> tuple[str, ...]:
 class _Data:
     """What every task needs besides rows."""
 
-    row_width: int
     y: Indices
     groups: Indices
     n_classes: int
@@ -140,22 +149,36 @@ class _Data:
         return int(np.random.SeedSequence((self.seed, fold.repeat, fold.fold)).generate_state(1)[0])
 
 
-_Task = tuple[tuple[str, ...], Fold]
+class _Task(NamedTuple):
+    """Heads to train on one fold: one raw head, or all heads in the row space."""
+
+    space: str
+    heads: tuple[str, ...]
+    fold: Fold
 
 
-def _tasks(names: Sequence[str], row_heads: tuple[str, ...], rounds: Sequence[Fold]) -> list[_Task]:
+def _tasks(
+    spaces: Sequence[str],
+    names: Sequence[str],
+    row_heads: tuple[str, ...],
+    rounds: Sequence[Fold],
+) -> list[_Task]:
     """One task per raw head and fold, and one per fold for all heads in the row space.
 
     The slow ones come first, so that no core waits at the end.
     """
     raw = [name for name in names if name not in row_heads]
     raw.sort(key=lambda name: {"dense": 0, "forest": 1}.get(name, 2))
-    tasks: list[_Task] = [((name,), fold) for name in raw for fold in rounds]
-    return tasks + [(row_heads, fold) for fold in rounds if row_heads]
+    tasks = [_Task(of, (name,), fold) for name in raw for of in spaces for fold in rounds]
+    return tasks + [_Task(of, row_heads, fold) for of in spaces for fold in rounds if row_heads]
 
 
 def _run(
-    tasks: Sequence[_Task], data: _Data, rows: AnyRows, K: Floats, n_jobs: int
+    tasks: Sequence[_Task],
+    data: _Data,
+    rows: Mapping[str, AnyRows],
+    K: Mapping[str, Floats],
+    n_jobs: int,
 ) -> Iterator[list[FoldResult]]:
     """Results of the tasks as they come."""
     from joblib import Parallel, delayed
@@ -165,31 +188,32 @@ def _run(
     # default backend its share of the cores for BLAS.
     parallel = Parallel(n_jobs=workers, return_as="generator_unordered", pre_dispatch="2*n_jobs")
     made: Iterable[Any] = parallel(
-        delayed(_row_space_task)(names, fold, data, K)
-        if load_head_class(names[0]).space == "rows"
-        else delayed(_raw_task)(names[0], fold, data, rows, 1 / workers)
-        for names, fold in tasks
+        delayed(_row_space_task)(task, data, K[task.space], rows[task.space].shape[1])
+        if load_head_class(task.heads[0]).space == "rows"
+        else delayed(_raw_task)(task, data, rows[task.space], 1 / workers)
+        for task in tasks
     )
     yield from made
 
 
-def _row_space_task(names: Sequence[str], fold: Fold, data: _Data, K: Floats) -> list[FoldResult]:
+def _row_space_task(task: _Task, data: _Data, K: Floats, row_width: int) -> list[FoldResult]:
     """All heads in the row space on one fold; they share its decomposition and its time."""
     started = time.perf_counter()
+    fold = task.fold
     train, test = fold.train, fold.test
     part = TrainingPart(
         K[np.ix_(train, train)],
         data.y[train],
         data.groups[train],
         n_classes=data.n_classes,
-        row_width=data.row_width,
+        row_width=row_width,
         seed=data.seed_of(fold),
     )
     placed = part.space.place(K[np.ix_(test, train)], np.diagonal(K)[test])
     part.inner  # noqa: B018 - made here, so that its time is shared too
-    shared = (time.perf_counter() - started) / len(names)
+    shared = (time.perf_counter() - started) / len(task.heads)
     made = []
-    for name in names:
+    for name in task.heads:
         head = make_head(name, seed=data.seed_of(fold))
         assert isinstance(head, RowSpaceHead)
         started = time.perf_counter()
@@ -197,16 +221,14 @@ def _row_space_task(names: Sequence[str], fold: Fold, data: _Data, K: Floats) ->
         fitted = time.perf_counter()
         P = head.predict_in_space(placed)
         seconds = fitted - started + shared, time.perf_counter() - fitted
-        made.append(_result(head, fold, data, P, seconds))
+        made.append(_result(head, task, data, P, seconds))
     return made
 
 
-def _raw_task(
-    name: str, fold: Fold, data: _Data, rows: AnyRows, memory_share: float
-) -> list[FoldResult]:
+def _raw_task(task: _Task, data: _Data, rows: AnyRows, memory_share: float) -> list[FoldResult]:
     """One head on raw rows, on one fold."""
-    head = make_head(name, seed=data.seed_of(fold))
-    train, test = fold.train, fold.test
+    head = make_head(task.heads[0], seed=data.seed_of(task.fold))
+    train, test = task.fold.train, task.fold.test
     if isinstance(rows, StoredRows):
         X = rows.subset(train).in_memory(memory_share)
     else:
@@ -217,14 +239,15 @@ def _raw_task(
     held_out = rows[test]
     started = time.perf_counter()
     P = head.predict_proba(held_out)
-    return [_result(head, fold, data, P, (fit_seconds, time.perf_counter() - started))]
+    return [_result(head, task, data, P, (fit_seconds, time.perf_counter() - started))]
 
 
 def _result(
-    head: Head, fold: Fold, data: _Data, P: Floats, seconds: tuple[float, float]
+    head: Head, task: _Task, data: _Data, P: Floats, seconds: tuple[float, float]
 ) -> FoldResult:
+    fold = task.fold
     return FoldResult(
-        head=head.name,
+        head=Entry(head.name, task.space).name,
         repeat=fold.repeat,
         fold=fold.fold,
         scores=score(data.y[fold.test], P),

@@ -17,7 +17,11 @@ from pipeline.compare import Comparison, compare
 from pipeline.dataset import Dataset
 from pipeline.grouping.gap import Gap, Rounds, measure_gap
 from pipeline.heads import HEADS
+from pipeline.heads.base import AnyRows
 from pipeline.outputs import COMPARISON, check_overwritable
+from pipeline.spaces.entry import Entry
+from pipeline.spaces.rows import SpaceRows, rows_in
+from pipeline.spaces.space import FLAT
 from pipeline.statistics.pairs import ROPE
 
 Progress = Callable[[int, int, str], None]
@@ -46,6 +50,7 @@ def compare_heads(
     out: Path,
     *,
     heads: Sequence[str] | None = None,
+    features: Sequence[str] | None = None,
     n_folds: int = 5,
     repeats: int = 3,
     seed: int = 0,
@@ -62,6 +67,8 @@ def compare_heads(
         dataset: from `pipeline.dataset.load_dataset`.
         out: folder for the two files; those of an older comparison are replaced.
         heads: names of `pipeline.heads.HEADS`; None for all.
+        features: what they see, each head each of these texts of `pipeline.spaces.space`; None for
+            flat rows alone.
         n_folds: folds per repeat.
         repeats: times that new folds are drawn.
         seed: of folds and heads.
@@ -78,15 +85,16 @@ def compare_heads(
     Raises:
         SplitError: too few photographs or parts for so many folds.
         HeadError: unknown head or score.
+        SpaceError: features that are unknown, or that the cache does not have.
         OutputError: a file is there that this program did not write.
     """
     for suffix, ours in COMPARISON.items():
         check_overwritable(out / f"comparison{suffix}", ours, force=force)
+    spaces = {text: _seen(dataset, text) for text in features or (FLAT,)}
     run = partial(
         compare,
-        dataset.stored_rows(),
-        dataset.y,
-        dataset.groups,
+        y=dataset.y,
+        groups=dataset.groups,
         n_folds=n_folds,
         repeats=repeats,
         seed=seed,
@@ -95,12 +103,14 @@ def compare_heads(
         rope=rope,
         n_jobs=n_jobs,
     )
-    result = run(heads=list(heads or HEADS), kind=split, progress=progress)
+    result = run(spaces, heads=list(heads or HEADS), kind=split, progress=progress)
     other = "random" if split == "grouped" else "grouped"
+    best = Entry.of(result.best)
+    only = {best.features: spaces[best.features]}
     gap = measure_gap(
-        _rounds(result, result.best),
+        _rounds(result, best.name),
         other,
-        lambda: _rounds(run(heads=[result.best], kind=other), result.best),
+        lambda: _rounds(run(only, heads=[best.head], kind=other), best.name),
         dataset.groups,
     )
     record = (
@@ -116,16 +126,22 @@ def compare_heads(
     return HeadComparison(result, split, out, gap)
 
 
+def _seen(dataset: Dataset, features: str) -> AnyRows:
+    """Pooled rows are small and made once; flat ones stay in the cache until they are needed."""
+    rows = rows_in(dataset, features)
+    return rows.in_memory() if isinstance(rows, SpaceRows) else rows
+
+
 def _rounds(result: Comparison, head: str) -> Rounds:
     scores = [found.scores for found in result.of(head)]
     return Rounds(head, scores, [(fold.train, fold.test) for fold in result.folds])
 
 
-def best_head(folder: Path, dataset: Dataset) -> str:
-    """The winner of the comparison kept in `folder`.
+def best_head(folder: Path, dataset: Dataset) -> Entry:
+    """The winner of the comparison kept in `folder`: a head, and the features that it saw.
 
     Raises:
-        DataError: there is none, or it was made on other features or classes.
+        DataError: there is none, or it was made on other rows or classes.
         HeadError: it names no head that this version has.
     """
     path = folder / "comparison.json"
@@ -141,9 +157,26 @@ def best_head(folder: Path, dataset: Dataset) -> str:
             f"{path} was made on other features or classes than {dataset.cache_path}; "
             "run compare-heads again"
         )
-    best = str(record.get("best"))
-    if best not in HEADS:
-        raise HeadError(f"{path} names the head {best!r}, which this version does not have")
+    best = Entry.of(str(record.get("best")))
+    if best.head not in HEADS:
+        raise HeadError(f"{path} names the head {best.head!r}, which this version does not have")
+    return best
+
+
+def choose_entry(head: str, features: str | None, folder: Path, dataset: Dataset) -> Entry:
+    """What is asked for: a head on features (None: flat), or "best", the winner in `folder`.
+
+    Raises:
+        DataError, HeadError: see `best_head`; or features are named beside "best".
+    """
+    if head != "best":
+        return Entry(head, features or FLAT)
+    best = best_head(folder, dataset)
+    if features is not None and features != best.features:
+        raise DataError(
+            f"found the features {features} beside the head best, which won on {best.features}; "
+            "expected one of the two; leave out --features, or name the head"
+        )
     return best
 
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from features.cache import Cache, Rows
 from features.errors import DataError
+from features.layout import FULL_VIEW
 from features.samples import Sample
 from features.witness import VIEW, Row, witness_digest
 from pipeline.classes import Classes, order_classes
@@ -65,6 +66,8 @@ class Dataset(Labelled):
         about: what `extract` recorded: root, group rule, weights. Where nobody said which
             photographs show one part, the group rule is "proposed".
         proposal: the proposed groups, of all photographs of the cache; None where some were given.
+        views: view sets that all photographs of the cache have.
+        taps: lower blocks whose averages stand behind the last map in every row.
     """
 
     cache_path: Path
@@ -72,16 +75,18 @@ class Dataset(Labelled):
     fields: Mapping[str, Any]
     about: Mapping[str, Any]
     proposal: Proposal | None = None
+    views: tuple[str, ...] = (FULL_VIEW,)
+    taps: tuple[str, ...] = ()
 
     def rows(self, indices: Indices | None = None) -> Rows:
         """Read the rows of these photographs (None: all): float32 (n, row_width)."""
         return self.stored_rows(indices)[:]
 
-    def stored_rows(self, indices: Indices | None = None) -> StoredRows:
-        """The rows of these photographs (None: all), read when they are asked for."""
+    def stored_rows(self, indices: Indices | None = None, view: str = FULL_VIEW) -> StoredRows:
+        """The rows of one view of these photographs (None: all), read when they are asked for."""
         digests = np.array([sample.digest for sample in self.samples])
         chosen = digests if indices is None else digests[indices]
-        return StoredRows(self.cache_path, chosen, self.row_width)
+        return StoredRows(self.cache_path, chosen, self.row_width, view)
 
     def unreadable(self) -> list[Sample]:
         """The photographs of the folder that could not be read, with their reasons."""

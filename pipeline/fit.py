@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from features.backbone import map_shape
@@ -25,13 +26,16 @@ from pipeline.curves import curves_csv, curves_png
 from pipeline.dataset import Dataset, Indices, Labelled
 from pipeline.grouping.gap import Gap, Rounds, measure_gap
 from pipeline.heads import make_head
-from pipeline.heads.base import AnyRows, Floats, predict_by_blocks
+from pipeline.heads.base import AnyRows, Floats, Head, predict_by_blocks
 from pipeline.heads.calibration import Recalibration
 from pipeline.heatmaps.reference import FILE as HEATMAPS
 from pipeline.heatmaps.reference import make_reference
 from pipeline.judgements import Judgements
 from pipeline.scores import score
 from pipeline.selftest import MOST_ROWS
+from pipeline.spaces.model import SpacedHead, on_cached_rows
+from pipeline.spaces.rows import raw_rows, rows_in
+from pipeline.spaces.space import FLAT
 from pipeline.splits import holdout
 from pipeline.stored_rows import subset
 from pipeline.tables import to_csv
@@ -81,6 +85,7 @@ def fit(
     out: Path,
     *,
     head: str = "dense",
+    features: str = FLAT,
     test_size: float = 0.25,
     split: str = "grouped",
     seed: int = 0,
@@ -96,6 +101,7 @@ def fit(
         dataset: from `pipeline.dataset.load_dataset`.
         out: the model's folder; a model that is there is replaced.
         head: a name of `pipeline.heads.HEADS`.
+        features: what the head sees of a photograph: a text of `pipeline.spaces.space`.
         test_size: share of the photographs held out (0 to 1).
         split: "grouped": no part on both sides; "random": photographs at random.
         seed: of the split and the training.
@@ -113,10 +119,12 @@ def fit(
         ThresholdError: too few parts for the threshold that is wanted, or wishes for one where
             there are more than two classes.
         HeadError: unknown head or setting.
+        SpaceError: features that are unknown, or that the cache does not have.
         OutputError: `out` is something else, or cannot be written.
     """
     check_replaceable(out, force=force)
     make_head(head, seed=seed, settings=settings)  # a wrong setting is said at once
+    rows_in(dataset, features)  # so are wrong features
     rule = threshold or ThresholdRule()
     sides = holdout(
         dataset.y,
@@ -126,13 +134,14 @@ def fit(
         kind=split,
         class_names=dataset.classes.names,
     )
-    rows = dataset.stored_rows(sides[0]).in_memory()
+    rows = rows_in(dataset, features, sides[0]).in_memory()
     y, groups = dataset.y[sides[0]], dataset.groups[sides[0]]
     part = TrainingRows(rows, y, groups, dataset.classes.names, test_size)
     made = train(head, part, rule, seed=seed, settings=settings, progress=progress)
     about = {
         "head": head,
         "sees": "rows",
+        "space": features,
         "features": dict(dataset.fields),
         "weights": dict(dataset.about["weights"]),
         "data": {"root": dataset.about["root"], "group_rule": dataset.about["group_rule"]},
@@ -141,22 +150,37 @@ def fit(
     }
     done = _judged(made, dataset, sides, rows, out, about)
     numbers = {"train": sides[0][made.learned], "holdout": sides[1]}
-    reference = make_reference(
-        made.head,
-        (subset(rows, made.learned), y[made.learned]),
-        (dataset.stored_rows(sides[1]), dataset.y[sides[1]]),
-        map_shape(dataset.fields["backbone"]),
-    )
-    extra = {HEATMAPS: reference.to_bytes()}
+    extra = _heatmaps(done, dataset, rows, numbers)
     if made.judged is not None:
         unseen = sides[0][made.judged.rows]
         numbers |= {"threshold": unseen} if made.judged.aside else {}
         extra["unseen.csv"] = _unseen_csv(dataset, unseen, made).encode(errors="backslashreplace")
-    inputs, witness = rows[:MOST_ROWS], dataset.witness()
+    inputs, witness = raw_rows(dataset, features, sides[0][:MOST_ROWS]), dataset.witness()
     save_fit(done, dataset, numbers, inputs, extra, witness=witness, force=force)
     if with_gap:
         done.gap = _gap(done, dataset, rule)
     return done
+
+
+def _heatmaps(
+    done: Fit, dataset: Dataset, rows: AnyRows, numbers: Mapping[str, Indices]
+) -> dict[str, bytes]:
+    """What heatmaps are measured against, as a file by its name; none of several views."""
+    head, learned = done.head, numbers["train"]
+    if isinstance(head, SpacedHead):
+        if len(head.space.views) > 1:
+            return {}
+        seen: AnyRows = dataset.stored_rows(learned)
+    else:
+        assert isinstance(head, Head)
+        seen = subset(rows, np.searchsorted(done.sides[0], learned))
+    reference = make_reference(
+        head,
+        (seen, dataset.y[learned]),
+        (dataset.stored_rows(numbers["holdout"]), dataset.y[numbers["holdout"]]),
+        map_shape(dataset.fields["backbone"]),
+    )
+    return {HEATMAPS: reference.to_bytes()}
 
 
 def _gap(done: Fit, dataset: Dataset, rule: ThresholdRule) -> Gap | None:
@@ -170,11 +194,12 @@ def _gap(done: Fit, dataset: Dataset, rule: ThresholdRule) -> Gap | None:
             dataset.y, dataset.groups, test_size=asked["test_size"], seed=seed, kind=other,
             class_names=names,
         )  # fmt: skip
-        rows = dataset.stored_rows(sides[0]).in_memory()
+        features = str(done.about["space"])
+        rows = rows_in(dataset, features, sides[0]).in_memory()
         y, groups = dataset.y[sides[0]], dataset.groups[sides[0]]
         part = TrainingRows(rows, y, groups, names, asked["test_size"])
         made = train(head, part, rule, seed=seed, settings=done.about["settings_given"])
-        P = _chances(made, dataset.stored_rows(sides[1]))
+        P = _chances(made, rows_in(dataset, features, sides[1]))
         scores = score(dataset.y[sides[1]], P, made.decision.band.pass_below)
         return Rounds(head, [scores], [(sides[0][made.learned], sides[1])])
 
@@ -200,7 +225,7 @@ def _judged(
     train, test = sides[0][made.learned], sides[1]
     chances = (
         _chances(made, subset(rows, made.learned)),
-        _chances(made, dataset.stored_rows(test)),
+        _chances(made, rows_in(dataset, about["space"], test)),
     )
     decision = made.decision
     if dataset.classes.binary:
@@ -219,8 +244,9 @@ def _judged(
         for side, P, learned in zip((train, test), chances, (True, False), strict=True)
     )
     judged = judge_side(dataset, test, chances[1], Path(dataset.about["root"]), decision.band)
+    model = on_cached_rows(made.head, about["space"], dataset.fields)
     return Fit(
-        out, made.head, dataset.classes, on_train, on_test, made.seconds, decision,
+        out, model, dataset.classes, on_train, on_test, made.seconds, decision,
         made.calibration, sides, judged, about,
     )  # fmt: skip
 

@@ -113,7 +113,9 @@ def write(
     rows = np.ascontiguousarray(inputs[:MOST_ROWS])
     arrays: dict[str, npt.NDArray[Any]] = {}
     if witness is not None:
-        rows = np.concatenate([rows, witness[None]])
+        # A model that sees several views is asked about the witness as each of them.
+        views = rows.shape[1] // len(witness)
+        rows = np.concatenate([rows, np.tile(witness, views)[None]])
         arrays["witness"] = witness
     if recipe is not None:
         arrays |= {f"pixels_{name}": decode(image, recipe) for name, image in IMAGES.items()}

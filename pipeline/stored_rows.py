@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.cache import Cache, Rows
+from features.layout import FULL_VIEW
 from features.runtime import memory_limit
 
 Indices = npt.NDArray[np.int64]
@@ -24,10 +25,17 @@ class StoredRows:
         shape: (n, row_width).
     """
 
-    def __init__(self, cache_path: Path, digests: npt.NDArray[np.str_], row_width: int) -> None:
+    def __init__(
+        self,
+        cache_path: Path,
+        digests: npt.NDArray[np.str_],
+        row_width: int,
+        view: str = FULL_VIEW,
+    ) -> None:
         """Rows of photographs, in this order; by digest, as `cache gc` gives rows new places."""
         self._path = cache_path
         self._digests = digests
+        self._view = view
         self._opened: tuple[Cache, Indices] | None = None
         self.shape = (len(digests), row_width)
 
@@ -43,13 +51,16 @@ class StoredRows:
         """
         if self._opened is None:
             cache = Cache.read(self._path)
-            self._opened = cache, np.array(cache.rows_of(self._digests.tolist()), np.int64)
+            self._opened = (
+                cache,
+                np.array(cache.rows_of(self._digests.tolist(), self._view), np.int64),
+            )
         cache, rows = self._opened
         return cache.take(rows[chosen])
 
     def subset(self, chosen: Indices) -> Self:
         """These of the rows, still in the cache."""
-        return type(self)(self._path, self._digests[chosen], self.shape[1])
+        return type(self)(self._path, self._digests[chosen], self.shape[1], self._view)
 
     def in_memory(self, share: float = 1.0) -> Rows | Self:
         """All rows as an array where they fit into this share of the memory limit, else these."""

@@ -281,6 +281,10 @@ def _settings(fields: Mapping[str, Any], weights: str) -> str:
 
 
 def _model_settings(facts: Mapping[str, Any]) -> str:
+    space = facts.get("space", "flat")
+    if space != "flat":
+        facts = {**facts, "space": "flat"}
+        return f"sees {printable(str(space))} of {_model_settings(facts)}"
     if facts.get("sees") == "pixels":
         recipe = facts["recipe"]
         return f"sees {recipe['width']}×{recipe['height']} pixels, recipe {recipe['name']}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from pipeline.dataset import Dataset
 from pipeline.evaluate import Evaluation
 from pipeline.fit import Fit
 from pipeline.grouping.rules import GroupRule
+from pipeline.spaces.entry import Entry
+from pipeline.spaces.space import FLAT
 from pipeline.thresholds.rule import FOLDS, ThresholdRule
 
 Command = list[str]
@@ -39,6 +42,7 @@ def fit_command(dataset: Dataset, done: Fit) -> Command:
     """How a model was trained."""
     split = done.about["split"]
     words = ["onepass", "fit", "--head", str(done.about["head"])]
+    words += _features([done.about.get("space", FLAT)])
     words += ["--cache", str(dataset.cache_path), *_classes(dataset.classes)]
     words += _options(split=split["kind"], test_size=split["test_size"], seed=split["seed"])
     words += threshold_words(done.decision.rule)
@@ -50,7 +54,10 @@ def fit_command(dataset: Dataset, done: Fit) -> Command:
 def compare_command(dataset: Dataset, found: HeadComparison) -> Command:
     """How heads were compared."""
     result = found.result
-    words = ["onepass", "compare-heads", "--heads", ",".join(result.heads)]
+    entries = [Entry.of(name) for name in result.heads]
+    words = ["onepass", "compare-heads"]
+    words += ["--heads", ",".join(dict.fromkeys(entry.head for entry in entries))]
+    words += _features(list(dict.fromkeys(entry.features for entry in entries)))
     words += ["--cache", str(dataset.cache_path), *_classes(dataset.classes)]
     folds, repeats = (len({getattr(f, of) for f in result.folds}) for of in ("fold", "repeat"))
     words += _options(folds=folds, repeats=repeats, split=found.split, sort_by=result.sort_by)
@@ -77,6 +84,10 @@ def threshold_words(rule: ThresholdRule) -> Command:
     if wishes["folds"] == FOLDS:
         del wishes["folds"]
     return _options(**wishes)
+
+
+def _features(features: Sequence[str]) -> Command:
+    return [] if list(features) == [FLAT] else ["--features", ",".join(features)]
 
 
 def _groups(rule: GroupRule) -> Command:

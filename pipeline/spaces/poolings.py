@@ -1,0 +1,152 @@
+"""The registry of poolings: one row of the cache in, fewer values out; a new one is one class."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import numpy as np
+
+from features.errors import SpaceError
+from pipeline.spaces.layout import Layout, Rows
+
+
+class Pooling(ABC):
+    """Values that a head sees, made of one row of the cache at a time; nothing is fitted.
+
+    Attributes:
+        about: what it is, in a few words.
+        linear: whether the values are sums of the row's values; then `back` is there.
+    """
+
+    about: ClassVar[str]
+    linear: ClassVar[bool] = True
+
+    @abstractmethod
+    def width(self, layout: Layout) -> int:
+        """How many values.
+
+        Raises:
+            SpaceError: rows of this layout do not have what is pooled.
+        """
+
+    @abstractmethod
+    def of(self, rows: Rows, layout: Layout) -> Rows:
+        """Rows float32 (n, layout.row_width) to values (n, width)."""
+
+    def back(self, slopes: Rows, layout: Layout) -> Rows:
+        """What each value of a row counts for, where its pooled values count for these.
+
+        Args:
+            slopes: (n, width) or (1, width).
+            layout: of the rows.
+
+        Returns:
+            (n or 1, layout.row_width).
+        """
+        raise NotImplementedError(f"{type(self).__name__} is not linear")
+
+
+class Flat(Pooling):
+    """The last map as it is: every channel at every position."""
+
+    about = "every channel at every position (51,200 values)"
+
+    def width(self, layout: Layout) -> int:
+        """See `Pooling.width`."""
+        return layout.map_width
+
+    def of(self, rows: Rows, layout: Layout) -> Rows:
+        """See `Pooling.of`."""
+        return rows[:, : layout.map_width]
+
+    def back(self, slopes: Rows, layout: Layout) -> Rows:
+        """See `Pooling.back`."""
+        return _placed(slopes, slice(0, layout.map_width), layout)
+
+
+class Average(Pooling):
+    """Each channel's mean over the positions: global average pooling (Lin et al., 2014)."""
+
+    about = "each channel's mean over the positions (2,048)"
+
+    def width(self, layout: Layout) -> int:
+        """See `Pooling.width`."""
+        return layout.shape[2]
+
+    def of(self, rows: Rows, layout: Layout) -> Rows:
+        """See `Pooling.of`."""
+        return layout.map(rows).mean(axis=1)
+
+    def back(self, slopes: Rows, layout: Layout) -> Rows:
+        """See `Pooling.back`."""
+        positions = layout.shape[0] * layout.shape[1]
+        return _placed(
+            np.tile(slopes / positions, (1, positions)), slice(0, layout.map_width), layout
+        )
+
+
+class Largest(Pooling):
+    """Each channel's largest value over the positions: what stands out anywhere."""
+
+    about = "each channel's largest value over the positions (2,048)"
+    linear = False
+
+    def width(self, layout: Layout) -> int:
+        """See `Pooling.width`."""
+        return layout.shape[2]
+
+    def of(self, rows: Rows, layout: Layout) -> Rows:
+        """See `Pooling.of`."""
+        return layout.map(rows).max(axis=1)
+
+
+class Taps(Pooling):
+    """Lower blocks' averages over the positions, as the cache has them."""
+
+    about = "lower blocks, averaged over the positions, of a cache made with --taps"
+
+    def __init__(self, name: str = "") -> None:
+        """One lower block by its name, or all that the cache has."""
+        self._name = name
+
+    def width(self, layout: Layout) -> int:
+        """See `Pooling.width`."""
+        place = self._place(layout)
+        return place.stop - place.start
+
+    def of(self, rows: Rows, layout: Layout) -> Rows:
+        """See `Pooling.of`."""
+        return rows[:, self._place(layout)]
+
+    def back(self, slopes: Rows, layout: Layout) -> Rows:
+        """See `Pooling.back`."""
+        return _placed(slopes, self._place(layout), layout)
+
+    def _place(self, layout: Layout) -> slice:
+        if layout.taps and not self._name:
+            return slice(layout.map_width, layout.row_width)
+        try:
+            return layout.tap(self._name)
+        except KeyError:
+            found = f"the taps {', '.join(layout.taps)}" if layout.taps else "no taps"
+            wanted = self._name or "mixed4,mixed7,mixed9"
+            raise SpaceError(
+                f"the cache has {found}; expected {wanted} for these features; make a cache with "
+                f"them: extract --taps {wanted}, or choose other features"
+            ) from None
+
+
+def _placed(slopes: Rows, place: slice, layout: Layout) -> Rows:
+    found = np.zeros((len(slopes), layout.row_width), slopes.dtype)
+    found[:, place] = slopes
+    return found
+
+
+POOLINGS: dict[str, Pooling] = {
+    "flat": Flat(),
+    "avg": Average(),
+    "max": Largest(),
+    "taps": Taps(),
+}
+"""Name in a text of features -> pooling; besides, any single tap by its name."""
