@@ -73,6 +73,10 @@ Features = Annotated[
     str | None,
     typer.Option(help="What the head sees, as flat, avg, avg+max, tiles:2x2:avg.  [default: flat]"),
 ]
+ManyFeatures = Annotated[
+    str | None, typer.Option(help="What heads see, with commas: flat,avg.  [default: flat]")
+]
+Jobs = Annotated[int, typer.Option(help="Processes; -1 for one per core.")]
 Split = Annotated[
     str, typer.Option(help="grouped: no part on both sides. random: photographs at random.")
 ]
@@ -283,9 +287,7 @@ def fit(
 def compare_heads(
     cache: CacheFile = Path("features.h5"),
     heads: Annotated[str | None, typer.Option(help="Names with commas; all by default.")] = None,
-    features: Annotated[
-        str | None, typer.Option(help="What they see, with commas: flat,avg.  [default: flat]")
-    ] = None,
+    features: ManyFeatures = None,
     folds: Annotated[int, typer.Option(min=2, help="Folds per repeat.")] = 5,
     repeats: Annotated[int, typer.Option(min=1, help="Times that new folds are drawn.")] = 3,
     split: Split = "grouped",
@@ -296,7 +298,7 @@ def compare_heads(
     seed: Seed = 0,
     classes: Classes = None,
     positive: Positive = None,
-    jobs: Annotated[int, typer.Option(help="Processes; -1 for one per core.")] = -1,
+    jobs: Jobs = -1,
     out: Annotated[Path, typer.Option(help="Folder for the tables.")] = Path("comparison"),
     report: Report = None,
     audit_file: AuditFile = Path("audit/audit.json"),
@@ -331,6 +333,49 @@ def compare_heads(
     _print(text.comparison(found, out))
     page = pipeline.comparison_report(data, found, audit_file=audit_file)
     _print(f"report   {pipeline.write_report(report or out / 'report.html', page, force=force)}")
+
+
+@app.command("learning-curve")
+def learning_curve(
+    cache: CacheArgument = Path("features.h5"),
+    heads: Annotated[str, typer.Option(help="Names with commas.")] = "logistic",
+    features: ManyFeatures = None,
+    draws: Annotated[int, typer.Option(min=2, help="Times that parts are drawn anew.")] = 10,
+    test_size: TestSize = 0.25,
+    seed: Seed = 0,
+    classes: Classes = None,
+    positive: Positive = None,
+    jobs: Jobs = -1,
+    out: Annotated[Path, typer.Option(help="Folder for the picture and the table.")] = Path(
+        "learning-curve"
+    ),
+    force: Force = False,
+    verbose: Verbose = False,
+) -> None:
+    """How much is enough: scores against the number of parts, and what twice as many would bring.
+
+    Example: onepass learning-curve features.h5 --heads logistic,dense
+    """
+    import pipeline
+    from pipeline import text
+    from pipeline.learning.text import learning
+
+    data = pipeline.load_dataset(cache, classes=_names(classes), positive=_names(positive))
+    _print(text.dataset(data) + "\n")
+    with _bar("fits") as progress:
+        found = pipeline.learning_curve(
+            data,
+            out,
+            heads=_names(heads) or [],
+            features=_names(features),
+            draws=draws,
+            test_size=test_size,
+            seed=seed,
+            n_jobs=jobs,
+            force=force,
+            progress=lambda done, total, _text: progress(done, total),
+        )
+    _print(learning(found))
 
 
 @app.command()

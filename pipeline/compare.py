@@ -47,6 +47,7 @@ def compare(
     groups: Indices,
     *,
     heads: Sequence[str],
+    rounds: Sequence[Fold] | None = None,
     n_folds: int = 5,
     repeats: int = 3,
     seed: int = 0,
@@ -66,6 +67,7 @@ def compare(
         y: int64 (n,) class numbers from 0.
         groups: int64 (n,), the same number for rows of one part.
         heads: names of `pipeline.heads.HEADS`.
+        rounds: trained and tested on; None to draw folds by the next two and `kind`.
         n_folds: folds per repeat.
         repeats: times that new folds are drawn.
         seed: of folds and heads.
@@ -81,7 +83,7 @@ def compare(
         SplitError: a class has too few groups (rows, if random) for so many folds.
     """
     names = _check(heads, sort_by, rope)
-    rounds = folds(
+    rounds = rounds or folds(
         y,
         groups,
         n_folds=n_folds,

@@ -17,10 +17,9 @@ from pipeline.compare import Comparison, compare
 from pipeline.dataset import Dataset
 from pipeline.grouping.gap import Gap, Rounds, measure_gap
 from pipeline.heads import HEADS
-from pipeline.heads.base import AnyRows
 from pipeline.outputs import COMPARISON, check_overwritable
 from pipeline.spaces.entry import Entry
-from pipeline.spaces.rows import SpaceRows, rows_in
+from pipeline.spaces.rows import comparable_rows
 from pipeline.spaces.space import FLAT
 from pipeline.statistics.pairs import ROPE
 
@@ -90,7 +89,7 @@ def compare_heads(
     """
     for suffix, ours in COMPARISON.items():
         check_overwritable(out / f"comparison{suffix}", ours, force=force)
-    spaces = {text: _seen(dataset, text) for text in features or (FLAT,)}
+    spaces = {text: comparable_rows(dataset, text) for text in features or (FLAT,)}
     run = partial(
         compare,
         y=dataset.y,
@@ -124,12 +123,6 @@ def compare_heads(
     write_whole(out / "comparison.csv", result.to_csv())
     write_whole(out / "comparison.json", json.dumps(record, indent=1))
     return HeadComparison(result, split, out, gap)
-
-
-def _seen(dataset: Dataset, features: str) -> AnyRows:
-    """Pooled rows are small and made once; flat ones stay in the cache until they are needed."""
-    rows = rows_in(dataset, features)
-    return rows.in_memory() if isinstance(rows, SpaceRows) else rows
 
 
 def _rounds(result: Comparison, head: str) -> Rounds:

@@ -1,4 +1,4 @@
-"""Feature spaces: what a head sees of a photograph, pooled from cached rows, from fit to heatmap."""
+"""Feature spaces: what a head sees of a photograph, from cached rows to fit and heatmap."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_cli import fails, run
+from test_cli import Run, fails, run
 from test_model import cache, write_parts
-from toy import ToyBackbone
 
 import pipeline
 from features.cache import Cache
-from features.errors import BundleError, DataError, HeadError, SpaceError
+from features.errors import BundleError, HeadError, SpaceError
 from pipeline.heatmaps.explain import explain
 from pipeline.heatmaps.maps import logits
 from pipeline.judge import judge_holdout
@@ -149,7 +148,7 @@ def add_views(cache_path: Path, names: tuple[str, ...]) -> None:
 
 
 def test_a_model_on_views_is_fitted_saved_and_asked(cache: Path, tmp_path: Path) -> None:
-    """Fit, evaluate and the self-test see the same pooled views; heatmaps say why there are none."""
+    """Fit, evaluate and self-test see the same pooled views; heatmaps say why there are none."""
     add_views(cache, tuple(f"tiles:2x2/{number}" for number in range(4)))
     data = pipeline.load_dataset(cache)
     data.views = ("full", "tiles:2x2")
@@ -250,9 +249,7 @@ def test_an_entry_is_its_name_and_back() -> None:
     assert Entry.of(Entry("lda", "avg").name) == Entry("lda", "avg")
 
 
-def test_features_from_the_command_line(
-    cache: Path, run, toy: type[ToyBackbone], tmp_path: Path
-) -> None:
+def test_features_from_the_command_line(cache: Path, run: Run, tmp_path: Path) -> None:
     """fit and compare-heads take --features; best brings its own along."""
     base = ["--cache", str(cache), "--out"]
     heads = ["--heads", "ridge", "--features", "avg,max", "--folds", "2", "--repeats", "1"]
@@ -265,5 +262,6 @@ def test_features_from_the_command_line(
     assert "Ridge on " in out
     code, out, _ = run("info", str(tmp_path / "m"))
     assert "sees " in out
-    fails(run, "fit", *base, str(tmp_path / "m"), *best, "--features", "flat")
-    fails(run, "fit", *base, str(tmp_path / "m"), "--features", "average")
+    base += [str(tmp_path / "m")]
+    fails(run("fit", *base, *best, "--features", "flat"), "beside the head best, which won on")
+    fails(run("fit", *base, "--features", "average"), "name 'average'; expected flat, avg")

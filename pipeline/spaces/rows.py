@@ -9,6 +9,7 @@ import numpy as np
 
 from features.errors import SpaceError
 from pipeline.dataset import Dataset
+from pipeline.heads.base import AnyRows
 from pipeline.spaces.layout import Layout, Rows
 from pipeline.spaces.space import FeatureSpace, parse_space
 from pipeline.stored_rows import Indices, StoredRows
@@ -66,6 +67,16 @@ def rows_in(dataset: Dataset, space: str, indices: Indices | None = None) -> Sto
     parsed, layout = parse_space(space), Layout.of(dataset.fields)
     views = [dataset.stored_rows(indices, view) for view in _known_views(parsed, dataset)]
     return views[0] if parsed.is_plain(layout) else SpaceRows(parsed, views, layout)
+
+
+def comparable_rows(dataset: Dataset, space: str) -> AnyRows:
+    """What a head sees of all photographs, for many trainings.
+
+    Pooled rows are made once where they fit into memory; plain ones stay in the cache until they
+    are needed. Arguments and errors as `rows_in`.
+    """
+    rows = rows_in(dataset, space)
+    return rows.in_memory() if isinstance(rows, SpaceRows) else rows
 
 
 def raw_rows(dataset: Dataset, space: str, indices: Indices) -> Rows:
