@@ -53,12 +53,14 @@ def some_parts(y: np.ndarray, groups: np.ndarray, photographs: int, seed: int) -
     return np.flatnonzero(np.isin(parts.of_row, np.concatenate(taken)))
 
 
-def measure(data: Dataset, groups: np.ndarray, options: argparse.Namespace) -> list[Comparison]:
+def measure(
+    data: Dataset, groups: np.ndarray, size: int, options: argparse.Namespace
+) -> list[Comparison]:
     """One comparison for each seed."""
     rows = {text: comparable_rows(data, text) for text in options.features.split(",")}
     found = []
     for seed in range(options.seeds):
-        chosen = some_parts(data.y, groups, options.size, seed)
+        chosen = some_parts(data.y, groups, size, seed)
         everything = len(chosen) == len(data.y)
         seen = {text: r if everything else r[chosen] for text, r in rows.items()}
         found.append(
@@ -106,12 +108,12 @@ def main() -> None:
         classes=options.classes.split(",") if options.classes else None,
         positive=options.positive.split(",") if options.positive else None,
     )
-    for options.size in map(int, options.photographs.split(",")):
+    for size in map(int, options.photographs.split(",")):
         for told, groups in groupings(data).items():
             if options.groups and told != options.groups:
                 continue
             started = time.perf_counter()
-            found = measure(data, groups, options)
+            found = measure(data, groups, size, options)
             count, parts = len(found[0].y), len(np.unique(found[0].groups))
             print(
                 f"\n{count:,} photographs of {parts:,} parts, groups {told}, {options.folds} folds "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ def test_training_sides_shrink_by_whole_parts_inside_each_other() -> None:
     for draw in range(3):
         mine = [fold for fold in folds if fold.repeat == draw]
         assert [fold.fold for fold in mine] == list(range(sizes))
-        for larger, smaller in zip(mine, mine[1:], strict=False):
+        for larger, smaller in itertools.pairwise(mine):
             assert set(smaller.train) < set(larger.train)
             np.testing.assert_array_equal(smaller.test, larger.test)
         for fold in mine:
@@ -100,7 +101,7 @@ def test_the_picture_is_drawn_of_few_and_of_undefined_scores() -> None:
     """Two sizes, nan in places, strange names: a PNG all the same."""
     scores = np.array([[0.9, 0.8], [np.nan, 0.7], [0.95, 0.75]])
     series = [Series("a $x$ head", name, [20.0, 10.0], scores, None) for name in ("roc_auc",) * 2]
-    with Image.open(io.BytesIO(learning_png(series, rarest="x"))) as image:
+    with Image.open(io.BytesIO(learning_png(series))) as image:
         assert image.size == (1650, 750)
         assert image.text["Software"] == "Onepass"
 

@@ -136,7 +136,7 @@ def learning_curve(
     sizes, rarest = _sizes(result)
     found = LearningCurve(result, sizes, names[rarest], picture, table)
     write_whole(table, _csv(found))
-    write_whole(picture, learning_png(_series(found), rarest=found.rarest))
+    write_whole(picture, learning_png(_series(found)))
     return found
 
 

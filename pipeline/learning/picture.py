@@ -41,12 +41,11 @@ class Series(NamedTuple):
     ahead: Forecast | None
 
 
-def learning_png(series: Sequence[Series], *, rarest: str) -> bytes:
+def learning_png(series: Sequence[Series]) -> bytes:
     """A panel for each score.
 
     Args:
         series: of all heads and scores.
-        rarest: name of the class with fewest parts, for the caption.
 
     Returns:
         A PNG of 1,650 by 750 pixels.

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from features.errors import SpaceError
+from features.errors import DataError, SpaceError
 from features.views import VIEW_SETS, views_of
 from pipeline.spaces.layout import Layout, Rows
 from pipeline.spaces.poolings import POOLINGS, Pooling, Taps
@@ -133,6 +133,11 @@ def parse_space(text: str) -> FeatureSpace:
             "tiles:2x2:avg or full+tiles:2x2:avg:max"
         )
     sets = tuple(dict.fromkeys((found["sets"] or "full").split("+")))
+    try:
+        for of in sets:
+            views_of(of)
+    except DataError as error:
+        raise SpaceError(f"features {text!r} are not understood: {error}") from error
     names = found["poolings"].split("+")
     then = [word for word in found["then"].split(":") if word]
     _check(text, sets, names, then)
