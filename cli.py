@@ -65,7 +65,7 @@ Groups = Annotated[
 GroupRegex = Annotated[
     str | None, typer.Option(help=r"Pattern in paths that names the part, as 'part-(\d+)'.")
 ]
-BatchSize = Annotated[int, typer.Option(min=1, help="Photographs per call of the backbone.")]
+BatchSize = Annotated[int, typer.Option(min=1, help="Views per call of the backbone.")]
 MaxPixels = Annotated[
     int | None, typer.Option(min=1, help="Refuse photographs of more pixels.  [default: 178956970]")
 ]
@@ -133,6 +133,18 @@ def extract(
         str | None, typer.Option(help="float32, float16 (half the space) or bfloat16.")
     ] = None,
     engine: Engine = "tensorflow",
+    views: Annotated[
+        str | None,
+        typer.Option(help="What is looked at, with commas: full, tiles:2x2, tiles:3x3, five."),
+    ] = None,
+    augment: Annotated[
+        int | None,
+        typer.Option(min=0, max=100, help="Seeded variants per photograph, for training only."),
+    ] = None,
+    taps: Annotated[
+        str | None,
+        typer.Option(help="Keep averages of lower blocks, too: mixed4,mixed7,mixed9; or none."),
+    ] = None,
     batch_size: BatchSize = 32,
     classes: Classes = None,
     groups: Groups = None,
@@ -150,11 +162,13 @@ def extract(
     r"""Bring the cache in line with a folder: new photographs go through the backbone, once.
 
     What is not said is taken from the cache where there is one; for a new one it is --weights
-    imagenet --recipe imagenet --precision float32.
+    imagenet --recipe imagenet --precision float32 --views full. Views may be added later: only
+    the new ones are computed.
 
-    Example: onepass extract data --group-regex 'part-(\d+)'
+    Example: onepass extract data --group-regex 'part-(\d+)' --views full,tiles:2x2
     """
     from features.images import MAX_PIXELS
+    from features.views import parse_views
     from pipeline import text
     from pipeline.sync import extract_folder
     from pipeline.upkeep.text import where
@@ -167,6 +181,9 @@ def extract(
             recipe=recipe,
             precision=precision,
             engine=engine,
+            taps=[] if taps == "none" else _names(taps),
+            views=parse_views(views),
+            augment=augment,
             seed=seed,
             batch_size=batch_size,
             classes=_names(classes),

@@ -29,6 +29,7 @@ from features.engines import DEFAULT_ENGINE
 from features.errors import BundleError, DriftError, OutputError, ThresholdError
 from features.files import whole_folder
 from features.untrusted import read_bytes, read_json
+from features.views import FULL, Chosen
 from features.witness import Row
 from pipeline import selftest
 from pipeline.bundle_files import (
@@ -111,6 +112,11 @@ class Bundle:
     def threshold(self) -> float:
         """Of two classes: from this probability of a defect on, a photograph is not passed."""
         return self.band.pass_below
+
+    @property
+    def views(self) -> Chosen:
+        """The views of a photograph that the model sees; of earlier models the full one alone."""
+        return Chosen.noted({"views": self.about.get("views", [FULL])})
 
     def settings(
         self, weights: str | None = None, engine: str = DEFAULT_ENGINE

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from features.backbone import FLAT, columns_of
 from features.cache import Cache
 from features.engines import DEFAULT_ENGINE
 from features.errors import CacheError, DataError
@@ -61,6 +62,7 @@ def judge(
             photographs,
             bundle.settings(weights, engine),
             path,
+            views=bundle.views.names,
             batch_size=batch_size,
             max_failures=1.0,
             max_pixels=max_pixels,
@@ -154,8 +156,9 @@ def judge_pixels(
 def _judge_rows(bundle: Bundle, cache: Cache, rows: Sequence[int]) -> Floats:
     """Probabilities of rows by their numbers; nan for number -1."""
     found = np.full((len(rows), len(bundle.classes.names)), np.nan)
+    flat = columns_of(cache.fields, cache.row_width)[FLAT]
     good = [number for number, row in enumerate(rows) if row >= 0]
     for start in range(0, len(good), _BLOCK):
         block = good[start : start + _BLOCK]
-        found[block] = bundle.probabilities(cache.take([rows[number] for number in block]))
+        found[block] = bundle.probabilities(cache.take([rows[number] for number in block], flat))
     return found

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from features.backbone import map_shape
+from features.backbone import FLAT, columns_of, map_shape
 from features.cache import Cache
 from features.errors import CacheError, HeadError
 from features.samples import Sample
@@ -94,7 +94,7 @@ def explain(
             )
         for start in range(0, len(readable), _BLOCK):
             block = readable[start : start + _BLOCK]
-            X = cache.take(rows[block])
+            X = cache.take(rows[block], columns_of(cache.fields, cache.row_width)[FLAT])
             found[block] = cell_scores(bundle.head, X, reference.baseline, shape, targets[block])
     return found
 
