@@ -96,6 +96,9 @@ DefectRate = Annotated[
     float | None,
     typer.Option(help="Share of defective photographs to expect.  [default: as in the data]"),
 ]
+UseVariants = Annotated[
+    bool, typer.Option("--augment", help="Train on the cache's variants, too; judge none.")
+]
 Epochs = Annotated[int, typer.Option(min=1, help="Passes over the training photographs.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of everything random.")]
 Engine = Annotated[
@@ -236,6 +239,7 @@ def fit(
     comparison: Annotated[
         Path, typer.Option(help="Where --head best looks for compare-heads' result.")
     ] = Path("comparison"),
+    augment: UseVariants = False,
     gap: Annotated[
         bool,
         typer.Option("--gap/--no-gap", help="Train a second time, to tell what random flatters."),
@@ -282,6 +286,7 @@ def fit(
             seed=seed,
             force=force,
             settings=_settings(set_ or []),
+            augment=augment,
             with_gap=gap,
             progress=lambda epoch, epochs, _scores: progress(epoch, epochs),
         )
@@ -304,6 +309,7 @@ def compare_heads(
     seed: Seed = 0,
     classes: Classes = None,
     positive: Positive = None,
+    augment: UseVariants = False,
     jobs: Annotated[int, typer.Option(help="Processes; -1 for one per core.")] = -1,
     out: Annotated[Path, typer.Option(help="Folder for the tables.")] = Path("comparison"),
     report: Report = None,
@@ -331,6 +337,7 @@ def compare_heads(
             split=split,
             sort_by=sort_by,
             rope=rope,
+            augment=augment,
             n_jobs=jobs,
             force=force,
             progress=lambda done, total, _text: progress(done, total),

@@ -27,7 +27,7 @@ from pipeline.heads.shared import RowSpaceHead
 from pipeline.heads.tuning import TrainingPart
 from pipeline.rowspace import gram
 from pipeline.scores import SCORES, score
-from pipeline.splits import Fold, folds
+from pipeline.splits import Fold, folds, variant_group
 from pipeline.statistics.pairs import ROPE
 from pipeline.stored_rows import StoredRows
 
@@ -48,13 +48,15 @@ def compare(
     sort_by: str = "roc_auc",
     rope: float = ROPE,
     n_jobs: int = -1,
+    augmented: int = 0,
     progress: Progress | None = None,
 ) -> Comparison:
     """Compare heads on identical folds; see the protocol above.
 
     Args:
         rows: float32 (n, row_width), or rows still in the cache: then no process holds more of
-            them than its fold needs, and no more than the memory limit.
+            them than its fold needs, and no more than the memory limit. With variants there are
+            `augmented` times n more behind them, each time in the same order.
         y: int64 (n,) class numbers from 0.
         groups: int64 (n,), the same number for rows of one part.
         heads: names of `pipeline.heads.HEADS`.
@@ -66,6 +68,8 @@ def compare(
         sort_by: one of `pipeline.scores.SCORES`; decides the order and the best head.
         rope: differences of that score up to this one make no difference in practice.
         n_jobs: processes; -1 for one per core.
+        augmented: variants of each row. A fold trains on those of its training side as well, and
+            no variant is ever judged; the Gram matrix is (1 + augmented)² times as large.
         progress: called as `progress(done, total, text)` after every fit, in no fixed order.
 
     Raises:
@@ -87,7 +91,7 @@ def compare(
     started = time.perf_counter()
     K = gram(rows) if row_heads else np.empty((0, 0))
     gram_seconds = time.perf_counter() - started
-    data = _Data(rows.shape[1], y, groups, n_classes, seed)
+    data = _Data(rows.shape[1], y, groups, n_classes, seed, augmented)
     tasks = _tasks(names, row_heads, rounds)
     results = []
     total = len(names) * len(rounds)
@@ -134,6 +138,15 @@ class _Data:
     groups: Indices
     n_classes: int
     seed: int
+    augmented: int
+
+    def training(self, fold: Fold) -> tuple[Indices, Indices, Indices]:
+        """Numbers, classes and groups of the rows that a fold trains on, variants behind."""
+        own, n = fold.train, len(self.y)
+        numbers = np.concatenate([own + n * block for block in range(self.augmented + 1)])
+        groups = variant_group(self.groups[numbers % n])
+        groups[: len(own)] = self.groups[own]
+        return numbers, self.y[numbers % n], groups
 
     def seed_of(self, fold: Fold) -> int:
         """Another one for each fold."""
@@ -176,11 +189,11 @@ def _run(
 def _row_space_task(names: Sequence[str], fold: Fold, data: _Data, K: Floats) -> list[FoldResult]:
     """All heads in the row space on one fold; they share its decomposition and its time."""
     started = time.perf_counter()
-    train, test = fold.train, fold.test
+    (train, y, groups), test = data.training(fold), fold.test
     part = TrainingPart(
         K[np.ix_(train, train)],
-        data.y[train],
-        data.groups[train],
+        y,
+        groups,
         n_classes=data.n_classes,
         row_width=data.row_width,
         seed=data.seed_of(fold),
@@ -206,13 +219,13 @@ def _raw_task(
 ) -> list[FoldResult]:
     """One head on raw rows, on one fold."""
     head = make_head(name, seed=data.seed_of(fold))
-    train, test = fold.train, fold.test
+    (train, y, groups), test = data.training(fold), fold.test
     if isinstance(rows, StoredRows):
         X = rows.subset(train).in_memory(memory_share)
     else:
         X = np.ascontiguousarray(rows[train])
     started = time.perf_counter()
-    head.fit(X, data.y[train], data.groups[train], n_classes=data.n_classes)
+    head.fit(X, y, groups, n_classes=data.n_classes)
     fit_seconds = time.perf_counter() - started
     held_out = rows[test]
     started = time.perf_counter()

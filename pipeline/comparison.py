@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from features.backbone import fingerprint_of
 from features.errors import DataError, HeadError
 from features.files import write_whole
@@ -53,6 +55,7 @@ def compare_heads(
     sort_by: str = "roc_auc",
     rope: float = ROPE,
     n_jobs: int = -1,
+    augment: bool = False,
     force: bool = False,
     progress: Progress | None = None,
 ) -> HeadComparison:
@@ -69,6 +72,7 @@ def compare_heads(
         sort_by: the score that decides the order and the best head.
         rope: differences of that score up to this one make no difference in practice.
         n_jobs: processes; -1 for one per core.
+        augment: train on the variants in the cache as well; none of them is ever judged.
         force: replace the two files whoever wrote them.
         progress: called as `progress(fits done, fits in all, what was done)`.
 
@@ -78,13 +82,15 @@ def compare_heads(
     Raises:
         SplitError: too few photographs or parts for so many folds.
         HeadError: unknown head or score.
+        DataError: variants are asked for and the cache has none.
         OutputError: a file is there that this program did not write.
     """
     for suffix, ours in COMPARISON.items():
         check_overwritable(out / f"comparison{suffix}", ours, force=force)
+    augmented = dataset.variants(augment)
     run = partial(
         compare,
-        dataset.stored_rows(),
+        dataset.training_rows(np.arange(len(dataset)), augmented).X,
         dataset.y,
         dataset.groups,
         n_folds=n_folds,
@@ -94,6 +100,7 @@ def compare_heads(
         sort_by=sort_by,
         rope=rope,
         n_jobs=n_jobs,
+        augmented=augmented,
     )
     result = run(heads=list(heads or HEADS), kind=split, progress=progress)
     other = "random" if split == "grouped" else "grouped"
@@ -108,6 +115,7 @@ def compare_heads(
         | _identity(dataset)
         | {
             "split": split,
+            "augmented": augmented,
             "gap": gap.to_json() if gap else None,
         }
     )

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +15,13 @@ from features.backbone import FLAT, columns_of
 from features.cache import Cache, Rows
 from features.errors import DataError
 from features.samples import Sample
-from features.views import FULL, Chosen
+from features.views import FULL, Chosen, variants_of
 from features.witness import VIEW, Row, witness_digest
 from pipeline.classes import Classes, order_classes
 from pipeline.grouping.proposal import Proposal
 from pipeline.grouping.remembered import proposed_groups
 from pipeline.grouping.rules import GroupRule, number_groups
+from pipeline.splits import variant_group
 from pipeline.stored_rows import StoredRows
 
 Indices = npt.NDArray[np.int64]
@@ -54,6 +55,20 @@ class Labelled:
         rows = zip(self.samples, self.y.tolist(), self.groups.tolist(), strict=True)
         text = "".join(f"{s.digest} {number} {group}\n" for s, number, group in rows)
         return hashlib.sha256("\n".join([*self.classes.names, text]).encode()).hexdigest()
+
+
+class WithVariants(NamedTuple):
+    """Rows to train on.
+
+    Attributes:
+        X: (n, row_width), those of the photographs first.
+        y: int64 (n,) class numbers.
+        groups: int64 (n,); those of variants as `pipeline.splits.variant_group` has them.
+    """
+
+    X: StoredRows
+    y: Indices
+    groups: Indices
 
 
 @dataclass
@@ -117,6 +132,30 @@ class Dataset(Labelled):
         columns = self.columns[block]
         width = columns.stop - columns.start
         return StoredRows(self.cache_path, chosen, width, view, columns.start)
+
+    def variants(self, wanted: bool) -> int:
+        """How many variants of each photograph to train on: all that there are, or none.
+
+        Raises:
+            DataError: some are wanted, and there are none.
+        """
+        if wanted and not self.augmented:
+            raise DataError(
+                f"{self.cache_path} has no variants of its photographs; expected some to train "
+                f"on: run extract DATA --augment 4 --cache {self.cache_path}"
+            )
+        return self.augmented if wanted else 0
+
+    def training_rows(self, indices: Indices, augmented: int = 0) -> WithVariants:
+        """The rows of these photographs, and behind them those of each variant in turn."""
+        digests = np.array([self.samples[i].digest for i in indices])
+        views = np.repeat([FULL, *variants_of(augmented)], len(indices))
+        y, groups = self.y[indices], self.groups[indices]
+        return WithVariants(
+            StoredRows(self.cache_path, np.tile(digests, augmented + 1), self.row_width, views),
+            np.tile(y, augmented + 1),
+            np.concatenate([groups, *[variant_group(groups)] * augmented]),
+        )
 
     def unreadable(self) -> list[Sample]:
         """The photographs of the folder that could not be read, with their reasons."""

@@ -86,6 +86,7 @@ def fit(
     seed: int = 0,
     settings: Mapping[str, str | int | float] | None = None,
     threshold: ThresholdRule | None = None,
+    augment: bool = False,
     force: bool = False,
     with_gap: bool = True,
     progress: EpochProgress | None = None,
@@ -102,6 +103,8 @@ def fit(
         settings: of the head; what is not given is its default or chosen on the training part.
         threshold: how verdicts come from probabilities of a defect; None for the best balanced
             accuracy on out-of-fold probabilities, or 0.5 where there are too few parts.
+        augment: train on the variants in the cache as well; they are never judged, neither in the
+            holdout nor where settings and thresholds are chosen.
         force: replace a folder that holds something else than a model.
         with_gap: train the head, thresholds included, a second time on the other kind of split, to
             tell how much a random one flatters; twice the time.
@@ -113,11 +116,12 @@ def fit(
         ThresholdError: too few parts for the threshold that is wanted, or wishes for one where
             there are more than two classes.
         HeadError: unknown head or setting.
+        DataError: variants are asked for and the cache has none.
         OutputError: `out` is something else, or cannot be written.
     """
     check_replaceable(out, force=force)
     make_head(head, seed=seed, settings=settings)  # a wrong setting is said at once
-    rule = threshold or ThresholdRule()
+    rule, augmented = threshold or ThresholdRule(), dataset.variants(augment)
     sides = holdout(
         dataset.y,
         dataset.groups,
@@ -126,9 +130,8 @@ def fit(
         kind=split,
         class_names=dataset.classes.names,
     )
-    rows = dataset.stored_rows(sides[0]).in_memory()
-    y, groups = dataset.y[sides[0]], dataset.groups[sides[0]]
-    part = TrainingRows(rows, y, groups, dataset.classes.names, test_size)
+    part = _training_part(dataset, sides[0], augmented, test_size)
+    rows, y = part.X, part.y
     made = train(head, part, rule, seed=seed, settings=settings, progress=progress)
     about = {
         "head": head,
@@ -138,6 +141,7 @@ def fit(
         "data": {"root": dataset.about["root"], "group_rule": dataset.about["group_rule"]},
         "split": {"kind": split, "test_size": test_size, "seed": seed},
         "settings_given": dict(settings or {}),
+        "augmented": augmented,
     }
     done = _judged(made, dataset, sides, rows, out, about)
     numbers = {"train": sides[0][made.learned], "holdout": sides[1]}
@@ -159,6 +163,13 @@ def fit(
     return done
 
 
+def _training_part(
+    dataset: Dataset, side: Indices, augmented: int, test_size: float
+) -> TrainingRows:
+    X, y, groups = dataset.training_rows(side, augmented)
+    return TrainingRows(X.in_memory(), y, groups, dataset.classes.names, test_size)
+
+
 def _gap(done: Fit, dataset: Dataset, rule: ThresholdRule) -> Gap | None:
     """The head of `done` on the other kind of split; nothing of it is kept but the scores."""
     asked, head = done.about["split"], str(done.about["head"])
@@ -170,9 +181,7 @@ def _gap(done: Fit, dataset: Dataset, rule: ThresholdRule) -> Gap | None:
             dataset.y, dataset.groups, test_size=asked["test_size"], seed=seed, kind=other,
             class_names=names,
         )  # fmt: skip
-        rows = dataset.stored_rows(sides[0]).in_memory()
-        y, groups = dataset.y[sides[0]], dataset.groups[sides[0]]
-        part = TrainingRows(rows, y, groups, names, asked["test_size"])
+        part = _training_part(dataset, sides[0], done.about["augmented"], asked["test_size"])
         made = train(head, part, rule, seed=seed, settings=done.about["settings_given"])
         P = _chances(made, dataset.stored_rows(sides[1]))
         scores = score(dataset.y[sides[1]], P, made.decision.band.pass_below)
