@@ -28,7 +28,7 @@ from features.samples import Sample, from_columns
 from features.upkeep import verify
 from features.views import Chosen
 
-_DROPPED = "a row of it was damaged and dropped; run extract to compute it again"
+_DROPPED = "its row was damaged and dropped; run extract to compute it again"
 
 
 @dataclass
