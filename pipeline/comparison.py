@@ -35,12 +35,14 @@ class HeadComparison:
         folder: where comparison.csv and comparison.json are.
         gap: what the best head scores on the other kind of split; None where no two photographs
             belong together.
+        augmented: variants of each photograph that were trained on as well.
     """
 
     result: Comparison
     split: str
     folder: Path
     gap: Gap | None = None
+    augmented: int = 0
 
 
 def compare_heads(
@@ -121,7 +123,7 @@ def compare_heads(
     )
     write_whole(out / "comparison.csv", result.to_csv())
     write_whole(out / "comparison.json", json.dumps(record, indent=1))
-    return HeadComparison(result, split, out, gap)
+    return HeadComparison(result, split, out, gap, augmented)
 
 
 def _rounds(result: Comparison, head: str) -> Rounds:

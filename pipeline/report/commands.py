@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from features.views import FULL
 from pipeline.bundle import Bundle
 from pipeline.classes import Classes
 from pipeline.comparison import HeadComparison
@@ -26,6 +27,12 @@ def extract_command(dataset: Dataset) -> Command:
     words += ["--weights", str(weights["name"])]
     if weights["source"] == "random":
         words += ["--seed", str(weights["seed"])]
+    if dataset.taps:
+        words += ["--taps", ",".join(dataset.taps)]
+    if dataset.views != (FULL,):
+        words += ["--views", ",".join(dataset.views)]
+    if dataset.augmented:
+        words += ["--augment", str(dataset.augmented)]
     return [*words, *_groups(GroupRule(**rule))]
 
 
@@ -44,6 +51,7 @@ def fit_command(dataset: Dataset, done: Fit) -> Command:
     words += threshold_words(done.decision.rule)
     for name, value in done.about["settings_given"].items():
         words += ["--set", f"{name}={value}"]
+    words += ["--augment"] if done.about.get("augmented") else []
     return [*words, "--out", str(done.folder)]
 
 
@@ -55,6 +63,7 @@ def compare_command(dataset: Dataset, found: HeadComparison) -> Command:
     folds, repeats = (len({getattr(f, of) for f in result.folds}) for of in ("fold", "repeat"))
     words += _options(folds=folds, repeats=repeats, split=found.split, sort_by=result.sort_by)
     words += _options(rope=f"{result.rope:g}")
+    words += ["--augment"] if found.augmented else []
     return [*words, *_options(seed=result.seed), "--out", str(found.folder)]
 
 
