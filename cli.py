@@ -65,7 +65,7 @@ Groups = Annotated[
 GroupRegex = Annotated[
     str | None, typer.Option(help=r"Pattern in paths that names the part, as 'part-(\d+)'.")
 ]
-BatchSize = Annotated[int, typer.Option(min=1, help="Photographs per call of the backbone.")]
+BatchSize = Annotated[int, typer.Option(min=1, help="Views per call of the backbone.")]
 MaxPixels = Annotated[
     int | None, typer.Option(min=1, help="Refuse photographs of more pixels.  [default: 178956970]")
 ]
@@ -104,6 +104,9 @@ DefectRate = Annotated[
     float | None,
     typer.Option(help="Share of defective photographs to expect.  [default: as in the data]"),
 ]
+UseVariants = Annotated[
+    bool, typer.Option("--augment", help="Train on the cache's variants, too; judge none.")
+]
 Epochs = Annotated[int, typer.Option(min=1, help="Passes over the training photographs.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of everything random.")]
 Engine = Annotated[
@@ -141,6 +144,18 @@ def extract(
         str | None, typer.Option(help="float32, float16 (half the space) or bfloat16.")
     ] = None,
     engine: Engine = "tensorflow",
+    views: Annotated[
+        str | None,
+        typer.Option(help="What is looked at, with commas: full, tiles:2x2, tiles:3x3, five."),
+    ] = None,
+    augment: Annotated[
+        int | None,
+        typer.Option(min=0, max=100, help="Seeded variants per photograph, for training only."),
+    ] = None,
+    taps: Annotated[
+        str | None,
+        typer.Option(help="Keep averages of lower blocks, too: mixed4,mixed7,mixed9; or none."),
+    ] = None,
     batch_size: BatchSize = 32,
     classes: Classes = None,
     groups: Groups = None,
@@ -158,11 +173,13 @@ def extract(
     r"""Bring the cache in line with a folder: new photographs go through the backbone, once.
 
     What is not said is taken from the cache where there is one; for a new one it is --weights
-    imagenet --recipe imagenet --precision float32.
+    imagenet --recipe imagenet --precision float32 --views full. Views may be added later: only
+    the new ones are computed.
 
-    Example: onepass extract data --group-regex 'part-(\d+)'
+    Example: onepass extract data --group-regex 'part-(\d+)' --views full,tiles:2x2
     """
     from features.images import MAX_PIXELS
+    from features.views import parse_views
     from pipeline import text
     from pipeline.sync import extract_folder
     from pipeline.upkeep.text import where
@@ -175,6 +192,9 @@ def extract(
             recipe=recipe,
             precision=precision,
             engine=engine,
+            taps=[] if taps == "none" else _names(taps),
+            views=parse_views(views),
+            augment=augment,
             seed=seed,
             batch_size=batch_size,
             classes=_names(classes),
@@ -228,6 +248,7 @@ def fit(
     comparison: Annotated[
         Path, typer.Option(help="Where --head best looks for compare-heads' result.")
     ] = Path("comparison"),
+    augment: UseVariants = False,
     gap: Annotated[
         bool,
         typer.Option("--gap/--no-gap", help="Train a second time, to tell what random flatters."),
@@ -275,6 +296,7 @@ def fit(
             seed=seed,
             force=force,
             settings=_settings(set_ or []),
+            augment=augment,
             with_gap=gap,
             progress=lambda epoch, epochs, _scores: progress(epoch, epochs),
         )
@@ -298,6 +320,7 @@ def compare_heads(
     seed: Seed = 0,
     classes: Classes = None,
     positive: Positive = None,
+    augment: UseVariants = False,
     jobs: Jobs = -1,
     out: Annotated[Path, typer.Option(help="Folder for the tables.")] = Path("comparison"),
     report: Report = None,
@@ -326,6 +349,7 @@ def compare_heads(
             split=split,
             sort_by=sort_by,
             rope=rope,
+            augment=augment,
             n_jobs=jobs,
             force=force,
             progress=lambda done, total, _text: progress(done, total),

@@ -13,6 +13,7 @@ selftest.npz   what decoder, backbone and head gave when it was made; see `pipel
 from __future__ import annotations
 
 import json
+import math
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,12 +25,12 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 
-from features.backbone import BackboneSettings, settings_from_fields
+from features.backbone import BackboneSettings, map_shape, settings_from_fields
 from features.engines import DEFAULT_ENGINE
 from features.errors import BundleError, DriftError, OutputError, ThresholdError
 from features.files import whole_folder
-from features.layout import FULL_VIEW
 from features.untrusted import read_bytes, read_json
+from features.views import FULL, Chosen
 from features.witness import Row
 from pipeline import selftest
 from pipeline.bundle_files import (
@@ -114,9 +115,16 @@ class Bundle:
         return self.band.pass_below
 
     @property
-    def views(self) -> tuple[str, ...]:
-        """The views whose rows, side by side, are what `probabilities` takes."""
-        return self.head.space.views if isinstance(self.head, SpacedHead) else (FULL_VIEW,)
+    def views(self) -> Chosen:
+        """The views of a photograph that the model sees; of earlier models the full one alone."""
+        return Chosen.noted({"views": self.about.get("views", [FULL])})
+
+    @property
+    def seen(self) -> tuple[tuple[str, ...], slice]:
+        """What `probabilities` takes, side by side: rows of these views, these values of each."""
+        if isinstance(self.head, SpacedHead):
+            return self.head.space.views, slice(None)
+        return (FULL,), slice(0, math.prod(map_shape(str(self.about["features"]["backbone"]))))
 
     def settings(
         self, weights: str | None = None, engine: str = DEFAULT_ENGINE

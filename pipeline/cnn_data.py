@@ -16,7 +16,8 @@ import numpy.typing as npt
 from features.decoder import decode_apart
 from features.errors import DataError, ImageError, TooManyFailuresError
 from features.extract import Photograph, Progress
-from features.images import MAX_PIXELS, Pixels, Recipe, decode, read_photograph
+from features.images import MAX_PIXELS, Pixels, Recipe, decode
+from features.photograph_file import read_photograph
 from features.runtime import core_count, load_tensorflow
 from features.samples import Sample
 from pipeline.dataset import Labelled, label_samples

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from features.backbone import FLAT
 from features.errors import HeadError
 from features.runtime import core_count
 from pipeline.comparison_table import Comparison, FoldResult
@@ -33,8 +34,7 @@ from pipeline.heads.tuning import TrainingPart
 from pipeline.rowspace import gram
 from pipeline.scores import SCORES, score
 from pipeline.spaces.entry import Entry
-from pipeline.spaces.space import FLAT
-from pipeline.splits import Fold, folds
+from pipeline.splits import Fold, folds, variant_group
 from pipeline.statistics.pairs import ROPE
 from pipeline.stored_rows import StoredRows
 
@@ -56,13 +56,15 @@ def compare(
     sort_by: str = "roc_auc",
     rope: float = ROPE,
     n_jobs: int = -1,
+    augmented: int = 0,
     progress: Progress | None = None,
 ) -> Comparison:
     """Compare heads on identical folds; see the protocol above.
 
     Args:
         rows: float32 (n, row_width), or rows still in the cache: then no process holds more of
-            them than its fold needs, and no more than the memory limit. Of several feature
+            them than its fold needs, and no more than the memory limit. With variants there are
+            `augmented` times n more behind them, each time in the same order. Of several feature
             spaces: by their texts.
         y: int64 (n,) class numbers from 0.
         groups: int64 (n,), the same number for rows of one part.
@@ -76,6 +78,8 @@ def compare(
         sort_by: one of `pipeline.scores.SCORES`; decides the order and the best head.
         rope: differences of that score up to this one make no difference in practice.
         n_jobs: processes; -1 for one per core.
+        augmented: variants of each row. A fold trains on those of its training side as well, and
+            no variant is ever judged; the Gram matrix is (1 + augmented)² times as large.
         progress: called as `progress(done, total, text)` after every fit, in no fixed order.
 
     Raises:
@@ -99,7 +103,7 @@ def compare(
     started = time.perf_counter()
     K = {space: gram(seen) for space, seen in spaces.items() if row_heads}
     gram_seconds = time.perf_counter() - started
-    data = _Data(y, groups, n_classes, seed)
+    data = _Data(y, groups, n_classes, seed, augmented)
     tasks = _tasks(list(spaces), names, row_heads, rounds)
     results = []
     total = len(entries) * len(rounds)
@@ -145,6 +149,15 @@ class _Data:
     groups: Indices
     n_classes: int
     seed: int
+    augmented: int
+
+    def training(self, fold: Fold) -> tuple[Indices, Indices, Indices]:
+        """Numbers, classes and groups of the rows that a fold trains on, variants behind."""
+        own, n = fold.train, len(self.y)
+        numbers = np.concatenate([own + n * block for block in range(self.augmented + 1)])
+        groups = variant_group(self.groups[numbers % n])
+        groups[: len(own)] = self.groups[own]
+        return numbers, self.y[numbers % n], groups
 
     def seed_of(self, fold: Fold) -> int:
         """Another one for each fold."""
@@ -202,11 +215,11 @@ def _row_space_task(task: _Task, data: _Data, K: Floats, row_width: int) -> list
     """All heads in the row space on one fold; they share its decomposition and its time."""
     started = time.perf_counter()
     fold = task.fold
-    train, test = fold.train, fold.test
+    (train, y, groups), test = data.training(fold), fold.test
     part = TrainingPart(
         K[np.ix_(train, train)],
-        data.y[train],
-        data.groups[train],
+        y,
+        groups,
         n_classes=data.n_classes,
         row_width=row_width,
         seed=data.seed_of(fold),
@@ -230,13 +243,13 @@ def _row_space_task(task: _Task, data: _Data, K: Floats, row_width: int) -> list
 def _raw_task(task: _Task, data: _Data, rows: AnyRows, memory_share: float) -> list[FoldResult]:
     """One head on raw rows, on one fold."""
     head = make_head(task.heads[0], seed=data.seed_of(task.fold))
-    train, test = task.fold.train, task.fold.test
+    (train, y, groups), test = data.training(task.fold), task.fold.test
     if isinstance(rows, StoredRows):
         X = rows.subset(train).in_memory(memory_share)
     else:
         X = np.ascontiguousarray(rows[train])
     started = time.perf_counter()
-    head.fit(X, data.y[train], data.groups[train], n_classes=data.n_classes)
+    head.fit(X, y, groups, n_classes=data.n_classes)
     fit_seconds = time.perf_counter() - started
     held_out = rows[test]
     started = time.perf_counter()

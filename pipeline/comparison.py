@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from features.backbone import fingerprint_of
+from features.backbone import FLAT, fingerprint_of
 from features.errors import DataError, HeadError
 from features.files import write_whole
 from features.untrusted import read_json
@@ -20,7 +20,6 @@ from pipeline.heads import HEADS
 from pipeline.outputs import COMPARISON, check_overwritable
 from pipeline.spaces.entry import Entry
 from pipeline.spaces.rows import comparable_rows
-from pipeline.spaces.space import FLAT
 from pipeline.statistics.pairs import ROPE
 
 Progress = Callable[[int, int, str], None]
@@ -36,12 +35,14 @@ class HeadComparison:
         folder: where comparison.csv and comparison.json are.
         gap: what the best head scores on the other kind of split; None where no two photographs
             belong together.
+        augmented: variants of each photograph that were trained on as well.
     """
 
     result: Comparison
     split: str
     folder: Path
     gap: Gap | None = None
+    augmented: int = 0
 
 
 def compare_heads(
@@ -57,6 +58,7 @@ def compare_heads(
     sort_by: str = "roc_auc",
     rope: float = ROPE,
     n_jobs: int = -1,
+    augment: bool = False,
     force: bool = False,
     progress: Progress | None = None,
 ) -> HeadComparison:
@@ -75,6 +77,7 @@ def compare_heads(
         sort_by: the score that decides the order and the best head.
         rope: differences of that score up to this one make no difference in practice.
         n_jobs: processes; -1 for one per core.
+        augment: train on the variants in the cache as well; none of them is ever judged.
         force: replace the two files whoever wrote them.
         progress: called as `progress(fits done, fits in all, what was done)`.
 
@@ -85,11 +88,13 @@ def compare_heads(
         SplitError: too few photographs or parts for so many folds.
         HeadError: unknown head or score.
         SpaceError: features that are unknown, or that the cache does not have.
+        DataError: variants are asked for and the cache has none.
         OutputError: a file is there that this program did not write.
     """
     for suffix, ours in COMPARISON.items():
         check_overwritable(out / f"comparison{suffix}", ours, force=force)
-    spaces = {text: comparable_rows(dataset, text) for text in features or (FLAT,)}
+    augmented = dataset.variants(augment)
+    spaces = {text: comparable_rows(dataset, text, augmented) for text in features or (FLAT,)}
     run = partial(
         compare,
         y=dataset.y,
@@ -101,6 +106,7 @@ def compare_heads(
         sort_by=sort_by,
         rope=rope,
         n_jobs=n_jobs,
+        augmented=augmented,
     )
     result = run(spaces, heads=list(heads or HEADS), kind=split, progress=progress)
     other = "random" if split == "grouped" else "grouped"
@@ -117,12 +123,13 @@ def compare_heads(
         | _identity(dataset)
         | {
             "split": split,
+            "augmented": augmented,
             "gap": gap.to_json() if gap else None,
         }
     )
     write_whole(out / "comparison.csv", result.to_csv())
     write_whole(out / "comparison.json", json.dumps(record, indent=1))
-    return HeadComparison(result, split, out, gap)
+    return HeadComparison(result, split, out, gap, augmented)
 
 
 def _rounds(result: Comparison, head: str) -> Rounds:

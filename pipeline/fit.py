@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from features.backbone import map_shape
+from features.backbone import FLAT, map_shape
 from features.witness import Row
 from pipeline.assessment import Assessment, judge_side
 from pipeline.bundle import Model, check_replaceable, save_bundle
@@ -34,8 +34,8 @@ from pipeline.judgements import Judgements
 from pipeline.scores import score
 from pipeline.selftest import MOST_ROWS
 from pipeline.spaces.model import SpacedHead, on_cached_rows
-from pipeline.spaces.rows import raw_rows, rows_in
-from pipeline.spaces.space import FLAT
+from pipeline.spaces.rows import raw_rows, rows_in, training_rows, whole_rows
+from pipeline.spaces.space import parse_space
 from pipeline.splits import holdout
 from pipeline.stored_rows import subset
 from pipeline.tables import to_csv
@@ -91,6 +91,7 @@ def fit(
     seed: int = 0,
     settings: Mapping[str, str | int | float] | None = None,
     threshold: ThresholdRule | None = None,
+    augment: bool = False,
     force: bool = False,
     with_gap: bool = True,
     progress: EpochProgress | None = None,
@@ -108,6 +109,8 @@ def fit(
         settings: of the head; what is not given is its default or chosen on the training part.
         threshold: how verdicts come from probabilities of a defect; None for the best balanced
             accuracy on out-of-fold probabilities, or 0.5 where there are too few parts.
+        augment: train on the variants in the cache as well; they are never judged, neither in the
+            holdout nor where settings and thresholds are chosen.
         force: replace a folder that holds something else than a model.
         with_gap: train the head, thresholds included, a second time on the other kind of split, to
             tell how much a random one flatters; twice the time.
@@ -120,12 +123,13 @@ def fit(
             there are more than two classes.
         HeadError: unknown head or setting.
         SpaceError: features that are unknown, or that the cache does not have.
+        DataError: variants are asked for and the cache has none.
         OutputError: `out` is something else, or cannot be written.
     """
     check_replaceable(out, force=force)
     make_head(head, seed=seed, settings=settings)  # a wrong setting is said at once
-    rows_in(dataset, features)  # so are wrong features
-    rule = threshold or ThresholdRule()
+    rule, augmented = threshold or ThresholdRule(), dataset.variants(augment)
+    training_rows(dataset, features, np.arange(1), augmented)  # so are wrong features
     sides = holdout(
         dataset.y,
         dataset.groups,
@@ -134,19 +138,20 @@ def fit(
         kind=split,
         class_names=dataset.classes.names,
     )
-    rows = rows_in(dataset, features, sides[0]).in_memory()
-    y, groups = dataset.y[sides[0]], dataset.groups[sides[0]]
-    part = TrainingRows(rows, y, groups, dataset.classes.names, test_size)
+    part = _training_part(dataset, features, sides[0], augmented, test_size)
+    rows = part.X
     made = train(head, part, rule, seed=seed, settings=settings, progress=progress)
     about = {
         "head": head,
         "sees": "rows",
         "space": features,
+        "views": list(parse_space(features).sets),
         "features": dict(dataset.fields),
         "weights": dict(dataset.about["weights"]),
         "data": {"root": dataset.about["root"], "group_rule": dataset.about["group_rule"]},
         "split": {"kind": split, "test_size": test_size, "seed": seed},
         "settings_given": dict(settings or {}),
+        "augmented": augmented,
     }
     done = _judged(made, dataset, sides, rows, out, about)
     numbers = {"train": sides[0][made.learned], "holdout": sides[1]}
@@ -162,22 +167,30 @@ def fit(
     return done
 
 
+def _training_part(
+    dataset: Dataset, features: str, side: Indices, augmented: int, test_size: float
+) -> TrainingRows:
+    X, y, groups = training_rows(dataset, features, side, augmented)
+    return TrainingRows(X.in_memory(), y, groups, dataset.classes.names, test_size)
+
+
 def _heatmaps(
     done: Fit, dataset: Dataset, rows: AnyRows, numbers: Mapping[str, Indices]
 ) -> dict[str, bytes]:
     """What heatmaps are measured against, as a file by its name; none of several views."""
-    head, learned = done.head, numbers["train"]
+    head, learned, test = done.head, numbers["train"], numbers["holdout"]
     if isinstance(head, SpacedHead):
         if len(head.space.views) > 1:
             return {}
-        seen: AnyRows = dataset.stored_rows(learned)
+        seen, unseen = (whole_rows(dataset, side) for side in (learned, test))
     else:
         assert isinstance(head, Head)
         seen = subset(rows, np.searchsorted(done.sides[0], learned))
+        unseen = dataset.stored_rows(test)
     reference = make_reference(
         head,
         (seen, dataset.y[learned]),
-        (dataset.stored_rows(numbers["holdout"]), dataset.y[numbers["holdout"]]),
+        (unseen, dataset.y[test]),
         map_shape(dataset.fields["backbone"]),
     )
     return {HEATMAPS: reference.to_bytes()}
@@ -195,9 +208,9 @@ def _gap(done: Fit, dataset: Dataset, rule: ThresholdRule) -> Gap | None:
             class_names=names,
         )  # fmt: skip
         features = str(done.about["space"])
-        rows = rows_in(dataset, features, sides[0]).in_memory()
-        y, groups = dataset.y[sides[0]], dataset.groups[sides[0]]
-        part = TrainingRows(rows, y, groups, names, asked["test_size"])
+        part = _training_part(
+            dataset, features, sides[0], done.about["augmented"], asked["test_size"]
+        )
         made = train(head, part, rule, seed=seed, settings=done.about["settings_given"])
         P = _chances(made, rows_in(dataset, features, sides[1]))
         scores = score(dataset.y[sides[1]], P, made.decision.band.pass_below)

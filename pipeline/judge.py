@@ -61,6 +61,7 @@ def judge(
             photographs,
             bundle.settings(weights, engine),
             path,
+            views=bundle.views.names,
             batch_size=batch_size,
             max_failures=1.0,
             max_pixels=max_pixels,
@@ -70,7 +71,7 @@ def judge(
         with Cache.read(path) as cache:
             # By digest: `cache gc` may have moved the rows since they were extracted.
             digests = [sample.digest for sample in samples if sample.row >= 0]
-            rows = {view: cache.rows_of(digests, view) for view in bundle.views}
+            rows = {view: cache.rows_of(digests, view) for view in bundle.seen[0]}
             known = dict(zip(digests, zip(*rows.values(), strict=True), strict=True))
             none = (-1,) * len(rows)
             numbers = [known.get(sample.digest, none) for sample in samples]
@@ -97,7 +98,7 @@ def judge_holdout(bundle: Bundle, cache_path: Path, progress: Progress | None = 
         return _judge_holdout_files(bundle, bundle.head, samples, progress)
     with Cache.read(cache_path) as cache:
         cache.check_fields(bundle.about["features"])
-        rows = [tuple(cache.find(s.digest, view) for view in bundle.views) for s in samples]
+        rows = [tuple(cache.find(s.digest, view) for view in bundle.seen[0]) for s in samples]
         missing = sum(min(numbers) < 0 for numbers in rows)
         if missing:
             raise CacheError(
@@ -156,11 +157,12 @@ def judge_pixels(
 def _judge_rows(bundle: Bundle, cache: Cache, rows: Sequence[tuple[int, ...]]) -> Floats:
     """Probabilities of photographs by the numbers of their views' rows; nan where one is -1."""
     found = np.full((len(rows), len(bundle.classes.names)), np.nan)
+    views, columns = bundle.seen
     good = np.array([i for i, numbers in enumerate(rows) if min(numbers) >= 0], dtype=np.int64)
-    table = np.array(rows, dtype=np.int64).reshape(len(rows), len(bundle.views))
-    height = max(1, _BLOCK // len(bundle.views))
+    table = np.array(rows, dtype=np.int64).reshape(len(rows), len(views))
+    height = max(1, _BLOCK // len(views))
     for start in range(0, len(good), height):
         block = good[start : start + height]
-        views = [cache.take(column) for column in table[block].T]
-        found[block] = bundle.probabilities(np.concatenate(views, axis=1))
+        each = [cache.take(numbers, columns) for numbers in table[block].T]
+        found[block] = bundle.probabilities(np.concatenate(each, axis=1))
     return found

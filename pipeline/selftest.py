@@ -113,9 +113,9 @@ def write(
     rows = np.ascontiguousarray(inputs[:MOST_ROWS])
     arrays: dict[str, npt.NDArray[Any]] = {}
     if witness is not None:
-        # A model that sees several views is asked about the witness as each of them.
-        views = rows.shape[1] // len(witness)
-        rows = np.concatenate([rows, np.tile(witness, views)[None]])
+        # As each of the views of a model that sees several; taps stand behind what is flat.
+        views = max(1, rows.shape[1] // len(witness))
+        rows = np.concatenate([rows, np.tile(witness, views)[None, : rows.shape[1]]])
         arrays["witness"] = witness
     if recipe is not None:
         arrays |= {f"pixels_{name}": decode(image, recipe) for name, image in IMAGES.items()}

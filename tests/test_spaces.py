@@ -143,7 +143,7 @@ def add_views(cache_path: Path, names: tuple[str, ...]) -> None:
     with Cache.write(cache_path, fields, width, dtype) as new:
         for number, name in enumerate(names):
             new.append(digests, X * np.float32(0.5 + number), name)
-        new.replace_samples(samples, about)
+        new.replace_samples(samples, {**about, "views": ["full", "tiles:2x2"]})
         new.commit()
 
 
@@ -151,10 +151,9 @@ def test_a_model_on_views_is_fitted_saved_and_asked(cache: Path, tmp_path: Path)
     """Fit, evaluate and self-test see the same pooled views; heatmaps say why there are none."""
     add_views(cache, tuple(f"tiles:2x2/{number}" for number in range(4)))
     data = pipeline.load_dataset(cache)
-    data.views = ("full", "tiles:2x2")
     done = pipeline.fit(data, tmp_path / "m", head="logistic", features="tiles:2x2:avg:max")
     bundle = pipeline.load_bundle(tmp_path / "m")
-    assert bundle.views == tuple(f"tiles:2x2/{number}" for number in range(4))
+    assert bundle.seen[0] == tuple(f"tiles:2x2/{number}" for number in range(4))
     again = pipeline.evaluate_holdout(bundle, cache)
     assert again.assessment.scores == pytest.approx(done.held_out.scores, abs=1e-6, nan_ok=True)
     # The fourth view is the largest: its average alone decides.
@@ -162,7 +161,7 @@ def test_a_model_on_views_is_fitted_saved_and_asked(cache: Path, tmp_path: Path)
     assert isinstance(head, SpacedHead)
     X = data.rows(np.arange(6))
     expected = head.head.predict_proba((X * np.float32(3.5)).reshape(6, 16, 3).mean(axis=1))
-    views = [data.stored_rows(np.arange(6), view)[:] for view in bundle.views]
+    views = [data.stored_rows(np.arange(6), view)[:] for view in bundle.seen[0]]
     np.testing.assert_allclose(head.predict_proba(np.hstack(views)), expected, atol=1e-6)
     with pytest.raises(HeadError, match=r"sees tiles:2x2, not one map of the whole photograph"):
         pipeline.frame_of(bundle)

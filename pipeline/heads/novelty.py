@@ -104,7 +104,8 @@ class NoveltyHead(Head):
         self._normals = self._fit_normals(Z, y)
         if not rounds:  # the rows trained on are all there is
             decisions = self._decide(Z)
-        self._calibration = self._calibrated(decisions, y)
+        own = groups >= 0  # variants are trained on, and have no say here
+        self._calibration = self._calibrated(decisions[own], y[own])
         return self
 
     def _fit_normals(self, Z: Floats, y: Indices) -> list[Normal | None]:

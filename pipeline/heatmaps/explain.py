@@ -94,7 +94,7 @@ def explain(
             )
         for start in range(0, len(readable), _BLOCK):
             block = readable[start : start + _BLOCK]
-            X = cache.take(rows[block])
+            X = cache.take(rows[block], bundle.seen[1])
             found[block] = cell_scores(head, X, reference.baseline, shape, targets[block])
     return found
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from features.backbone import FLAT
 from features.files import write_whole
 from pipeline.compare import compare
 from pipeline.comparison_table import Comparison
@@ -20,7 +21,6 @@ from pipeline.learning.picture import Series, learning_png
 from pipeline.outputs import LEARNING, PICTURE, check_overwritable
 from pipeline.spaces.entry import Entry
 from pipeline.spaces.rows import comparable_rows
-from pipeline.spaces.space import FLAT
 from pipeline.tables import to_csv
 
 SHOWN = ("roc_auc", "balanced_accuracy")

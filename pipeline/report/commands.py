@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from features.backbone import FLAT
+from features.views import FULL
 from pipeline.bundle import Bundle
 from pipeline.classes import Classes
 from pipeline.comparison import HeadComparison
@@ -14,7 +16,6 @@ from pipeline.evaluate import Evaluation
 from pipeline.fit import Fit
 from pipeline.grouping.rules import GroupRule
 from pipeline.spaces.entry import Entry
-from pipeline.spaces.space import FLAT
 from pipeline.thresholds.rule import FOLDS, ThresholdRule
 
 Command = list[str]
@@ -29,6 +30,12 @@ def extract_command(dataset: Dataset) -> Command:
     words += ["--weights", str(weights["name"])]
     if weights["source"] == "random":
         words += ["--seed", str(weights["seed"])]
+    if dataset.taps:
+        words += ["--taps", ",".join(dataset.taps)]
+    if dataset.views != (FULL,):
+        words += ["--views", ",".join(dataset.views)]
+    if dataset.augmented:
+        words += ["--augment", str(dataset.augmented)]
     return [*words, *_groups(GroupRule(**rule))]
 
 
@@ -48,6 +55,7 @@ def fit_command(dataset: Dataset, done: Fit) -> Command:
     words += threshold_words(done.decision.rule)
     for name, value in done.about["settings_given"].items():
         words += ["--set", f"{name}={value}"]
+    words += ["--augment"] if done.about.get("augmented") else []
     return [*words, "--out", str(done.folder)]
 
 
@@ -62,6 +70,7 @@ def compare_command(dataset: Dataset, found: HeadComparison) -> Command:
     folds, repeats = (len({getattr(f, of) for f in result.folds}) for of in ("fold", "repeat"))
     words += _options(folds=folds, repeats=repeats, split=found.split, sort_by=result.sort_by)
     words += _options(rope=f"{result.rope:g}")
+    words += ["--augment"] if found.augmented else []
     return [*words, *_options(seed=result.seed), "--out", str(found.folder)]
 
 

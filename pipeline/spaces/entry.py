@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from features.backbone import FLAT
 from pipeline.heads import load_head_class
-from pipeline.spaces.space import FLAT
 
 _ON = " on "
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from features.backbone import map_shape
+from features.backbone import map_shape, tap_widths
 
 Rows = npt.NDArray[np.float32]
 MapShape = tuple[int, int, int]  # height, width, channels
@@ -30,7 +30,7 @@ class Layout:
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> Layout:
         """Of the rows that a fingerprint's fields stand for."""
-        return cls(map_shape(fields["backbone"]))
+        return cls(map_shape(fields["backbone"]), tap_widths(fields))
 
     @property
     def map_width(self) -> int:

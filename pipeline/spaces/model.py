@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from features.backbone import FLAT
 from features.errors import BundleError
 from pipeline.heads import load_head_class
 from pipeline.heads.base import Floats, Head, Row, Rows, Scalar
 from pipeline.spaces.layout import Layout
-from pipeline.spaces.space import FLAT, FeatureSpace, parse_space
+from pipeline.spaces.space import FeatureSpace, parse_space
 
 _BLOCK_ROWS = 64
 
@@ -34,8 +35,7 @@ class SpacedHead:
     @property
     def title(self) -> str:
         """As shown in tables."""
-        text = self.space.text
-        return self.head.title if text == FLAT else f"{self.head.title} on {text}"
+        return f"{self.head.title} on {self.space.text}"
 
     @property
     def chosen(self) -> dict[str, Scalar]:
@@ -83,17 +83,18 @@ class SpacedHead:
 
 
 def on_cached_rows(head: Head, space: str, fields: Mapping[str, Any]) -> Head | SpacedHead:
-    """A head that takes rows as they are in a cache of these fields.
+    """A head that takes whole rows of a cache, taps included; on flat rows the head as it is.
 
     Args:
         head: trained on what the space makes of such rows.
         space: text of a feature space.
         fields: of the cache's fingerprint.
+
+    Raises:
+        SpaceError: the text is not understood.
+        DataError: taps or a backbone that this version does not have.
     """
-    if space == FLAT and not fields.get("taps"):
-        return head  # also of a backbone that this version does not know
-    parsed, layout = parse_space(space), Layout.of(fields)
-    return head if parsed.is_plain(layout) else SpacedHead(head, parsed, layout)
+    return head if space == FLAT else SpacedHead(head, parse_space(space), Layout.of(fields))
 
 
 def load_on_cached_rows(about: Mapping[str, Any], folder: Path) -> Head | SpacedHead:

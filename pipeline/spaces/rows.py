@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 
+from features.backbone import FLAT
 from features.errors import SpaceError
-from pipeline.dataset import Dataset
+from features.views import FULL, variants_of
+from pipeline.dataset import Dataset, WithVariants
 from pipeline.heads.base import AnyRows
 from pipeline.spaces.layout import Layout, Rows
 from pipeline.spaces.space import FeatureSpace, parse_space
@@ -25,8 +28,8 @@ class SpaceRows(StoredRows):
     """
 
     def __init__(self, space: FeatureSpace, views: Sequence[StoredRows], layout: Layout) -> None:
-        """Take the stored rows of each view of the space, all of the same photographs."""
-        self._space, self._views, self._layout = space, list(views), layout
+        """Take the whole rows of each view of the space, all of the same photographs."""
+        self._space, self._of_views, self._layout = space, list(views), layout
         self.shape = (len(views[0]), space.width(layout))
 
     def __len__(self) -> int:
@@ -43,13 +46,13 @@ class SpaceRows(StoredRows):
         found = np.empty((len(numbers), self.shape[1]), np.float32)
         for start in range(0, len(numbers), _BLOCK_ROWS):
             block = numbers[start : start + _BLOCK_ROWS]
-            rows = [view[block] for view in self._views]
+            rows = [view[block] for view in self._of_views]
             found[start : start + len(block)] = self._space.of(rows, self._layout)
         return found
 
     def subset(self, chosen: Indices) -> Self:
         """These of the rows, still in the cache."""
-        views = [view.subset(chosen) for view in self._views]
+        views = [view.subset(chosen) for view in self._of_views]
         return type(self)(self._space, views, self._layout)
 
 
@@ -64,37 +67,74 @@ def rows_in(dataset: Dataset, space: str, indices: Indices | None = None) -> Sto
     Raises:
         SpaceError: the text is not understood, or the cache lacks views or taps that it names.
     """
-    parsed, layout = parse_space(space), Layout.of(dataset.fields)
-    views = [dataset.stored_rows(indices, view) for view in _known_views(parsed, dataset)]
-    return views[0] if parsed.is_plain(layout) else SpaceRows(parsed, views, layout)
+    if space == FLAT:
+        return dataset.stored_rows(indices)
+    parsed = _parsed(space, dataset)
+    views = [whole_rows(dataset, indices, view) for view in parsed.views]
+    return SpaceRows(parsed, views, Layout.of(dataset.fields))
 
 
-def comparable_rows(dataset: Dataset, space: str) -> AnyRows:
-    """What a head sees of all photographs, for many trainings.
+def training_rows(
+    dataset: Dataset, space: str, indices: Indices, augmented: int = 0
+) -> WithVariants:
+    """What a head sees of these photographs, and behind them of each of their variants in turn.
 
-    Pooled rows are made once where they fit into memory; plain ones stay in the cache until they
-    are needed. Arguments and errors as `rows_in`.
+    Raises:
+        SpaceError: see `rows_in`; or variants are wanted of views that have none.
     """
-    rows = rows_in(dataset, space)
-    return rows.in_memory() if isinstance(rows, SpaceRows) else rows
+    found = dataset.training_rows(indices, augmented)
+    if space == FLAT:
+        return found
+    parsed = _parsed(space, dataset)
+    if augmented and parsed.views != (FULL,):
+        raise SpaceError(
+            f"the features {space} see {' and '.join(parsed.sets)}; expected the whole photograph, "
+            "of which the variants are; leave out --augment, or choose features such as avg"
+        )
+    views = [whole_rows(dataset, indices, view, augmented) for view in parsed.views]
+    return found._replace(X=SpaceRows(parsed, views, Layout.of(dataset.fields)))
+
+
+def comparable_rows(dataset: Dataset, space: str, augmented: int = 0) -> AnyRows:
+    """What a head sees of all photographs and their variants, for many trainings.
+
+    Pooled rows are made once where they fit into memory; flat ones stay in the cache until they
+    are needed. Arguments and errors as `training_rows`.
+    """
+    rows = training_rows(dataset, space, np.arange(len(dataset)), augmented).X
+    return rows if space == FLAT else rows.in_memory()
 
 
 def raw_rows(dataset: Dataset, space: str, indices: Indices) -> Rows:
-    """Rows as they are in the cache, the views of the space side by side: (n, views × row_width).
+    """What a model on this space takes of a few photographs: (n, values).
 
-    For a few photographs.
+    Flat rows; or whole rows, the views of the space side by side.
     """
-    views = _known_views(parse_space(space), dataset)
-    return np.concatenate([dataset.stored_rows(indices, view)[:] for view in views], axis=1)
+    if space == FLAT:
+        return dataset.rows(indices)
+    views = [whole_rows(dataset, indices, view) for view in _parsed(space, dataset).views]
+    return np.concatenate([view[:] for view in views], axis=1)
 
 
-def _known_views(space: FeatureSpace, dataset: Dataset) -> tuple[str, ...]:
+def whole_rows(
+    dataset: Dataset, indices: Indices | None = None, view: str = FULL, augmented: int = 0
+) -> StoredRows:
+    """Rows of one view as they are in the cache, taps included; variants behind those of "full"."""
+    numbers = np.arange(len(dataset)) if indices is None else indices
+    digests = np.array([dataset.samples[number].digest for number in numbers])
+    names: npt.NDArray[np.str_] = np.repeat([view, *variants_of(augmented)], len(numbers))
+    width = Layout.of(dataset.fields).row_width
+    return StoredRows(dataset.cache_path, np.tile(digests, augmented + 1), width, names)
+
+
+def _parsed(text: str, dataset: Dataset) -> FeatureSpace:
+    space = parse_space(text)
     missing = [of for of in space.sets if of not in dataset.views]
     if missing:
         raise SpaceError(
             f"{dataset.cache_path} has the views {', '.join(dataset.views)}; expected "
-            f"{', '.join(missing)} too for the features {space.text}; add them: "
+            f"{', '.join(missing)} too for the features {text}; add them: "
             f"extract {dataset.about['root']} --cache {dataset.cache_path} "
-            f"--views {','.join(missing)}"
+            f"--views {','.join([*dataset.views, *missing])}"
         )
-    return space.views
+    return space

@@ -25,9 +25,6 @@ from features.views import VIEW_SETS, views_of
 from pipeline.spaces.layout import Layout, Rows
 from pipeline.spaces.poolings import POOLINGS, Pooling, Taps
 
-FLAT = "flat"
-"""The default: a row of the cache as the backbone gave it."""
-
 _SET = rf"(?:{'|'.join(VIEW_SETS)})(?::\d+x\d+)?"
 _NAMES = r"[a-z]+\d*(?:\+[a-z]+\d*)*"
 _FORM = re.compile(
@@ -64,10 +61,6 @@ class FeatureSpace:
     def linear(self) -> bool:
         """Whether values are sums of one view's values, so that `back` is there."""
         return not self.root and len(self.views) == 1 and all(p.linear for p in self.poolings)
-
-    def is_plain(self, layout: Layout) -> bool:
-        """Whether a head sees rows just as they are in the cache."""
-        return self.text == FLAT and not layout.taps
 
     def width(self, layout: Layout) -> int:
         """How many values a head sees.

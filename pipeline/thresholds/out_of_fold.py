@@ -62,7 +62,7 @@ def out_of_fold(
         rows: float32 (n, row_width), or rows that are still in the cache.
         y: int64 (n,) class numbers.
         groups: int64 (n,), the same number for rows of one part.
-        rounds: of one repeat, so that every row is tested once.
+        rounds: of one repeat, so that every row that is no variant is tested once.
         n_classes: two or more.
         seed: of the head.
         settings: of the head.
@@ -70,9 +70,9 @@ def out_of_fold(
             scores)`; heads that do not train in epochs call it once, at the end.
 
     Returns:
-        Probabilities (n, n_classes).
+        Probabilities (n, n_classes); nan for variants.
     """
-    found = np.empty((len(y), n_classes))
+    found = np.full((len(y), n_classes), np.nan)
     K = gram(rows) if load_head_class(name).space == "rows" else None
     for number, (_, _, train, test) in enumerate(rounds):
         head = make_head(name, seed=seed, settings=settings)
