@@ -27,7 +27,7 @@ from features.backbone import FLAT
 from features.errors import HeadError
 from features.runtime import core_count
 from pipeline.comparison_table import Comparison, FoldResult
-from pipeline.heads import load_head_class, make_head
+from pipeline.heads import load_head_class
 from pipeline.heads.base import AnyRows, Floats, Head, Indices
 from pipeline.heads.shared import RowSpaceHead
 from pipeline.heads.tuning import TrainingPart
@@ -97,14 +97,14 @@ def compare(
         class_names=class_names,
     )
     n_classes = max(int(y.max()) + 1, len(class_names or ()))
-    row_heads = tuple(n for n in names if load_head_class(n).space == "rows")
     spaces = rows if isinstance(rows, Mapping) else {FLAT: rows}
     entries = [Entry(head, space).name for space in spaces for head in names]
     started = time.perf_counter()
-    K = {space: gram(seen) for space, seen in spaces.items() if row_heads}
+    shared = {of: tuple(h for h in names if Entry(h, of).in_row_space) for of in spaces}
+    K = {of: gram(seen) for of, seen in spaces.items() if shared[of]}
     gram_seconds = time.perf_counter() - started
     data = _Data(y, groups, n_classes, seed, augmented)
-    tasks = _tasks(list(spaces), names, row_heads, rounds)
+    tasks = _tasks(names, shared, rounds)
     results = []
     total = len(entries) * len(rounds)
     for made in _run(tasks, data, spaces, K, n_jobs):
@@ -173,19 +173,16 @@ class _Task(NamedTuple):
 
 
 def _tasks(
-    spaces: Sequence[str],
-    names: Sequence[str],
-    row_heads: tuple[str, ...],
-    rounds: Sequence[Fold],
+    names: Sequence[str], shared: Mapping[str, tuple[str, ...]], rounds: Sequence[Fold]
 ) -> list[_Task]:
-    """One task per raw head and fold, and one per fold for all heads in the row space.
+    """One task per raw head and fold, and one per fold for all heads that share a Gram matrix.
 
     The slow ones come first, so that no core waits at the end.
     """
-    raw = [name for name in names if name not in row_heads]
-    raw.sort(key=lambda name: {"dense": 0, "forest": 1}.get(name, 2))
-    tasks = [_Task(of, (name,), fold) for name in raw for of in spaces for fold in rounds]
-    return tasks + [_Task(of, row_heads, fold) for of in spaces for fold in rounds if row_heads]
+    order = sorted(names, key=lambda name: {"dense": 0, "forest": 1}.get(name, 2))
+    raw = [(of, (name,)) for name in order for of in shared if name not in shared[of]]
+    together = [(of, heads) for of, heads in shared.items() if heads]
+    return [_Task(of, heads, fold) for of, heads in (*raw, *together) for fold in rounds]
 
 
 def _run(
@@ -204,7 +201,7 @@ def _run(
     parallel = Parallel(n_jobs=workers, return_as="generator_unordered", pre_dispatch="2*n_jobs")
     made: Iterable[Any] = parallel(
         delayed(_row_space_task)(task, data, K[task.space], rows[task.space].shape[1])
-        if load_head_class(task.heads[0]).space == "rows"
+        if Entry(task.heads[0], task.space).in_row_space
         else delayed(_raw_task)(task, data, rows[task.space], 1 / workers)
         for task in tasks
     )
@@ -229,7 +226,7 @@ def _row_space_task(task: _Task, data: _Data, K: Floats, row_width: int) -> list
     shared = (time.perf_counter() - started) / len(task.heads)
     made = []
     for name in task.heads:
-        head = make_head(name, seed=data.seed_of(fold))
+        head = Entry(name, task.space).make(seed=data.seed_of(fold))
         assert isinstance(head, RowSpaceHead)
         started = time.perf_counter()
         head.fit_in_space(part)
@@ -242,7 +239,7 @@ def _row_space_task(task: _Task, data: _Data, K: Floats, row_width: int) -> list
 
 def _raw_task(task: _Task, data: _Data, rows: AnyRows, memory_share: float) -> list[FoldResult]:
     """One head on raw rows, on one fold."""
-    head = make_head(task.heads[0], seed=data.seed_of(task.fold))
+    head = Entry(task.heads[0], task.space).make(seed=data.seed_of(task.fold))
     (train, y, groups), test = data.training(task.fold), task.fold.test
     if isinstance(rows, StoredRows):
         X = rows.subset(train).in_memory(memory_share)

@@ -33,6 +33,7 @@ from pipeline.heatmaps.reference import make_reference
 from pipeline.judgements import Judgements
 from pipeline.scores import score
 from pipeline.selftest import MOST_ROWS
+from pipeline.spaces.entry import Entry
 from pipeline.spaces.model import SpacedHead, on_cached_rows
 from pipeline.spaces.rows import raw_rows, rows_in, training_rows, whole_rows
 from pipeline.spaces.space import parse_space
@@ -140,7 +141,9 @@ def fit(
     )
     part = _training_part(dataset, features, sides[0], augmented, test_size)
     rows = part.X
-    made = train(head, part, rule, seed=seed, settings=settings, progress=progress)
+    made = train(
+        Entry(head, features).name, part, rule, seed=seed, settings=settings, progress=progress
+    )
     about = {
         "head": head,
         "sees": "rows",
@@ -211,7 +214,9 @@ def _gap(done: Fit, dataset: Dataset, rule: ThresholdRule) -> Gap | None:
         part = _training_part(
             dataset, features, sides[0], done.about["augmented"], asked["test_size"]
         )
-        made = train(head, part, rule, seed=seed, settings=done.about["settings_given"])
+        made = train(
+            Entry(head, features).name, part, rule, seed=seed, settings=done.about["settings_given"]
+        )
         P = _chances(made, rows_in(dataset, features, sides[1]))
         scores = score(dataset.y[sides[1]], P, made.decision.band.pass_below)
         return Rounds(head, [scores], [(sides[0][made.learned], sides[1])])

@@ -16,6 +16,7 @@ from features.errors import BundleError, HeadError, SpaceError
 from pipeline.heatmaps.explain import explain
 from pipeline.heatmaps.maps import logits
 from pipeline.judge import judge_holdout
+from pipeline.scores import score
 from pipeline.spaces.entry import Entry
 from pipeline.spaces.layout import Layout
 from pipeline.spaces.model import SpacedHead, on_cached_rows
@@ -84,8 +85,10 @@ def test_views_are_averaged_or_their_largest_taken() -> None:
         ("mean", "name 'mean'; expected flat, avg, max, taps or a tap"),
         ("avg+avg", "name something twice"),
         ("avg:root:root", "name something twice"),
-        ("avg:min", "end in 'min'; expected root or max"),
+        ("avg:min", "end in 'min'; expected some of root, max, any, vote"),
         ("avg:max", "see one view"),
+        ("avg:any", "see one view"),
+        ("five:avg:max:any", "say max and any of views; expected one of the two"),
         ("tiles:0x2:avg", "unknown views 'tiles:0x2'"),
         ("../x", "are not understood"),
     ],
@@ -165,6 +168,54 @@ def test_a_model_on_views_is_fitted_saved_and_asked(cache: Path, tmp_path: Path)
     np.testing.assert_allclose(head.predict_proba(np.hstack(views)), expected, atol=1e-6)
     with pytest.raises(HeadError, match=r"sees tiles:2x2, not one map of the whole photograph"):
         pipeline.frame_of(bundle)
+
+
+def test_single_views_are_told_apart_by_the_head_behind_them() -> None:
+    """A defect that one view shows is found by its most defective view; order does not matter."""
+    rng = np.random.default_rng(3)
+    y, groups = np.arange(80) % 2, np.arange(80)
+    X = rng.normal(size=(80, 4, 30)).astype(np.float32)
+    X[y == 1, rng.integers(0, 4, 40), :3] += 4
+    train, test = np.arange(80) < 50, np.arange(80) >= 50
+    aucs = {}
+    for over in ("any", "vote"):
+        head = Entry("logistic", f"tiles:2x2:avg:{over}").make()
+        head.fit(X.reshape(80, -1)[train], y[train], groups[train], n_classes=2)
+        P = head.predict_proba(X.reshape(80, -1)[test])
+        np.testing.assert_allclose(P.sum(axis=1), 1)
+        turned = head.predict_proba(X[:, ::-1].reshape(80, -1)[test])
+        np.testing.assert_allclose(turned, P, atol=1e-9)
+        aucs[over] = score(y[test], P)["roc_auc"]
+        assert head.predict_proba(X.reshape(80, -1)[:0]).shape == (0, 2)
+    assert aucs["any"] > 0.9
+    assert aucs["any"] > aucs["vote"]
+
+
+@pytest.mark.parametrize("features", ["tiles:2x2:avg:any", "full+tiles:2x2:avg:vote:root"])
+def test_a_model_on_single_views_travels(features: str, cache: Path, tmp_path: Path) -> None:
+    """Fitted, saved and asked again, it gives the same; compare-heads takes it, too."""
+    add_views(cache, tuple(f"tiles:2x2/{number}" for number in range(4)))
+    data = pipeline.load_dataset(cache)
+    done = pipeline.fit(data, tmp_path / "m", head="ridge", features=features)
+    bundle = pipeline.load_bundle(tmp_path / "m")
+    again = pipeline.evaluate_holdout(bundle, cache)
+    assert again.assessment.scores == pytest.approx(done.held_out.scores, abs=1e-6, nan_ok=True)
+    found = pipeline.compare_heads(
+        data, tmp_path / "c", heads=["ridge"], features=[features], n_folds=3, repeats=1, n_jobs=1
+    )
+    assert found.result.best == f"ridge on {features}"
+
+
+def test_three_classes_on_single_views() -> None:
+    """Largest probabilities are brought back to a sum of 1."""
+    rng = np.random.default_rng(0)
+    y = np.arange(90) % 3
+    marks = 3 * np.eye(3)[y].repeat(4, axis=1)[:, None]
+    X = (rng.normal(size=(90, 2, 12)) + marks).astype(np.float32).reshape(90, -1)
+    head = Entry("ridge", "tiles:1x2:avg:any").make()
+    P = head.fit(X, y, np.arange(90), n_classes=3).predict_proba(X)
+    np.testing.assert_allclose(P.sum(axis=1), 1)
+    assert (P.argmax(axis=1) == y).mean() > 0.9
 
 
 @pytest.mark.parametrize("features", ["avg", "max", "avg+max:root"])

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from features.backbone import FLAT
-from pipeline.heads import load_head_class
+from pipeline.heads import load_head_class, make_head
+from pipeline.heads.base import Head, Scalar
+from pipeline.spaces.instances import InstanceHead
+from pipeline.spaces.space import parse_space
 
 _ON = " on "
 
@@ -30,6 +34,26 @@ class Entry(NamedTuple):
         """
         title = load_head_class(self.head).title
         return title if self.features == FLAT else f"{title}{_ON}{self.features}"
+
+    @property
+    def in_row_space(self) -> bool:
+        """Whether it is trained from inner products of whole photographs' rows alone."""
+        return load_head_class(self.head).space == "rows" and not self._of_single_views
+
+    @property
+    def _of_single_views(self) -> bool:
+        return self.features != FLAT and parse_space(self.features).instances > 1
+
+    def make(self, *, seed: int = 0, settings: Mapping[str, Scalar] | None = None) -> Head:
+        """An untrained head for rows of these features; see `pipeline.heads.make_head`."""
+        return self.behind_views(make_head(self.head, seed=seed, settings=settings))
+
+    def behind_views(self, head: Head) -> Head:
+        """The head, put behind the views of a photograph where it sees them one by one."""
+        if not self._of_single_views:
+            return head
+        space = parse_space(self.features)
+        return InstanceHead(head, space.instances, largest=space.over == "any")
 
     @classmethod
     def of(cls, name: str) -> Entry:

@@ -12,6 +12,7 @@ from features.backbone import FLAT
 from features.errors import BundleError
 from pipeline.heads import load_head_class
 from pipeline.heads.base import Floats, Head, Row, Rows, Scalar
+from pipeline.spaces.entry import Entry
 from pipeline.spaces.layout import Layout
 from pipeline.spaces.space import FeatureSpace, parse_space
 
@@ -108,8 +109,9 @@ def load_on_cached_rows(about: Mapping[str, Any], folder: Path) -> Head | Spaced
         BundleError: it is damaged, or its head was trained on other features than it says.
         SpaceError: its features are not understood.
     """
-    head = load_head_class(str(about["head"])).load(folder)
-    found = on_cached_rows(head, str(about.get("space", FLAT)), about["features"])
+    entry = Entry(str(about["head"]), str(about.get("space", FLAT)))
+    head = entry.behind_views(load_head_class(entry.head).load(folder))
+    found = on_cached_rows(head, entry.features, about["features"])
     if isinstance(found, SpacedHead):
         width = found.space.width(found.layout)
         if head.row_width != width:

@@ -1,13 +1,14 @@
 """Feature spaces: a short text such as "tiles:2x2:avg+max" says what a head sees of a photograph.
 
-    [VIEWS:]POOLING[+POOLING…][:root][:max]
+    [VIEWS:]POOLING[+POOLING…][:root][:max|:any|:vote]
 
 VIEWS are view sets of the cache with + between them, "full" where nothing is said: the whole
 photograph, "tiles:2x2", "full+tiles:3x3". POOLING is a name of `pipeline.spaces.poolings` or a tap;
 several stand side by side. "root" takes the square root of every value, the sign kept, and brings
 each pooling of each row to length 1: large values count for less, and poolings of different sizes
 for the same (Arandjelović and Zisserman, "Three things everyone should know to improve object
-retrieval", 2012). Of several views the mean is taken, or with "max" each value's largest.
+retrieval", 2012). Of several views the mean is taken, or with "max" each value's largest. With
+"any" or "vote" the head is trained on single views instead (`pipeline.spaces.instances`).
 
 Nothing here is fitted, so that it is the same in every fold and for every new photograph.
 """
@@ -21,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.errors import DataError, SpaceError
-from features.views import VIEW_SETS, views_of
+from features.views import FULL, VIEW_SETS, views_of
 from pipeline.spaces.layout import Layout, Rows
 from pipeline.spaces.poolings import POOLINGS, Pooling, Taps
 
@@ -31,7 +32,8 @@ _FORM = re.compile(
     rf"(?:(?P<sets>{_SET}(?:\+{_SET})*):)?(?P<poolings>{_NAMES})(?P<then>(?::[a-z]+)*)"
 )
 _TAP = re.compile(r"[a-z]+\d+")
-_THEN = ("root", "max")
+_OVER = ("max", "any", "vote")
+_THEN = ("root", *_OVER)
 
 
 @dataclass(frozen=True)
@@ -43,19 +45,24 @@ class FeatureSpace:
         sets: view sets.
         poolings: side by side.
         root: whether values are rooted and rows brought to length 1.
-        largest: whether the largest value over the views is taken, not the mean.
+        over: what becomes of several views: "mean", "max", "any" or "vote".
     """
 
     text: str
     sets: tuple[str, ...]
     poolings: tuple[Pooling, ...]
     root: bool = False
-    largest: bool = False
+    over: str = "mean"
 
     @property
     def views(self) -> tuple[str, ...]:
         """Names of the views, in the order in which rows of them are given."""
         return tuple(dict.fromkeys(name for of in self.sets for name in views_of(of)))
+
+    @property
+    def instances(self) -> int:
+        """Views that a head is trained on one by one; 1 where it sees one row for a photograph."""
+        return len(self.views) if self.over in ("any", "vote") else 1
 
     @property
     def linear(self) -> bool:
@@ -68,7 +75,7 @@ class FeatureSpace:
         Raises:
             SpaceError: rows of this layout do not have what is asked for.
         """
-        return sum(pooling.width(layout) for pooling in self.poolings)
+        return self.instances * sum(pooling.width(layout) for pooling in self.poolings)
 
     def of(self, views: Sequence[Rows], layout: Layout) -> Rows:
         """Rows of the cache, one array for each view, to what a head sees.
@@ -78,13 +85,15 @@ class FeatureSpace:
             layout: of the rows.
 
         Returns:
-            float32 (n, width).
+            float32 (n, width); of single views their values side by side.
         """
+        if self.instances > 1:
+            return np.concatenate([self._of_view(rows, layout) for rows in views], axis=1)
         found = self._of_view(views[0], layout)
         for rows in views[1:]:
             more = self._of_view(rows, layout)
-            found = np.maximum(found, more) if self.largest else found + more
-        return found if self.largest or len(views) == 1 else found / np.float32(len(views))
+            found = np.maximum(found, more) if self.over == "max" else found + more
+        return found / np.float32(len(views)) if self.over == "mean" and len(views) > 1 else found
 
     def _of_view(self, rows: Rows, layout: Layout) -> Rows:
         values = [pooling.of(rows, layout) for pooling in self.poolings]
@@ -135,7 +144,8 @@ def parse_space(text: str) -> FeatureSpace:
     then = [word for word in found["then"].split(":") if word]
     _check(text, sets, names, then)
     poolings = tuple(POOLINGS.get(name) or Taps(name) for name in names)
-    return FeatureSpace(text, sets, poolings, "root" in then, "max" in then)
+    over = next((word for word in _OVER if word in then), "mean")
+    return FeatureSpace(text, sets, poolings, "root" in then, over)
 
 
 def _check(text: str, sets: Sequence[str], names: Sequence[str], then: Sequence[str]) -> None:
@@ -151,10 +161,15 @@ def _check(text: str, sets: Sequence[str], names: Sequence[str], then: Sequence[
     strange = [word for word in then if word not in _THEN]
     if strange:
         raise SpaceError(
-            f"features {text!r} end in {strange[0]!r}; expected {' or '.join(_THEN)} there"
+            f"features {text!r} end in {strange[0]!r}; expected some of {', '.join(_THEN)} there"
         )
-    if "max" in then and len(sets) == 1 and sets[0] == "full":
+    over = [word for word in then if word in _OVER]
+    if len(over) > 1:
         raise SpaceError(
-            f"features {text!r} take the largest over views, but see one view; expected several, "
-            "such as tiles:2x2:avg:max; for the largest over positions: max"
+            f"features {text!r} say {' and '.join(over)} of views; expected one of the two"
+        )
+    if over and list(sets) == [FULL]:
+        raise SpaceError(
+            f"features {text!r} say {over[0]} of views, but see one view; expected several, such "
+            "as tiles:2x2:avg:max; for the largest over positions: max"
         )

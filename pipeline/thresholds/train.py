@@ -18,7 +18,6 @@ from typing import NamedTuple
 import numpy as np
 
 from features.errors import SplitError, ThresholdError
-from pipeline.heads import make_head
 from pipeline.heads.base import (
     AnyRows,
     EpochProgress,
@@ -29,6 +28,7 @@ from pipeline.heads.base import (
     predict_by_blocks,
 )
 from pipeline.heads.calibration import Recalibration
+from pipeline.spaces.entry import Entry
 from pipeline.splits import Fold, with_variants
 from pipeline.stored_rows import subset
 from pipeline.thresholds.band import REVIEW_NAME
@@ -93,7 +93,7 @@ def train(
     """Train a head and choose its thresholds; see the protocol above.
 
     Args:
-        name: of a head.
+        name: of a head and the features that the rows are of, as `Entry.name` gives it.
         rows: the training part.
         rule: what is wanted of the thresholds.
         seed: of the head, the folds and what is set aside.
@@ -106,7 +106,7 @@ def train(
         SplitError: too few parts for folds, where these were asked for.
         HeadError: unknown head or setting.
     """
-    maker = _Maker(name, rows, rule, seed, settings, progress)
+    maker = _Maker(Entry.of(name), rows, rule, seed, settings, progress)
     if len(rows.class_names) != 2:
         return maker.without_choice(_of_many_classes(rule, len(rows.class_names)))
     if rule.may_review and REVIEW_NAME in rows.class_names:
@@ -145,7 +145,7 @@ def _of_many_classes(rule: ThresholdRule, n_classes: int) -> Decision:
 class _Maker:
     """What every way of training needs; see `train`."""
 
-    name: str
+    entry: Entry
     rows: TrainingRows
     rule: ThresholdRule
     seed: int
@@ -165,7 +165,7 @@ class _Maker:
         X, y, groups, *_ = self.rows
         started = time.perf_counter()
         P = out_of_fold(
-            self.name, X, y, groups, rounds, n_classes=2, seed=self.seed, settings=self.settings,
+            self.entry, X, y, groups, rounds, n_classes=2, seed=self.seed, settings=self.settings,
             progress=lambda number: self._says(number, len(rounds) + 1),
         )  # fmt: skip
         seconds = time.perf_counter() - started
@@ -199,7 +199,7 @@ class _Maker:
         """A head trained on these rows and their variants, and the seconds that it took."""
         X, y, groups, names, _ = self.rows
         chosen = with_variants(photographs, groups)
-        head = make_head(self.name, seed=self.seed, settings=self.settings)
+        head = self.entry.make(seed=self.seed, settings=self.settings)
         some = X if len(chosen) == len(y) else subset(X, chosen)
         started = time.perf_counter()
         says = self._says(before, fits)
