@@ -69,7 +69,7 @@ class NoveltyHead(Head):
     name = "novelty"
     title = "Distance from healthy"
     space: ClassVar[Literal["rows", "raw"]] = "raw"
-    defaults: ClassVar = {"dimensions": 64, "shrinkage": 0.1, "channels": 2048}
+    defaults: ClassVar = {"dimensions": 100, "shrinkage": 0.1, "channels": 2048}
     ranges: ClassVar = {
         "dimensions": (1, 4096),
         "shrinkage": (1e-6, 1.0),
