@@ -58,7 +58,12 @@ def learning_png(series: Sequence[Series]) -> bytes:
     panels = figure.subplots(1, len(scores), squeeze=False)[0]
     for panel, score in zip(panels, scores, strict=True):
         _draw_panel(panel, [one for one in series if one.score == score])
-    figure.suptitle("Score on parts held out, against the parts trained on", fontsize=12)
+    low, high = (round(100 * quantile) for quantile in BAND)
+    figure.suptitle(
+        "Score on parts held out, against the parts trained on\n"
+        f"bands: {low} to {high} % of the draws; dashed: what twice as many parts may bring (95 %)",
+        fontsize=10,
+    )
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(
         handles, labels, loc="outside lower center", ncols=min(4, len(labels)), frameon=False
