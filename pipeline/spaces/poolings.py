@@ -15,11 +15,9 @@ class Pooling(ABC):
     """Values that a head sees, made of one row of the cache at a time; nothing is fitted.
 
     Attributes:
-        about: what it is, in a few words.
         linear: whether the values are sums of the row's values; then `back` is there.
     """
 
-    about: ClassVar[str]
     linear: ClassVar[bool] = True
 
     @abstractmethod
@@ -50,8 +48,6 @@ class Pooling(ABC):
 class Flat(Pooling):
     """The last map as it is: every channel at every position."""
 
-    about = "every channel at every position (51,200 values)"
-
     def width(self, layout: Layout) -> int:
         """See `Pooling.width`."""
         return layout.map_width
@@ -67,8 +63,6 @@ class Flat(Pooling):
 
 class Average(Pooling):
     """Each channel's mean over the positions: global average pooling (Lin et al., 2014)."""
-
-    about = "each channel's mean over the positions (2,048)"
 
     def width(self, layout: Layout) -> int:
         """See `Pooling.width`."""
@@ -89,7 +83,6 @@ class Average(Pooling):
 class Largest(Pooling):
     """Each channel's largest value over the positions: what stands out anywhere."""
 
-    about = "each channel's largest value over the positions (2,048)"
     linear = False
 
     def width(self, layout: Layout) -> int:
@@ -103,8 +96,6 @@ class Largest(Pooling):
 
 class Taps(Pooling):
     """Lower blocks' averages over the positions, as the cache has them."""
-
-    about = "lower blocks, averaged over the positions, of a cache made with --taps"
 
     def __init__(self, name: str = "") -> None:
         """One lower block by its name, or all that the cache has."""
@@ -129,11 +120,11 @@ class Taps(Pooling):
         try:
             return layout.tap(self._name)
         except KeyError:
-            found = f"the taps {', '.join(layout.taps)}" if layout.taps else "no taps"
-            wanted = self._name or "mixed4,mixed7,mixed9"
+            known = f"; the taps of this cache are {', '.join(layout.taps)}" if layout.taps else ""
             raise SpaceError(
-                f"the cache has {found}; expected {wanted} for these features; make a cache with "
-                f"them: extract --taps {wanted}, or choose other features"
+                f"found {self._name or 'taps'!r} in the features; expected "
+                f"{', '.join(POOLINGS)} or a tap that the cache has{known}; a cache with others is "
+                f"made by: extract --taps {self._name or 'mixed4,mixed7,mixed9'}"
             ) from None
 
 

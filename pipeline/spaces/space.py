@@ -31,7 +31,6 @@ _NAMES = r"[a-z]+\d*(?:\+[a-z]+\d*)*"
 _FORM = re.compile(
     rf"(?:(?P<sets>{_SET}(?:\+{_SET})*):)?(?P<poolings>{_NAMES})(?P<then>(?::[a-z]+)*)"
 )
-_TAP = re.compile(r"[a-z]+\d+")
 _OVER = ("max", "any", "vote")
 _THEN = ("root", *_OVER)
 
@@ -149,12 +148,6 @@ def parse_space(text: str) -> FeatureSpace:
 
 
 def _check(text: str, sets: Sequence[str], names: Sequence[str], then: Sequence[str]) -> None:
-    unknown = [name for name in names if name not in POOLINGS and not _TAP.fullmatch(name)]
-    if unknown:
-        raise SpaceError(
-            f"features {text!r} name {unknown[0]!r}; expected {', '.join(POOLINGS)} or a tap such "
-            "as mixed7, with + between several"
-        )
     for words in (names, then):
         if len(set(words)) < len(words):
             raise SpaceError(f"features {text!r} name something twice; expected each name once")
