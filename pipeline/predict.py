@@ -103,7 +103,7 @@ def predict(
 
     A model that sees pixels (`train_cnn`) needs neither cache nor weights. One that sees several
     views costs a pass of the backbone for each of them; a photograph is decoded once for all, and
-    some ten photographs' views (0.15 MB each) are in memory at a time.
+    some hundred views (0.15 MB each) are in memory at a time.
 
     Args:
         bundle: a loaded model.
