@@ -79,11 +79,11 @@ def extraction(done: FolderExtraction, cache: Path) -> str:
         if seconds[key] >= 0.05
     )
     speed = result.rows / seconds["backbone"] if seconds["backbone"] else 0.0
-    rows = f", {result.rows:,} rows" if result.rows != result.extracted else ""
+    count = f", {result.rows:,} rows" if result.rows != result.extracted else ""
     rows = [
         ["photographs", f"{len(scan.photographs):,} ({classes})"],
         ["ignored", describe_ignored(scan.ignored) if scan.ignored else "nothing"],
-        ["extracted", f"{result.extracted:,}{rows}" + (f" ({speed:.0f}/s)" if speed else "")],
+        ["extracted", f"{result.extracted:,}{count}" + (f" ({speed:.0f}/s)" if speed else "")],
         ["reused", f"{result.reused:,}"],
         ["failed", f"{len(result.failed):,}"],
         ["parts", groups],
