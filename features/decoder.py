@@ -104,7 +104,8 @@ class Decoders:
 
     def ask(self, request: dict[str, Any], data: bytes, max_pixels: int) -> Pixels:
         """uint8 (height, width, 3) for a request; see `decode_apart` for what is raised."""
-        return self.decode(request, data, max_pixels).pixels[0]
+        pixels: Pixels = self.decode(request, data, max_pixels).pixels[0]
+        return pixels
 
     def decode(self, request: dict[str, Any], data: bytes, max_pixels: int) -> Decoded:
         """As `ask`, with all that was asked for."""

@@ -284,8 +284,8 @@ class _Run:
         if self.is_complete(sample.digest) or not self.claim(sample.digest):
             return _Seen(sample, hashed - started)
         missing = self.missing(sample.digest)
-        blank = FULL not in missing and self.is_blank(sample.digest)
-        asked = [FULL, *missing] if blank else missing
+        glimpse_alone = FULL not in missing and self.is_blank(sample.digest)
+        asked = [FULL, *missing] if glimpse_alone else missing
         try:
             pixels, taken = look_apart(
                 data, self.settings.recipe, asked, max_pixels=self.max_pixels

@@ -155,7 +155,8 @@ def decode(data: bytes, recipe: Recipe, *, max_pixels: int = MAX_PIXELS) -> Pixe
     Raises:
         ImageError: with the reason, where the file is no photograph that can be read whole.
     """
-    return decode_views(data, recipe, [FULL], max_pixels=max_pixels)[0]
+    pixels: Pixels = decode_views(data, recipe, [FULL], max_pixels=max_pixels)[0]
+    return pixels
 
 
 def decode_views(

@@ -97,7 +97,7 @@ class Dataset(Labelled):
     @property
     def row_width(self) -> int:
         """Values of the backbone's last map, flattened."""
-        return self.columns[FLAT].stop
+        return int(self.columns[FLAT].stop)
 
     @property
     def views(self) -> tuple[str, ...]:

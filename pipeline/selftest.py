@@ -51,8 +51,8 @@ class SelfTest:
         rows: some float32 rows or uint8 pixels.
         probabilities: float64 (len(rows), n_classes) that they gave.
         pixels: by name of a drawn photograph; empty in models made before there were any.
-        witness: the backbone's row of the witness, float32 (row_width,); None where the cache had
-            none, or where the model sees pixels.
+        witness: the backbone's row of the witness, float32, taps included; None where the cache
+            had none, or where the model sees pixels.
     """
 
     rows: npt.NDArray[Any]

@@ -79,11 +79,11 @@ def extraction(done: FolderExtraction, cache: Path) -> str:
         if seconds[key] >= 0.05
     )
     speed = result.rows / seconds["backbone"] if seconds["backbone"] else 0.0
-    rows = f", {result.rows:,} rows" if result.rows != result.extracted else ""
+    count = f", {result.rows:,} rows" if result.rows != result.extracted else ""
     rows = [
         ["photographs", f"{len(scan.photographs):,} ({classes})"],
         ["ignored", describe_ignored(scan.ignored) if scan.ignored else "nothing"],
-        ["extracted", f"{result.extracted:,}{rows}" + (f" ({speed:.0f}/s)" if speed else "")],
+        ["extracted", f"{result.extracted:,}{count}" + (f" ({speed:.0f}/s)" if speed else "")],
         ["reused", f"{result.reused:,}"],
         ["failed", f"{len(result.failed):,}"],
         ["parts", groups],
@@ -127,6 +127,7 @@ def fit(done: Fit) -> str:
     return "\n".join(
         [
             f"{done.head.title}, trained in {done.seconds:.1f} s ({chosen or 'no settings'})",
+            *_trained_on_variants(done.about.get("augmented", 0)),
             "",
             _assessments({"train": done.train, "holdout": done.held_out}, binary),
             "",
@@ -142,7 +143,12 @@ def comparison(found: HeadComparison, out: Path) -> str:
     """One line per head, best first, and what stands behind the numbers."""
     written = f"written: {out / 'comparison.csv'}, {out / 'comparison.json'}"
     gap = f"\n{grouping_text.gap(found.gap)}\n" if found.gap else ""
-    return f"{heads_table(found.result, found.split)}\n{gap}{written}"
+    variants = "".join(f"\n{line}\n" for line in _trained_on_variants(found.augmented))
+    return f"{heads_table(found.result, found.split)}\n{variants}{gap}{written}"
+
+
+def _trained_on_variants(count: int) -> list[str]:
+    return [f"trained on {count} variants of each photograph, too; judged on none"] * bool(count)
 
 
 def ladder(found: Ladder, out: Path) -> str:

@@ -334,7 +334,11 @@ def test_models_of_a_cache_with_taps_see_flat_rows(
     made = []
     for path in (cache, plain):
         done = pipeline.fit(
-            pipeline.load_dataset(path), path.with_suffix(".model"), head="logistic"
+            pipeline.load_dataset(path),
+            path.with_suffix(".model"),
+            head="logistic",
+            threshold=pipeline.ThresholdRule.parse("0.5"),
+            with_gap=False,
         )
         bundle = pipeline.load_bundle(done.folder)
         files = pipeline.find_photographs([str(folder)])
