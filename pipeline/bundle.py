@@ -60,9 +60,20 @@ _PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "h5py", "pillow", "
 class Model(Protocol):
     """What a bundle holds: a head, which sees rows or what is made of them, or a CNN: pixels."""
 
-    chosen: dict[str, str | int | float]
-    n_classes: int
-    history: list[dict[str, float]] | None
+    @property
+    def chosen(self) -> dict[str, str | int | float]:
+        """The settings in force."""
+        ...
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes."""
+        ...
+
+    @property
+    def history(self) -> list[dict[str, float]] | None:
+        """Scores per epoch, where it trains in epochs."""
+        ...
 
     @property
     def title(self) -> str:

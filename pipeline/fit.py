@@ -185,7 +185,8 @@ def _heatmaps(
     if isinstance(head, SpacedHead):
         if len(head.space.views) > 1:
             return {}
-        seen, unseen = (whole_rows(dataset, side) for side in (learned, test))
+        seen: AnyRows = whole_rows(dataset, learned)
+        unseen = whole_rows(dataset, test)
     else:
         assert isinstance(head, Head)
         seen = subset(rows, np.searchsorted(done.sides[0], learned))

@@ -33,7 +33,8 @@ class InstanceHead(Head):
         """Put an untrained or loaded head behind so many views."""
         super().__init__(seed=head.seed)
         self.head, self._views, self._largest = head, views, largest
-        self.name = head.name  # type: ignore[misc] - known by the head's own name
+        # Known by the head's own name, whatever the class says.
+        self.name = head.name  # type: ignore[misc]
         self.title = head.title  # type: ignore[misc]
         self.finest = head.finest  # type: ignore[misc]
         self.streams = head.streams  # type: ignore[misc]

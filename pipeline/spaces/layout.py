@@ -12,6 +12,7 @@ import numpy.typing as npt
 from features.backbone import map_shape, tap_widths
 
 Rows = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float64]
 MapShape = tuple[int, int, int]  # height, width, channels
 
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from features.errors import SpaceError
-from pipeline.spaces.layout import Layout, Rows
+from pipeline.spaces.layout import Floats, Layout, Rows
 
 
 class Pooling(ABC):
@@ -32,7 +32,7 @@ class Pooling(ABC):
     def of(self, rows: Rows, layout: Layout) -> Rows:
         """Rows float32 (n, layout.row_width) to values (n, width)."""
 
-    def back(self, slopes: Rows, layout: Layout) -> Rows:
+    def back(self, slopes: Floats, layout: Layout) -> Floats:
         """What each value of a row counts for, where its pooled values count for these.
 
         Args:
@@ -56,7 +56,7 @@ class Flat(Pooling):
         """See `Pooling.of`."""
         return rows[:, : layout.map_width]
 
-    def back(self, slopes: Rows, layout: Layout) -> Rows:
+    def back(self, slopes: Floats, layout: Layout) -> Floats:
         """See `Pooling.back`."""
         return _placed(slopes, slice(0, layout.map_width), layout)
 
@@ -70,9 +70,10 @@ class Average(Pooling):
 
     def of(self, rows: Rows, layout: Layout) -> Rows:
         """See `Pooling.of`."""
-        return layout.map(rows).mean(axis=1)
+        found: Rows = layout.map(rows).mean(axis=1)
+        return found
 
-    def back(self, slopes: Rows, layout: Layout) -> Rows:
+    def back(self, slopes: Floats, layout: Layout) -> Floats:
         """See `Pooling.back`."""
         positions = layout.shape[0] * layout.shape[1]
         return _placed(
@@ -91,7 +92,8 @@ class Largest(Pooling):
 
     def of(self, rows: Rows, layout: Layout) -> Rows:
         """See `Pooling.of`."""
-        return layout.map(rows).max(axis=1)
+        found: Rows = layout.map(rows).max(axis=1)
+        return found
 
 
 class Taps(Pooling):
@@ -104,13 +106,13 @@ class Taps(Pooling):
     def width(self, layout: Layout) -> int:
         """See `Pooling.width`."""
         place = self._place(layout)
-        return place.stop - place.start
+        return int(place.stop - place.start)
 
     def of(self, rows: Rows, layout: Layout) -> Rows:
         """See `Pooling.of`."""
         return rows[:, self._place(layout)]
 
-    def back(self, slopes: Rows, layout: Layout) -> Rows:
+    def back(self, slopes: Floats, layout: Layout) -> Floats:
         """See `Pooling.back`."""
         return _placed(slopes, self._place(layout), layout)
 
@@ -128,8 +130,8 @@ class Taps(Pooling):
             ) from None
 
 
-def _placed(slopes: Rows, place: slice, layout: Layout) -> Rows:
-    found = np.zeros((len(slopes), layout.row_width), slopes.dtype)
+def _placed(slopes: Floats, place: slice, layout: Layout) -> Floats:
+    found = np.zeros((len(slopes), layout.row_width))
     found[:, place] = slopes
     return found
 

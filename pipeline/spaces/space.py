@@ -23,7 +23,7 @@ import numpy as np
 
 from features.errors import DataError, SpaceError
 from features.views import FULL, VIEW_SETS, views_of
-from pipeline.spaces.layout import Layout, Rows
+from pipeline.spaces.layout import Floats, Layout, Rows
 from pipeline.spaces.poolings import POOLINGS, Pooling, Taps
 
 _SET = rf"(?:{'|'.join(VIEW_SETS)})(?::\d+x\d+)?"
@@ -100,12 +100,12 @@ class FeatureSpace:
             values = [_rooted(block) for block in values]
         return values[0] if len(values) == 1 else np.concatenate(values, axis=1)
 
-    def back(self, slopes: Rows, layout: Layout) -> Rows:
+    def back(self, slopes: Floats, layout: Layout) -> Floats:
         """Slopes of what a head sees (n or 1, width) to slopes of a row (n or 1, row_width).
 
         Only where `linear`.
         """
-        found = np.zeros((len(slopes), layout.row_width), slopes.dtype)
+        found = np.zeros((len(slopes), layout.row_width))
         start = 0
         for pooling in self.poolings:
             width = pooling.width(layout)
