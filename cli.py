@@ -65,10 +65,18 @@ Groups = Annotated[
 GroupRegex = Annotated[
     str | None, typer.Option(help=r"Pattern in paths that names the part, as 'part-(\d+)'.")
 ]
-BatchSize = Annotated[int, typer.Option(min=1, help="Photographs per call of the backbone.")]
+BatchSize = Annotated[int, typer.Option(min=1, help="Views per call of the backbone.")]
 MaxPixels = Annotated[
     int | None, typer.Option(min=1, help="Refuse photographs of more pixels.  [default: 178956970]")
 ]
+Features = Annotated[
+    str | None,
+    typer.Option(help="What the head sees, as flat, avg, avg+max, tiles:2x2:avg.  [default: flat]"),
+]
+ManyFeatures = Annotated[
+    str | None, typer.Option(help="What heads see, with commas: flat,avg.  [default: flat]")
+]
+Jobs = Annotated[int, typer.Option(help="Processes; -1 for one per core.")]
 Split = Annotated[
     str, typer.Option(help="grouped: no part on both sides. random: photographs at random.")
 ]
@@ -95,6 +103,9 @@ Review = Annotated[
 DefectRate = Annotated[
     float | None,
     typer.Option(help="Share of defective photographs to expect.  [default: as in the data]"),
+]
+UseVariants = Annotated[
+    bool, typer.Option("--augment", help="Train on the cache's variants, too; judge none.")
 ]
 Epochs = Annotated[int, typer.Option(min=1, help="Passes over the training photographs.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of everything random.")]
@@ -133,6 +144,18 @@ def extract(
         str | None, typer.Option(help="float32, float16 (half the space) or bfloat16.")
     ] = None,
     engine: Engine = "tensorflow",
+    views: Annotated[
+        str | None,
+        typer.Option(help="What is looked at, with commas: full, tiles:2x2, tiles:3x3, five."),
+    ] = None,
+    augment: Annotated[
+        int | None,
+        typer.Option(min=0, max=100, help="Seeded variants per photograph, for training only."),
+    ] = None,
+    taps: Annotated[
+        str | None,
+        typer.Option(help="Keep averages of lower blocks, too: mixed4,mixed7,mixed9; or none."),
+    ] = None,
     batch_size: BatchSize = 32,
     classes: Classes = None,
     groups: Groups = None,
@@ -150,11 +173,13 @@ def extract(
     r"""Bring the cache in line with a folder: new photographs go through the backbone, once.
 
     What is not said is taken from the cache where there is one; for a new one it is --weights
-    imagenet --recipe imagenet --precision float32.
+    imagenet --recipe imagenet --precision float32 --views full. Views may be added later: only
+    the new ones are computed.
 
-    Example: onepass extract data --group-regex 'part-(\d+)'
+    Example: onepass extract data --group-regex 'part-(\d+)' --views full,tiles:2x2
     """
     from features.images import MAX_PIXELS
+    from features.views import parse_views
     from pipeline import text
     from pipeline.sync import extract_folder
     from pipeline.upkeep.text import where
@@ -167,6 +192,9 @@ def extract(
             recipe=recipe,
             precision=precision,
             engine=engine,
+            taps=[] if taps == "none" else _names(taps),
+            views=parse_views(views),
+            augment=augment,
             seed=seed,
             batch_size=batch_size,
             classes=_names(classes),
@@ -206,6 +234,7 @@ def fit(
     head: Annotated[str, typer.Option(help="A head's name, or best: compare-heads' winner.")] = (
         "dense"
     ),
+    features: Features = None,
     cache: CacheFile = Path("features.h5"),
     out: Annotated[Path, typer.Option(help="Folder for the model.")] = Path("model"),
     test_size: TestSize = 0.25,
@@ -219,6 +248,7 @@ def fit(
     comparison: Annotated[
         Path, typer.Option(help="Where --head best looks for compare-heads' result.")
     ] = Path("comparison"),
+    augment: UseVariants = False,
     gap: Annotated[
         bool,
         typer.Option("--gap/--no-gap", help="Train a second time, to tell what random flatters."),
@@ -245,7 +275,7 @@ def fit(
     """
     import pipeline
     from pipeline import text
-    from pipeline.comparison import best_head
+    from pipeline.comparison import choose_entry
 
     rule = pipeline.ThresholdRule.parse(
         threshold, cost_missed=cost_missed, cost_false=cost_false, max_missed=max_missed,
@@ -253,18 +283,20 @@ def fit(
     )  # fmt: skip
     data = pipeline.load_dataset(cache, classes=_names(classes), positive=_names(positive))
     _print(text.dataset(data) + "\n")
-    name = best_head(comparison, data) if head == "best" else head
+    chosen = choose_entry(head, features, comparison, data)
     with _bar("epochs, folds included") as progress:
         done = pipeline.fit(
             data,
             out,
-            head=name,
+            head=chosen.head,
+            features=chosen.features,
             threshold=rule,
             test_size=test_size,
             split=split,
             seed=seed,
             force=force,
             settings=_settings(set_ or []),
+            augment=augment,
             with_gap=gap,
             progress=lambda epoch, epochs, _scores: progress(epoch, epochs),
         )
@@ -277,6 +309,7 @@ def fit(
 def compare_heads(
     cache: CacheFile = Path("features.h5"),
     heads: Annotated[str | None, typer.Option(help="Names with commas; all by default.")] = None,
+    features: ManyFeatures = None,
     folds: Annotated[int, typer.Option(min=2, help="Folds per repeat.")] = 5,
     repeats: Annotated[int, typer.Option(min=1, help="Times that new folds are drawn.")] = 3,
     split: Split = "grouped",
@@ -287,7 +320,8 @@ def compare_heads(
     seed: Seed = 0,
     classes: Classes = None,
     positive: Positive = None,
-    jobs: Annotated[int, typer.Option(help="Processes; -1 for one per core.")] = -1,
+    augment: UseVariants = False,
+    jobs: Jobs = -1,
     out: Annotated[Path, typer.Option(help="Folder for the tables.")] = Path("comparison"),
     report: Report = None,
     audit_file: AuditFile = Path("audit/audit.json"),
@@ -308,12 +342,14 @@ def compare_heads(
             data,
             out,
             heads=_names(heads),
+            features=_names(features),
             n_folds=folds,
             repeats=repeats,
             seed=seed,
             split=split,
             sort_by=sort_by,
             rope=rope,
+            augment=augment,
             n_jobs=jobs,
             force=force,
             progress=lambda done, total, _text: progress(done, total),
@@ -321,6 +357,49 @@ def compare_heads(
     _print(text.comparison(found, out))
     page = pipeline.comparison_report(data, found, audit_file=audit_file)
     _print(f"report   {pipeline.write_report(report or out / 'report.html', page, force=force)}")
+
+
+@app.command("learning-curve")
+def learning_curve(
+    cache: CacheArgument = Path("features.h5"),
+    heads: Annotated[str, typer.Option(help="Names with commas.")] = "logistic",
+    features: ManyFeatures = None,
+    draws: Annotated[int, typer.Option(min=2, help="Times that parts are drawn anew.")] = 10,
+    test_size: TestSize = 0.25,
+    seed: Seed = 0,
+    classes: Classes = None,
+    positive: Positive = None,
+    jobs: Jobs = -1,
+    out: Annotated[Path, typer.Option(help="Folder for the picture and the table.")] = Path(
+        "learning-curve"
+    ),
+    force: Force = False,
+    verbose: Verbose = False,
+) -> None:
+    """How much is enough: scores against the number of parts, and what twice as many would bring.
+
+    Example: onepass learning-curve features.h5 --heads logistic,dense
+    """
+    import pipeline
+    from pipeline import text
+    from pipeline.learning.text import learning
+
+    data = pipeline.load_dataset(cache, classes=_names(classes), positive=_names(positive))
+    _print(text.dataset(data) + "\n")
+    with _bar("fits") as progress:
+        found = pipeline.learning_curve(
+            data,
+            out,
+            heads=_names(heads) or [],
+            features=_names(features),
+            draws=draws,
+            test_size=test_size,
+            seed=seed,
+            n_jobs=jobs,
+            force=force,
+            progress=lambda done, total, _text: progress(done, total),
+        )
+    _print(learning(found))
 
 
 @app.command()

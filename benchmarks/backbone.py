@@ -155,7 +155,7 @@ class _Flops:
     def average_pool(self, x: tuple[int, int]) -> tuple[int, int]:
         return x
 
-    def concat(self, parts: list[tuple[int, int]]) -> tuple[int, int]:
+    def concat(self, _name: str, parts: list[tuple[int, int]]) -> tuple[int, int]:
         return parts[0][0], sum(channels for _, channels in parts)
 
 

@@ -157,7 +157,7 @@ class _OnnxOps:
         shape = {"kernel_shape": [3, 3], "strides": [1, 1], "pads": [1] * 4}
         return self.node("AveragePool", x, count_include_pad=0, **shape)
 
-    def concat(self, parts: list[str]) -> str:
+    def concat(self, _name: str, parts: list[str]) -> str:
         return self.node("Concat", *parts, axis=1)
 
 

@@ -6,6 +6,7 @@ import itertools
 import shutil
 import sys
 import tempfile
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar
@@ -27,6 +28,7 @@ class WideToy:
 
     row_width: ClassVar[int] = InceptionV3Backbone.row_width
     map_shape: ClassVar[tuple[int, int, int]] = InceptionV3Backbone.map_shape
+    tap_widths: ClassVar[Mapping[str, int]] = {}
 
     def __init__(self, path: Path | None, **settings: Any) -> None:  # noqa: ANN401
         sys.path.insert(0, str(ROOT / "tests"))

@@ -3,8 +3,9 @@
 from features.backbone import BackboneSettings
 from features.cache import Cache
 from features.errors import OnepassError
-from features.extract import Extraction, Photograph, extract
+from features.extract import Extraction, extract
 from features.images import RECIPES, Recipe, decode
+from features.photograph_file import Photograph
 from features.weights import Weights, resolve_weights
 
 __all__ = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -26,13 +26,20 @@ space; bfloat16 is computed in bfloat16, whose 8 significant bits fit into float
 
 
 class Backbone(Protocol):
-    """A frozen network. Built as `Class(path, seed=, scale=, batch_size=, precision=, engine=)`."""
+    """A frozen network. Built with what `BackboneSettings.load` gives.
+
+    Attributes:
+        row_width: values of its last map, which every row begins with.
+        map_shape: of that map.
+        tap_widths: values that a tap adds, by name in the order of the network.
+    """
 
     row_width: int
     map_shape: tuple[int, int, int]
+    tap_widths: Mapping[str, int]
 
     def run(self, pixels: Pixels) -> npt.NDArray[np.float32]:
-        """uint8 (n, height, width, 3), n up to the batch size -> float32 (n, row_width)."""
+        """uint8 (n, height, width, 3), n up to the batch size -> float32 (n, values of a row)."""
         ...
 
 
@@ -46,6 +53,7 @@ class BackboneSettings:
         precision: one of PRECISIONS.
         name: one of BACKBONES.
         engine: one of `features.engines.ENGINES`; decides the speed and no row.
+        taps: lower blocks whose averages over positions are kept as well; see `check_taps`.
     """
 
     recipe: Recipe
@@ -53,10 +61,12 @@ class BackboneSettings:
     precision: str = "float32"
     name: str = "inception_v3"
     engine: str = DEFAULT_ENGINE
+    taps: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_names(precision=self.precision, backbone=self.name)
         check_engine(self.engine)
+        object.__setattr__(self, "taps", check_taps(self.name, self.taps))
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -66,6 +76,7 @@ class BackboneSettings:
             "precision": self.precision,
             "recipe": self.recipe.fields(),
             "weights": self.weights.digest,
+            **({"taps": list(self.taps)} if self.taps else {}),
         }
 
     @property
@@ -81,13 +92,12 @@ class BackboneSettings:
     @property
     def backbone_class(self) -> Any:  # noqa: ANN401 - a class out of the registry
         """The class behind `name`; importing it does not import TensorFlow."""
-        module, _, attribute = BACKBONES[self.name].partition(":")
-        return getattr(importlib.import_module(module), attribute)
+        return _backbone_class(self.name)
 
     @property
     def row_width(self) -> int:
-        """Values per row."""
-        return int(self.backbone_class.row_width)
+        """Values per row, taps included."""
+        return int(self.backbone_class.row_width) + sum(tap_widths(self.fields).values())
 
     def load(self, batch_size: int) -> Backbone:
         """Build the network and load its weights: seconds, once per run.
@@ -105,14 +115,66 @@ class BackboneSettings:
             batch_size=batch_size,
             precision=self.precision,
             engine=self.engine,
+            taps=self.taps,
         )
         return backbone
 
 
+def _backbone_class(name: str) -> Any:  # noqa: ANN401 - a class out of the registry
+    module, _, attribute = BACKBONES[name].partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+FLAT = "flat"
+"""The values of a row that are the backbone's last map, flattened."""
+
+
+def columns_of(fields: Mapping[str, Any], row_width: int) -> dict[str, slice]:
+    """Which values of a cache's rows are what: FLAT first, then the taps.
+
+    Args:
+        fields: of the cache's fingerprint.
+        row_width: of the cache.
+
+    Raises:
+        DataError: it has taps that this version's backbone does not have.
+    """
+    widths = tap_widths(fields)
+    found = {FLAT: slice(0, row_width - sum(widths.values()))}
+    start = found[FLAT].stop
+    for tap, width in widths.items():
+        found[tap] = slice(start, start + width)
+        start += width
+    return found
+
+
+def tap_widths(fields: Mapping[str, Any]) -> dict[str, int]:
+    """Values that each tap of a cache adds to a row; raises DataError for unknown ones."""
+    taps = fields.get("taps", ())
+    if not taps:
+        return {}
+    check_names(backbone=str(fields["backbone"]))
+    known = _backbone_class(fields["backbone"]).tap_widths
+    return {tap: int(known[tap]) for tap in check_taps(fields["backbone"], taps)}
+
+
+def check_taps(backbone: str, taps: Iterable[str]) -> tuple[str, ...]:
+    """Names of taps, each once, in the order of the network.
+
+    Raises:
+        DataError: the backbone has none of this name.
+    """
+    known = _backbone_class(backbone).tap_widths
+    wanted = [str(tap) for tap in taps]
+    for tap in wanted:
+        if tap not in known:
+            raise DataError(f"unknown tap {tap!r}; expected some of {', '.join(known)}")
+    return tuple(tap for tap in known if tap in wanted)
+
+
 def map_shape(name: str) -> tuple[int, int, int]:
     """Height, width and channels of a registered backbone's last map, which a row is made of."""
-    module, _, attribute = BACKBONES[name].partition(":")
-    shape: tuple[int, int, int] = getattr(importlib.import_module(module), attribute).map_shape
+    shape: tuple[int, int, int] = _backbone_class(name).map_shape
     return shape
 
 
@@ -189,5 +251,6 @@ def settings_from_fields(
             "use the version that made it, or extract again"
         )
     return BackboneSettings(
-        recipe, weights, str(fields["precision"]), str(fields["backbone"]), engine
-    )
+        recipe, weights, str(fields["precision"]), str(fields["backbone"]), engine,
+        tuple(fields.get("taps", ())),
+    )  # fmt: skip

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, TypeVar
 
 import numpy as np
@@ -22,20 +21,21 @@ from features.backbone import differences, fingerprint_of
 from features.cache_file import (
     HDF5_ERRORS,
     damaged,
-    damaged_row,
     empty_file,
     open_file,
     open_hdf5,
     read_schema,
     stamp,
 )
+from features.checked_rows import read_checked
 from features.errors import CacheError, FingerprintError
 from features.files import followed, write_whole
 from features.glimpse import Glimpse, Glimpses, write_glimpses
 from features.journal import JournaledFile
-from features.layout import FULL_VIEW, SCHEMA, Entries, Hdf5, Seal
+from features.layout import SCHEMA, Entries, Hdf5, Seal
 from features.lock import refuse_folder
 from features.samples import Sample, from_columns
+from features.views import FULL
 
 _SETTLE = 5.0  # seconds for which a reader that meets a commit half-way opens again
 Rows = npt.NDArray[np.float32]
@@ -207,23 +207,24 @@ class Cache:
         """Whether HDF5's own index has checksums; caches of the first version have none."""
         return bool(self._h5.id.get_create_plist().get_version()[0] >= 2)
 
-    def find(self, digest: str, view: str = FULL_VIEW) -> int:
+    def find(self, digest: str, view: str = FULL) -> int:
         """The row of a photograph, -1 where there is none."""
         return self._index.get((digest.encode(), view.encode()), -1)
 
-    def has_any(self, keys: Sequence[tuple[bytes, bytes]]) -> bool:
-        """Whether one of these keys has a row, or stands twice among them."""
-        return len(set(keys)) < len(keys) or any(key in self._index for key in keys)
+    def has_views(self, digest: str, views: Iterable[str]) -> bool:
+        """Whether a photograph has a row of each of these views."""
+        return all(self.find(digest, view) >= 0 for view in views)
 
-    def rows_of(self, digests: Sequence[str], view: str = FULL_VIEW) -> list[int]:
-        """The rows of photographs, in this order.
+    def rows_of(self, digests: Sequence[str], views: str | Sequence[str] = FULL) -> list[int]:
+        """The rows of photographs, in this order, of one view or of one for each.
 
         Row numbers are of this opening alone: `cache gc` and `cache repair` change them.
 
         Raises:
             CacheError: some have none, such as since `cache gc` dropped them.
         """
-        rows = [self.find(digest, view) for digest in digests]
+        each = [views] * len(digests) if isinstance(views, str) else views
+        rows = [self.find(digest, view) for digest, view in zip(digests, each, strict=True)]
         missing = rows.count(-1)
         if missing:
             raise CacheError(
@@ -232,19 +233,26 @@ class Cache:
             )
         return rows
 
-    def take(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> Rows:
+    def take(
+        self, rows: Sequence[int] | npt.NDArray[np.int64], columns: slice = slice(None)
+    ) -> Rows:
         """Read rows, in the order asked for, each checked against its key.
 
+        Args:
+            rows: their numbers.
+            columns: consecutive values that are taken of each; all by default.
+
         Returns:
-            float32 (len(rows), row_width).
+            float32 (len(rows), values).
 
         Raises:
             CacheError: a row is damaged.
         """
         wanted = np.asarray(rows, dtype=np.int64)
-        out = np.empty((len(wanted), self.row_width), dtype=np.float32)
+        width = len(range(self.row_width)[columns])
+        out = np.empty((len(wanted), width), dtype=np.float32)
         for first, places in layout.runs(wanted):
-            out[places] = self.read_rows(first, len(places))
+            out[places] = self.read_rows(first, len(places))[:, columns]
         return out
 
     def read_rows(self, first: int, count: int) -> npt.NDArray[Any]:
@@ -253,7 +261,9 @@ class Cache:
         Raises:
             CacheError: a row is damaged, or the disk fails.
         """
-        return self.settled(lambda _: self._read_checked(first, count))
+        return self.settled(
+            lambda _: read_checked(self._features, self.entries, first, count, self._file)
+        )
 
     def settled(self, read: Callable[[Hdf5], _T]) -> _T:
         """What `read` makes of the open file; again where a commit came in between."""
@@ -284,31 +294,22 @@ class Cache:
         self._file, self._h5 = file, open_hdf5(file)
         self._features = self._h5["features"]
 
-    def _read_checked(self, first: int, count: int) -> npt.NDArray[Any]:
-        try:
-            block: npt.NDArray[Any] = self._features[first : first + count]
-        except HDF5_ERRORS as error:
-            if count > 1:  # which one is it?
-                rows = range(first, first + count)
-                return np.concatenate([self._read_checked(row, 1) for row in rows])
-            raise CacheError(damaged_row(self._file, first)) from error
-        entries = self.entries[first : first + count]
-        for offset, (entry, row) in enumerate(zip(entries, block, strict=True)):
-            check = layout.row_check(entry["row_digest"], entry["row_view"], row)
-            if check != entry["row_check"]:
-                raise CacheError(damaged_row(self._file, first + offset))
-        return block
-
     # ---- writing ------------------------------------------------------------------------
 
     def append(
         self,
         digests: Sequence[str],
         rows: Rows,
-        view: str = FULL_VIEW,
+        view: str | Sequence[str] = FULL,
         glimpses: Sequence[Glimpse] = (),
     ) -> None:
         """Add rows of photographs that have none yet; nothing is kept before `commit`.
+
+        Args:
+            digests: of their photographs.
+            rows: float32 (n, row_width).
+            view: of all of them, or of each.
+            glimpses: one for each of the rows, or none.
 
         Raises:
             CacheError: the file cannot be written; it is as the last commit left it.
@@ -316,7 +317,8 @@ class Cache:
         # numpy's cast: HDF5's own measured 7 times slower.
         values = np.ascontiguousarray(rows, dtype=self.dtype)
         looks = Glimpses.of(glimpses) if glimpses else None  # as many as rows, or none
-        self.append_entries(layout.new_entries(digests, view, values), values, looks)
+        views = [view] * len(digests) if isinstance(view, str) else view
+        self.append_entries(layout.new_entries(digests, views, values), values, looks)
 
     def append_entries(
         self, entries: Entries, values: npt.NDArray[Any], glimpses: Glimpses | None = None
@@ -391,10 +393,5 @@ class Cache:
     def __enter__(self) -> Cache:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

@@ -27,6 +27,7 @@ from features.declared import check_declared, read_declared
 from features.decoder_process import ANSWER, READY, REASON, REQUEST
 from features.errors import DecoderError, ImageError
 from features.images import MAX_PIXELS, Pixels, Recipe
+from features.views import FULL
 
 SECONDS = 60.0
 """Longest time for one photograph of up to MAX_PIXELS pixels; more of them have more time."""
@@ -55,7 +56,7 @@ class Decoded(NamedTuple):
     """What a process makes of a file.
 
     Attributes:
-        pixels: uint8 (height, width, 3).
+        pixels: uint8 (pictures, height, width, 3).
         taken: `features.images.capture_time`, where that was asked for.
     """
 
@@ -63,9 +64,15 @@ class Decoded(NamedTuple):
     taken: int
 
 
-def look_apart(data: bytes, recipe: Recipe, *, max_pixels: int = MAX_PIXELS) -> Decoded:
-    """`decode_apart`, and when the photograph was taken."""
-    request = {"recipe": recipe.fields(), "capture_time": True}
+def look_apart(
+    data: bytes, recipe: Recipe, views: Sequence[str] = (FULL,), *, max_pixels: int = MAX_PIXELS
+) -> Decoded:
+    """`features.images.decode_views` in a process of its own, and when the photograph was taken.
+
+    Raises:
+        ImageError, DecoderError: as `decode_apart`.
+    """
+    request = {"recipe": recipe.fields(), "views": list(views), "capture_time": True}
     return _POOL.decode(request, data, max_pixels)
 
 
@@ -97,7 +104,8 @@ class Decoders:
 
     def ask(self, request: dict[str, Any], data: bytes, max_pixels: int) -> Pixels:
         """uint8 (height, width, 3) for a request; see `decode_apart` for what is raised."""
-        return self.decode(request, data, max_pixels).pixels
+        pixels: Pixels = self.decode(request, data, max_pixels).pixels[0]
+        return pixels
 
     def decode(self, request: dict[str, Any], data: bytes, max_pixels: int) -> Decoded:
         """As `ask`, with all that was asked for."""
@@ -241,7 +249,7 @@ def _result(answer: _Answer) -> Decoded:
     if answer.kind == REASON:
         raise ImageError(bytes(answer.content).decode("utf-8", "replace"))
     pixels: Pixels = np.frombuffer(answer.content, np.uint8)
-    return Decoded(pixels.reshape(answer.height, answer.width, 3), answer.taken)
+    return Decoded(pixels.reshape(-1, answer.height, answer.width, 3), answer.taken)
 
 
 _POOL = Decoders()

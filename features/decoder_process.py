@@ -20,7 +20,8 @@ REQUEST = struct.Struct("<IQ")
 """Lengths of the head (JSON) and of the file, which follow."""
 
 ANSWER = struct.Struct("<BIIqQ")
-"""READY, PIXELS or REASON; height and width; `images.capture_time`; length of what follows."""
+"""READY, PIXELS or REASON; height and width of each picture that follows, one or several;
+`images.capture_time`; length of what follows."""
 
 READY, PIXELS, REASON = range(3)
 
@@ -68,8 +69,12 @@ def _answer(
     try:
         if "recipe" in head:
             recipe = images.Recipe(**head["recipe"] | {"scale": tuple(head["recipe"]["scale"])})
-            pixels = images.decode(data, recipe, max_pixels=head["max_pixels"])
-            height, width = pixels.shape[:2]
+            most = head["max_pixels"]
+            if "views" in head:
+                pixels = images.decode_views(data, recipe, head["views"], max_pixels=most)
+            else:
+                pixels = images.decode(data, recipe, max_pixels=most)
+            height, width = pixels.shape[-3:-1]
         else:
             pixels = images.thumbnail(data, head["thumbnail"], max_pixels=head["max_pixels"])
             width, height = pixels.size

@@ -37,6 +37,7 @@ class Engine(Protocol):
         convolutions: Sequence[tuple[Array, Array]],
         shape: tuple[int, int, int, int],
         precision: str,
+        taps: Sequence[str] = (),
     ) -> Network:
         """Compile.
 
@@ -46,6 +47,7 @@ class Engine(Protocol):
                 (rows, columns, channels in, filters).
             shape: of the pixels: (batch_size, height, width, 3).
             precision: "bfloat16" computes in bfloat16, any other in float32.
+            taps: names of blocks whose averages over positions stand behind the map in each row.
         """
         ...
 

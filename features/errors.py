@@ -62,6 +62,10 @@ class HeadError(OnepassError):
     """A head is unknown, has no such setting, or cannot be trained on these rows."""
 
 
+class SpaceError(OnepassError):
+    """Features are unknown, or a cache does not have what they are made of."""
+
+
 class ThresholdError(OnepassError):
     """No threshold can be chosen as it was asked for: wishes that clash, or too few parts."""
 

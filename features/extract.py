@@ -1,8 +1,9 @@
 """Photographs to rows: reader threads -> backbone -> cache, a bounded number ahead.
 
 Readers hash and decode ahead of the backbone; the backbone runs on the caller's thread; each batch
-is committed to the cache before the next one is computed. A photograph whose bytes the cache knows
-is never decoded, and where all are known the backbone is not even loaded.
+is committed to the cache before the next one is computed. A photograph is decoded once for all of
+its views that the cache lacks; one that lacks none is never decoded, and where none lacks any the
+backbone is not even loaded.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import hashlib
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,31 +24,18 @@ from features.backbone import Backbone, BackboneSettings
 from features.cache import Cache, Rows
 from features.decoder import look_apart
 from features.errors import ImageError, TooManyFailuresError
-from features.glimpse import Glimpse, glimpse_of
+from features.glimpse import BLANK, Glimpse, glimpse_of
 from features.glimpse_table import glimpses_of, keep_glimpses
-from features.images import MAX_PIXELS, Pixels, read_photograph, stat_photograph
+from features.images import MAX_PIXELS, Pixels
 from features.lock import writing
+from features.photograph_file import Photograph, read_photograph, stat_photograph
 from features.runtime import core_count
 from features.samples import Sample, is_unchanged
+from features.views import FULL
 from features.witness import VIEW, Row, Watch, witness_digest, witness_pixels
 
 Progress = Callable[[int, int], None]
 """Called as `progress(photographs done, photographs in all)`."""
-
-
-class Photograph(NamedTuple):
-    """One file to look at.
-
-    Attributes:
-        file: where it is.
-        path: its name in tables, relative to the folder, with forward slashes.
-        label, group: carried into the sample table, not read here.
-    """
-
-    file: Path
-    path: str
-    label: str = ""
-    group: str = ""
 
 
 @dataclass
@@ -57,14 +45,16 @@ class Extraction:
     Attributes:
         samples: one for each photograph asked for, in order; `row` -1 with a reason where it
             could not be read.
-        extracted: rows that the backbone computed in this run.
-        reused: photographs whose row was there already, or that are copies of another.
+        extracted: photographs that the backbone saw in this run, or saw some views of.
+        rows: that it computed, one for each view.
+        reused: photographs whose rows were there already, or that are copies of another.
         seconds: per stage. "read" (with hashing) and "decode" add up over the reader threads;
             "load", "backbone" and "write" are one thread each; "total" is by the clock.
     """
 
     samples: list[Sample]
     extracted: int = 0
+    rows: int = 0
     reused: int = 0
     seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
 
@@ -75,16 +65,29 @@ class Extraction:
 
 
 class _Seen(NamedTuple):
-    """What a reader thread found out about one photograph; pixels and glimpse where missing."""
+    """What a reader thread found out about one photograph.
+
+    Attributes:
+        views, pixels: those without a row, and what they show, uint8 (views, height, width, 3).
+        glimpse: where the cache has none.
+    """
 
     sample: Sample
     read_seconds: float
     decode_seconds: float = 0.0
+    views: Sequence[str] = ()
     pixels: Pixels | None = None
     glimpse: Glimpse | None = None
 
 
-_Batch = tuple[list[str], Rows, list[Glimpse]]  # digests first; on its way to the cache
+class _Item(NamedTuple):
+    """One row to be computed; `last` of those of its photograph."""
+
+    digest: str
+    view: str
+    pixels: Pixels
+    glimpse: Glimpse
+    last: bool
 
 
 def extract(
@@ -92,6 +95,7 @@ def extract(
     settings: BackboneSettings,
     cache_path: Path,
     *,
+    views: Sequence[str] = (FULL,),
     batch_size: int = 32,
     dataset: Mapping[str, object] | None = None,
     max_failures: float = 0.1,
@@ -100,13 +104,14 @@ def extract(
     progress: Progress | None = None,
     watch: Watch | None = None,
 ) -> Extraction:
-    """See that every photograph has its row in the cache; commit after every batch.
+    """See that every photograph has its rows in the cache; commit after every batch.
 
     Args:
         photographs: what to look at.
         settings: recipe, weights, backbone and precision.
         cache_path: made where it does not exist.
-        batch_size: photographs per call of the backbone.
+        views: names of `features.views`, the full view first; a row of each.
+        batch_size: views per call of the backbone.
         dataset: given, the sample table of the cache is replaced by these photographs, and this
             is kept beside it. None (for predictions) leaves the table as it is.
         max_failures: share of unreadable photographs (0 to 1) above which the run stops.
@@ -128,8 +133,9 @@ def extract(
         Cache.write(cache_path, settings.fields, settings.row_width, settings.row_dtype) as cache,
     ):
         run = _Run(
-            photographs, settings, cache, batch_size, max_failures, max_pixels, progress, watch
-        )
+            photographs, settings, cache, views, batch_size, max_failures, max_pixels, progress,
+            watch,
+        )  # fmt: skip
         if dataset is not None:
             run.blank = set(np.flatnonzero(~glimpses_of(cache).known).tolist())
         result = run.run(workers or core_count())
@@ -150,6 +156,7 @@ class _Run:
         photographs: Sequence[Photograph],
         settings: BackboneSettings,
         cache: Cache,
+        views: Sequence[str],
         batch_size: int,
         max_failures: float,
         max_pixels: int,
@@ -159,11 +166,13 @@ class _Run:
         self.photographs = photographs
         self.settings = settings
         self.cache = cache
+        self.views = tuple(views)
         # The backbone pads every batch to one shape: for one photograph, 31 would be in vain.
         self.watch = watch
         self.riding = 0 if watch is None else 1  # places in the next batch for the witness
-        most = max(1, min(batch_size, len(photographs)))
-        self.batch_size = most + (self.riding if most in (1, len(photographs)) else 0)
+        rows = len(photographs) * len(self.views)
+        most = max(1, min(batch_size, rows))
+        self.batch_size = most + (self.riding if most in (1, rows) else 0)
         self.witness: Row | None = None
         self.allowed_failures = max_failures * len(photographs)
         self.max_pixels = max_pixels
@@ -179,58 +188,57 @@ class _Run:
     def run(self, workers: int) -> Extraction:
         samples: list[Sample] = []
         failures: list[Sample] = []
-        rows_before = len(self.cache)
+        rows_before, extracted = len(self.cache), 0
         self.advance(0)  # the total is known from the start
         # A thread of its own: an interrupt (Ctrl-C) meets the caller's, never a half-done commit.
         with ThreadPoolExecutor(1, thread_name_prefix="writer") as writer:
-            batch: list[_Seen] = []
+            batch: list[_Item] = []
             backbone: Backbone | None = None
             for seen in self.read_ahead(workers):
                 samples.append(seen.sample)
-                if seen.pixels is not None:
-                    batch.append(seen)
-                else:
+                self.seconds["read"] += seen.read_seconds
+                self.seconds["decode"] += seen.decode_seconds
+                extracted += bool(seen.views)
+                if not seen.views:
                     self.advance(1)
-                    if seen.glimpse is not None:
-                        self.glimpsed[self.cache.find(seen.sample.digest)] = seen.glimpse
-                    if seen.sample.reason:
-                        failures.append(seen.sample)
-                        self.stop_on_too_many(failures)
-                if len(batch) + self.riding == self.batch_size:
-                    backbone = backbone or self.load()
-                    writer.submit(self.write, self.compute(backbone, batch)).result()
-                    batch = []
+                if seen.glimpse is not None and FULL not in seen.views:
+                    self.glimpsed[self.cache.find(seen.sample.digest)] = seen.glimpse
+                if seen.sample.reason:
+                    failures.append(seen.sample)
+                    self.stop_on_too_many(failures)
+                for item in _items(seen):
+                    batch.append(item)
+                    if len(batch) + self.riding == self.batch_size:
+                        backbone = backbone or self.load()
+                        writer.submit(self.write, batch, self.compute(backbone, batch)).result()
+                        batch = []
             if batch:
-                writer.submit(self.write, self.compute(backbone or self.load(), batch)).result()
-        extracted = len(self.cache) - rows_before
+                backbone = backbone or self.load()
+                writer.submit(self.write, batch, self.compute(backbone, batch)).result()
+        rows = len(self.cache) - rows_before
         self.keep_witness()
         samples = self.place(samples)
         failures = [sample for sample in samples if sample.row < 0]
         self.stop_on_too_many(failures)  # again: now with the copies of unreadable photographs
         reused = len(samples) - extracted - len(failures)
-        return Extraction(samples, extracted, reused, self.seconds)
+        return Extraction(samples, extracted, rows, reused, self.seconds)
 
     # ---- readers ------------------------------------------------------------------------
 
     def read_ahead(self, workers: int) -> Iterator[_Seen]:
         """Look at the photographs on threads, a bounded number ahead, and yield in order."""
-        ahead = 2 * self.batch_size + workers
+        ahead = 2 * self.batch_size // len(self.views) + workers
         pending: deque[Future[_Seen]] = deque()
         pool = ThreadPoolExecutor(workers, thread_name_prefix="reader")
         try:
             for photograph in self.photographs:
                 pending.append(pool.submit(self.look_at, photograph))
                 if len(pending) > ahead:
-                    yield self.count(pending.popleft().result())
+                    yield pending.popleft().result()
             while pending:
-                yield self.count(pending.popleft().result())
+                yield pending.popleft().result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-
-    def count(self, seen: _Seen) -> _Seen:
-        self.seconds["read"] += seen.read_seconds
-        self.seconds["decode"] += seen.decode_seconds
-        return seen
 
     def look_at(self, photograph: Photograph) -> _Seen:
         """Stat, then hash only what changed, then decode only what the cache does not know."""
@@ -257,21 +265,32 @@ class _Run:
         hashed = time.perf_counter()
         if self.is_complete(sample.digest) or not self.claim(sample.digest):
             return _Seen(sample, hashed - started)
-        has_row = self.cache.find(sample.digest) >= 0
-        pixels, glimpse = None, None
+        missing = self.missing(sample.digest)
+        glimpse_alone = FULL not in missing and self.is_blank(sample.digest)
+        asked = [FULL, *missing] if glimpse_alone else missing
         try:
-            pixels, taken = look_apart(data, self.settings.recipe, max_pixels=self.max_pixels)
-            glimpse = glimpse_of(pixels, taken)
+            pixels, taken = look_apart(
+                data, self.settings.recipe, asked, max_pixels=self.max_pixels
+            )
         except ImageError as error:
-            if not has_row:
+            if missing:
                 sample = sample._replace(reason=str(error))
+            return _Seen(sample, hashed - started, time.perf_counter() - hashed)
+        glimpse = glimpse_of(pixels[0], taken) if asked[0] == FULL else None
         seconds = hashed - started, time.perf_counter() - hashed
-        return _Seen(sample, *seconds, None if has_row else pixels, glimpse)
+        return _Seen(sample, *seconds, missing, pixels[len(asked) - len(missing) :], glimpse)
+
+    def missing(self, digest: str) -> list[str]:
+        """The views of which the cache has no row."""
+        return [view for view in self.views if self.cache.find(digest, view) < 0]
+
+    def is_blank(self, digest: str) -> bool:
+        """Whether there is a row of the photograph, and no glimpse of it."""
+        return self.cache.find(digest) in self.blank
 
     def is_complete(self, digest: str) -> bool:
         """Whether the cache has all that a look at these bytes would tell."""
-        row = self.cache.find(digest)
-        return row >= 0 and row not in self.blank
+        return not self.missing(digest) and not self.is_blank(digest)
 
     def claim(self, digest: str) -> bool:
         """Whether the caller is the first in this run to meet these bytes."""
@@ -288,9 +307,9 @@ class _Run:
         self.seconds["load"] += time.perf_counter() - started
         return backbone
 
-    def compute(self, backbone: Backbone, batch: list[_Seen]) -> _Batch:
+    def compute(self, backbone: Backbone, batch: list[_Item]) -> Rows:
         started = time.perf_counter()
-        pixels = [seen.pixels for seen in batch if seen.pixels is not None]
+        pixels = [item.pixels for item in batch]
         if self.riding:
             rows = backbone.run(np.stack([*pixels, witness_pixels(*pixels[0].shape[:2])]))
             self.hear(rows[-1], witness_digest(*pixels[0].shape[:2]))
@@ -298,8 +317,7 @@ class _Run:
         else:
             rows = backbone.run(np.stack(pixels))
         self.seconds["backbone"] += time.perf_counter() - started
-        glimpses = [seen.glimpse for seen in batch if seen.glimpse is not None]
-        return [seen.sample.digest for seen in batch], rows, glimpses
+        return rows
 
     def hear(self, row: Row, digest: str) -> None:
         """Show the witness's row to who watches, and keep it if the cache has none."""
@@ -314,18 +332,18 @@ class _Run:
             self.cache.append([self.witness_digest], self.witness[None], VIEW)
             self.cache.commit()
 
-    def write(self, batch: _Batch) -> None:
+    def write(self, batch: list[_Item], rows: Rows) -> None:
         """Make a batch durable.
 
         The backbone waits meanwhile (1 to 2 % of the time; the readers go on): so a killed process
         has at most one finished batch to do again, however slow the disk.
         """
         started = time.perf_counter()
-        digests, rows, glimpses = batch
-        self.cache.append(digests, rows, glimpses=glimpses)
+        digests, views = [item.digest for item in batch], [item.view for item in batch]
+        self.cache.append(digests, rows, views, [item.glimpse for item in batch])
         self.cache.commit()
         self.seconds["write"] += time.perf_counter() - started
-        self.advance(len(digests))
+        self.advance(sum(item.last for item in batch))
 
     # ---- bookkeeping --------------------------------------------------------------------
 
@@ -352,14 +370,21 @@ class _Run:
                 f"none of {len(failures)} photographs can be read ({shown}); expected some that can"
             )
 
-    def place(self, samples: Iterable[Sample]) -> list[Sample]:
+    def place(self, samples: list[Sample]) -> list[Sample]:
         """Give each sample its row; a copy of an unreadable photograph gets its reason."""
-        placed = list(samples)
-        reasons = {s.digest: s.reason for s in placed if s.reason and s.digest}
-        return [
-            sample._replace(
-                row=self.cache.find(sample.digest) if sample.digest else -1,
-                reason=sample.reason or reasons.get(sample.digest, ""),
-            )
-            for sample in placed
-        ]
+        reasons = {s.digest: s.reason for s in samples if s.reason and s.digest}
+        placed = []
+        for sample in samples:
+            reason = sample.reason or reasons.get(sample.digest, "")
+            row = -1 if reason or not sample.digest else self.cache.find(sample.digest)
+            placed.append(sample._replace(row=row, reason=reason))
+        return placed
+
+
+def _items(seen: _Seen) -> Iterator[_Item]:
+    """The rows that a photograph lacks."""
+    for number, view in enumerate(seen.views):
+        assert seen.pixels is not None
+        glimpse = seen.glimpse if view == FULL and seen.glimpse is not None else BLANK
+        last = number + 1 == len(seen.views)
+        yield _Item(seen.sample.digest, view, seen.pixels[number], glimpse, last)

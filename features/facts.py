@@ -21,8 +21,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from features.errors import ImageError
-from features.extract import Photograph
 from features.images import MAX_PIXELS, Header, inspect
+from features.photograph_file import Photograph
 from features.runtime import core_count
 
 SIDE = 384

@@ -37,6 +37,10 @@ class Glimpse(NamedTuple):
     taken: int
 
 
+BLANK = Glimpse(np.zeros((SIDE, SIDE), np.uint8), MISSING)
+"""Beside the rows of views that are not the full one: there is one for each photograph."""
+
+
 class Glimpses(NamedTuple):
     """Of some rows of a cache.
 

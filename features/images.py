@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
-import os
+import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from stat import S_ISREG
 from typing import Any
 
 import numpy as np
@@ -26,8 +25,10 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from features.augmentation import vary
 from features.declared import Declared, check_declared, read_declared
 from features.errors import DataError, ImageError
+from features.views import FULL, View, view_named
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 """File names that are taken for photographs, lower case."""
@@ -48,8 +49,6 @@ MAX_PIXELS = 178_956_970
 """Default cap on a photograph's width × height; above it decoding is refused (about 0.5 GB)."""
 
 _STRIP = 256  # rows
-_BYTES_PER_PIXEL = 8  # of a file: four channels of 16 bits, not compressed
-_SPARE_BYTES = 64 * 2**20  # for what else a file holds: metadata, small previews
 
 # Pillow's own cap is one number for the whole process and warns at half of it. Ours is an
 # argument, checked on the header before Pillow sees the file.
@@ -59,6 +58,7 @@ Image.MAX_IMAGE_PIXELS = None
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 Pixels = npt.NDArray[np.uint8]
+_Target = tuple[int, int] | None  # width and height that are needed; None: as it is
 
 _EXIF_ORIENTATION = 0x0112
 _CAMERA_FIELDS = 0x8769  # the EXIF tag that points to the camera's own directory
@@ -139,45 +139,6 @@ def get_recipe(name: str) -> Recipe:
     return RECIPES[name]
 
 
-def stat_photograph(file: Path) -> os.stat_result:
-    """What the system knows of a file.
-
-    Raises:
-        ImageError: it cannot be looked at, or is no regular file: reading a pipe or a device may
-            never end.
-    """
-    try:
-        stat = file.stat()
-    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
-        raise ImageError(_unopened(error)) from error
-    if not S_ISREG(stat.st_mode):
-        raise ImageError("it is no regular file")
-    return stat
-
-
-def read_photograph(file: Path, *, max_pixels: int = MAX_PIXELS) -> bytes:
-    """The whole file, unless it is larger than any photograph of `max_pixels` can be.
-
-    Raises:
-        ImageError: it is too large, or cannot be opened; see `stat_photograph`.
-    """
-    size = stat_photograph(file).st_size
-    most = _BYTES_PER_PIXEL * max_pixels + _SPARE_BYTES
-    if size > most:
-        raise ImageError(
-            f"the file has {size:,} bytes, more than the {most:,} of any photograph of "
-            f"{max_pixels:,} pixels; raise --max-pixels if it is genuine"
-        )
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise ImageError(_unopened(error)) from error
-
-
-def _unopened(error: OSError | ValueError) -> str:
-    return f"it cannot be opened ({getattr(error, 'strerror', None) or error})"
-
-
 def decode(data: bytes, recipe: Recipe, *, max_pixels: int = MAX_PIXELS) -> Pixels:
     """Decode one photograph.
 
@@ -194,11 +155,75 @@ def decode(data: bytes, recipe: Recipe, *, max_pixels: int = MAX_PIXELS) -> Pixe
     Raises:
         ImageError: with the reason, where the file is no photograph that can be read whole.
     """
-    size = (recipe.width, recipe.height)
-    target = size if recipe.dct_scaling else None
+    pixels: Pixels = decode_views(data, recipe, [FULL], max_pixels=max_pixels)[0]
+    return pixels
+
+
+def decode_views(
+    data: bytes, recipe: Recipe, names: Sequence[str], *, max_pixels: int = MAX_PIXELS
+) -> Pixels:
+    """Decode several views of one photograph; each has the pixels that it would have alone.
+
+    A tile is cut from the photograph at the scale that the recipe's decoder needs for it, so views
+    of one scale share one decoding.
+
+    Args:
+        data: the whole file.
+        recipe: what to do with it.
+        names: of `features.views`.
+        max_pixels: refuse photographs of more pixels than this.
+
+    Returns:
+        uint8 (views, height, width, 3); see `decode`.
+
+    Raises:
+        ImageError: as `decode`.
+        DataError: there is no such view.
+    """
+    made = np.empty((len(names), recipe.height, recipe.width, 3), np.uint8)
+    for target, some in _by_scale(data, recipe, names, max_pixels).items():
+        image = _open(data, max_pixels, target, oriented=recipe.exif_orientation)
+        for number, view in some:
+            pixels = _cut(image, recipe, view)
+            if view.variant >= 0:
+                pixels = vary(pixels, hashlib.sha256(data).hexdigest(), view.variant)
+            made[number] = pixels
+    return made
+
+
+def _by_scale(
+    data: bytes, recipe: Recipe, names: Sequence[str], max_pixels: int
+) -> dict[_Target, list[tuple[int, View]]]:
+    """Numbered views by a target whose decoding serves them all."""
+    found: dict[_Target, list[tuple[int, View]]] = {}
+    for number, view in enumerate(map(view_named, names)):
+        found.setdefault(_target(recipe, view), []).append((number, view))
+    if len(found) < 2:
+        return found
+    by_size: dict[tuple[int, int], _Target] = {}
+    joined: dict[_Target, list[tuple[int, View]]] = {}
+    for target, some in found.items():
+        with _parsed(data, max_pixels) as image:
+            _scale(image, target)
+            first = by_size.setdefault(image.size, target)
+        joined.setdefault(first, []).extend(some)
+    return joined
+
+
+def _cut(image: Image.Image, recipe: Recipe, view: View) -> Pixels:
     filters = {"bilinear": Image.Resampling.BILINEAR, "nearest": Image.Resampling.NEAREST}
-    image = _open(data, max_pixels, target, oriented=recipe.exif_orientation)
-    return np.asarray(image.resize(size, filters[recipe.resize]), dtype=np.uint8)
+    left, top, right, bottom = view.box
+    box = left * image.width, top * image.height, right * image.width, bottom * image.height
+    size = (recipe.width, recipe.height)
+    return np.asarray(image.resize(size, filters[recipe.resize], box), dtype=np.uint8)
+
+
+def _target(recipe: Recipe, view: View) -> _Target:
+    """Size that the whole photograph needs for the view to fill the recipe's."""
+    if not recipe.dct_scaling:
+        return None
+    most = 1 / view.share - 1e-6  # tiles of one size must not differ by rounding
+    return math.ceil(recipe.width * most), math.ceil(recipe.height * most)
 
 
 def thumbnail(data: bytes, size: int, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
@@ -272,17 +297,20 @@ def _exif(image: Image.Image) -> dict[int, Any]:
     return found
 
 
-def _open(
-    data: bytes, max_pixels: int, target: tuple[int, int] | None, *, oriented: bool
-) -> Image.Image:
+def _open(data: bytes, max_pixels: int, target: _Target, *, oriented: bool) -> Image.Image:
     """The file as an RGB image, or an ImageError with the reason."""
     with _parsed(data, max_pixels) as image:
-        if target is not None:
-            image.draft(None, (2 * target[0], 2 * target[1]))
+        _scale(image, target)
         image.load()
         if oriented:
             ImageOps.exif_transpose(image, in_place=True)
         return _to_rgb(image)
+
+
+def _scale(image: Image.Image, target: _Target) -> None:
+    """Let a JPEG be decoded smaller, but not below twice the target."""
+    if target is not None:
+        image.draft(None, (2 * target[0], 2 * target[1]))
 
 
 @contextlib.contextmanager

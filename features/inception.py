@@ -8,7 +8,7 @@ the convolutions. Its rows equal those of Keras's model (`keras_model`); a test 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -54,6 +54,8 @@ class InceptionV3Backbone:
         precision: "float32"; "float16", which is stored so but computed in float32; "bfloat16",
             computed in bfloat16 where the processor has it: twice as fast, 2 to 3 digits.
         engine: one of `features.engines.ENGINES`.
+        taps: names of `tap_widths`: lower blocks whose averages over positions, computed in the
+            same pass, stand behind the map in every row.
 
     Raises:
         EngineError: unknown engine, or its library is not installed.
@@ -65,6 +67,10 @@ class InceptionV3Backbone:
     input_size: ClassVar[tuple[int, int]] = (224, 224)
     map_shape: ClassVar[tuple[int, int, int]] = (5, 5, 2048)
     row_width: ClassVar[int] = 51_200
+    tap_widths: ClassVar[Mapping[str, int]] = {
+        f"mixed{number}": width
+        for number, width in enumerate((256, 288, 288, 768, 768, 768, 768, 768, 1280, 2048))
+    }
 
     def __init__(
         self,
@@ -75,6 +81,7 @@ class InceptionV3Backbone:
         batch_size: int = 32,
         precision: str = "float32",
         engine: str = DEFAULT_ENGINE,
+        taps: Sequence[str] = (),
     ) -> None:
         if precision == "bfloat16":
             _require_bfloat16()
@@ -87,6 +94,7 @@ class InceptionV3Backbone:
             list(_fold(convolutions, *scale)),
             (batch_size, *self.input_size, 3),
             precision,
+            taps,
         )
 
     def run(self, pixels: Pixels) -> Rows:
@@ -96,7 +104,8 @@ class InceptionV3Backbone:
             pixels: uint8 (n, 224, 224, 3), RGB.
 
         Returns:
-            float32 (n, 51,200), each row the 5×5×2048 map flattened; not negative.
+            float32 (n, 51,200), each row the 5×5×2048 map flattened; not negative. With taps,
+            their averages stand behind it, in the order in which they were asked for.
         """
         batch = pixels
         if len(pixels) != self.batch_size:
@@ -125,7 +134,7 @@ def architecture(ops: Any, x: Any) -> Any:  # noqa: ANN401 - whatever `ops` comp
     Args:
         ops: `conv(x, filters, rows, columns, stride, padding)` with batch normalisation and ReLU,
             `max_pool` (3×3, stride 2, no padding), `average_pool` (3×3, stride 1, padding that
-            does not count) and `concat` of a list along the channels.
+            does not count) and `concat(name, parts)` along the channels, under the block's name.
         x: the scaled photographs, as `ops` represents them.
     """
 
@@ -137,36 +146,36 @@ def architecture(ops: Any, x: Any) -> Any:  # noqa: ANN401 - whatever `ops` comp
     x = chain(x, (32, 3, 3, *_DOWN), (32, 3, 3, 1, "VALID"), (64, 3, 3))
     x = chain(ops.max_pool(x), (80, 1, 1), (192, 3, 3, 1, "VALID"))
     x = ops.max_pool(x)
-    for pooled in (32, 64, 64):  # mixed0 to mixed2
-        x = ops.concat([
+    for number, pooled in enumerate((32, 64, 64)):
+        x = ops.concat(f"mixed{number}", [
             chain(x, (64, 1, 1)),
             chain(x, (48, 1, 1), (64, 5, 5)),
             chain(x, (64, 1, 1), (96, 3, 3), (96, 3, 3)),
             chain(ops.average_pool(x), (pooled, 1, 1)),
         ])  # fmt: skip
-    x = ops.concat([  # mixed3
+    x = ops.concat("mixed3", [
         chain(x, (384, 3, 3, *_DOWN)),
         chain(x, (64, 1, 1), (96, 3, 3), (96, 3, 3, *_DOWN)),
         ops.max_pool(x),
     ])  # fmt: skip
-    for n in (128, 160, 160, 192):  # mixed4 to mixed7
-        x = ops.concat([
+    for number, n in enumerate((128, 160, 160, 192), start=4):
+        x = ops.concat(f"mixed{number}", [
             chain(x, (192, 1, 1)),
             chain(x, (n, 1, 1), (n, 1, 7), (192, 7, 1)),
             chain(x, (n, 1, 1), (n, 7, 1), (n, 1, 7), (n, 7, 1), (192, 1, 7)),
             chain(ops.average_pool(x), (192, 1, 1)),
         ])  # fmt: skip
-    x = ops.concat([  # mixed8
+    x = ops.concat("mixed8", [
         chain(x, (192, 1, 1), (320, 3, 3, *_DOWN)),
         chain(x, (192, 1, 1), (192, 1, 7), (192, 7, 1), (192, 3, 3, *_DOWN)),
         ops.max_pool(x),
     ])  # fmt: skip
-    for _ in range(2):  # mixed9, mixed10
+    for name in ("mixed9", "mixed10"):
         parts = [chain(x, (320, 1, 1))]
         for stem in ([(384, 1, 1)], [(448, 1, 1), (384, 3, 3)]):
             forked = chain(x, *stem)
             parts += [chain(forked, (384, 1, 3)), chain(forked, (384, 3, 1))]
-        x = ops.concat([*parts, chain(ops.average_pool(x), (192, 1, 1))])
+        x = ops.concat(name, [*parts, chain(ops.average_pool(x), (192, 1, 1))])
     return x
 
 
@@ -186,7 +195,7 @@ class _Shapes:
 
     average_pool = max_pool
 
-    def concat(self, parts: list[int]) -> int:
+    def concat(self, _name: str, parts: list[int]) -> int:
         return sum(parts)
 
 

@@ -34,7 +34,6 @@ from features.samples import NUMBER_COLUMNS, TEXT_COLUMNS, Columns, Sample, to_c
 
 SCHEMA = 2
 READABLE = (1, 2)
-FULL_VIEW = "full"
 KEY_CHUNK = 256  # keys per chunk: a commit rewrites the last chunk of each column
 _NOTE = 2048  # bytes for the JSON in the attribute `dataset`
 READ_BLOCK = 64  # rows per read of consecutive rows
@@ -219,9 +218,9 @@ def to_entries(columns: Mapping[str, npt.NDArray[Any]]) -> Entries:
     return entries
 
 
-def new_entries(digests: Sequence[str], view: str, values: npt.NDArray[Any]) -> Entries:
+def new_entries(digests: Sequence[str], views: Sequence[str], values: npt.NDArray[Any]) -> Entries:
     """What is known of rows of photographs: their keys and checksums."""
-    keys = [(digest.encode(), view.encode()) for digest in digests]
+    keys = [(d.encode(), view.encode()) for d, view in zip(digests, views, strict=True)]
     checks = [row_check(*key, row) for key, row in zip(keys, values, strict=True)]
     return to_entries(
         {

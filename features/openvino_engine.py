@@ -32,12 +32,16 @@ def compile_network(
     convolutions: Sequence[tuple[Array, Array]],
     shape: tuple[int, int, int, int],
     precision: str,
+    taps: Sequence[str] = (),
 ) -> Network:
     """See `features.engines.Engine`."""
     pixels = ops.parameter(list(shape), np.uint8, "pixels")
     channels_first = ops.transpose(ops.convert(pixels, "f32"), [0, 3, 1, 2])
-    maps = architecture(_OpenVINOOps(convolutions), channels_first)
+    nodes = _OpenVINOOps(convolutions)
+    maps = architecture(nodes, channels_first)
     rows = ops.reshape(ops.transpose(maps, [0, 2, 3, 1]), [shape[0], -1], special_zero=False)
+    if taps:
+        rows = ops.concat([rows, *(ops.reduce_mean(nodes.blocks[t], [2, 3]) for t in taps)], 1)
     compiled = openvino.Core().compile_model(
         openvino.Model([ops.result(rows)], [pixels], "backbone"),
         "CPU",
@@ -56,10 +60,15 @@ def compile_network(
 
 
 class _OpenVINOOps:
-    """Writes an architecture with folded convolutions down as OpenVINO's nodes."""
+    """Writes an architecture with folded convolutions down as OpenVINO's nodes.
+
+    Attributes:
+        blocks: its maps by name.
+    """
 
     def __init__(self, convolutions: Sequence[tuple[Array, Array]]) -> None:
         self._convolutions = iter(convolutions)
+        self.blocks: dict[str, Any] = {}
 
     def conv(self, x: Any, _f: int, rows: int, columns: int, stride: int, padding: str) -> Any:  # noqa: ANN401
         kernel, bias = next(self._convolutions)
@@ -75,5 +84,6 @@ class _OpenVINOOps:
     def average_pool(self, x: Any) -> Any:  # noqa: ANN401
         return ops.avg_pool(x, [1, 1], [1, 1], [1, 1], [3, 3], exclude_pad=True)
 
-    def concat(self, parts: list[Any]) -> Any:  # noqa: ANN401
-        return ops.concat(parts, 1)
+    def concat(self, name: str, parts: list[Any]) -> Any:  # noqa: ANN401
+        self.blocks[name] = ops.concat(parts, 1)
+        return self.blocks[name]

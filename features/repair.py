@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from features.lock import writing
 from features.rewrite import new_cache
 from features.samples import Sample, from_columns
 from features.upkeep import verify
+from features.views import Chosen
 
 _DROPPED = "its row was damaged and dropped; run extract to compute it again"
 
@@ -91,7 +92,8 @@ def _rebuild(wreck: _Wreck, backup: bool, progress: Progress | None) -> Repair:
             done.dropped += wreck.copy(first, count, target)
             if progress is not None:
                 progress(first + count, len(wreck.entries))
-        samples = [_placed(sample, target) for sample in wreck.samples]
+        views = Chosen.noted(wreck.about).names
+        samples = [_placed(sample, target, views) for sample in wreck.samples]
         target.replace_samples(samples, wreck.about)
         done.photographs = [sample.path for sample in samples if sample.reason == _DROPPED]
         done.rows = len(target)
@@ -100,9 +102,11 @@ def _rebuild(wreck: _Wreck, backup: bool, progress: Progress | None) -> Repair:
     return done
 
 
-def _placed(sample: Sample, target: Cache) -> Sample:
-    row = target.find(sample.digest)
-    return sample._replace(row=row, reason="" if row >= 0 else sample.reason or _DROPPED)
+def _placed(sample: Sample, target: Cache, views: Sequence[str]) -> Sample:
+    """Where its row is now; a photograph that lost any of its views counts as one without."""
+    if sample.digest and target.has_views(sample.digest, views):
+        return sample._replace(row=target.find(sample.digest), reason="")
+    return sample._replace(row=-1, reason=sample.reason or _DROPPED)
 
 
 class _Wreck:
@@ -159,7 +163,7 @@ class _Wreck:
         """Append the sound ones of some rows to `target`; returns the numbers of the others."""
         block = self._sound(first, count)
         keys = self.entries[first : first + count][["row_digest", "row_view"]].tolist()
-        if block is not None and not target.has_any(keys):
+        if block is not None and not _has_any(target, keys):
             looks = self._glimpses.some(first, count)
             target.append_entries(self.entries[first : first + count], block, looks)
             return []
@@ -181,6 +185,12 @@ class _Wreck:
             for entry, row in zip(entries, block, strict=True)
         ]
         return block if checks == entries["row_check"].tolist() else None
+
+
+def _has_any(cache: Cache, keys: Sequence[tuple[bytes, bytes]]) -> bool:
+    """Whether one of these keys has a row, or stands twice among them."""
+    names = [[part.decode("utf-8", "replace") for part in key] for key in keys]
+    return len(set(keys)) < len(keys) or any(cache.find(*name) >= 0 for name in names)
 
 
 def _read_entries(h5: Hdf5, count: int) -> tuple[Entries, npt.NDArray[np.bool_]]:

@@ -17,6 +17,7 @@ def compile_network(
     convolutions: Sequence[tuple[Array, Array]],
     shape: tuple[int, int, int, int],
     precision: str,
+    taps: Sequence[str] = (),
 ) -> Network:
     """See `features.engines.Engine`."""
     tf = load_tensorflow()
@@ -26,8 +27,10 @@ def compile_network(
     tensors = [(tf.cast(kernel, dtype), tf.cast(bias, dtype)) for kernel, bias in convolutions]
 
     def graph(pixels: Any) -> Any:  # noqa: ANN401 - TensorFlow ships no types
-        maps = architecture(_TensorFlowOps(tf, tensors), tf.cast(pixels, dtype))
-        return tf.reshape(tf.cast(maps, tf.float32), (shape[0], -1))
+        ops = _TensorFlowOps(tf, tensors)
+        maps = tf.cast(architecture(ops, tf.cast(pixels, dtype)), tf.float32)
+        tapped = [tf.reduce_mean(tf.cast(ops.blocks[t], tf.float32), axis=(1, 2)) for t in taps]
+        return tf.concat([tf.reshape(maps, (shape[0], -1)), *tapped], axis=1)
 
     compiled = tf.function(graph, input_signature=[tf.TensorSpec(shape, tf.uint8)], autograph=False)
 
@@ -39,11 +42,12 @@ def compile_network(
 
 
 class _TensorFlowOps:
-    """Computes an architecture with folded convolutions."""
+    """Computes an architecture with folded convolutions; `blocks` are its maps by name."""
 
     def __init__(self, tf: Any, convolutions: Sequence[tuple[Any, Any]]) -> None:  # noqa: ANN401
         self._tf = tf
         self._convolutions = iter(convolutions)
+        self.blocks: dict[str, Any] = {}
 
     def conv(self, x: Any, _f: int, _r: int, _c: int, stride: int, padding: str) -> Any:  # noqa: ANN401
         kernel, bias = next(self._convolutions)
@@ -56,5 +60,6 @@ class _TensorFlowOps:
     def average_pool(self, x: Any) -> Any:  # noqa: ANN401
         return self._tf.nn.avg_pool2d(x, 3, 1, "SAME")
 
-    def concat(self, parts: list[Any]) -> Any:  # noqa: ANN401
-        return self._tf.concat(parts, axis=3)
+    def concat(self, name: str, parts: list[Any]) -> Any:  # noqa: ANN401
+        self.blocks[name] = self._tf.concat(parts, axis=3)
+        return self.blocks[name]

@@ -18,6 +18,7 @@ from features.layout import READ_BLOCK
 from features.lock import refuse_folder, writing
 from features.mounts import network_file_system
 from features.rewrite import copy_rows, new_cache_like
+from features.views import FULL, Chosen
 
 
 @dataclass
@@ -29,7 +30,7 @@ class Verification:
         full: whether every row was read.
         rows: rows in the cache.
         photographs: in its table.
-        unused: rows that no photograph of the table uses.
+        unused: rows that no photograph of the table uses, or of views that are not kept.
         faults: what is broken, a line each; none in a sound cache.
         damaged: numbers of the rows that do not match their checksum; known only of a full one.
         remarks: what is no fault, but worth knowing.
@@ -98,11 +99,14 @@ def verify(path: Path, *, full: bool = False, progress: Progress | None = None) 
 def _table_faults(cache: Cache) -> list[str]:
     unexplained = sum(s.row < 0 and not s.reason for s in cache.samples)
     twice = sum(count > 1 for count in Counter(s.path for s in cache.samples).values())
+    views = Chosen.noted(cache.dataset).names[1:]
+    unseen = sum(s.row >= 0 and not cache.has_views(s.digest, views) for s in cache.samples)
     return [
         f"{count:,} photographs of the table {what}; run extract again"
         for count, what in (
             (unexplained, "have neither a row nor a reason"),
             (twice, "stand in it more than once"),
+            (unseen, "lack rows of some of their views"),
         )
         if count
     ]
@@ -160,12 +164,16 @@ def _is_sound(cache: Cache, first: int, count: int) -> bool:
 
 
 def unused_rows(cache: Cache) -> list[int]:
-    """Numbers of the rows whose photograph is not in the table; the witness is always used."""
+    """Numbers of the rows that are of no photograph of the table, or of no view that it is to have.
+
+    The witness is always used.
+    """
     used = {sample.digest.encode() for sample in cache.samples}
+    views = {view.encode() for view in Chosen.noted(cache.dataset).names}
     return [
         row
         for row, (digest, view) in enumerate(cache.keys)
-        if digest not in used and view != witness.VIEW.encode()
+        if (digest not in used or view not in views) and view != witness.VIEW.encode()
     ]
 
 
@@ -176,9 +184,10 @@ class Collection:
     Attributes:
         path: the cache.
         rows: before.
-        unused: rows that no photograph of the table uses.
+        unused: see `unused_rows`.
         bytes_before: size of the file.
         bytes_after: size of the new file; None where nothing was done.
+        of_views: those of the unused that are of other views than the full one.
     """
 
     path: Path
@@ -186,10 +195,11 @@ class Collection:
     unused: int
     bytes_before: int
     bytes_after: int | None = None
+    of_views: int = 0
 
 
 def collect(path: Path, *, apply: bool = False, progress: Progress | None = None) -> Collection:
-    """Drop the rows that no photograph of the table uses; without `apply` only count them.
+    """Drop the rows that nobody uses (see `unused_rows`); without `apply` only count them.
 
     The rows that stay go into a new file that takes the place of the old one at once.
 
@@ -222,7 +232,10 @@ def _plan(cache: Cache) -> Collection:
             f"{cache.path} has no finished extract: nobody can tell which rows are used; "
             f"run: extract DATA --cache {cache.path}"
         )
-    return Collection(cache.path, len(cache), len(unused_rows(cache)), cache.path.stat().st_size)
+    unused, keys = unused_rows(cache), cache.keys
+    of_views = sum(keys[row][1] != FULL.encode() for row in unused)
+    size = cache.path.stat().st_size
+    return Collection(cache.path, len(cache), len(unused), size, of_views=of_views)
 
 
 @dataclass(frozen=True)
@@ -246,7 +259,7 @@ def merge(first: Path, second: Path, out: Path, progress: Progress | None = None
 
     A table of photographs is of one folder, so the new cache has none until `extract` is run on
     the folder that holds them all; no photograph is computed again. What the first cache knows of
-    weights and groups is kept.
+    weights, groups and views is kept.
 
     Raises:
         FingerprintError: they hold rows of different settings; both are shown.

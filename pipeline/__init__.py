@@ -20,6 +20,7 @@ from pipeline.heatmaps.drawing import heatmap_picture, legend_picture
 from pipeline.heatmaps.explain import Frame, explain, frame_of
 from pipeline.heatmaps.folder import check_folder, write_heatmaps
 from pipeline.ladder import Ladder
+from pipeline.learning.curve import LearningCurve, learning_curve
 from pipeline.predict import (
     Prediction,
     check_format,
@@ -52,6 +53,7 @@ __all__ = [
     "Head",
     "HeadComparison",
     "Ladder",
+    "LearningCurve",
     "Prediction",
     "Proposal",
     "ThresholdRule",
@@ -73,6 +75,7 @@ __all__ = [
     "format_predictions",
     "frame_of",
     "heatmap_picture",
+    "learning_curve",
     "legend_picture",
     "load_bundle",
     "load_dataset",

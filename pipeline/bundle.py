@@ -13,6 +13,7 @@ selftest.npz   what decoder, backbone and head gave when it was made; see `pipel
 from __future__ import annotations
 
 import json
+import math
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,11 +25,12 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 
-from features.backbone import BackboneSettings, settings_from_fields
+from features.backbone import BackboneSettings, map_shape, settings_from_fields
 from features.engines import DEFAULT_ENGINE
 from features.errors import BundleError, DriftError, OutputError, ThresholdError
 from features.files import whole_folder
 from features.untrusted import read_bytes, read_json
+from features.views import FULL, Chosen
 from features.witness import Row
 from pipeline import selftest
 from pipeline.bundle_files import (
@@ -41,9 +43,9 @@ from pipeline.bundle_files import (
 )
 from pipeline.classes import Classes
 from pipeline.cnn import Cnn
-from pipeline.heads import load_head_class
 from pipeline.heads.base import Floats
 from pipeline.heads.calibration import Recalibration
+from pipeline.spaces.model import SpacedHead, load_on_cached_rows
 from pipeline.sync import recorded_weights
 from pipeline.thresholds.band import Band
 from pipeline.thresholds.decision import Decision
@@ -56,11 +58,22 @@ _PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "h5py", "pillow", "
 
 
 class Model(Protocol):
-    """What a bundle holds: a head, which sees rows, or a CNN, which sees pixels."""
+    """What a bundle holds: a head, which sees rows or what is made of them, or a CNN: pixels."""
 
-    chosen: dict[str, str | int | float]
-    n_classes: int
-    history: list[dict[str, float]] | None
+    @property
+    def chosen(self) -> dict[str, str | int | float]:
+        """The settings in force."""
+        ...
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes."""
+        ...
+
+    @property
+    def history(self) -> list[dict[str, float]] | None:
+        """Scores per epoch, where it trains in epochs."""
+        ...
 
     @property
     def title(self) -> str:
@@ -111,6 +124,18 @@ class Bundle:
     def threshold(self) -> float:
         """Of two classes: from this probability of a defect on, a photograph is not passed."""
         return self.band.pass_below
+
+    @property
+    def views(self) -> Chosen:
+        """The views of a photograph that the model sees; of earlier models the full one alone."""
+        return Chosen.noted({"views": self.about.get("views", [FULL])})
+
+    @property
+    def seen(self) -> tuple[tuple[str, ...], slice]:
+        """What `probabilities` takes, side by side: rows of these views, these values of each."""
+        if isinstance(self.head, SpacedHead):
+            return self.head.space.views, slice(None)
+        return (FULL,), slice(0, math.prod(map_shape(str(self.about["features"]["backbone"]))))
 
     def settings(
         self, weights: str | None = None, engine: str = DEFAULT_ENGINE
@@ -301,7 +326,7 @@ def _check_sight(about: Mapping[str, Any], folder: Path) -> None:
 def _load_model(about: Mapping[str, Any], folder: Path) -> Model:
     if about.get("sees", "rows") == "pixels":
         return Cnn.load(folder)
-    return load_head_class(str(about["head"])).load(folder)
+    return load_on_cached_rows(about, folder)
 
 
 def _load_decision(about: Mapping[str, Any], folder: Path) -> tuple[Decision, Recalibration | None]:

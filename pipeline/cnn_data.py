@@ -15,8 +15,9 @@ import numpy.typing as npt
 
 from features.decoder import decode_apart
 from features.errors import DataError, DecoderError, ImageError, TooManyFailuresError
-from features.extract import Photograph, Progress
-from features.images import MAX_PIXELS, Pixels, Recipe, read_photograph
+from features.extract import Progress
+from features.images import MAX_PIXELS, Pixels, Recipe
+from features.photograph_file import Photograph, read_photograph
 from features.runtime import core_count, load_tensorflow
 from features.samples import Sample
 from pipeline.dataset import Labelled, label_samples

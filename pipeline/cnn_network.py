@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from features.augmentation import ROTATION, SHEAR, SHIFT, ZOOM
 from features.runtime import load_tensorflow
 
 FILTERS = (32, 32, 64)
@@ -66,19 +67,19 @@ def build_network(variant: Variant, shape: tuple[int, int, int], n_classes: int)
 def build_augmentation(seed: int) -> Any:  # noqa: ANN401 - Keras has no types
     """Up to 40° of rotation, 0.2 of shear, 20 % of translation and zoom, and mirroring.
 
-    The write-up gives no ranges; these are the usual ones for few photographs (Chollet, "Building
-    powerful image classification models using very little data", Keras blog, 2016). What moves in
-    from outside repeats the edge. Batches of float32 (b, height, width, 3) in and out.
+    The write-up gives no ranges; those of `features.augmentation` are the usual ones. What moves in
+    from outside repeats the edge, and every epoch draws anew. Batches of float32
+    (b, height, width, 3) in and out.
     """
     load_tensorflow()
     import keras
 
     edge = {"fill_mode": "nearest"}
     layers = (
-        keras.layers.RandomRotation(40 / 360, **edge, seed=seed),
-        keras.layers.RandomShear(0.2, 0.2, **edge, seed=seed + 1),
-        keras.layers.RandomTranslation(0.2, 0.2, **edge, seed=seed + 2),
-        keras.layers.RandomZoom(0.2, 0.2, **edge, seed=seed + 3),
+        keras.layers.RandomRotation(ROTATION / 360, **edge, seed=seed),
+        keras.layers.RandomShear(SHEAR, SHEAR, **edge, seed=seed + 1),
+        keras.layers.RandomTranslation(SHIFT, SHIFT, **edge, seed=seed + 2),
+        keras.layers.RandomZoom(ZOOM, ZOOM, **edge, seed=seed + 3),
         keras.layers.RandomFlip("horizontal", seed=seed + 4),
     )
 

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from features.backbone import fingerprint_of
+from features.backbone import FLAT, fingerprint_of
 from features.errors import DataError, HeadError
 from features.files import write_whole
 from features.untrusted import read_json
@@ -18,6 +18,8 @@ from pipeline.dataset import Dataset
 from pipeline.grouping.gap import Gap, Rounds, measure_gap
 from pipeline.heads import HEADS
 from pipeline.outputs import COMPARISON, check_overwritable
+from pipeline.spaces.entry import Entry
+from pipeline.spaces.rows import comparable_rows
 from pipeline.statistics.pairs import ROPE
 
 Progress = Callable[[int, int, str], None]
@@ -33,12 +35,14 @@ class HeadComparison:
         folder: where comparison.csv and comparison.json are.
         gap: what the best head scores on the other kind of split; None where no two photographs
             belong together.
+        augmented: variants of each photograph that were trained on as well.
     """
 
     result: Comparison
     split: str
     folder: Path
     gap: Gap | None = None
+    augmented: int = 0
 
 
 def compare_heads(
@@ -46,6 +50,7 @@ def compare_heads(
     out: Path,
     *,
     heads: Sequence[str] | None = None,
+    features: Sequence[str] | None = None,
     n_folds: int = 5,
     repeats: int = 3,
     seed: int = 0,
@@ -53,6 +58,7 @@ def compare_heads(
     sort_by: str = "roc_auc",
     rope: float = ROPE,
     n_jobs: int = -1,
+    augment: bool = False,
     force: bool = False,
     progress: Progress | None = None,
 ) -> HeadComparison:
@@ -62,6 +68,8 @@ def compare_heads(
         dataset: from `pipeline.dataset.load_dataset`.
         out: folder for the two files; those of an older comparison are replaced.
         heads: names of `pipeline.heads.HEADS`; None for all.
+        features: what they see, each head each of these texts of `pipeline.spaces.space`; None for
+            flat rows alone.
         n_folds: folds per repeat.
         repeats: times that new folds are drawn.
         seed: of folds and heads.
@@ -69,6 +77,7 @@ def compare_heads(
         sort_by: the score that decides the order and the best head.
         rope: differences of that score up to this one make no difference in practice.
         n_jobs: processes; -1 for one per core.
+        augment: train on the variants in the cache as well; none of them is ever judged.
         force: replace the two files whoever wrote them.
         progress: called as `progress(fits done, fits in all, what was done)`.
 
@@ -78,15 +87,18 @@ def compare_heads(
     Raises:
         SplitError: too few photographs or parts for so many folds.
         HeadError: unknown head or score.
+        SpaceError: features that are unknown, or that the cache does not have.
+        DataError: variants are asked for and the cache has none.
         OutputError: a file is there that this program did not write.
     """
     for suffix, ours in COMPARISON.items():
         check_overwritable(out / f"comparison{suffix}", ours, force=force)
+    augmented = dataset.variants(augment)
+    spaces = {text: comparable_rows(dataset, text, augmented) for text in features or (FLAT,)}
     run = partial(
         compare,
-        dataset.stored_rows(),
-        dataset.y,
-        dataset.groups,
+        y=dataset.y,
+        groups=dataset.groups,
         n_folds=n_folds,
         repeats=repeats,
         seed=seed,
@@ -94,13 +106,16 @@ def compare_heads(
         sort_by=sort_by,
         rope=rope,
         n_jobs=n_jobs,
+        augmented=augmented,
     )
-    result = run(heads=list(heads or HEADS), kind=split, progress=progress)
+    result = run(spaces, heads=list(heads or HEADS), kind=split, progress=progress)
     other = "random" if split == "grouped" else "grouped"
+    best = Entry.of(result.best)
+    only = {best.features: spaces[best.features]}
     gap = measure_gap(
-        _rounds(result, result.best),
+        _rounds(result, best.name),
         other,
-        lambda: _rounds(run(heads=[result.best], kind=other), result.best),
+        lambda: _rounds(run(only, heads=[best.head], kind=other), best.name),
         dataset.groups,
     )
     record = (
@@ -108,12 +123,13 @@ def compare_heads(
         | _identity(dataset)
         | {
             "split": split,
+            "augmented": augmented,
             "gap": gap.to_json() if gap else None,
         }
     )
     write_whole(out / "comparison.csv", result.to_csv())
     write_whole(out / "comparison.json", json.dumps(record, indent=1))
-    return HeadComparison(result, split, out, gap)
+    return HeadComparison(result, split, out, gap, augmented)
 
 
 def _rounds(result: Comparison, head: str) -> Rounds:
@@ -121,11 +137,11 @@ def _rounds(result: Comparison, head: str) -> Rounds:
     return Rounds(head, scores, [(fold.train, fold.test) for fold in result.folds])
 
 
-def best_head(folder: Path, dataset: Dataset) -> str:
-    """The winner of the comparison kept in `folder`.
+def best_head(folder: Path, dataset: Dataset) -> Entry:
+    """The winner of the comparison kept in `folder`: a head, and the features that it saw.
 
     Raises:
-        DataError: there is none, or it was made on other features or classes.
+        DataError: there is none, or it was made on other rows or classes.
         HeadError: it names no head that this version has.
     """
     path = folder / "comparison.json"
@@ -141,9 +157,26 @@ def best_head(folder: Path, dataset: Dataset) -> str:
             f"{path} was made on other features or classes than {dataset.cache_path}; "
             "run compare-heads again"
         )
-    best = str(record.get("best"))
-    if best not in HEADS:
-        raise HeadError(f"{path} names the head {best!r}, which this version does not have")
+    best = Entry.of(str(record.get("best")))
+    if best.head not in HEADS:
+        raise HeadError(f"{path} names the head {best.head!r}, which this version does not have")
+    return best
+
+
+def choose_entry(head: str, features: str | None, folder: Path, dataset: Dataset) -> Entry:
+    """What is asked for: a head on features (None: flat), or "best", the winner in `folder`.
+
+    Raises:
+        DataError, HeadError: see `best_head`; or features are named beside "best".
+    """
+    if head != "best":
+        return Entry(head, features or FLAT)
+    best = best_head(folder, dataset)
+    if features is not None and features != best.features:
+        raise DataError(
+            f"found the features {features} beside the head best, which won on {best.features}; "
+            "expected one of the two; leave out --features, or name the head"
+        )
     return best
 
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.heads import load_head_class
 from pipeline.heads.base import Floats, Indices, Scalar
 from pipeline.scores import LOWER_IS_BETTER, SCORES
+from pipeline.spaces.entry import Entry
 from pipeline.splits import Fold
 from pipeline.statistics.findings import Findings, find
 from pipeline.statistics.intervals import Round, known
@@ -26,7 +26,7 @@ class FoldResult:
     """One head on one fold.
 
     Attributes:
-        head: its name.
+        head: its name; on other features than flat ones with these, as `Entry.name` gives it.
         repeat, fold: as in `pipeline.splits.Fold`.
         scores: of the test part, at the threshold 0.5.
         chosen: settings in force.
@@ -152,7 +152,7 @@ class Comparison:
         defined = {s: values[np.isfinite(values)] for s, values in columns.items()}
         return TableRow(
             head,
-            load_head_class(head).title,
+            Entry.of(head).title,
             {s: float(v.mean()) if len(v) else math.nan for s, v in defined.items()},
             {s: float(v.std(ddof=1)) if len(v) > 1 else math.nan for s, v in defined.items()},
             float(np.mean([result.fit_seconds for result in found])),
@@ -165,7 +165,7 @@ class Comparison:
         What is undefined is empty. `against_best` is what can be said of the best head and this
         one, by `sort_by`.
         """
-        columns = ["head", "title"]
+        columns = ["head", "title", "features"]
         columns += [f"{s}{end}" for s in SCORES for end in ("", "_spread", "_low", "_high")]
         columns += ["against_best", "fit_seconds", "predict_seconds"]
         against = self.findings.against_best()
@@ -199,6 +199,7 @@ class Comparison:
 
     def _flat(self, row: TableRow) -> dict[str, Any]:
         cells: dict[str, Any] = {"head": row.head, "title": row.title}
+        cells["features"] = Entry.of(row.head).features
         intervals = self.findings.intervals[row.head]
         for name in SCORES:
             low, high = intervals[name]

@@ -6,19 +6,22 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from features.backbone import FLAT, columns_of
 from features.cache import Cache, Rows
 from features.errors import DataError
 from features.samples import Sample
+from features.views import FULL, Chosen, variants_of
 from features.witness import VIEW, Row, witness_digest
 from pipeline.classes import Classes, order_classes
 from pipeline.grouping.proposal import Proposal
 from pipeline.grouping.remembered import proposed_groups
 from pipeline.grouping.rules import GroupRule, number_groups
+from pipeline.splits import variant_group
 from pipeline.stored_rows import StoredRows
 
 Indices = npt.NDArray[np.int64]
@@ -54,13 +57,27 @@ class Labelled:
         return hashlib.sha256("\n".join([*self.classes.names, text]).encode()).hexdigest()
 
 
+class WithVariants(NamedTuple):
+    """Rows to train on.
+
+    Attributes:
+        X: (n, row_width), those of the photographs first.
+        y: int64 (n,) class numbers.
+        groups: int64 (n,); those of variants as `pipeline.splits.variant_group` has them.
+    """
+
+    X: StoredRows
+    y: Indices
+    groups: Indices
+
+
 @dataclass
 class Dataset(Labelled):
     """The labelled photographs of a cache.
 
     Attributes:
         cache_path: where the rows are.
-        row_width: values per row.
+        columns: which values of a row on the disk are what: "flat", then the taps by name.
         fields: of the cache's fingerprint.
         about: what `extract` recorded: root, group rule, weights. Where nobody said which
             photographs show one part, the group rule is "proposed".
@@ -68,20 +85,77 @@ class Dataset(Labelled):
     """
 
     cache_path: Path
-    row_width: int
+    columns: Mapping[str, slice]
     fields: Mapping[str, Any]
     about: Mapping[str, Any]
     proposal: Proposal | None = None
 
     def rows(self, indices: Indices | None = None) -> Rows:
-        """Read the rows of these photographs (None: all): float32 (n, row_width)."""
+        """Read the flat rows of these photographs (None: all): float32 (n, row_width)."""
         return self.stored_rows(indices)[:]
 
-    def stored_rows(self, indices: Indices | None = None) -> StoredRows:
-        """The rows of these photographs (None: all), read when they are asked for."""
+    @property
+    def row_width(self) -> int:
+        """Values of the backbone's last map, flattened."""
+        return int(self.columns[FLAT].stop)
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The view sets of which every photograph has its rows, "full" first."""
+        return Chosen.noted(self.about).sets
+
+    @property
+    def augmented(self) -> int:
+        """How many variants of every photograph there are; see `features.views.variants_of`."""
+        return Chosen.noted(self.about).augmented
+
+    @property
+    def taps(self) -> tuple[str, ...]:
+        """The lower blocks whose averages stand behind the map in every row."""
+        return tuple(name for name in self.columns if name != FLAT)
+
+    def stored_rows(
+        self, indices: Indices | None = None, view: str = FULL, block: str = FLAT
+    ) -> StoredRows:
+        """The rows of these photographs (None: all), read when they are asked for.
+
+        Args:
+            indices: numbers of photographs.
+            view: name of one view.
+            block: name of one of `columns`.
+
+        Raises:
+            KeyError: the cache has no such block.
+        """
         digests = np.array([sample.digest for sample in self.samples])
         chosen = digests if indices is None else digests[indices]
-        return StoredRows(self.cache_path, chosen, self.row_width)
+        columns = self.columns[block]
+        width = columns.stop - columns.start
+        return StoredRows(self.cache_path, chosen, width, view, columns.start)
+
+    def variants(self, wanted: bool) -> int:
+        """How many variants of each photograph to train on: all that there are, or none.
+
+        Raises:
+            DataError: some are wanted, and there are none.
+        """
+        if wanted and not self.augmented:
+            raise DataError(
+                f"{self.cache_path} has no variants of its photographs; expected some to train "
+                f"on: run extract DATA --augment 4 --cache {self.cache_path}"
+            )
+        return self.augmented if wanted else 0
+
+    def training_rows(self, indices: Indices, augmented: int = 0) -> WithVariants:
+        """The rows of these photographs, and behind them those of each variant in turn."""
+        digests = np.array([self.samples[i].digest for i in indices])
+        views = np.repeat([FULL, *variants_of(augmented)], len(indices))
+        y, groups = self.y[indices], self.groups[indices]
+        return WithVariants(
+            StoredRows(self.cache_path, np.tile(digests, augmented + 1), self.row_width, views),
+            np.tile(y, augmented + 1),
+            np.concatenate([groups, *[variant_group(groups)] * augmented]),
+        )
 
     def unreadable(self) -> list[Sample]:
         """The photographs of the folder that could not be read, with their reasons."""
@@ -89,7 +163,7 @@ class Dataset(Labelled):
             return [sample for sample in cache.samples if sample.reason]
 
     def witness(self) -> Row | None:
-        """The row of `features.witness`, float32 (row_width,); None where the cache has none."""
+        """The row of `features.witness`, taps included; None where the cache has none."""
         recipe = self.fields["recipe"]
         with Cache.read(self.cache_path) as cache:
             row = cache.find(witness_digest(int(recipe["height"]), int(recipe["width"])), VIEW)
@@ -117,7 +191,7 @@ def load_dataset(
     """
     with Cache.read(cache_path) as cache:
         samples, about, fields = cache.samples, cache.dataset, cache.fields
-        row_width = cache.row_width
+        columns = columns_of(fields, cache.row_width)
     if not samples:
         raise DataError(
             f"{cache_path} has {'no photographs' if about else 'no finished extract'}; "
@@ -133,7 +207,7 @@ def load_dataset(
     return Dataset(
         **vars(labelled),
         cache_path=cache_path,
-        row_width=row_width,
+        columns=columns,
         fields=fields,
         about=about,
         proposal=proposal,

@@ -14,9 +14,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
-from features.backbone import map_shape
+from features.backbone import FLAT, map_shape
 from features.witness import Row
 from pipeline.assessment import Assessment, judge_side
 from pipeline.bundle import Model, check_replaceable, save_bundle
@@ -25,13 +26,17 @@ from pipeline.curves import curves_csv, curves_png
 from pipeline.dataset import Dataset, Indices, Labelled
 from pipeline.grouping.gap import Gap, Rounds, measure_gap
 from pipeline.heads import make_head
-from pipeline.heads.base import AnyRows, Floats, predict_by_blocks
+from pipeline.heads.base import AnyRows, Floats, Head, predict_by_blocks
 from pipeline.heads.calibration import Recalibration
 from pipeline.heatmaps.reference import FILE as HEATMAPS
 from pipeline.heatmaps.reference import make_reference
 from pipeline.judgements import Judgements
 from pipeline.scores import score
 from pipeline.selftest import MOST_ROWS
+from pipeline.spaces.entry import Entry
+from pipeline.spaces.model import SpacedHead, on_cached_rows
+from pipeline.spaces.rows import raw_rows, rows_in, training_rows, whole_rows
+from pipeline.spaces.space import parse_space
 from pipeline.splits import holdout
 from pipeline.stored_rows import subset
 from pipeline.tables import to_csv
@@ -81,11 +86,13 @@ def fit(
     out: Path,
     *,
     head: str = "dense",
+    features: str = FLAT,
     test_size: float = 0.25,
     split: str = "grouped",
     seed: int = 0,
     settings: Mapping[str, str | int | float] | None = None,
     threshold: ThresholdRule | None = None,
+    augment: bool = False,
     force: bool = False,
     with_gap: bool = True,
     progress: EpochProgress | None = None,
@@ -96,12 +103,15 @@ def fit(
         dataset: from `pipeline.dataset.load_dataset`.
         out: the model's folder; a model that is there is replaced.
         head: a name of `pipeline.heads.HEADS`.
+        features: what the head sees of a photograph: a text of `pipeline.spaces.space`.
         test_size: share of the photographs held out (0 to 1).
         split: "grouped": no part on both sides; "random": photographs at random.
         seed: of the split and the training.
         settings: of the head; what is not given is its default or chosen on the training part.
         threshold: how verdicts come from probabilities of a defect; None for the best balanced
             accuracy on out-of-fold probabilities, or 0.5 where there are too few parts.
+        augment: train on the variants in the cache as well; they are never judged, neither in the
+            holdout nor where settings and thresholds are chosen.
         force: replace a folder that holds something else than a model.
         with_gap: train the head, thresholds included, a second time on the other kind of split, to
             tell how much a random one flatters; twice the time.
@@ -113,11 +123,14 @@ def fit(
         ThresholdError: too few parts for the threshold that is wanted, or wishes for one where
             there are more than two classes.
         HeadError: unknown head or setting.
+        SpaceError: features that are unknown, or that the cache does not have.
+        DataError: variants are asked for and the cache has none.
         OutputError: `out` is something else, or cannot be written.
     """
     check_replaceable(out, force=force)
     make_head(head, seed=seed, settings=settings)  # a wrong setting is said at once
-    rule = threshold or ThresholdRule()
+    rule, augmented = threshold or ThresholdRule(), dataset.variants(augment)
+    training_rows(dataset, features, np.arange(1), augmented)  # so are wrong features
     sides = holdout(
         dataset.y,
         dataset.groups,
@@ -126,37 +139,65 @@ def fit(
         kind=split,
         class_names=dataset.classes.names,
     )
-    rows = dataset.stored_rows(sides[0]).in_memory()
-    y, groups = dataset.y[sides[0]], dataset.groups[sides[0]]
-    part = TrainingRows(rows, y, groups, dataset.classes.names, test_size)
-    made = train(head, part, rule, seed=seed, settings=settings, progress=progress)
+    part = _training_part(dataset, features, sides[0], augmented, test_size)
+    rows = part.X
+    made = train(
+        Entry(head, features).name, part, rule, seed=seed, settings=settings, progress=progress
+    )
     about = {
         "head": head,
         "sees": "rows",
+        "space": features,
+        "views": list(parse_space(features).sets),
         "features": dict(dataset.fields),
         "weights": dict(dataset.about["weights"]),
         "data": {"root": dataset.about["root"], "group_rule": dataset.about["group_rule"]},
         "split": {"kind": split, "test_size": test_size, "seed": seed},
         "settings_given": dict(settings or {}),
+        "augmented": augmented,
     }
     done = _judged(made, dataset, sides, rows, out, about)
     numbers = {"train": sides[0][made.learned], "holdout": sides[1]}
-    reference = make_reference(
-        made.head,
-        (subset(rows, made.learned), y[made.learned]),
-        (dataset.stored_rows(sides[1]), dataset.y[sides[1]]),
-        map_shape(dataset.fields["backbone"]),
-    )
-    extra = {HEATMAPS: reference.to_bytes()}
+    extra = _heatmaps(done, dataset, rows, numbers)
     if made.judged is not None:
         unseen = sides[0][made.judged.rows]
         numbers |= {"threshold": unseen} if made.judged.aside else {}
         extra["unseen.csv"] = _unseen_csv(dataset, unseen, made).encode(errors="backslashreplace")
-    inputs, witness = rows[:MOST_ROWS], dataset.witness()
+    inputs, witness = raw_rows(dataset, features, sides[0][:MOST_ROWS]), dataset.witness()
     save_fit(done, dataset, numbers, inputs, extra, witness=witness, force=force)
     if with_gap:
         done.gap = _gap(done, dataset, rule)
     return done
+
+
+def _training_part(
+    dataset: Dataset, features: str, side: Indices, augmented: int, test_size: float
+) -> TrainingRows:
+    X, y, groups = training_rows(dataset, features, side, augmented)
+    return TrainingRows(X.in_memory(), y, groups, dataset.classes.names, test_size)
+
+
+def _heatmaps(
+    done: Fit, dataset: Dataset, rows: AnyRows, numbers: Mapping[str, Indices]
+) -> dict[str, bytes]:
+    """What heatmaps are measured against, as a file by its name; none of several views."""
+    head, learned, test = done.head, numbers["train"], numbers["holdout"]
+    if isinstance(head, SpacedHead):
+        if len(head.space.views) > 1:
+            return {}
+        seen: AnyRows = whole_rows(dataset, learned)
+        unseen = whole_rows(dataset, test)
+    else:
+        assert isinstance(head, Head)
+        seen = subset(rows, np.searchsorted(done.sides[0], learned))
+        unseen = dataset.stored_rows(test)
+    reference = make_reference(
+        head,
+        (seen, dataset.y[learned]),
+        (unseen, dataset.y[test]),
+        map_shape(dataset.fields["backbone"]),
+    )
+    return {HEATMAPS: reference.to_bytes()}
 
 
 def _gap(done: Fit, dataset: Dataset, rule: ThresholdRule) -> Gap | None:
@@ -170,11 +211,14 @@ def _gap(done: Fit, dataset: Dataset, rule: ThresholdRule) -> Gap | None:
             dataset.y, dataset.groups, test_size=asked["test_size"], seed=seed, kind=other,
             class_names=names,
         )  # fmt: skip
-        rows = dataset.stored_rows(sides[0]).in_memory()
-        y, groups = dataset.y[sides[0]], dataset.groups[sides[0]]
-        part = TrainingRows(rows, y, groups, names, asked["test_size"])
-        made = train(head, part, rule, seed=seed, settings=done.about["settings_given"])
-        P = _chances(made, dataset.stored_rows(sides[1]))
+        features = str(done.about["space"])
+        part = _training_part(
+            dataset, features, sides[0], done.about["augmented"], asked["test_size"]
+        )
+        made = train(
+            Entry(head, features).name, part, rule, seed=seed, settings=done.about["settings_given"]
+        )
+        P = _chances(made, rows_in(dataset, features, sides[1]))
         scores = score(dataset.y[sides[1]], P, made.decision.band.pass_below)
         return Rounds(head, [scores], [(sides[0][made.learned], sides[1])])
 
@@ -200,7 +244,7 @@ def _judged(
     train, test = sides[0][made.learned], sides[1]
     chances = (
         _chances(made, subset(rows, made.learned)),
-        _chances(made, dataset.stored_rows(test)),
+        _chances(made, rows_in(dataset, about["space"], test)),
     )
     decision = made.decision
     if dataset.classes.binary:
@@ -219,8 +263,9 @@ def _judged(
         for side, P, learned in zip((train, test), chances, (True, False), strict=True)
     )
     judged = judge_side(dataset, test, chances[1], Path(dataset.about["root"]), decision.band)
+    model = on_cached_rows(made.head, about["space"], dataset.fields)
     return Fit(
-        out, made.head, dataset.classes, on_train, on_test, made.seconds, decision,
+        out, model, dataset.classes, on_train, on_test, made.seconds, decision,
         made.calibration, sides, judged, about,
     )  # fmt: skip
 

@@ -8,7 +8,14 @@ from typing import Any
 
 from features.cache import Cache
 from features.errors import DataError
+from features.views import Chosen
 from pipeline.bundle import read_about
+
+
+def _by_set(cache: Cache) -> dict[str, int]:
+    """Rows of each set of views, of variants, and of the witness."""
+    views = cache.entries["row_view"].tolist()
+    return dict(sorted(Counter(view.decode().partition("/")[0] for view in views).items()))
 
 
 def describe(path: Path) -> dict[str, Any]:
@@ -39,5 +46,8 @@ def describe(path: Path) -> dict[str, Any]:
             ],
             "fingerprint": cache.fingerprint,
             "features": cache.fields,
+            "views": list(Chosen.noted(cache.dataset).sets),
+            "augmented": Chosen.noted(cache.dataset).augmented,
+            "rows_by_view": _by_set(cache),
             "dataset": cache.dataset,
         }

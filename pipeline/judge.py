@@ -12,8 +12,9 @@ import numpy as np
 from features.cache import Cache
 from features.engines import DEFAULT_ENGINE
 from features.errors import CacheError, DataError
-from features.extract import Photograph, Progress, extract
+from features.extract import Progress, extract
 from features.images import MAX_PIXELS, Pixels
+from features.photograph_file import Photograph
 from features.samples import Sample
 from pipeline.bundle import Bundle
 from pipeline.cnn import Cnn
@@ -61,6 +62,7 @@ def judge(
             photographs,
             bundle.settings(weights, engine),
             path,
+            views=bundle.views.names,
             batch_size=batch_size,
             max_failures=1.0,
             max_pixels=max_pixels,
@@ -70,8 +72,10 @@ def judge(
         with Cache.read(path) as cache:
             # By digest: `cache gc` may have moved the rows since they were extracted.
             digests = [sample.digest for sample in samples if sample.row >= 0]
-            rows = dict(zip(digests, cache.rows_of(digests), strict=True))
-            numbers = [rows.get(sample.digest, -1) for sample in samples]
+            rows = {view: cache.rows_of(digests, view) for view in bundle.seen[0]}
+            known = dict(zip(digests, zip(*rows.values(), strict=True), strict=True))
+            none = (-1,) * len(rows)
+            numbers = [known.get(sample.digest, none) for sample in samples]
             return Judged(samples, _judge_rows(bundle, cache, numbers))
 
 
@@ -95,8 +99,8 @@ def judge_holdout(bundle: Bundle, cache_path: Path, progress: Progress | None = 
         return _judge_holdout_files(bundle, bundle.head, samples, progress)
     with Cache.read(cache_path) as cache:
         cache.check_fields(bundle.about["features"])
-        rows = [cache.find(sample.digest) for sample in samples]
-        missing = sum(row < 0 for row in rows)
+        rows = [tuple(cache.find(s.digest, view) for view in bundle.seen[0]) for s in samples]
+        missing = sum(min(numbers) < 0 for numbers in rows)
         if missing:
             raise CacheError(
                 f"{cache_path} lacks {missing} of the {len(rows)} photographs that were held out; "
@@ -151,11 +155,15 @@ def judge_pixels(
     return Judged(samples, found)
 
 
-def _judge_rows(bundle: Bundle, cache: Cache, rows: Sequence[int]) -> Floats:
-    """Probabilities of rows by their numbers; nan for number -1."""
+def _judge_rows(bundle: Bundle, cache: Cache, rows: Sequence[tuple[int, ...]]) -> Floats:
+    """Probabilities of photographs by the numbers of their views' rows; nan where one is -1."""
     found = np.full((len(rows), len(bundle.classes.names)), np.nan)
-    good = [number for number, row in enumerate(rows) if row >= 0]
-    for start in range(0, len(good), _BLOCK):
-        block = good[start : start + _BLOCK]
-        found[block] = bundle.probabilities(cache.take([rows[number] for number in block]))
+    views, columns = bundle.seen
+    good = np.array([i for i, numbers in enumerate(rows) if min(numbers) >= 0], dtype=np.int64)
+    table = np.array(rows, dtype=np.int64).reshape(len(rows), len(views))
+    height = max(1, _BLOCK // len(views))
+    for start in range(0, len(good), height):
+        block = good[start : start + height]
+        each = [cache.take(numbers, columns) for numbers in table[block].T]
+        found[block] = bundle.probabilities(np.concatenate(each, axis=1))
     return found

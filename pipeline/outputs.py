@@ -23,6 +23,9 @@ COMPARISON = {
 }
 """How the files of a comparison begin, by suffix."""
 
+LEARNING = re.compile(rb"head,features,draw,")
+"""How the table of a learning curve begins."""
+
 REPORT = re.compile(
     rb"<!DOCTYPE html>.{0,100}?<meta name=\"generator\" content=\"" + SOFTWARE.encode(), re.DOTALL
 )

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from features.engines import DEFAULT_ENGINE
 from features.errors import DataError
-from features.extract import Photograph, Progress
+from features.extract import Progress
 from features.images import MAX_PIXELS
+from features.photograph_file import Photograph
 from pipeline.bundle import Bundle
 from pipeline.classes import Classes
 from pipeline.heads.base import Floats
@@ -101,7 +102,9 @@ def predict(
 ) -> list[Prediction]:
     """Judge photographs; rows that the cache has are used, others are computed and kept there.
 
-    A model that sees pixels (`train_cnn`) needs neither cache nor weights.
+    A model that sees pixels (`train_cnn`) needs neither cache nor weights. One that sees several
+    views costs a pass of the backbone for each of them; a photograph is decoded once for all, and
+    some hundred views (0.15 MB each) are in memory at a time.
 
     Args:
         bundle: a loaded model.

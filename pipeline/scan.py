@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from features.errors import DataError
-from features.extract import Photograph
 from features.images import SUFFIXES
+from features.photograph_file import Photograph
 
 
 @dataclass

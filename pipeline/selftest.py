@@ -51,8 +51,8 @@ class SelfTest:
         rows: some float32 rows or uint8 pixels.
         probabilities: float64 (len(rows), n_classes) that they gave.
         pixels: by name of a drawn photograph; empty in models made before there were any.
-        witness: the backbone's row of the witness, float32 (row_width,); None where the cache had
-            none, or where the model sees pixels.
+        witness: the backbone's row of the witness, float32, taps included; None where the cache
+            had none, or where the model sees pixels.
     """
 
     rows: npt.NDArray[Any]
@@ -113,7 +113,9 @@ def write(
     rows = np.ascontiguousarray(inputs[:MOST_ROWS])
     arrays: dict[str, npt.NDArray[Any]] = {}
     if witness is not None:
-        rows = np.concatenate([rows, witness[None]])
+        # As each of the views of a model that sees several; taps stand behind what is flat.
+        views = max(1, rows.shape[1] // len(witness))
+        rows = np.concatenate([rows, np.tile(witness, views)[None, : rows.shape[1]]])
         arrays["witness"] = witness
     if recipe is not None:
         arrays |= {f"pixels_{name}": decode(image, recipe) for name, image in IMAGES.items()}

@@ -12,7 +12,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from features.decoder import thumbnail_apart
 from features.errors import ImageError
-from features.images import read_photograph
+from features.photograph_file import read_photograph
 from pipeline.letters import font_of, shorten, wrap
 from pipeline.outputs import SOFTWARE
 

@@ -10,46 +10,67 @@ import numpy.typing as npt
 
 from features.cache import Cache, Rows
 from features.runtime import memory_limit
+from features.views import FULL
 
 Indices = npt.NDArray[np.int64]
 
 
 class StoredRows:
-    """Read-only float32 rows (n, row_width) of a cache: `rows[5:9]`, `rows[indices]`, `rows[:]`.
+    """Read-only float32 rows (n, width) of a cache: `rows[5:9]`, `rows[indices]`, `rows[:]`.
 
     Every access reads what it names and nothing else. Sent to another process, only the place
     goes along: each process opens the cache for itself.
 
     Attributes:
-        shape: (n, row_width).
+        shape: (n, width).
     """
 
-    def __init__(self, cache_path: Path, digests: npt.NDArray[np.str_], row_width: int) -> None:
-        """Rows of photographs, in this order; by digest, as `cache gc` gives rows new places."""
+    def __init__(
+        self,
+        cache_path: Path,
+        digests: npt.NDArray[np.str_],
+        width: int,
+        views: npt.NDArray[np.str_] | str = FULL,
+        first: int = 0,
+    ) -> None:
+        """Rows of photographs, in this order; by digest, as `cache gc` gives rows new places.
+
+        Args:
+            cache_path: where they are.
+            digests: of the photographs, (n,).
+            width: values that are taken of each row.
+            views: of all of them, or of each, (n,).
+            first: number of the first value that is taken.
+        """
         self._path = cache_path
         self._digests = digests
+        self._views = np.full(len(digests), views) if isinstance(views, str) else views
+        self._first = first
         self._opened: tuple[Cache, Indices] | None = None
-        self.shape = (len(digests), row_width)
+        self.shape = (len(digests), width)
 
     def __len__(self) -> int:
         """Number of rows."""
         return len(self._digests)
 
     def __getitem__(self, chosen: slice | Indices) -> Rows:
-        """Read rows: float32 (m, row_width).
+        """Read rows: float32 (m, width).
 
         Raises:
             CacheError: a row is damaged or gone, or the cache is.
         """
         if self._opened is None:
             cache = Cache.read(self._path)
-            self._opened = cache, np.array(cache.rows_of(self._digests.tolist()), np.int64)
+            keys = self._digests.tolist(), self._views.tolist()
+            self._opened = cache, np.array(cache.rows_of(*keys), np.int64)
         cache, rows = self._opened
-        return cache.take(rows[chosen])
+        return cache.take(rows[chosen], slice(self._first, self._first + self.shape[1]))
 
     def subset(self, chosen: Indices) -> Self:
         """These of the rows, still in the cache."""
-        return type(self)(self._path, self._digests[chosen], self.shape[1])
+        return type(self)(
+            self._path, self._digests[chosen], self.shape[1], self._views[chosen], self._first
+        )
 
     def in_memory(self, share: float = 1.0) -> Rows | Self:
         """All rows as an array where they fit into this share of the memory limit, else these."""

@@ -13,6 +13,7 @@ from features.engines import DEFAULT_ENGINE, check_engine
 from features.errors import DriftError
 from features.extract import Extraction, Progress, extract
 from features.images import MAX_PIXELS, get_recipe
+from features.views import FULL, Chosen
 from features.weights import RecordedWeights, resolve_weights
 from features.witness import TOLERANCES, Row, Watch, difference
 from pipeline.grouping.rules import GroupRule, apply_rule
@@ -29,6 +30,7 @@ class FolderExtraction:
         settings: recipe, weights and precision of the rows.
         group_rule: where groups came from.
         ungrouped: photographs that the rule says nothing of.
+        views: what is looked at of every photograph.
     """
 
     scan: Scan
@@ -36,6 +38,7 @@ class FolderExtraction:
     settings: BackboneSettings
     group_rule: GroupRule
     ungrouped: int
+    views: Chosen
 
 
 def extract_folder(
@@ -46,6 +49,9 @@ def extract_folder(
     recipe: str | None = None,
     precision: str | None = None,
     engine: str = DEFAULT_ENGINE,
+    taps: Sequence[str] | None = None,
+    views: Sequence[str] | None = None,
+    augment: int | None = None,
     seed: int = 0,
     batch_size: int = 32,
     classes: Sequence[str] | None = None,
@@ -55,10 +61,11 @@ def extract_folder(
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> FolderExtraction:
-    """See that every photograph of a folder has its row in the cache, and note its class.
+    """See that every photograph of a folder has its rows in the cache, and note its class.
 
     What is None is taken from the cache where there is one, so that the same short command keeps
-    it in line; for a new cache it is "imagenet", "imagenet", "float32" and no groups.
+    it in line; for a new cache it is "imagenet", "imagenet", "float32", no taps, the full view, no
+    variants and no groups.
 
     Args:
         data: one folder of photographs per class.
@@ -67,8 +74,12 @@ def extract_folder(
         recipe: one of `features.images.RECIPES`.
         precision: one of `features.backbone.PRECISIONS`.
         engine: one of `features.engines.ENGINES`; for this run, no part of the cache.
+        taps: names of the backbone's taps; part of what a row is.
+        views: names of view sets (`features.views`); of known photographs only those that are
+            missing are computed. Rows of sets that are no longer named stay until `cache gc`.
+        augment: seeded variants of each photograph, for training only; as with views.
         seed: of random weights.
-        batch_size: photographs per call of the backbone.
+        batch_size: views per call of the backbone.
         classes: only these class folders; None for all.
         group_rule: which photographs show one part.
         max_failures: share of unreadable photographs (0 to 1) above which the run stops.
@@ -84,19 +95,26 @@ def extract_folder(
     check_names(recipe=recipe, precision=precision)  # before weights are looked for
     check_engine(engine)
     recorded = _recorded(cache_path)
-    settings = replace(_settings(recorded, weights, recipe, precision, seed), engine=engine)
+    settings = replace(_settings(recorded, weights, recipe, precision, seed, taps), engine=engine)
     about = recorded[1] if recorded else {}
+    noted = Chosen.noted(about)
+    chosen = Chosen(
+        noted.sets if views is None else tuple(dict.fromkeys([FULL, *views])),
+        noted.augmented if augment is None else augment,
+    )
     rule = group_rule or GroupRule(**about.get("group_rule", {}))
     photographs, ungrouped = apply_rule(rule, scan.photographs)
     extraction = extract(
         photographs,
         settings,
         cache_path,
+        views=chosen.names,
         batch_size=batch_size,
         dataset={
             "root": str(data.resolve()),
             "group_rule": asdict(rule),
             "weights": _weights_record(settings, weights, about),
+            **chosen.to_note(),
         },
         max_failures=max_failures,
         max_pixels=max_pixels,
@@ -104,7 +122,7 @@ def extract_folder(
         progress=progress,
         watch=_watch(cache_path, settings.precision),
     )
-    return FolderExtraction(scan, extraction, settings, rule, ungrouped)
+    return FolderExtraction(scan, extraction, settings, rule, ungrouped, chosen)
 
 
 def _watch(cache_path: Path, precision: str) -> Watch:
@@ -147,6 +165,7 @@ def _settings(
     recipe: str | None,
     precision: str | None,
     seed: int,
+    taps: Sequence[str] | None,
 ) -> BackboneSettings:
     fields, about = recorded or ({}, {})
     if weights is None and "weights" in about:
@@ -159,6 +178,7 @@ def _settings(
         made,
         recipe=get_recipe(recipe) if recipe else made.recipe,
         precision=precision or made.precision,
+        taps=tuple(fields.get("taps", ()) if taps is None else taps),
     )
 
 

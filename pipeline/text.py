@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from features.views import FULL, Chosen, views_of
 from features.weights import UNTRAINED_WARNING
 from pipeline.assessment import Assessment
 from pipeline.bundle import Bundle
@@ -77,16 +78,18 @@ def extraction(done: FolderExtraction, cache: Path) -> str:
         )
         if seconds[key] >= 0.05
     )
-    speed = result.extracted / seconds["backbone"] if seconds["backbone"] else 0.0
+    speed = result.rows / seconds["backbone"] if seconds["backbone"] else 0.0
+    count = f", {result.rows:,} rows" if result.rows != result.extracted else ""
     rows = [
         ["photographs", f"{len(scan.photographs):,} ({classes})"],
         ["ignored", describe_ignored(scan.ignored) if scan.ignored else "nothing"],
-        ["extracted", f"{result.extracted:,}" + (f" ({speed:.0f}/s)" if speed else "")],
+        ["extracted", f"{result.extracted:,}{count}" + (f" ({speed:.0f}/s)" if speed else "")],
         ["reused", f"{result.reused:,}"],
         ["failed", f"{len(result.failed):,}"],
         ["parts", groups],
         ["seconds", f"{seconds['total']:.1f}" + (f" ({stages}; stages overlap)" if stages else "")],
         ["cache", f"{cache}, {_size(cache)}"],
+        ["views", _views(done.views)],
         ["settings", _settings(done.settings.fields, done.settings.weights.describe())],
     ]
     text = align(rows, right=False)
@@ -124,6 +127,7 @@ def fit(done: Fit) -> str:
     return "\n".join(
         [
             f"{done.head.title}, trained in {done.seconds:.1f} s ({chosen or 'no settings'})",
+            *_trained_on_variants(done.about.get("augmented", 0)),
             "",
             _assessments({"train": done.train, "holdout": done.held_out}, binary),
             "",
@@ -139,7 +143,12 @@ def comparison(found: HeadComparison, out: Path) -> str:
     """One line per head, best first, and what stands behind the numbers."""
     written = f"written: {out / 'comparison.csv'}, {out / 'comparison.json'}"
     gap = f"\n{grouping_text.gap(found.gap)}\n" if found.gap else ""
-    return f"{heads_table(found.result, found.split)}\n{gap}{written}"
+    variants = "".join(f"\n{line}\n" for line in _trained_on_variants(found.augmented))
+    return f"{heads_table(found.result, found.split)}\n{variants}{gap}{written}"
+
+
+def _trained_on_variants(count: int) -> list[str]:
+    return [f"trained on {count} variants of each photograph, too; judged on none"] * bool(count)
 
 
 def ladder(found: Ladder, out: Path) -> str:
@@ -216,6 +225,7 @@ def info(facts: Mapping[str, Any]) -> str:
             ],
             ["parts named", f"{facts['parts_named']:,}"],
             ["unreadable", f"{len(facts['unreadable']):,}"],
+            ["views", _views(Chosen(tuple(facts["views"]), facts["augmented"]))],
             ["settings", _settings(facts["features"], facts["features"]["weights"][:19])],
             ["fingerprint", facts["fingerprint"][:16] + "…"],
             ["folder", printable(str(facts["dataset"].get("root", "no finished extract")))],
@@ -274,13 +284,24 @@ def _assessments(sides: Mapping[str, Assessment], binary: bool) -> str:
 
 
 def _settings(fields: Mapping[str, Any], weights: str) -> str:
+    taps = ", ".join(fields.get("taps", ()))
     return (
         f"{fields['backbone']}, recipe {fields['recipe']['name']}, {fields['precision']}, "
-        f"weights {weights}"
+        f"weights {weights}" + (f", taps {taps}" if taps else "")
     )
 
 
+def _views(chosen: Chosen) -> str:
+    sets = [f"{one} ({len(views_of(one))})" if one != FULL else one for one in chosen.sets]
+    more = [f"{chosen.augmented} variants for training"] if chosen.augmented else []
+    return ", ".join([*sets, *more])
+
+
 def _model_settings(facts: Mapping[str, Any]) -> str:
+    space = facts.get("space", "flat")
+    if space != "flat":
+        facts = {**facts, "space": "flat"}
+        return f"sees {printable(str(space))} of {_model_settings(facts)}"
     if facts.get("sees") == "pixels":
         recipe = facts["recipe"]
         return f"sees {recipe['width']}×{recipe['height']} pixels, recipe {recipe['name']}"

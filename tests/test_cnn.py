@@ -16,8 +16,8 @@ from toy import photograph
 
 import pipeline
 from features.errors import BundleError, DataError, HeadError, OutputError, TooManyFailuresError
-from features.extract import Photograph
 from features.images import RECIPES, Recipe, decode
+from features.photograph_file import Photograph
 from features.runtime import seed_everything
 from pipeline import cnn_data
 from pipeline.cnn import Cnn

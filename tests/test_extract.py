@@ -17,8 +17,9 @@ from toy import ToyBackbone, photograph, toy_settings, write_folder
 
 from features.cache import Cache
 from features.errors import CacheBusyError, CacheError, FingerprintError, TooManyFailuresError
-from features.extract import Extraction, Photograph, extract
+from features.extract import Extraction, extract
 from features.lock import writing
+from features.photograph_file import Photograph
 from pipeline.scan import scan_folder
 
 Toy = type[ToyBackbone]

@@ -15,8 +15,8 @@ from PIL import Image
 from toy import photograph
 
 from features.errors import ImageError
-from features.extract import Photograph
 from features.facts import FileFacts, facts_of, read_facts
+from features.photograph_file import Photograph
 
 
 def encode(pixels: np.ndarray, kind: str = "PNG", **options) -> bytes:

@@ -14,10 +14,11 @@ from PIL import Image
 from toy import ToyBackbone, photograph, toy_settings, write_folder
 
 from features.cache import Cache
-from features.extract import Photograph, extract
+from features.extract import extract
 from features.glimpse import MISSING, NO_TIME, SIDE, glimpse_of
 from features.glimpse_table import glimpses_of
 from features.images import RECIPES, capture_time, decode
+from features.photograph_file import Photograph
 
 
 def with_time(text: str, fraction: str = "", kind: str = "JPEG") -> bytes:

@@ -262,7 +262,7 @@ def test_a_pattern_that_was_not_used_is_named(tmp_path: Path) -> None:
 
 
 def pipeline_photograph(path: str):
-    from features.extract import Photograph
+    from features.photograph_file import Photograph
 
     return Photograph(Path(path), path, "a")
 

@@ -170,7 +170,7 @@ def test_damaged_files_are_refused(name: str, tmp_path: Path) -> None:
     """Each file of a head cut short or missing is a BundleError, never a wrong answer."""
     head = trained(name)
     head.save(tmp_path)
-    for file in sorted(tmp_path.iterdir()):
+    for file in sorted(path for path in tmp_path.rglob("*") if path.is_file()):
         content = file.read_bytes()
         for damaged in (b"", content[: len(content) // 2]):
             file.write_bytes(damaged)

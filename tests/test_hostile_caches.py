@@ -17,7 +17,8 @@ from toy import photograph, toy_settings
 
 from features.cache import Cache
 from features.errors import CacheError, WeightsError
-from features.extract import Photograph, extract
+from features.extract import extract
+from features.photograph_file import Photograph
 from features.repair import repair
 from features.untrusted import UnsafeFileError
 from features.weight_file import read_layers

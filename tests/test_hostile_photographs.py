@@ -19,8 +19,9 @@ from toy import photograph, toy_settings
 from features import decoder, images
 from features.declared import MAX_PASSES, read_declared
 from features.errors import ImageError
-from features.extract import Photograph, extract
-from features.images import RECIPES, decode, read_photograph
+from features.extract import extract
+from features.images import RECIPES, decode
+from features.photograph_file import Photograph, read_photograph
 from torture.bombs import chunk, jpeg_of_scans, png, tiff
 from torture.corpus import corpus, draw_seeds
 from torture.photographs import decoding, extracting

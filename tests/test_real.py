@@ -12,8 +12,9 @@ import pytest
 import pipeline
 from features.backbone import BackboneSettings
 from features.cache import Cache
-from features.extract import Photograph, extract
+from features.extract import extract
 from features.images import RECIPES
+from features.photograph_file import Photograph
 from features.weights import Weights, resolve_weights
 from pipeline.synthetic import draw_parts
 

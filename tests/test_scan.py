@@ -11,7 +11,7 @@ import pytest
 from toy import photograph, write_folder
 
 from features.errors import DataError
-from features.extract import Photograph
+from features.photograph_file import Photograph
 from features.samples import Sample
 from pipeline.classes import order_classes
 from pipeline.grouping.rules import GroupRule, apply_rule, number_groups, read_groups

@@ -16,8 +16,9 @@ import pipeline
 from features.backbone import BACKBONES
 from features.cache import Cache
 from features.errors import BundleError, DriftError
-from features.extract import Photograph, extract
+from features.extract import extract
 from features.images import RECIPES, decode
+from features.photograph_file import Photograph
 from features.upkeep import collect
 from features.witness import VIEW, difference, witness_digest, witness_pixels
 from pipeline import selftest

@@ -19,9 +19,10 @@ WIDTH = 48
 
 
 class ToyBackbone:
-    """Mean colours of a 4×4 grid: 48 values between 0 and 1."""
+    """Mean colours of a 4×4 grid: 48 values between 0 and 1; its taps are means and ones."""
 
     row_width: ClassVar[int] = WIDTH
+    tap_widths: ClassVar[dict[str, int]] = {"colour": 3, "white": 2}
     map_shape: ClassVar[tuple[int, int, int]] = (4, 4, 3)
     calls: ClassVar[int] = 0
     photographs: ClassVar[int] = 0
@@ -31,6 +32,7 @@ class ToyBackbone:
     def __init__(self, path: Path | None, **settings: Any) -> None:
         type(self).loads += 1
         self.batch_size = settings["batch_size"]
+        self.taps = settings.get("taps", ())
 
     def run(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         type(self).calls += 1
@@ -39,7 +41,10 @@ class ToyBackbone:
         time.sleep(self.pause)
         side = pixels.shape[1] // 4
         cells = pixels.reshape(len(pixels), 4, side, 4, side, 3).astype(np.float64)
-        return (cells.mean(axis=(2, 4)) / 255).reshape(len(pixels), WIDTH).astype(np.float32)
+        grid = cells.mean(axis=(2, 4)) / 255
+        taps = {"colour": grid.mean(axis=(1, 2)), "white": np.ones((len(pixels), 2))}
+        parts = [grid.reshape(len(pixels), WIDTH), *(taps[tap] for tap in self.taps)]
+        return np.concatenate(parts, axis=1).astype(np.float32)
 
     @classmethod
     def reset(cls) -> None:

@@ -16,8 +16,9 @@ from features.cache import Cache
 from features.declared import read_declared
 from features.decoder import BYTES_PER_PIXEL, SECONDS, SPARE_MEMORY, decode_apart, stop
 from features.errors import ImageError
-from features.extract import Photograph, extract
+from features.extract import extract
 from features.images import MAX_PIXELS, RECIPES
+from features.photograph_file import Photograph
 from features.runtime import core_count
 from features.weights import Weights
 from torture.corpus import Mutant, corpus

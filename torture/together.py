@@ -25,9 +25,10 @@ import toy
 
 from features.cache import Cache
 from features.errors import CacheBusyError, CacheError, OnepassError
-from features.extract import Photograph, extract
+from features.extract import extract
 from features.images import decode
 from features.lock import writing
+from features.photograph_file import Photograph
 from features.upkeep import collect, merge, verify
 from pipeline.dataset import load_dataset
 from torture import toys

@@ -13,8 +13,8 @@ import toy
 
 from features.backbone import BACKBONES, BackboneSettings
 from features.cache import Cache
-from features.extract import Photograph
 from features.images import RECIPES
+from features.photograph_file import Photograph
 from features.weights import Weights
 
 ABOUT = {

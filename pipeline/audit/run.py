@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from features.errors import OutputError, SplitError
-from features.extract import Photograph
 from features.facts import FileFacts, read_facts
 from features.files import whole_folder, write_whole
+from features.photograph_file import Photograph
 from pipeline.audit.bins import Floats
 from pipeline.audit.columns import Judgeable, collect
 from pipeline.audit.copies import find_torn_copies

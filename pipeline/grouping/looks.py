@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from features.backbone import channels_of
+from features.backbone import FLAT, channels_of, columns_of
 from features.cache import Cache
 from features.glimpse_table import glimpses_of
 from pipeline.grouping.align import align, normalise, shrink
@@ -141,12 +141,12 @@ def _together(views: list[Vectors]) -> Vectors:
 
 def _pooled(cache: Cache, rows: list[int]) -> Vectors:
     """Rows averaged over the places of the map: float32 (n, channels); whole if these are few."""
-    channels = channels_of(cache.fields)
-    if channels < _FEWEST_CHANNELS or cache.row_width % channels:
-        channels = cache.row_width
+    channels, flat = channels_of(cache.fields), columns_of(cache.fields, cache.row_width)[FLAT]
+    if channels < _FEWEST_CHANNELS or flat.stop % channels:
+        channels = flat.stop
     pooled = np.empty((len(rows), channels), dtype=np.float32)
     for start in range(0, len(rows), _READ):
-        block = cache.take(rows[start : start + _READ])
+        block = cache.take(rows[start : start + _READ], flat)
         pooled[start : start + _READ] = block.reshape(len(block), -1, channels).mean(axis=1)
     return pooled
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.errors import DataError
-from features.extract import Photograph
+from features.photograph_file import Photograph
 from features.samples import Sample
 from pipeline.tables import from_cell
 

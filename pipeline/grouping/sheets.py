@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from features.decoder import thumbnail_apart
 from features.errors import ImageError
 from features.glimpse import Grey
-from features.images import read_photograph
+from features.photograph_file import read_photograph
 from pipeline.letters import font_of, shorten
 
 _CELL = 130  # pixels: a photograph's longer side

@@ -18,6 +18,8 @@ HEADS: dict[str, str] = {
     "knn": "pipeline.heads.kernels:KNNHead",
     "forest": "pipeline.heads.shallow:ForestHead",
     "boosting": "pipeline.heads.shallow:BoostingHead",
+    "novelty": "pipeline.heads.novelty:NoveltyHead",
+    "ensemble": "pipeline.heads.ensemble:EnsembleHead",
     "majority": "pipeline.heads.shallow:MajorityHead",
 }
 """Name on the command line -> "module:class"."""

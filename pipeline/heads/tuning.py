@@ -50,6 +50,7 @@ class TrainingPart:
 
     Attributes:
         y: int64 (n,).
+        own: bool (n,), which rows are of photographs and not of variants for training.
         n_classes: of the problem.
         row_width: values in a raw row.
     """
@@ -62,6 +63,7 @@ class TrainingPart:
         self._groups = groups
         self._seed = seed
         self.y = y
+        self.own = groups >= 0
         self.n_classes = n_classes
         self.row_width = row_width
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,8 +14,9 @@ from features.errors import CacheError, HeadError
 from features.samples import Sample
 from pipeline.bundle import Bundle
 from pipeline.heads.base import Floats, Head
-from pipeline.heatmaps.maps import cell_scores
-from pipeline.heatmaps.reference import read_reference
+from pipeline.heatmaps.maps import MapShape, cell_scores
+from pipeline.heatmaps.reference import Reference, read_reference
+from pipeline.spaces.model import SpacedHead
 
 _BLOCK = 256  # rows in memory at once
 
@@ -47,8 +47,8 @@ def frame_of(bundle: Bundle) -> Frame:
     Raises:
         HeadError, BundleError: see `explain`.
     """
-    features = _features(bundle)
-    reference = read_reference(bundle, map_shape(features["backbone"]))
+    head, features = _head_on_cells(bundle), bundle.about["features"]
+    reference = _reference(bundle, head, map_shape(features["backbone"]))
     subject = "a defect" if bundle.classes.binary else "its verdict"
     return Frame(reference.scale, subject, bool(features["recipe"]["exif_orientation"]))
 
@@ -70,13 +70,13 @@ def explain(
         baseline; nan where a photograph could not be read.
 
     Raises:
-        HeadError: the model sees pixels.
+        HeadError: the model sees pixels, or several views.
         BundleError: the model was made before there were heatmaps.
         FingerprintError, CacheError: it is not the model's cache, or lacks rows.
     """
-    shape = map_shape(_features(bundle)["backbone"])
-    reference = read_reference(bundle, shape)
-    assert isinstance(bundle.head, Head)
+    head = _head_on_cells(bundle)
+    shape = map_shape(bundle.about["features"]["backbone"])
+    reference = _reference(bundle, head, shape)
     found = np.full((len(samples), *shape[:2]), np.nan)
     readable = np.array([i for i, sample in enumerate(samples) if not sample.reason], dtype=int)
     if bundle.classes.binary:
@@ -94,17 +94,28 @@ def explain(
             )
         for start in range(0, len(readable), _BLOCK):
             block = readable[start : start + _BLOCK]
-            X = cache.take(rows[block])
-            found[block] = cell_scores(bundle.head, X, reference.baseline, shape, targets[block])
+            X = cache.take(rows[block], bundle.seen[1])
+            found[block] = cell_scores(head, X, reference.baseline, shape, targets[block])
     return found
 
 
-def _features(bundle: Bundle) -> dict[str, Any]:
-    """The fields of the model's fingerprint, where it sees rows."""
-    if not isinstance(bundle.head, Head):
+def _head_on_cells(bundle: Bundle) -> Head | SpacedHead:
+    """The model's head, where it sees the cells of one map."""
+    head = bundle.head
+    if isinstance(head, SpacedHead) and len(head.space.views) > 1:
         raise HeadError(
-            f"{bundle.folder} sees pixels and has no map of cells; expected a model on cached "
-            "rows; make one with: fit, or leave out --heatmaps"
+            f"{bundle.folder} sees {' and '.join(head.space.sets)}, not one map of the whole "
+            "photograph, and has no heatmaps; expected a model on the features of one view, such "
+            "as avg; make one with: fit --features avg, or leave out --heatmaps"
         )
-    fields: dict[str, Any] = bundle.about["features"]
-    return fields
+    if isinstance(head, Head | SpacedHead):
+        return head
+    raise HeadError(
+        f"{bundle.folder} sees pixels and has no map of cells; expected a model on cached "
+        "rows; make one with: fit, or leave out --heatmaps"
+    )
+
+
+def _reference(bundle: Bundle, head: Head | SpacedHead, shape: MapShape) -> Reference:
+    width = head.row_width if isinstance(head, SpacedHead) else int(np.prod(shape))
+    return read_reference(bundle, width)

@@ -19,8 +19,8 @@ import numpy as np
 
 from features.errors import BundleError
 from pipeline.bundle import Bundle
-from pipeline.heads.base import AnyRows, Head, Indices, Row
-from pipeline.heatmaps.maps import MapShape, cell_scores
+from pipeline.heads.base import AnyRows, Indices, Row
+from pipeline.heatmaps.maps import Asked, MapShape, cell_scores
 
 FILE = "heatmaps.npz"  # in a model's folder
 _FULL = 0.9  # share of the strongest cells below full colour
@@ -48,7 +48,7 @@ class Reference:
 
 
 def make_reference(
-    head: Head,
+    head: Asked,
     train: tuple[AnyRows, Indices],
     held_out: tuple[AnyRows, Indices],
     shape: MapShape,
@@ -75,7 +75,7 @@ def _mean(rows: AnyRows, chosen: Indices) -> Row:
     return (total / max(len(chosen), 1)).astype(np.float32)
 
 
-def _scale(head: Head, X: AnyRows, y: Indices, baseline: Row, shape: MapShape) -> float:
+def _scale(head: Asked, X: AnyRows, y: Indices, baseline: Row, shape: MapShape) -> float:
     shown = np.flatnonzero(y == 1) if head.n_classes == 2 else np.arange(len(y))
     if len(shown) > _LOOKED_AT:
         shown = shown[np.linspace(0, len(shown) - 1, _LOOKED_AT).astype(int)]
@@ -85,8 +85,12 @@ def _scale(head: Head, X: AnyRows, y: Indices, baseline: Row, shape: MapShape) -
     return float(np.quantile(strongest, _FULL)) if len(strongest) else 1.0
 
 
-def read_reference(bundle: Bundle, shape: MapShape) -> Reference:
+def read_reference(bundle: Bundle, row_width: int) -> Reference:
     """What a model's heatmaps are measured against.
+
+    Args:
+        bundle: a loaded model.
+        row_width: values of a row in the model's cache.
 
     Raises:
         BundleError: the model was made before there were heatmaps, or is damaged.
@@ -102,7 +106,7 @@ def read_reference(bundle: Bundle, shape: MapShape) -> Reference:
             baseline, scale = stored["baseline"], float(stored["scale"])
     except (OSError, ValueError, KeyError, EOFError) as error:
         raise BundleError(f"{path} cannot be read ({error}); fit the model again") from error
-    _check(baseline, scale, int(np.prod(shape)), str(path))
+    _check(baseline, scale, row_width, str(path))
     return Reference(baseline.astype(np.float32), scale)
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from features.backbone import FLAT
+from features.views import FULL
 from pipeline.bundle import Bundle
 from pipeline.classes import Classes
 from pipeline.comparison import HeadComparison
@@ -12,6 +15,7 @@ from pipeline.dataset import Dataset
 from pipeline.evaluate import Evaluation
 from pipeline.fit import Fit
 from pipeline.grouping.rules import GroupRule
+from pipeline.spaces.entry import Entry
 from pipeline.thresholds.rule import FOLDS, ThresholdRule
 
 Command = list[str]
@@ -26,6 +30,12 @@ def extract_command(dataset: Dataset) -> Command:
     words += ["--weights", str(weights["name"])]
     if weights["source"] == "random":
         words += ["--seed", str(weights["seed"])]
+    if dataset.taps:
+        words += ["--taps", ",".join(dataset.taps)]
+    if dataset.views != (FULL,):
+        words += ["--views", ",".join(dataset.views)]
+    if dataset.augmented:
+        words += ["--augment", str(dataset.augmented)]
     return [*words, *_groups(GroupRule(**rule))]
 
 
@@ -39,22 +49,28 @@ def fit_command(dataset: Dataset, done: Fit) -> Command:
     """How a model was trained."""
     split = done.about["split"]
     words = ["onepass", "fit", "--head", str(done.about["head"])]
+    words += _features([done.about.get("space", FLAT)])
     words += ["--cache", str(dataset.cache_path), *_classes(dataset.classes)]
     words += _options(split=split["kind"], test_size=split["test_size"], seed=split["seed"])
     words += threshold_words(done.decision.rule)
     for name, value in done.about["settings_given"].items():
         words += ["--set", f"{name}={value}"]
+    words += ["--augment"] if done.about.get("augmented") else []
     return [*words, "--out", str(done.folder)]
 
 
 def compare_command(dataset: Dataset, found: HeadComparison) -> Command:
     """How heads were compared."""
     result = found.result
-    words = ["onepass", "compare-heads", "--heads", ",".join(result.heads)]
+    entries = [Entry.of(name) for name in result.heads]
+    words = ["onepass", "compare-heads"]
+    words += ["--heads", ",".join(dict.fromkeys(entry.head for entry in entries))]
+    words += _features(list(dict.fromkeys(entry.features for entry in entries)))
     words += ["--cache", str(dataset.cache_path), *_classes(dataset.classes)]
     folds, repeats = (len({getattr(f, of) for f in result.folds}) for of in ("fold", "repeat"))
     words += _options(folds=folds, repeats=repeats, split=found.split, sort_by=result.sort_by)
     words += _options(rope=f"{result.rope:g}")
+    words += ["--augment"] if found.augmented else []
     return [*words, *_options(seed=result.seed), "--out", str(found.folder)]
 
 
@@ -77,6 +93,10 @@ def threshold_words(rule: ThresholdRule) -> Command:
     if wishes["folds"] == FOLDS:
         del wishes["folds"]
     return _options(**wishes)
+
+
+def _features(features: Sequence[str]) -> Command:
+    return [] if list(features) == [FLAT] else ["--features", ",".join(features)]
 
 
 def _groups(rule: GroupRule) -> Command:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from features.errors import OnepassError
 from pipeline.bundle import Bundle, load_bundle
-from pipeline.heads.base import Floats, Head
+from pipeline.cnn import Cnn
+from pipeline.heads.base import Floats
 from pipeline.heatmaps.explain import Frame, explain, frame_of
 from pipeline.judgements import Judgements
 
@@ -36,7 +37,7 @@ def looks_of_bundle(bundle: Bundle, cache_path: Path) -> Looker:
     """Of a loaded model, whose rows are in this cache."""
 
     def look(judged: Judgements, numbers: Sequence[int]) -> Looks:
-        if not isinstance(bundle.head, Head):
+        if isinstance(bundle.head, Cnn):
             return Looks(reason="this model sees pixels, and has no cells to ask")
         try:
             frame = frame_of(bundle)

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from features.errors import SplitError
-from pipeline.heads import load_head_class, make_head
 from pipeline.heads.base import (
     AnyRows,
     EpochProgress,
@@ -19,6 +18,7 @@ from pipeline.heads.base import (
 from pipeline.heads.shared import RowSpaceHead
 from pipeline.heads.tuning import TrainingPart
 from pipeline.rowspace import gram
+from pipeline.spaces.entry import Entry
 from pipeline.splits import Fold, folds
 from pipeline.stored_rows import subset
 
@@ -41,7 +41,7 @@ def grouped_folds(
 
 
 def out_of_fold(
-    name: str,
+    entry: Entry,
     rows: AnyRows,
     y: Indices,
     groups: Indices,
@@ -58,11 +58,11 @@ def out_of_fold(
     chosen on the training side. The Gram matrix is computed once for all folds.
 
     Args:
-        name: of a head.
+        entry: a head, and the features that the rows are of.
         rows: float32 (n, row_width), or rows that are still in the cache.
         y: int64 (n,) class numbers.
         groups: int64 (n,), the same number for rows of one part.
-        rounds: of one repeat, so that every row is tested once.
+        rounds: of one repeat, so that every row that is no variant is tested once.
         n_classes: two or more.
         seed: of the head.
         settings: of the head.
@@ -70,12 +70,12 @@ def out_of_fold(
             scores)`; heads that do not train in epochs call it once, at the end.
 
     Returns:
-        Probabilities (n, n_classes).
+        Probabilities (n, n_classes); nan for variants.
     """
-    found = np.empty((len(y), n_classes))
-    K = gram(rows) if load_head_class(name).space == "rows" else None
+    found = np.full((len(y), n_classes), np.nan)
+    K = gram(rows) if entry.in_row_space else None
     for number, (_, _, train, test) in enumerate(rounds):
-        head = make_head(name, seed=seed, settings=settings)
+        head = entry.make(seed=seed, settings=settings)
         say = progress(number) if progress else None
         if K is not None:
             assert isinstance(head, RowSpaceHead)

@@ -18,7 +18,6 @@ from typing import NamedTuple
 import numpy as np
 
 from features.errors import SplitError, ThresholdError
-from pipeline.heads import make_head
 from pipeline.heads.base import (
     AnyRows,
     EpochProgress,
@@ -29,7 +28,8 @@ from pipeline.heads.base import (
     predict_by_blocks,
 )
 from pipeline.heads.calibration import Recalibration
-from pipeline.splits import Fold
+from pipeline.spaces.entry import Entry
+from pipeline.splits import Fold, with_variants
 from pipeline.stored_rows import subset
 from pipeline.thresholds.band import REVIEW_NAME
 from pipeline.thresholds.choose import Choice, Judged, choose
@@ -45,7 +45,8 @@ class TrainingRows(NamedTuple):
     Attributes:
         X: float32 (n, row_width), or rows that are still in the cache.
         y: int64 (n,) class numbers.
-        groups: int64 (n,), the same number for rows of one part.
+        groups: int64 (n,), the same number for rows of one part; below 0 for variants, which are
+            trained on and never judged (see `pipeline.splits`).
         class_names: of two classes, the second is the defective one.
         test_size: share of the photographs that was held out.
     """
@@ -65,7 +66,7 @@ class Trained:
         head: trained.
         calibration: of its probabilities; None where they are good as they are.
         decision: the thresholds; what they do to the holdout is not known yet.
-        learned: numbers of the rows that the head learned from.
+        learned: numbers of the photographs' rows that the head learned from, variants aside.
         judged: what the thresholds were chosen on; None where they were not chosen.
         p: float64, calibrated probabilities of a defect of what was judged.
         seconds: of training the head.
@@ -92,7 +93,7 @@ def train(
     """Train a head and choose its thresholds; see the protocol above.
 
     Args:
-        name: of a head.
+        name: of a head and the features that the rows are of, as `Entry.name` gives it.
         rows: the training part.
         rule: what is wanted of the thresholds.
         seed: of the head, the folds and what is set aside.
@@ -105,7 +106,7 @@ def train(
         SplitError: too few parts for folds, where these were asked for.
         HeadError: unknown head or setting.
     """
-    maker = _Maker(name, rows, rule, seed, settings, progress)
+    maker = _Maker(Entry.of(name), rows, rule, seed, settings, progress)
     if len(rows.class_names) != 2:
         return maker.without_choice(_of_many_classes(rule, len(rows.class_names)))
     if rule.may_review and REVIEW_NAME in rows.class_names:
@@ -144,37 +145,44 @@ def _of_many_classes(rule: ThresholdRule, n_classes: int) -> Decision:
 class _Maker:
     """What every way of training needs; see `train`."""
 
-    name: str
+    entry: Entry
     rows: TrainingRows
     rule: ThresholdRule
     seed: int
     settings: Mapping[str, Scalar] | None
     progress: EpochProgress | None
 
+    @property
+    def own(self) -> Indices:
+        """Numbers of the rows that are no variants."""
+        return np.flatnonzero(self.rows.groups >= 0)
+
     def without_choice(self, decision: Decision) -> Trained:
-        everything = np.arange(len(self.rows.y))
-        head, seconds = self._fit(everything, 0, 1)
-        return Trained(head, None, decision, everything, None, np.empty(0), seconds)
+        head, seconds = self._fit(self.own, 0, 1)
+        return Trained(head, None, decision, self.own, None, np.empty(0), seconds)
 
     def with_folds(self, rounds: Sequence[Fold]) -> Trained:
         X, y, groups, *_ = self.rows
         started = time.perf_counter()
         P = out_of_fold(
-            self.name, X, y, groups, rounds, n_classes=2, seed=self.seed, settings=self.settings,
+            self.entry, X, y, groups, rounds, n_classes=2, seed=self.seed, settings=self.settings,
             progress=lambda number: self._says(number, len(rounds) + 1),
         )  # fmt: skip
         seconds = time.perf_counter() - started
-        everything, fold = np.arange(len(y)), np.empty(len(y), dtype=np.int64)
+        own, fold = self.own, np.empty(len(y), dtype=np.int64)
         for one in rounds:
             fold[one.test] = one.fold
-        judged = Judged(everything, y, groups, P[:, 1], fold, aside=False, seconds=seconds)
-        head, fit_seconds = self._fit(everything, len(rounds), len(rounds) + 1)
-        return self._trained(head, everything, judged, fit_seconds)
+        judged = Judged(
+            own, y[own], groups[own], P[own, 1], fold[own], aside=False, seconds=seconds
+        )
+        head, fit_seconds = self._fit(own, len(rounds), len(rounds) + 1)
+        return self._trained(head, own, judged, fit_seconds)
 
     def with_parts_aside(self) -> Trained:
         X, y, groups, names, test_size = self.rows
-        aside = set_aside(self.rule, y, groups, seed=self.seed, test_size=test_size)
-        learned = np.setdiff1d(np.arange(len(y)), aside)
+        own = self.own
+        aside = own[set_aside(self.rule, y[own], groups[own], seed=self.seed, test_size=test_size)]
+        learned = np.setdiff1d(own, aside)
         head, fit_seconds = self._fit(learned, 0, 1)
         started = time.perf_counter()
         p = predict_by_blocks(head, subset(X, aside))[:, 1]
@@ -187,10 +195,11 @@ class _Maker:
         made: Choice = choose(judged, self.rule, head.calibrate_on)
         return Trained(head, made.calibration, made.decision, learned, judged, made.p, seconds)
 
-    def _fit(self, chosen: Indices, before: int, fits: int) -> tuple[Head, float]:
-        """A head trained on these rows, and the seconds that it took."""
+    def _fit(self, photographs: Indices, before: int, fits: int) -> tuple[Head, float]:
+        """A head trained on these rows and their variants, and the seconds that it took."""
         X, y, groups, names, _ = self.rows
-        head = make_head(self.name, seed=self.seed, settings=self.settings)
+        chosen = with_variants(photographs, groups)
+        head = self.entry.make(seed=self.seed, settings=self.settings)
         some = X if len(chosen) == len(y) else subset(X, chosen)
         started = time.perf_counter()
         says = self._says(before, fits)

@@ -35,7 +35,7 @@ def verification(found: Verification) -> str:
     elif found.unused:
         lines.append(
             f"  {found.unused:,} rows belong to no photograph of the folder (from predict, or of "
-            f"photographs that are gone); cache gc {found.path} would drop them"
+            f"photographs or views that are gone); cache gc {found.path} would drop them"
         )
     lines += [f"  {remark}" for remark in found.remarks]
     return printable_lines(lines)
@@ -61,12 +61,13 @@ def repaired(done: Repair) -> str:
 def collected(done: Collection) -> str:
     """What was dropped, or would be."""
     left = done.rows - done.unused
+    views = f" ({done.of_views:,} are of tiles or variants)" if done.of_views else ""
     if done.bytes_after is None:
         if not done.unused:
             return f"{done.path}: all {done.rows:,} rows are used"
         return (
             f"{done.path}: {done.unused:,} of {done.rows:,} rows belong to no photograph of the "
-            f"folder; nothing was changed: --apply drops them (needs room for {left:,} rows)"
+            f"folder{views}; nothing was changed: --apply drops them (needs room for {left:,} rows)"
         )
     return (
         f"{done.path}: {done.unused:,} rows dropped, {left:,} kept; "

@@ -1,0 +1,189 @@
+"""How far a photograph is from the healthy ones, place by place: for when defects are rare.
+
+After PaDiM (Defard et al., "PaDiM: a patch distribution modeling framework for anomaly detection
+and localization", 2021): at every position of the map the channels, in a few random directions,
+follow one normal distribution, whose mean and covariance the healthy training photographs give; the
+covariance is shrunk towards its mean variance. A photograph's score is the logarithm of its squared
+Mahalanobis distance, mean over the positions. Defective photographs are used for nothing but to
+turn scores into probabilities.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, Literal, NamedTuple, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from features.errors import BundleError
+from pipeline.heads.base import AnyRows, EpochProgress, Floats, Head, Indices, Rows
+from pipeline.heads.calibration import Calibration, probabilities
+from pipeline.heads.stored import load_array, save_array
+from pipeline.heads.tuning import inner_folds
+
+_BLOCK_ROWS = 256
+_LEAST = 1e-12
+
+
+class Normal(NamedTuple):
+    """A normal distribution at every position.
+
+    Attributes:
+        mean: float64 (positions, k).
+        whitening: float64 (positions, k, k); what it makes of a difference from the mean has as
+            its squared length the squared Mahalanobis distance.
+    """
+
+    mean: Floats
+    whitening: Floats
+
+    @classmethod
+    def fit(cls, Z: Floats, shrinkage: float) -> Normal:
+        """Of rows (n, positions, k), one or more."""
+        mean = Z.mean(axis=0)
+        k = Z.shape[2]
+        whitening = np.empty((Z.shape[1], k, k))
+        for position, centred in enumerate((Z - mean).swapaxes(0, 1)):
+            covariance = centred.T @ centred / len(Z)
+            variance = max(float(np.trace(covariance)) / k, _LEAST)
+            shrunk = (1 - shrinkage) * covariance + shrinkage * variance * np.eye(k)
+            whitening[position] = np.linalg.inv(np.linalg.cholesky(shrunk))
+        return cls(mean, whitening)
+
+    def distance(self, Z: Floats) -> Floats:
+        """Logarithm (n,) of the mean squared Mahalanobis distance over the positions."""
+        total = np.zeros(len(Z))
+        for position, (mean, whitening) in enumerate(zip(self.mean, self.whitening, strict=True)):
+            total += (((Z[:, position] - mean) @ whitening.T) ** 2).sum(axis=1)
+        found: Floats = np.log(np.maximum(total / len(self.mean), _LEAST))
+        return found
+
+
+class NoveltyHead(Head):
+    """Distance from the healthy photographs; of more than two classes, from those of each class.
+
+    Rows that are no multiple of `channels` wide, such as pooled ones, count as a single position.
+    """
+
+    name = "novelty"
+    title = "Distance from healthy"
+    space: ClassVar[Literal["rows", "raw"]] = "raw"
+    defaults: ClassVar = {"dimensions": 100, "shrinkage": 0.1, "channels": 2048}
+    ranges: ClassVar = {
+        "dimensions": (1, 4096),
+        "shrinkage": (1e-6, 1.0),
+        "channels": (1, 1_000_000),
+    }
+    _projection: npt.NDArray[np.float32]
+    _normals: list[Normal | None]
+    _calibration: Calibration
+
+    def fit(
+        self,
+        X: AnyRows,
+        y: Indices,
+        groups: Indices,
+        *,
+        n_classes: int,
+        progress: EpochProgress | None = None,
+    ) -> Self:
+        """Train on rows; see `Head.fit`. The settings are fixed, not searched."""
+        self._start(X, y, n_classes)
+        width = self._channels()
+        k = min(int(self.chosen["dimensions"]), width)
+        rng = np.random.default_rng(self.seed)
+        self._projection = (rng.standard_normal((width, k)) / np.sqrt(k)).astype(np.float32)
+        starts = range(0, len(X), _BLOCK_ROWS)
+        Z = np.concatenate([self._project(X[at : at + _BLOCK_ROWS]) for at in starts])
+        decisions = np.zeros((len(y), 1 if n_classes == 2 else n_classes))
+        rounds = inner_folds(y, groups, self.seed)
+        for fold in rounds:
+            self._normals = self._fit_normals(Z[fold.train], y[fold.train])
+            decisions[fold.test] = self._decide(Z[fold.test])
+        self._normals = self._fit_normals(Z, y)
+        if not rounds:  # the rows trained on are all there is
+            decisions = self._decide(Z)
+        own = groups >= 0  # variants are trained on, and have no say here
+        self._calibration = self._calibrated(decisions[own], y[own])
+        return self
+
+    def _fit_normals(self, Z: Floats, y: Indices) -> list[Normal | None]:
+        """Of the healthy rows, or of those of each class; None of a class without rows."""
+        classes = [0] if self.n_classes == 2 else range(self.n_classes)
+        shrinkage = float(self.chosen["shrinkage"])
+        return [Normal.fit(Z[y == c], shrinkage) if (y == c).any() else None for c in classes]
+
+    def _decide(self, Z: Floats) -> Floats:
+        """(n, 1) distance from healthy, or (n, n_classes) nearness to each class."""
+        if self.n_classes == 2:
+            assert self._normals[0] is not None
+            return self._normals[0].distance(Z)[:, None]
+        nothing = np.full(len(Z), -1e3)
+        near = [nothing if normal is None else -normal.distance(Z) for normal in self._normals]
+        return np.column_stack(near)
+
+    def _calibrated(self, decisions: Floats, y: Indices) -> Calibration:
+        """Of more than a few defects by a sigmoid, as long as distance speaks for a defect."""
+        found = Calibration.fit(decisions, y, self.n_classes)
+        if self.n_classes > 2 or found.slope[0, 0] > 0:
+            return found
+        # So few or such defects that the nearer ones seem defective: that is not believed.
+        unit = max(float(decisions.std()), _LEAST)
+        share = (y.sum() + 1) / (len(y) + 2)
+        offset = np.log(share / (1 - share)) - decisions.mean() / unit
+        return Calibration(np.array([[1 / unit]]), np.array([offset]))
+
+    def predict_proba(self, X: Rows) -> Floats:
+        """Probabilities (n, n_classes) of rows."""
+        self._check_rows(X)
+        if not len(X):
+            return np.empty((0, self.n_classes))
+        return probabilities(self._calibration.logits(self._decide(self._project(X))))
+
+    def _channels(self) -> int:
+        channels = int(self.chosen["channels"])
+        return channels if self.row_width % channels == 0 else self.row_width
+
+    def _project(self, X: Rows) -> Floats:
+        """Rows to (n, positions, k)."""
+        width, k = self._projection.shape
+        places: npt.NDArray[Any] = X.reshape(-1, width) @ self._projection
+        return places.reshape(len(X), -1, k).astype(np.float64)
+
+    def save(self, folder: Path) -> None:
+        """Write settings.json and arrays; see `Head.save`."""
+        known = [normal for normal in self._normals if normal is not None]
+        save_array(folder, "projection", self._projection)
+        save_array(folder, "mean", np.stack([normal.mean for normal in known]))
+        save_array(folder, "whitening", np.stack([normal.whitening for normal in known]))
+        save_array(folder, "slope", self._calibration.slope)
+        save_array(folder, "offset", self._calibration.offset)
+        present = "".join("0" if normal is None else "1" for normal in self._normals)
+        self._save_settings(folder, present=present)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote; see `Head.load`."""
+        head, more = cls._load_settings(folder)
+        present = str(more.get("present"))
+        columns = 1 if head.n_classes == 2 else head.n_classes
+        if len(present) != columns or set(present) - {"0", "1"} or "1" not in present:
+            raise BundleError(
+                f"{folder} does not say which classes its head knows; expected a 0 or 1 for each; "
+                "fit the model again"
+            )
+        width = head._channels()
+        positions, known = head.row_width // width, present.count("1")
+        projection = load_array(folder, "projection", (width, None))
+        k = projection.shape[1]
+        means = load_array(folder, "mean", (known, positions, k))
+        whitenings = load_array(folder, "whitening", (known, positions, k, k))
+        normals = map(Normal, means, whitenings)
+        head._projection = projection.astype(np.float32)
+        head._normals = [next(normals) if flag == "1" else None for flag in present]
+        head._calibration = Calibration(
+            load_array(folder, "slope", (columns, columns)),
+            load_array(folder, "offset", (columns,)),
+        )
+        return head

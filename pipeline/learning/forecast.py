@@ -1,0 +1,105 @@
+"""What twice as many parts would bring: a power law through the errors, and how sure that is.
+
+The error 1 - score of many learners falls as a × n^-b in the number n of training examples (Cortes
+et al., "Learning curves: asymptotic values and rate of convergence", 1994; Hestness et al., "Deep
+learning scaling is predictable, empirically", 2017). The law is fitted to the mean errors over the
+draws, by least squares of their logarithms; b is at least 0. Its uncertainty comes from drawing the
+draws with replacement. Draws share parts, so that their spread alone would promise too much: the
+distances from the estimate are stretched by √(1 + draws × tested/trained), as Nadeau and Bengio's
+variance does (2003).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+SMALL = 0.01
+"""Of a score: gains below this make no difference in practice."""
+
+_BOOTSTRAPS = 2000
+_LEAST_ERROR = 1e-3  # logarithms need one; smaller errors are beyond what so few parts tell
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a score would be with twice as many parts in training.
+
+    Attributes:
+        parts: in the largest training side.
+        now: the score there.
+        gain: what twice as many would add to it.
+        low, high: 95 % interval of the gain.
+        exponent: b of the power law; 0 where more parts brought nothing so far.
+    """
+
+    parts: int
+    now: float
+    gain: float
+    low: float
+    high: float
+    exponent: float
+
+    @property
+    def kind(self) -> str:
+        """What can be said: "more", "little" or "unknown"."""
+        if self.high < SMALL:
+            return "little"
+        return "more" if self.low > 0 and self.gain >= SMALL else "unknown"
+
+    def sentence(self, title: str) -> str:
+        """For a person; `title` names the score."""
+        twice = f"twice as many parts ({2 * self.parts:,})"
+        span = f"95 % interval {self.low:+.3f} to {self.high:+.3f}"
+        if self.kind == "more":
+            return (
+                f"{twice} would bring about {self.gain:+.3f} {title}, from {self.now:.3f} to "
+                f"{self.now + self.gain:.3f} ({span})"
+            )
+        if self.kind == "little":
+            return f"{twice} would bring next to nothing: {self.gain:+.3f} {title} ({span})"
+        return (
+            f"cannot tell what {twice} would bring: about {self.gain:+.3f} {title}, but the "
+            f"{span} is too wide to plan by"
+        )
+
+
+def forecast(parts: Floats, scores: Floats, *, tested_to_trained: float, seed: int = 0) -> Forecast:
+    """Fit the law and look one doubling ahead.
+
+    Args:
+        parts: float64 (sizes,) mean number of parts of each size, the largest first.
+        scores: float64 (draws, sizes), 1 being perfect; no nan.
+        tested_to_trained: held-out photographs for each one trained on, at the largest size.
+        seed: of the bootstrap.
+    """
+    errors = 1 - scores
+    gain, exponent = _gain(parts, errors.mean(axis=0))
+    draws = len(scores)
+    rng = np.random.default_rng(seed)
+    chosen = rng.integers(0, draws, (_BOOTSTRAPS, draws))
+    gains = np.array([_gain(parts, errors[of].mean(axis=0))[0] for of in chosen])
+    stretch = math.sqrt(1 + draws * tested_to_trained)
+    low, high = (gain + stretch * (np.quantile(gains, q) - gain) for q in (0.025, 0.975))
+    now = float(scores[:, 0].mean())
+    return Forecast(round(parts[0]), now, gain, float(low), float(min(high, 1 - now)), exponent)
+
+
+def law(parts: Floats, errors: Floats) -> tuple[float, float]:
+    """(a, b) of errors ≈ a × parts^-b, b at least 0."""
+    x, t = np.log(parts), np.log(np.maximum(errors, _LEAST_ERROR))
+    slope = float(((x - x.mean()) * (t - t.mean())).sum() / ((x - x.mean()) ** 2).sum())
+    b = max(0.0, -slope)
+    return float(np.exp(t.mean() + b * x.mean())), b
+
+
+def _gain(parts: Floats, errors: Floats) -> tuple[float, float]:
+    """What the law says that twice the largest number takes off the error there; and b."""
+    a, b = law(parts, errors)
+    at_largest = min(a * parts[0] ** -b, errors[0]) if b > 0 else errors[0]
+    return float(at_largest * (1 - 2**-b)), b

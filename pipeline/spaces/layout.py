@@ -1,0 +1,62 @@
+"""What stands where in a row of the cache: the last map, then averages of lower blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from features.backbone import map_shape, tap_widths
+
+Rows = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float64]
+MapShape = tuple[int, int, int]  # height, width, channels
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The parts of a row.
+
+    Attributes:
+        shape: of the backbone's last map, whose values come first, position by position.
+        taps: values of each lower block that follows, in their order, by its name.
+    """
+
+    shape: MapShape
+    taps: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> Layout:
+        """Of the rows that a fingerprint's fields stand for."""
+        return cls(map_shape(fields["backbone"]), tap_widths(fields))
+
+    @property
+    def map_width(self) -> int:
+        """Values of the last map."""
+        return self.shape[0] * self.shape[1] * self.shape[2]
+
+    @property
+    def row_width(self) -> int:
+        """Values of a whole row."""
+        return self.map_width + sum(self.taps.values())
+
+    def map(self, rows: Rows) -> Rows:
+        """The last map, position by position: (n, height × width, channels), a view of `rows`."""
+        height, width, channels = self.shape
+        return rows[:, : self.map_width].reshape(len(rows), height * width, channels)
+
+    def tap(self, name: str) -> slice:
+        """Where the values of a lower block stand.
+
+        Raises:
+            KeyError: the cache does not have it.
+        """
+        start = self.map_width
+        for tap, width in self.taps.items():
+            if tap == name:
+                return slice(start, start + width)
+            start += width
+        raise KeyError(name)
