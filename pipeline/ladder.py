@@ -129,8 +129,9 @@ class Ladder:
         """
         if len(np.unique(self.photographs.groups)) == len(self.photographs):
             return [
-                "Nobody said which photographs show one part, so both splits are random ones, and "
-                "how far that flatters cannot be told; say it with --groups or --group-regex."
+                "No two photographs are known to show one part, so both splits are random ones, "
+                "and how far that flatters cannot be told; say which do with --groups or "
+                "--group-regex."
             ]
         means = {(r.rung, r.split): r.mean["validation_balanced_accuracy"] for r in self.rows()}
         chance = 1 / len(self.photographs.classes.names)
@@ -158,7 +159,9 @@ class Ladder:
             "table.json": self._json(),
             "table.md": self._markdown(),
             "curves.png": self._curves(),
-            "sheet.png": prediction_sheet(self.photographs.classes, self.verdicts()),
+            "sheet.png": prediction_sheet(
+                self.photographs.classes, self.verdicts(), Band.at(DEFAULT_THRESHOLD)
+            ),
         }
         for name, content in contents.items():
             write_whole(folder / name, content)

@@ -10,6 +10,7 @@ from typing import Any
 from features.weights import UNTRAINED_WARNING
 from pipeline.assessment import Assessment
 from pipeline.bundle import Bundle
+from pipeline.cnn_data import PhotographSet
 from pipeline.comparison import HeadComparison
 from pipeline.dataset import Dataset, Labelled
 from pipeline.evaluate import Evaluation
@@ -113,6 +114,8 @@ def dataset(data: Labelled) -> str:
 
 
 def _proposed(data: Labelled) -> list[str]:
+    if isinstance(data, PhotographSet):
+        return grouping_text.of_folder(data.proposal)
     proposal = data.proposal if isinstance(data, Dataset) else None
     return [grouping_text.proposed(proposal)] if proposal else []
 
@@ -148,6 +151,7 @@ def ladder(found: Ladder, out: Path) -> str:
     return "\n".join(
         [
             found.describe(),
+            *grouping_text.of_folder(found.photographs.proposal),
             "",
             align(found.table()),
             found.about_intervals(),
@@ -168,6 +172,8 @@ def evaluation(found: Evaluation, names: Sequence[str], shown: int = 10) -> str:
         for name, row in zip(names, found.confusion, strict=True)
     ]
     lines = [
+        *grouping_text.of_folder(found.proposal),
+        *(f"warning: {line}" for line in grouping_text.alike(found.known)),
         _assessments({found.what: found.assessment}, len(names) == 2),
         "",
         *([_class_scores(found), ""] if len(names) > 2 else []),

@@ -25,6 +25,7 @@ import numpy.typing as npt
 
 from features.backbone import channels_of
 from features.cache import Cache
+from features.glimpse import Grey
 from features.glimpse_table import glimpses_of
 from pipeline.grouping.align import align, normalise, shrink
 from pipeline.grouping.nearest import Vectors, nearest
@@ -106,9 +107,13 @@ def look(cache: Cache, rows: list[int]) -> Looks | None:
     glimpses = glimpses_of(cache, rows)
     views = [_near_white(_pooled(cache, rows))]
     if glimpses.known.all():
-        pictures = shrink(align(glimpses.grey.astype(np.float32)), _SIDE)
-        views.append(_near_white(normalise(pictures).reshape(len(rows), -1)))
+        views.append(_pictured(glimpses.grey))
     return judge_looks(_together(views))
+
+
+def look_at_pictures(grey: Grey) -> Looks | None:
+    """Compare different photographs, uint8 (n, 32, 32), that have no rows; see `look`."""
+    return judge_looks(_pictured(grey)) if len(grey) >= FEWEST else None
 
 
 def judge_looks(vectors: Vectors) -> Looks:
@@ -137,6 +142,12 @@ def _together(views: list[Vectors]) -> Vectors:
     total = sum(1 / spread for spread in spreads)
     weights = [np.float32(np.sqrt(1 / spread / total)) for spread in spreads]
     return np.concatenate([v * w for v, w in zip(views, weights, strict=True)], axis=1)
+
+
+def _pictured(grey: Grey) -> Vectors:
+    """Small grey pictures laid on one another."""
+    pictures = shrink(align(grey.astype(np.float32)), _SIDE)
+    return _near_white(normalise(pictures).reshape(len(grey), -1))
 
 
 def _pooled(cache: Cache, rows: list[int]) -> Vectors:

@@ -18,6 +18,8 @@ from pipeline.curves import read_curves
 from pipeline.dataset import Dataset
 from pipeline.evaluate import Evaluation
 from pipeline.fit import Fit
+from pipeline.grouping import text as grouping_text
+from pipeline.grouping.gap import Gap, has_parts
 from pipeline.grouping.rules import GroupRule
 from pipeline.judgements import Indices, Judgements
 from pipeline.outputs import REPORT, check_overwritable
@@ -32,6 +34,7 @@ from pipeline.report.sections import (
     cost,
     data,
     gallery,
+    groups,
     heads,
     ranking,
     reliability,
@@ -71,6 +74,7 @@ def fit_report(dataset: Dataset, done: Fit, *, audit_file: Path = AUDIT) -> str:
     look = looks_of_folder(done.folder, dataset.cache_path)
     sections = [
         _photographs(dataset, {"training": train, "held out": test}),
+        _groups(dataset, done.gap),
         audit.section(audited),
         scores.section(
             {"held out": done.held_out, "training": done.train}, done.judged,
@@ -118,6 +122,7 @@ def comparison_report(dataset: Dataset, found: HeadComparison, *, audit_file: Pa
     ]  # fmt: skip
     sections = [
         _photographs(dataset, {}),
+        _groups(dataset, found.gap),
         audit.section(audited),
         heads.section(result, found.split),
         scores.section(
@@ -146,6 +151,7 @@ def evaluation_report(bundle: Bundle, found: Evaluation) -> str:
     if found.data is None:
         warnings += facts.split_warning(about["split"]["kind"])
     apart = facts.apart(asdict(found.group_rule), about["split"]["kind"])
+    warnings += grouping_text.alike(found.known)
     if found.group_rule.kind == "none":
         warnings.append(
             "Nobody said which photographs show one part. Every photograph counts as a part of "
@@ -155,6 +161,10 @@ def evaluation_report(bundle: Bundle, found: Evaluation) -> str:
         data.section(data.Data(
             judged.classes, judged.samples, judged.y, judged.groups, found.group_rule.describe(),
             unreadable=found.unreadable, notes=found.notes,
+        )),
+        groups.section(groups.Grouped(
+            judged.classes, judged.samples, judged.y, judged.groups, found.group_rule,
+            found.proposal,
         )),
         scores.section({found.what: found.assessment}, judged),
         thresholds.section(decision, judged.classes.names, _outcome(found.what, decision)),
@@ -189,6 +199,19 @@ def _photographs(dataset: Dataset, sides: dict[str, Indices]) -> Section:
     return data.section(data.Data(
         dataset.classes, dataset.samples, dataset.y, dataset.groups, rule.describe(),
         sides=sides, unreadable=dataset.unreadable(),
+    ))  # fmt: skip
+
+
+def _groups(dataset: Dataset, gap: Gap | None) -> Section:
+    rule = GroupRule(**dataset.about["group_rule"])
+    no_gap = (
+        "It was not measured how much a random split flatters (--no-gap)."
+        if has_parts(dataset.groups)
+        else "No two photographs show one part, so a random split is one by part, too."
+    )
+    return groups.section(groups.Grouped(
+        dataset.classes, dataset.samples, dataset.y, dataset.groups, rule, dataset.proposal,
+        gap, no_gap,
     ))  # fmt: skip
 
 
