@@ -102,7 +102,9 @@ class Ladder:
         """How the numbers in brackets were made, or why there are none."""
         reasons = {found.reason for found in self.intervals.values()} - {""}
         why = f"; none where {' or '.join(sorted(reasons))}" if reasons else ""
-        return f"In brackets: 95 % intervals ({VARIED_METHOD}){why}."
+        methods = dict.fromkeys(f.method for f in self.intervals.values() if not f.reason)
+        how = " or ".join(methods) or VARIED_METHOD
+        return f"In brackets: 95 % intervals ({how}){why}."
 
     def describe(self) -> str:
         """What was trained on what, in one line."""

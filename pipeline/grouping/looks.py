@@ -40,6 +40,7 @@ _COMPONENTS = 128
 _WHITENING = 0.9
 _SIDE = 16  # of the pictures that are compared
 _READ = 128  # rows in memory at once
+_PAIRS = 2**16  # of vectors in memory at once
 _FEWEST_CHANNELS = 64
 
 
@@ -63,8 +64,12 @@ class Looks:
 
     def likeness(self, a: Indices, b: Indices) -> Floats:
         """Cosines of pairs, float64 (m,)."""
-        products = np.einsum("ij,ij->i", self.vectors[a], self.vectors[b], dtype=np.float64)
-        return np.asarray(products, dtype=np.float64)
+        found = np.empty(len(a))
+        for start in range(0, len(a), _PAIRS):
+            part = slice(start, start + _PAIRS)
+            one, other = self.vectors[a[part]], self.vectors[b[part]]
+            found[part] = np.einsum("ij,ij->i", one, other, dtype=np.float64)
+        return found
 
     def strangers(self, a: Indices, b: Indices) -> Floats:
         """How many strangers are expected to be as alike by chance, float64 (m,).
@@ -82,11 +87,11 @@ class Looks:
         n, width = self.neighbours.shape
         a = np.repeat(np.arange(n), width)
         b = self.neighbours.ravel()
-        both = np.unique(np.stack([np.minimum(a, b), np.maximum(a, b)], axis=1), axis=0)
-        expected = self.strangers(both[:, 0], both[:, 1])
+        a, b = np.divmod(np.unique(np.minimum(a, b) * n + np.maximum(a, b)), n)
+        expected = self.strangers(a, b)
         sure = np.flatnonzero(expected < most)
         sure = sure[np.argsort(expected[sure], kind="stable")]
-        return both[sure, 0], both[sure, 1], expected[sure]
+        return a[sure], b[sure], expected[sure]
 
 
 def look(cache: Cache, rows: list[int]) -> Looks | None:
