@@ -449,9 +449,7 @@ def predict(
         )
     write_whole(out, pipeline.format_predictions(bundle, found, out.suffix.lower()))
     if sheet is not None:
-        write_whole(
-            sheet, pipeline.prediction_sheet(bundle.classes, found, bundle.band, frame=frame)
-        )
+        write_whole(sheet, pipeline.prediction_sheet(bundle.classes, found, frame=frame))
     if heatmaps is not None and frame is not None:
         pipeline.write_heatmaps(heatmaps, frame, found, max_pixels=max_pixels or MAX_PIXELS)
     _say(*text.drift(bundle))

@@ -93,7 +93,7 @@ def _predict(out: Path, new: Path, cache: Path, say: Say, bar: Bar) -> None:
     with bar("photographs") as progress:
         found = predict(bundle, find_photographs([str(new)]), cache, progress=progress)
     write_whole(verdicts, format_predictions(bundle, found, ".csv"))
-    write_whole(sheet, prediction_sheet(bundle.classes, found, bundle.band))
+    write_whole(sheet, prediction_sheet(bundle.classes, found))
     say(text.predictions(found))
 
 

@@ -161,9 +161,7 @@ class Ladder:
             "table.json": self._json(),
             "table.md": self._markdown(),
             "curves.png": self._curves(),
-            "sheet.png": prediction_sheet(
-                self.photographs.classes, self.verdicts(), Band.at(DEFAULT_THRESHOLD)
-            ),
+            "sheet.png": prediction_sheet(self.photographs.classes, self.verdicts()),
         }
         for name, content in contents.items():
             write_whole(folder / name, content)

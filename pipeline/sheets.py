@@ -12,8 +12,6 @@ from pipeline.heatmaps.drawing import mark
 from pipeline.heatmaps.explain import Frame
 from pipeline.predict import Prediction
 from pipeline.sheet import SheetEntry, draw_sheet
-from pipeline.thresholds.band import Band
-from pipeline.thresholds.text import beside
 
 SHOWN = 20
 
@@ -21,20 +19,12 @@ SHOWN = 20
 def prediction_sheet(
     classes: Classes,
     predictions: Sequence[Prediction],
-    band: Band,
-    *,
     shown: int = SHOWN,
     frame: Frame | None = None,
 ) -> bytes:
     """A PNG of up to `shown` photographs, evenly spread over the predictions in their order.
 
-    Args:
-        classes: names and numbers.
-        predictions: of the photographs.
-        band: the model's limits; of two classes each probability stands beside the one that
-            decided.
-        shown: most photographs.
-        frame: of the model: each photograph lies under its heatmap.
+    With the model's `frame`, each lies under its heatmap.
     """
     count = min(shown, len(predictions))
     chosen = [predictions[i * len(predictions) // count] for i in range(count)]
@@ -44,29 +34,21 @@ def prediction_sheet(
     right = sum(_is_right(p) is True for p in known)
     meaning = "probability of the verdict"
     if classes.binary:
-        meaning = f"probability of a defect, beside the model's limit ({_limit(band)})"
+        meaning = "probability of a defect, beside the limit that decided"
     title = f"{count} of {len(predictions)} photographs: verdict and {meaning}"
     if known:
         title += f"; {right} of the {len(known)} with known class and not trained on are right"
     if frame is not None:
         title += f"; vermilion speaks for {frame.subject}, blue against it"
-    limits = band if classes.binary else None
-    return draw_sheet([_entry(prediction, limits, frame) for prediction in chosen], title)
+    return draw_sheet([_entry(prediction, frame) for prediction in chosen], title)
 
 
-def _limit(band: Band) -> str:
-    if band.has_review:
-        return "below it passed, above it rejected, within it for a person to look at"
-    return "below it passed, from it on rejected"
-
-
-def _entry(prediction: Prediction, band: Band | None, frame: Frame | None) -> SheetEntry:
-    if prediction.verdict is None or prediction.probability is None:
+def _entry(prediction: Prediction, frame: Frame | None) -> SheetEntry:
+    if prediction.verdict is None:
         return SheetEntry(prediction.file, None, prediction.truth, None, prediction.error)
-    p = prediction.probability
     return SheetEntry(
         prediction.file,
-        f"{prediction.verdict}  {f'{p:.0%}' if band is None else beside(p, band)}",
+        f"{prediction.verdict}  {prediction.said}",
         prediction.truth,
         _is_right(prediction),
         view=_view(prediction, frame),
