@@ -203,7 +203,7 @@ def test_long_legends_wrap(texts: list[str]) -> None:
 
 
 def test_a_verdict_below_a_half_is_understood(tmp_path: Path, texts: list[str]) -> None:
-    """49 % is rejected where the limit is 2 %: both stand in the caption, and the legend says so."""
+    """49 % is rejected where the limit is 2 %: both stand in the caption."""
     classes = Classes(("Healthy", "defects"), {"Healthy": 0, "defects": 1})
     file = write(tmp_path / "a.jpg")
     found = [

@@ -68,6 +68,7 @@ def fit_report(dataset: Dataset, done: Fit, *, audit_file: Path = AUDIT) -> str:
     audited = _audited(dataset, audit_file)
     warnings = [
         *facts.untrained(done.about), *facts.split_warning(done.about["split"]["kind"]),
+        *facts.proposed_warning(dataset.about["group_rule"]),
         *dataset.warnings, *audit.warnings(audited), *contradicted(done.decision),
     ]  # fmt: skip
     train, test = done.sides
@@ -117,7 +118,8 @@ def comparison_report(dataset: Dataset, found: HeadComparison, *, audit_file: Pa
     )
     pooled = Assessment.of(dataset.y, dataset.groups, judged.probabilities, seed=result.seed)
     warnings = [
-        *facts.untrained(dataset.about), *facts.split_warning(found.split), *dataset.warnings,
+        *facts.untrained(dataset.about), *facts.split_warning(found.split),
+        *facts.proposed_warning(dataset.about["group_rule"]), *dataset.warnings,
         *audit.warnings(audited),
     ]  # fmt: skip
     sections = [
@@ -151,6 +153,7 @@ def evaluation_report(bundle: Bundle, found: Evaluation) -> str:
     if found.data is None:
         warnings += facts.split_warning(about["split"]["kind"])
     apart = facts.apart(asdict(found.group_rule), about["split"]["kind"])
+    warnings += facts.proposed_warning(asdict(found.group_rule))
     warnings += grouping_text.alike(found.known)
     if found.group_rule.kind == "none":
         warnings.append(
