@@ -151,7 +151,8 @@ def _in_several(given: Grouped) -> Sequence[Html]:
     photographs = sum(len(of) for one in found for of in one.members.values())
     copied = sum(one.copies for one in found)
     rows = [_mixed_row(given, one) for one in found[:_LISTED]]
-    shown = f"The largest {len(rows)}" if len(rows) < len(found) else f"All {len(found):,}"
+    every = count(len(found), "part")
+    shown = f"The largest {len(rows)} of {every}" if len(rows) < len(found) else every
     columns = ["part", *(name(title) for title in given.classes.names), "such as"]
     same = f"; in {copied:,} of them the very same photograph lies in two classes" if copied else ""
     return [
@@ -161,7 +162,7 @@ def _in_several(given: Grouped) -> Sequence[Html]:
             "photographed with and without its defect, or these are several parts."
         ),
         folded(
-            f"{shown} as a table",
+            f"{shown}, as a table",
             table("Parts in several classes", columns, rows, texts=[len(columns) - 1]),
         ),
     ]
