@@ -46,11 +46,14 @@ def prediction_sheet(
 def _entry(prediction: Prediction, frame: Frame | None) -> SheetEntry:
     if prediction.verdict is None:
         return SheetEntry(prediction.file, None, prediction.truth, None, prediction.error)
+    truth, right = prediction.truth, _is_right(prediction)
+    if prediction.trained_on and truth is not None:
+        truth, right = f"{truth} (trained on it)", None
     return SheetEntry(
         prediction.file,
         f"{prediction.verdict}  {prediction.said}",
-        prediction.truth,
-        _is_right(prediction),
+        truth,
+        right,
         view=_view(prediction, frame),
     )
 

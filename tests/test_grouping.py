@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -526,5 +527,8 @@ def test_the_gap_says_what_random_hides() -> None:
     assert gap.difference() == pytest.approx(0.15)
     assert gap.torn == 1
     assert "looks 0.150 better than it is" in gap.sentence()
+    hidden = replace(gap, random=gap.random | {"roc_auc": gap.grouped["roc_auc"]})
+    assert "hardly shows it here, but the average precision looks 0.150 better" in hidden.sentence()
+    assert "made no difference" in replace(gap, random=gap.grouped).sentence()
     alone = measure_gap(Rounds("x", [low], [by_part]), "random", pytest.fail, rows)  # type: ignore[arg-type]
     assert alone is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -214,3 +215,14 @@ def test_a_verdict_below_a_half_is_understood(tmp_path: Path, texts: list[str]) 
     for said in ("defects  49% ≥ 2%", "Healthy  1% < 2%", "review  30% in 20–40%"):
         assert said in texts
     assert "probability of a defect, beside the limit that decided" in " ".join(texts)
+
+
+def test_what_was_trained_on_is_neither_right_nor_wrong(tmp_path: Path, texts: list[str]) -> None:
+    """A model is no better for knowing a photograph that it learned from."""
+    classes = Classes(("Healthy", "defects"), {"Healthy": 0, "defects": 1})
+    file = write(tmp_path / "a.jpg")
+    made = verdict(classes, np.array([0.1, 0.9]), Band.at(0.5), "a.jpg", file, "defects")
+    prediction_sheet(classes, [made, replace(made, trained_on=True)])
+    assert texts.count("is defects  ✓ right") == texts.count("✓") == 1
+    assert "is defects (trained on it)" in texts
+    assert "1 of the 1 with known class and not trained on are right" in " ".join(texts)

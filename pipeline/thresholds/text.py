@@ -166,7 +166,8 @@ def _told_apart(p: float, limits: Sequence[float], digits: int) -> bool:
     """Whether so many decimals of per cent are true to the limits, and to the order."""
     here, *shown = (round(100 * value, digits) for value in (p, *limits))
     return all(
-        abs(s - 100 * limit) <= _ROUNDED * 100 * min(limit, 1 - limit) and (here < s) == (p < limit)
+        abs(s - 100 * limit) <= _ROUNDED * 100 * min(limit, 1 - limit)
+        and (here < s, here > s) == (p < limit, p > limit)
         for s, limit in zip(shown, limits, strict=True)
     )
 

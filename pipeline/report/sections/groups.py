@@ -68,7 +68,7 @@ def section(given: Grouped) -> Section:
     """What the groups rest on, parts of each class, parts in several, and both kinds of split."""
     body = [
         _origin(given),
-        element("h3", "Parts of each class"),
+        element("h3", "How many parts"),
         _sizes(given),
         element("h3", "Parts in several classes"),
         *_in_several(given),
@@ -120,8 +120,9 @@ def _sizes(given: Grouped) -> Html:
         sizes = np.unique(given.groups[given.y == number], return_counts=True)[1]
         rows.append(_size_row(name(title), sizes))
     rows.append(_size_row("all", np.unique(given.groups, return_counts=True)[1]))
-    columns = ["class", "parts", "of one photograph", "photographs in the median", "at most"]
-    return table("Parts of each class, and how often they were photographed", columns, rows)
+    columns = ["class", "parts", "only one", "median", "most"]
+    caption = "Parts of each class, and how many photographs a part has: only one, median, most"
+    return table(caption, columns, rows)
 
 
 def _size_row(title: Child, sizes: Indices) -> Row:
