@@ -181,9 +181,14 @@ def _card(judged: Judgements, number: int, pictures: _Pictures) -> Html:
             element("span", "is ", name(truth), ", verdict ", name(verdict)),
             element("span", chance),
             element("span", name(sample.path), class_="path"),
-            element("span", "part ", name(sample.group), class_="path") if sample.group else None,
+            element("span", _part(sample.group), class_="path") if sample.group else None,
         ),
     )
+
+
+def _part(group: str) -> Child:
+    """The name of a part, which says that it is one."""
+    return name(group) if group.lower().startswith("part") else ["part ", name(group)]
 
 
 def _sign(judged: Judgements, number: int) -> Html:
