@@ -13,14 +13,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from features.decoder import decode_apart
+from features.decoder import decode_apart, look_apart
 from features.errors import DataError, DecoderError, ImageError, TooManyFailuresError
 from features.extract import Progress
+from features.glimpse import Glimpse, glimpse_of
 from features.images import MAX_PIXELS, Pixels, Recipe
 from features.photograph_file import Photograph, read_photograph
 from features.runtime import core_count, load_tensorflow
 from features.samples import Sample
 from pipeline.dataset import Labelled, label_samples
+from pipeline.grouping.proposal import Proposal
+from pipeline.grouping.propose import propose_by_pictures
 from pipeline.grouping.rules import GroupRule, apply_rule
 from pipeline.scan import scan_folder
 
@@ -29,10 +32,14 @@ _AHEAD = 16  # photographs decoded before they are asked for
 
 
 class Seen(NamedTuple):
-    """One photograph that was read; `pixels` None and `sample.reason` set where it cannot be."""
+    """One photograph that was read; `pixels` None and `sample.reason` set where it cannot be.
+
+    `glimpse` is there where it was asked for.
+    """
 
     sample: Sample
     pixels: Pixels | None
+    glimpse: Glimpse | None = None
 
 
 def look(
@@ -40,9 +47,13 @@ def look(
     recipe: Recipe,
     *,
     max_pixels: int = MAX_PIXELS,
+    glimpse: bool = False,
     progress: Progress | None = None,
 ) -> Iterator[Seen]:
-    """Read, hash and decode on threads, a bounded number ahead, and yield in order."""
+    """Read, hash and decode on threads, a bounded number ahead, and yield in order.
+
+    With `glimpse` each photograph has its `features.glimpse.Glimpse` too.
+    """
     workers = core_count()
     pending: deque[Future[Seen]] = deque()
     pool = ThreadPoolExecutor(workers, thread_name_prefix="reader")
@@ -50,7 +61,7 @@ def look(
     try:
         for done in range(1, len(photographs) + 1):
             while len(pending) < workers + _AHEAD and (photograph := next(todo, None)) is not None:
-                pending.append(pool.submit(_look_at, photograph, recipe, max_pixels))
+                pending.append(pool.submit(_look_at, photograph, recipe, max_pixels, glimpse))
             yield pending.popleft().result()
             if progress is not None:
                 progress(done, len(photographs))
@@ -58,7 +69,7 @@ def look(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _look_at(photograph: Photograph, recipe: Recipe, max_pixels: int) -> Seen:
+def _look_at(photograph: Photograph, recipe: Recipe, max_pixels: int, glimpse: bool) -> Seen:
     blank = Sample(photograph.path, photograph.label, photograph.group, "", -1, "", 0, 0, 0, 0)
     try:
         data = read_photograph(photograph.file, max_pixels=max_pixels)
@@ -66,9 +77,12 @@ def _look_at(photograph: Photograph, recipe: Recipe, max_pixels: int) -> Seen:
         return Seen(blank._replace(reason=str(error)), None)
     sample = blank._replace(digest=hashlib.sha256(data).hexdigest())
     try:
-        return Seen(sample, decode_apart(data, recipe, max_pixels=max_pixels))
+        if not glimpse:
+            return Seen(sample, decode_apart(data, recipe, max_pixels=max_pixels))
+        pixels, taken = look_apart(data, recipe, max_pixels=max_pixels)
     except ImageError as error:
         return Seen(sample._replace(reason=str(error)), None)
+    return Seen(sample, pixels[0], glimpse_of(pixels[0], taken))
 
 
 @dataclass
@@ -77,13 +91,15 @@ class PhotographSet(Labelled):
 
     Attributes:
         root: the folder.
-        group_rule: where groups came from.
+        group_rule: where groups came from; "proposed" where nobody said.
         failed: the photographs that cannot be read.
+        proposal: the proposed groups; None where some were given.
     """
 
     root: Path
     group_rule: GroupRule
     failed: list[Sample]
+    proposal: Proposal | None = None
 
     def photographs(self, indices: npt.NDArray[np.int64]) -> list[Photograph]:
         """The photographs with these numbers, to look at."""
@@ -101,21 +117,34 @@ def look_at_folder(
 ) -> PhotographSet:
     """Read every photograph of a folder once: which can be read, its class, part and digest.
 
+    Without a rule groups are proposed, from the pictures and their names alone: there are no rows.
+
     Raises:
         DataError: the folder, the classes or the groups cannot be used.
         TooManyFailuresError: more than a tenth of the photographs cannot be read.
     """
     rule = group_rule or GroupRule()
     photographs, _ = apply_rule(rule, scan_folder(data, classes).photographs)
-    samples = [seen.sample for seen in look(photographs, recipe)]
+    samples, glimpses = [], dict[str, Glimpse]()
+    for one in look(photographs, recipe, glimpse=rule.kind == "none"):
+        samples.append(one.sample)
+        if one.glimpse is not None:
+            glimpses[one.sample.path] = one.glimpse
     failed = [sample for sample in samples if sample.reason]
     if len(failed) > _MAX_FAILURES * len(samples):
         raise TooManyFailuresError(
             f"{len(failed)} of {len(samples)} photographs cannot be read, more than "
             f"{_MAX_FAILURES:.0%} ({failed[0].path}: {failed[0].reason}); mend or remove them"
         )
+    proposal = None
+    if rule.kind == "none":
+        readable = [sample for sample in samples if not sample.reason]
+        proposal = propose_by_pictures(readable, [glimpses[s.path] for s in readable])
+        samples, rule = proposal.applied(samples), GroupRule("proposed")
     labelled = label_samples(samples, classes=classes, positive=positive)
-    return PhotographSet(**vars(labelled), root=data.resolve(), group_rule=rule, failed=failed)
+    return PhotographSet(
+        **vars(labelled), root=data.resolve(), group_rule=rule, failed=failed, proposal=proposal
+    )
 
 
 class Batches:

@@ -13,10 +13,16 @@ import numpy.typing as npt
 from features.engines import DEFAULT_ENGINE
 from features.errors import DataError
 from features.extract import Progress
+from features.photograph_file import Photograph
 from features.samples import Sample
 from pipeline.assessment import Assessment
 from pipeline.bundle import Bundle
+from pipeline.cnn import Cnn
+from pipeline.cnn_data import look
+from pipeline.grouping.proposal import Proposal
+from pipeline.grouping.propose import propose_by_pictures
 from pipeline.grouping.rules import GroupRule, apply_rule, number_groups
+from pipeline.grouping.unsaid import like_known, propose_for
 from pipeline.judge import judge, judge_holdout
 from pipeline.judgements import Judgements
 from pipeline.scan import scan_folder
@@ -69,9 +75,12 @@ class Evaluation:
         judged: the photographs with what the model makes of them.
         data: the labelled folder; None for the holdout.
         cache_path: where the rows are.
-        group_rule: where the parts are known from.
+        group_rule: where the parts are known from; "proposed" where nobody said.
         unreadable: photographs that could not be read.
         outcome: what the thresholds do, by part; None for more than two classes.
+        proposal: the proposed groups of a new folder; None where some were given.
+        known: how many of the photographs look so much like ones that the model was trained on
+            that both surely show one part.
     """
 
     what: str
@@ -87,6 +96,8 @@ class Evaluation:
     group_rule: GroupRule
     unreadable: list[Sample]
     outcome: Outcome | None = None
+    proposal: Proposal | None = None
+    known: int = 0
 
 
 def evaluate_holdout(
@@ -118,6 +129,8 @@ def evaluate_folder(
     progress: Progress | None = None,
 ) -> Evaluation:
     """Score a model on a labelled folder; photographs that it was trained on are left out.
+
+    Without a rule groups are proposed for what is scored.
 
     Raises:
         DataError: no class of the model in the folder, or nothing in it that is new.
@@ -152,8 +165,26 @@ def evaluate_folder(
     )
     notes = [f"{count:,} photographs {why}" for count, why in left_out if count]
     unreadable = [sample for sample in judged.samples if sample.reason]
+    proposal = None
+    if rule.kind == "none":
+        proposal = _proposal(bundle, data, samples, cache_path)
+        samples, rule = proposal.applied(samples), GroupRule("proposed")
     new_ones = _judgements(bundle, data, samples, number_groups(samples), judged.probabilities[new])
-    return _evaluation(str(data), new_ones, notes, data, cache_path, rule, unreadable)
+    found = _evaluation(str(data), new_ones, notes, data, cache_path, rule, unreadable)
+    found.proposal = proposal
+    if not isinstance(bundle.head, Cnn):
+        found.known = int(like_known(cache_path, samples, sorted(trained_on)).sum())
+    return found
+
+
+def _proposal(bundle: Bundle, data: Path, samples: list[Sample], cache_path: Path) -> Proposal:
+    """From rows and pictures, or for a model that sees pixels from these alone."""
+    if not isinstance(bundle.head, Cnn):
+        return propose_for(cache_path, samples)
+    photographs = [Photograph(data / sample.path, sample.path) for sample in samples]
+    seen = list(look(photographs, bundle.head.recipe, glimpse=True))
+    both = [(s, one.glimpse) for s, one in zip(samples, seen, strict=True) if one.glimpse]
+    return propose_by_pictures([sample for sample, _ in both], [glimpse for _, glimpse in both])
 
 
 def _judgements(

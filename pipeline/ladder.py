@@ -102,7 +102,9 @@ class Ladder:
         """How the numbers in brackets were made, or why there are none."""
         reasons = {found.reason for found in self.intervals.values()} - {""}
         why = f"; none where {' or '.join(sorted(reasons))}" if reasons else ""
-        return f"In brackets: 95 % intervals ({VARIED_METHOD}){why}."
+        methods = dict.fromkeys(f.method for f in self.intervals.values() if not f.reason)
+        how = " or ".join(methods) or VARIED_METHOD
+        return f"In brackets: 95 % intervals ({how}){why}."
 
     def describe(self) -> str:
         """What was trained on what, in one line."""
@@ -129,8 +131,9 @@ class Ladder:
         """
         if len(np.unique(self.photographs.groups)) == len(self.photographs):
             return [
-                "Nobody said which photographs show one part, so both splits are random ones, and "
-                "how far that flatters cannot be told; say it with --groups or --group-regex."
+                "No two photographs are known to show one part, so both splits are random ones, "
+                "and how far that flatters cannot be told; say which do with --groups or "
+                "--group-regex."
             ]
         means = {(r.rung, r.split): r.mean["validation_balanced_accuracy"] for r in self.rows()}
         chance = 1 / len(self.photographs.classes.names)

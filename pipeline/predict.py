@@ -24,6 +24,7 @@ from pipeline.outputs import PICTURE, PREDICTIONS, check_overwritable
 from pipeline.scan import scan_folder
 from pipeline.tables import escaped_json, to_csv
 from pipeline.thresholds.band import REVIEW, Band, verdict_name
+from pipeline.thresholds.text import beside
 
 FORMATS = (".csv", ".json", ".jsonl")
 
@@ -42,6 +43,8 @@ class Prediction:
         error: why there is no verdict.
         trained_on: whether the model learned from these very bytes: its verdict proves nothing.
         for_person: whether the verdict is that a person has to look.
+        said: the probability for a person; of two classes beside the limit that decided, such as
+            "49% ≥ 2%".
         cells: its heatmap, float64 (height, width) as `pipeline.heatmaps.explain.explain` gives
             it; None where none was asked for, or it could not be read.
     """
@@ -55,6 +58,7 @@ class Prediction:
     error: str | None = None
     trained_on: bool = False
     for_person: bool = False
+    said: str = ""
     cells: Floats | None = field(default=None, compare=False, repr=False)
 
 
@@ -170,14 +174,16 @@ def verdict(
 ) -> Prediction:
     """The verdict on a photograph with these probabilities (n_classes,)."""
     number = int(band.decide(chances[None])[0])
+    told = float(chances[1] if classes.binary else chances[number])
     return Prediction(
         path,
         file,
         verdict_name(classes.names, number),
-        float(chances[1] if classes.binary else chances[number]),
+        told,
         {name: float(chance) for name, chance in zip(classes.names, chances, strict=True)},
         truth,
         for_person=number == REVIEW,
+        said=beside(told, band) if classes.binary else f"{told:.0%}",
     )
 
 

@@ -32,7 +32,9 @@ def prediction_sheet(
     new = [p for p in predictions if not p.trained_on]
     known = [p for p in new if _is_right(p) is not None]
     right = sum(_is_right(p) is True for p in known)
-    meaning = "probability of a defect" if classes.binary else "probability of the verdict"
+    meaning = "probability of the verdict"
+    if classes.binary:
+        meaning = "probability of a defect, beside the limit that decided"
     title = f"{count} of {len(predictions)} photographs: verdict and {meaning}"
     if known:
         title += f"; {right} of the {len(known)} with known class and not trained on are right"
@@ -42,13 +44,16 @@ def prediction_sheet(
 
 
 def _entry(prediction: Prediction, frame: Frame | None) -> SheetEntry:
-    if prediction.verdict is None or prediction.probability is None:
+    if prediction.verdict is None:
         return SheetEntry(prediction.file, None, prediction.truth, None, prediction.error)
+    truth, right = prediction.truth, _is_right(prediction)
+    if prediction.trained_on and truth is not None:
+        truth, right = f"{truth} (trained on it)", None
     return SheetEntry(
         prediction.file,
-        f"{prediction.verdict}  {prediction.probability:.0%}",
-        prediction.truth,
-        _is_right(prediction),
+        f"{prediction.verdict}  {prediction.said}",
+        truth,
+        right,
         view=_view(prediction, frame),
     )
 

@@ -11,6 +11,7 @@ from features.views import FULL, Chosen, views_of
 from features.weights import UNTRAINED_WARNING
 from pipeline.assessment import Assessment
 from pipeline.bundle import Bundle
+from pipeline.cnn_data import PhotographSet
 from pipeline.comparison import HeadComparison
 from pipeline.dataset import Dataset, Labelled
 from pipeline.evaluate import Evaluation
@@ -116,6 +117,8 @@ def dataset(data: Labelled) -> str:
 
 
 def _proposed(data: Labelled) -> list[str]:
+    if isinstance(data, PhotographSet):
+        return grouping_text.of_folder(data.proposal)
     proposal = data.proposal if isinstance(data, Dataset) else None
     return [grouping_text.proposed(proposal)] if proposal else []
 
@@ -157,6 +160,7 @@ def ladder(found: Ladder, out: Path) -> str:
     return "\n".join(
         [
             found.describe(),
+            *grouping_text.of_folder(found.photographs.proposal),
             "",
             align(found.table()),
             found.about_intervals(),
@@ -177,6 +181,8 @@ def evaluation(found: Evaluation, names: Sequence[str], shown: int = 10) -> str:
         for name, row in zip(names, found.confusion, strict=True)
     ]
     lines = [
+        *grouping_text.of_folder(found.proposal),
+        *(f"warning: {line}" for line in grouping_text.alike(found.known)),
         _assessments({found.what: found.assessment}, len(names) == 2),
         "",
         *([_class_scores(found), ""] if len(names) > 2 else []),

@@ -19,9 +19,9 @@ from features.errors import BundleError, DataError, HeadError, OutputError, TooM
 from features.images import RECIPES, Recipe, decode
 from features.photograph_file import Photograph
 from features.runtime import seed_everything
-from pipeline import cnn_data
+from pipeline import cnn_data, text
 from pipeline.cnn import Cnn
-from pipeline.cnn_data import Batches, look
+from pipeline.cnn_data import Batches, look, look_at_folder
 from pipeline.cnn_network import LAYERS, VARIANTS, build_augmentation, build_network
 from pipeline.info import describe
 from pipeline.network_file import give_weights, read_weights
@@ -287,6 +287,23 @@ def test_what_cannot_be_trained_is_said_first(tmp_path: Path, small: Recipe) -> 
         (data / "defects" / f"{number}.png").write_bytes(b"x")
     with pytest.raises(TooManyFailuresError, match="5 of 23 photographs cannot be read"):
         pipeline.train_cnn(data, tmp_path / "m")
+
+
+def test_groups_are_proposed_from_pictures_and_names(
+    trained: Path, small: Recipe, tmp_path: Path
+) -> None:
+    """Without rows, too: for training and for a new folder; a given rule is not second-guessed."""
+    found = look_at_folder(trained / "data", small)
+    assert found.group_rule.kind == "proposed"
+    assert found.proposal is not None
+    assert len(set(found.groups.tolist())) == 24
+    assert "so they are proposed: 72 photographs in 24 groups" in text.dataset(found)
+    assert look_at_folder(trained / "data", small, group_rule=PARTS).proposal is None
+    new = write_parts(tmp_path / "new", 6, first=600)
+    bundle = pipeline.load_bundle(trained / "cnn")
+    scored = pipeline.evaluate_folder(bundle, new, tmp_path / "features.h5")
+    assert scored.assessment.parts == 6
+    assert scored.group_rule.kind == "proposed"
 
 
 def test_the_commands_take_a_cnn(trained: Path, small: Recipe, run: Run) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ from parts import encode, make_cache, part
 import pipeline
 from features.cache import Cache
 from features.errors import OutputError
+from features.glimpse import Glimpse
+from features.glimpse_table import glimpses_of
 from pipeline.grouping.align import align, normalise, resample
 from pipeline.grouping.finding import Witness
 from pipeline.grouping.gap import Rounds, measure_gap
@@ -21,7 +24,7 @@ from pipeline.grouping.looks import judge_looks
 from pipeline.grouping.names import judge_key, read_names
 from pipeline.grouping.nearest import nearest
 from pipeline.grouping.proposal import Proposal
-from pipeline.grouping.propose import propose
+from pipeline.grouping.propose import propose, propose_by_pictures
 from pipeline.grouping.remembered import proposal_path, proposed_groups
 from pipeline.grouping.rules import GroupRule, apply_rule, read_groups
 from pipeline.grouping.sequences import Line, find_cut, find_valley, judge_line
@@ -404,6 +407,36 @@ def test_a_proposal_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert len(proposed_groups(cache).paths) == 19
 
 
+def test_a_proposal_of_an_older_algorithm_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is remembered says which revision made it; of another one it is not served."""
+    photographs = {f"a/part-{n // 2:03d}_{n % 2}.jpg": encode(part(n)) for n in range(20)}
+    cache = make_cache(tmp_path / "c.h5", photographs)
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.grouping.remembered.REVISION", 1)
+        patch.setattr(
+            "pipeline.grouping.remembered.propose",
+            lambda cache: Proposal([s.path for s in cache.samples], np.arange(20)),
+        )
+        assert proposed_groups(cache).shared == 0
+    assert proposed_groups(cache).shared == 10
+
+
+def test_pictures_alone_find_copies(planted: tuple[Path, dict[str, str]]) -> None:
+    """Of photographs without rows: at least 13 of 15 darker copies lie with their part."""
+    with Cache.read(planted[0]) as cache:
+        samples = cache.samples
+        seen = glimpses_of(cache, [sample.row for sample in samples])
+    each = [Glimpse(grey, int(taken)) for grey, taken in zip(*seen, strict=True)]
+    proposal = propose_by_pictures(samples, each)
+    names = planted[1]
+    labels = ["Healthy" if number % 3 else "defects" for number in range(15)]
+    pairs = [(names[f"{c}/{n}-plain"], names[f"{c}/{n}-dark"]) for n, c in enumerate(labels)]
+    assert sum(together(proposal, *pair) for pair in pairs) >= 13
+    assert propose_by_pictures([], []).paths == []
+
+
 def test_given_groups_are_not_second_guessed(tmp_path: Path) -> None:
     """Where somebody said which belong together, nothing is proposed."""
     photographs = {f"{'ab'[n % 2]}/{n}.jpg": encode(part(n)) for n in range(12)}
@@ -494,5 +527,8 @@ def test_the_gap_says_what_random_hides() -> None:
     assert gap.difference() == pytest.approx(0.15)
     assert gap.torn == 1
     assert "looks 0.150 better than it is" in gap.sentence()
+    hidden = replace(gap, random=gap.random | {"roc_auc": gap.grouped["roc_auc"]})
+    assert "hardly shows it here, but the average precision looks 0.150 better" in hidden.sentence()
+    assert "made no difference" in replace(gap, random=gap.grouped).sentence()
     alone = measure_gap(Rounds("x", [low], [by_part]), "random", pytest.fail, rows)  # type: ignore[arg-type]
     assert alone is None

@@ -16,6 +16,7 @@ from skops import io
 from features.errors import BundleError, HeadError
 from pipeline.heads import HEADS, load_head_class, make_head
 from pipeline.heads.base import Head
+from pipeline.heads.calibration import Calibration, probabilities
 from pipeline.heads.dense import DenseHead, build_model
 from pipeline.heads.linear import LinearHead
 from pipeline.scores import score
@@ -239,3 +240,32 @@ def test_dense_refuses_foreign_layers(class_name: str, module: str, tmp_path: Pa
             archive.writestr(name, content)
     with pytest.raises(BundleError, match=f"{module}.{class_name}"):
         DenseHead.load(tmp_path)
+
+
+def test_calibration_never_turns_the_order_round() -> None:
+    """Values that look as if less were more: the order stays, close to the share of defects."""
+    y = np.repeat([1, 0], [6, 14])
+    decisions = np.linspace(-1, 1, 20) * 1e3
+    made = Calibration.fit(decisions, y, 2)
+    told = probabilities(made.logits(np.array([-2e3, 0.0, 2e3])))[:, 1]
+    assert (np.diff(told) > 0).all()
+    assert told == pytest.approx([0.3, 0.3, 0.3], abs=0.02)  # (6 + 1) / (20 + 2), smoothed
+    constant = Calibration.fit(np.zeros(20), y, 2)
+    assert probabilities(constant.logits(np.zeros(1)))[0, 1] == pytest.approx(told[1], abs=0.01)
+    rising = probabilities(Calibration.fit(-decisions, y, 2).logits(-decisions))[:, 1]
+    assert rising[0] > 0.8  # what does rank is calibrated as ever
+
+
+def test_few_parts_do_not_turn_a_head_round() -> None:
+    """Ridge on 20 parts: it never ranks new parts the wrong way round, though folds may say so."""
+    turned = 0
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        y, fresh_y = np.repeat([1, 0], [6, 14]), np.repeat([1, 0], 150)
+        shift = 3 * rng.standard_normal(60) / 60**0.5
+        X, fresh_X = (
+            rng.standard_normal((len(of), 60)) + of[:, None] * shift for of in (y, fresh_y)
+        )
+        head = make_head("ridge").fit(X.astype(np.float32), y, np.arange(20), n_classes=2)
+        turned += score(fresh_y, head.predict_proba(fresh_X.astype(np.float32)))["roc_auc"] < 0.5
+    assert turned == 0

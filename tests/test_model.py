@@ -23,6 +23,7 @@ from features.errors import (
     SplitError,
     WeightsError,
 )
+from pipeline import text
 from pipeline.bundle import Bundle
 from pipeline.info import describe
 from pipeline.text import dataset as dataset_text
@@ -217,6 +218,42 @@ def test_evaluate_on_a_new_folder_leaves_out_what_was_trained_on(
                 (new / entry["class"]).mkdir(parents=True, exist_ok=True)
                 shutil.copy(tmp_path / "data" / entry["path"], new / entry["path"])
         pipeline.evaluate_folder(load(model), new, cache)
+
+
+def test_evaluate_proposes_groups_where_none_are_given(
+    model: Path, cache: Path, tmp_path: Path
+) -> None:
+    """Six new parts of three photographs are six parts, unless somebody says otherwise."""
+    new = write_parts(tmp_path / "new", 6, first=600)
+    found = pipeline.evaluate_folder(load(model), new, cache)
+    assert found.group_rule.kind == "proposed"
+    assert found.proposal is not None
+    assert found.assessment.parts == 6
+    assert found.known == 0
+    assert "so they are proposed: 18 photographs in 6 groups" in text.evaluation(
+        found, load(model).classes.names
+    )
+    alone = pipeline.GroupRule("regex", ".+")
+    given = pipeline.evaluate_folder(load(model), new, cache, group_rule=alone)
+    assert given.proposal is None
+    assert given.assessment.parts == 18
+
+
+def test_near_copies_of_what_was_trained_on_are_told(
+    model: Path, cache: Path, tmp_path: Path
+) -> None:
+    """Encoded anew, a training photograph is another file, but no new part: a warning."""
+    trained = [e["path"] for e in load(model).split() if e["side"] == "train"]
+    new = write_parts(tmp_path / "new", 6, first=600)
+    for number, path in enumerate(trained[:5]):
+        with Image.open(tmp_path / "data" / path) as image:
+            image.convert("RGB").save(new / "Healthy" / f"again {number}.jpg", quality=95)
+    found = pipeline.evaluate_folder(load(model), new, cache)
+    assert found.known == 5
+    said = text.evaluation(found, load(model).classes.names)
+    assert "warning: 5 photographs look so much like what the model was trained on" in said
+    page = pipeline.evaluation_report(load(model), found)
+    assert "5 photographs look so much like what the model was trained on" in page
 
 
 def test_evaluate_needs_the_models_cache_and_classes(model: Path, tmp_path: Path, toy: Toy) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,11 @@ import pytest
 from PIL import Image
 
 from pipeline import sheet
+from pipeline.classes import Classes
+from pipeline.predict import verdict
 from pipeline.sheet import CELL, COLUMNS, GAP, SheetEntry, draw_sheet
+from pipeline.sheets import prediction_sheet
+from pipeline.thresholds.band import Band
 
 EMPTY = (232, 232, 232)
 BLUE, VERMILION = (0, 92, 150), (190, 65, 0)
@@ -196,3 +201,28 @@ def test_long_legends_wrap(texts: list[str]) -> None:
     title = " ".join(f"word{n}" for n in range(60))
     assert draw(title=title).shape[0] > draw(title="short").shape[0]
     assert " ".join(text for text in texts if text != "short") == title
+
+
+def test_a_verdict_below_a_half_is_understood(tmp_path: Path, texts: list[str]) -> None:
+    """49 % is rejected where the limit is 2 %: both stand in the caption."""
+    classes = Classes(("Healthy", "defects"), {"Healthy": 0, "defects": 1})
+    file = write(tmp_path / "a.jpg")
+    found = [
+        verdict(classes, np.array([1 - p, p]), band, "a.jpg", file)
+        for p, band in ((0.49, Band.at(0.0201)), (0.012, Band.at(0.0201)), (0.3, Band(0.2, 0.4)))
+    ]
+    prediction_sheet(classes, found)
+    for said in ("defects  49% ≥ 2%", "Healthy  1% < 2%", "review  30% in 20–40%"):
+        assert said in texts
+    assert "probability of a defect, beside the limit that decided" in " ".join(texts)
+
+
+def test_what_was_trained_on_is_neither_right_nor_wrong(tmp_path: Path, texts: list[str]) -> None:
+    """A model is no better for knowing a photograph that it learned from."""
+    classes = Classes(("Healthy", "defects"), {"Healthy": 0, "defects": 1})
+    file = write(tmp_path / "a.jpg")
+    made = verdict(classes, np.array([0.1, 0.9]), Band.at(0.5), "a.jpg", file, "defects")
+    prediction_sheet(classes, [made, replace(made, trained_on=True)])
+    assert texts.count("is defects  ✓ right") == texts.count("✓") == 1
+    assert "is defects (trained on it)" in texts
+    assert "1 of the 1 with known class and not trained on are right" in " ".join(texts)

@@ -23,6 +23,7 @@ from pipeline.thresholds.parts import Counts, Outcome
 from pipeline.thresholds.reliability import Reliability, log_loss
 from pipeline.thresholds.review import band_above, band_below, cheapest_band
 from pipeline.thresholds.rule import ThresholdRule
+from pipeline.thresholds.text import beside
 from pipeline.thresholds.train import TrainingRows, train
 
 
@@ -321,3 +322,27 @@ def test_progress_runs_once_over_all_fits() -> None:
         seen.clear()
         train(head, rows, ThresholdRule(folds=2), settings=given_settings, progress=say)
         assert seen == [(done, total) for done in range(1, total + 1)]
+
+
+@pytest.mark.parametrize(
+    ("p", "band", "said"),
+    [
+        (0.49, Band.at(0.0201), "49% ≥ 2%"),
+        (0.012, Band.at(0.0201), "1% < 2%"),
+        (0.0198, Band.at(0.0201), "1.98% < 2.01%"),
+        (0.4, Band.at(0.5), "40% < 50%"),
+        (0.0201, Band.at(0.0201), "2% ≥ 2%"),
+        (0.023, Band(0.0201, 0.0271), "2.3% in 2.0–2.7%"),
+        (0.001, Band(0.0201, 0.0271), "0.1% < 2.0%"),
+        (0.03, Band(0.0201, 0.0271), "3.0% ≥ 2.7%"),
+        (0.7, Band(0.0201, 1.1), "70% in 2–100%"),
+        (0.0, Band.at(0.0), "0% ≥ 0%"),
+        (0.999, Band.at(0.9995), "99.90% < 99.95%"),
+        (3e-9, Band.at(5e-9), "3e-07% < 5e-07%"),
+    ],
+)
+def test_a_probability_stands_beside_the_limit_that_decided(
+    p: float, band: Band, said: str
+) -> None:
+    """With as few decimals as tell them apart, and true to the limit."""
+    assert beside(p, band) == said

@@ -82,6 +82,13 @@ class Gap:
                 f"{start}, and the ROC AUC looks {gap:.3f} better than it is; "
                 "on parts never seen, expect the score by part"
             )
+        other = max(SCORES[1:], key=lambda score: np.nan_to_num(self.difference(score)))
+        if self.difference(other) > _LITTLE:
+            return (
+                f"{start}: the ROC AUC hardly shows it here, but the {other.replace('_', ' ')} "
+                f"looks {self.difference(other):.3f} better than it is; on parts never seen, "
+                "expect the scores by part"
+            )
         if gap < -_LITTLE:
             return f"{start}, yet scored no better; with so few parts the difference is chance"
         return (

@@ -25,6 +25,7 @@ import numpy.typing as npt
 
 from features.backbone import FLAT, channels_of, columns_of
 from features.cache import Cache
+from features.glimpse import Grey
 from features.glimpse_table import glimpses_of
 from pipeline.grouping.align import align, normalise, shrink
 from pipeline.grouping.nearest import Vectors, nearest
@@ -39,6 +40,7 @@ _COMPONENTS = 128
 _WHITENING = 0.9
 _SIDE = 16  # of the pictures that are compared
 _READ = 128  # rows in memory at once
+_PAIRS = 2**16  # of vectors in memory at once
 _FEWEST_CHANNELS = 64
 
 
@@ -62,8 +64,12 @@ class Looks:
 
     def likeness(self, a: Indices, b: Indices) -> Floats:
         """Cosines of pairs, float64 (m,)."""
-        products = np.einsum("ij,ij->i", self.vectors[a], self.vectors[b], dtype=np.float64)
-        return np.asarray(products, dtype=np.float64)
+        found = np.empty(len(a))
+        for start in range(0, len(a), _PAIRS):
+            part = slice(start, start + _PAIRS)
+            one, other = self.vectors[a[part]], self.vectors[b[part]]
+            found[part] = np.einsum("ij,ij->i", one, other, dtype=np.float64)
+        return found
 
     def strangers(self, a: Indices, b: Indices) -> Floats:
         """How many strangers are expected to be as alike by chance, float64 (m,).
@@ -81,11 +87,11 @@ class Looks:
         n, width = self.neighbours.shape
         a = np.repeat(np.arange(n), width)
         b = self.neighbours.ravel()
-        both = np.unique(np.stack([np.minimum(a, b), np.maximum(a, b)], axis=1), axis=0)
-        expected = self.strangers(both[:, 0], both[:, 1])
+        a, b = np.divmod(np.unique(np.minimum(a, b) * n + np.maximum(a, b)), n)
+        expected = self.strangers(a, b)
         sure = np.flatnonzero(expected < most)
         sure = sure[np.argsort(expected[sure], kind="stable")]
-        return both[sure, 0], both[sure, 1], expected[sure]
+        return a[sure], b[sure], expected[sure]
 
 
 def look(cache: Cache, rows: list[int]) -> Looks | None:
@@ -106,9 +112,13 @@ def look(cache: Cache, rows: list[int]) -> Looks | None:
     glimpses = glimpses_of(cache, rows)
     views = [_near_white(_pooled(cache, rows))]
     if glimpses.known.all():
-        pictures = shrink(align(glimpses.grey.astype(np.float32)), _SIDE)
-        views.append(_near_white(normalise(pictures).reshape(len(rows), -1)))
+        views.append(_pictured(glimpses.grey))
     return judge_looks(_together(views))
+
+
+def look_at_pictures(grey: Grey) -> Looks | None:
+    """Compare different photographs, uint8 (n, 32, 32), that have no rows; see `look`."""
+    return judge_looks(_pictured(grey)) if len(grey) >= FEWEST else None
 
 
 def judge_looks(vectors: Vectors) -> Looks:
@@ -137,6 +147,12 @@ def _together(views: list[Vectors]) -> Vectors:
     total = sum(1 / spread for spread in spreads)
     weights = [np.float32(np.sqrt(1 / spread / total)) for spread in spreads]
     return np.concatenate([v * w for v, w in zip(views, weights, strict=True)], axis=1)
+
+
+def _pictured(grey: Grey) -> Vectors:
+    """Small grey pictures laid on one another."""
+    pictures = shrink(align(grey.astype(np.float32)), _SIDE)
+    return _near_white(normalise(pictures).reshape(len(grey), -1))
 
 
 def _pooled(cache: Cache, rows: list[int]) -> Vectors:

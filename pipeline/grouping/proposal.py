@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from features.samples import Sample
 
 Indices = npt.NDArray[np.int64]
 
@@ -118,6 +120,11 @@ class Proposal:
     def by_path(self) -> dict[str, str]:
         """Path to the name of its group."""
         return dict(zip(self.paths, self.names(), strict=True))
+
+    def applied(self, samples: Sequence[Sample]) -> list[Sample]:
+        """The photographs with the names of their proposed groups; "" for those it has not."""
+        found = self.by_path()
+        return [sample._replace(group=found.get(sample.path, "")) for sample in samples]
 
     def kinds(self) -> dict[int, list[str]]:
         """`kinds_of` every group of several photographs."""

@@ -2,7 +2,7 @@
 
 Evidence: exact copies; near copies by pixels and rows; bursts by capture time; names. What is
 certain ties photographs; what is probable links them, and links join groups only together
-(`pipeline.grouping.joining`). Nothing but the cache is read, and no label decides anything.
+(`pipeline.grouping.joining`). No label decides anything.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from features.cache import Cache
-from features.glimpse import Glimpses
+from features.glimpse import Glimpse, Glimpses
 from features.glimpse_table import glimpses_of
 from features.samples import Sample
 from pipeline.grouping.finding import Finding, Witness
 from pipeline.grouping.joining import Joiner
-from pipeline.grouping.looks import FEWEST, look
+from pipeline.grouping.looks import FEWEST, Looks, look, look_at_pictures
 from pipeline.grouping.names import judge_key, read_names
 from pipeline.grouping.proposal import Evidence, Link, Proposal, Question
 from pipeline.grouping.sequences import Line, judge_line
@@ -37,24 +37,51 @@ _QUESTIONS = 40
 _UNUSED = 3  # parts of names that are shown though they do not serve
 
 
-def propose(cache: Cache) -> Proposal:
+def propose(cache: Cache, samples: Sequence[Sample] | None = None) -> Proposal:
     """Propose groups for the readable photographs of an open cache.
 
     Takes memory for about 1,000 float32 per photograph and a block of likenesses, and time in the
     square of the photographs.
 
+    Args:
+        cache: open.
+        samples: the photographs, with their rows in the cache; None for those of its own table.
+
     Raises:
         CacheError: the cache is damaged.
     """
-    samples = [sample for sample in cache.samples if sample.row >= 0]
-    rows, unit = np.unique([sample.row for sample in samples], return_inverse=True)
-    unit = unit.astype(np.int64)
-    witness = Witness(look(cache, rows.tolist()) if len(rows) else None, unit)
+    given = cache.samples if samples is None else samples
+    readable = [sample for sample in given if sample.row >= 0]
+    rows, unit = np.unique([sample.row for sample in readable], return_inverse=True)
+    looks = look(cache, rows.tolist()) if len(rows) else None
     glimpses = glimpses_of(cache, rows.tolist()) if len(rows) else None
+    return _proposed(readable, unit.astype(np.int64), looks, glimpses)
+
+
+def propose_by_pictures(samples: Sequence[Sample], found: Sequence[Glimpse]) -> Proposal:
+    """Propose groups for readable photographs that have no rows.
+
+    Args:
+        samples: with their digests.
+        found: one of each photograph.
+    """
+    if not samples:
+        return _proposed([], np.empty(0, dtype=np.int64), None, None)
+    digests = [sample.digest for sample in samples]
+    _, first, unit = np.unique(digests, return_index=True, return_inverse=True)
+    glimpses = Glimpses.of([found[number] for number in first.tolist()])
+    return _proposed(samples, unit.astype(np.int64), look_at_pictures(glimpses.grey), glimpses)
+
+
+def _proposed(
+    samples: Sequence[Sample], unit: Indices, looks: Looks | None, glimpses: Glimpses | None
+) -> Proposal:
+    """From all evidence; `unit` are the photographs' numbers in `looks` and `glimpses`."""
+    witness = Witness(looks, unit)
     findings = [_copies(samples, unit), _looks(witness, unit), *_times(glimpses, witness, unit)]
     findings += _names(samples, witness)
     proposal = _joined(samples, findings, witness, unit)
-    proposal.notes = _notes(len(rows), glimpses)
+    proposal.notes = _notes(len(np.unique(unit)), glimpses)
     return proposal
 
 

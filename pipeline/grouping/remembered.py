@@ -15,7 +15,7 @@ from features.untrusted import read_json
 from pipeline.grouping.proposal import Proposal
 from pipeline.grouping.propose import propose
 
-REVISION = 1
+REVISION = 2
 """Raised when the same photographs would be grouped otherwise."""
 
 

@@ -21,12 +21,29 @@ _LARGEST = 10  # groups that are listed
 _ASKED = 10  # questions that are listed
 
 
-def proposed(proposal: Proposal) -> str:
-    """The one line of `fit` and `compare-heads`."""
+def proposed(proposal: Proposal, more: str = "look at them with: groups") -> str:
+    """One line where groups are proposed; `more` says what a person can do."""
     return (
         f"groups: nobody said which photographs show one part, so they are proposed: "
-        f"{proposal.describe()}; look at them with: groups"
+        f"{proposal.describe()}; {more}"
     )
+
+
+def of_folder(proposal: Proposal | None) -> list[str]:
+    """The line of commands that work on a folder without its cache; none where groups are given."""
+    more = "if you know better, say it with --groups or --group-regex"
+    return [] if proposal is None else [proposed(proposal, more)]
+
+
+def alike(known: int) -> list[str]:
+    """The warning that photographs which are scored look like those trained on; none for none."""
+    if not known:
+        return []
+    many = f"{known:,} photograph{' looks' if known == 1 else 's look'}"
+    return [
+        f"{many} so much like what the model was trained on that they probably show the same "
+        "parts: the scores are flattered; score it on parts that it never saw"
+    ]
 
 
 def groups(shown: ShownGroups) -> str:

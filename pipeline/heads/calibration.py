@@ -11,6 +11,9 @@ import numpy.typing as npt
 
 from pipeline.heads.base import Floats, Indices
 
+LEAST_SLOPE = 0.01
+"""Log-odds for each standard deviation of decision values: next to nothing, but a rising map."""
+
 
 @dataclass(frozen=True)
 class Calibration:
@@ -32,21 +35,32 @@ class Calibration:
         machines", 1999), and its multinomial form: a row of a class with n members counts as that
         class with probability (n + 1) / (n + n_classes), the rest going to the other classes
         evenly. So perfectly separated values do not become perfect certainty.
+
+        Of two classes the map always rises, by LEAST_SLOPE at least. Few parts can make values
+        that were not trained on look as if less were more, even of a head that ranks well: folds
+        with many defects leave few to train on, and are judged low. Then the order is kept, and
+        all probabilities lie close to the share of defects.
         """
+        made = cls.fit_freely(decisions, y, n_classes)
+        unit = _units(decisions.reshape(len(y), -1))
+        if n_classes > 2 or made.slope[0, 0] * unit[0] >= LEAST_SLOPE:
+            return made
+        share = float(_smoothed(y, 2)[:, 1].mean())
+        slope = np.array([[LEAST_SLOPE / unit[0]]])
+        return cls(slope, np.log([share / (1 - share)]) - decisions.mean() * slope[0])
+
+    @classmethod
+    def fit_freely(cls, decisions: Floats, y: Indices, n_classes: int) -> Calibration:
+        """As `fit`, but of two classes the map may fall."""
         from sklearn.linear_model import LogisticRegression
 
         values = decisions.reshape(len(y), -1)
-        centre, unit = values.mean(axis=0), values.std(axis=0)
-        unit = np.where(unit > 1e-12 * np.abs(centre).max(initial=1e-300), unit, 1.0)
-        members = np.bincount(y, minlength=n_classes)
-        own = (members + 1) / (members + n_classes)
-        weights = np.repeat(((1 - own) / (n_classes - 1))[y][:, None], n_classes, axis=1)
-        weights[np.arange(len(y)), y] = own[y]
+        centre, unit = values.mean(axis=0), _units(values)
         model = LogisticRegression(C=1e4, solver="lbfgs", tol=1e-8, max_iter=10_000)
         model.fit(
             np.repeat((values - centre) / unit, n_classes, axis=0),
             np.tile(np.arange(n_classes), len(y)),
-            sample_weight=weights.ravel(),
+            sample_weight=_smoothed(y, n_classes).ravel(),
         )
         slope = model.coef_.T / unit[:, None]
         return cls(slope, model.intercept_ - centre @ slope)
@@ -54,6 +68,21 @@ class Calibration:
     def logits(self, decisions: Floats) -> Floats:
         """(n, 1) for two classes, else (n, n_classes)."""
         return decisions.reshape(len(decisions), -1) @ self.slope + self.offset
+
+
+def _units(values: Floats) -> Floats:
+    """Standard deviations of the columns; 1 where nothing varies."""
+    centre, unit = values.mean(axis=0), values.std(axis=0)
+    return np.where(unit > 1e-12 * np.abs(centre).max(initial=1e-300), unit, 1.0)
+
+
+def _smoothed(y: Indices, n_classes: int) -> Floats:
+    """How far each row counts as each class, (n, n_classes)."""
+    members = np.bincount(y, minlength=n_classes)
+    own = (members + 1) / (members + n_classes)
+    weights: Floats = np.repeat(((1 - own) / (n_classes - 1))[y][:, None], n_classes, axis=1)
+    weights[np.arange(len(y)), y] = own[y]
+    return weights
 
 
 Scale = Literal["logit", "share"]
@@ -86,7 +115,7 @@ class Recalibration:
         Returns:
             None where a higher probability does not mean more defects.
         """
-        made = Calibration.fit(_on_scale(p, scale), y, 2)
+        made = Calibration.fit_freely(_on_scale(p, scale), y, 2)
         slope = float(made.slope[0, 0])
         return cls(scale, slope, float(made.offset[0])) if slope > 0 else None
 

@@ -219,5 +219,6 @@ def _number(value: float) -> str:
 
 def _file(image: Image.Image, kind: str) -> bytes:
     out = io.BytesIO()
-    image.save(out, kind, quality=85)  # of JPEG; PNG has none
+    # Of JPEG; PNG has none. Colours in full: a thin white line would take those around it.
+    image.save(out, kind, quality=85, subsampling=0)
     return out.getvalue()

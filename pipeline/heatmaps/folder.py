@@ -124,7 +124,7 @@ def _page(prediction: Prediction, frame: Frame, max_pixels: int) -> bytes | None
 
 def _title(prediction: Prediction, frame: Frame) -> str:
     what = frame.subject if frame.subject == "a defect" else "it"
-    return f"{prediction.verdict}: probability of {what} {prediction.probability:.0%}"
+    return f"{prediction.verdict}: probability of {what} {prediction.said}"
 
 
 def _name(number: int, digits: int, file: Path) -> str:

@@ -75,6 +75,16 @@ def apart(group_rule: Mapping[str, Any], split: str) -> bool:
     return split == "grouped" and group_rule["kind"] != "none"
 
 
+def proposed_warning(group_rule: Mapping[str, Any]) -> list[str]:
+    """The warning that parts are a proposal, where they are."""
+    if group_rule["kind"] != "proposed":
+        return []
+    return [
+        "Nobody said which photographs show one part, so that was proposed (see Groups). Parts "
+        "torn apart by mistake make all scores too good: look at them with “groups”."
+    ]
+
+
 def split_warning(kind: str) -> list[str]:
     """The warning of a random split."""
     if kind != "random":

@@ -18,6 +18,8 @@ from pipeline.curves import read_curves
 from pipeline.dataset import Dataset
 from pipeline.evaluate import Evaluation
 from pipeline.fit import Fit
+from pipeline.grouping import text as grouping_text
+from pipeline.grouping.gap import Gap, has_parts
 from pipeline.grouping.rules import GroupRule
 from pipeline.judgements import Indices, Judgements
 from pipeline.outputs import REPORT, check_overwritable
@@ -32,6 +34,7 @@ from pipeline.report.sections import (
     cost,
     data,
     gallery,
+    groups,
     heads,
     ranking,
     reliability,
@@ -65,12 +68,14 @@ def fit_report(dataset: Dataset, done: Fit, *, audit_file: Path = AUDIT) -> str:
     audited = _audited(dataset, audit_file)
     warnings = [
         *facts.untrained(done.about), *facts.split_warning(done.about["split"]["kind"]),
+        *facts.proposed_warning(dataset.about["group_rule"]),
         *dataset.warnings, *audit.warnings(audited), *contradicted(done.decision),
     ]  # fmt: skip
     train, test = done.sides
     look = looks_of_folder(done.folder, dataset.cache_path)
     sections = [
         _photographs(dataset, {"training": train, "held out": test}),
+        _groups(dataset, done.gap),
         audit.section(audited),
         scores.section(
             {"held out": done.held_out, "training": done.train}, done.judged,
@@ -113,11 +118,13 @@ def comparison_report(dataset: Dataset, found: HeadComparison, *, audit_file: Pa
     )
     pooled = Assessment.of(dataset.y, dataset.groups, judged.probabilities, seed=result.seed)
     warnings = [
-        *facts.untrained(dataset.about), *facts.split_warning(found.split), *dataset.warnings,
+        *facts.untrained(dataset.about), *facts.split_warning(found.split),
+        *facts.proposed_warning(dataset.about["group_rule"]), *dataset.warnings,
         *audit.warnings(audited),
     ]  # fmt: skip
     sections = [
         _photographs(dataset, {}),
+        _groups(dataset, found.gap),
         audit.section(audited),
         heads.section(result, found.split),
         scores.section(
@@ -146,6 +153,8 @@ def evaluation_report(bundle: Bundle, found: Evaluation) -> str:
     if found.data is None:
         warnings += facts.split_warning(about["split"]["kind"])
     apart = facts.apart(asdict(found.group_rule), about["split"]["kind"])
+    warnings += facts.proposed_warning(asdict(found.group_rule))
+    warnings += grouping_text.alike(found.known)
     if found.group_rule.kind == "none":
         warnings.append(
             "Nobody said which photographs show one part. Every photograph counts as a part of "
@@ -155,6 +164,10 @@ def evaluation_report(bundle: Bundle, found: Evaluation) -> str:
         data.section(data.Data(
             judged.classes, judged.samples, judged.y, judged.groups, found.group_rule.describe(),
             unreadable=found.unreadable, notes=found.notes,
+        )),
+        groups.section(groups.Grouped(
+            judged.classes, judged.samples, judged.y, judged.groups, found.group_rule,
+            found.proposal,
         )),
         scores.section({found.what: found.assessment}, judged),
         thresholds.section(decision, judged.classes.names, _outcome(found.what, decision)),
@@ -189,6 +202,19 @@ def _photographs(dataset: Dataset, sides: dict[str, Indices]) -> Section:
     return data.section(data.Data(
         dataset.classes, dataset.samples, dataset.y, dataset.groups, rule.describe(),
         sides=sides, unreadable=dataset.unreadable(),
+    ))  # fmt: skip
+
+
+def _groups(dataset: Dataset, gap: Gap | None) -> Section:
+    rule = GroupRule(**dataset.about["group_rule"])
+    no_gap = (
+        "It was not measured how much a random split flatters (--no-gap)."
+        if has_parts(dataset.groups)
+        else "No two photographs show one part, so a random split is one by part, too."
+    )
+    return groups.section(groups.Grouped(
+        dataset.classes, dataset.samples, dataset.y, dataset.groups, rule, dataset.proposal,
+        gap, no_gap,
     ))  # fmt: skip
 
 

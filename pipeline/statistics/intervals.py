@@ -16,6 +16,12 @@ vary the training, and no estimate of that is unbiased (Bengio and Grandvalet, 2
 Nadeau and Bengio's variance (2003) both ends are moved away from the score by the factor
 √(1 + tested/trained), 1.12 for five folds.
 
+A training may also fail, so that its model says the same of every photograph. Parts drawn anew
+cannot move the order of such a round: an interval would end at the score itself, as if it were
+certain that so many trainings fail. Where some rounds failed and others did not, each draw weights
+the rounds, too, by a Dirichlet distribution under which their mean has Nadeau and Bengio's
+variance, 1/rounds + tested/trained times that of a round.
+
 `benchmarks/coverage.py` measures how often the truth lies inside, beside the ordinary bootstrap,
 BCa, DeLong's and Nadeau and Bengio's intervals; the choice was made by its tables.
 """
@@ -37,9 +43,12 @@ LEVEL = 0.95
 MIN_PARTS = 2  # of each class; one part alone does not tell how much parts differ
 METHOD = "bootstrap over parts within each class, with one unseen part that the model gets wrong"
 VARIED_METHOD = f"{METHOD}; widened by √(1 + tested/trained), for the training varies too"
+FAILED_METHOD = f"{VARIED_METHOD}; rounds are drawn as well, for in some the training failed"
 LEARNED = "the model learned from these photographs, so their scores estimate nothing"
 
 _DRAWS = 1000
+_SAME = 1e-9  # probabilities that differ by less are the same
+_FEWEST_TRAININGS = 0.1  # what rounds weigh together at least, however few they are
 _BLOCK_VALUES = 4_000_000  # weights held at once
 
 
@@ -174,12 +183,28 @@ def intervals_over_rounds(
         Sample.of(y[r.rows], r.probabilities, parts.of_row[place[r.rows]], parts, threshold)
         for r in rounds
     ]
-    drawn = _Drawn.of(samples, parts, draws, np.random.default_rng(seed))
     shares = [len(r.rows) / (len(y) - len(r.rows)) for r in rounds] if training_varies else [0]
-    stretch = math.sqrt(1 + float(np.mean(shares)))
+    extra = float(np.mean(shares))
+    failed = training_varies and _some_failed(rounds)
+    weights = _of_rounds(len(rounds), extra, draws, seed) if failed else None
+    drawn = _Drawn.of(samples, parts, draws, np.random.default_rng(seed), weights)
+    stretch = math.sqrt(1 + extra)
     bounds = {name: drawn.bounds(name, level, stretch) for name in SCORES}
-    method = VARIED_METHOD if training_varies else METHOD
+    method = FAILED_METHOD if failed else VARIED_METHOD if training_varies else METHOD
     return Intervals(bounds, parts.per_class, method=method, level=level)
+
+
+def _some_failed(rounds: Sequence[Round]) -> bool:
+    """Whether the models of some rounds, but not of all, say the same of every photograph."""
+    failed = [bool((np.ptp(r.probabilities, axis=0) < _SAME).all()) for r in rounds]
+    return any(failed) and not all(failed)
+
+
+def _of_rounds(rounds: int, extra: float, draws: int, seed: int) -> Floats:
+    """Weights (draws, rounds) under which a mean over rounds has 1/rounds + extra of a variance."""
+    total = max(1 / (1 / rounds + extra) - 1, _FEWEST_TRAININGS)
+    weights = np.random.default_rng(seed).dirichlet(np.full(rounds, total / rounds), draws)
+    return np.asarray(weights + 1e-12, dtype=np.float64)  # no round weighs nothing
 
 
 def too_few(parts: Parts) -> str:
@@ -208,15 +233,22 @@ class _Drawn:
 
     @classmethod
     def of(
-        cls, samples: Sequence[Sample], parts: Parts, draws: int, rng: np.random.Generator
+        cls,
+        samples: Sequence[Sample],
+        parts: Parts,
+        draws: int,
+        rng: np.random.Generator,
+        of_rounds: Floats | None = None,
     ) -> Self:
+        """Score every round in every draw; `of_rounds` are their weights (draws, rounds)."""
         largest = max(len(sample.y) for sample in samples)
         block = max(1, _BLOCK_VALUES // (2 * largest))
         bad, good = [], []
         for start in range(0, draws, block):
             weights = parts.bayesian(rng, min(block, draws - start))
-            bad.append(_mean_defined(samples, [s.bad(*weights) for s in samples]))
-            good.append(_mean_defined(samples, [s.good(*weights) for s in samples]))
+            shares = None if of_rounds is None else of_rounds[start : start + block]
+            bad.append(_mean_defined(samples, [s.bad(*weights) for s in samples], shares))
+            good.append(_mean_defined(samples, [s.good(*weights) for s in samples], shares))
         point = _mean_defined(
             samples, [{n: np.array([v]) for n, v in s.point.items()} for s in samples]
         )
@@ -242,15 +274,21 @@ class _Drawn:
 
 
 def _mean_defined(
-    samples: Sequence[Sample], scores: Sequence[Mapping[str, Floats]]
+    samples: Sequence[Sample],
+    scores: Sequence[Mapping[str, Floats]],
+    of_rounds: Floats | None = None,
 ) -> dict[str, Floats]:
-    """Mean over the rounds whose photographs define the score; nan where none does."""
+    """Mean over the rounds whose photographs define the score; nan where none does.
+
+    Without weights (draws, rounds) all rounds weigh the same.
+    """
     mean = {}
     for name in SCORES:
-        values = [
-            found[name]
-            for sample, found in zip(samples, scores, strict=True)
-            if math.isfinite(sample.point[name])
-        ]
-        mean[name] = np.mean(values, axis=0) if values else np.full(1, np.nan)
+        defined = [i for i, sample in enumerate(samples) if math.isfinite(sample.point[name])]
+        if not defined:
+            mean[name] = np.full(1, np.nan)
+            continue
+        values = [scores[i][name] for i in defined]
+        shares = None if of_rounds is None else of_rounds[:, defined].T
+        mean[name] = np.average(values, axis=0, weights=shares)
     return mean

@@ -10,6 +10,8 @@ from pipeline.thresholds.band import Band
 from pipeline.thresholds.decision import OUT_OF_FOLD, Decision, Unseen
 from pipeline.thresholds.parts import Counts, Outcome
 
+_DIGITS = 4  # most decimals of per cent; what is smaller is written as 2e-05
+_ROUNDED = 0.05  # share of a limit that rounding may hide
 _CLAIMED = {"missed": "defective parts are missed", "rejected": "good parts are rejected"}
 
 
@@ -143,6 +145,31 @@ def meaning(band: Band, names: Sequence[str]) -> str:
             "between them a person has to look"
         )
     return f"{defective} from the probability of a defect {band.pass_below:.4g} on, else {good}"
+
+
+def beside(p: float, band: Band, unit: str = "%") -> str:
+    """A probability beside the limit that decided, such as "49% ≥ 2%" or "1.98% < 2.01%".
+
+    With as few decimals as show the limit, and on which side of it the probability lies.
+    """
+    limits = [limit for limit in (band.pass_below, band.reject_from) if limit <= 1]
+    form = next((f".{d}f" for d in range(_DIGITS) if _told_apart(p, limits, d)), ".2g")
+    shown, *ends = (f"{100 * value:{form}}" for value in (p, *limits))
+    if p < band.pass_below:
+        return f"{shown}{unit} < {ends[0]}{unit}"
+    if p >= band.reject_from:
+        return f"{shown}{unit} ≥ {ends[-1]}{unit}"
+    return f"{shown}{unit} in {ends[0]}{f'–{ends[1]}' if len(ends) > 1 else '–100'}{unit}"
+
+
+def _told_apart(p: float, limits: Sequence[float], digits: int) -> bool:
+    """Whether so many decimals of per cent are true to the limits, and to the order."""
+    here, *shown = (round(100 * value, digits) for value in (p, *limits))
+    return all(
+        abs(s - 100 * limit) <= _ROUNDED * 100 * min(limit, 1 - limit)
+        and (here < s, here > s) == (p < limit, p > limit)
+        for s, limit in zip(shown, limits, strict=True)
+    )
 
 
 def claims(found: Decision) -> list[str]:

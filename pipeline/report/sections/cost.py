@@ -89,7 +89,12 @@ def _costs_of(decision: Decision | None, rate: float) -> dict[str, Weights]:
     if rule is not None and rule.cost_missed is not None and rule.cost_false is not None:
         title = f"{rule.cost_missed:g}, a false alarm {rule.cost_false:g}"
         return {title: Weights.of(rule.cost_missed, rule.cost_false, rate)}
-    return {f"{ratio} times a false alarm": Weights.of(ratio, 1, rate) for ratio in _RATIOS}
+    return {
+        "as much as a false alarm" if ratio == 1 else f"{ratio} times a false alarm": Weights.of(
+            ratio, 1, rate
+        )
+        for ratio in _RATIOS
+    }
 
 
 def _cost_here(costs: Mapping[str, Weights], outcome: Outcome) -> float | None:

@@ -21,8 +21,9 @@ from pipeline.report.html import Child, Html, element, join, name
 from pipeline.report.looks import Looker, Looks
 from pipeline.report.page import Section, paragraphs
 from pipeline.report.table import Row, folded, table
-from pipeline.report.wording import count, percent
+from pipeline.report.wording import NBSP, count, percent
 from pipeline.thresholds.band import REVIEW, verdict_name
+from pipeline.thresholds.text import beside, meaning
 
 SHOWN = 8  # photographs of each kind
 _LISTED = 200  # mistakes in the table
@@ -60,7 +61,7 @@ def section(judged: Judgements, look: Looker | None = None) -> Section:
     with ThreadPoolExecutor(core_count()) as pool:
         made = pool.map(lambda i: _pictures(judged, i, looks), numbers)
         pictures = dict(zip(numbers, made, strict=True))
-    body: list[Child] = [_how_to_read(looks)]
+    body: list[Child] = [_limits(judged), _how_to_read(looks)]
     body += [
         [
             element("h3", kind.title),
@@ -70,6 +71,17 @@ def section(judged: Judgements, look: Looker | None = None) -> Section:
         for kind in kinds
     ]
     return Section("gallery", "Gallery: photographs to look at", join([*body, _mistakes(judged)]))
+
+
+def _limits(judged: Judgements) -> Html | None:
+    """Of two classes: what the numbers under the photographs are compared with."""
+    if not judged.classes.binary:
+        return None
+    said = meaning(judged.band, judged.classes.names)
+    return paragraphs(
+        "Under each photograph stands its probability of a defect beside the limit that decided: "
+        f"{said}."
+    )
 
 
 def _how_to_read(looks: Looks) -> Html | None:
@@ -156,7 +168,7 @@ def _grid(judged: Judgements, pictures: dict[int, _Pictures], members: Indices) 
 def _card(judged: Judgements, number: int, pictures: _Pictures) -> Html:
     sample, names = judged.samples[number], judged.classes.names
     truth, verdict = names[judged.y[number]], _verdict(judged, number)
-    chance = f"{_what(judged)} {percent(float(judged.shown[number]))}"
+    chance = _chance(judged, number)
     shown = list(pictures.shown) or [
         element("p", f"No picture: {pictures.reason}.", class_="missing")
     ]
@@ -169,9 +181,14 @@ def _card(judged: Judgements, number: int, pictures: _Pictures) -> Html:
             element("span", "is ", name(truth), ", verdict ", name(verdict)),
             element("span", chance),
             element("span", name(sample.path), class_="path"),
-            element("span", "part ", name(sample.group), class_="path") if sample.group else None,
+            element("span", _part(sample.group), class_="path") if sample.group else None,
         ),
     )
+
+
+def _part(group: str) -> Child:
+    """The name of a part, which says that it is one."""
+    return name(group) if group.lower().startswith("part") else ["part ", name(group)]
 
 
 def _sign(judged: Judgements, number: int) -> Html:
@@ -183,6 +200,13 @@ def _sign(judged: Judgements, number: int) -> Html:
 
 def _verdict(judged: Judgements, number: int) -> str:
     return verdict_name(judged.classes.names, int(judged.verdicts[number]))
+
+
+def _chance(judged: Judgements, number: int) -> str:
+    """The probability that is told; of two classes beside the limit that decided."""
+    p = float(judged.shown[number])
+    value = beside(p, judged.band, f"{NBSP}%") if judged.classes.binary else percent(p)
+    return f"{_what(judged)} {value}"
 
 
 def _what(judged: Judgements) -> str:
@@ -210,7 +234,7 @@ def _pictures(judged: Judgements, number: int, looks: Looks) -> _Pictures:
 
 def _photograph(judged: Judgements, number: int, data: bytes) -> Picture:
     truth = judged.classes.names[judged.y[number]]
-    chance = f"{_what(judged)} {percent(float(judged.shown[number]))}"
+    chance = _chance(judged, number)
     small = thumbnail_apart(data, _SIDE)
     small.save(out := io.BytesIO(), "JPEG", quality=_QUALITY, optimize=True)
     alt = f"{judged.samples[number].path}: is {truth}, verdict {_verdict(judged, number)}, {chance}"

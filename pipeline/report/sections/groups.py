@@ -1,0 +1,223 @@
+"""Which photographs show one part, how that is known, and what a random split would hide."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from features.samples import Sample
+from pipeline.classes import Classes
+from pipeline.grouping.gap import SCORES, Gap
+from pipeline.grouping.proposal import KINDS, Proposal
+from pipeline.grouping.rules import GroupRule
+from pipeline.judgements import Indices
+from pipeline.report.html import Child, Html, element, join, name
+from pipeline.report.page import Section, paragraphs
+from pipeline.report.sections.scores import TITLES
+from pipeline.report.table import Row, folded, table
+from pipeline.report.wording import count, score
+from pipeline.tables import printable
+
+_LISTED = 20
+_FROM = {
+    "file": "A table that somebody made says which photographs show one part",
+    "regex": "The part that a photograph shows is read from its file name, by a given pattern",
+    "proposed": "Nobody said which photographs show one part, so it was proposed from what the "
+    "photographs and their names tell",
+    "none": "Nobody said which photographs show one part, and nothing was proposed: only exact "
+    "copies are kept together",
+}
+
+
+@dataclass(frozen=True)
+class Grouped:
+    """The input of this section.
+
+    Attributes:
+        classes: names and numbers.
+        samples: the photographs (n).
+        y, groups: int64 (n,) their class and part numbers.
+        rule: where the parts are known from.
+        proposal: what they rest on where they are proposed; None where that is not known.
+        gap: what one head scores on both kinds of split; None where that was not measured.
+        no_gap: why it was not, as a sentence; "" to say nothing.
+    """
+
+    classes: Classes
+    samples: Sequence[Sample]
+    y: Indices
+    groups: Indices
+    rule: GroupRule
+    proposal: Proposal | None = None
+    gap: Gap | None = None
+    no_gap: str = ""
+
+
+class Mixed(NamedTuple):
+    """A part whose photographs stand in several classes: numbers of them, by class number."""
+
+    members: dict[int, Indices]
+    copies: bool
+
+
+def section(given: Grouped) -> Section:
+    """What the groups rest on, parts of each class, parts in several, and both kinds of split."""
+    body = [
+        _origin(given),
+        element("h3", "How many parts"),
+        _sizes(given),
+        element("h3", "Parts in several classes"),
+        *_in_several(given),
+        *_gap(given),
+    ]
+    return Section("groups", "Groups: which photographs show one part", join(body))
+
+
+def _origin(given: Grouped) -> Html:
+    """Where the groups are from; of proposed ones, every kind of evidence with its counts."""
+    value = f" ({printable(given.rule.value)})" if given.rule.value else ""
+    lead = f"{_FROM[given.rule.kind]}{value}. A split by part never puts two of them on two sides."
+    proposal = given.proposal
+    if proposal is None:
+        return paragraphs(lead)
+    of_more = len(proposal.paths) != len(given.samples)
+    rows: list[Row] = [
+        [
+            join([KINDS[item.kind].split(" (")[0], element("small", printable(item.what))]),
+            f"{item.photographs:,}",
+            f"{item.groups:,}",
+            "yes" if item.used else "no",
+            element("span", printable(item.why), class_="meaning"),
+        ]
+        for item in proposal.evidence
+    ]
+    found = proposal.describe()
+    return join([
+        paragraphs(lead, f"Found: {found}."),
+        table(
+            "What was looked at, and how many photographs it ties together by itself",
+            ["evidence", "photographs", "groups", "used", "why"],
+            rows,
+            texts=[3, 4],
+        ),
+        paragraphs(
+            f"These counts are of all {count(len(proposal.paths), 'photograph')} looked at, not "
+            f"only of those in the classes here." if of_more else None,
+            "A proposal may be wrong. “groups” draws sheets of it and writes a table to edit; "
+            "“extract --groups” takes the table.",
+            *(f"Note: {printable(note)}." for note in proposal.notes),
+        ),
+    ])  # fmt: skip
+
+
+def _sizes(given: Grouped) -> Html:
+    rows: list[Row] = []
+    for number, title in enumerate(given.classes.names):
+        sizes = np.unique(given.groups[given.y == number], return_counts=True)[1]
+        rows.append(_size_row(name(title), sizes))
+    rows.append(_size_row("all", np.unique(given.groups, return_counts=True)[1]))
+    columns = ["class", "parts", "only one", "median", "most"]
+    caption = "Parts of each class, and how many photographs a part has: only one, median, most"
+    return table(caption, columns, rows)
+
+
+def _size_row(title: Child, sizes: Indices) -> Row:
+    if not len(sizes):
+        return [title, "0", "0", "–", "–"]
+    single = int((sizes == 1).sum())
+    return [title, f"{len(sizes):,}", f"{single:,}", f"{np.median(sizes):g}", f"{sizes.max():,}"]
+
+
+def mixed(given: Grouped) -> list[Mixed]:
+    """The parts whose photographs stand in more than one class, the largest first."""
+    cells = np.unique(np.stack([given.groups, given.y], axis=1), axis=0)
+    groups, classes = np.unique(cells[:, 0], return_counts=True)
+    found = []
+    for group in groups[classes > 1]:
+        numbers = np.flatnonzero(given.groups == group)
+        members = {int(c): numbers[given.y[numbers] == c] for c in np.unique(given.y[numbers])}
+        digests = [{given.samples[i].digest for i in of.tolist()} for of in members.values()]
+        found.append(Mixed(members, sum(map(len, digests)) > len(set().union(*digests))))
+    return sorted(found, key=lambda one: -sum(map(len, one.members.values())))
+
+
+def _in_several(given: Grouped) -> Sequence[Html]:
+    found = mixed(given)
+    if not found:
+        return [paragraphs("There are none.")]
+    photographs = sum(len(of) for one in found for of in one.members.values())
+    copied = sum(one.copies for one in found)
+    rows = [_mixed_row(given, one) for one in found[:_LISTED]]
+    every = count(len(found), "part")
+    shown = f"The largest {len(rows)} of {every}" if len(rows) < len(found) else every
+    columns = ["part", *(name(title) for title in given.classes.names), "such as"]
+    same = f"; in {copied:,} of them the very same photograph lies in two classes" if copied else ""
+    return [
+        paragraphs(
+            f"{count(len(found), 'part stands', 'parts stand')} in more than one class, with "
+            f"{count(photographs, 'photograph')}{same}. Either a label is wrong, or the part is "
+            "photographed with and without its defect, or these are several parts."
+        ),
+        folded(
+            f"{shown}, as a table",
+            table("Parts in several classes", columns, rows, texts=[len(columns) - 1]),
+        ),
+    ]
+
+
+def _mixed_row(given: Grouped, one: Mixed) -> Row:
+    first = [given.samples[int(of[0])] for of in one.members.values()]
+    counts = [f"{len(one.members.get(c, ())):,}" for c in range(len(given.classes.names))]
+    examples = [[", " if i else None, name(sample.path)] for i, sample in enumerate(first)]
+    return [name(first[0].group or first[0].path), *counts, join(examples)]
+
+
+def _gap(given: Grouped) -> Sequence[Html]:
+    """One head on both kinds of split."""
+    gap = given.gap
+    if gap is None and not given.no_gap:
+        return []
+    heading = element("h3", "By part, or at random")
+    if gap is None:
+        return [heading, paragraphs(given.no_gap)]
+    sentence = gap.sentence()
+    said = f"{sentence[:1].upper()}{sentence[1:]}."
+    if gap.problem:
+        return [heading, paragraphs(said)]
+    rows: list[Row] = [
+        [
+            TITLES[which],
+            _with_spread(*gap.grouped[which]),
+            _with_spread(*gap.random[which]),
+            _signed(gap.difference(which)),
+        ]
+        for which in SCORES
+    ]
+    rounds = (
+        f"means over {count(gap.rounds, 'fold')} of each kind, ± standard deviation"
+        if gap.rounds > 1
+        else "one split of each kind"
+    )
+    return [
+        heading,
+        paragraphs(said),
+        table(
+            f"{gap.head} on both kinds of split: {rounds}",
+            ["score", "by part", "at random", "difference"],
+            rows,
+        ),
+    ]
+
+
+def _signed(difference: float) -> str:
+    return score(difference) if math.isnan(difference) else f"{difference:+.3f}"
+
+
+def _with_spread(mean: float, spread: float) -> Child:
+    if math.isnan(spread):
+        return score(mean)
+    return [score(mean), element("small", f"±{spread:.3f}")]
