@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -33,6 +34,7 @@ class Counting:
 
     row_width = 48
     map_shape = (4, 4, 3)
+    tap_widths: ClassVar[dict[str, int]] = {}
 
     def __init__(self, _path: Path | None, **_settings: object) -> None:
         """There is nothing to load."""
