@@ -5,13 +5,14 @@
 Every head on every feature space, on the same grouped folds under several seeds; settings are
 chosen inside the training sides. Where the cache was told its groups, the table is made twice: by
 these, and by the groups that are proposed from the photographs, as told groups may be wrong. With
---photographs it is made for smaller sets too, of whole parts. Not part of `make bench`: it needs a
-cache of real rows.
+--photographs it is made for smaller sets too, of whole parts; with --defective for training sides
+that hold only so many defective parts. Not part of `make bench`: it needs a cache of real rows.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import time
 from pathlib import Path
@@ -26,6 +27,7 @@ from pipeline.dataset import Dataset
 from pipeline.grouping.rules import number_groups
 from pipeline.spaces.entry import Entry
 from pipeline.spaces.rows import comparable_rows
+from pipeline.splits import Fold, folds
 from pipeline.statistics.draws import Parts
 
 _SHOWN = ("roc_auc", "average_precision", "balanced_accuracy")
@@ -53,8 +55,22 @@ def some_parts(y: np.ndarray, groups: np.ndarray, photographs: int, seed: int) -
     return np.flatnonzero(np.isin(parts.of_row, np.concatenate(taken)))
 
 
+def with_few_defects(
+    y: np.ndarray, groups: np.ndarray, rounds: list[Fold], parts: int, seed: int
+) -> list[Fold]:
+    """The same folds, but so many defective parts in each training side; 0: all of them."""
+    if not parts:
+        return rounds
+    rng, found = np.random.default_rng(seed), []
+    for fold in rounds:
+        defective = np.unique(groups[fold.train][y[fold.train] > 0])
+        dropped = rng.permutation(defective)[parts:]
+        found.append(fold._replace(train=fold.train[~np.isin(groups[fold.train], dropped)]))
+    return found
+
+
 def measure(
-    data: Dataset, groups: np.ndarray, size: int, options: argparse.Namespace
+    data: Dataset, groups: np.ndarray, size: int, few: int, options: argparse.Namespace
 ) -> list[Comparison]:
     """One comparison for each seed."""
     rows = {text: comparable_rows(data, text) for text in options.features.split(",")}
@@ -63,11 +79,13 @@ def measure(
         chosen = some_parts(data.y, groups, size, seed)
         everything = len(chosen) == len(data.y)
         seen = {text: r if everything else r[chosen] for text, r in rows.items()}
+        y, parts = data.y[chosen], groups[chosen]
+        rounds = folds(y, parts, n_folds=options.folds, repeats=1, seed=seed)
         found.append(
             compare(
-                seen, data.y[chosen], groups[chosen], heads=options.heads.split(","),
-                n_folds=options.folds, repeats=1, seed=seed, class_names=data.classes.names,
-                n_jobs=options.jobs,
+                seen, y, parts, heads=options.heads.split(","), seed=seed, n_jobs=options.jobs,
+                rounds=with_few_defects(y, parts, rounds, few, seed),
+                class_names=data.classes.names,
             )
         )  # fmt: skip
     return found
@@ -98,6 +116,7 @@ def main() -> None:
     parser.add_argument("--heads", default="logistic,ridge,lda,rbf-svm,knn,novelty")
     parser.add_argument("--groups", default="", help="as told, proposed; both by default")
     parser.add_argument("--photographs", default="0", help="sizes with commas; 0 is all")
+    parser.add_argument("--defective", default="0", help="parts with commas; 0 is all")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--jobs", type=int, default=-1)
@@ -108,16 +127,18 @@ def main() -> None:
         classes=options.classes.split(",") if options.classes else None,
         positive=options.positive.split(",") if options.positive else None,
     )
-    for size in map(int, options.photographs.split(",")):
+    sizes = itertools.product(options.photographs.split(","), options.defective.split(","))
+    for size, few in (map(int, pair) for pair in sizes):
         for told, groups in groupings(data).items():
             if options.groups and told != options.groups:
                 continue
             started = time.perf_counter()
-            found = measure(data, groups, size, options)
+            found = measure(data, groups, size, few, options)
             count, parts = len(found[0].y), len(np.unique(found[0].groups))
             print(
                 f"\n{count:,} photographs of {parts:,} parts, groups {told}, {options.folds} folds "
-                f"under {options.seeds} seeds, {time.perf_counter() - started:.0f} s\n"
+                f"under {options.seeds} seeds, {few or 'all'} defective parts in training, "
+                f"{time.perf_counter() - started:.0f} s\n"
             )
             print("| features | head | ROC AUC | average precision | balanced accuracy | fit s |")
             print("|---|---|---|---|---|---|")
@@ -126,7 +147,7 @@ def main() -> None:
                 names = f"{record['features']} | {record['head']}"
                 print(f"| {names} | {cells} | {record['seconds']:.2f} |", flush=True)
                 if options.out:
-                    record |= {"groups": told, "photographs": count, "parts": parts}
+                    record |= {"groups": told, "photographs": count, "parts": parts, "few": few}
                     with options.out.open("a") as file:
                         file.write(json.dumps(record) + "\n")
 

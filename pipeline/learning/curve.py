@@ -141,31 +141,19 @@ def learning_curve(
 
 
 def _sizes(result: Comparison) -> tuple[list[Size], int]:
+    """Mean numbers of each size, the largest first, and the class that has fewest parts."""
     y, groups = result.y, result.groups
-    classes = range(int(y.max()) + 1)
-    counts = {
-        (fold.repeat, fold.fold): [
-            len(np.unique(groups[fold.train][y[fold.train] == c])) for c in classes
-        ]
-        for fold in result.folds
-    }
-    every = {
-        key: len(np.unique(groups[fold.train]))
-        for key, fold in zip(counts, result.folds, strict=True)
-    }
-    rarest = int(np.argmin(np.mean(list(counts.values()), axis=0)))
-    sizes = []
-    for size in range(max(fold.fold for fold in result.folds) + 1):
-        mine = [fold for fold in result.folds if fold.fold == size]
-        keys = [(fold.repeat, fold.fold) for fold in mine]
-        sizes.append(
-            Size(
-                float(np.mean([every[key] for key in keys])),
-                float(np.mean([counts[key][rarest] for key in keys])),
-                float(np.mean([len(fold.train) for fold in mine])),
-            )
-        )
-    return sizes, rarest
+    classes = np.unique(y)
+    counted = []
+    for fold in result.folds:
+        labels, parts = y[fold.train], groups[fold.train]
+        each = [len(np.unique(parts[labels == c])) for c in classes]
+        counted.append([len(np.unique(parts)), len(parts), *each])
+    number = np.array([fold.fold for fold in result.folds])
+    means = [np.array(counted)[number == size].mean(axis=0) for size in range(number.max() + 1)]
+    rarest = int(np.mean(means, axis=0)[2:].argmin())
+    sizes = [Size(float(m[0]), float(m[2 + rarest]), float(m[1])) for m in means]
+    return sizes, int(classes[rarest])
 
 
 def _series(found: LearningCurve) -> list[Series]:
