@@ -43,8 +43,14 @@ class WideToy:
 
 
 def use_toy() -> None:
-    """Put the toy in the place of the network, under its name, in this process."""
+    """Put the toy in the place of the network, under its name, in this process.
+
+    It leaves no witness, by which the real network would be refused in the same cache.
+    """
+    from pipeline import sync
+
     BACKBONES["inception_v3"] = f"{__name__}:WideToy"
+    sync._watch = lambda *_: None  # type: ignore[assignment,return-value]
 
 
 def extract(

@@ -136,7 +136,7 @@ class Cache:
         self._rows_digest = layout.rows_digest(self.entries)
         self._photographs_digest = layout.photographs_digest(columns)
         self._check_seal()
-        self.samples: list[Sample] = from_columns(columns)
+        self.samples: list[Sample] = from_columns(columns, self.entries["row_digest"])
 
     def _seal(self) -> Seal:
         return Seal(

@@ -1,14 +1,13 @@
-"""Photographs to rows: reader threads -> backbone -> writer thread, with bounded queues.
+"""Photographs to rows: reader threads -> backbone -> cache, a bounded number ahead.
 
-Readers hash and decode ahead of the backbone; the backbone runs on the caller's thread; one
-writer commits each batch to the cache while the next one is computed. A photograph whose bytes
-the cache knows is never decoded, and where all are known the backbone is not even loaded.
+Readers hash and decode ahead of the backbone; the backbone runs on the caller's thread; each batch
+is committed to the cache before the next one is computed. A photograph whose bytes the cache knows
+is never decoded, and where all are known the backbone is not even loaded.
 """
 
 from __future__ import annotations
 
 import hashlib
-import queue
 import threading
 import time
 from collections import defaultdict, deque
@@ -182,7 +181,8 @@ class _Run:
         failures: list[Sample] = []
         rows_before = len(self.cache)
         self.advance(0)  # the total is known from the start
-        with _Writer(self.cache, self.advance) as writer:
+        # A thread of its own: an interrupt (Ctrl-C) meets the caller's, never a half-done commit.
+        with ThreadPoolExecutor(1, thread_name_prefix="writer") as writer:
             batch: list[_Seen] = []
             backbone: Backbone | None = None
             for seen in self.read_ahead(workers):
@@ -198,11 +198,10 @@ class _Run:
                         self.stop_on_too_many(failures)
                 if len(batch) + self.riding == self.batch_size:
                     backbone = backbone or self.load()
-                    writer.put(self.compute(backbone, batch))
+                    writer.submit(self.write, self.compute(backbone, batch)).result()
                     batch = []
             if batch:
-                writer.put(self.compute(backbone or self.load(), batch))
-        self.seconds["write"] = writer.seconds
+                writer.submit(self.write, self.compute(backbone or self.load(), batch)).result()
         extracted = len(self.cache) - rows_before
         self.keep_witness()
         samples = self.place(samples)
@@ -315,6 +314,19 @@ class _Run:
             self.cache.append([self.witness_digest], self.witness[None], VIEW)
             self.cache.commit()
 
+    def write(self, batch: _Batch) -> None:
+        """Make a batch durable.
+
+        The backbone waits meanwhile (1 to 2 % of the time; the readers go on): so a killed process
+        has at most one finished batch to do again, however slow the disk.
+        """
+        started = time.perf_counter()
+        digests, rows, glimpses = batch
+        self.cache.append(digests, rows, glimpses=glimpses)
+        self.cache.commit()
+        self.seconds["write"] += time.perf_counter() - started
+        self.advance(len(digests))
+
     # ---- bookkeeping --------------------------------------------------------------------
 
     def advance(self, count: int) -> None:
@@ -351,50 +363,3 @@ class _Run:
             )
             for sample in placed
         ]
-
-
-class _Writer:
-    """The thread that appends and commits batches; its first error reaches the caller.
-
-    It takes a batch only when the one before is committed: a killed process has at most one
-    finished batch to do again, as long as a commit takes less time than the next batch.
-    """
-
-    def __init__(self, cache: Cache, advance: Callable[[int], None]) -> None:
-        self.cache = cache
-        self.advance = advance
-        self.seconds = 0.0
-        self._queue: queue.Queue[_Batch | None] = queue.Queue()
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._work, name="writer", daemon=True)
-
-    def __enter__(self) -> _Writer:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Commit what is queued, also when the caller was interrupted, then stop."""
-        self._queue.put(None)
-        self._thread.join()
-        if self._error is not None:
-            raise self._error
-
-    def put(self, batch: _Batch) -> None:
-        self._queue.join()
-        if self._error is not None:
-            raise self._error
-        self._queue.put(batch)
-
-    def _work(self) -> None:
-        while (item := self._queue.get()) is not None:
-            try:
-                started = time.perf_counter()
-                digests, rows, glimpses = item
-                self.cache.append(digests, rows, glimpses=glimpses)
-                self.cache.commit()
-                self.seconds += time.perf_counter() - started
-                self.advance(len(digests))
-            except BaseException as error:  # noqa: BLE001 - handed to the caller's thread
-                self._error = error
-            finally:
-                self._queue.task_done()

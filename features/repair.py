@@ -101,10 +101,8 @@ def _rebuild(wreck: _Wreck, backup: bool, progress: Progress | None) -> Repair:
 
 
 def _placed(sample: Sample, target: Cache) -> Sample:
-    if sample.row < 0:
-        return sample
     row = target.find(sample.digest)
-    return sample._replace(row=row, reason="" if row >= 0 else _DROPPED)
+    return sample._replace(row=row, reason="" if row >= 0 else sample.reason or _DROPPED)
 
 
 class _Wreck:

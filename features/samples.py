@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -70,10 +71,41 @@ def to_columns(samples: list[Sample]) -> Columns:
     return columns
 
 
-def from_columns(columns: Columns) -> list[Sample]:
-    """The inverse of `to_columns`."""
+def from_columns(
+    columns: Columns, row_digests: npt.NDArray[np.bytes_] | None = None
+) -> list[Sample]:
+    """The inverse of `to_columns`.
+
+    Args:
+        columns: as read from a file.
+        row_digests: S64 (rows,), of the rows beside the table; None where they are not known.
+
+    Raises:
+        ValueError: a path leads out of the folder, or a photograph stands under another's row.
+    """
+    if row_digests is not None:
+        _check_rows(columns, row_digests)
     lists: dict[str, list[Any]] = {
         name: [value.decode("utf-8", "surrogateescape") for value in columns[name].tolist()]
         for name in TEXT_COLUMNS
     } | {name: columns[name].tolist() for name in NUMBER_COLUMNS}
+    for path in lists["path"]:
+        # Few paths have one of these, and `Path` is slow.
+        if (".." in path or ":" in path or path[:1] in ("/", "\\")) and _leads_outside(path):
+            raise ValueError(f"its table names {path!r}, outside of the folder")
     return [Sample(*values) for values in zip(*(lists[f] for f in Sample._fields), strict=True)]
+
+
+def _leads_outside(path: str) -> bool:
+    parts = Path(path)
+    return bool(parts.anchor) or ".." in parts.parts
+
+
+def _check_rows(columns: Columns, row_digests: npt.NDArray[np.bytes_]) -> None:
+    rows, digests = columns["row"], columns["digest"]
+    if ((rows < -1) | (rows >= len(row_digests))).any():
+        raise ValueError("its table names rows that are not there")
+    placed = rows >= 0
+    others = int((digests[placed] != row_digests[rows[placed]]).sum())
+    if others:
+        raise ValueError(f"{others:,} photographs of its table name a row that is not theirs")

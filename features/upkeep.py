@@ -96,13 +96,11 @@ def verify(path: Path, *, full: bool = False, progress: Progress | None = None) 
 
 
 def _table_faults(cache: Cache) -> list[str]:
-    elsewhere = sum(s.row >= 0 and cache.find(s.digest) != s.row for s in cache.samples)
     unexplained = sum(s.row < 0 and not s.reason for s in cache.samples)
     twice = sum(count > 1 for count in Counter(s.path for s in cache.samples).values())
     return [
         f"{count:,} photographs of the table {what}; run extract again"
         for count, what in (
-            (elsewhere, "name a row that is not theirs"),
             (unexplained, "have neither a row nor a reason"),
             (twice, "stand in it more than once"),
         )

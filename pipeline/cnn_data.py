@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from features.decoder import decode_apart, look_apart
-from features.errors import DataError, ImageError, TooManyFailuresError
+from features.errors import DataError, DecoderError, ImageError, TooManyFailuresError
 from features.extract import Photograph, Progress
 from features.glimpse import Glimpse, glimpse_of
-from features.images import MAX_PIXELS, Pixels, Recipe, decode, read_photograph
+from features.images import MAX_PIXELS, Pixels, Recipe, read_photograph
 from features.runtime import core_count, load_tensorflow
 from features.samples import Sample
 from pipeline.dataset import Labelled, label_samples
@@ -198,8 +198,8 @@ class Batches:
     def _load(self, number: int) -> Pixels:
         file = self._files[int(number)]
         try:
-            return decode(file.read_bytes(), self._recipe)
-        except (ImageError, OSError) as error:
+            return decode_apart(read_photograph(file), self._recipe)
+        except (ImageError, DecoderError) as error:
             self.failure = DataError(
                 f"{file} was readable at first and is no longer ({error}); expected the "
                 "photographs to stay as they are while they are trained on; start again"

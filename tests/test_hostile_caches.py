@@ -7,15 +7,18 @@ import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import pytest
+from caches import FIELDS, WIDTH, fill, sample
 from toy import photograph, toy_settings
 
 from features.cache import Cache
 from features.errors import CacheError, WeightsError
 from features.extract import Photograph, extract
+from features.repair import repair
 from features.untrusted import UnsafeFileError
 from features.weight_file import read_layers
 from features.weights import RecordedWeights
@@ -139,6 +142,47 @@ def test_a_cache_that_reaches_out_or_claims_too_much_is_refused(
     ):
         with pytest.raises(CacheError, match=reason):
             opened().close()
+
+
+@pytest.mark.parametrize(
+    ("table", "reason"),
+    [
+        ({"path": "../../secret.png"}, "outside of the folder"),
+        ({"path": "/etc/secret.png"}, "outside of the folder"),
+        ({"at": 2}, "1 photographs of its table name a row that is not theirs"),
+        ({"at": 1_000_000}, "rows that are not there"),
+        ({"at": -2}, "rows that are not there"),
+    ],
+)
+def test_a_forged_table_is_refused_and_mended(
+    tmp_path: Path, table: dict[str, Any], reason: str
+) -> None:
+    """Well sealed, but it reaches out of the folder or gives a photograph another's row.
+
+    `cache repair` keeps the rows, and the table goes or names the right ones.
+    """
+    path = tmp_path / "c.h5"
+    fill(path, range(5))
+    whole = {"path": "A/1.png", "at": 1} | table
+    with Cache.write(path, FIELDS, WIDTH, "float32") as cache:
+        cache.replace_samples([sample(whole["path"], 1, whole["at"])], {})
+        cache.commit()
+    with pytest.raises(CacheError, match=reason):
+        Cache.read(path)
+    assert repair(path).rows == 5
+    with Cache.read(path) as cache:
+        assert [(s.path, s.row) for s in cache.samples] in ([], [("A/1.png", 1)])
+
+
+def test_a_name_with_dots_is_no_way_out(tmp_path: Path) -> None:
+    """Dots inside a name are part of it."""
+    path = tmp_path / "c.h5"
+    fill(path, range(5))
+    with Cache.write(path, FIELDS, WIDTH, "float32") as cache:
+        cache.replace_samples([sample("A/part..1:2.png", 1, 1)], {})
+        cache.commit()
+    with Cache.read(path) as cache:
+        assert cache.samples[0].path == "A/part..1:2.png"
 
 
 @pytest.mark.parametrize(("attack", "reason"), ATTACKS, ids=lambda v: getattr(v, "__name__", ""))

@@ -2,9 +2,9 @@
 
 After every kill the cache must open and hold every row that it held before (after gc: every row
 that is used), each bit for bit as an undisturbed run makes it. All that the progress bar had called
-done must be there, and of finished batches at most one may be missing (two where the disk was
-slower than the network). Then the same command runs again, is killed again, and so on until it
-finishes: the end must be that of the undisturbed run.
+done must be there, and of finished batches at most one may be missing. Then the same command
+runs again, is killed again, and so on until it finishes: the end must be that of the undisturbed
+run.
 """
 
 from __future__ import annotations
@@ -241,7 +241,7 @@ class _Kills:
             missing = now.computed - noted.computed - (len(after) - len(before))
             batches = math.ceil(missing / _BATCH)
             self.again[batches] += 1
-            if batches > 2:
+            if batches > 1:
                 self._lose(f"{missing} finished photographs of {batches} batches are gone")
             there = len(after & self.ground.keys[scene.arguments["folder"]])
             if there < now.reported:
