@@ -205,8 +205,8 @@ def _verdict(judged: Judgements, number: int) -> str:
 def _chance(judged: Judgements, number: int) -> str:
     """The probability that is told; of two classes beside the limit that decided."""
     p = float(judged.shown[number])
-    value = beside(p, judged.band, f"{NBSP}%") if judged.classes.binary else percent(p)
-    return f"{_what(judged)} {value}"
+    value = beside(p, judged.band, " %") if judged.classes.binary else percent(p)
+    return f"{_what(judged)} {value.replace(' ', NBSP)}"
 
 
 def _what(judged: Judgements) -> str:
