@@ -15,7 +15,9 @@ from features.cache import Cache
 from features.samples import Sample
 from pipeline.grouping.looks import look
 from pipeline.grouping.proposal import Proposal
-from pipeline.grouping.propose import SURE, propose
+from pipeline.grouping.propose import propose
+
+_SURE = 0.001  # expected strangers as alike: of 1,000 photographs of new parts, about one is named
 
 Flags = npt.NDArray[np.bool_]
 
@@ -54,7 +56,7 @@ def like_known(cache_path: Path, samples: Sequence[Sample], known: Sequence[str]
     if looks is None:
         return found
     is_known = np.isin(rows, list(others))
-    a, b, _ = looks.pairs(SURE)
+    a, b, _ = looks.pairs(_SURE)
     across = is_known[a] != is_known[b]
     near = np.concatenate([a[across], b[across]])
     like = {rows[i] for i in near.tolist() if not is_known[i]}
