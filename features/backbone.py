@@ -164,8 +164,10 @@ def check_taps(backbone: str, taps: Iterable[str]) -> tuple[str, ...]:
     Raises:
         DataError: the backbone has none of this name.
     """
-    known = _backbone_class(backbone).tap_widths
     wanted = [str(tap) for tap in taps]
+    if not wanted:
+        return ()
+    known = _backbone_class(backbone).tap_widths
     for tap in wanted:
         if tap not in known:
             raise DataError(f"unknown tap {tap!r}; expected some of {', '.join(known)}")

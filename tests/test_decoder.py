@@ -28,8 +28,10 @@ from features import images
 from features.decoder_process import serve
 def decode(data, recipe, max_pixels):
     {body}
+def decode_views(data, recipe, names, max_pixels):
+    return np.stack([decode(data, recipe, max_pixels) for _ in names])
 serve(types.SimpleNamespace(Recipe=images.Recipe, ImageError=images.ImageError, decode=decode,
-                            capture_time=images.capture_time))
+                            decode_views=decode_views, capture_time=images.capture_time))
 """
 
 

@@ -118,12 +118,13 @@ def test_inner_folds_of_the_row_space_keep_them_out() -> None:
     assert not np.array_equal(again.inner[1].space.values, part.inner[1].space.values)
 
 
-@pytest.mark.parametrize("kind", ["grouped", "random"])
-def test_held_out_variants_change_nothing(kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "heads"), [("grouped", ["logistic", "boosting"]), ("random", ["knn"])]
+)
+def test_held_out_variants_change_nothing(kind: str, heads: list[str]) -> None:
     """A fold's results are the same to the bit whatever its held-out photographs' variants are."""
     X, y, groups = with_variants()
-    heads = ["logistic", "knn", "lda", "forest"]
-    options = {"heads": heads, "n_folds": 3, "repeats": 1, "kind": kind, "n_jobs": 1}
+    options = {"heads": heads, "n_folds": 2, "repeats": 1, "kind": kind, "n_jobs": 1}
     found = compare(X, y[:N], groups[:N], augmented=K, **options)
     alone = compare(X[:N], y[:N], groups[:N], **options)
     fold = found.folds[0]
@@ -146,8 +147,8 @@ def test_held_out_variants_change_nothing(kind: str) -> None:
 def test_thresholds_are_chosen_on_photographs_alone(rule: ThresholdRule) -> None:
     """What was judged and what was learned are photographs; the variants were trained on."""
     X, y, groups = with_variants()
-    made = train("logistic", TrainingRows(X, y, groups, ("ok", "bad"), 0.25), rule)
-    bare = train("logistic", TrainingRows(X[:N], y[:N], groups[:N], ("ok", "bad"), 0.25), rule)
+    made = train("lda", TrainingRows(X, y, groups, ("ok", "bad"), 0.25), rule)
+    bare = train("lda", TrainingRows(X[:N], y[:N], groups[:N], ("ok", "bad"), 0.25), rule)
     assert np.array_equal(made.learned, bare.learned)
     assert np.isfinite(made.p).all()
     if made.judged is not None and bare.judged is not None:
