@@ -16,6 +16,7 @@ from skops import io
 from features.errors import BundleError, HeadError
 from pipeline.heads import HEADS, load_head_class, make_head
 from pipeline.heads.base import Head
+from pipeline.heads.calibration import Calibration, probabilities
 from pipeline.heads.dense import DenseHead, build_model
 from pipeline.heads.linear import LinearHead
 from pipeline.scores import score
@@ -114,6 +115,21 @@ def test_every_head_copes_with_a_class_that_is_absent(name: str) -> None:
     P = head.predict_proba(X)
     assert P.shape == (60, 3)
     assert not (P.argmax(axis=1) == 1).any()
+
+
+def test_calibration_never_turns_the_order_around() -> None:
+    """Decisions that speak for the wrong class keep their order, and claim next to nothing."""
+    y = np.array([0] * 30 + [1] * 6)
+    decisions = np.linspace(1, -1, 36)
+    assert Calibration.fit(decisions, y, 2).slope[0, 0] < 0
+    made = Calibration.rising(decisions, y, 2)
+    p = probabilities(made.logits(decisions))[:, 1]
+    assert (np.diff(p) < 0).all()
+    assert p.min() > 0.1
+    assert p.max() < 0.3
+    np.testing.assert_array_equal(
+        Calibration.rising(-decisions, y, 2).slope, Calibration.fit(-decisions, y, 2).slope
+    )
 
 
 def test_an_unknown_head_is_refused_with_the_known_ones() -> None:
