@@ -4,10 +4,10 @@ The error 1 - score of many learners falls as a × n^-b in the number n of train
 et al., "Learning curves: asymptotic values and rate of convergence", 1994; Hestness et al., "Deep
 learning scaling is predictable, empirically", 2017). The law is fitted to the mean errors over the
 draws, by least squares of their logarithms; b is at least 0, and at most 1: a curve that leaves
-chance may fall faster for a while, and no error does for long. Its uncertainty comes from drawing the
-draws with replacement. Draws share parts, so that their spread alone would promise too much: the
-distances from the estimate are stretched by √(1 + draws × tested/trained), as Nadeau and Bengio's
-variance does (2003).
+chance may fall faster for a while, and no error does for long. Its uncertainty comes from drawing
+the draws with replacement. Draws share parts, so that their spread alone would promise too much:
+the distances from the estimate are stretched by √(1 + draws × tested/trained), as Nadeau and
+Bengio's variance does (2003).
 """
 
 from __future__ import annotations
