@@ -59,6 +59,7 @@ def test_the_law_is_found_again() -> None:
     a, b = law(parts, 0.9 * parts**-0.5)
     assert (a, b) == pytest.approx((0.9, 0.5))
     assert law(parts, 0.01 * parts**0.3)[1] == 0
+    assert law(parts, 50 * parts**-2.0)[1] == 1
 
 
 def draws_of(b: float, noise: float, draws: int = 40) -> tuple[np.ndarray, np.ndarray]:

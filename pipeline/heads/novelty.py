@@ -105,7 +105,7 @@ class NoveltyHead(Head):
         if not rounds:  # the rows trained on are all there is
             decisions = self._decide(Z)
         own = groups >= 0  # variants are trained on, and have no say here
-        self._calibration = self._calibrated(decisions[own], y[own])
+        self._calibration = Calibration.fit(decisions[own], y[own], n_classes)
         return self
 
     def _fit_normals(self, Z: Floats, y: Indices) -> list[Normal | None]:
@@ -122,17 +122,6 @@ class NoveltyHead(Head):
         nothing = np.full(len(Z), -1e3)
         near = [nothing if normal is None else -normal.distance(Z) for normal in self._normals]
         return np.column_stack(near)
-
-    def _calibrated(self, decisions: Floats, y: Indices) -> Calibration:
-        """Of more than a few defects by a sigmoid, as long as distance speaks for a defect."""
-        found = Calibration.fit(decisions, y, self.n_classes)
-        if self.n_classes > 2 or found.slope[0, 0] > 0:
-            return found
-        # So few or such defects that the nearer ones seem defective: that is not believed.
-        unit = max(float(decisions.std()), _LEAST)
-        share = (y.sum() + 1) / (len(y) + 2)
-        offset = np.log(share / (1 - share)) - decisions.mean() / unit
-        return Calibration(np.array([[1 / unit]]), np.array([offset]))
 
     def predict_proba(self, X: Rows) -> Floats:
         """Probabilities (n, n_classes) of rows."""

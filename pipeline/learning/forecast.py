@@ -3,10 +3,11 @@
 The error 1 - score of many learners falls as a × n^-b in the number n of training examples (Cortes
 et al., "Learning curves: asymptotic values and rate of convergence", 1994; Hestness et al., "Deep
 learning scaling is predictable, empirically", 2017). The law is fitted to the mean errors over the
-draws, by least squares of their logarithms; b is at least 0. Its uncertainty comes from drawing the
-draws with replacement. Draws share parts, so that their spread alone would promise too much: the
-distances from the estimate are stretched by √(1 + draws × tested/trained), as Nadeau and Bengio's
-variance does (2003).
+draws, by least squares of their logarithms; b is at least 0, and at most 1: a curve that leaves
+chance may fall faster for a while, and no error does for long. Its uncertainty comes from drawing
+the draws with replacement. Draws share parts, so that their spread alone would promise too much:
+the distances from the estimate are stretched by √(1 + draws × tested/trained), as Nadeau and
+Bengio's variance does (2003).
 """
 
 from __future__ import annotations
@@ -91,10 +92,10 @@ def forecast(parts: Floats, scores: Floats, *, tested_to_trained: float, seed: i
 
 
 def law(parts: Floats, errors: Floats) -> tuple[float, float]:
-    """(a, b) of errors ≈ a × parts^-b, b at least 0."""
+    """(a, b) of errors ≈ a × parts^-b, b from 0 to 1."""
     x, t = np.log(parts), np.log(np.maximum(errors, _LEAST_ERROR))
     slope = float(((x - x.mean()) * (t - t.mean())).sum() / ((x - x.mean()) ** 2).sum())
-    b = max(0.0, -slope)
+    b = min(max(0.0, -slope), 1.0)
     return float(np.exp(t.mean() + b * x.mean())), b
 
 
