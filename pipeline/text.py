@@ -151,7 +151,12 @@ def comparison(found: HeadComparison, out: Path) -> str:
 
 
 def _trained_on_variants(count: int) -> list[str]:
-    return [f"trained on {count} variants of each photograph, too; judged on none"] * bool(count)
+    text = f"trained on {_variants(count)} of each photograph, too; judged on none"
+    return [text] if count else []
+
+
+def _variants(count: int) -> str:
+    return f"{count} variant{'' if count == 1 else 's'}"
 
 
 def ladder(found: Ladder, out: Path) -> str:
@@ -299,7 +304,7 @@ def _settings(fields: Mapping[str, Any], weights: str) -> str:
 
 def _views(chosen: Chosen) -> str:
     sets = [f"{one} ({len(views_of(one))})" if one != FULL else one for one in chosen.sets]
-    more = [f"{chosen.augmented} variants for training"] if chosen.augmented else []
+    more = [f"{_variants(chosen.augmented)} for training"] if chosen.augmented else []
     return ", ".join([*sets, *more])
 
 

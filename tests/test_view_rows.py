@@ -243,7 +243,7 @@ def sync(folder: Path, cache: Path, **options: object) -> FolderExtraction:
 def test_a_plain_extract_keeps_views_in_line(folder: Path, cache: Path, as_inception: Toy) -> None:
     """Views and variants are remembered: new photographs get all, and nothing else is computed."""
     first = sync(folder, cache, views=["tiles:2x2"], augment=1)
-    assert "views        full, tiles:2x2 (4), 1 variants for training" in extraction(first, cache)
+    assert "views        full, tiles:2x2 (4), 1 variant for training" in extraction(first, cache)
     assert "extracted    15, 90 rows" in extraction(first, cache)
     (folder / "Healthy" / "new.png").write_bytes(photograph(99))
     done = sync(folder, cache)
