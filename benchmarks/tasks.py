@@ -45,14 +45,8 @@ class WideToy:
 
 
 def use_toy() -> None:
-    """Put the toy in the place of the network, under its name, in this process.
-
-    It leaves no witness, by which the real network would be refused in the same cache.
-    """
-    from pipeline import sync
-
+    """Put the toy in the place of the network, under its name, in this process."""
     BACKBONES["inception_v3"] = f"{__name__}:WideToy"
-    sync._watch = lambda *_: None  # type: ignore[assignment,return-value]
 
 
 def extract(
@@ -68,10 +62,13 @@ def extract(
         cache: a file that stays.
         ready: import TensorFlow before the first round, as the write-up's way does.
     """
+    from pipeline import sync
     from pipeline.sync import extract_folder
 
     if toy:
         use_toy()
+        # No witness of the toy, by which the real network would be refused in the same cache.
+        sync._watch = lambda *_: None  # type: ignore[assignment,return-value]
     elif ready:
         load_tensorflow()
 
