@@ -29,10 +29,12 @@ Bar = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
 
 _MARKER = "demo.json"
 _MADE = (
-    "photographs", "new-parts", "features.h5", "model", "comparison", "predictions.csv",
+    "photographs", "new-parts", "features.h5", "model", "comparison", "closer", "predictions.csv",
     "sheet.png",
 )  # fmt: skip
 _GROUPS = r"part-(\d+)"
+_VIEWS, _TAPS = "full,tiles:2x2", "mixed4,mixed7,mixed9"
+_CLOSER = "full+tiles:2x2:avg+taps:root"  # what finds a thin crack in a large photograph
 
 
 def run_demo(out: Path, *, seed: int | None, parts: int, say: Say, bar: Bar) -> None:
@@ -55,12 +57,7 @@ def run_demo(out: Path, *, seed: int | None, parts: int, say: Say, bar: Bar) -> 
     draw_parts(data, parts=parts, views=4, seed=seed)
     draw_parts(new, parts=8, views=3, seed=seed, lot=1)
     weights = _weights(say)
-    say(f"\n$ onepass extract {data} --cache {cache} --weights {weights} --group-regex '{_GROUPS}'")
-    with bar("photographs") as progress:
-        done = extract_folder(
-            data, cache, weights=weights, group_rule=GroupRule("regex", _GROUPS), progress=progress
-        )
-    say(text.extraction(done, cache))
+    _extract(data, cache, weights, say, bar)
     dataset = load_dataset(cache)
     say(f"\n$ onepass fit --head dense --cache {cache} --out {out / 'model'}")
     with bar("epochs") as progress:
@@ -79,17 +76,44 @@ def run_demo(out: Path, *, seed: int | None, parts: int, say: Say, bar: Bar) -> 
         )
     say(text.comparison(comparison, out / "comparison"))
     write_report(out / "comparison" / "report.html", comparison_report(dataset, comparison))
-    _predict(out, new, cache, say, bar)
+    _look_closer(out, new, cache, say, bar)
     if weights == "random":
         say(f"\n{UNTRAINED_WARNING}")
     say(_where_to_look(out))
 
 
-def _predict(out: Path, new: Path, cache: Path, say: Say, bar: Bar) -> None:
-    verdicts, sheet = out / "predictions.csv", out / "sheet.png"
+def _extract(data: Path, cache: Path, weights: str, say: Say, bar: Bar) -> None:
+    say(
+        f"\n$ onepass extract {data} --cache {cache} --weights {weights} "
+        f"--group-regex '{_GROUPS}' --views {_VIEWS} --taps {_TAPS}"
+    )
+    with bar("photographs") as progress:
+        done = extract_folder(
+            data,
+            cache,
+            weights=weights,
+            group_rule=GroupRule("regex", _GROUPS),
+            views=_VIEWS.split(","),
+            taps=_TAPS.split(","),
+            progress=progress,
+        )
+    say(text.extraction(done, cache))
+
+
+def _look_closer(out: Path, new: Path, cache: Path, say: Say, bar: Bar) -> None:
+    """A head on tiles and lower blocks, and its verdicts on parts that nobody has seen."""
+    model, verdicts, sheet = out / "closer", out / "predictions.csv", out / "sheet.png"
+    say(
+        "\nA closer look: four overlapping tiles of every photograph, and lower blocks.\n"
+        f"$ onepass fit --head logistic --features {_CLOSER} --cache {cache} --out {model}"
+    )
+    dataset = load_dataset(cache)
+    fitted = fit(dataset, model, head="logistic", features=_CLOSER)
+    say(text.fit(fitted))
+    write_report(model / "report.html", fit_report(dataset, fitted))
     options = f"--cache {cache} --out {verdicts} --sheet {sheet}"
-    say(f"\n$ onepass predict {out / 'model'} {new} {options}")
-    bundle = load_bundle(out / "model")
+    say(f"\n$ onepass predict {model} {new} {options}")
+    bundle = load_bundle(model)
     with bar("photographs") as progress:
         found = predict(bundle, find_photographs([str(new)]), cache, progress=progress)
     write_whole(verdicts, format_predictions(bundle, found, ".csv"))
@@ -125,9 +149,10 @@ def _weights(say: Say) -> str:
 def _where_to_look(out: Path) -> str:
     return f"""
 Where to look:
-  {out / "sheet.png"}: photographs of parts that the model never saw, with its verdicts
+  {out / "sheet.png"}: photographs of parts that no model saw, with the closer look's verdicts
   {out / "model" / "report.html"}: what the dense head is worth, to be read in a browser
   {out / "comparison" / "report.html"}: every head on the same folds
+  {out / "closer" / "report.html"}: what the closer look is worth
   {out / "predictions.csv"}: the verdicts as a table
 Your own photographs: one folder per class, then
   python cli.py extract FOLDER
