@@ -55,7 +55,7 @@ def read_declared(data: bytes) -> Declared | None:
         if data.startswith(starts):
             try:
                 return read(data)
-            except (struct.error, IndexError):
+            except (struct.error, IndexError, OverflowError):  # the last: beyond 2^63
                 raise ImageError("the file is cut off (within its header)") from None
     return None
 

@@ -117,6 +117,8 @@ _SIZED = [(256, 4, 1, 30_000), (257, 4, 1, 30_000)]
         (tiff([(256, 4, 1, 9), (257, 4, 1, 9), (700, 7, 2**31, 8)]), "claim more bytes"),
         (tiff([(256, 4, 1, 9), (256, 4, 1, 2**31), (257, 4, 1, 9)]), "pixels, more than"),
         (tiff([(270, 4, 1, 9)]), "does not say its size"),
+        # A BigTIFF whose tags lie beyond what an offset can be: found by the fuzzer.
+        (b"II+\0\x08\0\0\0" + b"\xff" * 8 + bytes(64), "cut off"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
