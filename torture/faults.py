@@ -12,10 +12,12 @@ import os
 import shutil
 import tempfile
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from features.errors import OnepassError
+from features.runtime import core_count
 from features.upkeep import verify
 from torture import toys
 from torture.children import Nursery
@@ -24,9 +26,9 @@ from torture.figures import Figure
 from torture.toys import call
 
 _TASKS = "torture.tasks"
-_KINDS = {
-    "full": "disk full (ENOSPC) from then on",
+_KINDS = {  # the one with most calls first
     "broken": "one error (EIO)",
+    "full": "disk full (ENOSPC) from then on",
     "torn": "half written, then full",
     "short": "half written, the rest asked for again",
 }
@@ -112,6 +114,7 @@ def attempt(
     """Run a task while call number `at` fails; 0 for none. In a child process."""
     failing = Failing(kind, at)
     error = ""
+    toys.decode_here()
     with watched(Path(folder), failing):
         try:
             call(f"{_TASKS}:{task}", arguments)
@@ -121,10 +124,15 @@ def attempt(
 
 
 def run(quick: bool) -> list[Figure]:
-    """Every call of every command in turn; quick: a few of each."""
-    with tempfile.TemporaryDirectory() as name, Nursery([_TASKS, __name__]) as nursery:
-        ground = _Ground(Path(name), nursery)
-        return [_fail(kind, ground, 40 if quick else 1, 2 if quick else 1) for kind in _KINDS]
+    """Every call of every command in turn, some kinds at once; quick: a few of each."""
+    step, leap = (40, 2) if quick else (1, 1)
+
+    def fail(kind: str) -> Figure:
+        with tempfile.TemporaryDirectory() as name, Nursery([_TASKS, __name__]) as nursery:
+            return _fail(kind, _Ground(Path(name), nursery), step, leap)
+
+    with ThreadPoolExecutor(core_count()) as pool:
+        return list(pool.map(fail, _KINDS))
 
 
 class _Ground:

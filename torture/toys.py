@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,8 +15,10 @@ import toy
 
 from features.backbone import BACKBONES, BackboneSettings
 from features.cache import Cache
-from features.images import RECIPES
+from features.decoder import Decoded
+from features.images import MAX_PIXELS, RECIPES, Recipe, capture_time, decode_views
 from features.photograph_file import Photograph
+from features.views import FULL
 from features.weights import Weights
 
 ABOUT = {
@@ -123,3 +127,15 @@ def call(name: str, arguments: dict[str, Any]) -> Any:  # noqa: ANN401 - whateve
 
     module, _, function = name.partition(":")
     return getattr(importlib.import_module(module), function)(**arguments)
+
+
+def decode_here() -> None:
+    """Let `extract` decode in this process: starting others would take most of a try."""
+    module = importlib.import_module("features.extract")
+
+    def look(
+        data: bytes, recipe: Recipe, views: Sequence[str] = (FULL,), *, max_pixels: int = MAX_PIXELS
+    ) -> Decoded:
+        return Decoded(decode_views(data, recipe, views, max_pixels=max_pixels), capture_time(data))
+
+    module.look_apart = look  # type: ignore[attr-defined]
