@@ -283,7 +283,7 @@ def fit(
     )  # fmt: skip
     data = pipeline.load_dataset(cache, classes=_names(classes), positive=_names(positive))
     _print(text.dataset(data) + "\n")
-    chosen = choose_entry(head, features, comparison, data)
+    chosen = choose_entry(head, features, comparison, data, augment=augment)
     with _bar("epochs, folds included") as progress:
         done = pipeline.fit(
             data,

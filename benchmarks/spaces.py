@@ -73,7 +73,7 @@ def measure(
     data: Dataset, groups: np.ndarray, size: int, few: int, options: argparse.Namespace
 ) -> list[Comparison]:
     """One comparison for each seed."""
-    rows = {text: comparable_rows(data, text) for text in options.features.split(",")}
+    rows = comparable_rows(data, options.features.split(","))
     found = []
     for seed in range(options.seeds):
         chosen = some_parts(data.y, groups, size, seed)

@@ -2,7 +2,7 @@
 
 What stands in the file: `features.layout`. How it is opened: `features.cache_file`. How its changes
 reach the disk: `features.journal`. A row's key is (digest, view) in a cache of one fingerprint.
-Rows are only added; what drops some (`features.gc`, `features.repair`) makes a new file.
+Rows are only added; what drops some (`features.upkeep`, `features.repair`) makes a new file.
 """
 
 from __future__ import annotations

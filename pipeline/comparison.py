@@ -16,7 +16,7 @@ from features.untrusted import read_json
 from pipeline.compare import Comparison, compare
 from pipeline.dataset import Dataset
 from pipeline.grouping.gap import Gap, Rounds, measure_gap
-from pipeline.heads import HEADS
+from pipeline.heads import HEADS, load_head_class
 from pipeline.outputs import COMPARISON, check_overwritable
 from pipeline.spaces.entry import Entry
 from pipeline.spaces.rows import comparable_rows
@@ -94,7 +94,9 @@ def compare_heads(
     for suffix, ours in COMPARISON.items():
         check_overwritable(out / f"comparison{suffix}", ours, force=force)
     augmented = dataset.variants(augment)
-    spaces = {text: comparable_rows(dataset, text, augmented) for text in features or (FLAT,)}
+    for head in heads or ():
+        load_head_class(head)  # unknown names are told before rows are read
+    spaces = comparable_rows(dataset, features or (FLAT,), augmented)
     run = partial(
         compare,
         y=dataset.y,
@@ -137,11 +139,12 @@ def _rounds(result: Comparison, head: str) -> Rounds:
     return Rounds(head, scores, [(fold.train, fold.test) for fold in result.folds])
 
 
-def best_head(folder: Path, dataset: Dataset) -> Entry:
+def best_head(folder: Path, dataset: Dataset, *, augment: bool = False) -> Entry:
     """The winner of the comparison kept in `folder`: a head, and the features that it saw.
 
     Raises:
-        DataError: there is none, or it was made on other rows or classes.
+        DataError: there is none, or it was made on other rows or classes, or with variants where
+            these are not wanted (`augment`), or without.
         HeadError: it names no head that this version has.
     """
     path = folder / "comparison.json"
@@ -157,13 +160,21 @@ def best_head(folder: Path, dataset: Dataset) -> Entry:
             f"{path} was made on other features or classes than {dataset.cache_path}; "
             "run compare-heads again"
         )
+    if bool(record.get("augmented")) != augment:
+        found = "with" if record.get("augmented") else "without"
+        raise DataError(
+            f"{path} was made {found} --augment; expected the winner to be trained as it won: "
+            f"{'leave out' if augment else 'add'} --augment, or run compare-heads again"
+        )
     best = Entry.of(str(record.get("best")))
     if best.head not in HEADS:
         raise HeadError(f"{path} names the head {best.head!r}, which this version does not have")
     return best
 
 
-def choose_entry(head: str, features: str | None, folder: Path, dataset: Dataset) -> Entry:
+def choose_entry(
+    head: str, features: str | None, folder: Path, dataset: Dataset, *, augment: bool = False
+) -> Entry:
     """What is asked for: a head on features (None: flat), or "best", the winner in `folder`.
 
     Raises:
@@ -171,7 +182,7 @@ def choose_entry(head: str, features: str | None, folder: Path, dataset: Dataset
     """
     if head != "best":
         return Entry(head, features or FLAT)
-    best = best_head(folder, dataset)
+    best = best_head(folder, dataset, augment=augment)
     if features is not None and features != best.features:
         raise DataError(
             f"found the features {features} beside the head best, which won on {best.features}; "

@@ -102,9 +102,11 @@ def judge_holdout(bundle: Bundle, cache_path: Path, progress: Progress | None = 
         rows = [tuple(cache.find(s.digest, view) for view in bundle.seen[0]) for s in samples]
         missing = sum(min(numbers) < 0 for numbers in rows)
         if missing:
+            views = ",".join(bundle.views.sets)
             raise CacheError(
-                f"{cache_path} lacks {missing} of the {len(rows)} photographs that were held out; "
-                "name the cache that the model was fitted on with --cache"
+                f"{cache_path} lacks {missing} of the {len(rows)} photographs that were held out, "
+                f"or views of them; expected the views {views}; name the cache that the model was "
+                f"fitted on with --cache, or add what is gone: extract --views {views}"
             )
         return Judged(samples, _judge_rows(bundle, cache, rows))
 

@@ -269,3 +269,15 @@ def test_few_parts_do_not_turn_a_head_round() -> None:
         head = make_head("ridge").fit(X.astype(np.float32), y, np.arange(20), n_classes=2)
         turned += score(fresh_y, head.predict_proba(fresh_X.astype(np.float32)))["roc_auc"] < 0.5
     assert turned == 0
+
+
+def test_novelty_with_one_defective_part_knows_healthy_ones_that_it_has_not_seen() -> None:
+    """Healthy parts are judged by the others, not by themselves: unseen ones pass as they do."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((123, 60)).astype(np.float32)
+    y = np.array([0] * 80 + [1] * 3 + [0] * 40)
+    X[y == 1, :20] += 3
+    groups = np.array([n // 2 for n in range(80)] + [40] * 3 + list(range(41, 81)))
+    head = make_head("novelty").fit(X[:83], y[:83], groups[:83], n_classes=2)
+    assert (head.predict_proba(X[83:])[:, 1] >= 0.5).mean() < 0.2
+    assert (head.predict_proba(X[80:83])[:, 1] > head.predict_proba(X[83:])[:, 1].mean()).all()

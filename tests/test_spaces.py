@@ -15,7 +15,7 @@ from toy import ToyBackbone
 import pipeline
 from features.backbone import BACKBONES
 from features.cache import Cache
-from features.errors import BundleError, HeadError, SpaceError
+from features.errors import BundleError, DataError, HeadError, SpaceError
 from pipeline.heatmaps.explain import explain
 from pipeline.heatmaps.maps import cell_scores, logits
 from pipeline.judge import judge_holdout
@@ -106,8 +106,10 @@ def test_a_tap_that_the_cache_does_not_have_is_refused() -> None:
     """The message says what there is, and how to get others."""
     with pytest.raises(SpaceError, match=r"found 'mixed9'.*expected flat, avg, max, taps or a tap"):
         parse_space("avg+mixed9").width(LAYOUT)
-    with pytest.raises(SpaceError, match=r"the taps of this cache are mixed4, mixed7; a cache"):
+    with pytest.raises(SpaceError, match=r"the taps of this cache are mixed4, mixed7$"):
         parse_space("mean").width(LAYOUT)
+    with pytest.raises(SpaceError, match=r"say what is made of the view, as full:avg"):
+        parse_space("full").width(LAYOUT)
     with pytest.raises(SpaceError, match=r"found 'taps'.*extract --taps mixed4,mixed7,mixed9"):
         parse_space("taps").width(Layout((2, 3, 4)))
 
@@ -298,6 +300,24 @@ def test_taps_belong_to_no_cell() -> None:
         assert (cells.reshape(20, -1).argmax(axis=1) == 1).mean() > 0.9
 
 
+def test_what_has_no_map_has_no_heatmaps(tmp_path: Path, cache: Path) -> None:
+    """Lower blocks have no place in the photograph: refused, rather than drawn in part."""
+    folder = tmp_path / "data"
+    pipeline.extract_folder(
+        folder, tmp_path / "t.h5", weights="random", taps=["colour"],
+        group_rule=pipeline.GroupRule("regex", r"part-(\d+)"),
+    )  # fmt: skip
+    data = pipeline.load_dataset(tmp_path / "t.h5")
+    done = pipeline.fit(data, tmp_path / "m", head="logistic", features="avg+colour")
+    with pytest.raises(HeadError, match=r"sees lower blocks.*has no heatmaps; expected"):
+        pipeline.predict(
+            pipeline.load_bundle(done.folder),
+            pipeline.find_photographs([str(folder)])[:1],
+            tmp_path / "t.h5",
+            heatmaps=True,
+        )
+
+
 def test_a_head_of_other_features_than_the_model_says_is_refused(
     cache: Path, tmp_path: Path
 ) -> None:
@@ -326,12 +346,23 @@ def test_heads_and_features_are_compared_on_the_same_folds(cache: Path, tmp_path
     assert set(result.findings.nested.chosen) == set(names)
     best = pipeline.best_head(tmp_path / "c", data)
     assert best.name == result.best
+    with pytest.raises(DataError, match=r"made without --augment; expected .* leave out --augment"):
+        pipeline.best_head(tmp_path / "c", data, augment=True)
     assert ("ridge on avg", "Ridge on avg") in [(row.head, row.title) for row in result.table()]
     alone = pipeline.compare_heads(
         data, tmp_path / "d", heads=["ridge"], features=["avg"], n_folds=3, repeats=1, n_jobs=1
     ).result
     for one, other in zip(alone.of("ridge on avg"), result.of("ridge on avg"), strict=True):
         np.testing.assert_allclose(one.probabilities, other.probabilities, atol=1e-9)
+
+
+def test_sets_that_hold_the_views_will_do(tmp_path: Path, cache: Path) -> None:
+    """The five views are the tiles of 2x2 and one more: features of these tiles need no others."""
+    pipeline.extract_folder(tmp_path / "data", cache, weights="random", views=["five"])
+    data = pipeline.load_dataset(cache)
+    assert rows_in(data, "full+tiles:2x2:avg").shape == (len(data), 3)
+    with pytest.raises(SpaceError, match="expected tiles:3x3 too"):
+        rows_in(data, "tiles:3x3:avg")
 
 
 def test_an_entry_is_its_name_and_back() -> None:

@@ -346,3 +346,11 @@ def test_a_probability_stands_beside_the_limit_that_decided(
 ) -> None:
     """With as few decimals as tell them apart, and true to the limit."""
     assert beside(p, band) == said
+
+
+def test_a_probability_stands_beside_its_limit() -> None:
+    """Also beside one just above 1, which nothing reaches, and one that is next to nothing."""
+    assert beside(0.492, Band(0.02, 0.02)) == "49% ≥ 2%"
+    assert beside(1.0, Band(np.nextafter(1.0, 2), np.nextafter(1.0, 2))) == "100% < 100%"
+    assert beside(0.5, Band(0.4, 1.5)) == "50% in 40–100%"
+    assert beside(0.999, Band(2e-6, 2e-6)).startswith("100% ≥ 0.0002")

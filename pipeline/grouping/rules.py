@@ -35,7 +35,7 @@ class GroupRule:
             "file": f"from {self.value}",
             "regex": f"from file names by {self.value}",
             "proposed": "proposed from what the photographs and their names tell",
-            "none": "none given: only exact copies are kept together",
+            "none": "none given: they will be proposed",
         }[self.kind]
 
 

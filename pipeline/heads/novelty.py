@@ -101,12 +101,31 @@ class NoveltyHead(Head):
         for fold in rounds:
             self._normals = self._fit_normals(Z[fold.train], y[fold.train])
             decisions[fold.test] = self._decide(Z[fold.test])
+        if not rounds:
+            decisions = self._of_few_defects(Z, y, groups)
         self._normals = self._fit_normals(Z, y)
-        if not rounds:  # the rows trained on are all there is
-            decisions = self._decide(Z)
         own = groups >= 0  # variants are trained on, and have no say here
         self._calibration = Calibration.fit(decisions[own], y[own], n_classes)
         return self
+
+    def _of_few_defects(self, Z: Floats, y: Indices, groups: Indices) -> Floats:
+        """Decisions where some class has too few parts for folds.
+
+        Of two classes the healthy parts are enough: each is judged by normals of the others, and
+        defects, which are never trained on, by the mean of these. Else those trained on judge
+        themselves.
+        """
+        healthy = np.flatnonzero(y == 0)
+        rounds = inner_folds(y[healthy], groups[healthy], self.seed) if self.n_classes == 2 else []
+        if not rounds:
+            self._normals = self._fit_normals(Z, y)
+            return self._decide(Z)
+        decisions = np.zeros((len(y), 1))
+        for fold in rounds:
+            self._normals = self._fit_normals(Z[healthy[fold.train]], y[healthy[fold.train]])
+            decisions[healthy[fold.test]] = self._decide(Z[healthy[fold.test]])
+            decisions[y == 1] += self._decide(Z[y == 1]) / len(rounds)
+        return decisions
 
     def _fit_normals(self, Z: Floats, y: Indices) -> list[Normal | None]:
         """Of the healthy rows, or of those of each class; None of a class without rows."""

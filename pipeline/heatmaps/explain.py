@@ -17,6 +17,7 @@ from pipeline.heads.base import Floats, Head
 from pipeline.heatmaps.maps import MapShape, cell_scores
 from pipeline.heatmaps.reference import Reference, read_reference
 from pipeline.spaces.model import SpacedHead
+from pipeline.spaces.poolings import Taps
 
 _BLOCK = 256  # rows in memory at once
 
@@ -70,7 +71,7 @@ def explain(
         baseline; nan where a photograph could not be read.
 
     Raises:
-        HeadError: the model sees pixels, or several views.
+        HeadError: the model sees pixels, several views, or lower blocks.
         BundleError: the model was made before there were heatmaps.
         FingerprintError, CacheError: it is not the model's cache, or lacks rows.
     """
@@ -107,6 +108,12 @@ def _head_on_cells(bundle: Bundle) -> Head | SpacedHead:
             f"{bundle.folder} sees {' and '.join(head.space.sets)}, not one map of the whole "
             "photograph, and has no heatmaps; expected a model on the features of one view, such "
             "as avg; make one with: fit --features avg, or leave out --heatmaps"
+        )
+    if isinstance(head, SpacedHead) and any(isinstance(p, Taps) for p in head.space.poolings):
+        raise HeadError(
+            f"{bundle.folder} sees lower blocks, whose averages have no place in the photograph, "
+            "and has no heatmaps; expected a model on the last block alone; make one with: "
+            "fit --features avg, or leave out --heatmaps"
         )
     if isinstance(head, Head | SpacedHead):
         return head

@@ -123,7 +123,7 @@ def learning_curve(
         dataset.y, dataset.groups, draws=draws, test_size=test_size, seed=seed, class_names=names
     )
     result = compare(
-        {text: comparable_rows(dataset, text) for text in features or (FLAT,)},
+        comparable_rows(dataset, features or (FLAT,)),
         dataset.y,
         dataset.groups,
         heads=heads,

@@ -63,7 +63,7 @@ def shrinking_folds(
     return [
         Fold(draw, step, np.sort(train[rows]), test)
         for draw, ((train, test), of) in enumerate(zip(sides, parts, strict=True))
-        for step, rows in enumerate(_nested(of, min(steps, MOST_SIZES), _seed(seed, draw)))
+        for step, rows in enumerate(_nested(of, min(steps, MOST_SIZES - 1), _seed(seed, draw)))
     ]
 
 

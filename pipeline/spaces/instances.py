@@ -37,7 +37,6 @@ class InstanceHead(Head):
         self.name = head.name  # type: ignore[misc]
         self.title = head.title  # type: ignore[misc]
         self.finest = head.finest  # type: ignore[misc]
-        self.streams = head.streams  # type: ignore[misc]
         self.n_classes, self.row_width = head.n_classes, views * head.row_width
         self.chosen, self.history = head.chosen, head.history
 

@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from features.errors import SpaceError
+from features.views import VIEW_SETS
 from pipeline.spaces.layout import Floats, Layout, Rows
 
 
@@ -123,10 +124,15 @@ class Taps(Pooling):
             return layout.tap(self._name)
         except KeyError:
             known = f"; the taps of this cache are {', '.join(layout.taps)}" if layout.taps else ""
+            remedy = ""
+            if self._name in VIEW_SETS:
+                remedy = f"; say what is made of the view, as {self._name}:avg"
+            elif not self._name or self._name.startswith("mixed"):
+                wanted = self._name or "mixed4,mixed7,mixed9"
+                remedy = f"; a cache with others is made by: extract --taps {wanted}"
             raise SpaceError(
                 f"found {self._name or 'taps'!r} in the features; expected "
-                f"{', '.join(POOLINGS)} or a tap that the cache has{known}; a cache with others is "
-                f"made by: extract --taps {self._name or 'mixed4,mixed7,mixed9'}"
+                f"{', '.join(POOLINGS)} or a tap that the cache has{known}{remedy}"
             ) from None
 
 

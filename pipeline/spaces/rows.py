@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from features.backbone import FLAT
 from features.errors import SpaceError
-from features.views import FULL, variants_of
+from features.views import FULL, variants_of, views_of
 from pipeline.dataset import Dataset, WithVariants
 from pipeline.heads.base import AnyRows
 from pipeline.spaces.layout import Layout, Rows
@@ -95,14 +95,18 @@ def training_rows(
     return found._replace(X=SpaceRows(parsed, views, Layout.of(dataset.fields)))
 
 
-def comparable_rows(dataset: Dataset, space: str, augmented: int = 0) -> AnyRows:
-    """What a head sees of all photographs and their variants, for many trainings.
+def comparable_rows(
+    dataset: Dataset, spaces: Sequence[str], augmented: int = 0
+) -> dict[str, AnyRows]:
+    """What heads see of all photographs and their variants in each space, for many trainings.
 
-    Pooled rows are made once where they fit into memory; flat ones stay in the cache until they
-    are needed. Arguments and errors as `training_rows`.
+    Pooled rows are made once where all of them fit into memory; flat ones stay in the cache until
+    they are needed. Arguments and errors as `training_rows`; errors come before rows are read.
     """
-    rows = training_rows(dataset, space, np.arange(len(dataset)), augmented).X
-    return rows if space == FLAT else rows.in_memory()
+    everything = np.arange(len(dataset))
+    stored = {text: training_rows(dataset, text, everything, augmented).X for text in spaces}
+    share = 1 / len(stored)
+    return {text: rows if text == FLAT else rows.in_memory(share) for text, rows in stored.items()}
 
 
 def raw_rows(dataset: Dataset, space: str, indices: Indices) -> Rows:
@@ -129,7 +133,8 @@ def whole_rows(
 
 def _parsed(text: str, dataset: Dataset) -> FeatureSpace:
     space = parse_space(text)
-    missing = [of for of in space.sets if of not in dataset.views]
+    known = {name for of in dataset.views for name in views_of(of)}
+    missing = [of for of in space.sets if not known.issuperset(views_of(of))]
     if missing:
         raise SpaceError(
             f"{dataset.cache_path} has the views {', '.join(dataset.views)}; expected "

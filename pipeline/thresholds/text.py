@@ -152,14 +152,22 @@ def beside(p: float, band: Band, unit: str = "%") -> str:
 
     With as few decimals as show the limit, and on which side of it the probability lies.
     """
-    limits = [limit for limit in (band.pass_below, band.reject_from) if limit <= 1]
-    form = next((f".{d}f" for d in range(_DIGITS) if _told_apart(p, limits, d)), ".2g")
-    shown, *ends = (f"{100 * value:{form}}" for value in (p, *limits))
+    limits = [min(limit, 1.0) for limit in (band.pass_below, band.reject_from)]
+    digits = next((d for d in range(_DIGITS) if _told_apart(p, limits, d)), None)
+    shown, low, high = (_in_percent(value, digits) for value in (p, *limits))
     if p < band.pass_below:
-        return f"{shown}{unit} < {ends[0]}{unit}"
+        return f"{shown}{unit} < {low}{unit}"
     if p >= band.reject_from:
-        return f"{shown}{unit} ≥ {ends[-1]}{unit}"
-    return f"{shown}{unit} in {ends[0]}{f'–{ends[1]}' if len(ends) > 1 else '–100'}{unit}"
+        return f"{shown}{unit} ≥ {high}{unit}"
+    return f"{shown}{unit} in {low}–{high}{unit}"
+
+
+def _in_percent(share: float, digits: int | None) -> str:
+    """With so many decimals; None for two digits that count."""
+    value = 100 * share
+    if digits is None:
+        return f"{value:.2g}" if value < 10 else f"{value:.0f}"
+    return f"{value:.{digits}f}"
 
 
 def _told_apart(p: float, limits: Sequence[float], digits: int) -> bool:
