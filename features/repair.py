@@ -79,11 +79,22 @@ def repair(path: Path, *, backup: bool = True, progress: Progress | None = None)
         found = verify(path, full=True, progress=progress)
         if found.sound:
             return Repair(path, found.rows)
-        with _wreck(path) as wreck:
-            return _rebuild(wreck, backup, progress)
+        try:
+            with _wreck(path) as wreck:
+                return _rebuild(wreck, backup, progress)
+        except _UnreadError:
+            # What cannot be read twice is lost; a single failure of the disk must cost no row.
+            with _wreck(path) as wreck:
+                return _rebuild(wreck, backup, progress, again=True)
 
 
-def _rebuild(wreck: _Wreck, backup: bool, progress: Progress | None) -> Repair:
+class _UnreadError(Exception):
+    """The disk failed while a damaged cache was read."""
+
+
+def _rebuild(
+    wreck: _Wreck, backup: bool, progress: Progress | None, *, again: bool = False
+) -> Repair:
     done = Repair(wreck.path, lost=wreck.lost)
     names = [name for name in ROW_COLUMNS if name in (wreck.entries.dtype.names or ())]
     with new_cache(wreck.path, wreck.fields, wreck.row_width, wreck.dtype, names) as target:
@@ -97,6 +108,8 @@ def _rebuild(wreck: _Wreck, backup: bool, progress: Progress | None) -> Repair:
         target.replace_samples(samples, wreck.about)
         done.photographs = [sample.path for sample in samples if sample.reason == _DROPPED]
         done.rows = len(target)
+        if wreck.unread and not again:
+            raise _UnreadError
         if backup:
             done.backup = _keep(wreck.path)
     return done
@@ -120,7 +133,7 @@ class _Wreck:
     """
 
     def __init__(self, file: JournaledFile, h5: Hdf5) -> None:
-        self.path = file.path
+        self.path, self._file = file.path, file
         read_schema(h5, self.path)
         self.fields = layout.read_fields(h5)
         self._features = h5["features"]
@@ -134,6 +147,11 @@ class _Wreck:
         self._read_about(h5, seal)
         self._read_samples(h5, seal)
         self._glimpses = self._read_glimpses(h5)
+
+    @property
+    def unread(self) -> bool:
+        """Whether the disk failed: what seems damaged may be sound."""
+        return self._file.failure is not None
 
     def _read_glimpses(self, h5: Hdf5) -> Glimpses:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -11,8 +12,9 @@ from caches import FIELDS, WIDTH, digest, fill_whole, holds, row
 from toy import ToyBackbone, toy_settings, write_folder
 
 from features.cache import Cache
-from features.errors import CacheError
+from features.errors import CacheError, OutputError
 from features.extract import extract
+from features.journal import JournaledFile
 from features.repair import repair
 from features.upkeep import verify
 from pipeline.scan import scan_folder
@@ -63,6 +65,37 @@ def test_damaged_rows_are_dropped_and_named(path: Path) -> None:
     said = text.repaired(done)
     assert "dropped 3 damaged rows: 7, 8, 550" in said
     assert "of photograph A/8.png" in said
+
+
+def test_a_disk_that_fails_once_costs_no_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever read it is that fails: an error and no change, or all sound rows are kept."""
+    path, kept, calls, at = tmp_path / "c.h5", 0, 0, 0
+    fill_whole(path, 6, 6)
+    flip(path, row(2).tobytes())
+    damaged, read = path.read_bytes(), JournaledFile._read_base
+
+    def failing(self: JournaledFile, view: memoryview, start: int) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == at:
+            raise OSError(errno.EIO, "Input/output error")
+        read(self, view, start)
+
+    monkeypatch.setattr(JournaledFile, "_read_base", failing)
+    repair(path, backup=False)
+    for at in range(1, calls + 1):  # noqa: B007 - `failing` reads it
+        path.write_bytes(damaged)
+        calls = 0
+        try:
+            done = repair(path, backup=False)
+        except (CacheError, OutputError):
+            assert path.read_bytes() == damaged
+            continue
+        assert done.rows == 5
+        kept += 1
+    assert kept > 10
 
 
 def test_damaged_keys_cost_their_chunk_alone(path: Path) -> None:
