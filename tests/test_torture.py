@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from torture.__main__ import PARTS, run_part
-from torture.figures import Figure, Part, keep, table
+from torture.figures import Figure, Part, keep, read, table
 
 
 @pytest.mark.parametrize("name", PARTS)
@@ -17,6 +17,7 @@ def test_a_quick_run_breaks_no_promise(name: str, tmp_path: Path) -> None:
     part = run_part(name, quick=True)
     facts = json.loads(keep(part, quick=True, folder=tmp_path).read_text("utf-8"))
     assert facts["part"] == name
+    assert read(name, tmp_path).losses == part.losses
     assert facts["figures"]
     for figure in part.figures:
         assert figure.losses == 0, f"{figure.what}: {figure.note} {figure.details}"
