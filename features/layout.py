@@ -27,7 +27,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numpy.lib.recfunctions import repack_fields
 
 from features.backbone import fingerprint_of
 from features.samples import NUMBER_COLUMNS, TEXT_COLUMNS, Columns, Sample, to_columns
@@ -233,6 +232,8 @@ def new_entries(digests: Sequence[str], views: Sequence[str], values: npt.NDArra
 
 def pick(entries: Entries, names: list[str]) -> Entries:
     """Entries with these of their columns alone."""
+    from numpy.lib.recfunctions import repack_fields  # here, as it loads all of numpy.ma
+
     return np.ascontiguousarray(repack_fields(entries[names]))
 
 
