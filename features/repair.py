@@ -16,6 +16,7 @@ import numpy.typing as npt
 from features import layout
 from features.cache import Cache
 from features.cache_file import HDF5_ERRORS, open_hdf5, read_schema
+from features.checked_rows import read_checked
 from features.errors import CacheError
 from features.extract import Progress
 from features.files import followed, sync_folder
@@ -191,18 +192,12 @@ class _Wreck:
 
     def _sound(self, first: int, count: int) -> npt.NDArray[Any] | None:
         """Rows as they are on the disk; None unless all are sound."""
-        entries = self.entries[first : first + count]
         if not self.readable[first : first + count].all():
             return None
         try:
-            block: npt.NDArray[Any] = self._features[first : first + count]
-        except HDF5_ERRORS:
+            return read_checked(self._features, self.entries, first, count, self._file)
+        except CacheError:
             return None
-        checks = [
-            layout.row_check(entry["row_digest"], entry["row_view"], row)
-            for entry, row in zip(entries, block, strict=True)
-        ]
-        return block if checks == entries["row_check"].tolist() else None
 
 
 def _has_any(cache: Cache, keys: Sequence[tuple[bytes, bytes]]) -> bool:

@@ -127,11 +127,30 @@ class Dataset(Labelled):
         Raises:
             KeyError: the cache has no such block.
         """
+        return self._stored(indices, view, self.columns[block])
+
+    def whole_rows(
+        self, indices: Indices | None = None, view: str = FULL, augmented: int = 0
+    ) -> StoredRows:
+        """Rows of one view as they are in the cache, taps included.
+
+        Behind those of the full view may stand those of so many variants, each in turn.
+        """
+        width = max(columns.stop for columns in self.columns.values())
+        return self._stored(indices, view, slice(0, width), augmented)
+
+    def _stored(
+        self, indices: Indices | None, view: str, columns: slice, augmented: int = 0
+    ) -> StoredRows:
         digests = np.array([sample.digest for sample in self.samples])
         chosen = digests if indices is None else digests[indices]
-        columns = self.columns[block]
-        width = columns.stop - columns.start
-        return StoredRows(self.cache_path, chosen, width, view, columns.start)
+        return StoredRows(
+            self.cache_path,
+            np.tile(chosen, augmented + 1),
+            columns.stop - columns.start,
+            np.repeat([view, *variants_of(augmented)], len(chosen)),
+            columns.start,
+        )
 
     def variants(self, wanted: bool) -> int:
         """How many variants of each photograph to train on: all that there are, or none.
@@ -148,11 +167,9 @@ class Dataset(Labelled):
 
     def training_rows(self, indices: Indices, augmented: int = 0) -> WithVariants:
         """The rows of these photographs, and behind them those of each variant in turn."""
-        digests = np.array([self.samples[i].digest for i in indices])
-        views = np.repeat([FULL, *variants_of(augmented)], len(indices))
         y, groups = self.y[indices], self.groups[indices]
         return WithVariants(
-            StoredRows(self.cache_path, np.tile(digests, augmented + 1), self.row_width, views),
+            self._stored(indices, FULL, self.columns[FLAT], augmented),
             np.tile(y, augmented + 1),
             np.concatenate([groups, *[variant_group(groups)] * augmented]),
         )

@@ -15,7 +15,7 @@ from features.weights import UNTRAINED_WARNING, resolve_weights
 from pipeline import text
 from pipeline.bundle import load_bundle
 from pipeline.comparison import compare_heads
-from pipeline.dataset import load_dataset
+from pipeline.dataset import Dataset, load_dataset
 from pipeline.fit import fit
 from pipeline.grouping.rules import GroupRule
 from pipeline.predict import find_photographs, format_predictions, predict
@@ -76,7 +76,7 @@ def run_demo(out: Path, *, seed: int | None, parts: int, say: Say, bar: Bar) -> 
         )
     say(text.comparison(comparison, out / "comparison"))
     write_report(out / "comparison" / "report.html", comparison_report(dataset, comparison))
-    _look_closer(out, new, cache, say, bar)
+    _look_closer(out, new, dataset, say, bar)
     if weights == "random":
         say(f"\n{UNTRAINED_WARNING}")
     say(_where_to_look(out))
@@ -100,14 +100,14 @@ def _extract(data: Path, cache: Path, weights: str, say: Say, bar: Bar) -> None:
     say(text.extraction(done, cache))
 
 
-def _look_closer(out: Path, new: Path, cache: Path, say: Say, bar: Bar) -> None:
+def _look_closer(out: Path, new: Path, dataset: Dataset, say: Say, bar: Bar) -> None:
     """A head on tiles and lower blocks, and its verdicts on parts that nobody has seen."""
     model, verdicts, sheet = out / "closer", out / "predictions.csv", out / "sheet.png"
+    cache = dataset.cache_path
     say(
         "\nA closer look: four overlapping tiles of every photograph, and lower blocks.\n"
         f"$ onepass fit --head logistic --features {_CLOSER} --cache {cache} --out {model}"
     )
-    dataset = load_dataset(cache)
     fitted = fit(dataset, model, head="logistic", features=_CLOSER)
     say(text.fit(fitted))
     write_report(model / "report.html", fit_report(dataset, fitted))

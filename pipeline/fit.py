@@ -35,7 +35,7 @@ from pipeline.scores import score
 from pipeline.selftest import MOST_ROWS
 from pipeline.spaces.entry import Entry
 from pipeline.spaces.model import SpacedHead, on_cached_rows
-from pipeline.spaces.rows import raw_rows, rows_in, training_rows, whole_rows
+from pipeline.spaces.rows import raw_rows, rows_in, training_rows
 from pipeline.spaces.space import parse_space
 from pipeline.splits import holdout
 from pipeline.stored_rows import subset
@@ -180,13 +180,13 @@ def _training_part(
 def _heatmaps(
     done: Fit, dataset: Dataset, rows: AnyRows, numbers: Mapping[str, Indices]
 ) -> dict[str, bytes]:
-    """What heatmaps are measured against, as a file by its name; none of several views."""
+    """What heatmaps are measured against, as a file by its name; none where there are none."""
     head, learned, test = done.head, numbers["train"], numbers["holdout"]
     if isinstance(head, SpacedHead):
-        if len(head.space.views) > 1:
+        if not head.space.on_map:
             return {}
-        seen: AnyRows = whole_rows(dataset, learned)
-        unseen = whole_rows(dataset, test)
+        seen: AnyRows = dataset.whole_rows(learned)
+        unseen = dataset.whole_rows(test)
     else:
         assert isinstance(head, Head)
         seen = subset(rows, np.searchsorted(done.sides[0], learned))

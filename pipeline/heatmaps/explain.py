@@ -14,10 +14,10 @@ from features.errors import CacheError, HeadError
 from features.samples import Sample
 from pipeline.bundle import Bundle
 from pipeline.heads.base import Floats, Head
-from pipeline.heatmaps.maps import MapShape, cell_scores
+from pipeline.heatmaps.maps import cell_scores
 from pipeline.heatmaps.reference import Reference, read_reference
+from pipeline.spaces.layout import MapShape
 from pipeline.spaces.model import SpacedHead
-from pipeline.spaces.poolings import Taps
 
 _BLOCK = 256  # rows in memory at once
 
@@ -103,17 +103,13 @@ def explain(
 def _head_on_cells(bundle: Bundle) -> Head | SpacedHead:
     """The model's head, where it sees the cells of one map."""
     head = bundle.head
-    if isinstance(head, SpacedHead) and len(head.space.views) > 1:
+    if isinstance(head, SpacedHead) and not head.space.on_map:
+        what = "lower blocks, whose averages have no place in the photograph,"
+        if len(head.space.views) > 1:
+            what = f"{' and '.join(head.space.sets)}, not one map of the whole photograph,"
         raise HeadError(
-            f"{bundle.folder} sees {' and '.join(head.space.sets)}, not one map of the whole "
-            "photograph, and has no heatmaps; expected a model on the features of one view, such "
-            "as avg; make one with: fit --features avg, or leave out --heatmaps"
-        )
-    if isinstance(head, SpacedHead) and any(isinstance(p, Taps) for p in head.space.poolings):
-        raise HeadError(
-            f"{bundle.folder} sees lower blocks, whose averages have no place in the photograph, "
-            "and has no heatmaps; expected a model on the last block alone; make one with: "
-            "fit --features avg, or leave out --heatmaps"
+            f"{bundle.folder} sees {what} and has no heatmaps; expected a model on the last block "
+            "of one view, such as avg; make one with: fit --features avg, or leave out --heatmaps"
         )
     if isinstance(head, Head | SpacedHead):
         return head

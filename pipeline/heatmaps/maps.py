@@ -17,8 +17,7 @@ from typing import Protocol
 import numpy as np
 
 from pipeline.heads.base import Floats, Indices, Row, Rows
-
-MapShape = tuple[int, int, int]  # height, width, channels
+from pipeline.spaces.layout import MapShape
 
 _BLOCK_ROWS = 64  # float64 slopes of 51,200 values: 26 MB
 

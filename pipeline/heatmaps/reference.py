@@ -20,7 +20,8 @@ import numpy as np
 from features.errors import BundleError
 from pipeline.bundle import Bundle
 from pipeline.heads.base import AnyRows, Indices, Row
-from pipeline.heatmaps.maps import Asked, MapShape, cell_scores
+from pipeline.heatmaps.maps import Asked, cell_scores
+from pipeline.spaces.layout import MapShape
 
 FILE = "heatmaps.npz"  # in a model's folder
 _FULL = 0.9  # share of the strongest cells below full colour

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 
 from features.backbone import FLAT
 from features.errors import SpaceError
-from features.views import FULL, variants_of, views_of
+from features.views import FULL, views_of
 from pipeline.dataset import Dataset, WithVariants
 from pipeline.heads.base import AnyRows
 from pipeline.spaces.layout import Layout, Rows
@@ -70,7 +69,7 @@ def rows_in(dataset: Dataset, space: str, indices: Indices | None = None) -> Sto
     if space == FLAT:
         return dataset.stored_rows(indices)
     parsed = _parsed(space, dataset)
-    views = [whole_rows(dataset, indices, view) for view in parsed.views]
+    views = [dataset.whole_rows(indices, view) for view in parsed.views]
     return SpaceRows(parsed, views, Layout.of(dataset.fields))
 
 
@@ -91,7 +90,7 @@ def training_rows(
             f"the features {space} see {' and '.join(parsed.sets)}; expected the whole photograph, "
             "of which the variants are; leave out --augment, or choose features such as avg"
         )
-    views = [whole_rows(dataset, indices, view, augmented) for view in parsed.views]
+    views = [dataset.whole_rows(indices, view, augmented) for view in parsed.views]
     return found._replace(X=SpaceRows(parsed, views, Layout.of(dataset.fields)))
 
 
@@ -116,19 +115,8 @@ def raw_rows(dataset: Dataset, space: str, indices: Indices) -> Rows:
     """
     if space == FLAT:
         return dataset.rows(indices)
-    views = [whole_rows(dataset, indices, view) for view in _parsed(space, dataset).views]
+    views = [dataset.whole_rows(indices, view) for view in _parsed(space, dataset).views]
     return np.concatenate([view[:] for view in views], axis=1)
-
-
-def whole_rows(
-    dataset: Dataset, indices: Indices | None = None, view: str = FULL, augmented: int = 0
-) -> StoredRows:
-    """Rows of one view as they are in the cache, taps included; variants behind those of "full"."""
-    numbers = np.arange(len(dataset)) if indices is None else indices
-    digests = np.array([dataset.samples[number].digest for number in numbers])
-    names: npt.NDArray[np.str_] = np.repeat([view, *variants_of(augmented)], len(numbers))
-    width = Layout.of(dataset.fields).row_width
-    return StoredRows(dataset.cache_path, np.tile(digests, augmented + 1), width, names)
 
 
 def _parsed(text: str, dataset: Dataset) -> FeatureSpace:

@@ -59,6 +59,11 @@ class FeatureSpace:
         return tuple(dict.fromkeys(name for of in self.sets for name in views_of(of)))
 
     @property
+    def on_map(self) -> bool:
+        """Whether all that a head sees has its place in one map of the whole photograph."""
+        return len(self.views) == 1 and not any(isinstance(p, Taps) for p in self.poolings)
+
+    @property
     def instances(self) -> int:
         """Views that a head is trained on one by one; 1 where it sees one row for a photograph."""
         return len(self.views) if self.over in ("any", "vote") else 1
