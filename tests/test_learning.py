@@ -90,6 +90,14 @@ def test_noise_is_called_noise_and_nothing_nothing() -> None:
     assert "next to nothing" in ahead.sentence("ROC AUC")
 
 
+def test_two_draws_that_fell_tell_nothing() -> None:
+    """Scores that happened to fall with more parts are no proof that more will bring nothing."""
+    scores = np.array([[0.24, 0.24, 0.26], [0.42, 0.42, 0.52]])
+    ahead = forecast(np.array([9.0, 7, 4]), scores, tested_to_trained=1 / 3)
+    assert (ahead.kind, ahead.gain) == ("unknown", 0)
+    assert ahead.low < 0 <= ahead.high
+
+
 def test_a_perfect_score_cannot_rise() -> None:
     """Errors of 0 have no logarithm, and nothing is promised above 1."""
     parts, _ = draws_of(0.5, 0.1)

@@ -5,9 +5,10 @@ et al., "Learning curves: asymptotic values and rate of convergence", 1994; Hest
 learning scaling is predictable, empirically", 2017). The law is fitted to the mean errors over the
 draws, by least squares of their logarithms; b is at least 0, and at most 1: a curve that leaves
 chance may fall faster for a while, and no error does for long. Its uncertainty comes from drawing
-the draws with replacement. Draws share parts, so that their spread alone would promise too much:
-the distances from the estimate are stretched by √(1 + draws × tested/trained), as Nadeau and
-Bengio's variance does (2003).
+the draws with replacement, with b as it comes: a curve that fell so far is no proof that it will
+not rise. Draws share parts, so that their spread alone would promise too much: the distances from
+the estimate are stretched by √(1 + draws × tested/trained), as Nadeau and Bengio's variance does
+(2003), and by Student's t for as few draws as there are.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Forecast:
     @property
     def kind(self) -> str:
         """What can be said: "more", "little" or "unknown"."""
-        if self.high < SMALL:
+        if self.low > -SMALL and self.high < SMALL:
             return "little"
         return "more" if self.low > 0 and self.gain >= SMALL else "unknown"
 
@@ -79,28 +80,31 @@ def forecast(parts: Floats, scores: Floats, *, tested_to_trained: float, seed: i
         tested_to_trained: held-out photographs for each one trained on, at the largest size.
         seed: of the bootstrap.
     """
-    errors = 1 - scores
+    from scipy.special import ndtri, stdtrit  # here, as it takes longer to import than `info` may
+
+    errors, draws = 1 - scores, len(scores)
     gain, exponent = _gain(parts, errors.mean(axis=0))
-    draws = len(scores)
     rng = np.random.default_rng(seed)
     chosen = rng.integers(0, draws, (_BOOTSTRAPS, draws))
-    gains = np.array([_gain(parts, errors[of].mean(axis=0))[0] for of in chosen])
+    gains = np.array([_gain(parts, errors[of].mean(axis=0), least=-1.0)[0] for of in chosen])
     stretch = math.sqrt(1 + draws * tested_to_trained)
-    low, high = (gain + stretch * (np.quantile(gains, q) - gain) for q in (0.025, 0.975))
+    stretch *= float(stdtrit(draws - 1, 0.975) / ndtri(0.975))
+    low, high = (gain + stretch * float(np.quantile(gains, q) - gain) for q in (0.025, 0.975))
+    low, high = min(low, gain), max(high, gain)
     now = float(scores[:, 0].mean())
-    return Forecast(round(parts[0]), now, gain, float(low), float(min(high, 1 - now)), exponent)
+    return Forecast(round(parts[0]), now, gain, max(low, -now), min(high, 1 - now), exponent)
 
 
-def law(parts: Floats, errors: Floats) -> tuple[float, float]:
-    """(a, b) of errors ≈ a × parts^-b, b from 0 to 1."""
+def law(parts: Floats, errors: Floats, least: float = 0.0) -> tuple[float, float]:
+    """(a, b) of errors ≈ a × parts^-b, b from `least` to 1."""
     x, t = np.log(parts), np.log(np.maximum(errors, _LEAST_ERROR))
     slope = float(((x - x.mean()) * (t - t.mean())).sum() / ((x - x.mean()) ** 2).sum())
-    b = min(max(0.0, -slope), 1.0)
+    b = min(max(least, -slope), 1.0)
     return float(np.exp(t.mean() + b * x.mean())), b
 
 
-def _gain(parts: Floats, errors: Floats) -> tuple[float, float]:
+def _gain(parts: Floats, errors: Floats, least: float = 0.0) -> tuple[float, float]:
     """What the law says that twice the largest number takes off the error there; and b."""
-    a, b = law(parts, errors)
+    a, b = law(parts, errors, least)
     at_largest = min(a * parts[0] ** -b, errors[0]) if b > 0 else errors[0]
     return float(at_largest * (1 - 2**-b)), b
