@@ -128,7 +128,7 @@ class Bundle:
     @property
     def views(self) -> Chosen:
         """The views of a photograph that the model sees; of earlier models the full one alone."""
-        return Chosen.noted({"views": self.about.get("views", [FULL])})
+        return Chosen(self.head.space.sets) if isinstance(self.head, SpacedHead) else Chosen()
 
     @property
     def seen(self) -> tuple[tuple[str, ...], slice]:

@@ -355,10 +355,10 @@ def test_predict_gets_the_views_that_a_model_wants(
     folder: Path, cache: Path, as_inception: Toy, tmp_path: Path
 ) -> None:
     """New photographs get rows of all of them, in the cache that is named."""
-    sync(folder, cache)
-    pipeline.fit(pipeline.load_dataset(cache), tmp_path / "m", head="majority")
+    sync(folder, cache, views=["full", "tiles:2x2"])
+    data = pipeline.load_dataset(cache)
+    pipeline.fit(data, tmp_path / "m", head="majority", features="full+tiles:2x2:avg")
     bundle = pipeline.load_bundle(tmp_path / "m")
-    bundle.about["views"] = ["full", "tiles:2x2"]
     assert bundle.views == TILES
     shutil.copy(cache, tmp_path / "other.h5")
     new = tmp_path / "new.png"
