@@ -154,7 +154,7 @@ def extract(
     ] = None,
     taps: Annotated[
         str | None,
-        typer.Option(help="Keep averages of lower blocks, too: mixed4,mixed7,mixed9; or none."),
+        typer.Option(help="Keep lower blocks, too: mixed7 (means), mixed7-max (peaks); or none."),
     ] = None,
     batch_size: BatchSize = 32,
     classes: Classes = None,

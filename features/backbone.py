@@ -53,7 +53,7 @@ class BackboneSettings:
         precision: one of PRECISIONS.
         name: one of BACKBONES.
         engine: one of `features.engines.ENGINES`; decides the speed and no row.
-        taps: lower blocks whose averages over positions are kept as well; see `check_taps`.
+        taps: what is kept of lower blocks as well; see `check_taps`.
     """
 
     recipe: Recipe

@@ -47,9 +47,20 @@ class Engine(Protocol):
                 (rows, columns, channels in, filters).
             shape: of the pixels: (batch_size, height, width, 3).
             precision: "bfloat16" computes in bfloat16, any other in float32.
-            taps: names of blocks whose averages over positions stand behind the map in each row.
+            taps: what stands behind the map in each row; see `tap_source`.
         """
         ...
+
+
+def tap_source(tap: str) -> tuple[str, bool]:
+    """The block of the network that a tap is of, and what is kept of it over all positions.
+
+    Returns:
+        "mixed4", False for the tap "mixed4": each channel's mean; "mixed4", True for "mixed4-max":
+        its largest value.
+    """
+    block = tap.removesuffix("-max")
+    return block, block != tap
 
 
 def load_engine(name: str) -> Engine:

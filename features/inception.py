@@ -54,8 +54,8 @@ class InceptionV3Backbone:
         precision: "float32"; "float16", which is stored so but computed in float32; "bfloat16",
             computed in bfloat16 where the processor has it: twice as fast, 2 to 3 digits.
         engine: one of `features.engines.ENGINES`.
-        taps: names of `tap_widths`: lower blocks whose averages over positions, computed in the
-            same pass, stand behind the map in every row.
+        taps: names of `tap_widths`: lower blocks whose means ("mixed4") or largest values
+            ("mixed4-max") over positions, computed in the same pass, stand behind the map.
 
     Raises:
         EngineError: unknown engine, or its library is not installed.
@@ -68,8 +68,9 @@ class InceptionV3Backbone:
     map_shape: ClassVar[tuple[int, int, int]] = (5, 5, 2048)
     row_width: ClassVar[int] = 51_200
     tap_widths: ClassVar[Mapping[str, int]] = {
-        f"mixed{number}": width
+        tap: width
         for number, width in enumerate((256, 288, 288, 768, 768, 768, 768, 768, 1280, 2048))
+        for tap in (f"mixed{number}", f"mixed{number}-max")
     }
 
     def __init__(
@@ -104,8 +105,8 @@ class InceptionV3Backbone:
             pixels: uint8 (n, 224, 224, 3), RGB.
 
         Returns:
-            float32 (n, 51,200), each row the 5×5×2048 map flattened; not negative. With taps,
-            their averages stand behind it, in the order in which they were asked for.
+            float32 (n, 51,200), each row the 5×5×2048 map flattened; not negative. Taps stand
+            behind it, in the order in which they were asked for.
         """
         batch = pixels
         if len(pixels) != self.batch_size:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from features.engines import Architecture, Array, Network
+from features.engines import Architecture, Array, Network, tap_source
 from features.errors import EngineError
 from features.runtime import core_count
 
@@ -41,7 +41,7 @@ def compile_network(
     maps = architecture(nodes, channels_first)
     rows = ops.reshape(ops.transpose(maps, [0, 2, 3, 1]), [shape[0], -1], special_zero=False)
     if taps:
-        rows = ops.concat([rows, *(ops.reduce_mean(nodes.blocks[t], [2, 3]) for t in taps)], 1)
+        rows = ops.concat([rows, *(nodes.pooled(tap) for tap in taps)], 1)
     compiled = openvino.Core().compile_model(
         openvino.Model([ops.result(rows)], [pixels], "backbone"),
         "CPU",
@@ -87,3 +87,9 @@ class _OpenVINOOps:
     def concat(self, name: str, parts: list[Any]) -> Any:  # noqa: ANN401
         self.blocks[name] = ops.concat(parts, 1)
         return self.blocks[name]
+
+    def pooled(self, tap: str) -> Any:  # noqa: ANN401
+        """(n, channels) of a block that is in the graph already."""
+        block, largest = tap_source(tap)
+        reduce = ops.reduce_max if largest else ops.reduce_mean
+        return reduce(self.blocks[block], [2, 3])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from features.engines import Architecture, Array, Network
+from features.engines import Architecture, Array, Network, tap_source
 from features.runtime import load_tensorflow
 
 
@@ -29,7 +29,7 @@ def compile_network(
     def graph(pixels: Any) -> Any:  # noqa: ANN401 - TensorFlow ships no types
         ops = _TensorFlowOps(tf, tensors)
         maps = tf.cast(architecture(ops, tf.cast(pixels, dtype)), tf.float32)
-        tapped = [tf.reduce_mean(tf.cast(ops.blocks[t], tf.float32), axis=(1, 2)) for t in taps]
+        tapped = [ops.pooled(tap) for tap in taps]
         return tf.concat([tf.reshape(maps, (shape[0], -1)), *tapped], axis=1)
 
     compiled = tf.function(graph, input_signature=[tf.TensorSpec(shape, tf.uint8)], autograph=False)
@@ -63,3 +63,9 @@ class _TensorFlowOps:
     def concat(self, name: str, parts: list[Any]) -> Any:  # noqa: ANN401
         self.blocks[name] = self._tf.concat(parts, axis=3)
         return self.blocks[name]
+
+    def pooled(self, tap: str) -> Any:  # noqa: ANN401
+        """float32 (n, channels) of a block that was computed already."""
+        block, largest = tap_source(tap)
+        reduce = self._tf.reduce_max if largest else self._tf.reduce_mean
+        return reduce(self._tf.cast(self.blocks[block], self._tf.float32), axis=(1, 2))

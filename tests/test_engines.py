@@ -30,7 +30,7 @@ from features.inception import InceptionV3Backbone
 pixels = np.load(sys.argv[1])
 backbone = InceptionV3Backbone(
     None, scale=(1 / 127.5, -1.0), batch_size=len(pixels), precision=sys.argv[3], engine="openvino",
-    taps=("mixed4", "mixed9"),
+    taps=("mixed4", "mixed9-max"),
 )
 np.save(sys.argv[2], backbone.run(pixels))
 assert "tensorflow" not in sys.modules
@@ -51,7 +51,7 @@ def test_openvino_computes_tensorflows_rows(pixels: np.ndarray, tmp_path: Path) 
     files = str(tmp_path / "pixels.npy"), str(tmp_path / "rows.npy")
     subprocess.run([sys.executable, "-c", _ALONE, *files, "float32"], cwd=ROOT, check=True)
     rows = np.load(tmp_path / "rows.npy")
-    taps = ("mixed4", "mixed9")
+    taps = ("mixed4", "mixed9-max")
     expected = InceptionV3Backbone(None, scale=SCALE, batch_size=3, taps=taps).run(pixels)
     assert rows.shape == expected.shape == (3, 51_200 + 768 + 2048)
     assert rows.dtype == np.float32

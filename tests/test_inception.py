@@ -112,22 +112,23 @@ def test_rows_do_not_depend_on_the_batch_size(rows: Rows, pixels: Pixels) -> Non
     assert difference(alone.run(pixels[:1]), rows[:1]) < 1e-5
 
 
-def test_taps_are_averages_of_kerass_blocks(model: Any, rows: Rows, pixels: Pixels) -> None:
-    """Behind the same map, in the order asked for, stand the means of the named blocks."""
+def test_taps_are_means_and_peaks_of_kerass_blocks(model: Any, rows: Rows, pixels: Pixels) -> None:
+    """Behind the same map, in the order asked for, stand the named blocks over all positions."""
     import keras
 
     taps = tuple(InceptionV3Backbone.tap_widths)
     backbone = InceptionV3Backbone(None, scale=SCALE, batch_size=BATCH, taps=taps)
     found = backbone.run(pixels[:BATCH])
     assert difference(found[:, : rows.shape[1]], rows) < 1e-6
-    blocks = keras.Model(model.input, [model.get_layer(tap).output for tap in taps])
+    names = [tap.removesuffix("-max") for tap in taps]
+    blocks = keras.Model(model.input, [model.get_layer(name).output for name in names])
     scaled = pixels[:BATCH].astype(np.float32) * np.float32(SCALE[0]) + np.float32(SCALE[1])
     maps = blocks.predict(scaled, batch_size=BATCH, verbose=0)
     start = rows.shape[1]
     for tap, block in zip(taps, maps, strict=True):
         width = InceptionV3Backbone.tap_widths[tap]
         assert block.shape[-1] == width
-        expected = block.mean(axis=(1, 2))
+        expected = block.max(axis=(1, 2)) if tap.endswith("-max") else block.mean(axis=(1, 2))
         assert difference(found[:, start : start + width], expected) < TOLERANCE, tap
         start += width
     assert found.shape[1] == start

@@ -28,7 +28,7 @@ from pipeline.spaces.space import parse_space
 
 __all__ = ["cache", "run"]  # fixtures
 
-LAYOUT = Layout((2, 3, 4), {"mixed4": 3, "mixed7": 2})
+LAYOUT = Layout((2, 3, 4), {"mixed4-max": 3, "mixed7": 2})
 
 
 def rows(n: int = 5, seed: int = 0) -> np.ndarray:
@@ -49,8 +49,8 @@ def test_poolings_are_what_their_names_say() -> None:
     np.testing.assert_array_equal(seen("taps"), X[:, 24:])
     np.testing.assert_array_equal(seen("mixed7"), X[:, 27:])
     both = np.hstack([maps.max(axis=1), X[:, 24:27]])
-    np.testing.assert_array_equal(seen("max+mixed4"), both)
-    assert parse_space("max+mixed4").width(LAYOUT) == 7
+    np.testing.assert_array_equal(seen("max+mixed4-max"), both)
+    assert parse_space("max+mixed4-max").width(LAYOUT) == 7
 
 
 def test_root_takes_roots_and_brings_every_pooling_to_length_1() -> None:
@@ -58,7 +58,7 @@ def test_root_takes_roots_and_brings_every_pooling_to_length_1() -> None:
     X = rows()
     X[0] = 0
     X[1] *= -1
-    found = seen("avg+mixed4:root", X)
+    found = seen("avg+mixed4-max:root", X)
     assert (found[0] == 0).all()
     np.testing.assert_allclose(np.linalg.norm(found[1:, :4], axis=1), 1, rtol=1e-5)
     np.testing.assert_allclose(np.linalg.norm(found[1:, 4:], axis=1), 1, rtol=1e-5)
@@ -106,11 +106,11 @@ def test_a_tap_that_the_cache_does_not_have_is_refused() -> None:
     """The message says what there is, and how to get others."""
     with pytest.raises(SpaceError, match=r"found 'mixed9'.*expected flat, avg, max, taps or a tap"):
         parse_space("avg+mixed9").width(LAYOUT)
-    with pytest.raises(SpaceError, match=r"the taps of this cache are mixed4, mixed7$"):
+    with pytest.raises(SpaceError, match=r"the taps of this cache are mixed4-max, mixed7$"):
         parse_space("mean").width(LAYOUT)
     with pytest.raises(SpaceError, match=r"say what is made of the view, as full:avg"):
         parse_space("full").width(LAYOUT)
-    with pytest.raises(SpaceError, match=r"found 'taps'.*extract --taps mixed4,mixed7,mixed9"):
+    with pytest.raises(SpaceError, match=r"found 'taps'.*--taps mixed4-max,mixed7-max,mixed9-max"):
         parse_space("taps").width(Layout((2, 3, 4)))
 
 
@@ -291,7 +291,7 @@ def test_taps_belong_to_no_cell() -> None:
     """Of rows that go on behind the map the cells are those of the map, covered or by slopes."""
     X, y = rows(40), np.arange(40) % 2
     X[y == 1, 4:8] += 2  # the second of six cells
-    for text in ("avg+mixed4", "max+mixed4"):
+    for text in ("avg+mixed4-max", "max+mixed4-max"):
         trained = Entry("logistic", text).make().fit(seen(text, X), y, np.arange(40), n_classes=2)
         head = SpacedHead(trained, parse_space(text), LAYOUT)
         targets = np.ones(20, dtype=np.int64)

@@ -1,4 +1,4 @@
-"""What stands where in a row of the cache: the last map, then averages of lower blocks."""
+"""What stands where in a row of the cache: the last map, then what is kept of lower blocks."""
 
 from __future__ import annotations
 

@@ -98,10 +98,10 @@ class Largest(Pooling):
 
 
 class Taps(Pooling):
-    """Lower blocks' averages over the positions, as the cache has them."""
+    """What the cache keeps of lower blocks: their means or largest values over the positions."""
 
     def __init__(self, name: str = "") -> None:
-        """One lower block by its name, or all that the cache has."""
+        """One tap by its name, or all that the cache has."""
         self._name = name
 
     def width(self, layout: Layout) -> int:
@@ -128,7 +128,7 @@ class Taps(Pooling):
             if self._name in VIEW_SETS:
                 remedy = f"; say what is made of the view, as {self._name}:avg"
             elif not self._name or self._name.startswith("mixed"):
-                wanted = self._name or "mixed4,mixed7,mixed9"
+                wanted = self._name or "mixed4-max,mixed7-max,mixed9-max"
                 remedy = f"; a cache with others is made by: extract --taps {wanted}"
             raise SpaceError(
                 f"found {self._name or 'taps'!r} in the features; expected "

@@ -27,9 +27,9 @@ from pipeline.spaces.layout import Floats, Layout, Rows
 from pipeline.spaces.poolings import POOLINGS, Pooling, Taps
 
 _SET = rf"(?:{'|'.join(VIEW_SETS)})(?::\d+x\d+)?"
-_NAMES = r"[a-z]+\d*(?:\+[a-z]+\d*)*"
+_NAME = r"[a-z]+\d*(?:-max)?"
 _FORM = re.compile(
-    rf"(?:(?P<sets>{_SET}(?:\+{_SET})*):)?(?P<poolings>{_NAMES})(?P<then>(?::[a-z]+)*)"
+    rf"(?:(?P<sets>{_SET}(?:\+{_SET})*):)?(?P<poolings>{_NAME}(?:\+{_NAME})*)(?P<then>(?::[a-z]+)*)"
 )
 _OVER = ("max", "any", "vote")
 _THEN = ("root", *_OVER)
