@@ -125,29 +125,6 @@ def _backbone_class(name: str) -> Any:  # noqa: ANN401 - a class out of the regi
     return getattr(importlib.import_module(module), attribute)
 
 
-FLAT = "flat"
-"""The values of a row that are the backbone's last map, flattened."""
-
-
-def columns_of(fields: Mapping[str, Any], row_width: int) -> dict[str, slice]:
-    """Which values of a cache's rows are what: FLAT first, then the taps.
-
-    Args:
-        fields: of the cache's fingerprint.
-        row_width: of the cache.
-
-    Raises:
-        DataError: it has taps that this version's backbone does not have.
-    """
-    widths = tap_widths(fields)
-    found = {FLAT: slice(0, row_width - sum(widths.values()))}
-    start = found[FLAT].stop
-    for tap, width in widths.items():
-        found[tap] = slice(start, start + width)
-        start += width
-    return found
-
-
 def tap_widths(fields: Mapping[str, Any]) -> dict[str, int]:
     """Values that each tap of a cache adds to a row; raises DataError for unknown ones."""
     taps = fields.get("taps", ())
@@ -178,16 +155,6 @@ def map_shape(name: str) -> tuple[int, int, int]:
     """Height, width and channels of a registered backbone's last map, which a row is made of."""
     shape: tuple[int, int, int] = _backbone_class(name).map_shape
     return shape
-
-
-def channels_of(fields: Mapping[str, Any]) -> int:
-    """Values per place of the map that a row is, for a cache's fingerprint fields; no TensorFlow.
-
-    Raises:
-        DataError: this version has no such backbone.
-    """
-    check_names(backbone=str(fields["backbone"]))
-    return map_shape(fields["backbone"])[-1]
 
 
 def check_names(

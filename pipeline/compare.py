@@ -23,8 +23,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from features.backbone import FLAT
 from features.errors import HeadError
+from features.row_layout import FLAT
 from features.runtime import core_count
 from pipeline.comparison_table import Comparison, FoldResult
 from pipeline.heads import load_head_class

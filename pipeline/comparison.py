@@ -9,9 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from features.backbone import FLAT, fingerprint_of
+from features.backbone import fingerprint_of
 from features.errors import DataError, HeadError
 from features.files import write_whole
+from features.row_layout import FLAT
 from features.untrusted import read_json
 from pipeline.compare import Comparison, compare
 from pipeline.dataset import Dataset

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from features.backbone import FLAT, columns_of
 from features.cache import Cache, Rows
-from features.errors import DataError
+from features.errors import CacheError, DataError
+from features.row_layout import Layout
 from features.samples import Sample
 from features.views import FULL, Chosen, variants_of
 from features.witness import VIEW, Row, witness_digest
@@ -77,7 +77,6 @@ class Dataset(Labelled):
 
     Attributes:
         cache_path: where the rows are.
-        columns: which values of a row on the disk are what: "flat", then the taps by name.
         fields: of the cache's fingerprint.
         about: what `extract` recorded: root, group rule, weights. Where nobody said which
             photographs show one part, the group rule is "proposed".
@@ -85,7 +84,6 @@ class Dataset(Labelled):
     """
 
     cache_path: Path
-    columns: Mapping[str, slice]
     fields: Mapping[str, Any]
     about: Mapping[str, Any]
     proposal: Proposal | None = None
@@ -95,9 +93,14 @@ class Dataset(Labelled):
         return self.stored_rows(indices)[:]
 
     @property
+    def layout(self) -> Layout:
+        """What stands where in a row of the cache."""
+        return Layout.of(self.fields)
+
+    @property
     def row_width(self) -> int:
         """Values of the backbone's last map, flattened."""
-        return int(self.columns[FLAT].stop)
+        return self.layout.map_width
 
     @property
     def views(self) -> tuple[str, ...]:
@@ -111,23 +114,12 @@ class Dataset(Labelled):
 
     @property
     def taps(self) -> tuple[str, ...]:
-        """The lower blocks whose averages stand behind the map in every row."""
-        return tuple(name for name in self.columns if name != FLAT)
+        """What is kept of lower blocks, behind the map in every row."""
+        return tuple(self.layout.taps)
 
-    def stored_rows(
-        self, indices: Indices | None = None, view: str = FULL, block: str = FLAT
-    ) -> StoredRows:
-        """The rows of these photographs (None: all), read when they are asked for.
-
-        Args:
-            indices: numbers of photographs.
-            view: name of one view.
-            block: name of one of `columns`.
-
-        Raises:
-            KeyError: the cache has no such block.
-        """
-        return self._stored(indices, view, self.columns[block])
+    def stored_rows(self, indices: Indices | None = None) -> StoredRows:
+        """The flat rows of these photographs (None: all), read when they are asked for."""
+        return self._stored(indices, FULL, self.layout.flat)
 
     def whole_rows(
         self, indices: Indices | None = None, view: str = FULL, augmented: int = 0
@@ -136,8 +128,7 @@ class Dataset(Labelled):
 
         Behind those of the full view may stand those of so many variants, each in turn.
         """
-        width = max(columns.stop for columns in self.columns.values())
-        return self._stored(indices, view, slice(0, width), augmented)
+        return self._stored(indices, view, slice(0, self.layout.row_width), augmented)
 
     def _stored(
         self, indices: Indices | None, view: str, columns: slice, augmented: int = 0
@@ -169,7 +160,7 @@ class Dataset(Labelled):
         """The rows of these photographs, and behind them those of each variant in turn."""
         y, groups = self.y[indices], self.groups[indices]
         return WithVariants(
-            self._stored(indices, FULL, self.columns[FLAT], augmented),
+            self._stored(indices, FULL, self.layout.flat, augmented),
             np.tile(y, augmented + 1),
             np.concatenate([groups, *[variant_group(groups)] * augmented]),
         )
@@ -203,12 +194,17 @@ def load_dataset(
         positive: the classes that together are "defective"; None to tell by name.
 
     Raises:
-        CacheError: no cache, or one that cannot be read.
+        CacheError: no cache, or one that cannot be read or contradicts itself.
         DataError: no finished extract, or classes that cannot be used.
     """
     with Cache.read(cache_path) as cache:
         samples, about, fields = cache.samples, cache.dataset, cache.fields
-        columns = columns_of(fields, cache.row_width)
+        width = cache.row_width
+    if width != Layout.of(fields).row_width:
+        raise CacheError(
+            f"{cache_path} has rows of {width:,} values; expected {Layout.of(fields).row_width:,} "
+            "by what it says of them; extract again into another --cache"
+        )
     if not samples:
         raise DataError(
             f"{cache_path} has {'no photographs' if about else 'no finished extract'}; "
@@ -224,7 +220,6 @@ def load_dataset(
     return Dataset(
         **vars(labelled),
         cache_path=cache_path,
-        columns=columns,
         fields=fields,
         about=about,
         proposal=proposal,

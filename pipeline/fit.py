@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from features.backbone import FLAT, map_shape
+from features.backbone import map_shape
+from features.row_layout import FLAT
 from features.witness import Row
 from pipeline.assessment import Assessment, judge_side
 from pipeline.bundle import Model, check_replaceable, save_bundle

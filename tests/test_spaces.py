@@ -16,12 +16,12 @@ import pipeline
 from features.backbone import BACKBONES
 from features.cache import Cache
 from features.errors import BundleError, DataError, HeadError, SpaceError
+from features.row_layout import Layout
 from pipeline.heatmaps.explain import explain
 from pipeline.heatmaps.maps import cell_scores, logits
 from pipeline.judge import judge_holdout
 from pipeline.scores import score
 from pipeline.spaces.entry import Entry
-from pipeline.spaces.layout import Layout
 from pipeline.spaces.model import SpacedHead, on_cached_rows
 from pipeline.spaces.rows import SpaceRows, rows_in
 from pipeline.spaces.space import parse_space
@@ -195,7 +195,7 @@ def test_a_model_on_views_is_fitted_saved_and_asked(cache: Path, tmp_path: Path)
     assert isinstance(head, SpacedHead)
     X = data.rows(np.arange(6))
     expected = head.head.predict_proba((X * np.float32(3.5)).reshape(6, 16, 3).mean(axis=1))
-    views = [data.stored_rows(np.arange(6), view)[:] for view in bundle.seen[0]]
+    views = [data.whole_rows(np.arange(6), view)[:] for view in bundle.seen[0]]
     np.testing.assert_allclose(head.predict_proba(np.hstack(views)), expected, atol=1e-6)
     with pytest.raises(HeadError, match=r"sees tiles:2x2, not one map of the whole photograph"):
         pipeline.frame_of(bundle)

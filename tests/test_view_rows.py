@@ -16,13 +16,14 @@ import pytest
 from toy import WIDTH, ToyBackbone, photograph, toy_settings, write_folder
 
 import pipeline
-from features.backbone import BACKBONES, columns_of
+from features.backbone import BACKBONES
 from features.cache import Cache
 from features.errors import CacheError, DataError, FingerprintError
 from features.extract import Extraction, extract
 from features.images import RECIPES, decode_views
 from features.photograph_file import Photograph
 from features.repair import repair
+from features.row_layout import Layout
 from features.upkeep import collect, merge, verify
 from features.views import FULL, Chosen, views_of
 from features.witness import VIEW
@@ -268,17 +269,17 @@ def test_what_info_tells(folder: Path, cache: Path, as_inception: Toy) -> None:
 
 
 def test_rows_of_a_view_by_photograph(folder: Path, cache: Path, as_inception: Toy) -> None:
-    """`stored_rows` names a view and gives its rows in the photographs' order."""
+    """`whole_rows` names a view and gives its rows in the photographs' order."""
     sync(folder, cache, views=["tiles:2x2"])
     data = pipeline.load_dataset(cache)
     some = np.array([4, 0, 9])
     for view in views_of("tiles:2x2"):
         expected = rows(cache, view)[some]
-        np.testing.assert_array_equal(data.stored_rows(some, view)[:], expected)
-        np.testing.assert_array_equal(data.stored_rows(None, view).subset(some)[1:], expected[1:])
+        np.testing.assert_array_equal(data.whole_rows(some, view)[:], expected)
+        np.testing.assert_array_equal(data.whole_rows(None, view).subset(some)[1:], expected[1:])
     np.testing.assert_array_equal(data.rows(), rows(cache, FULL))
     with pytest.raises(CacheError, match="lacks 15 of 15"):
-        data.stored_rows(None, "tiles:3x3/0")[:]
+        data.whole_rows(None, "tiles:3x3/0")[:]
 
 
 def test_unknown_views_and_taps_are_refused_before_any_work(
@@ -303,13 +304,14 @@ def test_taps_stand_behind_the_same_row(folder: Path, cache: Path, toy: Toy) -> 
     look(folder, cache)
     look(folder, cache.with_name("taps.h5"), settings=settings)
     tapped = cache.with_name("taps.h5")
-    columns = columns_of(settings.fields, settings.row_width)
+    layout = Layout.of(settings.fields)
+    assert layout.row_width == settings.row_width
     for view in TILES.names:
         plain = rows(cache, view)
-        assert np.array_equal(rows(tapped, view, columns["flat"]), plain)
+        assert np.array_equal(rows(tapped, view, layout.flat), plain)
         means = plain.reshape(len(plain), 16, 3).mean(axis=1)
-        np.testing.assert_allclose(rows(tapped, view, columns["colour"]), means, rtol=1e-5)
-        assert (rows(tapped, view, columns["white"]) == 1).all()
+        np.testing.assert_allclose(rows(tapped, view, layout.tap("colour")), means, rtol=1e-5)
+        assert (rows(tapped, view, layout.tap("white")) == 1).all()
 
 
 def test_taps_are_part_of_the_fingerprint(folder: Path, cache: Path, toy: Toy) -> None:
@@ -318,6 +320,15 @@ def test_taps_are_part_of_the_fingerprint(folder: Path, cache: Path, toy: Toy) -
     look(folder, cache, settings=replace(toy_settings(), taps=("white",)))
     with pytest.raises(FingerprintError, match=r"taps \['white'\] in the cache, None asked for"):
         look(folder, cache)
+
+
+def test_rows_of_another_width_than_the_cache_says_are_refused(cache: Path, toy: Toy) -> None:
+    """Taps that are noted, but not there, would be read out of the map."""
+    fields = replace(toy_settings(), taps=("white",)).fields
+    with Cache.write(cache, fields, WIDTH, np.float32) as made:
+        made.commit()
+    with pytest.raises(CacheError, match=r"has rows of 48 values; expected 50"):
+        pipeline.load_dataset(cache)
 
 
 def test_models_of_a_cache_with_taps_see_flat_rows(
@@ -331,7 +342,7 @@ def test_models_of_a_cache_with_taps_see_flat_rows(
     sync(folder, plain, group_rule=rule)
     data = pipeline.load_dataset(cache)
     assert (data.taps, data.row_width) == (("white",), WIDTH)
-    np.testing.assert_array_equal(data.stored_rows(block="white")[:], np.ones((36, 2)))
+    np.testing.assert_array_equal(data.whole_rows()[:][:, WIDTH:], np.ones((36, 2)))
     made = []
     for path in (cache, plain):
         done = pipeline.fit(

@@ -23,10 +23,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from features.backbone import FLAT, channels_of, columns_of
 from features.cache import Cache
 from features.glimpse import Grey
 from features.glimpse_table import glimpses_of
+from features.row_layout import Layout
 from pipeline.grouping.align import align, normalise, shrink
 from pipeline.grouping.nearest import Vectors, nearest
 
@@ -157,12 +157,11 @@ def _pictured(grey: Grey) -> Vectors:
 
 def _pooled(cache: Cache, rows: list[int]) -> Vectors:
     """Rows averaged over the places of the map: float32 (n, channels); whole if these are few."""
-    channels, flat = channels_of(cache.fields), columns_of(cache.fields, cache.row_width)[FLAT]
-    if channels < _FEWEST_CHANNELS or flat.stop % channels:
-        channels = flat.stop
+    layout = Layout.of(cache.fields)
+    channels = layout.shape[2] if layout.shape[2] >= _FEWEST_CHANNELS else layout.map_width
     pooled = np.empty((len(rows), channels), dtype=np.float32)
     for start in range(0, len(rows), _READ):
-        block = cache.take(rows[start : start + _READ], flat)
+        block = cache.take(rows[start : start + _READ], layout.flat)
         pooled[start : start + _READ] = block.reshape(len(block), -1, channels).mean(axis=1)
     return pooled
 

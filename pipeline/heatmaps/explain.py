@@ -11,12 +11,12 @@ import numpy as np
 from features.backbone import map_shape
 from features.cache import Cache
 from features.errors import CacheError, HeadError
+from features.row_layout import MapShape
 from features.samples import Sample
 from pipeline.bundle import Bundle
 from pipeline.heads.base import Floats, Head
 from pipeline.heatmaps.maps import cell_scores
 from pipeline.heatmaps.reference import Reference, read_reference
-from pipeline.spaces.layout import MapShape
 from pipeline.spaces.model import SpacedHead
 
 _BLOCK = 256  # rows in memory at once

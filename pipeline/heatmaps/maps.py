@@ -16,8 +16,8 @@ from typing import Protocol
 
 import numpy as np
 
+from features.row_layout import MapShape
 from pipeline.heads.base import Floats, Indices, Row, Rows
-from pipeline.spaces.layout import MapShape
 
 _BLOCK_ROWS = 64  # float64 slopes of 51,200 values: 26 MB
 

@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 
 from features.errors import BundleError
+from features.row_layout import MapShape
 from pipeline.bundle import Bundle
 from pipeline.heads.base import AnyRows, Indices, Row
 from pipeline.heatmaps.maps import Asked, cell_scores
-from pipeline.spaces.layout import MapShape
 
 FILE = "heatmaps.npz"  # in a model's folder
 _FULL = 0.9  # share of the strongest cells below full colour

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from features.backbone import FLAT
 from features.files import write_whole
+from features.row_layout import FLAT
 from pipeline.compare import compare
 from pipeline.comparison_table import Comparison
 from pipeline.dataset import Dataset

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from features.backbone import FLAT
+from features.row_layout import FLAT
 from features.views import FULL
 from pipeline.bundle import Bundle
 from pipeline.classes import Classes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from features.backbone import FLAT
+from features.row_layout import FLAT
 from pipeline.heads import load_head_class, make_head
 from pipeline.heads.base import Head, Scalar
 from pipeline.spaces.instances import InstanceHead

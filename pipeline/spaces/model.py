@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from features.backbone import FLAT
 from features.errors import BundleError
+from features.row_layout import FLAT, Layout
 from pipeline.heads import load_head_class
 from pipeline.heads.base import Floats, Head, Row, Rows, Scalar
 from pipeline.spaces.entry import Entry
-from pipeline.spaces.layout import Layout
 from pipeline.spaces.space import FeatureSpace, parse_space
 
 _BLOCK_ROWS = 64

@@ -8,8 +8,8 @@ from typing import ClassVar
 import numpy as np
 
 from features.errors import SpaceError
+from features.row_layout import Floats, Layout, Rows
 from features.views import VIEW_SETS
-from pipeline.spaces.layout import Floats, Layout, Rows
 
 
 class Pooling(ABC):

@@ -7,12 +7,11 @@ from typing import Self
 
 import numpy as np
 
-from features.backbone import FLAT
 from features.errors import SpaceError
+from features.row_layout import FLAT, Layout, Rows
 from features.views import FULL, views_of
 from pipeline.dataset import Dataset, WithVariants
 from pipeline.heads.base import AnyRows
-from pipeline.spaces.layout import Layout, Rows
 from pipeline.spaces.space import FeatureSpace, parse_space
 from pipeline.stored_rows import Indices, StoredRows
 
@@ -70,7 +69,7 @@ def rows_in(dataset: Dataset, space: str, indices: Indices | None = None) -> Sto
         return dataset.stored_rows(indices)
     parsed = _parsed(space, dataset)
     views = [dataset.whole_rows(indices, view) for view in parsed.views]
-    return SpaceRows(parsed, views, Layout.of(dataset.fields))
+    return SpaceRows(parsed, views, dataset.layout)
 
 
 def training_rows(
@@ -91,7 +90,7 @@ def training_rows(
             "of which the variants are; leave out --augment, or choose features such as avg"
         )
     views = [dataset.whole_rows(indices, view, augmented) for view in parsed.views]
-    return found._replace(X=SpaceRows(parsed, views, Layout.of(dataset.fields)))
+    return found._replace(X=SpaceRows(parsed, views, dataset.layout))
 
 
 def comparable_rows(

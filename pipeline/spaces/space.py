@@ -22,8 +22,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.errors import DataError, SpaceError
+from features.row_layout import Floats, Layout, Rows
 from features.views import FULL, VIEW_SETS, views_of
-from pipeline.spaces.layout import Floats, Layout, Rows
 from pipeline.spaces.poolings import POOLINGS, Pooling, Taps
 
 _SET = rf"(?:{'|'.join(VIEW_SETS)})(?::\d+x\d+)?"

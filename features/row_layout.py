@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from features.backbone import map_shape, tap_widths
+from features.backbone import check_names, map_shape, tap_widths
 
 Rows = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 MapShape = tuple[int, int, int]  # height, width, channels
+
+FLAT = "flat"
+"""The values of a row that are the backbone's last map, flattened."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,12 @@ class Layout:
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> Layout:
-        """Of the rows that a fingerprint's fields stand for."""
+        """Of the rows that a fingerprint's fields stand for; no TensorFlow.
+
+        Raises:
+            DataError: this version has no such backbone, or not these taps.
+        """
+        check_names(backbone=str(fields["backbone"]))
         return cls(map_shape(fields["backbone"]), tap_widths(fields))
 
     @property
@@ -48,8 +56,13 @@ class Layout:
         height, width, channels = self.shape
         return rows[:, : self.map_width].reshape(len(rows), height * width, channels)
 
+    @property
+    def flat(self) -> slice:
+        """Where the values of the last map stand."""
+        return slice(0, self.map_width)
+
     def tap(self, name: str) -> slice:
-        """Where the values of a lower block stand.
+        """Where the values of a tap stand.
 
         Raises:
             KeyError: the cache does not have it.
