@@ -63,6 +63,7 @@ def test_root_takes_roots_and_brings_every_pooling_to_length_1() -> None:
     np.testing.assert_allclose(np.linalg.norm(found[1:, :4], axis=1), 1, rtol=1e-5)
     np.testing.assert_allclose(np.linalg.norm(found[1:, 4:], axis=1), 1, rtol=1e-5)
     assert (found[1] < 0).all()
+    np.testing.assert_array_equal(seen("taps:root"), seen("mixed4-max+mixed7:root"))
     plain = seen("avg", X)[2]
     np.testing.assert_allclose((found[2, :4] / found[2, 0]) ** 2, plain / plain[0], rtol=1e-4)
 

@@ -33,6 +33,10 @@ class Pooling(ABC):
     def of(self, rows: Rows, layout: Layout) -> Rows:
         """Rows float32 (n, layout.row_width) to values (n, width)."""
 
+    def kinds(self, layout: Layout) -> tuple[int, ...]:
+        """How many of the values, in their order, are of one kind each: lengths are taken apart."""
+        return (self.width(layout),)
+
     def back(self, slopes: Floats, layout: Layout) -> Floats:
         """What each value of a row counts for, where its pooled values count for these.
 
@@ -112,6 +116,10 @@ class Taps(Pooling):
     def of(self, rows: Rows, layout: Layout) -> Rows:
         """See `Pooling.of`."""
         return rows[:, self._place(layout)]
+
+    def kinds(self, layout: Layout) -> tuple[int, ...]:
+        """See `Pooling.kinds`: each tap is one."""
+        return (self.width(layout),) if self._name else tuple(layout.taps.values())
 
     def back(self, slopes: Floats, layout: Layout) -> Floats:
         """See `Pooling.back`."""

@@ -5,8 +5,8 @@
 VIEWS are view sets of the cache with + between them, "full" where nothing is said: the whole
 photograph, "tiles:2x2", "full+tiles:3x3". POOLING is a name of `pipeline.spaces.poolings` or a tap;
 several stand side by side. "root" takes the square root of every value, the sign kept, and brings
-each pooling of each row to length 1: large values count for less, and poolings of different sizes
-for the same (Arandjelović and Zisserman, "Three things everyone should know to improve object
+each pooling and each tap of a row to length 1: large values count for less, and kinds of different
+sizes for the same (Arandjelović and Zisserman, "Three things everyone should know to improve object
 retrieval", 2012). Of several views the mean is taken, or with "max" each value's largest. With
 "any" or "vote" the head is trained on single views instead (`pipeline.spaces.instances`).
 
@@ -102,7 +102,11 @@ class FeatureSpace:
     def _of_view(self, rows: Rows, layout: Layout) -> Rows:
         values = [pooling.of(rows, layout) for pooling in self.poolings]
         if self.root:
-            values = [_rooted(block) for block in values]
+            values = [
+                _rooted(kind)
+                for pooling, block in zip(self.poolings, values, strict=True)
+                for kind in np.split(block, np.cumsum(pooling.kinds(layout))[:-1], axis=1)
+            ]
         return values[0] if len(values) == 1 else np.concatenate(values, axis=1)
 
     def back(self, slopes: Floats, layout: Layout) -> Floats:
