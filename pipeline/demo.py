@@ -33,8 +33,8 @@ _MADE = (
     "sheet.png",
 )  # fmt: skip
 _GROUPS = r"part-(\d+)"
-_VIEWS, _TAPS = "full,tiles:2x2", "mixed4,mixed7,mixed9"
-_CLOSER = "full+tiles:2x2:avg+taps:root"  # what finds a thin crack in a large photograph
+_VIEWS, _TAPS = "full,tiles:2x2", "mixed4-max,mixed7-max,mixed9-max"
+_CLOSER = "full+tiles:2x2:taps:root"  # what finds a thin crack in a large photograph
 
 
 def run_demo(out: Path, *, seed: int | None, parts: int, say: Say, bar: Bar) -> None:
@@ -106,9 +106,9 @@ def _look_closer(out: Path, new: Path, dataset: Dataset, say: Say, bar: Bar) -> 
     cache = dataset.cache_path
     say(
         "\nA closer look: four overlapping tiles of every photograph, and lower blocks.\n"
-        f"$ onepass fit --head logistic --features {_CLOSER} --cache {cache} --out {model}"
+        f"$ onepass fit --head rbf-svm --features {_CLOSER} --cache {cache} --out {model}"
     )
-    fitted = fit(dataset, model, head="logistic", features=_CLOSER)
+    fitted = fit(dataset, model, head="rbf-svm", features=_CLOSER)
     say(text.fit(fitted))
     write_report(model / "report.html", fit_report(dataset, fitted))
     options = f"--cache {cache} --out {verdicts} --sheet {sheet}"
