@@ -16,20 +16,20 @@ import numpy as np
 from features.errors import BundleError
 from pipeline.heads.base import AnyRows, EpochProgress, Floats, Head, Indices, Rows
 from pipeline.heads.calibration import probabilities
-from pipeline.heads.linear import LogisticHead
+from pipeline.heads.kernels import RBFSVMHead
 from pipeline.heads.novelty import NoveltyHead
 
 _LEAST = 1e-12  # of a probability, whose logarithm is taken
 
 
 class EnsembleHead(Head):
-    """Logistic regression and distance from healthy on the same rows, each with its defaults."""
+    """RBF SVM and distance from healthy, each trained on the same rows as it is alone."""
 
     name = "ensemble"
-    title = "Logistic + novelty"
+    title = "RBF SVM + novelty"
     space: ClassVar[Literal["rows", "raw"]] = "raw"
     calibrate_on: ClassVar[Literal["logit", "share"] | None] = "logit"
-    members: ClassVar[tuple[type[Head], ...]] = (LogisticHead, NoveltyHead)
+    members: ClassVar[tuple[type[Head], ...]] = (RBFSVMHead, NoveltyHead)
     _trained: list[Head]
 
     def fit(
