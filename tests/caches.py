@@ -16,7 +16,7 @@ from features.cache import Cache
 from features.layout import row_check, write_samples
 from features.samples import Sample
 
-WIDTH = 40
+WIDTH = 48  # as the toy backbone has it
 FIELDS = {
     "backbone": "toy",
     "precision": "float32",
