@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from features.backbone import check_names, map_shape, tap_widths
+from features.cache import Cache
+from features.errors import CacheError
 
 Rows = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
@@ -40,6 +42,22 @@ class Layout:
         """
         check_names(backbone=str(fields["backbone"]))
         return cls(map_shape(fields["backbone"]), tap_widths(fields))
+
+    @classmethod
+    def of_cache(cls, cache: Cache) -> Layout:
+        """Of a cache's rows.
+
+        Raises:
+            CacheError: they are not as wide as its fingerprint's fields say.
+            DataError: see `of`.
+        """
+        layout = cls.of(cache.fields)
+        if cache.row_width != layout.row_width:
+            raise CacheError(
+                f"{cache.path} has rows of {cache.row_width:,} values; expected "
+                f"{layout.row_width:,} by what it says of them; extract again into another --cache"
+            )
+        return layout
 
     @property
     def map_width(self) -> int:

@@ -13,7 +13,6 @@ selftest.npz   what decoder, backbone and head gave when it was made; see `pipel
 from __future__ import annotations
 
 import json
-import math
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,10 +24,11 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 
-from features.backbone import BackboneSettings, map_shape, settings_from_fields
+from features.backbone import BackboneSettings, settings_from_fields
 from features.engines import DEFAULT_ENGINE
 from features.errors import BundleError, DriftError, OutputError, ThresholdError
 from features.files import whole_folder
+from features.row_layout import Layout
 from features.untrusted import read_bytes, read_json
 from features.views import FULL, Chosen
 from features.witness import Row
@@ -135,7 +135,7 @@ class Bundle:
         """What `probabilities` takes, side by side: rows of these views, these values of each."""
         if isinstance(self.head, SpacedHead):
             return self.head.space.views, slice(None)
-        return (FULL,), slice(0, math.prod(map_shape(str(self.about["features"]["backbone"]))))
+        return (FULL,), Layout.of(self.about["features"]).flat
 
     def settings(
         self, weights: str | None = None, engine: str = DEFAULT_ENGINE

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.cache import Cache, Rows
-from features.errors import CacheError, DataError
+from features.errors import DataError
 from features.row_layout import Layout
 from features.samples import Sample
 from features.views import FULL, Chosen, variants_of
@@ -199,12 +199,7 @@ def load_dataset(
     """
     with Cache.read(cache_path) as cache:
         samples, about, fields = cache.samples, cache.dataset, cache.fields
-        width = cache.row_width
-    if width != Layout.of(fields).row_width:
-        raise CacheError(
-            f"{cache_path} has rows of {width:,} values; expected {Layout.of(fields).row_width:,} "
-            "by what it says of them; extract again into another --cache"
-        )
+        Layout.of_cache(cache)  # refuses what contradicts itself
     if not samples:
         raise DataError(
             f"{cache_path} has {'no photographs' if about else 'no finished extract'}; "

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from features.backbone import map_shape
 from features.row_layout import FLAT
 from features.witness import Row
 from pipeline.assessment import Assessment, judge_side
@@ -196,7 +195,7 @@ def _heatmaps(
         head,
         (seen, dataset.y[learned]),
         (unseen, dataset.y[test]),
-        map_shape(dataset.fields["backbone"]),
+        dataset.layout.shape,
     )
     return {HEATMAPS: reference.to_bytes()}
 

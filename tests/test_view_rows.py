@@ -11,6 +11,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import caches
 import numpy as np
 import pytest
 from toy import WIDTH, ToyBackbone, photograph, toy_settings, write_folder
@@ -326,9 +327,14 @@ def test_rows_of_another_width_than_the_cache_says_are_refused(cache: Path, toy:
     """Taps that are noted, but not there, would be read out of the map."""
     fields = replace(toy_settings(), taps=("white",)).fields
     with Cache.write(cache, fields, WIDTH, np.float32) as made:
+        numbers = range(15)
+        made.append([caches.digest(n) for n in numbers], np.stack([caches.row(n) for n in numbers]))
+        table = [caches.sample(f"A/{n}.png", n, n) for n in numbers]
+        made.replace_samples(table, {"root": "r"})
         made.commit()
-    with pytest.raises(CacheError, match=r"has rows of 48 values; expected 50"):
-        pipeline.load_dataset(cache)
+    for read in (pipeline.load_dataset, pipeline.proposed_groups):
+        with pytest.raises(CacheError, match=r"has rows of 48 values; expected 50"):
+            read(cache)
 
 
 def test_models_of_a_cache_with_taps_see_flat_rows(

@@ -157,7 +157,7 @@ def _pictured(grey: Grey) -> Vectors:
 
 def _pooled(cache: Cache, rows: list[int]) -> Vectors:
     """Rows averaged over the places of the map: float32 (n, channels); whole if these are few."""
-    layout = Layout.of(cache.fields)
+    layout = Layout.of_cache(cache)
     channels = layout.shape[2] if layout.shape[2] >= _FEWEST_CHANNELS else layout.map_width
     pooled = np.empty((len(rows), channels), dtype=np.float32)
     for start in range(0, len(rows), _READ):

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from features.backbone import map_shape
 from features.cache import Cache
 from features.errors import CacheError, HeadError
-from features.row_layout import MapShape
+from features.row_layout import Layout, MapShape
 from features.samples import Sample
 from pipeline.bundle import Bundle
 from pipeline.heads.base import Floats, Head
@@ -49,7 +48,7 @@ def frame_of(bundle: Bundle) -> Frame:
         HeadError, BundleError: see `explain`.
     """
     head, features = _head_on_cells(bundle), bundle.about["features"]
-    reference = _reference(bundle, head, map_shape(features["backbone"]))
+    reference = _reference(bundle, head, Layout.of(features).shape)
     subject = "a defect" if bundle.classes.binary else "its verdict"
     return Frame(reference.scale, subject, bool(features["recipe"]["exif_orientation"]))
 
@@ -76,7 +75,7 @@ def explain(
         FingerprintError, CacheError: it is not the model's cache, or lacks rows.
     """
     head = _head_on_cells(bundle)
-    shape = map_shape(bundle.about["features"]["backbone"])
+    shape = Layout.of(bundle.about["features"]).shape
     reference = _reference(bundle, head, shape)
     found = np.full((len(samples), *shape[:2]), np.nan)
     readable = np.array([i for i, sample in enumerate(samples) if not sample.reason], dtype=int)
