@@ -103,7 +103,7 @@ def _head_on_cells(bundle: Bundle) -> Head | SpacedHead:
     """The model's head, where it sees the cells of one map."""
     head = bundle.head
     if isinstance(head, SpacedHead) and not head.space.on_map:
-        what = "lower blocks, whose averages have no place in the photograph,"
+        what = "lower blocks, which have no place in the photograph,"
         if len(head.space.views) > 1:
             what = f"{' and '.join(head.space.sets)}, not one map of the whole photograph,"
         raise HeadError(
