@@ -36,7 +36,6 @@ from pipeline.selftest import MOST_ROWS
 from pipeline.spaces.entry import Entry
 from pipeline.spaces.model import SpacedHead, on_cached_rows
 from pipeline.spaces.rows import raw_rows, rows_in, training_rows
-from pipeline.spaces.space import parse_space
 from pipeline.splits import holdout
 from pipeline.stored_rows import subset
 from pipeline.tables import to_csv
@@ -148,7 +147,6 @@ def fit(
         "head": head,
         "sees": "rows",
         "space": features,
-        "views": list(parse_space(features).sets),
         "features": dict(dataset.fields),
         "weights": dict(dataset.about["weights"]),
         "data": {"root": dataset.about["root"], "group_rule": dataset.about["group_rule"]},
