@@ -37,6 +37,7 @@ class SheetEntry:
         truth: its class, where known.
         right: whether verdict and truth agree; None where that is not known.
         error: why there is no verdict.
+        said: numbers behind the verdict, which are never cut.
         view: draws the photograph from its file, its longer side so many pixels.
     """
 
@@ -45,6 +46,7 @@ class SheetEntry:
     truth: str | None = None
     right: bool | None = None
     error: str | None = None
+    said: str = ""
     view: Callable[[bytes, int], Image.Image] = thumbnail_apart
 
 
@@ -109,8 +111,10 @@ def _draw_badge(draw: ImageDraw.ImageDraw, right: bool, left: int, top: int) -> 
 
 def _draw_caption(draw: ImageDraw.ImageDraw, entry: SheetEntry, left: int, top: int) -> None:
     """Verdict, truth and file name, each shortened to the cell's width."""
+    font, said = font_of(16, bold=True), f"  {entry.said}" if entry.said else ""
     verdict = "unreadable" if entry.verdict is None else entry.verdict
-    draw.text((left, top), shorten(verdict, CELL, 16, bold=True), _INK, font_of(16, bold=True))
+    verdict = shorten(verdict, CELL - round(font.getlength(said)), 16, bold=True)
+    draw.text((left, top), f"{verdict}{said}", _INK, font)
     if entry.truth is not None:
         sign, word, colour = ("", "", _GREY) if entry.right is None else _MARKS[entry.right]
         end = f"  {sign} {word}" if word else ""

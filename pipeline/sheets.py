@@ -51,9 +51,10 @@ def _entry(prediction: Prediction, frame: Frame | None) -> SheetEntry:
         truth, right = f"{truth} (trained on it)", None
     return SheetEntry(
         prediction.file,
-        f"{prediction.verdict}  {prediction.said}",
+        prediction.verdict,
         truth,
         right,
+        said=prediction.said,
         view=_view(prediction, frame),
     )
 

@@ -196,6 +196,17 @@ def test_long_names_keep_both_ends(tmp_path: Path, texts: list[str]) -> None:
     assert "…" in shown
 
 
+def test_numbers_are_never_cut(tmp_path: Path, texts: list[str]) -> None:
+    """A probability close to its limit has many digits: the class is shortened instead."""
+    classes = Classes(("Healthy", "defects"), {"Healthy": 0, "defects": 1})
+    p, file = 0.4431, write(tmp_path / "a.jpg")
+    found = verdict(classes, np.array([1 - p, p]), Band.at(0.4429), "a.jpg", file)
+    prediction_sheet(classes, [found])
+    (caption,) = (text for text in texts if "≥" in text)
+    assert caption.endswith(f"  {found.said}")
+    assert "…" in caption.removesuffix(found.said)
+
+
 def test_long_legends_wrap(texts: list[str]) -> None:
     """A legend wider than the sheet takes more lines and loses no word."""
     title = " ".join(f"word{n}" for n in range(60))
