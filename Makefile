@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test lint bench torture install clean
+.PHONY: demo test lint docs bench torture install clean
 
 demo: install
 	$(RUN) cli.py demo
@@ -15,6 +15,11 @@ lint: install
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
+
+# The site of docs/ into site/, strictly: a broken link or an unlisted page is an error.
+docs: install
+	$(RUN) -m pip install --quiet --constraint constraints.txt --editable '.[dev,docs]'
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict
 
 # Against the peers; constraints.txt holds no versions of theirs.
 bench: install
@@ -35,4 +40,4 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) demo site build

@@ -155,5 +155,5 @@ Where to look:
   {out / "closer" / "report.html"}: what the closer look is worth
   {out / "predictions.csv"}: the verdicts as a table
 Your own photographs: one folder per class, then
-  python cli.py extract FOLDER
-  python cli.py fit --head dense"""
+  onepass extract FOLDER
+  onepass fit"""
