@@ -178,11 +178,11 @@ def extract(
 
     Example: onepass extract data --group-regex 'part-(\d+)' --views full,tiles:2x2
     """
-    from features.images import MAX_PIXELS
-    from features.views import parse_views
-    from pipeline import text
-    from pipeline.sync import extract_folder
-    from pipeline.upkeep.text import where
+    from features.photographs.decode import MAX_PIXELS
+    from features.photographs.views import parse_views
+    from pipeline.data.extract_folder import extract_folder
+    from pipeline.terminal import results as text
+    from pipeline.terminal.cache import where
 
     with _bar("photographs") as progress:
         done = extract_folder(
@@ -223,8 +223,8 @@ def groups(
 
     Example: onepass groups, then: onepass extract data --groups groups/groups.csv
     """
-    from pipeline.grouping import text
-    from pipeline.grouping.show import show_groups
+    from pipeline.groups.contact_sheets import show_groups
+    from pipeline.terminal import groups as text
 
     _print(text.groups(show_groups(cache, out, sheets=sheets, force=force)))
 
@@ -274,8 +274,8 @@ def fit(
     Example: onepass fit --head dense --cost-missed 50 --cost-false 1
     """
     import pipeline
-    from pipeline import text
-    from pipeline.comparison import choose_entry
+    from pipeline.terminal import results as text
+    from pipeline.training.compare_heads import choose_entry
 
     rule = pipeline.ThresholdRule.parse(
         threshold, cost_missed=cost_missed, cost_false=cost_false, max_missed=max_missed,
@@ -333,7 +333,7 @@ def compare_heads(
     Example: onepass compare-heads --heads dense,logistic,majority --folds 5 --repeats 3
     """
     import pipeline
-    from pipeline import text
+    from pipeline.terminal import results as text
 
     data = pipeline.load_dataset(cache, classes=_names(classes), positive=_names(positive))
     _print(text.dataset(data) + "\n")
@@ -381,8 +381,8 @@ def learning_curve(
     Example: onepass learning-curve features.h5 --heads logistic,dense
     """
     import pipeline
-    from pipeline import text
-    from pipeline.learning.text import learning
+    from pipeline.terminal import results as text
+    from pipeline.terminal.comparison import learning
 
     data = pipeline.load_dataset(cache, classes=_names(classes), positive=_names(positive))
     _print(text.dataset(data) + "\n")
@@ -415,8 +415,8 @@ def audit(
     Example: onepass audit --cache features.h5 --out audit
     """
     import pipeline
-    from pipeline import text
-    from pipeline.audit.text import audit as audit_text
+    from pipeline.terminal import results as text
+    from pipeline.terminal.audit import audit as audit_text
 
     data = pipeline.load_dataset(cache, classes=_names(classes), positive=_names(positive))
     _print(text.dataset(data) + "\n")
@@ -446,7 +446,7 @@ def evaluate(
     Example: onepass evaluate model new-parts
     """
     import pipeline
-    from pipeline import text
+    from pipeline.terminal import results as text
 
     bundle = pipeline.load_bundle(model, accept_drift=accept_drift)
     if data is None:
@@ -503,8 +503,8 @@ def predict(
     """
     import pipeline
     from features.files import write_whole
-    from features.images import MAX_PIXELS
-    from pipeline import text
+    from features.photographs.decode import MAX_PIXELS
+    from pipeline.terminal import results as text
 
     pipeline.check_outputs(out, sheet, force=force)  # before hours of work
     bundle = pipeline.load_bundle(model, accept_drift=accept_drift)
@@ -551,8 +551,8 @@ def info(
     """
     import json
 
-    from pipeline.info import describe
-    from pipeline.text import info as info_text
+    from pipeline.model.info import describe
+    from pipeline.terminal.results import info as info_text
 
     facts = describe(path)
     _print(json.dumps(facts, indent=2) if as_json else info_text(facts))
@@ -580,7 +580,7 @@ def train_cnn(
     Example: onepass train-cnn data --variant augmented --group-regex 'part-(\d+)'
     """
     import pipeline
-    from pipeline import text
+    from pipeline.terminal import results as text
 
     with _bar("epochs") as progress:
         done = pipeline.train_cnn(
@@ -633,7 +633,7 @@ def reproduce(
     Example: onepass reproduce data --groups groups.csv --photographs 250 --seeds 5
     """
     import pipeline
-    from pipeline import text
+    from pipeline.terminal import results as text
 
     with _bar("photographs and epochs") as progress:
         found = pipeline.reproduce(
@@ -669,7 +669,7 @@ def demo(
 
     Example: onepass demo --seed 7
     """
-    from pipeline.demo import run_demo
+    from pipeline.demo.run import run_demo
 
     run_demo(out, seed=seed, parts=parts, say=_print, bar=_bar)
 
@@ -686,11 +686,11 @@ def cache_verify(
 
     Example: onepass cache verify features.h5 --full
     """
-    from pipeline import upkeep
-    from pipeline.upkeep import text
+    import pipeline
+    from pipeline.terminal import cache as text
 
     with _bar("rows") as progress:
-        found = upkeep.verify(cache, full=full, progress=progress)
+        found = pipeline.verify(cache, full=full, progress=progress)
     _print(text.verification(found))
     if not found.sound:
         raise typer.Exit(1)
@@ -707,11 +707,11 @@ def cache_repair(
 
     Example: onepass cache repair features.h5
     """
-    from pipeline import upkeep
-    from pipeline.upkeep import text
+    import pipeline
+    from pipeline.terminal import cache as text
 
     with _bar("rows") as progress:
-        done = upkeep.repair(cache, backup=not no_backup, progress=progress)
+        done = pipeline.repair(cache, backup=not no_backup, progress=progress)
     _print(text.repaired(done))
 
 
@@ -724,11 +724,11 @@ def cache_gc(
 
     Example: onepass cache gc features.h5 --apply
     """
-    from pipeline import upkeep
-    from pipeline.upkeep import text
+    import pipeline
+    from pipeline.terminal import cache as text
 
     with _bar("rows") as progress:
-        done = upkeep.collect(cache, apply=apply, progress=progress)
+        done = pipeline.collect(cache, apply=apply, progress=progress)
     _print(text.collected(done))
 
 
@@ -742,11 +742,11 @@ def cache_merge(
 
     Example: onepass cache merge line-1.h5 line-2.h5 --out both.h5
     """
-    from pipeline import upkeep
-    from pipeline.upkeep import text
+    import pipeline
+    from pipeline.terminal import cache as text
 
     with _bar("rows") as progress:
-        done = upkeep.merge(first, second, out, progress)
+        done = pipeline.merge(first, second, out, progress)
     _print(text.merged(done))
 
 
@@ -772,7 +772,7 @@ def _settings(pairs: list[str]) -> dict[str, str | int | float]:
 
 def _group_rule(groups: Path | None, regex: str | None, none: bool) -> Any:  # noqa: ANN401 - lazy
     from features.errors import DataError
-    from pipeline.grouping.rules import GroupRule
+    from pipeline.groups.rules import GroupRule
 
     if sum((groups is not None, regex is not None, none)) > 1:
         raise DataError("found several of --groups, --group-regex and --no-groups; expected one")
@@ -804,7 +804,7 @@ def _say(*lines: str) -> None:
 
 def _print(text: str, *, err: bool = False) -> None:
     """The one door to the terminal: names of files and models must not do anything to it."""
-    from pipeline.tables import visible
+    from pipeline.output.tables import visible
 
     typer.echo(visible(text), err=err)
 
@@ -881,7 +881,7 @@ def _explain(error: Exception) -> int:
 
 
 def _fail(message: str, code: int) -> int:
-    from pipeline.tables import printable
+    from pipeline.output.tables import printable
 
     _say(f"error: {printable(message)}")
     return code

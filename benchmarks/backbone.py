@@ -16,7 +16,7 @@ import numpy as np
 from benchmarks.peers import Rows
 from benchmarks.report import Line, Options, Report, run
 from benchmarks.turns import Facts, Measured, Round, Variant, as_json, ratio, take_turns
-from features.inception import architecture
+from features.backbones.inception_v3 import architecture
 
 _ENGINES = (
     # name, engine, precision

@@ -19,11 +19,11 @@ import numpy as np
 
 from benchmarks.peer_intervals import bca, bootstrap, delong, folds_alone, nadeau_bengio
 from benchmarks.worlds import WORLDS, Floats, Indices, Rows, World, train, true_auc
-from pipeline.scores import score
-from pipeline.splits import folds
-from pipeline.statistics.intervals import Round, intervals, intervals_over_rounds
-from pipeline.statistics.nested import nested_estimate
-from pipeline.statistics.pairs import A_BETTER, B_BETTER, all_pairs
+from pipeline.data.splits import folds
+from pipeline.evaluation.head_pairs import A_BETTER, B_BETTER, all_pairs
+from pipeline.evaluation.intervals import Round, intervals, intervals_over_rounds
+from pipeline.evaluation.metrics import score
+from pipeline.evaluation.nested import nested_estimate
 
 KINDS = (
     Rows("one kind of defect", 1, 2.5),

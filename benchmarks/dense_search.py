@@ -15,8 +15,8 @@ import numpy as np
 from joblib import Parallel, delayed
 
 import pipeline
-from pipeline.scores import score
-from pipeline.splits import folds
+from pipeline.data.splits import folds
+from pipeline.evaluation.metrics import score
 
 SETTINGS: tuple[dict[str, float], ...] = (
     {"learning_rate": 1e-3, "dropout": 0.5},

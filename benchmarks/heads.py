@@ -5,7 +5,7 @@ one on the whole training part, all on rows of 51,200 values. That takes minutes
 outer fold is measured, with one inner fold and a few candidates of each grid (the first, middle
 and last on 250 rows, the middle one on 1,009), and scaled to the number of fits of the whole.
 What scikit-learn does by default is left at that (single precision, its own tolerances), which is
-kinder to it than solving to convergence; tests/test_rowspace.py holds the predictions of both
+kinder to it than solving to convergence; test_gram.py holds the predictions of both
 together, solved to convergence. Calibration is left out on the naive side. LDA is left out: its
 covariance would take 21 GB.
 """
@@ -123,7 +123,7 @@ def _data(n: int, width: int, cache: str) -> tuple[Rows, Indices, Indices]:
     """Rows, classes 0 and 1, parts."""
     if not cache:
         return _draw(n, width)
-    from pipeline.dataset import load_dataset
+    from pipeline.data.dataset import load_dataset
 
     data = load_dataset(Path(cache))
     ones, zeros = np.flatnonzero(data.y == 1), np.flatnonzero(data.y != 1)
@@ -146,7 +146,7 @@ def _draw(n: int, width: int) -> tuple[Rows, Indices, Indices]:
 
 def in_row_space(n: int, width: int, cache: str, heads: list[str], jobs: int) -> Round:
     """A round: `compare` over the heads, Gram matrix included."""
-    from pipeline.compare import compare
+    from pipeline.training.cross_validate import compare
 
     rows, y, groups = _data(n, width, cache)
 
@@ -181,9 +181,9 @@ def naive(n: int, width: int, cache: str, heads: list[str]) -> Round:
     """A round: fits on raw columns, scaled to the whole protocol; see above."""
     import itertools
 
+    from pipeline.data.splits import folds
     from pipeline.heads import load_head_class
     from pipeline.heads.tuning import INNER_FOLDS, inner_folds
-    from pipeline.splits import folds
 
     rows, y, groups = _data(n, width, cache)
     fold = folds(y, groups, n_folds=_FOLDS, repeats=1, seed=0)[0]

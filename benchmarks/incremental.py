@@ -21,7 +21,9 @@ from benchmarks.turns import Facts, Ratio, Variant, note, once, ratio
 _TASKS = "benchmarks.tasks"
 _SIZE = (32, 24)
 _NEW = 10
-_TICK = 2.1  # seconds after which a file is no longer "just changed"; see features.samples
+_TICK = (
+    2.1  # seconds after which a file is no longer "just changed"; see features.cache.sample_table
+)
 
 
 def measure(options: Options) -> Report:

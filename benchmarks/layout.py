@@ -56,7 +56,7 @@ def _rows(options: Options) -> tuple[Rows, str]:
     if options.cache is None:
         n, width = (16, 2_000) if options.quick else (256, 51_200)
         return _draw(n, width)[0], "drawn rows"
-    from features.cache import Cache
+    from features.cache.cache import Cache
 
     with Cache.read(options.cache) as cache:
         return cache.take(np.arange(min(256, len(cache)))), "rows of a cache"

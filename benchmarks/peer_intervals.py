@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from pipeline.scores import ranking_scores
-from pipeline.statistics.draws import Parts
+from pipeline.evaluation.bootstrap import Parts
+from pipeline.evaluation.metrics import ranking_scores
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]

@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.turns import Round
-from features import inception
-from features.images import RECIPES
-from features.inception import InceptionV3Backbone
+from features.backbones import inception_v3 as inception
+from features.backbones.inception_v3 import InceptionV3Backbone
+from features.photographs.decode import RECIPES
 from features.runtime import core_count, load_tensorflow
 
 SCALE = RECIPES["imagenet"].scale
@@ -127,7 +127,7 @@ _ENGINES: dict[str, Callable[[Path | None, int, str], Call]] = {
 
 
 class _OnnxOps:
-    """Writes the architecture down as ONNX nodes; see `features.inception.architecture`."""
+    """Writes the architecture down as ONNX nodes; see `inception_v3.architecture`."""
 
     def __init__(self, onnx: Any, convolutions: list[tuple[Any, Any]]) -> None:  # noqa: ANN401
         self._onnx = onnx

@@ -4,7 +4,7 @@
 
 Every defective photograph is judged by a head that was trained on the other parts (grouped folds).
 A mask is an image of the photograph's path with the suffix .png under the folder of masks, white
-where the defect is; of drawn parts (`pipeline.synthetic`) it is the box in their truth.csv, which
+where the defect is; of drawn parts (`draw_parts`) it is the box in their truth.csv, which
 is named instead of the folder. Measured, with 95 % intervals from a bootstrap over parts:
 
     hit      the hottest cell touches the mask. Chance is the share of cells that do; a picture that
@@ -27,12 +27,13 @@ import numpy as np
 from PIL import Image
 
 import pipeline
-from features.backbone import map_shape
-from features.samples import Sample
-from pipeline.heads.base import Floats, Head, Row, Rows
+from features.arrays import Floats, Row, Rows
+from features.backbones.settings import map_shape
+from features.cache.sample_table import Sample
+from pipeline.data.splits import folds
+from pipeline.heads.base import Head
 from pipeline.heatmaps.drawing import spread
 from pipeline.heatmaps.maps import cell_scores, occlusion
-from pipeline.splits import folds
 
 Mask = np.ndarray
 _SIDE = 224  # pixels that maps and masks are compared on
@@ -60,7 +61,7 @@ def read_mask(folder: Path, sample: Sample) -> Mask | None:
 
 
 def read_boxes(table: Path, root: Path) -> dict[str, Mask]:
-    """Masks by path from the boxes of `pipeline.synthetic.draw_parts`."""
+    """Masks by path from the boxes of `pipeline.demo.draw_parts.draw_parts`."""
     found = {}
     with table.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):

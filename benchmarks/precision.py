@@ -33,10 +33,10 @@ def measure(options: Options) -> Report:
 
 
 def _compare(report: Report, options: Options, cache_path: Path) -> None:
-    from pipeline.compare import compare
-    from pipeline.dataset import load_dataset
-    from pipeline.grouping.rules import GroupRule
-    from pipeline.sync import extract_folder
+    from pipeline.data.dataset import load_dataset
+    from pipeline.data.extract_folder import extract_folder
+    from pipeline.groups.rules import GroupRule
+    from pipeline.training.cross_validate import compare
 
     data = load_dataset(cache_path)
     with tempfile.TemporaryDirectory() as folder:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pipeline
-from features.images import RECIPES
+from features.photographs.decode import RECIPES
 
 HEAD = "logistic"
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.turns import ROOT, Measured, Ratio, ratio
+from features.backbones.weights import ENVIRONMENT_VARIABLE
 from features.runtime import core_count
-from features.weights import ENVIRONMENT_VARIABLE
 
 RESULTS = ROOT / "benchmarks" / "results"
 _PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "h5py", "pillow")

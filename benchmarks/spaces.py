@@ -21,14 +21,14 @@ from typing import Any
 import numpy as np
 
 import pipeline
-from pipeline.compare import compare
-from pipeline.comparison_table import Comparison
-from pipeline.dataset import Dataset
-from pipeline.grouping.rules import number_groups
-from pipeline.spaces.entry import Entry
-from pipeline.spaces.rows import comparable_rows
-from pipeline.splits import Fold, folds
-from pipeline.statistics.draws import Parts
+from pipeline.data.dataset import Dataset
+from pipeline.data.splits import Fold, folds
+from pipeline.evaluation.bootstrap import Parts
+from pipeline.feature_specs.heads import Entry
+from pipeline.feature_specs.rows import comparable_rows
+from pipeline.groups.rules import number_groups
+from pipeline.training.comparison import Comparison
+from pipeline.training.cross_validate import compare
 
 _SHOWN = ("roc_auc", "average_precision", "balanced_accuracy")
 

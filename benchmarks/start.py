@@ -56,8 +56,9 @@ def measure(options: Options) -> Report:
 
 def _prepare(root: Path, options: Options) -> str:
     """A cache and a model in `root`; returns a photograph that the cache does not know."""
-    from pipeline import fit, load_dataset
-    from pipeline.sync import extract_folder
+    from pipeline import load_dataset
+    from pipeline.data.extract_folder import extract_folder
+    from pipeline.training import fit
 
     if options.quick:
         from benchmarks.tasks import use_toy
@@ -98,7 +99,7 @@ def predict_in_stages(model: str, photograph: str) -> Round:
             started = now
 
         import pipeline
-        from features.images import decode
+        from features.photographs.decode import decode
 
         stage("import pipeline")
         bundle = pipeline.load_bundle(Path(model))

@@ -17,9 +17,9 @@ from PIL import Image
 
 from benchmarks import peers
 from benchmarks.turns import ROOT, Facts, Round
-from features.backbone import BACKBONES
-from features.images import RECIPES, decode
-from features.inception import InceptionV3Backbone
+from features.backbones.inception_v3 import InceptionV3Backbone
+from features.backbones.settings import BACKBONES
+from features.photographs.decode import RECIPES, decode
 from features.runtime import core_count, load_tensorflow
 
 
@@ -62,8 +62,8 @@ def extract(
         cache: a file that stays.
         ready: import TensorFlow before the first round, as the write-up's way does.
     """
-    from pipeline import sync
-    from pipeline.sync import extract_folder
+    from pipeline.data import extract_folder as sync
+    from pipeline.data.extract_folder import extract_folder
 
     if toy:
         use_toy()

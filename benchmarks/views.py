@@ -18,8 +18,8 @@ from pathlib import Path
 
 import pipeline
 from benchmarks.photographs import LARGE, write_folder
-from features.images import RECIPES, decode_views
-from features.views import Chosen
+from features.photographs.decode import RECIPES, decode_views
+from features.photographs.views import Chosen
 
 DECODED = ((), ("tiles:2x2",), ("tiles:3x3",), ("tiles:2x2", "tiles:3x3"))
 ADDED = ((), ("tiles:2x2",), ("tiles:2x2", "tiles:3x3"))

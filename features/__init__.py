@@ -1,12 +1,12 @@
 """Pixels to rows: photographs through a frozen backbone into an HDF5 cache. Knows no classes."""
 
-from features.backbone import BackboneSettings
-from features.cache import Cache
+from features.backbones.settings import BackboneSettings
+from features.backbones.weights import Weights, resolve_weights
+from features.cache.cache import Cache
 from features.errors import OnepassError
 from features.extract import Extraction, extract
-from features.images import RECIPES, Recipe, decode
-from features.photograph_file import Photograph
-from features.weights import Weights, resolve_weights
+from features.photographs.decode import RECIPES, Recipe, decode
+from features.photographs.file import Photograph
 
 __all__ = [
     "RECIPES",

@@ -20,19 +20,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from features.backbone import Backbone, BackboneSettings
-from features.cache import Cache, Rows
-from features.decoder import look_apart
+from features.arrays import Pixels, Row, Rows
+from features.backbones.drift_probe import VIEW, Watch, witness_digest, witness_pixels
+from features.backbones.settings import Backbone, BackboneSettings
+from features.cache.cache import Cache
+from features.cache.lock import writing
+from features.cache.sample_table import Sample, is_unchanged
+from features.cache.thumbnail_table import glimpses_of, keep_glimpses
+from features.cache.thumbnails import BLANK, Glimpse, glimpse_of
 from features.errors import ImageError, TooManyFailuresError
-from features.glimpse import BLANK, Glimpse, glimpse_of
-from features.glimpse_table import glimpses_of, keep_glimpses
-from features.images import MAX_PIXELS, Pixels
-from features.lock import writing
-from features.photograph_file import Photograph, read_photograph, stat_photograph
+from features.photographs.decode import MAX_PIXELS
+from features.photographs.decode_worker_pool import look_apart
+from features.photographs.file import Photograph, read_photograph, stat_photograph
+from features.photographs.views import FULL
 from features.runtime import core_count
-from features.samples import Sample, is_unchanged
-from features.views import FULL
-from features.witness import VIEW, Row, Watch, witness_digest, witness_pixels
 
 Progress = Callable[[int, int], None]
 """Called as `progress(photographs done, photographs in all)`."""
@@ -110,7 +111,7 @@ def extract(
         photographs: what to look at.
         settings: recipe, weights, backbone and precision.
         cache_path: made where it does not exist.
-        views: names of `features.views`, the full view first; a row of each.
+        views: names of `features.photographs.views`, the full view first; a row of each.
         batch_size: views per call of the backbone.
         dataset: given, the sample table of the cache is replaced by these photographs, and this
             is kept beside it. None (for predictions) leaves the table as it is.
@@ -118,7 +119,7 @@ def extract(
         max_pixels: refuse larger photographs.
         workers: reader threads; None for as many as there are cores.
         progress: called as photographs are done with.
-        watch: given, `features.witness` rides along if the backbone runs; see `Watch`.
+        watch: given, `drift_probe` rides along if the backbone runs; see `Watch`.
 
     Raises:
         TooManyFailuresError: more than `max_failures` could not be read; what was done stays.

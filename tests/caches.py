@@ -11,10 +11,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from features.backbone import fingerprint_of
-from features.cache import Cache
-from features.layout import row_check, write_samples
-from features.samples import Sample
+from features.backbones.settings import fingerprint_of
+from features.cache.cache import Cache
+from features.cache.sample_table import Sample
+from features.cache.schema import row_check, write_samples
 
 WIDTH = 48  # as the toy backbone has it
 FIELDS = {

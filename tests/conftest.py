@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
+from checkout import SHARED
+from commands import Run
+from models import Toy, write_parts
 from toy import ToyBackbone
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
+import cli
+import pipeline
+from features.backbones.settings import BACKBONES
 
 
 @pytest.fixture
@@ -33,3 +39,40 @@ def real_weights() -> Path:
     if not file.is_file():
         pytest.skip(f"needs the real weights in {file}")
     return file
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command line in an empty folder with the toy in the backbone's place."""
+    ToyBackbone.reset()
+    monkeypatch.setitem(BACKBONES, "inception_v3", "toy:ToyBackbone")
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["onepass", *arguments])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        out, err = capsys.readouterr()
+        return int(stopped.value.code or 0), out, err
+
+    return call
+
+
+@pytest.fixture
+def cache(tmp_path: Path, toy: Toy, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of drawn parts, made by the toy in the real backbone's place."""
+    monkeypatch.setitem(BACKBONES, "inception_v3", "toy:ToyBackbone")
+    pipeline.extract_folder(
+        write_parts(tmp_path / "data"),
+        tmp_path / "features.h5",
+        weights="random",
+        group_rule=pipeline.GroupRule("regex", r"part-(\d+)"),
+    )
+    return tmp_path / "features.h5"
+
+
+@pytest.fixture
+def model(cache: Path) -> Path:
+    """A fitted model beside its cache."""
+    pipeline.fit(pipeline.load_dataset(cache), cache.parent / "model", head="logistic")
+    return cache.parent / "model"

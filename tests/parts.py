@@ -11,10 +11,10 @@ import numpy.typing as npt
 from PIL import Image
 from toy import toy_settings
 
-from features.cache import Cache
-from features.glimpse import Glimpse, glimpse_of
-from features.images import RECIPES, capture_time, decode
-from features.samples import Sample
+from features.cache.cache import Cache
+from features.cache.sample_table import Sample
+from features.cache.thumbnails import Glimpse, glimpse_of
+from features.photographs.decode import RECIPES, capture_time, decode
 
 Pixels = npt.NDArray[np.uint8]
 

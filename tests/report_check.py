@@ -5,7 +5,19 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from html import unescape
 from html.parser import HTMLParser
+
+from pipeline.data.classes import Classes
+
+BINARY = Classes(("Free", "Crack"), {"Free": 0, "Crack": 1})
+
+
+def plain(markup: str) -> str:
+    """The words of markup."""
+    markup = re.sub("</?(bdi|wbr)[^>]*>|<style>.*?</style>", "", markup, flags=re.DOTALL)
+    return " ".join(unescape(re.sub("<[^>]*>", " ", markup)).replace("\u00a0", " ").split())
+
 
 VOID = {"br", "img", "link", "meta", "wbr"}
 

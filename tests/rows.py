@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
+
+QUICK: dict[str, dict[str, Any]] = {
+    "dense": {"epochs": 6, "learning_rate": 0.003, "dropout_1": 0.1, "dropout_2": 0.1},
+    "forest": {"trees": 30},
+    "boosting": {"trees": 30},
+}
+
 
 Indices = npt.NDArray[np.int64]
 

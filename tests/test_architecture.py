@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from checkout import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 SOURCES = [
     ROOT / "cli.py",
     *sorted(ROOT.glob("features/**/*.py")),
@@ -71,10 +71,14 @@ def test_no_cycles_between_modules() -> None:
     [
         (
             "h5py",
-            {"features/cache_file.py", "features/hdf5_guard.py", "features/weight_file.py"},
+            {
+                "features/cache/hdf5_file.py",
+                "features/cache/hdf5_guard.py",
+                "features/backbones/weight_files.py",
+            },
         ),
-        ("PIL.Image.open", {"features/images.py"}),
-        ("filelock", {"features/lock.py"}),
+        ("PIL.Image.open", {"features/photographs/decode.py"}),
+        ("filelock", {"features/cache/lock.py"}),
         ("typer", {"cli.py"}),
         ("pickle", set()),
         ("requests", set()),
@@ -135,7 +139,7 @@ def test_commands_that_read_rows_do_not_load_tensorflow(tmp_path: Path) -> None:
     Nor does it load scipy and scikit-learn, without which `info` answers in half the time.
     """
     code = (
-        "import sys, pipeline, pipeline.demo\n"
+        "import sys, pipeline, pipeline.demo.run\n"
         "print(any(m in sys.modules for m in ('tensorflow', 'scipy', 'sklearn', 'matplotlib')))"
     )
     out = subprocess.run(

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from checkout import TESTS
 
 from benchmarks import report, turns
 from benchmarks.__main__ import BENCHMARKS
-from features.backbone import BACKBONES
+from features.backbones.settings import BACKBONES
 
 
 @pytest.fixture(autouse=True)
@@ -72,7 +73,7 @@ def broken() -> turns.Round:
 
 def test_ratios_are_taken_pair_by_pair(monkeypatch: pytest.MonkeyPatch) -> None:
     """Twice as fast is a ratio of 2; facts come along; the peak memory is there."""
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    monkeypatch.setenv("PYTHONPATH", str(TESTS))
     fast = turns.Variant("fast", "test_benchmarks:nap", {"seconds": 0.5})
     slow = turns.Variant("slow", "test_benchmarks:nap", {"seconds": 1.0})
     found = turns.take_turns([slow, fast], 3)
@@ -84,7 +85,7 @@ def test_ratios_are_taken_pair_by_pair(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_missing_peer_is_a_line_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """The others are measured all the same, and the report says what to install."""
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    monkeypatch.setenv("PYTHONPATH", str(TESTS))
     here = turns.Variant("here", "test_benchmarks:nap", {"seconds": 0.5})
     found = turns.take_turns([turns.Variant("absent", "test_benchmarks:impatient"), here], 2)
     assert found["here"].seconds == [0.5, 0.5]
@@ -99,7 +100,7 @@ def test_a_variant_that_dies_is_an_error_with_its_last_words(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A broken round never becomes a number."""
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    monkeypatch.setenv("PYTHONPATH", str(TESTS))
     with pytest.raises(RuntimeError, match="it broke"):
         turns.once(turns.Variant("broken", "test_benchmarks:broken"))
 
@@ -134,7 +135,7 @@ def test_the_true_scores_of_the_simulated_worlds_are_true() -> None:
     import numpy as np
 
     from benchmarks.worlds import WORLDS
-    from pipeline.scores import score
+    from pipeline.evaluation.metrics import score
 
     for world in WORLDS:
         y, P, _ = world.draw(np.random.default_rng(0), 10_000, 10_000)

@@ -7,47 +7,15 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from test_model import write_parts
+from checkout import ROOT
+from commands import Run, fails
+from models import write_parts
 from toy import ToyBackbone, photograph
 
-import cli
-from features.backbone import BACKBONES
-from features.cache import Cache
-
-ROOT = Path(__file__).resolve().parents[1]
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run a command line in an empty folder with the toy in the backbone's place."""
-    ToyBackbone.reset()
-    monkeypatch.setitem(BACKBONES, "inception_v3", "toy:ToyBackbone")
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["onepass", *arguments])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        out, err = capsys.readouterr()
-        return int(stopped.value.code or 0), out, err
-
-    return call
-
-
-def fails(result: tuple[int, str, str], *expected: str) -> None:
-    """A failed command says one line on standard error, with no traceback, and exits with 1."""
-    code, _, err = result
-    assert code == 1
-    lines = [line for line in err.splitlines() if line.startswith("error: ")]
-    assert len(lines) == 1
-    assert "Traceback" not in err
-    for text in expected:
-        assert text in lines[0]
+from features.cache.cache import Cache
 
 
 def test_the_main_job_with_bare_commands(run: Run, tmp_path: Path) -> None:
@@ -254,7 +222,7 @@ def test_a_mistake_of_ours_is_one_line_too(run: Run, monkeypatch: pytest.MonkeyP
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("surprise")
 
-    monkeypatch.setattr("pipeline.sync.scan_folder", broken)
+    monkeypatch.setattr("pipeline.data.extract_folder.scan_folder", broken)
     code, _, err = run("extract")
     assert code == 70
     assert "RuntimeError: surprise" in err

@@ -17,11 +17,11 @@ import h5py
 import numpy as np
 import pytest
 import typer.main
+from models import write_parts
 from PIL import Image
-from test_model import write_parts
 
 import cli
-from features.backbone import BACKBONES
+from features.backbones.settings import BACKBONES
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted(ROOT.glob("docs/*.md"))

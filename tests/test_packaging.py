@@ -16,7 +16,7 @@ import pytest
 import features
 import onepass
 import pipeline
-from pipeline.synthetic import draw_parts
+from pipeline.demo.draw_parts import draw_parts
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("features", "onepass", "pipeline")

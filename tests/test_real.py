@@ -8,17 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from checkout import ROOT
 
 import pipeline
-from features.backbone import BackboneSettings
-from features.cache import Cache
+from features.backbones.settings import BackboneSettings
+from features.backbones.weights import Weights, resolve_weights
+from features.cache.cache import Cache
 from features.extract import extract
-from features.images import RECIPES
-from features.photograph_file import Photograph
-from features.weights import Weights, resolve_weights
-from pipeline.synthetic import draw_parts
+from features.photographs.decode import RECIPES
+from features.photographs.file import Photograph
+from pipeline.demo.draw_parts import draw_parts
 
-ROOT = Path(__file__).resolve().parents[1]
 BATCH_TOLERANCE = 1e-5  # of a row's largest value, whatever batch a photograph comes in
 
 
@@ -36,7 +36,7 @@ def rows_by_keras(files: list[Path], weights: Weights) -> np.ndarray:
     """What the write-up does: load_img, / 255, InceptionV3(include_top=False), flatten."""
     import keras
 
-    from features.inception import InceptionV3Backbone
+    from features.backbones.inception_v3 import InceptionV3Backbone
 
     if weights.path is None:
         # Keras's own random weights are others; take its model with ours.

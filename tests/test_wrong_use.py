@@ -11,16 +11,16 @@ import sys
 from pathlib import Path
 
 import pytest
+from checkout import ROOT
+from commands import Run, fails
+from models import write_parts
 from PIL import Image
-from test_cli import Run, fails, run  # noqa: F401 - a fixture
-from test_model import write_parts
 
 from features.errors import OutputError
-from pipeline.outputs import PICTURE, PREDICTIONS, check_overwritable
-from pipeline.sheet import SheetEntry, draw_sheet
-from pipeline.tables import escaped_json, printable, to_csv, visible
+from pipeline.output.overwrite import PICTURE, PREDICTIONS, check_overwritable
+from pipeline.output.tables import escaped_json, printable, to_csv, visible
+from pipeline.report.prediction_sheet import SheetEntry, draw_sheet
 
-ROOT = Path(__file__).resolve().parents[1]
 ESCAPES = "\x1b[31m\x07\u202egnp.exe\x9b\u2066\u200f\x7f\r\n"
 
 
@@ -170,7 +170,7 @@ def test_what_counts_as_ours(tmp_path: Path) -> None:
 
 def test_a_demo_removes_only_what_a_demo_made(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """A second demo in the same folder leaves a person's own files there."""
-    from pipeline import demo
+    from pipeline.demo import run as demo
 
     Path("demo/model").mkdir(parents=True)
     Path("demo/demo.json").write_text("{}")
@@ -196,7 +196,7 @@ _JOB = """
 import sys
 sys.path[:0] = [{root!r}, {tests!r}]
 import cli, toy
-from features.backbone import BACKBONES
+from features.backbones.settings import BACKBONES
 BACKBONES["inception_v3"] = "toy:ToyBackbone"
 for line in {commands!r}:
     sys.argv = ["onepass", *line]

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from features.backbone import BACKBONES, BackboneSettings
-from features.images import RECIPES
-from features.weights import Weights
+from features.backbones.settings import BACKBONES, BackboneSettings
+from features.backbones.weights import Weights
+from features.photographs.decode import RECIPES
 
 WIDTH = 48
 

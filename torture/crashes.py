@@ -19,8 +19,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from features.cache import Cache
-from features.upkeep import verify
+from features.cache.cache import Cache
+from features.cache.maintenance import verify
 from torture import toys
 from torture.children import Nursery
 from torture.figures import Figure

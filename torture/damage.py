@@ -20,10 +20,10 @@ from typing import Any
 import caches
 import numpy as np
 
-from features.cache import Cache
+from features.cache.cache import Cache
+from features.cache.maintenance import verify
+from features.cache.repair import repair
 from features.errors import CacheError, OnepassError
-from features.repair import repair
-from features.upkeep import verify
 from torture.children import Nursery
 from torture.figures import Figure
 

@@ -1,7 +1,7 @@
 """A file layer that can be watched: every call that our code makes to the disk under one folder.
 
 HDF5 itself never touches the disk: caches are made in memory and written through
-`features.journal` and `features.files`, which call what is watched here.
+`features.cache.journal` and `features.files`, which call what is watched here.
 """
 
 from __future__ import annotations

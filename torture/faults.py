@@ -16,9 +16,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from features.cache.maintenance import verify
 from features.errors import OnepassError
 from features.runtime import core_count
-from features.upkeep import verify
 from torture import toys
 from torture.children import Nursery
 from torture.disk import Watcher, watched

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
-from features.decoder import decode_apart
 from features.errors import ImageError
-from features.images import RECIPES
+from features.photographs.decode import RECIPES
+from features.photographs.decode_worker_pool import decode_apart
 from torture.corpus import corpus, draw_seeds
 from torture.figures import ROOT, Figure
 

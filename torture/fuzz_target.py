@@ -23,7 +23,7 @@ def main() -> None:
     package.__path__ = [str(_FEATURES)]
     sys.modules["features"] = package
     with atheris.instrument_imports(include=["PIL", "features"]):
-        from features import images
+        from features.photographs import decode as images
 
     recipes = [
         images.Recipe("small", 16, 16, True, "bilinear", True, (1.0, 0.0)),

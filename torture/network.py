@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from pipeline.synthetic import draw_parts
+from pipeline.demo.draw_parts import draw_parts
 from torture.figures import ROOT, Figure
 
 _HOOK = """

@@ -12,16 +12,22 @@ from typing import ClassVar
 
 import numpy as np
 
-from features.backbone import BACKBONES, BackboneSettings
-from features.cache import Cache
-from features.declared import read_declared
-from features.decoder import BYTES_PER_PIXEL, SECONDS, SPARE_MEMORY, decode_apart, stop
+from features.backbones.settings import BACKBONES, BackboneSettings
+from features.backbones.weights import Weights
+from features.cache.cache import Cache
 from features.errors import ImageError
 from features.extract import extract
-from features.images import MAX_PIXELS, RECIPES
-from features.photograph_file import Photograph
+from features.photographs.decode import MAX_PIXELS, RECIPES
+from features.photographs.decode_worker_pool import (
+    BYTES_PER_PIXEL,
+    SECONDS,
+    SPARE_MEMORY,
+    decode_apart,
+    stop,
+)
+from features.photographs.file import Photograph
+from features.photographs.file_header import read_declared
 from features.runtime import core_count
-from features.weights import Weights
 from torture.corpus import Mutant, corpus
 from torture.figures import Figure
 

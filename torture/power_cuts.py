@@ -22,11 +22,11 @@ from pathlib import Path
 import caches
 import numpy as np
 
-from features.cache import Cache
+from features.cache.cache import Cache
+from features.cache.lock import writing
+from features.cache.maintenance import collect, verify
+from features.cache.repair import repair
 from features.errors import CacheError
-from features.lock import writing
-from features.repair import repair
-from features.upkeep import collect, verify
 from torture.disk import Watcher, watched
 from torture.figures import Figure
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from features.cache.maintenance import collect, merge
+from features.cache.repair import repair
 from features.extract import Progress, extract
-from features.repair import repair
-from features.upkeep import collect, merge
 from torture import toys
 
 

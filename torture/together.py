@@ -23,14 +23,14 @@ from typing import Any
 import numpy as np
 import toy
 
-from features.cache import Cache
+from features.cache.cache import Cache
+from features.cache.lock import writing
+from features.cache.maintenance import collect, merge, verify
 from features.errors import CacheBusyError, CacheError, OnepassError
 from features.extract import extract
-from features.images import decode
-from features.lock import writing
-from features.photograph_file import Photograph
-from features.upkeep import collect, merge, verify
-from pipeline.dataset import load_dataset
+from features.photographs.decode import decode
+from features.photographs.file import Photograph
+from pipeline.data.dataset import load_dataset
 from torture import toys
 from torture.figures import ROOT, Figure
 

@@ -13,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 import toy
 
-from features.backbone import BACKBONES, BackboneSettings
-from features.cache import Cache
-from features.decoder import Decoded
-from features.images import MAX_PIXELS, RECIPES, Recipe, capture_time, decode_views
-from features.photograph_file import Photograph
-from features.views import FULL
-from features.weights import Weights
+from features.backbones.settings import BACKBONES, BackboneSettings
+from features.backbones.weights import Weights
+from features.cache.cache import Cache
+from features.photographs.decode import MAX_PIXELS, RECIPES, Recipe, capture_time, decode_views
+from features.photographs.decode_worker_pool import Decoded
+from features.photographs.file import Photograph
+from features.photographs.views import FULL
 
 ABOUT = {
     "root": "",

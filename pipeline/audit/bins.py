@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.int64]
+from features.arrays import Floats, Indices
 
 BINS = 8
 """At most so many, all of about the same number of training rows."""

@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from features.facts import FileFacts
-from features.samples import Sample
-from pipeline.audit.bins import Column, Floats, Indices
-from pipeline.audit.facts import FACTS
+from features.arrays import Floats, Indices
+from features.cache.sample_table import Sample
+from features.photographs.metadata import FileFacts
+from pipeline.audit.bins import Column
+from pipeline.audit.metadata_facts import FACTS
 
 GONE = "needs the files, which are gone or were changed since extract"
 CONSTANT = "the same for all"

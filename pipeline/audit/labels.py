@@ -21,11 +21,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.audit.bins import Floats, Indices
+from features.arrays import Floats, Indices
+from pipeline.data.splits import Fold
 from pipeline.heads import make_head
-from pipeline.heads.shared import RowSpaceHead
+from pipeline.heads.gram_head import RowSpaceHead
 from pipeline.heads.tuning import TrainingPart
-from pipeline.splits import Fold
 
 HEAD = "ridge"
 """As good as logistic regression on the row space, and solved in closed form."""

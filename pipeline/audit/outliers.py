@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.audit.bins import Column, Floats, Indices
-from pipeline.audit.facts import FACTS
-from pipeline.audit.robust import robust_scores
+from features.arrays import Floats, Indices
+from pipeline.audit.bins import Column
+from pipeline.audit.metadata_facts import FACTS
 
 NEIGHBOURS = 5
 LIMIT = 3.5
@@ -102,3 +102,21 @@ def _reason(
         usual = fact.show(float(np.nanmedian(values)))
         text += f"; {fact.title} {fact.show(float(values[row]))} (usual: {usual})"
     return text
+
+
+def middle_and_spread(values: Floats) -> tuple[float, float]:
+    """Median, and 1.4826 × the median absolute deviation, which is σ for normal numbers.
+
+    nan is left out; of nothing, both are 0.
+    """
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return 0.0, 0.0
+    middle = float(np.median(known))
+    return middle, 1.4826 * float(np.median(np.abs(known - middle)))
+
+
+def robust_scores(values: Floats) -> Floats:
+    """How many spreads above the middle, (n,); nan stays, 0 where nothing varies."""
+    middle, spread = middle_and_spread(values)
+    return (values - middle) / spread if spread > 0 else 0 * values

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.tables import to_csv
+from features.errors import DataError
+from pipeline.output.tables import to_csv
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class FactFinding:
         in_pixels: whether a model can see it.
         photographs: that have it.
         auc, low, high: cross-validated ROC AUC with its 95 % interval over parts.
-        p_value: corrected for all facts; see `pipeline.audit.chance`.
+        p_value: corrected for all facts; see `pipeline.audit.permutation_test`.
         needed: AUC from which this fact would be told from chance.
         above_chance: p_value at most the level.
         shortcut: above chance, and not by a trifle.
@@ -166,7 +167,7 @@ class Audit:
         unusable: in the order of the folder.
         copies: byte-identical photographs under two labels or more.
         seconds: that it took.
-        content: `pipeline.dataset.Labelled.content` of what was audited; "" where not known.
+        content: `pipeline.data.dataset.Labelled.content` of what was audited; "" where not known.
     """
 
     root: Path
@@ -229,3 +230,51 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever a record holds
     if isinstance(value, list | tuple):
         return [_plain(part) for part in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+_FACT_NUMBERS = ("auc", "low", "high", "p_value", "needed")
+
+
+def read_audit(path: Path) -> Audit:
+    """Read what `Audit.to_json` wrote.
+
+    Raises:
+        DataError: there is no such file, or it is no audit of this version.
+    """
+    if not path.is_file():
+        raise DataError(f"there is no {path}")
+    try:
+        record: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        return Audit(**record | {
+            "root": Path(record["root"]),
+            "shortcuts": record["shortcuts"] and _shortcuts(record["shortcuts"]),
+            "labels": record["labels"] and _labels(record["labels"]),
+            "outliers": [_photograph(one) for one in record["outliers"]],
+            "unusable": [_photograph(one) for one in record["unusable"]],
+            "copies": [CopyFinding(**one) for one in record["copies"]],
+        })  # fmt: skip
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"{path} cannot be read as an audit of this version ({error}); make it again"
+        ) from error
+
+
+def _shortcuts(record: dict[str, Any]) -> Shortcuts:
+    facts = [
+        FactFinding(**one | {name: _number(one[name]) for name in _FACT_NUMBERS})
+        for one in record["facts"]
+    ]
+    return Shortcuts(**record | {"facts": facts})
+
+
+def _labels(record: dict[str, Any]) -> LabelFindings:
+    suspects = [LabelFinding(**one) for one in record["suspects"]]
+    return LabelFindings(**record | {"suspects": suspects, "roc_auc": _number(record["roc_auc"])})
+
+
+def _photograph(record: dict[str, Any]) -> PhotographFinding:
+    return PhotographFinding(**record | {"score": _number(record["score"])})
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)

@@ -9,30 +9,23 @@ from pathlib import Path
 
 import numpy as np
 
+from features.arrays import Floats
 from features.errors import OutputError, SplitError
-from features.facts import FileFacts, read_facts
 from features.files import whole_folder, write_whole
-from features.photograph_file import Photograph
-from pipeline.audit.bins import Floats
+from features.photographs.file import Photograph
+from features.photographs.metadata import FileFacts, read_facts
 from pipeline.audit.columns import Judgeable, collect
-from pipeline.audit.copies import find_torn_copies
-from pipeline.audit.facts import FACTS
 from pipeline.audit.labels import HEAD, WEAK, out_of_fold, suspect_labels
+from pipeline.audit.metadata_facts import FACTS
 from pipeline.audit.outliers import find_outliers
-from pipeline.audit.result import (
-    Audit,
-    CopyFinding,
-    LabelFinding,
-    LabelFindings,
-    PhotographFinding,
-)
-from pipeline.audit.sheets import audit_sheets
+from pipeline.audit.result import Audit, CopyFinding, LabelFinding, LabelFindings, PhotographFinding
 from pipeline.audit.shortcuts import find_shortcuts
-from pipeline.audit.unusable import find_unusable
-from pipeline.dataset import Dataset
-from pipeline.rowspace import gram
-from pipeline.scores import score
-from pipeline.splits import Fold, folds
+from pipeline.audit.unusable import find_torn_copies, find_unusable
+from pipeline.data.dataset import Dataset
+from pipeline.data.splits import Fold, folds
+from pipeline.evaluation.metrics import score
+from pipeline.heads.gram import gram
+from pipeline.report.prediction_sheet import SheetEntry, draw_sheet
 
 MOST_ROWS = 10_000
 """With more photographs, labels and outliers are left out: they take an n×n matrix."""
@@ -53,7 +46,7 @@ def audit_dataset(
     """Ask what is wrong with photographs and labels before a model is trusted.
 
     Args:
-        data: from `pipeline.dataset.load_dataset`.
+        data: from `pipeline.data.dataset.load_dataset`.
         out: folder for audit.json, audit.csv, photographs.csv and the sheets; None for none.
         seed: of folds and shuffles.
         shuffles: of the classes, for the test against chance.
@@ -238,3 +231,40 @@ def _copies(data: Dataset) -> list[CopyFinding]:
         CopyFinding(torn.digest, dict(_named(data, row) for row in torn.rows))
         for torn in find_torn_copies(data.samples, data.y)
     ]
+
+
+SHOWN = 20
+
+
+def audit_sheets(audit: Audit) -> dict[str, bytes]:
+    """PNG by file name; a sheet without a photograph to show is not drawn."""
+    sheets = {}
+    if audit.labels is not None and audit.labels.suspects:
+        sheets["labels.png"] = _label_sheet(audit)
+    for name, found, what in (
+        ("outliers.png", audit.outliers, "unlike all others"),
+        ("unusable.png", audit.unusable, "hardly usable"),
+    ):
+        if found:
+            sheets[name] = _photograph_sheet(audit, found, what)
+    return sheets
+
+
+def _label_sheet(audit: Audit) -> bytes:
+    assert audit.labels is not None
+    suspects = audit.labels.suspects
+    title = (
+        f"{min(SHOWN, len(suspects))} of {len(suspects)} labels to check, the most suspect first: "
+        "what a model that never saw the part says, and the folder that the photograph lies in"
+    )
+    entries = [
+        SheetEntry(audit.root / one.path, f"{one.suggested}? {one.p_suggested:.0%}", one.given)
+        for one in suspects[:SHOWN]
+    ]
+    return draw_sheet(entries, title)
+
+
+def _photograph_sheet(audit: Audit, found: Sequence[PhotographFinding], what: str) -> bytes:
+    title = f"{min(SHOWN, len(found))} of {len(found)} photographs that are {what}"
+    entries = [SheetEntry(audit.root / one.path, one.caption, one.label) for one in found[:SHOWN]]
+    return draw_sheet(entries, title)

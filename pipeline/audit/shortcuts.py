@@ -8,13 +8,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.audit.bins import Column, Indices
-from pipeline.audit.chance import LEVEL, Told, tell_apart
+from features.arrays import Indices
+from pipeline.audit.bins import Column
 from pipeline.audit.columns import Judgeable, reasons
-from pipeline.audit.facts import FACTS
+from pipeline.audit.metadata_facts import FACTS
+from pipeline.audit.permutation_test import LEVEL, Told, tell_apart
 from pipeline.audit.result import FactFinding, Shortcuts
-from pipeline.dataset import Labelled
-from pipeline.splits import Fold
+from pipeline.data.dataset import Labelled
+from pipeline.data.splits import Fold
 
 LEAST_AUC = 0.6
 """Below this a fact is no shortcut that a model would take, however certain the difference is."""
@@ -34,7 +35,7 @@ def find_shortcuts(
         data: n photographs.
         judgeable: their facts, from `pipeline.audit.columns.collect`.
         rounds: grouped folds.
-        shuffles: of the classes; see `pipeline.audit.chance.tell_apart`.
+        shuffles: of the classes; see `pipeline.audit.permutation_test.tell_apart`.
         seed: of the shuffles.
     """
     told = tell_apart(judgeable.columns, data.y, data.groups, rounds, shuffles=shuffles, seed=seed)

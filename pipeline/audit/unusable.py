@@ -7,14 +7,16 @@ what is plainly spoilt always is, even where all are.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from features.facts import FileFacts
-from pipeline.audit.bins import Floats
-from pipeline.audit.robust import middle_and_spread
+from features.arrays import Floats, Indices
+from features.cache.sample_table import Sample
+from features.photographs.metadata import FileFacts
+from pipeline.audit.outliers import middle_and_spread
 
 # Sharpness is fine detail over all contrast. Gaussian blur of 2 pixels on the measured copy took
 # photographs of tiles and of drawn parts from 0.04 and more down to 0.0015 to 0.012.
@@ -115,3 +117,28 @@ def _blurred(facts: Sequence[FileFacts]) -> _Found:
 
 def _values(facts: Sequence[FileFacts], name: str) -> Floats:
     return np.array([getattr(one, name) for one in facts], dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class TornCopies:
+    """One photograph under two labels or more: at most one of them is right.
+
+    Attributes:
+        digest: SHA-256 of the bytes, hex.
+        rows: numbers of its copies among the photographs.
+    """
+
+    digest: str
+    rows: tuple[int, ...]
+
+
+def find_torn_copies(samples: Sequence[Sample], y: Indices) -> list[TornCopies]:
+    """Exact copies under different class numbers, in the order of their first one."""
+    rows: defaultdict[str, list[int]] = defaultdict(list)
+    for row, sample in enumerate(samples):
+        rows[sample.digest].append(row)
+    return [
+        TornCopies(digest, tuple(copies))
+        for digest, copies in rows.items()
+        if len(set(y[copies].tolist())) > 1
+    ]

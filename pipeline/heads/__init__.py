@@ -10,17 +10,17 @@ from pipeline.heads.base import Head, Scalar
 
 HEADS: dict[str, str] = {
     "dense": "pipeline.heads.dense:DenseHead",
-    "logistic": "pipeline.heads.linear:LogisticHead",
-    "ridge": "pipeline.heads.linear:RidgeHead",
-    "linear-svm": "pipeline.heads.linear:LinearSVMHead",
-    "lda": "pipeline.heads.lda:LDAHead",
-    "rbf-svm": "pipeline.heads.kernels:RBFSVMHead",
-    "knn": "pipeline.heads.kernels:KNNHead",
-    "forest": "pipeline.heads.shallow:ForestHead",
-    "boosting": "pipeline.heads.shallow:BoostingHead",
+    "logistic": "pipeline.heads.linear_heads:LogisticHead",
+    "ridge": "pipeline.heads.linear_heads:RidgeHead",
+    "linear-svm": "pipeline.heads.linear_heads:LinearSVMHead",
+    "lda": "pipeline.heads.kernel_heads:LDAHead",
+    "rbf-svm": "pipeline.heads.kernel_heads:RBFSVMHead",
+    "knn": "pipeline.heads.kernel_heads:KNNHead",
+    "forest": "pipeline.heads.sklearn_heads:ForestHead",
+    "boosting": "pipeline.heads.sklearn_heads:BoostingHead",
     "novelty": "pipeline.heads.novelty:NoveltyHead",
-    "ensemble": "pipeline.heads.ensemble:EnsembleHead",
-    "majority": "pipeline.heads.shallow:MajorityHead",
+    "ensemble": "pipeline.heads.novelty:EnsembleHead",
+    "majority": "pipeline.heads.sklearn_heads:MajorityHead",
 }
 """Name on the command line -> "module:class"."""
 

@@ -12,18 +12,15 @@ from typing import Any, ClassVar, Literal, Protocol, Self
 import numpy as np
 import numpy.typing as npt
 
+from features.arrays import Floats, Indices, Row, Rows
 from features.errors import BundleError, HeadError
 from features.files import write_whole
 from features.runtime import MEMORY_VARIABLE, memory_limit
-from features.untrusted import read_json
-from pipeline.stored_rows import StoredRows
+from features.untrusted_files import read_json
+from pipeline.data.lazy_rows import StoredRows
 
 Scalar = str | int | float
-Rows = npt.NDArray[np.float32]
 AnyRows = Rows | StoredRows
-Row = npt.NDArray[np.float32]
-Indices = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 EpochProgress = Callable[[int, int, Mapping[str, float]], None]
 
 _SETTINGS_FILE = "settings.json"
@@ -94,7 +91,7 @@ class Head(ABC):
             X: float32 (n, row_width); rows still in the cache where they exceed the memory limit.
             y: int64 (n,) class numbers from 0 to n_classes - 1.
             groups: int64 (n,), the same number for rows of one part; below 0 for variants, see
-                `pipeline.splits`. Settings that were not given are chosen on folds inside these
+                `splits`. Settings that were not given are chosen on folds inside these
                 rows that keep parts together.
             n_classes: two or more; a class may be absent from `y`, but two must be there.
             progress: called as `progress(epoch, epochs, scores)` by heads that train in epochs.

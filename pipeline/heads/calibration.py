@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.heads.base import Floats, Indices
+from features.arrays import Floats, Indices
 
 LEAST_SLOPE = 0.01
 """Log-odds for each standard deviation of decision values: next to nothing, but a rising map."""

@@ -8,11 +8,12 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
+from features.arrays import Floats, Indices, Row, Rows
 from features.errors import HeadError
 from features.runtime import load_tensorflow, seed_everything
-from pipeline.heads.base import AnyRows, EpochProgress, Floats, Head, Indices, Row, Rows
-from pipeline.network_file import expect_shapes, give_weights, read_weights, save_network
-from pipeline.splits import holdout
+from pipeline.data.splits import holdout
+from pipeline.heads.base import AnyRows, EpochProgress, Head
+from pipeline.heads.keras_files import expect_shapes, give_weights, read_weights, save_network
 
 UNITS = (64, 64, 32)
 _LAYERS = frozenset({"InputLayer", "Dense", "Dropout"})

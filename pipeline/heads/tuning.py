@@ -18,11 +18,11 @@ from functools import cached_property
 
 import numpy as np
 
+from features.arrays import Floats, Indices
 from features.errors import SplitError
-from pipeline.heads.base import Floats, Indices
-from pipeline.rowspace import Placed, RowSpace
-from pipeline.scores import binary_scores, multiclass_scores
-from pipeline.splits import Fold, folds
+from pipeline.data.splits import Fold, folds
+from pipeline.evaluation.metrics import binary_scores, multiclass_scores
+from pipeline.heads.gram import Placed, RowSpace
 
 INNER_FOLDS = 3
 _TIE = 1e-9  # differences of AUC below this are rounding

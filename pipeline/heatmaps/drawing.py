@@ -8,12 +8,11 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
-from features.decoder import thumbnail_apart
-from features.images import MAX_PIXELS, orientation
-from pipeline.heads.base import Floats
-from pipeline.heatmaps.colours import colour
+from features.arrays import Floats, Pixels
+from features.photographs.decode import MAX_PIXELS, orientation
+from features.photographs.decode_worker_pool import thumbnail_apart
 from pipeline.heatmaps.explain import Frame
-from pipeline.letters import font_of, shorten, wrap
+from pipeline.output.fonts import font_of, shorten, wrap
 
 _SIDE = 448  # pixels: a photograph's longer side on a page
 _GAP, _BAR, _LINE = 20, 18, 20
@@ -222,3 +221,22 @@ def _file(image: Image.Image, kind: str) -> bytes:
     # Of JPEG; PNG has none. Colours in full: a thin white line would take those around it.
     image.save(out, kind, quality=85, subsampling=0)
     return out.getvalue()
+
+
+FOR, AGAINST = (213, 94, 0), (0, 90, 200)
+OPACITY = 0.75  # of full colour: the part stays visible below it
+
+
+def colour(pixels: Pixels, values: Floats) -> Pixels:
+    """Lay colours over a photograph.
+
+    Args:
+        pixels: uint8 (height, width, 3).
+        values: float64 (height, width); 1 and above is full colour for, -1 and below against.
+
+    Returns:
+        uint8 (height, width, 3).
+    """
+    opacity = OPACITY * np.clip(np.abs(values), 0, 1)[:, :, None]
+    inks = np.where(values[:, :, None] > 0, FOR, AGAINST)
+    return np.asarray(np.rint(pixels * (1 - opacity) + inks * opacity), dtype=np.uint8)

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from features.cache import Cache
+from features.arrays import Floats
+from features.cache.cache import Cache
+from features.cache.row_parts import Layout, MapShape
+from features.cache.sample_table import Sample
 from features.errors import CacheError, HeadError
-from features.row_layout import Layout, MapShape
-from features.samples import Sample
-from pipeline.bundle import Bundle
-from pipeline.heads.base import Floats, Head
-from pipeline.heatmaps.maps import cell_scores
-from pipeline.heatmaps.reference import Reference, read_reference
-from pipeline.spaces.model import SpacedHead
+from pipeline.feature_specs.heads import SpacedHead
+from pipeline.heads.base import Head
+from pipeline.heatmaps.maps import Reference, cell_scores, read_reference
+from pipeline.model.bundle import Bundle
 
 _BLOCK = 256  # rows in memory at once
 
@@ -61,7 +61,7 @@ def explain(
     Args:
         bundle: a loaded model that sees rows.
         cache_path: where the photographs' rows are; they are found by digest.
-        samples: of `pipeline.judge.judge` or `judge_holdout`.
+        samples: of `pipeline.model.probabilities.judge` or `judge_holdout`.
         probabilities: float64 (n, n_classes), of the same.
 
     Returns:

@@ -12,11 +12,11 @@ import numpy as np
 
 from features.errors import ImageError, OutputError
 from features.files import whole_folder
-from features.images import MAX_PIXELS
+from features.photographs.decode import MAX_PIXELS
 from pipeline.heatmaps.drawing import draw_page, mark
 from pipeline.heatmaps.explain import Frame
-from pipeline.predict import Prediction
-from pipeline.tables import printable, to_csv
+from pipeline.model.predict import Prediction
+from pipeline.output.tables import printable, to_csv
 
 TABLE = "heatmaps.csv"
 _SIDE = 448  # pixels: a photograph's longer side
@@ -77,7 +77,7 @@ def write_heatmaps(
     Args:
         folder: checked by `check_folder`; what it held is replaced.
         frame: of the model.
-        predictions: of `pipeline.predict.predict` with `heatmaps=True`.
+        predictions: of `pipeline.model.predict.predict` with `heatmaps=True`.
         max_pixels: refuse larger photographs.
 
     Returns:

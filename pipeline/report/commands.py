@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from features.row_layout import FLAT
-from features.views import FULL
-from pipeline.bundle import Bundle
-from pipeline.classes import Classes
-from pipeline.comparison import HeadComparison
-from pipeline.dataset import Dataset
-from pipeline.evaluate import Evaluation
-from pipeline.fit import Fit
-from pipeline.grouping.rules import GroupRule
-from pipeline.spaces.entry import Entry
+from features.cache.row_parts import FLAT
+from features.photographs.views import FULL
+from pipeline.data.classes import Classes
+from pipeline.data.dataset import Dataset
+from pipeline.feature_specs.heads import Entry
+from pipeline.groups.rules import GroupRule
+from pipeline.model.bundle import Bundle
+from pipeline.model.evaluate import Evaluation
 from pipeline.thresholds.rule import FOLDS, ThresholdRule
+from pipeline.training.compare_heads import HeadComparison
+from pipeline.training.fit import Fit
 
 Command = list[str]
 

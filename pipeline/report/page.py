@@ -12,9 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 
-from pipeline.outputs import SOFTWARE
-from pipeline.report.html import Child, Html, element, join
-from pipeline.report.table import facts
+from pipeline.output.overwrite import SOFTWARE
+from pipeline.report.html import Child, Html, element, facts, join
 
 
 @dataclass(frozen=True)

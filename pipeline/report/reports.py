@@ -10,23 +10,18 @@ from pathlib import Path
 
 import numpy as np
 
+from features.arrays import Indices
 from features.files import write_whole
-from pipeline.assessment import Assessment, judge_side
-from pipeline.bundle import Bundle, versions
-from pipeline.comparison import HeadComparison
-from pipeline.curves import read_curves
-from pipeline.dataset import Dataset
-from pipeline.evaluate import Evaluation
-from pipeline.fit import Fit
-from pipeline.grouping import text as grouping_text
-from pipeline.grouping.gap import Gap, has_parts
-from pipeline.grouping.rules import GroupRule
-from pipeline.judgements import Indices, Judgements
-from pipeline.outputs import REPORT, check_overwritable
-from pipeline.report import commands, facts
-from pipeline.report.heads_verdict import comparison_verdict
+from pipeline.data.dataset import Dataset
+from pipeline.evaluation.band import DEFAULT_THRESHOLD, Band
+from pipeline.evaluation.judgements import Assessment, Judgements, judge_side
+from pipeline.groups.rules import GroupRule
+from pipeline.model.bundle import Bundle, versions
+from pipeline.model.evaluate import Evaluation
+from pipeline.output.overwrite import REPORT, check_overwritable
+from pipeline.report import commands
+from pipeline.report import provenance as facts
 from pipeline.report.html import Child, name
-from pipeline.report.looks import Looker, looks_of_bundle, looks_of_folder
 from pipeline.report.page import Page, Section, Verdict
 from pipeline.report.sections import (
     audit,
@@ -43,12 +38,17 @@ from pipeline.report.sections import (
     thresholds,
     training,
 )
-from pipeline.report.verdict import model_verdict
+from pipeline.report.sections.gallery import Looker, looks_of_bundle, looks_of_folder
+from pipeline.report.verdict import comparison_verdict, model_verdict
 from pipeline.report.wording import count
-from pipeline.thresholds.band import DEFAULT_THRESHOLD, Band
+from pipeline.terminal import groups as grouping_text
+from pipeline.terminal.thresholds import contradicted
 from pipeline.thresholds.decision import Decision, Unseen
-from pipeline.thresholds.parts import Outcome
-from pipeline.thresholds.text import contradicted
+from pipeline.thresholds.outcome import Outcome
+from pipeline.training.compare_heads import HeadComparison
+from pipeline.training.fit import Fit
+from pipeline.training.split_gap import Gap, has_parts
+from pipeline.training.training_curves import read_curves
 
 _CLOSE = "The numbers are then the same, up to small differences between processors and versions."
 
@@ -62,7 +62,7 @@ def fit_report(dataset: Dataset, done: Fit, *, audit_file: Path = AUDIT) -> str:
 
     Args:
         dataset: what it was trained on.
-        done: of `pipeline.fit.fit`.
+        done: of `pipeline.training.fit.fit`.
         audit_file: an audit, shown if it is of the same photographs.
     """
     audited = _audited(dataset, audit_file)
@@ -102,7 +102,7 @@ def comparison_report(dataset: Dataset, found: HeadComparison, *, audit_file: Pa
 
     Args:
         dataset: what they were compared on.
-        found: of `pipeline.comparison.compare_heads`.
+        found: of `pipeline.training.compare_heads.compare_heads`.
         audit_file: an audit, shown if it is of the same photographs.
     """
     audited = _audited(dataset, audit_file)

@@ -12,11 +12,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 
+from features.arrays import Floats
 from pipeline.thresholds.rule import CONFIDENCE
-
-Floats = npt.NDArray[np.float64]
 
 
 def upper_limit(events: int, trials: int, confidence: float = CONFIDENCE) -> float:

@@ -6,15 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from features.arrays import Floats, Indices
+from pipeline.evaluation.band import Band
+from pipeline.evaluation.metrics import score
 from pipeline.heads.calibration import Recalibration, Scale
-from pipeline.scores import score
-from pipeline.thresholds.band import Band, Floats, Indices
 from pipeline.thresholds.claims import Claim, claim
-from pipeline.thresholds.costs import BALANCED, Curve, Weights
+from pipeline.thresholds.costs import BALANCED, Curve, Weights, cheapest_band
 from pipeline.thresholds.decision import OUT_OF_FOLD, SET_ASIDE, Decision, Unseen
-from pipeline.thresholds.parts import Outcome
-from pipeline.thresholds.reliability import Reliability, log_loss
-from pipeline.thresholds.review import cheapest_band
+from pipeline.thresholds.outcome import Outcome, Reliability, log_loss
 from pipeline.thresholds.rule import ThresholdRule
 
 

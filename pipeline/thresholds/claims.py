@@ -16,11 +16,12 @@ from typing import Any, Literal
 
 import numpy as np
 
+from features.arrays import Floats, Indices
 from features.errors import ThresholdError
-from pipeline.thresholds.band import Band, Floats, Indices
+from pipeline.evaluation.band import Band
 from pipeline.thresholds.bounds import allowed_events, parts_needed, pass_limit, reject_limit
-from pipeline.thresholds.parts import part_scores
-from pipeline.thresholds.review import band_above, band_below
+from pipeline.thresholds.costs import band_above, band_below
+from pipeline.thresholds.outcome import part_scores
 from pipeline.thresholds.rule import CONFIDENCE, ThresholdRule
 
 SET_ASIDE = 0.5

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-from pipeline.thresholds.band import DEFAULT_THRESHOLD, Band
+from pipeline.evaluation.band import DEFAULT_THRESHOLD, Band
 from pipeline.thresholds.claims import Claim
 from pipeline.thresholds.costs import Curve
-from pipeline.thresholds.parts import Outcome
-from pipeline.thresholds.reliability import Reliability
+from pipeline.thresholds.outcome import Outcome, Reliability
 from pipeline.thresholds.rule import Method, ThresholdRule
 
 OUT_OF_FOLD: Literal["out-of-fold"] = "out-of-fold"
@@ -27,7 +26,7 @@ class Unseen:
             the very model that is saved.
         folds: how many; 1 where photographs were set aside.
         outcome: at the thresholds of the model, which were chosen on these very photographs.
-        scores: see `pipeline.scores.SCORES`; at `pass_below`.
+        scores: see `pipeline.evaluation.metrics.SCORES`; at `pass_below`.
         curve: missed and rejected at every threshold, thinned out.
         reliability: of the probabilities as the model gives them; where they are calibrated here,
             those of each fold by what was fitted on the other folds.

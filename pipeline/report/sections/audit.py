@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from features.errors import OnepassError
-from pipeline.audit.result import Audit, LabelFindings, Shortcuts
-from pipeline.audit.stored import read_audit
-from pipeline.dataset import Labelled
-from pipeline.report.html import Html, element, join, name
+from pipeline.audit.result import Audit, LabelFindings, Shortcuts, read_audit
+from pipeline.data.dataset import Labelled
+from pipeline.output.tables import printable
+from pipeline.report.html import Html, Row, element, folded, join, name, table
 from pipeline.report.page import Section, paragraphs
-from pipeline.report.table import Row, folded, table
 from pipeline.report.wording import NBSP, count, interval, percent, score
-from pipeline.tables import printable
 
 _LISTED = 20
 

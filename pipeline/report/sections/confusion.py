@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.judgements import Judgements
-from pipeline.report.html import Html, element, join, name
+from pipeline.evaluation.band import REVIEW
+from pipeline.evaluation.judgements import Judgements
+from pipeline.report.html import Html, Row, element, join, name, table
 from pipeline.report.page import Section, paragraphs
-from pipeline.report.table import Row, table
 from pipeline.report.wording import percent
-from pipeline.thresholds.band import REVIEW
-from pipeline.thresholds.text import meaning
+from pipeline.terminal.thresholds import meaning
 
 
 def section(judged: Judgements) -> Section:

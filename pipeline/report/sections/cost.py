@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pipeline.judgements import Judgements
-from pipeline.report.chart import Chart
-from pipeline.report.drawing import GUIDE, Axis, Line, Mark, Point
-from pipeline.report.html import element, join
+from features.arrays import Floats
+from pipeline.evaluation.band import Band
+from pipeline.evaluation.judgements import Judgements
+from pipeline.report.html import Row, element, join, table
 from pipeline.report.page import Section, paragraphs
-from pipeline.report.table import Row, table
+from pipeline.report.svg import GUIDE, Axis, Chart, Line, Mark, Point
 from pipeline.report.wording import percent
-from pipeline.thresholds.band import Band, Floats
 from pipeline.thresholds.costs import Curve, Weights
 from pipeline.thresholds.decision import Decision, Unseen
-from pipeline.thresholds.parts import Outcome
+from pipeline.thresholds.outcome import Outcome
 
 _RATIOS = (1, 10, 100)  # what a missed defect costs, if a false alarm costs 1
 _LISTED = 20  # thresholds that stand in the tables

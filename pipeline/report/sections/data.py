@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from features.samples import Sample
-from pipeline.classes import Classes
-from pipeline.judgements import Indices
-from pipeline.report.html import Html, element, join, name
+from features.arrays import Indices
+from features.cache.sample_table import Sample
+from pipeline.data.classes import Classes
+from pipeline.report.html import Html, Row, element, facts, join, name, table
 from pipeline.report.page import Section, paragraphs
-from pipeline.report.table import Row, facts, table
 from pipeline.report.wording import NBSP
 
 _LISTED = 50

@@ -5,25 +5,30 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from features.decoder import thumbnail_apart
-from features.errors import ImageError
+from features.arrays import Floats, Indices
+from features.errors import ImageError, OnepassError
+from features.photographs.decode_worker_pool import thumbnail_apart
 from features.runtime import core_count
+from pipeline.cnn.cnn import Cnn
+from pipeline.evaluation.band import REVIEW, verdict_name
+from pipeline.evaluation.judgements import Judgements
+from pipeline.evaluation.probability_text import beside
 from pipeline.heatmaps.drawing import Picture, heatmap_picture, legend_picture
-from pipeline.judgements import Indices, Judgements
-from pipeline.report.html import Child, Html, element, join, name
-from pipeline.report.looks import Looker, Looks
+from pipeline.heatmaps.explain import Frame, explain, frame_of
+from pipeline.model.bundle import Bundle, load_bundle
+from pipeline.report.html import Child, Html, Row, element, folded, join, name, table
 from pipeline.report.page import Section, paragraphs
-from pipeline.report.table import Row, folded, table
 from pipeline.report.wording import NBSP, count, percent
-from pipeline.thresholds.band import REVIEW, verdict_name
-from pipeline.thresholds.text import beside, meaning
+from pipeline.terminal.thresholds import meaning
 
 SHOWN = 8  # photographs of each kind
 _LISTED = 200  # mistakes in the table
@@ -277,3 +282,53 @@ def _mistakes(judged: Judgements) -> Html | None:
         table("Mistakes, the most certain first", columns, rows, texts=[1, 2, 3]),
         paragraphs(f"… and {more:,} more.") if more else None,
     )
+
+
+@dataclass(frozen=True)
+class Looks:
+    """Heatmaps of some photographs.
+
+    Attributes:
+        cells: by number of the photograph, float64 (height, width) of `explain`.
+        frame: how they are drawn and read; None where there are none.
+        reason: why there are none.
+    """
+
+    cells: dict[int, Floats] = field(default_factory=dict)
+    frame: Frame | None = None
+    reason: str = ""
+
+
+Looker = Callable[[Judgements, Sequence[int]], Looks]
+"""From the judged photographs and the numbers of those that are shown to where the model looks."""
+
+
+def looks_of_bundle(bundle: Bundle, cache_path: Path) -> Looker:
+    """Of a loaded model, whose rows are in this cache."""
+
+    def look(judged: Judgements, numbers: Sequence[int]) -> Looks:
+        if isinstance(bundle.head, Cnn):
+            return Looks(reason="this model sees pixels, and has no cells to ask")
+        try:
+            frame = frame_of(bundle)
+            chosen = [judged.samples[number] for number in numbers]
+            probabilities = judged.probabilities[list(numbers)]
+            cells = explain(bundle, cache_path, chosen, probabilities)
+        except OnepassError as error:
+            return Looks(reason=str(error))
+        return Looks(dict(zip(numbers, cells, strict=True)), frame)
+
+    return look
+
+
+def looks_of_folder(folder: Path, cache_path: Path) -> Looker:
+    """Of a model that has just been saved there."""
+
+    def look(judged: Judgements, numbers: Sequence[int]) -> Looks:
+        try:
+            bundle = load_bundle(folder)
+        except OnepassError as error:
+            return Looks(reason=str(error))
+        return looks_of_bundle(bundle, cache_path)(judged, numbers)
+
+    return look

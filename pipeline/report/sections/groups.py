@@ -9,18 +9,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from features.samples import Sample
-from pipeline.classes import Classes
-from pipeline.grouping.gap import SCORES, Gap
-from pipeline.grouping.proposal import KINDS, Proposal
-from pipeline.grouping.rules import GroupRule
-from pipeline.judgements import Indices
-from pipeline.report.html import Child, Html, element, join, name
+from features.arrays import Indices
+from features.cache.sample_table import Sample
+from pipeline.data.classes import Classes
+from pipeline.groups.proposal import KINDS, Proposal
+from pipeline.groups.rules import GroupRule
+from pipeline.output.tables import printable
+from pipeline.report.html import Child, Html, Row, element, folded, join, name, table
 from pipeline.report.page import Section, paragraphs
 from pipeline.report.sections.scores import TITLES
-from pipeline.report.table import Row, folded, table
 from pipeline.report.wording import count, score
-from pipeline.tables import printable
+from pipeline.training.split_gap import SCORES, Gap
 
 _LISTED = 20
 _FROM = {

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import math
 
-from pipeline.comparison_table import Comparison, TableRow
-from pipeline.report.chart import RowChart
-from pipeline.report.drawing import Axis
-from pipeline.report.html import Child, Html, element, join
+from pipeline.evaluation.head_pairs import PAIRS_METHOD, UNKNOWN, Pair
+from pipeline.evaluation.metrics import LOWER_IS_BETTER
+from pipeline.evaluation.nested import Nested
+from pipeline.report.html import Child, Html, Row, element, folded, join, table
 from pipeline.report.page import Section, paragraphs
 from pipeline.report.sections.scores import TITLES, about_intervals
-from pipeline.report.table import Row, folded, table
+from pipeline.report.svg import Axis, RowChart
 from pipeline.report.wording import NBSP, interval, percent, score
-from pipeline.scores import LOWER_IS_BETTER
-from pipeline.statistics.nested import Nested
-from pipeline.statistics.pairs import METHOD, UNKNOWN, Pair
-from pipeline.statistics.text import AGAINST_BEST, NOTHING
+from pipeline.terminal.comparison import AGAINST_BEST, NOTHING
+from pipeline.training.comparison import Comparison, TableRow
 
 _SHOWN = ("roc_auc", "average_precision", "balanced_accuracy", "recall", "precision", "brier")
 
@@ -119,7 +117,7 @@ def _pairs(found: Comparison) -> Html | None:
         ),
         paragraphs(
             f"Differences of {TITLES[found.sort_by]} up to {found.rope:g} count as none that "
-            f"matters (--rope). {METHOD}: both must agree before one head is called better.",
+            f"matters (--rope). {PAIRS_METHOD}: both must agree before one head is called better.",
             f"Cannot tell: {fewest:,} parts of the rarest class are too few to tell such heads "
             "apart. More parts would help; more folds hardly." if unknown else None,
         ),

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.judgements import Floats, Indices, Judgements
-from pipeline.report.chart import Chart
-from pipeline.report.drawing import GUIDE, Axis, Line, Mark
-from pipeline.report.html import Html, element, join
+from features.arrays import Floats, Indices
+from pipeline.evaluation.judgements import Judgements
+from pipeline.report.html import Html, Row, element, join, table
 from pipeline.report.page import Section, paragraphs
-from pipeline.report.table import Row, table
+from pipeline.report.svg import GUIDE, Axis, Chart, Line, Mark
 from pipeline.report.wording import between, percent, score
 from pipeline.thresholds.decision import Unseen
-from pipeline.thresholds.reliability import BINS, Reliability
+from pipeline.thresholds.outcome import BINS, Reliability
 
 _HERE = "reliability-chart"
 _TOLD = {True: "told probability of a defect", False: "told probability of the verdict"}

@@ -6,9 +6,8 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.report.html import Child, element, join
+from pipeline.report.html import Child, element, facts, join
 from pipeline.report.page import Section, paragraphs
-from pipeline.report.table import facts
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from pipeline.judgements import Judgements
-from pipeline.report.html import element, join
+from pipeline.evaluation.intervals import Intervals
+from pipeline.evaluation.judgements import Judgements
+from pipeline.report.html import Row, element, join, table
 from pipeline.report.page import Section, paragraphs
-from pipeline.report.table import Row, table
 from pipeline.report.wording import NBSP, count, interval, score
-from pipeline.statistics.intervals import Intervals
 
 TITLES = {
     "accuracy": "accuracy",
@@ -47,7 +46,7 @@ _OF_EACH_CLASS = {
 
 
 class Scored(Protocol):
-    """Scores of one set of photographs; `pipeline.assessment.Assessment` is one."""
+    """Scores of one set of photographs; `pipeline.evaluation.judgements.Assessment` is one."""
 
     count: int
     parts: int

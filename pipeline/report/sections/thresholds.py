@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from pipeline.report.html import Child, join
+from pipeline.report.html import Child, Row, facts, join, table
 from pipeline.report.page import Section, paragraphs
-from pipeline.report.table import Row, facts, table
 from pipeline.report.wording import of, percent
-from pipeline.thresholds import text
+from pipeline.terminal import thresholds as text
 from pipeline.thresholds.decision import Decision
-from pipeline.thresholds.parts import Counts, Outcome
+from pipeline.thresholds.outcome import Counts, Outcome
 
 _ROWS = (
     ("defective parts with a photograph that is passed (missed)", "defective_parts", "passed"),

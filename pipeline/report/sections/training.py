@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from pipeline.report.chart import Chart
-from pipeline.report.drawing import Axis, Line
-from pipeline.report.html import element, join
+from pipeline.report.html import Row, element, join
 from pipeline.report.page import Section, paragraphs
-from pipeline.report.table import Row
+from pipeline.report.svg import Axis, Chart, Line
 from pipeline.report.wording import score
 
 History = Sequence[Mapping[str, float]]

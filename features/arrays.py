@@ -1,0 +1,17 @@
+"""Name the array types that the whole program hands around."""
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float32]
+"""float32 of any shape: what networks take and give."""
+Pixels = npt.NDArray[np.uint8]
+"""uint8 (height, width, 3) of one photograph, or (n, height, width, 3); RGB, 0 to 255."""
+Rows = npt.NDArray[np.float32]
+"""float32 (n, width): what heads see of n photographs."""
+Row = npt.NDArray[np.float32]
+"""float32 (width,): what a head sees of one photograph."""
+Indices = npt.NDArray[np.int64]
+"""int64 (n,): class numbers, part numbers, or places in a list."""
+Floats = npt.NDArray[np.float64]
+"""float64 of any shape: probabilities, scores, distances."""

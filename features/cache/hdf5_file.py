@@ -1,0 +1,199 @@
+"""A cache's file: made, opened as HDF5, and what to say if it cannot be. Here h5py is imported."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from features.cache import schema as layout
+from features.cache.hdf5_guard import refuse_unsafe
+from features.cache.journal import SIZE, USER_BLOCK, JournaledFile, journal_path, new_header
+from features.cache.schema import Entries, Hdf5, Seal
+from features.errors import CacheError
+from features.untrusted_files import UnsafeFileError
+
+# Superblock 2 with HDF5 1.10's indexes: every block of them has a checksum, which a bit that
+# flipped cannot pass. Older indexes have none (HDF5 was seen to hang on them); superblock 3 marks
+# the file as being written, and a killed process would leave the mark.
+_SUPERBLOCK = ("v108", "latest")
+_INDEXES = ("v110", "latest")
+_MOST_LOST = 64  # a cut-off file may claim so many times what is left of it
+# What h5py raises for a file that is not as it should be.
+HDF5_ERRORS = (KeyError, OSError, RuntimeError, ValueError, TypeError, AttributeError, MemoryError)
+
+
+def open_file(path: Path, *, writable: bool) -> JournaledFile:
+    """Open a cache's file, after what a killed writer may have left in its journal.
+
+    Raises:
+        CacheError: there is none, or it may not be read (or written).
+    """
+    try:
+        return JournaledFile(path, writable=writable)
+    except FileNotFoundError:
+        raise CacheError(
+            f"no cache at {path}; make one with: extract DATA --cache {path}"
+        ) from None
+    except OSError as error:
+        raise CacheError(
+            f"{path} cannot be opened ({error.strerror}); expected a cache file that may be "
+            f"{'written' if writable else 'read'}"
+        ) from error
+
+
+def open_hdf5(file: JournaledFile) -> h5py.File:
+    """Open the HDF5 file inside; closes `file` where that fails.
+
+    Raises:
+        CacheError: it is none, or holds what no cache does; see `features.cache.hdf5_guard`.
+    """
+    h5 = None
+    try:
+        h5 = h5py.File(file, "r+" if file.writable else "r", libver=_INDEXES)
+        message = _refusal(h5, file)
+    except HDF5_ERRORS as error:
+        message = _not_hdf5(file, error)
+    if h5 is not None and not message:
+        return h5
+    # Not inside `except`: its frames hold an object of HDF5 that, alive when Python ends, crashes
+    # it.
+    if h5 is not None:
+        h5.close()
+    file.close()
+    raise CacheError(message)
+
+
+def _refusal(h5: h5py.File, file: JournaledFile) -> str:
+    """Why an HDF5 file is not read further; "" where it is."""
+    try:
+        # Rows are not compressed: all values together fit into the file, if it is whole.
+        left = file.path.stat().st_size
+        claimed = min(file.seek(0, io.SEEK_END), _MOST_LOST * left)
+        refuse_unsafe(h5, claimed, names=layout.NAMES, damaged=file.endless)
+    except UnsafeFileError as error:
+        return (
+            f"{file.path} is no cache that this program made ({error}); "
+            "do not use it: move it away and extract again"
+        )
+    except HDF5_ERRORS as error:
+        return damaged(file, str(error))
+    return ""
+
+
+def read_schema(h5: h5py.File, path: Path) -> int:
+    """The schema of an open cache.
+
+    Raises:
+        CacheError: it is no cache, or one of a schema that this version does not know.
+    """
+    schema = h5.attrs.get("onepass_schema")
+    if schema is None:
+        raise CacheError(
+            f"{path} is an HDF5 file, but no cache of this program; name another --cache"
+        )
+    if int(schema) not in layout.READABLE:
+        raise CacheError(
+            f"{path} has schema {schema}, this version reads schema {layout.SCHEMA}; use the "
+            "version that made it, or extract into another --cache"
+        )
+    return int(schema)
+
+
+def stamp(path: Path) -> tuple[bytes, int, int, bool]:
+    """What differs after every commit, and between a file and one that replaced it."""
+    try:
+        with path.open("rb", buffering=0) as file:
+            stat = os.fstat(file.fileno())
+            return file.read(SIZE), stat.st_size, stat.st_mtime_ns, journal_path(path).exists()
+    except OSError:
+        return b"", -1, -1, False
+
+
+def _not_hdf5(file: JournaledFile, error: Exception) -> str:
+    path = file.path
+    if file.failure:
+        return damaged(file, "")
+    if path.stat().st_size == 0:
+        return f"{path} is empty; expected a cache; remove it and extract again"
+    if "truncated" in str(error):
+        return (
+            f"{path} is cut off (a copy that did not finish?); copy it again, "
+            f"or run: cache repair {path}"
+        )
+    return f"{path} is no HDF5 file that can be read; expected a cache; name another --cache"
+
+
+def damaged(file: JournaledFile, found: str) -> str:
+    """What to tell of a file that cannot be read as a cache."""
+    if file.failure:
+        return f"{file.path} cannot be read ({file.failure.strerror}); check the disk"
+    return (
+        f"{file.path} is a damaged cache ({' '.join(found.split())[:120]}); "
+        f"run: cache repair {file.path}"
+    )
+
+
+def damaged_row(file: JournaledFile, row: int) -> str:
+    """What to tell of a row that cannot be read."""
+    if file.failure:
+        return damaged(file, "")
+    return (
+        f"{file.path}: row {row} does not match its checksum; the disk or a copy damaged it: "
+        f"copy the file again, or run: cache repair {file.path}"
+    )
+
+
+def empty_file(
+    fields: Mapping[str, Any],
+    row_width: int,
+    dtype: np.dtype[Any],
+    columns: Sequence[str] = tuple(layout.ROW_COLUMNS),
+) -> bytes:
+    """The bytes of a cache without rows, made in memory: HDF5 never writes to the disk itself."""
+    made = io.BytesIO()
+    with h5py.File(made, "w", userblock_size=USER_BLOCK, libver=_SUPERBLOCK):
+        pass
+    with h5py.File(made, "r+", libver=_INDEXES) as h5:
+        layout.create_datasets(h5, fields, row_width, dtype, columns)
+        seal = Seal(
+            layout.rows_digest(layout.read_entries(h5)).digest(),
+            layout.settings_digest(h5),
+            layout.photographs_digest(layout.read_columns(h5)),
+        )
+    return new_header(seal.pack()).pack() + made.getvalue()[SIZE:]
+
+
+def read_checked(
+    features: Hdf5, entries: Entries, first: int, count: int, file: JournaledFile
+) -> npt.NDArray[Any]:
+    """Consecutive rows (count, row_width).
+
+    Args:
+        features: the dataset of rows.
+        entries: what is known of all rows.
+        first: number of the first one.
+        count: how many.
+        file: that they are in, for messages.
+
+    Raises:
+        CacheError: one is damaged, or the disk fails.
+    """
+    try:
+        block: npt.NDArray[Any] = features[first : first + count]
+    except HDF5_ERRORS as error:
+        if count > 1:  # which one is it?
+            rows = range(first, first + count)
+            return np.concatenate([read_checked(features, entries, r, 1, file) for r in rows])
+        raise CacheError(damaged_row(file, first)) from error
+    for offset, (entry, row) in enumerate(zip(entries[first : first + count], block, strict=True)):
+        check = layout.row_check(entry["row_digest"], entry["row_view"], row)
+        if check != entry["row_check"]:
+            raise CacheError(damaged_row(file, first + offset))
+    return block

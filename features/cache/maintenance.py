@@ -1,0 +1,364 @@
+"""The upkeep of a cache: is it sound, which rows does nobody use, and two made one."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from features.backbones import drift_probe as witness
+from features.backbones.settings import differences
+from features.cache import schema as layout
+from features.cache.cache import Cache
+from features.cache.hdf5_file import empty_file
+from features.cache.journal import journal_path
+from features.cache.lock import network_file_system, refuse_folder, writing
+from features.cache.schema import READ_BLOCK
+from features.cache.thumbnail_table import glimpses_of
+from features.errors import CacheError, FingerprintError, OutputError
+from features.extract import Progress
+from features.files import followed, leftovers, whole_file
+from features.photographs.views import FULL, Chosen
+
+
+@dataclass
+class Verification:
+    """What `verify` found.
+
+    Attributes:
+        path: the cache.
+        full: whether every row was read.
+        rows: rows in the cache.
+        photographs: in its table.
+        unused: rows that no photograph of the table uses, or of views that are not kept.
+        faults: what is broken, a line each; none in a sound cache.
+        damaged: numbers of the rows that do not match their checksum; known only of a full one.
+        remarks: what is no fault, but worth knowing.
+    """
+
+    path: Path
+    full: bool
+    rows: int = 0
+    photographs: int = 0
+    unused: int = 0
+    faults: list[str] = field(default_factory=list)
+    damaged: list[int] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+    @property
+    def sound(self) -> bool:
+        """Nothing is broken, as far as was looked."""
+        return not self.faults and not self.damaged
+
+
+def verify(path: Path, *, full: bool = False, progress: Progress | None = None) -> Verification:
+    """Check a cache, also while another process writes to it; changes nothing.
+
+    Opening it checks its structure, that rows and keys agree in number, and the digests of keys,
+    settings and photographs. Then every photograph of the table must have the row of its digest.
+
+    Args:
+        path: the cache.
+        full: also read every row and glimpse, and compare its checksum.
+        progress: called as `progress(rows done, rows in all)`.
+
+    Raises:
+        CacheError: there is no cache.
+    """
+    refuse_folder(path)
+    path = followed(path)
+    if not path.exists():
+        raise CacheError(f"no cache at {path}; name one that extract made")
+    found = Verification(path, full, remarks=_remarks(path))
+    try:
+        cache = Cache.read(path)
+    except CacheError as error:
+        found.faults.append(str(error))
+        return found
+    with cache:
+        found.rows, found.photographs = len(cache), len(cache.samples)
+        found.unused = len(unused_rows(cache))
+        found.faults += _file_faults(cache) + _table_faults(cache)
+        without = [sample for sample in cache.samples if sample.row < 0]
+        if without:
+            found.remarks.append(
+                f"{len(without):,} photographs have no row, such as {without[0].path}: "
+                f"{without[0].reason}"
+            )
+        if not cache.index_is_checked:
+            found.remarks.append(
+                "an early version made it, whose index has no checksums: a damaged one may not be "
+                f"noticed; cache gc {path} --apply writes it anew"
+            )
+        if full:
+            found.damaged = damaged_rows(cache, progress)
+            found.faults += _glimpse_faults(cache)
+    return found
+
+
+def _table_faults(cache: Cache) -> list[str]:
+    unexplained = sum(s.row < 0 and not s.reason for s in cache.samples)
+    twice = sum(count > 1 for count in Counter(s.path for s in cache.samples).values())
+    views = Chosen.noted(cache.dataset).names[1:]
+    unseen = sum(s.row >= 0 and not cache.has_views(s.digest, views) for s in cache.samples)
+    return [
+        f"{count:,} photographs of the table {what}; run extract again"
+        for count, what in (
+            (unexplained, "have neither a row nor a reason"),
+            (twice, "stand in it more than once"),
+            (unseen, "lack rows of some of their views"),
+        )
+        if count
+    ]
+
+
+def _glimpse_faults(cache: Cache) -> list[str]:
+    try:
+        glimpses_of(cache)
+    except CacheError as error:
+        return [str(error)]
+    return []
+
+
+def _file_faults(cache: Cache) -> list[str]:
+    twice = len(cache) - len(set(cache.keys))
+    faults = [f"{twice:,} rows are there twice"] if twice else []
+    if not cache.has_header:
+        faults.append("it has lost its header")
+    return [f"{fault}; run: cache repair {cache.path}" for fault in faults]
+
+
+def _remarks(path: Path) -> list[str]:
+    found = []
+    if journal_path(path).exists():
+        found.append("a commit waits in its journal; the next writer finishes it")
+    if waste := leftovers(path):
+        size = sum(file.stat().st_size for file in waste)
+        found.append(
+            f"{len(waste):,} temporary files ({size:,} bytes) of a process that writes now or was "
+            "killed; the next writer removes them"
+        )
+    if name := network_file_system(path):
+        found.append(f"it lies on a network file system ({name}): write to it from one computer")
+    return found
+
+
+def damaged_rows(cache: Cache, progress: Progress | None = None) -> list[int]:
+    """Numbers of the rows that do not match their checksum, or cannot be read."""
+    found: list[int] = []
+    for first in range(0, len(cache), READ_BLOCK):
+        count = min(READ_BLOCK, len(cache) - first)
+        if not _is_sound(cache, first, count):
+            found += [row for row in range(first, first + count) if not _is_sound(cache, row, 1)]
+        if progress is not None:
+            progress(first + count, len(cache))
+    return found
+
+
+def _is_sound(cache: Cache, first: int, count: int) -> bool:
+    try:
+        cache.read_rows(first, count)
+    except CacheError:
+        return False
+    return True
+
+
+def unused_rows(cache: Cache) -> list[int]:
+    """Numbers of the rows that are of no photograph of the table, or of no view that it is to have.
+
+    The witness is always used.
+    """
+    used = {sample.digest.encode() for sample in cache.samples}
+    views = {view.encode() for view in Chosen.noted(cache.dataset).names}
+    return [
+        row
+        for row, (digest, view) in enumerate(cache.keys)
+        if (digest not in used or view not in views) and view != witness.VIEW.encode()
+    ]
+
+
+@dataclass(frozen=True)
+class Collection:
+    """What `collect` dropped, or would.
+
+    Attributes:
+        path: the cache.
+        rows: before.
+        unused: see `unused_rows`.
+        bytes_before: size of the file.
+        bytes_after: size of the new file; None where nothing was done.
+        of_views: those of the unused that are of other views than the full one.
+    """
+
+    path: Path
+    rows: int
+    unused: int
+    bytes_before: int
+    bytes_after: int | None = None
+    of_views: int = 0
+
+
+def collect(path: Path, *, apply: bool = False, progress: Progress | None = None) -> Collection:
+    """Drop the rows that nobody uses (see `unused_rows`); without `apply` only count them.
+
+    The rows that stay go into a new file that takes the place of the old one at once.
+
+    Raises:
+        CacheError: there is no cache, or no finished extract, or a row is damaged.
+        CacheBusyError: another process writes to it.
+        OutputError: the disk is full or failing; the cache stays as it was.
+    """
+    if not apply:
+        with Cache.read(path) as cache:
+            return _plan(cache)
+    path = followed(path)
+    with writing(path), Cache.read(path) as cache:
+        plan = _plan(cache)
+        unused = set(unused_rows(cache))
+        kept = [row for row in range(len(cache)) if row not in unused]
+        with new_cache_like(path, cache) as target:
+            copy_rows(cache, kept, target, progress)
+            samples = [
+                sample._replace(row=target.find(sample.digest) if sample.row >= 0 else -1)
+                for sample in cache.samples
+            ]
+            target.replace_samples(samples, cache.dataset)
+    return Collection(path, plan.rows, plan.unused, plan.bytes_before, path.stat().st_size)
+
+
+def _plan(cache: Cache) -> Collection:
+    if not cache.samples:
+        raise CacheError(
+            f"{cache.path} has no finished extract: nobody can tell which rows are used; "
+            f"run: extract DATA --cache {cache.path}"
+        )
+    unused, keys = unused_rows(cache), cache.keys
+    of_views = sum(keys[row][1] != FULL.encode() for row in unused)
+    size = cache.path.stat().st_size
+    return Collection(cache.path, len(cache), len(unused), size, of_views=of_views)
+
+
+@dataclass(frozen=True)
+class Merge:
+    """What `merge` made.
+
+    Attributes:
+        path: the new cache.
+        first, second: rows that came from each.
+        both: rows that both had; the first one's were taken.
+    """
+
+    path: Path
+    first: int
+    second: int
+    both: int
+
+
+def merge(first: Path, second: Path, out: Path, progress: Progress | None = None) -> Merge:
+    """Bring the rows of two caches of the same settings together in a new one.
+
+    A table of photographs is of one folder, so the new cache has none until `extract` is run on
+    the folder that holds them all; no photograph is computed again. What the first cache knows of
+    weights, groups and views is kept.
+
+    Raises:
+        FingerprintError: they hold rows of different settings; both are shown.
+        CacheError: `out` exists, a cache cannot be read, or a row is damaged.
+        CacheBusyError: another process writes to `out`.
+        OutputError: the disk is full or failing.
+    """
+    with Cache.read(first) as one, Cache.read(second) as two, writing(out):
+        if out.exists():
+            raise CacheError(f"{out} exists; expected a new name for the merged cache")
+        if one.fingerprint != two.fingerprint:
+            found = differences(one.fields, two.fields, f"in {first}", f"in {second}")
+            raise FingerprintError(
+                f"{first} and {second} hold rows of different settings: {found}; "
+                "only caches of the same recipe, weights and precision can be merged"
+            )
+        known = set(one.keys)
+        added = [row for row, key in enumerate(two.keys) if key not in known]
+        with new_cache_like(out, one, two) as target:
+            copy_rows(one, range(len(one)), target, progress)
+            copy_rows(two, added, target, progress)
+            about = {name: value for name, value in one.dataset.items() if name != "root"}
+            target.replace_samples([], about)
+        return Merge(out, len(one), len(added), len(two) - len(added))
+
+
+@contextlib.contextmanager
+def new_cache(
+    path: Path,
+    fields: Mapping[str, Any],
+    row_width: int,
+    dtype: np.dtype[Any],
+    columns: Sequence[str],
+) -> Iterator[Cache]:
+    """Yield an empty cache of these settings; when the block ends it takes `path`'s place.
+
+    Until then it has a temporary name, and `path` stays as it is; so it does when anything fails.
+    The caller holds `features.cache.lock.writing(path)`.
+
+    Args:
+        path: what is replaced, or made.
+        fields: what its fingerprint is made of.
+        row_width: values per row.
+        dtype: of the rows.
+        columns: of ROW_COLUMNS, those that the new cache shall have.
+
+    Raises:
+        OutputError: the disk is full or failing.
+    """
+    with whole_file(path) as temporary:
+        temporary.write_bytes(empty_file(fields, row_width, dtype, columns))
+        cache = Cache.write(temporary, fields, row_width, dtype)
+        try:
+            yield cache
+            cache.commit()
+        except CacheError as error:
+            if cache.failure is None:
+                raise  # of another cache, that is read
+            reason = cache.failure.strerror or cache.failure
+            raise OutputError(
+                f"{path} cannot be written anew ({reason}); nothing was changed: "
+                "free some space and run the same again"
+            ) from error
+        finally:
+            cache.close()
+            journal_path(temporary).unlink(missing_ok=True)
+
+
+def copy_rows(
+    source: Cache, rows: Sequence[int], target: Cache, progress: Progress | None = None
+) -> None:
+    """Append rows, each checked, with all that is known of them.
+
+    Raises:
+        CacheError: a row is damaged.
+    """
+    names = list(target.entries.dtype.names or ())
+    glimpses = glimpses_of(source)
+    done = 0
+    for first, places in layout.runs(np.asarray(rows, dtype=np.int64)):
+        count = len(places)
+        values = source.read_rows(first, count)
+        entries = layout.pick(source.entries[first : first + count], names)
+        target.append_entries(entries, values, glimpses.some(first, count))
+        done += count
+        if progress is not None:
+            progress(done, len(rows))
+
+
+def new_cache_like(path: Path, *caches: Cache) -> contextlib.AbstractContextManager[Cache]:
+    """`new_cache` of the settings of these, with those of ROW_COLUMNS that all of them have."""
+    columns = [
+        name
+        for name in layout.ROW_COLUMNS
+        if all(name in (cache.entries.dtype.names or ()) for cache in caches)
+    ]
+    return new_cache(path, caches[0].fields, caches[0].row_width, caches[0].dtype, columns)

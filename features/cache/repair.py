@@ -1,0 +1,253 @@
+"""A damaged cache made whole: what is sound goes into a new file, what is not is named."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from features.cache import schema as layout
+from features.cache.cache import Cache
+from features.cache.hdf5_file import HDF5_ERRORS, open_hdf5, read_checked, read_schema
+from features.cache.journal import JournaledFile, journal_path
+from features.cache.lock import writing
+from features.cache.maintenance import new_cache, verify
+from features.cache.sample_table import Sample, from_columns
+from features.cache.schema import KEY_CHUNK, READ_BLOCK, ROW_COLUMNS, Entries, Hdf5, Seal
+from features.cache.thumbnails import Glimpses, read_glimpses, salvage_glimpses
+from features.errors import CacheError
+from features.extract import Progress
+from features.files import followed, sync_folder
+from features.photographs.views import Chosen
+
+_DROPPED = "its row was damaged and dropped; run extract to compute it again"
+
+
+@dataclass
+class Repair:
+    """What `repair` did.
+
+    Attributes:
+        path: the cache.
+        rows: that it has now.
+        dropped: numbers of the rows that were damaged, as they were.
+        photographs: paths of the table whose row was dropped.
+        lost: what else was damaged, in words.
+        backup: where the cache is as it was; None where nothing was damaged or it was not kept.
+    """
+
+    path: Path
+    rows: int = 0
+    dropped: list[int] = field(default_factory=list)
+    photographs: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    backup: Path | None = None
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was damaged."""
+        return bool(self.dropped or self.lost)
+
+
+def repair(path: Path, *, backup: bool = True, progress: Progress | None = None) -> Repair:
+    """Keep what is sound of a cache; `extract` fills in the rest.
+
+    A row is sound if its checksum fits it and its key. The sound rows go into a new file that takes
+    the place of the damaged one at once; that one is kept beside it under another name. A cache
+    without damage is left alone.
+
+    Args:
+        path: the cache.
+        backup: keep the damaged file.
+        progress: called as `progress(rows done, rows in all)`.
+
+    Raises:
+        CacheError: there is no cache, or so little of it can be read that nothing can be kept.
+        CacheBusyError: another process writes to it.
+        OutputError: the disk is full or failing; the cache stays as it was.
+    """
+    path = followed(path)
+    with writing(path):
+        found = verify(path, full=True, progress=progress)
+        if found.sound:
+            return Repair(path, found.rows)
+        try:
+            with _wreck(path) as wreck:
+                return _rebuild(wreck, backup, progress)
+        except _UnreadError:
+            # What cannot be read twice is lost; a single failure of the disk must cost no row.
+            with _wreck(path) as wreck:
+                return _rebuild(wreck, backup, progress, again=True)
+
+
+class _UnreadError(Exception):
+    """The disk failed while a damaged cache was read."""
+
+
+def _rebuild(
+    wreck: _Wreck, backup: bool, progress: Progress | None, *, again: bool = False
+) -> Repair:
+    done = Repair(wreck.path, lost=wreck.lost)
+    names = [name for name in ROW_COLUMNS if name in (wreck.entries.dtype.names or ())]
+    with new_cache(wreck.path, wreck.fields, wreck.row_width, wreck.dtype, names) as target:
+        for first in range(0, len(wreck.entries), READ_BLOCK):
+            count = min(READ_BLOCK, len(wreck.entries) - first)
+            done.dropped += wreck.copy(first, count, target)
+            if progress is not None:
+                progress(first + count, len(wreck.entries))
+        views = Chosen.noted(wreck.about).names
+        samples = [_placed(sample, target, views) for sample in wreck.samples]
+        target.replace_samples(samples, wreck.about)
+        done.photographs = [sample.path for sample in samples if sample.reason == _DROPPED]
+        done.rows = len(target)
+        if wreck.unread and not again:
+            raise _UnreadError
+        if backup:
+            done.backup = _keep(wreck.path)
+    return done
+
+
+def _placed(sample: Sample, target: Cache, views: Sequence[str]) -> Sample:
+    """Where its row is now; a photograph that lost any of its views counts as one without."""
+    if sample.digest and target.has_views(sample.digest, views):
+        return sample._replace(row=target.find(sample.digest), reason="")
+    return sample._replace(row=-1, reason=sample.reason or _DROPPED)
+
+
+class _Wreck:
+    """What can be read of a damaged cache.
+
+    Attributes:
+        fields, row_width, dtype: what its rows are.
+        entries: of all rows; `readable` (rows,) says of which they could be read.
+        samples, about: the table of photographs and what was noted of the folder; empty if damaged.
+        lost: what was damaged besides rows, in words.
+    """
+
+    def __init__(self, file: JournaledFile, h5: Hdf5) -> None:
+        self.path, self._file = file.path, file
+        read_schema(h5, self.path)
+        self.fields = layout.read_fields(h5)
+        self._features = h5["features"]
+        self.row_width: int = self._features.shape[1]
+        self.dtype: np.dtype[Any] = self._features.dtype
+        self.entries, self.readable = _read_entries(h5, len(self._features))
+        self.about: dict[str, Any] = {}
+        self.samples: list[Sample] = []
+        self.lost = [] if file.header else ["the header"]
+        seal = Seal.unpack(file.header.seal) if file.header and file.header.seal else None
+        self._read_about(h5, seal)
+        self._read_samples(h5, seal)
+        self._glimpses = self._read_glimpses(h5)
+
+    @property
+    def unread(self) -> bool:
+        """Whether the disk failed: what seems damaged may be sound."""
+        return self._file.failure is not None
+
+    def _read_glimpses(self, h5: Hdf5) -> Glimpses:
+        try:
+            return read_glimpses(h5, len(self.entries))
+        except HDF5_ERRORS:
+            self.lost.append("some of the small pictures; extract makes them again")
+            return salvage_glimpses(h5, len(self.entries), HDF5_ERRORS)
+
+    def _read_about(self, h5: Hdf5, seal: Seal | None) -> None:
+        try:
+            if seal and layout.settings_digest(h5) != seal.settings:
+                raise ValueError("other settings were sealed")
+            self.about = layout.read_note(h5)
+        except HDF5_ERRORS:
+            self.lost.append("what was noted of the folder, groups and weights")
+
+    def _read_samples(self, h5: Hdf5, seal: Seal | None) -> None:
+        try:
+            columns = layout.read_columns(h5)
+            if seal and layout.photographs_digest(columns) != seal.photographs:
+                raise ValueError("other photographs were sealed")
+            self.samples = from_columns(columns)
+        except HDF5_ERRORS:
+            self.lost.append("the table of photographs")
+
+    def copy(self, first: int, count: int, target: Cache) -> list[int]:
+        """Append the sound ones of some rows to `target`; returns the numbers of the others."""
+        block = self._sound(first, count)
+        keys = self.entries[first : first + count][["row_digest", "row_view"]].tolist()
+        if block is not None and not _has_any(target, keys):
+            looks = self._glimpses.some(first, count)
+            target.append_entries(self.entries[first : first + count], block, looks)
+            return []
+        if count == 1:
+            return [first]
+        return [row for at in range(first, first + count) for row in self.copy(at, 1, target)]
+
+    def _sound(self, first: int, count: int) -> npt.NDArray[Any] | None:
+        """Rows as they are on the disk; None unless all are sound."""
+        if not self.readable[first : first + count].all():
+            return None
+        try:
+            return read_checked(self._features, self.entries, first, count, self._file)
+        except CacheError:
+            return None
+
+
+def _has_any(cache: Cache, keys: Sequence[tuple[bytes, bytes]]) -> bool:
+    """Whether one of these keys has a row, or stands twice among them."""
+    names = [[part.decode("utf-8", "replace") for part in key] for key in keys]
+    return len(set(keys)) < len(keys) or any(cache.find(*name) >= 0 for name in names)
+
+
+def _read_entries(h5: Hdf5, count: int) -> tuple[Entries, npt.NDArray[np.bool_]]:
+    """What is known of the rows, a chunk at a time, and of which it could be read."""
+    readable = np.ones(count, dtype=np.bool_)
+    columns = {}
+    for name in ROW_COLUMNS:
+        if name not in h5 and name not in layout.KEY:
+            continue
+        column, values = h5[name], np.zeros(count, dtype=ROW_COLUMNS[name])
+        for start in range(0, count, KEY_CHUNK):
+            chunk = slice(start, min(start + KEY_CHUNK, count))
+            try:
+                values[chunk] = column[chunk]
+            except HDF5_ERRORS:
+                readable[chunk] = False
+        columns[name] = values
+    return layout.to_entries(columns), readable
+
+
+@contextlib.contextmanager
+def _wreck(path: Path) -> Iterator[_Wreck]:
+    with contextlib.ExitStack() as stack:
+        try:
+            # A file that lost its end is read as if zeros stood there: HDF5 would refuse it.
+            file = stack.enter_context(JournaledFile(path, writable=False, endless=True))
+            h5 = stack.enter_context(open_hdf5(file))
+            wreck = _Wreck(file, h5)
+        except (CacheError, *HDF5_ERRORS) as error:
+            raise CacheError(
+                f"{path} cannot be repaired: what says what its rows are is itself damaged; "
+                "copy the file again, or move it away and extract again"
+            ) from error
+        yield wreck
+
+
+def _keep(path: Path) -> Path:
+    """Give a file a second name beside the first: a copy that takes no space, where it can be."""
+    number = 1
+    while (kept := path.with_name(f"{path.name}.damaged-{number}")).exists():
+        number += 1
+    try:
+        os.link(path, kept)
+    except OSError:  # some file systems have no second names
+        shutil.copyfile(path, kept)
+    if journal_path(path).exists():
+        shutil.copyfile(journal_path(path), journal_path(kept))
+    sync_folder(path.parent)
+    return kept

@@ -1,0 +1,89 @@
+"""What stands where in a row of the cache: the last map, then what is kept of lower blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from features.arrays import Rows
+from features.backbones.settings import check_names, map_shape, tap_widths
+from features.cache.cache import Cache
+from features.errors import CacheError
+
+MapShape = tuple[int, int, int]  # height, width, channels
+
+FLAT = "flat"
+"""The values of a row that are the backbone's last map, flattened."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The parts of a row.
+
+    Attributes:
+        shape: of the backbone's last map, whose values come first, position by position.
+        taps: values of each lower block that follows, in their order, by its name.
+    """
+
+    shape: MapShape
+    taps: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> Layout:
+        """Of the rows that a fingerprint's fields stand for; no TensorFlow.
+
+        Raises:
+            DataError: this version has no such backbone, or not these taps.
+        """
+        check_names(backbone=str(fields["backbone"]))
+        return cls(map_shape(fields["backbone"]), tap_widths(fields))
+
+    @classmethod
+    def of_cache(cls, cache: Cache) -> Layout:
+        """Of a cache's rows.
+
+        Raises:
+            CacheError: they are not as wide as its fingerprint's fields say.
+            DataError: see `of`.
+        """
+        layout = cls.of(cache.fields)
+        if cache.row_width != layout.row_width:
+            raise CacheError(
+                f"{cache.path} has rows of {cache.row_width:,} values; expected "
+                f"{layout.row_width:,} by what it says of them; extract again into another --cache"
+            )
+        return layout
+
+    @property
+    def map_width(self) -> int:
+        """Values of the last map."""
+        return self.shape[0] * self.shape[1] * self.shape[2]
+
+    @property
+    def row_width(self) -> int:
+        """Values of a whole row."""
+        return self.map_width + sum(self.taps.values())
+
+    def map(self, rows: Rows) -> Rows:
+        """The last map, position by position: (n, height × width, channels), a view of `rows`."""
+        height, width, channels = self.shape
+        return rows[:, : self.map_width].reshape(len(rows), height * width, channels)
+
+    @property
+    def flat(self) -> slice:
+        """Where the values of the last map stand."""
+        return slice(0, self.map_width)
+
+    def tap(self, name: str) -> slice:
+        """Where the values of a tap stand.
+
+        Raises:
+            KeyError: the cache does not have it.
+        """
+        start = self.map_width
+        for tap, width in self.taps.items():
+            if tap == name:
+                return slice(start, start + width)
+            start += width
+        raise KeyError(name)

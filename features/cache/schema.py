@@ -1,0 +1,318 @@
+"""What stands where in a cache file: its datasets, their types and chunks, and what seals them.
+
+Layout (schema 2), readable with plain h5py:
+
+    attributes    onepass_schema, fingerprint, fingerprint_fields (JSON), dataset (JSON); UTF-8
+    features      (rows, row_width) float32 or float16, one row a chunk, Fletcher32 checksums
+    row_digest    (rows,) SHA-256 of the photograph's bytes, hex
+    row_view      (rows,) name of the view of the photograph that the row is of
+    row_check     (rows,) uint32, CRC-32 of the key and the row: a row under a wrong key is found
+    samples/*     the table of `features.cache.sample_table`, one array a column
+    glimpse_*     (rows, …) what `thumbnails` keeps of each photograph; caches of earlier
+                  versions have none
+
+The seal in the file's header (`journal`) is three SHA-256: of all that is known of the rows
+(ROW_COLUMNS), of the attributes, and of the table of photographs. It is written in the same commit
+as what it seals. Schema 1 had no seal, and an HDF5 index without checksums. Glimpses are not
+sealed: no row or score is made of them, and HDF5's own checksums find what the disk damages.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from features.backbones.settings import fingerprint_of
+from features.cache.sample_table import NUMBER_COLUMNS, TEXT_COLUMNS, Columns, Sample, to_columns
+
+SCHEMA = 2
+READABLE = (1, 2)
+KEY_CHUNK = 256  # keys per chunk: a commit rewrites the last chunk of each column
+_NOTE = 2048  # bytes for the JSON in the attribute `dataset`
+READ_BLOCK = 64  # rows per read of consecutive rows
+ROW_TYPES = ("<f4", "<f2")
+
+ROW_COLUMNS = {
+    "row_digest": np.dtype("S64"),
+    "row_view": np.dtype("S32"),
+    "row_check": np.dtype("<u4"),
+}
+"""What is kept of every row beside its values: one dataset (rows,) each. A new one is a line here:
+whatever copies rows (gc, repair, merge) takes it along, and the seal covers it."""
+KEY = ("row_digest", "row_view", "row_check")
+
+
+class GlimpseColumn(NamedTuple):
+    """One dataset of glimpses.
+
+    Attributes:
+        shape: of one row's value.
+        dtype: of its numbers.
+        blank: what stands in all of them where nobody has looked yet.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    blank: int
+
+
+GLIMPSE_COLUMNS = {
+    "glimpse_grey": GlimpseColumn((32, 32), np.dtype("u1"), 0),
+    "glimpse_taken": GlimpseColumn((), np.dtype("<i8"), -2),
+}
+"""Like ROW_COLUMNS, but read only where they are asked for, and written again later: blanks are
+filled in. Blanks are written out, as `hdf5_guard` refuses what claims more than it has."""
+GLIMPSE_CHUNK = 16  # rows
+
+NAMES = (
+    "features",
+    *ROW_COLUMNS,
+    *GLIMPSE_COLUMNS,
+    "samples",
+    *(f"samples/{name}" for name in (*TEXT_COLUMNS, *NUMBER_COLUMNS)),
+)
+"""All that is ever read of a cache."""
+
+Hdf5 = Any
+"""An open `h5py.File`; h5py has no types, and only `features.cache.cache` imports it."""
+
+Entries = npt.NDArray[Any]
+"""Structured array (rows,), one field for each of ROW_COLUMNS that the cache has."""
+
+
+# ---- making -----------------------------------------------------------------------------
+
+
+def create_datasets(
+    h5: Hdf5,
+    fields: Mapping[str, Any],
+    row_width: int,
+    dtype: np.dtype[Any],
+    columns: Sequence[str],
+) -> None:
+    """An empty cache in an empty HDF5 file, with these of ROW_COLUMNS."""
+    h5.attrs["onepass_schema"] = SCHEMA
+    write_text(h5, "fingerprint", fingerprint_of(dict(fields)))
+    write_text(h5, "fingerprint_fields", json.dumps(dict(fields), sort_keys=True))
+    write_note(h5, {})
+    # One row a chunk: automatic chunks measured 13 times slower per row.
+    _create(h5, "features", (row_width,), dtype.newbyteorder("<"), 1)
+    for name in columns:
+        _create(h5, name, (), ROW_COLUMNS[name], KEY_CHUNK)
+    create_glimpses(h5)
+    write_samples(h5, [])
+
+
+def create_glimpses(h5: Hdf5) -> None:
+    """The datasets of glimpses, without rows."""
+    for name, column in GLIMPSE_COLUMNS.items():
+        _create(h5, name, column.shape, column.dtype, GLIMPSE_CHUNK)
+
+
+def write_text(h5: Hdf5, name: str, text: str) -> None:
+    """Set an attribute; of fixed length, as HDF5 keeps texts of any length without a checksum."""
+    h5.attrs[name] = np.bytes_(text.encode())
+
+
+def write_note(h5: Hdf5, note: Mapping[str, Any]) -> None:
+    """Set what is noted of the folder, with blanks behind.
+
+    So a note takes the place of the one before, at the start of the file: a copy that was cut off
+    still has it.
+    """
+    text = json.dumps(dict(note)).ljust(_NOTE)
+    if "dataset" in h5.attrs and h5.attrs.get_id("dataset").dtype == np.dtype(f"S{len(text)}"):
+        h5.attrs.modify("dataset", np.bytes_(text.encode()))
+    else:
+        write_text(h5, "dataset", text)
+
+
+def read_note(h5: Hdf5) -> dict[str, Any]:
+    """What is noted of the folder."""
+    note: dict[str, Any] = json.loads(read_text(h5, "dataset"))
+    return note
+
+
+def read_text(h5: Hdf5, name: str) -> str:
+    """An attribute, of fixed length or, as in schema 1, of any."""
+    value = h5.attrs[name]
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _create(
+    h5: Hdf5,
+    name: str,
+    width: tuple[int, ...],
+    dtype: np.dtype[Any],
+    chunk: int,
+) -> None:
+    h5.create_dataset(
+        name,
+        shape=(0, *width),
+        maxshape=(None, *width),
+        chunks=(chunk, *width),
+        dtype=dtype,
+        fletcher32=True,
+    )
+
+
+def write_samples(h5: Hdf5, samples: list[Sample]) -> Columns:
+    """Put the table of photographs into a file that has none; returns it column by column."""
+    group = h5.create_group("samples")
+    columns = to_columns(samples)
+    for name, values in columns.items():
+        group.create_dataset(
+            name,
+            data=values,
+            chunks=(max(1, min(len(values), 4096)),),
+            fletcher32=True,
+            maxshape=(None,),
+        )
+    return columns
+
+
+# ---- reading ----------------------------------------------------------------------------
+
+
+def read_fields(h5: Hdf5) -> dict[str, Any]:
+    """What the fingerprint is made of.
+
+    Raises:
+        ValueError: the fingerprint is another.
+    """
+    fields: dict[str, Any] = json.loads(read_text(h5, "fingerprint_fields"))
+    if fingerprint_of(fields) != read_text(h5, "fingerprint"):
+        raise ValueError("its fingerprint is not that of its fields")
+    return fields
+
+
+def read_entries(h5: Hdf5) -> Entries:
+    """What is known of every row.
+
+    Raises:
+        ValueError: the columns differ in length, or one has another type.
+    """
+    columns = {name: h5[name][:] for name in ROW_COLUMNS if name in h5 or name in KEY}
+    return to_entries(columns)
+
+
+def to_entries(columns: Mapping[str, npt.NDArray[Any]]) -> Entries:
+    """Columns of equal length as one structured array, in the order of ROW_COLUMNS."""
+    if len({len(column) for column in columns.values()}) != 1:
+        raise ValueError("its rows and keys differ in number")
+    if any(column.dtype != ROW_COLUMNS[name] for name, column in columns.items()):
+        raise ValueError("its keys are of another type")
+    entries = np.empty(
+        len(columns["row_digest"]),
+        dtype=[(name, dtype) for name, dtype in ROW_COLUMNS.items() if name in columns],
+    )
+    for name, column in columns.items():
+        entries[name] = column
+    return entries
+
+
+def new_entries(digests: Sequence[str], views: Sequence[str], values: npt.NDArray[Any]) -> Entries:
+    """What is known of rows of photographs: their keys and checksums."""
+    keys = [(d.encode(), view.encode()) for d, view in zip(digests, views, strict=True)]
+    checks = [row_check(*key, row) for key, row in zip(keys, values, strict=True)]
+    return to_entries(
+        {
+            "row_digest": np.array([key[0] for key in keys], "S64"),
+            "row_view": np.array([key[1] for key in keys], "S32"),
+            "row_check": np.array(checks, "<u4"),
+        }
+    )
+
+
+def pick(entries: Entries, names: list[str]) -> Entries:
+    """Entries with these of their columns alone."""
+    from numpy.lib.recfunctions import repack_fields  # here, as it loads all of numpy.ma
+
+    return np.ascontiguousarray(repack_fields(entries[names]))
+
+
+def read_columns(h5: Hdf5) -> Columns:
+    """The table of photographs, column by column."""
+    return {name: h5["samples"][name][:] for name in (*TEXT_COLUMNS, *NUMBER_COLUMNS)}
+
+
+def runs(rows: npt.NDArray[np.int64]) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
+    """Cut rows into runs of consecutive ones: (first row, their places in the request).
+
+    Lists of rows given to h5py measured 35 times slower than blocks.
+    """
+    order = np.argsort(rows, kind="stable")
+    if not len(order):
+        return
+    breaks = np.flatnonzero(np.diff(rows[order]) != 1) + 1
+    for run in np.split(order, breaks):
+        for start in range(0, len(run), READ_BLOCK):
+            places = run[start : start + READ_BLOCK]
+            yield int(rows[places[0]]), places
+
+
+# ---- what finds damage ------------------------------------------------------------------
+
+
+def row_check(digest: bytes, view: bytes, row: npt.NDArray[Any]) -> int:
+    """CRC-32 of a row's key and its bytes on the disk."""
+    return zlib.crc32(row.tobytes(), zlib.crc32(digest + b"\0" + view))
+
+
+def rows_digest(entries: Entries) -> hashlib._Hash:
+    """SHA-256 over the rows' entries, one after the other: rows that are added go into `update`."""
+    return hashlib.sha256(entries.tobytes())
+
+
+def settings_digest(h5: Hdf5) -> bytes:
+    """SHA-256 of the attributes that say what the rows are, and what was noted of the folder."""
+    found = hashlib.sha256()
+    for name in ("fingerprint_fields", "dataset"):
+        found.update(read_text(h5, name).encode() + b"\0")
+    return found.digest()
+
+
+def photographs_digest(columns: Columns) -> bytes:
+    """SHA-256 of the table of photographs, types included."""
+    found = hashlib.sha256()
+    for name, values in columns.items():
+        found.update(f"{name} {values.dtype.str} {len(values)}\0".encode())
+        found.update(values.tobytes())
+    return found.digest()
+
+
+class Seal(NamedTuple):
+    """What a commit wrote, as three SHA-256.
+
+    Attributes:
+        keys: see `rows_digest`.
+        settings: see `settings_digest`.
+        photographs: see `photographs_digest`.
+    """
+
+    keys: bytes
+    settings: bytes
+    photographs: bytes
+
+    def pack(self) -> bytes:
+        """As it stands in the header."""
+        return b"".join(self)
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Seal:
+        """The inverse of `pack`."""
+        return cls(data[:32], data[32:64], data[64:96])
+
+    def broken(self, found: Seal) -> list[str]:
+        """Names of what was found and is not what was sealed."""
+        return [
+            name
+            for name, sealed, read in zip(self._fields, self, found, strict=True)
+            if sealed != read
+        ]

@@ -1,0 +1,1 @@
+"""Photograph files: their headers, pixels, views and metadata."""

@@ -1,0 +1,118 @@
+"""The other end of `decode_worker_pool`: answers one request after another until its pipe closes.
+
+It is run as a file and imports the decoder alone; the whole of `features` would take twice as long.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import json
+import os
+import struct
+import sys
+import types
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+REQUEST = struct.Struct("<IQ")
+"""Lengths of the head (JSON) and of the file, which follow."""
+
+ANSWER = struct.Struct("<BIIqQ")
+"""READY, PIXELS or REASON; height and width of each picture that follows, one or several;
+`decode.capture_time`; length of what follows."""
+
+READY, PIXELS, REASON = range(3)
+
+
+def main() -> None:
+    """Serve with the real decoder."""
+    package = types.ModuleType("features")
+    package.__path__ = [str(Path(__file__).resolve().parents[1])]
+    sys.modules["features"] = package
+    from features.photographs import decode
+
+    serve(decode)
+
+
+def serve(decode: Any) -> None:  # noqa: ANN401 - a module
+    """Answer on standard output what is asked on standard input, with the decoders of `decode`.
+
+    What a decoder itself prints goes nowhere.
+    """
+    memory = _Memory()
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    with os.fdopen(os.dup(1), "wb") as answers:
+        os.dup2(nowhere, 1)
+        answers.write(ANSWER.pack(READY, 0, 0, 0, 0))
+        answers.flush()
+        os.dup2(nowhere, 2)
+        requests = sys.stdin.buffer
+        while len(start := requests.read(REQUEST.size)) == REQUEST.size:
+            head_length, data_length = REQUEST.unpack(start)
+            head = json.loads(requests.read(head_length))
+            memory.allow(int(head["memory"]))
+            # A thread of C code that ends the process, whatever holds the interpreter.
+            faulthandler.dump_traceback_later(head["seconds"], exit=True, file=nowhere)
+            _answer(decode, head, requests.read(data_length), answers)
+            faulthandler.cancel_dump_traceback_later()
+
+
+def _answer(
+    decode: Any,  # noqa: ANN401 - a module
+    head: Mapping[str, Any],
+    data: bytes,
+    answers: IO[bytes],
+) -> None:
+    kind, height, width, taken = PIXELS, 0, 0, -1
+    try:
+        if "recipe" in head:
+            recipe = decode.Recipe(**head["recipe"] | {"scale": tuple(head["recipe"]["scale"])})
+            most = head["max_pixels"]
+            if "views" in head:
+                pixels = decode.decode_views(data, recipe, head["views"], max_pixels=most)
+            else:
+                pixels = decode.decode(data, recipe, max_pixels=most)
+            height, width = pixels.shape[-3:-1]
+        else:
+            pixels = decode.thumbnail(data, head["thumbnail"], max_pixels=head["max_pixels"])
+            width, height = pixels.size
+        if head.get("capture_time"):
+            taken = decode.capture_time(data, max_pixels=head["max_pixels"])
+        content = pixels.tobytes()
+    except decode.ImageError as error:
+        kind, content = REASON, str(error).encode("utf-8", "replace")
+    except MemoryError:
+        kind, content = REASON, b"it does not fit into memory"
+    answers.write(ANSWER.pack(kind, height, width, taken, len(content)))
+    answers.write(content)
+    answers.flush()
+
+
+class _Memory:
+    """The system's limit on this process's address space, where it keeps one (Linux)."""
+
+    def __init__(self) -> None:
+        self._used = 0
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            pages = int(Path("/proc/self/statm").read_text().split()[0])
+            self._used = pages * os.sysconf("SC_PAGE_SIZE")
+
+    def allow(self, size: int) -> None:
+        """Let the process hold `size` bytes more than it did at its start."""
+        if not self._used:
+            return
+        import resource
+
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        soft = self._used + size
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(
+                resource.RLIMIT_AS,
+                (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard),
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The write-up's CNNs, trained on the photographs themselves."""

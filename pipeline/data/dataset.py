@@ -1,0 +1,289 @@
+"""Photographs to what is trained on: class numbers and groups, and the rows of a cache."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from features.arrays import Indices, Row, Rows
+from features.backbones.drift_probe import VIEW, witness_digest
+from features.cache.cache import Cache
+from features.cache.row_parts import Layout
+from features.cache.sample_table import Sample
+from features.errors import DataError
+from features.photographs.views import FULL, Chosen, variants_of
+from pipeline.data.classes import Classes, order_classes
+from pipeline.data.lazy_rows import StoredRows
+from pipeline.data.splits import variant_group
+from pipeline.groups.proposal import Proposal
+from pipeline.groups.proposal_cache import proposed_groups
+from pipeline.groups.rules import GroupRule, number_groups
+
+
+@dataclass
+class Labelled:
+    """Photographs with their class numbers and parts.
+
+    Attributes:
+        classes: names and numbers; of two classes, 1 is the defective one.
+        samples: the readable photographs with a class, in the order of the folder.
+        y: int64 (n,) class numbers.
+        groups: int64 (n,), the same number for photographs of one part.
+        warnings: what a person should know before trusting a score.
+    """
+
+    classes: Classes
+    samples: list[Sample]
+    y: Indices
+    groups: Indices
+    warnings: list[str]
+
+    def __len__(self) -> int:
+        """Number of photographs."""
+        return len(self.samples)
+
+    @property
+    def content(self) -> str:
+        """SHA-256 (hex) of all photographs' bytes, classes and parts: what findings hold for."""
+        rows = zip(self.samples, self.y.tolist(), self.groups.tolist(), strict=True)
+        text = "".join(f"{s.digest} {number} {group}\n" for s, number, group in rows)
+        return hashlib.sha256("\n".join([*self.classes.names, text]).encode()).hexdigest()
+
+
+class WithVariants(NamedTuple):
+    """Rows to train on.
+
+    Attributes:
+        X: (n, row_width), those of the photographs first.
+        y: int64 (n,) class numbers.
+        groups: int64 (n,); those of variants as `pipeline.data.splits.variant_group` has them.
+    """
+
+    X: StoredRows
+    y: Indices
+    groups: Indices
+
+
+@dataclass
+class Dataset(Labelled):
+    """The labelled photographs of a cache.
+
+    Attributes:
+        cache_path: where the rows are.
+        fields: of the cache's fingerprint.
+        about: what `extract` recorded: root, group rule, weights. Where nobody said which
+            photographs show one part, the group rule is "proposed".
+        proposal: the proposed groups, of all photographs of the cache; None where some were given.
+    """
+
+    cache_path: Path
+    fields: Mapping[str, Any]
+    about: Mapping[str, Any]
+    proposal: Proposal | None = None
+
+    def rows(self, indices: Indices | None = None) -> Rows:
+        """Read the flat rows of these photographs (None: all): float32 (n, row_width)."""
+        return self.stored_rows(indices)[:]
+
+    @property
+    def layout(self) -> Layout:
+        """What stands where in a row of the cache."""
+        return Layout.of(self.fields)
+
+    @property
+    def row_width(self) -> int:
+        """Values of the backbone's last map, flattened."""
+        return self.layout.map_width
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The view sets of which every photograph has its rows, "full" first."""
+        return Chosen.noted(self.about).sets
+
+    @property
+    def augmented(self) -> int:
+        """How many variants of every photograph there are; see `views.variants_of`."""
+        return Chosen.noted(self.about).augmented
+
+    @property
+    def taps(self) -> tuple[str, ...]:
+        """What is kept of lower blocks, behind the map in every row."""
+        return tuple(self.layout.taps)
+
+    def stored_rows(self, indices: Indices | None = None) -> StoredRows:
+        """The flat rows of these photographs (None: all), read when they are asked for."""
+        return self._stored(indices, FULL, self.layout.flat)
+
+    def whole_rows(
+        self, indices: Indices | None = None, view: str = FULL, augmented: int = 0
+    ) -> StoredRows:
+        """Rows of one view as they are in the cache, taps included.
+
+        Behind those of the full view may stand those of so many variants, each in turn.
+        """
+        return self._stored(indices, view, slice(0, self.layout.row_width), augmented)
+
+    def _stored(
+        self, indices: Indices | None, view: str, columns: slice, augmented: int = 0
+    ) -> StoredRows:
+        digests = np.array([sample.digest for sample in self.samples])
+        chosen = digests if indices is None else digests[indices]
+        return StoredRows(
+            self.cache_path,
+            np.tile(chosen, augmented + 1),
+            columns.stop - columns.start,
+            np.repeat([view, *variants_of(augmented)], len(chosen)),
+            columns.start,
+        )
+
+    def variants(self, wanted: bool) -> int:
+        """How many variants of each photograph to train on: all that there are, or none.
+
+        Raises:
+            DataError: some are wanted, and there are none.
+        """
+        if wanted and not self.augmented:
+            raise DataError(
+                f"{self.cache_path} has no variants of its photographs; expected some to train "
+                f"on: run extract DATA --augment 4 --cache {self.cache_path}"
+            )
+        return self.augmented if wanted else 0
+
+    def training_rows(self, indices: Indices, augmented: int = 0) -> WithVariants:
+        """The rows of these photographs, and behind them those of each variant in turn."""
+        y, groups = self.y[indices], self.groups[indices]
+        return WithVariants(
+            self._stored(indices, FULL, self.layout.flat, augmented),
+            np.tile(y, augmented + 1),
+            np.concatenate([groups, *[variant_group(groups)] * augmented]),
+        )
+
+    def unreadable(self) -> list[Sample]:
+        """The photographs of the folder that could not be read, with their reasons."""
+        with Cache.read(self.cache_path) as cache:
+            return [sample for sample in cache.samples if sample.reason]
+
+    def witness(self) -> Row | None:
+        """The row of `drift_probe`, taps included; None where the cache has none."""
+        recipe = self.fields["recipe"]
+        with Cache.read(self.cache_path) as cache:
+            row = cache.find(witness_digest(int(recipe["height"]), int(recipe["width"])), VIEW)
+            return None if row < 0 else cache.take([row])[0]
+
+
+def load_dataset(
+    cache_path: Path,
+    *,
+    classes: Sequence[str] | None = None,
+    positive: Sequence[str] | None = None,
+) -> Dataset:
+    """Read the sample table of a cache; rows are read when they are asked for.
+
+    Where `extract` was told no groups they are proposed, once for a state of the cache.
+
+    Args:
+        cache_path: made by `extract`.
+        classes: only these classes; None for all.
+        positive: the classes that together are "defective"; None to tell by name.
+
+    Raises:
+        CacheError: no cache, or one that cannot be read or contradicts itself.
+        DataError: no finished extract, or classes that cannot be used.
+    """
+    with Cache.read(cache_path) as cache:
+        samples, about, fields = cache.samples, cache.dataset, cache.fields
+        Layout.of_cache(cache)  # refuses what contradicts itself
+    if not samples:
+        raise DataError(
+            f"{cache_path} has {'no photographs' if about else 'no finished extract'}; "
+            f"run: extract DATA --cache {cache_path}"
+        )
+    proposal = None
+    if not any(sample.group for sample in samples):
+        proposal = proposed_groups(cache_path)
+        found = proposal.by_path()
+        samples = [sample._replace(group=found.get(sample.path, "")) for sample in samples]
+        about = {**about, "group_rule": asdict(GroupRule("proposed"))}
+    labelled = label_samples(samples, classes=classes, positive=positive)
+    return Dataset(
+        **vars(labelled),
+        cache_path=cache_path,
+        fields=fields,
+        about=about,
+        proposal=proposal,
+    )
+
+
+def label_samples(
+    samples: Sequence[Sample],
+    *,
+    classes: Sequence[str] | None = None,
+    positive: Sequence[str] | None = None,
+) -> Labelled:
+    """Number the classes and the parts of those photographs that are readable and have a class.
+
+    Raises:
+        DataError: classes that cannot be used; see `pipeline.data.classes.order_classes`.
+    """
+    readable = [sample for sample in samples if not sample.reason]
+    found = {sample.label for sample in readable if sample.label}
+    numbered = order_classes(sorted(found), classes=classes, positive=positive)
+    chosen = [sample for sample in readable if sample.label in numbered.members]
+    y = np.array([numbered.members[sample.label] for sample in chosen], dtype=np.int64)
+    labelled = Labelled(numbered, chosen, y, number_groups(chosen), [])
+    labelled.warnings = _warnings(labelled, samples)
+    return labelled
+
+
+def _warnings(dataset: Labelled, samples: Sequence[Sample]) -> list[str]:
+    found = []
+    unreadable = sum(bool(sample.reason) for sample in samples)
+    if unreadable:
+        found.append(f"{unreadable:,} photographs could not be read and are left out")
+    unlabelled = sum(not sample.label for sample in samples)
+    if unlabelled:
+        found.append(f"{unlabelled:,} photographs lie in no class folder and are left out")
+    labels: dict[str, set[int]] = {}
+    for sample, number in zip(dataset.samples, dataset.y.tolist(), strict=True):
+        labels.setdefault(sample.digest, set()).add(number)
+    torn = sum(len(numbers) > 1 for numbers in labels.values())
+    if torn:
+        found.append(
+            f"{torn:,} photographs stand in two classes, byte for byte; correct the folders"
+        )
+    mixed = _mixed_groups(dataset)
+    if mixed:
+        count = sum(len(members) for members in mixed)
+        shown = dataset.samples[mixed[0][0]].path, dataset.samples[mixed[0][-1]].path
+        found.append(
+            f"{len(mixed):,} groups with {count:,} photographs stand in more than one class, such "
+            f"as {shown[0]!r} with {shown[1]!r}: if they show one part, either one label is wrong "
+            "or the part is photographed with and without its defect; look at them with: groups"
+        )
+    if all(not sample.group for sample in dataset.samples):
+        found.append(
+            "no groups were given: photographs of one part may stand on both sides of a split and "
+            "flatter every score; say which belong together with extract --groups or --group-regex"
+        )
+    return found
+
+
+def _mixed_groups(dataset: Labelled) -> list[list[int]]:
+    """Groups whose photographs have several classes, first and last of different ones.
+
+    Those whose photographs are all the same bytes are left to the warning about these.
+    """
+    members: dict[int, list[int]] = {}
+    for number, group in enumerate(dataset.groups.tolist()):
+        members.setdefault(group, []).append(number)
+    return [
+        sorted(numbers, key=lambda number: int(dataset.y[number]))
+        for numbers in members.values()
+        if len(set(dataset.y[numbers].tolist())) > 1
+        and len({dataset.samples[number].digest for number in numbers}) > 1
+    ]

@@ -1,0 +1,193 @@
+"""Bring a cache in line with a folder: scan, group, extract what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from features.arrays import Row
+from features.backbones.drift_probe import TOLERANCES, Watch, difference
+from features.backbones.engines import DEFAULT_ENGINE, check_engine
+from features.backbones.settings import BackboneSettings, check_names, settings_from_fields
+from features.backbones.weights import RecordedWeights, resolve_weights
+from features.cache.cache import Cache
+from features.errors import DriftError
+from features.extract import Extraction, Progress, extract
+from features.photographs.decode import MAX_PIXELS, get_recipe
+from features.photographs.views import FULL, Chosen
+from pipeline.data.folder import Scan, scan_folder
+from pipeline.groups.rules import GroupRule, apply_rule
+
+
+@dataclass
+class FolderExtraction:
+    """What `extract_folder` did.
+
+    Attributes:
+        scan: what the folder holds.
+        extraction: what was computed, reused and unreadable, and the seconds of each stage.
+        settings: recipe, weights and precision of the rows.
+        group_rule: where groups came from.
+        ungrouped: photographs that the rule says nothing of.
+        views: what is looked at of every photograph.
+    """
+
+    scan: Scan
+    extraction: Extraction
+    settings: BackboneSettings
+    group_rule: GroupRule
+    ungrouped: int
+    views: Chosen
+
+
+def extract_folder(
+    data: Path,
+    cache_path: Path,
+    *,
+    weights: str | None = None,
+    recipe: str | None = None,
+    precision: str | None = None,
+    engine: str = DEFAULT_ENGINE,
+    taps: Sequence[str] | None = None,
+    views: Sequence[str] | None = None,
+    augment: int | None = None,
+    seed: int = 0,
+    batch_size: int = 32,
+    classes: Sequence[str] | None = None,
+    group_rule: GroupRule | None = None,
+    max_failures: float = 0.1,
+    max_pixels: int = MAX_PIXELS,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> FolderExtraction:
+    """See that every photograph of a folder has its rows in the cache, and note its class.
+
+    What is None is taken from the cache where there is one, so that the same short command keeps
+    it in line; for a new cache it is "imagenet", "imagenet", "float32", no taps, the full view, no
+    variants and no groups.
+
+    Args:
+        data: one folder of photographs per class.
+        cache_path: made where it does not exist.
+        weights: "imagenet", "random" or a file; see `features.backbones.weights.resolve_weights`.
+        recipe: one of `features.photographs.decode.RECIPES`.
+        precision: one of `features.backbones.settings.PRECISIONS`.
+        engine: one of `features.backbones.engines.ENGINES`; for this run, no part of the cache.
+        taps: names of the backbone's taps; part of what a row is.
+        views: names of view sets (`views`); of known photographs only those that are
+            missing are computed. Rows of sets that are no longer named stay until `cache gc`.
+        augment: seeded variants of each photograph, for training only; as with views.
+        seed: of random weights.
+        batch_size: views per call of the backbone.
+        classes: only these class folders; None for all.
+        group_rule: which photographs show one part.
+        max_failures: share of unreadable photographs (0 to 1) above which the run stops.
+        max_pixels: refuse larger photographs.
+        workers: reader threads; None for one per core.
+        progress: called as `progress(done, total)`.
+
+    Raises:
+        DataError: the folder or the groups cannot be used.
+        OnepassError: see `features.extract.extract`.
+    """
+    scan = scan_folder(data, classes)
+    check_names(recipe=recipe, precision=precision)  # before weights are looked for
+    check_engine(engine)
+    recorded = _recorded(cache_path)
+    settings = replace(_settings(recorded, weights, recipe, precision, seed, taps), engine=engine)
+    about = recorded[1] if recorded else {}
+    noted = Chosen.noted(about)
+    chosen = Chosen(
+        noted.sets if views is None else tuple(dict.fromkeys([FULL, *views])),
+        noted.augmented if augment is None else augment,
+    )
+    rule = group_rule or GroupRule(**about.get("group_rule", {}))
+    photographs, ungrouped = apply_rule(rule, scan.photographs)
+    extraction = extract(
+        photographs,
+        settings,
+        cache_path,
+        views=chosen.names,
+        batch_size=batch_size,
+        dataset={
+            "root": str(data.resolve()),
+            "group_rule": asdict(rule),
+            "weights": _weights_record(settings, weights, about),
+            **chosen.to_note(),
+        },
+        max_failures=max_failures,
+        max_pixels=max_pixels,
+        workers=workers,
+        progress=progress,
+        watch=_watch(cache_path, settings.precision),
+    )
+    return FolderExtraction(scan, extraction, settings, rule, ungrouped, chosen)
+
+
+def _watch(cache_path: Path, precision: str) -> Watch:
+    """Refuse to add rows of a backbone that no longer computes what the cache holds."""
+
+    def watch(row: Row, known: Row | None) -> None:
+        gap = 0.0 if known is None else difference(row, known)
+        if not gap <= TOLERANCES[precision]:
+            raise DriftError(
+                f"the backbone no longer gives the rows that {cache_path} holds: they differ by "
+                f"{gap:.2g} of their largest value, allowed {TOLERANCES[precision]:g}; use the "
+                "TensorFlow that it was made with, or extract into another --cache"
+            )
+
+    return watch
+
+
+def recorded_weights(record: Mapping[str, Any], override: str | None = None) -> RecordedWeights:
+    """The weights that a cache or a bundle recorded, to be found when they are needed."""
+    return RecordedWeights(
+        source=str(record["source"]),
+        digest=str(record["digest"]),
+        seed=int(record["seed"]),
+        name=str(record["name"]),
+        override=override,
+    )
+
+
+def _recorded(cache_path: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """The fingerprint's fields and what was noted of the folder; None for a cache not begun."""
+    if not cache_path.exists():
+        return None
+    with Cache.read(cache_path) as cache:
+        return cache.fields, cache.dataset
+
+
+def _settings(
+    recorded: tuple[dict[str, Any], dict[str, Any]] | None,
+    weights: str | None,
+    recipe: str | None,
+    precision: str | None,
+    seed: int,
+    taps: Sequence[str] | None,
+) -> BackboneSettings:
+    fields, about = recorded or ({}, {})
+    if weights is None and "weights" in about:
+        made = settings_from_fields(fields, recorded_weights(about["weights"]))
+    else:
+        made = BackboneSettings(
+            get_recipe("imagenet"), resolve_weights(weights or "imagenet", seed=seed)
+        )
+    return replace(
+        made,
+        recipe=get_recipe(recipe) if recipe else made.recipe,
+        precision=precision or made.precision,
+        taps=tuple(fields.get("taps", ()) if taps is None else taps),
+    )
+
+
+def _weights_record(
+    settings: BackboneSettings, name: str | None, about: Mapping[str, Any]
+) -> dict[str, Any]:
+    if name is None and "weights" in about:
+        return dict(about["weights"])
+    found = settings.weights
+    shown = str(Path(name).resolve()) if found.source == "file" and name else found.source
+    return {"source": found.source, "name": shown, "digest": found.digest, "seed": found.seed}

@@ -1,0 +1,90 @@
+"""Rows that stay in the cache until they are asked for: for training where memory is short."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from features.arrays import Indices, Rows
+from features.cache.cache import Cache
+from features.photographs.views import FULL
+from features.runtime import memory_limit
+
+
+class StoredRows:
+    """Read-only float32 rows (n, width) of a cache: `rows[5:9]`, `rows[indices]`, `rows[:]`.
+
+    Every access reads what it names and nothing else. Sent to another process, only the place
+    goes along: each process opens the cache for itself.
+
+    Attributes:
+        shape: (n, width).
+    """
+
+    def __init__(
+        self,
+        cache_path: Path,
+        digests: npt.NDArray[np.str_],
+        width: int,
+        views: npt.NDArray[np.str_] | str = FULL,
+        first: int = 0,
+    ) -> None:
+        """Rows of photographs, in this order; by digest, as `cache gc` gives rows new places.
+
+        Args:
+            cache_path: where they are.
+            digests: of the photographs, (n,).
+            width: values that are taken of each row.
+            views: of all of them, or of each, (n,).
+            first: number of the first value that is taken.
+        """
+        self._path = cache_path
+        self._digests = digests
+        self._views = np.full(len(digests), views) if isinstance(views, str) else views
+        self._first = first
+        self._opened: tuple[Cache, Indices] | None = None
+        self.shape = (len(digests), width)
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return len(self._digests)
+
+    def __getitem__(self, chosen: slice | Indices) -> Rows:
+        """Read rows: float32 (m, width).
+
+        Raises:
+            CacheError: a row is damaged or gone, or the cache is.
+        """
+        if self._opened is None:
+            cache = Cache.read(self._path)
+            keys = self._digests.tolist(), self._views.tolist()
+            self._opened = cache, np.array(cache.rows_of(*keys), np.int64)
+        cache, rows = self._opened
+        return cache.take(rows[chosen], slice(self._first, self._first + self.shape[1]))
+
+    def subset(self, chosen: Indices) -> Self:
+        """These of the rows, still in the cache."""
+        return type(self)(
+            self._path, self._digests[chosen], self.shape[1], self._views[chosen], self._first
+        )
+
+    def in_memory(self, share: float = 1.0) -> Rows | Self:
+        """All rows as an array where they fit into this share of the memory limit, else these."""
+        return self[:] if self.nbytes <= share * memory_limit() else self
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all rows as an array."""
+        return 4 * self.shape[0] * self.shape[1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the open file."""
+        return self.__dict__ | {"_opened": None}
+
+
+def subset(rows: Rows | StoredRows, chosen: Indices) -> Rows | StoredRows:
+    """These of the rows, in memory where they fit; rows that are in the cache may stay there."""
+    return rows.subset(chosen).in_memory() if isinstance(rows, StoredRows) else rows[chosen]

@@ -1,0 +1,1 @@
+"""Draw parts, and run the whole program on them."""

@@ -1,0 +1,159 @@
+"""The whole main job on drawn metal parts, so that a newcomer sees it run before risking data."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from features.backbones.weights import UNTRAINED_WARNING, resolve_weights
+from features.errors import OutputError, WeightsError
+from features.files import write_whole
+from pipeline.data.dataset import Dataset, load_dataset
+from pipeline.data.extract_folder import extract_folder
+from pipeline.demo.draw_parts import draw_parts
+from pipeline.groups.rules import GroupRule
+from pipeline.model.bundle import load_bundle
+from pipeline.model.predict import find_photographs, format_predictions, predict
+from pipeline.report import comparison_report, fit_report, write_report
+from pipeline.report.prediction_sheet import prediction_sheet
+from pipeline.terminal import results as text
+from pipeline.training.compare_heads import compare_heads
+from pipeline.training.fit import fit
+
+Say = Callable[[str], None]
+Bar = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
+
+_MARKER = "demo.json"
+_MADE = (
+    "photographs", "new-parts", "features.h5", "model", "comparison", "closer", "predictions.csv",
+    "sheet.png",
+)  # fmt: skip
+_GROUPS = r"part-(\d+)"
+_VIEWS, _TAPS = "full,tiles:2x2", "mixed4-max,mixed7-max,mixed9-max"
+_CLOSER = "full+tiles:2x2:taps:root"  # what finds a thin crack in a large photograph
+
+
+def run_demo(out: Path, *, seed: int | None, parts: int, say: Say, bar: Bar) -> None:
+    """Draw parts, then extract, fit, compare and predict, saying each command as it would be typed.
+
+    Args:
+        out: folder for everything; an older demo there is replaced.
+        seed: of the drawn parts; None for another one each time.
+        parts: how many to draw, with four photographs each.
+        say: takes a line of text.
+        bar: makes a progress bar for a unit, as `cli` does.
+
+    Raises:
+        OutputError: `out` holds something that is no demo.
+    """
+    seed = secrets.randbelow(1_000_000) if seed is None else seed
+    _make_room(out, seed)
+    data, new, cache = out / "photographs", out / "new-parts", out / "features.h5"
+    say(f"Drawing {parts} metal parts, four photographs of each (seed {seed}) …")
+    draw_parts(data, parts=parts, views=4, seed=seed)
+    draw_parts(new, parts=8, views=3, seed=seed, lot=1)
+    weights = _weights(say)
+    _extract(data, cache, weights, say, bar)
+    dataset = load_dataset(cache)
+    say(f"\n$ onepass fit --head dense --cache {cache} --out {out / 'model'}")
+    with bar("epochs") as progress:
+        fitted = fit(
+            dataset, out / "model", progress=lambda epoch, epochs, _scores: progress(epoch, epochs)
+        )
+    say(text.fit(fitted))
+    write_report(out / "model" / "report.html", fit_report(dataset, fitted))
+    say(f"\n$ onepass compare-heads --cache {cache} --repeats 1 --out {out / 'comparison'}")
+    with bar("fits") as progress:
+        comparison = compare_heads(
+            dataset,
+            out / "comparison",
+            repeats=1,
+            progress=lambda fits, total, _text: progress(fits, total),
+        )
+    say(text.comparison(comparison, out / "comparison"))
+    write_report(out / "comparison" / "report.html", comparison_report(dataset, comparison))
+    _look_closer(out, new, dataset, say, bar)
+    if weights == "random":
+        say(f"\n{UNTRAINED_WARNING}")
+    say(_where_to_look(out))
+
+
+def _extract(data: Path, cache: Path, weights: str, say: Say, bar: Bar) -> None:
+    say(
+        f"\n$ onepass extract {data} --cache {cache} --weights {weights} "
+        f"--group-regex '{_GROUPS}' --views {_VIEWS} --taps {_TAPS}"
+    )
+    with bar("photographs") as progress:
+        done = extract_folder(
+            data,
+            cache,
+            weights=weights,
+            group_rule=GroupRule("regex", _GROUPS),
+            views=_VIEWS.split(","),
+            taps=_TAPS.split(","),
+            progress=progress,
+        )
+    say(text.extraction(done, cache))
+
+
+def _look_closer(out: Path, new: Path, dataset: Dataset, say: Say, bar: Bar) -> None:
+    """A head on tiles and lower blocks, and its verdicts on parts that nobody has seen."""
+    model, verdicts, sheet = out / "closer", out / "predictions.csv", out / "sheet.png"
+    cache = dataset.cache_path
+    say(
+        "\nA closer look: four overlapping tiles of every photograph, and lower blocks.\n"
+        f"$ onepass fit --head rbf-svm --features {_CLOSER} --cache {cache} --out {model}"
+    )
+    fitted = fit(dataset, model, head="rbf-svm", features=_CLOSER)
+    say(text.fit(fitted))
+    write_report(model / "report.html", fit_report(dataset, fitted))
+    options = f"--cache {cache} --out {verdicts} --sheet {sheet}"
+    say(f"\n$ onepass predict {model} {new} {options}")
+    bundle = load_bundle(model)
+    with bar("photographs") as progress:
+        found = predict(bundle, find_photographs([str(new)]), cache, progress=progress)
+    write_whole(verdicts, format_predictions(bundle, found, ".csv"))
+    write_whole(sheet, prediction_sheet(bundle.classes, found))
+    say(text.predictions(found))
+
+
+def _make_room(out: Path, seed: int) -> None:
+    if out.exists():
+        if any(out.iterdir()) and not (out / _MARKER).is_file():
+            raise OutputError(
+                f"{out} exists and holds no demo; expected a new folder; name another with --out"
+            )
+        for name in _MADE:
+            made = out / name
+            if made.is_dir() and not made.is_symlink():
+                shutil.rmtree(made)
+            else:
+                made.unlink(missing_ok=True)
+    write_whole(out / _MARKER, json.dumps({"seed": seed}) + "\n")
+
+
+def _weights(say: Say) -> str:
+    """ImageNet where it can be had; else random, and it says so at the start and at the end."""
+    try:
+        resolve_weights("imagenet")
+    except WeightsError as error:
+        say(f"\n{error}\n\n{UNTRAINED_WARNING}")
+        return "random"
+    return "imagenet"
+
+
+def _where_to_look(out: Path) -> str:
+    return f"""
+Where to look:
+  {out / "sheet.png"}: photographs of parts that no model saw, with the closer look's verdicts
+  {out / "model" / "report.html"}: what the dense head is worth, to be read in a browser
+  {out / "comparison" / "report.html"}: every head on the same folds
+  {out / "closer" / "report.html"}: what the closer look is worth
+  {out / "predictions.csv"}: the verdicts as a table
+Your own photographs: one folder per class, then
+  onepass extract FOLDER
+  onepass fit"""

@@ -1,0 +1,130 @@
+"""Photographs of known class, and what a model that never saw them makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from features.arrays import Floats, Indices
+from features.cache.sample_table import Sample
+from pipeline.data.classes import Classes
+from pipeline.data.dataset import Labelled
+from pipeline.evaluation.band import DEFAULT_THRESHOLD, Band
+from pipeline.evaluation.intervals import LEARNED, Intervals, intervals
+from pipeline.evaluation.metrics import score
+
+
+@dataclass(frozen=True)
+class Judgements:
+    """What is asked of a model, and what it answers: the input of most sections of a report.
+
+    Attributes:
+        classes: names and numbers; of two classes, 1 is the defective one.
+        root: the folder that `Sample.path` is relative to.
+        samples: the photographs (n).
+        y: int64 (n,) their class numbers.
+        groups: int64 (n,), the same number for photographs of one part.
+        probabilities: float64 (n, n_classes).
+        band: of two classes, from a probability of a defect to a verdict.
+    """
+
+    classes: Classes
+    root: Path
+    samples: Sequence[Sample]
+    y: Indices
+    groups: Indices
+    probabilities: Floats
+    band: Band
+
+    @property
+    def threshold(self) -> float:
+        """Of two classes: from this probability of a defect on, a photograph is not passed."""
+        return self.band.pass_below
+
+    @cached_property
+    def verdicts(self) -> Indices:
+        """Class numbers (n,) of the verdicts, or `REVIEW`."""
+        return self.band.decide(self.probabilities)
+
+    @cached_property
+    def shown(self) -> Floats:
+        """The probability (n,) that is told: of a defect, or of more classes, of the verdict."""
+        return self.probabilities[:, 1] if self.classes.binary else self.probabilities.max(axis=1)
+
+    @cached_property
+    def margin(self) -> Floats:
+        """How far (n,) a probability is from another verdict; 0 is the least certain."""
+        if self.classes.binary:
+            ends = np.array([self.band.pass_below, self.band.reject_from])
+            nearest: Floats = np.abs(self.shown[:, None] - ends).min(axis=1)
+            return nearest
+        two = np.sort(self.probabilities, axis=1)[:, -2:]
+        return two[:, 1] - two[:, 0]
+
+    def parts(self, number: int) -> int:
+        """How many parts have photographs of a class."""
+        return len(np.unique(self.groups[self.y == number]))
+
+
+@dataclass
+class Assessment:
+    """Scores of one set of photographs.
+
+    Attributes:
+        count, parts: how many photographs, of how many parts.
+        scores: by name; see `pipeline.evaluation.metrics.SCORES`.
+        intervals: 95 % by name; none of the photographs learned from.
+    """
+
+    count: int
+    parts: int
+    scores: dict[str, float]
+    intervals: Intervals
+
+    @classmethod
+    def of(
+        cls,
+        y: Indices,
+        groups: Indices,
+        probabilities: Floats,
+        *,
+        seed: int = 0,
+        threshold: float = DEFAULT_THRESHOLD,
+        learned: bool = False,
+    ) -> Self:
+        """Score probabilities (n, n_classes): point values and intervals that respect parts.
+
+        Scores of photographs that the model `learned` from are no estimate of anything.
+        """
+        return cls(
+            len(y),
+            len(np.unique(groups)),
+            score(y, probabilities, threshold),
+            Intervals.none({}, LEARNED)
+            if learned
+            else intervals(y, probabilities, groups, seed=seed, threshold=threshold),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in `model.json`."""
+        return {
+            "photographs": self.count,
+            "parts": self.parts,
+            "scores": self.scores,
+            **self.intervals.to_json(),
+        }
+
+
+def judge_side(
+    data: Labelled, side: Indices, probabilities: Floats, root: Path, band: Band
+) -> Judgements:
+    """One side of a split with the probabilities (photographs, n_classes) that a model gave it."""
+    samples = [data.samples[number] for number in side]
+    return Judgements(
+        data.classes, root, samples, data.y[side], data.groups[side], probabilities, band
+    )

@@ -1,0 +1,326 @@
+"""Feature spaces: a short text such as "tiles:2x2:avg+max" says what a head sees of a photograph.
+
+    [VIEWS:]POOLING[+POOLING…][:root][:max|:any|:vote]
+
+VIEWS are view sets of the cache with + between them, "full" where nothing is said: the whole
+photograph, "tiles:2x2", "full+tiles:3x3". POOLING is a name of `spec` or a tap;
+several stand side by side. "root" takes the square root of every value, the sign kept, and brings
+each pooling and each tap of a row to length 1: large values count for less, and kinds of different
+sizes for the same (Arandjelović and Zisserman, "Three things everyone should know to improve object
+retrieval", 2012). Of several views the mean is taken, or with "max" each value's largest. With
+"any" or "vote" the head is trained on single views instead (`pipeline.feature_specs.heads`).
+
+Nothing here is fitted, so that it is the same in every fold and for every new photograph.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from features.arrays import Floats, Rows
+from features.cache.row_parts import Layout
+from features.errors import DataError, SpaceError
+from features.photographs.views import FULL, VIEW_SETS, views_of
+
+_SET = rf"(?:{'|'.join(VIEW_SETS)})(?::\d+x\d+)?"
+_NAME = r"[a-z]+\d*(?:-max)?"
+_FORM = re.compile(
+    rf"(?:(?P<sets>{_SET}(?:\+{_SET})*):)?(?P<poolings>{_NAME}(?:\+{_NAME})*)(?P<then>(?::[a-z]+)*)"
+)
+_OVER = ("max", "any", "vote")
+_THEN = ("root", *_OVER)
+
+
+@dataclass(frozen=True)
+class FeatureSpace:
+    """What a head sees of a photograph; made by `parse_space`.
+
+    Attributes:
+        text: that it was made of.
+        sets: view sets.
+        poolings: side by side.
+        root: whether values are rooted and rows brought to length 1.
+        over: what becomes of several views: "mean", "max", "any" or "vote".
+    """
+
+    text: str
+    sets: tuple[str, ...]
+    poolings: tuple[Pooling, ...]
+    root: bool = False
+    over: str = "mean"
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """Names of the views, in the order in which rows of them are given."""
+        return tuple(dict.fromkeys(name for of in self.sets for name in views_of(of)))
+
+    @property
+    def on_map(self) -> bool:
+        """Whether all that a head sees has its place in one map of the whole photograph."""
+        return len(self.views) == 1 and not any(isinstance(p, Taps) for p in self.poolings)
+
+    @property
+    def instances(self) -> int:
+        """Views that a head is trained on one by one; 1 where it sees one row for a photograph."""
+        return len(self.views) if self.over in ("any", "vote") else 1
+
+    @property
+    def linear(self) -> bool:
+        """Whether values are sums of one view's values, so that `back` is there."""
+        return not self.root and len(self.views) == 1 and all(p.linear for p in self.poolings)
+
+    def width(self, layout: Layout) -> int:
+        """How many values a head sees.
+
+        Raises:
+            SpaceError: rows of this layout do not have what is asked for.
+        """
+        return self.instances * sum(pooling.width(layout) for pooling in self.poolings)
+
+    def of(self, views: Sequence[Rows], layout: Layout) -> Rows:
+        """Rows of the cache, one array for each view, to what a head sees.
+
+        Args:
+            views: float32 (n, layout.row_width) each, in the order of `views`.
+            layout: of the rows.
+
+        Returns:
+            float32 (n, width); of single views their values side by side.
+        """
+        if self.instances > 1:
+            return np.concatenate([self._of_view(rows, layout) for rows in views], axis=1)
+        found = self._of_view(views[0], layout)
+        for rows in views[1:]:
+            more = self._of_view(rows, layout)
+            found = np.maximum(found, more) if self.over == "max" else found + more
+        return found / np.float32(len(views)) if self.over == "mean" and len(views) > 1 else found
+
+    def _of_view(self, rows: Rows, layout: Layout) -> Rows:
+        values = [pooling.of(rows, layout) for pooling in self.poolings]
+        if self.root:
+            values = [
+                _rooted(kind)
+                for pooling, block in zip(self.poolings, values, strict=True)
+                for kind in np.split(block, np.cumsum(pooling.kinds(layout))[:-1], axis=1)
+            ]
+        return values[0] if len(values) == 1 else np.concatenate(values, axis=1)
+
+    def back(self, slopes: Floats, layout: Layout) -> Floats:
+        """Slopes of what a head sees (n or 1, width) to slopes of a row (n or 1, row_width).
+
+        Only where `linear`.
+        """
+        found = np.zeros((len(slopes), layout.row_width))
+        start = 0
+        for pooling in self.poolings:
+            width = pooling.width(layout)
+            found += pooling.back(slopes[:, start : start + width], layout)
+            start += width
+        return found
+
+
+def _rooted(values: Rows) -> Rows:
+    roots = np.sign(values) * np.sqrt(np.abs(values))
+    lengths = np.linalg.norm(roots, axis=1, keepdims=True)
+    rooted: Rows = roots / np.maximum(lengths, np.float32(1e-12))
+    return rooted
+
+
+def parse_space(text: str) -> FeatureSpace:
+    """Read a text; see the head of this module.
+
+    Raises:
+        SpaceError: it is not understood.
+    """
+    found = _FORM.fullmatch(text)
+    if found is None:
+        raise SpaceError(
+            f"features {text!r} are not understood; expected such as flat, avg, avg+max, avg:root, "
+            "tiles:2x2:avg or full+tiles:2x2:avg:max"
+        )
+    sets = tuple(dict.fromkeys((found["sets"] or "full").split("+")))
+    try:
+        for of in sets:
+            views_of(of)
+    except DataError as error:
+        raise SpaceError(f"features {text!r} are not understood: {error}") from error
+    names = found["poolings"].split("+")
+    then = [word for word in found["then"].split(":") if word]
+    _check(text, sets, names, then)
+    poolings = tuple(POOLINGS.get(name) or Taps(name) for name in names)
+    over = next((word for word in _OVER if word in then), "mean")
+    return FeatureSpace(text, sets, poolings, "root" in then, over)
+
+
+def _check(text: str, sets: Sequence[str], names: Sequence[str], then: Sequence[str]) -> None:
+    for words in (names, then):
+        if len(set(words)) < len(words):
+            raise SpaceError(f"features {text!r} name something twice; expected each name once")
+    strange = [word for word in then if word not in _THEN]
+    if strange:
+        raise SpaceError(
+            f"features {text!r} end in {strange[0]!r}; expected some of {', '.join(_THEN)} there"
+        )
+    over = [word for word in then if word in _OVER]
+    if len(over) > 1:
+        raise SpaceError(
+            f"features {text!r} say {' and '.join(over)} of views; expected one of the two"
+        )
+    if over and list(sets) == [FULL]:
+        raise SpaceError(
+            f"features {text!r} say {over[0]} of views, but see one view; expected several, such "
+            "as tiles:2x2:avg:max; for the largest over positions: max"
+        )
+
+
+class Pooling(ABC):
+    """Values that a head sees, made of one row of the cache at a time; nothing is fitted.
+
+    Attributes:
+        linear: whether the values are sums of the row's values; then `back` is there.
+    """
+
+    linear: ClassVar[bool] = True
+
+    @abstractmethod
+    def width(self, layout: Layout) -> int:
+        """How many values.
+
+        Raises:
+            SpaceError: rows of this layout do not have what is pooled.
+        """
+
+    @abstractmethod
+    def of(self, rows: Rows, layout: Layout) -> Rows:
+        """Rows float32 (n, layout.row_width) to values (n, width)."""
+
+    def kinds(self, layout: Layout) -> tuple[int, ...]:
+        """How many of the values, in their order, are of one kind each: lengths are taken apart."""
+        return (self.width(layout),)
+
+    def back(self, slopes: Floats, layout: Layout) -> Floats:
+        """What each value of a row counts for, where its pooled values count for these.
+
+        Args:
+            slopes: (n, width) or (1, width).
+            layout: of the rows.
+
+        Returns:
+            (n or 1, layout.row_width).
+        """
+        raise NotImplementedError(f"{type(self).__name__} is not linear")
+
+
+class Flat(Pooling):
+    """The last map as it is: every channel at every position."""
+
+    def width(self, layout: Layout) -> int:
+        """See `Pooling.width`."""
+        return layout.map_width
+
+    def of(self, rows: Rows, layout: Layout) -> Rows:
+        """See `Pooling.of`."""
+        return rows[:, : layout.map_width]
+
+    def back(self, slopes: Floats, layout: Layout) -> Floats:
+        """See `Pooling.back`."""
+        return _placed(slopes, slice(0, layout.map_width), layout)
+
+
+class Average(Pooling):
+    """Each channel's mean over the positions: global average pooling (Lin et al., 2014)."""
+
+    def width(self, layout: Layout) -> int:
+        """See `Pooling.width`."""
+        return layout.shape[2]
+
+    def of(self, rows: Rows, layout: Layout) -> Rows:
+        """See `Pooling.of`."""
+        found: Rows = layout.map(rows).mean(axis=1)
+        return found
+
+    def back(self, slopes: Floats, layout: Layout) -> Floats:
+        """See `Pooling.back`."""
+        positions = layout.shape[0] * layout.shape[1]
+        return _placed(
+            np.tile(slopes / positions, (1, positions)), slice(0, layout.map_width), layout
+        )
+
+
+class Largest(Pooling):
+    """Each channel's largest value over the positions: what stands out anywhere."""
+
+    linear = False
+
+    def width(self, layout: Layout) -> int:
+        """See `Pooling.width`."""
+        return layout.shape[2]
+
+    def of(self, rows: Rows, layout: Layout) -> Rows:
+        """See `Pooling.of`."""
+        found: Rows = layout.map(rows).max(axis=1)
+        return found
+
+
+class Taps(Pooling):
+    """What the cache keeps of lower blocks: their means or largest values over the positions."""
+
+    def __init__(self, name: str = "") -> None:
+        """One tap by its name, or all that the cache has."""
+        self._name = name
+
+    def width(self, layout: Layout) -> int:
+        """See `Pooling.width`."""
+        place = self._place(layout)
+        return int(place.stop - place.start)
+
+    def of(self, rows: Rows, layout: Layout) -> Rows:
+        """See `Pooling.of`."""
+        return rows[:, self._place(layout)]
+
+    def kinds(self, layout: Layout) -> tuple[int, ...]:
+        """See `Pooling.kinds`: each tap is one."""
+        return (self.width(layout),) if self._name else tuple(layout.taps.values())
+
+    def back(self, slopes: Floats, layout: Layout) -> Floats:
+        """See `Pooling.back`."""
+        return _placed(slopes, self._place(layout), layout)
+
+    def _place(self, layout: Layout) -> slice:
+        if layout.taps and not self._name:
+            return slice(layout.map_width, layout.row_width)
+        try:
+            return layout.tap(self._name)
+        except KeyError:
+            known = f"; the taps of this cache are {', '.join(layout.taps)}" if layout.taps else ""
+            remedy = ""
+            if self._name in VIEW_SETS:
+                remedy = f"; say what is made of the view, as {self._name}:avg"
+            elif not self._name or self._name.startswith("mixed"):
+                wanted = self._name or "mixed4-max,mixed7-max,mixed9-max"
+                remedy = f"; a cache with others is made by: extract --taps {wanted}"
+            raise SpaceError(
+                f"found {self._name or 'taps'!r} in the features; expected "
+                f"{', '.join(POOLINGS)} or a tap that the cache has{known}{remedy}"
+            ) from None
+
+
+def _placed(slopes: Floats, place: slice, layout: Layout) -> Floats:
+    found = np.zeros((len(slopes), layout.row_width))
+    found[:, place] = slopes
+    return found
+
+
+POOLINGS: dict[str, Pooling] = {
+    "flat": Flat(),
+    "avg": Average(),
+    "max": Largest(),
+    "taps": Taps(),
+}
+"""Name in a text of features -> pooling; besides, any single tap by its name."""

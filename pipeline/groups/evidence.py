@@ -1,0 +1,183 @@
+"""What one piece of evidence says, and whether the pixels agree with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from features.arrays import Indices
+from pipeline.groups.proposal import Evidence, Link
+from pipeline.groups.similarity import Looks
+
+AGREES = 0.65
+"""From here on pixels confirm what names or times say; 0.5 is a coin, 1 is always."""
+
+CONTRADICTS = 0.35
+"""Below this they speak against it."""
+
+_FEWEST_PAIRS = 10
+_MOST_PAIRS = 20_000  # that are looked at
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One row of the table, with what follows from it.
+
+    Attributes:
+        evidence: in words and counts.
+        ties: pairs that belong together; chains of them make the groups.
+        links: pairs that only probably do.
+    """
+
+    evidence: Evidence
+    ties: list[Link] = field(default_factory=list)
+    links: list[Link] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Witness:
+    """The pixels, asked about pairs of photographs.
+
+    Attributes:
+        looks: None where there are too few photographs.
+        unit: int64 (n,), each photograph's number in `looks`; exact copies share one.
+    """
+
+    looks: Looks | None
+    unit: Indices
+
+    def agreement(
+        self, related: tuple[Indices, Indices], others: tuple[Indices, Indices]
+    ) -> float | None:
+        """How often a related pair looks more alike than another one (the AUC, ties half).
+
+        Args:
+            related: photographs a and b that are said to show one part.
+            others: pairs that are said to show two parts, but are otherwise like these: near in
+                the sequence, so that light and dirt, which drift, do not decide.
+
+        Returns:
+            0 to 1; None where there are too few pairs, or no pixels to ask.
+        """
+        if self.looks is None:
+            return None
+        alike = []
+        for a, b in (related, others):
+            chosen = np.linspace(0, len(a) - 1, min(len(a), _MOST_PAIRS)).astype(np.int64)
+            x, y = self.unit[a[chosen]], self.unit[b[chosen]]
+            different = x != y
+            if different.sum() < _FEWEST_PAIRS:
+                return None
+            alike.append(self.looks.likeness(x[different], y[different]))
+        ours, theirs = alike[0], np.sort(alike[1])
+        below = np.searchsorted(theirs, ours, "left") + np.searchsorted(theirs, ours, "right")
+        return float(below.mean() / 2 / len(theirs))
+
+    def strangers(self, a: Indices, b: Indices) -> npt.NDArray[np.float64]:
+        """See `Looks.strangers`; photographs, not units. Infinite where nobody can say."""
+        if self.looks is None:
+            return np.full(len(a), np.inf)
+        return self.looks.strangers(self.unit[a], self.unit[b])
+
+
+def in_percent(agreement: float | None) -> str:
+    """What the pixels say, for a person."""
+    if agreement is None:
+        return "pixels cannot be asked"
+    word = "agree" if agreement >= AGREES else "do not confirm it"
+    return f"pixels {word}: the nearer pair looks more alike in {agreement:.0%}"
+
+
+Pair = tuple[int, int]
+
+_ENOUGH = (
+    3  # photographs of each of two groups that must be tied to the other, if they have as many
+)
+
+
+class Joiner:
+    """Groups that grow: `tie` joins at once, `link` when enough links support it.
+
+    Chaining is what ruins groups: one wrong link between two right groups makes one wrong group of
+    both. So links between groups are collected, and the groups are joined once they tie half the
+    photographs of the smaller one, but two at least, and three in any case are enough. A single
+    photograph joins by one link if that is sure, else by links to two photographs of the group.
+    """
+
+    def __init__(self, count: int) -> None:
+        """All `count` photographs on their own."""
+        self._parent = list(range(count))
+        self._size = [1] * count
+        # By group and other group: the group's own members that are tied to the other.
+        self._tied: list[dict[int, set[int]]] = [{} for _ in range(count)]
+
+    def root(self, member: int) -> int:
+        """What stands for the member's group for now."""
+        parent = self._parent
+        while parent[member] != member:
+            parent[member] = parent[parent[member]]
+            member = parent[member]
+        return member
+
+    def tie(self, pairs: Iterable[Pair]) -> None:
+        """Join what is known to belong together."""
+        for a, b in pairs:
+            self._join(self.root(a), self.root(b))
+
+    def link(self, pairs: Iterable[Pair], *, sure: bool) -> None:
+        """Take probable pairs, the surest first, and join what they support.
+
+        Those that are `sure` are to be taken before all others.
+        """
+        for a, b in pairs:
+            x, y = self.root(a), self.root(b)
+            if x == y:
+                continue
+            self._tied[x].setdefault(y, set()).add(a)
+            self._tied[y].setdefault(x, set()).add(b)
+            self._join_supported([(x, y)], sure=sure)
+
+    def groups(self) -> Indices:
+        """Int64 (n,), numbered from 0: the largest first, then by first appearance."""
+        roots = [self.root(member) for member in range(len(self._parent))]
+        first: dict[int, int] = {}
+        for place, root in enumerate(roots):
+            first.setdefault(root, place)
+        order = sorted(first, key=lambda root: (-self._size[root], first[root]))
+        number = {root: place for place, root in enumerate(order)}
+        return np.array([number[root] for root in roots], dtype=np.int64)
+
+    def _join_supported(self, open_pairs: list[Pair], *, sure: bool) -> None:
+        """Join pairs of groups as long as their links suffice; a join may make others possible."""
+        while open_pairs:
+            x, y = (self.root(group) for group in open_pairs.pop())
+            if x != y and self._supported(x, y, sure=sure):
+                whole = self._join(x, y)
+                open_pairs += [(whole, other) for other in self._tied[whole]]
+
+    def _supported(self, x: int, y: int, *, sure: bool) -> bool:
+        smaller = min(self._size[x], self._size[y])
+        tied = [len(self._tied[x].get(y, ())), len(self._tied[y].get(x, ()))]
+        if smaller == 1:
+            return max(tied) >= (1 if sure else 2)
+        return min(tied) >= min(max(2, -(-smaller // 2)), _ENOUGH)
+
+    def _join(self, x: int, y: int) -> int:
+        """Make one group of two; returns what stands for it."""
+        if x == y:
+            return x
+        if len(self._tied[x]) + self._size[x] < len(self._tied[y]) + self._size[y]:
+            x, y = y, x
+        self._parent[y] = x
+        self._size[x] += self._size[y]
+        self._tied[x].pop(y, None)
+        for other, own in self._tied[y].items():
+            theirs = self._tied[other].pop(y, set())
+            if other != x:
+                self._tied[x].setdefault(other, set()).update(own)
+                self._tied[other].setdefault(x, set()).update(theirs)
+        self._tied[y] = {}
+        return x

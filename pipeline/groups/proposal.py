@@ -1,0 +1,179 @@
+"""What was found about which photographs show one part: groups, links, evidence, open questions."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from features.arrays import Indices
+from features.cache.sample_table import Sample
+
+KINDS = {
+    "copy": "exact copies",
+    "look": "near copies (pixels and rows)",
+    "time": "taken in one burst (EXIF)",
+    "name": "names",
+}
+"""Kinds of evidence, the surest first, as a person calls them."""
+
+
+class Link(NamedTuple):
+    """Two photographs that probably show one part.
+
+    Attributes:
+        a, b: their numbers, a < b.
+        kind: one of KINDS.
+        doubt: 0 is certain. For "look": how many photographs of other parts would by chance be as
+            alike. For "name" and "time": the share of such pairs that is expected to be wrong,
+            as far as the gaps tell.
+    """
+
+    a: int
+    b: int
+    kind: str
+    doubt: float
+
+    @classmethod
+    def between(cls, one: int, other: int, kind: str, doubt: float) -> Link:
+        """The same link, whichever of the two photographs is named first."""
+        return cls(min(one, other), max(one, other), kind, doubt)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One thing that was looked at.
+
+    Attributes:
+        kind: one of KINDS.
+        what: in words, such as "number 2 of names like exp#_num_#, at most 103 apart".
+        photographs, groups: how many it ties together, by itself.
+        used: whether the groups rest on it.
+        why: why it was used or not.
+        hint: what to type if it was not used and a person knows better; "" for nothing.
+    """
+
+    kind: str
+    what: str
+    photographs: int
+    groups: int
+    used: bool
+    why: str
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Question:
+    """Two photographs that a person should look at.
+
+    Attributes:
+        a, b: their numbers.
+        doubt: as in `Link`.
+        together: whether they stand in one group now.
+    """
+
+    a: int
+    b: int
+    doubt: float
+    together: bool
+
+
+@dataclass
+class Proposal:
+    """Proposed groups of the photographs of a cache.
+
+    Attributes:
+        paths: the readable photographs, in the order of the cache.
+        groups: int64 (n,), numbered from 0: the largest group first, then by first appearance.
+        links: what ties photographs of one group; not all pairs.
+        evidence: everything that was looked at, used or not.
+        questions: the most doubtful pairs first.
+        notes: what else a person should know.
+    """
+
+    paths: list[str]
+    groups: Indices
+    links: list[Link] = field(default_factory=list)
+    evidence: list[Evidence] = field(default_factory=list)
+    questions: list[Question] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def sizes(self) -> Indices:
+        """Photographs of each group, the largest first."""
+        return np.bincount(self.groups) if len(self.groups) else np.zeros(0, dtype=np.int64)
+
+    @property
+    def shared(self) -> int:
+        """How many groups have several photographs."""
+        return int((self.sizes > 1).sum())
+
+    def names(self) -> list[str]:
+        """A name for each photograph's group, such as "part-0001"."""
+        return [f"part-{number + 1:04d}" for number in self.groups.tolist()]
+
+    def by_path(self) -> dict[str, str]:
+        """Path to the name of its group."""
+        return dict(zip(self.paths, self.names(), strict=True))
+
+    def applied(self, samples: Sequence[Sample]) -> list[Sample]:
+        """The photographs with the names of their proposed groups; "" for those it has not."""
+        found = self.by_path()
+        return [sample._replace(group=found.get(sample.path, "")) for sample in samples]
+
+    def kinds(self) -> dict[int, list[str]]:
+        """`kinds_of` every group of several photographs."""
+        found: dict[int, set[str]] = {}
+        for link in self.links:
+            found.setdefault(int(self.groups[link.a]), set()).add(link.kind)
+        return {group: [k for k in KINDS if k in kinds] for group, kinds in sorted(found.items())}
+
+    def describe(self) -> str:
+        """One line for a person."""
+        counts = Counter(link.kind for link in self.links)
+        kinds = ", ".join(KINDS[kind] for kind in KINDS if counts[kind])
+        members = int(self.sizes[self.sizes > 1].sum())
+        if not self.shared:
+            return "no two photographs seem to show one part"
+        return f"{members:,} photographs in {self.shared:,} groups, from {kinds}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; the inverse is `from_json`."""
+        return {
+            "paths": self.paths,
+            "groups": self.groups.tolist(),
+            "links": [list(link) for link in self.links],
+            "evidence": [asdict(item) for item in self.evidence],
+            "questions": [asdict(item) for item in self.questions],
+            "notes": self.notes,
+        }
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Proposal:
+        """From what `to_json` made.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is something else.
+        """
+        proposal = cls(
+            [str(path) for path in record["paths"]],
+            np.array(record["groups"], dtype=np.int64),
+            [
+                Link(int(a), int(b), str(kind), float(doubt))
+                for a, b, kind, doubt in record["links"]
+            ],
+            [Evidence(**item) for item in record["evidence"]],
+            [Question(**item) for item in record["questions"]],
+            [str(note) for note in record["notes"]],
+        )
+        if len(proposal.paths) != len(proposal.groups):
+            raise ValueError("as many groups as photographs were expected")
+        numbers = [*proposal.groups.tolist()]
+        numbers += [i for link in proposal.links for i in (link.a, link.b)]
+        numbers += [i for question in proposal.questions for i in (question.a, question.b)]
+        if not all(isinstance(i, int) and 0 <= i < len(proposal.paths) for i in numbers):
+            raise ValueError("numbers of photographs and groups were expected")
+        return proposal

@@ -1,0 +1,119 @@
+"""Groups of a folder that a model is scored on, where nobody said which photographs are one part.
+
+The model's own photographs matter, too: near copies of what it was trained on are no test.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from features.cache.cache import Cache
+from features.cache.sample_table import Sample
+from features.cache.thumbnail_table import glimpses_of
+from features.errors import OutputError
+from features.files import write_whole
+from features.untrusted_files import read_json
+from pipeline.groups.proposal import Proposal
+from pipeline.groups.propose import propose
+from pipeline.groups.similarity import look
+
+_SURE = 0.001  # expected strangers as alike: of 1,000 photographs of new parts, about one is named
+
+Flags = npt.NDArray[np.bool_]
+
+
+def propose_for(cache_path: Path, samples: Sequence[Sample]) -> Proposal:
+    """The proposal for photographs whose rows are in a cache, in its table or not.
+
+    Raises:
+        CacheError: no cache, or one that cannot be read.
+    """
+    with Cache.read(cache_path) as cache:
+        rows = cache.rows_of([sample.digest for sample in samples])
+        return propose(cache, [s._replace(row=r) for s, r in zip(samples, rows, strict=True)])
+
+
+def like_known(cache_path: Path, samples: Sequence[Sample], known: Sequence[str]) -> Flags:
+    """Which photographs look so much like known ones that both surely show one part.
+
+    Args:
+        cache_path: that has the rows of the photographs.
+        samples: to ask about; none of them is among the known ones.
+        known: digests; those without a row in the cache cannot be told of.
+
+    Returns:
+        bool (len(samples),).
+
+    Raises:
+        CacheError: no cache, or one that cannot be read.
+    """
+    found = np.zeros(len(samples), dtype=np.bool_)
+    with Cache.read(cache_path) as cache:
+        asked = cache.rows_of([sample.digest for sample in samples])
+        others = {cache.find(digest) for digest in known} - {-1, *asked}
+        rows = sorted({row for row in asked if row >= 0} | others)
+        looks = look(cache, rows) if others else None
+    if looks is None:
+        return found
+    is_known = np.isin(rows, list(others))
+    a, b, _ = looks.pairs(_SURE)
+    across = is_known[a] != is_known[b]
+    near = np.concatenate([a[across], b[across]])
+    like = {rows[i] for i in near.tolist() if not is_known[i]}
+    return np.array([row in like for row in asked], dtype=np.bool_)
+
+
+REVISION = 2
+"""Raised when the same photographs would be grouped otherwise."""
+
+
+def proposal_path(cache_path: Path) -> Path:
+    """Where the proposal for a cache is kept: features.h5 -> features.groups.json."""
+    return cache_path.with_name(f"{cache_path.stem}.groups.json")
+
+
+def proposed_groups(cache_path: Path) -> Proposal:
+    """The proposal for the photographs that a cache holds now; made if it is not there yet.
+
+    Where the folder cannot be written it is made anew each time.
+
+    Raises:
+        CacheError: no cache, or one that cannot be read.
+    """
+    path = proposal_path(cache_path)
+    with Cache.read(cache_path) as cache:
+        state = _state(cache)
+        kept = _kept(path, state)
+        if kept is not None:
+            return kept
+        proposal = propose(cache)
+    with contextlib.suppress(OutputError):
+        write_whole(path, json.dumps({"state": state, **proposal.to_json()}))
+    return proposal
+
+
+def _kept(path: Path, state: str) -> Proposal | None:
+    """The one on the disk, if it is of this state; anything else is made anew."""
+    try:
+        record = read_json(path)
+        return Proposal.from_json(record) if record["state"] == state else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _state(cache: Cache) -> str:
+    """A digest of all that decides a proposal."""
+    seen = hashlib.sha256(f"{REVISION} {cache.fingerprint}\n".encode())
+    glimpsed = glimpses_of(cache).known
+    for sample in cache.samples:
+        known = sample.row >= 0 and bool(glimpsed[sample.row])
+        line = f"{sample.path}\0{sample.digest}\0{sample.row >= 0}\0{known}\n"
+        seen.update(line.encode("utf-8", "surrogateescape"))
+    return seen.hexdigest()

@@ -1,0 +1,182 @@
+"""How alike photographs look, measured against how alike strangers look in this very folder.
+
+On a line everything looks alike: the same jig, the same light, the same design. So likeness is
+taken where photographs of these parts differ, and judged by what is usual here:
+
+1. Two views of each photograph: the small grey picture, registered (`registration`), and
+   the cached row, averaged over the places of its map.
+2. Each is centred and nearly whitened (principal components divided by their deviation to the
+   power 0.9), so that what all share counts for nothing and light, which they all vary in, for
+   little. The likeness of two photographs is a weighted mean of the two cosines.
+3. Each photograph has its own strangers: those behind its nearest ones, which may be its copies.
+   The tail of their likeness is exponential at worst, and is fitted there (a censored maximum-
+   likelihood fit, as Hill's of 1975 on logarithms). It says how many strangers are expected by
+   chance to be as alike as a given photograph: the number of false alarms of a-contrario methods
+   (Desolneux, Moisan and Morel, "Meaningful alignments", IJCV 2000). It needs no threshold
+   on likeness, which would mean something else in every factory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from features.arrays import Floats, Indices
+from features.cache.cache import Cache
+from features.cache.row_parts import Layout
+from features.cache.thumbnail_table import glimpses_of
+from features.cache.thumbnails import Grey
+from pipeline.groups.registration import Vectors, align, nearest, normalise, shrink
+
+FEWEST = 12  # photographs: among fewer nobody can say what strangers look like
+LARGEST_GROUP = 32  # nearest ones of a photograph that are not taken for strangers
+_STRANGERS = 96  # whose likeness is fitted
+_COMPONENTS = 128
+_WHITENING = 0.9
+_SIDE = 16  # of the pictures that are compared
+_READ = 128  # rows in memory at once
+_PAIRS = 2**16  # of vectors in memory at once
+_FEWEST_CHANNELS = 64
+
+
+@dataclass(frozen=True)
+class Looks:
+    """Photographs as unit vectors, with the tail of each one's strangers.
+
+    Attributes:
+        vectors: float32 (n, width).
+        floor: float32 (n,) likeness above which `reach` photographs lie.
+        spread: float32 (n,) mean excess of strangers over it.
+        reach: strangers, and possible copies, whose likeness is above the floor.
+        neighbours: int64 (n, k), the most alike first.
+    """
+
+    vectors: Vectors
+    floor: npt.NDArray[np.float32]
+    spread: npt.NDArray[np.float32]
+    reach: int
+    neighbours: Indices
+
+    def likeness(self, a: Indices, b: Indices) -> Floats:
+        """Cosines of pairs, float64 (m,)."""
+        found = np.empty(len(a))
+        for start in range(0, len(a), _PAIRS):
+            part = slice(start, start + _PAIRS)
+            one, other = self.vectors[a[part]], self.vectors[b[part]]
+            found[part] = np.einsum("ij,ij->i", one, other, dtype=np.float64)
+        return found
+
+    def strangers(self, a: Indices, b: Indices) -> Floats:
+        """How many strangers are expected to be as alike by chance, float64 (m,).
+
+        Seen from the photograph of each pair that has the more alike strangers.
+        """
+        alike = self.likeness(a, b)
+        logs = [
+            np.log(self.reach) - (alike - self.floor[side]) / self.spread[side] for side in (a, b)
+        ]
+        return np.asarray(np.exp(np.clip(np.maximum(*logs), -700, 700)), dtype=np.float64)
+
+    def pairs(self, most: float) -> tuple[Indices, Indices, Floats]:
+        """Neighbours (a < b) with fewer than `most` expected strangers, the surest first."""
+        n, width = self.neighbours.shape
+        a = np.repeat(np.arange(n), width)
+        b = self.neighbours.ravel()
+        a, b = np.divmod(np.unique(np.minimum(a, b) * n + np.maximum(a, b)), n)
+        expected = self.strangers(a, b)
+        sure = np.flatnonzero(expected < most)
+        sure = sure[np.argsort(expected[sure], kind="stable")]
+        return a[sure], b[sure], expected[sure]
+
+
+def look(cache: Cache, rows: list[int]) -> Looks | None:
+    """Compare photographs by their cached rows and glimpses.
+
+    Args:
+        cache: open.
+        rows: one for each photograph, all different.
+
+    Returns:
+        None where there are too few to say what is usual.
+
+    Raises:
+        CacheError: the cache is damaged.
+    """
+    if len(rows) < FEWEST:
+        return None
+    glimpses = glimpses_of(cache, rows)
+    views = [_near_white(_pooled(cache, rows))]
+    if glimpses.known.all():
+        views.append(_pictured(glimpses.grey))
+    return judge_looks(_together(views))
+
+
+def look_at_pictures(grey: Grey) -> Looks | None:
+    """Compare different photographs, uint8 (n, 32, 32), that have no rows; see `look`."""
+    return judge_looks(_pictured(grey)) if len(grey) >= FEWEST else None
+
+
+def judge_looks(vectors: Vectors) -> Looks:
+    """Fit the tail of each vector's strangers; (n, width) unit vectors, n at least FEWEST."""
+    n = len(vectors)
+    group = min(LARGEST_GROUP, max(3, n // 6))
+    strangers = min(_STRANGERS, max(8, n // 3))
+    reach = min(group + strangers, n - 2)
+    numbers, alike = nearest(vectors, reach)
+    floor = alike[:, -1]
+    # The nearest may be copies: of them is known only that strangers there would be no farther.
+    excess = (alike[:, group:] - floor[:, None]).sum(axis=1)
+    excess += group * (alike[:, group] - floor)
+    spread = np.maximum(excess / (reach - group), 1e-6)
+    return Looks(vectors, floor, spread, reach, numbers[:, :group])
+
+
+def _together(views: list[Vectors]) -> Vectors:
+    """One vector for all views of a photograph, weighted so that cosines become a weighted mean.
+
+    The less strangers vary in a view, the more it counts: 1 / root mean square of all cosines.
+    """
+    n = len(views[0])
+    products = [(view.T @ view).astype(np.float64) / n for view in views]
+    spreads = [np.sqrt(max((product**2).sum() - 1 / n, 1e-12)) for product in products]
+    total = sum(1 / spread for spread in spreads)
+    weights = [np.float32(np.sqrt(1 / spread / total)) for spread in spreads]
+    return np.concatenate([v * w for v, w in zip(views, weights, strict=True)], axis=1)
+
+
+def _pictured(grey: Grey) -> Vectors:
+    """Small grey pictures laid on one another."""
+    pictures = shrink(align(grey.astype(np.float32)), _SIDE)
+    return _near_white(normalise(pictures).reshape(len(grey), -1))
+
+
+def _pooled(cache: Cache, rows: list[int]) -> Vectors:
+    """Rows averaged over the places of the map: float32 (n, channels); whole if these are few."""
+    layout = Layout.of_cache(cache)
+    channels = layout.shape[2] if layout.shape[2] >= _FEWEST_CHANNELS else layout.map_width
+    pooled = np.empty((len(rows), channels), dtype=np.float32)
+    for start in range(0, len(rows), _READ):
+        block = cache.take(rows[start : start + _READ], layout.flat)
+        pooled[start : start + _READ] = block.reshape(len(block), -1, channels).mean(axis=1)
+    return pooled
+
+
+def _near_white(values: Vectors) -> Vectors:
+    """Unit vectors along at most 128 principal components, these nearly of one deviation."""
+    from scipy.linalg import eigh
+
+    centred = values - values.mean(axis=0)
+    n, width = centred.shape
+    wide = width > n
+    product = (centred @ centred.T if wide else centred.T @ centred).astype(np.float64)
+    size = len(product)
+    variances, axes = eigh(product, subset_by_index=(max(0, size - _COMPONENTS), size - 1))
+    kept = variances > 1e-9 * max(float(variances[-1]), 1e-300)
+    variances, axes = variances[kept], axes[:, kept]
+    deviations = np.sqrt(variances)
+    scores = axes * deviations if wide else centred @ axes
+    scores = scores / deviations**_WHITENING
+    lengths = np.linalg.norm(scores, axis=1, keepdims=True)
+    return np.asarray(scores / np.maximum(lengths, 1e-12), dtype=np.float32)

@@ -1,0 +1,119 @@
+"""What heads in the row space have in common: choosing, calibrating, going back to raw rows."""
+
+from __future__ import annotations
+
+import itertools
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
+
+import numpy as np
+
+from features.arrays import Floats, Indices
+from pipeline.heads.base import AnyRows, EpochProgress, Head, Scalar
+from pipeline.heads.calibration import Calibration
+from pipeline.heads.gram import Placed, RowSpace, gram
+from pipeline.heads.tuning import TrainingPart, auc, best_candidate
+
+Model = TypeVar("Model")
+
+
+class RowSpaceHead(Head, Generic[Model]):
+    """A head that trains on coordinates in the row space.
+
+    Attributes:
+        grid: candidates by setting, the most regularised first. A setting that the caller gave
+            is not searched.
+        calibrated: whether the decision values still have to become probabilities.
+    """
+
+    space: ClassVar[Literal["rows", "raw"]] = "rows"
+    grid: ClassVar[Mapping[str, tuple[Scalar, ...]]]
+    calibrated: ClassVar[bool] = False
+
+    @abstractmethod
+    def train(
+        self, space: RowSpace, y: Indices, candidates: Sequence[Mapping[str, Any]]
+    ) -> Iterator[Model]:
+        """Train one model per candidate, in their order, on the training rows of `space`."""
+
+    @abstractmethod
+    def decide(self, model: Model, rows: Placed) -> Floats:
+        """Decision values: (m,) of class 1 for two classes, else (m, n_classes)."""
+
+    @abstractmethod
+    def predict_in_space(self, rows: Placed) -> Floats:
+        """Probabilities (m, n_classes) of rows placed in the space that the head was trained in."""
+
+    @abstractmethod
+    def to_raw(self, X: AnyRows, space: RowSpace) -> None:
+        """Make `predict_proba` work on raw rows; X are the training rows."""
+
+    @abstractmethod
+    def finish(self, model: Model, calibration: Calibration | None, space: RowSpace) -> None:
+        """Keep the model that was trained on all rows."""
+
+    def fit(
+        self,
+        X: AnyRows,
+        y: Indices,
+        groups: Indices,
+        *,
+        n_classes: int,
+        progress: EpochProgress | None = None,
+    ) -> Self:
+        """Train on rows; see `Head.fit`."""
+        self._start(X, y, n_classes)
+        part = TrainingPart(
+            gram(X), y, groups, n_classes=n_classes, row_width=X.shape[1], seed=self.seed
+        )
+        self.fit_in_space(part)
+        self.to_raw(X, part.space)
+        return self
+
+    def fit_in_space(self, part: TrainingPart) -> Self:
+        """Choose settings on the inner folds, then train on all rows of the part.
+
+        Only `predict_in_space` works afterwards; `fit` goes on to raw rows.
+        """
+        self._start_shapes(part.row_width, part.y, part.n_classes)
+        candidates = self._candidates(part)
+        winner, decisions = self._choose(part, candidates)
+        self.chosen = dict(candidates[winner])
+        model = next(iter(self.train(part.space, part.y, [candidates[winner]])))
+        calibration = None
+        if not self.calibrated:
+            if decisions is None:  # no inner folds: the rows trained on are all there is
+                decisions = self.decide(model, part.space.train)
+            own = part.own  # variants have no decisions that were not trained on
+            calibration = Calibration.fit(decisions[own], part.y[own], part.n_classes)
+        self.finish(model, calibration, part.space)
+        return self
+
+    def _candidates(self, part: TrainingPart) -> list[dict[str, Scalar]]:
+        base = dict(self.defaults) | self.settings
+        free = {k: v for k, v in self.grid.items() if k not in self.settings}
+        if not part.inner:
+            return [base]
+        return [
+            base | dict(zip(free, values, strict=True))
+            for values in itertools.product(*free.values())
+        ]
+
+    def _choose(
+        self, part: TrainingPart, candidates: Sequence[Mapping[str, Any]]
+    ) -> tuple[int, Floats | None]:
+        """The winner's number and its decision values on rows that it was not trained on."""
+        if not part.inner or (self.calibrated and len(candidates) == 1):
+            return 0, None
+        aucs, held = [], []
+        for fold in part.inner:
+            models = self.train(fold.space, fold.y, candidates)
+            decisions = [self.decide(model, fold.test) for model in models]
+            aucs.append([auc(part.y[fold.test_rows], values) for values in decisions])
+            held.append(decisions)
+        winner = best_candidate(aucs)
+        out_of_fold = np.empty((len(part.y), *held[0][winner].shape[1:]))
+        for fold, decisions in zip(part.inner, held, strict=True):
+            out_of_fold[fold.test_rows] = decisions[winner]
+        return winner, out_of_fold

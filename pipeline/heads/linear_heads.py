@@ -1,0 +1,218 @@
+"""Linear heads: trained in the row space, saved as one coefficient per raw value and class."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+
+from features.arrays import Floats, Indices, Row, Rows
+from features.errors import BundleError
+from pipeline.heads.base import AnyRows
+from pipeline.heads.calibration import Calibration, probabilities
+from pipeline.heads.files import load_estimator, save_estimator
+from pipeline.heads.gram import Placed, RowSpace
+from pipeline.heads.gram_head import RowSpaceHead
+
+_FITTED = ("coef_", "intercept_", "classes_")
+_BLOCK_ROWS = 256  # rows turned into float64 at a time
+
+
+class Linear(NamedTuple):
+    """coordinates @ weights + offset; one column for two classes, else one per class."""
+
+    weights: Floats
+    offset: Floats
+
+
+class LinearHead(RowSpaceHead[Linear]):
+    """A head whose logits are linear in the row.
+
+    Whatever it was trained as, calibration included, it is kept as a scikit-learn
+    LogisticRegression with these coefficients: its `predict_proba` on raw rows is the head's.
+    """
+
+    _model: Linear
+    _estimator: Any = None
+
+    def train(
+        self, space: RowSpace, y: Indices, candidates: Sequence[Mapping[str, Any]]
+    ) -> Iterator[Linear]:
+        """Train on the classes that stand in `y`; an absent class gets a hopeless logit."""
+        present, compact = np.unique(y, return_inverse=True)
+        if self.n_classes == 2 or len(present) == self.n_classes:
+            yield from self.train_compact(space, y, self.n_classes, candidates)
+            return
+        for weights, offset in self.train_compact(space, compact, len(present), candidates):
+            if len(present) == 2:  # one logit for two classes: the same as 0 and this one
+                weights = np.column_stack([np.zeros(len(weights)), weights])
+                offset = np.append(0.0, offset)
+            full = np.zeros((len(weights), self.n_classes))
+            full[:, present] = weights
+            offsets = np.full(self.n_classes, -1e3)
+            offsets[present] = offset
+            yield Linear(full, offsets)
+
+    @abstractmethod
+    def train_compact(
+        self, space: RowSpace, y: Indices, n_classes: int, candidates: Sequence[Mapping[str, Any]]
+    ) -> Iterator[Linear]:
+        """Train one model per candidate; every class stands in `y`."""
+
+    def decide(self, model: Linear, rows: Placed) -> Floats:
+        """Decision values; see `RowSpaceHead.decide`."""
+        values = rows.coordinates @ model.weights + model.offset
+        return values[:, 0] if values.shape[1] == 1 else values
+
+    def finish(self, model: Linear, calibration: Calibration | None, space: RowSpace) -> None:
+        """Keep the model, its calibration folded in."""
+        if calibration is not None:
+            offset = model.offset @ calibration.slope + calibration.offset
+            model = Linear(model.weights @ calibration.slope, offset)
+        self._model = model
+
+    def predict_in_space(self, rows: Placed) -> Floats:
+        """Probabilities of placed rows."""
+        return probabilities(rows.coordinates @ self._model.weights + self._model.offset)
+
+    def to_raw(self, X: AnyRows, space: RowSpace) -> None:
+        """Fold the weights back: one coefficient per raw value."""
+        from sklearn.linear_model import LogisticRegression
+
+        mean, coefficients = space.components(X, self._model.weights)
+        self._estimator = LogisticRegression()
+        self._estimator.classes_ = np.arange(self.n_classes)
+        self._estimator.coef_ = np.ascontiguousarray(coefficients.T)
+        self._estimator.intercept_ = self._model.offset - mean @ coefficients
+        self._estimator.n_features_in_ = X.shape[1]
+        self._estimator.n_iter_ = np.zeros(1, dtype=np.int32)
+
+    @property
+    def coefficients(self) -> Floats:
+        """Change of the logit per raw value: float64 (1 or n_classes, row_width)."""
+        found: Floats = self._estimator.coef_
+        return found
+
+    @property
+    def intercepts(self) -> Floats:
+        """Logits of a row of zeros: float64 (1 or n_classes,)."""
+        found: Floats = self._estimator.intercept_
+        return found
+
+    def predict_proba(self, X: Rows) -> Floats:
+        """Probabilities (n, n_classes) of raw rows."""
+        self._check_rows(X)
+        blocks = [
+            self._estimator.predict_proba(X[start : start + _BLOCK_ROWS])
+            for start in range(0, len(X), _BLOCK_ROWS)
+        ]
+        return np.concatenate(blocks) if blocks else np.empty((0, self.n_classes))
+
+    def slopes(self, X: Rows, baseline: Row, target: int) -> Floats:
+        """The coefficients, which hold everywhere: exact; see `Head.slopes`."""
+        if self.n_classes == 2:
+            return self.coefficients if target == 1 else -self.coefficients
+        slopes: Floats = self.coefficients[[target]] - self.coefficients.mean(axis=0)
+        return slopes
+
+    def save(self, folder: Path) -> None:
+        """Write settings.json and head.skops; see `Head.save`."""
+        save_estimator(folder, self._estimator)
+        self._save_settings(folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote; see `Head.load`."""
+        from sklearn.linear_model import LogisticRegression
+
+        head, _ = cls._load_settings(folder)
+        head._estimator = load_estimator(folder, LogisticRegression())
+        k = 1 if head.n_classes == 2 else head.n_classes
+        shapes = [np.shape(getattr(head._estimator, name, ())) for name in _FITTED]
+        if shapes != [(k, head.row_width), (k,), (head.n_classes,)]:
+            raise BundleError(
+                f"{folder} holds weights of shapes {shapes}; expected {k} × {head.row_width:,}; "
+                "fit the model again"
+            )
+        return head
+
+
+class LogisticHead(LinearHead):
+    """L2-regularised logistic regression; multinomial for more than two classes."""
+
+    name = "logistic"
+    title = "Logistic regression"
+    defaults: ClassVar = {"C": 10.0}
+    ranges: ClassVar = {"C": (1e-8, 1e8)}
+    grid: ClassVar = {"C": (0.1, 1.0, 10.0, 100.0, 1000.0, 10000.0)}
+
+    def train_compact(
+        self, space: RowSpace, y: Indices, n_classes: int, candidates: Sequence[Mapping[str, Any]]
+    ) -> Iterator[Linear]:
+        """Follow the path from strong to weak regularisation, each start being the last end."""
+        from sklearn.linear_model import LogisticRegression
+
+        model = LogisticRegression(solver="newton-cg", tol=1e-8, max_iter=1000, warm_start=True)
+        for candidate in candidates:
+            model.set_params(C=candidate["C"]).fit(space.train.coordinates, y)
+            yield Linear(model.coef_.T.copy(), model.intercept_.copy())
+
+
+class RidgeHead(LinearHead):
+    """Ridge regression on targets of -1 and 1, one per class; calibrated by a sigmoid."""
+
+    name = "ridge"
+    title = "Ridge"
+    defaults: ClassVar = {"alpha": 1.0}
+    ranges: ClassVar = {"alpha": (1e-8, 1e8)}
+    grid: ClassVar = {"alpha": (100.0, 10.0, 1.0, 0.1, 0.01, 0.001)}
+
+    def train_compact(
+        self, space: RowSpace, y: Indices, n_classes: int, candidates: Sequence[Mapping[str, Any]]
+    ) -> Iterator[Linear]:
+        """The columns of the coordinates are orthogonal, so every solution is one division."""
+        targets = signs(y, n_classes)
+        products = space.train.coordinates.T @ targets
+        for candidate in candidates:
+            weights = products / (space.values + candidate["alpha"])[:, None]
+            yield Linear(weights, targets.mean(axis=0))
+
+
+class LinearSVMHead(LinearHead):
+    """Support vector machine with a linear kernel, one class against the rest; calibrated.
+
+    Solved by libsvm on the Gram matrix: LIBLINEAR would penalise the intercept, and the result
+    would depend on where the rows are centred.
+    """
+
+    name = "linear-svm"
+    title = "Linear SVM"
+    defaults: ClassVar = {"C": 1.0}
+    ranges: ClassVar = {"C": (1e-8, 1e8)}
+    grid: ClassVar = {"C": (0.1, 1.0, 10.0, 100.0)}
+
+    def train_compact(
+        self, space: RowSpace, y: Indices, n_classes: int, candidates: Sequence[Mapping[str, Any]]
+    ) -> Iterator[Linear]:
+        """One machine per class, or a single one for two classes."""
+        from sklearn.svm import SVC
+
+        coordinates, targets = space.train.coordinates, signs(y, n_classes)
+        K = coordinates @ coordinates.T
+        for candidate in candidates:
+            weights = np.empty((coordinates.shape[1], targets.shape[1]))
+            offset = np.empty(targets.shape[1])
+            for column, target in enumerate(targets.T):
+                machine = SVC(C=candidate["C"], kernel="precomputed", tol=1e-5).fit(K, target)
+                weights[:, column] = machine.dual_coef_[0] @ coordinates[machine.support_]
+                offset[column] = machine.intercept_[0]
+            yield Linear(weights, offset)
+
+
+def signs(y: Indices, n_classes: int) -> Floats:
+    """Targets -1 and 1: (n, 1) for class 1 of two classes, else (n, n_classes)."""
+    classes = np.array([1]) if n_classes == 2 else np.arange(n_classes)
+    return np.where(y[:, None] == classes, 1.0, -1.0)

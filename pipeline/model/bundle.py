@@ -1,0 +1,380 @@
+"""A trained model as a folder: what is needed to predict with it and to trust it. No pickle.
+
+model.json     classes, thresholds and what they were chosen on, calibration, recipe and weights,
+               scores with intervals, split, versions, and the SHA-256 of every other file
+head/          the trained head or network, as its class saves it
+split.json     which photographs it was trained on, and which it never saw
+unseen.csv     where the thresholds were chosen: the photographs that they were chosen on, with
+               the probabilities of models that did not learn from them
+heatmaps.npz   where the model sees rows: what its heatmaps are measured against
+selftest.npz   what decoder, backbone and head gave when it was made; see `pipeline.model.selftest`
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Protocol
+from zipfile import BadZipFile
+
+import numpy as np
+import numpy.typing as npt
+
+from features.arrays import Floats, Row
+from features.backbones.engines import DEFAULT_ENGINE
+from features.backbones.settings import BackboneSettings, settings_from_fields
+from features.cache.row_parts import Layout
+from features.errors import BundleError, DriftError, OutputError, ThresholdError
+from features.files import whole_folder
+from features.photographs.views import FULL, Chosen
+from features.untrusted_files import read_bytes, read_json
+from pipeline.cnn.cnn import Cnn
+from pipeline.data.classes import Classes
+from pipeline.data.extract_folder import recorded_weights
+from pipeline.evaluation.band import Band
+from pipeline.feature_specs.heads import SpacedHead, load_on_cached_rows
+from pipeline.heads.calibration import Recalibration
+from pipeline.model import selftest
+from pipeline.model.files import (
+    ABOUT,
+    check_files,
+    digests,
+    foreign_files,
+    is_below,
+    read_about_file,
+)
+from pipeline.thresholds.decision import Decision
+from pipeline.thresholds.rule import ThresholdRule
+
+SCHEMA = 2
+"""Of 1, which is still read: a single threshold, and the head's probabilities as they are."""
+
+_PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "h5py", "pillow", "skops")
+
+
+class Model(Protocol):
+    """What a bundle holds: a head, which sees rows or what is made of them, or a CNN: pixels."""
+
+    @property
+    def chosen(self) -> dict[str, str | int | float]:
+        """The settings in force."""
+        ...
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes."""
+        ...
+
+    @property
+    def history(self) -> list[dict[str, float]] | None:
+        """Scores per epoch, where it trains in epochs."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """As shown in tables."""
+        ...
+
+    def predict_proba(self, X: npt.NDArray[Any], /) -> Floats:
+        """Probabilities (n, n_classes) of n rows or n photographs' pixels."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write it into a folder that is there; no pickle."""
+        ...
+
+
+@dataclass
+class Bundle:
+    """A loaded model.
+
+    Attributes:
+        folder: where it is.
+        about: `model.json`.
+        head: the trained head, or CNN.
+        classes: names and numbers; of two classes, 1 is the defective one.
+        decision: the thresholds, and where they come from.
+        calibration: of the head's probabilities; None where they are good as they are.
+        tested: the self-test as it was recorded.
+        accept_drift: whether a result that moved is a warning and not an error.
+        drift: what moved and was accepted.
+    """
+
+    folder: Path
+    about: dict[str, Any]
+    head: Model
+    classes: Classes
+    decision: Decision
+    calibration: Recalibration | None
+    tested: selftest.SelfTest
+    accept_drift: bool = False
+    drift: list[str] = field(default_factory=list)
+
+    @property
+    def band(self) -> Band:
+        """From a probability of a defect to a verdict."""
+        return self.decision.band
+
+    @property
+    def threshold(self) -> float:
+        """Of two classes: from this probability of a defect on, a photograph is not passed."""
+        return self.band.pass_below
+
+    @property
+    def views(self) -> Chosen:
+        """The views of a photograph that the model sees; of earlier models the full one alone."""
+        return Chosen(self.head.space.sets) if isinstance(self.head, SpacedHead) else Chosen()
+
+    @property
+    def seen(self) -> tuple[tuple[str, ...], slice]:
+        """What `probabilities` takes, side by side: rows of these views, these values of each."""
+        if isinstance(self.head, SpacedHead):
+            return self.head.space.views, slice(None)
+        return (FULL,), Layout.of(self.about["features"]).flat
+
+    def settings(
+        self, weights: str | None = None, engine: str = DEFAULT_ENGINE
+    ) -> BackboneSettings:
+        """How photographs become the rows that this model was trained on."""
+        record = recorded_weights(self.about["weights"], weights)
+        return settings_from_fields(self.about["features"], record, engine)
+
+    def split(self) -> list[dict[str, str]]:
+        """One entry per photograph of the training data: path, class, group, digest, side.
+
+        The sides are "train", "holdout", and "threshold" for those that the model did not learn
+        from, but its threshold was chosen on.
+        """
+        path = self.folder / "split.json"
+        try:
+            entries: list[dict[str, str]] = read_json(path)
+            texts = ("path", "class", "group", "digest", "side")
+            sound = all(
+                all(isinstance(entry[name], str) for name in texts) and is_below(entry["path"])
+                for entry in entries
+            )
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise BundleError(f"{path} cannot be read ({error!r}); fit the model again") from error
+        if not sound:
+            raise BundleError(
+                f"{path} names a photograph outside its folder; it was tampered with: do not use it"
+            )
+        return entries
+
+    def watch(self, row: Row, _known: Row | None = None) -> None:
+        """Hear the backbone's row of the witness; see `features.extract.extract`.
+
+        Raises:
+            DriftError: it is another than when the model was made, and that is not accepted.
+        """
+        self.hear(self.tested.moved_backbone(row, str(self.about["features"]["precision"])))
+
+    def hear(self, moved: str | None) -> None:
+        """Refuse what moved, or note it where that is accepted; nothing for None."""
+        if moved is None:
+            return
+        made = self.about.get("versions", {})
+        changed = [f"{k} {made[k]} -> {v}" for k, v in versions().items() if made.get(k, v) != v]
+        text = f"{moved}; changed: {', '.join(changed) or 'no package'}"
+        if not self.accept_drift:
+            raise DriftError(
+                f"{self.folder} no longer gives what it gave when it was made: {text}; use the "
+                "versions and weights that it was made with, fit again, or go on with "
+                "--accept-drift"
+            )
+        self.drift.append(text)
+
+    def trained_on(self) -> set[str]:
+        """Digests of the photographs that the model, or its threshold, was made from."""
+        return {entry["digest"] for entry in self.split() if entry["side"] != "holdout"}
+
+    def probabilities(self, inputs: npt.NDArray[Any]) -> Floats:
+        """Calibrated probabilities (n, n_classes) of rows or pixels; verdicts are made of them."""
+        own = self.head.predict_proba(inputs)
+        return own if self.calibration is None else self.calibration.apply(own)
+
+    def decide(self, probabilities: Floats) -> npt.NDArray[np.int64]:
+        """Class numbers (n,), or `REVIEW`, for probabilities (n, n_classes); see `Band.decide`."""
+        return self.band.decide(probabilities)
+
+
+def save_bundle(
+    folder: Path,
+    head: Model,
+    about: Mapping[str, Any],
+    split: Sequence[Mapping[str, str]],
+    inputs: npt.NDArray[Any],
+    extra: Mapping[str, bytes],
+    *,
+    witness: Row | None = None,
+    force: bool = False,
+) -> None:
+    """Write a model, whole or not at all, in the place of an older one.
+
+    Args:
+        folder: a folder that is there must be empty, or a model and nothing else.
+        head: trained.
+        about: what stands in `model.json` besides the files' digests and the versions; "sees" is
+            "pixels" for a CNN, and "rows" or absent for a head.
+        split: see `Bundle.split`.
+        inputs: some float32 rows or uint8 pixels for the self-test.
+        extra: further files by name, such as training curves.
+        witness: the backbone's row of the witness, where the cache has it.
+        force: replace a folder that holds something else.
+
+    Raises:
+        OutputError: the folder is something else, or cannot be written.
+    """
+    check_replaceable(folder, force=force)
+    with whole_folder(folder) as new:
+        (new / "head").mkdir()
+        head.save(new / "head")
+        (new / "split.json").write_text(json.dumps(list(split), indent=0), "utf-8")
+        tested = selftest.write(head, inputs, selftest.recipe_of(about), witness)
+        (new / "selftest.npz").write_bytes(tested)
+        for name, content in extra.items():
+            (new / name).write_bytes(content)
+        record = {
+            "onepass_bundle": SCHEMA,
+            **about,
+            "versions": versions(),
+            "files": digests(new),
+        }
+        (new / ABOUT).write_text(json.dumps(record, indent=2), "utf-8")
+
+
+def check_replaceable(folder: Path, *, force: bool = False) -> None:
+    """Raise OutputError unless a model may be written there.
+
+    It may take the place of nothing, of an empty folder, and of a model that holds nothing but
+    what a `fit` wrote; with `force` of any folder.
+    """
+    if not folder.exists() or (force and folder.is_dir()):
+        return
+    if not folder.is_dir():
+        raise OutputError(f"{folder} exists and is no folder; name another with --out")
+    foreign = foreign_files(folder)
+    if not foreign:
+        return
+    if not (folder / ABOUT).is_file():
+        raise OutputError(
+            f"{folder} exists and is no model; expected a new folder or one that holds a model; "
+            "name another with --out, or replace it with --force"
+        )
+    raise OutputError(
+        f"{folder} holds {foreign[0]}, which no model of this program has and which would be lost; "
+        "move it away, name another folder with --out, or replace all with --force"
+    )
+
+
+def load_bundle(folder: Path, *, accept_drift: bool = False) -> Bundle:
+    """Load a model and replay its self-test. Nothing in the folder is run as code.
+
+    Args:
+        folder: the model.
+        accept_drift: go on where decoder, backbone or head no longer give what they gave; what
+            moved stands in `Bundle.drift`.
+
+    Raises:
+        DriftError: decoder or head no longer give what they gave when it was made.
+        BundleError: it is missing, damaged, tampered with, or of another version.
+    """
+    about = read_about(folder)
+    _check_sight(about, folder)
+    try:
+        check_files(folder, dict(about["files"]))
+        bundle = _assemble(folder, about)
+    except (KeyError, TypeError, ValueError, AttributeError, OSError, BadZipFile) as error:
+        raise BundleError(
+            f"{folder} is damaged or was tampered with ({error!r}); expected what `fit` wrote; "
+            "copy the model again, or fit it again"
+        ) from error
+    bundle.accept_drift = accept_drift
+    bundle.hear(bundle.tested.moved_at_load(bundle.head, selftest.recipe_of(about)))
+    return bundle
+
+
+def _assemble(folder: Path, about: Mapping[str, Any]) -> Bundle:
+    """The parts of a model whose files are there; what is wrong with them is any of many errors."""
+    head = _load_model(about, folder / "head")
+    names, members = tuple(about["classes"]), dict(about["class_members"])
+    if not all(isinstance(name, str) for name in (*names, *members)) or len(names) < 2:
+        raise ValueError(f"classes {names!r}")
+    if not set(members.values()) <= set(range(len(names))):
+        raise ValueError(f"classes {members!r}")
+    if head.n_classes != len(names):
+        raise ValueError(f"a head of {head.n_classes} classes for {len(names)} names")
+    decision, calibration = _load_decision(about, folder)
+    tested = selftest.read(read_bytes(folder / "selftest.npz"))
+    classes = Classes(names, members)
+    return Bundle(folder, dict(about), head, classes, decision, calibration, tested)
+
+
+def _check_sight(about: Mapping[str, Any], folder: Path) -> None:
+    sees = about.get("sees", "rows")
+    if sees not in ("rows", "pixels"):
+        raise BundleError(
+            f"{folder} sees {sees!r}; expected rows or pixels; use the version that made it"
+        )
+
+
+def _load_model(about: Mapping[str, Any], folder: Path) -> Model:
+    if about.get("sees", "rows") == "pixels":
+        return Cnn.load(folder)
+    return load_on_cached_rows(about, folder)
+
+
+def _load_decision(about: Mapping[str, Any], folder: Path) -> tuple[Decision, Recalibration | None]:
+    try:
+        if about["onepass_bundle"] == 1:
+            threshold = float(about["threshold"])
+            return Decision(Band.at(threshold), ThresholdRule(), "fixed"), None
+        calibration = about["calibration"]
+        return (
+            Decision.from_json(about["decision"]),
+            None if calibration is None else Recalibration.from_json(calibration),
+        )
+    except (KeyError, TypeError, ValueError, ThresholdError) as error:
+        raise BundleError(
+            f"{folder / 'model.json'} has no thresholds that can be used ({error!r}); expected "
+            "those that `fit` wrote; copy the model again, or fit it again"
+        ) from error
+
+
+def read_about(folder: Path) -> dict[str, Any]:
+    """`model.json` of a model, without loading the rest.
+
+    Raises:
+        BundleError: it is missing or of another version.
+    """
+    path = folder / ABOUT
+    try:
+        about: dict[str, Any] = read_about_file(folder)
+    except FileNotFoundError:
+        raise BundleError(f"no model at {folder}; make one with: fit --out {folder}") from None
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{path} cannot be read ({error}); fit the model again") from error
+    if not isinstance(about, dict) or about.get("onepass_bundle") not in (1, SCHEMA):
+        raise BundleError(
+            f"{folder} is no model of schema 1 or {SCHEMA}, which this version reads; use the "
+            "version that made it, or fit it again"
+        )
+    return about
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that decide a model's numbers."""
+    found = {"python": platform.python_version()}
+    return found | {name: metadata.version(name) for name in ("onepass", *_PACKAGES) if _has(name)}
+
+
+def _has(name: str) -> bool:
+    try:
+        metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True

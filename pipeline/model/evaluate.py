@@ -1,0 +1,250 @@
+"""Score a model on photographs that it never saw: its holdout, or a new labelled folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from features.backbones.engines import DEFAULT_ENGINE
+from features.cache.sample_table import Sample
+from features.errors import DataError
+from features.extract import Progress
+from features.photographs.file import Photograph
+from pipeline.cnn.cnn import Cnn
+from pipeline.cnn.photograph_batches import look
+from pipeline.data.folder import scan_folder
+from pipeline.evaluation.band import REVIEW
+from pipeline.evaluation.intervals import Intervals, intervals
+from pipeline.evaluation.judgements import Assessment, Judgements
+from pipeline.groups.proposal import Proposal
+from pipeline.groups.proposal_cache import like_known, propose_for
+from pipeline.groups.propose import propose_by_pictures
+from pipeline.groups.rules import GroupRule, apply_rule, number_groups
+from pipeline.model.bundle import Bundle
+from pipeline.model.probabilities import judge, judge_holdout
+from pipeline.thresholds.outcome import Outcome
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A photograph whose verdict is not its class; probability as in `Prediction`."""
+
+    path: str
+    truth: str
+    verdict: str
+    probability: float
+
+
+class ClassScores(NamedTuple):
+    """One class against the rest; nan where it is not defined.
+
+    Attributes:
+        name: of the class.
+        photographs: how many there are of it.
+        recall: share of them with the right verdict.
+        precision: share of right ones among the verdicts for it.
+        f1: harmonic mean of the two.
+    """
+
+    name: str
+    photographs: int
+    recall: float
+    precision: float
+    f1: float
+
+
+@dataclass
+class Evaluation:
+    """What a model is worth on a set of photographs.
+
+    Attributes:
+        what: the set, in words.
+        assessment: scores with intervals; what is not passed counts as called defective.
+        confusion: int64 (n_classes, n_classes), rows the truth, columns the verdict; one more
+            column for a model with a review band: those that a person has to look at.
+        classes: scores of each class, in the order of the classes' numbers.
+        class_intervals: of each class against the rest; recall, precision and f1 are those scores.
+        mistakes: the most certain wrong verdict first.
+        notes: what was left out, and why.
+        judged: the photographs with what the model makes of them.
+        data: the labelled folder; None for the holdout.
+        cache_path: where the rows are.
+        group_rule: where the parts are known from; "proposed" where nobody said.
+        unreadable: photographs that could not be read.
+        outcome: what the thresholds do, by part; None for more than two classes.
+        proposal: the proposed groups of a new folder; None where some were given.
+        known: how many of the photographs look so much like ones that the model was trained on
+            that both surely show one part.
+    """
+
+    what: str
+    assessment: Assessment
+    confusion: npt.NDArray[np.int64]
+    classes: list[ClassScores]
+    class_intervals: list[Intervals]
+    mistakes: list[Mistake]
+    notes: list[str]
+    judged: Judgements
+    data: Path | None
+    cache_path: Path
+    group_rule: GroupRule
+    unreadable: list[Sample]
+    outcome: Outcome | None = None
+    proposal: Proposal | None = None
+    known: int = 0
+
+
+def evaluate_holdout(
+    bundle: Bundle, cache_path: Path, progress: Progress | None = None
+) -> Evaluation:
+    """Score a model on the photographs that `fit` or `train_cnn` held out.
+
+    Raises:
+        FingerprintError: the cache holds rows of other settings than the model's.
+        CacheError: rows of the holdout are not in the cache.
+        DataError: the model sees pixels, and files of the holdout are gone or were changed.
+    """
+    samples, probabilities = judge_holdout(bundle, cache_path, progress)
+    groups = np.array([int(sample.group) for sample in samples], dtype=np.int64)
+    about = bundle.about["data"]
+    judged = _judgements(bundle, Path(about["root"]), samples, groups, probabilities)
+    rule = GroupRule(**about["group_rule"])
+    return _evaluation("the holdout", judged, [], None, cache_path, rule, [])
+
+
+def evaluate_folder(
+    bundle: Bundle,
+    data: Path,
+    cache_path: Path,
+    *,
+    group_rule: GroupRule | None = None,
+    weights: str | None = None,
+    engine: str = DEFAULT_ENGINE,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Score a model on a labelled folder; photographs that it was trained on are left out.
+
+    Without a rule groups are proposed for what is scored.
+
+    Raises:
+        DataError: no class of the model in the folder, or nothing in it that is new.
+        OnepassError: see `features.extract.extract`.
+    """
+    scan = scan_folder(data)
+    labelled = [p for p in scan.photographs if p.label in bundle.classes.members]
+    if not labelled:
+        raise DataError(
+            f"found the classes {', '.join(scan.class_names) or 'none'} in {data}; the model knows "
+            f"{', '.join(bundle.classes.members)}; expected folders of these names"
+        )
+    rule = group_rule or GroupRule()
+    photographs, _ = apply_rule(rule, labelled)
+    judged = judge(
+        bundle, photographs, cache_path, weights=weights, engine=engine, progress=progress
+    )
+    trained_on = bundle.trained_on()
+    known = np.array([sample.digest in trained_on for sample in judged.samples])
+    failed = np.array([bool(sample.reason) for sample in judged.samples])
+    new = np.flatnonzero(~known & ~failed)
+    samples = [judged.samples[number] for number in new]
+    if not samples:
+        raise DataError(
+            f"nothing in {data} is new to the model: {known.sum()} photographs were trained on, "
+            f"{failed.sum()} cannot be read; expected photographs that it never saw"
+        )
+    left_out = (
+        (known.sum(), "that the model was trained on are left out"),
+        (failed.sum(), "cannot be read"),
+        (len(scan.photographs) - len(labelled), "are in no class of the model"),
+    )
+    notes = [f"{count:,} photographs {why}" for count, why in left_out if count]
+    unreadable = [sample for sample in judged.samples if sample.reason]
+    proposal = None
+    if rule.kind == "none":
+        proposal = _proposal(bundle, data, samples, cache_path)
+        samples, rule = proposal.applied(samples), GroupRule("proposed")
+    new_ones = _judgements(bundle, data, samples, number_groups(samples), judged.probabilities[new])
+    found = _evaluation(str(data), new_ones, notes, data, cache_path, rule, unreadable)
+    found.proposal = proposal
+    if not isinstance(bundle.head, Cnn):
+        found.known = int(like_known(cache_path, samples, sorted(trained_on)).sum())
+    return found
+
+
+def _proposal(bundle: Bundle, data: Path, samples: list[Sample], cache_path: Path) -> Proposal:
+    """From rows and pictures, or for a model that sees pixels from these alone."""
+    if not isinstance(bundle.head, Cnn):
+        return propose_for(cache_path, samples)
+    photographs = [Photograph(data / sample.path, sample.path) for sample in samples]
+    seen = list(look(photographs, bundle.head.recipe, glimpse=True))
+    both = [(s, one.glimpse) for s, one in zip(samples, seen, strict=True) if one.glimpse]
+    return propose_by_pictures([sample for sample, _ in both], [glimpse for _, glimpse in both])
+
+
+def _judgements(
+    bundle: Bundle,
+    root: Path,
+    samples: Sequence[Sample],
+    groups: npt.NDArray[np.int64],
+    probabilities: npt.NDArray[np.float64],
+) -> Judgements:
+    y = np.array([bundle.classes.members[sample.label] for sample in samples], dtype=np.int64)
+    return Judgements(bundle.classes, root, samples, y, groups, probabilities, bundle.band)
+
+
+def _evaluation(
+    what: str,
+    judged: Judgements,
+    notes: list[str],
+    data: Path | None,
+    cache_path: Path,
+    group_rule: GroupRule,
+    unreadable: list[Sample],
+) -> Evaluation:
+    classes, samples, y, verdicts = judged.classes, judged.samples, judged.y, judged.verdicts
+    n_classes = len(classes.names)
+    confusion = np.zeros((n_classes, n_classes + judged.band.has_review), dtype=np.int64)
+    np.add.at(confusion, (y, np.where(verdicts == REVIEW, n_classes, verdicts)), 1)
+    shown = judged.shown
+    wrong = np.flatnonzero((y != verdicts) & (verdicts != REVIEW))
+    certainty = judged.probabilities[np.arange(len(y)), verdicts]
+    mistakes = [
+        Mistake(samples[i].path, classes.names[y[i]], classes.names[verdicts[i]], float(shown[i]))
+        for i in wrong[np.argsort(-certainty[wrong], kind="stable")]
+    ]
+    assessment = Assessment.of(y, judged.groups, judged.probabilities, threshold=judged.threshold)
+    each = class_scores(confusion, classes.names)
+    spans = [
+        _class_intervals(y == c, verdicts == c, judged.groups) for c in range(len(classes.names))
+    ]
+    outcome = None
+    if classes.binary:
+        outcome = Outcome.of(y, judged.probabilities[:, 1], judged.groups, judged.band)
+    return Evaluation(
+        what, assessment, confusion, each, spans, mistakes, notes,
+        judged, data, cache_path, group_rule, unreadable, outcome,
+    )  # fmt: skip
+
+
+def _class_intervals(
+    truth: npt.NDArray[np.bool_], called: npt.NDArray[np.bool_], groups: npt.NDArray[np.int64]
+) -> Intervals:
+    verdicts = np.column_stack([~called, called]).astype(np.float64)
+    return intervals(truth.astype(np.int64), verdicts, groups)
+
+
+def class_scores(confusion: npt.NDArray[np.int64], names: Sequence[str]) -> list[ClassScores]:
+    """Recall, precision and F1 of each class from a confusion matrix (classes, verdicts)."""
+    right = np.diag(confusion).astype(np.float64)
+    truths, verdicts = confusion.sum(axis=1), confusion.sum(axis=0)[: len(names)]
+    with np.errstate(invalid="ignore"):
+        columns = right / truths, right / verdicts, 2 * right / (truths + verdicts)
+    return [
+        ClassScores(name, int(truths[i]), *(float(column[i]) for column in columns))
+        for i, name in enumerate(names)
+    ]

@@ -1,0 +1,127 @@
+"""The files of a model's folder: named inside it, complete, and as they were written.
+
+The digests in model.json find damage: a copy that was cut off, a disk that failed, a file that
+somebody changed. They are not signed: who forges a file on purpose can forge its digest too, so
+no reader of these files relies on them for safety.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
+from typing import Any
+
+from features.errors import BundleError
+from features.untrusted_files import read_bytes, read_json
+
+ABOUT = "model.json"
+REPORT = "report.html"  # written after the model; it may be moved or deleted
+_MOST_ABOUT = 64 * 2**20  # bytes of model.json; some kilobytes are usual
+_NEEDED = ("split.json", "selftest.npz")
+_LITTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})  # what systems leave in folders
+
+
+def read_about_file(folder: Path) -> Any:  # noqa: ANN401 - whatever it holds
+    """What model.json holds.
+
+    Raises:
+        OSError: it is not there, or cannot be read.
+        ValueError: it is no JSON, or too large.
+    """
+    return read_json(folder / ABOUT, _MOST_ABOUT)
+
+
+def stays_inside(name: str) -> bool:
+    """Whether a path is relative and leads nowhere else, on any system."""
+    windows = PureWindowsPath(name)
+    return not (
+        not name
+        or "\0" in name
+        or PurePosixPath(name).is_absolute()
+        or windows.drive
+        or windows.root
+        or ".." in windows.parts
+    )
+
+
+def is_below(name: str) -> bool:
+    """Whether a photograph's path is relative and leads nowhere else, on this system.
+
+    Folders of photographs are a person's own: on Linux a class may be called "A:1".
+    """
+    path = PurePath(name)
+    return bool(name) and "\0" not in name and not path.anchor and ".." not in path.parts
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file below a folder, by its path there."""
+    return {
+        file.relative_to(folder).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in sorted(folder.rglob("*"))
+        if file.is_file()
+    }
+
+
+def check_files(folder: Path, files: Mapping[str, Any]) -> None:
+    """Hold a model's folder against the digests in its model.json.
+
+    Raises:
+        BundleError: a name leads outside, a file is missing or was changed, or one that will be
+            read is not named.
+    """
+    for name, digest in files.items():
+        if not stays_inside(name) or "\\" in name or _through_link(folder, name):
+            raise BundleError(
+                f"{folder} names a file outside itself ({name}); it was tampered with"
+            )
+        file = folder / name
+        try:
+            found = hashlib.sha256(read_bytes(file)).hexdigest()
+        except (OSError, ValueError):
+            found = ""
+        if found != digest:
+            raise BundleError(
+                f"{file} is {'damaged or was changed' if file.exists() else 'missing'}; expected "
+                "the file that `fit` wrote; copy the model again, or fit it again"
+            )
+    unnamed = [name for name in _read_at_load(folder) if name not in files]
+    if unnamed:
+        raise BundleError(
+            f"{folder} holds {unnamed[0]}, which its {ABOUT} does not name; it was tampered with: "
+            "do not use it"
+        )
+
+
+def foreign_files(folder: Path) -> list[str]:
+    """Files in a model's folder that no `fit` put there, by name; every one if it is no model."""
+    present = [
+        file.relative_to(folder).as_posix()
+        for file in sorted(folder.rglob("*"))
+        if file.name not in _LITTER and (file.is_symlink() or not file.is_dir())
+    ]
+    try:
+        about = read_about_file(folder)
+        named = {ABOUT, REPORT, *about["files"]} if "onepass_bundle" in about else set()
+    except (OSError, ValueError, TypeError, KeyError):
+        named = set()
+    return [name for name in present if name not in named]
+
+
+def _through_link(folder: Path, name: str) -> bool:
+    """Whether the file, or a folder on the way to it, is a link."""
+    path = folder
+    for part in PurePosixPath(name).parts:
+        path = path / part
+        if path.is_symlink():
+            return True
+    return False
+
+
+def _read_at_load(folder: Path) -> Iterator[str]:
+    """What loading reads besides model.json."""
+    yield from _NEEDED
+    head = folder / "head"
+    for file in sorted(head.rglob("*")) if head.is_dir() else ():
+        if file.name not in _LITTER and not file.is_dir():
+            yield file.relative_to(folder).as_posix()

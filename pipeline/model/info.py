@@ -1,0 +1,53 @@
+"""What a cache or a model is, without loading TensorFlow or the rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from features.cache.cache import Cache
+from features.errors import DataError
+from features.photographs.views import Chosen
+from pipeline.model.bundle import read_about
+
+
+def _by_set(cache: Cache) -> dict[str, int]:
+    """Rows of each set of views, of variants, and of the witness."""
+    views = cache.entries["row_view"].tolist()
+    return dict(sorted(Counter(view.decode().partition("/")[0] for view in views).items()))
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """A cache's or a model's facts, ready for JSON; "kind" is "cache" or "model".
+
+    Raises:
+        DataError: there is nothing, or something else.
+        CacheError, BundleError: it is damaged.
+    """
+    if path.is_dir():
+        return {"kind": "model", "path": str(path), **read_about(path)}
+    if not path.exists():
+        raise DataError(f"nothing at {path}; expected a cache (features.h5) or a model (a folder)")
+    with Cache.read(path) as cache:
+        labels = Counter(s.label or "(no class)" for s in cache.samples)
+        return {
+            "kind": "cache",
+            "path": str(path),
+            "bytes": path.stat().st_size,
+            "rows": len(cache),
+            "row_width": cache.row_width,
+            "dtype": str(cache.dtype),
+            "photographs": len(cache.samples),
+            "classes": dict(sorted(labels.items())),
+            "parts_named": len({s.group for s in cache.samples if s.group}),
+            "unreadable": [
+                {"path": s.path, "reason": s.reason} for s in cache.samples if s.row < 0
+            ],
+            "fingerprint": cache.fingerprint,
+            "features": cache.fields,
+            "views": list(Chosen.noted(cache.dataset).sets),
+            "augmented": Chosen.noted(cache.dataset).augmented,
+            "rows_by_view": _by_set(cache),
+            "dataset": cache.dataset,
+        }

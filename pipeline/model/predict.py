@@ -1,0 +1,246 @@
+"""Photographs to verdicts."""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from features.arrays import Floats
+from features.backbones.engines import DEFAULT_ENGINE
+from features.errors import DataError
+from features.extract import Progress
+from features.photographs.decode import MAX_PIXELS
+from features.photographs.file import Photograph
+from pipeline.data.classes import Classes
+from pipeline.data.folder import scan_folder
+from pipeline.evaluation.band import REVIEW, Band, verdict_name
+from pipeline.evaluation.probability_text import beside
+from pipeline.heatmaps.explain import explain
+from pipeline.model.bundle import Bundle
+from pipeline.model.probabilities import judge
+from pipeline.output.overwrite import PICTURE, PREDICTIONS, check_overwritable
+from pipeline.output.tables import escaped_json, to_csv
+
+FORMATS = (".csv", ".json", ".jsonl")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The verdict on one photograph.
+
+    Attributes:
+        path: as it was named.
+        file: where it is.
+        verdict: class name, or "review": a person has to look; None where it could not be read.
+        probability: of two classes, that of the defective one; of more, of the verdict (0 to 1).
+        probabilities: by class name.
+        truth: class name, where the photograph lies in a folder of that class.
+        error: why there is no verdict.
+        trained_on: whether the model learned from these very bytes: its verdict proves nothing.
+        for_person: whether the verdict is that a person has to look.
+        said: the probability for a person; of two classes beside the limit that decided, such as
+            "49% ≥ 2%".
+        cells: its heatmap, float64 (height, width) as `pipeline.heatmaps.explain.explain` gives
+            it; None where none was asked for, or it could not be read.
+    """
+
+    path: str
+    file: Path
+    verdict: str | None = None
+    probability: float | None = None
+    probabilities: dict[str, float] | None = None
+    truth: str | None = None
+    error: str | None = None
+    trained_on: bool = False
+    for_person: bool = False
+    said: str = ""
+    cells: Floats | None = field(default=None, compare=False, repr=False)
+
+
+def find_photographs(names: Sequence[str]) -> list[Photograph]:
+    """Files, folders (all photographs below) and patterns such as `new/*.jpg`, in this order.
+
+    A name that is nothing of these stays in the list and becomes a prediction with an error.
+
+    Raises:
+        DataError: no name at all, or a folder without photographs.
+    """
+    found: dict[str, Photograph] = {}
+    for name in names:
+        for file in _expand(name):
+            found.setdefault(str(file), Photograph(file, str(file)))
+    if not found:
+        raise DataError("no photographs named; expected files, folders or patterns")
+    return list(found.values())
+
+
+def _expand(name: str) -> Iterator[Path]:
+    path = Path(name)
+    if path.is_dir():
+        yield from (photograph.file for photograph in scan_folder(path).photographs)
+    elif path.exists() or not glob.has_magic(name):
+        yield path
+    else:
+        matches = sorted(glob.glob(name, recursive=True))  # noqa: PTH207 - also absolute patterns
+        yield from (Path(match) for match in matches if not Path(match).is_dir())
+        if not matches:
+            yield path
+
+
+def predict(
+    bundle: Bundle,
+    photographs: Sequence[Photograph],
+    cache_path: Path | None,
+    *,
+    weights: str | None = None,
+    engine: str = DEFAULT_ENGINE,
+    batch_size: int = 32,
+    max_pixels: int = MAX_PIXELS,
+    heatmaps: bool = False,
+    progress: Progress | None = None,
+) -> list[Prediction]:
+    """Judge photographs; rows that the cache has are used, others are computed and kept there.
+
+    A model that sees pixels (`train_cnn`) needs neither cache nor weights. One that sees several
+    views costs a pass of the backbone for each of them; a photograph is decoded once for all, and
+    some hundred views (0.15 MB each) are in memory at a time.
+
+    Args:
+        bundle: a loaded model.
+        photographs: from `find_photographs`.
+        cache_path: a cache of the model's recipe and weights, made where it does not exist;
+            None to keep nothing.
+        weights: where the backbone's weights are now, if not where they were.
+        engine: one of `features.backbones.engines.ENGINES`, for rows that have to be computed.
+        batch_size: photographs per call of the backbone.
+        max_pixels: refuse larger photographs.
+        heatmaps: say where the model looks as well, in `Prediction.cells`.
+        progress: called as `progress(done, total)`.
+
+    Raises:
+        FingerprintError: the cache holds rows of other settings.
+        WeightsError: rows are missing and the model's weights are not on this computer.
+        HeadError, BundleError: heatmaps of a model that has none.
+        OnepassError: see `features.extract.extract`.
+    """
+    with tempfile.TemporaryDirectory(prefix="onepass-") as folder:
+        if heatmaps and cache_path is None:
+            cache_path = Path(folder) / "features.h5"  # the rows are looked at twice
+        samples, probabilities = judge(
+            bundle,
+            photographs,
+            cache_path,
+            weights=weights,
+            engine=engine,
+            batch_size=batch_size,
+            max_pixels=max_pixels,
+            progress=progress,
+        )
+        cells: Sequence[Floats | None] = [None] * len(samples)
+        if heatmaps and cache_path is not None:
+            cells = list(explain(bundle, cache_path, samples, probabilities))
+    learned = bundle.trained_on()
+    return [
+        replace(
+            _prediction(bundle, photograph, sample.reason, chances),
+            trained_on=sample.digest in learned,
+            cells=None if sample.reason else grid,
+        )
+        for photograph, sample, chances, grid in zip(
+            photographs, samples, probabilities, cells, strict=True
+        )
+    ]
+
+
+def _prediction(bundle: Bundle, photograph: Photograph, reason: str, chances: Floats) -> Prediction:
+    truth = _truth(bundle, photograph.file)
+    if reason:
+        return Prediction(photograph.path, photograph.file, truth=truth, error=reason)
+    return verdict(bundle.classes, chances, bundle.band, photograph.path, photograph.file, truth)
+
+
+def verdict(
+    classes: Classes,
+    chances: Floats,
+    band: Band,
+    path: str,
+    file: Path,
+    truth: str | None = None,
+) -> Prediction:
+    """The verdict on a photograph with these probabilities (n_classes,)."""
+    number = int(band.decide(chances[None])[0])
+    told = float(chances[1] if classes.binary else chances[number])
+    return Prediction(
+        path,
+        file,
+        verdict_name(classes.names, number),
+        told,
+        {name: float(chance) for name, chance in zip(classes.names, chances, strict=True)},
+        truth,
+        for_person=number == REVIEW,
+        said=beside(told, band) if classes.binary else f"{told:.0%}",
+    )
+
+
+def _truth(bundle: Bundle, file: Path) -> str | None:
+    """The class of the nearest folder above the photograph that has a class's name."""
+    for folder in file.absolute().parents:
+        if folder.name in bundle.classes.members:
+            return bundle.classes.names[bundle.classes.members[folder.name]]
+    return None
+
+
+def check_format(suffix: str) -> None:
+    """Raise DataError for a suffix that `format_predictions` does not know."""
+    if suffix not in FORMATS:
+        raise DataError(
+            f"cannot write predictions as {suffix or 'no suffix'!r}; "
+            f"expected {', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
+        )
+
+
+def check_outputs(out: Path, sheet: Path | None = None, *, force: bool = False) -> None:
+    """See, before hours of work, that predictions and sheet may be written where they are to go.
+
+    Raises:
+        DataError: another suffix than `format_predictions` knows.
+        OutputError: a file is there that this program did not write, and `force` is not given.
+    """
+    check_format(out.suffix.lower())
+    check_overwritable(out, PREDICTIONS[out.suffix.lower()], force=force)
+    if sheet is not None:
+        check_overwritable(sheet, PICTURE, force=force)
+
+
+def format_predictions(bundle: Bundle, predictions: Sequence[Prediction], suffix: str) -> str:
+    """Predictions as text: ".csv", ".json" or ".jsonl".
+
+    Raises:
+        DataError: another suffix.
+    """
+    check_format(suffix)
+    column = "probability_of_defect" if bundle.classes.binary else "probability"
+    rows = [
+        {
+            "path": os.fsencode(p.path).decode("utf-8", "backslashreplace"),
+            "class": p.verdict,
+            column: None if p.probability is None else round(p.probability, 6),
+            "error": p.error,
+        }
+        | (
+            {}
+            if bundle.classes.binary
+            else {f"p({name})": (p.probabilities or {}).get(name) for name in bundle.classes.names}
+        )
+        for p in predictions
+    ]
+    if suffix == ".csv":
+        return to_csv(list(rows[0]), rows)
+    if suffix == ".json":
+        return escaped_json(json.dumps(rows, indent=2, ensure_ascii=False)) + "\n"
+    return "".join(escaped_json(json.dumps(row, ensure_ascii=False)) + "\n" for row in rows)

@@ -1,0 +1,171 @@
+"""Photographs to probabilities, whatever a model sees: rows through the cache, or pixels."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from features.arrays import Floats, Pixels
+from features.backbones.engines import DEFAULT_ENGINE
+from features.cache.cache import Cache
+from features.cache.sample_table import Sample
+from features.errors import CacheError, DataError
+from features.extract import Progress, extract
+from features.photographs.decode import MAX_PIXELS
+from features.photographs.file import Photograph
+from pipeline.cnn.cnn import Cnn
+from pipeline.cnn.photograph_batches import look
+from pipeline.model.bundle import Bundle
+
+_BLOCK = 256  # rows in memory at once
+
+
+class Judged(NamedTuple):
+    """What a model makes of photographs.
+
+    Attributes:
+        samples: one for each photograph, in order; `reason` says why one cannot be read.
+        probabilities: float64 (n, n_classes); nan where it cannot be read.
+    """
+
+    samples: list[Sample]
+    probabilities: Floats
+
+
+def judge(
+    bundle: Bundle,
+    photographs: Sequence[Photograph],
+    cache_path: Path | None,
+    *,
+    weights: str | None = None,
+    engine: str = DEFAULT_ENGINE,
+    batch_size: int = 32,
+    max_pixels: int = MAX_PIXELS,
+    progress: Progress | None = None,
+) -> Judged:
+    """Probabilities of photographs; see `pipeline.model.predict.predict` for arguments and errors.
+
+    A model that sees pixels decodes every photograph; it touches no cache and needs no weights.
+    """
+    if isinstance(bundle.head, Cnn):
+        return judge_pixels(
+            bundle.head, photographs, batch_size=batch_size, max_pixels=max_pixels,
+            progress=progress,
+        )  # fmt: skip
+    with tempfile.TemporaryDirectory(prefix="onepass-") as folder:
+        path = cache_path or Path(folder) / "features.h5"
+        samples = extract(
+            photographs,
+            bundle.settings(weights, engine),
+            path,
+            views=bundle.views.names,
+            batch_size=batch_size,
+            max_failures=1.0,
+            max_pixels=max_pixels,
+            progress=progress,
+            watch=bundle.watch if bundle.tested.witness is not None else None,
+        ).samples
+        with Cache.read(path) as cache:
+            # By digest: `cache gc` may have moved the rows since they were extracted.
+            digests = [sample.digest for sample in samples if sample.row >= 0]
+            rows = {view: cache.rows_of(digests, view) for view in bundle.seen[0]}
+            known = dict(zip(digests, zip(*rows.values(), strict=True), strict=True))
+            none = (-1,) * len(rows)
+            numbers = [known.get(sample.digest, none) for sample in samples]
+            return Judged(samples, _judge_rows(bundle, cache, numbers))
+
+
+def judge_holdout(bundle: Bundle, cache_path: Path, progress: Progress | None = None) -> Judged:
+    """Probabilities of the photographs that a model was not trained on.
+
+    Rows are found in the cache by digest. Pixels are read from where the folder was, and the
+    files must still be those that were held out.
+
+    Raises:
+        FingerprintError: the cache holds rows of other settings than the model's.
+        CacheError: rows of the holdout are not in the cache.
+        DataError: files of the holdout are gone or were changed.
+    """
+    samples = [
+        Sample(entry["path"], entry["class"], entry["group"], entry["digest"], -1, "", 0, 0, 0, 0)
+        for entry in bundle.split()
+        if entry["side"] == "holdout"
+    ]
+    if isinstance(bundle.head, Cnn):
+        return _judge_holdout_files(bundle, bundle.head, samples, progress)
+    with Cache.read(cache_path) as cache:
+        cache.check_fields(bundle.about["features"])
+        rows = [tuple(cache.find(s.digest, view) for view in bundle.seen[0]) for s in samples]
+        missing = sum(min(numbers) < 0 for numbers in rows)
+        if missing:
+            views = ",".join(bundle.views.sets)
+            raise CacheError(
+                f"{cache_path} lacks {missing} of the {len(rows)} photographs that were held out, "
+                f"or views of them; expected the views {views}; name the cache that the model was "
+                f"fitted on with --cache, or add what is gone: extract --views {views}"
+            )
+        return Judged(samples, _judge_rows(bundle, cache, rows))
+
+
+def _judge_holdout_files(
+    bundle: Bundle, cnn: Cnn, samples: list[Sample], progress: Progress | None
+) -> Judged:
+    root = Path(bundle.about["data"]["root"])
+    photographs = [Photograph(root / s.path, s.path, s.label, s.group) for s in samples]
+    judged = judge_pixels(cnn, photographs, progress=progress)
+    other = [
+        now.path
+        for now, then in zip(judged.samples, samples, strict=True)
+        if now.reason or now.digest != then.digest
+    ]
+    if other:
+        raise DataError(
+            f"{len(other)} of the {len(samples)} photographs that were held out are gone from "
+            f"{root} or were changed, such as {other[0]}; put the folder back, or name where it "
+            "is now: evaluate MODEL FOLDER"
+        )
+    return judged
+
+
+def judge_pixels(
+    cnn: Cnn,
+    photographs: Sequence[Photograph],
+    *,
+    batch_size: int = 32,
+    max_pixels: int = MAX_PIXELS,
+    progress: Progress | None = None,
+) -> Judged:
+    """Decode photographs and run a CNN on them, a batch in memory at a time."""
+    found = np.full((len(photographs), cnn.n_classes), np.nan)
+    samples: list[Sample] = []
+    numbers: list[int] = []
+    batch: list[Pixels] = []
+    for number, seen in enumerate(
+        look(photographs, cnn.recipe, max_pixels=max_pixels, progress=progress)
+    ):
+        samples.append(seen.sample)
+        if seen.pixels is not None:
+            numbers.append(number)
+            batch.append(seen.pixels)
+        if batch and (len(batch) == batch_size or number + 1 == len(photographs)):
+            found[numbers] = cnn.predict_proba(np.stack(batch))
+            numbers, batch = [], []
+    return Judged(samples, found)
+
+
+def _judge_rows(bundle: Bundle, cache: Cache, rows: Sequence[tuple[int, ...]]) -> Floats:
+    """Probabilities of photographs by the numbers of their views' rows; nan where one is -1."""
+    found = np.full((len(rows), len(bundle.classes.names)), np.nan)
+    views, columns = bundle.seen
+    good = np.array([i for i, numbers in enumerate(rows) if min(numbers) >= 0], dtype=np.int64)
+    table = np.array(rows, dtype=np.int64).reshape(len(rows), len(views))
+    height = max(1, _BLOCK // len(views))
+    for start in range(0, len(good), height):
+        block = good[start : start + height]
+        each = [cache.take(numbers, columns) for numbers in table[block].T]
+        found[block] = bundle.probabilities(np.concatenate(each, axis=1))
+    return found

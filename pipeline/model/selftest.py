@@ -1,0 +1,147 @@
+"""A model's self-test: what it gave when it was made, replayed stage by stage.
+
+pixels     three drawn photographs (`selftest_images`) through the decoder, at every load
+head       some rows (pixels, if it sees pixels) through the head, at every load
+backbone   the witness (`drift_probe`) through the backbone, whenever that runs anyway
+
+Each stage is given what was recorded, so that the one that moved is named and no other.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from features.arrays import Floats, Row
+from features.backbones.drift_probe import TOLERANCES, difference
+from features.photographs.decode import RECIPES, Recipe, decode
+from features.untrusted_files import UnsafeFileError, read_arrays
+from pipeline.model.selftest_images import IMAGES
+
+PROBABILITY_TOLERANCE = 1e-4
+"""Largest accepted difference of a probability."""
+
+PIXEL_TOLERANCE = 4
+"""Largest accepted difference of a pixel, of 255: room for other rounding, not measured."""
+
+MEAN_PIXEL_TOLERANCE = 0.5
+"""Largest accepted mean difference of a photograph's pixels, of 255."""
+
+MOST_ROWS = 8
+
+
+class Predictor(Protocol):
+    """A head, or a CNN."""
+
+    def predict_proba(self, X: npt.NDArray[Any], /) -> Floats:
+        """Probabilities (n, n_classes) of n rows or n photographs' pixels."""
+        ...
+
+
+@dataclass(frozen=True)
+class SelfTest:
+    """What was recorded.
+
+    Attributes:
+        rows: some float32 rows or uint8 pixels.
+        probabilities: float64 (len(rows), n_classes) that they gave.
+        pixels: by name of a drawn photograph; empty in models made before there were any.
+        witness: the backbone's row of the witness, float32, taps included; None where the cache
+            had none, or where the model sees pixels.
+    """
+
+    rows: npt.NDArray[Any]
+    probabilities: Floats
+    pixels: dict[str, npt.NDArray[Any]]
+    witness: Row | None
+
+    def moved_at_load(self, head: Predictor, recipe: Recipe | None) -> str | None:
+        """Which stage moved, and how far; None where the result is what it was.
+
+        A recipe that is not known (None) leaves the pixels stage out.
+        """
+        for name, expected in self.pixels.items() if recipe else ():
+            assert recipe is not None
+            found = decode(IMAGES[name], recipe)
+            if found.shape != expected.shape:
+                return f"the pixels stage moved: photograph {name!r} has the shape {found.shape}"
+            gap = np.abs(found.astype(np.int16) - expected)
+            if gap.max() > PIXEL_TOLERANCE or gap.mean() > MEAN_PIXEL_TOLERANCE:
+                return (
+                    f"the pixels stage moved: photograph {name!r} decodes to pixels up to "
+                    f"{gap.max()} of 255 away, {gap.mean():.2g} on average; allowed "
+                    f"{PIXEL_TOLERANCE} and {MEAN_PIXEL_TOLERANCE:g}"
+                )
+        given = head.predict_proba(self.rows)
+        most = float(np.abs(given - self.probabilities).max(initial=0.0))
+        if not most <= PROBABILITY_TOLERANCE:
+            return (
+                f"the head stage moved: it no longer gives the probabilities that it gave, the "
+                f"largest difference is {most:.2g}; allowed {PROBABILITY_TOLERANCE:g}"
+            )
+        return None
+
+    def moved_backbone(self, row: Row, precision: str) -> str | None:
+        """Whether the backbone gives another row of the witness; None where it does not."""
+        if self.witness is None:
+            return None
+        gap = difference(row, self.witness)
+        if gap <= TOLERANCES[precision]:
+            return None
+        return (
+            f"the backbone stage moved: rows differ by {gap:.2g} of their largest value; allowed "
+            f"{TOLERANCES[precision]:g}"
+        )
+
+
+def write(
+    head: Predictor, inputs: npt.NDArray[Any], recipe: Recipe | None, witness: Row | None
+) -> bytes:
+    """A self-test as the bytes of a .npz file.
+
+    Args:
+        head: trained.
+        inputs: some float32 rows or uint8 pixels, the first of which are kept.
+        recipe: of the model; None for one that this version does not know.
+        witness: the backbone's row of the witness, where it is known.
+    """
+    rows = np.ascontiguousarray(inputs[:MOST_ROWS])
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    if witness is not None:
+        # As each of the views of a model that sees several; taps stand behind what is flat.
+        views = max(1, rows.shape[1] // len(witness))
+        rows = np.concatenate([rows, np.tile(witness, views)[None, : rows.shape[1]]])
+        arrays["witness"] = witness
+    if recipe is not None:
+        arrays |= {f"pixels_{name}": decode(image, recipe) for name, image in IMAGES.items()}
+    out = io.BytesIO()
+    np.savez(out, allow_pickle=False, rows=rows, probabilities=head.predict_proba(rows), **arrays)
+    return out.getvalue()
+
+
+def read(content: bytes) -> SelfTest:
+    """What `write` wrote, or an older version.
+
+    Raises:
+        UnsafeFileError: an array claims more than it holds, is missing, or of another type.
+        ValueError, zipfile.BadZipFile: it is no .npz file.
+    """
+    arrays = read_arrays(content)
+    if not {"rows", "probabilities"} <= set(arrays) or any(
+        array.dtype.kind not in "fu" for array in arrays.values()
+    ):
+        raise UnsafeFileError(f"it holds {', '.join(arrays) or 'nothing'}")
+    pixels = {name: arrays[f"pixels_{name}"] for name in IMAGES if f"pixels_{name}" in arrays}
+    return SelfTest(arrays["rows"], arrays["probabilities"], pixels, arrays.get("witness"))
+
+
+def recipe_of(about: Mapping[str, Any]) -> Recipe | None:
+    """The recipe that a model was made with, if this version has it as it was."""
+    recorded = about.get("recipe") or about.get("features", {}).get("recipe", {})
+    recipe = RECIPES.get(str(recorded.get("name")))
+    return recipe if recipe is not None and recipe.fields() == recorded else None

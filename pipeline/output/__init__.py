@@ -1,0 +1,1 @@
+"""Files for people: tables, pictures' fonts, and what may be overwritten."""

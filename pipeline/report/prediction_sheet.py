@@ -1,0 +1,189 @@
+"""The write-up's picture: a grid of photographs with their verdicts."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, ImageDraw
+from PIL.PngImagePlugin import PngInfo
+
+from features.errors import ImageError
+from features.photographs.decode_worker_pool import thumbnail_apart
+from features.photographs.file import read_photograph
+from pipeline.data.classes import Classes
+from pipeline.heatmaps.drawing import mark
+from pipeline.heatmaps.explain import Frame
+from pipeline.model.predict import Prediction
+from pipeline.output.fonts import font_of, shorten, wrap
+from pipeline.output.overwrite import SOFTWARE
+
+COLUMNS = 5
+CELL = 220  # pixels: a photograph's longer side
+GAP = 18
+_CAPTION = 70  # three lines of text under each photograph
+_TITLE, _LINE = 15, 22  # pixels: letters and lines of the legend
+_INK, _GREY, _PAPER, _EMPTY = (25, 25, 25), (100, 100, 100), (255, 255, 255), (232, 232, 232)
+# Okabe and Ito's blue and vermilion, darkened for text. Colour-blind people tell them apart;
+# sign, word and the badge's shape say the same without colour.
+_MARKS = {True: ("✓", "right", (0, 92, 150)), False: ("✗", "wrong", (190, 65, 0))}
+
+
+@dataclass(frozen=True)
+class SheetEntry:
+    """One cell.
+
+    Attributes:
+        file: the photograph.
+        verdict: what to say of it, such as "defects 97 %"; None where it could not be read.
+        truth: its class, where known.
+        right: whether verdict and truth agree; None where that is not known.
+        error: why there is no verdict.
+        said: numbers behind the verdict, which are never cut.
+        view: draws the photograph from its file, its longer side so many pixels.
+    """
+
+    file: Path
+    verdict: str | None
+    truth: str | None = None
+    right: bool | None = None
+    error: str | None = None
+    said: str = ""
+    view: Callable[[bytes, int], Image.Image] = thumbnail_apart
+
+
+def draw_sheet(entries: Sequence[SheetEntry], title: str) -> bytes:
+    """Draw the entries five in a row, each upright, whole and undistorted, under a legend.
+
+    Args:
+        entries: any number; a photograph that cannot be read is a grey cell with the reason.
+        title: the legend, such as what the percentages mean; long ones wrap.
+
+    Returns:
+        A PNG of 1,208 pixels' width.
+    """
+    width = COLUMNS * (CELL + GAP) + GAP
+    legend = wrap(title, width - 2 * GAP, _TITLE)
+    header = GAP + _LINE * len(legend) + 8
+    rows = -(-len(entries) // COLUMNS)
+    sheet = Image.new("RGB", (width, header + rows * (CELL + _CAPTION + GAP) + GAP), _PAPER)
+    draw = ImageDraw.Draw(sheet)
+    for number, line in enumerate(legend):
+        draw.text((GAP, GAP + _LINE * number), line, _INK, font_of(_TITLE))
+    for number, entry in enumerate(entries):
+        left = GAP + (number % COLUMNS) * (CELL + GAP)
+        top = header + (number // COLUMNS) * (CELL + _CAPTION + GAP)
+        _draw_photograph(sheet, entry, left, top)
+        _draw_caption(draw, entry, left, top + CELL + 5)
+    out = io.BytesIO()
+    about = PngInfo()
+    about.add_text("Software", SOFTWARE)
+    sheet.save(out, "PNG", pnginfo=about)
+    return out.getvalue()
+
+
+def _draw_photograph(sheet: Image.Image, entry: SheetEntry, left: int, top: int) -> None:
+    """The photograph in its cell, with a badge where truth is known; else the reason."""
+    draw = ImageDraw.Draw(sheet)
+    draw.rectangle((left, top, left + CELL - 1, top + CELL - 1), _EMPTY)
+    reason = entry.error
+    if reason is None:
+        try:
+            picture = entry.view(read_photograph(entry.file), CELL)
+            corner = (left + (CELL - picture.width) // 2, top + (CELL - picture.height) // 2)
+            sheet.paste(picture, corner)
+        except ImageError as error:
+            reason = str(error)
+    if reason is not None:
+        lines = wrap(reason, CELL - 24, 13)[:8]
+        for number, line in enumerate(lines):
+            place = (left + CELL // 2, top + CELL // 2 + 18 * number - 9 * len(lines))
+            draw.text(place, line, _INK, font_of(13), anchor="ma")
+    if entry.right is not None:
+        _draw_badge(draw, entry.right, left + CELL - 36, top + 8)
+
+
+def _draw_badge(draw: ImageDraw.ImageDraw, right: bool, left: int, top: int) -> None:
+    """A round tick or a square cross, 28 pixels wide."""
+    sign, _, colour = _MARKS[right]
+    frame = (left, top, left + 28, top + 28)
+    (draw.ellipse if right else draw.rectangle)(frame, colour, _PAPER, 2)
+    draw.text((left + 14, top + 14), sign, _PAPER, font_of(18), anchor="mm")
+
+
+def _draw_caption(draw: ImageDraw.ImageDraw, entry: SheetEntry, left: int, top: int) -> None:
+    """Verdict, truth and file name, each shortened to the cell's width."""
+    font, said = font_of(16, bold=True), f"  {entry.said}" if entry.said else ""
+    verdict = "unreadable" if entry.verdict is None else entry.verdict
+    verdict = shorten(verdict, CELL - round(font.getlength(said)), 16, bold=True)
+    draw.text((left, top), f"{verdict}{said}", _INK, font)
+    if entry.truth is not None:
+        sign, word, colour = ("", "", _GREY) if entry.right is None else _MARKS[entry.right]
+        end = f"  {sign} {word}" if word else ""
+        space = CELL - round(font_of(13).getlength(f"is {end}"))
+        draw.text(
+            (left, top + 24), f"is {shorten(entry.truth, space, 13)}{end}", colour, font_of(13)
+        )
+    draw.text((left, top + 45), shorten(entry.file.name, CELL, 11), _GREY, font_of(11))
+
+
+SHOWN = 20
+
+
+def prediction_sheet(
+    classes: Classes,
+    predictions: Sequence[Prediction],
+    shown: int = SHOWN,
+    frame: Frame | None = None,
+) -> bytes:
+    """A PNG of up to `shown` photographs, evenly spread over the predictions in their order.
+
+    With the model's `frame`, each lies under its heatmap.
+    """
+    count = min(shown, len(predictions))
+    chosen = [predictions[i * len(predictions) // count] for i in range(count)]
+    # What the model learned from says nothing of how good it is.
+    new = [p for p in predictions if not p.trained_on]
+    known = [p for p in new if _is_right(p) is not None]
+    right = sum(_is_right(p) is True for p in known)
+    meaning = "probability of the verdict"
+    if classes.binary:
+        meaning = "probability of a defect, beside the limit that decided"
+    title = f"{count} of {len(predictions)} photographs: verdict and {meaning}"
+    if known:
+        title += f"; {right} of the {len(known)} with known class and not trained on are right"
+    if frame is not None:
+        title += f"; vermilion speaks for {frame.subject}, blue against it"
+    return draw_sheet([_entry(prediction, frame) for prediction in chosen], title)
+
+
+def _entry(prediction: Prediction, frame: Frame | None) -> SheetEntry:
+    if prediction.verdict is None:
+        return SheetEntry(prediction.file, None, prediction.truth, None, prediction.error)
+    truth, right = prediction.truth, _is_right(prediction)
+    if prediction.trained_on and truth is not None:
+        truth, right = f"{truth} (trained on it)", None
+    return SheetEntry(
+        prediction.file,
+        prediction.verdict,
+        truth,
+        right,
+        said=prediction.said,
+        view=_view(prediction, frame),
+    )
+
+
+def _is_right(prediction: Prediction) -> bool | None:
+    """None where it cannot be told: no verdict, no known class, or a person has to look."""
+    if prediction.truth is None or prediction.verdict is None or prediction.for_person:
+        return None
+    return prediction.truth == prediction.verdict
+
+
+def _view(prediction: Prediction, frame: Frame | None) -> Callable[[bytes, int], Image.Image]:
+    cells = prediction.cells
+    if frame is None or cells is None:
+        return thumbnail_apart
+    return lambda data, side: mark(data, cells, frame, side).heatmap

@@ -1,0 +1,1 @@
+"""Results as lines and tables for the terminal."""

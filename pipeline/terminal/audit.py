@@ -1,0 +1,122 @@
+"""An audit as plain text for a terminal. Nothing here computes; nothing here prints."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from pipeline.audit.result import Audit, LabelFindings, PhotographFinding, Shortcuts
+from pipeline.output.tables import align, printable
+
+_SHOWN = 10
+_BINARY = 2
+
+
+def audit(found: Audit, out: Path) -> str:
+    """All findings, the shortcuts first."""
+    blocks = [
+        _shortcuts(found.shortcuts, list(found.classes)) if found.shortcuts else "",
+        _labels(found.labels) if found.labels else "",
+        _photographs("outliers, unlike all other photographs", found.outliers),
+        _photographs("unusable photographs", found.unusable),
+        _copies(found),
+        "\n".join(f"note: {printable(note)}" for note in found.notes),
+        f"written: {out} (audit.json, audit.csv, photographs.csv and sheets) "
+        f"in {found.seconds:.1f} s",
+    ]
+    return "\n\n".join(block for block in blocks if block)
+
+
+def _shortcuts(found: Shortcuts, names: Sequence[str]) -> str:
+    binary = len(names) == _BINARY
+    head = ["fact alone", "AUC", "95 % interval", "p", "shortcut"]
+    head += [f"typical {printable(name)}" for name in names] if binary else ["most of all"]
+    rows = [
+        [
+            fact.title,
+            f"{fact.auc:.3f}",
+            f"[{fact.low:.3f}, {fact.high:.3f}]",
+            f"{fact.p_value:.3f}",
+            "YES" if fact.shortcut else "slight" if fact.above_chance else "no",
+            *(
+                [printable(fact.typical[name]) for name in names]
+                if binary
+                else [printable(max(fact.per_class, key=lambda n: fact.per_class[n]))]
+            ),
+        ]
+        for fact in found.facts
+    ]
+    lines = ["Shortcuts: can the class be told from what should not matter?", ""]
+    lines += [align([head, *rows])] if rows else ["no fact varies; nothing to judge"]
+    lines += [
+        "AUC 0.5 is chance, 1 is always right; by part, "
+        f"{found.folds} folds, {found.repeats} repeats; intervals over parts",
+        f"p: from {found.shuffles} shuffles of the classes among parts, corrected for all "
+        f"{len(found.facts)} facts: even one false alarm has a chance of at most {found.level:.0%}",
+        f"shortcut: p at most {found.level:g} and AUC at least {found.least_auc:g}",
+    ]
+    if found.facts:
+        lines.append(
+            f"with so many parts, a typical fact is told from chance from AUC {found.needed:.2f} on"
+        )
+    lines += ["", *_sentences(found)]
+    lines += [f"not judged, {why}: {', '.join(titles)}" for why, titles in found.left_out.items()]
+    return "\n".join(lines)
+
+
+def _sentences(found: Shortcuts) -> Iterable[str]:
+    if not found.found:
+        yield "No shortcut was found."
+    for title, visible in (
+        ("what a model can see", True),
+        ("what a model cannot see, but what changed with the classes", False),
+    ):
+        sentences = [fact.sentence for fact in found.found if fact.in_pixels == visible]
+        if sentences:
+            yield f"{title}:"
+            yield from (f"  {printable(sentence)}" for sentence in sentences)
+
+
+def _labels(found: LabelFindings) -> str:
+    lines = [
+        f"Labels: at most about {found.estimated:,} are wrong, {len(found.suspects):,} to check"
+        f" ({found.head} head, {found.folds} folds by part, AUC {found.roc_auc:.3f})"
+    ]
+    lines += [
+        f"  {printable(one.path)}: looks like {printable(one.suggested)} ({one.p_suggested:.1%}), "
+        f"{printable(one.given)} only {one.p_given:.1%}"
+        for one in found.suspects[:_SHOWN]
+    ]
+    lines += _more(len(found.suspects))
+    if found.suspects:
+        lines.append("photographs that are hard to judge look just like wrong labels: look at them")
+    if found.weak:
+        lines.append(
+            f"the head hardly knows {', '.join(map(printable, found.weak))}: what it doubts there "
+            "is mostly hard to judge, not wrong"
+        )
+    return "\n".join(lines)
+
+
+def _photographs(title: str, found: Sequence[PhotographFinding]) -> str:
+    kinds = Counter(one.problem for one in found)
+    counts = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common())
+    several = f" ({counts})" if len(kinds) > 1 else ""
+    lines = [f"{title[0].upper() + title[1:]}: {len(found):,}{several}"]
+    for one in found[:_SHOWN]:
+        problem = "" if one.problem == "outlier" else f"{one.problem}: "
+        lines.append(f"  {printable(one.path)}: {problem}{one.reason}")
+    return "\n".join([*lines, *_more(len(found))])
+
+
+def _copies(found: Audit) -> str:
+    lines = [f"Exact copies under two labels: {len(found.copies):,}"]
+    for torn in found.copies[:_SHOWN]:
+        copies = ", ".join(f"{printable(p)} ({printable(c)})" for p, c in torn.copies.items())
+        lines.append(f"  {copies}")
+    return "\n".join([*lines, *_more(len(found.copies))])
+
+
+def _more(count: int) -> list[str]:
+    return [f"  … and {count - _SHOWN:,} more"] if count > _SHOWN else []

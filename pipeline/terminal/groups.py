@@ -1,0 +1,177 @@
+"""What `groups`, `fit` and `compare-heads` say of groups. Nothing here computes; nothing prints."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from pipeline.groups.contact_sheets import Agreement, ShownGroups
+from pipeline.groups.proposal import KINDS, Proposal, Question
+from pipeline.output.tables import align, printable
+from pipeline.training.split_gap import SCORES, Gap
+
+_TITLES = {
+    "roc_auc": "ROC AUC",
+    "average_precision": "average precision",
+    "balanced_accuracy": "balanced accuracy",
+}
+_LARGEST = 10  # groups that are listed
+_ASKED = 10  # questions that are listed
+
+
+def proposed(proposal: Proposal, more: str = "look at them with: groups") -> str:
+    """One line where groups are proposed; `more` says what a person can do."""
+    return (
+        f"groups: nobody said which photographs show one part, so they are proposed: "
+        f"{proposal.describe()}; {more}"
+    )
+
+
+def of_folder(proposal: Proposal | None) -> list[str]:
+    """The line of commands that work on a folder without its cache; none where groups are given."""
+    more = "if you know better, say it with --groups or --group-regex"
+    return [] if proposal is None else [proposed(proposal, more)]
+
+
+def alike(known: int) -> list[str]:
+    """The warning that photographs which are scored look like those trained on; none for none."""
+    if not known:
+        return []
+    many = f"{known:,} photograph{' looks' if known == 1 else 's look'}"
+    return [
+        f"{many} so much like what the model was trained on that they probably show the same "
+        "parts: the scores are flattered; score it on parts that it never saw"
+    ]
+
+
+def groups(shown: ShownGroups) -> str:
+    """Everything that `groups` found, and what to do with it."""
+    proposal = shown.proposal
+    parts = [_summary(proposal), _evidence(proposal)]
+    if proposal.shared:
+        parts.append(_largest(proposal))
+    parts += [_questions(proposal)] if proposal.questions else []
+    parts += [_agreement(shown.given)] if shown.given else []
+    parts += [f"note: {note}" for note in proposal.notes]
+    parts.append(_files(shown))
+    return "\n\n".join(parts)
+
+
+def gap(found: Gap | None) -> str:
+    """Both kinds of split side by side, and what it means; "" where there is nothing to tell."""
+    if found is None:
+        return ""
+    if found.problem:
+        return found.sentence()
+    head = [f"{found.head}, by kind of split", "by part", "at random"]
+    rows = [
+        [_TITLES[score], _value(*found.grouped[score]), _value(*found.random[score])]
+        for score in SCORES
+    ]
+    return f"{align([head, *rows])}\n{found.sentence()}"
+
+
+def _value(mean: float, spread: float) -> str:
+    if math.isnan(mean):
+        return "-"
+    return f"{mean:.3f}" if math.isnan(spread) else f"{mean:.3f} ±{spread:.3f}"
+
+
+def _summary(proposal: Proposal) -> str:
+    sizes = proposal.sizes
+    alone = int((sizes == 1).sum())
+    if not proposal.shared:
+        return f"{len(proposal.paths):,} photographs: {proposal.describe()}"
+    several = sizes[sizes > 1]
+    return (
+        f"{len(proposal.paths):,} photographs, probably of {len(sizes):,} parts: "
+        f"{int(several.sum()):,} photographs in {len(several):,} groups of {int(several.min()):,} "
+        f"to {int(several.max()):,}, {alone:,} on their own"
+    )
+
+
+def _evidence(proposal: Proposal) -> str:
+    head = ["evidence", "photographs", "groups", "used"]
+    rows = [
+        [
+            f"{KINDS[item.kind].split(' (')[0]}: {printable(item.what)}",
+            f"{item.photographs:,}",
+            f"{item.groups:,}" if item.groups else "-",
+            "yes" if item.used else "no",
+        ]
+        for item in proposal.evidence
+    ]
+    reasons = [
+        f"  {printable(item.what)}: {item.why}"
+        + (f". If it does name the part: extract DATA {printable(item.hint)}" if item.hint else "")
+        for item in proposal.evidence
+    ]
+    return "\n".join([align([head, *rows]), "why:", *reasons])
+
+
+def _largest(proposal: Proposal) -> str:
+    kinds = proposal.kinds()
+    names = proposal.names()
+    rows = [["largest groups", "photographs", "tied by", "such as"]]
+    for group in range(min(_LARGEST, proposal.shared)):
+        members = np.flatnonzero(proposal.groups == group)
+        tied = ", ".join(KINDS[kind].split(" (")[0] for kind in kinds.get(group, []))
+        examples = [printable(proposal.paths[i]) for i in (members[0], members[-1])]
+        rows.append([names[members[0]], f"{len(members):,}", tied, " and ".join(examples)])
+    return align(rows, right=False)
+
+
+def _questions(proposal: Proposal) -> str:
+    lines = ["pairs to look at (expected strangers as alike: the fewer, the surer):"]
+    for question in _mixed(proposal.questions)[:_ASKED]:
+        a, b = (printable(proposal.paths[i]) for i in (question.a, question.b))
+        state = "one group now" if question.together else "two groups now"
+        lines.append(f"  {question.doubt:.2g}  {state}  {a}  {b}")
+    if len(proposal.questions) > _ASKED:
+        lines.append(f"  … and {len(proposal.questions) - _ASKED:,} more on the sheet")
+    return "\n".join(lines)
+
+
+def _mixed(questions: Sequence[Question]) -> list[Question]:
+    """Those apart and those together in turns, as far as both last."""
+    apart = [question for question in questions if not question.together]
+    together = [question for question in questions if question.together]
+    paired = [q for pair in zip(apart, together, strict=False) for q in pair]
+    count = min(len(apart), len(together))
+    return [*paired, *apart[count:], *together[count:]]
+
+
+def _agreement(given: Agreement) -> str:
+    lines = [
+        f"beside the groups that were given ({given.source}):",
+        f"  {given.together:,} of {given.given_pairs:,} pairs of one given group "
+        f"({given.found_share:.1%}) are in one proposed group",
+        f"  {given.merged:,} of {given.apart_pairs:,} pairs of two given groups "
+        f"({given.merged_share:.2%}) are in one proposed group",
+    ]
+    if given.conflicts:
+        lines.append(
+            "  given groups that the proposal puts together; if they are one part, scores by part "
+            "are flattered too:"
+        )
+        lines += [
+            f"    {', '.join(printable(name) for name in names[:6])}"
+            + (f" and {len(names) - 6:,} more" if len(names) > 6 else "")
+            for names in given.conflicts[:_LARGEST]
+        ]
+        if len(given.conflicts) > _LARGEST:
+            lines.append(f"    … and {len(given.conflicts) - _LARGEST:,} more such sets")
+    return "\n".join(lines)
+
+
+def _files(shown: ShownGroups) -> str:
+    lines = [f"written: {', '.join(str(file) for file in shown.files)}"]
+    table = shown.files[0]
+    if shown.given is None:
+        lines.append(
+            "fit and compare-heads use these groups as they are. To change them, edit the table "
+            f"and: extract {printable(shown.root) or 'DATA'} --groups {table}"
+        )
+    return "\n".join(lines)

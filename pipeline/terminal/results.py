@@ -1,0 +1,331 @@
+"""Results as plain text for a terminal. Nothing here computes; nothing here prints."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from features.backbones.weights import UNTRAINED_WARNING
+from features.photographs.views import FULL, Chosen, views_of
+from pipeline.cnn.photograph_batches import PhotographSet
+from pipeline.data.dataset import Dataset, Labelled
+from pipeline.data.extract_folder import FolderExtraction
+from pipeline.data.folder import describe_ignored
+from pipeline.evaluation.judgements import Assessment
+from pipeline.model.bundle import Bundle
+from pipeline.model.evaluate import Evaluation
+from pipeline.model.predict import Prediction
+from pipeline.output.tables import align, printable
+from pipeline.terminal import groups as grouping_text
+from pipeline.terminal import thresholds as thresholds_text
+from pipeline.terminal.comparison import about_intervals, heads_table, scored
+from pipeline.training.compare_heads import HeadComparison
+from pipeline.training.fit import Fit
+from pipeline.write_up.ladder import Ladder
+
+_SCORE_TITLES = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "recall": "recall of defects",
+    "precision": "precision",
+    "f1": "F1",
+    "roc_auc": "ROC AUC",
+    "average_precision": "average precision",
+    "brier": "Brier (less is better)",
+    "log_loss": "log loss (less is better)",
+}
+
+# Of more than two classes there is no one class of defects.
+_MACRO_TITLES = {
+    name: f"{_SCORE_TITLES[name].removesuffix(' of defects')}, mean over classes"
+    for name in ("recall", "precision", "f1", "roc_auc", "average_precision")
+}
+
+
+def failures(entries: Sequence[tuple[str, str]], shown: int = 10) -> list[str]:
+    """One line per unreadable photograph, and how many more there are."""
+    lines = [printable(f"unreadable: {path}: {reason}") for path, reason in entries[:shown]]
+    if len(entries) > shown:
+        lines.append(f"unreadable: … and {len(entries) - shown:,} more")
+    return lines
+
+
+def drift(bundle: Bundle) -> list[str]:
+    """One line for everything that moved and was accepted."""
+    return [f"warning: drift accepted: {moved}" for moved in bundle.drift]
+
+
+def extraction(done: FolderExtraction, cache: Path) -> str:
+    """The summary of `extract`."""
+    result, scan = done.extraction, done.scan
+    labels = Counter(p.label or "(no class folder)" for p in scan.photographs)
+    classes = ", ".join(f"{printable(name)} {count:,}" for name, count in sorted(labels.items()))
+    parts = len({s.group for s in result.samples if s.group})
+    groups = done.group_rule.describe()
+    if done.group_rule.kind != "none":
+        groups += f" ({parts:,} parts"
+        groups += f"; {done.ungrouped:,} photographs without one)" if done.ungrouped else ")"
+    seconds = result.seconds
+    stages = ", ".join(
+        f"{name} {seconds[key]:.1f}"
+        for key, name in (
+            ("load", "load backbone"),
+            ("read", "read"),
+            ("decode", "decode"),
+            ("backbone", "backbone"),
+            ("write", "write"),
+        )
+        if seconds[key] >= 0.05
+    )
+    speed = result.rows / seconds["backbone"] if seconds["backbone"] else 0.0
+    count = f", {result.rows:,} rows" if result.rows != result.extracted else ""
+    rows = [
+        ["photographs", f"{len(scan.photographs):,} ({classes})"],
+        ["ignored", describe_ignored(scan.ignored) if scan.ignored else "nothing"],
+        ["extracted", f"{result.extracted:,}{count}" + (f" ({speed:.0f}/s)" if speed else "")],
+        ["reused", f"{result.reused:,}"],
+        ["failed", f"{len(result.failed):,}"],
+        ["parts", groups],
+        ["seconds", f"{seconds['total']:.1f}" + (f" ({stages}; stages overlap)" if stages else "")],
+        ["cache", f"{cache}, {_size(cache)}"],
+        ["views", _views(done.views)],
+        ["settings", _settings(done.settings.fields, done.settings.weights.describe())],
+    ]
+    text = align(rows, right=False)
+    return text if done.settings.weights.trained else f"{text}\n\n{UNTRAINED_WARNING}"
+
+
+def dataset(data: Labelled) -> str:
+    """What is about to be trained on, with the warnings."""
+    classes = ", ".join(
+        f"{printable(name)} {int((data.y == number).sum()):,} "
+        f"of {len(set(data.groups[data.y == number].tolist())):,}"
+        for number, name in enumerate(data.classes.names)
+    )
+    parts = len(set(data.groups.tolist()))
+    lines = [
+        f"{len(data):,} photographs of {parts:,} parts ({classes})",
+        data.classes.describe(),
+        *_proposed(data),
+        *(f"warning: {text}" for text in data.warnings),
+    ]
+    if isinstance(data, Dataset) and data.about["weights"]["source"] == "random":
+        lines.append(UNTRAINED_WARNING)
+    return "\n".join(lines)
+
+
+def _proposed(data: Labelled) -> list[str]:
+    if isinstance(data, PhotographSet):
+        return grouping_text.of_folder(data.proposal)
+    proposal = data.proposal if isinstance(data, Dataset) else None
+    return [grouping_text.proposed(proposal)] if proposal else []
+
+
+def fit(done: Fit) -> str:
+    """Train and holdout side by side, with 95 % intervals."""
+    chosen = ", ".join(f"{name}={_short(value)}" for name, value in done.head.chosen.items())
+    binary = done.classes.binary
+    return "\n".join(
+        [
+            f"{done.head.title}, trained in {done.seconds:.1f} s ({chosen or 'no settings'})",
+            *_trained_on_variants(done.about.get("augmented", 0)),
+            "",
+            _assessments({"train": done.train, "holdout": done.held_out}, binary),
+            "",
+            thresholds_text.decision(done.decision, done.classes.names),
+            "",
+            *([grouping_text.gap(done.gap), ""] if done.gap else []),
+            f"model    {done.folder}",
+        ]
+    )
+
+
+def comparison(found: HeadComparison, out: Path) -> str:
+    """One line per head, best first, and what stands behind the numbers."""
+    written = f"written: {out / 'comparison.csv'}, {out / 'comparison.json'}"
+    gap = f"\n{grouping_text.gap(found.gap)}\n" if found.gap else ""
+    variants = "".join(f"\n{line}\n" for line in _trained_on_variants(found.augmented))
+    return f"{heads_table(found.result, found.split)}\n{variants}{gap}{written}"
+
+
+def _trained_on_variants(count: int) -> list[str]:
+    text = f"trained on {_variants(count)} of each photograph, too; judged on none"
+    return [text] if count else []
+
+
+def _variants(count: int) -> str:
+    return f"{count} variant{'' if count == 1 else 's'}"
+
+
+def ladder(found: Ladder, out: Path) -> str:
+    """The write-up's rungs on both splits, and how far the random one flatters."""
+    files = ("table.csv", "table.json", "table.md", "curves.png", "sheet.png")
+    return "\n".join(
+        [
+            found.describe(),
+            *grouping_text.of_folder(found.photographs.proposal),
+            "",
+            align(found.table()),
+            found.about_intervals(),
+            "",
+            *found.words(),
+            "",
+            f"written: {', '.join(str(out / name) for name in files)}",
+        ]
+    )
+
+
+def evaluation(found: Evaluation, names: Sequence[str], shown: int = 10) -> str:
+    """Scores, those of each class where there are more than two, confusion matrix, mistakes."""
+    review = found.confusion.shape[1] > len(names)
+    head = ["truth \\ verdict", *(printable(name) for name in names), *(["review"] * review)]
+    matrix = [
+        [printable(name), *(f"{int(n):,}" for n in row)]
+        for name, row in zip(names, found.confusion, strict=True)
+    ]
+    lines = [
+        *grouping_text.of_folder(found.proposal),
+        *(f"warning: {line}" for line in grouping_text.alike(found.known)),
+        _assessments({found.what: found.assessment}, len(names) == 2),
+        "",
+        *([_class_scores(found), ""] if len(names) > 2 else []),
+        align([head, *matrix]),
+        "",
+        *thresholds_text.evaluated(found.outcome, found.what, review),
+        f"{len(found.mistakes):,} mistakes"
+        + (", the most certain first:" if found.mistakes else ""),
+        *(
+            printable(f"  {m.path}: is {m.truth}, verdict {m.verdict} ({m.probability:.1%})")
+            for m in found.mistakes[:shown]
+        ),
+        *(f"note: {note}" for note in found.notes),
+    ]
+    if len(found.mistakes) > shown:
+        lines.insert(
+            -len(found.notes) or len(lines), f"  … and {len(found.mistakes) - shown:,} more"
+        )
+    return "\n".join(lines)
+
+
+def predictions(found: Sequence[Prediction]) -> str:
+    """How many of each verdict, and how many unreadable."""
+    counts = Counter(p.verdict for p in found if p.verdict)
+    failed = sum(p.error is not None for p in found)
+    parts = [f"{count:,} {printable(name)}" for name, count in sorted(counts.items())]
+    parts += [f"{failed:,} unreadable"] if failed else []
+    text = f"{len(found):,} photographs: " + ", ".join(parts)
+    learned = sum(p.trained_on for p in found)
+    if learned:
+        text += (
+            f"\nnote: the model was trained on {learned:,} of them; their verdicts prove nothing"
+        )
+    return text
+
+
+def info(facts: Mapping[str, Any]) -> str:
+    """A cache's or a model's facts."""
+    if facts["kind"] == "cache":
+        rows = [
+            ["cache", f"{facts['path']}, {facts['bytes'] / 1e6:,.1f} MB"],
+            ["rows", f"{facts['rows']:,} × {facts['row_width']:,} {facts['dtype']}"],
+            [
+                "photographs",
+                f"{facts['photographs']:,} ({_counts(facts['classes']) or 'none yet'})",
+            ],
+            ["parts named", f"{facts['parts_named']:,}"],
+            ["unreadable", f"{len(facts['unreadable']):,}"],
+            ["views", _views(Chosen(tuple(facts["views"]), facts["augmented"]))],
+            ["settings", _settings(facts["features"], facts["features"]["weights"][:19])],
+            ["fingerprint", facts["fingerprint"][:16] + "…"],
+            ["folder", printable(str(facts["dataset"].get("root", "no finished extract")))],
+        ]
+        return align(rows, right=False)
+    split = facts["split"]
+    rows = [
+        ["model", printable(f"{facts['path']}, {facts['title']}, made {facts['created']}")],
+        ["classes", printable(", ".join(facts["classes"]))],
+        ["threshold", thresholds_text.info(facts)],
+        ["split", f"{split['kind']}, {split['test_size']:.0%} held out, seed {split['seed']}"],
+        ["settings", _model_settings(facts)],
+        *(
+            [
+                side,
+                f"{facts[side]['photographs']:,} photographs of {facts[side]['parts']:,} parts: "
+                + ", ".join(
+                    f"{_SCORE_TITLES[name]} "
+                    + scored(facts[side]["scores"][name], facts[side]["intervals_95"][name])
+                    for name in ("accuracy", "balanced_accuracy", "roc_auc")
+                ),
+            ]
+            for side in ("train", "holdout")
+        ),
+    ]
+    text = align(rows, right=False)
+    return (
+        text
+        if facts.get("weights", {}).get("source") != "random"
+        else f"{text}\n\n{UNTRAINED_WARNING}"
+    )
+
+
+def _class_scores(found: Evaluation) -> str:
+    head = ["class", "photographs", "recall", "precision", "F1"]
+    rows = [
+        [
+            printable(c.name),
+            f"{c.photographs:,}",
+            *(scored(getattr(c, n), interval[n]) for n in ("recall", "precision", "f1")),
+        ]
+        for c, interval in zip(found.classes, found.class_intervals, strict=True)
+    ]
+    few = {c.name: i for c, i in zip(found.classes, found.class_intervals, strict=True) if i.reason}
+    return "\n".join([align([head, *rows]), *about_intervals(few)])
+
+
+def _assessments(sides: Mapping[str, Assessment], binary: bool) -> str:
+    head = ["", *(f"{name} ({a.count:,} of {a.parts:,} parts)" for name, a in sides.items())]
+    rows = [
+        [title, *(scored(a.scores[name], a.intervals[name]) for a in sides.values())]
+        for name, title in (_SCORE_TITLES | ({} if binary else _MACRO_TITLES)).items()
+    ]
+    about = about_intervals({name: a.intervals for name, a in sides.items()})
+    return "\n".join([align([head, *rows]), *about])
+
+
+def _settings(fields: Mapping[str, Any], weights: str) -> str:
+    taps = ", ".join(fields.get("taps", ()))
+    return (
+        f"{fields['backbone']}, recipe {fields['recipe']['name']}, {fields['precision']}, "
+        f"weights {weights}" + (f", taps {taps}" if taps else "")
+    )
+
+
+def _views(chosen: Chosen) -> str:
+    sets = [f"{one} ({len(views_of(one))})" if one != FULL else one for one in chosen.sets]
+    more = [f"{_variants(chosen.augmented)} for training"] if chosen.augmented else []
+    return ", ".join([*sets, *more])
+
+
+def _model_settings(facts: Mapping[str, Any]) -> str:
+    space = facts.get("space", "flat")
+    if space != "flat":
+        facts = {**facts, "space": "flat"}
+        return f"sees {printable(str(space))} of {_model_settings(facts)}"
+    if facts.get("sees") == "pixels":
+        recipe = facts["recipe"]
+        return f"sees {recipe['width']}×{recipe['height']} pixels, recipe {recipe['name']}"
+    return _settings(facts["features"], facts["weights"]["source"])
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{printable(name)} {count:,}" for name, count in counts.items())
+
+
+def _size(path: Path) -> str:
+    return f"{path.stat().st_size / 1e6:,.1f} MB"
+
+
+def _short(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

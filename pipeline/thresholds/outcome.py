@@ -1,0 +1,236 @@
+"""From photographs to parts: what a missed part and a part rejected by mistake are.
+
+A defective part counts as missed as soon as one of its photographs is passed, a good part as
+rejected as soon as one of its photographs is rejected. Verdicts are given photograph by
+photograph, and nobody knows how many photographs of a part will be looked at later, or which:
+a bound on parts of which *any* photograph is passed holds for a part that is photographed once,
+and for one that is photographed often and passed only if all its photographs are. A bound on parts
+of which *all* photographs are passed would hold only if as many are taken as in the training data.
+
+A part is defective if one of its photographs is of the defective class; its photographs of the
+other class show no defect, and passing them is no miss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from features.arrays import Floats, Indices
+from pipeline.evaluation.band import Band
+from pipeline.thresholds.bounds import interval, lower_limit, upper_limit
+
+
+class PartScores(NamedTuple):
+    """One probability of a defect for each part, the one that decides whether it goes wrong.
+
+    Attributes:
+        defective: float64 (defective parts,), the lowest among the part's defective photographs.
+        good: float64 (good parts,), the highest among the part's photographs.
+    """
+
+    defective: Floats
+    good: Floats
+
+
+def part_scores(y: Indices, p: Floats, groups: Indices) -> PartScores:
+    """The deciding probability of every part, in the order of their numbers.
+
+    Args:
+        y: int64 (n,), 1 for photographs of the defective class.
+        p: float64 (n,) probability of a defect.
+        groups: int64 (n,), the same number for photographs of one part.
+    """
+    _, part = np.unique(groups, return_inverse=True)
+    count = int(part.max()) + 1 if len(part) else 0
+    lowest, highest = np.full(count, np.inf), np.full(count, -np.inf)
+    np.minimum.at(lowest, part[y == 1], p[y == 1])
+    np.maximum.at(highest, part, p)
+    defective = np.isfinite(lowest)
+    return PartScores(lowest[defective], highest[~defective])
+
+
+class Counts(NamedTuple):
+    """Photographs of one class, or parts; a part counts wherever one of its photographs does.
+
+    Attributes:
+        total: how many there are.
+        passed, reviewed, rejected: how many (have a photograph that) came out so.
+    """
+
+    total: int
+    passed: int
+    reviewed: int
+    rejected: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a band does to photographs of known class.
+
+    Attributes:
+        defective_parts, good_parts: counted in parts.
+        defective, good: counted in photographs.
+    """
+
+    defective_parts: Counts
+    good_parts: Counts
+    defective: Counts
+    good: Counts
+
+    @classmethod
+    def of(cls, y: Indices, p: Floats, groups: Indices, band: Band) -> Self:
+        """Count what becomes of photographs with these probabilities of a defect (n,)."""
+        passed, rejected = p < band.pass_below, p >= band.reject_from
+        ways = (np.ones(len(p), dtype=bool), passed, ~passed & ~rejected, rejected)
+        defective = y == 1
+        good_part = ~np.isin(groups, groups[defective])
+
+        def parts(of: npt.NDArray[np.bool_]) -> Counts:
+            return Counts(*(len(np.unique(groups[of & way])) for way in ways))
+
+        def photographs(of: npt.NDArray[np.bool_]) -> Counts:
+            return Counts(*(int((of & way).sum()) for way in ways))
+
+        return cls(
+            parts(defective), parts(good_part), photographs(defective), photographs(~defective)
+        )
+
+    @property
+    def missed_at_most(self) -> float:
+        """The largest share of missed parts that the counts leave possible, with 95 % confidence.
+
+        It holds only for parts on which neither model nor threshold was chosen.
+        """
+        return upper_limit(self.defective_parts.passed, self.defective_parts.total)
+
+    @property
+    def rejected_at_most(self) -> float:
+        """The same for good parts that are rejected."""
+        return upper_limit(self.good_parts.rejected, self.good_parts.total)
+
+    @property
+    def missed_at_least(self) -> float:
+        """The smallest share of missed parts that the counts leave possible."""
+        return lower_limit(self.defective_parts.passed, self.defective_parts.total)
+
+    @property
+    def rejected_at_least(self) -> float:
+        """The same for good parts that are rejected."""
+        return lower_limit(self.good_parts.rejected, self.good_parts.total)
+
+    def share_reviewed(self, defect_rate: float | None = None) -> float:
+        """The share of photographs that a person sees.
+
+        Args:
+            defect_rate: share of defective photographs to expect; None for that of these.
+        """
+        if defect_rate is None:
+            defect_rate = _share(self.defective.total, self.defective.total + self.good.total)
+        of_defective = _share(self.defective.reviewed, self.defective.total)
+        return defect_rate * of_defective + (1 - defect_rate) * _share(
+            self.good.reviewed, self.good.total
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The counts by name."""
+        return {field.name: getattr(self, field.name)._asdict() for field in fields(self)}
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Mapping[str, int]]) -> Self:
+        """Read what `to_json` wrote."""
+        return cls(*(Counts(**record[field.name]) for field in fields(cls)))
+
+
+def _share(some: int, whole: int) -> float:
+    return some / whole if whole else 0.0
+
+
+BINS = 10
+
+_SMALLEST = float(np.finfo(np.float64).eps)  # a probability of 0 would make log loss infinite
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Photographs whose probabilities lie close together; one point of the reliability diagram.
+
+    Attributes:
+        low, high: of the bin; the last one holds 1 too.
+        photographs, parts: how many there are.
+        told: mean probability of a defect.
+        found: share that is defective.
+        interval: 95 %, exact binomial with the parts as trials: photographs of one part say the
+            same thing several times.
+    """
+
+    low: float
+    high: float
+    photographs: int
+    parts: int
+    told: float
+    found: float
+    interval: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """How far probabilities of a defect can be taken at their word.
+
+    Attributes:
+        bins: of equal width, those that hold photographs, rising.
+        brier: mean squared error.
+        log_loss: mean of minus the natural logarithm of the truth's probability, which is kept
+            above 2.2e-16.
+    """
+
+    bins: list[Bin]
+    brier: float
+    log_loss: float
+
+    @classmethod
+    def of(cls, y: Indices, p: Floats, groups: Indices, bins: int = BINS) -> Self:
+        """Of photographs that the model did not learn from.
+
+        Args:
+            y: int64 (n,), 1 for the defective class.
+            p: float64 (n,) probability of a defect.
+            groups: int64 (n,), the same number for photographs of one part.
+            bins: how many of equal width from 0 to 1.
+        """
+        place = np.minimum((p * bins).astype(np.int64), bins - 1)
+        found = [
+            _bin(number / bins, (number + 1) / bins, y[here], p[here], groups[here])
+            for number in range(bins)
+            if (here := place == number).any()
+        ]
+        return cls(found, float(np.mean((p - y) ** 2)), log_loss(y, p))
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in `model.json`."""
+        return {
+            "brier": self.brier,
+            "log_loss": self.log_loss,
+            "bins": [asdict(one) for one in self.bins],
+        }
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> Self:
+        """Read what `to_json` wrote."""
+        bins = [Bin(**one | {"interval": tuple(one["interval"])}) for one in record["bins"]]
+        return cls(bins, float(record["brier"]), float(record["log_loss"]))
+
+
+def log_loss(y: Indices, p: Floats) -> float:
+    """Mean of minus the natural logarithm of the truth's probability; less is better."""
+    return float(-np.log(np.clip(np.where(y == 1, p, 1 - p), _SMALLEST, 1)).mean())
+
+
+def _bin(low: float, high: float, y: Indices, p: Floats, groups: Indices) -> Bin:
+    parts, share = len(np.unique(groups)), float(y.mean())
+    bounds = interval(share * parts, parts)
+    return Bin(low, high, len(y), parts, float(p.mean()), share, bounds)

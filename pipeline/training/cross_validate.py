@@ -1,0 +1,274 @@
+"""Train every head on identical folds and collect what it says about rows it never saw.
+
+A head may see several feature spaces (`feature_specs`): each head on each of them is compared as
+if it were a head of its own, so that what is chosen is the pair, and what is said of the choice
+counts all pairs.
+
+Protocol: the folds are drawn once. For every fold, each head is trained on the training part
+alone: centring, scaling, hyper-parameters, calibration and early stopping are fitted or chosen on
+it, on inner folds that keep parts together (`pipeline.heads.tuning`). The test part is scored
+once. Heads are then ordered by the mean over the folds.
+
+The Gram matrix of a space is computed once for all folds; heads in the row space share one
+decomposition per fold. Tasks run through joblib, so `joblib.parallel_config` can point them at a
+cluster.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from features.arrays import Floats, Indices
+from features.cache.row_parts import FLAT
+from features.errors import HeadError
+from features.runtime import core_count
+from pipeline.data.lazy_rows import StoredRows
+from pipeline.data.splits import Fold, folds, variant_group
+from pipeline.evaluation.head_pairs import ROPE
+from pipeline.evaluation.metrics import SCORES, score
+from pipeline.feature_specs.heads import Entry
+from pipeline.heads import load_head_class
+from pipeline.heads.base import AnyRows, Head
+from pipeline.heads.gram import gram
+from pipeline.heads.gram_head import RowSpaceHead
+from pipeline.heads.tuning import TrainingPart
+from pipeline.training.comparison import Comparison, FoldResult
+
+Progress = Callable[[int, int, str], None]
+
+
+def compare(
+    rows: AnyRows | Mapping[str, AnyRows],
+    y: Indices,
+    groups: Indices,
+    *,
+    heads: Sequence[str],
+    rounds: Sequence[Fold] | None = None,
+    n_folds: int = 5,
+    repeats: int = 3,
+    seed: int = 0,
+    kind: str = "grouped",
+    class_names: Sequence[str] | None = None,
+    sort_by: str = "roc_auc",
+    rope: float = ROPE,
+    n_jobs: int = -1,
+    augmented: int = 0,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Compare heads on identical folds; see the protocol above.
+
+    Args:
+        rows: float32 (n, row_width), or rows still in the cache: then no process holds more of
+            them than its fold needs, and no more than the memory limit. With variants there are
+            `augmented` times n more behind them, each time in the same order. Of several feature
+            spaces: by their texts.
+        y: int64 (n,) class numbers from 0.
+        groups: int64 (n,), the same number for rows of one part.
+        heads: names of `pipeline.heads.HEADS`.
+        rounds: trained and tested on; None to draw folds by the next two and `kind`.
+        n_folds: folds per repeat.
+        repeats: times that new folds are drawn.
+        seed: of folds and heads.
+        kind: "grouped" or "random", see `splits.folds`. Inner folds are always grouped.
+        class_names: for messages.
+        sort_by: one of `pipeline.evaluation.metrics.SCORES`; decides the order and the best head.
+        rope: differences of that score up to this one make no difference in practice.
+        n_jobs: processes; -1 for one per core.
+        augmented: variants of each row. A fold trains on those of its training side as well, and
+            no variant is ever judged; the Gram matrix is (1 + augmented)² times as large.
+        progress: called as `progress(done, total, text)` after every fit, in no fixed order.
+
+    Raises:
+        HeadError: an unknown head or score, none at all, or a `rope` that is no difference.
+        SplitError: a class has too few groups (rows, if random) for so many folds.
+    """
+    names = _check(heads, sort_by, rope)
+    rounds = rounds or folds(
+        y,
+        groups,
+        n_folds=n_folds,
+        repeats=repeats,
+        seed=seed,
+        kind=kind,
+        class_names=class_names,
+    )
+    n_classes = max(int(y.max()) + 1, len(class_names or ()))
+    spaces = rows if isinstance(rows, Mapping) else {FLAT: rows}
+    entries = [Entry(head, space).name for space in spaces for head in names]
+    started = time.perf_counter()
+    shared = {of: tuple(h for h in names if Entry(h, of).in_row_space) for of in spaces}
+    K = {of: gram(seen) for of, seen in spaces.items() if shared[of]}
+    gram_seconds = time.perf_counter() - started
+    data = _Data(y, groups, n_classes, seed, augmented)
+    tasks = _tasks(names, shared, rounds)
+    results = []
+    total = len(entries) * len(rounds)
+    for made in _run(tasks, data, spaces, K, n_jobs):
+        for result in made:
+            results.append(result)
+            if progress is not None:
+                text = f"{result.head}, fold {result.fold + 1} of repeat {result.repeat + 1}"
+                progress(len(results), total, text)
+    order = {name: number for number, name in enumerate(entries)}
+    results.sort(key=lambda r: (order[r.head], r.repeat, r.fold))
+    return Comparison(
+        entries,
+        rounds,
+        results,
+        y,
+        groups,
+        sort_by=sort_by,
+        rope=rope,
+        seed=seed,
+        gram_seconds=gram_seconds,
+    )
+
+
+def _check(heads: Sequence[str], sort_by: str, rope: float) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(heads))
+    if not names:
+        raise HeadError("no heads to compare; name at least one")
+    for name in names:
+        load_head_class(name)
+    if sort_by not in SCORES:
+        raise HeadError(f"unknown score {sort_by!r}; expected one of {', '.join(SCORES)}")
+    if not rope >= 0:
+        raise HeadError(f"the smallest difference that matters is {rope}; expected 0 or more")
+    return names
+
+
+@dataclass(frozen=True)
+class _Data:
+    """What every task needs besides rows."""
+
+    y: Indices
+    groups: Indices
+    n_classes: int
+    seed: int
+    augmented: int
+
+    def training(self, fold: Fold) -> tuple[Indices, Indices, Indices]:
+        """Numbers, classes and groups of the rows that a fold trains on, variants behind."""
+        own, n = fold.train, len(self.y)
+        numbers = np.concatenate([own + n * block for block in range(self.augmented + 1)])
+        groups = variant_group(self.groups[numbers % n])
+        groups[: len(own)] = self.groups[own]
+        return numbers, self.y[numbers % n], groups
+
+    def seed_of(self, fold: Fold) -> int:
+        """Another one for each fold."""
+        return int(np.random.SeedSequence((self.seed, fold.repeat, fold.fold)).generate_state(1)[0])
+
+
+class _Task(NamedTuple):
+    """Heads to train on one fold: one raw head, or all heads in the row space."""
+
+    space: str
+    heads: tuple[str, ...]
+    fold: Fold
+
+
+def _tasks(
+    names: Sequence[str], shared: Mapping[str, tuple[str, ...]], rounds: Sequence[Fold]
+) -> list[_Task]:
+    """One task per raw head and fold, and one per fold for all heads that share a Gram matrix.
+
+    The slow ones come first, so that no core waits at the end.
+    """
+    order = sorted(names, key=lambda name: {"dense": 0, "forest": 1}.get(name, 2))
+    raw = [(of, (name,)) for name in order for of in shared if name not in shared[of]]
+    together = [(of, heads) for of, heads in shared.items() if heads]
+    return [_Task(of, heads, fold) for of, heads in (*raw, *together) for fold in rounds]
+
+
+def _run(
+    tasks: Sequence[_Task],
+    data: _Data,
+    rows: Mapping[str, AnyRows],
+    K: Mapping[str, Floats],
+    n_jobs: int,
+) -> Iterator[list[FoldResult]]:
+    """Results of the tasks as they come."""
+    from joblib import Parallel, delayed
+
+    workers = min(core_count() if n_jobs == -1 else n_jobs, len(tasks))
+    # joblib hands large arrays to its processes as one memory map, and gives each process of its
+    # default backend its share of the cores for BLAS.
+    parallel = Parallel(n_jobs=workers, return_as="generator_unordered", pre_dispatch="2*n_jobs")
+    made: Iterable[Any] = parallel(
+        delayed(_row_space_task)(task, data, K[task.space], rows[task.space].shape[1])
+        if Entry(task.heads[0], task.space).in_row_space
+        else delayed(_raw_task)(task, data, rows[task.space], 1 / workers)
+        for task in tasks
+    )
+    yield from made
+
+
+def _row_space_task(task: _Task, data: _Data, K: Floats, row_width: int) -> list[FoldResult]:
+    """All heads in the row space on one fold; they share its decomposition and its time."""
+    started = time.perf_counter()
+    fold = task.fold
+    (train, y, groups), test = data.training(fold), fold.test
+    part = TrainingPart(
+        K[np.ix_(train, train)],
+        y,
+        groups,
+        n_classes=data.n_classes,
+        row_width=row_width,
+        seed=data.seed_of(fold),
+    )
+    placed = part.space.place(K[np.ix_(test, train)], np.diagonal(K)[test])
+    part.inner  # noqa: B018 - made here, so that its time is shared too
+    shared = (time.perf_counter() - started) / len(task.heads)
+    made = []
+    for name in task.heads:
+        head = Entry(name, task.space).make(seed=data.seed_of(fold))
+        assert isinstance(head, RowSpaceHead)
+        started = time.perf_counter()
+        head.fit_in_space(part)
+        fitted = time.perf_counter()
+        P = head.predict_in_space(placed)
+        seconds = fitted - started + shared, time.perf_counter() - fitted
+        made.append(_result(head, task, data, P, seconds))
+    return made
+
+
+def _raw_task(task: _Task, data: _Data, rows: AnyRows, memory_share: float) -> list[FoldResult]:
+    """One head on raw rows, on one fold."""
+    head = Entry(task.heads[0], task.space).make(seed=data.seed_of(task.fold))
+    (train, y, groups), test = data.training(task.fold), task.fold.test
+    if isinstance(rows, StoredRows):
+        X = rows.subset(train).in_memory(memory_share)
+    else:
+        X = np.ascontiguousarray(rows[train])
+    started = time.perf_counter()
+    head.fit(X, y, groups, n_classes=data.n_classes)
+    fit_seconds = time.perf_counter() - started
+    held_out = rows[test]
+    started = time.perf_counter()
+    P = head.predict_proba(held_out)
+    return [_result(head, task, data, P, (fit_seconds, time.perf_counter() - started))]
+
+
+def _result(
+    head: Head, task: _Task, data: _Data, P: Floats, seconds: tuple[float, float]
+) -> FoldResult:
+    fold = task.fold
+    return FoldResult(
+        head=Entry(head.name, task.space).name,
+        repeat=fold.repeat,
+        fold=fold.fold,
+        scores=score(data.y[fold.test], P),
+        chosen=dict(head.chosen),
+        fit_seconds=seconds[0],
+        predict_seconds=seconds[1],
+        probabilities=P,
+    )
+
+
+__all__ = ["Comparison", "FoldResult", "compare"]

@@ -1,0 +1,351 @@
+"""Train one head on cached rows and judge it on photographs that it never saw.
+
+Protocol: the photographs are split once, by part, into a training part and a holdout. Everything
+that is fitted or chosen (scaling, hyper-parameters, epochs) is fitted or chosen on the training
+part alone, calibration and thresholds too (`pipeline.thresholds.train`). The holdout is scored
+once, and the model that is saved is the one that was scored.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from features.arrays import Floats, Indices, Row
+from features.cache.row_parts import FLAT
+from pipeline.data.classes import Classes
+from pipeline.data.dataset import Dataset, Labelled
+from pipeline.data.lazy_rows import subset
+from pipeline.data.splits import holdout
+from pipeline.evaluation.judgements import Assessment, Judgements, judge_side
+from pipeline.evaluation.metrics import score
+from pipeline.feature_specs.heads import Entry, SpacedHead, on_cached_rows
+from pipeline.feature_specs.rows import raw_rows, rows_in, training_rows
+from pipeline.heads import make_head
+from pipeline.heads.base import AnyRows, Head, predict_by_blocks
+from pipeline.heads.calibration import Recalibration
+from pipeline.heatmaps.maps import FILE as HEATMAPS
+from pipeline.heatmaps.maps import make_reference
+from pipeline.model.bundle import Model, check_replaceable, save_bundle
+from pipeline.model.selftest import MOST_ROWS
+from pipeline.output.tables import to_csv
+from pipeline.thresholds.decision import Decision
+from pipeline.thresholds.outcome import Outcome
+from pipeline.thresholds.rule import ThresholdRule
+from pipeline.thresholds.train import Trained, TrainingRows, train
+from pipeline.training.split_gap import Gap, Rounds, measure_gap
+from pipeline.training.training_curves import curves_csv, curves_png
+
+EpochProgress = Callable[[int, int, Mapping[str, float]], None]
+
+
+@dataclass
+class Fit:
+    """What `fit` made.
+
+    Attributes:
+        folder: the model.
+        head: trained; of `train_cnn`, the CNN.
+        classes: names and numbers.
+        train, held_out: scores of the two sides; what is not passed counts as called defective.
+        seconds: of training.
+        decision: the thresholds, what they were chosen on, and what they do to the holdout.
+        calibration: of the head's probabilities; None where they are good as they are.
+        sides: numbers of the photographs of the training part and of the holdout.
+        judged: the holdout's photographs with what the model makes of them.
+        about: what was asked for: head, features, split, settings; as it stands in `model.json`.
+        gap: what the same head scores on the other kind of split; None where no two photographs
+            belong together, or nobody asked.
+    """
+
+    folder: Path
+    head: Model
+    classes: Classes
+    train: Assessment
+    held_out: Assessment
+    seconds: float
+    decision: Decision
+    calibration: Recalibration | None
+    sides: tuple[Indices, Indices]
+    judged: Judgements
+    about: Mapping[str, Any]
+    gap: Gap | None = field(default=None, kw_only=True)
+
+
+def fit(
+    dataset: Dataset,
+    out: Path,
+    *,
+    head: str = "dense",
+    features: str = FLAT,
+    test_size: float = 0.25,
+    split: str = "grouped",
+    seed: int = 0,
+    settings: Mapping[str, str | int | float] | None = None,
+    threshold: ThresholdRule | None = None,
+    augment: bool = False,
+    force: bool = False,
+    with_gap: bool = True,
+    progress: EpochProgress | None = None,
+) -> Fit:
+    """Train a head on the rows of a cache and save it as a model.
+
+    Args:
+        dataset: from `pipeline.data.dataset.load_dataset`.
+        out: the model's folder; a model that is there is replaced.
+        head: a name of `pipeline.heads.HEADS`.
+        features: what the head sees of a photograph: a text of `pipeline.feature_specs.spec`.
+        test_size: share of the photographs held out (0 to 1).
+        split: "grouped": no part on both sides; "random": photographs at random.
+        seed: of the split and the training.
+        settings: of the head; what is not given is its default or chosen on the training part.
+        threshold: how verdicts come from probabilities of a defect; None for the best balanced
+            accuracy on out-of-fold probabilities, or 0.5 where there are too few parts.
+        augment: train on the variants in the cache as well; they are never judged, neither in the
+            holdout nor where settings and thresholds are chosen.
+        force: replace a folder that holds something else than a model.
+        with_gap: train the head, thresholds included, a second time on the other kind of split, to
+            tell how much a random one flatters; twice the time.
+        progress: called as `progress(epoch, epochs, scores)` over all fits; see
+            `pipeline.thresholds.train.train`.
+
+    Raises:
+        SplitError: too few photographs or parts.
+        ThresholdError: too few parts for the threshold that is wanted, or wishes for one where
+            there are more than two classes.
+        HeadError: unknown head or setting.
+        SpaceError: features that are unknown, or that the cache does not have.
+        DataError: variants are asked for and the cache has none.
+        OutputError: `out` is something else, or cannot be written.
+    """
+    check_replaceable(out, force=force)
+    make_head(head, seed=seed, settings=settings)  # a wrong setting is said at once
+    rule, augmented = threshold or ThresholdRule(), dataset.variants(augment)
+    training_rows(dataset, features, np.arange(1), augmented)  # so are wrong features
+    sides = holdout(
+        dataset.y,
+        dataset.groups,
+        test_size=test_size,
+        seed=seed,
+        kind=split,
+        class_names=dataset.classes.names,
+    )
+    part = _training_part(dataset, features, sides[0], augmented, test_size)
+    rows = part.X
+    made = train(
+        Entry(head, features).name, part, rule, seed=seed, settings=settings, progress=progress
+    )
+    about = {
+        "head": head,
+        "sees": "rows",
+        "space": features,
+        "features": dict(dataset.fields),
+        "weights": dict(dataset.about["weights"]),
+        "data": {"root": dataset.about["root"], "group_rule": dataset.about["group_rule"]},
+        "split": {"kind": split, "test_size": test_size, "seed": seed},
+        "settings_given": dict(settings or {}),
+        "augmented": augmented,
+    }
+    done = _judged(made, dataset, sides, rows, out, about)
+    numbers = {"train": sides[0][made.learned], "holdout": sides[1]}
+    extra = _heatmaps(done, dataset, rows, numbers)
+    if made.judged is not None:
+        unseen = sides[0][made.judged.rows]
+        numbers |= {"threshold": unseen} if made.judged.aside else {}
+        extra["unseen.csv"] = _unseen_csv(dataset, unseen, made).encode(errors="backslashreplace")
+    inputs, witness = raw_rows(dataset, features, sides[0][:MOST_ROWS]), dataset.witness()
+    save_fit(done, dataset, numbers, inputs, extra, witness=witness, force=force)
+    if with_gap:
+        done.gap = _gap(done, dataset, rule)
+    return done
+
+
+def _training_part(
+    dataset: Dataset, features: str, side: Indices, augmented: int, test_size: float
+) -> TrainingRows:
+    X, y, groups = training_rows(dataset, features, side, augmented)
+    return TrainingRows(X.in_memory(), y, groups, dataset.classes.names, test_size)
+
+
+def _heatmaps(
+    done: Fit, dataset: Dataset, rows: AnyRows, numbers: Mapping[str, Indices]
+) -> dict[str, bytes]:
+    """What heatmaps are measured against, as a file by its name; none where there are none."""
+    head, learned, test = done.head, numbers["train"], numbers["holdout"]
+    if isinstance(head, SpacedHead):
+        if not head.space.on_map:
+            return {}
+        seen: AnyRows = dataset.whole_rows(learned)
+        unseen = dataset.whole_rows(test)
+    else:
+        assert isinstance(head, Head)
+        seen = subset(rows, np.searchsorted(done.sides[0], learned))
+        unseen = dataset.stored_rows(test)
+    reference = make_reference(
+        head,
+        (seen, dataset.y[learned]),
+        (unseen, dataset.y[test]),
+        dataset.layout.shape,
+    )
+    return {HEATMAPS: reference.to_bytes()}
+
+
+def _gap(done: Fit, dataset: Dataset, rule: ThresholdRule) -> Gap | None:
+    """The head of `done` on the other kind of split; nothing of it is kept but the scores."""
+    asked, head = done.about["split"], str(done.about["head"])
+    other = "random" if asked["kind"] == "grouped" else "grouped"
+
+    def measure() -> Rounds:
+        names, seed = dataset.classes.names, asked["seed"]
+        sides = holdout(
+            dataset.y, dataset.groups, test_size=asked["test_size"], seed=seed, kind=other,
+            class_names=names,
+        )  # fmt: skip
+        features = str(done.about["space"])
+        part = _training_part(
+            dataset, features, sides[0], done.about["augmented"], asked["test_size"]
+        )
+        made = train(
+            Entry(head, features).name, part, rule, seed=seed, settings=done.about["settings_given"]
+        )
+        P = _chances(made, rows_in(dataset, features, sides[1]))
+        scores = score(dataset.y[sides[1]], P, made.decision.band.pass_below)
+        return Rounds(head, [scores], [(sides[0][made.learned], sides[1])])
+
+    measured = Rounds(head, [done.held_out.scores], [done.sides])
+    return measure_gap(measured, other, measure, dataset.groups)
+
+
+def _chances(made: Trained, rows: AnyRows) -> Floats:
+    """Calibrated probabilities (n, n_classes)."""
+    own = predict_by_blocks(made.head, rows)
+    return own if made.calibration is None else made.calibration.apply(own)
+
+
+def _judged(
+    made: Trained,
+    dataset: Dataset,
+    sides: tuple[Indices, Indices],
+    rows: AnyRows,
+    out: Path,
+    about: Mapping[str, Any],
+) -> Fit:
+    """Score what was trained on the rows that it learned from, and on the holdout."""
+    train, test = sides[0][made.learned], sides[1]
+    chances = (
+        _chances(made, subset(rows, made.learned)),
+        _chances(made, rows_in(dataset, about["space"], test)),
+    )
+    decision = made.decision
+    if dataset.classes.binary:
+        y, groups = dataset.y[test], dataset.groups[test]
+        outcome = Outcome.of(y, chances[1][:, 1], groups, decision.band)
+        decision = replace(decision, holdout=outcome)
+    on_train, on_test = (
+        Assessment.of(
+            dataset.y[side],
+            dataset.groups[side],
+            P,
+            seed=about["split"]["seed"],
+            threshold=decision.band.pass_below,
+            learned=learned,
+        )
+        for side, P, learned in zip((train, test), chances, (True, False), strict=True)
+    )
+    judged = judge_side(dataset, test, chances[1], Path(dataset.about["root"]), decision.band)
+    model = on_cached_rows(made.head, about["space"], dataset.fields)
+    return Fit(
+        out, model, dataset.classes, on_train, on_test, made.seconds, decision,
+        made.calibration, sides, judged, about,
+    )  # fmt: skip
+
+
+def save_fit(
+    done: Fit,
+    data: Labelled,
+    sides: Mapping[str, Indices],
+    inputs: npt.NDArray[Any],
+    extra: Mapping[str, bytes] | None = None,
+    *,
+    witness: Row | None = None,
+    force: bool = False,
+) -> None:
+    """Write what was trained as a model.
+
+    Args:
+        done: of `fit` or `train_cnn`.
+        data: what it was trained on.
+        sides: numbers of the photographs by what they were for: "train", "holdout", and
+            "threshold" for those that only the threshold was chosen on.
+        inputs: see `pipeline.model.bundle.save_bundle`, like the three below.
+        extra: further files by name.
+        witness: of the cache.
+        force: replace whatever is there.
+
+    Raises:
+        OutputError: the folder is something else, or cannot be written.
+    """
+    record = {
+        **done.about,
+        "title": done.head.title,
+        "settings": dict(done.head.chosen),
+        "classes": list(data.classes.names),
+        "class_members": data.classes.members,
+        "threshold": done.decision.band.pass_below,
+        "decision": done.decision.to_json(),
+        "calibration": done.calibration and done.calibration.to_json(),
+        "train": done.train.to_json(),
+        "holdout": done.held_out.to_json(),
+        "fit_seconds": done.seconds,
+        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+    entries = _split_entries(data, sides)
+    files = _curves(done.head) | dict(extra or {})
+    save_bundle(
+        done.folder, done.head, record, entries, inputs, files, witness=witness, force=force
+    )
+
+
+def _unseen_csv(dataset: Dataset, numbers: Indices, made: Trained) -> str:
+    """One line for each photograph that the thresholds were chosen on."""
+    assert made.judged is not None
+    rows = [
+        {
+            "path": dataset.samples[i].path,
+            "class": dataset.classes.names[dataset.y[i]],
+            "group": str(dataset.groups[i]),
+            "fold": int(fold),
+            "probability_of_defect": float(p),
+        }
+        for i, fold, p in zip(numbers, made.judged.fold, made.p, strict=True)
+    ]
+    return to_csv(list(rows[0]), rows)
+
+
+def _split_entries(dataset: Labelled, sides: Mapping[str, Indices]) -> list[dict[str, str]]:
+    return [
+        {
+            "path": dataset.samples[i].path,
+            "class": dataset.samples[i].label,
+            "group": str(dataset.groups[i]),
+            "digest": dataset.samples[i].digest,
+            "side": side,
+        }
+        for side, indices in sides.items()
+        for i in indices
+    ]
+
+
+def _curves(head: Model) -> dict[str, bytes]:
+    if not head.history:
+        return {}
+    return {
+        "curves.csv": curves_csv(head.history).encode(),
+        "curves.png": curves_png(head.history, f"{head.title}: training"),
+    }

@@ -1,0 +1,263 @@
+"""The learning curve of some heads: their scores against the number of parts in training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from features.arrays import Floats, Indices
+from features.cache.row_parts import FLAT
+from features.errors import SplitError
+from features.files import write_whole
+from pipeline.data.dataset import Dataset
+from pipeline.data.splits import Fold, holdout
+from pipeline.evaluation.bootstrap import Parts
+from pipeline.feature_specs.heads import Entry
+from pipeline.feature_specs.rows import comparable_rows
+from pipeline.output.overwrite import LEARNING, PICTURE, check_overwritable
+from pipeline.output.tables import to_csv
+from pipeline.training.comparison import Comparison
+from pipeline.training.cross_validate import compare
+from pipeline.training.forecast import Forecast, forecast
+from pipeline.training.learning_curve_picture import Series, learning_png
+
+SHOWN = ("roc_auc", "balanced_accuracy")
+"""The scores of a curve; verdicts are made at the threshold 0.5."""
+
+Progress = Callable[[int, int, str], None]
+
+
+class Size(NamedTuple):
+    """One size of the training side: mean numbers over the draws.
+
+    Attributes:
+        parts: parts trained on.
+        rarest: parts of the class that has fewest.
+        photographs: photographs trained on.
+    """
+
+    parts: float
+    rarest: float
+    photographs: float
+
+
+@dataclass(frozen=True)
+class LearningCurve:
+    """What `learning_curve` found.
+
+    Attributes:
+        result: every head on every training side; `repeat` is the draw, `fold` the size.
+        sizes: the largest first.
+        rarest: name of the class that has fewest parts.
+        picture, table: the files that were written.
+    """
+
+    result: Comparison
+    sizes: Sequence[Size]
+    rarest: str
+    picture: Path
+    table: Path
+
+    def scores(self, head: str, score: str) -> Floats:
+        """float64 (draws, sizes) of one head."""
+        found = np.array([r.scores[score] for r in self.result.of(head)])
+        return found.reshape(-1, len(self.sizes))
+
+    @cached_property
+    def forecasts(self) -> dict[tuple[str, str], Forecast]:
+        """By head and score, what twice as many parts would bring; of what is defined."""
+        parts = np.array([size.parts for size in self.sizes])
+        first = self.result.folds[0]
+        share = len(first.test) / len(first.train)
+        found = {}
+        for head in self.result.heads:
+            for score in SHOWN:
+                values = self.scores(head, score)
+                defined = values[np.isfinite(values).all(axis=1)]
+                if len(defined) > 1:
+                    found[head, score] = forecast(
+                        parts, defined, tested_to_trained=share, seed=self.result.seed
+                    )
+        return found
+
+
+def learning_curve(
+    dataset: Dataset,
+    out: Path,
+    *,
+    heads: Sequence[str],
+    features: Sequence[str] | None = None,
+    draws: int = 10,
+    test_size: float = 0.25,
+    seed: int = 0,
+    n_jobs: int = -1,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> LearningCurve:
+    """Train heads on fewer and fewer parts and write the curve as a picture and as CSV.
+
+    Args:
+        dataset: from `pipeline.data.dataset.load_dataset`.
+        out: folder for learning-curve.png and learning-curve.csv.
+        heads: names of `pipeline.heads.HEADS`.
+        features: what they see, each head each of these; None for flat rows alone.
+        draws: see `pipeline.training.learning_curve.shrinking_folds`, like the next two.
+        test_size: share of the photographs held out.
+        seed: of draws and heads.
+        n_jobs: processes; -1 for one per core.
+        force: replace the two files whoever wrote them.
+        progress: called as `progress(fits done, fits in all, what was done)`.
+
+    Raises:
+        SplitError: too few parts of a class.
+        HeadError, SpaceError: unknown heads or features.
+        OutputError: a file is there that this program did not write.
+    """
+    picture, table = out / "learning-curve.png", out / "learning-curve.csv"
+    check_overwritable(picture, PICTURE, force=force)
+    check_overwritable(table, LEARNING, force=force)
+    names = dataset.classes.names
+    rounds = shrinking_folds(
+        dataset.y, dataset.groups, draws=draws, test_size=test_size, seed=seed, class_names=names
+    )
+    result = compare(
+        comparable_rows(dataset, features or (FLAT,)),
+        dataset.y,
+        dataset.groups,
+        heads=heads,
+        rounds=rounds,
+        seed=seed,
+        class_names=names,
+        n_jobs=n_jobs,
+        progress=progress,
+    )
+    sizes, rarest = _sizes(result)
+    found = LearningCurve(result, sizes, names[rarest], picture, table)
+    write_whole(table, _csv(found))
+    write_whole(picture, learning_png(_series(found)))
+    return found
+
+
+def _sizes(result: Comparison) -> tuple[list[Size], int]:
+    """Mean numbers of each size, the largest first, and the class that has fewest parts."""
+    y, groups = result.y, result.groups
+    classes = np.unique(y)
+    counted = []
+    for fold in result.folds:
+        labels, parts = y[fold.train], groups[fold.train]
+        each = [len(np.unique(parts[labels == c])) for c in classes]
+        counted.append([len(np.unique(parts)), len(parts), *each])
+    number = np.array([fold.fold for fold in result.folds])
+    means = [np.array(counted)[number == size].mean(axis=0) for size in range(number.max() + 1)]
+    rarest = int(np.mean(means, axis=0)[2:].argmin())
+    sizes = [Size(float(m[0]), float(m[2 + rarest]), float(m[1])) for m in means]
+    return sizes, int(classes[rarest])
+
+
+def _series(found: LearningCurve) -> list[Series]:
+    parts = [size.parts for size in found.sizes]
+    return [
+        Series(
+            Entry.of(head).title,
+            score,
+            parts,
+            found.scores(head, score),
+            found.forecasts.get((head, score)),
+        )
+        for head in found.result.heads
+        for score in SHOWN
+    ]
+
+
+def _csv(found: LearningCurve) -> str:
+    columns = ["head", "features", "draw", "parts", "parts_of_rarest_class", "photographs", *SHOWN]
+    rows = []
+    for result in found.result.results:
+        entry, size = Entry.of(result.head), found.sizes[result.fold]
+        rows.append(
+            {
+                "head": entry.head,
+                "features": entry.features,
+                "draw": result.repeat,
+                "parts": round(size.parts, 1),
+                "parts_of_rarest_class": round(size.rarest, 1),
+                "photographs": round(size.photographs, 1),
+                **{
+                    score: None if np.isnan(result.scores[score]) else result.scores[score]
+                    for score in SHOWN
+                },
+            }
+        )
+    return to_csv(columns, rows)
+
+
+FEWEST = 2  # parts of a class in the smallest training side
+MOST_SIZES = 8
+
+
+def shrinking_folds(
+    y: Indices,
+    groups: Indices,
+    *,
+    draws: int = 10,
+    test_size: float = 0.25,
+    seed: int = 0,
+    class_names: Sequence[str] | None = None,
+) -> list[Fold]:
+    """Training sides of falling size, on the same held-out side within a draw.
+
+    Args:
+        y: int64 (n,) class numbers.
+        groups: int64 (n,), the same number for photographs of one part.
+        draws: how often parts are held out and put in order anew.
+        test_size: share of the photographs held out.
+        seed: of the draws.
+        class_names: for messages.
+
+    Returns:
+        draws × sizes folds, the same sizes in every draw: `repeat` is the draw, `fold` the size
+        from 0, the largest, on.
+
+    Raises:
+        SplitError: too few parts of a class for two sizes, one twice the other.
+    """
+    sides = [
+        holdout(y, groups, test_size=test_size, seed=_seed(seed, draw), class_names=class_names)
+        for draw in range(draws)
+    ]
+    parts = [Parts.of(y[train], groups[train]) for train, _ in sides]
+    rarest = min(min(of.size(stratum) for stratum in of.strata) for of in parts)
+    # As many halvings as leave every class its fewest parts.
+    steps = int(2 * math.log2(rarest / FEWEST) + 1e-9) if rarest >= FEWEST else 0
+    if steps < 2:
+        raise SplitError(
+            f"a class has {rarest} part{'' if rarest == 1 else 's'} to train on; expected at least "
+            f"{2 * FEWEST}, to train on half of them as well; add more parts of this class"
+        )
+    return [
+        Fold(draw, step, np.sort(train[rows]), test)
+        for draw, ((train, test), of) in enumerate(zip(sides, parts, strict=True))
+        for step, rows in enumerate(_nested(of, min(steps, MOST_SIZES - 1), _seed(seed, draw)))
+    ]
+
+
+def _seed(seed: int, draw: int) -> int:
+    return int(np.random.SeedSequence((seed, draw)).generate_state(1)[0])
+
+
+def _nested(parts: Parts, steps: int, seed: int) -> list[Indices]:
+    """Row numbers of the first parts of every class, fewer and fewer."""
+    rng = np.random.default_rng(seed)
+    orders = [rng.permutation(np.flatnonzero(parts.stratum == s)) for s in parts.strata]
+    found = []
+    for step in range(steps + 1):
+        share = 2 ** (-step / 2)
+        taken = [order[: max(FEWEST, round(share * len(order)))] for order in orders]
+        found.append(np.flatnonzero(np.isin(parts.of_row, np.concatenate(taken))))
+    return found

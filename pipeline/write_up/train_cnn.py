@@ -1,0 +1,138 @@
+"""Train one of the write-up's CNNs on a folder and judge it on parts that it never saw.
+
+Protocol: as in `fit`. The holdout is scored after every epoch for the curves, and nothing
+is chosen on it: training runs for all its epochs, and the last epoch's weights are the model. Its
+threshold is 0.5, as in the write-up.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from features.arrays import Indices
+from features.photographs.decode import get_recipe
+from pipeline.cnn.cnn import Cnn
+from pipeline.cnn.photograph_batches import PhotographSet, look, look_at_folder
+from pipeline.data.splits import holdout
+from pipeline.evaluation.judgements import Assessment, judge_side
+from pipeline.groups.rules import GroupRule
+from pipeline.heads.base import EpochProgress
+from pipeline.model.bundle import check_replaceable
+from pipeline.model.probabilities import judge_pixels
+from pipeline.thresholds.decision import Decision
+from pipeline.training.fit import Fit, save_fit
+
+RECIPE = "docs"
+"""The recipe of the CNNs: the write-up's own."""
+
+_SELF_TEST_PHOTOGRAPHS = 4
+
+
+@dataclass
+class CnnFit(Fit):
+    """What `train_cnn` made.
+
+    Attributes:
+        photographs: what it was trained and judged on, and what could not be read.
+    """
+
+    photographs: PhotographSet
+
+
+def train_cnn(
+    data: Path,
+    out: Path,
+    *,
+    variant: str = "base",
+    epochs: int = 30,
+    batch_size: int = 32,
+    seed: int = 0,
+    split: str = "grouped",
+    test_size: float = 0.25,
+    classes: Sequence[str] | None = None,
+    positive: Sequence[str] | None = None,
+    group_rule: GroupRule | None = None,
+    force: bool = False,
+    progress: EpochProgress | None = None,
+) -> CnnFit:
+    """Train a CNN from scratch on a folder of photographs and save it as a model.
+
+    Args:
+        data: one folder of photographs per class.
+        out: the model's folder; a model that is there is replaced.
+        variant: a name of `pipeline.cnn.cnn_network.VARIANTS`.
+        epochs: passes over the training photographs.
+        batch_size: photographs per step.
+        seed: of the split and the training.
+        split: "grouped": no part on both sides; "random": photographs at random.
+        test_size: share of the photographs held out (0 to 1).
+        classes: only these class folders; None for all.
+        positive: the classes that together are "defective"; None to tell by name.
+        group_rule: which photographs show one part.
+        force: replace a folder that holds something else than a model.
+        progress: called as `progress(epoch, epochs, scores)`.
+
+    Raises:
+        DataError: the folder, its classes or groups, or the variant cannot be used.
+        TooManyFailuresError: more than a tenth of the photographs cannot be read.
+        SplitError: too few photographs or parts.
+        HeadError: the loss is no longer a number.
+        OutputError: `out` is something else, or cannot be written.
+    """
+    check_replaceable(out, force=force)
+    recipe = get_recipe(RECIPE)
+    Cnn(variant, recipe, 2)  # an unknown variant is said before every photograph is read
+    photographs = look_at_folder(
+        data, recipe, classes=classes, positive=positive, group_rule=group_rule
+    )
+    names = photographs.classes.names
+    sides = holdout(
+        photographs.y, photographs.groups, test_size=test_size, seed=seed, kind=split,
+        class_names=names,
+    )  # fmt: skip
+    cnn = Cnn(variant, recipe, len(names), seed=seed, epochs=epochs, batch_size=batch_size)
+    started = time.perf_counter()
+    fit_cnn(cnn, photographs, *sides, progress=progress)
+    seconds = time.perf_counter() - started
+    chances = [judge_pixels(cnn, photographs.photographs(side)).probabilities for side in sides]
+    on_train, on_test = (
+        Assessment.of(photographs.y[side], photographs.groups[side], P, seed=seed, learned=learned)
+        for side, P, learned in zip(sides, chances, (True, False), strict=True)
+    )
+    decision = Decision.not_chosen()
+    about = {
+        "head": cnn.name,
+        "sees": "pixels",
+        "recipe": recipe.fields(),
+        "data": {"root": str(photographs.root), "group_rule": asdict(photographs.group_rule)},
+        "split": {"kind": split, "test_size": test_size, "seed": seed},
+    }
+    judged = judge_side(photographs, sides[1], chances[1], photographs.root, decision.band)
+    done = CnnFit(
+        out, cnn, photographs.classes, on_train, on_test, seconds, decision, None,
+        sides, judged, about, photographs,
+    )  # fmt: skip
+    few = photographs.photographs(sides[1][:_SELF_TEST_PHOTOGRAPHS])
+    pixels = [seen.pixels for seen in look(few, recipe) if seen.pixels is not None]
+    numbers = dict(zip(("train", "holdout"), sides, strict=True))
+    save_fit(done, photographs, numbers, np.stack(pixels), force=force)
+    return done
+
+
+def fit_cnn(
+    cnn: Cnn,
+    photographs: PhotographSet,
+    train: Indices,
+    test: Indices,
+    *,
+    progress: EpochProgress | None = None,
+) -> None:
+    """Train a CNN on one side of a split, with the other side in its curves."""
+    files = [[p.file for p in photographs.photographs(side)] for side in (train, test)]
+    y = photographs.y
+    cnn.fit(files[0], y[train], validation=(files[1], y[test]), progress=progress)

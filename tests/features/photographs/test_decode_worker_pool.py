@@ -1,0 +1,127 @@
+"""decode_worker_pool: what crashes, hangs or swells a decoder costs one photograph."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+from pictures import pool
+from toy import photograph
+
+from features.errors import DecoderError, ImageError
+from features.photographs.decode import MAX_PIXELS, RECIPES, decode, thumbnail
+from features.photographs.decode_worker_pool import Decoders, decode_apart, thumbnail_apart
+
+IMAGENET = RECIPES["imagenet"]
+REQUEST = {"recipe": IMAGENET.fields()}
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+def test_the_pixels_are_those_of_the_decoder_itself(recipe: object) -> None:
+    """Whoever decodes, the pixels are the same; and the array may be written to."""
+    for kind in ("PNG", "JPEG", "WEBP"):
+        data = photograph(3, (300, 200), kind)
+        pixels = decode_apart(data, recipe)
+        assert np.array_equal(pixels, decode(data, recipe))
+        assert pixels.flags.writeable
+        assert np.array_equal(thumbnail_apart(data, 90), thumbnail(data, 90))
+
+
+def test_reasons_come_through_and_the_process_goes_on() -> None:
+    """An unreadable file is an ImageError with its reason, and the next file is read."""
+    for _ in range(3):
+        with pytest.raises(ImageError, match="starts like a PDF"):
+            decode_apart(b"%PDF-1.7", IMAGENET)
+        with pytest.raises(ImageError, match="cut off"):
+            decode_apart(photograph(1)[:300], IMAGENET)
+        with pytest.raises(ImageError, match="raise --max-pixels"):
+            decode_apart(photograph(1), IMAGENET, max_pixels=100)
+        assert decode_apart(photograph(1), IMAGENET).shape == (224, 224, 3)
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["time.sleep(60)", "while True: pass", "re.match('(a+)+$', 'a' * 60 + 'b')"],
+    ids=["waits", "loops", "holds-the-interpreter"],
+)
+def test_what_takes_too_long_is_ended(body: str) -> None:
+    """A decoder that never comes back is a reason after the time limit, even in C code."""
+    decoders = pool(body, seconds=0.4)
+    started = time.monotonic()
+    with pytest.raises(ImageError, match=r"decoding took more than 0.4 s"):
+        decoders.ask(REQUEST, photograph(1), MAX_PIXELS)
+    assert time.monotonic() - started < 20
+
+
+def test_what_crashes_its_decoder_is_named() -> None:
+    """A crash of the process is a reason; it was tried twice; the next file is read."""
+    decoders = pool(
+        "if len(data) < 200: os.abort()\n    return np.zeros((1, 1, 3), np.uint8)", seconds=30
+    )
+    with pytest.raises(ImageError, match="crashed the decoder"):
+        decoders.ask(REQUEST, photograph(1)[:100], MAX_PIXELS)
+    assert decoders.ask(REQUEST, photograph(1), MAX_PIXELS).shape == (1, 1, 3)
+    decoders.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the address space")
+def test_what_swells_its_decoder_is_refused() -> None:
+    """More memory than the file's own header justifies is not to be had."""
+    decoders = pool("return np.ones((20_000, 20_000, 3), np.uint8)")
+    with pytest.raises(ImageError, match="does not fit into memory"):
+        decoders.ask(REQUEST, photograph(1), MAX_PIXELS)
+    decoders.close()
+
+
+def test_a_process_that_somebody_ended_is_replaced() -> None:
+    """A decoder killed while it waited (by the system, for its memory) costs nothing."""
+    decoders = Decoders()
+    decoders.ask(REQUEST, photograph(1), MAX_PIXELS)
+    for process in decoders._idle:
+        process._process.kill()
+        process._process.wait()
+    assert decoders.ask(REQUEST, photograph(1), MAX_PIXELS).shape == (224, 224, 3)
+    decoders.close()
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        (["no-such-python"], "cannot be started"),
+        ([sys.executable, "-c", "raise SystemExit('no pillow here')"], "no pillow here"),
+    ],
+)
+def test_a_decoder_that_does_not_start_is_an_error_of_the_run(
+    command: list[str], expected: str
+) -> None:
+    """No photograph is blamed for a broken installation."""
+    with pytest.raises(DecoderError, match=expected):
+        Decoders(command).ask(REQUEST, photograph(1), MAX_PIXELS)
+
+
+def test_large_photographs_are_decoded_one_at_a_time() -> None:
+    """However many threads ask: together they hold no more pixels than one photograph may."""
+    decoders = pool(
+        "start = time.time(); time.sleep(0.2)\n"
+        "    return np.array([[[start, time.time(), 0]]], np.float64).view(np.uint8)"
+        ".reshape(1, 8, 3)"
+    )
+    seen = []
+
+    def ask() -> None:
+        answer = decoders.ask(REQUEST, photograph(1, (30, 20)), 700)  # 600 of 700 pixels
+        seen.append(tuple(answer.reshape(-1).view(np.float64)[:2]))
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    seen.sort()
+    assert len(seen) == 3
+    assert all(one[1] <= other[0] for one, other in itertools.pairwise(seen))
+    decoders.close()

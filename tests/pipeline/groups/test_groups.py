@@ -1,0 +1,532 @@
+"""pipeline.groups: which photographs show one part, found without being told."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from parts import encode, make_cache, part
+
+import pipeline
+from features.cache.cache import Cache
+from features.cache.thumbnail_table import glimpses_of
+from features.cache.thumbnails import Glimpse
+from features.errors import OutputError
+from pipeline.groups.contact_sheets import groups_csv, show_groups
+from pipeline.groups.counters_and_times import Line, find_cut, find_valley, judge_line
+from pipeline.groups.evidence import Joiner, Witness
+from pipeline.groups.file_names import judge_key, read_names
+from pipeline.groups.proposal import Proposal
+from pipeline.groups.proposal_cache import proposal_path, proposed_groups
+from pipeline.groups.propose import propose, propose_by_pictures
+from pipeline.groups.registration import align, nearest, normalise, resample
+from pipeline.groups.rules import GroupRule, apply_rule, read_groups
+from pipeline.groups.similarity import judge_looks
+from pipeline.output.tables import to_csv
+from pipeline.training.split_gap import Rounds, measure_gap
+
+BLIND = Witness(None, np.arange(1000))
+
+
+def meaningless(names: list[str]) -> dict[str, str]:
+    """Other names in no order, numbered through, in the same class folders."""
+    numbers = list(range(len(names)))
+    random.Random(3).shuffle(numbers)
+    return {
+        name: f"{name.split('/')[0]}/IMG_{number:04d}.jpg"
+        for name, number in zip(names, numbers, strict=True)
+    }
+
+
+def together(proposal: Proposal, a: str, b: str) -> bool:
+    found = proposal.by_path()
+    return found[a] == found[b]
+
+
+# ---- near copies ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """60 parts on one background; of the first 15 there are copies. Names carry nothing."""
+    photographs: dict[str, bytes] = {}
+    for number in range(60):
+        label = "Healthy" if number % 3 else "defects"
+        photographs[f"{label}/{number}-plain"] = encode(part(number))
+        if number < 15:
+            photographs[f"{label}/{number}-again"] = encode(part(number), 55)
+            photographs[f"{label}/{number}-dark"] = encode(part(number, light=0.7, noise=1))
+            photographs[f"{label}/{number}-moved"] = encode(part(number, shift=2, noise=2))
+    names = meaningless(list(photographs))
+    cache = tmp_path_factory.mktemp("planted") / "features.h5"
+    make_cache(cache, {names[name]: data for name, data in photographs.items()})
+    return cache, names
+
+
+@pytest.fixture(scope="module")
+def found(planted: tuple[Path, dict[str, str]]) -> Proposal:
+    with Cache.read(planted[0]) as cache:
+        return propose(cache)
+
+
+@pytest.mark.parametrize("change", ["again", "dark", "moved"])
+def test_near_copies_are_found(
+    planted: tuple[Path, dict[str, str]], found: Proposal, change: str
+) -> None:
+    """Encoded anew, darker, or moved by two pixels: at least 13 of 15 lie with their part."""
+    names = planted[1]
+    right = 0
+    for number in range(15):
+        label = "Healthy" if number % 3 else "defects"
+        right += together(
+            found, names[f"{label}/{number}-plain"], names[f"{label}/{number}-{change}"]
+        )
+    assert right >= 13
+
+
+def test_other_parts_on_the_same_background_stay_apart(
+    planted: tuple[Path, dict[str, str]], found: Proposal
+) -> None:
+    """All look alike to the eye; at most one group mixes parts."""
+    part_of = {new: old.split("/")[1].split("-")[0] for old, new in planted[1].items()}
+    mixed = 0
+    for group in range(found.shared):
+        members = [found.paths[i] for i in np.flatnonzero(found.groups == group)]
+        mixed += len({part_of[path] for path in members}) > 1
+    assert mixed <= 1
+    assert found.sizes.max() <= 5
+
+
+def test_without_copies_nothing_is_found(tmp_path: Path) -> None:
+    """80 different parts on one background are 80 parts, or at most one pair is mistaken."""
+    photographs = {
+        f"a/{random.Random(n).getrandbits(64):016x}.jpg": encode(part(n)) for n in range(80)
+    }
+    with Cache.read(make_cache(tmp_path / "c.h5", photographs)) as cache:
+        assert propose(cache).shared <= 1
+
+
+def test_expected_strangers_are_what_is_counted() -> None:
+    """Of vectors without any copies, links at an expectation e are no more than n e / 2."""
+    rng = np.random.default_rng(0)
+    links = 0
+    for _ in range(5):
+        vectors = rng.standard_normal((300, 40)).astype(np.float32)
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        links += len(judge_looks(vectors).pairs(0.1)[0])
+    assert links <= 5 * 300 * 0.1 / 2
+
+
+def test_likeness_is_judged_by_the_neighbourhood() -> None:
+    """The same likeness is a copy among vectors that differ, and nothing in a narrow cone."""
+    rng = np.random.default_rng(1)
+
+    def pair(cone: float) -> tuple[float, float]:
+        """Likeness and expected strangers of two photographs; `cone` is what all share."""
+        vectors = rng.standard_normal((200, 60))
+        vectors[1] = 0.97 * vectors[0] + 0.2 * vectors[1]
+        if cone:
+            vectors[1] = rng.standard_normal(60)
+        vectors[:, 0] += cone
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        looks = judge_looks(vectors.astype(np.float32))
+        first, second = np.array([0]), np.array([1])
+        return float(looks.likeness(first, second)[0]), float(looks.strangers(first, second)[0])
+
+    likeness, strangers = pair(0)
+    assert strangers < 0.05
+    in_cone, strangers = pair(100)
+    assert in_cone > likeness
+    assert strangers > 0.3
+
+
+def test_nearest_is_what_sorting_all_gives() -> None:
+    """Blocks make no difference, and nobody is his own neighbour."""
+    vectors = np.random.default_rng(2).standard_normal((50, 6)).astype(np.float32)
+    numbers, values = nearest(vectors, 7)
+    all_pairs = vectors @ vectors.T
+    np.fill_diagonal(all_pairs, -np.inf)
+    assert np.array_equal(numbers, np.argsort(-all_pairs, axis=1)[:, :7])
+    assert np.allclose(values, -np.sort(-all_pairs, axis=1)[:, :7], atol=1e-5)
+
+
+def test_shifted_pictures_are_laid_on_one_another() -> None:
+    """Pictures of one thing, each shifted and grown a little, are more alike after alignment."""
+    rng = np.random.default_rng(3)
+    x, y = np.meshgrid(np.arange(32), np.arange(32))
+    thing = np.exp(-((x - 15) ** 2 + (y - 13) ** 2) / 40) + 0.5 * np.exp(-((x - 22) ** 2) / 20)
+    moves = rng.uniform(-1.5, 1.5, (30, 4)) * [1, 1, 0.03, 0.03]
+    pictures = resample(np.repeat(thing[None], 30, axis=0).astype(np.float32), moves.astype("f4"))
+
+    def spread(pictures: np.ndarray) -> float:
+        return float(pictures[:, 4:-4, 4:-4].var(axis=0).mean())
+
+    assert spread(align(pictures)) < 0.4 * spread(normalise(pictures))
+
+
+# ---- joining ----------------------------------------------------------------------------
+
+
+def test_one_wrong_link_does_not_join_two_groups() -> None:
+    """Two groups of five and a single link, even a sure one, between them stay two."""
+    joiner = Joiner(10)
+    inside = [(a, b) for start in (0, 5) for a in range(start, start + 5) for b in range(a + 1, start + 5)]  # fmt: skip  # noqa: E501
+    joiner.link([*inside, (0, 9)], sure=True)
+    assert joiner.groups().tolist() == [0] * 5 + [1] * 5
+
+
+def test_a_photograph_between_two_groups_does_not_bridge_them() -> None:
+    """One that is like both joins one of them, and the two stay apart."""
+    joiner = Joiner(11)
+    joiner.tie([(a, a + 1) for a in (0, 1, 2, 3, 5, 6, 7, 8)])
+    joiner.link([(4, 10), (5, 10), (3, 10), (6, 10)], sure=True)
+    groups = joiner.groups()
+    assert groups[0] == groups[4]
+    assert groups[5] == groups[9]
+    assert groups[0] != groups[5]
+
+
+def test_many_links_join_two_groups() -> None:
+    """Three photographs of each tied to the other are enough."""
+    joiner = Joiner(10)
+    joiner.tie([(a, a + 1) for a in (0, 1, 2, 3, 5, 6, 7, 8)])
+    joiner.link([(0, 5), (1, 6), (2, 7)], sure=True)
+    assert set(joiner.groups().tolist()) == {0}
+
+
+def test_doubtful_links_need_company() -> None:
+    """One doubtful link joins no two photographs; links to two of a group do."""
+    joiner = Joiner(5)
+    joiner.tie([(0, 1)])
+    joiner.link([(0, 2), (1, 2), (3, 4)], sure=False)
+    assert joiner.groups().tolist() == [0, 0, 0, 1, 2]
+
+
+# ---- names and times --------------------------------------------------------------------
+
+
+def used(paths: list[str], witness: Witness = BLIND) -> list[tuple[str, int]]:
+    keys, lines = read_names(paths)
+    findings = [judge_key(key, witness) for key in keys] + [judge_line(x, witness) for x in lines]
+    return [(f.evidence.what, f.evidence.groups) for f in findings if f.evidence.used]
+
+
+@pytest.mark.parametrize(
+    ("name", "groups"),
+    [
+        (lambda n: f"a/part-{n // 4:03d}_view-{n % 4}.jpg", 30),
+        (lambda n: f"a/SN{48000 + n // 3}-{['top', 'left', 'side'][n % 3]}.png", 40),
+        (lambda n: f"{'ab'[n // 4 % 2]}/piece{n // 4}/img{n % 4}.jpg", 30),
+        (lambda n: f"a/scan_{(n // 4) * 1000 + (n % 4) * 3 + 7}.jpg", 30),
+        (lambda n: f"a/IMG_20240105_{8 + n // 12:02d}{n % 12 // 2 * 9:02d}{n % 2 * 2:02d}.jpg", 60),
+    ],
+    ids=["part and view", "serial number and side", "folder", "counter with gaps", "time in name"],
+)
+def test_names_of_many_schemes(name: Callable[[int], str], groups: int) -> None:
+    """A part's number, its folder, a counter with gaps or a time tie the right photographs."""
+    paths = [name(n) for n in range(120)]
+    assert groups in [count for _, count in used(paths)]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        lambda n: f"a/IMG_{n:04d}.jpg",
+        lambda n: f"a/IMG_{n + 3 * (n > 150):04d}.jpg",
+        lambda n: f"{'ab'[n % 2]}/{n // 2}.png",
+        lambda n: f"a/{random.Random(n).getrandbits(64):016x}.jpg",
+        lambda n: f"a/day{n // 100}_{n % 100:03d}.jpg",
+        lambda n: f"a/{random.Random(n).randrange(10**6)}.jpg",
+    ],
+    ids=["counted", "one gap", "counted by class", "random letters", "by day", "random numbers"],
+)
+def test_names_that_carry_nothing_group_nothing(name: Callable[[int], str]) -> None:
+    """Photographs that are merely numbered are not one part, nor are those of one day."""
+    assert used([name(n) for n in range(300)]) == []
+
+
+def test_a_pattern_that_was_not_used_is_named(tmp_path: Path) -> None:
+    """The hint is a --group-regex that groups as it says."""
+    paths = [f"a/lot{n // 30}_piece{n % 30:02d}.jpg" for n in range(300)]
+    keys, _ = read_names(paths)
+    finding = judge_key(keys[0], BLIND)
+    assert not finding.evidence.used
+    pattern = finding.evidence.hint.removeprefix("--group-regex '").removesuffix("'")
+    photographs = [pipeline_photograph(path) for path in paths]
+    given, without = apply_rule(GroupRule("regex", pattern), photographs)
+    assert without == 0
+    assert len({photograph.group for photograph in given}) == 10
+
+
+def pipeline_photograph(path: str):
+    from features.photographs.file import Photograph
+
+    return Photograph(Path(path), path, "a")
+
+
+def test_gaps_of_two_kinds_have_a_valley() -> None:
+    """Bursts every few minutes are cut between; gaps of one kind are not."""
+    rng = np.random.default_rng(5)
+    bursts = np.where(np.arange(300) % 4 == 3, rng.uniform(90, 400, 300), rng.uniform(1, 4, 300))
+    valley = find_valley(bursts, 0.5)
+    assert valley is not None
+    assert 4 < valley.gap < 90
+    assert valley.depth < 0.1
+    assert find_valley(rng.exponential(60, 300), 0.5) is None
+    assert find_valley(np.ones(300), 1.0) is None
+
+
+def test_pixels_say_where_a_counter_is_cut() -> None:
+    """Gaps without a valley are cut where neighbours stop looking alike; mixed ones are not."""
+    rng = np.random.default_rng(8)
+    gaps = np.exp(rng.uniform(0, 7, 400))
+    alike = np.where(gaps < 60, rng.random(400) < 0.9, rng.random(400) < 0.05)
+    cut = find_cut(gaps, alike)
+    assert cut is not None
+    assert 45 < cut.gap < 80
+    assert find_cut(gaps, rng.random(400) < 0.5) is None
+    assert find_cut(gaps, np.zeros(400, dtype=bool)) is None
+    assert find_cut(np.ones(400), rng.random(400) < 0.5) is None
+
+
+def test_a_counter_without_a_valley_is_cut_by_the_pixels() -> None:
+    """40 parts of three photographs, with gaps of every width between them, are found."""
+    rng = np.random.default_rng(9)
+    vectors = np.repeat(rng.standard_normal((40, 50)), 3, axis=0)
+    vectors += 0.3 * rng.standard_normal(vectors.shape)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    witness = Witness(judge_looks(vectors.astype(np.float32)), np.arange(120))
+    steps = np.exp(rng.uniform(0, 3, 120))
+    steps[::3] = np.exp(rng.uniform(3, 6, 40))
+    line = Line("name", "number", np.cumsum(steps), np.zeros(120, dtype=np.int64))
+    finding = judge_line(line, witness)
+    assert finding.evidence.used
+    joiner = Joiner(120)
+    joiner.tie((tie.a, tie.b) for tie in finding.ties)
+    right = joiner.groups() == np.repeat(joiner.groups()[::3], 3)
+    assert right.mean() > 0.9
+    assert finding.evidence.groups >= 36
+
+
+def test_pixels_may_contradict_a_counter() -> None:
+    """Runs of a counter whose photographs look less alike than others are not believed."""
+    values = np.repeat(np.arange(30) * 1000.0, 4) + np.tile([0.0, 3, 6, 9], 30)
+    line = Line("name", "number", values, np.zeros(120, dtype=np.int64))
+    believed = []
+    for said in (0.9, 0.5, 0.1):
+
+        class Saying(Witness):
+            def agreement(self, *_: object, answer: float = said) -> float:
+                return answer
+
+        believed.append(judge_line(line, Saying(None, np.arange(120))).evidence.used)
+    assert believed == [True, True, False]
+
+
+def test_agreement_is_how_often_the_related_pair_is_more_alike() -> None:
+    """Pairs of one part against pairs of two: 1 where they always are, about a half by chance."""
+    rng = np.random.default_rng(6)
+    vectors = np.repeat(rng.standard_normal((30, 40)), 4, axis=0)
+    vectors += 0.3 * rng.standard_normal(vectors.shape)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    witness = Witness(judge_looks(vectors.astype(np.float32)), np.arange(120))
+    same, other = np.arange(0, 120, 4), np.arange(0, 116, 4)
+    assert witness.agreement((same, same + 1), (other, other + 4)) == pytest.approx(1)
+    chance = witness.agreement((other, other + 4), (other, other + 5))
+    assert chance == pytest.approx(0.5, abs=0.2)
+
+
+def test_bursts_by_capture_time(tmp_path: Path) -> None:
+    """Photographs of other looks, taken within seconds, are one part."""
+    names = [f"a/{random.Random(n).getrandbits(40):010x}.jpg" for n in range(60)]
+    photographs = {name: encode(part(n)) for n, name in enumerate(names)}
+    taken = {name: (n // 3) * 120_000 + (n % 3) * 1500 for n, name in enumerate(names)}
+    cache = make_cache(tmp_path / "c.h5", photographs, taken=taken)
+    with Cache.read(cache) as opened:
+        proposal = propose(opened)
+    assert proposal.shared == 20
+    assert together(proposal, names[0], names[2])
+    assert not together(proposal, names[2], names[3])
+    assert [e.kind for e in proposal.evidence if e.used and e.groups] == ["time"]
+
+
+# ---- the proposal and its use -----------------------------------------------------------
+
+
+def test_exact_copies_are_one_part_and_under_two_labels_a_warning(tmp_path: Path) -> None:
+    """The same bytes in both classes: one group, and a warning with the count."""
+    photographs = {f"Healthy/{n * 37 % 101}q.jpg": encode(part(n)) for n in range(20)}
+    photographs |= {f"defects/{n}z.jpg": encode(part(30 + n)) for n in range(10)}
+    photographs["defects/copy.jpg"] = photographs["Healthy/0q.jpg"]
+    data = pipeline.load_dataset(make_cache(tmp_path / "c.h5", photographs))
+    assert data.proposal is not None
+    assert together(data.proposal, "Healthy/0q.jpg", "defects/copy.jpg")
+    assert any("1 photographs stand in two classes" in text for text in data.warnings)
+    assert data.about["group_rule"]["kind"] == "proposed"
+
+
+def test_a_group_in_two_classes_is_a_warning(tmp_path: Path) -> None:
+    """Different photographs of one proposed part under two labels are counted and shown."""
+    photographs = {f"Healthy/part-{n // 2:03d}_{n % 2}.jpg": encode(part(n)) for n in range(40)}
+    photographs |= {
+        f"defects/part-{n // 2:03d}_{n % 2}.jpg": encode(part(n)) for n in range(39, 70)
+    }
+    data = pipeline.load_dataset(make_cache(tmp_path / "c.h5", photographs))
+    assert any(text.startswith("1 groups with 3 photographs") for text in data.warnings)
+
+
+def test_a_proposal_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second time nothing is computed; another folder is another proposal."""
+    photographs = {f"a/part-{n // 2:03d}_{n % 2}.jpg": encode(part(n)) for n in range(20)}
+    cache = make_cache(tmp_path / "c.h5", photographs)
+    first = proposed_groups(cache)
+    assert proposal_path(cache).exists()
+
+    def refuse(_: object) -> None:
+        raise AssertionError("computed again")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.groups.proposal_cache.propose", refuse)
+        again = proposed_groups(cache)
+        assert again.to_json() == first.to_json()
+        with Cache.read(cache) as opened:
+            samples, about = opened.samples, opened.dataset
+        settings = opened.fields
+        with Cache.write(cache, settings, 48, "float32") as writer:
+            writer.replace_samples(samples[:-1], about)
+            writer.commit()
+        with pytest.raises(AssertionError, match="computed again"):
+            proposed_groups(cache)
+    proposal_path(cache).write_text("broken")
+    assert len(proposed_groups(cache).paths) == 19
+
+
+def test_a_proposal_of_an_older_algorithm_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is remembered says which revision made it; of another one it is not served."""
+    photographs = {f"a/part-{n // 2:03d}_{n % 2}.jpg": encode(part(n)) for n in range(20)}
+    cache = make_cache(tmp_path / "c.h5", photographs)
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.groups.proposal_cache.REVISION", 1)
+        patch.setattr(
+            "pipeline.groups.proposal_cache.propose",
+            lambda cache: Proposal([s.path for s in cache.samples], np.arange(20)),
+        )
+        assert proposed_groups(cache).shared == 0
+    assert proposed_groups(cache).shared == 10
+
+
+def test_pictures_alone_find_copies(planted: tuple[Path, dict[str, str]]) -> None:
+    """Of photographs without rows: at least 13 of 15 darker copies lie with their part."""
+    with Cache.read(planted[0]) as cache:
+        samples = cache.samples
+        seen = glimpses_of(cache, [sample.row for sample in samples])
+    each = [Glimpse(grey, int(taken)) for grey, taken in zip(*seen, strict=True)]
+    proposal = propose_by_pictures(samples, each)
+    names = planted[1]
+    labels = ["Healthy" if number % 3 else "defects" for number in range(15)]
+    pairs = [(names[f"{c}/{n}-plain"], names[f"{c}/{n}-dark"]) for n, c in enumerate(labels)]
+    assert sum(together(proposal, *pair) for pair in pairs) >= 13
+    assert propose_by_pictures([], []).paths == []
+
+
+def test_given_groups_are_not_second_guessed(tmp_path: Path) -> None:
+    """Where somebody said which belong together, nothing is proposed."""
+    photographs = {f"{'ab'[n % 2]}/{n}.jpg": encode(part(n)) for n in range(12)}
+    cache = make_cache(tmp_path / "c.h5", photographs)
+    with Cache.read(cache) as opened:
+        given = [s._replace(group=str(i // 4)) for i, s in enumerate(opened.samples)]
+        fields, about = opened.fields, opened.dataset
+    with Cache.write(cache, fields, 48, "float32") as writer:
+        writer.replace_samples(given, about)
+        writer.commit()
+    data = pipeline.load_dataset(cache, positive=["b"])
+    assert data.proposal is None
+    assert len(set(data.groups.tolist())) == 3
+
+
+def test_the_table_can_be_fed_back(tmp_path: Path) -> None:
+    """groups.csv names every photograph, also odd names, and read_groups gives the same groups."""
+    odd = ["=a/x.jpg", 'a/ü, "q".jpg', "a/b\udcff.jpg", "'a/y.jpg", "-b/z.jpg"]
+    proposal = Proposal(odd, np.array([0, 0, 1, 2, 1]))
+    table = tmp_path / "groups.csv"
+    table.write_bytes(groups_csv(proposal).encode("utf-8", "surrogateescape"))
+    assert read_groups(table) == proposal.by_path()
+    assert to_csv(["path"], [{"path": "=1+1"}]).endswith("'=1+1\n")
+
+
+def test_sheets_without_the_photographs(
+    planted: tuple[Path, dict[str, str]], tmp_path: Path
+) -> None:
+    """The cache alone is enough: sheets show its small pictures; old sheets go."""
+    out = tmp_path / "groups"
+    out.mkdir()
+    (out / "groups-9.png").write_bytes(b"old")
+    shown = show_groups(planted[0], out, sheets=1)
+    assert {"groups.csv", "groups-1.png"} <= {file.name for file in shown.files}
+    assert not (out / "groups-9.png").exists()
+    assert (out / "groups-1.png").read_bytes().startswith(b"\x89PNG")
+    assert shown.given is None
+
+
+def test_an_edited_table_is_never_lost(
+    planted: tuple[Path, dict[str, str]], tmp_path: Path
+) -> None:
+    """The same proposal may be written again; a table that was edited only with force."""
+    table = show_groups(planted[0], tmp_path, sheets=0).files[0]
+    proposed = table.read_bytes()
+    show_groups(planted[0], tmp_path, sheets=0)
+    table.write_bytes(proposed + b"mine.jpg,part-9999\n")
+    with pytest.raises(OutputError, match="may have been edited"):
+        show_groups(planted[0], tmp_path, sheets=0)
+    assert table.read_bytes() == proposed + b"mine.jpg,part-9999\n"
+    show_groups(planted[0], tmp_path, sheets=0, force=True)
+    assert table.read_bytes() == proposed
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 11, 13])
+def test_few_photographs(tmp_path: Path, count: int) -> None:
+    """Fewer than anything can be told of: everyone on their own, and no crash."""
+    photographs = {f"a/{n}.jpg": encode(part(n)) for n in range(count)}
+    with Cache.read(make_cache(tmp_path / "c.h5", photographs)) as cache:
+        proposal = propose(cache)
+    assert len(proposal.paths) == count
+    assert proposal.shared == 0
+
+
+def test_photographs_that_are_all_the_same(tmp_path: Path) -> None:
+    """Grey pictures without any content: not one part, and no division by nothing."""
+    photographs = {f"a/{n}.jpg": encode(np.full((40, 40), 99 + n, np.uint8)) for n in range(30)}
+    with Cache.read(make_cache(tmp_path / "c.h5", photographs)) as cache:
+        proposal = propose(cache)
+    assert proposal.sizes.max() <= 3
+
+
+# ---- the gap ----------------------------------------------------------------------------
+
+
+def test_the_gap_says_what_random_hides() -> None:
+    """Both scores side by side, the share that was torn, and nothing where no parts are."""
+    groups = np.repeat(np.arange(10), 4)
+    rows = np.arange(40)
+    by_part = (rows[8:], rows[:8])
+    at_random = (rows[rows % 4 > 0], rows[rows % 4 == 0])
+    low = dict.fromkeys(("roc_auc", "average_precision", "balanced_accuracy"), 0.8)
+    high = dict.fromkeys(low, 0.95)
+    gap = measure_gap(
+        Rounds("x", [low], [by_part]), "random", lambda: Rounds("x", [high], [at_random]), groups
+    )
+    assert gap is not None
+    assert gap.difference() == pytest.approx(0.15)
+    assert gap.torn == 1
+    assert "looks 0.150 better than it is" in gap.sentence()
+    hidden = replace(gap, random=gap.random | {"roc_auc": gap.grouped["roc_auc"]})
+    assert "hardly shows it here, but the average precision looks 0.150 better" in hidden.sentence()
+    assert "made no difference" in replace(gap, random=gap.grouped).sentence()
+    alone = measure_gap(Rounds("x", [low], [by_part]), "random", pytest.fail, rows)  # type: ignore[arg-type]
+    assert alone is None

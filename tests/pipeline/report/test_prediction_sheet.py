@@ -1,0 +1,245 @@
+"""The sheet: every photograph in its cell, whole and upright, and every verdict legible."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.data.classes import Classes
+from pipeline.evaluation.band import Band
+from pipeline.model.predict import verdict
+from pipeline.report import prediction_sheet as sheet
+from pipeline.report.prediction_sheet import (
+    CELL,
+    COLUMNS,
+    GAP,
+    SheetEntry,
+    draw_sheet,
+    prediction_sheet,
+)
+
+EMPTY = (232, 232, 232)
+BLUE, VERMILION = (0, 92, 150), (190, 65, 0)
+TEAL = (30, 160, 140)
+
+
+def write(path: Path, size: tuple[int, int] = (640, 480), orientation: int = 1) -> Path:
+    """A photograph whose left half is teal and whose right half is black."""
+    pixels = np.zeros((size[1], size[0], 3), np.uint8)
+    pixels[:, : size[0] // 2] = TEAL
+    image = Image.fromarray(pixels)
+    exif = image.getexif()
+    exif[0x0112] = orientation
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path, exif=exif, quality=95)
+    return path
+
+
+def draw(*entries: SheetEntry, title: str = "what it says") -> np.ndarray:
+    png = draw_sheet(entries, title)
+    with Image.open(io.BytesIO(png)) as image:
+        assert (image.format, image.mode) == ("PNG", "RGB")
+        return np.asarray(image).astype(int)
+
+
+def place(number: int, pixels: np.ndarray, count: int) -> tuple[int, int]:
+    """Left and top of a cell, worked out from the bottom of the picture."""
+    rows = -(-count // COLUMNS)
+    pitch = CELL + 70 + GAP
+    top = pixels.shape[0] - GAP - (rows - number // COLUMNS) * pitch
+    return GAP + (number % COLUMNS) * (CELL + GAP), top
+
+
+def cell(number: int, pixels: np.ndarray, count: int) -> np.ndarray:
+    left, top = place(number, pixels, count)
+    return pixels[top : top + CELL, left : left + CELL]
+
+
+def caption(number: int, pixels: np.ndarray, count: int) -> np.ndarray:
+    left, top = place(number, pixels, count)
+    return pixels[top + CELL : top + CELL + 70, left : left + CELL]
+
+
+def is_colour(pixels: np.ndarray, colour: tuple[int, int, int], within: int = 12) -> np.ndarray:
+    return np.abs(pixels - np.array(colour)).max(axis=-1) <= within
+
+
+@pytest.fixture
+def texts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every text that is drawn."""
+    drawn: list[str] = []
+    original = sheet.ImageDraw.ImageDraw.text
+
+    def spy(self, xy, text, *args, **kwargs):
+        drawn.append(text)
+        return original(self, xy, text, *args, **kwargs)
+
+    monkeypatch.setattr(sheet.ImageDraw.ImageDraw, "text", spy)
+    return drawn
+
+
+@pytest.mark.parametrize(("count", "rows"), [(0, 0), (1, 1), (5, 1), (6, 2), (20, 4), (41, 9)])
+def test_five_in_a_row(tmp_path: Path, count: int, rows: int) -> None:
+    """Any number of entries, five in a row, each photograph in its own cell and no other."""
+    file = write(tmp_path / "a.jpg", (64, 64))
+    pixels = draw(*[SheetEntry(file, "Healthy 3 %")] * count)
+    assert pixels.shape[1] == COLUMNS * (CELL + GAP) + GAP
+    assert pixels.shape[0] == draw().shape[0] + rows * (CELL + 70 + GAP)
+    for number in range(count):
+        assert is_colour(cell(number, pixels, count), TEAL).mean() > 0.45
+    if count % COLUMNS:
+        left, top = place(count, pixels, count)
+        assert (pixels[top:, left:] == 255).all()
+
+
+@pytest.mark.parametrize(("size", "shape"), [((640, 480), (165, 220)), ((300, 900), (220, 73))])
+def test_photographs_keep_their_shape(
+    tmp_path: Path, size: tuple[int, int], shape: tuple[int, int]
+) -> None:
+    """The longer side fills the cell, the other is in proportion, the rest is grey."""
+    pixels = draw(SheetEntry(write(tmp_path / "a.png", size), "x"))
+    shown = ~is_colour(cell(0, pixels, 1), EMPTY, 2)
+    assert (shown.any(axis=1).sum(), shown.any(axis=0).sum()) == shape
+
+
+def test_photographs_stand_upright(tmp_path: Path) -> None:
+    """EXIF orientation 6 turns the photograph clockwise: what was left is on top."""
+    pixels = draw(SheetEntry(write(tmp_path / "a.jpg", (400, 200), orientation=6), "x"))
+    teal = is_colour(cell(0, pixels, 1), TEAL)
+    assert teal[10:100, 60:160].mean() > 0.95
+    assert teal[120:210].mean() < 0.01
+
+
+def test_captions_say_verdict_truth_and_name(tmp_path: Path, texts: list[str]) -> None:
+    """Verdict with its percentage, truth with a sign and a word, and the file's name."""
+    file = write(tmp_path / "part-01.jpg")
+    draw(
+        SheetEntry(file, "defects 97 %", "defects", True),
+        SheetEntry(file, "Healthy 3 %", "defects", False),
+        SheetEntry(file, "Healthy 4 %"),
+        title="verdict and probability of a defect",
+    )
+    assert texts == [
+        "verdict and probability of a defect",
+        "✓", "defects 97 %", "is defects  ✓ right", "part-01.jpg",
+        "✗", "Healthy 3 %", "is defects  ✗ wrong", "part-01.jpg",
+        "Healthy 4 %", "part-01.jpg",
+    ]  # fmt: skip
+
+
+def test_right_and_wrong_differ_in_colour_and_shape(tmp_path: Path) -> None:
+    """Right is a blue disc, wrong a vermilion square; with truth unknown there is neither."""
+    file = write(tmp_path / "a.jpg")
+    pixels = draw(*(SheetEntry(file, "x", "y", right) for right in (True, False, None)))
+    right, wrong, unknown = (cell(number, pixels, 3) for number in range(3))
+    blue, vermilion = is_colour(right, BLUE), is_colour(wrong, VERMILION)
+    assert 200 < blue.sum() < vermilion.sum()
+    assert vermilion[11, CELL - 34]  # the square's corner, which the disc does not reach
+    assert not blue[11, CELL - 34]
+    assert not is_colour(unknown, BLUE).any()
+    assert not is_colour(unknown, VERMILION).any()
+
+
+def test_unreadable_photographs_are_grey_with_their_reason(
+    tmp_path: Path, texts: list[str]
+) -> None:
+    """The given reason, or the one found while drawing; never another photograph's pixels."""
+    good, bad = write(tmp_path / "a.jpg"), tmp_path / "b.jpg"
+    bad.write_bytes(b"<html>")
+    pixels = draw(
+        SheetEntry(good, None, error="larger than allowed"),
+        SheetEntry(bad, "defects 97 %"),
+        SheetEntry(tmp_path / "gone.jpg", "defects 97 %"),
+        SheetEntry(good, "Healthy 3 %"),
+    )
+    for number in range(3):
+        grey = is_colour(cell(number, pixels, 4), EMPTY, 0).mean()
+        assert 0.8 < grey < 1  # the rest is text
+    assert is_colour(cell(3, pixels, 4), TEAL).mean() > 0.3
+    assert "larger than allowed" in texts
+    assert "unreadable" in texts
+    assert any(text.startswith("not a photograph") for text in texts)
+    assert "No such file or directory" in " ".join(texts)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "line\nbreak\ttab.jpg",
+        "red\x1b[31m.jpg",
+        "turned\u202egpj.exe.jpg",
+        "größe_Ω_деталь_部品_🔩.jpg",
+        "broken\udcff.jpg",
+        "n" * 240 + ".jpg",
+        "W" * 240 + ".jpg",
+    ],
+)
+def test_hostile_names_stay_in_their_cell(tmp_path: Path, texts: list[str], name: str) -> None:
+    """Control characters are shown as escapes, long names lose their middle, nothing overlaps."""
+    file = write(tmp_path / "a.jpg")
+    entries = [SheetEntry(file, "x"), SheetEntry(tmp_path / name, name, name, False, name)]
+    pixels = draw(*entries, SheetEntry(file, "x"), title=f"about {name}")
+    plain = draw(*[SheetEntry(file, "x")] * 3)
+    for number in (0, 2):
+        assert np.array_equal(caption(number, pixels, 3), caption(number, plain, 3))
+    left, top = place(1, pixels, 3)
+    assert (pixels[top:, left - GAP : left] == 255).all()
+    assert (pixels[top:, left + CELL : left + CELL + GAP] == 255).all()
+    assert all(text.isprintable() for text in texts)
+
+
+def test_long_names_keep_both_ends(tmp_path: Path, texts: list[str]) -> None:
+    """Of a long name the beginning and the end are shown, which tell files apart."""
+    draw(SheetEntry(tmp_path / ("camera-7_" + "x" * 99 + "_000123.jpg"), None, error="gone"))
+    shown = texts[-1]
+    assert shown.startswith("camera-7_")
+    assert shown.endswith("_000123.jpg")
+    assert "…" in shown
+
+
+def test_numbers_are_never_cut(tmp_path: Path, texts: list[str]) -> None:
+    """A probability close to its limit has many digits: the class is shortened instead."""
+    classes = Classes(("Healthy", "defects"), {"Healthy": 0, "defects": 1})
+    p, file = 0.4431, write(tmp_path / "a.jpg")
+    found = verdict(classes, np.array([1 - p, p]), Band.at(0.4429), "a.jpg", file)
+    prediction_sheet(classes, [found])
+    (caption,) = (text for text in texts if "≥" in text)
+    assert caption.endswith(f"  {found.said}")
+    assert "…" in caption.removesuffix(found.said)
+
+
+def test_long_legends_wrap(texts: list[str]) -> None:
+    """A legend wider than the sheet takes more lines and loses no word."""
+    title = " ".join(f"word{n}" for n in range(60))
+    assert draw(title=title).shape[0] > draw(title="short").shape[0]
+    assert " ".join(text for text in texts if text != "short") == title
+
+
+def test_a_verdict_below_a_half_is_understood(tmp_path: Path, texts: list[str]) -> None:
+    """49 % is rejected where the limit is 2 %: both stand in the caption."""
+    classes = Classes(("Healthy", "defects"), {"Healthy": 0, "defects": 1})
+    file = write(tmp_path / "a.jpg")
+    found = [
+        verdict(classes, np.array([1 - p, p]), band, "a.jpg", file)
+        for p, band in ((0.49, Band.at(0.0201)), (0.012, Band.at(0.0201)), (0.3, Band(0.2, 0.4)))
+    ]
+    prediction_sheet(classes, found)
+    for said in ("defects  49% ≥ 2%", "Healthy  1% < 2%", "review  30% in 20–40%"):
+        assert said in texts
+    assert "probability of a defect, beside the limit that decided" in " ".join(texts)
+
+
+def test_what_was_trained_on_is_neither_right_nor_wrong(tmp_path: Path, texts: list[str]) -> None:
+    """A model is no better for knowing a photograph that it learned from."""
+    classes = Classes(("Healthy", "defects"), {"Healthy": 0, "defects": 1})
+    file = write(tmp_path / "a.jpg")
+    made = verdict(classes, np.array([0.1, 0.9]), Band.at(0.5), "a.jpg", file, "defects")
+    prediction_sheet(classes, [made, replace(made, trained_on=True)])
+    assert texts.count("is defects  ✓ right") == texts.count("✓") == 1
+    assert "is defects (trained on it)" in texts
+    assert "1 of the 1 with known class and not trained on are right" in " ".join(texts)
