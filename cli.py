@@ -523,7 +523,7 @@ def predict(
             engine=engine,
             batch_size=batch_size,
             max_pixels=max_pixels or MAX_PIXELS,
-            heatmaps=heatmaps is not None,
+            explain=pipeline.explain if heatmaps else None,
             progress=progress,
         )
     write_whole(out, pipeline.format_predictions(bundle, found, out.suffix.lower()))

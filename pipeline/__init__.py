@@ -1,42 +1,112 @@
 """Rows to decisions: folders and classes, splits, heads, comparison, models, verdicts.
 
-Everything that the commands do, for use from Python: typed, no printing, no exit.
+Everything that the commands do, for use from Python: typed, no printing, no exit. Each name is
+imported when it is first asked for, so that a command loads no more than it runs.
 """
 
-from features.cache.maintenance import Collection, Merge, Verification, collect, merge, verify
-from features.cache.repair import Repair, repair
-from pipeline.audit import Audit, audit_dataset, save_audit
-from pipeline.data.classes import Classes
-from pipeline.data.dataset import Dataset, load_dataset
-from pipeline.data.extract_folder import FolderExtraction, extract_folder
-from pipeline.evaluation.judgements import Assessment
-from pipeline.groups.contact_sheets import show_groups
-from pipeline.groups.proposal import Proposal
-from pipeline.groups.proposal_cache import proposed_groups
-from pipeline.groups.rules import GroupRule
-from pipeline.heads import HEADS, Head, make_head
-from pipeline.heatmaps.drawing import heatmap_picture, legend_picture
-from pipeline.heatmaps.explain import Frame, explain, frame_of
-from pipeline.heatmaps.folder import check_folder, write_heatmaps
-from pipeline.model.bundle import Bundle, load_bundle
-from pipeline.model.evaluate import Evaluation, evaluate_folder, evaluate_holdout
-from pipeline.model.predict import (
-    Prediction,
-    check_format,
-    check_outputs,
-    find_photographs,
-    format_predictions,
-    predict,
-)
-from pipeline.report import comparison_report, evaluation_report, fit_report, write_report
-from pipeline.report.prediction_sheet import prediction_sheet
-from pipeline.thresholds import Decision, ThresholdRule
-from pipeline.training.compare_heads import HeadComparison, best_head, compare_heads
-from pipeline.training.fit import Fit, fit
-from pipeline.training.learning_curve import LearningCurve, learning_curve
-from pipeline.write_up.ladder import Ladder
-from pipeline.write_up.reproduce import reproduce
-from pipeline.write_up.train_cnn import CnnFit, train_cnn
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from features.cache.maintenance import Collection, Merge, Verification, collect, merge, verify
+    from features.cache.repair import Repair, repair
+    from pipeline.audit import Audit, audit_dataset, save_audit
+    from pipeline.data.classes import Classes
+    from pipeline.data.dataset import Dataset, load_dataset
+    from pipeline.data.extract_folder import FolderExtraction, extract_folder
+    from pipeline.evaluation.judgements import Assessment
+    from pipeline.groups.contact_sheets import show_groups
+    from pipeline.groups.proposal import Proposal
+    from pipeline.groups.proposal_cache import proposed_groups
+    from pipeline.groups.rules import GroupRule
+    from pipeline.heads import HEADS, Head, make_head
+    from pipeline.heatmaps.drawing import heatmap_picture, legend_picture
+    from pipeline.heatmaps.explain import Frame, explain, frame_of
+    from pipeline.heatmaps.folder import check_folder, write_heatmaps
+    from pipeline.heatmaps.prediction_sheet import prediction_sheet
+    from pipeline.model.bundle import Bundle, load_bundle
+    from pipeline.model.evaluate import Evaluation, evaluate_folder, evaluate_holdout
+    from pipeline.model.predict import (
+        Prediction,
+        check_format,
+        check_outputs,
+        find_photographs,
+        format_predictions,
+        predict,
+    )
+    from pipeline.report import comparison_report, evaluation_report, fit_report, write_report
+    from pipeline.thresholds import Decision, ThresholdRule
+    from pipeline.training.compare_heads import HeadComparison, best_head, compare_heads
+    from pipeline.training.fit import Fit, fit
+    from pipeline.training.learning_curve import LearningCurve, learning_curve
+    from pipeline.write_up.ladder import Ladder
+    from pipeline.write_up.reproduce import reproduce
+    from pipeline.write_up.train_cnn import CnnFit, train_cnn
+
+_HOMES = {
+    "Assessment": "pipeline.evaluation.judgements",
+    "Audit": "pipeline.audit",
+    "Bundle": "pipeline.model.bundle",
+    "Classes": "pipeline.data.classes",
+    "CnnFit": "pipeline.write_up.train_cnn",
+    "Collection": "features.cache.maintenance",
+    "Dataset": "pipeline.data.dataset",
+    "Decision": "pipeline.thresholds",
+    "Evaluation": "pipeline.model.evaluate",
+    "Fit": "pipeline.training.fit",
+    "FolderExtraction": "pipeline.data.extract_folder",
+    "Frame": "pipeline.heatmaps.explain",
+    "GroupRule": "pipeline.groups.rules",
+    "HEADS": "pipeline.heads",
+    "Head": "pipeline.heads",
+    "HeadComparison": "pipeline.training.compare_heads",
+    "Ladder": "pipeline.write_up.ladder",
+    "LearningCurve": "pipeline.training.learning_curve",
+    "Merge": "features.cache.maintenance",
+    "Prediction": "pipeline.model.predict",
+    "Proposal": "pipeline.groups.proposal",
+    "Repair": "features.cache.repair",
+    "ThresholdRule": "pipeline.thresholds",
+    "Verification": "features.cache.maintenance",
+    "audit_dataset": "pipeline.audit",
+    "best_head": "pipeline.training.compare_heads",
+    "check_folder": "pipeline.heatmaps.folder",
+    "check_format": "pipeline.model.predict",
+    "check_outputs": "pipeline.model.predict",
+    "collect": "features.cache.maintenance",
+    "compare_heads": "pipeline.training.compare_heads",
+    "comparison_report": "pipeline.report",
+    "evaluate_folder": "pipeline.model.evaluate",
+    "evaluate_holdout": "pipeline.model.evaluate",
+    "evaluation_report": "pipeline.report",
+    "explain": "pipeline.heatmaps.explain",
+    "extract_folder": "pipeline.data.extract_folder",
+    "find_photographs": "pipeline.model.predict",
+    "fit": "pipeline.training.fit",
+    "fit_report": "pipeline.report",
+    "format_predictions": "pipeline.model.predict",
+    "frame_of": "pipeline.heatmaps.explain",
+    "heatmap_picture": "pipeline.heatmaps.drawing",
+    "learning_curve": "pipeline.training.learning_curve",
+    "legend_picture": "pipeline.heatmaps.drawing",
+    "load_bundle": "pipeline.model.bundle",
+    "load_dataset": "pipeline.data.dataset",
+    "make_head": "pipeline.heads",
+    "merge": "features.cache.maintenance",
+    "predict": "pipeline.model.predict",
+    "prediction_sheet": "pipeline.heatmaps.prediction_sheet",
+    "proposed_groups": "pipeline.groups.proposal_cache",
+    "repair": "features.cache.repair",
+    "reproduce": "pipeline.write_up.reproduce",
+    "save_audit": "pipeline.audit",
+    "show_groups": "pipeline.groups.contact_sheets",
+    "train_cnn": "pipeline.write_up.train_cnn",
+    "verify": "features.cache.maintenance",
+    "write_heatmaps": "pipeline.heatmaps.folder",
+    "write_report": "pipeline.report",
+}
 
 __all__ = [
     "HEADS",
@@ -100,3 +170,21 @@ __all__ = [
     "write_heatmaps",
     "write_report",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name from its home.
+
+    Raises:
+        AttributeError: no such name.
+    """
+    if name not in _HOMES:
+        raise AttributeError(f"module 'pipeline' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return sorted({*globals(), *__all__})

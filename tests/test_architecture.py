@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -18,6 +19,7 @@ SOURCES = [
 ]
 
 
+@functools.cache
 def imports(path: Path) -> list[str]:
     """Every module that a file imports, at any depth."""
     found: list[str] = []
@@ -64,6 +66,41 @@ def test_no_cycles_between_modules() -> None:
 
     for name in graph:
         visit(name, ())
+
+
+ORDER = [
+    *("output", "groups", "data", "evaluation", "heads", "feature_specs", "cnn", "audit"),
+    *("thresholds", "model", "heatmaps", "training", "write_up", "terminal", "report", "demo"),
+]
+"""pipeline's packages; each may import those before it."""
+
+
+def test_packages_of_pipeline_point_one_way() -> None:
+    """No arrow runs up between packages, and so there is no circle of them."""
+    packages = {path.parent.name for path in ROOT.glob("pipeline/*/__init__.py")}
+    assert packages == set(ORDER)
+    for path in ROOT.glob("pipeline/*/**/*.py"):
+        here = ORDER.index(path.relative_to(ROOT).parts[1])
+        for name in imports(path):
+            if name.split(".")[0] == "pipeline" and name != "pipeline":
+                used = name.split(".")[1]
+                assert used in ORDER[: here + 1], f"{path} imports {name}"
+
+
+def test_the_public_names_are_where_they_are_said_to_be() -> None:
+    """What is imported lazily exists, and type checkers are told the same homes."""
+    import pipeline
+
+    tree = ast.parse((ROOT / "pipeline/__init__.py").read_text("utf-8"))
+    homes = {
+        alias.name: node.module
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module not in ("__future__", "typing")
+        for alias in node.names
+    }
+    assert homes == pipeline._HOMES
+    for name in pipeline.__all__:
+        assert name.isupper() or getattr(pipeline, name).__name__ == name
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ from PIL import Image
 
 from features.errors import OutputError
 from pipeline.output.overwrite import PICTURE, PREDICTIONS, check_overwritable
+from pipeline.output.photograph_grid import SheetEntry, draw_sheet
 from pipeline.output.tables import escaped_json, printable, to_csv, visible
-from pipeline.report.prediction_sheet import SheetEntry, draw_sheet
 
 ESCAPES = "\x1b[31m\x07\u202egnp.exe\x9b\u2066\u200f\x7f\r\n"
 

@@ -25,7 +25,7 @@ from pipeline.data.dataset import Dataset
 from pipeline.data.splits import Fold, folds
 from pipeline.evaluation.metrics import score
 from pipeline.heads.gram import gram
-from pipeline.report.prediction_sheet import SheetEntry, draw_sheet
+from pipeline.output.photograph_grid import SheetEntry, draw_sheet
 
 MOST_ROWS = 10_000
 """With more photographs, labels and outliers are left out: they take an n×n matrix."""

@@ -16,10 +16,10 @@ from pipeline.data.dataset import Dataset, load_dataset
 from pipeline.data.extract_folder import extract_folder
 from pipeline.demo.draw_parts import draw_parts
 from pipeline.groups.rules import GroupRule
+from pipeline.heatmaps.prediction_sheet import prediction_sheet
 from pipeline.model.bundle import load_bundle
 from pipeline.model.predict import find_photographs, format_predictions, predict
 from pipeline.report import comparison_report, fit_report, write_report
-from pipeline.report.prediction_sheet import prediction_sheet
 from pipeline.terminal import results as text
 from pipeline.training.compare_heads import compare_heads
 from pipeline.training.fit import fit

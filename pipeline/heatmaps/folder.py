@@ -77,7 +77,7 @@ def write_heatmaps(
     Args:
         folder: checked by `check_folder`; what it held is replaced.
         frame: of the model.
-        predictions: of `pipeline.model.predict.predict` with `heatmaps=True`.
+        predictions: of `pipeline.model.predict.predict` with `explain` given.
         max_pixels: refuse larger photographs.
 
     Returns:

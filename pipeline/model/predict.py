@@ -6,12 +6,13 @@ import glob
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from features.arrays import Floats
 from features.backbones.engines import DEFAULT_ENGINE
+from features.cache.sample_table import Sample
 from features.errors import DataError
 from features.extract import Progress
 from features.photographs.decode import MAX_PIXELS
@@ -20,7 +21,6 @@ from pipeline.data.classes import Classes
 from pipeline.data.folder import scan_folder
 from pipeline.evaluation.band import REVIEW, Band, verdict_name
 from pipeline.evaluation.probability_text import beside
-from pipeline.heatmaps.explain import explain
 from pipeline.model.bundle import Bundle
 from pipeline.model.probabilities import judge
 from pipeline.output.overwrite import PICTURE, PREDICTIONS, check_overwritable
@@ -92,6 +92,9 @@ def _expand(name: str) -> Iterator[Path]:
             yield path
 
 
+Explain = Callable[[Bundle, Path, Sequence[Sample], Floats], Floats]
+
+
 def predict(
     bundle: Bundle,
     photographs: Sequence[Photograph],
@@ -101,7 +104,7 @@ def predict(
     engine: str = DEFAULT_ENGINE,
     batch_size: int = 32,
     max_pixels: int = MAX_PIXELS,
-    heatmaps: bool = False,
+    explain: Explain | None = None,
     progress: Progress | None = None,
 ) -> list[Prediction]:
     """Judge photographs; rows that the cache has are used, others are computed and kept there.
@@ -119,7 +122,8 @@ def predict(
         engine: one of `features.backbones.engines.ENGINES`, for rows that have to be computed.
         batch_size: photographs per call of the backbone.
         max_pixels: refuse larger photographs.
-        heatmaps: say where the model looks as well, in `Prediction.cells`.
+        explain: `pipeline.heatmaps.explain.explain`, to say where the model looks as well, in
+            `Prediction.cells`.
         progress: called as `progress(done, total)`.
 
     Raises:
@@ -129,7 +133,7 @@ def predict(
         OnepassError: see `features.extract.extract`.
     """
     with tempfile.TemporaryDirectory(prefix="onepass-") as folder:
-        if heatmaps and cache_path is None:
+        if explain and cache_path is None:
             cache_path = Path(folder) / "features.h5"  # the rows are looked at twice
         samples, probabilities = judge(
             bundle,
@@ -142,7 +146,7 @@ def predict(
             progress=progress,
         )
         cells: Sequence[Floats | None] = [None] * len(samples)
-        if heatmaps and cache_path is not None:
+        if explain and cache_path is not None:
             cells = list(explain(bundle, cache_path, samples, probabilities))
     learned = bundle.trained_on()
     return [

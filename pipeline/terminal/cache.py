@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from features.cache.lock import network_file_system
-from pipeline import Collection, Merge, Repair, Verification
+from features.cache.maintenance import Collection, Merge, Verification
+from features.cache.repair import Repair
 from pipeline.output.tables import printable
 
 _SHOWN = 10

@@ -22,9 +22,9 @@ from pipeline.evaluation.intervals import (
     intervals_over_rounds,
     known,
 )
+from pipeline.heatmaps.prediction_sheet import prediction_sheet
 from pipeline.model.predict import Prediction, verdict
 from pipeline.output.tables import to_csv
-from pipeline.report.prediction_sheet import prediction_sheet
 from pipeline.training.training_curves import ladder_png
 
 Run = Mapping[str, Any]

@@ -361,7 +361,7 @@ def test_models_of_a_cache_with_taps_see_flat_rows(
         )
         bundle = pipeline.load_bundle(done.folder)
         files = pipeline.find_photographs([str(folder)])
-        found = pipeline.predict(bundle, files, None, heatmaps=True)
+        found = pipeline.predict(bundle, files, None, explain=pipeline.explain)
         made.append([p.probability for p in found])
         assert pipeline.evaluate_holdout(bundle, path).assessment.count == len(done.sides[1])
     np.testing.assert_allclose(made[0], made[1])

@@ -259,7 +259,7 @@ def test_a_model_on_pooled_rows_travels(features: str, cache: Path, tmp_path: Pa
     assert again.assessment.scores == pytest.approx(done.held_out.scores, abs=1e-6, nan_ok=True)
     write_parts(tmp_path / "new", parts=4, first=60)
     names = pipeline.find_photographs([str(tmp_path / "new")])
-    with_cache = pipeline.predict(bundle, names, cache, heatmaps=True)
+    with_cache = pipeline.predict(bundle, names, cache, explain=pipeline.explain)
     alone = pipeline.predict(bundle, names, None)
     assert [p.probability for p in with_cache] == pytest.approx([p.probability for p in alone])
     assert all(p.cells is not None and p.cells.shape == (4, 4) for p in with_cache)
@@ -312,7 +312,7 @@ def test_what_has_no_map_has_no_heatmaps(tmp_path: Path, cache: Path) -> None:
             pipeline.load_bundle(done.folder),
             pipeline.find_photographs([str(folder)])[:1],
             tmp_path / "t.h5",
-            heatmaps=True,
+            explain=pipeline.explain,
         )
 
 

@@ -224,12 +224,12 @@ def test_heatmaps_need_no_second_pass_and_no_company(
     bundle = pipeline.load_bundle(model)
     toy.reset()
     photographs = pipeline.find_photographs([str(tmp_path / "data")])
-    found = pipeline.predict(bundle, photographs, cache, heatmaps=True)
+    found = pipeline.predict(bundle, photographs, cache, explain=pipeline.explain)
     assert (toy.loads, toy.photographs) == (0, 0)
     assert all(p.cells is not None and p.cells.shape == (4, 4) for p in found)
-    alone = pipeline.predict(bundle, photographs[:1], cache, heatmaps=True)
+    alone = pipeline.predict(bundle, photographs[:1], cache, explain=pipeline.explain)
     np.testing.assert_array_equal(alone[0].cells, found[0].cells)
-    kept_nowhere = pipeline.predict(bundle, photographs[:1], None, heatmaps=True)
+    kept_nowhere = pipeline.predict(bundle, photographs[:1], None, explain=pipeline.explain)
     np.testing.assert_allclose(kept_nowhere[0].cells, found[0].cells, atol=1e-6)
     assert toy.photographs == 2, "the photograph, once, and the witness"
     assert pipeline.predict(bundle, photographs[:1], cache)[0].cells is None
@@ -303,7 +303,7 @@ def test_three_classes_explain_the_verdict(
         pipeline.fit(data, tmp_path / "m", head=head)
         bundle = pipeline.load_bundle(tmp_path / "m")
         assert pipeline.frame_of(bundle).subject == "its verdict"
-        found = pipeline.predict(bundle, photographs, tmp_path / "f.h5", heatmaps=True)
+        found = pipeline.predict(bundle, photographs, tmp_path / "f.h5", explain=pipeline.explain)
         assert np.isfinite([p.cells for p in found]).all()
         top = np.mean([p.cells for p in found if p.verdict == "scratch"], axis=0)
         assert top[:2].sum() > top[2:].sum()

@@ -16,8 +16,8 @@ from models import load, write_parts
 
 import pipeline
 from features.errors import BundleError, ThresholdError
+from pipeline.heatmaps.prediction_sheet import _entry
 from pipeline.model.info import describe
-from pipeline.report.prediction_sheet import _entry
 from pipeline.terminal.results import evaluation as evaluation_text
 from pipeline.terminal.results import fit as fit_text
 from pipeline.terminal.results import info as info_text

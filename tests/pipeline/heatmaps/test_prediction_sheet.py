@@ -12,16 +12,10 @@ from PIL import Image
 
 from pipeline.data.classes import Classes
 from pipeline.evaluation.band import Band
+from pipeline.heatmaps import prediction_sheet as sheet
+from pipeline.heatmaps.prediction_sheet import prediction_sheet
 from pipeline.model.predict import verdict
-from pipeline.report import prediction_sheet as sheet
-from pipeline.report.prediction_sheet import (
-    CELL,
-    COLUMNS,
-    GAP,
-    SheetEntry,
-    draw_sheet,
-    prediction_sheet,
-)
+from pipeline.output.photograph_grid import CELL, COLUMNS, GAP, SheetEntry, draw_sheet
 
 EMPTY = (232, 232, 232)
 BLUE, VERMILION = (0, 92, 150), (190, 65, 0)
