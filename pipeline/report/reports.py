@@ -274,7 +274,7 @@ def _page(
 ) -> str:
     now = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
     footer = (
-        f"Made by Onepass {versions().get('onepass', 'from a checkout')} on {now}. This file is complete: it loads "
-        "nothing from anywhere and runs no script."
+        f"Made by Onepass {versions().get('onepass', 'from a checkout')} on {now}. "
+        "This file is complete: it loads nothing from anywhere and runs no script."
     )
     return Page(title, [*about, ("made", now)], verdict, sections, footer).html()
