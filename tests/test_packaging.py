@@ -12,13 +12,13 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from checkout import ROOT
 
 import features
 import onepass
 import pipeline
 from pipeline.demo.draw_parts import draw_parts
 
-ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("features", "onepass", "pipeline")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 
