@@ -14,9 +14,12 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from pipeline.feature_specs.spec import FeatureSpec
 
 SOME_UNREADABLE = 3
 INTERRUPTED = 130
@@ -104,9 +107,6 @@ DefectRate = Annotated[
     float | None,
     typer.Option(help="Share of defective photographs to expect.  [default: as in the data]"),
 ]
-UseVariants = Annotated[
-    bool, typer.Option("--augment", help="Train on the cache's variants, too; judge none.")
-]
 Epochs = Annotated[int, typer.Option(min=1, help="Passes over the training photographs.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of everything random.")]
 Engine = Annotated[
@@ -147,10 +147,6 @@ def extract(
     views: Annotated[
         str | None,
         typer.Option(help="What is looked at, with commas: full, tiles:2x2, tiles:3x3, five."),
-    ] = None,
-    augment: Annotated[
-        int | None,
-        typer.Option(min=0, max=100, help="Seeded variants per photograph, for training only."),
     ] = None,
     taps: Annotated[
         str | None,
@@ -194,7 +190,6 @@ def extract(
             engine=engine,
             taps=[] if taps == "none" else _names(taps),
             views=parse_views(views),
-            augment=augment,
             seed=seed,
             batch_size=batch_size,
             classes=_names(classes),
@@ -248,7 +243,6 @@ def fit(
     comparison: Annotated[
         Path, typer.Option(help="Where --head best looks for compare-heads' result.")
     ] = Path("comparison"),
-    augment: UseVariants = False,
     gap: Annotated[
         bool,
         typer.Option("--gap/--no-gap", help="Train a second time, to tell what random flatters."),
@@ -275,7 +269,7 @@ def fit(
     """
     import pipeline
     from pipeline.terminal import results as text
-    from pipeline.training.compare_heads import choose_entry
+    from pipeline.training.compare_heads import choose_contender
 
     rule = pipeline.ThresholdRule.parse(
         threshold, cost_missed=cost_missed, cost_false=cost_false, max_missed=max_missed,
@@ -283,20 +277,19 @@ def fit(
     )  # fmt: skip
     data = pipeline.load_dataset(cache, classes=_names(classes), positive=_names(positive))
     _print(text.dataset(data) + "\n")
-    chosen = choose_entry(head, features, comparison, data, augment=augment)
+    chosen = choose_contender(head, _spec(features), comparison, data)
     with _bar("epochs, folds included") as progress:
         done = pipeline.fit(
             data,
             out,
             head=chosen.head,
-            features=chosen.features,
+            features=chosen.spec,
             threshold=rule,
             test_size=test_size,
             split=split,
             seed=seed,
             force=force,
             settings=_settings(set_ or []),
-            augment=augment,
             with_gap=gap,
             progress=lambda epoch, epochs, _scores: progress(epoch, epochs),
         )
@@ -320,7 +313,6 @@ def compare_heads(
     seed: Seed = 0,
     classes: Classes = None,
     positive: Positive = None,
-    augment: UseVariants = False,
     jobs: Jobs = -1,
     out: Annotated[Path, typer.Option(help="Folder for the tables.")] = Path("comparison"),
     report: Report = None,
@@ -342,14 +334,13 @@ def compare_heads(
             data,
             out,
             heads=_names(heads),
-            features=_names(features),
+            features=_specs(features),
             n_folds=folds,
             repeats=repeats,
             seed=seed,
             split=split,
             sort_by=sort_by,
             rope=rope,
-            augment=augment,
             n_jobs=jobs,
             force=force,
             progress=lambda done, total, _text: progress(done, total),
@@ -391,7 +382,7 @@ def learning_curve(
             data,
             out,
             heads=_names(heads) or [],
-            features=_names(features),
+            features=_specs(features),
             draws=draws,
             test_size=test_size,
             seed=seed,
@@ -751,6 +742,20 @@ def cache_merge(
 
 
 # ---- what the commands share ------------------------------------------------------------
+
+
+def _spec(text: str | None) -> FeatureSpec | None:
+    """Parse --features, here and nowhere else."""
+    from pipeline.feature_specs.spec import FeatureSpec
+
+    return None if text is None else FeatureSpec.parse(text)
+
+
+def _specs(text: str | None) -> list[FeatureSpec]:
+    """Parse --features with commas; flat where nothing is said."""
+    from pipeline.feature_specs.spec import FLAT, FeatureSpec
+
+    return [FeatureSpec.parse(name) for name in _names(text) or ()] or [FLAT]
 
 
 def _names(text: str | None) -> list[str] | None:

@@ -24,8 +24,8 @@ import pipeline
 from pipeline.data.dataset import Dataset
 from pipeline.data.splits import Fold, folds
 from pipeline.evaluation.bootstrap import Parts
-from pipeline.feature_specs.heads import Entry
 from pipeline.feature_specs.rows import comparable_rows
+from pipeline.feature_specs.spec import FeatureSpec
 from pipeline.groups.rules import number_groups
 from pipeline.training.comparison import Comparison
 from pipeline.training.cross_validate import compare
@@ -73,7 +73,7 @@ def measure(
     data: Dataset, groups: np.ndarray, size: int, few: int, options: argparse.Namespace
 ) -> list[Comparison]:
     """One comparison for each seed."""
-    rows = comparable_rows(data, options.features.split(","))
+    rows = comparable_rows(data, [FeatureSpec.parse(text) for text in options.features.split(",")])
     found = []
     for seed in range(options.seeds):
         chosen = some_parts(data.y, groups, size, seed)
@@ -96,8 +96,8 @@ def table(found: list[Comparison]) -> list[dict[str, Any]]:
     records = []
     for name in found[0].heads:
         results = [result for comparison in found for result in comparison.of(name)]
-        entry = Entry.of(name)
-        record: dict[str, Any] = {"features": entry.features, "head": entry.head}
+        contender = found[0].contenders[name]
+        record: dict[str, Any] = {"features": contender.spec.text, "head": contender.head}
         for score in _SHOWN:
             values = np.array([result.scores[score] for result in results])
             record[score] = [float(np.nanmean(values)), float(np.nanstd(values, ddof=1))]

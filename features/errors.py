@@ -62,7 +62,7 @@ class HeadError(OnepassError):
     """A head is unknown, has no such setting, or cannot be trained on these rows."""
 
 
-class SpaceError(OnepassError):
+class FeatureSpecError(OnepassError):
     """Features are unknown, or a cache does not have what they are made of."""
 
 

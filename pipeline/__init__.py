@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pipeline.data.dataset import Dataset, load_dataset
     from pipeline.data.extract_folder import FolderExtraction, extract_folder
     from pipeline.evaluation.judgements import Assessment
+    from pipeline.feature_specs.heads import Contender
+    from pipeline.feature_specs.spec import FLAT, FeatureSpec
     from pipeline.groups.contact_sheets import show_groups
     from pipeline.groups.proposal import Proposal
     from pipeline.groups.proposal_cache import proposed_groups
@@ -56,6 +58,9 @@ _HOMES = {
     "Decision": "pipeline.thresholds",
     "Evaluation": "pipeline.model.evaluate",
     "Fit": "pipeline.training.fit",
+    "Contender": "pipeline.feature_specs.heads",
+    "FLAT": "pipeline.feature_specs.spec",
+    "FeatureSpec": "pipeline.feature_specs.spec",
     "FolderExtraction": "pipeline.data.extract_folder",
     "Frame": "pipeline.heatmaps.explain",
     "GroupRule": "pipeline.groups.rules",
@@ -109,6 +114,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "FLAT",
     "HEADS",
     "Assessment",
     "Audit",
@@ -116,9 +122,11 @@ __all__ = [
     "Classes",
     "CnnFit",
     "Collection",
+    "Contender",
     "Dataset",
     "Decision",
     "Evaluation",
+    "FeatureSpec",
     "Fit",
     "FolderExtraction",
     "Frame",

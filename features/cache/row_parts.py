@@ -13,9 +13,6 @@ from features.errors import CacheError
 
 MapShape = tuple[int, int, int]  # height, width, channels
 
-FLAT = "flat"
-"""The values of a row that are the backbone's last map, flattened."""
-
 
 @dataclass(frozen=True)
 class Layout:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 import math
 import warnings
@@ -27,7 +26,7 @@ from PIL import (
 from features.arrays import Pixels
 from features.errors import DataError, ImageError
 from features.photographs.file_header import Declared, check_declared, read_declared
-from features.photographs.views import FULL, View, vary, view_named
+from features.photographs.views import FULL, View, view_named
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 """File names that are taken for photographs, lower case."""
@@ -183,8 +182,6 @@ def decode_views(
         image = _open(data, max_pixels, target, oriented=recipe.exif_orientation)
         for number, view in some:
             pixels = _cut(image, recipe, view)
-            if view.variant >= 0:
-                pixels = vary(pixels, hashlib.sha256(data).hexdigest(), view.variant)
             made[number] = pixels
     return made
 

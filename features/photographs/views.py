@@ -1,6 +1,6 @@
 """Which parts of a photograph are looked at: the registry of view sets, and the views in them.
 
-A view is a fixed crop, or a seeded variant, of a photograph; with the photograph's digest its name
+A view is a fixed crop of a photograph; with the photograph's digest its name
 is the key of a row, so a name never changes its meaning. A set is what a person asks for; sets may
 share views, which are looked at once. Boxes are shares of the upright photograph's width and
 height; each is resized to the backbone's input as the whole photograph is.
@@ -9,28 +9,20 @@ height; each is resized to the backbone's input as the whole photograph is.
     tiles:RxC   R rows of C tiles that overlap their neighbours by a quarter of a tile:
                 of 2x2 each is 57 % of a side, of 3x3 40 %
     five        the tiles of 2x2, and one of their size in the middle (corners and centre)
-    augmented   seeded variants for training (`features.photographs.views`); asked for by number
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
-from features.arrays import Floats, Pixels
 from features.errors import DataError
 
 FULL = "full"
 MOST_ALONG = 8  # tiles along one side
-MOST_VARIANTS = 100  # of a photograph
 _OVERLAP = 0.25  # of a tile, with each neighbour
 _TILES = re.compile(r"([1-9])x([1-9])")
-_VARIANT = re.compile(r"augmented/(\d+)")
 
 
 class View(NamedTuple):
@@ -39,12 +31,10 @@ class View(NamedTuple):
     Attributes:
         name: as in the keys of rows.
         box: left, top, right and bottom, from 0 to 1.
-        variant: number of a variant; -1 for the photograph as it is.
     """
 
     name: str
     box: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
-    variant: int = -1
 
     @property
     def share(self) -> float:
@@ -101,17 +91,14 @@ class Chosen(NamedTuple):
 
     Attributes:
         sets: names of view sets, "full" first.
-        augmented: number of variants.
     """
 
     sets: tuple[str, ...] = (FULL,)
-    augmented: int = 0
 
     @property
     def names(self) -> tuple[str, ...]:
         """Of all views, each once, the full view first."""
-        names = [name for one in (FULL, *self.sets) for name in views_of(one)]
-        return tuple(dict.fromkeys([*names, *variants_of(self.augmented)]))
+        return tuple(dict.fromkeys(name for one in (FULL, *self.sets) for name in views_of(one)))
 
     @classmethod
     def noted(cls, note: Mapping[str, Any]) -> Chosen:
@@ -120,17 +107,17 @@ class Chosen(NamedTuple):
         Raises:
             DataError: it names views that this version does not have.
         """
-        sets, augmented = note.get("views", [FULL]), note.get("augmented", 0)
-        if not isinstance(sets, list) or augmented not in range(MOST_VARIANTS + 1):
+        sets = note.get("views", [FULL])
+        if not isinstance(sets, list):
             raise DataError(
-                f"the cache notes the views {sets!r} and {augmented!r} variants; expected names, "
-                f"and up to {MOST_VARIANTS}; extract into another --cache"
+                f"the cache notes the views {sets!r}; expected a list of names; extract into "
+                "another --cache"
             )
-        return cls(tuple(str(name) for name in sets), int(augmented))
+        return cls(tuple(str(name) for name in sets))
 
     def to_note(self) -> dict[str, Any]:
-        """The inverse of `noted`."""
-        return {"views": list(self.sets), "augmented": self.augmented}
+        """Give the inverse of `noted`."""
+        return {"views": list(self.sets)}
 
 
 def parse_views(text: str | None) -> tuple[str, ...] | None:
@@ -158,22 +145,12 @@ def views_of(name: str) -> tuple[str, ...]:
     return tuple(view.name for view in _views(name))
 
 
-def variants_of(count: int) -> tuple[str, ...]:
-    """Names of the first `count` variants.
-
-    A later recipe of variants gets another word before the slash, so that rows are never mixed.
-    """
-    return tuple(f"augmented/{number}" for number in range(count))
-
-
 def view_named(name: str) -> View:
     """The view of a name.
 
     Raises:
         DataError: there is none of this name.
     """
-    if found := _VARIANT.fullmatch(name):
-        return View(name, variant=int(found[1]))
     for view in _views("five" if name == "centre" else name.partition("/")[0]):
         if view.name == name:
             return view
@@ -189,57 +166,3 @@ def _views(name: str) -> Sequence[View]:
             f"{MOST_ALONG} along a side, as tiles:2x2"
         )
     return views
-
-
-ROTATION = 40.0  # degrees, either way
-SHEAR = 0.2  # share of the side by which the edges slide, either way
-SHIFT = 0.2  # of the side, either way
-ZOOM = 0.2  # of the size, in or out
-LIGHT = 0.2  # of the brightness, either way
-
-
-def vary(pixels: Pixels, digest: str, variant: int) -> Pixels:
-    """A variant of a photograph.
-
-    Args:
-        pixels: uint8 (height, width, 3).
-        digest: SHA-256 of the photograph's file, hex.
-        variant: its number, from 0.
-
-    Returns:
-        uint8 of the same shape; the same for the same arguments.
-    """
-    seed = hashlib.sha256(f"{digest} {variant}".encode()).digest()
-    rng = np.random.default_rng(int.from_bytes(seed[:16], "big"))
-    matrix, shift = _placement(rng)
-    light = rng.uniform(1 - LIGHT, 1 + LIGHT)
-    moved = _sample(pixels, matrix, shift) * light
-    return np.clip(np.round(moved), 0, 255).astype(np.uint8)
-
-
-def _placement(rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """From a place in the variant to one in the photograph, both (y, x) from -0.5 to 0.5."""
-    angle = np.deg2rad(rng.uniform(-ROTATION, ROTATION))
-    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    lean = np.eye(2)
-    lean[0, 1], lean[1, 0] = rng.uniform(-SHEAR, SHEAR, 2)
-    zoom = np.diag(rng.uniform(1 - ZOOM, 1 + ZOOM, 2))
-    mirror = np.diag([1.0, -1.0 if rng.integers(2) else 1.0])
-    return turn @ lean @ zoom @ mirror, rng.uniform(-SHIFT, SHIFT, 2)
-
-
-def _sample(pixels: Pixels, matrix: Floats, shift: Floats) -> npt.NDArray[np.float32]:
-    """Bilinear: float32 (height, width, 3)."""
-    height, width = pixels.shape[:2]
-    y, x = np.mgrid[0:height, 0:width]
-    places = np.stack([(y + 0.5) / height - 0.5, (x + 0.5) / width - 0.5]).reshape(2, -1)
-    found = matrix @ places + shift[:, None] + 0.5
-    rows = np.clip(found[0] * height - 0.5, 0, height - 1)
-    columns = np.clip(found[1] * width - 0.5, 0, width - 1)
-    top, left = rows.astype(np.int64), columns.astype(np.int64)
-    bottom, right = np.minimum(top + 1, height - 1), np.minimum(left + 1, width - 1)
-    down = (rows - top).astype(np.float32)[:, None]
-    along = (columns - left).astype(np.float32)[:, None]
-    upper = pixels[top, left] * (1 - along) + pixels[top, right] * along
-    lower = pixels[bottom, left] * (1 - along) + pixels[bottom, right] * along
-    return np.asarray(upper * (1 - down) + lower * down, np.float32).reshape(height, width, 3)

@@ -11,10 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from features.photographs.views import ROTATION, SHEAR, SHIFT, ZOOM
 from features.runtime import load_tensorflow
 
 FILTERS = (32, 32, 64)
+ROTATION = 40.0  # degrees, either way
+SHEAR = 0.2  # share of the side by which the edges slide, either way
+SHIFT = 0.2  # of the side, either way
+ZOOM = 0.2  # of the size, in or out
 DROPOUT = 0.5
 HIDDEN = 64  # width of the hidden dense layers
 LAYERS = frozenset({"InputLayer", "Conv2D", "MaxPooling2D", "Flatten", "Dense", "Dropout"})
@@ -67,7 +70,7 @@ def build_network(variant: Variant, shape: tuple[int, int, int], n_classes: int)
 def build_augmentation(seed: int) -> Any:  # noqa: ANN401 - Keras has no types
     """Up to 40° of rotation, 0.2 of shear, 20 % of translation and zoom, and mirroring.
 
-    The write-up gives no ranges; those of `views` are the usual ones. What moves in
+    The write-up gives no ranges; these are the usual ones. What moves in
     from outside repeats the edge, and every epoch draws anew. Batches of float32
     (b, height, width, 3) in and out.
     """

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -16,10 +16,9 @@ from features.cache.cache import Cache
 from features.cache.row_parts import Layout
 from features.cache.sample_table import Sample
 from features.errors import DataError
-from features.photographs.views import FULL, Chosen, variants_of
+from features.photographs.views import FULL, Chosen
 from pipeline.data.classes import Classes, order_classes
 from pipeline.data.lazy_rows import StoredRows
-from pipeline.data.splits import variant_group
 from pipeline.groups.proposal import Proposal
 from pipeline.groups.proposal_cache import proposed_groups
 from pipeline.groups.rules import GroupRule, number_groups
@@ -53,20 +52,6 @@ class Labelled:
         rows = zip(self.samples, self.y.tolist(), self.groups.tolist(), strict=True)
         text = "".join(f"{s.digest} {number} {group}\n" for s, number, group in rows)
         return hashlib.sha256("\n".join([*self.classes.names, text]).encode()).hexdigest()
-
-
-class WithVariants(NamedTuple):
-    """Rows to train on.
-
-    Attributes:
-        X: (n, row_width), those of the photographs first.
-        y: int64 (n,) class numbers.
-        groups: int64 (n,); those of variants as `pipeline.data.splits.variant_group` has them.
-    """
-
-    X: StoredRows
-    y: Indices
-    groups: Indices
 
 
 @dataclass
@@ -106,11 +91,6 @@ class Dataset(Labelled):
         return Chosen.noted(self.about).sets
 
     @property
-    def augmented(self) -> int:
-        """How many variants of every photograph there are; see `views.variants_of`."""
-        return Chosen.noted(self.about).augmented
-
-    @property
     def taps(self) -> tuple[str, ...]:
         """What is kept of lower blocks, behind the map in every row."""
         return tuple(self.layout.taps)
@@ -119,48 +99,16 @@ class Dataset(Labelled):
         """The flat rows of these photographs (None: all), read when they are asked for."""
         return self._stored(indices, FULL, self.layout.flat)
 
-    def whole_rows(
-        self, indices: Indices | None = None, view: str = FULL, augmented: int = 0
-    ) -> StoredRows:
-        """Rows of one view as they are in the cache, taps included.
+    def whole_rows(self, indices: Indices | None = None, view: str = FULL) -> StoredRows:
+        """Give the rows of one view as they are in the cache, taps included."""
+        return self._stored(indices, view, slice(0, self.layout.row_width))
 
-        Behind those of the full view may stand those of so many variants, each in turn.
-        """
-        return self._stored(indices, view, slice(0, self.layout.row_width), augmented)
-
-    def _stored(
-        self, indices: Indices | None, view: str, columns: slice, augmented: int = 0
-    ) -> StoredRows:
+    def _stored(self, indices: Indices | None, view: str, columns: slice) -> StoredRows:
         digests = np.array([sample.digest for sample in self.samples])
         chosen = digests if indices is None else digests[indices]
+        width = columns.stop - columns.start
         return StoredRows(
-            self.cache_path,
-            np.tile(chosen, augmented + 1),
-            columns.stop - columns.start,
-            np.repeat([view, *variants_of(augmented)], len(chosen)),
-            columns.start,
-        )
-
-    def variants(self, wanted: bool) -> int:
-        """How many variants of each photograph to train on: all that there are, or none.
-
-        Raises:
-            DataError: some are wanted, and there are none.
-        """
-        if wanted and not self.augmented:
-            raise DataError(
-                f"{self.cache_path} has no variants of its photographs; expected some to train "
-                f"on: run extract DATA --augment 4 --cache {self.cache_path}"
-            )
-        return self.augmented if wanted else 0
-
-    def training_rows(self, indices: Indices, augmented: int = 0) -> WithVariants:
-        """The rows of these photographs, and behind them those of each variant in turn."""
-        y, groups = self.y[indices], self.groups[indices]
-        return WithVariants(
-            self._stored(indices, FULL, self.layout.flat, augmented),
-            np.tile(y, augmented + 1),
-            np.concatenate([groups, *[variant_group(groups)] * augmented]),
+            self.cache_path, chosen, width, np.repeat(view, len(chosen)), columns.start
         )
 
     def unreadable(self) -> list[Sample]:

@@ -52,7 +52,6 @@ def extract_folder(
     engine: str = DEFAULT_ENGINE,
     taps: Sequence[str] | None = None,
     views: Sequence[str] | None = None,
-    augment: int | None = None,
     seed: int = 0,
     batch_size: int = 32,
     classes: Sequence[str] | None = None,
@@ -65,8 +64,8 @@ def extract_folder(
     """See that every photograph of a folder has its rows in the cache, and note its class.
 
     What is None is taken from the cache where there is one, so that the same short command keeps
-    it in line; for a new cache it is "imagenet", "imagenet", "float32", no taps, the full view, no
-    variants and no groups.
+    it in line; for a new cache it is "imagenet", "imagenet", "float32", no taps, the full view and
+    no groups.
 
     Args:
         data: one folder of photographs per class.
@@ -78,7 +77,6 @@ def extract_folder(
         taps: names of the backbone's taps; part of what a row is.
         views: names of view sets (`views`); of known photographs only those that are
             missing are computed. Rows of sets that are no longer named stay until `cache gc`.
-        augment: seeded variants of each photograph, for training only; as with views.
         seed: of random weights.
         batch_size: views per call of the backbone.
         classes: only these class folders; None for all.
@@ -99,10 +97,7 @@ def extract_folder(
     settings = replace(_settings(recorded, weights, recipe, precision, seed, taps), engine=engine)
     about = recorded[1] if recorded else {}
     noted = Chosen.noted(about)
-    chosen = Chosen(
-        noted.sets if views is None else tuple(dict.fromkeys([FULL, *views])),
-        noted.augmented if augment is None else augment,
-    )
+    chosen = noted if views is None else Chosen(tuple(dict.fromkeys([FULL, *views])))
     rule = group_rule or GroupRule(**about.get("group_rule", {}))
     photographs, ungrouped = apply_rule(rule, scan.photographs)
     extraction = extract(

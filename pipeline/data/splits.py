@@ -1,9 +1,4 @@
-"""Honest splits: every photograph of one part stands on the same side.
-
-Rows of variants (`views`) are for training alone. They carry `variant_group` of
-their photograph's group, which tells every split to put them where the photographs of that part
-are trained on, and never where rows are judged.
-"""
+"""Honest splits: every photograph of one part stands on the same side."""
 
 from __future__ import annotations
 
@@ -49,25 +44,24 @@ def holdout(
 
     Args:
         y: int64 (n,) class numbers from 0.
-        groups: int64 (n,), the same number for rows of one part; see `variant_group`.
+        groups: int64 (n,), the same number for rows of one part.
         test_size: share of each class held out, between 0 and 1.
         seed: of the shuffle.
         kind: "grouped": no group on both sides; "random": rows at random, groups ignored.
         class_names: for messages; numbers otherwise.
 
     Returns:
-        Sorted int64 row numbers (train, test). Each class stands on both sides; no variant in test.
+        Sorted int64 row numbers (train, test). Each class stands on both sides.
 
     Raises:
         SplitError: a class has fewer than two groups (rows, if random), or an argument is unfit.
     """
     if not 0 < test_size < 1:
         raise SplitError(f"test size is {test_size}; expected a share between 0 and 1, like 0.25")
-    own = _photographs(y, groups, kind)
-    problem = _problem(y[own], groups[own], kind, class_names)
+    problem = _problem(y, groups, kind, class_names)
     problem.require(2, "a holdout")
     parts = problem.allocate((1 - test_size, test_size), np.random.default_rng(seed))
-    return with_variants(own[parts == 0], groups), own[parts == 1]
+    return np.flatnonzero(parts == 0), np.flatnonzero(parts == 1)
 
 
 def folds(
@@ -84,7 +78,7 @@ def folds(
 
     Args:
         y: int64 (n,) class numbers from 0.
-        groups: int64 (n,), the same number for rows of one part; see `variant_group`.
+        groups: int64 (n,), the same number for rows of one part.
         n_folds: parts per repeat, 2 or more.
         repeats: shuffles, 1 or more.
         seed: of the shuffles.
@@ -92,7 +86,7 @@ def folds(
         class_names: for messages; numbers otherwise.
 
     Returns:
-        repeats x n_folds folds; within a repeat every row that is no variant is tested once.
+        repeats x n_folds folds; within a repeat every row is tested once.
 
     Raises:
         SplitError: a class has fewer than `n_folds` groups (rows, if random), or an argument is
@@ -103,43 +97,23 @@ def folds(
             f"{n_folds} folds and {repeats} repeats were asked for; expected 2 folds or more and "
             "1 repeat or more"
         )
-    own = _photographs(y, groups, kind)
-    problem = _problem(y[own], groups[own], kind, class_names)
+    problem = _problem(y, groups, kind, class_names)
     problem.require(n_folds, f"{n_folds} folds")
     made = []
     for repeat in range(repeats):
         parts = problem.allocate((1 / n_folds,) * n_folds, np.random.default_rng((seed, repeat)))
         made += [
-            Fold(repeat, fold, with_variants(own[parts != fold], groups), own[parts == fold])
+            Fold(repeat, fold, np.flatnonzero(parts != fold), np.flatnonzero(parts == fold))
             for fold in range(n_folds)
         ]
     return made
 
 
-def variant_group(groups: Indices) -> Indices:
-    """What rows of variants carry instead of their photographs' groups: below 0."""
-    return -1 - groups
-
-
-def with_variants(rows: Indices, groups: Indices) -> Indices:
-    """Rows, and those of the variants of the parts that they show; sorted."""
-    theirs = (groups < 0) & np.isin(variant_group(groups), groups[rows])
-    return np.union1d(rows, np.flatnonzero(theirs))
-
-
-def _photographs(y: Indices, groups: Indices, kind: str) -> Indices:
-    """Numbers of the rows that are no variants."""
+def _problem(y: Indices, groups: Indices, kind: str, class_names: Sequence[str] | None) -> _Problem:
     if len(y) == 0 or len(y) != len(groups):
         raise SplitError(
             f"{len(y)} labels and {len(groups)} groups; expected one of each per photograph"
         )
-    own = np.flatnonzero(groups >= 0)
-    if len(own) < len(groups) and kind != "grouped":
-        raise SplitError("variants of photographs can only be kept with them by part; found random")
-    return own
-
-
-def _problem(y: Indices, groups: Indices, kind: str, class_names: Sequence[str] | None) -> _Problem:
     if kind not in KINDS:
         raise SplitError(f"unknown kind of split {kind!r}; expected one of {', '.join(KINDS)}")
     units = groups if kind == "grouped" else np.arange(len(y))

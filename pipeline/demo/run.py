@@ -15,6 +15,7 @@ from features.files import write_whole
 from pipeline.data.dataset import Dataset, load_dataset
 from pipeline.data.extract_folder import extract_folder
 from pipeline.demo.draw_parts import draw_parts
+from pipeline.feature_specs.spec import FeatureSpec
 from pipeline.groups.rules import GroupRule
 from pipeline.heatmaps.prediction_sheet import prediction_sheet
 from pipeline.model.bundle import load_bundle
@@ -34,7 +35,8 @@ _MADE = (
 )  # fmt: skip
 _GROUPS = r"part-(\d+)"
 _VIEWS, _TAPS = "full,tiles:2x2", "mixed4-max,mixed7-max,mixed9-max"
-_CLOSER = "full+tiles:2x2:taps:root"  # what finds a thin crack in a large photograph
+_CLOSER = FeatureSpec.parse("full+tiles:2x2:taps:root")
+"""What finds a thin crack in a large photograph."""
 
 
 def run_demo(out: Path, *, seed: int | None, parts: int, say: Say, bar: Bar) -> None:

@@ -1,41 +1,42 @@
-"""A trained head together with its feature space: rows of the cache in, probabilities out."""
+"""Heads together with the feature specs that they see: to be compared, trained, saved and asked."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple, Self
+from typing import Any
 
 import numpy as np
 
-from features.arrays import Floats, Indices, Row, Rows
-from features.cache.row_parts import FLAT, Layout
+from features.arrays import Floats, Row, Rows
+from features.cache.row_parts import Layout
 from features.errors import BundleError
-from pipeline.feature_specs.spec import FeatureSpace, parse_space
+from pipeline.feature_specs.spec import FLAT, FeatureSpec
 from pipeline.heads import load_head_class, make_head
-from pipeline.heads.base import AnyRows, EpochProgress, Head, Scalar
+from pipeline.heads.base import Head, Scalar
 
 _BLOCK_ROWS = 64
 
 
-class SpacedHead:
+class HeadOnCachedRows:
     """A head on pooled values that takes rows as they are in the cache.
 
     Attributes:
-        head: trained on what the space makes of rows.
-        space: what it sees.
+        head: trained on what the spec makes of rows.
+        spec: what it sees.
         layout: of one view's rows.
         row_width: values of a photograph: those of a row for each view, side by side.
     """
 
-    def __init__(self, head: Head, space: FeatureSpace, layout: Layout) -> None:
-        self.head, self.space, self.layout = head, space, layout
-        self.row_width = len(space.views) * layout.row_width
+    def __init__(self, head: Head, spec: FeatureSpec, layout: Layout) -> None:
+        self.head, self.spec, self.layout = head, spec, layout
+        self.row_width = len(spec.views) * layout.row_width
 
     @property
     def title(self) -> str:
         """As shown in tables."""
-        return f"{self.head.title} on {self.space.text}"
+        return f"{self.head.title} on {self.spec.text}"
 
     @property
     def chosen(self) -> dict[str, Scalar]:
@@ -66,139 +67,79 @@ class SpacedHead:
         return np.concatenate(blocks)
 
     def slopes(self, X: Rows, baseline: Row, target: int) -> Floats | None:
-        """See `Head.slopes`; None where the space is not linear in the row."""
-        if not self.space.linear:
+        """See `Head.slopes`; None where the spec is not linear in the row."""
+        if not self.spec.linear:
             return None
         found = self.head.slopes(self.seen(X), self.seen(baseline[None])[0], target)
-        return None if found is None else self.space.back(found, self.layout)
+        return None if found is None else self.spec.back(found, self.layout)
 
     def seen(self, X: Rows) -> Rows:
         """What the head sees of rows (n, row_width): float32 (n, width)."""
-        views = np.split(X, len(self.space.views), axis=1)
-        return self.space.of(views, self.layout)
+        views = np.split(X, len(self.spec.views), axis=1)
+        return self.spec.of(views, self.layout)
 
     def save(self, folder: Path) -> None:
-        """Write the head; the space is a text that the caller keeps."""
+        """Write the head; the spec is a text that the caller keeps."""
         self.head.save(folder)
 
 
-def on_cached_rows(head: Head, space: str, fields: Mapping[str, Any]) -> Head | SpacedHead:
-    """A head that takes whole rows of a cache, taps included; on flat rows the head as it is.
+def on_cached_rows(
+    head: Head, spec: FeatureSpec, fields: Mapping[str, Any]
+) -> Head | HeadOnCachedRows:
+    """Give a head that takes whole rows of a cache, taps included; on flat rows the head as it is.
 
     Args:
-        head: trained on what the space makes of such rows.
-        space: text of a feature space.
+        head: trained on what the spec makes of such rows.
+        spec: what it sees.
         fields: of the cache's fingerprint.
 
     Raises:
-        SpaceError: the text is not understood.
         DataError: taps or a backbone that this version does not have.
     """
-    return head if space == FLAT else SpacedHead(head, parse_space(space), Layout.of(fields))
+    return head if spec.is_flat else HeadOnCachedRows(head, spec, Layout.of(fields))
 
 
-def load_on_cached_rows(about: Mapping[str, Any], folder: Path) -> Head | SpacedHead:
+def load_on_cached_rows(
+    name: str, spec: FeatureSpec, fields: Mapping[str, Any], folder: Path
+) -> Head | HeadOnCachedRows:
     """Read the head of a model.
 
     Args:
-        about: `model.json` with the head, its features, and the fields of the fingerprint.
+        name: of the head.
+        spec: what it sees.
+        fields: of the fingerprint of its rows.
         folder: where `Head.save` wrote.
 
     Raises:
         BundleError: it is damaged, or its head was trained on other features than it says.
-        SpaceError: its features are not understood.
     """
-    entry = Entry(str(about["head"]), str(about.get("space", FLAT)))
-    head = entry.behind_views(load_head_class(entry.head).load(folder))
-    found = on_cached_rows(head, entry.features, about["features"])
-    if isinstance(found, SpacedHead):
-        width = found.space.width(found.layout)
-        if head.row_width != width:
+    found = on_cached_rows(load_head_class(name).load(folder), spec, fields)
+    if isinstance(found, HeadOnCachedRows):
+        width = spec.width(found.layout)
+        if found.head.row_width != width:
             raise BundleError(
-                f"{folder} holds a head on rows of {head.row_width:,} values; features "
-                f"{found.space.text} have {width:,}; fit the model again"
+                f"{folder} holds a head on rows of {found.head.row_width:,} values; features "
+                f"{spec} have {width:,}; fit the model again"
             )
     return found
 
 
-class InstanceHead(Head):
-    """A head behind the views of a photograph; what it takes are their rows side by side.
+@dataclass(frozen=True)
+class Contender:
+    """A head and the feature spec that it sees: what is compared, chosen and trained.
 
-    The largest of several probabilities is no probability: `fit` calibrates it, on photographs
-    that were not trained on.
+    Attributes:
+        head: a name of `pipeline.heads.HEADS`.
+        spec: what it sees.
     """
 
-    name = "instances"
-    title = "Single views"
-    space: ClassVar[Literal["rows", "raw"]] = "raw"
-    calibrate_on: ClassVar[Literal["logit", "share"] | None] = "logit"
-
-    def __init__(self, head: Head, views: int, *, largest: bool) -> None:
-        """Put an untrained or loaded head behind so many views."""
-        super().__init__(seed=head.seed)
-        self.head, self._views, self._largest = head, views, largest
-        # Known by the head's own name, whatever the class says.
-        self.name = head.name  # type: ignore[misc]
-        self.title = head.title  # type: ignore[misc]
-        self.finest = head.finest  # type: ignore[misc]
-        self.n_classes, self.row_width = head.n_classes, views * head.row_width
-        self.chosen, self.history = head.chosen, head.history
-
-    def fit(
-        self,
-        X: AnyRows,
-        y: Indices,
-        groups: Indices,
-        *,
-        n_classes: int,
-        progress: EpochProgress | None = None,
-    ) -> Self:
-        """Train on every view; see `Head.fit`."""
-        self._start(X, y, n_classes)
-        views = self._apart(X[:])
-        labels, parts = np.repeat(y, self._views), np.repeat(groups, self._views)
-        self.head.fit(views, labels, parts, n_classes=n_classes, progress=progress)
-        self.chosen, self.history = self.head.chosen, self.head.history
-        return self
-
-    def predict_proba(self, X: Rows) -> Floats:
-        """Probabilities (n, n_classes) of photographs."""
-        self._check_rows(X)
-        each = self.head.predict_proba(self._apart(X)).reshape(len(X), self._views, self.n_classes)
-        if not self._largest:
-            return np.asarray(each.mean(axis=1))
-        if self.n_classes == 2:
-            p = each[:, :, 1].max(axis=1)
-            return np.column_stack([1 - p, p])
-        most = each.max(axis=1)
-        return np.asarray(most / most.sum(axis=1, keepdims=True))
-
-    def _apart(self, X: Rows) -> Rows:
-        return X.reshape(len(X) * self._views, -1) if len(X) else X[:, : self.head.row_width]
-
-    def save(self, folder: Path) -> None:
-        """Write the head; how many views there are, the features say."""
-        self.head.save(folder)
-
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Not known from the folder alone: see `heads.load_on_cached_rows`."""
-        raise NotImplementedError(f"{folder} holds the head behind the views")
-
-
-_ON = " on "
-
-
-class Entry(NamedTuple):
-    """A head and the features that it sees, by their names."""
-
     head: str
-    features: str = FLAT
+    spec: FeatureSpec = FLAT
 
     @property
     def name(self) -> str:
         """The head alone where it sees flat rows, so that names are what they always were."""
-        return self.head if self.features == FLAT else f"{self.head}{_ON}{self.features}"
+        return self.head if self.spec.is_flat else f"{self.head} on {self.spec}"
 
     @property
     def title(self) -> str:
@@ -208,30 +149,13 @@ class Entry(NamedTuple):
             HeadError: no head of this name.
         """
         title = load_head_class(self.head).title
-        return title if self.features == FLAT else f"{title}{_ON}{self.features}"
+        return title if self.spec.is_flat else f"{title} on {self.spec}"
 
     @property
     def in_row_space(self) -> bool:
-        """Whether it is trained from inner products of whole photographs' rows alone."""
-        return load_head_class(self.head).space == "rows" and not self._of_single_views
-
-    @property
-    def _of_single_views(self) -> bool:
-        return self.features != FLAT and parse_space(self.features).instances > 1
+        """Whether it is trained from inner products of photographs' rows alone."""
+        return load_head_class(self.head).space == "rows"
 
     def make(self, *, seed: int = 0, settings: Mapping[str, Scalar] | None = None) -> Head:
-        """An untrained head for rows of these features; see `pipeline.heads.make_head`."""
-        return self.behind_views(make_head(self.head, seed=seed, settings=settings))
-
-    def behind_views(self, head: Head) -> Head:
-        """The head, put behind the views of a photograph where it sees them one by one."""
-        if not self._of_single_views:
-            return head
-        space = parse_space(self.features)
-        return InstanceHead(head, space.instances, largest=space.over == "any")
-
-    @classmethod
-    def of(cls, name: str) -> Entry:
-        """From what `name` gives."""
-        head, _, features = name.partition(_ON)
-        return cls(head, features or FLAT)
+        """Make an untrained head for rows of this spec; see `pipeline.heads.make_head`."""
+        return make_head(self.head, seed=seed, settings=settings)

@@ -1,14 +1,13 @@
-"""Feature spaces: a short text such as "tiles:2x2:avg+max" says what a head sees of a photograph.
+"""Say what a head sees of a photograph: feature specs such as "tiles:2x2:avg+max".
 
-    [VIEWS:]POOLING[+POOLING…][:root][:max|:any|:vote]
+    [VIEWS:]POOLING[+POOLING…][:root][:max]
 
 VIEWS are view sets of the cache with + between them, "full" where nothing is said: the whole
 photograph, "tiles:2x2", "full+tiles:3x3". POOLING is a name of `spec` or a tap;
 several stand side by side. "root" takes the square root of every value, the sign kept, and brings
 each pooling and each tap of a row to length 1: large values count for less, and kinds of different
 sizes for the same (Arandjelović and Zisserman, "Three things everyone should know to improve object
-retrieval", 2012). Of several views the mean is taken, or with "max" each value's largest. With
-"any" or "vote" the head is trained on single views instead (`pipeline.feature_specs.heads`).
+retrieval", 2012). Of several views the mean is taken, or with "max" each value's largest.
 
 Nothing here is fitted, so that it is the same in every fold and for every new photograph.
 """
@@ -18,14 +17,14 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
 
 from features.arrays import Floats, Rows
 from features.cache.row_parts import Layout
-from features.errors import DataError, SpaceError
+from features.errors import DataError, FeatureSpecError
 from features.photographs.views import FULL, VIEW_SETS, views_of
 
 _SET = rf"(?:{'|'.join(VIEW_SETS)})(?::\d+x\d+)?"
@@ -33,27 +32,65 @@ _NAME = r"[a-z]+\d*(?:-max)?"
 _FORM = re.compile(
     rf"(?:(?P<sets>{_SET}(?:\+{_SET})*):)?(?P<poolings>{_NAME}(?:\+{_NAME})*)(?P<then>(?::[a-z]+)*)"
 )
-_OVER = ("max", "any", "vote")
-_THEN = ("root", *_OVER)
+_THEN = ("root", "max")
+_GONE = ("any", "vote")
 
 
 @dataclass(frozen=True)
-class FeatureSpace:
-    """What a head sees of a photograph; made by `parse_space`.
+class FeatureSpec:
+    """What a head sees of a photograph; parsed once, where a person or a file says it.
 
     Attributes:
-        text: that it was made of.
+        text: that it was parsed from; two specs of the same text are equal.
         sets: view sets.
         poolings: side by side.
         root: whether values are rooted and rows brought to length 1.
-        over: what becomes of several views: "mean", "max", "any" or "vote".
+        largest: whether of several views each value's largest is taken, and not the mean.
+
+    Example:
+        >>> FeatureSpec.parse("tiles:2x2:avg").views
+        ('tiles:2x2/0', 'tiles:2x2/1', 'tiles:2x2/2', 'tiles:2x2/3')
     """
 
     text: str
-    sets: tuple[str, ...]
-    poolings: tuple[Pooling, ...]
-    root: bool = False
-    over: str = "mean"
+    sets: tuple[str, ...] = field(compare=False)
+    poolings: tuple[Pooling, ...] = field(compare=False)
+    root: bool = field(default=False, compare=False)
+    largest: bool = field(default=False, compare=False)
+
+    @classmethod
+    def parse(cls, text: str) -> FeatureSpec:
+        """Read a text; see the head of this module.
+
+        Raises:
+            FeatureSpecError: it is not understood.
+        """
+        found = _FORM.fullmatch(text)
+        if found is None:
+            raise FeatureSpecError(
+                f"features {text!r} are not understood; expected such as flat, avg, avg+max, "
+                "avg:root, tiles:2x2:avg or full+tiles:2x2:avg:max"
+            )
+        sets = tuple(dict.fromkeys((found["sets"] or "full").split("+")))
+        try:
+            for of in sets:
+                views_of(of)
+        except DataError as error:
+            raise FeatureSpecError(f"features {text!r} are not understood: {error}") from error
+        names = found["poolings"].split("+")
+        then = [word for word in found["then"].split(":") if word]
+        _check(text, sets, names, then)
+        poolings = tuple(POOLINGS.get(name) or Taps(name) for name in names)
+        return cls(text, sets, poolings, "root" in then, "max" in then)
+
+    def __str__(self) -> str:
+        """Give the text, as people type it."""
+        return self.text
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether a head sees the last map of the whole photograph as it is."""
+        return self == FLAT
 
     @property
     def views(self) -> tuple[str, ...]:
@@ -66,11 +103,6 @@ class FeatureSpace:
         return len(self.views) == 1 and not any(isinstance(p, Taps) for p in self.poolings)
 
     @property
-    def instances(self) -> int:
-        """Views that a head is trained on one by one; 1 where it sees one row for a photograph."""
-        return len(self.views) if self.over in ("any", "vote") else 1
-
-    @property
     def linear(self) -> bool:
         """Whether values are sums of one view's values, so that `back` is there."""
         return not self.root and len(self.views) == 1 and all(p.linear for p in self.poolings)
@@ -79,9 +111,9 @@ class FeatureSpace:
         """How many values a head sees.
 
         Raises:
-            SpaceError: rows of this layout do not have what is asked for.
+            FeatureSpecError: rows of this layout do not have what is asked for.
         """
-        return self.instances * sum(pooling.width(layout) for pooling in self.poolings)
+        return sum(pooling.width(layout) for pooling in self.poolings)
 
     def of(self, views: Sequence[Rows], layout: Layout) -> Rows:
         """Rows of the cache, one array for each view, to what a head sees.
@@ -91,15 +123,13 @@ class FeatureSpace:
             layout: of the rows.
 
         Returns:
-            float32 (n, width); of single views their values side by side.
+            float32 (n, width).
         """
-        if self.instances > 1:
-            return np.concatenate([self._of_view(rows, layout) for rows in views], axis=1)
         found = self._of_view(views[0], layout)
         for rows in views[1:]:
             more = self._of_view(rows, layout)
-            found = np.maximum(found, more) if self.over == "max" else found + more
-        return found / np.float32(len(views)) if self.over == "mean" and len(views) > 1 else found
+            found = np.maximum(found, more) if self.largest else found + more
+        return found if self.largest or len(views) == 1 else found / np.float32(len(views))
 
     def _of_view(self, rows: Rows, layout: Layout) -> Rows:
         values = [pooling.of(rows, layout) for pooling in self.poolings]
@@ -132,49 +162,26 @@ def _rooted(values: Rows) -> Rows:
     return rooted
 
 
-def parse_space(text: str) -> FeatureSpace:
-    """Read a text; see the head of this module.
-
-    Raises:
-        SpaceError: it is not understood.
-    """
-    found = _FORM.fullmatch(text)
-    if found is None:
-        raise SpaceError(
-            f"features {text!r} are not understood; expected such as flat, avg, avg+max, avg:root, "
-            "tiles:2x2:avg or full+tiles:2x2:avg:max"
-        )
-    sets = tuple(dict.fromkeys((found["sets"] or "full").split("+")))
-    try:
-        for of in sets:
-            views_of(of)
-    except DataError as error:
-        raise SpaceError(f"features {text!r} are not understood: {error}") from error
-    names = found["poolings"].split("+")
-    then = [word for word in found["then"].split(":") if word]
-    _check(text, sets, names, then)
-    poolings = tuple(POOLINGS.get(name) or Taps(name) for name in names)
-    over = next((word for word in _OVER if word in then), "mean")
-    return FeatureSpace(text, sets, poolings, "root" in then, over)
-
-
 def _check(text: str, sets: Sequence[str], names: Sequence[str], then: Sequence[str]) -> None:
     for words in (names, then):
         if len(set(words)) < len(words):
-            raise SpaceError(f"features {text!r} name something twice; expected each name once")
+            raise FeatureSpecError(
+                f"features {text!r} name something twice; expected each name once"
+            )
+    gone = [word for word in then if word in _GONE]
+    if gone:
+        raise FeatureSpecError(
+            f"features {text!r} end in {gone[0]!r}, which this version no longer has, for no score "
+            "was better by it; expected views taken together, such as tiles:2x2:avg:max"
+        )
     strange = [word for word in then if word not in _THEN]
     if strange:
-        raise SpaceError(
-            f"features {text!r} end in {strange[0]!r}; expected some of {', '.join(_THEN)} there"
+        raise FeatureSpecError(
+            f"features {text!r} end in {strange[0]!r}; expected {' or '.join(_THEN)} there"
         )
-    over = [word for word in then if word in _OVER]
-    if len(over) > 1:
-        raise SpaceError(
-            f"features {text!r} say {' and '.join(over)} of views; expected one of the two"
-        )
-    if over and list(sets) == [FULL]:
-        raise SpaceError(
-            f"features {text!r} say {over[0]} of views, but see one view; expected several, such "
+    if "max" in then and list(sets) == [FULL]:
+        raise FeatureSpecError(
+            f"features {text!r} say max of views, but see one view; expected several, such "
             "as tiles:2x2:avg:max; for the largest over positions: max"
         )
 
@@ -193,7 +200,7 @@ class Pooling(ABC):
         """How many values.
 
         Raises:
-            SpaceError: rows of this layout do not have what is pooled.
+            FeatureSpecError: rows of this layout do not have what is pooled.
         """
 
     @abstractmethod
@@ -305,7 +312,7 @@ class Taps(Pooling):
             elif not self._name or self._name.startswith("mixed"):
                 wanted = self._name or "mixed4-max,mixed7-max,mixed9-max"
                 remedy = f"; a cache with others is made by: extract --taps {wanted}"
-            raise SpaceError(
+            raise FeatureSpecError(
                 f"found {self._name or 'taps'!r} in the features; expected "
                 f"{', '.join(POOLINGS)} or a tap that the cache has{known}{remedy}"
             ) from None
@@ -324,3 +331,6 @@ POOLINGS: dict[str, Pooling] = {
     "taps": Taps(),
 }
 """Name in a text of features -> pooling; besides, any single tap by its name."""
+
+FLAT = FeatureSpec.parse("flat")
+"""The last map of the whole photograph as it is: the write-up's 51,200 values."""

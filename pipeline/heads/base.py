@@ -90,9 +90,8 @@ class Head(ABC):
         Args:
             X: float32 (n, row_width); rows still in the cache where they exceed the memory limit.
             y: int64 (n,) class numbers from 0 to n_classes - 1.
-            groups: int64 (n,), the same number for rows of one part; below 0 for variants, see
-                `splits`. Settings that were not given are chosen on folds inside these
-                rows that keep parts together.
+            groups: int64 (n,), the same number for rows of one part. Settings that were not
+                given are chosen on folds inside these rows that keep parts together.
             n_classes: two or more; a class may be absent from `y`, but two must be there.
             progress: called as `progress(epoch, epochs, scores)` by heads that train in epochs.
 

@@ -85,8 +85,7 @@ class RowSpaceHead(Head, Generic[Model]):
         if not self.calibrated:
             if decisions is None:  # no inner folds: the rows trained on are all there is
                 decisions = self.decide(model, part.space.train)
-            own = part.own  # variants have no decisions that were not trained on
-            calibration = Calibration.fit(decisions[own], part.y[own], part.n_classes)
+            calibration = Calibration.fit(decisions, part.y, part.n_classes)
         self.finish(model, calibration, part.space)
         return self
 

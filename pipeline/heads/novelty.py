@@ -106,8 +106,7 @@ class NoveltyHead(Head):
         if not rounds:
             decisions = self._of_few_defects(Z, y, groups)
         self._normals = self._fit_normals(Z, y)
-        own = groups >= 0  # variants are trained on, and have no say here
-        self._calibration = Calibration.fit(decisions[own], y[own], n_classes)
+        self._calibration = Calibration.fit(decisions, y, n_classes)
         return self
 
     def _of_few_defects(self, Z: Floats, y: Indices, groups: Indices) -> Floats:

@@ -50,7 +50,6 @@ class TrainingPart:
 
     Attributes:
         y: int64 (n,).
-        own: bool (n,), which rows are of photographs and not of variants for training.
         n_classes: of the problem.
         row_width: values in a raw row.
     """
@@ -63,7 +62,6 @@ class TrainingPart:
         self._groups = groups
         self._seed = seed
         self.y = y
-        self.own = groups >= 0
         self.n_classes = n_classes
         self.row_width = row_width
 

@@ -13,7 +13,7 @@ from features.cache.cache import Cache
 from features.cache.row_parts import Layout, MapShape
 from features.cache.sample_table import Sample
 from features.errors import CacheError, HeadError
-from pipeline.feature_specs.heads import SpacedHead
+from pipeline.feature_specs.heads import HeadOnCachedRows
 from pipeline.heads.base import Head
 from pipeline.heatmaps.maps import Reference, cell_scores, read_reference
 from pipeline.model.bundle import Bundle
@@ -99,18 +99,18 @@ def explain(
     return found
 
 
-def _head_on_cells(bundle: Bundle) -> Head | SpacedHead:
+def _head_on_cells(bundle: Bundle) -> Head | HeadOnCachedRows:
     """The model's head, where it sees the cells of one map."""
     head = bundle.head
-    if isinstance(head, SpacedHead) and not head.space.on_map:
+    if isinstance(head, HeadOnCachedRows) and not head.spec.on_map:
         what = "lower blocks, which have no place in the photograph,"
-        if len(head.space.views) > 1:
-            what = f"{' and '.join(head.space.sets)}, not one map of the whole photograph,"
+        if len(head.spec.views) > 1:
+            what = f"{' and '.join(head.spec.sets)}, not one map of the whole photograph,"
         raise HeadError(
             f"{bundle.folder} sees {what} and has no heatmaps; expected a model on the last block "
             "of one view, such as avg; make one with: fit --features avg, or leave out --heatmaps"
         )
-    if isinstance(head, Head | SpacedHead):
+    if isinstance(head, Head | HeadOnCachedRows):
         return head
     raise HeadError(
         f"{bundle.folder} sees pixels and has no map of cells; expected a model on cached "
@@ -118,6 +118,6 @@ def _head_on_cells(bundle: Bundle) -> Head | SpacedHead:
     )
 
 
-def _reference(bundle: Bundle, head: Head | SpacedHead, shape: MapShape) -> Reference:
-    width = head.row_width if isinstance(head, SpacedHead) else int(np.prod(shape))
+def _reference(bundle: Bundle, head: Head | HeadOnCachedRows, shape: MapShape) -> Reference:
+    width = head.row_width if isinstance(head, HeadOnCachedRows) else int(np.prod(shape))
     return read_reference(bundle, width)

@@ -36,7 +36,8 @@ from pipeline.cnn.cnn import Cnn
 from pipeline.data.classes import Classes
 from pipeline.data.extract_folder import recorded_weights
 from pipeline.evaluation.band import Band
-from pipeline.feature_specs.heads import SpacedHead, load_on_cached_rows
+from pipeline.feature_specs.heads import HeadOnCachedRows, load_on_cached_rows
+from pipeline.feature_specs.spec import FLAT, FeatureSpec
 from pipeline.heads.calibration import Recalibration
 from pipeline.model import selftest
 from pipeline.model.files import (
@@ -127,13 +128,13 @@ class Bundle:
     @property
     def views(self) -> Chosen:
         """The views of a photograph that the model sees; of earlier models the full one alone."""
-        return Chosen(self.head.space.sets) if isinstance(self.head, SpacedHead) else Chosen()
+        return Chosen(self.head.spec.sets) if isinstance(self.head, HeadOnCachedRows) else Chosen()
 
     @property
     def seen(self) -> tuple[tuple[str, ...], slice]:
         """What `probabilities` takes, side by side: rows of these views, these values of each."""
-        if isinstance(self.head, SpacedHead):
-            return self.head.space.views, slice(None)
+        if isinstance(self.head, HeadOnCachedRows):
+            return self.head.spec.views, slice(None)
         return (FULL,), Layout.of(self.about["features"]).flat
 
     def settings(
@@ -325,7 +326,9 @@ def _check_sight(about: Mapping[str, Any], folder: Path) -> None:
 def _load_model(about: Mapping[str, Any], folder: Path) -> Model:
     if about.get("sees", "rows") == "pixels":
         return Cnn.load(folder)
-    return load_on_cached_rows(about, folder)
+    # Models of schema 2 call the feature spec their space.
+    spec = FeatureSpec.parse(str(about.get("feature_spec", about.get("space", FLAT))))
+    return load_on_cached_rows(str(about["head"]), spec, about["features"], folder)
 
 
 def _load_decision(about: Mapping[str, Any], folder: Path) -> tuple[Decision, Recalibration | None]:

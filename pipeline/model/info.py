@@ -13,7 +13,7 @@ from pipeline.model.bundle import read_about
 
 
 def _by_set(cache: Cache) -> dict[str, int]:
-    """Rows of each set of views, of variants, and of the witness."""
+    """Rows of each set of views, and of the witness."""
     views = cache.entries["row_view"].tolist()
     return dict(sorted(Counter(view.decode().partition("/")[0] for view in views).items()))
 
@@ -47,7 +47,6 @@ def describe(path: Path) -> dict[str, Any]:
             "fingerprint": cache.fingerprint,
             "features": cache.fields,
             "views": list(Chosen.noted(cache.dataset).sets),
-            "augmented": Chosen.noted(cache.dataset).augmented,
             "rows_by_view": _by_set(cache),
             "dataset": cache.dataset,
         }

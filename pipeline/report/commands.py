@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from features.cache.row_parts import FLAT
 from features.photographs.views import FULL
 from pipeline.data.classes import Classes
 from pipeline.data.dataset import Dataset
-from pipeline.feature_specs.heads import Entry
+from pipeline.feature_specs.spec import FLAT, FeatureSpec
 from pipeline.groups.rules import GroupRule
 from pipeline.model.bundle import Bundle
 from pipeline.model.evaluate import Evaluation
@@ -34,8 +33,6 @@ def extract_command(dataset: Dataset) -> Command:
         words += ["--taps", ",".join(dataset.taps)]
     if dataset.views != (FULL,):
         words += ["--views", ",".join(dataset.views)]
-    if dataset.augmented:
-        words += ["--augment", str(dataset.augmented)]
     return [*words, *_groups(GroupRule(**rule))]
 
 
@@ -49,28 +46,26 @@ def fit_command(dataset: Dataset, done: Fit) -> Command:
     """How a model was trained."""
     split = done.about["split"]
     words = ["onepass", "fit", "--head", str(done.about["head"])]
-    words += _features([done.about.get("space", FLAT)])
+    words += _features([done.features])
     words += ["--cache", str(dataset.cache_path), *_classes(dataset.classes)]
     words += _options(split=split["kind"], test_size=split["test_size"], seed=split["seed"])
     words += threshold_words(done.decision.rule)
     for name, value in done.about["settings_given"].items():
         words += ["--set", f"{name}={value}"]
-    words += ["--augment"] if done.about.get("augmented") else []
     return [*words, "--out", str(done.folder)]
 
 
 def compare_command(dataset: Dataset, found: HeadComparison) -> Command:
     """How heads were compared."""
     result = found.result
-    entries = [Entry.of(name) for name in result.heads]
+    contenders = result.contenders.values()
     words = ["onepass", "compare-heads"]
-    words += ["--heads", ",".join(dict.fromkeys(entry.head for entry in entries))]
-    words += _features(list(dict.fromkeys(entry.features for entry in entries)))
+    words += ["--heads", ",".join(dict.fromkeys(c.head for c in contenders))]
+    words += _features(list(dict.fromkeys(c.spec for c in contenders)))
     words += ["--cache", str(dataset.cache_path), *_classes(dataset.classes)]
     folds, repeats = (len({getattr(f, of) for f in result.folds}) for of in ("fold", "repeat"))
     words += _options(folds=folds, repeats=repeats, split=found.split, sort_by=result.sort_by)
     words += _options(rope=f"{result.rope:g}")
-    words += ["--augment"] if found.augmented else []
     return [*words, *_options(seed=result.seed), "--out", str(found.folder)]
 
 
@@ -95,8 +90,8 @@ def threshold_words(rule: ThresholdRule) -> Command:
     return _options(**wishes)
 
 
-def _features(features: Sequence[str]) -> Command:
-    return [] if list(features) == [FLAT] else ["--features", ",".join(features)]
+def _features(features: Sequence[FeatureSpec]) -> Command:
+    return [] if list(features) == [FLAT] else ["--features", ",".join(map(str, features))]
 
 
 def _groups(rule: GroupRule) -> Command:

@@ -62,7 +62,7 @@ def repaired(done: Repair) -> str:
 def collected(done: Collection) -> str:
     """What was dropped, or would be."""
     left = done.rows - done.unused
-    views = f" ({done.of_views:,} are of tiles or variants)" if done.of_views else ""
+    views = f" ({done.of_views:,} are of tiles)" if done.of_views else ""
     if done.bytes_after is None:
         if not done.unused:
             return f"{done.path}: all {done.rows:,} rows are used"

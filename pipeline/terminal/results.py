@@ -130,7 +130,6 @@ def fit(done: Fit) -> str:
     return "\n".join(
         [
             f"{done.head.title}, trained in {done.seconds:.1f} s ({chosen or 'no settings'})",
-            *_trained_on_variants(done.about.get("augmented", 0)),
             "",
             _assessments({"train": done.train, "holdout": done.held_out}, binary),
             "",
@@ -146,17 +145,7 @@ def comparison(found: HeadComparison, out: Path) -> str:
     """One line per head, best first, and what stands behind the numbers."""
     written = f"written: {out / 'comparison.csv'}, {out / 'comparison.json'}"
     gap = f"\n{grouping_text.gap(found.gap)}\n" if found.gap else ""
-    variants = "".join(f"\n{line}\n" for line in _trained_on_variants(found.augmented))
-    return f"{heads_table(found.result, found.split)}\n{variants}{gap}{written}"
-
-
-def _trained_on_variants(count: int) -> list[str]:
-    text = f"trained on {_variants(count)} of each photograph, too; judged on none"
-    return [text] if count else []
-
-
-def _variants(count: int) -> str:
-    return f"{count} variant{'' if count == 1 else 's'}"
+    return f"{heads_table(found.result, found.split)}\n{gap}{written}"
 
 
 def ladder(found: Ladder, out: Path) -> str:
@@ -236,7 +225,7 @@ def info(facts: Mapping[str, Any]) -> str:
             ],
             ["parts named", f"{facts['parts_named']:,}"],
             ["unreadable", f"{len(facts['unreadable']):,}"],
-            ["views", _views(Chosen(tuple(facts["views"]), facts["augmented"]))],
+            ["views", _views(Chosen(tuple(facts["views"])))],
             ["settings", _settings(facts["features"], facts["features"]["weights"][:19])],
             ["fingerprint", facts["fingerprint"][:16] + "…"],
             ["folder", printable(str(facts["dataset"].get("root", "no finished extract")))],
@@ -304,15 +293,14 @@ def _settings(fields: Mapping[str, Any], weights: str) -> str:
 
 def _views(chosen: Chosen) -> str:
     sets = [f"{one} ({len(views_of(one))})" if one != FULL else one for one in chosen.sets]
-    more = [f"{_variants(chosen.augmented)} for training"] if chosen.augmented else []
-    return ", ".join([*sets, *more])
+    return ", ".join(sets)
 
 
 def _model_settings(facts: Mapping[str, Any]) -> str:
-    space = facts.get("space", "flat")
-    if space != "flat":
-        facts = {**facts, "space": "flat"}
-        return f"sees {printable(str(space))} of {_model_settings(facts)}"
+    spec = facts.get("feature_spec", facts.get("space", "flat"))
+    if spec != "flat":
+        facts = {**facts, "feature_spec": "flat"}
+        return f"sees {printable(str(spec))} of {_model_settings(facts)}"
     if facts.get("sees") == "pixels":
         recipe = facts["recipe"]
         return f"sees {recipe['width']}×{recipe['height']} pixels, recipe {recipe['name']}"

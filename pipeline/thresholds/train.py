@@ -20,9 +20,9 @@ import numpy as np
 from features.arrays import Floats, Indices
 from features.errors import SplitError, ThresholdError
 from pipeline.data.lazy_rows import subset
-from pipeline.data.splits import Fold, folds, with_variants
+from pipeline.data.splits import Fold, folds
 from pipeline.evaluation.band import REVIEW_NAME
-from pipeline.feature_specs.heads import Entry
+from pipeline.feature_specs.heads import Contender
 from pipeline.heads.base import AnyRows, EpochProgress, Head, Scalar, predict_by_blocks
 from pipeline.heads.calibration import Recalibration
 from pipeline.heads.gram import gram
@@ -40,8 +40,7 @@ class TrainingRows(NamedTuple):
     Attributes:
         X: float32 (n, row_width), or rows that are still in the cache.
         y: int64 (n,) class numbers.
-        groups: int64 (n,), the same number for rows of one part; below 0 for variants, which are
-            trained on and never judged (see `pipeline.data.splits`).
+        groups: int64 (n,), the same number for rows of one part.
         class_names: of two classes, the second is the defective one.
         test_size: share of the photographs that was held out.
     """
@@ -61,7 +60,7 @@ class Trained:
         head: trained.
         calibration: of its probabilities; None where they are good as they are.
         decision: the thresholds; what they do to the holdout is not known yet.
-        learned: numbers of the photographs' rows that the head learned from, variants aside.
+        learned: numbers of the photographs' rows that the head learned from.
         judged: what the thresholds were chosen on; None where they were not chosen.
         p: float64, calibrated probabilities of a defect of what was judged.
         seconds: of training the head.
@@ -77,7 +76,7 @@ class Trained:
 
 
 def train(
-    name: str,
+    contender: Contender,
     rows: TrainingRows,
     rule: ThresholdRule,
     *,
@@ -88,7 +87,7 @@ def train(
     """Train a head and choose its thresholds; see the protocol above.
 
     Args:
-        name: of a head and the features that the rows are of, as `Entry.name` gives it.
+        contender: a head, and the feature spec that the rows are of.
         rows: the training part.
         rule: what is wanted of the thresholds.
         seed: of the head, the folds and what is set aside.
@@ -101,7 +100,7 @@ def train(
         SplitError: too few parts for folds, where these were asked for.
         HeadError: unknown head or setting.
     """
-    maker = _Maker(Entry.of(name), rows, rule, seed, settings, progress)
+    maker = _Maker(contender, rows, rule, seed, settings, progress)
     if len(rows.class_names) != 2:
         return maker.without_choice(_of_many_classes(rule, len(rows.class_names)))
     if rule.may_review and REVIEW_NAME in rows.class_names:
@@ -140,7 +139,7 @@ def _of_many_classes(rule: ThresholdRule, n_classes: int) -> Decision:
 class _Maker:
     """What every way of training needs; see `train`."""
 
-    entry: Entry
+    contender: Contender
     rows: TrainingRows
     rule: ThresholdRule
     seed: int
@@ -148,36 +147,34 @@ class _Maker:
     progress: EpochProgress | None
 
     @property
-    def own(self) -> Indices:
-        """Numbers of the rows that are no variants."""
-        return np.flatnonzero(self.rows.groups >= 0)
+    def everything(self) -> Indices:
+        """Numbers of all rows."""
+        return np.arange(len(self.rows.y))
 
     def without_choice(self, decision: Decision) -> Trained:
-        head, seconds = self._fit(self.own, 0, 1)
-        return Trained(head, None, decision, self.own, None, np.empty(0), seconds)
+        head, seconds = self._fit(self.everything, 0, 1)
+        return Trained(head, None, decision, self.everything, None, np.empty(0), seconds)
 
     def with_folds(self, rounds: Sequence[Fold]) -> Trained:
         X, y, groups, *_ = self.rows
         started = time.perf_counter()
         P = out_of_fold(
-            self.entry, X, y, groups, rounds, n_classes=2, seed=self.seed, settings=self.settings,
+            self.contender, X, y, groups, rounds,
+            n_classes=2, seed=self.seed, settings=self.settings,
             progress=lambda number: self._says(number, len(rounds) + 1),
         )  # fmt: skip
         seconds = time.perf_counter() - started
-        own, fold = self.own, np.empty(len(y), dtype=np.int64)
+        fold = np.empty(len(y), dtype=np.int64)
         for one in rounds:
             fold[one.test] = one.fold
-        judged = Judged(
-            own, y[own], groups[own], P[own, 1], fold[own], aside=False, seconds=seconds
-        )
-        head, fit_seconds = self._fit(own, len(rounds), len(rounds) + 1)
-        return self._trained(head, own, judged, fit_seconds)
+        judged = Judged(self.everything, y, groups, P[:, 1], fold, aside=False, seconds=seconds)
+        head, fit_seconds = self._fit(self.everything, len(rounds), len(rounds) + 1)
+        return self._trained(head, self.everything, judged, fit_seconds)
 
     def with_parts_aside(self) -> Trained:
         X, y, groups, names, test_size = self.rows
-        own = self.own
-        aside = own[set_aside(self.rule, y[own], groups[own], seed=self.seed, test_size=test_size)]
-        learned = np.setdiff1d(own, aside)
+        aside = set_aside(self.rule, y, groups, seed=self.seed, test_size=test_size)
+        learned = np.setdiff1d(self.everything, aside)
         head, fit_seconds = self._fit(learned, 0, 1)
         started = time.perf_counter()
         p = predict_by_blocks(head, subset(X, aside))[:, 1]
@@ -190,11 +187,10 @@ class _Maker:
         made: Choice = choose(judged, self.rule, head.calibrate_on)
         return Trained(head, made.calibration, made.decision, learned, judged, made.p, seconds)
 
-    def _fit(self, photographs: Indices, before: int, fits: int) -> tuple[Head, float]:
-        """A head trained on these rows and their variants, and the seconds that it took."""
+    def _fit(self, chosen: Indices, before: int, fits: int) -> tuple[Head, float]:
+        """Train a head on these rows; give the seconds that it took, too."""
         X, y, groups, names, _ = self.rows
-        chosen = with_variants(photographs, groups)
-        head = self.entry.make(seed=self.seed, settings=self.settings)
+        head = self.contender.make(seed=self.seed, settings=self.settings)
         some = X if len(chosen) == len(y) else subset(X, chosen)
         started = time.perf_counter()
         says = self._says(before, fits)
@@ -245,7 +241,7 @@ def grouped_folds(
 
 
 def out_of_fold(
-    entry: Entry,
+    contender: Contender,
     rows: AnyRows,
     y: Indices,
     groups: Indices,
@@ -262,11 +258,11 @@ def out_of_fold(
     chosen on the training side. The Gram matrix is computed once for all folds.
 
     Args:
-        entry: a head, and the features that the rows are of.
+        contender: a head, and the feature spec that the rows are of.
         rows: float32 (n, row_width), or rows that are still in the cache.
         y: int64 (n,) class numbers.
         groups: int64 (n,), the same number for rows of one part.
-        rounds: of one repeat, so that every row that is no variant is tested once.
+        rounds: of one repeat, so that every row is tested once.
         n_classes: two or more.
         seed: of the head.
         settings: of the head.
@@ -274,12 +270,12 @@ def out_of_fold(
             scores)`; heads that do not train in epochs call it once, at the end.
 
     Returns:
-        Probabilities (n, n_classes); nan for variants.
+        Probabilities (n, n_classes).
     """
     found = np.full((len(y), n_classes), np.nan)
-    K = gram(rows) if entry.in_row_space else None
+    K = gram(rows) if contender.in_row_space else None
     for number, (_, _, train, test) in enumerate(rounds):
-        head = entry.make(seed=seed, settings=settings)
+        head = contender.make(seed=seed, settings=settings)
         say = progress(number) if progress else None
         if K is not None:
             assert isinstance(head, RowSpaceHead)

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from features.backbones.settings import fingerprint_of
-from features.cache.row_parts import FLAT
 from features.errors import DataError, HeadError
 from features.files import write_whole
 from features.untrusted_files import read_json
 from pipeline.data.dataset import Dataset
 from pipeline.evaluation.head_pairs import ROPE
-from pipeline.feature_specs.heads import Entry
+from pipeline.feature_specs.heads import Contender
 from pipeline.feature_specs.rows import comparable_rows
+from pipeline.feature_specs.spec import FLAT, FeatureSpec
 from pipeline.heads import HEADS, load_head_class
 from pipeline.output.overwrite import COMPARISON, check_overwritable
 from pipeline.training.cross_validate import Comparison, compare
@@ -36,14 +36,12 @@ class HeadComparison:
         folder: where comparison.csv and comparison.json are.
         gap: what the best head scores on the other kind of split; None where no two photographs
             belong together.
-        augmented: variants of each photograph that were trained on as well.
     """
 
     result: Comparison
     split: str
     folder: Path
     gap: Gap | None = None
-    augmented: int = 0
 
 
 def compare_heads(
@@ -51,7 +49,7 @@ def compare_heads(
     out: Path,
     *,
     heads: Sequence[str] | None = None,
-    features: Sequence[str] | None = None,
+    features: Sequence[FeatureSpec] = (FLAT,),
     n_folds: int = 5,
     repeats: int = 3,
     seed: int = 0,
@@ -59,7 +57,6 @@ def compare_heads(
     sort_by: str = "roc_auc",
     rope: float = ROPE,
     n_jobs: int = -1,
-    augment: bool = False,
     force: bool = False,
     progress: Progress | None = None,
 ) -> HeadComparison:
@@ -69,8 +66,7 @@ def compare_heads(
         dataset: from `pipeline.data.dataset.load_dataset`.
         out: folder for the two files; those of an older comparison are replaced.
         heads: names of `pipeline.heads.HEADS`; None for all.
-        features: what they see, each head each of these texts of `spec`; None for
-            flat rows alone.
+        features: what they see, each head each of these.
         n_folds: folds per repeat.
         repeats: times that new folds are drawn.
         seed: of folds and heads.
@@ -78,7 +74,6 @@ def compare_heads(
         sort_by: the score that decides the order and the best head.
         rope: differences of that score up to this one make no difference in practice.
         n_jobs: processes; -1 for one per core.
-        augment: train on the variants in the cache as well; none of them is ever judged.
         force: replace the two files whoever wrote them.
         progress: called as `progress(fits done, fits in all, what was done)`.
 
@@ -88,16 +83,14 @@ def compare_heads(
     Raises:
         SplitError: too few photographs or parts for so many folds.
         HeadError: unknown head or score.
-        SpaceError: features that are unknown, or that the cache does not have.
-        DataError: variants are asked for and the cache has none.
+        FeatureSpecError: features that the cache does not have.
         OutputError: a file is there that this program did not write.
     """
     for suffix, ours in COMPARISON.items():
         check_overwritable(out / f"comparison{suffix}", ours, force=force)
-    augmented = dataset.variants(augment)
     for head in heads or ():
         load_head_class(head)  # unknown names are told before rows are read
-    spaces = comparable_rows(dataset, features or (FLAT,), augmented)
+    rows = comparable_rows(dataset, features)
     run = partial(
         compare,
         y=dataset.y,
@@ -109,12 +102,11 @@ def compare_heads(
         sort_by=sort_by,
         rope=rope,
         n_jobs=n_jobs,
-        augmented=augmented,
     )
-    result = run(spaces, heads=list(heads or HEADS), kind=split, progress=progress)
+    result = run(rows, heads=list(heads or HEADS), kind=split, progress=progress)
     other = "random" if split == "grouped" else "grouped"
-    best = Entry.of(result.best)
-    only = {best.features: spaces[best.features]}
+    best = result.contenders[result.best]
+    only = {best.spec: rows[best.spec]}
     gap = measure_gap(
         _rounds(result, best.name),
         other,
@@ -124,15 +116,11 @@ def compare_heads(
     record = (
         json.loads(result.to_json())
         | _identity(dataset)
-        | {
-            "split": split,
-            "augmented": augmented,
-            "gap": gap.to_json() if gap else None,
-        }
+        | {"split": split, "gap": gap.to_json() if gap else None}
     )
     write_whole(out / "comparison.csv", result.to_csv())
     write_whole(out / "comparison.json", json.dumps(record, indent=1))
-    return HeadComparison(result, split, out, gap, augmented)
+    return HeadComparison(result, split, out, gap)
 
 
 def _rounds(result: Comparison, head: str) -> Rounds:
@@ -140,12 +128,11 @@ def _rounds(result: Comparison, head: str) -> Rounds:
     return Rounds(head, scores, [(fold.train, fold.test) for fold in result.folds])
 
 
-def best_head(folder: Path, dataset: Dataset, *, augment: bool = False) -> Entry:
-    """The winner of the comparison kept in `folder`: a head, and the features that it saw.
+def best_head(folder: Path, dataset: Dataset) -> Contender:
+    """Read the winner of the comparison kept in `folder`: a head, and what it saw.
 
     Raises:
-        DataError: there is none, or it was made on other rows or classes, or with variants where
-            these are not wanted (`augment`), or without.
+        DataError: there is none, or it was made on other rows or classes.
         HeadError: it names no head that this version has.
     """
     path = folder / "comparison.json"
@@ -161,32 +148,28 @@ def best_head(folder: Path, dataset: Dataset, *, augment: bool = False) -> Entry
             f"{path} was made on other features or classes than {dataset.cache_path}; "
             "run compare-heads again"
         )
-    if bool(record.get("augmented")) != augment:
-        found = "with" if record.get("augmented") else "without"
-        raise DataError(
-            f"{path} was made {found} --augment; expected the winner to be trained as it won: "
-            f"{'leave out' if augment else 'add'} --augment, or run compare-heads again"
-        )
-    best = Entry.of(str(record.get("best")))
-    if best.head not in HEADS:
-        raise HeadError(f"{path} names the head {best.head!r}, which this version does not have")
-    return best
+    # A comparison of an earlier version has the pair's name alone, "logistic on taps:root".
+    head, _, features = str(record.get("best")).partition(" on ")
+    head = str(record.get("best_head", head))
+    if head not in HEADS:
+        raise HeadError(f"{path} names the head {head!r}, which this version does not have")
+    return Contender(head, FeatureSpec.parse(str(record.get("best_features", features or FLAT))))
 
 
-def choose_entry(
-    head: str, features: str | None, folder: Path, dataset: Dataset, *, augment: bool = False
-) -> Entry:
-    """What is asked for: a head on features (None: flat), or "best", the winner in `folder`.
+def choose_contender(
+    head: str, features: FeatureSpec | None, folder: Path, dataset: Dataset
+) -> Contender:
+    """Give what is asked for: a head on features (None: flat), or "best", the winner in `folder`.
 
     Raises:
         DataError, HeadError: see `best_head`; or features are named beside "best".
     """
     if head != "best":
-        return Entry(head, features or FLAT)
-    best = best_head(folder, dataset, augment=augment)
-    if features is not None and features != best.features:
+        return Contender(head, features or FLAT)
+    best = best_head(folder, dataset)
+    if features is not None and features != best.spec:
         raise DataError(
-            f"found the features {features} beside the head best, which won on {best.features}; "
+            f"found the features {features} beside the head best, which won on {best.spec}; "
             "expected one of the two; leave out --features, or name the head"
         )
     return best

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,7 +17,7 @@ from pipeline.evaluation.head_pairs import ROPE
 from pipeline.evaluation.intervals import Round, known
 from pipeline.evaluation.metrics import LOWER_IS_BETTER, SCORES
 from pipeline.evaluation.nested import Findings, find
-from pipeline.feature_specs.heads import Entry
+from pipeline.feature_specs.heads import Contender
 from pipeline.heads.base import Scalar
 from pipeline.output.tables import to_csv
 
@@ -27,7 +27,7 @@ class FoldResult:
     """One head on one fold.
 
     Attributes:
-        head: its name; on other features than flat ones with these, as `Entry.name` gives it.
+        head: name of the contender.
         repeat, fold: as in `pipeline.data.splits.Fold`.
         scores: of the test part, at the threshold 0.5.
         chosen: settings in force.
@@ -69,7 +69,7 @@ class Comparison:
     """What `compare` found.
 
     Attributes:
-        heads: names, in the order in which they were asked for.
+        contenders: heads on feature specs by their names, in the order of asking.
         folds: the rounds; `folds[i].test` goes with the probabilities of round i.
         results: one per head and round, ordered by head, then round.
         y: int64 (n,) class numbers.
@@ -80,7 +80,7 @@ class Comparison:
         gram_seconds: for the Gram matrix, once for all.
     """
 
-    heads: Sequence[str]
+    contenders: Mapping[str, Contender]
     folds: Sequence[Fold]
     results: Sequence[FoldResult]
     y: Indices
@@ -89,6 +89,11 @@ class Comparison:
     rope: float = ROPE
     seed: int = 0
     gram_seconds: float = 0.0
+
+    @property
+    def heads(self) -> Sequence[str]:
+        """Names of the contenders, in their order."""
+        return list(self.contenders)
 
     def of(self, head: str) -> list[FoldResult]:
         """The results of one head, round by round."""
@@ -153,7 +158,7 @@ class Comparison:
         defined = {s: values[np.isfinite(values)] for s, values in columns.items()}
         return TableRow(
             head,
-            Entry.of(head).title,
+            self.contenders[head].title,
             {s: float(v.mean()) if len(v) else math.nan for s, v in defined.items()},
             {s: float(v.std(ddof=1)) if len(v) > 1 else math.nan for s, v in defined.items()},
             float(np.mean([result.fit_seconds for result in found])),
@@ -184,6 +189,8 @@ class Comparison:
         """
         record = {
             "best": self.best,
+            "best_head": self.contenders[self.best].head,
+            "best_features": self.contenders[self.best].spec.text,
             "sort_by": self.sort_by,
             "rope": self.rope,
             "seed": self.seed,
@@ -200,7 +207,7 @@ class Comparison:
 
     def _flat(self, row: TableRow) -> dict[str, Any]:
         cells: dict[str, Any] = {"head": row.head, "title": row.title}
-        cells["features"] = Entry.of(row.head).features
+        cells["features"] = self.contenders[row.head].spec.text
         intervals = self.findings.intervals[row.head]
         for name in SCORES:
             low, high = intervals[name]

@@ -1,6 +1,6 @@
 """Train every head on identical folds and collect what it says about rows it never saw.
 
-A head may see several feature spaces (`feature_specs`): each head on each of them is compared as
+A head may see several feature specs: each head on each of them is compared as
 if it were a head of its own, so that what is chosen is the pair, and what is said of the choice
 counts all pairs.
 
@@ -9,7 +9,7 @@ alone: centring, scaling, hyper-parameters, calibration and early stopping are f
 it, on inner folds that keep parts together (`pipeline.heads.tuning`). The test part is scored
 once. Heads are then ordered by the mean over the folds.
 
-The Gram matrix of a space is computed once for all folds; heads in the row space share one
+The Gram matrix of a spec is computed once for all folds; heads in the row space share one
 decomposition per fold. Tasks run through joblib, so `joblib.parallel_config` can point them at a
 cluster.
 """
@@ -24,14 +24,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from features.arrays import Floats, Indices
-from features.cache.row_parts import FLAT
 from features.errors import HeadError
 from features.runtime import core_count
 from pipeline.data.lazy_rows import StoredRows
-from pipeline.data.splits import Fold, folds, variant_group
+from pipeline.data.splits import Fold, folds
 from pipeline.evaluation.head_pairs import ROPE
 from pipeline.evaluation.metrics import SCORES, score
-from pipeline.feature_specs.heads import Entry
+from pipeline.feature_specs.heads import Contender
+from pipeline.feature_specs.spec import FLAT, FeatureSpec
 from pipeline.heads import load_head_class
 from pipeline.heads.base import AnyRows, Head
 from pipeline.heads.gram import gram
@@ -43,7 +43,7 @@ Progress = Callable[[int, int, str], None]
 
 
 def compare(
-    rows: AnyRows | Mapping[str, AnyRows],
+    rows: AnyRows | Mapping[FeatureSpec, AnyRows],
     y: Indices,
     groups: Indices,
     *,
@@ -57,16 +57,14 @@ def compare(
     sort_by: str = "roc_auc",
     rope: float = ROPE,
     n_jobs: int = -1,
-    augmented: int = 0,
     progress: Progress | None = None,
 ) -> Comparison:
     """Compare heads on identical folds; see the protocol above.
 
     Args:
         rows: float32 (n, row_width), or rows still in the cache: then no process holds more of
-            them than its fold needs, and no more than the memory limit. With variants there are
-            `augmented` times n more behind them, each time in the same order. Of several feature
-            spaces: by their texts.
+            them than its fold needs, and no more than the memory limit. Of several feature
+            specs: by these.
         y: int64 (n,) class numbers from 0.
         groups: int64 (n,), the same number for rows of one part.
         heads: names of `pipeline.heads.HEADS`.
@@ -79,8 +77,6 @@ def compare(
         sort_by: one of `pipeline.evaluation.metrics.SCORES`; decides the order and the best head.
         rope: differences of that score up to this one make no difference in practice.
         n_jobs: processes; -1 for one per core.
-        augmented: variants of each row. A fold trains on those of its training side as well, and
-            no variant is ever judged; the Gram matrix is (1 + augmented)² times as large.
         progress: called as `progress(done, total, text)` after every fit, in no fixed order.
 
     Raises:
@@ -98,26 +94,26 @@ def compare(
         class_names=class_names,
     )
     n_classes = max(int(y.max()) + 1, len(class_names or ()))
-    spaces = rows if isinstance(rows, Mapping) else {FLAT: rows}
-    entries = [Entry(head, space).name for space in spaces for head in names]
+    seen = rows if isinstance(rows, Mapping) else {FLAT: rows}
+    contenders = {c.name: c for c in (Contender(h, spec) for spec in seen for h in names)}
     started = time.perf_counter()
-    shared = {of: tuple(h for h in names if Entry(h, of).in_row_space) for of in spaces}
-    K = {of: gram(seen) for of, seen in spaces.items() if shared[of]}
+    shared = tuple(head for head in names if Contender(head).in_row_space)
+    K = {spec: gram(rows) for spec, rows in seen.items()} if shared else {}
     gram_seconds = time.perf_counter() - started
-    data = _Data(y, groups, n_classes, seed, augmented)
-    tasks = _tasks(names, shared, rounds)
+    data = _Data(y, groups, n_classes, seed)
+    tasks = _tasks(names, shared, list(seen), rounds)
     results = []
-    total = len(entries) * len(rounds)
-    for made in _run(tasks, data, spaces, K, n_jobs):
+    total = len(contenders) * len(rounds)
+    for made in _run(tasks, data, seen, K, n_jobs):
         for result in made:
             results.append(result)
             if progress is not None:
                 text = f"{result.head}, fold {result.fold + 1} of repeat {result.repeat + 1}"
                 progress(len(results), total, text)
-    order = {name: number for number, name in enumerate(entries)}
+    order = {name: number for number, name in enumerate(contenders)}
     results.sort(key=lambda r: (order[r.head], r.repeat, r.fold))
     return Comparison(
-        entries,
+        contenders,
         rounds,
         results,
         y,
@@ -150,15 +146,6 @@ class _Data:
     groups: Indices
     n_classes: int
     seed: int
-    augmented: int
-
-    def training(self, fold: Fold) -> tuple[Indices, Indices, Indices]:
-        """Numbers, classes and groups of the rows that a fold trains on, variants behind."""
-        own, n = fold.train, len(self.y)
-        numbers = np.concatenate([own + n * block for block in range(self.augmented + 1)])
-        groups = variant_group(self.groups[numbers % n])
-        groups[: len(own)] = self.groups[own]
-        return numbers, self.y[numbers % n], groups
 
     def seed_of(self, fold: Fold) -> int:
         """Another one for each fold."""
@@ -168,29 +155,32 @@ class _Data:
 class _Task(NamedTuple):
     """Heads to train on one fold: one raw head, or all heads in the row space."""
 
-    space: str
+    spec: FeatureSpec
     heads: tuple[str, ...]
     fold: Fold
 
 
 def _tasks(
-    names: Sequence[str], shared: Mapping[str, tuple[str, ...]], rounds: Sequence[Fold]
+    names: Sequence[str],
+    shared: tuple[str, ...],
+    specs: Sequence[FeatureSpec],
+    rounds: Sequence[Fold],
 ) -> list[_Task]:
     """One task per raw head and fold, and one per fold for all heads that share a Gram matrix.
 
     The slow ones come first, so that no core waits at the end.
     """
     order = sorted(names, key=lambda name: {"dense": 0, "forest": 1}.get(name, 2))
-    raw = [(of, (name,)) for name in order for of in shared if name not in shared[of]]
-    together = [(of, heads) for of, heads in shared.items() if heads]
-    return [_Task(of, heads, fold) for of, heads in (*raw, *together) for fold in rounds]
+    raw = [(spec, (name,)) for name in order if name not in shared for spec in specs]
+    together = [(spec, shared) for spec in specs if shared]
+    return [_Task(spec, heads, fold) for spec, heads in (*raw, *together) for fold in rounds]
 
 
 def _run(
     tasks: Sequence[_Task],
     data: _Data,
-    rows: Mapping[str, AnyRows],
-    K: Mapping[str, Floats],
+    rows: Mapping[FeatureSpec, AnyRows],
+    K: Mapping[FeatureSpec, Floats],
     n_jobs: int,
 ) -> Iterator[list[FoldResult]]:
     """Results of the tasks as they come."""
@@ -201,9 +191,9 @@ def _run(
     # default backend its share of the cores for BLAS.
     parallel = Parallel(n_jobs=workers, return_as="generator_unordered", pre_dispatch="2*n_jobs")
     made: Iterable[Any] = parallel(
-        delayed(_row_space_task)(task, data, K[task.space], rows[task.space].shape[1])
-        if Entry(task.heads[0], task.space).in_row_space
-        else delayed(_raw_task)(task, data, rows[task.space], 1 / workers)
+        delayed(_row_space_task)(task, data, K[task.spec], rows[task.spec].shape[1])
+        if Contender(task.heads[0]).in_row_space
+        else delayed(_raw_task)(task, data, rows[task.spec], 1 / workers)
         for task in tasks
     )
     yield from made
@@ -213,11 +203,11 @@ def _row_space_task(task: _Task, data: _Data, K: Floats, row_width: int) -> list
     """All heads in the row space on one fold; they share its decomposition and its time."""
     started = time.perf_counter()
     fold = task.fold
-    (train, y, groups), test = data.training(fold), fold.test
+    train, test = fold.train, fold.test
     part = TrainingPart(
         K[np.ix_(train, train)],
-        y,
-        groups,
+        data.y[train],
+        data.groups[train],
         n_classes=data.n_classes,
         row_width=row_width,
         seed=data.seed_of(fold),
@@ -227,7 +217,7 @@ def _row_space_task(task: _Task, data: _Data, K: Floats, row_width: int) -> list
     shared = (time.perf_counter() - started) / len(task.heads)
     made = []
     for name in task.heads:
-        head = Entry(name, task.space).make(seed=data.seed_of(fold))
+        head = Contender(name, task.spec).make(seed=data.seed_of(fold))
         assert isinstance(head, RowSpaceHead)
         started = time.perf_counter()
         head.fit_in_space(part)
@@ -240,14 +230,14 @@ def _row_space_task(task: _Task, data: _Data, K: Floats, row_width: int) -> list
 
 def _raw_task(task: _Task, data: _Data, rows: AnyRows, memory_share: float) -> list[FoldResult]:
     """One head on raw rows, on one fold."""
-    head = Entry(task.heads[0], task.space).make(seed=data.seed_of(task.fold))
-    (train, y, groups), test = data.training(task.fold), task.fold.test
+    head = Contender(task.heads[0], task.spec).make(seed=data.seed_of(task.fold))
+    train, test = task.fold.train, task.fold.test
     if isinstance(rows, StoredRows):
         X = rows.subset(train).in_memory(memory_share)
     else:
         X = np.ascontiguousarray(rows[train])
     started = time.perf_counter()
-    head.fit(X, y, groups, n_classes=data.n_classes)
+    head.fit(X, data.y[train], data.groups[train], n_classes=data.n_classes)
     fit_seconds = time.perf_counter() - started
     held_out = rows[test]
     started = time.perf_counter()
@@ -260,7 +250,7 @@ def _result(
 ) -> FoldResult:
     fold = task.fold
     return FoldResult(
-        head=Entry(head.name, task.space).name,
+        head=Contender(head.name, task.spec).name,
         repeat=fold.repeat,
         fold=fold.fold,
         scores=score(data.y[fold.test], P),

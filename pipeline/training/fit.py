@@ -18,15 +18,15 @@ import numpy as np
 import numpy.typing as npt
 
 from features.arrays import Floats, Indices, Row
-from features.cache.row_parts import FLAT
 from pipeline.data.classes import Classes
 from pipeline.data.dataset import Dataset, Labelled
 from pipeline.data.lazy_rows import subset
 from pipeline.data.splits import holdout
 from pipeline.evaluation.judgements import Assessment, Judgements, judge_side
 from pipeline.evaluation.metrics import score
-from pipeline.feature_specs.heads import Entry, SpacedHead, on_cached_rows
-from pipeline.feature_specs.rows import raw_rows, rows_in, training_rows
+from pipeline.feature_specs.heads import Contender, HeadOnCachedRows, on_cached_rows
+from pipeline.feature_specs.rows import raw_rows, rows_in
+from pipeline.feature_specs.spec import FLAT, FeatureSpec
 from pipeline.heads import make_head
 from pipeline.heads.base import AnyRows, Head, predict_by_blocks
 from pipeline.heads.calibration import Recalibration
@@ -60,6 +60,7 @@ class Fit:
         sides: numbers of the photographs of the training part and of the holdout.
         judged: the holdout's photographs with what the model makes of them.
         about: what was asked for: head, features, split, settings; as it stands in `model.json`.
+        features: what the head sees; of `train_cnn` without meaning.
         gap: what the same head scores on the other kind of split; None where no two photographs
             belong together, or nobody asked.
     """
@@ -75,6 +76,7 @@ class Fit:
     sides: tuple[Indices, Indices]
     judged: Judgements
     about: Mapping[str, Any]
+    features: FeatureSpec = field(default=FLAT, kw_only=True)
     gap: Gap | None = field(default=None, kw_only=True)
 
 
@@ -83,13 +85,12 @@ def fit(
     out: Path,
     *,
     head: str = "dense",
-    features: str = FLAT,
+    features: FeatureSpec = FLAT,
     test_size: float = 0.25,
     split: str = "grouped",
     seed: int = 0,
     settings: Mapping[str, str | int | float] | None = None,
     threshold: ThresholdRule | None = None,
-    augment: bool = False,
     force: bool = False,
     with_gap: bool = True,
     progress: EpochProgress | None = None,
@@ -100,15 +101,13 @@ def fit(
         dataset: from `pipeline.data.dataset.load_dataset`.
         out: the model's folder; a model that is there is replaced.
         head: a name of `pipeline.heads.HEADS`.
-        features: what the head sees of a photograph: a text of `pipeline.feature_specs.spec`.
+        features: what the head sees of a photograph.
         test_size: share of the photographs held out (0 to 1).
         split: "grouped": no part on both sides; "random": photographs at random.
         seed: of the split and the training.
         settings: of the head; what is not given is its default or chosen on the training part.
         threshold: how verdicts come from probabilities of a defect; None for the best balanced
             accuracy on out-of-fold probabilities, or 0.5 where there are too few parts.
-        augment: train on the variants in the cache as well; they are never judged, neither in the
-            holdout nor where settings and thresholds are chosen.
         force: replace a folder that holds something else than a model.
         with_gap: train the head, thresholds included, a second time on the other kind of split, to
             tell how much a random one flatters; twice the time.
@@ -120,14 +119,13 @@ def fit(
         ThresholdError: too few parts for the threshold that is wanted, or wishes for one where
             there are more than two classes.
         HeadError: unknown head or setting.
-        SpaceError: features that are unknown, or that the cache does not have.
-        DataError: variants are asked for and the cache has none.
+        FeatureSpecError: features that the cache does not have.
         OutputError: `out` is something else, or cannot be written.
     """
     check_replaceable(out, force=force)
     make_head(head, seed=seed, settings=settings)  # a wrong setting is said at once
-    rule, augmented = threshold or ThresholdRule(), dataset.variants(augment)
-    training_rows(dataset, features, np.arange(1), augmented)  # so are wrong features
+    rule = threshold or ThresholdRule()
+    rows_in(dataset, features, np.arange(1))  # so are wrong features
     sides = holdout(
         dataset.y,
         dataset.groups,
@@ -136,23 +134,22 @@ def fit(
         kind=split,
         class_names=dataset.classes.names,
     )
-    part = _training_part(dataset, features, sides[0], augmented, test_size)
+    part = _training_part(dataset, features, sides[0], test_size)
     rows = part.X
     made = train(
-        Entry(head, features).name, part, rule, seed=seed, settings=settings, progress=progress
+        Contender(head, features), part, rule, seed=seed, settings=settings, progress=progress
     )
     about = {
         "head": head,
         "sees": "rows",
-        "space": features,
+        "feature_spec": features.text,
         "features": dict(dataset.fields),
         "weights": dict(dataset.about["weights"]),
         "data": {"root": dataset.about["root"], "group_rule": dataset.about["group_rule"]},
         "split": {"kind": split, "test_size": test_size, "seed": seed},
         "settings_given": dict(settings or {}),
-        "augmented": augmented,
     }
-    done = _judged(made, dataset, sides, rows, out, about)
+    done = _judged(made, dataset, sides, rows, out, about, features)
     numbers = {"train": sides[0][made.learned], "holdout": sides[1]}
     extra = _heatmaps(done, dataset, rows, numbers)
     if made.judged is not None:
@@ -167,10 +164,10 @@ def fit(
 
 
 def _training_part(
-    dataset: Dataset, features: str, side: Indices, augmented: int, test_size: float
+    dataset: Dataset, features: FeatureSpec, side: Indices, test_size: float
 ) -> TrainingRows:
-    X, y, groups = training_rows(dataset, features, side, augmented)
-    return TrainingRows(X.in_memory(), y, groups, dataset.classes.names, test_size)
+    X = rows_in(dataset, features, side).in_memory()
+    return TrainingRows(X, dataset.y[side], dataset.groups[side], dataset.classes.names, test_size)
 
 
 def _heatmaps(
@@ -178,8 +175,8 @@ def _heatmaps(
 ) -> dict[str, bytes]:
     """What heatmaps are measured against, as a file by its name; none where there are none."""
     head, learned, test = done.head, numbers["train"], numbers["holdout"]
-    if isinstance(head, SpacedHead):
-        if not head.space.on_map:
+    if isinstance(head, HeadOnCachedRows):
+        if not head.spec.on_map:
             return {}
         seen: AnyRows = dataset.whole_rows(learned)
         unseen = dataset.whole_rows(test)
@@ -207,12 +204,10 @@ def _gap(done: Fit, dataset: Dataset, rule: ThresholdRule) -> Gap | None:
             dataset.y, dataset.groups, test_size=asked["test_size"], seed=seed, kind=other,
             class_names=names,
         )  # fmt: skip
-        features = str(done.about["space"])
-        part = _training_part(
-            dataset, features, sides[0], done.about["augmented"], asked["test_size"]
-        )
+        features = done.features
+        part = _training_part(dataset, features, sides[0], asked["test_size"])
         made = train(
-            Entry(head, features).name, part, rule, seed=seed, settings=done.about["settings_given"]
+            Contender(head, features), part, rule, seed=seed, settings=done.about["settings_given"]
         )
         P = _chances(made, rows_in(dataset, features, sides[1]))
         scores = score(dataset.y[sides[1]], P, made.decision.band.pass_below)
@@ -235,12 +230,13 @@ def _judged(
     rows: AnyRows,
     out: Path,
     about: Mapping[str, Any],
+    features: FeatureSpec,
 ) -> Fit:
     """Score what was trained on the rows that it learned from, and on the holdout."""
     train, test = sides[0][made.learned], sides[1]
     chances = (
         _chances(made, subset(rows, made.learned)),
-        _chances(made, rows_in(dataset, about["space"], test)),
+        _chances(made, rows_in(dataset, features, test)),
     )
     decision = made.decision
     if dataset.classes.binary:
@@ -259,10 +255,10 @@ def _judged(
         for side, P, learned in zip((train, test), chances, (True, False), strict=True)
     )
     judged = judge_side(dataset, test, chances[1], Path(dataset.about["root"]), decision.band)
-    model = on_cached_rows(made.head, about["space"], dataset.fields)
+    model = on_cached_rows(made.head, features, dataset.fields)
     return Fit(
         out, model, dataset.classes, on_train, on_test, made.seconds, decision,
-        made.calibration, sides, judged, about,
+        made.calibration, sides, judged, about, features=features,
     )  # fmt: skip
 
 

@@ -12,14 +12,13 @@ from typing import NamedTuple
 import numpy as np
 
 from features.arrays import Floats, Indices
-from features.cache.row_parts import FLAT
 from features.errors import SplitError
 from features.files import write_whole
 from pipeline.data.dataset import Dataset
 from pipeline.data.splits import Fold, holdout
 from pipeline.evaluation.bootstrap import Parts
-from pipeline.feature_specs.heads import Entry
 from pipeline.feature_specs.rows import comparable_rows
+from pipeline.feature_specs.spec import FLAT, FeatureSpec
 from pipeline.output.overwrite import LEARNING, PICTURE, check_overwritable
 from pipeline.output.tables import to_csv
 from pipeline.training.comparison import Comparison
@@ -92,7 +91,7 @@ def learning_curve(
     out: Path,
     *,
     heads: Sequence[str],
-    features: Sequence[str] | None = None,
+    features: Sequence[FeatureSpec] = (FLAT,),
     draws: int = 10,
     test_size: float = 0.25,
     seed: int = 0,
@@ -106,7 +105,7 @@ def learning_curve(
         dataset: from `pipeline.data.dataset.load_dataset`.
         out: folder for learning-curve.png and learning-curve.csv.
         heads: names of `pipeline.heads.HEADS`.
-        features: what they see, each head each of these; None for flat rows alone.
+        features: what they see, each head each of these.
         draws: see `pipeline.training.learning_curve.shrinking_folds`, like the next two.
         test_size: share of the photographs held out.
         seed: of draws and heads.
@@ -116,7 +115,7 @@ def learning_curve(
 
     Raises:
         SplitError: too few parts of a class.
-        HeadError, SpaceError: unknown heads or features.
+        HeadError, FeatureSpecError: unknown heads, or features that the cache does not have.
         OutputError: a file is there that this program did not write.
     """
     picture, table = out / "learning-curve.png", out / "learning-curve.csv"
@@ -127,7 +126,7 @@ def learning_curve(
         dataset.y, dataset.groups, draws=draws, test_size=test_size, seed=seed, class_names=names
     )
     result = compare(
-        comparable_rows(dataset, features or (FLAT,)),
+        comparable_rows(dataset, features),
         dataset.y,
         dataset.groups,
         heads=heads,
@@ -164,7 +163,7 @@ def _series(found: LearningCurve) -> list[Series]:
     parts = [size.parts for size in found.sizes]
     return [
         Series(
-            Entry.of(head).title,
+            found.result.contenders[head].title,
             score,
             parts,
             found.scores(head, score),
@@ -179,11 +178,11 @@ def _csv(found: LearningCurve) -> str:
     columns = ["head", "features", "draw", "parts", "parts_of_rarest_class", "photographs", *SHOWN]
     rows = []
     for result in found.result.results:
-        entry, size = Entry.of(result.head), found.sizes[result.fold]
+        contender, size = found.result.contenders[result.head], found.sizes[result.fold]
         rows.append(
             {
-                "head": entry.head,
-                "features": entry.features,
+                "head": contender.head,
+                "features": contender.spec.text,
                 "draw": result.repeat,
                 "parts": round(size.parts, 1),
                 "parts_of_rarest_class": round(size.rarest, 1),

@@ -31,6 +31,7 @@ from features.photographs.file import Photograph
 from features.photographs.views import FULL, Chosen, views_of
 from pipeline.data.extract_folder import FolderExtraction, extract_folder
 from pipeline.data.folder import scan_folder
+from pipeline.feature_specs.spec import FeatureSpec
 from pipeline.model.info import describe
 from pipeline.terminal import cache as upkeep_text
 from pipeline.terminal.results import extraction, info
@@ -179,7 +180,7 @@ def test_gc_keeps_the_views_that_are_noted(folder: Path, cache: Path, toy: Toy) 
     look(folder, cache, Chosen())
     planned = collect(cache)
     assert (planned.unused, planned.of_views) == (60, 60)
-    assert "(60 are of tiles or variants)" in upkeep_text.collected(planned)
+    assert "(60 are of tiles)" in upkeep_text.collected(planned)
     collect(cache, apply=True)
     with Cache.read(cache) as opened:
         assert len(opened) == 15
@@ -244,29 +245,28 @@ def sync(folder: Path, cache: Path, **options: object) -> FolderExtraction:
 
 
 def test_a_plain_extract_keeps_views_in_line(folder: Path, cache: Path, as_inception: Toy) -> None:
-    """Views and variants are remembered: new photographs get all, and nothing else is computed."""
-    first = sync(folder, cache, views=["tiles:2x2"], augment=1)
-    assert "views        full, tiles:2x2 (4), 1 variant for training" in extraction(first, cache)
-    assert "extracted    15, 90 rows" in extraction(first, cache)
+    """Views are remembered: new photographs get all, and nothing else is computed."""
+    first = sync(folder, cache, views=["tiles:2x2"])
+    assert "views        full, tiles:2x2 (4)" in extraction(first, cache)
+    assert "extracted    15, 75 rows" in extraction(first, cache)
     (folder / "Healthy" / "new.png").write_bytes(photograph(99))
     done = sync(folder, cache)
-    assert (done.extraction.extracted, done.extraction.rows) == (1, 6)
+    assert (done.extraction.extracted, done.extraction.rows) == (1, 5)
     data = pipeline.load_dataset(cache)
-    assert (data.views, data.augmented, data.taps) == (("full", "tiles:2x2"), 1, ())
-    done = sync(folder, cache, views=["full"], augment=0)
+    assert (data.views, data.taps) == (("full", "tiles:2x2"), ())
+    done = sync(folder, cache, views=["full"])
     assert done.extraction.rows == 0
     assert pipeline.load_dataset(cache).views == ("full",)
-    assert collect(cache).unused == 16 * 5
+    assert collect(cache).unused == 16 * 4
 
 
 def test_what_info_tells(folder: Path, cache: Path, as_inception: Toy) -> None:
-    """Which views and variants there are, and how many rows of each set."""
-    sync(folder, cache, views=["tiles:2x2"], augment=2, taps=["colour"])
+    """Which views there are, and how many rows of each set."""
+    sync(folder, cache, views=["tiles:2x2"], taps=["colour"])
     facts = describe(cache)
     assert facts["views"] == ["full", "tiles:2x2"]
-    assert facts["augmented"] == 2
-    assert facts["rows_by_view"] == {"augmented": 30, "full": 15, "tiles:2x2": 60, VIEW: 1}
-    assert "full, tiles:2x2 (4), 2 variants for training" in info(facts)
+    assert facts["rows_by_view"] == {"full": 15, "tiles:2x2": 60, VIEW: 1}
+    assert "full, tiles:2x2 (4)" in info(facts)
     assert "taps colour" in info(facts)
 
 
@@ -375,7 +375,9 @@ def test_predict_gets_the_views_that_a_model_wants(
     """New photographs get rows of all of them, in the cache that is named."""
     sync(folder, cache, views=["full", "tiles:2x2"])
     data = pipeline.load_dataset(cache)
-    pipeline.fit(data, tmp_path / "m", head="majority", features="full+tiles:2x2:avg")
+    pipeline.fit(
+        data, tmp_path / "m", head="majority", features=FeatureSpec.parse("full+tiles:2x2:avg")
+    )
     bundle = pipeline.load_bundle(tmp_path / "m")
     assert bundle.views == TILES
     shutil.copy(cache, tmp_path / "other.h5")

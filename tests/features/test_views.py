@@ -16,7 +16,7 @@ from features.photographs.decode_worker_pool import look_apart
 from features.photographs.views import Chosen, parse_views, view_named, views_of
 
 IMAGENET, DOCS = RECIPES["imagenet"], RECIPES["docs"]
-ALL = Chosen(("full", "tiles:2x2", "tiles:3x3", "five"), 2).names
+ALL = Chosen(("full", "tiles:2x2", "tiles:3x3", "five")).names
 
 
 def jpeg(pixels: np.ndarray, **options: object) -> bytes:
@@ -30,8 +30,8 @@ def test_sets_expand_to_names() -> None:
     assert views_of("full") == ("full",)
     assert views_of("tiles:2x3") == tuple(f"tiles:2x3/{number}" for number in range(6))
     assert views_of("five") == (*views_of("tiles:2x2"), "centre")
-    chosen = Chosen(("full", "five", "tiles:2x2"), 2)
-    assert chosen.names == ("full", *views_of("five"), "augmented/0", "augmented/1")
+    chosen = Chosen(("full", "five", "tiles:2x2"))
+    assert chosen.names == ("full", *views_of("five"))
     assert all(view_named(name).name == name for name in ALL)
     assert max(len(name) for name in ALL) <= 32
 
@@ -55,10 +55,10 @@ def test_views_that_are_none_are_refused(text: str) -> None:
 
 def test_what_is_noted_comes_back() -> None:
     """A cache's note holds the choice; one without is of an earlier version; others are refused."""
-    chosen = Chosen(("full", "tiles:2x2"), 3)
+    chosen = Chosen(("full", "tiles:2x2"))
     assert Chosen.noted(chosen.to_note()) == chosen
-    assert Chosen.noted({}) == Chosen(("full",), 0)
-    for note in ({"views": "full"}, {"augmented": -1}, {"augmented": 10**9}):
+    assert Chosen.noted({}) == Chosen(("full",))
+    for note in ({"views": "full"}, {"views": 3}):
         with pytest.raises(DataError, match="the cache notes"):
             Chosen.noted(note)
 
@@ -82,7 +82,7 @@ def test_a_view_does_not_depend_on_what_else_is_asked_for(recipe: object, kind: 
     """Each view has the pixels that it has alone; the full one is what `decode` gives."""
     data = photograph(4, (1900, 1800) if kind == "JPEG" else (500, 400), kind)
     together = decode_views(data, recipe, ALL)
-    for name in ("tiles:2x2/1", "tiles:3x3/8", "centre", "augmented/1"):
+    for name in ("tiles:2x2/1", "tiles:3x3/8", "centre"):
         alone = decode_views(data, recipe, [name])[0]
         assert np.array_equal(alone, together[ALL.index(name)]), name
     assert np.array_equal(together[0], decode(data, recipe))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -16,14 +17,15 @@ import pipeline
 from features.backbones.settings import BACKBONES
 from features.cache.cache import Cache
 from features.cache.row_parts import Layout
-from features.errors import BundleError, DataError, HeadError, SpaceError
-from pipeline.evaluation.metrics import score
-from pipeline.feature_specs.heads import Entry, SpacedHead, on_cached_rows
-from pipeline.feature_specs.rows import SpaceRows, rows_in
-from pipeline.feature_specs.spec import parse_space
+from features.errors import BundleError, FeatureSpecError, HeadError
+from pipeline.feature_specs.heads import Contender, HeadOnCachedRows, on_cached_rows
+from pipeline.feature_specs.rows import SpecRows, rows_in
+from pipeline.feature_specs.spec import FLAT, FeatureSpec
 from pipeline.heatmaps.explain import explain
 from pipeline.heatmaps.maps import cell_scores, logits
 from pipeline.model.probabilities import judge_holdout
+
+spec_of = FeatureSpec.parse
 
 LAYOUT = Layout((2, 3, 4), {"mixed4-max": 3, "mixed7": 2})
 
@@ -33,7 +35,7 @@ def rows(n: int = 5, seed: int = 0) -> np.ndarray:
 
 
 def seen(text: str, *views: np.ndarray) -> np.ndarray:
-    return parse_space(text).of(views or (rows(),), LAYOUT)
+    return spec_of(text).of(views or (rows(),), LAYOUT)
 
 
 def test_poolings_are_what_their_names_say() -> None:
@@ -47,7 +49,7 @@ def test_poolings_are_what_their_names_say() -> None:
     np.testing.assert_array_equal(seen("mixed7"), X[:, 27:])
     both = np.hstack([maps.max(axis=1), X[:, 24:27]])
     np.testing.assert_array_equal(seen("max+mixed4-max"), both)
-    assert parse_space("max+mixed4-max").width(LAYOUT) == 7
+    assert spec_of("max+mixed4-max").width(LAYOUT) == 7
 
 
 def test_root_takes_roots_and_brings_every_pooling_to_length_1() -> None:
@@ -66,15 +68,15 @@ def test_root_takes_roots_and_brings_every_pooling_to_length_1() -> None:
 
 
 def test_views_are_averaged_or_their_largest_taken() -> None:
-    """Views are pooled one by one; the sets of a space may share views."""
+    """Views are pooled one by one; the sets of a spec may share views."""
     views = [rows(seed=seed) for seed in range(5)]
     pooled = np.stack([seen("avg", view) for view in views])
-    space = parse_space("full+tiles:2x2:avg")
-    assert space.views == ("full", *(f"tiles:2x2/{number}" for number in range(4)))
-    np.testing.assert_allclose(space.of(views, LAYOUT), pooled.mean(axis=0), rtol=1e-5)
-    largest = parse_space("full+tiles:2x2:avg:max").of(views, LAYOUT)
+    both = spec_of("full+tiles:2x2:avg")
+    assert both.views == ("full", *(f"tiles:2x2/{number}" for number in range(4)))
+    np.testing.assert_allclose(both.of(views, LAYOUT), pooled.mean(axis=0), rtol=1e-5)
+    largest = spec_of("full+tiles:2x2:avg:max").of(views, LAYOUT)
     np.testing.assert_array_equal(largest, pooled.max(axis=0))
-    assert len(parse_space("tiles:2x2+five:avg").views) == 5
+    assert len(spec_of("tiles:2x2+five:avg").views) == 5
 
 
 @pytest.mark.parametrize(
@@ -85,59 +87,63 @@ def test_views_are_averaged_or_their_largest_taken() -> None:
         ("tiles:2x2", "are not understood"),
         ("avg+avg", "name something twice"),
         ("avg:root:root", "name something twice"),
-        ("avg:min", "end in 'min'; expected some of root, max, any, vote"),
+        ("avg:min", "end in 'min'; expected root or max there"),
         ("avg:max", "see one view"),
-        ("avg:any", "see one view"),
-        ("five:avg:max:any", "say max and any of views; expected one of the two"),
+        ("five:avg:any", "end in 'any', which this version no longer has"),
+        ("five:avg:vote:root", "end in 'vote', which this version no longer has"),
         ("tiles:0x2:avg", "unknown views 'tiles:0x2'"),
         ("../x", "are not understood"),
     ],
 )
 def test_what_is_not_understood_is_said_in_one_line(text: str, message: str) -> None:
     """Found, expected, what to do."""
-    with pytest.raises(SpaceError, match=message) as error:
-        parse_space(text)
+    with pytest.raises(FeatureSpecError, match=message) as error:
+        spec_of(text)
     assert "\n" not in str(error.value)
 
 
 def test_a_tap_that_the_cache_does_not_have_is_refused() -> None:
     """The message says what there is, and how to get others."""
-    with pytest.raises(SpaceError, match=r"found 'mixed9'.*expected flat, avg, max, taps or a tap"):
-        parse_space("avg+mixed9").width(LAYOUT)
-    with pytest.raises(SpaceError, match=r"the taps of this cache are mixed4-max, mixed7$"):
-        parse_space("mean").width(LAYOUT)
-    with pytest.raises(SpaceError, match=r"say what is made of the view, as full:avg"):
-        parse_space("full").width(LAYOUT)
-    with pytest.raises(SpaceError, match=r"found 'taps'.*--taps mixed4-max,mixed7-max,mixed9-max"):
-        parse_space("taps").width(Layout((2, 3, 4)))
+    with pytest.raises(
+        FeatureSpecError, match=r"found 'mixed9'.*expected flat, avg, max, taps or a tap"
+    ):
+        spec_of("avg+mixed9").width(LAYOUT)
+    with pytest.raises(FeatureSpecError, match=r"the taps of this cache are mixed4-max, mixed7$"):
+        spec_of("mean").width(LAYOUT)
+    with pytest.raises(FeatureSpecError, match=r"say what is made of the view, as full:avg"):
+        spec_of("full").width(LAYOUT)
+    with pytest.raises(
+        FeatureSpecError, match=r"found 'taps'.*--taps mixed4-max,mixed7-max,mixed9-max"
+    ):
+        spec_of("taps").width(Layout((2, 3, 4)))
 
 
 @pytest.mark.parametrize("text", ["flat", "avg", "taps+avg", "mixed7+flat"])
 def test_slopes_go_back_to_the_row(text: str) -> None:
     """For linear poolings the pulled-back slopes give the same sums on rows of the cache."""
-    space, X = parse_space(text), rows()
+    space, X = spec_of(text), rows()
     assert space.linear
     slopes = np.random.default_rng(1).standard_normal((1, space.width(LAYOUT)))
     back = space.back(slopes, LAYOUT)
     np.testing.assert_allclose((X * back).sum(axis=1), seen(text) @ slopes[0], rtol=1e-5)
-    assert not parse_space("max").linear
-    assert not parse_space("avg:root").linear
-    assert not parse_space("tiles:2x2:avg").linear
+    assert not spec_of("max").linear
+    assert not spec_of("avg:root").linear
+    assert not spec_of("tiles:2x2:avg").linear
 
 
 def test_flat_rows_are_the_cache_s_own(cache: Path) -> None:
     """The default reads what it always read; other features are pooled from it, in any order."""
     data = pipeline.load_dataset(cache)
-    assert not isinstance(rows_in(data, "flat"), SpaceRows)
-    pooled = rows_in(data, "avg+max")
+    assert not isinstance(rows_in(data, spec_of("flat")), SpecRows)
+    pooled = rows_in(data, spec_of("avg+max"))
     assert pooled.shape == (72, 6)
     chosen = np.array([70, 3, 3, 11])
-    expected = parse_space("avg+max").of([data.rows(chosen)], Layout((4, 4, 3)))
+    expected = spec_of("avg+max").of([data.rows(chosen)], Layout((4, 4, 3)))
     np.testing.assert_array_equal(pooled[chosen], expected)
     np.testing.assert_array_equal(pooled.subset(chosen)[1:3], expected[1:3])
     np.testing.assert_array_equal(pooled.in_memory(), pooled[:])
-    with pytest.raises(SpaceError, match=r"has the views full; expected tiles:2x2 too"):
-        rows_in(data, "full+tiles:2x2:avg")
+    with pytest.raises(FeatureSpecError, match=r"has the views full; expected tiles:2x2 too"):
+        rows_in(data, spec_of("full+tiles:2x2:avg"))
 
 
 def test_from_folder_to_verdict_on_views_and_taps(
@@ -151,11 +157,11 @@ def test_from_folder_to_verdict_on_views_and_taps(
         taps=["colour"], group_rule=pipeline.GroupRule("regex", r"part-(\d+)"),
     )  # fmt: skip
     data = pipeline.load_dataset(cache)
-    features = ["full+tiles:2x2:avg+colour:root", "tiles:2x2:max:any"]
+    features = ["full+tiles:2x2:avg+colour:root", "tiles:2x2:max:max"]
     new = write_parts(tmp_path / "new", parts=4, first=60)
     for number, text in enumerate(features):
         model = tmp_path / f"model{number}"
-        pipeline.fit(data, model, head="logistic", features=text, with_gap=False)
+        pipeline.fit(data, model, head="logistic", features=spec_of(text), with_gap=False)
         bundle = pipeline.load_bundle(model)
         toy.reset()
         found = pipeline.predict(bundle, pipeline.find_photographs([str(new)]), None)
@@ -183,14 +189,16 @@ def test_a_model_on_views_is_fitted_saved_and_asked(cache: Path, tmp_path: Path)
     """Fit, evaluate and self-test see the same pooled views; heatmaps say why there are none."""
     add_views(cache, tuple(f"tiles:2x2/{number}" for number in range(4)))
     data = pipeline.load_dataset(cache)
-    done = pipeline.fit(data, tmp_path / "m", head="logistic", features="tiles:2x2:avg:max")
+    done = pipeline.fit(
+        data, tmp_path / "m", head="logistic", features=spec_of("tiles:2x2:avg:max")
+    )
     bundle = pipeline.load_bundle(tmp_path / "m")
     assert bundle.seen[0] == tuple(f"tiles:2x2/{number}" for number in range(4))
     again = pipeline.evaluate_holdout(bundle, cache)
     assert again.assessment.scores == pytest.approx(done.held_out.scores, abs=1e-6, nan_ok=True)
     # The fourth view is the largest: its average alone decides.
     head = bundle.head
-    assert isinstance(head, SpacedHead)
+    assert isinstance(head, HeadOnCachedRows)
     X = data.rows(np.arange(6))
     expected = head.head.predict_proba((X * np.float32(3.5)).reshape(6, 16, 3).mean(axis=1))
     views = [data.whole_rows(np.arange(6), view)[:] for view in bundle.seen[0]]
@@ -199,90 +207,24 @@ def test_a_model_on_views_is_fitted_saved_and_asked(cache: Path, tmp_path: Path)
         pipeline.frame_of(bundle)
 
 
-def test_single_views_are_told_apart_by_the_head_behind_them() -> None:
-    """A defect that one view shows is found by its most defective view; order does not matter."""
-    rng = np.random.default_rng(3)
-    y, groups = np.arange(80) % 2, np.arange(80)
-    X = rng.normal(size=(80, 4, 30)).astype(np.float32)
-    X[y == 1, rng.integers(0, 4, 40), :3] += 4
-    train, test = np.arange(80) < 50, np.arange(80) >= 50
-    aucs = {}
-    for over in ("any", "vote"):
-        head = Entry("logistic", f"tiles:2x2:avg:{over}").make()
-        head.fit(X.reshape(80, -1)[train], y[train], groups[train], n_classes=2)
-        P = head.predict_proba(X.reshape(80, -1)[test])
-        np.testing.assert_allclose(P.sum(axis=1), 1)
-        turned = head.predict_proba(X[:, ::-1].reshape(80, -1)[test])
-        np.testing.assert_allclose(turned, P, atol=1e-9)
-        aucs[over] = score(y[test], P)["roc_auc"]
-        assert head.predict_proba(X.reshape(80, -1)[:0]).shape == (0, 2)
-    assert aucs["any"] > 0.9
-    assert aucs["any"] > aucs["vote"]
-
-
-@pytest.mark.parametrize("features", ["tiles:2x2:avg:any", "full+tiles:2x2:avg:vote:root"])
-def test_a_model_on_single_views_travels(features: str, cache: Path, tmp_path: Path) -> None:
-    """Fitted, saved and asked again, it gives the same; compare-heads takes it, too."""
-    add_views(cache, tuple(f"tiles:2x2/{number}" for number in range(4)))
-    data = pipeline.load_dataset(cache)
-    done = pipeline.fit(data, tmp_path / "m", head="ridge", features=features)
-    bundle = pipeline.load_bundle(tmp_path / "m")
-    again = pipeline.evaluate_holdout(bundle, cache)
-    assert again.assessment.scores == pytest.approx(done.held_out.scores, abs=1e-6, nan_ok=True)
-    found = pipeline.compare_heads(
-        data, tmp_path / "c", heads=["ridge"], features=[features], n_folds=3, repeats=1, n_jobs=1
-    )
-    assert found.result.best == f"ridge on {features}"
-
-
-def test_three_classes_on_single_views() -> None:
-    """Largest probabilities are brought back to a sum of 1."""
-    rng = np.random.default_rng(0)
-    y = np.arange(90) % 3
-    marks = 3 * np.eye(3)[y].repeat(4, axis=1)[:, None]
-    X = (rng.normal(size=(90, 2, 12)) + marks).astype(np.float32).reshape(90, -1)
-    head = Entry("ridge", "tiles:1x2:avg:any").make()
-    P = head.fit(X, y, np.arange(90), n_classes=3).predict_proba(X)
-    np.testing.assert_allclose(P.sum(axis=1), 1)
-    assert (P.argmax(axis=1) == y).mean() > 0.9
-
-
-@pytest.mark.parametrize("features", ["avg", "max", "avg+max:root"])
-def test_a_model_on_pooled_rows_travels(features: str, cache: Path, tmp_path: Path) -> None:
-    """The features stand in the model: evaluate, predict and self-test need nothing said."""
-    data = pipeline.load_dataset(cache)
-    done = pipeline.fit(data, tmp_path / "m", head="ridge", features=features)
-    assert done.head.title == f"Ridge on {features}"
-    bundle = pipeline.load_bundle(tmp_path / "m")
-    assert bundle.about["space"] == features
-    again = pipeline.evaluate_holdout(bundle, cache)
-    assert again.assessment.scores == pytest.approx(done.held_out.scores, abs=1e-6, nan_ok=True)
-    write_parts(tmp_path / "new", parts=4, first=60)
-    names = pipeline.find_photographs([str(tmp_path / "new")])
-    with_cache = pipeline.predict(bundle, names, cache, explain=pipeline.explain)
-    alone = pipeline.predict(bundle, names, None)
-    assert [p.probability for p in with_cache] == pytest.approx([p.probability for p in alone])
-    assert all(p.cells is not None and p.cells.shape == (4, 4) for p in with_cache)
-
-
 def test_the_map_of_a_linear_head_on_averages_sums_to_the_logit(
     cache: Path, tmp_path: Path
 ) -> None:
     """Against the baseline, exactly; of largest values cells are covered one by one instead."""
     data = pipeline.load_dataset(cache)
-    pipeline.fit(data, tmp_path / "avg", head="logistic", features="avg")
+    pipeline.fit(data, tmp_path / "avg", head="logistic", features=spec_of("avg"))
     bundle = pipeline.load_bundle(tmp_path / "avg")
     samples, P = judge_holdout(bundle, cache)
     cells = explain(bundle, cache, samples, P)
     baseline = np.load(tmp_path / "avg" / "heatmaps.npz")["baseline"]
     head = bundle.head
-    assert isinstance(head, SpacedHead)
+    assert isinstance(head, HeadOnCachedRows)
     with Cache.read(cache) as opened:
         X = opened.take(opened.rows_of([sample.digest for sample in samples]))
     expected = logits(head, X, 1) - logits(head, baseline[None], 1)
     np.testing.assert_allclose(cells.sum(axis=(1, 2)), expected, atol=1e-3)
     assert head.slopes(X, baseline, 1) is not None
-    assert on_cached_rows(head.head, "max", data.fields).slopes(X, baseline, 1) is None
+    assert on_cached_rows(head.head, spec_of("max"), data.fields).slopes(X, baseline, 1) is None
 
 
 def test_taps_belong_to_no_cell() -> None:
@@ -290,8 +232,12 @@ def test_taps_belong_to_no_cell() -> None:
     X, y = rows(40), np.arange(40) % 2
     X[y == 1, 4:8] += 2  # the second of six cells
     for text in ("avg+mixed4-max", "max+mixed4-max"):
-        trained = Entry("logistic", text).make().fit(seen(text, X), y, np.arange(40), n_classes=2)
-        head = SpacedHead(trained, parse_space(text), LAYOUT)
+        trained = (
+            Contender("logistic", spec_of(text))
+            .make()
+            .fit(seen(text, X), y, np.arange(40), n_classes=2)
+        )
+        head = HeadOnCachedRows(trained, spec_of(text), LAYOUT)
         targets = np.ones(20, dtype=np.int64)
         cells = cell_scores(head, X[y == 1], X[y == 0].mean(axis=0), LAYOUT.shape, targets)
         assert cells.shape == (20, 2, 3)
@@ -306,7 +252,7 @@ def test_what_has_no_map_has_no_heatmaps(tmp_path: Path, cache: Path) -> None:
         group_rule=pipeline.GroupRule("regex", r"part-(\d+)"),
     )  # fmt: skip
     data = pipeline.load_dataset(tmp_path / "t.h5")
-    done = pipeline.fit(data, tmp_path / "m", head="logistic", features="avg+colour")
+    done = pipeline.fit(data, tmp_path / "m", head="logistic", features=spec_of("avg+colour"))
     with pytest.raises(HeadError, match=r"sees lower blocks.*has no heatmaps; expected"):
         pipeline.predict(
             pipeline.load_bundle(done.folder),
@@ -320,10 +266,15 @@ def test_a_head_of_other_features_than_the_model_says_is_refused(
     cache: Path, tmp_path: Path
 ) -> None:
     """A model.json that was edited is no way to another model."""
-    pipeline.fit(pipeline.load_dataset(cache), tmp_path / "m", head="logistic", features="avg")
+    pipeline.fit(
+        pipeline.load_dataset(cache),
+        tmp_path / "m",
+        head="logistic",
+        features=spec_of("avg"),
+    )
     about = (tmp_path / "m" / "model.json").read_text()
-    for features, error in (("avg+max", BundleError), ("flat", HeadError), ("x", SpaceError)):
-        changed = re.sub(r'"space": "avg"', f'"space": "{features}"', about)
+    for features, error in (("avg+max", BundleError), ("flat", HeadError), ("x", FeatureSpecError)):
+        changed = re.sub(r'"feature_spec": "avg"', f'"feature_spec": "{features}"', about)
         (tmp_path / "m" / "model.json").write_text(changed)
         with pytest.raises(error):
             pipeline.load_bundle(tmp_path / "m")
@@ -333,7 +284,7 @@ def test_heads_and_features_are_compared_on_the_same_folds(cache: Path, tmp_path
     """Every pair has every fold and counts in the choice; the winner is fitted by best."""
     data = pipeline.load_dataset(cache)
     found = pipeline.compare_heads(
-        data, tmp_path / "c", heads=["ridge", "forest"], features=["flat", "avg"],
+        data, tmp_path / "c", heads=["ridge", "forest"], features=[FLAT, spec_of("avg")],
         n_folds=3, repeats=1, n_jobs=1,
     )  # fmt: skip
     result = found.result
@@ -344,11 +295,15 @@ def test_heads_and_features_are_compared_on_the_same_folds(cache: Path, tmp_path
     assert set(result.findings.nested.chosen) == set(names)
     best = pipeline.best_head(tmp_path / "c", data)
     assert best.name == result.best
-    with pytest.raises(DataError, match=r"made without --augment; expected .* leave out --augment"):
-        pipeline.best_head(tmp_path / "c", data, augment=True)
     assert ("ridge on avg", "Ridge on avg") in [(row.head, row.title) for row in result.table()]
     alone = pipeline.compare_heads(
-        data, tmp_path / "d", heads=["ridge"], features=["avg"], n_folds=3, repeats=1, n_jobs=1
+        data,
+        tmp_path / "d",
+        heads=["ridge"],
+        features=[spec_of("avg")],
+        n_folds=3,
+        repeats=1,
+        n_jobs=1,
     ).result
     for one, other in zip(alone.of("ridge on avg"), result.of("ridge on avg"), strict=True):
         np.testing.assert_allclose(one.probabilities, other.probabilities, atol=1e-9)
@@ -358,16 +313,46 @@ def test_sets_that_hold_the_views_will_do(tmp_path: Path, cache: Path) -> None:
     """The five views are the tiles of 2x2 and one more: features of these tiles need no others."""
     pipeline.extract_folder(tmp_path / "data", cache, weights="random", views=["five"])
     data = pipeline.load_dataset(cache)
-    assert rows_in(data, "full+tiles:2x2:avg").shape == (len(data), 3)
-    with pytest.raises(SpaceError, match="expected tiles:3x3 too"):
-        rows_in(data, "tiles:3x3:avg")
+    assert rows_in(data, spec_of("full+tiles:2x2:avg")).shape == (len(data), 3)
+    with pytest.raises(FeatureSpecError, match="expected tiles:3x3 too"):
+        rows_in(data, spec_of("tiles:3x3:avg"))
 
 
-def test_an_entry_is_its_name_and_back() -> None:
-    """Flat rows keep the head's own name."""
-    assert Entry("ridge").name == "ridge"
-    assert Entry.of("ridge on tiles:2x2:avg") == Entry("ridge", "tiles:2x2:avg")
-    assert Entry.of(Entry("lda", "avg").name) == Entry("lda", "avg")
+def test_a_contender_has_a_name_that_nobody_takes_apart() -> None:
+    """Flat rows keep the head's own name; specs of the same text are one contender."""
+    assert Contender("ridge").name == "ridge"
+    pair = Contender("ridge", spec_of("tiles:2x2:avg"))
+    assert pair.name == "ridge on tiles:2x2:avg"
+    assert pair == Contender("ridge", spec_of("tiles:2x2:avg"))
+    assert pair != Contender("ridge")
+
+
+def test_the_winner_of_an_earlier_version_is_understood(cache: Path, tmp_path: Path) -> None:
+    """A comparison.json that has the pair's name alone still names a head and what it saw."""
+    data = pipeline.load_dataset(cache)
+    pipeline.compare_heads(
+        data, tmp_path / "c", heads=["ridge"], features=[spec_of("avg")],
+        n_folds=3, repeats=1, n_jobs=1,
+    )  # fmt: skip
+    path = tmp_path / "c" / "comparison.json"
+    record = json.loads(path.read_text())
+    assert (record.pop("best_head"), record.pop("best_features")) == ("ridge", "avg")
+    path.write_text(json.dumps(record))
+    assert pipeline.best_head(tmp_path / "c", data) == Contender("ridge", spec_of("avg"))
+
+
+def test_models_of_the_version_before_load(cache: Path, tmp_path: Path) -> None:
+    """What was called space is the feature spec."""
+    pipeline.fit(
+        pipeline.load_dataset(cache),
+        tmp_path / "m",
+        head="ridge",
+        features=spec_of("avg"),
+    )
+    path = tmp_path / "m" / "model.json"
+    about = json.loads(path.read_text())
+    path.write_text(json.dumps({**about, "space": about.pop("feature_spec")}))
+    assert pipeline.load_bundle(tmp_path / "m").head.title == "Ridge on avg"
 
 
 def test_features_from_the_command_line(cache: Path, run: Run, tmp_path: Path) -> None:
