@@ -3,7 +3,7 @@
 Our own modules are imported inside the commands, so that --help answers at once.
 
 Exit codes: 0 all done; 1 something cannot be used as it is (one line says what); 2 wrong usage;
-3 done, but some photographs could not be read; 130 interrupted.
+3 done, but some photographs could not be read or scored; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -81,7 +81,12 @@ ManyFeatures = Annotated[
 ]
 Jobs = Annotated[int, typer.Option(help="Processes; -1 for one per core.")]
 Split = Annotated[
-    str, typer.Option(help="grouped: no part on both sides. random: photographs at random.")
+    str | None,
+    typer.Option(help="grouped: by part. random. given: the folder's own, the default if any."),
+]
+Labels = Annotated[
+    Path | None,
+    typer.Option(help="Table (path, label) that says the classes; none: the folders do."),
 ]
 TestSize = Annotated[
     float, typer.Option(min=0.01, max=0.9, help="Share of the photographs held out.")
@@ -156,6 +161,13 @@ def extract(
     classes: Classes = None,
     groups: Groups = None,
     group_regex: GroupRegex = None,
+    labels: Labels = None,
+    path_column: Annotated[
+        str | None, typer.Option(help="Of --labels.  [default: found by name]")
+    ] = None,
+    label_column: Annotated[
+        str | None, typer.Option(help="Of --labels.  [default: found by name]")
+    ] = None,
     no_groups: Annotated[
         bool, typer.Option("--no-groups", help="Forget the groups: propose.")
     ] = False,
@@ -194,6 +206,7 @@ def extract(
             batch_size=batch_size,
             classes=_names(classes),
             group_rule=_group_rule(groups, group_regex, no_groups),
+            labels=_label_rule(labels, path_column, label_column),
             max_failures=max_failures,
             max_pixels=max_pixels or MAX_PIXELS,
             progress=progress,
@@ -234,7 +247,7 @@ def fit(
     out: Annotated[Path, typer.Option(help="Folder for the model.")] = Path("model"),
     test_size: TestSize = 0.25,
     seed: Seed = 0,
-    split: Split = "grouped",
+    split: Split = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="NAME=VALUE, a setting of the head; repeat.")
     ] = None,
@@ -293,9 +306,9 @@ def fit(
             with_gap=gap,
             progress=lambda epoch, epochs, _scores: progress(epoch, epochs),
         )
-    _print(text.fit(done))
     page = pipeline.fit_report(data, done, audit_file=audit_file)
-    _print(f"report   {pipeline.write_report(report or out / 'report.html', page, force=force)}")
+    written = pipeline.write_report(report or out / "report.html", page, force=force)
+    _print(f"{text.fit(done)}\nreport   {written}")
 
 
 @app.command("compare-heads")
@@ -305,7 +318,7 @@ def compare_heads(
     features: ManyFeatures = None,
     folds: Annotated[int, typer.Option(min=2, help="Folds per repeat.")] = 5,
     repeats: Annotated[int, typer.Option(min=1, help="Times that new folds are drawn.")] = 3,
-    split: Split = "grouped",
+    split: Split = None,
     sort_by: Annotated[str, typer.Option(help="Score that the table is sorted by.")] = "roc_auc",
     rope: Annotated[
         float, typer.Option(min=0.0, help="Differences up to this make no difference in practice.")
@@ -345,9 +358,9 @@ def compare_heads(
             force=force,
             progress=lambda done, total, _text: progress(done, total),
         )
-    _print(text.comparison(found, out))
-    page = pipeline.comparison_report(data, found, audit_file=audit_file)
-    _print(f"report   {pipeline.write_report(report or out / 'report.html', page, force=force)}")
+    page = pipeline.comparison_report(found.dataset, found, audit_file=audit_file)
+    written = pipeline.write_report(report or out / "report.html", page, force=force)
+    _print(f"{text.comparison(found, out)}\nreport   {written}")
 
 
 @app.command("learning-curve")
@@ -427,6 +440,8 @@ def evaluate(
     engine: Engine = "tensorflow",
     groups: Groups = None,
     group_regex: GroupRegex = None,
+    labels: Labels = None,
+    positive: Positive = None,
     report: Report = None,
     accept_drift: AcceptDrift = False,
     force: Force = False,
@@ -449,17 +464,19 @@ def evaluate(
                 bundle,
                 data,
                 cache,
+                positive=_names(positive),
+                labels=_label_rule(labels, None, None),
                 group_rule=_group_rule(groups, group_regex, False),
                 weights=weights,
                 engine=engine,
                 progress=progress,
             )
     _say(*text.drift(bundle))
-    _print(text.evaluation(found, bundle.classes.names))
     page = pipeline.evaluation_report(bundle, found)
-    _print(
-        f"report   {pipeline.write_report(report or Path('evaluation.html'), page, force=force)}"
-    )
+    written = pipeline.write_report(report or Path("evaluation.html"), page, force=force)
+    _print(f"{text.evaluation(found, bundle.classes.names)}\nreport   {written}")
+    if found.strange:
+        raise typer.Exit(SOME_UNREADABLE)
 
 
 @app.command()
@@ -504,7 +521,8 @@ def predict(
     if heatmaps is not None:
         frame = pipeline.frame_of(bundle)
         pipeline.check_folder(heatmaps, names)
-    photographs = pipeline.find_photographs(names)
+    notes: list[str] = []
+    photographs = pipeline.find_photographs(names, notes)
     with _bar("photographs") as progress:
         found = pipeline.predict(
             bundle,
@@ -524,7 +542,7 @@ def predict(
         pipeline.write_heatmaps(heatmaps, frame, found, max_pixels=max_pixels or MAX_PIXELS)
     _say(*text.drift(bundle))
     failed = [(p.path, p.error) for p in found if p.error is not None]
-    _say(*text.failures(failed))
+    _say(*text.failures(failed), *notes)
     _print(text.predictions(found))
     _print(f"written: {', '.join(str(path) for path in (out, sheet, heatmaps) if path)}")
     if failed:
@@ -556,7 +574,7 @@ def train_cnn(
     epochs: Epochs = 30,
     batch_size: Annotated[int, typer.Option(min=1, help="Photographs per step.")] = 32,
     seed: Seed = 0,
-    split: Split = "grouped",
+    split: Split = None,
     groups: Groups = None,
     group_regex: GroupRegex = None,
     classes: Classes = None,
@@ -760,7 +778,9 @@ def _specs(text: str | None) -> list[FeatureSpec]:
 
 def _names(text: str | None) -> list[str] | None:
     """Names with commas between them."""
-    return [name.strip() for name in text.split(",") if name.strip()] if text else None
+    from pipeline.names import split_names
+
+    return split_names(text)
 
 
 def _settings(pairs: list[str]) -> dict[str, str | int | float]:
@@ -788,6 +808,18 @@ def _group_rule(groups: Path | None, regex: str | None, none: bool) -> Any:  # n
     return GroupRule() if none else None
 
 
+def _label_rule(labels: Path | None, path: str | None, label: str | None) -> Any:  # noqa: ANN401
+    from features.errors import DataError
+    from pipeline.data.label_table import LabelRule
+
+    if labels is None:
+        if path or label:
+            raise DataError("found a column without its table; expected --labels FILE beside it")
+        return None
+    file = "none" if str(labels) == "none" else str(labels.resolve())
+    return LabelRule(file, path or "", label or "")
+
+
 def _read_names(paths: list[str]) -> list[str]:
     """Replace "-" by the names on standard input, one a line."""
     names: list[str] = []
@@ -809,9 +841,10 @@ def _say(*lines: str) -> None:
 
 def _print(text: str, *, err: bool = False) -> None:
     """The one door to the terminal: names of files and models must not do anything to it."""
+    from pipeline.output.stream import say
     from pipeline.output.tables import visible
 
-    typer.echo(visible(text), err=err)
+    say(visible(text), sys.stderr if err else sys.stdout)
 
 
 @contextlib.contextmanager
@@ -850,6 +883,9 @@ def _bar(unit: str) -> Iterator[Callable[[int, int], None]]:
 
 def main() -> None:
     """Run the command line and exit: one line for what a person can mend, no traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, ValueError, OSError):
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         code = app(standalone_mode=False)
         if code == INTERRUPTED:  # what the parser makes of Ctrl-C

@@ -244,7 +244,19 @@ class _Run:
     def look_at(self, photograph: Photograph) -> _Seen:
         """Stat, then hash only what changed, then decode only what the cache does not know."""
         started = time.perf_counter()
-        blank = Sample(photograph.path, photograph.label, photograph.group, "", -1, "", 0, 0, 0, 0)
+        blank = Sample(
+            photograph.path,
+            photograph.label,
+            photograph.group,
+            "",
+            -1,
+            "",
+            0,
+            0,
+            0,
+            0,
+            photograph.split,
+        )
         try:
             stat = stat_photograph(photograph.file)
             known = self.known.get(photograph.path)

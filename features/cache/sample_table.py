@@ -24,6 +24,7 @@ class Sample(NamedTuple):
         reason: why there is no row; "" where there is one.
         size, mtime_ns, ctime_ns: of the file when it was hashed.
         checked_ns: clock when it was hashed.
+        split: "train", "validation" or "test" where the folder came with a split; else "".
     """
 
     path: str
@@ -36,10 +37,13 @@ class Sample(NamedTuple):
     mtime_ns: int
     ctime_ns: int
     checked_ns: int
+    split: str = ""
 
 
 TEXT_COLUMNS = ("path", "label", "group", "digest", "reason")
 NUMBER_COLUMNS = ("row", "size", "mtime_ns", "ctime_ns", "checked_ns")
+OPTIONAL_COLUMNS = ("split",)
+"""Columns of text that stand in a table only where they say something."""
 
 # A file changed within a clock tick of its hashing may change again without a new time stamp
 # (git calls such an entry "racily clean"); FAT's ticks are two seconds.
@@ -63,12 +67,19 @@ def to_columns(samples: list[Sample]) -> Columns:
     """
     columns: Columns = {}
     for name in TEXT_COLUMNS:
-        values = [str(getattr(s, name)).encode("utf-8", "surrogateescape") for s in samples]
-        width = max(1, max((len(v) for v in values), default=1))
-        columns[name] = np.array(values, dtype=f"S{width}")
+        columns[name] = _text_column(samples, name)
     for name in NUMBER_COLUMNS:
         columns[name] = np.array([getattr(s, name) for s in samples], dtype=np.int64)
+    for name in OPTIONAL_COLUMNS:
+        if any(getattr(s, name) for s in samples):
+            columns[name] = _text_column(samples, name)
     return columns
+
+
+def _text_column(samples: list[Sample], name: str) -> npt.NDArray[np.bytes_]:
+    values = [str(getattr(s, name)).encode("utf-8", "surrogateescape") for s in samples]
+    width = max(1, max((len(v) for v in values), default=1))
+    return np.array(values, dtype=f"S{width}")
 
 
 def from_columns(
@@ -87,8 +98,11 @@ def from_columns(
         _check_rows(columns, row_digests)
     lists: dict[str, list[Any]] = {
         name: [value.decode("utf-8", "surrogateescape") for value in columns[name].tolist()]
-        for name in TEXT_COLUMNS
+        for name in (*TEXT_COLUMNS, *OPTIONAL_COLUMNS)
+        if name in columns
     } | {name: columns[name].tolist() for name in NUMBER_COLUMNS}
+    for name in OPTIONAL_COLUMNS:
+        lists.setdefault(name, [""] * len(lists["path"]))
     for path in lists["path"]:
         # Few paths have one of these, and `Path` is slow.
         if (".." in path or ":" in path or path[:1] in ("/", "\\")) and _leads_outside(path):

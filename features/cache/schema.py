@@ -29,7 +29,14 @@ import numpy as np
 import numpy.typing as npt
 
 from features.backbones.settings import fingerprint_of
-from features.cache.sample_table import NUMBER_COLUMNS, TEXT_COLUMNS, Columns, Sample, to_columns
+from features.cache.sample_table import (
+    NUMBER_COLUMNS,
+    OPTIONAL_COLUMNS,
+    TEXT_COLUMNS,
+    Columns,
+    Sample,
+    to_columns,
+)
 
 SCHEMA = 2
 READABLE = (1, 2)
@@ -75,7 +82,7 @@ NAMES = (
     *ROW_COLUMNS,
     *GLIMPSE_COLUMNS,
     "samples",
-    *(f"samples/{name}" for name in (*TEXT_COLUMNS, *NUMBER_COLUMNS)),
+    *(f"samples/{name}" for name in (*TEXT_COLUMNS, *NUMBER_COLUMNS, *OPTIONAL_COLUMNS)),
 )
 """All that is ever read of a cache."""
 
@@ -239,7 +246,9 @@ def pick(entries: Entries, names: list[str]) -> Entries:
 
 def read_columns(h5: Hdf5) -> Columns:
     """The table of photographs, column by column."""
-    return {name: h5["samples"][name][:] for name in (*TEXT_COLUMNS, *NUMBER_COLUMNS)}
+    optional = [name for name in OPTIONAL_COLUMNS if name in h5["samples"]]
+    names = (*TEXT_COLUMNS, *NUMBER_COLUMNS, *optional)
+    return {name: h5["samples"][name][:] for name in names}
 
 
 def runs(rows: npt.NDArray[np.int64]) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:

@@ -20,13 +20,14 @@ class Photograph(NamedTuple):
     Attributes:
         file: where it is.
         path: its name in tables, relative to the folder, with forward slashes.
-        label, group: carried into the sample table, not read here.
+        label, group, split: carried into the sample table, not read here.
     """
 
     file: Path
     path: str
     label: str = ""
     group: str = ""
+    split: str = ""
 
 
 def stat_photograph(file: Path) -> os.stat_result:

@@ -71,7 +71,19 @@ def look(
 
 
 def _look_at(photograph: Photograph, recipe: Recipe, max_pixels: int, glimpse: bool) -> Seen:
-    blank = Sample(photograph.path, photograph.label, photograph.group, "", -1, "", 0, 0, 0, 0)
+    blank = Sample(
+        photograph.path,
+        photograph.label,
+        photograph.group,
+        "",
+        -1,
+        "",
+        0,
+        0,
+        0,
+        0,
+        photograph.split,
+    )
     try:
         data = read_photograph(photograph.file, max_pixels=max_pixels)
     except ImageError as error:
@@ -125,7 +137,7 @@ def look_at_folder(
         TooManyFailuresError: more than a tenth of the photographs cannot be read.
     """
     rule = group_rule or GroupRule()
-    photographs, _ = apply_rule(rule, scan_folder(data, classes).photographs)
+    photographs = apply_rule(rule, scan_folder(data, classes).photographs).photographs
     samples, glimpses = [], dict[str, Glimpse]()
     for one in look(photographs, recipe, glimpse=rule.kind == "none"):
         samples.append(one.sample)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from features.errors import DataError
+from pipeline.data.class_words import is_defective, is_healthy
+from pipeline.names import match_names, name_key
 from pipeline.output.tables import printable
-
-_HEALTHY = re.compile(r"(?<![a-z])(healthy|ok|okay|good|free|normal)", re.IGNORECASE)
-_NEGATED = re.compile(r"(?<![a-z])(not|no|non|un|never)[-_ ]*(healthy|ok|good|free|normal)", re.I)
-_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
 @dataclass(frozen=True)
@@ -31,6 +28,11 @@ class Classes:
         """Whether it is healthy against defective."""
         return len(self.names) == 2
 
+    @property
+    def only_good(self) -> bool:
+        """Whether no class of defective photographs is known."""
+        return self.binary and 1 not in self.members.values()
+
     def describe(self) -> str:
         """One line for a person."""
         if not self.binary:
@@ -39,52 +41,85 @@ class Classes:
             " + ".join(sorted(name for name, number in self.members.items() if number == side))
             for side in (0, 1)
         ]
+        if self.only_good:
+            return printable(f"one class, {sides[0]}, taken for good; none is defective")
         return printable(f"defective (the positive class) = {sides[1]}, healthy = {sides[0]}")
+
+    def number(self, name: str) -> int | None:
+        """Give the number of the class that a folder or a table calls so; None for no class."""
+        if name in self.members:
+            return self.members[name]
+        key = name_key(name)
+        return next((n for known, n in self.members.items() if name_key(known) == key), None)
 
 
 def order_classes(
-    found: Sequence[str],
+    found: Sequence[str] | Mapping[str, int],
     *,
     classes: Sequence[str] | None = None,
     positive: Sequence[str] | None = None,
 ) -> Classes:
     """Number the classes.
 
-    Of two classes, the one whose folder name contains "healthy", "ok", "good", "free" or "normal"
-    as the beginning of a word, and not negated, is 0 and the other is 1. More are numbered by name.
+    Of two classes, the one whose name says that its parts are good (`pipeline.data.class_words`) is
+    0 and the other is 1. One class alone is taken for good, unless its name says defective. More
+    are numbered by name.
 
     Args:
-        found: the folder names that hold photographs.
+        found: the names of the classes that have photographs, and how many if that is known.
         classes: take only these; None for all.
         positive: these together are "defective", all others together are healthy.
 
     Raises:
-        DataError: fewer than two classes, unknown names, or two names that do not say which of
-            them is the defective one.
+        DataError: no class, unknown names, two names that do not say which of them is the
+            defective one, or defective photographs alone.
     """
     names = sorted(found)
-    for wanted in (*(classes or ()), *(positive or ())):
-        if wanted not in names:
-            raise DataError(f"no class {wanted!r}; found {', '.join(names) or 'none'}")
-    if classes:
-        names = [name for name in names if name in classes]
-    if len(names) < 2:
+    if not names:
         raise DataError(
-            f"found {len(names)} class ({', '.join(names) or 'none'}); expected at least two class "
-            "folders with photographs, such as Healthy and defects"
+            "no photograph has a class; expected one folder of photographs per class, such as "
+            "data/good and data/defect, or a table of classes: extract DATA --labels FILE"
         )
-    if positive:
-        return _against_the_rest(names, positive)
+    if classes:
+        names = sorted(_known(classes, names))
+    chosen = _known(positive, names) if positive else []
+    if chosen:
+        return _against_the_rest(names, chosen)
+    if len(names) == 1:
+        return _one_class(names[0])
     if len(names) > 2:
         return Classes(tuple(names), {name: number for number, name in enumerate(names)})
-    healthy = [name for name in names if _is_healthy(name)]
+    healthy = [name for name in names if is_healthy(name)]
     if len(healthy) != 1:
+        counted = found if isinstance(found, Mapping) else {}
+        shown = [f"{name} ({counted[name]:,})" if name in counted else name for name in names]
         raise DataError(
-            f"cannot tell which of {names[0]} and {names[1]} is the defective class; "
-            f"say --positive {names[0]} or --positive {names[1]}"
+            f"cannot tell which of {shown[0]} and {shown[1]} is the defective class; "
+            f"say --positive {_typed(names[0])} or --positive {_typed(names[1])}"
         )
     defective = next(name for name in names if name not in healthy)
     return Classes((healthy[0], defective), {healthy[0]: 0, defective: 1})
+
+
+def _known(wanted: Sequence[str], names: Sequence[str]) -> list[str]:
+    found, unknown = match_names(wanted, names)
+    if unknown:
+        raise DataError(f"no class {unknown[0]!r}; found {', '.join(names) or 'none'}")
+    return found
+
+
+def _one_class(name: str) -> Classes:
+    if is_defective(name):
+        raise DataError(
+            f"found one class, {name}, and its name says defective; expected good photographs, "
+            "too: without them nothing can be learnt"
+        )
+    return Classes((name, "defective"), {name: 0})
+
+
+def _typed(name: str) -> str:
+    """As it is typed after an option."""
+    return f"'{name}'" if not name.replace("_", "").replace("-", "").isalnum() else name
 
 
 def _against_the_rest(names: Sequence[str], positive: Sequence[str]) -> Classes:
@@ -98,8 +133,3 @@ def _against_the_rest(names: Sequence[str], positive: Sequence[str]) -> Classes:
         positive[0] if len(positive) == 1 else "defective",
     )
     return Classes(title, {name: int(name in positive) for name in names})
-
-
-def _is_healthy(name: str) -> bool:
-    words = _CAMEL.sub(" ", name)
-    return bool(_HEALTHY.search(words)) and not _NEGATED.search(words)

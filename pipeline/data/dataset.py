@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from features.backbones.drift_probe import VIEW, witness_digest
 from features.cache.cache import Cache
 from features.cache.row_parts import Layout
 from features.cache.sample_table import Sample
-from features.errors import DataError
+from features.errors import DataError, SplitError
 from features.photographs.views import FULL, Chosen
 from pipeline.data.classes import Classes, order_classes
+from pipeline.data.given_split import GIVEN, about_given, defects_of_test_alone, given_sides
 from pipeline.data.lazy_rows import StoredRows
 from pipeline.groups.proposal import Proposal
 from pipeline.groups.proposal_cache import proposed_groups
@@ -34,6 +36,8 @@ class Labelled:
         y: int64 (n,) class numbers.
         groups: int64 (n,), the same number for photographs of one part.
         warnings: what a person should know before trusting a score.
+        given: numbers of the photographs to train on and of the holdout, where the folder came with
+            a split; None where it did not.
     """
 
     classes: Classes
@@ -41,6 +45,7 @@ class Labelled:
     y: Indices
     groups: Indices
     warnings: list[str]
+    given: tuple[Indices, Indices] | None = field(default=None, kw_only=True)
 
     def __len__(self) -> int:
         """Number of photographs."""
@@ -167,6 +172,42 @@ def load_dataset(
     )
 
 
+def to_compare_on(dataset: Dataset, split: str | None) -> tuple[Dataset, str]:
+    """Leave out what a given split holds out, so that the choice of a head never sees it.
+
+    Args:
+        dataset: all photographs.
+        split: "given", "grouped" or "random"; None for "given" where the folder came with a split.
+
+    Returns:
+        The photographs to draw folds of, and the kind of these: "grouped" or "random".
+
+    Raises:
+        SplitError: the given split is asked for and there is none.
+    """
+    if split not in (None, GIVEN) or (split is None and dataset.given is None):
+        return dataset, split or "grouped"
+    if dataset.given is None:
+        raise SplitError(
+            "found no split in the folder; expected train and test above its classes, or a table "
+            "with a column split, for --split given; leave it out"
+        )
+    train, test = dataset.given
+    said = (
+        f"compared on the {len(train):,} photographs that are not held out; the other "
+        f"{len(test):,} of the given split are left for fit to be judged on"
+    )
+    part = replace(
+        dataset,
+        samples=[dataset.samples[number] for number in train],
+        y=dataset.y[train],
+        groups=dataset.groups[train],
+        warnings=[*dataset.warnings, said],
+        given=None,
+    )
+    return part, "grouped"
+
+
 def label_samples(
     samples: Sequence[Sample],
     *,
@@ -179,12 +220,18 @@ def label_samples(
         DataError: classes that cannot be used; see `pipeline.data.classes.order_classes`.
     """
     readable = [sample for sample in samples if not sample.reason]
-    found = {sample.label for sample in readable if sample.label}
-    numbered = order_classes(sorted(found), classes=classes, positive=positive)
+    found = Counter(sample.label for sample in readable if sample.label)
+    if not (classes or positive):
+        positive = defects_of_test_alone([(s.label, s.split) for s in readable if s.label])
+    numbered = order_classes(found, classes=classes, positive=positive)
     chosen = [sample for sample in readable if sample.label in numbered.members]
     y = np.array([numbered.members[sample.label] for sample in chosen], dtype=np.int64)
-    labelled = Labelled(numbered, chosen, y, number_groups(chosen), [])
+    given = given_sides([sample.split for sample in chosen])
+    labelled = Labelled(numbered, chosen, y, number_groups(chosen), [], given=given)
     labelled.warnings = _warnings(labelled, samples)
+    if given is not None:
+        splits = [sample.split for sample in chosen]
+        labelled.warnings += about_given(splits, given, labelled.groups)
     return labelled
 
 

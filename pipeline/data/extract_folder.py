@@ -18,6 +18,7 @@ from features.extract import Extraction, Progress, extract
 from features.photographs.decode import MAX_PIXELS, get_recipe
 from features.photographs.views import FULL, Chosen
 from pipeline.data.folder import Scan, scan_folder
+from pipeline.data.label_table import LabelRule
 from pipeline.groups.rules import GroupRule, apply_rule
 
 
@@ -56,6 +57,7 @@ def extract_folder(
     batch_size: int = 32,
     classes: Sequence[str] | None = None,
     group_rule: GroupRule | None = None,
+    labels: LabelRule | None = None,
     max_failures: float = 0.1,
     max_pixels: int = MAX_PIXELS,
     workers: int | None = None,
@@ -81,6 +83,7 @@ def extract_folder(
         batch_size: views per call of the backbone.
         classes: only these class folders; None for all.
         group_rule: which photographs show one part.
+        labels: where classes come from: a table, or the folders.
         max_failures: share of unreadable photographs (0 to 1) above which the run stops.
         max_pixels: refuse larger photographs.
         workers: reader threads; None for one per core.
@@ -90,16 +93,18 @@ def extract_folder(
         DataError: the folder or the groups cannot be used.
         OnepassError: see `features.extract.extract`.
     """
-    scan = scan_folder(data, classes)
+    recorded = _recorded(cache_path)
+    about = recorded[1] if recorded else {}
+    labels = labels or LabelRule(**about.get("labels", {}))
+    scan = scan_folder(data, classes, labels)
     check_names(recipe=recipe, precision=precision)  # before weights are looked for
     check_engine(engine)
-    recorded = _recorded(cache_path)
     settings = replace(_settings(recorded, weights, recipe, precision, seed, taps), engine=engine)
-    about = recorded[1] if recorded else {}
     noted = Chosen.noted(about)
     chosen = noted if views is None else Chosen(tuple(dict.fromkeys([FULL, *views])))
     rule = group_rule or GroupRule(**about.get("group_rule", {}))
-    photographs, ungrouped = apply_rule(rule, scan.photographs)
+    photographs, ungrouped, notes = apply_rule(rule, scan.photographs)
+    scan.notes += notes
     extraction = extract(
         photographs,
         settings,
@@ -109,6 +114,7 @@ def extract_folder(
         dataset={
             "root": str(data.resolve()),
             "group_rule": asdict(rule),
+            **({"labels": asdict(labels)} if labels.file else {}),
             "weights": _weights_record(settings, weights, about),
             **chosen.to_note(),
         },

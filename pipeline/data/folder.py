@@ -1,16 +1,39 @@
-"""A folder of class folders to the list of its photographs."""
+"""A folder of photographs to the list of them, with their classes and their given split."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from features.errors import DataError
 from features.photographs.decode import SUFFIXES
 from features.photographs.file import Photograph
+from pipeline.data.label_table import LabelRule, Labels, count_labels, find_labels, read_labels
+from pipeline.data.layouts import SPLITS, Layout, read_layout, surely_mask
+from pipeline.names import match_names, name_key
+from pipeline.output.read_table import SUFFIXES as TABLES
+
+PICTURES = frozenset({
+    ".heic", ".heif", ".hif", ".avif", ".jxl", ".gif", ".jp2", ".j2k", ".jpf", ".jpx", ".jpc",
+    ".psd", ".svg", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".ico", ".icns", ".dds", ".exr",
+    ".hdr", ".pcx", ".dcm", ".fits", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2",
+    ".raf", ".pef", ".srw", ".raw", ".xcf", ".eps", ".wmf", ".emf", ".apng", ".dib", ".mpo",
+})  # fmt: skip
+"""File names of pictures, lower case, beside `features.photographs.decode.SUFFIXES`."""
+
+_ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".7z", ".rar", ".bz2", ".xz")
+_NOTHING = frozenset({"thumbs.db", "desktop.ini", "icon\r", "ehthumbs.db"})
+_SYSTEM = frozenset({
+    "__macosx", "@eadir", "#recycle", "$recycle.bin", "system volume information", "lost+found",
+    "__pycache__",
+})  # fmt: skip
+"""Folders that systems and storage servers make; some hold small copies of photographs."""
+
+_TELLING = TABLES | {".yaml", ".yml", ".xml"}
+_MOST_BESIDE = 100_000
 
 
 @dataclass
@@ -19,92 +42,318 @@ class Scan:
 
     Attributes:
         root: the folder.
-        photographs: sorted by path; the label is the first-level folder's name, "" for
-            photographs that lie directly in the root.
+        photographs: sorted by path, with class ("" for none) and split ("" where none is given).
         ignored: how many files or folders were left out, by reason.
+        layout: how the folder was read, in words.
+        notes: what a person should know of that.
     """
 
     root: Path
     photographs: list[Photograph]
     ignored: Counter[str] = field(default_factory=Counter)
+    layout: str = ""
+    notes: list[str] = field(default_factory=list)
 
     @property
     def class_names(self) -> list[str]:
-        """The class folders that hold photographs, sorted."""
+        """The classes of the photographs, sorted."""
         return sorted({p.label for p in self.photographs if p.label})
 
 
-def scan_folder(root: Path, classes: Sequence[str] | None = None) -> Scan:
-    """List the photographs below `root`, at any depth, following links but never in circles.
+@dataclass
+class _Found:
+    """What a walk met: photographs, and files that tell what kind of folder it is."""
+
+    files: list[tuple[Path, tuple[str, ...]]] = field(default_factory=list)
+    beside: list[tuple[Path, tuple[str, ...]]] = field(default_factory=list)
+    ignored: Counter[str] = field(default_factory=Counter)
+
+
+def scan_folder(
+    root: Path, classes: Sequence[str] | None = None, labels: LabelRule | None = None
+) -> Scan:
+    """List the photographs below `root` with their classes, following links but never in circles.
+
+    Classes come from the table that `labels` names, else from the folders (see
+    `pipeline.data.layouts`), else from a table in the folder that names its photographs.
 
     Args:
-        root: its first-level folders are the classes.
-        classes: look only into these class folders; None for all.
+        root: a folder in one of the layouts of docs/layouts.md.
+        classes: only these; None for all.
+        labels: where classes come from; None to look.
 
     Raises:
-        DataError: no such folder, no photographs in it, or no folder for one of `classes`.
+        DataError: no such folder, no photographs in it, none of one of `classes`, or a folder that
+            could be read in several ways.
     """
-    if not root.is_dir():
-        found = "a file" if root.exists() else "nothing"
+    _refuse_no_folder(root)
+    met = _Found()
+    _walk(root, (), frozenset(), met)
+    met.files.sort(key=lambda file: file[1])
+    scan = Scan(root, [], met.ignored)
+    if not met.files:
         raise DataError(
-            f"found {found} at {root}; expected a folder with one folder of photographs per class, "
-            "such as data/Healthy and data/defects"
-        )
-    scan = Scan(root, [])
-    for file, parts in _walk(root, (), frozenset(), scan.ignored, classes):
-        label = parts[0] if len(parts) > 1 else ""
-        scan.photographs.append(Photograph(file, "/".join(parts), label))
-    scan.photographs.sort(key=lambda photograph: photograph.path)
-    missing = [name for name in classes or () if name not in scan.class_names]
-    if missing:
-        found = ", ".join(p.name for p in sorted(root.iterdir()) if p.is_dir())
-        raise DataError(
-            f"no photographs in {root / missing[0]}; expected a class folder of this name; "
-            f"found {found[:200] or 'no folder'}"
-        )
-    if not scan.photographs:
-        raise DataError(
-            f"no photographs in {root} ({describe_ignored(scan.ignored)}); expected JPEG, PNG, "
+            f"no photographs in {root} ({describe_ignored(met.ignored)}); expected JPEG, PNG, "
             "BMP, TIFF or WebP files in one folder per class"
         )
+    rule = labels or LabelRule()
+    table: Labels | None
+    if rule.file not in ("", "none"):
+        layout, table = _by_table(root, met, rule)
+    else:
+        layout, table = _by_folders(root, met, classes, look=rule.file == "")
+    _fill(scan, met, layout, table)
+    _pick(scan, classes)
     return scan
 
 
+def find_pictures(folder: Path) -> tuple[list[Path], int]:
+    """List every picture below a folder, also of kinds that cannot be read.
+
+    Returns:
+        The files, sorted, and how many masks (MVTec's ground_truth) are not among them.
+
+    Raises:
+        DataError: there is no picture.
+    """
+    met = _Found()
+    _walk(folder, (), frozenset(), met, every=True)
+    found = sorted(met.files, key=lambda file: file[1])
+    kept = [file for file, parts in found if not surely_mask(parts)]
+    if not kept:
+        raise DataError(
+            f"no photographs in {folder} ({describe_ignored(met.ignored)}); expected JPEG, PNG, "
+            "BMP, TIFF or WebP files"
+        )
+    return kept, len(found) - len(kept)
+
+
 def describe_ignored(ignored: Counter[str]) -> str:
-    """What was left out, for a person: "12 files of other kinds, 1 hidden"."""
-    return ", ".join(f"{count:,} {what}" for what, count in sorted(ignored.items())) or "empty"
+    """Say what was left out, for a person: "12 .txt, 1 hidden"; pictures come first."""
+    order = sorted(ignored.items(), key=lambda item: (not _is_picture(item[0]), item[0]))
+    return ", ".join(f"{count:,} {what}" for what, count in order) or "empty"
+
+
+def left_out_pictures(ignored: Counter[str]) -> dict[str, int]:
+    """Count the pictures that were left out because of their format, by suffix."""
+    return {what.split()[0]: count for what, count in sorted(ignored.items()) if _is_picture(what)}
+
+
+def _is_picture(reason: str) -> bool:
+    return reason.endswith(" pictures")
+
+
+def _refuse_no_folder(root: Path) -> None:
+    if root.is_dir():
+        return
+    if root.is_file() and root.name.lower().endswith(_ARCHIVES):
+        folder = root.with_name(root.name.split(".")[0])
+        tool = "zipfile" if root.suffix.lower() == ".zip" else "tarfile"
+        raise DataError(
+            f"{root} is an archive; expected a folder: unpack it first, as with "
+            f"'python -m {tool} -e {root} {folder}', then name {folder}"
+        )
+    found = "a file" if root.exists() else "nothing"
+    raise DataError(
+        f"found {found} at {root}; expected a folder with one folder of photographs per class, "
+        "such as data/Healthy and data/defects"
+    )
+
+
+# ---- from what was met to classes ---------------------------------------------------------
+
+
+def _by_folders(
+    root: Path, met: _Found, classes: Sequence[str] | None, *, look: bool
+) -> tuple[Layout, Labels | None]:
+    """Read the folders; where they say no class, or fewer than two, a table in them may."""
+    paths = [parts for _, parts in met.files]
+    layout = read_layout(root, paths, [parts for _, parts in met.beside], classes=classes)
+    tables = _tables(met) if look else []
+    names = ["/".join(parts) for parts in paths]
+    needed = not any(layout.label)
+    found = find_labels(tables, names, needed=needed) if tables else []
+    if not found:
+        return layout, None
+    if len(found) > 1:
+        first = found[0].files[0]
+        raise DataError(
+            f"found several tables of classes in {root}: "
+            f"{', '.join(str(labels.files[0].name) for labels in found)}; expected one; name it: "
+            f"--labels {first}, or take the folders: --labels none"
+        )
+    (table,) = found
+    return layout, table if _table_decides(root, layout, table, names) else None
+
+
+def _table_decides(root: Path, layout: Layout, table: Labels, names: Sequence[str]) -> bool:
+    """Whether classes come from the table that was met, and not from the folders.
+
+    Raises:
+        DataError: folders and table both say classes, and not the same.
+    """
+    folders = {path: label for path, label in zip(names, layout.label, strict=True) if label}
+    if len(set(folders.values())) < 2:
+        return True
+    other = [
+        path
+        for path, label in folders.items()
+        if path in table.label and name_key(table.label[path]) != name_key(label)
+    ]
+    if not other:
+        return False
+    raise DataError(
+        f"the folders of {root} say {count_labels(folders)}, and {table.files[0]} says "
+        f"{count_labels(table.label)}, another class for {len(other):,} photographs such as "
+        f"{other[0]!r}; say which: --labels {table.files[0]}, or --labels none for the folders"
+    )
+
+
+def _by_table(root: Path, met: _Found, rule: LabelRule) -> tuple[Layout, Labels]:
+    """Read classes from the table that was named; masks and splits still from the folders."""
+    paths = [parts for _, parts in met.files]
+    table = read_labels(rule, ["/".join(parts) for parts in paths], root)
+    blank = [""] * len(paths)
+    try:
+        layout = read_layout(root, paths)
+    except DataError:  # a layout that says no classes needs none
+        layout = Layout("", list(blank), list(blank))
+    layout.notes.clear()
+    return layout, table
+
+
+def _tables(met: _Found) -> list[tuple[Path, str]]:
+    """Files that may say classes, those of the folder itself and of the folders above pictures."""
+    above = {parts[:at] for _, parts in met.files for at in range(len(parts))}
+    return [
+        (file, "".join(f"{part}/" for part in parts[:-1]))
+        for file, parts in met.beside
+        if file.suffix.lower() in TABLES - {".txt", ".json"} and parts[:-1] in above
+    ]
+
+
+def _fill(scan: Scan, met: _Found, layout: Layout, table: Labels | None) -> None:
+    """Put class and split to each photograph."""
+    splits = _table_splits(table) if table else {}
+    for number, (file, parts) in enumerate(met.files):
+        if number in layout.masks:
+            continue
+        path = "/".join(parts)
+        label = layout.label[number] if table is None else table.label.get(path, "")
+        split = splits.get(path, layout.split[number])
+        scan.photographs.append(Photograph(file, path, label, split=split))
+    if layout.masks:
+        scan.ignored["masks, or copies as PNG beside a JPEG"] += len(layout.masks)
+    scan.photographs.sort(key=lambda photograph: photograph.path)
+    scan.layout, scan.notes = layout.words, layout.notes
+    if table is not None:
+        scan.layout = f"classes from {', '.join(map(str, table.files))}"
+        scan.layout += f" (split: {layout.words})" if any(layout.split) else ""
+        scan.notes += table.notes()
+    missing = sum(not p.label for p in scan.photographs)
+    if missing:
+        why = "are not named in the table" if table else "lie in no folder of a class"
+        scan.notes.append(
+            f"{missing:,} of {len(scan.photographs):,} photographs {why}: they have no class"
+        )
+
+
+def _table_splits(table: Labels) -> dict[str, str]:
+    """Parts of a split, if all that the table calls them is known."""
+    known = {path: SPLITS.get(name_key(split), "") for path, split in table.split.items()}
+    return known if all(known.values()) else {}
+
+
+def _pick(scan: Scan, classes: Sequence[str] | None) -> None:
+    """Keep the photographs of these classes alone.
+
+    Raises:
+        DataError: there are none of one of them.
+    """
+    if not classes:
+        return
+    names = scan.class_names
+    chosen, unknown = match_names(classes, names)
+    if unknown:
+        raise DataError(
+            f"no photographs in {scan.root / unknown[0]}; expected a class folder of this name; "
+            f"found {', '.join(names)[:200] or 'no folder'}"
+        )
+    kept = [p for p in scan.photographs if p.label in chosen]
+    others = len(scan.photographs) - len(kept)
+    if others:
+        scan.ignored["photographs of other classes"] += others
+    scan.photographs = kept
+
+
+# ---- the walk -----------------------------------------------------------------------------
 
 
 def _walk(
     folder: Path,
     parts: tuple[str, ...],
     above: frozenset[tuple[int, int]],
-    ignored: Counter[str],
-    classes: Sequence[str] | None = None,
-) -> Iterator[tuple[Path, tuple[str, ...]]]:
-    """Every photograph below `folder` with its path's parts; `above` are the folders it is in."""
+    met: _Found,
+    *,
+    every: bool = False,
+) -> None:
+    """Meet every file below `folder`; `above` are the folders it is in."""
     try:
         stat = folder.stat()
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError:
-        ignored["folders that cannot be opened"] += 1
+        met.ignored["folders that cannot be opened"] += 1
         return
     here = (stat.st_dev, stat.st_ino)
     if here in above:
-        ignored["links back to a folder above"] += 1
+        met.ignored["links back to a folder above"] += 1
         return
     for entry in entries:
-        if entry.name.startswith("."):
-            ignored["hidden"] += 1
+        if entry.name.startswith(".") or name_key(entry.name) in _NOTHING:
+            met.ignored["hidden"] += 1
         elif entry.is_dir():
-            if parts or classes is None or entry.name in classes:
-                path = Path(entry.path)
-                yield from _walk(path, (*parts, entry.name), above | {here}, ignored)
+            if name_key(entry.name) in _SYSTEM:
+                met.ignored[f"folders {entry.name}"] += 1
             else:
-                ignored["folders of other classes"] += 1
-        elif Path(entry.name).suffix.lower() not in SUFFIXES:
-            ignored["files of other kinds"] += 1
-        elif not entry.is_file():
-            ignored["broken links and special files"] += 1
-        elif classes is None or parts:
-            yield Path(entry.path), (*parts, entry.name)
+                below = (*parts, entry.name)
+                _walk(Path(entry.path), below, above | {here}, met, every=every)
+        else:
+            _meet(entry, (*parts, entry.name), met, every=every)
+
+
+def _meet(entry: os.DirEntry[str], parts: tuple[str, ...], met: _Found, *, every: bool) -> None:
+    """Sort one file in: a photograph, a file that tells something, or one that is left out."""
+    path, suffix = Path(entry.path), Path(entry.name).suffix.lower()
+    known = suffix in SUFFIXES
+    if not entry.is_file():
+        what = "broken links and special files" if known else "files of other kinds"
+        met.ignored[what] += 1
+        return
+    if known or (every and (suffix in PICTURES or _looks_like_one(path, suffix))):
+        met.files.append((path, parts))
+        return
+    if suffix in _TELLING and len(met.beside) < _MOST_BESIDE:
+        met.beside.append((path, parts))
+    if suffix in PICTURES:
+        met.ignored[f"{suffix} pictures"] += 1
+    elif entry.name.lower().endswith(_ARCHIVES):
+        met.ignored["archives (unpack them to use what is inside)"] += 1
+    elif _looks_like_one(path, suffix):
+        met.ignored[f"{suffix or 'unnamed'} pictures"] += 1
+    else:
+        met.ignored["files of other kinds"] += 1
+
+
+_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*", b"GIF8", b"\0\0\0\x0cjP  ")
+
+
+def _looks_like_one(path: Path, suffix: str) -> bool:
+    """Whether a file whose name says nothing begins as a picture does."""
+    if suffix in _TELLING:
+        return False
+    try:
+        with path.open("rb") as file:
+            start = file.read(12)
+    except (OSError, ValueError):
+        return False
+    return start.startswith(_STARTS) or (start[:4] == b"RIFF" and start[8:] == b"WEBP")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,11 @@ import numpy.typing as npt
 from features.cache.sample_table import Sample
 from features.errors import DataError
 from features.photographs.file import Photograph
-from pipeline.output.tables import from_cell
+from pipeline.names import merged_spellings, one_spelling
+from pipeline.output.read_table import PathIndex, Table, as_windows, read_table
+
+PATH_COLUMNS = ("path", "file name", "filename", "file", "image", "photograph", "photo", "name")
+GROUP_COLUMNS = ("group", "part", "part id", "groups", "parts", "gruppe", "teil", "serial")
 
 
 @dataclass(frozen=True)
@@ -39,20 +43,64 @@ class GroupRule:
         }[self.kind]
 
 
-def apply_rule(rule: GroupRule, photographs: Sequence[Photograph]) -> tuple[list[Photograph], int]:
-    """Give the photographs their groups.
+@dataclass
+class GroupTable:
+    """What a table says of photographs.
 
-    Returns:
-        The photographs, and how many of them the rule says nothing of (each is its own part).
+    Attributes:
+        groups: path of a photograph -> its group; "" where the table has none for it.
+        unknown: names in the table that fit no photograph, or several.
+        merged: spellings of groups that were taken for one.
+    """
+
+    groups: dict[str, str]
+    unknown: list[str]
+    merged: list[str]
+
+    def notes(self, file: str) -> list[str]:
+        """Say what a person should know of it."""
+        said = []
+        if self.unknown:
+            said.append(
+                f"{len(self.unknown):,} names in {file} fit no photograph of the folder, or "
+                f"several, such as {self.unknown[0]!r}"
+            )
+        if self.merged:
+            shown = "; ".join(self.merged[:3]) + ("; …" if len(self.merged) > 3 else "")
+            said.append(
+                f"groups that differ in spaces, letter case or Unicode form alone are one, "
+                f"{len(self.merged):,} of them: {shown}"
+            )
+        return said
+
+
+class Grouped(NamedTuple):
+    """Photographs with their groups.
+
+    Attributes:
+        photographs: in the order in which they came.
+        ungrouped: how many of them the rule says nothing of (each is its own part).
+        notes: what a person should know of the table.
+    """
+
+    photographs: list[Photograph]
+    ungrouped: int
+    notes: list[str]
+
+
+def apply_rule(rule: GroupRule, photographs: Sequence[Photograph]) -> Grouped:
+    """Give the photographs their groups.
 
     Raises:
         DataError: the table or the pattern cannot be used, or fits no photograph at all.
     """
+    notes: list[str] = []
     if rule.kind == "none":
-        return list(photographs), len(photographs)
+        return Grouped(list(photographs), len(photographs), notes)
     if rule.kind == "file":
-        table = read_groups(Path(rule.value))
-        groups = [table.get(photograph.path, "") for photograph in photographs]
+        table = match_groups(read_groups(Path(rule.value)), [p.path for p in photographs])
+        groups = [table.groups.get(photograph.path, "") for photograph in photographs]
+        notes = table.notes(rule.value)
     else:
         groups = _match_groups(rule.value, photographs)
     if not any(groups):
@@ -62,39 +110,47 @@ def apply_rule(rule: GroupRule, photographs: Sequence[Photograph]) -> tuple[list
             "pattern is searched in them"
         )
     given = [p._replace(group=group) for p, group in zip(photographs, groups, strict=True)]
-    return given, sum(not group for group in groups)
+    return Grouped(given, sum(not group for group in groups), notes)
 
 
-def read_groups(path: Path) -> dict[str, str]:
-    """Read a table with the columns path and group (CSV, UTF-8).
+def read_groups(path: Path) -> Table:
+    """Read a table with the columns path and group, as `pipeline.output.read_table` reads it.
 
     Raises:
-        DataError: no such file, no such columns, or one path with two groups.
+        DataError: no such file, or no such columns.
     """
-    try:
-        # File names need not be UTF-8; they keep their bytes, as in the sample table.
-        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            reader = csv.DictReader(file)
-            if not {"path", "group"} <= set(reader.fieldnames or ()):
-                raise DataError(
-                    f"{path} has the columns {', '.join(reader.fieldnames or ()) or 'none'}; "
-                    "expected a CSV file with the columns path and group"
-                )
-            table: dict[str, str] = {}
-            for row in reader:
-                name = from_cell(row["path"] or "").replace("\\", "/").removeprefix("./")
-                group = row["group"] or ""
-                if table.setdefault(name, group) != group:
-                    raise DataError(
-                        f"{path} puts {name!r} into two groups, {table[name]!r} and {group!r}; "
-                        "expected one; correct the table"
-                    )
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    table = read_table(path)
+    if table.find(PATH_COLUMNS) is None or table.find(GROUP_COLUMNS) is None:
         raise DataError(
-            f"the groups file {path} cannot be read ({error}); expected a CSV file (UTF-8) with "
-            "the columns path and group"
-        ) from error
+            f"{path} has the columns {', '.join(table.columns) or 'none'}; "
+            "expected a CSV file with the columns path and group"
+        )
     return table
+
+
+def match_groups(table: Table, paths: Sequence[str]) -> GroupTable:
+    """Find the photographs that the lines of a table name, and their groups.
+
+    Groups that differ in spaces, letter case or Unicode form alone are one.
+
+    Raises:
+        DataError: one photograph with two groups.
+    """
+    index = PathIndex(paths)
+    names = table.column(table.find(PATH_COLUMNS) or "")
+    cells = [as_windows(cell) for cell in table.column(table.find(GROUP_COLUMNS) or "")]
+    spelling = one_spelling(cell for cell in cells if cell)
+    found = GroupTable({}, [], merged_spellings(spelling))
+    for name, cell in zip(names, cells, strict=True):
+        path, group = index.find(name), spelling.get(cell, "")
+        if path is None:
+            found.unknown += [name] if name else []
+        elif found.groups.setdefault(path, group) != group:
+            raise DataError(
+                f"{table.file} puts {path!r} into two groups, {found.groups[path]!r} and "
+                f"{group!r}; expected one; correct the table"
+            )
+    return found
 
 
 def _match_groups(pattern: str, photographs: Iterable[Photograph]) -> list[str]:

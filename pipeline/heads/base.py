@@ -43,6 +43,7 @@ class Head(ABC):
         ranges: smallest and largest accepted value of numeric settings.
         options: accepted values of text settings.
         streams: whether it can train on rows that are read from the cache in pieces.
+        learns_from_good: whether good photographs alone are enough to train on.
         finest: the smallest probability that tells something; smaller ones count as this where
             logarithms are taken. Of a vote among 100 it is one vote.
         seed: of everything random in `fit`.
@@ -60,6 +61,7 @@ class Head(ABC):
     ranges: ClassVar[Mapping[str, tuple[float, float]]] = {}
     options: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     streams: ClassVar[bool] = True
+    learns_from_good: ClassVar[bool] = False
     finest: ClassVar[float] = 1e-6
 
     def __init__(self, *, seed: int = 0, settings: Mapping[str, Scalar] | None = None) -> None:
@@ -92,7 +94,8 @@ class Head(ABC):
             y: int64 (n,) class numbers from 0 to n_classes - 1.
             groups: int64 (n,), the same number for rows of one part. Settings that were not
                 given are chosen on folds inside these rows that keep parts together.
-            n_classes: two or more; a class may be absent from `y`, but two must be there.
+            n_classes: two or more; a class may be absent from `y`, but two must be there, or of
+                two classes the good one alone where the head `learns_from_good`.
             progress: called as `progress(epoch, epochs, scores)` by heads that train in epochs.
 
         Raises:
@@ -179,10 +182,12 @@ class Head(ABC):
         self._start_shapes(X.shape[1], y, n_classes)
 
     def _start_shapes(self, row_width: int, y: Indices, n_classes: int) -> None:
-        if len(np.unique(y)) < 2:
+        only_good = n_classes == 2 and not y.any()
+        if len(np.unique(y)) < 2 and not (only_good and self.learns_from_good):
             raise HeadError(
                 f"the {len(y)} photographs to train on are all of one class; expected two classes "
-                "or more; add photographs of the other"
+                "or more; add photographs of the other, or, where all are good, learn from these "
+                "alone: --head novelty"
             )
         self.n_classes, self.row_width = n_classes, row_width
 

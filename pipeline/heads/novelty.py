@@ -5,7 +5,9 @@ and localization", 2021): at every position of the map the channels, in a few ra
 follow one normal distribution, whose mean and covariance the healthy training photographs give; the
 covariance is shrunk towards its mean variance. A photograph's score is the logarithm of its squared
 Mahalanobis distance, mean over the positions. Defective photographs are used for nothing but to
-turn scores into probabilities.
+turn scores into probabilities. Where there are none, what stands for a probability says how far a
+score is from those of good photographs that the normals did not learn from: one half is three
+standard deviations, robustly measured, above their median.
 """
 
 from __future__ import annotations
@@ -62,6 +64,18 @@ class Normal(NamedTuple):
         return found
 
 
+_HALF_AT = 3.0  # robust standard deviations above the median of good photographs
+_NORMAL = 1.4826  # from the median absolute deviation to the standard deviation, if normal
+
+
+def _from_good_alone(distances: Floats) -> Calibration:
+    """Map distances (n,) of good photographs so that one half is far above nearly all of them."""
+    centre = float(np.median(distances))
+    unit = _NORMAL * float(np.median(np.abs(distances - centre)))
+    unit = max(unit, float(distances.std()) / 2, 1e-6)
+    return Calibration(np.array([[1 / unit]]), np.array([-centre / unit - _HALF_AT]))
+
+
 class NoveltyHead(Head):
     """Distance from the healthy photographs; of more than two classes, from those of each class.
 
@@ -71,6 +85,7 @@ class NoveltyHead(Head):
     name = "novelty"
     title = "Distance from healthy"
     space: ClassVar[Literal["rows", "raw"]] = "raw"
+    learns_from_good: ClassVar[bool] = True
     defaults: ClassVar = {"dimensions": 100, "shrinkage": 0.1, "channels": 2048}
     ranges: ClassVar = {
         "dimensions": (1, 4096),
@@ -106,7 +121,10 @@ class NoveltyHead(Head):
         if not rounds:
             decisions = self._of_few_defects(Z, y, groups)
         self._normals = self._fit_normals(Z, y)
-        self._calibration = Calibration.fit(decisions, y, n_classes)
+        if n_classes == 2 and not y.any():
+            self._calibration = _from_good_alone(decisions[:, 0])
+        else:
+            self._calibration = Calibration.fit(decisions, y, n_classes)
         return self
 
     def _of_few_defects(self, Z: Floats, y: Indices, groups: Indices) -> Floats:

@@ -162,7 +162,7 @@ def _mean(rows: AnyRows, chosen: Indices) -> Row:
 
 
 def _scale(head: Asked, X: AnyRows, y: Indices, baseline: Row, shape: MapShape) -> float:
-    shown = np.flatnonzero(y == 1) if head.n_classes == 2 else np.arange(len(y))
+    shown = np.flatnonzero(y == 1) if head.n_classes == 2 and y.any() else np.arange(len(y))
     if len(shown) > _LOOKED_AT:
         shown = shown[np.linspace(0, len(shown) - 1, _LOOKED_AT).astype(int)]
     cells = cell_scores(head, X[shown], baseline, shape, y[shown])

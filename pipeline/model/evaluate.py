@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +18,10 @@ from features.extract import Progress
 from features.photographs.file import Photograph
 from pipeline.cnn.cnn import Cnn
 from pipeline.cnn.photograph_batches import look
-from pipeline.data.folder import scan_folder
+from pipeline.data.class_words import is_healthy
+from pipeline.data.classes import Classes
+from pipeline.data.folder import Scan, scan_folder
+from pipeline.data.label_table import LabelRule
 from pipeline.evaluation.band import REVIEW
 from pipeline.evaluation.intervals import Intervals, intervals
 from pipeline.evaluation.judgements import Assessment, Judgements
@@ -27,6 +31,7 @@ from pipeline.groups.propose import propose_by_pictures
 from pipeline.groups.rules import GroupRule, apply_rule, number_groups
 from pipeline.model.bundle import Bundle
 from pipeline.model.probabilities import judge, judge_holdout
+from pipeline.names import match_names
 from pipeline.thresholds.outcome import Outcome
 
 
@@ -78,6 +83,7 @@ class Evaluation:
         unreadable: photographs that could not be read.
         outcome: what the thresholds do, by part; None for more than two classes.
         proposal: the proposed groups of a new folder; None where some were given.
+        strange: photographs of classes that the model does not know, by class: none of them counts.
         known: how many of the photographs look so much like ones that the model was trained on
             that both surely show one part.
     """
@@ -97,6 +103,12 @@ class Evaluation:
     outcome: Outcome | None = None
     proposal: Proposal | None = None
     known: int = 0
+    strange: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def one_class(self) -> bool:
+        """Whether all that was scored is of one of two classes, so that most scores say nothing."""
+        return len(self.classes) == 2 and len(np.unique(self.judged.y)) < 2
 
 
 def evaluate_holdout(
@@ -112,7 +124,9 @@ def evaluate_holdout(
     samples, probabilities = judge_holdout(bundle, cache_path, progress)
     groups = np.array([int(sample.group) for sample in samples], dtype=np.int64)
     about = bundle.about["data"]
-    judged = _judgements(bundle, Path(about["root"]), samples, groups, probabilities)
+    judged = _judgements(
+        bundle, bundle.classes, Path(about["root"]), samples, groups, probabilities
+    )
     rule = GroupRule(**about["group_rule"])
     return _evaluation("the holdout", judged, [], None, cache_path, rule, [])
 
@@ -122,6 +136,8 @@ def evaluate_folder(
     data: Path,
     cache_path: Path,
     *,
+    positive: Sequence[str] | None = None,
+    labels: LabelRule | None = None,
     group_rule: GroupRule | None = None,
     weights: str | None = None,
     engine: str = DEFAULT_ENGINE,
@@ -129,21 +145,32 @@ def evaluate_folder(
 ) -> Evaluation:
     """Score a model on a labelled folder; photographs that it was trained on are left out.
 
-    Without a rule groups are proposed for what is scored.
+    Args:
+        bundle: a loaded model.
+        data: a folder, read as `extract` reads it.
+        cache_path: has the rows, or gets them.
+        positive: classes of the folder that count as defective beside those that the model knows.
+        labels: where classes come from; None to look.
+        group_rule: which photographs show one part; None to propose it for what is scored.
+        weights: where the backbone's weights are now, if not where they were.
+        engine: one of `features.backbones.engines.ENGINES`.
+        progress: called as `progress(done, total)`.
 
     Raises:
         DataError: no class of the model in the folder, or nothing in it that is new.
         OnepassError: see `features.extract.extract`.
     """
-    scan = scan_folder(data)
-    labelled = [p for p in scan.photographs if p.label in bundle.classes.members]
+    scan = scan_folder(data, labels=labels)
+    classes, strange = _classes_of(bundle, scan, positive)
+    labelled = [p for p in scan.photographs if classes.number(p.label) is not None]
     if not labelled:
         raise DataError(
             f"found the classes {', '.join(scan.class_names) or 'none'} in {data}; the model knows "
-            f"{', '.join(bundle.classes.members)}; expected folders of these names"
+            f"{', '.join(bundle.classes.members)}; expected folders of these names, or say which "
+            "of yours are defective: --positive"
         )
     rule = group_rule or GroupRule()
-    photographs, _ = apply_rule(rule, labelled)
+    photographs = apply_rule(rule, labelled).photographs
     judged = judge(
         bundle, photographs, cache_path, weights=weights, engine=engine, progress=progress
     )
@@ -160,20 +187,61 @@ def evaluate_folder(
     left_out = (
         (known.sum(), "that the model was trained on are left out"),
         (failed.sum(), "cannot be read"),
-        (len(scan.photographs) - len(labelled), "are in no class of the model"),
+        (sum(not p.label for p in scan.photographs), "have no class"),
     )
     notes = [f"{count:,} photographs {why}" for count, why in left_out if count]
+    notes += _counted(bundle, classes)
     unreadable = [sample for sample in judged.samples if sample.reason]
     proposal = None
     if rule.kind == "none":
         proposal = _proposal(bundle, data, samples, cache_path)
         samples, rule = proposal.applied(samples), GroupRule("proposed")
-    new_ones = _judgements(bundle, data, samples, number_groups(samples), judged.probabilities[new])
+    new_ones = _judgements(
+        bundle, classes, data, samples, number_groups(samples), judged.probabilities[new]
+    )
     found = _evaluation(str(data), new_ones, notes, data, cache_path, rule, unreadable)
-    found.proposal = proposal
+    found.proposal, found.strange = proposal, strange
     if not isinstance(bundle.head, Cnn):
         found.known = int(like_known(cache_path, samples, sorted(trained_on)).sum())
     return found
+
+
+def _classes_of(
+    bundle: Bundle, scan: Scan, positive: Sequence[str] | None
+) -> tuple[Classes, dict[str, int]]:
+    """Give the model's classes with those of a folder that count as one of them, and the others.
+
+    A model that learned from good photographs alone takes all that is not good for defective.
+
+    Raises:
+        DataError: a class called positive is not there, or the model knows more than two.
+    """
+    known = bundle.classes
+    counts = Counter(p.label for p in scan.photographs if p.label)
+    chosen, missing = match_names(positive or (), list(counts))
+    if missing or (chosen and not known.binary):
+        found = ", ".join(sorted(counts)) or "none"
+        raise DataError(
+            f"no class {missing[0]!r} in {scan.root}; found {found}"
+            if missing
+            else f"the model knows {len(known.names)} classes; expected two for --positive"
+        )
+    strange = {name: n for name, n in sorted(counts.items()) if known.number(name) is None}
+    more = dict.fromkeys(chosen, 1)
+    if known.only_good:
+        more |= {name: int(not is_healthy(name)) for name in strange if name not in more}
+    strange = {name: n for name, n in strange.items() if name not in more}
+    return Classes(known.names, {**known.members, **more}), strange
+
+
+def _counted(bundle: Bundle, classes: Classes) -> list[str]:
+    """Say which classes of the folder count as which of the model's."""
+    more = classes.members.keys() - bundle.classes.members.keys()
+    return [
+        f"{', '.join(names)} counts as {classes.names[number]}, which the model was not told"
+        for number in (0, 1)
+        if (names := sorted(name for name in more if classes.members[name] == number))
+    ]
 
 
 def _proposal(bundle: Bundle, data: Path, samples: list[Sample], cache_path: Path) -> Proposal:
@@ -188,12 +256,13 @@ def _proposal(bundle: Bundle, data: Path, samples: list[Sample], cache_path: Pat
 
 def _judgements(
     bundle: Bundle,
+    classes: Classes,
     root: Path,
     samples: Sequence[Sample],
     groups: npt.NDArray[np.int64],
     probabilities: npt.NDArray[np.float64],
 ) -> Judgements:
-    y = np.array([bundle.classes.members[sample.label] for sample in samples], dtype=np.int64)
+    y = np.array([classes.number(sample.label) for sample in samples], dtype=np.int64)
     return Judgements(bundle.classes, root, samples, y, groups, probabilities, bundle.band)
 
 

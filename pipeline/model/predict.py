@@ -18,7 +18,7 @@ from features.extract import Progress
 from features.photographs.decode import MAX_PIXELS
 from features.photographs.file import Photograph
 from pipeline.data.classes import Classes
-from pipeline.data.folder import scan_folder
+from pipeline.data.folder import find_pictures
 from pipeline.evaluation.band import REVIEW, Band, verdict_name
 from pipeline.evaluation.probability_text import beside
 from pipeline.model.bundle import Bundle
@@ -62,27 +62,36 @@ class Prediction:
     cells: Floats | None = field(default=None, compare=False, repr=False)
 
 
-def find_photographs(names: Sequence[str]) -> list[Photograph]:
-    """Files, folders (all photographs below) and patterns such as `new/*.jpg`, in this order.
+def find_photographs(names: Sequence[str], notes: list[str] | None = None) -> list[Photograph]:
+    """List files, folders (all pictures below) and patterns such as `new/*.jpg`, in this order.
 
-    A name that is nothing of these stays in the list and becomes a prediction with an error.
+    A name that is nothing of these stays in the list and becomes a prediction with an error, and so
+    does a picture of a kind that cannot be read.
+
+    Args:
+        names: of files and folders, and patterns.
+        notes: given, what was left out, in words, is put behind its end.
 
     Raises:
-        DataError: no name at all, or a folder without photographs.
+        DataError: no name at all, or a folder without pictures.
     """
     found: dict[str, Photograph] = {}
+    said = [] if notes is None else notes
     for name in names:
-        for file in _expand(name):
+        for file in _expand(name, said):
             found.setdefault(str(file), Photograph(file, str(file)))
     if not found:
         raise DataError("no photographs named; expected files, folders or patterns")
     return list(found.values())
 
 
-def _expand(name: str) -> Iterator[Path]:
+def _expand(name: str, notes: list[str]) -> Iterator[Path]:
     path = Path(name)
     if path.is_dir():
-        yield from (photograph.file for photograph in scan_folder(path).photographs)
+        pictures, masks = find_pictures(path)
+        if masks:
+            notes.append(f"{masks:,} masks in folders called ground_truth in {path} are left out")
+        yield from pictures
     elif path.exists() or not glob.has_magic(name):
         yield path
     else:
@@ -194,8 +203,9 @@ def verdict(
 def _truth(bundle: Bundle, file: Path) -> str | None:
     """The class of the nearest folder above the photograph that has a class's name."""
     for folder in file.absolute().parents:
-        if folder.name in bundle.classes.members:
-            return bundle.classes.names[bundle.classes.members[folder.name]]
+        number = bundle.classes.number(folder.name)
+        if number is not None:
+            return bundle.classes.names[number]
     return None
 
 

@@ -48,7 +48,9 @@ def fit_command(dataset: Dataset, done: Fit) -> Command:
     words = ["onepass", "fit", "--head", str(done.about["head"])]
     words += _features([done.features])
     words += ["--cache", str(dataset.cache_path), *_classes(dataset.classes)]
-    words += _options(split=split["kind"], test_size=split["test_size"], seed=split["seed"])
+    words += _options(split=split["kind"])
+    words += [] if split["kind"] == "given" else _options(test_size=split["test_size"])
+    words += _options(seed=split["seed"])
     words += threshold_words(done.decision.rule)
     for name, value in done.about["settings_given"].items():
         words += ["--set", f"{name}={value}"]

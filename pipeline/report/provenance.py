@@ -70,9 +70,10 @@ def untrained(about: Mapping[str, Any]) -> list[str]:
     return [UNTRAINED_WARNING] if about.get("weights", {}).get("source") == "random" else []
 
 
-def apart(group_rule: Mapping[str, Any], split: str) -> bool:
-    """Whether it is known that no part stands on both sides."""
-    return split == "grouped" and group_rule["kind"] != "none"
+def apart(group_rule: Mapping[str, Any], split: str, torn: int = 0) -> bool:
+    """Whether it is known that no part stands on both sides; `torn` are the parts that do."""
+    kept = split == "grouped" or (split == "given" and not torn)
+    return kept and group_rule["kind"] != "none"
 
 
 def proposed_warning(group_rule: Mapping[str, Any]) -> list[str]:
@@ -85,8 +86,13 @@ def proposed_warning(group_rule: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def split_warning(kind: str) -> list[str]:
-    """The warning of a random split."""
+def split_warning(kind: str, torn: int = 0) -> list[str]:
+    """The warning of a random split, or of a given one that tears parts."""
+    if kind == "given" and torn:
+        return [
+            f"{torn:,} parts stand on both sides of the split that the folder came with, so parts "
+            "that are really new will score worse. Keep them apart with --split grouped."
+        ]
     if kind != "random":
         return []
     return [

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -67,7 +68,7 @@ def fit_report(dataset: Dataset, done: Fit, *, audit_file: Path = AUDIT) -> str:
     """
     audited = _audited(dataset, audit_file)
     warnings = [
-        *facts.untrained(done.about), *facts.split_warning(done.about["split"]["kind"]),
+        *facts.untrained(done.about), *facts.split_warning(*_split(done.about)),
         *facts.proposed_warning(dataset.about["group_rule"]),
         *dataset.warnings, *audit.warnings(audited), *contradicted(done.decision),
     ]  # fmt: skip
@@ -90,7 +91,7 @@ def fit_report(dataset: Dataset, done: Fit, *, audit_file: Path = AUDIT) -> str:
         )),
     ]  # fmt: skip
     about = [("model", name(str(done.folder))), ("scored", f"{_size(done.judged)}, held out")]
-    apart = facts.apart(dataset.about["group_rule"], done.about["split"]["kind"])
+    apart = facts.apart(dataset.about["group_rule"], *_split(done.about))
     verdict = model_verdict(
         done.judged, done.held_out, warnings, apart=apart, decision=done.decision
     )
@@ -151,8 +152,8 @@ def evaluation_report(bundle: Bundle, found: Evaluation) -> str:
     decision = replace(bundle.decision, holdout=found.outcome)
     warnings = [*facts.untrained(about), *contradicted(decision, found.what)]
     if found.data is None:
-        warnings += facts.split_warning(about["split"]["kind"])
-    apart = facts.apart(asdict(found.group_rule), about["split"]["kind"])
+        warnings += facts.split_warning(*_split(about))
+    apart = facts.apart(asdict(found.group_rule), *_split(about))
     warnings += facts.proposed_warning(asdict(found.group_rule))
     warnings += grouping_text.alike(found.known)
     if found.group_rule.kind == "none":
@@ -259,6 +260,11 @@ def _judged(
         cost.section(judged, decision, unseen),
         gallery.section(judged, look),
     ]
+
+
+def _split(about: Mapping[str, Any]) -> tuple[str, int]:
+    """The kind of split of a model, and how many parts stand on both of its sides."""
+    return about["split"]["kind"], int(about["split"].get("torn", 0))
 
 
 def _size(judged: Judgements) -> str:

@@ -12,7 +12,7 @@ from features.photographs.views import FULL, Chosen, views_of
 from pipeline.cnn.photograph_batches import PhotographSet
 from pipeline.data.dataset import Dataset, Labelled
 from pipeline.data.extract_folder import FolderExtraction
-from pipeline.data.folder import describe_ignored
+from pipeline.data.folder import Scan, describe_ignored, left_out_pictures
 from pipeline.evaluation.judgements import Assessment
 from pipeline.model.bundle import Bundle
 from pipeline.model.evaluate import Evaluation
@@ -83,7 +83,8 @@ def extraction(done: FolderExtraction, cache: Path) -> str:
     count = f", {result.rows:,} rows" if result.rows != result.extracted else ""
     rows = [
         ["photographs", f"{len(scan.photographs):,} ({classes})"],
-        ["ignored", describe_ignored(scan.ignored) if scan.ignored else "nothing"],
+        ["layout", printable(scan.layout)],
+        ["ignored", printable(describe_ignored(scan.ignored)) if scan.ignored else "nothing"],
         ["extracted", f"{result.extracted:,}{count}" + (f" ({speed:.0f}/s)" if speed else "")],
         ["reused", f"{result.reused:,}"],
         ["failed", f"{len(result.failed):,}"],
@@ -93,8 +94,25 @@ def extraction(done: FolderExtraction, cache: Path) -> str:
         ["views", _views(done.views)],
         ["settings", _settings(done.settings.fields, done.settings.weights.describe())],
     ]
-    text = align(rows, right=False)
+    text = "\n".join([align(rows, right=False), *_about_folder(scan)])
     return text if done.settings.weights.trained else f"{text}\n\n{UNTRAINED_WARNING}"
+
+
+def _about_folder(scan: Scan) -> list[str]:
+    """What to know of how a folder was read, and which pictures were left out."""
+    said = [f"warning: {printable(note)}" for note in scan.notes]
+    splits = Counter(p.split for p in scan.photographs if p.split)
+    if len(splits) > 1:
+        shown = ", ".join(f"{name} {count:,}" for name, count in splits.items())
+        said.insert(0, f"given split: {shown}; fit keeps it (--split grouped draws another)")
+    left_out = left_out_pictures(scan.ignored)
+    if left_out:
+        shown = ", ".join(f"{count:,} {suffix}" for suffix, count in left_out.items())
+        said.append(
+            f"warning: pictures of formats that are not read are left out: {shown}; save them as "
+            "JPEG, PNG or TIFF to have them looked at"
+        )
+    return said
 
 
 def dataset(data: Labelled) -> str:
@@ -103,6 +121,7 @@ def dataset(data: Labelled) -> str:
         f"{printable(name)} {int((data.y == number).sum()):,} "
         f"of {len(set(data.groups[data.y == number].tolist())):,}"
         for number, name in enumerate(data.classes.names)
+        if not (data.classes.only_good and number == 1)
     )
     parts = len(set(data.groups.tolist()))
     lines = [
@@ -174,11 +193,12 @@ def evaluation(found: Evaluation, names: Sequence[str], shown: int = 10) -> str:
         [printable(name), *(f"{int(n):,}" for n in row)]
         for name, row in zip(names, found.confusion, strict=True)
     ]
+    scored = [_assessments({found.what: found.assessment}, len(names) == 2), ""]
     lines = [
+        *strange(found.strange, names),
         *grouping_text.of_folder(found.proposal),
         *(f"warning: {line}" for line in grouping_text.alike(found.known)),
-        _assessments({found.what: found.assessment}, len(names) == 2),
-        "",
+        *(_one_class(found, names) if found.one_class else scored),
         *([_class_scores(found), ""] if len(names) > 2 else []),
         align([head, *matrix]),
         "",
@@ -196,6 +216,31 @@ def evaluation(found: Evaluation, names: Sequence[str], shown: int = 10) -> str:
             -len(found.notes) or len(lines), f"  … and {len(found.mistakes) - shown:,} more"
         )
     return "\n".join(lines)
+
+
+def strange(counts: Mapping[str, int], names: Sequence[str]) -> list[str]:
+    """Say first which classes were not scored, as the model does not know them."""
+    if not counts:
+        return []
+    shown = ", ".join(f"{printable(name)} {count:,}" for name, count in counts.items())
+    example = next(iter(counts))
+    known = ", ".join(map(printable, names))
+    return [
+        f"warning: {sum(counts.values()):,} photographs are NOT scored, for the model knows "
+        f"{known} and not their classes: {shown}; rename their folders, or, if they are "
+        f"defective: --positive {printable(example)}",
+        "",
+    ]
+
+
+def _one_class(found: Evaluation, names: Sequence[str]) -> list[str]:
+    """Say instead of scores which of them cannot be known."""
+    present, absent = (names if (found.judged.y == 0).all() else names[::-1])[:2]
+    return [
+        f"all {len(found.judged.y):,} photographs that were scored are {printable(present)}, so "
+        f"there is no accuracy: how {printable(absent)} ones fare is not known",
+        "",
+    ]
 
 
 def predictions(found: Sequence[Prediction]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from pipeline.evaluation.band import Band
 from pipeline.output.tables import align, printable
 from pipeline.thresholds.decision import OUT_OF_FOLD, Decision, Unseen
+from pipeline.thresholds.good_alone import DEFAULT_SHARE
 from pipeline.thresholds.outcome import Counts, Outcome
 
 _CLAIMED = {"missed": "defective parts are missed", "rejected": "good parts are rejected"}
@@ -109,6 +110,8 @@ def _aim(found: Decision) -> str:
         return "not chosen"
     if found.method == "claim":
         aim = "for the claim below" if len(found.claims) == 1 else "for the claims below"
+    elif found.method == "good alone":
+        aim = f"for at most {found.rule.max_false or DEFAULT_SHARE:.3g} of good parts rejected"
     elif found.method == "cost":
         aim = (
             f"the cheapest if a miss costs {rule.cost_missed:g}, a false alarm "

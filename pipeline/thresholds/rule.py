@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 
 from features.errors import ThresholdError
 
-Method = Literal["fixed", "balanced", "cost", "claim"]
+Method = Literal["fixed", "balanced", "cost", "claim", "good alone"]
 
 CONFIDENCE = 0.95
 """Of every claim: of a hundred that are made, at least 95 hold."""

@@ -5,7 +5,8 @@ part is split into folds by part; a head is trained on all but one fold, setting
 included, and judges that one; the thresholds are chosen on the probabilities gathered so, and the
 model is trained on the whole training part. For a claim (`pipeline.thresholds.claims`) parts are
 set aside, the model is trained on the others, and the thresholds are chosen on the parts set
-aside. A threshold that is a number takes neither.
+aside. A threshold that is a number takes neither. Where all photographs are good there is only
+the share of good parts that is rejected to choose by; see `pipeline.thresholds.good_alone`.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from pipeline.heads.tuning import TrainingPart
 from pipeline.thresholds.choose import Choice, Judged, choose
 from pipeline.thresholds.claims import set_aside
 from pipeline.thresholds.decision import Decision
+from pipeline.thresholds.good_alone import choose_by_good, folds_of_good, wanted_share
 from pipeline.thresholds.rule import ThresholdRule
 
 
@@ -110,6 +112,8 @@ def train(
         )
     if rule.method == "fixed":
         return maker.without_choice(Decision.not_chosen(rule=rule))
+    if not rows.y.any():
+        return maker.with_good_alone()
     if rule.method == "claim":
         return maker.with_parts_aside()
     try:
@@ -182,6 +186,20 @@ class _Maker:
         fold = _fold_numbers(y[aside], groups[aside], self.rule.folds, self.seed, names)
         judged = Judged(aside, y[aside], groups[aside], p, fold, aside=True, seconds=seconds)
         return self._trained(head, learned, judged, fit_seconds)
+
+    def with_good_alone(self) -> Trained:
+        """Choose the threshold by the share of good parts that is rejected, out of fold."""
+        X, y, groups, _, test_size = self.rows
+        share = wanted_share(self.rule)
+        own = self.own
+        rounds = folds_of_good(y[own], groups[own], self.rule.folds, self.seed, test_size)
+        P = out_of_fold(
+            self.entry, subset(X, own), y[own], groups[own], rounds, n_classes=2, seed=self.seed,
+            settings=self.settings, progress=lambda number: self._says(number, len(rounds) + 1),
+        )  # fmt: skip
+        head, seconds = self._fit(own, len(rounds), len(rounds) + 1)
+        decision = choose_by_good(P[:, 1], groups[own], share, self.rule)
+        return Trained(head, None, decision, own, None, np.empty(0), seconds)
 
     def _trained(self, head: Head, learned: Indices, judged: Judged, seconds: float) -> Trained:
         made: Choice = choose(judged, self.rule, head.calibrate_on)

@@ -13,7 +13,7 @@ from features.backbones.settings import fingerprint_of
 from features.errors import DataError, HeadError
 from features.files import write_whole
 from features.untrusted_files import read_json
-from pipeline.data.dataset import Dataset
+from pipeline.data.dataset import Dataset, to_compare_on
 from pipeline.evaluation.head_pairs import ROPE
 from pipeline.feature_specs.heads import Contender
 from pipeline.feature_specs.rows import comparable_rows
@@ -34,6 +34,7 @@ class HeadComparison:
         result: scores of every head on every fold, and what they are worth (`findings`).
         split: "grouped" or "random".
         folder: where comparison.csv and comparison.json are.
+        dataset: what they were compared on; the holdout of a given split is not in it.
         gap: what the best head scores on the other kind of split; None where no two photographs
             belong together.
     """
@@ -41,6 +42,7 @@ class HeadComparison:
     result: Comparison
     split: str
     folder: Path
+    dataset: Dataset
     gap: Gap | None = None
 
 
@@ -53,7 +55,7 @@ def compare_heads(
     n_folds: int = 5,
     repeats: int = 3,
     seed: int = 0,
-    split: str = "grouped",
+    split: str | None = None,
     sort_by: str = "roc_auc",
     rope: float = ROPE,
     n_jobs: int = -1,
@@ -70,7 +72,9 @@ def compare_heads(
         n_folds: folds per repeat.
         repeats: times that new folds are drawn.
         seed: of folds and heads.
-        split: "grouped": no part on both sides of a fold; "random": photographs at random.
+        split: "grouped": no part on both sides of a fold; "random": photographs at random; "given":
+            by part, without the photographs that the folder's own split holds out: these are for
+            `fit`. None for "given" where the folder came with a split, else "grouped".
         sort_by: the score that decides the order and the best head.
         rope: differences of that score up to this one make no difference in practice.
         n_jobs: processes; -1 for one per core.
@@ -88,6 +92,7 @@ def compare_heads(
     """
     for suffix, ours in COMPARISON.items():
         check_overwritable(out / f"comparison{suffix}", ours, force=force)
+    dataset, split = to_compare_on(dataset, split)
     for head in heads or ():
         load_head_class(head)  # unknown names are told before rows are read
     rows = comparable_rows(dataset, features)
@@ -120,7 +125,7 @@ def compare_heads(
     )
     write_whole(out / "comparison.csv", result.to_csv())
     write_whole(out / "comparison.json", json.dumps(record, indent=1))
-    return HeadComparison(result, split, out, gap)
+    return HeadComparison(result, split, out, dataset, gap)
 
 
 def _rounds(result: Comparison, head: str) -> Rounds:

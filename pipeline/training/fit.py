@@ -20,6 +20,7 @@ import numpy.typing as npt
 from features.arrays import Floats, Indices, Row
 from pipeline.data.classes import Classes
 from pipeline.data.dataset import Dataset, Labelled
+from pipeline.data.given_split import GIVEN, choose_sides
 from pipeline.data.lazy_rows import subset
 from pipeline.data.splits import holdout
 from pipeline.evaluation.judgements import Assessment, Judgements, judge_side
@@ -87,7 +88,7 @@ def fit(
     head: str = "dense",
     features: FeatureSpec = FLAT,
     test_size: float = 0.25,
-    split: str = "grouped",
+    split: str | None = None,
     seed: int = 0,
     settings: Mapping[str, str | int | float] | None = None,
     threshold: ThresholdRule | None = None,
@@ -103,7 +104,8 @@ def fit(
         head: a name of `pipeline.heads.HEADS`.
         features: what the head sees of a photograph.
         test_size: share of the photographs held out (0 to 1).
-        split: "grouped": no part on both sides; "random": photographs at random.
+        split: "given": what the folder came with; "grouped": no part on both sides; "random":
+            photographs at random. None for the given split where there is one, else "grouped".
         seed: of the split and the training.
         settings: of the head; what is not given is its default or chosen on the training part.
         threshold: how verdicts come from probabilities of a defect; None for the best balanced
@@ -126,14 +128,12 @@ def fit(
     make_head(head, seed=seed, settings=settings)  # a wrong setting is said at once
     rule = threshold or ThresholdRule()
     rows_in(dataset, features, np.arange(1))  # so are wrong features
-    sides = holdout(
-        dataset.y,
-        dataset.groups,
-        test_size=test_size,
-        seed=seed,
-        kind=split,
+    kind, sides = choose_sides(
+        dataset.y, dataset.groups, dataset.given, kind=split, test_size=test_size, seed=seed,
         class_names=dataset.classes.names,
-    )
+    )  # fmt: skip
+    if kind == GIVEN:
+        test_size = len(sides[1]) / len(dataset)
     part = _training_part(dataset, features, sides[0], test_size)
     rows = part.X
     made = train(
@@ -146,7 +146,12 @@ def fit(
         "features": dict(dataset.fields),
         "weights": dict(dataset.about["weights"]),
         "data": {"root": dataset.about["root"], "group_rule": dataset.about["group_rule"]},
-        "split": {"kind": split, "test_size": test_size, "seed": seed},
+        "split": {
+            "kind": kind,
+            "test_size": test_size,
+            "seed": seed,
+            "torn": len(np.intersect1d(dataset.groups[sides[0]], dataset.groups[sides[1]])),
+        },
         "settings_given": dict(settings or {}),
     }
     done = _judged(made, dataset, sides, rows, out, about, features)
@@ -158,7 +163,7 @@ def fit(
         extra["unseen.csv"] = _unseen_csv(dataset, unseen, made).encode(errors="backslashreplace")
     inputs, witness = raw_rows(dataset, features, sides[0][:MOST_ROWS]), dataset.witness()
     save_fit(done, dataset, numbers, inputs, extra, witness=witness, force=force)
-    if with_gap:
+    if with_gap and kind != GIVEN and dataset.y.any():
         done.gap = _gap(done, dataset, rule)
     return done
 

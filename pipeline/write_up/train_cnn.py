@@ -18,7 +18,7 @@ from features.arrays import Indices
 from features.photographs.decode import get_recipe
 from pipeline.cnn.cnn import Cnn
 from pipeline.cnn.photograph_batches import PhotographSet, look, look_at_folder
-from pipeline.data.splits import holdout
+from pipeline.data.given_split import choose_sides
 from pipeline.evaluation.judgements import Assessment, judge_side
 from pipeline.groups.rules import GroupRule
 from pipeline.heads.base import EpochProgress
@@ -52,7 +52,7 @@ def train_cnn(
     epochs: int = 30,
     batch_size: int = 32,
     seed: int = 0,
-    split: str = "grouped",
+    split: str | None = None,
     test_size: float = 0.25,
     classes: Sequence[str] | None = None,
     positive: Sequence[str] | None = None,
@@ -69,7 +69,7 @@ def train_cnn(
         epochs: passes over the training photographs.
         batch_size: photographs per step.
         seed: of the split and the training.
-        split: "grouped": no part on both sides; "random": photographs at random.
+        split: "given", "grouped" or "random", as in `pipeline.training.fit.fit`.
         test_size: share of the photographs held out (0 to 1).
         classes: only these class folders; None for all.
         positive: the classes that together are "defective"; None to tell by name.
@@ -91,9 +91,9 @@ def train_cnn(
         data, recipe, classes=classes, positive=positive, group_rule=group_rule
     )
     names = photographs.classes.names
-    sides = holdout(
-        photographs.y, photographs.groups, test_size=test_size, seed=seed, kind=split,
-        class_names=names,
+    kind, sides = choose_sides(
+        photographs.y, photographs.groups, photographs.given, kind=split, test_size=test_size,
+        seed=seed, class_names=names,
     )  # fmt: skip
     cnn = Cnn(variant, recipe, len(names), seed=seed, epochs=epochs, batch_size=batch_size)
     started = time.perf_counter()
@@ -110,7 +110,7 @@ def train_cnn(
         "sees": "pixels",
         "recipe": recipe.fields(),
         "data": {"root": str(photographs.root), "group_rule": asdict(photographs.group_rule)},
-        "split": {"kind": split, "test_size": test_size, "seed": seed},
+        "split": {"kind": kind, "test_size": test_size, "seed": seed},
     }
     judged = judge_side(photographs, sides[1], chances[1], photographs.root, decision.band)
     done = CnnFit(

@@ -1,0 +1,71 @@
+"""What names of classes say: which words mean a good part, and which a defective one."""
+
+from __future__ import annotations
+
+import re
+
+from pipeline.names import name_key
+
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+
+_GOOD = (  # at the beginning of a word
+    r"healthy|ok|okay|good|free|normal|intact|intakt|undamaged|flawless|gesund|in ordnung|"
+    r"(?:gut|gute|guter|gutes|gutteile?|io|pass|passed|accept|accepted|clean|conform|conforme|"
+    r"bon|bonne|bons|bueno|buena|buenos|buono|buoni|sain|goed|bra)(?![^\W_])"
+)
+_BAD = (
+    r"defect|defective|defekt|defaut|difett|fault|fail|bad|nok|broken|break|damag|crack|scratch|"
+    r"anomal|abnormal|reject|schlecht|fehler|ausschuss|flaw|dent|hole|rust|stain|scrap|"
+    r"(?:ng|ko|nio|bads)(?![^\W_])"
+)
+_NO = r"not|no|non|un|never|nicht|kein|keine|without|w o|ohne|sans|sin|senza|zero"
+
+_HEALTHY = re.compile(rf"(?<![^\W\d_])(?:{_GOOD})")
+_DEFECTIVE = re.compile(rf"(?<![^\W\d_])(?:{_BAD})")
+_NEGATED = re.compile(rf"(?<![^\W\d_])(?:{_NO})[-_ ]*(?:{_GOOD})")
+_WITHOUT = re.compile(
+    rf"(?<![^\W\d_])(?:{_NO})[-_ ]*(?:{_BAD})|(?:defects?|faults?|cracks?)[-_ ]?free|fehlerfrei|"
+    r"fehlerlos|defektfrei"
+)
+_IN_ORDER = re.compile(r"(?<![^\W\d_])(?P<not>n\.? ?)?i\.? ?o\.?(?![^\W\d_])")
+_GOOD_SIGNS, _BAD_SIGNS = ("合格", "良品", "正常"), ("不合格", "不良", "异常", "異常", "缺陷")
+
+
+def is_healthy(name: str) -> bool:
+    """Whether a name says that its parts are good, in one of the words that people use for it.
+
+    Example:
+        >>> [is_healthy(name) for name in ("MT_Free", "i.O.", "n.i.O.", "not_ok", "crack")]
+        [True, True, False, False, False]
+    """
+    words = _words(name)
+    if any(sign in words for sign in _BAD_SIGNS):
+        return False
+    if _WITHOUT.search(words):
+        return True
+    said = bool(_HEALTHY.search(words)) or any(sign in words for sign in _GOOD_SIGNS)
+    return said and not _NEGATED.search(words)
+
+
+def is_defective(name: str) -> bool:
+    """Whether a name says that its parts are defective; many names say neither.
+
+    Example:
+        >>> [is_defective(name) for name in ("defects", "NOK", "n.i.O.", "no defect", "part")]
+        [True, True, True, False, False]
+    """
+    words = _words(name)
+    if any(sign in words for sign in _BAD_SIGNS):
+        return True
+    if _WITHOUT.search(words):
+        return False
+    return bool(_DEFECTIVE.search(words) or _NEGATED.search(words))
+
+
+def _words(name: str) -> str:
+    """Give small letters, with camel case cut, and i.O. and n.i.O. as io and nio."""
+    return _IN_ORDER.sub(_short, name_key(_CAMEL.sub(" ", name)))
+
+
+def _short(match: re.Match[str]) -> str:
+    return "nio" if match["not"] else "io"

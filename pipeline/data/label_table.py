@@ -1,0 +1,246 @@
+"""A table that says the class of each photograph: found by the names of its columns, or named."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from features.errors import DataError
+from pipeline.names import merged_spellings, name_key, one_spelling
+from pipeline.output.read_table import PathIndex, Table, as_windows, read_table
+
+PATH_COLUMNS = (
+    "path", "file name", "filename", "file", "file path", "image path", "image", "image name",
+    "image file", "image id", "img", "img name", "photograph", "photo", "picture", "relative path",
+    "name", "id", "datei", "dateiname", "bild", "fichier", "archivo", "imagen",
+)  # fmt: skip
+"""What a column of paths is called, the surest first."""
+
+LABEL_COLUMNS = (
+    "label", "labels", "class", "classes", "class name", "category", "target", "verdict", "result",
+    "quality", "status", "defect", "defect type", "defect class", "defective", "is defective",
+    "anomaly", "y", "klasse", "ergebnis", "befund", "classe", "clase", "etiquette", "etiqueta",
+)  # fmt: skip
+"""What a column of classes is called, the surest first."""
+
+SPLIT_COLUMNS = ("split", "set", "subset", "partition", "data set", "dataset", "usage")
+
+_BOXES = ("xmin", "x1", "bbox xmin", "bbox", "objects", "segmentation", "annotations")
+_OURS = ("probability of defect", "probability", "looks like")  # verdicts, not classes
+_YES, _NO = frozenset({"1", "1.0", "true", "yes"}), frozenset({"0", "0.0", "false", "no", ""})
+
+
+@dataclass(frozen=True)
+class LabelRule:
+    """Where classes come from.
+
+    Attributes:
+        file: the table; "" to look for one and else take the folders, "none" for the folders alone.
+        path_column, label_column: of the table; "" to find them by name.
+    """
+
+    file: str = ""
+    path_column: str = ""
+    label_column: str = ""
+
+
+@dataclass
+class Labels:
+    """What tables say of the photographs of a folder.
+
+    Attributes:
+        files: the tables.
+        label: path of a photograph -> its class.
+        split: path of a photograph -> what the table calls its part of a split; {} without one.
+        unknown: names in the tables that fit no photograph, or several.
+        merged: spellings of classes that were taken for one.
+    """
+
+    files: list[Path]
+    label: dict[str, str]
+    split: dict[str, str] = field(default_factory=dict)
+    unknown: list[str] = field(default_factory=list)
+    merged: list[str] = field(default_factory=list)
+
+    def notes(self) -> list[str]:
+        """Say what a person should know of the tables."""
+        said = []
+        names = ", ".join(str(file) for file in self.files)
+        if self.unknown:
+            said.append(
+                f"{len(self.unknown):,} names in {names} fit no photograph of the folder, such as "
+                f"{self.unknown[0]!r}"
+            )
+        if self.merged:
+            said.append(f"classes that differ in spelling alone are one: {'; '.join(self.merged)}")
+        return said
+
+
+def read_labels(rule: LabelRule, paths: Sequence[str], root: Path) -> Labels:
+    """Read the table that was named.
+
+    Args:
+        rule: its file, and its columns if they were named.
+        paths: of the photographs, relative to `root`.
+        root: the folder.
+
+    Raises:
+        DataError: it cannot be read, has no such columns, or names no photograph of the folder.
+    """
+    table = read_table(Path(rule.file))
+    columns = _columns(table, rule)
+    if columns is None:
+        raise DataError(
+            f"{table.file} has the columns {', '.join(table.columns) or 'none'}; expected one of "
+            "paths and one of classes, such as path,label; name them with --path-column and "
+            "--label-column"
+        )
+    found = _gather([(table, columns, "")], paths)
+    if not found.label:
+        shown = found.unknown[0] if found.unknown else "nothing"
+        raise DataError(
+            f"{table.file} names none of the {len(paths):,} photographs in {root}: it says "
+            f"{shown!r} where they are called {paths[0]!r}; expected paths relative to the folder"
+        )
+    return found
+
+
+def find_labels(
+    tables: Sequence[tuple[Path, str]], paths: Sequence[str], *, needed: bool
+) -> list[Labels]:
+    """Read the tables in a folder that say classes, as far as they name its photographs.
+
+    Tables of the same name in several folders, one in each of train and test, count as one.
+
+    Args:
+        tables: files that may be such tables, and the folders that they lie in, relative to the
+            folder and ending in "/"; "" for the folder itself.
+        paths: of the photographs.
+        needed: whether nothing else says classes.
+
+    Returns:
+        One for each name of a file; those that are no such tables are left out.
+
+    Raises:
+        DataError: classes are needed, and a table has boxes or outlines of objects instead; or it
+            says two classes of one photograph.
+    """
+    by_name: dict[str, list[tuple[Table, _Columns, str]]] = {}
+    for file, folder in tables:
+        try:
+            table = read_table(file)
+        except DataError:
+            continue  # not every file beside photographs is a table of them
+        try:
+            columns = _columns(table, LabelRule())
+        except DataError:
+            if needed:
+                raise
+            continue
+        if columns is not None and table.find(_OURS) is None:
+            by_name.setdefault(file.name, []).append((table, columns, folder))
+    found = [_gather(same, paths) for same in by_name.values()]
+    return [labels for labels in found if labels.label]
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """Which columns of a table say what; `each` are those of classes with a 1 in each line."""
+
+    path: str
+    label: str
+    each: tuple[str, ...] = ()
+    split: str = ""
+
+
+def _columns(table: Table, rule: LabelRule) -> _Columns | None:
+    """Find the columns, those named first; None where it is no table of classes.
+
+    Raises:
+        DataError: a column was named that it does not have, or it says boxes, not classes.
+    """
+    for name in filter(None, (rule.path_column, rule.label_column)):
+        table.column(name)
+    path = rule.path_column or table.find(PATH_COLUMNS)
+    if path is None:
+        return None
+    split = table.find(SPLIT_COLUMNS) or ""
+    if not rule.label_column:
+        boxes = table.find(_BOXES)
+        if boxes is not None:
+            raise DataError(
+                f"{table.file} says where objects are in a photograph (column {boxes}), not one "
+                "class of each photograph; expected columns such as path,label; name the column "
+                "of classes with --labels FILE --label-column NAME if there is one"
+            )
+    each = () if rule.label_column else _one_hot(table, {path, split})
+    if each:
+        return _Columns(path, "", each, split)
+    label = rule.label_column or table.find(LABEL_COLUMNS)
+    return _Columns(path, label, split=split) if label not in (None, path) else None
+
+
+def _one_hot(table: Table, others: set[str]) -> tuple[str, ...]:
+    """Give the columns of classes where each has 1 or 0 in every line; () where it is none."""
+    names = [name for name in table.columns if name not in others]
+    cells = [[cell.casefold() for cell in table.column(name)] for name in names]
+    plain = [all(cell in _YES | _NO for cell in column) for column in cells]
+    if len(names) < 2 or not all(plain) or not table.rows:
+        return ()
+    return tuple(names)
+
+
+def _gather(tables: Sequence[tuple[Table, _Columns, str]], paths: Sequence[str]) -> Labels:
+    """Put together what tables of one kind say; each names photographs of its folder."""
+    found = Labels([table.file for table, _, _ in tables], {})
+    for table, columns, folder in tables:
+        below = [path for path in paths if path.startswith(folder)] if folder else list(paths)
+        index = PathIndex([path.removeprefix(folder) for path in below])
+        labels = _labels_of(table, columns)
+        splits = table.column(columns.split) if columns.split else [""] * len(labels)
+        for cell, label, split in zip(table.column(columns.path), labels, splits, strict=True):
+            place = index.find(cell)
+            if place is None:
+                found.unknown += [cell] if cell else []
+                continue
+            path = folder + place
+            if label and name_key(found.label.setdefault(path, label)) != name_key(label):
+                raise DataError(
+                    f"{table.file} says two classes of {path!r}, {found.label[path]!r} and "
+                    f"{label!r}; expected one; correct the table"
+                )
+            if split:
+                found.split[path] = split
+    _merge(found)
+    return found
+
+
+def _labels_of(table: Table, columns: _Columns) -> list[str]:
+    if columns.label:
+        return [as_windows(cell) for cell in table.column(columns.label)]
+    lines = zip(*(table.column(name) for name in columns.each), strict=True)
+    found = []
+    for number, line in enumerate(lines, 2):
+        on = [n for n, cell in zip(columns.each, line, strict=True) if cell.casefold() in _YES]
+        if len(on) > 1:
+            raise DataError(
+                f"line {number} of {table.file} says {len(on)} classes of one photograph "
+                f"({', '.join(on)}); expected one: a photograph is of one class here"
+            )
+        found.append(on[0] if on else "")
+    return found
+
+
+def _merge(found: Labels) -> None:
+    """Take classes that differ in spelling alone for one."""
+    spelling = one_spelling(found.label.values())
+    found.merged = merged_spellings(spelling)
+    found.label = {path: spelling[label] for path, label in found.label.items()}
+
+
+def count_labels(labels: Mapping[str, str]) -> str:
+    """Say the classes with their counts: "crack 12, ok 88"."""
+    counts = Counter(labels.values())
+    return ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()))

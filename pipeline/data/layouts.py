@@ -1,0 +1,371 @@
+"""Which of the world's layouts a folder has: where classes, splits and masks stand in its paths."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from features.errors import DataError
+from pipeline.data.class_words import is_defective, is_healthy
+from pipeline.names import merged_spellings, name_key, one_spelling
+
+TRAIN, VALIDATION, TEST = "train", "validation", "test"
+
+SPLITS = {
+    "train": TRAIN, "training": TRAIN, "trainset": TRAIN, "trn": TRAIN,
+    "val": VALIDATION, "valid": VALIDATION, "validation": VALIDATION, "validate": VALIDATION,
+    "dev": VALIDATION,
+    "test": TEST, "testing": TEST, "testset": TEST, "tst": TEST, "holdout": TEST,
+}  # fmt: skip
+"""What the parts of a given split are called, and which of the three they are."""
+
+_IMAGES = frozenset({
+    "images", "image", "imgs", "img", "photos", "photographs", "pictures", "jpegimages", "rgb",
+})  # fmt: skip
+_WRAPPERS = _IMAGES | {"data", "dataset", "datasets", "raw", "files", "archive"}
+_MASKS = frozenset({"masks", "mask", "segmentation", "segmentations", "segmentationclass"})
+_MASKS_BESIDE_IMAGES = frozenset({"labels", "label", "annotations", "annotation", "gt"})
+_SURELY_MASKS = frozenset({"groundtruth", "gtmasks"})
+_NO_CLASS = frozenset(
+    {"unlabeled", "unlabelled", "unknown", "all", "allclasses", "images", "image"}
+)
+_MASK_END = re.compile(r"[-_ .](mask|gt|seg|ground[-_ ]?truth)\Z", re.IGNORECASE)
+
+Parts = tuple[str, ...]
+
+
+@dataclass
+class Layout:
+    """How the paths of a folder are read.
+
+    Attributes:
+        words: in words, such as "train, test above the classes".
+        label: class of each photograph, in their order; "" for none.
+        split: "train", "validation", "test", or "" where the folder has no given split.
+        masks: numbers of the pictures that are no photographs, but masks of some.
+        notes: what a person should know of it.
+    """
+
+    words: str
+    label: list[str]
+    split: list[str]
+    masks: set[int] = field(default_factory=set)
+    notes: list[str] = field(default_factory=list)
+
+
+def read_layout(
+    root: Path,
+    paths: Sequence[Parts],
+    beside: Sequence[Parts] = (),
+    *,
+    classes: Sequence[str] | None = None,
+) -> Layout:
+    """Read the classes and the given split of photographs from the folders that they lie in.
+
+    Args:
+        root: the folder.
+        paths: of the photographs, below the folder: names of folders, and of the file.
+        beside: of files that are no photographs, which tell what kind of folder it is.
+        classes: names of folders that a person called classes: they are, whatever they are called.
+
+    Raises:
+        DataError: it is a layout that says no class of each photograph, or could be read in
+            several ways; the message has the commands for what is meant.
+
+    Example:
+        >>> read_layout(Path("tile"), [("train", "good", "1.png"), ("test", "hole", "2.png")]).split
+        ['train', 'test']
+    """
+    meant = frozenset(map(name_key, classes or ()))
+    masks = _masks(paths, meant)
+    kept = [parts for number, parts in enumerate(paths) if number not in masks]
+    reader = _Reader(root, kept, meant)
+    words, places = reader.read()
+    if not any(place.label for place in places):
+        _refuse_annotations(root, paths, beside)
+    label = iter([place.label for place in places])
+    split = iter([place.split for place in places])
+    layout = Layout(
+        words,
+        ["" if number in masks else next(label) for number in range(len(paths))],
+        ["" if number in masks else next(split) for number in range(len(paths))],
+        masks,
+        reader.notes,
+    )
+    spelling = one_spelling(name for name in layout.label if name)
+    merged = merged_spellings(spelling)
+    if merged:
+        layout.notes.append(f"folders that differ in spelling alone are one: {'; '.join(merged)}")
+    layout.label = [spelling.get(name, "") for name in layout.label]
+    return layout
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a photograph stands."""
+
+    label: str = ""
+    split: str = ""
+
+
+class _Reader:
+    """Reads one folder, level by level; see `read_layout`."""
+
+    def __init__(self, root: Path, paths: Sequence[Parts], meant: frozenset[str]) -> None:
+        self.root = root
+        self.paths = paths
+        self.meant = meant
+        self.notes: list[str] = []
+
+    def read(self) -> tuple[str, list[_Place]]:
+        """Say the layout in words and give the place of each photograph."""
+        depth = self._unpack(self.paths, 0, self.root.name)
+        level = _names(self.paths, depth)
+        splits = {name for name in level if self._is_split(name)}
+        packed = f", packed in {'/'.join(self.paths[0][:depth])}" if depth and self.paths else ""
+        if splits:
+            others = sorted(set(level) - splits)
+            self._refuse_beside(splits, others, depth)
+            return f"{', '.join(sorted(splits))} above the classes{packed}", self._split_above(
+                depth
+            )
+        if self._split_below(depth):
+            return f"classes above train and test{packed}", [
+                _Place(parts[depth], SPLITS[name_key(parts[depth + 1])]) for parts in self.paths
+            ]
+        self._refuse_products(depth)
+        if not level:
+            return f"photographs without folders of classes{packed}", [_Place()] * len(self.paths)
+        return f"one folder for each class{packed}", [
+            _Place(parts[depth] if len(parts) > depth + 1 else "") for parts in self.paths
+        ]
+
+    def _is_split(self, name: str) -> bool:
+        return name_key(name) in SPLITS and name_key(name) not in self.meant
+
+    def _unpack(self, paths: Sequence[Parts], depth: int, above: str) -> int:
+        """Give the depth below folders that hold nothing but one folder, and are no class."""
+        while True:
+            level = _names(paths, depth)
+            if len(level) != 1 or any(len(parts) == depth + 1 for parts in paths):
+                return depth
+            (name,) = level
+            if self._is_split(name) or name_key(name) in self.meant:
+                return depth
+            if is_healthy(name) or is_defective(name):
+                return depth
+            below = _names(paths, depth + 1)
+            if not below and name_key(name) not in _IMAGES:
+                return depth
+            says = any(self._is_split(one) or is_healthy(one) for one in below)
+            packing = name_key(name) in _WRAPPERS | {name_key(above), name_key(self.root.name)}
+            if not (packing or says):
+                return depth
+            above, depth = name, depth + 1
+
+    def _refuse_beside(self, splits: set[str], others: Sequence[str], depth: int) -> None:
+        loose = sum(len(parts) == depth + 1 for parts in self.paths)
+        if not others and not loose:
+            return
+        found = ", ".join(others) if others else f"{loose:,} photographs"
+        raise DataError(
+            f"found {', '.join(sorted(splits))} beside {found} in {self._at(depth)}; a split and "
+            f"classes at one level cannot be told apart; {self._either(sorted(splits), others)}"
+        )
+
+    def _either(self, splits: Sequence[str], others: Sequence[str]) -> str:
+        every = ",".join(_quoted(name) for name in (*others, *splits))
+        first = f"extract {self.root / splits[0]}"
+        if not others:
+            return f"take a part of the split alone: {first}"
+        return f"if all are classes: --classes {every}; if {splits[0]} holds the classes: {first}"
+
+    def _split_above(self, depth: int) -> list[_Place]:
+        places = []
+        depths = {}
+        for name in _names(self.paths, depth):
+            inside = [p for p in self.paths if p[depth] == name]
+            depths[name] = self._unpack(inside, depth + 1, name)
+        for parts in self.paths:
+            at = depths[parts[depth]]
+            label = parts[at] if len(parts) > at + 1 else ""
+            places.append(_Place(label, SPLITS[name_key(parts[depth])]))
+        trained = {name_key(p.label) for p in places if p.split == TRAIN and p.label}
+        return [self._known(place, trained) for place in places]
+
+    def _known(self, place: _Place, trained: set[str]) -> _Place:
+        """Photographs in test/test or test/unknown have no class, as in folders made for Keras."""
+        key = name_key(place.label)
+        nothing = key in _NO_CLASS or key in SPLITS
+        if place.label and nothing and key not in trained | self.meant:
+            return _Place("", place.split)
+        return place
+
+    def _split_below(self, depth: int) -> bool:
+        """Whether every photograph lies in train or test below a class.
+
+        Raises:
+            DataError: there are folders below these, too: the first level may be products.
+        """
+        below = [parts for parts in self.paths if len(parts) > depth + 2]
+        splits = [self._is_split(parts[depth + 1]) for parts in below]
+        if len(below) < len(self.paths) or not all(splits) or not self.paths:
+            if any(splits):
+                self.notes.append(
+                    "some folders called train or test stand below a class and others do not: "
+                    "they are read as parts of the class, not as a given split"
+                )
+            return False
+        level = _names(self.paths, depth)
+        third = _names(self.paths, depth + 2)
+        if third and not any(map(is_healthy, level)):
+            one = self.root.joinpath(*self.paths[0][: depth + 1])
+            raise DataError(
+                f"found {', '.join(sorted(level))} in {self._at(depth)}, each with train or test "
+                f"and folders such as {sorted(third)[0]} below: several products, each with its "
+                f"own split; extract one at a time: extract {one} --cache {one.name}.h5"
+            )
+        return True
+
+    def _refuse_products(self, depth: int) -> None:
+        """Refuse lines or products above the classes: good and bad below each of several folders.
+
+        Raises:
+            DataError: the same classes, a healthy one among them, stand below each folder.
+        """
+        level = sorted(_names(self.paths, depth))
+        if len(level) < 2 or any(is_healthy(n) or name_key(n) in self.meant for n in level):
+            return
+        below = [
+            set(map(name_key, _names([p for p in self.paths if p[depth] == n], depth + 1)))
+            for n in level
+        ]
+        shared = set.intersection(*below)
+        if len(shared) >= 2 and any(map(is_healthy, shared)):
+            one = self.root.joinpath(*self.paths[0][:depth], level[0])
+            raise DataError(
+                f"found {' and '.join(sorted(shared))} below each of {', '.join(level)}: the "
+                f"classes stand one level below; extract one at a time: extract {one} --cache "
+                f"{one.name}.h5; or, if these are the classes: --classes "
+                f"{','.join(map(_quoted, level))}"
+            )
+
+    def _at(self, depth: int) -> Path:
+        return self.root.joinpath(*self.paths[0][:depth])
+
+
+def _names(paths: Iterable[Parts], depth: int) -> Counter[str]:
+    """Names of the folders at a depth that hold photographs, and how many."""
+    return Counter(parts[depth] for parts in paths if len(parts) > depth + 1)
+
+
+def _quoted(name: str) -> str:
+    return f'"{name}"' if "," in name or " " in name else name
+
+
+# ---- what is no photograph ----------------------------------------------------------------
+
+
+def _masks(paths: Sequence[Parts], meant: frozenset[str]) -> set[int]:
+    """Numbers of the pictures that are masks, by the names of folders and files.
+
+    Raises:
+        DataError: a folder called masks stands where classes stand, and nobody called it one.
+    """
+    folders = {parts[:at] for parts in paths for at in range(1, len(parts))}
+    direct = {parts[:-1] for parts in paths}
+    children: dict[Parts, set[str]] = {}
+    for folder in folders:
+        children.setdefault(folder[:-1], set()).add(name_key(folder[-1]))
+    of_masks = {f for f in folders if _folder_of_masks(f, children[f[:-1]], direct, meant)}
+    named = {(*parts[:-1], _stem(parts[-1]).casefold()) for parts in paths}
+    as_jpeg = {
+        (*parts[:-1], _stem(parts[-1]).casefold())
+        for parts in paths
+        if parts[-1].lower().endswith((".jpg", ".jpeg"))
+    }
+    return {
+        number
+        for number, parts in enumerate(paths)
+        if any(parts[:at] in of_masks for at in range(1, len(parts)))
+        or _file_of_mask(parts, named, as_jpeg)
+    }
+
+
+def _file_of_mask(parts: Parts, named: set[Parts], as_jpeg: set[Parts]) -> bool:
+    """Whether a file is called as the mask of a photograph beside it, or as a JPEG's PNG."""
+    stem = _stem(parts[-1]).casefold()
+    base = _MASK_END.sub("", stem)
+    if base != stem and any((*above, base) in named for above in {parts[:-1], parts[:-2]}):
+        return True
+    return parts[-1].lower().endswith(".png") and (*parts[:-1], stem) in as_jpeg
+
+
+def surely_mask(parts: Parts) -> bool:
+    """Whether a picture lies in a folder that only masks lie in, such as MVTec's ground_truth."""
+    return any(_letters(name) in _SURELY_MASKS for name in parts[:-1])
+
+
+def _folder_of_masks(
+    folder: Parts, siblings: set[str], direct: set[Parts], meant: frozenset[str]
+) -> bool:
+    name = name_key(folder[-1])
+    if name in meant:
+        return False
+    if _letters(name) in _SURELY_MASKS:
+        return True
+    others = siblings - {name}
+    beside = folder[:-1] in direct or bool(others & _IMAGES)
+    if name in _MASKS_BESIDE_IMAGES or beside:
+        return beside and name in _MASKS | _MASKS_BESIDE_IMAGES
+    if name not in _MASKS or not others:
+        return False
+    if others & SPLITS.keys():
+        return True
+    raise DataError(
+        f"found a folder {'/'.join(folder)} beside {', '.join(sorted(others))}; masks are no "
+        "photographs of a class; say which folders are classes: --classes "
+        f"{','.join(map(_quoted, sorted(others)))}, or name it among them"
+    )
+
+
+def _letters(name: str) -> str:
+    return "".join(character for character in name_key(name) if character.isalnum())
+
+
+def _stem(name: str) -> str:
+    return name.rpartition(".")[0]
+
+
+def _refuse_annotations(root: Path, paths: Sequence[Parts], beside: Sequence[Parts]) -> None:
+    """Refuse folders whose labels are boxes or outlines: YOLO, COCO, Pascal VOC.
+
+    Raises:
+        DataError: it is one of these.
+    """
+    what = ""
+    in_labels = any("labels" in map(name_key, p[:-1]) and p[-1].endswith(".txt") for p in beside)
+    in_images = any({"images", "image"} & set(map(name_key, parts[:-1])) for parts in paths)
+    settings = any(p[-1].lower() in {"data.yaml", "data.yml", "dataset.yaml"} for p in beside)
+    if in_labels and (in_images or settings):
+        what = "a YOLO folder (images beside labels with a text file each)"
+    elif any(_coco(parts) for parts in beside):
+        what = "a COCO folder (a JSON file with boxes or outlines)"
+    elif any(p[-1].lower().endswith(".xml") for p in beside) and any(
+        name_key(folder) in {"annotations", "annotation"} for p in beside for folder in p[:-1]
+    ):
+        what = "a Pascal VOC folder (an XML file with boxes for each photograph)"
+    if what:
+        raise DataError(
+            f"{root} is {what}: it says where objects are, not one class of each photograph; "
+            "expected a folder for each class, or a table: extract DATA --labels FILE, with the "
+            "columns path,label"
+        )
+
+
+def _coco(parts: Parts) -> bool:
+    name = parts[-1].lower()
+    return name.endswith(".json") and ("coco" in name or name.startswith("instances_"))

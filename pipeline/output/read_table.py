@@ -1,0 +1,244 @@
+"""Tables of people, as spreadsheets of any country write them, to cells of text."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from features.errors import DataError
+from pipeline.names import name_key
+from pipeline.output.tables import from_cell
+
+MOST_BYTES = 2**30
+"""A larger table is refused; one line of a photograph takes about 100 bytes."""
+
+SUFFIXES = frozenset({".csv", ".tsv", ".tab", ".txt", ".jsonl", ".ndjson", ".json"})
+"""File names that may be tables, lower case."""
+
+_SEPARATORS = "\t;,|"
+_SEP_LINE = re.compile(r"\A\s*\"?sep=(?P<separator>[\t;,|])\"?[ \t]*\r?\n", re.IGNORECASE)
+_OTHER = {
+    b"PK\x03\x04": "an Excel or OpenDocument workbook, or a ZIP",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
+    b"PAR1": "a Parquet file",
+    b"\x1f\x8b": "a gzip archive",
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of text.
+
+    Attributes:
+        file: where it was read.
+        columns: their names, without spaces around them.
+        rows: one list of cells for each line, as long as `columns`; a missing cell is "".
+    """
+
+    file: Path
+    columns: list[str]
+    rows: list[list[str]]
+
+    def find(self, names: Iterable[str]) -> str | None:
+        """Give the first of the columns, in the order of `names`, that is called so in any form."""
+        by_key = {_column_key(column): column for column in reversed(self.columns)}
+        return next((by_key[key] for key in map(_column_key, names) if key in by_key), None)
+
+    def column(self, name: str) -> list[str]:
+        """Give the cells of a column, without spaces around them.
+
+        Raises:
+            DataError: no such column, or two.
+        """
+        places = [
+            at for at, one in enumerate(self.columns) if _column_key(one) == _column_key(name)
+        ]
+        if len(places) != 1:
+            raise DataError(
+                f"{self.file} has the columns {', '.join(self.columns) or 'none'}; "
+                f"expected one called {name}"
+            )
+        return [row[places[0]].strip() for row in self.rows]
+
+
+def read_table(file: Path) -> Table:
+    r"""Read a table: CSV with comma, semicolon, tab or bar; JSON Lines; a JSON list of objects.
+
+    UTF-8 with or without a byte order mark and UTF-16 are read, and Excel's line `sep=;`. Text that
+    is no UTF-8 keeps its bytes (surrogateescape), as names of files do; see `as_windows`.
+
+    Raises:
+        DataError: it cannot be opened, is another kind of file, or its lines do not fit its header.
+    """
+    try:
+        if file.stat().st_size > MOST_BYTES:
+            raise DataError(f"the table {file} has more than {MOST_BYTES:,} bytes; expected fewer")
+        data = file.read_bytes()
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"the table {file} cannot be read ({getattr(error, 'strerror', None) or error}); "
+            "expected a CSV file or JSON Lines"
+        ) from error
+    for start, what in _OTHER.items():
+        if data.startswith(start):
+            raise DataError(f"{file} is {what}; expected a table as text: save it as CSV (UTF-8)")
+    text = _decode(data, file)
+    if file.suffix.lower() in {".jsonl", ".ndjson", ".json"}:
+        return _from_json(file, text)
+    return _from_csv(file, text)
+
+
+def as_windows(text: str) -> str:
+    """Read bytes that are no UTF-8 as Windows of western Europe would (cp1252)."""
+    data = text.encode("utf-8", "surrogateescape")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode("cp1252", "replace")
+
+
+def _decode(data: bytes, file: Path) -> str:
+    encoding = "utf-8-sig"
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        encoding = "utf-16"
+    elif b"\0" in data[:64]:  # without a mark: every other byte of Latin letters is zero
+        encoding = "utf-16-le" if data[1:2] == b"\0" else "utf-16-be"
+    try:
+        errors = "surrogateescape" if encoding == "utf-8-sig" else "strict"
+        return data.decode(encoding, errors)
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{file} is no text ({error.reason}); expected a CSV file, UTF-8 or UTF-16"
+        ) from error
+
+
+def _from_csv(file: Path, text: str) -> Table:
+    told = _SEP_LINE.match(text)
+    if told:
+        text = text[told.end() :]
+    separator = told["separator"] if told else _separator(text)
+    try:
+        lines = csv.reader(
+            io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True
+        )
+        filled = [(lines.line_num, line) for line in lines if any(cell.strip() for cell in line)]
+    except csv.Error as error:
+        raise DataError(f"{file} cannot be read as a table ({error}); expected CSV") from error
+    if not filled:
+        raise DataError(f"{file} is empty; expected a table with a header line")
+    columns = [from_cell(cell).strip() for cell in filled[0][1]]
+    while columns and not columns[-1]:
+        columns.pop()
+    rows = []
+    for number, line in filled[1:]:
+        if any(cell.strip() for cell in line[len(columns) :]):
+            raise DataError(
+                f"line {number} of {file} has {len(line)} cells, its header {len(columns)}; "
+                "expected as many: a cell with the separator in it stands in double quotes"
+            )
+        cells = [from_cell(cell) for cell in line[: len(columns)]]
+        rows.append(cells + [""] * (len(columns) - len(cells)))
+    return Table(file, columns, rows)
+
+
+def _separator(text: str) -> str:
+    """Give the separator that cuts the header line into the most cells; a comma if none does."""
+    header = next((line for line in text.splitlines() if line.strip()), "")
+    counts = {
+        separator: len(next(csv.reader([header], delimiter=separator), []))
+        for separator in _SEPARATORS
+    }
+    best = max(counts, key=lambda separator: counts[separator])
+    return best if counts[best] > 1 else ","
+
+
+def _from_json(file: Path, text: str) -> Table:
+    try:
+        whole = text.lstrip()
+        if whole.startswith("["):
+            records = json.loads(whole)
+        else:
+            records = [json.loads(line) for line in whole.splitlines() if line.strip()]
+    except (ValueError, RecursionError) as error:
+        raise DataError(
+            f"{file} cannot be read ({error}); expected JSON Lines: one object on each line"
+        ) from error
+    if not records or not all(isinstance(record, dict) for record in records):
+        raise DataError(f"{file} is no list of objects; expected JSON Lines, one object a line")
+    columns = list(dict.fromkeys(str(name) for record in records for name in record))
+    rows = [[_json_cell(record.get(name)) for name in columns] for record in records]
+    return Table(file, [column.strip() for column in columns], rows)
+
+
+def _json_cell(value: object) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _column_key(name: str) -> str:
+    """Give letters and digits alone: "File name", "file_name" and "FILENAME" are one column."""
+    return "".join(character for character in name_key(name) if character.isalnum())
+
+
+class PathIndex:
+    r"""Names of files as tables write them, to the photographs of a folder.
+
+    The whole path counts first, then the path in another Unicode form or letter case, then what
+    stands at the end of both, folder by folder: a table may say more (`C:\line\data\ok\1.png`)
+    or less (`1.png`, or `1` without a suffix) than the path below the folder, as long as one
+    photograph alone fits.
+    """
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        """Index paths relative to a folder, with forward slashes."""
+        self._exact = {path: path for path in paths}
+        self._by_key: dict[str, list[str]] = {}
+        self._by_name: dict[str, list[tuple[list[str], str]]] = {}
+        for path in paths:
+            key = name_key(path)
+            self._by_key.setdefault(key, []).append(path)
+            parts = key.split("/")
+            entry = (parts, path)
+            self._by_name.setdefault(parts[-1], []).append(entry)
+            stem = parts[-1].rpartition(".")[0]
+            self._by_name.setdefault(f"{stem}.", []).append(entry)
+
+    def find(self, cell: str) -> str | None:
+        """Give the one photograph that a cell names; None where there is none, or several fit."""
+        for text in dict.fromkeys((cell, as_windows(cell))):
+            found = self._find(text.strip().replace("\\", "/").removeprefix("./"))
+            if found is not None:
+                return found
+        return None
+
+    def _find(self, name: str) -> str | None:
+        if name in self._exact:
+            return name
+        key = name_key(name)
+        same = self._by_key.get(key, [])
+        if same:
+            return same[0] if len(same) == 1 else None
+        parts = [part for part in key.split("/") if part not in ("", ".")]
+        if not parts:
+            return None
+        fitting = self._ending(parts, self._by_name.get(parts[-1], []))
+        if not fitting:
+            fitting = self._ending(parts, self._by_name.get(f"{parts[-1]}.", []))
+        return fitting[0] if len(fitting) == 1 else None
+
+    @staticmethod
+    def _ending(parts: list[str], entries: Sequence[tuple[list[str], str]]) -> list[str]:
+        """Give the paths whose folders, from the end, are those of the cell; the longest alone."""
+        above = parts[:-1]
+        found: dict[int, list[str]] = {}
+        for theirs, path in entries:
+            shared = min(len(above), len(theirs) - 1)
+            if shared == 0 or above[-shared:] == theirs[:-1][-shared:]:
+                found.setdefault(shared, []).append(path)
+        return found[max(found)] if found else []

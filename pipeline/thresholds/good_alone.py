@@ -1,0 +1,104 @@
+"""A threshold where all photographs are good: by the share of good parts that may be rejected.
+
+What is missed cannot be known then, so nothing is balanced against it. Each good part is judged by
+a head that did not learn from it (out of fold), and its highest score counts. If there are parts
+enough, the threshold is the order statistic that keeps the share with 95 % confidence
+(`pipeline.thresholds.bounds`); else the one that keeps it on average over draws of parts, as
+conformal prediction does (Vovk et al., "Algorithmic learning in a random world", 2005): of n + 1
+parts alike the new one is as likely as any other to be the highest. With fewer than 1 / share - 1
+parts neither can be kept; the threshold lies above all of them, and it is said.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from features.arrays import Floats, Indices
+from features.errors import SplitError, ThresholdError
+from pipeline.data.splits import Fold, folds
+from pipeline.evaluation.band import Band
+from pipeline.thresholds.bounds import parts_needed, reject_limit, upper_limit
+from pipeline.thresholds.decision import Decision
+from pipeline.thresholds.outcome import part_scores
+from pipeline.thresholds.rule import ThresholdRule
+
+DEFAULT_SHARE = 0.05
+"""Of good parts that may be rejected, where nobody says."""
+
+UNKNOWN = (
+    "it was trained on good photographs alone: how many defective parts it misses cannot be known "
+    "before some are photographed, and its numbers are no probabilities but say how unlike good "
+    "parts a photograph is"
+)
+"""What a person has to know of a model that learned from good photographs alone."""
+
+
+def wanted_share(rule: ThresholdRule) -> float:
+    """Give the share of good parts that may be rejected.
+
+    Raises:
+        ThresholdError: something is asked for that takes defective photographs.
+    """
+    if rule.max_missed or rule.cost_missed or rule.review or rule.balanced or rule.defect_rate:
+        raise ThresholdError(
+            "found good photographs alone to train on, and a wish for the threshold that takes "
+            "defective ones; expected --max-false, the share of good parts that may be rejected, "
+            "such as --max-false 0.05, or a number: --threshold 0.5"
+        )
+    return rule.max_false or DEFAULT_SHARE
+
+
+def folds_of_good(
+    y: Indices, groups: Indices, wanted: int, seed: int, test_size: float
+) -> list[Fold]:
+    """Split good photographs into folds by part, as many as are wanted or as there are parts.
+
+    Raises:
+        ThresholdError: there is one part, or none.
+    """
+    parts = len(np.unique(groups))
+    try:
+        return folds(y, groups, n_folds=min(wanted, parts), repeats=1, seed=seed)
+    except SplitError as error:
+        raise ThresholdError(
+            f"found {parts} good part to train on; expected two or more to choose a threshold on "
+            f"(with {test_size:.0%} held out); collect more, or give a number: --threshold 0.5"
+        ) from error
+
+
+def choose_by_good(p: Floats, groups: Indices, share: float, rule: ThresholdRule) -> Decision:
+    """Choose the threshold.
+
+    Args:
+        p: float64 (n,), what heads that did not learn from the photographs' parts say of them.
+        groups: int64 (n,), the same number for photographs of one part.
+        share: of good parts that may be rejected, between 0 and 1.
+        rule: what was asked for.
+
+    Returns:
+        The threshold, with a note that says how sure it is and what is not known.
+
+    Example:
+        >>> decision = choose_by_good(np.arange(1, 20) / 20, np.arange(19), 0.05, ThresholdRule())
+        >>> round(decision.band.reject_from, 6)
+        0.95
+    """
+    highest = np.sort(part_scores(np.zeros(len(p), dtype=np.int64), p, groups).good)
+    n, needed = len(highest), parts_needed(share)
+    if n >= needed:
+        threshold = reject_limit(highest, share)
+        sure = f"at most {share:.3g} of good parts are rejected, with 95% confidence"
+    else:
+        place = min(math.ceil(round((1 - share) * (n + 1), 9)), n)
+        threshold = float(np.nextafter(highest[place - 1], 2.0))
+        sure = (
+            f"about {(n + 1 - place) / (n + 1):.2g} of good parts are rejected on average, with "
+            f"95% confidence at most {upper_limit(n - place, n):.2g}; {needed:,} good parts to "
+            f"train on would hold {share:.3g} with that confidence"
+        )
+    note = (
+        f"chosen on {n:,} good parts, each judged by a head that did not see it: {sure}; {UNKNOWN}"
+    )
+    return Decision(Band.at(threshold), rule, "good alone", note)
