@@ -8,15 +8,15 @@ Exit codes: 0 all done; 1 something cannot be used as it is (one line says what)
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from pipeline.output.stream import bar, never_fail, say
 
 if TYPE_CHECKING:
     from pipeline.feature_specs.spec import FeatureSpec
@@ -192,7 +192,7 @@ def extract(
     from pipeline.terminal import results as text
     from pipeline.terminal.cache import where
 
-    with _bar("photographs") as progress:
+    with bar("photographs") as progress:
         done = extract_folder(
             data,
             cache,
@@ -291,7 +291,7 @@ def fit(
     data = pipeline.load_dataset(cache, classes=_names(classes), positive=_names(positive))
     _print(text.dataset(data) + "\n")
     chosen = choose_contender(head, _spec(features), comparison, data)
-    with _bar("epochs, folds included") as progress:
+    with bar("epochs, folds included") as progress:
         done = pipeline.fit(
             data,
             out,
@@ -342,7 +342,7 @@ def compare_heads(
 
     data = pipeline.load_dataset(cache, classes=_names(classes), positive=_names(positive))
     _print(text.dataset(data) + "\n")
-    with _bar("fits") as progress:
+    with bar("fits") as progress:
         found = pipeline.compare_heads(
             data,
             out,
@@ -390,7 +390,7 @@ def learning_curve(
 
     data = pipeline.load_dataset(cache, classes=_names(classes), positive=_names(positive))
     _print(text.dataset(data) + "\n")
-    with _bar("fits") as progress:
+    with bar("fits") as progress:
         found = pipeline.learning_curve(
             data,
             out,
@@ -424,7 +424,7 @@ def audit(
 
     data = pipeline.load_dataset(cache, classes=_names(classes), positive=_names(positive))
     _print(text.dataset(data) + "\n")
-    with _bar("photographs") as progress:
+    with bar("photographs") as progress:
         found = pipeline.audit_dataset(data, out, seed=seed, progress=progress)
     _print(audit_text(found, out))
 
@@ -456,10 +456,10 @@ def evaluate(
 
     bundle = pipeline.load_bundle(model, accept_drift=accept_drift)
     if data is None:
-        with _bar("photographs") as progress:
+        with bar("photographs") as progress:
             found = pipeline.evaluate_holdout(bundle, cache, progress)
     else:
-        with _bar("photographs") as progress:
+        with bar("photographs") as progress:
             found = pipeline.evaluate_folder(
                 bundle,
                 data,
@@ -523,7 +523,7 @@ def predict(
         pipeline.check_folder(heatmaps, names)
     notes: list[str] = []
     photographs = pipeline.find_photographs(names, notes)
-    with _bar("photographs") as progress:
+    with bar("photographs") as progress:
         found = pipeline.predict(
             bundle,
             photographs,
@@ -591,7 +591,7 @@ def train_cnn(
     import pipeline
     from pipeline.terminal import results as text
 
-    with _bar("epochs") as progress:
+    with bar("epochs") as progress:
         done = pipeline.train_cnn(
             data,
             out,
@@ -644,7 +644,7 @@ def reproduce(
     import pipeline
     from pipeline.terminal import results as text
 
-    with _bar("photographs and epochs") as progress:
+    with bar("photographs and epochs") as progress:
         found = pipeline.reproduce(
             data,
             out,
@@ -680,7 +680,7 @@ def demo(
     """
     from pipeline.demo.run import run_demo
 
-    run_demo(out, seed=seed, parts=parts, say=_print, bar=_bar)
+    run_demo(out, seed=seed, parts=parts, say=_print, bar=bar)
 
 
 # ---- the upkeep of caches ---------------------------------------------------------------
@@ -698,7 +698,7 @@ def cache_verify(
     import pipeline
     from pipeline.terminal import cache as text
 
-    with _bar("rows") as progress:
+    with bar("rows") as progress:
         found = pipeline.verify(cache, full=full, progress=progress)
     _print(text.verification(found))
     if not found.sound:
@@ -719,7 +719,7 @@ def cache_repair(
     import pipeline
     from pipeline.terminal import cache as text
 
-    with _bar("rows") as progress:
+    with bar("rows") as progress:
         done = pipeline.repair(cache, backup=not no_backup, progress=progress)
     _print(text.repaired(done))
 
@@ -736,7 +736,7 @@ def cache_gc(
     import pipeline
     from pipeline.terminal import cache as text
 
-    with _bar("rows") as progress:
+    with bar("rows") as progress:
         done = pipeline.collect(cache, apply=apply, progress=progress)
     _print(text.collected(done))
 
@@ -754,7 +754,7 @@ def cache_merge(
     import pipeline
     from pipeline.terminal import cache as text
 
-    with _bar("rows") as progress:
+    with bar("rows") as progress:
         done = pipeline.merge(first, second, out, progress)
     _print(text.merged(done))
 
@@ -778,7 +778,7 @@ def _specs(text: str | None) -> list[FeatureSpec]:
 
 def _names(text: str | None) -> list[str] | None:
     """Names with commas between them."""
-    from pipeline.names import split_names
+    from pipeline.output.names import split_names
 
     return split_names(text)
 
@@ -841,51 +841,14 @@ def _say(*lines: str) -> None:
 
 def _print(text: str, *, err: bool = False) -> None:
     """The one door to the terminal: names of files and models must not do anything to it."""
-    from pipeline.output.stream import say
     from pipeline.output.tables import visible
 
     say(visible(text), sys.stderr if err else sys.stdout)
 
 
-@contextlib.contextmanager
-def _bar(unit: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on standard error, with speed and time left, where that is a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda done, total: None
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn(unit),
-        TextColumn("{task.fields[speed]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(unit, total=None, speed="")
-
-        def update(done: int, total: int) -> None:
-            speed = progress.tasks[0].speed
-            progress.update(
-                task, completed=done, total=total, speed=f"{speed:.1f}/s" if speed else ""
-            )
-
-        yield update
-
-
 def main() -> None:
     """Run the command line and exit: one line for what a person can mend, no traceback."""
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError, ValueError, OSError):
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    never_fail()
     try:
         code = app(standalone_mode=False)
         if code == INTERRUPTED:  # what the parser makes of Ctrl-C

@@ -25,7 +25,7 @@ from features.backbones.drift_probe import VIEW, Watch, witness_digest, witness_
 from features.backbones.settings import Backbone, BackboneSettings
 from features.cache.cache import Cache
 from features.cache.lock import writing
-from features.cache.sample_table import Sample, is_unchanged
+from features.cache.sample_table import Sample, blank_sample, is_unchanged
 from features.cache.thumbnail_table import glimpses_of, keep_glimpses
 from features.cache.thumbnails import BLANK, Glimpse, glimpse_of
 from features.errors import ImageError, TooManyFailuresError
@@ -244,19 +244,7 @@ class _Run:
     def look_at(self, photograph: Photograph) -> _Seen:
         """Stat, then hash only what changed, then decode only what the cache does not know."""
         started = time.perf_counter()
-        blank = Sample(
-            photograph.path,
-            photograph.label,
-            photograph.group,
-            "",
-            -1,
-            "",
-            0,
-            0,
-            0,
-            0,
-            photograph.split,
-        )
+        blank = blank_sample(*photograph[1:])
         try:
             stat = stat_photograph(photograph.file)
             known = self.known.get(photograph.path)

@@ -50,6 +50,11 @@ OPTIONAL_COLUMNS = ("split",)
 _TICK_NS = 2_000_000_000
 
 
+def blank_sample(path: str, label: str = "", group: str = "", split: str = "") -> Sample:
+    """A photograph of which nothing is known but what a person said."""
+    return Sample(path, label, group, "", -1, "", 0, 0, 0, 0, split)
+
+
 def is_unchanged(sample: Sample, stat: os.stat_result) -> bool:
     """Whether the file is certainly the one that was hashed, so that it need not be read again."""
     return (

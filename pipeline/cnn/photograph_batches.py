@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.arrays import Pixels
-from features.cache.sample_table import Sample
+from features.cache.sample_table import Sample, blank_sample
 from features.cache.thumbnails import Glimpse, glimpse_of
 from features.errors import DataError, DecoderError, ImageError, TooManyFailuresError
 from features.extract import Progress
@@ -71,19 +71,7 @@ def look(
 
 
 def _look_at(photograph: Photograph, recipe: Recipe, max_pixels: int, glimpse: bool) -> Seen:
-    blank = Sample(
-        photograph.path,
-        photograph.label,
-        photograph.group,
-        "",
-        -1,
-        "",
-        0,
-        0,
-        0,
-        0,
-        photograph.split,
-    )
+    blank = blank_sample(*photograph[1:])
     try:
         data = read_photograph(photograph.file, max_pixels=max_pixels)
     except ImageError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from pipeline.names import name_key
+from pipeline.output.names import name_key
 
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 

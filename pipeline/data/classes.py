@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from features.errors import DataError
 from pipeline.data.class_words import is_defective, is_healthy
-from pipeline.names import match_names, name_key
+from pipeline.output.names import match_names, name_key
 from pipeline.output.tables import printable
 
 

@@ -13,7 +13,7 @@ from features.photographs.decode import SUFFIXES
 from features.photographs.file import Photograph
 from pipeline.data.label_table import LabelRule, Labels, count_labels, find_labels, read_labels
 from pipeline.data.layouts import SPLITS, Layout, read_layout, surely_mask
-from pipeline.names import match_names, name_key
+from pipeline.output.names import match_names, name_key
 from pipeline.output.read_table import SUFFIXES as TABLES
 
 PICTURES = frozenset({

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from features.errors import DataError
-from pipeline.names import merged_spellings, name_key, one_spelling
+from pipeline.output.names import merged_spellings, name_key, one_spelling
 from pipeline.output.read_table import PathIndex, Table, as_windows, read_table
 
 PATH_COLUMNS = (

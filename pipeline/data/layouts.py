@@ -10,7 +10,7 @@ from pathlib import Path
 
 from features.errors import DataError
 from pipeline.data.class_words import is_defective, is_healthy
-from pipeline.names import merged_spellings, name_key, one_spelling
+from pipeline.output.names import merged_spellings, name_key, one_spelling
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from features.cache.sample_table import Sample
 from features.errors import DataError
 from features.photographs.file import Photograph
-from pipeline.names import merged_spellings, one_spelling
+from pipeline.output.names import merged_spellings, one_spelling
 from pipeline.output.read_table import PathIndex, Table, as_windows, read_table
 
 PATH_COLUMNS = ("path", "file name", "filename", "file", "image", "photograph", "photo", "name")

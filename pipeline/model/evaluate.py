@@ -31,7 +31,7 @@ from pipeline.groups.propose import propose_by_pictures
 from pipeline.groups.rules import GroupRule, apply_rule, number_groups
 from pipeline.model.bundle import Bundle
 from pipeline.model.probabilities import judge, judge_holdout
-from pipeline.names import match_names
+from pipeline.output.names import match_names
 from pipeline.thresholds.outcome import Outcome
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from features.errors import DataError
-from pipeline.names import name_key
+from pipeline.output.names import name_key
 from pipeline.output.tables import from_cell
 
 MOST_BYTES = 2**30

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import sys
 import textwrap
+from collections.abc import Callable, Iterator
 from typing import TextIO
 
 _PLAIN = str.maketrans({
@@ -15,6 +17,17 @@ _PLAIN = str.maketrans({
 """What stands for a character where an encoding lacks it; others become escapes."""
 
 NARROWEST, WIDEST = 40, 200  # columns
+
+
+def never_fail() -> None:
+    """See that standard output and standard error escape what they cannot encode.
+
+    Python writes to a pipe or a file in the encoding of the system: cp1252 or cp932 on Windows,
+    Latin-1 or ASCII elsewhere. By default a character that is not in it ends the program.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, ValueError, OSError):
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
 
 
 def encodable(text: str, encoding: str | None) -> str:
@@ -52,3 +65,37 @@ def _wrapped(line: str, columns: int) -> str:
         line.strip(), columns, initial_indent=indent, subsequent_indent=indent,
         break_long_words=False, break_on_hyphens=False,
     )  # fmt: skip
+
+
+@contextlib.contextmanager
+def bar(unit: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on standard error, with speed and time left, where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TextColumn("{task.fields[speed]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(unit, total=None, speed="")
+
+        def update(done: int, total: int) -> None:
+            speed = progress.tasks[0].speed
+            progress.update(
+                task, completed=done, total=total, speed=f"{speed:.1f}/s" if speed else ""
+            )
+
+        yield update

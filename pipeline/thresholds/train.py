@@ -191,15 +191,15 @@ class _Maker:
         """Choose the threshold by the share of good parts that is rejected, out of fold."""
         X, y, groups, _, test_size = self.rows
         share = wanted_share(self.rule)
-        own = self.own
-        rounds = folds_of_good(y[own], groups[own], self.rule.folds, self.seed, test_size)
+        rounds = folds_of_good(y, groups, self.rule.folds, self.seed, test_size)
         P = out_of_fold(
-            self.entry, subset(X, own), y[own], groups[own], rounds, n_classes=2, seed=self.seed,
-            settings=self.settings, progress=lambda number: self._says(number, len(rounds) + 1),
+            self.contender, X, y, groups, rounds,
+            n_classes=2, seed=self.seed, settings=self.settings,
+            progress=lambda number: self._says(number, len(rounds) + 1),
         )  # fmt: skip
-        head, seconds = self._fit(own, len(rounds), len(rounds) + 1)
-        decision = choose_by_good(P[:, 1], groups[own], share, self.rule)
-        return Trained(head, None, decision, own, None, np.empty(0), seconds)
+        head, seconds = self._fit(self.everything, len(rounds), len(rounds) + 1)
+        decision = choose_by_good(P[:, 1], groups, share, self.rule)
+        return Trained(head, None, decision, self.everything, None, np.empty(0), seconds)
 
     def _trained(self, head: Head, learned: Indices, judged: Judged, seconds: float) -> Trained:
         made: Choice = choose(judged, self.rule, head.calibrate_on)
