@@ -173,10 +173,11 @@ class _Reader:
         found = ", ".join(others) if others else f"{loose:,} photographs"
         raise DataError(
             f"found {', '.join(sorted(splits))} beside {found} in {self._at(depth)}; a split and "
-            f"classes at one level cannot be told apart; {self._either(sorted(splits), others)}"
+            f"classes at one level cannot be told apart; {self._either(splits, others)}"
         )
 
-    def _either(self, splits: Sequence[str], others: Sequence[str]) -> str:
+    def _either(self, found: set[str], others: Sequence[str]) -> str:
+        splits = sorted(found, key=lambda name: (SPLITS[name_key(name)] != TRAIN, name))
         every = ",".join(_quoted(name) for name in (*others, *splits))
         first = f"extract {self.root / splits[0]}"
         if not others:

@@ -86,7 +86,7 @@ def load(root: Path, cache: Path) -> pipeline.Dataset:
     from pipeline.data.folder import scan_folder
     from pipeline.groups.rules import GroupRule, apply_rule
 
-    photographs, _ = apply_rule(GroupRule("regex", r"part-(\d+)"), scan_folder(root).photographs)
+    photographs, *_ = apply_rule(GroupRule("regex", r"part-(\d+)"), scan_folder(root).photographs)
     about = {"root": str(root), "weights": {"source": "file"}}
     extract(photographs, toy_settings(), cache, dataset=about)
     return pipeline.load_dataset(cache)

@@ -1,0 +1,274 @@
+"""The world's layouts of folders: each is read as what it is, or refused with what to do."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from features.errors import DataError
+from pipeline.data.classes import order_classes
+from pipeline.data.folder import LabelRule, find_pictures, scan_folder
+
+NFC, NFD = (unicodedata.normalize(form, "défaut") for form in ("NFC", "NFD"))
+
+
+def make(root: Path, files: Iterable[str]) -> Path:
+    """Empty files: a scan looks at names."""
+    for name in files:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"x")
+    return root
+
+
+def counts(root: Path, **options: object) -> Counter[tuple[str, str]]:
+    """Photographs by class and split."""
+    found = scan_folder(root, **options).photographs  # type: ignore[arg-type]
+    return Counter((p.label, p.split) for p in found)
+
+
+def test_splits_above_the_classes(tmp_path: Path) -> None:
+    """train, valid and test in any of their names are parts of a split, not classes."""
+    files = [f"Training/{c}/{i}.png" for c in ("ok", "nok") for i in range(3)]
+    files += ["val/ok/1.png", "val/nok/2.png", "TEST/ok/1.png", "TEST/OK/2.png"]
+    assert counts(make(tmp_path, files)) == {
+        ("ok", "train"): 3, ("nok", "train"): 3, ("ok", "validation"): 1, ("nok", "validation"): 1,
+        ("ok", "test"): 2,
+    }  # fmt: skip
+    assert any("differ in spelling alone" in note for note in scan_folder(tmp_path).notes)
+
+
+def test_splits_below_the_classes(tmp_path: Path) -> None:
+    """good/train, good/test: the first level are the classes."""
+    make(tmp_path, ["good/train/1.png", "good/test/2.png", "bad/train/3.png", "bad/test/4.png"])
+    assert counts(tmp_path) == {(c, s): 1 for c in ("good", "bad") for s in ("train", "test")}
+
+
+def test_mvtec_masks_are_no_photographs(tmp_path: Path) -> None:
+    """ground_truth is left out and counted; test/<defect> are classes of the holdout."""
+    make(tmp_path, ["train/good/1.png", "train/good/2.png", "test/good/1.png", "test/hole/1.png",
+                    "test/crack/1.png", "ground_truth/hole/1_mask.png", "license.txt"])  # fmt: skip
+    scan = scan_folder(tmp_path)
+    assert not any("ground_truth" in p.path for p in scan.photographs)
+    assert sum(n for what, n in scan.ignored.items() if "masks" in what) == 1
+    assert counts(tmp_path) == {
+        ("good", "train"): 2, ("good", "test"): 1, ("hole", "test"): 1, ("crack", "test"): 1,
+    }  # fmt: skip
+    pictures, masks = find_pictures(tmp_path)
+    assert (len(pictures), masks) == (5, 1)
+
+
+@pytest.mark.parametrize(
+    ("files", "labels"),
+    [
+        (["data/data/ok/1.png", "data/data/nok/2.png"], {"ok", "nok"}),
+        (["archive/ok/1.png", "archive/nok/2.png", "__MACOSX/archive/ok/._1.png"], {"ok", "nok"}),
+        (["set/train/ok/1.png", "set/train/nok/2.png", "set/test/ok/1.png"], {"ok", "nok"}),
+        (["Images/Normal/1.jpg", "Images/Anomaly/1.jpg", "Masks/Anomaly/1.png"],
+         {"Normal", "Anomaly"}),
+        (["ok/1.jpg", "nok/2.jpg", "nok/2.png"], {"ok", "nok"}),
+        (["ok/1.jpg", "nok/2.jpg", "nok/2_mask.png", "nok/masks/2.png"], {"ok", "nok"}),
+        (["ok/@eaDir/1.jpg/SYNO.jpg", "ok/1.jpg", "nok/.hidden/1.jpg", "nok/2.jpg"], {"ok", "nok"}),
+        (["good/part-1/1.png", "good/part-2/1.png"], {"good"}),
+        (["0/1.png", "1/1.png"], {"0", "1"}),
+    ],
+    ids=["twice-packed", "zip-of-a-mac", "packed-split", "visa", "png-masks", "named-masks",
+         "synology", "one-class-by-part", "numbers"],
+)  # fmt: skip
+def test_other_layouts(tmp_path: Path, files: list[str], labels: set[str]) -> None:
+    """Packing, copies of storage servers and masks are seen through; two photographs are left."""
+    scan = scan_folder(make(tmp_path, files))
+    assert set(scan.class_names) == labels
+    assert {p.label for p in scan.photographs} == labels
+    assert not any("mask" in p.path.lower() for p in scan.photographs)
+    assert len({p.path for p in scan.photographs if p.path.endswith((".jpg", ".png"))}) <= 3
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (["train/ok/1.png", "test/ok/1.png", "extra/1.png"], "train beside extra.*extract .*train"),
+        (["bottle/train/good/1.png", "bottle/test/hole/1.png", "tile/train/good/1.png",
+          "tile/test/crack/1.png"], "several products.*extract .*bottle --cache bottle.h5"),
+        (["line1/ok/1.png", "line1/nok/1.png", "line2/ok/1.png", "line2/nok/1.png"],
+         "nok and ok below each of line1, line2"),
+        (["images/train/1.jpg", "labels/train/1.txt", "data.yaml"], "a YOLO folder.*--labels"),
+        (["train/images/1.jpg", "train/labels/1.txt"], "a YOLO folder"),
+        (["train/1.jpg", "train/_annotations.coco.json"], "a COCO folder"),
+        (["JPEGImages/1.jpg", "Annotations/1.xml"], "a Pascal VOC folder"),
+        (["good/1.png", "bad/1.png", "masks/1.png"], "masks beside bad, good.*--classes bad,good"),
+    ],
+    ids=["mixed", "products", "lines", "yolo", "yolo-split", "coco", "voc", "masks"],
+)  # fmt: skip
+def test_what_cannot_be_read_says_what_to_do(
+    tmp_path: Path, files: list[str], expected: str
+) -> None:
+    """Boxes, products and mixtures are refused in one line, with the command that is meant."""
+    with pytest.raises(DataError, match=expected) as caught:
+        scan_folder(make(tmp_path, files))
+    assert "\n" not in str(caught.value)
+
+
+def test_classes_that_are_named_are_classes(tmp_path: Path) -> None:
+    """What a person calls a class is one, whatever it is called."""
+    make(tmp_path, ["train/1.png", "bus/1.png", "masks/1.png"])
+    assert counts(tmp_path, classes=["train", "bus"]) == {("train", ""): 1, ("bus", ""): 1}
+    assert counts(tmp_path, classes=["masks", "bus", "train"])["masks", ""] == 1
+
+
+def test_unlabelled_test_folder_of_keras(tmp_path: Path) -> None:
+    """test/test, made so that flow_from_directory finds something, has no classes."""
+    make(tmp_path, ["train/ok/1.png", "train/nok/2.png", "test/test/1.png"])
+    assert counts(tmp_path)["", "test"] == 1
+
+
+def test_names_that_look_equal_are_one_class(tmp_path: Path) -> None:
+    """A Mac's é and a keyboard's are one class, and one may name it either way."""
+    make(tmp_path, [f"{NFD}/1.png", "ok/1.png"])
+    assert scan_folder(tmp_path).class_names == [NFC, "ok"]
+    assert counts(tmp_path, classes=[NFD]) == {(NFC, ""): 1}
+    assert order_classes([NFC, "part"], positive=[NFD]).names == ("part", NFC)
+
+
+def test_a_class_with_comma_space_or_dash_can_be_named(tmp_path: Path) -> None:
+    """Names cut at commas are put together again; spaces around a name do not count."""
+    from pipeline.output.names import split_names
+
+    names = ["scratch, deep", " lead", "-dash", "ok"]
+    for text in ("scratch, deep,-dash,lead", '"scratch, deep", "-dash"," lead"'):
+        positive = split_names(text)
+        assert order_classes(names, positive=positive).members == {
+            "scratch, deep": 1, " lead": 1, "-dash": 1, "ok": 0,
+        }  # fmt: skip
+
+
+def test_archives_are_refused_with_the_command(tmp_path: Path) -> None:
+    """A ZIP is not unpacked unasked; the message says how."""
+    (tmp_path / "parts.zip").write_bytes(b"PK\3\4")
+    with pytest.raises(DataError, match=r"python -m zipfile -e .*parts\.zip .*parts"):
+        scan_folder(tmp_path / "parts.zip")
+
+
+def test_pictures_of_other_formats_are_named(tmp_path: Path) -> None:
+    """What cannot be read is counted by format, not among 'other kinds'; predict gets it."""
+    make(tmp_path, ["ok/1.png", "ok/2.HEIC", "ok/3.gif", "ok/4.gif", "ok/notes.txt"])
+    (tmp_path / "ok" / "IMG_1").write_bytes(b"\xff\xd8\xff\xe0" + bytes(20))
+    ignored = scan_folder(tmp_path).ignored
+    assert ignored[".gif pictures"] == 2
+    assert ignored[".heic pictures"] == 1
+    assert ignored["unnamed pictures"] == 1
+    assert len(find_pictures(tmp_path)[0]) == 5
+
+
+def test_classes_without_a_healthy_name_are_shown_with_counts() -> None:
+    """The message has what is needed to answer it."""
+    with pytest.raises(DataError, match=r"A \(12\) and B \(30\).*--positive A or --positive B"):
+        order_classes({"A": 12, "B": 30})
+    with pytest.raises(DataError, match="--labels"):
+        order_classes({})
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [("i.O.", "n.i.O."), ("iO", "niO"), ("gut", "schlecht"), ("合格", "不良"), ("良品", "不良品"),
+     ("no_defect", "defect"), ("Pass", "Fail"), ("conforme", "non_conforme"),
+     ("in Ordnung", "nicht in Ordnung"), ("ohne Fehler", "Fehler"), ("undamaged", "damaged")],
+)  # fmt: skip
+def test_words_for_good_in_other_languages(good: str, bad: str) -> None:
+    """What factories of several countries call their folders."""
+    assert order_classes([bad, good]).names == (good, bad)
+
+
+def test_one_class_is_taken_for_good(tmp_path: Path) -> None:
+    """Good parts alone have no defective class yet; defective parts alone are refused."""
+    classes = order_classes({"good": 10})
+    assert classes.binary
+    assert classes.only_good
+    assert classes.members == {"good": 0}
+    with pytest.raises(DataError, match="says defective"):
+        order_classes({"scratches": 10})
+
+
+# ---- tables of classes --------------------------------------------------------------------
+
+TABLES = {
+    "labels.csv": "file,label\na.png,ok\nb.png,nok\n",
+    "metadata.csv": "file_name,text,label\nimages/a.png,one,ok\nimages/b.png,two,nok\n",
+    "metadata.jsonl": '{"file_name": "images/a.png", "label": "ok"}\n'
+    '{"file_name": "images/b.png", "label": "nok"}\n',
+    "semicolon.csv": "\ufeffDatei;Klasse\nimages\\a.png;ok\nimages\\b.png; nok \n",
+    "ids.csv": "image_id,healthy,rust\na,1,0\nb,0,1\n",
+    "absolute.tsv": "path\tclass\nC:\\line\\images\\a.png\tok\n/mnt/images/b.png\tnok\n",
+    "sep.csv": "sep=;\npath;class\na.png;ok\nb.png;nok\n",
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_tables_that_lie_beside_the_photographs(tmp_path: Path, name: str) -> None:
+    """Columns are found by name; paths may say more or less than the path below the folder."""
+    make(tmp_path, ["images/a.png", "images/b.png"])
+    (tmp_path / name).write_text(TABLES[name], "utf-8")
+    labels = {p.path[7]: p.label for p in scan_folder(tmp_path).photographs}
+    assert labels["a"] in ("ok", "healthy")
+    assert labels["b"] in ("nok", "rust")
+
+
+def test_hugging_face_splits_with_a_table_each(tmp_path: Path) -> None:
+    """train/metadata.csv and test/metadata.csv name files of their own folders."""
+    make(tmp_path, ["train/1.png", "train/2.png", "test/1.png"])
+    (tmp_path / "train" / "metadata.csv").write_text("file_name,label\n1.png,ok\n2.png,nok\n")
+    (tmp_path / "test" / "metadata.csv").write_text("file_name,label\n1.png,nok\n")
+    assert counts(tmp_path) == {("ok", "train"): 1, ("nok", "train"): 1, ("nok", "test"): 1}
+
+
+def test_a_table_may_give_the_split(tmp_path: Path) -> None:
+    """A column called split is kept if all that it says is known."""
+    make(tmp_path, ["1.png", "2.png"])
+    (tmp_path / "labels.csv").write_text("path,label,split\n1.png,ok,Train\n2.png,nok,TEST\n")
+    assert counts(tmp_path) == {("ok", "train"): 1, ("nok", "test"): 1}
+
+
+def test_a_named_table_with_named_columns(tmp_path: Path) -> None:
+    """--labels with --path-column and --label-column; what does not fit is counted."""
+    make(tmp_path / "data", ["x/1.png", "x/2.png", "y/3.png"])
+    table = tmp_path / "shift.csv"
+    table.write_text("foto;urteil\n1.png;gut\n2.png;Schlecht\n9.png;gut\n", "utf-16")
+    scan = scan_folder(tmp_path / "data", labels=LabelRule(str(table), "foto", "urteil"))
+    assert {p.path: p.label for p in scan.photographs} == {
+        "x/1.png": "gut", "x/2.png": "Schlecht", "y/3.png": "",
+    }  # fmt: skip
+    assert any("1 names" in note and "'9.png'" in note for note in scan.notes)
+    assert any("1 of 3 photographs are not named" in note for note in scan.notes)
+    for rule, expected in (
+        (LabelRule(str(table)), "--path-column and --label-column"),
+        (LabelRule(str(table), "foto", "none"), "expected one called none"),
+        (LabelRule(str(tmp_path / "gone.csv")), "cannot be read"),
+    ):
+        with pytest.raises(DataError, match=expected):
+            scan_folder(tmp_path / "data", labels=rule)
+
+
+def test_folders_and_a_table_that_contradict_are_refused(tmp_path: Path) -> None:
+    """Which of the two is right is for a person to say."""
+    make(tmp_path, ["ok/1.png", "nok/2.png"])
+    (tmp_path / "labels.csv").write_text("path,label\nok/1.png,nok\nnok/2.png,nok\n")
+    with pytest.raises(DataError, match=r"another class for 1 .*'ok/1.png'.*--labels none"):
+        scan_folder(tmp_path)
+    assert scan_folder(tmp_path, labels=LabelRule("none")).class_names == ["nok", "ok"]
+    named = scan_folder(tmp_path, labels=LabelRule(str(tmp_path / "labels.csv")))
+    assert named.class_names == ["nok"]
+
+
+def test_boxes_and_several_classes_at_once_are_refused(tmp_path: Path) -> None:
+    """A table of boxes, or of several classes of one photograph, is no table of classes."""
+    make(tmp_path, ["1.png"])
+    table = tmp_path / "_annotations.csv"
+    table.write_text("filename,class,xmin,ymin\n1.png,hole,1,2\n")
+    with pytest.raises(DataError, match="where objects are"):
+        scan_folder(tmp_path)
+    table.write_text("filename,hole,crack\n1.png,1,1\n")
+    with pytest.raises(DataError, match="2 classes of one photograph"):
+        scan_folder(tmp_path)
