@@ -1,6 +1,7 @@
 """Every error that Onepass raises on purpose: one base class, one docstring each, one line of text.
 
-A message says what was found, what was expected and what to do, in this order, on one line.
+A message says what was found, what was expected and what to do, in this order, on one line. What
+scikit-learn's tools may meet is a ValueError as well, as they expect of a value that is wrong.
 """
 
 from __future__ import annotations
@@ -54,11 +55,11 @@ class CacheBusyError(CacheError):
     """Another process is writing to the cache."""
 
 
-class SplitError(OnepassError):
+class SplitError(OnepassError, ValueError):
     """No honest split can be made of these photographs."""
 
 
-class HeadError(OnepassError):
+class HeadError(OnepassError, ValueError):
     """A head is unknown, has no such setting, or cannot be trained on these rows."""
 
 

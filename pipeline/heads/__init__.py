@@ -51,7 +51,9 @@ def make_head(
     Raises:
         HeadError: unknown head or setting, or a value of the wrong type or out of range.
     """
-    return load_head_class(name)(seed=seed, settings=settings)
+    head = load_head_class(name)(seed=seed, **(settings or {}))
+    head.settings  # noqa: B018 - a wrong value is said now, before anything is read or trained
+    return head
 
 
 __all__ = ["HEADS", "Head", "Scalar", "load_head_class", "make_head"]

@@ -18,8 +18,9 @@ from features.files import write_whole
 from features.runtime import MEMORY_VARIABLE, memory_limit
 from features.untrusted_files import read_json
 from pipeline.data.lazy_rows import StoredRows
+from pipeline.heads.sklearn_protocol import Classifier
+from pipeline.heads.sklearn_protocol import Scalar as Scalar
 
-Scalar = str | int | float
 AnyRows = Rows | StoredRows
 EpochProgress = Callable[[int, int, Mapping[str, float]], None]
 
@@ -27,8 +28,11 @@ _SETTINGS_FILE = "settings.json"
 _BLOCK_ROWS = 256
 
 
-class Head(ABC):
-    """A classifier on bottleneck features.
+class Head(Classifier, ABC):
+    """A classifier on bottleneck features, and on any rows of numbers that scikit-learn gives it.
+
+    A subclass says how it is trained (`_fit`), how it predicts (`_predict_proba`) and how it is
+    kept (`save`, `load`); what is the same of all heads stands here.
 
     Attributes:
         name: in the registry.
@@ -46,66 +50,122 @@ class Head(ABC):
         learns_from_good: whether good photographs alone are enough to train on.
         finest: the smallest probability that tells something; smaller ones count as this where
             logarithms are taken. Of a vote among 100 it is one vote.
-        seed: of everything random in `fit`.
-        settings: what the caller gave, with the right types.
         chosen: after `fit`, all settings in force.
         history: after `fit`, scores per epoch of heads that train in epochs; None otherwise.
-        n_classes, row_width: after `fit`, the number of classes and of values in a row.
+
+    Example:
+        >>> from sklearn.model_selection import GroupKFold, cross_validate
+        >>> from pipeline.heads import make_head
+        >>> cross_validate(make_head("ridge"), X, y, groups=groups, cv=GroupKFold(5),
+        ...                params={"groups": groups}, scoring="roc_auc")  # doctest: +SKIP
     """
 
-    name: ClassVar[str]
     title: ClassVar[str]
     space: ClassVar[Literal["rows", "raw"]]
     calibrate_on: ClassVar[Literal["logit", "share"] | None] = None
-    defaults: ClassVar[Mapping[str, Scalar]] = {}
     ranges: ClassVar[Mapping[str, tuple[float, float]]] = {}
     options: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     streams: ClassVar[bool] = True
     learns_from_good: ClassVar[bool] = False
     finest: ClassVar[float] = 1e-6
+    _chosen: Mapping[str, Scalar] | None = None
+    _history: list[dict[str, float]] | None = None
 
-    def __init__(self, *, seed: int = 0, settings: Mapping[str, Scalar] | None = None) -> None:
-        """Make an untrained head.
+    @property
+    def settings(self) -> dict[str, Scalar]:
+        """What the caller gave, with the right types.
 
         Raises:
-            HeadError: a setting is unknown, of the wrong type or out of range.
+            HeadError: a value of the wrong type or out of range.
         """
-        self.seed = seed
-        self.settings = {name: self._parse(name, v) for name, v in (settings or {}).items()}
-        self.chosen: dict[str, Scalar] = dict(self.defaults) | self.settings
-        self.history: list[dict[str, float]] | None = None
-        self.n_classes = 0
-        self.row_width = 0
+        given = {name: getattr(self, name) for name in self.defaults}
+        return {name: self._parse(name, v) for name, v in given.items() if v is not None}
 
-    @abstractmethod
+    @property
+    def chosen(self) -> dict[str, Scalar]:
+        """All settings in force; before `fit`, what is known of them."""
+        return dict(self.defaults) | (self.settings if self._chosen is None else dict(self._chosen))
+
+    @property
+    def history(self) -> list[dict[str, float]] | None:
+        """Scores per epoch of heads that train in epochs; None otherwise, and before `fit`."""
+        return self._history
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes; 0 before `fit`."""
+        return len(self.classes_) if hasattr(self, "classes_") else 0
+
+    @property
+    def row_width(self) -> int:
+        """Number of values in a row; 0 before `fit`."""
+        return getattr(self, "n_features_in_", 0)
+
     def fit(
         self,
-        X: AnyRows,
-        y: Indices,
-        groups: Indices,
+        X: AnyRows | Any,  # noqa: ANN401 - whatever scikit-learn's tools give
+        y: Indices | Any,  # noqa: ANN401
+        groups: Indices | Any = None,  # noqa: ANN401
         *,
-        n_classes: int,
+        n_classes: int | None = None,
         progress: EpochProgress | None = None,
     ) -> Self:
         """Train on rows.
 
         Args:
             X: float32 (n, row_width); rows still in the cache where they exceed the memory limit.
-            y: int64 (n,) class numbers from 0 to n_classes - 1.
-            groups: int64 (n,), the same number for rows of one part. Settings that were not
-                given are chosen on folds inside these rows that keep parts together.
+                Without `n_classes`: anything that scikit-learn makes an array of.
+            y: int64 (n,) class numbers from 0 to n_classes - 1. Without `n_classes`: labels.
+            groups: (n,), the same for rows of one part; None: each row is a part of its own.
+                Settings that were not given are chosen on folds inside these rows that keep parts
+                together.
             n_classes: two or more; a class may be absent from `y`, but two must be there, or of
-                two classes the good one alone where the head `learns_from_good`.
+                two classes the good one alone where the head `learns_from_good`. None: the classes
+                are the labels that stand in `y`, as in scikit-learn.
             progress: called as `progress(epoch, epochs, scores)` by heads that train in epochs.
 
         Raises:
             HeadError: the rows cannot be learnt from, or the head does not stream and they are
-                still in the cache.
+                still in the cache; it is a ValueError as well.
+            ValueError, TypeError: without `n_classes`, scikit-learn's own of rows and labels that
+                are none.
         """
+        classes = np.arange(n_classes or 0)
+        if n_classes is None:
+            X, classes, y = self._numbered(X, y)
+            if groups is not None:
+                groups = np.unique(np.asarray(groups), return_inverse=True)[1]
+        groups = np.arange(len(y)) if groups is None else groups
+        self._check(X, y, groups)
+        self._start(X.shape[1], y, classes)
+        self._fit(X, y, groups, progress)
+        return self
 
     @abstractmethod
-    def predict_proba(self, X: Rows) -> Floats:
-        """Probabilities of the classes, float64 (n, n_classes); rows sum to 1."""
+    def _fit(self, X: AnyRows, y: Indices, groups: Indices, progress: EpochProgress | None) -> None:
+        """Train on rows that were checked; the settings to go by stand in `chosen`."""
+
+    def predict_proba(self, X: Rows | Any) -> Floats:  # noqa: ANN401 - see `fit`
+        """Probabilities of the classes, float64 (n, n_classes); rows sum to 1.
+
+        Args:
+            X: float32 (n, row_width), or anything that scikit-learn makes such rows of.
+
+        Raises:
+            HeadError: it is not trained, or was trained on rows of another width.
+            ValueError, TypeError: scikit-learn's own, for what are no rows of finite numbers.
+        """
+        rows = self._as_rows(X)
+        if rows.shape[1] != self.row_width:
+            raise HeadError(
+                f"rows of shape {rows.shape}; head {self.name!r} was trained on rows of "
+                f"{self.row_width} values; use rows of the same backbone"
+            )
+        return self._predict_proba(rows) if len(rows) else np.empty((0, self.n_classes))
+
+    @abstractmethod
+    def _predict_proba(self, X: Rows) -> Floats:
+        """Probabilities (n, n_classes) of one row or more, float32 (n, row_width)."""
 
     def slopes(self, X: Rows, baseline: Row, target: int) -> Floats | None:
         """What each value of a row counts for in a class's logit, on the way from a baseline.
@@ -144,9 +204,6 @@ class Head(ABC):
 
     @classmethod
     def _parse(cls, name: str, value: Scalar) -> Scalar:
-        if name not in cls.defaults:
-            known = ", ".join(cls.defaults) or "none"
-            raise HeadError(f"head {cls.name!r} has no setting {name!r}; its settings are: {known}")
         if name in cls.options:
             if value not in cls.options[name]:
                 raise HeadError(
@@ -169,34 +226,31 @@ class Head(ABC):
             )
         return number
 
-    def _start(self, X: AnyRows, y: Indices, n_classes: int) -> None:
-        """Check what `fit` was given and remember the shapes."""
-        if len(X.shape) != 2 or len(X) != len(y):
-            raise HeadError(f"rows of shape {X.shape} and {len(y)} labels; expected one per row")
+    def _check(self, X: AnyRows, y: Indices, groups: Indices) -> None:
+        """Refuse what `fit` was given where it is not one row, label and part each."""
+        if len(X.shape) != 2 or not len(X) == len(y) == len(groups):
+            raise HeadError(
+                f"rows of shape {X.shape}, {len(y)} labels and {len(groups)} groups; expected one "
+                "of each per row"
+            )
         if isinstance(X, StoredRows) and not self.streams:
             raise HeadError(
                 f"head {self.name!r} needs all {len(X):,} rows in memory at once, "
                 f"{X.nbytes / 1e9:.1f} GB; expected them to fit into the limit of "
                 f"{memory_limit() / 1e9:.1f} GB; choose another head, or set {MEMORY_VARIABLE} (GB)"
             )
-        self._start_shapes(X.shape[1], y, n_classes)
 
-    def _start_shapes(self, row_width: int, y: Indices, n_classes: int) -> None:
-        only_good = n_classes == 2 and not y.any()
+    def _start(self, row_width: int, y: Indices, classes: npt.NDArray[Any]) -> None:
+        """Note shapes and settings; what `y` holds decides whether there is anything to learn."""
+        only_good = len(classes) == 2 and not y.any()
         if len(np.unique(y)) < 2 and not (only_good and self.learns_from_good):
             raise HeadError(
                 f"the {len(y)} photographs to train on are all of one class; expected two classes "
                 "or more; add photographs of the other, or, where all are good, learn from these "
                 "alone: --head novelty"
             )
-        self.n_classes, self.row_width = n_classes, row_width
-
-    def _check_rows(self, X: Rows) -> None:
-        if X.ndim != 2 or X.shape[1] != self.row_width:
-            raise HeadError(
-                f"rows of shape {X.shape}; head {self.name!r} was trained on rows of "
-                f"{self.row_width} values; use rows of the same backbone"
-            )
+        self.classes_, self.n_features_in_ = classes, row_width
+        self._chosen, self._history = self.settings, None
 
     def _save_settings(self, folder: Path, **more: Scalar) -> None:
         record = {
@@ -219,9 +273,10 @@ class Head(ABC):
                 raise BundleError(
                     f"{path} is of head {record['head']!r}; expected {cls.name!r}; fit it again"
                 )
-            head = cls(seed=int(record["seed"]), settings=record["chosen"])
-            head.n_classes = _at_least(2, record["n_classes"])
-            head.row_width = _at_least(1, record["row_width"])
+            head = cls(seed=int(record["seed"]), **record["chosen"])
+            head._chosen = head.settings
+            head.classes_ = np.arange(_at_least(2, record["n_classes"]))
+            head.n_features_in_ = _at_least(1, record["row_width"])
             return head, dict(record["more"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError, HeadError) as error:
             raise BundleError(

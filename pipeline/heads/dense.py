@@ -77,31 +77,20 @@ class DenseHead(Head):
     }
     _model: Any = None
 
-    def fit(
-        self,
-        X: AnyRows,
-        y: Indices,
-        groups: Indices,
-        *,
-        n_classes: int,
-        progress: EpochProgress | None = None,
-    ) -> Self:
-        """Train on rows; see `Head.fit`.
+    def _fit(self, X: AnyRows, y: Indices, groups: Indices, progress: EpochProgress | None) -> None:
+        """Train on rows; see `Head._fit`.
 
         Raises:
             SplitError: `patience` is above 0 and a class has too few groups to set some aside.
             HeadError: the loss is no longer a number.
         """
-        self._start(X, y, n_classes)
-        self.chosen = dict(self.defaults) | self.settings
         train, validation = np.arange(len(y)), None
         if self.chosen["patience"]:
             share = float(self.chosen["validation_fraction"])
             train, validation = holdout(y, groups, test_size=share, seed=self.seed)
         seed_everything(self.seed)
-        self._model = build_model(X.shape[1], n_classes, self._dropout())
-        self.history = list(self._epochs(X, y, train, validation, progress))
-        return self
+        self._model = build_model(X.shape[1], self.n_classes, self._dropout())
+        self._history = list(self._epochs(X, y, train, validation, progress))
 
     def _dropout(self) -> tuple[float, float, float]:
         first, second, third = (float(self.chosen[f"dropout_{i}"]) for i in (1, 2, 3))
@@ -189,22 +178,19 @@ class DenseHead(Head):
 
     def _validate(self, X: AnyRows, y: Indices, rows: Indices) -> dict[str, float]:
         starts = range(0, len(rows), _BLOCK_ROWS)
-        blocks = [self.predict_proba(X[rows[start : start + _BLOCK_ROWS]]) for start in starts]
+        blocks = [self._predict_proba(X[rows[start : start + _BLOCK_ROWS]]) for start in starts]
         P, truth = np.clip(np.concatenate(blocks), 1e-7, 1), y[rows]
         return {
             "val_loss": float(-np.log(P[np.arange(len(truth)), truth]).mean()),
             "val_accuracy": float((P.argmax(axis=1) == truth).mean()),
         }
 
-    def predict_proba(self, X: Rows) -> Floats:
+    def _predict_proba(self, X: Rows) -> Floats:
         """Probabilities (n, n_classes) of raw rows."""
-        self._check_rows(X)
         blocks = [
             np.asarray(self._model(X[start : start + _BLOCK_ROWS], training=False), np.float64)
             for start in range(0, len(X), _BLOCK_ROWS)
         ]
-        if not blocks:
-            return np.empty((0, self.n_classes))
         given = np.concatenate(blocks)
         if self.n_classes == 2:
             return np.column_stack([1 - given[:, 0], given[:, 0]])

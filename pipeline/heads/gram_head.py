@@ -53,33 +53,27 @@ class RowSpaceHead(Head, Generic[Model]):
     def finish(self, model: Model, calibration: Calibration | None, space: RowSpace) -> None:
         """Keep the model that was trained on all rows."""
 
-    def fit(
-        self,
-        X: AnyRows,
-        y: Indices,
-        groups: Indices,
-        *,
-        n_classes: int,
-        progress: EpochProgress | None = None,
-    ) -> Self:
-        """Train on rows; see `Head.fit`."""
-        self._start(X, y, n_classes)
+    def _fit(self, X: AnyRows, y: Indices, groups: Indices, progress: EpochProgress | None) -> None:
+        """Train on rows; see `Head._fit`."""
         part = TrainingPart(
-            gram(X), y, groups, n_classes=n_classes, row_width=X.shape[1], seed=self.seed
+            gram(X), y, groups, n_classes=self.n_classes, row_width=X.shape[1], seed=self.seed
         )
-        self.fit_in_space(part)
+        self._learn(part)
         self.to_raw(X, part.space)
-        return self
 
     def fit_in_space(self, part: TrainingPart) -> Self:
         """Choose settings on the inner folds, then train on all rows of the part.
 
         Only `predict_in_space` works afterwards; `fit` goes on to raw rows.
         """
-        self._start_shapes(part.row_width, part.y, part.n_classes)
+        self._start(part.row_width, part.y, np.arange(part.n_classes))
+        self._learn(part)
+        return self
+
+    def _learn(self, part: TrainingPart) -> None:
         candidates = self._candidates(part)
         winner, decisions = self._choose(part, candidates)
-        self.chosen = dict(candidates[winner])
+        self._chosen = dict(candidates[winner])
         model = next(iter(self.train(part.space, part.y, [candidates[winner]])))
         calibration = None
         if not self.calibrated:
@@ -87,11 +81,10 @@ class RowSpaceHead(Head, Generic[Model]):
                 decisions = self.decide(model, part.space.train)
             calibration = Calibration.fit(decisions, part.y, part.n_classes)
         self.finish(model, calibration, part.space)
-        return self
 
     def _candidates(self, part: TrainingPart) -> list[dict[str, Scalar]]:
-        base = dict(self.defaults) | self.settings
-        free = {k: v for k, v in self.grid.items() if k not in self.settings}
+        base, given = self.chosen, self.settings
+        free = {k: v for k, v in self.grid.items() if k not in given}
         if not part.inner:
             return [base]
         return [

@@ -44,11 +44,8 @@ class ProjectedHead(RowSpaceHead[Model]):
         self._mean, self._projection = mean.astype(np.float32), projection.astype(np.float32)
         self._scale = space.scale
 
-    def predict_proba(self, X: Rows) -> Floats:
+    def _predict_proba(self, X: Rows) -> Floats:
         """Probabilities (n, n_classes) of raw rows."""
-        self._check_rows(X)
-        if not len(X):
-            return np.empty((0, self.n_classes))
         return self.predict_in_space(place_rows(X, self._mean, self._projection, self._scale))
 
     def save(self, folder: Path) -> None:

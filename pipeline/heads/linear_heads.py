@@ -102,14 +102,13 @@ class LinearHead(RowSpaceHead[Linear]):
         found: Floats = self._estimator.intercept_
         return found
 
-    def predict_proba(self, X: Rows) -> Floats:
+    def _predict_proba(self, X: Rows) -> Floats:
         """Probabilities (n, n_classes) of raw rows."""
-        self._check_rows(X)
         blocks = [
             self._estimator.predict_proba(X[start : start + _BLOCK_ROWS])
             for start in range(0, len(X), _BLOCK_ROWS)
         ]
-        return np.concatenate(blocks) if blocks else np.empty((0, self.n_classes))
+        return np.concatenate(blocks)
 
     def slopes(self, X: Rows, baseline: Row, target: int) -> Floats:
         """The coefficients, which hold everywhere: exact; see `Head.slopes`."""

@@ -96,24 +96,15 @@ class NoveltyHead(Head):
     _normals: list[Normal | None]
     _calibration: Calibration
 
-    def fit(
-        self,
-        X: AnyRows,
-        y: Indices,
-        groups: Indices,
-        *,
-        n_classes: int,
-        progress: EpochProgress | None = None,
-    ) -> Self:
-        """Train on rows; see `Head.fit`. The settings are fixed, not searched."""
-        self._start(X, y, n_classes)
+    def _fit(self, X: AnyRows, y: Indices, groups: Indices, progress: EpochProgress | None) -> None:
+        """Train on rows; see `Head._fit`. The settings are fixed, not searched."""
         width = self._channels()
         k = min(int(self.chosen["dimensions"]), width)
         rng = np.random.default_rng(self.seed)
         self._projection = (rng.standard_normal((width, k)) / np.sqrt(k)).astype(np.float32)
         starts = range(0, len(X), _BLOCK_ROWS)
         Z = np.concatenate([self._project(X[at : at + _BLOCK_ROWS]) for at in starts])
-        decisions = np.zeros((len(y), 1 if n_classes == 2 else n_classes))
+        decisions = np.zeros((len(y), 1 if self.n_classes == 2 else self.n_classes))
         rounds = inner_folds(y, groups, self.seed)
         for fold in rounds:
             self._normals = self._fit_normals(Z[fold.train], y[fold.train])
@@ -121,11 +112,10 @@ class NoveltyHead(Head):
         if not rounds:
             decisions = self._of_few_defects(Z, y, groups)
         self._normals = self._fit_normals(Z, y)
-        if n_classes == 2 and not y.any():
+        if self.n_classes == 2 and not y.any():
             self._calibration = _from_good_alone(decisions[:, 0])
         else:
-            self._calibration = Calibration.fit(decisions, y, n_classes)
-        return self
+            self._calibration = Calibration.fit(decisions, y, self.n_classes)
 
     def _of_few_defects(self, Z: Floats, y: Indices, groups: Indices) -> Floats:
         """Decisions where some class has too few parts for folds.
@@ -161,11 +151,8 @@ class NoveltyHead(Head):
         near = [nothing if normal is None else -normal.distance(Z) for normal in self._normals]
         return np.column_stack(near)
 
-    def predict_proba(self, X: Rows) -> Floats:
+    def _predict_proba(self, X: Rows) -> Floats:
         """Probabilities (n, n_classes) of rows."""
-        self._check_rows(X)
-        if not len(X):
-            return np.empty((0, self.n_classes))
         return probabilities(self._calibration.logits(self._decide(self._project(X))))
 
     def _channels(self) -> int:
@@ -229,25 +216,15 @@ class EnsembleHead(Head):
     members: ClassVar[tuple[type[Head], ...]] = (RBFSVMHead, NoveltyHead)
     _trained: list[Head]
 
-    def fit(
-        self,
-        X: AnyRows,
-        y: Indices,
-        groups: Indices,
-        *,
-        n_classes: int,
-        progress: EpochProgress | None = None,
-    ) -> Self:
-        """Train each member on the rows; see `Head.fit`."""
-        self._start(X, y, n_classes)
+    def _fit(self, X: AnyRows, y: Indices, groups: Indices, progress: EpochProgress | None) -> None:
+        """Train each member on the rows; see `Head._fit`."""
         self._trained = [
-            member(seed=self.seed).fit(X, y, groups, n_classes=n_classes) for member in self.members
+            member(seed=self.seed).fit(X, y, groups, n_classes=self.n_classes)
+            for member in self.members
         ]
-        return self
 
-    def predict_proba(self, X: Rows) -> Floats:
+    def _predict_proba(self, X: Rows) -> Floats:
         """Probabilities (n, n_classes) of rows."""
-        self._check_rows(X)
         logs = [
             np.log(np.maximum(head.predict_proba(X), _LEAST_PROBABILITY)) for head in self._trained
         ]

@@ -11,7 +11,7 @@ import numpy as np
 
 from features.arrays import Floats, Indices, Rows
 from features.errors import BundleError
-from pipeline.heads.base import AnyRows, EpochProgress, Head, Scalar, as_probabilities
+from pipeline.heads.base import AnyRows, EpochProgress, Head, as_probabilities
 from pipeline.heads.files import load_estimator, save_estimator
 
 
@@ -30,27 +30,12 @@ class RawHead(Head):
         """What the estimator gets: columns that lie together make trees some 1.7 times faster."""
         return np.asfortranarray(X)
 
-    def fit(
-        self,
-        X: AnyRows,
-        y: Indices,
-        groups: Indices,
-        *,
-        n_classes: int,
-        progress: EpochProgress | None = None,
-    ) -> Self:
-        """Train on rows; see `Head.fit`. The settings are fixed, not searched."""
-        self._start(X, y, n_classes)
-        settings: dict[str, Scalar] = dict(self.defaults) | self.settings
-        self._estimator = self.build(settings).fit(self.seen(X), y)
-        self.chosen = settings
-        return self
+    def _fit(self, X: AnyRows, y: Indices, groups: Indices, progress: EpochProgress | None) -> None:
+        """Train on rows; see `Head._fit`. The settings are fixed, not searched."""
+        self._estimator = self.build(self.chosen).fit(self.seen(X), y)
 
-    def predict_proba(self, X: Rows) -> Floats:
+    def _predict_proba(self, X: Rows) -> Floats:
         """Probabilities (n, n_classes) of raw rows."""
-        self._check_rows(X)
-        if not len(X):
-            return np.empty((0, self.n_classes))
         found = self._estimator.predict_proba(X)
         return as_probabilities(found, self.n_classes, self._estimator.classes_)
 

@@ -118,12 +118,11 @@ class Corner(Head):
     name = "corner"
     title = "Corner"
     space: ClassVar[Literal["rows", "raw"]] = "raw"
-    n_classes = 2
 
-    def fit(self, *_: object, **__: object) -> Self:
-        return self
+    def _fit(self, *_: object) -> None:
+        pass
 
-    def predict_proba(self, X: np.ndarray) -> np.ndarray:
+    def _predict_proba(self, X: np.ndarray) -> np.ndarray:
         p = 1 / (1 + np.exp(-4 * X[:, 0].astype(float)))
         return np.column_stack([1 - p, p])
 
@@ -138,7 +137,7 @@ class Corner(Head):
 def test_a_new_head_gets_occlusion_for_free() -> None:
     """Its map is the fall of the logit, and nothing where it does not look."""
     head = Corner()
-    head.n_classes = 2
+    head.classes_, head.n_features_in_ = np.arange(2), WIDTH
     X = planted(5)[0]
     cells = cell_scores(head, X, np.zeros(WIDTH, np.float32), SHAPE, np.ones(5, dtype=np.int64))
     np.testing.assert_allclose(cells[:, 0, 0], 4 * X[:, 0], rtol=1e-5)

@@ -608,7 +608,7 @@ def test_dense_heads_show_how_they_learned(cache: Path, tmp_path: Path) -> None:
     """A head that trains in epochs has its curves in the report, redrawn as SVG."""
     dataset = pipeline.load_dataset(cache)
     done = pipeline.fit(dataset, tmp_path / "m", head="majority")
-    done.head.history = [{"loss": 0.7, "accuracy": 0.5}, {"loss": 0.4, "accuracy": 0.8}]
+    done.head._history = [{"loss": 0.7, "accuracy": 0.5}, {"loss": 0.4, "accuracy": 0.8}]
     page = pipeline.fit_report(dataset, done)
     check_page(page)
     assert "2 epochs." in plain(page)

@@ -64,7 +64,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         pipeline.extract_folder(folder, cache, weights="random", group_rule=rule)
         dataset = pipeline.load_dataset(cache)
         done = pipeline.fit(dataset, root / "model", head="logistic")
-        done.head.history = [{"loss": 1 / n, "accuracy": 1 - 0.3 / n} for n in range(1, 9)]
+        done.head._history = [{"loss": 1 / n, "accuracy": 1 - 0.3 / n} for n in range(1, 9)]
         found = pipeline.compare_heads(
             dataset, root / "c", heads=["lda", "majority"], n_folds=2, repeats=1, n_jobs=1
         )
