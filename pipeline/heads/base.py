@@ -27,6 +27,9 @@ EpochProgress = Callable[[int, int, Mapping[str, float]], None]
 _SETTINGS_FILE = "settings.json"
 _BLOCK_ROWS = 256
 
+MOST_CLASSES = 100_000
+"""Of a model that is loaded: a number in a file must not decide how much memory is taken."""
+
 
 class Head(Classifier, ABC):
     """A classifier on bottleneck features, and on any rows of numbers that scikit-learn gives it.
@@ -275,8 +278,8 @@ class Head(Classifier, ABC):
                 )
             head = cls(seed=int(record["seed"]), **record["chosen"])
             head._chosen = head.settings
-            head.classes_ = np.arange(_at_least(2, record["n_classes"]))
-            head.n_features_in_ = _at_least(1, record["row_width"])
+            head.classes_ = np.arange(_between(2, MOST_CLASSES, record["n_classes"]))
+            head.n_features_in_ = _between(1, 2**31, record["row_width"])
             return head, dict(record["more"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError, HeadError) as error:
             raise BundleError(
@@ -285,9 +288,9 @@ class Head(Classifier, ABC):
             ) from error
 
 
-def _at_least(least: int, value: object) -> int:
-    if not isinstance(value, int) or value < least:
-        raise ValueError(f"{value!r} where a number from {least} is expected")
+def _between(least: int, most: int, value: object) -> int:
+    if not isinstance(value, int) or not least <= value <= most:
+        raise ValueError(f"{value!r} where a number from {least} to {most} is expected")
     return value
 
 

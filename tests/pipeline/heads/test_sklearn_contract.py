@@ -22,7 +22,7 @@ from pipeline.heads import HEADS, Head, make_head
 
 SMALL: dict[str, dict[str, Any]] = {
     "dense": {"epochs": 2}, "forest": {"trees": 5}, "boosting": {"trees": 5},
-    "novelty": {"dimensions": 20}, "linear-svm": {"C": 1.0}, "rbf-svm": {"C": 1.0, "gamma": 0.5},
+    "linear-svm": {"C": 1.0}, "rbf-svm": {"C": 1.0, "gamma": 0.5},
     "knn": {"k": 3}, "logistic": {"C": 10.0},
 }  # fmt: skip
 
