@@ -88,7 +88,7 @@ def test_every_head_says_what_is_wrong(name: str) -> None:
         head.predict_proba(np.zeros((2, WIDTH + 1), dtype=np.float32))
     X, _, groups = sparse_rows(12, WIDTH)
     with pytest.raises(HeadError, match="all of one class"):
-        make_head(name).fit(X, np.zeros(12, dtype=np.int64), groups, n_classes=2)
+        make_head(name).fit(X, np.ones(12, dtype=np.int64), groups, n_classes=2)
 
 
 @pytest.mark.parametrize("name", HEADS)
