@@ -8,7 +8,6 @@ Exit codes: 0 all done; 1 something cannot be used as it is (one line says what)
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 from pathlib import Path
@@ -16,125 +15,95 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.output.stream import bar, never_fail, say
+from pipeline.output.stream import never_fail
+from pipeline.terminal.cache_commands import cache_app
+from pipeline.terminal.console import (
+    DATA,
+    DECISION,
+    INTERRUPTED,
+    MODEL,
+    OUTPUT,
+    RUN,
+    CommandGroup,
+    bar,
+    explain_error,
+    fail,
+    say,
+    set_quiet,
+    show,
+    wait,
+    with_new_names,
+)
+from pipeline.terminal.options import (
+    AcceptDrift,
+    AuditFile,
+    BatchSize,
+    CacheArgument,
+    CacheFile,
+    Classes,
+    CostFalse,
+    CostMissed,
+    Data,
+    DefectRate,
+    Engine,
+    Epochs,
+    Features,
+    Force,
+    GroupRegex,
+    Groups,
+    Jobs,
+    Labels,
+    ManyFeatures,
+    MaxFalse,
+    MaxMissed,
+    MaxPixels,
+    Positive,
+    Quiet,
+    Report,
+    Review,
+    Seed,
+    Split,
+    TestSize,
+    Threshold,
+    Verbose,
+    Weights,
+)
 
 if TYPE_CHECKING:
+    from pipeline.data.dataset import Dataset
     from pipeline.feature_specs.spec import FeatureSpec
 
 SOME_UNREADABLE = 3
-INTERRUPTED = 130
-INTERNAL_ERROR = 70
 
-app = typer.Typer(
+app = CommandGroup(
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,  # plain help answers in half the time
     pretty_exceptions_enable=False,
     help="Look at every photograph once; train and compare as many classifiers as you like.",
 )
 
-cache_app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    help="Check a cache, mend it, drop what nobody uses, make one of two.",
-)
 app.add_typer(cache_app, name="cache")
 
 
-def _verbose(value: bool) -> None:
+def _version(value: bool) -> None:
     if value:
-        from features.runtime import set_verbose
+        from importlib import metadata
 
-        set_verbose(True)
+        try:
+            show(f"onepass {metadata.version('onepass')}")
+        except metadata.PackageNotFoundError:
+            show("onepass, from a checkout that is not installed")
+        raise typer.Exit
 
 
-Data = Annotated[Path, typer.Argument(help="Folder with one folder of photographs per class.")]
-CacheFile = Annotated[Path, typer.Option("--cache", help="The feature cache (HDF5).")]
-CacheArgument = Annotated[Path, typer.Argument(metavar="CACHE", help="The feature cache (HDF5).")]
-Weights = Annotated[
-    str | None,
-    typer.Option(help="imagenet, random (untrained), or a weights file (.h5)."),
-]
-Classes = Annotated[
-    str | None, typer.Option(help="Take only these classes, with commas: Free,Crack.")
-]
-Positive = Annotated[
-    str | None,
-    typer.Option(help="These classes, with commas, are the defective ones; all others healthy."),
-]
-Groups = Annotated[
-    Path | None, typer.Option(help="CSV (path, group): which photographs show one part.")
-]
-GroupRegex = Annotated[
-    str | None, typer.Option(help=r"Pattern in paths that names the part, as 'part-(\d+)'.")
-]
-BatchSize = Annotated[int, typer.Option(min=1, help="Views per call of the backbone.")]
-MaxPixels = Annotated[
-    int | None, typer.Option(min=1, help="Refuse photographs of more pixels.  [default: 178956970]")
-]
-Features = Annotated[
-    str | None,
-    typer.Option(help="What the head sees, as flat, avg, avg+max, tiles:2x2:avg.  [default: flat]"),
-]
-ManyFeatures = Annotated[
-    str | None, typer.Option(help="What heads see, with commas: flat,avg.  [default: flat]")
-]
-Jobs = Annotated[int, typer.Option(help="Processes; -1 for one per core.")]
-Split = Annotated[
-    str | None,
-    typer.Option(help="grouped: by part. random. given: the folder's own, the default if any."),
-]
-Labels = Annotated[
-    Path | None,
-    typer.Option(help="Table (path, label) that says the classes; none: the folders do."),
-]
-TestSize = Annotated[
-    float, typer.Option(min=0.01, max=0.9, help="Share of the photographs held out.")
-]
-Threshold = Annotated[
-    str | None,
-    typer.Option(help="balanced (the default), a number, or two: 0.2,0.6 with review between."),
-]
-CostMissed = Annotated[float | None, typer.Option(help="Of a defective photograph that is passed.")]
-CostFalse = Annotated[float | None, typer.Option(help="Of a good photograph that is rejected.")]
-MaxMissed = Annotated[
-    float | None,
-    typer.Option(help="Miss at most this share of defective parts, with 95 % confidence."),
-]
-MaxFalse = Annotated[
-    float | None,
-    typer.Option(help="Reject at most this share of good parts, with 95 % confidence."),
-]
-Review = Annotated[
-    float | None, typer.Option(help="Let a person look at up to this share of the photographs.")
-]
-DefectRate = Annotated[
-    float | None,
-    typer.Option(help="Share of defective photographs to expect.  [default: as in the data]"),
-]
-Epochs = Annotated[int, typer.Option(min=1, help="Passes over the training photographs.")]
-Seed = Annotated[int, typer.Option(min=0, help="Of everything random.")]
-Engine = Annotated[
-    str, typer.Option(help="tensorflow, or openvino (an extra): what computes the backbone.")
-]
-Report = Annotated[
-    Path | None,
-    typer.Option(help="The report (HTML).  [default: report.html in --out, or evaluation.html]"),
-]
-Force = Annotated[
-    bool, typer.Option("--force", help="Overwrite also what this program did not write.")
-]
-AcceptDrift = Annotated[
-    bool,
-    typer.Option("--accept-drift", help="Go on where the model's self-test gives other results."),
-]
-AuditFile = Annotated[
-    Path, typer.Option("--audit", help="An audit, shown in the report if it is of this data.")
-]
-Verbose = Annotated[
-    bool,
-    typer.Option("--verbose", "-v", callback=_verbose, help="Show TensorFlow's own messages."),
-]
+@app.callback()
+def _main_options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Look at every photograph once; train and compare as many classifiers as you like."""
 
 
 @app.command()
@@ -143,19 +112,28 @@ def extract(
     cache: CacheFile = Path("features.h5"),
     weights: Weights = None,
     recipe: Annotated[
-        str | None, typer.Option(help="imagenet, or docs (the write-up's own).")
+        str | None,
+        typer.Option(help="imagenet, or docs (the write-up's own).", rich_help_panel=DATA),
     ] = None,
     precision: Annotated[
-        str | None, typer.Option(help="float32, float16 (half the space) or bfloat16.")
+        str | None,
+        typer.Option(help="float32, float16 (half the space) or bfloat16.", rich_help_panel=DATA),
     ] = None,
     engine: Engine = "tensorflow",
     views: Annotated[
         str | None,
-        typer.Option(help="What is looked at, with commas: full, tiles:2x2, tiles:3x3, five."),
+        typer.Option(
+            help="What is looked at, with commas: full, tiles:2x2, tiles:3x3, five.",
+            rich_help_panel=DATA,
+        ),
     ] = None,
     taps: Annotated[
         str | None,
-        typer.Option(help="Keep lower blocks, too: mixed7 (means), mixed7-max (peaks); or none."),
+        typer.Option(
+            help="Intermediate layers to keep as well, for small defects: mixed7 (means), "
+            "mixed7-max (largest values); or none.",
+            rich_help_panel=DATA,
+        ),
     ] = None,
     batch_size: BatchSize = 32,
     classes: Classes = None,
@@ -163,20 +141,26 @@ def extract(
     group_regex: GroupRegex = None,
     labels: Labels = None,
     path_column: Annotated[
-        str | None, typer.Option(help="Of --labels.  [default: found by name]")
+        str | None,
+        typer.Option(help="Of --labels.  [default: found by name]", rich_help_panel=DATA),
     ] = None,
     label_column: Annotated[
-        str | None, typer.Option(help="Of --labels.  [default: found by name]")
+        str | None,
+        typer.Option(help="Of --labels.  [default: found by name]", rich_help_panel=DATA),
     ] = None,
     no_groups: Annotated[
-        bool, typer.Option("--no-groups", help="Forget the groups: propose.")
+        bool, typer.Option("--no-groups", help="Forget the groups: propose.", rich_help_panel=DATA)
     ] = False,
     max_failures: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Stop above this share of unreadable ones.")
+        float,
+        typer.Option(
+            min=0.0, max=1.0, help="Stop above this share of unreadable ones.", rich_help_panel=RUN
+        ),
     ] = 0.1,
     max_pixels: MaxPixels = None,
     seed: Seed = 0,
     verbose: Verbose = False,
+    quiet: Quiet = False,
 ) -> None:
     r"""Bring the cache in line with a folder: new photographs go through the backbone, once.
 
@@ -211,9 +195,9 @@ def extract(
             max_pixels=max_pixels or MAX_PIXELS,
             progress=progress,
         )
-    _say(*text.failures([(s.path, s.reason) for s in done.extraction.failed]))
-    _say(*where(cache))
-    _print(text.extraction(done, cache))
+    say(*text.failures([(s.path, s.reason) for s in done.extraction.failed]))
+    say(*where(cache))
+    show(text.extraction(done, cache))
     if done.extraction.failed:
         raise typer.Exit(SOME_UNREADABLE)
 
@@ -221,9 +205,12 @@ def extract(
 @app.command()
 def groups(
     cache: CacheFile = Path("features.h5"),
-    out: Annotated[Path, typer.Option(help="Folder for the table and the sheets.")] = Path(
-        "groups"
-    ),
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", help="Folder for the table and the sheets.", rich_help_panel=OUTPUT
+        ),
+    ] = Path("groups"),
     sheets: Annotated[int, typer.Option(min=0, help="Most sheets of groups, 12 groups each.")] = 3,
     force: Force = False,
 ) -> None:
@@ -234,31 +221,47 @@ def groups(
     from pipeline.groups.contact_sheets import show_groups
     from pipeline.terminal import groups as text
 
-    _print(text.groups(show_groups(cache, out, sheets=sheets, force=force)))
+    with wait("looking for photographs that show one part"):
+        shown = show_groups(cache, out, sheets=sheets, force=force)
+    show(text.groups(shown))
 
 
 @app.command()
 def fit(
-    head: Annotated[str, typer.Option(help="A head's name, or best: compare-heads' winner.")] = (
-        "dense"
-    ),
+    head: Annotated[
+        str,
+        typer.Option(help="A head's name, or best: compare-heads' winner.", rich_help_panel=MODEL),
+    ] = ("dense"),
     features: Features = None,
     cache: CacheFile = Path("features.h5"),
-    out: Annotated[Path, typer.Option(help="Folder for the model.")] = Path("model"),
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder for the model.", rich_help_panel=OUTPUT)
+    ] = Path("model"),
     test_size: TestSize = 0.25,
     seed: Seed = 0,
     split: Split = None,
     set_: Annotated[
-        list[str] | None, typer.Option("--set", help="NAME=VALUE, a setting of the head; repeat.")
+        list[str] | None,
+        typer.Option(
+            "--set", help="NAME=VALUE, a setting of the head; repeat.", rich_help_panel=MODEL
+        ),
     ] = None,
     classes: Classes = None,
     positive: Positive = None,
     comparison: Annotated[
-        Path, typer.Option(help="Where --head best looks for compare-heads' result.")
+        Path,
+        typer.Option(
+            help="Where --head best looks for compare-heads' result.", rich_help_panel=MODEL
+        ),
     ] = Path("comparison"),
-    gap: Annotated[
+    optimism: Annotated[
         bool,
-        typer.Option("--gap/--no-gap", help="Train a second time, to tell what random flatters."),
+        typer.Option(
+            "--optimism/--no-optimism",
+            help="Train a second time, to tell how much better a random split would look than "
+            "new parts will (its optimism).",
+            rich_help_panel=MODEL,
+        ),
     ] = True,
     report: Report = None,
     audit_file: AuditFile = Path("audit/audit.json"),
@@ -269,9 +272,15 @@ def fit(
     max_false: MaxFalse = None,
     review: Review = None,
     defect_rate: DefectRate = None,
-    folds: Annotated[int, typer.Option(min=2, help="Folds that the threshold is chosen on.")] = 5,
+    folds: Annotated[
+        int,
+        typer.Option(
+            min=2, help="Folds that the threshold is chosen on.", rich_help_panel=DECISION
+        ),
+    ] = 5,
     force: Force = False,
     verbose: Verbose = False,
+    quiet: Quiet = False,
 ) -> None:
     """Train one head on the cached rows and judge it on parts that it never saw.
 
@@ -288,8 +297,7 @@ def fit(
         threshold, cost_missed=cost_missed, cost_false=cost_false, max_missed=max_missed,
         max_false=max_false, review=review, defect_rate=defect_rate, folds=folds,
     )  # fmt: skip
-    data = pipeline.load_dataset(cache, classes=_names(classes), positive=_names(positive))
-    _print(text.dataset(data) + "\n")
+    data = _dataset(cache, classes, positive)
     chosen = choose_contender(head, _spec(features), comparison, data)
     with bar("epochs, folds included") as progress:
         done = pipeline.fit(
@@ -303,35 +311,49 @@ def fit(
             seed=seed,
             force=force,
             settings=_settings(set_ or []),
-            with_gap=gap,
+            with_gap=optimism,
             progress=lambda epoch, epochs, _scores: progress(epoch, epochs),
         )
     page = pipeline.fit_report(data, done, audit_file=audit_file)
     written = pipeline.write_report(report or out / "report.html", page, force=force)
-    _print(f"{text.fit(done)}\nreport   {written}")
+    show(f"{text.fit(done)}\nreport   {written}")
 
 
 @app.command("compare-heads")
 def compare_heads(
     cache: CacheFile = Path("features.h5"),
-    heads: Annotated[str | None, typer.Option(help="Names with commas; all by default.")] = None,
+    heads: Annotated[
+        str | None, typer.Option(help="Names with commas; all by default.", rich_help_panel=MODEL)
+    ] = None,
     features: ManyFeatures = None,
-    folds: Annotated[int, typer.Option(min=2, help="Folds per repeat.")] = 5,
-    repeats: Annotated[int, typer.Option(min=1, help="Times that new folds are drawn.")] = 3,
+    folds: Annotated[int, typer.Option(min=2, help="Folds per repeat.", rich_help_panel=MODEL)] = 5,
+    repeats: Annotated[
+        int, typer.Option(min=1, help="Times that new folds are drawn.", rich_help_panel=MODEL)
+    ] = 3,
     split: Split = None,
-    sort_by: Annotated[str, typer.Option(help="Score that the table is sorted by.")] = "roc_auc",
+    sort_by: Annotated[
+        str, typer.Option(help="Score that the table is sorted by.", rich_help_panel=OUTPUT)
+    ] = "roc_auc",
     rope: Annotated[
-        float, typer.Option(min=0.0, help="Differences up to this make no difference in practice.")
+        float,
+        typer.Option(
+            min=0.0,
+            help="Region of practical equivalence: a difference of scores up to this is none.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = 0.01,
     seed: Seed = 0,
     classes: Classes = None,
     positive: Positive = None,
     jobs: Jobs = -1,
-    out: Annotated[Path, typer.Option(help="Folder for the tables.")] = Path("comparison"),
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder for the tables.", rich_help_panel=OUTPUT)
+    ] = Path("comparison"),
     report: Report = None,
     audit_file: AuditFile = Path("audit/audit.json"),
     force: Force = False,
     verbose: Verbose = False,
+    quiet: Quiet = False,
 ) -> None:
     """Every head on identical folds; hyper-parameters are chosen inside each training part.
 
@@ -340,8 +362,7 @@ def compare_heads(
     import pipeline
     from pipeline.terminal import results as text
 
-    data = pipeline.load_dataset(cache, classes=_names(classes), positive=_names(positive))
-    _print(text.dataset(data) + "\n")
+    data = _dataset(cache, classes, positive)
     with bar("fits") as progress:
         found = pipeline.compare_heads(
             data,
@@ -360,36 +381,43 @@ def compare_heads(
         )
     page = pipeline.comparison_report(found.dataset, found, audit_file=audit_file)
     written = pipeline.write_report(report or out / "report.html", page, force=force)
-    _print(f"{text.comparison(found, out)}\nreport   {written}")
+    show(f"{text.comparison(found, out)}\nreport   {written}")
 
 
 @app.command("learning-curve")
 def learning_curve(
-    cache: CacheArgument = Path("features.h5"),
-    heads: Annotated[str, typer.Option(help="Names with commas.")] = "logistic",
+    cache_argument: CacheArgument = None,
+    cache: CacheFile = Path("features.h5"),
+    heads: Annotated[
+        str, typer.Option(help="Names with commas.", rich_help_panel=MODEL)
+    ] = "logistic",
     features: ManyFeatures = None,
-    draws: Annotated[int, typer.Option(min=2, help="Times that parts are drawn anew.")] = 10,
+    draws: Annotated[
+        int, typer.Option(min=2, help="Times that parts are drawn anew.", rich_help_panel=MODEL)
+    ] = 10,
     test_size: TestSize = 0.25,
     seed: Seed = 0,
     classes: Classes = None,
     positive: Positive = None,
     jobs: Jobs = -1,
-    out: Annotated[Path, typer.Option(help="Folder for the picture and the table.")] = Path(
-        "learning-curve"
-    ),
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", help="Folder for the picture and the table.", rich_help_panel=OUTPUT
+        ),
+    ] = Path("learning-curve"),
     force: Force = False,
     verbose: Verbose = False,
+    quiet: Quiet = False,
 ) -> None:
     """How much is enough: scores against the number of parts, and what twice as many would bring.
 
-    Example: onepass learning-curve features.h5 --heads logistic,dense
+    Example: onepass learning-curve --heads logistic,dense
     """
     import pipeline
-    from pipeline.terminal import results as text
     from pipeline.terminal.comparison import learning
 
-    data = pipeline.load_dataset(cache, classes=_names(classes), positive=_names(positive))
-    _print(text.dataset(data) + "\n")
+    data = _dataset(cache_argument or cache, classes, positive)
     with bar("fits") as progress:
         found = pipeline.learning_curve(
             data,
@@ -403,13 +431,16 @@ def learning_curve(
             force=force,
             progress=lambda done, total, _text: progress(done, total),
         )
-    _print(learning(found))
+    show(learning(found))
 
 
 @app.command()
 def audit(
     cache: CacheFile = Path("features.h5"),
-    out: Annotated[Path, typer.Option(help="Folder for tables and sheets.")] = Path("audit"),
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", help="Folder for tables and sheets.", rich_help_panel=OUTPUT),
+    ] = Path("audit"),
     seed: Seed = 0,
     classes: Classes = None,
     positive: Positive = None,
@@ -419,14 +450,12 @@ def audit(
     Example: onepass audit --cache features.h5 --out audit
     """
     import pipeline
-    from pipeline.terminal import results as text
     from pipeline.terminal.audit import audit as audit_text
 
-    data = pipeline.load_dataset(cache, classes=_names(classes), positive=_names(positive))
-    _print(text.dataset(data) + "\n")
+    data = _dataset(cache, classes, positive)
     with bar("photographs") as progress:
         found = pipeline.audit_dataset(data, out, seed=seed, progress=progress)
-    _print(audit_text(found, out))
+    show(audit_text(found, out))
 
 
 @app.command()
@@ -446,6 +475,7 @@ def evaluate(
     accept_drift: AcceptDrift = False,
     force: Force = False,
     verbose: Verbose = False,
+    quiet: Quiet = False,
 ) -> None:
     """Score a model on the photographs that it never saw, or on a new labelled folder.
 
@@ -471,10 +501,10 @@ def evaluate(
                 engine=engine,
                 progress=progress,
             )
-    _say(*text.drift(bundle))
+    say(*text.drift(bundle))
     page = pipeline.evaluation_report(bundle, found)
     written = pipeline.write_report(report or Path("evaluation.html"), page, force=force)
-    _print(f"{text.evaluation(found, bundle.classes.names)}\nreport   {written}")
+    show(f"{text.evaluation(found, bundle.classes.names)}\nreport   {written}")
     if found.strange:
         raise typer.Exit(SOME_UNREADABLE)
 
@@ -485,17 +515,31 @@ def predict(
     paths: Annotated[
         list[str], typer.Argument(help="Files, folders, patterns; - reads names, one a line.")
     ],
-    out: Annotated[Path, typer.Option(help="Where the verdicts go: .csv, .json or .jsonl.")] = Path(
-        "predictions.csv"
-    ),
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Where the verdicts go: .csv, .json or .jsonl; - for standard output, as CSV.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = Path("predictions.csv"),
     cache: CacheFile = Path("features.h5"),
-    no_cache: Annotated[bool, typer.Option("--no-cache", help="Keep no rows.")] = False,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Keep no rows.", rich_help_panel=DATA)
+    ] = False,
     sheet: Annotated[
-        Path | None, typer.Option(help="Draw up to 20 photographs with their verdicts (PNG).")
+        Path | None,
+        typer.Option(
+            help="Draw up to 20 photographs with their verdicts (PNG).", rich_help_panel=OUTPUT
+        ),
     ] = None,
     heatmaps: Annotated[
         Path | None,
-        typer.Option(help="Folder for pictures of where the model looks; also in --sheet."),
+        typer.Option(
+            help="Folder for pictures of where the model looks; also in --sheet.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = None,
     weights: Weights = None,
     engine: Engine = "tensorflow",
@@ -504,6 +548,7 @@ def predict(
     accept_drift: AcceptDrift = False,
     force: Force = False,
     verbose: Verbose = False,
+    quiet: Quiet = False,
 ) -> None:
     """Judge photographs: class, probability of a defect, or why one cannot be read.
 
@@ -514,7 +559,9 @@ def predict(
     from features.photographs.decode import MAX_PIXELS
     from pipeline.terminal import results as text
 
-    pipeline.check_outputs(out, sheet, force=force)  # before hours of work
+    to_stdout = str(out) == "-"
+    if not to_stdout:
+        pipeline.check_outputs(out, sheet, force=force)  # before hours of work
     bundle = pipeline.load_bundle(model, accept_drift=accept_drift)
     names = _read_names(paths)
     frame = None
@@ -535,16 +582,23 @@ def predict(
             explain=pipeline.explain if heatmaps else None,
             progress=progress,
         )
-    write_whole(out, pipeline.format_predictions(bundle, found, out.suffix.lower()))
+    suffix = ".csv" if to_stdout else out.suffix.lower()
+    verdicts = pipeline.format_predictions(bundle, found, suffix)
+    if to_stdout:
+        typer.echo(verdicts, nl=False)
+    else:
+        write_whole(out, verdicts)
     if sheet is not None:
         write_whole(sheet, pipeline.prediction_sheet(bundle.classes, found, frame=frame))
     if heatmaps is not None and frame is not None:
         pipeline.write_heatmaps(heatmaps, frame, found, max_pixels=max_pixels or MAX_PIXELS)
-    _say(*text.drift(bundle))
+    say(*text.drift(bundle))
     failed = [(p.path, p.error) for p in found if p.error is not None]
-    _say(*text.failures(failed), *notes)
-    _print(text.predictions(found))
-    _print(f"written: {', '.join(str(path) for path in (out, sheet, heatmaps) if path)}")
+    say(*text.failures(failed), *notes)
+    written = [str(path) for path in (None if to_stdout else out, sheet, heatmaps) if path]
+    show(text.predictions(found), err=to_stdout)
+    if written:
+        show(f"written: {', '.join(written)}", err=to_stdout)
     if failed:
         raise typer.Exit(SOME_UNREADABLE)
 
@@ -564,7 +618,7 @@ def info(
     from pipeline.terminal.results import info as info_text
 
     facts = describe(path)
-    _print(json.dumps(facts, indent=2) if as_json else info_text(facts))
+    show(json.dumps(facts, indent=2) if as_json else info_text(facts))
 
 
 @app.command("train-cnn")
@@ -580,9 +634,12 @@ def train_cnn(
     classes: Classes = None,
     positive: Positive = None,
     test_size: TestSize = 0.25,
-    out: Annotated[Path, typer.Option(help="Folder for the model.")] = Path("cnn"),
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder for the model.", rich_help_panel=OUTPUT)
+    ] = Path("cnn"),
     force: Force = False,
     verbose: Verbose = False,
+    quiet: Quiet = False,
 ) -> None:
     r"""Train the write-up's CNN from scratch on photographs, as a baseline: no cache, no weights.
 
@@ -608,9 +665,9 @@ def train_cnn(
             progress=lambda epoch, epochs, _scores: progress(epoch, epochs),
         )
     failed = [(s.path, s.reason) for s in done.photographs.failed]
-    _say(*text.failures(failed))
-    _print(text.dataset(done.photographs) + "\n")
-    _print(text.fit(done))
+    say(*text.failures(failed))
+    show(text.dataset(done.photographs) + "\n")
+    show(text.fit(done))
     if failed:
         raise typer.Exit(SOME_UNREADABLE)
 
@@ -618,9 +675,10 @@ def train_cnn(
 @app.command()
 def reproduce(
     data: Data = Path("data"),
-    out: Annotated[Path, typer.Option(help="Folder for tables and pictures.")] = Path(
-        "reproduction"
-    ),
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", help="Folder for tables and pictures.", rich_help_panel=OUTPUT),
+    ] = Path("reproduction"),
     seeds: Annotated[int, typer.Option(min=1, help="Runs of every model on every split.")] = 5,
     epochs: Epochs = 30,
     groups: Groups = None,
@@ -636,6 +694,7 @@ def reproduce(
         int | None, typer.Option(min=1, help="Take so many: whole parts, classes about even.")
     ] = None,
     verbose: Verbose = False,
+    quiet: Quiet = False,
 ) -> None:
     """The write-up's four models on its own split and on parts never seen; stopped, it goes on.
 
@@ -659,20 +718,26 @@ def reproduce(
             progress=progress,
         )
     failed = [(s.path, s.reason) for s in found.photographs.failed]
-    _say(*text.failures(failed))
-    _print(text.ladder(found, out))
+    say(*text.failures(failed))
+    show(text.ladder(found, out))
     if failed:
         raise typer.Exit(SOME_UNREADABLE)
 
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for everything that it makes.")] = Path("demo"),
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", help="Folder for everything that it makes.", rich_help_panel=OUTPUT
+        ),
+    ] = Path("demo"),
     seed: Annotated[
         int | None, typer.Option(min=0, help="Of the drawn parts; another each time by default.")
     ] = None,
     parts: Annotated[int, typer.Option(min=16, help="Parts to draw, four photographs each.")] = 60,
     verbose: Verbose = False,
+    quiet: Quiet = False,
 ) -> None:
     """The whole main job on drawn metal parts: extract, fit, compare, predict.
 
@@ -680,83 +745,7 @@ def demo(
     """
     from pipeline.demo.run import run_demo
 
-    run_demo(out, seed=seed, parts=parts, say=_print, bar=bar)
-
-
-# ---- the upkeep of caches ---------------------------------------------------------------
-
-
-@cache_app.command("verify")
-def cache_verify(
-    cache: CacheArgument = Path("features.h5"),
-    full: Annotated[bool, typer.Option("--full", help="Read every row, too.")] = False,
-) -> None:
-    """Is a cache sound? At once: structure and digests; --full: the checksum of every row.
-
-    Example: onepass cache verify features.h5 --full
-    """
-    import pipeline
-    from pipeline.terminal import cache as text
-
-    with bar("rows") as progress:
-        found = pipeline.verify(cache, full=full, progress=progress)
-    _print(text.verification(found))
-    if not found.sound:
-        raise typer.Exit(1)
-
-
-@cache_app.command("repair")
-def cache_repair(
-    cache: CacheArgument = Path("features.h5"),
-    no_backup: Annotated[
-        bool, typer.Option("--no-backup", help="Do not keep the damaged file.")
-    ] = False,
-) -> None:
-    """Keep what is sound of a damaged cache and name what is not; extract fills it in again.
-
-    Example: onepass cache repair features.h5
-    """
-    import pipeline
-    from pipeline.terminal import cache as text
-
-    with bar("rows") as progress:
-        done = pipeline.repair(cache, backup=not no_backup, progress=progress)
-    _print(text.repaired(done))
-
-
-@cache_app.command("gc")
-def cache_gc(
-    cache: CacheArgument = Path("features.h5"),
-    apply: Annotated[bool, typer.Option("--apply", help="Do it, not only say it.")] = False,
-) -> None:
-    """Drop rows that no photograph of the folder uses; without --apply only say how many.
-
-    Example: onepass cache gc features.h5 --apply
-    """
-    import pipeline
-    from pipeline.terminal import cache as text
-
-    with bar("rows") as progress:
-        done = pipeline.collect(cache, apply=apply, progress=progress)
-    _print(text.collected(done))
-
-
-@cache_app.command("merge")
-def cache_merge(
-    first: Annotated[Path, typer.Argument(help="A cache.")],
-    second: Annotated[Path, typer.Argument(help="Another, of the same settings.")],
-    out: Annotated[Path, typer.Option(help="The new cache; must not exist.")],
-) -> None:
-    """Bring the rows of two caches of the same recipe, weights and precision together.
-
-    Example: onepass cache merge line-1.h5 line-2.h5 --out both.h5
-    """
-    import pipeline
-    from pipeline.terminal import cache as text
-
-    with bar("rows") as progress:
-        done = pipeline.merge(first, second, out, progress)
-    _print(text.merged(done))
+    run_demo(out, seed=seed, parts=parts, say=show, bar=bar)
 
 
 # ---- what the commands share ------------------------------------------------------------
@@ -774,13 +763,6 @@ def _specs(text: str | None) -> list[FeatureSpec]:
     from pipeline.feature_specs.spec import FLAT, FeatureSpec
 
     return [FeatureSpec.parse(name) for name in _names(text) or ()] or [FLAT]
-
-
-def _names(text: str | None) -> list[str] | None:
-    """Names with commas between them."""
-    from pipeline.output.names import split_names
-
-    return split_names(text)
 
 
 def _settings(pairs: list[str]) -> dict[str, str | int | float]:
@@ -833,62 +815,40 @@ def _read_names(paths: list[str]) -> list[str]:
     return names
 
 
-def _say(*lines: str) -> None:
-    """Lines on standard error."""
-    for line in lines:
-        _print(line, err=True)
+def _names(text: str | None) -> list[str] | None:
+    """Names with commas between them."""
+    from pipeline.output.names import split_names
+
+    return split_names(text)
 
 
-def _print(text: str, *, err: bool = False) -> None:
-    """The one door to the terminal: names of files and models must not do anything to it."""
-    from pipeline.output.tables import visible
+def _dataset(cache: Path, classes: str | None, positive: str | None) -> Dataset:
+    """Load the photographs of a cache and say what they are."""
+    import pipeline
+    from pipeline.terminal import results as text
 
-    say(visible(text), sys.stderr if err else sys.stdout)
+    with wait("looking for photographs that show one part"):
+        data = pipeline.load_dataset(cache, classes=_names(classes), positive=_names(positive))
+    show(text.dataset(data) + "\n")
+    return data
 
 
 def main() -> None:
     """Run the command line and exit: one line for what a person can mend, no traceback."""
     never_fail()
+    set_quiet(False)  # a program may call main more than once
+    sys.argv[1:] = with_new_names(sys.argv[1:])
     try:
         code = app(standalone_mode=False)
         if code == INTERRUPTED:  # what the parser makes of Ctrl-C
-            _fail("interrupted; what is committed stays, the same command goes on", INTERRUPTED)
+            fail("interrupted; what is committed stays, the same command goes on", INTERRUPTED)
     except BrokenPipeError:
         # The reader of our output (head, less) left; nobody is there to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         code = 1
     except Exception as error:  # noqa: BLE001 - the last resort of a program that people run
-        code = _explain(error)
+        code = explain_error(error)
     sys.exit(code if isinstance(code, int) else 0)
-
-
-def _explain(error: Exception) -> int:
-    """Say what went wrong in one line; returns the exit code."""
-    from features.errors import OnepassError
-
-    if isinstance(error, OnepassError):
-        return _fail(str(error), 1)
-    if hasattr(error, "exit_code") and hasattr(error, "show"):  # wrong usage, from the parser
-        shown = io.StringIO()
-        error.show(file=shown)
-        _say(shown.getvalue().rstrip("\n"))
-        return int(error.exit_code)
-    if isinstance(error, OSError):
-        return _fail(f"{error}; check the disk and the permissions", 1)
-    if os.environ.get("ONEPASS_TRACEBACK"):
-        raise error
-    return _fail(
-        f"a mistake in this program ({type(error).__name__}: {error}); set ONEPASS_TRACEBACK=1, "
-        "run the same again and report what it prints",
-        INTERNAL_ERROR,
-    )
-
-
-def _fail(message: str, code: int) -> int:
-    from pipeline.output.tables import printable
-
-    _say(f"error: {printable(message)}")
-    return code
 
 
 if __name__ == "__main__":

@@ -280,3 +280,42 @@ def test_the_upkeep_of_a_cache(run: Run) -> None:
     assert code == 0
     assert "16 rows: 16 of the first, 0 that only the second had (16 were in both)" in out
     fails(run("cache", "verify", "none.h5"), "no cache at none.h5")
+
+
+def test_the_version_is_said(run: Run) -> None:
+    """--version alone, without a command."""
+    code, out, _ = run("--version")
+    assert (code, out.split()[0].rstrip(",")) == (0, "onepass")
+
+
+def test_quiet_old_names_and_standard_output(run: Run) -> None:
+    """-q says nothing; an old name goes on with a note; predictions go into a pipe alone."""
+    write_parts(Path("data"))
+    assert run("extract", "--weights", "random", "--group-regex", r"part-(\d+)", "-q") == (
+        0,
+        "",
+        "",
+    )
+    code, out, err = run("fit", "--head", "majority", "--no-gap", "-o", "m", "--threshold", "0.5")
+    assert code == 0
+    assert "note: --no-gap is called --no-optimism now" in err
+    assert "model    m" in out
+    code, out, err = run("predict", "m", "data", "--out", "-")
+    assert code == 0
+    assert len(out.splitlines()) == 73
+    assert out.startswith("path,class,")
+    assert "72 photographs: " in err
+    assert not Path("predictions.csv").exists()
+
+
+def test_options_stand_in_panels(run: Run) -> None:
+    """`fit --help` can be read: what is read, trained, decided, written, run."""
+    out = run("fit", "--help")[1]
+    panels = [
+        "What is read:",
+        "What is trained:",
+        "How it decides:",
+        "What is written:",
+        "How it runs",
+    ]
+    assert [out.index(panel) for panel in panels] == sorted(out.index(panel) for panel in panels)

@@ -6,7 +6,6 @@ import contextlib
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
 from typing import TextIO
 
 _PLAIN = str.maketrans({
@@ -48,7 +47,7 @@ def _one(character: str, encoding: str) -> str:
     return character.encode("ascii", "backslashreplace").decode()
 
 
-def say(text: str, stream: TextIO) -> None:
+def write_lines(text: str, stream: TextIO) -> None:
     """Write lines to a stream; on a terminal, long sentences are wrapped at its width."""
     if stream.isatty():
         columns = min(max(shutil.get_terminal_size().columns, NARROWEST), WIDEST)
@@ -65,37 +64,3 @@ def _wrapped(line: str, columns: int) -> str:
         line.strip(), columns, initial_indent=indent, subsequent_indent=indent,
         break_long_words=False, break_on_hyphens=False,
     )  # fmt: skip
-
-
-@contextlib.contextmanager
-def bar(unit: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on standard error, with speed and time left, where that is a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda done, total: None
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn(unit),
-        TextColumn("{task.fields[speed]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(unit, total=None, speed="")
-
-        def update(done: int, total: int) -> None:
-            speed = progress.tasks[0].speed
-            progress.update(
-                task, completed=done, total=total, speed=f"{speed:.1f}/s" if speed else ""
-            )
-
-        yield update

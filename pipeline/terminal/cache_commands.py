@@ -1,0 +1,96 @@
+"""The commands `cache verify | repair | gc | merge`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.terminal.console import OUTPUT, CommandGroup, bar, show
+from pipeline.terminal.options import CacheArgument, CacheFile
+
+cache_app = CommandGroup(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Check a cache, mend it, drop what nobody uses, make one of two.",
+)
+
+
+@cache_app.command("verify")
+def cache_verify(
+    cache_argument: CacheArgument = None,
+    cache: CacheFile = Path("features.h5"),
+    full: Annotated[bool, typer.Option("--full", help="Read every row, too.")] = False,
+) -> None:
+    """Is a cache sound? At once: structure and digests; --full: the checksum of every row.
+
+    Example: onepass cache verify features.h5 --full
+    """
+    import pipeline
+    from pipeline.terminal import cache as text
+
+    with bar("rows") as progress:
+        found = pipeline.verify(cache_argument or cache, full=full, progress=progress)
+    show(text.verification(found))
+    if not found.sound:
+        raise typer.Exit(1)
+
+
+@cache_app.command("repair")
+def cache_repair(
+    cache_argument: CacheArgument = None,
+    cache: CacheFile = Path("features.h5"),
+    no_backup: Annotated[
+        bool, typer.Option("--no-backup", help="Do not keep the damaged file.")
+    ] = False,
+) -> None:
+    """Keep what is sound of a damaged cache and name what is not; extract fills it in again.
+
+    Example: onepass cache repair features.h5
+    """
+    import pipeline
+    from pipeline.terminal import cache as text
+
+    with bar("rows") as progress:
+        done = pipeline.repair(cache_argument or cache, backup=not no_backup, progress=progress)
+    show(text.repaired(done))
+
+
+@cache_app.command("gc")
+def cache_gc(
+    cache_argument: CacheArgument = None,
+    cache: CacheFile = Path("features.h5"),
+    apply: Annotated[bool, typer.Option("--apply", help="Do it, not only say it.")] = False,
+) -> None:
+    """Drop rows that no photograph of the folder uses; without --apply only say how many.
+
+    Example: onepass cache gc features.h5 --apply
+    """
+    import pipeline
+    from pipeline.terminal import cache as text
+
+    with bar("rows") as progress:
+        done = pipeline.collect(cache_argument or cache, apply=apply, progress=progress)
+    show(text.collected(done))
+
+
+@cache_app.command("merge")
+def cache_merge(
+    first: Annotated[Path, typer.Argument(help="A cache.")],
+    second: Annotated[Path, typer.Argument(help="Another, of the same settings.")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", help="The new cache; must not exist.", rich_help_panel=OUTPUT),
+    ],
+) -> None:
+    """Bring the rows of two caches of the same recipe, weights and precision together.
+
+    Example: onepass cache merge line-1.h5 line-2.h5 --out both.h5
+    """
+    import pipeline
+    from pipeline.terminal import cache as text
+
+    with bar("rows") as progress:
+        done = pipeline.merge(first, second, out, progress)
+    show(text.merged(done))

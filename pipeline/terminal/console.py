@@ -1,0 +1,171 @@
+"""The door to the terminal: what is printed, progress, quiet, and errors as one line."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import typer
+from typer.core import TyperCommand
+
+INTERRUPTED = 130
+INTERNAL_ERROR = 70
+
+CommandFunction = TypeVar("CommandFunction", bound=Callable[..., None])
+
+DATA, MODEL, DECISION, RUN, OUTPUT = (
+    "What is read",
+    "What is trained",
+    "How it decides",
+    "How it runs",
+    "What is written",
+)
+"""The panels of every command's --help."""
+
+
+class PanelCommand(TyperCommand):
+    """A command whose --help shows its options in panels, as plain text."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - vendored types
+        """Write arguments, then the options panel by panel."""
+        panels: dict[str, list[tuple[str, str]]] = {"Arguments": []}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record is not None:
+                argument = param.param_type_name == "argument"
+                panel = getattr(param, "rich_help_panel", None) or "Options"
+                panels.setdefault("Arguments" if argument else panel, []).append(record)
+        known = ("Arguments", DATA, MODEL, DECISION, OUTPUT, RUN)
+        for panel in sorted(panels, key=lambda name: (name not in known, *map(name.__ne__, known))):
+            if panels[panel]:
+                with formatter.section(panel):
+                    formatter.write_dl(panels[panel])
+
+
+class CommandGroup(typer.Typer):
+    """Typer whose commands are `PanelCommand`s."""
+
+    def command(  # type: ignore[override]
+        self, name: str | None = None
+    ) -> Callable[[CommandFunction], CommandFunction]:
+        """Register a command; see `typer.Typer.command`."""
+        return super().command(name, cls=PanelCommand)
+
+
+_quiet = False  # set by --quiet: results go to files alone
+
+
+def set_quiet(value: bool) -> None:
+    """Say nothing from now on but what went wrong, or say everything again."""
+    global _quiet
+    _quiet = value
+
+
+def say(*lines: str) -> None:
+    """Lines on standard error."""
+    for line in lines:
+        show(line, err=True)
+
+
+def show(text: str, *, err: bool = False) -> None:
+    """The one door to the terminal: names of files and models must not do anything to it."""
+    if _quiet and not err:
+        return
+    from pipeline.output.stream import write_lines
+    from pipeline.output.tables import visible
+
+    write_lines(visible(text), sys.stderr if err else sys.stdout)
+
+
+@contextlib.contextmanager
+def bar(unit: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on standard error, with speed and time left, where that is a terminal."""
+    if _quiet or not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TextColumn("{task.fields[speed]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(unit, total=None, speed="")
+
+        def update(done: int, total: int) -> None:
+            speed = progress.tasks[0].speed
+            progress.update(
+                task, completed=done, total=total, speed=f"{speed:.1f}/s" if speed else ""
+            )
+
+        yield update
+
+
+@contextlib.contextmanager
+def wait(what: str) -> Iterator[None]:
+    """Show what is going on, and for how long, where its end cannot be told and a person looks."""
+    if _quiet or not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn("line"), TextColumn(what), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        progress.add_task(what, total=None)
+        yield
+
+
+_RENAMED = {"--gap": "--optimism", "--no-gap": "--no-optimism"}
+"""Options of 0.1.0 and their names now; the old ones go with 0.3.0."""
+
+
+def with_new_names(arguments: list[str]) -> list[str]:
+    """Replace old names of options, and say so."""
+    for old in [word for word in arguments if word in _RENAMED]:
+        say(f"note: {old} is called {_RENAMED[old]} now; the old name goes with 0.3.0")
+    return [_RENAMED.get(word, word) for word in arguments]
+
+
+def explain_error(error: Exception) -> int:
+    """Say what went wrong in one line; returns the exit code."""
+    from features.errors import OnepassError
+
+    if isinstance(error, OnepassError):
+        return fail(str(error), 1)
+    if hasattr(error, "exit_code") and hasattr(error, "show"):  # wrong usage, from the parser
+        shown = io.StringIO()
+        error.show(file=shown)
+        say(shown.getvalue().rstrip("\n"))
+        return int(error.exit_code)
+    if isinstance(error, OSError):
+        return fail(f"{error}; check the disk and the permissions", 1)
+    if os.environ.get("ONEPASS_TRACEBACK"):
+        raise error
+    return fail(
+        f"a mistake in this program ({type(error).__name__}: {error}); set ONEPASS_TRACEBACK=1, "
+        "run the same again and report what it prints",
+        INTERNAL_ERROR,
+    )
+
+
+def fail(message: str, code: int) -> int:
+    """Say an error in one line; returns the exit code."""
+    from pipeline.output.tables import printable
+
+    say(f"error: {printable(message)}")
+    return code
