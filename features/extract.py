@@ -32,6 +32,7 @@ from features.errors import ImageError, TooManyFailuresError
 from features.photographs.decode import MAX_PIXELS
 from features.photographs.decode_worker_pool import look_apart
 from features.photographs.file import Photograph, read_photograph, stat_photograph
+from features.photographs.survey import Remarks
 from features.photographs.views import FULL
 from features.runtime import core_count
 
@@ -51,6 +52,7 @@ class Extraction:
         reused: photographs whose rows were there already, or that are copies of another.
         seconds: per stage. "read" (with hashing) and "decode" add up over the reader threads;
             "load", "backbone" and "write" are one thread each; "total" is by the clock.
+        remarks: what a person should know of the photographs that were decoded.
     """
 
     samples: list[Sample]
@@ -58,6 +60,7 @@ class Extraction:
     rows: int = 0
     reused: int = 0
     seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    remarks: Remarks = field(default_factory=Remarks)
 
     @property
     def failed(self) -> list[Sample]:
@@ -185,6 +188,7 @@ class _Run:
         self.lock = threading.Lock()
         self.done = 0
         self.seconds: defaultdict[str, float] = defaultdict(float)
+        self.remarks = Remarks()
 
     def run(self, workers: int) -> Extraction:
         samples: list[Sample] = []
@@ -222,7 +226,7 @@ class _Run:
         failures = [sample for sample in samples if sample.row < 0]
         self.stop_on_too_many(failures)  # again: now with the copies of unreadable photographs
         reused = len(samples) - extracted - len(failures)
-        return Extraction(samples, extracted, rows, reused, self.seconds)
+        return Extraction(samples, extracted, rows, reused, self.seconds, self.remarks)
 
     # ---- readers ------------------------------------------------------------------------
 
@@ -270,9 +274,10 @@ class _Run:
         glimpse_alone = FULL not in missing and self.is_blank(sample.digest)
         asked = [FULL, *missing] if glimpse_alone else missing
         try:
-            pixels, taken = look_apart(
+            pixels, taken, declared = look_apart(
                 data, self.settings.recipe, asked, max_pixels=self.max_pixels
             )
+            self.remarks.note(photograph.path, declared)
         except ImageError as error:
             if missing:
                 sample = sample._replace(reason=str(error))

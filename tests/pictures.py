@@ -15,13 +15,13 @@ _FAKE = """
 import os, re, sys, time, types
 sys.path.insert(0, {root!r})
 import numpy as np
-from features import images
+from features.photographs import decode as images
 from features.photographs.decode_worker import serve
 def decode(data, recipe, max_pixels):
     {body}
 def decode_views(data, recipe, names, max_pixels):
     return np.stack([decode(data, recipe, max_pixels) for _ in names])
-serve(types.SimpleNamespace(Recipe=images.Recipe, ImageError=images.ImageError, decode=decode,
+serve(types.SimpleNamespace(Recipe=images.Recipe, ImageError=images.ImageError,
                             decode_views=decode_views, capture_time=images.capture_time))
 """
 

@@ -16,7 +16,7 @@ from features.arrays import Pixels
 from features.backbones.engines import DEFAULT_ENGINE, check_engine
 from features.backbones.weights import RecordedWeights, Weights
 from features.errors import DataError
-from features.photographs.decode import RECIPES, Recipe
+from features.photographs.decode import RECIPES, Recipe, recorded_recipe
 
 BACKBONES: dict[str, str] = {"inception_v3": "features.backbones.inception_v3:InceptionV3Backbone"}
 """The registry: name -> "module:class". A new backbone is one entry and its class."""
@@ -213,8 +213,8 @@ def settings_from_fields(
         DataError: this version knows no such recipe (or knows it differently), or precision.
     """
     recorded = fields["recipe"]
-    recipe = RECIPES.get(str(recorded.get("name")))
-    if recipe is None or recipe.fields() != recorded:
+    recipe = recorded_recipe(recorded)
+    if recipe is None:
         raise DataError(
             f"it was made with recipe {recorded.get('name')!r}, revision "
             f"{recorded.get('revision')}, which this version does not have; "

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from features.arrays import Pixels
 from features.cache.schema import GLIMPSE_CHUNK, GLIMPSE_COLUMNS, Hdf5, create_glimpses
-from features.photographs.decode import NO_TIME
+from features.photographs.opening import NO_TIME
 
 SIDE = GLIMPSE_COLUMNS["glimpse_grey"].shape[0]  # pixels of the grey picture, both ways
 MISSING = GLIMPSE_COLUMNS["glimpse_taken"].blank  # nobody has looked yet

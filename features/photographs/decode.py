@@ -1,68 +1,49 @@
-"""File to pixels: the one decoder, and the recipes that say what it does."""
+"""File to pixels: the one decoder, and the recipes that say what it does.
+
+bytes -> file_header: what it claims -> 8 bits: Pillow (JPEG: simplejpeg, strictly) -> colour
+                                        more: tiff, png -> samples: 8 bits -> colour
+colour: profile to sRGB, transparency over white, RGB -> turned, cut, resized: pixels
+"""
 
 from __future__ import annotations
 
 import contextlib
-import io
 import math
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 from PIL import (
-    BmpImagePlugin,
     Image,
-    ImageOps,
-    JpegImagePlugin,
-    PngImagePlugin,
-    TiffImagePlugin,
-    UnidentifiedImageError,
-    WebPImagePlugin,
 )
 
 from features.arrays import Pixels
 from features.errors import DataError, ImageError
-from features.photographs.file_header import Declared, check_declared, read_declared
+from features.photographs import jpeg, png, tiff, webp
+from features.photographs.colour import to_rgb, to_rgb_at_first
+from features.photographs.file_header import Declared
+from features.photographs.opening import (
+    NO_TIME,
+    TURNS,
+    parsed,
+    read_exif,
+    read_orientation,
+    time_taken,
+)
+from features.photographs.samples import DEPTHS, Samples, to_eight_bits
 from features.photographs.views import FULL, View, view_named
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp"})
+SUFFIXES = frozenset({
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".bmp", ".dib", ".tif", ".tiff",
+    ".webp", ".avif", ".heic", ".heif", ".hif", ".jxl",
+})  # fmt: skip
 """File names that are taken for photographs, lower case."""
-
-FORMATS = tuple(
-    plugin.format
-    for plugin in (
-        JpegImagePlugin.JpegImageFile,
-        PngImagePlugin.PngImageFile,
-        BmpImagePlugin.BmpImageFile,
-        TiffImagePlugin.TiffImageFile,
-        WebPImagePlugin.WebPImageFile,
-    )
-)
-"""What Pillow may parse; imported above, because Pillow finds only loaded plug-ins."""
 
 MAX_PIXELS = 178_956_970
 """Default cap on a photograph's width × height; above it decoding is refused (about 0.5 GB)."""
 
-_STRIP = 256  # rows
-
-# Pillow's own cap is one number for the whole process and warns at half of it. Ours is an
-# argument, checked on the header before Pillow sees the file.
-Image.MAX_IMAGE_PIXELS = None
-
-# Broken metadata that does not touch the pixels. Set once: `catch_warnings` is not for threads.
-warnings.filterwarnings("ignore", module=r"PIL\.")
-
 _Target = tuple[int, int] | None  # width and height that are needed; None: as it is
-
-_EXIF_ORIENTATION = 0x0112
-_CAMERA_FIELDS = 0x8769  # the EXIF tag that points to the camera's own directory
-_TAKEN, _DIGITISED, _TAKEN_FRACTION = 0x9003, 0x9004, 0x9291  # in that directory
-
-NO_TIME = -1
-"""Instead of a capture time, where the file does not say when it was taken."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +52,7 @@ class Header:
 
     Attributes:
         width, height: in pixels, as stored; the EXIF orientation is not applied.
-        format: one of FORMATS.
+        format: one of FORMATS or PHONE_FORMATS.
         mode: Pillow's colour mode, such as "RGB" or "L".
         tables: a JPEG's quantisation tables by number, 64 values each; empty for other formats.
         exif: values by tag number, those of the camera's own directory included; empty where
@@ -98,7 +79,12 @@ class Recipe:
         dct_scaling: let the JPEG decoder halve large photographs (to 1/2, 1/4, 1/8) before
             the resize, never below twice the target size; 2 to 3 times faster.
         scale: (factor, offset); the backbone sees `uint8 * factor + offset`.
-        revision: raised when the decoder's result changes.
+        revision: raised when the decoder's result changes. Until 1, samples of 16 bits were always
+            divided by 257, colour profiles left out and clear pictures white.
+        srgb: convert by the colour profile in the file, where it is not sRGB's.
+        bits: of 16-bit samples whose files do not say it: one of `samples.DEPTHS`; 0 for as many
+            as the photograph's own values need, which is for eyes alone; None where no photograph
+            needed it (`features.photographs.survey`).
     """
 
     name: str
@@ -108,21 +94,32 @@ class Recipe:
     resize: str
     dct_scaling: bool
     scale: tuple[float, float]
-    revision: int = 1
+    revision: int = 2
+    srgb: bool = False
+    bits: int | None = None
 
     def fields(self) -> dict[str, object]:
         """Everything that decides the pixels, for the fingerprint."""
-        return asdict(self) | {"scale": list(self.scale)}
+        found = asdict(self) | {"scale": list(self.scale)}
+        if self.bits is None:
+            del found["bits"]
+        if self.revision < 2:
+            del found["srgb"]
+        return found
 
 
 RECIPES = {
     recipe.name: recipe
     for recipe in (
-        Recipe("imagenet", 224, 224, True, "bilinear", True, (1 / 127.5, -1.0)),
+        Recipe("imagenet", 224, 224, True, "bilinear", True, (1 / 127.5, -1.0), srgb=True),
         Recipe("docs", 224, 224, False, "nearest", False, (1 / 255.0, 0.0)),
     )
 }
 """`imagenet`: what the ImageNet weights were trained on. `docs`: the write-up's own."""
+
+_EARLIER = [replace(recipe, revision=1, srgb=False) for recipe in RECIPES.values()]
+
+_FOR_EYES = replace(RECIPES["imagenet"], name="eyes", bits=0)
 
 
 def get_recipe(name: str) -> Recipe:
@@ -136,6 +133,20 @@ def get_recipe(name: str) -> Recipe:
     return RECIPES[name]
 
 
+def recorded_recipe(fields: Mapping[str, Any]) -> Recipe | None:
+    """Find the recipe that a cache or a model recorded, of whatever revision.
+
+    Returns:
+        It, or None where this version has none that gives the same pixels.
+    """
+    bits = fields.get("bits")
+    for known in (*RECIPES.values(), *_EARLIER):
+        recipe = replace(known, bits=bits) if known.revision > 1 and bits in DEPTHS else known
+        if recipe.fields() == fields:
+            return recipe
+    return None
+
+
 def decode(data: bytes, recipe: Recipe, *, max_pixels: int = MAX_PIXELS) -> Pixels:
     """Decode one photograph.
 
@@ -145,9 +156,10 @@ def decode(data: bytes, recipe: Recipe, *, max_pixels: int = MAX_PIXELS) -> Pixe
         max_pixels: refuse photographs of more pixels than this.
 
     Returns:
-        uint8 (height, width, 3), RGB. Grey is repeated on the three channels, transparency is
-        laid over white, 16-bit grey is divided by 257, CMYK and palettes are converted. Of a
-        file with several frames, the first.
+        uint8 (height, width, 3), RGB. Grey is repeated on the three channels; transparency is
+        laid over white, unless it hides everything; more than 8 bits are scaled as
+        `features.photographs.samples` says; CMYK and palettes are converted. Of a file with
+        several pictures, the first that is no smaller copy of another.
 
     Raises:
         ImageError: with the reason, where the file is no photograph that can be read whole.
@@ -179,7 +191,7 @@ def decode_views(
     """
     made = np.empty((len(names), recipe.height, recipe.width, 3), np.uint8)
     for target, some in _by_scale(data, recipe, names, max_pixels).items():
-        image = _open(data, max_pixels, target, oriented=recipe.exif_orientation)
+        image = _open(data, max_pixels, target, recipe)
         for number, view in some:
             pixels = _cut(image, recipe, view)
             made[number] = pixels
@@ -198,7 +210,7 @@ def _by_scale(
     by_size: dict[tuple[int, int], _Target] = {}
     joined: dict[_Target, list[tuple[int, View]]] = {}
     for target, some in found.items():
-        with _parsed(data, max_pixels) as image:
+        with parsed(data, max_pixels) as (image, _):
             _scale(image, target)
             first = by_size.setdefault(image.size, target)
         joined.setdefault(first, []).extend(some)
@@ -227,7 +239,7 @@ def thumbnail(data: bytes, size: int, *, max_pixels: int = MAX_PIXELS) -> Image.
     Raises:
         ImageError: as `decode`.
     """
-    image = _open(data, max_pixels, (size, size), oriented=True)
+    image = _open(data, max_pixels, (size, size), _FOR_EYES)
     scale = size / max(image.size)
     shape = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     return image.resize(shape, Image.Resampling.BILINEAR)
@@ -239,157 +251,114 @@ def capture_time(data: bytes, *, max_pixels: int = MAX_PIXELS) -> int:
     By the camera's own clock, whatever its time zone; NO_TIME where the file does not say. The
     pixels are not decoded, and broken EXIF is no EXIF.
     """
-    with contextlib.suppress(ImageError), _parsed(data, max_pixels) as image:
+    with contextlib.suppress(ImageError), parsed(data, max_pixels) as (image, _):
         # Pillow would decode a whole PNG to look for EXIF behind its pixels.
         if image.format != "PNG" or "exif" in image.info:
-            return max(NO_TIME, _taken(_exif(image)))
+            return max(NO_TIME, time_taken(read_exif(image)))
     return NO_TIME
 
 
-def _taken(exif: dict[int, Any]) -> int:
-    stamp = exif.get(_TAKEN) or exif.get(_DIGITISED)
-    taken = datetime.strptime(str(stamp)[:19], "%Y:%m:%d %H:%M:%S").replace(tzinfo=UTC)
-    fraction = str(exif.get(_TAKEN_FRACTION, "")).strip()[:3]
-    thousandths = int(fraction.ljust(3, "0")) if fraction.isascii() and fraction.isdigit() else 0
-    return round(taken.timestamp()) * 1000 + thousandths
+def orientation(data: bytes, *, max_pixels: int = MAX_PIXELS) -> int:
+    """EXIF orientation of a photograph: 2 to 8 if it has to be turned, else 1.
+
+    Raises:
+        ImageError: as `decode`; the pixels are not decoded.
+    """
+    with parsed(data, max_pixels) as (image, _):
+        return read_orientation(image)
 
 
-def orientation(data: bytes) -> int:
-    """EXIF orientation of a file that `thumbnail` reads: 2 to 8 if it has to be turned, else 1."""
-    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-        value = image.getexif().get(_EXIF_ORIENTATION, 1)
-    return int(value) if value in range(2, 9) else 1
-
-
-def inspect(data: bytes, size: int, *, max_pixels: int = MAX_PIXELS) -> tuple[Header, Image.Image]:
+def inspect(
+    data: bytes, size: int, *, max_pixels: int = MAX_PIXELS, bits: int | None = 0
+) -> tuple[Header, Image.Image]:
     """What the file says of itself, and the upright photograph as RGB.
 
     Args:
         data: the whole file.
         size: the longer side of the returned photograph is at most this; none is enlarged.
         max_pixels: refuse photographs of more pixels than this.
+        bits: as `Recipe.bits`.
 
     Raises:
         ImageError: as `decode`; broken EXIF fields alone are no error.
     """
-    with _parsed(data, max_pixels) as image:
+    with parsed(data, max_pixels) as (image, declared):
         stored, tables = image.size, getattr(image, "quantization", {})
-        image.draft(None, (2 * size, 2 * size))
-        image.load()
-        header = Header(*stored, str(image.format), image.mode, tables, _exif(image))
-        picture = _to_rgb(ImageOps.exif_transpose(image))
+        if declared.format == "TIFF":
+            stored = declared.width, declared.height
+        mode = image.mode
+        _scale(image, (size, size))
+        picture = _upright_rgb(image, data, declared, replace(_FOR_EYES, bits=bits))
+        header = Header(*stored, declared.format, mode, tables, read_exif(image))
         picture.thumbnail((size, size), Image.Resampling.BILINEAR, reducing_gap=None)
         return header, picture
 
 
-def _exif(image: Image.Image) -> dict[int, Any]:
-    """The EXIF fields that can be read; broken ones are no reason to refuse the photograph."""
-    found: dict[int, Any] = {}
-    with contextlib.suppress(Exception):  # as in `_parsed`
-        fields = image.getexif()
-        found |= fields
-        found |= fields.get_ifd(_CAMERA_FIELDS)
-    return found
+def largest_undeclared(data: bytes, *, max_pixels: int = MAX_PIXELS) -> int | None:
+    """The largest sample of a photograph of 16 bits that does not say how many of them count.
+
+    None where the photograph has 8 bits, or says it. See `features.photographs.survey`.
+
+    Raises:
+        ImageError: as `decode`.
+    """
+    with parsed(data, max_pixels) as (image, declared):
+        samples = _deep(image, data, declared)
+        if samples is None or samples.kind == "f" or samples.stated or samples.bits <= 8:
+            return None
+        return None if samples.significant is not None else int(samples.extent().high)
 
 
-def _open(data: bytes, max_pixels: int, target: _Target, *, oriented: bool) -> Image.Image:
+def _open(data: bytes, max_pixels: int, target: _Target, recipe: Recipe) -> Image.Image:
     """The file as an RGB image, or an ImageError with the reason."""
-    with _parsed(data, max_pixels) as image:
+    with parsed(data, max_pixels, first_page=recipe.revision < 2) as (image, declared):
         _scale(image, target)
-        image.load()
-        if oriented:
-            ImageOps.exif_transpose(image, in_place=True)
-        return _to_rgb(image)
+        return _upright_rgb(image, data, declared, recipe)
+
+
+def _upright_rgb(
+    image: Image.Image, data: bytes, declared: Declared, recipe: Recipe
+) -> Image.Image:
+    """Load an opened file; from here on it is decoded."""
+    samples = _deep(image, data, declared) if recipe.revision > 1 else None
+    if samples is not None:
+        # Pillow turns a TIFF when it loads it, whatever the recipe.
+        turned = recipe.exif_orientation or declared.format == "TIFF"
+        turn = read_orientation(image) if turned else 1
+        loaded = to_eight_bits(samples, recipe.bits)
+    else:
+        loaded = _load(image, data, declared)
+        turn = read_orientation(image) if recipe.exif_orientation else 1
+    if recipe.revision > 1:
+        rgb = to_rgb(loaded, image.info.get("icc_profile") if recipe.srgb else None)
+    else:
+        rgb = to_rgb_at_first(loaded)
+    return rgb.transpose(TURNS[turn]) if turn > 1 else rgb
+
+
+def _deep(image: Image.Image, data: bytes, declared: Declared) -> Samples | None:
+    """The samples of a file of more than 8 bits; None for others."""
+    if not declared.is_deep:
+        return None
+    if declared.format == "TIFF":
+        return tiff.deep_samples(tiff.read_pages(data)[0])
+    png.check_sums(data)
+    return png.deep_samples(data, image)
+
+
+def _load(image: Image.Image, data: bytes, declared: Declared) -> Image.Image:
+    """Decode, and see that what the format can tell of damage is told."""
+    if declared.format == "JPEG":
+        return jpeg.load(image, data, jpeg.read_frame(data))
+    if declared.format == "PNG":
+        png.check_sums(data)
+    elif declared.format == "WEBP":
+        webp.check_end(data)
+    image.load()
+    return image
 
 
 def _scale(image: Image.Image, target: _Target) -> None:
     """Let a JPEG be decoded smaller, but not below twice the target."""
     if target is not None:
         image.draft(None, (2 * target[0], 2 * target[1]))
-
-
-@contextlib.contextmanager
-def _parsed(data: bytes, max_pixels: int) -> Iterator[Image.Image]:
-    """The file with its header read; what goes wrong inside is an ImageError with the reason."""
-    if not data:
-        raise ImageError("the file is empty")
-    declared = read_declared(data)
-    if declared is None:
-        raise ImageError(f"not a photograph: {_describe(data)}")
-    check_declared(declared, max_pixels)
-    try:
-        with Image.open(io.BytesIO(data), formats=(declared.format,)) as image:
-            # Once more: what Pillow reads decides.
-            check_declared(Declared(declared.format, *image.size), max_pixels)
-            yield image
-    except ImageError:
-        raise
-    except UnidentifiedImageError:
-        raise ImageError("it is damaged (its header cannot be read)") from None
-    except MemoryError:
-        raise ImageError("it does not fit into memory") from None
-    except Exception as error:
-        raise ImageError(_reason(error)) from error
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode == "RGB":
-        return image
-    if image.mode.startswith("I"):
-        low, high = (int(np.asarray(value)) for value in image.getextrema())
-        if low < 0 or high > 65_535:
-            raise ImageError(f"integer pixels from {low} to {high}; expected 0 to 65535 (16 bits)")
-        return _by_strips(image, _sixteen_bit_to_rgb)
-    if image.mode == "F":
-        raise ImageError(
-            "32-bit floating-point pixels have no fixed range; save it with 8 or 16 bits"
-        )
-    if image.has_transparency_data:
-        return _by_strips(image, _over_white)
-    return image.convert("RGB")
-
-
-def _by_strips(image: Image.Image, to_rgb: Callable[[Image.Image], Image.Image]) -> Image.Image:
-    """Convert some rows at a time: at once, the steps in between need five times the memory."""
-    whole = Image.new("RGB", image.size)
-    for top in range(0, image.height, _STRIP):
-        box = (0, top, image.width, min(top + _STRIP, image.height))
-        whole.paste(to_rgb(image.crop(box)), box)
-    return whole
-
-
-def _over_white(image: Image.Image) -> Image.Image:
-    rgba = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
-
-
-def _sixteen_bit_to_rgb(image: Image.Image) -> Image.Image:
-    """Grey of 16 bits (also as Pillow's 32-bit mode I) to RGB of 8: 65,535 becomes 255."""
-    grey = np.round(np.asarray(image).astype(np.float32) / 257.0).astype(np.uint8)
-    return Image.fromarray(grey).convert("RGB")
-
-
-def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split())[:200]
-    if "truncated" in text.lower() or "end of file" in text.lower():
-        return f"the file is cut off ({text})"
-    return f"it is damaged ({text or type(error).__name__})"
-
-
-def _describe(data: bytes) -> str:
-    """What the first bytes look like, for a person who wonders why."""
-    starts = {
-        b"%PDF": "a PDF",
-        b"GIF8": "a GIF",
-        b"PK\x03\x04": "a ZIP archive or office file",
-        b"<?xml": "XML",
-        b"<svg": "an SVG drawing",
-        b"<htm": "a web page",
-        b"<!DO": "a web page",
-    }
-    for start, name in starts.items():
-        if data.startswith(start):
-            return f"it starts like {name}; expected JPEG, PNG, BMP, TIFF or WebP"
-    if data[4:12] in (b"ftypheic", b"ftypheix", b"ftypmif1"):
-        return "it is a HEIC photograph; save it as JPEG"
-    return "its first bytes are of no known kind; expected JPEG, PNG, BMP, TIFF or WebP"

@@ -19,11 +19,11 @@ from typing import IO, Any
 REQUEST = struct.Struct("<IQ")
 """Lengths of the head (JSON) and of the file, which follow."""
 
-ANSWER = struct.Struct("<BIIqQ")
-"""READY, PIXELS or REASON; height and width of each picture that follows, one or several;
-`decode.capture_time`; length of what follows."""
+ANSWER = struct.Struct("<BIIIQ")
+"""READY, DONE or REASON; height and width of each picture that follows, one or several; lengths of
+the note (JSON) and of the pixels, or of the reason, which follow."""
 
-READY, PIXELS, REASON = range(3)
+READY, DONE, REASON = range(3)
 
 
 def main() -> None:
@@ -65,29 +65,46 @@ def _answer(
     data: bytes,
     answers: IO[bytes],
 ) -> None:
-    kind, height, width, taken = PIXELS, 0, 0, -1
+    kind, height, width, note, content = DONE, 0, 0, {}, b""
+    most = {"max_pixels": head["max_pixels"]}
     try:
-        if "recipe" in head:
+        pixels: Any = None
+        if "views" in head:
             recipe = decode.Recipe(**head["recipe"] | {"scale": tuple(head["recipe"]["scale"])})
-            most = head["max_pixels"]
-            if "views" in head:
-                pixels = decode.decode_views(data, recipe, head["views"], max_pixels=most)
-            else:
-                pixels = decode.decode(data, recipe, max_pixels=most)
+            pixels = decode.decode_views(data, recipe, head["views"], **most)
             height, width = pixels.shape[-3:-1]
-        else:
-            pixels = decode.thumbnail(data, head["thumbnail"], max_pixels=head["max_pixels"])
+        if "thumbnail" in head:
+            pixels = decode.thumbnail(data, head["thumbnail"], **most)
             width, height = pixels.size
-        if head.get("capture_time"):
-            taken = decode.capture_time(data, max_pixels=head["max_pixels"])
-        content = pixels.tobytes()
+        if "notes" in head:
+            note = {name: _NOTES[name](decode, data, head) for name in head["notes"]}
+        content = b"" if pixels is None else pixels.tobytes()
     except decode.ImageError as error:
         kind, content = REASON, str(error).encode("utf-8", "replace")
     except MemoryError:
         kind, content = REASON, b"it does not fit into memory"
-    answers.write(ANSWER.pack(kind, height, width, taken, len(content)))
+    said = json.dumps(note).encode()
+    answers.write(ANSWER.pack(kind, height, width, len(said), len(content)))
+    answers.write(said)
     answers.write(content)
     answers.flush()
+
+
+def _facts(_decode: Any, data: bytes, head: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ANN401
+    from features.photographs import metadata  # none but `audit` asks for it
+
+    return vars(metadata.facts_of(data, max_pixels=head["max_pixels"], bits=head["bits"]))
+
+
+_NOTES: dict[str, Any] = {
+    "taken": lambda decode, data, head: decode.capture_time(data, max_pixels=head["max_pixels"]),
+    "turn": lambda decode, data, head: decode.orientation(data, max_pixels=head["max_pixels"]),
+    "depth": lambda decode, data, head: decode.largest_undeclared(
+        data, max_pixels=head["max_pixels"]
+    ),
+    "facts": _facts,
+}
+"""What a request can ask for beside pixels."""
 
 
 class _Memory:

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,7 +27,7 @@ from features.arrays import Pixels
 from features.errors import DecoderError, ImageError
 from features.photographs.decode import MAX_PIXELS, Recipe
 from features.photographs.decode_worker import ANSWER, READY, REASON, REQUEST
-from features.photographs.file_header import check_declared, read_declared
+from features.photographs.file_header import Declared, check_declared, read_declared
 from features.photographs.views import FULL
 
 SECONDS = 60.0
@@ -50,19 +50,37 @@ def decode_apart(data: bytes, recipe: Recipe, *, max_pixels: int = MAX_PIXELS) -
         ImageError: as `decode`; or it took too long, or ended its decoder.
         DecoderError: no such process can be started.
     """
-    return _POOL.ask({"recipe": recipe.fields()}, data, max_pixels)
+    request = {"recipe": recipe.fields(), "views": [FULL]}
+    pixels: Pixels = _POOL.ask(request, data, max_pixels).pixels[0]
+    return pixels
 
 
-class Decoded(NamedTuple):
+class Answer(NamedTuple):
     """What a process makes of a file.
 
     Attributes:
         pixels: uint8 (pictures, height, width, 3).
-        taken: `features.photographs.decode.capture_time`, where that was asked for.
+        note: what else was asked for, by name.
+        declared: what the file says of itself; None where it is no photograph.
+    """
+
+    pixels: Pixels
+    note: Mapping[str, Any]
+    declared: Declared | None
+
+
+class Decoded(NamedTuple):
+    """Some views of a photograph.
+
+    Attributes:
+        pixels: uint8 (views, height, width, 3).
+        taken: `features.photographs.decode.capture_time`.
+        declared: what the file says of itself.
     """
 
     pixels: Pixels
     taken: int
+    declared: Declared | None = None
 
 
 def look_apart(
@@ -73,13 +91,33 @@ def look_apart(
     Raises:
         ImageError, DecoderError: as `decode_apart`.
     """
-    request = {"recipe": recipe.fields(), "views": list(views), "capture_time": True}
-    return _POOL.decode(request, data, max_pixels)
+    request = {"recipe": recipe.fields(), "views": list(views), "notes": ["taken"]}
+    answer = _POOL.ask(request, data, max_pixels)
+    return Decoded(answer.pixels, int(answer.note["taken"]), answer.declared)
 
 
 def thumbnail_apart(data: bytes, size: int, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """`features.photographs.decode.thumbnail` in a process of its own; raises as `decode_apart`."""
-    return Image.fromarray(_POOL.ask({"thumbnail": size}, data, max_pixels))
+    return Image.fromarray(_POOL.ask({"thumbnail": size}, data, max_pixels).pixels[0])
+
+
+def orientation_apart(data: bytes, *, max_pixels: int = MAX_PIXELS) -> int:
+    """`decode.orientation` in a process of its own; raises as `decode_apart`."""
+    return int(_POOL.ask({"notes": ["turn"]}, data, max_pixels).note["turn"])
+
+
+def depth_apart(data: bytes, *, max_pixels: int = MAX_PIXELS) -> int | None:
+    """`decode.largest_undeclared` in a process of its own; raises as `decode_apart`."""
+    found = _POOL.ask({"notes": ["depth"]}, data, max_pixels).note["depth"]
+    return None if found is None else int(found)
+
+
+def facts_apart(
+    data: bytes, *, max_pixels: int = MAX_PIXELS, bits: int | None = 0
+) -> dict[str, Any]:
+    """Fields of `metadata.facts_of` from a process of its own; raises as `decode_apart`."""
+    request = {"notes": ["facts"], "bits": bits}
+    return dict(_POOL.ask(request, data, max_pixels).note["facts"])
 
 
 def stop() -> None:
@@ -103,13 +141,17 @@ class Decoders:
         self._change = threading.Condition()
         self._pixels = 0  # of the photographs that are being decoded
 
-    def ask(self, request: dict[str, Any], data: bytes, max_pixels: int) -> Pixels:
-        """uint8 (height, width, 3) for a request; see `decode_apart` for what is raised."""
-        pixels: Pixels = self.decode(request, data, max_pixels).pixels[0]
-        return pixels
+    def ask(self, request: dict[str, Any], data: bytes, max_pixels: int) -> Answer:
+        """Hand a photograph to a process.
 
-    def decode(self, request: dict[str, Any], data: bytes, max_pixels: int) -> Decoded:
-        """As `ask`, with all that was asked for."""
+        Args:
+            request: "views" and their "recipe", "thumbnail", or "notes"; see `decode_worker`.
+            data: the whole file.
+            max_pixels: refuse photographs of more pixels than this.
+
+        Raises:
+            ImageError, DecoderError: as `decode_apart`.
+        """
         declared = read_declared(data)
         pixels = 0
         if declared is not None:
@@ -126,7 +168,7 @@ class Decoders:
                 started = time.monotonic()
                 answer = self._ask_one(json.dumps(head).encode(), data)
                 if answer is not None:
-                    return _result(answer)
+                    return _result(answer, declared)
                 if time.monotonic() - started >= seconds:
                     raise ImageError(f"it is damaged (decoding took more than {seconds:g} s)")
         raise ImageError("it is damaged (it crashed the decoder, or did not fit into memory)")
@@ -173,7 +215,7 @@ class _Answer(NamedTuple):
     kind: int
     height: int
     width: int
-    taken: int
+    note: bytes
     content: bytearray
 
 
@@ -226,7 +268,8 @@ class _Process:
         start = self._from.read(ANSWER.size)
         if len(start) < ANSWER.size:
             return None
-        kind, height, width, taken, length = ANSWER.unpack(start)
+        kind, height, width, note_length, length = ANSWER.unpack(start)
+        note = self._from.read(note_length)
         content = bytearray(length)
         view, done = memoryview(content), 0
         while done < length:
@@ -234,7 +277,7 @@ class _Process:
             if not count:
                 return None
             done += count
-        return _Answer(kind, height, width, taken, content)
+        return _Answer(kind, height, width, note, content)
 
     def end(self) -> None:
         """End it, whatever it does."""
@@ -246,11 +289,12 @@ class _Process:
                     pipe.close()
 
 
-def _result(answer: _Answer) -> Decoded:
+def _result(answer: _Answer, declared: Declared | None) -> Answer:
     if answer.kind == REASON:
         raise ImageError(bytes(answer.content).decode("utf-8", "replace"))
     pixels: Pixels = np.frombuffer(answer.content, np.uint8)
-    return Decoded(pixels.reshape(-1, answer.height, answer.width, 3), answer.taken)
+    shape = (-1, answer.height, answer.width, 3) if answer.height else (0, 0, 0, 3)
+    return Answer(pixels.reshape(shape), json.loads(answer.note), declared)
 
 
 _POOL = Decoders()

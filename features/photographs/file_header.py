@@ -7,13 +7,14 @@ is not parsed at all.
 
 from __future__ import annotations
 
-import itertools
-import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from PIL.ExifTags import Base as Tag
+
 from features.errors import ImageError
+from features.photographs import jpeg, png, tiff, webp
 
 MAX_SIDE = 500_000
 """Longest side in pixels: a picture one pixel wide needs 224 in the middle of its resize."""
@@ -21,10 +22,7 @@ MAX_SIDE = 500_000
 MAX_PASSES = 16
 """Times that the cap on pixels may be gone over: a JPEG can ask for a pass at 20 bytes each."""
 
-_MAX_SEGMENTS = 10_000  # of a JPEG, before its pixels; and of scans
-_SCAN = re.compile(rb"\xff\xda")  # three times as fast as bytes.count
-_MAX_PIECES = 2_000_000  # strips or tiles of a TIFF; each costs some 200 bytes in the decoder
-_SPARE_TAG_DATA = 65_536  # bytes that a TIFF's tags may claim beyond the file's length
+_MAX_BOXES = 10_000  # of an HEIC, AVIF or JPEG XL file
 
 
 @dataclass(frozen=True)
@@ -33,9 +31,11 @@ class Declared:
 
     Attributes:
         format: Pillow's name of it.
-        width, height: in pixels; of several frames, of the first.
+        width, height: in pixels; of several pictures, of the one that is read.
         passes: how often a decoder goes over all pixels.
         piece: width × height of a TIFF's largest tile, 0 for other files.
+        pictures: pages of a TIFF, frames of an animation; smaller copies do not count.
+        is_deep: whether its samples have more than 8 bits, or a sign.
     """
 
     format: str
@@ -43,21 +43,21 @@ class Declared:
     height: int
     passes: int = 1
     piece: int = 0
+    pictures: int = 1
+    is_deep: bool = False
 
 
 def read_declared(data: bytes) -> Declared | None:
-    """What the file claims; None where its first bytes are of no format that is allowed.
+    """Read what the file claims; None where its first bytes are of no format that is allowed.
 
     Raises:
         ImageError: it begins like one and then says nothing that can be used.
     """
-    for starts, read in _READERS:
-        if data.startswith(starts):
-            try:
-                return read(data)
-            except (struct.error, IndexError, OverflowError):  # the last: beyond 2^63
-                raise ImageError("the file is cut off (within its header)") from None
-    return None
+    read = next((read for starts, read in _READERS if data.startswith(starts)), _boxed)
+    try:
+        return read(data)
+    except (struct.error, IndexError, OverflowError):  # the last: beyond 2^63
+        raise ImageError("the file is cut off (within its header)") from None
 
 
 def check_declared(declared: Declared, max_pixels: int) -> None:
@@ -87,39 +87,13 @@ def check_declared(declared: Declared, max_pixels: int) -> None:
 
 
 def _jpeg(data: bytes) -> Declared:
-    at = 2
-    for _ in range(_MAX_SEGMENTS):
-        at = data.find(b"\xff", at)
-        if at < 0:
-            raise ImageError("the file is cut off (within its header)")
-        marker = data[at + 1]
-        if marker == 0xFF:
-            at += 1
-        elif marker in (0x00, 0x01) or 0xD0 <= marker <= 0xD8:  # markers without a body
-            at += 2
-        elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            height, width = struct.unpack_from(">HH", data, at + 5)
-            return Declared("JPEG", width, height, _scans(data, at))
-        elif marker in (0xD9, 0xDA):
-            raise ImageError("it is damaged (its pixels come before their size)")
-        else:
-            at += 2 + max(2, struct.unpack_from(">H", data, at + 2)[0])
-    raise ImageError(f"it is damaged (more than {_MAX_SEGMENTS:,} segments before its pixels)")
-
-
-def _scans(data: bytes, at: int) -> int:
-    """How many scans follow: within coded pixels the two bytes never stand for anything else."""
-    found = sum(1 for _ in itertools.islice(_SCAN.finditer(data, at), _MAX_SEGMENTS + 1))
-    if found > _MAX_SEGMENTS:
-        raise ImageError(f"it is damaged (more than {_MAX_SEGMENTS:,} scans)")
-    return max(1, found)
+    frame = jpeg.read_frame(data)
+    return Declared("JPEG", frame.width, frame.height, frame.scans)
 
 
 def _png(data: bytes) -> Declared:
-    kind, width, height = struct.unpack_from(">4sII", data, 12)
-    if kind != b"IHDR":
-        raise ImageError("it is damaged (its first chunk is not IHDR)")
-    return Declared("PNG", width, height)
+    width, height, bits, frames = png.header(data)
+    return Declared("PNG", width, height, pictures=frames, is_deep=bits > 8)
 
 
 def _bmp(data: bytes) -> Declared:
@@ -133,64 +107,113 @@ def _bmp(data: bytes) -> Declared:
 def _webp(data: bytes) -> Declared | None:
     if data[8:12] != b"WEBP":
         return None
-    kind = data[12:16]
-    if kind == b"VP8X":
-        sides = [int.from_bytes(data[at : at + 3], "little") + 1 for at in (24, 27)]
-    elif kind == b"VP8L":
-        (bits,) = struct.unpack_from("<I", data, 21)
-        sides = [(bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1]
-    elif kind == b"VP8 ":
-        sides = [side & 0x3FFF for side in struct.unpack_from("<HH", data, 26)]
-    else:
-        raise ImageError("it is damaged (a WebP file without pixels)")
-    return Declared("WEBP", *sides)
-
-
-# ---- TIFF: a directory of tags that may lie anywhere ------------------------------------------
-
-_WIDTH, _HEIGHT, _TILE_WIDTH, _TILE_HEIGHT = 256, 257, 322, 323
-_PIECE_LISTS = (273, 324)  # where the strips or the tiles lie
-_TYPE_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4,
-               16: 8, 17: 8, 18: 8}  # fmt: skip
-_WHOLE_NUMBERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q"}
+    width, height, frames = webp.header(data)
+    return Declared("WEBP", width, height, pictures=frames)
 
 
 def _tiff(data: bytes) -> Declared:
-    order = "<" if data.startswith(b"II") else ">"
-    big = data[2] == 43
-    (at,) = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)
-    (count,) = struct.unpack_from(order + ("Q" if big else "H"), data, at)
-    at += 8 if big else 2
-    entry = order + ("HHQ8s" if big else "HHI4s")
-    if count > 65_535:
-        raise ImageError(f"it is damaged ({count:,} tags)")
-    found: dict[int, int] = {}
-    claimed = 0
-    for number in range(count):
-        tag, kind, values, place = struct.unpack_from(
-            entry, data, at + number * (20 if big else 12)
-        )
-        size = values * _TYPE_SIZES.get(kind, 0)
-        claimed += size if size > len(place) else 0
-        if tag in _PIECE_LISTS and values > _MAX_PIECES:
-            raise ImageError(f"it is damaged ({values:,} strips or tiles)")
-        if values == 1 and kind in _WHOLE_NUMBERS:
-            (value,) = struct.unpack_from(order + _WHOLE_NUMBERS[kind], place)
-            # Readers differ in which of two equal tags they believe.
-            found[tag] = max(value, found.get(tag, 0))
-    if claimed > len(data) + _SPARE_TAG_DATA:
-        raise ImageError("it is damaged (its tags claim more bytes than the file has)")
-    if _WIDTH not in found or _HEIGHT not in found:
+    page, count = tiff.read_pages(data)
+    sizes = page.largest
+    if Tag.ImageWidth not in sizes or Tag.ImageLength not in sizes:
         raise ImageError("it is damaged (a TIFF file that does not say its size)")
-    piece = found.get(_TILE_WIDTH, 0) * found.get(_TILE_HEIGHT, 0)
-    return Declared("TIFF", found[_WIDTH], found[_HEIGHT], piece=piece)
+    return Declared(
+        "TIFF",
+        sizes[Tag.ImageWidth],
+        sizes[Tag.ImageLength],
+        piece=sizes.get(Tag.TileWidth, 0) * sizes.get(Tag.TileLength, 0),
+        pictures=count,
+        is_deep=page.is_deep,
+    )
+
+
+# ---- HEIC, AVIF and JPEG XL: boxes within boxes (ISO/IEC 14496-12, 23008-12, 18181-2) -----------
+
+_HEIC = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
+_AVIF = (b"avif", b"avis")
+_SEQUENCES = (b"avis", b"hevc", b"hevx", b"msf1")
+_JXL_BOX = b"\0\0\0\x0cJXL \r\n\x87\n"
+
+
+def _boxed(data: bytes) -> Declared | None:
+    if data.startswith(_JXL_BOX):
+        return _jxl_boxes(data)
+    if data[4:8] != b"ftyp":
+        return None
+    (length,) = struct.unpack_from(">I", data)
+    brands = {data[at : at + 4] for at in (8, *range(16, min(length, 256), 4))}
+    if brands & set(_AVIF):
+        kind = "AVIF"
+    elif brands & set(_HEIC):
+        kind = "HEIF"
+    else:
+        return None
+    sizes = [
+        struct.unpack_from(">II", data, at + 4)
+        for path, at, _ in _boxes(data, 0, len(data))
+        if path == b"ispe"
+    ]
+    if not sizes:
+        raise ImageError("it is damaged (it does not say its size)")
+    width, height = max(sizes, key=lambda size: size[0] * size[1])
+    return Declared(kind, width, height, pictures=1 + (data[8:12] in _SEQUENCES))
+
+
+def _boxes(data: bytes, at: int, end: int, depth: int = 0) -> Iterator[tuple[bytes, int, int]]:
+    """Name, start and end of the boxes that lead to sizes of pictures."""
+    for _ in range(_MAX_BOXES):
+        if at + 8 > end:
+            return
+        length, name = struct.unpack_from(">I4s", data, at)
+        start = at + 8
+        if length == 1:
+            (length,) = struct.unpack_from(">Q", data, start)
+            start += 8
+        after = end if length == 0 else at + length
+        if after <= at or after > end:
+            return
+        if name in (b"meta", b"iprp", b"ipco") and depth < 4:
+            yield from _boxes(data, start + 4 * (name == b"meta"), after, depth + 1)
+        else:
+            yield name, start, after
+        at = after
+
+
+def _jxl_boxes(data: bytes) -> Declared:
+    for name, start, end in _boxes(data, 0, len(data)):
+        if name in (b"jxlc", b"jxlp"):
+            return _jxl(data[start + 4 * (name == b"jxlp") : end][:32])
+    raise ImageError("it is damaged (a JPEG XL file without pixels)")
+
+
+def _jxl(data: bytes) -> Declared:
+    """The size that a JPEG XL codestream begins with (ISO/IEC 18181-1, SizeHeader)."""
+    bits, at = int.from_bytes(data[2:32], "little"), 0
+    if len(data) < 6:
+        raise struct.error
+
+    def take(count: int) -> int:
+        nonlocal at
+        at += count
+        return bits >> (at - count) & ((1 << count) - 1)
+
+    def side(small: bool) -> int:
+        if small:
+            return 8 * (take(5) + 1)
+        return take((9, 13, 18, 30)[take(2)]) + 1
+
+    small = bool(take(1))
+    height = side(small)
+    ratio = take(3)
+    above, below = ((0, 1), (1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))[ratio]
+    width = height * above // below if ratio else side(small)
+    return Declared("JXL", width, height)
 
 
 _READERS: tuple[tuple[bytes | tuple[bytes, ...], Callable[[bytes], Declared | None]], ...] = (
-    (b"\xff\xd8\xff", _jpeg),
-    (b"\x89PNG\r\n\x1a\n", _png),
+    (jpeg.SIGNATURE, _jpeg),
+    (png.SIGNATURE, _png),
     (b"BM", _bmp),
     (b"RIFF", _webp),
-    # Two are wrong, but written; big-endian BigTIFF is missing, which Pillow takes for TIFF.
-    ((b"II\x2a\x00", b"MM\x00\x2a", b"II\x00\x2a", b"MM\x2a\x00", b"II\x2b\x00"), _tiff),
+    (tiff.SIGNATURES, _tiff),
+    (b"\xff\x0a", _jxl),
 )

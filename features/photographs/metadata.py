@@ -9,21 +9,17 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import math
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from stat import S_ISREG
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+from PIL.ExifTags import Base as Tag
 
-from features.errors import ImageError
 from features.photographs.decode import MAX_PIXELS, Header, inspect
-from features.photographs.file import Photograph
-from features.runtime import core_count
 
 SIDE = 384
 """Longer side of the copy that is measured, in pixels; smaller photographs keep their size.
@@ -34,11 +30,8 @@ A little more than the backbone sees: what is too fine for this copy does not re
 BORDER = 0.05
 """Width of the frame around the picture, as a share of the shorter side."""
 
-_AHEAD = 256  # photographs handed to the threads at once
 _STANDARD_TABLE_SUM = 3688  # of the luminance table of ITU-T T.81, annex K.1: quality 50
-_MAKE, _MODEL, _SOFTWARE, _LENS = 0x010F, 0x0110, 0x0131, 0xA434
-_EXPOSURE, _APERTURE, _ISO, _FOCAL_LENGTH, _FLASH = 0x829A, 0x829D, 0x8827, 0x920A, 0x9209
-_TIMES = (0x9003, 0x9004, 0x0132)  # taken, digitised, last changed: the first that is there
+_TIMES = (Tag.DateTimeOriginal, Tag.DateTimeDigitized, Tag.DateTime)  # the first that is there
 
 
 @dataclass(frozen=True)
@@ -105,42 +98,13 @@ class FileFacts:
         return any(words) or not all(map(math.isnan, numbers))
 
 
-def read_facts(
-    photographs: Sequence[Photograph],
-    *,
-    max_pixels: int = MAX_PIXELS,
-    workers: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> list[FileFacts]:
-    """Look at files on threads; one that cannot be read has its reason, nothing is raised.
-
-    Args:
-        photographs: what to look at; only `file` is used.
-        max_pixels: refuse larger photographs.
-        workers: threads; None for one per core.
-        progress: called as `progress(done, total)`.
-
-    Returns:
-        One for each photograph, in order.
-    """
-    found: list[FileFacts] = []
-    with ThreadPoolExecutor(workers or core_count(), thread_name_prefix="facts") as pool:
-        for start in range(0, len(photographs), _AHEAD):
-            block = photographs[start : start + _AHEAD]
-            for facts in pool.map(lambda photograph: _look_at(photograph, max_pixels), block):
-                found.append(facts)
-                if progress is not None:
-                    progress(len(found), len(photographs))
-    return found
-
-
-def facts_of(data: bytes, *, max_pixels: int = MAX_PIXELS) -> FileFacts:
-    """The facts of one file's bytes.
+def facts_of(data: bytes, *, max_pixels: int = MAX_PIXELS, bits: int | None = 0) -> FileFacts:
+    """The facts of one file's bytes, decoded in this process.
 
     Raises:
         ImageError: with the reason, where it is no photograph that can be read whole.
     """
-    header, picture = inspect(data, SIDE, max_pixels=max_pixels)
+    header, picture = inspect(data, SIDE, max_pixels=max_pixels, bits=bits)
     return FileFacts(
         digest=hashlib.sha256(data).hexdigest(),
         bytes=len(data),
@@ -152,20 +116,6 @@ def facts_of(data: bytes, *, max_pixels: int = MAX_PIXELS) -> FileFacts:
         **_camera(header.exif),
         **_light(picture),
     )
-
-
-def _look_at(photograph: Photograph, max_pixels: int) -> FileFacts:
-    try:
-        if not S_ISREG(photograph.file.stat().st_mode):  # reading a pipe may never end
-            return FileFacts(reason="it is no regular file")
-        return facts_of(photograph.file.read_bytes(), max_pixels=max_pixels)
-    except ImageError as error:
-        return FileFacts(reason=str(error))
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        return FileFacts(reason=f"it cannot be opened ({reason})")
-    except MemoryError:
-        return FileFacts(reason="it does not fit into memory")
 
 
 def _compression(header: Header) -> dict[str, Any]:
@@ -182,17 +132,17 @@ def _compression(header: Header) -> dict[str, Any]:
 
 
 def _camera(exif: Mapping[int, Any]) -> dict[str, Any]:
-    flash = _number(exif.get(_FLASH), least=0)
+    flash = _number(exif.get(Tag.Flash), least=0)
     return {
-        "camera": " ".join(filter(None, (_text(exif.get(_MAKE)), _text(exif.get(_MODEL))))),
-        "software": _text(exif.get(_SOFTWARE)),
-        "lens": _text(exif.get(_LENS)),
+        "camera": " ".join(filter(None, (_text(exif.get(Tag.Make)), _text(exif.get(Tag.Model))))),
+        "software": _text(exif.get(Tag.Software)),
+        "lens": _text(exif.get(Tag.LensModel)),
         # Bit 0 says whether it fired, the others why.
         "flash": "" if math.isnan(flash) else "fired" if int(flash) % 2 else "not fired",
-        "exposure": _number(exif.get(_EXPOSURE)),
-        "aperture": _number(exif.get(_APERTURE)),
-        "iso": _number(exif.get(_ISO)),
-        "focal_length": _number(exif.get(_FOCAL_LENGTH)),
+        "exposure": _number(exif.get(Tag.ExposureTime)),
+        "aperture": _number(exif.get(Tag.FNumber)),
+        "iso": _number(exif.get(Tag.ISOSpeedRatings)),
+        "focal_length": _number(exif.get(Tag.FocalLength)),
         "captured": next((t for t in map(_time, map(exif.get, _TIMES)) if t == t), math.nan),
     }
 

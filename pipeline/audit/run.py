@@ -13,7 +13,8 @@ from features.arrays import Floats
 from features.errors import OutputError, SplitError
 from features.files import whole_folder, write_whole
 from features.photographs.file import Photograph
-from features.photographs.metadata import FileFacts, read_facts
+from features.photographs.metadata import FileFacts
+from features.photographs.survey import read_facts
 from pipeline.audit.columns import Judgeable, collect
 from pipeline.audit.labels import HEAD, WEAK, out_of_fold, suspect_labels
 from pipeline.audit.metadata_facts import FACTS
@@ -121,10 +122,14 @@ def _read_files(
     """The facts of the files that are still what extract saw, and a note of those that are not."""
     root = _root(data)
     photographs = [Photograph(root / sample.path, sample.path) for sample in data.samples]
+    digests = [sample.digest for sample in data.samples]
+    bits = data.fields["recipe"].get("bits", 0)
     found = [
         None if one.reason or one.digest != sample.digest else one
         for one, sample in zip(
-            read_facts(photographs, progress=progress), data.samples, strict=True
+            read_facts(photographs, digests, bits=bits, progress=progress),
+            data.samples,
+            strict=True,
         )
     ]
     missing = [s.path for s, one in zip(data.samples, found, strict=True) if one is None]

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from features.arrays import Floats, Indices, Pixels
 from features.errors import BundleError, DataError, HeadError
 from features.files import write_whole
-from features.photographs.decode import Recipe, get_recipe
+from features.photographs.decode import Recipe, recorded_recipe
 from features.runtime import load_tensorflow, seed_everything
 from features.untrusted_files import read_json
 from pipeline.cnn.cnn_network import HIDDEN, LAYERS, VARIANTS, build_augmentation, build_network
@@ -197,7 +197,12 @@ class Cnn:
         path = folder / _SETTINGS_FILE
         try:
             record = read_json(path)
-            recipe = get_recipe(str(record["recipe"]["name"]))
+            recipe = recorded_recipe(record["recipe"])
+            if recipe is None:
+                raise BundleError(
+                    f"{path} was made with a recipe ({record['recipe'].get('name')!r}) that this "
+                    "version does not have; use the version that made it, or train again"
+                )
             cnn = cls(
                 str(record["variant"]),
                 recipe,
@@ -206,15 +211,10 @@ class Cnn:
                 epochs=int(record["epochs"]),
                 batch_size=int(record["batch_size"]),
             )
-        except (OSError, ValueError, KeyError, TypeError, DataError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, DataError) as error:
             raise BundleError(
                 f"{path} cannot be used ({error!r}); expected the settings of a CNN; train it again"
             ) from error
-        if record["recipe"] != recipe.fields():
-            raise BundleError(
-                f"{path} was made with another revision of recipe {recipe.name!r} than this "
-                "version has; use the version that made it, or train again"
-            )
         found = read_weights(folder / _MODEL_FILE, LAYERS)
         last = 1 if cnn.n_classes == 2 else cnn.n_classes
         expect_shapes(found, {"output": (HIDDEN, last)}, folder / _MODEL_FILE)

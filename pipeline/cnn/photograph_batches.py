@@ -21,6 +21,9 @@ from features.extract import Progress
 from features.photographs.decode import MAX_PIXELS, Recipe
 from features.photographs.decode_worker_pool import decode_apart, look_apart
 from features.photographs.file import Photograph, read_photograph
+from features.photographs.file_header import Declared
+from features.photographs.survey import Remarks, settle_depth
+from features.photographs.views import FULL
 from features.runtime import core_count, load_tensorflow
 from pipeline.data.dataset import Labelled, label_samples
 from pipeline.data.folder import scan_folder
@@ -41,6 +44,7 @@ class Seen(NamedTuple):
     sample: Sample
     pixels: Pixels | None
     glimpse: Glimpse | None = None
+    declared: Declared | None = None
 
 
 def look(
@@ -78,12 +82,11 @@ def _look_at(photograph: Photograph, recipe: Recipe, max_pixels: int, glimpse: b
         return Seen(blank._replace(reason=str(error)), None)
     sample = blank._replace(digest=hashlib.sha256(data).hexdigest())
     try:
-        if not glimpse:
-            return Seen(sample, decode_apart(data, recipe, max_pixels=max_pixels))
-        pixels, taken = look_apart(data, recipe, max_pixels=max_pixels)
+        pixels, taken, declared = look_apart(data, recipe, max_pixels=max_pixels)
     except ImageError as error:
         return Seen(sample._replace(reason=str(error)), None)
-    return Seen(sample, pixels[0], glimpse_of(pixels[0], taken))
+    small = glimpse_of(pixels[0], taken) if glimpse else None
+    return Seen(sample, pixels[0], small, declared)
 
 
 @dataclass
@@ -93,12 +96,14 @@ class PhotographSet(Labelled):
     Attributes:
         root: the folder.
         group_rule: where groups came from; "proposed" where nobody said.
+        recipe: file to pixels, with what was found out of the folder's 16-bit photographs.
         failed: the photographs that cannot be read.
         proposal: the proposed groups; None where some were given.
     """
 
     root: Path
     group_rule: GroupRule
+    recipe: Recipe
     failed: list[Sample]
     proposal: Proposal | None = None
 
@@ -126,9 +131,12 @@ def look_at_folder(
     """
     rule = group_rule or GroupRule()
     photographs = apply_rule(rule, scan_folder(data, classes).photographs).photographs
+    settled = settle_depth(photographs, recipe)
+    recipe, remarks = settled.recipe, Remarks()
     samples, glimpses = [], dict[str, Glimpse]()
     for one in look(photographs, recipe, glimpse=rule.kind == "none"):
         samples.append(one.sample)
+        remarks.note(one.sample.path, one.declared)
         if one.glimpse is not None:
             glimpses[one.sample.path] = one.glimpse
     failed = [sample for sample in samples if sample.reason]
@@ -143,9 +151,11 @@ def look_at_folder(
         proposal = propose_by_pictures(readable, [glimpses[s.path] for s in readable])
         samples, rule = proposal.applied(samples), GroupRule("proposed")
     labelled = label_samples(samples, classes=classes, positive=positive)
+    labelled.warnings.extend([*filter(None, [settled.said]), *remarks.lines([FULL])])
     return PhotographSet(
-        **vars(labelled), root=data.resolve(), group_rule=rule, failed=failed, proposal=proposal
-    )
+        **vars(labelled), root=data.resolve(), group_rule=rule, recipe=recipe, failed=failed,
+        proposal=proposal,
+    )  # fmt: skip
 
 
 class Batches:

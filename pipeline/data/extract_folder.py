@@ -16,6 +16,7 @@ from features.cache.cache import Cache
 from features.errors import DriftError
 from features.extract import Extraction, Progress, extract
 from features.photographs.decode import MAX_PIXELS, get_recipe
+from features.photographs.survey import Settled, settle_depth
 from features.photographs.views import FULL, Chosen
 from pipeline.data.folder import Scan, scan_folder
 from pipeline.data.label_table import LabelRule
@@ -33,6 +34,7 @@ class FolderExtraction:
         group_rule: where groups came from.
         ungrouped: photographs that the rule says nothing of.
         views: what is looked at of every photograph.
+        said: what a person should know of the photographs.
     """
 
     scan: Scan
@@ -41,6 +43,7 @@ class FolderExtraction:
     group_rule: GroupRule
     ungrouped: int
     views: Chosen
+    said: list[str]
 
 
 def extract_folder(
@@ -105,6 +108,10 @@ def extract_folder(
     rule = group_rule or GroupRule(**about.get("group_rule", {}))
     photographs, ungrouped, notes = apply_rule(rule, scan.photographs)
     scan.notes += notes
+    settled = Settled(settings.recipe)
+    if recorded is None:
+        settled = settle_depth(photographs, settings.recipe, max_pixels=max_pixels, workers=workers)
+        settings = replace(settings, recipe=settled.recipe)
     extraction = extract(
         photographs,
         settings,
@@ -124,7 +131,8 @@ def extract_folder(
         progress=progress,
         watch=_watch(cache_path, settings.precision),
     )
-    return FolderExtraction(scan, extraction, settings, rule, ungrouped, chosen)
+    said = [*filter(None, [settled.said]), *extraction.remarks.lines(chosen.sets)]
+    return FolderExtraction(scan, extraction, settings, rule, ungrouped, chosen, said)
 
 
 def _watch(cache_path: Path, precision: str) -> Watch:
@@ -178,7 +186,7 @@ def _settings(
         )
     return replace(
         made,
-        recipe=get_recipe(recipe) if recipe else made.recipe,
+        recipe=get_recipe(recipe) if recipe not in (None, made.recipe.name) else made.recipe,
         precision=precision or made.precision,
         taps=tuple(fields.get("taps", ()) if taps is None else taps),
     )

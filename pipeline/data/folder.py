@@ -17,10 +17,10 @@ from pipeline.output.names import match_names, name_key
 from pipeline.output.read_table import SUFFIXES as TABLES
 
 PICTURES = frozenset({
-    ".heic", ".heif", ".hif", ".avif", ".jxl", ".gif", ".jp2", ".j2k", ".jpf", ".jpx", ".jpc",
+    ".gif", ".jp2", ".j2k", ".jpf", ".jpx", ".jpc",
     ".psd", ".svg", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".ico", ".icns", ".dds", ".exr",
     ".hdr", ".pcx", ".dcm", ".fits", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2",
-    ".raf", ".pef", ".srw", ".raw", ".xcf", ".eps", ".wmf", ".emf", ".apng", ".dib", ".mpo",
+    ".raf", ".pef", ".srw", ".raw", ".xcf", ".eps", ".wmf", ".emf",
 })  # fmt: skip
 """File names of pictures, lower case, beside `features.photographs.decode.SUFFIXES`."""
 

@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
+from PIL.ExifTags import Base as Tag
 
 from features.arrays import Floats, Pixels
-from features.photographs.decode import MAX_PIXELS, orientation
-from features.photographs.decode_worker_pool import thumbnail_apart
+from features.photographs.decode import MAX_PIXELS
+from features.photographs.decode_worker_pool import orientation_apart, thumbnail_apart
 from pipeline.heatmaps.explain import Frame
 from pipeline.output.fonts import font_of, shorten, wrap
 
@@ -18,7 +19,6 @@ _SIDE = 448  # pixels: a photograph's longer side on a page
 _GAP, _BAR, _LINE = 20, 18, 20
 _INK, _GREY, _PAPER, _HALF = (25, 25, 25), (100, 100, 100), (255, 255, 255), (255, 255, 255)
 _CLEAR = 0.25  # share of full colour from which on a place is named
-_EXIF_ORIENTATION = 0x0112
 
 
 class Picture(NamedTuple):
@@ -65,7 +65,7 @@ def mark(
         ImageError: the photograph cannot be read.
     """
     photograph = thumbnail_apart(data, side, max_pixels=max_pixels)
-    turn = 1 if frame.upright else orientation(data)
+    turn = 1 if frame.upright else orientation_apart(data, max_pixels=max_pixels)
     values = spread(cells / frame.scale, photograph.size, turn)
     pixels = colour(np.asarray(photograph), values)
     strong = Image.fromarray(np.asarray(values >= 0.5))
@@ -85,7 +85,7 @@ def spread(cells: Floats, size: tuple[int, int], turn: int = 1) -> Floats:
     width, height = size if turn < 5 else size[::-1]
     smooth = _along(_along(cells, height).T, width).T
     flat = Image.fromarray(np.ascontiguousarray(smooth, dtype=np.float32))
-    flat.getexif()[_EXIF_ORIENTATION] = turn
+    flat.getexif()[Tag.Orientation] = turn
     return np.asarray(ImageOps.exif_transpose(flat), dtype=np.float64)
 
 

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from features.arrays import Floats, Row
 from features.backbones.drift_probe import TOLERANCES, difference
-from features.photographs.decode import RECIPES, Recipe, decode
+from features.photographs.decode import Recipe, decode, recorded_recipe
 from features.untrusted_files import UnsafeFileError, read_arrays
 from pipeline.model.selftest_images import IMAGES
 
@@ -142,6 +142,4 @@ def read(content: bytes) -> SelfTest:
 
 def recipe_of(about: Mapping[str, Any]) -> Recipe | None:
     """The recipe that a model was made with, if this version has it as it was."""
-    recorded = about.get("recipe") or about.get("features", {}).get("recipe", {})
-    recipe = RECIPES.get(str(recorded.get("name")))
-    return recipe if recipe is not None and recipe.fields() == recorded else None
+    return recorded_recipe(about.get("recipe") or about.get("features", {}).get("recipe", {}))

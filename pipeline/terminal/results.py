@@ -94,7 +94,8 @@ def extraction(done: FolderExtraction, cache: Path) -> str:
         ["views", _views(done.views)],
         ["settings", _settings(done.settings.fields, done.settings.weights.describe())],
     ]
-    text = "\n".join([align(rows, right=False), *_about_folder(scan)])
+    said = [f"note: {line}" for line in done.said]
+    text = "\n".join([align(rows, right=False), *_about_folder(scan), *said])
     return text if done.settings.weights.trained else f"{text}\n\n{UNTRAINED_WARNING}"
 
 

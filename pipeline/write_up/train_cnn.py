@@ -90,7 +90,7 @@ def train_cnn(
     photographs = look_at_folder(
         data, recipe, classes=classes, positive=positive, group_rule=group_rule
     )
-    names = photographs.classes.names
+    recipe, names = photographs.recipe, photographs.classes.names
     kind, sides = choose_sides(
         photographs.y, photographs.groups, photographs.given, kind=split, test_size=test_size,
         seed=seed, class_names=names,

@@ -17,8 +17,10 @@ from toy import photograph, toy_settings
 
 from features.errors import ImageError
 from features.extract import extract
+from features.photographs import colour
 from features.photographs import decode as images
 from features.photographs import decode_worker_pool as decoder
+from features.photographs import png as png_reader
 from features.photographs.decode import RECIPES, decode
 from features.photographs.file import Photograph, read_photograph
 from features.photographs.file_header import MAX_PASSES, read_declared
@@ -81,7 +83,7 @@ def test_only_the_format_that_it_begins_like_is_tried(monkeypatch: pytest.Monkey
     )
     for kind in ("JPEG", "PNG", "BMP", "TIFF", "WEBP"):
         decode(encode(ramp(64, 64), kind), IMAGENET)
-    assert seen == [("JPEG",), ("PNG",), ("BMP",), ("TIFF",), ("WEBP",)]
+    assert list(dict.fromkeys(seen)) == [("JPEG",), ("PNG",), ("BMP",), ("TIFF",), ("WEBP",)]
 
 
 def webp(width: int, height: int) -> bytes:
@@ -134,12 +136,11 @@ def test_what_claims_too_much_is_refused_before_it_is_opened(
 
 
 def test_metadata_that_inflates_is_bounded() -> None:
-    """Compressed comments of a gigabyte in a small file cost neither time nor memory."""
+    """Compressed comments of a gigabyte in a small file are left out, not unpacked."""
     text = b"c\0\0" + zlib.compress(bytes(10**6), 9)
     data = png(8, 8, bytes(72), *[chunk(b"zTXt", text)] * 1000)
     started = time.process_time()
-    with pytest.raises(ImageError):
-        decode(data, IMAGENET)
+    assert decode(data, IMAGENET).max() == 0
     assert time.process_time() - started < 5
 
 
@@ -157,7 +158,8 @@ def test_transparency_in_strips_is_transparency(monkeypatch: pytest.MonkeyPatch)
     clear = Image.fromarray(rng.integers(0, 256, (700, 90, 4), dtype=np.uint8))
     deep = Image.fromarray(rng.integers(0, 65536, (700, 90), dtype=np.uint16))
     found = [decode(encode(image, "PNG"), IMAGENET) for image in (clear, deep)]
-    monkeypatch.setattr(images, "_STRIP", 10**6)
+    monkeypatch.setattr(colour, "_STRIP", 10**6)
+    monkeypatch.setattr(png_reader, "ROWS", 10**6)
     for image, pixels in zip((clear, deep), found, strict=True):
         assert np.array_equal(decode(encode(image, "PNG"), IMAGENET), pixels)
 

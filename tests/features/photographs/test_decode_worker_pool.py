@@ -17,7 +17,7 @@ from features.photographs.decode import MAX_PIXELS, RECIPES, decode, thumbnail
 from features.photographs.decode_worker_pool import Decoders, decode_apart, thumbnail_apart
 
 IMAGENET = RECIPES["imagenet"]
-REQUEST = {"recipe": IMAGENET.fields()}
+REQUEST = {"recipe": IMAGENET.fields(), "views": ["full"]}
 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
@@ -64,7 +64,7 @@ def test_what_crashes_its_decoder_is_named() -> None:
     )
     with pytest.raises(ImageError, match="crashed the decoder"):
         decoders.ask(REQUEST, photograph(1)[:100], MAX_PIXELS)
-    assert decoders.ask(REQUEST, photograph(1), MAX_PIXELS).shape == (1, 1, 3)
+    assert decoders.ask(REQUEST, photograph(1), MAX_PIXELS).pixels.shape == (1, 1, 1, 3)
     decoders.close()
 
 
@@ -84,7 +84,7 @@ def test_a_process_that_somebody_ended_is_replaced() -> None:
     for process in decoders._idle:
         process._process.kill()
         process._process.wait()
-    assert decoders.ask(REQUEST, photograph(1), MAX_PIXELS).shape == (224, 224, 3)
+    assert decoders.ask(REQUEST, photograph(1), MAX_PIXELS).pixels.shape == (1, 224, 224, 3)
     decoders.close()
 
 
@@ -113,7 +113,7 @@ def test_large_photographs_are_decoded_one_at_a_time() -> None:
     seen = []
 
     def ask() -> None:
-        answer = decoders.ask(REQUEST, photograph(1, (30, 20)), 700)  # 600 of 700 pixels
+        answer = decoders.ask(REQUEST, photograph(1, (30, 20)), 700).pixels  # 600 of 700 pixels
         seen.append(tuple(answer.reshape(-1).view(np.float64)[:2]))
 
     threads = [threading.Thread(target=ask) for _ in range(3)]

@@ -16,7 +16,8 @@ from toy import photograph
 
 from features.errors import ImageError
 from features.photographs.file import Photograph
-from features.photographs.metadata import FileFacts, facts_of, read_facts
+from features.photographs.metadata import FileFacts, facts_of
+from features.photographs.survey import read_facts
 
 
 def encode(pixels: np.ndarray, kind: str = "PNG", **options) -> bytes:

@@ -1,0 +1,207 @@
+"""JPEG: where it ends, whether its scans are all there, and pixels of which no warning was lost.
+
+libjpeg-turbo fills what is damaged with grey and warns; Pillow does not pass the warning on. So the
+same library decodes through simplejpeg, whose `strict` makes a warning an error: the pixels are
+Pillow's bit for bit (tested), and the time is the same. Warnings that say nothing of pixels are
+told apart here. (ITU-T T.81; libjpeg-turbo's jerror.h.)
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from typing import NamedTuple
+
+import numpy as np
+import simplejpeg
+from PIL import Image
+
+from features.errors import ImageError
+
+SIGNATURE = b"\xff\xd8\xff"
+
+_MAX_SEGMENTS = 10_000  # before the pixels; and scans
+_NEXT = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # what ends the coded pixels of a scan
+_DHT, _JPG, _DAC, _SOS, _EOI, _APP0, _APP2 = 0xC4, 0xC8, 0xCC, 0xDA, 0xD9, 0xE0, 0xE2
+_NO_BODY = {0x00, 0x01, *range(0xD0, 0xD9)}
+_PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
+_LOSSLESS = {0xC3, 0xC7, 0xCB, 0xCF}
+_PADDING = 8  # bytes that some encoders leave behind the last pixel
+
+# Warnings that are not about pixels, each with what to do about it.
+_HARMLESS = ("unknown JFIF revision", "bad ICC marker", "Unknown Adobe color transform",
+             "Invalid SOS parameters")  # fmt: skip
+_DAMAGE = ("Corrupt JPEG data", "Premature end", "Inconsistent progression")
+_SPARE = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
+
+
+class Frame(NamedTuple):
+    """What a file's own headers say of its first picture.
+
+    Attributes:
+        width, height: in pixels.
+        scans: how many follow.
+        end: where the picture ends; what lies behind it (a video, a second picture) is not read.
+        incomplete: why the pixels cannot be all there, "" where they can.
+    """
+
+    width: int
+    height: int
+    scans: int
+    end: int
+    incomplete: str
+
+
+def read_frame(data: bytes) -> Frame:
+    """Read the headers of the first picture, those between its scans too.
+
+    Raises:
+        ImageError: there is no such header, or more than any program writes.
+        struct.error, IndexError: it is cut off.
+    """
+    at, frame, scans = 2, -1, 0
+    sent: dict[int, list[int]] = {}  # component -> bits that are missing, by coefficient
+    for number in range(3 * _MAX_SEGMENTS):
+        if number > _MAX_SEGMENTS and not scans:
+            raise ImageError(
+                f"it is damaged (more than {_MAX_SEGMENTS:,} segments before its pixels)"
+            )
+        at = data.find(b"\xff", at)
+        if at < 0:
+            break
+        marker = data[at + 1]
+        if marker == 0xFF:
+            at += 1
+        elif marker in _NO_BODY:
+            at += 2
+        elif marker == _EOI:
+            break
+        elif 0xC0 <= marker <= 0xCF and marker not in (_DHT, _JPG, _DAC):
+            if frame < 0:
+                frame = at
+                sent = {data[at + 10 + 3 * n]: [-1] * 64 for n in range(data[at + 9])}
+            at += 2 + max(2, struct.unpack_from(">H", data, at + 2)[0])
+        elif marker == _SOS:
+            if frame < 0:
+                raise ImageError("it is damaged (its pixels come before their size)")
+            scans += 1
+            _note_scan(data, at, sent)
+            after = _NEXT.search(data, at + 2 + struct.unpack_from(">H", data, at + 2)[0])
+            if after is None:
+                at = -1
+                break
+            at = after.start()
+        else:
+            at += 2 + max(2, struct.unpack_from(">H", data, at + 2)[0])
+    else:
+        raise ImageError(f"it is damaged (more than {_MAX_SEGMENTS:,} scans)")
+    if frame < 0:
+        raise ImageError(
+            "the file is cut off (within its header)"
+            if at < 0
+            else "it is damaged (it has no pixels)"
+        )
+    height, width = struct.unpack_from(">HH", data, frame + 5)
+    lossless = data[frame + 1] in _LOSSLESS
+    return Frame(
+        width,
+        height,
+        max(1, scans),
+        len(data) if at < 0 else at,
+        "" if lossless else _incomplete(sent, data[frame + 1] in _PROGRESSIVE),
+    )
+
+
+def _note_scan(data: bytes, at: int, sent: dict[int, list[int]]) -> None:
+    """Which coefficients of which components this scan refines, and to which bit."""
+    count = data[at + 4]
+    first, last, steps = data[at + 5 + 2 * count : at + 8 + 2 * count]
+    for number in range(count):
+        levels = sent.get(data[at + 5 + 2 * number])
+        if levels is not None:
+            for coefficient in range(first, min(last, 63) + 1):
+                levels[coefficient] = steps & 15
+
+
+def _incomplete(sent: dict[int, list[int]], progressive: bool) -> str:
+    if any(levels[0] < 0 for levels in sent.values()):
+        return "a colour has no pixels"
+    if progressive and any(any(levels) for levels in sent.values()):
+        return "its last scans are missing"
+    return ""
+
+
+def load(image: Image.Image, data: bytes, frame: Frame) -> Image.Image:
+    """The pixels of an opened file, at the scale that `image.draft` has chosen.
+
+    Args:
+        image: as Pillow opened it, not loaded.
+        data: the whole file.
+        frame: from `read_frame`.
+
+    Raises:
+        ImageError: the decoder warns that pixels are not what was coded.
+        OSError, SyntaxError: Pillow cannot decode it.
+    """
+    if frame.incomplete:
+        raise ImageError(f"the file is cut off ({frame.incomplete})")
+    mode = {"RGB": "RGB", "L": "GRAY", "CMYK": "CMYK"}.get(image.mode, "")
+    pixels = _strict(data, mode, image.size, frame) if mode else None
+    if pixels is None or mode == "CMYK" or pixels.shape[1::-1] != image.size:
+        image.load()
+        return image
+    found = Image.fromarray(pixels if mode == "RGB" else pixels[..., 0])
+    found.info = image.info
+    return found
+
+
+def _strict(
+    data: bytes, mode: str, size: tuple[int, int], frame: Frame
+) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]] | None:
+    """The pixels; None for what only Pillow decodes."""
+    for again in range(3):
+        try:
+            pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]] = simplejpeg.decode_jpeg(
+                data, mode, min_width=size[0], min_height=size[1], strict=True
+            )
+        except ValueError as error:
+            said = " ".join(str(error).split())
+            if again == 2:
+                return None
+            spare = _SPARE.search(said)
+            if any(words in said for words in _HARMLESS):
+                data = _plain(data, frame)
+            elif "Premature end of JPEG file" in said and again == 0:
+                data += b"\xff\xd9"  # no mark at the end is no loss, if the pixels are there
+            elif spare and _is_padding(data, frame, int(spare[1])):
+                return None
+            elif again and data.endswith(b"\xff\xd9") and "premature end of data" in said:
+                raise ImageError(f"the file is cut off ({said})") from None
+            elif any(words in said for words in _DAMAGE):
+                raise ImageError(f"it is damaged ({said})") from None
+            else:
+                return None
+        else:
+            return pixels
+    return None
+
+
+def _is_padding(data: bytes, frame: Frame, count: int) -> bool:
+    """Whether what lies between the last pixel and the end mark was never coded pixels."""
+    return count <= _PADDING or len(set(data[max(0, frame.end - count) : frame.end])) == 1
+
+
+def _plain(data: bytes, frame: Frame) -> bytes:
+    """The file without colour profile, and with a version number that is known."""
+    kept, at = [data[:2]], 2
+    while at < frame.end and data[at] == 0xFF and data[at + 1] not in (_SOS, _EOI):
+        if data[at + 1] == 0xFF:
+            at += 1
+            continue
+        after = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        if data[at + 1] == _APP0 and data[at + 4 : at + 9] == b"JFIF\0":
+            kept.append(data[at : at + 9] + b"\1\1" + data[at + 11 : after])
+        elif data[at + 1] != _APP2:
+            kept.append(data[at:after])
+        at = after
+    return b"".join((*kept, data[at:]))
