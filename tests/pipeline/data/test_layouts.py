@@ -154,11 +154,11 @@ def test_archives_are_refused_with_the_command(tmp_path: Path) -> None:
 
 def test_pictures_of_other_formats_are_named(tmp_path: Path) -> None:
     """What cannot be read is counted by format, not among 'other kinds'; predict gets it."""
-    make(tmp_path, ["ok/1.png", "ok/2.HEIC", "ok/3.gif", "ok/4.gif", "ok/notes.txt"])
+    make(tmp_path, ["ok/1.png", "ok/2.JP2", "ok/3.gif", "ok/4.gif", "ok/notes.txt"])
     (tmp_path / "ok" / "IMG_1").write_bytes(b"\xff\xd8\xff\xe0" + bytes(20))
     ignored = scan_folder(tmp_path).ignored
     assert ignored[".gif pictures"] == 2
-    assert ignored[".heic pictures"] == 1
+    assert ignored[".jp2 pictures"] == 1
     assert ignored["unnamed pictures"] == 1
     assert len(find_pictures(tmp_path)[0]) == 5
 
