@@ -1,34 +1,60 @@
-"""Counters and times: photographs close together on a line, cut where the gaps are wide.
+"""Photographs on a line, by the camera's clock or a counter: cut where the gaps are of two kinds.
 
-A counter alone says nothing: photographs numbered 1 to 300 are not one part. It is evidence where
-its gaps are of two kinds, many short ones and few long ones with a valley between, or where the
-pixels agree; best where both do.
+A person or a robot takes the photographs of one part one after the other, and then changes the
+part. So the gaps between shots are of two kinds, seconds and tens of seconds. A clock is believed
+by itself: the views of a part differ on purpose, and pixels need not confirm it. A counter alone
+says little, and is believed only if the pixels agree.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import numpy as np
 import numpy.typing as npt
 
-from features.arrays import Floats, Indices
-from pipeline.groups.evidence import AGREES, CONTRADICTS, Finding, Witness, in_percent
-from pipeline.groups.proposal import Evidence, Link
+from features.arrays import Indices
 
-Pairs = tuple[Indices, Indices]
+Floats = npt.NDArray[np.float64]
 
-MOST_PER_GROUP = 24  # photographs of the usual run; longer ones are days or lots, not parts
-_LONGEST = 100  # photographs of any run
-_FEWEST_GAPS = 12
-_DEEP, _CLEAR = 0.1, 0.6  # density in the valley, of the lower of the two hills
-_APART = 2.0  # the hills, in powers of two
-_RAREST = 0.03  # share of the gaps that is a hill
-_ALIKE = 0.3  # expected strangers below which two neighbours count as alike
-_MOSTLY, _RARELY = 0.6, 0.2  # share of neighbours that look alike, within parts and between
-_NEAR, _FAR = 3, range(8, 17)  # places in the sequence: perhaps one part, hardly one part
-_CHANCE = 0.1  # expected strangers among the near ones
-_WRONG = 0.01  # share of far pairs that may pass
+
+MOST_SHOTS = 60
+"""Photographs of the usual run; longer ones are lots or days, not parts."""
+
+MOST_COUNTED = 24  # the same of a counter, which says less
+_FEWEST_RUNS = 3  # of several photographs: fewer are no habit
+_FEWEST_GAPS = 10
+_STUCK = 0.2  # share of photographs of one instant that is no clock
+_TIMED = 0.5  # share of photographs that must have a time
+_RAREST = 0.03  # share of the gaps that is a kind of its own
+_KINDS = 4  # of gaps: within a burst, between poses, between parts, pauses
+_ROUNDS, _LEAST_SPREAD = 100, 0.03  # of EM; variance, so that no component is a single value
+_APART = 1.0  # the two hills, in powers of two
+_CLEAR = 0.7  # density in the valley, of the lower of the two hills
+_STEP = 1.25  # or between the means of two kinds, in sums of their deviations
+_PERHAPS, _SURELY = 0.3, 0.85  # a cut lies where a gap is so surely of the farther kind
+_HARDLY, _ROOM = 0.03, 0.3  # or even so hardly, where the room is so many powers of two
+_NEARER = 0.7  # and there so far along the way from one gap to the next
+_BY_HAND = 8.0  # seconds: nobody changes a part faster, but a camera's burst has pauses
+_REGULAR = 0.35  # standard deviation of sizes, of their mean, that is a habit
+_CUTS = 7  # rows of the table
+_TOUCH = 0.2  # seconds: a clock of thousandths is no finer than a hand
+
+_DATE = r"(?P<year>(?:19[89]|20\d)\d)(?P<sep>[-_. ]?)(?P<month>[01]\d)(?P=sep)(?P<day>[0-3]\d)"
+_DAY_FIRST = r"(?P<day>[0-3]\d)(?P<sep>[-_.])(?P<month>[01]\d)(?P=sep)(?P<year>(?:19[89]|20\d)\d)"
+_CLOCK = (
+    r"(?:[-_T ,]{0,3}| at )(?P<hour>[0-2]?\d)(?P<dot>[-_.:h ]?)(?P<minute>[0-5]\d)(?P=dot)"
+    r"(?P<second>[0-5]\d)(?:\.?(?P<fraction>\d{3})(?!\d))?"
+    r"(?: ?(?P<half>[AaPp])\.?[Mm])?"
+)
+_STAMPS = [
+    re.compile(rf"(?<!\d){date}{_CLOCK}(?!\d{{4}})", re.ASCII) for date in (_DATE, _DAY_FIRST)
+]
+_EPOCH = re.compile(r"(?<!\d)(1[0-9]\d{8})(\d{3})?(?:\d{3})?(?!\d)", re.ASCII)
+_DAY = [re.compile(rf"(?<!\d){date}(?!\d)", re.ASCII) for date in (_DATE, _DAY_FIRST)]
 
 
 @dataclass(frozen=True)
@@ -51,226 +77,240 @@ class Line:
     unit: str = ""
     step: float = 1.0
 
+    def walk(self) -> tuple[Indices, Floats]:
+        """Photographs in order, and the gap after each but the last; infinite between streams."""
+        placed = np.flatnonzero(np.isfinite(self.values))
+        order = placed[np.lexsort((self.values[placed], self.streams[placed]))]
+        gaps = np.diff(self.values[order])
+        gaps[self.streams[order][1:] != self.streams[order][:-1]] = np.inf
+        return order, gaps
 
-@dataclass(frozen=True)
-class Valley:
-    """Between short gaps and long ones.
-
-    Attributes:
-        gap: the widest that still counts as short.
-        depth: density there, of the lower hill: 0 is a clean cut, 1 is none.
-        wrong: float64, for each gap the chance that it is a long one all the same.
-    """
-
-    gap: float
-    depth: float
-    wrong: Floats
+    def runs(self, gap: float) -> Indices:
+        """The run of each photograph, cut where a gap is wider: int64 (n,), -1 for no place."""
+        order, gaps = self.walk()
+        found = np.full(len(self.values), -1, dtype=np.int64)
+        if len(order):
+            found[order] = np.concatenate([[0], np.cumsum(gaps > gap)])
+        return found
 
 
 @dataclass(frozen=True)
 class Cut:
-    """Where neighbours in a sequence stop looking alike.
+    """Where gaps of one kind end and those of the other begin.
 
     Attributes:
         gap: the widest within a part.
-        near, far: share of neighbours that look alike up to that gap, and beyond.
+        depth: density in the valley, of the lower hill: 0 is a clean cut, 1 is none.
+        long: the usual gap between parts.
     """
 
     gap: float
-    near: float
-    far: float
+    depth: float
+    long: float
 
 
-def judge_line(line: Line, witness: Witness) -> Finding:
-    """Runs of photographs between long gaps, if they can be told and are believed."""
-    order, gaps = _walk(line)
-    doubted = None
-    valley = find_valley(gaps[np.isfinite(gaps)], line.step)
-    if valley is not None:
-        doubted = _judge_runs(line, witness, order, gaps, valley)
-        if doubted is not None and doubted.evidence.used:
-            return doubted
-    cut = find_cut(gaps, witness.strangers(order[:-1], order[1:]) < _ALIKE)
-    if cut is not None:
-        found = _judge_cut(line, order, gaps, cut)
-        if found is not None:
-            return found
-    return doubted or _judge_near_ones(line, witness, order, gaps)
+def time_of_name(name: str) -> float | None:
+    """When a photograph was taken, as its file name says: seconds since 1970; None if it does not.
+
+    Dates with times as phones, cameras and screenshots write them, with or without thousandths
+    ("IMG_20180905_151012", "PXL_20210203_101112345", "2018-09-05 15.10.12", "05.09.2018 15-10-12"),
+    and seconds or milliseconds since 1970. WhatsApp's "IMG-20180905-WA0012" has no time.
+
+    Example:
+        >>> time_of_name("IMG_19700101_000012.jpg") is None, time_of_name("1536160212123.jpg")
+        (True, 1536160212.123)
+    """
+    for stamp in _STAMPS:
+        for match in stamp.finditer(name):
+            part = match.groupdict()
+            hour = int(part["hour"])
+            if part["half"]:
+                hour = hour % 12 + 12 * (part["half"] in "Pp")
+            clock = [int(part[key]) for key in ("year", "month", "day")]
+            try:
+                taken = datetime(*clock, hour, int(part["minute"]), int(part["second"]), tzinfo=UTC)  # type: ignore[arg-type,misc]
+            except ValueError:
+                continue
+            return taken.timestamp() + float(f"0.{part['fraction'] or 0}")
+    epoch = _EPOCH.search(name)
+    return float(f"{epoch[1]}.{epoch[2] or 0}") if epoch else None
 
 
-def _walk(line: Line) -> tuple[Indices, Floats]:
-    """Photographs in order, and the gap after each but the last; infinite between streams."""
-    placed = np.flatnonzero(np.isfinite(line.values))
-    order = placed[np.lexsort((line.values[placed], line.streams[placed]))]
-    gaps = np.diff(line.values[order])
-    gaps[line.streams[order][1:] != line.streams[order][:-1]] = np.inf
-    return order, gaps
+def without_time(name: str, mark: str = "") -> str:
+    """The name with date and time replaced by a mark, so that they are no number of a part."""
+    for stamp in (*_STAMPS, *_DAY, _EPOCH):
+        name = stamp.sub(mark, name)
+    return name
 
 
-def find_valley(gaps: Floats, step: float) -> Valley | None:
-    """Two hills in the logarithms of gaps (a mixture of two normal ones), with a valley between."""
-    if len(gaps) < _FEWEST_GAPS:
-        return None
-    from sklearn.mixture import GaussianMixture
-
-    logs = np.log2(np.maximum(gaps, step / 2))
-    if np.ptp(logs) < _APART:
-        return None
-    mixture = GaussianMixture(2, reg_covar=0.03, n_init=3, random_state=0).fit(logs[:, None])
-    low, high = np.argsort(mixture.means_.ravel())
-    start, end = mixture.means_.ravel()[[low, high]]
-    if end - start < _APART or mixture.weights_.min() < _RAREST:
-        return None
-    between = np.linspace(start, end, 200)
-    density = np.exp(mixture.score_samples(between[:, None]))
-    lowest = int(density.argmin())
-    depth = float(density[lowest] / min(density[0], density[-1]))
-    if not 0 < lowest < len(between) - 1 or depth > _CLEAR:
-        return None
-    wrong = mixture.predict_proba(logs[:, None])[:, high]
-    return Valley(float(2 ** between[lowest]), depth, np.asarray(wrong))
-
-
-def find_cut(gaps: Floats, alike: npt.NDArray[np.bool_]) -> Cut | None:
-    """The gap up to which neighbours in the sequence look alike, and beyond which they do not.
+def time_line(names: Sequence[str], taken: npt.NDArray[np.int64] | None) -> Line | None:
+    """Capture times of photographs: by the camera (EXIF), and where that is silent by the name.
 
     Args:
-        gaps: float64 (m,) between neighbours; infinite ones are left out.
-        alike: bool (m,) whether each two neighbours look alike.
+        names: file names.
+        taken: int64 (n,) milliseconds since 1970; negative where the file is silent.
 
     Returns:
-        The cut with the fewest neighbours on the wrong side; None where there is none, or it does
-        not tell the two kinds apart.
+        None where fewer than half of the photographs have a time.
     """
-    finite = np.isfinite(gaps)
-    order = np.argsort(gaps[finite], kind="stable")
-    widths, looks = gaps[finite][order], alike[finite][order]
-    places = np.flatnonzero(np.diff(widths) > 0) + 1  # only between different gaps
-    if not len(places):
+    named = np.array([np.nan if (t := time_of_name(name)) is None else t for name in names])
+    exif = np.full(len(names), np.nan)
+    if taken is not None and len(taken):
+        exif[taken >= 0] = taken[taken >= 0] / 1000.0
+        # One instant for most is the clock of an export, or of a camera that was never set.
+        values, counts = np.unique(exif[np.isfinite(exif)], return_counts=True)
+        stuck = values[counts > max(MOST_SHOTS, _STUCK * len(names))]
+        exif[np.isin(exif, stuck)] = np.nan
+    both = np.isfinite(exif) & np.isfinite(named)
+    if both.any():  # names may be in another time zone: PXL_ is in UTC, EXIF is local
+        named = named + np.round(np.median(exif[both] - named[both]))
+    values = np.where(np.isfinite(exif), exif, named)
+    if np.isfinite(values).mean() < _TIMED:
         return None
-    before = np.concatenate([[0], np.cumsum(looks)])
-    wrong = (places - before[places]) + (before[-1] - before[places])
-    place = int(places[wrong.argmin()])
-    fewest = max(_FEWEST_GAPS, _RAREST * len(widths))
-    if min(place, len(widths) - place) < fewest:
+    by_file = float(np.isfinite(exif).sum()) >= 0.5 * float(np.isfinite(values).sum())
+    what = "capture times (EXIF)" if by_file else "capture times in file names"
+    placed = values[np.isfinite(values)]
+    whole = bool((placed == np.round(placed)).all())
+    step = 1.0 if whole else _TOUCH
+    return Line("time", what, values, np.zeros(len(names), dtype=np.int64), "s", step)
+
+
+def find_cut(gaps: Floats, step: float, most: int = MOST_SHOTS) -> Cut | None:
+    """Where gaps are of two kinds: a mixture of normal distributions of their logarithms.
+
+    The cut is put where gaps leave the most room, but rather too far than too near: a part that is
+    torn does more harm than two that are merged. Of several kinds of gaps the first
+    counts that leaves time to change a part by hand; a farther one instead of it, if it makes
+    groups of one size, for then it is a habit and not a pause.
+
+    Args:
+        gaps: float64 (m,) between neighbours; infinite ones are between streams.
+        step: smallest difference that means anything; smaller gaps are one kind.
+        most: photographs of the usual run.
+
+    Returns:
+        None where gaps are of one kind, or what they cut are no parts.
+    """
+    finite = gaps[np.isfinite(gaps)]
+    if len(finite) < _FEWEST_GAPS:
         return None
-    near, far = float(looks[:place].mean()), float(looks[place:].mean())
-    if near < _MOSTLY or far > _RARELY:
+    # Whole seconds are spread over their second, or each would be a kind of its own.
+    spread = (np.arange(len(finite)) * 0.618034 % 1 - 0.5) * step
+    logs = np.log2(np.maximum(finite + spread, step / 2))
+    cuts = [cut for cut in _valleys(logs) if cut.gap > 1.5 * step and _are_parts(gaps, cut.gap, most)]
+    if not cuts:
         return None
-    return Cut(float(np.sqrt(max(widths[place - 1], 1e-9) * widths[place])), near, far)
+    by_hand = [cut for cut in cuts if cut.long >= _BY_HAND] or cuts[-1:]
+    habits = [cut for cut in by_hand[1:] if _is_habit(gaps, by_hand[0].gap, cut.gap)]
+    return habits[-1] if habits else by_hand[0]
 
 
-def _judge_cut(line: Line, order: Indices, gaps: Floats, cut: Cut) -> Finding | None:
-    """Runs as groups; None where they are too long to be parts."""
-    short = gaps <= cut.gap
-    several = _several(short)
-    if several is None:
+def _valleys(logs: Floats) -> list[Cut]:
+    """Between the components of the mixture that explains the logarithms best, near ones first."""
+    if np.ptp(logs) < _APART:
+        return []
+    mixtures = sorted((_mixture(logs, kinds) for kinds in range(2, _KINDS + 1)), key=lambda m: m[0])
+    for _, parts in mixtures:
+        grid = np.arange(logs.min(), logs.max(), 0.02)
+        heights = _heights(grid, parts)
+        found = [_valley(logs, grid, heights, parts, near) for near in range(1, len(heights))]
+        cuts = [cut for cut in found if cut is not None]
+        if cuts:
+            return cuts
+    return []
+
+
+def _heights(values: Floats, parts: Floats) -> Floats:
+    """Density of each component (weight, mean, deviation), near ones first: (components, n)."""
+    weight, mean, deviation = (column[:, None] for column in parts.T)
+    scaled = (values - mean) / deviation
+    return np.asarray(weight / deviation * np.exp(-0.5 * scaled**2) / np.sqrt(2 * np.pi))
+
+
+def _mixture(logs: Floats, kinds: int) -> tuple[float, Floats]:
+    """A mixture of so many normal distributions (EM, from quantiles): its BIC and components."""
+    order = np.sort(logs)
+    means = order[0] + (order[-1] - order[0]) * (np.arange(kinds) + 0.5) / kinds
+    parts = np.column_stack([np.full(kinds, 1 / kinds), means, np.full(kinds, np.ptp(order) / 4)])
+    for _ in range(_ROUNDS):
+        heights = _heights(logs, parts) + 1e-300
+        share = heights / heights.sum(axis=0)
+        weight = share.sum(axis=1) + 1e-9
+        means = share @ logs / weight
+        spread = (share * (logs - means[:, None]) ** 2).sum(axis=1) / weight
+        parts = np.column_stack([weight / len(logs), means, np.sqrt(spread + _LEAST_SPREAD)])
+    likelihood = np.log(_heights(logs, parts).sum(axis=0) + 1e-300).sum()
+    bic = (3 * kinds - 1) * np.log(len(logs)) - 2 * likelihood
+    return float(bic), parts[np.argsort(parts[:, 1])]
+
+
+def _valley(logs: Floats, grid: Floats, heights: Floats, parts: Floats, near: int) -> Cut | None:
+    """Between the first `near` components and the others; None where there is none."""
+    density = heights.sum(axis=0)
+    longer = heights[near:].sum(axis=0) / density
+    # A wide component may take both ends: only between the means.
+    between = (grid > parts[near - 1, 1]) & (grid < parts[near, 1])
+    crossing = np.flatnonzero(between & (longer > 0.5))
+    if not len(crossing):
         return None
-    limit = _limit(line, cut.gap)
-    why = (
-        f"pixels agree: neighbours {limit} apart look alike in {cut.near:.0%}, those farther "
-        f"apart in {cut.far:.0%}"
-    )
-    what = f"{line.what}, {limit} apart"
-    evidence = Evidence(line.kind, what, int(several.sum()), len(several), True, why)
-    return Finding(evidence, _ties(line, order, short, np.full(len(gaps), 1 - cut.near)))
-
-
-def _several(short: npt.NDArray[np.bool_]) -> Indices | None:
-    """Sizes of the runs of several photographs; None where there are none, or parts have fewer."""
-    sizes = np.bincount(np.concatenate([[0], np.cumsum(~short)]))
-    several = sizes[sizes > 1]
-    if not len(several) or np.median(several) > MOST_PER_GROUP or several.max() > _LONGEST:
+    middle = int(crossing[0])
+    low, high = int(density[: middle + 1].argmax()), middle + int(density[middle:].argmax())
+    depth = float(density[low : high + 1].min() / min(density[low], density[high]))
+    far = logs > grid[middle]
+    rare = min(far.sum(), (~far).sum()) < max(_FEWEST_RUNS, _RAREST * len(logs))
+    step = (parts[1, 1] - parts[0, 1]) / (parts[0, 2] + parts[1, 2]) if len(parts) == 2 else 0.0
+    if rare or (depth > _CLEAR and step < _STEP) or parts[near, 1] - parts[near - 1, 1] < _APART:
         return None
-    return several
+    cut, room = 0.0, 0.0
+    for least, wanted in ((_PERHAPS, 0.0), (_HARDLY, _ROOM)):
+        doubtful = grid[between & (longer > least) & (longer < _SURELY)]
+        ends = (doubtful[0], doubtful[-1]) if len(doubtful) else (grid[middle], grid[middle])
+        place, width = _widest(logs, *map(float, ends))
+        if width > max(room, wanted):
+            cut, room = place, width
+    return Cut(2**cut, depth, float(2 ** np.median(logs[far])))
 
 
-def _ties(line: Line, order: Indices, short: npt.NDArray[np.bool_], wrong: Floats) -> list[Link]:
-    return [
-        Link.between(int(order[i]), int(order[i + 1]), line.kind, float(wrong[i]))
-        for i in np.flatnonzero(short)
-    ]
+def _widest(logs: Floats, first: float, last: float) -> tuple[float, float]:
+    """Where to cut in this stretch: with the most room, nearer to the longer gaps; and the room."""
+    inside = np.sort(logs[(logs > first) & (logs < last)])
+    below, above = logs[logs <= first], logs[logs >= last]
+    ends = np.array([below.max(initial=logs.min()), *inside, above.min(initial=logs.max())])
+    room = np.diff(ends)
+    place = len(room) - 1 - int(room[::-1].argmax())
+    return float(ends[place] + _NEARER * room[place]), float(room[place])
 
 
-def _judge_runs(
-    line: Line, witness: Witness, order: Indices, gaps: Floats, valley: Valley
-) -> Finding | None:
-    """Runs as groups; None where they are too long to be parts."""
-    short = gaps <= valley.gap
-    run = np.concatenate([[0], np.cumsum(~short)])
-    several = _several(short)
-    if several is None:
-        return None
-    agreement = witness.agreement(*_run_pairs(order, run))
-    sure = agreement is not None and agreement >= AGREES
-    clean = valley.depth <= _DEEP and (agreement is None or agreement >= CONTRADICTS)
-    why = f"gaps are of two kinds ({_limit(line, valley.gap)} or far more); {in_percent(agreement)}"
-    evidence = Evidence(
-        line.kind,
-        f"{line.what}, {_limit(line, valley.gap)} apart",
-        int(several.sum()),
-        len(several),
-        sure or clean,
-        why,
-    )
-    if not evidence.used:
-        return Finding(evidence)
-    wrong = np.ones(len(gaps))
-    wrong[np.isfinite(gaps)] = valley.wrong
-    return Finding(evidence, _ties(line, order, short, wrong))
+def _sizes(gaps: Floats, gap: float) -> Indices:
+    return np.bincount(np.concatenate([[0], np.cumsum(gaps > gap)]))
 
 
-def _run_pairs(order: Indices, run: Indices) -> tuple[Pairs, Pairs]:
-    """Neighbours within runs, and each photograph with the first two of the next run."""
-    near = [np.flatnonzero(run[d:] == run[:-d]) for d in (1, 2)]
-    related = (
-        np.concatenate([order[places] for places in near]),
-        np.concatenate([order[places + d] for d, places in enumerate(near, 1)]),
-    )
-    starts = np.searchsorted(run, np.arange(run[-1] + 2))
-    following = np.concatenate([starts[run + 1], starts[run + 1] + 1])
-    here = np.concatenate([np.arange(len(run))] * 2)
-    inside = following < len(run)
-    return related, (order[here[inside]], order[following[inside]])
+def _are_parts(gaps: Floats, gap: float, most: int) -> bool:
+    several = _sizes(gaps, gap)
+    several = several[several > 1]
+    return len(several) >= _FEWEST_RUNS and float(np.median(several)) <= most
 
 
-def _judge_near_ones(line: Line, witness: Witness, order: Indices, gaps: Floats) -> Finding:
-    """Gaps tell nothing: neighbours in the sequence need less likeness, if it means anything."""
-    stream = np.concatenate([[0], np.cumsum(np.isinf(gaps))])
-    near = _at_distance(order, stream, range(1, _NEAR + 1))
-    far = _at_distance(order, stream, _FAR)
-    agreement = witness.agreement(_at_distance(order, stream, range(1, 2)), far)
-    what = f"{line.what}, next to one another"
-    if agreement is None or agreement < AGREES:
-        why = f"gaps are all of one kind; {in_percent(agreement)}"
-        return Finding(Evidence(line.kind, what, 0, 0, False, why))
-    a, b = near
-    expected = witness.strangers(a, b)
-    # Only so many compete, not the whole folder; and what is near in the sequence may look alike
-    # for other reasons, such as the light of the hour: far pairs say how much that does.
-    share = 2 * _NEAR / max(len(order), 2 * _NEAR)
-    limit = min(_CHANCE / share, float(np.quantile(witness.strangers(*far), _WRONG)))
-    passed = np.flatnonzero(expected < limit)
-    links = [
-        Link.between(int(a[i]), int(b[i]), line.kind, float(min(1.0, expected[i] * share)))
-        for i in passed
-    ]
-    members = len({number for link in links for number in (link.a, link.b)})
-    why = f"gaps are all of one kind, so only those that look alike; {in_percent(agreement)}"
-    return Finding(Evidence(line.kind, what, members, 0, True, why), [], links)
+def _is_habit(gaps: Floats, near: float, far: float) -> bool:
+    """Whether a farther cut joins about as many of the nearer runs each time, and not many."""
+    order = np.cumsum(gaps > far)[gaps > near]
+    joined = np.unique(order, return_counts=True)[1][:-1]
+    size = float(np.median(_sizes(gaps, far)))
+    return size <= MOST_COUNTED and float(joined.std()) <= _REGULAR * float(joined.mean())
 
 
-def _at_distance(order: Indices, stream: Indices, distances: range) -> Pairs:
-    """Pairs so many places apart in one stream."""
-    first, second = [], []
-    for distance in distances:
-        places = np.flatnonzero(stream[distance:] == stream[:-distance])
-        first.append(order[places])
-        second.append(order[places + distance])
-    return np.concatenate(first), np.concatenate(second)
+def table_of_cuts(line: Line, gap: float) -> list[tuple[float, int]]:
+    """How many parts each cut would make, around the one that was chosen: (gap, parts)."""
+    order, gaps = line.walk()
+    finite = gaps[np.isfinite(gaps)]
+    if not len(finite):
+        return []
+    tried = [round_gap(gap * 2 ** (0.5 * k)) for k in range(-(_CUTS // 2), _CUTS // 2 + 1)]
+    tried[_CUTS // 2] = gap
+    alone = len(line.values) - len(order)
+    return [(g, int((gaps > g).sum()) + 1 + alone) for g in dict.fromkeys(tried)]
 
 
-def _limit(line: Line, gap: float) -> str:
-    if line.unit == "s":
-        return f"at most {gap:,.1f} s" if gap < 60 else f"at most {gap / 60:,.1f} min"
-    return f"at most {gap:,.0f}"
+def round_gap(gap: float) -> float:
+    """To two digits, as a person would say it."""
+    return float(f"{gap:.2g}")

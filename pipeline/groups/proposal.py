@@ -14,9 +14,9 @@ from features.cache.sample_table import Sample
 
 KINDS = {
     "copy": "exact copies",
-    "look": "near copies (pixels and rows)",
-    "time": "taken in one burst (EXIF)",
+    "time": "capture times",
     "name": "names",
+    "look": "near copies (pixels and rows)",
 }
 """Kinds of evidence, the surest first, as a person calls them."""
 
@@ -92,6 +92,12 @@ class Proposal:
         evidence: everything that was looked at, used or not.
         questions: the most doubtful pairs first.
         notes: what else a person should know.
+        basis: what the groups stand on: "times", "names", "counter" (of the file names), "pixels",
+            or "copies", which is nothing but the same bytes.
+        at_most: whether the number of groups is only a bound: there could be far fewer parts.
+        question: the one question that settles what is open, with the option that answers it; ""
+            where nothing is.
+        cuts: how many parts each cut of the capture times makes: (seconds, parts).
     """
 
     paths: list[str]
@@ -100,6 +106,10 @@ class Proposal:
     evidence: list[Evidence] = field(default_factory=list)
     questions: list[Question] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    basis: str = "copies"
+    at_most: bool = False
+    question: str = ""
+    cuts: list[tuple[float, int]] = field(default_factory=list)
 
     @property
     def sizes(self) -> Indices:
@@ -137,8 +147,17 @@ class Proposal:
         kinds = ", ".join(KINDS[kind] for kind in KINDS if counts[kind])
         members = int(self.sizes[self.sizes > 1].sum())
         if not self.shared:
-            return "no two photographs seem to show one part"
-        return f"{members:,} photographs in {self.shared:,} groups, from {kinds}"
+            found = "no two photographs seem to show one part"
+        else:
+            found = f"{members:,} photographs in {self.shared:,} groups, from {kinds}"
+        return f"{found}; {self.how_many()}" if self.at_most else found
+
+    def how_many(self) -> str:
+        """The number of parts, as far as it is known; with the question that would settle it."""
+        if not self.at_most:
+            return f"{len(self.sizes):,} parts"
+        question = f"; what would settle it: {self.question}?" if self.question else ""
+        return f"at most {len(self.sizes):,} parts, could be far fewer{question}"
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; the inverse is `from_json`."""
@@ -149,6 +168,10 @@ class Proposal:
             "evidence": [asdict(item) for item in self.evidence],
             "questions": [asdict(item) for item in self.questions],
             "notes": self.notes,
+            "basis": self.basis,
+            "at_most": self.at_most,
+            "question": self.question,
+            "cuts": [list(cut) for cut in self.cuts],
         }
 
     @classmethod
@@ -168,6 +191,10 @@ class Proposal:
             [Evidence(**item) for item in record["evidence"]],
             [Question(**item) for item in record["questions"]],
             [str(note) for note in record["notes"]],
+            str(record["basis"]),
+            bool(record["at_most"]),
+            str(record["question"]),
+            [(float(gap), int(parts)) for gap, parts in record["cuts"]],
         )
         if len(proposal.paths) != len(proposal.groups):
             raise ValueError("as many groups as photographs were expected")

@@ -1,8 +1,10 @@
 """Which photographs of a cache seem to show one physical part, from everything that can tell.
 
-Evidence: exact copies; near copies by pixels and rows; bursts by capture time; names. What is
-certain ties photographs; what is probable links them, and links join groups only together
-(`pipeline.groups.evidence`). No label decides anything.
+Evidence in the order of its worth: exact copies; capture times and names (`pipeline.groups.readings`
+decides between them); names that say that a file is a copy; near copies by pixels and rows. What
+is certain ties photographs; what is probable links them, and links join groups only together
+(`pipeline.groups.evidence`). Classes decide nothing but which of two readings of the names is
+believed.
 """
 
 from __future__ import annotations
@@ -16,10 +18,10 @@ from features.cache.cache import Cache
 from features.cache.sample_table import Sample
 from features.cache.thumbnail_table import glimpses_of
 from features.cache.thumbnails import Glimpse, Glimpses
-from pipeline.groups.counters_and_times import Line, judge_line
 from pipeline.groups.evidence import Finding, Joiner, Witness
-from pipeline.groups.file_names import judge_key, read_names
+from pipeline.groups.file_names import original_names
 from pipeline.groups.proposal import Evidence, Link, Proposal, Question
+from pipeline.groups.readings import Readings, read_all
 from pipeline.groups.similarity import FEWEST, Looks, look, look_at_pictures
 
 CHANCE = 0.3
@@ -31,10 +33,13 @@ SURE = 0.01
 _ASKED = 1.0  # expected strangers up to which a pair is a question for a person
 _WEAK = 0.02  # a photograph whose best tie is more doubtful than this is a question too
 _QUESTIONS = 40
-_UNUSED = 3  # parts of names that are shown though they do not serve
+_MINUTES, _DOZENS = 120.0, 24  # seconds and shots apart: photographs that are not of one part
+_ALONE = 0.5  # share of photographs alone from which on the count of parts is a bound alone
 
 
-def propose(cache: Cache, samples: Sequence[Sample] | None = None) -> Proposal:
+def propose(
+    cache: Cache, samples: Sequence[Sample] | None = None, gap: float | None = None
+) -> Proposal:
     """Propose groups for the readable photographs of an open cache.
 
     Takes memory for about 1,000 float32 per photograph and a block of likenesses, and time in the
@@ -43,6 +48,8 @@ def propose(cache: Cache, samples: Sequence[Sample] | None = None) -> Proposal:
     Args:
         cache: open.
         samples: the photographs, with their rows in the cache; None for those of its own table.
+        gap: seconds; where a person said that a longer gap between shots begins a new part. Then
+            nothing else but the same bytes ties photographs.
 
     Raises:
         CacheError: the cache is damaged.
@@ -50,34 +57,49 @@ def propose(cache: Cache, samples: Sequence[Sample] | None = None) -> Proposal:
     given = cache.samples if samples is None else samples
     readable = [sample for sample in given if sample.row >= 0]
     rows, unit = np.unique([sample.row for sample in readable], return_inverse=True)
-    looks = look(cache, rows.tolist()) if len(rows) else None
+    looks = look(cache, rows.tolist()) if len(rows) and gap is None else None
     glimpses = glimpses_of(cache, rows.tolist()) if len(rows) else None
-    return _proposed(readable, unit.astype(np.int64), looks, glimpses)
+    return _proposed(readable, unit.astype(np.int64), looks, glimpses, gap)
 
 
-def propose_by_pictures(samples: Sequence[Sample], found: Sequence[Glimpse]) -> Proposal:
+def propose_by_pictures(
+    samples: Sequence[Sample], found: Sequence[Glimpse], gap: float | None = None
+) -> Proposal:
     """Propose groups for readable photographs that have no rows.
 
     Args:
         samples: with their digests.
         found: one of each photograph.
+        gap: as in `propose`.
     """
     if not samples:
-        return _proposed([], np.empty(0, dtype=np.int64), None, None)
+        return _proposed([], np.empty(0, dtype=np.int64), None, None, gap)
     digests = [sample.digest for sample in samples]
     _, first, unit = np.unique(digests, return_index=True, return_inverse=True)
     glimpses = Glimpses.of([found[number] for number in first.tolist()])
-    return _proposed(samples, unit.astype(np.int64), look_at_pictures(glimpses.grey), glimpses)
+    looks = look_at_pictures(glimpses.grey) if gap is None else None
+    return _proposed(samples, unit.astype(np.int64), looks, glimpses, gap)
 
 
 def _proposed(
-    samples: Sequence[Sample], unit: Indices, looks: Looks | None, glimpses: Glimpses | None
+    samples: Sequence[Sample],
+    unit: Indices,
+    looks: Looks | None,
+    glimpses: Glimpses | None,
+    gap: float | None,
 ) -> Proposal:
     """From all evidence; `unit` are the photographs' numbers in `looks` and `glimpses`."""
-    witness = Witness(looks, unit)
-    findings = [_copies(samples, unit), _looks(witness, unit), *_times(glimpses, witness, unit)]
-    findings += _names(samples, witness)
+    pictures = None if glimpses is None else glimpses.grey
+    witness = Witness(looks, unit, pictures)
+    taken = None if glimpses is None else glimpses.taken[unit]
+    readings = read_all(samples, taken, witness, gap)
+    findings = [_copies(samples, unit), *readings.findings]
+    if gap is None:
+        findings += [_exports(samples), _looks(witness, unit, readings)]
     proposal = _joined(samples, findings, witness, unit)
+    if gap is None:
+        _say_what_it_stands_on(proposal, readings)
+    proposal.cuts = readings.cuts
     proposal.notes = _notes(len(np.unique(unit)), glimpses)
     return proposal
 
@@ -97,8 +119,23 @@ def _copies(samples: Sequence[Sample], unit: Indices) -> Finding:
     )
 
 
-def _looks(witness: Witness, unit: Indices) -> Finding:
-    """Near copies: fewer strangers than CHANCE would be as alike."""
+def _exports(samples: Sequence[Sample]) -> Finding:
+    """Photographs whose names say that they are made from one another."""
+    first: dict[str, int] = {}
+    ties = []
+    for number, name in enumerate(original_names([sample.path for sample in samples])):
+        if name and first.setdefault(name, number) != number:
+            ties.append(Link(first[name], number, "name", 0.0))
+    groups = len({tie.a for tie in ties})
+    why = "named as copies, exports or augmented versions of one file"
+    why = why if ties else "no names as programs give to copies and exports"
+    return Finding(
+        Evidence("name", "copies by name", len(ties) + groups, groups, bool(ties), why), ties
+    )
+
+
+def _looks(witness: Witness, unit: Indices, readings: Readings) -> Finding:
+    """Near copies, where neither names nor times have spoken."""
     what = "look nearly the same"
     if witness.looks is None:
         why = f"fewer than {FEWEST} different photographs: what is usual here cannot be told"
@@ -106,9 +143,11 @@ def _looks(witness: Witness, unit: Indices) -> Finding:
     a, b, expected = witness.looks.pairs(CHANCE)
     place = np.full(len(witness.looks.vectors), -1)
     place[unit[::-1]] = np.arange(len(unit))[::-1]  # the first photograph of each row
+    a, b = place[a], place[b]
+    kept = ~(readings.spoken[a] & readings.spoken[b]) & ~_far_in_time(readings, a, b)
     links = [
-        Link.between(int(place[x]), int(place[y]), "look", float(doubt))
-        for x, y, doubt in zip(a, b, expected, strict=True)
+        Link.between(int(x), int(y), "look", float(doubt))
+        for x, y, doubt in zip(a[kept], b[kept], expected[kept], strict=True)
     ]
     alone = Joiner(len(unit))
     _link(alone, links)
@@ -118,40 +157,41 @@ def _looks(witness: Witness, unit: Indices) -> Finding:
         f"fewer than {SURE:g} photographs of other parts would be as alike by chance, or fewer "
         f"than {CHANCE:g} and several such links agree; judged by each photograph's own neighbours"
     )
+    if not kept.all():
+        why += f"; {(~kept).sum():,} such pairs are not tied: times or names say that they are two"
     evidence = Evidence("look", what, int(several.sum()), len(several), bool(links), why)
     return Finding(evidence, [], links)
 
 
-def _times(glimpses: Glimpses | None, witness: Witness, unit: Indices) -> list[Finding]:
-    """Bursts by the camera's clock."""
-    if glimpses is None:
-        return []
-    taken = glimpses.taken[unit]
-    if (taken >= 0).sum() < FEWEST:
-        why = "photographs hold no time of capture (EXIF)"
-        return [Finding(Evidence("time", "taken shortly after one another", 0, 0, False, why))]
-    seconds = np.where(taken >= 0, taken / 1000.0, np.nan)
-    line = Line("time", "taken", seconds, np.zeros(len(unit), dtype=np.int64), "s")
-    return [judge_line(line, witness)]
+def _far_in_time(readings: Readings, a: Indices, b: Indices) -> np.ndarray:
+    """Which pairs were taken minutes and dozens of shots apart: bool (m,)."""
+    if readings.line is None or readings.rounds:
+        return np.zeros(len(a), dtype=np.bool_)
+    seconds = readings.line.values
+    shot = np.full(len(seconds), np.nan)
+    order = readings.line.walk()[0]
+    shot[order] = np.arange(len(order))
+    minutes, dozens = abs(seconds[a] - seconds[b]), abs(shot[a] - shot[b])
+    return np.asarray((minutes > _MINUTES) & (dozens > _DOZENS))
 
 
-def _names(samples: Sequence[Sample], witness: Witness) -> list[Finding]:
-    """Parts and counters in names; of several parts of names that serve, the one of larger groups.
-
-    The larger one keeps more photographs on one side of a split, which is the honest error.
-    """
-    keys, lines = read_names([sample.path for sample in samples])
-    judged = [judge_key(key, witness) for key in keys]
-    used = [finding for finding in judged if finding.evidence.used]
-    best = min(used, key=lambda f: f.evidence.groups, default=None)
-    counted = [judge_line(line, witness) for line in lines] if best is None else []
-    serve = [*([best] if best else []), *(f for f in counted if f.evidence.used)]
-    others = [finding for finding in (*counted, *judged) if not finding.evidence.used]
-    others.sort(key=lambda finding: -finding.evidence.photographs)
-    if not serve and not others:
-        why = "names are too different from one another to hold a number of the part"
-        others = [Finding(Evidence("name", "file names", 0, 0, False, why))]
-    return [*serve, *others[:_UNUSED]]
+def _say_what_it_stands_on(proposal: Proposal, readings: Readings) -> None:
+    """Set the basis, and the question that settles what is open."""
+    by_pixels = any(e.used and e.kind == "look" for e in proposal.evidence)
+    proposal.basis = readings.basis or ("pixels" if by_pixels else "copies")
+    alone = float((proposal.sizes == 1).sum()) / max(len(proposal.groups), 1)
+    proposal.at_most = alone > _ALONE or bool(readings.undecided) or readings.basis == ""
+    hint = next((item.hint for item in proposal.evidence if item.hint), "")
+    if readings.undecided:
+        proposal.question = readings.undecided
+    elif readings.line is not None and readings.basis == "":
+        proposal.question = (
+            "how many seconds lie at most between two shots of one part (--group-gap 10s)"
+        )
+    elif readings.basis == "times" and alone > _ALONE:
+        proposal.question = "is the gap right that the times are cut at (--group-gap 10s)"
+    elif proposal.at_most:
+        proposal.question = f"which photographs show one part ({hint or '--groups TABLE'})"
 
 
 def _joined(

@@ -1,0 +1,432 @@
+"""How names and times can be read, and which reading the evidence speaks for.
+
+A phone or a camera takes the views of one part within seconds, and then the next part: runs in time
+are parts, and a field of the name that recurs is a view. A fixture or a robot takes the same places
+in rounds, hours apart: the field that recurs (position, cavity, serial number) is the part, and
+time only counts the rounds. The names and times alone look the same in both; see `_weigh`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
+
+import numpy as np
+import numpy.typing as npt
+
+from features.arrays import Indices
+from features.cache.sample_table import Sample
+from pipeline.groups.counters_and_times import (
+    MOST_COUNTED,
+    MOST_SHOTS,
+    Line,
+    find_cut,
+    round_gap,
+    table_of_cuts,
+    time_line,
+)
+from pipeline.groups.evidence import AGREES, CONTRADICTS, Finding, Pairs, Witness, in_percent
+from pipeline.groups.file_names import Key, read_names
+from pipeline.groups.proposal import Evidence, Link
+
+_USUAL = 12  # photographs of the usual part by its name; of more, runs in time may know better
+_REGULAR = 0.8  # share of the groups that have the same rest of the name
+_RECURS = 1.5  # runs of a value in the order of shots, from which on it comes back
+_PURE = 0.9  # share of pairs of a run that have the same value, so that the value is coarser
+_COVERS = 0.3  # share of all photographs that a field which names parts stands in
+_SURE = 1.0  # weight from which on one of two readings is believed
+_SHOWN = 4  # keys that are shown though they do not serve
+_CLEAN = 0.15  # depth of a valley that a counter is believed for without pixels
+_CROSSED = 0.4  # share of pairs of one value of a field that share the other, at most
+_DECIDES = 0.2  # difference of purities that means something
+_ROUNDS_APART, _PARTS_APART = 900.0, 180.0  # seconds between rounds, and between parts
+_FEW, _MANY = 8, 12  # values of a view at most; of places at least
+_AGAIN, _ANOTHER = 1.5, 3.0  # grey levels between photographs of one thing; of two
+_PART_WORDS = set(
+    "part piece item sn serial pos position place slot cav cavity nest station unit specimen "
+    "sample id teil stueck stück nummer werkstück pieza pièce posizione platz".split()
+)
+_VIEW_WORDS = set(
+    "view side pose cam camera face shot img image frame photo pic bild ansicht seite kamera vista "
+    "vue top left right front back bottom rear exposure light".split()
+)
+_ROUND_WORDS = set("r round run cycle pass rep repeat trial loop day shift batch lot runde".split())
+
+
+@dataclass(frozen=True)
+class Readings:
+    """What names and times say.
+
+    Attributes:
+        findings: each reading with what it implies; those that are used hold ties.
+        basis: what the groups stand on: "times", "names", "counter", or "" for neither.
+        line: capture times; None where photographs have none.
+        spoken: bool (n,) photographs whose part is named or timed, so that pixels have no say.
+        rounds: whether the same places are photographed again and again.
+        undecided: the question that is left open between two readings; "" where there is none.
+        cuts: the table of cuts (seconds, parts); empty without capture times.
+    """
+
+    findings: list[Finding]
+    basis: str
+    line: Line | None
+    spoken: npt.NDArray[np.bool_]
+    rounds: bool = False
+    undecided: str = ""
+    cuts: list[tuple[float, int]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Named:
+    """A key with what it does to the photographs: codes int64 (n,), -1 for no value."""
+
+    key: Key
+    codes: Indices
+    usual: float
+    recurs: float | None
+    agreement: float | None
+    regular: bool
+
+    @property
+    def groups(self) -> int:
+        return int(self.codes.max()) + 1
+
+
+def read_all(
+    samples: Sequence[Sample],
+    taken: npt.NDArray[np.int64] | None,
+    witness: Witness,
+    gap: float | None = None,
+) -> Readings:
+    """Read names and times, and decide between the readings.
+
+    Args:
+        samples: the photographs (n).
+        taken: int64 (n,) milliseconds by EXIF, negative where it is silent; None for nobody looked.
+        witness: the pixels.
+        gap: seconds; told by a person: times are cut there, and nothing else is read.
+    """
+    paths = [sample.path for sample in samples]
+    line = time_line([PurePosixPath(path).stem for path in paths], taken)
+    timed = None if line is None else _timed(line, gap)
+    if gap is not None:
+        return _chosen(samples, line, timed, None, [], "")
+    keys, counters = read_names(paths)
+    named = [_named(key, line or _one_counter(counters, len(paths)), witness) for key in keys]
+    best = _best(named, None if timed is None else timed[0])
+    if best is not None:
+        crossing = [one for one in named if _are_crossed(one.codes, best.codes)]
+        if crossing:
+            return _between(samples, line, timed, best, crossing, named, witness)
+        return _chosen(samples, line, timed, best, named, "")
+    counted = [] if timed else [_judge_counter(counter, witness) for counter in counters]
+    if any(finding.evidence.used for finding in counted):
+        found = _chosen(samples, line, None, None, named, "")
+        return replace(found, findings=[*counted, *found.findings], basis="counter")
+    again = [one for one in named if one.recurs is not None and one.recurs > _RECURS]
+    runs = timed[0] if timed else None
+    if runs is None and again:
+        order = line or _one_counter(counters, len(paths))
+        runs = None if order is None else _cycles(order, max(again, key=lambda n: n.groups).codes)
+    again = [] if runs is None else [one for one in again if _are_crossed(one.codes, runs)]
+    if runs is not None and again:
+        return _between(samples, line, timed, runs, again, named, witness)
+    found = _chosen(samples, line, timed, None, named, "")
+    return replace(found, findings=[*found.findings, *counted])
+
+
+def _timed(line: Line, gap: float | None) -> tuple[Indices, float, str] | None:
+    """Runs, the gap that cuts them, and why; None where gaps are of one kind."""
+    _, gaps = line.walk()
+    if gap is not None:
+        return line.runs(gap), gap, "the gap was given"
+    cut = find_cut(gaps, line.step)
+    if cut is None:
+        return None
+    why = f"gaps are of two kinds: up to {round_gap(cut.gap):g} s, and about {cut.long:,.0f} s"
+    return line.runs(cut.gap), cut.gap, why
+
+
+def _one_counter(counters: Sequence[Line], count: int) -> Line | None:
+    """A counter that runs through most photographs: the order of shots."""
+    through = [c for c in counters if np.isfinite(c.values).sum() > 0.8 * count]
+    return next((c for c in through if c.streams.max() == 0), None)
+
+
+def _named(key: Key, order: Line | None, witness: Witness) -> _Named:
+    numbers = {value: n for n, value in enumerate(dict.fromkeys(v for v in key.values if v))}
+    codes = np.array([numbers.get(value, -1) for value in key.values], dtype=np.int64)
+    members = _members(codes)
+    sizes = [len(group) for group in members if len(group) > 1]
+    rests = Counter(tuple(sorted(key.rest[n] for n in group)) for group in members)
+    recurs = None
+    if order is not None:
+        shots = codes[order.walk()[0]]
+        shots = shots[shots >= 0]
+        recurs = float((np.diff(shots) != 0).sum() + 1) / max(len(numbers), 1)
+    return _Named(
+        key,
+        codes,
+        float(np.median(sizes)) if sizes else 0.0,
+        recurs,
+        witness.agreement(*_group_pairs(members)),
+        bool(rests) and rests.most_common(1)[0][1] >= _REGULAR * len(members),
+    )
+
+
+def _best(named: Sequence[_Named], runs: Indices | None) -> _Named | None:
+    """The key that names parts one after the other; None where none does.
+
+    Of several the one of the largest groups that are no larger than parts usually are: it keeps
+    more photographs on one side of a split, which is the honest error.
+    """
+    able = []
+    for one in named:
+        if one.usual > MOST_SHOTS or (one.codes >= 0).mean() < _COVERS:
+            continue
+        if one.recurs is None:
+            denied = one.agreement is not None and one.agreement < CONTRADICTS
+            agreed = one.agreement is not None and one.agreement >= AGREES
+            plain = one.usual <= _USUAL and one.key.before not in _ROUND_WORDS
+            fits = agreed or (one.regular and one.key.leads and plain and not denied)
+        else:
+            fits = one.recurs <= _RECURS or (runs is not None and _purity(one.codes, runs) > _PURE)
+        finer = runs is not None and one.usual > _USUAL and _count(runs) >= 3 * one.groups
+        if fits and not finer:
+            able.append(one)
+    small = [one for one in able if one.usual <= _USUAL]
+    if small:
+        return min(small, key=lambda one: one.groups)
+    return max(able, key=lambda one: one.groups, default=None)
+
+
+def _between(
+    samples: Sequence[Sample],
+    line: Line | None,
+    timed: tuple[Indices, float, str] | None,
+    parts: _Named | Indices,
+    again: Sequence[_Named],
+    named: Sequence[_Named],
+    witness: Witness,
+) -> Readings:
+    """Whether runs are parts and a recurring field is their view, or the field is the part."""
+    name = parts if isinstance(parts, _Named) else None
+    runs = parts.codes if isinstance(parts, _Named) else parts
+    labels = np.unique([sample.label for sample in samples], return_inverse=True)[1]
+    weighed = [(*_weigh(one, runs, name, labels, line, witness), one) for one in again]
+    score, why, one = max(weighed, key=lambda each: (each[0], -each[2].groups))
+    question = ""
+    if abs(score) < _SURE:
+        question = (
+            f"is {one.key.what} the part, photographed again and again (--group-regex "
+            f"'{one.key.pattern}'), or a view of it"
+        )
+        score = 1.0 if one.groups <= _count(runs) else -1.0
+    if score > 0:
+        found = _chosen(samples, line, timed, one, named, question, "; ".join(why))
+        return replace(found, rounds=True)
+    if timed is None and name is None:
+        timed = (runs, 0.0, f"{one.key.what} starts anew with each part")
+    return _chosen(samples, line, timed, name, named, question, "; ".join(why))
+
+
+def _weigh(
+    one: _Named,
+    runs: Indices,
+    name: _Named | None,
+    labels: Indices,
+    line: Line | None,
+    witness: Witness,
+) -> tuple[float, list[str]]:
+    """For (positive) or against a recurring value being the part, and runs being rounds."""
+    votes: list[tuple[float, str]] = []
+    by_value, by_run = _purity(labels, one.codes), _purity(labels, runs)
+    chance = _purity(labels, np.zeros(len(labels), dtype=np.int64))
+    told = one.key.by_folder or (name is not None and name.key.by_folder)
+    if not told and chance < 1 and abs(by_value - by_run) > _DECIDES * (1 - chance):
+        word = "places" if by_value > by_run else "runs"
+        votes.append((2.0 if by_value > by_run else -2.0, f"classes go with {word}"))
+    if line is not None:
+        order, gaps = line.walk()
+        between = gaps[np.diff(runs[order]) != 0]
+        apart = float(np.median(between)) if len(between) else 0.0
+        if apart >= _ROUNDS_APART:
+            votes.append((1.5, f"runs are {apart / 60:,.0f} min apart"))
+        elif apart <= _PARTS_APART:
+            votes.append((-1.5, f"runs are {apart:,.0f} s apart"))
+    left = witness.residual(*_crossed(one.codes, runs))
+    if left is not None and not _AGAIN < left < _ANOTHER:
+        word = "is seen again" if left <= _AGAIN else "is another thing each time"
+        votes.append((1.0 if left <= _AGAIN else -1.0, f"what stands there {word}"))
+    if one.groups <= _FEW and _count(runs) >= 2 * one.groups:
+        votes.append((-1.0, f"only {one.groups} values recur"))
+    elif one.groups >= _MANY and _count(runs) <= one.groups:
+        votes.append((1.0, f"{one.groups} values recur in {_count(runs)} runs"))
+    if name is not None:
+        votes.append((-1.0, "the other number leads") if name.key.leads else (0.0, ""))
+        votes.append((1.5, f"the other is called {name.key.before}") if name.key.before in _ROUND_WORDS else (0.0, ""))
+    words = {one.key.before}
+    votes += [(1.0, f"it is called {w}") for w in words & _PART_WORDS]
+    votes += [(-1.0, f"it is called {w}") for w in words & (_VIEW_WORDS | _ROUND_WORDS)]
+    return sum(vote for vote, _ in votes), [why for vote, why in votes if vote]
+
+
+def _chosen(
+    samples: Sequence[Sample],
+    line: Line | None,
+    timed: tuple[Indices, float, str] | None,
+    name: _Named | None,
+    named: Sequence[_Named],
+    question: str,
+    why: str = "",
+) -> Readings:
+    """The readings as findings: the name that serves, else the runs; the others are shown."""
+    findings: list[Finding] = []
+    spoken = np.zeros(len(samples), dtype=np.bool_)
+    if timed is not None:
+        runs, gap, reason = timed
+        what = f"{line.what}, cut at {round_gap(gap):g} s" if line and gap else "runs of names"
+        reason = f"{reason}; {why}" if why and name is None else reason
+        reason = f"{reason}; the names say it better" if name is not None else reason
+        findings.append(_finding("time", what, runs, name is None, reason))
+        spoken |= (runs >= 0) & (name is None)
+    elif line is not None:
+        what = f"{line.what}, all gaps of one kind"
+        findings.append(Finding(Evidence("time", what, 0, 0, False, "nowhere to cut")))
+    else:
+        why_not = "photographs hold no time of capture (EXIF), nor do their names"
+        findings.append(Finding(Evidence("time", "capture times", 0, 0, False, why_not)))
+    shown = [one for one in named if one is not name]
+    shown.sort(key=lambda one: (one.usual > MOST_SHOTS, -one.groups))
+    for one in [*([name] if name else []), *shown[:_SHOWN]]:
+        findings.append(_name_finding(one, one is name, why if one is name else ""))
+        spoken |= (one.codes >= 0) & (one is name)
+    if not named:
+        none = "names are too different from one another, or no part of them recurs"
+        findings.append(Finding(Evidence("name", "file names", 0, 0, False, none)))
+    cuts = [] if line is None else table_of_cuts(line, timed[1] if timed and timed[1] else 10.0)
+    basis = "names" if name is not None else "times" if timed is not None else ""
+    return Readings(findings, basis, line, spoken, undecided=question, cuts=cuts)
+
+
+def _name_finding(one: _Named, used: bool, reason: str) -> Finding:
+    why = f"{one.groups:,} values, {one.usual:g} photographs each"
+    why += ", all with the same rest of the name" if one.regular else ""
+    if one.recurs is not None:
+        order = "they come back" if one.recurs > _RECURS else "one after the other"
+        why += f", {order} in the order of shots"
+    else:
+        why += f"; {in_percent(one.agreement)}"
+    why += f"; {reason}" if reason else ""
+    hint = "" if used else f"--group-regex '{one.key.pattern}'"
+    return _finding("name", one.key.what, one.codes, used, why, hint)
+
+
+def _finding(
+    kind: str, what: str, codes: Indices, used: bool, why: str, hint: str = ""
+) -> Finding:
+    groups = [group for group in _members(codes) if len(group) > 1]
+    count = sum(map(len, groups))
+    ties = [
+        Link.between(a, b, kind, 0.0)
+        for group in groups if used
+        for a, b in itertools.pairwise(group)
+    ]  # fmt: skip
+    return Finding(Evidence(kind, what, count, len(groups), used, why, hint), ties)
+
+
+def _judge_counter(line: Line, witness: Witness) -> Finding:
+    """Runs of a counter between long gaps, if the pixels agree, or the gaps are very clear."""
+    order, gaps = line.walk()
+    cut = find_cut(gaps, line.step, MOST_COUNTED)
+    if cut is None:
+        why = "all gaps are of one kind"
+        return Finding(Evidence("name", f"{line.what}, one after another", 0, 0, False, why))
+    runs = line.runs(cut.gap)
+    agreement = witness.agreement(*_run_pairs(order, runs[order]))
+    sure = agreement is not None and agreement >= AGREES
+    clean = cut.depth <= _CLEAN and (agreement is None or agreement >= CONTRADICTS)
+    why = f"gaps are of two kinds (at most {cut.gap:,.0f}, or far more); {in_percent(agreement)}"
+    return _finding("name", f"{line.what}, at most {cut.gap:,.0f} apart", runs, sure or clean, why)
+
+
+def _run_pairs(order: Indices, run: Indices) -> tuple[Pairs, Pairs]:
+    """Neighbours within runs, and each photograph with the first two of the next run."""
+    near = [np.flatnonzero(run[d:] == run[:-d]) for d in (1, 2)]
+    related = (
+        np.concatenate([order[places] for places in near]),
+        np.concatenate([order[places + d] for d, places in enumerate(near, 1)]),
+    )
+    starts = np.searchsorted(run, np.arange(run[-1] + 2))
+    following = np.concatenate([starts[run + 1], starts[run + 1] + 1])
+    here = np.concatenate([np.arange(len(run))] * 2)
+    inside = following < len(run)
+    return related, (order[here[inside]], order[following[inside]])
+
+
+def _group_pairs(groups: list[list[int]]) -> tuple[Pairs, Pairs]:
+    """Pairs within groups, and pairs of a group and the next one, place by place."""
+    related = [(a, b) for group in groups for a, b in itertools.pairwise(group)]
+    others = [
+        (a, b)
+        for group, following in itertools.pairwise(groups)
+        for a, b in zip(group, following[1:] + following[:1], strict=False)
+    ]
+    one, two = (np.array(pairs, dtype=np.int64).reshape(-1, 2) for pairs in (related, others))
+    return (one[:, 0], one[:, 1]), (two[:, 0], two[:, 1])
+
+
+def _crossed(same: Indices, different: Indices) -> Pairs:
+    """Neighbouring pairs with one value of the first, and two of the second."""
+    order = np.lexsort((different, same))
+    a, b = order[:-1], order[1:]
+    kept = (same[a] == same[b]) & (same[a] >= 0) & (different[a] != different[b])
+    return a[kept], b[kept]
+
+
+def _are_crossed(one: Indices, other: Indices) -> bool:
+    """Whether values of each come with many values of the other, as places and rounds do."""
+    both = (one >= 0) & (other >= 0)
+    if both.mean() < _COVERS:
+        return False
+    first, second = np.where(both, one, -1), np.where(both, other, -1)
+    return _purity(first, second) < _CROSSED and _purity(second, first) < _CROSSED
+
+
+def _cycles(order: Line, codes: Indices) -> Indices | None:
+    """Runs that begin whenever a value comes back; None where they are of very different length."""
+    runs = np.full(len(codes), -1, dtype=np.int64)
+    seen: set[int] = set()
+    run = 0
+    for shot in order.walk()[0].tolist():
+        if int(codes[shot]) in seen:
+            run, seen = run + 1, set()
+        seen.add(int(codes[shot]))
+        runs[shot] = run
+    sizes = np.bincount(runs[runs >= 0])
+    regular = np.bincount(sizes).max() >= _REGULAR * len(sizes)
+    return runs if regular and len(sizes) > 1 else None
+
+
+def _purity(values: Indices, groups: Indices) -> float:
+    """Share of pairs of one group that have the same value; 1 where there are no pairs."""
+    placed = groups >= 0
+    cells = np.unique(np.stack([groups[placed], values[placed]]), axis=1, return_counts=True)[1]
+    sizes = np.unique(groups[placed], return_counts=True)[1]
+    pairs = float((sizes * (sizes - 1)).sum())
+    return float((cells * (cells - 1)).sum()) / pairs if pairs else 1.0
+
+
+def _members(codes: Indices) -> list[list[int]]:
+    found: defaultdict[int, list[int]] = defaultdict(list)
+    for number, code in enumerate(codes.tolist()):
+        if code >= 0:
+            found[code].append(number)
+    return list(found.values())
+
+
+def _count(runs: Indices) -> int:
+    return int(runs.max()) + 1
