@@ -49,6 +49,7 @@ from pipeline.terminal.options import (
     Epochs,
     Features,
     Force,
+    GroupGap,
     GroupRegex,
     Groups,
     Jobs,
@@ -139,6 +140,7 @@ def extract(
     classes: Classes = None,
     groups: Groups = None,
     group_regex: GroupRegex = None,
+    group_gap: GroupGap = None,
     labels: Labels = None,
     path_column: Annotated[
         str | None,
@@ -173,6 +175,7 @@ def extract(
     from features.photographs.decode import MAX_PIXELS
     from features.photographs.views import parse_views
     from pipeline.data.extract_folder import extract_folder
+    from pipeline.groups.rules import GroupRule
     from pipeline.terminal import results as text
     from pipeline.terminal.cache import where
 
@@ -189,7 +192,7 @@ def extract(
             seed=seed,
             batch_size=batch_size,
             classes=_names(classes),
-            group_rule=_group_rule(groups, group_regex, no_groups),
+            group_rule=GroupRule.told(groups, group_regex, group_gap, none=no_groups),
             labels=_label_rule(labels, path_column, label_column),
             max_failures=max_failures,
             max_pixels=max_pixels or MAX_PIXELS,
@@ -469,6 +472,7 @@ def evaluate(
     engine: Engine = "tensorflow",
     groups: Groups = None,
     group_regex: GroupRegex = None,
+    group_gap: GroupGap = None,
     labels: Labels = None,
     positive: Positive = None,
     report: Report = None,
@@ -482,6 +486,7 @@ def evaluate(
     Example: onepass evaluate model new-parts
     """
     import pipeline
+    from pipeline.groups.rules import GroupRule
     from pipeline.terminal import results as text
 
     bundle = pipeline.load_bundle(model, accept_drift=accept_drift)
@@ -496,7 +501,7 @@ def evaluate(
                 cache,
                 positive=_names(positive),
                 labels=_label_rule(labels, None, None),
-                group_rule=_group_rule(groups, group_regex, False),
+                group_rule=GroupRule.told(groups, group_regex, group_gap),
                 weights=weights,
                 engine=engine,
                 progress=progress,
@@ -631,6 +636,7 @@ def train_cnn(
     split: Split = None,
     groups: Groups = None,
     group_regex: GroupRegex = None,
+    group_gap: GroupGap = None,
     classes: Classes = None,
     positive: Positive = None,
     test_size: TestSize = 0.25,
@@ -646,6 +652,7 @@ def train_cnn(
     Example: onepass train-cnn data --variant augmented --group-regex 'part-(\d+)'
     """
     import pipeline
+    from pipeline.groups.rules import GroupRule
     from pipeline.terminal import results as text
 
     with bar("epochs") as progress:
@@ -661,7 +668,7 @@ def train_cnn(
             test_size=test_size,
             classes=_names(classes),
             positive=_names(positive),
-            group_rule=_group_rule(groups, group_regex, False),
+            group_rule=GroupRule.told(groups, group_regex, group_gap),
             progress=lambda epoch, epochs, _scores: progress(epoch, epochs),
         )
     failed = [(s.path, s.reason) for s in done.photographs.failed]
@@ -683,6 +690,7 @@ def reproduce(
     epochs: Epochs = 30,
     groups: Groups = None,
     group_regex: GroupRegex = None,
+    group_gap: GroupGap = None,
     classes: Classes = None,
     positive: Positive = None,
     cache: Annotated[
@@ -701,6 +709,7 @@ def reproduce(
     Example: onepass reproduce data --groups groups.csv --photographs 250 --seeds 5
     """
     import pipeline
+    from pipeline.groups.rules import GroupRule
     from pipeline.terminal import results as text
 
     with bar("photographs and epochs") as progress:
@@ -711,7 +720,7 @@ def reproduce(
             epochs=epochs,
             classes=_names(classes),
             positive=_names(positive),
-            group_rule=_group_rule(groups, group_regex, False),
+            group_rule=GroupRule.told(groups, group_regex, group_gap),
             photographs=photographs,
             cache_path=cache,
             weights=weights,
@@ -775,19 +784,6 @@ def _settings(pairs: list[str]) -> dict[str, str | int | float]:
             raise DataError(f"--set {pair!r} is not understood; expected NAME=VALUE, as epochs=30")
         found[name.strip()] = value.strip()
     return found
-
-
-def _group_rule(groups: Path | None, regex: str | None, none: bool) -> Any:  # noqa: ANN401 - lazy
-    from features.errors import DataError
-    from pipeline.groups.rules import GroupRule
-
-    if sum((groups is not None, regex is not None, none)) > 1:
-        raise DataError("found several of --groups, --group-regex and --no-groups; expected one")
-    if groups is not None:
-        return GroupRule("file", str(groups.resolve()))
-    if regex is not None:
-        return GroupRule("regex", regex)
-    return GroupRule() if none else None
 
 
 def _label_rule(labels: Path | None, path: str | None, label: str | None) -> Any:  # noqa: ANN401

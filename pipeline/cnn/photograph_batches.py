@@ -134,7 +134,7 @@ def look_at_folder(
     settled = settle_depth(photographs, recipe)
     recipe, remarks = settled.recipe, Remarks()
     samples, glimpses = [], dict[str, Glimpse]()
-    for one in look(photographs, recipe, glimpse=rule.kind == "none"):
+    for one in look(photographs, recipe, glimpse=rule.from_photographs):
         samples.append(one.sample)
         remarks.note(one.sample.path, one.declared)
         if one.glimpse is not None:
@@ -146,10 +146,13 @@ def look_at_folder(
             f"{_MAX_FAILURES:.0%} ({failed[0].path}: {failed[0].reason}); mend or remove them"
         )
     proposal = None
-    if rule.kind == "none":
+    if rule.from_photographs:
         readable = [sample for sample in samples if not sample.reason]
-        proposal = propose_by_pictures(readable, [glimpses[s.path] for s in readable])
-        samples, rule = proposal.applied(samples), GroupRule("proposed")
+        seen = [glimpses[sample.path] for sample in readable]
+        found = propose_by_pictures(readable, seen, rule.gap)
+        samples = found.applied(samples)
+        if rule.kind == "none":
+            proposal, rule = found, GroupRule("proposed")
     labelled = label_samples(samples, classes=classes, positive=positive)
     labelled.warnings.extend([*filter(None, [settled.said]), *remarks.lines([FULL])])
     return PhotographSet(

@@ -161,7 +161,10 @@ def load_dataset(
         proposal = proposed_groups(cache_path)
         found = proposal.by_path()
         samples = [sample._replace(group=found.get(sample.path, "")) for sample in samples]
-        about = {**about, "group_rule": asdict(GroupRule("proposed"))}
+        if GroupRule(**about["group_rule"]).gap is not None:
+            proposal = None  # it was told
+        else:
+            about = {**about, "group_rule": asdict(GroupRule("proposed"))}
     labelled = label_samples(samples, classes=classes, positive=positive)
     return Dataset(
         **vars(labelled),

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -24,17 +24,17 @@ Floats = npt.NDArray[np.float64]
 MOST_SHOTS = 60
 """Photographs of the usual run; longer ones are lots or days, not parts."""
 
+TIMED = 0.5  # share of photographs that have a time, so that it is evidence
 MOST_COUNTED = 24  # the same of a counter, which says less
 _FEWEST_RUNS = 3  # of several photographs: fewer are no habit
 _FEWEST_GAPS = 10
-_STUCK = 0.2  # share of photographs of one instant that is no clock
-_TIMED = 0.5  # share of photographs that must have a time
+_STUCK = 0.5  # share of photographs of one instant that is no clock
 _RAREST = 0.03  # share of the gaps that is a kind of its own
 _KINDS = 4  # of gaps: within a burst, between poses, between parts, pauses
 _ROUNDS, _LEAST_SPREAD = 100, 0.03  # of EM; variance, so that no component is a single value
 _APART = 1.0  # the two hills, in powers of two
 _CLEAR = 0.7  # density in the valley, of the lower of the two hills
-_STEP = 1.25  # or between the means of two kinds, in sums of their deviations
+_STEP, _TIED = 1.25, 0.35  # or between the means of two kinds, in sums of their deviations
 _PERHAPS, _SURELY = 0.3, 0.85  # a cut lies where a gap is so surely of the farther kind
 _HARDLY, _ROOM = 0.03, 0.3  # or even so hardly, where the room is so many powers of two
 _NEARER = 0.7  # and there so far along the way from one gap to the next
@@ -126,9 +126,11 @@ def time_of_name(name: str) -> float | None:
             hour = int(part["hour"])
             if part["half"]:
                 hour = hour % 12 + 12 * (part["half"] in "Pp")
-            clock = [int(part[key]) for key in ("year", "month", "day")]
+            day = "-".join(part[key] for key in ("year", "month", "day"))
             try:
-                taken = datetime(*clock, hour, int(part["minute"]), int(part["second"]), tzinfo=UTC)  # type: ignore[arg-type,misc]
+                taken = datetime.fromisoformat(
+                    f"{day}T{hour:02d}:{part['minute']}:{part['second']}Z"
+                )
             except ValueError:
                 continue
             return taken.timestamp() + float(f"0.{part['fraction'] or 0}")
@@ -143,15 +145,18 @@ def without_time(name: str, mark: str = "") -> str:
     return name
 
 
-def time_line(names: Sequence[str], taken: npt.NDArray[np.int64] | None) -> Line | None:
+def time_line(
+    names: Sequence[str], taken: npt.NDArray[np.int64] | None, least: float = TIMED
+) -> Line | None:
     """Capture times of photographs: by the camera (EXIF), and where that is silent by the name.
 
     Args:
         names: file names.
         taken: int64 (n,) milliseconds since 1970; negative where the file is silent.
+        least: share of the photographs that must have a time.
 
     Returns:
-        None where fewer than half of the photographs have a time.
+        None where fewer have one.
     """
     named = np.array([np.nan if (t := time_of_name(name)) is None else t for name in names])
     exif = np.full(len(names), np.nan)
@@ -159,13 +164,13 @@ def time_line(names: Sequence[str], taken: npt.NDArray[np.int64] | None) -> Line
         exif[taken >= 0] = taken[taken >= 0] / 1000.0
         # One instant for most is the clock of an export, or of a camera that was never set.
         values, counts = np.unique(exif[np.isfinite(exif)], return_counts=True)
-        stuck = values[counts > max(MOST_SHOTS, _STUCK * len(names))]
+        stuck = values[counts > min(MOST_SHOTS, _STUCK * len(names))]
         exif[np.isin(exif, stuck)] = np.nan
     both = np.isfinite(exif) & np.isfinite(named)
     if both.any():  # names may be in another time zone: PXL_ is in UTC, EXIF is local
         named = named + np.round(np.median(exif[both] - named[both]))
     values = np.where(np.isfinite(exif), exif, named)
-    if np.isfinite(values).mean() < _TIMED:
+    if np.isfinite(values).sum() < max(1, least * len(names)):
         return None
     by_file = float(np.isfinite(exif).sum()) >= 0.5 * float(np.isfinite(values).sum())
     what = "capture times (EXIF)" if by_file else "capture times in file names"
@@ -197,7 +202,9 @@ def find_cut(gaps: Floats, step: float, most: int = MOST_SHOTS) -> Cut | None:
     # Whole seconds are spread over their second, or each would be a kind of its own.
     spread = (np.arange(len(finite)) * 0.618034 % 1 - 0.5) * step
     logs = np.log2(np.maximum(finite + spread, step / 2))
-    cuts = [cut for cut in _valleys(logs) if cut.gap > 1.5 * step and _are_parts(gaps, cut.gap, most)]
+    cuts = [
+        cut for cut in _valleys(logs) if cut.gap > 1.5 * step and _are_parts(gaps, cut.gap, most)
+    ]
     if not cuts:
         return None
     by_hand = [cut for cut in cuts if cut.long >= _BY_HAND] or cuts[-1:]
@@ -210,7 +217,8 @@ def _valleys(logs: Floats) -> list[Cut]:
     if np.ptp(logs) < _APART:
         return []
     mixtures = sorted((_mixture(logs, kinds) for kinds in range(2, _KINDS + 1)), key=lambda m: m[0])
-    for _, parts in mixtures:
+    # A wide component may swallow its neighbour; not so if both have one deviation.
+    for _, parts in [*mixtures, _mixture(logs, 2, tied=True)]:
         grid = np.arange(logs.min(), logs.max(), 0.02)
         heights = _heights(grid, parts)
         found = [_valley(logs, grid, heights, parts, near) for near in range(1, len(heights))]
@@ -227,7 +235,7 @@ def _heights(values: Floats, parts: Floats) -> Floats:
     return np.asarray(weight / deviation * np.exp(-0.5 * scaled**2) / np.sqrt(2 * np.pi))
 
 
-def _mixture(logs: Floats, kinds: int) -> tuple[float, Floats]:
+def _mixture(logs: Floats, kinds: int, *, tied: bool = False) -> tuple[float, Floats]:
     """A mixture of so many normal distributions (EM, from quantiles): its BIC and components."""
     order = np.sort(logs)
     means = order[0] + (order[-1] - order[0]) * (np.arange(kinds) + 0.5) / kinds
@@ -238,6 +246,8 @@ def _mixture(logs: Floats, kinds: int) -> tuple[float, Floats]:
         weight = share.sum(axis=1) + 1e-9
         means = share @ logs / weight
         spread = (share * (logs - means[:, None]) ** 2).sum(axis=1) / weight
+        if tied:
+            spread[:] = (spread * weight).sum() / len(logs)
         parts = np.column_stack([weight / len(logs), means, np.sqrt(spread + _LEAST_SPREAD)])
     likelihood = np.log(_heights(logs, parts).sum(axis=0) + 1e-300).sum()
     bic = (3 * kinds - 1) * np.log(len(logs)) - 2 * likelihood
@@ -259,6 +269,7 @@ def _valley(logs: Floats, grid: Floats, heights: Floats, parts: Floats, near: in
     far = logs > grid[middle]
     rare = min(far.sum(), (~far).sum()) < max(_FEWEST_RUNS, _RAREST * len(logs))
     step = (parts[1, 1] - parts[0, 1]) / (parts[0, 2] + parts[1, 2]) if len(parts) == 2 else 0.0
+    step -= _TIED * (len(parts) == 2 and parts[0, 2] == parts[1, 2])
     if rare or (depth > _CLEAR and step < _STEP) or parts[near, 1] - parts[near - 1, 1] < _APART:
         return None
     cut, room = 0.0, 0.0

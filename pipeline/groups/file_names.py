@@ -228,7 +228,7 @@ def _counts_by_folder(shape: _Shape, values: list[str], folders: list[str]) -> b
 
 
 def _word_before(tokens: list[str], field: int) -> str:
-    """The last word before a field, if only separators stand between; the field itself if a word."""
+    """The word before a field, if a separator at most stands between; of a word itself."""
     if tokens[field].isalpha():
         return tokens[field].lower()
     words = [token for token in tokens[max(0, field - 2) : field] if token.isalpha()]

@@ -22,6 +22,7 @@ from features.files import write_whole
 from features.untrusted_files import read_json
 from pipeline.groups.proposal import Proposal
 from pipeline.groups.propose import propose
+from pipeline.groups.rules import GroupRule
 from pipeline.groups.similarity import look
 
 _SURE = 0.001  # expected strangers as alike: of 1,000 photographs of new parts, about one is named
@@ -29,15 +30,17 @@ _SURE = 0.001  # expected strangers as alike: of 1,000 photographs of new parts,
 Flags = npt.NDArray[np.bool_]
 
 
-def propose_for(cache_path: Path, samples: Sequence[Sample]) -> Proposal:
+def propose_for(cache_path: Path, samples: Sequence[Sample], gap: float | None = None) -> Proposal:
     """The proposal for photographs whose rows are in a cache, in its table or not.
 
     Raises:
         CacheError: no cache, or one that cannot be read.
+        DataError: a gap was told, and no photograph has a capture time.
     """
     with Cache.read(cache_path) as cache:
         rows = cache.rows_of([sample.digest for sample in samples])
-        return propose(cache, [s._replace(row=r) for s, r in zip(samples, rows, strict=True)])
+        placed = [s._replace(row=r) for s, r in zip(samples, rows, strict=True)]
+        return propose(cache, placed, gap)
 
 
 def like_known(cache_path: Path, samples: Sequence[Sample], known: Sequence[str]) -> Flags:
@@ -70,7 +73,7 @@ def like_known(cache_path: Path, samples: Sequence[Sample], known: Sequence[str]
     return np.array([row in like for row in asked], dtype=np.bool_)
 
 
-REVISION = 2
+REVISION = 3
 """Raised when the same photographs would be grouped otherwise."""
 
 
@@ -82,7 +85,8 @@ def proposal_path(cache_path: Path) -> Path:
 def proposed_groups(cache_path: Path) -> Proposal:
     """The proposal for the photographs that a cache holds now; made if it is not there yet.
 
-    Where the folder cannot be written it is made anew each time.
+    Of a cache that was told a gap in time it is no proposal, but what that gap cuts. Where the
+    folder cannot be written it is made anew each time.
 
     Raises:
         CacheError: no cache, or one that cannot be read.
@@ -93,7 +97,7 @@ def proposed_groups(cache_path: Path) -> Proposal:
         kept = _kept(path, state)
         if kept is not None:
             return kept
-        proposal = propose(cache)
+        proposal = propose(cache, gap=GroupRule(**cache.dataset.get("group_rule", {})).gap)
     with contextlib.suppress(OutputError):
         write_whole(path, json.dumps({"state": state, **proposal.to_json()}))
     return proposal
@@ -110,7 +114,8 @@ def _kept(path: Path, state: str) -> Proposal | None:
 
 def _state(cache: Cache) -> str:
     """A digest of all that decides a proposal."""
-    seen = hashlib.sha256(f"{REVISION} {cache.fingerprint}\n".encode())
+    rule = GroupRule(**cache.dataset.get("group_rule", {}))
+    seen = hashlib.sha256(f"{REVISION} {cache.fingerprint} {rule.gap}\n".encode())
     glimpsed = glimpses_of(cache).known
     for sample in cache.samples:
         known = sample.row >= 0 and bool(glimpsed[sample.row])

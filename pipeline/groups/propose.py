@@ -1,10 +1,10 @@
 """Which photographs of a cache seem to show one physical part, from everything that can tell.
 
-Evidence in the order of its worth: exact copies; capture times and names (`pipeline.groups.readings`
-decides between them); names that say that a file is a copy; near copies by pixels and rows. What
-is certain ties photographs; what is probable links them, and links join groups only together
-(`pipeline.groups.evidence`). Classes decide nothing but which of two readings of the names is
-believed.
+Evidence in the order of its worth: exact copies; capture times and names, between which
+`pipeline.groups.readings` decides; names that say that a file is a copy; near copies by pixels and
+rows. What is certain ties photographs; what is probable links them, and links join groups only
+together (`pipeline.groups.evidence`). Classes decide nothing but which of two readings of the names
+is believed.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 A phone or a camera takes the views of one part within seconds, and then the next part: runs in time
 are parts, and a field of the name that recurs is a view. A fixture or a robot takes the same places
 in rounds, hours apart: the field that recurs (position, cavity, serial number) is the part, and
-time only counts the rounds. The names and times alone look the same in both; see `_weigh`.
+time only counts the rounds. `pipeline.groups.rounds` weighs the two.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ import numpy.typing as npt
 
 from features.arrays import Indices
 from features.cache.sample_table import Sample
+from features.errors import DataError
 from pipeline.groups.counters_and_times import (
     MOST_COUNTED,
     MOST_SHOTS,
+    TIMED,
     Line,
     find_cut,
     round_gap,
@@ -31,29 +33,23 @@ from pipeline.groups.counters_and_times import (
 from pipeline.groups.evidence import AGREES, CONTRADICTS, Finding, Pairs, Witness, in_percent
 from pipeline.groups.file_names import Key, read_names
 from pipeline.groups.proposal import Evidence, Link
+from pipeline.groups.rounds import (
+    COVERS,
+    REGULAR,
+    ROUND_WORDS,
+    are_crossed,
+    count,
+    cycles,
+    purity,
+    weigh,
+)
 
 _USUAL = 12  # photographs of the usual part by its name; of more, runs in time may know better
-_REGULAR = 0.8  # share of the groups that have the same rest of the name
 _RECURS = 1.5  # runs of a value in the order of shots, from which on it comes back
 _PURE = 0.9  # share of pairs of a run that have the same value, so that the value is coarser
-_COVERS = 0.3  # share of all photographs that a field which names parts stands in
 _SURE = 1.0  # weight from which on one of two readings is believed
 _SHOWN = 4  # keys that are shown though they do not serve
 _CLEAN = 0.15  # depth of a valley that a counter is believed for without pixels
-_CROSSED = 0.4  # share of pairs of one value of a field that share the other, at most
-_DECIDES = 0.2  # difference of purities that means something
-_ROUNDS_APART, _PARTS_APART = 900.0, 180.0  # seconds between rounds, and between parts
-_FEW, _MANY = 8, 12  # values of a view at most; of places at least
-_AGAIN, _ANOTHER = 1.5, 3.0  # grey levels between photographs of one thing; of two
-_PART_WORDS = set(
-    "part piece item sn serial pos position place slot cav cavity nest station unit specimen "
-    "sample id teil stueck stück nummer werkstück pieza pièce posizione platz".split()
-)
-_VIEW_WORDS = set(
-    "view side pose cam camera face shot img image frame photo pic bild ansicht seite kamera vista "
-    "vue top left right front back bottom rear exposure light".split()
-)
-_ROUND_WORDS = set("r round run cycle pass rep repeat trial loop day shift batch lot runde".split())
 
 
 @dataclass(frozen=True)
@@ -108,9 +104,18 @@ def read_all(
         taken: int64 (n,) milliseconds by EXIF, negative where it is silent; None for nobody looked.
         witness: the pixels.
         gap: seconds; told by a person: times are cut there, and nothing else is read.
+
+    Raises:
+        DataError: a gap was told, and no photograph has a capture time.
     """
     paths = [sample.path for sample in samples]
-    line = time_line([PurePosixPath(path).stem for path in paths], taken)
+    stems = [PurePosixPath(path).stem for path in paths]
+    line = time_line(stems, taken, TIMED if gap is None else 0.0)
+    if line is None and gap is not None and paths:
+        raise DataError(
+            f"--group-gap: none of {len(paths):,} photographs, such as {paths[0]!r}, has a capture "
+            "time in EXIF or in its name; say which belong together with --groups or --group-regex"
+        )
     timed = None if line is None else _timed(line, gap)
     if gap is not None:
         return _chosen(samples, line, timed, None, [], "")
@@ -118,7 +123,7 @@ def read_all(
     named = [_named(key, line or _one_counter(counters, len(paths)), witness) for key in keys]
     best = _best(named, None if timed is None else timed[0])
     if best is not None:
-        crossing = [one for one in named if _are_crossed(one.codes, best.codes)]
+        crossing = [one for one in named if are_crossed(one.codes, best.codes)]
         if crossing:
             return _between(samples, line, timed, best, crossing, named, witness)
         return _chosen(samples, line, timed, best, named, "")
@@ -130,8 +135,8 @@ def read_all(
     runs = timed[0] if timed else None
     if runs is None and again:
         order = line or _one_counter(counters, len(paths))
-        runs = None if order is None else _cycles(order, max(again, key=lambda n: n.groups).codes)
-    again = [] if runs is None else [one for one in again if _are_crossed(one.codes, runs)]
+        runs = None if order is None else cycles(order, max(again, key=lambda n: n.groups).codes)
+    again = [] if runs is None else [one for one in again if are_crossed(one.codes, runs)]
     if runs is not None and again:
         return _between(samples, line, timed, runs, again, named, witness)
     found = _chosen(samples, line, timed, None, named, "")
@@ -173,7 +178,7 @@ def _named(key: Key, order: Line | None, witness: Witness) -> _Named:
         float(np.median(sizes)) if sizes else 0.0,
         recurs,
         witness.agreement(*_group_pairs(members)),
-        bool(rests) and rests.most_common(1)[0][1] >= _REGULAR * len(members),
+        bool(rests) and rests.most_common(1)[0][1] >= REGULAR * len(members),
     )
 
 
@@ -185,16 +190,16 @@ def _best(named: Sequence[_Named], runs: Indices | None) -> _Named | None:
     """
     able = []
     for one in named:
-        if one.usual > MOST_SHOTS or (one.codes >= 0).mean() < _COVERS:
+        if one.usual > MOST_SHOTS or (one.codes >= 0).mean() < COVERS:
             continue
         if one.recurs is None:
             denied = one.agreement is not None and one.agreement < CONTRADICTS
             agreed = one.agreement is not None and one.agreement >= AGREES
-            plain = one.usual <= _USUAL and one.key.before not in _ROUND_WORDS
+            plain = one.usual <= _USUAL and not ROUND_WORDS.fullmatch(one.key.before)
             fits = agreed or (one.regular and one.key.leads and plain and not denied)
         else:
-            fits = one.recurs <= _RECURS or (runs is not None and _purity(one.codes, runs) > _PURE)
-        finer = runs is not None and one.usual > _USUAL and _count(runs) >= 3 * one.groups
+            fits = one.recurs <= _RECURS or (runs is not None and purity(one.codes, runs) > _PURE)
+        finer = runs is not None and one.usual > _USUAL and count(runs) >= 3 * one.groups
         if fits and not finer:
             able.append(one)
     small = [one for one in able if one.usual <= _USUAL]
@@ -216,7 +221,10 @@ def _between(
     name = parts if isinstance(parts, _Named) else None
     runs = parts.codes if isinstance(parts, _Named) else parts
     labels = np.unique([sample.label for sample in samples], return_inverse=True)[1]
-    weighed = [(*_weigh(one, runs, name, labels, line, witness), one) for one in again]
+    weighed = [
+        (*weigh(one.key, one.codes, runs, name.key if name else None, labels, line, witness), one)
+        for one in again
+    ]
     score, why, one = max(weighed, key=lambda each: (each[0], -each[2].groups))
     question = ""
     if abs(score) < _SURE:
@@ -224,54 +232,13 @@ def _between(
             f"is {one.key.what} the part, photographed again and again (--group-regex "
             f"'{one.key.pattern}'), or a view of it"
         )
-        score = 1.0 if one.groups <= _count(runs) else -1.0
+        score = 1.0 if one.groups <= count(runs) else -1.0
     if score > 0:
         found = _chosen(samples, line, timed, one, named, question, "; ".join(why))
         return replace(found, rounds=True)
     if timed is None and name is None:
         timed = (runs, 0.0, f"{one.key.what} starts anew with each part")
     return _chosen(samples, line, timed, name, named, question, "; ".join(why))
-
-
-def _weigh(
-    one: _Named,
-    runs: Indices,
-    name: _Named | None,
-    labels: Indices,
-    line: Line | None,
-    witness: Witness,
-) -> tuple[float, list[str]]:
-    """For (positive) or against a recurring value being the part, and runs being rounds."""
-    votes: list[tuple[float, str]] = []
-    by_value, by_run = _purity(labels, one.codes), _purity(labels, runs)
-    chance = _purity(labels, np.zeros(len(labels), dtype=np.int64))
-    told = one.key.by_folder or (name is not None and name.key.by_folder)
-    if not told and chance < 1 and abs(by_value - by_run) > _DECIDES * (1 - chance):
-        word = "places" if by_value > by_run else "runs"
-        votes.append((2.0 if by_value > by_run else -2.0, f"classes go with {word}"))
-    if line is not None:
-        order, gaps = line.walk()
-        between = gaps[np.diff(runs[order]) != 0]
-        apart = float(np.median(between)) if len(between) else 0.0
-        if apart >= _ROUNDS_APART:
-            votes.append((1.5, f"runs are {apart / 60:,.0f} min apart"))
-        elif apart <= _PARTS_APART:
-            votes.append((-1.5, f"runs are {apart:,.0f} s apart"))
-    left = witness.residual(*_crossed(one.codes, runs))
-    if left is not None and not _AGAIN < left < _ANOTHER:
-        word = "is seen again" if left <= _AGAIN else "is another thing each time"
-        votes.append((1.0 if left <= _AGAIN else -1.0, f"what stands there {word}"))
-    if one.groups <= _FEW and _count(runs) >= 2 * one.groups:
-        votes.append((-1.0, f"only {one.groups} values recur"))
-    elif one.groups >= _MANY and _count(runs) <= one.groups:
-        votes.append((1.0, f"{one.groups} values recur in {_count(runs)} runs"))
-    if name is not None:
-        votes.append((-1.0, "the other number leads") if name.key.leads else (0.0, ""))
-        votes.append((1.5, f"the other is called {name.key.before}") if name.key.before in _ROUND_WORDS else (0.0, ""))
-    words = {one.key.before}
-    votes += [(1.0, f"it is called {w}") for w in words & _PART_WORDS]
-    votes += [(-1.0, f"it is called {w}") for w in words & (_VIEW_WORDS | _ROUND_WORDS)]
-    return sum(vote for vote, _ in votes), [why for vote, why in votes if vote]
 
 
 def _chosen(
@@ -325,9 +292,7 @@ def _name_finding(one: _Named, used: bool, reason: str) -> Finding:
     return _finding("name", one.key.what, one.codes, used, why, hint)
 
 
-def _finding(
-    kind: str, what: str, codes: Indices, used: bool, why: str, hint: str = ""
-) -> Finding:
+def _finding(kind: str, what: str, codes: Indices, used: bool, why: str, hint: str = "") -> Finding:
     groups = [group for group in _members(codes) if len(group) > 1]
     count = sum(map(len, groups))
     ties = [
@@ -379,54 +344,9 @@ def _group_pairs(groups: list[list[int]]) -> tuple[Pairs, Pairs]:
     return (one[:, 0], one[:, 1]), (two[:, 0], two[:, 1])
 
 
-def _crossed(same: Indices, different: Indices) -> Pairs:
-    """Neighbouring pairs with one value of the first, and two of the second."""
-    order = np.lexsort((different, same))
-    a, b = order[:-1], order[1:]
-    kept = (same[a] == same[b]) & (same[a] >= 0) & (different[a] != different[b])
-    return a[kept], b[kept]
-
-
-def _are_crossed(one: Indices, other: Indices) -> bool:
-    """Whether values of each come with many values of the other, as places and rounds do."""
-    both = (one >= 0) & (other >= 0)
-    if both.mean() < _COVERS:
-        return False
-    first, second = np.where(both, one, -1), np.where(both, other, -1)
-    return _purity(first, second) < _CROSSED and _purity(second, first) < _CROSSED
-
-
-def _cycles(order: Line, codes: Indices) -> Indices | None:
-    """Runs that begin whenever a value comes back; None where they are of very different length."""
-    runs = np.full(len(codes), -1, dtype=np.int64)
-    seen: set[int] = set()
-    run = 0
-    for shot in order.walk()[0].tolist():
-        if int(codes[shot]) in seen:
-            run, seen = run + 1, set()
-        seen.add(int(codes[shot]))
-        runs[shot] = run
-    sizes = np.bincount(runs[runs >= 0])
-    regular = np.bincount(sizes).max() >= _REGULAR * len(sizes)
-    return runs if regular and len(sizes) > 1 else None
-
-
-def _purity(values: Indices, groups: Indices) -> float:
-    """Share of pairs of one group that have the same value; 1 where there are no pairs."""
-    placed = groups >= 0
-    cells = np.unique(np.stack([groups[placed], values[placed]]), axis=1, return_counts=True)[1]
-    sizes = np.unique(groups[placed], return_counts=True)[1]
-    pairs = float((sizes * (sizes - 1)).sum())
-    return float((cells * (cells - 1)).sum()) / pairs if pairs else 1.0
-
-
 def _members(codes: Indices) -> list[list[int]]:
     found: defaultdict[int, list[int]] = defaultdict(list)
     for number, code in enumerate(codes.tolist()):
         if code >= 0:
             found[code].append(number)
     return list(found.values())
-
-
-def _count(runs: Indices) -> int:
-    return int(runs.max()) + 1

@@ -23,24 +23,81 @@ GROUP_COLUMNS = ("group", "part", "part id", "groups", "parts", "gruppe", "teil"
 
 @dataclass(frozen=True)
 class GroupRule:
-    """Where groups come from: a table, a pattern in file names, a proposal, or nowhere.
+    """Where groups come from: a table, a pattern in file names, a gap in time, or a proposal.
 
     Attributes:
-        kind: "file", "regex", "proposed" (nobody said; see `pipeline.groups.propose`) or "none".
-        value: the table's path, or the pattern.
+        kind: "file", "regex", "gap", "proposed" (nobody said; see `pipeline.groups.propose`) or
+            "none". The capture times that a gap cuts are known when photographs have been looked
+            at, as what a proposal rests on: see `from_photographs`.
+        value: the table's path, the pattern, or the gap, as "10s".
     """
 
     kind: str = "none"
     value: str = ""
+
+    @classmethod
+    def told(
+        cls, table: Path | None, regex: str | None, gap: str | None, *, none: bool = False
+    ) -> GroupRule | None:
+        """The rule that a person gave in one of these ways; `none` takes an earlier one back.
+
+        Returns:
+            None where nothing was said.
+
+        Raises:
+            DataError: several ways at once, or a gap that is no time span.
+        """
+        if sum((table is not None, regex is not None, gap is not None, none)) > 1:
+            raise DataError(
+                "found several of --groups, --group-regex, --group-gap and --no-groups; "
+                "expected one"
+            )
+        if table is not None:
+            return cls("file", str(table.resolve()))
+        if regex is not None:
+            return cls("regex", regex)
+        if gap is not None:
+            return cls("gap", f"{parse_gap(gap):g}s")
+        return cls() if none else None
 
     def describe(self) -> str:
         """One line for a person."""
         return {
             "file": f"from {self.value}",
             "regex": f"from file names by {self.value}",
+            "gap": f"from capture times: after more than {self.value} a new part begins",
             "proposed": "proposed from what the photographs and their names tell",
             "none": "none given: they will be proposed",
         }[self.kind]
+
+    @property
+    def from_photographs(self) -> bool:
+        """Whether groups are made only after the photographs have been looked at."""
+        return self.kind in ("none", "gap")
+
+    @property
+    def gap(self) -> float | None:
+        """Seconds, of a rule of this kind."""
+        return parse_gap(self.value) if self.kind == "gap" else None
+
+
+def parse_gap(text: str) -> float:
+    """Seconds of a time span, as "10s", "10", "0.5 s", "500ms" or "2min".
+
+    Raises:
+        DataError: it is something else, or not more than 0.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:[.,]\d+)?)\s*(ms|s|sec|min|m|h|)\s*", text, re.ASCII)
+    seconds = 0.0
+    if match:
+        unit = {"ms": 0.001, "min": 60.0, "m": 60.0, "h": 3600.0}.get(match[2], 1.0)
+        seconds = float(match[1].replace(",", ".")) * unit
+    if not seconds > 0:
+        raise DataError(
+            f"--group-gap {text!r} is no time span; expected the longest time between two "
+            "photographs of one part, such as 10s, 500ms or 2min"
+        )
+    return seconds
 
 
 @dataclass
@@ -95,8 +152,8 @@ def apply_rule(rule: GroupRule, photographs: Sequence[Photograph]) -> Grouped:
         DataError: the table or the pattern cannot be used, or fits no photograph at all.
     """
     notes: list[str] = []
-    if rule.kind == "none":
-        return Grouped(list(photographs), len(photographs), notes)
+    if rule.from_photographs:
+        return Grouped(list(photographs), 0 if rule.gap else len(photographs), notes)
     if rule.kind == "file":
         table = match_groups(read_groups(Path(rule.value)), [p.path for p in photographs])
         groups = [table.groups.get(photograph.path, "") for photograph in photographs]

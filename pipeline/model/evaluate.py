@@ -193,9 +193,11 @@ def evaluate_folder(
     notes += _counted(bundle, classes)
     unreadable = [sample for sample in judged.samples if sample.reason]
     proposal = None
-    if rule.kind == "none":
-        proposal = _proposal(bundle, data, samples, cache_path)
-        samples, rule = proposal.applied(samples), GroupRule("proposed")
+    if rule.from_photographs:
+        found_groups = _proposal(bundle, data, samples, cache_path, rule.gap)
+        samples = found_groups.applied(samples)
+        if rule.kind == "none":
+            proposal, rule = found_groups, GroupRule("proposed")
     new_ones = _judgements(
         bundle, classes, data, samples, number_groups(samples), judged.probabilities[new]
     )
@@ -244,14 +246,16 @@ def _counted(bundle: Bundle, classes: Classes) -> list[str]:
     ]
 
 
-def _proposal(bundle: Bundle, data: Path, samples: list[Sample], cache_path: Path) -> Proposal:
+def _proposal(
+    bundle: Bundle, data: Path, samples: list[Sample], cache_path: Path, gap: float | None
+) -> Proposal:
     """From rows and pictures, or for a model that sees pixels from these alone."""
     if not isinstance(bundle.head, Cnn):
-        return propose_for(cache_path, samples)
+        return propose_for(cache_path, samples, gap)
     photographs = [Photograph(data / sample.path, sample.path) for sample in samples]
     seen = list(look(photographs, bundle.head.recipe, glimpse=True))
     both = [(s, one.glimpse) for s, one in zip(samples, seen, strict=True) if one.glimpse]
-    return propose_by_pictures([sample for sample, _ in both], [glimpse for _, glimpse in both])
+    return propose_by_pictures([s for s, _ in both], [glimpse for _, glimpse in both], gap)
 
 
 def _judgements(

@@ -97,7 +97,7 @@ def _features(features: Sequence[FeatureSpec]) -> Command:
 
 
 def _groups(rule: GroupRule) -> Command:
-    options = {"file": "--groups", "regex": "--group-regex"}
+    options = {"file": "--groups", "regex": "--group-regex", "gap": "--group-gap"}
     return [options[rule.kind], rule.value] if rule.kind in options else []
 
 

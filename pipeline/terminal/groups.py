@@ -31,7 +31,7 @@ def proposed(proposal: Proposal, more: str = "look at them with: groups") -> str
 
 def of_folder(proposal: Proposal | None) -> list[str]:
     """The line of commands that work on a folder without its cache; none where groups are given."""
-    more = "if you know better, say it with --groups or --group-regex"
+    more = "if you know better, say it with --groups, --group-regex or --group-gap"
     return [] if proposal is None else [proposed(proposal, more)]
 
 
@@ -50,11 +50,13 @@ def groups(shown: ShownGroups) -> str:
     """Everything that `groups` found, and what to do with it."""
     proposal = shown.proposal
     parts = [_summary(proposal), _evidence(proposal)]
+    parts += [_cuts(proposal)] if proposal.cuts else []
     if proposal.shared:
         parts.append(_largest(proposal))
     parts += [_questions(proposal)] if proposal.questions else []
     parts += [_agreement(shown.given)] if shown.given else []
     parts += [f"note: {note}" for note in proposal.notes]
+    parts += [f"what would settle it: {printable(proposal.question)}?"] if proposal.question else []
     parts.append(_files(shown))
     return "\n\n".join(parts)
 
@@ -85,8 +87,11 @@ def _summary(proposal: Proposal) -> str:
     if not proposal.shared:
         return f"{len(proposal.paths):,} photographs: {proposal.describe()}"
     several = sizes[sizes > 1]
+    how_many = f"probably of {len(sizes):,} parts"
+    if proposal.at_most:
+        how_many = f"of at most {len(sizes):,} parts, could be far fewer"
     return (
-        f"{len(proposal.paths):,} photographs, probably of {len(sizes):,} parts: "
+        f"{len(proposal.paths):,} photographs, {how_many}: "
         f"{int(several.sum()):,} photographs in {len(several):,} groups of {int(several.min()):,} "
         f"to {int(several.max()):,}, {alone:,} on their own"
     )
@@ -109,6 +114,12 @@ def _evidence(proposal: Proposal) -> str:
         for item in proposal.evidence
     ]
     return "\n".join([align([head, *rows]), "why:", *reasons])
+
+
+def _cuts(proposal: Proposal) -> str:
+    """How many parts each gap in time would make; to say one: --group-gap."""
+    cuts = ", ".join(f"{gap:.2g} s: {parts:,} parts" for gap, parts in proposal.cuts)
+    return f"cut at another gap (extract DATA --group-gap 10s): {cuts}"
 
 
 def _largest(proposal: Proposal) -> str:

@@ -51,6 +51,13 @@ GroupRegex = Annotated[
         help=r"Pattern in paths that names the part, as 'part-(\d+)'.", rich_help_panel=DATA
     ),
 ]
+GroupGap = Annotated[
+    str | None,
+    typer.Option(
+        help="Longest time between two shots of one part, as 10s: cut the times there.",
+        rich_help_panel=DATA,
+    ),
+]
 BatchSize = Annotated[
     int, typer.Option(min=1, help="Views per call of the backbone.", rich_help_panel=RUN)
 ]

@@ -25,6 +25,7 @@ _LISTED = 20
 _FROM = {
     "file": "A table that somebody made says which photographs show one part",
     "regex": "The part that a photograph shows is read from its file name, by a given pattern",
+    "gap": "After a longer gap between capture times than was given, a new part begins",
     "proposed": "Nobody said which photographs show one part, so it was proposed from what the "
     "photographs and their names tell",
     "none": "Nobody said which photographs show one part, and nothing was proposed: only exact "
@@ -96,7 +97,7 @@ def _origin(given: Grouped) -> Html:
     ]
     found = proposal.describe()
     return join([
-        paragraphs(lead, f"Found: {found}."),
+        paragraphs(lead, f"Found: {found}{'' if found.endswith('?') else '.'}"),
         table(
             "What was looked at, and how many photographs it ties together by itself",
             ["evidence", "photographs", "groups", "used", "why"],

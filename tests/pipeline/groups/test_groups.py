@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,14 +16,12 @@ from features.cache.thumbnail_table import glimpses_of
 from features.cache.thumbnails import Glimpse
 from features.errors import OutputError
 from pipeline.groups.contact_sheets import groups_csv, show_groups
-from pipeline.groups.counters_and_times import Line, find_cut, find_valley, judge_line
 from pipeline.groups.evidence import Joiner, Witness
-from pipeline.groups.file_names import judge_key, read_names
 from pipeline.groups.proposal import Proposal
 from pipeline.groups.proposal_cache import proposal_path, proposed_groups
 from pipeline.groups.propose import propose, propose_by_pictures
 from pipeline.groups.registration import align, nearest, normalise, resample
-from pipeline.groups.rules import GroupRule, apply_rule, match_groups, read_groups
+from pipeline.groups.rules import match_groups, read_groups
 from pipeline.groups.similarity import judge_looks
 from pipeline.output.tables import to_csv
 from pipeline.training.split_gap import Rounds, measure_gap
@@ -206,125 +203,7 @@ def test_doubtful_links_need_company() -> None:
     assert joiner.groups().tolist() == [0, 0, 0, 1, 2]
 
 
-# ---- names and times --------------------------------------------------------------------
-
-
-def used(paths: list[str], witness: Witness = BLIND) -> list[tuple[str, int]]:
-    keys, lines = read_names(paths)
-    findings = [judge_key(key, witness) for key in keys] + [judge_line(x, witness) for x in lines]
-    return [(f.evidence.what, f.evidence.groups) for f in findings if f.evidence.used]
-
-
-@pytest.mark.parametrize(
-    ("name", "groups"),
-    [
-        (lambda n: f"a/part-{n // 4:03d}_view-{n % 4}.jpg", 30),
-        (lambda n: f"a/SN{48000 + n // 3}-{['top', 'left', 'side'][n % 3]}.png", 40),
-        (lambda n: f"{'ab'[n // 4 % 2]}/piece{n // 4}/img{n % 4}.jpg", 30),
-        (lambda n: f"a/scan_{(n // 4) * 1000 + (n % 4) * 3 + 7}.jpg", 30),
-        (lambda n: f"a/IMG_20240105_{8 + n // 12:02d}{n % 12 // 2 * 9:02d}{n % 2 * 2:02d}.jpg", 60),
-    ],
-    ids=["part and view", "serial number and side", "folder", "counter with gaps", "time in name"],
-)
-def test_names_of_many_schemes(name: Callable[[int], str], groups: int) -> None:
-    """A part's number, its folder, a counter with gaps or a time tie the right photographs."""
-    paths = [name(n) for n in range(120)]
-    assert groups in [count for _, count in used(paths)]
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        lambda n: f"a/IMG_{n:04d}.jpg",
-        lambda n: f"a/IMG_{n + 3 * (n > 150):04d}.jpg",
-        lambda n: f"{'ab'[n % 2]}/{n // 2}.png",
-        lambda n: f"a/{random.Random(n).getrandbits(64):016x}.jpg",
-        lambda n: f"a/day{n // 100}_{n % 100:03d}.jpg",
-        lambda n: f"a/{random.Random(n).randrange(10**6)}.jpg",
-    ],
-    ids=["counted", "one gap", "counted by class", "random letters", "by day", "random numbers"],
-)
-def test_names_that_carry_nothing_group_nothing(name: Callable[[int], str]) -> None:
-    """Photographs that are merely numbered are not one part, nor are those of one day."""
-    assert used([name(n) for n in range(300)]) == []
-
-
-def test_a_pattern_that_was_not_used_is_named(tmp_path: Path) -> None:
-    """The hint is a --group-regex that groups as it says."""
-    paths = [f"a/lot{n // 30}_piece{n % 30:02d}.jpg" for n in range(300)]
-    keys, _ = read_names(paths)
-    finding = judge_key(keys[0], BLIND)
-    assert not finding.evidence.used
-    pattern = finding.evidence.hint.removeprefix("--group-regex '").removesuffix("'")
-    photographs = [pipeline_photograph(path) for path in paths]
-    given, without, _ = apply_rule(GroupRule("regex", pattern), photographs)
-    assert without == 0
-    assert len({photograph.group for photograph in given}) == 10
-
-
-def pipeline_photograph(path: str):
-    from features.photographs.file import Photograph
-
-    return Photograph(Path(path), path, "a")
-
-
-def test_gaps_of_two_kinds_have_a_valley() -> None:
-    """Bursts every few minutes are cut between; gaps of one kind are not."""
-    rng = np.random.default_rng(5)
-    bursts = np.where(np.arange(300) % 4 == 3, rng.uniform(90, 400, 300), rng.uniform(1, 4, 300))
-    valley = find_valley(bursts, 0.5)
-    assert valley is not None
-    assert 4 < valley.gap < 90
-    assert valley.depth < 0.1
-    assert find_valley(rng.exponential(60, 300), 0.5) is None
-    assert find_valley(np.ones(300), 1.0) is None
-
-
-def test_pixels_say_where_a_counter_is_cut() -> None:
-    """Gaps without a valley are cut where neighbours stop looking alike; mixed ones are not."""
-    rng = np.random.default_rng(8)
-    gaps = np.exp(rng.uniform(0, 7, 400))
-    alike = np.where(gaps < 60, rng.random(400) < 0.9, rng.random(400) < 0.05)
-    cut = find_cut(gaps, alike)
-    assert cut is not None
-    assert 45 < cut.gap < 80
-    assert find_cut(gaps, rng.random(400) < 0.5) is None
-    assert find_cut(gaps, np.zeros(400, dtype=bool)) is None
-    assert find_cut(np.ones(400), rng.random(400) < 0.5) is None
-
-
-def test_a_counter_without_a_valley_is_cut_by_the_pixels() -> None:
-    """40 parts of three photographs, with gaps of every width between them, are found."""
-    rng = np.random.default_rng(9)
-    vectors = np.repeat(rng.standard_normal((40, 50)), 3, axis=0)
-    vectors += 0.3 * rng.standard_normal(vectors.shape)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    witness = Witness(judge_looks(vectors.astype(np.float32)), np.arange(120))
-    steps = np.exp(rng.uniform(0, 3, 120))
-    steps[::3] = np.exp(rng.uniform(3, 6, 40))
-    line = Line("name", "number", np.cumsum(steps), np.zeros(120, dtype=np.int64))
-    finding = judge_line(line, witness)
-    assert finding.evidence.used
-    joiner = Joiner(120)
-    joiner.tie((tie.a, tie.b) for tie in finding.ties)
-    right = joiner.groups() == np.repeat(joiner.groups()[::3], 3)
-    assert right.mean() > 0.9
-    assert finding.evidence.groups >= 36
-
-
-def test_pixels_may_contradict_a_counter() -> None:
-    """Runs of a counter whose photographs look less alike than others are not believed."""
-    values = np.repeat(np.arange(30) * 1000.0, 4) + np.tile([0.0, 3, 6, 9], 30)
-    line = Line("name", "number", values, np.zeros(120, dtype=np.int64))
-    believed = []
-    for said in (0.9, 0.5, 0.1):
-
-        class Saying(Witness):
-            def agreement(self, *_: object, answer: float = said) -> float:
-                return answer
-
-        believed.append(judge_line(line, Saying(None, np.arange(120))).evidence.used)
-    assert believed == [True, True, False]
+# ---- the pixels as a witness -------------------------------------------------------------
 
 
 def test_agreement_is_how_often_the_related_pair_is_more_alike() -> None:
@@ -386,7 +265,7 @@ def test_a_proposal_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     first = proposed_groups(cache)
     assert proposal_path(cache).exists()
 
-    def refuse(_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise AssertionError("computed again")
 
     with monkeypatch.context() as patch:
@@ -415,7 +294,7 @@ def test_a_proposal_of_an_older_algorithm_is_made_anew(
         patch.setattr("pipeline.groups.proposal_cache.REVISION", 1)
         patch.setattr(
             "pipeline.groups.proposal_cache.propose",
-            lambda cache: Proposal([s.path for s in cache.samples], np.arange(20)),
+            lambda cache, **_: Proposal([s.path for s in cache.samples], np.arange(20)),
         )
         assert proposed_groups(cache).shared == 0
     assert proposed_groups(cache).shared == 10

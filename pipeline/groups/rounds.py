@@ -1,0 +1,145 @@
+"""Rounds or bursts: whether a field of the names that recurs is the part, or a view of the part.
+
+The names and times alone look the same in both. What tells them apart: which of the two readings
+the classes go with, how far apart the runs are, whether the very same thing stands there again,
+how many values recur how often, and what people call it.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from features.arrays import Indices
+from pipeline.groups.counters_and_times import Line
+from pipeline.groups.evidence import Pairs, Witness
+from pipeline.groups.file_names import Key
+
+COVERS = 0.3
+"""Share of all photographs that a field which names parts, or recurs, stands in."""
+
+REGULAR = 0.8
+"""Share of groups that are alike, from which on there is a rule behind it."""
+
+_CROSSED = 0.4  # share of pairs of one value of a field that share the other, at most
+_DECIDES = 0.2  # difference of purities that means something
+_ROUNDS_APART, _PARTS_APART = 900.0, 180.0  # seconds between rounds, and between parts
+_FEW, _MANY = 8, 12  # values of a view at most; of places at least
+_AGAIN, _ANOTHER = 1.5, 3.0  # grey levels between photographs of one thing; of two
+_PART_WORDS = re.compile(
+    "part|piece|item|sn|serial|pos|position|place|slot|cav|cavity|nest|station|unit|specimen|id"
+    "|sample|teil|stueck|stück|nummer|werkstück|platz|pieza|posizione|pièce"
+)
+_VIEW_WORDS = re.compile(
+    "view|side|pose|cam|camera|face|shot|img|image|frame|photo|pic|bild|ansicht|seite|kamera|vista"
+    "|vue|top|left|right|front|back|bottom|rear|exposure|light"
+)
+ROUND_WORDS = re.compile(
+    "r|round|run|cycle|pass|rep|repeat|trial|loop|day|shift|batch|lot|runde|tag|charge"
+)
+
+
+def weigh(
+    key: Key,
+    codes: Indices,
+    runs: Indices,
+    other: Key | None,
+    labels: Indices,
+    line: Line | None,
+    witness: Witness,
+) -> tuple[float, list[str]]:
+    """For (positive) or against a recurring value being the part, and runs being rounds.
+
+    Args:
+        key: the field that recurs.
+        codes: int64 (n,) its values as numbers; -1 for none.
+        runs: int64 (n,) the runs, or the values of another field.
+        other: this other field; None where runs are of times.
+        labels: int64 (n,) class numbers.
+        line: capture times.
+        witness: the pixels.
+
+    Returns:
+        The sum of the votes, and why.
+    """
+    votes: list[tuple[float, str]] = []
+    values = count(codes)
+    by_value, by_run = purity(labels, codes), purity(labels, runs)
+    chance = purity(labels, np.zeros(len(labels), dtype=np.int64))
+    told = key.by_folder or (other is not None and other.by_folder)
+    if not told and chance < 1 and abs(by_value - by_run) > _DECIDES * (1 - chance):
+        word = "places" if by_value > by_run else "runs"
+        votes.append((2.0 if by_value > by_run else -2.0, f"classes go with {word}"))
+    if line is not None:
+        order, gaps = line.walk()
+        between = gaps[np.diff(runs[order]) != 0]
+        apart = float(np.median(between)) if len(between) else 0.0
+        if apart >= _ROUNDS_APART:
+            votes.append((1.5, f"runs are {apart / 60:,.0f} min apart"))
+        elif apart <= _PARTS_APART:
+            votes.append((-1.5, f"runs are {apart:,.0f} s apart"))
+    left = witness.residual(*_crossed(codes, runs))
+    if left is not None and not _AGAIN < left < _ANOTHER:
+        word = "is seen again" if left <= _AGAIN else "is another thing each time"
+        votes.append((1.0 if left <= _AGAIN else -1.0, f"what stands there {word}"))
+    if values <= _FEW and count(runs) >= 2 * values:
+        votes.append((-1.0, f"only {values} values recur"))
+    elif values >= _MANY and count(runs) <= values:
+        votes.append((1.0, f"{values} values recur in {count(runs)} runs"))
+    if other is not None and other.leads:
+        votes.append((-1.0, "the other number leads"))
+    if other is not None and ROUND_WORDS.fullmatch(other.before):
+        votes.append((1.5, f"the other is called {other.before}"))
+    word = key.before
+    if _PART_WORDS.fullmatch(word):
+        votes.append((1.0, f"it is called {word}"))
+    elif _VIEW_WORDS.fullmatch(word) or ROUND_WORDS.fullmatch(word):
+        votes.append((-1.0, f"it is called {word}"))
+    return sum(vote for vote, _ in votes), [why for _, why in votes]
+
+
+def _crossed(same: Indices, different: Indices) -> Pairs:
+    """Neighbouring pairs with one value of the first, and two of the second."""
+    order = np.lexsort((different, same))
+    a, b = order[:-1], order[1:]
+    kept = (same[a] == same[b]) & (same[a] >= 0) & (different[a] != different[b])
+    return a[kept], b[kept]
+
+
+def are_crossed(one: Indices, other: Indices) -> bool:
+    """Whether values of each come with many values of the other, as places and rounds do."""
+    both = (one >= 0) & (other >= 0)
+    if both.mean() < COVERS:
+        return False
+    first, second = np.where(both, one, -1), np.where(both, other, -1)
+    return purity(first, second) < _CROSSED and purity(second, first) < _CROSSED
+
+
+def cycles(order: Line, codes: Indices) -> Indices | None:
+    """Runs that begin whenever a value comes back; None where they are of very different length."""
+    runs = np.full(len(codes), -1, dtype=np.int64)
+    seen: set[int] = set()
+    run = 0
+    for shot in order.walk()[0].tolist():
+        if int(codes[shot]) in seen:
+            run, seen = run + 1, set()
+        seen.add(int(codes[shot]))
+        runs[shot] = run
+    sizes = np.bincount(runs[runs >= 0])
+    regular = np.bincount(sizes).max() >= REGULAR * len(sizes)
+    return runs if regular and len(sizes) > 1 else None
+
+
+def purity(values: Indices, groups: Indices) -> float:
+    """Share of pairs of one group that have the same value; 1 where there are no pairs."""
+    placed = groups >= 0
+    cells = np.unique(np.stack([groups[placed], values[placed]]), axis=1, return_counts=True)[1]
+    sizes = np.unique(groups[placed], return_counts=True)[1]
+    pairs = float((sizes * (sizes - 1)).sum())
+    return float((cells * (cells - 1)).sum()) / pairs if pairs else 1.0
+
+
+def count(codes: Indices) -> int:
+    """How many values there are."""
+    return int(codes.max()) + 1

@@ -1,0 +1,416 @@
+"""pipeline.groups: what names and capture times say, on made photographs of every kind."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from features.cache.sample_table import Sample
+from features.cache.thumbnails import Glimpse
+from features.errors import DataError
+from features.photographs.file import Photograph
+from pipeline.groups.counters_and_times import Line, find_cut, time_line, time_of_name
+from pipeline.groups.file_names import original_names, read_names
+from pipeline.groups.proposal import Proposal
+from pipeline.groups.propose import propose_by_pictures
+from pipeline.groups.rules import GroupRule, apply_rule, parse_gap
+
+START = 1536138000  # 2018-09-05 09:00:00
+
+
+# ---- made photographs -----------------------------------------------------------------------
+
+
+class Shot:
+    """One photograph: its name without folder and suffix, its part, when, and what it shows."""
+
+    def __init__(self, name: str, part: int, grey: np.ndarray, seconds: float = -1) -> None:
+        self.path = f"{'good' if part % 3 else 'bad'}/{name}.jpg"
+        self.part = part
+        self.glimpse = Glimpse(grey, round(seconds * 1000) if seconds >= 0 else -1)
+
+
+def _blotches(seed: tuple[int, ...], cells: int) -> np.ndarray:
+    bumps = np.random.default_rng(seed).standard_normal((cells, cells)).astype(np.float32)
+    return np.asarray(Image.fromarray(bumps).resize((32, 32), Image.Resampling.BICUBIC))
+
+
+def draw(part: int, view: int, noise: int, light: float = 1.0) -> np.ndarray:
+    """One view of a part: views differ far more than parts do."""
+    picture = 120 + 45 * _blotches((1, view), 6) + 7 * _blotches((2, part), 9)
+    picture = (picture + 6 * _blotches((3, part, view), 12)) * light
+    picture += np.random.default_rng((4, noise)).normal(0, 0.7, picture.shape)
+    return np.clip(np.round(picture), 0, 255).astype(np.uint8)
+
+
+def taken_in_bursts(parts: int = 40, views: int = 5, seed: int = 1) -> list[tuple[int, int, float]]:
+    """(part, view, seconds): 2 to 8 s between views, 14 to 60 s between parts; some are missing."""
+    rng = np.random.default_rng(seed)
+    now, shots = 0.0, []
+    for part in range(parts):
+        for view in range(views - (rng.random() < 0.3)):
+            now += rng.uniform(2, 8) if view else rng.uniform(14, 60)
+            shots.append((part, view, START + now))
+    return shots
+
+
+def stamped(seconds: float, form: str) -> str:
+    """A time as a name."""
+    return datetime.fromtimestamp(int(seconds), UTC).strftime(form)
+
+
+def proposed(shots: list[Shot], gap: float | None = None) -> Proposal:
+    """The proposal for photographs in no order."""
+    mixed = list(shots)
+    random.Random(1).shuffle(mixed)
+    samples = [
+        Sample(s.path, s.path.split("/")[0], "", f"{n:064x}", n, "", 1, 2, 3, 4)
+        for n, s in enumerate(mixed)
+    ]
+    return propose_by_pictures(samples, [shot.glimpse for shot in mixed], gap)
+
+
+def shares(shots: list[Shot], proposal: Proposal) -> tuple[float, float]:
+    """Of same-part pairs how many are found, of others how many are merged."""
+    part_of = {shot.path: shot.part for shot in shots}
+    parts = np.array([part_of[path] for path in proposal.paths])
+    same = np.triu(parts[:, None] == parts, 1)
+    tied = np.triu(proposal.groups[:, None] == proposal.groups, 1)
+    others = len(parts) * (len(parts) - 1) / 2 - same.sum()
+    return float((tied & same).sum() / same.sum()), float((tied & ~same).sum() / others)
+
+
+# ---- capture times --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "seconds"),
+    [
+        ("IMG_20180905_151012", 1536160212),
+        ("IMG20180905151012", 1536160212),
+        ("PXL_20180905_151012345", 1536160212.345),
+        ("20180905_151012_007", 1536160212),
+        ("WP_20180905_15_10_12_Pro", 1536160212),
+        ("Screenshot_2018-09-05-15-10-12", 1536160212),
+        ("Screenshot 2018-09-05 at 15.10.12", 1536160212),
+        ("2018-09-05 15.10.12", 1536160212),
+        ("2018-09-05T15:10:12", 1536160212),
+        ("05.09.2018 15-10-12", 1536160212),
+        ("WhatsApp Image 2018-09-05 at 3.10.12 PM", 1536160212),
+        ("signal-2018-09-05-151012", 1536160212),
+        ("photo_1536160212", 1536160212),
+        ("1536160212345", 1536160212.345),
+        ("IMG-20180905-WA0012", None),
+        ("DSC_0012", None),
+        ("IMG_20181905_151012", None),
+        ("part-20180905", None),
+        ("exp1_num_108719", None),
+    ],
+)
+def test_times_in_names(name: str, seconds: float | None) -> None:
+    """Phones, cameras, messengers and screenshots; what only looks like a time is none."""
+    found = time_of_name(name)
+    assert found == pytest.approx(seconds) if seconds else found is None
+
+
+def test_the_camera_is_asked_before_the_name() -> None:
+    """EXIF counts; where it is silent the name, moved by the hours between the two clocks."""
+    names = [f"PXL_20180905_1510{n:02d}" for n in range(20)]
+    taken = np.array([1536160212000 - 12000 + 7200000 + 1000 * n for n in range(20)])
+    taken[7] = -1
+    line = time_line(names, taken)
+    assert line is not None
+    assert np.diff(line.values) == pytest.approx(np.ones(19))
+    assert time_line(names, np.full(20, 5000)) is not None  # one instant for all is no clock
+    assert time_line(["a"] * 20, np.full(20, 5000)) is None
+
+
+FORMS = [
+    "IMG_%Y%m%d_%H%M%S",
+    "IMG%Y%m%d%H%M%S",
+    "%Y-%m-%d %H.%M.%S",
+    "Screenshot_%Y-%m-%d-%H-%M-%S",
+    "WhatsApp Image %Y-%m-%d at %I.%M.%S %p",
+]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_bursts_by_times_in_names(form: str) -> None:
+    """Views that differ on purpose, and look like the same views of other parts: times decide."""
+    shots = [
+        Shot(stamped(t, form), p, draw(p, v, n)) for n, (p, v, t) in enumerate(taken_in_bursts())
+    ]
+    proposal = proposed(shots)
+    found, merged = shares(shots, proposal)
+    assert found >= 0.95
+    assert merged <= 0.01
+    assert proposal.basis == "times"
+    assert not proposal.at_most
+    assert {"time"} == {e.kind for e in proposal.evidence if e.used and e.groups}
+
+
+@pytest.mark.parametrize("fraction", [True, False], ids=["thousandths", "whole seconds"])
+def test_bursts_by_exif(fraction: bool) -> None:
+    """A camera's counter in the names says nothing; its clock does."""
+    shots = [
+        Shot(f"DSC_{n:04d}", p, draw(p, v, n), t if fraction else int(t))
+        for n, (p, v, t) in enumerate(taken_in_bursts(seed=2))
+    ]
+    found, merged = shares(shots, proposed(shots))
+    assert found >= 0.95
+    assert merged <= 0.01
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_camera_that_takes_twenty_at_once(whole: bool) -> None:
+    """20 shots of a part within two seconds, the next part some seconds later."""
+    rng = np.random.default_rng(4)
+    now, shots = float(START), []
+    for part in range(15):
+        for view in range(20):
+            now += 0.1 if view else rng.uniform(5, 20)
+            shots.append(
+                Shot(
+                    f"DSC{len(shots):05d}",
+                    part,
+                    draw(part, 0, len(shots)),
+                    int(now) if whole else now,
+                )
+            )
+    assert shares(shots, proposed(shots)) == (1.0, 0.0)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("kind", ["near", "far", "pauses", "exponential"])
+def test_gaps_of_two_kinds_are_cut_between(kind: str, seed: int) -> None:
+    """Jitter in both kinds, and pauses of hours: 90 % of pairs found, at most 2 % merged."""
+    rng = np.random.default_rng((7, seed))
+    gaps, parts = [], []
+    for part in range(58):
+        for view in range(int(rng.choice([3, 4, 5, 5, 5]))):
+            within = 3 * np.exp(0.4 * rng.standard_normal())
+            between = {"near": 18, "far": 60}.get(kind, 30) * np.exp(0.4 * rng.standard_normal())
+            if kind == "pauses" and part % 9 == 0:
+                between *= 100
+            if kind == "exponential":
+                within, between = 1 + rng.exponential(2), 18 + rng.exponential(20)
+            gaps.append(within if view else between)
+            parts.append(part)
+    line = Line("time", "t", np.round(np.cumsum(gaps)), np.zeros(len(gaps), dtype=np.int64), "s")
+    cut = find_cut(line.walk()[1], 1.0)
+    assert cut is not None
+    run, part_of = line.runs(cut.gap), np.array(parts)
+    same, tied = part_of[:, None] == part_of, run[:, None] == run
+    assert (tied & same).sum() / same.sum() >= 0.9
+    assert (tied & ~same).sum() / (~same).sum() <= 0.02
+
+
+def test_gaps_of_one_kind_are_not_cut() -> None:
+    """A line that takes a photograph every few seconds, a hand of no rhythm, a single instant."""
+    rng = np.random.default_rng(5)
+    for gaps in (
+        3 + 0.1 * rng.standard_normal(300),
+        12 * np.exp(0.4 * rng.standard_normal(300)),
+        rng.exponential(60, 300),
+        np.zeros(300),
+    ):
+        assert find_cut(gaps, 0.2) is None
+
+
+def test_the_table_of_cuts_and_a_gap_that_is_told() -> None:
+    """More parts at nearer cuts; what a person says is done, and nothing else is looked at."""
+    shots = [
+        Shot(stamped(t, FORMS[0]), p, draw(p, v, n))
+        for n, (p, v, t) in enumerate(taken_in_bursts())
+    ]
+    proposal = proposed(shots)
+    counts = [parts for _, parts in proposal.cuts]
+    assert counts == sorted(counts, reverse=True)
+    assert len(proposal.sizes) in counts
+    told = proposed(shots, gap=1.0)
+    assert told.shared == 0
+    assert not told.at_most
+    assert shares(shots, proposed(shots, gap=12.0)) == (1.0, 0.0)
+    with pytest.raises(DataError, match="none of 3 photographs"):
+        proposed([Shot(f"x{n}", n, draw(n, 0, n)) for n in range(3)], gap=10.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("10s", 10), ("10", 10), ("0.5 s", 0.5), ("500ms", 0.5), ("2min", 120)]
+)
+def test_gaps_as_people_write_them(text: str, seconds: float) -> None:
+    """A rule holds what was written; describing and applying it needs no photograph."""
+    assert parse_gap(text) == pytest.approx(seconds)
+    photographs = [Photograph(__file__, "a/x.jpg", "a")]  # type: ignore[arg-type]
+    assert apply_rule(GroupRule("gap", text), photographs) == (photographs, 0, [])
+
+
+@pytest.mark.parametrize("text", ["", "0", "-3", "ten", "10 parsecs"])
+def test_gaps_that_are_none(text: str) -> None:
+    """One line, with an example."""
+    with pytest.raises(DataError, match="such as 10s"):
+        parse_gap(text)
+
+
+# ---- names ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        lambda p, v: f"part-{p:03d}_view-{v}",
+        lambda p, v: f"SN{48000 + p}-{['top', 'left', 'side', 'back'][v]}",
+        lambda p, v: f"piece{p}/img{v}",
+        lambda p, v: f"lot{p // 10}_part{p:03d}_{v}",
+        lambda p, v: f"{p:04d} ({v + 1})",
+    ],
+    ids=["part and view", "serial number and side", "folder", "lot, part and view", "brackets"],
+)
+@pytest.mark.parametrize("timed", [False, True])
+def test_names_of_many_schemes(name: Callable[[int, int], str], timed: bool) -> None:
+    """A part's number or folder ties its views, with and without capture times."""
+    shots = [
+        Shot(name(p, v), p, draw(p, v, n), t if timed else -1)
+        for n, (p, v, t) in enumerate(taken_in_bursts(views=4))
+    ]
+    proposal = proposed(shots)
+    assert shares(shots, proposal) == (1.0, 0.0)
+    assert proposal.basis == "names"
+
+
+def test_an_item_whose_photographs_stand_in_two_classes() -> None:
+    """Numbers that complete one another over the class folders are one item's."""
+    rng = np.random.default_rng(3)
+    shots = []
+    for number in range(50 * 8):
+        shot = Shot(f"kos{number // 8:02d}_Part{number % 8}", number // 8, draw(number // 8, number % 8, number))  # fmt: skip  # noqa: E501
+        shot.path = f"{'bad' if rng.random() < 0.13 else 'good'}/{shot.path.split('/')[1]}"
+        shots.append(shot)
+    assert shares(shots, proposed(shots)) == (1.0, 0.0)
+
+
+def test_folders_that_are_numbered_by_themselves() -> None:
+    """Names that stand in both class folders are two parts."""
+    shots = []
+    for number in range(2 * 30 * 4):
+        part, view = number // 4, number % 4
+        shot = Shot(f"{part % 30:03d}_{view}", part, draw(part, view, number))
+        shot.path = f"{'good' if part < 30 else 'bad'}/{shot.path.split('/')[1]}"
+        shots.append(shot)
+    assert shares(shots, proposed(shots)) == (1.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        lambda n: f"IMG_{n:04d}",
+        lambda n: f"IMG_{n + 3 * (n > 150):04d}",
+        lambda n: f"{random.Random(n).getrandbits(64):016x}",
+        lambda n: f"day{n // 100}_{n % 100:03d}",
+        lambda n: f"{random.Random(n).randrange(10**6)}",
+        lambda n: f"good ({n})",
+        lambda n: f"IMG-20180905-WA{n:04d}",
+        lambda n: stamped(START + 3 * n, "%Y%m%d_%H%M%S"),
+    ],
+    ids=["counted", "gap", "letters", "by day", "random", "windows", "whatsapp", "line"],
+)
+def test_names_that_carry_nothing_group_nothing(name: Callable[[int], str]) -> None:
+    """Photographs that are merely numbered are not one part; that there could be few is said."""
+    shots = [Shot(name(n), n, draw(n, 0, n)) for n in range(200)]
+    proposal = proposed(shots)
+    assert proposal.sizes.max() <= 2
+    assert proposal.at_most
+    assert "could be far fewer" in proposal.describe()
+    assert "--group" in proposal.question
+
+
+def test_a_pattern_that_was_not_used_is_named() -> None:
+    """The hint is a --group-regex that groups as it says."""
+    shots = [Shot(f"lot{n // 30}_piece{n % 30:02d}", n, draw(n, 0, n)) for n in range(300)]
+    hints = [e.hint for e in proposed(shots).evidence if e.hint]
+    assert hints
+    pattern = hints[0].removeprefix("--group-regex '").removesuffix("'")
+    photographs = [Photograph(__file__, shot.path, "a") for shot in shots]  # type: ignore[arg-type]
+    given, without, _ = apply_rule(GroupRule("regex", pattern), photographs)
+    assert without == 0
+    assert len({photograph.group for photograph in given}) in (10, 30)
+
+
+@pytest.mark.parametrize(
+    "copies",
+    [
+        lambda n: [f"{n:04d}_jpg.rf.{2**120 + 9 * n + k:032x}" for k in range(4)],
+        lambda n: [f"img_{n:04d}_aug{k}" for k in range(4)],
+        lambda n: [f"img_{n:04d}{end}" for end in ("", " - Copy", " - Copy (2)", " copy")],
+        lambda n: [f"img{n:03d}{end}" for end in ("", "_flip", "_rot90", "_bright")],
+        lambda n: [f"x{n:03d}{end}" for end in ("", " (1)", " (2)", "_edited")],
+    ],
+    ids=["roboflow", "augmented", "windows and mac", "turned", "download"],
+)  # fmt: skip
+def test_names_of_copies(copies: Callable[[int], list[str]]) -> None:
+    """Exports and copies share their original's name, in whatever folder."""
+    paths = [f"{'ab'[k % 2]}/{name}.jpg" for n in range(30) for k, name in enumerate(copies(n))]
+    found = original_names(paths)
+    assert all(found)
+    assert len(set(found)) == 30
+    assert all(len(set(found[4 * n : 4 * n + 4])) == 1 for n in range(30))
+
+
+def test_names_that_are_no_copies() -> None:
+    """Numbers in brackets alone, words that are part of a name, and one name for everything."""
+    assert not any(original_names([f"a/good ({n}).jpg" for n in range(100)]))
+    assert not any(original_names([f"a/part_{n}.jpg" for n in range(100)]))
+    assert not any(original_names([f"a/image_aug{n}.jpg" for n in range(100)]))
+
+
+def test_a_date_is_no_part() -> None:
+    """Days are not offered as the name of a part."""
+    keys, _ = read_names([f"a/2018090{1 + n // 20}_{n:03d}.jpg" for n in range(100)])
+    assert keys == []
+
+
+# ---- rounds ---------------------------------------------------------------------------------
+
+ROUNDS = [
+    "{t}_pos{p:02d}",
+    "pos{p:02d}_{t}",
+    "angle{p:03d}_{t}",
+    "{t}_{p:02d}",
+    "r{r}_pos{p:02d}",
+    "SN{p:05d}_{n:05d}",
+]
+
+
+@pytest.mark.parametrize("places", [12, 30])
+@pytest.mark.parametrize("form", ROUNDS)
+def test_a_fixture_that_goes_round(form: str, places: int) -> None:
+    """The same places again and again, hours apart: what recurs is the part."""
+    shots = []
+    for turn in range(8):
+        for place in range(places):
+            now = START + 7200 * turn + 4 * place
+            name = form.format(t=stamped(now, "%Y%m%d_%H%M%S"), p=place, r=turn, n=len(shots))
+            shots.append(Shot(name, place, draw(place, 0, len(shots), 1 + 0.01 * turn)))
+    proposal = proposed(shots)
+    assert shares(shots, proposal) == (1.0, 0.0)
+    assert proposal.basis == "names"
+
+
+@pytest.mark.parametrize("form", ["{t}_{v}", "{t}_view{v}", "{t}_cam{v}"])
+def test_views_that_recur_are_no_parts(form: str) -> None:
+    """The same field, but every part has each view once, tens of seconds apart: runs are parts."""
+    shots = [
+        Shot(form.format(t=stamped(t, "%Y%m%d_%H%M%S"), v=v), p, draw(p, v, n))
+        for n, (p, v, t) in enumerate(taken_in_bursts())
+    ]
+    proposal = proposed(shots)
+    found, merged = shares(shots, proposal)
+    assert found >= 0.95
+    assert merged <= 0.01
+    assert proposal.basis == "times"
+    assert any("s apart" in e.why for e in proposal.evidence if e.used)
