@@ -37,6 +37,7 @@ from pipeline.terminal.console import (
 from pipeline.terminal.options import (
     AcceptDrift,
     AuditFile,
+    Backbone,
     BatchSize,
     CacheArgument,
     CacheFile,
@@ -111,6 +112,7 @@ def _main_options(
 def extract(
     data: Data = Path("data"),
     cache: CacheFile = Path("features.h5"),
+    backbone: Backbone = None,
     weights: Weights = None,
     recipe: Annotated[
         str | None,
@@ -166,9 +168,9 @@ def extract(
 ) -> None:
     r"""Bring the cache in line with a folder: new photographs go through the backbone, once.
 
-    What is not said is taken from the cache where there is one; for a new one it is --weights
-    imagenet --recipe imagenet --precision float32 --views full. Views may be added later: only
-    the new ones are computed.
+    What is not said is taken from the cache where there is one; for a new one it is --backbone
+    inception_v3 --weights imagenet --recipe imagenet --precision float32 --views full. Views may
+    be added later: only the new ones are computed.
 
     Example: onepass extract data --group-regex 'part-(\d+)' --views full,tiles:2x2
     """
@@ -183,6 +185,7 @@ def extract(
         done = extract_folder(
             data,
             cache,
+            backbone=backbone,
             weights=weights,
             recipe=recipe,
             precision=precision,

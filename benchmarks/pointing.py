@@ -28,7 +28,7 @@ from PIL import Image
 
 import pipeline
 from features.arrays import Floats, Row, Rows
-from features.backbones.settings import map_shape
+from features.backbones.registry import map_shape
 from features.cache.sample_table import Sample
 from pipeline.data.splits import folds
 from pipeline.heads.base import Head
@@ -152,7 +152,7 @@ def main() -> None:
         for what in ("classes", "positive")
     }
     data = pipeline.load_dataset(options.cache, **names)
-    shape = map_shape(data.fields["backbone"])
+    shape = map_shape(data.fields)
     rows = data.rows()
     if options.masks.is_file():
         boxes = read_boxes(options.masks, options.masks.parent)

@@ -15,3 +15,6 @@ Indices = npt.NDArray[np.int64]
 """int64 (n,): class numbers, part numbers, or places in a list."""
 Floats = npt.NDArray[np.float64]
 """float64 of any shape: probabilities, scores, distances."""
+Scale = tuple[float | tuple[float, ...], float | tuple[float, ...]]
+"""(factor, offset) of what a backbone sees, `uint8 * factor + offset`: numbers, or one per channel
+in the order R, G, B."""

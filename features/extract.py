@@ -21,8 +21,9 @@ from typing import NamedTuple
 import numpy as np
 
 from features.arrays import Pixels, Row, Rows
-from features.backbones.drift_probe import VIEW, Watch, witness_digest, witness_pixels
-from features.backbones.settings import Backbone, BackboneSettings
+from features.backbones.drift_probe import VIEW, SightCheck, Watch, witness_digest, witness_pixels
+from features.backbones.registry import Backbone
+from features.backbones.settings import BackboneSettings
 from features.cache.cache import Cache
 from features.cache.lock import writing
 from features.cache.sample_table import Sample, blank_sample, is_unchanged
@@ -129,7 +130,7 @@ def extract(
         FingerprintError: the cache holds rows of other settings.
         CacheBusyError: another process is writing to the cache.
         CacheError: the cache cannot be read or written.
-        WeightsError: the weights do not fit the backbone.
+        WeightsError: the weights do not fit the backbone, or see nothing.
     """
     started = time.perf_counter()
     with (
@@ -178,6 +179,7 @@ class _Run:
         most = max(1, min(batch_size, rows))
         self.batch_size = most + (self.riding if most in (1, rows) else 0)
         self.witness: Row | None = None
+        self.sight = SightCheck(settings.weights.describe(), settings.row_dtype)
         self.allowed_failures = max_failures * len(photographs)
         self.max_pixels = max_pixels
         self.progress = progress
@@ -316,12 +318,13 @@ class _Run:
     def compute(self, backbone: Backbone, batch: list[_Item]) -> Rows:
         started = time.perf_counter()
         pixels = [item.pixels for item in batch]
+        height, width, _ = pixels[0].shape
+        riders = [witness_pixels(height, width)] * self.riding
+        rows = backbone.run(np.stack([*pixels, *riders]))
+        self.sight.check(backbone.run, rows, height, width)
         if self.riding:
-            rows = backbone.run(np.stack([*pixels, witness_pixels(*pixels[0].shape[:2])]))
-            self.hear(rows[-1], witness_digest(*pixels[0].shape[:2]))
+            self.hear(rows[-1], witness_digest(height, width))
             rows, self.riding = rows[:-1], 0
-        else:
-            rows = backbone.run(np.stack(pixels))
         self.seconds["backbone"] += time.perf_counter() - started
         return rows
 

@@ -1,1 +1,1 @@
-"""Frozen networks: what they are, their weights, and the engines that compute them."""
+"""The frozen networks that see photographs: which there are, their weights, their engines."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -13,12 +13,13 @@ from features.arrays import Array
 from features.errors import EngineError
 
 ENGINES: dict[str, str] = {
-    "tensorflow": "features.backbones.tensorflow_engine:compile_network",
-    "openvino": "features.backbones.openvino_engine:compile_network",
+    "tensorflow": "features.backbones.tensorflow_engine",
+    "openvino": "features.backbones.openvino_engine",
 }
-"""Name on the command line -> "module:function". An engine decides how fast a row is computed, not
-what it is: rows of all engines agree within the precision's tolerance, so it is no part of a row's
-fingerprint."""
+"""Name on the command line -> module, with an `Engine` called `compile_network` for hand-made
+networks, and `compile_graph(graph, shape, precision)` for Keras's. An engine decides how fast a row
+is computed, not what it is: rows of all engines agree within the precision's tolerance, so it is
+no part of a row's fingerprint."""
 
 DEFAULT_ENGINE = "tensorflow"
 
@@ -63,18 +64,56 @@ def tap_source(tap: str) -> tuple[str, bool]:
     return block, block != tap
 
 
-def load_engine(name: str) -> Engine:
-    """The engine called `name`; its library is imported only now.
+def load_engine(name: str, function: str = "compile_network") -> Any:  # noqa: ANN401
+    """A function of the engine called `name`, whose library is imported only now.
 
     Raises:
         EngineError: unknown, or its library is not installed.
     """
     check_engine(name)
-    module, _, function = ENGINES[name].partition(":")
-    return cast("Engine", getattr(importlib.import_module(module), function))
+    return getattr(importlib.import_module(ENGINES[name]), function)
 
 
 def check_engine(name: str) -> None:
     """Raise EngineError for a name that is in no registry."""
     if name not in ENGINES:
         raise EngineError(f"unknown engine {name!r}; expected one of {', '.join(ENGINES)}")
+
+
+def to_bfloat16(rows: Array) -> Array:
+    """Round to bfloat16's 8 significant bits, to even, as float32 of the same shape.
+
+    TensorFlow's rows in bfloat16 lie on this grid by themselves; an engine that widens its last
+    result rounds it, so that rows say what they were computed in (`drift_probe.is_coarse`).
+    """
+    bits = np.ascontiguousarray(rows, np.float32).view(np.uint32)
+    rounded = (bits + 0x7FFF + (bits >> 16 & 1)) & np.uint32(0xFFFF0000)
+    return rounded.astype(np.uint32).view(np.float32)
+
+
+class FixedBatch:
+    """A compiled network of a fixed batch size, which runs on fewer photographs as well.
+
+    Args:
+        network: compiled for `shape`.
+        shape: of the pixels: (batch_size, height, width, 3).
+    """
+
+    def __init__(self, network: Network, shape: tuple[int, int, int, int]) -> None:
+        self.batch_size = shape[0]
+        self._network, self._shape = network, shape
+
+    def run(self, pixels: npt.NDArray[np.uint8]) -> Array:
+        """Compute the rows of up to `batch_size` photographs.
+
+        Args:
+            pixels: uint8 (n, height, width, 3), RGB.
+
+        Returns:
+            float32 (n, values of a row): the last map flattened, then the taps.
+        """
+        batch = pixels
+        if len(pixels) != self.batch_size:
+            batch = np.zeros(self._shape, np.uint8)
+            batch[: len(pixels)] = pixels
+        return self._network(batch)[: len(pixels)]

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from features.arrays import Array, Pixels, Rows
-from features.backbones.engines import DEFAULT_ENGINE, load_engine
+from features.backbones.engines import DEFAULT_ENGINE, Engine, load_engine
 from features.backbones.weight_files import read_layers
 from features.errors import PrecisionError, WeightsError
 from features.runtime import load_tensorflow
@@ -82,7 +82,9 @@ class InceptionV3Backbone:
     ) -> None:
         if precision == "bfloat16":
             _require_bfloat16()
-        compile_network = load_engine(engine)  # before weights are read: it may not be there
+        compile_network: Engine = load_engine(
+            engine
+        )  # before weights are read: it may not be there
         self.batch_size = batch_size
         self._weights, self._seed = weights, seed
         convolutions = _random(seed) if weights is None else _load(weights)
@@ -239,10 +241,16 @@ def _load(path: Path) -> list[_Convolution]:
         layers = {layer.name: layer.get_weights() for layer in _keras_model(path).layers}
         convolutions = _as_convolutions(layers)
         assert convolutions is not None
-    if not all(np.isfinite(array).all() for values in convolutions for array in values):
+    return _checked(path, convolutions)
+
+
+def _checked(path: Path, convolutions: list[_Convolution]) -> list[_Convolution]:
+    """Raise WeightsError for weights that are no numbers, or no normalisation."""
+    finite = all(np.isfinite(array).all() for values in convolutions for array in values)
+    if not finite or min(float(values.variance.min()) for values in convolutions) < 0:
         raise WeightsError(
-            f"{path} holds weights that are not finite; expected trained weights of InceptionV3; "
-            "name another file with --weights FILE"
+            f"{path} holds weights that are not finite, or negative variances; expected trained "
+            "weights of InceptionV3; name another file with --weights FILE"
         )
     return convolutions
 

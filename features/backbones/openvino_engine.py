@@ -5,17 +5,20 @@ Importing this module raises EngineError where OpenVINO is not installed.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from features.arrays import Array
-from features.backbones.engines import Architecture, Network, tap_source
-from features.errors import EngineError
-from features.runtime import core_count
+from features.arrays import Array, Scale
+from features.backbones.engines import Architecture, Network, tap_source, to_bfloat16
+from features.errors import EngineError, PrecisionError
+from features.runtime import core_count, load_tensorflow
 
+# OpenVINO reports to its makers when it is imported, unless this package is not there.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 try:
     import openvino
     from openvino import opset13 as ops
@@ -26,6 +29,7 @@ except ImportError:
     ) from None
 
 _PRECISION_HINT = {"bfloat16": "bf16"}  # any other is computed in float32
+_PADDING = {"SAME": "same_upper", "VALID": "valid"}  # TensorFlow's words to OpenVINO's
 
 
 def compile_network(
@@ -43,19 +47,84 @@ def compile_network(
     rows = ops.reshape(ops.transpose(maps, [0, 2, 3, 1]), [shape[0], -1], special_zero=False)
     if taps:
         rows = ops.concat([rows, *(nodes.pooled(tap) for tap in taps)], 1)
-    compiled = openvino.Core().compile_model(
-        openvino.Model([ops.result(rows)], [pixels], "backbone"),
-        "CPU",
-        {
-            "INFERENCE_PRECISION_HINT": _PRECISION_HINT.get(precision, "f32"),
-            "INFERENCE_NUM_THREADS": core_count(),
-        },
-    )
-    request = compiled.create_infer_request()
+    return _network(openvino.Model([ops.result(rows)], [pixels], "backbone"), precision)
+
+
+def compile_graph(graph: Any, shape: tuple[int, int, int, int], precision: str) -> Network:  # noqa: ANN401
+    """Compile a function of TensorFlow's, uint8 pixels of `shape` to float32 rows."""
+    tf = load_tensorflow()
+    traced = tf.function(graph, input_signature=[tf.TensorSpec(shape, tf.uint8)], autograph=False)
+    return _network(openvino.convert_model(traced.get_concrete_function()), precision)
+
+
+def compile_onnx(
+    content: bytes,
+    names: Sequence[str],
+    shape: tuple[int, int, int, int],
+    scale: Scale,
+    precision: str,
+) -> tuple[Any, bool]:
+    """Compile the part of an ONNX network that computes the named tensors.
+
+    Args:
+        content: the file.
+        names: of the tensors.
+        shape: of the pixels, uint8 (batch_size, height, width, 3).
+        scale: (factor, offset) of the pixels.
+        precision: see `features.backbones.engines.Engine`.
+
+    Returns:
+        OpenVINO's compiled model, pixels in and the tensors out in their order, and whether its
+        maps have their channels first.
+
+    Raises:
+        ValueError: it has several inputs, or no such tensor.
+        RuntimeError: OpenVINO cannot read or compute it.
+    """
+    model = openvino.Core().read_model(content, b"")
+    if len(model.inputs) != 1:
+        raise ValueError(f"it has {len(model.inputs)} inputs")
+    ports = {
+        name: port for node in model.get_ops() for port in node.outputs() for name in port.names
+    }
+    missing = [name for name in names if name not in ports]
+    if missing:
+        raise ValueError(f"it has no tensor {missing[0]!r}")
+    found = [ops.result(ports[name]) for name in names]
+    part = openvino.Model(found, model.get_parameters(), "backbone")
+    wanted = part.input(0).get_partial_shape()
+    channels_first = wanted.rank.get_length() == 4 and str(wanted[1]) == "3"
+    batch, height, width, _ = shape
+    part.reshape([batch, 3, height, width] if channels_first else list(shape))
+    factor, offset = (np.broadcast_to(np.asarray(each, np.float64), 3) for each in scale)
+    steps = openvino.preprocess.PrePostProcessor(part)
+    steps.input().tensor().set_element_type(openvino.Type.u8).set_layout(openvino.Layout("NHWC"))
+    steps.input().preprocess().convert_element_type(openvino.Type.f32)
+    steps.input().preprocess().mean(list(-offset / factor)).scale(list(1 / factor))
+    steps.input().model().set_layout(openvino.Layout("NCHW" if channels_first else "NHWC"))
+    return _compiled(steps.build(), precision), channels_first
+
+
+def _compiled(model: Any, precision: str) -> Any:  # noqa: ANN401
+    hint = _PRECISION_HINT.get(precision, "f32")
+    settings = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": core_count()}
+    compiled = openvino.Core().compile_model(model, "CPU", settings)
+    found = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
+    if found != hint:  # it takes float32, silently, where the processor has nothing else
+        raise PrecisionError(
+            f"--precision {precision} cannot be computed by OpenVINO on this processor; "
+            "use --precision float32, or float16 for a cache of half the size"
+        )
+    return compiled
+
+
+def _network(model: Any, precision: str) -> Network:  # noqa: ANN401
+    request = _compiled(model, precision).create_infer_request()
 
     def network(pixels: npt.NDArray[np.uint8]) -> Array:
         # A copy: the result lies in a buffer that the next call writes to.
-        return np.array(request.infer([pixels])[0])
+        rows = np.array(request.infer([pixels])[0])
+        return to_bfloat16(rows) if precision == "bfloat16" else rows
 
     return network
 
@@ -71,13 +140,40 @@ class _OpenVINOOps:
         self._convolutions = iter(convolutions)
         self.blocks: dict[str, Any] = {}
 
-    def conv(self, x: Any, _f: int, rows: int, columns: int, stride: int, padding: str) -> Any:  # noqa: ANN401
+    def centre(self, x: Any, middle: float) -> Any:  # noqa: ANN401
+        return ops.subtract(x, ops.constant(np.float32(middle)))
+
+    def conv(
+        self,
+        x: Any,  # noqa: ANN401
+        _filters: int,
+        _rows: int,
+        _columns: int,
+        stride: int,
+        padding: str,
+        activation: str = "relu",
+    ) -> Any:  # noqa: ANN401
         kernel, bias = next(self._convolutions)
-        # "SAME" stands at convolutions of odd size and stride 1 only: the same on both sides.
-        pads = [rows // 2, columns // 2] if padding == "SAME" else [0, 0]
         filters_first = ops.constant(np.ascontiguousarray(kernel.transpose(3, 2, 0, 1)))
-        x = ops.convolution(x, filters_first, [stride] * 2, pads, pads, [1, 1])
-        return ops.relu(ops.add(x, ops.constant(bias.reshape(1, -1, 1, 1))))
+        strides, pads = [stride] * 2, [0, 0]
+        x = ops.convolution(
+            x, filters_first, strides, pads, pads, [1, 1], auto_pad=_PADDING[padding]
+        )
+        return _activate(x, bias, activation)
+
+    def depthwise(self, x: Any, _size: int, stride: int, activation: str) -> Any:  # noqa: ANN401
+        kernel, bias = next(self._convolutions)  # (rows, columns, channels, 1)
+        each = ops.constant(np.ascontiguousarray(kernel.transpose(2, 3, 0, 1))[:, None])
+        strides, pads = [stride] * 2, [0, 0]
+        x = ops.group_convolution(x, each, strides, pads, pads, [1, 1], auto_pad=_PADDING["SAME"])
+        return _activate(x, bias, activation)
+
+    def add(self, a: Any, b: Any) -> Any:  # noqa: ANN401
+        return ops.add(a, b)
+
+    def block(self, name: str, x: Any) -> Any:  # noqa: ANN401
+        self.blocks[name] = x
+        return x
 
     def max_pool(self, x: Any) -> Any:  # noqa: ANN401
         return ops.max_pool(x, [2, 2], [1, 1], [0, 0], [0, 0], [3, 3]).output(0)
@@ -94,3 +190,10 @@ class _OpenVINOOps:
         block, largest = tap_source(tap)
         reduce = ops.reduce_max if largest else ops.reduce_mean
         return reduce(self.blocks[block], [2, 3])
+
+
+def _activate(x: Any, bias: Array, activation: str) -> Any:  # noqa: ANN401
+    x = ops.add(x, ops.constant(bias.reshape(1, -1, 1, 1)))
+    if activation == "none":
+        return x
+    return ops.relu(x) if activation == "relu" else ops.clamp(x, 0.0, 6.0)

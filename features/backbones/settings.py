@@ -3,45 +3,40 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from features.arrays import Pixels
 from features.backbones.engines import DEFAULT_ENGINE, check_engine
-from features.backbones.weights import RecordedWeights, Weights
-from features.errors import DataError
-from features.photographs.decode import RECIPES, Recipe, recorded_recipe
+from features.backbones.onnx_network import ONNX, OnnxNetwork
+from features.backbones.registry import (
+    BACKBONES as BACKBONES,
+)
+from features.backbones.registry import (
+    DEFAULT_BACKBONE,
+    Backbone,
+    BackboneEntry,
+    backbone_name,
+    check_taps,
+    entry_of,
+    recipe_for,
+    tap_widths,
+    trained_weights,
+)
+from features.backbones.weights import RecordedWeights, Weights, resolve_weights
+from features.errors import DataError, WeightsError
+from features.photographs import decode
+from features.photographs.decode import RECIPES, Recipe
 
-BACKBONES: dict[str, str] = {"inception_v3": "features.backbones.inception_v3:InceptionV3Backbone"}
-"""The registry: name -> "module:class". A new backbone is one entry and its class."""
+_OF_THE_BACKBONE = ("height", "width", "scale")  # of a recipe's fields
 
 PRECISIONS = {"float32": "float32", "float16": "float16", "bfloat16": "float16"}
 """Precision -> dtype of the cached rows. float16 is computed in float32 and stored in half the
 space; bfloat16 is computed in bfloat16, whose 8 significant bits fit into float16's 11."""
-
-
-class Backbone(Protocol):
-    """A frozen network. Built with what `BackboneSettings.load` gives.
-
-    Attributes:
-        row_width: values of its last map, which every row begins with.
-        map_shape: of that map.
-        tap_widths: values that a tap adds, by name in the order of the network.
-    """
-
-    row_width: int
-    map_shape: tuple[int, int, int]
-    tap_widths: Mapping[str, int]
-
-    def run(self, pixels: Pixels) -> npt.NDArray[np.float32]:
-        """uint8 (n, height, width, 3), n up to the batch size -> float32 (n, values of a row)."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -49,25 +44,28 @@ class BackboneSettings:
     """Everything that decides a row besides the photograph itself, and how it is computed.
 
     Attributes:
-        recipe: file to pixels.
+        recipe: file to pixels; input size and scaling become the backbone's own.
         weights: found already, or recorded in a bundle and found when they are needed.
         precision: one of PRECISIONS.
-        name: one of BACKBONES.
+        name: one of `features.backbones.registry.BACKBONES`, or "onnx".
         engine: one of `features.backbones.engines.ENGINES`; decides the speed and no row.
         taps: what is kept of lower blocks as well; see `check_taps`.
+        network: of "onnx" what its card says; else None.
     """
 
     recipe: Recipe
     weights: Weights | RecordedWeights
     precision: str = "float32"
-    name: str = "inception_v3"
+    name: str = DEFAULT_BACKBONE
     engine: str = DEFAULT_ENGINE
     taps: tuple[str, ...] = ()
+    network: OnnxNetwork | None = None
 
     def __post_init__(self) -> None:
-        check_names(precision=self.precision, backbone=self.name)
+        check_names(precision=self.precision)
         check_engine(self.engine)
-        object.__setattr__(self, "taps", check_taps(self.name, self.taps))
+        object.__setattr__(self, "taps", check_taps(self.entry, self.taps))
+        object.__setattr__(self, "recipe", recipe_for(self.recipe, self.entry))
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -78,6 +76,7 @@ class BackboneSettings:
             "recipe": self.recipe.fields(),
             "weights": self.weights.digest,
             **({"taps": list(self.taps)} if self.taps else {}),
+            **({"network": self.network.fields()} if self.network else {}),
         }
 
     @property
@@ -91,14 +90,14 @@ class BackboneSettings:
         return np.dtype(PRECISIONS[self.precision])
 
     @property
-    def backbone_class(self) -> Any:  # noqa: ANN401 - a class out of the registry
-        """The class behind `name`; importing it does not import TensorFlow."""
-        return _backbone_class(self.name)
+    def entry(self) -> BackboneEntry:
+        """What the registry, or the card, says of the backbone; imports no TensorFlow."""
+        return self.network or entry_of({"backbone": self.name})
 
     @property
     def row_width(self) -> int:
         """Values per row, taps included."""
-        return int(self.backbone_class.row_width) + sum(tap_widths(self.fields).values())
+        return int(np.prod(self.entry.map_shape)) + sum(tap_widths(self.fields).values())
 
     def load(self, batch_size: int) -> Backbone:
         """Build the network and load its weights: seconds, once per run.
@@ -108,8 +107,8 @@ class BackboneSettings:
             PrecisionError: this processor cannot compute in that precision.
             EngineError: the engine's library is not installed.
         """
-        weights = self.weights.locate()
-        backbone: Backbone = self.backbone_class(
+        weights = self.weights.locate(trained_weights(self.entry))
+        return self.entry(
             weights.path,
             seed=weights.seed,
             scale=self.recipe.scale,
@@ -118,54 +117,40 @@ class BackboneSettings:
             engine=self.engine,
             taps=self.taps,
         )
-        return backbone
 
 
-def _backbone_class(name: str) -> Any:  # noqa: ANN401 - a class out of the registry
-    module, _, attribute = BACKBONES[name].partition(":")
-    return getattr(importlib.import_module(module), attribute)
+def backbone_asked_for(
+    backbone: str, weights: str | None, seed: int
+) -> tuple[str, OnnxNetwork | None, Weights]:
+    """Find what `--backbone` and `--weights` name.
 
+    Args:
+        backbone: a registered name in any spelling, or an ONNX file.
+        weights: see `features.weights.resolve_weights`; None for "imagenet", or the ONNX file.
+        seed: of random weights.
 
-def tap_widths(fields: Mapping[str, Any]) -> dict[str, int]:
-    """Values that each tap of a cache adds to a row; raises DataError for unknown ones."""
-    taps = fields.get("taps", ())
-    if not taps:
-        return {}
-    check_names(backbone=str(fields["backbone"]))
-    known = _backbone_class(fields["backbone"]).tap_widths
-    return {tap: int(known[tap]) for tap in check_taps(fields["backbone"], taps)}
-
-
-def check_taps(backbone: str, taps: Iterable[str]) -> tuple[str, ...]:
-    """Names of taps, each once, in the order of the network.
+    Returns:
+        The name in fingerprints, of an ONNX file its network, and the weights.
 
     Raises:
-        DataError: the backbone has none of this name.
+        DataError: unknown, or an ONNX file's card cannot be used.
+        WeightsError: there are none, or weights are named for a file that has its own.
     """
-    wanted = [str(tap) for tap in taps]
-    if not wanted:
-        return ()
-    known = _backbone_class(backbone).tap_widths
-    for tap in wanted:
-        if tap not in known:
-            raise DataError(f"unknown tap {tap!r}; expected some of {', '.join(known)}")
-    return tuple(tap for tap in known if tap in wanted)
+    if not backbone.lower().endswith(".onnx"):
+        name = backbone_name(backbone)
+        trained = trained_weights(entry_of({"backbone": name}))
+        return name, None, resolve_weights(weights or "imagenet", seed=seed, trained=trained)
+    if weights is not None and weights != backbone:
+        raise WeightsError(f"{backbone} has its own weights; leave --weights {weights} out")
+    found = resolve_weights(backbone, trained=OnnxNetwork.trained)
+    return ONNX, OnnxNetwork.of_file(Path(backbone)), found
 
 
-def map_shape(name: str) -> tuple[int, int, int]:
-    """Height, width and channels of a registered backbone's last map, which a row is made of."""
-    shape: tuple[int, int, int] = _backbone_class(name).map_shape
-    return shape
-
-
-def check_names(
-    *, recipe: str | None = None, precision: str | None = None, backbone: str | None = None
-) -> None:
+def check_names(*, recipe: str | None = None, precision: str | None = None) -> None:
     """Raise DataError for a name that is given and in no registry."""
     for what, value, known in (
         ("recipe", recipe, RECIPES),
         ("precision", precision, PRECISIONS),
-        ("backbone", backbone, BACKBONES),
     ):
         if value is not None and value not in known:
             raise DataError(f"unknown {what} {value!r}; expected one of {', '.join(sorted(known))}")
@@ -212,15 +197,30 @@ def settings_from_fields(
     Raises:
         DataError: this version knows no such recipe (or knows it differently), or precision.
     """
-    recorded = fields["recipe"]
-    recipe = recorded_recipe(recorded)
+    recorded, recipe = fields["recipe"], recorded_recipe(fields)
     if recipe is None:
         raise DataError(
             f"it was made with recipe {recorded.get('name')!r}, revision "
             f"{recorded.get('revision')}, which this version does not have; "
             "use the version that made it, or extract again"
         )
-    return BackboneSettings(
-        recipe, weights, str(fields["precision"]), str(fields["backbone"]), engine,
-        tuple(fields.get("taps", ())),
-    )  # fmt: skip
+    name = str(fields["backbone"])
+    network = OnnxNetwork.from_fields(fields.get("network")) if name == ONNX else None
+    taps = tuple(fields.get("taps", ()))
+    return BackboneSettings(recipe, weights, str(fields["precision"]), name, engine, taps, network)
+
+
+def recorded_recipe(fields: Mapping[str, Any]) -> Recipe | None:
+    """The recipe of a fingerprint's fields; None where this version has none with these pixels.
+
+    Raises:
+        DataError: this version has no such backbone.
+    """
+    recorded = fields.get("recipe", {})
+    known = RECIPES.get(str(recorded.get("name")))
+    if known is None or "backbone" not in fields:
+        return decode.recorded_recipe(recorded)
+    own = known.fields()  # input size and scaling as they are without the backbone's own
+    plain = decode.recorded_recipe({**recorded, **{k: own[k] for k in _OF_THE_BACKBONE}})
+    recipe = None if plain is None else recipe_for(plain, entry_of(fields))
+    return recipe if recipe is not None and recipe.fields() == recorded else None

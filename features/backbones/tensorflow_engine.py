@@ -33,6 +33,12 @@ def compile_network(
         tapped = [ops.pooled(tap) for tap in taps]
         return tf.concat([tf.reshape(maps, (shape[0], -1)), *tapped], axis=1)
 
+    return compile_graph(graph, shape, precision)
+
+
+def compile_graph(graph: Any, shape: tuple[int, int, int, int], _precision: str) -> Network:  # noqa: ANN401
+    """Compile a function of TensorFlow's, uint8 pixels of `shape` to float32 rows."""
+    tf = load_tensorflow()
     compiled = tf.function(graph, input_signature=[tf.TensorSpec(shape, tf.uint8)], autograph=False)
 
     def network(pixels: npt.NDArray[np.uint8]) -> Array:
@@ -50,10 +56,38 @@ class _TensorFlowOps:
         self._convolutions = iter(convolutions)
         self.blocks: dict[str, Any] = {}
 
-    def conv(self, x: Any, _f: int, _r: int, _c: int, stride: int, padding: str) -> Any:  # noqa: ANN401
+    def centre(self, x: Any, middle: float) -> Any:  # noqa: ANN401
+        return x - self._tf.cast(middle, x.dtype)
+
+    def conv(
+        self,
+        x: Any,  # noqa: ANN401
+        _filters: int,
+        _rows: int,
+        _columns: int,
+        stride: int,
+        padding: str,
+        activation: str = "relu",
+    ) -> Any:  # noqa: ANN401
         kernel, bias = next(self._convolutions)
         nn = self._tf.nn
-        return nn.relu(nn.bias_add(nn.conv2d(x, kernel, stride, padding), bias))
+        return self._activate(nn.bias_add(nn.conv2d(x, kernel, stride, padding), bias), activation)
+
+    def depthwise(self, x: Any, _size: int, stride: int, activation: str) -> Any:  # noqa: ANN401
+        kernel, bias = next(self._convolutions)
+        nn = self._tf.nn
+        x = nn.depthwise_conv2d(x, kernel, [1, stride, stride, 1], "SAME")
+        return self._activate(nn.bias_add(x, bias), activation)
+
+    def _activate(self, x: Any, activation: str) -> Any:  # noqa: ANN401
+        return x if activation == "none" else getattr(self._tf.nn, activation)(x)
+
+    def add(self, a: Any, b: Any) -> Any:  # noqa: ANN401
+        return a + b
+
+    def block(self, name: str, x: Any) -> Any:  # noqa: ANN401
+        self.blocks[name] = x
+        return x
 
     def max_pool(self, x: Any) -> Any:  # noqa: ANN401
         return self._tf.nn.max_pool2d(x, 3, 2, "VALID")

@@ -7,20 +7,95 @@ import os
 import socket
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from features.errors import WeightsError
 from features.runtime import load_tensorflow
 
 ENVIRONMENT_VARIABLE = "ONEPASS_WEIGHTS"
-_KERAS_FILE = "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5"
-_KERAS_MD5 = "bcbd6486424b2319ff4ef7d526e38f63"  # what Keras checks its own download against
 _DOWNLOAD_TIMEOUT = 30.0  # seconds without an answer; factory networks often swallow packets
-_SUFFIXES = (".h5", ".hdf5", ".keras")
+_WAYS_ON = (
+    "four ways on: see with weights that came with the installation, --backbone "
+    "efficientnet-lite0, or copy {file} from a computer with internet to {folder}, or name a file "
+    "with --weights FILE{environment}, or try things out with --weights random"
+)
 
 UNTRAINED_WARNING = (
     "UNTRAINED WEIGHTS: the backbone's numbers are random and have never seen a photograph. "
     "Everything runs, but the scores say nothing about what ImageNet weights would reach."
 )
+
+
+class TrainedWeights(Protocol):
+    """Where the trained weights of one backbone come from.
+
+    Attributes:
+        suffixes: of files that may hold such weights, lower case.
+    """
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """Ends of names of files that may hold such weights, lower case."""
+        ...
+
+    def find(self) -> Path:
+        """The file of the ImageNet weights, downloaded if need be; raises WeightsError."""
+        ...
+
+
+@dataclass(frozen=True)
+class KerasWeights:
+    """Keras's own download of ImageNet weights without the top.
+
+    Attributes:
+        function: of keras.applications.
+        file: its name in Keras's cache.
+        checksum: MD5 or SHA-256 that Keras holds it against; "" where Keras has none.
+        size: height and width of the input.
+        environment: variable that may name a file; "" for none.
+    """
+
+    function: str
+    file: str
+    checksum: str
+    size: int = 224
+    environment: str = ""
+    suffixes: tuple[str, ...] = (".h5", ".hdf5", ".keras")
+
+    def find(self) -> Path:
+        """See `TrainedWeights`: the file that the variable names, else Keras's cache."""
+        named = os.environ.get(self.environment) if self.environment else None
+        if named:
+            if not Path(named).is_file():
+                raise WeightsError(
+                    f"no weights file at {named}; correct or unset {self.environment}"
+                )
+            return Path(named)
+        cached = keras_cache() / self.file
+        if not self._is_kerass_own(cached):
+            _download(self)
+        if not self._is_kerass_own(cached):
+            raise WeightsError(
+                f"Keras's download left no {self.file} with the expected checksum in "
+                f"{cached.parent}; name a file with --weights FILE"
+            )
+        return cached
+
+    def _is_kerass_own(self, path: Path) -> bool:
+        """A download that was cut off has another checksum; Keras fetches it again."""
+        if not path.is_file() or not self.checksum:
+            return path.is_file()
+        kind = "md5" if len(self.checksum) == 32 else "sha256"
+        return file_digest(path, kind) == self.checksum
+
+
+INCEPTION_V3 = KerasWeights(
+    "InceptionV3",
+    "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5",
+    "bcbd6486424b2319ff4ef7d526e38f63",
+    environment=ENVIRONMENT_VARIABLE,
+)
+"""Of the default backbone."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +125,7 @@ class Weights:
             return f"random (untrained, seed {self.seed})"
         return f"{self.source} ({self.path.name}, sha256 {self.digest[:12]}…)"
 
-    def locate(self) -> Weights:
+    def locate(self, _trained: TrainedWeights = INCEPTION_V3) -> Weights:
         """These weights: they are found already."""
         return self
 
@@ -82,8 +157,11 @@ class RecordedWeights:
             return f"random (untrained, seed {self.seed})"
         return f"{self.source} ({Path(self.name).name}, sha256 {self.digest[:12]}…)"
 
-    def locate(self) -> Weights:
+    def locate(self, trained: TrainedWeights = INCEPTION_V3) -> Weights:
         """Find them.
+
+        Args:
+            trained: where the ImageNet weights of the backbone come from.
 
         Raises:
             WeightsError: they are not on this computer, or what is there is another set.
@@ -94,7 +172,7 @@ class RecordedWeights:
                 f"it names weights on another computer ({self.name}); "
                 "name the file yourself with --weights FILE"
             )
-        weights = resolve_weights(self.override or self.name, seed=self.seed)
+        weights = resolve_weights(self.override or self.name, seed=self.seed, trained=trained)
         if weights.digest != self.digest:
             raise WeightsError(
                 f"found the weights {weights.describe()}, but the model was made with sha256 "
@@ -103,13 +181,17 @@ class RecordedWeights:
         return weights
 
 
-def resolve_weights(name: str = "imagenet", *, seed: int = 0) -> Weights:
+def resolve_weights(
+    name: str = "imagenet", *, seed: int = 0, trained: TrainedWeights = INCEPTION_V3
+) -> Weights:
     """Find the weights that `--weights` names.
 
     Args:
-        name: "imagenet": the file that the environment variable ONEPASS_WEIGHTS names, else
-            Keras's own cache, else Keras's download. "random": seeded, untrained. Else a file.
+        name: "imagenet": what `trained` finds; of InceptionV3 the file that the environment
+            variable ONEPASS_WEIGHTS names, else Keras's own cache, else Keras's download.
+            "random": seeded, untrained. Else a file.
         seed: of random weights.
+        trained: where the ImageNet weights of the backbone come from.
 
     Raises:
         WeightsError: no such file, or nothing to be had without a network.
@@ -117,27 +199,17 @@ def resolve_weights(name: str = "imagenet", *, seed: int = 0) -> Weights:
     if name == "random":
         return Weights("random", None, f"random:{seed}", seed)
     if name != "imagenet":
-        return _from_file(Path(name), "file", "name another with --weights FILE")
-    named = os.environ.get(ENVIRONMENT_VARIABLE)
-    if named:
-        return _from_file(Path(named), "imagenet", f"correct or unset {ENVIRONMENT_VARIABLE}")
-    cached = _keras_cache()
-    if not _is_kerass_own(cached):
-        _download()
-    if not _is_kerass_own(cached):
-        raise WeightsError(
-            f"Keras's download left no {_KERAS_FILE} with the expected checksum in "
-            f"{cached.parent}; name a file with --weights FILE"
-        )
-    return _from_file(cached, "imagenet", "name another with --weights FILE")
+        return _from_file(Path(name), "file", trained.suffixes)
+    return _from_file(trained.find(), "imagenet", trained.suffixes)
 
 
-def _from_file(path: Path, source: str, remedy: str) -> Weights:
+def _from_file(path: Path, source: str, suffixes: tuple[str, ...]) -> Weights:
+    remedy = "name another with --weights FILE"
     if not path.is_file():
         raise WeightsError(f"no weights file at {path}; {remedy}")
-    if path.suffix.lower() not in _SUFFIXES:
+    if path.suffix.lower() not in suffixes:
         raise WeightsError(
-            f"{path} is no weights file by its name; expected .h5 or .weights.h5; {remedy}"
+            f"{path} is no weights file by its name; expected {' or '.join(suffixes)}; {remedy}"
         )
     return Weights(source, path, file_digest(path))
 
@@ -157,17 +229,13 @@ def file_digest(path: Path, algorithm: str = "sha256") -> str:
         ) from error
 
 
-def _keras_cache() -> Path:
+def keras_cache() -> Path:
+    """Where Keras keeps weights."""
     home = os.environ.get("KERAS_HOME")
-    return (Path(home) if home else Path.home() / ".keras") / "models" / _KERAS_FILE
+    return (Path(home) if home else Path.home() / ".keras") / "models"
 
 
-def _is_kerass_own(path: Path) -> bool:
-    """A download that was cut off leaves a file with another checksum; Keras fetches it again."""
-    return path.is_file() and file_digest(path, "md5") == _KERAS_MD5
-
-
-def _download() -> None:
+def _download(wanted: KerasWeights) -> None:
     """Let Keras fetch its own weights into its own cache: the project's only network access."""
     load_tensorflow()
     import keras
@@ -175,16 +243,16 @@ def _download() -> None:
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_DOWNLOAD_TIMEOUT)
     try:
-        keras.applications.InceptionV3(
-            weights="imagenet", include_top=False, input_shape=(224, 224, 3)
+        getattr(keras.applications, wanted.function)(
+            weights="imagenet", include_top=False, input_shape=(wanted.size, wanted.size, 3)
         )
     except Exception as error:  # Keras raises bare Exception for a failed download
         reason = " ".join(str(error).rsplit(" -- ", 1)[-1].split())[:120]
+        variable = f" or {wanted.environment}=FILE" if wanted.environment else ""
+        ways = _WAYS_ON.format(file=wanted.file, folder=keras_cache(), environment=variable)
         raise WeightsError(
             "the ImageNet weights are not on this computer and could not be downloaded "
-            f"({reason}); three ways on: copy {_KERAS_FILE} from a "
-            f"computer with internet to {_keras_cache().parent}, or name a file with --weights "
-            f"FILE or {ENVIRONMENT_VARIABLE}=FILE, or try things out with --weights random"
+            f"({reason}); {ways}"
         ) from error
     finally:
         socket.setdefaulttimeout(before)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from features.arrays import Rows
-from features.backbones.settings import check_names, map_shape, tap_widths
+from features.backbones.registry import map_shape, tap_widths
 from features.cache.cache import Cache
 from features.errors import CacheError
 
@@ -33,8 +33,7 @@ class Layout:
         Raises:
             DataError: this version has no such backbone, or not these taps.
         """
-        check_names(backbone=str(fields["backbone"]))
-        return cls(map_shape(fields["backbone"]), tap_widths(fields))
+        return cls(map_shape(fields), tap_widths(fields))
 
     @classmethod
     def of_cache(cls, cache: Cache) -> Layout:

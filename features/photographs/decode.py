@@ -18,7 +18,7 @@ from PIL import (
     Image,
 )
 
-from features.arrays import Pixels
+from features.arrays import Pixels, Scale
 from features.errors import DataError, ImageError
 from features.photographs import jpeg, png, tiff, webp
 from features.photographs.colour import to_rgb, to_rgb_at_first
@@ -78,7 +78,8 @@ class Recipe:
         resize: "bilinear" (antialiased: every source pixel counts) or "nearest".
         dct_scaling: let the JPEG decoder halve large photographs (to 1/2, 1/4, 1/8) before
             the resize, never below twice the target size; 2 to 3 times faster.
-        scale: (factor, offset); the backbone sees `uint8 * factor + offset`.
+        scale: (factor, offset); the backbone sees `uint8 * factor + offset`. A backbone with a
+            scaling or an input size of its own has them in the place of these.
         revision: raised when the decoder's result changes. Until 1, samples of 16 bits were always
             divided by 257, colour profiles left out and clear pictures white.
         srgb: convert by the colour profile in the file, where it is not sRGB's.
@@ -93,14 +94,15 @@ class Recipe:
     exif_orientation: bool
     resize: str
     dct_scaling: bool
-    scale: tuple[float, float]
+    scale: Scale
     revision: int = 2
     srgb: bool = False
     bits: int | None = None
 
     def fields(self) -> dict[str, object]:
         """Everything that decides the pixels, for the fingerprint."""
-        found = asdict(self) | {"scale": list(self.scale)}
+        scale = [list(part) if isinstance(part, tuple) else part for part in self.scale]
+        found = asdict(self) | {"scale": scale}
         if self.bits is None:
             del found["bits"]
         if self.revision < 2:

@@ -159,11 +159,11 @@ class Cnn:
 
     def predict_proba(self, pixels: Pixels) -> Floats:
         """Probabilities float64 (n, n_classes) of uint8 pixels (n, height, width, 3)."""
-        factor, offset = self.recipe.scale
+        factor, offset = (np.asarray(part, np.float32) for part in self.recipe.scale)
         blocks = [np.empty((0, 1 if self.n_classes == 2 else self.n_classes))]
         for start in range(0, len(pixels), _BATCH):
-            block = pixels[start : start + _BATCH].astype(np.float32) * np.float32(factor)
-            given = self._network(block + np.float32(offset), training=False)
+            block = pixels[start : start + _BATCH].astype(np.float32) * factor
+            given = self._network(block + offset, training=False)
             blocks.append(np.asarray(given, np.float64))
         found: Floats = np.concatenate(blocks)
         if self.n_classes == 2:

@@ -8,10 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from features.arrays import Row
-from features.backbones.drift_probe import TOLERANCES, Watch, difference
+from features.backbones.drift_probe import Watch, moved
 from features.backbones.engines import DEFAULT_ENGINE, check_engine
-from features.backbones.settings import BackboneSettings, check_names, settings_from_fields
-from features.backbones.weights import RecordedWeights, resolve_weights
+from features.backbones.onnx_network import ONNX
+from features.backbones.registry import DEFAULT_BACKBONE
+from features.backbones.settings import (
+    BackboneSettings,
+    backbone_asked_for,
+    check_names,
+    settings_from_fields,
+)
+from features.backbones.weights import RecordedWeights
 from features.cache.cache import Cache
 from features.errors import DriftError
 from features.extract import Extraction, Progress, extract
@@ -50,6 +57,7 @@ def extract_folder(
     data: Path,
     cache_path: Path,
     *,
+    backbone: str | None = None,
     weights: str | None = None,
     recipe: str | None = None,
     precision: str | None = None,
@@ -69,15 +77,16 @@ def extract_folder(
     """See that every photograph of a folder has its rows in the cache, and note its class.
 
     What is None is taken from the cache where there is one, so that the same short command keeps
-    it in line; for a new cache it is "imagenet", "imagenet", "float32", no taps, the full view and
-    no groups.
+    it in line; for a new cache it is "inception_v3", "imagenet", "imagenet", "float32", no taps,
+    the full view and no groups.
 
     Args:
         data: one folder of photographs per class.
         cache_path: made where it does not exist.
+        backbone: a registered name, or an ONNX file; see `features.backbone.backbone_asked_for`.
         weights: "imagenet", "random" or a file; see `features.backbones.weights.resolve_weights`.
         recipe: one of `features.photographs.decode.RECIPES`.
-        precision: one of `features.backbones.settings.PRECISIONS`.
+        precision: one of `features.backbone.PRECISIONS`.
         engine: one of `features.backbones.engines.ENGINES`; for this run, no part of the cache.
         taps: names of the backbone's taps; part of what a row is.
         views: names of view sets (`views`); of known photographs only those that are
@@ -102,7 +111,9 @@ def extract_folder(
     scan = scan_folder(data, classes, labels)
     check_names(recipe=recipe, precision=precision)  # before weights are looked for
     check_engine(engine)
-    settings = replace(_settings(recorded, weights, recipe, precision, seed, taps), engine=engine)
+    settings = replace(
+        _settings(recorded, backbone, weights, recipe, precision, seed, taps), engine=engine
+    )
     noted = Chosen.noted(about)
     chosen = noted if views is None else Chosen(tuple(dict.fromkeys([FULL, *views])))
     rule = group_rule or GroupRule(**about.get("group_rule", {}))
@@ -122,7 +133,7 @@ def extract_folder(
             "root": str(data.resolve()),
             "group_rule": asdict(rule),
             **({"labels": asdict(labels)} if labels.file else {}),
-            "weights": _weights_record(settings, weights, about),
+            "weights": _weights_record(settings, about),
             **chosen.to_note(),
         },
         max_failures=max_failures,
@@ -139,11 +150,10 @@ def _watch(cache_path: Path, precision: str) -> Watch:
     """Refuse to add rows of a backbone that no longer computes what the cache holds."""
 
     def watch(row: Row, known: Row | None) -> None:
-        gap = 0.0 if known is None else difference(row, known)
-        if not gap <= TOLERANCES[precision]:
+        text = moved(row, row if known is None else known, precision)
+        if text is not None:
             raise DriftError(
-                f"the backbone no longer gives the rows that {cache_path} holds: they differ by "
-                f"{gap:.2g} of their largest value, allowed {TOLERANCES[precision]:g}; use the "
+                f"the backbone no longer gives the rows that {cache_path} holds: {text}; use the "
                 "TensorFlow that it was made with, or extract into another --cache"
             )
 
@@ -171,6 +181,7 @@ def _recorded(cache_path: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
 
 def _settings(
     recorded: tuple[dict[str, Any], dict[str, Any]] | None,
+    backbone: str | None,
     weights: str | None,
     recipe: str | None,
     precision: str | None,
@@ -178,25 +189,32 @@ def _settings(
     taps: Sequence[str] | None,
 ) -> BackboneSettings:
     fields, about = recorded or ({}, {})
-    if weights is None and "weights" in about:
+    if backbone is None and weights is None and "weights" in about:
         made = settings_from_fields(fields, recorded_weights(about["weights"]))
     else:
-        made = BackboneSettings(
-            get_recipe("imagenet"), resolve_weights(weights or "imagenet", seed=seed)
-        )
+        name = backbone or _known_backbone(fields, about)
+        chosen, network, found = backbone_asked_for(name, weights, seed)
+        made = BackboneSettings(get_recipe("imagenet"), found, name=chosen, network=network)
+    known = tuple(fields.get("taps", ()))
+    if not set(known) <= set(made.entry.tap_widths):  # of another backbone
+        known = ()
     return replace(
         made,
         recipe=get_recipe(recipe) if recipe not in (None, made.recipe.name) else made.recipe,
         precision=precision or made.precision,
-        taps=tuple(fields.get("taps", ()) if taps is None else taps),
+        taps=known if taps is None else tuple(taps),
     )
 
 
-def _weights_record(
-    settings: BackboneSettings, name: str | None, about: Mapping[str, Any]
-) -> dict[str, Any]:
-    if name is None and "weights" in about:
-        return dict(about["weights"])
+def _known_backbone(fields: Mapping[str, Any], about: Mapping[str, Any]) -> str:
+    """What `--backbone` would have to say for a cache's own; of a new cache the default."""
+    name = str(fields.get("backbone", DEFAULT_BACKBONE))
+    return str(about["weights"]["name"]) if name == ONNX and "weights" in about else name
+
+
+def _weights_record(settings: BackboneSettings, about: Mapping[str, Any]) -> dict[str, Any]:
     found = settings.weights
-    shown = str(Path(name).resolve()) if found.source == "file" and name else found.source
+    if isinstance(found, RecordedWeights):
+        return dict(about["weights"])
+    shown = str(found.path.resolve()) if found.source == "file" and found.path else found.source
     return {"source": found.source, "name": shown, "digest": found.digest, "seed": found.seed}

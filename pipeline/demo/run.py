@@ -9,7 +9,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from features.backbones.weights import UNTRAINED_WARNING, resolve_weights
+from features.backbones.registry import DEFAULT_BACKBONE
+from features.backbones.weights import resolve_weights
 from features.errors import OutputError, WeightsError
 from features.files import write_whole
 from pipeline.data.dataset import Dataset, load_dataset
@@ -34,7 +35,12 @@ _MADE = (
     "sheet.png",
 )  # fmt: skip
 _GROUPS = r"part-(\d+)"
-_VIEWS, _TAPS = "full,tiles:2x2", "mixed4-max,mixed7-max,mixed9-max"
+_VIEWS = "full,tiles:2x2"
+_INSTALLED = "efficientnet-lite0"  # its trained weights come with the installation
+_TAPS = {
+    DEFAULT_BACKBONE: "mixed4-max,mixed7-max,mixed9-max",
+    _INSTALLED: "expand2-max,expand6-max,expand7-max",
+}
 _CLOSER = FeatureSpec.parse("full+tiles:2x2:taps:root")
 """What finds a thin crack in a large photograph."""
 
@@ -58,8 +64,7 @@ def run_demo(out: Path, *, seed: int | None, parts: int, say: Say, bar: Bar) -> 
     say(f"Drawing {parts} metal parts, four photographs of each (seed {seed}) …")
     draw_parts(data, parts=parts, views=4, seed=seed)
     draw_parts(new, parts=8, views=3, seed=seed, lot=1)
-    weights = _weights(say)
-    _extract(data, cache, weights, say, bar)
+    _extract(data, cache, _backbone(say), say, bar)
     dataset = load_dataset(cache)
     say(f"\n$ onepass fit --head dense --cache {cache} --out {out / 'model'}")
     with bar("epochs") as progress:
@@ -79,24 +84,23 @@ def run_demo(out: Path, *, seed: int | None, parts: int, say: Say, bar: Bar) -> 
     say(text.comparison(comparison, out / "comparison"))
     write_report(out / "comparison" / "report.html", comparison_report(dataset, comparison))
     _look_closer(out, new, dataset, say, bar)
-    if weights == "random":
-        say(f"\n{UNTRAINED_WARNING}")
     say(_where_to_look(out))
 
 
-def _extract(data: Path, cache: Path, weights: str, say: Say, bar: Bar) -> None:
+def _extract(data: Path, cache: Path, backbone: str, say: Say, bar: Bar) -> None:
+    asked = "" if backbone == DEFAULT_BACKBONE else f" --backbone {backbone}"
     say(
-        f"\n$ onepass extract {data} --cache {cache} --weights {weights} "
-        f"--group-regex '{_GROUPS}' --views {_VIEWS} --taps {_TAPS}"
+        f"\n$ onepass extract {data} --cache {cache}{asked} "
+        f"--group-regex '{_GROUPS}' --views {_VIEWS} --taps {_TAPS[backbone]}"
     )
     with bar("photographs") as progress:
         done = extract_folder(
             data,
             cache,
-            weights=weights,
+            backbone=backbone,
             group_rule=GroupRule("regex", _GROUPS),
             views=_VIEWS.split(","),
-            taps=_TAPS.split(","),
+            taps=_TAPS[backbone].split(","),
             progress=progress,
         )
     say(text.extraction(done, cache))
@@ -138,14 +142,17 @@ def _make_room(out: Path, seed: int) -> None:
     write_whole(out / _MARKER, json.dumps({"seed": seed}) + "\n")
 
 
-def _weights(say: Say) -> str:
-    """ImageNet where it can be had; else random, and it says so at the start and at the end."""
+def _backbone(say: Say) -> str:
+    """Name the default where its weights can be had, else the one that was installed with them."""
     try:
         resolve_weights("imagenet")
-    except WeightsError as error:
-        say(f"\n{error}\n\n{UNTRAINED_WARNING}")
-        return "random"
-    return "imagenet"
+    except WeightsError:
+        say(
+            f"\nThe weights of {DEFAULT_BACKBONE} cannot be had here; this demo sees with "
+            f"{_INSTALLED}, whose trained weights came with the installation."
+        )
+        return _INSTALLED
+    return DEFAULT_BACKBONE
 
 
 def _where_to_look(out: Path) -> str:

@@ -18,8 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from features.arrays import Floats, Row
-from features.backbones.drift_probe import TOLERANCES, difference
-from features.photographs.decode import Recipe, decode, recorded_recipe
+from features.backbones.drift_probe import moved
+from features.backbones.settings import recorded_recipe
+from features.photographs.decode import Recipe, decode
 from features.untrusted_files import UnsafeFileError, read_arrays
 from pipeline.model.selftest_images import IMAGES
 
@@ -90,13 +91,8 @@ class SelfTest:
         """Whether the backbone gives another row of the witness; None where it does not."""
         if self.witness is None:
             return None
-        gap = difference(row, self.witness)
-        if gap <= TOLERANCES[precision]:
-            return None
-        return (
-            f"the backbone stage moved: rows differ by {gap:.2g} of their largest value; allowed "
-            f"{TOLERANCES[precision]:g}"
-        )
+        text = moved(row, self.witness, precision)
+        return None if text is None else f"the backbone stage moved: {text}"
 
 
 def write(
@@ -142,4 +138,4 @@ def read(content: bytes) -> SelfTest:
 
 def recipe_of(about: Mapping[str, Any]) -> Recipe | None:
     """The recipe that a model was made with, if this version has it as it was."""
-    return recorded_recipe(about.get("recipe") or about.get("features", {}).get("recipe", {}))
+    return recorded_recipe(about if "recipe" in about else about.get("features", {}))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from features.backbones.onnx_network import ONNX
 from features.photographs.views import FULL
 from pipeline.data.classes import Classes
 from pipeline.data.dataset import Dataset
@@ -26,7 +27,11 @@ def extract_command(dataset: Dataset) -> Command:
     rule, weights = about["group_rule"], about["weights"]
     words = ["onepass", "extract", str(about["root"]), "--cache", str(dataset.cache_path)]
     words += ["--recipe", str(recipe["name"]), "--precision", str(dataset.fields["precision"])]
-    words += ["--weights", str(weights["name"])]
+    if dataset.fields["backbone"] == ONNX:
+        words += ["--backbone", str(weights["name"])]
+    else:
+        words += ["--backbone", str(dataset.fields["backbone"])]
+        words += ["--weights", str(weights["name"])]
     if weights["source"] == "random":
         words += ["--seed", str(weights["seed"])]
     if dataset.taps:

@@ -24,6 +24,13 @@ CacheFile = Annotated[
 CacheArgument = Annotated[
     Path | None, typer.Argument(metavar="[CACHE]", help="The same as --cache.", show_default=False)
 ]
+Backbone = Annotated[
+    str | None,
+    typer.Option(
+        help="What sees: inception_v3, efficientnet-lite0, convnext-tiny and others, or FILE.onnx.",
+        rich_help_panel=DATA,
+    ),
+]
 Weights = Annotated[
     str | None,
     typer.Option(

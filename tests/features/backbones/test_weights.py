@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from features.backbones import weights as module
-from features.backbones.weights import RecordedWeights, resolve_weights
+from features.backbones.weights import INCEPTION_V3, RecordedWeights, resolve_weights
 from features.errors import DataError, WeightsError
 
 
@@ -17,8 +18,8 @@ def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A Keras home without weights, no environment variable, and a download that must not be."""
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     monkeypatch.delenv("ONEPASS_WEIGHTS", raising=False)
-    monkeypatch.setattr(module, "_download", lambda: None)
-    return tmp_path / "keras" / "models" / module._KERAS_FILE
+    monkeypatch.setattr(module, "_download", lambda wanted: None)
+    return tmp_path / "keras" / "models" / INCEPTION_V3.file
 
 
 def write(path: Path, content: bytes = b"weights") -> Path:
@@ -29,12 +30,12 @@ def write(path: Path, content: bytes = b"weights") -> Path:
 
 def test_order_of_places(offline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The environment variable comes before Keras's cache."""
-    monkeypatch.setattr(module, "_KERAS_MD5", hashlib.md5(b"keras").hexdigest())
+    trained = replace(INCEPTION_V3, checksum=hashlib.md5(b"keras").hexdigest())
     write(offline, b"keras")
-    assert resolve_weights("imagenet").path == offline
+    assert resolve_weights("imagenet", trained=trained).path == offline
     named = write(tmp_path / "mine.h5", b"mine")
     monkeypatch.setenv("ONEPASS_WEIGHTS", str(named))
-    found = resolve_weights("imagenet")
+    found = resolve_weights("imagenet", trained=trained)
     assert (found.path, found.digest) == (named, hashlib.sha256(b"mine").hexdigest())
 
 

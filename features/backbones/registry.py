@@ -1,0 +1,179 @@
+"""Which backbones there are: the registry, and what it says of each without building it."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from features.arrays import Pixels, Scale
+from features.backbones.keras_networks import KERAS_NETWORKS
+from features.backbones.onnx_network import ONNX, OnnxNetwork
+from features.backbones.weights import INCEPTION_V3, TrainedWeights
+from features.errors import DataError
+from features.photographs.decode import Recipe
+
+
+class Backbone(Protocol):
+    """A frozen network, compiled for one batch size and ready to run."""
+
+    def run(self, pixels: Pixels) -> npt.NDArray[np.float32]:
+        """uint8 (n, height, width, 3), n up to the batch size -> float32 (n, values of a row)."""
+        ...
+
+
+class BackboneEntry(Protocol):
+    """What the registry says of a backbone; called, it builds one.
+
+    A hand-made network is a class with these attributes, registered as "module:class" and imported
+    when it is asked for. A network of Keras's is a `KerasNetwork`, which is nothing but data.
+
+    Attributes:
+        map_shape: of its last map, (height, width, channels), which every row begins with.
+        tap_widths: values that a tap adds, by name in the order of the network.
+        input_size: height and width of what it sees; absent: the recipe's.
+        scale: (factor, offset) of what it sees, numbers or one per channel; absent: the recipe's.
+        trained: where its ImageNet weights come from; absent: InceptionV3's.
+    """
+
+    @property
+    def map_shape(self) -> tuple[int, int, int]:
+        """Of its last map: height, width, channels."""
+        ...
+
+    @property
+    def tap_widths(self) -> Mapping[str, int]:
+        """Values that a tap adds, by name."""
+        ...
+
+    def __call__(
+        self,
+        weights: Path | None,
+        *,
+        seed: int,
+        scale: Scale,
+        batch_size: int,
+        precision: str,
+        engine: str,
+        taps: tuple[str, ...],
+    ) -> Backbone:
+        """Build it and load its weights; see `InceptionV3Backbone`."""
+        ...
+
+
+BACKBONES: dict[str, Any] = {
+    "inception_v3": "features.backbones.inception_v3:InceptionV3Backbone",
+    "efficientnet-lite0": "features.backbones.efficientnet_lite:EfficientNetLite0Backbone",
+    **KERAS_NETWORKS,
+}
+"""The registry: name -> "module:class", or a `BackboneEntry`. A new backbone is one entry."""
+
+DEFAULT_BACKBONE = "inception_v3"
+
+
+def backbone_name(text: str) -> str:
+    """Find the registered name that a person means: EfficientNetV2B0 is efficientnet-v2-b0.
+
+    Letter case, spaces, hyphens, underscores and dots make no difference.
+
+    Raises:
+        DataError: no backbone has it.
+
+    Example:
+        >>> backbone_name("ConvNeXtTiny")
+        'convnext-tiny'
+    """
+
+    def letters(name: str) -> str:
+        return "".join(letter for letter in name.lower() if letter.isalnum())
+
+    for name in BACKBONES:
+        if letters(name) == letters(text):
+            return name
+    raise DataError(
+        f"unknown backbone {text!r}; expected one of {', '.join(BACKBONES)}, or a file FILE.onnx"
+    )
+
+
+def entry_of(fields: Mapping[str, Any]) -> BackboneEntry:
+    """Look up the backbone of a fingerprint's fields; neither TensorFlow nor weights are loaded.
+
+    Args:
+        fields: "backbone" is its name; of ONNX networks, which are in no registry, "network" says
+            what the registry would.
+
+    Raises:
+        DataError: this version has no such backbone.
+    """
+    name = str(fields["backbone"])
+    if name == ONNX:
+        return OnnxNetwork.from_fields(fields.get("network"))
+    if name not in BACKBONES:
+        raise DataError(
+            f"unknown backbone {name!r}; expected one of {', '.join(sorted(BACKBONES))}"
+        )
+    entry: Any = BACKBONES[name]
+    if isinstance(entry, str):
+        module, _, attribute = entry.partition(":")
+        entry = getattr(importlib.import_module(module), attribute)
+    found: BackboneEntry = entry
+    return found
+
+
+def trained_weights(entry: BackboneEntry) -> TrainedWeights:
+    """Where the entry's ImageNet weights come from."""
+    found: TrainedWeights = getattr(entry, "trained", INCEPTION_V3)
+    return found
+
+
+def recipe_for(recipe: Recipe, entry: BackboneEntry) -> Recipe:
+    """The recipe with the entry's own input size and scaling, where it has its own.
+
+    Raises:
+        DataError: the recipe's scaling is its very point, as that of `docs`.
+    """
+    scale = getattr(entry, "scale", None)
+    if scale is None:
+        return recipe
+    if recipe.name == "docs":
+        raise DataError(
+            "recipe 'docs' is the write-up's, whose scaling belongs to inception_v3; "
+            "use --recipe imagenet with other backbones"
+        )
+    height, width = entry.input_size  # type: ignore[attr-defined]  # it has both, or none
+    return replace(recipe, height=height, width=width, scale=scale)
+
+
+def tap_widths(fields: Mapping[str, Any]) -> dict[str, int]:
+    """Values that each tap of a cache adds to a row; raises DataError for unknown ones."""
+    taps = fields.get("taps", ())
+    if not taps:
+        return {}
+    entry = entry_of(fields)
+    return {tap: int(entry.tap_widths[tap]) for tap in check_taps(entry, taps)}
+
+
+def check_taps(entry: BackboneEntry, taps: Iterable[str]) -> tuple[str, ...]:
+    """Names of taps, each once, in the order of the network.
+
+    Raises:
+        DataError: the backbone has none of this name.
+    """
+    wanted = [str(tap) for tap in taps]
+    if not wanted:
+        return ()
+    known = entry.tap_widths
+    for tap in wanted:
+        if tap not in known:
+            raise DataError(f"unknown tap {tap!r}; expected some of {', '.join(known)}")
+    return tuple(tap for tap in known if tap in wanted)
+
+
+def map_shape(fields: Mapping[str, Any]) -> tuple[int, int, int]:
+    """Height, width and channels of the last map of a cache's backbone."""
+    return entry_of(fields).map_shape

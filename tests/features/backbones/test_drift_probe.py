@@ -1,0 +1,165 @@
+"""The drift probe tells settings apart and accepts processors; blind weights are found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from toy import ToyBackbone, photograph, toy_settings
+
+from features.backbones import drift_probe, inception_v3
+from features.backbones.drift_probe import (
+    TOLERANCES,
+    SightCheck,
+    difference,
+    is_coarse,
+    moved,
+    witness_pixels,
+)
+from features.backbones.engines import to_bfloat16
+from features.backbones.inception_v3 import InceptionV3Backbone
+from features.backbones.weights import Weights
+from features.errors import PrecisionError, WeightsError
+from features.extract import extract
+from features.photographs.decode import RECIPES
+from features.photographs.file import Photograph
+
+SCALE = RECIPES["imagenet"].scale
+Toy = type[ToyBackbone]
+
+
+@pytest.fixture
+def row() -> np.ndarray:
+    """Like a row: half of it zeros, the rest spread over some sizes."""
+    generator = np.random.default_rng(4)
+    values = np.maximum(generator.standard_normal(51_200), 0) * generator.gamma(1.0, 1.0, 51_200)
+    return values.astype(np.float32)
+
+
+def test_precisions_are_told_apart_by_their_grid(row: np.ndarray) -> None:
+    """float32 rows do not pass as bfloat16, however close they are; nor the other way round."""
+    coarse = to_bfloat16(row)
+    assert not is_coarse(row)
+    assert is_coarse(coarse)
+    assert is_coarse(coarse.astype(np.float16).astype(np.float32)), "as the cache keeps it"
+    assert moved(coarse, coarse, "bfloat16") is None
+    text = moved(row, coarse, "bfloat16")
+    assert text is not None
+    assert "float32" in text
+    assert moved(coarse, row, "float32") is not None
+    assert moved(row, row, "float32") is None
+
+
+def test_other_rounding_is_accepted_and_other_weights_are_not(row: np.ndarray) -> None:
+    """Noise of a processor's size passes; a row that is scaled, or another's, does not."""
+    noise = np.random.default_rng(5).standard_normal(row.size).astype(np.float32) * row
+    for precision in ("float32", "bfloat16"):
+        within, beyond = (row + noise * np.float32(TOLERANCES[precision] * f) for f in (0.5, 2))
+        if precision == "bfloat16":
+            within, beyond = to_bfloat16(within), to_bfloat16(beyond)
+        assert moved(within, row, precision) is None
+        assert moved(beyond, row, precision) is not None
+    assert moved(np.roll(row, 1), row, "float32") is not None
+    assert moved(row[1:], row, "float32") == "rows have 51,199 values, and had 51,200"
+    assert np.isnan(difference(row[1:], row))
+
+
+def test_a_real_network_in_bfloat16(tmp_path: Path) -> None:
+    """Its rows lie on bfloat16's grid; those in float32 of the same weights do not."""
+    pixels = witness_pixels(224, 224)[None]
+    try:
+        coarse = InceptionV3Backbone(None, scale=SCALE, batch_size=1, precision="bfloat16")
+    except PrecisionError as error:
+        pytest.skip(str(error))
+    fine = InceptionV3Backbone(None, scale=SCALE, batch_size=1).run(pixels)[0]
+    assert is_coarse(coarse.run(pixels)[0])
+    assert not is_coarse(fine)
+    assert difference(coarse.run(pixels)[0], fine) > TOLERANCES["float32"]
+
+
+# ---- weights that see nothing -----------------------------------------------------------------
+
+
+def blind(value: float) -> Any:
+    """A network that gives one row whatever it is shown."""
+
+    def run(_self: ToyBackbone, pixels: np.ndarray) -> np.ndarray:
+        return np.full((len(pixels), 48), value, np.float32) + np.arange(48, dtype=np.float32)
+
+    return run
+
+
+def write(folder: Path, contents: list[bytes]) -> list[Photograph]:
+    files = [folder / f"{number}.png" for number in range(len(contents))]
+    for file, content in zip(files, contents, strict=True):
+        file.write_bytes(content)
+    return [Photograph(file, file.name) for file in files]
+
+
+@pytest.mark.parametrize("value", [0.0, 7.0, np.nan, np.inf, -np.inf])
+def test_blind_networks_are_refused_after_the_first_batch(
+    tmp_path: Path, toy: Toy, monkeypatch: pytest.MonkeyPatch, value: float
+) -> None:
+    """One row for every photograph, or rows that are not finite, is an error; none is kept."""
+    monkeypatch.setattr(toy, "run", blind(value))
+    photographs = write(tmp_path, [photograph(number) for number in range(5)])
+    with pytest.raises(WeightsError, match=r"the weights random \(untrained, seed 0\)") as caught:
+        extract(photographs, toy_settings(), tmp_path / "f.h5", batch_size=2)
+    assert "\n" not in str(caught.value)
+
+
+def test_equal_photographs_are_no_error(tmp_path: Path, toy: Toy) -> None:
+    """A folder of pictures that look alike, in files that differ, is computed like any other."""
+    import io
+
+    from PIL import Image
+
+    contents = []
+    for quality in range(1, 5):
+        out = io.BytesIO()
+        Image.new("RGB", (30, 30), "grey").save(
+            out, "PNG", compress_level=quality, dpi=(quality,) * 2
+        )
+        contents.append(out.getvalue())
+    assert len(set(contents)) == 4
+    done = extract(write(tmp_path, contents), toy_settings(), tmp_path / "f.h5", batch_size=4)
+    assert done.extracted == 4
+
+
+def test_values_that_float16_cannot_hold(tmp_path: Path) -> None:
+    """A value beyond 65,504 is no row of a float16 cache."""
+    rows = np.array([[7e4, 1], [1, 2]], np.float32)
+    SightCheck("w", np.dtype(np.float32)).check(lambda _: rows, rows, 8, 8)
+    with pytest.raises(WeightsError, match="too large for float16"):
+        SightCheck("w", np.dtype(np.float16)).check(lambda _: rows, rows, 8, 8)
+
+
+@pytest.mark.parametrize("damage", ["zeros", "denormal", "huge", "negative variance"])
+def test_damaged_weights_of_the_real_network(
+    damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kernels of nothing, a value of 3e38 and negative variances do not become rows."""
+    values = inception_v3._random(0)
+    changed = {
+        "zeros": lambda c: c._replace(kernel=c.kernel * 0),
+        "denormal": lambda c: c._replace(kernel=np.full_like(c.kernel, 1e-42)),
+        "huge": lambda c: c._replace(kernel=np.full_like(c.kernel, 3e38)),
+        "negative variance": lambda c: c._replace(variance=c.variance - 2),
+    }[damage]
+    values[3] = changed(values[3])
+    monkeypatch.setattr(inception_v3, "_load", lambda path: inception_v3._checked(path, values))
+    pixels = np.stack([witness_pixels(224, 224), witness_pixels(224, 224)[::-1]])
+    with pytest.raises(WeightsError):
+        backbone = InceptionV3Backbone(Path("damaged.h5"), scale=SCALE, batch_size=2)
+        rows = backbone.run(pixels)
+        SightCheck("damaged.h5", np.dtype(np.float32)).check(backbone.run, rows, 224, 224)
+
+
+def test_the_probe_is_the_same_everywhere() -> None:
+    """Its digest is the key of rows in caches that exist."""
+    assert drift_probe.witness_digest(224, 224) == (
+        "1babb9431919959a65ef594146f12f43af33767854a76a3387719a259408b86f"
+    )
+    assert Weights("random", None, "random:0").describe() == "random (untrained, seed 0)"
