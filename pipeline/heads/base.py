@@ -18,6 +18,8 @@ from features.files import write_whole
 from features.runtime import MEMORY_VARIABLE, memory_limit
 from features.untrusted_files import read_json
 from pipeline.data.lazy_rows import StoredRows
+from pipeline.heads.files import Arrays, load_arrays, save_arrays
+from pipeline.heads.old_files import load_old_arrays
 from pipeline.heads.sklearn_protocol import Classifier
 from pipeline.heads.sklearn_protocol import Scalar as Scalar
 
@@ -25,6 +27,10 @@ AnyRows = Rows | StoredRows
 EpochProgress = Callable[[int, int, Mapping[str, float]], None]
 
 _SETTINGS_FILE = "settings.json"
+
+FORMAT = 2
+"""Of a saved head; those before it had none, and estimators in files of skops."""
+
 _BLOCK_ROWS = 256
 
 MOST_CLASSES = 100_000
@@ -34,8 +40,8 @@ MOST_CLASSES = 100_000
 class Head(Classifier, ABC):
     """A classifier on bottleneck features, and on any rows of numbers that scikit-learn gives it.
 
-    A subclass says how it is trained (`_fit`), how it predicts (`_predict_proba`) and how it is
-    kept (`save`, `load`); what is the same of all heads stands here.
+    A subclass says how it is trained (`_fit`), how it predicts (`_predict_proba`) and which arrays
+    it is kept as (`_arrays`, `_restore`); what is the same of all heads stands here.
 
     Attributes:
         name: in the registry.
@@ -188,21 +194,68 @@ class Head(Classifier, ABC):
         """
         return None
 
-    @abstractmethod
     def save(self, folder: Path) -> None:
-        """Write the trained head into a folder that is there; no pickle.
+        """Write the trained head into a folder that is there: settings.json and plain arrays.
 
         Raises:
             OutputError: the folder cannot be written.
         """
+        save_arrays(folder, self._arrays())
+        record = {
+            "head": self.name,
+            "format": FORMAT,
+            "seed": self.seed,
+            "n_classes": self.n_classes,
+            "row_width": self.row_width,
+            "chosen": self.chosen,
+        }
+        write_whole(folder / _SETTINGS_FILE, json.dumps(record, indent=2))
 
     @classmethod
-    @abstractmethod
     def load(cls, folder: Path) -> Self:
-        """Read what `save` wrote; nothing that is read is run as code.
+        """Read what `save` wrote, today or in an earlier version; nothing is run as code.
 
         Raises:
             BundleError: a file is missing, damaged or holds something that no head writes.
+        """
+        path = folder / _SETTINGS_FILE
+        try:
+            record = read_json(path)
+            head = cls._of_record(record, path)
+            old = "format" not in record
+            head._restore(load_old_arrays(folder, cls.name, record) if old else load_arrays(folder))
+        except BundleError:
+            raise
+        except Exception as error:  # whatever a forged file makes its readers stumble over
+            raise BundleError(
+                f"{path} cannot be used ({error!r}); expected the settings of head {cls.name!r}; "
+                "fit the model again"
+            ) from error
+        return head
+
+    @classmethod
+    def _of_record(cls, record: Mapping[str, Any], path: Path) -> Self:
+        """Make a head with the settings and shapes of settings.json, arrays aside."""
+        if record["head"] != cls.name or record.get("format", FORMAT) != FORMAT:
+            raise BundleError(
+                f"{path} is of head {record['head']!r}; expected {cls.name!r} in format {FORMAT}; "
+                "fit it again"
+            )
+        head = cls(seed=int(record["seed"]), **record["chosen"])
+        head._chosen = head.settings
+        head.classes_ = np.arange(_between(2, MOST_CLASSES, record["n_classes"]))
+        head.n_features_in_ = _between(1, 2**31, record["row_width"])
+        return head
+
+    @abstractmethod
+    def _arrays(self) -> Mapping[str, npt.NDArray[Any]]:
+        """Give the arrays that the trained head is kept as, by name."""
+
+    @abstractmethod
+    def _restore(self, arrays: Arrays) -> None:
+        """Take the arrays back, each with the shape and the range that it has to have.
+
+        Classes, row width and settings stand already. Raises BundleError.
         """
 
     @classmethod
@@ -254,38 +307,6 @@ class Head(Classifier, ABC):
             )
         self.classes_, self.n_features_in_ = classes, row_width
         self._chosen, self._history = self.settings, None
-
-    def _save_settings(self, folder: Path, **more: Scalar) -> None:
-        record = {
-            "head": self.name,
-            "seed": self.seed,
-            "n_classes": self.n_classes,
-            "row_width": self.row_width,
-            "chosen": self.chosen,
-            "more": more,
-        }
-        write_whole(folder / _SETTINGS_FILE, json.dumps(record, indent=2))
-
-    @classmethod
-    def _load_settings(cls, folder: Path) -> tuple[Self, dict[str, Any]]:
-        """An instance with its settings in force, and what else was saved."""
-        path = folder / _SETTINGS_FILE
-        try:
-            record = read_json(path)
-            if record["head"] != cls.name:
-                raise BundleError(
-                    f"{path} is of head {record['head']!r}; expected {cls.name!r}; fit it again"
-                )
-            head = cls(seed=int(record["seed"]), **record["chosen"])
-            head._chosen = head.settings
-            head.classes_ = np.arange(_between(2, MOST_CLASSES, record["n_classes"]))
-            head.n_features_in_ = _between(1, 2**31, record["row_width"])
-            return head, dict(record["more"])
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, HeadError) as error:
-            raise BundleError(
-                f"{path} cannot be used ({error!r}); expected the settings of head {cls.name!r}; "
-                "fit the model again"
-            ) from error
 
 
 def _between(least: int, most: int, value: object) -> int:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from features.arrays import Floats, Indices, Row, Rows
 from features.errors import HeadError
 from features.runtime import load_tensorflow, seed_everything
 from pipeline.data.splits import holdout
 from pipeline.heads.base import AnyRows, EpochProgress, Head
-from pipeline.heads.keras_files import expect_shapes, give_weights, read_weights, save_network
+from pipeline.heads.files import Arrays
 
 UNITS = (64, 64, 32)
-_LAYERS = frozenset({"InputLayer", "Dense", "Dropout"})
-_MODEL_FILE = "head.keras"
+_NAMES = ("kernel", "bias")
 _BLOCK_ROWS = 256
 _PATH_STEPS = 256
 
@@ -214,26 +213,28 @@ class DenseHead(Head):
         slopes: Floats = np.reshape(means, (len(X), -1)) @ kernel.T
         return slopes
 
-    def save(self, folder: Path) -> None:
-        """Write settings.json and head.keras; see `Head.save`."""
-        save_network(self._model, folder / _MODEL_FILE)
-        self._save_settings(folder)
+    def _arrays(self) -> dict[str, npt.NDArray[Any]]:
+        return {
+            f"{layer.name}.{name}": array
+            for layer in self._model.layers
+            for name, array in zip(_NAMES, layer.get_weights(), strict=False)
+        }
 
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read what `save` wrote; see `Head.load`.
-
-        The network is built here from the settings; of head.keras only the weights are read.
-        """
-        head, _ = cls._load_settings(folder)
-        path = folder / _MODEL_FILE
-        found = read_weights(path, _LAYERS)
-        last = 1 if head.n_classes == 2 else head.n_classes
-        wanted = {"dense_1": (head.row_width, UNITS[0]), "output": (UNITS[-1], last)}
-        expect_shapes(found, wanted, path)
-        head._model = build_model(head.row_width, head.n_classes, head._dropout())
-        give_weights(head._model, found, path)
-        return head
+    def _restore(self, arrays: Arrays) -> None:
+        """Build the network from the settings once its weights are known to be there."""
+        last = 1 if self.n_classes == 2 else self.n_classes
+        widths = [self.row_width, *UNITS, last]
+        layers = [*(f"dense_{number}" for number in range(1, len(UNITS) + 1)), "output"]
+        found = {
+            layer: [
+                arrays.floats(f"{layer}.kernel", (before, behind)),
+                arrays.floats(f"{layer}.bias", (behind,)),
+            ]
+            for layer, before, behind in zip(layers, widths[:-1], widths[1:], strict=True)
+        }
+        self._model = build_model(self.row_width, self.n_classes, self._dropout())
+        for layer, weights in found.items():
+            self._model.get_layer(layer).set_weights(weights)
 
 
 def _gradients(hidden: Floats, layers: list[list[Floats]], target: int) -> Floats:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from features.arrays import Floats, Indices, Rows
-from features.errors import BundleError
-from pipeline.heads.base import AnyRows, as_probabilities
+from pipeline.heads.base import AnyRows
 from pipeline.heads.calibration import Calibration, probabilities
-from pipeline.heads.files import load_array, load_estimator, save_array, save_estimator
+from pipeline.heads.files import Arrays
 from pipeline.heads.gram import Placed, RowSpace, place_rows
 from pipeline.heads.gram_head import Model, RowSpaceHead
 from pipeline.heads.linear_heads import Linear, LinearHead, signs
@@ -31,12 +29,12 @@ class ProjectedHead(RowSpaceHead[Model]):
     _scale: float
 
     @abstractmethod
-    def save_model(self, folder: Path) -> None:
-        """Write what `load_model` reads."""
+    def _model_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Give the arrays of the model, besides those of the projection."""
 
     @abstractmethod
-    def load_model(self, folder: Path, rank: int) -> None:
-        """Read the model; rows have `rank` coordinates. Raises BundleError."""
+    def _restore_model(self, arrays: Arrays, rank: int) -> None:
+        """Take the model back; rows have `rank` coordinates. Raises BundleError."""
 
     def to_raw(self, X: AnyRows, space: RowSpace) -> None:
         """Keep the way from raw rows to coordinates."""
@@ -48,27 +46,17 @@ class ProjectedHead(RowSpaceHead[Model]):
         """Probabilities (n, n_classes) of raw rows."""
         return self.predict_in_space(place_rows(X, self._mean, self._projection, self._scale))
 
-    def save(self, folder: Path) -> None:
-        """Write settings.json, mean.npy, projection.npy and the model; see `Head.save`."""
-        save_array(folder, "mean", self._mean)
-        save_array(folder, "projection", self._projection)
-        self.save_model(folder)
-        self._save_settings(folder, scale=self._scale)
+    def _arrays(self) -> dict[str, npt.NDArray[Any]]:
+        way = {"mean": self._mean, "projection": self._projection, "scale": np.array(self._scale)}
+        return way | self._model_arrays()
 
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read what `save` wrote; see `Head.load`."""
-        head, more = cls._load_settings(folder)
-        try:
-            head._scale = float(more["scale"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise BundleError(
-                f"{folder} lacks the scale of its rows; expected a number; fit the model again"
-            ) from error
-        head._mean = load_array(folder, "mean", (head.row_width,))
-        head._projection = load_array(folder, "projection", (head.row_width, None))
-        head.load_model(folder, head._projection.shape[1])
-        return head
+    def _restore(self, arrays: Arrays) -> None:
+        self._scale = float(arrays.floats("scale"))
+        if self._scale <= 0:
+            arrays.refuse("scale", f"{self._scale}", "a number above 0")
+        self._mean = arrays.floats("mean", (self.row_width,))
+        self._projection = arrays.floats("projection", (self.row_width, None))
+        self._restore_model(arrays, self._projection.shape[1])
 
 
 class Machine(NamedTuple):
@@ -134,25 +122,55 @@ class RBFSVMHead(ProjectedHead[Machine]):
         """Probabilities of placed rows."""
         return probabilities(self.decide(self._model, rows).reshape(len(rows.residual), -1))
 
-    def save_model(self, folder: Path) -> None:
-        """Write the support vectors with their weights."""
-        for name in ("anchors", "dual", "offset"):
-            save_array(folder, name, getattr(self._model, name))
+    def _model_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        return {name: np.asarray(array) for name, array in self._model._asdict().items()}
 
-    def load_model(self, folder: Path, rank: int) -> None:
-        """Read what `save_model` wrote."""
+    def _restore_model(self, arrays: Arrays, rank: int) -> None:
         k = 1 if self.n_classes == 2 else self.n_classes
-        anchors = load_array(folder, "anchors", (None, rank))
-        dual = load_array(folder, "dual", (len(anchors), k))
-        offset = load_array(folder, "offset", (k,))
-        self._model = Machine(float(self.chosen["gamma"]), anchors, dual, offset)
+        anchors = arrays.floats("anchors", (None, rank))
+        dual = arrays.floats("dual", (len(anchors), k))
+        offset = arrays.floats("offset", (k,))
+        self._model = Machine(float(arrays.floats("gamma")), anchors, dual, offset)
 
 
 class Neighbours(NamedTuple):
-    """A trained KNeighborsClassifier and the classes that it knows."""
+    """The training rows, and how they vote.
 
-    estimator: Any
-    present: Indices
+    Attributes:
+        anchors: float64 (n, r), coordinates of the training rows.
+        labels: int64 (n,), their classes.
+        k: how many vote, at most n.
+        by_distance: whether nearer ones count more.
+        floor: squared distances below this count as this.
+    """
+
+    anchors: Floats
+    labels: Indices
+    k: int
+    by_distance: bool
+    floor: float
+
+    def shares(self, distances: Floats, n_classes: int) -> Floats:
+        """Shares of the votes (m, n_classes), by squared distances (m, n) to the anchors."""
+        nearest = np.argpartition(distances, self.k - 1, axis=1)[:, : self.k]
+        near = np.maximum(np.take_along_axis(distances, nearest, axis=1), self.floor)
+        votes = np.ones_like(near)
+        if self.by_distance:
+            # With no floor, as before there was one: rows that are the same decide alone.
+            same = near == 0
+            votes = np.where(same.any(axis=1, keepdims=True), same, 1 / np.sqrt(near + same))
+        found = np.zeros((len(distances), n_classes))
+        np.add.at(found, (np.arange(len(distances))[:, None], self.labels[nearest]), votes)
+        total: Floats = found.sum(axis=1, keepdims=True)
+        return found / total
+
+
+_FLOOR = 0.01
+"""Squared distance below which rows are the same, as are two shots of one view; 2 is typical.
+
+The distance of a training row to itself is rounding: 1e-3 on one processor, nothing on another, and
+a vote of one divided by it would be anything.
+"""
 
 
 class KNNHead(ProjectedHead[Neighbours]):
@@ -172,28 +190,18 @@ class KNNHead(ProjectedHead[Neighbours]):
     def train(
         self, space: RowSpace, y: Indices, candidates: Sequence[Mapping[str, Any]]
     ) -> Iterator[Neighbours]:
-        """One estimator per candidate; k is at most the number of rows."""
-        from sklearn.neighbors import KNeighborsClassifier
-
-        # A last coordinate of 0 takes a new row's distance from the span of these.
-        columns = np.column_stack([space.train.coordinates, np.zeros(len(y))])
+        """Keep the rows; k is at most their number."""
         for candidate in candidates:
-            estimator = KNeighborsClassifier(
-                n_neighbors=min(int(candidate["k"]), len(y)),
-                weights=candidate["weights"],
-                algorithm="brute",
-            )
-            yield Neighbours(estimator.fit(columns, y), np.unique(y))
+            k, by_distance = min(int(candidate["k"]), len(y)), candidate["weights"] == "distance"
+            yield Neighbours(space.train.coordinates, y, k, by_distance, _FLOOR)
 
     def decide(self, model: Neighbours, rows: Placed) -> Floats:
         """Shares of the votes."""
-        columns = np.column_stack([rows.coordinates, rows.residual])
-        found = model.estimator.predict_proba(columns)
-        shares = as_probabilities(found, self.n_classes, model.present)
+        shares = model.shares(rows.squared_distances(model.anchors), self.n_classes)
         return shares[:, 1] if self.n_classes == 2 else shares
 
     def finish(self, model: Neighbours, calibration: Calibration | None, space: RowSpace) -> None:
-        """Keep the estimator; its votes are probabilities already."""
+        """Keep the rows; their votes are probabilities already."""
         self._model = model
 
     def predict_in_space(self, rows: Placed) -> Floats:
@@ -201,33 +209,21 @@ class KNNHead(ProjectedHead[Neighbours]):
         shares = self.decide(self._model, rows)
         return np.column_stack([1 - shares, shares]) if shares.ndim == 1 else shares
 
-    def save_model(self, folder: Path) -> None:
-        """Write head.skops."""
-        save_estimator(folder, self._model.estimator)
+    def _model_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        model = self._model
+        return {"anchors": model.anchors, "labels": model.labels, "floor": np.array(model.floor)}
 
-    def load_model(self, folder: Path, rank: int) -> None:
-        """Read what `save_model` wrote."""
-        from sklearn.neighbors import KNeighborsClassifier
-
-        found = load_estimator(folder, KNeighborsClassifier())
-        try:
-            rows = np.asarray(found._fit_X, np.float64)
-            y = np.asarray(found.classes_, np.int64)[np.asarray(found._y, np.int64)]
-            k = min(int(self.chosen["k"]), len(rows))
-            # Trained again, which keeps the rows and no more: nothing else of the file is used.
-            estimator = KNeighborsClassifier(
-                n_neighbors=k, weights=self.chosen["weights"], algorithm="brute"
-            ).fit(rows, y)
-        except (AttributeError, TypeError, ValueError, IndexError) as error:
-            raise BundleError(
-                f"{folder} holds no neighbours ({error!r}); fit the model again"
-            ) from error
-        if rows.shape[1] != rank + 1 or not 0 <= y.min() <= y.max() < self.n_classes:
-            raise BundleError(
-                f"{folder} has neighbours of {rows.shape[1]} coordinates; expected {rank + 1}, of "
-                f"{self.n_classes} classes; fit the model again"
-            )
-        self._model = Neighbours(estimator, estimator.classes_)
+    def _restore_model(self, arrays: Arrays, rank: int) -> None:
+        anchors = arrays.floats("anchors", (None, rank))
+        labels = arrays.integers("labels", (len(anchors),), 0, self.n_classes)
+        floor = float(arrays.floats("floor"))
+        if not len(anchors) or floor < 0:
+            arrays.refuse("anchors", f"{len(anchors)} rows, floor {floor}", "one row or more")
+        k, by_distance = (
+            min(int(self.chosen["k"]), len(anchors)),
+            self.chosen["weights"] == "distance",
+        )
+        self._model = Neighbours(anchors, labels, k, by_distance, floor)
 
 
 class LDAHead(LinearHead):

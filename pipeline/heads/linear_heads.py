@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from features.arrays import Floats, Indices, Row, Rows
-from features.errors import BundleError
 from pipeline.heads.base import AnyRows
 from pipeline.heads.calibration import Calibration, probabilities
-from pipeline.heads.files import load_estimator, save_estimator
+from pipeline.heads.files import Arrays
 from pipeline.heads.gram import Placed, RowSpace
 from pipeline.heads.gram_head import RowSpaceHead
 
-_FITTED = ("coef_", "intercept_", "classes_")
 _BLOCK_ROWS = 256  # rows turned into float64 at a time
 
 
@@ -31,12 +29,17 @@ class Linear(NamedTuple):
 class LinearHead(RowSpaceHead[Linear]):
     """A head whose logits are linear in the row.
 
-    Whatever it was trained as, calibration included, it is kept as a scikit-learn
-    LogisticRegression with these coefficients: its `predict_proba` on raw rows is the head's.
+    Whatever it was trained as, calibration included, it is kept as coefficients and intercepts: a
+    scikit-learn LogisticRegression that is given these predicts the same on raw rows.
+
+    Attributes:
+        coefficients: change of the logit per raw value: float64 (1 or n_classes, row_width).
+        intercepts: logits of a row of zeros: float64 (1 or n_classes,).
     """
 
+    coefficients: Floats
+    intercepts: Floats
     _model: Linear
-    _estimator: Any = None
 
     def train(
         self, space: RowSpace, y: Indices, candidates: Sequence[Mapping[str, Any]]
@@ -80,35 +83,17 @@ class LinearHead(RowSpaceHead[Linear]):
 
     def to_raw(self, X: AnyRows, space: RowSpace) -> None:
         """Fold the weights back: one coefficient per raw value."""
-        from sklearn.linear_model import LogisticRegression
-
         mean, coefficients = space.components(X, self._model.weights)
-        self._estimator = LogisticRegression()
-        self._estimator.classes_ = np.arange(self.n_classes)
-        self._estimator.coef_ = np.ascontiguousarray(coefficients.T)
-        self._estimator.intercept_ = self._model.offset - mean @ coefficients
-        self._estimator.n_features_in_ = X.shape[1]
-        self._estimator.n_iter_ = np.zeros(1, dtype=np.int32)
-
-    @property
-    def coefficients(self) -> Floats:
-        """Change of the logit per raw value: float64 (1 or n_classes, row_width)."""
-        found: Floats = self._estimator.coef_
-        return found
-
-    @property
-    def intercepts(self) -> Floats:
-        """Logits of a row of zeros: float64 (1 or n_classes,)."""
-        found: Floats = self._estimator.intercept_
-        return found
+        self.coefficients = np.ascontiguousarray(coefficients.T)
+        self.intercepts = self._model.offset - mean @ coefficients
 
     def _predict_proba(self, X: Rows) -> Floats:
         """Probabilities (n, n_classes) of raw rows."""
         blocks = [
-            self._estimator.predict_proba(X[start : start + _BLOCK_ROWS])
+            X[start : start + _BLOCK_ROWS] @ self.coefficients.T + self.intercepts
             for start in range(0, len(X), _BLOCK_ROWS)
         ]
-        return np.concatenate(blocks)
+        return probabilities(np.concatenate(blocks))
 
     def slopes(self, X: Rows, baseline: Row, target: int) -> Floats:
         """The coefficients, which hold everywhere: exact; see `Head.slopes`."""
@@ -117,26 +102,13 @@ class LinearHead(RowSpaceHead[Linear]):
         slopes: Floats = self.coefficients[[target]] - self.coefficients.mean(axis=0)
         return slopes
 
-    def save(self, folder: Path) -> None:
-        """Write settings.json and head.skops; see `Head.save`."""
-        save_estimator(folder, self._estimator)
-        self._save_settings(folder)
+    def _arrays(self) -> dict[str, npt.NDArray[Any]]:
+        return {"coefficients": self.coefficients, "intercepts": self.intercepts}
 
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read what `save` wrote; see `Head.load`."""
-        from sklearn.linear_model import LogisticRegression
-
-        head, _ = cls._load_settings(folder)
-        head._estimator = load_estimator(folder, LogisticRegression())
-        k = 1 if head.n_classes == 2 else head.n_classes
-        shapes = [np.shape(getattr(head._estimator, name, ())) for name in _FITTED]
-        if shapes != [(k, head.row_width), (k,), (head.n_classes,)]:
-            raise BundleError(
-                f"{folder} holds weights of shapes {shapes}; expected {k} × {head.row_width:,}; "
-                "fit the model again"
-            )
-        return head
+    def _restore(self, arrays: Arrays) -> None:
+        k = 1 if self.n_classes == 2 else self.n_classes
+        self.coefficients = arrays.floats("coefficients", (k, self.row_width)).astype(np.float64)
+        self.intercepts = arrays.floats("intercepts", (k,)).astype(np.float64)
 
 
 class LogisticHead(LinearHead):

@@ -12,17 +12,15 @@ standard deviations, robustly measured, above their median.
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple, Self
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from features.arrays import Floats, Indices, Rows
-from features.errors import BundleError
 from pipeline.heads.base import AnyRows, EpochProgress, Head
 from pipeline.heads.calibration import Calibration, probabilities
-from pipeline.heads.files import load_array, save_array
+from pipeline.heads.files import Arrays
 from pipeline.heads.kernel_heads import RBFSVMHead
 from pipeline.heads.tuning import inner_folds
 
@@ -165,42 +163,38 @@ class NoveltyHead(Head):
         places: npt.NDArray[Any] = X.reshape(-1, width) @ self._projection
         return places.reshape(len(X), -1, k).astype(np.float64)
 
-    def save(self, folder: Path) -> None:
-        """Write settings.json and arrays; see `Head.save`."""
+    def _arrays(self) -> dict[str, npt.NDArray[Any]]:
         known = [normal for normal in self._normals if normal is not None]
-        save_array(folder, "projection", self._projection)
-        save_array(folder, "mean", np.stack([normal.mean for normal in known]))
-        save_array(folder, "whitening", np.stack([normal.whitening for normal in known]))
-        save_array(folder, "slope", self._calibration.slope)
-        save_array(folder, "offset", self._calibration.offset)
-        present = "".join("0" if normal is None else "1" for normal in self._normals)
-        self._save_settings(folder, present=present)
+        present = [number for number, normal in enumerate(self._normals) if normal is not None]
+        return {
+            "projection": self._projection,
+            "mean": np.stack([normal.mean for normal in known]),
+            "whitening": np.stack([normal.whitening for normal in known]),
+            "slope": self._calibration.slope,
+            "offset": self._calibration.offset,
+            "present": np.array(present),
+        }
 
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read what `save` wrote; see `Head.load`."""
-        head, more = cls._load_settings(folder)
-        present = str(more.get("present"))
-        columns = 1 if head.n_classes == 2 else head.n_classes
-        if len(present) != columns or set(present) - {"0", "1"} or "1" not in present:
-            raise BundleError(
-                f"{folder} does not say which classes its head knows; expected a 0 or 1 for each; "
-                "fit the model again"
-            )
-        width = head._channels()
-        positions, known = head.row_width // width, present.count("1")
-        projection = load_array(folder, "projection", (width, None))
+    def _restore(self, arrays: Arrays) -> None:
+        columns = 1 if self.n_classes == 2 else self.n_classes
+        present = arrays.integers("present", (None,), 0, columns)
+        if not len(present) or (np.diff(present) < 1).any():
+            arrays.refuse("present", f"classes {present.tolist()[:9]}", "rising class numbers")
+        width = self._channels()
+        positions, known = self.row_width // width, len(present)
+        projection = arrays.floats("projection", (width, None))
         k = projection.shape[1]
-        means = load_array(folder, "mean", (known, positions, k))
-        whitenings = load_array(folder, "whitening", (known, positions, k, k))
-        normals = map(Normal, means, whitenings)
-        head._projection = projection.astype(np.float32)
-        head._normals = [next(normals) if flag == "1" else None for flag in present]
-        head._calibration = Calibration(
-            load_array(folder, "slope", (columns, columns)),
-            load_array(folder, "offset", (columns,)),
+        means = arrays.floats("mean", (known, positions, k))
+        whitenings = arrays.floats("whitening", (known, positions, k, k))
+        self._projection = projection.astype(np.float32)
+        self._normals = [None] * columns
+        for number, mean, whitening in zip(present.tolist(), means, whitenings, strict=True):
+            self._normals[number] = Normal(mean, whitening)
+        slope, offset = (
+            arrays.floats("slope", (columns, columns)),
+            arrays.floats("offset", (columns,)),
         )
-        return head
+        self._calibration = Calibration(slope, offset)
 
 
 _LEAST_PROBABILITY = 1e-12  # of a probability, whose logarithm is taken
@@ -230,23 +224,17 @@ class EnsembleHead(Head):
         ]
         return probabilities(np.mean(logs, axis=0))
 
-    def save(self, folder: Path) -> None:
-        """Write settings.json, and each member into a folder of its name; see `Head.save`."""
-        for head in self._trained:
-            (folder / head.name).mkdir()
-            head.save(folder / head.name)
-        self._save_settings(folder)
+    def _arrays(self) -> dict[str, npt.NDArray[Any]]:
+        return {
+            f"{head.name}.{name}": array
+            for head in self._trained
+            for name, array in head._arrays().items()
+        }
 
-    @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read what `save` wrote; see `Head.load`."""
-        head, _ = cls._load_settings(folder)
-        head._trained = [member.load(folder / member.name) for member in cls.members]
-        for member in head._trained:
-            if (member.n_classes, member.row_width) != (head.n_classes, head.row_width):
-                raise BundleError(
-                    f"{folder} holds {member.name!r} on rows of {member.row_width:,} values and "
-                    f"{member.n_classes} classes; expected {head.row_width:,} and "
-                    f"{head.n_classes}; fit the model again"
-                )
-        return head
+    def _restore(self, arrays: Arrays) -> None:
+        self._trained = []
+        for member in self.members:
+            head = member(seed=self.seed)
+            head.classes_, head.n_features_in_ = self.classes_, self.n_features_in_
+            head._restore(arrays.within(head.name))
+            self._trained.append(head)

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import sys
+import tarfile
 import time
 import zipfile
 from collections.abc import Callable
@@ -17,10 +18,13 @@ import numpy as np
 import pytest
 from models import sign
 from rows import sparse_rows
+from safetensors.numpy import load_file, save_file
 
 import pipeline
 from features.errors import BundleError, HeadError, OnepassError
-from pipeline.heads import make_head
+from pipeline.heads import HEADS, load_head_class, make_head
+from pipeline.heads.dense import build_model
+from pipeline.heads.keras_files import save_network
 from pipeline.model.files import is_below, stays_inside
 from pipeline.thresholds.decision import Decision
 
@@ -50,9 +54,9 @@ def make_model(folder: Path, name: str) -> Path:
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One model of each kind that is stored in another way."""
+    """One model of each head."""
     folder = tmp_path_factory.mktemp("models")
-    for name in ("logistic", "rbf-svm", "knn", "forest", "boosting", "majority", "dense"):
+    for name in HEADS:
         make_model(folder, name)
     return folder
 
@@ -115,49 +119,60 @@ def test_sound_models_load(models: Path) -> None:
 EVIL = "import pathlib; pathlib.Path(__file__).with_name('ran').touch()"
 
 
-def test_an_estimator_that_names_a_function_is_refused(model: Any, tmp_path: Path) -> None:
-    """skops can describe any function; only listed types are built, and nothing is imported."""
-    folder = model("majority")
+OLD = Path(__file__).parents[1] / "heads" / "old_models"
+
+
+def old_head(folder: Path, name: str) -> Path:
+    """A head as version 0.1.0 kept it, estimators in files of skops."""
+    with tarfile.open(OLD / f"{name}.tar.xz") as archive:
+        archive.extractall(folder / name, filter="data")
+    return folder / name
+
+
+def edit_schema(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change what a skops file says of its estimator."""
+
+    def edited(parts: dict[str, bytes]) -> dict[str, bytes]:
+        schema = json.loads(parts["schema.json"])
+        change(schema)
+        return parts | {"schema.json": json.dumps(schema).encode()}
+
+    edit_archive(folder / "head.skops", edited)
+
+
+def head_refused(name: str, folder: Path, *expected: str) -> None:
+    """Loading the head is a BundleError of one line that says to fit again."""
+    with pytest.raises(BundleError) as caught:
+        load_head_class(name).load(folder)
+    for part in (*expected, "fit the model again"):
+        assert part in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_old_estimator_is_never_built(tmp_path: Path) -> None:
+    """skops can describe functions and operators: of an old head arrays are taken, and no more."""
     (tmp_path / "evilmodule.py").write_text(EVIL)
     sys.path.insert(0, str(tmp_path))
     try:
-        for kind, loader in (("system", "FunctionNode"), ("Popen", "ObjectNode")):
-            content = {"module_path": "evilmodule", "function": kind}
-            node = {"__class__": kind, "__module__": "evilmodule", "__loader__": loader,
-                    "content": content, "__id__": 7}  # fmt: skip
-
-            def change(parts: dict[str, bytes], node: dict[str, Any] = node) -> dict[str, bytes]:
-                schema = json.loads(parts["schema.json"])
-                schema["content"]["content"]["random_state"] = node
-                return parts | {"schema.json": json.dumps(schema).encode()}
-
-            edit_archive(folder / "head" / "head.skops", change)
-            refused(sign(folder), "head.skops")
+        for number, loader in enumerate(("FunctionNode", "ObjectNode", "OperatorFuncNode")):
+            folder = old_head(tmp_path / str(number), "majority-3")
+            content = {"module_path": "evilmodule", "function": "system", "__loader__": "JsonNode"}
+            node = {"__class__": "system", "__module__": "evilmodule", "__loader__": loader,
+                    "content": content | {"content": "1"}, "attrs": [], "__id__": 7}  # fmt: skip
+            edit_schema(folder, lambda s, n=node: s["content"]["content"].update(random_state=n))
+            load_head_class("majority").load(folder)
+            edit_schema(folder, lambda s, n=node: s["content"]["content"].update(class_prior_=n))
+            head_refused("majority", folder)
+            edit_schema(folder, lambda s: s.update(__module__="evilmodule"))
+            head_refused("majority", folder, "evilmodule")
     finally:
         sys.path.remove(str(tmp_path))
     assert not (tmp_path / "ran").exists()
     assert "evilmodule" not in sys.modules
 
 
-def test_an_estimator_that_nests_operators_is_refused(model: Any, tmp_path: Path) -> None:
-    """Nodes that call methods or operators at load are no types of ours."""
-    folder = model("majority")
-
-    def change(parts: dict[str, bytes]) -> dict[str, bytes]:
-        schema = json.loads(parts["schema.json"])
-        inner = json.loads(parts["schema.json"])["content"]
-        schema["content"]["content"]["random_state"] = {
-            "__class__": "methodcaller", "__module__": "operator", "__id__": 9,
-            "__loader__": "OperatorFuncNode", "attrs": inner,
-        }  # fmt: skip
-        return parts | {"schema.json": json.dumps(schema).encode()}
-
-    edit_archive(folder / "head" / "head.skops", change)
-    refused(sign(folder), "head.skops")
-
-
 def test_pickles_are_never_opened(model: Any, tmp_path: Path) -> None:
-    """An array of pickled objects is refused by its type, in an estimator and beside it."""
+    """An array of pickled objects is refused by its type, in old heads and in the self-test."""
 
     class Bomb:
         def __reduce__(self) -> tuple[Any, ...]:
@@ -165,16 +180,16 @@ def test_pickles_are_never_opened(model: Any, tmp_path: Path) -> None:
 
     out = io.BytesIO()
     np.save(out, np.array([Bomb()], dtype=object), allow_pickle=True)
-    for name, file in (("rbf-svm", "mean.npy"), ("rbf-svm", "dual.npy")):
-        folder = model(name)
-        (folder / "head" / file).write_bytes(out.getvalue())
-        refused(sign(folder), file, "object")
-    forest = model("majority")
+    for name in ("mean.npy", "dual.npy"):
+        folder = old_head(tmp_path / name, "rbf-svm-2")
+        (folder / name).write_bytes(out.getvalue())
+        head_refused("rbf-svm", folder, "object")
+    folder = old_head(tmp_path, "majority-3")
     edit_archive(
-        forest / "head" / "head.skops",
+        folder / "head.skops",
         lambda parts: {k: out.getvalue() if k.endswith("npy") else v for k, v in parts.items()},
     )
-    refused(sign(forest), "object")
+    head_refused("majority", folder, "object")
     selftest = model("logistic")
     with zipfile.ZipFile(selftest / "selftest.npz", "w") as archive:
         archive.writestr("rows.npy", out.getvalue())
@@ -182,10 +197,16 @@ def test_pickles_are_never_opened(model: Any, tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_network_with_other_layers_is_refused(model: Any) -> None:
+def test_an_old_network_with_other_layers_is_refused(tmp_path: Path) -> None:
     """A Lambda, or a class of any other module, is named; the description is never run."""
-    folder = model("dense")
     for kind, module in (("Lambda", "keras.layers"), ("Dense", "evilmodule")):
+        folder = tmp_path / kind
+        folder.mkdir()
+        save_network(build_model(WIDTH, 2, (0.1, 0.1, 0.1)), folder / "head.keras")
+        record = {"head": "dense", "seed": 0, "n_classes": 2, "row_width": WIDTH, "chosen": {},
+                  "more": {}}  # fmt: skip
+        (folder / "settings.json").write_text(json.dumps(record))
+        load_head_class("dense").load(folder)
 
         def change(
             parts: dict[str, bytes], kind: str = kind, module: str = module
@@ -194,8 +215,9 @@ def test_a_network_with_other_layers_is_refused(model: Any) -> None:
             config["config"]["layers"][1] |= {"class_name": kind, "module": module}
             return parts | {"config.json": json.dumps(config).encode()}
 
-        edit_archive(folder / "head" / "head.keras", change)
-        refused(sign(folder), f"{module}.{kind}", "do not use this model")
+        edit_archive(folder / "head.keras", change)
+        with pytest.raises(BundleError, match=f"{module}.{kind}"):
+            load_head_class("dense").load(folder)
 
 
 def test_a_head_outside_the_registry_is_refused(model: Any) -> None:
@@ -246,7 +268,7 @@ def sign_of_sound(folder: Path) -> Path:
 
 def test_links_and_pipes_in_a_model_are_refused(model: Any, tmp_path: Path) -> None:
     """A file, or a folder on the way, that is a link; a pipe, which would never end."""
-    for target in ("head/head.skops", "head", "split.json"):
+    for target in ("head/head.safetensors", "head", "split.json"):
         folder = tmp_path / "majority"
         shutil.rmtree(folder, ignore_errors=True)
         folder = model("majority")
@@ -254,7 +276,7 @@ def test_links_and_pipes_in_a_model_are_refused(model: Any, tmp_path: Path) -> N
         (folder / target).symlink_to(tmp_path / "moved")
         refused(folder, "outside itself")
         shutil.rmtree(tmp_path / "moved") if target == "head" else (tmp_path / "moved").unlink()
-    for target in ("model.json", "split.json", "head/head.skops"):
+    for target in ("model.json", "split.json", "head/head.safetensors"):
         folder = tmp_path / "forest"
         shutil.rmtree(folder, ignore_errors=True)
         folder = model("forest")
@@ -267,50 +289,87 @@ def test_a_file_that_is_read_must_be_named(model: Any) -> None:
     """A digest taken out of model.json does not take its file out of the check."""
     folder = model("majority")
     edit(folder, "model.json", lambda a: a | {"files": {k: v for k, v in a["files"].items()
-                                                        if "skops" not in k}})  # fmt: skip
-    refused(folder, "head/head.skops", "does not name")
+                                                        if "tensors" not in k}})  # fmt: skip
+    refused(folder, "head/head.safetensors", "does not name")
 
 
 # ---- sizes ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["mean.npy", "projection.npy", "anchors.npy"])
-def test_an_array_that_claims_a_terabyte_is_refused(model: Any, name: str) -> None:
+def test_an_old_array_that_claims_a_terabyte_is_refused(tmp_path: Path, name: str) -> None:
     """Its header is held against the file's length before anything is allocated."""
-    folder = model("rbf-svm")
-    (folder / "head" / name).write_bytes(npy((2**38,)))
-    refused(sign(folder), name, "claims 1,099,511,627,776 bytes")
+    folder = old_head(tmp_path, "rbf-svm-2")
+    (folder / name).write_bytes(npy((2**38,)))
+    head_refused("rbf-svm", folder, "claims 1,099,511,627,776 bytes")
 
 
-def test_arrays_in_archives_are_held_against_their_bytes(model: Any) -> None:
-    """In an estimator and in the self-test; negative, overflowing and empty claims too."""
-    for shape in ((2**38,), (2**62, 2**62), (-1,), (2**31, 0), ()):
-        folder = model("majority")
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"dtype": "F64", "shape": [2**38], "data_offsets": [0, 2**41]},
+        {"dtype": "F64", "shape": [2**38], "data_offsets": [0, 24]},
+        {"dtype": "F64", "shape": [2**62, 2**62], "data_offsets": [0, 24]},
+        {"dtype": "F64", "shape": [-3], "data_offsets": [0, 24]},
+        {"dtype": "F64", "shape": [3], "data_offsets": [24, 0]},
+        {"dtype": "BF16", "shape": [12], "data_offsets": [0, 24]},
+        {"dtype": "object", "shape": [3], "data_offsets": [0, 24]},
+        {"dtype": "I64", "shape": [3], "data_offsets": [0, 24]},
+        {"dtype": "F64", "shape": [3, 1], "data_offsets": [0, 24]},
+        {"dtype": "F64", "shape": [], "data_offsets": [0, 8]},
+        ["F64"],
+    ],
+    ids=str,
+)
+def test_arrays_are_held_against_their_bytes_and_their_schema(model: Any, entry: Any) -> None:
+    """Terabytes, negative and overflowing shapes, other types and ranks: refused in one line."""
+    folder = model("majority")
+    header = json.dumps({"shares": entry}).encode()
+    content = len(header).to_bytes(8, "little") + header + np.array([0.5, 0.25, 0.25]).tobytes()
+    (folder / "head" / "head.safetensors").write_bytes(content)
+    refused(sign(folder), "head.safetensors")
+
+
+@pytest.mark.parametrize("length", [0, 7, 2**20, 2**40, 2**64 - 1])
+def test_a_header_is_bounded(model: Any, length: int) -> None:
+    """A header that claims to be longer than the file, or is cut off."""
+    folder = model("majority")
+    (folder / "head" / "head.safetensors").write_bytes(length.to_bytes(8, "little") + b"{}")
+    refused(sign(folder), "head.safetensors")
+
+
+def test_arrays_of_old_heads_and_self_tests_are_held_against_their_bytes(
+    model: Any, tmp_path: Path
+) -> None:
+    """Negative, overflowing and empty claims."""
+    for number, shape in enumerate(((2**38,), (2**62, 2**62), (-1,), (2**31, 0), ())):
+        old = old_head(tmp_path / str(number), "majority-3")
         edit_archive(
-            folder / "head" / "head.skops",
+            old / "head.skops",
             lambda parts, s=shape: {k: npy(s) if "npy" in k else v for k, v in parts.items()},
         )
-        refused(sign(folder), "head.skops")
+        head_refused("majority", old)
+        folder = model("majority")
         with zipfile.ZipFile(folder / "selftest.npz", "w") as archive:
             archive.writestr("rows.npy", npy(shape))
         refused(sign(folder))
         shutil.rmtree(folder)
 
 
-@pytest.mark.parametrize(
-    ("name", "file"),
-    [("majority", "head/head.skops"), ("dense", "head/head.keras"), ("logistic", "selftest.npz")],
-)
-def test_archives_that_inflate_or_overlap_are_refused(model: Any, name: str, file: str) -> None:
+def test_archives_that_inflate_or_overlap_are_refused(model: Any, tmp_path: Path) -> None:
     """A ZIP bomb is refused by what its directory claims."""
-    folder = model(name)
-    with zipfile.ZipFile(folder / file, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("schema.json", bytes(10**7))
+    folder, old = model("logistic"), old_head(tmp_path, "majority-3")
+    for file in (folder / "selftest.npz", old / "head.skops"):
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("schema.json", bytes(10**7))
     refused(sign(folder), "compressed")
-    with zipfile.ZipFile(folder / file, "w") as archive:
-        archive.writestr("rows.npy", bytes(1000))
-        archive.filelist *= 1000
+    head_refused("majority", old, "compressed")
+    for file in (folder / "selftest.npz", old / "head.skops"):
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.writestr("rows.npy", bytes(1000))
+            archive.filelist *= 1000
     refused(sign(folder), "claim")
+    head_refused("majority", old, "claim")
 
 
 def test_settings_are_held_against_the_weights_before_a_network_is_built(model: Any) -> None:
@@ -346,50 +405,109 @@ def test_json_that_is_deep_or_enormous_is_refused(
 # ---- what is followed without looking ---------------------------------------------------------
 
 
-def tree_node(model: Path, field: str, value: int) -> None:
-    """Set a field of every inner node of every tree in a model."""
-    from skops import io as skops_io
-
-    from pipeline.heads.files import _TRUSTED
-
-    path = model / "head" / "head.skops"
-    estimator = skops_io.loads(path.read_bytes(), trusted=list(_TRUSTED))
-    for tree in np.asarray(estimator.estimators_, object).ravel():
-        state = tree.tree_.__getstate__()
-        inner = state["nodes"]["left_child"] >= 0
-        state["nodes"][field][inner] = value
-        tree.tree_.__setstate__(state)
-    path.write_bytes(skops_io.dumps(estimator))
+def edit_arrays(model: Path, change: Callable[[dict[str, np.ndarray]], object]) -> Path:
+    """Change the arrays of a model's head, and forge the digest."""
+    path = model / "head" / "head.safetensors"
+    arrays = {name: array.copy() for name, array in load_file(path).items()}
+    change(arrays)
+    save_file(arrays, path)
+    return sign(model)
 
 
 @pytest.mark.parametrize("name", ["forest", "boosting"])
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("left_child", 0), ("right_child", 2**40), ("left_child", -7), ("feature", 2**40),
-     ("feature", -3), ("right_child", -1)],
+    [("left", 0), ("right", 2**40), ("left", -7), ("feature", 2**40), ("feature", -3),
+     ("feature", -1), ("right", -1), ("left", 10**6), ("starts", 1), ("starts", -1),
+     ("threshold", np.nan), ("values", np.inf), ("present", 2), ("present", 0)],
 )  # fmt: skip
 def test_trees_that_do_not_end_or_look_elsewhere_are_refused(
-    model: Any, name: str, field: str, value: int
+    model: Any, name: str, field: str, value: float
 ) -> None:
     """A node that is its own child is a walk without end; one out of bounds reads other memory."""
-    folder = model(name)
-    tree_node(folder, field, value)
-    refused(sign(folder), "do not use this model")
+
+    def change(arrays: dict[str, np.ndarray]) -> None:
+        whole = len(arrays[field]) != len(arrays["left"])
+        arrays[field][slice(None) if whole else arrays["left"] >= 0] = value
+
+    refused(edit_arrays(model(name), change), "head.safetensors", "fit the model again")
 
 
-def test_settings_of_an_estimator_are_ours(model: Any) -> None:
-    """A file that asks for a million threads gets the number that the head starts."""
-    from skops import io as skops_io
+@pytest.mark.parametrize("name", ["forest", "boosting"])
+def test_a_child_in_another_tree_is_refused(model: Any, name: str) -> None:
+    """Behind its parent, but not of the same tree: that walk was never trained."""
 
-    from pipeline.heads.files import _TRUSTED
+    def change(arrays: dict[str, np.ndarray]) -> None:
+        first = int(np.flatnonzero(arrays["left"][: arrays["starts"][1]] >= 0)[0])
+        arrays["right"][first] = arrays["starts"][1]
 
-    folder = model("forest")
-    path = folder / "head" / "head.skops"
-    estimator = skops_io.loads(path.read_bytes(), trusted=list(_TRUSTED))
-    estimator.n_jobs, estimator.verbose = 10**6, 10**6
-    path.write_bytes(skops_io.dumps(estimator))
-    loaded = pipeline.load_bundle(sign(folder)).head
-    assert (loaded._estimator.n_jobs, loaded._estimator.verbose) == (None, 0)
+    refused(edit_arrays(model(name), change), "walks do not end")
+
+
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        ("boosting", lambda nodes: nodes["left_child"].__setitem__(0, 2**40)),
+        ("boosting", lambda nodes: nodes["feature"].__setitem__(0, 2**40)),
+        ("forest", lambda nodes: nodes["right_child"].__setitem__(0, 0)),
+        ("forest", lambda nodes: nodes["threshold"].__setitem__(0, np.nan)),
+    ],
+)
+def test_trees_of_old_heads_are_held_to_the_same(
+    tmp_path: Path, kind: str, change: Callable[[Any], None]
+) -> None:
+    """Nodes out of bounds in a skops file: never followed by native code, refused."""
+    folder = old_head(tmp_path, f"{kind}-2")
+
+    def edited(parts: dict[str, bytes]) -> dict[str, bytes]:
+        for name, content in parts.items():
+            if name.endswith(".npy"):
+                array = np.load(io.BytesIO(content))
+                if array.dtype.names:
+                    change(array)
+                    out = io.BytesIO()
+                    np.save(out, array)
+                    parts[name] = out.getvalue()
+        return parts
+
+    edit_archive(folder / "head.skops", edited)
+    head_refused(kind, folder)
+
+
+def test_an_old_boosting_of_another_shape_is_refused(tmp_path: Path) -> None:
+    """`estimators_` of shape (1, K): K trees in a row, which scikit-learn wrote beyond an array."""
+    folder = old_head(tmp_path, "boosting-2")
+
+    def widen(schema: dict[str, Any]) -> None:
+        trees = schema["content"]["content"]["estimators_"]["content"]
+        trees[0] = {**trees[0], "content": trees[0]["content"] * 300}
+
+    edit_schema(folder, widen)
+    try:
+        P = load_head_class("boosting").load(folder).predict_proba(np.zeros((3, 5), np.float32))
+    except BundleError:
+        return
+    assert np.isfinite(P).all()  # three hundred trees, one after the other
+
+
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [("logistic", "coefficients"), ("rbf-svm", "projection"), ("knn", "labels"),
+     ("dense", "dense_2.kernel"), ("majority", "shares")],
+)  # fmt: skip
+def test_every_array_has_its_shape_range_and_type(model: Any, name: str, field: str) -> None:
+    """Missing, of another shape, another type, out of range or not finite."""
+    changes: list[Callable[[dict[str, Any]], object]] = [
+        lambda a: a.pop(field),
+        lambda a: a.update({field: a[field][:-1]}),
+        lambda a: a.update({field: a[field][None]}),
+        lambda a: a.update({field: a[field].astype(np.uint8)}),
+        lambda a: a.update({field: a[field] * np.float32(np.nan)}),
+        lambda a: a.update({field: a[field] + 2**40}),
+    ]
+    for number, change in enumerate(changes):
+        if number < 5 or field in ("labels", "shares"):
+            refused(edit_arrays(model(name), change), "head.safetensors", "fit the model again")
 
 
 @pytest.mark.parametrize(
