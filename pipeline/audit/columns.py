@@ -54,6 +54,8 @@ def collect(
     facts: Sequence[FileFacts | None],
     y: Indices,
     groups: Indices,
+    *,
+    least_parts: int = 2,
 ) -> Judgeable:
     """Columns of all facts that vary and that two parts of each class have.
 
@@ -62,6 +64,7 @@ def collect(
         facts: of their files; None where the file is gone or another one now.
         y: int64 (n,) class numbers.
         groups: int64 (n,) part numbers.
+        least_parts: of each class that must have a fact; 1 to describe a class with one part.
     """
     raw = _from_table(samples, y, groups) | _from_files(facts)
     found = Judgeable([], {}, {})
@@ -71,7 +74,7 @@ def collect(
             found.left_out[name] = values
             continue
         column = _column(name, values, found.words)
-        reason = _why_not(column, y, groups)
+        reason = _why_not(column, y, groups, least_parts)
         if reason is None:
             found.columns.append(column)
         else:
@@ -95,14 +98,14 @@ def _column(
     return Column(name, np.array([code.get(str(v), np.nan) for v in values]), ordered=False)
 
 
-def _why_not(column: Column, y: Indices, groups: Indices) -> str | None:
+def _why_not(column: Column, y: Indices, groups: Indices, least_parts: int) -> str | None:
     known = column.known
     if not known.any():
         return ABSENT
     if len(np.unique(column.values[known])) < 2:
         return CONSTANT
     parts = [len(set(groups[known & (y == c)].tolist())) for c in range(int(y.max()) + 1)]
-    return None if min(parts) >= 2 else RARE
+    return None if min(parts) >= least_parts else RARE
 
 
 def _from_table(samples: Sequence[Sample], y: Indices, groups: Indices) -> dict[str, _Raw]:

@@ -30,6 +30,9 @@ from pipeline.heads.tuning import TrainingPart
 HEAD = "ridge"
 """As good as logistic regression on the row space, and solved in closed form."""
 
+LEAST_AUC = 0.65
+"""A head below this cannot tell the classes: it names no label errors."""
+
 WEAK = 0.5
 """A head that gives photographs their own class less than this on average does not know it."""
 

@@ -28,6 +28,8 @@ class FactFinding:
         per_class: AUC by class against the rest; of two classes, of the defective one.
         typical: by class, the median, or the most frequent word with its share.
         sentence: what it means, for a person; "" where it is no shortcut.
+        same_as: title of a stronger fact that says the same of these photographs; "" for none.
+        perfect: whether it separates the classes of these photographs without an exception.
     """
 
     name: str
@@ -44,6 +46,8 @@ class FactFinding:
     per_class: dict[str, float]
     typical: dict[str, str]
     sentence: str
+    same_as: str = ""
+    perfect: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,8 +72,13 @@ class Shortcuts:
 
     @property
     def found(self) -> list[FactFinding]:
-        """The shortcuts."""
-        return [fact for fact in self.facts if fact.shortcut]
+        """The shortcuts, the strongest first; each once, however many facts say the same."""
+        return [fact for fact in self.facts if fact.shortcut and not fact.same_as]
+
+    @property
+    def unproven(self) -> list[FactFinding]:
+        """Facts that separate the classes perfectly, on too few parts to prove anything."""
+        return [f for f in self.facts if f.perfect and not f.shortcut and not f.same_as]
 
     @property
     def needed(self) -> float:
@@ -153,6 +162,30 @@ class CopyFinding:
 
 
 @dataclass(frozen=True)
+class BackgroundFinding:
+    """What a head reaches on photographs whose middle is covered, by part.
+
+    Attributes:
+        photographs, parts: that were looked at.
+        masked: share of each side that is covered in the middle.
+        border_auc, low, high: ROC AUC from the border alone, with its 95 % interval.
+        whole_auc: of the same head on the same photographs, uncovered.
+        shortcut: whether the border alone tells the classes more surely than chance.
+        sentence: what it means, for a person.
+    """
+
+    photographs: int
+    parts: int
+    masked: float
+    border_auc: float
+    low: float
+    high: float
+    whole_auc: float
+    shortcut: bool
+    sentence: str
+
+
+@dataclass(frozen=True)
 class Audit:
     """What an audit of a cache found.
 
@@ -167,6 +200,8 @@ class Audit:
         unusable: in the order of the folder.
         copies: byte-identical photographs under two labels or more.
         seconds: that it took.
+        background: what a head reaches without the middle of the photographs; None where it was
+            not asked.
         content: `pipeline.data.dataset.Labelled.content` of what was audited; "" where not known.
     """
 
@@ -182,6 +217,7 @@ class Audit:
     copies: list[CopyFinding]
     seconds: float
     content: str = ""
+    background: BackgroundFinding | None = None
 
     def to_json(self) -> str:
         """Everything as JSON; what is not defined is null."""
@@ -252,6 +288,7 @@ def read_audit(path: Path) -> Audit:
             "outliers": [_photograph(one) for one in record["outliers"]],
             "unusable": [_photograph(one) for one in record["unusable"]],
             "copies": [CopyFinding(**one) for one in record["copies"]],
+            "background": _background(record.get("background")),
         })  # fmt: skip
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
@@ -270,6 +307,13 @@ def _shortcuts(record: dict[str, Any]) -> Shortcuts:
 def _labels(record: dict[str, Any]) -> LabelFindings:
     suspects = [LabelFinding(**one) for one in record["suspects"]]
     return LabelFindings(**record | {"suspects": suspects, "roc_auc": _number(record["roc_auc"])})
+
+
+def _background(record: dict[str, Any] | None) -> BackgroundFinding | None:
+    numbers = ("border_auc", "low", "high", "whole_auc")
+    if record is None:
+        return None
+    return BackgroundFinding(**record | {n: _number(record[n]) for n in numbers})
 
 
 def _photograph(record: dict[str, Any]) -> PhotographFinding:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +16,20 @@ from features.files import whole_folder, write_whole
 from features.photographs.file import Photograph
 from features.photographs.metadata import FileFacts
 from features.photographs.survey import read_facts
+from pipeline.audit.background import background_shortcut
 from pipeline.audit.columns import Judgeable, collect
-from pipeline.audit.labels import HEAD, WEAK, out_of_fold, suspect_labels
+from pipeline.audit.labels import HEAD, LEAST_AUC, WEAK, out_of_fold, suspect_labels
 from pipeline.audit.metadata_facts import FACTS
 from pipeline.audit.outliers import find_outliers
-from pipeline.audit.result import Audit, CopyFinding, LabelFinding, LabelFindings, PhotographFinding
-from pipeline.audit.shortcuts import find_shortcuts
+from pipeline.audit.result import (
+    Audit,
+    BackgroundFinding,
+    CopyFinding,
+    LabelFinding,
+    LabelFindings,
+    PhotographFinding,
+)
+from pipeline.audit.shortcuts import describe_facts, find_shortcuts
 from pipeline.audit.unusable import find_torn_copies, find_unusable
 from pipeline.data.dataset import Dataset
 from pipeline.data.splits import Fold, folds
@@ -61,10 +70,12 @@ def audit_dataset(
     if out is not None:
         _check_replaceable(out)
     facts, notes = _read_files(data, progress)
-    judgeable = collect(data.samples, facts, data.y, data.groups)
     rounds = _rounds(data, seed, notes)
+    judgeable = collect(data.samples, facts, data.y, data.groups, least_parts=2 if rounds else 1)
     shortcuts = (
-        find_shortcuts(data, judgeable, rounds, shuffles=shuffles, seed=seed) if rounds else None
+        find_shortcuts(data, judgeable, rounds, shuffles=shuffles, seed=seed)
+        if rounds
+        else describe_facts(data, judgeable)
     )
     labels, outliers = _judge_rows(data, judgeable, rounds, seed, notes)
     audit = Audit(
@@ -82,10 +93,28 @@ def audit_dataset(
         copies=_copies(data),
         seconds=time.perf_counter() - started,
         content=data.content,
+        background=_background(data, facts, seed, notes, progress),
     )
     if out is not None:
         save_audit(audit, out)
     return audit
+
+
+def _background(
+    data: Dataset,
+    facts: Sequence[FileFacts | None],
+    seed: int,
+    notes: list[str],
+    progress: Progress | None,
+) -> BackgroundFinding | None:
+    """Look at the background where the files are there; else note why not."""
+    if not any(facts) or len(data.classes.names) < 2:
+        return None
+    found = background_shortcut(data, _root(data), seed=seed, progress=progress)
+    if isinstance(found, BackgroundFinding):
+        return found
+    notes.append(found)
+    return None
 
 
 def save_audit(audit: Audit, out: Path) -> None:
@@ -156,7 +185,7 @@ def _rounds(data: Dataset, seed: int, notes: list[str]) -> list[Fold]:
             )
         except SplitError as error:
             problem = str(error)
-    notes.append(f"shortcuts and labels are not judged: {problem}")
+    notes.append(f"facts are described and not judged, labels are not judged: {problem}")
     return []
 
 
@@ -199,6 +228,9 @@ def _labels(
     names = data.classes.names
     P = out_of_fold(K, data.y, data.groups, rounds, row_width=row_width, seed=seed)
     found = suspect_labels(data.y, P)
+    auc = score(data.y, P)["roc_auc"]
+    if not auc >= LEAST_AUC:  # a head that cannot tell the classes says nothing of their labels
+        found = replace(found, ranked=[], estimated=0)
     own = dict(zip(names, found.thresholds.tolist(), strict=True))
     return LabelFindings(
         suspects=[
@@ -214,7 +246,7 @@ def _labels(
         estimated=found.estimated,
         head=HEAD,
         folds=len(rounds),
-        roc_auc=score(data.y, P)["roc_auc"],
+        roc_auc=auc,
         own_probability=own,
         weak=[name for name, probability in own.items() if probability < WEAK],
     )

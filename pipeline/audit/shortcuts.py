@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 
-from features.arrays import Indices
+from features.arrays import Floats, Indices
 from pipeline.audit.bins import Column
-from pipeline.audit.columns import Judgeable, reasons
+from pipeline.audit.columns import CONSTANT, Judgeable, reasons
 from pipeline.audit.metadata_facts import FACTS
 from pipeline.audit.permutation_test import LEVEL, Told, tell_apart
 from pipeline.audit.result import FactFinding, Shortcuts
 from pipeline.data.dataset import Labelled
 from pipeline.data.splits import Fold
+
+_SAME = 0.97  # rank correlation from which two facts are one, such as file size and bytes per pixel
 
 LEAST_AUC = 0.6
 """Below this a fact is no shortcut that a model would take, however certain the difference is."""
@@ -39,9 +42,12 @@ def find_shortcuts(
         seed: of the shuffles.
     """
     told = tell_apart(judgeable.columns, data.y, data.groups, rounds, shuffles=shuffles, seed=seed)
+    pairs = list(zip(judgeable.columns, told, strict=True))
+    pairs.sort(key=lambda pair: not _is_shortcut(pair[1]))  # a shortcut stands for others, never
+    alike = _same_facts([column for column, _ in pairs])  # a fact that tells nothing for it
     findings = [
-        _finding(data, judgeable, column, one)
-        for column, one in zip(judgeable.columns, told, strict=True)
+        _finding(data, judgeable, column, one, same_as)
+        for (column, one), same_as in zip(pairs, alike, strict=True)
     ]
     findings.sort(key=lambda finding: -finding.auc)
     return Shortcuts(
@@ -55,10 +61,69 @@ def find_shortcuts(
     )
 
 
-def _finding(data: Labelled, judgeable: Judgeable, column: Column, told: Told) -> FactFinding:
+def _is_shortcut(told: Told) -> bool:
+    return bool(told.p_value <= LEVEL and told.auc >= LEAST_AUC)
+
+
+def describe_facts(data: Labelled, judgeable: Judgeable) -> Shortcuts:
+    """Say what facts are like where a class has too few parts for folds: nothing is proved.
+
+    Args:
+        data: n photographs.
+        judgeable: their facts.
+    """
+    judged = 1 if data.classes.binary else len(data.classes.names)
+    chance = Told(math.nan, math.nan, math.nan, 1.0, 1.0, (math.nan,) * judged)
+    findings = [
+        _finding(data, judgeable, column, chance, same_as)
+        for column, same_as in zip(judgeable.columns, _same_facts(judgeable.columns), strict=True)
+    ]
+    findings.sort(key=lambda finding: not finding.perfect)
+    return Shortcuts(
+        findings, reasons(judgeable.left_out), 0, 0, 0, level=LEVEL, least_auc=LEAST_AUC
+    )
+
+
+def _same_facts(columns: Sequence[Column]) -> list[str]:
+    """For each fact the title of an earlier one that orders the photographs alike; "" for none."""
+    ranks = [_ranks(column) for column in columns]
+    found: list[str] = []
+    for i, column in enumerate(columns):
+        same = next(
+            (j for j in range(i) if not found[j] and column.ordered and columns[j].ordered
+             and abs(float(np.corrcoef(ranks[i], ranks[j])[0, 1])) >= _SAME),
+            None,
+        )  # fmt: skip
+        found.append("" if same is None else FACTS[columns[same].name].title)
+    return found
+
+
+def _ranks(column: Column) -> Floats:
+    """Ranks of the values, ties by their mean; what is not known stands in the middle."""
+    values = np.where(column.known, column.values, np.median(column.values[column.known]))
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    return np.asarray((ends - (counts - 1) / 2)[inverse], np.float64)
+
+
+def _separates(column: Column, y: Indices) -> bool:
+    """Whether no value, or no range of values, of one class is met in another."""
+    known = column.known
+    values, classes = column.values[known], y[known]
+    present = [values[classes == number] for number in np.unique(y)]
+    if len(present) < 2 or any(len(one) == 0 for one in present):
+        return False
+    if not column.ordered:
+        return len(np.unique(values)) == sum(len(np.unique(one)) for one in present)
+    spans = sorted((one.min(), one.max()) for one in present)
+    return all(left[1] < right[0] for left, right in itertools.pairwise(spans))
+
+
+def _finding(
+    data: Labelled, judgeable: Judgeable, column: Column, told: Told, same_as: str
+) -> FactFinding:
     fact, names = FACTS[column.name], data.classes.names
-    above = told.p_value <= LEVEL
-    shortcut = above and told.auc >= LEAST_AUC
+    above, shortcut = told.p_value <= LEVEL, _is_shortcut(told)
     words = judgeable.words.get(column.name)
     judged = [names[1]] if len(names) == 2 else names
     per_class = dict(zip(judged, told.per_class, strict=True))
@@ -78,7 +143,9 @@ def _finding(data: Labelled, judgeable: Judgeable, column: Column, told: Told) -
         typical={
             name: _typical(column, data.y == number, words) for number, name in enumerate(names)
         },
-        sentence=_sentence(data, column, told, per_class, words) if shortcut else "",
+        sentence=_sentence(data, judgeable, column, told, per_class) if shortcut else "",
+        same_as=same_as,
+        perfect=_separates(column, data.y),
     )
 
 
@@ -98,12 +165,13 @@ def _typical(column: Column, rows: Indices, words: Sequence[str] | None) -> str:
 
 def _sentence(
     data: Labelled,
+    judgeable: Judgeable,
     column: Column,
     told: Told,
     per_class: dict[str, float],
-    words: Sequence[str] | None,
 ) -> str:
     fact, names = FACTS[column.name], data.classes.names
+    words = judgeable.words.get(column.name)
     score = f"AUC {told.auc:.2f} [{told.low:.2f}, {told.high:.2f}]"
     best = max(per_class, key=lambda name: per_class[name])
     member = data.y == names.index(best)
@@ -115,4 +183,16 @@ def _sentence(
     own, other = (_typical(column, rows, words) for rows in (member, ~member))
     title = fact.title[0].upper() + fact.title[1:]
     typical = "" if own == other else f" (typical: {best} {own}, {rest} {other})"
-    return f"{title} alone {claim} with {score}{typical}: {fact.advice}."
+    return f"{title} alone {claim} with {score}{typical}: {_advice(column.name, judgeable)}."
+
+
+def _advice(name: str, judgeable: Judgeable) -> str:
+    """What a fact may mean; a cause is named only where the photographs speak for it."""
+    alike = judgeable.left_out.get("jpeg_tables") == CONSTANT
+    if name in ("file_size", "bytes_per_pixel") and alike:
+        return (
+            "all files have the same JPEG quality tables, so the pictures themselves differ: in "
+            "detail, noise, light or background, or by the defect; look at photographs of both "
+            "classes side by side"
+        )
+    return FACTS[name].advice

@@ -70,7 +70,7 @@ def fit_report(dataset: Dataset, done: Fit, *, audit_file: Path = AUDIT) -> str:
     warnings = [
         *facts.untrained(done.about), *facts.split_warning(*_split(done.about)),
         *facts.proposed_warning(dataset.about["group_rule"]),
-        *dataset.warnings, *audit.warnings(audited), *contradicted(done.decision),
+        *audit.warnings(audited), *dataset.warnings, *contradicted(done.decision),
     ]  # fmt: skip
     train, test = done.sides
     look = looks_of_folder(done.folder, dataset.cache_path)

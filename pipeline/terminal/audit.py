@@ -17,6 +17,7 @@ def audit(found: Audit, out: Path) -> str:
     """All findings, the shortcuts first."""
     blocks = [
         _shortcuts(found.shortcuts, list(found.classes)) if found.shortcuts else "",
+        f"Background: {printable(found.background.sentence)}" if found.background else "",
         _labels(found.labels) if found.labels else "",
         _photographs("outliers, unlike all other photographs", found.outliers),
         _photographs("unusable photographs", found.unusable),
@@ -47,8 +48,13 @@ def _shortcuts(found: Shortcuts, names: Sequence[str]) -> str:
         ]
         for fact in found.facts
     ]
+    if not found.folds:  # too few parts to judge: what is typical is all there is to say
+        rows = [[row[0], *row[5:]] for row in rows]
+        head = [head[0], *head[5:]]
     lines = ["Shortcuts: can the class be told from what should not matter?", ""]
     lines += [align([head, *rows])] if rows else ["no fact varies; nothing to judge"]
+    if not found.folds:
+        return "\n".join([*lines, "", *_sentences(found)])
     lines += [
         "AUC 0.5 is chance, 1 is always right; by part, "
         f"{found.folds} folds, {found.repeats} repeats; intervals over parts",
@@ -66,8 +72,13 @@ def _shortcuts(found: Shortcuts, names: Sequence[str]) -> str:
 
 
 def _sentences(found: Shortcuts) -> Iterable[str]:
-    if not found.found:
-        yield "No shortcut was found."
+    for fact in found.unproven:
+        yield (
+            f"{fact.title[0].upper() + fact.title[1:]} separates the classes perfectly: too few "
+            "parts to prove that it is no chance"
+        )
+    if not found.found and not found.unproven:
+        yield "No shortcut was found." if found.folds else "No fact separates the classes."
     for title, visible in (
         ("what a model can see", True),
         ("what a model cannot see, but what changed with the classes", False),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from features.errors import OnepassError
-from pipeline.audit.result import Audit, LabelFindings, Shortcuts, read_audit
+from pipeline.audit.result import Audit, BackgroundFinding, LabelFindings, Shortcuts, read_audit
 from pipeline.data.dataset import Labelled
 from pipeline.output.tables import printable
 from pipeline.report.html import Html, Row, element, folded, join, name, table
@@ -45,11 +45,19 @@ def audited(data: Labelled, file: Path, remedy: str) -> Audited:
 
 
 def warnings(given: Audited) -> list[str]:
-    """Shortcuts that a model can take, and photographs under two labels."""
+    """Say the shortcuts, the strongest first, whether pixels show them or not; torn copies."""
     if given.found is None:
         return []
-    facts = given.found.shortcuts.found if given.found.shortcuts else []
-    said = [f"The audit found: {printable(f.sentence)}" for f in facts if f.in_pixels]
+    shortcuts = given.found.shortcuts
+    facts = shortcuts.found if shortcuts else []
+    said = [f"The audit found: {printable(fact.sentence)}" for fact in facts]
+    if given.found.background is not None and given.found.background.shortcut:
+        said.insert(0, f"The audit found: {given.found.background.sentence}")
+    said += [
+        f"The audit found that {fact.title} separates the classes perfectly; there are too few "
+        "parts to prove that it is no chance"
+        for fact in (shortcuts.unproven if shortcuts else [])
+    ]
     if given.found.copies:
         many = count(len(given.found.copies), "photograph lies", "photographs lie")
         said.append(f"The audit found that {many} in several classes, byte for byte the same")
@@ -72,6 +80,7 @@ def section(given: Audited) -> Section:
         return Section("audit", title, join(body))
     body = [
         *(_shortcuts(found.shortcuts) if found.shortcuts else []),
+        *(_background(found.background) if found.background else []),
         *(_labels(found.labels) if found.labels else []),
         *_photographs(found),
         paragraphs(*(f"Note: {printable(note)}." for note in found.notes)),
@@ -81,6 +90,10 @@ def section(given: Audited) -> Section:
 
 def _shortcuts(found: Shortcuts) -> list[Html]:
     sentences = [element("li", printable(fact.sentence)) for fact in found.found]
+    sentences += [
+        element("li", f"{fact.title} separates the classes perfectly: too few parts to prove it")
+        for fact in found.unproven
+    ]
     facts = len(found.facts)
     rows: list[Row] = [
         [
@@ -104,6 +117,16 @@ def _shortcuts(found: Shortcuts) -> list[Html]:
         folded("All facts as a table", table("Facts of the files", columns, rows, texts=[4, 5]))
         if facts
         else Html(),
+    ]
+
+
+def _background(found: BackgroundFinding) -> list[Html]:
+    return [
+        element("h3", "Background: what the border alone tells"),
+        paragraphs(
+            f"{printable(found.sentence)}. Looked at: {count(found.photographs, 'photograph')} of "
+            f"{count(found.parts, 'part')}."
+        ),
     ]
 
 

@@ -23,6 +23,7 @@ from features.cache.sample_table import Sample
 from features.errors import OutputError
 from features.extract import extract
 from features.photographs.metadata import FileFacts
+from pipeline.audit.background import covered
 from pipeline.audit.bins import Column
 from pipeline.audit.columns import COPIED, GONE, RENUMBERED, collect
 from pipeline.audit.labels import out_of_fold, suspect_labels
@@ -102,17 +103,18 @@ def found_in(tmp_path: Path, kind: str, seed: int = 0) -> dict[str, pipeline.aud
 def test_file_size_that_tells_the_class_is_found(tmp_path: Path) -> None:
     """Longer files of the defective parts: found, and nothing of the pixels is accused."""
     found = found_in(tmp_path, "file size")
-    assert found.keys() == {"file_size", "bytes_per_pixel"}
-    assert found["file_size"].auc > 0.9
-    sentence = found["file_size"].sentence
-    assert sentence.startswith("File size alone tells defects from Healthy with AUC ")
-    assert "learn the camera or its settings, not the defect" in sentence
+    assert len(found) == 1  # file size and bytes per pixel say the same: once
+    fact = next(iter(found.values()))
+    assert fact.name in {"file_size", "bytes_per_pixel"}
+    assert fact.auc > 0.9
+    assert "alone tells defects from Healthy with AUC " in fact.sentence
 
 
 def test_brightness_that_tells_the_class_is_found(tmp_path: Path) -> None:
     """Brighter photographs of the defective parts."""
     found = found_in(tmp_path, "brightness")
-    assert {"brightness", "border_brightness"} <= found.keys()
+    assert "brightness" in found
+    assert "border_brightness" not in found  # says the same, and is said once
     assert not found.keys() & {"file_size", "camera", "width"}
 
 
@@ -191,12 +193,44 @@ def test_too_few_parts_are_a_note_and_the_rest_is_judged(tmp_path: Path) -> None
         file.unlink()
     shutil.copy(next((root / "defects").iterdir()), root / "Healthy" / "part-1_9.png")
     found = audit_dataset(load(root, tmp_path / "a.h5"), tmp_path / "audit")
-    assert found.shortcuts is None
+    assert found.shortcuts is not None
+    assert found.shortcuts.folds == 0
+    assert found.shortcuts.found == []  # facts are described, and nothing is called proved
+    assert {"brightness", "contrast"} <= {fact.name for fact in found.shortcuts.facts}
     assert found.labels is None
-    assert "shortcuts and labels are not judged: class 'defects' has 1 group" in found.notes[0]
+    assert "labels are not judged: class 'defects' has 1 group" in found.notes[0]
     assert len(found.copies) == 1
     assert sorted(found.copies[0].copies.values()) == ["Healthy", "defects"]
     assert "Exact copies under two labels: 1" in audit_text(found, tmp_path)
+
+
+def test_a_perfect_separation_of_too_few_parts_is_said(tmp_path: Path) -> None:
+    """One part of a class, darker than all others: never "no shortcut was found"."""
+    root = tmp_path / "data"
+    rng = np.random.default_rng(0)
+    for part in range(8):
+        label = "defects" if part == 0 else "Healthy"
+        (root / label).mkdir(parents=True, exist_ok=True)
+        pixels = surface(rng) - (70 if part == 0 else 0)
+        (root / label / f"part-{part}_0.png").write_bytes(encode(pixels))
+    found = audit_dataset(load(root, tmp_path / "a.h5"))
+    assert found.shortcuts is not None
+    assert "brightness" in {fact.name for fact in found.shortcuts.unproven}
+    text = audit_text(found, tmp_path)
+    assert "Brightness separates the classes perfectly: too few parts to prove" in text
+    assert "No shortcut was found" not in text
+
+
+def test_the_background_is_told_from_the_part() -> None:
+    """The middle is painted in the mean colour of the border, and nothing else changes."""
+    pixels = np.random.default_rng(0).integers(0, 255, (100, 80, 3)).astype(np.uint8)
+    painted = covered(pixels)
+    assert np.array_equal(painted[:20], pixels[:20])
+    assert np.array_equal(painted[:, :16], pixels[:, :16])
+    assert (painted[20:80, 16:64] == painted[50, 40]).all()
+    again = pixels.copy()
+    again[20:80, 16:64] = 7
+    assert np.array_equal(covered(again), painted)
 
 
 # ---- labels ------------------------------------------------------------------------------
@@ -372,6 +406,7 @@ def test_the_command(
     code, out, err = run("audit")
     assert (code, err) == (0, "")
     assert "Brightness alone tells defects from Healthy with AUC" in out
+    assert "Background: With the middle 60% of each side covered, the same head still tells" in out
     assert "Labels: at most about" in out
     assert "written: audit" in out
     assert {"audit.json", "audit.csv", "photographs.csv"} <= {
