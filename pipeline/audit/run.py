@@ -173,6 +173,12 @@ def _read_files(
 def _rounds(data: Dataset, seed: int, notes: list[str]) -> list[Fold]:
     """Repeated grouped folds, as many as the classes have parts for; none, with a note, below 2."""
     problem = ""
+    if data.classes.only_good:
+        notes.append(
+            f"shortcuts and labels are not judged: all photographs are of one class, "
+            f"{data.classes.names[0]}; what tells classes apart is known once there are two"
+        )
+        return []
     for n_folds in range(_FOLDS, 1, -1):
         try:
             return folds(

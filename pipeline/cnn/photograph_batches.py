@@ -155,6 +155,7 @@ def look_at_folder(
             proposal, rule = found, GroupRule("proposed")
     labelled = label_samples(samples, classes=classes, positive=positive)
     labelled.warnings.extend([*filter(None, [settled.said]), *remarks.lines([FULL])])
+    labelled.classes.require_defective("training a CNN")
     return PhotographSet(
         **vars(labelled), root=data.resolve(), group_rule=rule, recipe=recipe, failed=failed,
         proposal=proposal,

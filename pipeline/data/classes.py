@@ -45,6 +45,14 @@ class Classes:
             return printable(f"one class, {sides[0]}, taken for good; none is defective")
         return printable(f"defective (the positive class) = {sides[1]}, healthy = {sides[0]}")
 
+    def require_defective(self, purpose: str) -> None:
+        """Raise DataError where there are good photographs alone and more is needed."""
+        if self.only_good:
+            raise DataError(
+                f"found photographs of one class, {self.names[0]}; {purpose} takes defective ones, "
+                "too; learn from good ones alone with: fit --head novelty"
+            )
+
     def number(self, name: str) -> int | None:
         """Give the number of the class that a folder or a table calls so; None for no class."""
         if name in self.members:

@@ -175,7 +175,7 @@ def load_dataset(
     )
 
 
-def to_compare_on(dataset: Dataset, split: str | None) -> tuple[Dataset, str]:
+def to_compare_on(dataset: Dataset, split: str | None) -> tuple[Dataset, str, str]:
     """Leave out what a given split holds out, so that the choice of a head never sees it.
 
     Args:
@@ -183,13 +183,14 @@ def to_compare_on(dataset: Dataset, split: str | None) -> tuple[Dataset, str]:
         split: "given", "grouped" or "random"; None for "given" where the folder came with a split.
 
     Returns:
-        The photographs to draw folds of, and the kind of these: "grouped" or "random".
+        The photographs to draw folds of, the kind of these ("grouped" or "random"), and what a
+        person should know of it ("" for nothing).
 
     Raises:
         SplitError: the given split is asked for and there is none.
     """
     if split not in (None, GIVEN) or (split is None and dataset.given is None):
-        return dataset, split or "grouped"
+        return dataset, split or "grouped", ""
     if dataset.given is None:
         raise SplitError(
             "found no split in the folder; expected train and test above its classes, or a table "
@@ -208,7 +209,7 @@ def to_compare_on(dataset: Dataset, split: str | None) -> tuple[Dataset, str]:
         warnings=[*dataset.warnings, said],
         given=None,
     )
-    return part, "grouped"
+    return part, "grouped", said
 
 
 def label_samples(

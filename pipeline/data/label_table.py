@@ -185,7 +185,7 @@ def _columns(table: Table, rule: LabelRule) -> _Columns | None:
 def _one_hot(table: Table, others: set[str]) -> tuple[str, ...]:
     """Give the columns of classes where each has 1 or 0 in every line; () where it is none."""
     names = [name for name in table.columns if name not in others]
-    cells = [[cell.casefold() for cell in table.column(name)] for name in names]
+    cells = [[cell.strip().casefold() for cell in table.column(name)] for name in names]
     plain = [all(cell in _YES | _NO for cell in column) for column in cells]
     if len(names) < 2 or not all(plain) or not table.rows:
         return ()
@@ -203,15 +203,15 @@ def _gather(tables: Sequence[tuple[Table, _Columns, str]], paths: Sequence[str])
         for cell, label, split in zip(table.column(columns.path), labels, splits, strict=True):
             place = index.find(cell)
             if place is None:
-                found.unknown += [cell] if cell else []
+                found.unknown += [cell] if cell.strip() else []
                 continue
             path = folder + place
-            if label and name_key(found.label.setdefault(path, label)) != name_key(label):
+            if label.strip() and name_key(found.label.setdefault(path, label)) != name_key(label):
                 raise DataError(
                     f"{table.file} says two classes of {path!r}, {found.label[path]!r} and "
                     f"{label!r}; expected one; correct the table"
                 )
-            if split:
+            if split.strip():
                 found.split[path] = split
     _merge(found)
     return found
@@ -223,7 +223,9 @@ def _labels_of(table: Table, columns: _Columns) -> list[str]:
     lines = zip(*(table.column(name) for name in columns.each), strict=True)
     found = []
     for number, line in enumerate(lines, 2):
-        on = [n for n, cell in zip(columns.each, line, strict=True) if cell.casefold() in _YES]
+        on = [
+            n for n, cell in zip(columns.each, line, strict=True) if cell.strip().casefold() in _YES
+        ]
         if len(on) > 1:
             raise DataError(
                 f"line {number} of {table.file} says {len(on)} classes of one photograph "

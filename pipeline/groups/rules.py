@@ -196,12 +196,12 @@ def match_groups(table: Table, paths: Sequence[str]) -> GroupTable:
     index = PathIndex(paths)
     names = table.column(table.find(PATH_COLUMNS) or "")
     cells = [as_windows(cell) for cell in table.column(table.find(GROUP_COLUMNS) or "")]
-    spelling = one_spelling(cell for cell in cells if cell)
+    spelling = one_spelling(cell for cell in cells if cell.strip())
     found = GroupTable({}, [], merged_spellings(spelling))
     for name, cell in zip(names, cells, strict=True):
         path, group = index.find(name), spelling.get(cell, "")
         if path is None:
-            found.unknown += [name] if name else []
+            found.unknown += [name] if name.strip() else []
         elif found.groups.setdefault(path, group) != group:
             raise DataError(
                 f"{table.file} puts {path!r} into two groups, {found.groups[path]!r} and "

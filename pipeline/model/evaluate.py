@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -32,6 +32,7 @@ from pipeline.groups.rules import GroupRule, apply_rule, number_groups
 from pipeline.model.bundle import Bundle
 from pipeline.model.probabilities import judge, judge_holdout
 from pipeline.output.names import match_names
+from pipeline.output.tables import printable
 from pipeline.thresholds.outcome import Outcome
 
 
@@ -206,6 +207,18 @@ def evaluate_folder(
     if not isinstance(bundle.head, Cnn):
         found.known = int(like_known(cache_path, samples, sorted(trained_on)).sum())
     return found
+
+
+def not_scored(strange: Mapping[str, int], names: Sequence[str]) -> list[str]:
+    """Say which classes were not scored, for the model does not know them; nothing for none."""
+    if not strange:
+        return []
+    shown = ", ".join(f"{printable(name)} {count:,}" for name, count in strange.items())
+    return [
+        f"{sum(strange.values()):,} photographs are NOT scored, for the model knows "
+        f"{printable(', '.join(names))} and not their classes: {shown}; rename their folders, or, "
+        f"if they are defective: --positive {printable(next(iter(strange)))}"
+    ]
 
 
 def _classes_of(

@@ -45,15 +45,13 @@ def one_spelling(names: Iterable[str]) -> dict[str, str]:
 
 def merged_spellings(spelling: dict[str, str]) -> list[str]:
     """Say which spellings were taken for one: "'Part 7' (also 'part 7 ')", one text for each."""
-    others: dict[str, list[str]] = {}
+    forms: dict[str, list[str]] = {}
     for name, kept in spelling.items():
-        others.setdefault(kept, [])
-        if tidy_name(name) != kept or name != name.strip():
-            others[kept].append(name)
+        forms.setdefault(kept, []).append(name)
     return [
-        f"{kept!r} (also {', '.join(map(repr, sorted(names)))})"
-        for kept, names in others.items()
-        if names
+        f"{kept!r} (also {', '.join(repr(name) for name in sorted(names) if name != kept)})"
+        for kept, names in forms.items()
+        if len(names) > 1
     ]
 
 

@@ -50,7 +50,7 @@ class Table:
         return next((by_key[key] for key in map(_column_key, names) if key in by_key), None)
 
     def column(self, name: str) -> list[str]:
-        """Give the cells of a column, without spaces around them.
+        """Give the cells of a column, as they stand.
 
         Raises:
             DataError: no such column, or two.
@@ -63,7 +63,7 @@ class Table:
                 f"{self.file} has the columns {', '.join(self.columns) or 'none'}; "
                 f"expected one called {name}"
             )
-        return [row[places[0]].strip() for row in self.rows]
+        return [row[places[0]] for row in self.rows]
 
 
 def read_table(file: Path) -> Table:

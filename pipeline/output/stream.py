@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 import sys
 import textwrap
@@ -14,6 +15,8 @@ _PLAIN = str.maketrans({
     "\u00a0": " ", "\u202f": " ", "\u2009": " ",
 })  # fmt: skip
 """What stands for a character where an encoding lacks it; others become escapes."""
+
+_GAP = re.compile(r"\S+(?: \S+)*  +(?=\S)")
 
 NARROWEST, WIDEST = 40, 200  # columns
 
@@ -56,11 +59,18 @@ def write_lines(text: str, stream: TextIO) -> None:
 
 
 def _wrapped(line: str, columns: int) -> str:
-    """Wrap a sentence; what stands in columns stays as it is."""
-    if len(line) <= columns or "  " in line.strip():
+    """Wrap a sentence; behind a word and a gap, further lines begin where the first does.
+
+    Rows of several columns stay as they are.
+    """
+    if len(line) <= columns:
         return line
-    indent = " " * (len(line) - len(line.lstrip()))
+    gap = _GAP.match(line)
+    behind = len(gap[0]) if gap else len(line) - len(line.lstrip())
+    text = line[behind:]
+    if "  " in text.strip() or behind > columns // 2:
+        return line
     return textwrap.fill(
-        line.strip(), columns, initial_indent=indent, subsequent_indent=indent,
+        text, columns, initial_indent=line[:behind], subsequent_indent=" " * behind,
         break_long_words=False, break_on_hyphens=False,
     )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 
 # Where a spreadsheet begins a formula: at the start of a cell, also behind the separators of
@@ -57,14 +58,42 @@ def from_cell(text: str) -> str:
     return _GUARDED.sub(r"\1\2", text)
 
 
-def align(rows: Sequence[Sequence[str]], *, right: bool = True) -> str:
-    """Rows of cells as lines of text, the first column to the left, the others `right`-aligned."""
+NARROW = 80
+"""Columns that every terminal has; a table that is wider is cut into several."""
+
+
+def align(rows: Sequence[Sequence[str]], *, right: bool = True, width: int | None = None) -> str:
+    """Rows of cells as lines of text, the first column to the left, the others `right`-aligned.
+
+    Args:
+        rows: cells; the first row has the most.
+        right: to the right, as numbers are.
+        width: a table of numbers that is wider is cut between columns into tables below each other,
+            each with the first column; None for that of the terminal, 80 or more.
+    """
     widths = [max(len(row[i]) for row in rows if i < len(row)) for i in range(len(rows[0]))]
+    if not right:
+        return _lines(rows, widths, range(len(widths)), right=False)
+    most = width or max(NARROW, shutil.get_terminal_size().columns)
+    blocks, used = [[0]], widths[0]
+    for column, own in enumerate(widths[1:], 1):
+        if used + 2 + own > most and len(blocks[-1]) > 1:
+            blocks.append([0])
+            used = widths[0]
+        blocks[-1].append(column)
+        used += 2 + own
+    return "\n\n".join(_lines(rows, widths, block, right=True) for block in blocks)
+
+
+def _lines(
+    rows: Sequence[Sequence[str]], widths: Sequence[int], columns: Sequence[int], *, right: bool
+) -> str:
+    """These columns of the rows, one line each."""
     lines = []
     for row in rows:
-        cells = [row[0].ljust(widths[0])]
-        for cell, width in zip(row[1:], widths[1:], strict=False):
-            cells.append(cell.rjust(width) if right else cell.ljust(width))
+        there = [at for at in columns if at < len(row)]
+        cells = [row[at].rjust(widths[at]) if right and at else row[at].ljust(widths[at])
+                 for at in there]  # fmt: skip
         lines.append("  ".join(cells).rstrip())
     return "\n".join(lines)
 

@@ -18,7 +18,7 @@ from pipeline.evaluation.band import DEFAULT_THRESHOLD, Band
 from pipeline.evaluation.judgements import Assessment, Judgements, judge_side
 from pipeline.groups.rules import GroupRule
 from pipeline.model.bundle import Bundle, versions
-from pipeline.model.evaluate import Evaluation
+from pipeline.model.evaluate import Evaluation, not_scored
 from pipeline.output.overwrite import REPORT, check_overwritable
 from pipeline.report import commands
 from pipeline.report import provenance as facts
@@ -156,6 +156,7 @@ def evaluation_report(bundle: Bundle, found: Evaluation) -> str:
     apart = facts.apart(asdict(found.group_rule), *_split(about))
     warnings += facts.proposed_warning(asdict(found.group_rule))
     warnings += grouping_text.alike(found.known)
+    warnings += not_scored(found.strange, bundle.classes.names)
     if found.group_rule.kind == "none":
         warnings.append(
             "Nobody said which photographs show one part. Every photograph counts as a part of "

@@ -15,7 +15,7 @@ from pipeline.data.extract_folder import FolderExtraction
 from pipeline.data.folder import Scan, describe_ignored, left_out_pictures
 from pipeline.evaluation.judgements import Assessment
 from pipeline.model.bundle import Bundle
-from pipeline.model.evaluate import Evaluation
+from pipeline.model.evaluate import Evaluation, not_scored
 from pipeline.model.predict import Prediction
 from pipeline.output.tables import align, printable
 from pipeline.terminal import groups as grouping_text
@@ -146,12 +146,12 @@ def _proposed(data: Labelled) -> list[str]:
 def fit(done: Fit) -> str:
     """Train and holdout side by side, with 95 % intervals."""
     chosen = ", ".join(f"{name}={_short(value)}" for name, value in done.head.chosen.items())
-    binary = done.classes.binary
+    scores = [_assessments({"train": done.train, "holdout": done.held_out}, done.classes.binary)]
     return "\n".join(
         [
             f"{done.head.title}, trained in {done.seconds:.1f} s ({chosen or 'no settings'})",
             "",
-            _assessments({"train": done.train, "holdout": done.held_out}, binary),
+            *(_good_alone() if done.classes.only_good else scores),
             "",
             thresholds_text.decision(done.decision, done.classes.names),
             "",
@@ -161,11 +161,20 @@ def fit(done: Fit) -> str:
     )
 
 
+def _good_alone() -> list[str]:
+    """Say which scores there are not, where all photographs are good."""
+    return [
+        "all photographs are good: accuracy, recall and ROC AUC cannot be known before some",
+        "defective ones are photographed; what is known is how many good parts are rejected",
+    ]
+
+
 def comparison(found: HeadComparison, out: Path) -> str:
     """One line per head, best first, and what stands behind the numbers."""
     written = f"written: {out / 'comparison.csv'}, {out / 'comparison.json'}"
     gap = f"\n{grouping_text.gap(found.gap)}\n" if found.gap else ""
-    return f"{heads_table(found.result, found.split)}\n{gap}{written}"
+    note = f"{found.note}\n" if found.note else ""
+    return f"{heads_table(found.result, found.split)}\n{note}{gap}{written}"
 
 
 def ladder(found: Ladder, out: Path) -> str:
@@ -196,7 +205,7 @@ def evaluation(found: Evaluation, names: Sequence[str], shown: int = 10) -> str:
     ]
     scored = [_assessments({found.what: found.assessment}, len(names) == 2), ""]
     lines = [
-        *strange(found.strange, names),
+        *(f"warning: {line}\n" for line in not_scored(found.strange, names)),
         *grouping_text.of_folder(found.proposal),
         *(f"warning: {line}" for line in grouping_text.alike(found.known)),
         *(_one_class(found, names) if found.one_class else scored),
@@ -217,21 +226,6 @@ def evaluation(found: Evaluation, names: Sequence[str], shown: int = 10) -> str:
             -len(found.notes) or len(lines), f"  … and {len(found.mistakes) - shown:,} more"
         )
     return "\n".join(lines)
-
-
-def strange(counts: Mapping[str, int], names: Sequence[str]) -> list[str]:
-    """Say first which classes were not scored, as the model does not know them."""
-    if not counts:
-        return []
-    shown = ", ".join(f"{printable(name)} {count:,}" for name, count in counts.items())
-    example = next(iter(counts))
-    known = ", ".join(map(printable, names))
-    return [
-        f"warning: {sum(counts.values()):,} photographs are NOT scored, for the model knows "
-        f"{known} and not their classes: {shown}; rename their folders, or, if they are "
-        f"defective: --positive {printable(example)}",
-        "",
-    ]
 
 
 def _one_class(found: Evaluation, names: Sequence[str]) -> list[str]:

@@ -37,6 +37,7 @@ class HeadComparison:
         dataset: what they were compared on; the holdout of a given split is not in it.
         gap: what the best head scores on the other kind of split; None where no two photographs
             belong together.
+        note: which photographs were left out for `fit`; "" for none.
     """
 
     result: Comparison
@@ -44,6 +45,7 @@ class HeadComparison:
     folder: Path
     dataset: Dataset
     gap: Gap | None = None
+    note: str = ""
 
 
 def compare_heads(
@@ -92,7 +94,8 @@ def compare_heads(
     """
     for suffix, ours in COMPARISON.items():
         check_overwritable(out / f"comparison{suffix}", ours, force=force)
-    dataset, split = to_compare_on(dataset, split)
+    dataset.classes.require_defective("comparing heads")
+    dataset, split, note = to_compare_on(dataset, split)
     for head in heads or ():
         load_head_class(head)  # unknown names are told before rows are read
     rows = comparable_rows(dataset, features)
@@ -125,7 +128,7 @@ def compare_heads(
     )
     write_whole(out / "comparison.csv", result.to_csv())
     write_whole(out / "comparison.json", json.dumps(record, indent=1))
-    return HeadComparison(result, split, out, dataset, gap)
+    return HeadComparison(result, split, out, dataset, gap, note)
 
 
 def _rounds(result: Comparison, head: str) -> Rounds:

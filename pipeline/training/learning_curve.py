@@ -119,6 +119,7 @@ def learning_curve(
         OutputError: a file is there that this program did not write.
     """
     picture, table = out / "learning-curve.png", out / "learning-curve.csv"
+    dataset.classes.require_defective("a learning curve")
     check_overwritable(picture, PICTURE, force=force)
     check_overwritable(table, LEARNING, force=force)
     names = dataset.classes.names

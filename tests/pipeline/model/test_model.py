@@ -19,6 +19,7 @@ from features.errors import (
     CacheError,
     DataError,
     FingerprintError,
+    HeadError,
     OutputError,
     SplitError,
     WeightsError,
@@ -285,8 +286,12 @@ def test_one_class_and_few_groups_are_errors(tmp_path: Path, toy: Toy, cache: Pa
     pipeline.extract_folder(
         write_folder(tmp_path / "one", {"Healthy": 5}), tmp_path / "one.h5", weights="random"
     )
-    with pytest.raises(DataError, match="found 1 class"):
-        pipeline.load_dataset(tmp_path / "one.h5")
+    one = pipeline.load_dataset(tmp_path / "one.h5")
+    assert one.classes.only_good
+    with pytest.raises(HeadError, match="--head novelty"):
+        pipeline.fit(one, tmp_path / "m", head="logistic")
+    with pytest.raises(DataError, match=r"comparing heads takes defective ones.*--head novelty"):
+        pipeline.compare_heads(one, tmp_path / "c")
     write_folder(tmp_path / "few", {"Healthy": 9, "defects": 2})
     pipeline.extract_folder(
         tmp_path / "few", tmp_path / "few.h5", weights="random",

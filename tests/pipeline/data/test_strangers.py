@@ -1,0 +1,218 @@
+"""Folders of strangers through the commands: given splits, good parts alone, other formats."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+import pytest
+from commands import Run, fails
+from models import shade
+from PIL import Image
+
+from features.cache.cache import Cache
+from pipeline.data.given_split import given_sides
+
+
+def parts(folder: Path, count: int, *, bright: bool, first: int = 0) -> None:
+    """Photographs of so many parts, defective where they are bright."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(first, first + count):
+        image = Image.fromarray(shade(1000 * bright + number, bright))
+        image.save(folder / f"p{number:03d}.png")
+
+
+def splits(root: Path, *, overlap: int = 0) -> Path:
+    """train and test above good and bad; so many test parts are those of train."""
+    for name, bright in (("good", False), ("bad", True)):
+        parts(root / "train" / name, 12, bright=bright)
+        parts(root / "test" / name, 6, bright=bright, first=12 - overlap)
+    return root
+
+
+PART = r"(\w+/p\d+)"
+FIT = ("fit", "--head", "logistic", "--threshold", "0.5", "--no-gap")
+
+
+def test_a_given_split_is_kept(run: Run, tmp_path: Path) -> None:
+    """What lies in test is the holdout of fit, and is not looked at by compare-heads."""
+    splits(tmp_path / "data")
+    code, out, _ = run("extract", "data", "--weights", "random", "--group-regex", PART)
+    assert code == 0
+    assert "test, train above the classes" in out
+    assert "given split: test 12, train 24" in out
+    with Cache.read(tmp_path / "features.h5") as cache:
+        assert {s.split for s in cache.samples} == {"train", "test"}
+        assert all(s.path.startswith(s.split) for s in cache.samples)
+    assert run("extract", "data")[0] == 0  # and again, as it is noted
+
+    assert run(*FIT)[0] == 0
+    entries = json.loads((tmp_path / "model" / "split.json").read_text("utf-8"))
+    text = json.dumps(entries)
+    assert '"train/good/p000.png"' in text
+    about = json.loads((tmp_path / "model" / "model.json").read_text("utf-8"))
+    assert about["split"]["kind"] == "given"
+    assert about["holdout"]["photographs"] == 12
+    report = (tmp_path / "model" / "report.html").read_text("utf-8")
+    assert "--split given" in report
+    assert "--test-size" not in report
+
+    quick = ("--heads", "majority,logistic", "--folds", "2", "--repeats", "1", "--jobs", "1")
+    code, out, _ = run("compare-heads", *quick)
+    assert code == 0
+    assert "compared on the 24 photographs that are not held out" in out
+    assert run(*FIT, "--split", "grouped", "--out", "other")[0] == 0
+    about = json.loads((tmp_path / "other" / "model.json").read_text("utf-8"))
+    assert about["split"]["kind"] == "grouped"
+
+
+def test_parts_on_both_sides_of_a_given_split_are_said(run: Run, tmp_path: Path) -> None:
+    """The same photographs in train and test flatter, and the count is said."""
+    splits(tmp_path / "data", overlap=2)
+    run("extract", "data", "--weights", "random", "--group-regex", PART)
+    code, out, _ = run(*FIT)
+    assert code == 0
+    assert "4 parts stand on both sides of the given split, with 4 of the 12" in out
+    assert "4 parts stand on both sides" in (tmp_path / "model" / "report.html").read_text("utf-8")
+
+
+def test_a_given_split_that_is_not_there(run: Run, tmp_path: Path) -> None:
+    """Asking for it without one is an error that says what to do."""
+    parts(tmp_path / "data" / "good", 6, bright=False)
+    parts(tmp_path / "data" / "bad", 6, bright=True)
+    run("extract", "data", "--weights", "random", "--no-groups")
+    fails(run(*FIT, "--split", "given"), "no split in the folder", "--split grouped")
+
+
+def test_sides_of_a_given_split() -> None:
+    """test is held out; without it validation is; one part alone is no split."""
+    train, test = given_sides(["train", "test", "validation", "train"]) or (None, None)
+    assert np.array_equal(train, [0, 2, 3])
+    assert np.array_equal(test, [1])
+    train, test = given_sides(["train", "validation"]) or (None, None)
+    assert np.array_equal(test, [1])
+    assert given_sides(["train", "train"]) is None
+    assert given_sides(["", ""]) is None
+
+
+def test_mvtec_learns_good_and_is_judged_on_defects(run: Run, tmp_path: Path) -> None:
+    """Good alone in train, several defects in test: these together are the defective class."""
+    root = tmp_path / "tile"
+    parts(root / "train" / "good", 24, bright=False)
+    parts(root / "test" / "good", 8, bright=False, first=40)
+    parts(root / "test" / "crack", 4, bright=True)
+    parts(root / "test" / "hole", 4, bright=True, first=10)
+    parts(root / "ground_truth" / "crack", 4, bright=True, first=90)
+    assert run("extract", "tile", "--weights", "random", "--no-groups")[0] == 0
+    code, out, _ = run("fit", "--head", "novelty", "--set", "channels=48")
+    assert code == 0
+    assert "crack + hole" in out
+    assert "trained on good photographs alone" in out
+    about = json.loads((tmp_path / "model" / "model.json").read_text("utf-8"))
+    assert about["holdout"]["photographs"] == 16
+    fails(run(*FIT), "all of one class", "--head novelty")
+
+
+def test_good_parts_alone(run: Run, tmp_path: Path) -> None:
+    """extract, audit, fit --head novelty and predict work; what is not known is said."""
+    parts(tmp_path / "data" / "good", 40, bright=False)
+    parts(tmp_path / "new", 3, bright=True)
+    parts(tmp_path / "new", 3, bright=False, first=50)
+    assert run("extract", "data", "--weights", "random", "--no-groups")[0] == 0
+    code, out, _ = run("audit")
+    assert code == 0
+    assert "all photographs are of one class, good" in out
+    code, out, _ = run("fit", "--head", "novelty", "--max-false", "0.1")
+    assert code == 0
+    assert "nan" not in out
+    assert "for at most 0.1 of good parts rejected" in out
+    assert "how many defective parts it misses cannot be known" in out
+    assert "cannot be known" in (tmp_path / "model" / "report.html").read_text("utf-8")
+    assert run("predict", "model", "new")[0] == 0
+    with (tmp_path / "predictions.csv").open(encoding="utf-8-sig", newline="") as file:
+        verdicts = {row["path"]: row["class"] for row in csv.DictReader(file)}
+    assert [verdicts[str(Path("new") / f"p{n:03d}.png")] for n in range(3)] == ["defective"] * 3
+    assert run("info", "model")[0] == 0
+    fails(run("fit", "--head", "novelty", "--cost-missed", "5", "--cost-false", "1"), "--max-false")
+    fails(run("compare-heads"), "takes defective ones", "--head novelty")
+
+    # the first defects: they count as defective, whatever they are called
+    parts(tmp_path / "later" / "scratch", 4, bright=True, first=20)
+    parts(tmp_path / "later" / "good", 4, bright=False, first=70)
+    code, out, _ = run("evaluate", "model", "later")
+    assert code == 0
+    assert "scratch counts as defective" in out
+
+
+def test_every_picture_gets_a_line(run: Run, tmp_path: Path) -> None:
+    """HEIC, GIF and JPEG 2000 are named with the reason, exit 3; extract counts them."""
+    parts(tmp_path / "data" / "good", 8, bright=False)
+    parts(tmp_path / "data" / "bad", 8, bright=True)
+    for name in ("a.HEIC", "b.gif", "c.gif"):
+        (tmp_path / "data" / "good" / name).write_bytes(b"GIF89a" + bytes(20))
+    code, out, _ = run("extract", "data", "--weights", "random", "--no-groups")
+    assert code == 0
+    assert "2 .gif, 1 .heic" in out
+    run(*FIT)
+    parts(tmp_path / "new", 1, bright=True, first=60)
+    for name in ("x.heic", "y.jp2", "IMG_0007"):
+        (tmp_path / "new" / name).write_bytes(b"GIF89a" + bytes(20))
+    (tmp_path / "new" / "notes.txt").write_text("no picture")
+    code, _, err = run("predict", "model", "new")
+    assert code == 3
+    with (tmp_path / "predictions.csv").open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {Path(row["path"]).name for row in rows} == {"p060.png", "x.heic", "y.jp2", "IMG_0007"}
+    assert sum(bool(row["error"]) for row in rows) == 3
+    assert "x.heic" in err
+
+
+def test_classes_that_a_model_does_not_know_come_first(run: Run, tmp_path: Path) -> None:
+    """They are named with counts, no accuracy of the good ones alone is shown, exit 3."""
+    parts(tmp_path / "data" / "good", 10, bright=False)
+    parts(tmp_path / "data" / "bad", 10, bright=True)
+    run("extract", "data", "--weights", "random", "--no-groups")
+    run(*FIT)
+    parts(tmp_path / "new" / "good", 6, bright=False, first=50)
+    parts(tmp_path / "new" / "scratch", 5, bright=True, first=50)
+    code, out, _ = run("evaluate", "model", "new")
+    assert code == 3
+    assert out.startswith("warning: 5 photographs are NOT scored")
+    assert "scratch 5" in out
+    assert "accuracy  " not in out
+    assert "scratch" in (tmp_path / "evaluation.html").read_text("utf-8")
+    code, out, _ = run("evaluate", "model", "new", "--positive", "scratch")
+    assert code == 0
+    assert "balanced accuracy" in out
+    fails(run("evaluate", "model", "new", "--positive", "dent"), "no class 'dent'", "scratch")
+
+
+@pytest.mark.parametrize(
+    "name", [os.fsdecode(b"d\xe9faut"), unicodedata.normalize("NFD", "défaut")]
+)
+def test_odd_names_of_classes_through_every_command(run: Run, tmp_path: Path, name: str) -> None:
+    """A class folder of Latin-1 bytes, or of a Mac, works everywhere."""
+    try:
+        parts(tmp_path / "data" / name, 10, bright=True)
+    except (OSError, UnicodeError):
+        pytest.skip("this file system has no such names")
+    parts(tmp_path / "data" / "ok", 10, bright=False)
+    parts(tmp_path / "new" / name, 4, bright=True, first=30)
+    parts(tmp_path / "new" / "ok", 4, bright=False, first=30)
+    assert run("extract", "data", "--weights", "random", "--group-regex", "p([0-9]+)")[0] == 0
+    assert run("audit")[0] == 0
+    assert run("groups")[0] == 0
+    assert run(*FIT, "--positive", name)[0] == 0
+    assert run(*FIT)[0] == 0
+    quick = ("--heads", "majority,logistic", "--folds", "2", "--repeats", "1", "--jobs", "1")
+    assert run("compare-heads", *quick)[0] == 0
+    assert run("info", "features.h5")[0] == 0
+    assert run("info", "model")[0] == 0
+    assert run("predict", "model", "new", "--sheet", "sheet.png")[0] == 0
+    code, out, _ = run("evaluate", "model", "new")
+    assert code == 0
+    assert "new (8 of 8 parts)" in out
