@@ -73,7 +73,7 @@ def test_every_command_prints_hostile_names_harmlessly(run: Run) -> None:
         assert out + err
         assert not {c for c in out + err if not c.isprintable()} - {"\n"}, command
         assert "\nerror: forged" not in out + err, command
-    text = Path("predictions.csv").read_text()
+    text = Path("predictions.csv").read_text("utf-8-sig")
     assert not {c for c in text if not c.isprintable()} - {"\n"}
     assert len(text.splitlines()) == 74
 

@@ -36,6 +36,7 @@ from pipeline.data.splits import Fold, folds
 from pipeline.evaluation.metrics import score
 from pipeline.heads.gram import gram
 from pipeline.output.photograph_grid import SheetEntry, draw_sheet
+from pipeline.output.tables import MARK
 
 MOST_ROWS = 10_000
 """With more photographs, labels and outliers are left out: they take an n×n matrix."""
@@ -126,8 +127,8 @@ def save_audit(audit: Audit, out: Path) -> None:
     _check_replaceable(out)
     with whole_folder(out) as folder:
         write_whole(folder / "audit.json", audit.to_json())
-        write_whole(folder / "audit.csv", audit.facts_csv())
-        write_whole(folder / "photographs.csv", audit.photographs_csv())
+        write_whole(folder / "audit.csv", MARK + audit.facts_csv())
+        write_whole(folder / "photographs.csv", MARK + audit.photographs_csv())
         for name, png in audit_sheets(audit).items():
             write_whole(folder / name, png)
 

@@ -56,7 +56,8 @@ class Labelled:
         """SHA-256 (hex) of all photographs' bytes, classes and parts: what findings hold for."""
         rows = zip(self.samples, self.y.tolist(), self.groups.tolist(), strict=True)
         text = "".join(f"{s.digest} {number} {group}\n" for s, number, group in rows)
-        return hashlib.sha256("\n".join([*self.classes.names, text]).encode()).hexdigest()
+        whole = "\n".join([*self.classes.names, text]).encode("utf-8", "surrogateescape")
+        return hashlib.sha256(whole).hexdigest()
 
 
 @dataclass

@@ -23,7 +23,7 @@ from pipeline.groups.proposal import KINDS, Proposal
 from pipeline.groups.proposal_cache import proposed_groups
 from pipeline.groups.rules import GroupRule, number_groups
 from pipeline.output.fonts import font_of, shorten
-from pipeline.output.tables import to_csv
+from pipeline.output.tables import MARK, to_csv
 
 _PER_SHEET = 12  # groups
 _QUESTIONS_PER_SHEET = 20  # pairs, two in a row
@@ -125,13 +125,13 @@ def show_groups(
 
 def _write_table(path: Path, table: str, *, force: bool) -> None:
     """Write groups.csv, but never over one that a person may have edited."""
-    content = table.encode("utf-8", "surrogateescape")
-    if path.exists() and not force and path.read_bytes() != content:
+    mark, content = MARK.encode(), table.encode("utf-8", "surrogateescape")
+    if path.exists() and not force and path.read_bytes().removeprefix(mark) != content:
         raise OutputError(
             f"{path} is there and says something else than the proposal; it may have been edited: "
             "name another --out, or replace it with --force"
         )
-    write_whole(path, content)
+    write_whole(path, mark + content)
 
 
 def groups_csv(proposal: Proposal) -> str:

@@ -43,6 +43,7 @@ from pipeline.groups.rounds import (
     purity,
     weigh,
 )
+from pipeline.output.names import name_key
 
 _USUAL = 12  # photographs of the usual part by its name; of more, runs in time may know better
 _RECURS = 1.5  # runs of a value in the order of shots, from which on it comes back
@@ -119,7 +120,7 @@ def read_all(
     timed = None if line is None else _timed(line, gap)
     if gap is not None:
         return _chosen(samples, line, timed, None, [], "")
-    keys, counters = read_names(paths)
+    keys, counters = read_names([_below_one_folder(sample) for sample in samples])
     named = [_named(key, line or _one_counter(counters, len(paths)), witness) for key in keys]
     best = _best(named, None if timed is None else timed[0])
     if best is not None:
@@ -141,6 +142,22 @@ def read_all(
         return _between(samples, line, timed, runs, again, named, witness)
     found = _chosen(samples, line, timed, None, named, "")
     return replace(found, findings=[*found.findings, *counted])
+
+
+def _below_one_folder(sample: Sample) -> str:
+    """Give a path whose first folder is all that says split and class: "train+good/000.png".
+
+    Else the words train and good would be read as parts of names of one shape.
+    """
+    *folders, name = sample.path.split("/")
+    label, split = name_key(sample.label), sample.split[:3]
+    says = [
+        at
+        for at, folder in enumerate(map(name_key, folders))
+        if folder == label or (split and folder.startswith(split))
+    ]
+    upto = max(says, default=0) + 1
+    return "/".join(["+".join(folders[:upto]), *folders[upto:], name]) if folders else name
 
 
 def _timed(line: Line, gap: float | None) -> tuple[Indices, float, str] | None:

@@ -16,7 +16,7 @@ from features.photographs.decode import MAX_PIXELS
 from pipeline.heatmaps.drawing import draw_page, mark
 from pipeline.heatmaps.explain import Frame
 from pipeline.model.predict import Prediction
-from pipeline.output.tables import printable, to_csv
+from pipeline.output.tables import MARK, printable, to_csv
 
 TABLE = "heatmaps.csv"
 _SIDE = 448  # pixels: a photograph's longer side
@@ -55,7 +55,7 @@ def check_folder(folder: Path, names: Sequence[str]) -> None:
 def _written(table: Path) -> set[str]:
     """Names of the files that an earlier run put beside its table."""
     try:
-        with table.open(encoding="utf-8", newline="") as file:
+        with table.open(encoding="utf-8-sig", newline="") as file:
             return {TABLE} | {row["heatmap"] for row in csv.DictReader(file)}
     except (OSError, ValueError, KeyError, csv.Error):
         return set()
@@ -104,7 +104,7 @@ def write_heatmaps(
                 (new / str(row["heatmap"])).write_bytes(page)
             columns |= dict.fromkeys(row)
             rows.append(row)
-        (new / TABLE).write_text(to_csv(list(columns), rows), "utf-8")
+        (new / TABLE).write_text(MARK + to_csv(list(columns), rows), "utf-8")
     return sum(row["heatmap"] is not None for row in rows)
 
 

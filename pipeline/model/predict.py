@@ -24,7 +24,7 @@ from pipeline.evaluation.probability_text import beside
 from pipeline.model.bundle import Bundle
 from pipeline.model.probabilities import judge
 from pipeline.output.overwrite import PICTURE, PREDICTIONS, check_overwritable
-from pipeline.output.tables import escaped_json, to_csv
+from pipeline.output.tables import MARK, escaped_json, to_csv
 
 FORMATS = (".csv", ".json", ".jsonl")
 
@@ -254,7 +254,7 @@ def format_predictions(bundle: Bundle, predictions: Sequence[Prediction], suffix
         for p in predictions
     ]
     if suffix == ".csv":
-        return to_csv(list(rows[0]), rows)
+        return MARK + to_csv(list(rows[0]), rows)
     if suffix == ".json":
         return escaped_json(json.dumps(rows, indent=2, ensure_ascii=False)) + "\n"
     return "".join(escaped_json(json.dumps(row, ensure_ascii=False)) + "\n" for row in rows)

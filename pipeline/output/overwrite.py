@@ -18,12 +18,12 @@ PREDICTIONS = {
 """How files of predictions begin, by suffix."""
 
 COMPARISON = {
-    ".csv": re.compile(rb"head,title,"),
+    ".csv": re.compile(rb"(\xef\xbb\xbf)?head,title,"),
     ".json": re.compile(rb"\{\s*\"best\":"),
 }
 """How the files of a comparison begin, by suffix."""
 
-LEARNING = re.compile(rb"head,features,draw,")
+LEARNING = re.compile(rb"(\xef\xbb\xbf)?head,features,draw,")
 """How the table of a learning curve begins."""
 
 REPORT = re.compile(

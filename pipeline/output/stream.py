@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import re
 import shutil
@@ -39,12 +40,16 @@ def encodable(text: str, encoding: str | None) -> str:
         >>> encodable("49% ≥ 2% défaut 合", "latin-1")
         '49% >= 2% défaut \\u5408'
     """
+    try:
+        codecs.lookup(encoding or "")
+    except LookupError:
+        encoding = "ascii"
     return "".join(_one(character, encoding or "ascii") for character in text)
 
 
 def _one(character: str, encoding: str) -> str:
     for shown in (character, character.translate(_PLAIN)):
-        with contextlib.suppress(UnicodeEncodeError, LookupError):
+        with contextlib.suppress(UnicodeEncodeError):
             shown.encode(encoding)
             return shown
     return character.encode("ascii", "backslashreplace").decode()

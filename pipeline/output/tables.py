@@ -17,6 +17,10 @@ _GUARDED = re.compile(r"(^|[;\t\r\n|])'(\s*[=+\-@＝＋－＠])")
 _HIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
+MARK = "\ufeff"
+"""What a spreadsheet knows UTF-8 by: the first character of tables that people open."""
+
+
 def to_csv(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:
     r"""CSV with a header line; a missing or None cell is empty.
 

@@ -152,6 +152,8 @@ def explain_error(error: Exception) -> int:
         error.show(file=shown)
         say(shown.getvalue().rstrip("\n"))
         return int(error.exit_code)
+    if isinstance(error, UnicodeEncodeError) and error.encoding == sys.getfilesystemencoding():
+        return fail(f"file names here cannot hold {error.object!r}; set PYTHONUTF8=1", 1)
     if isinstance(error, OSError):
         return fail(f"{error}; check the disk and the permissions", 1)
     if os.environ.get("ONEPASS_TRACEBACK"):

@@ -20,6 +20,7 @@ from pipeline.feature_specs.rows import comparable_rows
 from pipeline.feature_specs.spec import FLAT, FeatureSpec
 from pipeline.heads import HEADS, load_head_class
 from pipeline.output.overwrite import COMPARISON, check_overwritable
+from pipeline.output.tables import MARK
 from pipeline.training.cross_validate import Comparison, compare
 from pipeline.training.split_gap import Gap, Rounds, measure_gap
 
@@ -126,7 +127,7 @@ def compare_heads(
         | _identity(dataset)
         | {"split": split, "gap": gap.to_json() if gap else None}
     )
-    write_whole(out / "comparison.csv", result.to_csv())
+    write_whole(out / "comparison.csv", MARK + result.to_csv())
     write_whole(out / "comparison.json", json.dumps(record, indent=1))
     return HeadComparison(result, split, out, dataset, gap, note)
 

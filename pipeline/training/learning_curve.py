@@ -20,7 +20,7 @@ from pipeline.evaluation.bootstrap import Parts
 from pipeline.feature_specs.rows import comparable_rows
 from pipeline.feature_specs.spec import FLAT, FeatureSpec
 from pipeline.output.overwrite import LEARNING, PICTURE, check_overwritable
-from pipeline.output.tables import to_csv
+from pipeline.output.tables import MARK, to_csv
 from pipeline.training.comparison import Comparison
 from pipeline.training.cross_validate import compare
 from pipeline.training.forecast import Forecast, forecast
@@ -139,7 +139,7 @@ def learning_curve(
     )
     sizes, rarest = _sizes(result)
     found = LearningCurve(result, sizes, names[rarest], picture, table)
-    write_whole(table, _csv(found))
+    write_whole(table, MARK + _csv(found))
     write_whole(picture, learning_png(_series(found)))
     return found
 

@@ -24,7 +24,7 @@ from pipeline.evaluation.intervals import (
 )
 from pipeline.heatmaps.prediction_sheet import prediction_sheet
 from pipeline.model.predict import Prediction, verdict
-from pipeline.output.tables import to_csv
+from pipeline.output.tables import MARK, to_csv
 from pipeline.training.training_curves import ladder_png
 
 Run = Mapping[str, Any]
@@ -158,7 +158,7 @@ class Ladder:
     def write(self, folder: Path) -> list[Path]:
         """Write table.csv, table.json, table.md, curves.png and sheet.png."""
         contents: dict[str, str | bytes] = {
-            "table.csv": self._csv(),
+            "table.csv": MARK + self._csv(),
             "table.json": self._json(),
             "table.md": self._markdown(),
             "curves.png": self._curves(),

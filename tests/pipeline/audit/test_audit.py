@@ -348,10 +348,12 @@ def test_written_files_hold_what_was_found(tmp_path: Path) -> None:
     assert record["shortcuts"]["facts"][0]["name"] == found.shortcuts.facts[0].name
     assert record["photographs"] == 57
     assert record["labels"]["head"] == "ridge"
-    facts = list(csv.DictReader((tmp_path / "audit" / "audit.csv").open()))
+    facts = list(csv.DictReader((tmp_path / "audit" / "audit.csv").open(encoding="utf-8-sig")))
     assert [row["shortcut"] for row in facts][:2] == ["yes", "yes"]
     assert float(facts[0]["low"]) < float(facts[0]["auc"]) <= float(facts[0]["high"])
-    photographs = list(csv.DictReader((tmp_path / "audit" / "photographs.csv").open()))
+    photographs = list(
+        csv.DictReader((tmp_path / "audit" / "photographs.csv").open(encoding="utf-8-sig"))
+    )
     spoilt = next(row for row in photographs if row["finding"] == "over-exposed")
     assert spoilt["path"] == "Healthy/part-1_5.png"
     assert (tmp_path / "audit" / "unusable.png").read_bytes().startswith(b"\x89PNG")

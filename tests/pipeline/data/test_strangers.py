@@ -35,7 +35,7 @@ def splits(root: Path, *, overlap: int = 0) -> Path:
 
 
 PART = r"(\w+/p\d+)"
-FIT = ("fit", "--head", "logistic", "--threshold", "0.5", "--no-gap")
+FIT = ("fit", "--head", "logistic", "--threshold", "0.5", "--no-optimism")
 
 
 def test_a_given_split_is_kept(run: Run, tmp_path: Path) -> None:

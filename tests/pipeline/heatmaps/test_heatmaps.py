@@ -188,7 +188,7 @@ def test_names_are_safe_unique_and_in_order(tmp_path: Path) -> None:
     assert len(files) == 8
     assert files[:3] == ["0001_part.png", "0002_part.png", "0004_x_31m.png"]
     assert all(name.isascii() and len(name) < 80 for name in files)
-    with (tmp_path / "maps" / "heatmaps.csv").open(newline="") as file:
+    with (tmp_path / "maps" / "heatmaps.csv").open(encoding="utf-8-sig", newline="") as file:
         table = list(csv.DictReader(file))
     assert [row["heatmap"] for row in table if row["heatmap"]] == files
     assert table[2] == {"path": "gone.png", "heatmap": "", **dict.fromkeys(list(table[0])[2:], "")}

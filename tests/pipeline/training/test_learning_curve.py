@@ -120,7 +120,7 @@ def test_the_command_writes_table_and_picture(cache: Path, run: Run, tmp_path: P
     assert "ridge on avg" in out
     assert "twice as many parts" in out
     assert "of defects" in out.splitlines()[4]
-    with Path("learning-curve/learning-curve.csv").open() as file:
+    with Path("learning-curve/learning-curve.csv").open(encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
     data = pipeline.load_dataset(cache)
     sizes = {row["parts"] for row in rows}

@@ -32,7 +32,7 @@ def write_six(root: Path, parts: int = 8) -> None:
 
 
 def read_table(path: Path) -> list[dict[str, str]]:
-    return list(csv.DictReader(path.read_text("utf-8").splitlines()))
+    return list(csv.DictReader(path.read_text("utf-8-sig").splitlines()))
 
 
 def test_six_classes_through_every_command(

@@ -100,7 +100,7 @@ def test_the_tables_say_what_the_runs_say(
     """table.csv, .json and .md hold every rung on both splits, beside the write-up's figure."""
     root, *_ = reproduced
     out = root / "out"
-    rows = list(csv.DictReader((out / "table.csv").open()))
+    rows = list(csv.DictReader((out / "table.csv").open(encoding="utf-8-sig")))
     assert [(row["rung"], row["split"]) for row in rows] == [
         (rung, split) for rung in TITLES for split in SPLITS
     ]
