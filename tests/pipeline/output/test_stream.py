@@ -100,7 +100,17 @@ def test_no_surroundings_end_a_command(tmp_path: Path) -> None:
         plain | {"PYTHONIOENCODING": "ascii", "LC_ALL": "C"},
         {"LC_ALL": "C", "HOME": str(tmp_path / "nowhere"), "COLUMNS": "40"},
     ]
-    fit = ("fit", "--head", "logistic", "--threshold", "0.5", "--no-optimism", "--force", "--out", "é")
+    fit = (
+        "fit",
+        "--head",
+        "logistic",
+        "--threshold",
+        "0.5",
+        "--no-optimism",
+        "--force",
+        "--out",
+        "é",
+    )
     quick = ("--heads", "majority", "--folds", "2", "--repeats", "1", "--jobs", "1", "--force")
     commands = [
         ("extract", data, "--weights", "random", "--group-regex", r"part-(\d+)"),
