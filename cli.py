@@ -593,7 +593,7 @@ def predict(
     suffix = ".csv" if to_stdout else out.suffix.lower()
     verdicts = pipeline.format_predictions(bundle, found, suffix)
     if to_stdout:
-        typer.echo(verdicts, nl=False)
+        typer.echo(verdicts.removeprefix("\ufeff"), nl=False)
     else:
         write_whole(out, verdicts)
     if sheet is not None:

@@ -149,14 +149,14 @@ def test_good_parts_alone(run: Run, tmp_path: Path) -> None:
 
 
 def test_every_picture_gets_a_line(run: Run, tmp_path: Path) -> None:
-    """HEIC, GIF and JPEG 2000 are named with the reason, exit 3; extract counts them."""
+    """HEIC, GIF and JPEG 2000 are named with the reason, exit 3; extract counts what it skips."""
     parts(tmp_path / "data" / "good", 8, bright=False)
     parts(tmp_path / "data" / "bad", 8, bright=True)
-    for name in ("a.HEIC", "b.gif", "c.gif"):
+    for name in ("a.JP2", "b.gif", "c.gif"):
         (tmp_path / "data" / "good" / name).write_bytes(b"GIF89a" + bytes(20))
     code, out, _ = run("extract", "data", "--weights", "random", "--no-groups")
     assert code == 0
-    assert "2 .gif, 1 .heic" in out
+    assert "2 .gif, 1 .jp2" in out
     run(*FIT)
     parts(tmp_path / "new", 1, bright=True, first=60)
     for name in ("x.heic", "y.jp2", "IMG_0007"):
