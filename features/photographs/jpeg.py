@@ -22,15 +22,15 @@ SIGNATURE = b"\xff\xd8\xff"
 
 _MAX_SEGMENTS = 10_000  # before the pixels; and scans
 _NEXT = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # what ends the coded pixels of a scan
-_DHT, _JPG, _DAC, _SOS, _EOI, _APP0, _APP2 = 0xC4, 0xC8, 0xCC, 0xDA, 0xD9, 0xE0, 0xE2
+_DHT, _JPG, _DAC, _SOS, _EOI, _APP0, _ADOBE = 0xC4, 0xC8, 0xCC, 0xDA, 0xD9, 0xE0, 0xEE
 _NO_BODY = {0x00, 0x01, *range(0xD0, 0xD9)}
 _PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
 _LOSSLESS = {0xC3, 0xC7, 0xCB, 0xCF}
+_MENDED = b"\xff\xd9" * 2  # an end mark that we add
 _PADDING = 8  # bytes that some encoders leave behind the last pixel
 
-# Warnings that are not about pixels, each with what to do about it.
-_HARMLESS = ("unknown JFIF revision", "bad ICC marker", "Unknown Adobe color transform",
-             "Invalid SOS parameters")  # fmt: skip
+# Warnings that may be about what comes before the pixels, and those that are about pixels.
+_HARMLESS = ("unknown JFIF revision", "bad ICC marker", "extraneous bytes before marker")
 _DAMAGE = ("Corrupt JPEG data", "Premature end", "Inconsistent progression")
 _SPARE = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
 
@@ -159,49 +159,61 @@ def _strict(
     data: bytes, mode: str, size: tuple[int, int], frame: Frame
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]] | None:
     """The pixels; None for what only Pillow decodes."""
-    for again in range(3):
+    said = ""
+    for change in (None, _plain, _ended, None):
+        if change is not None:
+            data = change(data, said)
         try:
             pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]] = simplejpeg.decode_jpeg(
                 data, mode, min_width=size[0], min_height=size[1], strict=True
             )
         except ValueError as error:
             said = " ".join(str(error).split())
-            if again == 2:
-                return None
-            spare = _SPARE.search(said)
-            if any(words in said for words in _HARMLESS):
-                data = _plain(data, frame)
-            elif "Premature end of JPEG file" in said and again == 0:
-                data += b"\xff\xd9"  # no mark at the end is no loss, if the pixels are there
-            elif spare and _is_padding(data, frame, int(spare[1])):
-                return None
-            elif again and data.endswith(b"\xff\xd9") and "premature end of data" in said:
-                raise ImageError(f"the file is cut off ({said})") from None
-            elif any(words in said for words in _DAMAGE):
-                raise ImageError(f"it is damaged ({said})") from None
-            else:
-                return None
         else:
             return pixels
+    spare = _SPARE.search(said)
+    if spare and _is_padding(data, frame, int(spare[1])):
+        return None
+    if data.endswith(_MENDED) or "end of JPEG file" in said:
+        raise ImageError(f"the file is cut off ({said})")
+    if any(words in said for words in _DAMAGE):
+        raise ImageError(f"it is damaged ({said})")
     return None
+
+
+def _ended(data: bytes, said: str) -> bytes:
+    """The file with a mark at its end: none is no loss, if the pixels are there."""
+    return data + _MENDED if "end of JPEG file" in said else data
 
 
 def _is_padding(data: bytes, frame: Frame, count: int) -> bool:
     """Whether what lies between the last pixel and the end mark was never coded pixels."""
-    return count <= _PADDING or len(set(data[max(0, frame.end - count) : frame.end])) == 1
+    before = data[: data.rfind(b"\xff\xd9", 0, frame.end + 2)]
+    return count <= _PADDING or len(set(before[-count:])) == 1
 
 
-def _plain(data: bytes, frame: Frame) -> bytes:
-    """The file without colour profile, and with a version number that is known."""
+def _plain(data: bytes, said: str) -> bytes:
+    """The file with nothing but what its pixels need, as far as these begin.
+
+    Left out are colour profile, comments and what lies between segments; a version that is not
+    known becomes one that is.
+    """
+    if not any(words in said for words in _HARMLESS):
+        return data
     kept, at = [data[:2]], 2
-    while at < frame.end and data[at] == 0xFF and data[at + 1] not in (_SOS, _EOI):
-        if data[at + 1] == 0xFF:
-            at += 1
+    while (at := data.find(b"\xff", at)) >= 0:
+        marker = data[at + 1] if at + 1 < len(data) else _EOI
+        if marker == _SOS:
+            return b"".join((*kept, data[at:]))
+        if marker == _EOI:
+            break
+        if marker == 0xFF or marker in _NO_BODY:
+            at += 1 if marker == 0xFF else 2
             continue
-        after = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-        if data[at + 1] == _APP0 and data[at + 4 : at + 9] == b"JFIF\0":
+        after = at + 2 + max(2, int.from_bytes(data[at + 2 : at + 4], "big"))
+        if marker == _APP0 and data[at + 4 : at + 9] == b"JFIF\0":
             kept.append(data[at : at + 9] + b"\1\1" + data[at + 11 : after])
-        elif data[at + 1] != _APP2:
+        elif not 0xE0 <= marker <= 0xFE or marker == _ADOBE:
             kept.append(data[at:after])
         at = after
-    return b"".join((*kept, data[at:]))
+    return data

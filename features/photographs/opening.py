@@ -183,6 +183,8 @@ def _reason(error: Exception, data: bytes, declared: Declared) -> str:
     text = " ".join(str(error).split())[:200]
     if "truncated" in text.lower() or "end of file" in text.lower():
         return f"the file is cut off ({text})"
+    if any(word in text.lower() for word in ("unsupported", "not supported", "unknown", "invalid")):
+        return f"it is damaged, or of a kind that is not read ({text}); save it as JPEG or PNG"
     if declared.format == "TIFF":
         kind = tiff.read_pages(data)[0].kind
         return f"it is damaged, or a TIFF of a kind that is not read ({kind}: {text})"

@@ -270,15 +270,18 @@ def deep_samples(page: Page) -> Samples | None:
 def _stated(page: Page, kind: str, bits: int) -> tuple[float, float] | None:
     """The values of black and of white that the file itself names; None where it names none.
 
-    `MaxSampleValue` alone is taken at its word only where it is the largest of some number of bits
-    below that of the samples: the standard lets writers note what happens to be there.
+    Of whole numbers that are not negative the tags are taken at their word only where they name the
+    largest of some number of bits below that of the samples: the standard lets writers note what
+    happens to be there.
     """
     low, high = page.value(Tag.SMinSampleValue), page.value(Tag.SMaxSampleValue)
-    if low is not None and high is not None and math.isfinite(high - low) and low < high:
+    both = low is not None and high is not None and math.isfinite(high - low) and low < high
+    if both and (kind == "f" or low < 0):
         return float(low), float(high)
-    most = page.value(Tag.MaxSampleValue)
-    if kind != "f" and most in [2**bit - 1 for bit in range(8, bits)]:
-        return 0.0, float(most)
+    most = [page.value(Tag.MaxSampleValue), high]
+    full = [2**bit - 1 for bit in range(8, bits)]
+    if kind != "f" and (found := [value for value in most if value in full]):
+        return 0.0, float(found[0])
     return (0.0, 2.0**bits - 1) if kind == "u" and bits < 16 else None
 
 
