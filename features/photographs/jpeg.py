@@ -25,8 +25,10 @@ _NEXT = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # what ends the coded pixels o
 _DHT, _JPG, _DAC, _SOS, _EOI, _APP0, _ADOBE = 0xC4, 0xC8, 0xCC, 0xDA, 0xD9, 0xE0, 0xEE
 _NO_BODY = {0x00, 0x01, *range(0xD0, 0xD9)}
 _PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
+_SEQUENTIAL = {0xC0, 0xC1}  # with Huffman codes
 _LOSSLESS = {0xC3, 0xC7, 0xCB, 0xCF}
 _MENDED = b"\xff\xd9" * 2  # an end mark that we add
+_LOST = bytes(64)  # as a disk leaves that has lost a block; never in coded pixels
 _PADDING = 8  # bytes that some encoders leave behind the last pixel
 
 # Warnings that may be about what comes before the pixels, and those that are about pixels.
@@ -43,6 +45,9 @@ class Frame(NamedTuple):
         scans: how many follow.
         end: where the picture ends; what lies behind it (a video, a second picture) is not read.
         incomplete: why the pixels cannot be all there, "" where they can.
+        first: where the first scan begins.
+        has_zeros: whether coded pixels may be a long run of zeros: where zero bits say that a
+            block is as flat as can be, or in refining scans.
     """
 
     width: int
@@ -50,6 +55,8 @@ class Frame(NamedTuple):
     scans: int
     end: int
     incomplete: str
+    first: int
+    has_zeros: bool
 
 
 def read_frame(data: bytes) -> Frame:
@@ -59,7 +66,7 @@ def read_frame(data: bytes) -> Frame:
         ImageError: there is no such header, or more than any program writes.
         struct.error, IndexError: it is cut off.
     """
-    at, frame, scans = 2, -1, 0
+    at, frame, scans, first, flat = 2, -1, 0, 0, False
     sent: dict[int, list[int]] = {}  # component -> bits that are missing, by coefficient
     for number in range(3 * _MAX_SEGMENTS):
         if number > _MAX_SEGMENTS and not scans:
@@ -85,6 +92,7 @@ def read_frame(data: bytes) -> Frame:
             if frame < 0:
                 raise ImageError("it is damaged (its pixels come before their size)")
             scans += 1
+            first = first or at
             _note_scan(data, at, sent)
             after = _NEXT.search(data, at + 2 + struct.unpack_from(">H", data, at + 2)[0])
             if after is None:
@@ -92,7 +100,9 @@ def read_frame(data: bytes) -> Frame:
                 break
             at = after.start()
         else:
-            at += 2 + max(2, struct.unpack_from(">H", data, at + 2)[0])
+            length = max(2, struct.unpack_from(">H", data, at + 2)[0])
+            flat = flat or (marker == _DHT and _zeros_end_a_block(data[at + 4 : at + 2 + length]))
+            at += 2 + length
     else:
         raise ImageError(f"it is damaged (more than {_MAX_SEGMENTS:,} scans)")
     if frame < 0:
@@ -102,20 +112,32 @@ def read_frame(data: bytes) -> Frame:
             else "it is damaged (it has no pixels)"
         )
     height, width = struct.unpack_from(">HH", data, frame + 5)
-    lossless = data[frame + 1] in _LOSSLESS
+    kind = data[frame + 1]
     return Frame(
         width,
         height,
         max(1, scans),
         len(data) if at < 0 else at,
-        "" if lossless else _incomplete(sent, data[frame + 1] in _PROGRESSIVE),
+        "" if kind in _LOSSLESS else _incomplete(sent, kind in _PROGRESSIVE),
+        first,
+        flat or kind not in _SEQUENTIAL,
     )
+
+
+def _zeros_end_a_block(tables: bytes) -> bool:
+    """Whether the code of zeros alone, the first of a Huffman table, ends a block."""
+    at = 0
+    while at + 17 < len(tables):
+        if tables[at] >> 4 and tables[at + 17] == 0:
+            return True
+        at += 17 + sum(tables[at + 1 : at + 17])
+    return False
 
 
 def _note_scan(data: bytes, at: int, sent: dict[int, list[int]]) -> None:
     """Which coefficients of which components this scan refines, and to which bit."""
     count = data[at + 4]
-    first, last, steps = data[at + 5 + 2 * count : at + 8 + 2 * count]
+    first, last, steps = struct.unpack_from("3B", data, at + 5 + 2 * count)
     for number in range(count):
         levels = sent.get(data[at + 5 + 2 * number])
         if levels is not None:
@@ -145,6 +167,8 @@ def load(image: Image.Image, data: bytes, frame: Frame) -> Image.Image:
     """
     if frame.incomplete:
         raise ImageError(f"the file is cut off ({frame.incomplete})")
+    if not frame.has_zeros and data.find(_LOST, frame.first, frame.end) >= 0:
+        raise ImageError(f"it is damaged ({len(_LOST)} zero bytes among its coded pixels)")
     mode = {"RGB": "RGB", "L": "GRAY", "CMYK": "CMYK"}.get(image.mode, "")
     pixels = _strict(data, mode, image.size, frame) if mode else None
     if pixels is None or mode == "CMYK" or pixels.shape[1::-1] != image.size:

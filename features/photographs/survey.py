@@ -21,7 +21,7 @@ from features.photographs.decode_worker_pool import depth_apart, facts_apart
 from features.photographs.file import Photograph, read_photograph
 from features.photographs.file_header import Declared, read_declared
 from features.photographs.metadata import FileFacts
-from features.photographs.samples import depth_of
+from features.photographs.samples import DEPTHS, depth_of
 from features.photographs.views import MOST_ALONG
 from features.runtime import core_count
 
@@ -81,6 +81,8 @@ def settle_depth(
         return Settled(recipe)
     most, file = max(largest)
     bits = depth_of(most)
+    if bits == DEPTHS[-1]:
+        return Settled(replace(recipe, bits=bits))
     count = "1 photograph has" if len(largest) == 1 else f"{len(largest):,} photographs have"
     return Settled(
         replace(recipe, bits=bits),

@@ -34,7 +34,10 @@ def header(data: bytes) -> tuple[int, int, int]:
         if len(data) < 30:
             raise struct.error
         width, height = (int.from_bytes(data[at : at + 3], "little") + 1 for at in (24, 27))
-        return width, height, max(1, sum(name == b"ANMF" for name, _, _ in _chunks(data)))
+        names = [name for name, _, _ in _chunks(data)]
+        if not {b"VP8 ", b"VP8L"} & set(names):  # thirty bytes can claim a gigabyte
+            raise ImageError("it is damaged (a WebP file without pixels)")
+        return width, height, max(1, names.count(b"ANMF"))
     if kind == b"VP8L":
         (bits,) = struct.unpack_from("<I", data, 21)
         return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1, 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,6 +14,7 @@ from PIL import Image
 
 from features.errors import ImageError
 from features.photographs.decode import RECIPES, decode
+from features.photographs.file_header import read_declared
 
 IMAGENET = RECIPES["imagenet"]
 FIRST = replace(IMAGENET, revision=1, srgb=False)
@@ -36,6 +38,12 @@ def zeros(data: bytes) -> bytes:
 def ended(data: bytes) -> bytes:
     """Half of it, with the mark that says that it ends here."""
     return data[: len(data) // 2] + b"\xff\xd9"
+
+
+def small_zeros(data: bytes) -> bytes:
+    """80 bytes of zeros."""
+    middle = len(data) // 2
+    return data[:middle] + bytes(80) + data[middle + 80 :]
 
 
 def swapped(data: bytes) -> bytes:
@@ -134,3 +142,34 @@ def test_strictly_decoded_pixels_are_pillows(mode: str, options: dict[str, objec
                 box = (0, 0, image.width, image.height)
                 pillows = image.convert("RGB").resize((224, 224), Image.Resampling.BILINEAR, box)
             assert np.array_equal(decode(data, IMAGENET), np.asarray(pillows))
+
+
+def test_zeros_that_cost_a_few_blocks_are_seen_and_flat_pictures_are_not_taken_for_them() -> None:
+    """A decoder may come through 80 zeros without a warning; optimised codes may be zeros."""
+    found = 0
+    for width in range(200, 260, 6):
+        data = encode(grainy((width, 300)), "JPEG", quality=92)
+        with pytest.raises(ImageError, match=r"damaged|cut off"):
+            decode(small_zeros(data), IMAGENET)
+    for options in JPEGS.values():
+        for colour in ("white", "black", (9, 200, 3)):
+            flat = encode(Image.new("RGB", (3000, 2000), colour), "JPEG", **options)
+            found += bytes(64) in flat
+            assert decode(flat, IMAGENET).std(axis=(0, 1)).max() == 0
+    assert found  # the flat ones do have such runs
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "AVIF", "HEIF", "JXL"])
+def test_headers_of_changed_files_are_read_or_refused(kind: str) -> None:
+    """The header is read in the command's own process: nothing but an ImageError leaves it."""
+    pytest.importorskip("pillow_heif").register_heif_opener()
+    pytest.importorskip("pillow_jxl")
+    rng = np.random.default_rng(4)
+    options = {"progressive": True} if kind == "JPEG" else {}
+    whole = np.frombuffer(encode(grainy((40, 30)), kind, **options), np.uint8)
+    for _ in range(400):
+        data = whole[: rng.integers(2, len(whole) + 1)].copy()
+        places = rng.integers(0, min(len(data), 700), rng.integers(1, 9))
+        data[places] = rng.integers(0, 256, len(places))
+        with contextlib.suppress(ImageError):
+            read_declared(data.tobytes())
