@@ -22,7 +22,7 @@ from features.backbones.weights import RecordedWeights
 from features.cache.cache import Cache
 from features.errors import DriftError
 from features.extract import Extraction, Progress, extract
-from features.photographs.decode import MAX_PIXELS, get_recipe
+from features.photographs.decode import MAX_PIXELS, Recipe, get_recipe, recorded_recipe
 from features.photographs.survey import Settled, settle_depth
 from features.photographs.views import FULL, Chosen
 from pipeline.data.folder import Scan, scan_folder
@@ -179,6 +179,14 @@ def _recorded(cache_path: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
         return cache.fields, cache.dataset
 
 
+def _recipe(name: str | None, fields: Mapping[str, Any]) -> Recipe | None:
+    """Give the recipe that is asked for; where the cache has it, in the cache's own revision."""
+    known = recorded_recipe(fields["recipe"]) if fields else None
+    if known is not None and name in (None, known.name):
+        return known
+    return get_recipe(name) if name else None
+
+
 def _settings(
     recorded: tuple[dict[str, Any], dict[str, Any]] | None,
     backbone: str | None,
@@ -200,7 +208,7 @@ def _settings(
         known = ()
     return replace(
         made,
-        recipe=get_recipe(recipe) if recipe not in (None, made.recipe.name) else made.recipe,
+        recipe=_recipe(recipe, fields) or made.recipe,
         precision=precision or made.precision,
         taps=known if taps is None else tuple(taps),
     )
