@@ -28,8 +28,15 @@ PARTS: dict[str, str] = {
     "photographs": "torture.photographs",
     "fuzz": "torture.fuzz",
     "network": "torture.network",
+    "models": "torture.models",
 }
-_LONGEST = ("fuzz", "faults", "damage", "together")  # begun first, so that none runs on alone
+_LONGEST = (
+    "models",
+    "fuzz",
+    "faults",
+    "damage",
+    "together",
+)  # begun first, so that none runs on alone
 
 
 def run_part(name: str, *, quick: bool) -> Part:

@@ -13,12 +13,16 @@ from features.errors import HeadError
 from features.runtime import load_tensorflow, seed_everything
 from pipeline.data.splits import holdout
 from pipeline.heads.base import AnyRows, EpochProgress, Head
+from pipeline.heads.calibration import probabilities
 from pipeline.heads.files import Arrays
 
 UNITS = (64, 64, 32)
-_NAMES = ("kernel", "bias")
+_LAYERS = (*(f"dense_{number}" for number in range(1, len(UNITS) + 1)), "output")
 _BLOCK_ROWS = 256
 _PATH_STEPS = 256
+
+Layers = list[tuple[npt.NDArray[Any], npt.NDArray[Any]]]
+"""Kernel and bias of each layer."""
 
 
 def build_model(row_width: int, n_classes: int, dropout: tuple[float, float, float]) -> Any:  # noqa: ANN401 - Keras has no types
@@ -74,7 +78,8 @@ class DenseHead(Head):
         "patience": (0, 100_000),
         "validation_fraction": (0.01, 0.9),
     }
-    _model: Any = None
+    _model: Any = None  # while it is trained
+    _layers: Layers
 
     def _fit(self, X: AnyRows, y: Indices, groups: Indices, progress: EpochProgress | None) -> None:
         """Train on rows; see `Head._fit`.
@@ -90,6 +95,7 @@ class DenseHead(Head):
         seed_everything(self.seed)
         self._model = build_model(X.shape[1], self.n_classes, self._dropout())
         self._history = list(self._epochs(X, y, train, validation, progress))
+        self._layers, self._model = _weights(self._model), None
 
     def _dropout(self) -> tuple[float, float, float]:
         first, second, third = (float(self.chosen[f"dropout_{i}"]) for i in (1, 2, 3))
@@ -176,8 +182,8 @@ class DenseHead(Head):
         return {"loss": loss / len(order), "accuracy": correct / len(order)}
 
     def _validate(self, X: AnyRows, y: Indices, rows: Indices) -> dict[str, float]:
-        starts = range(0, len(rows), _BLOCK_ROWS)
-        blocks = [self._predict_proba(X[rows[start : start + _BLOCK_ROWS]]) for start in starts]
+        layers, starts = _weights(self._model), range(0, len(rows), _BLOCK_ROWS)
+        blocks = [_forward(X[rows[at : at + _BLOCK_ROWS]], layers) for at in starts]
         P, truth = np.clip(np.concatenate(blocks), 1e-7, 1), y[rows]
         return {
             "val_loss": float(-np.log(P[np.arange(len(truth)), truth]).mean()),
@@ -185,16 +191,9 @@ class DenseHead(Head):
         }
 
     def _predict_proba(self, X: Rows) -> Floats:
-        """Probabilities (n, n_classes) of raw rows."""
-        blocks = [
-            np.asarray(self._model(X[start : start + _BLOCK_ROWS], training=False), np.float64)
-            for start in range(0, len(X), _BLOCK_ROWS)
-        ]
-        given = np.concatenate(blocks)
-        if self.n_classes == 2:
-            return np.column_stack([1 - given[:, 0], given[:, 0]])
-        total: Floats = given.sum(axis=1, keepdims=True)
-        return given / total
+        """Probabilities (n, n_classes) of raw rows, in NumPy: asking needs no TensorFlow."""
+        starts = range(0, len(X), _BLOCK_ROWS)
+        return np.concatenate([_forward(X[at : at + _BLOCK_ROWS], self._layers) for at in starts])
 
     def slopes(self, X: Rows, baseline: Row, target: int) -> Floats:
         """Integrated gradients (Sundararajan, Taly and Yan, 2017, arXiv:1703.01365).
@@ -202,12 +201,11 @@ class DenseHead(Head):
         The mean gradient on the straight line from the baseline, at the middles of 256 steps;
         see `Head.slopes`, whose sum it meets within 1 % of the difference of the logits.
         """
-        layers = [layer.get_weights() for layer in self._model.layers if layer.get_weights()]
-        kernel, bias = (values.astype(np.float64) for values in layers[0])
+        kernel, bias = (values.astype(np.float64) for values in self._layers[0])
         start, ends = baseline @ kernel + bias, X @ kernel + bias
         share = (np.arange(_PATH_STEPS)[:, None] + 0.5) / _PATH_STEPS
         means = [
-            _gradients(start + share * (end - start), layers[1:], target).mean(axis=0)
+            _gradients(start + share * (end - start), self._layers[1:], target).mean(axis=0)
             for end in ends
         ]
         slopes: Floats = np.reshape(means, (len(X), -1)) @ kernel.T
@@ -215,29 +213,38 @@ class DenseHead(Head):
 
     def _arrays(self) -> dict[str, npt.NDArray[Any]]:
         return {
-            f"{layer.name}.{name}": array
-            for layer in self._model.layers
-            for name, array in zip(_NAMES, layer.get_weights(), strict=False)
+            f"{layer}.{name}": array
+            for layer, weights in zip(_LAYERS, self._layers, strict=True)
+            for name, array in zip(("kernel", "bias"), weights, strict=True)
         }
 
     def _restore(self, arrays: Arrays) -> None:
-        """Build the network from the settings once its weights are known to be there."""
-        last = 1 if self.n_classes == 2 else self.n_classes
-        widths = [self.row_width, *UNITS, last]
-        layers = [*(f"dense_{number}" for number in range(1, len(UNITS) + 1)), "output"]
-        found = {
-            layer: [
+        widths = [self.row_width, *UNITS, 1 if self.n_classes == 2 else self.n_classes]
+        self._layers = [
+            (
                 arrays.floats(f"{layer}.kernel", (before, behind)),
                 arrays.floats(f"{layer}.bias", (behind,)),
-            ]
-            for layer, before, behind in zip(layers, widths[:-1], widths[1:], strict=True)
-        }
-        self._model = build_model(self.row_width, self.n_classes, self._dropout())
-        for layer, weights in found.items():
-            self._model.get_layer(layer).set_weights(weights)
+            )
+            for layer, before, behind in zip(_LAYERS, widths[:-1], widths[1:], strict=True)
+        ]
 
 
-def _gradients(hidden: Floats, layers: list[list[Floats]], target: int) -> Floats:
+def _weights(model: Any) -> Layers:  # noqa: ANN401 - Keras has no types
+    """Kernel and bias of each layer that has them."""
+    found = [layer.get_weights() for layer in model.layers]
+    return [(weights[0], weights[1]) for weights in found if weights]
+
+
+def _forward(X: Rows, layers: Layers) -> Floats:
+    """Probabilities (n, n_classes) of rows; dropout is for training alone."""
+    values: npt.NDArray[Any] = X
+    for kernel, bias in layers[:-1]:
+        values = np.maximum(values @ kernel + bias, 0)
+    kernel, bias = layers[-1]
+    return probabilities(values @ kernel + bias)
+
+
+def _gradients(hidden: Floats, layers: Layers, target: int) -> Floats:
     """Of a class's logit (see `Head.slopes`) by the first layer's sums: (m, units), like `hidden`.
 
     Args:
