@@ -13,7 +13,7 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from features.arrays import Floats, Indices
-from pipeline.evaluation.metrics import decision_scores, loss_scores, ranking_scores, score
+from pipeline.evaluation.metrics import Limits, decision_scores, loss_scores, ranking_scores, score
 
 
 @dataclass(frozen=True)
@@ -120,11 +120,11 @@ class Sample:
     P: Floats
     part: Indices
     cells: list[Cell]
-    threshold: float
+    threshold: Limits
     point: dict[str, float]
 
     @classmethod
-    def of(cls, y: Indices, P: Floats, part: Indices, parts: Parts, threshold: float) -> Self:
+    def of(cls, y: Indices, P: Floats, part: Indices, parts: Parts, threshold: Limits) -> Self:
         """Prepare the photographs of a round; `part` numbers their parts."""
         cells = []
         for column, stratum in enumerate(parts.strata):

@@ -37,7 +37,7 @@ import numpy as np
 
 from features.arrays import Floats, Indices
 from pipeline.evaluation.bootstrap import Parts, Sample
-from pipeline.evaluation.metrics import LOWER_IS_BETTER, SCORES
+from pipeline.evaluation.metrics import LOWER_IS_BETTER, SCORES, Limits
 
 LEVEL = 0.95
 MIN_PARTS = 2  # of each class; one part alone does not tell how much parts differ
@@ -126,7 +126,7 @@ def intervals(
     draws: int = _DRAWS,
     seed: int = 0,
     level: float = LEVEL,
-    threshold: float = 0.5,
+    threshold: Limits = 0.5,
 ) -> Intervals:
     """Intervals of the scores of one set of photographs.
 
@@ -154,7 +154,7 @@ def intervals_over_rounds(
     draws: int = _DRAWS,
     seed: int = 0,
     level: float = LEVEL,
-    threshold: float = 0.5,
+    threshold: Limits = 0.5,
 ) -> Intervals:
     """Intervals of scores that are means over several rounds, such as the folds of a comparison.
 

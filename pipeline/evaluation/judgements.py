@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 
@@ -16,7 +16,8 @@ from pipeline.data.classes import Classes
 from pipeline.data.dataset import Labelled
 from pipeline.evaluation.band import DEFAULT_THRESHOLD, Band
 from pipeline.evaluation.intervals import LEARNED, Intervals, intervals
-from pipeline.evaluation.metrics import score
+from pipeline.evaluation.metrics import Limits, score
+from pipeline.evaluation.part_rules import PartTable
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Judgements:
         groups: int64 (n,), the same number for photographs of one part.
         probabilities: float64 (n, n_classes).
         band: of two classes, from a probability of a defect to a verdict.
+        unit: what a line is about: of a part, the photograph stands for all of its.
     """
 
     classes: Classes
@@ -40,6 +42,7 @@ class Judgements:
     groups: Indices
     probabilities: Floats
     band: Band
+    unit: Literal["photograph", "part"] = "photograph"
 
     @property
     def threshold(self) -> float:
@@ -71,6 +74,25 @@ class Judgements:
         return len(np.unique(self.groups[self.y == number]))
 
 
+def judged_parts(photographs: Judgements, parts: PartTable) -> Judgements:
+    """The same with a line for each part.
+
+    Args:
+        photographs: each as if it were all there is of its part.
+        parts: the same photographs as parts, their probabilities as they are decided on.
+
+    Returns:
+        Of each part the photograph that says most nearly what all of them say.
+    """
+    off = np.abs(photographs.probabilities - parts.P[parts.of_row]).sum(axis=1)
+    order = np.lexsort((off, parts.of_row))
+    first = order[np.unique(parts.of_row[order], return_index=True)[1]]
+    return replace(
+        photographs, samples=[photographs.samples[number] for number in first], y=parts.y,
+        groups=parts.groups, probabilities=parts.P, unit="part",
+    )  # fmt: skip
+
+
 @dataclass
 class Assessment:
     """Scores of one set of photographs.
@@ -94,7 +116,7 @@ class Assessment:
         probabilities: Floats,
         *,
         seed: int = 0,
-        threshold: float = DEFAULT_THRESHOLD,
+        threshold: Limits = DEFAULT_THRESHOLD,
         learned: bool = False,
     ) -> Self:
         """Score probabilities (n, n_classes): point values and intervals that respect parts.
@@ -108,6 +130,13 @@ class Assessment:
             Intervals.none({}, LEARNED)
             if learned
             else intervals(y, probabilities, groups, seed=seed, threshold=threshold),
+        )
+
+    @classmethod
+    def of_judged(cls, judged: Judgements, *, seed: int = 0) -> Self:
+        """Of photographs or parts with their probabilities, at their band."""
+        return cls.of(
+            judged.y, judged.groups, judged.probabilities, seed=seed, threshold=judged.band.limits
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -37,23 +37,28 @@ LOSSES = ("brier", "log_loss")
 
 LOWER_IS_BETTER = frozenset(LOSSES)
 
+Limits = float | tuple[float, float]
+"""A threshold, or two: passed below the first, rejected from the second on, a person between."""
+
 _SMALLEST = float(np.finfo(np.float64).eps)  # a probability of 0 would make log loss infinite
 
 
-def score(y: Indices, P: Floats, threshold: float = 0.5) -> dict[str, float]:
+def score(y: Indices, P: Floats, threshold: Limits = 0.5) -> dict[str, float]:
     """Scores of probabilities (n, n_classes): `binary_scores` or `multiclass_scores`."""
     if P.shape[1] == 2:
         return binary_scores(y, P[:, 1], threshold)
     return multiclass_scores(y, P)
 
 
-def binary_scores(y: Indices, p: Floats, threshold: float = 0.5) -> dict[str, float]:
+def binary_scores(y: Indices, p: Floats, threshold: Limits = 0.5) -> dict[str, float]:
     """Scores of two classes; class 1 is the positive one.
 
     Args:
         y: int64 (n,) of 0 and 1.
         p: (n,) probability of class 1.
-        threshold: from this probability on, a row counts as positive.
+        threshold: from this probability on, a row counts as positive. Of two, rows between them
+            go to a person: they count neither as right nor as wrong, and the first five scores
+            are of the others.
 
     Returns:
         By name, each from 0 to 1, higher is better but for the last two: accuracy,
@@ -85,7 +90,7 @@ def multiclass_scores(y: Indices, P: Floats) -> dict[str, float]:
 
 
 def weighted_scores(
-    y: Indices, P: Floats, weights: Floats, threshold: float = 0.5
+    y: Indices, P: Floats, weights: Floats, threshold: Limits = 0.5
 ) -> dict[str, Floats]:
     """Scores of the same rows under several sets of weights.
 
@@ -104,7 +109,7 @@ def weighted_scores(
 
 
 def weighted_score(
-    name: str, y: Indices, P: Floats, weights: Floats, threshold: float = 0.5
+    name: str, y: Indices, P: Floats, weights: Floats, threshold: Limits = 0.5
 ) -> Floats:
     """One score (sets,) of `SCORES`; see `weighted_scores`."""
     if name in DECISIONS:
@@ -113,11 +118,14 @@ def weighted_score(
 
 
 def decision_scores(
-    y: Indices, P: Floats, weights: Floats, threshold: float = 0.5
+    y: Indices, P: Floats, weights: Floats, threshold: Limits = 0.5
 ) -> dict[str, Floats]:
     """`DECISIONS` under several sets of weights; see `weighted_scores`."""
     binary = P.shape[1] == 2
-    verdicts = (P[:, 1] >= threshold).astype(np.int64) if binary else P.argmax(axis=1)
+    low, high = threshold if isinstance(threshold, tuple) else (threshold, threshold)
+    verdicts = (P[:, 1] >= high).astype(np.int64) if binary else P.argmax(axis=1)
+    if binary and low < high:
+        weights = weights * ((P[:, 1] < low) | (P[:, 1] >= high))
     accuracy = _ratio(weights @ (verdicts == y).astype(np.float64), weights.sum(axis=1))
     each = [_of_class(y == c, verdicts == c, weights) for c in range(P.shape[1])]
     if binary:
@@ -152,7 +160,7 @@ def loss_scores(y: Indices, P: Floats, weights: Floats) -> dict[str, Floats]:
     }
 
 
-def _single(y: Indices, P: Floats, threshold: float = 0.5) -> dict[str, float]:
+def _single(y: Indices, P: Floats, threshold: Limits = 0.5) -> dict[str, float]:
     found = weighted_scores(y, P, np.ones((1, len(y))), threshold)
     return {name: float(values[0]) for name, values in found.items()}
 

@@ -70,7 +70,8 @@ class Evaluation:
 
     Attributes:
         what: the set, in words.
-        assessment: scores with intervals; what is not passed counts as called defective.
+        assessment: scores with intervals of single photographs, each judged as if it were all
+            there is of its part; what a person has to look at counts neither way.
         confusion: int64 (n_classes, n_classes), rows the truth, columns the verdict; one more
             column for a model with a review band: those that a person has to look at.
         classes: scores of each class, in the order of the classes' numbers.
@@ -84,6 +85,8 @@ class Evaluation:
         unreadable: photographs that could not be read.
         outcome: what the thresholds do, by part; None for more than two classes.
         proposal: the proposed groups of a new folder; None where some were given.
+        parts: the parts, where they have several photographs and are judged as wholes; else None.
+        part_assessment: their scores.
         strange: photographs of classes that the model does not know, by class: none of them counts.
         known: how many of the photographs look so much like ones that the model was trained on
             that both surely show one part.
@@ -103,6 +106,8 @@ class Evaluation:
     unreadable: list[Sample]
     outcome: Outcome | None = None
     proposal: Proposal | None = None
+    parts: Judgements | None = None
+    part_assessment: Assessment | None = None
     known: int = 0
     strange: dict[str, int] = field(default_factory=dict)
 
@@ -129,7 +134,8 @@ def evaluate_holdout(
         bundle, bundle.classes, Path(about["root"]), samples, groups, probabilities
     )
     rule = GroupRule(**about["group_rule"])
-    return _evaluation("the holdout", judged, [], None, cache_path, rule, [])
+    found = _evaluation("the holdout", judged, [], None, cache_path, rule, [])
+    return _with_parts(found, bundle, probabilities)
 
 
 def evaluate_folder(
@@ -199,10 +205,10 @@ def evaluate_folder(
         samples = found_groups.applied(samples)
         if rule.kind == "none":
             proposal, rule = found_groups, GroupRule("proposed")
-    new_ones = _judgements(
-        bundle, classes, data, samples, number_groups(samples), judged.probabilities[new]
-    )
+    P = judged.probabilities[new]
+    new_ones = _judgements(bundle, classes, data, samples, number_groups(samples), P)
     found = _evaluation(str(data), new_ones, notes, data, cache_path, rule, unreadable)
+    found = _with_parts(found, bundle, P)
     found.proposal, found.strange = proposal, strange
     if not isinstance(bundle.head, Cnn):
         found.known = int(like_known(cache_path, samples, sorted(trained_on)).sum())
@@ -280,7 +286,19 @@ def _judgements(
     probabilities: npt.NDArray[np.float64],
 ) -> Judgements:
     y = np.array([classes.number(sample.label) for sample in samples], dtype=np.int64)
-    return Judgements(bundle.classes, root, samples, y, groups, probabilities, bundle.band)
+    alone = bundle.decision.alone(probabilities)
+    return Judgements(bundle.classes, root, samples, y, groups, alone, bundle.band)
+
+
+def _with_parts(found: Evaluation, bundle: Bundle, P: npt.NDArray[np.float64]) -> Evaluation:
+    """What the model makes of the parts; `P` as `Bundle.probabilities` gives them."""
+    judged, decision = found.judged, bundle.decision
+    if judged.classes.binary:
+        found.outcome = decision.outcome(judged.y, P, judged.groups)
+    found.parts = decision.whole_parts(judged, P)
+    if found.parts is not None:
+        found.part_assessment = Assessment.of_judged(found.parts)
+    return found
 
 
 def _evaluation(
@@ -303,17 +321,14 @@ def _evaluation(
         Mistake(samples[i].path, classes.names[y[i]], classes.names[verdicts[i]], float(shown[i]))
         for i in wrong[np.argsort(-certainty[wrong], kind="stable")]
     ]
-    assessment = Assessment.of(y, judged.groups, judged.probabilities, threshold=judged.threshold)
+    assessment = Assessment.of_judged(judged)
     each = class_scores(confusion, classes.names)
     spans = [
         _class_intervals(y == c, verdicts == c, judged.groups) for c in range(len(classes.names))
     ]
-    outcome = None
-    if classes.binary:
-        outcome = Outcome.of(y, judged.probabilities[:, 1], judged.groups, judged.band)
     return Evaluation(
         what, assessment, confusion, each, spans, mistakes, notes,
-        judged, data, cache_path, group_rule, unreadable, outcome,
+        judged, data, cache_path, group_rule, unreadable,
     )  # fmt: skip
 
 

@@ -1,19 +1,24 @@
-"""From probabilities of photographs that no model learned from to calibration and thresholds."""
+"""From probabilities of photographs that no model learned from to calibration and thresholds.
+
+What is decided is about parts: photographs are calibrated, put together part by part
+(`pipeline.evaluation.part_rules`), calibrated as parts, and the thresholds are chosen on parts.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from features.arrays import Floats, Indices
 from pipeline.evaluation.band import Band
 from pipeline.evaluation.metrics import score
+from pipeline.evaluation.part_rules import ANY, MEAN, by_part, choose_rule, why_not_by_part
 from pipeline.heads.calibration import Recalibration, Scale
 from pipeline.thresholds.claims import Claim, claim
 from pipeline.thresholds.costs import BALANCED, Curve, Weights, cheapest_band
 from pipeline.thresholds.decision import OUT_OF_FOLD, SET_ASIDE, Decision, Unseen
-from pipeline.thresholds.outcome import Outcome, Reliability, log_loss
+from pipeline.thresholds.outcome import Reliability, log_loss
 from pipeline.thresholds.rule import ThresholdRule
 
 
@@ -26,7 +31,7 @@ class Judged:
         y, groups: int64 (n,), 1 for the defective class, and numbers of the parts.
         p: float64 (n,), probability of a defect as the head itself gives it.
         fold: int64 (n,); photographs of one number are calibrated by those of the others, to
-            see what calibrating is worth.
+            see what calibrating is worth. All photographs of a part have the same.
         aside: whether it is the model that is saved that judged them.
         seconds: that it took.
     """
@@ -45,10 +50,10 @@ class Choice:
     """What `choose` found.
 
     Attributes:
-        decision: the thresholds.
+        decision: the thresholds, and how parts are judged.
         calibration: to be applied to the head's probabilities first; None where they are good as
             they are.
-        p: float64 (n,), the photographs' probabilities with it.
+        p: float64 (n,), the photographs' probabilities, each as if it were all there is of a part.
     """
 
     decision: Decision
@@ -56,35 +61,82 @@ class Choice:
     p: Floats
 
 
-def choose(judged: Judged, rule: ThresholdRule, scale: Scale | None) -> Choice:
-    """Calibrate, then find the thresholds.
+@dataclass(frozen=True)
+class _Unit:
+    """What is decided about: parts, or with the rule `any` photographs.
+
+    Attributes:
+        y, groups, fold: as in `Judged`.
+        p: float64 (n,), calibrated.
+        honest: float64 (n,), the same with each fold calibrated by the others.
+    """
+
+    y: Indices
+    groups: Indices
+    fold: Indices
+    p: Floats
+    honest: Floats
+
+
+def choose(
+    judged: Judged,
+    rule: ThresholdRule,
+    scale: Scale | None,
+    *,
+    learned: Judged | None = None,
+    apart: str = "",
+) -> Choice:
+    """Calibrate, put photographs together to parts, then find the thresholds.
 
     Args:
         judged: photographs of both classes.
         rule: what is wanted; not "fixed".
         scale: of the head's calibration, `pipeline.heads.base.Head.calibrate_on`.
+        learned: of a claim, the photographs that the model learned from, judged out of fold. What
+            changes the order of parts is chosen on these: a claim holds because on `judged`
+            nothing is chosen but the threshold.
+        apart: why photographs are judged one by one; "" where parts are judged as wholes.
     """
-    calibration, checked = _calibrate(judged, scale)
-    p = judged.p if calibration is None else _apply(calibration, judged.p)
-    rate = float(np.mean(judged.y == 1)) if rule.defect_rate is None else rule.defect_rate
-    curve = Curve.of(judged.y, p)
-    band, claims = _band(rule, judged, p, curve, rate)
-    y, groups = judged.y, judged.groups
-    unseen = Unseen(
-        SET_ASIDE if judged.aside else OUT_OF_FOLD,
-        1 if judged.aside else len(np.unique(judged.fold)),
-        Outcome.of(y, p, groups, band),
-        score(y, np.column_stack([1 - p, p]), band.pass_below),
-        curve.thinned(),
-        Reliability.of(y, checked, groups),
-        None if calibration is None else Reliability.of(y, judged.p, groups),
-        judged.seconds,
-    )
-    note = "" if len(np.unique(groups)) < len(groups) else _NO_PARTS
-    decision = Decision(
-        band, rule, rule.method, note, defect_rate=rate, claims=tuple(claims), unseen=unseen
-    )
-    return Choice(decision, calibration, p)
+    part_rule, note = how_parts_are_judged(rule, learned or judged, apart)
+    several = part_rule != ANY and len(np.unique(judged.groups)) < len(judged.groups)
+    if judged.aside and several:
+        calibration = None if learned is None else _calibrate(_unit(learned), scale)[0]
+        p = judged.p if calibration is None else _apply(calibration, judged.p)
+        unit = replace(_unit(judged), p=p, honest=p)
+    else:
+        calibration, unit = _calibrate(_unit(judged), scale)
+    own, part_calibration = unit.p, None
+    as_it_is = _unit(judged)
+    if several:
+        as_it_is = _as_parts(as_it_is, part_rule)
+        part_calibration, unit = _calibrate(_as_parts(unit, part_rule), "logit")
+    decision = _decide(unit, rule)
+    decision = replace(
+        decision, part_rule=part_rule, part_calibration=part_calibration,
+        note="; ".join(filter(None, (note, decision.note))),
+    )  # fmt: skip
+    changed = calibration is not None or part_calibration is not None
+    unseen = _unseen(judged, decision, unit, own, as_it_is if changed else None)
+    decision = replace(decision, unseen=unseen)
+    return Choice(decision, calibration, decision.alone(_columns(own))[:, 1])
+
+
+def how_parts_are_judged(rule: ThresholdRule, judged: Judged, apart: str = "") -> tuple[str, str]:
+    """The part rule, and what a person should know of it.
+
+    Args:
+        rule: with what was asked for.
+        judged: photographs that the model did not learn from.
+        apart: why photographs are judged one by one; "" where nothing speaks against parts.
+    """
+    if rule.part_rule is not None:
+        return rule.part_rule, ""
+    if len(np.unique(judged.groups)) == len(judged.groups):
+        return MEAN, _NO_PARTS
+    apart = apart or why_not_by_part(judged.y, judged.groups)
+    if apart:
+        return ANY, f"{apart}: every photograph is judged by itself"
+    return choose_rule(judged.y, _columns(judged.p), judged.groups), ""
 
 
 _NO_PARTS = (
@@ -93,15 +145,60 @@ _NO_PARTS = (
 )
 
 
-def _band(
-    rule: ThresholdRule, judged: Judged, p: Floats, curve: Curve, rate: float
-) -> tuple[Band, list[Claim]]:
+def _decide(unit: _Unit, rule: ThresholdRule) -> Decision:
+    """The thresholds, on parts or photographs."""
+    rate = float(np.mean(unit.y == 1)) if rule.defect_rate is None else rule.defect_rate
+    band, claims = _band(rule, unit, rate)
+    useless = _useless(unit, band) if claims else ""
+    return Decision(band, rule, rule.method, useless, defect_rate=rate, claims=tuple(claims))
+
+
+def _useless(unit: _Unit, band: Band) -> str:
+    """Why a claim is worth nothing: it is kept by deciding nothing."""
+    good, defective = unit.p[unit.y == 0], unit.p[unit.y == 1]
+    if (good >= band.reject_from).all():
+        return "useless: to keep the claim, all good parts that were set aside are rejected"
+    if (good >= band.pass_below).all():
+        return "useless: to keep the claim, none of the good parts that were set aside is passed"
+    if (defective < band.pass_below).all():
+        return "useless: to keep the claim, all defective parts that were set aside are passed"
+    return ""
+
+
+def _unseen(
+    judged: Judged, decision: Decision, unit: _Unit, p: Floats, as_it_is: _Unit | None
+) -> Unseen:
+    return Unseen(
+        SET_ASIDE if judged.aside else OUT_OF_FOLD,
+        1 if judged.aside else len(np.unique(judged.fold)),
+        decision.outcome(judged.y, _columns(p), judged.groups),
+        score(unit.y, _columns(unit.p), decision.band.limits),
+        Curve.of(unit.y, unit.p).thinned(),
+        Reliability.of(unit.y, unit.honest, unit.groups),
+        None if as_it_is is None else Reliability.of(unit.y, as_it_is.p, unit.groups),
+        judged.seconds,
+    )
+
+
+def _band(rule: ThresholdRule, unit: _Unit, rate: float) -> tuple[Band, list[Claim]]:
     if rule.method == "claim":
-        return claim(rule, judged.y, p, judged.groups, rate)
-    weights = weights_of(rule, rate)
+        return claim(rule, unit.y, unit.p, unit.groups, rate)
+    weights, curve = weights_of(rule, rate), Curve.smoothed(unit.y, unit.p)
     if rule.review is None:
-        return Band.at(curve.cheapest(weights)), []
-    return cheapest_band(curve, weights, rule.review, rate), []
+        return Band.at(curve.middle(weights)), []
+    counted = Curve.at(curve.thresholds, unit.y, unit.p)
+    return cheapest_band(curve, weights, rule.review, rate, counted), []
+
+
+def _unit(judged: Judged) -> _Unit:
+    return _Unit(judged.y, judged.groups, judged.fold, judged.p, judged.p)
+
+
+def _as_parts(unit: _Unit, rule: str) -> _Unit:
+    table = by_part(unit.y, _columns(unit.p), unit.groups, rule)
+    honest = by_part(unit.y, _columns(unit.honest), unit.groups, rule)
+    first = np.unique(unit.groups, return_index=True)[1]
+    return _Unit(table.y, table.groups, unit.fold[first], table.P[:, 1], honest.P[:, 1])
 
 
 def weights_of(rule: ThresholdRule, defect_rate: float) -> Weights:
@@ -111,26 +208,30 @@ def weights_of(rule: ThresholdRule, defect_rate: float) -> Weights:
     return Weights.of(rule.cost_missed, rule.cost_false, defect_rate)
 
 
-def _calibrate(judged: Judged, scale: Scale | None) -> tuple[Recalibration | None, Floats]:
-    """The map, if it helps, and the probabilities with each fold calibrated by the others.
+def _calibrate(unit: _Unit, scale: Scale | None) -> tuple[Recalibration | None, _Unit]:
+    """The map, if it helps, and what it makes of the probabilities.
 
-    It helps if log loss falls on photographs that it was not fitted on.
+    It helps if log loss falls where it was not fitted, each fold calibrated by the others.
     """
     if scale is None:
-        return None, judged.p
-    checked = judged.p.copy()
-    for number in np.unique(judged.fold):
-        inside = judged.fold == number
-        y = judged.y[~inside]
-        made = Recalibration.fit(judged.p[~inside], y, scale) if len(set(y.tolist())) > 1 else None
+        return None, unit
+    honest = unit.honest.copy()
+    for number in np.unique(unit.fold):
+        inside = unit.fold == number
+        y = unit.y[~inside]
+        made = Recalibration.fit(unit.p[~inside], y, scale) if len(set(y.tolist())) > 1 else None
         if made is None:
-            return None, judged.p
-        checked[inside] = _apply(made, judged.p[inside])
-    whole = Recalibration.fit(judged.p, judged.y, scale)
-    if whole is None or log_loss(judged.y, checked) >= log_loss(judged.y, judged.p):
-        return None, judged.p
-    return whole, checked
+            return None, unit
+        honest[inside] = _apply(made, honest[inside])
+    whole = Recalibration.fit(unit.p, unit.y, scale)
+    if whole is None or log_loss(unit.y, honest) >= log_loss(unit.y, unit.honest):
+        return None, unit
+    return whole, replace(unit, p=_apply(whole, unit.p), honest=honest)
 
 
 def _apply(calibration: Recalibration, p: Floats) -> Floats:
-    return calibration.apply(np.column_stack([1 - p, p]))[:, 1]
+    return calibration.apply(_columns(p))[:, 1]
+
+
+def _columns(p: Floats) -> Floats:
+    return np.column_stack([1 - p, p])

@@ -56,7 +56,11 @@ class Curve:
             y: int64 (n,), 1 for the defective class.
             p: float64 (n,) probability of a defect.
         """
-        thresholds = cuts(p)
+        return cls.at(cuts(p), y, p)
+
+    @classmethod
+    def at(cls, thresholds: Floats, y: Indices, p: Floats) -> Self:
+        """The same counts at given thresholds, which rise."""
         defective, good = np.sort(p[y == 1]), np.sort(p[y == 0])
         missed = np.searchsorted(defective, thresholds) / max(len(defective), 1)
         return cls(thresholds, missed, 1 - np.searchsorted(good, thresholds) / max(len(good), 1))
@@ -69,6 +73,48 @@ class Curve:
         """The threshold that costs least; of equals the lowest, which misses fewest."""
         costs = self.costs(weights)
         return float(self.thresholds[np.argmax(costs <= costs.min() + TIE)])
+
+    @classmethod
+    def smoothed(cls, y: Indices, p: Floats) -> Self:
+        """What is to be expected of other parts: each counts around where it lies, not only there.
+
+        The lowest point of `of` is often an isolated dip that the next parts do not have. Here
+        each class is smoothed on log-odds by a Gaussian of Silverman's width (*Density estimation
+        for statistics and data analysis*, 1986). `benchmarks/thresholds.py` measures what that is
+        worth.
+
+        Args:
+            y: int64 (n,), 1 for the defective class; both classes.
+            p: float64 (n,) probability of a defect.
+        """
+        from scipy.special import expit, ndtr
+
+        odds = log_odds(p)
+        sides = [_thin(odds[y == label]) for label in (1, 0)]
+        widths = [_width(side) for side in sides]
+        reach = _REACH * max(widths)
+        grid = np.linspace(odds.min() - reach, odds.max() + reach, _GRID)
+        missed, passed = (
+            ndtr((grid[:, None] - side) / width).mean(axis=1)
+            for side, width in zip(sides, widths, strict=True)
+        )
+        last = 1.0 if p.max() < 1 else np.nextafter(1.0, 2.0)
+        return cls(
+            np.concatenate([[0.0], expit(grid), [last]]),
+            np.concatenate([[0.0], missed, [1.0]]),
+            np.concatenate([[1.0], 1 - passed, [0.0]]),
+        )
+
+    def middle(self, weights: Weights) -> float:
+        """The threshold in the middle, on log-odds, of those that cost least."""
+        costs = self.costs(weights)
+        best = int(costs.argmin())
+        dearer = np.flatnonzero(costs > costs[best] + TIE)
+        low = dearer[dearer < best].max(initial=-1) + 1
+        high = dearer[dearer > best].min(initial=len(costs)) - 1
+        if low == 0 or high == len(costs) - 1:  # reject all, or pass all: there is no middle
+            return float(self.thresholds[best])
+        return between(float(self.thresholds[low]), float(self.thresholds[high]))
 
     def thinned(self, points: int = POINTS) -> Self:
         """At most so many points, evenly by number; the first and the last stay."""
@@ -91,6 +137,41 @@ class Curve:
         return cls(*(np.array(record[n], float) for n in ("thresholds", "missed", "rejected")))
 
 
+_GRID = 512  # thresholds of a smoothed curve
+_REACH = 3.0  # how far it reaches beyond the parts, in widths of the Gaussian
+_MOST = 2000  # parts of a class that are smoothed one by one; of more so many quantiles
+_ODDS = 6e-8  # probabilities are kept so far from 0 and 1: float32 has no finer step next to 1
+
+
+def log_odds(p: Floats) -> Floats:
+    """Logarithm of p / (1 - p), finite also for 0 and 1."""
+    kept = np.clip(p, _ODDS, 1 - _ODDS)
+    return np.asarray(np.log(kept) - np.log1p(-kept))
+
+
+def between(low: float, high: float) -> float:
+    """The middle of two probabilities on log-odds; the number itself where both are the same."""
+    if low == high:
+        return low
+    middle = float(log_odds(np.array([low, high])).mean())
+    found = 1 / (1 + np.exp(-middle))
+    return float(found) if low < found < high else (low + high) / 2
+
+
+def _width(values: Floats) -> float:
+    """Silverman's: 0.9 n^(-1/5) times the spread, by quartiles where these say less."""
+    quarters = float(np.subtract(*np.quantile(values, [0.75, 0.25]))) / 1.34
+    spread = float(values.std())
+    spread = min(spread, quarters) if quarters > 0 else spread
+    return float(max(0.9 * spread * len(values) ** -0.2, 1e-3))
+
+
+def _thin(values: Floats) -> Floats:
+    if len(values) <= _MOST:
+        return values
+    return np.asarray(np.quantile(values, (np.arange(_MOST) + 0.5) / _MOST))
+
+
 def cuts(p: Floats) -> Floats:
     """Thresholds between all different probabilities: 0, the middles, and one above them all."""
     values = np.unique(p)
@@ -100,26 +181,36 @@ def cuts(p: Floats) -> Floats:
     return np.concatenate([[0.0], middle, [last]])
 
 
-def cheapest_band(curve: Curve, weights: Weights, review: float, defect_rate: float) -> Band:
+def cheapest_band(
+    curve: Curve,
+    weights: Weights,
+    review: float,
+    defect_rate: float,
+    counted: Curve | None = None,
+) -> Band:
     """The band that leaves the least cost to what is decided without a person.
 
     Chow's rule ("On optimum recognition error and reject tradeoff", 1970), on counts instead of
-    on probabilities: of all bands through which at most `review` of the photographs go, the one
+    on probabilities: of all bands through which at most `review` of the parts go, the one
     with the cheapest mistakes outside; of equals the one that sends fewest to a person.
 
     Args:
-        curve: of photographs that the model did not learn from.
+        curve: of parts that the model did not learn from; its costs decide.
         weights: of the mistakes.
-        review: largest share of the photographs that go to a person.
-        defect_rate: share of defective photographs to expect.
+        review: largest share of the parts that go to a person.
+        defect_rate: share of defective parts to expect.
+        counted: where `curve` is smoothed, the counts at its thresholds; their shares go to a
+            person, and costs are equal that differ by a thousandth of the highest.
     """
-    below = defect_rate * curve.missed + (1 - defect_rate) * (1 - curve.rejected)
+    tie = TIE if counted is None else 1e-3 * sum(weights)
+    shares = curve if counted is None else counted
+    below = defect_rate * shares.missed + (1 - defect_rate) * (1 - shares.rejected)
     high = np.searchsorted(below, below + review + TIE, side="right") - 1
     # As few good ones are often rejected from a lower threshold on.
-    high = np.searchsorted(-curve.rejected, -(curve.rejected[high] + TIE), side="left")
+    high = np.searchsorted(-curve.rejected, -(curve.rejected[high] + tie), side="left")
     high = np.maximum(high, np.arange(len(high)))
     costs = weights.missed * curve.missed + weights.rejected * curve.rejected[high]
-    equal = np.flatnonzero(costs <= costs.min() + TIE)
+    equal = np.flatnonzero(costs <= costs.min() + tie)
     low = equal[np.argmin(np.round((below[high] - below)[equal], 12))]
     return Band(float(curve.thresholds[low]), float(curve.thresholds[high[low]]))
 

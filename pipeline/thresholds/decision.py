@@ -7,7 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
+import numpy as np
+
+from features.arrays import Floats, Indices
 from pipeline.evaluation.band import DEFAULT_THRESHOLD, Band
+from pipeline.evaluation.judgements import Judgements, judged_parts
+from pipeline.evaluation.part_rules import ANY, RULES, PartTable, by_part
+from pipeline.heads.calibration import Recalibration
 from pipeline.thresholds.claims import Claim
 from pipeline.thresholds.costs import Curve
 from pipeline.thresholds.outcome import Outcome, Reliability
@@ -26,10 +32,11 @@ class Unseen:
             the very model that is saved.
         folds: how many; 1 where photographs were set aside.
         outcome: at the thresholds of the model, which were chosen on these very photographs.
-        scores: see `pipeline.evaluation.metrics.SCORES`; at `pass_below`.
-        curve: missed and rejected at every threshold, thinned out.
+        scores: see `pipeline.evaluation.metrics.SCORES`; of parts that are judged as wholes, and
+            of what is decided without a person.
+        curve: missed and rejected at every threshold, thinned out; of parts as well.
         reliability: of the probabilities as the model gives them; where they are calibrated here,
-            those of each fold by what was fitted on the other folds.
+            those of each fold by what was fitted on the other folds. Of parts, too.
         own: the same of the head's own probabilities, where these are calibrated here.
         seconds: that it took.
     """
@@ -86,6 +93,9 @@ class Decision:
         unseen: what they were chosen on; None where they were not chosen.
         holdout: what they do to the holdout, on which nothing was chosen; None where it is not
             known, or of more than two classes.
+        part_rule: how photographs of a part are judged together, one of
+            `pipeline.evaluation.part_rules.RULES`; "any" of models made before there were others.
+        part_calibration: of the probabilities of parts; None where they are good as they are.
     """
 
     band: Band
@@ -96,6 +106,51 @@ class Decision:
     claims: tuple[Claim, ...] = ()
     unseen: Unseen | None = None
     holdout: Outcome | None = None
+    part_rule: str = ANY
+    part_calibration: Recalibration | None = None
+
+    @property
+    def of_wholes(self) -> bool:
+        """Whether a part has one verdict, from all its photographs."""
+        return self.part_rule != ANY
+
+    def alone(self, P: Floats) -> Floats:
+        """Probabilities (n, n_classes) of photographs, each as if it were all there is of a part.
+
+        Args:
+            P: float64 (n, n_classes) as the model gives them, `Bundle.probabilities`.
+        """
+        return P if self.part_calibration is None else self.part_calibration.apply(P)
+
+    def parts(self, y: Indices, P: Floats, groups: Indices) -> PartTable:
+        """Photographs to parts with their probabilities, on which the thresholds are.
+
+        Args:
+            y: int64 (n,) class numbers.
+            P: float64 (n, n_classes) of photographs, `Bundle.probabilities`.
+            groups: int64 (n,), the same number for photographs of one part.
+        """
+        table = by_part(y, P, groups, self.part_rule)
+        return table._replace(P=self.alone(table.P))
+
+    def whole_parts(self, judged: Judgements, P: Floats) -> Judgements | None:
+        """The parts of judged photographs, where parts are judged as wholes and have several.
+
+        Args:
+            judged: photographs, each as if it were all there is of its part.
+            P: float64 (n, n_classes) of these, `Bundle.probabilities`.
+        """
+        if not self.of_wholes or len(np.unique(judged.groups)) == len(judged.groups):
+            return None
+        return judged_parts(judged, self.parts(judged.y, P, judged.groups))
+
+    def outcome(self, y: Indices, P: Floats, groups: Indices) -> Outcome:
+        """What the thresholds do to photographs of two classes; arguments as those of `parts`."""
+        alone = self.alone(P)[:, 1]
+        if not self.of_wholes:
+            return Outcome.of(y, alone, groups, self.band)
+        table = self.parts(y, P, groups)
+        return Outcome.of_parts((table.y, table.P[:, 1]), (y, alone), self.band)
 
     @property
     def contradicted(self) -> list[Claim]:
@@ -109,10 +164,13 @@ class Decision:
         return [claim for claim in self.claims if limits[claim.what] > claim.share]
 
     @classmethod
-    def not_chosen(cls, note: str = "", rule: ThresholdRule | None = None) -> Self:
+    def not_chosen(
+        cls, note: str = "", rule: ThresholdRule | None = None, part_rule: str = ANY
+    ) -> Self:
         """The rule's numbers, or 0.5."""
         rule = rule or ThresholdRule()
-        return cls(Band(*(rule.fixed or (DEFAULT_THRESHOLD,) * 2)), rule, "fixed", note)
+        band = Band(*(rule.fixed or (DEFAULT_THRESHOLD,) * 2))
+        return cls(band, rule, "fixed", note, part_rule=part_rule)
 
     def to_json(self) -> dict[str, Any]:
         """As it stands in `model.json`."""
@@ -126,11 +184,13 @@ class Decision:
             "claims": [claim.to_json() for claim in self.claims],
             "unseen": self.unseen and self.unseen.to_json(),
             "holdout": self.holdout and self.holdout.to_json(),
+            "part_rule": self.part_rule,
+            "part_calibration": self.part_calibration and self.part_calibration.to_json(),
         }
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Self:
-        """Read what `to_json` wrote.
+        """Read what `to_json` wrote; of earlier models, which judged photographs, too.
 
         Raises:
             KeyError, TypeError, ValueError: it wrote something else.
@@ -140,6 +200,9 @@ class Decision:
         band = Band(float(record["pass_below"]), float(record["reject_from"]))
         if not 0 <= band.pass_below <= band.reject_from <= math.nextafter(1, 2):
             raise ValueError(f"thresholds {band.pass_below} and {band.reject_from}")
+        part_rule, calibration = record.get("part_rule", ANY), record.get("part_calibration")
+        if part_rule not in RULES:
+            raise ValueError(f"part rule {part_rule!r}")
         return cls(
             band,
             ThresholdRule(**rule),
@@ -149,4 +212,6 @@ class Decision:
             tuple(Claim(**claim) for claim in record["claims"]),
             Unseen.from_json(record["unseen"]) if record["unseen"] else None,
             Outcome.from_json(record["holdout"]) if record["holdout"] else None,
+            str(part_rule),
+            None if calibration is None else Recalibration.from_json(calibration),
         )

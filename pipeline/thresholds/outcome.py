@@ -1,14 +1,14 @@
-"""From photographs to parts: what a missed part and a part rejected by mistake are.
+"""What becomes of parts: which are missed, which are rejected by mistake, which a person sees.
 
-A defective part counts as missed as soon as one of its photographs is passed, a good part as
-rejected as soon as one of its photographs is rejected. Verdicts are given photograph by
-photograph, and nobody knows how many photographs of a part will be looked at later, or which:
-a bound on parts of which *any* photograph is passed holds for a part that is photographed once,
-and for one that is photographed often and passed only if all its photographs are. A bound on parts
-of which *all* photographs are passed would hold only if as many are taken as in the training data.
+A part that is judged as a whole has one verdict, from all its photographs
+(`pipeline.evaluation.part_rules`). What is said of such parts holds for parts that are
+photographed as often as these were.
 
-A part is defective if one of its photographs is of the defective class; its photographs of the
-other class show no defect, and passing them is no miss.
+Where every photograph has a verdict of its own (rule `any`, and models made before there were
+others), a defective part counts as missed as soon as one of its photographs is passed, a good part
+as rejected as soon as one of its photographs is rejected: nobody knows how many photographs of a
+part will be looked at later, or which. A part is defective if one of its photographs is of the
+defective class; its photographs of the other class show no defect, and passing them is no miss.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def part_scores(y: Indices, p: Floats, groups: Indices) -> PartScores:
 
 
 class Counts(NamedTuple):
-    """Photographs of one class, or parts; a part counts wherever one of its photographs does.
+    """Photographs of one class, or parts; a part of rule `any` counts wherever a photograph does.
 
     Attributes:
         total: how many there are.
@@ -74,7 +74,8 @@ class Outcome:
 
     Attributes:
         defective_parts, good_parts: counted in parts.
-        defective, good: counted in photographs.
+        defective, good: counted in photographs, each judged as if it were all there is of its
+            part.
     """
 
     defective_parts: Counts
@@ -84,7 +85,10 @@ class Outcome:
 
     @classmethod
     def of(cls, y: Indices, p: Floats, groups: Indices, band: Band) -> Self:
-        """Count what becomes of photographs with these probabilities of a defect (n,)."""
+        """Count what becomes of photographs with these probabilities of a defect (n,).
+
+        Every photograph has a verdict of its own; see `of_parts` for the other case.
+        """
         passed, rejected = p < band.pass_below, p >= band.reject_from
         ways = (np.ones(len(p), dtype=bool), passed, ~passed & ~rejected, rejected)
         defective = y == 1
@@ -99,6 +103,20 @@ class Outcome:
         return cls(
             parts(defective), parts(good_part), photographs(defective), photographs(~defective)
         )
+
+    @classmethod
+    def of_parts(
+        cls, parts: tuple[Indices, Floats], photographs: tuple[Indices, Floats], band: Band
+    ) -> Self:
+        """Count what becomes of parts that are judged as wholes.
+
+        Args:
+            parts: classes and probabilities of a defect (parts,).
+            photographs: the same (n,) of single photographs.
+            band: the thresholds.
+        """
+        whole, single = (cls.of(y, p, np.arange(len(y)), band) for y, p in (parts, photographs))
+        return cls(whole.defective, whole.good, single.defective, single.good)
 
     @property
     def missed_at_most(self) -> float:
@@ -124,17 +142,16 @@ class Outcome:
         return lower_limit(self.good_parts.rejected, self.good_parts.total)
 
     def share_reviewed(self, defect_rate: float | None = None) -> float:
-        """The share of photographs that a person sees.
+        """The share of photographs that a person sees; see `share_of_parts_reviewed`.
 
         Args:
             defect_rate: share of defective photographs to expect; None for that of these.
         """
-        if defect_rate is None:
-            defect_rate = _share(self.defective.total, self.defective.total + self.good.total)
-        of_defective = _share(self.defective.reviewed, self.defective.total)
-        return defect_rate * of_defective + (1 - defect_rate) * _share(
-            self.good.reviewed, self.good.total
-        )
+        return _reviewed(self.defective, self.good, defect_rate)
+
+    def share_of_parts_reviewed(self, defect_rate: float | None = None) -> float:
+        """The share of parts that a person sees; `defect_rate` is the share of defective parts."""
+        return _reviewed(self.defective_parts, self.good_parts, defect_rate)
 
     def to_json(self) -> dict[str, Any]:
         """The counts by name."""
@@ -144,6 +161,13 @@ class Outcome:
     def from_json(cls, record: Mapping[str, Mapping[str, int]]) -> Self:
         """Read what `to_json` wrote."""
         return cls(*(Counts(**record[field.name]) for field in fields(cls)))
+
+
+def _reviewed(defective: Counts, good: Counts, defect_rate: float | None) -> float:
+    if defect_rate is None:
+        defect_rate = _share(defective.total, defective.total + good.total)
+    of_defective = _share(defective.reviewed, defective.total)
+    return defect_rate * of_defective + (1 - defect_rate) * _share(good.reviewed, good.total)
 
 
 def _share(some: int, whole: int) -> float:

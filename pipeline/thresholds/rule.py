@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
 from features.errors import ThresholdError
+from pipeline.evaluation.part_rules import RULES
 
 Method = Literal["fixed", "balanced", "cost", "claim", "good alone"]
 
@@ -25,14 +26,16 @@ class ThresholdRule:
     Attributes:
         fixed: (pass below, reject from), both from 0 to 1 and not chosen at all.
         balanced: ask for the default by name: too few parts are an error then.
-        cost_missed, cost_false: of a defective photograph that is passed and of a good one that is
+        cost_missed, cost_false: of a defective part that is passed and of a good one that is
             rejected, in any unit; both above 0.
         max_missed: at most this share of defective parts is missed, with 95 % confidence.
         max_false: at most this share of good parts is rejected, with 95 % confidence.
-        review: a person looks at up to this share of the photographs.
-        defect_rate: share of defective photographs where the model will work, for costs and for
-            the share that a person sees; None for that of the training photographs.
+        review: a person looks at up to this share of the parts.
+        defect_rate: share of defective parts where the model will work, for costs and for the
+            share that a person sees; None for that of the training part.
         folds: of the out-of-fold probabilities.
+        part_rule: how a part's probability comes from those of its photographs, one of
+            `pipeline.evaluation.part_rules.RULES`; None to choose it.
     """
 
     fixed: tuple[float, float] | None = None
@@ -44,6 +47,7 @@ class ThresholdRule:
     review: float | None = None
     defect_rate: float | None = None
     folds: int = FOLDS
+    part_rule: str | None = None
 
     def __post_init__(self) -> None:
         """Raise ThresholdError for wishes that clash or lie out of range."""
@@ -55,6 +59,10 @@ class ThresholdRule:
                 )
         if self.folds < 2:
             raise ThresholdError(f"--folds is {self.folds}; expected 2 or more")
+        if self.part_rule is not None and self.part_rule not in RULES:
+            raise ThresholdError(
+                f"--part-rule is {self.part_rule!r}; expected one of {', '.join(RULES)}"
+            )
         self._check_costs()
         self._check_together()
 
@@ -108,7 +116,7 @@ class ThresholdRule:
     @property
     def asked(self) -> bool:
         """Whether the caller said anything: then what cannot be done is an error."""
-        return self != type(self)(folds=self.folds)
+        return self != type(self)(folds=self.folds, part_rule=self.part_rule)
 
     @classmethod
     def parse(cls, threshold: str | None = None, **wishes: Any) -> Self:  # noqa: ANN401 - see fields

@@ -2,11 +2,12 @@
 
 Protocol: nothing here sees the holdout. For balanced accuracy, costs or a review band the training
 part is split into folds by part; a head is trained on all but one fold, settings and calibration
-included, and judges that one; the thresholds are chosen on the probabilities gathered so, and the
-model is trained on the whole training part. For a claim (`pipeline.thresholds.claims`) parts are
-set aside, the model is trained on the others, and the thresholds are chosen on the parts set
-aside. A threshold that is a number takes neither. Where all photographs are good there is only
-the share of good parts that is rejected to choose by; see `pipeline.thresholds.good_alone`.
+included, and judges that one; how photographs of a part are judged together and the thresholds are
+chosen on the probabilities gathered so, and the model is trained on the whole training part. For a
+claim (`pipeline.thresholds.claims`) parts are set aside, the model is trained on the others (and
+the part rule chosen on them, by folds), and the thresholds are chosen on the parts set aside. A
+threshold that is a number takes neither. Where all photographs are good there is only the share of
+good parts that is rejected to choose by; see `pipeline.thresholds.good_alone`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from features.errors import SplitError, ThresholdError
 from pipeline.data.lazy_rows import subset
 from pipeline.data.splits import Fold, folds
 from pipeline.evaluation.band import REVIEW_NAME
+from pipeline.evaluation.part_rules import ANY, MEAN
 from pipeline.feature_specs.heads import Contender
 from pipeline.heads.base import AnyRows, EpochProgress, Head, Scalar, predict_by_blocks
 from pipeline.heads.calibration import Recalibration
@@ -45,6 +47,8 @@ class TrainingRows(NamedTuple):
         groups: int64 (n,), the same number for rows of one part.
         class_names: of two classes, the second is the defective one.
         test_size: share of the photographs that was held out.
+        apart: why photographs are to be judged one by one; "" where nothing speaks against
+            judging parts as wholes.
     """
 
     X: AnyRows
@@ -52,6 +56,7 @@ class TrainingRows(NamedTuple):
     groups: Indices
     class_names: Sequence[str]
     test_size: float
+    apart: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,8 @@ class Trained:
         decision: the thresholds; what they do to the holdout is not known yet.
         learned: numbers of the photographs' rows that the head learned from.
         judged: what the thresholds were chosen on; None where they were not chosen.
-        p: float64, calibrated probabilities of a defect of what was judged.
+        p: float64, calibrated probabilities of a defect of the photographs that were judged, each
+            as if it were all there is of a part.
         seconds: of training the head.
     """
 
@@ -104,14 +110,14 @@ def train(
     """
     maker = _Maker(contender, rows, rule, seed, settings, progress)
     if len(rows.class_names) != 2:
-        return maker.without_choice(_of_many_classes(rule, len(rows.class_names)))
+        return maker.without_choice(_of_many_classes(rule, len(rows.class_names), maker.part_rule))
     if rule.may_review and REVIEW_NAME in rows.class_names:
         raise ThresholdError(
             f"a class is called {REVIEW_NAME}, as is the verdict that a person has to look; "
             "expected another name; rename its folder"
         )
     if rule.method == "fixed":
-        return maker.without_choice(Decision.not_chosen(rule=rule))
+        return maker.without_choice(Decision.not_chosen("", rule, maker.part_rule))
     if not rows.y.any():
         return maker.with_good_alone()
     if rule.method == "claim":
@@ -124,19 +130,22 @@ def train(
         if rule.asked:
             raise
         return maker.without_choice(
-            Decision.not_chosen(f"too few parts to choose a threshold on: {error}", rule)
+            Decision.not_chosen(
+                f"too few parts to choose a threshold on: {error}", rule, maker.part_rule
+            )
         )
     return maker.with_folds(rounds)
 
 
-def _of_many_classes(rule: ThresholdRule, n_classes: int) -> Decision:
+def _of_many_classes(rule: ThresholdRule, n_classes: int, part_rule: str) -> Decision:
     if rule.asked:
         raise ThresholdError(
             f"found {n_classes} classes and a wish for the threshold; expected two classes, "
             "healthy and defective: of more the most probable one is the verdict; put several "
             "together with --positive, such as --positive Crack,Break"
         )
-    return Decision.not_chosen("of more than two classes the most probable one is the verdict")
+    note = "of more than two classes the most probable one is the verdict"
+    return Decision.not_chosen(note, rule, part_rule)
 
 
 @dataclass
@@ -155,41 +164,53 @@ class _Maker:
         """Numbers of all rows."""
         return np.arange(len(self.rows.y))
 
+    @property
+    def part_rule(self) -> str:
+        """Where nothing is there to choose it on."""
+        return self.rule.part_rule or (ANY if self.rows.apart else MEAN)
+
     def without_choice(self, decision: Decision) -> Trained:
         head, seconds = self._fit(self.everything, 0, 1)
         return Trained(head, None, decision, self.everything, None, np.empty(0), seconds)
 
     def with_folds(self, rounds: Sequence[Fold]) -> Trained:
-        X, y, groups, *_ = self.rows
+        judged = self._judged_by_folds(self.everything, rounds, len(rounds) + 1)
+        head, fit_seconds = self._fit(self.everything, len(rounds), len(rounds) + 1)
+        return self._trained(head, self.everything, judged, fit_seconds)
+
+    def _judged_by_folds(self, some: Indices, rounds: Sequence[Fold], fits: int) -> Judged:
+        """Out-of-fold probabilities of `some` rows; the rounds number within these."""
+        X, y, groups = self.rows.X, self.rows.y[some], self.rows.groups[some]
         started = time.perf_counter()
         P = out_of_fold(
-            self.contender, X, y, groups, rounds,
+            self.contender, X if len(some) == len(X) else subset(X, some), y, groups, rounds,
             n_classes=2, seed=self.seed, settings=self.settings,
-            progress=lambda number: self._says(number, len(rounds) + 1),
+            progress=lambda number: self._says(number, fits),
         )  # fmt: skip
         seconds = time.perf_counter() - started
         fold = np.empty(len(y), dtype=np.int64)
         for one in rounds:
             fold[one.test] = one.fold
-        judged = Judged(self.everything, y, groups, P[:, 1], fold, aside=False, seconds=seconds)
-        head, fit_seconds = self._fit(self.everything, len(rounds), len(rounds) + 1)
-        return self._trained(head, self.everything, judged, fit_seconds)
+        return Judged(some, y, groups, P[:, 1], fold, aside=False, seconds=seconds)
 
     def with_parts_aside(self) -> Trained:
-        X, y, groups, names, test_size = self.rows
+        X, y, groups, names, test_size, _ = self.rows
         aside = set_aside(self.rule, y, groups, seed=self.seed, test_size=test_size)
         learned = np.setdiff1d(self.everything, aside)
-        head, fit_seconds = self._fit(learned, 0, 1)
+        rounds = self._rounds_to_learn_the_rule(learned)
+        fits = len(rounds) + 1
+        by_folds = self._judged_by_folds(learned, rounds, fits) if rounds else None
+        head, fit_seconds = self._fit(learned, fits - 1, fits)
         started = time.perf_counter()
         p = predict_by_blocks(head, subset(X, aside))[:, 1]
         seconds = time.perf_counter() - started
         fold = _fold_numbers(y[aside], groups[aside], self.rule.folds, self.seed, names)
         judged = Judged(aside, y[aside], groups[aside], p, fold, aside=True, seconds=seconds)
-        return self._trained(head, learned, judged, fit_seconds)
+        return self._trained(head, learned, judged, fit_seconds, by_folds)
 
     def with_good_alone(self) -> Trained:
         """Choose the threshold by the share of good parts that is rejected, out of fold."""
-        X, y, groups, _, test_size = self.rows
+        X, y, groups, _, test_size, _ = self.rows
         share = wanted_share(self.rule)
         rounds = folds_of_good(y, groups, self.rule.folds, self.seed, test_size)
         P = out_of_fold(
@@ -201,13 +222,35 @@ class _Maker:
         decision = choose_by_good(P[:, 1], groups, share, self.rule)
         return Trained(head, None, decision, self.everything, None, np.empty(0), seconds)
 
-    def _trained(self, head: Head, learned: Indices, judged: Judged, seconds: float) -> Trained:
-        made: Choice = choose(judged, self.rule, head.calibrate_on)
+    def _rounds_to_learn_the_rule(self, some: Indices) -> list[Fold]:
+        """Folds of the rows that are learned from; none where parts have one photograph."""
+        y, groups = self.rows.y[some], self.rows.groups[some]
+        if self.rule.part_rule == ANY or self.rows.apart or len(np.unique(groups)) == len(groups):
+            return []
+        try:
+            return grouped_folds(
+                y, groups, wanted=self.rule.folds, seed=self.seed,
+                class_names=self.rows.class_names,
+            )  # fmt: skip
+        except SplitError:
+            return []
+
+    def _trained(
+        self,
+        head: Head,
+        learned: Indices,
+        judged: Judged,
+        seconds: float,
+        by_folds: Judged | None = None,
+    ) -> Trained:
+        made: Choice = choose(
+            judged, self.rule, head.calibrate_on, learned=by_folds, apart=self.rows.apart
+        )
         return Trained(head, made.calibration, made.decision, learned, judged, made.p, seconds)
 
     def _fit(self, chosen: Indices, before: int, fits: int) -> tuple[Head, float]:
         """Train a head on these rows; give the seconds that it took, too."""
-        X, y, groups, names, _ = self.rows
+        X, y, groups, names, *_ = self.rows
         head = self.contender.make(seed=self.seed, settings=self.settings)
         some = X if len(chosen) == len(y) else subset(X, chosen)
         started = time.perf_counter()

@@ -37,7 +37,6 @@ from pipeline.model.bundle import Model, check_replaceable, save_bundle
 from pipeline.model.selftest import MOST_ROWS
 from pipeline.output.tables import to_csv
 from pipeline.thresholds.decision import Decision
-from pipeline.thresholds.outcome import Outcome
 from pipeline.thresholds.rule import ThresholdRule
 from pipeline.thresholds.train import Trained, TrainingRows, train
 from pipeline.training.split_gap import Gap, Rounds, measure_gap
@@ -54,12 +53,16 @@ class Fit:
         folder: the model.
         head: trained; of `train_cnn`, the CNN.
         classes: names and numbers.
-        train, held_out: scores of the two sides; what is not passed counts as called defective.
+        train, held_out: scores of the two sides, each photograph judged as if it were all there
+            is of its part; what a person has to look at counts neither as right nor as wrong.
         seconds: of training.
         decision: the thresholds, what they were chosen on, and what they do to the holdout.
         calibration: of the head's probabilities; None where they are good as they are.
         sides: numbers of the photographs of the training part and of the holdout.
         judged: the holdout's photographs with what the model makes of them.
+        held_out_parts: scores of the holdout's parts, judged as wholes; None where each has one
+            photograph or photographs are judged by themselves.
+        parts: the holdout's parts, under the same condition.
         about: what was asked for: head, features, split, settings; as it stands in `model.json`.
         features: what the head sees; of `train_cnn` without meaning.
         gap: what the same head scores on the other kind of split; None where no two photographs
@@ -78,6 +81,8 @@ class Fit:
     judged: Judgements
     about: Mapping[str, Any]
     features: FeatureSpec = field(default=FLAT, kw_only=True)
+    held_out_parts: Assessment | None = field(default=None, kw_only=True)
+    parts: Judgements | None = field(default=None, kw_only=True)
     gap: Gap | None = field(default=None, kw_only=True)
 
 
@@ -109,7 +114,8 @@ def fit(
         seed: of the split and the training.
         settings: of the head; what is not given is its default or chosen on the training part.
         threshold: how verdicts come from probabilities of a defect; None for the best balanced
-            accuracy on out-of-fold probabilities, or 0.5 where there are too few parts.
+            accuracy on out-of-fold probabilities, or 0.5 where there are too few parts. Also how
+            the photographs of a part are judged together.
         force: replace a folder that holds something else than a model.
         with_gap: train the head, thresholds included, a second time on the other kind of split, to
             tell how much a random one flatters; twice the time.
@@ -215,10 +221,15 @@ def _gap(done: Fit, dataset: Dataset, rule: ThresholdRule) -> Gap | None:
             Contender(head, features), part, rule, seed=seed, settings=done.about["settings_given"]
         )
         P = _chances(made, rows_in(dataset, features, sides[1]))
-        scores = score(dataset.y[sides[1]], P, made.decision.band.pass_below)
+        table = made.decision.parts(dataset.y[sides[1]], P, dataset.groups[sides[1]])
+        if done.held_out_parts is not None:
+            scores = score(table.y, table.P, made.decision.band.limits)
+        else:
+            P = made.decision.alone(P)
+            scores = score(dataset.y[sides[1]], P, made.decision.band.limits)
         return Rounds(head, [scores], [(sides[0][made.learned], sides[1])])
 
-    measured = Rounds(head, [done.held_out.scores], [done.sides])
+    measured = Rounds(head, [(done.held_out_parts or done.held_out).scores], [done.sides])
     return measure_gap(measured, other, measure, dataset.groups)
 
 
@@ -243,28 +254,32 @@ def _judged(
         _chances(made, subset(rows, made.learned)),
         _chances(made, rows_in(dataset, features, test)),
     )
-    decision = made.decision
+    decision, seed = made.decision, about["split"]["seed"]
     if dataset.classes.binary:
-        y, groups = dataset.y[test], dataset.groups[test]
-        outcome = Outcome.of(y, chances[1][:, 1], groups, decision.band)
+        outcome = decision.outcome(dataset.y[test], chances[1], dataset.groups[test])
         decision = replace(decision, holdout=outcome)
     on_train, on_test = (
         Assessment.of(
             dataset.y[side],
             dataset.groups[side],
-            P,
-            seed=about["split"]["seed"],
-            threshold=decision.band.pass_below,
+            decision.alone(P),
+            seed=seed,
+            threshold=decision.band.limits,
             learned=learned,
         )
         for side, P, learned in zip((train, test), chances, (True, False), strict=True)
     )
-    judged = judge_side(dataset, test, chances[1], Path(dataset.about["root"]), decision.band)
+    root = Path(dataset.about["root"])
+    judged = judge_side(dataset, test, decision.alone(chances[1]), root, decision.band)
     model = on_cached_rows(made.head, features, dataset.fields)
-    return Fit(
+    done = Fit(
         out, model, dataset.classes, on_train, on_test, made.seconds, decision,
         made.calibration, sides, judged, about, features=features,
     )  # fmt: skip
+    done.parts = decision.whole_parts(judged, chances[1])
+    if done.parts is not None:
+        done.held_out_parts = Assessment.of_judged(done.parts, seed=seed)
+    return done
 
 
 def save_fit(
@@ -303,6 +318,7 @@ def save_fit(
         "calibration": done.calibration and done.calibration.to_json(),
         "train": done.train.to_json(),
         "holdout": done.held_out.to_json(),
+        "holdout_parts": done.held_out_parts and done.held_out_parts.to_json(),
         "fit_seconds": done.seconds,
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }

@@ -211,7 +211,7 @@ def test_calibrating_repairs_probabilities_that_are_too_sure(scale: Any) -> None
     """An over-confident head's log loss falls, the order stays, and reliability is out of fold."""
     y, p, groups = scored(3000)
     sure = p**3 / (p**3 + (1 - p) ** 3)
-    made = choose(judged(y, sure, groups), ThresholdRule(), scale)
+    made = choose(judged(y, sure, groups), ThresholdRule(part_rule="any"), scale)
     unseen = made.decision.unseen
     assert made.calibration is not None
     assert unseen is not None
@@ -273,7 +273,7 @@ def test_a_decision_comes_back_from_json(rule: ThresholdRule) -> None:
     assert (again.band, again.rule, again.method) == (found.band, rule, rule.method)
     if rule.review is not None:
         assert found.unseen is not None
-        assert found.unseen.outcome.share_reviewed() <= rule.review + 1e-9
+        assert found.unseen.outcome.share_of_parts_reviewed() <= rule.review + 1e-9
 
 
 def test_thresholds_are_chosen_on_rows_that_the_fold_did_not_see() -> None:
