@@ -36,8 +36,8 @@ class Claim:
     """What holds with 95 % confidence for parts like those that were set aside.
 
     Attributes:
-        what: "missed": defective parts with a photograph that is passed; "rejected": good parts
-            with a photograph that is rejected.
+        what: "missed": defective parts that are passed; "rejected": good parts that are rejected.
+            With the part rule `any` those with a photograph of which that is so.
         share: at most so many of them.
         parts: set aside, of which it was learned.
         allowed: how many of these may go wrong (and do, but for ties).
@@ -53,6 +53,32 @@ class Claim:
     def to_json(self) -> dict[str, Any]:
         """The attributes by name."""
         return asdict(self)
+
+
+SAY_WHICH = (
+    "say which photographs show one part: extract DATA --groups TABLE, or --group-regex PATTERN; "
+    "where every photograph shows a part of its own, say that: --group-regex '.+'"
+)
+"""The question that settles what is only proposed."""
+
+
+def require_told(rule: ThresholdRule, groups: str) -> None:
+    """Refuse a claim about parts where nobody said which photographs show one.
+
+    Args:
+        rule: with or without a claim.
+        groups: `GroupRule.kind`.
+
+    Raises:
+        ThresholdError: there is a claim, and the parts are only proposed.
+    """
+    if rule.method == "claim" and groups in ("proposed", "none"):
+        option = "--max-missed" if rule.max_missed is not None else "--max-false"
+        raise ThresholdError(
+            f"found {option} and parts that are only proposed; expected parts that somebody knows: "
+            "photographs of one part, taken for several, would be learned from and tested on, and "
+            f"the claim would not hold; {SAY_WHICH}"
+        )
 
 
 def set_aside(
@@ -123,10 +149,11 @@ def claim(
 
     Args:
         rule: with a claim.
-        y: int64 (n,) of the photographs that were set aside, 1 for the defective class.
+        y: int64 (n,) of the parts that were set aside, 1 for the defective class; of photographs
+            where these are judged by themselves.
         p: float64 (n,), the model's probabilities of a defect.
         groups: int64 (n,), the same number for photographs of one part.
-        defect_rate: share of defective photographs to expect, for the share that a person sees.
+        defect_rate: share of defective parts to expect, for the share that a person sees.
     """
     scores = part_scores(y, p, groups)
     claims = []

@@ -36,6 +36,7 @@ from pipeline.heatmaps.maps import make_reference
 from pipeline.model.bundle import Model, check_replaceable, save_bundle
 from pipeline.model.selftest import MOST_ROWS
 from pipeline.output.tables import to_csv
+from pipeline.thresholds.claims import require_told
 from pipeline.thresholds.decision import Decision
 from pipeline.thresholds.rule import ThresholdRule
 from pipeline.thresholds.train import Trained, TrainingRows, train
@@ -133,6 +134,7 @@ def fit(
     check_replaceable(out, force=force)
     make_head(head, seed=seed, settings=settings)  # a wrong setting is said at once
     rule = threshold or ThresholdRule()
+    require_told(rule, str(dataset.about["group_rule"]["kind"]))
     rows_in(dataset, features, np.arange(1))  # so are wrong features
     kind, sides = choose_sides(
         dataset.y, dataset.groups, dataset.given, kind=split, test_size=test_size, seed=seed,
@@ -178,7 +180,28 @@ def _training_part(
     dataset: Dataset, features: FeatureSpec, side: Indices, test_size: float
 ) -> TrainingRows:
     X = rows_in(dataset, features, side).in_memory()
-    return TrainingRows(X, dataset.y[side], dataset.groups[side], dataset.classes.names, test_size)
+    y, groups, names = dataset.y[side], dataset.groups[side], dataset.classes.names
+    return TrainingRows(X, y, groups, names, test_size, why_apart(dataset))
+
+
+_MIXED = 0.05  # share of proposed groups with several classes from which they are no parts
+
+
+def why_apart(dataset: Dataset) -> str:
+    """Why photographs are judged one by one though groups of several are proposed; "" if not.
+
+    A proposal rather merges parts than tears one, which is safe for a split; a verdict about
+    merged parts would pass a defective one among good ones.
+    """
+    if dataset.about["group_rule"]["kind"] != "proposed":
+        return ""
+    groups, sizes = np.unique(dataset.groups, return_counts=True)
+    several = groups[sizes > 1]
+    classes = [len(np.unique(dataset.y[dataset.groups == group])) for group in several]
+    mixed = sum(count > 1 for count in classes)
+    if mixed <= _MIXED * len(several):
+        return ""
+    return f"{mixed:,} of the {len(several):,} proposed parts have photographs of several classes"
 
 
 def _heatmaps(

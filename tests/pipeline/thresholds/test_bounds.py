@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from features.errors import ThresholdError
+from pipeline.feature_specs.heads import Contender
 from pipeline.thresholds.bounds import (
     allowed_events,
     interval,
@@ -179,7 +180,7 @@ def missed_and_claimed(seed: int, head: str) -> tuple[float, float, Trained]:
     y, groups = parts_of(80, 60, 1)
     X = rows_of(rng, y, marks)
     rows = TrainingRows(X, y, groups, ("good", "defective"), 0.25)
-    made = train(head, rows, ThresholdRule(max_missed=0.1), seed=seed)
+    made = train(Contender(head), rows, ThresholdRule(max_missed=0.1), seed=seed)
     new = made.head.predict_proba(rows_of(rng, np.ones(2000, dtype=np.int64), marks))[:, 1]
     own = made.head.predict_proba(X[made.learned])[y[made.learned] == 1, 1]
     chosen = made.decision.band.pass_below

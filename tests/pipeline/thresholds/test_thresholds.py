@@ -16,6 +16,7 @@ from features.errors import SplitError, ThresholdError
 from pipeline.evaluation.band import REVIEW, Band
 from pipeline.evaluation.metrics import binary_scores
 from pipeline.evaluation.probability_text import beside
+from pipeline.feature_specs.heads import Contender
 from pipeline.heads.calibration import Recalibration
 from pipeline.thresholds.choose import Judged, choose
 from pipeline.thresholds.costs import (
@@ -265,7 +266,7 @@ RULES = [
 def test_a_decision_comes_back_from_json(rule: ThresholdRule) -> None:
     """All that a model says of its thresholds survives being written and read."""
     X, y, groups = sparse_rows(240, 40, effect=1.0)
-    made = train("lda", TrainingRows(X, y, groups, ("good", "bad"), 0.25), rule)
+    made = train(Contender("lda"), TrainingRows(X, y, groups, ("good", "bad"), 0.25), rule)
     found = made.decision
     text = json.dumps(found.to_json(), allow_nan=False)
     again = Decision.from_json(json.loads(text))
@@ -284,7 +285,7 @@ def test_thresholds_are_chosen_on_rows_that_the_fold_did_not_see() -> None:
     X, _, groups = sparse_rows(240, 400)
     y = np.random.default_rng(5).integers(0, 2, 80)[groups]
     rows = TrainingRows(X, y, groups, ("good", "bad"), 0.25)
-    made = train("forest", rows, ThresholdRule(), settings={"trees": 20})
+    made = train(Contender("forest"), rows, ThresholdRule(), settings={"trees": 20})
     assert made.decision.unseen is not None
     assert made.decision.unseen.folds == 5
     assert made.decision.unseen.scores["roc_auc"] < 0.7
@@ -296,22 +297,22 @@ def test_too_few_parts_fall_back_to_a_half_and_say_so_unless_asked() -> None:
     X, y, _ = sparse_rows(30, 40, effect=1.0)
     rows = TrainingRows(X, y, y * (1 + np.arange(30)), ("good", "bad"), 0.25)
     rows = rows._replace(groups=np.where(y == 1, 99, np.arange(30)))
-    made = train("ridge", rows, ThresholdRule())
+    made = train(Contender("ridge"), rows, ThresholdRule())
     assert made.decision.band == Band.at(0.5)
     assert "too few parts to choose a threshold on: class 'bad' has 1 group" in made.decision.note
     with pytest.raises(SplitError, match="class 'bad' has 1 group"):
-        train("ridge", rows, ThresholdRule(balanced=True))
+        train(Contender("ridge"), rows, ThresholdRule(balanced=True))
 
 
 def test_more_than_two_classes_have_no_threshold() -> None:
     """The most probable class is the verdict; a wish is refused with the way on."""
     X, y, groups = sparse_rows(90, 40, n_classes=3, effect=1.0)
     rows = TrainingRows(X, y, groups, ("a", "b", "c"), 0.25)
-    made = train("ridge", rows, ThresholdRule())
+    made = train(Contender("ridge"), rows, ThresholdRule())
     assert made.judged is None
     assert "most probable" in made.decision.note
     with pytest.raises(ThresholdError, match=r"found 3 classes .*--positive"):
-        train("ridge", rows, ThresholdRule(max_missed=0.1))
+        train(Contender("ridge"), rows, ThresholdRule(max_missed=0.1))
 
 
 def test_progress_runs_once_over_all_fits() -> None:
@@ -325,7 +326,7 @@ def test_progress_runs_once_over_all_fits() -> None:
 
     for head, given_settings, total in (("ridge", {}, 3), ("dense", {"epochs": 2}, 6)):
         seen.clear()
-        train(head, rows, ThresholdRule(folds=2), settings=given_settings, progress=say)
+        train(Contender(head), rows, ThresholdRule(folds=2), settings=given_settings, progress=say)
         assert seen == [(done, total) for done in range(1, total + 1)]
 
 
