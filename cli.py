@@ -59,6 +59,7 @@ from pipeline.terminal.options import (
     MaxFalse,
     MaxMissed,
     MaxPixels,
+    PartRule,
     Positive,
     Quiet,
     Report,
@@ -278,6 +279,7 @@ def fit(
     max_false: MaxFalse = None,
     review: Review = None,
     defect_rate: DefectRate = None,
+    part_rule: PartRule = None,
     folds: Annotated[
         int,
         typer.Option(
@@ -302,6 +304,7 @@ def fit(
     rule = pipeline.ThresholdRule.parse(
         threshold, cost_missed=cost_missed, cost_false=cost_false, max_missed=max_missed,
         max_false=max_false, review=review, defect_rate=defect_rate, folds=folds,
+        part_rule=part_rule,
     )  # fmt: skip
     data = _dataset(cache, classes, positive)
     chosen = choose_contender(head, _spec(features), comparison, data)
@@ -553,18 +556,25 @@ def predict(
     engine: Engine = "tensorflow",
     batch_size: BatchSize = 32,
     max_pixels: MaxPixels = None,
+    groups: Groups = None,
+    group_regex: GroupRegex = None,
     accept_drift: AcceptDrift = False,
     force: Force = False,
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
-    """Judge photographs: class, probability of a defect, or why one cannot be read.
+    """Judge photographs, and the parts that they show: class, probability, or why there is none.
+
+    Where parts have several photographs, a second table has the verdicts about parts: for
+    predictions.csv it is predictions.parts.csv. Told nothing, parts are proposed.
 
     Example: onepass predict model new-parts --out verdicts.csv --sheet verdicts.png
     """
     import pipeline
     from features.files import write_whole
     from features.photographs.decode import MAX_PIXELS
+    from pipeline.model.part_predictions import several
+    from pipeline.model.predict import parts_file
     from pipeline.terminal import results as text
 
     to_stdout = str(out) == "-"
@@ -578,6 +588,9 @@ def predict(
         pipeline.check_folder(heatmaps, names)
     notes: list[str] = []
     photographs = pipeline.find_photographs(names, notes)
+    told = _group_rule(groups, group_regex, False)
+    if told is not None:
+        photographs = pipeline.told_parts(told, names, photographs)
     with bar("photographs") as progress:
         found = pipeline.predict(
             bundle,
@@ -592,10 +605,14 @@ def predict(
         )
     suffix = ".csv" if to_stdout else out.suffix.lower()
     verdicts = pipeline.format_predictions(bundle, found, suffix)
+    parts = pipeline.predict_parts(bundle, found)
+    part_out = parts_file(out) if several(parts) and not to_stdout else None
     if to_stdout:
         typer.echo(verdicts.removeprefix("\ufeff"), nl=False)
     else:
         write_whole(out, verdicts)
+    if part_out is not None:
+        write_whole(part_out, pipeline.format_parts(bundle, parts, suffix))
     if sheet is not None:
         write_whole(sheet, pipeline.prediction_sheet(bundle.classes, found, frame=frame))
     if heatmaps is not None and frame is not None:
@@ -603,8 +620,9 @@ def predict(
     say(*text.drift(bundle))
     failed = [(p.path, p.error) for p in found if p.error is not None]
     say(*text.failures(failed), *notes)
-    written = [str(path) for path in (None if to_stdout else out, sheet, heatmaps) if path]
-    show(text.predictions(found), err=to_stdout)
+    files = (None if to_stdout else out, part_out, sheet, heatmaps)
+    written = [str(path) for path in files if path]
+    show(text.predictions(found, parts), err=to_stdout)
     if written:
         show(f"written: {', '.join(written)}", err=to_stdout)
     if failed:

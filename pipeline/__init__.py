@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pipeline.heatmaps.prediction_sheet import prediction_sheet
     from pipeline.model.bundle import Bundle, load_bundle
     from pipeline.model.evaluate import Evaluation, evaluate_folder, evaluate_holdout
+    from pipeline.model.part_predictions import format_parts, predict_parts, told_parts
     from pipeline.model.predict import (
         Prediction,
         check_format,
@@ -91,6 +92,7 @@ _HOMES = {
     "find_photographs": "pipeline.model.predict",
     "fit": "pipeline.training.fit",
     "fit_report": "pipeline.report",
+    "format_parts": "pipeline.model.part_predictions",
     "format_predictions": "pipeline.model.predict",
     "frame_of": "pipeline.heatmaps.explain",
     "heatmap_picture": "pipeline.heatmaps.drawing",
@@ -101,12 +103,14 @@ _HOMES = {
     "make_head": "pipeline.heads",
     "merge": "features.cache.maintenance",
     "predict": "pipeline.model.predict",
+    "predict_parts": "pipeline.model.part_predictions",
     "prediction_sheet": "pipeline.heatmaps.prediction_sheet",
     "proposed_groups": "pipeline.groups.proposal_cache",
     "repair": "features.cache.repair",
     "reproduce": "pipeline.write_up.reproduce",
     "save_audit": "pipeline.audit",
     "show_groups": "pipeline.groups.contact_sheets",
+    "told_parts": "pipeline.model.part_predictions",
     "train_cnn": "pipeline.write_up.train_cnn",
     "verify": "features.cache.maintenance",
     "write_heatmaps": "pipeline.heatmaps.folder",
@@ -157,6 +161,7 @@ __all__ = [
     "find_photographs",
     "fit",
     "fit_report",
+    "format_parts",
     "format_predictions",
     "frame_of",
     "heatmap_picture",
@@ -167,12 +172,14 @@ __all__ = [
     "make_head",
     "merge",
     "predict",
+    "predict_parts",
     "prediction_sheet",
     "proposed_groups",
     "repair",
     "reproduce",
     "save_audit",
     "show_groups",
+    "told_parts",
     "train_cnn",
     "verify",
     "write_heatmaps",

@@ -87,6 +87,7 @@ class Evaluation:
         proposal: the proposed groups of a new folder; None where some were given.
         parts: the parts, where they have several photographs and are judged as wholes; else None.
         part_assessment: their scores.
+        wholes: whether parts are judged as wholes.
         strange: photographs of classes that the model does not know, by class: none of them counts.
         known: how many of the photographs look so much like ones that the model was trained on
             that both surely show one part.
@@ -108,6 +109,7 @@ class Evaluation:
     proposal: Proposal | None = None
     parts: Judgements | None = None
     part_assessment: Assessment | None = None
+    wholes: bool = False
     known: int = 0
     strange: dict[str, int] = field(default_factory=dict)
 
@@ -295,7 +297,7 @@ def _with_parts(found: Evaluation, bundle: Bundle, P: npt.NDArray[np.float64]) -
     judged, decision = found.judged, bundle.decision
     if judged.classes.binary:
         found.outcome = decision.outcome(judged.y, P, judged.groups)
-    found.parts = decision.whole_parts(judged, P)
+    found.parts, found.wholes = decision.whole_parts(judged, P), decision.of_wholes
     if found.parts is not None:
         found.part_assessment = Assessment.of_judged(found.parts)
     return found

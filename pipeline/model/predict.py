@@ -6,6 +6,7 @@ import glob
 import json
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,10 +18,12 @@ from features.errors import DataError
 from features.extract import Progress
 from features.photographs.decode import MAX_PIXELS
 from features.photographs.file import Photograph
+from pipeline.cnn.cnn import Cnn
 from pipeline.data.classes import Classes
 from pipeline.data.folder import find_pictures
 from pipeline.evaluation.band import REVIEW, Band, verdict_name
 from pipeline.evaluation.probability_text import beside
+from pipeline.groups.proposal_cache import propose_for
 from pipeline.model.bundle import Bundle
 from pipeline.model.probabilities import judge
 from pipeline.output.overwrite import PICTURE, PREDICTIONS, check_overwritable
@@ -45,6 +48,11 @@ class Prediction:
         for_person: whether the verdict is that a person has to look.
         said: the probability for a person; of two classes beside the limit that decided, such as
             "49% ≥ 2%".
+        part: name of the part that it shows; "" for one of its own.
+        proposed: whether that is proposed, and nobody said it.
+        why: why a person has to look, where that is not for the probability; "" for nothing.
+        chances: float64 (n_classes,) of the photograph, `Bundle.probabilities`, from which its
+            part is judged; None where it could not be read.
         cells: its heatmap, float64 (height, width) as `pipeline.heatmaps.explain.explain` gives
             it; None where none was asked for, or it could not be read.
     """
@@ -59,6 +67,10 @@ class Prediction:
     trained_on: bool = False
     for_person: bool = False
     said: str = ""
+    part: str = ""
+    proposed: bool = False
+    why: str = ""
+    chances: Floats | None = field(default=None, compare=False, repr=False)
     cells: Floats | None = field(default=None, compare=False, repr=False)
 
 
@@ -124,7 +136,8 @@ def predict(
 
     Args:
         bundle: a loaded model.
-        photographs: from `find_photographs`.
+        photographs: from `find_photographs`; where their groups are given (`told_parts`), these
+            are the parts. Else parts are proposed, if the model judges parts as wholes.
         cache_path: a cache of the model's recipe and weights, made where it does not exist;
             None to keep nothing.
         weights: where the backbone's weights are now, if not where they were.
@@ -142,7 +155,7 @@ def predict(
         OnepassError: see `features.extract.extract`.
     """
     with tempfile.TemporaryDirectory(prefix="onepass-") as folder:
-        if explain and cache_path is None:
+        if cache_path is None and (explain or bundle.decision.of_wholes):
             cache_path = Path(folder) / "features.h5"  # the rows are looked at twice
         samples, probabilities = judge(
             bundle,
@@ -157,24 +170,53 @@ def predict(
         cells: Sequence[Floats | None] = [None] * len(samples)
         if explain and cache_path is not None:
             cells = list(explain(bundle, cache_path, samples, probabilities))
+        parts, proposed = _parts(bundle, photographs, samples, cache_path)
     learned = bundle.trained_on()
     return [
         replace(
             _prediction(bundle, photograph, sample.reason, chances),
             trained_on=sample.digest in learned,
+            part=part,
+            proposed=proposed,
             cells=None if sample.reason else grid,
         )
-        for photograph, sample, chances, grid in zip(
-            photographs, samples, probabilities, cells, strict=True
+        for photograph, sample, chances, grid, part in zip(
+            photographs, samples, probabilities, cells, parts, strict=True
         )
     ]
+
+
+MOST_PROPOSED = 20_000
+"""Photographs up to which parts are proposed: it takes time in their square."""
+
+
+def _parts(
+    bundle: Bundle,
+    photographs: Sequence[Photograph],
+    samples: Sequence[Sample],
+    cache_path: Path | None,
+) -> tuple[list[str], bool]:
+    """Name the part of each photograph ("" for one of its own), and say whether it is proposed."""
+    told = [photograph.group for photograph in photographs]
+    few = len(photographs) <= MOST_PROPOSED
+    if any(told) or not (bundle.decision.of_wholes and cache_path and few):
+        return told, False
+    if isinstance(bundle.head, Cnn):
+        return told, False
+    readable = [sample for sample in samples if not sample.reason]
+    found = propose_for(cache_path, readable).by_path() if readable else {}
+    names = [found.get(sample.path, "") for sample in samples]
+    counts = Counter(names)
+    return [name if counts[name] > 1 else "" for name in names], True
 
 
 def _prediction(bundle: Bundle, photograph: Photograph, reason: str, chances: Floats) -> Prediction:
     truth = _truth(bundle, photograph.file)
     if reason:
         return Prediction(photograph.path, photograph.file, truth=truth, error=reason)
-    return verdict(bundle.classes, chances, bundle.band, photograph.path, photograph.file, truth)
+    alone = bundle.decision.alone(chances[None])[0]
+    made = verdict(bundle.classes, alone, bundle.band, photograph.path, photograph.file, truth)
+    return replace(made, chances=chances)
 
 
 def verdict(
@@ -218,6 +260,16 @@ def check_format(suffix: str) -> None:
         )
 
 
+def parts_file(out: Path) -> Path:
+    """Where the verdicts about parts go, beside those about photographs.
+
+    Example:
+        >>> parts_file(Path("predictions.csv")).name
+        'predictions.parts.csv'
+    """
+    return out.with_name(f"{out.stem}.parts{out.suffix}")
+
+
 def check_outputs(out: Path, sheet: Path | None = None, *, force: bool = False) -> None:
     """See, before hours of work, that predictions and sheet may be written where they are to go.
 
@@ -226,7 +278,9 @@ def check_outputs(out: Path, sheet: Path | None = None, *, force: bool = False) 
         OutputError: a file is there that this program did not write, and `force` is not given.
     """
     check_format(out.suffix.lower())
-    check_overwritable(out, PREDICTIONS[out.suffix.lower()], force=force)
+    ours = PREDICTIONS[out.suffix.lower()]
+    for path in (out, parts_file(out)):
+        check_overwritable(path, ours, force=force)
     if sheet is not None:
         check_overwritable(sheet, PICTURE, force=force)
 
@@ -239,12 +293,15 @@ def format_predictions(bundle: Bundle, predictions: Sequence[Prediction], suffix
     """
     check_format(suffix)
     column = "probability_of_defect" if bundle.classes.binary else "probability"
+    grouped, noted = any(p.part for p in predictions), any(p.why for p in predictions)
     rows = [
         {
             "path": os.fsencode(p.path).decode("utf-8", "backslashreplace"),
             "class": p.verdict,
             column: None if p.probability is None else round(p.probability, 6),
             "error": p.error,
+            **({"part": p.part or None} if grouped else {}),
+            **({"note": p.why or None} if noted else {}),
         }
         | (
             {}

@@ -11,9 +11,9 @@ SOFTWARE = "Onepass"
 """What pictures say in their PNG text "Software"."""
 
 PREDICTIONS = {
-    ".csv": re.compile(rb"(\xef\xbb\xbf)?path,class,"),
-    ".json": re.compile(rb"\[\s*(\{\s*\"path\":|\])"),
-    ".jsonl": re.compile(rb"\{\"path\":"),
+    ".csv": re.compile(rb"(\xef\xbb\xbf)?(path|part),class,"),
+    ".json": re.compile(rb"\[\s*(\{\s*\"(path|part)\":|\])"),
+    ".jsonl": re.compile(rb"\{\"(path|part)\":"),
 }
 """How files of predictions begin, by suffix."""
 

@@ -119,11 +119,11 @@ Threshold = Annotated[
 ]
 CostMissed = Annotated[
     float | None,
-    typer.Option(help="Of a defective photograph that is passed.", rich_help_panel=DECISION),
+    typer.Option(help="Of a defective part that is passed.", rich_help_panel=DECISION),
 ]
 CostFalse = Annotated[
     float | None,
-    typer.Option(help="Of a good photograph that is rejected.", rich_help_panel=DECISION),
+    typer.Option(help="Of a good part that is rejected.", rich_help_panel=DECISION),
 ]
 MaxMissed = Annotated[
     float | None,
@@ -142,13 +142,21 @@ MaxFalse = Annotated[
 Review = Annotated[
     float | None,
     typer.Option(
-        help="Let a person look at up to this share of the photographs.", rich_help_panel=DECISION
+        help="Let a person look at up to this share of the parts.", rich_help_panel=DECISION
+    ),
+]
+PartRule = Annotated[
+    str | None,
+    typer.Option(
+        help="How a part's photographs are judged together: mean, max, noisy-or, share, or any "
+        "(each by itself).  [default: chosen; mean where it makes no difference]",
+        rich_help_panel=DECISION,
     ),
 ]
 DefectRate = Annotated[
     float | None,
     typer.Option(
-        help="Share of defective photographs to expect.  [default: as in the data]",
+        help="Share of defective parts to expect.  [default: as in the data]",
         rich_help_panel=DECISION,
     ),
 ]

@@ -16,6 +16,7 @@ from pipeline.data.folder import Scan, describe_ignored, left_out_pictures
 from pipeline.evaluation.judgements import Assessment
 from pipeline.model.bundle import Bundle
 from pipeline.model.evaluate import Evaluation, not_scored
+from pipeline.model.part_predictions import DISAGREE, PartPrediction, several
 from pipeline.model.predict import Prediction
 from pipeline.output.tables import align, printable
 from pipeline.terminal import groups as grouping_text
@@ -146,7 +147,8 @@ def _proposed(data: Labelled) -> list[str]:
 def fit(done: Fit) -> str:
     """Train and holdout side by side, with 95 % intervals."""
     chosen = ", ".join(f"{name}={_short(value)}" for name, value in done.head.chosen.items())
-    scores = [_assessments({"train": done.train, "holdout": done.held_out}, done.classes.binary)]
+    sides = _sides("holdout", done.held_out, done.held_out_parts) | {"train": done.train}
+    scores = [_assessments(sides, done.classes.binary)]
     return "\n".join(
         [
             f"{done.head.title}, trained in {done.seconds:.1f} s ({chosen or 'no settings'})",
@@ -203,16 +205,18 @@ def evaluation(found: Evaluation, names: Sequence[str], shown: int = 10) -> str:
         [printable(name), *(f"{int(n):,}" for n in row)]
         for name, row in zip(names, found.confusion, strict=True)
     ]
-    scored = [_assessments({found.what: found.assessment}, len(names) == 2), ""]
+    sides = _sides(found.what, found.assessment, found.part_assessment)
+    scored = [_assessments(sides, len(names) == 2), ""]
     lines = [
         *(f"warning: {line}\n" for line in not_scored(found.strange, names)),
         *grouping_text.of_folder(found.proposal),
         *(f"warning: {line}" for line in grouping_text.alike(found.known)),
         *(_one_class(found, names) if found.one_class else scored),
         *([_class_scores(found), ""] if len(names) > 2 else []),
+        *(["by photograph:"] if found.parts is not None else []),
         align([head, *matrix]),
         "",
-        *thresholds_text.evaluated(found.outcome, found.what, review),
+        *thresholds_text.evaluated(found.outcome, found.what, review, wholes=found.wholes),
         f"{len(found.mistakes):,} mistakes"
         + (", the most certain first:" if found.mistakes else ""),
         *(
@@ -238,18 +242,35 @@ def _one_class(found: Evaluation, names: Sequence[str]) -> list[str]:
     ]
 
 
-def predictions(found: Sequence[Prediction]) -> str:
-    """How many of each verdict, and how many unreadable."""
+def predictions(found: Sequence[Prediction], parts: Sequence[PartPrediction] = ()) -> str:
+    """How many of each verdict, by part where these have several photographs, and unreadable."""
     counts = Counter(p.verdict for p in found if p.verdict)
     failed = sum(p.error is not None for p in found)
-    parts = [f"{count:,} {printable(name)}" for name, count in sorted(counts.items())]
-    parts += [f"{failed:,} unreadable"] if failed else []
-    text = f"{len(found):,} photographs: " + ", ".join(parts)
+    said = [f"{count:,} {printable(name)}" for name, count in sorted(counts.items())]
+    said += [f"{failed:,} unreadable"] if failed else []
+    text = f"{len(found):,} photographs: " + ", ".join(said)
+    if several(parts):
+        text = f"{_of_parts(parts)}\n{text}, each by itself"
     learned = sum(p.trained_on for p in found)
     if learned:
         text += (
             f"\nnote: the model was trained on {learned:,} of them; their verdicts prove nothing"
         )
+    return text
+
+
+def _of_parts(parts: Sequence[PartPrediction]) -> str:
+    counts = Counter(part.verdict for part in parts if part.verdict)
+    said = ", ".join(f"{count:,} {printable(name)}" for name, count in sorted(counts.items()))
+    if not any(part.photographs[0].proposed for part in parts):
+        return f"{len(parts):,} parts: {said}"
+    text = (
+        f"{len(parts):,} parts, as they are proposed: {said}; say which photographs show one part "
+        "with --groups or --group-regex"
+    )
+    doubted = sum(DISAGREE in part.note for part in parts)
+    if doubted:
+        text += f"\nnote: {doubted:,} of them are for a person, for {DISAGREE}"
     return text
 
 
@@ -311,6 +332,13 @@ def _class_scores(found: Evaluation) -> str:
     ]
     few = {c.name: i for c, i in zip(found.classes, found.class_intervals, strict=True) if i.reason}
     return "\n".join([align([head, *rows]), *about_intervals(few)])
+
+
+def _sides(what: str, photographs: Assessment, parts: Assessment | None) -> dict[str, Assessment]:
+    """By part, which is what is decided, and by photograph; these alone where a part has one."""
+    if parts is None:
+        return {what: photographs}
+    return {f"{what}, by part": parts, "by photograph": photographs}
 
 
 def _assessments(sides: Mapping[str, Assessment], binary: bool) -> str:

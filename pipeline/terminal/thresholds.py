@@ -22,6 +22,7 @@ def decision(found: Decision, names: Sequence[str]) -> str:
         ["threshold", headline(found)],
         *([["chosen on", chosen_on(found.unseen)]] if found.unseen else []),
         ["verdict", meaning(found.band, names)],
+        ["parts", PART_RULES[found.part_rule]],
         *([["probabilities", calibration(found.unseen)]] if found.unseen else []),
         *(["claim", line] for line in claims(found)),
         *([["note", found.note]] if found.note else []),
@@ -33,13 +34,23 @@ def decision(found: Decision, names: Sequence[str]) -> str:
         sides["holdout"] = found.holdout
     lines = [align(rows, right=False)]
     if sides:
-        lines += ["", outcomes(sides, found.band.has_review)]
+        lines += ["", outcomes(sides, found.band.has_review, wholes=found.of_wholes)]
     if found.holdout is not None:
         lines += [
             bounds(found.holdout, "the holdout"),
             *(f"warning: {line}" for line in contradicted(found)),
         ]
     return "\n".join([*lines, *seen(found)])
+
+
+PART_RULES = {
+    "mean": "judged as wholes, by the mean of their photographs' log-odds (part rule mean)",
+    "max": "judged as wholes, by their most defective photograph (part rule max)",
+    "noisy-or": "judged as wholes, by the chance that any photograph shows a defect (noisy-or)",
+    "share": "judged as wholes, by the share of photographs that show a defect (part rule share)",
+    "any": "every photograph is judged by itself; any rejects its part (part rule any)",
+}
+"""How the photographs of a part are judged together."""
 
 
 def headline(found: Decision) -> str:
@@ -50,10 +61,16 @@ def headline(found: Decision) -> str:
     return f"{numbers}, {_aim(found)}"
 
 
-def outcomes(sides: Mapping[str, Outcome], review: bool) -> str:
-    """Parts that come out wrong, or go to a person, on each set of photographs."""
+def outcomes(sides: Mapping[str, Outcome], review: bool, *, wholes: bool = True) -> str:
+    """Parts that come out wrong, or go to a person, on each set of photographs.
+
+    Args:
+        sides: by name.
+        review: whether there is a review band.
+        wholes: whether parts are judged as wholes, or a part counts as soon as a photograph does.
+    """
     rows = [
-        ["parts with a photograph that is …", *sides],
+        ["parts that are …" if wholes else "parts with a photograph that is …", *sides],
         ["passed, of the defective parts (missed)",
          *(_of(o.defective_parts, "passed") for o in sides.values())],
         ["rejected, of the good parts (false alarm)",
@@ -80,18 +97,30 @@ def bounds(found: Outcome, what: str) -> str:
     return f"{what} alone shows, with 95% confidence: {' and '.join(said)}" if said else ""
 
 
-def evaluated(found: Outcome | None, what: str, review: bool) -> list[str]:
+def evaluated(found: Outcome | None, what: str, review: bool, *, wholes: bool = True) -> list[str]:
     """What the thresholds do to a set of photographs, by part; nothing for more than two classes.
 
     Args:
         found: counts; None for more than two classes.
         what: the set, in words.
         review: whether there is a review band.
+        wholes: as in `outcomes`.
     """
     if found is None:
         return []
-    seen = [f"a person would see {found.share_reviewed():.1%} of the photographs"]
-    return [outcomes({what: found}, review), bounds(found, what), *(seen if review else []), ""]
+    seen = [f"a person would see {_reviewed(found, None, wholes)}"]
+    return [
+        outcomes({what: found}, review, wholes=wholes),
+        bounds(found, what),
+        *(seen if review else []),
+        "",
+    ]
+
+
+def _reviewed(found: Outcome, rate: float | None, wholes: bool) -> str:
+    if wholes:
+        return f"{found.share_of_parts_reviewed(rate):.1%} of the parts"
+    return f"{found.share_reviewed(rate):.1%} of the photographs"
 
 
 def info(facts: Mapping[str, Any]) -> str:
@@ -115,8 +144,8 @@ def _aim(found: Decision) -> str:
     elif found.method == "cost":
         aim = (
             f"the cheapest if a miss costs {rule.cost_missed:g}, a false alarm "
-            f"{rule.cost_false:g}, and {found.defect_rate or 0:.3g} of the photographs are "
-            "defective"
+            f"{rule.cost_false:g}, and {found.defect_rate or 0:.3g} of the "
+            f"{'parts' if found.of_wholes else 'photographs'} are defective"
         )
     else:
         aim = "for the best balanced accuracy"
@@ -185,8 +214,7 @@ def seen(found: Decision) -> list[str]:
     if outcome is None or not found.band.has_review:
         return []
     rate = "" if found.defect_rate is None else f" if {found.defect_rate:.3g} are defective"
-    share = outcome.share_reviewed(found.defect_rate)
-    return [f"a person would see {share:.1%} of the photographs{rate}"]
+    return [f"a person would see {_reviewed(outcome, found.defect_rate, found.of_wholes)}{rate}"]
 
 
 def _of(counts: Counts, way: str) -> str:

@@ -17,7 +17,13 @@ from pipeline.evaluation.part_rules import ANY, MEAN, by_part, choose_rule, why_
 from pipeline.heads.calibration import Recalibration, Scale
 from pipeline.thresholds.claims import Claim, claim
 from pipeline.thresholds.costs import BALANCED, Curve, Weights, cheapest_band
-from pipeline.thresholds.decision import OUT_OF_FOLD, SET_ASIDE, Decision, Unseen
+from pipeline.thresholds.decision import (
+    OUT_OF_FOLD,
+    SET_ASIDE,
+    Decision,
+    Unseen,
+    disagreement,
+)
 from pipeline.thresholds.outcome import Reliability, log_loss
 from pipeline.thresholds.rule import ThresholdRule
 
@@ -115,6 +121,8 @@ def choose(
         decision, part_rule=part_rule, part_calibration=part_calibration,
         note="; ".join(filter(None, (note, decision.note))),
     )  # fmt: skip
+    if several:
+        decision = replace(decision, disagreement=_disagreement(own, judged.groups))
     changed = calibration is not None or part_calibration is not None
     unseen = _unseen(judged, decision, unit, own, as_it_is if changed else None)
     decision = replace(decision, unseen=unseen)
@@ -143,6 +151,15 @@ _NO_PARTS = (
     "no two photographs are known to show one part, so each counts as a part of its own; where "
     "that is wrong, the thresholds and what is said of them are too"
 )
+
+
+_MOST = 0.99  # share of the parts whose photographs disagree less than the limit
+
+
+def _disagreement(p: Floats, groups: Indices) -> float:
+    numbers, sizes = np.unique(groups, return_counts=True)
+    found = [disagreement(p[groups == number]) for number in numbers[sizes > 1]]
+    return float(np.quantile(found, _MOST, method="higher"))
 
 
 def _decide(unit: _Unit, rule: ThresholdRule) -> Decision:

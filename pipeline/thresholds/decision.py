@@ -15,7 +15,7 @@ from pipeline.evaluation.judgements import Judgements, judged_parts
 from pipeline.evaluation.part_rules import ANY, RULES, PartTable, by_part
 from pipeline.heads.calibration import Recalibration
 from pipeline.thresholds.claims import Claim
-from pipeline.thresholds.costs import Curve
+from pipeline.thresholds.costs import Curve, log_odds
 from pipeline.thresholds.outcome import Outcome, Reliability
 from pipeline.thresholds.rule import Method, ThresholdRule
 
@@ -96,6 +96,8 @@ class Decision:
         part_rule: how photographs of a part are judged together, one of
             `pipeline.evaluation.part_rules.RULES`; "any" of models made before there were others.
         part_calibration: of the probabilities of parts; None where they are good as they are.
+        disagreement: `disagreement` of photographs of one part that 99 % of the parts known do not
+            exceed; None where that is not known.
     """
 
     band: Band
@@ -108,6 +110,7 @@ class Decision:
     holdout: Outcome | None = None
     part_rule: str = ANY
     part_calibration: Recalibration | None = None
+    disagreement: float | None = None
 
     @property
     def of_wholes(self) -> bool:
@@ -186,6 +189,7 @@ class Decision:
             "holdout": self.holdout and self.holdout.to_json(),
             "part_rule": self.part_rule,
             "part_calibration": self.part_calibration and self.part_calibration.to_json(),
+            "disagreement": self.disagreement,
         }
 
     @classmethod
@@ -214,4 +218,16 @@ class Decision:
             Outcome.from_json(record["holdout"]) if record["holdout"] else None,
             str(part_rule),
             None if calibration is None else Recalibration.from_json(calibration),
+            None if record.get("disagreement") is None else float(record["disagreement"]),
         )
+
+
+def disagreement(p: Floats) -> float:
+    """How far the most defective photograph of a part stands above all, in log-odds.
+
+    Args:
+        p: float64 (n,), probabilities of a defect of the photographs of one part, as
+            `Bundle.probabilities` gives them.
+    """
+    odds = log_odds(p)
+    return float(odds.max() - odds.mean())

@@ -134,7 +134,8 @@ def fit(
     check_replaceable(out, force=force)
     make_head(head, seed=seed, settings=settings)  # a wrong setting is said at once
     rule = threshold or ThresholdRule()
-    require_told(rule, str(dataset.about["group_rule"]["kind"]))
+    if dataset.y.any():  # of good parts alone nothing is claimed that parts on both sides break
+        require_told(rule, str(dataset.about["group_rule"]["kind"]))
     rows_in(dataset, features, np.arange(1))  # so are wrong features
     kind, sides = choose_sides(
         dataset.y, dataset.groups, dataset.given, kind=split, test_size=test_size, seed=seed,

@@ -72,15 +72,15 @@ def test_the_holdout_is_not_chosen_on(cache: Path) -> None:
     turned = np.array([sample.path in held for sample in data.samples])
 
     module = sys.modules["pipeline.training.fit"]
-    real = module.holdout
+    real = module.choose_sides
 
-    def turn_after_splitting(y: np.ndarray, *rest: object, **more: object) -> object:
-        sides = real(y, *rest, **more)  # type: ignore[arg-type]
+    def turn_after_splitting(*rest: object, **more: object) -> object:
+        sides = real(*rest, **more)
         data.y = np.where(turned, 1 - data.y, data.y)
         return sides
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "holdout", turn_after_splitting)
+        patch.setattr(module, "choose_sides", turn_after_splitting)
         second = pipeline.fit(data, cache.parent / "other", head="logistic")
     assert second.decision.band == first.decision.band
     assert second.held_out.scores["roc_auc"] < 0.5 < first.held_out.scores["roc_auc"]

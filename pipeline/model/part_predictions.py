@@ -1,0 +1,194 @@
+"""From the photographs that were judged to verdicts about the parts that they show."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from features.arrays import Floats
+from features.photographs.file import Photograph
+from pipeline.evaluation.band import REVIEW, REVIEW_NAME, verdict_name
+from pipeline.evaluation.part_rules import combine
+from pipeline.evaluation.probability_text import beside
+from pipeline.groups.rules import GroupRule, apply_rule
+from pipeline.model.bundle import Bundle
+from pipeline.model.predict import Prediction, check_format
+from pipeline.output.tables import escaped_json, to_csv
+from pipeline.thresholds.decision import disagreement
+
+DISAGREE = (
+    "its photographs disagree more than those of 99 % of the parts that the model knows, and that "
+    "they show one part is only proposed; say which do: --groups or --group-regex"
+)
+"""Why a part goes to a person whose photographs may show several."""
+
+
+@dataclass(frozen=True)
+class PartPrediction:
+    """The verdict on one part.
+
+    Attributes:
+        part: its name: as it was told or proposed, or the path of its only photograph.
+        photographs: that show it, in their order.
+        verdict: class name, or "review": a person has to look; None where none can be read.
+        probability: of two classes, that of the defective one; of more, of the verdict (0 to 1).
+        probabilities: by class name.
+        truth: class name, where all its photographs lie in folders of classes; of two classes the
+            defective one as soon as one of them does.
+        error: why there is no verdict.
+        note: what a person should know of the verdict; "" for nothing.
+        said: the probability for a person, as in `Prediction`.
+    """
+
+    part: str
+    photographs: tuple[Prediction, ...]
+    verdict: str | None = None
+    probability: float | None = None
+    probabilities: dict[str, float] | None = None
+    truth: str | None = None
+    error: str | None = None
+    note: str = ""
+    said: str = ""
+
+    @property
+    def for_person(self) -> bool:
+        """Whether the verdict is that a person has to look."""
+        return self.verdict == REVIEW_NAME
+
+    @property
+    def trained_on(self) -> bool:
+        """Whether the model learned from one of its photographs: the verdict proves nothing."""
+        return any(photograph.trained_on for photograph in self.photographs)
+
+
+def told_parts(
+    rule: GroupRule, names: Sequence[str], photographs: Sequence[Photograph]
+) -> list[Photograph]:
+    """Give photographs the parts that a table or a pattern names.
+
+    Args:
+        rule: of kind "file" or "regex". Paths in it are relative to the folder that was named,
+            as they are for `extract`.
+        names: of files and folders, as `pipeline.model.predict.find_photographs` got them.
+        photographs: what it found.
+
+    Raises:
+        DataError: the table or the pattern cannot be used, or fits no photograph at all.
+    """
+    folders = [Path(name) for name in names if Path(name).is_dir()]
+    inside = [p._replace(path=_below(p, folders)) for p in photographs]
+    grouped = apply_rule(rule, inside).photographs
+    return [p._replace(group=g.group) for p, g in zip(photographs, grouped, strict=True)]
+
+
+def _below(photograph: Photograph, folders: Sequence[Path]) -> str:
+    for folder in folders:
+        if photograph.file.is_relative_to(folder):
+            return photograph.file.relative_to(folder).as_posix()
+    return Path(photograph.path).as_posix()
+
+
+def predict_parts(bundle: Bundle, predictions: Sequence[Prediction]) -> list[PartPrediction]:
+    """Judge the parts of photographs that were judged.
+
+    Args:
+        bundle: the model.
+        predictions: of `pipeline.model.predict.predict`, in any order.
+
+    Returns:
+        One for each part, in the order of their first photographs. A part with one photograph has
+        the verdict of that.
+    """
+    members: dict[str, list[Prediction]] = {}
+    for number, one in enumerate(predictions):
+        members.setdefault(one.part or f"\0{number}", []).append(one)
+    return [_judged(bundle, tuple(those)) for those in members.values()]
+
+
+def _judged(bundle: Bundle, those: tuple[Prediction, ...]) -> PartPrediction:
+    first, truth = those[0], _truth(bundle, those)
+    name = first.part or first.path
+    if len(those) == 1:
+        return PartPrediction(
+            name, those, first.verdict, first.probability, first.probabilities, truth,
+            first.error, first.why, first.said,
+        )  # fmt: skip
+    P = np.array([one.chances for one in those if one.chances is not None])
+    if not len(P):
+        return PartPrediction(name, those, truth=truth, error=first.error)
+    decision, names = bundle.decision, bundle.classes.names
+    chances = decision.alone(combine(P, np.zeros(len(P), dtype=np.int64), decision.part_rule))
+    number, note = int(decision.band.decide(chances)[0]), _unread(those, len(P))
+    if number != REVIEW and (why := _doubt(bundle, those, P, number)):
+        number, note = REVIEW, "; ".join(filter(None, (why, note)))
+    told = float(chances[0, 1] if bundle.classes.binary else chances[0, number])
+    return PartPrediction(
+        name, those, verdict_name(names, number), told,
+        dict(zip(names, chances[0].tolist(), strict=True)), truth, note=note,
+        said=beside(told, decision.band) if bundle.classes.binary else f"{told:.0%}",
+    )  # fmt: skip
+
+
+def _unread(those: Sequence[Prediction], read: int) -> str:
+    missing = len(those) - read
+    return f"{missing} of its {len(those)} photographs could not be read" if missing else ""
+
+
+def _doubt(bundle: Bundle, those: Sequence[Prediction], P: Floats, number: int) -> str:
+    """Why a person has to look whatever the probability says."""
+    decision = bundle.decision
+    if not those[0].proposed or not decision.of_wholes or not bundle.classes.binary or number:
+        return ""
+    if any(one.verdict == bundle.classes.names[1] for one in those):
+        limit = decision.disagreement
+        if limit is None or disagreement(P[:, 1]) > limit:
+            return DISAGREE
+    return ""
+
+
+def _truth(bundle: Bundle, those: Sequence[Prediction]) -> str | None:
+    truths = [one.truth for one in those if one.truth is not None]
+    if len(truths) < len(those):
+        return None
+    if bundle.classes.binary:
+        return max(truths, key=bundle.classes.names.index)
+    return max(sorted(set(truths)), key=truths.count)
+
+
+def several(parts: Sequence[PartPrediction]) -> bool:
+    """Whether any part has several photographs, so that there is more to say than by photograph."""
+    return any(len(part.photographs) > 1 for part in parts)
+
+
+def format_parts(bundle: Bundle, parts: Sequence[PartPrediction], suffix: str) -> str:
+    """Verdicts about parts as text: ".csv", ".json" or ".jsonl"; one line for each part.
+
+    Raises:
+        DataError: another suffix.
+    """
+    check_format(suffix)
+    binary = bundle.classes.binary
+    rows = [
+        {
+            "part": os.fsencode(one.part).decode("utf-8", "backslashreplace"),
+            "class": one.verdict,
+            "probability_of_defect" if binary else "probability": (
+                None if one.probability is None else round(one.probability, 6)
+            ),
+            "photographs": len(one.photographs),
+            "part_from": "proposed" if one.photographs[0].proposed else "told",
+            "error": one.error,
+            "note": one.note or None,
+        }
+        for one in parts
+    ]
+    if suffix == ".csv":
+        return to_csv(list(rows[0]), rows)
+    if suffix == ".json":
+        return escaped_json(json.dumps(rows, indent=2, ensure_ascii=False)) + "\n"
+    return "".join(escaped_json(json.dumps(row, ensure_ascii=False)) + "\n" for row in rows)
