@@ -558,6 +558,7 @@ def predict(
     max_pixels: MaxPixels = None,
     groups: Groups = None,
     group_regex: GroupRegex = None,
+    group_gap: GroupGap = None,
     accept_drift: AcceptDrift = False,
     force: Force = False,
     verbose: Verbose = False,
@@ -573,6 +574,7 @@ def predict(
     import pipeline
     from features.files import write_whole
     from features.photographs.decode import MAX_PIXELS
+    from pipeline.groups.rules import GroupRule
     from pipeline.model.part_predictions import several
     from pipeline.model.predict import parts_file
     from pipeline.terminal import results as text
@@ -588,7 +590,7 @@ def predict(
         pipeline.check_folder(heatmaps, names)
     notes: list[str] = []
     photographs = pipeline.find_photographs(names, notes)
-    told = _group_rule(groups, group_regex, False)
+    told = GroupRule.told(groups, group_regex, group_gap)
     if told is not None:
         photographs = pipeline.told_parts(told, names, photographs)
     with bar("photographs") as progress:
@@ -601,6 +603,7 @@ def predict(
             batch_size=batch_size,
             max_pixels=max_pixels or MAX_PIXELS,
             explain=pipeline.explain if heatmaps else None,
+            gap=told.gap if told else None,
             progress=progress,
         )
     suffix = ".csv" if to_stdout else out.suffix.lower()

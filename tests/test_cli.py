@@ -31,7 +31,8 @@ def test_the_main_job_with_bare_commands(run: Run, tmp_path: Path) -> None:
     code, out, _ = run("fit", "--set", "epochs=2")
     assert code == 0
     assert "train (54 of 18 parts)" in out
-    assert "holdout (18 of 6 parts)" in out
+    assert "holdout, by part (6 parts)" in out
+    assert "by photograph (18 of 6 parts)" in out
     heads = "logistic,knn,majority"
     code, out, _ = run("compare-heads", "--heads", heads, "--repeats", "1", "--jobs", "1")
     assert code == 0

@@ -23,7 +23,7 @@ from pipeline.thresholds.decision import disagreement
 
 DISAGREE = (
     "its photographs disagree more than those of 99 % of the parts that the model knows, and that "
-    "they show one part is only proposed; say which do: --groups or --group-regex"
+    "they show one part is only proposed; say which do: --groups, --group-regex or --group-gap"
 )
 """Why a part goes to a person whose photographs may show several."""
 
@@ -72,7 +72,7 @@ def told_parts(
     """Give photographs the parts that a table or a pattern names.
 
     Args:
-        rule: of kind "file" or "regex". Paths in it are relative to the folder that was named,
+        rule: of any kind; a gap is left to `predict`. Paths in it are relative to the folder that was named,
             as they are for `extract`.
         names: of files and folders, as `pipeline.model.predict.find_photographs` got them.
         photographs: what it found.
@@ -82,6 +82,8 @@ def told_parts(
     """
     folders = [Path(name) for name in names if Path(name).is_dir()]
     inside = [p._replace(path=_below(p, folders)) for p in photographs]
+    if rule.from_photographs:
+        return list(photographs)
     grouped = apply_rule(rule, inside).photographs
     return [p._replace(group=g.group) for p, g in zip(photographs, grouped, strict=True)]
 

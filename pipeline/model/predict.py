@@ -126,6 +126,7 @@ def predict(
     batch_size: int = 32,
     max_pixels: int = MAX_PIXELS,
     explain: Explain | None = None,
+    gap: float | None = None,
     progress: Progress | None = None,
 ) -> list[Prediction]:
     """Judge photographs; rows that the cache has are used, others are computed and kept there.
@@ -146,6 +147,7 @@ def predict(
         max_pixels: refuse larger photographs.
         explain: `pipeline.heatmaps.explain.explain`, to say where the model looks as well, in
             `Prediction.cells`.
+        gap: seconds between two photographs after which a new part begins, where that is known.
         progress: called as `progress(done, total)`.
 
     Raises:
@@ -155,7 +157,7 @@ def predict(
         OnepassError: see `features.extract.extract`.
     """
     with tempfile.TemporaryDirectory(prefix="onepass-") as folder:
-        if cache_path is None and (explain or bundle.decision.of_wholes):
+        if cache_path is None and (explain or gap or bundle.decision.of_wholes):
             cache_path = Path(folder) / "features.h5"  # the rows are looked at twice
         samples, probabilities = judge(
             bundle,
@@ -170,7 +172,7 @@ def predict(
         cells: Sequence[Floats | None] = [None] * len(samples)
         if explain and cache_path is not None:
             cells = list(explain(bundle, cache_path, samples, probabilities))
-        parts, proposed = _parts(bundle, photographs, samples, cache_path)
+        parts, proposed = _parts(bundle, photographs, samples, cache_path, gap)
     learned = bundle.trained_on()
     return [
         replace(
@@ -195,19 +197,19 @@ def _parts(
     photographs: Sequence[Photograph],
     samples: Sequence[Sample],
     cache_path: Path | None,
+    gap: float | None,
 ) -> tuple[list[str], bool]:
     """Name the part of each photograph ("" for one of its own), and say whether it is proposed."""
     told = [photograph.group for photograph in photographs]
     few = len(photographs) <= MOST_PROPOSED
-    if any(told) or not (bundle.decision.of_wholes and cache_path and few):
-        return told, False
-    if isinstance(bundle.head, Cnn):
+    wanted = gap is not None or (bundle.decision.of_wholes and few)
+    if any(told) or cache_path is None or not wanted or isinstance(bundle.head, Cnn):
         return told, False
     readable = [sample for sample in samples if not sample.reason]
-    found = propose_for(cache_path, readable).by_path() if readable else {}
+    found = propose_for(cache_path, readable, gap).by_path() if readable else {}
     names = [found.get(sample.path, "") for sample in samples]
     counts = Counter(names)
-    return [name if counts[name] > 1 else "" for name in names], True
+    return [name if counts[name] > 1 else "" for name in names], gap is None
 
 
 def _prediction(bundle: Bundle, photograph: Photograph, reason: str, chances: Floats) -> Prediction:

@@ -266,7 +266,7 @@ def _of_parts(parts: Sequence[PartPrediction]) -> str:
         return f"{len(parts):,} parts: {said}"
     text = (
         f"{len(parts):,} parts, as they are proposed: {said}; say which photographs show one part "
-        "with --groups or --group-regex"
+        "with --groups, --group-regex or --group-gap"
     )
     doubted = sum(DISAGREE in part.note for part in parts)
     if doubted:
@@ -334,15 +334,23 @@ def _class_scores(found: Evaluation) -> str:
     return "\n".join([align([head, *rows]), *about_intervals(few)])
 
 
+_BY_PART = ", by part"
+
+
+def _counted(name: str, found: Assessment) -> str:
+    parts = f"{found.parts:,} parts"
+    return parts if name.endswith(_BY_PART) else f"{found.count:,} of {parts}"
+
+
 def _sides(what: str, photographs: Assessment, parts: Assessment | None) -> dict[str, Assessment]:
     """By part, which is what is decided, and by photograph; these alone where a part has one."""
     if parts is None:
         return {what: photographs}
-    return {f"{what}, by part": parts, "by photograph": photographs}
+    return {f"{what}{_BY_PART}": parts, "by photograph": photographs}
 
 
 def _assessments(sides: Mapping[str, Assessment], binary: bool) -> str:
-    head = ["", *(f"{name} ({a.count:,} of {a.parts:,} parts)" for name, a in sides.items())]
+    head = ["", *(f"{name} ({_counted(name, a)})" for name, a in sides.items())]
     rows = [
         [title, *(scored(a.scores[name], a.intervals[name]) for a in sides.values())]
         for name, title in (_SCORE_TITLES | ({} if binary else _MACRO_TITLES)).items()

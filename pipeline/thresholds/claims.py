@@ -56,7 +56,8 @@ class Claim:
 
 
 SAY_WHICH = (
-    "say which photographs show one part: extract DATA --groups TABLE, or --group-regex PATTERN; "
+    "say which photographs show one part: extract DATA --groups TABLE, --group-regex PATTERN, or "
+    "--group-gap SECONDS; "
     "where every photograph shows a part of its own, say that: --group-regex '.+'"
 )
 """The question that settles what is only proposed."""

@@ -244,4 +244,4 @@ def test_the_command_line_chooses_and_refuses(run: Run) -> None:
     code, out, _ = run("predict", "model", "data")
     assert code == 0
     assert run("info", "model")[0] == 0
-    assert "parts with a photograph that is" in run("evaluate", "model")[1]
+    assert "parts that are …" in run("evaluate", "model")[1]
