@@ -60,7 +60,7 @@ def test_the_main_job_with_bare_commands(run: Run, tmp_path: Path) -> None:
     Path("elsewhere.html").unlink()
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         "comparison", "data", "evaluation.html", "features.h5", "features.h5.lock", "model",
-        "predictions.csv", "sheet.png",
+        "predictions.csv", "predictions.parts.csv", "sheet.png",
     ]  # fmt: skip
 
 

@@ -72,7 +72,7 @@ def told_parts(
     """Give photographs the parts that a table or a pattern names.
 
     Args:
-        rule: of any kind; a gap is left to `predict`. Paths in it are relative to the folder that was named,
+        rule: of any kind; a gap is left to `predict`. Paths in it are relative to the folder named,
             as they are for `extract`.
         names: of files and folders, as `pipeline.model.predict.find_photographs` got them.
         photographs: what it found.
