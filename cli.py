@@ -578,6 +578,7 @@ def predict(
     from pipeline.model.part_predictions import several
     from pipeline.model.predict import parts_file
     from pipeline.terminal import results as text
+    from pipeline.terminal.predictions import predictions
 
     to_stdout = str(out) == "-"
     if not to_stdout:
@@ -625,7 +626,7 @@ def predict(
     say(*text.failures(failed), *notes)
     files = (None if to_stdout else out, part_out, sheet, heatmaps)
     written = [str(path) for path in files if path]
-    show(text.predictions(found, parts), err=to_stdout)
+    show(predictions(found, parts), err=to_stdout)
     if written:
         show(f"written: {', '.join(written)}", err=to_stdout)
     if failed:

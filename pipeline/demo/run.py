@@ -20,9 +20,11 @@ from pipeline.feature_specs.spec import FeatureSpec
 from pipeline.groups.rules import GroupRule
 from pipeline.heatmaps.prediction_sheet import prediction_sheet
 from pipeline.model.bundle import load_bundle
-from pipeline.model.predict import find_photographs, format_predictions, predict
+from pipeline.model.part_predictions import format_parts, predict_parts, told_parts
+from pipeline.model.predict import find_photographs, format_predictions, parts_file, predict
 from pipeline.report import comparison_report, fit_report, write_report
 from pipeline.terminal import results as text
+from pipeline.terminal.predictions import predictions
 from pipeline.training.compare_heads import compare_heads
 from pipeline.training.fit import fit
 
@@ -117,14 +119,18 @@ def _look_closer(out: Path, new: Path, dataset: Dataset, say: Say, bar: Bar) -> 
     fitted = fit(dataset, model, head="rbf-svm", features=_CLOSER)
     say(text.fit(fitted))
     write_report(model / "report.html", fit_report(dataset, fitted))
-    options = f"--cache {cache} --out {verdicts} --sheet {sheet}"
+    options = f"--group-regex '{_GROUPS}' --cache {cache} --out {verdicts} --sheet {sheet}"
     say(f"\n$ onepass predict {model} {new} {options}")
     bundle = load_bundle(model)
+    names, told = [str(new)], GroupRule("regex", _GROUPS)
+    photographs = told_parts(told, names, find_photographs(names))
     with bar("photographs") as progress:
-        found = predict(bundle, find_photographs([str(new)]), cache, progress=progress)
+        found = predict(bundle, photographs, cache, progress=progress)
+    parts = predict_parts(bundle, found)
     write_whole(verdicts, format_predictions(bundle, found, ".csv"))
+    write_whole(parts_file(verdicts), format_parts(bundle, parts, ".csv"))
     write_whole(sheet, prediction_sheet(bundle.classes, found))
-    say(text.predictions(found))
+    say(predictions(found, parts))
 
 
 def _make_room(out: Path, seed: int) -> None:

@@ -16,8 +16,6 @@ from pipeline.data.folder import Scan, describe_ignored, left_out_pictures
 from pipeline.evaluation.judgements import Assessment
 from pipeline.model.bundle import Bundle
 from pipeline.model.evaluate import Evaluation, not_scored
-from pipeline.model.part_predictions import DISAGREE, PartPrediction, several
-from pipeline.model.predict import Prediction
 from pipeline.output.tables import align, printable
 from pipeline.terminal import groups as grouping_text
 from pipeline.terminal import thresholds as thresholds_text
@@ -240,38 +238,6 @@ def _one_class(found: Evaluation, names: Sequence[str]) -> list[str]:
         f"there is no accuracy: how {printable(absent)} ones fare is not known",
         "",
     ]
-
-
-def predictions(found: Sequence[Prediction], parts: Sequence[PartPrediction] = ()) -> str:
-    """How many of each verdict, by part where these have several photographs, and unreadable."""
-    counts = Counter(p.verdict for p in found if p.verdict)
-    failed = sum(p.error is not None for p in found)
-    said = [f"{count:,} {printable(name)}" for name, count in sorted(counts.items())]
-    said += [f"{failed:,} unreadable"] if failed else []
-    text = f"{len(found):,} photographs: " + ", ".join(said)
-    if several(parts):
-        text = f"{_of_parts(parts)}\n{text}, each by itself"
-    learned = sum(p.trained_on for p in found)
-    if learned:
-        text += (
-            f"\nnote: the model was trained on {learned:,} of them; their verdicts prove nothing"
-        )
-    return text
-
-
-def _of_parts(parts: Sequence[PartPrediction]) -> str:
-    counts = Counter(part.verdict for part in parts if part.verdict)
-    said = ", ".join(f"{count:,} {printable(name)}" for name, count in sorted(counts.items()))
-    if not any(part.photographs[0].proposed for part in parts):
-        return f"{len(parts):,} parts: {said}"
-    text = (
-        f"{len(parts):,} parts, as they are proposed: {said}; say which photographs show one part "
-        "with --groups, --group-regex or --group-gap"
-    )
-    doubted = sum(DISAGREE in part.note for part in parts)
-    if doubted:
-        text += f"\nnote: {doubted:,} of them are for a person, for {DISAGREE}"
-    return text
 
 
 def info(facts: Mapping[str, Any]) -> str:

@@ -26,8 +26,8 @@ from features.errors import (
 )
 from pipeline.model.info import describe
 from pipeline.terminal import results as text
+from pipeline.terminal.predictions import predictions as predictions_text
 from pipeline.terminal.results import dataset as dataset_text
-from pipeline.terminal.results import predictions as predictions_text
 
 
 def test_fit_holds_out_whole_parts_and_scores_both_sides(cache: Path, tmp_path: Path) -> None:

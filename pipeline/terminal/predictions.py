@@ -1,0 +1,42 @@
+"""What `predict` says of photographs and parts. Nothing here computes; nothing here prints."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from pipeline.model.part_predictions import DISAGREE, PartPrediction, several
+from pipeline.model.predict import Prediction
+from pipeline.output.tables import printable
+
+
+def predictions(found: Sequence[Prediction], parts: Sequence[PartPrediction] = ()) -> str:
+    """How many of each verdict, by part where these have several photographs, and unreadable."""
+    counts = Counter(p.verdict for p in found if p.verdict)
+    failed = sum(p.error is not None for p in found)
+    said = [f"{count:,} {printable(name)}" for name, count in sorted(counts.items())]
+    said += [f"{failed:,} unreadable"] if failed else []
+    text = f"{len(found):,} photographs: " + ", ".join(said)
+    if several(parts):
+        text = f"{_of_parts(parts)}\n{text}, each by itself"
+    learned = sum(p.trained_on for p in found)
+    if learned:
+        text += (
+            f"\nnote: the model was trained on {learned:,} of them; their verdicts prove nothing"
+        )
+    return text
+
+
+def _of_parts(parts: Sequence[PartPrediction]) -> str:
+    counts = Counter(part.verdict for part in parts if part.verdict)
+    said = ", ".join(f"{count:,} {printable(name)}" for name, count in sorted(counts.items()))
+    if not any(part.photographs[0].proposed for part in parts):
+        return f"{len(parts):,} parts: {said}"
+    text = (
+        f"{len(parts):,} parts, as they are proposed: {said}; say which photographs show one part "
+        "with --groups, --group-regex or --group-gap"
+    )
+    doubted = sum(DISAGREE in part.note for part in parts)
+    if doubted:
+        text += f"\nnote: {doubted:,} of them are for a person, for {DISAGREE}"
+    return text
