@@ -30,6 +30,12 @@ A little more than the backbone sees: what is too fine for this copy does not re
 BORDER = 0.05
 """Width of the frame around the picture, as a share of the shorter side."""
 
+_HELD: dict[float, str] = {
+    1: "upright",
+    3: "turned 180°",
+    6: "turned 90°",
+    8: "turned 270°",
+} | dict.fromkeys((2, 4, 5, 7), "mirrored")
 _STANDARD_TABLE_SUM = 3688  # of the luminance table of ITU-T T.81, annex K.1: quality 50
 _TIMES = (Tag.DateTimeOriginal, Tag.DateTimeDigitized, Tag.DateTime)  # the first that is there
 
@@ -48,6 +54,7 @@ class FileFacts:
             tables of other programs.
         jpeg_tables: first digits of a digest of the quantisation tables.
         camera: maker and model; software, lens, flash ("fired", "not fired"): from EXIF.
+        orientation: how the camera was held, such as "turned 90°": from EXIF.
         exposure: seconds; aperture: f-number; iso; focal_length: millimetres.
         captured: seconds since 1970 by the camera's own clock.
         brightness, contrast: mean and standard deviation of grey, 0 to 255.
@@ -72,6 +79,7 @@ class FileFacts:
     software: str = ""
     lens: str = ""
     flash: str = ""
+    orientation: str = ""
     exposure: float = math.nan
     aperture: float = math.nan
     iso: float = math.nan
@@ -137,6 +145,7 @@ def _camera(exif: Mapping[int, Any]) -> dict[str, Any]:
         "camera": " ".join(filter(None, (_text(exif.get(Tag.Make)), _text(exif.get(Tag.Model))))),
         "software": _text(exif.get(Tag.Software)),
         "lens": _text(exif.get(Tag.LensModel)),
+        "orientation": _HELD.get(_number(exif.get(Tag.Orientation)), ""),
         # Bit 0 says whether it fired, the others why.
         "flash": "" if math.isnan(flash) else "fired" if int(flash) % 2 else "not fired",
         "exposure": _number(exif.get(Tag.ExposureTime)),

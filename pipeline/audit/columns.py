@@ -15,12 +15,14 @@ from features.cache.sample_table import Sample
 from features.photographs.metadata import FileFacts
 from pipeline.audit.bins import Column
 from pipeline.audit.metadata_facts import FACTS
+from pipeline.groups.counters_and_times import time_of_name
 
 GONE = "needs the files, which are gone or were changed since extract"
 CONSTANT = "the same for all"
 ABSENT = "no photograph has it"
 RARE = "too few parts of some class have it"
 COPIED = "files written one after the other in a moment, as copies are"
+IN_TIME = "part of the time in the file name"
 RENUMBERED = "every class is numbered from the start"
 
 _NUMBERS = ("number_1", "number_2", "number_3")
@@ -28,7 +30,7 @@ _FROM_FILES = (
     *("width", "height", "format", "mode", "jpeg_quality", "jpeg_tables"),
     *("brightness", "contrast", "sharpness", "red", "blue"),
     *("border_brightness", "border_red", "border_blue"),
-    *("camera", "lens", "software", "flash"),
+    *("camera", "lens", "software", "flash", "orientation"),
     *("exposure", "aperture", "iso", "focal_length", "captured"),
 )
 _COPY_GAP = 1.0  # seconds: no person photographs part after part faster than this
@@ -84,7 +86,7 @@ def collect(
 
 
 _Raw = Sequence[float] | Sequence[str] | str  # values of all photographs, or why there are none
-_TABLE_FACTS = frozenset({"file_size", "file_time", "subfolder", *_NUMBERS})
+_TABLE_FACTS = frozenset({"file_size", "file_time", "named_time", "subfolder", *_NUMBERS})
 
 
 def _column(
@@ -116,12 +118,22 @@ def _from_table(samples: Sequence[Sample], y: Indices, groups: Indices) -> dict[
         "file_size": [float(sample.size) for sample in samples],
         "file_time": COPIED if copied else times.tolist(),
         "subfolder": [_subfolder(sample.path) for sample in samples],
-    } | _name_numbers([PurePosixPath(sample.path).stem for sample in samples], y, groups)
+    } | _from_names([PurePosixPath(sample.path).name for sample in samples], y, groups)
 
 
 def _subfolder(path: str) -> str:
     """The folders between class and file; "." for none, which counts as a place too."""
     return "/".join(PurePosixPath(path).parts[1:-1]) or "."
+
+
+def _from_names(names: Sequence[str], y: Indices, groups: Indices) -> dict[str, _Raw]:
+    """The time that names tell, if they do; else the numbers in them."""
+    times = [time_of_name(name) for name in names]
+    known = [np.nan if one is None else one for one in times]
+    if names and np.isfinite(known).mean() >= _MOST_WITH_NUMBER:
+        return {"named_time": known} | dict.fromkeys(_NUMBERS, IN_TIME)
+    numbers = _name_numbers([PurePosixPath(name).stem for name in names], y, groups)
+    return {"named_time": [np.nan] * len(names)} | numbers
 
 
 def _name_numbers(names: Sequence[str], y: Indices, groups: Indices) -> dict[str, _Raw]:

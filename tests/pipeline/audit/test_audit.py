@@ -19,7 +19,7 @@ from toy import ToyBackbone, toy_settings
 import cli
 import pipeline
 from features.backbones.settings import BACKBONES
-from features.cache.sample_table import Sample
+from features.cache.sample_table import Sample, blank_sample
 from features.errors import OutputError
 from features.extract import extract
 from features.photographs.metadata import FileFacts
@@ -184,6 +184,20 @@ def test_numbers_and_times_that_only_tell_of_copying_are_not_judged() -> None:
     assert [column.name for column in found.columns] == ["number_2"]
     slow = [one._replace(mtime_ns=i * 60 * 10**9) for i, one in enumerate(samples)]
     assert "file_time" in [c.name for c in collect(slow, [None] * 60, y, groups).columns]
+
+
+def test_times_in_names_are_called_times() -> None:
+    """Names of a phone: one fact, the time of capture, and not its digits as numbers."""
+    samples = [
+        blank_sample(f"x/IMG20180905{hour:02d}{minute:02d}12.jpg")
+        for hour in (9, 15)
+        for minute in range(10, 50)
+    ]
+    y = np.repeat([0, 1], 40)
+    found = collect(samples, [None] * 80, y, np.arange(80))
+    named = next(column for column in found.columns if column.name == "named_time")
+    assert named.values[40] - named.values[0] == 6 * 3600
+    assert found.left_out["number_1"] == "part of the time in the file name"
 
 
 def test_too_few_parts_are_a_note_and_the_rest_is_judged(tmp_path: Path) -> None:
