@@ -131,9 +131,9 @@ def _from_names(names: Sequence[str], y: Indices, groups: Indices) -> dict[str, 
     times = [time_of_name(name) for name in names]
     known = [np.nan if one is None else one for one in times]
     if names and np.isfinite(known).mean() >= _MOST_WITH_NUMBER:
-        return {"named_time": known} | dict.fromkeys(_NUMBERS, IN_TIME)
+        return {"named_time": known, **dict.fromkeys(_NUMBERS, IN_TIME)}
     numbers = _name_numbers([PurePosixPath(name).stem for name in names], y, groups)
-    return {"named_time": [np.nan] * len(names)} | numbers
+    return {"named_time": [np.nan] * len(names), **numbers}
 
 
 def _name_numbers(names: Sequence[str], y: Indices, groups: Indices) -> dict[str, _Raw]:
