@@ -30,7 +30,7 @@ A little more than the backbone sees: what is too fine for this copy does not re
 BORDER = 0.05
 """Width of the frame around the picture, as a share of the shorter side."""
 
-_HELD: dict[float, str] = {
+_HELD: Mapping[int, str] = {
     1: "upright",
     3: "turned 180°",
     6: "turned 90°",
@@ -145,7 +145,7 @@ def _camera(exif: Mapping[int, Any]) -> dict[str, Any]:
         "camera": " ".join(filter(None, (_text(exif.get(Tag.Make)), _text(exif.get(Tag.Model))))),
         "software": _text(exif.get(Tag.Software)),
         "lens": _text(exif.get(Tag.LensModel)),
-        "orientation": _HELD.get(_number(exif.get(Tag.Orientation)), ""),
+        "orientation": _HELD.get(_whole(exif.get(Tag.Orientation)), ""),
         # Bit 0 says whether it fired, the others why.
         "flash": "" if math.isnan(flash) else "fired" if int(flash) % 2 else "not fired",
         "exposure": _number(exif.get(Tag.ExposureTime)),
@@ -165,6 +165,12 @@ def _number(value: Any, least: float = 1e-9) -> float:  # noqa: ANN401 - whateve
     except (TypeError, ValueError, ZeroDivisionError, OverflowError):
         return math.nan
     return number if least <= number < math.inf else math.nan
+
+
+def _whole(value: Any) -> int:  # noqa: ANN401 - whatever a file holds
+    """A whole number, else 0."""
+    number = _number(value)
+    return int(number) if number == number else 0
 
 
 def _text(value: Any) -> str:  # noqa: ANN401 - whatever a file holds
