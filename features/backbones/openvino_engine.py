@@ -108,7 +108,13 @@ def compile_onnx(
 def _compiled(model: Any, precision: str) -> Any:  # noqa: ANN401
     hint = _PRECISION_HINT.get(precision, "f32")
     settings = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": core_count()}
-    compiled = openvino.Core().compile_model(model, "CPU", settings)
+    try:
+        compiled = openvino.Core().compile_model(model, "CPU", settings)
+    except RuntimeError as error:  # OpenVINO believes in instructions that cannot be had
+        raise EngineError(
+            f"OpenVINO cannot compute this network in {precision} "
+            f"({' '.join(str(error).split())[-160:]}); use another --precision or --engine"
+        ) from error
     found = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
     if found != hint:  # it takes float32, silently, where the processor has nothing else
         raise PrecisionError(

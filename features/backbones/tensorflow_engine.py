@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from features.arrays import Array
 from features.backbones.engines import Architecture, Network, tap_source
+from features.errors import EngineError
 from features.runtime import load_tensorflow
 
 
@@ -36,13 +37,20 @@ def compile_network(
     return compile_graph(graph, shape, precision)
 
 
-def compile_graph(graph: Any, shape: tuple[int, int, int, int], _precision: str) -> Network:  # noqa: ANN401
+def compile_graph(graph: Any, shape: tuple[int, int, int, int], precision: str) -> Network:  # noqa: ANN401
     """Compile a function of TensorFlow's, uint8 pixels of `shape` to float32 rows."""
     tf = load_tensorflow()
     compiled = tf.function(graph, input_signature=[tf.TensorSpec(shape, tf.uint8)], autograph=False)
 
     def network(pixels: npt.NDArray[np.uint8]) -> Array:
-        rows: Array = compiled(pixels).numpy()
+        try:
+            rows: Array = compiled(pixels).numpy()
+        except tf.errors.OpError as error:  # no memory, or no such instructions
+            raise EngineError(
+                f"TensorFlow could not compute {shape[0]} photographs in {precision} "
+                f"({' '.join(str(error.message).split())[:160]}); try a smaller --batch-size, "
+                "or another --precision or --engine"
+            ) from error
         return rows
 
     return network

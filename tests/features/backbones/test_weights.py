@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from features.backbones import weights as module
+from features.backbones.registry import entry_of, trained_weights
 from features.backbones.weights import INCEPTION_V3, RecordedWeights, resolve_weights
 from features.errors import DataError, WeightsError
 
@@ -100,3 +101,44 @@ def test_fingerprints_cover_what_decides_a_row() -> None:
         settings_from_fields(
             base.fields | {"recipe": base.recipe.fields() | {"revision": 7}}, base.weights
         )
+
+
+def test_without_a_network_four_ways_on_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The weights that came with the installation are the first; nothing is taken by itself."""
+    import keras
+
+    def offline(**_: object) -> None:
+        raise Exception("URL fetch failure on https://… : None -- no route to host")
+
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.delenv("ONEPASS_WEIGHTS", raising=False)
+    monkeypatch.setattr(keras.applications, "InceptionV3", offline)
+    monkeypatch.setattr(keras.applications, "MobileNetV2", offline)
+    with pytest.raises(WeightsError) as caught:
+        resolve_weights("imagenet")
+    message = str(caught.value)
+    assert "\n" not in message
+    assert "(no route to host); four ways on: " in message
+    ways = ["--backbone efficientnet-lite0", INCEPTION_V3.file, "--weights FILE", "ONEPASS_WEIGHTS"]
+    places = [message.index(way) for way in [*ways, "--weights random"]]
+    assert places == sorted(places)
+    other = trained_weights(entry_of({"backbone": "mobilenet-v2"}))
+    with pytest.raises(WeightsError) as caught:
+        resolve_weights("imagenet", trained=other)
+    assert "mobilenet_v2_weights" in str(caught.value)
+    assert "ONEPASS_WEIGHTS" not in str(caught.value)
+
+
+def test_the_installed_weights_need_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of efficientnet-lite0 are found in the package, with their digest as recorded."""
+    monkeypatch.setattr(module, "_download", lambda wanted: pytest.fail("it asked for a download"))
+    trained = trained_weights(entry_of({"backbone": "efficientnet-lite0"}))
+    found = resolve_weights("imagenet", trained=trained)
+    assert found.source == "imagenet"
+    assert found.digest.startswith("579344248a93")
+    recorded = RecordedWeights(found.source, found.digest, 0, "imagenet")
+    assert recorded.locate(trained).path == found.path
+    with pytest.raises(WeightsError, match=r"expected \.pth"):
+        resolve_weights(str(Path(module.__file__)), trained=trained)
