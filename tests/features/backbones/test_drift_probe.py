@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +80,45 @@ def test_a_real_network_in_bfloat16(tmp_path: Path) -> None:
     assert is_coarse(coarse.run(pixels)[0])
     assert not is_coarse(fine)
     assert difference(coarse.run(pixels)[0], fine) > TOLERANCES["float32"]
+
+
+_PLAY = """
+import sys
+import numpy as np
+from features.backbones.drift_probe import witness_pixels
+from features.backbones.efficientnet_lite import EfficientNetLite0Backbone as Lite
+path, pixels = Lite.trained.find(), witness_pixels(224, 224)[None]
+backbone = Lite(path, batch_size=1, engine=sys.argv[1], precision=sys.argv[2])
+np.save(sys.argv[3], backbone.run(pixels)[0])
+"""
+ALL = "ONEPASS_ALL_BACKBONES"
+
+
+@pytest.mark.skipif(ALL not in os.environ, reason=f"takes minutes; set {ALL}=1")
+def test_all_instruction_sets_that_this_processor_can_play(tmp_path: Path) -> None:
+    """Rows of one precision pass on each of them, in both engines; those of the other do not."""
+    rows: dict[str, list[np.ndarray]] = {"float32": [], "bfloat16": []}
+    for precision, found in rows.items():
+        for engine in ("tensorflow", "openvino"):
+            for isa in ("AVX2", "AVX512_CORE", "AVX512_CORE_BF16"):
+                file = tmp_path / f"{precision}-{engine}-{isa}.npy"
+                played = subprocess.run(
+                    [sys.executable, "-c", _PLAY, engine, precision, str(file)],
+                    cwd=Path(__file__).resolve().parents[3],
+                    env=os.environ | {"ONEDNN_MAX_CPU_ISA": isa},
+                    capture_output=True,
+                    check=False,
+                )
+                if played.returncode == 0:
+                    found.append(np.load(file))
+                else:  # bfloat16 without its instructions
+                    assert precision == "bfloat16", played.stderr.decode()[-500:]
+                    assert b"Error: " in played.stderr
+    assert len(rows["float32"]) == 6
+    for precision, other in (("float32", "bfloat16"), ("bfloat16", "float32")):
+        for row in rows[precision]:
+            assert all(moved(row, one, precision) is None for one in rows[precision])
+            assert all(moved(one, row, precision) is not None for one in rows[other])
 
 
 # ---- weights that see nothing -----------------------------------------------------------------
