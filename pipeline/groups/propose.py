@@ -22,7 +22,7 @@ from pipeline.groups.evidence import Finding, Joiner, Witness
 from pipeline.groups.file_names import original_names
 from pipeline.groups.proposal import Evidence, Link, Proposal, Question
 from pipeline.groups.readings import Readings, read_all
-from pipeline.groups.similarity import FEWEST, Looks, look, look_at_pictures
+from pipeline.groups.similarity import FEWEST, Looks, look, look_at_pictures, look_turned
 
 CHANCE = 0.3
 """Photographs are linked when fewer strangers than this are expected to be as alike by chance."""
@@ -33,6 +33,7 @@ SURE = 0.01
 _ASKED = 1.0  # expected strangers up to which a pair is a question for a person
 _WEAK = 0.02  # a photograph whose best tie is more doubtful than this is a question too
 _QUESTIONS = 40
+_TURNS = 20  # positions in which strangers may look alike by chance, where any turn is allowed
 _MINUTES, _DOZENS = 120.0, 24  # seconds and shots apart: photographs that are not of one part
 _ALONE = 0.5  # share of photographs alone from which on the count of parts is a bound alone
 
@@ -96,6 +97,10 @@ def _proposed(
     findings = [_copies(samples, unit), *readings.findings]
     if gap is None:
         findings += [_exports(samples), _looks(witness, unit, readings)]
+        if glimpses is not None and glimpses.known.all() and not readings.spoken.all():
+            turned = Witness(look_turned(glimpses.grey), unit)
+            what = "look the same, turned or mirrored"
+            findings.append(_looks(turned, unit, readings, what, _TURNS))
     proposal = _joined(samples, findings, witness, unit)
     if gap is None:
         _say_what_it_stands_on(proposal, readings)
@@ -134,13 +139,19 @@ def _exports(samples: Sequence[Sample]) -> Finding:
     )
 
 
-def _looks(witness: Witness, unit: Indices, readings: Readings) -> Finding:
-    """Near copies, where neither names nor times have spoken."""
-    what = "look nearly the same"
+def _looks(
+    witness: Witness,
+    unit: Indices,
+    readings: Readings,
+    what: str = "look nearly the same",
+    tried: int = 1,
+) -> Finding:
+    """Near copies, where neither names nor times have spoken; in so many positions."""
     if witness.looks is None:
         why = f"fewer than {FEWEST} different photographs: what is usual here cannot be told"
         return Finding(Evidence("look", what, 0, 0, False, why))
-    a, b, expected = witness.looks.pairs(CHANCE)
+    a, b, expected = witness.looks.pairs(CHANCE / tried)
+    expected = expected * tried
     place = np.full(len(witness.looks.vectors), -1)
     place[unit[::-1]] = np.arange(len(unit))[::-1]  # the first photograph of each row
     a, b = place[a], place[b]

@@ -35,6 +35,10 @@ LARGEST_GROUP = 32  # nearest ones of a photograph that are not taken for strang
 _STRANGERS = 96  # whose likeness is fitted
 _COMPONENTS = 128
 _WHITENING = 0.9
+_FEWEST_TURNED = 40
+_TURNED_COMPONENTS, _PER_COMPONENT = 256, 5  # at most; photographs for each
+_RINGS, _ANGLES, _WAVES = 14, 48, 12  # of a picture read around its middle
+_RINGS_APART = (1, 3)
 _SIDE = 16  # of the pictures that are compared
 _READ = 128  # rows in memory at once
 _PAIRS = 2**16  # of vectors in memory at once
@@ -118,6 +122,43 @@ def look_at_pictures(grey: Grey) -> Looks | None:
     return judge_looks(_pictured(grey)) if len(grey) >= FEWEST else None
 
 
+def look_turned(grey: Grey) -> Looks | None:
+    """Compare different photographs, uint8 (n, 32, 32), by what no turn or mirror changes.
+
+    Each picture is read along rings around its middle. Turning it shifts the rings, all alike, and
+    so leaves the magnitudes of their Fourier series as they are, and the products of one ring's
+    with the conjugate of another's; mirroring conjugates these, which leaves their real parts.
+
+    Returns:
+        None where there are too few to say what is usual.
+    """
+    if len(grey) < _FEWEST_TURNED:
+        return None
+    blocks = [_invariants(grey[at : at + _READ]) for at in range(0, len(grey), _READ)]
+    components = min(_TURNED_COMPONENTS, len(grey) // _PER_COMPONENT)
+    return judge_looks(_near_white(np.concatenate(blocks), components, 1.0))
+
+
+def _invariants(grey: Grey) -> Vectors:
+    """Values (n, width) that stay when a picture is turned about its middle, or mirrored."""
+    middle = (grey.shape[1] - 1) / 2
+    radius = np.linspace(1, middle - 0.2, _RINGS)[:, None]
+    angle = np.arange(_ANGLES) * 2 * np.pi / _ANGLES
+    y, x = middle + radius * np.sin(angle), middle + radius * np.cos(angle)
+    top, left = y.astype(np.int64), x.astype(np.int64)
+    down, right = (y - top).astype(np.float32), (x - left).astype(np.float32)
+    values = normalise(
+        grey[:, top, left] * (1 - down) * (1 - right)
+        + grey[:, top + 1, left] * down * (1 - right)
+        + grey[:, top, left + 1] * (1 - down) * right
+        + grey[:, top + 1, left + 1] * down * right
+    )
+    series = np.fft.rfft(values, axis=2)[:, :, :_WAVES]
+    crossed = [series[:, apart:] * series[:, :-apart].conj() for apart in _RINGS_APART]
+    parts = [np.abs(series), *((c / np.sqrt(np.abs(c) + 1e-3)).real for c in crossed)]
+    return np.concatenate([p.reshape(len(grey), -1) for p in parts], axis=1).astype(np.float32)
+
+
 def judge_looks(vectors: Vectors) -> Looks:
     """Fit the tail of each vector's strangers; (n, width) unit vectors, n at least FEWEST."""
     n = len(vectors)
@@ -163,8 +204,10 @@ def _pooled(cache: Cache, rows: list[int]) -> Vectors:
     return pooled
 
 
-def _near_white(values: Vectors) -> Vectors:
-    """Unit vectors along at most 128 principal components, these nearly of one deviation."""
+def _near_white(
+    values: Vectors, components: int = _COMPONENTS, power: float = _WHITENING
+) -> Vectors:
+    """Unit vectors along so many principal components at most, these nearly of one deviation."""
     from scipy.linalg import eigh
 
     centred = values - values.mean(axis=0)
@@ -172,11 +215,11 @@ def _near_white(values: Vectors) -> Vectors:
     wide = width > n
     product = (centred @ centred.T if wide else centred.T @ centred).astype(np.float64)
     size = len(product)
-    variances, axes = eigh(product, subset_by_index=(max(0, size - _COMPONENTS), size - 1))
+    variances, axes = eigh(product, subset_by_index=(max(0, size - components), size - 1))
     kept = variances > 1e-9 * max(float(variances[-1]), 1e-300)
     variances, axes = variances[kept], axes[:, kept]
     deviations = np.sqrt(variances)
     scores = axes * deviations if wide else centred @ axes
-    scores = scores / deviations**_WHITENING
+    scores = scores / deviations**power
     lengths = np.linalg.norm(scores, axis=1, keepdims=True)
     return np.asarray(scores / np.maximum(lengths, 1e-12), dtype=np.float32)
