@@ -27,6 +27,7 @@ from features.photographs.survey import Settled, settle_depth
 from features.photographs.views import FULL, Chosen
 from pipeline.data.folder import Scan, scan_folder
 from pipeline.data.label_table import LabelRule
+from pipeline.groups.proposal_cache import doubts_of_groups
 from pipeline.groups.rules import GroupRule, apply_rule
 
 
@@ -142,6 +143,8 @@ def extract_folder(
         progress=progress,
         watch=_watch(cache_path, settings.precision),
     )
+    if group_rule is not None and rule.kind == "file":
+        scan.notes += doubts_of_groups(cache_path)
     said = [*filter(None, [settled.said]), *extraction.remarks.lines(chosen.sets)]
     return FolderExtraction(scan, extraction, settings, rule, ungrouped, chosen, said)
 

@@ -22,10 +22,14 @@ from features.files import write_whole
 from features.untrusted_files import read_json
 from pipeline.groups.proposal import Proposal
 from pipeline.groups.propose import propose
-from pipeline.groups.rules import GroupRule
-from pipeline.groups.similarity import look
+from pipeline.groups.rules import GroupRule, number_groups
+from pipeline.groups.similarity import FEWEST, look
 
 _SURE = 0.001  # expected strangers as alike: of 1,000 photographs of new parts, about one is named
+
+_LIKELY = 0.01  # the same, where a person is asked to look
+_OWN = 0.95  # share of photographs that are parts of their own, from which on it is said
+_MOST_DOUBTED = 20_000  # photographs that are compared with one another for this
 
 Flags = npt.NDArray[np.bool_]
 
@@ -73,7 +77,46 @@ def like_known(cache_path: Path, samples: Sequence[Sample], known: Sequence[str]
     return np.array([row in like for row in asked], dtype=np.bool_)
 
 
-REVISION = 3
+def doubts_of_groups(cache_path: Path) -> list[str]:
+    """What speaks against groups that were told, each as a warning with its counts.
+
+    Near copies that stand in two groups are seen in training and in the test; and where nearly
+    every photograph is a group of its own, a split by part is a split at random.
+
+    Raises:
+        CacheError: no cache, or one that cannot be read.
+    """
+    with Cache.read(cache_path) as cache:
+        samples = [sample for sample in cache.samples if sample.row >= 0]
+        first = {sample.row: sample for sample in reversed(samples)}
+        rows = sorted(first)
+        looks = look(cache, rows) if len(rows) <= _MOST_DOUBTED else None
+    said = []
+    groups = number_groups(samples)
+    count = len(np.unique(groups))
+    if len(samples) >= FEWEST and count >= _OWN * len(samples):
+        said.append(
+            f"the groups put {len(samples):,} photographs into {count:,} parts, so that nearly "
+            "every photograph is a part of its own: if several show one part, every score is "
+            "flattered"
+        )
+    if looks is None:
+        return said
+    named = dict(zip((sample.row for sample in samples), groups.tolist(), strict=True))
+    a, b, _ = looks.pairs(_LIKELY)
+    pairs = [(rows[x], rows[y]) for x, y in zip(a.tolist(), b.tolist(), strict=True)]
+    torn = [(x, y) for x, y in pairs if named[x] != named[y]]
+    if torn:
+        one, other = (first[row].path for row in torn[0])
+        said.append(
+            f"the groups separate {len(torn):,} of {len(pairs):,} pairs of photographs that look "
+            f"nearly the same, such as {one!r} and {other!r}: if these show one part, scores by "
+            "part are flattered; look at them with: groups"
+        )
+    return said
+
+
+REVISION = 4
 """Raised when the same photographs would be grouped otherwise."""
 
 

@@ -50,6 +50,7 @@ _RECURS = 1.5  # runs of a value in the order of shots, from which on it comes b
 _PURE = 0.9  # share of pairs of a run that have the same value, so that the value is coarser
 _SURE = 1.0  # weight from which on one of two readings is believed
 _SHOWN = 4  # keys that are shown though they do not serve
+_COUNTED = 2  # counters that are shown though they do not serve
 _CLEAN = 0.15  # depth of a valley that a counter is believed for without pixels
 
 
@@ -141,7 +142,7 @@ def read_all(
     if runs is not None and again:
         return _between(samples, line, timed, runs, again, named, witness)
     found = _chosen(samples, line, timed, None, named, "")
-    return replace(found, findings=[*found.findings, *counted])
+    return replace(found, findings=[*found.findings, *counted[:_COUNTED]])
 
 
 def _below_one_folder(sample: Sample) -> str:

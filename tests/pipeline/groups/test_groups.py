@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import random
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from parts import encode, make_cache, part
+from PIL import Image
 
 import pipeline
 from features.cache.cache import Cache
+from features.cache.sample_table import Sample
 from features.cache.thumbnail_table import glimpses_of
-from features.cache.thumbnails import Glimpse
+from features.cache.thumbnails import Glimpse, glimpse_of
 from features.errors import OutputError
 from pipeline.groups.contact_sheets import groups_csv, show_groups
 from pipeline.groups.evidence import Joiner, Witness
 from pipeline.groups.proposal import Proposal
-from pipeline.groups.proposal_cache import proposal_path, proposed_groups
+from pipeline.groups.proposal_cache import doubts_of_groups, proposal_path, proposed_groups
 from pipeline.groups.propose import propose, propose_by_pictures
 from pipeline.groups.registration import align, nearest, normalise, resample
 from pipeline.groups.rules import match_groups, read_groups
@@ -37,6 +41,11 @@ def meaningless(names: list[str]) -> dict[str, str]:
         name: f"{name.split('/')[0]}/IMG_{number:04d}.jpg"
         for name, number in zip(names, numbers, strict=True)
     }
+
+
+def hash_of(number: int) -> str:
+    """A name that carries nothing."""
+    return f"{random.Random(number).getrandbits(64):016x}"
 
 
 def together(proposal: Proposal, a: str, b: str) -> bool:
@@ -327,6 +336,60 @@ def test_given_groups_are_not_second_guessed(tmp_path: Path) -> None:
     data = pipeline.load_dataset(cache, positive=["b"])
     assert data.proposal is None
     assert len(set(data.groups.tolist())) == 3
+
+
+def test_groups_that_were_told_are_doubted(
+    planted: tuple[Path, dict[str, str]], tmp_path: Path
+) -> None:
+    """A table that separates near copies, or everything, is warned of, with counts."""
+    with Cache.read(planted[0]) as opened:
+        samples, fields, about = opened.samples, opened.fields, opened.dataset
+    names = {new: old for old, new in planted[1].items()}
+    cache = tmp_path / "c.h5"
+    shutil.copyfile(planted[0], cache)
+
+    def told(group: Callable[[str], str]) -> list[str]:
+        with Cache.write(cache, fields, 48, "float32") as writer:
+            given = [s._replace(group=group(names[s.path])) for s in samples]
+            writer.replace_samples(given, about)
+            writer.commit()
+        return doubts_of_groups(cache)
+
+    part_of = lambda name: name.split("/")[1].split("-")[0]  # noqa: E731
+    assert told(part_of) == []
+    alone = told(lambda name: name)
+    assert len(alone) == 2
+    assert "into 105 parts" in alone[0]
+    assert "pairs of photographs that look nearly the same" in alone[1]
+    torn = told(lambda name: part_of(name) + ("x" if name.endswith("-dark") else ""))
+    assert len(torn) == 1
+
+
+def test_turned_and_mirrored_copies_are_found() -> None:
+    """Round parts, turned by any angle, and copies turned by quarters or mirrored."""
+    y, x = np.indices((128, 128)) - 63.5
+    pictures = []
+    for number in range(150):
+        rng = np.random.default_rng((11, number))
+        picture = 60 + 90 * (np.hypot(x, y) < 58) - 50 * (np.hypot(x, y) < 20)
+        for _ in range(6):
+            r, t, size = rng.uniform(22, 52), rng.uniform(0, 2 * np.pi), rng.uniform(4, 9)
+            spot = np.exp(-((x - r * np.cos(t)) ** 2 + (y - r * np.sin(t)) ** 2) / size**2)
+            picture = picture + rng.choice([-60, 60]) * spot
+        pictures.append(Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8)))
+    turns = [pictures[n].rotate(37 + 9 * n, Image.Resampling.BICUBIC, fillcolor=60)
+             for n in range(20)]  # fmt: skip
+    turns += [pictures[n].transpose(Image.Transpose.ROTATE_90) for n in range(20, 30)]
+    turns += [pictures[n].transpose(Image.Transpose.FLIP_LEFT_RIGHT) for n in range(30, 40)]
+    seen = [glimpse_of(np.asarray(p.convert("RGB")), -1) for p in [*pictures, *turns]]
+    samples = [
+        Sample(f"a/{hash_of(n)}.jpg", "a", "", f"{n:064x}", n, "", *[1] * 4)
+        for n in range(len(seen))
+    ]  # fmt: skip
+    proposal = propose_by_pictures(samples, seen)
+    found = sum(proposal.groups[n] == proposal.groups[150 + n] for n in range(40))
+    assert found >= 36
+    assert proposal.sizes.max() <= 4
 
 
 def test_the_table_can_be_fed_back(tmp_path: Path) -> None:
