@@ -109,7 +109,7 @@ def _background(
     progress: Progress | None,
 ) -> BackgroundFinding | None:
     """Look at the background where the files are there; else note why not."""
-    if not any(facts) or len(data.classes.names) < 2:
+    if not any(facts) or len(data.classes.names) < 2 or data.classes.only_good:
         return None
     found = background_shortcut(data, _root(data), seed=seed, progress=progress)
     if isinstance(found, BackgroundFinding):
