@@ -22,8 +22,11 @@ from pipeline.data.classes import Classes, order_classes
 from pipeline.data.given_split import GIVEN, about_given, defects_of_test_alone, given_sides
 from pipeline.data.lazy_rows import StoredRows
 from pipeline.groups.proposal import Proposal
-from pipeline.groups.proposal_cache import proposed_groups
+from pipeline.groups.proposal_cache import like_known, proposed_groups
 from pipeline.groups.rules import GroupRule, number_groups
+
+MOST_COMPARED = 20_000
+"""With more photographs, those of a given split are not compared with each other."""
 
 
 @dataclass
@@ -167,6 +170,8 @@ def load_dataset(
         else:
             about = {**about, "group_rule": asdict(GroupRule("proposed"))}
     labelled = label_samples(samples, classes=classes, positive=positive)
+    if labelled.given is not None and proposal is None:
+        labelled.warnings += _near_copies_across(cache_path, labelled, labelled.given)
     return Dataset(
         **vars(labelled),
         cache_path=cache_path,
@@ -174,6 +179,28 @@ def load_dataset(
         about=about,
         proposal=proposal,
     )
+
+
+def _near_copies_across(
+    cache_path: Path, labelled: Labelled, given: tuple[Indices, Indices]
+) -> list[str]:
+    """Say how many photographs of a given split's holdout surely show a part of the other side.
+
+    Where groups are proposed they hold near copies anyway; here they were told.
+    """
+    train, test = given
+    apart = test[~np.isin(labelled.groups[test], labelled.groups[train])]
+    if not len(apart) or len(labelled) > MOST_COMPARED:
+        return []
+    known = [labelled.samples[number].digest for number in train]
+    near = int(like_known(cache_path, [labelled.samples[n] for n in apart], known).sum())
+    if not near:
+        return []
+    return [
+        f"{near:,} of the {len(test):,} photographs held out look so much like some to train on "
+        "that both surely show one part, though the groups say otherwise: the scores there are "
+        "flattered; look at them with: groups"
+    ]
 
 
 def to_compare_on(dataset: Dataset, split: str | None) -> tuple[Dataset, str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import unicodedata
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from commands import Run, fails
 from models import shade
+from parts import encode, part
 from PIL import Image
 
 from features.cache.cache import Cache
@@ -78,6 +80,24 @@ def test_parts_on_both_sides_of_a_given_split_are_said(run: Run, tmp_path: Path)
     assert code == 0
     assert "4 parts stand on both sides of the given split, with 4 of the 12" in out
     assert "4 parts stand on both sides" in (tmp_path / "model" / "report.html").read_text("utf-8")
+
+
+def test_near_copies_across_a_given_split_are_said(run: Run, tmp_path: Path) -> None:
+    """Photographs of one part in train and test, told apart by the groups: the pixels know."""
+    for side, noise in (("train", 0), ("test", 1)):
+        for name, first in (("good", 0), ("bad", 50)):
+            folder = tmp_path / "data" / side / name
+            folder.mkdir(parents=True)
+            for number in range(first, first + 12):
+                shift = 0 if side == "train" or number % 4 else 100
+                pixels = part(number + shift, noise=noise)
+                (folder / f"{side}{number:02d}.jpg").write_bytes(encode(pixels))
+    run("extract", "data", "--weights", "random", "--group-regex", r"(t\w+\d+)\.jpg")
+    code, out, _ = run(*FIT)
+    assert code == 0
+    found = re.search(r"(\d+) of the 24 photographs held out look so much like some to train", out)
+    assert found
+    assert 12 <= int(found[1]) <= 18
 
 
 def test_a_given_split_that_is_not_there(run: Run, tmp_path: Path) -> None:
