@@ -68,6 +68,7 @@ from pipeline.terminal.options import (
     Split,
     TestSize,
     Threshold,
+    Trust,
     Verbose,
     Weights,
 )
@@ -237,7 +238,10 @@ def groups(
 def fit(
     head: Annotated[
         str,
-        typer.Option(help="A head's name, or best: compare-heads' winner.", rich_help_panel=MODEL),
+        typer.Option(
+            help="A head's name; best: compare-heads' winner; or module:Class of scikit-learn's.",
+            rich_help_panel=MODEL,
+        ),
     ] = ("dense"),
     features: Features = None,
     cache: CacheFile = Path("features.h5"),
@@ -483,6 +487,7 @@ def evaluate(
     positive: Positive = None,
     report: Report = None,
     accept_drift: AcceptDrift = False,
+    trust: Trust = False,
     force: Force = False,
     verbose: Verbose = False,
     quiet: Quiet = False,
@@ -495,7 +500,7 @@ def evaluate(
     from pipeline.groups.rules import GroupRule
     from pipeline.terminal import results as text
 
-    bundle = pipeline.load_bundle(model, accept_drift=accept_drift)
+    bundle = pipeline.load_bundle(model, accept_drift=accept_drift, trust=trust)
     if data is None:
         with bar("photographs") as progress:
             found = pipeline.evaluate_holdout(bundle, cache, progress)
@@ -560,6 +565,7 @@ def predict(
     group_regex: GroupRegex = None,
     group_gap: GroupGap = None,
     accept_drift: AcceptDrift = False,
+    trust: Trust = False,
     force: Force = False,
     verbose: Verbose = False,
     quiet: Quiet = False,
@@ -583,7 +589,7 @@ def predict(
     to_stdout = str(out) == "-"
     if not to_stdout:
         pipeline.check_outputs(out, sheet, force=force)  # before hours of work
-    bundle = pipeline.load_bundle(model, accept_drift=accept_drift)
+    bundle = pipeline.load_bundle(model, accept_drift=accept_drift, trust=trust)
     names = _read_names(paths)
     frame = None
     if heatmaps is not None:

@@ -11,7 +11,7 @@ class OnepassError(Exception):
     """Something that the user can put right; the command line prints it without a traceback."""
 
 
-class DataError(OnepassError):
+class DataError(OnepassError, ValueError):
     """The folder of photographs, its classes or its groups cannot be used as they are."""
 
 
@@ -63,7 +63,7 @@ class HeadError(OnepassError, ValueError):
     """A head is unknown, has no such setting, or cannot be trained on these rows."""
 
 
-class FeatureSpecError(OnepassError):
+class FeatureSpecError(OnepassError, ValueError):
     """Features are unknown, or a cache does not have what they are made of."""
 
 

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from pipeline.data.extract_folder import FolderExtraction, extract_folder
     from pipeline.evaluation.judgements import Assessment
     from pipeline.feature_specs.heads import Contender
+    from pipeline.feature_specs.rows import load_rows
     from pipeline.feature_specs.spec import FLAT, FeatureSpec
+    from pipeline.feature_specs.transformer import BottleneckFeatures
     from pipeline.groups.contact_sheets import show_groups
     from pipeline.groups.proposal import Proposal
     from pipeline.groups.proposal_cache import proposed_groups
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Assessment": "pipeline.evaluation.judgements",
     "Audit": "pipeline.audit",
+    "BottleneckFeatures": "pipeline.feature_specs.transformer",
     "Bundle": "pipeline.model.bundle",
     "Classes": "pipeline.data.classes",
     "CnnFit": "pipeline.write_up.train_cnn",
@@ -100,6 +103,7 @@ _HOMES = {
     "legend_picture": "pipeline.heatmaps.drawing",
     "load_bundle": "pipeline.model.bundle",
     "load_dataset": "pipeline.data.dataset",
+    "load_rows": "pipeline.feature_specs.rows",
     "make_head": "pipeline.heads",
     "merge": "features.cache.maintenance",
     "predict": "pipeline.model.predict",
@@ -122,6 +126,7 @@ __all__ = [
     "HEADS",
     "Assessment",
     "Audit",
+    "BottleneckFeatures",
     "Bundle",
     "Classes",
     "CnnFit",
@@ -169,6 +174,7 @@ __all__ = [
     "legend_picture",
     "load_bundle",
     "load_dataset",
+    "load_rows",
     "make_head",
     "merge",
     "predict",

@@ -149,6 +149,29 @@ def extract_folder(
     return FolderExtraction(scan, extraction, settings, rule, ungrouped, chosen, said)
 
 
+def settings_asked_for(
+    cache_path: Path,
+    *,
+    backbone: str | None = None,
+    weights: str | None = None,
+    recipe: str | None = None,
+    precision: str | None = None,
+    taps: Sequence[str] | None = None,
+    engine: str = DEFAULT_ENGINE,
+    seed: int = 0,
+) -> BackboneSettings:
+    """Say how photographs become rows; what is None is the cache's, see `extract_folder`.
+
+    Raises:
+        OnepassError: a name that is unknown, or weights that are not there.
+    """
+    check_names(recipe=recipe, precision=precision)
+    check_engine(engine)
+    recorded = _recorded(cache_path)
+    made = _settings(recorded, backbone, weights, recipe, precision, seed, taps)
+    return replace(made, engine=engine)
+
+
 def _watch(cache_path: Path, precision: str) -> Watch:
     """Refuse to add rows of a backbone that no longer computes what the cache holds."""
 

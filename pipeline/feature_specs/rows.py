@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
+from pathlib import Path
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from features.arrays import Indices, Rows
 from features.cache.row_parts import Layout
 from features.errors import FeatureSpecError
 from features.photographs.views import views_of
-from pipeline.data.dataset import Dataset
+from pipeline.data.dataset import Dataset, load_dataset
 from pipeline.data.lazy_rows import StoredRows
 from pipeline.feature_specs.spec import FLAT, FeatureSpec
 from pipeline.heads.base import AnyRows
@@ -76,6 +77,48 @@ def rows_in(
     _check_views(spec, dataset)
     views = [dataset.whole_rows(indices, view) for view in spec.views]
     return SpecRows(spec, views, dataset.layout)
+
+
+class LabelledRows(NamedTuple):
+    """What scikit-learn's tools take.
+
+    Attributes:
+        X: float32 (n, width).
+        y: int64 (n,) class numbers; of two classes, 1 is the defective one.
+        groups: int64 (n,), the same number for photographs of one part.
+    """
+
+    X: Rows
+    y: Indices
+    groups: Indices
+
+
+def load_rows(
+    cache_path: str | Path,
+    *,
+    features: str = "flat",
+    classes: Sequence[str] | None = None,
+    positive: Sequence[str] | None = None,
+) -> LabelledRows:
+    """Read all rows of a cache with their classes and parts, in one call.
+
+    Args:
+        cache_path: made by `extract`.
+        features: what is made of each row, a text of `pipeline.feature_specs.spec`.
+        classes: see `pipeline.data.dataset.load_dataset`.
+        positive: likewise.
+
+    Raises:
+        CacheError: no cache, or one that cannot be read.
+        DataError: no finished extract, or classes that cannot be used; a ValueError as well.
+        FeatureSpecError: features that are not understood, or that the cache does not have.
+
+    Example:
+        >>> X, y, groups = load_rows("features.h5", features="avg")  # doctest: +SKIP
+    """
+    dataset = load_dataset(Path(cache_path), classes=classes, positive=positive)
+    X = rows_in(dataset, FeatureSpec.parse(features))[:]
+    return LabelledRows(X, dataset.y, dataset.groups)
 
 
 def comparable_rows(dataset: Dataset, specs: Sequence[FeatureSpec]) -> dict[FeatureSpec, AnyRows]:

@@ -25,14 +25,30 @@ HEADS: dict[str, str] = {
 """Name on the command line -> "module:class"."""
 
 
+def is_users(name: str) -> bool:
+    """Whether a head is a user's own estimator, named "module:Class"."""
+    return ":" in name
+
+
 def load_head_class(name: str) -> type[Head]:
-    """The class of a registered head; its module is imported only now.
+    """Find the class of a head; its module is imported only now.
+
+    Args:
+        name: one of HEADS, or "module:Class" of a scikit-learn estimator, whose module is run:
+            never a name that stands in a file, unless the user trusts it.
 
     Raises:
-        HeadError: no head of this name.
+        HeadError: no head of this name, or no estimator there.
     """
+    if is_users(name):
+        from pipeline.heads.user_heads import user_head_class
+
+        return user_head_class(name)
     if name not in HEADS:
-        raise HeadError(f"unknown head {name!r}; expected one of {', '.join(HEADS)}")
+        raise HeadError(
+            f"unknown head {name!r}; expected one of {', '.join(HEADS)}, or module:Class of a "
+            "scikit-learn estimator"
+        )
     module, _, class_name = HEADS[name].partition(":")
     found: type[Head] = getattr(importlib.import_module(module), class_name)
     return found
@@ -44,7 +60,7 @@ def make_head(
     """An untrained head.
 
     Args:
-        name: one of HEADS.
+        name: one of HEADS, or "module:Class"; see `load_head_class`.
         seed: of everything random in its training.
         settings: by name, as text or numbers; those not given are chosen in `fit` or default.
 
@@ -56,4 +72,4 @@ def make_head(
     return head
 
 
-__all__ = ["HEADS", "Head", "Scalar", "load_head_class", "make_head"]
+__all__ = ["HEADS", "Head", "Scalar", "is_users", "load_head_class", "make_head"]

@@ -200,7 +200,7 @@ class Head(Classifier, ABC):
         Raises:
             OutputError: the folder cannot be written.
         """
-        save_arrays(folder, self._arrays())
+        self._save_numbers(folder)
         record = {
             "head": self.name,
             "format": FORMAT,
@@ -222,8 +222,7 @@ class Head(Classifier, ABC):
         try:
             record = read_json(path)
             head = cls._of_record(record, path)
-            old = "format" not in record
-            head._restore(load_old_arrays(folder, cls.name, record) if old else load_arrays(folder))
+            head._load_numbers(folder, record)
         except BundleError:
             raise
         except Exception as error:  # whatever a forged file makes its readers stumble over
@@ -246,6 +245,13 @@ class Head(Classifier, ABC):
         head.classes_ = np.arange(_between(2, MOST_CLASSES, record["n_classes"]))
         head.n_features_in_ = _between(1, 2**31, record["row_width"])
         return head
+
+    def _save_numbers(self, folder: Path) -> None:
+        save_arrays(folder, self._arrays())
+
+    def _load_numbers(self, folder: Path, record: Mapping[str, Any]) -> None:
+        old = "format" not in record
+        self._restore(load_old_arrays(folder, self.name, record) if old else load_arrays(folder))
 
     @abstractmethod
     def _arrays(self) -> Mapping[str, npt.NDArray[Any]]:

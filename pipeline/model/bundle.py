@@ -37,6 +37,7 @@ from pipeline.data.extract_folder import recorded_weights
 from pipeline.evaluation.band import Band
 from pipeline.feature_specs.heads import HeadOnCachedRows, load_on_cached_rows
 from pipeline.feature_specs.spec import FLAT, FeatureSpec
+from pipeline.heads import is_users
 from pipeline.heads.calibration import Recalibration
 from pipeline.model import selftest
 from pipeline.model.files import (
@@ -271,13 +272,14 @@ def check_replaceable(folder: Path, *, force: bool = False) -> None:
     )
 
 
-def load_bundle(folder: Path, *, accept_drift: bool = False) -> Bundle:
+def load_bundle(folder: Path, *, accept_drift: bool = False, trust: bool = False) -> Bundle:
     """Load a model and replay its self-test. Nothing in the folder is run as code.
 
     Args:
         folder: the model.
         accept_drift: go on where decoder, backbone or head no longer give what they gave; what
             moved stands in `Bundle.drift`.
+        trust: open a model with a user's own estimator too, which runs code of its module.
 
     Raises:
         DriftError: decoder or head no longer give what they gave when it was made.
@@ -287,7 +289,7 @@ def load_bundle(folder: Path, *, accept_drift: bool = False) -> Bundle:
     _check_sight(about, folder)
     try:
         check_files(folder, dict(about["files"]))
-        bundle = _assemble(folder, about)
+        bundle = _assemble(folder, about, trust)
         bundle.accept_drift = accept_drift
         with np.errstate(all="ignore"):  # forged numbers overflow; what comes out is held against
             bundle.hear(bundle.tested.moved_at_load(bundle.head, selftest.recipe_of(about)))
@@ -301,9 +303,9 @@ def load_bundle(folder: Path, *, accept_drift: bool = False) -> Bundle:
     return bundle
 
 
-def _assemble(folder: Path, about: Mapping[str, Any]) -> Bundle:
+def _assemble(folder: Path, about: Mapping[str, Any], trust: bool) -> Bundle:
     """The parts of a model whose files are there; what is wrong with them is any of many errors."""
-    head = _load_model(about, folder / "head")
+    head = _load_model(about, folder, trust)
     names, members = tuple(about["classes"]), dict(about["class_members"])
     if not all(isinstance(name, str) for name in (*names, *members)) or len(names) < 2:
         raise ValueError(f"classes {names!r}")
@@ -314,7 +316,10 @@ def _assemble(folder: Path, about: Mapping[str, Any]) -> Bundle:
     decision, calibration = _load_decision(about, folder)
     tested = selftest.read(read_bytes(folder / "selftest.npz"))
     classes = Classes(names, members)
-    return Bundle(folder, dict(about), head, classes, decision, calibration, tested)
+    bundle = Bundle(folder, dict(about), head, classes, decision, calibration, tested)
+    if not isinstance(head, Cnn):
+        bundle.settings()  # what does not say how photographs become rows is refused here
+    return bundle
 
 
 def _check_sight(about: Mapping[str, Any], folder: Path) -> None:
@@ -325,12 +330,18 @@ def _check_sight(about: Mapping[str, Any], folder: Path) -> None:
         )
 
 
-def _load_model(about: Mapping[str, Any], folder: Path) -> Model:
+def _load_model(about: Mapping[str, Any], folder: Path, trust: bool) -> Model:
     if about.get("sees", "rows") == "pixels":
-        return Cnn.load(folder)
+        return Cnn.load(folder / "head")
+    name = str(about["head"])
+    if is_users(name) and not trust:
+        raise BundleError(
+            f"{folder} holds a user's own estimator, {name}, and opening it runs code of that "
+            "module; expected a head of Onepass; if you know who made it, go on with --trust"
+        )
     # Models of schema 2 call the feature spec their space.
     spec = FeatureSpec.parse(str(about.get("feature_spec", about.get("space", FLAT))))
-    return load_on_cached_rows(str(about["head"]), spec, about["features"], folder)
+    return load_on_cached_rows(name, spec, about["features"], folder / "head")
 
 
 def _load_decision(about: Mapping[str, Any], folder: Path) -> tuple[Decision, Recalibration | None]:

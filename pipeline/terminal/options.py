@@ -191,6 +191,14 @@ AcceptDrift = Annotated[
         rich_help_panel=RUN,
     ),
 ]
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust",
+        help="Open a model with a user's own estimator: runs code of its module.",
+        rich_help_panel=RUN,
+    ),
+]
 AuditFile = Annotated[
     Path,
     typer.Option(

@@ -18,7 +18,7 @@ from pipeline.evaluation.head_pairs import ROPE
 from pipeline.feature_specs.heads import Contender
 from pipeline.feature_specs.rows import comparable_rows
 from pipeline.feature_specs.spec import FLAT, FeatureSpec
-from pipeline.heads import HEADS, load_head_class
+from pipeline.heads import HEADS, is_users, load_head_class
 from pipeline.output.overwrite import COMPARISON, check_overwritable
 from pipeline.output.tables import MARK
 from pipeline.training.cross_validate import Comparison, compare
@@ -160,6 +160,11 @@ def best_head(folder: Path, dataset: Dataset) -> Contender:
     # A comparison of an earlier version has the pair's name alone, "logistic on taps:root".
     head, _, features = str(record.get("best")).partition(" on ")
     head = str(record.get("best_head", head))
+    if is_users(head):
+        raise HeadError(
+            f"{path} names {head}, a user's own estimator, which no file may start; expected a "
+            f"head of Onepass; name it yourself: --head {head}"
+        )
     if head not in HEADS:
         raise HeadError(f"{path} names the head {head!r}, which this version does not have")
     return Contender(head, FeatureSpec.parse(str(record.get("best_features", features or FLAT))))
