@@ -135,7 +135,7 @@ def test_predictions_as_text(model: Path, cache: Path, tmp_path: Path) -> None:
     bundle = load(model)
     found = pipeline.predict(bundle, pipeline.find_photographs([evil.name]), cache)
     table = pipeline.format_predictions(bundle, found, ".csv").splitlines()
-    assert table[0] == "path,class,probability_of_defect,error"
+    assert table[0] == "\ufeffpath,class,probability_of_defect,error"
     assert table[1].startswith("'=cmd")
     as_list = json.loads(pipeline.format_predictions(bundle, found, ".json"))
     lines = pipeline.format_predictions(bundle, found, ".jsonl").splitlines()

@@ -63,9 +63,12 @@ def test_six_classes_through_every_command(
         code, out, _ = run("evaluate", model)
         assert code == 0
         table = [line.split() for line in out.splitlines()]
-        assert ["class", "photographs", "recall", "precision", "F1"] in table
+        heads = [cells for cells in table if cells[:1] == ["class"]]  # one or two: 80 columns
+        columns = [name for cells in heads for name in cells[1:]]
+        assert columns == ["photographs", "recall", "precision", "F1"]
         assert sum(cells[:2] == ["Fray", "4"] for cells in table) == 1
-        assert sum(cells[:1] == ["Fray"] for cells in table) == 2  # and in the confusion matrix
+        of_fray = sum(cells[:1] == ["Fray"] for cells in table)
+        assert of_fray == len(heads) + 1  # and in the confusion matrix
         code, out, _ = run("predict", model, "data", "--out", f"{model}.csv", "--sheet", "s.png")
         assert code == 0
         judged = read_table(Path(f"{model}.csv"))
