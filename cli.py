@@ -611,6 +611,7 @@ def predict(
             max_pixels=max_pixels or MAX_PIXELS,
             explain=pipeline.explain if heatmaps else None,
             gap=told.gap if told else None,
+            notes=notes,
             progress=progress,
         )
     suffix = ".csv" if to_stdout else out.suffix.lower()

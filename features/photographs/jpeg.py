@@ -45,9 +45,7 @@ class Frame(NamedTuple):
         scans: how many follow.
         end: where the picture ends; what lies behind it (a video, a second picture) is not read.
         incomplete: why the pixels cannot be all there, "" where they can.
-        first: where the first scan begins.
-        has_zeros: whether coded pixels may be a long run of zeros: where zero bits say that a
-            block is as flat as can be, or in refining scans.
+        dense: starts and ends of the scans whose coded pixels are never a long run of zeros.
     """
 
     width: int
@@ -55,8 +53,7 @@ class Frame(NamedTuple):
     scans: int
     end: int
     incomplete: str
-    first: int
-    has_zeros: bool
+    dense: tuple[tuple[int, int], ...]
 
 
 def read_frame(data: bytes) -> Frame:
@@ -66,7 +63,9 @@ def read_frame(data: bytes) -> Frame:
         ImageError: there is no such header, or more than any program writes.
         struct.error, IndexError: it is cut off.
     """
-    at, frame, scans, first, flat = 2, -1, 0, 0, False
+    at, frame, scans = 2, -1, 0
+    tables: dict[int, int] = {}  # number of a table of coefficients -> its first symbol
+    dense: list[tuple[int, int]] = []
     sent: dict[int, list[int]] = {}  # component -> bits that are missing, by coefficient
     for number in range(3 * _MAX_SEGMENTS):
         if number > _MAX_SEGMENTS and not scans:
@@ -92,16 +91,19 @@ def read_frame(data: bytes) -> Frame:
             if frame < 0:
                 raise ImageError("it is damaged (its pixels come before their size)")
             scans += 1
-            first = first or at
             _note_scan(data, at, sent)
             after = _NEXT.search(data, at + 2 + struct.unpack_from(">H", data, at + 2)[0])
+            end = len(data) if after is None else after.start()
+            if _is_dense(data, at, tables, data[frame + 1]):
+                dense.append((at, end))
             if after is None:
                 at = -1
                 break
-            at = after.start()
+            at = end
         else:
             length = max(2, struct.unpack_from(">H", data, at + 2)[0])
-            flat = flat or (marker == _DHT and _zeros_end_a_block(data[at + 4 : at + 2 + length]))
+            if marker == _DHT:
+                _note_tables(data[at + 4 : at + 2 + length], tables)
             at += 2 + length
     else:
         raise ImageError(f"it is damaged (more than {_MAX_SEGMENTS:,} scans)")
@@ -119,19 +121,30 @@ def read_frame(data: bytes) -> Frame:
         max(1, scans),
         len(data) if at < 0 else at,
         "" if kind in _LOSSLESS else _incomplete(sent, kind in _PROGRESSIVE),
-        first,
-        flat or kind not in _SEQUENTIAL,
+        tuple(dense),
     )
 
 
-def _zeros_end_a_block(tables: bytes) -> bool:
-    """Whether the code of zeros alone, the first of a Huffman table, ends a block."""
+def _note_tables(content: bytes, tables: dict[int, int]) -> None:
+    """Keep the first symbol, whose code is of zeros alone, of tables of coefficients."""
     at = 0
-    while at + 17 < len(tables):
-        if tables[at] >> 4 and tables[at + 17] == 0:
-            return True
-        at += 17 + sum(tables[at + 1 : at + 17])
-    return False
+    while at + 17 < len(content):
+        if content[at] >> 4:
+            tables[content[at] & 15] = content[at + 17]
+        at += 17 + sum(content[at + 1 : at + 17])
+
+
+def _is_dense(data: bytes, at: int, tables: dict[int, int], kind: int) -> bool:
+    """Whether a scan never codes many pixels as zeros alone.
+
+    It may where zeros end a block (or a run of them) in all of its tables, and where it refines.
+    """
+    count = data[at + 4]
+    first, _, steps = struct.unpack_from("3B", data, at + 5 + 2 * count)
+    symbols = [tables.get(data[at + 6 + 2 * n] & 15, 0) for n in range(count)]
+    if kind in _SEQUENTIAL:
+        return any(symbols)
+    return kind == 0xC2 and first > 0 and steps < 16 and any(one & 15 for one in symbols)
 
 
 def _note_scan(data: bytes, at: int, sent: dict[int, list[int]]) -> None:
@@ -167,7 +180,7 @@ def load(image: Image.Image, data: bytes, frame: Frame) -> Image.Image:
     """
     if frame.incomplete:
         raise ImageError(f"the file is cut off ({frame.incomplete})")
-    if not frame.has_zeros and data.find(_LOST, frame.first, frame.end) >= 0:
+    if any(_has_lost(data, start, end) for start, end in frame.dense):
         raise ImageError(f"it is damaged ({len(_LOST)} zero bytes among its coded pixels)")
     mode = {"RGB": "RGB", "L": "GRAY", "CMYK": "CMYK"}.get(image.mode, "")
     pixels = _strict(data, mode, image.size, frame) if mode else None
@@ -177,6 +190,12 @@ def load(image: Image.Image, data: bytes, frame: Frame) -> Image.Image:
     found = Image.fromarray(pixels if mode == "RGB" else pixels[..., 0])
     found.info = image.info
     return found
+
+
+def _has_lost(data: bytes, start: int, end: int) -> bool:
+    """Whether there are zeros within a scan; behind its last pixel they are padding."""
+    at = data.find(_LOST, start, end)
+    return at >= 0 and bool(data[at:end].strip(b"\0"))
 
 
 def _strict(

@@ -127,6 +127,7 @@ def predict(
     max_pixels: int = MAX_PIXELS,
     explain: Explain | None = None,
     gap: float | None = None,
+    notes: list[str] | None = None,
     progress: Progress | None = None,
 ) -> list[Prediction]:
     """Judge photographs; rows that the cache has are used, others are computed and kept there.
@@ -148,6 +149,7 @@ def predict(
         explain: `pipeline.heatmaps.explain.explain`, to say where the model looks as well, in
             `Prediction.cells`.
         gap: seconds between two photographs after which a new part begins, where that is known.
+        notes: what a person should know of the photographs is appended.
         progress: called as `progress(done, total)`.
 
     Raises:
@@ -167,6 +169,7 @@ def predict(
             engine=engine,
             batch_size=batch_size,
             max_pixels=max_pixels,
+            notes=notes,
             progress=progress,
         )
         cells: Sequence[Floats | None] = [None] * len(samples)

@@ -45,6 +45,7 @@ def judge(
     engine: str = DEFAULT_ENGINE,
     batch_size: int = 32,
     max_pixels: int = MAX_PIXELS,
+    notes: list[str] | None = None,
     progress: Progress | None = None,
 ) -> Judged:
     """Probabilities of photographs; see `pipeline.model.predict.predict` for arguments and errors.
@@ -58,7 +59,7 @@ def judge(
         )  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="onepass-") as folder:
         path = cache_path or Path(folder) / "features.h5"
-        samples = extract(
+        done = extract(
             photographs,
             bundle.settings(weights, engine),
             path,
@@ -68,7 +69,10 @@ def judge(
             max_pixels=max_pixels,
             progress=progress,
             watch=bundle.watch if bundle.tested.witness is not None else None,
-        ).samples
+        )
+        samples = done.samples
+        if notes is not None:
+            notes += done.remarks.lines(bundle.views.sets)
         with Cache.read(path) as cache:
             # By digest: `cache gc` may have moved the rows since they were extracted.
             digests = [sample.digest for sample in samples if sample.row >= 0]
