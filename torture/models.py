@@ -26,6 +26,10 @@ import numpy as np
 from models import write_parts
 from safetensors.numpy import load_file, save_file
 
+import cli
+import features.extract  # noqa: F401 - once, for all children
+import pipeline.model.predict
+import pipeline.terminal.results
 from features.backbones.settings import BACKBONES
 from torture.children import Nursery
 from torture.figures import Figure
@@ -58,7 +62,6 @@ def run(quick: bool) -> list[Figure]:
 
 def make_models(root: str) -> list[str]:
     """One model of each head, fitted on toy rows, and the photographs to judge."""
-    import pipeline
     from pipeline.heads import HEADS
 
     BACKBONES["inception_v3"] = "toy:ToyBackbone"
@@ -82,8 +85,6 @@ def make_models(root: str) -> list[str]:
 
 def predict(root: str, folder: str) -> tuple[int, str]:
     """Run `onepass predict` here; the exit status, and what it said last on standard error."""
-    import cli
-
     BACKBONES["inception_v3"] = "toy:ToyBackbone"
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     os.chdir(root)

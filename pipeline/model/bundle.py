@@ -317,6 +317,7 @@ def _assemble(folder: Path, about: Mapping[str, Any], trust: bool) -> Bundle:
     tested = selftest.read(read_bytes(folder / "selftest.npz"))
     classes = Classes(names, members)
     bundle = Bundle(folder, dict(about), head, classes, decision, calibration, tested)
+    dict(about.get("versions", {}))  # compared with, should something have moved
     if not isinstance(head, Cnn):
         bundle.settings()  # what does not say how photographs become rows is refused here
     return bundle
