@@ -173,7 +173,7 @@ def time_line(
     if np.isfinite(values).sum() < max(1, least * len(names)):
         return None
     by_file = float(np.isfinite(exif).sum()) >= 0.5 * float(np.isfinite(values).sum())
-    what = "capture times (EXIF)" if by_file else "capture times in file names"
+    what = "by the camera (EXIF)" if by_file else "in file names"
     placed = values[np.isfinite(values)]
     whole = bool((placed == np.round(placed)).all())
     step = 1.0 if whole else _TOUCH

@@ -283,7 +283,7 @@ def _chosen(
         findings.append(Finding(Evidence("time", what, 0, 0, False, "nowhere to cut")))
     else:
         why_not = "photographs hold no time of capture (EXIF), nor do their names"
-        findings.append(Finding(Evidence("time", "capture times", 0, 0, False, why_not)))
+        findings.append(Finding(Evidence("time", "none", 0, 0, False, why_not)))
     shown = [one for one in named if one is not name]
     shown.sort(key=lambda one: (one.usual > MOST_SHOTS, -one.groups))
     for one in [*([name] if name else []), *shown[:_SHOWN]]:

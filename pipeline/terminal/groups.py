@@ -56,7 +56,11 @@ def groups(shown: ShownGroups) -> str:
     parts += [_questions(proposal)] if proposal.questions else []
     parts += [_agreement(shown.given)] if shown.given else []
     parts += [f"note: {note}" for note in proposal.notes]
-    parts += [f"what would settle it: {printable(proposal.question)}?"] if proposal.question else []
+    parts += (
+        [f"what would settle it: {printable(proposal.question)}?"]
+        if proposal.question and proposal.shared
+        else []
+    )
     parts.append(_files(shown))
     return "\n\n".join(parts)
 

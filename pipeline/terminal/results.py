@@ -63,7 +63,7 @@ def extraction(done: FolderExtraction, cache: Path) -> str:
     classes = ", ".join(f"{printable(name)} {count:,}" for name, count in sorted(labels.items()))
     parts = len({s.group for s in result.samples if s.group})
     groups = done.group_rule.describe()
-    if done.group_rule.kind != "none":
+    if not done.group_rule.from_photographs:
         groups += f" ({parts:,} parts"
         groups += f"; {done.ungrouped:,} photographs without one)" if done.ungrouped else ")"
     seconds = result.seconds

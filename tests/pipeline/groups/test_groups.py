@@ -242,6 +242,25 @@ def test_bursts_by_capture_time(tmp_path: Path) -> None:
     assert [e.kind for e in proposal.evidence if e.used and e.groups] == ["time"]
 
 
+def test_a_gap_that_was_told_is_kept_in_the_cache(tmp_path: Path) -> None:
+    """What `extract --group-gap` noted is what every command groups by, and is no proposal."""
+    names = [f"{'ab'[n // 3 % 2]}/{hash_of(n)}.jpg" for n in range(60)]
+    photographs = {name: encode(part(n)) for n, name in enumerate(names)}
+    taken = {name: (n // 3) * 20_000 + (n % 3) * 1500 for n, name in enumerate(names)}
+    cache = make_cache(tmp_path / "c.h5", photographs, taken=taken)
+    with Cache.read(cache) as opened:
+        samples, fields, about = opened.samples, opened.fields, opened.dataset
+    for gap, parts in (("10s", 20), ("1s", 60), ("60s", 1)):
+        with Cache.write(cache, fields, 48, "float32") as writer:
+            rule = {"kind": "gap", "value": gap}
+            writer.replace_samples(samples, {**about, "group_rule": rule})
+            writer.commit()
+        data = pipeline.load_dataset(cache, positive=["b"])
+        assert len(set(data.groups.tolist())) == parts
+        assert data.proposal is None
+        assert data.about["group_rule"] == rule
+
+
 # ---- the proposal and its use -----------------------------------------------------------
 
 

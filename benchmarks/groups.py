@@ -1,0 +1,220 @@
+"""How many pairs of one part are found, and how many others are merged, by kind of photographs.
+
+    python -m benchmarks.groups
+    python -m benchmarks.groups --folder DATA=truth.csv --drop-names
+
+The first draws photographs of many kinds: bursts of a phone or a camera, by times in names and by
+EXIF; a fixture that goes round; names over class folders; exports; copies that are turned,
+mirrored, re-lit and cropped. A folder of one's own is read with a table (path, group) that tells
+the truth; --drop-names hides the names. Pictures alone are compared, no rows: it takes a minute,
+and no backbone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import random
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from features.cache.sample_table import Sample
+from features.cache.thumbnails import Glimpse, glimpse_of
+from features.photographs.decode import RECIPES, capture_time, decode
+from pipeline.groups.propose import propose_by_pictures
+from pipeline.groups.rules import match_groups, read_groups
+
+_START = 1536138000  # 2018-09-05 09:00:00
+_FOUND, _MERGED = 0.9, 0.02  # what each kind has to reach
+
+
+class Shot(NamedTuple):
+    """One photograph: where it lies, which part it shows, and what is kept of it."""
+
+    path: str
+    part: str
+    glimpse: Glimpse
+
+
+def bursts(parts: int, views: int, seed: int, within: float, between: float) -> Iterator[tuple[int, int, float]]:  # fmt: skip  # noqa: E501
+    """Draw (part, view, seconds); gaps are log-normal around these medians, some views missing."""
+    rng = np.random.default_rng(seed)
+    now = float(_START)
+    for part in range(parts):
+        for view in range(views - int(rng.random() < 0.3)):
+            now += (within if view else between) * float(np.exp(0.35 * rng.standard_normal()))
+            yield part, view, now
+
+
+def drawn(part: int, view: int, noise: int) -> np.ndarray:
+    """Draw one view of a part, uint8 (96, 96, 3): views differ far more than parts do."""
+    picture = 120 + 45 * _blotches((1, view), 6) + 9 * _blotches((2, part), 9)
+    picture = picture + 8 * _blotches((3, part, view), 14)
+    picture += np.random.default_rng((4, noise)).normal(0, 2, picture.shape)
+    grey = np.clip(picture, 0, 255).astype(np.uint8)
+    return np.repeat(grey[:, :, None], 3, axis=2)
+
+
+def _blotches(seed: tuple[int, ...], cells: int) -> np.ndarray:
+    bumps = np.random.default_rng(seed).standard_normal((cells, cells)).astype(np.float32)
+    return np.asarray(Image.fromarray(bumps).resize((96, 96), Image.Resampling.BICUBIC))
+
+
+def shot(name: str, part: int, view: int, number: int, seconds: float = -1) -> Shot:
+    """One drawn photograph, every third part of the second class."""
+    taken = round(1000 * seconds) if seconds >= 0 else -1
+    glimpse = glimpse_of(drawn(part, view, number), taken)
+    return Shot(f"{'good' if part % 3 else 'bad'}/{name}.jpg", str(part), glimpse)
+
+
+def _stamp(seconds: float, form: str = "%Y%m%d_%H%M%S") -> str:
+    return datetime.fromtimestamp(int(seconds), UTC).strftime(form)
+
+
+def _nameless(number: int) -> str:
+    return f"{random.Random(number).getrandbits(64):016x}"
+
+
+def phone(form: str) -> list[Shot]:
+    """Views of a part within seconds, the time in the name."""
+    found = enumerate(bursts(58, 5, 1, 3.5, 25))
+    return [shot(_stamp(t, form), p, v, n) for n, (p, v, t) in found]
+
+
+def camera(within: float, between: float, views: int) -> list[Shot]:
+    """A counter in the name, the time in EXIF."""
+    found = enumerate(bursts(40, views, 2, within, between))
+    return [shot(f"DSC_{n:05d}", p, v if views < 9 else 0, n, t) for n, (p, v, t) in found]
+
+
+def rounds(form: str) -> list[Shot]:
+    """The same 24 places, eight times, two hours apart."""
+    found = []
+    for turn in range(8):
+        for place in range(24):
+            now, n = _START + 7200 * turn + 4 * place, len(found)
+            found.append(shot(form.format(t=_stamp(now), p=place, r=turn), place, 0, n))
+    return found
+
+
+def across_folders() -> list[Shot]:
+    """Items of eight photographs, of which some are in the other class."""
+    rng = np.random.default_rng(3)
+    made = [shot(f"kos{n // 8:02d}_Part{n % 8}", n // 8, n % 8, n) for n in range(400)]
+    return [
+        s._replace(path=f"{'bad' if rng.random() < 0.13 else 'good'}/{s.path.split('/')[1]}")
+        for s in made
+    ]
+
+
+def exports() -> list[Shot]:
+    """Four versions of each, as Roboflow names them."""
+    return [
+        shot(f"{n // 4:04d}_jpg.rf.{_nameless(n)}{_nameless(-n)}", n // 4, n % 4, n)
+        for n in range(240)
+    ]
+
+
+def copies(change: Callable[[Image.Image, np.random.Generator], Image.Image]) -> list[Shot]:
+    """200 parts in one view, and a changed copy of every fourth; names carry nothing."""
+    found = []
+    for part in range(200):
+        picture = Image.fromarray(drawn(part, 0, part))
+        for version in range(1 + (part % 4 == 0)):
+            rng = np.random.default_rng((5, part))
+            file = io.BytesIO()
+            changed = change(picture, rng) if version else picture
+            changed.save(file, "JPEG", quality=60 if version else 92)
+            pixels = decode(file.getvalue(), RECIPES["imagenet"])
+            name = _nameless(2 * part + version)
+            found.append(Shot(f"a/{name}.jpg", str(part), glimpse_of(pixels, -1)))
+    return found
+
+
+def _relit(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
+    return picture.point(lambda value: min(255, value * 0.8 + 10))
+
+
+def _cropped(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
+    cut = int(rng.integers(2, 6))
+    return picture.crop((cut, cut, 96, 96)).resize((96, 96), Image.Resampling.BICUBIC)
+
+
+KINDS: dict[str, Callable[[], list[Shot]]] = {
+    "phone, time in name": lambda: phone("IMG_%Y%m%d_%H%M%S"),
+    "phone, other maker": lambda: phone("IMG%Y%m%d%H%M%S"),
+    "messenger": lambda: phone("WhatsApp Image %Y-%m-%d at %I.%M.%S %p"),
+    "camera, time in EXIF": lambda: camera(3.5, 25, 5),
+    "20 shots in 2 s": lambda: camera(0.1, 12, 20),
+    "rounds, place behind time": lambda: rounds("{t}_pos{p:02d}"),
+    "rounds, round and place": lambda: rounds("r{r}_pos{p:02d}"),
+    "items over two classes": across_folders,
+    "exports": exports,
+    "copies, re-lit": lambda: copies(_relit),
+    "copies, cropped": lambda: copies(_cropped),
+    "copies, quarter turn": lambda: copies(lambda p, _: p.transpose(Image.Transpose.ROTATE_90)),
+    "copies, mirrored": lambda: copies(lambda p, _: p.transpose(Image.Transpose.FLIP_LEFT_RIGHT)),
+}
+
+
+def of_folder(root: Path, truth: Path, *, drop_names: bool) -> list[Shot]:
+    """Photographs of a table (path, group)."""
+    found = []
+    paths = sorted(p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file())
+    given = match_groups(read_groups(truth), paths).groups
+    for number, (path, group) in enumerate((p, given[p]) for p in paths if given.get(p)):
+        data = (root / path).read_bytes()
+        glimpse = glimpse_of(decode(data, RECIPES["imagenet"]), capture_time(data))
+        name = f"{path.split('/')[0]}/{_nameless(number)}.jpg" if drop_names else path
+        found.append(Shot(name, group, glimpse))
+    return found
+
+
+def measure(shots: list[Shot]) -> tuple[float, float, str]:
+    """Share of same-part pairs found, share of other pairs merged, and what decided."""
+    mixed = list(shots)
+    random.Random(1).shuffle(mixed)
+    samples = [
+        Sample(s.path, s.path.split("/")[0], "", f"{n:064x}", n, "", 1, 1, 1, 1)
+        for n, s in enumerate(mixed)
+    ]
+    proposal = propose_by_pictures(samples, [s.glimpse for s in mixed])
+    parts = np.unique([s.part for s in mixed], return_inverse=True)[1]
+    cells = np.unique(np.stack([parts, proposal.groups]), axis=1, return_counts=True)[1]
+    same, both = _pairs(np.bincount(parts)), _pairs(cells)
+    others = len(mixed) * (len(mixed) - 1) // 2 - same
+    merged = _pairs(proposal.sizes) - both
+    return both / max(same, 1), merged / max(others, 1), proposal.basis
+
+
+def _pairs(counts: np.ndarray) -> int:
+    return int((counts * (counts - 1) // 2).sum())
+
+
+def main() -> None:
+    """Print one line for each kind."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", action="append", default=[], metavar="DATA=TRUTH.csv")
+    parser.add_argument("--drop-names", action="store_true")
+    options = parser.parse_args()
+    kinds = dict(KINDS)
+    for folder in options.folder:
+        root, truth = map(Path, folder.split("=", 1))
+        kinds[root.name] = lambda root=root, truth=truth: of_folder(
+            root, truth, drop_names=options.drop_names
+        )
+    print("| kind | photographs | pairs found | others merged | by | |\n|---|---|---|---|---|---|")
+    for title, make in kinds.items():
+        shots = make()
+        found, merged, basis = measure(shots)
+        good = "" if found >= _FOUND and merged <= _MERGED else "**below**"
+        print(f"| {title} | {len(shots):,} | {found:.1%} | {merged:.2%} | {basis} | {good} |")
+
+
+if __name__ == "__main__":
+    main()
