@@ -46,6 +46,7 @@ from pipeline.terminal.options import (
     CostMissed,
     Data,
     DefectRate,
+    DryRun,
     Engine,
     Epochs,
     Features,
@@ -55,6 +56,7 @@ from pipeline.terminal.options import (
     Groups,
     Jobs,
     Labels,
+    Look,
     ManyFeatures,
     MaxFalse,
     MaxMissed,
@@ -140,6 +142,8 @@ def extract(
             rich_help_panel=DATA,
         ),
     ] = None,
+    look: Look = None,
+    dry_run: DryRun = False,
     batch_size: BatchSize = 32,
     classes: Classes = None,
     groups: Groups = None,
@@ -171,37 +175,38 @@ def extract(
     r"""Bring the cache in line with a folder: new photographs go through the backbone, once.
 
     What is not said is taken from the cache where there is one; for a new one it is --backbone
-    inception_v3 --weights imagenet --recipe imagenet --precision float32 --views full. Views may
-    be added later: only the new ones are computed.
+    inception_v3 --weights imagenet --recipe imagenet --precision float32 --look close. With --views
+    and --taps instead of --look each view has rows of its own, to which others may be added later.
 
-    Example: onepass extract data --group-regex 'part-(\d+)' --views full,tiles:2x2
+    Example: onepass extract data --group-regex 'part-(\d+)'
     """
     from features.photographs.decode import MAX_PIXELS
     from features.photographs.views import parse_views
-    from pipeline.data.extract_folder import extract_folder
+    from pipeline.data.extract_folder import Wanted, extract_folder
+    from pipeline.data.extraction_plan import plan_folder
     from pipeline.groups.rules import GroupRule
     from pipeline.terminal import results as text
     from pipeline.terminal.cache import where
 
+    wanted = Wanted(
+        backbone, weights, recipe, precision, engine, look, [] if taps == "none" else _names(taps),
+        parse_views(views), seed, _names(classes), _label_rule(labels, path_column, label_column),
+    )  # fmt: skip
+    most = max_pixels or MAX_PIXELS
+    if dry_run:
+        show(text.plan(plan_folder(data, cache, wanted, batch_size=batch_size, max_pixels=most)))
+        return
     with bar("photographs") as progress:
         done = extract_folder(
             data,
             cache,
-            backbone=backbone,
-            weights=weights,
-            recipe=recipe,
-            precision=precision,
-            engine=engine,
-            taps=[] if taps == "none" else _names(taps),
-            views=parse_views(views),
-            seed=seed,
+            **vars(wanted),
             batch_size=batch_size,
-            classes=_names(classes),
             group_rule=GroupRule.told(groups, group_regex, group_gap, none=no_groups),
-            labels=_label_rule(labels, path_column, label_column),
             max_failures=max_failures,
-            max_pixels=max_pixels or MAX_PIXELS,
+            max_pixels=most,
             progress=progress,
+            warn=say,
         )
     say(*text.failures([(s.path, s.reason) for s in done.extraction.failed]))
     say(*where(cache))
@@ -239,10 +244,11 @@ def fit(
     head: Annotated[
         str,
         typer.Option(
-            help="A head's name; best: compare-heads' winner; or module:Class of scikit-learn's.",
+            help="auto (chosen on the training part), a name, best: compare-heads' winner, or "
+            "module:Class of scikit-learn's.",
             rich_help_panel=MODEL,
         ),
-    ] = ("dense"),
+    ] = "auto",
     features: Features = None,
     cache: CacheFile = Path("features.h5"),
     out: Annotated[
@@ -296,8 +302,8 @@ def fit(
 ) -> None:
     """Train one head on the cached rows and judge it on parts that it never saw.
 
-    The threshold is chosen on the training part, which costs one more training per fold;
-    --threshold 0.5 does without.
+    Told nothing, it chooses head and features among a few, on the training part alone. So is the
+    threshold, which costs one more training per fold; --threshold 0.5 does without.
 
     Example: onepass fit --head dense --cost-missed 50 --cost-false 1
     """
@@ -311,13 +317,13 @@ def fit(
         part_rule=part_rule,
     )  # fmt: skip
     data = _dataset(cache, classes, positive)
-    chosen = choose_contender(head, _spec(features), comparison, data)
+    head, spec = choose_contender(head, _spec(features), comparison, data)
     with bar("epochs, folds included") as progress:
         done = pipeline.fit(
             data,
             out,
-            head=chosen.head,
-            features=chosen.spec,
+            head=head,
+            features=spec,
             threshold=rule,
             test_size=test_size,
             split=split,
@@ -336,7 +342,10 @@ def fit(
 def compare_heads(
     cache: CacheFile = Path("features.h5"),
     heads: Annotated[
-        str | None, typer.Option(help="Names with commas; all by default.", rich_help_panel=MODEL)
+        str | None,
+        typer.Option(
+            help="Names with commas; by default the few that matter.", rich_help_panel=MODEL
+        ),
     ] = None,
     features: ManyFeatures = None,
     folds: Annotated[int, typer.Option(min=2, help="Folds per repeat.", rich_help_panel=MODEL)] = 5,
@@ -369,6 +378,8 @@ def compare_heads(
     quiet: Quiet = False,
 ) -> None:
     """Every head on identical folds; hyper-parameters are chosen inside each training part.
+
+    Told nothing, it compares the few pairs that matter, and the same heads on flat rows.
 
     Example: onepass compare-heads --heads dense,logistic,majority --folds 5 --repeats 3
     """
@@ -436,7 +447,7 @@ def learning_curve(
             data,
             out,
             heads=_names(heads) or [],
-            features=_specs(features),
+            features=_specs(features) or [pipeline.FLAT],
             draws=draws,
             test_size=test_size,
             seed=seed,
@@ -796,14 +807,14 @@ def _spec(text: str | None) -> FeatureSpec | None:
     """Parse --features, here and nowhere else."""
     from pipeline.feature_specs.spec import FeatureSpec
 
-    return None if text is None else FeatureSpec.parse(text)
+    return None if text in (None, "auto") else FeatureSpec.parse(text)
 
 
-def _specs(text: str | None) -> list[FeatureSpec]:
-    """Parse --features with commas; flat where nothing is said."""
-    from pipeline.feature_specs.spec import FLAT, FeatureSpec
+def _specs(text: str | None) -> list[FeatureSpec] | None:
+    """Parse --features with commas."""
+    from pipeline.feature_specs.spec import FeatureSpec
 
-    return [FeatureSpec.parse(name) for name in _names(text) or ()] or [FLAT]
+    return [FeatureSpec.parse(name) for name in _names(text) or ()] or None
 
 
 def _settings(pairs: list[str]) -> dict[str, str | int | float]:

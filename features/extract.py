@@ -73,7 +73,7 @@ class _Seen(NamedTuple):
     """What a reader thread found out about one photograph.
 
     Attributes:
-        views, pixels: those without a row, and what they show, uint8 (views, height, width, 3).
+        views, pixels: those without a row; uint8 (views, pictures, height, width, 3).
         glimpse: where the cache has none.
     """
 
@@ -86,7 +86,7 @@ class _Seen(NamedTuple):
 
 
 class _Item(NamedTuple):
-    """One row to be computed; `last` of those of its photograph."""
+    """One row to be computed: of a view and the crops that its row keeps; `last` of its file."""
 
     digest: str
     view: str
@@ -172,12 +172,13 @@ class _Run:
         self.settings = settings
         self.cache = cache
         self.views = tuple(views)
+        self.pictures = settings.look.images  # that the backbone sees for a row
         # The backbone pads every batch to one shape: for one photograph, 31 would be in vain.
         self.watch = watch
         self.riding = 0 if watch is None else 1  # places in the next batch for the witness
         rows = len(photographs) * len(self.views)
-        most = max(1, min(batch_size, rows))
-        self.batch_size = most + (self.riding if most in (1, rows) else 0)
+        most = max(1, min(batch_size // self.pictures, rows))
+        self.batch_size = most * self.pictures + (self.riding if most in (1, rows) else 0)
         self.witness: Row | None = None
         self.sight = SightCheck(settings.weights.describe(), settings.row_dtype)
         self.allowed_failures = max_failures * len(photographs)
@@ -187,8 +188,7 @@ class _Run:
         self.claimed: set[str] = set()
         self.blank: set[int] = set()  # rows whose photographs are to be glimpsed at
         self.glimpsed: dict[int, Glimpse] = {}
-        self.lock = threading.Lock()
-        self.done = 0
+        self.lock, self.done = threading.Lock(), 0
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self.remarks = Remarks()
 
@@ -215,7 +215,7 @@ class _Run:
                     self.stop_on_too_many(failures)
                 for item in _items(seen):
                     batch.append(item)
-                    if len(batch) + self.riding == self.batch_size:
+                    if (len(batch) + 1) * self.pictures + self.riding > self.batch_size:
                         backbone = backbone or self.load()
                         writer.submit(self.write, batch, self.compute(backbone, batch)).result()
                         batch = []
@@ -234,7 +234,7 @@ class _Run:
 
     def read_ahead(self, workers: int) -> Iterator[_Seen]:
         """Look at the photographs on threads, a bounded number ahead, and yield in order."""
-        ahead = 2 * self.batch_size // len(self.views) + workers
+        ahead = 2 * self.batch_size // (len(self.views) * self.pictures) + workers
         pending: deque[Future[_Seen]] = deque()
         pool = ThreadPoolExecutor(workers, thread_name_prefix="reader")
         try:
@@ -254,13 +254,10 @@ class _Run:
         try:
             stat = stat_photograph(photograph.file)
             known = self.known.get(photograph.path)
-            checked = time.time_ns()
             stamp = blank._replace(
-                size=stat.st_size,
-                mtime_ns=stat.st_mtime_ns,
-                ctime_ns=stat.st_ctime_ns,
-                checked_ns=checked,
-            )
+                size=stat.st_size, mtime_ns=stat.st_mtime_ns, ctime_ns=stat.st_ctime_ns,
+                checked_ns=time.time_ns(),
+            )  # fmt: skip
             if known and is_unchanged(known, stat) and self.is_complete(known.digest):
                 sample = stamp._replace(digest=known.digest, checked_ns=known.checked_ns)
                 return _Seen(sample, time.perf_counter() - started)
@@ -274,7 +271,8 @@ class _Run:
             return _Seen(sample, hashed - started)
         missing = self.missing(sample.digest)
         glimpse_alone = FULL not in missing and self.is_blank(sample.digest)
-        asked = [FULL, *missing] if glimpse_alone else missing
+        pictures = [name for view in missing for name in (view, *self.settings.crops.views)]
+        asked = [FULL, *pictures] if glimpse_alone else pictures
         try:
             pixels, taken, declared = look_apart(
                 data, self.settings.recipe, asked, max_pixels=self.max_pixels
@@ -286,7 +284,9 @@ class _Run:
             return _Seen(sample, hashed - started, time.perf_counter() - hashed)
         glimpse = glimpse_of(pixels[0], taken) if asked[0] == FULL else None
         seconds = hashed - started, time.perf_counter() - hashed
-        return _Seen(sample, *seconds, missing, pixels[len(asked) - len(missing) :], glimpse)
+        shown = pixels[len(asked) - len(pictures) :]
+        shown = shown.reshape(len(missing), self.pictures, *pixels.shape[1:])
+        return _Seen(sample, *seconds, missing, shown, glimpse)
 
     def missing(self, digest: str) -> list[str]:
         """The views of which the cache has no row."""
@@ -317,14 +317,15 @@ class _Run:
 
     def compute(self, backbone: Backbone, batch: list[_Item]) -> Rows:
         started = time.perf_counter()
-        pixels = [item.pixels for item in batch]
-        height, width, _ = pixels[0].shape
-        riders = [witness_pixels(height, width)] * self.riding
-        rows = backbone.run(np.stack([*pixels, *riders]))
-        self.sight.check(backbone.run, rows, height, width)
-        if self.riding:
-            self.hear(rows[-1], witness_digest(height, width))
-            rows, self.riding = rows[:-1], 0
+        pixels, size = [item.pixels for item in batch], batch[0].pixels.shape[1:3]
+        riders = [witness_pixels(*size)[None]] * self.riding
+        seen = backbone.run(np.concatenate([*pixels, *riders]))
+        self.sight.check(backbone.run, seen, *size)
+        rows = self.settings.row_of(seen[: len(seen) - self.riding], self.pictures)
+        if self.riding:  # the witness is its own crop
+            alone = self.settings.row_of(np.repeat(seen[-1:], self.pictures, 0), self.pictures)
+            self.hear(alone[0], witness_digest(*size))
+            self.riding = 0
         self.seconds["backbone"] += time.perf_counter() - started
         return rows
 

@@ -28,8 +28,12 @@ def test_the_main_job_with_bare_commands(run: Run, tmp_path: Path) -> None:
     assert "UNTRAINED WEIGHTS" in out
     code, out, _ = run("extract")
     assert "reused       72" in out
-    code, out, _ = run("fit", "--set", "epochs=2")
+    code, out, _ = run("fit", "--head", "dense", "--set", "epochs=2")
     assert code == 0
+    assert "chosen:" not in out
+    code, out, _ = run("fit")
+    assert code == 0
+    assert out.count("\nchosen: ") == 1
     assert "train (54 of 18 parts)" in out
     assert "holdout, by part (6 parts)" in out
     assert "by photograph (18 of 6 parts)" in out
@@ -110,7 +114,13 @@ def test_names_from_standard_input(run: Run, monkeypatch: pytest.MonkeyPatch) ->
         (["fit"], ["no cache at features.h5", "extract"]),
         (["fit", "--cache", "ok.h5", "--head", "deep"], ["unknown head 'deep'", "logistic"]),
         (["fit", "--cache", "ok.h5", "--set", "epochs"], ["expected NAME=VALUE"]),
-        (["fit", "--cache", "ok.h5", "--set", "depth=3"], ["no setting 'depth'", "epochs"]),
+        (
+            ["fit", "--cache", "ok.h5", "--head", "dense", "--set", "depth=3"],
+            ["no setting 'depth'", "epochs"],
+        ),
+        (["fit", "--cache", "ok.h5", "--set", "epochs=3"], ["epochs", "name one with --head"]),
+        (["extract", "full", "--look", "six"], ["'six'", "plain, close"]),
+        (["extract", "full", "--look", "plain", "--views", "full"], ["expected one of the two"]),
         (["fit", "--cache", "ok.h5", "--split", "lucky"], ["'lucky'", "grouped"]),
         (["fit", "--cache", "ok.h5", "--head", "best"], ["run compare-heads first"]),
         (["fit", "--cache", "ok.h5", "--positive", "Crack"], ["no class 'Crack'"]),

@@ -22,6 +22,7 @@ class ToyBackbone:
     """Mean colours of a 4×4 grid: 48 values between 0 and 1; its taps are means and ones."""
 
     row_width: ClassVar[int] = WIDTH
+    close_look: ClassVar[str] = "plain"
     tap_widths: ClassVar[dict[str, int]] = {"colour": 3, "white": 2}
     map_shape: ClassVar[tuple[int, int, int]] = (4, 4, 3)
     calls: ClassVar[int] = 0

@@ -63,6 +63,7 @@ class InceptionV3Backbone:
     input_size: ClassVar[tuple[int, int]] = (224, 224)
     map_shape: ClassVar[tuple[int, int, int]] = (5, 5, 2048)
     row_width: ClassVar[int] = 51_200
+    close_look: ClassVar[str] = "full+crops:mixed5-max+mixed7-max+mixed8+mixed8-max+mixed9-max"
     tap_widths: ClassVar[Mapping[str, int]] = {
         tap: width
         for number, width in enumerate((256, 288, 288, 768, 768, 768, 768, 768, 1280, 2048))

@@ -16,6 +16,7 @@ from features.backbones.keras_networks import KERAS_NETWORKS
 from features.backbones.onnx_network import ONNX, OnnxNetwork
 from features.backbones.weights import INCEPTION_V3, TrainedWeights
 from features.errors import DataError
+from features.look import PLAIN
 from features.photographs.decode import Recipe
 
 
@@ -39,6 +40,7 @@ class BackboneEntry(Protocol):
         input_size: height and width of what it sees; absent: the recipe's.
         scale: (factor, offset) of what it sees, numbers or one per channel; absent: the recipe's.
         trained: where its ImageNet weights come from; absent: InceptionV3's.
+        close_look: text of `features.look` that finds small defects; absent: see `close_look`.
     """
 
     @property
@@ -172,6 +174,20 @@ def check_taps(entry: BackboneEntry, taps: Iterable[str]) -> tuple[str, ...]:
         if tap not in known:
             raise DataError(f"unknown tap {tap!r}; expected some of {', '.join(known)}")
     return tuple(tap for tap in known if tap in wanted)
+
+
+def close_look(entry: BackboneEntry) -> str:
+    """What `extract --look close` stands for with a backbone.
+
+    Where nobody measured it: the largest values of the deepest four layers, and the means of the
+    deepest but one; "plain" where there are no layers.
+    """
+    own = getattr(entry, "close_look", None)
+    if own is not None:
+        return str(own)
+    layers = [tap for tap in entry.tap_widths if f"{tap}-max" in entry.tap_widths][-4:]
+    peaks = [f"{layer}-max" for layer in layers]
+    return f"full+crops:{'+'.join([*peaks, *layers[-2:][:1]])}" if layers else PLAIN
 
 
 def map_shape(fields: Mapping[str, Any]) -> tuple[int, int, int]:

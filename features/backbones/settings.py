@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from features.arrays import Rows
 from features.backbones.engines import DEFAULT_ENGINE, check_engine
 from features.backbones.onnx_network import ONNX, OnnxNetwork
 from features.backbones.registry import (
@@ -22,13 +23,14 @@ from features.backbones.registry import (
     BackboneEntry,
     backbone_name,
     check_taps,
+    close_look,
     entry_of,
     recipe_for,
-    tap_widths,
     trained_weights,
 )
 from features.backbones.weights import RecordedWeights, Weights, resolve_weights
 from features.errors import DataError, WeightsError
+from features.look import NO_CROPS, Crops, Look, parse_look
 from features.photographs import decode
 from features.photographs.decode import RECIPES, Recipe
 
@@ -51,6 +53,7 @@ class BackboneSettings:
         engine: one of `features.backbones.engines.ENGINES`; decides the speed and no row.
         taps: what is kept of lower blocks as well; see `check_taps`.
         network: of "onnx" what its card says; else None.
+        crops: of which parts of a photograph what is kept.
     """
 
     recipe: Recipe
@@ -60,11 +63,14 @@ class BackboneSettings:
     engine: str = DEFAULT_ENGINE
     taps: tuple[str, ...] = ()
     network: OnnxNetwork | None = None
+    crops: Crops = NO_CROPS
 
     def __post_init__(self) -> None:
         check_names(precision=self.precision)
         check_engine(self.engine)
         object.__setattr__(self, "taps", check_taps(self.entry, self.taps))
+        crops = self.crops._replace(taps=check_taps(self.entry, self.crops.taps))
+        object.__setattr__(self, "crops", crops)
         object.__setattr__(self, "recipe", recipe_for(self.recipe, self.entry))
 
     @property
@@ -77,6 +83,7 @@ class BackboneSettings:
             "weights": self.weights.digest,
             **({"taps": list(self.taps)} if self.taps else {}),
             **({"network": self.network.fields()} if self.network else {}),
+            **self.crops.to_fields(),
         }
 
     @property
@@ -96,8 +103,58 @@ class BackboneSettings:
 
     @property
     def row_width(self) -> int:
-        """Values per row, taps included."""
-        return int(np.prod(self.entry.map_shape)) + sum(tap_widths(self.fields).values())
+        """Values per row, taps and crops included."""
+        crops = len(self.crops.views) * sum(self._widths(self.crops.taps).values())
+        return self._map_width + sum(self._widths(self.taps).values()) + crops
+
+    @property
+    def _map_width(self) -> int:
+        return int(np.prod(self.entry.map_shape))
+
+    def _widths(self, taps: tuple[str, ...]) -> dict[str, int]:
+        return {tap: int(self.entry.tap_widths[tap]) for tap in taps}
+
+    @property
+    def look(self) -> Look:
+        """What is looked at of a photograph, and kept."""
+        return Look(self.taps, self.crops)
+
+    def looking(self, text: str) -> BackboneSettings:
+        """Give these settings with the look of a text such as "close" or "full+five:mixed8".
+
+        Raises:
+            DataError: it is not understood, or the backbone has no such layer.
+        """
+        look = parse_look(text, close_look(self.entry), lambda taps: check_taps(self.entry, taps))
+        return replace(self, taps=look.taps, crops=look.crops)
+
+    def row_of(self, seen: Rows, pictures: int) -> Rows:
+        """Put what the backbone saw of photographs into their rows.
+
+        Args:
+            seen: float32 (n × pictures, values): of each photograph the whole, then its crops; of
+                each picture the last map and all layers that the backbone was loaded with.
+            pictures: of each photograph.
+
+        Returns:
+            float32 (n, row_width).
+        """
+        if not self.crops.sets:
+            return seen
+        seen = seen.reshape(-1, pictures, seen.shape[1])
+        start, places = self._map_width, {}
+        for tap, width in self._widths(self._layers).items():
+            places[tap] = np.arange(start, start + width)
+            start += width
+        columns = [np.arange(self._map_width), *(places[tap] for tap in self.taps)]
+        of_crops = np.concatenate([places[tap] for tap in self.crops.taps])
+        crops = seen[:, 1:, of_crops].reshape(len(seen), -1)
+        return np.concatenate([seen[:, 0, np.concatenate(columns)], crops], axis=1)
+
+    @property
+    def _layers(self) -> tuple[str, ...]:
+        """Those that the backbone has to give, of whatever picture."""
+        return check_taps(self.entry, [*self.taps, *self.crops.taps])
 
     def load(self, batch_size: int) -> Backbone:
         """Build the network and load its weights: seconds, once per run.
@@ -115,7 +172,7 @@ class BackboneSettings:
             batch_size=batch_size,
             precision=self.precision,
             engine=self.engine,
-            taps=self.taps,
+            taps=self._layers,
         )
 
 
@@ -207,7 +264,9 @@ def settings_from_fields(
     name = str(fields["backbone"])
     network = OnnxNetwork.from_fields(fields.get("network")) if name == ONNX else None
     taps = tuple(fields.get("taps", ()))
-    return BackboneSettings(recipe, weights, str(fields["precision"]), name, engine, taps, network)
+    return BackboneSettings(
+        recipe, weights, str(fields["precision"]), name, engine, taps, network, Crops.of(fields)
+    )
 
 
 def recorded_recipe(fields: Mapping[str, Any]) -> Recipe | None:

@@ -10,6 +10,7 @@ from features.arrays import Rows
 from features.backbones.registry import map_shape, tap_widths
 from features.cache.cache import Cache
 from features.errors import CacheError
+from features.look import Crops
 
 MapShape = tuple[int, int, int]  # height, width, channels
 
@@ -21,10 +22,14 @@ class Layout:
     Attributes:
         shape: of the backbone's last map, whose values come first, position by position.
         taps: values of each lower block that follows, in their order, by its name.
+        crops: names of the views whose layers follow, view by view.
+        crop_taps: values of each layer of a crop, in their order, by its name.
     """
 
     shape: MapShape
     taps: Mapping[str, int] = field(default_factory=dict)
+    crops: tuple[str, ...] = ()
+    crop_taps: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> Layout:
@@ -33,7 +38,9 @@ class Layout:
         Raises:
             DataError: this version has no such backbone, or not these taps.
         """
-        return cls(map_shape(fields), tap_widths(fields))
+        crops = Crops.of(fields)
+        of_crops = tap_widths({**fields, "taps": crops.taps})
+        return cls(map_shape(fields), tap_widths(fields), crops.views, of_crops)
 
     @classmethod
     def of_cache(cls, cache: Cache) -> Layout:
@@ -59,7 +66,31 @@ class Layout:
     @property
     def row_width(self) -> int:
         """Values of a whole row."""
+        return self.whole_width + len(self.crops) * self.crop_width
+
+    @property
+    def whole_width(self) -> int:
+        """Values of the whole photograph, which stand before those of its crops."""
         return self.map_width + sum(self.taps.values())
+
+    @property
+    def crop_width(self) -> int:
+        """Values of one crop."""
+        return sum(self.crop_taps.values())
+
+    @property
+    def of_crop(self) -> Layout:
+        """The parts of one crop's values: layers and no map."""
+        return Layout((0, 0, 0), self.crop_taps)
+
+    def crop(self, view: str) -> slice:
+        """Where the values of a crop stand.
+
+        Raises:
+            ValueError: the rows keep no such crop.
+        """
+        start = self.whole_width + self.crops.index(view) * self.crop_width
+        return slice(start, start + self.crop_width)
 
     def map(self, rows: Rows) -> Rows:
         """The last map, position by position: (n, height × width, channels), a view of `rows`."""

@@ -45,6 +45,8 @@ MAX_PIXELS = 178_956_970
 
 _Target = tuple[int, int] | None  # width and height that are needed; None: as it is
 
+_ON_ITS_SIDE = 5  # from this EXIF orientation on, height is width
+
 
 @dataclass(frozen=True)
 class Header:
@@ -192,7 +194,8 @@ def decode_views(
         DataError: there is no such view.
     """
     made = np.empty((len(names), recipe.height, recipe.width, 3), np.uint8)
-    for target, some in _by_scale(data, recipe, names, max_pixels).items():
+    views = _fitted(data, recipe, names, max_pixels)
+    for target, some in _by_scale(data, recipe, views, max_pixels).items():
         image = _open(data, max_pixels, target, recipe)
         for number, view in some:
             pixels = _cut(image, recipe, view)
@@ -200,12 +203,25 @@ def decode_views(
     return made
 
 
+def _fitted(data: bytes, recipe: Recipe, names: Sequence[str], max_pixels: int) -> list[View]:
+    """Views whose boxes are those of this photograph, by the size that its header declares."""
+    views = [view_named(name) for name in names]
+    if all(view.place < 0 for view in views):
+        return views
+    with parsed(data, max_pixels, first_page=recipe.revision < 2) as (image, declared):
+        width, height = image.size
+        turned = recipe.exif_orientation or declared.format == "TIFF"
+        if turned and read_orientation(image) >= _ON_ITS_SIDE:
+            width, height = height, width
+    return [view.fitted(width, height) for view in views]
+
+
 def _by_scale(
-    data: bytes, recipe: Recipe, names: Sequence[str], max_pixels: int
+    data: bytes, recipe: Recipe, views: Sequence[View], max_pixels: int
 ) -> dict[_Target, list[tuple[int, View]]]:
     """Numbered views by a target whose decoding serves them all."""
     found: dict[_Target, list[tuple[int, View]]] = {}
-    for number, view in enumerate(map(view_named, names)):
+    for number, view in enumerate(views):
         found.setdefault(_target(recipe, view), []).append((number, view))
     if len(found) < 2:
         return found

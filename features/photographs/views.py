@@ -9,6 +9,9 @@ height; each is resized to the backbone's input as the whole photograph is.
     tiles:RxC   R rows of C tiles that overlap their neighbours by a quarter of a tile:
                 of 2x2 each is 57 % of a side, of 3x3 40 %
     five        the tiles of 2x2, and one of their size in the middle (corners and centre)
+    crops       five that fit the photograph's shape: of one at least 2.4 times as long as wide
+                five squares along it, which overlap (of one longer than four squares they become
+                longer than wide, and overlap by a quarter); else those of five
 """
 
 from __future__ import annotations
@@ -22,6 +25,8 @@ from features.errors import DataError
 FULL = "full"
 MOST_ALONG = 8  # tiles along one side
 _OVERLAP = 0.25  # of a tile, with each neighbour
+LONG = 2.4  # times as long as wide; where a folder has both kinds, two ways to cut do harm
+_CROPS = 5
 _TILES = re.compile(r"([1-9])x([1-9])")
 
 
@@ -30,17 +35,31 @@ class View(NamedTuple):
 
     Attributes:
         name: as in the keys of rows.
-        box: left, top, right and bottom, from 0 to 1.
+        box: left, top, right and bottom, from 0 to 1; of a square photograph, where it hangs on
+            the shape.
+        place: number among views whose boxes hang on the photograph's shape; -1 for others.
     """
 
     name: str
     box: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
+    place: int = -1
 
     @property
     def share(self) -> float:
         """Of the photograph's side that it shows, the smaller of width and height."""
         left, top, right, bottom = self.box
         return min(right - left, bottom - top)
+
+    def fitted(self, width: int, height: int) -> View:
+        """Give the view with its box in an upright photograph of so many pixels."""
+        shape = max(width, height) / max(1, min(width, height))
+        if self.place < 0 or shape < LONG:
+            return self
+        size = max(1 / shape, 1 / (1 + (_CROPS - 1) * (1 - _OVERLAP)))
+        start = self.place * (1 - size) / (_CROPS - 1)
+        long = start, min(1.0, start + size)
+        box = (long[0], 0.0, long[1], 1.0) if width > height else (0.0, long[0], 1.0, long[1])
+        return self._replace(box=box)
 
 
 def _full(argument: str) -> list[View] | None:
@@ -78,10 +97,16 @@ def _five(argument: str) -> list[View] | None:
     return [*corners, View("centre", (0.5 - edge, 0.5 - edge, 0.5 + edge, 0.5 + edge))]
 
 
+def _crops(argument: str) -> list[View] | None:
+    views = _five(argument)
+    return views and [View(f"crops/{n}", view.box, n) for n, view in enumerate(views)]
+
+
 VIEW_SETS: dict[str, Callable[[str], list[View] | None]] = {
     FULL: _full,
     "tiles": _tiles,
     "five": _five,
+    "crops": _crops,
 }
 """The registry: name before the colon -> views for what stands behind it; None if that is wrong."""
 
@@ -162,7 +187,7 @@ def _views(name: str) -> Sequence[View]:
     views = VIEW_SETS[kind](argument) if kind in VIEW_SETS else None
     if views is None:
         raise DataError(
-            f"unknown views {name!r}; expected full, five, or tiles:ROWSxCOLUMNS with up to "
+            f"unknown views {name!r}; expected full, crops, five, or tiles:ROWSxCOLUMNS with up to "
             f"{MOST_ALONG} along a side, as tiles:2x2"
         )
     return views

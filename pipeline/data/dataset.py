@@ -17,6 +17,7 @@ from features.cache.cache import Cache
 from features.cache.row_parts import Layout
 from features.cache.sample_table import Sample
 from features.errors import DataError, SplitError
+from features.look import Crops, Look
 from features.photographs.views import FULL, Chosen
 from pipeline.data.classes import Classes, order_classes
 from pipeline.data.given_split import GIVEN, about_given, defects_of_test_alone, given_sides
@@ -103,6 +104,11 @@ class Dataset(Labelled):
     def taps(self) -> tuple[str, ...]:
         """What is kept of lower blocks, behind the map in every row."""
         return tuple(self.layout.taps)
+
+    @property
+    def look(self) -> Look:
+        """What is looked at of every photograph, and kept in its row."""
+        return Look(self.taps, Crops.of(self.fields))
 
     def stored_rows(self, indices: Indices | None = None) -> StoredRows:
         """The flat rows of these photographs (None: all), read when they are asked for."""

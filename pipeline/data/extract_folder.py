@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from features.arrays import Row
 from features.backbones.drift_probe import Watch, moved
@@ -20,8 +21,9 @@ from features.backbones.settings import (
 )
 from features.backbones.weights import RecordedWeights
 from features.cache.cache import Cache
-from features.errors import DriftError
+from features.errors import DataError, DriftError
 from features.extract import Extraction, Progress, extract
+from features.look import CLOSE, NO_CROPS, Crops
 from features.photographs.decode import MAX_PIXELS, Recipe, get_recipe, recorded_recipe
 from features.photographs.survey import Settled, settle_depth
 from features.photographs.views import FULL, Chosen
@@ -63,6 +65,7 @@ def extract_folder(
     recipe: str | None = None,
     precision: str | None = None,
     engine: str = DEFAULT_ENGINE,
+    look: str | None = None,
     taps: Sequence[str] | None = None,
     views: Sequence[str] | None = None,
     seed: int = 0,
@@ -74,12 +77,13 @@ def extract_folder(
     max_pixels: int = MAX_PIXELS,
     workers: int | None = None,
     progress: Progress | None = None,
+    warn: Callable[[str], None] | None = None,
 ) -> FolderExtraction:
     """See that every photograph of a folder has its rows in the cache, and note its class.
 
     What is None is taken from the cache where there is one, so that the same short command keeps
-    it in line; for a new cache it is "inception_v3", "imagenet", "imagenet", "float32", no taps,
-    the full view and no groups.
+    it in line; for a new cache it is "inception_v3", "imagenet", "imagenet", "float32", a close
+    look and no groups.
 
     Args:
         data: one folder of photographs per class.
@@ -89,6 +93,8 @@ def extract_folder(
         recipe: one of `features.photographs.decode.RECIPES`.
         precision: one of `features.backbone.PRECISIONS`.
         engine: one of `features.backbones.engines.ENGINES`; for this run, no part of the cache.
+        look: what is looked at and kept, see `features.look`; part of what a row is. "close" for a
+            new cache where neither `taps` nor `views` are given.
         taps: names of the backbone's taps; part of what a row is.
         views: names of view sets (`views`); of known photographs only those that are
             missing are computed. Rows of sets that are no longer named stay until `cache gc`.
@@ -101,27 +107,23 @@ def extract_folder(
         max_pixels: refuse larger photographs.
         workers: reader threads; None for one per core.
         progress: called as `progress(done, total)`.
+        warn: takes a line of text where the run is going to last longer than `LONG`.
 
     Raises:
-        DataError: the folder or the groups cannot be used.
+        DataError: the folder or the groups cannot be used, or `look` is given beside `taps` or
+            `views`.
         OnepassError: see `features.extract.extract`.
     """
-    recorded = _recorded(cache_path)
-    about = recorded[1] if recorded else {}
-    labels = labels or LabelRule(**about.get("labels", {}))
-    scan = scan_folder(data, classes, labels)
-    check_names(recipe=recipe, precision=precision)  # before weights are looked for
-    check_engine(engine)
-    settings = replace(
-        _settings(recorded, backbone, weights, recipe, precision, seed, taps), engine=engine
+    wanted = Wanted(
+        backbone, weights, recipe, precision, engine, look, taps, views, seed, classes, labels
     )
-    noted = Chosen.noted(about)
-    chosen = noted if views is None else Chosen(tuple(dict.fromkeys([FULL, *views])))
+    ready = prepare(data, cache_path, wanted)
+    scan, settings, about, chosen, labels, fresh = ready
     rule = group_rule or GroupRule(**about.get("group_rule", {}))
     photographs, ungrouped, notes = apply_rule(rule, scan.photographs)
     scan.notes += notes
     settled = Settled(settings.recipe)
-    if recorded is None:
+    if fresh:
         settled = settle_depth(photographs, settings.recipe, max_pixels=max_pixels, workers=workers)
         settings = replace(settings, recipe=settled.recipe)
     extraction = extract(
@@ -140,13 +142,71 @@ def extract_folder(
         max_failures=max_failures,
         max_pixels=max_pixels,
         workers=workers,
-        progress=progress,
+        progress=_foretelling(progress, warn) if warn else progress,
         watch=_watch(cache_path, settings.precision),
     )
     if group_rule is not None and rule.kind == "file":
         scan.notes += doubts_of_groups(cache_path)
     said = [*filter(None, [settled.said]), *extraction.remarks.lines(chosen.sets)]
     return FolderExtraction(scan, extraction, settings, rule, ungrouped, chosen, said)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked for of a folder and its cache; see `extract_folder` for each.
+
+    What is None is taken from the cache where there is one.
+    """
+
+    backbone: str | None = None
+    weights: str | None = None
+    recipe: str | None = None
+    precision: str | None = None
+    engine: str = DEFAULT_ENGINE
+    look: str | None = None
+    taps: Sequence[str] | None = None
+    views: Sequence[str] | None = None
+    seed: int = 0
+    classes: Sequence[str] | None = None
+    labels: LabelRule | None = None
+
+
+class Ready(NamedTuple):
+    """What is known before the first photograph is read."""
+
+    scan: Scan
+    settings: BackboneSettings
+    about: Mapping[str, Any]
+    chosen: Chosen
+    labels: LabelRule
+    fresh: bool
+
+
+def prepare(data: Path, cache_path: Path, wanted: Wanted) -> Ready:
+    """Scan the folder and settle what is computed, before any photograph is read.
+
+    Raises:
+        DataError: the folder, its labels or the options cannot be used.
+        WeightsError: there are no such weights.
+    """
+    recorded = _recorded(cache_path)
+    about = recorded[1] if recorded else {}
+    labels = wanted.labels or LabelRule(**about.get("labels", {}))
+    scan = scan_folder(data, wanted.classes, labels)
+    check_names(recipe=wanted.recipe, precision=wanted.precision)  # before weights are looked for
+    check_engine(wanted.engine)
+    explicit = wanted.taps is not None or wanted.views is not None
+    if wanted.look is not None and explicit:
+        raise DataError(
+            f"found --look {wanted.look} beside --views or --taps; expected one of the two: --look "
+            "says which views and layers are kept"
+        )
+    settings = _settings(recorded, wanted)
+    look = wanted.look or (None if recorded or explicit else CLOSE)
+    if look is not None:
+        settings = settings.looking(look)
+    chosen = _chosen(cache_path, settings, Chosen.noted(about), wanted.views)
+    return Ready(scan, settings, about, chosen, labels, recorded is None)
 
 
 def settings_asked_for(
@@ -167,9 +227,46 @@ def settings_asked_for(
     """
     check_names(recipe=recipe, precision=precision)
     check_engine(engine)
-    recorded = _recorded(cache_path)
-    made = _settings(recorded, backbone, weights, recipe, precision, seed, taps)
-    return replace(made, engine=engine)
+    wanted = Wanted(backbone, weights, recipe, precision, engine, taps=taps, seed=seed)
+    return _settings(_recorded(cache_path), wanted)
+
+
+def _chosen(
+    cache_path: Path, settings: BackboneSettings, noted: Chosen, views: Sequence[str] | None
+) -> Chosen:
+    """What has rows of its own; a row that keeps crops has no other views beside it."""
+    chosen = noted if views is None else Chosen(tuple(dict.fromkeys([FULL, *views])))
+    if settings.crops.sets and chosen != Chosen():
+        raise DataError(
+            f"{cache_path} keeps the look {settings.look} in one row a photograph; expected no "
+            "--views beside it; name another --cache for views with rows of their own"
+        )
+    return chosen
+
+
+def _foretelling(progress: Progress | None, warn: Callable[[str], None]) -> Progress:
+    """Progress that says once, after `_SOON` seconds, that the run is going to be long."""
+    started: list[float] = []
+    first = 0
+
+    def say(done: int, total: int) -> None:
+        nonlocal first
+        if progress is not None:
+            progress(done, total)
+        now = time.monotonic()
+        if not started and done:
+            started.append(now)  # loading the backbone is behind us
+            first = done
+        elif len(started) == 1 and now - started[0] >= _SOON and done > first:
+            left = (now - started[0]) / (done - first) * (total - done)
+            started.append(now)
+            if left > LONG:
+                warn(
+                    f"about {left / 60:.0f} minutes to go; what is done is kept if you stop, and "
+                    "--look plain in another --cache takes a fraction of the time"
+                )
+
+    return say
 
 
 def _watch(cache_path: Path, precision: str) -> Watch:
@@ -184,6 +281,12 @@ def _watch(cache_path: Path, precision: str) -> Watch:
             )
 
     return watch
+
+
+LONG = 600.0
+"""Seconds: a run that lasts longer says so."""
+
+_SOON = 10.0
 
 
 def recorded_weights(record: Mapping[str, Any], override: str | None = None) -> RecordedWeights:
@@ -214,29 +317,25 @@ def _recipe(name: str | None, fields: Mapping[str, Any]) -> Recipe | None:
 
 
 def _settings(
-    recorded: tuple[dict[str, Any], dict[str, Any]] | None,
-    backbone: str | None,
-    weights: str | None,
-    recipe: str | None,
-    precision: str | None,
-    seed: int,
-    taps: Sequence[str] | None,
+    recorded: tuple[dict[str, Any], dict[str, Any]] | None, wanted: Wanted
 ) -> BackboneSettings:
     fields, about = recorded or ({}, {})
-    if backbone is None and weights is None and "weights" in about:
+    if wanted.backbone is None and wanted.weights is None and "weights" in about:
         made = settings_from_fields(fields, recorded_weights(about["weights"]))
     else:
-        name = backbone or _known_backbone(fields, about)
-        chosen, network, found = backbone_asked_for(name, weights, seed)
+        name = wanted.backbone or _known_backbone(fields, about)
+        chosen, network, found = backbone_asked_for(name, wanted.weights, wanted.seed)
         made = BackboneSettings(get_recipe("imagenet"), found, name=chosen, network=network)
-    known = tuple(fields.get("taps", ()))
-    if not set(known) <= set(made.entry.tap_widths):  # of another backbone
-        known = ()
+    known, crops = tuple(fields.get("taps", ())), Crops.of(fields)
+    if not {*known, *crops.taps} <= set(made.entry.tap_widths):  # of another backbone
+        known, crops = (), NO_CROPS
     return replace(
         made,
-        recipe=_recipe(recipe, fields) or made.recipe,
-        precision=precision or made.precision,
-        taps=known if taps is None else tuple(taps),
+        recipe=_recipe(wanted.recipe, fields) or made.recipe,
+        precision=wanted.precision or made.precision,
+        engine=wanted.engine,
+        taps=known if wanted.taps is None else tuple(wanted.taps),
+        crops=crops if wanted.taps is None else NO_CROPS,
     )
 
 

@@ -13,10 +13,9 @@ from features.backbones.registry import DEFAULT_BACKBONE
 from features.backbones.weights import resolve_weights
 from features.errors import OutputError, WeightsError
 from features.files import write_whole
-from pipeline.data.dataset import Dataset, load_dataset
+from pipeline.data.dataset import load_dataset
 from pipeline.data.extract_folder import extract_folder
 from pipeline.demo.draw_parts import draw_parts
-from pipeline.feature_specs.spec import FeatureSpec
 from pipeline.groups.rules import GroupRule
 from pipeline.heatmaps.prediction_sheet import prediction_sheet
 from pipeline.model.bundle import load_bundle
@@ -37,14 +36,7 @@ _MADE = (
     "sheet.png",
 )  # fmt: skip
 _GROUPS = r"part-(\d+)"
-_VIEWS = "full,tiles:2x2"
 _INSTALLED = "efficientnet-lite0"  # its trained weights come with the installation
-_TAPS = {
-    DEFAULT_BACKBONE: "mixed4-max,mixed7-max,mixed9-max",
-    _INSTALLED: "expand2-max,expand6-max,expand7-max",
-}
-_CLOSER = FeatureSpec.parse("full+tiles:2x2:taps:root")
-"""What finds a thin crack in a large photograph."""
 
 
 def run_demo(out: Path, *, seed: int | None, parts: int, say: Say, bar: Bar) -> None:
@@ -68,8 +60,8 @@ def run_demo(out: Path, *, seed: int | None, parts: int, say: Say, bar: Bar) -> 
     draw_parts(new, parts=8, views=3, seed=seed, lot=1)
     _extract(data, cache, _backbone(say), say, bar)
     dataset = load_dataset(cache)
-    say(f"\n$ onepass fit --head dense --cache {cache} --out {out / 'model'}")
-    with bar("epochs") as progress:
+    say(f"\n$ onepass fit --cache {cache} --out {out / 'model'}")
+    with bar("folds") as progress:
         fitted = fit(
             dataset, out / "model", progress=lambda epoch, epochs, _scores: progress(epoch, epochs)
         )
@@ -85,40 +77,27 @@ def run_demo(out: Path, *, seed: int | None, parts: int, say: Say, bar: Bar) -> 
         )
     say(text.comparison(comparison, out / "comparison"))
     write_report(out / "comparison" / "report.html", comparison_report(dataset, comparison))
-    _look_closer(out, new, dataset, say, bar)
+    _predict(out, new, cache, say, bar)
     say(_where_to_look(out))
 
 
 def _extract(data: Path, cache: Path, backbone: str, say: Say, bar: Bar) -> None:
     asked = "" if backbone == DEFAULT_BACKBONE else f" --backbone {backbone}"
-    say(
-        f"\n$ onepass extract {data} --cache {cache}{asked} "
-        f"--group-regex '{_GROUPS}' --views {_VIEWS} --taps {_TAPS[backbone]}"
-    )
+    say(f"\n$ onepass extract {data} --cache {cache}{asked} --group-regex '{_GROUPS}'")
     with bar("photographs") as progress:
         done = extract_folder(
             data,
             cache,
             backbone=backbone,
             group_rule=GroupRule("regex", _GROUPS),
-            views=_VIEWS.split(","),
-            taps=_TAPS[backbone].split(","),
             progress=progress,
         )
     say(text.extraction(done, cache))
 
 
-def _look_closer(out: Path, new: Path, dataset: Dataset, say: Say, bar: Bar) -> None:
-    """A head on tiles and lower blocks, and its verdicts on parts that nobody has seen."""
-    model, verdicts, sheet = out / "closer", out / "predictions.csv", out / "sheet.png"
-    cache = dataset.cache_path
-    say(
-        "\nA closer look: four overlapping tiles of every photograph, and lower blocks.\n"
-        f"$ onepass fit --head rbf-svm --features {_CLOSER} --cache {cache} --out {model}"
-    )
-    fitted = fit(dataset, model, head="rbf-svm", features=_CLOSER)
-    say(text.fit(fitted))
-    write_report(model / "report.html", fit_report(dataset, fitted))
+def _predict(out: Path, new: Path, cache: Path, say: Say, bar: Bar) -> None:
+    """Verdicts on parts that nobody has seen."""
+    model, verdicts, sheet = out / "model", out / "predictions.csv", out / "sheet.png"
     options = f"--group-regex '{_GROUPS}' --cache {cache} --out {verdicts} --sheet {sheet}"
     say(f"\n$ onepass predict {model} {new} {options}")
     bundle = load_bundle(model)
@@ -164,10 +143,9 @@ def _backbone(say: Say) -> str:
 def _where_to_look(out: Path) -> str:
     return f"""
 Where to look:
-  {out / "sheet.png"}: photographs of parts that no model saw, with the closer look's verdicts
-  {out / "model" / "report.html"}: what the dense head is worth, to be read in a browser
-  {out / "comparison" / "report.html"}: every head on the same folds
-  {out / "closer" / "report.html"}: what the closer look is worth
+  {out / "sheet.png"}: photographs of parts that no model saw, with verdicts
+  {out / "model" / "report.html"}: what the chosen head is worth, to be read in a browser
+  {out / "comparison" / "report.html"}: the few that matter on the same folds
   {out / "predictions.csv"}: the verdicts as a table
 Your own photographs: one folder per class, then
   onepass extract FOLDER

@@ -26,12 +26,14 @@ class HeadOnCachedRows:
         head: trained on what the spec makes of rows.
         spec: what it sees.
         layout: of one view's rows.
+        views: of which it takes rows.
         row_width: values of a photograph: those of a row for each view, side by side.
     """
 
     def __init__(self, head: Head, spec: FeatureSpec, layout: Layout) -> None:
         self.head, self.spec, self.layout = head, spec, layout
-        self.row_width = len(spec.views) * layout.row_width
+        self.views = spec.stored_views(layout)
+        self.row_width = len(self.views) * layout.row_width
 
     @property
     def title(self) -> str:
@@ -75,7 +77,7 @@ class HeadOnCachedRows:
 
     def seen(self, X: Rows) -> Rows:
         """What the head sees of rows (n, row_width): float32 (n, width)."""
-        views = np.split(X, len(self.spec.views), axis=1)
+        views = np.split(X, len(self.views), axis=1)
         return self.spec.of(views, self.layout)
 
     def save(self, folder: Path) -> None:

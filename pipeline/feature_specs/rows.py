@@ -75,7 +75,7 @@ def rows_in(
     if spec.is_flat:
         return dataset.stored_rows(indices)
     _check_views(spec, dataset)
-    views = [dataset.whole_rows(indices, view) for view in spec.views]
+    views = [dataset.whole_rows(indices, view) for view in spec.stored_views(dataset.layout)]
     return SpecRows(spec, views, dataset.layout)
 
 
@@ -140,11 +140,12 @@ def raw_rows(dataset: Dataset, spec: FeatureSpec, indices: Indices) -> Rows:
     if spec.is_flat:
         return dataset.rows(indices)
     _check_views(spec, dataset)
-    return np.concatenate([dataset.whole_rows(indices, view)[:] for view in spec.views], axis=1)
+    views = spec.stored_views(dataset.layout)
+    return np.concatenate([dataset.whole_rows(indices, view)[:] for view in views], axis=1)
 
 
 def _check_views(spec: FeatureSpec, dataset: Dataset) -> None:
-    known = {name for of in dataset.views for name in views_of(of)}
+    known = {name for of in dataset.views for name in views_of(of)} | set(dataset.layout.crops)
     missing = [of for of in spec.sets if not known.issuperset(views_of(of))]
     if missing:
         raise FeatureSpecError(

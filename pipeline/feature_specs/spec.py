@@ -28,7 +28,7 @@ from features.errors import DataError, FeatureSpecError
 from features.photographs.views import FULL, VIEW_SETS, views_of
 
 _SET = rf"(?:{'|'.join(VIEW_SETS)})(?::\d+x\d+)?"
-_NAME = r"[a-z]+\d*(?:-max)?"
+_NAME = r"[A-Za-z][\w.]*(?:-max)?"
 _FORM = re.compile(
     rf"(?:(?P<sets>{_SET}(?:\+{_SET})*):)?(?P<poolings>{_NAME}(?:\+{_NAME})*)(?P<then>(?::[a-z]+)*)"
 )
@@ -107,29 +107,51 @@ class FeatureSpec:
         """Whether values are sums of one view's values, so that `back` is there."""
         return not self.root and len(self.views) == 1 and all(p.linear for p in self.poolings)
 
+    def stored_views(self, layout: Layout) -> tuple[str, ...]:
+        """Name the views of which rows have to be read: the full one keeps those of its crops."""
+        others = set(self.views) - {FULL}
+        return (FULL,) if others and others <= set(layout.crops) else self.views
+
     def width(self, layout: Layout) -> int:
         """How many values a head sees.
 
         Raises:
             FeatureSpecError: rows of this layout do not have what is asked for.
         """
-        return sum(pooling.width(layout) for pooling in self.poolings)
+        kinds = [layout]
+        if self.stored_views(layout) != self.views:
+            kinds = [*([layout] if FULL in self.views else []), layout.of_crop]
+        widths = {sum(pooling.width(parts) for pooling in self.poolings) for parts in kinds}
+        if len(widths) > 1 or 0 in widths:
+            raise FeatureSpecError(
+                f"the features {self} need more than the rows keep of crops: "
+                f"{', '.join(layout.crop_taps)}; choose among these, or make another cache with "
+                "extract --views and --taps"
+            )
+        return widths.pop()
 
     def of(self, views: Sequence[Rows], layout: Layout) -> Rows:
-        """Rows of the cache, one array for each view, to what a head sees.
+        """Rows of the cache, one array for each view that is stored, to what a head sees.
 
         Args:
-            views: float32 (n, layout.row_width) each, in the order of `views`.
+            views: float32 (n, layout.row_width) each, in the order of `stored_views`.
             layout: of the rows.
 
         Returns:
             float32 (n, width).
         """
-        found = self._of_view(views[0], layout)
-        for rows in views[1:]:
-            more = self._of_view(rows, layout)
+        pictures = [(rows, layout) for rows in views]
+        if self.stored_views(layout) != self.views:
+            row = views[0]
+            pictures = [
+                (row, layout) if view == FULL else (row[:, layout.crop(view)], layout.of_crop)
+                for view in self.views
+            ]
+        found = self._of_view(*pictures[0])
+        for picture in pictures[1:]:
+            more = self._of_view(*picture)
             found = np.maximum(found, more) if self.largest else found + more
-        return found if self.largest or len(views) == 1 else found / np.float32(len(views))
+        return found if self.largest or len(pictures) == 1 else found / np.float32(len(pictures))
 
     def _of_view(self, rows: Rows, layout: Layout) -> Rows:
         values = [pooling.of(rows, layout) for pooling in self.poolings]
@@ -301,7 +323,7 @@ class Taps(Pooling):
 
     def _place(self, layout: Layout) -> slice:
         if layout.taps and not self._name:
-            return slice(layout.map_width, layout.row_width)
+            return slice(layout.map_width, layout.whole_width)
         try:
             return layout.tap(self._name)
         except KeyError:

@@ -82,6 +82,17 @@ class RowSpaceHead(Head, Generic[Model]):
             calibration = Calibration.fit(decisions, part.y, part.n_classes)
         self.finish(model, calibration, part.space)
 
+    def decisions_inside(self, part: TrainingPart) -> Floats | None:
+        """Decision values of all rows of the part, each by a model that was not trained on it.
+
+        The settings are the best of the inner folds.
+
+        Returns:
+            float64 (n,) for two classes, else (n, n_classes); None where no folds can be made.
+        """
+        self._start(part.row_width, part.y, np.arange(part.n_classes))
+        return self._choose(part, self._candidates(part))[1]
+
     def _candidates(self, part: TrainingPart) -> list[dict[str, Scalar]]:
         base, given = self.chosen, self.settings
         free = {k: v for k, v in self.grid.items() if k not in given}

@@ -128,13 +128,15 @@ class Bundle:
     @property
     def views(self) -> Chosen:
         """The views of a photograph that the model sees; of earlier models the full one alone."""
-        return Chosen(self.head.spec.sets) if isinstance(self.head, HeadOnCachedRows) else Chosen()
+        if isinstance(self.head, HeadOnCachedRows) and self.head.views != (FULL,):
+            return Chosen(self.head.spec.sets)
+        return Chosen()
 
     @property
     def seen(self) -> tuple[tuple[str, ...], slice]:
         """What `probabilities` takes, side by side: rows of these views, these values of each."""
         if isinstance(self.head, HeadOnCachedRows):
-            return self.head.spec.views, slice(None)
+            return self.head.views, slice(None)
         return (FULL,), Layout.of(self.about["features"]).flat
 
     def settings(

@@ -65,6 +65,17 @@ GroupGap = Annotated[
         rich_help_panel=DATA,
     ),
 ]
+Look = Annotated[
+    str | None,
+    typer.Option(
+        help="What is kept of a photograph: close (finds small defects), plain, or VIEWS:LAYERS.",
+        rich_help_panel=DATA,
+    ),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Only say how long, and how much disk.", rich_help_panel=RUN),
+]
 BatchSize = Annotated[
     int, typer.Option(min=1, help="Views per call of the backbone.", rich_help_panel=RUN)
 ]
@@ -77,15 +88,13 @@ MaxPixels = Annotated[
 Features = Annotated[
     str | None,
     typer.Option(
-        help="What the head sees, as flat, avg, avg+max, tiles:2x2:avg.  [default: flat]",
+        help="What the head sees, as flat, avg, avg+max, tiles:2x2:avg.  [default: auto]",
         rich_help_panel=MODEL,
     ),
 ]
 ManyFeatures = Annotated[
     str | None,
-    typer.Option(
-        help="What heads see, with commas: flat,avg.  [default: flat]", rich_help_panel=MODEL
-    ),
+    typer.Option(help="What heads see, with commas: flat,avg.", rich_help_panel=MODEL),
 ]
 Jobs = Annotated[
     int, typer.Option("--jobs", "-j", help="Processes; -1 for one per core.", rich_help_panel=RUN)

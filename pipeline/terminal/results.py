@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from features.backbones.weights import UNTRAINED_WARNING
+from features.look import Look
 from features.photographs.views import FULL, Chosen, views_of
 from pipeline.cnn.photograph_batches import PhotographSet
 from pipeline.data.dataset import Dataset, Labelled
 from pipeline.data.extract_folder import FolderExtraction
+from pipeline.data.extraction_plan import Plan
 from pipeline.data.folder import Scan, describe_ignored, left_out_pictures
 from pipeline.evaluation.judgements import Assessment
 from pipeline.model.bundle import Bundle
@@ -56,6 +58,20 @@ def drift(bundle: Bundle) -> list[str]:
     return [f"warning: drift accepted: {moved}" for moved in bundle.drift]
 
 
+def plan(planned: Plan) -> str:
+    """What `extract` would do, for `--dry-run`."""
+    minutes = planned.seconds / 60
+    took = f"{minutes:.0f} minutes" if minutes >= 1.5 else f"{planned.seconds:.0f} seconds"
+    rows = [
+        ["photographs", f"{planned.photographs:,}, of which {planned.missing:,} to be looked at"],
+        ["rows", f"{planned.rows:,}, from {planned.pictures} pictures a photograph"],
+        ["time", f"about {took}, measured on this computer just now"],
+        ["disk", f"{planned.size / 1e6:,.0f} MB"],
+        ["look", planned.look],
+    ]
+    return align(rows, right=False)
+
+
 def extraction(done: FolderExtraction, cache: Path) -> str:
     """The summary of `extract`."""
     result, scan = done.extraction, done.scan
@@ -91,6 +107,7 @@ def extraction(done: FolderExtraction, cache: Path) -> str:
         ["seconds", f"{seconds['total']:.1f}" + (f" ({stages}; stages overlap)" if stages else "")],
         ["cache", f"{cache}, {_size(cache)}"],
         ["views", _views(done.views)],
+        ["look", _look(done.settings.look)],
         ["settings", _settings(done.settings.fields, done.settings.weights.describe())],
     ]
     said = [f"note: {line}" for line in done.said]
@@ -150,6 +167,7 @@ def fit(done: Fit) -> str:
     return "\n".join(
         [
             f"{done.head.title}, trained in {done.seconds:.1f} s ({chosen or 'no settings'})",
+            *([done.choice.describe()] if done.choice else []),
             "",
             *(_good_alone() if done.classes.only_good else scores),
             "",
@@ -330,6 +348,16 @@ def _settings(fields: Mapping[str, Any], weights: str) -> str:
     return (
         f"{fields['backbone']}, recipe {fields['recipe']['name']}, {fields['precision']}, "
         f"weights {weights}" + (f", taps {taps}" if taps else "")
+    )
+
+
+def _look(look: Look) -> str:
+    """What is kept of a photograph, what it costs and how to do without."""
+    if look.images == 1:
+        return str(look)
+    return (
+        f"{look}: {look.images} times the time of --look plain, which keeps the whole photograph "
+        "alone, in another --cache"
     )
 
 

@@ -21,6 +21,8 @@ from pipeline.feature_specs.spec import FLAT, FeatureSpec
 from pipeline.heads import HEADS, is_users, load_head_class
 from pipeline.output.overwrite import COMPARISON, check_overwritable
 from pipeline.output.tables import MARK
+from pipeline.training.auto import HEADS as FEW
+from pipeline.training.auto import specs_of
 from pipeline.training.cross_validate import Comparison, compare
 from pipeline.training.split_gap import Gap, Rounds, measure_gap
 
@@ -54,7 +56,7 @@ def compare_heads(
     out: Path,
     *,
     heads: Sequence[str] | None = None,
-    features: Sequence[FeatureSpec] = (FLAT,),
+    features: Sequence[FeatureSpec] | None = None,
     n_folds: int = 5,
     repeats: int = 3,
     seed: int = 0,
@@ -70,8 +72,10 @@ def compare_heads(
     Args:
         dataset: from `pipeline.data.dataset.load_dataset`.
         out: folder for the two files; those of an older comparison are replaced.
-        heads: names of `pipeline.heads.HEADS`; None for all.
-        features: what they see, each head each of these.
+        heads: names of `pipeline.heads.HEADS`; None for the few that matter where rows keep a
+            closer look (`pipeline.training.auto`), and for all where they are flat.
+        features: what they see, each head each of these; None for flat rows, and where no heads
+            are named whatever the rows keep besides.
         n_folds: folds per repeat.
         repeats: times that new folds are drawn.
         seed: of folds and heads.
@@ -99,6 +103,11 @@ def compare_heads(
     dataset, split, note = to_compare_on(dataset, split)
     for head in heads or ():
         load_head_class(head)  # unknown names are told before rows are read
+    if features is None:
+        features = [*specs_of(dataset), FLAT] if heads is None else [FLAT]
+    features = list(dict.fromkeys(features))
+    if heads is None:
+        heads = list(HEADS) if features == [FLAT] else FEW
     rows = comparable_rows(dataset, features)
     run = partial(
         compare,
@@ -112,7 +121,7 @@ def compare_heads(
         rope=rope,
         n_jobs=n_jobs,
     )
-    result = run(rows, heads=list(heads or HEADS), kind=split, progress=progress)
+    result = run(rows, heads=list(heads), kind=split, progress=progress)
     other = "random" if split == "grouped" else "grouped"
     best = result.contenders[result.best]
     only = {best.spec: rows[best.spec]}
@@ -172,21 +181,21 @@ def best_head(folder: Path, dataset: Dataset) -> Contender:
 
 def choose_contender(
     head: str, features: FeatureSpec | None, folder: Path, dataset: Dataset
-) -> Contender:
-    """Give what is asked for: a head on features (None: flat), or "best", the winner in `folder`.
+) -> tuple[str, FeatureSpec | None]:
+    """Give what is asked for, as `pipeline.fit` takes it; "best" is the winner in `folder`.
 
     Raises:
         DataError, HeadError: see `best_head`; or features are named beside "best".
     """
     if head != "best":
-        return Contender(head, features or FLAT)
+        return head, features
     best = best_head(folder, dataset)
     if features is not None and features != best.spec:
         raise DataError(
             f"found the features {features} beside the head best, which won on {best.spec}; "
             "expected one of the two; leave out --features, or name the head"
         )
-    return best
+    return best.head, best.spec
 
 
 def _identity(dataset: Dataset) -> dict[str, Any]:

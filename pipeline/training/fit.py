@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.arrays import Floats, Indices, Row
+from features.errors import HeadError
 from pipeline.data.classes import Classes
 from pipeline.data.dataset import Dataset, Labelled
 from pipeline.data.given_split import GIVEN, choose_sides
@@ -40,6 +41,7 @@ from pipeline.thresholds.claims import require_told
 from pipeline.thresholds.decision import Decision
 from pipeline.thresholds.rule import ThresholdRule
 from pipeline.thresholds.train import Trained, TrainingRows, train
+from pipeline.training.auto import AUTO, Choice, choose
 from pipeline.training.split_gap import Gap, Rounds, measure_gap
 from pipeline.training.training_curves import curves_csv, curves_png
 
@@ -68,6 +70,7 @@ class Fit:
         features: what the head sees; of `train_cnn` without meaning.
         gap: what the same head scores on the other kind of split; None where no two photographs
             belong together, or nobody asked.
+        choice: how head and features were chosen; None where they were named.
     """
 
     folder: Path
@@ -85,14 +88,15 @@ class Fit:
     held_out_parts: Assessment | None = field(default=None, kw_only=True)
     parts: Judgements | None = field(default=None, kw_only=True)
     gap: Gap | None = field(default=None, kw_only=True)
+    choice: Choice | None = field(default=None, kw_only=True)
 
 
 def fit(
     dataset: Dataset,
     out: Path,
     *,
-    head: str = "dense",
-    features: FeatureSpec = FLAT,
+    head: str = AUTO,
+    features: FeatureSpec | None = None,
     test_size: float = 0.25,
     split: str | None = None,
     seed: int = 0,
@@ -107,8 +111,9 @@ def fit(
     Args:
         dataset: from `pipeline.data.dataset.load_dataset`.
         out: the model's folder; a model that is there is replaced.
-        head: a name of `pipeline.heads.HEADS`.
-        features: what the head sees of a photograph.
+        head: a name of `pipeline.heads.HEADS`, or "auto": chosen on the training part.
+        features: what the head sees of a photograph; None for what is best on the training part,
+            of heads that see single values flat rows; see `pipeline.training.auto`.
         test_size: share of the photographs held out (0 to 1).
         split: "given": what the folder came with; "grouped": no part on both sides; "random":
             photographs at random. None for the given split where there is one, else "grouped".
@@ -132,17 +137,19 @@ def fit(
         OutputError: `out` is something else, or cannot be written.
     """
     check_replaceable(out, force=force)
-    make_head(head, seed=seed, settings=settings)  # a wrong setting is said at once
+    _check_head(head, settings)
     rule = threshold or ThresholdRule()
     if dataset.y.any():  # of good parts alone nothing is claimed that parts on both sides break
         require_told(rule, str(dataset.about["group_rule"]["kind"]))
-    rows_in(dataset, features, np.arange(1))  # so are wrong features
+    rows_in(dataset, features or FLAT, np.arange(1))  # wrong features are said at once, too
     kind, sides = choose_sides(
         dataset.y, dataset.groups, dataset.given, kind=split, test_size=test_size, seed=seed,
         class_names=dataset.classes.names,
     )  # fmt: skip
     if kind == GIVEN:
         test_size = len(sides[1]) / len(dataset)
+    choice = choose(dataset, sides[0], head=head, features=features, seed=seed)
+    head, features = choice.contender.head, choice.contender.spec
     part = _training_part(dataset, features, sides[0], test_size)
     rows = part.X
     made = train(
@@ -162,8 +169,10 @@ def fit(
             "torn": len(np.intersect1d(dataset.groups[sides[0]], dataset.groups[sides[1]])),
         },
         "settings_given": dict(settings or {}),
+        **({"choice": choice.to_json()} if len(choice.trials) > 1 else {}),
     }
     done = _judged(made, dataset, sides, rows, out, about, features)
+    done.choice = choice if len(choice.trials) > 1 else None
     numbers = {"train": sides[0][made.learned], "holdout": sides[1]}
     extra = _heatmaps(done, dataset, rows, numbers)
     if made.judged is not None:
@@ -175,6 +184,17 @@ def fit(
     if with_gap and kind != GIVEN and dataset.y.any():
         done.gap = _gap(done, dataset, rule)
     return done
+
+
+def _check_head(head: str, settings: Mapping[str, str | int | float] | None) -> None:
+    """Say a wrong head or setting at once."""
+    if head != AUTO:
+        make_head(head, settings=settings)
+    elif settings:
+        raise HeadError(
+            f"found the setting {next(iter(settings))} of no head in particular; expected a head "
+            "beside --set; name one with --head"
+        )
 
 
 def _training_part(

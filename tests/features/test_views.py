@@ -16,7 +16,7 @@ from features.photographs.decode_worker_pool import look_apart
 from features.photographs.views import Chosen, parse_views, view_named, views_of
 
 IMAGENET, DOCS = RECIPES["imagenet"], RECIPES["docs"]
-ALL = Chosen(("full", "tiles:2x2", "tiles:3x3", "five")).names
+ALL = Chosen(("full", "tiles:2x2", "tiles:3x3", "five", "crops")).names
 
 
 def jpeg(pixels: np.ndarray, **options: object) -> bytes:
@@ -119,3 +119,43 @@ def test_a_photograph_of_one_pixel_has_tiles() -> None:
     Image.fromarray(pixels).save(out, "PNG")
     for recipe in RECIPES.values():
         assert (decode_views(out.getvalue(), recipe, ALL[:-2]) == 77).all()
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "first", "last"),
+    [
+        (300, 300, (0.0, 0.0, 4 / 7, 4 / 7), (3 / 14, 3 / 14, 11 / 14, 11 / 14)),
+        (640, 480, (0.0, 0.0, 4 / 7, 4 / 7), (3 / 14, 3 / 14, 11 / 14, 11 / 14)),
+        (1000, 400, (0.0, 0.0, 0.4, 1.0), (0.6, 0.0, 1.0, 1.0)),
+        (400, 1000, (0.0, 0.0, 1.0, 0.4), (0.0, 0.6, 1.0, 1.0)),
+        (8000, 100, (0.0, 0.0, 0.25, 1.0), (0.75, 0.0, 1.0, 1.0)),
+    ],
+)
+def test_crops_fit_the_shape_of_a_photograph(
+    width: int, height: int, first: tuple[float, ...], last: tuple[float, ...]
+) -> None:
+    boxes = [view_named(name).fitted(width, height).box for name in views_of("crops")]
+    assert len(boxes) == 5
+    np.testing.assert_allclose(boxes[0], first)
+    np.testing.assert_allclose(boxes[-1], last)
+    if max(width, height) >= 2.4 * min(width, height):
+        side = 0 if width > height else 1
+        starts = [box[side] for box in boxes]
+        np.testing.assert_allclose(np.diff(starts), starts[1])
+        assert starts[1] < boxes[0][2 + side]  # nothing is left out between them
+
+
+def test_crops_of_a_photograph_on_its_side_are_those_of_the_upright_one() -> None:
+    """A photograph that its EXIF orientation turns is cut along the way that a person sees."""
+    pixels = np.random.default_rng(0).integers(0, 256, (200, 600, 3), dtype=np.uint8)
+    stored = Image.fromarray(pixels)
+    upright, on_its_side = io.BytesIO(), io.BytesIO()
+    stored.save(upright, "PNG")
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90° clockwise
+    stored.transpose(Image.Transpose.ROTATE_90).save(on_its_side, "PNG", exif=exif)
+    names = views_of("crops")
+    found = [decode_views(file.getvalue(), IMAGENET, names) for file in (upright, on_its_side)]
+    np.testing.assert_array_equal(*found)
+    alone = decode_views(upright.getvalue(), IMAGENET, [names[2]])
+    np.testing.assert_array_equal(alone[0], found[0][2])

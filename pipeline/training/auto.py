@@ -1,0 +1,225 @@
+"""Choose a head and what it sees, on the training part alone.
+
+No single pair is the best on all kinds of photographs: linear heads find what is bent or wrinkled,
+a Gaussian kernel a crack in one of fourteen tiles. So a few pairs are tried, the simplest first;
+docs/results.md has what each of them scores on six kinds of photographs, and what the choice does.
+
+Protocol: each head is trained on each feature spec on inner folds of the training part that keep
+parts together, and judges the rows that it did not see; its settings are chosen there as well
+(`pipeline.heads.tuning`). A pair's score is the ROC AUC over parts, each part judged by the mean
+decision value of its photographs of one class, averaged with that over photographs, which tells
+pairs apart where few parts are easy; the mean over the folds. The highest wins, and of pairs that
+differ by less than `TIE` the first. The holdout is not touched, so that its score is honest for
+whatever was chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from features.arrays import Floats, Indices
+from features.errors import HeadError
+from features.photographs.views import FULL
+from pipeline.data.dataset import Dataset
+from pipeline.feature_specs.heads import Contender
+from pipeline.feature_specs.rows import rows_in
+from pipeline.feature_specs.spec import FLAT, FeatureSpec
+from pipeline.heads import load_head_class
+from pipeline.heads.gram import gram
+from pipeline.heads.gram_head import RowSpaceHead
+from pipeline.heads.tuning import TrainingPart, auc
+
+AUTO = "auto"
+"""What `fit --head` and `--features` take, and are by default."""
+
+TIE = 0.001
+"""Differences of the score below this are none: the simpler pair is taken."""
+
+LINEAR, KERNEL = ("ridge", "linear-svm"), "rbf-svm"
+HEADS = (*LINEAR, KERNEL)
+"""What `compare-heads` compares where nobody names heads and rows keep a closer look."""
+
+Progress = Callable[[int, int, str], None]
+
+
+class Trial(NamedTuple):
+    """A pair that was tried, and its score; nan where it could not be told."""
+
+    contender: Contender
+    score: float
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen, and among what.
+
+    Attributes:
+        contender: the pair.
+        trials: all pairs in the order in which they were tried, the simplest first.
+        reason: why none could be told apart; "" where they could.
+    """
+
+    contender: Contender
+    trials: tuple[Trial, ...]
+    reason: str = ""
+
+    def describe(self) -> str:
+        """Say what was chosen and why, in one line."""
+        count = len(self.trials)
+        if self.reason:
+            return f"chosen: {self.contender.title}, the simplest of {count}: {self.reason}"
+        score = {trial.contender: trial.score for trial in self.trials}
+        others = [trial for trial in self.trials if trial.contender != self.contender]
+        told = f"chosen: {self.contender.title}, AUC {score[self.contender]:.3f}"
+        if others:
+            best = max(others, key=lambda trial: trial.score)
+            told += f"; next {best.contender.title}, {best.score:.3f}"
+        return f"{told}; {count} tried on folds of the training part, by part and by photograph"
+
+    def to_json(self) -> dict[str, Any]:
+        """As it stands in `model.json`."""
+        tried = [
+            {"head": c.head, "feature_spec": c.spec.text, "score": score}
+            for c, score in self.trials
+        ]
+        return {"tried": tried, "reason": self.reason}
+
+
+def specs_of(dataset: Dataset) -> list[FeatureSpec]:
+    """List what heads may see of a cache, the fewest values first; flat rows where that is all.
+
+    Of rows with a closer look: the means that crops have; the largest values of all layers of the
+    whole photograph and its crops, with the top layer's and without: defects much smaller than a
+    crop are lost there.
+
+    Example:
+        >>> [spec.text for spec in specs_of(dataset)]  # doctest: +SKIP
+        ['five:mixed8:root', 'full+five:mixed5-max+mixed7-max+mixed8-max:root', ...]
+    """
+    layout, crops = dataset.layout, dataset.look.crops
+    sets = [name for name in (*dataset.views, *crops.sets) if name != FULL]
+    layers = [tap for tap in layout.taps if tap in layout.crop_taps or not crops.sets]
+    if crops.sets and not layers:
+        sets, layers, whole = list(crops.sets), list(crops.taps), []
+    else:
+        whole = [FULL]
+    peaks = [layer for layer in layers if layer.endswith("-max")]
+    means = [layer for layer in layers if layer not in peaks]
+    closer = "+".join([*whole, *sets])
+    texts = []
+    if means:
+        texts.append(f"{'+'.join(sets) or FULL}:{'+'.join(means)}:root")
+    if len(peaks) > 2:
+        texts.append(f"{closer}:{'+'.join(peaks[:-1])}:root")
+    if peaks:
+        texts.append(f"{closer}:{'+'.join(peaks)}:root")
+    return [FeatureSpec.parse(text) for text in texts] or [FLAT]
+
+
+def contenders(
+    dataset: Dataset, head: str = AUTO, features: FeatureSpec | None = None
+) -> list[Contender]:
+    """List the pairs that are tried, the simplest first.
+
+    Args:
+        dataset: from `pipeline.data.dataset.load_dataset`.
+        head: its name, where a person names one.
+        features: what it sees, where a person says so.
+    """
+    if head != AUTO:
+        alone = not issubclass(load_head_class(head), RowSpaceHead)
+        specs = [features] if features else [FLAT] if alone else specs_of(dataset)
+        return [Contender(head, spec) for spec in specs]
+    specs = [features] if features else specs_of(dataset)
+    found = []
+    for spec in specs:
+        peaks = spec.text.count("-max") > 0
+        heads = HEADS if len(specs) == 1 else (*LINEAR[1:], KERNEL) if peaks else LINEAR[:1]
+        found += [Contender(name, spec) for name in heads]
+    return sorted(found, key=lambda contender: contender.head == KERNEL)
+
+
+def choose(
+    dataset: Dataset,
+    side: Indices,
+    *,
+    head: str = AUTO,
+    features: FeatureSpec | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Choice:
+    """Choose a pair on the photographs of a training part; see the protocol above.
+
+    Args:
+        dataset: from `pipeline.data.dataset.load_dataset`.
+        side: int64, numbers of the photographs to learn from.
+        head: as in `contenders`, like `features`.
+        features: what is seen.
+        seed: of the inner folds and the heads.
+        progress: called as `progress(pairs done, pairs in all, what was done)`.
+
+    Raises:
+        HeadError: no head of this name.
+        FeatureSpecError: features that the cache does not have.
+    """
+    pairs = contenders(dataset, head, features)
+    if len(pairs) == 1:
+        return Choice(pairs[0], (Trial(pairs[0], np.nan),), "nothing else was asked for")
+    y, groups = dataset.y[side], dataset.groups[side]
+    scores: dict[Contender, float] = {}
+    by_spec = sorted(pairs, key=lambda pair: pair.spec.text)
+    for spec, some in groupby(by_spec, key=lambda pair: pair.spec):
+        rows = rows_in(dataset, spec, side).in_memory()
+        part = TrainingPart(
+            gram(rows), y, groups, n_classes=len(dataset.classes.names),
+            row_width=rows.shape[1], seed=seed,
+        )  # fmt: skip
+        for pair in some:
+            scores[pair] = _score(pair, part, groups, seed)
+            if progress is not None:
+                progress(len(scores), len(pairs), pair.name)
+    trials = tuple(Trial(pair, scores[pair]) for pair in pairs)
+    return _best(trials)
+
+
+def _best(trials: Sequence[Trial]) -> Choice:
+    scores = np.array([trial.score for trial in trials])
+    if not np.isfinite(scores).any():
+        return Choice(trials[0].contender, tuple(trials), "too few parts to choose by")
+    winner = int(np.argmax(scores >= np.nanmax(scores) - TIE))
+    return Choice(trials[winner].contender, tuple(trials))
+
+
+def _score(pair: Contender, part: TrainingPart, groups: Indices, seed: int) -> float:
+    """By part and by photograph, on rows that were not trained on; nan where there are no folds."""
+    head = pair.make(seed=seed)
+    if not isinstance(head, RowSpaceHead):
+        raise HeadError(
+            f"head {pair.head!r} cannot be chosen features for; name them with --features"
+        )
+    decisions = head.decisions_inside(part)
+    if decisions is None:
+        return float("nan")
+    found = []
+    for fold in part.inner:
+        rows = fold.test_rows
+        y, values = part.y[rows], decisions[rows]
+        found += [auc(y, values), auc(*_by_part(y, values, groups[rows]))]
+    return float(np.nanmean(found)) if np.isfinite(found).any() else float("nan")
+
+
+def _by_part(y: Indices, decisions: Floats, groups: Indices) -> tuple[Indices, Floats]:
+    """Photographs of one part and one class as one."""
+    _, first, part = np.unique(
+        np.column_stack([groups, y]), axis=0, return_index=True, return_inverse=True
+    )
+    part = part.reshape(-1)
+    counts = np.bincount(part)
+    columns = decisions.reshape(len(y), -1)
+    means = np.column_stack([np.bincount(part, column) / counts for column in columns.T])
+    return y[first], means[:, 0] if decisions.ndim == 1 else means
