@@ -119,7 +119,7 @@ def test_names_from_standard_input(run: Run, monkeypatch: pytest.MonkeyPatch) ->
             ["no setting 'depth'", "epochs"],
         ),
         (["fit", "--cache", "ok.h5", "--set", "epochs=3"], ["epochs", "name one with --head"]),
-        (["extract", "full", "--look", "six"], ["'six'", "plain, close"]),
+        (["extract", "full", "--weights", "random", "--look", "six"], ["'six'", "plain, close"]),
         (["extract", "full", "--look", "plain", "--views", "full"], ["expected one of the two"]),
         (["fit", "--cache", "ok.h5", "--split", "lucky"], ["'lucky'", "grouped"]),
         (["fit", "--cache", "ok.h5", "--head", "best"], ["run compare-heads first"]),

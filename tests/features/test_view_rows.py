@@ -356,6 +356,7 @@ def test_models_of_a_cache_with_taps_see_flat_rows(
             pipeline.load_dataset(path),
             path.with_suffix(".model"),
             head="logistic",
+            features=pipeline.FLAT,
             threshold=pipeline.ThresholdRule.parse("0.5"),
             with_gap=False,
         )
