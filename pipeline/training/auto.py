@@ -15,7 +15,7 @@ whatever was chosen.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -29,7 +29,8 @@ from pipeline.data.dataset import Dataset
 from pipeline.feature_specs.heads import Contender
 from pipeline.feature_specs.rows import rows_in
 from pipeline.feature_specs.spec import FLAT, FeatureSpec
-from pipeline.heads import load_head_class
+from pipeline.heads import load_head_class, make_head
+from pipeline.heads.base import Scalar
 from pipeline.heads.gram import gram
 from pipeline.heads.gram_head import RowSpaceHead
 from pipeline.heads.tuning import TrainingPart, auc
@@ -88,6 +89,21 @@ class Choice:
             for c, score in self.trials
         ]
         return {"tried": tried, "reason": self.reason}
+
+
+def check_head(head: str, settings: Mapping[str, Scalar] | None) -> None:
+    """See that a head and its settings are known, before anything is trained.
+
+    Raises:
+        HeadError: they are not, or settings are given of no head in particular.
+    """
+    if head != AUTO:
+        make_head(head, settings=settings)
+    elif settings:
+        raise HeadError(
+            f"found the setting {next(iter(settings))} of no head in particular; expected a head "
+            "beside --set; name one with --head"
+        )
 
 
 def specs_of(dataset: Dataset) -> list[FeatureSpec]:

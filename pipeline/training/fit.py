@@ -18,7 +18,6 @@ import numpy as np
 import numpy.typing as npt
 
 from features.arrays import Floats, Indices, Row
-from features.errors import HeadError
 from pipeline.data.classes import Classes
 from pipeline.data.dataset import Dataset, Labelled
 from pipeline.data.given_split import GIVEN, choose_sides
@@ -29,7 +28,6 @@ from pipeline.evaluation.metrics import score
 from pipeline.feature_specs.heads import Contender, HeadOnCachedRows, on_cached_rows
 from pipeline.feature_specs.rows import raw_rows, rows_in
 from pipeline.feature_specs.spec import FLAT, FeatureSpec
-from pipeline.heads import make_head
 from pipeline.heads.base import AnyRows, Head, predict_by_blocks
 from pipeline.heads.calibration import Recalibration
 from pipeline.heatmaps.maps import FILE as HEATMAPS
@@ -41,7 +39,7 @@ from pipeline.thresholds.claims import require_told
 from pipeline.thresholds.decision import Decision
 from pipeline.thresholds.rule import ThresholdRule
 from pipeline.thresholds.train import Trained, TrainingRows, train
-from pipeline.training.auto import AUTO, Choice, choose
+from pipeline.training.auto import AUTO, Choice, check_head, choose
 from pipeline.training.split_gap import Gap, Rounds, measure_gap
 from pipeline.training.training_curves import curves_csv, curves_png
 
@@ -137,7 +135,7 @@ def fit(
         OutputError: `out` is something else, or cannot be written.
     """
     check_replaceable(out, force=force)
-    _check_head(head, settings)
+    check_head(head, settings)
     rule = threshold or ThresholdRule()
     if dataset.y.any():  # of good parts alone nothing is claimed that parts on both sides break
         require_told(rule, str(dataset.about["group_rule"]["kind"]))
@@ -184,17 +182,6 @@ def fit(
     if with_gap and kind != GIVEN and dataset.y.any():
         done.gap = _gap(done, dataset, rule)
     return done
-
-
-def _check_head(head: str, settings: Mapping[str, str | int | float] | None) -> None:
-    """Say a wrong head or setting at once."""
-    if head != AUTO:
-        make_head(head, settings=settings)
-    elif settings:
-        raise HeadError(
-            f"found the setting {next(iter(settings))} of no head in particular; expected a head "
-            "beside --set; name one with --head"
-        )
 
 
 def _training_part(
