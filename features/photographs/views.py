@@ -25,7 +25,7 @@ from features.errors import DataError
 FULL = "full"
 MOST_ALONG = 8  # tiles along one side
 _OVERLAP = 0.25  # of a tile, with each neighbour
-LONG = 2.4  # times as long as wide; where a folder has both kinds, two ways to cut do harm
+LONG = 2.4  # times as long as wide
 _CROPS = 5
 _TILES = re.compile(r"([1-9])x([1-9])")
 
