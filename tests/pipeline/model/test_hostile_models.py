@@ -521,7 +521,8 @@ def test_every_array_has_its_shape_range_and_type(model: Any, name: str, field: 
         {"decision": Decision.not_chosen().to_json() | {"pass_below": "x"}},
         {"decision": Decision.not_chosen().to_json() | {"pass_below": float("nan")}},
         {"features": {}}, {"features": None}, {"weights": {}}, {"weights": {"source": "random"}},
-        {"versions": [1]}, {"files": []}, {"files": None}, {"files": {"split.json": 3}}, {"onepass_bundle": 99},
+        {"versions": [1]}, {"files": []}, {"files": None}, {"files": {"split.json": 3}},
+        {"onepass_bundle": 99},
     ],
     ids=str,
 )  # fmt: skip
