@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from features.backbones.registry import check_taps, entry_of
+from features.backbones.registry import check_taps, close_look, entry_of
 from features.backbones.weights import Weights
 from features.errors import WeightsError
+from features.look import PLAIN, parse_look
 from pipeline.demo import run as demo
 
 
@@ -37,8 +38,10 @@ def test_with_weights_it_takes_the_default_and_says_nothing(
     assert not said
 
 
-@pytest.mark.parametrize("name", demo._TAPS)
-def test_its_intermediate_layers_are_those_of_the_backbone(name: str) -> None:
-    """Each backbone of the demo is registered, and has the layers that are asked for."""
-    taps = demo._TAPS[name].split(",")
-    assert check_taps(entry_of({"backbone": name}), taps) == tuple(taps)
+@pytest.mark.parametrize("name", ["inception_v3", demo._INSTALLED])
+def test_its_backbones_look_closely_without_being_asked(name: str) -> None:
+    """Each backbone of the demo is registered, and has the layers that a close look keeps."""
+    entry = entry_of({"backbone": name})
+    look = parse_look(close_look(entry), PLAIN, lambda taps: check_taps(entry, taps))
+    assert look.images == 6
+    assert look.taps == look.crops.taps == check_taps(entry, look.taps)
