@@ -353,6 +353,7 @@ def compare_heads(
         int, typer.Option(min=1, help="Times that new folds are drawn.", rich_help_panel=MODEL)
     ] = 3,
     split: Split = None,
+    part_rule: PartRule = None,
     sort_by: Annotated[
         str, typer.Option(help="Score that the table is sorted by.", rich_help_panel=OUTPUT)
     ] = "roc_auc",
@@ -399,6 +400,7 @@ def compare_heads(
             split=split,
             sort_by=sort_by,
             rope=rope,
+            part_rule=part_rule,
             n_jobs=jobs,
             force=force,
             progress=lambda done, total, _text: progress(done, total),
@@ -644,7 +646,8 @@ def predict(
     say(*text.failures(failed), *notes)
     files = (None if to_stdout else out, part_out, sheet, heatmaps)
     written = [str(path) for path in files if path]
-    show(predictions(found, parts), err=to_stdout)
+    rate = bundle.familiar.rate if bundle.familiar else 1.0
+    show(predictions(found, parts, rate), err=to_stdout)
     if written:
         show(f"written: {', '.join(written)}", err=to_stdout)
     if failed:

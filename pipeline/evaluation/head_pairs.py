@@ -11,7 +11,9 @@ corrected variance (1/J + tested/trained) s² of J differences:
   that the true difference is above the region, inside it, or below.
 
 One head is called better only if both say so, the first after Holm's correction for the number of
-pairs: among ten heads of equal worth the luckiest always looks better than the unluckiest.
+comparisons that are shown: every head against the first one. Among ten heads of equal worth the
+luckiest always looks better than the unluckiest. Where only the second says so it is "probably
+better", with its probability: less than a proof, and the best that was measured.
 """
 
 from __future__ import annotations
@@ -35,10 +37,11 @@ DECIDED = 0.95  # posterior probability from which something is said
 _SIGNIFICANT = 0.05
 
 A_BETTER, EQUIVALENT, B_BETTER, UNKNOWN = "a", "equivalent", "b", "unknown"
+A_PROBABLY, B_PROBABLY = "probably a", "probably b"
 UNDEFINED = "undefined"  # there are not two rounds that define the score of both
 PAIRS_METHOD = (
     "Bayesian correlated t-test (95 % probability) and corrected resampled t-test with Holm's "
-    "correction"
+    "correction for the comparisons shown"
 )
 
 
@@ -53,7 +56,8 @@ class Pair:
             fewer than two rounds define the score of both.
         low, high: 95 % interval of it, from the corrected variance.
         p_value: two-sided, of the corrected resampled t-test.
-        p_adjusted: the same after Holm's correction for all pairs that were compared.
+        p_adjusted: the same after Holm's correction for the comparisons that are shown, those
+            with the first head; of other pairs for all pairs.
         a_better, equivalent, b_better: probabilities that the true difference lies above the
             region of practical equivalence, inside it, and below. They sum to 1.
         rope: half the region's width.
@@ -76,19 +80,29 @@ class Pair:
 
     @property
     def verdict(self) -> str:
-        """A_BETTER, EQUIVALENT, B_BETTER, UNKNOWN or UNDEFINED."""
+        """A_BETTER, A_PROBABLY, EQUIVALENT, B_PROBABLY, B_BETTER, UNKNOWN or UNDEFINED."""
         if self.rounds < 2:
             return UNDEFINED
         if self.equivalent >= DECIDED:
             return EQUIVALENT
-        if self.p_adjusted <= _SIGNIFICANT and max(self.a_better, self.b_better) >= DECIDED:
-            return A_BETTER if self.a_better > self.b_better else B_BETTER
-        return UNKNOWN
+        if max(self.a_better, self.b_better) < DECIDED:
+            return UNKNOWN
+        sure = self.p_adjusted <= _SIGNIFICANT
+        if self.a_better > self.b_better:
+            return A_BETTER if sure else A_PROBABLY
+        return B_BETTER if sure else B_PROBABLY
+
+    @property
+    def probability(self) -> str:
+        """How probable it is that the better one is better, such as "99 %"; never 100 %."""
+        return f"{min(math.floor(100 * max(self.a_better, self.b_better)), 99)} %"
 
     def words(self) -> str:
         """The verdict as a sentence without its full stop."""
         return {
             A_BETTER: f"{self.a} is better than {self.b}",
+            A_PROBABLY: f"{self.a} is probably better than {self.b} ({self.probability})",
+            B_PROBABLY: f"{self.b} is probably better than {self.a} ({self.probability})",
             EQUIVALENT: f"no practical difference between {self.a} and {self.b}",
             B_BETTER: f"{self.b} is better than {self.a}",
             UNKNOWN: f"cannot tell {self.a} and {self.b} apart with this many parts",
@@ -115,7 +129,10 @@ class Pair:
 def all_pairs(
     scores: Mapping[str, Floats], score: str, *, tested_to_trained: float, rope: float = ROPE
 ) -> list[Pair]:
-    """Every two heads, in the order of `scores`; arguments as in `compare_pair`."""
+    """Every two heads, in the order of `scores`; arguments as in `compare_pair`.
+
+    The pairs of the first head are corrected for among themselves: these are shown.
+    """
     pairs = [
         compare_pair(
             (a, b), (scores[a], scores[b]), score, tested_to_trained=tested_to_trained, rope=rope
@@ -123,6 +140,8 @@ def all_pairs(
         for a, b in combinations(scores, 2)
     ]
     adjusted = _holm(np.array([pair.p_value for pair in pairs]))
+    shown = max(len(scores) - 1, 0)
+    adjusted[:shown] = _holm(np.array([pair.p_value for pair in pairs[:shown]]))
     return [replace(pair, p_adjusted=p) for pair, p in zip(pairs, adjusted.tolist(), strict=True)]
 
 

@@ -7,6 +7,7 @@ split.json     which photographs it was trained on, and which it never saw
 unseen.csv     where the thresholds were chosen: the photographs that they were chosen on, with
                the probabilities of models that did not learn from them
 heatmaps.npz   where the model sees rows: what its heatmaps are measured against
+familiar.npz   where the model sees rows: what its training photographs look like to the backbone
 selftest.npz   what decoder, backbone and head gave when it was made; see `pipeline.model.selftest`
 """
 
@@ -40,6 +41,8 @@ from pipeline.feature_specs.spec import FLAT, FeatureSpec
 from pipeline.heads import is_users
 from pipeline.heads.calibration import Recalibration
 from pipeline.model import selftest
+from pipeline.model.familiar import FILE as FAMILIAR
+from pipeline.model.familiar import Familiar, looks
 from pipeline.model.files import (
     ABOUT,
     check_files,
@@ -101,6 +104,7 @@ class Bundle:
         decision: the thresholds, and where they come from.
         calibration: of the head's probabilities; None where they are good as they are.
         tested: the self-test as it was recorded.
+        familiar: what it was trained on looks like; None of a CNN, and of earlier models.
         accept_drift: whether a result that moved is a warning and not an error.
         drift: what moved and was accepted.
     """
@@ -112,6 +116,7 @@ class Bundle:
     decision: Decision
     calibration: Recalibration | None
     tested: selftest.SelfTest
+    familiar: Familiar | None = None
     accept_drift: bool = False
     drift: list[str] = field(default_factory=list)
 
@@ -199,6 +204,13 @@ class Bundle:
         """Calibrated probabilities (n, n_classes) of rows or pixels; verdicts are made of them."""
         own = self.head.predict_proba(inputs)
         return own if self.calibration is None else self.calibration.apply(own)
+
+    def strangeness(self, inputs: npt.NDArray[Any]) -> Floats:
+        """How unlike all that was trained on photographs are (n,): above 1 unlike; nan unknown."""
+        if self.familiar is None:
+            return np.full(len(inputs), np.nan)
+        layout = Layout.of(self.about["features"])
+        return self.familiar.distances(looks(inputs, layout, len(self.seen[0])))
 
     def decide(self, probabilities: Floats) -> npt.NDArray[np.int64]:
         """Class numbers (n,), or `REVIEW`, for probabilities (n, n_classes); see `Band.decide`."""
@@ -318,7 +330,10 @@ def _assemble(folder: Path, about: Mapping[str, Any], trust: bool) -> Bundle:
     decision, calibration = _load_decision(about, folder)
     tested = selftest.read(read_bytes(folder / "selftest.npz"))
     classes = Classes(names, members)
-    bundle = Bundle(folder, dict(about), head, classes, decision, calibration, tested)
+    familiar = None
+    if FAMILIAR in about["files"]:
+        familiar = Familiar.from_bytes(read_bytes(folder / FAMILIAR))
+    bundle = Bundle(folder, dict(about), head, classes, decision, calibration, tested, familiar)
     dict(about.get("versions", {}))  # compared with, should something have moved
     if not isinstance(head, Cnn):
         bundle.settings()  # what does not say how photographs become rows is refused here

@@ -129,7 +129,7 @@ def evaluate_holdout(
         CacheError: rows of the holdout are not in the cache.
         DataError: the model sees pixels, and files of the holdout are gone or were changed.
     """
-    samples, probabilities = judge_holdout(bundle, cache_path, progress)
+    samples, probabilities, _ = judge_holdout(bundle, cache_path, progress)
     groups = np.array([int(sample.group) for sample in samples], dtype=np.int64)
     about = bundle.about["data"]
     judged = _judgements(

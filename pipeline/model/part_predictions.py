@@ -17,6 +17,7 @@ from pipeline.evaluation.part_rules import combine
 from pipeline.evaluation.probability_text import beside
 from pipeline.groups.rules import GroupRule, apply_rule
 from pipeline.model.bundle import Bundle
+from pipeline.model.familiar import UNLIKE
 from pipeline.model.predict import Prediction, check_format
 from pipeline.output.tables import escaped_json, to_csv
 from pipeline.thresholds.decision import disagreement
@@ -143,7 +144,9 @@ def _unread(those: Sequence[Prediction], read: int) -> str:
 
 def _doubt(bundle: Bundle, those: Sequence[Prediction], P: Floats, number: int) -> str:
     """Why a person has to look whatever the probability says."""
-    decision = bundle.decision
+    decision, unlike = bundle.decision, sum(one.unlike for one in those)
+    if unlike:
+        return f"{unlike} of its {len(those)} photographs {_are(unlike)} {UNLIKE}"
     if not those[0].proposed or not decision.of_wholes or not bundle.classes.binary or number:
         return ""
     if any(one.verdict == bundle.classes.names[1] for one in those):
@@ -151,6 +154,10 @@ def _doubt(bundle: Bundle, those: Sequence[Prediction], P: Floats, number: int) 
         if limit is None or disagreement(P[:, 1]) > limit:
             return DISAGREE
     return ""
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
 def _truth(bundle: Bundle, those: Sequence[Prediction]) -> str | None:

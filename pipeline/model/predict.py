@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+
 from features.arrays import Floats
 from features.backbones.engines import DEFAULT_ENGINE
 from features.cache.sample_table import Sample
@@ -21,10 +23,11 @@ from features.photographs.file import Photograph
 from pipeline.cnn.cnn import Cnn
 from pipeline.data.classes import Classes
 from pipeline.data.folder import find_pictures
-from pipeline.evaluation.band import REVIEW, Band, verdict_name
+from pipeline.evaluation.band import REVIEW, REVIEW_NAME, Band, verdict_name
 from pipeline.evaluation.probability_text import beside
 from pipeline.groups.proposal_cache import propose_for
 from pipeline.model.bundle import Bundle
+from pipeline.model.familiar import UNLIKE
 from pipeline.model.probabilities import judge
 from pipeline.output.overwrite import PICTURE, PREDICTIONS, check_overwritable
 from pipeline.output.tables import MARK, escaped_json, to_csv
@@ -51,6 +54,8 @@ class Prediction:
         part: name of the part that it shows; "" for one of its own.
         proposed: whether that is proposed, and nobody said it.
         why: why a person has to look, where that is not for the probability; "" for nothing.
+        strangeness: its distance from all that was trained on, as a share of the one that 1 % of
+            such parts exceed; None where that is not known.
         chances: float64 (n_classes,) of the photograph, `Bundle.probabilities`, from which its
             part is judged; None where it could not be read.
         cells: its heatmap, float64 (height, width) as `pipeline.heatmaps.explain.explain` gives
@@ -70,8 +75,14 @@ class Prediction:
     part: str = ""
     proposed: bool = False
     why: str = ""
+    strangeness: float | None = None
     chances: Floats | None = field(default=None, compare=False, repr=False)
     cells: Floats | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def unlike(self) -> bool:
+        """Whether it is unlike anything that the model was trained on."""
+        return self.error is None and self.strangeness is not None and self.strangeness > 1
 
 
 def find_photographs(names: Sequence[str], notes: list[str] | None = None) -> list[Photograph]:
@@ -161,7 +172,7 @@ def predict(
     with tempfile.TemporaryDirectory(prefix="onepass-") as folder:
         if cache_path is None and (explain or gap or bundle.decision.of_wholes):
             cache_path = Path(folder) / "features.h5"  # the rows are looked at twice
-        samples, probabilities = judge(
+        samples, probabilities, strange = judge(
             bundle,
             photographs,
             cache_path,
@@ -179,14 +190,14 @@ def predict(
     learned = bundle.trained_on()
     return [
         replace(
-            _prediction(bundle, photograph, sample.reason, chances),
+            _unlike(_prediction(bundle, photograph, sample.reason, chances), strangeness),
             trained_on=sample.digest in learned,
             part=part,
             proposed=proposed,
             cells=None if sample.reason else grid,
         )
-        for photograph, sample, chances, grid, part in zip(
-            photographs, samples, probabilities, cells, parts, strict=True
+        for photograph, sample, chances, strangeness, grid, part in zip(
+            photographs, samples, probabilities, strange, cells, parts, strict=True
         )
     ]
 
@@ -213,6 +224,14 @@ def _parts(
     names = [found.get(sample.path, "") for sample in samples]
     counts = Counter(names)
     return [name if counts[name] > 1 else "" for name in names], gap is None
+
+
+def _unlike(made: Prediction, strangeness: float) -> Prediction:
+    """The prediction, or that a person has to look at what the model knows nothing of."""
+    made = replace(made, strangeness=None if np.isnan(strangeness) else float(strangeness))
+    if not made.unlike:
+        return made
+    return replace(made, verdict=REVIEW_NAME, for_person=True, why=UNLIKE)
 
 
 def _prediction(bundle: Bundle, photograph: Photograph, reason: str, chances: Floats) -> Prediction:

@@ -30,10 +30,12 @@ class Judged(NamedTuple):
     Attributes:
         samples: one for each photograph, in order; `reason` says why one cannot be read.
         probabilities: float64 (n, n_classes); nan where it cannot be read.
+        strangeness: float64 (n,), `Bundle.strangeness`; nan where it is not known.
     """
 
     samples: list[Sample]
     probabilities: Floats
+    strangeness: Floats
 
 
 def judge(
@@ -80,7 +82,7 @@ def judge(
             known = dict(zip(digests, zip(*rows.values(), strict=True), strict=True))
             none = (-1,) * len(rows)
             numbers = [known.get(sample.digest, none) for sample in samples]
-            return Judged(samples, _judge_rows(bundle, cache, numbers))
+            return Judged(samples, *_judge_rows(bundle, cache, numbers))
 
 
 def judge_holdout(bundle: Bundle, cache_path: Path, progress: Progress | None = None) -> Judged:
@@ -112,7 +114,7 @@ def judge_holdout(bundle: Bundle, cache_path: Path, progress: Progress | None = 
                 f"or views of them; expected the views {views}; name the cache that the model was "
                 f"fitted on with --cache, or add what is gone: extract --views {views}"
             )
-        return Judged(samples, _judge_rows(bundle, cache, rows))
+        return Judged(samples, *_judge_rows(bundle, cache, rows))
 
 
 def _judge_holdout_files(
@@ -158,12 +160,15 @@ def judge_pixels(
         if batch and (len(batch) == batch_size or number + 1 == len(photographs)):
             found[numbers] = cnn.predict_proba(np.stack(batch))
             numbers, batch = [], []
-    return Judged(samples, found)
+    return Judged(samples, found, np.full(len(found), np.nan))
 
 
-def _judge_rows(bundle: Bundle, cache: Cache, rows: Sequence[tuple[int, ...]]) -> Floats:
-    """Probabilities of photographs by the numbers of their views' rows; nan where one is -1."""
+def _judge_rows(
+    bundle: Bundle, cache: Cache, rows: Sequence[tuple[int, ...]]
+) -> tuple[Floats, Floats]:
+    """Probabilities and strangeness by the numbers of the views' rows; nan where one is -1."""
     found = np.full((len(rows), len(bundle.classes.names)), np.nan)
+    strange = np.full(len(rows), np.nan)
     views, columns = bundle.seen
     good = np.array([i for i, numbers in enumerate(rows) if min(numbers) >= 0], dtype=np.int64)
     table = np.array(rows, dtype=np.int64).reshape(len(rows), len(views))
@@ -171,5 +176,6 @@ def _judge_rows(bundle: Bundle, cache: Cache, rows: Sequence[tuple[int, ...]]) -
     for start in range(0, len(good), height):
         block = good[start : start + height]
         each = [cache.take(numbers, columns) for numbers in table[block].T]
-        found[block] = bundle.probabilities(np.concatenate(each, axis=1))
-    return found
+        inputs = np.concatenate(each, axis=1)
+        found[block], strange[block] = bundle.probabilities(inputs), bundle.strangeness(inputs)
+    return found, strange

@@ -73,7 +73,7 @@ def untrained(about: Mapping[str, Any]) -> list[str]:
 def apart(group_rule: Mapping[str, Any], split: str, torn: int = 0) -> bool:
     """Whether it is known that no part stands on both sides; `torn` are the parts that do."""
     kept = split == "grouped" or (split == "given" and not torn)
-    return kept and group_rule["kind"] != "none"
+    return kept and group_rule["kind"] not in ("none", "proposed")
 
 
 def proposed_warning(group_rule: Mapping[str, Any]) -> list[str]:

@@ -15,7 +15,8 @@ from features.arrays import Indices
 from features.files import write_whole
 from pipeline.data.dataset import Dataset
 from pipeline.evaluation.band import DEFAULT_THRESHOLD, Band
-from pipeline.evaluation.judgements import Assessment, Judgements, judge_side
+from pipeline.evaluation.judgements import Assessment, Judgements, judge_side, judged_parts
+from pipeline.evaluation.part_rules import by_part
 from pipeline.groups.rules import GroupRule
 from pipeline.model.bundle import Bundle, versions
 from pipeline.model.evaluate import Evaluation, not_scored
@@ -79,7 +80,8 @@ def fit_report(dataset: Dataset, done: Fit, *, audit_file: Path = AUDIT) -> str:
         _groups(dataset, done.gap),
         audit.section(audited),
         scores.section(
-            {"held out": done.held_out, "training": done.train}, done.judged,
+            _sides("held out", done.held_out, done.held_out_parts) | {"training": done.train},
+            done.judged,
             "The photographs held out were scored once, and nothing was chosen on them.",
         ),
         thresholds.section(done.decision, done.classes.names, _outcome("held out", done.decision)),
@@ -93,8 +95,9 @@ def fit_report(dataset: Dataset, done: Fit, *, audit_file: Path = AUDIT) -> str:
     about = [("model", name(str(done.folder))), ("scored", f"{_size(done.judged)}, held out")]
     apart = facts.apart(dataset.about["group_rule"], *_split(done.about))
     verdict = model_verdict(
-        done.judged, done.held_out, warnings, apart=apart, decision=done.decision
-    )
+        done.parts or done.judged, done.held_out_parts or done.held_out, warnings, apart=apart,
+        decision=done.decision,
+    )  # fmt: skip
     return _page(f"Model report: {done.head.title}", about, verdict, sections)
 
 
@@ -113,10 +116,16 @@ def comparison_report(dataset: Dataset, found: HeadComparison, *, audit_file: Pa
     judged = judge_side(
         dataset,
         every,
-        result.out_of_fold(best.head),
+        found.photographs.out_of_fold(best.head),
         Path(dataset.about["root"]),
         Band.at(DEFAULT_THRESHOLD),
     )
+    parts, part_scores = None, None
+    if result is not found.photographs:
+        parts = judged_parts(
+            judged, by_part(dataset.y, judged.probabilities, dataset.groups, found.part_rule)
+        )
+        part_scores = Assessment.of_judged(parts, seed=result.seed)
     pooled = Assessment.of(dataset.y, dataset.groups, judged.probabilities, seed=result.seed)
     warnings = [
         *facts.untrained(dataset.about), *facts.split_warning(found.split),
@@ -129,7 +138,7 @@ def comparison_report(dataset: Dataset, found: HeadComparison, *, audit_file: Pa
         audit.section(audited),
         heads.section(result, found.split),
         scores.section(
-            {"out of fold": pooled}, judged,
+            _sides("out of fold", pooled, part_scores), judged,
             f"From here on: {best.title}, the best head. Each photograph was judged by the one "
             "that was trained without its fold, in the first round of folds, and all of them are "
             "scored together; the table above is a mean over folds, so the two differ a little.",
@@ -142,7 +151,9 @@ def comparison_report(dataset: Dataset, found: HeadComparison, *, audit_file: Pa
     ]  # fmt: skip
     about = [("folder", name(str(found.folder))), ("compared on", _size(judged))]
     apart = facts.apart(dataset.about["group_rule"], found.split)
-    verdict = comparison_verdict(result, judged, pooled, warnings, apart=apart)
+    verdict = comparison_verdict(
+        result, parts or judged, part_scores or pooled, warnings, apart=apart
+    )
     return _page(f"Comparison of {count(len(result.heads), 'head')}", about, verdict, sections)
 
 
@@ -171,7 +182,7 @@ def evaluation_report(bundle: Bundle, found: Evaluation) -> str:
             judged.classes, judged.samples, judged.y, judged.groups, found.group_rule,
             found.proposal,
         )),
-        scores.section({found.what: found.assessment}, judged),
+        scores.section(_sides(found.what, found.assessment, found.part_assessment), judged),
         thresholds.section(decision, judged.classes.names, _outcome(found.what, decision)),
         *_judged(judged, decision, looks_of_bundle(bundle, found.cache_path)),
         training.section(_history(bundle)),
@@ -184,8 +195,18 @@ def evaluation_report(bundle: Bundle, found: Evaluation) -> str:
     shown: list[tuple[str, Child]] = [
         ("model", name(str(bundle.folder))), ("scored", [_size(judged), ": ", name(found.what)])
     ]  # fmt: skip
-    verdict = model_verdict(judged, found.assessment, warnings, apart=apart, decision=decision)
+    verdict = model_verdict(
+        found.parts or judged, found.part_assessment or found.assessment, warnings, apart=apart,
+        decision=decision,
+    )  # fmt: skip
     return _page(f"Evaluation: {bundle.head.title}", shown, verdict, sections)
+
+
+def _sides(what: str, photographs: Assessment, parts: Assessment | None) -> dict[str, Assessment]:
+    """By part, which is what is decided, and by photograph; these alone where a part has one."""
+    if parts is None:
+        return {what: photographs}
+    return {f"{what}, by part": parts, "by photograph": photographs}
 
 
 def write_report(path: Path, page: str, *, force: bool = False) -> Path:

@@ -8,7 +8,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline.evaluation.band import REVIEW
-from pipeline.evaluation.head_pairs import A_BETTER, B_BETTER, EQUIVALENT, UNKNOWN
+from pipeline.evaluation.head_pairs import (
+    A_BETTER,
+    A_PROBABLY,
+    B_BETTER,
+    B_PROBABLY,
+    EQUIVALENT,
+    UNKNOWN,
+)
 from pipeline.evaluation.judgements import Judgements
 from pipeline.report.page import KeyFigure, Verdict
 from pipeline.report.sections.scores import TITLES, Scored
@@ -56,8 +63,9 @@ def model_verdict(
 
 
 KEEP_APART = (
-    "Do not rely on this yet. Say which photographs show one part (extract --groups or "
-    "--group-regex), keep parts apart (--split grouped, the default), and look again."
+    "Do not rely on this yet. Say which photographs show one part (extract --groups, "
+    "--group-regex or --group-gap), keep parts apart (--split grouped, the default), and look "
+    "again."
 )
 """What to do where photographs of one part may stand on both sides."""
 
@@ -66,16 +74,17 @@ def errors(judged: Judgements) -> str:
     """Of two classes, what was missed and what was rejected, without its subject."""
     missed, defective, rejected, healthy = _counts(judged)
     alarms = f"rejected {of(rejected, healthy, 'healthy ones')}{_sent_on(judged)}"
+    unit = judged.unit
     if not defective:
         return f"{alarms}; there was no defective one to find"
     if missed:
-        found = f"missed {of(missed, defective, 'defective photographs')}"
+        found = f"missed {of(missed, defective, f'defective {unit}s')}"
     elif judged.band.has_review:
-        found = f"passed none of {count(defective, 'defective photograph')}"
+        found = f"passed none of {count(defective, f'defective {unit}')}"
     elif defective == 1:
-        found = "found the only defective photograph"
+        found = f"found the only defective {unit}"
     else:
-        found = f"found all {defective:,} defective photographs"
+        found = f"found all {defective:,} defective {unit}s"
     return f"{found} and {alarms}" if healthy else f"{found}; there was no healthy one to reject"
 
 
@@ -84,7 +93,7 @@ def _sent_on(judged: Judgements) -> str:
     if not judged.band.has_review:
         return ""
     reviewed = int((judged.verdicts == REVIEW).sum())
-    return f"; a person has to look at {of(reviewed, len(judged.y), 'photographs')}"
+    return f"; a person has to look at {of(reviewed, len(judged.y), f'{judged.unit}s')}"
 
 
 def _counts(judged: Judgements) -> tuple[int, int, int, int]:
@@ -99,8 +108,9 @@ def behind(judged: Judgements, *, apart: bool) -> str:
     """How much stands behind the numbers; `apart` as in `model_verdict`."""
     if not apart:
         return (
-            f"Behind this stand {count(len(judged.y), 'photograph')}, but photographs of the same "
-            "parts may have been trained on: expect worse on parts that are really new."
+            f"Behind this stand {count(len(judged.samples), judged.unit)}, and at most "
+            f"{count(len(np.unique(judged.groups)), 'part')}; they could be far fewer. Photographs "
+            "of the same parts may have been trained on: expect worse on parts that are really new."
         )
     if judged.classes.binary:
         said = f"{judged.parts(1):,} defective and {judged.parts(0):,} healthy parts"
@@ -189,7 +199,7 @@ def figures(judged: Judgements, scored: Scored) -> list[KeyFigure]:
         made.append(KeyFigure("Healthy ones rejected", percent(rejected / healthy), note))
     if judged.band.has_review:
         reviewed = int((judged.verdicts == REVIEW).sum())
-        note = f"{reviewed:,} of {count(len(judged.y), 'photograph')}"
+        note = f"{reviewed:,} of {count(len(judged.y), judged.unit)}"
         made.append(KeyFigure("For a person to look at", percent(reviewed / len(judged.y)), note))
     return made
 
@@ -281,13 +291,17 @@ def _others(found: Comparison, best: TableRow) -> list[str]:
     """What can be said of the other heads, one sentence for each verdict."""
     heads: dict[str, list[str]] = {}
     for head, pair in found.findings.against_best().items():
-        heads.setdefault(pair.verdict, []).append(head)
+        probably = pair.verdict in (A_PROBABLY, B_PROBABLY)
+        said = f"{head} ({pair.probability})" if probably else head
+        heads.setdefault(pair.verdict, []).append(said)
     parts = found.findings.intervals[best.head].parts
     sentences = {
         A_BETTER: "It is better than {}.",
+        A_PROBABLY: "It is probably better than {}.",
         EQUIVALENT: "There is no practical difference between it and {}.",
         UNKNOWN: "With this many parts ("
         + f"{min(parts.values(), default=0):,} of the rarest class) nobody can tell it from {{}}.",
+        B_PROBABLY: "It is probably worse than {}, although its mean is higher.",
         B_BETTER: "It is worse than {}, although its mean is higher.",
     }
     return [

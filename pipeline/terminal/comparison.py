@@ -7,7 +7,16 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from pipeline.evaluation.head_pairs import A_BETTER, B_BETTER, EQUIVALENT, UNDEFINED, UNKNOWN
+from pipeline.evaluation.head_pairs import (
+    A_BETTER,
+    A_PROBABLY,
+    B_BETTER,
+    B_PROBABLY,
+    EQUIVALENT,
+    UNDEFINED,
+    UNKNOWN,
+    Pair,
+)
 from pipeline.evaluation.intervals import Intervals
 from pipeline.evaluation.nested import Nested
 from pipeline.output.tables import align, printable
@@ -31,14 +40,21 @@ NOTHING = 0.0005
 
 _SHOWN = ("roc_auc", "average_precision", "balanced_accuracy")
 
-AGAINST_BEST = {
+_AGAINST_BEST = {
     A_BETTER: "worse",
+    A_PROBABLY: "probably worse",
+    B_PROBABLY: "probably better",
     EQUIVALENT: "no practical difference",
     B_BETTER: "better",
     UNKNOWN: "cannot tell",
     UNDEFINED: "not defined",
 }
-"""A pair's verdict, as it stands in the line of b, if a is the best head."""
+
+
+def against_best(pair: Pair) -> str:
+    """A pair's verdict, as it stands in the line of b, if a is the best head."""
+    words = _AGAINST_BEST[pair.verdict]
+    return f"{words} ({pair.probability})" if "probably" in words else words
 
 
 def scored(value: float, bounds: tuple[float | None, float | None] | Sequence[float | None]) -> str:
@@ -57,33 +73,79 @@ def about_intervals(sides: Mapping[str, Intervals]) -> list[str]:
     ]
 
 
-def heads_table(result: Comparison, split: str) -> str:
+def heads_table(result: Comparison, split: str, photographs: Comparison | None = None) -> str:
     """One line per head, best first, with intervals and what can be said against the best."""
     shown = list(dict.fromkeys((result.sort_by, *_SHOWN)))
     table, best = result.table(), result.best
-    head = ["head", *(SHORT_TITLES[name] for name in shown), f"against {best}", "fit s"]
-    rows = [_head_cells(result, row, shown) for row in table]
+    single = {} if photographs in (None, result) else _single_photographs(photographs, result)
+    head = [
+        "head",
+        *(["by photo"] if single else []),
+        *(SHORT_TITLES[name] for name in shown),
+        f"against {best}",
+        "fit s",
+    ]
+    rows = [_head_cells(result, row, shown, single) for row in table]
     intervals = result.findings.intervals[best]
     lines = [
         align([head, *rows]),
+        *(
+            [
+                "by part: a part has one verdict, from all its photographs; by photo: "
+                f"{SHORT_TITLES[result.sort_by]} of single photographs"
+            ]
+            if single
+            else []
+        ),
         f"mean over {len(result.folds)} folds ({split} split), sorted by "
         f"{SHORT_TITLES[result.sort_by]}; further scores in comparison.csv",
         *about_intervals({"all heads": intervals}),
     ]
     if len(table) > 1:
         lines += _about_pairs(result, intervals)
+    lines += [f"warning: {line}" for line in at_chance(result)]
     if result.findings.nested is not None:
         lines.append(_about_choice(result.findings.nested))
     return "\n".join(lines)
 
 
-def _head_cells(result: Comparison, row: TableRow, shown: Sequence[str]) -> list[str]:
+_CHANCE = 0.505  # balanced accuracy up to which verdicts are those of a coin
+
+
+def at_chance(result: Comparison) -> list[str]:
+    """Heads whose verdicts are worth nothing, though not made for that, as warnings."""
+    said = []
+    for row in result.table():
+        value, auc = row.mean["balanced_accuracy"], row.mean["roc_auc"]
+        if row.head.split(" ")[0] == "majority" or not value <= _CHANCE:
+            continue
+        why = (
+            "it ranks them, but at the threshold 0.5 calls nearly all the same; fit chooses another"
+            if auc > _RANKS
+            else "it learned nothing that holds on other parts"
+        )
+        said.append(f"{row.head} has a balanced accuracy of {value:.3f}, which is chance: {why}")
+    return said
+
+
+_RANKS = 0.6  # a ROC AUC from which on a head ranks parts
+
+
+def _single_photographs(photographs: Comparison | None, result: Comparison) -> dict[str, float]:
+    assert photographs is not None
+    return {row.head: row.mean[result.sort_by] for row in photographs.table()}
+
+
+def _head_cells(
+    result: Comparison, row: TableRow, shown: Sequence[str], single: Mapping[str, float]
+) -> list[str]:
     intervals = result.findings.intervals[row.head]
     pair = result.findings.against_best().get(row.head)
     return [
         row.head,
+        *([f"{single[row.head]:.3f}"] if single else []),
         *(scored(row.mean[name], intervals[name]) for name in shown),
-        AGAINST_BEST[pair.verdict] if pair else "the first",
+        against_best(pair) if pair else "the first",
         f"{row.fit_seconds:.2f}",
     ]
 
@@ -92,7 +154,8 @@ def _about_pairs(result: Comparison, intervals: Intervals) -> list[str]:
     title = SHORT_TITLES[result.sort_by]
     lines = [
         f"against {result.best}: differences up to {result.rope:g} {title} count as none (--rope); "
-        "corrected resampled t-test and Bayesian correlated t-test must agree"
+        "better or worse where corrected resampled t-test and Bayesian correlated t-test agree, "
+        "probably where the second alone says so"
     ]
     if any(p.verdict == UNKNOWN for p in result.findings.against_best().values()):
         fewest = min(intervals.parts.values())

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from pipeline.model.familiar import RATE, UNLIKE, too_many
 from pipeline.model.part_predictions import DISAGREE, PartPrediction, several
 from pipeline.model.predict import Prediction
 from pipeline.output.tables import printable
 
 
-def predictions(found: Sequence[Prediction], parts: Sequence[PartPrediction] = ()) -> str:
+def predictions(
+    found: Sequence[Prediction], parts: Sequence[PartPrediction] = (), rate: float = RATE
+) -> str:
     """How many of each verdict, by part where these have several photographs, and unreadable."""
     counts = Counter(p.verdict for p in found if p.verdict)
     failed = sum(p.error is not None for p in found)
@@ -24,7 +27,24 @@ def predictions(found: Sequence[Prediction], parts: Sequence[PartPrediction] = (
         text += (
             f"\nnote: the model was trained on {learned:,} of them; their verdicts prove nothing"
         )
-    return text
+    return "\n".join([text, *_unlike(found, parts, rate)])
+
+
+def _unlike(found: Sequence[Prediction], parts: Sequence[PartPrediction], rate: float) -> list[str]:
+    """How many parts are unlike all that was trained on, and whether that is too many."""
+    new = [p.photographs for p in parts if not p.trained_on] or [
+        (one,) for one in found if not one.trained_on
+    ]
+    unlike = sum(any(one.unlike for one in those) for those in new)
+    if not unlike:
+        return []
+    text = f"{unlike:,} of {len(new):,} new parts are {UNLIKE}: a person has to look"
+    if not too_many(unlike, len(new), rate):
+        return [f"note: {text} (of parts like those trained on, {rate:.1%} are)"]
+    return [
+        f"warning: {text}; {rate:.1%} would be by chance. Did light, camera, distance or product "
+        "change? Then rely on no verdict: look at them, and fit again with such photographs"
+    ]
 
 
 def _of_parts(parts: Sequence[PartPrediction]) -> str:

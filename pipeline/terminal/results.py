@@ -192,7 +192,7 @@ def comparison(found: HeadComparison, out: Path) -> str:
     written = f"written: {out / 'comparison.csv'}, {out / 'comparison.json'}"
     gap = f"\n{grouping_text.gap(found.gap)}\n" if found.gap else ""
     note = f"{found.note}\n" if found.note else ""
-    return f"{heads_table(found.result, found.split)}\n{note}{gap}{written}"
+    return f"{heads_table(found.result, found.split, found.photographs)}\n{note}{gap}{written}"
 
 
 def ladder(found: Ladder, out: Path) -> str:

@@ -82,6 +82,30 @@ def require_told(rule: ThresholdRule, groups: str) -> None:
         )
 
 
+_MIXED = 0.05  # share of proposed parts with several classes from which they are no parts
+
+
+def why_apart(kind: str, y: Indices, groups: Indices) -> str:
+    """Why photographs are judged one by one though groups of several are proposed; "" if not.
+
+    A proposal rather merges parts than tears one, which is safe for a split; a verdict about
+    merged parts would pass a defective one among good ones.
+
+    Args:
+        kind: `GroupRule.kind`.
+        y: int64 (n,) class numbers.
+        groups: int64 (n,), the same number for photographs of one part.
+    """
+    if kind != "proposed":
+        return ""
+    numbers, sizes = np.unique(groups, return_counts=True)
+    several = numbers[sizes > 1]
+    mixed = sum(len(np.unique(y[groups == number])) > 1 for number in several)
+    if mixed <= _MIXED * len(several):
+        return ""
+    return f"{mixed:,} of the {len(several):,} proposed parts have photographs of several classes"
+
+
 def set_aside(
     rule: ThresholdRule, y: Indices, groups: Indices, *, seed: int, test_size: float
 ) -> Indices:

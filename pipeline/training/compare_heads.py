@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,19 @@ from features.files import write_whole
 from features.untrusted_files import read_json
 from pipeline.data.dataset import Dataset, to_compare_on
 from pipeline.evaluation.head_pairs import ROPE
+from pipeline.evaluation.intervals import known
+from pipeline.evaluation.part_rules import ANY, MEAN
 from pipeline.feature_specs.heads import Contender
 from pipeline.feature_specs.rows import comparable_rows
 from pipeline.feature_specs.spec import FLAT, FeatureSpec
 from pipeline.heads import HEADS, is_users, load_head_class
 from pipeline.output.overwrite import COMPARISON, check_overwritable
 from pipeline.output.tables import MARK
+from pipeline.thresholds.claims import why_apart
 from pipeline.training.auto import HEADS as FEW
 from pipeline.training.auto import specs_of
-from pipeline.training.cross_validate import Comparison, compare
+from pipeline.training.comparison import Comparison, of_parts
+from pipeline.training.cross_validate import compare
 from pipeline.training.split_gap import Gap, Rounds, measure_gap
 
 Progress = Callable[[int, int, str], None]
@@ -34,7 +38,10 @@ class HeadComparison:
     """What `compare_heads` found.
 
     Attributes:
-        result: scores of every head on every fold, and what they are worth (`findings`).
+        result: scores of every head on every fold, and what they are worth (`findings`): of parts
+            where these have several photographs, else of photographs.
+        photographs: the same of photographs.
+        part_rule: that was asked for, or the mean.
         split: "grouped" or "random".
         folder: where comparison.csv and comparison.json are.
         dataset: what they were compared on; the holdout of a given split is not in it.
@@ -49,6 +56,8 @@ class HeadComparison:
     dataset: Dataset
     gap: Gap | None = None
     note: str = ""
+    photographs: Comparison = field(kw_only=True)
+    part_rule: str = MEAN
 
 
 def compare_heads(
@@ -64,6 +73,7 @@ def compare_heads(
     sort_by: str = "roc_auc",
     rope: float = ROPE,
     n_jobs: int = -1,
+    part_rule: str | None = None,
     force: bool = False,
     progress: Progress | None = None,
 ) -> HeadComparison:
@@ -85,6 +95,8 @@ def compare_heads(
         sort_by: the score that decides the order and the best head.
         rope: differences of that score up to this one make no difference in practice.
         n_jobs: processes; -1 for one per core.
+        part_rule: how photographs of a part are judged together, one of
+            `pipeline.evaluation.part_rules.RULES`; None to choose it for each fold on the others.
         force: replace the two files whoever wrote them.
         progress: called as `progress(fits done, fits in all, what was done)`.
 
@@ -121,29 +133,49 @@ def compare_heads(
         rope=rope,
         n_jobs=n_jobs,
     )
-    result = run(rows, heads=list(heads), kind=split, progress=progress)
+    if part_rule is None and why_apart(
+        dataset.about["group_rule"]["kind"], dataset.y, dataset.groups
+    ):
+        part_rule = ANY
+    photographs = run(rows, heads=list(heads), kind=split, progress=progress)
+    result = of_parts(photographs, part_rule)
     other = "random" if split == "grouped" else "grouped"
     best = result.contenders[result.best]
     only = {best.spec: rows[best.spec]}
     gap = measure_gap(
-        _rounds(result, best.name),
+        _rounds(result, best.name, photographs),
         other,
-        lambda: _rounds(run(only, heads=[best.head], kind=other), best.name),
+        lambda: _other_rounds(run(only, heads=[best.head], kind=other), best.name, part_rule),
         dataset.groups,
     )
     record = (
         json.loads(result.to_json())
         | _identity(dataset)
         | {"split": split, "gap": gap.to_json() if gap else None}
+        | ({} if result is photographs else {"by_photograph": _by_photograph(photographs)})
     )
     write_whole(out / "comparison.csv", MARK + result.to_csv())
     write_whole(out / "comparison.json", json.dumps(record, indent=1))
-    return HeadComparison(result, split, out, dataset, gap, note)
+    return HeadComparison(
+        result, split, out, dataset, gap, note, photographs=photographs, part_rule=part_rule or MEAN
+    )
 
 
-def _rounds(result: Comparison, head: str) -> Rounds:
+def _rounds(result: Comparison, head: str, photographs: Comparison) -> Rounds:
+    """Scores of the folds, by part where parts are scored, with the photographs' folds."""
     scores = [found.scores for found in result.of(head)]
-    return Rounds(head, scores, [(fold.train, fold.test) for fold in result.folds])
+    return Rounds(head, scores, [(fold.train, fold.test) for fold in photographs.folds])
+
+
+def _other_rounds(photographs: Comparison, head: str, part_rule: str | None) -> Rounds:
+    return _rounds(of_parts(photographs, part_rule), head, photographs)
+
+
+def _by_photograph(found: Comparison) -> list[dict[str, Any]]:
+    return [
+        {"head": row.head, **{name: known(value) for name, value in row.mean.items()}}
+        for row in found.table()
+    ]
 
 
 def best_head(folder: Path, dataset: Dataset) -> Contender:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -15,11 +15,21 @@ from features.arrays import Floats, Indices
 from pipeline.data.splits import Fold
 from pipeline.evaluation.head_pairs import ROPE
 from pipeline.evaluation.intervals import Round, known
-from pipeline.evaluation.metrics import LOWER_IS_BETTER, SCORES
+from pipeline.evaluation.metrics import LOWER_IS_BETTER, SCORES, score
 from pipeline.evaluation.nested import Findings, find
+from pipeline.evaluation.part_rules import (
+    ANY,
+    MEAN,
+    choose_rule,
+    combine,
+    part_classes,
+    why_not_by_part,
+)
 from pipeline.feature_specs.heads import Contender
 from pipeline.heads.base import Scalar
 from pipeline.output.tables import to_csv
+
+PHOTOGRAPHS, PARTS = "photographs", "parts"
 
 
 @dataclass(frozen=True)
@@ -78,6 +88,8 @@ class Comparison:
         rope: differences of that score up to this one make no difference in practice.
         seed: of folds, heads and draws.
         gram_seconds: for the Gram matrix, once for all.
+        unit: what is scored: "photographs", or "parts" that are judged as wholes. Then `y`,
+            `groups` and the folds are of parts.
     """
 
     contenders: Mapping[str, Contender]
@@ -89,6 +101,7 @@ class Comparison:
     rope: float = ROPE
     seed: int = 0
     gram_seconds: float = 0.0
+    unit: str = PHOTOGRAPHS
 
     @property
     def heads(self) -> Sequence[str]:
@@ -194,6 +207,7 @@ class Comparison:
             "sort_by": self.sort_by,
             "rope": self.rope,
             "seed": self.seed,
+            "scored": self.unit,
             "folds": len({fold.fold for fold in self.folds}),
             "repeats": len({fold.repeat for fold in self.folds}),
             "gram_seconds": self.gram_seconds,
@@ -214,6 +228,53 @@ class Comparison:
             cells |= {name: known(row.mean[name]), f"{name}_spread": known(row.spread[name])}
             cells |= {f"{name}_low": known(low), f"{name}_high": known(high)}
         return cells | {"fit_seconds": row.fit_seconds, "predict_seconds": row.predict_seconds}
+
+
+def of_parts(found: Comparison, rule: str | None = None) -> Comparison:
+    """The same fits scored by part: a part has one verdict, from all its tested photographs.
+
+    Args:
+        found: of photographs.
+        rule: one of `pipeline.evaluation.part_rules.RULES`; None to choose it for each fold on the
+            parts of the other folds of its repeat, as the training part would.
+
+    Returns:
+        `found` itself where parts have one photograph each, or cannot be judged as wholes.
+    """
+    n_classes = found.results[0].probabilities.shape[1]
+    if rule == ANY or why_not_by_part(found.y, found.groups, n_classes):
+        return found
+    numbers = np.unique(found.groups)
+    classes = part_classes(found.y, found.groups, n_classes)
+    places = [np.searchsorted(numbers, found.groups[fold.test]) for fold in found.folds]
+    rounds = [
+        Fold(fold.repeat, fold.fold, np.setdiff1d(np.arange(len(numbers)), place), np.unique(place))
+        for fold, place in zip(found.folds, places, strict=True)
+    ]
+    results = []
+    for head in found.heads:
+        tested = found.of(head)
+        for result, fold, place in zip(tested, rounds, places, strict=True):
+            chosen = rule or _rule_of_others(found, tested, result)
+            P = combine(result.probabilities, place, chosen)
+            scores = score(classes[fold.test], P)
+            results.append(replace(result, scores=scores, probabilities=P))
+    return replace(
+        found, folds=rounds, results=results, y=classes, groups=np.arange(len(numbers)), unit=PARTS
+    )
+
+
+def _rule_of_others(found: Comparison, tested: Sequence[FoldResult], but: FoldResult) -> str:
+    """The part rule that the other folds of the repeat choose."""
+    others = [
+        (fold.test, result.probabilities)
+        for fold, result in zip(found.folds, tested, strict=True)
+        if result.repeat == but.repeat and result.fold != but.fold
+    ]
+    if but.probabilities.shape[1] != 2 or not others:
+        return MEAN
+    rows = np.concatenate([rows for rows, _ in others])
+    return choose_rule(found.y[rows], np.concatenate([P for _, P in others]), found.groups[rows])
 
 
 def _round(result: FoldResult) -> dict[str, Any]:

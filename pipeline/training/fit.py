@@ -33,9 +33,11 @@ from pipeline.heads.calibration import Recalibration
 from pipeline.heatmaps.maps import FILE as HEATMAPS
 from pipeline.heatmaps.maps import make_reference
 from pipeline.model.bundle import Model, check_replaceable, save_bundle
+from pipeline.model.familiar import FILE as FAMILIAR
+from pipeline.model.familiar import Familiar, looks
 from pipeline.model.selftest import MOST_ROWS
 from pipeline.output.tables import to_csv
-from pipeline.thresholds.claims import require_told
+from pipeline.thresholds.claims import require_told, why_apart
 from pipeline.thresholds.decision import Decision
 from pipeline.thresholds.rule import ThresholdRule
 from pipeline.thresholds.train import Trained, TrainingRows, train
@@ -173,6 +175,7 @@ def fit(
     done.choice = choice if len(choice.trials) > 1 else None
     numbers = {"train": sides[0][made.learned], "holdout": sides[1]}
     extra = _heatmaps(done, dataset, rows, numbers)
+    extra |= _familiar(dataset, features, numbers["train"], seed)
     if made.judged is not None:
         unseen = sides[0][made.judged.rows]
         numbers |= {"threshold": unseen} if made.judged.aside else {}
@@ -189,27 +192,14 @@ def _training_part(
 ) -> TrainingRows:
     X = rows_in(dataset, features, side).in_memory()
     y, groups, names = dataset.y[side], dataset.groups[side], dataset.classes.names
-    return TrainingRows(X, y, groups, names, test_size, why_apart(dataset))
-
-
-_MIXED = 0.05  # share of proposed groups with several classes from which they are no parts
-
-
-def why_apart(dataset: Dataset) -> str:
-    """Why photographs are judged one by one though groups of several are proposed; "" if not.
-
-    A proposal rather merges parts than tears one, which is safe for a split; a verdict about
-    merged parts would pass a defective one among good ones.
-    """
-    if dataset.about["group_rule"]["kind"] != "proposed":
-        return ""
-    groups, sizes = np.unique(dataset.groups, return_counts=True)
-    several = groups[sizes > 1]
-    classes = [len(np.unique(dataset.y[dataset.groups == group])) for group in several]
-    mixed = sum(count > 1 for count in classes)
-    if mixed <= _MIXED * len(several):
-        return ""
-    return f"{mixed:,} of the {len(several):,} proposed parts have photographs of several classes"
+    return TrainingRows(
+        X,
+        y,
+        groups,
+        names,
+        test_size,
+        why_apart(dataset.about["group_rule"]["kind"], dataset.y, dataset.groups),
+    )
 
 
 def _heatmaps(
@@ -233,6 +223,22 @@ def _heatmaps(
         dataset.layout.shape,
     )
     return {HEATMAPS: reference.to_bytes()}
+
+
+def _familiar(
+    dataset: Dataset, features: FeatureSpec, learned: Indices, seed: int
+) -> dict[str, bytes]:
+    """What was trained on looks like, as a file by its name; none where parts are too few."""
+    views = 1 if features.is_flat else len(features.views)
+    blocks = [
+        looks(raw_rows(dataset, features, learned[at : at + _LOOKED_AT]), dataset.layout, views)
+        for at in range(0, len(learned), _LOOKED_AT)
+    ]
+    found = Familiar.of(np.concatenate(blocks), dataset.groups[learned], seed=seed)
+    return {} if found is None else {FAMILIAR: found.to_bytes()}
+
+
+_LOOKED_AT = 128  # photographs whose rows are in memory at once
 
 
 def _gap(done: Fit, dataset: Dataset, rule: ThresholdRule) -> Gap | None:

@@ -12,7 +12,7 @@ from pipeline.report.page import Section, paragraphs
 from pipeline.report.sections.scores import TITLES, about_intervals
 from pipeline.report.svg import Axis, RowChart
 from pipeline.report.wording import NBSP, interval, percent, score
-from pipeline.terminal.comparison import AGAINST_BEST, NOTHING
+from pipeline.terminal.comparison import NOTHING, against_best, at_chance
 from pipeline.training.comparison import Comparison, TableRow
 
 _SHOWN = ("roc_auc", "average_precision", "balanced_accuracy", "recall", "precision", "brier")
@@ -43,6 +43,7 @@ def section(found: Comparison, split: str) -> Section:
         _chart(found).html(),
         _choice(found.findings.nested),
         _pairs(found),
+        paragraphs(*(f"Warning: {line}." for line in at_chance(found))),
         element("h3", "All scores"),
         table(
             "Mean over the folds and 95 % interval, by head",
@@ -112,12 +113,13 @@ def _pairs(found: Comparison) -> Html | None:
         table(
             f"What can be said of every other head against {found.best}",
             ["head", "against the best", "in words"],
-            [[pair.b, AGAINST_BEST[pair.verdict], f"{_words(pair)}."] for pair in against],
+            [[pair.b, against_best(pair), f"{_words(pair)}."] for pair in against],
             texts=[1, 2],
         ),
         paragraphs(
             f"Differences of {TITLES[found.sort_by]} up to {found.rope:g} count as none that "
-            f"matters (--rope). {PAIRS_METHOD}: both must agree before one head is called better.",
+            f"matters (--rope). {PAIRS_METHOD}: both must agree before one head is called better; "
+            "where the first alone says so, it is probably better.",
             f"Cannot tell: {fewest:,} parts of the rarest class are too few to tell such heads "
             "apart. More parts would help; more folds hardly." if unknown else None,
         ),
