@@ -77,14 +77,9 @@ def heads_table(result: Comparison, split: str, photographs: Comparison | None =
     """One line per head, best first, with intervals and what can be said against the best."""
     shown = list(dict.fromkeys((result.sort_by, *_SHOWN)))
     table, best = result.table(), result.best
-    single = {} if photographs in (None, result) else _single_photographs(photographs, result)
-    head = [
-        "head",
-        *(["by photo"] if single else []),
-        *(SHORT_TITLES[name] for name in shown),
-        f"against {best}",
-        "fit s",
-    ]
+    single = {} if photographs is result else _single_photographs(photographs, result)
+    titles = [*(["by photo"] if single else []), *(SHORT_TITLES[name] for name in shown)]
+    head = ["head", *titles, f"against {best}", "fit s"]
     rows = [_head_cells(result, row, shown, single) for row in table]
     intervals = result.findings.intervals[best]
     lines = [
@@ -132,7 +127,8 @@ _RANKS = 0.6  # a ROC AUC from which on a head ranks parts
 
 
 def _single_photographs(photographs: Comparison | None, result: Comparison) -> dict[str, float]:
-    assert photographs is not None
+    if photographs is None:
+        return {}
     return {row.head: row.mean[result.sort_by] for row in photographs.table()}
 
 
