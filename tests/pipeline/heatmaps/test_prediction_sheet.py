@@ -12,9 +12,9 @@ from PIL import Image
 
 from pipeline.data.classes import Classes
 from pipeline.evaluation.band import Band
-from pipeline.heatmaps import prediction_sheet as sheet
 from pipeline.heatmaps.prediction_sheet import prediction_sheet
 from pipeline.model.predict import verdict
+from pipeline.output import photograph_grid
 from pipeline.output.photograph_grid import CELL, COLUMNS, GAP, SheetEntry, draw_sheet
 
 EMPTY = (232, 232, 232)
@@ -67,13 +67,13 @@ def is_colour(pixels: np.ndarray, colour: tuple[int, int, int], within: int = 12
 def texts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Every text that is drawn."""
     drawn: list[str] = []
-    original = sheet.ImageDraw.ImageDraw.text
+    original = photograph_grid.ImageDraw.ImageDraw.text
 
     def spy(self, xy, text, *args, **kwargs):
         drawn.append(text)
         return original(self, xy, text, *args, **kwargs)
 
-    monkeypatch.setattr(sheet.ImageDraw.ImageDraw, "text", spy)
+    monkeypatch.setattr(photograph_grid.ImageDraw.ImageDraw, "text", spy)
     return drawn
 
 

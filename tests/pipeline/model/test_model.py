@@ -83,7 +83,10 @@ def test_predict_uses_and_fills_the_cache(
     assert toy.loads == 0
     assert [p.truth for p in found[:1]] == ["Healthy"]
     assert np.mean([p.verdict == p.truth for p in found]) > 0.9
-    assert all(p.verdict == ("defects" if p.probability >= 0.5 else "Healthy") for p in found)
+    called = {True: "defects", False: "Healthy"}
+    like = [p for p in found if not p.unlike]
+    assert len(like) > 0.9 * len(found)
+    assert all(p.verdict == called[(p.probability or 0) >= 0.5] for p in like)
     new = pipeline.find_photographs([str(write_parts(tmp_path / "new", 3, first=900))])
     for expected in (9 + 1, 0):  # the self-test's witness rides along where the backbone runs
         toy.reset()
