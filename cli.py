@@ -638,7 +638,9 @@ def predict(
     if part_out is not None:
         write_whole(part_out, pipeline.format_parts(bundle, parts, suffix))
     if sheet is not None:
-        write_whole(sheet, pipeline.prediction_sheet(bundle.classes, found, frame=frame))
+        write_whole(
+            sheet, pipeline.prediction_sheet(bundle.classes, found, frame=frame, parts=parts)
+        )
     if heatmaps is not None and frame is not None:
         pipeline.write_heatmaps(heatmaps, frame, found, max_pixels=max_pixels or MAX_PIXELS)
     say(*text.drift(bundle))

@@ -108,7 +108,7 @@ def _predict(out: Path, new: Path, cache: Path, say: Say, bar: Bar) -> None:
     parts = predict_parts(bundle, found)
     write_whole(verdicts, format_predictions(bundle, found, ".csv"))
     write_whole(parts_file(verdicts), format_parts(bundle, parts, ".csv"))
-    write_whole(sheet, prediction_sheet(bundle.classes, found))
+    write_whole(sheet, prediction_sheet(bundle.classes, found, parts=parts))
     say(predictions(found, parts))
 
 

@@ -10,10 +10,14 @@ from features.photographs.decode_worker_pool import thumbnail_apart
 from pipeline.data.classes import Classes
 from pipeline.heatmaps.drawing import mark
 from pipeline.heatmaps.explain import Frame
+from pipeline.model.part_predictions import PartPrediction
 from pipeline.model.predict import Prediction
 from pipeline.output.photograph_grid import SheetEntry, draw_sheet
 
 SHOWN = 20
+
+Judged = Prediction | PartPrediction
+"""What has a verdict: a photograph, or a part with its photographs."""
 
 
 def prediction_sheet(
@@ -21,37 +25,73 @@ def prediction_sheet(
     predictions: Sequence[Prediction],
     shown: int = SHOWN,
     frame: Frame | None = None,
+    parts: Sequence[PartPrediction] | None = None,
 ) -> bytes:
-    """A PNG of up to `shown` photographs, evenly spread over the predictions in their order.
+    """A PNG of up to `shown` photographs: what a person should look at comes first.
 
-    With the model's `frame`, each lies under its heatmap.
+    First what is known to be wrong, then what is unlike all that was trained on, what is for a
+    person, what cannot be read, the other new ones with the most doubtful first, and what the model
+    was trained on last. The photographs of a part stand together, under the verdict on the part.
+
+    Args:
+        classes: of the model.
+        predictions: photographs that were judged.
+        shown: photographs at most.
+        frame: of the model, to show each photograph under its heatmap.
+        parts: of these photographs; None where each is judged by itself.
     """
-    count = min(shown, len(predictions))
-    chosen = [predictions[i * len(predictions) // count] for i in range(count)]
+    units: Sequence[Judged] = predictions if parts is None else parts
+    chosen: list[SheetEntry] = []
+    for unit in sorted(units, key=_rank):
+        chosen += [_entry(one, frame, unit) for one in _photographs(unit)]
+    count = min(shown, len(chosen))
     # What the model learned from says nothing of how good it is.
-    new = [p for p in predictions if not p.trained_on]
-    known = [p for p in new if _is_right(p) is not None]
-    right = sum(_is_right(p) is True for p in known)
+    known = [
+        right for unit in units if not unit.trained_on and (right := _is_right(unit)) is not None
+    ]
     meaning = "probability of the verdict"
     if classes.binary:
         meaning = "probability of a defect, beside the limit that decided"
-    title = f"{count} of {len(predictions)} photographs: verdict and {meaning}"
+    what = f"{len(predictions)} photographs"
+    if parts is not None and len(parts) < len(predictions):
+        what += f" of {len(parts)} parts, which have one verdict each"
+    title = f"{count} of {what}: verdict and {meaning}; mistakes and doubtful ones first"
     if known:
-        title += f"; {right} of the {len(known)} with known class and not trained on are right"
+        title += f"; {sum(known)} of the {len(known)} with known class and not trained on are right"
     if frame is not None:
         title += f"; vermilion speaks for {frame.subject}, blue against it"
-    return draw_sheet([_entry(prediction, frame) for prediction in chosen], title)
+    return draw_sheet(chosen[:count], title)
 
 
-def _entry(prediction: Prediction, frame: Frame | None) -> SheetEntry:
+def _photographs(unit: Judged) -> tuple[Prediction, ...]:
+    return (unit,) if isinstance(unit, Prediction) else unit.photographs
+
+
+def _rank(unit: Judged) -> tuple[bool, int, float]:
+    """What a person should see first is smallest."""
+    photographs = _photographs(unit)
+    if _is_right(unit) is False:
+        kind = 0
+    elif any(one.unlike for one in photographs):
+        kind = 1
+    elif unit.for_person:
+        kind = 2
+    else:
+        kind = 3 if unit.error is not None else 4
+    margins = [one.margin for one in photographs if one.margin is not None]
+    return unit.trained_on, kind, min(margins, default=0.0)
+
+
+def _entry(prediction: Prediction, frame: Frame | None, unit: Judged | None = None) -> SheetEntry:
+    unit = unit or prediction
     if prediction.verdict is None:
         return SheetEntry(prediction.file, None, prediction.truth, None, prediction.error)
-    truth, right = prediction.truth, _is_right(prediction)
-    if prediction.trained_on and truth is not None:
+    truth, right = unit.truth, _is_right(unit)
+    if unit.trained_on and truth is not None:
         truth, right = f"{truth} (trained on it)", None
     return SheetEntry(
         prediction.file,
-        prediction.verdict,
+        unit.verdict,
         truth,
         right,
         said=prediction.said,
@@ -59,11 +99,11 @@ def _entry(prediction: Prediction, frame: Frame | None) -> SheetEntry:
     )
 
 
-def _is_right(prediction: Prediction) -> bool | None:
+def _is_right(unit: Judged) -> bool | None:
     """None where it cannot be told: no verdict, no known class, or a person has to look."""
-    if prediction.truth is None or prediction.verdict is None or prediction.for_person:
+    if unit.truth is None or unit.verdict is None or unit.for_person:
         return None
-    return prediction.truth == prediction.verdict
+    return unit.truth == unit.verdict
 
 
 def _view(prediction: Prediction, frame: Frame | None) -> Callable[[bytes, int], Image.Image]:

@@ -28,7 +28,7 @@ from features.arrays import Floats, Row
 from features.backbones.engines import DEFAULT_ENGINE
 from features.backbones.settings import BackboneSettings, settings_from_fields
 from features.cache.row_parts import Layout
-from features.errors import BundleError, DriftError, OnepassError, OutputError, ThresholdError
+from features.errors import BundleError, DriftError, OnepassError, ThresholdError
 from features.files import whole_folder
 from features.photographs.views import FULL, Chosen
 from features.untrusted_files import read_bytes, read_json
@@ -46,8 +46,8 @@ from pipeline.model.familiar import Familiar, looks
 from pipeline.model.files import (
     ABOUT,
     check_files,
+    check_replaceable,
     digests,
-    foreign_files,
     is_below,
     read_about_file,
 )
@@ -260,30 +260,6 @@ def save_bundle(
             "files": digests(new),
         }
         (new / ABOUT).write_text(json.dumps(record, indent=2), "utf-8")
-
-
-def check_replaceable(folder: Path, *, force: bool = False) -> None:
-    """Raise OutputError unless a model may be written there.
-
-    It may take the place of nothing, of an empty folder, and of a model that holds nothing but
-    what a `fit` wrote; with `force` of any folder.
-    """
-    if not folder.exists() or (force and folder.is_dir()):
-        return
-    if not folder.is_dir():
-        raise OutputError(f"{folder} exists and is no folder; name another with --out")
-    foreign = foreign_files(folder)
-    if not foreign:
-        return
-    if not (folder / ABOUT).is_file():
-        raise OutputError(
-            f"{folder} exists and is no model; expected a new folder or one that holds a model; "
-            "name another with --out, or replace it with --force"
-        )
-    raise OutputError(
-        f"{folder} holds {foreign[0]}, which no model of this program has and which would be lost; "
-        "move it away, name another folder with --out, or replace all with --force"
-    )
 
 
 def load_bundle(folder: Path, *, accept_drift: bool = False, trust: bool = False) -> Bundle:

@@ -27,6 +27,9 @@ import numpy as np
 from features.arrays import Floats, Indices, Row, Rows
 from features.cache.row_parts import Layout
 from features.untrusted_files import read_arrays
+from pipeline.data.dataset import Dataset
+from pipeline.feature_specs.rows import raw_rows
+from pipeline.feature_specs.spec import FeatureSpec
 
 FILE = "familiar.npz"
 """In a model's folder."""
@@ -38,7 +41,7 @@ UNLIKE = "unlike anything that the model was trained on"
 
 _NEAREST = 3
 _MOST = 2000  # training photographs that are kept
-_BLOCK = 256
+_BLOCK = 128  # photographs whose rows are in memory at once
 _FEW_SPREADS = 3.0  # where parts are too few: standard deviations above the mean
 
 
@@ -122,6 +125,26 @@ class Familiar:
         if not sound or numbers.shape != (2,) or not np.isfinite(numbers).all():
             raise ValueError(f"vectors of shape {vectors.shape}, limits {numbers!r}")
         return cls(vectors, float(numbers[0]), float(numbers[1]))
+
+
+def familiar_file(
+    dataset: Dataset, spec: FeatureSpec, learned: Indices, seed: int
+) -> dict[str, bytes]:
+    """What was trained on looks like, as a file by its name; none where parts are too few.
+
+    Args:
+        dataset: that has the rows.
+        spec: what the model sees.
+        learned: int64, numbers of the photographs that it learned from.
+        seed: as in `Familiar.of`.
+    """
+    views = 1 if spec.is_flat else len(spec.views)
+    blocks = [
+        looks(raw_rows(dataset, spec, learned[at : at + _BLOCK]), dataset.layout, views)
+        for at in range(0, len(learned), _BLOCK)
+    ]
+    found = Familiar.of(np.concatenate(blocks), dataset.groups[learned], seed=seed)
+    return {} if found is None else {FILE: found.to_bytes()}
 
 
 def too_many(unlike: int, parts: int, rate: float) -> bool:

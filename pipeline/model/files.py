@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from features.errors import BundleError
+from features.errors import BundleError, OutputError
 from features.untrusted_files import read_bytes, read_json
 
 ABOUT = "model.json"
@@ -125,3 +125,27 @@ def _read_at_load(folder: Path) -> Iterator[str]:
     for file in sorted(head.rglob("*")) if head.is_dir() else ():
         if file.name not in _LITTER and not file.is_dir():
             yield file.relative_to(folder).as_posix()
+
+
+def check_replaceable(folder: Path, *, force: bool = False) -> None:
+    """Raise OutputError unless a model may be written there.
+
+    It may take the place of nothing, of an empty folder, and of a model that holds nothing but
+    what a `fit` wrote; with `force` of any folder.
+    """
+    if not folder.exists() or (force and folder.is_dir()):
+        return
+    if not folder.is_dir():
+        raise OutputError(f"{folder} exists and is no folder; name another with --out")
+    foreign = foreign_files(folder)
+    if not foreign:
+        return
+    if not (folder / ABOUT).is_file():
+        raise OutputError(
+            f"{folder} exists and is no model; expected a new folder or one that holds a model; "
+            "name another with --out, or replace it with --force"
+        )
+    raise OutputError(
+        f"{folder} holds {foreign[0]}, which no model of this program has and which would be lost; "
+        "move it away, name another folder with --out, or replace all with --force"
+    )

@@ -56,6 +56,7 @@ class Prediction:
         why: why a person has to look, where that is not for the probability; "" for nothing.
         strangeness: its distance from all that was trained on, as a share of the one that 1 % of
             such parts exceed; None where that is not known.
+        margin: how far its probability is from another verdict; 0 is the most doubtful.
         chances: float64 (n_classes,) of the photograph, `Bundle.probabilities`, from which its
             part is judged; None where it could not be read.
         cells: its heatmap, float64 (height, width) as `pipeline.heatmaps.explain.explain` gives
@@ -76,6 +77,7 @@ class Prediction:
     proposed: bool = False
     why: str = ""
     strangeness: float | None = None
+    margin: float | None = None
     chances: Floats | None = field(default=None, compare=False, repr=False)
     cells: Floats | None = field(default=None, compare=False, repr=False)
 
@@ -253,6 +255,10 @@ def verdict(
 ) -> Prediction:
     """The verdict on a photograph with these probabilities (n_classes,)."""
     number = int(band.decide(chances[None])[0])
+    two = np.sort(chances)[-2:]
+    margin = (
+        min(abs(chances[1] - end) for end in band.limits) if classes.binary else two[1] - two[0]
+    )
     told = float(chances[1] if classes.binary else chances[number])
     return Prediction(
         path,
@@ -262,6 +268,7 @@ def verdict(
         {name: float(chance) for name, chance in zip(classes.names, chances, strict=True)},
         truth,
         for_person=number == REVIEW,
+        margin=float(margin),
         said=beside(told, band) if classes.binary else f"{told:.0%}",
     )
 

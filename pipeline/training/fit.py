@@ -32,9 +32,9 @@ from pipeline.heads.base import AnyRows, Head, predict_by_blocks
 from pipeline.heads.calibration import Recalibration
 from pipeline.heatmaps.maps import FILE as HEATMAPS
 from pipeline.heatmaps.maps import make_reference
-from pipeline.model.bundle import Model, check_replaceable, save_bundle
-from pipeline.model.familiar import FILE as FAMILIAR
-from pipeline.model.familiar import Familiar, looks
+from pipeline.model.bundle import Model, save_bundle
+from pipeline.model.familiar import familiar_file
+from pipeline.model.files import check_replaceable
 from pipeline.model.selftest import MOST_ROWS
 from pipeline.output.tables import to_csv
 from pipeline.thresholds.claims import require_told, why_apart
@@ -175,7 +175,7 @@ def fit(
     done.choice = choice if len(choice.trials) > 1 else None
     numbers = {"train": sides[0][made.learned], "holdout": sides[1]}
     extra = _heatmaps(done, dataset, rows, numbers)
-    extra |= _familiar(dataset, features, numbers["train"], seed)
+    extra |= familiar_file(dataset, features, numbers["train"], seed)
     if made.judged is not None:
         unseen = sides[0][made.judged.rows]
         numbers |= {"threshold": unseen} if made.judged.aside else {}
@@ -223,22 +223,6 @@ def _heatmaps(
         dataset.layout.shape,
     )
     return {HEATMAPS: reference.to_bytes()}
-
-
-def _familiar(
-    dataset: Dataset, features: FeatureSpec, learned: Indices, seed: int
-) -> dict[str, bytes]:
-    """What was trained on looks like, as a file by its name; none where parts are too few."""
-    views = 1 if features.is_flat else len(features.views)
-    blocks = [
-        looks(raw_rows(dataset, features, learned[at : at + _LOOKED_AT]), dataset.layout, views)
-        for at in range(0, len(learned), _LOOKED_AT)
-    ]
-    found = Familiar.of(np.concatenate(blocks), dataset.groups[learned], seed=seed)
-    return {} if found is None else {FAMILIAR: found.to_bytes()}
-
-
-_LOOKED_AT = 128  # photographs whose rows are in memory at once
 
 
 def _gap(done: Fit, dataset: Dataset, rule: ThresholdRule) -> Gap | None:

@@ -22,7 +22,7 @@ from pipeline.data.given_split import choose_sides
 from pipeline.evaluation.judgements import Assessment, judge_side
 from pipeline.groups.rules import GroupRule
 from pipeline.heads.base import EpochProgress
-from pipeline.model.bundle import check_replaceable
+from pipeline.model.files import check_replaceable
 from pipeline.model.probabilities import judge_pixels
 from pipeline.thresholds.decision import Decision
 from pipeline.training.fit import Fit, save_fit

@@ -12,8 +12,10 @@ from PIL import Image
 
 from pipeline.data.classes import Classes
 from pipeline.evaluation.band import Band
+from pipeline.heatmaps import prediction_sheet as sheet
 from pipeline.heatmaps.prediction_sheet import prediction_sheet
-from pipeline.model.predict import verdict
+from pipeline.model.part_predictions import PartPrediction
+from pipeline.model.predict import Prediction, verdict
 from pipeline.output import photograph_grid
 from pipeline.output.photograph_grid import CELL, COLUMNS, GAP, SheetEntry, draw_sheet
 
@@ -237,3 +239,39 @@ def test_what_was_trained_on_is_neither_right_nor_wrong(tmp_path: Path, texts: l
     assert texts.count("is defects  ✓ right") == texts.count("✓") == 1
     assert "is defects (trained on it)" in texts
     assert "1 of the 1 with known class and not trained on are right" in " ".join(texts)
+
+
+def test_what_a_person_should_look_at_comes_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mistakes, then what is unlike, then review, then doubt; what was trained on comes last.
+
+    The photographs of a part stand together, under its verdict.
+    """
+    classes, band = Classes(("good", "bad"), {"good": 0, "bad": 1}), Band(0.4, 0.6)
+
+    def photograph(name: str, p: float, **more: object) -> Prediction:
+        made = verdict(classes, np.array([1 - p, p]), band, name, tmp_path / name, "good")
+        return replace(made, **more)  # type: ignore[arg-type]
+
+    found = [
+        photograph("learned", 0.9, trained_on=True),
+        photograph("sure", 0.01),
+        photograph("near", 0.39),
+        photograph("review", 0.5),
+        photograph("strange", 0.1, strangeness=2.0),
+        photograph("wrong", 0.95),
+    ]
+    drawn: list[SheetEntry] = []
+    monkeypatch.setattr(sheet, "draw_sheet", lambda entries, _title: drawn.extend(entries) or b"")
+    prediction_sheet(classes, found)
+    order = ["wrong", "strange", "review", "near", "sure", "learned"]
+    assert [entry.file.name for entry in drawn] == order
+    assert [entry.right for entry in drawn] == [False, True, None, True, True, None]
+    drawn.clear()
+    part = PartPrediction("p1", (found[5], found[1]), "review", 0.5, truth="good")
+    others = [PartPrediction(one.path, (one,), one.verdict, truth=one.truth) for one in found[2:3]]
+    prediction_sheet(classes, found, parts=[*others, part])
+    assert [(entry.file.name, entry.verdict) for entry in drawn] == [
+        ("wrong", "review"), ("sure", "review"), ("near", "good"),
+    ]  # fmt: skip
