@@ -594,8 +594,7 @@ def predict(
     from features.files import write_whole
     from features.photographs.decode import MAX_PIXELS
     from pipeline.groups.rules import GroupRule
-    from pipeline.model.part_predictions import several
-    from pipeline.model.predict import parts_file
+    from pipeline.model.part_predictions import write_tables
     from pipeline.terminal import results as text
     from pipeline.terminal.predictions import predictions
 
@@ -610,9 +609,8 @@ def predict(
         pipeline.check_folder(heatmaps, names)
     notes: list[str] = []
     photographs = pipeline.find_photographs(names, notes)
-    told = GroupRule.told(groups, group_regex, group_gap)
-    if told is not None:
-        photographs = pipeline.told_parts(told, names, photographs)
+    told = GroupRule.told(groups, group_regex, group_gap) or GroupRule()
+    photographs = pipeline.told_parts(told, names, photographs)
     with bar("photographs") as progress:
         found = pipeline.predict(
             bundle,
@@ -623,20 +621,17 @@ def predict(
             batch_size=batch_size,
             max_pixels=max_pixels or MAX_PIXELS,
             explain=pipeline.explain if heatmaps else None,
-            gap=told.gap if told else None,
+            gap=told.gap,
             notes=notes,
             progress=progress,
         )
-    suffix = ".csv" if to_stdout else out.suffix.lower()
-    verdicts = pipeline.format_predictions(bundle, found, suffix)
     parts = pipeline.predict_parts(bundle, found)
-    part_out = parts_file(out) if several(parts) and not to_stdout else None
+    tables: list[Path] = []
     if to_stdout:
+        verdicts = pipeline.format_predictions(bundle, found, ".csv")
         typer.echo(verdicts.removeprefix("\ufeff"), nl=False)
     else:
-        write_whole(out, verdicts)
-    if part_out is not None:
-        write_whole(part_out, pipeline.format_parts(bundle, parts, suffix))
+        tables = write_tables(bundle, found, parts, out)
     if sheet is not None:
         write_whole(
             sheet, pipeline.prediction_sheet(bundle.classes, found, frame=frame, parts=parts)
@@ -646,8 +641,7 @@ def predict(
     say(*text.drift(bundle))
     failed = [(p.path, p.error) for p in found if p.error is not None]
     say(*text.failures(failed), *notes)
-    files = (None if to_stdout else out, part_out, sheet, heatmaps)
-    written = [str(path) for path in files if path]
+    written = [str(path) for path in (*tables, sheet, heatmaps) if path]
     rate = bundle.familiar.rate if bundle.familiar else 1.0
     show(predictions(found, parts, rate), err=to_stdout)
     if written:

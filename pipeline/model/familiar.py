@@ -138,7 +138,7 @@ def familiar_file(
         learned: int64, numbers of the photographs that it learned from.
         seed: as in `Familiar.of`.
     """
-    views = 1 if spec.is_flat else len(spec.views)
+    views = 1 if spec.is_flat else len(spec.stored_views(dataset.layout))
     blocks = [
         looks(raw_rows(dataset, spec, learned[at : at + _BLOCK]), dataset.layout, views)
         for at in range(0, len(learned), _BLOCK)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from features.arrays import Floats
+from features.files import write_whole
 from features.photographs.file import Photograph
 from pipeline.evaluation.band import REVIEW, REVIEW_NAME, verdict_name
 from pipeline.evaluation.part_rules import combine
@@ -18,7 +19,7 @@ from pipeline.evaluation.probability_text import beside
 from pipeline.groups.rules import GroupRule, apply_rule
 from pipeline.model.bundle import Bundle
 from pipeline.model.familiar import UNLIKE
-from pipeline.model.predict import Prediction, check_format
+from pipeline.model.predict import Prediction, check_format, format_predictions, parts_file
 from pipeline.output.tables import escaped_json, to_csv
 from pipeline.thresholds.decision import disagreement
 
@@ -172,6 +173,34 @@ def _truth(bundle: Bundle, those: Sequence[Prediction]) -> str | None:
 def several(parts: Sequence[PartPrediction]) -> bool:
     """Whether any part has several photographs, so that there is more to say than by photograph."""
     return any(len(part.photographs) > 1 for part in parts)
+
+
+def write_tables(
+    bundle: Bundle,
+    predictions: Sequence[Prediction],
+    parts: Sequence[PartPrediction],
+    out: Path,
+) -> list[Path]:
+    """Write the verdicts about photographs and, where parts have several, those about parts.
+
+    Args:
+        bundle: the model.
+        predictions: of photographs.
+        parts: of these.
+        out: of the first; the second stands beside it, see `parts_file`. A second one that is there
+            from before, and is no longer true, is taken away.
+
+    Returns:
+        What was written.
+    """
+    suffix = out.suffix.lower()
+    write_whole(out, format_predictions(bundle, predictions, suffix))
+    beside_it = parts_file(out)
+    if not several(parts):
+        beside_it.unlink(missing_ok=True)
+        return [out]
+    write_whole(beside_it, format_parts(bundle, parts, suffix))
+    return [out, beside_it]
 
 
 def format_parts(bundle: Bundle, parts: Sequence[PartPrediction], suffix: str) -> str:
