@@ -8,6 +8,7 @@ memory without end, and "a mistake in this program" are losses.
 from __future__ import annotations
 
 import contextlib
+import copy
 import hashlib
 import io
 import json
@@ -200,7 +201,7 @@ def _json(folder: Path, rng: random.Random) -> None:
         if isinstance(place, dict) and rng.random() < 0.2:
             del place[key]
         else:
-            place[key] = rng.choice(_ODD)
+            place[key] = copy.deepcopy(rng.choice(_ODD))
         if not content:
             break
     path.write_text(json.dumps(content))
