@@ -76,7 +76,12 @@ def make_models(root: str) -> list[str]:
     data = pipeline.load_dataset(folder / "features.h5")
     for head in HEADS:
         made = pipeline.fit(
-            data, folder / "models" / head, head=head, settings=_SETTINGS.get(head), with_gap=False
+            data,
+            folder / "models" / head,
+            head=head,
+            settings=_SETTINGS.get(head),
+            threshold=pipeline.ThresholdRule(fixed=(0.5, 0.5)),
+            with_gap=False,
         )
         bundle = pipeline.load_bundle(made.folder)
         found = pipeline.find_photographs([str(folder / "new")])
