@@ -148,6 +148,7 @@ def extract(
             run.stop_on_nothing_readable(result.failed)
             keep_glimpses(cache, run.glimpsed)
             cache.replace_samples(result.samples, dataset)
+            cache.claim()
             cache.commit()
     result.seconds["total"] = time.perf_counter() - started
     return result

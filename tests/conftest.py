@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,9 @@ from toy import ToyBackbone
 import cli
 import pipeline
 from features.backbones.settings import BACKBONES
+
+# The key of `features.own_files` is made in a folder of the tests, not in the person's own.
+os.environ["XDG_DATA_HOME"] = os.environ["LOCALAPPDATA"] = tempfile.mkdtemp(prefix="onepass-key-")
 
 
 @pytest.fixture

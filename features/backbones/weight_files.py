@@ -6,13 +6,17 @@
 from __future__ import annotations
 
 import io
+import json
+import math
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 
 from features.cache.hdf5_guard import COMPRESSED, refuse_unsafe
+from features.cache.hdf5_process import ParserError, ask
 from features.untrusted_files import UnsafeFileError, open_archive, read_bytes
 
 _WEIGHTS = "model.weights.h5"  # the part of a .keras file
@@ -22,6 +26,8 @@ _MOST_COMPRESSION = 16  # weights are noise: compressed, they save a tenth
 def read_layers(source: Path | bytes) -> dict[str, list[Any]]:
     """Read a file that Keras wrote: legacy .h5, .weights.h5 or .keras of Keras 3.
 
+    HDF5's parser meets it in a process of its own (`features.cache.hdf5_process`).
+
     Args:
         source: its path, or the bytes of a .h5.
 
@@ -29,8 +35,50 @@ def read_layers(source: Path | bytes) -> dict[str, list[Any]]:
         Layer name -> its arrays in Keras's order; empty where the file is none of these.
 
     Raises:
-        UnsafeFileError: it reaches outside itself, or claims more than it holds.
+        UnsafeFileError: it reaches outside itself, claims more than it holds, or crashes or hangs
+            the parser.
+        OSError: it is not there.
     """
+    if isinstance(source, Path) and zipfile.is_zipfile(source):
+        source = read_network(read_bytes(source))
+    try:
+        return _unpacked(ask("features.backbones.weight_files:packed_layers", source))
+    except ParserError as error:
+        raise UnsafeFileError(str(error)) from None
+
+
+def packed_layers(source: Path | bytes) -> bytes:
+    """What `read_layers` sends from one process to the other: a head in JSON, then the values."""
+    layers = _read_here(source)
+    arrays = [np.ascontiguousarray(array) for found in layers.values() for array in found]
+    head = json.dumps(
+        [
+            [name, [[np.asarray(array).dtype.str, np.shape(array)] for array in found]]
+            for name, found in layers.items()
+        ]
+    ).encode()
+    return b"".join([len(head).to_bytes(8, "little"), head, *(array.tobytes() for array in arrays)])
+
+
+def _unpacked(answer: bytes) -> dict[str, list[Any]]:
+    """The inverse of `packed_layers`; of numbers and plain texts alone."""
+    at = 8 + int.from_bytes(answer[:8], "little")
+    layers: dict[str, list[Any]] = {}
+    for name, found in json.loads(answer[8:at]):
+        layers[name] = []
+        for code, shape in found:
+            dtype = np.dtype(code)
+            if dtype.kind not in "biufS":
+                raise UnsafeFileError(f"its layer {name} holds values of type {dtype}")
+            count = math.prod(shape)
+            values = np.frombuffer(answer, dtype, count, at) if dtype.itemsize else np.empty(0)
+            layers[name].append(values.reshape(shape).copy())
+            at += count * dtype.itemsize
+    return layers
+
+
+def _read_here(source: Path | bytes) -> dict[str, list[Any]]:
+    """`read_layers` of a .h5, in this process."""
 
     def texts(names: Any) -> list[str]:  # noqa: ANN401
         """Names are bytes in files of Keras 2, Keras's own downloads among them."""
@@ -42,8 +90,6 @@ def read_layers(source: Path | bytes) -> dict[str, list[Any]]:
             for layer in texts(root.attrs["layer_names"])
         }
 
-    if isinstance(source, Path) and zipfile.is_zipfile(source):
-        source = read_network(read_bytes(source))
     size = len(source) if isinstance(source, bytes) else source.stat().st_size
     try:
         with h5py.File(io.BytesIO(source) if isinstance(source, bytes) else source, "r") as file:

@@ -198,6 +198,15 @@ class Cache:
         return self._file.header is not None
 
     @property
+    def own(self) -> bool:
+        """Whether this account wrote all of it: its root and its settings are no stranger's."""
+        return self._file.own
+
+    def claim(self) -> None:
+        """Make it this account's with the next commit: its folder was named here."""
+        self._file.own = True
+
+    @property
     def failure(self) -> OSError | None:
         """The first error of the disk under this opening."""
         return self._file.failure

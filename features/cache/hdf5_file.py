@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from collections.abc import Mapping, Sequence
@@ -14,9 +15,11 @@ import numpy.typing as npt
 
 from features.cache import schema as layout
 from features.cache.hdf5_guard import refuse_unsafe
+from features.cache.hdf5_process import ParserError, ask
 from features.cache.journal import SIZE, USER_BLOCK, JournaledFile, journal_path, new_header
 from features.cache.schema import Entries, Hdf5, Seal
 from features.errors import CacheError
+from features.own_files import MARK, mark
 from features.untrusted_files import UnsafeFileError
 
 # Superblock 2 with HDF5 1.10's indexes: every block of them has a checksum, which a bit that
@@ -24,6 +27,8 @@ from features.untrusted_files import UnsafeFileError
 # the file as being written, and a killed process would leave the mark.
 _SUPERBLOCK = ("v108", "latest")
 _INDEXES = ("v110", "latest")
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_FIRST, _CHECKED = 0, 2  # superblocks of caches of the first version, and since
 _MOST_LOST = 64  # a cut-off file may claim so many times what is left of it
 # What h5py raises for a file that is not as it should be.
 HDF5_ERRORS = (KeyError, OSError, RuntimeError, ValueError, TypeError, AttributeError, MemoryError)
@@ -42,6 +47,8 @@ def open_file(path: Path, *, writable: bool) -> JournaledFile:
             f"no cache at {path}; make one with: extract DATA --cache {path}"
         ) from None
     except OSError as error:
+        if error.errno == errno.EMLINK:
+            raise CacheError(f"{path} cannot be written: {error.strerror}") from error
         raise CacheError(
             f"{path} cannot be opened ({error.strerror}); expected a cache file that may be "
             f"{'written' if writable else 'read'}"
@@ -56,8 +63,11 @@ def open_hdf5(file: JournaledFile) -> h5py.File:
     """
     h5 = None
     try:
+        look_first(file)
         h5 = h5py.File(file, "r+" if file.writable else "r", libver=_INDEXES)
         message = _refusal(h5, file)
+    except UnsafeFileError as error:
+        message = _unsafe(file, error)
     except HDF5_ERRORS as error:
         message = _not_hdf5(file, error)
     if h5 is not None and not message:
@@ -78,13 +88,101 @@ def _refusal(h5: h5py.File, file: JournaledFile) -> str:
         claimed = min(file.seek(0, io.SEEK_END), _MOST_LOST * left)
         refuse_unsafe(h5, claimed, names=layout.NAMES, damaged=file.endless)
     except UnsafeFileError as error:
-        return (
-            f"{file.path} is no cache that this program made ({error}); "
-            "do not use it: move it away and extract again"
-        )
+        return _unsafe(file, error)
     except HDF5_ERRORS as error:
         return damaged(file, str(error))
     return ""
+
+
+def _unsafe(file: JournaledFile, error: Exception) -> str:
+    return (
+        f"{file.path} is no cache that this program made ({error}); "
+        "do not use it: move it away and extract again"
+    )
+
+
+_looked_at: set[tuple[int, ...]] = set()  # files that HDF5 did not crash on, by their state
+
+
+def look_first(file: JournaledFile) -> None:
+    """Let another process meet a file first that this account did not write.
+
+    Raises:
+        UnsafeFileError: HDF5's parser crashes or hangs on it, or its format is none of a cache.
+        OSError: it is no HDF5 file.
+    """
+    version = _superblock(file)
+    if version not in (_FIRST, _CHECKED):
+        raise UnsafeFileError(f"it has HDF5's superblock {version}, which no cache has")
+    stat = file.path.stat()
+    state = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+    if file.own or state in _looked_at:
+        return
+    try:
+        ask("features.cache.hdf5_file:look_through", file.path)
+    except ParserError as error:
+        raise UnsafeFileError(str(error)) from None
+    _looked_at.add(state)
+
+
+def _superblock(file: JournaledFile) -> int:
+    """The version of HDF5's superblock, in front or behind a cache's header."""
+    for start in (USER_BLOCK, 0):
+        file.seek(start)
+        found = file.read(len(_SIGNATURE) + 1)
+        if found.startswith(_SIGNATURE):
+            return found[-1]
+    raise OSError("no signature of HDF5")
+
+
+def look_through(path: Path | bytes) -> bytes:
+    """Read all that any command reads, in a process that may crash; errors are for the caller.
+
+    Of the rows the index is walked; of the first version's, which has no checksums, they are read.
+    """
+    assert isinstance(path, Path)
+    with JournaledFile(path, writable=False) as file:
+        whole = _look_at(file)
+    if not whole:  # as `cache repair` opens it
+        with JournaledFile(path, writable=False, endless=True) as file:
+            _look_at(file)
+    return b""
+
+
+def _look_at(file: JournaledFile) -> bool:
+    """Whether everything could be read."""
+    whole = True
+    try:
+        h5 = h5py.File(file, "r", libver=_INDEXES)
+        if _refusal(h5, file):
+            return False
+        for name in tuple(h5.attrs):
+            h5.attrs[name]
+    except HDF5_ERRORS:
+        return False
+    for name in layout.NAMES:
+        try:
+            item = h5.get(name)
+            if not isinstance(item, h5py.Dataset):
+                continue
+            if item.chunks is not None:
+                item.id.chunk_iter(lambda _: None)
+            step = 1 if name == "features" else layout.KEY_CHUNK
+            small = name not in ("features", *layout.GLIMPSE_COLUMNS)
+            if small or _superblock(file) == _FIRST:
+                for at in range(0, len(item), step):
+                    whole &= _can_read(item, at, step)
+        except HDF5_ERRORS:
+            whole = False
+    return whole
+
+
+def _can_read(item: Hdf5, first: int, count: int) -> bool:
+    try:
+        item[first : first + count]
+    except HDF5_ERRORS:
+        return False
+    return True
 
 
 def read_schema(h5: h5py.File, path: Path) -> int:
@@ -155,8 +253,18 @@ def empty_file(
     row_width: int,
     dtype: np.dtype[Any],
     columns: Sequence[str] = tuple(layout.ROW_COLUMNS),
+    *,
+    own: bool = True,
 ) -> bytes:
-    """The bytes of a cache without rows, made in memory: HDF5 never writes to the disk itself."""
+    """The bytes of a cache without rows, made in memory: HDF5 never writes to the disk itself.
+
+    Args:
+        fields: what its fingerprint is made of.
+        row_width: values per row.
+        dtype: of the rows.
+        columns: of ROW_COLUMNS, those that it shall have.
+        own: bear this account's mark: nothing in it comes from a stranger's cache.
+    """
     made = io.BytesIO()
     with h5py.File(made, "w", userblock_size=USER_BLOCK, libver=_SUPERBLOCK):
         pass
@@ -167,7 +275,9 @@ def empty_file(
             layout.settings_digest(h5),
             layout.photographs_digest(layout.read_columns(h5)),
         )
-    return new_header(seal.pack()).pack() + made.getvalue()[SIZE:]
+    packed = new_header(seal.pack()).pack()
+    start = packed + (mark(packed) if own else bytes(MARK))
+    return start + made.getvalue()[len(start) :]
 
 
 def read_checked(

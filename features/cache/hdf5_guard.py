@@ -118,7 +118,8 @@ def _named(
             unnamed -= 1
             continue
         found.append((f"/{name}", item))
-    return [] if unnamed else found
+    # Of a damaged file nothing is listed, ever: only what has one of these names is read of it.
+    return [] if unnamed and not damaged else found
 
 
 def _open(group: Any, key: bytes, name: str) -> Any:  # noqa: ANN401 - low-level

@@ -16,7 +16,7 @@ from features.backbones.settings import differences
 from features.cache import schema as layout
 from features.cache.cache import Cache
 from features.cache.hdf5_file import empty_file
-from features.cache.journal import journal_path
+from features.cache.journal import SIZE, Header, journal_path, pending, remove_journal_of
 from features.cache.lock import network_file_system, refuse_folder, writing
 from features.cache.schema import READ_BLOCK
 from features.cache.thumbnail_table import glimpses_of
@@ -135,8 +135,12 @@ def _file_faults(cache: Cache) -> list[str]:
 
 def _remarks(path: Path) -> list[str]:
     found = []
-    if journal_path(path).exists():
-        found.append("a commit waits in its journal; the next writer finishes it")
+    if state := pending(path):
+        found.append(
+            "a commit waits in its journal; the next writer finishes it"
+            if state == "waits"
+            else f"{journal_path(path)} is not its journal ({state}): the next writer sets it aside"
+        )
     if waste := leftovers(path):
         size = sum(file.stat().st_size for file in waste)
         found.append(
@@ -298,6 +302,8 @@ def new_cache(
     row_width: int,
     dtype: np.dtype[Any],
     columns: Sequence[str],
+    *,
+    own: bool = True,
 ) -> Iterator[Cache]:
     """Yield an empty cache of these settings; when the block ends it takes `path`'s place.
 
@@ -310,12 +316,14 @@ def new_cache(
         row_width: values per row.
         dtype: of the rows.
         columns: of ROW_COLUMNS, those that the new cache shall have.
+        own: see `hdf5_file.empty_file`.
 
     Raises:
         OutputError: the disk is full or failing.
     """
+    replaced = _identity(path)
     with whole_file(path) as temporary:
-        temporary.write_bytes(empty_file(fields, row_width, dtype, columns))
+        temporary.write_bytes(empty_file(fields, row_width, dtype, columns, own=own))
         cache = Cache.write(temporary, fields, row_width, dtype)
         try:
             yield cache
@@ -331,6 +339,18 @@ def new_cache(
         finally:
             cache.close()
             journal_path(temporary).unlink(missing_ok=True)
+    if replaced is not None:
+        remove_journal_of(path, *replaced)
+
+
+def _identity(path: Path) -> tuple[bytes, int] | None:
+    """Identity and size of a file that is about to be replaced; None where there is none."""
+    try:
+        with path.open("rb") as file:
+            header = Header.unpack(file.read(SIZE))
+        return (header.identity if header else b"", path.stat().st_size)
+    except OSError:
+        return None
 
 
 def copy_rows(
@@ -361,4 +381,5 @@ def new_cache_like(path: Path, *caches: Cache) -> contextlib.AbstractContextMana
         for name in layout.ROW_COLUMNS
         if all(name in (cache.entries.dtype.names or ()) for cache in caches)
     ]
-    return new_cache(path, caches[0].fields, caches[0].row_width, caches[0].dtype, columns)
+    one, own = caches[0], all(cache.own for cache in caches)
+    return new_cache(path, one.fields, one.row_width, one.dtype, columns, own=own)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from features.cache import schema as layout
 from features.cache.cache import Cache
 from features.cache.hdf5_file import HDF5_ERRORS, open_hdf5, read_checked, read_schema
-from features.cache.journal import JournaledFile, journal_path
+from features.cache.journal import JournaledFile, journal_path, pending
 from features.cache.lock import writing
 from features.cache.maintenance import new_cache, verify
 from features.cache.sample_table import Sample, from_columns
@@ -96,7 +96,9 @@ def _rebuild(
 ) -> Repair:
     done = Repair(wreck.path, lost=wreck.lost)
     names = [name for name in ROW_COLUMNS if name in (wreck.entries.dtype.names or ())]
-    with new_cache(wreck.path, wreck.fields, wreck.row_width, wreck.dtype, names) as target:
+    with new_cache(
+        wreck.path, wreck.fields, wreck.row_width, wreck.dtype, names, own=wreck.own
+    ) as target:
         for first in range(0, len(wreck.entries), READ_BLOCK):
             count = min(READ_BLOCK, len(wreck.entries) - first)
             done.dropped += wreck.copy(first, count, target)
@@ -126,13 +128,14 @@ class _Wreck:
 
     Attributes:
         fields, row_width, dtype: what its rows are.
+        own: whether this account wrote it.
         entries: of all rows; `readable` (rows,) says of which they could be read.
         samples, about: the table of photographs and what was noted of the folder; empty if damaged.
         lost: what was damaged besides rows, in words.
     """
 
     def __init__(self, file: JournaledFile, h5: Hdf5) -> None:
-        self.path, self._file = file.path, file
+        self.path, self._file, self.own = file.path, file, file.own
         read_schema(h5, self.path)
         self.fields = layout.read_fields(h5)
         self._features = h5["features"]
@@ -246,8 +249,11 @@ def _keep(path: Path) -> Path:
     try:
         os.link(path, kept)
     except OSError:  # some file systems have no second names
+        kept.touch(mode=0o600)
         shutil.copyfile(path, kept)
-    if journal_path(path).exists():
+        shutil.copymode(path, kept)
+    if pending(path) == "waits":
         shutil.copyfile(journal_path(path), journal_path(kept))
+        shutil.copymode(path, journal_path(kept))
     sync_folder(path.parent)
     return kept

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import random
+import tracemalloc
+import zlib
 from pathlib import Path
 
 import pytest
@@ -242,3 +244,155 @@ def test_a_header_is_sound_or_none() -> None:
         hurt = bytearray(packed)
         hurt[bit // 8] ^= 1 << bit % 8
         assert Header.unpack(bytes(hurt)) is None
+
+
+def forge(path: Path, kind: str) -> None:
+    """Put something that is no journal in the place of a file's journal."""
+    place = journal_path(path)
+    if kind == "pipe":
+        os.mkfifo(place)
+    elif kind == "sparse":
+        with place.open("wb") as file:
+            file.truncate(8 * 2**30)
+    elif kind == "claims":  # a head that claims 8 GB of pages, which are a hole
+        with place.open("wb") as file:
+            count = 2**21
+            file.write(journal._HEADER.pack(journal._MAGIC, b"x" * 16, 1, 0, 2**40, count,
+                                            bytes(32), bytes(32)))  # fmt: skip
+            file.truncate(8 * 2**30)
+    elif kind == "link":
+        (path.parent / "precious").write_bytes(b"precious")
+        place.symlink_to(path.parent / "precious")
+    elif kind == "broken link":
+        place.symlink_to(path.parent / "nowhere")
+    else:
+        place.mkdir()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes and links of POSIX")
+@pytest.mark.parametrize("kind", ["pipe", "sparse", "claims", "link", "broken link", "folder"])
+def test_what_is_no_journal_is_never_read_and_set_aside(
+    tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A reader leaves it alone; a writer renames it, says so, and goes on; nothing is followed."""
+    path = new_file(tmp_path / "x")
+    before = path.read_bytes()
+    forge(path, kind)
+    tracemalloc.start()
+    with JournaledFile(path, writable=False) as file:
+        assert file.read(len(before))[512:] == before[512:]
+    assert os.path.lexists(journal_path(path))
+    assert journal.pending(path) not in ("", "waits")
+    with JournaledFile(path, writable=True) as file:
+        put(file, 700, b"changed")
+        file.commit(NO_SEAL)
+    assert tracemalloc.get_traced_memory()[1] < 20 * 2**20
+    tracemalloc.stop()
+    assert os.path.lexists(tmp_path / "x.journal.set-aside-1")
+    assert not os.path.lexists(journal_path(path))
+    assert not (tmp_path / "nowhere").exists()
+    assert "is not applied" in caplog.text
+    if kind == "link":
+        assert (tmp_path / "precious").read_bytes() == b"precious"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links of POSIX")
+def test_a_link_made_while_a_commit_writes_is_not_followed(tmp_path: Path) -> None:
+    """The commit fails, and neither the link's target nor the file changes."""
+    path = new_file(tmp_path / "x")
+    before = path.read_bytes()
+    (tmp_path / "precious").write_bytes(b"precious")
+    with JournaledFile(path, writable=True) as file:
+        put(file, 700, b"changed")
+        journal_path(path).symlink_to(tmp_path / "precious")
+        with pytest.raises(OSError, match="exists"):
+            file.commit(NO_SEAL)
+    assert (tmp_path / "precious").read_bytes() == b"precious"
+    assert path.read_bytes() == before
+
+
+def grown(path: Path, data: bytes, *, killed: bool) -> None:
+    """Append `data` and change a page; killed, the commit is left complete in the journal."""
+    with JournaledFile(path, writable=True) as file:
+        put(file, 600, data)
+        put(file, file.seek(0, os.SEEK_END), data * 2000)
+        assert file.header is not None
+        if killed:
+            sealed = Header(file.header.identity, file.header.commit + 1, data.ljust(SEAL))
+            journal._write_journal(journal_path(path), file._next_journal(sealed))
+        else:
+            file.commit(data.ljust(SEAL))
+
+
+def test_a_backup_put_back_beside_a_journal_is_not_touched(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The backup is of the very commit that the journal goes on from, and lacks what was appended.
+
+    So it is where the backup is of the commit before, and where two copies grew apart by as many
+    commits.
+    """
+    path = new_file(tmp_path / "x")
+    first = path.read_bytes()
+    grown(path, b"one", killed=False)
+    second = path.read_bytes()
+    grown(path, b"two", killed=True)
+    waiting = journal_path(path).read_bytes()
+    journal_path(path).unlink()
+    path.write_bytes(first)
+    grown(path, b"another", killed=False)
+    apart = path.read_bytes()
+    for number, backup in enumerate((first, second, apart), 1):
+        path.write_bytes(backup)
+        journal_path(path).write_bytes(waiting)
+        with JournaledFile(path, writable=False) as file:
+            assert file.read(len(backup))[512:] == backup[512:]
+        assert not recover(path)
+        assert path.read_bytes() == backup
+        aside = tmp_path / f"x.journal.set-aside-{number}"
+        assert aside.read_bytes() == waiting
+        assert f"{aside.name}, and the cache stays as it is" in caplog.text
+
+
+def test_a_journal_of_the_versions_before_is_applied(tmp_path: Path) -> None:
+    """What a version without digests left is applied where the appended bytes are there."""
+    path = new_file(tmp_path / "x")
+    grown(path, b"two", killed=True)
+    new = journal._read_journal(journal_path(path), path.stat().st_size)
+    assert new is not None
+    head = journal._FIRST_JOURNAL.pack(
+        b"onepass journal1", new.identity, new.commit, new.size, len(new.pages)
+    )
+    body = head + b"".join(journal._ENTRY.pack(n) + page for n, page in new.pages.items())
+    journal_path(path).write_bytes(body + journal._CHECKSUM.pack(zlib.crc32(body)))
+    assert recover(path)
+    assert path.read_bytes()[600:603] == b"two"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="second names of POSIX")
+def test_a_file_with_a_second_name_is_read_and_not_written(tmp_path: Path) -> None:
+    """Under another name lie another lock and another journal."""
+    path = new_file(tmp_path / "x")
+    os.link(path, tmp_path / "y")
+    for name in ("x", "y"):
+        JournaledFile(tmp_path / name, writable=False).close()
+        with pytest.raises(OSError, match="a second name"):
+            JournaledFile(tmp_path / name, writable=True)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="modes of POSIX")
+def test_a_journal_has_the_mode_of_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is private stays so in the journal."""
+    path = new_file(tmp_path / "x")
+    seen = []
+
+    def look(_file: object, _journal: object) -> None:
+        seen.append(journal_path(path).stat().st_mode & 0o777)
+
+    monkeypatch.setattr(journal, "_apply", look)
+    for mode in (0o600, 0o640):
+        path.chmod(mode)
+        grown(path, b"two", killed=False)
+    assert seen == [0o600, 0o640]
