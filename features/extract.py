@@ -147,8 +147,7 @@ def extract(
         if dataset is not None:
             run.stop_on_nothing_readable(result.failed)
             keep_glimpses(cache, run.glimpsed)
-            cache.replace_samples(result.samples, dataset)
-            cache.claim()
+            cache.replace_samples(result.samples, dataset, own=True)
             cache.commit()
     result.seconds["total"] = time.perf_counter() - started
     return result

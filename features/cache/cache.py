@@ -53,11 +53,12 @@ class Cache:
         fingerprint: SHA-256 of `fields`.
         dataset: what `extract` was told about the folder: root, classes, where groups are from.
         samples: the photographs of the folder, as of the last complete `extract`.
+        own: whether this account wrote all of it, so that its root is no stranger's.
     """
 
     def __init__(self, file: JournaledFile) -> None:
         self.path = file.path
-        self._file = file
+        self._file, self.own = file, file.own
         self._stamp = stamp(self.path)  # `read` sets it to what was there before
         self._h5 = open_hdf5(file)
         try:
@@ -196,15 +197,6 @@ class Cache:
     def has_header(self) -> bool:
         """Whether the file has a header, without which nothing is written to it."""
         return self._file.header is not None
-
-    @property
-    def own(self) -> bool:
-        """Whether this account wrote all of it: its root and its settings are no stranger's."""
-        return self._file.own
-
-    def claim(self) -> None:
-        """Make it this account's with the next commit: its folder was named here."""
-        self._file.own = True
 
     @property
     def failure(self) -> OSError | None:
@@ -348,11 +340,12 @@ class Cache:
         self._rows_digest.update(entries.tobytes())
         self.entries = np.concatenate([self.entries, entries])
 
-    def replace_samples(self, samples: list[Sample], dataset: Mapping[str, Any]) -> None:
+    def replace_samples(
+        self, samples: list[Sample], dataset: Mapping[str, Any], *, own: bool = False
+    ) -> None:
         """Put a new sample table in the place of the old one; nothing is kept before `commit`.
 
-        Raises:
-            CacheError: see `append`.
+        Raises CacheError as `append`. With `own` the cache is this account's: it named the folder.
         """
         with self.writing():
             del self._h5["samples"]
@@ -360,6 +353,7 @@ class Cache:
             layout.write_note(self._h5, dataset)
         self._photographs_digest = layout.photographs_digest(columns)
         self.samples, self.dataset = samples, dict(dataset)
+        self.own = self._file.own = self.own or own
 
     def commit(self) -> None:
         """Make what was appended durable, all or nothing.

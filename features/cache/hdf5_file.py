@@ -16,7 +16,8 @@ import numpy.typing as npt
 from features.cache import schema as layout
 from features.cache.hdf5_guard import refuse_unsafe
 from features.cache.hdf5_process import ParserError, ask
-from features.cache.journal import SIZE, USER_BLOCK, JournaledFile, journal_path, new_header
+from features.cache.journal import JournaledFile
+from features.cache.redo_log import SIZE, USER_BLOCK, journal_path, new_header
 from features.cache.schema import Entries, Hdf5, Seal
 from features.errors import CacheError
 from features.own_files import MARK, mark

@@ -16,8 +16,8 @@ from features.backbones.settings import differences
 from features.cache import schema as layout
 from features.cache.cache import Cache
 from features.cache.hdf5_file import empty_file
-from features.cache.journal import SIZE, Header, journal_path, pending, remove_journal_of
 from features.cache.lock import network_file_system, refuse_folder, writing
+from features.cache.redo_log import SIZE, Header, journal_path, pending, remove_journal_of
 from features.cache.schema import READ_BLOCK
 from features.cache.thumbnail_table import glimpses_of
 from features.errors import CacheError, FingerprintError, OutputError

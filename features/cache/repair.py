@@ -16,9 +16,10 @@ import numpy.typing as npt
 from features.cache import schema as layout
 from features.cache.cache import Cache
 from features.cache.hdf5_file import HDF5_ERRORS, open_hdf5, read_checked, read_schema
-from features.cache.journal import JournaledFile, journal_path, pending
+from features.cache.journal import JournaledFile
 from features.cache.lock import writing
 from features.cache.maintenance import new_cache, verify
+from features.cache.redo_log import journal_path, pending
 from features.cache.sample_table import Sample, from_columns
 from features.cache.schema import KEY_CHUNK, READ_BLOCK, ROW_COLUMNS, Entries, Hdf5, Seal
 from features.cache.thumbnails import Glimpses, read_glimpses, salvage_glimpses

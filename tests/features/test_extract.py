@@ -259,16 +259,16 @@ def test_a_full_disk_loses_nothing(
     """When the disk fills up in the middle: one clear error, and all committed rows stay."""
     from features.cache import journal
 
-    real, calls = journal._write_journal, 0
+    real, calls = journal.write_journal, 0
 
-    def full(path: Path, entry: object) -> None:
+    def full(path: Path, entry: object, mode: int) -> None:
         nonlocal calls
         calls += 1
         if calls > 2:
             raise OSError(28, "No space left on device")
-        real(path, entry)  # type: ignore[arg-type]
+        real(path, entry, mode)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(journal, "_write_journal", full)
+    monkeypatch.setattr(journal, "write_journal", full)
     with pytest.raises(
         CacheError, match=r"No space left on device\); the 8 rows .* are safe: free"
     ):

@@ -17,8 +17,8 @@ from features.backbones.weight_files import read_layers
 from features.cache import hdf5_file, hdf5_process
 from features.cache.cache import Cache
 from features.cache.hdf5_process import ParserError, ask
-from features.cache.journal import SIZE
 from features.cache.maintenance import collect, verify
+from features.cache.redo_log import SIZE
 from features.cache.repair import repair
 from features.errors import CacheError
 from features.untrusted_files import UnsafeFileError
@@ -74,7 +74,7 @@ def test_a_strangers_cache_stays_one_whatever_writes_to_it(
     collect(path, apply=True)
     with Cache.write(path, FIELDS, WIDTH, "float32") as cache:
         assert not cache.own
-        cache.claim()
+        cache.replace_samples(cache.samples, {"root": "r"}, own=True)
         cache.commit()
     asked.clear()
     with Cache.read(path) as cache:

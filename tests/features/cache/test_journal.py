@@ -10,16 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from features.cache import journal
-from features.cache.journal import (
-    SEAL,
-    SIZE,
-    Header,
-    JournaledFile,
-    journal_path,
-    new_header,
-    recover,
-)
+from features.cache import journal, redo_log
+from features.cache.journal import JournaledFile
+from features.cache.redo_log import SEAL, SIZE, Header, journal_path, new_header, recover
 
 NO_SEAL = bytes(SEAL)
 
@@ -98,13 +91,13 @@ def test_a_kill_anywhere_in_a_commit_leaves_the_old_or_the_new(
 
     monkeypatch.setattr(os, "fsync", counted(os.fsync))
     monkeypatch.setattr(Path, "unlink", counted(Path.unlink))
-    real_apply = journal._apply
+    real_apply = journal.apply_journal
 
     def apply_in_parts(target, entry):  # type: ignore[no-untyped-def]
         for number in list(entry.pages):
             counted(real_apply)(target, entry._replace(pages={number: entry.pages[number]}))
 
-    monkeypatch.setattr(journal, "_apply", apply_in_parts)
+    monkeypatch.setattr(journal, "apply_journal", apply_in_parts)
     committed = True
     try:
         file.commit(NO_SEAL)
@@ -143,7 +136,7 @@ def write_journal_only(path: Path) -> bytes:
     assert file.header is not None
     entry = file._next_journal(file.header._replace(commit=1))
     file.close()
-    journal._write_journal(journal_path(path), entry)
+    redo_log.write_journal(journal_path(path), entry)
     return journal_path(path).read_bytes()
 
 
@@ -257,7 +250,7 @@ def forge(path: Path, kind: str) -> None:
     elif kind == "claims":  # a head that claims 8 GB of pages, which are a hole
         with place.open("wb") as file:
             count = 2**21
-            file.write(journal._HEADER.pack(journal._MAGIC, b"x" * 16, 1, 0, 2**40, count,
+            file.write(redo_log._HEADER.pack(redo_log._MAGIC, b"x" * 16, 1, 0, 2**40, count,
                                             bytes(32), bytes(32)))  # fmt: skip
             file.truncate(8 * 2**30)
     elif kind == "link":
@@ -282,7 +275,7 @@ def test_what_is_no_journal_is_never_read_and_set_aside(
     with JournaledFile(path, writable=False) as file:
         assert file.read(len(before))[512:] == before[512:]
     assert os.path.lexists(journal_path(path))
-    assert journal.pending(path) not in ("", "waits")
+    assert redo_log.pending(path) not in ("", "waits")
     with JournaledFile(path, writable=True) as file:
         put(file, 700, b"changed")
         file.commit(NO_SEAL)
@@ -319,7 +312,7 @@ def grown(path: Path, data: bytes, *, killed: bool) -> None:
         assert file.header is not None
         if killed:
             sealed = Header(file.header.identity, file.header.commit + 1, data.ljust(SEAL))
-            journal._write_journal(journal_path(path), file._next_journal(sealed))
+            redo_log.write_journal(journal_path(path), file._next_journal(sealed))
         else:
             file.commit(data.ljust(SEAL))
 
@@ -358,13 +351,13 @@ def test_a_journal_of_the_versions_before_is_applied(tmp_path: Path) -> None:
     """What a version without digests left is applied where the appended bytes are there."""
     path = new_file(tmp_path / "x")
     grown(path, b"two", killed=True)
-    new = journal._read_journal(journal_path(path), path.stat().st_size)
+    new = redo_log.read_journal(journal_path(path), path.stat().st_size)
     assert new is not None
-    head = journal._FIRST_JOURNAL.pack(
+    head = redo_log._FIRST_JOURNAL.pack(
         b"onepass journal1", new.identity, new.commit, new.size, len(new.pages)
     )
-    body = head + b"".join(journal._ENTRY.pack(n) + page for n, page in new.pages.items())
-    journal_path(path).write_bytes(body + journal._CHECKSUM.pack(zlib.crc32(body)))
+    body = head + b"".join(redo_log._ENTRY.pack(n) + page for n, page in new.pages.items())
+    journal_path(path).write_bytes(body + redo_log._CHECKSUM.pack(zlib.crc32(body)))
     assert recover(path)
     assert path.read_bytes()[600:603] == b"two"
 
@@ -391,7 +384,7 @@ def test_a_journal_has_the_mode_of_its_file(
     def look(_file: object, _journal: object) -> None:
         seen.append(journal_path(path).stat().st_mode & 0o777)
 
-    monkeypatch.setattr(journal, "_apply", look)
+    monkeypatch.setattr(journal, "apply_journal", look)
     for mode in (0o600, 0o640):
         path.chmod(mode)
         grown(path, b"two", killed=False)
