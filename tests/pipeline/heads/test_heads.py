@@ -16,7 +16,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from features.errors import BundleError, HeadError
 from pipeline.evaluation.metrics import score
-from pipeline.heads import HEADS, load_head_class, make_head
+from pipeline.heads import HEADS, dense, load_head_class, make_head
 from pipeline.heads.base import Head
 from pipeline.heads.calibration import Calibration, probabilities
 from pipeline.heads.dense import DenseHead, build_model
@@ -282,6 +282,32 @@ def test_dense_reports_every_epoch_and_stops_early() -> None:
     losses = [epoch["val_loss"] for epoch in head.history]
     assert losses[-1] > min(losses) or len(losses) - 1 - int(np.argmin(losses)) == 2
     assert set(head.history[0]) == {"epoch", "loss", "accuracy", "val_loss", "val_accuracy"}
+
+
+@pytest.mark.parametrize("most", [10_000, 20])
+def test_dense_is_kept_on_whole_rows_though_trained_along_axes(
+    most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first layer turned back gives the sums that the trained one gives."""
+    monkeypatch.setattr(dense, "_AXES_ROWS", most)
+    rng = np.random.default_rng(3)
+    X = rng.normal(size=(60, 300)).astype(np.float32) + 5
+    axes = dense._Axes.of(X, 0)
+    seen = axes.along(X)
+    assert seen.shape == (60, min(60, most) - 1)
+    kernel = rng.normal(size=(seen.shape[1], 4)).astype(np.float32)
+    bias = np.arange(4, dtype=np.float32)
+    whole, shifted = axes.turned_back(kernel, bias)
+    np.testing.assert_allclose(X @ whole + shifted, seen @ kernel + bias, atol=2e-3)
+
+
+def test_dense_is_the_bare_network_where_that_is_asked_for() -> None:
+    X = np.random.default_rng(0).normal(size=(20, 12)).astype(np.float32)
+    y = np.arange(20) % 2
+    bare = {"inputs": "raw", "learning_rate": 3e-4, "weight_decay": 0.0, "epochs": 1}
+    head = make_head("dense", settings=bare).fit(X, y, np.arange(20), n_classes=2)
+    assert head.chosen["inputs"] == "raw"
+    assert [layer[0].shape for layer in head._layers] == [(12, 64), (64, 64), (64, 32), (32, 1)]
 
 
 def test_dense_training_lowers_the_loss() -> None:
