@@ -20,7 +20,7 @@ from pipeline.groups.rules import GroupRule, apply_rule
 from pipeline.model.bundle import Bundle
 from pipeline.model.familiar import UNLIKE
 from pipeline.model.predict import Prediction, check_format, format_predictions, parts_file
-from pipeline.output.tables import escaped_json, to_csv
+from pipeline.output.tables import MARK, escaped_json, to_csv
 from pipeline.thresholds.decision import disagreement
 
 DISAGREE = (
@@ -226,7 +226,7 @@ def format_parts(bundle: Bundle, parts: Sequence[PartPrediction], suffix: str) -
         for one in parts
     ]
     if suffix == ".csv":
-        return to_csv(list(rows[0]), rows)
+        return MARK + to_csv(list(rows[0]), rows)
     if suffix == ".json":
         return escaped_json(json.dumps(rows, indent=2, ensure_ascii=False)) + "\n"
     return "".join(escaped_json(json.dumps(row, ensure_ascii=False)) + "\n" for row in rows)

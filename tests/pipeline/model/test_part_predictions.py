@@ -1,0 +1,103 @@
+"""Verdicts about parts: told, proposed, or of one photograph; claims that are refused."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from models import load, write_parts
+
+import pipeline
+from features.errors import ThresholdError
+from pipeline.evaluation.part_rules import combine
+from pipeline.model.part_predictions import DISAGREE, write_tables
+
+TOLD = pipeline.GroupRule("regex", r"part-(\d+)")
+
+
+def judged(cache: Path, folder: Path, *, told: bool = True) -> tuple[pipeline.Bundle, list]:
+    """A model on parts that were told, and what it says of a folder."""
+    done = pipeline.fit(
+        pipeline.load_dataset(cache), cache.parent / "model", head="logistic", with_gap=False
+    )
+    bundle, names = load(done.folder), [str(folder)]
+    photographs = pipeline.find_photographs(names)
+    if told:
+        photographs = pipeline.told_parts(TOLD, names, photographs)
+    return bundle, pipeline.predict(bundle, photographs, cache)
+
+
+def test_a_told_part_has_one_verdict(cache: Path, tmp_path: Path) -> None:
+    """From all its photographs, by the model's rule; the second table has a line for each."""
+    new = write_parts(tmp_path / "new", 6, first=900)
+    bundle, found = judged(cache, new)
+    parts = pipeline.predict_parts(bundle, found)
+    assert [len(part.photographs) for part in parts] == [3] * 6
+    assert bundle.decision.part_rule == "mean"
+    for part in parts:
+        P = np.array([one.chances for one in part.photographs])
+        expected = bundle.decision.alone(combine(P, np.zeros(3, dtype=np.int64)))[0, 1]
+        assert part.probability == pytest.approx(expected)
+    files = write_tables(bundle, found, parts, tmp_path / "predictions.csv")
+    assert [file.name for file in files] == ["predictions.csv", "predictions.parts.csv"]
+    rows = list(csv.DictReader(io.StringIO(files[1].read_text("utf-8-sig"))))
+    assert {row["part"] for row in rows} == {str(number) for number in range(900, 906)}
+    assert [row["class"] for row in rows] == [part.verdict for part in parts]
+    assert {row["photographs"] for row in rows} == {"3"}
+
+
+def test_a_part_with_one_photograph_is_that_photograph(cache: Path, tmp_path: Path) -> None:
+    """Told to be apart, every photograph is judged as before, and there is no second table."""
+    new = write_parts(tmp_path / "new", 3, first=900)
+    bundle, found = judged(cache, new)
+    alone = [replace(one, part="") for one in found]
+    parts = pipeline.predict_parts(bundle, alone)
+    assert [part.verdict for part in parts] == [one.verdict for one in alone]
+    assert write_tables(bundle, alone, parts, tmp_path / "p.csv") == [tmp_path / "p.csv"]
+
+
+def test_a_proposed_part_that_disagrees_goes_to_a_person(cache: Path, tmp_path: Path) -> None:
+    """A defective photograph among good ones of a proposed part: nobody knows that it is one part.
+
+    Told, the same photographs are judged by their mean.
+    """
+    bundle, found = judged(cache, write_parts(tmp_path / "new", 3, first=900))
+    sure = {"Healthy": np.array([0.9999, 0.0001]), "defects": np.array([0.2, 0.8])}
+    mixed = [
+        replace(one, part="p", proposed=True, strangeness=None, verdict=name, chances=sure[name])
+        for one, name in zip(found, ["Healthy"] * 8 + ["defects"], strict=True)
+    ]
+    (part,) = pipeline.predict_parts(bundle, mixed)
+    assert (part.verdict, part.for_person, part.note) == ("review", True, DISAGREE)
+    (told,) = pipeline.predict_parts(bundle, [replace(one, proposed=False) for one in mixed])
+    assert told.verdict == "Healthy"
+
+
+def test_claims_about_proposed_parts_are_refused(tmp_path: Path, cache: Path) -> None:
+    """Whatever the proposal is, so that no claim on wrongly proposed parts can fail."""
+    pipeline.extract_folder(
+        tmp_path / "data", cache, weights="random", group_rule=pipeline.GroupRule()
+    )
+    data = pipeline.load_dataset(cache)
+    assert data.about["group_rule"]["kind"] == "proposed"
+    for wishes in ({"max_missed": 0.65}, {"max_false": 0.65}):
+        with pytest.raises(ThresholdError, match=r"only proposed.*--group-gap"):
+            pipeline.fit(
+                data, tmp_path / "m", head="logistic",
+                threshold=pipeline.ThresholdRule(**wishes),
+            )  # fmt: skip
+
+
+def test_models_made_before_judge_photographs(cache: Path) -> None:
+    """Without a part rule in model.json every photograph has a verdict of its own."""
+    record = pipeline.Decision.not_chosen().to_json()
+    for name in ("part_rule", "part_calibration", "disagreement"):
+        del record[name]
+    again = pipeline.Decision.from_json(record)
+    assert (again.part_rule, again.of_wholes) == ("any", False)
+    P = np.array([[0.3, 0.7]])
+    assert again.alone(P) is P
