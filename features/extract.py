@@ -8,6 +8,7 @@ backbone is not even loaded.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import threading
 import time
@@ -21,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 from features.arrays import Pixels, Row, Rows
-from features.backbones.drift_probe import VIEW, SightCheck, Watch, witness_digest, witness_pixels
+from features.backbones.drift_probe import SightCheck, Watch, witness_pixels
 from features.backbones.registry import Backbone
 from features.backbones.settings import BackboneSettings
 from features.cache.cache import Cache
@@ -108,6 +109,7 @@ def extract(
     workers: int | None = None,
     progress: Progress | None = None,
     watch: Watch | None = None,
+    reader: Cache | None = None,
 ) -> Extraction:
     """See that every photograph has its rows in the cache; commit after every batch.
 
@@ -123,6 +125,8 @@ def extract(
         max_pixels: refuse larger photographs.
         workers: reader threads; None for as many as there are cores.
         progress: called as photographs are done with.
+        reader: this cache, opened for reading: it is opened for writing once a row is missing, and
+            not at all where none is. For predictions, whose `dataset` is None.
         watch: given, `drift_probe` rides along if the backbone runs; see `Watch`.
 
     Raises:
@@ -133,13 +137,19 @@ def extract(
         WeightsError: the weights do not fit the backbone, or see nothing.
     """
     started = time.perf_counter()
-    with (
-        writing(cache_path),
-        Cache.write(cache_path, settings.fields, settings.row_width, settings.row_dtype) as cache,
-    ):
+    with contextlib.ExitStack() as stack:
+
+        def for_writing() -> Cache:
+            stack.enter_context(writing(cache_path))
+            width, dtype = settings.row_width, settings.row_dtype
+            return stack.enter_context(Cache.write(cache_path, settings.fields, width, dtype))
+
+        if reader is not None:
+            reader.check_fields(settings.fields)
+        cache = reader or for_writing()
         run = _Run(
             photographs, settings, cache, views, batch_size, max_failures, max_pixels, progress,
-            watch,
+            watch, for_writing,
         )  # fmt: skip
         if dataset is not None:
             run.blank = set(np.flatnonzero(~glimpses_of(cache).known).tolist())
@@ -167,10 +177,13 @@ class _Run:
         max_pixels: int,
         progress: Progress | None,
         watch: Watch | None,
+        for_writing: Callable[[], Cache],
     ) -> None:
         self.photographs = photographs
         self.settings = settings
         self.cache = cache
+        self.for_writing = for_writing
+        self.written = 0
         self.views = tuple(views)
         self.pictures = settings.look.images  # that the backbone sees for a row
         # The backbone pads every batch to one shape: for one photograph, 31 would be in vain.
@@ -195,7 +208,7 @@ class _Run:
     def run(self, workers: int) -> Extraction:
         samples: list[Sample] = []
         failures: list[Sample] = []
-        rows_before, extracted = len(self.cache), 0
+        extracted = 0
         self.advance(0)  # the total is known from the start
         # A thread of its own: an interrupt (Ctrl-C) meets the caller's, never a half-done commit.
         with ThreadPoolExecutor(1, thread_name_prefix="writer") as writer:
@@ -217,18 +230,19 @@ class _Run:
                     batch.append(item)
                     if (len(batch) + 1) * self.pictures + self.riding > self.batch_size:
                         backbone = backbone or self.load()
+                        self.open_for_writing()
                         writer.submit(self.write, batch, self.compute(backbone, batch)).result()
                         batch = []
             if batch:
                 backbone = backbone or self.load()
+                self.open_for_writing()
                 writer.submit(self.write, batch, self.compute(backbone, batch)).result()
-        rows = len(self.cache) - rows_before
         self.keep_witness()
         samples = self.place(samples)
         failures = [sample for sample in samples if sample.row < 0]
         self.stop_on_too_many(failures)  # again: now with the copies of unreadable photographs
         reused = len(samples) - extracted - len(failures)
-        return Extraction(samples, extracted, rows, reused, self.seconds, self.remarks)
+        return Extraction(samples, extracted, self.written, reused, self.seconds, self.remarks)
 
     # ---- readers ------------------------------------------------------------------------
 
@@ -324,23 +338,28 @@ class _Run:
         rows = self.settings.row_of(seen[: len(seen) - self.riding], self.pictures)
         if self.riding:  # the witness is its own crop
             alone = self.settings.row_of(np.repeat(seen[-1:], self.pictures, 0), self.pictures)
-            self.hear(alone[0], witness_digest(*size))
+            self.hear(alone[0])
             self.riding = 0
         self.seconds["backbone"] += time.perf_counter() - started
         return rows
 
-    def hear(self, row: Row, digest: str) -> None:
+    def hear(self, row: Row) -> None:
         """Show the witness's row to who watches, and keep it if the cache has none."""
-        known = self.cache.find(digest, VIEW)
+        known = self.cache.probe()
         assert self.watch is not None
-        self.watch(row, None if known < 0 else self.cache.take([known])[0])
-        if known < 0:
-            self.witness, self.witness_digest = row, digest
+        self.watch(row, known)
+        if known is None:
+            self.witness = row
 
     def keep_witness(self) -> None:
         if self.witness is not None:
-            self.cache.append([self.witness_digest], self.witness[None], VIEW)
+            self.cache.keep_probe(self.witness)
             self.cache.commit()
+
+    def open_for_writing(self) -> None:
+        """Take the right to write, on the caller's thread, before the first row is computed."""
+        if not self.cache.writable:
+            self.cache = self.for_writing()
 
     def write(self, batch: list[_Item], rows: Rows) -> None:
         """Make a batch durable.
@@ -349,9 +368,14 @@ class _Run:
         has at most one finished batch to do again, however slow the disk.
         """
         started = time.perf_counter()
-        digests, views = [item.digest for item in batch], [item.view for item in batch]
-        self.cache.append(digests, rows, views, [item.glimpse for item in batch])
-        self.cache.commit()
+        # Another process may have come first, between our reading and our writing.
+        new = [i for i, one in enumerate(batch) if self.cache.find(one.digest, one.view) < 0]
+        keys = [(batch[i].digest, batch[i].view) for i in new]
+        if new:
+            digests, views = [key[0] for key in keys], [key[1] for key in keys]
+            self.cache.append(digests, rows[new], views, [batch[i].glimpse for i in new])
+            self.cache.commit()
+        self.written += len(new)
         self.seconds["write"] += time.perf_counter() - started
         self.advance(sum(item.last for item in batch))
 

@@ -1,7 +1,7 @@
 """One drawn photograph whose row says whether a backbone still computes what it computed.
 
 It rides along in the first batch of every run that a caller wants watched. The cache keeps its row
-under a view of its own, a model that is fitted takes the row along, and a backbone that gives
+in a place of its own, a model that is fitted takes the row along, and a backbone that gives
 another one, because its weights, TensorFlow or processor are others, is found out.
 """
 
@@ -17,7 +17,7 @@ from features.arrays import Pixels, Row, Rows
 from features.errors import WeightsError
 
 VIEW = "witness"
-"""The view that its row has in a cache: no photograph's."""
+"""The view that its row has in caches of 0.1.0, among the rows of photographs."""
 
 TOLERANCES = {"float32": 1e-3, "float16": 2e-3, "bfloat16": 5e-2}
 """By precision: largest accepted `difference`. Measured on the probe with trained weights, two

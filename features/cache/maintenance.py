@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from features.backbones import drift_probe as witness
+from features.backbones.drift_probe import VIEW
 from features.backbones.settings import differences
 from features.cache import schema as layout
 from features.cache.cache import Cache
@@ -175,14 +175,15 @@ def _is_sound(cache: Cache, first: int, count: int) -> bool:
 def unused_rows(cache: Cache) -> list[int]:
     """Numbers of the rows that are of no photograph of the table, or of no view that it is to have.
 
-    The witness is always used.
+    The drift probe has a place of its own; caches of 0.1.0 keep it among the rows, where it counts
+    as unused: what writes the cache anew moves it.
     """
     used = {sample.digest.encode() for sample in cache.samples}
     views = {view.encode() for view in Chosen.noted(cache.dataset).names}
     return [
         row
         for row, (digest, view) in enumerate(cache.keys)
-        if (digest not in used or view not in views) and view != witness.VIEW.encode()
+        if digest not in used or view not in views
     ]
 
 
@@ -227,6 +228,7 @@ def collect(path: Path, *, apply: bool = False, progress: Progress | None = None
         kept = [row for row in range(len(cache)) if row not in unused]
         with new_cache_like(path, cache) as target:
             copy_rows(cache, kept, target, progress)
+            _copy_probe(target, cache)
             samples = [
                 sample._replace(row=target.find(sample.digest) if sample.row >= 0 else -1)
                 for sample in cache.samples
@@ -285,14 +287,17 @@ def merge(first: Path, second: Path, out: Path, progress: Progress | None = None
                 f"{first} and {second} hold rows of different settings: {found}; "
                 "only caches of the same recipe, weights and precision can be merged"
             )
-        known = set(one.keys)
-        added = [row for row, key in enumerate(two.keys) if key not in known]
+        known, probe = set(one.keys), VIEW.encode()
+        kept = [row for row, (_, view) in enumerate(one.keys) if view != probe]
+        added = [r for r, key in enumerate(two.keys) if key not in known and key[1] != probe]
         with new_cache_like(out, one, two) as target:
-            copy_rows(one, range(len(one)), target, progress)
+            copy_rows(one, kept, target, progress)
             copy_rows(two, added, target, progress)
+            _copy_probe(target, one, two)
             about = {name: value for name, value in one.dataset.items() if name != "root"}
             target.replace_samples([], about)
-        return Merge(out, len(one), len(added), len(two) - len(added))
+        both = sum(key in known and key[1] != probe for key in two.keys)
+        return Merge(out, len(kept), len(added), both)
 
 
 @contextlib.contextmanager
@@ -372,6 +377,13 @@ def copy_rows(
         done += count
         if progress is not None:
             progress(done, len(rows))
+
+
+def _copy_probe(target: Cache, *sources: Cache) -> None:
+    """Take the drift probe's row along, of the first source that has one."""
+    found = next((row for row in (cache.probe() for cache in sources) if row is not None), None)
+    if found is not None:
+        target.keep_probe(found)
 
 
 def new_cache_like(path: Path, *caches: Cache) -> contextlib.AbstractContextManager[Cache]:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from features.arrays import Row
 from features.cache import schema as layout
 from features.cache.cache import Cache
 from features.cache.hdf5_file import HDF5_ERRORS, open_hdf5, read_checked, read_schema
@@ -105,6 +106,8 @@ def _rebuild(
             done.dropped += wreck.copy(first, count, target)
             if progress is not None:
                 progress(first + count, len(wreck.entries))
+        if wreck.probe is not None:
+            target.keep_probe(wreck.probe)
         views = Chosen.noted(wreck.about).names
         samples = [_placed(sample, target, views) for sample in wreck.samples]
         target.replace_samples(samples, wreck.about)
@@ -133,6 +136,7 @@ class _Wreck:
         entries: of all rows; `readable` (rows,) says of which they could be read.
         samples, about: the table of photographs and what was noted of the folder; empty if damaged.
         lost: what was damaged besides rows, in words.
+        probe: the drift probe's row; None where there is none to be read.
     """
 
     def __init__(self, file: JournaledFile, h5: Hdf5) -> None:
@@ -150,6 +154,7 @@ class _Wreck:
         self._read_about(h5, seal)
         self._read_samples(h5, seal)
         self._glimpses = self._read_glimpses(h5)
+        self.probe = self._read_probe(h5)
 
     @property
     def unread(self) -> bool:
@@ -162,6 +167,14 @@ class _Wreck:
         except HDF5_ERRORS:
             self.lost.append("some of the small pictures; extract makes them again")
             return salvage_glimpses(h5, len(self.entries), HDF5_ERRORS)
+
+    def _read_probe(self, h5: Hdf5) -> Row | None:
+        try:
+            kept = h5.get(layout.PROBE)
+            return None if kept is None or not len(kept) else np.asarray(kept[0], np.float32)
+        except HDF5_ERRORS:
+            self.lost.append("the row of the drift probe; extract makes it again")
+            return None
 
     def _read_about(self, h5: Hdf5, seal: Seal | None) -> None:
         try:

@@ -84,7 +84,8 @@ def to_columns(samples: list[Sample]) -> Columns:
 def _text_column(samples: list[Sample], name: str) -> npt.NDArray[np.bytes_]:
     values = [str(getattr(s, name)).encode("utf-8", "surrogateescape") for s in samples]
     width = max(1, max((len(v) for v in values), default=1))
-    return np.array(values, dtype=f"S{width}")
+    # So marked, `f["samples/label"].asstr()[:]` gives text in plain h5py, whatever the letters.
+    return np.array(values, dtype=np.dtype(f"S{width}", metadata={"h5py_encoding": "utf-8"}))
 
 
 def from_columns(

@@ -8,6 +8,7 @@ Layout (schema 2), readable with plain h5py:
     row_view      (rows,) name of the view of the photograph that the row is of
     row_check     (rows,) uint32, CRC-32 of the key and the row: a row under a wrong key is found
     samples/*     the table of `features.cache.sample_table`, one array a column
+    probe         (0 or 1, row_width) float32, the backbone's row of `drift_probe`; no photograph's
     glimpse_*     (rows, …) what `thumbnails` keeps of each photograph; caches of earlier
                   versions have none
 
@@ -76,11 +77,13 @@ GLIMPSE_COLUMNS = {
 """Like ROW_COLUMNS, but read only where they are asked for, and written again later: blanks are
 filled in. Blanks are written out, as `hdf5_guard` refuses what claims more than it has."""
 GLIMPSE_CHUNK = 16  # rows
+PROBE = "probe"
 
 NAMES = (
     "features",
     *ROW_COLUMNS,
     *GLIMPSE_COLUMNS,
+    PROBE,
     "samples",
     *(f"samples/{name}" for name in (*TEXT_COLUMNS, *NUMBER_COLUMNS, *OPTIONAL_COLUMNS)),
 )
@@ -113,6 +116,7 @@ def create_datasets(
     for name in columns:
         _create(h5, name, (), ROW_COLUMNS[name], KEY_CHUNK)
     create_glimpses(h5)
+    create_probe(h5, row_width)
     write_samples(h5, [])
 
 
@@ -120,6 +124,11 @@ def create_glimpses(h5: Hdf5) -> None:
     """The datasets of glimpses, without rows."""
     for name, column in GLIMPSE_COLUMNS.items():
         _create(h5, name, column.shape, column.dtype, GLIMPSE_CHUNK)
+
+
+def create_probe(h5: Hdf5, row_width: int) -> None:
+    """Make the place of the drift probe's row, empty."""
+    _create(h5, PROBE, (row_width,), np.dtype("<f4"), 1)
 
 
 def write_text(h5: Hdf5, name: str, text: str) -> None:

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from features.arrays import Indices, Row, Rows
-from features.backbones.drift_probe import VIEW, witness_digest
 from features.cache.cache import Cache
 from features.cache.row_parts import Layout
 from features.cache.sample_table import Sample
@@ -132,11 +131,9 @@ class Dataset(Labelled):
             return [sample for sample in cache.samples if sample.reason]
 
     def witness(self) -> Row | None:
-        """The row of `drift_probe`, taps included; None where the cache has none."""
-        recipe = self.fields["recipe"]
+        """Read the row of `drift_probe`, taps included; None where the cache has none."""
         with Cache.read(self.cache_path) as cache:
-            row = cache.find(witness_digest(int(recipe["height"]), int(recipe["width"])), VIEW)
-            return None if row < 0 else cache.take([row])[0]
+            return cache.probe()
 
 
 def load_dataset(
@@ -171,7 +168,7 @@ def load_dataset(
         proposal = proposed_groups(cache_path)
         found = proposal.by_path()
         samples = [sample._replace(group=found.get(sample.path, "")) for sample in samples]
-        if GroupRule(**about["group_rule"]).gap is not None:
+        if GroupRule(**about.get("group_rule", {})).gap is not None:
             proposal = None  # it was told
         else:
             about = {**about, "group_rule": asdict(GroupRule("proposed"))}

@@ -13,7 +13,7 @@ from pipeline.model.bundle import read_about
 
 
 def _by_set(cache: Cache) -> dict[str, int]:
-    """Rows of each set of views, and of the witness."""
+    """Count the rows of each set of views."""
     views = cache.entries["row_view"].tolist()
     return dict(sorted(Counter(view.decode().partition("/")[0] for view in views).items()))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -59,8 +60,12 @@ def judge(
             bundle.head, photographs, batch_size=batch_size, max_pixels=max_pixels,
             progress=progress,
         )  # fmt: skip
-    with tempfile.TemporaryDirectory(prefix="onepass-") as folder:
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="onepass-"))
         path = cache_path or Path(folder) / "features.h5"
+        # Read before write: with every row there a cache on a read-only disk, or one that another
+        # process writes to, serves as well.
+        reader = stack.enter_context(Cache.read(path)) if path.exists() else None
         done = extract(
             photographs,
             bundle.settings(weights, engine),
@@ -71,18 +76,19 @@ def judge(
             max_pixels=max_pixels,
             progress=progress,
             watch=bundle.watch if bundle.tested.witness is not None else None,
+            reader=reader,
         )
         samples = done.samples
         if notes is not None:
             notes += done.remarks.lines(bundle.views.sets)
-        with Cache.read(path) as cache:
-            # By digest: `cache gc` may have moved the rows since they were extracted.
-            digests = [sample.digest for sample in samples if sample.row >= 0]
-            rows = {view: cache.rows_of(digests, view) for view in bundle.seen[0]}
-            known = dict(zip(digests, zip(*rows.values(), strict=True), strict=True))
-            none = (-1,) * len(rows)
-            numbers = [known.get(sample.digest, none) for sample in samples]
-            return Judged(samples, *_judge_rows(bundle, cache, numbers))
+        cache = reader if reader and not done.rows else stack.enter_context(Cache.read(path))
+        # By digest: `cache gc` may have moved the rows since they were extracted.
+        digests = [sample.digest for sample in samples if sample.row >= 0]
+        rows = {view: cache.rows_of(digests, view) for view in bundle.seen[0]}
+        known = dict(zip(digests, zip(*rows.values(), strict=True), strict=True))
+        none = (-1,) * len(rows)
+        numbers = [known.get(sample.digest, none) for sample in samples]
+        return Judged(samples, *_judge_rows(bundle, cache, numbers))
 
 
 def judge_holdout(bundle: Bundle, cache_path: Path, progress: Progress | None = None) -> Judged:

@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from commands import Run
@@ -16,8 +17,9 @@ import pipeline
 from features.backbones.drift_probe import VIEW, difference, witness_digest, witness_pixels
 from features.backbones.settings import BACKBONES
 from features.cache.cache import Cache
+from features.cache.lock import writing
 from features.cache.maintenance import collect
-from features.errors import BundleError, DriftError
+from features.errors import BundleError, CacheBusyError, DriftError
 from features.extract import extract
 from features.photographs.decode import RECIPES, decode
 from features.photographs.file import Photograph
@@ -162,16 +164,50 @@ def test_extract_refuses_to_mix_rows_of_two_backbones(
 
 
 def test_the_witness_survives_a_collection(cache: Path) -> None:
-    """`cache gc` drops rows that no photograph uses, and keeps the witness's."""
+    """`cache gc` drops rows that no photograph uses, and keeps the probe's."""
     with Cache.read(cache) as before:
-        row = before.take([before.find(witness_digest(224, 224), VIEW)])[0]
+        row = before.probe()
+    assert row is not None
     collect(cache, apply=True)
     with Cache.read(cache) as after:
-        assert np.array_equal(after.take([after.find(witness_digest(224, 224), VIEW)])[0], row)
+        assert np.array_equal(after.probe(), row)
     data = pipeline.load_dataset(cache)
     witness = data.witness()
     assert witness is not None
     assert difference(witness, row) == 0
+
+
+def test_a_probe_among_the_rows_is_found_and_moved(cache: Path, tmp_path: Path) -> None:
+    """Caches of 0.1.0 keep it under a view of its own; what writes them anew moves it."""
+    with Cache.read(cache) as made:
+        row, fields, width = made.probe(), made.fields, made.row_width
+        digests = [sample.digest for sample in made.samples]
+        X, samples, about = made.take(made.rows_of(digests)), made.samples, made.dataset
+    assert row is not None
+    with Cache.write(tmp_path / "old.h5", fields, width, np.float32) as old:
+        old.append(digests, X)
+        old.append([witness_digest(224, 224)], row[None], VIEW)
+        old.replace_samples(samples, about)
+        old.commit()
+    with Cache.read(tmp_path / "old.h5") as old:
+        assert len(old) == len(samples) + 1
+        assert np.array_equal(old.probe(), row)
+    collect(tmp_path / "old.h5", apply=True)
+    with h5py.File(tmp_path / "old.h5") as plain:
+        assert len(plain["features"]) == len(samples)
+        assert np.array_equal(plain["probe"][0], row)
+        assert plain["samples/label"].asstr()[0] == samples[0].label
+
+
+def test_a_prediction_of_known_rows_only_reads(model: Path, cache: Path, tmp_path: Path) -> None:
+    """Beside a writer, and without changing the file; only what is missing needs the lock."""
+    known = pipeline.find_photographs([str(tmp_path / "data")])
+    before = cache.read_bytes()
+    with writing(cache):
+        assert len(pipeline.predict(load(model), known, cache)) == 72
+    assert cache.read_bytes() == before
+    with writing(cache, wait=0.1), pytest.raises(CacheBusyError):
+        pipeline.predict(load(model), new_photographs(tmp_path), cache)
 
 
 @pytest.mark.parametrize("count", [1, 2, 7, 8, 9, 16])
@@ -193,7 +229,8 @@ def test_the_witness_changes_no_other_row(
         assert (done.extracted, done.reused) == (count, 0)
         with Cache.read(tmp_path / f"{name}.h5") as cache:
             rows.append(cache.take([sample.row for sample in done.samples]))
-            assert len(cache) == count + (watch is not None)
+            assert len(cache) == count  # the probe has a place of its own
+            assert (cache.probe() is None) == (watch is None)
     assert np.array_equal(*rows)
     expected = ToyBackbone(None, batch_size=1).run(witness_pixels(224, 224)[None])[0]
     assert len(heard) == 1
