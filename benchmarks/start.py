@@ -58,7 +58,7 @@ def _prepare(root: Path, options: Options) -> str:
     """A cache and a model in `root`; returns a photograph that the cache does not know."""
     from pipeline import load_dataset
     from pipeline.data.extract_folder import extract_folder
-    from pipeline.training import fit
+    from pipeline.training.fit import fit
 
     if options.quick:
         from benchmarks.tasks import use_toy
