@@ -15,7 +15,6 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,10 +26,12 @@ from features.backbones.registry import Backbone
 from features.backbones.settings import BackboneSettings
 from features.cache.cache import Cache
 from features.cache.lock import writing
+from features.cache.probe_row import keep_probe, read_probe
 from features.cache.sample_table import Sample, blank_sample, is_unchanged
 from features.cache.thumbnail_table import glimpses_of, keep_glimpses
 from features.cache.thumbnails import BLANK, Glimpse, glimpse_of
 from features.errors import ImageError, TooManyFailuresError
+from features.extraction import Extraction
 from features.photographs.decode import MAX_PIXELS
 from features.photographs.decode_worker_pool import look_apart
 from features.photographs.file import Photograph, read_photograph, stat_photograph
@@ -40,34 +41,6 @@ from features.runtime import core_count
 
 Progress = Callable[[int, int], None]
 """Called as `progress(photographs done, photographs in all)`."""
-
-
-@dataclass
-class Extraction:
-    """What one run did.
-
-    Attributes:
-        samples: one for each photograph asked for, in order; `row` -1 with a reason where it
-            could not be read.
-        extracted: photographs that the backbone saw in this run, or saw some views of.
-        rows: that it computed, one for each view.
-        reused: photographs whose rows were there already, or that are copies of another.
-        seconds: per stage. "read" (with hashing) and "decode" add up over the reader threads;
-            "load", "backbone" and "write" are one thread each; "total" is by the clock.
-        remarks: what a person should know of the photographs that were decoded.
-    """
-
-    samples: list[Sample]
-    extracted: int = 0
-    rows: int = 0
-    reused: int = 0
-    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
-    remarks: Remarks = field(default_factory=Remarks)
-
-    @property
-    def failed(self) -> list[Sample]:
-        """The photographs without a row."""
-        return [sample for sample in self.samples if sample.row < 0]
 
 
 class _Seen(NamedTuple):
@@ -149,7 +122,7 @@ def extract(
         cache = reader or for_writing()
         run = _Run(
             photographs, settings, cache, views, batch_size, max_failures, max_pixels, progress,
-            watch, for_writing,
+            watch, for_writing, reader is not None,
         )  # fmt: skip
         if dataset is not None:
             run.blank = set(np.flatnonzero(~glimpses_of(cache).known).tolist())
@@ -178,11 +151,12 @@ class _Run:
         progress: Progress | None,
         watch: Watch | None,
         for_writing: Callable[[], Cache],
+        reading: bool,
     ) -> None:
         self.photographs = photographs
         self.settings = settings
         self.cache = cache
-        self.for_writing = for_writing
+        self.for_writing, self.reading = for_writing, reading
         self.written = 0
         self.views = tuple(views)
         self.pictures = settings.look.images  # that the backbone sees for a row
@@ -345,7 +319,7 @@ class _Run:
 
     def hear(self, row: Row) -> None:
         """Show the witness's row to who watches, and keep it if the cache has none."""
-        known = self.cache.probe()
+        known = read_probe(self.cache)
         assert self.watch is not None
         self.watch(row, known)
         if known is None:
@@ -353,13 +327,13 @@ class _Run:
 
     def keep_witness(self) -> None:
         if self.witness is not None:
-            self.cache.keep_probe(self.witness)
+            keep_probe(self.cache, self.witness)
             self.cache.commit()
 
     def open_for_writing(self) -> None:
         """Take the right to write, on the caller's thread, before the first row is computed."""
-        if not self.cache.writable:
-            self.cache = self.for_writing()
+        if self.reading:
+            self.cache, self.reading = self.for_writing(), False
 
     def write(self, batch: list[_Item], rows: Rows) -> None:
         """Make a batch durable.

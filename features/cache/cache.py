@@ -16,8 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from features.arrays import Row, Rows
-from features.backbones import drift_probe
+from features.arrays import Rows
 from features.backbones.settings import differences, fingerprint_of
 from features.cache import schema as layout
 from features.cache.hdf5_file import (
@@ -200,11 +199,6 @@ class Cache:
         return self._file.header is not None
 
     @property
-    def writable(self) -> bool:
-        """Whether it was opened for writing."""
-        return self._file.writable
-
-    @property
     def failure(self) -> OSError | None:
         """The first error of the disk under this opening."""
         return self._file.failure
@@ -301,28 +295,6 @@ class Cache:
         self._file, self._h5 = file, open_hdf5(file)
         self._features = self._h5["features"]
 
-    def probe(self) -> Row | None:
-        """Read the drift probe's row, float32 (row_width,); None where none is kept.
-
-        Raises:
-            CacheError: it is damaged, or the disk fails.
-        """
-
-        def read(h5: Hdf5) -> Row | None:
-            try:
-                kept = h5.get(layout.PROBE)
-                return None if kept is None or not len(kept) else np.asarray(kept[0], np.float32)
-            except HDF5_ERRORS as error:
-                raise CacheError(damaged(self._file, str(error))) from error
-
-        found = self.settled(read)
-        if found is None:  # caches of 0.1.0 keep it among the rows of photographs
-            recipe = self.fields.get("recipe", {})
-            size = int(recipe.get("height", 1)), int(recipe.get("width", 1))
-            row = self.find(drift_probe.witness_digest(*size), drift_probe.VIEW)
-            found = None if row < 0 else self.take([row])[0]
-        return found
-
     # ---- writing ------------------------------------------------------------------------
 
     def append(
@@ -367,18 +339,6 @@ class Cache:
         self._index |= {key: first + offset for offset, key in enumerate(keys)}
         self._rows_digest.update(entries.tobytes())
         self.entries = np.concatenate([self.entries, entries])
-
-    def keep_probe(self, row: Row) -> None:
-        """Put the drift probe's row into its place; nothing is kept before `commit`.
-
-        Raises:
-            CacheError: see `append`.
-        """
-        with self.writing():
-            if layout.PROBE not in self._h5:
-                layout.create_probe(self._h5, self.row_width)
-            self._h5[layout.PROBE].resize(1, axis=0)
-            self._h5[layout.PROBE][0] = row
 
     def replace_samples(
         self, samples: list[Sample], dataset: Mapping[str, Any], *, own: bool = False

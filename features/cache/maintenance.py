@@ -17,6 +17,7 @@ from features.cache import schema as layout
 from features.cache.cache import Cache
 from features.cache.hdf5_file import empty_file
 from features.cache.lock import network_file_system, refuse_folder, writing
+from features.cache.probe_row import keep_probe, read_probe
 from features.cache.redo_log import SIZE, Header, journal_path, pending, remove_journal_of
 from features.cache.schema import READ_BLOCK
 from features.cache.thumbnail_table import glimpses_of
@@ -381,9 +382,9 @@ def copy_rows(
 
 def _copy_probe(target: Cache, *sources: Cache) -> None:
     """Take the drift probe's row along, of the first source that has one."""
-    found = next((row for row in (cache.probe() for cache in sources) if row is not None), None)
+    found = next((row for row in (read_probe(cache) for cache in sources) if row is not None), None)
     if found is not None:
-        target.keep_probe(found)
+        keep_probe(target, found)
 
 
 def new_cache_like(path: Path, *caches: Cache) -> contextlib.AbstractContextManager[Cache]:

@@ -20,6 +20,7 @@ from features.cache.hdf5_file import HDF5_ERRORS, open_hdf5, read_checked, read_
 from features.cache.journal import JournaledFile
 from features.cache.lock import writing
 from features.cache.maintenance import new_cache, verify
+from features.cache.probe_row import keep_probe
 from features.cache.redo_log import journal_path, pending
 from features.cache.sample_table import Sample, from_columns
 from features.cache.schema import KEY_CHUNK, READ_BLOCK, ROW_COLUMNS, Entries, Hdf5, Seal
@@ -107,7 +108,7 @@ def _rebuild(
             if progress is not None:
                 progress(first + count, len(wreck.entries))
         if wreck.probe is not None:
-            target.keep_probe(wreck.probe)
+            keep_probe(target, wreck.probe)
         views = Chosen.noted(wreck.about).names
         samples = [_placed(sample, target, views) for sample in wreck.samples]
         target.replace_samples(samples, wreck.about)

@@ -13,6 +13,7 @@ import numpy as np
 
 from features.arrays import Indices, Row, Rows
 from features.cache.cache import Cache
+from features.cache.probe_row import read_probe
 from features.cache.row_parts import Layout
 from features.cache.sample_table import Sample
 from features.errors import DataError, SplitError
@@ -133,7 +134,7 @@ class Dataset(Labelled):
     def witness(self) -> Row | None:
         """Read the row of `drift_probe`, taps included; None where the cache has none."""
         with Cache.read(self.cache_path) as cache:
-            return cache.probe()
+            return read_probe(cache)
 
 
 def load_dataset(

@@ -19,6 +19,7 @@ from features.backbones.settings import BACKBONES
 from features.cache.cache import Cache
 from features.cache.lock import writing
 from features.cache.maintenance import collect
+from features.cache.probe_row import read_probe
 from features.errors import BundleError, CacheBusyError, DriftError
 from features.extract import extract
 from features.photographs.decode import RECIPES, decode
@@ -166,11 +167,11 @@ def test_extract_refuses_to_mix_rows_of_two_backbones(
 def test_the_witness_survives_a_collection(cache: Path) -> None:
     """`cache gc` drops rows that no photograph uses, and keeps the probe's."""
     with Cache.read(cache) as before:
-        row = before.probe()
+        row = read_probe(before)
     assert row is not None
     collect(cache, apply=True)
     with Cache.read(cache) as after:
-        assert np.array_equal(after.probe(), row)
+        assert np.array_equal(read_probe(after), row)
     data = pipeline.load_dataset(cache)
     witness = data.witness()
     assert witness is not None
@@ -180,7 +181,7 @@ def test_the_witness_survives_a_collection(cache: Path) -> None:
 def test_a_probe_among_the_rows_is_found_and_moved(cache: Path, tmp_path: Path) -> None:
     """Caches of 0.1.0 keep it under a view of its own; what writes them anew moves it."""
     with Cache.read(cache) as made:
-        row, fields, width = made.probe(), made.fields, made.row_width
+        row, fields, width = read_probe(made), made.fields, made.row_width
         digests = [sample.digest for sample in made.samples]
         X, samples, about = made.take(made.rows_of(digests)), made.samples, made.dataset
     assert row is not None
@@ -191,7 +192,7 @@ def test_a_probe_among_the_rows_is_found_and_moved(cache: Path, tmp_path: Path) 
         old.commit()
     with Cache.read(tmp_path / "old.h5") as old:
         assert len(old) == len(samples) + 1
-        assert np.array_equal(old.probe(), row)
+        assert np.array_equal(read_probe(old), row)
     collect(tmp_path / "old.h5", apply=True)
     with h5py.File(tmp_path / "old.h5") as plain:
         assert len(plain["features"]) == len(samples)
@@ -230,7 +231,7 @@ def test_the_witness_changes_no_other_row(
         with Cache.read(tmp_path / f"{name}.h5") as cache:
             rows.append(cache.take([sample.row for sample in done.samples]))
             assert len(cache) == count  # the probe has a place of its own
-            assert (cache.probe() is None) == (watch is None)
+            assert (read_probe(cache) is None) == (watch is None)
     assert np.array_equal(*rows)
     expected = ToyBackbone(None, batch_size=1).run(witness_pixels(224, 224)[None])[0]
     assert len(heard) == 1
