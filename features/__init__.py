@@ -4,7 +4,8 @@ from features.backbones.settings import BackboneSettings
 from features.backbones.weights import Weights, resolve_weights
 from features.cache.cache import Cache
 from features.errors import OnepassError
-from features.extract import Extraction, extract
+from features.extract import extract
+from features.extraction import Extraction
 from features.photographs.decode import RECIPES, Recipe, decode
 from features.photographs.file import Photograph
 

@@ -22,7 +22,8 @@ from features.backbones.settings import (
 from features.backbones.weights import RecordedWeights
 from features.cache.cache import Cache
 from features.errors import DataError, DriftError
-from features.extract import Extraction, Progress, extract
+from features.extract import Progress, extract
+from features.extraction import Extraction
 from features.look import CLOSE, NO_CROPS, Crops
 from features.photographs.decode import MAX_PIXELS, Recipe, get_recipe, recorded_recipe
 from features.photographs.survey import Settled, settle_depth

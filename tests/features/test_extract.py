@@ -19,7 +19,8 @@ from toy import ToyBackbone, photograph, toy_settings, write_folder
 from features.cache.cache import Cache
 from features.cache.lock import writing
 from features.errors import CacheBusyError, CacheError, FingerprintError, TooManyFailuresError
-from features.extract import Extraction, extract
+from features.extract import extract
+from features.extraction import Extraction
 from features.photographs.file import Photograph
 from pipeline.data.folder import scan_folder
 

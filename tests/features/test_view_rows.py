@@ -24,7 +24,8 @@ from features.cache.maintenance import collect, merge, verify
 from features.cache.repair import repair
 from features.cache.row_parts import Layout
 from features.errors import CacheError, DataError, FingerprintError
-from features.extract import Extraction, extract
+from features.extract import extract
+from features.extraction import Extraction
 from features.photographs.decode import RECIPES, decode_views
 from features.photographs.file import Photograph
 from features.photographs.views import FULL, Chosen, views_of
