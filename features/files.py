@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import re
 import shutil
+import stat
+import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +22,8 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 _LEFTOVER = r"\.{name}\.[a-z0-9_]{{8}}\.part(\.journal)?"  # see `whole_file`
+_LEFT_FOLDER = r"\.{name}\.[a-z0-9_]{{8}}\.(part|old)"  # see `whole_folder`
+_LITTER = 3600.0  # seconds after which a temporary folder is nobody's any more
 _NAME = 40  # characters of a name that its temporary name begins with
 
 
@@ -63,6 +69,9 @@ def sync_file(path: Path) -> None:
 def whole_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it is synced and renamed over `path`.
 
+    It is readable for its owner alone until it has the mode and owner of the file that it replaces,
+    or those of any new file.
+
     Raises:
         OutputError: the folder does not exist, is read-only, or the disk is full.
     """
@@ -74,11 +83,8 @@ def whole_file(path: Path) -> Iterator[Path]:
         )
         os.close(handle)
         temporary = Path(name)
-        # mkstemp makes files for their owner alone; a result has the permissions of any new file.
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
         yield temporary
+        _keep_mode(temporary, path, 0o666)
         sync_file(temporary)
         temporary.replace(path)
         sync_folder(path.parent)
@@ -116,8 +122,9 @@ def write_whole(path: Path, content: bytes | str) -> None:
 def whole_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary folder beside `path`; on success it takes the place of `path`.
 
-    A folder that stood there is moved aside first and removed last, so that at every moment
-    one complete folder, the old or the new, is on the disk.
+    A folder that stood there changes places with the new one in one step, so that `path` is at
+    every moment one complete folder, whenever the process is killed. Where the system has no such
+    step it is moved aside first, and `recover_folder` puts it back.
 
     Raises:
         OutputError: the place cannot be written.
@@ -125,16 +132,19 @@ def whole_folder(path: Path) -> Iterator[Path]:
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        recover_folder(path)
+        _remove_litter(path)
         temporary = Path(
             tempfile.mkdtemp(prefix=f".{path.name[:_NAME]}.", suffix=".part", dir=path.parent)
         )
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o777 & ~mask)
         yield temporary
         for file in temporary.rglob("*"):
+            old = path / file.relative_to(temporary)
             if file.is_file():
+                if old.is_file() and not old.is_symlink():
+                    _keep_mode(file, old, 0o666)
                 sync_file(file)
+        _keep_mode(temporary, path, 0o777)
         _take_place(temporary, path)
         sync_folder(path.parent)
     except OSError as error:
@@ -147,10 +157,75 @@ def whole_folder(path: Path) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
+def recover_folder(path: Path) -> None:
+    """Put back the folder that a killed process had moved aside and not replaced."""
+    if path.exists():
+        return
+    for aside in _left_folders(path):
+        if aside.suffix == ".old" and (aside / path.name).is_dir():
+            time.sleep(0.5)  # another process may be about to put the new one there
+            if not path.exists():
+                (aside / path.name).rename(path)
+                shutil.rmtree(aside, ignore_errors=True)
+                sync_folder(path.parent)
+            return
+
+
+def _left_folders(path: Path) -> list[Path]:
+    """Temporary folders of `whole_folder(path)` that a killed process left, or that one uses now."""
+    form = re.compile(_LEFT_FOLDER.format(name=re.escape(path.name[:_NAME])))
+    if not path.parent.is_dir():
+        return []
+    return sorted(
+        folder
+        for folder in path.parent.iterdir()
+        if form.fullmatch(folder.name) and folder.is_dir() and not folder.is_symlink()
+    )
+
+
+def _remove_litter(path: Path) -> None:
+    """Remove what killed processes left an hour ago or earlier."""
+    if len(path.name) > _NAME:
+        return  # of a longer name nobody can tell whose they are
+    for folder in _left_folders(path):
+        with contextlib.suppress(OSError):
+            if abs(time.time() - folder.stat().st_mtime) > _LITTER:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _keep_mode(new: Path, path: Path, usual: int) -> None:
+    """Give a new file or folder the mode and owner of what it is to replace.
+
+    Args:
+        new: readable for its owner alone.
+        path: what it replaces, if it is there.
+        usual: the mode of a new one, before the person's mask.
+    """
+    try:
+        old, now = path.stat(), new.stat()
+    except FileNotFoundError:
+        mask = os.umask(0)
+        os.umask(mask)
+        new.chmod(usual & ~mask)
+        return
+    mode = stat.S_IMODE(old.st_mode) & 0o777
+    if hasattr(os, "chown") and (old.st_uid, old.st_gid) != (now.st_uid, now.st_gid):
+        try:
+            os.chown(new, old.st_uid, old.st_gid)
+        except OSError:  # only root gives files away
+            try:
+                os.chown(new, -1, old.st_gid)
+            except OSError:
+                mode &= ~0o070  # what that group might do, this one may not
+    new.chmod(mode)
+
+
 def _take_place(new: Path, path: Path) -> None:
-    """Rename `new` to `path`; a folder already there is put back should the rename fail."""
+    """Rename `new` to `path`; what was there has the name `new` afterwards, or is gone."""
     if not path.exists():
         new.rename(path)
+        return
+    if _exchange(new, path):
         return
     aside = Path(tempfile.mkdtemp(prefix=f".{path.name[:_NAME]}.", suffix=".old", dir=path.parent))
     path.rename(aside / path.name)
@@ -160,4 +235,26 @@ def _take_place(new: Path, path: Path) -> None:
         (aside / path.name).rename(path)
         raise
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        if path.exists():
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two names in one step; False where the system or its file system cannot.
+
+    Linux has renameat2 with RENAME_EXCHANGE (2), macOS renamex_np with RENAME_SWAP (2); Windows has
+    none.
+    """
+    if os.name == "nt":
+        return False
+    names = os.fsencode(one), os.fsencode(other)
+    try:
+        library = ctypes.CDLL(None)
+        if sys.platform == "darwin":
+            done = library.renamex_np(*names, ctypes.c_uint(2))
+        else:
+            here = ctypes.c_int(-100)  # AT_FDCWD
+            done = library.renameat2(here, names[0], here, names[1], ctypes.c_uint(2))
+    except (AttributeError, OSError):
+        return False
+    return int(done) == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import re
 import socket
@@ -23,8 +24,20 @@ def refuse_folder(path: Path) -> None:
         raise CacheError(f"{path} is a folder; expected a file for the cache, such as features.h5")
 
 
+_PATIENCE = 5.0  # seconds
+_SILENT = 1.0  # seconds before a person is told what is waited for
+_patience = _PATIENCE
+_log = logging.getLogger("onepass")
+
+
+def set_patience(seconds: float | None) -> None:
+    """Wait so many seconds for another writer from now on; None for the default."""
+    global _patience
+    _patience = _PATIENCE if seconds is None else seconds
+
+
 @contextlib.contextmanager
-def writing(path: Path, wait: float = 5.0) -> Iterator[None]:
+def writing(path: Path, wait: float | None = None) -> Iterator[None]:
     """Hold the only right to write to `path` for the length of a `with` block.
 
     The lock is on `PATH.lock`, taken from the system (flock, or its like on Windows), so that
@@ -33,7 +46,8 @@ def writing(path: Path, wait: float = 5.0) -> Iterator[None]:
 
     Args:
         path: the cache.
-        wait: seconds to wait for another process before giving up.
+        wait: seconds to wait for another process before giving up; None for those that
+            `set_patience` said. After one of them a line says who is waited for.
 
     Raises:
         CacheBusyError: somebody else holds it; says who, where and since when.
@@ -44,11 +58,11 @@ def writing(path: Path, wait: float = 5.0) -> Iterator[None]:
     owner = path.with_name(path.name + ".lock.owner")
     lock = FileLock(path.with_name(path.name + ".lock"))
     try:
-        lock.acquire(timeout=wait)
+        _acquire(lock, _patience if wait is None else wait, path, owner)
     except Timeout:
         raise CacheBusyError(
-            f"{path} is being written by {_describe(owner)}{_where(path)}; wait for it to end, "
-            "or use another --cache"
+            f"{path} is being written by {_describe(owner)}{_where(path)}; wait for it to end "
+            "(longer with --wait SECONDS), or use another --cache"
         ) from None
     except (OSError, NotImplementedError) as error:
         raise CacheError(
@@ -68,6 +82,19 @@ def writing(path: Path, wait: float = 5.0) -> Iterator[None]:
         with contextlib.suppress(OSError):
             owner.unlink(missing_ok=True)
         lock.release()
+
+
+def _acquire(lock: FileLock, wait: float, path: Path, owner: Path) -> None:
+    """Take the lock, or raise Timeout; where it takes a while, say what is waited for."""
+    try:
+        lock.acquire(timeout=min(wait, _SILENT))
+    except Timeout:
+        if wait <= _SILENT:
+            raise
+        _log.warning(
+            "%s is being written by %s: waiting for up to %.0f s", path, _describe(owner), wait
+        )
+        lock.acquire(timeout=wait - _SILENT)
 
 
 def _where(path: Path) -> str:

@@ -29,7 +29,7 @@ from features.backbones.engines import DEFAULT_ENGINE
 from features.backbones.settings import BackboneSettings, settings_from_fields
 from features.cache.row_parts import Layout
 from features.errors import BundleError, DriftError, OnepassError, ThresholdError
-from features.files import whole_folder
+from features.files import recover_folder, whole_folder
 from features.photographs.views import FULL, Chosen
 from features.untrusted_files import read_bytes, read_json
 from pipeline.cnn.cnn import Cnn
@@ -275,6 +275,7 @@ def load_bundle(folder: Path, *, accept_drift: bool = False, trust: bool = False
         DriftError: decoder or head no longer give what they gave when it was made.
         BundleError: it is missing, damaged, tampered with, or of another version.
     """
+    recover_folder(folder)
     about = read_about(folder)
     _check_sight(about, folder)
     try:
