@@ -28,6 +28,7 @@ from pipeline.terminal.console import (
     bar,
     explain_error,
     fail,
+    hear_packages,
     say,
     set_quiet,
     show,
@@ -72,6 +73,7 @@ from pipeline.terminal.options import (
     Threshold,
     Trust,
     Verbose,
+    Wait,
     Weights,
 )
 
@@ -169,6 +171,15 @@ def extract(
     ] = 0.1,
     max_pixels: MaxPixels = None,
     seed: Seed = 0,
+    rehash: Annotated[
+        bool,
+        typer.Option(
+            "--rehash",
+            help="Read every file again, also where size and times are as before.",
+            rich_help_panel=RUN,
+        ),
+    ] = False,
+    patience: Wait = 60.0,
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
@@ -205,6 +216,7 @@ def extract(
             group_rule=GroupRule.told(groups, group_regex, group_gap, none=no_groups),
             max_failures=max_failures,
             max_pixels=most,
+            rehash=rehash,
             progress=progress,
             warn=say,
         )
@@ -502,6 +514,7 @@ def evaluate(
     accept_drift: AcceptDrift = False,
     trust: Trust = False,
     force: Force = False,
+    patience: Wait = 60.0,
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
@@ -580,6 +593,7 @@ def predict(
     accept_drift: AcceptDrift = False,
     trust: Trust = False,
     force: Force = False,
+    patience: Wait = 60.0,
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
@@ -875,6 +889,7 @@ def main() -> None:
     """Run the command line and exit: one line for what a person can mend, no traceback."""
     never_fail()
     set_quiet(False)  # a program may call main more than once
+    hear_packages()
     sys.argv[1:] = with_new_names(sys.argv[1:])
     try:
         code = app(standalone_mode=False)

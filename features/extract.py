@@ -80,6 +80,7 @@ def extract(
     max_failures: float = 0.1,
     max_pixels: int = MAX_PIXELS,
     workers: int | None = None,
+    rehash: bool = False,
     progress: Progress | None = None,
     watch: Watch | None = None,
     reader: Cache | None = None,
@@ -97,6 +98,7 @@ def extract(
         max_failures: share of unreadable photographs (0 to 1) above which the run stops.
         max_pixels: refuse larger photographs.
         workers: reader threads; None for as many as there are cores.
+        rehash: read every file again, also where size and times are as before.
         progress: called as photographs are done with.
         reader: this cache, opened for reading: it is opened for writing once a row is missing, and
             not at all where none is. For predictions, whose `dataset` is None.
@@ -124,6 +126,8 @@ def extract(
             photographs, settings, cache, views, batch_size, max_failures, max_pixels, progress,
             watch, for_writing, reader is not None,
         )  # fmt: skip
+        if rehash:
+            run.known = {}
         if dataset is not None:
             run.blank = set(np.flatnonzero(~glimpses_of(cache).known).tolist())
         result = run.run(workers or core_count())

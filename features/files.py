@@ -172,7 +172,7 @@ def recover_folder(path: Path) -> None:
 
 
 def _left_folders(path: Path) -> list[Path]:
-    """Temporary folders of `whole_folder(path)` that a killed process left, or that one uses now."""
+    """Temporary folders of `whole_folder(path)`: a killed process left them, or one is at work."""
     form = re.compile(_LEFT_FOLDER.format(name=re.escape(path.name[:_NAME])))
     if not path.parent.is_dir():
         return []

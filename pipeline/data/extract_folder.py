@@ -77,6 +77,7 @@ def extract_folder(
     max_failures: float = 0.1,
     max_pixels: int = MAX_PIXELS,
     workers: int | None = None,
+    rehash: bool = False,
     progress: Progress | None = None,
     warn: Callable[[str], None] | None = None,
 ) -> FolderExtraction:
@@ -107,6 +108,7 @@ def extract_folder(
         max_failures: share of unreadable photographs (0 to 1) above which the run stops.
         max_pixels: refuse larger photographs.
         workers: reader threads; None for one per core.
+        rehash: read every file again, also where size and times are as before.
         progress: called as `progress(done, total)`.
         warn: takes a line of text where the run is going to last longer than `LONG`.
 
@@ -143,6 +145,7 @@ def extract_folder(
         max_failures=max_failures,
         max_pixels=max_pixels,
         workers=workers,
+        rehash=rehash,
         progress=_foretelling(progress, warn) if warn else progress,
         watch=_watch(cache_path, settings.precision),
     )

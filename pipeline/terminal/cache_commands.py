@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pipeline.terminal.console import OUTPUT, CommandGroup, bar, show
-from pipeline.terminal.options import CacheArgument, CacheFile
+from pipeline.terminal.options import CacheArgument, CacheFile, Wait
 
 cache_app = CommandGroup(
     no_args_is_help=True,
@@ -44,6 +44,7 @@ def cache_repair(
     no_backup: Annotated[
         bool, typer.Option("--no-backup", help="Do not keep the damaged file.")
     ] = False,
+    patience: Wait = 60.0,
 ) -> None:
     """Keep what is sound of a damaged cache and name what is not; extract fills it in again.
 
@@ -62,6 +63,7 @@ def cache_gc(
     cache_argument: CacheArgument = None,
     cache: CacheFile = Path("features.h5"),
     apply: Annotated[bool, typer.Option("--apply", help="Do it, not only say it.")] = False,
+    patience: Wait = 60.0,
 ) -> None:
     """Drop rows that no photograph of the folder uses; without --apply only say how many.
 
@@ -83,6 +85,7 @@ def cache_merge(
         Path,
         typer.Option("--out", "-o", help="The new cache; must not exist.", rich_help_panel=OUTPUT),
     ],
+    patience: Wait = 60.0,
 ) -> None:
     """Bring the rows of two caches of the same recipe, weights and precision together.
 

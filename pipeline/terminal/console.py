@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -69,6 +71,21 @@ def say(*lines: str) -> None:
     """Lines on standard error."""
     for line in lines:
         show(line, err=True)
+
+
+class _Lines(logging.Handler):
+    """What the packages below say of themselves, as lines on standard error."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say it."""
+        say(record.getMessage())
+
+
+def hear_packages() -> None:
+    """Show what the packages below log: a journal set aside, a lock that is waited for."""
+    log = logging.getLogger("onepass")
+    log.handlers = [_Lines()]
+    log.propagate = False
 
 
 def show(text: str, *, err: bool = False) -> None:
@@ -147,6 +164,13 @@ def explain_error(error: Exception) -> int:
 
     if isinstance(error, OnepassError):
         return fail(str(error), 1)
+    if lacks_memory(error):
+        return fail(
+            f"not enough memory ({_needed(error)}); close other programs or lift the limit "
+            "(ulimit -v), take a smaller --batch-size, or fewer --features; "
+            "what is committed stays",
+            1,
+        )
     if hasattr(error, "exit_code") and hasattr(error, "show"):  # wrong usage, from the parser
         shown = io.StringIO()
         error.show(file=shown)
@@ -163,6 +187,44 @@ def explain_error(error: Exception) -> int:
         "run the same again and report what it prints",
         INTERNAL_ERROR,
     )
+
+
+_MEMORY_WORDS = (
+    "failed to map segment",  # a library that does not fit any more
+    "cannot allocate memory",
+    "can't start new thread",
+    "out of memory",
+    "bad_alloc",
+    "bad allocation",
+)
+
+
+def lacks_memory(error: BaseException | None) -> bool:
+    """Whether an error, or what led to it, says that there is too little memory."""
+    seen = 0
+    while error is not None and seen < 10:
+        if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+            return True
+        if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+            return True
+        if isinstance(error, OSError | ImportError | RuntimeError) and any(
+            words in str(error).lower() for words in _MEMORY_WORDS
+        ):
+            return True
+        error, seen = error.__cause__ or error.__context__, seen + 1
+    return False
+
+
+def _needed(error: BaseException) -> str:
+    """What was asked for, in the words of who asked; else where."""
+    said = " ".join(str(error).split())[:160]
+    if said:
+        return said
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    place = frame.tb_frame.f_code if frame is not None else None
+    return f"{place.co_name} in {os.path.basename(place.co_filename)}" if place else "no more said"  # noqa: PTH119
 
 
 def fail(message: str, code: int) -> int:

@@ -228,6 +228,22 @@ Verbose = Annotated[
 ]
 
 
+def _patience(value: float) -> None:
+    from features.cache.lock import set_patience
+
+    set_patience(value)
+
+
+Wait = Annotated[
+    float,
+    typer.Option(
+        "--wait",
+        min=0.0,
+        callback=_patience,
+        help="Seconds to wait for another process that writes to the cache.",
+        rich_help_panel=RUN,
+    ),
+]
 Quiet = Annotated[
     bool,
     typer.Option(

@@ -371,3 +371,15 @@ def same_rows(one: Path, other: Path) -> None:
         assert np.array_equal(
             a.take([s.row for s in a.samples]), b.take([s.row for s in b.samples])
         )
+
+
+def test_rehash_finds_a_change_that_left_no_trace(
+    folder: Path, cache: Path, toy: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Size and times as before (tmpfs, a memory map): only reading the file again tells."""
+    monkeypatch.setattr(sys.modules[extract.__module__], "is_unchanged", lambda *_: True)
+    sync(folder, cache)
+    file = next(folder.rglob("*.png"))
+    file.write_bytes(photograph(999))
+    assert sync(folder, cache).extracted == 0
+    assert sync(folder, cache, rehash=True).extracted == 1

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -146,3 +147,25 @@ def test_a_network_file_system_is_told(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "c.h5").write_bytes(b"x")
     assert "network file system (nfs4)" in verify(tmp_path / "c.h5").remarks[0]
     assert "from one computer" in text.where(tmp_path / "c.h5")[0]
+
+
+def test_who_waits_is_told_for_whom(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A line after a second; the lock is taken as soon as it is free."""
+    path = tmp_path / "c.h5"
+    holder = start_holder(path)
+    threading.Timer(2.0, holder.kill).start()
+    with writing(path, wait=30.0):
+        assert f"is being written by process {holder.pid} on" in caplog.text
+        assert "waiting for up to 30 s" in caplog.text
+    holder.wait()
+
+
+def test_patience_is_set_for_all(tmp_path: Path) -> None:
+    """As `--wait` does."""
+    path = tmp_path / "c.h5"
+    lock.set_patience(0.1)
+    try:
+        with writing(path), pytest.raises(CacheBusyError, match="--wait SECONDS"), writing(path):
+            pass
+    finally:
+        lock.set_patience(None)
