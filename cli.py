@@ -28,7 +28,6 @@ from pipeline.terminal.console import (
     bar,
     explain_error,
     fail,
-    hear_packages,
     say,
     set_quiet,
     show,
@@ -65,6 +64,7 @@ from pipeline.terminal.options import (
     PartRule,
     Positive,
     Quiet,
+    Rehash,
     Report,
     Review,
     Seed,
@@ -171,14 +171,7 @@ def extract(
     ] = 0.1,
     max_pixels: MaxPixels = None,
     seed: Seed = 0,
-    rehash: Annotated[
-        bool,
-        typer.Option(
-            "--rehash",
-            help="Read every file again, also where size and times are as before.",
-            rich_help_panel=RUN,
-        ),
-    ] = False,
+    rehash: Rehash = False,
     patience: Wait = 60.0,
     verbose: Verbose = False,
     quiet: Quiet = False,
@@ -889,7 +882,6 @@ def main() -> None:
     """Run the command line and exit: one line for what a person can mend, no traceback."""
     never_fail()
     set_quiet(False)  # a program may call main more than once
-    hear_packages()
     sys.argv[1:] = with_new_names(sys.argv[1:])
     try:
         code = app(standalone_mode=False)

@@ -81,11 +81,8 @@ class _Lines(logging.Handler):
         say(record.getMessage())
 
 
-def hear_packages() -> None:
-    """Show what the packages below log: a journal set aside, a lock that is waited for."""
-    log = logging.getLogger("onepass")
-    log.handlers = [_Lines()]
-    log.propagate = False
+# What the packages below log (a journal set aside, a lock that is waited for) is shown.
+logging.getLogger("onepass").handlers = [_Lines()]
 
 
 def show(text: str, *, err: bool = False) -> None:

@@ -234,6 +234,14 @@ def _patience(value: float) -> None:
     set_patience(value)
 
 
+Rehash = Annotated[
+    bool,
+    typer.Option(
+        "--rehash",
+        help="Read every file again, also where size and times are as before.",
+        rich_help_panel=RUN,
+    ),
+]
 Wait = Annotated[
     float,
     typer.Option(
