@@ -126,8 +126,7 @@ def extract(
             photographs, settings, cache, views, batch_size, max_failures, max_pixels, progress,
             watch, for_writing, reader is not None,
         )  # fmt: skip
-        if rehash:
-            run.known = {}
+        run.known = {} if rehash else run.known
         if dataset is not None:
             run.blank = set(np.flatnonzero(~glimpses_of(cache).known).tolist())
         result = run.run(workers or core_count())
@@ -299,8 +298,6 @@ class _Run:
             self.claimed.add(digest)
             return first
 
-    # ---- backbone -----------------------------------------------------------------------
-
     def load(self) -> Backbone:
         started = time.perf_counter()
         backbone = self.settings.load(self.batch_size)
@@ -356,8 +353,6 @@ class _Run:
         self.written += len(new)
         self.seconds["write"] += time.perf_counter() - started
         self.advance(sum(item.last for item in batch))
-
-    # ---- bookkeeping --------------------------------------------------------------------
 
     def advance(self, count: int) -> None:
         with self.lock:  # called by the writer thread and by the caller's
