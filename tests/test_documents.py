@@ -257,7 +257,7 @@ def test_the_five_lines_of_the_readme_run(
     write_parts(Path("new-photographs"), parts=6, first=100)
     less = {
         "extract": ["--weights", "random"],
-        "fit": ["--set", "epochs=2"],
+        "fit": ["--no-gap"],
         "compare-heads": ["--heads", "logistic,majority", "--repeats", "1", "--jobs", "1"],
     }
     lines = next(code for code in blocks(TEXTS["README.md"], "bash") if "onepass extract" in code)

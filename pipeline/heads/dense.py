@@ -94,7 +94,18 @@ class DenseHead(Head):
     }
     options: ClassVar = {"inputs": ("axes", "raw")}
     _model: Any = None  # while it is trained
-    _layers: Layers
+    _axes: _Axes | None = None  # like it
+    _kept: Layers
+
+    @property
+    def _layers(self) -> Layers:
+        """Of the network on whole rows; while it is trained, as it is now."""
+        if self._model is None:
+            return self._kept
+        layers = _weights(self._model)
+        if self._axes is None:
+            return layers
+        return [self._axes.turned_back(*layers[0]), *layers[1:]]
 
     def _fit(self, X: AnyRows, y: Indices, groups: Indices, progress: EpochProgress | None) -> None:
         """Train on rows; see `Head._fit`.
@@ -107,13 +118,12 @@ class DenseHead(Head):
         if self.chosen["patience"]:
             share = float(self.chosen["validation_fraction"])
             train, validation = holdout(y, groups, test_size=share, seed=self.seed)
-        axes = _Axes.of(X, self.seed) if self.chosen["inputs"] == "axes" else None
-        seen = X if axes is None else axes.along(X)
+        self._axes = _Axes.of(X, self.seed) if self.chosen["inputs"] == "axes" else None
+        seen = X if self._axes is None else self._axes.along(X)
         seed_everything(self.seed)
         self._model = build_model(seen.shape[1], self.n_classes, self._dropout())
         self._history = list(self._epochs(seen, y, train, validation, progress))
-        layers, self._model = _weights(self._model), None
-        self._layers = layers if axes is None else [axes.turned_back(*layers[0]), *layers[1:]]
+        self._kept, self._model, self._axes = self._layers, None, None
 
     def _dropout(self) -> tuple[float, float, float]:
         first, second, third = (float(self.chosen[f"dropout_{i}"]) for i in (1, 2, 3))
@@ -241,7 +251,7 @@ class DenseHead(Head):
 
     def _restore(self, arrays: Arrays) -> None:
         widths = [self.row_width, *UNITS, 1 if self.n_classes == 2 else self.n_classes]
-        self._layers = [
+        self._kept = [
             (
                 arrays.floats(f"{layer}.kernel", (before, behind)),
                 arrays.floats(f"{layer}.bias", (behind,)),
