@@ -30,9 +30,9 @@ def digest(number: int) -> str:
     return hashlib.sha256(str(number).encode()).hexdigest()
 
 
-def row(number: int) -> np.ndarray:
+def row(number: int, width: int = WIDTH) -> np.ndarray:
     """Its row."""
-    return np.random.default_rng(number).random(WIDTH, dtype=np.float32)
+    return np.random.default_rng(number).random(width, dtype=np.float32)
 
 
 def sample(path: str, number: int, at: int, **extra: object) -> Sample:
@@ -40,10 +40,10 @@ def sample(path: str, number: int, at: int, **extra: object) -> Sample:
     return Sample(path, "A", "", digest(number), at, "", 1, 2, 3, 4)._replace(**extra)
 
 
-def fill(path: Path, numbers: range, dtype: str = "float32") -> None:
+def fill(path: Path, numbers: range, dtype: str = "float32", *, width: int = WIDTH) -> None:
     """Add rows to a cache, which is made where there is none."""
-    with Cache.write(path, FIELDS, WIDTH, dtype) as cache:
-        cache.append([digest(n) for n in numbers], np.stack([row(n) for n in numbers]))
+    with Cache.write(path, FIELDS, width, dtype) as cache:
+        cache.append([digest(n) for n in numbers], np.stack([row(n, width) for n in numbers]))
         cache.commit()
 
 

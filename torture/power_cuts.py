@@ -35,6 +35,7 @@ _BATCH = 5
 _COMMITS = 6
 _USED = 20  # rows that the table names: gc keeps them
 _NAME = "c.h5"
+_WIDTH = 5_120  # values: shorter rows lie in pages that the journal holds, and need no sync first
 
 Names = dict[str, int]
 
@@ -103,7 +104,7 @@ class Recorder(Watcher):
         self.calls.append(("promised", (least, most)))
 
 
-class _Disk:
+class Disk:
     """What the calls so far have left on a disk, and what of it is certain."""
 
     def __init__(self, *, lies: bool) -> None:
@@ -114,6 +115,7 @@ class _Disk:
         self.since: list[list[tuple[str, int | None]]] = []  # changes of names, each at once
 
     def play(self, kind: str, details: tuple) -> None:  # type: ignore[type-arg]
+        """Do what a recorded call did."""
         if kind == "made":
             path, truncates = details
             if path not in self.names:
@@ -193,9 +195,9 @@ def record(folder: Path) -> Recorder:
     with watched(folder, recorder):
         for commit in range(_COMMITS):
             first = commit * _BATCH
-            caches.fill(path, range(first, first + _BATCH))
+            caches.fill(path, range(first, first + _BATCH), width=_WIDTH)
             recorder.promise(first + _BATCH, first + 2 * _BATCH)
-        with Cache.write(path, caches.FIELDS, caches.WIDTH, "float32") as cache:
+        with Cache.write(path, caches.FIELDS, _WIDTH, "float32") as cache:
             table = [caches.sample(f"A/{n}.png", n, n) for n in range(_USED)]
             cache.replace_samples(table, {})
             cache.commit()
@@ -218,7 +220,7 @@ def run(quick: bool) -> list[Figure]:
 
 def _cuts(root: Path, recorder: Recorder, step: int, ways: int, *, lies: bool, seed: int) -> Figure:
     rng = random.Random(seed)
-    disk, least, most, made = _Disk(lies=lies), 0, _BATCH, False
+    disk, least, most, made = Disk(lies=lies), 0, _BATCH, False
     tries, faults = 0, 0
     lost: list[str] = []
     ends: Counter[str] = Counter()
@@ -269,7 +271,7 @@ def _judge(
         return "lost", [f"{rows} rows, {least} to {most} were due"]
     try:
         with writing(path):
-            caches.fill(path, range(1000, 1003))
+            caches.fill(path, range(1000, 1003), width=_WIDTH)
     except CacheError as error:
         return "stuck", [f"cannot go on: {error}"]
     sound = verify(path, full=True).sound
@@ -293,7 +295,7 @@ def _rows(path: Path) -> tuple[int, int]:
     with Cache.read(path) as cache:
         rows = cache.take(range(len(cache)))
         right = sum(
-            np.array_equal(row, caches.row(_NUMBERS[key]))
+            np.array_equal(row, caches.row(_NUMBERS[key], _WIDTH))
             for (key, _), row in zip(cache.keys, rows, strict=True)
             if key in _NUMBERS
         )

@@ -192,3 +192,82 @@ def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("")
     with pytest.raises(OutputError, match="cannot be written"):
         write_whole(tmp_path / "x" / "y", "new")
+
+
+def test_a_file_that_could_not_be_written_is_the_old_one(tmp_path: Path) -> None:
+    """A failure while the new one is written leaves the old one, and nothing beside it."""
+    path = tmp_path / "x.txt"
+    write_whole(path, "one")
+    with pytest.raises(OutputError, match="No space left"), whole_file(path) as temporary:
+        temporary.write_text("half")
+        raise OSError(28, "No space left on device")
+    with pytest.raises(KeyError), whole_file(path) as temporary:
+        temporary.write_text("half")
+        raise KeyError
+    assert path.read_text() == "one"
+    assert [p.name for p in tmp_path.iterdir()] == ["x.txt"]
+
+
+def test_a_file_that_could_not_be_renamed_is_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last step may fail too, as where the old file is in use."""
+    path = tmp_path / "x.txt"
+    write_whole(path, "one")
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(OutputError, match="Permission denied"):
+        write_whole(path, "two")
+    monkeypatch.undo()
+    assert path.read_text() == "one"
+    assert [p.name for p in tmp_path.iterdir()] == ["x.txt"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="an open file cannot be replaced there")
+def test_a_reader_of_the_old_file_keeps_it(tmp_path: Path) -> None:
+    """The new file takes the old one's name, never its bytes."""
+    path = tmp_path / "x.txt"
+    write_whole(path, "one")
+    with path.open() as reader:
+        write_whole(path, "two")
+        assert reader.read() == "one"
+    assert path.read_text() == "two"
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Synced, renamed, and then the folder synced, in this order."""
+    calls: list[str] = []
+    rename, sync = Path.replace, os.fsync
+
+    def renamed(self: Path, target: Path) -> Path:
+        calls.append("renamed")
+        return rename(self, target)
+
+    def synced(descriptor: int) -> None:
+        calls.append("synced")
+        sync(descriptor)
+
+    monkeypatch.setattr(Path, "replace", renamed)
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr("features.files.fcntl", None)
+    write_whole(tmp_path / "x.txt", "one")
+    assert calls[:2] == ["synced", "renamed"]
+    assert calls[2:] == ([] if os.name == "nt" else ["synced"])
+
+
+def test_a_folder_that_could_not_be_written_is_the_old_one(tmp_path: Path) -> None:
+    """A failure while the new one is written leaves the old one, and nothing beside it."""
+    path = tmp_path / "model"
+    with whole_folder(path) as new:
+        (new / "x").write_text("one")
+    with pytest.raises(KeyError), whole_folder(path) as new:
+        (new / "x").write_text("half")
+        raise KeyError
+    assert (path / "x").read_text() == "one"
+    assert [p.name for p in tmp_path.iterdir()] == ["model"]

@@ -13,6 +13,9 @@ import pytest
 from features.cache import journal, redo_log
 from features.cache.journal import JournaledFile
 from features.cache.redo_log import SEAL, SIZE, Header, journal_path, new_header, recover
+from features.files import write_whole
+from torture.disk import watched
+from torture.power_cuts import Disk, Recorder
 
 NO_SEAL = bytes(SEAL)
 
@@ -389,3 +392,50 @@ def test_a_journal_has_the_mode_of_its_file(
         path.chmod(mode)
         grown(path, b"two", killed=False)
     assert seen == [0o600, 0o640]
+
+
+def test_a_journal_with_a_flipped_bit_is_dropped(tmp_path: Path) -> None:
+    """Its checksum tells: what a bad disk made of it is never written into the file."""
+    path = new_file(tmp_path / "x")
+    before = path.read_bytes()
+    complete = write_journal_only(path)
+    for at in (20, 40, len(complete) // 2, len(complete) - 5, len(complete) - 1):
+        hurt = bytearray(complete)
+        hurt[at] ^= 1
+        journal_path(path).write_bytes(hurt)
+        assert not recover(path)
+        assert path.read_bytes() == before
+        journal_path(path).write_bytes(hurt)
+        with JournaledFile(path, writable=False) as file:
+            file.seek(600)
+            assert file.read(7) == before[600:607]
+
+
+def test_a_power_cut_leaves_the_old_or_the_new(tmp_path: Path) -> None:
+    """After any call, what was synced alone is one of the two: appended bytes come first."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    path, recorder = folder / "x", Recorder()
+    old = new_header().pack() + random.Random(0).randbytes(10_000)[SIZE:]
+    new = old[512:700] + b"a" * 5000 + old[5700:] + b"z" * 50_000
+    with watched(folder, recorder):
+        write_whole(path, old)
+        with JournaledFile(path, writable=True) as file:
+            put(file, 700, b"a" * 5000)
+            put(file, len(old), b"z" * 50_000)
+            file.commit(NO_SEAL)
+    disk, found = Disk(lies=False), set()
+    for number, (kind, details) in enumerate(recorder.calls):
+        disk.play(kind, details)
+        left = disk.cut("synced", random.Random(0))
+        if path.name not in left:
+            continue
+        after = tmp_path / str(number)
+        after.mkdir()
+        for name, data in left.items():
+            (after / name).write_bytes(data)
+        recover(after / "x")
+        data = (after / "x").read_bytes()[512:]
+        # What is appended before a commit is behind the old file's end, and means nothing.
+        found.add(data[: len(old) - 512] if data.startswith(old[512:]) else data)
+    assert found == {old[512:], new}

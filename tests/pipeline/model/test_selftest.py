@@ -269,3 +269,19 @@ def test_the_command_line_says_what_moved(run: Run, monkeypatch: pytest.MonkeyPa
     code, _, err = run("evaluate", "--accept-drift")
     assert code == 0
     assert "the pixels stage moved" in err
+
+
+@pytest.mark.parametrize(("by", "moves"), [(5e-5, False), (5e-4, True), (5e-3, True)])
+def test_a_probability_may_move_by_a_ten_thousandth(by: float, moves: bool) -> None:
+    """Ten times what processors differ by (up to 1e-5), and no more: a changed head is found."""
+
+    class Constant:
+        def __init__(self, p: float) -> None:
+            self.p = p
+
+        def predict_proba(self, X: np.ndarray, /) -> np.ndarray:
+            return np.tile([1 - self.p, self.p], (len(X), 1))
+
+    kept = selftest.read(selftest.write(Constant(0.3), np.ones((4, 6), np.float32), None, None))
+    said = kept.moved_at_load(Constant(0.3 + by), None)
+    assert (said is not None and "the head stage moved" in said) is moves

@@ -1,0 +1,517 @@
+"""What is promised, which line keeps the promise, and which test would miss it.
+
+Where code moves, `make mutants` and tests/test_mutants.py say which of these lines are no more
+there. After a change here: python -m mutants --docs, into docs/promises.md.
+"""
+
+from __future__ import annotations
+
+from mutants.mutant import Mutant
+
+_CACHE = "tests/features/cache/"
+_THRESHOLDS = "tests/pipeline/thresholds/"
+
+DURABILITY = (
+    Mutant(
+        "A power cut: rows are on the disk before the journal that counts on them",
+        "features/cache/journal.py",
+        "sync_descriptor(self._file.fileno())\n            journal = self._next_journal(header)",
+        "journal = self._next_journal(header)",
+        _CACHE + "test_journal.py::test_a_power_cut_leaves_the_old_or_the_new",
+    ),
+    Mutant(
+        "A power cut: the journal is on the disk before it is applied",
+        "features/cache/journal.py",
+        "sync_descriptor(file.fileno())\n    sync_folder(path.parent)",
+        "sync_folder(path.parent)",
+        _CACHE + "test_journal.py::test_a_power_cut_leaves_the_old_or_the_new",
+    ),
+    Mutant(
+        "A power cut: what a journal made of the file is on the disk before it is removed",
+        "features/cache/journal.py",
+        "file.truncate(journal.size)\n    sync_descriptor(file.fileno())",
+        "file.truncate(journal.size)",
+        _CACHE + "test_journal.py::test_a_power_cut_leaves_the_old_or_the_new",
+    ),
+    Mutant(
+        "Torture: its power cuts would see rows that are not on the disk before the journal",
+        "features/cache/journal.py",
+        "sync_descriptor(self._file.fileno())\n            journal = self._next_journal(header)",
+        "journal = self._next_journal(header)",
+        "tests/test_torture.py::test_a_quick_run_breaks_no_promise[power_cuts]",
+    ),
+    Mutant(
+        "A damaged journal is never applied",
+        "features/cache/journal.py",
+        "if len(body) < _HEADER.size or _CHECKSUM.pack(zlib.crc32(body)) != checksum:",
+        "if len(body) < _HEADER.size:",
+        _CACHE + "test_journal.py::test_a_journal_with_a_flipped_bit_is_dropped",
+    ),
+    Mutant(
+        "A journal of another file is never applied",
+        "features/cache/journal.py",
+        "and header.identity == journal.identity",
+        "and header.identity != b''",
+        _CACHE + "test_journal.py::test_a_journal_of_another_file_is_never_applied",
+    ),
+    Mutant(
+        "Two writers whose lock failed do not mix their rows",
+        "features/cache/journal.py",
+        "if Header.unpack(start) != self.header:",
+        "if Header.unpack(start) is None:",
+        _CACHE + "test_journal.py::test_another_writers_commit_is_noticed",
+    ),
+    Mutant(
+        "A reader never takes rows of a file that replaced its own",
+        "features/cache/cache.py",
+        "if (file.header and file.header.identity) != identity:",
+        "if file.header is None:",
+        _CACHE + "test_cache.py::test_a_reader_is_told_when_its_cache_was_replaced",
+    ),
+    Mutant(
+        "A result takes the old one's name, never its bytes",
+        "features/files.py",
+        "temporary.replace(path)",
+        "shutil.copyfile(temporary, path)",
+        "tests/features/test_files.py::test_a_reader_of_the_old_file_keeps_it",
+    ),
+    Mutant(
+        "A result is on the disk before it has its name",
+        "features/files.py",
+        "sync_file(temporary)\n        temporary.replace(path)",
+        "temporary.replace(path)",
+        "tests/features/test_files.py::test_a_file_is_on_the_disk_before_it_has_its_name",
+    ),
+    Mutant(
+        "A result that could not be written leaves nothing beside the old one",
+        "features/files.py",
+        "temporary.unlink(missing_ok=True)",
+        "temporary.exists()",
+        "tests/features/test_files.py::test_a_file_that_could_not_be_written_is_the_old_one",
+    ),
+    Mutant(
+        "A row that does not match its checksum is an error and never a value",
+        "features/cache/hdf5_file.py",
+        'if check != entry["row_check"]:',
+        'if check == -1 and entry["row_check"]:',
+        _CACHE + "test_cache.py::test_damaged_rows_are_found",
+    ),
+    Mutant(
+        "Keys, settings or photographs that no commit wrote are refused",
+        "features/cache/cache.py",
+        "broken = Seal.unpack(self._file.header.seal).broken(self._seal())",
+        "broken: list[str] = []",
+        _CACHE + "test_cache.py::test_contents_of_another_commit_are_refused",
+    ),
+    Mutant(
+        "cache gc says first, and drops only when told",
+        "features/cache/maintenance.py",
+        "if not apply:",
+        "if False:",
+        _CACHE + "test_maintenance.py::test_gc_says_first_and_drops_only_when_told",
+    ),
+)
+
+ROWS = (
+    Mutant(
+        "A cache has one fingerprint; rows of other settings are refused",
+        "features/cache/cache.py",
+        "if fingerprint_of(dict(fields)) != self.fingerprint:",
+        "if not fields:",
+        _CACHE + "test_cache.py::test_other_settings_are_refused_with_both_shown",
+    ),
+    Mutant(
+        "A file that was hashed within a tick of its change is read again",
+        "features/cache/sample_table.py",
+        "and max(stat.st_mtime_ns, stat.st_ctime_ns) + _TICK_NS < sample.checked_ns",
+        "and max(stat.st_mtime_ns, stat.st_ctime_ns) < sample.checked_ns",
+        _CACHE + "test_sample_table.py::"
+        "test_a_file_that_was_hashed_within_a_tick_of_its_change_is_read_again",
+    ),
+    Mutant(
+        "A changed file whose times were put back is noticed",
+        "features/cache/sample_table.py",
+        "== (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)",
+        "== (stat.st_size, stat.st_mtime_ns, sample.ctime_ns)",
+        "tests/features/cache/test_sample_table.py::test_any_change_is_noticed",
+    ),
+    Mutant(
+        "Weights of a cut-off download are not used",
+        "features/backbones/weights.py",
+        "return file_digest(path, kind) == self.checksum",
+        "return bool(kind)",
+        "tests/features/backbones/test_weights.py::test_a_cut_off_download_is_not_used",
+    ),
+    Mutant(
+        "Weights that see nothing are refused after the first batch",
+        "features/backbones/drift_probe.py",
+        "if _are_equal(pair):",
+        "if len(pair) < 2:",
+        "tests/features/backbones/test_drift_probe.py::"
+        "test_blind_networks_are_refused_after_the_first_batch",
+    ),
+    Mutant(
+        "A backbone that gives other rows is named",
+        "features/backbones/drift_probe.py",
+        "if gap <= allowed:",
+        "if gap <= 100 * allowed:",
+        "tests/features/backbones/test_drift_probe.py::"
+        "test_other_rounding_is_accepted_and_other_weights_are_not",
+    ),
+)
+
+PHOTOGRAPHS = (
+    Mutant(
+        "Bombs are refused on their headers: pixels",
+        "features/photographs/file_header.py",
+        "if max(pixels, declared.piece) > max_pixels:",
+        "if declared.piece > max_pixels:",
+        "tests/features/test_hostile_photographs.py::"
+        "test_what_claims_too_much_is_refused_before_it_is_opened",
+    ),
+    Mutant(
+        "Bombs are refused on their headers: passes over the pixels",
+        "features/photographs/file_header.py",
+        "if pixels * declared.passes > MAX_PASSES * max_pixels:",
+        "if pixels > MAX_PASSES * max_pixels:",
+        "tests/features/test_hostile_photographs.py::"
+        "test_what_claims_too_much_is_refused_before_it_is_opened",
+    ),
+    Mutant(
+        "Formats that are not on the list never reach a decoder",
+        "features/photographs/file_header.py",
+        "read = next((read for starts, read in _READERS if data.startswith(starts)), _boxed)",
+        "read = next((read for starts, read in _READERS if data.startswith(starts)), _bmp)",
+        "tests/features/test_hostile_photographs.py::"
+        "test_other_formats_are_refused_before_they_are_parsed",
+    ),
+    Mutant(
+        "A damaged JPEG is no verdict: zeros among its coded pixels",
+        "features/photographs/jpeg.py",
+        "if any(_has_lost(data, start, end) for start, end in frame.dense):",
+        "if frame.width < 0:",
+        "tests/features/photographs/test_damage.py::"
+        "test_zeros_that_cost_a_few_blocks_are_seen_and_flat_pictures_are_not_taken_for_them",
+    ),
+    Mutant(
+        "A damaged JPEG is no verdict: what its decoder warns of",
+        "features/photographs/jpeg.py",
+        "data, mode, min_width=size[0], min_height=size[1], strict=True",
+        "data, mode, min_width=size[0], min_height=size[1], strict=False",
+        "tests/features/photographs/test_damage.py::"
+        "test_a_jpeg_that_its_decoder_warns_of_is_refused",
+    ),
+    Mutant(
+        "A damaged JPEG is no verdict: scans that were lost",
+        "features/photographs/jpeg.py",
+        "if frame.incomplete:",
+        "if frame.width < 0:",
+        "tests/features/photographs/test_damage.py::test_scans_that_were_lost_are_missed",
+    ),
+    Mutant(
+        "Pipes and devices are never read",
+        "features/photographs/file.py",
+        "if not S_ISREG(stat.st_mode):",
+        "if stat.st_size < 0:",
+        "tests/features/test_extract.py::test_pipes_and_devices_are_never_read",
+    ),
+)
+
+FOLDERS = (
+    Mutant(
+        "Lines or products above the classes are refused",
+        "pipeline/data/layouts.py",
+        "if len(shared) >= 2 and any(map(is_healthy, shared)):",
+        "if len(shared) > 99:",
+        "tests/pipeline/data/test_layouts.py::test_what_cannot_be_read_says_what_to_do",
+    ),
+    Mutant(
+        "Masks are no photographs",
+        "pipeline/data/layouts.py",
+        "if _letters(name) in _SURELY_MASKS:\n        return True\n    others",
+        "others",
+        "tests/pipeline/data/test_layouts.py::test_mvtec_masks_are_no_photographs",
+    ),
+    Mutant(
+        "Boxes and outlines are refused: YOLO, COCO, Pascal VOC",
+        "pipeline/data/layouts.py",
+        "if what:",
+        "if not root:",
+        "tests/pipeline/data/test_layouts.py::test_what_cannot_be_read_says_what_to_do",
+    ),
+    Mutant(
+        "Photographs of a test folder without classes have none",
+        "pipeline/data/layouts.py",
+        "if place.label and nothing and key not in trained | self.meant:",
+        "if not place.label:",
+        "tests/pipeline/data/test_layouts.py::test_unlabelled_test_folder_of_keras",
+    ),
+    Mutant(
+        "A gap within a camera's burst does not part photographs",
+        "pipeline/groups/counters_and_times.py",
+        "by_hand = [cut for cut in cuts if cut.long >= _BY_HAND] or cuts[-1:]",
+        "by_hand = cuts[:1]",
+        "tests/pipeline/groups/test_readings.py::test_a_camera_that_takes_twenty_at_once",
+    ),
+    Mutant(
+        "Two photographs are one part only if both sides say so",
+        "pipeline/groups/similarity.py",
+        "return np.asarray(np.exp(np.clip(np.maximum(*logs), -700, 700)), dtype=np.float64)",
+        "return np.asarray(np.exp(np.clip(np.minimum(*logs), -700, 700)), dtype=np.float64)",
+        "tests/pipeline/groups/test_similarity.py::"
+        "test_a_pair_counts_as_the_photograph_with_the_more_alike_strangers_sees_it",
+    ),
+)
+
+HONESTY = (
+    Mutant(
+        "Splits keep parts together",
+        "pipeline/data/splits.py",
+        'units = groups if kind == "grouped" else np.arange(len(y))',
+        "units = np.arange(len(y))",
+        "tests/pipeline/data/test_splits.py::test_groups_of_both_classes_stay_whole",
+    ),
+    Mutant(
+        "Settings are chosen on folds that keep parts together",
+        "pipeline/heads/tuning.py",
+        "return folds(compact, groups, n_folds=n_folds, repeats=1, seed=seed)",
+        "return folds(compact, np.arange(len(y)), n_folds=n_folds, repeats=1, seed=seed)",
+        "tests/pipeline/heads/test_tuning.py::test_inner_folds_keep_parts_together",
+    ),
+    Mutant(
+        "Early stopping holds out whole parts",
+        "pipeline/heads/dense.py",
+        "train, validation = holdout(y, groups, test_size=share, seed=self.seed)",
+        "train, validation = holdout(y, np.arange(len(y)), test_size=share, seed=self.seed)",
+        "tests/pipeline/heads/test_dense.py::test_early_stopping_holds_out_whole_parts",
+    ),
+    Mutant(
+        "evaluate scores nothing that was learned from",
+        "pipeline/model/evaluate.py",
+        "new = np.flatnonzero(~known & ~failed)",
+        "new = np.flatnonzero(~failed)",
+        "tests/pipeline/model/test_evaluate.py::"
+        "test_parts_that_the_threshold_was_chosen_on_are_not_scored",
+    ),
+    Mutant(
+        "evaluate scores no part that the threshold was chosen on",
+        "pipeline/model/bundle.py",
+        'return {entry["digest"] for entry in self.split() if entry["side"] != "holdout"}',
+        'return {entry["digest"] for entry in self.split() if entry["side"] == "train"}',
+        "tests/pipeline/model/test_evaluate.py::"
+        "test_parts_that_the_threshold_was_chosen_on_are_not_scored",
+    ),
+    Mutant(
+        "evaluate warns of near copies of what was trained on",
+        "pipeline/model/evaluate.py",
+        "found.known = int(like_known(cache_path, samples, sorted(trained_on)).sum())",
+        "found.known = 0",
+        "tests/pipeline/model/test_model.py::test_near_copies_of_what_was_trained_on_are_told",
+    ),
+    Mutant(
+        "A calibration is taken only if it helps photographs that it was not fitted on",
+        "pipeline/thresholds/choose.py",
+        "made = Recalibration.fit(unit.p[~inside], y, scale) if len(set(y.tolist())) > 1 else None",
+        "made = Recalibration.fit(unit.p, unit.y, scale)",
+        _THRESHOLDS + "test_choose.py::test_probabilities_that_are_true_are_seldom_calibrated",
+    ),
+    Mutant(
+        "What calibrated probabilities are worth is told of photographs beside the fit",
+        "pipeline/thresholds/choose.py",
+        "honest[inside] = _apply(made, honest[inside])",
+        "honest[inside] = _apply(Recalibration.fit(unit.p, unit.y, scale), honest[inside])",
+        _THRESHOLDS
+        + "test_choose.py::test_a_calibration_is_worth_what_it_does_to_other_photographs",
+    ),
+    Mutant(
+        "audit learns what a fact tells from the training side alone",
+        "pipeline/audit/permutation_test.py",
+        "train[fold.test] = 0",
+        "train[fold.test[:0]] = 0",
+        "tests/pipeline/audit/test_permutation_test.py::"
+        "test_a_fact_is_learned_from_the_training_side_alone",
+    ),
+    Mutant(
+        "audit suggests another class only where it is more probable than all others together",
+        "pipeline/audit/labels.py",
+        "suspect = counted & (suggested != y) & (P[rows, suggested] > 0.5)",
+        "suspect = counted & (suggested != y)",
+        "tests/pipeline/audit/test_labels.py::"
+        "test_a_suggested_class_is_more_probable_than_all_others_together",
+    ),
+    Mutant(
+        "The best of many heads is scored on parts that did not choose it",
+        "pipeline/evaluation/nested.py",
+        "moved = others - _mean_finite(others.T)[:, None] + point",
+        "moved = drawn - _mean_finite(drawn.T)[:, None] + point",
+        "tests/pipeline/evaluation/test_nested.py::"
+        "test_the_best_of_ten_flatters_and_the_nested_estimate_does_not",
+    ),
+    Mutant(
+        "The ensemble says the mean of its members' log-odds",
+        "pipeline/heads/novelty.py",
+        "return probabilities(np.mean(logs, axis=0))",
+        "return probabilities(np.max(logs, axis=0))",
+        "tests/pipeline/heads/test_novelty.py::"
+        "test_the_ensemble_says_the_mean_of_its_members_log_odds",
+    ),
+    Mutant(
+        "A part's probability is the mean of the log-odds of its photographs",
+        "pipeline/evaluation/part_rules.py",
+        "logs = np.log(np.clip(P, _LEAST, 1 - _LEAST))",
+        "logs = np.clip(P, _LEAST, 1 - _LEAST)",
+        "tests/pipeline/evaluation/test_part_rules.py::test_rules_by_hand",
+    ),
+)
+
+CLAIMS = (
+    Mutant(
+        "Claims are refused where parts are only proposed",
+        "pipeline/thresholds/claims.py",
+        'if rule.method == "claim" and groups in ("proposed", "none"):',
+        'if rule.method == "claim" and groups == "none":',
+        _THRESHOLDS + "test_claims.py::test_a_claim_about_proposed_parts_is_refused",
+    ),
+    Mutant(
+        "A claim sets whole parts aside",
+        "pipeline/thresholds/claims.py",
+        "return np.flatnonzero(np.isin(groups, np.concatenate(drawn)))",
+        "return np.flatnonzero(np.isin(groups, np.concatenate(drawn)))[::2]",
+        _THRESHOLDS
+        + "test_bounds.py::test_parts_are_set_aside_whole_and_half_where_that_is_enough",
+    ),
+    Mutant(
+        "A claim holds with 95 % confidence",
+        "pipeline/thresholds/bounds.py",
+        "return int((bdtr(counts, trials, share) <= 1 - confidence).sum()) - 1",
+        "return int((bdtr(counts, trials, share) <= confidence).sum()) - 1",
+        _THRESHOLDS + "test_bounds.py::test_parts_needed_are_the_textbooks",
+    ),
+    Mutant(
+        "Proposed parts of several classes are judged photograph by photograph",
+        "pipeline/training/fit.py",
+        "if mixed <= _MIXED * len(several):",
+        "if mixed <= len(several):",
+        "tests/pipeline/training/test_fit.py::"
+        "test_proposed_parts_of_several_classes_are_judged_photograph_by_photograph",
+    ),
+)
+
+MODELS = (
+    Mutant(
+        "A model that answers differently is refused: by a ten-thousandth",
+        "pipeline/model/selftest.py",
+        "PROBABILITY_TOLERANCE = 1e-4",
+        "PROBABILITY_TOLERANCE = 1e-2",
+        "tests/pipeline/model/test_selftest.py::"
+        "test_a_probability_may_move_by_a_ten_thousandth",
+    ),
+    Mutant(
+        "A decoder that gives other pixels is named",
+        "pipeline/model/selftest.py",
+        "if gap.max() > PIXEL_TOLERANCE or gap.mean() > MEAN_PIXEL_TOLERANCE:",
+        "if gap.max() > 255:",
+        "tests/pipeline/model/test_selftest.py::test_a_decoder_that_moved_is_named",
+    ),
+    Mutant(
+        "A changed file of a model is found",
+        "pipeline/model/files.py",
+        "if found != digest:",
+        'if found == "":',
+        "tests/pipeline/model/test_model.py::test_a_damaged_model_is_named",
+    ),
+    Mutant(
+        "A model reads no file outside itself",
+        "pipeline/model/files.py",
+        'if not stays_inside(name) or "\\\\" in name or _through_link(folder, name):',
+        "if not name:",
+        "tests/pipeline/model/test_hostile_models.py::"
+        "test_links_and_pipes_in_a_model_are_refused",
+    ),
+    Mutant(
+        "A user's own estimator runs only where the user says so",
+        "pipeline/model/bundle.py",
+        "if is_users(name) and not trust:",
+        "if is_users(name) and trust is None:",
+        "tests/pipeline/heads/test_user_heads.py::test_a_model_cannot_name_a_module_by_itself",
+    ),
+    Mutant(
+        "Archives that inflate are refused",
+        "features/untrusted_files.py",
+        "if claimed > len(content):",
+        "if claimed < 0:",
+        "tests/pipeline/model/test_hostile_models.py::"
+        "test_archives_that_inflate_or_overlap_are_refused",
+    ),
+    Mutant(
+        "A cache's table names no file outside its folder",
+        "features/cache/sample_table.py",
+        'if (".." in path or ":" in path or path[:1] in ("/", "\\\\")) and _leads_outside(path):',
+        'if path == "..":',
+        _CACHE + "test_hostile_caches.py::test_a_forged_table_is_refused_and_mended",
+    ),
+    Mutant(
+        "A cache's table names no row of another photograph",
+        "features/cache/sample_table.py",
+        "if others:",
+        "if others < 0:",
+        _CACHE + "test_hostile_caches.py::test_a_forged_table_is_refused_and_mended",
+    ),
+)
+
+OUTPUT = (
+    Mutant(
+        "No cell of a table is a formula",
+        "pipeline/output/tables.py",
+        'return _HIDDEN.sub(_escape, _FORMULA.sub(r"\\1\'\\2", value))',
+        "return _HIDDEN.sub(_escape, value)",
+        "tests/test_wrong_use.py::test_no_cell_is_a_formula",
+    ),
+    Mutant(
+        "Names do nothing to a terminal",
+        "pipeline/output/tables.py",
+        'c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() '
+        "for c in text",
+        "c for c in text",
+        "tests/test_wrong_use.py::test_control_characters_reach_neither_terminal_nor_table",
+    ),
+    Mutant(
+        "Names do nothing in a table",
+        "pipeline/output/tables.py",
+        'return _HIDDEN.sub(_escape, _FORMULA.sub(r"\\1\'\\2", value))',
+        'return _FORMULA.sub(r"\\1\'\\2", value)',
+        "tests/test_wrong_use.py::test_control_characters_reach_neither_terminal_nor_table",
+    ),
+    Mutant(
+        "Exit code 1: what the user can put right",
+        "pipeline/terminal/console.py",
+        "return fail(str(error), 1)",
+        "return fail(str(error), 0)",
+        "tests/test_wrong_use.py::test_fit_never_replaces_what_only_looks_like_a_model",
+    ),
+    Mutant(
+        "Exit code 3: photographs that could not be read",
+        "cli.py",
+        "SOME_UNREADABLE = 3",
+        "SOME_UNREADABLE = 0",
+        "tests/test_cli.py::test_unreadable_photographs_are_listed_and_exit_with_three",
+    ),
+    Mutant(
+        "Exit code 70: a mistake of ours, in one line",
+        "pipeline/terminal/console.py",
+        "INTERNAL_ERROR = 70",
+        "INTERNAL_ERROR = 0",
+        "tests/test_cli.py::test_a_mistake_of_ours_is_one_line_too",
+    ),
+    Mutant(
+        "A folder that is no model is never replaced",
+        "pipeline/model/bundle.py",
+        "if not foreign:",
+        "if foreign is not None:",
+        "tests/test_wrong_use.py::test_fit_never_replaces_what_only_looks_like_a_model",
+    ),
+)
+
+MUTANTS = (
+    *DURABILITY, *ROWS, *PHOTOGRAPHS, *FOLDERS, *HONESTY, *CLAIMS, *MODELS, *OUTPUT,
+)  # fmt: skip

@@ -1,0 +1,87 @@
+"""The table of mutants is right, and `make mutants` cannot be passed by a promise that is broken."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+from checkout import ROOT
+
+from mutants import __main__ as script
+from mutants.mutant import MovedError, Mutant, mutated
+from mutants.table import MUTANTS
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda one: one.promise)
+def test_every_line_to_break_is_there_once_and_breaks(mutant: Mutant) -> None:
+    """And what takes its place is Python; the test that has to fail exists."""
+    text = mutated(mutant)
+    assert text != (ROOT / mutant.file).read_text("utf-8")
+    ast.parse(text)
+    file, name = mutant.test.split("::")
+    functions = {
+        node.name
+        for node in ast.parse((ROOT / file).read_text("utf-8")).body
+        if isinstance(node, ast.FunctionDef)
+    }
+    assert name.split("[")[0] in functions
+
+
+def test_promises_have_one_mutant_each_and_stand_in_the_documents() -> None:
+    """Word for word: docs/promises.md has what `python -m mutants --docs` prints."""
+    assert len({mutant.promise for mutant in MUTANTS}) == len(MUTANTS)
+    page = (ROOT / "docs" / "promises.md").read_text("utf-8")
+    missing = [line for line in script.docs_table().splitlines() if line not in page]
+    assert not missing, "python -m mutants --docs, into docs/promises.md"
+
+
+def test_a_line_that_moved_is_said(tmp_path: Path) -> None:
+    """Gone, changed, or there twice: an error that names the file and what to do."""
+    mutant = Mutant("p", "a.py", "x = 1", "x = 2", "t.py::t")
+    for text, expected in ((None, "is gone"), ("x = 3\n", "0 times"), ("x = 1\nx = 1\n", "2 times")):
+        if text is not None:
+            (tmp_path / "a.py").write_text(text)
+        with pytest.raises(MovedError, match=rf"a\.py .*{expected}.*mutants/table\.py"):
+            mutated(mutant, tmp_path)
+    (tmp_path / "a.py").write_text("if y:\n    x = 1\nx = 11\n")
+    assert mutated(mutant, tmp_path) == "if y:\n    x = 2\nx = 11\n"
+
+
+@pytest.fixture
+def toy_project(tmp_path: Path) -> Path:
+    """A project with one function and a test of half of it."""
+    root = tmp_path / "toy"
+    root.mkdir()
+    (root / "code.py").write_text("def double(x):\n    return 2 * x\n\n\ndef half(x):\n    return x\n")
+    (root / "pyproject.toml").write_text(
+        '[tool.pytest.ini_options]\npythonpath = ["."]\naddopts = "--import-mode=importlib"\n'
+    )
+    (root / "test_toy.py").write_text(
+        "from code import double, half\n\n\ndef test_double():\n    assert double(2) == 4\n\n\n"
+        "def test_half():\n    assert half(2) == 1\n".replace("from code", "from toy_code")
+    )
+    (root / "code.py").rename(root / "toy_code.py")
+    return root
+
+
+def test_a_survivor_fails_the_run(toy_project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed, survived, moved, no test: each is told from the others, and only the first is 0."""
+    kill = Mutant("doubles", "toy_code.py", "return 2 * x", "return 3 * x", "test_toy.py::test_double")
+    live = kill._replace(promise="survives", after="return x + x")
+    gone = kill._replace(promise="moved", before="return 2 * y")
+    ends = script.check_all([kill, live, gone], toy_project)
+    assert [end.how for end in ends] == [script.KILLED, script.SURVIVED, script.MOVED]
+    assert (toy_project / "toy_code.py").read_text().count("2 * x") == 1
+    for bad in ("test_toy.py::test_half", "test_toy.py::test_none"):
+        ends = script.check_all([kill._replace(test=bad)], toy_project)
+        assert [end.how for end in ends] == [script.BROKEN]
+    for chosen, code in (([kill], 0), ([kill, live], 1), ([gone], 1)):
+        monkeypatch.setattr(script, "MUTANTS", tuple(chosen))
+        monkeypatch.setattr(
+            script, "check_all", lambda mutants, chosen=chosen: [
+                end for end in (script.End(one, {"doubles": script.KILLED, "survives":
+                script.SURVIVED, "moved": script.MOVED}[one.promise], "", 0.0) for one in mutants)
+            ],
+        )  # fmt: skip
+        assert script.main([]) == code
