@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test lint docs bench torture install clean
+.PHONY: demo test lint docs bench torture mutants install clean
 
 demo: install
 	$(RUN) cli.py demo
@@ -29,6 +29,10 @@ bench: install
 # Kills, power cuts, flipped bits, hostile files: under 40 minutes. One part: make torture PART=crashes
 torture: install
 	$(RUN) -m torture $(PART)
+
+# Each promise broken on purpose, and the test that has to fail: under 20 minutes. Some: WORDS=journal
+mutants: install
+	$(RUN) -m mutants $(WORDS)
 
 install: $(VENV)/installed
 

@@ -61,8 +61,10 @@ def copy_project(folder: Path, root: Path = ROOT) -> Path:
 
     def left_out(place: str, names: list[str]) -> set[str]:
         # Only what lies beside cli.py is a result: packages may be called so, too.
-        return set(hidden(place, names)) if Path(place) == root else set(
-            shutil.ignore_patterns("__pycache__")(place, names)
+        return (
+            set(hidden(place, names))
+            if Path(place) == root
+            else set(shutil.ignore_patterns("__pycache__")(place, names))
         )
 
     shutil.copytree(root, target, ignore=left_out)

@@ -40,7 +40,9 @@ def mutated(mutant: Mutant, root: Path = ROOT) -> str:
     """
     path = root / mutant.file
     if not path.is_file():
-        raise MovedError(f"{mutant.file} is gone; say in mutants/table.py where the code stands now")
+        raise MovedError(
+            f"{mutant.file} is gone; say in mutants/table.py where the code stands now"
+        )
     text = path.read_text("utf-8")
     lines = re.compile(rf"^([ \t]*){re.escape(mutant.before)}$", re.MULTILINE)
     found = len(lines.findall(text))

@@ -39,7 +39,11 @@ def test_promises_have_one_mutant_each_and_stand_in_the_documents() -> None:
 def test_a_line_that_moved_is_said(tmp_path: Path) -> None:
     """Gone, changed, or there twice: an error that names the file and what to do."""
     mutant = Mutant("p", "a.py", "x = 1", "x = 2", "t.py::t")
-    for text, expected in ((None, "is gone"), ("x = 3\n", "0 times"), ("x = 1\nx = 1\n", "2 times")):
+    for text, expected in (
+        (None, "is gone"),
+        ("x = 3\n", "0 times"),
+        ("x = 1\nx = 1\n", "2 times"),
+    ):
         if text is not None:
             (tmp_path / "a.py").write_text(text)
         with pytest.raises(MovedError, match=rf"a\.py .*{expected}.*mutants/table\.py"):
@@ -53,35 +57,40 @@ def toy_project(tmp_path: Path) -> Path:
     """A project with one function and a test of half of it."""
     root = tmp_path / "toy"
     root.mkdir()
-    (root / "code.py").write_text("def double(x):\n    return 2 * x\n\n\ndef half(x):\n    return x\n")
+    (root / "toy_code.py").write_text(
+        "def double(x):\n    return 2 * x\n\n\ndef half(x):\n    return x\n"
+    )
     (root / "pyproject.toml").write_text(
         '[tool.pytest.ini_options]\npythonpath = ["."]\naddopts = "--import-mode=importlib"\n'
     )
     (root / "test_toy.py").write_text(
-        "from code import double, half\n\n\ndef test_double():\n    assert double(2) == 4\n\n\n"
-        "def test_half():\n    assert half(2) == 1\n".replace("from code", "from toy_code")
+        "from toy_code import double, half\n\n\ndef test_double():\n    assert double(2) == 4\n\n\n"
+        "def test_half():\n    assert half(2) == 1\n"
     )
-    (root / "code.py").rename(root / "toy_code.py")
     return root
 
 
-def test_a_survivor_fails_the_run(toy_project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Killed, survived, moved, no test: each is told from the others, and only the first is 0."""
-    kill = Mutant("doubles", "toy_code.py", "return 2 * x", "return 3 * x", "test_toy.py::test_double")
+def test_what_becomes_of_a_mutant_is_told(toy_project: Path) -> None:
+    """Killed, survived, moved, or of a test that fails by itself; the files are as they were."""
+    kill = Mutant(
+        "doubles", "toy_code.py", "return 2 * x", "return 3 * x", "test_toy.py::test_double"
+    )
     live = kill._replace(promise="survives", after="return x + x")
     gone = kill._replace(promise="moved", before="return 2 * y")
     ends = script.check_all([kill, live, gone], toy_project)
     assert [end.how for end in ends] == [script.KILLED, script.SURVIVED, script.MOVED]
     assert (toy_project / "toy_code.py").read_text().count("2 * x") == 1
-    for bad in ("test_toy.py::test_half", "test_toy.py::test_none"):
-        ends = script.check_all([kill._replace(test=bad)], toy_project)
-        assert [end.how for end in ends] == [script.BROKEN]
-    for chosen, code in (([kill], 0), ([kill, live], 1), ([gone], 1)):
-        monkeypatch.setattr(script, "MUTANTS", tuple(chosen))
-        monkeypatch.setattr(
-            script, "check_all", lambda mutants, chosen=chosen: [
-                end for end in (script.End(one, {"doubles": script.KILLED, "survives":
-                script.SURVIVED, "moved": script.MOVED}[one.promise], "", 0.0) for one in mutants)
-            ],
-        )  # fmt: skip
+    ends = script.check_all([kill._replace(test="test_toy.py::test_half")], toy_project)
+    assert [end.how for end in ends] == [script.BROKEN]
+
+
+def test_the_exit_code_is_0_only_where_all_are_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever else happened to one of them is 1."""
+    mutants = MUTANTS[:2]
+    for hows, code in (
+        ((script.KILLED, script.KILLED), 0), ((script.KILLED, script.SURVIVED), 1),
+        ((script.MOVED, script.KILLED), 1), ((script.KILLED, script.BROKEN), 1),
+    ):  # fmt: skip
+        ends = [script.End(one, how, "", 0.0) for one, how in zip(mutants, hows, strict=True)]
+        monkeypatch.setattr(script, "check_all", lambda _, ends=ends: ends)
         assert script.main([]) == code
