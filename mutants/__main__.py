@@ -75,8 +75,7 @@ def run_tests(project: Path, tests: Sequence[str]) -> tuple[int, str]:
     """Run tests in a copy; the exit code of pytest and what it said."""
     # Without compiled files: one of a mutant would outlive it where the clock stands still.
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "pytest", "-n0", "-x", "--durations=0", "-p",
-               "no:cacheprovider", *tests]  # fmt: skip
+    command = [sys.executable, "-m", "pytest", "-n0", "-p", "no:cacheprovider", *tests]
     try:
         done = subprocess.run(
             command, cwd=project, env=environment, capture_output=True, text=True,
@@ -121,24 +120,35 @@ def check_all(mutants: Sequence[Mutant], root: Path = ROOT) -> list[End]:
                 end = check(mutant, project)
             finally:
                 copies.put(project)
-            print(f"{end.seconds:5.1f} s  {end.how:8}  {mutant.promise}", file=sys.stderr)
+            print(
+                f"{end.seconds:5.1f} s  {end.how:8}  {mutant.promise}", file=sys.stderr, flush=True
+            )
             return end
 
-        def sound(tests: Sequence[str]) -> str:
+        def faults(tests: Sequence[str]) -> dict[str, str]:
             project = copies.get()
             try:
                 code, said = run_tests(project, tests)
             finally:
                 copies.put(project)
-            return "" if code == 0 else _last(said)
+            if code == 0:
+                return {}
+            failed = [line for line in said.splitlines() if line.startswith(("FAILED", "ERROR"))]
+            found = {test: line for test in tests for line in failed if f" {test}" in line}
+            return found or dict.fromkeys(tests, f"pytest ends with {code}: {_last(said)}")
 
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             tests = list(dict.fromkeys(mutant.test for mutant in mutants))
             shares = [tests[at::_AT_ONCE] for at in range(min(_AT_ONCE, len(tests)))]
-            if failed := "; ".join(filter(None, pool.map(sound, shares))):
-                why = f"without any mutant its tests do not pass: {failed}"
-                return [End(mutant, BROKEN, why, 0.0) for mutant in mutants]
-            return list(pool.map(one, mutants))
+            print("the tests without any mutant …", file=sys.stderr, flush=True)
+            bad = {test: why for found in pool.map(faults, shares) for test, why in found.items()}
+            ends = pool.map(one, [mutant for mutant in mutants if mutant.test not in bad])
+            done = {end.mutant: end for end in ends}
+        return [
+            done.get(mutant)
+            or End(mutant, BROKEN, f"fails without any mutant: {bad[mutant.test]}", 0.0)
+            for mutant in mutants
+        ]
 
 
 def _last(said: str) -> str:

@@ -112,7 +112,7 @@ def test_make_has_every_target_that_is_named() -> None:
     """`make demo` and the like exist; `make torture PART=crashes` names a part."""
     makefile = (ROOT / "Makefile").read_text("utf-8")
     named = {words[0] for _, words in typed("make")}
-    assert {"demo", "test", "docs", "bench", "torture"} <= named
+    assert {"demo", "test", "docs", "bench", "torture", "mutants"} <= named
     for target in named:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 

@@ -1,4 +1,4 @@
-"""The table of mutants is right, and `make mutants` cannot be passed by a promise that is broken."""
+"""The table of mutants is right, and no broken promise passes `make mutants`."""
 
 from __future__ import annotations
 
