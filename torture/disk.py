@@ -101,8 +101,13 @@ def watched(folder: Path, watcher: Watcher) -> Iterator[None]:
         )
 
     def open_file(path: Any, mode: str = "r", *rest: Any, **more: Any) -> Any:  # noqa: ANN401
+        if isinstance(path, int) and path in descriptors:  # os.fdopen, of one opened below
+            inner = real_open(path, mode, *rest, **more)
+            return inner if "b" not in mode else _File(inner, descriptors[path], watcher)
         if not mine(path):
-            return real_open(path, mode, *rest, **more)
+            inner = real_open(path, mode, *rest, **more)
+            descriptors.pop(inner.fileno(), None)  # a number that one of ours had before
+            return inner
         name = os.fspath(path)
         with lock:
             watcher.opened(name, creates="w" in mode, truncates="w" in mode)
@@ -112,7 +117,9 @@ def watched(folder: Path, watcher: Watcher) -> Iterator[None]:
 
     def open_descriptor(path: Any, flags: int, *rest: Any, **more: Any) -> int:  # noqa: ANN401
         if not mine(path):
-            return int(real["open"](path, flags, *rest, **more))
+            other = int(real["open"](path, flags, *rest, **more))
+            descriptors.pop(other, None)
+            return other
         name = os.fspath(path)
         with lock:
             watcher.opened(name, creates=bool(flags & os.O_CREAT), truncates=False)

@@ -88,7 +88,9 @@ def test_only_the_format_that_it_begins_like_is_tried(monkeypatch: pytest.Monkey
 
 def webp(width: int, height: int) -> bytes:
     sides = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
-    body = b"VP8X" + struct.pack("<IB3x", 10, 2) + sides + b"VP8 " + struct.pack("<I", 32) + bytes(32)
+    body = (
+        b"VP8X" + struct.pack("<IB3x", 10, 2) + sides + b"VP8 " + struct.pack("<I", 32) + bytes(32)
+    )
     return b"RIFF" + struct.pack("<I", len(body) + 4) + b"WEBP" + body
 
 

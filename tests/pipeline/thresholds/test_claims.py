@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from features.errors import ThresholdError
-from pipeline.thresholds.claims import require_told
+from pipeline.thresholds.claims import require_told, why_apart
 from pipeline.thresholds.rule import ThresholdRule
 
 
@@ -26,3 +27,18 @@ def test_a_claim_about_parts_that_somebody_named_is_taken(groups: str) -> None:
     require_told(ThresholdRule(max_missed=0.05), groups)
     require_told(ThresholdRule(), "proposed")
     require_told(ThresholdRule(cost_missed=50, cost_false=1), "none")
+
+
+@pytest.mark.parametrize(
+    ("kind", "mixed", "apart"),
+    [("proposed", 0, False), ("proposed", 1, False), ("proposed", 2, True), ("regex", 9, False)],
+)
+def test_proposed_parts_of_several_classes_are_judged_photograph_by_photograph(
+    kind: str, mixed: int, apart: bool
+) -> None:
+    """A merged part would pass a defective one among good ones; who named parts is believed."""
+    groups = np.repeat(np.arange(20), 2)
+    y = (groups % 2).astype(np.int64)
+    y[: 2 * mixed : 2] = 1 - y[: 2 * mixed : 2]
+    said = f"{mixed} of the 20 proposed parts have photographs of several classes"
+    assert why_apart(kind, y, groups) == (said if apart else "")
