@@ -610,11 +610,11 @@ def predict(
         pipeline.check_outputs(out, sheet, force=force)  # before hours of work
     bundle = pipeline.load_bundle(model, accept_drift=accept_drift, trust=trust)
     names = _read_names(paths)
-    frame = None
-    if heatmaps is not None:
-        frame = pipeline.frame_of(bundle)
-        pipeline.check_folder(heatmaps, names)
     notes: list[str] = []
+    if heatmaps is not None:
+        pipeline.check_folder(heatmaps, names)
+    frame = pipeline.find_frame(bundle, notes) if heatmaps else None
+    heatmaps = heatmaps if frame else None  # a model without them still gives verdicts
     photographs = pipeline.find_photographs(names, notes)
     told = GroupRule.told(groups, group_regex, group_gap) or GroupRule()
     photographs = pipeline.told_parts(told, names, photographs)

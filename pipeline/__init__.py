@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pipeline.groups.rules import GroupRule
     from pipeline.heads import HEADS, Head, make_head
     from pipeline.heatmaps.drawing import heatmap_picture, legend_picture
-    from pipeline.heatmaps.explain import Frame, explain, frame_of
+    from pipeline.heatmaps.explain import Frame, explain, find_frame, frame_of
     from pipeline.heatmaps.folder import check_folder, write_heatmaps
     from pipeline.heatmaps.prediction_sheet import prediction_sheet
     from pipeline.model.bundle import Bundle, load_bundle
@@ -97,6 +97,7 @@ _HOMES = {
     "fit_report": "pipeline.report",
     "format_parts": "pipeline.model.part_predictions",
     "format_predictions": "pipeline.model.predict",
+    "find_frame": "pipeline.heatmaps.explain",
     "frame_of": "pipeline.heatmaps.explain",
     "heatmap_picture": "pipeline.heatmaps.drawing",
     "learning_curve": "pipeline.training.learning_curve",
@@ -163,6 +164,7 @@ __all__ = [
     "evaluation_report",
     "explain",
     "extract_folder",
+    "find_frame",
     "find_photographs",
     "fit",
     "fit_report",

@@ -12,7 +12,7 @@ from features.arrays import Floats
 from features.cache.cache import Cache
 from features.cache.row_parts import Layout, MapShape
 from features.cache.sample_table import Sample
-from features.errors import CacheError, HeadError
+from features.errors import BundleError, CacheError, HeadError
 from pipeline.feature_specs.heads import HeadOnCachedRows
 from pipeline.heads.base import Head
 from pipeline.heatmaps.maps import Reference, cell_scores, read_reference
@@ -51,6 +51,25 @@ def frame_of(bundle: Bundle) -> Frame:
     reference = _reference(bundle, head, Layout.of(features).shape)
     subject = "a defect" if bundle.classes.binary else "its verdict"
     return Frame(reference.scale, subject, bool(features["recipe"]["exif_orientation"]))
+
+
+def find_frame(bundle: Bundle, notes: list[str]) -> Frame | None:
+    """How a model's heatmaps are read; None for a model that has none, with a note that says why.
+
+    Args:
+        bundle: a loaded model.
+        notes: what a person should know is appended.
+
+    Example:
+        >>> find_frame(bundle_of_the_cnn, notes := [])  # doctest: +SKIP
+        >>> notes  # doctest: +SKIP
+        ['no heatmaps: cnn sees pixels and has no map of cells; …']
+    """
+    try:
+        return frame_of(bundle)
+    except (BundleError, HeadError) as error:
+        notes.append(f"no heatmaps: {error}")
+        return None
 
 
 def explain(

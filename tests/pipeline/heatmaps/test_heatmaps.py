@@ -7,6 +7,7 @@ import io
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -278,6 +279,26 @@ def test_the_command(run: Run, tmp_path: Path) -> None:
     fails(run("predict", "model", "more", "--heatmaps", "more/maps"), "lies in more")
     fails(run("predict", "model", "more", "--heatmaps", "data"), "no heatmap of ours")
     assert Path("predictions.csv").stat().st_mtime_ns == before
+
+
+def test_a_model_without_heatmaps_still_gives_verdicts(
+    run: Run, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was asked for and cannot be had is a line; the verdicts are the same as without."""
+
+    def none(_bundle: Any) -> Frame:
+        raise HeadError("found a model on crops; expected one map")
+
+    monkeypatch.setattr(pipeline.heatmaps.explain, "frame_of", none)
+    write_parts(Path("more"), 2)
+    common = ("predict", str(model), "more", "--weights", "random")
+    assert run(*common, "--out", "a.csv")[0] == 0
+    code, out, err = run(*common, "--out", "b.csv", "--heatmaps", "maps", "--sheet", "s.png")
+    assert code == 0
+    assert "no heatmaps: found a model on crops" in err
+    assert "written: b.csv, s.png\n" in out.replace("b.parts.csv, ", "")
+    assert Path("a.csv").read_bytes() == Path("b.csv").read_bytes()
+    assert not Path("maps").exists()
 
 
 def test_three_classes_explain_the_verdict(
