@@ -15,6 +15,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from features.errors import CacheError
+
 MARK = 32
 """Bytes of a mark."""
 
@@ -28,6 +30,37 @@ def mark(data: bytes) -> bytes:
 def is_marked(data: bytes, found: bytes) -> bool:
     """Whether `found` is this account's mark of `data`."""
     return any(found) and hmac.compare_digest(mark(data), found)
+
+
+def refuse_strange_root(cache: Path, root: str, *, own: bool) -> None:
+    r"""Raise CacheError where a cache would have pictures read that nobody here named.
+
+    Pictures end in reports and sheets, so a stranger's cache must not choose where they are read.
+    Its folder of photographs is taken as it is if this account wrote the cache, if it lies below
+    the current folder or the cache's own, or if there is none of this name. A share of another
+    computer (\\server) is not even looked for: Windows would log in there.
+
+    Args:
+        cache: its path.
+        root: the folder of photographs that it names.
+        own: whether it bears this account's mark.
+
+    Raises:
+        CacheError: the folder has to be named.
+    """
+    if own or not root:
+        return
+    remote = root.startswith(("\\\\", "//"))
+    if not remote:
+        place = Path(root).resolve()
+        near = (Path.cwd().resolve(), cache.resolve().parent)
+        if any(place.is_relative_to(folder) for folder in near) or not place.exists():
+            return
+    raise CacheError(
+        f"{cache} was not written by this account and says that its photographs lie in {root}; "
+        f"nothing is read there unasked: name the folder with: extract FOLDER --cache {cache} "
+        "(rows that are there are not computed again), or run this from the folder above it"
+    )
 
 
 def _key_file() -> Path:

@@ -18,6 +18,7 @@ from features.cache.row_parts import Layout
 from features.cache.sample_table import Sample
 from features.errors import DataError, SplitError
 from features.look import Crops, Look
+from features.own_files import refuse_strange_root
 from features.photographs.views import FULL, Chosen
 from pipeline.data.classes import Classes, order_classes
 from pipeline.data.given_split import GIVEN, about_given, defects_of_test_alone, given_sides
@@ -158,6 +159,7 @@ def load_dataset(
     """
     with Cache.read(cache_path) as cache:
         samples, about, fields = cache.samples, cache.dataset, cache.fields
+        refuse_strange_root(cache_path, str(about.get("root", "")), own=cache.own)
         Layout.of_cache(cache)  # refuses what contradicts itself
     if not samples:
         raise DataError(

@@ -17,6 +17,7 @@ from features.cache.thumbnail_table import glimpses_of
 from features.cache.thumbnails import Grey
 from features.errors import DataError, ImageError, OutputError
 from features.files import write_whole
+from features.own_files import refuse_strange_root
 from features.photographs.decode_worker_pool import thumbnail_apart
 from features.photographs.file import read_photograph
 from pipeline.groups.proposal import KINDS, Proposal
@@ -98,6 +99,7 @@ def show_groups(
     with Cache.read(cache_path) as cache:
         samples = [sample for sample in cache.samples if sample.row >= 0]
         about = cache.dataset
+        refuse_strange_root(cache_path, str(about.get("root", "")), own=cache.own)
         strips = _strips(proposal, samples, sheets * _PER_SHEET)
         questions = _question_strips(proposal)
         shown = sorted({i for strip in (*strips, *questions) for i in strip.members})

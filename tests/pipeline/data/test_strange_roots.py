@@ -1,0 +1,75 @@
+"""A stranger's cache does not choose where pictures are read."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+import pipeline
+from features.cache.cache import Cache
+from features.cache.redo_log import SIZE
+from features.errors import CacheError
+from features.own_files import MARK, refuse_strange_root
+from pipeline.audit import run as audit_run
+from pipeline.groups.contact_sheets import show_groups
+
+
+@pytest.fixture
+def foreign(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache from another computer, in a folder of its own; its photographs lie elsewhere."""
+    path = tmp_path / "inbox" / "features.h5"
+    path.parent.mkdir()
+    shutil.copyfile(cache, path)
+    with path.open("r+b") as file:
+        file.seek(SIZE)
+        file.write(bytes(MARK))
+    monkeypatch.chdir(path.parent)
+    return path
+
+
+def test_its_folder_is_asked_for(foreign: Path, tmp_path: Path) -> None:
+    """By everything that reads pictures: fit, audit, compare (through the dataset), groups."""
+    told = rf"says that its photographs lie in {tmp_path / 'data'}; nothing is read there unasked"
+    with pytest.raises(CacheError, match=told):
+        pipeline.load_dataset(foreign)
+    with pytest.raises(CacheError, match="name the folder with: extract FOLDER --cache"):
+        show_groups(foreign, tmp_path / "groups")
+    assert not (tmp_path / "groups").exists()
+
+
+def test_who_names_the_folder_goes_on(foreign: Path, tmp_path: Path) -> None:
+    """`extract` names it, computes nothing again, and makes the cache this account's."""
+    done = pipeline.extract_folder(tmp_path / "data", foreign)
+    assert done.extraction.extracted == 0
+    with Cache.read(foreign) as cache:
+        assert cache.own
+    assert len(pipeline.load_dataset(foreign)) > 0
+
+
+def test_folders_below_and_folders_that_are_not_there_are_no_question(
+    foreign: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Run from above the photographs, or where there are none: rows alone are used."""
+    monkeypatch.chdir(tmp_path)
+    assert len(pipeline.load_dataset(foreign)) > 0
+    monkeypatch.chdir(foreign.parent)
+    (tmp_path / "data").rename(tmp_path / "elsewhere")
+    data = pipeline.load_dataset(foreign)
+    assert not any(audit_run._read_files(data, None)[0])
+
+
+@pytest.mark.parametrize("share", ["\\\\server\\share", "//server/share"])
+def test_a_share_is_not_even_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: str
+) -> None:
+    """Looking would log in there."""
+
+    def looked(_: Path) -> bool:
+        raise AssertionError("it was looked for")
+
+    monkeypatch.setattr(Path, "exists", looked)
+    with pytest.raises(CacheError, match="nothing is read there unasked"):
+        refuse_strange_root(tmp_path / "c.h5", share, own=False)
+    refuse_strange_root(tmp_path / "c.h5", share, own=True)
