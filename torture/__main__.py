@@ -29,6 +29,7 @@ PARTS: dict[str, str] = {
     "fuzz": "torture.fuzz",
     "network": "torture.network",
     "models": "torture.models",
+    "foreign": "torture.foreign",
 }
 _LONGEST = (
     "models",
