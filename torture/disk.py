@@ -86,6 +86,14 @@ class _File:
         self._inner.close()
 
 
+def _is_still(descriptor: int, path: str) -> bool:
+    """Whether a descriptor is of this file, and not of another that took its number."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))  # noqa: PTH116
+    except OSError:
+        return False
+
+
 @contextlib.contextmanager
 def watched(folder: Path, watcher: Watcher) -> Iterator[None]:
     """Tell `watcher` of all calls on files in `folder`, from this process, within the block."""
@@ -101,9 +109,10 @@ def watched(folder: Path, watcher: Watcher) -> Iterator[None]:
         )
 
     def open_file(path: Any, mode: str = "r", *rest: Any, **more: Any) -> Any:  # noqa: ANN401
-        if isinstance(path, int) and path in descriptors:  # os.fdopen, of one opened below
+        known = descriptors.get(path, "") if isinstance(path, int) else ""
+        if known and _is_still(path, known):  # os.fdopen, of one opened below
             inner = real_open(path, mode, *rest, **more)
-            return inner if "b" not in mode else _File(inner, descriptors[path], watcher)
+            return inner if "b" not in mode else _File(inner, known, watcher)
         if not mine(path):
             inner = real_open(path, mode, *rest, **more)
             descriptors.pop(inner.fileno(), None)  # a number that one of ours had before
