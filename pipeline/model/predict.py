@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import glob
 import json
+import logging
 import os
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ import numpy as np
 from features.arrays import Floats
 from features.backbones.engines import DEFAULT_ENGINE
 from features.cache.sample_table import Sample
-from features.errors import DataError
+from features.errors import CacheBusyError, DataError
 from features.extract import Progress
 from features.photographs.decode import MAX_PIXELS
 from features.photographs.file import Photograph
@@ -32,6 +34,7 @@ from pipeline.model.probabilities import judge
 from pipeline.output.overwrite import PICTURE, PREDICTIONS, check_overwritable
 from pipeline.output.tables import MARK, escaped_json, to_csv
 
+_log = logging.getLogger("onepass")
 FORMATS = (".csv", ".json", ".jsonl")
 
 
@@ -166,7 +169,8 @@ def predict(
         progress: called as `progress(done, total)`.
 
     Raises:
-        FingerprintError: the cache holds rows of other settings.
+        FingerprintError: the cache holds rows of other settings. (One that another process goes on
+            writing to is gone without, with a line.)
         WeightsError: rows are missing and the model's weights are not on this computer.
         HeadError, BundleError: heatmaps of a model that has none.
         OnepassError: see `features.extract.extract`.
@@ -174,17 +178,16 @@ def predict(
     with tempfile.TemporaryDirectory(prefix="onepass-") as folder:
         if cache_path is None and (explain or gap or bundle.decision.of_wholes):
             cache_path = Path(folder) / "features.h5"  # the rows are looked at twice
-        samples, probabilities, strange = judge(
-            bundle,
-            photographs,
-            cache_path,
-            weights=weights,
-            engine=engine,
-            batch_size=batch_size,
-            max_pixels=max_pixels,
-            notes=notes,
-            progress=progress,
-        )
+        look = partial(
+            judge, bundle, photographs, weights=weights, engine=engine, batch_size=batch_size,
+            max_pixels=max_pixels, notes=notes, progress=progress,
+        )  # fmt: skip
+        try:
+            samples, probabilities, strange = look(cache_path)
+        except CacheBusyError as error:
+            _log.warning("note: going on without the cache, keeping nothing: %s", error)
+            cache_path = Path(folder) / "features.h5"
+            samples, probabilities, strange = look(cache_path)
         cells: Sequence[Floats | None] = [None] * len(samples)
         if explain and cache_path is not None:
             cells = list(explain(bundle, cache_path, samples, probabilities))
