@@ -324,11 +324,7 @@ def test_warnings_tell_what_a_score_is_worth(tmp_path: Path, cache: Path, toy: T
 def test_info_says_what_a_thing_is(cache: Path, model: Path, tmp_path: Path) -> None:
     """Caches and models describe themselves; anything else is an error."""
     facts = describe(cache)
-    assert (facts["kind"], facts["rows"], facts["photographs"]) == (
-        "cache",
-        73,
-        72,
-    )  # and the witness's
+    assert (facts["kind"], facts["rows"], facts["photographs"]) == ("cache", 72, 72)
     assert facts["classes"] == {"Healthy": 48, "defects": 24}
     assert describe(model)["kind"] == "model"
     assert json.loads(json.dumps(describe(model)))["head"] == "logistic"

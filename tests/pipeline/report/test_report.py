@@ -29,6 +29,7 @@ from pipeline.data.splits import Fold
 from pipeline.evaluation.band import Band
 from pipeline.evaluation.judgements import Assessment, Judgements
 from pipeline.evaluation.metrics import score
+from pipeline.feature_specs.heads import Contender
 from pipeline.report.commands import threshold_words
 from pipeline.report.sections import (
     confusion,
@@ -142,12 +143,13 @@ def test_more_classes_name_the_weakest() -> None:
     assert cost.section(judged) is None
 
 
-def comparison(signals: dict[str, float], parts: int) -> Comparison:
-    """Heads that tell the classes apart so well (0: not at all), on three folds of `parts` each."""
-    y = np.tile([0, 1], 3 * parts // 2)
+def comparison(signals: dict[str, float], parts: int, n_folds: int = 3) -> Comparison:
+    """Heads that tell the classes apart so well (0: not at all), on folds of `parts` each."""
+    rows = n_folds * parts
+    y = np.tile([0, 1], rows // 2)
     folds = [
-        Fold(0, i, np.setdiff1d(np.arange(3 * parts), test), test)
-        for i, test in enumerate(np.arange(3 * parts).reshape(3, parts))
+        Fold(0, i, np.setdiff1d(np.arange(rows), test), test)
+        for i, test in enumerate(np.arange(rows).reshape(n_folds, parts))
     ]
     noise = np.random.default_rng(0).normal(size=(len(signals), len(y)))
     results = []
@@ -158,7 +160,8 @@ def comparison(signals: dict[str, float], parts: int) -> Comparison:
             FoldResult(head, 0, f.fold, score(y[f.test], P[f.test]), {}, 0.1, 0.1, P[f.test])
             for f in folds
         ]
-    return Comparison(list(signals), folds, results, y, np.arange(len(y)))
+    contenders = {head: Contender(head) for head in signals}
+    return Comparison(contenders, folds, results, y, np.arange(len(y)))
 
 
 def judged_best(found: Comparison) -> Judgements:
@@ -168,7 +171,7 @@ def judged_best(found: Comparison) -> Judgements:
 
 def test_heads_are_told_apart_in_words() -> None:
     """Better, no practical difference: said of each head against the best, and in a table."""
-    found = comparison({"logistic": 2, "ridge": 2, "majority": 0}, parts=200)
+    found = comparison({"logistic": 2, "ridge": 2, "majority": 0}, parts=60, n_folds=10)
     judged = judged_best(found)
     made = comparison_verdict(found, judged, assess(judged), [])
     assert "Of 3 heads, logistic regression comes first" in made.headline
