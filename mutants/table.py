@@ -91,6 +91,13 @@ DURABILITY = (
         "tests/features/test_files.py::test_a_reader_of_the_old_file_keeps_it",
     ),
     Mutant(
+        "A result keeps the mode of the file that it replaces",
+        "features/files.py",
+        "_keep_mode(temporary, path, 0o666)\n        sync_file(temporary)",
+        "sync_file(temporary)",
+        "tests/features/test_files.py::test_a_new_file_has_the_mode_of_any_new_one",
+    ),
+    Mutant(
         "A result is on the disk before it has its name",
         "features/files.py",
         "sync_file(temporary)\n        temporary.replace(path)",
@@ -201,6 +208,13 @@ PHOTOGRAPHS = (
         "test_other_formats_are_refused_before_they_are_parsed",
     ),
     Mutant(
+        "A damaged JPEG is no verdict: zeros among its coded pixels",
+        "features/photographs/jpeg.py",
+        "if any(_has_lost(data, start, end) for start, end in frame.dense):",
+        "if frame.width < 0:",
+        "tests/features/photographs/test_damage.py::test_eighty_zeros_anywhere_are_seen",
+    ),
+    Mutant(
         "A damaged JPEG is no verdict: what its decoder warns of",
         "features/photographs/jpeg.py",
         "data, mode, min_width=size[0], min_height=size[1], strict=True",
@@ -245,6 +259,29 @@ FOLDERS = (
         "if place.label and nothing and key not in trained | self.meant:",
         "if not place.label:",
         "tests/pipeline/data/test_layouts.py::test_unlabelled_test_folder_of_keras",
+    ),
+    Mutant(
+        "Gaps of one kind make no parts",
+        "pipeline/groups/counters_and_times.py",
+        "if rare or (depth > _CLEAR and step < _STEP) or "
+        "parts[near, 1] - parts[near - 1, 1] < _APART:",
+        "if rare:",
+        "tests/pipeline/groups/test_readings.py::test_gaps_of_one_kind_are_not_cut",
+    ),
+    Mutant(
+        "A gap parts photographs between the two kinds of gaps, nearer to the longer ones",
+        "pipeline/groups/counters_and_times.py",
+        "return float(ends[place] + _NEARER * room[place]), float(room[place])",
+        "return float(ends[place] - 9 * room[place]), float(room[place])",
+        "tests/pipeline/groups/test_readings.py::test_gaps_of_two_kinds_are_cut_between[near-0]",
+    ),
+    Mutant(
+        "Names that look equal are one class",
+        "pipeline/output/names.py",
+        'composed = unicodedata.normalize("NFC", name.translate(_INVISIBLE))\n'
+        '    return unicodedata.normalize("NFC", " ".join(composed.split()).casefold())',
+        'return " ".join(name.split()).casefold()',
+        "tests/pipeline/data/test_layouts.py::test_names_that_look_equal_are_one_class",
     ),
     Mutant(
         "Two photographs are one part only if both sides say so",
@@ -378,7 +415,7 @@ CLAIMS = (
         "pipeline/thresholds/bounds.py",
         "return int((bdtr(counts, trials, share) <= 1 - confidence).sum()) - 1",
         "return int((bdtr(counts, trials, share) <= confidence).sum()) - 1",
-        _THRESHOLDS + "test_bounds.py::test_parts_needed_are_the_textbooks",
+        _THRESHOLDS + "test_bounds.py::test_two_claims_make_a_band_or_one_threshold",
     ),
     Mutant(
         "Proposed parts of several classes are judged photograph by photograph",
@@ -425,6 +462,13 @@ MODELS = (
         "if is_users(name) and not trust:",
         "if is_users(name) and trust is None:",
         "tests/pipeline/heads/test_user_heads.py::test_a_model_cannot_name_a_module_by_itself",
+    ),
+    Mutant(
+        "A stranger's cache is told from one's own",
+        "features/own_files.py",
+        "return any(found) and hmac.compare_digest(mark(data), found)",
+        "return any(found)",
+        _CACHE + "test_foreign_caches.py::test_a_mark_is_of_one_header",
     ),
     Mutant(
         "Archives that inflate are refused",

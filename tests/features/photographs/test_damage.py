@@ -144,6 +144,21 @@ def test_strictly_decoded_pixels_are_pillows(mode: str, options: dict[str, objec
             assert np.array_equal(decode(data, IMAGENET), np.asarray(pillows))
 
 
+@pytest.mark.parametrize("kind", ["baseline", "optimised", "restarts"])
+def test_eighty_zeros_anywhere_are_seen(kind: str) -> None:
+    """Where codes are short the decoder comes through them, without a warning, to other pixels."""
+    rng = np.random.default_rng(0)
+    blotches = Image.fromarray(rng.normal(128, 20, (38, 26, 3)).clip(0, 255).astype(np.uint8))
+    smooth = np.asarray(blotches.resize((200, 300), Image.Resampling.BICUBIC), dtype=float)
+    picture = (smooth + rng.normal(0, 6, (300, 200, 1))).clip(0, 255).astype(np.uint8)
+    data = encode(Image.fromarray(picture), "JPEG", **JPEGS[kind])
+    decode(data, IMAGENET)
+    for place in range(3, 9):
+        at = len(data) * place // 10
+        with pytest.raises(ImageError, match=r"damaged|cut off"):
+            decode(data[:at] + bytes(80) + data[at + 80 :], IMAGENET)
+
+
 def test_zeros_that_cost_a_few_blocks_are_seen_and_flat_pictures_are_not_taken_for_them() -> None:
     """A decoder may come through 80 zeros without a warning; optimised codes may be zeros."""
     found = 0
