@@ -53,7 +53,7 @@ DURABILITY = (
         "features/cache/redo_log.py",
         "if header is None or header.identity != journal.identity:",
         "if header is None:",
-        _CACHE + "test_journal.py::test_a_journal_of_another_file_is_never_applied",
+        _CACHE + "test_journal.py::test_a_journal_of_the_versions_before_is_of_one_file_too",
     ),
     Mutant(
         "A journal of another state of its file is never applied: what was appended differs",

@@ -365,6 +365,23 @@ def test_a_journal_of_the_versions_before_is_applied(tmp_path: Path) -> None:
     assert path.read_bytes()[600:603] == b"two"
 
 
+def test_a_journal_of_the_versions_before_is_of_one_file_too(tmp_path: Path) -> None:
+    """It has no digest of the header: the identity alone tells another file of as many commits."""
+    path = new_file(tmp_path / "x")
+    grown(path, b"two", killed=True)
+    new = redo_log.read_journal(journal_path(path), path.stat().st_size)
+    assert new is not None
+    head = redo_log._FIRST_JOURNAL.pack(
+        b"onepass journal1", new.identity, new.commit, new.size, len(new.pages)
+    )
+    body = head + b"".join(redo_log._ENTRY.pack(n) + page for n, page in new.pages.items())
+    new_file(path, 30_000)
+    other = path.read_bytes()
+    journal_path(path).write_bytes(body + redo_log._CHECKSUM.pack(zlib.crc32(body)))
+    assert not recover(path)
+    assert path.read_bytes() == other
+
+
 @pytest.mark.skipif(os.name == "nt", reason="second names of POSIX")
 def test_a_file_with_a_second_name_is_read_and_not_written(tmp_path: Path) -> None:
     """Under another name lie another lock and another journal."""
