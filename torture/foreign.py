@@ -40,12 +40,12 @@ State = tuple[bytes, bytes, bytes]
 
 
 def run(quick: bool) -> list[Figure]:
-    """1,000 caches, 1,000 files of weights, 2,000 pairs of states and journals."""
+    """300 caches, 300 files of weights, 2,000 pairs of states and journals."""
     with tempfile.TemporaryDirectory() as name, Nursery([__name__]) as nursery:
         folder = Path(name)
         caches.fill_as_version_1(folder / "old.h5", _ROWS)
         _old_weights(folder / "weights.h5")
-        tries, pairs = (12, 40) if quick else (1000, 2000)
+        tries, pairs = (12, 40) if quick else (300, 2000)
         return [
             _mutate("caches of the first version", folder / "old.h5", tries, nursery, "use_cache"),
             _mutate("weights", folder / "weights.h5", tries, nursery, "use_weights"),

@@ -50,14 +50,14 @@ def read_layers(source: Path | bytes) -> dict[str, list[Any]]:
 def packed_layers(source: Path | bytes) -> bytes:
     """What `read_layers` sends from one process to the other: a head in JSON, then the values."""
     layers = _read_here(source)
-    arrays = [np.ascontiguousarray(array) for found in layers.values() for array in found]
+    arrays = [np.ascontiguousarray(array).data for found in layers.values() for array in found]
     head = json.dumps(
         [
             [name, [[np.asarray(array).dtype.str, np.shape(array)] for array in found]]
             for name, found in layers.items()
         ]
     ).encode()
-    return b"".join([len(head).to_bytes(8, "little"), head, *(array.tobytes() for array in arrays)])
+    return b"".join([len(head).to_bytes(8, "little"), head, *arrays])
 
 
 def _unpacked(answer: bytes) -> dict[str, list[Any]]:
