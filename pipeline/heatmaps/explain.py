@@ -127,7 +127,7 @@ def _head_on_cells(bundle: Bundle) -> Head | HeadOnCachedRows:
             what = f"{' and '.join(head.spec.sets)}, not one map of the whole photograph,"
         raise HeadError(
             f"{bundle.folder} sees {what} and has no heatmaps; expected a model on the last block "
-            "of one view, such as avg; make one with: fit --features avg, or leave out --heatmaps"
+            "of one view; make one with: fit --features avg --out FOLDER, or leave out --heatmaps"
         )
     if isinstance(head, Head | HeadOnCachedRows):
         return head

@@ -10,6 +10,8 @@ import shlex
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -92,6 +94,22 @@ def test_parts_that_may_have_been_trained_on_are_said_first() -> None:
     assert "expect worse" in made.sentences[0]
     assert made.sentences[-1].startswith("Do not rely on this yet.")
     assert "parts" not in made.sentences[1]
+
+
+def test_misses_out_of_fold_are_said_beside_a_lucky_holdout() -> None:
+    """A holdout without a miss says nothing of the half that was missed while choosing."""
+    judged = judge([0.9] * 4 + [0.1] * 30, [1] * 4 + [0] * 30)
+
+    def said(passed: int, how: str = "out-of-fold") -> str:
+        counts = SimpleNamespace(passed=passed, total=8)
+        unseen = SimpleNamespace(how=how, outcome=SimpleNamespace(defective_parts=counts))
+        decision = cast(Decision, SimpleNamespace(unseen=unseen, contradicted=True, claims=[]))
+        found = model_verdict(judged, assess(judged), [], decision=decision)
+        return " ".join(found.sentences).replace("\u00a0", " ")
+
+    assert "the same threshold missed 4 of 8 defective parts (50 %): expect more misses" in said(4)
+    assert "the same threshold" not in said(0)
+    assert "the same threshold" not in said(4, "set aside")
 
 
 def test_enough_parts_may_be_relied_on() -> None:
