@@ -12,7 +12,7 @@ from features.errors import DataError
 from features.photographs.decode import SUFFIXES
 from features.photographs.file import Photograph
 from pipeline.data.label_table import LabelRule, Labels, count_labels, find_labels, read_labels
-from pipeline.data.layouts import SPLITS, Layout, read_layout, surely_mask
+from pipeline.data.layouts import Layout, read_layout, split_of, surely_mask
 from pipeline.output.names import match_names, name_key
 from pipeline.output.read_table import SUFFIXES as TABLES
 
@@ -236,14 +236,15 @@ def _fill(scan: Scan, met: _Found, layout: Layout, table: Labels | None) -> None
     """Put class and split to each photograph."""
     splits = _table_splits(table) if table else {}
     for number, (file, parts) in enumerate(met.files):
-        if number in layout.masks:
-            continue
         path = "/".join(parts)
+        if number in layout.masks and (table is None or path not in table.label):
+            continue
         label = layout.label[number] if table is None else table.label.get(path, "")
         split = splits.get(path, layout.split[number])
         scan.photographs.append(Photograph(file, path, label, split=split))
-    if layout.masks:
-        scan.ignored["masks, or copies as PNG beside a JPEG"] += len(layout.masks)
+    left_out = len(met.files) - len(scan.photographs)
+    if left_out:
+        scan.ignored["masks, or copies as PNG beside a JPEG"] += left_out
     scan.photographs.sort(key=lambda photograph: photograph.path)
     scan.layout, scan.notes = layout.words, layout.notes
     if table is not None:
@@ -259,9 +260,16 @@ def _fill(scan: Scan, met: _Found, layout: Layout, table: Labels | None) -> None
 
 
 def _table_splits(table: Labels) -> dict[str, str]:
-    """Parts of a split, if all that the table calls them is known."""
-    known = {path: SPLITS.get(name_key(split), "") for path, split in table.split.items()}
-    return known if all(known.values()) else {}
+    """Parts of a split, if all that the table calls them is known; else that is said."""
+    known = {path: split_of(split) for path, split in table.split.items()}
+    unknown = Counter(table.split[path] for path, split in known.items() if not split)
+    if not unknown:
+        return known
+    table.remarks.append(
+        f"the split that the table gives is not used: it says {unknown.most_common(1)[0][0]!r} of "
+        f"{unknown.most_common(1)[0][1]:,} photographs; expected train, validation or test"
+    )
+    return {}
 
 
 def _pick(scan: Scan, classes: Sequence[str] | None) -> None:

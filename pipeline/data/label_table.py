@@ -56,6 +56,7 @@ class Labels:
         split: path of a photograph -> what the table calls its part of a split; {} without one.
         unknown: names in the tables that fit no photograph, or several.
         merged: spellings of classes that were taken for one.
+        remarks: what else a person should know.
     """
 
     files: list[Path]
@@ -63,10 +64,11 @@ class Labels:
     split: dict[str, str] = field(default_factory=dict)
     unknown: list[str] = field(default_factory=list)
     merged: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
 
     def notes(self) -> list[str]:
         """Say what a person should know of the tables."""
-        said = []
+        said = list(self.remarks)
         names = ", ".join(str(file) for file in self.files)
         if self.unknown:
             said.append(

@@ -15,12 +15,39 @@ from pipeline.output.names import merged_spellings, name_key, one_spelling
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 
 SPLITS = {
-    "train": TRAIN, "training": TRAIN, "trainset": TRAIN, "trn": TRAIN,
+    "train": TRAIN, "training": TRAIN, "trainset": TRAIN, "trn": TRAIN, "trainval": TRAIN,
+    "entraînement": TRAIN, "entrainement": TRAIN, "entrenamiento": TRAIN, "treino": TRAIN,
+    "学習": TRAIN, "訓練": TRAIN, "训练": TRAIN, "训练集": TRAIN,
     "val": VALIDATION, "valid": VALIDATION, "validation": VALIDATION, "validate": VALIDATION,
-    "dev": VALIDATION,
+    "dev": VALIDATION, "検証": VALIDATION, "验证": VALIDATION, "验证集": VALIDATION,
     "test": TEST, "testing": TEST, "testset": TEST, "tst": TEST, "holdout": TEST,
+    "eval": TEST, "evaluation": TEST, "prueba": TEST, "teste": TEST,
+    "テスト": TEST, "評価": TEST, "测试": TEST, "测试集": TEST,
 }  # fmt: skip
 """What the parts of a given split are called, and which of the three they are."""
+
+_BESIDE_SPLIT = frozenset({
+    "data", "dataset", "set", "images", "image", "imgs", "img", "photos", "pictures", "seg",
+    "split", "folder", "public", "private", "mixed", "new", "samples",
+})  # fmt: skip
+"""Words that stand beside one of SPLITS in the name of a folder and say nothing of a class."""
+
+_WORDS = re.compile(r"[^\W\d_]+")
+
+
+def split_of(name: str) -> str:
+    """Give the part of a split that a folder or a cell is called, in any usual form; "" for none.
+
+    Example:
+        >>> [split_of(name) for name in ("Train", "test_images", "2_val", "train2017", "test_pad")]
+        ['train', 'test', 'validation', 'train', '']
+    """
+    key = name_key(name)
+    if key in SPLITS:
+        return SPLITS[key]
+    words = [word for word in _WORDS.findall(key) if word not in _BESIDE_SPLIT]
+    return SPLITS.get(words[0], "") if len(words) == 1 else ""
+
 
 _IMAGES = frozenset({
     "images", "image", "imgs", "img", "photos", "photographs", "pictures", "jpegimages", "rgb",
@@ -28,11 +55,12 @@ _IMAGES = frozenset({
 _WRAPPERS = _IMAGES | {"data", "dataset", "datasets", "raw", "files", "archive"}
 _MASKS = frozenset({"masks", "mask", "segmentation", "segmentations", "segmentationclass"})
 _MASKS_BESIDE_IMAGES = frozenset({"labels", "label", "annotations", "annotation", "gt"})
+_WEARING = frozenset({"with", "without", "no"})  # of people with and without masks
 _SURELY_MASKS = frozenset({"groundtruth", "gtmasks"})
 _NO_CLASS = frozenset(
     {"unlabeled", "unlabelled", "unknown", "all", "allclasses", "images", "image"}
 )
-_MASK_END = re.compile(r"[-_ .](mask|gt|seg|ground[-_ ]?truth)\Z", re.IGNORECASE)
+_MASK_END = re.compile(r"[-_ .](masks?|gt|seg|label|ground[-_ ]?truth)\Z", re.IGNORECASE)
 
 Parts = tuple[str, ...]
 
@@ -134,9 +162,10 @@ class _Reader:
             )
         if self._split_below(depth):
             return f"classes above train and test{packed}", [
-                _Place(parts[depth], SPLITS[name_key(parts[depth + 1])]) for parts in self.paths
+                _Place(parts[depth], split_of(parts[depth + 1])) for parts in self.paths
             ]
         self._refuse_products(depth)
+        self._refuse_one_unclear(level, depth)
         if not level:
             return f"photographs without folders of classes{packed}", [_Place()] * len(self.paths)
         return f"one folder for each class{packed}", [
@@ -144,7 +173,7 @@ class _Reader:
         ]
 
     def _is_split(self, name: str) -> bool:
-        return name_key(name) in SPLITS and name_key(name) not in self.meant
+        return bool(split_of(name)) and name_key(name) not in self.meant
 
     def _unpack(self, paths: Sequence[Parts], depth: int, above: str) -> int:
         """Give the depth below folders that hold nothing but one folder, and are no class."""
@@ -160,7 +189,8 @@ class _Reader:
             below = _names(paths, depth + 1)
             if not below and name_key(name) not in _IMAGES:
                 return depth
-            says = any(self._is_split(one) or is_healthy(one) for one in below)
+            ahead = _first_choice(paths, depth + 1)
+            says = any(self._is_split(one) or is_healthy(one) for one in ahead)
             packing = name_key(name) in _WRAPPERS | {name_key(above), name_key(self.root.name)}
             if not (packing or says):
                 return depth
@@ -177,7 +207,7 @@ class _Reader:
         )
 
     def _either(self, found: set[str], others: Sequence[str]) -> str:
-        splits = sorted(found, key=lambda name: (SPLITS[name_key(name)] != TRAIN, name))
+        splits = sorted(found, key=lambda name: (split_of(name) != TRAIN, name))
         every = ",".join(_quoted(name) for name in (*others, *splits))
         first = f"extract {self.root / splits[0]}"
         if not others:
@@ -193,14 +223,14 @@ class _Reader:
         for parts in self.paths:
             at = depths[parts[depth]]
             label = parts[at] if len(parts) > at + 1 else ""
-            places.append(_Place(label, SPLITS[name_key(parts[depth])]))
+            places.append(_Place(label, split_of(parts[depth])))
         trained = {name_key(p.label) for p in places if p.split == TRAIN and p.label}
         return [self._known(place, trained) for place in places]
 
     def _known(self, place: _Place, trained: set[str]) -> _Place:
         """Photographs in test/test or test/unknown have no class, as in folders made for Keras."""
         key = name_key(place.label)
-        nothing = key in _NO_CLASS or key in SPLITS
+        nothing = key in _NO_CLASS or bool(split_of(key))
         if place.label and nothing and key not in trained | self.meant:
             return _Place("", place.split)
         return place
@@ -254,6 +284,26 @@ class _Reader:
                 f"{','.join(map(_quoted, level))}"
             )
 
+    def _refuse_one_unclear(self, level: Counter[str], depth: int) -> None:
+        """Refuse one folder that says neither good nor bad, with several in it.
+
+        Raises:
+            DataError: it may be one class, or packing around the classes.
+        """
+        ahead = _first_choice(self.paths, depth + 1)
+        (name,) = level if len(level) == 1 else ("",)
+        known = not name or is_healthy(name) or is_defective(name) or name_key(name) in self.meant
+        if known or len(ahead) < 2 or any(len(parts) <= depth + 1 for parts in self.paths):
+            return
+        inside = self._at(depth)
+        while len(below := _names(self.paths, depth)) == 1:
+            inside, depth = inside / next(iter(below)), depth + 1
+        raise DataError(
+            f"found {len(ahead)} folders in {inside}, such as {min(ahead)}, and none beside "
+            f"{name}; if each is a class: extract {_quoted(str(inside))}; if all are one: "
+            f"--classes {_quoted(name)}"
+        )
+
     def _at(self, depth: int) -> Path:
         return self.root.joinpath(*self.paths[0][:depth])
 
@@ -261,6 +311,13 @@ class _Reader:
 def _names(paths: Iterable[Parts], depth: int) -> Counter[str]:
     """Names of the folders at a depth that hold photographs, and how many."""
     return Counter(parts[depth] for parts in paths if len(parts) > depth + 1)
+
+
+def _first_choice(paths: Sequence[Parts], depth: int) -> set[str]:
+    """Names of the folders at the first level, from a depth on, that has not just one folder."""
+    while len(level := _names(paths, depth)) == 1 and all(len(p) > depth + 1 for p in paths):
+        depth += 1
+    return set(level)
 
 
 def _quoted(name: str) -> str:
@@ -322,10 +379,11 @@ def _folder_of_masks(
     beside = folder[:-1] in direct or bool(others & _IMAGES)
     if name in _MASKS_BESIDE_IMAGES or beside:
         return beside and name in _MASKS | _MASKS_BESIDE_IMAGES
-    if name not in _MASKS or not others:
+    words = set(_WORDS.findall(name))
+    if not others or not words & _MASKS or words & _WEARING:
         return False
-    if others & SPLITS.keys():
-        return True
+    if meant or (name in _MASKS and any(map(split_of, others))):
+        return True  # the classes were named, and it is none of them
     raise DataError(
         f"found a folder {'/'.join(folder)} beside {', '.join(sorted(others))}; masks are no "
         "photographs of a class; say which folders are classes: --classes "

@@ -272,3 +272,68 @@ def test_boxes_and_several_classes_at_once_are_refused(tmp_path: Path) -> None:
     table.write_text("filename,hole,crack\n1.png,1,1\n")
     with pytest.raises(DataError, match="2 classes of one photograph"):
         scan_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        ("train_data", "test_data"), ("train_images", "test_images"), ("seg_train", "seg_test"),
+        ("1_train", "2_test"), ("train2017", "test2017"), ("trainval", "test"), ("学習", "テスト"),
+        ("Training", "Eval"), ("train", "test_public"),
+    ],
+)  # fmt: skip
+def test_splits_by_longer_names(tmp_path: Path, train: str, test: str) -> None:
+    """With words beside it that say nothing of a class, train is still a part of a split."""
+    make(tmp_path, [f"{side}/{c}/1.png" for side in (train, test) for c in ("0", "1")])
+    assert counts(tmp_path) == {(c, s): 1 for c in ("0", "1") for s in ("train", "test")}
+
+
+def test_a_class_with_test_in_its_name(tmp_path: Path) -> None:
+    """test_pad is a part that is tested, not a part of a split."""
+    make(tmp_path, ["test_pad/1.png", "solder_joint/1.png"])
+    assert counts(tmp_path) == {("test_pad", ""): 1, ("solder_joint", ""): 1}
+
+
+@pytest.mark.parametrize("masks", ["defect_mask", "bad_masks", "Mask_images"])
+def test_folders_of_masks_by_longer_names(tmp_path: Path, masks: str) -> None:
+    """They are refused where classes stand, unless one calls them a class."""
+    make(tmp_path, ["good/1.png", "bad/2.png", f"{masks}/2.png"])
+    with pytest.raises(DataError, match="masks are no photographs of a class.*--classes bad,good"):
+        scan_folder(tmp_path)
+    assert len(counts(tmp_path, classes=["good", "bad"])) == 2
+    assert len(counts(tmp_path, classes=["good", "bad", masks])) == 3
+
+
+def test_masks_beside_photographs_called_labels(tmp_path: Path) -> None:
+    """Part0_label.bmp beside Part0.jpg, as in KolektorSDD; people with masks are no masks."""
+    make(tmp_path, ["good/Part0.jpg", "good/Part0_label.bmp", "bad/Part1.jpg"])
+    assert counts(tmp_path) == {("good", ""): 1, ("bad", ""): 1}
+    make(tmp_path / "faces", ["with_mask/1.jpg", "without_mask/2.jpg"])
+    assert len(counts(tmp_path / "faces")) == 2
+
+
+def test_packing_that_is_called_anything(tmp_path: Path) -> None:
+    """Seen through where good stands inside; else one folder with several in it is asked about."""
+    make(tmp_path / "a", ["archive (1)/x-main/good/1.png", "archive (1)/x-main/bad/2.png"])
+    assert counts(tmp_path / "a") == {("good", ""): 1, ("bad", ""): 1}
+    make(tmp_path / "b", ["archive (1)/x-main/0/1.png", "archive (1)/x-main/1/2.png"])
+    with pytest.raises(DataError, match=r'2 folders in .*extract ".*x-main"; .*--classes "archive'):
+        scan_folder(tmp_path / "b")
+    assert counts(tmp_path / "b", classes=["archive (1)"]) == {("archive (1)", ""): 2}
+
+
+def test_a_photograph_that_the_table_names_is_no_mask(tmp_path: Path) -> None:
+    """1.png beside 1.jpg is left out as a copy, but not where the table says its class."""
+    make(tmp_path, ["1.jpg", "1.png", "2.jpg", "2.png"])
+    (tmp_path / "labels.csv").write_text("file,label\n1.png,ok\n1.jpg,ok\n2.jpg,bad\n", "utf-8")
+    assert counts(tmp_path) == {("ok", ""): 2, ("bad", ""): 1}
+    assert sum(scan_folder(tmp_path).ignored.values()) == 2  # the table, and 2.png
+
+
+def test_a_split_of_the_table_that_is_not_used_is_said(tmp_path: Path) -> None:
+    """One word that is no part of a split, and the split would be dropped in silence."""
+    make(tmp_path, ["1.jpg", "2.jpg"])
+    (tmp_path / "labels.csv").write_text("file,label,split\n1,ok,train\n2,bad,final\n", "utf-8")
+    scan = scan_folder(tmp_path)
+    assert [p.split for p in scan.photographs] == ["", ""]
+    assert any("'final' of 1 photographs" in note for note in scan.notes)
