@@ -298,7 +298,7 @@ def test_a_class_with_test_in_its_name(tmp_path: Path) -> None:
 def test_folders_of_masks_by_longer_names(tmp_path: Path, masks: str) -> None:
     """They are refused where classes stand, unless one calls them a class."""
     make(tmp_path, ["good/1.png", "bad/2.png", f"{masks}/2.png"])
-    with pytest.raises(DataError, match="masks are no photographs of a class.*--classes bad,good"):
+    with pytest.raises(DataError, match=r"masks are no photographs of a class.*--classes bad,good"):
         scan_folder(tmp_path)
     assert len(counts(tmp_path, classes=["good", "bad"])) == 2
     assert len(counts(tmp_path, classes=["good", "bad", masks])) == 3
