@@ -81,13 +81,24 @@ def settle_depth(
         return Settled(recipe)
     most, file = max(largest)
     bits = depth_of(most)
-    if bits == DEPTHS[-1]:
+    dark = sum(depth_of(value) < bits - 2 for value, _ in largest if value)
+    if bits == DEPTHS[-1] and not dark:
         return Settled(replace(recipe, bits=bits))
     count = "1 photograph has" if len(largest) == 1 else f"{len(largest):,} photographs have"
     return Settled(
         replace(recipe, bits=bits),
         f"{count} samples of 16 bits, and no file says how many of them count; the largest value "
-        f"is {most:,} (in {file.name}): read as {bits} bits, {2**bits - 1:,} is white",
+        f"is {most:,} (in {file.name}): read as {bits} bits, {2**bits - 1:,} is white"
+        + _said_of_dark(dark),
+    )
+
+
+def _said_of_dark(count: int) -> str:
+    if not count:
+        return ""
+    return (
+        f"; {count:,} of them use less than a sixteenth of the range and are read dark: if another "
+        "camera took them, extract them into a --cache of their own"
     )
 
 

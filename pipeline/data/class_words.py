@@ -1,4 +1,4 @@
-"""What names of classes say: which words mean a good part, and which a defective one."""
+"""What names of folders say: which mean a good part, a defective one, or a part of a split."""
 
 from __future__ import annotations
 
@@ -69,3 +69,42 @@ def _words(name: str) -> str:
 
 def _short(match: re.Match[str]) -> str:
     return "nio" if match["not"] else "io"
+
+
+# ---- parts of a split ---------------------------------------------------------------------
+
+TRAIN, VALIDATION, TEST = "train", "validation", "test"
+
+SPLITS = {
+    "train": TRAIN, "training": TRAIN, "trainset": TRAIN, "trn": TRAIN, "trainval": TRAIN,
+    "entraînement": TRAIN, "entrainement": TRAIN, "entrenamiento": TRAIN, "treino": TRAIN,
+    "学習": TRAIN, "訓練": TRAIN, "训练": TRAIN, "训练集": TRAIN,
+    "val": VALIDATION, "valid": VALIDATION, "validation": VALIDATION, "validate": VALIDATION,
+    "dev": VALIDATION, "検証": VALIDATION, "验证": VALIDATION, "验证集": VALIDATION,
+    "test": TEST, "testing": TEST, "testset": TEST, "tst": TEST, "holdout": TEST,
+    "eval": TEST, "evaluation": TEST, "prueba": TEST, "teste": TEST,
+    "テスト": TEST, "評価": TEST, "测试": TEST, "测试集": TEST,
+}  # fmt: skip
+"""What the parts of a given split are called, and which of the three they are."""
+
+_BESIDE_SPLIT = frozenset({
+    "data", "dataset", "set", "images", "image", "imgs", "img", "photos", "pictures", "seg",
+    "split", "folder", "public", "private", "mixed", "new", "samples",
+})  # fmt: skip
+"""Words that stand beside one of SPLITS in the name of a folder and say nothing of a class."""
+
+_WORDS = re.compile(r"[^\W\d_]+")
+
+
+def split_of(name: str) -> str:
+    """Give the part of a split that a folder or a cell is called, in any usual form; "" for none.
+
+    Example:
+        >>> [split_of(name) for name in ("Train", "test_images", "2_val", "train2017", "test_pad")]
+        ['train', 'test', 'validation', 'train', '']
+    """
+    key = name_key(name)
+    if key in SPLITS:
+        return SPLITS[key]
+    words = [word for word in _WORDS.findall(key) if word not in _BESIDE_SPLIT]
+    return SPLITS.get(words[0], "") if len(words) == 1 else ""

@@ -11,8 +11,9 @@ from pathlib import Path
 from features.errors import DataError
 from features.photographs.decode import SUFFIXES
 from features.photographs.file import Photograph
+from pipeline.data.class_words import split_of
 from pipeline.data.label_table import LabelRule, Labels, count_labels, find_labels, read_labels
-from pipeline.data.layouts import Layout, read_layout, split_of, surely_mask
+from pipeline.data.layouts import Layout, read_layout, surely_mask
 from pipeline.output.names import match_names, name_key
 from pipeline.output.read_table import SUFFIXES as TABLES
 

@@ -9,8 +9,7 @@ import numpy as np
 
 from features.arrays import Indices
 from features.errors import SplitError
-from pipeline.data.class_words import is_healthy
-from pipeline.data.layouts import TEST, TRAIN, VALIDATION
+from pipeline.data.class_words import TEST, TRAIN, VALIDATION, is_healthy
 from pipeline.data.splits import holdout
 
 GIVEN = "given"

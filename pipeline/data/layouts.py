@@ -9,45 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from features.errors import DataError
-from pipeline.data.class_words import is_defective, is_healthy
+from pipeline.data.class_words import TRAIN, is_defective, is_healthy, split_of
 from pipeline.output.names import merged_spellings, name_key, one_spelling
-
-TRAIN, VALIDATION, TEST = "train", "validation", "test"
-
-SPLITS = {
-    "train": TRAIN, "training": TRAIN, "trainset": TRAIN, "trn": TRAIN, "trainval": TRAIN,
-    "entraînement": TRAIN, "entrainement": TRAIN, "entrenamiento": TRAIN, "treino": TRAIN,
-    "学習": TRAIN, "訓練": TRAIN, "训练": TRAIN, "训练集": TRAIN,
-    "val": VALIDATION, "valid": VALIDATION, "validation": VALIDATION, "validate": VALIDATION,
-    "dev": VALIDATION, "検証": VALIDATION, "验证": VALIDATION, "验证集": VALIDATION,
-    "test": TEST, "testing": TEST, "testset": TEST, "tst": TEST, "holdout": TEST,
-    "eval": TEST, "evaluation": TEST, "prueba": TEST, "teste": TEST,
-    "テスト": TEST, "評価": TEST, "测试": TEST, "测试集": TEST,
-}  # fmt: skip
-"""What the parts of a given split are called, and which of the three they are."""
-
-_BESIDE_SPLIT = frozenset({
-    "data", "dataset", "set", "images", "image", "imgs", "img", "photos", "pictures", "seg",
-    "split", "folder", "public", "private", "mixed", "new", "samples",
-})  # fmt: skip
-"""Words that stand beside one of SPLITS in the name of a folder and say nothing of a class."""
-
-_WORDS = re.compile(r"[^\W\d_]+")
-
-
-def split_of(name: str) -> str:
-    """Give the part of a split that a folder or a cell is called, in any usual form; "" for none.
-
-    Example:
-        >>> [split_of(name) for name in ("Train", "test_images", "2_val", "train2017", "test_pad")]
-        ['train', 'test', 'validation', 'train', '']
-    """
-    key = name_key(name)
-    if key in SPLITS:
-        return SPLITS[key]
-    words = [word for word in _WORDS.findall(key) if word not in _BESIDE_SPLIT]
-    return SPLITS.get(words[0], "") if len(words) == 1 else ""
-
 
 _IMAGES = frozenset({
     "images", "image", "imgs", "img", "photos", "photographs", "pictures", "jpegimages", "rgb",
@@ -379,7 +342,7 @@ def _folder_of_masks(
     beside = folder[:-1] in direct or bool(others & _IMAGES)
     if name in _MASKS_BESIDE_IMAGES or beside:
         return beside and name in _MASKS | _MASKS_BESIDE_IMAGES
-    words = set(_WORDS.findall(name))
+    words = set(re.findall(r"[^\W\d_]+", name))
     if not others or not words & _MASKS or words & _WEARING:
         return False
     if meant or (name in _MASKS and any(map(split_of, others))):

@@ -53,6 +53,19 @@ def test_one_depth_holds_for_the_folder(tmp_path: Path, bits: int) -> None:
     assert 14 <= decode((tmp_path / "dark.png").read_bytes(), settled.recipe).max() <= 16
 
 
+def test_two_cameras_in_one_folder_are_said(tmp_path: Path) -> None:
+    """One photograph of full 16 bits would turn those of 12 bits black without a word."""
+    values = np.linspace(0, 4095, 600).reshape(20, 30).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", values)
+    assert "read dark" not in settle_depth(photographs(tmp_path), IMAGENET).said
+    tifffile.imwrite(tmp_path / "b.tif", values * 16)
+    settled = settle_depth(photographs(tmp_path), IMAGENET)
+    assert settled.recipe == replace(IMAGENET, bits=16)
+    assert "1 of them use less than a sixteenth of the range and are read dark" in settled.said
+    (tmp_path / "a.tif").unlink()
+    assert not settle_depth(photographs(tmp_path), IMAGENET).said
+
+
 def test_what_says_its_depth_needs_no_rule(tmp_path: Path) -> None:
     """Eight bits, a stated depth, the first revision, a recipe that has bits: left as they are."""
     values = np.linspace(0, 1023, 600).reshape(20, 30).astype(np.uint16)
@@ -67,7 +80,8 @@ def test_what_says_its_depth_needs_no_rule(tmp_path: Path) -> None:
     assert settle_depth(files, IMAGENET).recipe.bits == 10
     tifffile.imwrite(tmp_path / "full.tif", values * 64)
     full = settle_depth(photographs(tmp_path), IMAGENET)
-    assert (full.recipe.bits, full.said) == (16, "")
+    assert full.recipe.bits == 16
+    assert "1 of them use less than a sixteenth of the range" in full.said
 
 
 def test_the_depth_travels_from_the_folder_to_the_verdict(run: Run, tmp_path: Path) -> None:
