@@ -89,7 +89,7 @@ def explain(
         baseline; nan where a photograph could not be read.
 
     Raises:
-        HeadError: the model sees pixels, several views, or lower blocks.
+        HeadError: the model sees pixels, several views, or intermediate layers.
         BundleError: the model was made before there were heatmaps.
         FingerprintError, CacheError: it is not the model's cache, or lacks rows.
     """
@@ -122,7 +122,7 @@ def _head_on_cells(bundle: Bundle) -> Head | HeadOnCachedRows:
     """The model's head, where it sees the cells of one map."""
     head = bundle.head
     if isinstance(head, HeadOnCachedRows) and not head.spec.on_map:
-        what = "lower blocks, which have no place in the photograph,"
+        what = "intermediate layers, which have no place in the photograph,"
         if len(head.spec.views) > 1:
             what = f"{' and '.join(head.spec.sets)}, not one map of the whole photograph,"
         raise HeadError(

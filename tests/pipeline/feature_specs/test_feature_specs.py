@@ -245,7 +245,7 @@ def test_taps_belong_to_no_cell() -> None:
 
 
 def test_what_has_no_map_has_no_heatmaps(tmp_path: Path, cache: Path) -> None:
-    """Lower blocks have no place in the photograph: refused, rather than drawn in part."""
+    """Intermediate layers have no place in the photograph: refused, rather than drawn in part."""
     folder = tmp_path / "data"
     pipeline.extract_folder(
         folder, tmp_path / "t.h5", weights="random", taps=["colour"],
@@ -253,7 +253,7 @@ def test_what_has_no_map_has_no_heatmaps(tmp_path: Path, cache: Path) -> None:
     )  # fmt: skip
     data = pipeline.load_dataset(tmp_path / "t.h5")
     done = pipeline.fit(data, tmp_path / "m", head="logistic", features=spec_of("avg+colour"))
-    with pytest.raises(HeadError, match=r"sees lower blocks.*has no heatmaps; expected"):
+    with pytest.raises(HeadError, match=r"sees intermediate layers.*has no heatmaps; expected"):
         pipeline.predict(
             pipeline.load_bundle(done.folder),
             pipeline.find_photographs([str(folder)])[:1],
