@@ -52,11 +52,15 @@ def to_rgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     return _to_srgb(image, profile).convert("RGB")
 
 
+_INVISIBLE = 1
+"""Alpha, of 255, up to which nothing is seen: 1 is left by programs that took it for 1.0."""
+
+
 def _is_clear(image: Image.Image) -> bool:
     """Whether nothing of it can be seen: then its transparency was never meant."""
     for top in range(0, image.height, _STRIP):
         strip = image.crop((0, top, image.width, min(top + _STRIP, image.height)))
-        if strip.convert("RGBA").getchannel("A").getextrema() != (0, 0):
+        if strip.convert("RGBA").getchannel("A").getextrema()[1] > _INVISIBLE:  # type: ignore[operator]
             return False
     return True
 

@@ -183,6 +183,9 @@ def test_transparency_that_hides_everything_was_not_meant() -> None:
     assert close(bmp_with_alpha(rgb, 0), scene(3))
     clear = Image.fromarray(np.concatenate([rgb, np.zeros((HEIGHT, WIDTH, 1), np.uint8)], axis=2))
     assert close(encode(clear, "PNG"), scene(3))
+    one = clear.copy()
+    one.putalpha(1)  # of 255, by a program that took it for 1.0
+    assert close(encode(one, "PNG"), scene(3))
     for mode, colour in (("RGBA", (255, 0, 0, 0)), ("LA", (0, 0))):
         with pytest.raises(ImageError, match="all of it is transparent"):
             decode(encode(Image.new(mode, (9, 9), colour), "PNG"), EXACT)

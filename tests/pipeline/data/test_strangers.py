@@ -209,6 +209,9 @@ def test_classes_that_a_model_does_not_know_come_first(run: Run, tmp_path: Path)
     assert code == 0
     assert "balanced accuracy" in out
     fails(run("evaluate", "model", "new", "--positive", "dent"), "no class 'dent'", "scratch")
+    for photograph in (tmp_path / "new" / "good").iterdir():
+        photograph.write_bytes(b"")
+    fails(run("evaluate", "model", "new"), "6 cannot be read", "5 photographs are NOT scored")
 
 
 @pytest.mark.parametrize(
