@@ -192,7 +192,7 @@ def evaluate_folder(
         raise DataError(
             f"nothing in {data} is new to the model: {known.sum()} photographs were trained on, "
             f"{failed.sum()} cannot be read; expected photographs that it never saw"
-            + "".join(f"; {line}" for line in not_scored(strange, bundle.classes.members))
+            + "".join(f"; {line}" for line in not_scored(strange, bundle.classes.names))
         )
     left_out = (
         (known.sum(), "that the model was trained on are left out"),
