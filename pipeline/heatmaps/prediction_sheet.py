@@ -94,7 +94,7 @@ def _entry(prediction: Prediction, frame: Frame | None, unit: Judged | None = No
         unit.verdict,
         truth,
         right,
-        said=prediction.said,
+        said=unit.said or prediction.said,  # of what the verdict is about: the part
         view=_view(prediction, frame),
     )
 

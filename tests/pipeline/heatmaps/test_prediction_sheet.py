@@ -269,9 +269,10 @@ def test_what_a_person_should_look_at_comes_first(
     assert [entry.file.name for entry in drawn] == order
     assert [entry.right for entry in drawn] == [False, True, None, True, True, None]
     drawn.clear()
-    part = PartPrediction("p1", (found[5], found[1]), "review", 0.5, truth="good")
+    part = PartPrediction("p1", (found[5], found[1]), "review", 0.5, truth="good", said="50%")
     others = [PartPrediction(one.path, (one,), one.verdict, truth=one.truth) for one in found[2:3]]
     prediction_sheet(classes, found, parts=[*others, part])
     assert [(entry.file.name, entry.verdict) for entry in drawn] == [
         ("wrong", "review"), ("sure", "review"), ("near", "good"),
     ]  # fmt: skip
+    assert [entry.said for entry in drawn][:2] == ["50%", "50%"]  # never a photograph's beside it
