@@ -79,11 +79,13 @@ def heads_table(result: Comparison, split: str, photographs: Comparison | None =
     table, best = result.table(), result.best
     single = {} if photographs is result else _single_photographs(photographs, result)
     titles = [*(["by photo"] if single else []), *(SHORT_TITLES[name] for name in shown)]
-    head = ["head", *titles, f"against {best}", "fit s"]
-    rows = [_head_cells(result, row, shown, single) for row in table]
+    short, letters = _short_names([row.head for row in table])
+    head = ["head", *titles, f"against {short[best]}", "fit s"]
+    rows = [[short[row.head], *_head_cells(result, row, shown, single)[1:]] for row in table]
     intervals = result.findings.intervals[best]
     lines = [
         align([head, *rows]),
+        *letters,
         *(
             [
                 "by part: a part has one verdict, from all its photographs; by photo: "
@@ -102,6 +104,28 @@ def heads_table(result: Comparison, split: str, photographs: Comparison | None =
     if result.findings.nested is not None:
         lines.append(_about_choice(result.findings.nested))
     return "\n".join(lines)
+
+
+_LONG = 24  # characters of a feature spec above which a letter stands for it
+
+
+def _short_names(heads: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """Names for a table of 80 columns, and lines that say which letter is which feature spec.
+
+    Example:
+        >>> _short_names(["ridge", "ridge on full+crops:mixed7-max+mixed8-max"])[1]
+        ['A: full+crops:mixed7-max+mixed8-max']
+    """
+    specs = dict.fromkeys(spec for head in heads if len(spec := head.partition(" on ")[2]) > _LONG)
+    letter = {spec: chr(ord("A") + number) for number, spec in enumerate(specs)}
+    if len(letter) > ord("Z") - ord("A"):
+        letter = {}
+    parts = {head: head.partition(" on ") for head in heads}
+    short = {
+        head: f"{name} on {letter[spec]}" if spec in letter else head
+        for head, (name, _, spec) in parts.items()
+    }
+    return short, [f"{sign}: {spec}" for spec, sign in letter.items()]
 
 
 _CHANCE = 0.505  # balanced accuracy up to which verdicts are those of a coin

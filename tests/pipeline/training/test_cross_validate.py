@@ -15,7 +15,7 @@ from rows import sparse_rows
 from features.errors import HeadError, SplitError
 from pipeline.evaluation.metrics import SCORES, score
 from pipeline.heads import HEADS, make_head
-from pipeline.terminal.comparison import heads_table
+from pipeline.terminal.comparison import _short_names, heads_table
 from pipeline.training.cross_validate import Comparison, compare
 
 QUICK = ["logistic", "ridge", "linear-svm", "rbf-svm", "knn", "lda", "boosting", "majority"]
@@ -189,3 +189,11 @@ def test_what_cannot_be_compared_is_refused() -> None:
         compare(X, y, groups, heads=["ridge"], rope=-1)
     with pytest.raises(SplitError, match="'crack' has 4 groups; expected at least 5"):
         compare(X, y, groups, heads=["ridge"], class_names=("free", "crack"))
+
+
+def test_long_feature_specs_are_letters_in_the_table() -> None:
+    """The same spec is the same letter; short ones and flat rows stay as they are."""
+    long = "full+crops:mixed7-max+mixed8-max:root"
+    short, letters = _short_names(["ridge", f"ridge on {long}", f"lda on {long}", "lda on avg"])
+    assert list(short.values()) == ["ridge", "ridge on A", "lda on A", "lda on avg"]
+    assert letters == [f"A: {long}"]
