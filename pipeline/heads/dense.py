@@ -59,8 +59,8 @@ class DenseHead(Head):
     What is trained sees a row along the principal axes of the training rows ("inputs" is "axes"),
     and its first layer is then turned back: what is kept is the write-up's network on whole rows.
     On 51,200 values, none of them negative, a step of RMSprop moves every weight by the learning
-    rate and each unit's sum by thousands of them at once, wherefore scores swing from seed to seed;
-    188 rows have 187 directions, centred and of one scale. Weights decay besides (decoupled:
+    rate and each unit's sum by thousands of them at once, a likely reason why scores swing; 188
+    rows have 187 directions, centred and of one scale. Weights decay besides (decoupled:
     Loshchilov and Hutter, "Decoupled weight decay regularization", 2019). With "inputs" "raw",
     "learning_rate" 3e-4 and "weight_decay" 0 it is the write-up's bare head.
     """
