@@ -7,7 +7,7 @@ balanced accuracy of 0.91; the mean of the log-odds over a part's photographs de
 that away: the more often a good part is photographed, the more often it is rejected.
 
 A part is defective if one of its photographs is of the defective class. Where a defect shows in
-one view alone, the mean drowns it, and `max` or `noisy-or` find it: so the rule is chosen where
+one view alone, the mean drowns it, and `max` finds it: so the rule is chosen where
 parts say enough to choose it (`choose_rule`), and is the mean where it makes no difference.
 """
 
@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from features.arrays import Floats, Indices
 from features.errors import ThresholdError
@@ -83,8 +84,11 @@ which is the share of the photographs that are expected to show one. any: every 
 own verdict, and the worst is the part's.
 """
 
-CHOICES = (MEAN, "max", "noisy-or", "share")
-"""What is chosen from where nobody said; `any` is there for those who ask for it."""
+CHOICES = (MEAN, "max", "share")
+"""What is chosen from where nobody said; `any` and `noisy-or` are there for those who ask for them.
+
+`noisy-or` grows with the number of photographs alone: who is photographed more looks defective.
+"""
 
 
 class PartTable(NamedTuple):
@@ -132,8 +136,18 @@ def combine(P: Floats, groups: Indices, rule: str = MEAN) -> Floats:
     if not len(P):
         return P.copy()
     found = RULES[rule](P, part.reshape(-1), len(first))
+    # A part whose photographs say the same says it too, to the last bit: rounding would order parts
+    # by the number of their photographs, and a head that knows nothing would seem to rank them.
+    same = sizes == 1 if rule == "noisy-or" else _all_equal(P, part.reshape(-1), P[first])
+    found[same] = np.clip(P[first[same]], _LEAST, 1 - _LEAST) if rule == MEAN else P[first[same]]
     found[sizes == 1] = P[first[sizes == 1]]
     return found
+
+
+def _all_equal(P: Floats, part: Indices, of_first: Floats) -> npt.NDArray[np.bool_]:
+    """Whether the photographs of each part have the probabilities of its first: bool (parts,)."""
+    other = (of_first[part] != P).any(axis=1)
+    return np.asarray(np.bincount(part, other, len(of_first)) == 0)
 
 
 def part_classes(y: Indices, groups: Indices, n_classes: int = 2) -> Indices:

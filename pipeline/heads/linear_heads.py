@@ -37,8 +37,8 @@ class LinearHead(RowSpaceHead[Linear]):
         intercepts: logits of a row of zeros: float64 (1 or n_classes,).
     """
 
-    coefficients: Floats
-    intercepts: Floats
+    coefficients_: Floats
+    intercepts_: Floats
     _model: Linear
 
     def train(
@@ -84,13 +84,13 @@ class LinearHead(RowSpaceHead[Linear]):
     def to_raw(self, X: AnyRows, space: RowSpace) -> None:
         """Fold the weights back: one coefficient per raw value."""
         mean, coefficients = space.components(X, self._model.weights)
-        self.coefficients = np.ascontiguousarray(coefficients.T)
-        self.intercepts = self._model.offset - mean @ coefficients
+        self.coefficients_ = np.ascontiguousarray(coefficients.T)
+        self.intercepts_ = self._model.offset - mean @ coefficients
 
     def _predict_proba(self, X: Rows) -> Floats:
         """Probabilities (n, n_classes) of raw rows."""
         blocks = [
-            X[start : start + _BLOCK_ROWS] @ self.coefficients.T + self.intercepts
+            X[start : start + _BLOCK_ROWS] @ self.coefficients_.T + self.intercepts_
             for start in range(0, len(X), _BLOCK_ROWS)
         ]
         return probabilities(np.concatenate(blocks))
@@ -98,17 +98,17 @@ class LinearHead(RowSpaceHead[Linear]):
     def slopes(self, X: Rows, baseline: Row, target: int) -> Floats:
         """The coefficients, which hold everywhere: exact; see `Head.slopes`."""
         if self.n_classes == 2:
-            return self.coefficients if target == 1 else -self.coefficients
-        slopes: Floats = self.coefficients[[target]] - self.coefficients.mean(axis=0)
+            return self.coefficients_ if target == 1 else -self.coefficients_
+        slopes: Floats = self.coefficients_[[target]] - self.coefficients_.mean(axis=0)
         return slopes
 
     def _arrays(self) -> dict[str, npt.NDArray[Any]]:
-        return {"coefficients": self.coefficients, "intercepts": self.intercepts}
+        return {"coefficients": self.coefficients_, "intercepts": self.intercepts_}
 
     def _restore(self, arrays: Arrays) -> None:
         k = 1 if self.n_classes == 2 else self.n_classes
-        self.coefficients = arrays.floats("coefficients", (k, self.row_width)).astype(np.float64)
-        self.intercepts = arrays.floats("intercepts", (k,)).astype(np.float64)
+        self.coefficients_ = arrays.floats("coefficients", (k, self.row_width)).astype(np.float64)
+        self.intercepts_ = arrays.floats("intercepts", (k,)).astype(np.float64)
 
 
 class LogisticHead(LinearHead):

@@ -95,7 +95,8 @@ def test_the_depth_travels_from_the_folder_to_the_verdict(run: Run, tmp_path: Pa
     assert (code, "read as 12 bits" in out) == (0, False), err
     with Cache.read(tmp_path / "features.h5") as cache:
         assert cache.fields["recipe"]["bits"] == 12
-        assert cache.take(range(len(cache))).max() > 0.8
+        # Read as 16 bits they would be a sixteenth as bright: 0.05 at most.
+        assert cache.take(range(len(cache))).max() > 0.5
     code, _, err = run("fit", "--head", "logistic", "--out", "model")
     assert code == 0, err
     assert pipeline.load_bundle(tmp_path / "model").about["features"]["recipe"]["bits"] == 12

@@ -214,7 +214,7 @@ def test_the_map_of_a_linear_head_on_averages_sums_to_the_logit(
     data = pipeline.load_dataset(cache)
     pipeline.fit(data, tmp_path / "avg", head="logistic", features=spec_of("avg"))
     bundle = pipeline.load_bundle(tmp_path / "avg")
-    samples, P = judge_holdout(bundle, cache)
+    samples, P, *_ = judge_holdout(bundle, cache)
     cells = explain(bundle, cache, samples, P)
     baseline = np.load(tmp_path / "avg" / "heatmaps.npz")["baseline"]
     head = bundle.head
