@@ -50,7 +50,7 @@ class InceptionV3Backbone:
         precision: "float32"; "float16", which is stored so but computed in float32; "bfloat16",
             computed in bfloat16 where the processor has it: twice as fast, 2 to 3 digits.
         engine: one of `features.backbones.engines.ENGINES`.
-        taps: names of `tap_widths`: lower blocks whose means ("mixed4") or largest values
+        taps: names of `tap_widths`: intermediate layers whose means ("mixed4") or largest values
             ("mixed4-max") over positions, computed in the same pass, stand behind the map.
 
     Raises:

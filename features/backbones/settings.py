@@ -51,7 +51,7 @@ class BackboneSettings:
         precision: one of PRECISIONS.
         name: one of `features.backbones.registry.BACKBONES`, or "onnx".
         engine: one of `features.backbones.engines.ENGINES`; decides the speed and no row.
-        taps: what is kept of lower blocks as well; see `check_taps`.
+        taps: what is kept of intermediate layers as well; see `check_taps`.
         network: of "onnx" what its card says; else None.
         crops: of which parts of a photograph what is kept.
     """

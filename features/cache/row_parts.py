@@ -1,4 +1,4 @@
-"""What stands where in a row of the cache: the last map, then what is kept of lower blocks."""
+"""What stands where in a row of the cache: the last map, then intermediate layers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Layout:
 
     Attributes:
         shape: of the backbone's last map, whose values come first, position by position.
-        taps: values of each lower block that follows, in their order, by its name.
+        taps: values of each intermediate layer that follows, in their order, by its name.
         crops: names of the views whose layers follow, view by view.
         crop_taps: values of each layer of a crop, in their order, by its name.
     """

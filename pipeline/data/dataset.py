@@ -103,7 +103,7 @@ class Dataset(Labelled):
 
     @property
     def taps(self) -> tuple[str, ...]:
-        """What is kept of lower blocks, behind the map in every row."""
+        """What is kept of intermediate layers, behind the map in every row."""
         return tuple(self.layout.taps)
 
     @property

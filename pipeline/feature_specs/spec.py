@@ -298,7 +298,7 @@ class Largest(Pooling):
 
 
 class Taps(Pooling):
-    """What the cache keeps of lower blocks: their means or largest values over the positions."""
+    """Intermediate layers as the cache keeps them: means or largest values over positions."""
 
     def __init__(self, name: str = "") -> None:
         """One tap by its name, or all that the cache has."""

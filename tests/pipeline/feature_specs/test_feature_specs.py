@@ -39,7 +39,7 @@ def seen(text: str, *views: np.ndarray) -> np.ndarray:
 
 
 def test_poolings_are_what_their_names_say() -> None:
-    """Mean and largest over positions, the map as it is, lower blocks by name, side by side."""
+    """Mean and largest over positions, the map, intermediate layers by name, side by side."""
     X = rows()
     maps = X[:, :24].reshape(5, 6, 4)
     np.testing.assert_array_equal(seen("flat"), X[:, :24])
