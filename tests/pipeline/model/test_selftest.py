@@ -17,7 +17,7 @@ import pipeline
 from features.backbones.drift_probe import VIEW, difference, witness_digest, witness_pixels
 from features.backbones.settings import BACKBONES
 from features.cache.cache import Cache
-from features.cache.lock import writing
+from features.cache.lock import set_patience, writing
 from features.cache.maintenance import collect
 from features.cache.probe_row import read_probe
 from features.errors import BundleError, CacheBusyError, DriftError
@@ -207,8 +207,13 @@ def test_a_prediction_of_known_rows_only_reads(model: Path, cache: Path, tmp_pat
     with writing(cache):
         assert len(pipeline.predict(load(model), known, cache)) == 72
     assert cache.read_bytes() == before
-    with writing(cache, wait=0.1), pytest.raises(CacheBusyError):
-        pipeline.predict(load(model), new_photographs(tmp_path), cache)
+    set_patience(0.1)
+    try:
+        with writing(cache), pytest.raises(CacheBusyError):  # evaluate needs its rows kept
+            pipeline.evaluate_folder(load(model), write_parts(tmp_path / "e", 3, first=800), cache)
+    finally:
+        set_patience(None)
+    assert cache.read_bytes() == before
 
 
 @pytest.mark.parametrize("count", [1, 2, 7, 8, 9, 16])
