@@ -1,0 +1,322 @@
+"""What a person says of a verdict: right, wrong, cannot tell. Nothing is overwritten.
+
+INBOX/corrections.jsonl          a line for each correction, and for each one taken back
+INBOX/photographs/CLASS/…        copies of corrected photographs, as `extract` reads a folder
+INBOX/set-aside/…                copies that count for no class: cannot tell, or taken back
+
+A copy is written before its line: what is acknowledged is whole. `Inbox.settle` puts aside what
+a killed process copied and did not acknowledge.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from features.errors import BundleError, DataError, OutputError
+from features.files import sync_folder, write_whole
+from features.photographs.decode import SUFFIXES
+from features.photographs.file import Photograph
+from pipeline.line.json_lines import append_lines, read_lines
+from pipeline.model.files import ABOUT
+from pipeline.output.tables import MARK, to_csv
+
+Judgement = Literal["right", "wrong", "unsure"]
+JUDGEMENTS: tuple[Judgement, ...] = ("right", "wrong", "unsure")
+
+LOG, PHOTOGRAPHS, SET_ASIDE, GROUPS = "corrections.jsonl", "photographs", "set-aside", "groups.csv"
+VERDICTS = "verdicts.jsonl"
+"""Names inside an inbox; the last is of `pipeline.line.verdict_log`."""
+
+_NAME = 60  # characters of a part's name in file names
+_TEXT = 2000  # characters of a note
+
+
+def model_fingerprint(folder: Path) -> str:
+    """Tell one model from all others: 16 hex digits of the SHA-256 of its `model.json`.
+
+    That file has the digests of all others, so no two models share it.
+
+    Raises:
+        BundleError: there is none.
+    """
+    try:
+        return hashlib.sha256((folder / ABOUT).read_bytes()).hexdigest()[:16]
+    except OSError as error:
+        raise BundleError(f"no model at {folder}; make one with: fit --out {folder}") from error
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a person was shown of a part, before they said anything.
+
+    Attributes:
+        part: its name.
+        verdict: class name, "review", or None where no photograph could be read.
+        probability: as in `pipeline.model.predict.Prediction`; None without a verdict.
+        model: `model_fingerprint`.
+    """
+
+    part: str
+    verdict: str | None
+    probability: float | None
+    model: str
+
+
+@dataclass(frozen=True)
+class Correction:
+    """What a person said of the verdict on one part.
+
+    Attributes:
+        id: of this line.
+        time: UTC, as 2026-11-28T18:00:00Z.
+        part: its name, as it was shown.
+        digests: SHA-256 (hex) of its photographs' files.
+        files: the copies, relative to the inbox, in the same order.
+        verdict: that the model gave: class name, "review", or None.
+        probability: that the model gave, as in `pipeline.model.predict.Prediction`.
+        model: `model_fingerprint`.
+        judgement: "right", "wrong" or "unsure": cannot tell.
+        label: the class that holds; "" for cannot tell.
+        note: what else was said.
+        by: who; "" where nobody said.
+    """
+
+    id: str
+    time: str
+    part: str
+    digests: tuple[str, ...]
+    files: tuple[str, ...]
+    verdict: str | None
+    probability: float | None
+    model: str
+    judgement: Judgement
+    label: str
+    note: str = ""
+    by: str = ""
+
+
+class Inbox:
+    """The folder where corrections are kept."""
+
+    def __init__(self, folder: Path) -> None:
+        """Name the folder; it is made by the first correction."""
+        self.folder = folder
+
+    @property
+    def log(self) -> Path:
+        """The append-only log."""
+        return self.folder / LOG
+
+    @property
+    def data(self) -> Path:
+        """What `extract` reads: one folder of copies per class."""
+        return self.folder / PHOTOGRAPHS
+
+    def correct(
+        self,
+        photographs: Sequence[tuple[bytes, str]],
+        shown: Shown,
+        *,
+        judgement: Judgement,
+        label: str,
+        note: str = "",
+        by: str = "",
+    ) -> Correction:
+        """Keep what a person said; it is on the disk when this returns.
+
+        Args:
+            photographs: of the part: whole files, and their suffixes such as ".jpg".
+            shown: the verdict that was corrected.
+            judgement: "right", "wrong" or "unsure": cannot tell.
+            label: the class that holds; "" for cannot tell.
+            note: what else was said.
+            by: who.
+
+        Raises:
+            DataError: no photograph, another judgement, or a class that is no folder's name.
+            OutputError: it cannot be written; nothing is acknowledged.
+
+        Example:
+            >>> shown = Shown("7", "Healthy", 0.1, "0123456789abcdef")
+            >>> inbox.correct(
+            ...     [(data, ".jpg")], shown, judgement="wrong", label="defects"
+            ... )  # doctest: +SKIP
+        """
+        _check(photographs, judgement, label)
+        digests = tuple(hashlib.sha256(data).hexdigest() for data, _ in photographs)
+        where = f"{PHOTOGRAPHS}/{label}" if label else SET_ASIDE
+        names = [
+            f"{where}/{_safe(shown.part)}__{digest[:12]}{_suffix(suffix)}"
+            for digest, (_, suffix) in zip(digests, photographs, strict=True)
+        ]
+        self._clear(digests, keep=set(names))
+        for name, (data, _) in zip(names, photographs, strict=True):
+            if not (self.folder / name).exists():
+                write_whole(self.folder / name, data)
+        made = Correction(
+            secrets.token_hex(8), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            shown.part, digests, tuple(names), shown.verdict, shown.probability, shown.model,
+            judgement, label, note[:_TEXT], by[:_NAME],
+        )  # fmt: skip
+        append_lines(self.log, [{"kind": "correction", **asdict(made)}])
+        self._write_groups()
+        return made
+
+    def undo(self, number: str) -> Correction:
+        """Take a correction back; its line stays, and one that says so is added.
+
+        Args:
+            number: `Correction.id`.
+
+        Raises:
+            DataError: there is none of this id, or it was taken back before.
+            OutputError: it cannot be written.
+        """
+        found = [one for one in self._lines() if one.id == number]
+        if not found:
+            raise DataError(f"no correction {number!r} in {self.log}; it may be taken back already")
+        when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        append_lines(self.log, [{"kind": "undo", "of": number, "time": when}])
+        self.settle()
+        return found[0]
+
+    def corrections(self) -> list[Correction]:
+        """List what holds, oldest first: of several about a photograph the latest.
+
+        Raises:
+            DataError: the log cannot be read.
+        """
+        return list({one.id: one for one, _ in self._holding().values()}.values())
+
+    def photographs(self) -> list[Photograph]:
+        """List the copies that have a class, with class and part, paths as `extract` gives them.
+
+        Raises:
+            DataError: the log cannot be read.
+        """
+        return [
+            Photograph(self.folder / name, name.partition("/")[2], one.label, f"inbox-{one.part}")
+            for one, name in self._holding().values()
+            if one.label
+        ]
+
+    def settle(self) -> int:
+        """Bring the copies in line with the log; returns how many were put aside or back.
+
+        Raises:
+            DataError: the log cannot be read.
+            OutputError: the folder cannot be written.
+        """
+        wanted = {name for _, name in self._holding().values()}
+        moved = 0
+        for file in sorted(self.data.glob("*/*")) if self.data.is_dir() else ():
+            if file.is_file() and file.relative_to(self.folder).as_posix() not in wanted:
+                _move(file, self.folder / SET_ASIDE / file.name)
+                moved += 1
+        for name in wanted:
+            aside = self.folder / SET_ASIDE / Path(name).name
+            if not (self.folder / name).exists() and aside.is_file():
+                _move(aside, self.folder / name)
+                moved += 1
+        if self.folder.is_dir():
+            self._write_groups()
+        return moved
+
+    def _holding(self) -> dict[str, tuple[Correction, str]]:
+        """Find what holds of each photograph, by digest: the latest correction, and its copy."""
+        latest: dict[str, tuple[Correction, str]] = {}
+        for one in self._lines():
+            for digest, name in zip(one.digests, one.files, strict=True):
+                latest.pop(digest, None)
+                latest[digest] = one, name
+        return latest
+
+    def _lines(self) -> list[Correction]:
+        """All that were made and not taken back, oldest first."""
+        made: dict[str, Correction] = {}
+        for record in read_lines(self.log):
+            if record.get("kind") == "undo":
+                made.pop(str(record.get("of")), None)
+            else:
+                one = self._correction(record)
+                made[one.id] = one
+        return list(made.values())
+
+    def _correction(self, record: Mapping[str, Any]) -> Correction:
+        values = {name: value for name, value in record.items() if name != "kind"}
+        try:
+            files = tuple(map(str, values["files"]))
+            one = Correction(
+                **{**values, "digests": tuple(map(str, values["digests"])), "files": files}
+            )
+        except (KeyError, TypeError) as error:
+            raise DataError(
+                f"{self.log} has a line that is no correction ({error!r}); expected what Onepass "
+                "wrote; take the line out, or put the file back from a copy"
+            ) from error
+        if len(one.digests) != len(files) or any(not _is_own(name) for name in files):
+            raise DataError(
+                f"{self.log} names files outside the inbox; it was tampered with: do not use it"
+            )
+        return one
+
+    def _clear(self, digests: Sequence[str], keep: set[str]) -> None:
+        """Put copies of these photographs in other classes aside: the latest word counts."""
+        for one in self._lines():
+            for digest, name in zip(one.digests, one.files, strict=True):
+                file = self.folder / name
+                if digest in digests and name not in keep and file.is_file() and one.label:
+                    _move(file, self.folder / SET_ASIDE / file.name)
+
+    def _write_groups(self) -> None:
+        """Write which copies show one part, as `extract --groups` reads it."""
+        rows = [{"path": p.path, "group": p.group} for p in self.photographs()]
+        write_whole(self.folder / GROUPS, MARK + to_csv(["path", "group"], rows))
+
+
+def _check(photographs: Sequence[tuple[bytes, str]], judgement: str, label: str) -> None:
+    if not photographs:
+        raise DataError("found no photograph to correct; expected those of one part")
+    if judgement not in JUDGEMENTS:
+        raise DataError(f"found {judgement!r}; expected {', '.join(JUDGEMENTS)}")
+    if (judgement == "unsure") == bool(label):
+        raise DataError(
+            f"found the class {label!r} for {judgement!r}; expected a class for right and wrong, "
+            "and none for unsure"
+        )
+    if label and (label.startswith(".") or any(c in '/\\:*?"<>|' or c < " " for c in label)):
+        raise DataError(f"{label!r} cannot be the name of a folder; rename the class")
+
+
+def _safe(part: str) -> str:
+    """Give what a file's name may have of a part's name; what it is stands in the log."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", part)[-_NAME:].strip(".-") or "part"
+
+
+def _suffix(suffix: str) -> str:
+    return suffix.lower() if suffix.lower() in SUFFIXES else ".jpg"
+
+
+def _is_own(name: str) -> bool:
+    parts = name.split("/")
+    known = parts[0] in (PHOTOGRAPHS, SET_ASIDE) and len(parts) == 2 + (parts[0] == PHOTOGRAPHS)
+    return known and not any(part in ("", ".", "..") or "\\" in part for part in parts)
+
+
+def _move(file: Path, to: Path) -> None:
+    try:
+        to.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(file, to)  # noqa: PTH105 - one step, and over a copy of the same bytes
+        sync_folder(to.parent)
+    except OSError as error:
+        raise OutputError(
+            f"{file} cannot be moved to {to.parent} ({error.strerror or error}); check the disk"
+        ) from error

@@ -1,0 +1,114 @@
+"""A file of JSON lines that only grows: what was acknowledged is on the disk, whoever writes.
+
+Several processes may append: each line is one write under a lock of its own. A writer that is
+killed leaves at most a torn last line, which nobody was told of; the next one cuts it off.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from features.cache.lock import writing
+from features.errors import DataError, OutputError
+from features.files import sync_descriptor, sync_folder
+
+_PATIENCE = 10.0  # seconds for another process's line
+
+
+def append_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
+    """Add records to a file, all or none, and return once they are on the disk.
+
+    Args:
+        path: of the file; it and its folder are made where they do not exist.
+        records: what `json` can write.
+
+    Raises:
+        OutputError: the disk is full, or the place cannot be written; nothing is added.
+        CacheBusyError: another process holds the file for seconds.
+
+    Example:
+        >>> append_lines(Path("log.jsonl"), [{"part": "7"}])  # doctest: +SKIP
+    """
+    lines = b"".join(json.dumps(one, sort_keys=True).encode() + b"\n" for one in records)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with writing(path, wait=_PATIENCE):
+            _append(path, lines)
+    except OSError as error:
+        raise OutputError(
+            f"{path} cannot be written ({error.strerror or error}); free some space or check "
+            "its permissions; nothing was added"
+        ) from error
+
+
+def _append(path: Path, lines: bytes) -> None:
+    new = not path.exists()
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(path, flags, 0o644)
+    try:
+        end = _whole_end(descriptor)
+        os.ftruncate(descriptor, end)  # a torn line, if any
+        os.lseek(descriptor, end, os.SEEK_SET)
+        try:
+            rest = memoryview(lines)
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
+            sync_descriptor(descriptor)
+        except OSError:
+            os.ftruncate(descriptor, end)
+            raise
+    finally:
+        os.close(descriptor)
+    if new:
+        sync_folder(path.parent)
+
+
+def _whole_end(descriptor: int) -> int:
+    """Where the last whole line ends."""
+    end = os.lseek(descriptor, 0, os.SEEK_END)
+    while end:
+        start = max(0, end - 65536)
+        os.lseek(descriptor, start, os.SEEK_SET)
+        found = os.read(descriptor, end - start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        end = start
+    return 0
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """Read the records of a file, oldest first; a torn last line is none.
+
+    Args:
+        path: of the file; one that does not exist has no records.
+
+    Raises:
+        DataError: it cannot be read, or a whole line of it is no JSON object.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}); check the disk") from error
+    records = []
+    for number, line in enumerate(content.split(b"\n")[:-1], 1):
+        try:
+            record = json.loads(line)
+        except ValueError as error:
+            raise _broken(path, number) from error
+        if not isinstance(record, dict):
+            raise _broken(path, number)
+        records.append(record)
+    return records
+
+
+def _broken(path: Path, number: int) -> DataError:
+    return DataError(
+        f"line {number:,} of {path} is no JSON object; expected what Onepass wrote; take the line "
+        "out, or put the file back from a copy"
+    )

@@ -1,0 +1,240 @@
+"""Corrections: an append-only log with undo, and copies that `extract` reads as data."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from checkout import ROOT
+from toy import photograph
+
+from features.errors import BundleError, DataError, OutputError
+from pipeline.data.folder import scan_folder
+from pipeline.groups.rules import GroupRule, apply_rule
+from pipeline.line.corrections import Correction, Inbox, Shown, model_fingerprint
+from pipeline.line.json_lines import append_lines, read_lines
+from pipeline.line.verdict_log import LoggedVerdict, append_verdicts, read_verdicts
+
+ONE, TWO, THREE = (photograph(seed) for seed in (1, 2, 3))
+
+
+def correct(inbox: Inbox, *files: bytes, part: str = "part 7", **said: Any) -> Correction:
+    asked = {"judgement": "wrong", "label": "defects"} | said
+    shown = Shown(part, "Healthy", 0.2, "0" * 16)
+    return inbox.correct([(data, ".PNG") for data in files], shown, **asked)
+
+
+def tree(inbox: Inbox) -> list[str]:
+    files = (file for file in inbox.folder.rglob("*") if file.suffix == ".png")
+    return sorted(file.relative_to(inbox.folder).as_posix() for file in files)
+
+
+def test_a_correction_is_a_line_and_copies_that_extract_reads(tmp_path: Path) -> None:
+    """What was said stands in the log, and the folder is read with class and part."""
+    inbox = Inbox(tmp_path / "inbox")
+    made = correct(inbox, ONE, TWO, note="scratch\n<b>", by="Ada")
+    correct(inbox, THREE, part="part/8", judgement="right", label="Healthy")
+    first, second = inbox.corrections()
+    assert first == made
+    assert (second.part, second.label) == ("part/8", "Healthy")
+    assert first.note == "scratch\n<b>"
+    for one, file in zip((ONE, TWO), first.files, strict=True):
+        assert (inbox.folder / file).read_bytes() == one
+    scan = scan_folder(inbox.data)
+    assert scan.class_names == ["Healthy", "defects"]
+    rule = GroupRule("file", str(inbox.folder / "groups.csv"))
+    grouped = apply_rule(rule, scan.photographs).photographs
+    assert sorted(p.group for p in grouped) == ["inbox-part 7", "inbox-part 7", "inbox-part/8"]
+    assert {(p.path, p.label, p.group) for p in grouped} == {
+        (p.path, p.label, p.group) for p in inbox.photographs()
+    }
+
+
+def test_nothing_is_overwritten_and_the_latest_word_counts(tmp_path: Path) -> None:
+    """The log only grows; a later correction of one photograph leaves the other alone."""
+    inbox = Inbox(tmp_path)
+    first = correct(inbox, ONE, TWO)
+    before = inbox.log.read_bytes()
+    second = correct(inbox, TWO, label="Healthy", part="part 7")
+    assert inbox.log.read_bytes().startswith(before)
+    assert sorted(p.label for p in inbox.photographs()) == ["Healthy", "defects"]
+    assert [name.split("/")[:2] for name in tree(inbox)[:2]] == [
+        ["photographs", "Healthy"],
+        ["photographs", "defects"],
+    ]
+    assert inbox.undo(second.id) == second
+    assert inbox.corrections() == [first]
+    assert [p.label for p in inbox.photographs()] == ["defects", "defects"]
+    assert all((inbox.folder / name).is_file() for name in first.files)
+    inbox.undo(first.id)
+    assert inbox.photographs() == []
+    assert not any(name.startswith("photographs") for name in tree(inbox))
+    assert len(read_lines(inbox.log)) == 4
+    with pytest.raises(DataError, match="taken back already"):
+        inbox.undo(first.id)
+
+
+def test_cannot_tell_counts_for_no_class(tmp_path: Path) -> None:
+    """It is kept, with its photograph, and is no training data."""
+    inbox = Inbox(tmp_path)
+    made = correct(inbox, ONE, judgement="unsure", label="")
+    assert inbox.corrections() == [made]
+    assert inbox.photographs() == []
+    assert (tmp_path / made.files[0]).read_bytes() == ONE
+    correct(inbox, ONE)
+    assert [p.label for p in inbox.photographs()] == ["defects"]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"judgement": "maybe"},
+        {"label": ""},
+        {"judgement": "unsure"},
+        {"label": "../x"},
+        {"label": ".x"},
+        {"label": "a/b"},
+    ],
+)
+def test_what_cannot_be_meant_is_refused(tmp_path: Path, said: dict[str, str]) -> None:
+    """Another judgement, a class too much or too few, a class that leads elsewhere."""
+    with pytest.raises(DataError, match=r"expected|folder"):
+        correct(Inbox(tmp_path), ONE, **said)
+    with pytest.raises(DataError, match="no photograph"):
+        correct(Inbox(tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("part", ["../../etc/passwd", "C:\\x", "a\0b", "…", "x" * 500, ""])
+def test_a_part_name_never_becomes_a_path(tmp_path: Path, part: str) -> None:
+    """Whatever a part is called, its copy lies in its class's folder."""
+    inbox = Inbox(tmp_path / "in")
+    made = correct(inbox, ONE, part=part)
+    assert inbox.corrections()[0].part == part
+    assert [path.parent for path in tmp_path.rglob("*.png")] == [inbox.data / "defects"]
+    assert made.files[0].startswith("photographs/defects/")
+
+
+def test_a_log_that_leads_outside_is_refused(tmp_path: Path) -> None:
+    """A forged line has no file moved that is not the inbox's."""
+    inbox = Inbox(tmp_path / "in")
+    correct(inbox, ONE)
+    record = read_lines(inbox.log)[0]
+    for name in ("../x.png", "/etc/x", "photographs/../../x.png", "photographs/x"):
+        append_lines(inbox.log, [record | {"id": "1", "files": [name]}])
+        with pytest.raises(DataError, match="outside the inbox"):
+            inbox.settle()
+        inbox.log.write_bytes(inbox.log.read_bytes().split(b"\n")[0] + b"\n")
+
+
+def test_a_torn_line_is_cut_off_and_a_broken_one_is_said(tmp_path: Path) -> None:
+    """A writer killed in its line told nobody; a damaged line in the middle is another thing."""
+    inbox = Inbox(tmp_path)
+    first = correct(inbox, ONE)
+    with inbox.log.open("ab") as file:
+        file.write(b'{"kind": "corr')
+    assert inbox.corrections() == [first]
+    second = correct(inbox, TWO)
+    assert inbox.corrections() == [first, second]
+    inbox.log.write_bytes(inbox.log.read_bytes().replace(b'"kind"', b'"ki', 1))
+    with pytest.raises(DataError, match="line 1 of"):
+        inbox.corrections()
+
+
+def test_a_copy_that_nobody_acknowledged_is_put_aside(tmp_path: Path) -> None:
+    """A process killed between copy and line leaves a copy that must not be learnt from."""
+    inbox = Inbox(tmp_path)
+    made = correct(inbox, ONE)
+    orphan = inbox.data / "defects" / "killed__0123.png"
+    orphan.write_bytes(TWO)
+    assert inbox.settle() == 1
+    assert not orphan.exists()
+    assert (tmp_path / "set-aside" / orphan.name).read_bytes() == TWO
+    assert (tmp_path / made.files[0]).is_file()
+    assert inbox.settle() == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL")
+def test_what_was_acknowledged_survives_kill(tmp_path: Path) -> None:
+    """Kill -9 in the middle of corrections: every one that was told is there, whole."""
+    code = (
+        "import sys; from pathlib import Path; from pipeline.line.corrections import Inbox, Shown\n"
+        "inbox = Inbox(Path(sys.argv[1]))\n"
+        "for number in range(10_000):\n"
+        "    data = b'photograph %d' % number\n"
+        "    made = inbox.correct([(data, '.png')], Shown(str(number), 'Healthy', .1, '0'),\n"
+        "        judgement='wrong', label='defects')\n"
+        "    print(made.id, flush=True)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    told = [process.stdout.readline().strip() for _ in range(5)]
+    time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    told += process.stdout.read().split()
+    process.wait()
+    inbox = Inbox(tmp_path)
+    inbox.settle()
+    found = {one.id: one for one in inbox.corrections()}
+    assert set(told) <= set(found)
+    for one in found.values():
+        assert (tmp_path / one.files[0]).read_bytes() == f"photograph {one.part}".encode()
+    copies = [file for file in inbox.data.rglob("*.png") if not file.name.startswith(".")]
+    assert len(copies) == len(found)
+
+
+def test_a_full_disk_acknowledges_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log is as before, and the error says what to do."""
+    inbox = Inbox(tmp_path)
+    correct(inbox, ONE)
+    before = inbox.log.read_bytes()
+    real = os.write
+
+    def write(descriptor: int, data: Any) -> int:
+        if bytes(data[:5]).startswith(b'{"by"'):
+            real(descriptor, data[:5])
+            raise OSError(28, "No space left on device")
+        return real(descriptor, data)
+
+    monkeypatch.setattr(os, "write", write)
+    with pytest.raises(OutputError, match="free some space"):
+        correct(inbox, TWO)
+    monkeypatch.undo()
+    assert inbox.log.read_bytes() == before
+
+
+def test_verdicts_are_logged_and_read_back(tmp_path: Path) -> None:
+    """As they were told; only those since a time; a line of something else is refused."""
+    log = tmp_path / "verdicts.jsonl"
+    assert read_verdicts(log) == []
+    told = [
+        LoggedVerdict(float(n), "page", f"p{n}", ("ab",), "Healthy", 0.1, 0.5, "f" * 16)
+        for n in range(3)
+    ]
+    append_verdicts(log, told[:2])
+    append_verdicts(log, told[2:])
+    assert read_verdicts(log) == told
+    assert read_verdicts(log, since=1.0) == told[1:]
+    append_lines(log, [{"time": 1}])
+    with pytest.raises(DataError, match="no verdict"):
+        read_verdicts(log)
+
+
+def test_fingerprint_of_a_model(tmp_path: Path) -> None:
+    """Another model.json is another model; none is refused."""
+    (tmp_path / "model.json").write_text(json.dumps({"a": 1}))
+    one = model_fingerprint(tmp_path)
+    (tmp_path / "model.json").write_text(json.dumps({"a": 2}))
+    assert len(one) == 16
+    assert model_fingerprint(tmp_path) != one
+    with pytest.raises(BundleError, match="no model"):
+        model_fingerprint(tmp_path / "none")
