@@ -78,18 +78,21 @@ TRAIN, VALIDATION, TEST = "train", "validation", "test"
 SPLITS = {
     "train": TRAIN, "training": TRAIN, "trainset": TRAIN, "trn": TRAIN, "trainval": TRAIN,
     "entraînement": TRAIN, "entrainement": TRAIN, "entrenamiento": TRAIN, "treino": TRAIN,
+    "apprentissage": TRAIN, "addestramento": TRAIN, "обучение": TRAIN, "학습": TRAIN, "훈련": TRAIN,
     "学習": TRAIN, "訓練": TRAIN, "训练": TRAIN, "训练集": TRAIN,
     "val": VALIDATION, "valid": VALIDATION, "validation": VALIDATION, "validate": VALIDATION,
+    "validierung": VALIDATION, "검증": VALIDATION, "驗證": VALIDATION,
     "dev": VALIDATION, "検証": VALIDATION, "验证": VALIDATION, "验证集": VALIDATION,
     "test": TEST, "testing": TEST, "testset": TEST, "tst": TEST, "holdout": TEST,
     "eval": TEST, "evaluation": TEST, "prueba": TEST, "teste": TEST,
-    "テスト": TEST, "評価": TEST, "测试": TEST, "测试集": TEST,
+    "prüfung": TEST, "pruefung": TEST, "essai": TEST, "prova": TEST, "тест": TEST, "테스트": TEST,
+    "測試": TEST, "テスト": TEST, "評価": TEST, "测试": TEST, "测试集": TEST,
 }  # fmt: skip
 """What the parts of a given split are called, and which of the three they are."""
 
 _BESIDE_SPLIT = frozenset({
     "data", "dataset", "set", "images", "image", "imgs", "img", "photos", "pictures", "seg",
-    "split", "folder", "public", "private", "mixed", "new", "samples",
+    "split", "folder", "x", "public", "private", "mixed", "new", "samples",
 })  # fmt: skip
 """Words that stand beside one of SPLITS in the name of a folder and say nothing of a class."""
 

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from features.errors import DataError
+from pipeline.data.class_level import (
+    Parts,
+    check_class_level,
+    first_choice,
+    is_fold,
+    joined_splits,
+    names_at,
+    quoted,
+)
 from pipeline.data.class_words import TRAIN, is_defective, is_healthy, split_of
 from pipeline.output.names import merged_spellings, name_key, one_spelling
 
@@ -18,14 +26,16 @@ _IMAGES = frozenset({
 _WRAPPERS = _IMAGES | {"data", "dataset", "datasets", "raw", "files", "archive"}
 _MASKS = frozenset({"masks", "mask", "segmentation", "segmentations", "segmentationclass"})
 _MASKS_BESIDE_IMAGES = frozenset({"labels", "label", "annotations", "annotation", "gt"})
+_DRAWN = frozenset({
+    "overlay", "overlays", "heatmap", "heatmaps", "annotated", "thumbs", "thumbnail", "thumbnails",
+    "preview", "previews", "visualization", "visualizations", "visualisation", "visualisations",
+})  # fmt: skip
 _WEARING = frozenset({"with", "without", "no"})  # of people with and without masks
 _SURELY_MASKS = frozenset({"groundtruth", "gtmasks"})
 _NO_CLASS = frozenset(
     {"unlabeled", "unlabelled", "unknown", "all", "allclasses", "images", "image"}
 )
 _MASK_END = re.compile(r"[-_ .](masks?|gt|seg|label|ground[-_ ]?truth)\Z", re.IGNORECASE)
-
-Parts = tuple[str, ...]
 
 
 @dataclass
@@ -114,7 +124,7 @@ class _Reader:
     def read(self) -> tuple[str, list[_Place]]:
         """Say the layout in words and give the place of each photograph."""
         depth = self._unpack(self.paths, 0, self.root.name)
-        level = _names(self.paths, depth)
+        level = names_at(self.paths, depth)
         splits = {name for name in level if self._is_split(name)}
         packed = f", packed in {'/'.join(self.paths[0][:depth])}" if depth and self.paths else ""
         if splits:
@@ -127,8 +137,20 @@ class _Reader:
             return f"classes above train and test{packed}", [
                 _Place(parts[depth], split_of(parts[depth + 1])) for parts in self.paths
             ]
-        self._refuse_products(depth)
-        self._refuse_one_unclear(level, depth)
+        joined = joined_splits(level, self.meant)
+        if joined and all(len(parts) > depth + 1 for parts in self.paths):
+            places = [joined[parts[depth]] for parts in self.paths]
+            return f"split and class in one name, such as {min(level)}{packed}", [
+                _Place(label, split) for split, label in places
+            ]
+        check_class_level(self.root, self.paths, depth, self.meant)
+        folds = sorted(name for name in level if is_fold(name) and name_key(name) not in self.meant)
+        if folds and len(folds) == len(level):
+            self.notes.append(
+                f"{', '.join(folds)} are folds, no classes; if they are: --classes "
+                f"{','.join(folds)}"
+            )
+            return f"folds without folders of classes{packed}", [_Place()] * len(self.paths)
         if not level:
             return f"photographs without folders of classes{packed}", [_Place()] * len(self.paths)
         return f"one folder for each class{packed}", [
@@ -141,7 +163,7 @@ class _Reader:
     def _unpack(self, paths: Sequence[Parts], depth: int, above: str) -> int:
         """Give the depth below folders that hold nothing but one folder, and are no class."""
         while True:
-            level = _names(paths, depth)
+            level = names_at(paths, depth)
             if len(level) != 1 or any(len(parts) == depth + 1 for parts in paths):
                 return depth
             (name,) = level
@@ -149,10 +171,10 @@ class _Reader:
                 return depth
             if is_healthy(name) or is_defective(name):
                 return depth
-            below = _names(paths, depth + 1)
+            below = names_at(paths, depth + 1)
             if not below and name_key(name) not in _IMAGES:
                 return depth
-            ahead = _first_choice(paths, depth + 1)
+            ahead = first_choice(paths, depth + 1)
             says = any(self._is_split(one) or is_healthy(one) for one in ahead)
             packing = name_key(name) in _WRAPPERS | {name_key(above), name_key(self.root.name)}
             if not (packing or says):
@@ -171,7 +193,7 @@ class _Reader:
 
     def _either(self, found: set[str], others: Sequence[str]) -> str:
         splits = sorted(found, key=lambda name: (split_of(name) != TRAIN, name))
-        every = ",".join(_quoted(name) for name in (*others, *splits))
+        every = ",".join(quoted(name) for name in (*others, *splits))
         first = f"extract {self.root / splits[0]}"
         if not others:
             return f"take a part of the split alone: {first}"
@@ -180,9 +202,10 @@ class _Reader:
     def _split_above(self, depth: int) -> list[_Place]:
         places = []
         depths = {}
-        for name in _names(self.paths, depth):
+        for name in names_at(self.paths, depth):
             inside = [p for p in self.paths if p[depth] == name]
             depths[name] = self._unpack(inside, depth + 1, name)
+            check_class_level(self.root, inside, depths[name], self.meant)
         for parts in self.paths:
             at = depths[parts[depth]]
             label = parts[at] if len(parts) > at + 1 else ""
@@ -213,8 +236,8 @@ class _Reader:
                     "they are read as parts of the class, not as a given split"
                 )
             return False
-        level = _names(self.paths, depth)
-        third = _names(self.paths, depth + 2)
+        level = names_at(self.paths, depth)
+        third = names_at(self.paths, depth + 2)
         if third and not any(map(is_healthy, level)):
             one = self.root.joinpath(*self.paths[0][: depth + 1])
             raise DataError(
@@ -224,67 +247,8 @@ class _Reader:
             )
         return True
 
-    def _refuse_products(self, depth: int) -> None:
-        """Refuse lines or products above the classes: good and bad below each of several folders.
-
-        Raises:
-            DataError: the same classes, a healthy one among them, stand below each folder.
-        """
-        level = sorted(_names(self.paths, depth))
-        if len(level) < 2 or any(is_healthy(n) or name_key(n) in self.meant for n in level):
-            return
-        below = [
-            set(map(name_key, _names([p for p in self.paths if p[depth] == n], depth + 1)))
-            for n in level
-        ]
-        shared = set.intersection(*below)
-        if len(shared) >= 2 and any(map(is_healthy, shared)):
-            one = self.root.joinpath(*self.paths[0][:depth], level[0])
-            raise DataError(
-                f"found {' and '.join(sorted(shared))} below each of {', '.join(level)}: the "
-                f"classes stand one level below; extract one at a time: extract {one} --cache "
-                f"{one.name}.h5; or, if these are the classes: --classes "
-                f"{','.join(map(_quoted, level))}"
-            )
-
-    def _refuse_one_unclear(self, level: Counter[str], depth: int) -> None:
-        """Refuse one folder that says neither good nor bad, with several in it.
-
-        Raises:
-            DataError: it may be one class, or packing around the classes.
-        """
-        ahead = _first_choice(self.paths, depth + 1)
-        (name,) = level if len(level) == 1 else ("",)
-        known = not name or is_healthy(name) or is_defective(name) or name_key(name) in self.meant
-        if known or len(ahead) < 2 or any(len(parts) <= depth + 1 for parts in self.paths):
-            return
-        inside = self._at(depth)
-        while len(below := _names(self.paths, depth)) == 1:
-            inside, depth = inside / next(iter(below)), depth + 1
-        raise DataError(
-            f"found {len(ahead)} folders in {inside}, such as {min(ahead)}, and none beside "
-            f"{name}; if each is a class: extract {_quoted(str(inside))}; if all are one: "
-            f"--classes {_quoted(name)}"
-        )
-
     def _at(self, depth: int) -> Path:
         return self.root.joinpath(*self.paths[0][:depth])
-
-
-def _names(paths: Iterable[Parts], depth: int) -> Counter[str]:
-    """Names of the folders at a depth that hold photographs, and how many."""
-    return Counter(parts[depth] for parts in paths if len(parts) > depth + 1)
-
-
-def _first_choice(paths: Sequence[Parts], depth: int) -> set[str]:
-    """Names of the folders at the first level, from a depth on, that has not just one folder."""
-    while len(level := _names(paths, depth)) == 1 and all(len(p) > depth + 1 for p in paths):
-        depth += 1
-    return set(level)
-
-
-def _quoted(name: str) -> str:
-    return f'"{name}"' if "," in name or " " in name else name
 
 
 # ---- what is no photograph ----------------------------------------------------------------
@@ -340,17 +304,19 @@ def _folder_of_masks(
         return True
     others = siblings - {name}
     beside = folder[:-1] in direct or bool(others & _IMAGES)
-    if name in _MASKS_BESIDE_IMAGES or beside:
-        return beside and name in _MASKS | _MASKS_BESIDE_IMAGES
+    made = _MASKS | _MASKS_BESIDE_IMAGES | _DRAWN
+    if beside:
+        return name in made
     words = set(re.findall(r"[^\W\d_]+", name))
-    if not others or not words & _MASKS or words & _WEARING:
+    if not others or not (words & _MASKS or name in made) or words & _WEARING:
         return False
-    if meant or (name in _MASKS and any(map(split_of, others))):
+    if meant or (all(map(split_of, words - made)) and any(map(split_of, others))):
         return True  # the classes were named, and it is none of them
+    what = "masks" if words & _MASKS else "pictures made of photographs"
     raise DataError(
-        f"found a folder {'/'.join(folder)} beside {', '.join(sorted(others))}; masks are no "
+        f"found a folder {'/'.join(folder)} beside {', '.join(sorted(others))}; {what} are no "
         "photographs of a class; say which folders are classes: --classes "
-        f"{','.join(map(_quoted, sorted(others)))}, or name it among them"
+        f"{','.join(map(quoted, sorted(others)))}, or name it among them"
     )
 
 

@@ -337,3 +337,68 @@ def test_a_split_of_the_table_that_is_not_used_is_said(tmp_path: Path) -> None:
     scan = scan_folder(tmp_path)
     assert [p.split for p in scan.photographs] == ["", ""]
     assert any("'final' of 1 photographs" in note for note in scan.notes)
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (["fold1/{c}/1.png", "fold2/{c}/1.png"], "0 and 1 below each of fold1, fold2"),
+        (["fold_1/0/1.png", "fold_2/1/1.png"], "0, 1 below fold_1, fold_2"),
+        (["train/fold0/{c}/1.png", "train/fold1/{c}/1.png", "test/{c}/1.png"], "extract .*fold0"),
+        (["train/line1/{c}/1.png", "train/line2/{c}/1.png", "test/line1/{c}/1.png"],
+         "one at a time"),
+        (["k1/train/{c}/1.png", "k1/val/{c}/1.png", "k2/train/{c}/1.png"], "one at a time"),
+        (["2024-01-01/OK/1.png", "2024-01-02/NOK/1.png"], "the classes stand one level below"),
+        (["a_512/a_512/ok_x/1.png", "a_512/a_512/def_x/1.png", "a/a/train/ok_x/1.png",
+          "a/a/train/def_x/1.png"], "one at a time"),
+        (["good/1.png", "bad/1.png", "good - Copy/1.png"], "in two places.*--classes bad,good"),
+        (["good/1.png", "bad/1.png", "augmented/good/1.png"], "in two places"),
+        (["good/1.png", "bad/1.png", "annotated/1.png"], "pictures made of photographs"),
+        (["good/1.png", "bad/1.png", "gt/1.png"], "--classes bad,good"),
+    ],
+    ids=["folds", "folds-of-one", "folds-in-train", "lines-in-train", "k-fold-export", "days",
+         "two-sizes", "copy", "augmented", "annotated", "gt"],
+)  # fmt: skip
+def test_what_stands_where_classes_do_is_refused(
+    tmp_path: Path, files: list[str], said: str
+) -> None:
+    """Folds, lines, days, copies and drawings are not learnt as classes, unless named so."""
+    make(tmp_path, [name.format(c=c) for name in files for c in "01"])
+    with pytest.raises(DataError, match=said):
+        scan_folder(tmp_path)
+
+
+def test_folds_that_are_called_classes_are_classes(tmp_path: Path) -> None:
+    """--classes settles it; folds below the classes are no matter."""
+    make(tmp_path / "a", [f"fold{f}/{c}/1.png" for f in (1, 2) for c in (0, 1)])
+    assert counts(tmp_path / "a", classes=["fold1", "fold2"]) == {
+        ("fold1", ""): 2,
+        ("fold2", ""): 2,
+    }
+    make(tmp_path / "b", [f"{c}/fold{f}/1.png" for f in (1, 2) for c in (0, 1)])
+    assert counts(tmp_path / "b") == {("0", ""): 2, ("1", ""): 2}
+
+
+def test_folds_without_classes_take_them_from_a_table(tmp_path: Path) -> None:
+    """fold1, fold2 hold photographs alone: these have no class, and it is said."""
+    make(tmp_path, ["fold1/1.png", "fold2/2.png"])
+    scan = scan_folder(tmp_path)
+    assert not scan.class_names
+    assert any("are folds, no classes" in note for note in scan.notes)
+    (tmp_path / "labels.csv").write_text("file,label\n1.png,ok\n2.png,nok\n", "utf-8")
+    assert counts(tmp_path) == {("ok", ""): 1, ("nok", ""): 1}
+
+
+@pytest.mark.parametrize("form", ["{s}_{c}", "{c}-{s}", "{s} {c}"])
+def test_split_and_class_in_one_name(tmp_path: Path, form: str) -> None:
+    """train_good, train_bad, test_good: no class is called after a part of a split."""
+    folders = [form.format(s=s, c=c) for s in ("train", "test") for c in ("good", "bad")]
+    make(tmp_path, [f"{folder}/1.png" for folder in folders])
+    assert counts(tmp_path) == {(c, s): 1 for s in ("train", "test") for c in ("good", "bad")}
+
+
+def test_masks_of_a_split_beside_it(tmp_path: Path) -> None:
+    """train_masks beside train: left out."""
+    make(tmp_path, [f"{s}/{c}/1.png" for s in ("train", "test") for c in ("ok", "nok")])
+    make(tmp_path, ["train_masks/1.png"])
+    assert counts(tmp_path) == {(c, s): 1 for s in ("train", "test") for c in ("ok", "nok")}

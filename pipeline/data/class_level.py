@@ -1,0 +1,191 @@
+"""What stands where classes are expected: folds, lines, copies and packing are no classes."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from features.errors import DataError
+from pipeline.data.class_words import SPLITS, TRAIN, is_defective, is_healthy, split_of
+from pipeline.output.names import name_key
+
+Parts = tuple[str, ...]
+
+_FOLD = re.compile(r"(k[-_ ]?)?(fold|cv)[-_ ]?\d+|k\d+")
+_COPY = re.compile(
+    r"(?P<of>.+?)(?: - (?:copy|kopie|copie|copia)(?: ?\(\d+\))?| \(\d+\)|[-_ ]copy(?:[-_ ]?\d+)?)"
+)
+_JOINED = (
+    re.compile(r"(?P<split>[^\W\d_]+)[-_ ]+(?P<label>.+)"),
+    re.compile(r"(?P<split>[a-z]+)(?P<label>[A-Z]\w*)"),
+    re.compile(r"(?P<label>.+)[-_ ]+(?P<split>[^\W\d_]+)"),
+)
+
+
+def names_at(paths: Iterable[Parts], depth: int) -> Counter[str]:
+    """Count the photographs below each folder at a depth."""
+    return Counter(parts[depth] for parts in paths if len(parts) > depth + 1)
+
+
+def first_choice(paths: Sequence[Parts], depth: int) -> set[str]:
+    """Names of the folders at the first level, from a depth on, that has not just one folder."""
+    while len(level := names_at(paths, depth)) == 1 and all(len(p) > depth + 1 for p in paths):
+        depth += 1
+    return set(level)
+
+
+def names_on_the_way(paths: Sequence[Parts], depth: int) -> set[str]:
+    """Names of `first_choice`, and of the single folders above them."""
+    found: set[str] = set()
+    while len(level := names_at(paths, depth)) == 1 and all(len(p) > depth + 1 for p in paths):
+        found |= set(level)
+        depth += 1
+    return found | set(level)
+
+
+def quoted(name: str) -> str:
+    """As it is typed among names with commas between them."""
+    return f'"{name}"' if "," in name or " " in name else name
+
+
+def is_fold(name: str) -> bool:
+    """Whether a folder is called as one of the folds of a cross-validation.
+
+    Example:
+        >>> [is_fold(name) for name in ("fold1", "Fold_02", "cv-3", "folded", "fold")]
+        [True, True, True, False, False]
+    """
+    return bool(_FOLD.fullmatch(name_key(name)))
+
+
+def joined_splits(level: Iterable[str], meant: frozenset[str]) -> dict[str, tuple[str, str]]:
+    """Read split and class from folders called train_good, train_bad, test_good.
+
+    Args:
+        level: names of all folders of one level.
+        meant: keys of names that a person called classes.
+
+    Returns:
+        Name -> (split, class); {} where any of them is no such name, or one split alone is there.
+
+    Example:
+        >>> joined_splits(["train_good", "test_good"], frozenset())
+        {'train_good': ('train', 'good'), 'test_good': ('test', 'good')}
+        >>> joined_splits(["test_pad", "train_pad", "good"], frozenset())
+        {}
+    """
+    found = {}
+    for name in level:
+        matches = filter(None, (form.fullmatch(name) for form in _JOINED))
+        read = next((m for m in matches if name_key(m["split"]) in SPLITS), None)
+        if read is None or name_key(name) in meant or not re.search(r"[^\W\d_]", read["label"]):
+            return {}
+        found[name] = (SPLITS[name_key(read["split"])], read["label"])
+    splits = {split for split, _ in found.values()}
+    labels = {name_key(label) for _, label in found.values()}
+    if TRAIN not in splits or len(splits) < 2 or not (len(labels) > 1 or all(map(_says, labels))):
+        return {}
+    return found
+
+
+def check_class_level(
+    root: Path, paths: Sequence[Parts], depth: int, meant: frozenset[str]
+) -> None:
+    """Refuse folders where classes are expected that are something else, or may be.
+
+    Args:
+        root: the folder that is read.
+        paths: of photographs, below `root`, which share the folders above `depth`.
+        depth: where their classes are expected.
+        meant: keys of names that a person called classes.
+
+    Raises:
+        DataError: they are folds, lines or products above the classes, copies of each other, or
+            one folder that may be packing; the message has the commands for what is meant.
+    """
+    level = names_at(paths, depth)
+    if any(name_key(name) in meant for name in level):
+        return
+    _refuse_between(root, paths, depth)
+    _refuse_twice(root, paths, depth)
+    _refuse_one_unclear(root, paths, depth)
+
+
+def _says(name: str) -> bool:
+    return is_healthy(name) or is_defective(name)
+
+
+def _refuse_between(root: Path, paths: Sequence[Parts], depth: int) -> None:
+    """Refuse what stands above the classes: folds, lines, days or products.
+
+    Raises:
+        DataError: no folder of the level says good or bad, and those below do, or are the same
+            below each.
+    """
+    level = sorted(names_at(paths, depth))
+    if len(level) < 2 or any(map(_says, level)):
+        return
+    each = [[p for p in paths if p[depth] == name] for name in level]
+    below = [set(map(name_key, first_choice(inside, depth + 1))) for inside in each]
+    shared = set.intersection(*below)
+    inside = set.union(*map(names_on_the_way, each, [depth + 1] * len(each)))
+    if not inside or all(is_fold(name) or split_of(name) for name in inside):
+        return  # folds or splits below the classes
+    same = len(shared) >= 2
+    if not (same or any(map(is_healthy, inside)) or all(map(is_fold, level))):
+        return
+    shown = " and ".join(sorted(shared)) if same else ", ".join(sorted(inside)[:4])
+    one = root.joinpath(*paths[0][:depth], level[0])
+    raise DataError(
+        f"found {shown} below {'each of ' if same else ''}{', '.join(level[:6])}"
+        f"{', …' if len(level) > 6 else ''}: the classes stand one level below; extract one at a "
+        f"time: extract {quoted(str(one))} --cache {quoted(one.name + '.h5')}; or, if these are "
+        f"the classes: --classes {','.join(map(quoted, level))}"
+    )
+
+
+def _refuse_twice(root: Path, paths: Sequence[Parts], depth: int) -> None:
+    """Refuse a class that is there twice: good beside "good - Copy", or beside augmented/good.
+
+    Raises:
+        DataError: it is.
+    """
+    level = sorted(names_at(paths, depth))
+    for name in level:
+        others = {name_key(one): one for one in level if one != name}
+        copy = _COPY.fullmatch(name_key(name))
+        twice = name if copy and copy["of"] in others else ""
+        if not copy and not _says(name):
+            inside = names_at([p for p in paths if p[depth] == name], depth + 1)
+            twice = next((f"{name}/{one}" for one in inside if name_key(one) in others), "")
+        if twice:
+            alone = ",".join(map(quoted, others.values()))
+            raise DataError(
+                f"found {twice} beside {', '.join(others.values())} in "
+                f"{root.joinpath(*paths[0][:depth])}: one class in two places; take the others "
+                f"alone: --classes {alone}; if all are classes: --classes {alone},{quoted(name)}"
+            )
+
+
+def _refuse_one_unclear(root: Path, paths: Sequence[Parts], depth: int) -> None:
+    """Refuse one folder that says neither good nor bad, with several in it.
+
+    Raises:
+        DataError: it may be one class, or packing around the classes.
+    """
+    level = names_at(paths, depth)
+    ahead = first_choice(paths, depth + 1)
+    (name,) = level if len(level) == 1 else ("",)
+    loose = any(len(parts) <= depth + 1 for parts in paths)
+    if not name or _says(name) or len(ahead) < 2 or loose:
+        return
+    inside = root.joinpath(*paths[0][:depth])
+    while len(below := names_at(paths, depth)) == 1:
+        inside, depth = inside / next(iter(below)), depth + 1
+    raise DataError(
+        f"found {len(ahead)} folders in {inside}, such as {min(ahead)}, and none beside "
+        f"{name}; if each is a class: extract {quoted(str(inside))}; if all are one: "
+        f"--classes {quoted(name)}"
+    )
