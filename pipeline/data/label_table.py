@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,12 +10,14 @@ from pathlib import Path
 
 from features.errors import DataError
 from pipeline.output.names import merged_spellings, name_key, one_spelling
-from pipeline.output.read_table import PathIndex, Table, as_windows, read_table
+from pipeline.output.read_table import PathIndex, Table, read_table
 
 PATH_COLUMNS = (
     "path", "file name", "filename", "file", "file path", "image path", "image", "image name",
     "image file", "image id", "img", "img name", "photograph", "photo", "picture", "relative path",
     "name", "id", "datei", "dateiname", "bild", "fichier", "archivo", "imagen",
+    "ファイル名", "ファイル", "画像", "画像名", "文件名", "文件", "图片", "图像", "檔案",
+    "파일명", "파일", "файл", "имя файла",
 )  # fmt: skip
 """What a column of paths is called, the surest first."""
 
@@ -22,6 +25,8 @@ LABEL_COLUMNS = (
     "label", "labels", "class", "classes", "class name", "category", "target", "verdict", "result",
     "quality", "status", "defect", "defect type", "defect class", "defective", "is defective",
     "anomaly", "y", "klasse", "ergebnis", "befund", "classe", "clase", "etiquette", "etiqueta",
+    "判定", "分類", "ラベル", "結果", "类别", "标签", "结果", "分类", "標籤",
+    "판정", "결과", "класс",
 )  # fmt: skip
 """What a column of classes is called, the surest first."""
 
@@ -29,6 +34,7 @@ SPLIT_COLUMNS = ("split", "set", "subset", "partition", "data set", "dataset", "
 
 _BOXES = ("xmin", "x1", "bbox xmin", "bbox", "objects", "segmentation", "annotations")
 _OURS = ("probability of defect", "probability", "looks like")  # verdicts, not classes
+_WHOLE = re.compile(r"\d+(\.0+)?")
 _YES, _NO = frozenset({"1", "1.0", "true", "yes"}), frozenset({"0", "0.0", "false", "no", ""})
 
 
@@ -91,7 +97,7 @@ def read_labels(rule: LabelRule, paths: Sequence[str], root: Path) -> Labels:
     Raises:
         DataError: it cannot be read, has no such columns, or names no photograph of the folder.
     """
-    table = read_table(Path(rule.file))
+    table = read_table(Path(rule.file), paths)
     columns = _columns(table, rule)
     if columns is None:
         raise DataError(
@@ -132,19 +138,30 @@ def find_labels(
     by_name: dict[str, list[tuple[Table, _Columns, str]]] = {}
     for file, folder in tables:
         try:
-            table = read_table(file)
-        except DataError:
-            continue  # not every file beside photographs is a table of them
-        try:
+            table = read_table(file, paths)
             columns = _columns(table, LabelRule())
-        except DataError:
-            if needed:
-                raise
-            continue
+            _refuse_no_header(table, columns, paths)
+        except DataError as error:
+            if needed and file.suffix.lower() != ".txt":
+                raise DataError(f"{error}; or go without it: --labels none") from error
+            continue  # not every file beside photographs is a table of them
         if columns is not None and table.find(_OURS) is None:
             by_name.setdefault(file.name, []).append((table, columns, folder))
     found = [_gather(same, paths) for same in by_name.values()]
     return [labels for labels in found if labels.label]
+
+
+def _refuse_no_header(table: Table, columns: _Columns | None, paths: Sequence[str]) -> None:
+    """Refuse a table whose first line names a photograph, not columns.
+
+    Raises:
+        DataError: it does.
+    """
+    if columns is None and any(map(PathIndex(paths).find, table.columns)):
+        raise DataError(
+            f"{table.file} has no line with the names of its columns: the first one is "
+            f"{', '.join(table.columns)}; expected a first line such as path,label"
+        )
 
 
 @dataclass(frozen=True)
@@ -197,6 +214,7 @@ def _one_hot(table: Table, others: set[str]) -> tuple[str, ...]:
 def _gather(tables: Sequence[tuple[Table, _Columns, str]], paths: Sequence[str]) -> Labels:
     """Put together what tables of one kind say; each names photographs of its folder."""
     found = Labels([table.file for table, _, _ in tables], {})
+    found.remarks += [table.note for table, _, _ in tables if table.note]
     for table, columns, folder in tables:
         below = [path for path in paths if path.startswith(folder)] if folder else list(paths)
         index = PathIndex([path.removeprefix(folder) for path in below])
@@ -221,7 +239,7 @@ def _gather(tables: Sequence[tuple[Table, _Columns, str]], paths: Sequence[str])
 
 def _labels_of(table: Table, columns: _Columns) -> list[str]:
     if columns.label:
-        return [as_windows(cell) for cell in table.column(columns.label)]
+        return table.column(columns.label)
     lines = zip(*(table.column(name) for name in columns.each), strict=True)
     found = []
     for number, line in enumerate(lines, 2):
@@ -238,7 +256,11 @@ def _labels_of(table: Table, columns: _Columns) -> list[str]:
 
 
 def _merge(found: Labels) -> None:
-    """Take classes that differ in spelling alone for one."""
+    """Take classes that differ in spelling alone for one, 1 and 1.0 among them."""
+    numbers = {label for label in found.label.values() if _WHOLE.fullmatch(label)}
+    if numbers >= set(found.label.values()) and any("." in label for label in numbers):
+        found.remarks.append("classes that are numbers are called 1, not 1.0")
+        found.label = {path: label.partition(".")[0] for path, label in found.label.items()}
     spelling = one_spelling(found.label.values())
     found.merged = merged_spellings(spelling)
     found.label = {path: spelling[label] for path, label in found.label.items()}

@@ -15,7 +15,7 @@ from features.cache.sample_table import Sample
 from features.errors import DataError
 from features.photographs.file import Photograph
 from pipeline.output.names import merged_spellings, one_spelling
-from pipeline.output.read_table import PathIndex, Table, as_windows, read_table
+from pipeline.output.read_table import PathIndex, Table, read_table
 
 PATH_COLUMNS = ("path", "file name", "filename", "file", "image", "photograph", "photo", "name")
 GROUP_COLUMNS = ("group", "part", "part id", "groups", "parts", "gruppe", "teil", "serial")
@@ -155,9 +155,11 @@ def apply_rule(rule: GroupRule, photographs: Sequence[Photograph]) -> Grouped:
     if rule.from_photographs:
         return Grouped(list(photographs), 0 if rule.gap else len(photographs), notes)
     if rule.kind == "file":
-        table = match_groups(read_groups(Path(rule.value)), [p.path for p in photographs])
-        groups = [table.groups.get(photograph.path, "") for photograph in photographs]
-        notes = table.notes(rule.value)
+        paths = [photograph.path for photograph in photographs]
+        read = read_groups(Path(rule.value), paths)
+        table = match_groups(read, paths)
+        groups = [table.groups.get(path, "") for path in paths]
+        notes = [*filter(None, [read.note]), *table.notes(rule.value)]
     else:
         groups = _match_groups(rule.value, photographs)
     if not any(groups):
@@ -170,13 +172,13 @@ def apply_rule(rule: GroupRule, photographs: Sequence[Photograph]) -> Grouped:
     return Grouped(given, sum(not group for group in groups), notes)
 
 
-def read_groups(path: Path) -> Table:
+def read_groups(path: Path, names: Sequence[str] = ()) -> Table:
     """Read a table with the columns path and group, as `pipeline.output.read_table` reads it.
 
     Raises:
         DataError: no such file, or no such columns.
     """
-    table = read_table(path)
+    table = read_table(path, names)
     if table.find(PATH_COLUMNS) is None or table.find(GROUP_COLUMNS) is None:
         raise DataError(
             f"{path} has the columns {', '.join(table.columns) or 'none'}; "
@@ -195,7 +197,7 @@ def match_groups(table: Table, paths: Sequence[str]) -> GroupTable:
     """
     index = PathIndex(paths)
     names = table.column(table.find(PATH_COLUMNS) or "")
-    cells = [as_windows(cell) for cell in table.column(table.find(GROUP_COLUMNS) or "")]
+    cells = table.column(table.find(GROUP_COLUMNS) or "")
     spelling = one_spelling(cell for cell in cells if cell.strip())
     found = GroupTable({}, [], merged_spellings(spelling))
     for name, cell in zip(names, cells, strict=True):

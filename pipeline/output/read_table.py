@@ -7,12 +7,13 @@ import io
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from features.errors import DataError
 from pipeline.output.names import name_key
 from pipeline.output.tables import from_cell
+from pipeline.output.text_encoding import decode_text
 
 MOST_BYTES = 2**30
 """A larger table is refused; one line of a photograph takes about 100 bytes."""
@@ -38,11 +39,13 @@ class Table:
         file: where it was read.
         columns: their names, without spaces around them.
         rows: one list of cells for each line, as long as `columns`; a missing cell is "".
+        note: in which code page it was read, for a person; "" for UTF-8 and UTF-16.
     """
 
     file: Path
     columns: list[str]
     rows: list[list[str]]
+    note: str = ""
 
     def find(self, names: Iterable[str]) -> str | None:
         """Give the first of the columns, in the order of `names`, that is called so in any form."""
@@ -66,14 +69,19 @@ class Table:
         return [row[places[0]] for row in self.rows]
 
 
-def read_table(file: Path) -> Table:
+def read_table(file: Path, names: Iterable[str] = ()) -> Table:
     r"""Read a table: CSV with comma, semicolon, tab or bar; JSON Lines; a JSON list of objects.
 
-    UTF-8 with or without a byte order mark and UTF-16 are read, and Excel's line `sep=;`. Text that
-    is no UTF-8 keeps its bytes (surrogateescape), as names of files do; see `as_windows`.
+    UTF-8 with or without a byte order mark and UTF-16 are read, code pages where they are sure (see
+    `pipeline.output.text_encoding`), and Excel's line `sep=;`.
+
+    Args:
+        file: the table.
+        names: of photographs that it may name, which tell its code page.
 
     Raises:
-        DataError: it cannot be opened, is another kind of file, or its lines do not fit its header.
+        DataError: it cannot be opened, is another kind of file or in a code page that cannot be
+            told, or its lines do not fit its header.
     """
     try:
         if file.stat().st_size > MOST_BYTES:
@@ -87,34 +95,10 @@ def read_table(file: Path) -> Table:
     for start, what in _OTHER.items():
         if data.startswith(start):
             raise DataError(f"{file} is {what}; expected a table as text: save it as CSV (UTF-8)")
-    text = _decode(data, file)
+    text, note = decode_text(data, file, names)
     if file.suffix.lower() in {".jsonl", ".ndjson", ".json"}:
-        return _from_json(file, text)
-    return _from_csv(file, text)
-
-
-def as_windows(text: str) -> str:
-    """Read bytes that are no UTF-8 as Windows of western Europe would (cp1252)."""
-    data = text.encode("utf-8", "surrogateescape")
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        return data.decode("cp1252", "replace")
-
-
-def _decode(data: bytes, file: Path) -> str:
-    encoding = "utf-8-sig"
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        encoding = "utf-16"
-    elif b"\0" in data[:64]:  # without a mark: every other byte of Latin letters is zero
-        encoding = "utf-16-le" if data[1:2] == b"\0" else "utf-16-be"
-    try:
-        errors = "surrogateescape" if encoding == "utf-8-sig" else "strict"
-        return data.decode(encoding, errors)
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{file} is no text ({error.reason}); expected a CSV file, UTF-8 or UTF-16"
-        ) from error
+        return replace(_from_json(file, text), note=note)
+    return replace(_from_csv(file, text), note=note)
 
 
 def _from_csv(file: Path, text: str) -> Table:
@@ -211,11 +195,7 @@ class PathIndex:
 
     def find(self, cell: str) -> str | None:
         """Give the one photograph that a cell names; None where there is none, or several fit."""
-        for text in dict.fromkeys((cell, as_windows(cell))):
-            found = self._find(text.strip().replace("\\", "/").removeprefix("./"))
-            if found is not None:
-                return found
-        return None
+        return self._find(cell.strip().replace("\\", "/").removeprefix("./"))
 
     def _find(self, name: str) -> str | None:
         if name in self._exact:

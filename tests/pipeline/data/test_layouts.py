@@ -403,3 +403,28 @@ def test_masks_of_a_split_beside_it(tmp_path: Path) -> None:
     make(tmp_path, [f"{s}/{c}/1.png" for s in ("train", "test") for c in ("ok", "nok")])
     make(tmp_path, ["train_masks/1.png"])
     assert counts(tmp_path) == {(c, s): 1 for s in ("train", "test") for c in ("ok", "nok")}
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        (b"0.png,ok\n1.png,nok\n", "no line with the names of its columns"),
+        ("file,label\n0.png,割\n".encode("cp932"), "is no UTF-8"),
+        (b"file,label\n0.png,ok,more\n", "3 cells"),
+    ],
+)
+def test_a_table_that_was_found_and_cannot_be_read(tmp_path: Path, table: bytes, said: str) -> None:
+    """Where nothing else says classes it is refused, with the way round it."""
+    make(tmp_path, ["0.png", "1.png"])
+    (tmp_path / "labels.csv").write_bytes(table)
+    with pytest.raises(DataError, match=f"{said}.*--labels none"):
+        scan_folder(tmp_path)
+    assert len(scan_folder(tmp_path, labels=LabelRule("none")).photographs) == 2
+
+
+def test_classes_that_are_numbers(tmp_path: Path) -> None:
+    """1 and 1.0, as pandas writes them, are one class."""
+    make(tmp_path, ["0.png", "1.png", "2.png"])
+    (tmp_path / "labels.csv").write_text("file,label\n0.png,0\n1.png,1.0\n2.png,1\n", "utf-8")
+    assert counts(tmp_path) == {("0", ""): 1, ("1", ""): 2}
+    assert any("1.0" in note for note in scan_folder(tmp_path).notes)

@@ -79,3 +79,41 @@ def test_groups_that_look_equal_are_equal(tmp_path: Path) -> None:
     assert found.ungrouped == 1
     assert any("1 of them: 'Part 7' (also 'part  7 ')" in note for note in found.notes)
     assert any("1 names" in note and "'z.png'" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("page", "good", "bad"),
+    [("cp932", "良品", "キズ"), ("gb18030", "合格", "划痕"), ("big5", "良品", "刮傷"),
+     ("cp949", "양품", "불량"), ("cp1251", "годный", "брак"), ("cp1252", "gut", "Rißbildung")],
+)  # fmt: skip
+def test_code_pages_that_are_sure(tmp_path: Path, page: str, good: str, bad: str) -> None:
+    """Tables saved as "CSV" in Asia and Europe are read where their words tell, and it is said."""
+    (tmp_path / "t.csv").write_bytes(f"file,label\n1.png,{good}\n2.png,{bad}\n".encode(page))
+    table = read_table(tmp_path / "t.csv")
+    assert table.column("label") == [good, bad]
+    assert f"read as {page}" in table.note
+    assert "save it as UTF-8" in table.note
+
+
+def test_names_of_photographs_tell_the_code_page(tmp_path: Path) -> None:
+    """A Polish table: its names are those of the files, in one code page alone."""
+    data = "file;label\nzdjęcie1.png;zły\n".encode("cp1250")
+    (tmp_path / "t.csv").write_bytes(data)
+    table = read_table(tmp_path / "t.csv", ["a/zdjęcie1.png"])
+    assert table.rows == [["zdjęcie1.png", "zły"]]
+    photographs = [Photograph(tmp_path / "1", "a/zdjęcie1.png", "a")]
+    (tmp_path / "t.csv").write_bytes(data.replace(b"label", b"group"))
+    found = apply_rule(GroupRule("file", str(tmp_path / "t.csv")), photographs)
+    assert [p.group for p in found.photographs] == ["zły"]
+    assert "read as cp1250" in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("page", "word"),
+    [("cp932", "割"), ("gb18030", "划痕"), ("cp1251", "да"), ("mac-roman", "défaut")],
+)
+def test_code_pages_that_are_not_sure_are_refused(tmp_path: Path, page: str, word: str) -> None:
+    """One line names what it could be, and the way on."""
+    (tmp_path / "t.csv").write_bytes(f"file,label\n1.png,{word}\n".encode(page))
+    with pytest.raises(DataError, match=r"is no UTF-8 \(byte .* in line 2\).*save it as UTF-8"):
+        read_table(tmp_path / "t.csv")
