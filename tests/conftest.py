@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,19 @@ def cache(tmp_path: Path, toy: Toy, monkeypatch: pytest.MonkeyPatch) -> Path:
         group_rule=pipeline.GroupRule("regex", r"part-(\d+)"),
     )
     return tmp_path / "features.h5"
+
+
+@pytest.fixture(scope="module")
+def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with data, features.h5 and model, once for a file of tests, seen by the toy."""
+    folder = tmp_path_factory.mktemp("line")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(BACKBONES, "inception_v3", "toy:ToyBackbone")
+        rule = pipeline.GroupRule("regex", r"part-(\d+)")
+        data, cache = write_parts(folder / "data"), folder / "features.h5"
+        pipeline.extract_folder(data, cache, weights="random", group_rule=rule)
+        pipeline.fit(pipeline.load_dataset(cache), folder / "model", head="logistic")
+        yield folder
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from features.arrays import Floats
+from features.arrays import Floats, Indices, Rows
 from features.cache.cache import Cache
 from features.cache.row_parts import Layout, MapShape
 from features.cache.sample_table import Sample
@@ -98,10 +98,7 @@ def explain(
     reference = _reference(bundle, head, shape)
     found = np.full((len(samples), *shape[:2]), np.nan)
     readable = np.array([i for i, sample in enumerate(samples) if not sample.reason], dtype=int)
-    if bundle.classes.binary:
-        targets = np.ones(len(samples), dtype=np.int64)
-    else:
-        targets = probabilities.argmax(axis=1)
+    targets = _targets(bundle, probabilities)
     with Cache.read(cache_path) as cache:
         cache.check_fields(bundle.about["features"])
         rows = np.array([cache.find(sample.digest) for sample in samples])
@@ -116,6 +113,33 @@ def explain(
             X = cache.take(rows[block], bundle.seen[1])
             found[block] = cell_scores(head, X, reference.baseline, shape, targets[block])
     return found
+
+
+def explain_rows(bundle: Bundle, inputs: Rows, probabilities: Floats) -> Floats:
+    """Heatmaps of photographs whose rows are in memory; see `explain`.
+
+    Args:
+        bundle: a loaded model that sees rows.
+        inputs: float32 (n, values), what `Bundle.probabilities` takes.
+        probabilities: float64 (n, n_classes), of these.
+
+    Returns:
+        float64 (n, height, width), as `explain`.
+
+    Raises:
+        HeadError, BundleError: see `explain`.
+    """
+    head = _head_on_cells(bundle)
+    shape = Layout.of(bundle.about["features"]).shape
+    reference = _reference(bundle, head, shape)
+    return cell_scores(head, inputs, reference.baseline, shape, _targets(bundle, probabilities))
+
+
+def _targets(bundle: Bundle, probabilities: Floats) -> Indices:
+    """The class that each heatmap speaks for."""
+    if bundle.classes.binary:
+        return np.ones(len(probabilities), dtype=np.int64)
+    return np.asarray(probabilities.argmax(axis=1), dtype=np.int64)
 
 
 def _head_on_cells(bundle: Bundle) -> Head | HeadOnCachedRows:

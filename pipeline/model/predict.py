@@ -195,7 +195,7 @@ def predict(
     learned = bundle.trained_on()
     return [
         replace(
-            _unlike(_prediction(bundle, photograph, sample.reason, chances), strangeness),
+            judge_alone(bundle, photograph, chances, strangeness, sample.reason),
             trained_on=sample.digest in learned,
             part=part,
             proposed=proposed,
@@ -231,21 +231,28 @@ def _parts(
     return [name if counts[name] > 1 else "" for name in names], gap is None
 
 
-def _unlike(made: Prediction, strangeness: float) -> Prediction:
-    """The prediction, or that a person has to look at what the model knows nothing of."""
-    made = replace(made, strangeness=None if np.isnan(strangeness) else float(strangeness))
-    if not made.unlike:
-        return made
-    return replace(made, verdict=REVIEW_NAME, for_person=True, why=UNLIKE)
+def judge_alone(
+    bundle: Bundle, photograph: Photograph, chances: Floats, strangeness: float, reason: str = ""
+) -> Prediction:
+    """The verdict on one photograph, as if it were all there is of its part.
 
-
-def _prediction(bundle: Bundle, photograph: Photograph, reason: str, chances: Floats) -> Prediction:
+    Args:
+        bundle: the model.
+        photograph: its name, and where it is.
+        chances: float64 (n_classes,), of `Bundle.probabilities`; nan where it could not be read.
+        strangeness: of `Bundle.strangeness`; nan where it is not known.
+        reason: why it could not be read; "" where it could.
+    """
     truth = _truth(bundle, photograph.file)
     if reason:
         return Prediction(photograph.path, photograph.file, truth=truth, error=reason)
     alone = bundle.decision.alone(chances[None])[0]
     made = verdict(bundle.classes, alone, bundle.band, photograph.path, photograph.file, truth)
-    return replace(made, chances=chances)
+    far = None if np.isnan(strangeness) else float(strangeness)
+    made = replace(made, chances=chances, strangeness=far)
+    if not made.unlike:
+        return made
+    return replace(made, verdict=REVIEW_NAME, for_person=True, why=UNLIKE)
 
 
 def verdict(
