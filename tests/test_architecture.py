@@ -73,7 +73,7 @@ def test_no_cycles_between_modules() -> None:
 ORDER = [
     *("output", "groups", "data", "evaluation", "heads", "feature_specs", "cnn", "audit"),
     *("thresholds", "model", "heatmaps", "training", "write_up", "terminal", "report", "demo"),
-    "line",
+    *("line", "serve"),
 ]
 """pipeline's packages; each may import those before it."""
 
