@@ -79,5 +79,9 @@ class DriftError(BundleError):
     """Decoder, backbone or head no longer give what they gave when a model or cache was made."""
 
 
+class BusyError(OnepassError):
+    """More is asked of a service at once than it takes; the same may be asked again soon."""
+
+
 class OutputError(OnepassError):
     """A result cannot be written where it was asked for."""

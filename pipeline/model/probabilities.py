@@ -109,6 +109,21 @@ def judge_holdout(bundle: Bundle, cache_path: Path, progress: Progress | None = 
     ]
     if isinstance(bundle.head, Cnn):
         return _judge_holdout_files(bundle, bundle.head, samples, progress)
+    return judge_samples(bundle, cache_path, samples)
+
+
+def judge_samples(bundle: Bundle, cache_path: Path, samples: list[Sample]) -> Judged:
+    """Probabilities of photographs whose rows are in a cache; they are found by digest.
+
+    Args:
+        bundle: a loaded model that sees rows.
+        cache_path: of the model's recipe and weights.
+        samples: their digests are looked at, and nothing else.
+
+    Raises:
+        FingerprintError: the cache holds rows of other settings than the model's.
+        CacheError: it lacks rows.
+    """
     with Cache.read(cache_path) as cache:
         cache.check_fields(bundle.about["features"])
         rows = [tuple(cache.find(s.digest, view) for view in bundle.seen[0]) for s in samples]

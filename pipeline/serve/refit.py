@@ -1,0 +1,303 @@
+"""Learn from the corrections: the active model's head anew, and proof of what that brought.
+
+The new model is trained on what the old one was trained on and on the corrections; the old one's
+holdout stays the holdout. So both can be asked on the same parts, which neither learned from. On
+the corrections the old model is asked as it is, and the new one by models that were trained without
+the part in question (out of fold), at the new thresholds. Corrections that the old model learned
+from already are left out of that.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from features.arrays import Floats, Indices
+from features.backbones.engines import DEFAULT_ENGINE
+from features.cache.sample_table import Sample
+from features.errors import DataError
+from features.extract import extract
+from features.photographs.file import Photograph
+from pipeline.cnn.cnn import Cnn
+from pipeline.data.dataset import Dataset, load_dataset
+from pipeline.data.given_split import GIVEN
+from pipeline.data.splits import Fold
+from pipeline.feature_specs.heads import Contender
+from pipeline.feature_specs.rows import rows_in
+from pipeline.feature_specs.spec import FLAT, FeatureSpec
+from pipeline.heads import is_users
+from pipeline.line.corrections import Inbox, model_fingerprint
+from pipeline.model.bundle import Bundle, load_bundle
+from pipeline.model.probabilities import judge_samples
+from pipeline.serve.compare_models import ModelComparison, Photographs, compare_models
+from pipeline.serve.versions import write_story
+from pipeline.thresholds.train import out_of_fold
+from pipeline.training.fit import Fit, fit
+
+Say = Callable[[str, int, int], None]
+"""Called as `say(stage, done, total)`; the stages are `STAGES`."""
+
+STAGES = ("photographs", "training", "comparing")
+_FOLDS = 5
+_UNFINISHED = "refit-"
+
+
+@dataclass(frozen=True)
+class Merged:
+    """Training photographs and corrections together.
+
+    Attributes:
+        dataset: all of them, with the old model's holdout as the given split.
+        corrected: int64, numbers of the photographs that have a correction and are trained on.
+    """
+
+    dataset: Dataset
+    corrected: Indices
+
+
+@dataclass(frozen=True)
+class Refitted:
+    """What a refit made.
+
+    Attributes:
+        fingerprint: of the new model, which is kept and not active.
+        held_out, on_corrections: the old and the new model compared.
+    """
+
+    fingerprint: str
+    held_out: ModelComparison
+    on_corrections: ModelComparison
+
+
+def refit(
+    bundle: Bundle,
+    cache_path: Path,
+    inbox: Inbox,
+    versions: Path,
+    *,
+    weights: str | None = None,
+    engine: str = DEFAULT_ENGINE,
+    say: Say,
+) -> Refitted:
+    """Train the model's head on its photographs and on the corrections; keep what comes out.
+
+    Args:
+        bundle: the active model.
+        cache_path: that it was fitted on; it gets the rows of the corrected photographs.
+        inbox: of the corrections.
+        versions: where the new model is kept, see `pipeline.serve.versions`.
+        weights: where the backbone's weights are now, if not where they were.
+        engine: what computes rows that are missing.
+        say: hears what is going on.
+
+    Raises:
+        DataError: there is nothing to learn from, or it is not the cache of this model.
+        HeadError, BundleError: a model that cannot be refitted here.
+        OnepassError: see `features.extract.extract` and `pipeline.training.fit.fit`.
+    """
+    started = time.time()
+    contender = _contender(bundle)
+    photographs = inbox.photographs()
+    if not photographs:
+        raise DataError(
+            "found no correction with a class; expected some to learn from: correct verdicts first"
+        )
+    done = extract(
+        photographs, bundle.settings(weights, engine), cache_path, views=bundle.views.names,
+        max_failures=1.0, progress=lambda at, of: say(STAGES[0], at, of),
+    )  # fmt: skip
+    merged = merge_corrections(bundle, cache_path, photographs, done.samples)
+    clear_unfinished(versions)
+    fitted = fit(
+        merged.dataset, versions / f"{_UNFINISHED}{secrets.token_hex(4)}",
+        head=contender.head, features=contender.spec, split=GIVEN,
+        seed=int(bundle.about["split"]["seed"]), threshold=bundle.decision.rule,
+        settings=bundle.about.get("settings_given"), with_gap=False,
+        progress=lambda epoch, epochs, _scores: say(STAGES[1], epoch, epochs),
+    )  # fmt: skip
+    say(STAGES[2], 0, 2)
+    held_out = _on_holdout(bundle, fitted, merged.dataset, cache_path)
+    say(STAGES[2], 1, 2)
+    on_corrections = _on_corrections(bundle, fitted, merged, cache_path, contender)
+    say(STAGES[2], 2, 2)
+    fingerprint = model_fingerprint(fitted.folder)
+    story = {
+        "from": model_fingerprint(bundle.folder),
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "seconds": round(time.time() - started, 1),
+        "corrected_photographs": len(merged.corrected),
+        "held_out": held_out.to_json(),
+        "on_corrections": on_corrections.to_json(),
+    }
+    place = versions / fingerprint
+    write_story(place, story)
+    if place.is_dir():  # the very same model as before
+        shutil.rmtree(fitted.folder)
+    else:
+        fitted.folder.rename(place)
+    return Refitted(fingerprint, held_out, on_corrections)
+
+
+def clear_unfinished(versions: Path) -> None:
+    """Remove what a refit left that was killed."""
+    for folder in versions.glob(f"{_UNFINISHED}*") if versions.is_dir() else ():
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _contender(bundle: Bundle) -> Contender:
+    head = str(bundle.about.get("head", ""))
+    if isinstance(bundle.head, Cnn) or is_users(head):
+        kind = "sees pixels" if isinstance(bundle.head, Cnn) else "is a user's own estimator"
+        raise DataError(
+            f"the model {kind} and is not refitted here; expected a head of Onepass on rows; "
+            "train it again with the command that made it, with the inbox in the data"
+        )
+    spec = bundle.about.get("feature_spec", bundle.about.get("space"))
+    return Contender(head, FLAT if spec is None else FeatureSpec.parse(str(spec)))
+
+
+def merge_corrections(
+    bundle: Bundle,
+    cache_path: Path,
+    photographs: Sequence[Photograph],
+    samples: Sequence[Sample],
+) -> Merged:
+    """Put corrected photographs to those of a cache, and the model's holdout on the other side.
+
+    A photograph that the cache has already gets the class of its correction. One of a part that
+    was held out is held out, too.
+
+    Args:
+        bundle: the model whose holdout counts.
+        cache_path: with its photographs.
+        photographs: corrected ones, with class and part.
+        samples: the same as `extract` found them.
+
+    Raises:
+        DataError: the cache has other classes, or nothing of the model's holdout.
+    """
+    classes = bundle.classes
+    positive = [name for name, number in classes.members.items() if number == 1]
+    data = load_dataset(
+        cache_path, classes=list(classes.members), positive=positive if classes.binary else None
+    )
+    if data.classes.names != classes.names:
+        raise DataError(
+            f"{cache_path} has {data.classes.describe()}; expected the classes of the model, "
+            f"{', '.join(classes.names)}; name the cache that the model was fitted on: --cache"
+        )
+    held_out = {entry["digest"] for entry in bundle.split() if entry["side"] == "holdout"}
+    places: dict[str, list[int]] = {}
+    for number, sample in enumerate(data.samples):
+        places.setdefault(sample.digest, []).append(number)
+    if not held_out & set(places):
+        raise DataError(
+            f"{cache_path} has none of the photographs that {bundle.folder} was held out on; "
+            "expected the cache that it was fitted on; name it with --cache"
+        )
+    rows, y, groups = list(data.samples), data.y.tolist(), data.groups.tolist()
+    corrected = _put_together(classes.names, photographs, samples, places, (rows, y, groups))
+    y_all, groups_all = np.array(y, dtype=np.int64), np.array(groups, dtype=np.int64)
+    apart = [n for n, sample in enumerate(rows) if sample.digest in held_out]
+    test = np.flatnonzero(np.isin(groups_all, groups_all[apart]))
+    train = np.setdiff1d(np.arange(len(rows)), test)
+    dataset = replace(data, samples=rows, y=y_all, groups=groups_all, given=(train, test))
+    return Merged(dataset, np.intersect1d(corrected, train).astype(np.int64))
+
+
+def _put_together(
+    names: Sequence[str],
+    photographs: Sequence[Photograph],
+    samples: Sequence[Sample],
+    places: Mapping[str, list[int]],
+    table: tuple[list[Sample], list[int], list[int]],
+) -> list[int]:
+    """Relabel or append each corrected photograph; returns their numbers."""
+    rows, y, groups = table
+    parts = {
+        photograph.group: groups[places[sample.digest][0]]
+        for photograph, sample in zip(photographs, samples, strict=True)
+        if sample.digest in places
+    }
+    following = max(groups, default=-1) + 1
+    corrected = []
+    for photograph, sample in zip(photographs, samples, strict=True):
+        if sample.reason:
+            continue
+        number = names.index(photograph.label)
+        for place in places.get(sample.digest, ()):
+            rows[place], y[place] = rows[place]._replace(label=photograph.label), number
+            corrected.append(place)
+        if sample.digest not in places:
+            if photograph.group not in parts:
+                parts[photograph.group], following = following, following + 1
+            corrected.append(len(rows))
+            rows.append(sample._replace(path=f"inbox/{photograph.path}"))
+            y.append(number)
+            groups.append(parts[photograph.group])
+    return corrected
+
+
+def _shown(dataset: Dataset, numbers: Indices) -> Photographs:
+    samples = [dataset.samples[number] for number in numbers]
+    return Photographs(
+        [sample.group or sample.path for sample in samples],
+        [sample.digest for sample in samples],
+        dataset.y[numbers],
+        dataset.groups[numbers],
+    )
+
+
+def _asked(bundle: Bundle, cache_path: Path, dataset: Dataset, numbers: Indices) -> Floats:
+    samples = [dataset.samples[number] for number in numbers]
+    return judge_samples(bundle, cache_path, samples).probabilities
+
+
+def _on_holdout(bundle: Bundle, fitted: Fit, dataset: Dataset, cache_path: Path) -> ModelComparison:
+    test, new = fitted.sides[1], load_bundle(fitted.folder)
+    return compare_models(
+        _shown(dataset, test),
+        bundle.classes.names,
+        (bundle.decision, _asked(bundle, cache_path, dataset, test)),
+        (new.decision, _asked(new, cache_path, dataset, test)),
+    )
+
+
+def _on_corrections(
+    bundle: Bundle, fitted: Fit, merged: Merged, cache_path: Path, contender: Contender
+) -> ModelComparison:
+    """Compare where the new model did not learn: its own head trained without each part."""
+    dataset, known = merged.dataset, bundle.trained_on()
+    fresh = [n for n in merged.corrected.tolist() if dataset.samples[n].digest not in known]
+    numbers, train = np.array(fresh, dtype=np.int64), fitted.sides[0]
+    P = np.empty((0, len(bundle.classes.names)))
+    if len(numbers):
+        y, groups = dataset.y[train], dataset.groups[train]
+        own = out_of_fold(
+            contender, rows_in(dataset, contender.spec, train), y, groups,
+            _rounds(groups, np.unique(dataset.groups[numbers])), n_classes=P.shape[1],
+            seed=int(fitted.about["split"]["seed"]), settings=fitted.about["settings_given"],
+        )[np.searchsorted(train, numbers)]  # fmt: skip
+        P = own if fitted.calibration is None else fitted.calibration.apply(own)
+    return compare_models(
+        _shown(dataset, numbers),
+        bundle.classes.names,
+        (bundle.decision, _asked(bundle, cache_path, dataset, numbers)),
+        (fitted.decision, P),
+    )
+
+
+def _rounds(groups: Indices, parts: Indices) -> list[Fold]:
+    """Folds whose tested sides are these parts, each once; groups are those of all rows."""
+    rng = np.random.default_rng(11)
+    found = []
+    for number, some in enumerate(np.array_split(rng.permutation(parts), min(_FOLDS, len(parts)))):
+        tested = np.isin(groups, some)
+        found.append(Fold(0, number, np.flatnonzero(~tested), np.flatnonzero(tested)))
+    return found
