@@ -21,10 +21,10 @@ _STRIP = 256  # rows that are converted at once
 
 
 def to_rgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """Convert a loaded picture of 8 bits to RGB.
+    """Convert a loaded picture to RGB of 8 bits.
 
     Args:
-        image: of any mode.
+        image: of any mode; grey of 16 bits uses all of them.
         profile: its colour profile; None for none, or for one that is not to be applied.
 
     Returns:
@@ -32,10 +32,15 @@ def to_rgb(image: Image.Image, profile: bytes | None) -> Image.Image:
         meant (cameras and converters leave alpha 0), and colours are taken as they are.
 
     Raises:
-        ImageError: it has colours that are not read, or all of it is transparent and one colour.
+        ImageError: it has colours that are not read, no fixed range, or is transparent and one
+            colour everywhere.
     """
     if image.mode == "LAB":
         raise ImageError("its colours are L*a*b*, which are not read; save it as RGB")
+    if image.mode.startswith("I;16"):  # grey HEIC and JPEG XL, which their decoders scale to 65,535
+        image = _by_strips(image, _sixteen_bit_to_rgb).getchannel("R")
+    if image.mode in ("I", "F"):
+        raise ImageError("its pixels have no fixed range (32 bits); save it with 8 or 16 bits")
     if image.has_transparency_data:
         clear = _is_clear(image)
         if profile:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from features.arrays import Floats, Indices
 from features.backbones.engines import DEFAULT_ENGINE
 from features.cache.sample_table import Sample
 from features.errors import DataError
@@ -30,6 +31,7 @@ from pipeline.groups.proposal_cache import like_known, propose_for
 from pipeline.groups.propose import propose_by_pictures
 from pipeline.groups.rules import GroupRule, apply_rule, number_groups
 from pipeline.model.bundle import Bundle
+from pipeline.model.familiar import say_blind, say_unlike
 from pipeline.model.probabilities import judge, judge_holdout
 from pipeline.output.names import match_names
 from pipeline.output.tables import printable
@@ -89,6 +91,9 @@ class Evaluation:
         part_assessment: their scores.
         wholes: whether parts are judged as wholes.
         strange: photographs of classes that the model does not know, by class: none of them counts.
+        unlike: what is unlike anything that the model was trained on, in words, with counts of
+            parts: their verdicts count here as the head gives them, `predict` sends them to a
+            person; or that the model cannot tell; "" for none.
         known: how many of the photographs look so much like ones that the model was trained on
             that both surely show one part.
     """
@@ -110,6 +115,7 @@ class Evaluation:
     parts: Judgements | None = None
     part_assessment: Assessment | None = None
     wholes: bool = False
+    unlike: str = ""
     known: int = 0
     strange: dict[str, int] = field(default_factory=dict)
 
@@ -129,7 +135,7 @@ def evaluate_holdout(
         CacheError: rows of the holdout are not in the cache.
         DataError: the model sees pixels, and files of the holdout are gone or were changed.
     """
-    samples, probabilities, _ = judge_holdout(bundle, cache_path, progress)
+    samples, probabilities, strangeness = judge_holdout(bundle, cache_path, progress)
     groups = np.array([int(sample.group) for sample in samples], dtype=np.int64)
     about = bundle.about["data"]
     judged = _judgements(
@@ -137,6 +143,7 @@ def evaluate_holdout(
     )
     rule = GroupRule(**about["group_rule"])
     found = _evaluation("the holdout", judged, [], None, cache_path, rule, [])
+    found.unlike = _unlike(bundle, groups, strangeness)
     return _with_parts(found, bundle, probabilities)
 
 
@@ -213,9 +220,20 @@ def evaluate_folder(
     found = _evaluation(str(data), new_ones, notes, data, cache_path, rule, unreadable)
     found = _with_parts(found, bundle, P)
     found.proposal, found.strange = proposal, strange
+    found.unlike = _unlike(bundle, number_groups(samples), judged.strangeness[new])
     if not isinstance(bundle.head, Cnn):
         found.known = int(like_known(cache_path, samples, sorted(trained_on)).sum())
     return found
+
+
+def _unlike(bundle: Bundle, groups: Indices, strangeness: Floats) -> str:
+    """Say how many parts are unlike the training photographs, or that the model cannot tell."""
+    if bundle.familiar is None:
+        return say_blind(pixels=isinstance(bundle.head, Cnn))
+    parts = len(np.unique(groups))
+    unlike = len(np.unique(groups[strangeness > 1]))
+    said = say_unlike(unlike, parts, bundle.familiar.rate)
+    return f"{said}; predict gives no verdict on them, here their verdicts count" if said else ""
 
 
 def not_scored(strange: Mapping[str, int], names: Sequence[str]) -> list[str]:

@@ -161,6 +161,45 @@ def too_many(unlike: int, parts: int, rate: float) -> bool:
     return bool(bdtrc(unlike - 1, parts, rate) < 1e-3)
 
 
+def say_unlike(unlike: int, parts: int, rate: float) -> str:
+    """Say how many parts are unlike all that was trained on, and whether that is too many.
+
+    Args:
+        unlike: parts with a photograph above the limit.
+        parts: how many there are.
+        rate: share of parts like those trained on that are above it.
+
+    Returns:
+        "" for none; "note: …" for what chance explains, else "warning: …".
+    """
+    if not unlike:
+        return ""
+    text = f"{unlike:,} of {parts:,} new parts are {UNLIKE}: a person has to look"
+    if not too_many(unlike, parts, rate):
+        return f"note: {text} (of parts like those trained on, {rate:.1%} are)"
+    return (
+        f"warning: {text}; {rate:.1%} would be by chance. Did light, camera, distance or product "
+        "change? Then rely on no verdict: look at them, and fit again with such photographs"
+    )
+
+
+def say_blind(*, pixels: bool) -> str:
+    """Say that a model without `Familiar` cannot tell what is unlike, and why.
+
+    Args:
+        pixels: whether the model sees pixels, not rows.
+    """
+    why = (
+        "it sees pixels and keeps nothing of the photographs that it was trained on"
+        if pixels
+        else "an earlier version made it, or from fewer than five parts; fit it again"
+    )
+    return (
+        f"note: this model cannot tell photographs that are unlike what it was trained on ({why}): "
+        "it judges whatever it is shown, a shoe or a grey frame as well"
+    )
+
+
 def _distances(asked: Rows, known: Rows, hide: Callable[[Indices], object] | None = None) -> Floats:
     """To the third nearest known one, float64 (n,); `hide` says which are not to be looked at."""
     found = np.empty(len(asked))

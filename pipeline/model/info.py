@@ -9,6 +9,7 @@ from typing import Any
 from features.cache.cache import Cache
 from features.errors import DataError
 from features.photographs.views import Chosen
+from pipeline.evaluation.intervals import known
 from pipeline.model.bundle import read_about
 
 
@@ -16,6 +17,15 @@ def _by_set(cache: Cache) -> dict[str, int]:
     """Count the rows of each set of views."""
     views = cache.entries["row_view"].tolist()
     return dict(sorted(Counter(view.decode().partition("/")[0] for view in views).items()))
+
+
+def _without_nan(value: Any) -> Any:  # noqa: ANN401 - JSON
+    """JSON has no nan: a score that is not known is null."""
+    if isinstance(value, dict):
+        return {name: _without_nan(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(one) for one in value]
+    return known(value) if isinstance(value, float) else value
 
 
 def describe(path: Path) -> dict[str, Any]:
@@ -26,7 +36,8 @@ def describe(path: Path) -> dict[str, Any]:
         CacheError, BundleError: it is damaged.
     """
     if path.is_dir():
-        return {"kind": "model", "path": str(path), **read_about(path)}
+        about: dict[str, Any] = _without_nan(dict(read_about(path)))
+        return {"kind": "model", "path": str(path), **about}
     if not path.exists():
         raise DataError(f"nothing at {path}; expected a cache (features.h5) or a model (a folder)")
     with Cache.read(path) as cache:

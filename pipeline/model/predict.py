@@ -29,7 +29,7 @@ from pipeline.evaluation.band import REVIEW, REVIEW_NAME, Band, verdict_name
 from pipeline.evaluation.probability_text import beside
 from pipeline.groups.proposal_cache import propose_for
 from pipeline.model.bundle import Bundle
-from pipeline.model.familiar import UNLIKE
+from pipeline.model.familiar import UNLIKE, say_blind
 from pipeline.model.probabilities import judge
 from pipeline.output.overwrite import PICTURE, PREDICTIONS, check_overwritable
 from pipeline.output.tables import MARK, escaped_json, to_csv
@@ -192,6 +192,8 @@ def predict(
         if explain and cache_path is not None:
             cells = list(explain(bundle, cache_path, samples, probabilities))
         parts, proposed = _parts(bundle, photographs, samples, cache_path, gap)
+    if notes is not None and bundle.familiar is None:
+        notes.append(say_blind(pixels=isinstance(bundle.head, Cnn)))
     learned = bundle.trained_on()
     return [
         replace(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import os
 import re
 import shutil
 import sys
@@ -56,8 +57,11 @@ def _one(character: str, encoding: str) -> str:
 
 
 def write_lines(text: str, stream: TextIO) -> None:
-    """Write lines to a stream; on a terminal, long sentences are wrapped at its width."""
-    if stream.isatty():
+    """Write lines to a stream; on a terminal, or where COLUMNS is set, sentences are wrapped.
+
+    What goes to a pipe or a file is one line a sentence, unless somebody asks for a width.
+    """
+    if stream.isatty() or os.environ.get("COLUMNS", "").isdecimal():
         columns = min(max(shutil.get_terminal_size().columns, NARROWEST), WIDEST)
         text = "\n".join(_wrapped(line, columns) for line in text.split("\n"))
     print(encodable(text, stream.encoding), file=stream, flush=True)

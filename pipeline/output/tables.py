@@ -62,8 +62,8 @@ def from_cell(text: str) -> str:
     return _GUARDED.sub(r"\1\2", text)
 
 
-NARROW = 80
-"""Columns that every terminal has; a table that is wider is cut into several."""
+NARROWEST = 40
+"""Columns below which no table is cut; where the width is not known it is 80."""
 
 
 def align(rows: Sequence[Sequence[str]], *, right: bool = True, width: int | None = None) -> str:
@@ -73,12 +73,13 @@ def align(rows: Sequence[Sequence[str]], *, right: bool = True, width: int | Non
         rows: cells; the first row has the most.
         right: to the right, as numbers are.
         width: a table of numbers that is wider is cut between columns into tables below each other,
-            each with the first column; None for that of the terminal, 80 or more.
+            each with the first column; None for that of the terminal (80 where there is none, at
+            least 40).
     """
     widths = [max(len(row[i]) for row in rows if i < len(row)) for i in range(len(rows[0]))]
     if not right:
         return _lines(rows, widths, range(len(widths)), right=False)
-    most = width or max(NARROW, shutil.get_terminal_size().columns)
+    most = width or max(NARROWEST, shutil.get_terminal_size().columns)
     blocks, used = [[0]], widths[0]
     for column, own in enumerate(widths[1:], 1):
         if used + 2 + own > most and len(blocks[-1]) > 1:

@@ -168,6 +168,7 @@ def evaluation_report(bundle: Bundle, found: Evaluation) -> str:
     warnings += facts.proposed_warning(asdict(found.group_rule))
     warnings += grouping_text.alike(found.known)
     warnings += not_scored(found.strange, bundle.classes.names)
+    warnings += [found.unlike.partition(": ")[2].capitalize()] if found.unlike else []
     if found.group_rule.kind == "none":
         warnings.append(
             "Nobody said which photographs show one part. Every photograph counts as a part of "

@@ -225,6 +225,7 @@ def learning(found: LearningCurve) -> str:
         f"{high} % quantiles of the draws; verdicts at the threshold 0.5",
         "",
     ]
+    lines += [found.note, ""] if found.note else []
     for (name, score), ahead in found.forecasts.items():
         if score == SHOWN[0]:
             lines.append(f"{name}: {ahead.sentence(TITLES[score])}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from pipeline.model.familiar import RATE, UNLIKE, too_many
+from pipeline.model.familiar import RATE, say_unlike
 from pipeline.model.part_predictions import DISAGREE, PartPrediction, several
 from pipeline.model.predict import Prediction
 from pipeline.output.tables import printable
@@ -36,15 +36,7 @@ def _unlike(found: Sequence[Prediction], parts: Sequence[PartPrediction], rate: 
         (one,) for one in found if not one.trained_on
     ]
     unlike = sum(any(one.unlike for one in those) for those in new)
-    if not unlike:
-        return []
-    text = f"{unlike:,} of {len(new):,} new parts are {UNLIKE}: a person has to look"
-    if not too_many(unlike, len(new), rate):
-        return [f"note: {text} (of parts like those trained on, {rate:.1%} are)"]
-    return [
-        f"warning: {text}; {rate:.1%} would be by chance. Did light, camera, distance or product "
-        "change? Then rely on no verdict: look at them, and fit again with such photographs"
-    ]
+    return [said for said in [say_unlike(unlike, len(new), rate)] if said]
 
 
 def _of_parts(parts: Sequence[PartPrediction]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -239,12 +240,12 @@ def evaluation(found: Evaluation, names: Sequence[str], shown: int = 10) -> str:
             printable(f"  {m.path}: is {m.truth}, verdict {m.verdict} ({m.probability:.1%})")
             for m in found.mistakes[:shown]
         ),
+        *([found.unlike] if found.unlike else []),
         *(f"note: {note}" for note in found.notes),
     ]
     if len(found.mistakes) > shown:
-        lines.insert(
-            -len(found.notes) or len(lines), f"  … and {len(found.mistakes) - shown:,} more"
-        )
+        below = len(found.notes) + bool(found.unlike)
+        lines.insert(-below or len(lines), f"  … and {len(found.mistakes) - shown:,} more")
     return "\n".join(lines)
 
 
@@ -287,11 +288,7 @@ def info(facts: Mapping[str, Any]) -> str:
             [
                 side,
                 f"{facts[side]['photographs']:,} photographs of {facts[side]['parts']:,} parts: "
-                + ", ".join(
-                    f"{_SCORE_TITLES[name]} "
-                    + scored(facts[side]["scores"][name], facts[side]["intervals_95"][name])
-                    for name in ("accuracy", "balanced_accuracy", "roc_auc")
-                ),
+                + _side_scores(facts[side]),
             ]
             for side in ("train", "holdout")
         ),
@@ -302,6 +299,19 @@ def info(facts: Mapping[str, Any]) -> str:
         if facts.get("weights", {}).get("source") != "random"
         else f"{text}\n\n{UNTRAINED_WARNING}"
     )
+
+
+def _side_scores(side: Mapping[str, Any]) -> str:
+    """Scores of a model's side; those of good photographs alone are not known."""
+    scores, intervals = side["scores"], side["intervals_95"]
+    known = [
+        f"{_SCORE_TITLES[name]} {scored(scores[name], intervals[name])}"
+        for name in ("accuracy", "balanced_accuracy", "roc_auc")
+        if scores[name] is not None and isfinite(scores[name])
+    ]
+    if len(known) < 2:
+        return "of one class, so that no score is known"
+    return ", ".join(known)
 
 
 def _class_scores(found: Evaluation) -> str:

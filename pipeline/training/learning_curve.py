@@ -14,7 +14,7 @@ import numpy as np
 from features.arrays import Floats, Indices
 from features.errors import SplitError
 from features.files import write_whole
-from pipeline.data.dataset import Dataset
+from pipeline.data.dataset import Dataset, to_compare_on
 from pipeline.data.splits import Fold, holdout
 from pipeline.evaluation.bootstrap import Parts
 from pipeline.feature_specs.rows import comparable_rows
@@ -55,6 +55,7 @@ class LearningCurve:
         sizes: the largest first.
         rarest: name of the class that has fewest parts.
         picture, table: the files that were written.
+        note: that the holdout of a given split was not looked at; "" without one.
     """
 
     result: Comparison
@@ -62,6 +63,7 @@ class LearningCurve:
     rarest: str
     picture: Path
     table: Path
+    note: str = ""
 
     def scores(self, head: str, score: str) -> Floats:
         """float64 (draws, sizes) of one head."""
@@ -101,6 +103,8 @@ def learning_curve(
 ) -> LearningCurve:
     """Train heads on fewer and fewer parts and write the curve as a picture and as CSV.
 
+    What a split that the folder came with holds out is not looked at: it is for `fit`.
+
     Args:
         dataset: from `pipeline.data.dataset.load_dataset`.
         out: folder for learning-curve.png and learning-curve.csv.
@@ -122,6 +126,7 @@ def learning_curve(
     dataset.classes.require_defective("a learning curve")
     check_overwritable(picture, PICTURE, force=force)
     check_overwritable(table, LEARNING, force=force)
+    dataset, _, note = to_compare_on(dataset, None)
     names = dataset.classes.names
     rounds = shrinking_folds(
         dataset.y, dataset.groups, draws=draws, test_size=test_size, seed=seed, class_names=names
@@ -138,7 +143,7 @@ def learning_curve(
         progress=progress,
     )
     sizes, rarest = _sizes(result)
-    found = LearningCurve(result, sizes, names[rarest], picture, table)
+    found = LearningCurve(result, sizes, names[rarest], picture, table, note)
     write_whole(table, MARK + _csv(found))
     write_whole(picture, learning_png(_series(found)))
     return found

@@ -281,6 +281,26 @@ def test_photographs_of_phones(kind: str, monkeypatch: pytest.MonkeyPatch) -> No
         decode(data, EXACT)
 
 
+@pytest.mark.parametrize("bits", [8, 10, 12, 16])
+def test_phone_formats_of_many_bits_are_seen_in_full_range(bits: int) -> None:
+    """Grey of more than 8 bits in HEIC and JPEG XL came out white; float has no fixed range."""
+    heif = pytest.importorskip("pillow_heif")
+    pytest.importorskip("pillow_jxl")
+    heif.register_heif_opener()
+    grey = np.linspace(0, 1, WIDTH * HEIGHT).reshape(HEIGHT, WIDTH)
+    values = (grey * (2**bits - 1)).round().astype(np.uint8 if bits == 8 else np.uint16)
+    if bits == 16:
+        data = encode(Image.fromarray(values), "JXL", lossless=True)
+        with pytest.raises(ImageError, match="no fixed range"):
+            decode(imagecodecs.jpegxl_encode(grey.astype(np.float32)), EXACT)
+    else:
+        mode = "L" if bits == 8 else f"L;{bits}"
+        image = heif.from_bytes(mode, (WIDTH, HEIGHT), np.ascontiguousarray(values).tobytes())
+        image.save(file := io.BytesIO(), quality=-1)
+        data = file.getvalue()
+    assert np.abs(decode(data, EXACT)[..., 0] - grey * 255.0).max() <= 2
+
+
 def test_recipes_of_old_caches_are_known_as_they_were() -> None:
     """Revision 1 keeps its fields, and so its fingerprint; bits of a folder come back."""
     first = {

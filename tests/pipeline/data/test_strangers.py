@@ -156,7 +156,12 @@ def test_good_parts_alone(run: Run, tmp_path: Path) -> None:
     with (tmp_path / "predictions.csv").open(encoding="utf-8-sig", newline="") as file:
         verdicts = {row["path"]: row["class"] for row in csv.DictReader(file)}
     assert [verdicts[str(Path("new") / f"p{n:03d}.png")] for n in range(3)] == ["defective"] * 3
-    assert run("info", "model")[0] == 0
+    code, out, _ = run("info", "model")
+    assert code == 0
+    assert "nan" not in out
+    assert "of one class, so that no score is known" in out
+    facts = json.loads(run("info", "model", "--json")[1], parse_constant=pytest.fail)
+    assert facts["holdout"]["scores"]["roc_auc"] is None
     fails(run("fit", "--head", "novelty", "--cost-missed", "5", "--cost-false", "1"), "--max-false")
     fails(run("compare-heads"), "takes defective ones", "--head novelty")
 

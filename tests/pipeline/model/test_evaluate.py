@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
-from models import load, sign
+import numpy as np
+from models import load, sign, write_parts
+from PIL import Image
 
 import pipeline
+from pipeline.terminal.results import evaluation
 
 
 def test_parts_that_the_threshold_was_chosen_on_are_not_scored(cache: Path, model: Path) -> None:
@@ -21,3 +25,32 @@ def test_parts_that_the_threshold_was_chosen_on_are_not_scored(cache: Path, mode
     found = pipeline.evaluate_folder(load(sign(model)), cache.parent / "data", cache)
     assert {sample.path for sample in found.judged.samples} == held
     assert f"{len(trained)} photographs that the model was trained on are left out" in found.notes
+
+
+def test_what_is_unlike_is_counted(cache: Path, model: Path, tmp_path: Path) -> None:
+    """Frames of one colour in a folder that is scored are counted by part, in the report too."""
+    new = write_parts(tmp_path / "new", parts=12, first=100)
+    for number in range(1, 8):
+        colour = [255 * (number >> channel & 1) for channel in range(3)]
+        frame = Image.fromarray(np.full((20, 20, 3), colour, np.uint8))
+        frame.save(new / "Healthy" / f"part-{900 + number}_0.png")
+    rule = pipeline.GroupRule("regex", r"part-(\d+)")
+    bundle = load(model)
+    found = pipeline.evaluate_folder(bundle, new, cache, group_rule=rule)
+    assert found.unlike.startswith("warning: 6 of 19 new parts are unlike anything")
+    assert found.unlike in evaluation(found, bundle.classes.names)
+    assert "6 of 19 new parts are unlike" in pipeline.evaluation_report(bundle, found)
+
+
+def test_a_model_that_cannot_tell_says_so(cache: Path, model: Path, tmp_path: Path) -> None:
+    """Models on pixels and those of earlier versions judge whatever they are shown: it is said."""
+    bundle = replace(load(model), familiar=None)
+    found = pipeline.evaluate_holdout(bundle, cache)
+    assert "cannot tell photographs that are unlike" in found.unlike
+    new, notes = write_parts(tmp_path / "new", parts=3, first=100), list[str]()
+    photographs = pipeline.find_photographs([str(new)])
+    pipeline.predict(bundle, photographs, cache, notes=notes)
+    assert any("cannot tell photographs that are unlike" in note for note in notes)
+    notes.clear()
+    pipeline.predict(load(model), photographs, cache, notes=notes)
+    assert not any("cannot tell" in note for note in notes)

@@ -57,7 +57,7 @@ def test_what_an_encoding_lacks_is_replaced(encoding: str, expected: str) -> Non
 
 
 def test_sentences_are_wrapped_on_a_terminal_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is piped stays one line; on a terminal, further lines stand below the first."""
+    """What is piped stays one line, unless COLUMNS is set; further lines stand below the first."""
 
     class Terminal(io.StringIO):
         encoding = "utf-8"
@@ -65,10 +65,14 @@ def test_sentences_are_wrapped_on_a_terminal_alone(monkeypatch: pytest.MonkeyPat
         def isatty(self) -> bool:
             return True
 
-    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.delenv("COLUMNS", raising=False)
     line = "note         " + "chosen on good parts that no head has seen " * 4
     piped, shown = io.StringIO(), Terminal()
     write_lines(line.strip(), piped)
+    monkeypatch.setenv("COLUMNS", "60")
+    asked = io.StringIO()
+    write_lines(line.strip(), asked)
+    assert max(map(len, asked.getvalue().splitlines())) <= 60
     write_lines(line.strip() + "\na  table  of  columns  " + "x" * 60, shown)
     assert piped.getvalue().count("\n") == 1
     lines = shown.getvalue().splitlines()
@@ -81,7 +85,11 @@ def test_tables_fit_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     """A wider table is cut between columns, each piece with its first column."""
     monkeypatch.setenv("COLUMNS", "40")
     text = align([["head", *(f"{n} of a long name" for n in range(9))], ["ridge", *"123456789"]])
-    assert max(map(len, text.splitlines())) <= 80
+    assert max(map(len, text.splitlines())) <= 40
+    monkeypatch.delenv("COLUMNS")
+    monkeypatch.setattr("sys.__stdout__", io.StringIO())  # no terminal that knows its width
+    text = align([["head", *(f"{n} of a long name" for n in range(9))], ["ridge", *"123456789"]])
+    assert 40 < max(map(len, text.splitlines())) <= 80
     assert text.count("ridge") == text.count("head") > 1
     monkeypatch.setenv("COLUMNS", "300")
     wide = align([["head", *(f"{n} of a long name" for n in range(9))], ["ridge", *"123456789"]])

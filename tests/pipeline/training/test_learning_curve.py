@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from rows import sparse_rows
 
 import pipeline
 from features.errors import OutputError, SplitError
+from pipeline.terminal.comparison import learning
 from pipeline.training.forecast import forecast, law
 from pipeline.training.learning_curve import shrinking_folds
 from pipeline.training.learning_curve_picture import Series, learning_png
@@ -143,3 +145,14 @@ def test_nothing_is_written_where_parts_are_too_few(cache: Path, tmp_path: Path)
     with pytest.raises(OutputError):
         pipeline.learning_curve(data, tmp_path / "o", heads=["ridge"], n_jobs=1)
     assert not (tmp_path / "l").exists()
+
+
+def test_the_holdout_of_a_given_split_is_not_looked_at(cache: Path, tmp_path: Path) -> None:
+    """As in compare-heads: what the folder's own test part has is left for fit, and it is said."""
+    dataset = pipeline.load_dataset(cache)
+    test = dataset.groups % 6 == 0
+    dataset = replace(dataset, given=(np.flatnonzero(~test), np.flatnonzero(test)))
+    found = pipeline.learning_curve(dataset, tmp_path / "curve", heads=["ridge"], draws=2, n_jobs=1)
+    assert len(found.result.y) == (~test).sum()
+    assert f"the other {test.sum()} of the given split are left" in found.note
+    assert found.note in learning(found)
