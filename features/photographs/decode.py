@@ -342,8 +342,8 @@ def _upright_rgb(
     if samples is not None:
         # Pillow turns a TIFF when it loads it, whatever the recipe.
         turned = recipe.exif_orientation or declared.format == "TIFF"
-        turn = read_orientation(image) if turned else 1
         loaded = to_eight_bits(samples, recipe.bits)
+        turn = read_orientation(image) if turned else 1  # Pillow loads a PNG to look for EXIF
     else:
         loaded = _load(image, data, declared)
         turn = read_orientation(image) if recipe.exif_orientation else 1

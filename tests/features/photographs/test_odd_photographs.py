@@ -108,13 +108,14 @@ def test_a_camera_of_fewer_bits_fills_the_range(bits: int) -> None:
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_sixteen_bit_png_is_what_libpng_reads(channels: int) -> None:
-    """Grey and RGB of 16 bits, with alpha, which is laid over white."""
+    """Grey and RGB of 16 bits, with alpha, which is laid over white; by both recipes."""
     values = np.random.default_rng(channels).integers(0, 65_536, (HEIGHT, WIDTH, channels))
     data = imagecodecs.png_encode(values.astype(np.uint16).squeeze())
     seen = imagecodecs.png_decode(data).reshape(HEIGHT, WIDTH, channels) / 65_535
     if channels in (2, 4):
         seen = seen[..., :-1] * seen[..., -1:] + 1 - seen[..., -1:]
     assert close(data, seen, tolerance=1.5)
+    assert close(data, seen, replace(RECIPES["imagenet"], height=HEIGHT, width=WIDTH), 1.5)
 
 
 def test_both_byte_orders_give_the_same_pixels() -> None:
