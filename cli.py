@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pipeline.export.commands import add_commands as add_export_commands
 from pipeline.output.stream import never_fail
 from pipeline.terminal.cache_commands import cache_app
 from pipeline.terminal.console import (
@@ -657,24 +658,6 @@ def predict(
         raise typer.Exit(SOME_UNREADABLE)
 
 
-@app.command()
-def info(
-    path: Annotated[Path, typer.Argument(help="A cache or a model.")],
-    as_json: Annotated[bool, typer.Option("--json", help="All facts, for programs.")] = False,
-) -> None:
-    """What a cache or a model is.
-
-    Example: onepass info features.h5
-    """
-    import json
-
-    from pipeline.model.info import describe
-    from pipeline.terminal.results import info as info_text
-
-    facts = describe(path)
-    show(json.dumps(facts, indent=2) if as_json else info_text(facts))
-
-
 @app.command("train-cnn")
 def train_cnn(
     data: Data = Path("data"),
@@ -804,6 +787,9 @@ def demo(
     from pipeline.demo.run import run_demo
 
     run_demo(out, seed=seed, parts=parts, say=show, bar=bar)
+
+
+add_export_commands(app)
 
 
 # ---- what the commands share ------------------------------------------------------------

@@ -85,3 +85,7 @@ class BusyError(OnepassError):
 
 class OutputError(OnepassError):
     """A result cannot be written where it was asked for."""
+
+
+class ExportError(OnepassError):
+    """A model cannot be written for a target, or what was written gives other verdicts."""

@@ -15,6 +15,7 @@ from features.errors import EngineError
 ENGINES: dict[str, str] = {
     "tensorflow": "features.backbones.tensorflow_engine",
     "openvino": "features.backbones.openvino_engine",
+    "onnx": "features.backbones.onnx_engine",
 }
 """Name on the command line -> module, with an `Engine` called `compile_network` for hand-made
 networks, and `compile_graph(graph, shape, precision)` for Keras's. An engine decides how fast a row
@@ -95,13 +96,13 @@ class FixedBatch:
     """A compiled network of a fixed batch size, which runs on fewer photographs as well.
 
     Args:
-        network: compiled for `shape`.
+        network: compiled for `shape`; an attribute, too.
         shape: of the pixels: (batch_size, height, width, 3).
     """
 
     def __init__(self, network: Network, shape: tuple[int, int, int, int]) -> None:
         self.batch_size = shape[0]
-        self._network, self._shape = network, shape
+        self.network, self._shape = network, shape
 
     def run(self, pixels: npt.NDArray[np.uint8]) -> Array:
         """Compute the rows of up to `batch_size` photographs.
@@ -116,4 +117,4 @@ class FixedBatch:
         if len(pixels) != self.batch_size:
             batch = np.zeros(self._shape, np.uint8)
             batch[: len(pixels)] = pixels
-        return self._network(batch)[: len(pixels)]
+        return self.network(batch)[: len(pixels)]

@@ -89,7 +89,7 @@ class InceptionV3Backbone:
         self.batch_size = batch_size
         self._weights, self._seed = weights, seed
         convolutions = _random(seed) if weights is None else _load(weights)
-        self._call = compile_network(
+        self.network = compile_network(
             architecture,
             list(_fold(convolutions, *scale)),
             (batch_size, *self.input_size, 3),
@@ -111,7 +111,7 @@ class InceptionV3Backbone:
         if len(pixels) != self.batch_size:
             batch = np.zeros((self.batch_size, *self.input_size, 3), np.uint8)
             batch[: len(pixels)] = pixels
-        return self._call(batch)[: len(pixels)]
+        return self.network(batch)[: len(pixels)]
 
     def keras_model(self) -> Any:  # noqa: ANN401 - Keras ships no types
         """Keras's own InceptionV3 with the same weights: scaled pixels in, (n, 5, 5, 2048) out."""

@@ -20,7 +20,7 @@ from features.runtime import core_count, load_tensorflow
 # OpenVINO reports to its makers when it is imported, unless this package is not there.
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 try:
-    import openvino
+    import openvino as openvino
     from openvino import opset13 as ops
 except ImportError:
     raise EngineError(

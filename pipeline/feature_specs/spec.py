@@ -313,6 +313,10 @@ class Taps(Pooling):
         """See `Pooling.of`."""
         return rows[:, self._place(layout)]
 
+    def names(self, layout: Layout) -> tuple[str, ...]:
+        """Name the layers that are kept, in their order."""
+        return (self._name,) if self._name else tuple(layout.taps)
+
     def kinds(self, layout: Layout) -> tuple[int, ...]:
         """See `Pooling.kinds`: each tap is one."""
         return (self.width(layout),) if self._name else tuple(layout.taps.values())

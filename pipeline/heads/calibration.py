@@ -91,7 +91,7 @@ probability itself, for those that count votes."""
 
 # What keeps log-odds finite at 0 and 1. Networks that are too sure say 1e-14 of half of the
 # photographs, and their order has to stay; close to 1 float32 has no steps smaller than this.
-_ABOVE_0, _BELOW_1 = 1e-15, 6e-8
+ABOVE_0, BELOW_1 = 1e-15, 6e-8
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ class Recalibration:
 def _on_scale(p: Floats, scale: Scale) -> Floats:
     if scale == "share":
         return p
-    return np.asarray(np.log(p + _ABOVE_0) - np.log(1 - p + _BELOW_1))
+    return np.asarray(np.log(p + ABOVE_0) - np.log(1 - p + BELOW_1))
 
 
 def probabilities(logits: npt.NDArray[Any]) -> Floats:

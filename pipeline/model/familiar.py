@@ -39,7 +39,7 @@ RATE = 0.01
 
 UNLIKE = "unlike anything that the model was trained on"
 
-_NEAREST = 3
+NEAREST = 3
 _MOST = 2000  # training photographs that are kept
 _BLOCK = 128  # photographs whose rows are in memory at once
 _FEW_SPREADS = 3.0  # where parts are too few: standard deviations above the mean
@@ -89,7 +89,7 @@ class Familiar:
             None where there are fewer than five parts.
         """
         numbers = np.unique(groups)
-        if len(numbers) < _NEAREST + 2:
+        if len(numbers) < NEAREST + 2:
             return None
         kept = np.arange(len(vectors))
         if len(kept) > _MOST:
@@ -121,7 +121,7 @@ class Familiar:
         """
         arrays = read_arrays(content)
         vectors, numbers = arrays["vectors"], arrays["limit"]
-        sound = vectors.ndim == 2 and vectors.dtype == np.float32 and len(vectors) >= _NEAREST
+        sound = vectors.ndim == 2 and vectors.dtype == np.float32 and len(vectors) >= NEAREST
         if not sound or numbers.shape != (2,) or not np.isfinite(numbers).all():
             raise ValueError(f"vectors of shape {vectors.shape}, limits {numbers!r}")
         return cls(vectors, float(numbers[0]), float(numbers[1]))
@@ -211,6 +211,6 @@ def _distances(asked: Rows, known: Rows, hide: Callable[[Indices], object] | Non
         square -= 2 * (block @ known.T)
         if hide is not None:
             square[hide(rows)] = np.inf
-        nearest = np.partition(square, _NEAREST - 1, axis=1)[:, _NEAREST - 1]
+        nearest = np.partition(square, NEAREST - 1, axis=1)[:, NEAREST - 1]
         found[rows] = np.sqrt(np.maximum(nearest, 0))
     return found

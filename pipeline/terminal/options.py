@@ -176,7 +176,8 @@ Seed = Annotated[int, typer.Option(min=0, help="Of everything random.", rich_hel
 Engine = Annotated[
     str,
     typer.Option(
-        help="tensorflow, or openvino (an extra): what computes the backbone.", rich_help_panel=RUN
+        help="tensorflow, openvino or onnx (extras): what computes the backbone.",
+        rich_help_panel=RUN,
     ),
 ]
 Report = Annotated[

@@ -1,0 +1,165 @@
+"""Write ONNX: a graph that grows node by node, and is a model in the end.
+
+What is written is plain ONNX of one operator set, with its weights inside, so that any runtime of
+the standard computes it. (Open Neural Network Exchange, operator set 18.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from features.errors import EngineError
+
+try:
+    import onnx
+    from onnx import helper, numpy_helper
+except ImportError:
+    raise EngineError(
+        "writing ONNX needs packages that are not installed; run: pip install 'onepass[export]'"
+    ) from None
+
+OPSET, IR = 18, 9
+MOST_BYTES = 2**31 - 2**20
+"""Of a model in one file: what protobuf holds."""
+
+INT64 = onnx.TensorProto.INT64
+_TYPES = {"uint8": onnx.TensorProto.UINT8, "float32": onnx.TensorProto.FLOAT}
+
+Shape = Sequence[int | str]
+Operand = str | npt.NDArray[Any] | np.generic
+"""The name of a tensor, or a constant."""
+
+
+class Graph:
+    """A graph under construction.
+
+    Attributes:
+        nodes: in the order in which they are computed.
+        scope: what names begin with from now on, as "backbone/".
+        bytes: of all constants.
+
+    Example:
+        >>> graph = Graph()
+        >>> y = graph.add("Mul", "x", np.float32(2))
+        >>> model = graph.model({"x": ("float32", ["N"])}, {y: ("float32", ["N"])})
+    """
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self.nodes: list[Any] = []
+        self.scope = ""
+        self.bytes = 0
+        self._constants: dict[str, npt.NDArray[Any]] = {}
+        self._halves: set[str] = set()
+
+    def add(self, kind: str, *inputs: Operand, name: str = "", **attributes: Any) -> str:  # noqa: ANN401
+        """Add a node with one output; give the output's name."""
+        return self.add_many(kind, 1, *inputs, name=name, **attributes)[0]
+
+    def add_many(
+        self,
+        kind: str,
+        outputs: int,
+        *inputs: Operand,
+        name: str = "",
+        **attributes: Any,  # noqa: ANN401
+    ) -> list[str]:
+        """Add a node with several outputs; give their names."""
+        given = [one if isinstance(one, str) else self.constant(one) for one in inputs]
+        own = f"{self.scope}{name or f'{kind}_{len(self.nodes)}'}"
+        made = [own if outputs == 1 else f"{own}_{number}" for number in range(outputs)]
+        self.nodes.append(helper.make_node(kind, given, made, name=own, **attributes))
+        return made
+
+    def constant(self, values: npt.NDArray[Any] | np.generic) -> str:
+        """Keep an array in the model; give its name."""
+        array = np.asarray(values)
+        name = f"{self.scope}constant_{len(self._constants)}"
+        self._constants[name] = array
+        self.bytes += array.nbytes
+        return name
+
+    def weight(self, values: npt.NDArray[np.float32]) -> str:
+        """As `constant`, of an array that may be kept in half the space; see `model`."""
+        name = self.constant(np.asarray(values, np.float32))
+        self._halves.add(name)
+        return name
+
+    def slice(self, x: str, start: int, stop: int, axis: int) -> str:
+        """Take a range along an axis."""
+        return self.add(
+            "Slice", x, np.array([start]), np.array([stop]), np.array([axis]),
+        )  # fmt: skip
+
+    def reshape(self, x: str, *shape: int) -> str:
+        """Reshape; -1 is what is left."""
+        return self.add("Reshape", x, np.array(shape, np.int64))
+
+    def reduce(self, kind: str, x: str, *axes: int, keep: bool = False) -> str:
+        """Reduce over axes, as "Sum", "Mean" or "Max"."""
+        return self.add(f"Reduce{kind}", x, np.array(axes, np.int64), keepdims=int(keep))
+
+    def half(self, x: str) -> str:
+        """Round to float16's 11 significant bits, as a cache of that precision does.
+
+        A cast there and back is what OpenVINO leaves out. This is Veltkamp's splitting (Dekker, "A
+        floating-point technique for extending the available precision", 1971).
+        """
+        high = self.add("Mul", x, np.float32(2**13 + 1))
+        return self.add("Sub", high, self.add("Sub", high, x))
+
+    def as_float(self, x: str) -> str:
+        """Convert to float32."""
+        return self.add("Cast", x, to=onnx.TensorProto.FLOAT)
+
+    def model(
+        self,
+        inputs: Mapping[str, tuple[str, Shape]],
+        outputs: Mapping[str, tuple[str, Shape]],
+        *,
+        half: bool = False,
+        notes: Mapping[str, str] | None = None,
+    ) -> Any:  # noqa: ANN401 - onnx.ModelProto
+        """Finish the model.
+
+        Args:
+            inputs: by name: dtype and shape; a text in a shape is a size that is not fixed.
+            outputs: likewise; names of tensors.
+            half: keep what `weight` was told in float16; it is computed in float32.
+            notes: further texts by name, kept as the model's metadata.
+
+        Raises:
+            EngineError: it is larger than a file of ONNX can be.
+        """
+        if self.bytes > MOST_BYTES:
+            raise EngineError(
+                f"the file would hold {self.bytes / 1e9:.1f} GB; expected at most 2 GB, which is "
+                "what one file of ONNX holds; fit on narrower features, as avg, or another head"
+            )
+        nodes, tensors = [], []
+        for name, array in self._constants.items():
+            if half and name in self._halves:
+                tensors.append(numpy_helper.from_array(array.astype(np.float16), f"{name}_half"))
+                cast = helper.make_node(
+                    "Cast", [f"{name}_half"], [name], name=f"{name}_wide", to=onnx.TensorProto.FLOAT
+                )
+                nodes.append(cast)
+            else:
+                tensors.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        graph = helper.make_graph(
+            [*nodes, *self.nodes],
+            "onepass",
+            [helper.make_tensor_value_info(n, _TYPES[t], s) for n, (t, s) in inputs.items()],
+            [helper.make_tensor_value_info(n, _TYPES[t], s) for n, (t, s) in outputs.items()],
+            tensors,
+        )
+        made = helper.make_model(
+            graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR,
+            producer_name="onepass",
+        )  # fmt: skip
+        helper.set_model_props(made, dict(notes or {}))
+        return made

@@ -1,0 +1,1 @@
+"""Models for machines without this program: written, and proven on photographs."""

@@ -1,0 +1,83 @@
+"""The commands that carry a model elsewhere: `export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.terminal.console import DATA, OUTPUT, CommandGroup, say, show, wait
+from pipeline.terminal.options import AcceptDrift, CacheFile, Engine, Force, Quiet, Verbose, Weights
+
+
+def add_commands(app: CommandGroup) -> None:
+    """Register the commands of this package."""
+    app.command()(export)
+    app.command()(info)
+
+
+def export(
+    model: Annotated[Path, typer.Argument(help="A model's folder.")],
+    out: Annotated[Path, typer.Argument(help="Folder for what is written.")],
+    to: Annotated[str, typer.Option(help="onnx or openvino.", rich_help_panel=OUTPUT)],
+    precision: Annotated[
+        str,
+        typer.Option(
+            help="float32, float16 (half the space), or int8 (by training photographs).",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = "float32",
+    accept_difference: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="Write it also where a probability differs by so much; the card says so.  "
+            "[default: 0.0001]",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where the photographs of training are now.  [default: where they were]",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
+    cache: CacheFile = Path("features.h5"),
+    weights: Weights = None,
+    engine: Engine = "tensorflow",
+    accept_drift: AcceptDrift = False,
+    force: Force = False,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write a model for machines without Onepass, with the proof that it gives the same verdicts.
+
+    Example: onepass export model model-onnx --to onnx
+    """
+    from pipeline.export.export import Wish, export_model
+    from pipeline.export.texts import exported
+
+    wish = Wish(to, precision, accept_difference, data, cache, weights, engine)
+    with wait("writing and proving"):
+        done = export_model(model, out, wish, accept_drift=accept_drift, force=force, say=say)
+    show(exported(done))
+
+
+def info(
+    path: Annotated[Path, typer.Argument(help="A cache or a model.")],
+    as_json: Annotated[bool, typer.Option("--json", help="All facts, for programs.")] = False,
+) -> None:
+    """What a cache or a model is.
+
+    Example: onepass info features.h5
+    """
+    import json
+
+    from pipeline.model.info import describe
+    from pipeline.terminal.results import info as info_text
+
+    facts = describe(path)
+    show(json.dumps(facts, indent=2) if as_json else info_text(facts))

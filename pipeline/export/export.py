@@ -1,0 +1,293 @@
+"""Export a model: write it for a target, prove it, and put beside it what repeats the proof.
+
+model.onnx, or model.xml and model.bin   from pixels to probabilities
+card.json        classes, limits, part rule, recipe, what the proof found, digests
+check.py         repeats the proof there; reads photographs and judges as the model does
+photographs/     the drawn photographs: as files, and as the pixels that the model is shown (PNG)
+expected.json    what it made of them here, and what the model does
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from features.backbones.engines import DEFAULT_ENGINE
+from features.errors import ExportError, OutputError
+from features.files import whole_folder
+from features.photographs.views import view_named
+from features.untrusted_files import read_json
+from pipeline.export import check
+from pipeline.export.graph import PHOTOGRAPHS, Written, write_graph
+from pipeline.export.proof import (
+    MOST_HELD_OUT,
+    TOLERANCE,
+    Exported,
+    Known,
+    Proof,
+    compare,
+    drawn_photographs,
+    known_photographs,
+    read_each,
+    run_exported,
+    vectors,
+)
+from pipeline.export.targets import (
+    FLOAT32,
+    INT8,
+    Target,
+    check_precision,
+    target_named,
+)
+from pipeline.model.bundle import Bundle, load_bundle
+from pipeline.model.files import ABOUT
+from pipeline.model.probabilities import Judged, judge
+
+CARD, CHECK, EXPECTED, FOLDER = "card.json", "check.py", "expected.json", "photographs"
+SCHEMA = 1
+_MOST_TRAINING = 48  # photographs that int8 is measured on
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Export:
+    """What `export_model` wrote.
+
+    Attributes:
+        folder: where.
+        card: card.json.
+        proof: how far it is from the model.
+        bytes: of the model's files.
+    """
+
+    folder: Path
+    card: dict[str, Any]
+    proof: Proof
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is to be exported, and how.
+
+    Attributes:
+        target: one of `pipeline.export.targets.TARGETS`.
+        precision: one of `pipeline.export.targets.PRECISIONS`.
+        accept: largest difference of a probability that is accepted; None for TOLERANCE.
+        data: where the photographs of training are now; None for where they were.
+        cache: with their rows; None to compute all of them.
+        weights: where the backbone's weights are now, if not where they were.
+        engine: what computes the model's side of the proof.
+    """
+
+    target: str
+    precision: str = FLOAT32
+    accept: float | None = None
+    data: Path | None = None
+    cache: Path | None = None
+    weights: str | None = None
+    engine: str = DEFAULT_ENGINE
+
+    @property
+    def tolerance(self) -> float:
+        """Largest difference of a probability with which the proof holds."""
+        return TOLERANCE if self.accept is None else max(self.accept, TOLERANCE)
+
+
+def export_model(
+    model: Path,
+    out: Path,
+    wish: Wish,
+    *,
+    accept_drift: bool = False,
+    force: bool = False,
+    say: Say = lambda _line: None,
+) -> Export:
+    """Write a model for a target, if the file that is written gives the model's verdicts.
+
+    Args:
+        model: its folder.
+        out: a new folder, or that of an export, which is replaced.
+        wish: target, precision, and what is accepted.
+        accept_drift: see `pipeline.model.bundle.load_bundle`.
+        force: replace a folder that holds something else.
+        say: takes lines about what is going on.
+
+    Raises:
+        ExportError: the model has no form there, or what was written gives other verdicts; nothing
+            is written then.
+        EngineError: a package is not installed.
+        BundleError, WeightsError, OutputError: as `load_bundle`, `Bundle.settings`, `whole_folder`.
+    """
+    target = target_named(wish.target)
+    check_precision(wish.precision)
+    target.require(wish.precision)
+    _check_replaceable(out, force)
+    bundle = load_bundle(model, accept_drift=accept_drift)
+    _check_recipe(bundle)
+    say(f"writing the model for {target.title}, {wish.precision}")
+    written = write_graph(bundle, wish.weights)
+    with whole_folder(out) as new:
+        card = _card(bundle, written, target, wish)
+        training: list[Any] = []
+        if wish.precision == INT8:
+            known = known_photographs(bundle, "train", _MOST_TRAINING, wish.data)
+            training = list(read_each(known, card))[:_MOST_TRAINING]
+        notes = {"card": json.dumps({key: card[key] for key in ("model", "recipe", "classes")})}
+        target.write(written, wish.precision, training, notes, new / target.file)
+        size = sum(file.stat().st_size for file in new.iterdir())
+        (new / FOLDER).mkdir()
+        photographs = drawn_photographs(new / FOLDER)
+        photographs += known_photographs(bundle, "holdout", MOST_HELD_OUT, wish.data)
+        say(f"proof: {len(photographs)} photographs through the model and through the file")
+        judged = _judge(bundle, photographs, wish)
+        found = run_exported(new, card, photographs)
+        proof = compare(bundle, card, photographs, judged, found)
+        if failure := proof.failure(wish.tolerance):
+            raise ExportError(_refusal(bundle, target, wish, proof, failure))
+        card["proof"] = proof.to_json()
+        _write_beside(new, bundle, card, photographs[: proof.drawn], judged, found)
+        if moved := check.check(new, quiet=True):
+            raise ExportError(f"check.py does not hold here ({moved[0]}); nothing was written")
+    return Export(out, card, proof, size)
+
+
+def _refusal(bundle: Bundle, target: Target, wish: Wish, proof: Proof, failure: str) -> str:
+    worst = max(proof.difference, proof.part_difference)
+    accept = f"{float(f'{worst * 1.2:.1g}') or TOLERANCE:g}"
+    ways = f"accept it with --accept-difference {accept}, which the card then says"
+    if wish.precision != FLOAT32:
+        ways = f"take --precision {FLOAT32}, or {ways}"
+    return (
+        f"{bundle.folder} as {target.title} in {wish.precision} gives other results: {failure} "
+        f"({proof.drawn + proof.held_out} photographs); nothing was written; {ways}"
+    )
+
+
+def _check_replaceable(out: Path, force: bool) -> None:
+    """Raise OutputError where a folder would be lost that is no export."""
+    if not out.exists() or (out.is_dir() and (force or not any(out.iterdir()))):
+        return
+    try:
+        ours = "onepass_export" in read_json(out / CARD)
+    except (OSError, ValueError, TypeError):
+        ours = False
+    if not ours:
+        raise OutputError(
+            f"{out} exists and is no export; expected a new folder; name another, or replace it "
+            "with --force"
+        )
+
+
+def _check_recipe(bundle: Bundle) -> None:
+    recipe = bundle.about.get("features", {}).get("recipe", {})
+    if recipe.get("revision", 1) < 2:
+        raise ExportError(
+            f"{bundle.folder} reads photographs by a recipe of an earlier version (revision "
+            f"{recipe.get('revision')}), which check.py does not have; expected revision 2; "
+            "extract into a new cache and fit again"
+        )
+
+
+def _card(bundle: Bundle, written: Written, target: Target, wish: Wish) -> dict[str, Any]:
+    """What a program there has to know; the proof and the digests come later."""
+    about, decision = bundle.about, bundle.decision
+    recipe = about["features"]["recipe"]
+    keys = ("name", "width", "height", "exif_orientation", "resize", "dct_scaling", "srgb")
+    views = [view_named(name) for name in written.pictures]
+    return {
+        "onepass_export": SCHEMA,
+        "target": target.name,
+        "file": target.file,
+        "precision": wish.precision,
+        "input": PHOTOGRAPHS,
+        "input_shape": ["N", len(views), written.height, written.width, 3],
+        "input_type": "uint8, RGB",
+        "outputs": written.outputs,
+        "classes": list(bundle.classes.names),
+        "pass_below": decision.band.pass_below,
+        "reject_from": decision.band.reject_from,
+        "part_rule": decision.part_rule,
+        "part_calibration": decision.part_calibration and decision.part_calibration.to_json(),
+        "recipe": {key: recipe[key] for key in keys},
+        "pictures": [{"name": v.name, "box": list(v.box), "place": v.place} for v in views],
+        # Of what it gives there from what it gave here; other processors round int8 otherwise.
+        "tolerance": wish.tolerance if wish.precision == INT8 else TOLERANCE,
+        "accepted_difference": wish.accept,
+        "model": {
+            "head": about["head"],
+            "feature_spec": about.get("feature_spec", about.get("space", "flat")),
+            "backbone": about["features"]["backbone"],
+            "weights": about["features"]["weights"],
+            "created": about.get("created"),
+            "sha256": hashlib.sha256((bundle.folder / ABOUT).read_bytes()).hexdigest(),
+        },
+        "versions": {
+            name: metadata.version(name) for name in (*target.packages, "numpy", "pillow")
+        },
+        "exported": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+def _judge(bundle: Bundle, photographs: Sequence[Known], wish: Wish) -> Judged:
+    """The model's side: drawn photographs without the cache, which is not to know them."""
+    drawn = [one.photograph for one in photographs if one.label < 0 and "\0" in one.part]
+    others = [one.photograph for one in photographs[len(drawn) :]]
+    cache = wish.cache if wish.cache is not None and wish.cache.exists() else None
+    found = [
+        judge(bundle, some, rows, weights=wish.weights, engine=wish.engine)
+        for some, rows in ((drawn, None), (others, cache))
+        if some
+    ]
+    return Judged(
+        [sample for one in found for sample in one.samples],
+        np.concatenate([one.probabilities for one in found]),
+        np.concatenate([one.strangeness for one in found]),
+    )
+
+
+def _write_beside(
+    new: Path,
+    bundle: Bundle,
+    card: dict[str, Any],
+    drawn: Sequence[Known],
+    judged: Judged,
+    made: Exported,
+) -> None:
+    """Write the check, what it expects, and the card with the digests of all."""
+    expected, P = [], made.probabilities
+    strange = [None if np.isnan(s) else float(s) for s in made.strangeness]
+    for known, p, s, own in zip(drawn, P, strange, judged.probabilities, strict=False):
+        file = known.photograph.file
+        pictures = []
+        for number, pixels in enumerate(check.read_pictures(file.read_bytes(), card)):
+            picture = file.with_name(f"{file.stem}.{number}.png")
+            Image.fromarray(pixels).save(picture)
+            pictures.append(f"{FOLDER}/{picture.name}")
+        expected.append({
+            "file": f"{FOLDER}/{file.name}",
+            "pictures": pictures,
+            "probabilities": p.tolist(),
+            "of_the_model": own.tolist(),
+            "strangeness": s,
+            "verdict": check.judge(card, p, s)[0],
+        })  # fmt: skip
+    told = {"photographs": expected, "parts": vectors(bundle)}
+    (new / EXPECTED).write_text(json.dumps(told, indent=1) + "\n", "utf-8")
+    (new / CHECK).write_bytes(Path(check.__file__).read_bytes())
+    files = sorted(file for file in new.rglob("*") if file.is_file())
+    card["files"] = {
+        file.relative_to(new).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in files
+    }
+    (new / CARD).write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", "utf-8")

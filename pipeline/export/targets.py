@@ -1,0 +1,147 @@
+"""What a model can be written for: the registry of targets, and what each writes."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from features.errors import EngineError, ExportError
+from pipeline.export.graph import PHOTOGRAPHS, Written
+
+FLOAT32, FLOAT16, INT8 = "float32", "float16", "int8"
+PRECISIONS = (FLOAT32, FLOAT16, INT8)
+"""float16: the backbone's weights in half the space, computed in float32. int8: the backbone's
+weights and maps in 8 bits, by what they are on training photographs."""
+
+Shown = npt.NDArray[np.uint8]
+"""uint8 (n, pictures, height, width, 3)."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """One target.
+
+    Attributes:
+        name: what `--to` takes.
+        title: for people.
+        packages: that it needs here, and the runtime first, that it needs there.
+        file: of the model, in the folder that is written.
+        write: called as `write(written, precision, training pictures, notes, path)`.
+    """
+
+    name: str
+    title: str
+    packages: tuple[str, ...]
+    file: str
+    write: Callable[[Written, str, Sequence[Shown], Mapping[str, str], Path], None]
+
+    def require(self, precision: str) -> None:
+        """Raise EngineError where a package that it needs is not installed."""
+        needed = [*self.packages, *(["nncf"] if precision == INT8 else [])]
+        missing = [name for name in needed if importlib.util.find_spec(name) is None]
+        if missing:
+            raise EngineError(
+                f"--to {self.name} needs {', '.join(missing)}, which is not installed; "
+                "run: pip install 'onepass[export]'"
+            )
+
+    def version(self) -> str:
+        """Of the runtime."""
+        from importlib import metadata
+
+        return metadata.version(self.packages[0])
+
+
+def _write_onnx(
+    written: Written,
+    precision: str,
+    training: Sequence[Shown],
+    notes: Mapping[str, str],
+    path: Path,
+) -> None:
+    model = written.model(half=precision == FLOAT16, notes=notes)
+    if precision == INT8:
+        model = _quantised(model, training, written)
+    path.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def _write_openvino(
+    written: Written,
+    precision: str,
+    training: Sequence[Shown],
+    notes: Mapping[str, str],
+    path: Path,
+) -> None:
+    from features.backbones.openvino_engine import openvino
+
+    plain = written.model(half=precision == FLOAT16, notes=notes)
+    model = openvino.Core().read_model(plain.SerializeToString(), b"")
+    if precision == INT8:
+        model = _quantised(model, training, written)
+    for name, text in notes.items():
+        model.set_rt_info(text, ["onepass", name])
+    openvino.save_model(model, str(path), compress_to_fp16=False)
+
+
+def _quantised(model: Any, training: Sequence[Shown], written: Written) -> Any:  # noqa: ANN401
+    """Quantise the backbone of an ONNX or OpenVINO model by NNCF; the head stays as it is."""
+    if not training:
+        raise ExportError(
+            "int8 is measured on training photographs, none of which are where they were; expected "
+            "some; name their folder with --data, or take --precision float16"
+        )
+    from features.backbones.openvino_engine import openvino  # and no telemetry
+
+    del openvino
+    nncf = importlib.import_module("nncf")
+    nncf.set_log_level(40)  # errors
+    data = nncf.Dataset([one[None] for one in training], lambda x: {PHOTOGRAPHS: x})
+    backbone_alone = nncf.IgnoredScope(patterns=["head/.*", "familiar/.*"], validate=False)
+    with contextlib.redirect_stdout(io.StringIO()):  # its progress bars
+        return nncf.quantize(
+            model, data, subset_size=len(training), ignored_scope=backbone_alone
+        )  # fmt: skip
+
+
+TARGETS = {
+    target.name: target
+    for target in (
+        Target("onnx", "ONNX", ("onnxruntime", "onnx"), "model.onnx", _write_onnx),
+        Target(
+            "openvino",
+            "OpenVINO",
+            ("openvino", "onnx", "onnxruntime"),
+            "model.xml",
+            _write_openvino,
+        ),
+    )
+}
+"""By name. A new target is one entry, and how `check.py` runs it."""
+
+
+def target_named(name: str) -> Target:
+    """Find a target.
+
+    Raises:
+        ExportError: there is none of this name.
+    """
+    if name not in TARGETS:
+        raise ExportError(f"unknown target {name!r}; expected --to {' or '.join(TARGETS)}")
+    return TARGETS[name]
+
+
+def check_precision(precision: str) -> None:
+    """Raise ExportError for a precision that nothing is written in."""
+    if precision not in PRECISIONS:
+        raise ExportError(
+            f"unknown precision {precision!r}; expected one of {', '.join(PRECISIONS)}"
+        )

@@ -1,0 +1,217 @@
+"""Exports from end to end: the proof, the check that repeats it, and what breaks them."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import tiny  # noqa: F401 - registers the backbone
+from commands import Run, fails
+from models import write_parts
+
+import pipeline
+from features.errors import ExportError, OutputError
+from pipeline.model.predict import find_photographs, predict
+
+onnx = pytest.importorskip("onnx", reason="needs the extra export")
+pytest.importorskip("onnxruntime", reason="needs the extra export")
+pytest.importorskip("openvino", reason="needs the extra export")
+
+from pipeline.export.export import Wish, export_model  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with data/, features.h5, model/ and exports of it, onnx/ and openvino/."""
+    home = tmp_path_factory.mktemp("exported")
+    cache = home / "features.h5"
+    pipeline.extract_folder(
+        write_parts(home / "data"), cache, backbone="tiny", weights="random", engine="openvino",
+        group_rule=pipeline.GroupRule("regex", r"part-(\d+)"),
+    )  # fmt: skip
+    spec = pipeline.FeatureSpec.parse("full+crops:mixed-max")
+    data = pipeline.load_dataset(cache)
+    pipeline.fit(data, home / "model", head="logistic", features=spec, with_gap=False)
+    for to in ("onnx", "openvino"):
+        export_model(home / "model", home / to, Wish(to, cache=cache, engine="openvino"))
+    return home
+
+
+def copied(home: Path, target: str, tmp_path: Path) -> Path:
+    shutil.copytree(home / target, tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def signed(folder: Path) -> Path:
+    """Forge the digests, so that only what is computed can tell."""
+    card = json.loads((folder / "card.json").read_text("utf-8"))
+    for name in card["files"]:
+        card["files"][name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    (folder / "card.json").write_text(json.dumps(card), "utf-8")
+    return folder
+
+
+def loaded(folder: Path) -> ModuleType:
+    """The folder's own check.py."""
+    spec = importlib.util.spec_from_file_location("shipped_check", folder / "check.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("target", ["onnx", "openvino"])
+def test_the_check_runs_alone(home: Path, target: str, tmp_path: Path) -> None:
+    """In a process that cannot see this project: it exits with 0, and with 1 where it is broken."""
+    folder = copied(home, target, tmp_path)
+    code = f"import runpy, sys; sys.argv = ['check.py']\ntry: runpy.run_path({str(folder / 'check.py')!r}, run_name='__main__')\nfinally: print([m for m in sys.modules if m.split('.')[0] in ('features', 'pipeline', 'onepass', 'sklearn', 'tensorflow')])"  # noqa: E501
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", code], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("the same: 3 photographs")
+    assert done.stdout.strip().endswith("[]")
+    path = folder / json.loads((folder / "card.json").read_text("utf-8"))["file"]
+    path.write_bytes(path.read_bytes() + b" ")
+    assert loaded(folder).main([]) == 1
+
+
+def test_one_weight_is_noticed(home: Path, tmp_path: Path) -> None:
+    """Without digests too: a weight of the backbone, a coefficient of the head."""
+    for number, scope in enumerate(("backbone/", "head/")):
+        folder = copied(home, "onnx", tmp_path / str(number))
+        model = onnx.load(folder / "model.onnx")
+        tensor = next(
+            t for t in model.graph.initializer
+            if t.name.startswith(scope) and t.data_type == onnx.TensorProto.FLOAT
+            and np.prod(t.dims) > 5
+        )  # fmt: skip
+        values = onnx.numpy_helper.to_array(tensor).copy()
+        place = np.unravel_index(np.abs(values).argmax(), values.shape)
+        values[place] *= 1.2
+        tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+        onnx.save(model, folder / "model.onnx")
+        assert loaded(folder).check(folder) == ["model.onnx is not the file that was exported"]
+        found = loaded(signed(folder)).check(folder)
+        assert found, scope
+        assert "a probability moved by" in found[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("return np.stack(made)", "return np.stack(made)[..., ::-1]"), "its pixels are up to"),
+        (("return np.stack(made)", "return np.stack(made).swapaxes(1, 2)"), "its pixels are up to"),
+        (('filters[recipe["resize"]], (', "Image.Resampling.NEAREST, ("), "its pixels are up to"),
+        (("turn = _orientation(image) if", "turn = 1 if"), "its pixels are up to"),
+        (("model(given[None])", "model(given[None, ..., ::-1].copy())"), "moved by"),
+        (("model(given[None])", "model(given[None].swapaxes(2, 3).copy())"), "moved by"),
+        (('if p < card["pass_below"]', 'if p > card["pass_below"]'), "not "),
+    ],
+    ids=["channels", "transposed", "filter", "exif", "shown channels", "shown turned", "limit"],
+)  # fmt: skip
+def test_another_preprocessing_is_noticed(
+    home: Path, tmp_path: Path, change: tuple[str, str], said: str
+) -> None:
+    """Whoever reads, shows or judges photographs otherwise is told so."""
+    folder = copied(home, "onnx", tmp_path)
+    text = (folder / "check.py").read_text("utf-8")
+    assert change[0] in text
+    (folder / "check.py").write_text(text.replace(*change), "utf-8")
+    signed(folder)
+    found = loaded(folder).check(folder)
+    assert any(said in line for line in found), found
+    assert loaded(folder).main([]) == 1
+
+
+@pytest.mark.parametrize("target", ["onnx", "openvino"])
+def test_verdicts_are_those_of_predict(home: Path, target: str, tmp_path: Path) -> None:
+    """New photographs, some of them unlike anything: the same verdicts, and parts too."""
+    write_parts(tmp_path / "new", parts=6, first=100)
+    from PIL import Image
+
+    Image.new("RGB", (300, 100), "white").save(tmp_path / "new" / "white.jpg")
+    bundle = pipeline.load_bundle(home / "model")
+    found = find_photographs([str(tmp_path / "new")])
+    ours = predict(bundle, found, None, engine="openvino")
+    check = loaded(home / target)
+    card = json.loads((home / target / "card.json").read_text("utf-8"))
+    model = check.load(home / target, card)
+    for one in ours:
+        made = model(check.read_pictures(one.file.read_bytes(), card)[None])
+        verdict, p, _ = check.judge(card, made["probabilities"][0], made["strangeness"][0])
+        assert one.verdict == verdict
+        assert one.probability == pytest.approx(p, abs=1e-4)
+    assert ours[-1].unlike
+
+
+def test_the_card_says_what_a_program_needs(home: Path) -> None:
+    """Classes, limits, part rule, recipe, pictures and the proof."""
+    card = json.loads((home / "openvino" / "card.json").read_text("utf-8"))
+    about = json.loads((home / "model" / "model.json").read_text("utf-8"))
+    assert card["classes"] == about["classes"]
+    assert card["pass_below"] == about["decision"]["pass_below"]
+    assert card["part_rule"] == about["decision"]["part_rule"]
+    assert card["proof"]["drawn_photographs"] == 3
+    assert card["proof"]["held_out_photographs"] == 18
+    assert card["proof"]["parts"] == 6
+    assert card["proof"]["verdicts_that_differ"] == 0
+    assert card["proof"]["largest_difference"] < 1e-4
+    assert card["accepted_difference"] is None
+
+
+def test_a_file_that_fails_the_proof_is_not_written(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line, and nothing is left; what is accepted stands in the card."""
+    from pipeline.export import export
+
+    real = export.write_graph
+
+    def wrong(*given: object) -> object:
+        written = real(*given)  # type: ignore[arg-type]
+        for name, values in written.graph._constants.items():
+            if name.startswith("head/") and values.shape == (1,) and values.dtype == np.float32:
+                written.graph._constants[name] = values + np.float32(0.5)
+        return written
+
+    monkeypatch.setattr(export, "write_graph", wrong)
+    wish = Wish("onnx", cache=home / "features.h5", engine="openvino")
+    with pytest.raises(ExportError, match=r"differs by 0\.\d+.* nothing was written; accept it with"):
+        export_model(home / "model", tmp_path / "out", wish)
+    assert list(tmp_path.iterdir()) == []
+    accepted = Wish("onnx", accept=0.3, cache=home / "features.h5", engine="openvino")
+    done = export_model(home / "model", tmp_path / "out", accepted)
+    assert done.card["accepted_difference"] == 0.3
+    assert 1e-3 < done.proof.difference < 0.3
+
+
+def test_only_an_export_is_replaced(home: Path, tmp_path: Path) -> None:
+    """A folder of something else stays."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("mine")
+    with pytest.raises(OutputError, match="exists and is no export"):
+        export_model(home / "model", tmp_path / "mine", Wish("onnx"))
+
+
+def test_the_command(home: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As typed; wrong words are one line."""
+    monkeypatch.chdir(home)
+    words = ("export", "model", "out", "--engine", "openvino")
+    code, out, err = run(*words, "--to", "onnx", "--precision", "float16",
+                         "--accept-difference", "0.01")  # fmt: skip
+    assert code == 0, err
+    assert "3 drawn photographs, 18 held-out photographs of 6 parts" in out
+    assert "AUC      by part" in out
+    fails(run(*words, "--to", "coreml"), "unknown target 'coreml'; expected --to onnx or openvino")
+    fails(run(*words, "--to", "onnx", "--precision", "int4"), "expected one of float32, float16")
+    fails(run("export", "data", "out", "--to", "onnx"), "data")

@@ -1,0 +1,189 @@
+"""The contract of exports: every head and every kind of features, in both runtimes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny
+from models import write_parts
+from rows import QUICK
+
+import pipeline
+from features.errors import ExportError
+from features.photographs.decode import decode_views
+from pipeline.data.dataset import Dataset
+from pipeline.feature_specs.spec import FeatureSpec
+from pipeline.heads import HEADS, make_head
+from pipeline.model.probabilities import judge
+from pipeline.thresholds.rule import ThresholdRule
+
+onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra export")
+openvino = pytest.importorskip("openvino", reason="needs the extra export")
+pytest.importorskip("onnx", reason="needs the extra export")
+
+from pipeline.export.graph import Written, write_graph  # noqa: E402
+
+LOOKS = {
+    "plain": {"look": "plain"},
+    "close": {"look": "close"},
+    "views": {"views": ["full", "tiles:2x2"], "taps": ["mixed", "narrow-max"]},
+    "half": {"look": "plain", "precision": "float16"},
+}
+FEATURES = [
+    ("plain", "flat"), ("plain", "avg+max:root"), ("half", "avg"),
+    ("close", "full+crops:mixed-max"), ("close", "crops:mixed-max+narrow:root:max"),
+    ("close", "full:taps+flat"), ("views", "full+tiles:2x2:flat"),
+    ("views", "tiles:2x2:avg+taps:root"), ("views", "tiles:2x2:max:max"),
+]  # fmt: skip
+
+
+@dataclass
+class Caches:
+    """Caches of one folder, made when they are asked for."""
+
+    folder: Path
+    made: dict[str, Dataset]
+
+    def of(self, look: str) -> Dataset:
+        if look not in self.made:
+            cache = self.folder / f"{look}.h5"
+            pipeline.extract_folder(
+                self.folder / "data", cache, backbone="tiny", weights="random", engine="openvino",
+                group_rule=pipeline.GroupRule("regex", r"part-(\d+)"), **LOOKS[look],
+            )  # fmt: skip
+            self.made[look] = pipeline.load_dataset(cache)
+        return self.made[look]
+
+
+@pytest.fixture(scope="module")
+def caches(tmp_path_factory: pytest.TempPathFactory) -> Caches:
+    folder = tmp_path_factory.mktemp("exports")
+    write_parts(folder / "data", parts=12)
+    return Caches(folder, {})
+
+
+def fitted(data: Dataset, out: Path, head: str, features: str) -> pipeline.Bundle:
+    rule = ThresholdRule.parse("0.5")
+    pipeline.fit(
+        data, out, head=head, features=FeatureSpec.parse(features), threshold=rule,
+        settings=QUICK.get(head), with_gap=False,
+    )  # fmt: skip
+    return pipeline.load_bundle(out)
+
+
+def both(written: Written, shown: np.ndarray) -> dict[str, list[Any]]:
+    """What both runtimes give, by the name of the runtime."""
+    content = written.model().SerializeToString()
+    session = onnxruntime.InferenceSession(content)
+    model = openvino.Core().read_model(content, b"")
+    compiled = openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    found = compiled([shown])
+    return {
+        "onnxruntime": session.run(written.outputs, {"photographs": shown}),
+        "openvino": [found[compiled.output(name)] for name in written.outputs],
+    }
+
+
+def assert_same(bundle: pipeline.Bundle, data: Dataset) -> None:
+    """The graph gives the model's probabilities, from pixels on, in both runtimes."""
+    written = write_graph(bundle)
+    root = Path(data.about["root"])
+    photographs = pipeline.find_photographs([str(root)])
+    judged = judge(bundle, photographs, data.cache_path, engine="openvino")
+    recipe = bundle.settings().recipe
+    shown = np.stack([
+        decode_views(p.file.read_bytes(), recipe, list(written.pictures)) for p in photographs
+    ])  # fmt: skip
+    for runtime, (P, *rest) in both(written, shown).items():
+        np.testing.assert_allclose(P, judged.probabilities, atol=3e-5, err_msg=runtime)
+        if rest:
+            np.testing.assert_allclose(rest[0], judged.strangeness, atol=5e-3, err_msg=runtime)
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_every_head_is_exported(head: str, caches: Caches) -> None:
+    """A head in the registry without a writer, or with another result, fails here."""
+    data = caches.of("plain")
+    assert_same(fitted(data, caches.folder / "model", head, "flat"), data)
+
+
+@pytest.mark.parametrize(("look", "features"), FEATURES)
+def test_every_kind_of_features_is_exported(look: str, features: str, caches: Caches) -> None:
+    """Views, crops, layers, poolings and roots are what heads see of cached rows."""
+    data = caches.of(look)
+    assert_same(fitted(data, caches.folder / "model", "logistic", features), data)
+
+
+def test_heads_of_several_classes(caches: Caches) -> None:
+    """Three classes, one of which no training row has: all writers that treat them apart."""
+    from features.backbones.onnx_graph import Graph
+    from pipeline.export.heads import WRITERS, write_head
+
+    assert set(WRITERS) == set(HEADS)
+    draw = np.random.default_rng(1)
+    y = np.arange(60) % 3
+    X = (draw.standard_normal((60, 40)) + 1.5 * np.eye(3)[y].repeat(14, axis=1)[:, :40]).astype(
+        "f4"
+    )
+    for name in HEADS:
+        for labels, classes in ((y, 3), (np.where(y == 1, 3, y), 4)):
+            settings = {**QUICK.get(name, {}), **({"channels": 10} if name == "novelty" else {})}
+            head = make_head(name, settings=settings).fit(X, labels, n_classes=classes)
+            graph = Graph()
+            out = write_head(graph, head, "x")
+            model = graph.model({"x": ("float32", ["N", 40])}, {out: ("float32", ["N", classes])})
+            session = onnxruntime.InferenceSession(model.SerializeToString())
+            P = session.run([out], {"x": X})[0]
+            np.testing.assert_allclose(P, head.predict_proba(X), atol=2e-5, err_msg=name)
+
+
+def test_trees_part_rows_exactly_at_their_thresholds(caches: Caches) -> None:
+    """A value that equals a threshold, or is the next number, goes where it goes in the head."""
+    from features.backbones.onnx_graph import Graph
+    from pipeline.export.heads import write_head
+
+    draw = np.random.default_rng(2)
+    X = draw.integers(0, 3, (80, 6)).astype("f4") / np.float32(3)
+    y = (X[:, 0] + X[:, 1] > 0.7).astype(int)
+    head = make_head("forest", settings={"trees": 5}).fit(X, y, n_classes=2)
+    limits = head._arrays()["threshold"].astype("f4")
+    rows = np.stack([np.full(6, value, "f4") for one in limits for value in (
+        one, np.nextafter(one, np.float32(9)), np.nextafter(one, np.float32(-9)),
+    )])  # fmt: skip
+    graph = Graph()
+    out = write_head(graph, head, "x")
+    model = graph.model({"x": ("float32", ["N", 6])}, {out: ("float32", ["N", 2])})
+    P = onnxruntime.InferenceSession(model.SerializeToString()).run([out], {"x": rows})[0]
+    np.testing.assert_allclose(P, head.predict_proba(rows), atol=1e-6)
+
+
+def test_what_has_no_form_is_refused_with_what_has(caches: Caches) -> None:
+    """A user's estimator, a backbone that does not write itself, rows in bfloat16."""
+    data = caches.of("plain")
+    folder = caches.folder / "model"
+    fitted_by_user = "sklearn.naive_bayes:GaussianNB"
+    pipeline.fit(data, folder, head=fitted_by_user, features=FeatureSpec.parse("flat"),
+                 threshold=ThresholdRule.parse("0.5"), with_gap=False)  # fmt: skip
+    bundle = pipeline.load_bundle(folder, trust=True)
+    with pytest.raises(ExportError, match=r"user's own estimator, sklearn.naive_bayes.*logistic"):
+        write_graph(bundle)
+    bundle = fitted(data, folder, "logistic", "flat")
+    bundle.about["features"] |= {"backbone": "toy"}
+    bundle.about["features"]["recipe"] |= {"height": 224, "width": 224, "scale": [1 / 127.5, -1.0]}
+    with pytest.raises(ExportError, match=r"the backbone toy .* expected inception_v3"):
+        write_graph(bundle)
+
+
+def test_the_engine_onnx_gives_the_rows_of_the_others() -> None:
+    """`--engine onnx`: the same rows, whatever the number of pictures."""
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
+    given = {"seed": 3, "batch_size": 4, "precision": "float32", "taps": ("mixed", "narrow-max")}
+    rows = {
+        engine: tiny.TinyBackbone(None, engine=engine, **given).run(pixels[:3])
+        for engine in ("onnx", "openvino")
+    }
+    np.testing.assert_allclose(rows["onnx"], rows["openvino"], atol=1e-5)
