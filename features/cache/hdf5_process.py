@@ -36,8 +36,9 @@ def ask(function: str, source: Path | bytes) -> bytes:
         source: the path of the file, or its bytes.
 
     Raises:
-        ParserError: the process crashed or took too long, or the function refused the file.
-        OSError: the file is not there, or no process can be started.
+        ParserError: the process crashed, took too long or cannot be started, or the function
+            refused the file.
+        OSError: the file is not there.
 
     Example:
         >>> ask("features.cache.hdf5_process:size_of", b"abc")
@@ -59,6 +60,8 @@ def ask(function: str, source: Path | bytes) -> bytes:
         )
     except subprocess.TimeoutExpired:
         raise ParserError(_late(seconds)) from None
+    except OSError as error:
+        raise ParserError(f"no process can be started to look at it first: {error}") from None
     if done.returncode == 0:
         return done.stdout
     if done.returncode == _REFUSED:

@@ -112,7 +112,8 @@ def order_classes(
 def _known(wanted: Sequence[str], names: Sequence[str]) -> list[str]:
     found, unknown = match_names(wanted, names)
     if unknown:
-        raise DataError(f"no class {unknown[0]!r}; found {', '.join(names) or 'none'}")
+        shown = ", ".join(f'"{name}"' if "," in name else name for name in names)
+        raise DataError(f"no class {unknown[0]!r}; found {shown or 'none'}")
     return found
 
 

@@ -32,9 +32,10 @@ def predictions(
 
 def _unlike(found: Sequence[Prediction], parts: Sequence[PartPrediction], rate: float) -> list[str]:
     """How many parts are unlike all that was trained on, and whether that is too many."""
-    new = [p.photographs for p in parts if not p.trained_on] or [
+    known = [p.photographs for p in parts if not p.trained_on] or [
         (one,) for one in found if not one.trained_on
     ]
+    new = [those for those in known if any(one.error is None for one in those)]
     unlike = sum(any(one.unlike for one in those) for those in new)
     return [said for said in [say_unlike(unlike, len(new), rate)] if said]
 

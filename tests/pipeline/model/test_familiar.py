@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from features.cache.row_parts import Layout
 from pipeline.model.familiar import RATE, Familiar, looks, too_many
+from pipeline.model.predict import Prediction
+from pipeline.terminal.predictions import predictions
 
 
 def photographs(parts: int, each: int, seed: int, kind: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -74,3 +78,10 @@ def test_a_batch_that_changed_is_told_from_chance() -> None:
     assert not too_many(2, 100, 0.01)
     assert not too_many(3, 300, 0.01)
     assert too_many(7, 20, 0.01)
+
+
+def test_what_cannot_be_read_is_no_part_to_compare() -> None:
+    """Unreadable files beside three strange photographs do not make these few."""
+    strange = [Prediction(f"{n}.png", Path(f"{n}.png"), "review", strangeness=2) for n in range(3)]
+    broken = [Prediction(f"x{n}", Path(f"x{n}"), error="the file is empty") for n in range(60)]
+    assert "warning: 3 of 3 new parts are unlike" in predictions([*strange, *broken], rate=0.05)
