@@ -14,6 +14,8 @@ from pipeline.terminal.options import AcceptDrift, CacheFile, Engine, Force, Qui
 def add_commands(app: CommandGroup) -> None:
     """Register the commands of this package."""
     app.command()(export)
+    app.command()(pack)
+    app.command()(unpack)
     app.command()(info)
 
 
@@ -66,9 +68,44 @@ def export(
     show(exported(done))
 
 
+def pack(
+    model: Annotated[Path, typer.Argument(help="A model's folder.")],
+    out: Annotated[Path, typer.Argument(help="The file, as model.onepass.")],
+    force: Force = False,
+    quiet: Quiet = False,
+) -> None:
+    """Put a model into one file, for a memory stick.
+
+    Example: onepass pack model model.onepass
+    """
+    from pipeline.export import pack as packing
+
+    size = packing.pack(model, out, force=force)
+    show(f"{out}: {size / 1e6:,.1f} MB; there: onepass unpack {out} {model.name}")
+
+
+def unpack(
+    file: Annotated[Path, typer.Argument(help="What pack wrote.")],
+    out: Annotated[Path, typer.Argument(help="The model's folder.")],
+    force: Force = False,
+    quiet: Quiet = False,
+) -> None:
+    """Take a model out of its file, if it is whole.
+
+    Example: onepass unpack model.onepass model
+    """
+    from pipeline.export import pack as packing
+
+    about = packing.unpack(file, out, force=force)
+    show(f"{out}: {about.get('title', 'a model')}, whole by its digests")
+
+
 def info(
     path: Annotated[Path, typer.Argument(help="A cache or a model.")],
     as_json: Annotated[bool, typer.Option("--json", help="All facts, for programs.")] = False,
+    card: Annotated[
+        bool, typer.Option("--card", help="A model's card, as Markdown with metadata.")
+    ] = False,
 ) -> None:
     """What a cache or a model is.
 
@@ -76,6 +113,11 @@ def info(
     """
     import json
 
+    if card:
+        from pipeline.export.model_card import model_card
+
+        show(model_card(path))
+        return
     from pipeline.model.info import describe
     from pipeline.terminal.results import info as info_text
 
