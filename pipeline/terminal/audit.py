@@ -31,6 +31,10 @@ def audit(found: Audit, out: Path) -> str:
 
 def _shortcuts(found: Shortcuts, names: Sequence[str]) -> str:
     binary = len(names) == _BINARY
+    if binary and found.facts and not found.folds:
+        there = [n for n in names if any(fact.typical[n] != "none" for fact in found.facts)]
+        if len(there) == 1:
+            return _typical(found, there[0])
     head = ["fact alone", "AUC", "95 % interval", "p", "shortcut"]
     head += [f"typical {printable(name)}" for name in names] if binary else ["most of all"]
     rows = [
@@ -69,6 +73,13 @@ def _shortcuts(found: Shortcuts, names: Sequence[str]) -> str:
     lines += ["", *_sentences(found)]
     lines += [f"not judged, {why}: {', '.join(titles)}" for why, titles in found.left_out.items()]
     return "\n".join(lines)
+
+
+def _typical(found: Shortcuts, name: str) -> str:
+    """What is usual of the one class that there is."""
+    rows = [["fact", f"typical {printable(name)}"]]
+    rows += [[fact.title, printable(fact.typical[name])] for fact in found.facts]
+    return f"Shortcuts: not judged, for there is one class alone\n\n{align(rows)}"
 
 
 def _sentences(found: Shortcuts) -> Iterable[str]:

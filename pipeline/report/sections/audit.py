@@ -79,7 +79,11 @@ def section(given: Audited) -> Section:
         ]
         return Section("audit", title, join(body))
     body = [
-        *(_shortcuts(found.shortcuts) if found.shortcuts else []),
+        *(
+            _shortcuts(found.shortcuts)
+            if found.shortcuts and (found.shortcuts.folds or found.shortcuts.unproven)
+            else []
+        ),
         *(_background(found.background) if found.background else []),
         *(_labels(found.labels) if found.labels else []),
         *_photographs(found),

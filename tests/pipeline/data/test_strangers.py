@@ -146,6 +146,9 @@ def test_good_parts_alone(run: Run, tmp_path: Path) -> None:
     code, out, _ = run("audit")
     assert code == 0
     assert "all photographs are of one class, good" in out
+    assert "Shortcuts: not judged" in out
+    assert "separates" not in out
+    assert "typical defective" not in out
     code, out, _ = run("fit", "--head", "novelty", "--max-false", "0.1")
     assert code == 0
     assert "nan" not in out
