@@ -24,6 +24,7 @@ import numpy as np
 from features.arrays import Floats, Indices
 from pipeline.data.splits import Fold
 from pipeline.heads import make_head
+from pipeline.heads.gram import GramSide
 from pipeline.heads.gram_head import RowSpaceHead
 from pipeline.heads.tuning import TrainingPart
 
@@ -86,25 +87,19 @@ def out_of_fold(
     """
     from threadpoolctl import threadpool_limits
 
-    n_classes = int(y.max()) + 1
+    side, n_classes = GramSide(K, row_width), int(y.max()) + 1
     found = np.full((len(y), n_classes), np.nan)
     # On a busy machine, threads of BLAS that wait for each other took several times as long.
     with threadpool_limits(1):
         for fold in rounds:
             train, test = fold.train, fold.test
             part = TrainingPart(
-                K[np.ix_(train, train)],
-                y[train],
-                groups[train],
-                n_classes=n_classes,
-                row_width=row_width,
-                seed=seed,
+                side, train, y[train], groups[train], n_classes=n_classes, seed=seed
             )
             head = make_head(HEAD, seed=seed)
             assert isinstance(head, RowSpaceHead)
             head.fit_in_space(part)
-            placed = part.space.place(K[np.ix_(test, train)], np.diagonal(K)[test])
-            found[test] = head.predict_in_space(placed)
+            found[test] = head.predict_in_space(part.place(test))
     return found
 
 

@@ -9,14 +9,16 @@ serves every fold.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from features.arrays import Floats
+from features.arrays import Floats, Indices
 from features.runtime import memory_limit
+from pipeline.data.splits import Fold
 
 _BLOCK_BYTES = 64 * 2**20  # float64 copies of blocks of X that are held at a time
 _RANK_TOLERANCE = 1e-12  # eigenvalues below this share of the largest are rounding noise
@@ -30,8 +32,8 @@ class RowReader(Protocol):
         """(n, d)."""
         ...
 
-    def __getitem__(self, rows: slice) -> npt.NDArray[Any]:
-        """Consecutive rows, float (m, d)."""
+    def __getitem__(self, rows: slice | Indices) -> npt.NDArray[Any]:
+        """Some of the rows, float (m, d)."""
         ...
 
 
@@ -89,6 +91,27 @@ class Placed:
     coordinates: Floats
     residual: Floats
 
+    def __len__(self) -> int:
+        """Number of rows."""
+        return len(self.residual)
+
+    def at(self, chosen: Indices) -> Floats:
+        """Coordinates (k, r) of some of the rows."""
+        found: Floats = self.coordinates[chosen]
+        return found
+
+    def blocks(self) -> Iterator[tuple[slice, Placed]]:
+        """A few rows at a time, and where they stand."""
+        height = max(1, _BLOCK_BYTES // (8 * max(self.coordinates.shape[1], 1)))
+        for at in range(0, len(self), height):
+            place = slice(at, at + height)
+            yield place, Placed(self.coordinates[place], self.residual[place])
+
+    def times(self, weights: Floats) -> Floats:
+        """Coordinates @ weights (r, k): float64 (m, k)."""
+        found: Floats = self.coordinates @ weights
+        return found
+
     def squared_distances(self, anchors: Floats) -> Floats:
         """Squared distances (m, k) to training rows given by coordinates (k, r)."""
         squares = (self.coordinates**2).sum(axis=1) + self.residual**2
@@ -136,6 +159,23 @@ class RowSpace:
         train = Placed(vectors * roots, np.zeros(len(K)))
         return cls(train, vectors * inverse / scale**2, values, scale, means)
 
+    @property
+    def trace(self) -> float:
+        """Sum of the squared lengths of the training rows' coordinates."""
+        return float(self.values.sum())
+
+    def products(self, targets: Floats) -> Floats:
+        """coordinates.T @ targets (n, k) of the training rows: (r, k)."""
+        found: Floats = self.train.coordinates.T @ targets
+        return found
+
+    def solve(self, share: float, shift: float, B: Floats) -> Floats:
+        """(share * coordinates.T @ coordinates + shift * identity)^-1 @ B (r, k)."""
+        diagonal = share * self.values + shift
+        # Rows that do not vary within their classes leave nothing to divide by.
+        found: Floats = B / np.maximum(diagonal, 1e-12 * max(diagonal.max(), 1e-12))[:, None]
+        return found
+
     def place(self, K: Floats, squares: Floats) -> Placed:
         """Place other rows.
 
@@ -171,6 +211,33 @@ class RowSpace:
             # The columns of the basis sum to 0, so the rows need no centring here.
             projection += block.T @ basis[start : start + height]
         return mean, projection
+
+
+class GramSide:
+    """All rows of a problem by their Gram matrix: spaces of parts and of their folds.
+
+    Attributes:
+        row_width: values in a raw row.
+    """
+
+    def __init__(self, K: Floats, row_width: int) -> None:
+        """Take the Gram matrix (n, n) of rows of so many values."""
+        self._K = K
+        self.row_width = row_width
+
+    def spaces(
+        self, rows: Indices, rounds: Sequence[Fold]
+    ) -> tuple[Callable[[], RowSpace], Callable[[], list[RowSpace]]]:
+        """What makes the space of these rows, and those of the training sides of rounds of them."""
+
+        def of(chosen: Indices) -> RowSpace:
+            return RowSpace.fit(self._K[np.ix_(chosen, chosen)])
+
+        return lambda: of(rows), lambda: [of(rows[fold.train]) for fold in rounds]
+
+    def place(self, space: RowSpace, of: Indices, rows: Indices) -> Placed:
+        """Rows by their numbers in a space; `of` are the rows it was made of."""
+        return space.place(self._K[np.ix_(rows, of)], np.diagonal(self._K)[rows])
 
 
 def place_rows(

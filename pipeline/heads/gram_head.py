@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from features.arrays import Floats, Indices
 from pipeline.heads.base import AnyRows, EpochProgress, Head, Scalar
 from pipeline.heads.calibration import Calibration
-from pipeline.heads.gram import Placed, RowSpace, gram
+from pipeline.heads.sides import AnyPlaced, Space, smaller_side
 from pipeline.heads.tuning import TrainingPart, auc, best_candidate
 
 Model = TypeVar("Model")
@@ -24,40 +24,54 @@ class RowSpaceHead(Head, Generic[Model]):
     Attributes:
         grid: candidates by setting, the most regularised first. A setting that the caller gave
             is not searched.
+        holds_rows: whether rows have to be in memory where there are more of them than values.
         calibrated: whether the decision values still have to become probabilities.
     """
 
     space: ClassVar[Literal["rows", "raw"]] = "rows"
     grid: ClassVar[Mapping[str, tuple[Scalar, ...]]]
+    holds_rows: ClassVar[bool] = True
     calibrated: ClassVar[bool] = False
 
     @abstractmethod
     def train(
-        self, space: RowSpace, y: Indices, candidates: Sequence[Mapping[str, Any]]
+        self, space: Space, y: Indices, candidates: Sequence[Mapping[str, Any]]
     ) -> Iterator[Model]:
         """Train one model per candidate, in their order, on the training rows of `space`."""
 
     @abstractmethod
-    def decide(self, model: Model, rows: Placed) -> Floats:
+    def decide(self, model: Model, rows: AnyPlaced) -> Floats:
         """Decision values: (m,) of class 1 for two classes, else (m, n_classes)."""
 
+    def train_inside(
+        self, part: TrainingPart, candidates: Sequence[Mapping[str, Any]]
+    ) -> Iterator[Iterable[Model]]:
+        """Train one model per candidate on each inner fold of the part, in the folds' order."""
+        for fold in part.inner:
+            yield self.train(fold.space, fold.y, candidates)
+
+    def decide_all(self, models: Iterable[Model], rows: AnyPlaced) -> list[Floats]:
+        """Decision values by each model."""
+        return [self.decide(model, rows) for model in models]
+
     @abstractmethod
-    def predict_in_space(self, rows: Placed) -> Floats:
+    def predict_in_space(self, rows: AnyPlaced) -> Floats:
         """Probabilities (m, n_classes) of rows placed in the space that the head was trained in."""
 
     @abstractmethod
-    def to_raw(self, X: AnyRows, space: RowSpace) -> None:
+    def to_raw(self, X: AnyRows, space: Space) -> None:
         """Make `predict_proba` work on raw rows; X are the training rows."""
 
     @abstractmethod
-    def finish(self, model: Model, calibration: Calibration | None, space: RowSpace) -> None:
+    def finish(self, model: Model, calibration: Calibration | None, space: Space) -> None:
         """Keep the model that was trained on all rows."""
 
     def _fit(self, X: AnyRows, y: Indices, groups: Indices, progress: EpochProgress | None) -> None:
         """Train on rows; see `Head._fit`."""
         part = TrainingPart(
-            gram(X), y, groups, n_classes=self.n_classes, row_width=X.shape[1], seed=self.seed
-        )
+            smaller_side(X, [self]), np.arange(len(y)), y, groups,
+            n_classes=self.n_classes, seed=self.seed,
+        )  # fmt: skip
         self._learn(part)
         self.to_raw(X, part.space)
 
@@ -110,9 +124,8 @@ class RowSpaceHead(Head, Generic[Model]):
         if not part.inner or (self.calibrated and len(candidates) == 1):
             return 0, None
         aucs, held = [], []
-        for fold in part.inner:
-            models = self.train(fold.space, fold.y, candidates)
-            decisions = [self.decide(model, fold.test) for model in models]
+        for fold, models in zip(part.inner, self.train_inside(part, candidates), strict=True):
+            decisions = self.decide_all(models, fold.test)
             aucs.append([auc(part.y[fold.test_rows], values) for values in decisions])
             held.append(decisions)
         winner = best_candidate(aucs)

@@ -13,9 +13,11 @@ from features.arrays import Floats, Indices, Rows
 from pipeline.heads.base import AnyRows
 from pipeline.heads.calibration import Calibration, probabilities
 from pipeline.heads.files import Arrays
-from pipeline.heads.gram import Placed, RowSpace, place_rows
+from pipeline.heads.gram import place_rows
 from pipeline.heads.gram_head import Model, RowSpaceHead
 from pipeline.heads.linear_heads import Linear, LinearHead, signs
+from pipeline.heads.sides import AnyPlaced, Space
+from pipeline.heads.svm import Gaussian
 
 
 class ProjectedHead(RowSpaceHead[Model]):
@@ -36,7 +38,7 @@ class ProjectedHead(RowSpaceHead[Model]):
     def _restore_model(self, arrays: Arrays, rank: int) -> None:
         """Take the model back; rows have `rank` coordinates. Raises BundleError."""
 
-    def to_raw(self, X: AnyRows, space: RowSpace) -> None:
+    def to_raw(self, X: AnyRows, space: Space) -> None:
         """Keep the way from raw rows to coordinates."""
         mean, projection = space.components(X)
         self._mean, self._projection = mean.astype(np.float32), projection.astype(np.float32)
@@ -82,32 +84,27 @@ class RBFSVMHead(ProjectedHead[Machine]):
     _model: Machine
 
     def train(
-        self, space: RowSpace, y: Indices, candidates: Sequence[Mapping[str, Any]]
+        self, space: Space, y: Indices, candidates: Sequence[Mapping[str, Any]]
     ) -> Iterator[Machine]:
         """One machine per candidate and class; the distances are computed once."""
-        from sklearn.svm import SVC
-
-        anchors, targets = space.train.coordinates, signs(y, self.n_classes)
-        distances = space.train.squared_distances(anchors)
+        kernel, targets = Gaussian(space.train), signs(y, self.n_classes)
+        made = {}
+        for gamma in dict.fromkeys(candidate["gamma"] for candidate in candidates):
+            Cs = [candidate["C"] for candidate in candidates if candidate["gamma"] == gamma]
+            for C, machine in zip(Cs, kernel.machines(gamma, targets, Cs), strict=True):
+                made[C, gamma] = Machine(gamma, kernel.anchors, *machine)
         for candidate in candidates:
-            kernel = np.exp(-candidate["gamma"] * distances)
-            dual = np.zeros((len(y), targets.shape[1]))
-            offset = np.full(targets.shape[1], -2.0)  # of a class without rows: a clear no
-            for column, target in enumerate(targets.T):
-                if target.max() > target.min():
-                    machine = SVC(C=candidate["C"], kernel="precomputed", tol=1e-5)
-                    machine.fit(kernel, target)
-                    dual[machine.support_, column] = machine.dual_coef_[0]
-                    offset[column] = machine.intercept_[0]
-            yield Machine(candidate["gamma"], anchors, dual, offset)
+            yield made[candidate["C"], candidate["gamma"]]
 
-    def decide(self, model: Machine, rows: Placed) -> Floats:
+    def decide(self, model: Machine, rows: AnyPlaced) -> Floats:
         """Decision values; see `RowSpaceHead.decide`."""
-        kernel = np.exp(-model.gamma * rows.squared_distances(model.anchors))
-        values: Floats = kernel @ model.dual + model.offset
+        values = np.empty((len(rows), model.dual.shape[1]))
+        for place, block in rows.blocks():
+            kernel = np.exp(-model.gamma * block.squared_distances(model.anchors))
+            values[place] = kernel @ model.dual + model.offset
         return values[:, 0] if self.n_classes == 2 else values
 
-    def finish(self, model: Machine, calibration: Calibration | None, space: RowSpace) -> None:
+    def finish(self, model: Machine, calibration: Calibration | None, space: Space) -> None:
         """Keep the support vectors, the calibration folded in."""
         assert calibration is not None
         used = np.abs(model.dual).max(axis=1) > 0
@@ -118,9 +115,9 @@ class RBFSVMHead(ProjectedHead[Machine]):
             model.offset @ calibration.slope + calibration.offset,
         )
 
-    def predict_in_space(self, rows: Placed) -> Floats:
+    def predict_in_space(self, rows: AnyPlaced) -> Floats:
         """Probabilities of placed rows."""
-        return probabilities(self.decide(self._model, rows).reshape(len(rows.residual), -1))
+        return probabilities(self.decide(self._model, rows).reshape(len(rows), -1))
 
     def _model_arrays(self) -> dict[str, npt.NDArray[Any]]:
         return {name: np.asarray(array) for name, array in self._model._asdict().items()}
@@ -188,23 +185,25 @@ class KNNHead(ProjectedHead[Neighbours]):
     _model: Neighbours
 
     def train(
-        self, space: RowSpace, y: Indices, candidates: Sequence[Mapping[str, Any]]
+        self, space: Space, y: Indices, candidates: Sequence[Mapping[str, Any]]
     ) -> Iterator[Neighbours]:
         """Keep the rows; k is at most their number."""
         for candidate in candidates:
             k, by_distance = min(int(candidate["k"]), len(y)), candidate["weights"] == "distance"
             yield Neighbours(space.train.coordinates, y, k, by_distance, _FLOOR)
 
-    def decide(self, model: Neighbours, rows: Placed) -> Floats:
+    def decide(self, model: Neighbours, rows: AnyPlaced) -> Floats:
         """Shares of the votes."""
-        shares = model.shares(rows.squared_distances(model.anchors), self.n_classes)
+        shares = np.empty((len(rows), self.n_classes))
+        for place, block in rows.blocks():
+            shares[place] = model.shares(block.squared_distances(model.anchors), self.n_classes)
         return shares[:, 1] if self.n_classes == 2 else shares
 
-    def finish(self, model: Neighbours, calibration: Calibration | None, space: RowSpace) -> None:
+    def finish(self, model: Neighbours, calibration: Calibration | None, space: Space) -> None:
         """Keep the rows; their votes are probabilities already."""
         self._model = model
 
-    def predict_in_space(self, rows: Placed) -> Floats:
+    def predict_in_space(self, rows: AnyPlaced) -> Floats:
         """Probabilities of placed rows."""
         shares = self.decide(self._model, rows)
         return np.column_stack([1 - shares, shares]) if shares.ndim == 1 else shares
@@ -239,25 +238,27 @@ class LDAHead(LinearHead):
     title = "LDA (shrinkage)"
     defaults: ClassVar = {"shrinkage": 0.99}
     ranges: ClassVar = {"shrinkage": (1e-6, 1.0)}
+    holds_rows: ClassVar = False
     grid: ClassVar = {"shrinkage": (0.9999, 0.999, 0.99, 0.9, 0.5)}
 
     def train_compact(
-        self, space: RowSpace, y: Indices, n_classes: int, candidates: Sequence[Mapping[str, Any]]
+        self, space: Space, y: Indices, n_classes: int, candidates: Sequence[Mapping[str, Any]]
     ) -> Iterator[Linear]:
         """Solve (D - U U') w = mean by the Woodbury identity.
 
-        The scatter of all rows is diagonal in the row space; that within the classes is the same
-        less one term per class, so each solution costs r numbers and one small system.
+        The scatter of all rows is what the space solves for, diagonal in the row space; that
+        within the classes is the same less one term per class.
         """
-        coordinates, n = space.train.coordinates, len(y)
-        members = np.bincount(y, minlength=n_classes)
-        means = (coordinates.T @ np.eye(n_classes)[y]) / members
+        n, members = len(y), np.bincount(y, minlength=n_classes)
+        means = space.products(np.eye(n_classes)[y]) / members
         factors = means * np.sqrt(members / n)
-        trace = space.values.sum() / n - (factors**2).sum()
+        trace = space.trace / n - (factors**2).sum()
         for candidate in candidates:
             share = float(candidate["shrinkage"])
-            diagonal = (1 - share) * space.values / n + share * trace / self.row_width
-            solved = _woodbury(diagonal, np.sqrt(1 - share) * factors, means)
+            U = np.sqrt(1 - share) * factors
+            both = np.column_stack([U, means])
+            both = space.solve((1 - share) / n, share * trace / self.row_width, both)
+            solved = _woodbury(U, both[:, :n_classes], both[:, n_classes:])
             offset = np.log(members / n) - (means * solved).sum(axis=0) / 2
             if n_classes == 2:
                 yield Linear(solved[:, 1:] - solved[:, :1], offset[1:] - offset[:1])
@@ -265,10 +266,7 @@ class LDAHead(LinearHead):
                 yield Linear(solved, offset)
 
 
-def _woodbury(diagonal: Floats, U: Floats, B: Floats) -> Floats:
-    """Solve (diag(diagonal) - U U') W = B for U (r, k) and B (r, c) with k much below r."""
-    # Rows that do not vary within their classes leave nothing to divide by.
-    inverse = 1 / np.maximum(diagonal, 1e-12 * max(float(diagonal.max()), 1e-12))
-    scaled = U * inverse[:, None]
-    small = np.eye(U.shape[1]) - U.T @ scaled
-    return B * inverse[:, None] + scaled @ np.linalg.solve(small, scaled.T @ B)
+def _woodbury(U: Floats, of_U: Floats, of_B: Floats) -> Floats:
+    """Solve (D - U U') W = B from D^-1 U and D^-1 B, U (r, k) with k much below r."""
+    small = np.eye(U.shape[1]) - U.T @ of_U
+    return of_B + of_U @ np.linalg.solve(small, U.T @ of_B)

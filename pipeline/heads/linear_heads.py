@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -12,9 +12,13 @@ import numpy.typing as npt
 from features.arrays import Floats, Indices, Row, Rows
 from pipeline.heads.base import AnyRows
 from pipeline.heads.calibration import Calibration, probabilities
+from pipeline.heads.columns import ColumnSpace
 from pipeline.heads.files import Arrays
-from pipeline.heads.gram import Placed, RowSpace
 from pipeline.heads.gram_head import RowSpaceHead
+from pipeline.heads.newton import Logistic, minimise
+from pipeline.heads.sides import AnyPlaced, Space
+from pipeline.heads.svm import linear_machines
+from pipeline.heads.tuning import TrainingPart
 
 _BLOCK_ROWS = 256  # rows turned into float64 at a time
 
@@ -42,7 +46,7 @@ class LinearHead(RowSpaceHead[Linear]):
     _model: Linear
 
     def train(
-        self, space: RowSpace, y: Indices, candidates: Sequence[Mapping[str, Any]]
+        self, space: Space, y: Indices, candidates: Sequence[Mapping[str, Any]]
     ) -> Iterator[Linear]:
         """Train on the classes that stand in `y`; an absent class gets a hopeless logit."""
         present, compact = np.unique(y, return_inverse=True)
@@ -61,27 +65,35 @@ class LinearHead(RowSpaceHead[Linear]):
 
     @abstractmethod
     def train_compact(
-        self, space: RowSpace, y: Indices, n_classes: int, candidates: Sequence[Mapping[str, Any]]
+        self, space: Space, y: Indices, n_classes: int, candidates: Sequence[Mapping[str, Any]]
     ) -> Iterator[Linear]:
         """Train one model per candidate; every class stands in `y`."""
 
-    def decide(self, model: Linear, rows: Placed) -> Floats:
+    def decide(self, model: Linear, rows: AnyPlaced) -> Floats:
         """Decision values; see `RowSpaceHead.decide`."""
-        values = rows.coordinates @ model.weights + model.offset
+        values = rows.times(model.weights) + model.offset
         return values[:, 0] if values.shape[1] == 1 else values
 
-    def finish(self, model: Linear, calibration: Calibration | None, space: RowSpace) -> None:
+    def decide_all(self, models: Iterable[Linear], rows: AnyPlaced) -> list[Floats]:
+        """Decision values by each model, from one pass over the rows."""
+        models = list(models)
+        values = rows.times(np.column_stack([model.weights for model in models]))
+        parts = np.split(values, len(models), axis=1)
+        found = [part + model.offset for part, model in zip(parts, models, strict=True)]
+        return [part[:, 0] if part.shape[1] == 1 else part for part in found]
+
+    def finish(self, model: Linear, calibration: Calibration | None, space: Space) -> None:
         """Keep the model, its calibration folded in."""
         if calibration is not None:
             offset = model.offset @ calibration.slope + calibration.offset
             model = Linear(model.weights @ calibration.slope, offset)
         self._model = model
 
-    def predict_in_space(self, rows: Placed) -> Floats:
+    def predict_in_space(self, rows: AnyPlaced) -> Floats:
         """Probabilities of placed rows."""
-        return probabilities(rows.coordinates @ self._model.weights + self._model.offset)
+        return probabilities(rows.times(self._model.weights) + self._model.offset)
 
-    def to_raw(self, X: AnyRows, space: RowSpace) -> None:
+    def to_raw(self, X: AnyRows, space: Space) -> None:
         """Fold the weights back: one coefficient per raw value."""
         mean, coefficients = space.components(X, self._model.weights)
         self.coefficients_ = np.ascontiguousarray(coefficients.T)
@@ -121,15 +133,69 @@ class LogisticHead(LinearHead):
     grid: ClassVar = {"C": (0.1, 1.0, 10.0, 100.0, 1000.0, 10000.0)}
 
     def train_compact(
-        self, space: RowSpace, y: Indices, n_classes: int, candidates: Sequence[Mapping[str, Any]]
+        self, space: Space, y: Indices, n_classes: int, candidates: Sequence[Mapping[str, Any]]
     ) -> Iterator[Linear]:
-        """Follow the path from strong to weak regularisation, each start being the last end."""
+        """Follow the path from strong to weak regularisation, each start being the last end.
+
+        With more rows than values, all candidates are solved together.
+        """
+        if isinstance(space, ColumnSpace):
+            penalties = np.array([space.scale**2 / candidate["C"] for candidate in candidates])
+            counted = np.ones((len(y), len(candidates)))
+            yield from _solve(space, [space] * len(candidates), y, n_classes, counted, penalties)
+            return
         from sklearn.linear_model import LogisticRegression
 
         model = LogisticRegression(solver="newton-cg", tol=1e-8, max_iter=1000, warm_start=True)
         for candidate in candidates:
             model.set_params(C=candidate["C"]).fit(space.train.coordinates, y)
             yield Linear(model.coef_.T.copy(), model.intercept_.copy())
+
+    def train_inside(
+        self, part: TrainingPart, candidates: Sequence[Mapping[str, Any]]
+    ) -> Iterator[Iterable[Linear]]:
+        """With more rows than values, solve all inner folds together: they share their rows."""
+        spaces = [fold.space for fold in part.inner]
+        columns = [space for space in spaces if isinstance(space, ColumnSpace)]
+        whole = all(len(np.unique(fold.y)) == self.n_classes for fold in part.inner)
+        if not (columns and whole):
+            yield from super().train_inside(part, candidates)
+            return
+        each = len(candidates)
+        counted = np.column_stack([space.counted for space in columns]).astype(np.float64)
+        penalties = [space.scale**2 / c["C"] for space in columns for c in candidates]
+        solved = _solve(
+            columns[0].whole,
+            [space for space in columns for _ in candidates],
+            part.y,
+            self.n_classes,
+            np.repeat(counted, each, axis=1),
+            np.array(penalties),
+        )
+        for first in range(0, len(solved), each):
+            yield solved[first : first + each]
+
+
+def _solve(
+    whole: ColumnSpace,
+    spaces: Sequence[ColumnSpace],
+    y: Indices,
+    n_classes: int,
+    counted: Floats,
+    penalties: Floats,
+) -> list[Linear]:
+    """Solve logistic problems on rows of `whole`, each in its own space; see `newton.minimise`."""
+    classes = np.array([1]) if n_classes == 2 else np.arange(n_classes)
+    targets = (y[:, None] == classes).astype(np.float64)[:, None, :]
+    found = minimise(
+        whole.centred_rows, Logistic(targets, counted), penalties, whole.axes, len(classes)
+    )
+    return [
+        Linear(weights * space.scale, offset + (space.mean - whole.mean) @ weights)
+        for weights, offset, space in zip(
+            found.weights.swapaxes(0, 1), found.offset, spaces, strict=True
+        )
+    ]
 
 
 class RidgeHead(LinearHead):
@@ -139,24 +205,25 @@ class RidgeHead(LinearHead):
     title = "Ridge"
     defaults: ClassVar = {"alpha": 1.0}
     ranges: ClassVar = {"alpha": (1e-8, 1e8)}
+    holds_rows: ClassVar = False
     grid: ClassVar = {"alpha": (100.0, 10.0, 1.0, 0.1, 0.01, 0.001)}
 
     def train_compact(
-        self, space: RowSpace, y: Indices, n_classes: int, candidates: Sequence[Mapping[str, Any]]
+        self, space: Space, y: Indices, n_classes: int, candidates: Sequence[Mapping[str, Any]]
     ) -> Iterator[Linear]:
-        """The columns of the coordinates are orthogonal, so every solution is one division."""
+        """The normal equations: in the row space one division, else one Cholesky factor."""
         targets = signs(y, n_classes)
-        products = space.train.coordinates.T @ targets
+        products = space.products(targets)
         for candidate in candidates:
-            weights = products / (space.values + candidate["alpha"])[:, None]
+            weights = space.solve(1.0, float(candidate["alpha"]), products)
             yield Linear(weights, targets.mean(axis=0))
 
 
 class LinearSVMHead(LinearHead):
     """Support vector machine with a linear kernel, one class against the rest; calibrated.
 
-    Solved by libsvm on the Gram matrix: LIBLINEAR would penalise the intercept, and the result
-    would depend on where the rows are centred.
+    Solved by libsvm on the Gram matrix, of many rows on those that matter (`svm`): LIBLINEAR would
+    penalise the intercept, and the result would depend on where the rows are centred.
     """
 
     name = "linear-svm"
@@ -166,20 +233,13 @@ class LinearSVMHead(LinearHead):
     grid: ClassVar = {"C": (0.1, 1.0, 10.0, 100.0)}
 
     def train_compact(
-        self, space: RowSpace, y: Indices, n_classes: int, candidates: Sequence[Mapping[str, Any]]
+        self, space: Space, y: Indices, n_classes: int, candidates: Sequence[Mapping[str, Any]]
     ) -> Iterator[Linear]:
         """One machine per class, or a single one for two classes."""
-        from sklearn.svm import SVC
-
-        coordinates, targets = space.train.coordinates, signs(y, n_classes)
-        K = coordinates @ coordinates.T
-        for candidate in candidates:
-            weights = np.empty((coordinates.shape[1], targets.shape[1]))
-            offset = np.empty(targets.shape[1])
-            for column, target in enumerate(targets.T):
-                machine = SVC(C=candidate["C"], kernel="precomputed", tol=1e-5).fit(K, target)
-                weights[:, column] = machine.dual_coef_[0] @ coordinates[machine.support_]
-                offset[column] = machine.intercept_[0]
+        targets = signs(y, n_classes)
+        for weights, offset in linear_machines(
+            space.train, targets, [float(candidate["C"]) for candidate in candidates]
+        ):
             yield Linear(weights, offset)
 
 

@@ -12,7 +12,7 @@ different folds have different offsets.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -22,7 +22,7 @@ from features.arrays import Floats, Indices
 from features.errors import SplitError
 from pipeline.data.splits import Fold, folds
 from pipeline.evaluation.metrics import binary_scores, multiclass_scores
-from pipeline.heads.gram import Placed, RowSpace
+from pipeline.heads.sides import AnyPlaced, Side, Space
 
 INNER_FOLDS = 3
 _TIE = 1e-9  # differences of AUC below this are rounding
@@ -30,7 +30,7 @@ _TIE = 1e-9  # differences of AUC below this are rounding
 
 @dataclass(frozen=True)
 class InnerFold:
-    """One inner fold: training rows in their own row space, and the rows that they judge.
+    """One inner fold: training rows in their own space, and the rows that they judge.
 
     Attributes:
         space: fitted on the inner training side alone.
@@ -39,47 +39,73 @@ class InnerFold:
         test_rows: its row numbers in the training part.
     """
 
-    space: RowSpace
+    space: Space
     y: Indices
-    test: Placed
+    test: AnyPlaced
     test_rows: Indices
 
 
 class TrainingPart:
-    """The rows that a head may learn from, in row space; heads of one fold share it.
+    """The rows that a head may learn from, in their space; heads of one fold share it.
 
     Attributes:
+        rows: int64 (n,), their numbers among all rows of the problem.
         y: int64 (n,).
         n_classes: of the problem.
         row_width: values in a raw row.
     """
 
     def __init__(
-        self, K: Floats, y: Indices, groups: Indices, *, n_classes: int, row_width: int, seed: int
+        self,
+        side: Side,
+        rows: Indices,
+        y: Indices,
+        groups: Indices,
+        *,
+        n_classes: int,
+        seed: int,
     ) -> None:
-        """Take the Gram matrix (n, n) of the rows; decompositions are made when first needed."""
-        self._K = K
+        """Take some rows of a problem, with their classes and parts; all else when first needed."""
+        self._side = side
         self._groups = groups
         self._seed = seed
+        self.rows = rows
         self.y = y
         self.n_classes = n_classes
-        self.row_width = row_width
+        self.row_width = side.row_width
 
     @cached_property
-    def space(self) -> RowSpace:
-        """The row space of all these rows."""
-        return RowSpace.fit(self._K)
+    def _rounds(self) -> list[Fold]:
+        return inner_folds(self.y, self._groups, self._seed)
+
+    @cached_property
+    def _spaces(self) -> tuple[Callable[[], Space], Callable[[], Sequence[Space]]]:
+        return self._side.spaces(self.rows, self._rounds)
+
+    @cached_property
+    def space(self) -> Space:
+        """The space of all these rows."""
+        return self._spaces[0]()
 
     @cached_property
     def inner(self) -> list[InnerFold]:
         """Inner folds for choosing and calibrating; empty where none can be made."""
-        return [self._inner(fold) for fold in inner_folds(self.y, self._groups, self._seed)]
+        return [
+            InnerFold(
+                space,
+                self.y[fold.train],
+                self._placed(space, self.rows[fold.train], self.rows[fold.test]),
+                fold.test,
+            )
+            for space, fold in zip(self._spaces[1](), self._rounds, strict=True)
+        ]
 
-    def _inner(self, fold: Fold) -> InnerFold:
-        space = RowSpace.fit(self._K[np.ix_(fold.train, fold.train)])
-        squares = np.diagonal(self._K)[fold.test]
-        test = space.place(self._K[np.ix_(fold.test, fold.train)], squares)
-        return InnerFold(space, self.y[fold.train], test, fold.test)
+    def place(self, rows: Indices) -> AnyPlaced:
+        """Other rows of the problem, by their numbers, in the space of these."""
+        return self._placed(self.space, self.rows, rows)
+
+    def _placed(self, space: Space, of: Indices, rows: Indices) -> AnyPlaced:
+        return self._side.place(space, of, rows)  # type: ignore[arg-type]
 
 
 def inner_folds(y: Indices, groups: Indices, seed: int) -> list[Fold]:

@@ -28,8 +28,8 @@ from pipeline.evaluation.part_rules import ANY, MEAN
 from pipeline.feature_specs.heads import Contender
 from pipeline.heads.base import AnyRows, EpochProgress, Head, Scalar, predict_by_blocks
 from pipeline.heads.calibration import Recalibration
-from pipeline.heads.gram import gram
 from pipeline.heads.gram_head import RowSpaceHead
+from pipeline.heads.sides import smaller_side
 from pipeline.heads.tuning import TrainingPart
 from pipeline.thresholds.choose import Choice, Judged, choose
 from pipeline.thresholds.claims import set_aside
@@ -334,18 +334,16 @@ def out_of_fold(
         Probabilities (n, n_classes).
     """
     found = np.full((len(y), n_classes), np.nan)
-    K = gram(rows) if contender.in_row_space else None
+    side = None
     for number, (_, _, train, test) in enumerate(rounds):
         head = contender.make(seed=seed, settings=settings)
         say = progress(number) if progress else None
-        if K is not None:
-            assert isinstance(head, RowSpaceHead)
+        if isinstance(head, RowSpaceHead):
+            side = side or smaller_side(rows, [head])
             part = TrainingPart(
-                K[np.ix_(train, train)], y[train], groups[train],
-                n_classes=n_classes, row_width=rows.shape[1], seed=seed,
-            )  # fmt: skip
-            placed = part.space.place(K[np.ix_(test, train)], np.diagonal(K)[test])
-            found[test] = head.fit_in_space(part).predict_in_space(placed)
+                side, train, y[train], groups[train], n_classes=n_classes, seed=seed
+            )
+            found[test] = head.fit_in_space(part).predict_in_space(part.place(test))
         else:
             seen = subset(rows, train)
             head.fit(seen, y[train], groups[train], n_classes=n_classes, progress=say)

@@ -31,8 +31,8 @@ from pipeline.feature_specs.rows import rows_in
 from pipeline.feature_specs.spec import FLAT, FeatureSpec
 from pipeline.heads import load_head_class, make_head
 from pipeline.heads.base import Scalar
-from pipeline.heads.gram import gram
 from pipeline.heads.gram_head import RowSpaceHead
+from pipeline.heads.sides import smaller_side
 from pipeline.heads.tuning import TrainingPart, auc
 
 AUTO = "auto"
@@ -189,11 +189,12 @@ def choose(
     y, groups = dataset.y[side], dataset.groups[side]
     scores: dict[Contender, float] = {}
     by_spec = sorted(pairs, key=lambda pair: pair.spec.text)
-    for spec, some in groupby(by_spec, key=lambda pair: pair.spec):
+    for spec, grouped in groupby(by_spec, key=lambda pair: pair.spec):
+        some = list(grouped)
         rows = rows_in(dataset, spec, side).in_memory()
         part = TrainingPart(
-            gram(rows), y, groups, n_classes=len(dataset.classes.names),
-            row_width=rows.shape[1], seed=seed,
+            smaller_side(rows, {load_head_class(pair.head) for pair in some}), np.arange(len(y)),
+            y, groups, n_classes=len(dataset.classes.names), seed=seed,
         )  # fmt: skip
         for pair in some:
             scores[pair] = _score(pair, part, groups, seed)

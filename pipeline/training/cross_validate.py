@@ -9,9 +9,9 @@ alone: centring, scaling, hyper-parameters, calibration and early stopping are f
 it, on inner folds that keep parts together (`pipeline.heads.tuning`). The test part is scored
 once. Heads are then ordered by the mean over the folds.
 
-The Gram matrix of a spec is computed once for all folds; heads in the row space share one
-decomposition per fold. Tasks run through joblib, so `joblib.parallel_config` can point them at a
-cluster.
+The Gram matrix of a spec is computed once for all folds, or, with more rows than values, the
+covariance of each fold by subtraction; heads in the row space share them. Tasks run through
+joblib, so `joblib.parallel_config` can point them at a cluster.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from pipeline.feature_specs.heads import Contender
 from pipeline.feature_specs.spec import FLAT, FeatureSpec
 from pipeline.heads import load_head_class
 from pipeline.heads.base import AnyRows, Head
-from pipeline.heads.gram import gram
 from pipeline.heads.gram_head import RowSpaceHead
+from pipeline.heads.sides import Side, affordable_workers, smaller_side
 from pipeline.heads.tuning import TrainingPart
 from pipeline.training.comparison import Comparison, FoldResult
 
@@ -98,13 +98,14 @@ def compare(
     contenders = {c.name: c for c in (Contender(h, spec) for spec in seen for h in names)}
     started = time.perf_counter()
     shared = tuple(head for head in names if Contender(head).in_row_space)
-    K = {spec: gram(rows) for spec, rows in seen.items()} if shared else {}
+    kinds = [load_head_class(head) for head in shared]
+    sides = {spec: smaller_side(rows, kinds) for spec, rows in seen.items()} if shared else {}
     gram_seconds = time.perf_counter() - started
     data = _Data(y, groups, n_classes, seed)
     tasks = _tasks(names, shared, list(seen), rounds)
     results = []
     total = len(contenders) * len(rounds)
-    for made in _run(tasks, data, seen, K, n_jobs):
+    for made in _run(tasks, data, seen, sides, n_jobs):
         for result in made:
             results.append(result)
             if progress is not None:
@@ -180,18 +181,19 @@ def _run(
     tasks: Sequence[_Task],
     data: _Data,
     rows: Mapping[FeatureSpec, AnyRows],
-    K: Mapping[FeatureSpec, Floats],
+    sides: Mapping[FeatureSpec, Side],
     n_jobs: int,
 ) -> Iterator[list[FoldResult]]:
     """Results of the tasks as they come."""
     from joblib import Parallel, delayed
 
     workers = min(core_count() if n_jobs == -1 else n_jobs, len(tasks))
+    workers = affordable_workers([rows[spec].shape for spec in sides], workers)
     # joblib hands large arrays to its processes as one memory map, and gives each process of its
     # default backend its share of the cores for BLAS.
     parallel = Parallel(n_jobs=workers, return_as="generator_unordered", pre_dispatch="2*n_jobs")
     made: Iterable[Any] = parallel(
-        delayed(_row_space_task)(task, data, K[task.spec], rows[task.spec].shape[1])
+        delayed(_row_space_task)(task, data, sides[task.spec])
         if Contender(task.heads[0]).in_row_space
         else delayed(_raw_task)(task, data, rows[task.spec], 1 / workers)
         for task in tasks
@@ -199,20 +201,20 @@ def _run(
     yield from made
 
 
-def _row_space_task(task: _Task, data: _Data, K: Floats, row_width: int) -> list[FoldResult]:
-    """All heads in the row space on one fold; they share its decomposition and its time."""
+def _row_space_task(task: _Task, data: _Data, side: Side) -> list[FoldResult]:
+    """All heads in the row space on one fold; they share its space and its time."""
     started = time.perf_counter()
     fold = task.fold
     train, test = fold.train, fold.test
     part = TrainingPart(
-        K[np.ix_(train, train)],
+        side,
+        train,
         data.y[train],
         data.groups[train],
         n_classes=data.n_classes,
-        row_width=row_width,
         seed=data.seed_of(fold),
     )
-    placed = part.space.place(K[np.ix_(test, train)], np.diagonal(K)[test])
+    placed = part.place(test)
     part.inner  # noqa: B018 - made here, so that its time is shared too
     shared = (time.perf_counter() - started) / len(task.heads)
     made = []

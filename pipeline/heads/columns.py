@@ -1,0 +1,300 @@
+"""The columns' side: many rows of d values each, described exactly by their d×d covariance.
+
+Where there are more rows than values, the Gram matrix is the larger one of the two, and its
+decomposition costs the cube of the rows. Here rows stay as they are, centred and scaled by the
+same two numbers as in the row space, so that settings mean the same; what is solved has d
+unknowns, and the work grows as the rows. A fold's covariance is that of all rows less that of the
+rows which it leaves out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from features.arrays import Floats, Indices, Rows
+from pipeline.data.splits import Fold
+from pipeline.heads.gram import Placed, RowReader
+from pipeline.heads.newton import Axes
+
+_BLOCK_BYTES = 64 * 2**20  # float64 copies of blocks of rows that are held at a time
+
+
+@dataclass(frozen=True)
+class ColumnPlaced:
+    """Rows on the columns' side; see `pipeline.heads.gram.Placed`.
+
+    Attributes:
+        source: all rows, (n, d) array or reader.
+        rows: int64 (m,) which of them.
+        mean: float64 (d,) of the training rows.
+        scale: root of their mean squared distance from it.
+    """
+
+    source: npt.NDArray[Any] | RowReader
+    rows: Indices
+    mean: Floats
+    scale: float
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return len(self.rows)
+
+    def at(self, chosen: Indices) -> Floats:
+        """Coordinates (k, d) of some of the rows."""
+        found: Floats = (self.source[self.rows[chosen]] - self.mean) / self.scale
+        return found
+
+    def blocks(self) -> Iterator[tuple[slice, Placed]]:
+        """A few rows at a time, their coordinates in memory, and where they stand."""
+        height = max(1, _BLOCK_BYTES // (8 * len(self.mean)))
+        for at in range(0, len(self.rows), height):
+            place = slice(at, at + height)
+            block = self.source[self.rows[place]] - self.mean
+            block /= self.scale
+            yield place, Placed(block, np.zeros(len(block)))
+
+    @property
+    def coordinates(self) -> Floats:
+        """All at once: float64 (m, d)."""
+        found = np.empty((len(self.rows), len(self.mean)))
+        for place, block in self.blocks():
+            found[place] = block.coordinates
+        return found
+
+    @property
+    def residual(self) -> Floats:
+        """No row has a distance from the span of all columns."""
+        return np.zeros(len(self.rows))
+
+    def times(self, weights: Floats) -> Floats:
+        """Coordinates @ weights (d, k): float64 (m, k)."""
+        found = np.empty((len(self.rows), weights.shape[1]))
+        for place, block in self.blocks():
+            found[place] = block.times(weights)
+        return found
+
+    def squared_distances(self, anchors: Floats) -> Floats:
+        """Squared distances (m, k) to training rows given by coordinates (k, d)."""
+        found = np.empty((len(self.rows), len(anchors)))
+        for place, block in self.blocks():
+            found[place] = block.squared_distances(anchors)
+        return found
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Sums over some rows, of their differences from a fixed centre.
+
+    Attributes:
+        count: number of rows.
+        first: float64 (d,).
+        second: float64 (d, d) of their products with each other.
+    """
+
+    count: int
+    first: Floats
+    second: Floats
+
+    @classmethod
+    def of(cls, source: npt.NDArray[Any] | RowReader, rows: Indices, centre: Floats) -> Moments:
+        """Read these rows once, by blocks."""
+        d = len(centre)
+        first, second = np.zeros(d), np.zeros((d, d))
+        for _, block in ColumnPlaced(source, rows, centre, 1.0).blocks():
+            first += block.coordinates.sum(axis=0)
+            second += block.coordinates.T @ block.coordinates
+        return cls(len(rows), first, second)
+
+    def plus(self, other: Moments) -> Moments:
+        """Of both."""
+        return Moments(
+            self.count + other.count, self.first + other.first, self.second + other.second
+        )
+
+    def less(self, other: Moments) -> Moments:
+        """Of these rows without the other ones."""
+        return Moments(
+            self.count - other.count, self.first - other.first, self.second - other.second
+        )
+
+
+class ColumnSpace:
+    """Centre and scale of a set of training rows, and systems in their covariance.
+
+    Attributes:
+        train: the training rows.
+        scale: root of their mean squared distance from the mean.
+        whole: the space of which these rows are a fold, or this one.
+        counted: bool (rows of `whole`,), which of them are these.
+    """
+
+    def __init__(
+        self,
+        source: npt.NDArray[Any] | RowReader,
+        rows: Indices,
+        centre: Floats,
+        moments: Callable[[], Moments],
+        whole: ColumnSpace | None = None,
+        counted: npt.NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Take rows (by number) of the source; their moments about `centre` come when needed."""
+        self._source, self._rows, self._centre, self._moments = source, rows, centre, moments
+        self.whole = self if whole is None else whole
+        self.counted = np.ones(len(rows), bool) if counted is None else counted
+
+    @cached_property
+    def _centred(self) -> tuple[Floats, float, float]:
+        first, squares = np.zeros(len(self._centre)), 0.0
+        for _, block in ColumnPlaced(self._source, self._rows, self._centre, 1.0).blocks():
+            first += block.coordinates.sum(axis=0)
+            squares += float(np.einsum("ij,ij->", block.coordinates, block.coordinates))
+        shift = first / len(self._rows)
+        variance = squares / len(self._rows) - float(shift @ shift)
+        scale = float(np.sqrt(max(variance, 0.0))) or 1.0
+        return self._centre + shift, scale, variance * len(self._rows) / scale**2
+
+    @property
+    def mean(self) -> Floats:
+        """float64 (d,) of the training rows."""
+        return self._centred[0]
+
+    @property
+    def scale(self) -> float:
+        """Root of the mean squared distance from it."""
+        return self._centred[1]
+
+    @property
+    def train(self) -> ColumnPlaced:
+        """The training rows, placed."""
+        return self.place(self._rows)
+
+    def place(self, rows: Indices) -> ColumnPlaced:
+        """Rows of the source by their numbers."""
+        return ColumnPlaced(self._source, rows, self.mean, self.scale)
+
+    @cached_property
+    def _scatter(self) -> Floats:
+        """float64 (d, d): coordinates.T @ coordinates of the training rows."""
+        moments = self._moments()
+        scatter = moments.second - np.outer(moments.first, moments.first / moments.count)
+        scatter /= self.scale**2
+        return scatter
+
+    @property
+    def trace(self) -> float:
+        """Sum of the squared lengths of the training rows' coordinates."""
+        return self._centred[2]
+
+    def products(self, targets: Floats) -> Floats:
+        """coordinates.T @ targets (n, k) of the training rows: (d, k)."""
+        found = np.zeros((len(self._centre), targets.shape[1]))
+        for place, block in self.train.blocks():
+            found += block.coordinates.T @ targets[place]
+        return found
+
+    def solve(self, share: float, shift: float, B: Floats) -> Floats:
+        """(share * coordinates.T @ coordinates + shift * identity)^-1 @ B (d, k)."""
+        from scipy.linalg import cho_factor, cho_solve
+
+        matrix = share * self._scatter
+        # Rows that do not vary within their classes leave nothing to divide by.
+        matrix[np.diag_indices_from(matrix)] += max(shift, 1e-12 * share * self.trace, 1e-300)
+        factor = cho_factor(matrix, lower=True, overwrite_a=True, check_finite=False)
+        solved: Floats = cho_solve(factor, B, check_finite=False)
+        return solved
+
+    @cached_property
+    def centred_rows(self) -> Rows:
+        """float32 (n, d): the training rows less their mean, not scaled."""
+        found = np.empty((len(self._rows), len(self._centre)), np.float32)
+        for place, block in ColumnPlaced(self._source, self._rows, self.mean, 1.0).blocks():
+            found[place] = block.coordinates
+        return found
+
+    @cached_property
+    def axes(self) -> Axes:
+        """Axes of the covariance, for `pipeline.heads.newton`."""
+        return Axes.of(self.centred_rows)
+
+    def components(
+        self, X: npt.NDArray[Any] | RowReader, weights: Floats | None = None
+    ) -> tuple[Floats, Floats]:
+        """The way from raw rows to coordinates; see `pipeline.heads.gram.RowSpace.components`."""
+        weights = np.eye(len(self._centre)) if weights is None else weights
+        return self.mean, weights / self.scale
+
+
+class ColumnSide:
+    """All rows of a problem on the columns' side: spaces of parts and of their folds.
+
+    Attributes:
+        row_width: d.
+    """
+
+    def __init__(self, source: npt.NDArray[Any] | RowReader) -> None:
+        """Take rows (n, d), or a reader of them."""
+        self._source = source
+        self.row_width = source.shape[1]
+        # Of any rows: it keeps the sums small, so that differences of them keep their digits.
+        first = source[: min(source.shape[0], 1024)]
+        self._centre = np.asarray(first, np.float64).mean(axis=0)
+
+    def spaces(
+        self, rows: Indices, rounds: Sequence[Fold]
+    ) -> tuple[Callable[[], ColumnSpace], Callable[[], list[ColumnSpace]]]:
+        """What makes the space of these rows, and those of the training sides of rounds of them."""
+        sums = _Sums(self._source, rows, self._centre, rounds)
+        whole = ColumnSpace(self._source, rows, self._centre, lambda: sums.all)
+
+        def sides() -> list[ColumnSpace]:
+            return [
+                ColumnSpace(
+                    self._source,
+                    rows[fold.train],
+                    self._centre,
+                    lambda number=number: sums.all.less(sums.held_out[number]),  # type: ignore[misc]
+                    whole,
+                    np.isin(np.arange(len(rows)), fold.train),
+                )
+                for number, fold in enumerate(rounds)
+            ]
+
+        return lambda: whole, sides
+
+    def place(self, space: ColumnSpace, of: Indices, rows: Indices) -> ColumnPlaced:
+        """Rows by their numbers in a space; `of` are the rows it was made of."""
+        return space.place(rows)
+
+
+class _Sums:
+    """Moments of rows that rounds split into held-out sides, each row read once."""
+
+    def __init__(
+        self,
+        source: npt.NDArray[Any] | RowReader,
+        rows: Indices,
+        centre: Floats,
+        rounds: Sequence[Fold],
+    ) -> None:
+        self._source, self._rows, self._centre, self._rounds = source, rows, centre, rounds
+
+    @cached_property
+    def held_out(self) -> list[Moments]:
+        return [
+            Moments.of(self._source, self._rows[fold.test], self._centre) for fold in self._rounds
+        ]
+
+    @cached_property
+    def all(self) -> Moments:
+        if not self._rounds:
+            return Moments.of(self._source, self._rows, self._centre)
+        total = self.held_out[0]
+        for moments in self.held_out[1:]:
+            total = total.plus(moments)
+        return total

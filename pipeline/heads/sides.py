@@ -1,0 +1,77 @@
+"""Which of two matrices describes rows: of rows with rows, or of columns with columns.
+
+Both are exact, and heads that see distances and inner products predict the same on both. The
+smaller one is cheaper: n rows of d values cost n·d·min(n, d), and its square in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from features.errors import HeadError
+from features.runtime import MEMORY_VARIABLE, memory_limit
+from pipeline.data.lazy_rows import StoredRows
+from pipeline.heads.base import AnyRows
+from pipeline.heads.columns import ColumnPlaced, ColumnSide, ColumnSpace
+from pipeline.heads.gram import GramSide, Placed, RowSpace, gram
+
+Space = RowSpace | ColumnSpace
+AnyPlaced = Placed | ColumnPlaced
+Side = GramSide | ColumnSide
+
+_GRAM_COPIES = 3
+"""Of the Gram matrix of a training side, while it is decomposed."""
+
+_COLUMN_COPIES = 8
+"""Of the covariance, while folds are subtracted and systems solved."""
+
+
+def smaller_side(rows: AnyRows, heads: Iterable[Any] = ()) -> Side:
+    """Describe rows by the smaller matrix.
+
+    Args:
+        rows: (n, d), in memory or still in the cache.
+        heads: that will train on it, or their classes.
+
+    Raises:
+        HeadError: it does not fit into the memory limit; the message says how much it takes.
+    """
+    n, d = rows.shape
+    _refuse_above_limit(rows, heads)
+    return ColumnSide(rows) if n > d else GramSide(gram(rows), d)
+
+
+def worker_bytes(shape: tuple[int, ...]) -> int:
+    """Bytes that training on rows (n, d) takes in each process, besides what all share."""
+    n, d = shape
+    if n > d:
+        return 4 * n * d + 8 * d * d * _COLUMN_COPIES
+    return 8 * n * n * _GRAM_COPIES
+
+
+def affordable_workers(shapes: Iterable[tuple[int, ...]], most: int) -> int:
+    """As many processes, up to `most`, as the memory limit holds; one at least."""
+    shapes = list(shapes)
+    shared = sum(4 * n * d if n > d else 8 * n * n for n, d in shapes)
+    each = max((worker_bytes(shape) for shape in shapes), default=1)
+    return max(1, min(most, (memory_limit() - shared) // max(each, 1)))
+
+
+def _refuse_above_limit(rows: AnyRows, heads: Iterable[Any]) -> None:
+    n, d = rows.shape
+    limit = memory_limit()
+    if n <= d:
+        needed, what = 8 * n * n * (1 + _GRAM_COPIES), "inner products of all pairs of rows"
+    else:
+        needed, what = 8 * d * d * _COLUMN_COPIES, "covariance"
+        held = [head.name for head in heads if head.holds_rows]
+        if held:
+            needed += 4 * n * d * (1 if isinstance(rows, StoredRows) else 2)
+            what = f"rows and covariance (heads {', '.join(held)})"
+    if needed > limit:
+        raise HeadError(
+            f"{n:,} rows of {d:,} values take {needed / 1e9:.1f} GB for their {what}; expected at "
+            f"most the limit of {limit / 1e9:.1f} GB; see less of each photograph "
+            f"(--features avg), or set {MEMORY_VARIABLE} (GB)"
+        )

@@ -1,0 +1,156 @@
+"""Support vector machines by libsvm: on all pairs of rows where they are few, else on those needed.
+
+The solution is the same on its support vectors alone. So of many rows, libsvm gets some, the rows
+that its machine gets wrong are added, those far on the right side are left out, until no row is
+wrong any more (chunking: Boser, Guyon and Vapnik, 1992; Osuna, Freund and Girosi, 1997): exact to
+the tolerance, and no matrix of all pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from features.arrays import Floats, Indices
+from pipeline.heads.gram import Placed
+from pipeline.heads.sides import AnyPlaced
+
+ALL_PAIRS = 4000
+"""Rows up to which libsvm gets all of them."""
+
+LANDMARKS = 1000
+"""Rows by which a Gaussian kernel of more than `ALL_PAIRS` rows is approximated."""
+
+_TOLERANCE = 1e-5
+_WRONG = 1e-3  # how far inside the margin a row may be that libsvm did not see
+_ADDED = 2000  # rows at a time
+_ROUNDS = 40
+_MOST = 12_000  # rows that libsvm gets at most: 1.2 GB of pairs
+
+
+def linear_machines(
+    rows: AnyPlaced, targets: Floats, Cs: Sequence[float], most: int | None = None
+) -> Iterator[tuple[Floats, Floats]]:
+    """Train a linear machine for each C and each column of targets.
+
+    Args:
+        rows: placed, n of them.
+        targets: -1 and 1, (n, k).
+        Cs: in the order of the answers.
+        most: rows of which all pairs are taken; None for `ALL_PAIRS`.
+
+    Yields:
+        (weights, offset): float64 (r, k) and (k,).
+    """
+    few = len(rows) <= (most or ALL_PAIRS)
+    coordinates = rows.coordinates if few else None
+    K = coordinates @ coordinates.T if coordinates is not None else None
+    active = [_first(target) for target in targets.T]
+    for C in Cs:
+        weights, offset = [], np.empty(targets.shape[1])
+        for column, target in enumerate(targets.T):
+            if K is not None and coordinates is not None:
+                support, dual, offset[column] = _libsvm(K, target, C)
+                weights.append(dual @ coordinates[support])
+            else:
+                w, offset[column], active[column] = _chunked(rows, target, C, active[column])
+                weights.append(w)
+        yield np.stack(weights, axis=1), offset
+
+
+def _libsvm(K: Floats, target: Floats, C: float) -> tuple[Indices, Floats, float]:
+    from sklearn.svm import SVC
+
+    machine = SVC(C=C, kernel="precomputed", tol=_TOLERANCE).fit(K, target)
+    return machine.support_, machine.dual_coef_[0], float(machine.intercept_[0])
+
+
+def _first(target: Floats) -> Indices:
+    """Numbers of some rows of both classes, evenly."""
+    sides = [np.flatnonzero(target == sign) for sign in (-1, 1)]
+    chosen = [
+        side[np.linspace(0, len(side) - 1, min(len(side), _ADDED // 2)).astype(np.int64)]
+        for side in sides
+    ]
+    return np.unique(np.concatenate(chosen))
+
+
+def _chunked(
+    rows: AnyPlaced, target: Floats, C: float, active: Indices
+) -> tuple[Floats, float, Indices]:
+    """Weights, offset, and the rows that they stand on."""
+    for _ in range(_ROUNDS):
+        seen = rows.at(active)
+        support, dual, offset = _libsvm(seen @ seen.T, target[active], C)
+        weights = dual @ seen[support]
+        margins = target * (rows.times(weights[:, None])[:, 0] + offset)
+        wrong = margins < 1 - _WRONG
+        wrong[active] = False
+        if not wrong.any() or len(active) >= _MOST:
+            break
+        kept = np.zeros(len(active), bool)
+        kept[support] = True
+        kept |= margins[active] < 1 + _WRONG
+        room = max(min(_ADDED, _MOST - int(kept.sum())), 1)
+        worst = np.flatnonzero(wrong)
+        worst = worst[np.argsort(margins[worst], kind="stable")[:room]]
+        active = np.union1d(active[kept], worst)
+    return weights, offset, active
+
+
+class Gaussian:
+    """A Gaussian kernel of training rows: of all pairs, or by landmarks (Nyström) of many rows.
+
+    (Williams and Seeger, "Using the Nyström method to speed up kernel machines", 2001.)
+
+    Attributes:
+        anchors: float64 (m, r), the rows that decision values are sums over.
+        exact: whether these are all training rows.
+    """
+
+    def __init__(self, rows: AnyPlaced) -> None:
+        """Take training rows; the distances are computed once, whatever gamma."""
+        n = len(rows)
+        self.exact = n <= ALL_PAIRS
+        chosen = np.arange(n)
+        if not self.exact:
+            rng = np.random.default_rng(n)
+            chosen = np.sort(rng.choice(n, LANDMARKS, replace=False))
+        self.anchors = rows.at(chosen)
+        self._chosen = chosen
+        self._distances = rows.squared_distances(self.anchors)
+
+    def machines(
+        self, gamma: float, targets: Floats, Cs: Sequence[float]
+    ) -> Iterator[tuple[Floats, Floats]]:
+        """Train for each C: duals of the anchors (m, k), and offsets (k,).
+
+        A column of targets without both signs gets an offset that is a clear no.
+        """
+        both = [target.max() > target.min() for target in targets.T]
+        solved = self._solved(gamma, targets[:, both], Cs)
+        for duals, offsets in solved:
+            dual = np.zeros((len(self.anchors), len(both)))
+            offset = np.full(len(both), -2.0)
+            dual[:, both], offset[both] = duals, offsets
+            yield dual, offset
+
+    def _solved(
+        self, gamma: float, targets: Floats, Cs: Sequence[float]
+    ) -> Iterator[tuple[Floats, Floats]]:
+        kernel = np.exp(-gamma * self._distances)
+        if self.exact:
+            for C in Cs:
+                dual, offset = np.zeros((len(kernel), targets.shape[1])), np.empty(targets.shape[1])
+                for column, target in enumerate(targets.T):
+                    support, values, offset[column] = _libsvm(kernel, target, C)
+                    dual[support, column] = values
+                yield dual, offset
+            return
+        values, vectors = np.linalg.eigh(kernel[self._chosen])
+        kept = values > 1e-10 * values[-1]
+        way = vectors[:, kept] / np.sqrt(values[kept])
+        mapped = Placed(kernel @ way, np.zeros(len(kernel)))
+        for weights, offset in linear_machines(mapped, targets, Cs):
+            yield way @ weights, offset

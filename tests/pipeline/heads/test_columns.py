@@ -1,0 +1,129 @@
+"""The columns' side, for more rows than values, predicts as the row space does."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from rows import sparse_rows
+from sklearn.svm import SVC
+
+from features.errors import HeadError
+from pipeline.data.splits import folds
+from pipeline.heads import make_head, svm
+from pipeline.heads.columns import ColumnSide
+from pipeline.heads.gram import GramSide, Placed, gram
+from pipeline.heads.gram_head import RowSpaceHead
+from pipeline.heads.sides import Side, affordable_workers, smaller_side
+from pipeline.heads.svm import Gaussian, linear_machines
+from pipeline.heads.tuning import TrainingPart, inner_folds
+
+HEADS = ("logistic", "ridge", "lda", "linear-svm", "rbf-svm", "knn")
+
+
+def part_of(side: Side, y: np.ndarray, groups: np.ndarray, train: np.ndarray) -> TrainingPart:
+    return TrainingPart(side, train, y[train], groups[train], n_classes=int(y.max()) + 1, seed=3)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("name", HEADS)
+@pytest.mark.parametrize("width", [40, 110])
+def test_both_sides_choose_and_predict_the_same(name: str, n_classes: int, width: int) -> None:
+    """Of 240 rows, 160 to train on: 40 values are fewer than any fold has, 110 more than some."""
+    X, y, groups = sparse_rows(240, width, n_classes=n_classes, effect=0.7, seed=2)
+    fold = folds(y, groups, n_folds=3, repeats=1, seed=1)[0]
+    found = []
+    for side in (ColumnSide(X), GramSide(gram(X), width)):
+        part = part_of(side, y, groups, fold.train)
+        head = make_head(name, seed=5)
+        assert isinstance(head, RowSpaceHead)
+        head.fit_in_space(part)
+        found.append((head.chosen, head.predict_in_space(part.place(fold.test))))
+    assert found[0][0] == found[1][0]
+    assert found[0][1][:, 1].std() > 0.01
+    np.testing.assert_allclose(found[0][1], found[1][1], atol=1e-3)
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_a_head_on_raw_rows_is_the_one_in_its_space(name: str) -> None:
+    """`fit` takes the columns' side by itself where there are more rows than values."""
+    X, y, groups = sparse_rows(150, 30, effect=0.8)
+    assert isinstance(smaller_side(X), ColumnSide)
+    assert isinstance(smaller_side(X[:30]), GramSide)
+    head = make_head(name, seed=3).fit(X[:120], y[:120], groups[:120], n_classes=2)
+    part = part_of(ColumnSide(X), y, groups, np.arange(120))
+    inside = make_head(name, seed=3)
+    assert isinstance(inside, RowSpaceHead)
+    inside.fit_in_space(part)
+    expected = inside.predict_in_space(part.place(np.arange(120, 150)))
+    np.testing.assert_allclose(head.predict_proba(X[120:]), expected, atol=1e-4)
+
+
+def test_covariances_of_folds_come_by_subtraction() -> None:
+    """Each inner fold's system is that of its own rows, though these were never summed up."""
+    X, y, groups = sparse_rows(200, 25)
+    part = part_of(ColumnSide(X), y, groups, np.arange(20, 200))
+    B = np.random.default_rng(0).normal(size=(25, 2))
+    for fold, inner in zip(inner_folds(y[20:], groups[20:], 3), part.inner, strict=True):
+        rows = X[20:][fold.train].astype(float)
+        rows = (rows - rows.mean(axis=0)) / inner.space.scale
+        assert (rows**2).sum() / len(rows) == pytest.approx(1)
+        expected = np.linalg.solve(0.5 * rows.T @ rows + 0.1 * np.eye(25), B)
+        np.testing.assert_allclose(inner.space.solve(0.5, 0.1, B), expected, rtol=1e-8)
+
+
+def test_rows_that_are_equal_do_no_harm() -> None:
+    """Nothing varies: heads say the same of all rows, and nothing is divided by zero."""
+    X, y, groups = np.ones((60, 8), np.float32), np.arange(60) % 2, np.arange(60)
+    for name in HEADS:
+        P = make_head(name).fit(X, y, groups, n_classes=2).predict_proba(X)
+        assert np.isfinite(P).all()
+        np.testing.assert_allclose(P, P[:1].repeat(60, axis=0))
+
+
+def test_a_machine_made_of_chunks_is_the_machine_of_all_pairs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Decision values differ by less than the tolerance of what is wrong."""
+    monkeypatch.setattr(svm, "_ADDED", 60)
+    X, y, _ = sparse_rows(600, 30, effect=0.5)
+    rows = Placed((X - X.mean(axis=0)) / 5, np.zeros(600))
+    target = np.where(y == 1, 1.0, -1.0)
+    for C, (weights, offset) in zip(
+        (0.1, 10.0), linear_machines(rows, target[:, None], (0.1, 10.0), most=100), strict=True
+    ):
+        whole = SVC(C=C, kernel="linear", tol=1e-6).fit(rows.coordinates, target)
+        expected = whole.decision_function(rows.coordinates)
+        np.testing.assert_allclose(rows.times(weights)[:, 0] + offset, expected, atol=5e-3)
+
+
+def test_landmarks_come_close_to_all_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a quarter of the rows as landmarks, decision values correlate at 0.98 or more."""
+    X, y, _ = sparse_rows(600, 30, effect=0.8)
+    rows = Placed((X - X.mean(axis=0)) / np.sqrt(30), np.zeros(600))
+    targets = np.where(y == 1, 1.0, -1.0)[:, None]
+    exact = Gaussian(rows)
+    ((dual, offset),) = exact.machines(0.2, targets, [1.0])
+    expected = np.exp(-0.2 * rows.squared_distances(exact.anchors)) @ dual + offset
+    monkeypatch.setattr(svm, "ALL_PAIRS", 300)
+    monkeypatch.setattr(svm, "LANDMARKS", 150)
+    few = Gaussian(rows)
+    assert not few.exact
+    assert few.anchors.shape == (150, 30)
+    ((dual, offset),) = few.machines(0.2, targets, [1.0])
+    found = np.exp(-0.2 * rows.squared_distances(few.anchors)) @ dual + offset
+    assert np.corrcoef(found[:, 0], expected[:, 0])[0, 1] > 0.98
+
+
+def test_what_does_not_fit_is_refused_beforehand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one line with the number needed; ridge and LDA read rows in pieces."""
+    monkeypatch.setenv("ONEPASS_MEMORY", "0.001")
+    X = np.zeros((400, 300), np.float32)
+    with pytest.raises(HeadError, match=r"400 rows of 300 values take 0\.0 GB.*ONEPASS_MEMORY"):
+        smaller_side(X, [make_head("logistic")])
+    monkeypatch.setenv("ONEPASS_MEMORY", "0.006")
+    assert smaller_side(X, [make_head("ridge")]).row_width == 300
+    with pytest.raises(HeadError, match=r"heads logistic\)"):
+        smaller_side(X, [make_head("logistic"), make_head("ridge")])
+    assert affordable_workers([(400, 300)], 8) == 1
+    monkeypatch.setenv("ONEPASS_MEMORY", "0.1")
+    assert affordable_workers([(400, 300)], 8) == 8
