@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -163,8 +164,9 @@ def export_model(
 
 
 def _refusal(bundle: Bundle, target: Target, wish: Wish, proof: Proof, failure: str) -> str:
-    worst = max(proof.difference, proof.part_difference)
-    accept = f"{float(f'{worst * 1.2:.1g}') or TOLERANCE:g}"
+    worst = max(proof.difference, proof.part_difference, 2 * TOLERANCE)
+    step = 10.0 ** math.floor(math.log10(worst))
+    accept = f"{min(1.0, math.ceil(worst / step) * step):.1g}"
     ways = f"accept it with --accept-difference {accept}, which the card then says"
     if wish.precision != FLOAT32:
         ways = f"take --precision {FLOAT32}, or {ways}"
