@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipeline.export.commands import add_commands as add_export_commands
+from pipeline.line.commands import add_commands as add_line_commands
 from pipeline.output.stream import never_fail
 from pipeline.terminal.cache_commands import cache_app
 from pipeline.terminal.console import (
@@ -521,11 +522,10 @@ def evaluate(
     from pipeline.terminal import results as text
 
     bundle = pipeline.load_bundle(model, accept_drift=accept_drift, trust=trust)
-    if data is None:
-        with bar("photographs") as progress:
+    with bar("photographs") as progress:
+        if data is None:
             found = pipeline.evaluate_holdout(bundle, cache, progress)
-    else:
-        with bar("photographs") as progress:
+        else:
             found = pipeline.evaluate_folder(
                 bundle,
                 data,
@@ -790,6 +790,7 @@ def demo(
 
 
 add_export_commands(app)
+add_line_commands(app)
 
 
 # ---- what the commands share ------------------------------------------------------------

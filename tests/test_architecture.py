@@ -125,6 +125,7 @@ def test_the_public_names_are_where_they_are_said_to_be() -> None:
                 "cli.py",
                 *(f"pipeline/terminal/{n}.py" for n in ("console", "options", "cache_commands")),
                 "pipeline/export/commands.py",
+                "pipeline/line/commands.py",
             },
         ),
         ("pickle", set()),

@@ -177,7 +177,7 @@ def evaluate_folder(
         OnepassError: see `features.extract.extract`.
     """
     scan = scan_folder(data, labels=labels)
-    classes, strange = _classes_of(bundle, scan, positive)
+    classes, strange = classes_of(bundle, scan, positive)
     labelled = [p for p in scan.photographs if classes.number(p.label) is not None]
     if not labelled:
         raise DataError(
@@ -248,7 +248,7 @@ def not_scored(strange: Mapping[str, int], names: Sequence[str]) -> list[str]:
     ]
 
 
-def _classes_of(
+def classes_of(
     bundle: Bundle, scan: Scan, positive: Sequence[str] | None
 ) -> tuple[Classes, dict[str, int]]:
     """Give the model's classes with those of a folder that count as one of them, and the others.

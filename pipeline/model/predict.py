@@ -54,6 +54,7 @@ class Prediction:
         for_person: whether the verdict is that a person has to look.
         said: the probability for a person; of two classes beside the limit that decided, such as
             "49% ≥ 2%".
+        digest: SHA-256 (hex) of the file; "" where nobody took it.
         part: name of the part that it shows; "" for one of its own.
         proposed: whether that is proposed, and nobody said it.
         why: why a person has to look, where that is not for the probability; "" for nothing.
@@ -76,6 +77,7 @@ class Prediction:
     trained_on: bool = False
     for_person: bool = False
     said: str = ""
+    digest: str = ""
     part: str = ""
     proposed: bool = False
     why: str = ""
@@ -198,6 +200,7 @@ def predict(
     return [
         replace(
             judge_alone(bundle, photograph, chances, strangeness, sample.reason),
+            digest=sample.digest,
             trained_on=sample.digest in learned,
             part=part,
             proposed=proposed,

@@ -17,6 +17,12 @@ PREDICTIONS = {
 }
 """How files of predictions begin, by suffix."""
 
+TO_LABEL = re.compile(rb"(\xef\xbb\xbf)?path,label,part,")
+"""How the table of parts to label begins."""
+
+DRIFT = re.compile(rb"(\xef\xbb\xbf)?part,time,unlike,")
+"""How the table of what changed begins."""
+
 COMPARISON = {
     ".csv": re.compile(rb"(\xef\xbb\xbf)?head,title,"),
     ".json": re.compile(rb"\{\s*\"best\":"),

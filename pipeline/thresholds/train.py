@@ -204,7 +204,7 @@ class _Maker:
         started = time.perf_counter()
         p = predict_by_blocks(head, subset(X, aside))[:, 1]
         seconds = time.perf_counter() - started
-        fold = _fold_numbers(y[aside], groups[aside], self.rule.folds, self.seed, names)
+        fold = fold_numbers(y[aside], groups[aside], self.rule.folds, self.seed, names)
         judged = Judged(aside, y[aside], groups[aside], p, fold, aside=True, seconds=seconds)
         return self._trained(head, learned, judged, fit_seconds, by_folds)
 
@@ -270,10 +270,10 @@ class _Maker:
         return say
 
 
-def _fold_numbers(
+def fold_numbers(
     y: Indices, groups: Indices, folds: int, seed: int, names: Sequence[str]
 ) -> Indices:
-    """Fold of every row; all 0 where the parts are too few for two."""
+    """Fold of every row, int64 (n,); all 0 where the parts are too few for two."""
     numbers = np.zeros(len(y), dtype=np.int64)
     try:
         rounds = grouped_folds(y, groups, wanted=folds, seed=seed, class_names=names)

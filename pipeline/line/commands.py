@@ -1,0 +1,192 @@
+"""The commands at the line: `next`, `watch`, `drift` and `rethreshold`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.terminal.console import DATA, OUTPUT, CommandGroup, bar, say, show
+from pipeline.terminal.options import (
+    AcceptDrift,
+    BatchSize,
+    CacheFile,
+    CostFalse,
+    CostMissed,
+    DefectRate,
+    Engine,
+    Force,
+    GroupGap,
+    GroupRegex,
+    Groups,
+    Labels,
+    MaxFalse,
+    MaxMissed,
+    MaxPixels,
+    Positive,
+    Quiet,
+    Review,
+    Threshold,
+    Trust,
+    Verbose,
+    Wait,
+    Weights,
+)
+
+ModelOption = Annotated[
+    Path, typer.Option("--model", "-m", help="The model's folder.", rich_help_panel=DATA)
+]
+
+
+def add_commands(app: CommandGroup) -> None:
+    """Give the command line these commands."""
+    app.command("next")(next_)
+    app.command()(rethreshold)
+
+
+def next_(
+    folder: Annotated[Path, typer.Argument(help="Folder of photographs without labels.")],
+    model: ModelOption = Path("model"),
+    count: Annotated[
+        int, typer.Option("--count", "-n", min=1, help="Parts to label, at most.")
+    ] = 20,
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Table to fill in (.csv); `extract --labels` reads it.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = Path("next.csv"),
+    sheet: Annotated[
+        Path | None,
+        typer.Option(
+            help="Picture of them (PNG).  [default: beside --out]", rich_help_panel=OUTPUT
+        ),
+    ] = None,
+    inbox: Annotated[
+        Path, typer.Option(help="Corrections of `serve`: what is labelled there is left out.")
+    ] = Path("inbox"),
+    cache: CacheFile = Path("features.h5"),
+    groups: Groups = None,
+    group_regex: GroupRegex = None,
+    group_gap: GroupGap = None,
+    weights: Weights = None,
+    engine: Engine = "tensorflow",
+    batch_size: BatchSize = 32,
+    max_pixels: MaxPixels = None,
+    accept_drift: AcceptDrift = False,
+    trust: Trust = False,
+    force: Force = False,
+    patience: Wait = 60.0,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+) -> None:
+    """Which parts to label next: those that would teach the model most, one photograph of each.
+
+    Example: onepass next new-parts --model model --count 20
+    """  # fmt: skip
+    import pipeline
+    from features.photographs.decode import MAX_PIXELS
+    from pipeline.groups.rules import GroupRule
+    from pipeline.line.corrections import Inbox
+    from pipeline.line.next import next_to_label
+    from pipeline.line.to_label import check_label_table, label_sheet, write_label_table
+
+    picture = sheet or out.with_suffix(".png")
+    check_label_table(out, picture, force=force)
+    bundle = pipeline.load_bundle(model, accept_drift=accept_drift, trust=trust)
+    told = GroupRule.told(groups, group_regex, group_gap) or GroupRule()
+    notes: list[str] = []
+    photographs = pipeline.find_photographs([str(folder)], notes)
+    photographs = pipeline.told_parts(told, [str(folder)], photographs)
+    known = {digest for one in Inbox(inbox).corrections() if one.label for digest in one.digests}
+    with bar("photographs") as progress:
+        found = next_to_label(
+            bundle, photographs, cache, count=count, known=known, gap=told.gap, weights=weights,
+            engine=engine, batch_size=batch_size, max_pixels=max_pixels or MAX_PIXELS,
+            notes=notes, progress=progress,
+        )  # fmt: skip
+    write_label_table(out, folder, found, bundle.classes.binary)
+    label_sheet(picture, found)
+    say(*notes)
+    lines = [f"{n:>3}  {one.part}: {one.why}" for n, one in enumerate(found, 1)]
+    classes = ", ".join(bundle.classes.members)
+    show(
+        "\n".join([*lines, "", f"written: {out} (fill in its column label: {classes}), {picture}"])
+    )
+
+
+def rethreshold(
+    model: Annotated[Path, typer.Argument(help="A model's folder.")],
+    data: Annotated[Path, typer.Argument(help="Labelled photographs of new parts.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Folder for the model.  [default: its own; the old one is kept]",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    cache: CacheFile = Path("features.h5"),
+    labels: Labels = None,
+    positive: Positive = None,
+    groups: Groups = None,
+    group_regex: GroupRegex = None,
+    group_gap: GroupGap = None,
+    threshold: Threshold = None,
+    cost_missed: CostMissed = None,
+    cost_false: CostFalse = None,
+    max_missed: MaxMissed = None,
+    max_false: MaxFalse = None,
+    review: Review = None,
+    defect_rate: DefectRate = None,
+    weights: Weights = None,
+    engine: Engine = "tensorflow",
+    accept_drift: AcceptDrift = False,
+    trust: Trust = False,
+    patience: Wait = 60.0,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+) -> None:
+    r"""Choose limit, calibration and claims anew on new labelled parts; nothing is trained.
+
+    Told nothing, the limit is chosen for what it was chosen for when the model was fitted.
+
+    Example: onepass rethreshold model new-parts --group-regex 'part-(\d+)' --max-missed 0.05
+    """  # fmt: skip
+    import pipeline
+    from pipeline.data.folder import scan_folder
+    from pipeline.data.label_table import LabelRule
+    from pipeline.groups.rules import GroupRule, apply_rule
+    from pipeline.line import rethreshold as limits
+    from pipeline.line.texts import rethresholded
+    from pipeline.model.evaluate import classes_of, not_scored
+    from pipeline.model.files import check_replaceable
+    from pipeline.output.names import split_names
+
+    asked = pipeline.ThresholdRule.parse(
+        threshold, cost_missed=cost_missed, cost_false=cost_false, max_missed=max_missed,
+        max_false=max_false, review=review, defect_rate=defect_rate,
+    )  # fmt: skip
+    check_replaceable(out or model)
+    bundle = pipeline.load_bundle(model, accept_drift=accept_drift, trust=trust)
+    rule = None if labels is None else LabelRule(
+        "none" if str(labels) == "none" else str(labels.resolve())
+    )  # fmt: skip
+    scan = scan_folder(data, labels=rule)
+    classes, strange = classes_of(bundle, scan, split_names(positive))
+    told = GroupRule.told(groups, group_regex, group_gap) or GroupRule()
+    grouped = apply_rule(told, [p for p in scan.photographs if p.label])
+    with bar("photographs") as progress:
+        done = limits.rethreshold(
+            bundle, grouped.photographs, cache, classes=classes, groups=told,
+            rule=asked if asked.asked else None, weights=weights, engine=engine, progress=progress,
+        )  # fmt: skip
+    kept = limits.save_rethreshold(bundle, done, out or model)
+    say(*grouped.notes, *not_scored(strange, bundle.classes.names))
+    show(rethresholded(done, bundle.classes.names))
+    show(f"written: {out or model}" + (f"; the model as it was: {kept}" if kept else ""))

@@ -1,0 +1,211 @@
+"""Which parts to label next: those that the model is least sure of, and that are unlike each other.
+
+Of parts that nobody has labelled, the most doubtful are candidates, and those that are unlike all
+that the model was trained on. Among them the one is taken that lies farthest from all that are
+labelled or taken already (farthest-first traversal: Gonzalez, "Clustering to minimize the maximum
+intercluster distance", 1985; of doubtful candidates: Brinker, "Incorporating diversity in active
+learning with support vector machines", 2003), and so on. Without the second step the twenty most
+doubtful are twenty times the same. What it saves: docs/line.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from features.arrays import Floats, Indices, Rows
+from features.backbones.engines import DEFAULT_ENGINE
+from features.cache.cache import Cache
+from features.errors import DataError
+from features.extract import Progress
+from features.photographs.decode import MAX_PIXELS
+from features.photographs.file import Photograph
+from pipeline.cnn.cnn import Cnn
+from pipeline.line.part_looks import looks_of, near_white, nearest_gap
+from pipeline.model.bundle import Bundle
+from pipeline.model.familiar import UNLIKE
+from pipeline.model.part_predictions import PartPrediction, predict_parts
+from pipeline.model.predict import Prediction, predict
+
+CANDIDATES = 5
+"""Doubtful parts that are candidates, for each that is to be labelled."""
+
+_LEAST = 1e-6  # of a probability, so that log-odds are finite
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A part that is worth labelling.
+
+    Attributes:
+        part: its name.
+        photographs: all of it.
+        shown: the one to look at first: of two classes the one with the highest probability of a
+            defect, of more the most doubtful one.
+        verdict: of the part.
+        probability: of the part, as `pipeline.model.part_predictions.PartPrediction` has it.
+        uncertainty: 1 at the limit, towards 0 far from it.
+        why: in words.
+    """
+
+    part: str
+    photographs: tuple[Prediction, ...]
+    shown: Prediction
+    verdict: str | None
+    probability: float | None
+    uncertainty: float
+    why: str
+
+
+def next_to_label(
+    bundle: Bundle,
+    photographs: Sequence[Photograph],
+    cache_path: Path,
+    *,
+    count: int = 20,
+    known: Collection[str] = (),
+    gap: float | None = None,
+    weights: str | None = None,
+    engine: str = DEFAULT_ENGINE,
+    batch_size: int = 32,
+    max_pixels: int = MAX_PIXELS,
+    notes: list[str] | None = None,
+    progress: Progress | None = None,
+) -> list[Candidate]:
+    """Rank parts by what labelling them would teach the model, the best first.
+
+    Args:
+        bundle: the model.
+        photographs: without labels, with their parts where somebody said them.
+        cache_path: has their rows, or gets them.
+        count: parts at most.
+        known: digests of photographs that are labelled already; their parts are left out, and so
+            are those that the model was trained on.
+        gap: seconds between two parts, where capture times are to say them.
+        weights: where the backbone's weights are now, if not where they were.
+        engine: one of `features.backbones.engines.ENGINES`.
+        batch_size: views per call of the backbone.
+        max_pixels: refuse larger photographs.
+        notes: given, what was left out is put behind its end.
+        progress: called as `progress(done, total)`.
+
+    Raises:
+        DataError: nothing is left to label.
+        OnepassError: see `pipeline.model.predict.predict`.
+
+    Example:
+        >>> next_to_label(bundle, photographs, Path("features.h5"), count=20)  # doctest: +SKIP
+    """
+    found = predict(
+        bundle, photographs, cache_path, weights=weights, engine=engine, batch_size=batch_size,
+        max_pixels=max_pixels, gap=gap, notes=notes, progress=progress,
+    )  # fmt: skip
+    parts = predict_parts(bundle, found)
+    labelled = set(known)
+    new = [
+        part
+        for part in parts
+        if not part.trained_on and not labelled & {one.digest for one in part.photographs}
+    ]
+    asked = [part for part in new if part.probabilities is not None]
+    if notes is not None:
+        left = ((len(parts) - len(new), "labelled already"), (len(new) - len(asked), "unreadable"))
+        notes += [f"{number:,} parts are left out: {why}" for number, why in left if number]
+    if not asked:
+        raise DataError(
+            f"found {len(parts):,} parts, none of which is readable and not labelled yet; expected "
+            "photographs that the model was not trained on; name another folder"
+        )
+    uncertainty = np.array([uncertainty_of(bundle, part) for part in asked])
+    unlike = np.array([any(one.unlike for one in part.photographs) for part in asked])
+    vectors = np.zeros((len(asked), 1), dtype=np.float32)
+    if not isinstance(bundle.head, Cnn):
+        with Cache.read(cache_path) as cache:
+            vectors = _part_vectors(bundle, cache, asked)
+    labelled_ones = bundle.familiar.vectors if bundle.familiar else vectors[:0]
+    chosen = choose_to_label(uncertainty, vectors, labelled_ones, count, unlike)
+    return [_candidate(bundle, asked[i], float(uncertainty[i]), bool(unlike[i])) for i in chosen]
+
+
+def _part_vectors(bundle: Bundle, cache: Cache, parts: Sequence[PartPrediction]) -> Rows:
+    """What parts look like: the mean of their photographs, float32 (parts, channels)."""
+    digests = [[one.digest for one in p.photographs if one.chances is not None] for p in parts]
+    flat = looks_of(bundle, cache, [digest for those in digests for digest in those])
+    ends = np.cumsum([len(those) for those in digests])[:-1]
+    return np.stack([block.mean(axis=0) for block in np.split(flat, ends)])
+
+
+def choose_to_label(
+    uncertainty: Floats,
+    vectors: Rows,
+    labelled: Rows,
+    count: int,
+    unlike: npt.NDArray[np.bool_] | None = None,
+) -> Indices:
+    """Choose parts that are doubtful and unlike each other, the most useful first.
+
+    Args:
+        uncertainty: float64 (n,), 1 for the most doubtful.
+        vectors: float32 (n, channels), what parts look like.
+        labelled: float32 (m, channels), what labelled photographs look like; m may be 0.
+        count: how many.
+        unlike: bool (n,), parts that are candidates whatever the model says of them.
+
+    Returns:
+        int64 (at most count,), numbers of parts.
+
+    Example:
+        >>> looks = np.array([[1.0, 0], [1, 0.01], [0, 1], [-1, 0]], dtype=np.float32)
+        >>> choose_to_label(np.array([1.0, 0.99, 0.9, 0.8]), looks, looks[:0], 2).tolist()
+        [0, 3]
+    """
+    order = np.argsort(-uncertainty, kind="stable")
+    first = order[: CANDIDATES * count]
+    if unlike is not None:
+        others = order[CANDIDATES * count :]
+        first = np.concatenate([first, others[unlike[others]]])
+    space = near_white(np.concatenate([vectors, labelled])) if len(vectors) > 1 else vectors
+    known = space[len(vectors) :]
+    nearest = nearest_gap(space[first], known) if len(known) else np.full(len(first), np.inf)
+    chosen: list[int] = []
+    for _ in range(min(count, len(first))):
+        at = int(np.argmax(nearest))  # of equals the most doubtful
+        chosen.append(at)
+        nearest = np.minimum(nearest, nearest_gap(space[first], space[first[[at]]]))
+        nearest[chosen] = -1.0
+    return first[chosen]
+
+
+def uncertainty_of(bundle: Bundle, part: PartPrediction) -> float:
+    """Say how doubtful a verdict is: 1 at a limit or between two, towards 0 far from them."""
+    chances = np.array(list((part.probabilities or {}).values()))
+    if not bundle.classes.binary:
+        two = np.sort(chances)[-2:]
+        return float(1 - (two[1] - two[0]))
+    band, p = bundle.band, float(chances[1])
+    if band.pass_below <= p < band.reject_from:
+        return 1.0
+    apart = min(abs(_odds(p) - _odds(end)) for end in band.limits)
+    return float(2 / (1 + np.exp(apart)))
+
+
+def _odds(p: float) -> float:
+    kept = min(max(p, _LEAST), 1 - _LEAST)
+    return float(np.log(kept) - np.log1p(-kept))
+
+
+def _candidate(bundle: Bundle, part: PartPrediction, uncertainty: float, unlike: bool) -> Candidate:
+    readable = [one for one in part.photographs if one.chances is not None]
+    if bundle.classes.binary:
+        shown = max(readable, key=lambda one: float(one.chances[1]))  # type: ignore[index]
+    else:
+        shown = min(readable, key=lambda one: one.margin or 0.0)
+    why = f"{part.said}: " + ("doubtful" if uncertainty >= 0.5 else "unlike those labelled")
+    return Candidate(
+        part.part, part.photographs, shown, part.verdict, part.probability, uncertainty,
+        UNLIKE if unlike else why,
+    )  # fmt: skip

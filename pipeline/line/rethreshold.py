@@ -1,0 +1,383 @@
+"""New limits for a model that is good as it is: from new labelled parts, without any training.
+
+The head stays to the last bit. Its limit, the calibration of its probabilities and its claims are
+chosen anew on parts that it did not learn from, as `pipeline.thresholds.claims` does with parts
+that are set aside; how photographs are judged together stays too, so that a claim holds: on these
+parts nothing is chosen but the threshold. The old limit was not chosen on them, so what it does to
+them is an honest count; what the new one does to them is not, and the old holdout says it.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from features.arrays import Floats, Indices
+from features.backbones.engines import DEFAULT_ENGINE
+from features.cache.sample_table import Sample
+from features.errors import CacheError, DataError, ThresholdError
+from features.extract import Progress
+from features.files import whole_folder
+from features.photographs.file import Photograph
+from pipeline.cnn.cnn import Cnn
+from pipeline.data.classes import Classes
+from pipeline.evaluation.judgements import Assessment
+from pipeline.groups.proposal_cache import like_known, propose_for
+from pipeline.groups.rules import GroupRule, number_groups
+from pipeline.heads.calibration import Recalibration
+from pipeline.model.bundle import Bundle
+from pipeline.model.files import ABOUT, check_replaceable, digests
+from pipeline.model.probabilities import judge, judge_holdout
+from pipeline.output.tables import to_csv
+from pipeline.thresholds.bounds import parts_needed
+from pipeline.thresholds.choose import Judged, choose
+from pipeline.thresholds.claims import require_told, why_apart
+from pipeline.thresholds.decision import Decision
+from pipeline.thresholds.outcome import Outcome, Reliability
+from pipeline.thresholds.rule import ThresholdRule
+from pipeline.thresholds.train import fold_numbers
+
+FEWEST = 2
+"""Parts of each class on which a limit is chosen."""
+
+
+@dataclass(frozen=True)
+class Rethreshold:
+    """New limits, and what there was before.
+
+    Attributes:
+        before, after: the model's decisions.
+        calibration: of the head's probabilities, as it is from now on.
+        samples: the new photographs that were looked at, with their parts.
+        y, groups: int64 (n,), their classes and the numbers of their parts.
+        p: float64 (n,), calibrated probabilities of a defect, each as if it were all there is.
+        old_outcome: what the old limits do to the new parts, on which they were not chosen.
+        old_reliability: of the old probabilities of the new parts (photographs, where these are
+            judged by themselves).
+        holdout: scores of the old holdout's photographs at the new limits; None where its rows are
+            not at hand.
+        notes: what a person should know.
+    """
+
+    before: Decision
+    after: Decision
+    calibration: Recalibration | None
+    samples: Sequence[Sample]
+    y: Indices
+    groups: Indices
+    p: Floats
+    old_outcome: Outcome
+    old_reliability: Reliability
+    holdout: Assessment | None
+    notes: list[str] = field(default_factory=list)
+
+
+def rethreshold(
+    bundle: Bundle,
+    photographs: Sequence[Photograph],
+    cache_path: Path,
+    *,
+    classes: Classes | None = None,
+    groups: GroupRule | None = None,
+    rule: ThresholdRule | None = None,
+    weights: str | None = None,
+    engine: str = DEFAULT_ENGINE,
+    progress: Progress | None = None,
+) -> Rethreshold:
+    """Choose limits, calibration and claims of a model anew, on parts that it did not learn from.
+
+    Args:
+        bundle: a model of two classes.
+        photographs: with their classes, and with their parts where somebody said them.
+        cache_path: has the rows, or gets them.
+        classes: the model's, with those of the folder that count as one of them; None for the
+            model's own.
+        groups: where the parts are known from; None to propose them.
+        rule: what is wanted; None for what was wanted when the model was fitted.
+        weights: where the backbone's weights are now, if not where they were.
+        engine: one of `features.backbones.engines.ENGINES`.
+        progress: called as `progress(done, total)`.
+
+    Raises:
+        ThresholdError: more than two classes, too few new parts, or a claim on proposed parts.
+        OnepassError: see `features.extract.extract`.
+
+    Example:
+        >>> rethreshold(bundle, photographs, Path("features.h5"))  # doctest: +SKIP
+    """
+    if not bundle.classes.binary:
+        raise ThresholdError(
+            f"{bundle.folder} knows {len(bundle.classes.names)} classes and has no threshold; "
+            "expected a model of two; put several together when fitting: --positive"
+        )
+    kind, classes = (groups or GroupRule()).kind, classes or bundle.classes
+    wanted = _wanted(bundle, rule)
+    require_told(wanted, kind)
+    labelled = [p for p in photographs if classes.number(p.label) is not None]
+    look = _looker(labelled, cache_path, weights, engine, progress)
+    samples, P = _new_ones(bundle, look, cache_path, groups or GroupRule())
+    y = np.array([classes.number(sample.label) for sample in samples], dtype=np.int64)
+    numbers = number_groups(samples)
+    notes = _check(y, numbers, wanted, bundle)
+    digests_of = [sample.digest for sample in samples]
+
+    def own() -> Floats:
+        """What the head itself says of them."""
+        found, raw = look(replace(bundle, calibration=None))
+        places = {sample.digest: i for i, sample in enumerate(found)}
+        return raw[[places[digest] for digest in digests_of], 1]
+
+    chosen, calibration, p = _choose(bundle, own, (y, P, numbers), wanted, kind)
+    made = replace(bundle, decision=chosen, calibration=calibration)
+    on_holdout = _on_holdout(made, cache_path, notes)
+    if not isinstance(bundle.head, Cnn):
+        alike = int(like_known(cache_path, samples, sorted(bundle.trained_on())).sum())
+        if alike:
+            notes.append(
+                f"{alike:,} of the photographs look so much like ones that the model was trained "
+                "on that both surely show one part: the limit is flattered by them; leave them out"
+            )
+    after = replace(chosen, holdout=on_holdout[0])
+    table = bundle.decision.parts(y, P, numbers)
+    shown = (table.y, table.P[:, 1], table.groups)
+    if not bundle.decision.of_wholes:
+        shown = (y, bundle.decision.alone(P)[:, 1], numbers)
+    return Rethreshold(
+        bundle.decision, after, calibration, samples, y, numbers, p,
+        bundle.decision.outcome(y, P, numbers), Reliability.of(*shown), on_holdout[1], notes,
+    )  # fmt: skip
+
+
+Look = Callable[[Bundle], tuple[list[Sample], Floats]]
+
+
+def _looker(
+    photographs: Sequence[Photograph],
+    cache_path: Path,
+    weights: str | None,
+    engine: str,
+    progress: Progress | None,
+) -> Look:
+    """What a model, as it is or without its calibration, makes of the photographs."""
+
+    def look(model: Bundle) -> tuple[list[Sample], Floats]:
+        found = judge(
+            model, photographs, cache_path, weights=weights, engine=engine, progress=progress
+        )
+        return found.samples, found.probabilities
+
+    return look
+
+
+def _new_ones(
+    bundle: Bundle, look: Look, cache_path: Path, groups: GroupRule
+) -> tuple[list[Sample], Floats]:
+    """Photographs of parts that the model knows nothing of, with their parts."""
+    samples, P = look(bundle)
+    known = {entry["digest"] for entry in bundle.split()}
+    of_known = {s.group for s in samples if s.group and s.digest in known}
+    new = [
+        i
+        for i, s in enumerate(samples)
+        if not s.reason and s.digest not in known and s.group not in of_known
+    ]
+    if not new:
+        unread = sum(bool(sample.reason) for sample in samples)
+        raise DataError(
+            f"found {len(samples):,} labelled photographs, of which {unread:,} cannot be read and "
+            f"{len(samples) - unread:,} show parts that the model was fitted or tested on; "
+            "expected photographs of new parts"
+        )
+    kept = [samples[i] for i in new]
+    if groups.from_photographs and isinstance(bundle.head, Cnn):
+        raise DataError(
+            f"{bundle.folder} sees pixels, and parts cannot be proposed for it; say which "
+            "photographs show one part: --groups or --group-regex"
+        )
+    if groups.from_photographs:
+        kept = propose_for(cache_path, kept, groups.gap).applied(kept)
+    return kept, P[new]
+
+
+def _wanted(bundle: Bundle, rule: ThresholdRule | None) -> ThresholdRule:
+    """The rule, with the way in which the model judges the photographs of a part."""
+    before = bundle.decision
+    wanted = rule or before.rule
+    if wanted.part_rule not in (None, before.part_rule):
+        raise ThresholdError(
+            f"found --part-rule {wanted.part_rule}; the model judges parts by {before.part_rule}, "
+            "and that stays; fit again to change it"
+        )
+    if rule is None and wanted.method == "fixed":  # it was a number: now it is chosen
+        wanted = ThresholdRule()
+    return replace(wanted, part_rule=before.part_rule)
+
+
+def _check(y: Indices, groups: Indices, rule: ThresholdRule, bundle: Bundle) -> list[str]:
+    """Refuse too few parts; say where the new ones are fewer than those before."""
+    defective = len(np.unique(groups[y == 1]))
+    good = len(np.setdiff1d(groups, groups[y == 1]))
+    for what, found, share in (
+        ("defective", defective, rule.max_missed),
+        ("good", good, rule.max_false),
+    ):
+        needed = FEWEST if share is None else parts_needed(share)
+        if rule.method != "fixed" and found < needed:
+            raise ThresholdError(
+                f"found {found} new {what} parts; expected {needed} or more to choose a limit on"
+                + ("" if share is None else f" that keeps the share {share:g}")
+                + "; label more, or ask for less"
+            )
+    unseen = bundle.decision.unseen
+    before = (0, 0)
+    if unseen is not None:
+        before = (unseen.outcome.defective_parts.total, unseen.outcome.good_parts.total)
+    fewer = [
+        f"{now:,} {what} (before: {then:,})"
+        for what, now, then in zip(("defective", "good"), (defective, good), before, strict=True)
+        if now < then
+    ]
+    if not fewer:
+        return []
+    return [f"chosen on fewer parts than the old limit, {' and '.join(fewer)}: it is less sure"]
+
+
+def _choose(
+    bundle: Bundle,
+    own: Callable[[], Floats],
+    new: tuple[Indices, Floats, Indices],
+    rule: ThresholdRule,
+    kind: str,
+) -> tuple[Decision, Recalibration | None, Floats]:
+    """The decision, the calibration of photographs, and these calibrated."""
+    y, P, groups = new
+    if rule.method == "fixed":
+        decision = Decision.not_chosen("", rule, bundle.decision.part_rule)
+        decision = replace(decision, part_calibration=bundle.decision.part_calibration)
+        return decision, bundle.calibration, decision.alone(P)[:, 1]
+    several = bundle.decision.of_wholes and len(np.unique(groups)) < len(groups)
+    # Of several photographs: these stay as they are calibrated, and parts are calibrated anew.
+    p = P[:, 1] if several else own()
+    started = time.perf_counter()
+    fold = fold_numbers(y, groups, rule.folds, 0, bundle.classes.names)
+    judged = Judged(np.arange(len(y)), y, groups, p, fold, aside=True, seconds=0.0)
+    head = getattr(bundle.head, "head", bundle.head)
+    made = choose(
+        judged, rule, getattr(head, "calibrate_on", None) or "logit",
+        apart=why_apart(kind, y, groups),
+    )  # fmt: skip
+    unseen = made.decision.unseen and replace(
+        made.decision.unseen, seconds=time.perf_counter() - started
+    )
+    calibration = bundle.calibration if several else made.calibration
+    return replace(made.decision, unseen=unseen), calibration, made.p
+
+
+def _on_holdout(
+    made: Bundle, cache_path: Path, notes: list[str]
+) -> tuple[Outcome | None, Assessment | None]:
+    """What the new limits do to the parts that `fit` held out, where these are at hand."""
+    try:
+        samples, P, _ = judge_holdout(made, cache_path)
+    except (CacheError, DataError) as error:
+        notes.append(f"what the new limits do to the old holdout is not known: {error}")
+        return None, None
+    y = np.array([made.classes.number(sample.label) for sample in samples], dtype=np.int64)
+    groups = np.array([int(sample.group) for sample in samples], dtype=np.int64)
+    scores = Assessment.of(y, groups, made.decision.alone(P), threshold=made.decision.band.limits)
+    return made.decision.outcome(y, P, groups), scores
+
+
+def save_rethreshold(
+    bundle: Bundle, done: Rethreshold, out: Path, *, keep: bool = True
+) -> Path | None:
+    """Write the model with its new limits, whole or not at all, in the place of an older one.
+
+    Args:
+        bundle: the model as it was.
+        done: what was chosen for it.
+        out: the new model's folder; may be the model's own.
+        keep: copy a model that is there to a folder beside it first.
+
+    Returns:
+        Where the model that stood there is kept; None where none was.
+
+    Raises:
+        OutputError: `out` is something else, or cannot be written.
+    """
+    check_replaceable(out)
+    kept = None
+    if keep and (out / ABOUT).is_file():
+        kept = _free_name(out, time.strftime("before-%Y%m%d-%H%M%S", time.gmtime()))
+        with whole_folder(kept) as copy:
+            shutil.copytree(out, copy, dirs_exist_ok=True)
+    about = dict(bundle.about)
+    about |= {
+        "threshold": done.after.band.pass_below,
+        "decision": done.after.to_json(),
+        "calibration": done.calibration and done.calibration.to_json(),
+        "holdout": done.holdout and done.holdout.to_json(),
+        "holdout_parts": None,
+        "limits_chosen": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "onepass_bundle": max(2, int(about["onepass_bundle"])),
+    }
+    with whole_folder(out) as new:
+        for name in bundle.about["files"]:
+            (new / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(bundle.folder / name, new / name)
+        (new / "split.json").write_text(json.dumps(_split(bundle, done), indent=0), "utf-8")
+        if done.after.unseen is not None:
+            table = _unseen_csv(done).encode(errors="backslashreplace")
+            (new / "unseen.csv").write_bytes(table)
+        about["files"] = digests(new)
+        (new / ABOUT).write_text(json.dumps(about, indent=2), "utf-8")
+    return kept
+
+
+def _free_name(folder: Path, ending: str) -> Path:
+    """A name beside the folder that nothing has."""
+    number, name = 1, folder.with_name(f"{folder.name}.{ending}")
+    while name.exists():
+        number += 1
+        name = folder.with_name(f"{folder.name}.{ending}-{number}")
+    return name
+
+
+def _split(bundle: Bundle, done: Rethreshold) -> list[dict[str, str]]:
+    """The photographs of the model, and the new ones as those that its limits were chosen on."""
+    entries = bundle.split()
+    first = 1 + max((int(entry["group"]) for entry in entries), default=-1)
+    if done.after.unseen is None:
+        return entries
+    return entries + [
+        {
+            "path": sample.path,
+            "class": sample.label,
+            "group": str(first + int(group)),
+            "digest": sample.digest,
+            "side": "threshold",
+        }
+        for sample, group in zip(done.samples, done.groups, strict=True)
+    ]
+
+
+def _unseen_csv(done: Rethreshold) -> str:
+    """One line for each photograph that the limits were chosen on, as `fit` writes it."""
+    rows: list[dict[str, Any]] = [
+        {
+            "path": sample.path,
+            "class": sample.label,
+            "group": str(group),
+            "fold": 0,
+            "probability_of_defect": float(p),
+        }
+        for sample, group, p in zip(done.samples, done.groups, done.p, strict=True)
+    ]
+    return to_csv(list(rows[0]), rows)

@@ -1,0 +1,60 @@
+"""What the commands at the line say. Nothing here computes; nothing here prints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipeline.line.rethreshold import Rethreshold
+from pipeline.output.tables import align
+from pipeline.terminal import thresholds as limits
+
+
+def rethresholded(done: Rethreshold, names: Sequence[str]) -> str:
+    """What changed, and what the new limits do."""
+    before, after = done.before, done.after
+    new = after.unseen
+    rows = [
+        ["threshold was", limits.headline(before)],
+        ["threshold is", limits.headline(after)],
+        *([["chosen on", limits.chosen_on(new)]] if new else []),
+        ["verdict", limits.meaning(after.band, names)],
+        ["parts", limits.PART_RULES[after.part_rule]],
+        ["probabilities", _calibration(done)],
+        *(["claim was", line] for line in limits.claims(before)),
+        *(["claim is", line] for line in limits.claims(after)),
+    ]
+    if before.claims and not after.claims:
+        rows.append(["claim is", "none: what was claimed of the old limit does not hold for this"])
+    rows += [["note", line] for line in (after.note, *done.notes) if line]
+    sides = {"old limit, new parts": done.old_outcome}
+    if new is not None:
+        sides["new limit, same parts"] = new.outcome
+    if after.holdout is not None:
+        sides["new limit, old holdout"] = after.holdout
+    lines = [
+        align(rows, right=False), "",
+        limits.outcomes(sides, _review(done), wholes=after.of_wholes),
+        limits.bounds(done.old_outcome, "of the old limit, the new parts"),
+    ]  # fmt: skip
+    if new is not None and not after.claims:
+        lines.append(
+            "the new limit was chosen on these very parts: its counts there are flattering"
+        )
+    lines += [f"warning: {line}" for line in limits.contradicted(after, "the old holdout")]
+    return "\n".join([*lines, *limits.seen(after)])
+
+
+def _review(done: Rethreshold) -> bool:
+    return done.before.band.has_review or done.after.band.has_review
+
+
+def _calibration(done: Rethreshold) -> str:
+    """How good the probabilities of the new parts were, and are."""
+    was = f"Brier {done.old_reliability.brier:.3f}, log loss {done.old_reliability.log_loss:.3f}"
+    if done.after.unseen is None:
+        return f"as they were: {was} of the new parts"
+    now = done.after.unseen.reliability
+    return (
+        f"Brier {now.brier:.3f}, log loss {now.log_loss:.3f} of the new parts, each fifth by what "
+        f"was fitted on the others; with the old calibration {was}"
+    )
