@@ -31,7 +31,7 @@ from features.cache.sample_table import Sample, blank_sample, is_unchanged
 from features.cache.thumbnail_table import glimpses_of, keep_glimpses
 from features.cache.thumbnails import BLANK, Glimpse, glimpse_of
 from features.errors import ImageError, TooManyFailuresError
-from features.extraction import Extraction
+from features.extraction import Extraction, drop_rowless
 from features.photographs.decode import MAX_PIXELS
 from features.photographs.decode_worker_pool import look_apart
 from features.photographs.file import Photograph, read_photograph, stat_photograph
@@ -116,6 +116,7 @@ def extract(
 
         def for_writing() -> Cache:
             stack.enter_context(writing(cache_path))
+            drop_rowless(cache_path, settings.fields)
             width, dtype = settings.row_width, settings.row_dtype
             return stack.enter_context(Cache.write(cache_path, settings.fields, width, dtype))
 

@@ -1,11 +1,19 @@
-"""What one run of `features.extract` did."""
+"""What one run of `features.extract` did, and what one that failed at once left behind."""
 
 from __future__ import annotations
 
+import contextlib
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
+from features.cache.cache import Cache
+from features.cache.redo_log import journal_path
 from features.cache.sample_table import Sample
+from features.errors import CacheError
+from features.files import followed
 from features.photographs.survey import Remarks
 
 
@@ -35,3 +43,26 @@ class Extraction:
     def failed(self) -> list[Sample]:
         """The photographs without a row."""
         return [sample for sample in self.samples if sample.row < 0]
+
+
+_ROWLESS = 2**16
+"""Bytes that a cache without rows does not have; a larger one is not opened to see."""
+
+
+def drop_rowless(path: Path, fields: Mapping[str, Any]) -> None:
+    """Remove a cache of other settings that a run left before its first row.
+
+    A first run that fails on its weights must not bind the next one to these. Call it with the
+    writer's lock held.
+
+    Args:
+        path: the cache; nothing happens where there is none.
+        fields: the settings that are asked for.
+    """
+    path, rowless = followed(path), False
+    if not path.exists() or path.stat().st_size >= _ROWLESS or journal_path(path).exists():
+        return
+    with contextlib.suppress(CacheError), Cache.read(path) as cache:
+        rowless = not len(cache) and not cache.samples and cache.fields != dict(fields)
+    if rowless:
+        path.unlink()

@@ -18,7 +18,13 @@ from toy import ToyBackbone, photograph, toy_settings, write_folder
 
 from features.cache.cache import Cache
 from features.cache.lock import writing
-from features.errors import CacheBusyError, CacheError, FingerprintError, TooManyFailuresError
+from features.errors import (
+    CacheBusyError,
+    CacheError,
+    FingerprintError,
+    TooManyFailuresError,
+    WeightsError,
+)
 from features.extract import extract
 from features.extraction import Extraction
 from features.photographs.file import Photograph
@@ -194,6 +200,23 @@ def test_predictions_leave_the_sample_table_alone(folder: Path, cache: Path, toy
     with Cache.read(cache) as opened:
         assert len(opened.samples) == 15
         assert len(opened) == 16
+
+
+def test_a_run_that_failed_at_once_does_not_bind_the_next(
+    folder: Path, cache: Path, toy: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights that cannot be loaded leave a cache without rows, which other settings replace."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise WeightsError("no weights file")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ToyBackbone, "__init__", broken)
+        with pytest.raises(WeightsError):
+            sync(folder, cache, settings=toy_settings(recipe="docs"))
+    assert sync(folder, cache).extracted == 15
+    with pytest.raises(FingerprintError):  # with rows it stays
+        sync(folder, cache, settings=toy_settings(recipe="docs"))
 
 
 def test_other_settings_are_refused_before_any_work(folder: Path, cache: Path, toy: Toy) -> None:
