@@ -134,15 +134,18 @@ def _refuse_between(root: Path, paths: Sequence[Parts], depth: int) -> None:
     if not inside or all(is_fold(name) or split_of(name) for name in inside):
         return  # folds or splits below the classes
     same = len(shared) >= 2
-    if not (same or any(map(is_healthy, inside)) or all(map(is_fold, level))):
+    sure = any(map(is_healthy, inside)) or all(map(is_fold, level))
+    numbers = all(name.isdecimal() for name in level)  # 0, 1: classes, unless numbers are below
+    if not sure and (not same or (numbers and not any(name.isdecimal() for name in inside))):
         return
     shown = " and ".join(sorted(shared)) if same else ", ".join(sorted(inside)[:4])
+    above = ", ".join(level[:6]) + (", …" if len(level) > 6 else "")
     one = root.joinpath(*paths[0][:depth], level[0])
     raise DataError(
-        f"found {shown} below {'each of ' if same else ''}{', '.join(level[:6])}"
-        f"{', …' if len(level) > 6 else ''}: the classes stand one level below; extract one at a "
-        f"time: extract {quoted(str(one))} --cache {quoted(one.name + '.h5')}; or, if these are "
-        f"the classes: --classes {','.join(map(quoted, level))}"
+        f"found {shown} below {'each of ' if same else ''}{above}: the classes "
+        f"{'stand' if sure else 'may stand'} one level below; extract one at a time: extract "
+        f"{quoted(str(one))} --cache {quoted(one.name + '.h5')}; or, if these are the classes: "
+        f"--classes {','.join(map(quoted, level))}"
     )
 
 

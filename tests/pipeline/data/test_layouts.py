@@ -428,3 +428,12 @@ def test_classes_that_are_numbers(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("file,label\n0.png,0\n1.png,1.0\n2.png,1\n", "utf-8")
     assert counts(tmp_path) == {("0", ""): 1, ("1", ""): 2}
     assert any("1.0" in note for note in scan_folder(tmp_path).notes)
+
+
+def test_views_below_numbered_classes(tmp_path: Path) -> None:
+    """0/cam1, 1/cam1: the numbers are the classes; of other words it is asked."""
+    make(tmp_path / "a", [f"{c}/cam{v}/1.png" for c in (0, 1) for v in (1, 2)])
+    assert counts(tmp_path / "a") == {("0", ""): 2, ("1", ""): 2}
+    make(tmp_path / "b", [f"{c}/cam{v}/1.png" for c in ("A", "B") for v in (1, 2)])
+    with pytest.raises(DataError, match=r"the classes may stand one level below.*--classes A,B"):
+        scan_folder(tmp_path / "b")
