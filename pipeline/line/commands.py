@@ -42,6 +42,7 @@ ModelOption = Annotated[
 def add_commands(app: CommandGroup) -> None:
     """Give the command line these commands."""
     app.command("next")(next_)
+    app.command()(watch)
     app.command()(rethreshold)
 
 
@@ -117,6 +118,113 @@ def next_(
     show(
         "\n".join([*lines, "", f"written: {out} (fill in its column label: {classes}), {picture}"])
     )
+
+
+def watch(
+    folder: Annotated[Path, typer.Argument(help="Folder that photographs come into.")],
+    model: ModelOption = Path("model"),
+    out: Annotated[
+        str,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Table to add to: .csv or .jsonl; - for JSON lines on standard output.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = "verdicts.csv",
+    move_to: Annotated[
+        str | None,
+        typer.Option(
+            help="Move photographs: folders for good parts, for a person, for defective ones, as "
+            "ok,review,defect.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    exec_: Annotated[
+        str | None,
+        typer.Option(
+            "--exec",
+            help="Program that is told of each part, as JSON on its standard input.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    exec_seconds: Annotated[
+        float, typer.Option(min=0.1, help="End that program after so long.", rich_help_panel=OUTPUT)
+    ] = 10.0,
+    log: Annotated[
+        Path,
+        typer.Option(help="Log of verdicts, for drift and history.", rich_help_panel=OUTPUT),
+    ] = Path("inbox/verdicts.jsonl"),
+    journal: Annotated[
+        Path | None,
+        typer.Option(
+            help="What was reported.  [default: beside --out, in .journal.jsonl]",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    cache: CacheFile = Path("features.h5"),
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Keep no rows for drift.", rich_help_panel=DATA)
+    ] = False,
+    groups: Groups = None,
+    group_regex: GroupRegex = None,
+    group_gap: GroupGap = None,
+    part_size: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Photographs of each part: then it is complete.", rich_help_panel=DATA
+        ),
+    ] = None,
+    pause: Annotated[
+        float,
+        typer.Option(min=0.0, help="Seconds without a photograph: then a part is complete."),
+    ] = 10.0,
+    settle: Annotated[
+        float, typer.Option(min=0.1, help="Seconds without a change: then a file is complete.")
+    ] = 1.0,
+    every: Annotated[
+        float, typer.Option(min=0.1, help="Seconds between two looks at a network drive.")
+    ] = 2.0,
+    polling: Annotated[
+        bool, typer.Option("--polling", help="Look again and again; ask for no notice.")
+    ] = False,
+    once: Annotated[
+        bool, typer.Option("--once", help="End when all that is there is reported.")
+    ] = False,
+    weights: Weights = None,
+    engine: Engine = "tensorflow",
+    max_pixels: MaxPixels = None,
+    accept_drift: AcceptDrift = False,
+    trust: Trust = False,
+    force: Force = False,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+) -> None:
+    r"""Judge photographs as they come into a folder: each once, a line for each part.
+
+    Example: onepass watch incoming --model model --out verdicts.csv --group-regex 'part-(\d+)'
+    """  # fmt: skip
+    import pipeline
+    from features.photographs.decode import MAX_PIXELS
+    from pipeline.groups.rules import GroupRule
+    from pipeline.line.live_model import LiveModel
+    from pipeline.line.run_watch import Wishes, run_watch
+
+    told = GroupRule.told(groups, group_regex, group_gap) or GroupRule()
+    bundle = pipeline.load_bundle(model, accept_drift=accept_drift, trust=trust)
+    wishes = Wishes(
+        folder, out, move_to, exec_, exec_seconds, log, journal, None if no_cache else cache,
+        told, part_size, pause, settle, every, polling, once, force,
+    )  # fmt: skip
+
+    def live() -> LiveModel:
+        now = pipeline.load_bundle(model, accept_drift=accept_drift, trust=trust)
+        return LiveModel(now, weights=weights, engine=engine, max_pixels=max_pixels or MAX_PIXELS)
+
+    done = run_watch(live, bundle, wishes, say=lambda text: show(text, err=out == "-"))
+    say(f"{done.parts:,} parts, {done.photographs:,} photographs")
+    if done.unreadable and once:
+        raise typer.Exit(3)
 
 
 def rethreshold(

@@ -39,10 +39,27 @@ def append_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
         with writing(path, wait=_PATIENCE):
             _append(path, lines)
     except OSError as error:
-        raise OutputError(
-            f"{path} cannot be written ({error.strerror or error}); free some space or check "
-            "its permissions; nothing was added"
-        ) from error
+        raise _unwritten(path, error) from error
+
+
+def append_bytes(path: Path, lines: bytes) -> None:
+    """Add whole lines of any kind to a file that one process alone writes; as `append_lines`.
+
+    Raises:
+        OutputError: the disk is full, or the place cannot be written; nothing is added.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _append(path, lines)
+    except OSError as error:
+        raise _unwritten(path, error) from error
+
+
+def _unwritten(path: Path, error: OSError) -> OutputError:
+    return OutputError(
+        f"{path} cannot be written ({error.strerror or error}); free some space or check "
+        "its permissions; nothing was added"
+    )
 
 
 def _append(path: Path, lines: bytes) -> None:
