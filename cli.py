@@ -58,6 +58,7 @@ from pipeline.terminal.options import (
     Groups,
     Jobs,
     Labels,
+    LogTo,
     Look,
     ManyFeatures,
     MaxFalse,
@@ -303,6 +304,7 @@ def fit(
             min=2, help="Folds that the threshold is chosen on.", rich_help_panel=DECISION
         ),
     ] = 5,
+    log_to: LogTo = None,
     force: Force = False,
     verbose: Verbose = False,
     quiet: Quiet = False,
@@ -315,9 +317,11 @@ def fit(
     Example: onepass fit --head dense --cost-missed 50 --cost-false 1
     """
     import pipeline
+    from pipeline.export.mlflow_flavour import check_log_to, log_to_mlflow
     from pipeline.terminal import results as text
     from pipeline.training.compare_heads import choose_contender
 
+    check_log_to(log_to)
     rule = pipeline.ThresholdRule.parse(
         threshold, cost_missed=cost_missed, cost_false=cost_false, max_missed=max_missed,
         max_false=max_false, review=review, defect_rate=defect_rate, folds=folds,
@@ -343,6 +347,8 @@ def fit(
     page = pipeline.fit_report(data, done, audit_file=audit_file)
     written = pipeline.write_report(report or out / "report.html", page, force=force)
     show(f"{text.fit(done)}\nreport   {written}")
+    if log_to:
+        show(f"mlflow   {log_to_mlflow(out, written)}")
 
 
 @app.command("compare-heads")

@@ -113,6 +113,14 @@ Labels = Annotated[
         rich_help_panel=DATA,
     ),
 ]
+LogTo = Annotated[
+    str | None,
+    typer.Option(
+        "--log-to",
+        help="mlflow (an extra): log parameters, scores, report and model there, too.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 TestSize = Annotated[
     float,
     typer.Option(
