@@ -64,6 +64,8 @@ def decode_text(data: bytes, file: Path, names: Iterable[str] = ()) -> Text:
             raise DataError(
                 f"{file} is no text ({error.reason}); expected a CSV file, UTF-8 or UTF-16"
             ) from error
+    if data.startswith(b"\xef\xbb\xbf"):  # UTF-8 by its mark: the others are names of files
+        return Text(data.decode("utf-8-sig", "surrogateescape"))
     parts = {part for name in names for part in re.split(r"[/\\]", name) if not part.isascii()}
     kept = data.decode("utf-8-sig", "surrogateescape")
     if any("\udc80" <= c <= "\udcff" for part in parts for c in part) and any(

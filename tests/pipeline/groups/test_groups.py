@@ -27,7 +27,7 @@ from pipeline.groups.propose import propose, propose_by_pictures
 from pipeline.groups.registration import align, nearest, normalise, resample
 from pipeline.groups.rules import match_groups, read_groups
 from pipeline.groups.similarity import judge_looks
-from pipeline.output.tables import to_csv
+from pipeline.output.tables import MARK, to_csv
 from pipeline.training.split_gap import Rounds, measure_gap
 
 BLIND = Witness(None, np.arange(1000))
@@ -416,7 +416,10 @@ def test_the_table_can_be_fed_back(tmp_path: Path) -> None:
     odd = ["=a/x.jpg", 'a/ü, "q".jpg', "a/b\udcff.jpg", "'a/y.jpg", "-b/z.jpg"]
     proposal = Proposal(odd, np.array([0, 0, 1, 2, 1]))
     table = tmp_path / "groups.csv"
-    table.write_bytes(groups_csv(proposal).encode("utf-8", "surrogateescape"))
+    content = groups_csv(proposal).encode("utf-8", "surrogateescape")
+    table.write_bytes(content)
+    assert match_groups(read_groups(table, odd), odd).groups == proposal.by_path()
+    table.write_bytes(MARK.encode() + content)  # with its mark it is UTF-8 without more ado
     assert match_groups(read_groups(table), odd).groups == proposal.by_path()
     assert to_csv(["path"], [{"path": "=1+1"}]).endswith("'=1+1\n")
 
