@@ -18,6 +18,7 @@ import typer
 from pipeline.export.commands import add_commands as add_export_commands
 from pipeline.line.commands import add_commands as add_line_commands
 from pipeline.output.stream import never_fail
+from pipeline.serve.commands import serve
 from pipeline.terminal.cache_commands import cache_app
 from pipeline.terminal.console import (
     DATA,
@@ -94,6 +95,7 @@ app = CommandGroup(
 )
 
 app.add_typer(cache_app, name="cache")
+app.command()(serve)
 
 
 def _version(value: bool) -> None:

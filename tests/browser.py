@@ -22,7 +22,8 @@ _TIMEOUT = 60.0  # seconds for one answer
 _FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--host-resolver-rules=MAP * ~NOTFOUND",  # nothing of the browser's own goes out either
+    # Nothing of the browser's own goes out either.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
     "--remote-debugging-pipe",
 )  # fmt: skip
 

@@ -129,6 +129,7 @@ def test_the_public_names_are_where_they_are_said_to_be() -> None:
                 *(f"pipeline/terminal/{n}.py" for n in ("console", "options", "cache_commands")),
                 "pipeline/export/commands.py",
                 "pipeline/line/commands.py",
+                "pipeline/serve/commands.py",
             },
         ),
         ("pickle", set()),

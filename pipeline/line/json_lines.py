@@ -97,23 +97,28 @@ def _whole_end(descriptor: int) -> int:
     return 0
 
 
-def read_lines(path: Path) -> list[dict[str, Any]]:
+def read_lines(path: Path, last_bytes: int | None = None) -> list[dict[str, Any]]:
     """Read the records of a file, oldest first; a torn last line is none.
 
     Args:
         path: of the file; one that does not exist has no records.
+        last_bytes: given, only the whole lines among so many bytes at its end.
 
     Raises:
         DataError: it cannot be read, or a whole line of it is no JSON object.
     """
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            start = max(0, path.stat().st_size - last_bytes) if last_bytes is not None else 0
+            file.seek(start)
+            content = file.read()
     except FileNotFoundError:
         return []
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}); check the disk") from error
     records = []
-    for number, line in enumerate(content.split(b"\n")[:-1], 1):
+    lines = content.split(b"\n")[:-1]
+    for number, line in enumerate(lines[1:] if start else lines, 1):
         try:
             record = json.loads(line)
         except ValueError as error:

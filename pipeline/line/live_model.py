@@ -104,6 +104,7 @@ class LiveModel:
         weights: str | None = None,
         engine: str = DEFAULT_ENGINE,
         max_pixels: int = MAX_PIXELS,
+        like: LiveModel | None = None,
     ) -> None:
         """Build the backbone and see that it still gives what it gave.
 
@@ -112,6 +113,7 @@ class LiveModel:
             weights: where the backbone's weights are now, if not where they were.
             engine: one of `features.backbones.engines.ENGINES`.
             max_pixels: refuse larger photographs.
+            like: another model, whose backbone is taken where it is the same.
 
         Raises:
             WeightsError: the model's weights are not on this computer.
@@ -127,6 +129,8 @@ class LiveModel:
         if not isinstance(bundle.head, Cnn):
             self.settings = bundle.settings(weights, engine)
             self._sight = SightCheck(self.settings.weights.describe(), self.settings.row_dtype)
+            if like is not None and like.settings == self.settings and like.views == self.views:
+                self._lock, self._backbones = like._lock, like._backbones
             self._watch(self.settings)
         self._entries = [entry for entry in bundle.split() if entry["side"] == "train"]
         self.learned = bundle.trained_on()

@@ -45,17 +45,20 @@ def append_verdicts(path: Path, verdicts: Iterable[LoggedVerdict]) -> None:
     append_lines(path, [asdict(one) for one in verdicts])
 
 
-def read_verdicts(path: Path, since: float | None = None) -> list[LoggedVerdict]:
+def read_verdicts(
+    path: Path, since: float | None = None, *, last_bytes: int | None = None
+) -> list[LoggedVerdict]:
     """Read the verdicts of a log, oldest first.
 
     Args:
         path: of the log; one that does not exist has none.
         since: only those of this time (seconds since 1970) and later.
+        last_bytes: see `pipeline.line.json_lines.read_lines`.
 
     Raises:
         DataError: the log cannot be read, or a line of it is no verdict.
     """
-    found = [_verdict(path, record) for record in read_lines(path)]
+    found = [_verdict(path, record) for record in read_lines(path, last_bytes)]
     return [one for one in found if since is None or one.time >= since]
 
 

@@ -82,6 +82,10 @@ class KeptPhotographs:
             return False
         return True
 
+    def has(self, digest: str) -> bool:
+        """Whether the file of a digest is kept."""
+        return digest in self._sizes
+
     def read(self, digest: str) -> bytes | None:
         """The file of a digest; None where it is not kept any more, or was changed."""
         if not is_digest(digest) or digest not in self._sizes:

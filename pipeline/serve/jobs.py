@@ -1,0 +1,99 @@
+"""Long work beside the verdicts, one at a time: refit, what to label next, audit, new groups."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from features.errors import BusyError, OnepassError
+from pipeline.serve.refit import Say
+
+_log = logging.getLogger("onepass")
+
+
+@dataclass
+class Progress:
+    """How far a job is.
+
+    Attributes:
+        name: of the job; "" before the first.
+        running: whether it goes on.
+        stage: what it does now; see the job.
+        done, total: of the stage; 0 of 0 where nothing is known.
+        started, ended: seconds since 1970; 0 where it has not.
+        error: why it stopped; "" where it did not.
+        result: what it gives, as plain values; None before the end.
+    """
+
+    name: str = ""
+    running: bool = False
+    stage: str = ""
+    done: int = 0
+    total: int = 0
+    started: float = 0.0
+    ended: float = 0.0
+    error: str = ""
+    result: Any = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As the pages poll it."""
+        return asdict(self)
+
+
+class Jobs:
+    """Runs one job at a time on a thread of its own, and remembers the last of each name."""
+
+    def __init__(self) -> None:
+        """Run nothing yet."""
+        self._lock = threading.Lock()
+        self._last: dict[str, Progress] = {}
+        self._thread: threading.Thread | None = None
+
+    def start(self, name: str, work: Callable[[Say], Any]) -> Progress:
+        """Start a job.
+
+        Args:
+            name: of the job.
+            work: called with what it tells its progress to; returns plain values.
+
+        Raises:
+            BusyError: another one is running.
+        """
+        with self._lock:
+            running = [one.name for one in self._last.values() if one.running]
+            if running:
+                raise BusyError(f"{running[0]} is still running; wait for its end")
+            progress = Progress(name, True, started=time.time())
+            self._last[name] = progress
+        self._thread = threading.Thread(
+            target=self._run, args=(progress, work), name=name, daemon=True
+        )
+        self._thread.start()
+        return progress
+
+    def last(self, name: str) -> Progress:
+        """The running or last job of a name; an empty one before the first."""
+        return self._last.get(name, Progress(name))
+
+    def wait(self, seconds: float) -> None:
+        """Wait for the running job, so long at most."""
+        if self._thread is not None:
+            self._thread.join(seconds)
+
+    def _run(self, progress: Progress, work: Callable[[Say], Any]) -> None:
+        def say(stage: str, done: int, total: int) -> None:
+            progress.stage, progress.done, progress.total = stage, done, total
+
+        try:
+            progress.result = work(say)
+        except OnepassError as error:
+            progress.error = str(error)
+        except Exception as error:  # noqa: BLE001 - whoever started it hears of it
+            _log.exception("a mistake in this program, in %s", progress.name)
+            progress.error = f"a mistake in this program ({type(error).__name__}: {error})"
+        progress.ended = time.time()
+        progress.running = False

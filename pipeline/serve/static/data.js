@@ -1,0 +1,159 @@
+// What there is to learn from; labels in doubt; which photographs show one part.
+import { $, ask, el, follow, icon, keys, picture, t, toast, trying } from "./common.js";
+
+const model = await ask("/v1/model");
+const gone = (event) => event.target.removeAttribute("src");
+const kindOf = (label) => (model.defective === null ? "class" : label === model.classes[0] ? "pass" : "reject");
+
+// ---- what there is --------------------------------------------------------------------------
+
+async function overview() {
+  const found = await ask("/v1/data");
+  const cell = (value) => el("td.n", {}, String(value));
+  const sum = (name) => found.classes.reduce((total, one) => total + one[name], 0);
+  $("#counts").replaceChildren(
+    el("thead", {}, el("tr", {}, el("th", {}, t("data.class")), el("th.n", {}, t("data.count.parts")), el("th.n", {}, t("data.count.photographs")), el("th.n", {}, t("data.count.corrected")))),
+    el("tbody", {}, ...found.classes.map((one) => el("tr", {}, el(`td.k-${kindOf(one.label)}`, {}, el("span.chip", {}, icon(kindOf(one.label)), one.label)), cell(one.parts), cell(one.photographs), cell(one.corrected))),
+      el("tr", {}, el("th", {}, t("data.total")), cell(found.parts), cell(found.photographs), cell(sum("corrected")))));
+  $("#warnings").replaceChildren(...found.warnings.map((text) => el("li", {}, text)));
+  $("#how").textContent = found.proposed ? t("data.parts.proposed", { how: found.how }) : `${t("data.parts.told")} (${found.how})`;
+}
+
+// ---- labels in doubt ------------------------------------------------------------------------
+
+async function suspects() {
+  const job = await follow("suspects", (one) => {
+    $("#suspects-progress").hidden = !one.running;
+    $("#suspects-start").disabled = one.running;
+  });
+  const text = job.error ? t("data.suspects.failed", { error: job.error }) : job.result.questions.length ? "" : [t("data.suspects.none"), ...(job.result.notes ?? [])].join(" ");
+  $("#suspects-says").hidden = !text;
+  $("#suspects-says").textContent = text;
+  $("#suspects").replaceChildren(...(job.result?.questions ?? []).map(suspect));
+}
+
+function suspect(one) {
+  const say = (label) => trying(async () => {
+    const made = await ask(`/v1/questions/${one.id}`, { label });
+    row.remove();
+    toast(made.label ? t("correct.kept", { label: made.label }) : t("correct.kept.unsure"));
+    await overview();
+  });
+  const others = model.labels.filter((label) => label !== one.given);
+  const row = el("div.row", {}, el("img", { src: picture(one.digests[0], 480), alt: "", loading: "lazy", onerror: gone }),
+    el("span.grow", {}, el("b", {}, one.part), one.why),
+    el("button.quiet", { onclick: () => say(one.given) }, t("data.suspects.confirm", { label: one.given })),
+    ...others.map((label) => el("button.quiet", { onclick: () => say(label) }, label)),
+    el("button.quiet", { onclick: () => say("") }, t("correct.unsure")));
+  return row;
+}
+
+// ---- parts ----------------------------------------------------------------------------------
+
+let page = 0;
+let asking = false; // which part the chosen ones go to
+const moved = new Map(); // path -> part
+const chosen = new Set(); // of tiles
+
+function thumb(one, part) {
+  const tile = el("button.thumb", { title: one.path, draggable: true, "aria-pressed": "false", "aria-label": one.name, onclick: () => choose(tile) },
+    el("img", { src: picture(one.digest), alt: "", loading: "lazy", onerror: gone, draggable: false }));
+  tile.one = one;
+  tile.part = part;
+  tile.addEventListener("dragstart", (event) => {
+    if (!chosen.has(tile)) choose(tile);
+    event.dataTransfer.setData("text/plain", one.path);
+    event.dataTransfer.effectAllowed = "move";
+  });
+  return tile;
+}
+
+function choose(tile) {
+  if (asking) { put(tile.closest(".group")); return; }
+  if (chosen.has(tile)) chosen.delete(tile); else chosen.add(tile);
+  tile.setAttribute("aria-pressed", String(chosen.has(tile)));
+  state();
+}
+
+function group(part, photographs) {
+  const here = el("button.quiet", { hidden: true, onclick: () => put(made) }, t("data.move.here"));
+  const made = el("div.group", { tabIndex: -1 }, el("header", {}, el("b", {}, t("data.part", { part })), here), el("div.thumbs", {}, ...photographs.map((one) => thumb(one, part))));
+  made.part = part;
+  made.here = here;
+  made.addEventListener("dragover", (event) => { event.preventDefault(); made.classList.add("over"); });
+  made.addEventListener("dragleave", () => made.classList.remove("over"));
+  made.addEventListener("drop", (event) => { event.preventDefault(); event.stopPropagation(); made.classList.remove("over"); put(made); });
+  return made;
+}
+
+function put(target) {
+  ask_where(false);
+  for (const tile of chosen) {
+    target.querySelector(".thumbs").append(tile);
+    if (target.part === tile.part) moved.delete(tile.one.path); else moved.set(tile.one.path, target.part);
+    tile.classList.toggle("moved", moved.has(tile.one.path));
+    tile.setAttribute("aria-pressed", "false");
+  }
+  chosen.clear();
+  for (const one of [...$("#parts").children]) if (!one.querySelector(".thumb")) one.remove();
+  state();
+}
+
+function split() {
+  if (!chosen.size) return;
+  const first = [...chosen][0].one;
+  const target = group(`${first.path} +`, []);
+  $("#parts").prepend(target);
+  put(target);
+  target.scrollIntoView({ block: "nearest" });
+}
+
+function ask_where(on) {
+  asking = on;
+  for (const one of $("#parts").children) one.here.hidden = !on;
+  $("#move").setAttribute("aria-pressed", String(on));
+}
+
+function state() {
+  $("#move").disabled = $("#split").disabled = chosen.size === 0;
+  $("#save").disabled = moved.size === 0;
+  $("#chosen").textContent = chosen.size ? t("data.chosen", { n: chosen.size }) : moved.size ? t("data.changed", { n: moved.size }) : "";
+}
+
+async function parts(fresh) {
+  if (fresh) { page = 0; $("#parts").replaceChildren(); }
+  const found = await ask(`/v1/data/parts?page=${page}&find=${encodeURIComponent($("#find").value.trim())}`);
+  page += 1;
+  $("#parts").append(...found.parts.map((one) => group(one.part, one.photographs)));
+  $("#more").hidden = !found.more;
+}
+
+$("#more").addEventListener("click", () => trying(() => parts(false)));
+let waiting = 0;
+$("#find").addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(() => trying(() => parts(true)), 250); });
+$("#move").addEventListener("click", () => ask_where(!asking));
+$("#split").addEventListener("click", split);
+$("#save").addEventListener("click", () => trying(async () => {
+  const found = await ask("/v1/data/groups", { moved: Object.fromEntries(moved) });
+  toast(t("data.saved", { path: found.path }));
+  $("#apply").hidden = false;
+}));
+$("#apply").addEventListener("click", () => trying(async () => {
+  await ask("/v1/data/apply", {});
+  const job = await follow("groups", () => { $("#apply").disabled = true; });
+  $("#apply").disabled = false;
+  if (job.error) { toast(job.error, true); return; }
+  moved.clear();
+  $("#apply").hidden = true;
+  toast(t("data.applied"));
+  await Promise.all([overview(), parts(true)]);
+  state();
+}));
+$("#suspects-start").addEventListener("click", () => trying(async () => { await ask("/v1/suspects", {}); await suspects(); }));
+keys({
+  m: () => { if (chosen.size) { ask_where(true); $("#parts .group button.quiet")?.focus(); } },
+  s: split, Escape: () => ask_where(false),
+});
+
+await trying(async () => { await Promise.all([overview(), parts(true)]); });
+document.body.dataset.ready = "yes";

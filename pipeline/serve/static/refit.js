@@ -1,0 +1,106 @@
+// Learn from the corrections, see old beside new, and decide.
+import { $, ask, el, follow, percent, picture, t, toast, trying } from "./common.js";
+
+let made = null;
+
+async function count() {
+  const { fresh } = await ask("/v1/corrections?count=0");
+  $("#count").textContent = fresh === 0 ? t("refit.count.none") : fresh === 1 ? t("refit.count.one") : t("refit.count", { n: fresh });
+  return fresh;
+}
+
+function progress(job) {
+  $("#progress").hidden = !job.running;
+  $("#start").disabled = job.running;
+  $("#stage").textContent = t(`refit.stage.${job.stage}`);
+  const bar = $("#bar");
+  if (job.total > 0) bar.value = job.done / job.total; else bar.removeAttribute("value");
+}
+
+async function watch() {
+  const job = await follow("refit", progress);
+  $("#failed").hidden = !job.error;
+  if (job.error) $("#failed").textContent = t("refit.failed", { error: job.error });
+  if (job.result) outcome(job);
+  await models();
+}
+
+function outcome(job) {
+  made = job.result;
+  $("#outcome").hidden = false;
+  $("#done").textContent = t("refit.done", { seconds: (job.ended - job.started).toFixed(0) });
+  $("#tables").replaceChildren(
+    comparison(t("refit.held_out"), "", made.held_out),
+    comparison(t("refit.on_corrections"), t("refit.on_corrections.lead"), made.on_corrections));
+  $("#start").textContent = t("refit.again");
+  $("#start").classList.remove("primary");
+}
+
+function comparison(title, lead, found) {
+  const panel = el("section.panel", {}, el("h3", {}, title), lead ? el("p.small", {}, lead) : null,
+    el(`p.finding.f-${found.finding}`, {}, t(`refit.finding.${found.finding}`)));
+  if (found.finding === "none") return panel;
+  const names = found.defective ? ["right", "missed", "false_alarms", "review"] : ["right", "wrong", "review"];
+  const rows = names.map((name) => el("tr", {}, el("th", { scope: "row" }, t(`refit.${name}`)),
+    el("td.n", {}, String(found.old[name])), el("td.n", {}, String(found.new[name]))));
+  rows.push(el("tr", {}, el("th", { scope: "row" }, t("refit.score")),
+    el("td.n", {}, percent(found.old.score, 1)), el("td.n", {}, percent(found.new.score, 1))));
+  panel.append(el("table", {}, el("thead", {}, el("tr", {}, el("th", {}, `${found.parts} ${t("refit.parts")}`),
+    el("th.n", {}, t("refit.active")), el("th.n", {}, t("refit.new")))), el("tbody", {}, ...rows)));
+  const sign = (value) => (value > 0 ? "+" : "") + percent(value, 1);
+  panel.append(el("p.small", {}, t("refit.difference", { difference: sign(found.difference), low: sign(found.low), high: sign(found.high) })));
+  if (found.changed.length) {
+    panel.append(el("details.more", { open: found.changed.length <= 4 }, el("summary", {}, `${t("refit.changed")} (${found.changed.length})`),
+      ...found.changed.map((one) => el("div.row", {},
+        el("img", { src: picture(one.digest), alt: "", loading: "lazy", onerror: (event) => event.target.removeAttribute("src") }),
+        el("span.grow", {}, el("b", {}, one.part), t("refit.changed.truth", one))))));
+  }
+  return panel;
+}
+
+async function use(fingerprint, said) {
+  await trying(async () => {
+    await ask(`/v1/models/${fingerprint}/activate`, {});
+    toast(said);
+    $("#outcome").hidden = true;
+    $("footer span").textContent = t("common.model", { model: fingerprint });
+    await Promise.all([count(), models()]);
+  });
+}
+
+async function models() {
+  const { models: found } = await ask("/v1/models");
+  $("#models").replaceChildren(...found.map((one) => {
+    const story = one.story.corrected_photographs ? t("refit.models.refit", { n: one.story.corrected_photographs }) : t("refit.models.first");
+    const score = one.holdout.balanced_accuracy;
+    const worth = score ? t("refit.models.score", { score: percent(score.value, 1), parts: one.holdout.parts }) : "";
+    const row = el(`div.row${one.active ? ".active" : ""}`, {}, el("span.grow", {},
+      el("b", {}, new Date(one.created).toLocaleString()), `${story} · ${worth}`, el("p.small", {}, `${one.fingerprint} · ${one.title}`)));
+    if (one.active) row.append(el("span.badge", {}, t("refit.models.active")));
+    else {
+      const button = el("button.quiet", {}, t("refit.models.use"));
+      button.addEventListener("click", () => {
+        if (button.dataset.sure) { use(one.fingerprint, t("refit.models.used")); return; }
+        button.dataset.sure = "yes";
+        button.textContent = t("refit.models.sure");
+        setTimeout(() => { delete button.dataset.sure; button.textContent = t("refit.models.use"); }, 4000);
+      });
+      row.append(button);
+    }
+    return row;
+  }));
+}
+
+$("#start").addEventListener("click", () => trying(async () => {
+  $("#outcome").hidden = true;
+  await ask("/v1/refit", {});
+  await watch();
+  $("#outcome").focus();
+}));
+$("#use").addEventListener("click", () => use(made.fingerprint, t("refit.used")));
+$("#keep").addEventListener("click", () => { $("#outcome").hidden = true; });
+
+await trying(async () => { await count(); await models(); });
+const job = await ask("/v1/jobs/refit");
+if (job.running) watch();
+document.body.dataset.ready = "yes";

@@ -1,0 +1,376 @@
+"""One inspection station: a model, its queue, its inbox, and what a person does with them.
+
+The pages and the service are two ways to call this; nothing here knows of HTTP.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from features.cache.cache import Cache
+from features.errors import BusyError, CacheError, DataError
+from features.own_files import refuse_strange_root
+from pipeline.evaluation.band import REVIEW_NAME
+from pipeline.evaluation.probability_text import beside
+from pipeline.heatmaps.drawing import AGAINST, FOR, spread
+from pipeline.heatmaps.drawing import describe as describe_heatmap
+from pipeline.line.corrections import VERDICTS, Correction, Inbox, Judgement, Shown
+from pipeline.line.kept_rows import RowKeeper
+from pipeline.line.live_model import Judged, LiveModel, Neighbour
+from pipeline.line.verdict_log import LoggedVerdict
+from pipeline.model.bundle import load_bundle
+from pipeline.model.part_predictions import PartPrediction, predict_parts
+from pipeline.serve.batches import JudgeQueue
+from pipeline.serve.history import History
+from pipeline.serve.kept_photographs import KeptPhotographs, Pictures, is_digest, read_below
+from pipeline.serve.refit import clear_unfinished
+from pipeline.serve.settings import ServeSettings
+from pipeline.serve.versions import activate, keep_version
+
+_HELD = 500  # parts whose heatmaps and neighbours can be asked for
+_SUFFIXES = {b"\xff\xd8": ".jpg", b"\x89P": ".png", b"RI": ".webp", b"BM": ".bmp", b"II": ".tif",
+             b"MM": ".tif"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Inspected:
+    """A part that was judged.
+
+    Attributes:
+        id: see `pipeline.serve.history.verdict_id`.
+        part: the verdict on it.
+        judged: its photographs.
+        model: that judged.
+        logged: as it stands in the log.
+    """
+
+    id: str
+    part: PartPrediction
+    judged: tuple[Judged, ...]
+    model: LiveModel
+    logged: LoggedVerdict
+
+
+class Station:
+    """See the module."""
+
+    def __init__(self, settings: ServeSettings) -> None:
+        """Load the model and settle what a killed process left.
+
+        Raises:
+            OnepassError: the model cannot be used, or the folders cannot be written.
+        """
+        self.settings, self.started = settings, time.time()
+        self.inbox = Inbox(settings.inbox)
+        self.model = self._load(None)
+        keep_version(settings.model, settings.versions)
+        clear_unfinished(settings.versions)
+        self.inbox.settle()
+        self.history = History(settings.inbox / VERDICTS)
+        self.queue = JudgeQueue(settings.limits.waiting)
+        self.keeper = RowKeeper(settings.cache, settings.limits.rows_per_hour)
+        self.kept = KeptPhotographs(settings.inbox, settings.limits.kept_bytes)
+        self.pictures = Pictures(settings.limits.pixels)
+        self._held: OrderedDict[str, Inspected] = OrderedDict()
+        self._lock = threading.Lock()
+        self._switching = threading.Lock()
+        self._paths = self._training_photographs()
+        self.offered: dict[str, tuple[Path, str]] = {}
+        """By digest: folder and path of photographs that were found in the inbox."""
+
+    def close(self) -> None:
+        """End what runs beside, nothing lost."""
+        self.queue.close()
+        self.history.close()
+        self.keeper.close()
+
+    # ---- judging --------------------------------------------------------------------------
+
+    def inspect(
+        self, files: Sequence[tuple[str, bytes]], part: str | None, source: str
+    ) -> list[Inspected]:
+        """Judge files, and have the verdicts on the disk before they are told.
+
+        Args:
+            files: names as they are shown, and content.
+            part: the name of the part that all of them show; None where each is a part of its own.
+            source: "page" or "service".
+
+        Raises:
+            BusyError: the queue is full.
+            OutputError: the verdicts cannot be logged.
+        """
+        model = self.model
+        waiting = self.queue.submit(model, files)
+        judged = [one.result() for one in waiting]
+        for (_, data), one in zip(files, judged, strict=True):
+            if one.prediction.error is None:
+                self.kept.keep(one.digest, data)
+        self.keeper.offer(model, judged)
+        groups = [tuple(judged)] if part is not None else [(one,) for one in judged]
+        told = [self._told(model, part, these) for these in groups]
+        logged = [self._logged(model, verdict, these, source) for verdict, these in told]
+        names = self.history.add(logged)
+        found = [
+            Inspected(name, verdict, these, model, log)
+            for name, (verdict, these), log in zip(names, told, logged, strict=True)
+        ]
+        with self._lock:
+            self._held |= {one.id: one for one in found}
+            while len(self._held) > _HELD:
+                self._held.popitem(last=False)
+        return found
+
+    def _told(
+        self, model: LiveModel, part: str | None, judged: tuple[Judged, ...]
+    ) -> tuple[PartPrediction, tuple[Judged, ...]]:
+        """One verdict on all of these, also where each photograph would have its own."""
+        name = judged[0].prediction.path if part is None else part
+        named = [replace(one.prediction, part=name or "part") for one in judged]
+        (found,) = predict_parts(model.bundle, named)
+        return replace(found, part=name), judged
+
+    def _logged(
+        self, model: LiveModel, told: PartPrediction, judged: Sequence[Judged], source: str
+    ) -> LoggedVerdict:
+        return LoggedVerdict(
+            time.time(), source, told.part, tuple(one.digest for one in judged), told.verdict,
+            told.probability, model.limit, model.fingerprint,
+            any(one.prediction.unlike for one in judged), told.error or "",
+        )  # fmt: skip
+
+    def held(self, name: str) -> Inspected:
+        """A part that was judged since the start.
+
+        Raises:
+            DataError: it is not held any more.
+        """
+        with self._lock:
+            found = self._held.get(name)
+        if found is None:
+            raise DataError("this part was judged too long ago; inspect it again")
+        return found
+
+    def said(self, told: PartPrediction, model: LiveModel) -> str:
+        """The probability beside the limit, for a person."""
+        if told.probability is None:
+            return ""
+        if model.bundle.classes.binary:
+            return beside(told.probability, model.bundle.band)
+        return f"{told.probability:.0%}"
+
+    def neighbours(self, one: Inspected) -> list[Neighbour]:
+        """The training photographs nearest to the photograph that decided most."""
+        readable = [judged for judged in one.judged if judged.look is not None]
+        if not readable:
+            return []
+        shown = max(readable, key=lambda judged: judged.prediction.probability or 0.0)
+        return one.model.neighbours(shown.look)
+
+    # ---- pictures -------------------------------------------------------------------------
+
+    def picture(self, digest: str, side: int) -> bytes:
+        """A JPEG of a photograph: asked about lately, corrected, or trained on.
+
+        Raises:
+            DataError: none of this digest is known here.
+            ImageError: it cannot be read.
+        """
+        known = self.pictures.get(digest, side) if is_digest(digest) else None
+        return known or self.pictures.draw(digest, self.photograph(digest), side)
+
+    def photograph(self, digest: str) -> bytes:
+        """The file of a photograph that is known here.
+
+        Raises:
+            DataError: none of this digest is.
+        """
+        data = self.kept.read(digest)
+        if data is None and is_digest(digest):
+            data = self._corrected(digest) or self._offered(digest) or self._trained_on(digest)
+        if data is None:
+            raise DataError("no photograph of this digest is kept here any more")
+        return data
+
+    def _corrected(self, digest: str) -> bytes | None:
+        for one in self.inbox.corrections():
+            for found, name in zip(one.digests, one.files, strict=True):
+                if found == digest:
+                    most = self.settings.limits.pixels
+                    return read_below(self.settings.inbox, name, digest, most)
+        return None
+
+    def _offered(self, digest: str) -> bytes | None:
+        folder, path = self.offered.get(digest, (None, ""))
+        if folder is None:
+            return None
+        return read_below(folder, path, digest, self.settings.limits.pixels)
+
+    def _trained_on(self, digest: str) -> bytes | None:
+        path, folder = self._paths.get(digest), self.settings.data
+        if path is None or folder is None:
+            return None
+        return read_below(folder, path, digest, self.settings.limits.pixels)
+
+    def _training_photographs(self) -> dict[str, str]:
+        """Paths below the data folder by digest, of the cache, else of the model."""
+        found = {entry["digest"]: entry["path"] for entry in self.model.bundle.split()}
+        if self.settings.data is None or not self.settings.cache.exists():
+            return found
+        try:
+            with Cache.read(self.settings.cache) as cache:
+                refuse_strange_root(
+                    self.settings.cache, str(cache.dataset.get("root", "")), own=cache.own
+                )
+                return found | {s.digest: s.path for s in cache.samples if s.digest}
+        except CacheError:
+            return found
+
+    def heatmap(self, one: Inspected, number: int, side: int) -> tuple[bytes, str] | None:
+        """The colours of a photograph's heatmap as a PNG with transparency, and what they say.
+
+        Returns:
+            None where the model has no heatmaps, or the photograph could not be read.
+
+        Raises:
+            DataError: the part has no such photograph.
+        """
+        if not 0 <= number < len(one.judged):
+            raise DataError(f"the part has {len(one.judged)} photographs; found number {number}")
+        judged, frame = one.judged[number], one.model.frame
+        cells = judged.prediction.cells
+        if frame is None or cells is None or not frame.upright:
+            return None
+        with Image.open(io.BytesIO(self.picture(judged.digest, side))) as photograph:
+            size = photograph.size
+        values = spread(cells / frame.scale, size)
+        pixels = np.empty((*values.shape, 4), dtype=np.uint8)
+        pixels[..., :3] = np.where(values[..., None] > 0, FOR, AGAINST)
+        pixels[..., 3] = np.rint(255 * np.clip(np.abs(values), 0, 1))
+        out = io.BytesIO()
+        Image.fromarray(pixels, "RGBA").save(out, "PNG", compress_level=1)
+        return out.getvalue(), describe_heatmap(values, frame.subject)
+
+    # ---- corrections ----------------------------------------------------------------------
+
+    def correct(
+        self, name: str, judgement: Judgement, label: str, note: str = "", by: str = ""
+    ) -> Correction:
+        """Keep what a person says of a verdict; on the disk when this returns.
+
+        Args:
+            name: see `pipeline.serve.history.verdict_id`.
+            judgement: "right", "wrong" or "unsure".
+            label: the class that holds; "" for "unsure", and for "right" unless the verdict was
+                that a person has to look.
+            note: what else was said.
+            by: who.
+
+        Raises:
+            DataError: the verdict or its photographs are not known any more, or the class is not
+                one of the model's.
+            OutputError: it cannot be written; nothing is acknowledged.
+        """
+        told = self.history.get(name)
+        if judgement == "right" and not label and told.verdict not in (None, REVIEW_NAME):
+            label = str(told.verdict)
+        if judgement != "unsure" and label not in self.labels:
+            raise DataError(f"found the class {label!r}; expected one of {', '.join(self.labels)}")
+        if judgement == "wrong" and label == told.verdict:
+            raise DataError(f"the verdict was {label}, too; expected another class for wrong")
+        shown = Shown(told.part, told.verdict, told.probability, told.model)
+        return self.keep_correction(shown, told.digests, judgement, label, note=note, by=by)
+
+    def keep_correction(
+        self,
+        shown: Shown,
+        digests: Sequence[str],
+        judgement: Judgement,
+        label: str,
+        *,
+        note: str = "",
+        by: str = "",
+    ) -> Correction:
+        """Keep what a person says of photographs that are known here; on the disk afterwards.
+
+        Args:
+            shown: what was told of them.
+            digests: of the photographs.
+            judgement: "right", "wrong" or "unsure".
+            label: the class that holds.
+            note: what else was said.
+            by: who.
+
+        Raises:
+            DataError: a photograph is not known any more.
+            OutputError: it cannot be written; nothing is acknowledged.
+        """
+        files = [self.photograph(digest) for digest in digests if digest]
+        return self.inbox.correct(
+            [(data, _SUFFIXES.get(data[:2], ".jpg")) for data in files], shown,
+            judgement=judgement, label="" if judgement == "unsure" else label, note=note, by=by,
+        )  # fmt: skip
+
+    @property
+    def labels(self) -> list[str]:
+        """The classes that a correction can name: good ones first."""
+        classes = self.model.bundle.classes
+        named = sorted(classes.members, key=lambda name: (classes.members[name], name))
+        missing = [n for i, n in enumerate(classes.names) if i not in classes.members.values()]
+        return named + missing
+
+    # ---- models ---------------------------------------------------------------------------
+
+    def _load(self, before: LiveModel | None) -> LiveModel:
+        settings = self.settings
+        bundle = load_bundle(settings.model, accept_drift=settings.accept_drift)
+        model = LiveModel(
+            bundle, weights=settings.weights, engine=settings.engine,
+            max_pixels=settings.limits.pixels, like=before,
+        )  # fmt: skip
+        model.warm()
+        return model
+
+    def switch(self, fingerprint: str) -> None:
+        """Make a kept model the active one; what is being judged is judged by the old one.
+
+        Raises:
+            BusyError: another switch is under way.
+            BundleError, DriftError, OutputError: see `pipeline.serve.versions.activate`.
+        """
+        if not self._switching.acquire(blocking=False):
+            raise BusyError("another model is being activated; try again in a second")
+        try:
+            activate(fingerprint, self.settings.model, self.settings.versions)
+            self.model = self._load(self.model)
+        finally:
+            self._switching.release()
+
+
+def folder_of_data(data: Path | None, cache: Path) -> Path | None:
+    """Where the training photographs are: as told, else where the cache says, else unknown.
+
+    Raises:
+        DataError: the folder that was told is not there.
+        CacheError: a cache of another account names a folder; see
+            `features.own_files.refuse_strange_root`.
+    """
+    if data is not None:
+        if not data.is_dir():
+            raise DataError(f"found no folder at {data}; expected the training photographs")
+        return data
+    if not cache.exists():
+        return None
+    with Cache.read(cache) as found:
+        root = str(found.dataset.get("root", ""))
+        refuse_strange_root(cache, root, own=found.own)
+    return Path(root) if root and Path(root).is_dir() else None
