@@ -29,6 +29,7 @@ MOST_BYTES = 2**31 - 2**20
 INT64 = onnx.TensorProto.INT64
 _TYPES = {"uint8": onnx.TensorProto.UINT8, "float32": onnx.TensorProto.FLOAT}
 
+_GRAPH, _GRAPHS = onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS
 Shape = Sequence[int | str]
 Operand = str | npt.NDArray[Any] | np.generic
 """The name of a tensor, or a constant."""
@@ -116,6 +117,49 @@ class Graph:
         """Convert to float32."""
         return self.add("Cast", x, to=onnx.TensorProto.FLOAT)
 
+    def adopt(self, content: bytes, x: str, channels_first: bool) -> dict[str, str]:
+        """Take over the nodes of an ONNX file of one input.
+
+        Args:
+            content: the file.
+            x: the tensor of this graph that it is given, float32 (m, height, width, 3).
+            channels_first: whether it wants (m, 3, height, width).
+
+        Returns:
+            The names here of all its tensors, by their names there.
+
+        Raises:
+            EngineError: it uses what only its own runtime has, or another operator set that cannot
+                be brought to this one.
+        """
+        model = _converted(content)
+        if channels_first:
+            x = self.add("Transpose", x, perm=[0, 3, 1, 2])
+        weights = {one.name for one in model.graph.initializer}
+        given = [one.name for one in model.graph.input if one.name not in weights]
+        names = dict.fromkeys(given, x) | {"": ""}
+        for one in model.graph.initializer:
+            array = numpy_helper.to_array(one)
+            large = array.dtype == np.float32 and array.ndim > 1
+            names[one.name] = self.weight(array) if large else self.constant(array)
+        for node in model.graph.node:
+            inner = any(a.type in (_GRAPH, _GRAPHS) for a in node.attribute)
+            if node.domain not in ("", "ai.onnx") or inner:
+                raise EngineError(
+                    f"its node {node.op_type} is of {node.domain or 'a graph in a graph'}; "
+                    "expected plain nodes of the standard; export the network without it"
+                )
+            for name in node.output:
+                names.setdefault(name, f"{self.scope}{name}")
+            copy = onnx.NodeProto()
+            copy.CopyFrom(node)
+            copy.name = f"{self.scope}{node.name or node.op_type}_{len(self.nodes)}"
+            for field, old in (("input", node.input), ("output", node.output)):
+                copy.ClearField(field)
+                getattr(copy, field).extend(names[name] for name in old)
+            self.nodes.append(copy)
+        return names
+
     def model(
         self,
         inputs: Mapping[str, tuple[str, Shape]],
@@ -163,3 +207,24 @@ class Graph:
         )  # fmt: skip
         helper.set_model_props(made, dict(notes or {}))
         return made
+
+
+def _converted(content: bytes) -> Any:  # noqa: ANN401 - onnx.ModelProto
+    """Read a file and bring it to the operator set that is written here.
+
+    Raises:
+        EngineError: that cannot be done.
+    """
+    from onnx import version_converter
+
+    try:
+        model = onnx.load_from_string(content)
+        found = {one.domain: one.version for one in model.opset_import}
+        if found.get("", OPSET) == OPSET:
+            return model
+        return version_converter.convert_version(model, OPSET)
+    except Exception as error:  # whatever its converters raise
+        raise EngineError(
+            f"it cannot be brought to operator set {OPSET} "
+            f"({' '.join(str(error).split())[:120]}); export the network in that set"
+        ) from error

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from features.backbones.engines import tap_source
 from features.backbones.onnx_engine import PICTURES, ROWS, WrittenNetwork
-from features.backbones.onnx_graph import OPSET, Graph
+from features.backbones.onnx_graph import Graph
 from features.backbones.onnx_network import OnnxNetwork
 from features.backbones.registry import check_taps, trained_weights
 from features.backbones.settings import BackboneSettings
@@ -46,17 +45,41 @@ def backbone_graph(settings: BackboneSettings) -> Graph:
 
 
 def _of_file(settings: BackboneSettings, network: OnnxNetwork) -> Graph:
-    """Take over the nodes of an ONNX file, scaling before and pooling behind them."""
+    """Take over the nodes of an ONNX file, with scaling before them and pooling behind them."""
     path = settings.weights.locate(trained_weights(settings.entry)).path
     assert path is not None
-    taken = _read(path)
-    raise NotImplementedError(taken, tap_source, PICTURES, ROWS, check_taps, np)
+    content, graph = read_bytes(path), Graph()
+    graph.scope = "backbone/"
+    factor, offset = (np.asarray(part, np.float32) for part in network.scale)
+    x = graph.add("Add", graph.add("Mul", graph.as_float(PICTURES), factor), offset)
+    try:
+        first = _channels_first(content)
+        names = graph.adopt(content, x, first)
+    except EngineError as error:
+        raise ExportError(f"{path} cannot be exported: {error}") from error
+    layers = check_taps(network, [*settings.taps, *settings.crops.taps])
+    vector = network.map_shape[:2] == (1, 1)
+    parts = [_flat(graph, names[network.output], first, vector)]
+    for name, largest in map(tap_source, layers):
+        axes = (2, 3) if first else (1, 2)
+        parts.append(graph.reduce("Max" if largest else "Mean", names[name], *axes))
+    graph.scope = ""
+    graph.add("Concat", *parts, name=ROWS, axis=1)
+    return graph
 
 
-def _read(path: Path) -> Any:  # noqa: ANN401 - onnx.ModelProto
-    """Read a file, in the operator set that is written here."""
+def _flat(graph: Graph, x: str, channels_first: bool, vector: bool) -> str:
+    """A map position by position, as a row has it; a vector as it is."""
+    if channels_first and not vector:
+        x = graph.add("Transpose", x, perm=[0, 2, 3, 1])
+    return graph.add("Flatten", x, axis=1)
+
+
+def _channels_first(content: bytes) -> bool:
+    """Whether a file's only input is (m, 3, height, width); as the engine decides it."""
     import onnx
-    from onnx import version_converter
 
-    model = onnx.load_from_string(read_bytes(path))
-    return version_converter.convert_version(model, OPSET)
+    graph = onnx.load_from_string(content).graph
+    weights = {one.name for one in graph.initializer}
+    (shape,) = [one.type.tensor_type.shape for one in graph.input if one.name not in weights]
+    return bool(shape.dim[1].dim_value == 3)

@@ -161,6 +161,7 @@ class Proof:
     Attributes:
         drawn, held_out, parts: photographs and parts that were compared.
         difference: largest of a probability.
+        held_out_difference: the same of held-out photographs alone; drawn ones are like none.
         verdicts: photographs with another verdict.
         part_difference, part_verdicts: the same of parts, judged as wholes.
         refused: photographs that the exported file's reader does not read, by path.
@@ -172,6 +173,7 @@ class Proof:
     held_out: int
     parts: int
     difference: float
+    held_out_difference: float
     verdicts: int
     part_difference: float
     part_verdicts: int
@@ -201,6 +203,7 @@ class Proof:
             "held_out_photographs": self.held_out,
             "parts": self.parts,
             "largest_difference": self.difference,
+            "largest_difference_held_out": self.held_out_difference,
             "verdicts_that_differ": self.verdicts,
             "largest_difference_by_part": self.part_difference,
             "part_verdicts_that_differ": self.part_verdicts,
@@ -236,10 +239,12 @@ def compare(
         _verdict(bundle, p, s) != check.judge(card, q, None if np.isnan(t) else t)[0]
         for p, q, s, t in zip(P, Q, S, T, strict=True)
     )
-    drawn = sum(one.part == _DRAWN_PART for one in chosen)
+    is_drawn = np.array([one.part == _DRAWN_PART for one in chosen], dtype=bool)
+    drawn, gaps = int(is_drawn.sum()), np.abs(P - Q)
     by_part = _by_part(bundle, card, chosen, (P, Q), (S, T))
     return Proof(
-        drawn, len(chosen) - drawn, by_part[0], float(np.abs(P - Q).max(initial=0.0)),
+        drawn, len(chosen) - drawn, by_part[0], float(gaps.max(initial=0.0)),
+        float(gaps[~is_drawn].max(initial=0.0)),
         int(differing) + len(alone), *by_part[1:3], exported.refused, by_part[3],
     )  # fmt: skip
 

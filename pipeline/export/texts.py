@@ -13,9 +13,10 @@ def exported(done: Export) -> str:
     held = f"{proof.held_out} held-out photographs of {proof.parts} parts"
     if not proof.held_out:
         held = "no held-out photographs: their files are not where they were (--data FOLDER)"
+    of_held_out = f" ({proof.held_out_difference:.1g} of held-out ones)" if proof.held_out else ""
     lines.append(
         f"proof    {proof.drawn} drawn photographs, {held}: a probability differs by at most "
-        f"{proof.difference:.1g}; {_differ(proof.verdicts, 'verdict')}, "
+        f"{proof.difference:.1g}{of_held_out}; {_differ(proof.verdicts, 'verdict')}, "
         f"{_differ(proof.part_verdicts, 'verdict')} about parts"
     )
     if card["accepted_difference"] is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from models import write_parts
 from rows import QUICK
 
 import pipeline
-from features.errors import ExportError
+from features.errors import EngineError, ExportError
 from features.photographs.decode import decode_views
 from pipeline.data.dataset import Dataset
 from pipeline.feature_specs.spec import FeatureSpec
@@ -176,6 +177,45 @@ def test_what_has_no_form_is_refused_with_what_has(caches: Caches) -> None:
     bundle.about["features"]["recipe"] |= {"height": 224, "width": 224, "scale": [1 / 127.5, -1.0]}
     with pytest.raises(ExportError, match=r"the backbone toy .* expected inception_v3"):
         write_graph(bundle)
+
+
+@pytest.mark.parametrize("channels_first", [True, False])
+def test_an_onnx_file_of_a_team_is_taken_over(channels_first: bool, tmp_path: Path) -> None:
+    """Its nodes become the model's first, scaling and layers included; own kinds are refused."""
+    from features.backbones.onnx_graph import Graph, helper, onnx
+
+    draw, net = np.random.default_rng(5), Graph()
+    x = "x" if channels_first else net.add("Transpose", "x", perm=[0, 3, 1, 2])
+    kernels = draw.standard_normal((6, 3, 3, 3)), draw.standard_normal((5, 6, 3, 3)) / 4
+    first = net.add("Conv", x, kernels[0].astype("f4"), strides=[2, 2])
+    last = [0, 2, 3, 1]
+    if channels_first:
+        inner = back = net.add("Relu", first, name="r1")
+    else:
+        inner = net.add("Relu", net.add("Transpose", first, perm=last), name="r2")
+        back = net.add("Transpose", inner, perm=[0, 3, 1, 2])
+    out = net.add("Relu", net.add("Conv", back, kernels[1].astype("f4"), strides=[4, 4]))
+    out = out if channels_first else net.add("Transpose", out, perm=last)
+    shape = ["N", 3, 32, 32] if channels_first else ["N", 32, 32, 3]
+    maps = ["N", 5, 4, 4] if channels_first else ["N", 4, 4, 5]
+    model = net.model({"x": ("float32", shape)}, {out: ("float32", maps)})
+    file = tmp_path / "net.onnx"
+    onnx.save(model, file)
+    card = {"input_size": [32, 32], "scale": [[0.01, 0.02, 0.015], -1.0], "output": out,
+            "layers": [inner]}  # fmt: skip
+    file.with_suffix(".json").write_text(json.dumps(card))
+    pipeline.extract_folder(
+        write_parts(tmp_path / "data", parts=6), tmp_path / "f.h5", backbone=str(file),
+        look=f"full+five:{inner}-max", group_rule=pipeline.GroupRule("regex", r"part-(\d+)"),
+    )  # fmt: skip
+    data = pipeline.load_dataset(tmp_path / "f.h5")
+    bundle = fitted(data, tmp_path / "model", "ridge", f"full+five:{inner}-max:root")
+    assert_same(bundle, data)
+    assert_same(fitted(data, tmp_path / "model", "ridge", "avg"), data)
+    model.graph.node[0].domain = "com.example"
+    model.opset_import.append(helper.make_opsetid("com.example", 1))
+    with pytest.raises(EngineError, match=r"is of com\.example"):
+        Graph().adopt(model.SerializeToString(), "x", channels_first)
 
 
 def test_the_engine_onnx_gives_the_rows_of_the_others() -> None:
