@@ -43,6 +43,7 @@ def add_commands(app: CommandGroup) -> None:
     """Give the command line these commands."""
     app.command("next")(next_)
     app.command()(watch)
+    app.command()(drift)
     app.command()(rethreshold)
 
 
@@ -225,6 +226,84 @@ def watch(
     say(f"{done.parts:,} parts, {done.photographs:,} photographs")
     if done.unreadable and once:
         raise typer.Exit(3)
+
+
+def drift(
+    model: Annotated[Path, typer.Argument(help="A model's folder.")],
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(help="New photographs; by default those of the log, else of the cache."),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(help="Only those from then on: 2026-11-20, 2026-11-20T08:00, or 7d, 12h."),
+    ] = None,
+    log: Annotated[
+        Path, typer.Option(help="Log of verdicts, of `watch` and `serve`.", rich_help_panel=DATA)
+    ] = Path("inbox/verdicts.jsonl"),
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Table of the photographs that show it (.csv).",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(help="Picture of them (PNG), where files are named.", rich_help_panel=OUTPUT),
+    ] = None,
+    cache: CacheFile = Path("features.h5"),
+    groups: Groups = None,
+    group_regex: GroupRegex = None,
+    group_gap: GroupGap = None,
+    weights: Weights = None,
+    engine: Engine = "tensorflow",
+    accept_drift: AcceptDrift = False,
+    trust: Trust = False,
+    force: Force = False,
+    patience: Wait = 60.0,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+) -> None:
+    """Are new photographs like those that the model was fitted and tested on, and since when not?
+
+    Example: onepass drift model new-parts --since 7d
+    """  # fmt: skip
+    import pipeline
+    from pipeline.groups.rules import GroupRule
+    from pipeline.line.drift import measure_drift
+    from pipeline.line.drift_sources import (
+        check_drift_outputs,
+        find_arrivals,
+        sharpness_of,
+        time_of,
+        write_examples,
+    )  # fmt: skip
+
+    begin = None if since is None else time_of(since)
+    check_drift_outputs(out, sheet, force=force)
+    bundle = pipeline.load_bundle(model, accept_drift=accept_drift, trust=trust)
+    told = GroupRule.told(groups, group_regex, group_gap) or GroupRule()
+    notes: list[str] = []
+    with bar("photographs") as progress:
+        arrivals = find_arrivals(
+            bundle, paths or [], cache, log, told, notes, weights=weights, engine=engine,
+            progress=progress,
+        )  # fmt: skip
+    found = measure_drift(
+        bundle, cache, arrivals, since=begin, sharpness=sharpness_of(bundle, arrivals)
+    )
+    written = write_examples(found, out, sheet)
+    if found.left_out:
+        notes.append(f"{found.left_out:,} photographs are left out: no rows, or known to the model")
+    say(*notes)
+    show("\n".join(found.said))
+    for one in found.examples[:5]:
+        show(f"  {one.path or one.digest[:12]}")
+    if written:
+        show(f"written: {', '.join(map(str, written))}")
 
 
 def rethreshold(

@@ -25,7 +25,7 @@ from features.extract import Progress
 from features.photographs.decode import MAX_PIXELS
 from features.photographs.file import Photograph
 from pipeline.cnn.cnn import Cnn
-from pipeline.line.part_looks import looks_of, near_white, nearest_gap
+from pipeline.line.part_looks import near_white, nearest_gap, seen_of
 from pipeline.model.bundle import Bundle
 from pipeline.model.familiar import UNLIKE
 from pipeline.model.part_predictions import PartPrediction, predict_parts
@@ -134,7 +134,7 @@ def next_to_label(
 def _part_vectors(bundle: Bundle, cache: Cache, parts: Sequence[PartPrediction]) -> Rows:
     """What parts look like: the mean of their photographs, float32 (parts, channels)."""
     digests = [[one.digest for one in p.photographs if one.chances is not None] for p in parts]
-    flat = looks_of(bundle, cache, [digest for those in digests for digest in those])
+    flat = seen_of(bundle, cache, [digest for those in digests for digest in those]).looks
     ends = np.cumsum([len(those) for those in digests])[:-1]
     return np.stack([block.mean(axis=0) for block in np.split(flat, ends)])
 

@@ -1,14 +1,17 @@
-"""What photographs look like to the backbone, from rows that are in a cache; no head is asked."""
+"""What photographs look like to the backbone and the model, from rows that are in a cache."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from features.arrays import Floats, Rows
+from features.arrays import Floats, Indices, Rows
 from features.cache.cache import Cache
 from features.cache.row_parts import Layout
+from features.cache.thumbnail_table import glimpses_of
 from features.errors import DataError
 from pipeline.cnn.cnn import Cnn
 from pipeline.model.bundle import Bundle
@@ -18,19 +21,43 @@ _BLOCK = 128  # photographs whose rows are in memory at once
 _COMPONENTS, _WHITENING = 64, 0.9
 
 
-def looks_of(bundle: Bundle, cache: Cache, digests: Sequence[str]) -> Rows:
-    """What photographs look like, as `pipeline.model.familiar.looks` has it.
+class Seen(NamedTuple):
+    """Photographs as they stand in a cache.
+
+    Attributes:
+        looks: float32 (n, channels), of length 1; see `pipeline.model.familiar.looks`.
+        P: float64 (n, n_classes), `Bundle.probabilities`.
+        strangeness: float64 (n,), `Bundle.strangeness`.
+        brightness: float64 (n,), mean grey, 0 to 255; nan where the cache has no small picture.
+        taken: float64 (n,), seconds since 1970 by the camera's own clock; nan where the file is
+            silent.
+    """
+
+    looks: Rows
+    P: Floats
+    strangeness: Floats
+    brightness: Floats
+    taken: Floats
+
+    def some(self, chosen: Indices) -> Seen:
+        """Of these photographs."""
+        return Seen(
+            self.looks[chosen], self.P[chosen], self.strangeness[chosen], self.brightness[chosen],
+            self.taken[chosen],
+        )  # fmt: skip
+
+
+def seen_of(bundle: Bundle, cache: Cache, digests: Sequence[str]) -> Seen:
+    """Look at photographs whose rows are in a cache.
 
     Args:
         bundle: a model that sees rows.
         cache: open, with rows of all views that the model sees.
         digests: of the photographs, SHA-256 in hex.
 
-    Returns:
-        float32 (len(digests), channels), of length 1.
-
     Raises:
         DataError: the model sees pixels.
+        FingerprintError: the cache holds rows of other settings.
         CacheError: rows are missing or damaged.
     """
     if isinstance(bundle.head, Cnn):
@@ -38,14 +65,21 @@ def looks_of(bundle: Bundle, cache: Cache, digests: Sequence[str]) -> Rows:
             f"{bundle.folder} sees pixels and keeps no rows; expected a model of `fit`, whose "
             "rows can be compared"
         )
+    cache.check_fields(bundle.about["features"])
     views, columns = bundle.seen
     layout = Layout.of(bundle.about["features"])
     rows = [cache.rows_of(digests, view) for view in views]
-    found = []
-    for start in range(0, len(digests), _BLOCK):
+    found: list[tuple[npt.NDArray[np.float32], Floats, Floats]] = []
+    for start in range(0, max(1, len(digests)), _BLOCK):
         each = [cache.take(numbers[start : start + _BLOCK], columns) for numbers in rows]
-        found.append(looks(np.concatenate(each, axis=1), layout, len(views)))
-    return np.concatenate(found) if found else np.empty((0, 1), dtype=np.float32)
+        inputs = np.concatenate(each, axis=1)
+        vectors = looks(inputs, layout, len(views))
+        found.append((vectors, bundle.probabilities(inputs), bundle.strangeness(inputs)))
+    small = glimpses_of(cache, cache.rows_of(digests))
+    brightness = np.where(small.known, small.grey.mean(axis=(1, 2)), np.nan)
+    taken = np.where(small.taken >= 0, small.taken / 1000, np.nan)
+    vectors, P, strangeness = (np.concatenate(column) for column in zip(*found, strict=True))
+    return Seen(np.asarray(vectors, dtype=np.float32), P, strangeness, brightness, taken)
 
 
 def near_white(vectors: Rows) -> Rows:

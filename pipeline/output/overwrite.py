@@ -20,7 +20,7 @@ PREDICTIONS = {
 TO_LABEL = re.compile(rb"(\xef\xbb\xbf)?path,label,part,")
 """How the table of parts to label begins."""
 
-DRIFT = re.compile(rb"(\xef\xbb\xbf)?part,time,unlike,")
+DRIFT = re.compile(rb"(\xef\xbb\xbf)?part,time,path,digest")
 """How the table of what changed begins."""
 
 COMPARISON = {
