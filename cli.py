@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +19,7 @@ from pipeline.export.commands import add_commands as add_export_commands
 from pipeline.line.commands import add_commands as add_line_commands
 from pipeline.output.stream import never_fail
 from pipeline.serve.commands import serve
+from pipeline.terminal import parse
 from pipeline.terminal.cache_commands import cache_app
 from pipeline.terminal.console import (
     DATA,
@@ -83,7 +84,6 @@ from pipeline.terminal.options import (
 
 if TYPE_CHECKING:
     from pipeline.data.dataset import Dataset
-    from pipeline.feature_specs.spec import FeatureSpec
 
 SOME_UNREADABLE = 3
 
@@ -191,33 +191,35 @@ def extract(
     """
     from features.photographs.decode import MAX_PIXELS
     from features.photographs.views import parse_views
-    from pipeline.data.extract_folder import Wanted, extract_folder
+    from pipeline.data.extract_folder import ExtractOptions, extract_folder
     from pipeline.data.extraction_plan import plan_folder
     from pipeline.groups.rules import GroupRule
     from pipeline.terminal import results as text
     from pipeline.terminal.cache import where
 
-    wanted = Wanted(
-        backbone, weights, recipe, precision, engine, look, [] if taps == "none" else _names(taps),
-        parse_views(views), seed, _names(classes), _label_rule(labels, path_column, label_column),
-    )  # fmt: skip
-    most = max_pixels or MAX_PIXELS
+    options = ExtractOptions(
+        backbone=backbone,
+        weights=weights,
+        recipe=recipe,
+        precision=precision,
+        engine=engine,
+        look=look,
+        taps=[] if taps == "none" else parse.names(taps),
+        views=parse_views(views),
+        seed=seed,
+        classes=parse.names(classes),
+        labels=parse.label_rule(labels, path_column, label_column),
+        group_rule=GroupRule.told(groups, group_regex, group_gap, none=no_groups),
+        batch_size=batch_size,
+        max_failures=max_failures,
+        max_pixels=max_pixels or MAX_PIXELS,
+        rehash=rehash,
+    )
     if dry_run:
-        show(text.plan(plan_folder(data, cache, wanted, batch_size=batch_size, max_pixels=most)))
+        show(text.plan(plan_folder(data, cache, options)))
         return
     with bar("photographs") as progress:
-        done = extract_folder(
-            data,
-            cache,
-            **vars(wanted),
-            batch_size=batch_size,
-            group_rule=GroupRule.told(groups, group_regex, group_gap, none=no_groups),
-            max_failures=max_failures,
-            max_pixels=most,
-            rehash=rehash,
-            progress=progress,
-            warn=say,
-        )
+        done = extract_folder(data, cache, options, progress=progress, warn=say)
     say(*text.failures([(s.path, s.reason) for s in done.extraction.failed]))
     say(*where(cache))
     show(text.extraction(done, cache))
@@ -330,20 +332,22 @@ def fit(
         part_rule=part_rule,
     )  # fmt: skip
     data = _dataset(cache, classes, positive)
-    head, spec = choose_contender(head, _spec(features), comparison, data)
+    head, spec = choose_contender(head, parse.feature_spec(features), comparison, data)
     with bar("epochs, folds included") as progress:
         done = pipeline.fit(
             data,
             out,
-            head=head,
-            features=spec,
-            threshold=rule,
-            test_size=test_size,
-            split=split,
-            seed=seed,
-            force=force,
-            settings=_settings(set_ or []),
-            with_gap=optimism,
+            pipeline.FitOptions(
+                head=head,
+                features=spec,
+                threshold=rule,
+                test_size=test_size,
+                split=split,
+                seed=seed,
+                force=force,
+                settings=parse.settings(set_ or []),
+                optimism=optimism,
+            ),
             progress=lambda epoch, epochs, _scores: progress(epoch, epochs),
         )
     page = pipeline.fit_report(data, done, audit_file=audit_file)
@@ -407,17 +411,19 @@ def compare_heads(
         found = pipeline.compare_heads(
             data,
             out,
-            heads=_names(heads),
-            features=_specs(features),
-            n_folds=folds,
-            repeats=repeats,
-            seed=seed,
-            split=split,
-            sort_by=sort_by,
-            rope=rope,
-            part_rule=part_rule,
-            n_jobs=jobs,
-            force=force,
+            pipeline.CompareOptions(
+                heads=parse.names(heads),
+                features=parse.feature_specs(features),
+                folds=folds,
+                repeats=repeats,
+                seed=seed,
+                split=split,
+                sort_by=sort_by,
+                rope=rope,
+                part_rule=part_rule,
+                jobs=jobs,
+                force=force,
+            ),
             progress=lambda done, total, _text: progress(done, total),
         )
     page = pipeline.comparison_report(found.dataset, found, audit_file=audit_file)
@@ -463,13 +469,15 @@ def learning_curve(
         found = pipeline.learning_curve(
             data,
             out,
-            heads=_names(heads) or [],
-            features=_specs(features) or [pipeline.FLAT],
-            draws=draws,
-            test_size=test_size,
-            seed=seed,
-            n_jobs=jobs,
-            force=force,
+            pipeline.CurveOptions(
+                heads=parse.names(heads) or [],
+                features=parse.feature_specs(features) or [pipeline.FLAT],
+                draws=draws,
+                test_size=test_size,
+                seed=seed,
+                jobs=jobs,
+                force=force,
+            ),
             progress=lambda done, total, _text: progress(done, total),
         )
     show(learning(found))
@@ -486,7 +494,7 @@ def audit(
     classes: Classes = None,
     positive: Positive = None,
 ) -> None:
-    """What is wrong with photographs and labels: shortcuts, wrong labels, outliers, blur.
+    """Say what is wrong with photographs and labels: shortcuts, wrong labels, outliers, blur.
 
     Example: onepass audit --cache features.h5 --out audit
     """
@@ -538,11 +546,13 @@ def evaluate(
                 bundle,
                 data,
                 cache,
-                positive=_names(positive),
-                labels=_label_rule(labels, None, None),
-                group_rule=GroupRule.told(groups, group_regex, group_gap),
-                weights=weights,
-                engine=engine,
+                pipeline.EvaluateOptions(
+                    positive=parse.names(positive),
+                    labels=parse.label_rule(labels, None, None),
+                    group_rule=GroupRule.told(groups, group_regex, group_gap),
+                    weights=weights,
+                    engine=engine,
+                ),
                 progress=progress,
             )
     say(*text.drift(bundle))
@@ -618,7 +628,7 @@ def predict(
     if not to_stdout:
         pipeline.check_outputs(out, sheet, force=force)  # before hours of work
     bundle = pipeline.load_bundle(model, accept_drift=accept_drift, trust=trust)
-    names = _read_names(paths)
+    names = parse.read_names(paths)
     notes: list[str] = []
     if heatmaps is not None:
         pipeline.check_folder(heatmaps, names)
@@ -632,12 +642,14 @@ def predict(
             bundle,
             photographs,
             None if no_cache else cache,
-            weights=weights,
-            engine=engine,
-            batch_size=batch_size,
-            max_pixels=max_pixels or MAX_PIXELS,
+            pipeline.PredictOptions(
+                weights=weights,
+                engine=engine,
+                batch_size=batch_size,
+                max_pixels=max_pixels or MAX_PIXELS,
+                gap=told.gap,
+            ),
             explain=pipeline.explain if heatmaps else None,
-            gap=told.gap,
             notes=notes,
             progress=progress,
         )
@@ -699,16 +711,18 @@ def train_cnn(
         done = pipeline.train_cnn(
             data,
             out,
-            variant=variant,
-            epochs=epochs,
-            batch_size=batch_size,
-            seed=seed,
-            force=force,
-            split=split,
-            test_size=test_size,
-            classes=_names(classes),
-            positive=_names(positive),
-            group_rule=GroupRule.told(groups, group_regex, group_gap),
+            pipeline.CnnOptions(
+                variant=variant,
+                epochs=epochs,
+                batch_size=batch_size,
+                seed=seed,
+                force=force,
+                split=split,
+                test_size=test_size,
+                classes=parse.names(classes),
+                positive=parse.names(positive),
+                group_rule=GroupRule.told(groups, group_regex, group_gap),
+            ),
             progress=lambda epoch, epochs, _scores: progress(epoch, epochs),
         )
     failed = [(s.path, s.reason) for s in done.photographs.failed]
@@ -744,7 +758,7 @@ def reproduce(
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
-    """The write-up's four models on its own split and on parts never seen; stopped, it goes on.
+    """Train the write-up's four models on its own split and on new parts; goes on if stopped.
 
     Example: onepass reproduce data --groups groups.csv --photographs 250 --seeds 5
     """
@@ -756,14 +770,16 @@ def reproduce(
         found = pipeline.reproduce(
             data,
             out,
-            seeds=seeds,
-            epochs=epochs,
-            classes=_names(classes),
-            positive=_names(positive),
-            group_rule=GroupRule.told(groups, group_regex, group_gap),
-            photographs=photographs,
-            cache_path=cache,
-            weights=weights,
+            pipeline.ReproduceOptions(
+                seeds=seeds,
+                epochs=epochs,
+                classes=parse.names(classes),
+                positive=parse.names(positive),
+                group_rule=GroupRule.told(groups, group_regex, group_gap),
+                photographs=photographs,
+                cache_path=cache,
+                weights=weights,
+            ),
             progress=progress,
         )
     failed = [(s.path, s.reason) for s in found.photographs.failed]
@@ -788,7 +804,7 @@ def demo(
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
-    """The whole main job on drawn metal parts: extract, fit, compare, predict.
+    """Give the whole main job on drawn metal parts: extract, fit, compare, predict.
 
     Example: onepass demo --seed 7
     """
@@ -804,71 +820,15 @@ add_line_commands(app)
 # ---- what the commands share ------------------------------------------------------------
 
 
-def _spec(text: str | None) -> FeatureSpec | None:
-    """Parse --features, here and nowhere else."""
-    from pipeline.feature_specs.spec import FeatureSpec
-
-    return None if text in (None, "auto") else FeatureSpec.parse(text)
-
-
-def _specs(text: str | None) -> list[FeatureSpec] | None:
-    """Parse --features with commas."""
-    from pipeline.feature_specs.spec import FeatureSpec
-
-    return [FeatureSpec.parse(name) for name in _names(text) or ()] or None
-
-
-def _settings(pairs: list[str]) -> dict[str, str | int | float]:
-    from features.errors import DataError
-
-    found: dict[str, str | int | float] = {}
-    for pair in pairs:
-        name, sign, value = pair.partition("=")
-        if not sign or not name:
-            raise DataError(f"--set {pair!r} is not understood; expected NAME=VALUE, as epochs=30")
-        found[name.strip()] = value.strip()
-    return found
-
-
-def _label_rule(labels: Path | None, path: str | None, label: str | None) -> Any:  # noqa: ANN401
-    from features.errors import DataError
-    from pipeline.data.label_table import LabelRule
-
-    if labels is None:
-        if path or label:
-            raise DataError("found a column without its table; expected --labels FILE beside it")
-        return None
-    file = "none" if str(labels) == "none" else str(labels.resolve())
-    return LabelRule(file, path or "", label or "")
-
-
-def _read_names(paths: list[str]) -> list[str]:
-    """Replace "-" by the names on standard input, one a line."""
-    names: list[str] = []
-    for path in paths:
-        if path == "-":
-            names += [
-                os.fsdecode(line.rstrip(b"\r\n")) for line in sys.stdin.buffer if line.strip()
-            ]
-        else:
-            names.append(path)
-    return names
-
-
-def _names(text: str | None) -> list[str] | None:
-    """Names with commas between them."""
-    from pipeline.output.names import split_names
-
-    return split_names(text)
-
-
 def _dataset(cache: Path, classes: str | None, positive: str | None) -> Dataset:
     """Load the photographs of a cache and say what they are."""
     import pipeline
     from pipeline.terminal import results as text
 
     with wait("looking for photographs that show one part"):
-        data = pipeline.load_dataset(cache, classes=_names(classes), positive=_names(positive))
+        data = pipeline.load_dataset(
+            cache, classes=parse.names(classes), positive=parse.names(positive)
+        )
     show(text.dataset(data) + "\n")
     return data
 

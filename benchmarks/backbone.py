@@ -104,7 +104,7 @@ def _lines(report: Report, found: dict[str, Measured], count: int) -> None:
 
 
 def _limit(report: Report, found: dict[str, Measured], count: int) -> None:
-    """The share that is reached of what large matrix products reach."""
+    """Give the share that is reached of what large matrix products reach."""
     gigaflops = _Flops().total / 1e9
     speeds = [facts["gigaflops_per_second"] for facts in found[_PRODUCTS].facts]
     bound = [count * gigaflops / speed for speed in speeds]
@@ -122,7 +122,7 @@ def _limit(report: Report, found: dict[str, Measured], count: int) -> None:
 
 
 def products(size: int) -> Round:
-    """A round: float32 matrix products of this size on all cores."""
+    """Give a round: float32 matrix products of this size on all cores."""
     a = np.random.default_rng(0).standard_normal((size, size), np.float32)
 
     def round_() -> Facts:

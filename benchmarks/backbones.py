@@ -37,7 +37,7 @@ def measure(options: Options) -> Report:
 
 
 def prepare(name: str, engine: str, count: int) -> Round:
-    """A round: untrained, for speed does not depend on weights; the first call compiles."""
+    """Give a round: untrained, for speed does not depend on weights; the first call compiles."""
     found, network, weights = backbone_asked_for(name, "random", 0)
     settings = BackboneSettings(
         RECIPES["imagenet"], weights, name=found, engine=engine, network=network

@@ -59,7 +59,7 @@ def holdouts(world: World, defective: int, runs: int) -> dict[str, tuple[float, 
 
 
 def cross_validations(world: Rows, defective: int, runs: int) -> dict[str, tuple[float, float]]:
-    """The same for means over folds; the truth is the mean AUC of the models so trained."""
+    """Give the same for means over folds; the truth is the mean AUC of the models so trained."""
     made: dict[str, list[tuple[Bounds, float]]] = {}
     for run in range(runs):
         rng = np.random.default_rng((defective, run))

@@ -81,7 +81,7 @@ def _bound(
     precision: str,
     count: int,
 ) -> None:
-    """The share reached of what the stages allow.
+    """Give the share reached of what the stages allow.
 
     Both stages need the processor, so that on cores which either alone keeps busy the seconds of
     the two add up; the slower one alone would be the bound with cores for each.

@@ -23,8 +23,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from features.cache.sample_table import Sample
-from features.cache.thumbnails import Glimpse, glimpse_of
+from features.cache.sample_table import TableRow
+from features.cache.thumbnails import Thumbnail, thumbnail_of
 from features.photographs.decode import RECIPES, capture_time, decode
 from pipeline.groups.propose import propose_by_pictures
 from pipeline.groups.rules import match_groups, read_groups
@@ -38,7 +38,7 @@ class Shot(NamedTuple):
 
     path: str
     part: str
-    glimpse: Glimpse
+    thumbnail: Thumbnail
 
 
 def bursts(parts: int, views: int, seed: int, within: float, between: float) -> Iterator[tuple[int, int, float]]:  # fmt: skip  # noqa: E501
@@ -67,9 +67,9 @@ def _blotches(seed: tuple[int, ...], cells: int) -> np.ndarray:
 
 def shot(name: str, part: int, view: int, number: int, seconds: float = -1) -> Shot:
     """One drawn photograph, every third part of the second class."""
-    taken = round(1000 * seconds) if seconds >= 0 else -1
-    glimpse = glimpse_of(drawn(part, view, number), taken)
-    return Shot(f"{'good' if part % 3 else 'bad'}/{name}.jpg", str(part), glimpse)
+    capture_time = round(1000 * seconds) if seconds >= 0 else -1
+    thumbnail = thumbnail_of(drawn(part, view, number), capture_time)
+    return Shot(f"{'good' if part % 3 else 'bad'}/{name}.jpg", str(part), thumbnail)
 
 
 def _stamp(seconds: float, form: str = "%Y%m%d_%H%M%S") -> str:
@@ -81,19 +81,19 @@ def _nameless(number: int) -> str:
 
 
 def phone(form: str) -> list[Shot]:
-    """Views of a part within seconds, the time in the name."""
+    """Give views of a part within seconds, the time in the name."""
     found = enumerate(bursts(58, 5, 1, 3.5, 25))
     return [shot(_stamp(t, form), p, v, n) for n, (p, v, t) in found]
 
 
 def camera(within: float, between: float, views: int) -> list[Shot]:
-    """A counter in the name, the time in EXIF."""
+    """Give a counter in the name, the time in EXIF."""
     found = enumerate(bursts(40, views, 2, within, between))
     return [shot(f"DSC_{n:05d}", p, v if views < 9 else 0, n, t) for n, (p, v, t) in found]
 
 
 def rounds(form: str) -> list[Shot]:
-    """The same 24 places, eight times, two hours apart."""
+    """Give the same 24 places, eight times, two hours apart."""
     found = []
     for turn in range(8):
         for place in range(24):
@@ -132,7 +132,7 @@ def copies(change: Callable[[Image.Image, np.random.Generator], Image.Image]) ->
             changed.save(file, "JPEG", quality=60 if version else 92)
             pixels = decode(file.getvalue(), RECIPES["imagenet"])
             name = _nameless(2 * part + version)
-            found.append(Shot(f"a/{name}.jpg", str(part), glimpse_of(pixels, -1)))
+            found.append(Shot(f"a/{name}.jpg", str(part), thumbnail_of(pixels, -1)))
     return found
 
 
@@ -169,9 +169,9 @@ def of_folder(root: Path, truth: Path, *, drop_names: bool) -> list[Shot]:
     given = match_groups(read_groups(truth), paths).groups
     for number, (path, group) in enumerate((p, given[p]) for p in paths if given.get(p)):
         data = (root / path).read_bytes()
-        glimpse = glimpse_of(decode(data, RECIPES["imagenet"]), capture_time(data))
+        thumbnail = thumbnail_of(decode(data, RECIPES["imagenet"]), capture_time(data))
         name = f"{path.split('/')[0]}/{_nameless(number)}.jpg" if drop_names else path
-        found.append(Shot(name, group, glimpse))
+        found.append(Shot(name, group, thumbnail))
     return found
 
 
@@ -179,11 +179,11 @@ def measure(shots: list[Shot]) -> tuple[float, float, str]:
     """Share of same-part pairs found, share of other pairs merged, and what decided."""
     mixed = list(shots)
     random.Random(1).shuffle(mixed)
-    samples = [
-        Sample(s.path, s.path.split("/")[0], "", f"{n:064x}", n, "", 1, 1, 1, 1)
+    table_rows = [
+        TableRow(s.path, s.path.split("/")[0], "", f"{n:064x}", n, "", 1, 1, 1, 1)
         for n, s in enumerate(mixed)
     ]
-    proposal = propose_by_pictures(samples, [s.glimpse for s in mixed])
+    proposal = propose_by_pictures(table_rows, [s.thumbnail for s in mixed])
     parts = np.unique([s.part for s in mixed], return_inverse=True)[1]
     cells = np.unique(np.stack([parts, proposal.groups]), axis=1, return_counts=True)[1]
     same, both = _pairs(np.bincount(parts)), _pairs(cells)

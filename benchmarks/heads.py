@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from benchmarks.report import Line, Options, Report, run
 from benchmarks.turns import Facts, Round, Variant, as_json, take_turns
+from pipeline.training.cross_validate import CompareOptions
 
 _HEADS = ("logistic", "ridge", "linear-svm", "rbf-svm", "knn")
 _FOLDS = 5
@@ -92,7 +93,7 @@ def _plain_lines(report: Report, cache: str, quick: bool) -> None:
 
 
 def fit_head(n: int, width: int, cache: str, head: str, epochs: int, *, plain: bool) -> Round:
-    """A round: train one head, or the library's own model with the same settings."""
+    """Give a round: train one head, or the library's own model with the same settings."""
     from pipeline.heads import make_head
 
     rows, y, groups = _data(n, width, cache)
@@ -145,13 +146,15 @@ def _draw(n: int, width: int) -> tuple[Rows, Indices, Indices]:
 
 
 def in_row_space(n: int, width: int, cache: str, heads: list[str], jobs: int) -> Round:
-    """A round: `compare` over the heads, Gram matrix included."""
+    """Give a round: `compare` over the heads, Gram matrix included."""
     from pipeline.training.cross_validate import compare
 
     rows, y, groups = _data(n, width, cache)
 
     def round_() -> Facts:
-        found = compare(rows, y, groups, heads=heads, n_folds=_FOLDS, repeats=1, n_jobs=jobs)
+        found = compare(
+            rows, y, groups, CompareOptions(heads=heads, folds=_FOLDS, repeats=1, jobs=jobs)
+        )
         seconds = dict.fromkeys(heads, 0.0)
         for result in found.results:
             seconds[result.head] += result.fit_seconds + result.predict_seconds
@@ -178,7 +181,7 @@ def _estimators() -> dict[str, Callable[[Mapping[str, Any]], Any]]:
 
 
 def naive(n: int, width: int, cache: str, heads: list[str]) -> Round:
-    """A round: fits on raw columns, scaled to the whole protocol; see above."""
+    """Give a round: fits on raw columns, scaled to the whole protocol; see above."""
     import itertools
 
     from pipeline.data.splits import folds

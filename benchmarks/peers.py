@@ -28,13 +28,13 @@ Pixels = npt.NDArray[np.uint8]
 
 
 def prepare(engine: str, weights: str, count: int, keep: str, precision: str = "float32") -> Round:
-    """A round: `count` photographs through an engine; the first rows are kept for checking."""
+    """Give a round: `count` photographs through an engine; the first rows are kept for checking."""
     batch = min(BATCH, count)
     path = None if weights == "random" else Path(weights)
     call = _ENGINES[engine](path, batch, precision)
     pixels = draw_pixels(count)
     rows = call(pixels)
-    assert rows.shape == (count, InceptionV3Backbone.row_width)
+    assert rows.shape == (count, InceptionV3Backbone.cached_width)
     np.save(keep, rows[:8])
 
     def round_() -> None:
@@ -175,7 +175,7 @@ def write_onnx(weights: Path | None, batch: int, folder: Path) -> Path:
         ops.nodes,
         "inception_v3",
         [value("pixels", onnx.TensorProto.UINT8, [batch, 224, 224, 3])],
-        [value(rows, onnx.TensorProto.FLOAT, [batch, InceptionV3Backbone.row_width])],
+        [value(rows, onnx.TensorProto.FLOAT, [batch, InceptionV3Backbone.cached_width])],
         ops.arrays,
     )
     opsets = [onnx.helper.make_opsetid("", 17)]

@@ -13,7 +13,7 @@ SMALL = (320, 240)
 
 
 def draw(size: tuple[int, int], seed: int, quality: int = 93) -> bytes:
-    """A JPEG of soft shapes under sensor noise; 4000×3000 comes to 5 MB."""
+    """Give a JPEG of soft shapes under sensor noise; 4000×3000 comes to 5 MB."""
     generator = np.random.default_rng(seed)
     coarse = Image.fromarray(generator.integers(40, 200, (9, 12, 3), dtype=np.uint8))
     soft = np.asarray(coarse.resize(size, Image.Resampling.BICUBIC))

@@ -29,7 +29,7 @@ from PIL import Image
 import pipeline
 from features.arrays import Floats, Row, Rows
 from features.backbones.registry import map_shape
-from features.cache.sample_table import Sample
+from features.cache.sample_table import TableRow
 from pipeline.data.splits import folds
 from pipeline.heads.base import Head
 from pipeline.heatmaps.drawing import spread
@@ -50,9 +50,9 @@ class Pointed(NamedTuple):
     mass: float
 
 
-def read_mask(folder: Path, sample: Sample) -> Mask | None:
-    """bool (height, width); None where there is none, or it is empty."""
-    file = (folder / sample.path).with_suffix(".png")
+def read_mask(folder: Path, table_row: TableRow) -> Mask | None:
+    """Give bool (height, width); None where there is none, or it is empty."""
+    file = (folder / table_row.path).with_suffix(".png")
     if not file.is_file():
         return None
     with Image.open(file) as image:
@@ -75,7 +75,7 @@ def read_boxes(table: Path, root: Path) -> dict[str, Mask]:
 
 
 def touched(mask: Mask, shape: tuple[int, int]) -> Mask:
-    """bool (height, width) of cells: whether each holds a pixel of the mask."""
+    """Give bool (height, width) of cells: whether each holds a pixel of the mask."""
     found = np.zeros(shape, dtype=bool)
     rows, columns = np.nonzero(mask)
     found[rows * shape[0] // mask.shape[0], columns * shape[1] // mask.shape[1]] = True
@@ -122,7 +122,7 @@ def interval(values: Floats, parts: np.ndarray) -> tuple[float, float]:
 
 
 def line(head: str, method: str, found: list[Pointed]) -> str:
-    """A row of the table."""
+    """Give a row of the table."""
     parts = np.array([one.part for one in found])
     hits, mass = (np.array([float(getattr(one, n)) for one in found]) for n in ("hit", "mass"))
     right = [float(one.hit) for one in found if one.found]
@@ -156,9 +156,9 @@ def main() -> None:
     rows = data.rows()
     if options.masks.is_file():
         boxes = read_boxes(options.masks, options.masks.parent)
-        masks = [boxes.get(sample.path) for sample in data.samples]
+        masks = [boxes.get(table_row.path) for table_row in data.table_rows]
     else:
-        masks = [read_mask(options.masks, sample) for sample in data.samples]
+        masks = [read_mask(options.masks, table_row) for table_row in data.table_rows]
     found: dict[tuple[str, str], list[Pointed]] = {}
     for fold in folds(data.y, data.groups, n_folds=options.folds, repeats=1, seed=0):
         shown = np.array([i for i in fold.test if data.y[i] == 1 and masks[i] is not None])

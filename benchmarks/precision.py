@@ -13,6 +13,8 @@ import numpy as np
 
 from benchmarks.report import Line, Options, Report, run
 from benchmarks.turns import note
+from pipeline.data.extract_folder import ExtractOptions
+from pipeline.training.cross_validate import CompareOptions
 
 _HEADS = ("logistic", "ridge", "linear-svm", "lda", "rbf-svm", "knn", "forest", "dense")
 
@@ -35,24 +37,25 @@ def measure(options: Options) -> Report:
 def _compare(report: Report, options: Options, cache_path: Path) -> None:
     from pipeline.data.dataset import load_dataset
     from pipeline.data.extract_folder import extract_folder
-    from pipeline.groups.rules import GroupRule
     from pipeline.training.cross_validate import compare
 
     data = load_dataset(cache_path)
     with tempfile.TemporaryDirectory() as folder:
         short = Path(folder) / "bfloat16.h5"
         extract_folder(
-            Path(data.about["root"]),
+            Path(data.folder.root),
             short,
-            weights=options.weights,
-            recipe=data.fields["recipe"]["name"],
-            precision="bfloat16",
-            classes=sorted({sample.label for sample in data.samples}),
-            group_rule=GroupRule(**data.about["group_rule"]),
+            ExtractOptions(
+                weights=options.weights,
+                recipe=data.fields["recipe"]["name"],
+                precision="bfloat16",
+                classes=sorted({table_row.label for table_row in data.table_rows}),
+                group_rule=data.folder.group_rule,
+            ),
         )
         note("extracted in bfloat16")
         theirs = load_dataset(short)
-        if [s.digest for s in theirs.samples] != [s.digest for s in data.samples]:
+        if [s.digest for s in theirs.table_rows] != [s.digest for s in data.table_rows]:
             raise RuntimeError("the folder has changed since the cache was made")
         rows = {"float32": data.rows(), "bfloat16": theirs.rows()}
     full, half = rows["float32"], rows["bfloat16"]
@@ -64,7 +67,9 @@ def _compare(report: Report, options: Options, cache_path: Path) -> None:
     )
     aucs: dict[str, dict[str, np.ndarray]] = {}
     for name, values in rows.items():
-        found = compare(values, data.y, data.groups, heads=_HEADS, n_folds=5, repeats=1)
+        found = compare(
+            values, data.y, data.groups, CompareOptions(heads=_HEADS, folds=5, repeats=1)
+        )
         note(f"heads compared in {name}")
         aucs[name] = {
             head: np.array([r.scores["roc_auc"] for r in found.results if r.head == head])

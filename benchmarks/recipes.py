@@ -52,16 +52,17 @@ def main() -> None:
             pipeline.extract_folder(
                 options.folder,
                 cache,
-                weights=options.weights,
-                recipe=recipe,
-                classes=options.classes.split(",") if options.classes else None,
-                group_rule=pipeline.GroupRule("file", str(options.groups.resolve())),
+                pipeline.ExtractOptions(
+                    weights=options.weights,
+                    recipe=recipe,
+                    classes=options.classes.split(",") if options.classes else None,
+                    group_rule=pipeline.GroupRule("file", str(options.groups.resolve())),
+                ),
             )
             found = pipeline.compare_heads(
                 pipeline.load_dataset(cache),
                 Path(work) / recipe,
-                heads=[HEAD],
-                repeats=options.repeats,
+                pipeline.CompareOptions(heads=[HEAD], repeats=options.repeats),
             )
             row = found.result.table()[0]
             cells = [

@@ -92,7 +92,7 @@ class Report:
 
 
 def machine() -> dict[str, Any]:
-    """What it was measured on."""
+    """Say what it was measured on."""
     found = {name: metadata.version(name) for name in _PACKAGES}
     found |= {n: metadata.version(n) for n in _PEERS if importlib.util.find_spec(n)}
     return {

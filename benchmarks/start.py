@@ -13,6 +13,8 @@ from pathlib import Path
 from benchmarks.photographs import SMALL, write_folder
 from benchmarks.report import Line, Options, Report, run
 from benchmarks.turns import ROOT, Facts, Round, Variant, as_json, note, once, take_turns_here
+from pipeline.data.extract_folder import ExtractOptions
+from pipeline.training.fit import FitOptions
 
 _TASK = "benchmarks.start:predict_in_stages"
 
@@ -55,7 +57,7 @@ def measure(options: Options) -> Report:
 
 
 def _prepare(root: Path, options: Options) -> str:
-    """A cache and a model in `root`; returns a photograph that the cache does not know."""
+    """Give a cache and a model in `root`; returns a photograph that the cache does not know."""
     from pipeline import load_dataset
     from pipeline.data.extract_folder import extract_folder
     from pipeline.training.fit import fit
@@ -66,9 +68,9 @@ def _prepare(root: Path, options: Options) -> str:
         use_toy()
     write_folder(root / "data", 24, SMALL)
     new = write_folder(root / "new", 1, SMALL, first=1000)
-    extract_folder(root / "data", root / "features.h5", weights=options.weights)
+    extract_folder(root / "data", root / "features.h5", ExtractOptions(weights=options.weights))
     data = load_dataset(root / "features.h5")
-    fit(data, root / "model", head="logistic", split="random", test_size=0.5)
+    fit(data, root / "model", FitOptions(head="logistic", split="random", test_size=0.5))
     note("cache and model made")
     return str(new[0])
 
@@ -86,7 +88,7 @@ def _run(command: list[str]) -> None:
 
 
 def predict_in_stages(model: str, photograph: str) -> Round:
-    """A round, once per process: what `predict --no-cache` does, one stage after the other."""
+    """Give a round, once per process: what `predict --no-cache` does, one stage after the other."""
 
     def round_() -> Facts:
         stages: Facts = {}

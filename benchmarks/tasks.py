@@ -21,12 +21,13 @@ from features.backbones.inception_v3 import InceptionV3Backbone
 from features.backbones.settings import BACKBONES
 from features.photographs.decode import RECIPES, decode
 from features.runtime import core_count, load_tensorflow
+from pipeline.data.extract_folder import ExtractOptions
 
 
 class WideToy:
     """The tests' toy backbone with rows of the real width: everything but the network is real."""
 
-    row_width: ClassVar[int] = InceptionV3Backbone.row_width
+    cached_width: ClassVar[int] = InceptionV3Backbone.cached_width
     map_shape: ClassVar[tuple[int, int, int]] = InceptionV3Backbone.map_shape
     tap_widths: ClassVar[Mapping[str, int]] = {}
 
@@ -37,8 +38,8 @@ class WideToy:
         self._toy = toy.ToyBackbone(path, **settings)
 
     def run(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """The toy's 48 values, then zeros."""
-        rows = np.zeros((len(pixels), self.row_width), np.float32)
+        """Give the toy's 48 values, then zeros."""
+        rows = np.zeros((len(pixels), self.cached_width), np.float32)
         values = self._toy.run(pixels)
         rows[:, : values.shape[1]] = values
         return rows
@@ -52,7 +53,7 @@ def use_toy() -> None:
 def extract(
     folder: str, weights: str, precision: str, *, toy: bool, cache: str = "", ready: bool = True
 ) -> Round:
-    """A round: `extract_folder` into a new cache, or into `cache` where that is named.
+    """Give a round: `extract_folder` into a new cache, or into `cache` where that is named.
 
     Args:
         folder: of class folders.
@@ -67,7 +68,7 @@ def extract(
 
     if toy:
         use_toy()
-        # No witness of the toy, by which the real network would be refused in the same cache.
+        # No drift probe of the toy, by which the real network would be refused in the same cache.
         sync._watch = lambda *_: None  # type: ignore[assignment,return-value]
     elif ready:
         load_tensorflow()
@@ -75,7 +76,9 @@ def extract(
     def round_() -> Facts:
         with tempfile.TemporaryDirectory() as fresh:
             path = Path(cache or Path(fresh) / "features.h5")
-            done = extract_folder(Path(folder), path, weights=weights, precision=precision)
+            done = extract_folder(
+                Path(folder), path, ExtractOptions(weights=weights, precision=precision)
+            )
         result = done.extraction
         return {
             "stages": dict(result.seconds),
@@ -88,7 +91,7 @@ def extract(
 
 
 def write_up(folder: str, weights: str, *, toy: bool) -> Round:
-    """A round: the write-up's way, everything in memory. The model is built before."""
+    """Give a round: the write-up's way, everything in memory. The model is built before."""
     files = sorted(Path(folder).rglob("*.jpg"))
     load, network = _toy_parts() if toy else _keras_parts(weights)
 
@@ -117,7 +120,7 @@ def _keras_parts(weights: str) -> tuple[Any, Any]:
 
 
 def _toy_parts() -> tuple[Any, Any]:
-    """The same without Keras and without a network."""
+    """Give the same without Keras and without a network."""
 
     def load(file: Path) -> npt.NDArray[np.float32]:
         with Image.open(file) as image:
@@ -127,7 +130,7 @@ def _toy_parts() -> tuple[Any, Any]:
 
 
 def decode_alone(folder: str) -> Round:
-    """A round: reading and decoding on all cores, and nothing else."""
+    """Give a round: reading and decoding on all cores, and nothing else."""
     files = sorted(Path(folder).rglob("*.jpg"))
     recipe = RECIPES["imagenet"]
 
@@ -142,7 +145,7 @@ def decode_alone(folder: str) -> Round:
 
 
 def backbone_alone(count: int, weights: str, precision: str, *, toy: bool) -> Round:
-    """A round: the network on pixels in memory, the last batch padded, and nothing else."""
+    """Give a round: the network on pixels in memory, the last batch padded, and nothing else."""
     if toy:
         backbone: Any = WideToy(None, batch_size=peers.BATCH)
     else:
@@ -161,7 +164,7 @@ def backbone_alone(count: int, weights: str, precision: str, *, toy: bool) -> Ro
 def add_photographs(
     folder: str, weights: str, cache: str, extra: str, count: int, *, toy: bool
 ) -> Round:
-    """A round: move `count` photographs from `extra` into the folder and extract."""
+    """Give a round: move `count` photographs from `extra` into the folder and extract."""
     again = extract(folder, weights, "float16", toy=toy, cache=cache, ready=False)
     waiting = iter(sorted(Path(extra).rglob("*.jpg")))
 

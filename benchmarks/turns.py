@@ -82,7 +82,7 @@ class Ratio:
 
 
 def ratio(ours: Sequence[float], peer: Sequence[float]) -> Ratio:
-    """The ratio of two equally long lists of seconds from the same turns."""
+    """Give the ratio of two equally long lists of seconds from the same turns."""
     pairs = np.asarray(peer, float) / np.asarray(ours, float)
     low, median, high = np.percentile(pairs, [25, 50, 75]).tolist()
     return Ratio(median, low, high, min(peer) / min(ours), pairs.tolist())
@@ -116,7 +116,7 @@ def once(variant: Variant) -> Facts:
 def take_turns_here(
     tasks: Mapping[str, Callable[[], object]], rounds: int, *, warm: int = 1
 ) -> dict[str, Measured]:
-    """The same for many quick tasks, in this process."""
+    """Give the same for many quick tasks, in this process."""
     found = {name: Measured(name) for name in tasks}
     for number in range(warm + rounds):
         for name, task in tasks.items():

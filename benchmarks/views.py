@@ -62,10 +62,12 @@ def _extract(work: Path, count: int, weights: str, taps: Sequence[str]) -> None:
         done = pipeline.extract_folder(
             work / "data",
             work / "features.h5",
-            weights=weights,
-            taps=taps,
-            views=sets,
-            group_rule=pipeline.GroupRule("regex", r"part-(\d+)"),
+            pipeline.ExtractOptions(
+                weights=weights,
+                taps=taps,
+                views=sets,
+                group_rule=pipeline.GroupRule("regex", r"part-(\d+)"),
+            ),
         ).extraction
         seconds = done.seconds
         per_row = seconds["backbone"] / max(done.rows, 1)

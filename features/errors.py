@@ -32,7 +32,7 @@ class WeightsError(OnepassError):
 
 
 class PrecisionError(OnepassError):
-    """This processor cannot compute in the precision that was asked for."""
+    """Say that this processor cannot compute in the precision that was asked for."""
 
 
 class EngineError(OnepassError):

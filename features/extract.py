@@ -21,18 +21,17 @@ from typing import NamedTuple
 import numpy as np
 
 from features.arrays import Pixels, Row, Rows
-from features.backbones.drift_probe import SightCheck, Watch, witness_pixels
+from features.backbones.drift_probe import SightCheck, Watch, probe_pixels
 from features.backbones.registry import Backbone
 from features.backbones.settings import BackboneSettings
 from features.cache.cache import Cache
 from features.cache.lock import writing
 from features.cache.probe_row import keep_probe, read_probe
-from features.cache.sample_table import Sample, blank_sample, is_unchanged
-from features.cache.thumbnail_table import glimpses_of, keep_glimpses
-from features.cache.thumbnails import BLANK, Glimpse, glimpse_of
+from features.cache.sample_table import TableRow, blank_row, is_unchanged
+from features.cache.thumbnail_table import keep_thumbnails, thumbnails_of
+from features.cache.thumbnails import BLANK, Thumbnail, thumbnail_of
 from features.errors import ImageError, TooManyFailuresError
-from features.extraction import Extraction, drop_rowless
-from features.photographs.decode import MAX_PIXELS
+from features.extraction import Extraction, RunOptions, drop_rowless
 from features.photographs.decode_worker_pool import look_apart
 from features.photographs.file import Photograph, read_photograph, stat_photograph
 from features.photographs.survey import Remarks
@@ -48,15 +47,15 @@ class _Seen(NamedTuple):
 
     Attributes:
         views, pixels: those without a row; uint8 (views, pictures, height, width, 3).
-        glimpse: where the cache has none.
+        thumbnail: where the cache has none.
     """
 
-    sample: Sample
+    table_row: TableRow
     read_seconds: float
     decode_seconds: float = 0.0
     views: Sequence[str] = ()
     pixels: Pixels | None = None
-    glimpse: Glimpse | None = None
+    thumbnail: Thumbnail | None = None
 
 
 class _Item(NamedTuple):
@@ -65,7 +64,7 @@ class _Item(NamedTuple):
     digest: str
     view: str
     pixels: Pixels
-    glimpse: Glimpse
+    thumbnail: Thumbnail
     last: bool
 
 
@@ -73,14 +72,9 @@ def extract(
     photographs: Sequence[Photograph],
     settings: BackboneSettings,
     cache_path: Path,
+    options: RunOptions | None = None,
     *,
-    views: Sequence[str] = (FULL,),
-    batch_size: int = 32,
-    dataset: Mapping[str, object] | None = None,
-    max_failures: float = 0.1,
-    max_pixels: int = MAX_PIXELS,
-    workers: int | None = None,
-    rehash: bool = False,
+    note: Mapping[str, object] | None = None,
     progress: Progress | None = None,
     watch: Watch | None = None,
     reader: Cache | None = None,
@@ -91,17 +85,12 @@ def extract(
         photographs: what to look at.
         settings: recipe, weights, backbone and precision.
         cache_path: made where it does not exist.
-        views: names of `features.photographs.views`, the full view first; a row of each.
-        batch_size: views per call of the backbone.
-        dataset: given, the sample table of the cache is replaced by these photographs, and this
+        options: how the run goes; None for `RunOptions()`.
+        note: given, the sample table of the cache is replaced by these photographs, and this
             is kept beside it. None (for predictions) leaves the table as it is.
-        max_failures: share of unreadable photographs (0 to 1) above which the run stops.
-        max_pixels: refuse larger photographs.
-        workers: reader threads; None for as many as there are cores.
-        rehash: read every file again, also where size and times are as before.
         progress: called as photographs are done with.
         reader: this cache, opened for reading: it is opened for writing once a row is missing, and
-            not at all where none is. For predictions, whose `dataset` is None.
+            not at all where none is. For predictions, whose `note` is None.
         watch: given, `drift_probe` rides along if the backbone runs; see `Watch`.
 
     Raises:
@@ -111,30 +100,30 @@ def extract(
         CacheError: the cache cannot be read or written.
         WeightsError: the weights do not fit the backbone, or see nothing.
     """
-    started = time.perf_counter()
+    started, options = time.perf_counter(), options or RunOptions()
     with contextlib.ExitStack() as stack:
 
         def for_writing() -> Cache:
             stack.enter_context(writing(cache_path))
             drop_rowless(cache_path, settings.fields)
-            width, dtype = settings.row_width, settings.row_dtype
+            width, dtype = settings.cached_width, settings.row_dtype
             return stack.enter_context(Cache.write(cache_path, settings.fields, width, dtype))
 
         if reader is not None:
             reader.check_fields(settings.fields)
         cache = reader or for_writing()
         run = _Run(
-            photographs, settings, cache, views, batch_size, max_failures, max_pixels, progress,
-            watch, for_writing, reader is not None,
+            photographs, settings, cache, options, progress, watch, for_writing,
+            reader is not None,
         )  # fmt: skip
-        run.known = {} if rehash else run.known
-        if dataset is not None:
-            run.blank = set(np.flatnonzero(~glimpses_of(cache).known).tolist())
-        result = run.run(workers or core_count())
-        if dataset is not None:
+        run.known = {} if options.rehash else run.known
+        if note is not None:
+            run.blank = set(np.flatnonzero(~thumbnails_of(cache).known).tolist())
+        result = run.run(options.workers or core_count())
+        if note is not None:
             run.stop_on_nothing_readable(result.failed)
-            keep_glimpses(cache, run.glimpsed)
-            cache.replace_samples(result.samples, dataset, own=True)
+            keep_thumbnails(cache, run.with_thumbnail)
+            cache.replace_table(result.table_rows, note, own=True)
             cache.commit()
     result.seconds["total"] = time.perf_counter() - started
     return result
@@ -148,10 +137,7 @@ class _Run:
         photographs: Sequence[Photograph],
         settings: BackboneSettings,
         cache: Cache,
-        views: Sequence[str],
-        batch_size: int,
-        max_failures: float,
-        max_pixels: int,
+        options: RunOptions,
         progress: Progress | None,
         watch: Watch | None,
         for_writing: Callable[[], Cache],
@@ -162,30 +148,30 @@ class _Run:
         self.cache = cache
         self.for_writing, self.reading = for_writing, reading
         self.written = 0
-        self.views = tuple(views)
+        self.views = tuple(options.views)
         self.pictures = settings.look.images  # that the backbone sees for a row
         # The backbone pads every batch to one shape: for one photograph, 31 would be in vain.
         self.watch = watch
-        self.riding = 0 if watch is None else 1  # places in the next batch for the witness
+        self.riding = 0 if watch is None else 1  # places in the next batch for the drift probe
         rows = len(photographs) * len(self.views)
-        most = max(1, min(batch_size // self.pictures, rows))
+        most = max(1, min(options.batch_size // self.pictures, rows))
         self.batch_size = most * self.pictures + (self.riding if most in (1, rows) else 0)
-        self.witness: Row | None = None
+        self.drift_probe: Row | None = None
         self.sight = SightCheck(settings.weights.describe(), settings.row_dtype)
-        self.allowed_failures = max_failures * len(photographs)
-        self.max_pixels = max_pixels
+        self.allowed_failures = options.max_failures * len(photographs)
+        self.max_pixels = options.max_pixels
         self.progress = progress
-        self.known = {sample.path: sample for sample in cache.samples}
+        self.known = {table_row.path: table_row for table_row in cache.table_rows}
         self.claimed: set[str] = set()
-        self.blank: set[int] = set()  # rows whose photographs are to be glimpsed at
-        self.glimpsed: dict[int, Glimpse] = {}
+        self.blank: set[int] = set()  # rows whose photographs are to be with_thumbnail at
+        self.with_thumbnail: dict[int, Thumbnail] = {}
         self.lock, self.done = threading.Lock(), 0
         self.seconds: defaultdict[str, float] = defaultdict(float)
         self.remarks = Remarks()
 
     def run(self, workers: int) -> Extraction:
-        samples: list[Sample] = []
-        failures: list[Sample] = []
+        table_rows: list[TableRow] = []
+        failures: list[TableRow] = []
         extracted = 0
         self.advance(0)  # the total is known from the start
         # A thread of its own: an interrupt (Ctrl-C) meets the caller's, never a half-done commit.
@@ -193,16 +179,16 @@ class _Run:
             batch: list[_Item] = []
             backbone: Backbone | None = None
             for seen in self.read_ahead(workers):
-                samples.append(seen.sample)
+                table_rows.append(seen.table_row)
                 self.seconds["read"] += seen.read_seconds
                 self.seconds["decode"] += seen.decode_seconds
                 extracted += bool(seen.views)
                 if not seen.views:
                     self.advance(1)
-                if seen.glimpse is not None and FULL not in seen.views:
-                    self.glimpsed[self.cache.find(seen.sample.digest)] = seen.glimpse
-                if seen.sample.reason:
-                    failures.append(seen.sample)
+                if seen.thumbnail is not None and FULL not in seen.views:
+                    self.with_thumbnail[self.cache.find(seen.table_row.digest)] = seen.thumbnail
+                if seen.table_row.reason:
+                    failures.append(seen.table_row)
                     self.stop_on_too_many(failures)
                 for item in _items(seen):
                     batch.append(item)
@@ -215,12 +201,12 @@ class _Run:
                 backbone = backbone or self.load()
                 self.open_for_writing()
                 writer.submit(self.write, batch, self.compute(backbone, batch)).result()
-        self.keep_witness()
-        samples = self.place(samples)
-        failures = [sample for sample in samples if sample.row < 0]
+        self.keep_drift_probe()
+        table_rows = self.place(table_rows)
+        failures = [table_row for table_row in table_rows if table_row.row < 0]
         self.stop_on_too_many(failures)  # again: now with the copies of unreadable photographs
-        reused = len(samples) - extracted - len(failures)
-        return Extraction(samples, extracted, self.written, reused, self.seconds, self.remarks)
+        reused = len(table_rows) - extracted - len(failures)
+        return Extraction(table_rows, extracted, self.written, reused, self.seconds, self.remarks)
 
     # ---- readers ------------------------------------------------------------------------
 
@@ -242,7 +228,7 @@ class _Run:
     def look_at(self, photograph: Photograph) -> _Seen:
         """Stat, then hash only what changed, then decode only what the cache does not know."""
         started = time.perf_counter()
-        blank = blank_sample(*photograph[1:])
+        blank = blank_row(*photograph[1:])
         try:
             stat = stat_photograph(photograph.file)
             known = self.known.get(photograph.path)
@@ -251,41 +237,41 @@ class _Run:
                 checked_ns=time.time_ns(),
             )  # fmt: skip
             if known and is_unchanged(known, stat) and self.is_complete(known.digest):
-                sample = stamp._replace(digest=known.digest, checked_ns=known.checked_ns)
-                return _Seen(sample, time.perf_counter() - started)
+                table_row = stamp._replace(digest=known.digest, checked_ns=known.checked_ns)
+                return _Seen(table_row, time.perf_counter() - started)
             data = read_photograph(photograph.file, max_pixels=self.max_pixels)
         except ImageError as error:
             unread = blank._replace(reason=str(error))
             return _Seen(unread, time.perf_counter() - started)
-        sample = stamp._replace(digest=hashlib.sha256(data).hexdigest())
+        table_row = stamp._replace(digest=hashlib.sha256(data).hexdigest())
         hashed = time.perf_counter()
-        if self.is_complete(sample.digest) or not self.claim(sample.digest):
-            return _Seen(sample, hashed - started)
-        missing = self.missing(sample.digest)
-        glimpse_alone = FULL not in missing and self.is_blank(sample.digest)
+        if self.is_complete(table_row.digest) or not self.claim(table_row.digest):
+            return _Seen(table_row, hashed - started)
+        missing = self.missing(table_row.digest)
+        thumbnail_alone = FULL not in missing and self.is_blank(table_row.digest)
         pictures = [name for view in missing for name in (view, *self.settings.crops.views)]
-        asked = [FULL, *pictures] if glimpse_alone else pictures
+        asked = [FULL, *pictures] if thumbnail_alone else pictures
         try:
-            pixels, taken, declared = look_apart(
+            pixels, capture_time, declared = look_apart(
                 data, self.settings.recipe, asked, max_pixels=self.max_pixels
             )
             self.remarks.note(photograph.path, declared)
         except ImageError as error:
             if missing:
-                sample = sample._replace(reason=str(error))
-            return _Seen(sample, hashed - started, time.perf_counter() - hashed)
-        glimpse = glimpse_of(pixels[0], taken) if asked[0] == FULL else None
+                table_row = table_row._replace(reason=str(error))
+            return _Seen(table_row, hashed - started, time.perf_counter() - hashed)
+        thumbnail = thumbnail_of(pixels[0], capture_time) if asked[0] == FULL else None
         seconds = hashed - started, time.perf_counter() - hashed
         shown = pixels[len(asked) - len(pictures) :]
         shown = shown.reshape(len(missing), self.pictures, *pixels.shape[1:])
-        return _Seen(sample, *seconds, missing, shown, glimpse)
+        return _Seen(table_row, *seconds, missing, shown, thumbnail)
 
     def missing(self, digest: str) -> list[str]:
-        """The views of which the cache has no row."""
+        """Give the views of which the cache has no row."""
         return [view for view in self.views if self.cache.find(digest, view) < 0]
 
     def is_blank(self, digest: str) -> bool:
-        """Whether there is a row of the photograph, and no glimpse of it."""
+        """Whether there is a row of the photograph, and no thumbnail of it."""
         return self.cache.find(digest) in self.blank
 
     def is_complete(self, digest: str) -> bool:
@@ -308,11 +294,11 @@ class _Run:
     def compute(self, backbone: Backbone, batch: list[_Item]) -> Rows:
         started = time.perf_counter()
         pixels, size = [item.pixels for item in batch], batch[0].pixels.shape[1:3]
-        riders = [witness_pixels(*size)[None]] * self.riding
+        riders = [probe_pixels(*size)[None]] * self.riding
         seen = backbone.run(np.concatenate([*pixels, *riders]))
         self.sight.check(backbone.run, seen, *size)
         rows = self.settings.row_of(seen[: len(seen) - self.riding], self.pictures)
-        if self.riding:  # the witness is its own crop
+        if self.riding:  # the drift probe is its own crop
             alone = self.settings.row_of(np.repeat(seen[-1:], self.pictures, 0), self.pictures)
             self.hear(alone[0])
             self.riding = 0
@@ -320,16 +306,16 @@ class _Run:
         return rows
 
     def hear(self, row: Row) -> None:
-        """Show the witness's row to who watches, and keep it if the cache has none."""
+        """Show the drift probe's row to who watches, and keep it if the cache has none."""
         known = read_probe(self.cache)
         assert self.watch is not None
         self.watch(row, known)
         if known is None:
-            self.witness = row
+            self.drift_probe = row
 
-    def keep_witness(self) -> None:
-        if self.witness is not None:
-            keep_probe(self.cache, self.witness)
+    def keep_drift_probe(self) -> None:
+        if self.drift_probe is not None:
+            keep_probe(self.cache, self.drift_probe)
             self.cache.commit()
 
     def open_for_writing(self) -> None:
@@ -349,7 +335,7 @@ class _Run:
         keys = [(batch[i].digest, batch[i].view) for i in new]
         if new:
             digests, views = [key[0] for key in keys], [key[1] for key in keys]
-            self.cache.append(digests, rows[new], views, [batch[i].glimpse for i in new])
+            self.cache.append(digests, rows[new], views, [batch[i].thumbnail for i in new])
             self.cache.commit()
         self.written += len(new)
         self.seconds["write"] += time.perf_counter() - started
@@ -361,38 +347,38 @@ class _Run:
             if self.progress is not None:
                 self.progress(self.done, len(self.photographs))
 
-    def stop_on_too_many(self, failures: list[Sample]) -> None:
+    def stop_on_too_many(self, failures: list[TableRow]) -> None:
         if len(failures) <= self.allowed_failures:
             return
-        shown = "; ".join(f"{sample.path}: {sample.reason}" for sample in failures[:3])
+        shown = "; ".join(f"{table_row.path}: {table_row.reason}" for table_row in failures[:3])
         raise TooManyFailuresError(
             f"{len(failures)} of {len(self.photographs)} photographs cannot be read, more than "
             f"{self.allowed_failures / len(self.photographs):.0%} ({shown}); mend or remove them, "
             "or allow more with --max-failures; rows made so far are kept"
         )
 
-    def stop_on_nothing_readable(self, failures: list[Sample]) -> None:
+    def stop_on_nothing_readable(self, failures: list[TableRow]) -> None:
         if len(failures) == len(self.photographs):
-            shown = "; ".join(f"{sample.path}: {sample.reason}" for sample in failures[:3])
+            shown = "; ".join(f"{table_row.path}: {table_row.reason}" for table_row in failures[:3])
             raise TooManyFailuresError(
                 f"none of {len(failures)} photographs can be read ({shown}); expected some that can"
             )
 
-    def place(self, samples: list[Sample]) -> list[Sample]:
+    def place(self, table_rows: list[TableRow]) -> list[TableRow]:
         """Give each sample its row; a copy of an unreadable photograph gets its reason."""
-        reasons = {s.digest: s.reason for s in samples if s.reason and s.digest}
+        reasons = {s.digest: s.reason for s in table_rows if s.reason and s.digest}
         placed = []
-        for sample in samples:
-            reason = sample.reason or reasons.get(sample.digest, "")
-            row = -1 if reason or not sample.digest else self.cache.find(sample.digest)
-            placed.append(sample._replace(row=row, reason=reason))
+        for table_row in table_rows:
+            reason = table_row.reason or reasons.get(table_row.digest, "")
+            row = -1 if reason or not table_row.digest else self.cache.find(table_row.digest)
+            placed.append(table_row._replace(row=row, reason=reason))
         return placed
 
 
 def _items(seen: _Seen) -> Iterator[_Item]:
-    """The rows that a photograph lacks."""
+    """Give the rows that a photograph lacks."""
     for number, view in enumerate(seen.views):
         assert seen.pixels is not None
-        glimpse = seen.glimpse if view == FULL and seen.glimpse is not None else BLANK
+        thumbnail = seen.thumbnail if view == FULL and seen.thumbnail is not None else BLANK
         last = number + 1 == len(seen.views)
-        yield _Item(seen.sample.digest, view, seen.pixels[number], glimpse, last)
+        yield _Item(seen.table_row.digest, view, seen.pixels[number], thumbnail, last)

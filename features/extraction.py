@@ -1,20 +1,47 @@
-"""What one run of `features.extract` did, and what one that failed at once left behind."""
+"""How a run of `features.extract` goes, what it did, and what one that failed left behind."""
 
 from __future__ import annotations
 
 import contextlib
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from features.cache.cache import Cache
 from features.cache.redo_log import journal_path
-from features.cache.sample_table import Sample
+from features.cache.sample_table import TableRow
 from features.errors import CacheError
 from features.files import followed
+from features.photographs.decode import MAX_PIXELS
 from features.photographs.survey import Remarks
+from features.photographs.views import FULL
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a run goes: nothing of it is part of what a row is.
+
+    Attributes:
+        views: names of `features.photographs.views`, the full view first; a row of each.
+        batch_size: views per call of the backbone.
+        max_failures: share of unreadable photographs (0 to 1) above which the run stops.
+        max_pixels: refuse larger photographs.
+        workers: reader threads; None for as many as there are cores.
+        rehash: read every file again, also where size and times are as before.
+
+    Example:
+        >>> RunOptions(batch_size=8).max_failures
+        0.1
+    """
+
+    views: Sequence[str] = (FULL,)
+    batch_size: int = 32
+    max_failures: float = 0.1
+    max_pixels: int = MAX_PIXELS
+    workers: int | None = None
+    rehash: bool = False
 
 
 @dataclass
@@ -22,7 +49,7 @@ class Extraction:
     """What one run did.
 
     Attributes:
-        samples: one for each photograph asked for, in order; `row` -1 with a reason where it
+        table_rows: one for each photograph asked for, in order; `row` -1 with a reason where it
             could not be read.
         extracted: photographs that the backbone saw in this run, or saw some views of.
         rows: that it computed, one for each view.
@@ -32,7 +59,7 @@ class Extraction:
         remarks: what a person should know of the photographs that were decoded.
     """
 
-    samples: list[Sample]
+    table_rows: list[TableRow]
     extracted: int = 0
     rows: int = 0
     reused: int = 0
@@ -40,9 +67,9 @@ class Extraction:
     remarks: Remarks = field(default_factory=Remarks)
 
     @property
-    def failed(self) -> list[Sample]:
+    def failed(self) -> list[TableRow]:
         """The photographs without a row."""
-        return [sample for sample in self.samples if sample.row < 0]
+        return [table_row for table_row in self.table_rows if table_row.row < 0]
 
 
 _ROWLESS = 2**16
@@ -63,6 +90,6 @@ def drop_rowless(path: Path, fields: Mapping[str, Any]) -> None:
     if not path.exists() or path.stat().st_size >= _ROWLESS or journal_path(path).exists():
         return
     with contextlib.suppress(CacheError), Cache.read(path) as cache:
-        rowless = not len(cache) and not cache.samples and cache.fields != dict(fields)
+        rowless = not len(cache) and not cache.table_rows and cache.fields != dict(fields)
     if rowless:
         path.unlink()

@@ -1,4 +1,4 @@
-"""This person's files told from a stranger's: a mark that only this account could have made.
+"""Give this person's files told from a stranger's: a mark that only this account could have made.
 
 A key of 32 random bytes lies in the person's own folder, readable for them alone. What they write
 bears an HMAC under it (RFC 2104). A file without it is not bad: it came from another computer or
@@ -74,7 +74,7 @@ def _key_file() -> Path:
 
 @functools.cache
 def _key(path: Path) -> bytes:
-    """The key, made where there is none; b"" where it can be neither read nor made."""
+    """Give the key, made where there is none; b"" where it can be neither read nor made."""
     with contextlib.suppress(OSError):
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

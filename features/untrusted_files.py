@@ -27,7 +27,7 @@ class UnsafeFileError(ValueError):
 
 
 def read_bytes(path: Path, most: int | None = None) -> bytes:
-    """A regular file of at most `most` bytes; a pipe or a device is never opened.
+    """Give a regular file of at most `most` bytes; a pipe or a device is never opened.
 
     Raises:
         UnsafeFileError: it is something else, or larger.
@@ -42,7 +42,7 @@ def read_bytes(path: Path, most: int | None = None) -> bytes:
 
 
 def read_json(path: Path, most: int = MOST_JSON) -> Any:  # noqa: ANN401 - whatever it holds
-    """A JSON file.
+    """Give a JSON file.
 
     Raises:
         UnsafeFileError: it is too large, or nested too deeply.
@@ -56,7 +56,7 @@ def read_json(path: Path, most: int = MOST_JSON) -> Any:  # noqa: ANN401 - whate
 
 
 def open_archive(content: bytes) -> zipfile.ZipFile:
-    """A ZIP archive whose members are stored as they are, and lie inside it.
+    """Give a ZIP archive whose members are stored as they are, and lie inside it.
 
     Raises:
         UnsafeFileError: a member is compressed or encrypted, or all together are larger than the
@@ -75,7 +75,7 @@ def open_archive(content: bytes) -> zipfile.ZipFile:
 
 
 def read_array(content: bytes) -> npt.NDArray[Any]:
-    """The array in the bytes of a .npy file: numbers alone, and exactly as many as it names.
+    """Give the array in the bytes of a .npy file: numbers alone, and exactly as many as it names.
 
     Raises:
         UnsafeFileError: it names another number than there are, or holds objects.
@@ -100,7 +100,7 @@ def read_array(content: bytes) -> npt.NDArray[Any]:
 
 
 def read_arrays(content: bytes) -> dict[str, npt.NDArray[Any]]:
-    """The arrays in the bytes of a .npz file, by name.
+    """Give the arrays in the bytes of a .npz file, by name.
 
     Raises:
         UnsafeFileError: see `open_archive` and `read_array`.

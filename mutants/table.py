@@ -145,8 +145,8 @@ ROWS = (
     Mutant(
         "A file that was hashed within a tick of its change is read again",
         "features/cache/sample_table.py",
-        "and max(stat.st_mtime_ns, stat.st_ctime_ns) + _TICK_NS < sample.checked_ns",
-        "and max(stat.st_mtime_ns, stat.st_ctime_ns) < sample.checked_ns",
+        "and max(stat.st_mtime_ns, stat.st_ctime_ns) + _TICK_NS < table_row.checked_ns",
+        "and max(stat.st_mtime_ns, stat.st_ctime_ns) < table_row.checked_ns",
         _CACHE + "test_sample_table.py::"
         "test_a_file_that_was_hashed_within_a_tick_of_its_change_is_read_again",
     ),
@@ -233,10 +233,10 @@ PHOTOGRAPHS = (
 
 FOLDERS = (
     Mutant(
-        "Lines or products above the classes are refused",
+        "Several products above the classes are refused",
         "pipeline/data/layouts.py",
-        "if len(shared) >= 2 and any(map(is_healthy, shared)):",
-        "if len(shared) > 99:",
+        "if third and not any(map(is_healthy, level)):",
+        "if len(third) > 99:",
         "tests/pipeline/data/test_layouts.py::test_what_cannot_be_read_says_what_to_do",
     ),
     Mutant(
@@ -334,7 +334,7 @@ HONESTY = (
     Mutant(
         "evaluate warns of near copies of what was trained on",
         "pipeline/model/evaluate.py",
-        "found.known = int(like_known(cache_path, samples, sorted(trained_on)).sum())",
+        "found.known = int(like_known(cache_path, table_rows, sorted(trained_on)).sum())",
         "found.known = 0",
         "tests/pipeline/model/test_model.py::test_near_copies_of_what_was_trained_on_are_told",
     ),
@@ -459,8 +459,8 @@ MODELS = (
     Mutant(
         "A user's own estimator runs only where the user says so",
         "pipeline/model/bundle.py",
-        "if is_users(name) and not trust:",
-        "if is_users(name) and trust is None:",
+        "if is_users(fit.head) and not trust:",
+        "if is_users(fit.head) and trust is None:",
         "tests/pipeline/heads/test_user_heads.py::test_a_model_cannot_name_a_module_by_itself",
     ),
     Mutant(

@@ -6,7 +6,7 @@ loads nothing: each name is fetched when it is first asked for.
 Example:
     >>> import onepass
     >>> data = onepass.load_dataset(Path("features.h5"))
-    >>> onepass.fit(data, Path("model"), head="logistic")
+    >>> onepass.fit(data, Path("model"), onepass.FitOptions(head="logistic"))
 """
 
 from __future__ import annotations

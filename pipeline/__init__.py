@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from pipeline.audit import Audit, audit_dataset, save_audit
     from pipeline.data.classes import Classes
     from pipeline.data.dataset import Dataset, load_dataset
-    from pipeline.data.extract_folder import FolderExtraction, extract_folder
-    from pipeline.evaluation.judgements import Assessment
+    from pipeline.data.extract_folder import ExtractOptions, FolderExtraction, extract_folder
+    from pipeline.data.folder_record import FolderRecord
+    from pipeline.evaluation.predictions import Assessment
     from pipeline.feature_specs.heads import Contender
     from pipeline.feature_specs.rows import load_rows
     from pipeline.feature_specs.spec import FLAT, FeatureSpec
@@ -31,7 +32,12 @@ if TYPE_CHECKING:
     from pipeline.heatmaps.folder import check_folder, write_heatmaps
     from pipeline.heatmaps.prediction_sheet import prediction_sheet
     from pipeline.model.bundle import Bundle, load_bundle
-    from pipeline.model.evaluate import Evaluation, evaluate_folder, evaluate_holdout
+    from pipeline.model.evaluate import (
+        EvaluateOptions,
+        Evaluation,
+        evaluate_folder,
+        evaluate_holdout,
+    )
     from pipeline.model.part_predictions import format_parts, predict_parts, told_parts
     from pipeline.model.predict import (
         Prediction,
@@ -41,17 +47,30 @@ if TYPE_CHECKING:
         format_predictions,
         predict,
     )
+    from pipeline.model.probabilities import PredictOptions
+    from pipeline.model.record import ModelRecord
     from pipeline.report import comparison_report, evaluation_report, fit_report, write_report
     from pipeline.thresholds import Decision, ThresholdRule
     from pipeline.training.compare_heads import HeadComparison, best_head, compare_heads
-    from pipeline.training.fit import Fit, fit
-    from pipeline.training.learning_curve import LearningCurve, learning_curve
+    from pipeline.training.cross_validate import CompareOptions
+    from pipeline.training.fit import Fit, FitOptions, fit
+    from pipeline.training.learning_curve import CurveOptions, LearningCurve, learning_curve
     from pipeline.write_up.ladder import Ladder
-    from pipeline.write_up.reproduce import reproduce
-    from pipeline.write_up.train_cnn import CnnFit, train_cnn
+    from pipeline.write_up.reproduce import ReproduceOptions, reproduce
+    from pipeline.write_up.train_cnn import CnnFit, CnnOptions, train_cnn
 
 _HOMES = {
-    "Assessment": "pipeline.evaluation.judgements",
+    "ModelRecord": "pipeline.model.record",
+    "FolderRecord": "pipeline.data.folder_record",
+    "PredictOptions": "pipeline.model.probabilities",
+    "CompareOptions": "pipeline.training.cross_validate",
+    "CnnOptions": "pipeline.write_up.train_cnn",
+    "ReproduceOptions": "pipeline.write_up.reproduce",
+    "CurveOptions": "pipeline.training.learning_curve",
+    "FitOptions": "pipeline.training.fit",
+    "EvaluateOptions": "pipeline.model.evaluate",
+    "ExtractOptions": "pipeline.data.extract_folder",
+    "Assessment": "pipeline.evaluation.predictions",
     "Audit": "pipeline.audit",
     "BottleneckFeatures": "pipeline.feature_specs.transformer",
     "Bundle": "pipeline.model.bundle",
@@ -131,14 +150,21 @@ __all__ = [
     "Bundle",
     "Classes",
     "CnnFit",
+    "CnnOptions",
     "Collection",
+    "CompareOptions",
     "Contender",
+    "CurveOptions",
     "Dataset",
     "Decision",
+    "EvaluateOptions",
     "Evaluation",
+    "ExtractOptions",
     "FeatureSpec",
     "Fit",
+    "FitOptions",
     "FolderExtraction",
+    "FolderRecord",
     "Frame",
     "GroupRule",
     "Head",
@@ -146,9 +172,12 @@ __all__ = [
     "Ladder",
     "LearningCurve",
     "Merge",
+    "ModelRecord",
+    "PredictOptions",
     "Prediction",
     "Proposal",
     "Repair",
+    "ReproduceOptions",
     "ThresholdRule",
     "Verification",
     "audit_dataset",

@@ -101,20 +101,20 @@ class Browser:
             self._receive()
 
     def evaluate(self, expression: str) -> Any:
-        """The value of a JavaScript expression on the page."""
+        """Give the value of a JavaScript expression on the page."""
         answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
     def screenshot(self) -> bytes:
-        """The whole page as a PNG."""
+        """Give the whole page as a PNG."""
         size = self.call("Page.getLayoutMetrics")["cssContentSize"]
         clip = {"x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}
         shot = self.call("Page.captureScreenshot", clip=clip, captureBeyondViewport=True)
         return base64.b64decode(shot["data"])
 
     def pdf(self) -> bytes:
-        """The page as it prints, on A4."""
+        """Give the page as it prints, on A4."""
         made = self.call(
             "Page.printToPDF", preferCSSPageSize=True, paperWidth=8.27, paperHeight=11.69
         )

@@ -13,8 +13,8 @@ import numpy as np
 
 from features.backbones.settings import fingerprint_of
 from features.cache.cache import Cache
-from features.cache.sample_table import Sample
-from features.cache.schema import row_check, write_samples
+from features.cache.sample_table import TableRow
+from features.cache.schema import row_check, write_table
 
 WIDTH = 48  # as the toy backbone has it
 FIELDS = {
@@ -26,7 +26,7 @@ FIELDS = {
 
 
 def digest(number: int) -> str:
-    """The key of photograph `number`."""
+    """Give the key of photograph `number`."""
     return hashlib.sha256(str(number).encode()).hexdigest()
 
 
@@ -35,9 +35,9 @@ def row(number: int, width: int = WIDTH) -> np.ndarray:
     return np.random.default_rng(number).random(width, dtype=np.float32)
 
 
-def sample(path: str, number: int, at: int, **extra: object) -> Sample:
+def table_row(path: str, number: int, at: int, **extra: object) -> TableRow:
     """Its line in the table."""
-    return Sample(path, "A", "", digest(number), at, "", 1, 2, 3, 4)._replace(**extra)
+    return TableRow(path, "A", "", digest(number), at, "", 1, 2, 3, 4)._replace(**extra)
 
 
 def fill(path: Path, numbers: range, dtype: str = "float32", *, width: int = WIDTH) -> None:
@@ -48,11 +48,11 @@ def fill(path: Path, numbers: range, dtype: str = "float32", *, width: int = WID
 
 
 def fill_whole(path: Path, rows: int, photographs: int) -> None:
-    """A cache of `rows` rows, whose table names the first `photographs` of them."""
+    """Give a cache of `rows` rows, whose table names the first `photographs` of them."""
     fill(path, range(rows))
     with Cache.write(path, FIELDS, WIDTH, "float32") as cache:
-        table = [sample(f"A/{n}.png", n, n) for n in range(photographs)]
-        cache.replace_samples(table, {"root": "r", "weights": "w"})
+        table = [table_row(f"A/{n}.png", n, n) for n in range(photographs)]
+        cache.replace_table(table, {"root": "r", "weights": "w"})
         cache.commit()
 
 
@@ -65,7 +65,7 @@ def holds(path: Path, numbers: range) -> bool:
 
 
 def fill_as_version_1(path: Path, rows: int) -> None:
-    """A cache as the first version made it: no seal, no checksums in the index."""
+    """Give a cache as the first version made it: no seal, no checksums in the index."""
     with h5py.File(path, "w", userblock_size=512) as h5:
         h5.attrs["onepass_schema"] = 1
         h5.attrs["fingerprint"] = fingerprint_of(FIELDS)
@@ -84,6 +84,6 @@ def fill_as_version_1(path: Path, rows: int) -> None:
         ):
             shape = (None, *data.shape[1:])
             h5.create_dataset(name, data=data, maxshape=shape, chunks=chunk, fletcher32=True)
-        write_samples(h5, [sample(f"A/{n}.png", n, n) for n in range(rows)])
+        write_table(h5, [table_row(f"A/{n}.png", n, n) for n in range(rows)])
     with path.open("r+b") as file:
         file.write(struct.pack("<16s16sQ", b"onepass cache 1\n", os.urandom(16), 3))

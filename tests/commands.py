@@ -8,7 +8,7 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 def fails(result: tuple[int, str, str], *expected: str) -> None:
-    """A failed command says one line on standard error, with no traceback, and exits with 1."""
+    """Check that a command failed with one line on standard error, and exit code 1."""
     code, _, err = result
     assert code == 1
     lines = [line for line in err.splitlines() if line.startswith("error: ")]

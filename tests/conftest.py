@@ -24,14 +24,14 @@ os.environ["XDG_DATA_HOME"] = os.environ["LOCALAPPDATA"] = tempfile.mkdtemp(pref
 
 @pytest.fixture
 def toy() -> type[ToyBackbone]:
-    """The toy backbone with its counters at zero."""
+    """Give the toy backbone with its counters at zero."""
     ToyBackbone.reset()
     return ToyBackbone
 
 
 @pytest.fixture(scope="session")
 def tile_folder() -> Path:
-    """The shared photographs of magnetic tiles; skips where they are absent."""
+    """Give the shared photographs of magnetic tiles; skips where they are absent."""
     folder = SHARED / "data" / "magnetic_tile"
     if not folder.is_dir():
         pytest.skip(f"needs the real photographs in {folder}")
@@ -40,7 +40,7 @@ def tile_folder() -> Path:
 
 @pytest.fixture(scope="session")
 def real_weights() -> Path:
-    """The shared InceptionV3 weights; skips where they are absent."""
+    """Give the shared InceptionV3 weights; skips where they are absent."""
     file = SHARED / "weights" / "inception_v3_imagenet_2015_notop.weights.h5"
     if not file.is_file():
         pytest.skip(f"needs the real weights in {file}")
@@ -67,32 +67,39 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
 @pytest.fixture
 def cache(tmp_path: Path, toy: Toy, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache of drawn parts, made by the toy in the real backbone's place."""
+    """Give a cache of drawn parts, made by the toy in the real backbone's place."""
     monkeypatch.setitem(BACKBONES, "inception_v3", "toy:ToyBackbone")
     pipeline.extract_folder(
         write_parts(tmp_path / "data"),
         tmp_path / "features.h5",
-        weights="random",
-        group_rule=pipeline.GroupRule("regex", r"part-(\d+)"),
+        pipeline.ExtractOptions(
+            weights="random", group_rule=pipeline.GroupRule("regex", r"part-(\d+)")
+        ),
     )
     return tmp_path / "features.h5"
 
 
 @pytest.fixture(scope="module")
 def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with data, features.h5 and model, once for a file of tests, seen by the toy."""
+    """Give a folder with data, features.h5 and model, once for a file of tests, seen by the toy."""
     folder = tmp_path_factory.mktemp("line")
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(BACKBONES, "inception_v3", "toy:ToyBackbone")
         rule = pipeline.GroupRule("regex", r"part-(\d+)")
         data, cache = write_parts(folder / "data"), folder / "features.h5"
-        pipeline.extract_folder(data, cache, weights="random", group_rule=rule)
-        pipeline.fit(pipeline.load_dataset(cache), folder / "model", head="logistic")
+        pipeline.extract_folder(
+            data, cache, pipeline.ExtractOptions(weights="random", group_rule=rule)
+        )
+        pipeline.fit(
+            pipeline.load_dataset(cache), folder / "model", pipeline.FitOptions(head="logistic")
+        )
         yield folder
 
 
 @pytest.fixture
 def model(cache: Path) -> Path:
-    """A fitted model beside its cache."""
-    pipeline.fit(pipeline.load_dataset(cache), cache.parent / "model", head="logistic")
+    """Give a fitted model beside its cache."""
+    pipeline.fit(
+        pipeline.load_dataset(cache), cache.parent / "model", pipeline.FitOptions(head="logistic")
+    )
     return cache.parent / "model"

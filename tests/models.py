@@ -17,7 +17,7 @@ Toy = type[ToyBackbone]
 
 
 def shade(seed: int, bright: bool) -> np.ndarray:
-    """A photograph of noise whose right half is brighter on defective parts."""
+    """Give a photograph of noise whose right half is brighter on defective parts."""
     rng = np.random.default_rng(seed)
     pixels = rng.integers(60, 160, (20, 20, 3))
     pixels[:, 10:] += 45 if bright else 0

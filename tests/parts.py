@@ -12,8 +12,8 @@ from PIL import Image
 from toy import toy_settings
 
 from features.cache.cache import Cache
-from features.cache.sample_table import Sample
-from features.cache.thumbnails import Glimpse, glimpse_of
+from features.cache.sample_table import TableRow
+from features.cache.thumbnails import Thumbnail, thumbnail_of
 from features.photographs.decode import RECIPES, capture_time, decode
 
 Pixels = npt.NDArray[np.uint8]
@@ -52,28 +52,28 @@ def encode(pixels: Pixels, quality: int = 92) -> bytes:
 
 
 def make_cache(
-    path: Path, photographs: dict[str, bytes], *, taken: dict[str, int] | None = None
+    path: Path, photographs: dict[str, bytes], *, times: dict[str, int] | None = None
 ) -> Path:
-    """A cache of these photographs, with what a toy backbone sees and their glimpses."""
+    """Give a cache of these photographs, with what a toy backbone sees and their thumbnails."""
     settings = toy_settings()
     backbone = settings.load(1)
-    with Cache.write(path, settings.fields, settings.row_width, "float32") as cache:
-        samples = []
+    with Cache.write(path, settings.fields, settings.cached_width, "float32") as cache:
+        table_rows = []
         for name, data in photographs.items():
             digest = hashlib.sha256(data).hexdigest()
             if cache.find(digest) < 0:
                 pixels = decode(data, RECIPES["imagenet"])
-                glimpse = glimpse_of(pixels, capture_time(data))
-                if taken is not None:
-                    glimpse = Glimpse(glimpse.grey, taken[name])
-                cache.append([digest], backbone.run(pixels[None]), glimpses=[glimpse])
+                thumbnail = thumbnail_of(pixels, capture_time(data))
+                if times is not None:
+                    thumbnail = Thumbnail(thumbnail.grey, times[name])
+                cache.append([digest], backbone.run(pixels[None]), thumbnails=[thumbnail])
             label = name.split("/")[0]
-            samples.append(Sample(name, label, "", digest, cache.find(digest), "", 1, 2, 3, 4))
+            table_rows.append(TableRow(name, label, "", digest, cache.find(digest), "", 1, 2, 3, 4))
         about = {
             "root": str(path.parent),
             "group_rule": {"kind": "none", "value": ""},
             "weights": {"source": "random", "name": "random", "digest": "random:0", "seed": 0},
         }
-        cache.replace_samples(samples, about)
+        cache.replace_table(table_rows, about)
         cache.commit()
     return path

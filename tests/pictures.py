@@ -27,7 +27,7 @@ serve(types.SimpleNamespace(Recipe=images.Recipe, ImageError=images.ImageError,
 
 
 def pool(body: str, seconds: float = 20.0) -> Decoders:
-    """Decoders whose `decode` is this Python."""
+    """Give decoders whose `decode` is this Python."""
     code = _FAKE.format(root=str(ROOT), body=body)
     return Decoders([sys.executable, "-c", code], seconds)
 

@@ -14,7 +14,7 @@ BINARY = Classes(("Free", "Crack"), {"Free": 0, "Crack": 1})
 
 
 def plain(markup: str) -> str:
-    """The words of markup."""
+    """Give the words of markup."""
     markup = re.sub("</?(bdi|wbr)[^>]*>|<style>.*?</style>", "", markup, flags=re.DOTALL)
     return " ".join(unescape(re.sub("<[^>]*>", " ", markup)).replace("\u00a0", " ").split())
 

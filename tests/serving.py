@@ -70,7 +70,7 @@ class Service:
 
 
 def form(files: Sequence[tuple[str, bytes]], part: str | None = None) -> bytes:
-    """A form as browsers send it."""
+    """Give a form as browsers send it."""
     out = b""
     for name, data in files:
         shown = name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")

@@ -39,7 +39,7 @@ def layer(path: Path) -> str:
 
 
 def test_imports_point_one_way() -> None:
-    """onepass -> cli -> pipeline -> features, never back."""
+    """Check onepass -> cli -> pipeline -> features, never back."""
     allowed = {
         "features": {"features"},
         "pipeline": {"features", "pipeline"},

@@ -53,17 +53,17 @@ def check_ratio(found: dict[str, Any] | None) -> None:
 
 
 def nap(seconds: float) -> turns.Round:
-    """A round that takes so long, by its own account."""
+    """Give a round that takes so long, by its own account."""
     return lambda: {"seconds": seconds, "slept": True}
 
 
 def impatient() -> turns.Round:
-    """A peer that is not installed."""
+    """Give a peer that is not installed."""
     raise ImportError("No module named 'peer'")
 
 
 def broken() -> turns.Round:
-    """A variant whose round fails."""
+    """Give a variant whose round fails."""
 
     def round_() -> None:
         raise ValueError("it broke")

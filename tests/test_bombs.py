@@ -32,7 +32,7 @@ def empty_webp(side: int = 13_377) -> bytes:
 
 
 def flat_webp() -> bytes:
-    """A sound file of some hundred bytes whose pixels take half a gigabyte."""
+    """Give a sound file of some hundred bytes whose pixels take half a gigabyte."""
     out = io.BytesIO()
     Image.new("RGB", (13_000, 13_000)).save(out, "WEBP", lossless=True, quality=0, method=0)
     return out.getvalue()

@@ -37,12 +37,12 @@ def blocks(text: str, language: str) -> list[str]:
 
 
 def prose(text: str) -> str:
-    """A page without its blocks of code."""
+    """Give a page without its blocks of code."""
     return CODE.sub("", text)
 
 
 def commands(text: str) -> list[list[str]]:
-    """What a page tells people to type: lines of its bash blocks, and whole commands in a line."""
+    """List what a page tells people to type: bash blocks, and whole commands in a line."""
     lines = "\n".join(blocks(text, "bash")).replace("\\\n", "").splitlines()
     lines += [" ".join(code.split()) for code in IN_LINE.findall(prose(text))]
     found = (shlex.split(line, comments=True) for line in lines if not {"…", "→"} & set(line))
@@ -50,7 +50,7 @@ def commands(text: str) -> list[list[str]]:
 
 
 def typed(*programs: str) -> list[tuple[str, list[str]]]:
-    """The arguments of every command, in all documents, that begins with one of these."""
+    """Give the arguments of every command, in all documents, that begins with one of these."""
     starts = [program.split() for program in programs]
     return [
         (name, words[len(start) :])
@@ -149,7 +149,7 @@ def test_options_and_files_that_prose_names_exist(page: str) -> None:
 
 
 def anchor(heading: str) -> str:
-    """The anchor that a heading gets, as site and code hosts make it."""
+    """Give the anchor that a heading gets, as site and code hosts make it."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
 
 
@@ -231,7 +231,7 @@ def test_the_site_builds_strictly(tmp_path: Path) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder with drawn parts in data/, and the toy in the real backbone's place."""
+    """Give an empty folder with drawn parts in data/, and the toy in the real backbone's place."""
     monkeypatch.setitem(BACKBONES, "inception_v3", "toy:ToyBackbone")
     monkeypatch.chdir(tmp_path)
     write_parts(Path("data"))

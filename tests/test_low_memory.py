@@ -14,7 +14,7 @@ from pipeline.terminal.console import explain_error, lacks_memory
 
 
 def raised(act: str) -> BaseException:
-    """The error of a piece of code, with its frames."""
+    """Give the error of a piece of code, with its frames."""
     try:
         exec(act, {"np": np, "errno": errno})
     except BaseException as error:  # noqa: BLE001

@@ -54,7 +54,7 @@ def test_a_line_that_moved_is_said(tmp_path: Path) -> None:
 
 @pytest.fixture
 def toy_project(tmp_path: Path) -> Path:
-    """A project with one function and a test of half of it."""
+    """Give a project with one function and a test of half of it."""
     root = tmp_path / "toy"
     root.mkdir()
     (root / "toy_code.py").write_text(

@@ -52,7 +52,7 @@ def test_importing_onepass_loads_nothing() -> None:
 
 
 def test_a_checker_knows_the_names(tmp_path: Path) -> None:
-    """mypy sees types through `onepass`, and that a name is misspelt."""
+    """Check that mypy sees types through `onepass`, and that a name is misspelt."""
     pytest.importorskip("mypy")
     script = tmp_path / "script.py"
     script.write_text("import onepass\nreveal_type(onepass.fit)\nonepass.fitt\n", "utf-8")
@@ -68,7 +68,7 @@ def test_a_checker_knows_the_names(tmp_path: Path) -> None:
 
 
 def build(folder: Path) -> Path:
-    """A wheel of the sources, built from a copy, without the network."""
+    """Give a wheel of the sources, built from a copy, without the network."""
     source = folder / "source"
     for name in PACKAGES:
         ignored = shutil.ignore_patterns("__pycache__")

@@ -15,6 +15,7 @@ from features.backbones.settings import BackboneSettings
 from features.backbones.weights import Weights, resolve_weights
 from features.cache.cache import Cache
 from features.extract import extract
+from features.extraction import RunOptions
 from features.photographs.decode import RECIPES
 from features.photographs.file import Photograph
 from pipeline.demo.draw_parts import draw_parts
@@ -26,14 +27,14 @@ def rows_of(files: list[Path], weights: Weights, cache: Path, batch_size: int) -
     """Rows of the `docs` recipe, through extract and the cache."""
     settings = BackboneSettings(RECIPES["docs"], weights)
     photographs = [Photograph(file, file.name) for file in files]
-    result = extract(photographs, settings, cache, batch_size=batch_size)
+    result = extract(photographs, settings, cache, RunOptions(batch_size=batch_size))
     assert not result.failed
     with Cache.read(cache) as opened:
-        return opened.take([sample.row for sample in result.samples])
+        return opened.take([table_row.row for table_row in result.table_rows])
 
 
 def rows_by_keras(files: list[Path], weights: Weights) -> np.ndarray:
-    """What the write-up does: load_img, / 255, InceptionV3(include_top=False), flatten."""
+    """Say what the write-up does: load_img, / 255, InceptionV3(include_top=False), flatten."""
     import keras
 
     from features.backbones.inception_v3 import InceptionV3Backbone
@@ -54,7 +55,7 @@ def rows_by_keras(files: list[Path], weights: Weights) -> np.ndarray:
 
 
 def assert_close(rows: np.ndarray, expected: np.ndarray, tolerance: float) -> None:
-    """The largest difference, relative to the largest value of the row, is under `tolerance`."""
+    """Check the largest difference, relative to the largest value of the row."""
     assert rows.shape == expected.shape == (len(rows), 51_200)
     scale = np.abs(expected).max(axis=1)
     assert scale.min() > 0
@@ -117,8 +118,10 @@ def tile_cache(
     pipeline.extract_folder(
         root / "data",
         root / "features.h5",
-        weights=str(real_weights),
-        group_rule=pipeline.GroupRule("file", str(tile_folder / "groups.csv")),
+        pipeline.ExtractOptions(
+            weights=str(real_weights),
+            group_rule=pipeline.GroupRule("file", str(tile_folder / "groups.csv")),
+        ),
     )
     return root / "features.h5"
 
@@ -127,7 +130,9 @@ def test_cracks_are_told_from_free_tiles_across_parts(tile_cache: Path, tmp_path
     """On real photographs with real weights a linear head finds cracks on tiles never seen."""
     data = pipeline.load_dataset(tile_cache)
     found = pipeline.compare_heads(
-        data, tmp_path, heads=["logistic", "majority"], n_folds=4, repeats=1, n_jobs=1
+        data,
+        tmp_path,
+        pipeline.CompareOptions(heads=["logistic", "majority"], folds=4, repeats=1, jobs=1),
     )
     scores = {row.head: row.mean["roc_auc"] for row in found.result.table()}
     assert scores["logistic"] > 0.85
@@ -137,10 +142,9 @@ def test_cracks_are_told_from_free_tiles_across_parts(tile_cache: Path, tmp_path
 def test_a_random_split_flatters(tile_cache: Path, tmp_path: Path) -> None:
     """Photographs of one tile on both sides make the score better than it is."""
     data = pipeline.load_dataset(tile_cache)
-    auc = {
-        split: pipeline.compare_heads(
-            data, tmp_path, heads=["logistic"], n_folds=4, repeats=1, split=split, n_jobs=1
-        ).result.table()[0].mean["roc_auc"]
-        for split in ("grouped", "random")
-    }  # fmt: skip
+    auc = {}
+    for split in ("grouped", "random"):
+        options = pipeline.CompareOptions(["logistic"], folds=4, repeats=1, split=split, jobs=1)
+        found = pipeline.compare_heads(data, tmp_path, options)
+        auc[split] = found.result.table()[0].mean["roc_auc"]
     assert auc["random"] > auc["grouped"] + 0.01

@@ -93,7 +93,7 @@ def test_only_one_function_prints() -> None:
 
 @pytest.fixture
 def fitted(run: Run) -> Run:
-    """A folder with a cache and a model, for commands that write."""
+    """Give a folder with a cache and a model, for commands that write."""
     write_parts(Path("data"))
     run("extract", "--weights", "random", "--group-regex", r"part-(\d+)")
     assert run("fit", "--head", "majority")[0] == 0

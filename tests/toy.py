@@ -21,7 +21,7 @@ WIDTH = 48
 class ToyBackbone:
     """Mean colours of a 4×4 grid: 48 values between 0 and 1; its taps are means and ones."""
 
-    row_width: ClassVar[int] = WIDTH
+    cached_width: ClassVar[int] = WIDTH
     close_look: ClassVar[str] = "plain"
     tap_widths: ClassVar[dict[str, int]] = {"colour": 3, "white": 2}
     map_shape: ClassVar[tuple[int, int, int]] = (4, 4, 3)
@@ -57,12 +57,12 @@ BACKBONES["toy"] = "toy:ToyBackbone"
 
 
 def toy_settings(precision: str = "float32", recipe: str = "imagenet") -> BackboneSettings:
-    """Settings whose rows are cheap to make."""
+    """Give settings whose rows are cheap to make."""
     return BackboneSettings(RECIPES[recipe], Weights("random", None, "random:0"), precision, "toy")
 
 
 def photograph(seed: int, size: tuple[int, int] = (24, 18), kind: str = "PNG") -> bytes:
-    """A small photograph of noise; another seed gives another one."""
+    """Give a small photograph of noise; another seed gives another one."""
     pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, kind)
@@ -70,7 +70,7 @@ def photograph(seed: int, size: tuple[int, int] = (24, 18), kind: str = "PNG") -
 
 
 def write_folder(root: Path, counts: dict[str, int], first_seed: int = 0) -> Path:
-    """A folder of class folders with `counts` photographs each, all different."""
+    """Give a folder of class folders with `counts` photographs each, all different."""
     seed = first_seed
     for label, count in counts.items():
         (root / label).mkdir(parents=True, exist_ok=True)

@@ -14,18 +14,18 @@ _SIDES = (0, 1, 2, 224, 16_383, 16_384, 40_000, 65_500, 65_535, 2**24 - 1, 2**31
 
 
 def _sides(rng: Random) -> tuple[int, int]:
-    """A width and a height, some of them absurd."""
+    """Give a width and a height, some of them absurd."""
     first, second = rng.choice(len(_SIDES), 2)
     return _SIDES[first], _SIDES[second]
 
 
 def chunk(kind: bytes, body: bytes) -> bytes:
-    """A PNG chunk with its checksum."""
+    """Give a PNG chunk with its checksum."""
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
 def png(width: int, height: int, raw: bytes, *before: bytes, depth: int = 8) -> bytes:
-    """A grey PNG of these rows (filter bytes included), with chunks before its pixels."""
+    """Give a grey PNG of these rows (filter bytes included), with chunks before its pixels."""
     head = struct.pack(">IIBBBBB", width, height, depth, 0, 0, 0, 0)
     pixels = chunk(b"IDAT", zlib.compress(raw, 9))
     end = pixels + chunk(b"IEND", b"")
@@ -37,7 +37,7 @@ def _png_dimensions(rng: Random) -> bytes:
 
 
 def _png_inflating(rng: Random) -> bytes:
-    """A real picture of up to 36 million equal pixels in some kilobytes."""
+    """Give a real picture of up to 36 million equal pixels in some kilobytes."""
     side = int(rng.integers(500, 6000))
     return png(side, side, bytes(side * (side + 1)))
 
@@ -82,7 +82,7 @@ def _bmp_runs(rng: Random) -> bytes:
 
 
 def _webp_canvas(rng: Random) -> bytes:
-    """An extended file whose canvas is allocated when it is opened."""
+    """Give an extended file whose canvas is allocated when it is opened."""
     width, height = (int(s) for s in rng.choice([1, 16_384, 2**24 - 1, 2**24], 2))
     sides = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
     body = b"VP8X" + struct.pack("<IB3x", 10, int(rng.integers(256))) + sides + rng.bytes(60)
@@ -94,7 +94,7 @@ def _jpeg_segment(marker: int, body: bytes) -> bytes:
 
 
 def jpeg_of_scans(width: int, height: int, scans: int) -> bytes:
-    """A progressive JPEG that goes over all its pixels again and again, at some 20 bytes a time."""
+    """Make a progressive JPEG that goes over all pixels again and again, for few bytes."""
     table = bytes((1,)) + bytes(15) + bytes((0,))  # one code, of one bit: symbol 0
     start = b"\xff\xd8" + _jpeg_segment(0xDB, bytes((0,)) + bytes([1] * 64))
     frame = _jpeg_segment(0xC2, struct.pack(">BHHB", 8, height, width, 1) + bytes((1, 0x11, 0)))
@@ -115,7 +115,7 @@ def _jpeg_segments(rng: Random) -> bytes:
 
 
 def tiff(tags: list[tuple[int, int, int, int]], tail: bytes = b"", following: int = 0) -> bytes:
-    """A TIFF of one directory: (tag, type, count, value or offset) each."""
+    """Give a TIFF of one directory: (tag, type, count, value or offset) each."""
     entries = b"".join(struct.pack("<HHII", *tag) for tag in tags)
     head = b"II*\0" + struct.pack("<IH", 8, len(tags))
     return head + entries + struct.pack("<I", following) + tail
@@ -140,12 +140,12 @@ def _tiff_tags(rng: Random) -> bytes:
 
 
 def _tiff_frames(rng: Random) -> bytes:
-    """A directory that is its own successor."""
+    """Give a directory that is its own successor."""
     return tiff(_size_tags(8, 8, 200), bytes(600), following=8)
 
 
 def _tiff_tiles(rng: Random) -> bytes:
-    """A small picture in enormous tiles, or a large one in very many."""
+    """Give a small picture in enormous tiles, or a large one in very many."""
     side = int(rng.choice([1, 16, 40_000, 2**20]))
     kept = [tag for tag in _size_tags(500, 500) if tag[0] not in (273, 278, 279)]
     count = int(rng.choice([1, 1000, 2**24, 2**31]))

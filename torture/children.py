@@ -115,7 +115,7 @@ def _try(order: dict[str, Any]) -> Ended:
 
 
 def _live(order: dict[str, Any], writer: int) -> None:
-    """The child's life; never returns. It ends as Python ends, as that can crash, too."""
+    """Give the child's life; never returns. It ends as Python ends, as that can crash, too."""
     code, devnull = 0, os.open(os.devnull, os.O_RDWR)
     os.dup2(devnull, 0)
     os.dup2(devnull, 1)
@@ -129,7 +129,7 @@ def _live(order: dict[str, Any], writer: int) -> None:
 
 
 def _wait(child: int, until: float) -> int | None:
-    """The exit status of a child, or None if it still lives at that time."""
+    """Give the exit status of a child, or None if it still lives at that time."""
     while True:
         ended, status = os.waitpid(child, os.WNOHANG)
         if ended:

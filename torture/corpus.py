@@ -92,7 +92,7 @@ def draw_seeds(rng: Random) -> list[tuple[str, bytes]]:
 
 
 def encode(image: Image.Image, kind: str, **options: object) -> bytes:
-    """The picture as a file."""
+    """Give the picture as a file."""
     out = io.BytesIO()
     if "append_images" in options:  # a frame keeps the settings of the format before
         options["append_images"] = [frame.copy() for frame in options["append_images"]]  # type: ignore[attr-defined]
@@ -121,7 +121,7 @@ def _flip_header(rng: Random, data: bytes, other: bytes) -> bytes:
 
 
 def _overwrite(rng: Random, data: bytes, _other: bytes) -> bytes:
-    """A run of bytes becomes zeros, ones, or noise."""
+    """Turn a run of bytes into zeros, ones, or noise."""
     start, length = int(rng.integers(len(data))), int(rng.integers(1, 64))
     runs = (bytes(length), b"\xff" * length, rng.bytes(length), b"\x7f" * length)
     return data[:start] + runs[int(rng.integers(len(runs)))] + data[start + length :]
@@ -140,12 +140,12 @@ def _extremes(rng: Random, data: bytes, _other: bytes) -> bytes:
 
 
 def _splice(rng: Random, data: bytes, other: bytes) -> bytes:
-    """The head of one file on the body of another."""
+    """Give the head of one file on the body of another."""
     return data[: int(rng.integers(8, 120))] + other[int(rng.integers(len(other))) :]
 
 
 def _repeat(rng: Random, data: bytes, _other: bytes) -> bytes:
-    """A piece of the file many times over."""
+    """Give a piece of the file many times over."""
     start, length = int(rng.integers(len(data))), int(rng.integers(1, 80))
     piece = data[start : start + length] * int(rng.integers(2, 2000))
     return data[:start] + piece + data[start:]
@@ -157,7 +157,7 @@ def _delete(rng: Random, data: bytes, _other: bytes) -> bytes:
 
 
 def _mend_png(rng: Random, data: bytes, other: bytes) -> bytes:
-    """A flipped PNG whose checksums are right again, so that the damage is parsed."""
+    """Give a flipped PNG whose checksums are right again, so that the damage is parsed."""
     if not data.startswith(b"\x89PNG"):
         return _flip(rng, data, other)
     flipped, out, at = _flip(rng, data, other), bytearray(data[:8]), 8
@@ -192,7 +192,7 @@ def _foreign(rng: Random, _data: bytes, _other: bytes) -> bytes:
 
 
 def _endless_gif(rng: Random, _data: bytes, _other: bytes) -> bytes:
-    """A GIF of very many frames; GIF is no format that is read."""
+    """Give a GIF of very many frames; GIF is no format that is read."""
     frame = b"!\xf9\x04\0\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0"
     return b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff" + frame * int(rng.integers(1, 5000))
 

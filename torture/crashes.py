@@ -107,7 +107,7 @@ class _Ground:
             raise RuntimeError(f"{task}: {ended}")
 
     def _place(self, start: Path | None) -> Path:
-        """A new folder for a cache, a copy of `start` where that is given."""
+        """Give a new folder for a cache, a copy of `start` where that is given."""
         self.number += 1
         cache = self.root / f"scene-{self.number}" / "c.h5"
         cache.parent.mkdir()
@@ -218,7 +218,7 @@ class _Kills:
         if scene.task == "mend":  # damaged: what is sound of it is what counts
             return set()
         with Cache.read(scene.cache) as cache:
-            used = {sample.digest.encode() for sample in cache.samples}
+            used = {table_row.digest.encode() for table_row in cache.table_rows}
             return {key for key in cache.keys if not scene.may_shrink or key[0] in used}
 
     def _check(self, scene: Scene, before: Keys, noted: toys.Noted) -> None:

@@ -31,7 +31,7 @@ _ROWS = 60
 _USED = 50
 _MEMORY = 4 << 30
 _SECONDS = 20.0
-_ABOUT = {"root": "r", "weights": "w"}
+_NOTE = {"root": "r", "weights": "w"}
 
 
 def run(quick: bool) -> list[Figure]:
@@ -52,7 +52,7 @@ def _fill_wide(path: Path) -> None:
         for number in range(_ROWS):
             cache.append([caches.digest(number)], _wide_row(number)[None])
         table = [caches.sample(f"A/{n}.png", n, n) for n in range(_USED)]
-        cache.replace_samples(table, _ABOUT)
+        cache.replace_table(table, _NOTE)
         cache.commit()
 
 
@@ -91,7 +91,7 @@ def _flip(what: str, whole: Path, flips: int, nursery: Nursery, *, wide: bool) -
 
 
 def use(path: str, wide: bool) -> dict[str, Any]:
-    """What becomes of a damaged cache; in a child process."""
+    """Say what becomes of a damaged cache; in a child process."""
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, hard))
     cache = Path(path)
@@ -114,7 +114,7 @@ def _read(path: Path, wide: bool) -> tuple[str, str]:
     try:
         with Cache.read(path) as cache:
             table = [caches.sample(f"A/{n}.png", n, n) for n in range(_USED)]
-            if cache.samples != table or cache.dataset != _ABOUT or len(cache) != _ROWS:
+            if cache.table_rows != table or cache.note != _NOTE or len(cache) != _ROWS:
                 return "wrong", "another table, note or number of rows. "
             if cache.fields != caches.FIELDS:
                 return "wrong", "other settings. "
@@ -155,7 +155,7 @@ def _write(path: Path, wide: bool) -> str:
 
 
 def _mend(path: Path, wide: bool) -> tuple[str, int]:
-    """(what was broken, rows that were kept)."""
+    """Give (what was broken, rows that were kept)."""
     try:
         repair(path, backup=False)
     except CacheError:

@@ -24,7 +24,7 @@ class Watcher:
     """
 
     def opened(self, path: str, *, creates: bool, truncates: bool) -> None:
-        """A file is opened; `creates`: made where it does not exist."""
+        """Watch a file being opened; `creates`: made where it does not exist."""
 
     def read(self, path: str) -> None:
         """Bytes are read."""
@@ -34,19 +34,19 @@ class Watcher:
         return len(data)
 
     def truncated(self, path: str, size: int) -> None:
-        """The size is set."""
+        """Watch the size being set."""
 
     def synced(self, path: str) -> None:
-        """A file, or a folder's names, is made durable."""
+        """Give a file, or a folder's names, is made durable."""
 
     def renamed(self, old: str, new: str) -> None:
-        """A name is changed, replacing what had the new one."""
+        """Watch a name being changed, replacing what had the new one."""
 
     def linked(self, old: str, new: str) -> None:
-        """A second name is given."""
+        """Watch a second name being given."""
 
     def unlinked(self, path: str) -> None:
-        """A name is removed."""
+        """Watch a name being removed."""
 
 
 class _File:

@@ -16,6 +16,7 @@ import numpy as np
 import toy
 
 from features.extract import extract
+from features.extraction import RunOptions
 from torture import tasks, toys
 from torture.children import Nursery
 from torture.figures import Figure
@@ -88,8 +89,8 @@ def photographs(root: str, count: int) -> dict[str, list[int]]:
         toys.photographs_in(folder),
         toys.settings(),
         Path(root) / "many.h5",
-        batch_size=32,
-        dataset=toys.ABOUT,
+        RunOptions(batch_size=32),
+        note=toys.NOTE,
         progress=progress,
     )
     return watch.seen
@@ -111,7 +112,9 @@ def predictions(root: str, calls: int) -> dict[str, list[int]]:
             (new / f"{number}.png").write_bytes(toy.photograph(100_000 + 2 * call + number))
         bundle = pipeline.load_bundle(base / "model")
         found = pipeline.find_photographs([str(new), *known])
-        verdicts = pipeline.predict(bundle, found, base / "parts.h5", batch_size=4)
+        verdicts = pipeline.predict(
+            bundle, found, base / "parts.h5", pipeline.PredictOptions(batch_size=4)
+        )
         if any(verdict.verdict is None for verdict in verdicts):
             raise RuntimeError("a photograph could not be judged")
         watch.look(call + 1)

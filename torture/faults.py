@@ -67,15 +67,15 @@ class Failing(Watcher):
             self._raise()
 
     def opened(self, path: str, *, creates: bool, truncates: bool) -> None:
-        """A file can be neither made nor opened."""
+        """Let a file be neither made nor opened."""
         self._refuse(writes=creates)
 
     def read(self, path: str) -> None:
-        """Reading fails."""
+        """Make reading fail."""
         self._refuse()
 
     def write(self, path: str, offset: int, data: memoryview, *, raw: bool) -> int:
-        """Writing fails, or only half is written."""
+        """Make writing fail, or write only half."""
         if self.kind == "short":
             return max(1, len(data) // 2) if raw and self._call(writes=True) else len(data)
         if not self._call(writes=True):
@@ -88,15 +88,15 @@ class Failing(Watcher):
         return 0
 
     def truncated(self, path: str, size: int) -> None:
-        """The size cannot be set."""
+        """Give the size cannot be set."""
         self._refuse()
 
     def synced(self, path: str) -> None:
-        """What was written does not reach the disk."""
+        """Say what was written does not reach the disk."""
         self._refuse(writes=True)
 
     def renamed(self, old: str, new: str) -> None:
-        """The name cannot be changed."""
+        """Give the name cannot be changed."""
         self._refuse(writes=True)
 
     def linked(self, old: str, new: str) -> None:
@@ -104,7 +104,7 @@ class Failing(Watcher):
         self._refuse(writes=True)
 
     def unlinked(self, path: str) -> None:
-        """The name cannot be removed."""
+        """Give the name cannot be removed."""
         self._refuse()
 
 
@@ -227,7 +227,7 @@ def _set_scene(ground: _Ground, start: Path | None) -> None:
 
 
 def _broken(ground: _Ground, scene: _Scene, kind: str, found: dict[str, Any]) -> list[str]:
-    """The promises that were broken."""
+    """Give the promises that were broken."""
     if "died" in found:
         return [found["died"]]
     lost = [f"no error was due: {found['error']}"] if kind == "short" and found["error"] else []

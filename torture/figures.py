@@ -77,7 +77,7 @@ def keep(part: Part, *, quick: bool, folder: Path = RESULTS) -> Path:
 
 
 def read(name: str, folder: Path = RESULTS) -> Part:
-    """The inverse of `keep`."""
+    """Give the inverse of `keep`."""
     facts = json.loads((folder / f"{name}.json").read_text("utf-8"))
     figures = [Figure(**figure) for figure in facts["figures"]]
     return Part(facts["part"], figures, facts["seconds"])

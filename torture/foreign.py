@@ -176,7 +176,7 @@ def _commit_watched(file: JournaledFile, seal: bytes, look: Callable[[], None]) 
 
 
 def _begun(before: bytes, after: bytes, rng: random.Random) -> bytes:
-    """Some pages of the commit are written, the first of them first."""
+    """Write some pages of the commit, the first of them first."""
     torn = bytearray(before)
     for start in range(0, len(before), 4096):
         if start == 0 or rng.random() < 0.5:

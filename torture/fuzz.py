@@ -41,7 +41,7 @@ def run(quick: bool) -> list[Figure]:
 
 
 def _python() -> str | None:
-    """A Python that has atheris: named by ONEPASS_FUZZ_PYTHON, or of .venv-fuzz."""
+    """Give a Python that has atheris: named by ONEPASS_FUZZ_PYTHON, or of .venv-fuzz."""
     for found in (os.environ.get("ONEPASS_FUZZ_PYTHON"), str(ROOT / ".venv-fuzz/bin/python")):
         if found and Path(found).exists():
             return found

@@ -71,17 +71,21 @@ def make_models(root: str) -> list[str]:
     write_parts(folder / "new", 1, first=90)
     rule = pipeline.GroupRule("regex", r"part-(\d+)")
     pipeline.extract_folder(
-        folder / "data", folder / "features.h5", weights="random", group_rule=rule
+        folder / "data",
+        folder / "features.h5",
+        pipeline.ExtractOptions(weights="random", group_rule=rule),
     )
     data = pipeline.load_dataset(folder / "features.h5")
     for head in HEADS:
         made = pipeline.fit(
             data,
             folder / "models" / head,
-            head=head,
-            settings=_SETTINGS.get(head),
-            threshold=pipeline.ThresholdRule(fixed=(0.5, 0.5)),
-            with_gap=False,
+            pipeline.FitOptions(
+                head=head,
+                settings=_SETTINGS.get(head),
+                threshold=pipeline.ThresholdRule(fixed=(0.5, 0.5)),
+                optimism=False,
+            ),
         )
         bundle = pipeline.load_bundle(made.folder)
         found = pipeline.find_photographs([str(folder / "new")])

@@ -66,7 +66,7 @@ def run(quick: bool) -> list[Figure]:
 
 
 def _cut() -> list[str]:
-    """What to put before a command: a namespace without a network, a trace of system calls."""
+    """Say what to put before a command: a namespace without a network, a trace of system calls."""
     how: list[str] = []
     if shutil.which("unshare"):
         works = subprocess.run(["unshare", "-rn", "true"], capture_output=True)

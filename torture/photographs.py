@@ -17,6 +17,7 @@ from features.backbones.weights import Weights
 from features.cache.cache import Cache
 from features.errors import ImageError
 from features.extract import extract
+from features.extraction import RunOptions
 from features.photographs.decode import MAX_PIXELS, RECIPES
 from features.photographs.decode_worker_pool import (
     BYTES_PER_PIXEL,
@@ -38,7 +39,7 @@ _SEED = 20
 class Counting:
     """A backbone that costs nothing: mean colours of sixteen squares."""
 
-    row_width = 48
+    cached_width = 48
     map_shape = (4, 4, 3)
     tap_widths: ClassVar[dict[str, int]] = {}
 
@@ -101,7 +102,7 @@ def _decode(mutant: Mutant) -> tuple[str, float, str]:
 
 
 def extracting(count: int) -> Figure:
-    """The files as a folder through `extract`: as many samples as files, each of one kind."""
+    """Give the files as a folder through `extract`: as many samples as files, each of one kind."""
     BACKBONES["torture"] = "torture.photographs:Counting"
     settings = BackboneSettings(
         RECIPES["imagenet"], Weights("random", None, "random:0"), "float32", "torture"
@@ -113,10 +114,14 @@ def extracting(count: int) -> Figure:
             (folder / mutant.name).write_bytes(mutant.data)
             photographs.append(Photograph(folder / mutant.name, mutant.name, "any"))
         done = extract(
-            photographs, settings, folder / "features.h5", dataset={"root": name}, max_failures=1.0
+            photographs,
+            settings,
+            folder / "features.h5",
+            RunOptions(max_failures=1.0),
+            note={"root": name},
         )
         with Cache.read(folder / "features.h5") as cache:
-            kept, rows = cache.samples, len(cache)
+            kept, rows = cache.table_rows, len(cache)
             cache.take(list(range(rows)))
     broken = [s for s in kept if (s.row < 0) != bool(s.reason) or not -1 <= s.row < rows]
     losses = len(broken) + abs(len(kept) - count)

@@ -88,7 +88,7 @@ class Recorder(Watcher):
         self.calls.append(("written", (path, size, None)))
 
     def synced(self, path: str) -> None:
-        """A file's bytes, or a folder's names."""
+        """Give a file's bytes, or a folder's names."""
         self.calls.append(("synced", (path,)))
 
     def renamed(self, old: str, new: str) -> None:
@@ -96,7 +96,7 @@ class Recorder(Watcher):
         self.calls.append(("renamed", (old, new)))
 
     def unlinked(self, path: str) -> None:
-        """A name less."""
+        """Give a name less."""
         self.calls.append(("unlinked", (path,)))
 
     def promise(self, least: int, most: int) -> None:
@@ -190,7 +190,7 @@ def _cut_file(inode: _Inode, how: str, rng: random.Random) -> bytes:
 
 
 def record(folder: Path) -> Recorder:
-    """A cache's life."""
+    """Give a cache's life."""
     recorder, path = Recorder(), folder / _NAME
     with watched(folder, recorder):
         for commit in range(_COMMITS):
@@ -199,7 +199,7 @@ def record(folder: Path) -> Recorder:
             recorder.promise(first + _BATCH, first + 2 * _BATCH)
         with Cache.write(path, caches.FIELDS, _WIDTH, "float32") as cache:
             table = [caches.sample(f"A/{n}.png", n, n) for n in range(_USED)]
-            cache.replace_samples(table, {})
+            cache.replace_table(table, {})
             cache.commit()
         recorder.promise(_USED, _COMMITS * _BATCH)
         collect(path, apply=True)
@@ -208,7 +208,7 @@ def record(folder: Path) -> Recorder:
 
 
 def run(quick: bool) -> list[Figure]:
-    """A cut after every call, many ways each; quick: after some."""
+    """Give a cut after every call, many ways each; quick: after some."""
     with tempfile.TemporaryDirectory() as name:
         (Path(name) / "recorded").mkdir()
         recorder = record(Path(name) / "recorded")
@@ -281,7 +281,7 @@ def _judge(
 
 
 def _mended(path: Path) -> tuple[str, list[str]]:
-    """What repair makes of it: sound rows alone, or a refusal."""
+    """Say what repair makes of it: sound rows alone, or a refusal."""
     try:
         repair(path)
     except CacheError:

@@ -8,6 +8,7 @@ from typing import Any
 from features.cache.maintenance import collect, merge
 from features.cache.repair import repair
 from features.extract import Progress, extract
+from features.extraction import RunOptions
 from torture import toys
 
 
@@ -21,9 +22,8 @@ def extract_folder(
         toys.photographs_in(Path(folder)),
         toys.settings(),
         Path(cache),
-        batch_size=batch,
-        dataset=toys.ABOUT | {"root": folder},
-        workers=2,
+        RunOptions(batch_size=batch, workers=2),
+        note=toys.NOTE | {"root": folder},
         progress=_report(notes),
     )
     return done.extracted
@@ -42,7 +42,7 @@ def predict(
         bundle,
         pipeline.find_photographs([folder]),
         Path(cache),
-        batch_size=batch,
+        pipeline.PredictOptions(batch_size=batch),
         progress=_report(notes),
     )
     return [verdict.probability for verdict in found]
@@ -54,10 +54,14 @@ def _report(notes: str) -> Progress:
 
 
 def fit(cache: str, model: str) -> None:
-    """A model whose head is quick to train."""
+    """Give a model whose head is quick to train."""
     import pipeline
 
-    pipeline.fit(pipeline.load_dataset(Path(cache)), Path(model), head="logistic", split="random")
+    pipeline.fit(
+        pipeline.load_dataset(Path(cache)),
+        Path(model),
+        pipeline.FitOptions(head="logistic", split="random"),
+    )
 
 
 def gc(cache: str) -> int:

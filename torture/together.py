@@ -28,6 +28,7 @@ from features.cache.lock import writing
 from features.cache.maintenance import collect, merge, verify
 from features.errors import CacheBusyError, CacheError, OnepassError
 from features.extract import extract
+from features.extraction import RunOptions
 from features.photographs.decode import decode
 from features.photographs.file import Photograph
 from pipeline.data.dataset import load_dataset
@@ -67,7 +68,7 @@ def run(quick: bool) -> list[Figure]:
 
 
 def _gather(root: Path, seconds: float, processes: int) -> tuple[dict[str, Any], int, int]:
-    """(what the processes did, how many were killed, how many did not end)."""
+    """Give (what the processes did, how many were killed, how many did not end)."""
     until = time.time() + seconds + 2.0  # their start takes a moment
     rng = random.Random(8)
     alive = [_start(root, until, number) for number in range(processes)]
@@ -117,7 +118,7 @@ def _notes(root: Path) -> dict[str, Any]:
 
 
 def _end(root: Path) -> list[str]:
-    """What is broken when all have ended."""
+    """Say what is broken when all have ended."""
     path = root / "cache" / "c.h5"
     try:
         with writing(path, wait=1.0):
@@ -161,24 +162,33 @@ class _Worker:
             toys.note(self.notes, json.dumps([task.__name__, end]))
 
     def extract(self) -> str:
-        """The whole folder, and its table."""
-        about = toys.ABOUT | {"root": str(self.folder)}
+        """Give the whole folder, and its table."""
+        about = toys.NOTE | {"root": str(self.folder)}
         result = extract(
-            self.photographs, toys.settings(), self.cache, batch_size=8, dataset=about, workers=1
+            self.photographs,
+            toys.settings(),
+            self.cache,
+            RunOptions(batch_size=8, workers=1),
+            note=about,
         )
         return "photographs failed" if result.failed else ""
 
     def predict(self) -> str:
-        """Some other photographs, whose rows are kept without being in the table."""
+        """Give some other photographs, whose rows are kept without being in the table."""
         chosen = self.rng.sample(self.others, 6)
-        extract(chosen, toys.settings(), self.cache, batch_size=3, max_failures=1.0, workers=1)
+        extract(
+            chosen,
+            toys.settings(),
+            self.cache,
+            RunOptions(batch_size=3, max_failures=1.0, workers=1),
+        )
         return ""
 
     def gc(self) -> str:
         """Drop the rows of those others."""
         if self.cache.exists():
             with Cache.read(self.cache) as cache:
-                if not cache.samples:
+                if not cache.table_rows:
                     return ""
             collect(self.cache, apply=True)
         return ""
@@ -189,12 +199,12 @@ class _Worker:
             return ""
         with Cache.read(self.cache) as cache:
             cache.take(range(len(cache)))
-            if not cache.samples:
+            if not cache.table_rows:
                 return ""
         data = load_dataset(self.cache, positive=["defects"])
         if len(data) != _COUNT:
             return f"{len(data)} photographs in the table"
-        expected = np.stack([self.truth[sample.path] for sample in data.samples])
+        expected = np.stack([self.truth[table_row.path] for table_row in data.table_rows])
         return "" if np.array_equal(data.rows(), expected) else "wrong rows"
 
     def join(self) -> str:

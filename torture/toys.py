@@ -21,7 +21,7 @@ from features.photographs.decode_worker_pool import Decoded
 from features.photographs.file import Photograph
 from features.photographs.views import FULL
 
-ABOUT = {
+NOTE = {
     "root": "",
     "group_rule": {},
     "weights": {"source": "random", "name": "random", "digest": "random:0", "seed": 0},
@@ -62,7 +62,7 @@ class Noted:
 
 
 def read_notes(notes: Path | None) -> Noted:
-    """What stands in a file of notes."""
+    """Say what stands in a file of notes."""
     found = Noted()
     if notes is not None and notes.exists():
         for line in notes.read_text().splitlines():
@@ -94,7 +94,7 @@ def write_folder(root: Path, count: int, first: int = 0) -> Path:
 
 
 def photographs_in(root: Path) -> list[Photograph]:
-    """What `write_folder` wrote, as `extract` wants it."""
+    """Say what `write_folder` wrote, as `extract` wants it."""
     return [
         Photograph(file, file.relative_to(root).as_posix(), file.parent.name)
         for file in sorted(root.glob("*/*.png"))

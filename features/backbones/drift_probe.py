@@ -28,7 +28,7 @@ Watch = Callable[[Row, Row | None], None]
 """Called as `watch(row, row in the cache or None)` before a run keeps anything; may raise."""
 
 
-def witness_pixels(height: int, width: int) -> Pixels:
+def probe_pixels(height: int, width: int) -> Pixels:
     """uint8 (height, width, 3): waves, edges, a gradient; whole numbers, the same everywhere."""
     y, x = np.mgrid[0:height, 0:width].astype(np.int64)
     waves = (x * x + 2 * y * y) // 64 % 256
@@ -37,9 +37,9 @@ def witness_pixels(height: int, width: int) -> Pixels:
     return np.stack([waves, rings, slope], axis=2).astype(np.uint8)
 
 
-def witness_digest(height: int, width: int) -> str:
+def probe_digest(height: int, width: int) -> str:
     """SHA-256 of the pixels, hex: with VIEW, the key of its row."""
-    return hashlib.sha256(witness_pixels(height, width).tobytes()).hexdigest()
+    return hashlib.sha256(probe_pixels(height, width).tobytes()).hexdigest()
 
 
 def moved(row: Row, expected: Row, precision: str) -> str | None:
@@ -127,7 +127,7 @@ class SightCheck:
         if self._sees:
             return
         if _are_equal(rows):
-            drawn = witness_pixels(height, width)
+            drawn = probe_pixels(height, width)
             pair = np.concatenate([run(drawn[None]), run(drawn[None, :, ::-1])])
             if _are_equal(pair):
                 raise WeightsError(

@@ -55,7 +55,7 @@ class Engine(Protocol):
 
 
 def tap_source(tap: str) -> tuple[str, bool]:
-    """The block of the network that a tap is of, and what is kept of it over all positions.
+    """Give the block of the network that a tap is of, and what is kept of it over all positions.
 
     Returns:
         "mixed4", False for the tap "mixed4": each channel's mean; "mixed4", True for "mixed4-max":
@@ -66,7 +66,7 @@ def tap_source(tap: str) -> tuple[str, bool]:
 
 
 def load_engine(name: str, function: str = "compile_network") -> Any:  # noqa: ANN401
-    """A function of the engine called `name`, whose library is imported only now.
+    """Give a function of the engine called `name`, whose library is imported only now.
 
     Raises:
         EngineError: unknown, or its library is not installed.

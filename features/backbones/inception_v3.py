@@ -62,7 +62,7 @@ class InceptionV3Backbone:
     name: ClassVar[str] = "inception_v3"
     input_size: ClassVar[tuple[int, int]] = (224, 224)
     map_shape: ClassVar[tuple[int, int, int]] = (5, 5, 2048)
-    row_width: ClassVar[int] = 51_200
+    map_width: ClassVar[int] = 51_200
     close_look: ClassVar[str] = "full+crops:mixed5-max+mixed7-max+mixed8+mixed8-max+mixed9-max"
     tap_widths: ClassVar[Mapping[str, int]] = {
         tap: width
@@ -230,7 +230,7 @@ def _random(seed: int) -> list[_Convolution]:
 
 
 def _load(path: Path) -> list[_Convolution]:
-    """The convolutions of a file; read plainly where it names its layers, else through Keras."""
+    """Read a file's convolutions: plainly where it names its layers, else through Keras."""
     try:
         convolutions = _as_convolutions(read_layers(path))
     except UnsafeFileError as error:
@@ -257,7 +257,7 @@ def _checked(path: Path, convolutions: list[_Convolution]) -> list[_Convolution]
 
 
 def _as_convolutions(layers: Mapping[str, list[Any]]) -> list[_Convolution] | None:
-    """The arrays in the order of the architecture; None where they are not InceptionV3's."""
+    """Give the arrays in the order of the architecture; None where they are not InceptionV3's."""
     pairs = _pairs({name: arrays for name, arrays in layers.items() if arrays})
     found = [[*kernels, *statistics] for kernels, statistics in pairs]
     wanted = [[shape, *[shape[3:]] * 3] for shape in _Shapes().kernels]

@@ -134,7 +134,7 @@ def trained_weights(entry: BackboneEntry) -> TrainedWeights:
 
 
 def recipe_for(recipe: Recipe, entry: BackboneEntry) -> Recipe:
-    """The recipe with the entry's own input size and scaling, where it has its own.
+    """Give the recipe with the entry's own input size and scaling, where it has its own.
 
     Raises:
         DataError: the recipe's scaling is its very point, as that of `docs`.
@@ -177,7 +177,7 @@ def check_taps(entry: BackboneEntry, taps: Iterable[str]) -> tuple[str, ...]:
 
 
 def close_look(entry: BackboneEntry) -> str:
-    """What `extract --look close` stands for with a backbone.
+    """Say what `extract --look close` stands for with a backbone.
 
     Where nobody measured it: the largest values of the deepest four layers, and the means of the
     deepest but one; "plain" where there are no layers.

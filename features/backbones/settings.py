@@ -93,7 +93,7 @@ class BackboneSettings:
 
     @property
     def row_dtype(self) -> np.dtype[Any]:
-        """dtype of the cached rows."""
+        """Give the dtype of the cached rows."""
         return np.dtype(PRECISIONS[self.precision])
 
     @property
@@ -102,7 +102,7 @@ class BackboneSettings:
         return self.network or entry_of({"backbone": self.name})
 
     @property
-    def row_width(self) -> int:
+    def cached_width(self) -> int:
         """Values per row, taps and crops included."""
         crops = len(self.crops.views) * sum(self._widths(self.crops.taps).values())
         return self._map_width + sum(self._widths(self.taps).values()) + crops
@@ -137,7 +137,7 @@ class BackboneSettings:
             pictures: of each photograph.
 
         Returns:
-            float32 (n, row_width).
+            float32 (n, cached_width).
         """
         if not self.crops.sets:
             return seen
@@ -225,7 +225,7 @@ def differences(
     first: str = "in the cache",
     second: str = "asked for",
 ) -> str:
-    """The fields in which two fingerprints differ, side by side on one line."""
+    """Give the fields in which two fingerprints differ, side by side on one line."""
     parts = []
     for name in sorted({*found, *wanted}):
         mine, yours = found.get(name), wanted.get(name)
@@ -249,12 +249,12 @@ def _short(value: object) -> str:
 def settings_from_fields(
     fields: Mapping[str, Any], weights: Weights | RecordedWeights, engine: str = DEFAULT_ENGINE
 ) -> BackboneSettings:
-    """The settings that a cache or a bundle recorded.
+    """Give the settings that a cache or a bundle recorded.
 
     Raises:
         DataError: this version knows no such recipe (or knows it differently), or precision.
     """
-    recorded, recipe = fields["recipe"], recorded_recipe(fields)
+    recorded, recipe = fields["recipe"], fingerprint_recipe(fields)
     if recipe is None:
         raise DataError(
             f"it was made with recipe {recorded.get('name')!r}, revision "
@@ -269,8 +269,8 @@ def settings_from_fields(
     )
 
 
-def recorded_recipe(fields: Mapping[str, Any]) -> Recipe | None:
-    """The recipe of a fingerprint's fields; None where this version has none with these pixels.
+def fingerprint_recipe(fields: Mapping[str, Any]) -> Recipe | None:
+    """Give a fingerprint's recipe; None where this version has none with these pixels.
 
     Raises:
         DataError: this version has no such backbone.

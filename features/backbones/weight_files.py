@@ -48,7 +48,7 @@ def read_layers(source: Path | bytes) -> dict[str, list[Any]]:
 
 
 def packed_layers(source: Path | bytes) -> bytes:
-    """What `read_layers` sends from one process to the other: a head in JSON, then the values."""
+    """Pack what `read_layers` sends to the other process: a head in JSON, then the values."""
     layers = _read_here(source)
     arrays = [np.ascontiguousarray(array).data for found in layers.values() for array in found]
     head = json.dumps(
@@ -61,7 +61,7 @@ def packed_layers(source: Path | bytes) -> bytes:
 
 
 def _unpacked(answer: bytes) -> dict[str, list[Any]]:
-    """The inverse of `packed_layers`; of numbers and plain texts alone."""
+    """Give the inverse of `packed_layers`; of numbers and plain texts alone."""
     at = 8 + int.from_bytes(answer[:8], "little")
     layers: dict[str, list[Any]] = {}
     for name, found in json.loads(answer[8:at]):
@@ -109,7 +109,7 @@ def _read_here(source: Path | bytes) -> dict[str, list[Any]]:
 
 
 def read_network(archive: bytes) -> bytes:
-    """The weights inside a .keras file: the bytes of a .h5; none where it has no such part.
+    """Give the weights inside a .keras file: the bytes of a .h5; none where it has no such part.
 
     Raises:
         UnsafeFileError: see `features.untrusted_files.open_archive`.

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from features.errors import WeightsError
 from features.runtime import load_tensorflow
@@ -39,7 +40,7 @@ class TrainedWeights(Protocol):
         ...
 
     def find(self) -> Path:
-        """The file of the ImageNet weights, downloaded if need be; raises WeightsError."""
+        """Give the file of the ImageNet weights, downloaded if need be; raises WeightsError."""
         ...
 
 
@@ -82,7 +83,7 @@ class KerasWeights:
         return cached
 
     def _is_kerass_own(self, path: Path) -> bool:
-        """A download that was cut off has another checksum; Keras fetches it again."""
+        """Say that it is cut off: its checksum is another, and Keras fetches it again."""
         if not path.is_file() or not self.checksum:
             return path.is_file()
         kind = "md5" if len(self.checksum) == 32 else "sha256"
@@ -126,7 +127,7 @@ class Weights:
         return f"{self.source} ({self.path.name}, sha256 {self.digest[:12]}…)"
 
     def locate(self, _trained: TrainedWeights = INCEPTION_V3) -> Weights:
-        """These weights: they are found already."""
+        """Give these weights: they are found already."""
         return self
 
 
@@ -145,6 +146,23 @@ class RecordedWeights:
     seed: int
     name: str
     override: str | None = None
+
+    @classmethod
+    def noted(cls, note: Mapping[str, Any], override: str | None = None) -> RecordedWeights:
+        """Read what `to_note` gave; `override` is what `--weights` says now.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is something else.
+        """
+        return cls(
+            str(note["source"]), str(note["digest"]), int(note["seed"]), str(note["name"]), override
+        )
+
+    def to_note(self) -> dict[str, Any]:
+        """Give the inverse of `noted`, without the override."""
+        return {
+            "source": self.source, "name": self.name, "digest": self.digest, "seed": self.seed
+        }  # fmt: skip
 
     @property
     def trained(self) -> bool:

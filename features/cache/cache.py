@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from features.arrays import Rows
 from features.backbones.settings import differences, fingerprint_of
-from features.cache import schema as layout
+from features.cache import schema as schema
 from features.cache.hdf5_file import (
     HDF5_ERRORS,
     damaged,
@@ -31,9 +31,9 @@ from features.cache.hdf5_file import (
 )
 from features.cache.journal import JournaledFile
 from features.cache.lock import refuse_folder
-from features.cache.sample_table import Sample, from_columns
+from features.cache.sample_table import TableRow, from_columns
 from features.cache.schema import SCHEMA, Entries, Hdf5, Seal
-from features.cache.thumbnails import Glimpse, Glimpses, write_glimpses
+from features.cache.thumbnails import Thumbnail, Thumbnails, write_thumbnails
 from features.errors import CacheError, FingerprintError
 from features.files import followed, write_whole
 from features.photographs.views import FULL
@@ -51,8 +51,8 @@ class Cache:
         path: the file.
         fields: what the fingerprint is made of (see `BackboneSettings.fields`).
         fingerprint: SHA-256 of `fields`.
-        dataset: what `extract` was told about the folder: root, classes, where groups are from.
-        samples: the photographs of the folder, as of the last complete `extract`.
+        note: what `extract` was told about the folder: root, classes, where groups are from.
+        table_rows: the photographs of the folder, as of the last complete `extract`.
         own: whether this account wrote all of it, so that its root is no stranger's.
     """
 
@@ -100,7 +100,7 @@ class Cache:
 
     @classmethod
     def write(
-        cls, path: Path, fields: Mapping[str, Any], row_width: int, dtype: npt.DTypeLike
+        cls, path: Path, fields: Mapping[str, Any], cached_width: int, dtype: npt.DTypeLike
     ) -> Cache:
         """Open for writing, making the cache where there is none.
 
@@ -110,7 +110,7 @@ class Cache:
         """
         path = followed(path)
         if not path.exists():
-            write_whole(path, empty_file(fields, row_width, np.dtype(dtype)))
+            write_whole(path, empty_file(fields, cached_width, np.dtype(dtype)))
         cache = cls(open_file(path, writable=True))
         try:
             cache.check_fields(fields)
@@ -122,26 +122,26 @@ class Cache:
 
     def _load(self) -> None:
         self._sealed = read_schema(self._h5, self.path) > 1
-        self.fields: dict[str, Any] = layout.read_fields(self._h5)
+        self.fields: dict[str, Any] = schema.read_fields(self._h5)
         self.fingerprint = fingerprint_of(self.fields)
-        self.dataset: dict[str, Any] = layout.read_note(self._h5)
+        self.note: dict[str, Any] = schema.read_note(self._h5)
         self._features = self._h5["features"]
-        self.entries: Entries = layout.read_entries(self._h5)
-        if self._features.dtype.str not in layout.ROW_TYPES:
+        self.entries: Entries = schema.read_entries(self._h5)
+        if self._features.dtype.str not in schema.ROW_TYPES:
             raise ValueError(f"its rows are of type {self._features.dtype}")
         if len(self._features) != len(self.entries):
             raise ValueError("its rows and keys differ in number")
         self._index = {key: row for row, key in enumerate(self.keys)}
         self._committed = len(self.entries)
-        columns = layout.read_columns(self._h5)
-        self._rows_digest = layout.rows_digest(self.entries)
-        self._photographs_digest = layout.photographs_digest(columns)
+        columns = schema.read_columns(self._h5)
+        self._rows_digest = schema.rows_digest(self.entries)
+        self._photographs_digest = schema.photographs_digest(columns)
         self._check_seal()
-        self.samples: list[Sample] = from_columns(columns, self.entries["row_digest"])
+        self.table_rows: list[TableRow] = from_columns(columns, self.entries["row_digest"])
 
     def _seal(self) -> Seal:
         return Seal(
-            self._rows_digest.digest(), layout.settings_digest(self._h5), self._photographs_digest
+            self._rows_digest.digest(), schema.settings_digest(self._h5), self._photographs_digest
         )
 
     def _check_seal(self) -> None:
@@ -173,17 +173,17 @@ class Cache:
     # ---- what is there ------------------------------------------------------------------
 
     def __len__(self) -> int:
-        """Number of rows."""
+        """Give the number of rows."""
         return len(self.entries)
 
     @property
-    def row_width(self) -> int:
+    def cached_width(self) -> int:
         """Values per row."""
         return int(self._features.shape[1])
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """dtype of the rows on the disk."""
+        """Give the dtype of the rows on the disk."""
         dtype: np.dtype[Any] = self._features.dtype
         return dtype
 
@@ -209,7 +209,7 @@ class Cache:
         return bool(self._h5.id.get_create_plist().get_version()[0] >= 2)
 
     def find(self, digest: str, view: str = FULL) -> int:
-        """The row of a photograph, -1 where there is none."""
+        """Give the row of a photograph, -1 where there is none."""
         return self._index.get((digest.encode(), view.encode()), -1)
 
     def has_views(self, digest: str, views: Iterable[str]) -> bool:
@@ -217,7 +217,7 @@ class Cache:
         return all(self.find(digest, view) >= 0 for view in views)
 
     def rows_of(self, digests: Sequence[str], views: str | Sequence[str] = FULL) -> list[int]:
-        """The rows of photographs, in this order, of one view or of one for each.
+        """Give the rows of photographs, in this order, of one view or of one for each.
 
         Row numbers are of this opening alone: `cache gc` and `cache repair` change them.
 
@@ -250,14 +250,14 @@ class Cache:
             CacheError: a row is damaged.
         """
         wanted = np.asarray(rows, dtype=np.int64)
-        width = len(range(self.row_width)[columns])
+        width = len(range(self.cached_width)[columns])
         out = np.empty((len(wanted), width), dtype=np.float32)
-        for first, places in layout.runs(wanted):
+        for first, places in schema.runs(wanted):
             out[places] = self.read_rows(first, len(places))[:, columns]
         return out
 
     def read_rows(self, first: int, count: int) -> npt.NDArray[Any]:
-        """Consecutive rows as they are on the disk, each checked: (count, row_width).
+        """Consecutive rows as they are on the disk, each checked: (count, cached_width).
 
         Raises:
             CacheError: a row is damaged, or the disk fails.
@@ -267,7 +267,7 @@ class Cache:
         )
 
     def settled(self, read: Callable[[Hdf5], _T]) -> _T:
-        """What `read` makes of the open file; again where a commit came in between."""
+        """Say what `read` makes of the open file; again where a commit came in between."""
         deadline = time.monotonic() + _SETTLE
         while True:
             try:
@@ -302,27 +302,27 @@ class Cache:
         digests: Sequence[str],
         rows: Rows,
         view: str | Sequence[str] = FULL,
-        glimpses: Sequence[Glimpse] = (),
+        thumbnails: Sequence[Thumbnail] = (),
     ) -> None:
         """Add rows of photographs that have none yet; nothing is kept before `commit`.
 
         Args:
             digests: of their photographs.
-            rows: float32 (n, row_width).
+            rows: float32 (n, cached_width).
             view: of all of them, or of each.
-            glimpses: one for each of the rows, or none.
+            thumbnails: one for each of the rows, or none.
 
         Raises:
             CacheError: the file cannot be written; it is as the last commit left it.
         """
         # numpy's cast: HDF5's own measured 7 times slower.
         values = np.ascontiguousarray(rows, dtype=self.dtype)
-        looks = Glimpses.of(glimpses) if glimpses else None  # as many as rows, or none
+        looks = Thumbnails.of(thumbnails) if thumbnails else None  # as many as rows, or none
         views = [view] * len(digests) if isinstance(view, str) else view
-        self.append_entries(layout.new_entries(digests, views, values), values, looks)
+        self.append_entries(schema.new_entries(digests, views, values), values, looks)
 
     def append_entries(
-        self, entries: Entries, values: npt.NDArray[Any], glimpses: Glimpses | None = None
+        self, entries: Entries, values: npt.NDArray[Any], thumbnails: Thumbnails | None = None
     ) -> None:
         """Add rows as another cache of the same settings has them; see `append`."""
         first, end = len(self), len(self) + len(entries)
@@ -334,14 +334,14 @@ class Cache:
                 self._h5[name].resize(end, axis=0)
                 self._h5[name][first:end] = data
             self._features.flush()  # first in the file: a copy that is cut off has most rows
-            write_glimpses(self._h5, first, glimpses or Glimpses.blank(end - first), rows=end)
+            write_thumbnails(self._h5, first, thumbnails or Thumbnails.blank(end - first), rows=end)
         keys = entries[["row_digest", "row_view"]].tolist()
         self._index |= {key: first + offset for offset, key in enumerate(keys)}
         self._rows_digest.update(entries.tobytes())
         self.entries = np.concatenate([self.entries, entries])
 
-    def replace_samples(
-        self, samples: list[Sample], dataset: Mapping[str, Any], *, own: bool = False
+    def replace_table(
+        self, table_rows: list[TableRow], note: Mapping[str, Any], *, own: bool = False
     ) -> None:
         """Put a new sample table in the place of the old one; nothing is kept before `commit`.
 
@@ -349,10 +349,10 @@ class Cache:
         """
         with self.writing():
             del self._h5["samples"]
-            columns = layout.write_samples(self._h5, samples)
-            layout.write_note(self._h5, dataset)
-        self._photographs_digest = layout.photographs_digest(columns)
-        self.samples, self.dataset = samples, dict(dataset)
+            columns = schema.write_table(self._h5, table_rows)
+            schema.write_note(self._h5, note)
+        self._photographs_digest = schema.photographs_digest(columns)
+        self.table_rows, self.note = table_rows, dict(note)
         self.own = self._file.own = self.own or own
 
     def commit(self) -> None:
@@ -370,7 +370,7 @@ class Cache:
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Hdf5]:
-        """The open file; any failure ends it, as half of a change must never be committed."""
+        """Give the open file; any failure ends it, as half of a change must never be committed."""
         try:
             self._file.check_unchanged()
             yield self._h5

@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from features.cache import schema as layout
+from features.cache import schema as schema
 from features.cache.hdf5_guard import refuse_unsafe
 from features.cache.hdf5_process import ParserError, ask
 from features.cache.journal import JournaledFile
@@ -87,7 +87,7 @@ def _refusal(h5: h5py.File, file: JournaledFile) -> str:
         # Rows are not compressed: all values together fit into the file, if it is whole.
         left = file.path.stat().st_size
         claimed = min(file.seek(0, io.SEEK_END), _MOST_LOST * left)
-        refuse_unsafe(h5, claimed, names=layout.NAMES, damaged=file.endless)
+        refuse_unsafe(h5, claimed, names=schema.NAMES, damaged=file.endless)
     except UnsafeFileError as error:
         return _unsafe(file, error)
     except HDF5_ERRORS as error:
@@ -127,7 +127,7 @@ def look_first(file: JournaledFile) -> None:
 
 
 def _superblock(file: JournaledFile) -> int:
-    """The version of HDF5's superblock, in front or behind a cache's header."""
+    """Give the version of HDF5's superblock, in front or behind a cache's header."""
     for start in (USER_BLOCK, 0):
         file.seek(start)
         found = file.read(len(_SIGNATURE) + 1)
@@ -161,15 +161,15 @@ def _look_at(file: JournaledFile) -> bool:
             h5.attrs[name]
     except HDF5_ERRORS:
         return False
-    for name in layout.NAMES:
+    for name in schema.NAMES:
         try:
             item = h5.get(name)
             if not isinstance(item, h5py.Dataset):
                 continue
             if item.chunks is not None:
                 item.id.chunk_iter(lambda _: None)
-            step = 1 if name == "features" else layout.KEY_CHUNK
-            small = name not in ("features", *layout.GLIMPSE_COLUMNS)
+            step = 1 if name == "features" else schema.KEY_CHUNK
+            small = name not in ("features", *schema.THUMBNAIL_COLUMNS)
             if small or _superblock(file) == _FIRST:
                 for at in range(0, len(item), step):
                     whole &= _can_read(item, at, step)
@@ -187,26 +187,26 @@ def _can_read(item: Hdf5, first: int, count: int) -> bool:
 
 
 def read_schema(h5: h5py.File, path: Path) -> int:
-    """The schema of an open cache.
+    """Give the schema of an open cache.
 
     Raises:
         CacheError: it is no cache, or one of a schema that this version does not know.
     """
-    schema = h5.attrs.get("onepass_schema")
-    if schema is None:
+    number = h5.attrs.get("onepass_schema")
+    if number is None:
         raise CacheError(
             f"{path} is an HDF5 file, but no cache of this program; name another --cache"
         )
-    if int(schema) not in layout.READABLE:
+    if int(number) not in schema.READABLE:
         raise CacheError(
-            f"{path} has schema {schema}, this version reads schema {layout.SCHEMA}; use the "
+            f"{path} has schema {number}, this version reads schema {schema.SCHEMA}; use the "
             "version that made it, or extract into another --cache"
         )
-    return int(schema)
+    return int(number)
 
 
 def stamp(path: Path) -> tuple[bytes, int, int, bool]:
-    """What differs after every commit, and between a file and one that replaced it."""
+    """Say what differs after every commit, and between a file and one that replaced it."""
     try:
         with path.open("rb", buffering=0) as file:
             stat = os.fstat(file.fileno())
@@ -230,7 +230,7 @@ def _not_hdf5(file: JournaledFile, error: Exception) -> str:
 
 
 def damaged(file: JournaledFile, found: str) -> str:
-    """What to tell of a file that cannot be read as a cache."""
+    """Say what to tell of a file that cannot be read as a cache."""
     if file.failure:
         return f"{file.path} cannot be read ({file.failure.strerror}); check the disk"
     return (
@@ -240,7 +240,7 @@ def damaged(file: JournaledFile, found: str) -> str:
 
 
 def damaged_row(file: JournaledFile, row: int) -> str:
-    """What to tell of a row that cannot be read."""
+    """Say what to tell of a row that cannot be read."""
     if file.failure:
         return damaged(file, "")
     return (
@@ -251,17 +251,17 @@ def damaged_row(file: JournaledFile, row: int) -> str:
 
 def empty_file(
     fields: Mapping[str, Any],
-    row_width: int,
+    cached_width: int,
     dtype: np.dtype[Any],
-    columns: Sequence[str] = tuple(layout.ROW_COLUMNS),
+    columns: Sequence[str] = tuple(schema.ROW_COLUMNS),
     *,
     own: bool = True,
 ) -> bytes:
-    """The bytes of a cache without rows, made in memory: HDF5 never writes to the disk itself.
+    """Give the bytes of a cache without rows, made in memory: HDF5 never writes to the disk itself.
 
     Args:
         fields: what its fingerprint is made of.
-        row_width: values per row.
+        cached_width: values per row.
         dtype: of the rows.
         columns: of ROW_COLUMNS, those that it shall have.
         own: bear this account's mark: nothing in it comes from a stranger's cache.
@@ -270,11 +270,11 @@ def empty_file(
     with h5py.File(made, "w", userblock_size=USER_BLOCK, libver=_SUPERBLOCK):
         pass
     with h5py.File(made, "r+", libver=_INDEXES) as h5:
-        layout.create_datasets(h5, fields, row_width, dtype, columns)
+        schema.create_datasets(h5, fields, cached_width, dtype, columns)
         seal = Seal(
-            layout.rows_digest(layout.read_entries(h5)).digest(),
-            layout.settings_digest(h5),
-            layout.photographs_digest(layout.read_columns(h5)),
+            schema.rows_digest(schema.read_entries(h5)).digest(),
+            schema.settings_digest(h5),
+            schema.photographs_digest(schema.read_columns(h5)),
         )
     packed = new_header(seal.pack()).pack()
     start = packed + (mark(packed) if own else bytes(MARK))
@@ -284,7 +284,7 @@ def empty_file(
 def read_checked(
     features: Hdf5, entries: Entries, first: int, count: int, file: JournaledFile
 ) -> npt.NDArray[Any]:
-    """Consecutive rows (count, row_width).
+    """Consecutive rows (count, cached_width).
 
     Args:
         features: the dataset of rows.
@@ -304,7 +304,7 @@ def read_checked(
             return np.concatenate([read_checked(features, entries, r, 1, file) for r in rows])
         raise CacheError(damaged_row(file, first)) from error
     for offset, (entry, row) in enumerate(zip(entries[first : first + count], block, strict=True)):
-        check = layout.row_check(entry["row_digest"], entry["row_view"], row)
+        check = schema.row_check(entry["row_digest"], entry["row_view"], row)
         if check != entry["row_check"]:
             raise CacheError(damaged_row(file, first + offset))
     return block

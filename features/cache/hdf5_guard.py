@@ -63,7 +63,7 @@ def refuse_unsafe(
 
 
 def _attribute_bytes(item: Any, damaged: bool) -> int:  # noqa: ANN401 - low-level
-    """What the attributes of an object claim."""
+    """Say what the attributes of an object claim."""
     claimed = 0
     for number in range(h5py.h5a.get_num_attrs(item)):
         try:
@@ -96,7 +96,7 @@ def _named(
     names: Sequence[str],
     damaged: bool,
 ) -> list[tuple[str, Any]]:
-    """The root and the objects of these names, as far as they exist; none if there are others."""
+    """Give the root and the objects of these names that exist; none if there are others."""
     groups = {"": h5py.h5g.open(file, b"/")}
     found = [("/", groups[""])]
     unnamed = len(groups[""])
@@ -123,7 +123,7 @@ def _named(
 
 
 def _open(group: Any, key: bytes, name: str) -> Any:  # noqa: ANN401 - low-level
-    """An object of a group; None where there is none."""
+    """Give an object of a group; None where there is none."""
     if key not in group:
         return None
     if group.links.get_info(key).type != h5py.h5l.TYPE_HARD:

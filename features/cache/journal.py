@@ -104,7 +104,7 @@ class JournaledFile:
         return self._position
 
     def tell(self) -> int:
-        """The current position in bytes."""
+        """Give the current position in bytes."""
         return self._position
 
     def read(self, size: int) -> bytes:
@@ -260,7 +260,7 @@ class JournaledFile:
             done += self._file.write(view[done:])
 
     def _overlay_pending_journal(self) -> None:
-        """A reader shows what a complete journal will make of the file, and changes nothing."""
+        """Show a reader what a complete journal will make of the file; change nothing."""
         try:
             journal = read_journal(journal_path(self.path), self._size)
         except ForeignJournalError:

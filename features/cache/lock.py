@@ -119,7 +119,7 @@ _MOUNTS = Path("/proc/self/mountinfo")
 
 
 def network_file_system(path: Path, mounts: Path = _MOUNTS) -> str:
-    """The kind of network file system that `path` is on; "" for a local one.
+    """Give the kind of network file system that `path` is on; "" for a local one.
 
     Linux tells it (the kernel's table of mounts), and on Windows the name of a share does;
     elsewhere nothing is known, and that is "" too.
@@ -132,7 +132,7 @@ def network_file_system(path: Path, mounts: Path = _MOUNTS) -> str:
 
 
 def _kind_of_mount(folder: Path, mounts: Path) -> str:
-    """The file system's kind of the last mount over the longest folder above."""
+    """Give the file system's kind of the last mount over the longest folder above."""
     try:
         lines = mounts.read_text("utf-8", "surrogateescape").splitlines()
     except OSError:

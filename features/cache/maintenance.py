@@ -13,14 +13,14 @@ import numpy as np
 
 from features.backbones.drift_probe import VIEW
 from features.backbones.settings import differences
-from features.cache import schema as layout
+from features.cache import schema as schema
 from features.cache.cache import Cache
 from features.cache.hdf5_file import empty_file
 from features.cache.lock import network_file_system, refuse_folder, writing
 from features.cache.probe_row import keep_probe, read_probe
 from features.cache.redo_log import SIZE, Header, journal_path, pending, remove_journal_of
 from features.cache.schema import READ_BLOCK
-from features.cache.thumbnail_table import glimpses_of
+from features.cache.thumbnail_table import thumbnails_of
 from features.errors import CacheError, FingerprintError, OutputError
 from features.extract import Progress
 from features.files import followed, leftovers, whole_file
@@ -65,7 +65,7 @@ def verify(path: Path, *, full: bool = False, progress: Progress | None = None) 
 
     Args:
         path: the cache.
-        full: also read every row and glimpse, and compare its checksum.
+        full: also read every row and thumbnail, and compare its checksum.
         progress: called as `progress(rows done, rows in all)`.
 
     Raises:
@@ -82,10 +82,10 @@ def verify(path: Path, *, full: bool = False, progress: Progress | None = None) 
         found.faults.append(str(error))
         return found
     with cache:
-        found.rows, found.photographs = len(cache), len(cache.samples)
+        found.rows, found.photographs = len(cache), len(cache.table_rows)
         found.unused = len(unused_rows(cache))
         found.faults += _file_faults(cache) + _table_faults(cache)
-        without = [sample for sample in cache.samples if sample.row < 0]
+        without = [table_row for table_row in cache.table_rows if table_row.row < 0]
         if without:
             found.remarks.append(
                 f"{len(without):,} photographs have no row, such as {without[0].path}: "
@@ -98,15 +98,15 @@ def verify(path: Path, *, full: bool = False, progress: Progress | None = None) 
             )
         if full:
             found.damaged = damaged_rows(cache, progress)
-            found.faults += _glimpse_faults(cache)
+            found.faults += _thumbnail_faults(cache)
     return found
 
 
 def _table_faults(cache: Cache) -> list[str]:
-    unexplained = sum(s.row < 0 and not s.reason for s in cache.samples)
-    twice = sum(count > 1 for count in Counter(s.path for s in cache.samples).values())
-    views = Chosen.noted(cache.dataset).names[1:]
-    unseen = sum(s.row >= 0 and not cache.has_views(s.digest, views) for s in cache.samples)
+    unexplained = sum(s.row < 0 and not s.reason for s in cache.table_rows)
+    twice = sum(count > 1 for count in Counter(s.path for s in cache.table_rows).values())
+    views = Chosen.noted(cache.note).names[1:]
+    unseen = sum(s.row >= 0 and not cache.has_views(s.digest, views) for s in cache.table_rows)
     return [
         f"{count:,} photographs of the table {what}; run extract again"
         for count, what in (
@@ -118,9 +118,9 @@ def _table_faults(cache: Cache) -> list[str]:
     ]
 
 
-def _glimpse_faults(cache: Cache) -> list[str]:
+def _thumbnail_faults(cache: Cache) -> list[str]:
     try:
-        glimpses_of(cache)
+        thumbnails_of(cache)
     except CacheError as error:
         return [str(error)]
     return []
@@ -179,8 +179,8 @@ def unused_rows(cache: Cache) -> list[int]:
     The drift probe has a place of its own; caches of 0.1.0 keep it among the rows, where it counts
     as unused: what writes the cache anew moves it.
     """
-    used = {sample.digest.encode() for sample in cache.samples}
-    views = {view.encode() for view in Chosen.noted(cache.dataset).names}
+    used = {table_row.digest.encode() for table_row in cache.table_rows}
+    views = {view.encode() for view in Chosen.noted(cache.note).names}
     return [
         row
         for row, (digest, view) in enumerate(cache.keys)
@@ -230,16 +230,16 @@ def collect(path: Path, *, apply: bool = False, progress: Progress | None = None
         with new_cache_like(path, cache) as target:
             copy_rows(cache, kept, target, progress)
             _copy_probe(target, cache)
-            samples = [
-                sample._replace(row=target.find(sample.digest) if sample.row >= 0 else -1)
-                for sample in cache.samples
+            table_rows = [
+                table_row._replace(row=target.find(table_row.digest) if table_row.row >= 0 else -1)
+                for table_row in cache.table_rows
             ]
-            target.replace_samples(samples, cache.dataset)
+            target.replace_table(table_rows, cache.note)
     return Collection(path, plan.rows, plan.unused, plan.bytes_before, path.stat().st_size)
 
 
 def _plan(cache: Cache) -> Collection:
-    if not cache.samples:
+    if not cache.table_rows:
         raise CacheError(
             f"{cache.path} has no finished extract: nobody can tell which rows are used; "
             f"run: extract DATA --cache {cache.path}"
@@ -295,8 +295,8 @@ def merge(first: Path, second: Path, out: Path, progress: Progress | None = None
             copy_rows(one, kept, target, progress)
             copy_rows(two, added, target, progress)
             _copy_probe(target, one, two)
-            about = {name: value for name, value in one.dataset.items() if name != "root"}
-            target.replace_samples([], about)
+            note = {name: value for name, value in one.note.items() if name != "root"}
+            target.replace_table([], note)
         both = sum(key in known and key[1] != probe for key in two.keys)
         return Merge(out, len(kept), len(added), both)
 
@@ -305,7 +305,7 @@ def merge(first: Path, second: Path, out: Path, progress: Progress | None = None
 def new_cache(
     path: Path,
     fields: Mapping[str, Any],
-    row_width: int,
+    cached_width: int,
     dtype: np.dtype[Any],
     columns: Sequence[str],
     *,
@@ -319,7 +319,7 @@ def new_cache(
     Args:
         path: what is replaced, or made.
         fields: what its fingerprint is made of.
-        row_width: values per row.
+        cached_width: values per row.
         dtype: of the rows.
         columns: of ROW_COLUMNS, those that the new cache shall have.
         own: see `hdf5_file.empty_file`.
@@ -329,8 +329,8 @@ def new_cache(
     """
     replaced = _identity(path)
     with whole_file(path) as temporary:
-        temporary.write_bytes(empty_file(fields, row_width, dtype, columns, own=own))
-        cache = Cache.write(temporary, fields, row_width, dtype)
+        temporary.write_bytes(empty_file(fields, cached_width, dtype, columns, own=own))
+        cache = Cache.write(temporary, fields, cached_width, dtype)
         try:
             yield cache
             cache.commit()
@@ -350,7 +350,7 @@ def new_cache(
 
 
 def _identity(path: Path) -> tuple[bytes, int] | None:
-    """Identity and size of a file that is about to be replaced; None where there is none."""
+    """Identity and size of a file that is note to be replaced; None where there is none."""
     try:
         with path.open("rb") as file:
             header = Header.unpack(file.read(SIZE))
@@ -368,13 +368,13 @@ def copy_rows(
         CacheError: a row is damaged.
     """
     names = list(target.entries.dtype.names or ())
-    glimpses = glimpses_of(source)
+    thumbnails = thumbnails_of(source)
     done = 0
-    for first, places in layout.runs(np.asarray(rows, dtype=np.int64)):
+    for first, places in schema.runs(np.asarray(rows, dtype=np.int64)):
         count = len(places)
         values = source.read_rows(first, count)
-        entries = layout.pick(source.entries[first : first + count], names)
-        target.append_entries(entries, values, glimpses.some(first, count))
+        entries = schema.pick(source.entries[first : first + count], names)
+        target.append_entries(entries, values, thumbnails.some(first, count))
         done += count
         if progress is not None:
             progress(done, len(rows))
@@ -391,8 +391,8 @@ def new_cache_like(path: Path, *caches: Cache) -> contextlib.AbstractContextMana
     """`new_cache` of the settings of these, with those of ROW_COLUMNS that all of them have."""
     columns = [
         name
-        for name in layout.ROW_COLUMNS
+        for name in schema.ROW_COLUMNS
         if all(name in (cache.entries.dtype.names or ()) for cache in caches)
     ]
     one, own = caches[0], all(cache.own for cache in caches)
-    return new_cache(path, one.fields, one.row_width, one.dtype, columns, own=own)
+    return new_cache(path, one.fields, one.cached_width, one.dtype, columns, own=own)

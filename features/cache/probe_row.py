@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from features.arrays import Row
-from features.backbones.drift_probe import VIEW, witness_digest
+from features.backbones.drift_probe import VIEW, probe_digest
 from features.cache import schema
 from features.cache.cache import Cache
 from features.cache.hdf5_file import HDF5_ERRORS
@@ -14,7 +14,7 @@ from features.errors import CacheError
 
 
 def read_probe(cache: Cache) -> Row | None:
-    """Read the drift probe's row, float32 (row_width,); None where none is kept.
+    """Read the drift probe's row, float32 (cached_width,); None where none is kept.
 
     Args:
         cache: open.
@@ -37,7 +37,7 @@ def read_probe(cache: Cache) -> Row | None:
     if found is None:  # caches of 0.1.0 keep it among the rows of photographs
         recipe = cache.fields.get("recipe", {})
         size = int(recipe.get("height", 1)), int(recipe.get("width", 1))
-        row = cache.find(witness_digest(*size), VIEW)
+        row = cache.find(probe_digest(*size), VIEW)
         found = None if row < 0 else cache.take([row])[0]
     return found
 
@@ -47,13 +47,13 @@ def keep_probe(cache: Cache, row: Row) -> None:
 
     Args:
         cache: open for writing.
-        row: float32 (row_width,).
+        row: float32 (cached_width,).
 
     Raises:
         CacheError: see `Cache.append`.
     """
     with cache.writing() as h5:
         if schema.PROBE not in h5:
-            schema.create_probe(h5, cache.row_width)
+            schema.create_probe(h5, cache.cached_width)
         h5[schema.PROBE].resize(1, axis=0)
         h5[schema.PROBE][0] = row

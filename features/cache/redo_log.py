@@ -53,7 +53,7 @@ class Header(NamedTuple):
 
     @classmethod
     def unpack(cls, data: bytes) -> Header | None:
-        """The header that `data`, the first SIZE bytes of a file, holds; None for no sound one."""
+        """Read the header in `data`, the first SIZE bytes of a file; None for no sound one."""
         if len(data) < SIZE:
             return None
         magic, identity, commit, seal = _FORM.unpack_from(data)
@@ -67,7 +67,7 @@ class Header(NamedTuple):
 
 
 def new_header(seal: bytes = bytes(SEAL)) -> Header:
-    """The header of a file that is just made: an identity of its own."""
+    """Give the header of a file that is just made: an identity of its own."""
     return Header(os.urandom(16), 0, seal)
 
 
@@ -135,7 +135,7 @@ def recover(path: Path) -> bool:
 
 
 def pending(path: Path) -> str:
-    """What lies where a cache's journal would: "" for nothing, "waits" or why it is not applied."""
+    """Say what lies in the place of a journal: "", "waits", or why it is not applied."""
     if not os.path.lexists(journal_path(path)):
         return ""
     with path.open("rb", buffering=0) as file:
@@ -240,7 +240,7 @@ def _open_regular(path: Path) -> IO[bytes] | None:
 
 
 def read_journal(path: Path, size: int) -> Journal | None:
-    """A complete journal; None for a missing one, or one whose writing was cut off.
+    """Give a complete journal; None for a missing one, or one whose writing was cut off.
 
     Args:
         path: of the journal.

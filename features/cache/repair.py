@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.arrays import Row
-from features.cache import schema as layout
+from features.cache import schema as schema
 from features.cache.cache import Cache
 from features.cache.hdf5_file import HDF5_ERRORS, open_hdf5, read_checked, read_schema
 from features.cache.journal import JournaledFile
@@ -22,9 +22,9 @@ from features.cache.lock import writing
 from features.cache.maintenance import new_cache, verify
 from features.cache.probe_row import keep_probe
 from features.cache.redo_log import journal_path, pending
-from features.cache.sample_table import Sample, from_columns
+from features.cache.sample_table import TableRow, from_columns
 from features.cache.schema import KEY_CHUNK, READ_BLOCK, ROW_COLUMNS, Entries, Hdf5, Seal
-from features.cache.thumbnails import Glimpses, read_glimpses, salvage_glimpses
+from features.cache.thumbnails import Thumbnails, read_thumbnails, salvage_thumbnails
 from features.errors import CacheError
 from features.extract import Progress
 from features.files import followed, sync_folder
@@ -100,7 +100,7 @@ def _rebuild(
     done = Repair(wreck.path, lost=wreck.lost)
     names = [name for name in ROW_COLUMNS if name in (wreck.entries.dtype.names or ())]
     with new_cache(
-        wreck.path, wreck.fields, wreck.row_width, wreck.dtype, names, own=wreck.own
+        wreck.path, wreck.fields, wreck.cached_width, wreck.dtype, names, own=wreck.own
     ) as target:
         for first in range(0, len(wreck.entries), READ_BLOCK):
             count = min(READ_BLOCK, len(wreck.entries) - first)
@@ -109,10 +109,12 @@ def _rebuild(
                 progress(first + count, len(wreck.entries))
         if wreck.probe is not None:
             keep_probe(target, wreck.probe)
-        views = Chosen.noted(wreck.about).names
-        samples = [_placed(sample, target, views) for sample in wreck.samples]
-        target.replace_samples(samples, wreck.about)
-        done.photographs = [sample.path for sample in samples if sample.reason == _DROPPED]
+        views = Chosen.noted(wreck.note).names
+        table_rows = [_placed(table_row, target, views) for table_row in wreck.table_rows]
+        target.replace_table(table_rows, wreck.note)
+        done.photographs = [
+            table_row.path for table_row in table_rows if table_row.reason == _DROPPED
+        ]
         done.rows = len(target)
         if wreck.unread and not again:
             raise _UnreadError
@@ -121,21 +123,22 @@ def _rebuild(
     return done
 
 
-def _placed(sample: Sample, target: Cache, views: Sequence[str]) -> Sample:
+def _placed(table_row: TableRow, target: Cache, views: Sequence[str]) -> TableRow:
     """Where its row is now; a photograph that lost any of its views counts as one without."""
-    if sample.digest and target.has_views(sample.digest, views):
-        return sample._replace(row=target.find(sample.digest), reason="")
-    return sample._replace(row=-1, reason=sample.reason or _DROPPED)
+    if table_row.digest and target.has_views(table_row.digest, views):
+        return table_row._replace(row=target.find(table_row.digest), reason="")
+    return table_row._replace(row=-1, reason=table_row.reason or _DROPPED)
 
 
 class _Wreck:
     """What can be read of a damaged cache.
 
     Attributes:
-        fields, row_width, dtype: what its rows are.
+        fields, cached_width, dtype: what its rows are.
         own: whether this account wrote it.
         entries: of all rows; `readable` (rows,) says of which they could be read.
-        samples, about: the table of photographs and what was noted of the folder; empty if damaged.
+        table_rows, note: the table of photographs and what was noted of the folder; empty if
+            damaged.
         lost: what was damaged besides rows, in words.
         probe: the drift probe's row; None where there is none to be read.
     """
@@ -143,18 +146,18 @@ class _Wreck:
     def __init__(self, file: JournaledFile, h5: Hdf5) -> None:
         self.path, self._file, self.own = file.path, file, file.own
         read_schema(h5, self.path)
-        self.fields = layout.read_fields(h5)
+        self.fields = schema.read_fields(h5)
         self._features = h5["features"]
-        self.row_width: int = self._features.shape[1]
+        self.cached_width: int = self._features.shape[1]
         self.dtype: np.dtype[Any] = self._features.dtype
         self.entries, self.readable = _read_entries(h5, len(self._features))
-        self.about: dict[str, Any] = {}
-        self.samples: list[Sample] = []
+        self.note: dict[str, Any] = {}
+        self.table_rows: list[TableRow] = []
         self.lost = [] if file.header else ["the header"]
         seal = Seal.unpack(file.header.seal) if file.header and file.header.seal else None
-        self._read_about(h5, seal)
-        self._read_samples(h5, seal)
-        self._glimpses = self._read_glimpses(h5)
+        self._read_note(h5, seal)
+        self._read_table(h5, seal)
+        self._thumbnails = self._read_thumbnails(h5)
         self.probe = self._read_probe(h5)
 
     @property
@@ -162,35 +165,35 @@ class _Wreck:
         """Whether the disk failed: what seems damaged may be sound."""
         return self._file.failure is not None
 
-    def _read_glimpses(self, h5: Hdf5) -> Glimpses:
+    def _read_thumbnails(self, h5: Hdf5) -> Thumbnails:
         try:
-            return read_glimpses(h5, len(self.entries))
+            return read_thumbnails(h5, len(self.entries))
         except HDF5_ERRORS:
             self.lost.append("some of the small pictures; extract makes them again")
-            return salvage_glimpses(h5, len(self.entries), HDF5_ERRORS)
+            return salvage_thumbnails(h5, len(self.entries), HDF5_ERRORS)
 
     def _read_probe(self, h5: Hdf5) -> Row | None:
         try:
-            kept = h5.get(layout.PROBE)
+            kept = h5.get(schema.PROBE)
             return None if kept is None or not len(kept) else np.asarray(kept[0], np.float32)
         except HDF5_ERRORS:
             self.lost.append("the row of the drift probe; extract makes it again")
             return None
 
-    def _read_about(self, h5: Hdf5, seal: Seal | None) -> None:
+    def _read_note(self, h5: Hdf5, seal: Seal | None) -> None:
         try:
-            if seal and layout.settings_digest(h5) != seal.settings:
+            if seal and schema.settings_digest(h5) != seal.settings:
                 raise ValueError("other settings were sealed")
-            self.about = layout.read_note(h5)
+            self.note = schema.read_note(h5)
         except HDF5_ERRORS:
             self.lost.append("what was noted of the folder, groups and weights")
 
-    def _read_samples(self, h5: Hdf5, seal: Seal | None) -> None:
+    def _read_table(self, h5: Hdf5, seal: Seal | None) -> None:
         try:
-            columns = layout.read_columns(h5)
-            if seal and layout.photographs_digest(columns) != seal.photographs:
+            columns = schema.read_columns(h5)
+            if seal and schema.photographs_digest(columns) != seal.photographs:
                 raise ValueError("other photographs were sealed")
-            self.samples = from_columns(columns)
+            self.table_rows = from_columns(columns)
         except HDF5_ERRORS:
             self.lost.append("the table of photographs")
 
@@ -199,7 +202,7 @@ class _Wreck:
         block = self._sound(first, count)
         keys = self.entries[first : first + count][["row_digest", "row_view"]].tolist()
         if block is not None and not _has_any(target, keys):
-            looks = self._glimpses.some(first, count)
+            looks = self._thumbnails.some(first, count)
             target.append_entries(self.entries[first : first + count], block, looks)
             return []
         if count == 1:
@@ -223,11 +226,11 @@ def _has_any(cache: Cache, keys: Sequence[tuple[bytes, bytes]]) -> bool:
 
 
 def _read_entries(h5: Hdf5, count: int) -> tuple[Entries, npt.NDArray[np.bool_]]:
-    """What is known of the rows, a chunk at a time, and of which it could be read."""
+    """Say what is known of the rows, a chunk at a time, and of which it could be read."""
     readable = np.ones(count, dtype=np.bool_)
     columns = {}
     for name in ROW_COLUMNS:
-        if name not in h5 and name not in layout.KEY:
+        if name not in h5 and name not in schema.KEY:
             continue
         column, values = h5[name], np.zeros(count, dtype=ROW_COLUMNS[name])
         for start in range(0, count, KEY_CHUNK):
@@ -237,7 +240,7 @@ def _read_entries(h5: Hdf5, count: int) -> tuple[Entries, npt.NDArray[np.bool_]]
             except HDF5_ERRORS:
                 readable[chunk] = False
         columns[name] = values
-    return layout.to_entries(columns), readable
+    return schema.to_entries(columns), readable
 
 
 @contextlib.contextmanager

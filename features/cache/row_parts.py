@@ -16,7 +16,7 @@ MapShape = tuple[int, int, int]  # height, width, channels
 
 
 @dataclass(frozen=True)
-class Layout:
+class RowParts:
     """The parts of a row.
 
     Attributes:
@@ -32,7 +32,7 @@ class Layout:
     crop_taps: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, fields: Mapping[str, Any]) -> Layout:
+    def of(cls, fields: Mapping[str, Any]) -> RowParts:
         """Of the rows that a fingerprint's fields stand for; no TensorFlow.
 
         Raises:
@@ -43,20 +43,21 @@ class Layout:
         return cls(map_shape(fields), tap_widths(fields), crops.views, of_crops)
 
     @classmethod
-    def of_cache(cls, cache: Cache) -> Layout:
+    def of_cache(cls, cache: Cache) -> RowParts:
         """Of a cache's rows.
 
         Raises:
             CacheError: they are not as wide as its fingerprint's fields say.
             DataError: see `of`.
         """
-        layout = cls.of(cache.fields)
-        if cache.row_width != layout.row_width:
+        row_parts = cls.of(cache.fields)
+        if cache.cached_width != row_parts.cached_width:
             raise CacheError(
-                f"{cache.path} has rows of {cache.row_width:,} values; expected "
-                f"{layout.row_width:,} by what it says of them; extract again into another --cache"
+                f"{cache.path} has rows of {cache.cached_width:,} values; expected "
+                f"{row_parts.cached_width:,} by what it says of them; extract again into "
+                "another --cache"
             )
-        return layout
+        return row_parts
 
     @property
     def map_width(self) -> int:
@@ -64,7 +65,7 @@ class Layout:
         return self.shape[0] * self.shape[1] * self.shape[2]
 
     @property
-    def row_width(self) -> int:
+    def cached_width(self) -> int:
         """Values of a whole row."""
         return self.whole_width + len(self.crops) * self.crop_width
 
@@ -79,9 +80,9 @@ class Layout:
         return sum(self.crop_taps.values())
 
     @property
-    def of_crop(self) -> Layout:
+    def of_crop(self) -> RowParts:
         """The parts of one crop's values: layers and no map."""
-        return Layout((0, 0, 0), self.crop_taps)
+        return RowParts((0, 0, 0), self.crop_taps)
 
     def crop(self, view: str) -> slice:
         """Where the values of a crop stand.
@@ -93,7 +94,7 @@ class Layout:
         return slice(start, start + self.crop_width)
 
     def map(self, rows: Rows) -> Rows:
-        """The last map, position by position: (n, height × width, channels), a view of `rows`."""
+        """Give the last map by position: (n, height × width, channels), a view of `rows`."""
         height, width, channels = self.shape
         return rows[:, : self.map_width].reshape(len(rows), height * width, channels)
 

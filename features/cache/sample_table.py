@@ -12,7 +12,7 @@ import numpy.typing as npt
 Columns = dict[str, npt.NDArray[Any]]
 
 
-class Sample(NamedTuple):
+class TableRow(NamedTuple):
     """One photograph of the folder. Label and group are carried here and read by `pipeline`.
 
     Attributes:
@@ -50,48 +50,48 @@ OPTIONAL_COLUMNS = ("split",)
 _TICK_NS = 2_000_000_000
 
 
-def blank_sample(path: str, label: str = "", group: str = "", split: str = "") -> Sample:
-    """A photograph of which nothing is known but what a person said."""
-    return Sample(path, label, group, "", -1, "", 0, 0, 0, 0, split)
+def blank_row(path: str, label: str = "", group: str = "", split: str = "") -> TableRow:
+    """Give a photograph of which nothing is known but what a person said."""
+    return TableRow(path, label, group, "", -1, "", 0, 0, 0, 0, split)
 
 
-def is_unchanged(sample: Sample, stat: os.stat_result) -> bool:
+def is_unchanged(table_row: TableRow, stat: os.stat_result) -> bool:
     """Whether the file is certainly the one that was hashed, so that it need not be read again."""
     return (
-        bool(sample.digest)
-        and (sample.size, sample.mtime_ns, sample.ctime_ns)
+        bool(table_row.digest)
+        and (table_row.size, table_row.mtime_ns, table_row.ctime_ns)
         == (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
-        and max(stat.st_mtime_ns, stat.st_ctime_ns) + _TICK_NS < sample.checked_ns
+        and max(stat.st_mtime_ns, stat.st_ctime_ns) + _TICK_NS < table_row.checked_ns
     )
 
 
-def to_columns(samples: list[Sample]) -> Columns:
-    """Samples as arrays of equal length: fixed-length bytes (UTF-8) and int64.
+def to_columns(table_rows: list[TableRow]) -> Columns:
+    """Give samples as arrays of equal length: fixed-length bytes (UTF-8) and int64.
 
     File names that are not valid UTF-8 keep their bytes (surrogateescape).
     """
     columns: Columns = {}
     for name in TEXT_COLUMNS:
-        columns[name] = _text_column(samples, name)
+        columns[name] = _text_column(table_rows, name)
     for name in NUMBER_COLUMNS:
-        columns[name] = np.array([getattr(s, name) for s in samples], dtype=np.int64)
+        columns[name] = np.array([getattr(s, name) for s in table_rows], dtype=np.int64)
     for name in OPTIONAL_COLUMNS:
-        if any(getattr(s, name) for s in samples):
-            columns[name] = _text_column(samples, name)
+        if any(getattr(s, name) for s in table_rows):
+            columns[name] = _text_column(table_rows, name)
     return columns
 
 
-def _text_column(samples: list[Sample], name: str) -> npt.NDArray[np.bytes_]:
-    values = [str(getattr(s, name)).encode("utf-8", "surrogateescape") for s in samples]
+def _text_column(table_rows: list[TableRow], name: str) -> npt.NDArray[np.bytes_]:
+    values = [str(getattr(s, name)).encode("utf-8", "surrogateescape") for s in table_rows]
     width = max(1, max((len(v) for v in values), default=1))
-    # So marked, `f["samples/label"].asstr()[:]` gives text in plain h5py, whatever the letters.
+    # So marked, `f["table_rows/label"].asstr()[:]` gives text in plain h5py, whatever the letters.
     return np.array(values, dtype=np.dtype(f"S{width}", metadata={"h5py_encoding": "utf-8"}))
 
 
 def from_columns(
     columns: Columns, row_digests: npt.NDArray[np.bytes_] | None = None
-) -> list[Sample]:
-    """The inverse of `to_columns`.
+) -> list[TableRow]:
+    """Give the inverse of `to_columns`.
 
     Args:
         columns: as read from a file.
@@ -113,7 +113,7 @@ def from_columns(
         # Few paths have one of these, and `Path` is slow.
         if (".." in path or ":" in path or path[:1] in ("/", "\\")) and _leads_outside(path):
             raise ValueError(f"its table names {path!r}, outside of the folder")
-    return [Sample(*values) for values in zip(*(lists[f] for f in Sample._fields), strict=True)]
+    return [TableRow(*values) for values in zip(*(lists[f] for f in TableRow._fields), strict=True)]
 
 
 def _leads_outside(path: str) -> bool:

@@ -3,18 +3,19 @@
 Layout (schema 2), readable with plain h5py:
 
     attributes    onepass_schema, fingerprint, fingerprint_fields (JSON), dataset (JSON); UTF-8
-    features      (rows, row_width) float32 or float16, one row a chunk, Fletcher32 checksums
+    features      (rows, cached_width) float32 or float16, one row a chunk, Fletcher32 checksums
     row_digest    (rows,) SHA-256 of the photograph's bytes, hex
     row_view      (rows,) name of the view of the photograph that the row is of
     row_check     (rows,) uint32, CRC-32 of the key and the row: a row under a wrong key is found
     samples/*     the table of `features.cache.sample_table`, one array a column
-    probe         (0 or 1, row_width) float32, the backbone's row of `drift_probe`; no photograph's
+    probe         (0 or 1, cached_width) float32, the backbone's row of `drift_probe`; of no
+                  photograph
     glimpse_*     (rows, …) what `thumbnails` keeps of each photograph; caches of earlier
                   versions have none
 
 The seal in the file's header (`journal`) is three SHA-256: of all that is known of the rows
 (ROW_COLUMNS), of the attributes, and of the table of photographs. It is written in the same commit
-as what it seals. Schema 1 had no seal, and an HDF5 index without checksums. Glimpses are not
+as what it seals. Schema 1 had no seal, and an HDF5 index without checksums. Thumbnails are not
 sealed: no row or score is made of them, and HDF5's own checksums find what the disk damages.
 """
 
@@ -35,7 +36,7 @@ from features.cache.sample_table import (
     OPTIONAL_COLUMNS,
     TEXT_COLUMNS,
     Columns,
-    Sample,
+    TableRow,
     to_columns,
 )
 
@@ -56,8 +57,8 @@ whatever copies rows (gc, repair, merge) takes it along, and the seal covers it.
 KEY = ("row_digest", "row_view", "row_check")
 
 
-class GlimpseColumn(NamedTuple):
-    """One dataset of glimpses.
+class ThumbnailColumn(NamedTuple):
+    """One dataset of thumbnails.
 
     Attributes:
         shape: of one row's value.
@@ -70,19 +71,19 @@ class GlimpseColumn(NamedTuple):
     blank: int
 
 
-GLIMPSE_COLUMNS = {
-    "glimpse_grey": GlimpseColumn((32, 32), np.dtype("u1"), 0),
-    "glimpse_taken": GlimpseColumn((), np.dtype("<i8"), -2),
+THUMBNAIL_COLUMNS = {
+    "glimpse_grey": ThumbnailColumn((32, 32), np.dtype("u1"), 0),
+    "glimpse_taken": ThumbnailColumn((), np.dtype("<i8"), -2),
 }
 """Like ROW_COLUMNS, but read only where they are asked for, and written again later: blanks are
 filled in. Blanks are written out, as `hdf5_guard` refuses what claims more than it has."""
-GLIMPSE_CHUNK = 16  # rows
+THUMBNAIL_CHUNK = 16  # rows
 PROBE = "probe"
 
 NAMES = (
     "features",
     *ROW_COLUMNS,
-    *GLIMPSE_COLUMNS,
+    *THUMBNAIL_COLUMNS,
     PROBE,
     "samples",
     *(f"samples/{name}" for name in (*TEXT_COLUMNS, *NUMBER_COLUMNS, *OPTIONAL_COLUMNS)),
@@ -102,33 +103,33 @@ Entries = npt.NDArray[Any]
 def create_datasets(
     h5: Hdf5,
     fields: Mapping[str, Any],
-    row_width: int,
+    cached_width: int,
     dtype: np.dtype[Any],
     columns: Sequence[str],
 ) -> None:
-    """An empty cache in an empty HDF5 file, with these of ROW_COLUMNS."""
+    """Give an empty cache in an empty HDF5 file, with these of ROW_COLUMNS."""
     h5.attrs["onepass_schema"] = SCHEMA
     write_text(h5, "fingerprint", fingerprint_of(dict(fields)))
     write_text(h5, "fingerprint_fields", json.dumps(dict(fields), sort_keys=True))
     write_note(h5, {})
     # One row a chunk: automatic chunks measured 13 times slower per row.
-    _create(h5, "features", (row_width,), dtype.newbyteorder("<"), 1)
+    _create(h5, "features", (cached_width,), dtype.newbyteorder("<"), 1)
     for name in columns:
         _create(h5, name, (), ROW_COLUMNS[name], KEY_CHUNK)
-    create_glimpses(h5)
-    create_probe(h5, row_width)
-    write_samples(h5, [])
+    create_thumbnails(h5)
+    create_probe(h5, cached_width)
+    write_table(h5, [])
 
 
-def create_glimpses(h5: Hdf5) -> None:
-    """The datasets of glimpses, without rows."""
-    for name, column in GLIMPSE_COLUMNS.items():
-        _create(h5, name, column.shape, column.dtype, GLIMPSE_CHUNK)
+def create_thumbnails(h5: Hdf5) -> None:
+    """Give the datasets of thumbnails, without rows."""
+    for name, column in THUMBNAIL_COLUMNS.items():
+        _create(h5, name, column.shape, column.dtype, THUMBNAIL_CHUNK)
 
 
-def create_probe(h5: Hdf5, row_width: int) -> None:
+def create_probe(h5: Hdf5, cached_width: int) -> None:
     """Make the place of the drift probe's row, empty."""
-    _create(h5, PROBE, (row_width,), np.dtype("<f4"), 1)
+    _create(h5, PROBE, (cached_width,), np.dtype("<f4"), 1)
 
 
 def write_text(h5: Hdf5, name: str, text: str) -> None:
@@ -150,13 +151,13 @@ def write_note(h5: Hdf5, note: Mapping[str, Any]) -> None:
 
 
 def read_note(h5: Hdf5) -> dict[str, Any]:
-    """What is noted of the folder."""
+    """Say what is noted of the folder."""
     note: dict[str, Any] = json.loads(read_text(h5, "dataset"))
     return note
 
 
 def read_text(h5: Hdf5, name: str) -> str:
-    """An attribute, of fixed length or, as in schema 1, of any."""
+    """Give an attribute, of fixed length or, as in schema 1, of any."""
     value = h5.attrs[name]
     return value.decode() if isinstance(value, bytes) else str(value)
 
@@ -178,10 +179,10 @@ def _create(
     )
 
 
-def write_samples(h5: Hdf5, samples: list[Sample]) -> Columns:
+def write_table(h5: Hdf5, table_rows: list[TableRow]) -> Columns:
     """Put the table of photographs into a file that has none; returns it column by column."""
     group = h5.create_group("samples")
-    columns = to_columns(samples)
+    columns = to_columns(table_rows)
     for name, values in columns.items():
         group.create_dataset(
             name,
@@ -197,7 +198,7 @@ def write_samples(h5: Hdf5, samples: list[Sample]) -> Columns:
 
 
 def read_fields(h5: Hdf5) -> dict[str, Any]:
-    """What the fingerprint is made of.
+    """Say what the fingerprint is made of.
 
     Raises:
         ValueError: the fingerprint is another.
@@ -209,7 +210,7 @@ def read_fields(h5: Hdf5) -> dict[str, Any]:
 
 
 def read_entries(h5: Hdf5) -> Entries:
-    """What is known of every row.
+    """Say what is known of every row.
 
     Raises:
         ValueError: the columns differ in length, or one has another type.
@@ -234,7 +235,7 @@ def to_entries(columns: Mapping[str, npt.NDArray[Any]]) -> Entries:
 
 
 def new_entries(digests: Sequence[str], views: Sequence[str], values: npt.NDArray[Any]) -> Entries:
-    """What is known of rows of photographs: their keys and checksums."""
+    """Say what is known of rows of photographs: their keys and checksums."""
     keys = [(d.encode(), view.encode()) for d, view in zip(digests, views, strict=True)]
     checks = [row_check(*key, row) for key, row in zip(keys, values, strict=True)]
     return to_entries(
@@ -254,7 +255,7 @@ def pick(entries: Entries, names: list[str]) -> Entries:
 
 
 def read_columns(h5: Hdf5) -> Columns:
-    """The table of photographs, column by column."""
+    """Give the table of photographs, column by column."""
     optional = [name for name in OPTIONAL_COLUMNS if name in h5["samples"]]
     names = (*TEXT_COLUMNS, *NUMBER_COLUMNS, *optional)
     return {name: h5["samples"][name][:] for name in names}
@@ -324,7 +325,7 @@ class Seal(NamedTuple):
 
     @classmethod
     def unpack(cls, data: bytes) -> Seal:
-        """The inverse of `pack`."""
+        """Give the inverse of `pack`."""
         return cls(data[:32], data[32:64], data[64:96])
 
     def broken(self, found: Seal) -> list[str]:

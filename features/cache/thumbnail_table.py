@@ -1,4 +1,4 @@
-"""The glimpses of an open cache, read and filled in."""
+"""The thumbnails of an open cache, read and filled in."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from features.cache import schema as layout
+from features.cache import schema as schema
 from features.cache.cache import Cache
 from features.cache.hdf5_file import HDF5_ERRORS
-from features.cache.thumbnails import Glimpse, Glimpses, read_glimpses, write_glimpses
+from features.cache.thumbnails import Thumbnail, Thumbnails, read_thumbnails, write_thumbnails
 from features.errors import CacheError
 
 
-def glimpses_of(cache: Cache, rows: Sequence[int] | None = None) -> Glimpses:
-    """What is kept of photographs beside these rows, in this order; None: of all rows.
+def thumbnails_of(cache: Cache, rows: Sequence[int] | None = None) -> Thumbnails:
+    """Say what is kept of photographs beside these rows, in this order; None: of all rows.
 
     Raises:
         CacheError: they are damaged.
     """
 
-    def read(h5: layout.Hdf5) -> Glimpses:
+    def read(h5: schema.Hdf5) -> Thumbnails:
         try:
-            return read_glimpses(h5, len(cache))
+            return read_thumbnails(h5, len(cache))
         except HDF5_ERRORS as error:
             reason = cache.failure or " ".join(str(error).split())[:120]
             raise CacheError(
@@ -34,11 +34,11 @@ def glimpses_of(cache: Cache, rows: Sequence[int] | None = None) -> Glimpses:
     if rows is None:
         return found
     wanted = np.asarray(rows, dtype=np.int64)
-    return Glimpses(found.grey[wanted], found.taken[wanted])
+    return Thumbnails(found.grey[wanted], found.capture_time[wanted])
 
 
-def keep_glimpses(cache: Cache, found: Mapping[int, Glimpse]) -> None:
-    """Fill in glimpses by row number; nothing is kept before the cache's `commit`.
+def keep_thumbnails(cache: Cache, found: Mapping[int, Thumbnail]) -> None:
+    """Fill in thumbnails by row number; nothing is kept before the cache's `commit`.
 
     Raises:
         CacheError: the file cannot be written; it is as the last commit left it.
@@ -47,6 +47,6 @@ def keep_glimpses(cache: Cache, found: Mapping[int, Glimpse]) -> None:
         return
     numbers = np.array(sorted(found))
     with cache.writing() as h5:
-        for first, places in layout.runs(numbers):
-            some = Glimpses.of([found[number] for number in numbers[places].tolist()])
-            write_glimpses(h5, first, some, rows=len(cache))
+        for first, places in schema.runs(numbers):
+            some = Thumbnails.of([found[number] for number in numbers[places].tolist()])
+            write_thumbnails(h5, first, some, rows=len(cache))

@@ -161,7 +161,7 @@ def _transform(profile: bytes, space: str, mode: str) -> ImageCms.ImageCmsTransf
 
 
 def _probe(mode: str) -> Image.Image:
-    """A picture of colours from everywhere in the space."""
+    """Give a picture of colours from everywhere in the space."""
     if mode == "L":
         return Image.fromarray(np.arange(256, dtype=np.uint8)[None])
     steps = np.linspace(0, 255, 9).round().astype(np.uint8)

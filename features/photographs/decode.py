@@ -127,7 +127,7 @@ _FOR_EYES = replace(RECIPES["imagenet"], name="eyes", bits=0)
 
 
 def get_recipe(name: str) -> Recipe:
-    """The recipe called `name`.
+    """Give the recipe called `name`.
 
     Raises:
         DataError: there is none.
@@ -204,7 +204,7 @@ def decode_views(
 
 
 def _fitted(data: bytes, recipe: Recipe, names: Sequence[str], max_pixels: int) -> list[View]:
-    """Views whose boxes are those of this photograph, by the size that its header declares."""
+    """Give views whose boxes are those of this photograph, by the size that its header declares."""
     views = [view_named(name) for name in names]
     if all(view.place < 0 for view in views):
         return views
@@ -252,7 +252,7 @@ def _target(recipe: Recipe, view: View) -> _Target:
 
 
 def thumbnail(data: bytes, size: int, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """The upright photograph as RGB, its longer side `size` pixels, for sheets and reports.
+    """Give the upright photograph as RGB, its longer side `size` pixels, for sheets and reports.
 
     Raises:
         ImageError: as `decode`.
@@ -289,7 +289,7 @@ def orientation(data: bytes, *, max_pixels: int = MAX_PIXELS) -> int:
 def inspect(
     data: bytes, size: int, *, max_pixels: int = MAX_PIXELS, bits: int | None = 0
 ) -> tuple[Header, Image.Image]:
-    """What the file says of itself, and the upright photograph as RGB.
+    """Say what the file says of itself, and the upright photograph as RGB.
 
     Args:
         data: the whole file.
@@ -313,7 +313,7 @@ def inspect(
 
 
 def largest_undeclared(data: bytes, *, max_pixels: int = MAX_PIXELS) -> int | None:
-    """The largest sample of a photograph of 16 bits that does not say how many of them count.
+    """Give the largest sample of a photograph of 16 bits that does not say how many of them count.
 
     None where the photograph has 8 bits, or says it. See `features.photographs.survey`.
 
@@ -328,7 +328,7 @@ def largest_undeclared(data: bytes, *, max_pixels: int = MAX_PIXELS) -> int | No
 
 
 def _open(data: bytes, max_pixels: int, target: _Target, recipe: Recipe) -> Image.Image:
-    """The file as an RGB image, or an ImageError with the reason."""
+    """Give the file as an RGB image, or an ImageError with the reason."""
     with parsed(data, max_pixels, first_page=recipe.revision < 2) as (image, declared):
         _scale(image, target)
         return _upright_rgb(image, data, declared, recipe)
@@ -355,7 +355,7 @@ def _upright_rgb(
 
 
 def _deep(image: Image.Image, data: bytes, declared: Declared) -> Samples | None:
-    """The samples of a file of more than 8 bits; None for others."""
+    """Give the samples of a file of more than 8 bits; None for others."""
     if not declared.is_deep:
         return None
     if declared.format == "TIFF":

@@ -74,12 +74,12 @@ class Decoded(NamedTuple):
 
     Attributes:
         pixels: uint8 (views, height, width, 3).
-        taken: `features.photographs.decode.capture_time`.
+        capture_time: `features.photographs.decode.capture_time`.
         declared: what the file says of itself.
     """
 
     pixels: Pixels
-    taken: int
+    capture_time: int
     declared: Declared | None = None
 
 
@@ -194,7 +194,7 @@ class Decoders:
                 self._change.notify_all()
 
     def _ask_one(self, head: bytes, data: bytes) -> _Answer | None:
-        """What a process answers; None where it ended without."""
+        """Say what a process answers; None where it ended without."""
         with self._change:
             process = self._idle.pop() if self._idle else None
         process = process or _Process(self.command)
@@ -255,7 +255,7 @@ class _Process:
             )
 
     def ask(self, head: bytes, data: bytes) -> _Answer | None:
-        """What it answers; None where it ended instead."""
+        """Say what it answers; None where it ended instead."""
         try:
             for part in (REQUEST.pack(len(head), len(data)), head, data):
                 self._to.write(part)

@@ -31,7 +31,7 @@ class Photograph(NamedTuple):
 
 
 def stat_photograph(file: Path) -> os.stat_result:
-    """What the system knows of a file.
+    """Say what the system knows of a file.
 
     Raises:
         ImageError: it cannot be looked at, or is no regular file: reading a pipe or a device may
@@ -47,7 +47,7 @@ def stat_photograph(file: Path) -> os.stat_result:
 
 
 def read_photograph(file: Path, *, max_pixels: int = MAX_PIXELS) -> bytes:
-    """The whole file, unless it is larger than any photograph of `max_pixels` can be.
+    """Give the whole file, unless it is larger than any photograph of `max_pixels` can be.
 
     Raises:
         ImageError: it is too large, or cannot be opened; see `stat_photograph`.

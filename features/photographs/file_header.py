@@ -186,7 +186,7 @@ def _jxl_boxes(data: bytes) -> Declared:
 
 
 def _jxl(data: bytes) -> Declared:
-    """The size that a JPEG XL codestream begins with (ISO/IEC 18181-1, SizeHeader)."""
+    """Give the size that a JPEG XL codestream begins with (ISO/IEC 18181-1, SizeHeader)."""
     bits, at = int.from_bytes(data[2:32], "little"), 0
     if len(data) < 6:
         raise struct.error

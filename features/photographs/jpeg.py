@@ -167,7 +167,7 @@ def _incomplete(sent: dict[int, list[int]], progressive: bool) -> str:
 
 
 def load(image: Image.Image, data: bytes, frame: Frame) -> Image.Image:
-    """The pixels of an opened file, at the scale that `image.draft` has chosen.
+    """Give the pixels of an opened file, at the scale that `image.draft` has chosen.
 
     Args:
         image: as Pillow opened it, not loaded.
@@ -201,7 +201,7 @@ def _has_lost(data: bytes, start: int, end: int) -> bool:
 def _strict(
     data: bytes, mode: str, size: tuple[int, int], frame: Frame
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]] | None:
-    """The pixels; None for what only Pillow decodes."""
+    """Give the pixels; None for what only Pillow decodes."""
     said = ""
     for change in (None, _plain, _ended, None):
         if change is not None:
@@ -225,7 +225,7 @@ def _strict(
 
 
 def _ended(data: bytes, said: str) -> bytes:
-    """The file with a mark at its end: none is no loss, if the pixels are there."""
+    """Give the file with a mark at its end: none is no loss, if the pixels are there."""
     return data + _MENDED if "end of JPEG file" in said else data
 
 
@@ -236,7 +236,7 @@ def _is_padding(data: bytes, frame: Frame, count: int) -> bool:
 
 
 def _plain(data: bytes, said: str) -> bytes:
-    """The file with nothing but what its pixels need, as far as these begin.
+    """Give the file with nothing but what its pixels need, as far as these begin.
 
     Left out are colour profile, comments and what lies between segments; a version that is not
     known becomes one that is.

@@ -107,7 +107,7 @@ class FileFacts:
 
 
 def facts_of(data: bytes, *, max_pixels: int = MAX_PIXELS, bits: int | None = 0) -> FileFacts:
-    """The facts of one file's bytes, decoded in this process.
+    """Give the facts of one file's bytes, decoded in this process.
 
     Raises:
         ImageError: with the reason, where it is no photograph that can be read whole.
@@ -157,7 +157,7 @@ def _camera(exif: Mapping[int, Any]) -> dict[str, Any]:
 
 
 def _number(value: Any, least: float = 1e-9) -> float:  # noqa: ANN401 - whatever a file holds
-    """A finite number of at least `least`, else nan."""
+    """Give a finite number of at least `least`, else nan."""
     if isinstance(value, tuple) and value:
         value = value[0]
     try:
@@ -168,7 +168,7 @@ def _number(value: Any, least: float = 1e-9) -> float:  # noqa: ANN401 - whateve
 
 
 def _whole(value: Any) -> int:  # noqa: ANN401 - whatever a file holds
-    """A whole number, else 0."""
+    """Give a whole number, else 0."""
     number = _number(value)
     return int(number) if number == number else 0
 
@@ -215,7 +215,7 @@ def _light(picture: Image.Image) -> dict[str, Any]:
 
 
 def _sharpness(grey: npt.NDArray[np.float32]) -> float:
-    """The variance of the Laplacian (Pech-Pacheco and others, ICPR 2000), relative to contrast."""
+    """Measure the Laplacian's variance (Pech-Pacheco et al., ICPR 2000) against contrast."""
     if min(grey.shape) < 3:
         return math.nan
     middle = grey[1:-1, 1:-1]
@@ -232,7 +232,7 @@ def _cast(picture: Image.Image, mask: Image.Image | None) -> tuple[float, float]
 
 
 def _frame(size: tuple[int, int]) -> Image.Image:
-    """A mask of the frame around a picture of this width and height."""
+    """Give a mask of the frame around a picture of this width and height."""
     edge = max(1, round(BORDER * min(size)))
     mask = Image.new("L", size, 255)
     if min(size) > 2 * edge:

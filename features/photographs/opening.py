@@ -70,7 +70,7 @@ NO_TIME = -1
 def parsed(
     data: bytes, max_pixels: int, *, first_page: bool = False
 ) -> Iterator[tuple[Image.Image, Declared]]:
-    """The file with its header read; what goes wrong inside is an ImageError with the reason.
+    """Give the file with its header read; what goes wrong inside is an ImageError with the reason.
 
     Args:
         data: the whole file.
@@ -170,7 +170,7 @@ def read_orientation(image: Image.Image) -> int:
 
 
 def read_exif(image: Image.Image) -> dict[int, Any]:
-    """The EXIF fields that can be read; broken ones are no reason to refuse the photograph."""
+    """Give the EXIF fields that can be read; broken ones are no reason to refuse the photograph."""
     found: dict[int, Any] = {}
     with contextlib.suppress(Exception):  # as in `_parsed`
         fields = image.getexif()
@@ -192,7 +192,7 @@ def _reason(error: Exception, data: bytes, declared: Declared) -> str:
 
 
 def _describe(data: bytes) -> str:
-    """What the first bytes look like, for a person who wonders why."""
+    """Say what the first bytes look like, for a person who wonders why."""
     starts = {
         b"%PDF": "a PDF",
         b"GIF8": "a GIF",

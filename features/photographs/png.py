@@ -102,7 +102,7 @@ def check_sums(data: bytes) -> None:
 
 
 def without_text(data: bytes) -> tuple[bytes, bytes | None]:
-    """The file without comments and colour profile, which Pillow refuses where they are large.
+    """Give the file without comments and colour profile, which Pillow refuses where they are large.
 
     Returns:
         It, and the profile where there is one of a bearable size.
@@ -127,7 +127,7 @@ def _profile(content: bytes) -> bytes | None:
 
 
 def deep_samples(data: bytes, image: Image.Image) -> Samples:
-    """The samples of a file of 16 bits.
+    """Give the samples of a file of 16 bits.
 
     Args:
         data: the whole file.

@@ -30,7 +30,7 @@ _AS_UNSIGNED_16 = 65_535  # integers of 32 bits up to this are read as 16 bits
 
 
 def depth_of(largest: float) -> int:
-    """The fewest bits among DEPTHS that hold a value (16 for those that none holds)."""
+    """Give the fewest bits among DEPTHS that hold a value (16 for those that none holds)."""
     return next((bits for bits in DEPTHS if largest < 2**bits), DEPTHS[-1])
 
 

@@ -82,7 +82,7 @@ class Page:
     largest: dict[int, int]
 
     def values(self, tag: int) -> tuple[Any, ...]:
-        """The numbers behind a tag; none where it is missing or holds something else."""
+        """Give the numbers behind a tag; none where it is missing or holds something else."""
         found = self.fields.get(tag)
         if found is None or found.kind not in _NUMBERS:
             return ()
@@ -91,7 +91,7 @@ class Page:
         )
 
     def value(self, tag: int, default: Any = None) -> Any:  # noqa: ANN401 - of any type
-        """The first number behind a tag."""
+        """Give the first number behind a tag."""
         found = self.values(tag)
         return found[0] if found else default
 
@@ -200,7 +200,7 @@ def _directory(data: bytes, order: str, big: bool, at: int) -> tuple[Page, int]:
 
 
 def readable(data: bytes) -> bytes:
-    """The file as Pillow opens it: the photograph first, as grey of 8 bits if it has more.
+    """Give the file as Pillow opens it: the photograph first, as grey of 8 bits if it has more.
 
     Such grey is never decoded: it stands for colour profile, EXIF and orientation alone.
     """
@@ -221,7 +221,7 @@ def readable(data: bytes) -> bytes:
 
 
 def refuse(page: Page, why: str) -> ImageError:
-    """An error that says what the file is and what to save it as."""
+    """Give an error that says what the file is and what to save it as."""
     return ImageError(
         f"a TIFF of a kind that is not read ({page.kind}: {why}); save it as grey or RGB of 8 or "
         "16 bits"
@@ -229,7 +229,7 @@ def refuse(page: Page, why: str) -> ImageError:
 
 
 def deep_samples(page: Page) -> Samples | None:
-    """The samples of a page of more than 8 bits, or with a sign; None where Pillow reads it well.
+    """Read a page of more than 8 bits, or with a sign; None where Pillow reads it well.
 
     Raises:
         ImageError: it is of a kind that is not read.
@@ -268,7 +268,7 @@ def deep_samples(page: Page) -> Samples | None:
 
 
 def _stated(page: Page, kind: str, bits: int) -> tuple[float, float] | None:
-    """The values of black and of white that the file itself names; None where it names none.
+    """Give the values of black and of white that the file itself names; None where it names none.
 
     Of whole numbers that are not negative the tags are taken at their word only where they name the
     largest of some number of bits below that of the samples: the standard lets writers note what
@@ -299,7 +299,7 @@ class _Unpacked:
         self.planes: list[Image.Image] = []
 
     def __call__(self) -> Iterator[Block]:
-        """Some rows of one column of tiles at a time."""
+        """Give some rows of one column of tiles at a time."""
         self.planes = self.planes or [
             _as_bytes(self.page, plane, self.apart, self.length, self.columns)
             for plane in range(self.apart)
@@ -367,7 +367,7 @@ def _as_bytes(page: Page, plane: int, apart: int, length: int, columns: int) -> 
 def _described(
     page: Page, values: Mapping[int, tuple[int, ...]], kept: Mapping[int, _Field]
 ) -> bytes:
-    """The file with a new first directory behind it, in the small form that all readers know.
+    """Give the file with a new first directory behind it, in the small form that all readers know.
 
     Args:
         page: whose file it is.

@@ -67,7 +67,7 @@ def _full(argument: str) -> list[View] | None:
 
 
 def _tiles(argument: str) -> list[View] | None:
-    """The tiles of "2x3", row by row."""
+    """Give the tiles of "2x3", row by row."""
     found = _TILES.fullmatch(argument)
     if not found:
         return None
@@ -171,7 +171,7 @@ def views_of(name: str) -> tuple[str, ...]:
 
 
 def view_named(name: str) -> View:
-    """The view of a name.
+    """Give the view of a name.
 
     Raises:
         DataError: there is none of this name.

@@ -24,7 +24,6 @@ from pipeline.audit.permutation_test import interval
 from pipeline.audit.result import BackgroundFinding
 from pipeline.cnn.photograph_batches import look
 from pipeline.data.dataset import Dataset
-from pipeline.data.extract_folder import recorded_weights
 from pipeline.data.splits import folds
 from pipeline.evaluation.metrics import score
 from pipeline.evaluation.part_rules import by_part, part_classes
@@ -55,23 +54,25 @@ def background_shortcut(
     """
     if not data.classes.binary:
         return "the background is looked at for two classes alone"
-    if "digest" not in data.about["weights"]:
+    if data.folder.weights is None:
         return "the background is not looked at: the cache does not say which weights it has"
     rows = _sample(data, seed)
     y, groups = data.y[rows], data.groups[rows]
     try:
         rounds = folds(y, groups, n_folds=_FOLDS, repeats=1, seed=seed)
-        settings = settings_from_fields(data.fields, recorded_weights(data.about["weights"]))
+        settings = settings_from_fields(data.fields, data.folder.weights)
         backbone = settings.load(_BATCH)
     except SplitError as error:
         return f"the background is not looked at: {error}"
     except WeightsError:
         return "the background is not looked at: the backbone's weights are not on this computer"
-    photographs = [Photograph(root / data.samples[i].path, data.samples[i].path) for i in rows]
+    photographs = [
+        Photograph(root / data.table_rows[i].path, data.table_rows[i].path) for i in rows
+    ]
     kept, border, batch = list[int](), list[Rows](), list[Pixels]()
     seen = look(photographs, settings.recipe, progress=progress)
     for number, one in enumerate(seen):
-        if one.pixels is not None and one.sample.digest == data.samples[rows[number]].digest:
+        if one.pixels is not None and one.table_row.digest == data.table_rows[rows[number]].digest:
             kept.append(number)
             batch.append(covered(one.pixels))
         if batch and (len(batch) == _BATCH or number + 1 == len(photographs)):
@@ -81,7 +82,7 @@ def background_shortcut(
         return "the background is not looked at: photographs are gone or were changed"
     whole = _averages(data.whole_rows(rows)[:], data)
     P = [
-        out_of_fold(gram(X), y, groups, rounds, row_width=X.shape[1], seed=seed)
+        out_of_fold(gram(X), y, groups, rounds, input_width=X.shape[1], seed=seed)
         for X in (np.concatenate(border), whole)
     ]
     return _finding(y, groups, P[0], P[1], data.classes.names)
@@ -108,7 +109,7 @@ def covered(pixels: Pixels) -> Pixels:
 
 def _averages(rows: Rows, data: Dataset) -> Rows:
     """Each channel's mean over the positions of the last map: float32 (n, channels)."""
-    return np.asarray(data.layout.map(rows).mean(axis=1), np.float32)
+    return np.asarray(data.row_parts.map(rows).mean(axis=1), np.float32)
 
 
 def _sample(data: Dataset, seed: int) -> Indices:
@@ -153,7 +154,7 @@ def _finding(
 
 
 def _error(auc: float, m: int, n: int) -> float:
-    """Standard error of an AUC of m and n parts (Hanley and McNeil, Radiology 143, 1982)."""
+    """Give the standard error of an AUC of m and n parts (Hanley, McNeil, Radiology 1982)."""
     if not (m and n):
         return float("nan")
     q1, q2 = auc / (2 - auc), 2 * auc**2 / (1 + auc)

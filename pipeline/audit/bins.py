@@ -37,7 +37,7 @@ class Column:
 
 
 def cut(column: Column, train: Indices) -> Indices:
-    """The bin of every row, fitted on training rows alone and without looking at classes.
+    """Give the bin of every row, fitted on training rows alone and without looking at classes.
 
     Ordered facts are cut at quantiles, or between their values where these are few. Of words, the
     most frequent have a bin each and all others share the last one.

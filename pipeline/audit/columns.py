@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from features.arrays import Floats, Indices
-from features.cache.sample_table import Sample
+from features.cache.sample_table import TableRow
 from features.photographs.metadata import FileFacts
 from pipeline.audit.bins import Column
 from pipeline.audit.metadata_facts import FACTS
@@ -37,7 +37,7 @@ _COPY_GAP = 1.0  # seconds: no person photographs part after part faster than th
 _MOST_WITH_NUMBER = 0.95  # share of the names that must hold a number at this place
 
 
-class Judgeable(NamedTuple):
+class Testable(NamedTuple):
     """What there is to judge.
 
     Attributes:
@@ -52,24 +52,24 @@ class Judgeable(NamedTuple):
 
 
 def collect(
-    samples: Sequence[Sample],
+    table_rows: Sequence[TableRow],
     facts: Sequence[FileFacts | None],
     y: Indices,
     groups: Indices,
     *,
     least_parts: int = 2,
-) -> Judgeable:
+) -> Testable:
     """Columns of all facts that vary and that two parts of each class have.
 
     Args:
-        samples: n photographs.
+        table_rows: n photographs.
         facts: of their files; None where the file is gone or another one now.
         y: int64 (n,) class numbers.
         groups: int64 (n,) part numbers.
         least_parts: of each class that must have a fact; 1 to describe a class with one part.
     """
-    raw = _from_table(samples, y, groups) | _from_files(facts)
-    found = Judgeable([], {}, {})
+    raw = _from_table(table_rows, y, groups) | _from_files(facts)
+    found = Testable([], {}, {})
     for name, fact in FACTS.items():
         values = raw[name]
         if isinstance(values, str):
@@ -110,24 +110,24 @@ def _why_not(column: Column, y: Indices, groups: Indices, least_parts: int) -> s
     return None if min(parts) >= least_parts else RARE
 
 
-def _from_table(samples: Sequence[Sample], y: Indices, groups: Indices) -> dict[str, _Raw]:
+def _from_table(table_rows: Sequence[TableRow], y: Indices, groups: Indices) -> dict[str, _Raw]:
     """Facts that the cache knows, whether the files are there or not."""
-    times = np.array([sample.mtime_ns / 1e9 for sample in samples])
+    times = np.array([table_row.mtime_ns / 1e9 for table_row in table_rows])
     copied = len(times) > 1 and float(np.median(np.diff(np.sort(times)))) < _COPY_GAP
     return {
-        "file_size": [float(sample.size) for sample in samples],
+        "file_size": [float(table_row.size) for table_row in table_rows],
         "file_time": COPIED if copied else times.tolist(),
-        "subfolder": [_subfolder(sample.path) for sample in samples],
-    } | _from_names([PurePosixPath(sample.path).name for sample in samples], y, groups)
+        "subfolder": [_subfolder(table_row.path) for table_row in table_rows],
+    } | _from_names([PurePosixPath(table_row.path).name for table_row in table_rows], y, groups)
 
 
 def _subfolder(path: str) -> str:
-    """The folders between class and file; "." for none, which counts as a place too."""
+    """Give the folders between class and file; "." for none, which counts as a place too."""
     return "/".join(PurePosixPath(path).parts[1:-1]) or "."
 
 
 def _from_names(names: Sequence[str], y: Indices, groups: Indices) -> dict[str, _Raw]:
-    """The time that names tell, if they do; else the numbers in them."""
+    """Give the time that names tell, if they do; else the numbers in them."""
     times = [time_of_name(name) for name in names]
     known = [np.nan if one is None else one for one in times]
     if names and np.isfinite(known).mean() >= _MOST_WITH_NUMBER:
@@ -137,7 +137,7 @@ def _from_names(names: Sequence[str], y: Indices, groups: Indices) -> dict[str, 
 
 
 def _name_numbers(names: Sequence[str], y: Indices, groups: Indices) -> dict[str, _Raw]:
-    """The numbers in file names, by their place in it."""
+    """Give the numbers in file names, by their place in it."""
     found = [[float(digits) for digits in re.findall(r"[0-9]+", name)] for name in names]
     raw: dict[str, _Raw] = {}
     for place, name in enumerate(_NUMBERS):

@@ -73,7 +73,13 @@ class Suspects:
 
 
 def out_of_fold(
-    K: Floats, y: Indices, groups: Indices, rounds: Sequence[Fold], *, row_width: int, seed: int = 0
+    K: Floats,
+    y: Indices,
+    groups: Indices,
+    rounds: Sequence[Fold],
+    *,
+    input_width: int,
+    seed: int = 0,
 ) -> Floats:
     """Probabilities (n, n_classes) of every row by a head that was not trained on its part.
 
@@ -82,12 +88,12 @@ def out_of_fold(
         y: int64 (n,) class numbers.
         groups: int64 (n,) part numbers.
         rounds: one repeat of grouped folds.
-        row_width: values in a raw row.
+        input_width: values in a raw row.
         seed: of the head.
     """
     from threadpoolctl import threadpool_limits
 
-    side, n_classes = GramSide(K, row_width), int(y.max()) + 1
+    side, n_classes = GramSide(K, input_width), int(y.max()) + 1
     found = np.full((len(y), n_classes), np.nan)
     # On a busy machine, threads of BLAS that wait for each other took several times as long.
     with threadpool_limits(1):
@@ -98,8 +104,8 @@ def out_of_fold(
             )
             head = make_head(HEAD, seed=seed)
             assert isinstance(head, RowSpaceHead)
-            head.fit_in_space(part)
-            found[test] = head.predict_in_space(part.place(test))
+            head.fit_on_spec(part)
+            found[test] = head.predict_on_spec(part.place(test))
     return found
 
 

@@ -267,7 +267,7 @@ _LEVEL = 0.95
 
 
 def interval(auc: float, error: float, parts: tuple[int, int]) -> tuple[float, float]:
-    """The interval, inside 0 to 1.
+    """Give the interval, inside 0 to 1.
 
     On the logit scale, with Student's t for as many parts as the smaller side has. An AUC of 0 or
     1 leaves no spread to estimate; then it is Newcombe's score interval (Statistics in Medicine

@@ -260,7 +260,7 @@ class Audit:
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever a record holds
-    """Records for JSON: nan and infinity become None."""
+    """Make records ready for JSON: nan and infinity become None."""
     if isinstance(value, dict):
         return {key: _plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple):

@@ -17,7 +17,7 @@ from features.photographs.file import Photograph
 from features.photographs.metadata import FileFacts
 from features.photographs.survey import read_facts
 from pipeline.audit.background import background_shortcut
-from pipeline.audit.columns import Judgeable, collect
+from pipeline.audit.columns import Testable, collect
 from pipeline.audit.labels import HEAD, LEAST_AUC, WEAK, out_of_fold, suspect_labels
 from pipeline.audit.metadata_facts import FACTS
 from pipeline.audit.outliers import find_outliers
@@ -72,13 +72,13 @@ def audit_dataset(
         _check_replaceable(out)
     facts, notes = _read_files(data, progress)
     rounds = _rounds(data, seed, notes)
-    judgeable = collect(data.samples, facts, data.y, data.groups, least_parts=2 if rounds else 1)
+    testable = collect(data.table_rows, facts, data.y, data.groups, least_parts=2 if rounds else 1)
     shortcuts = (
-        find_shortcuts(data, judgeable, rounds, shuffles=shuffles, seed=seed)
+        find_shortcuts(data, testable, rounds, shuffles=shuffles, seed=seed)
         if rounds
-        else describe_facts(data, judgeable)
+        else describe_facts(data, testable)
     )
-    labels, outliers = _judge_rows(data, judgeable, rounds, seed, notes)
+    labels, outliers = _predict_rows(data, testable, rounds, seed, notes)
     audit = Audit(
         root=_root(data),
         photographs=len(data),
@@ -143,26 +143,28 @@ def _check_replaceable(out: Path) -> None:
 
 
 def _root(data: Dataset) -> Path:
-    return Path(os.fsdecode(data.about["root"]))
+    return Path(os.fsdecode(data.folder.root))
 
 
 def _read_files(
     data: Dataset, progress: Progress | None
 ) -> tuple[list[FileFacts | None], list[str]]:
-    """The facts of the files that are still what extract saw, and a note of those that are not."""
+    """Collect the facts of files that extract saw as they are, and a note of the others."""
     root = _root(data)
-    photographs = [Photograph(root / sample.path, sample.path) for sample in data.samples]
-    digests = [sample.digest for sample in data.samples]
+    photographs = [
+        Photograph(root / table_row.path, table_row.path) for table_row in data.table_rows
+    ]
+    digests = [table_row.digest for table_row in data.table_rows]
     bits = data.fields["recipe"].get("bits", 0)
     found = [
-        None if one.reason or one.digest != sample.digest else one
-        for one, sample in zip(
+        None if one.reason or one.digest != table_row.digest else one
+        for one, table_row in zip(
             read_facts(photographs, digests, bits=bits, progress=progress),
-            data.samples,
+            data.table_rows,
             strict=True,
         )
     ]
-    missing = [s.path for s, one in zip(data.samples, found, strict=True) if one is None]
+    missing = [s.path for s, one in zip(data.table_rows, found, strict=True) if one is None]
     if not missing:
         return found, []
     return found, [
@@ -196,10 +198,10 @@ def _rounds(data: Dataset, seed: int, notes: list[str]) -> list[Fold]:
     return []
 
 
-def _judge_rows(
-    data: Dataset, judgeable: Judgeable, rounds: Sequence[Fold], seed: int, notes: list[str]
+def _predict_rows(
+    data: Dataset, testable: Testable, rounds: Sequence[Fold], seed: int, notes: list[str]
 ) -> tuple[LabelFindings | None, list[PhotographFinding]]:
-    """What the rows themselves say: suspect labels and outliers."""
+    """Say what the rows themselves say: suspect labels and outliers."""
     if len(data) > MOST_ROWS:
         notes.append(
             f"labels and outliers are not judged: {len(data):,} photographs are more than the "
@@ -207,13 +209,13 @@ def _judge_rows(
         )
         return None, []
     rows = data.rows()
-    K, row_width = gram(rows), rows.shape[1]
+    K, input_width = gram(rows), rows.shape[1]
     del rows
     first = [fold for fold in rounds if fold.repeat == 0]
-    labels = _labels(data, K, first, row_width, seed) if first else None
+    labels = _labels(data, K, first, input_width, seed) if first else None
     columns = {
         column.name: column
-        for column in judgeable.columns
+        for column in testable.columns
         if column.ordered and FACTS[column.name].in_pixels
     }
     outliers = [
@@ -230,10 +232,10 @@ def _judge_rows(
 
 
 def _labels(
-    data: Dataset, K: Floats, rounds: Sequence[Fold], row_width: int, seed: int
+    data: Dataset, K: Floats, rounds: Sequence[Fold], input_width: int, seed: int
 ) -> LabelFindings:
     names = data.classes.names
-    P = out_of_fold(K, data.y, data.groups, rounds, row_width=row_width, seed=seed)
+    P = out_of_fold(K, data.y, data.groups, rounds, input_width=input_width, seed=seed)
     found = suspect_labels(data.y, P)
     auc = score(data.y, P)["roc_auc"]
     if not auc >= LEAST_AUC:  # a head that cannot tell the classes says nothing of their labels
@@ -242,7 +244,7 @@ def _labels(
     return LabelFindings(
         suspects=[
             LabelFinding(
-                path=data.samples[one.row].path,
+                path=data.table_rows[one.row].path,
                 given=names[one.given],
                 suggested=names[one.suggested],
                 p_given=one.p_given,
@@ -260,7 +262,7 @@ def _labels(
 
 
 def _named(data: Dataset, row: int) -> tuple[str, str]:
-    return data.samples[row].path, data.classes.names[data.y[row]]
+    return data.table_rows[row].path, data.classes.names[data.y[row]]
 
 
 def _unusable(data: Dataset, facts: Sequence[FileFacts | None]) -> list[PhotographFinding]:
@@ -273,7 +275,7 @@ def _unusable(data: Dataset, facts: Sequence[FileFacts | None]) -> list[Photogra
 def _copies(data: Dataset) -> list[CopyFinding]:
     return [
         CopyFinding(torn.digest, dict(_named(data, row) for row in torn.rows))
-        for torn in find_torn_copies(data.samples, data.y)
+        for torn in find_torn_copies(data.table_rows, data.y)
     ]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from features.arrays import Floats, Indices
 from pipeline.audit.bins import Column
-from pipeline.audit.columns import CONSTANT, Judgeable, reasons
+from pipeline.audit.columns import CONSTANT, Testable, reasons
 from pipeline.audit.metadata_facts import FACTS
 from pipeline.audit.permutation_test import LEVEL, Told, tell_apart
 from pipeline.audit.result import FactFinding, Shortcuts
@@ -26,7 +26,7 @@ LEAST_AUC = 0.6
 
 def find_shortcuts(
     data: Labelled,
-    judgeable: Judgeable,
+    testable: Testable,
     rounds: Sequence[Fold],
     *,
     shuffles: int,
@@ -36,23 +36,23 @@ def find_shortcuts(
 
     Args:
         data: n photographs.
-        judgeable: their facts, from `pipeline.audit.columns.collect`.
+        testable: their facts, from `pipeline.audit.columns.collect`.
         rounds: grouped folds.
         shuffles: of the classes; see `pipeline.audit.permutation_test.tell_apart`.
         seed: of the shuffles.
     """
-    told = tell_apart(judgeable.columns, data.y, data.groups, rounds, shuffles=shuffles, seed=seed)
-    pairs = list(zip(judgeable.columns, told, strict=True))
+    told = tell_apart(testable.columns, data.y, data.groups, rounds, shuffles=shuffles, seed=seed)
+    pairs = list(zip(testable.columns, told, strict=True))
     pairs.sort(key=lambda pair: not _is_shortcut(pair[1]))  # a shortcut stands for others, never
     alike = _same_facts([column for column, _ in pairs])  # a fact that tells nothing for it
     findings = [
-        _finding(data, judgeable, column, one, same_as)
+        _finding(data, testable, column, one, same_as)
         for (column, one), same_as in zip(pairs, alike, strict=True)
     ]
     findings.sort(key=lambda finding: -finding.auc)
     return Shortcuts(
         findings,
-        reasons(judgeable.left_out),
+        reasons(testable.left_out),
         folds=len({fold.fold for fold in rounds}),
         repeats=len({fold.repeat for fold in rounds}),
         shuffles=shuffles,
@@ -65,22 +65,22 @@ def _is_shortcut(told: Told) -> bool:
     return bool(told.p_value <= LEVEL and told.auc >= LEAST_AUC)
 
 
-def describe_facts(data: Labelled, judgeable: Judgeable) -> Shortcuts:
+def describe_facts(data: Labelled, testable: Testable) -> Shortcuts:
     """Say what facts are like where a class has too few parts for folds: nothing is proved.
 
     Args:
         data: n photographs.
-        judgeable: their facts.
+        testable: their facts.
     """
     judged = 1 if data.classes.binary else len(data.classes.names)
     chance = Told(math.nan, math.nan, math.nan, 1.0, 1.0, (math.nan,) * judged)
     findings = [
-        _finding(data, judgeable, column, chance, same_as)
-        for column, same_as in zip(judgeable.columns, _same_facts(judgeable.columns), strict=True)
+        _finding(data, testable, column, chance, same_as)
+        for column, same_as in zip(testable.columns, _same_facts(testable.columns), strict=True)
     ]
     findings.sort(key=lambda finding: not finding.perfect)
     return Shortcuts(
-        findings, reasons(judgeable.left_out), 0, 0, 0, level=LEVEL, least_auc=LEAST_AUC
+        findings, reasons(testable.left_out), 0, 0, 0, level=LEVEL, least_auc=LEAST_AUC
     )
 
 
@@ -120,11 +120,11 @@ def _separates(column: Column, y: Indices) -> bool:
 
 
 def _finding(
-    data: Labelled, judgeable: Judgeable, column: Column, told: Told, same_as: str
+    data: Labelled, testable: Testable, column: Column, told: Told, same_as: str
 ) -> FactFinding:
     fact, names = FACTS[column.name], data.classes.names
     above, shortcut = told.p_value <= LEVEL, _is_shortcut(told)
-    words = judgeable.words.get(column.name)
+    words = testable.words.get(column.name)
     judged = [names[1]] if len(names) == 2 else names
     per_class = dict(zip(judged, told.per_class, strict=True))
     return FactFinding(
@@ -143,14 +143,14 @@ def _finding(
         typical={
             name: _typical(column, data.y == number, words) for number, name in enumerate(names)
         },
-        sentence=_sentence(data, judgeable, column, told, per_class) if shortcut else "",
+        sentence=_sentence(data, testable, column, told, per_class) if shortcut else "",
         same_as=same_as,
         perfect=_separates(column, data.y),
     )
 
 
 def _typical(column: Column, rows: Indices, words: Sequence[str] | None) -> str:
-    """The median of these rows as text, or their most frequent word and its share."""
+    """Give the median of these rows as text, or their most frequent word and its share."""
     values = column.values[rows & column.known]
     if not len(values):
         return "none"
@@ -165,13 +165,13 @@ def _typical(column: Column, rows: Indices, words: Sequence[str] | None) -> str:
 
 def _sentence(
     data: Labelled,
-    judgeable: Judgeable,
+    testable: Testable,
     column: Column,
     told: Told,
     per_class: dict[str, float],
 ) -> str:
     fact, names = FACTS[column.name], data.classes.names
-    words = judgeable.words.get(column.name)
+    words = testable.words.get(column.name)
     score = f"AUC {told.auc:.2f} [{told.low:.2f}, {told.high:.2f}]"
     best = max(per_class, key=lambda name: per_class[name])
     member = data.y == names.index(best)
@@ -183,12 +183,12 @@ def _sentence(
     own, other = (_typical(column, rows, words) for rows in (member, ~member))
     title = fact.title[0].upper() + fact.title[1:]
     typical = "" if own == other else f" (typical: {best} {own}, {rest} {other})"
-    return f"{title} alone {claim} with {score}{typical}: {_advice(column.name, judgeable)}."
+    return f"{title} alone {claim} with {score}{typical}: {_advice(column.name, testable)}."
 
 
-def _advice(name: str, judgeable: Judgeable) -> str:
-    """What a fact may mean; a cause is named only where the photographs speak for it."""
-    alike = judgeable.left_out.get("jpeg_tables") == CONSTANT
+def _advice(name: str, testable: Testable) -> str:
+    """Say what a fact may mean; a cause is named only where the photographs speak for it."""
+    alike = testable.left_out.get("jpeg_tables") == CONSTANT
     if name in ("file_size", "bytes_per_pixel") and alike:
         return (
             "all files have the same JPEG quality tables, so the pictures themselves differ: in "

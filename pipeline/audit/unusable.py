@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.arrays import Floats, Indices
-from features.cache.sample_table import Sample
+from features.cache.sample_table import TableRow
 from features.photographs.metadata import FileFacts
 from pipeline.audit.outliers import middle_and_spread
 
@@ -50,7 +50,7 @@ class Unusable:
 
 
 def find_unusable(facts: Sequence[FileFacts | None]) -> list[Unusable]:
-    """What is wrong with which photographs, in their order, one problem each: the first found.
+    """Say what is wrong with which photographs, in their order, one problem each: the first found.
 
     Args:
         facts: of n photographs; None where the file is gone.
@@ -132,11 +132,11 @@ class TornCopies:
     rows: tuple[int, ...]
 
 
-def find_torn_copies(samples: Sequence[Sample], y: Indices) -> list[TornCopies]:
+def find_torn_copies(table_rows: Sequence[TableRow], y: Indices) -> list[TornCopies]:
     """Exact copies under different class numbers, in the order of their first one."""
     rows: defaultdict[str, list[int]] = defaultdict(list)
-    for row, sample in enumerate(samples):
-        rows[sample.digest].append(row)
+    for row, table_row in enumerate(table_rows):
+        rows[table_row.digest].append(row)
     return [
         TornCopies(digest, tuple(copies))
         for digest, copies in rows.items()

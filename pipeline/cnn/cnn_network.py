@@ -47,7 +47,7 @@ VARIANTS = {
 
 
 def build_network(variant: Variant, shape: tuple[int, int, int], n_classes: int) -> Any:  # noqa: ANN401 - Keras has no types
-    """The untrained network; 2,797,665 parameters for base, 224×224×3 and two classes."""
+    """Give the untrained network; 2,797,665 parameters for base, 224×224×3 and two classes."""
     load_tensorflow()
     import keras
 

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from features.arrays import Pixels
-from features.cache.sample_table import Sample, blank_sample
-from features.cache.thumbnails import Glimpse, glimpse_of
+from features.cache.sample_table import TableRow, blank_row
+from features.cache.thumbnails import Thumbnail, thumbnail_of
 from features.errors import DataError, DecoderError, ImageError, TooManyFailuresError
 from features.extract import Progress
 from features.photographs.decode import MAX_PIXELS, Recipe
@@ -25,7 +25,7 @@ from features.photographs.file_header import Declared
 from features.photographs.survey import Remarks, settle_depth
 from features.photographs.views import FULL
 from features.runtime import core_count, load_tensorflow
-from pipeline.data.dataset import Labelled, label_samples
+from pipeline.data.dataset import Labelled, label_table_rows
 from pipeline.data.folder import scan_folder
 from pipeline.groups.proposal import Proposal
 from pipeline.groups.propose import propose_by_pictures
@@ -36,14 +36,14 @@ _AHEAD = 16  # photographs decoded before they are asked for
 
 
 class Seen(NamedTuple):
-    """One photograph that was read; `pixels` None and `sample.reason` set where it cannot be.
+    """One photograph that was read; `pixels` None and `table_row.reason` set where it cannot be.
 
-    `glimpse` is there where it was asked for.
+    `thumbnail` is there where it was asked for.
     """
 
-    sample: Sample
+    table_row: TableRow
     pixels: Pixels | None
-    glimpse: Glimpse | None = None
+    thumbnail: Thumbnail | None = None
     declared: Declared | None = None
 
 
@@ -52,12 +52,12 @@ def look(
     recipe: Recipe,
     *,
     max_pixels: int = MAX_PIXELS,
-    glimpse: bool = False,
+    thumbnail: bool = False,
     progress: Progress | None = None,
 ) -> Iterator[Seen]:
     """Read, hash and decode on threads, a bounded number ahead, and yield in order.
 
-    With `glimpse` each photograph has its `features.cache.thumbnails.Glimpse` too.
+    With `thumbnail` each photograph has its `features.cache.thumbnails.Thumbnail` too.
     """
     workers = core_count()
     pending: deque[Future[Seen]] = deque()
@@ -66,7 +66,7 @@ def look(
     try:
         for done in range(1, len(photographs) + 1):
             while len(pending) < workers + _AHEAD and (photograph := next(todo, None)) is not None:
-                pending.append(pool.submit(_look_at, photograph, recipe, max_pixels, glimpse))
+                pending.append(pool.submit(_look_at, photograph, recipe, max_pixels, thumbnail))
             yield pending.popleft().result()
             if progress is not None:
                 progress(done, len(photographs))
@@ -74,19 +74,19 @@ def look(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _look_at(photograph: Photograph, recipe: Recipe, max_pixels: int, glimpse: bool) -> Seen:
-    blank = blank_sample(*photograph[1:])
+def _look_at(photograph: Photograph, recipe: Recipe, max_pixels: int, thumbnail: bool) -> Seen:
+    blank = blank_row(*photograph[1:])
     try:
         data = read_photograph(photograph.file, max_pixels=max_pixels)
     except ImageError as error:
         return Seen(blank._replace(reason=str(error)), None)
-    sample = blank._replace(digest=hashlib.sha256(data).hexdigest())
+    table_row = blank._replace(digest=hashlib.sha256(data).hexdigest())
     try:
-        pixels, taken, declared = look_apart(data, recipe, max_pixels=max_pixels)
+        pixels, capture_time, declared = look_apart(data, recipe, max_pixels=max_pixels)
     except ImageError as error:
-        return Seen(sample._replace(reason=str(error)), None)
-    small = glimpse_of(pixels[0], taken) if glimpse else None
-    return Seen(sample, pixels[0], small, declared)
+        return Seen(table_row._replace(reason=str(error)), None)
+    small = thumbnail_of(pixels[0], capture_time) if thumbnail else None
+    return Seen(table_row, pixels[0], small, declared)
 
 
 @dataclass
@@ -104,12 +104,12 @@ class PhotographSet(Labelled):
     root: Path
     group_rule: GroupRule
     recipe: Recipe
-    failed: list[Sample]
+    failed: list[TableRow]
     proposal: Proposal | None = None
 
     def photographs(self, indices: npt.NDArray[np.int64]) -> list[Photograph]:
-        """The photographs with these numbers, to look at."""
-        chosen = [self.samples[i] for i in indices]
+        """Give the photographs with these numbers, to look at."""
+        chosen = [self.table_rows[i] for i in indices]
         return [Photograph(self.root / s.path, s.path, s.label, s.group) for s in chosen]
 
 
@@ -133,27 +133,27 @@ def look_at_folder(
     photographs = apply_rule(rule, scan_folder(data, classes).photographs).photographs
     settled = settle_depth(photographs, recipe)
     recipe, remarks = settled.recipe, Remarks()
-    samples, glimpses = [], dict[str, Glimpse]()
-    for one in look(photographs, recipe, glimpse=rule.from_photographs):
-        samples.append(one.sample)
-        remarks.note(one.sample.path, one.declared)
-        if one.glimpse is not None:
-            glimpses[one.sample.path] = one.glimpse
-    failed = [sample for sample in samples if sample.reason]
-    if len(failed) > _MAX_FAILURES * len(samples):
+    table_rows, thumbnails = [], dict[str, Thumbnail]()
+    for one in look(photographs, recipe, thumbnail=rule.from_photographs):
+        table_rows.append(one.table_row)
+        remarks.note(one.table_row.path, one.declared)
+        if one.thumbnail is not None:
+            thumbnails[one.table_row.path] = one.thumbnail
+    failed = [table_row for table_row in table_rows if table_row.reason]
+    if len(failed) > _MAX_FAILURES * len(table_rows):
         raise TooManyFailuresError(
-            f"{len(failed)} of {len(samples)} photographs cannot be read, more than "
+            f"{len(failed)} of {len(table_rows)} photographs cannot be read, more than "
             f"{_MAX_FAILURES:.0%} ({failed[0].path}: {failed[0].reason}); mend or remove them"
         )
     proposal = None
     if rule.from_photographs:
-        readable = [sample for sample in samples if not sample.reason]
-        seen = [glimpses[sample.path] for sample in readable]
+        readable = [table_row for table_row in table_rows if not table_row.reason]
+        seen = [thumbnails[table_row.path] for table_row in readable]
         found = propose_by_pictures(readable, seen, rule.gap)
-        samples = found.applied(samples)
+        table_rows = found.applied(table_rows)
         if rule.kind == "none":
             proposal, rule = found, GroupRule("proposed")
-    labelled = label_samples(samples, classes=classes, positive=positive)
+    labelled = label_table_rows(table_rows, classes=classes, positive=positive)
     labelled.warnings.extend([*filter(None, [settled.said]), *remarks.lines([FULL])])
     labelled.classes.require_defective("training a CNN")
     return PhotographSet(

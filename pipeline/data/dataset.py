@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,14 @@ import numpy as np
 from features.arrays import Indices, Row, Rows
 from features.cache.cache import Cache
 from features.cache.probe_row import read_probe
-from features.cache.row_parts import Layout
-from features.cache.sample_table import Sample
+from features.cache.row_parts import RowParts
+from features.cache.sample_table import TableRow
 from features.errors import DataError, SplitError
 from features.look import Crops, Look
 from features.own_files import refuse_strange_root
-from features.photographs.views import FULL, Chosen
+from features.photographs.views import FULL
 from pipeline.data.classes import Classes, order_classes
+from pipeline.data.folder_record import FolderRecord
 from pipeline.data.given_split import GIVEN, about_given, defects_of_test_alone, given_sides
 from pipeline.data.lazy_rows import StoredRows
 from pipeline.groups.proposal import Proposal
@@ -37,7 +38,7 @@ class Labelled:
 
     Attributes:
         classes: names and numbers; of two classes, 1 is the defective one.
-        samples: the readable photographs with a class, in the order of the folder.
+        table_rows: the readable photographs with a class, in the order of the folder.
         y: int64 (n,) class numbers.
         groups: int64 (n,), the same number for photographs of one part.
         warnings: what a person should know before trusting a score.
@@ -46,20 +47,20 @@ class Labelled:
     """
 
     classes: Classes
-    samples: list[Sample]
+    table_rows: list[TableRow]
     y: Indices
     groups: Indices
     warnings: list[str]
     given: tuple[Indices, Indices] | None = field(default=None, kw_only=True)
 
     def __len__(self) -> int:
-        """Number of photographs."""
-        return len(self.samples)
+        """Give the number of photographs."""
+        return len(self.table_rows)
 
     @property
     def content(self) -> str:
         """SHA-256 (hex) of all photographs' bytes, classes and parts: what findings hold for."""
-        rows = zip(self.samples, self.y.tolist(), self.groups.tolist(), strict=True)
+        rows = zip(self.table_rows, self.y.tolist(), self.groups.tolist(), strict=True)
         text = "".join(f"{s.digest} {number} {group}\n" for s, number, group in rows)
         whole = "\n".join([*self.classes.names, text]).encode("utf-8", "surrogateescape")
         return hashlib.sha256(whole).hexdigest()
@@ -72,39 +73,39 @@ class Dataset(Labelled):
     Attributes:
         cache_path: where the rows are.
         fields: of the cache's fingerprint.
-        about: what `extract` recorded: root, group rule, weights. Where nobody said which
+        folder: what `extract` recorded: root, group rule, weights. Where nobody said which
             photographs show one part, the group rule is "proposed".
         proposal: the proposed groups, of all photographs of the cache; None where some were given.
     """
 
     cache_path: Path
     fields: Mapping[str, Any]
-    about: Mapping[str, Any]
+    folder: FolderRecord
     proposal: Proposal | None = None
 
     def rows(self, indices: Indices | None = None) -> Rows:
-        """Read the flat rows of these photographs (None: all): float32 (n, row_width)."""
+        """Read the flat rows of these photographs (None: all): float32 (n, cached_width)."""
         return self.stored_rows(indices)[:]
 
     @property
-    def layout(self) -> Layout:
+    def row_parts(self) -> RowParts:
         """What stands where in a row of the cache."""
-        return Layout.of(self.fields)
+        return RowParts.of(self.fields)
 
     @property
-    def row_width(self) -> int:
+    def cached_width(self) -> int:
         """Values of the backbone's last map, flattened."""
-        return self.layout.map_width
+        return self.row_parts.map_width
 
     @property
     def views(self) -> tuple[str, ...]:
         """The view sets of which every photograph has its rows, "full" first."""
-        return Chosen.noted(self.about).sets
+        return self.folder.views.sets
 
     @property
     def taps(self) -> tuple[str, ...]:
         """What is kept of intermediate layers, behind the map in every row."""
-        return tuple(self.layout.taps)
+        return tuple(self.row_parts.taps)
 
     @property
     def look(self) -> Look:
@@ -112,27 +113,27 @@ class Dataset(Labelled):
         return Look(self.taps, Crops.of(self.fields))
 
     def stored_rows(self, indices: Indices | None = None) -> StoredRows:
-        """The flat rows of these photographs (None: all), read when they are asked for."""
-        return self._stored(indices, FULL, self.layout.flat)
+        """Give the flat rows of these photographs (None: all), read when they are asked for."""
+        return self._stored(indices, FULL, self.row_parts.flat)
 
     def whole_rows(self, indices: Indices | None = None, view: str = FULL) -> StoredRows:
         """Give the rows of one view as they are in the cache, taps included."""
-        return self._stored(indices, view, slice(0, self.layout.row_width))
+        return self._stored(indices, view, slice(0, self.row_parts.cached_width))
 
     def _stored(self, indices: Indices | None, view: str, columns: slice) -> StoredRows:
-        digests = np.array([sample.digest for sample in self.samples])
+        digests = np.array([table_row.digest for table_row in self.table_rows])
         chosen = digests if indices is None else digests[indices]
         width = columns.stop - columns.start
         return StoredRows(
             self.cache_path, chosen, width, np.repeat(view, len(chosen)), columns.start
         )
 
-    def unreadable(self) -> list[Sample]:
-        """The photographs of the folder that could not be read, with their reasons."""
+    def unreadable(self) -> list[TableRow]:
+        """Give the photographs of the folder that could not be read, with their reasons."""
         with Cache.read(self.cache_path) as cache:
-            return [sample for sample in cache.samples if sample.reason]
+            return [table_row for table_row in cache.table_rows if table_row.reason]
 
-    def witness(self) -> Row | None:
+    def drift_probe(self) -> Row | None:
         """Read the row of `drift_probe`, taps included; None where the cache has none."""
         with Cache.read(self.cache_path) as cache:
             return read_probe(cache)
@@ -158,31 +159,33 @@ def load_dataset(
         DataError: no finished extract, or classes that cannot be used.
     """
     with Cache.read(cache_path) as cache:
-        samples, about, fields = cache.samples, cache.dataset, cache.fields
-        refuse_strange_root(cache_path, str(about.get("root", "")), own=cache.own)
-        Layout.of_cache(cache)  # refuses what contradicts itself
-    if not samples:
+        table_rows, folder, fields = cache.table_rows, FolderRecord.noted(cache.note), cache.fields
+        refuse_strange_root(cache_path, folder.root, own=cache.own)
+        RowParts.of_cache(cache)  # refuses what contradicts itself
+    if not table_rows:
         raise DataError(
-            f"{cache_path} has {'no photographs' if about else 'no finished extract'}; "
+            f"{cache_path} has {'no photographs' if folder.root else 'no finished extract'}; "
             f"run: extract DATA --cache {cache_path}"
         )
     proposal = None
-    if not any(sample.group for sample in samples):
+    if not any(table_row.group for table_row in table_rows):
         proposal = proposed_groups(cache_path)
         found = proposal.by_path()
-        samples = [sample._replace(group=found.get(sample.path, "")) for sample in samples]
-        if GroupRule(**about.get("group_rule", {})).gap is not None:
+        table_rows = [
+            table_row._replace(group=found.get(table_row.path, "")) for table_row in table_rows
+        ]
+        if folder.group_rule.gap is not None:
             proposal = None  # it was told
         else:
-            about = {**about, "group_rule": asdict(GroupRule("proposed"))}
-    labelled = label_samples(samples, classes=classes, positive=positive)
+            folder = replace(folder, group_rule=GroupRule("proposed"))
+    labelled = label_table_rows(table_rows, classes=classes, positive=positive)
     if labelled.given is not None and proposal is None:
         labelled.warnings += _near_copies_across(cache_path, labelled, labelled.given)
     return Dataset(
         **vars(labelled),
         cache_path=cache_path,
         fields=fields,
-        about=about,
+        folder=folder,
         proposal=proposal,
     )
 
@@ -198,8 +201,8 @@ def _near_copies_across(
     apart = test[~np.isin(labelled.groups[test], labelled.groups[train])]
     if not len(apart) or len(labelled) > MOST_COMPARED:
         return []
-    known = [labelled.samples[number].digest for number in train]
-    near = int(like_known(cache_path, [labelled.samples[n] for n in apart], known).sum())
+    known = [labelled.table_rows[number].digest for number in train]
+    near = int(like_known(cache_path, [labelled.table_rows[n] for n in apart], known).sum())
     if not near:
         return []
     return [
@@ -237,7 +240,7 @@ def to_compare_on(dataset: Dataset, split: str | None) -> tuple[Dataset, str, st
     )
     part = replace(
         dataset,
-        samples=[dataset.samples[number] for number in train],
+        table_rows=[dataset.table_rows[number] for number in train],
         y=dataset.y[train],
         groups=dataset.groups[train],
         warnings=[*dataset.warnings, said],
@@ -246,44 +249,44 @@ def to_compare_on(dataset: Dataset, split: str | None) -> tuple[Dataset, str, st
     return part, "grouped", said
 
 
-def label_samples(
-    samples: Sequence[Sample],
+def label_table_rows(
+    table_rows: Sequence[TableRow],
     *,
     classes: Sequence[str] | None = None,
     positive: Sequence[str] | None = None,
 ) -> Labelled:
-    """Number the classes and the parts of those photographs that are readable and have a class.
+    """Give numbers to the classes and parts of readable photographs that have a class.
 
     Raises:
         DataError: classes that cannot be used; see `pipeline.data.classes.order_classes`.
     """
-    readable = [sample for sample in samples if not sample.reason]
-    found = Counter(sample.label for sample in readable if sample.label)
+    readable = [table_row for table_row in table_rows if not table_row.reason]
+    found = Counter(table_row.label for table_row in readable if table_row.label)
     if not (classes or positive):
         positive = defects_of_test_alone([(s.label, s.split) for s in readable if s.label])
     numbered = order_classes(found, classes=classes, positive=positive)
-    chosen = [sample for sample in readable if sample.label in numbered.members]
-    y = np.array([numbered.members[sample.label] for sample in chosen], dtype=np.int64)
-    given = given_sides([sample.split for sample in chosen])
+    chosen = [table_row for table_row in readable if table_row.label in numbered.members]
+    y = np.array([numbered.members[table_row.label] for table_row in chosen], dtype=np.int64)
+    given = given_sides([table_row.split for table_row in chosen])
     labelled = Labelled(numbered, chosen, y, number_groups(chosen), [], given=given)
-    labelled.warnings = _warnings(labelled, samples)
+    labelled.warnings = _warnings(labelled, table_rows)
     if given is not None:
-        splits = [sample.split for sample in chosen]
+        splits = [table_row.split for table_row in chosen]
         labelled.warnings += about_given(splits, given, labelled.groups)
     return labelled
 
 
-def _warnings(dataset: Labelled, samples: Sequence[Sample]) -> list[str]:
+def _warnings(dataset: Labelled, table_rows: Sequence[TableRow]) -> list[str]:
     found = []
-    unreadable = sum(bool(sample.reason) for sample in samples)
+    unreadable = sum(bool(table_row.reason) for table_row in table_rows)
     if unreadable:
         found.append(f"{unreadable:,} photographs could not be read and are left out")
-    unlabelled = sum(not sample.label for sample in samples)
+    unlabelled = sum(not table_row.label for table_row in table_rows)
     if unlabelled:
         found.append(f"{unlabelled:,} photographs lie in no class folder and are left out")
     labels: dict[str, set[int]] = {}
-    for sample, number in zip(dataset.samples, dataset.y.tolist(), strict=True):
-        labels.setdefault(sample.digest, set()).add(number)
+    for table_row, number in zip(dataset.table_rows, dataset.y.tolist(), strict=True):
+        labels.setdefault(table_row.digest, set()).add(number)
     torn = sum(len(numbers) > 1 for numbers in labels.values())
     if torn:
         found.append(
@@ -292,13 +295,13 @@ def _warnings(dataset: Labelled, samples: Sequence[Sample]) -> list[str]:
     mixed = _mixed_groups(dataset)
     if mixed:
         count = sum(len(members) for members in mixed)
-        shown = dataset.samples[mixed[0][0]].path, dataset.samples[mixed[0][-1]].path
+        shown = dataset.table_rows[mixed[0][0]].path, dataset.table_rows[mixed[0][-1]].path
         found.append(
             f"{len(mixed):,} groups with {count:,} photographs stand in more than one class, such "
             f"as {shown[0]!r} with {shown[1]!r}: if they show one part, either one label is wrong "
             "or the part is photographed with and without its defect; look at them with: groups"
         )
-    if all(not sample.group for sample in dataset.samples):
+    if all(not table_row.group for table_row in dataset.table_rows):
         found.append(
             "no groups were given: photographs of one part may stand on both sides of a split and "
             "flatter every score; say which belong together with extract --groups or --group-regex"
@@ -307,7 +310,7 @@ def _warnings(dataset: Labelled, samples: Sequence[Sample]) -> list[str]:
 
 
 def _mixed_groups(dataset: Labelled) -> list[list[int]]:
-    """Groups whose photographs have several classes, first and last of different ones.
+    """Give groups whose photographs have several classes, first and last of different ones.
 
     Those whose photographs are all the same bytes are left to the warning about these.
     """
@@ -318,5 +321,5 @@ def _mixed_groups(dataset: Labelled) -> list[list[int]]:
         sorted(numbers, key=lambda number: int(dataset.y[number]))
         for numbers in members.values()
         if len(set(dataset.y[numbers].tolist())) > 1
-        and len({dataset.samples[number].digest for number in numbers}) > 1
+        and len({dataset.table_rows[number].digest for number in numbers}) > 1
     ]

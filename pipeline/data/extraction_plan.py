@@ -13,11 +13,10 @@ from features.backbones.settings import BackboneSettings
 from features.cache.cache import Cache
 from features.cache.sample_table import is_unchanged
 from features.errors import ImageError
-from features.photographs.decode import MAX_PIXELS
 from features.photographs.decode_worker_pool import look_apart
 from features.photographs.file import Photograph, read_photograph, stat_photograph
 from features.runtime import core_count
-from pipeline.data.extract_folder import Wanted, prepare
+from pipeline.data.extract_folder import ExtractOptions, prepare
 
 
 @dataclass(frozen=True)
@@ -43,15 +42,8 @@ class Plan:
     look: str
 
 
-def plan_folder(
-    data: Path,
-    cache_path: Path,
-    wanted: Wanted,
-    *,
-    batch_size: int = 32,
-    max_pixels: int = MAX_PIXELS,
-) -> Plan:
-    """Say what `extract_folder` would do with the same wishes; nothing is written.
+def plan_folder(data: Path, cache_path: Path, options: ExtractOptions) -> Plan:
+    """Say what `extract_folder` would do with the same options; nothing is written.
 
     A photograph counts as known where path, size and times are those of the cache's table. The
     seconds come from a few photographs decoded and two calls of the backbone.
@@ -59,19 +51,22 @@ def plan_folder(
     Raises:
         DataError, WeightsError, EngineError, CacheError: as `extract_folder`.
     """
-    scan, settings, _, chosen, *_ = prepare(data, cache_path, wanted)
-    lacking = _lacking(scan.photographs, cache_path, settings, chosen.names)
+    ready = prepare(data, cache_path, options)
+    settings, chosen = ready.settings, ready.chosen
+    lacking = _lacking(ready.scan.photographs, cache_path, settings, chosen.names)
     rows = sum(lacking.values())
     pictures = 1 + len(settings.crops.views)
     seconds = 0.0
     if rows:
         names = [*chosen.names, *settings.crops.views]
-        seconds = rows * pictures * _seconds_a_picture(settings, batch_size)
-        seconds += len(lacking) * _seconds_to_decode(list(lacking), settings, names, max_pixels)
-    size = rows * settings.row_width * settings.row_dtype.itemsize
+        seconds = rows * pictures * _seconds_a_picture(settings, options.batch_size)
+        seconds += len(lacking) * _seconds_to_decode(
+            list(lacking), settings, names, options.max_pixels
+        )
+    size = rows * settings.cached_width * settings.row_dtype.itemsize
     return Plan(
-        len(scan.photographs), len(lacking), pictures * len(chosen.names), rows, seconds, size,
-        str(settings.look),
+        len(ready.scan.photographs), len(lacking), pictures * len(chosen.names),
+        rows, seconds, size, str(settings.look),
     )  # fmt: skip
 
 
@@ -87,12 +82,12 @@ def _lacking(
     found = {}
     with Cache.read(cache_path) as cache:
         cache.check_fields(settings.fields)
-        known = {sample.path: sample for sample in cache.samples}
+        known = {table_row.path: table_row for table_row in cache.table_rows}
         for photograph in photographs:
-            count, sample = len(views), known.get(photograph.path)
+            count, table_row = len(views), known.get(photograph.path)
             try:
-                if sample and is_unchanged(sample, stat_photograph(photograph.file)):
-                    count = sum(cache.find(sample.digest, view) < 0 for view in views)
+                if table_row and is_unchanged(table_row, stat_photograph(photograph.file)):
+                    count = sum(cache.find(table_row.digest, view) < 0 for view in views)
             except ImageError:
                 continue  # the run itself says why
             if count:
@@ -117,7 +112,7 @@ def _seconds_to_decode(
     views: Sequence[str],
     max_pixels: int,
 ) -> float:
-    """A photograph's share of the decoders' time, from a few spread over the folder."""
+    """Give a photograph's share of the decoders' time, from a few spread over the folder."""
     some = photographs[:: max(1, len(photographs) // 6)][:7]
     seconds = []
     for photograph in some:

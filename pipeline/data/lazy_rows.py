@@ -49,7 +49,7 @@ class StoredRows:
         self.shape = (len(digests), width)
 
     def __len__(self) -> int:
-        """Number of rows."""
+        """Give the number of rows."""
         return len(self._digests)
 
     def __getitem__(self, chosen: slice | Indices) -> Rows:
@@ -66,7 +66,7 @@ class StoredRows:
         return cache.take(rows[chosen], slice(self._first, self._first + self.shape[1]))
 
     def subset(self, chosen: Indices) -> Self:
-        """These of the rows, still in the cache."""
+        """Give these of the rows, still in the cache."""
         return type(self)(
             self._path, self._digests[chosen], self.shape[1], self._views[chosen], self._first
         )
@@ -86,5 +86,5 @@ class StoredRows:
 
 
 def subset(rows: Rows | StoredRows, chosen: Indices) -> Rows | StoredRows:
-    """These of the rows, in memory where they fit; rows that are in the cache may stay there."""
+    """Give these rows, in memory where they fit; those in the cache may stay there."""
     return rows.subset(chosen).in_memory() if isinstance(rows, StoredRows) else rows[chosen]

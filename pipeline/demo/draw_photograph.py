@@ -85,7 +85,7 @@ def _shine(rng: Random, surface: Surface, way: float) -> Map:
 
 
 def _background(rng: Random, size: tuple[int, int]) -> tuple[Map, npt.NDArray[np.float64]]:
-    """What the part lies on: brightness (height, width), near 1, and colour (3,), 0 to 1."""
+    """Say what the part lies on: brightness (height, width), near 1, and colour (3,), 0 to 1."""
     colour, mottling, streaks, grain, spacing, both = _BACKGROUNDS[rng.integers(len(_BACKGROUNDS))]
     upright = rng.random() < 0.5
     height, width = shape = size if upright else size[::-1]
@@ -102,7 +102,7 @@ def _background(rng: Random, size: tuple[int, int]) -> tuple[Map, npt.NDArray[np
 
 
 def _shadow(rng: Random, cover: Image.Image, lamp: float) -> Map:
-    """What the part leaves of the light beside it, 0 to 1: dark on the side away from the lamp."""
+    """Draw the part's shadow, 0 to 1 of the light: dark on the side away from the lamp."""
     far, small = rng.uniform(1.0, 3.5), cover.reduce(4)
     shift = (1, 0, -far * math.cos(lamp), 0, 1, -far * math.sin(lamp))
     moved = small.transform(small.size, Image.Transform.AFFINE, shift)
@@ -119,7 +119,7 @@ def _fall_off(rng: Random, size: tuple[int, int], lamp: float) -> Map:
 
 
 def _expose(rng: Random, metal: Map, behind: Map, colour: npt.NDArray[np.float64]) -> Image.Image:
-    """The camera: exposure, white balance, noise, sharpness."""
+    """Give the camera: exposure, white balance, noise, sharpness."""
     gains = 255 * math.exp(rng.uniform(-0.25, 0.22)) * (1 + rng.uniform(-0.035, 0.035, 3))
     noise = rng.standard_normal(metal.shape, dtype=np.float32)
     strength, tinged = rng.uniform(1.5, 6), rng.uniform(0.5, 2.5)

@@ -31,7 +31,7 @@ class Surface:
 
 
 def draw_surface(seed: int, part: int, defect: str = "", *, lot: int = 0) -> Surface:
-    """The surface of part number `part` (from 0), with a "crack", a "wrinkle" or no defect ("")."""
+    """Draw part number `part` (from 0), with a "crack", a "wrinkle" or no defect ("")."""
     design = np.random.default_rng((seed, _DESIGN))  # all parts of a seed are one product
     rng = np.random.default_rng((seed, _SURFACE, lot, part))
     y, x = np.mgrid[:SIDE, :SIDE].astype(np.float32) - np.float32(SIDE / 2 - 0.5)
@@ -61,7 +61,7 @@ def draw_surface(seed: int, part: int, defect: str = "", *, lot: int = 0) -> Sur
 
 
 def noise(rng: Random, cells: tuple[int, int], shape: tuple[int, int] = (SIDE, SIDE)) -> Map:
-    """A smooth random map (height, width) of `cells` bumps, mean 0, deviation near 1."""
+    """Give a smooth random map (height, width) of `cells` bumps, mean 0, deviation near 1."""
     bumps = Image.fromarray(rng.standard_normal(cells, dtype=np.float32))
     return np.array(bumps.resize(shape[::-1], Image.Resampling.BICUBIC))
 
@@ -101,7 +101,7 @@ def _holes(rng: Random, x: Map, y: Map, edge: Map) -> tuple[Map, list[Hole]]:
 
 
 def _relief(rng: Random, edge: Map, hole: Map, share: Map) -> Map:
-    """The pressed shape in pixels of height: rolled edge, rim, step, collars, waves, a stamp."""
+    """Draw the pressed shape, in pixels of height: edge, rim, step, collars, waves, stamp."""
     rim, rim_width = rng.uniform(11, 15), rng.uniform(4, 6)
     step, lift = rng.uniform(0.52, 0.64), float(rng.choice([-1, 1])) * rng.uniform(1.5, 4)
     height: Map = rng.uniform(1.0, 2.6) * np.exp(-(((edge - rim) / rim_width) ** 2))
@@ -144,7 +144,7 @@ def _scratches(rng: Random) -> Map:
 
 
 def _crack(rng: Random, holes: list[Hole]) -> tuple[Map, Map]:
-    """A branching crack, mostly from a hole: change of height, and where it is (0 to 1)."""
+    """Give a branching crack, mostly from a hole: change of height, and where it is (0 to 1)."""
     way, size = rng.uniform(0, 2 * math.pi), rng.uniform(0, 1)
     width, length = 2 + 3.5 * size, 80 + 110 * size + rng.uniform(0, 70)
     x, y, radius = holes[int(rng.integers(len(holes)))]
@@ -191,5 +191,5 @@ def _wrinkle(rng: Random, x: Map, y: Map) -> tuple[Map, Map]:
 
 
 def unit(image: Image.Image) -> Map:
-    """A grey picture as numbers from 0 to 1."""
+    """Give a grey picture as numbers from 0 to 1."""
     return np.asarray(image, dtype=np.float32) / np.float32(255)

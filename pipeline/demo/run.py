@@ -14,7 +14,7 @@ from features.backbones.weights import resolve_weights
 from features.errors import OutputError, WeightsError
 from features.files import write_whole
 from pipeline.data.dataset import load_dataset
-from pipeline.data.extract_folder import extract_folder
+from pipeline.data.extract_folder import ExtractOptions, extract_folder
 from pipeline.demo.draw_parts import draw_parts
 from pipeline.groups.rules import GroupRule
 from pipeline.heatmaps.prediction_sheet import prediction_sheet
@@ -25,6 +25,7 @@ from pipeline.report import comparison_report, fit_report, write_report
 from pipeline.terminal import results as text
 from pipeline.terminal.predictions import predictions
 from pipeline.training.compare_heads import compare_heads
+from pipeline.training.cross_validate import CompareOptions
 from pipeline.training.fit import fit
 
 Say = Callable[[str], None]
@@ -72,7 +73,7 @@ def run_demo(out: Path, *, seed: int | None, parts: int, say: Say, bar: Bar) -> 
         comparison = compare_heads(
             dataset,
             out / "comparison",
-            repeats=1,
+            CompareOptions(repeats=1),
             progress=lambda fits, total, _text: progress(fits, total),
         )
     say(text.comparison(comparison, out / "comparison"))
@@ -88,8 +89,7 @@ def _extract(data: Path, cache: Path, backbone: str, say: Say, bar: Bar) -> None
         done = extract_folder(
             data,
             cache,
-            backbone=backbone,
-            group_rule=GroupRule("regex", _GROUPS),
+            ExtractOptions(backbone=backbone, group_rule=GroupRule("regex", _GROUPS)),
             progress=progress,
         )
     say(text.extraction(done, cache))

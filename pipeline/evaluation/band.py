@@ -33,7 +33,7 @@ class Band:
 
     @classmethod
     def at(cls, threshold: float) -> Self:
-        """A single threshold: passed below, rejected from it on."""
+        """Give a single threshold: passed below, rejected from it on."""
         return cls(threshold, threshold)
 
     @property
@@ -61,5 +61,5 @@ class Band:
 
 
 def verdict_name(names: tuple[str, ...], number: int) -> str:
-    """The name of a verdict of `Band.decide`."""
+    """Give the name of a verdict of `Band.decide`."""
     return REVIEW_NAME if number == REVIEW else names[number]

@@ -32,7 +32,7 @@ class Parts:
 
     @classmethod
     def of(cls, y: Indices, groups: Indices) -> Self:
-        """Number the parts of photographs with these classes and groups, both int64 (n,)."""
+        """Give number the parts of photographs with these classes and groups, both int64 (n,)."""
         _, of_row = np.unique(groups, return_inverse=True)
         n_parts = int(of_row.max(initial=-1)) + 1
         has = np.zeros((n_parts, int(y.max(initial=-1)) + 1), dtype=bool)
@@ -44,7 +44,7 @@ class Parts:
         return cls(of_row, stratum.astype(np.int64), per_class)
 
     def __len__(self) -> int:
-        """Number of parts."""
+        """Give the number of parts."""
         return len(self.stratum)
 
     @property
@@ -53,7 +53,7 @@ class Parts:
         return np.unique(self.stratum)
 
     def size(self, stratum: int) -> int:
-        """Number of parts of a stratum."""
+        """Give the number of parts of a stratum."""
         return int((self.stratum == stratum).sum())
 
     def bayesian(self, rng: np.random.Generator, draws: int) -> tuple[Floats, Floats]:
@@ -104,7 +104,7 @@ StandIns = Callable[[Cell], Floats]
 
 
 @dataclass(frozen=True)
-class Sample:
+class TableRow:
     """A round, ready to be scored under drawn weights.
 
     Attributes:

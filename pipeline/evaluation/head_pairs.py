@@ -102,7 +102,7 @@ class Pair:
         return f"{min(math.floor(100 * more), 99)} %"
 
     def words(self) -> str:
-        """The verdict as a sentence without its full stop."""
+        """Give the verdict as a sentence without its full stop."""
         return {
             A_BETTER: f"{self.a} is better than {self.b}",
             A_PROBABLY: f"{self.a} is probably better than {self.b} ({self.probability})",

@@ -36,7 +36,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from features.arrays import Floats, Indices
-from pipeline.evaluation.bootstrap import Parts, Sample
+from pipeline.evaluation.bootstrap import Parts, TableRow
 from pipeline.evaluation.metrics import LOWER_IS_BETTER, SCORES, Limits
 
 LEVEL = 0.95
@@ -91,7 +91,7 @@ class Intervals(Mapping[str, tuple[float, float]]):
         return iter(self.bounds)
 
     def __len__(self) -> int:
-        """Number of scores."""
+        """Give the number of scores."""
         return len(self.bounds)
 
     def text(self, name: str) -> str:
@@ -114,7 +114,7 @@ class Intervals(Mapping[str, tuple[float, float]]):
 
 
 def known(value: float) -> float | None:
-    """The number, or None for nan, which JSON does not have."""
+    """Give the number, or None for nan, which JSON does not have."""
     return value if math.isfinite(value) else None
 
 
@@ -179,15 +179,15 @@ def intervals_over_rounds(
         return Intervals.none(parts.per_class, reason, level)
     place = np.full(len(y), -1)
     place[tested] = np.arange(len(tested))
-    samples = [
-        Sample.of(y[r.rows], r.probabilities, parts.of_row[place[r.rows]], parts, threshold)
+    table_rows = [
+        TableRow.of(y[r.rows], r.probabilities, parts.of_row[place[r.rows]], parts, threshold)
         for r in rounds
     ]
     shares = [len(r.rows) / (len(y) - len(r.rows)) for r in rounds] if training_varies else [0]
     extra = float(np.mean(shares))
     failed = training_varies and _some_failed(rounds)
     weights = _of_rounds(len(rounds), extra, draws, seed) if failed else None
-    drawn = _Drawn.of(samples, parts, draws, np.random.default_rng(seed), weights)
+    drawn = _Drawn.of(table_rows, parts, draws, np.random.default_rng(seed), weights)
     stretch = math.sqrt(1 + extra)
     bounds = {name: drawn.bounds(name, level, stretch) for name in SCORES}
     method = FAILED_METHOD if failed else VARIED_METHOD if training_varies else METHOD
@@ -234,23 +234,23 @@ class _Drawn:
     @classmethod
     def of(
         cls,
-        samples: Sequence[Sample],
+        table_rows: Sequence[TableRow],
         parts: Parts,
         draws: int,
         rng: np.random.Generator,
         of_rounds: Floats | None = None,
     ) -> Self:
         """Score every round in every draw; `of_rounds` are their weights (draws, rounds)."""
-        largest = max(len(sample.y) for sample in samples)
+        largest = max(len(table_row.y) for table_row in table_rows)
         block = max(1, _BLOCK_VALUES // (2 * largest))
         bad, good = [], []
         for start in range(0, draws, block):
             weights = parts.bayesian(rng, min(block, draws - start))
             shares = None if of_rounds is None else of_rounds[start : start + block]
-            bad.append(_mean_defined(samples, [s.bad(*weights) for s in samples], shares))
-            good.append(_mean_defined(samples, [s.good(*weights) for s in samples], shares))
+            bad.append(_mean_defined(table_rows, [s.bad(*weights) for s in table_rows], shares))
+            good.append(_mean_defined(table_rows, [s.good(*weights) for s in table_rows], shares))
         point = _mean_defined(
-            samples, [{n: np.array([v]) for n, v in s.point.items()} for s in samples]
+            table_rows, [{n: np.array([v]) for n, v in s.point.items()} for s in table_rows]
         )
         return cls(
             {name: float(values[0]) for name, values in point.items()},
@@ -274,7 +274,7 @@ class _Drawn:
 
 
 def _mean_defined(
-    samples: Sequence[Sample],
+    table_rows: Sequence[TableRow],
     scores: Sequence[Mapping[str, Floats]],
     of_rounds: Floats | None = None,
 ) -> dict[str, Floats]:
@@ -284,7 +284,9 @@ def _mean_defined(
     """
     mean = {}
     for name in SCORES:
-        defined = [i for i, sample in enumerate(samples) if math.isfinite(sample.point[name])]
+        defined = [
+            i for i, table_row in enumerate(table_rows) if math.isfinite(table_row.point[name])
+        ]
         if not defined:
             mean[name] = np.full(1, np.nan)
             continue

@@ -166,7 +166,7 @@ def _single(y: Indices, P: Floats, threshold: Limits = 0.5) -> dict[str, float]:
 
 
 def _ratio(above: Floats, below: Floats) -> Floats:
-    """above / below, nan where below is 0."""
+    """Give above / below, nan where below is 0."""
     return np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0)
 
 
@@ -202,7 +202,7 @@ def _ranking(truth: Flags, p: Floats, weights: Floats) -> tuple[Floats, Floats]:
 
 
 def _present(y: Indices, weights: Floats, n_classes: int) -> Flags:
-    """(sets, n_classes): whether the class has any weight."""
+    """Give (sets, n_classes): whether the class has any weight."""
     return weights @ np.eye(n_classes)[y] > 0
 
 

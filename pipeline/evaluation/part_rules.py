@@ -207,7 +207,7 @@ def why_not_by_part(y: Indices, groups: Indices, n_classes: int = 2) -> str:
 
 
 def choose_rule(y: Indices, P: Floats, groups: Indices, *, seed: int = 0) -> str:
-    """The rule that ranks parts best, or the mean where no other is surely better.
+    """Give the rule that ranks parts best, or the mean where no other is surely better.
 
     Parts are drawn anew (Bayesian bootstrap within each class); another rule is taken only if its
     AUC is above the mean's in 98 % of the draws, and by 0.01 on average.

@@ -13,7 +13,7 @@ _ROUNDED = 0.05  # share of a limit that rounding may hide
 
 
 def beside(p: float, band: Band, unit: str = "%") -> str:
-    """A probability beside the limit that decided, such as "49% ≥ 2%" or "1.98% < 2.01%".
+    """Give a probability beside the limit that decided, such as "49% ≥ 2%" or "1.98% < 2.01%".
 
     With as few decimals as show the limit, and on which side of it the probability lies.
     """

@@ -69,7 +69,7 @@ def _of_file(settings: BackboneSettings, network: OnnxNetwork) -> Graph:
 
 
 def _flat(graph: Graph, x: str, channels_first: bool, vector: bool) -> str:
-    """A map position by position, as a row has it; a vector as it is."""
+    """Give a map position by position, as a row has it; a vector as it is."""
     if channels_first and not vector:
         x = graph.add("Transpose", x, perm=[0, 2, 3, 1])
     return graph.add("Flatten", x, axis=1)

@@ -5,7 +5,8 @@
 
 Needs NumPy, Pillow and what the model runs in (card.json says which: onnxruntime, or openvino), and
 nothing else. What is outside the model, from a file to pixels and from probabilities to a verdict,
-is `read_pictures`, `judge` and `judge_part`, for programs in any language to be held against.
+is `read_pictures`, `predict_photographs` and `judge_part`, to hold programs in any language
+against.
 """
 
 # ruff: noqa: ANN401 - it stands alone, without the project's types
@@ -109,7 +110,7 @@ def _upright_size(data: bytes, recipe: Card) -> tuple[int, int]:
 
 
 def _decode(data: bytes, recipe: Card, target: tuple[int, int]) -> Any:
-    """The upright photograph, RGB, large enough for a target (width, height)."""
+    """Give the upright photograph, RGB, large enough for a target (width, height)."""
     image = _open(data)
     if recipe["dct_scaling"] and image.format == "JPEG":
         image.draft(None, (2 * target[0], 2 * target[1]))
@@ -207,7 +208,9 @@ def load(folder: str | Path, card: Card) -> Callable[[Any], dict[str, Any]]:
 # ---- from probabilities to verdicts ------------------------------------------------------------
 
 
-def judge(card: Card, probabilities: Any, strangeness: Any = None) -> tuple[str, float, str]:
+def predict_photographs(
+    card: Card, probabilities: Any, strangeness: Any = None
+) -> tuple[str, float, str]:
     """Give the verdict on a photograph: (class name or "review", its probability, why).
 
     Args:
@@ -222,7 +225,7 @@ def judge(card: Card, probabilities: Any, strangeness: Any = None) -> tuple[str,
 
 
 def judge_part(card: Card, probabilities: Any, strangeness: Any = None) -> tuple[str, float, str]:
-    """As `judge`, of the photographs (n, classes) of one part."""
+    """As `predict_photographs`, of the photographs (n, classes) of one part."""
     P = np.asarray(probabilities, np.float64)
     unlike = 0 if strangeness is None else int((np.asarray(strangeness) > 1).sum())
     combined = P[0] if len(P) == 1 else _combine(card["part_rule"], P)
@@ -294,7 +297,9 @@ def check(folder: str | Path, *, quiet: bool = False) -> list[str]:
         found += [f"{one['file']}: {moved}" for moved in _moved(card, one, made)]
         if gap.any():  # a little, as other decoders may
             made = model(pixels[None])
-        verdict = judge(card, made["probabilities"][0], made.get("strangeness", [None])[0])[0]
+        verdict = predict_photographs(
+            card, made["probabilities"][0], made.get("strangeness", [None])[0]
+        )[0]
         if verdict != one["verdict"]:
             found.append(f"{one['file']}: {verdict}, not {one['verdict']}")
     for one in expected["parts"]:
@@ -309,7 +314,7 @@ def check(folder: str | Path, *, quiet: bool = False) -> list[str]:
 
 
 def _moved(card: Card, one: Card, made: dict[str, Any]) -> list[str]:
-    """What the model no longer gives of the same pixels."""
+    """Say what the model no longer gives of the same pixels."""
     P, then = made["probabilities"][0].astype(float), np.array(one["probabilities"])
     found, difference = [], float(np.abs(P - then).max())
     # Close to 0 and 1 a probability hardly moves, whatever is shown: its logarithm does.
@@ -344,7 +349,9 @@ def main(arguments: list[str]) -> int:
             print(f"{os.fspath(name)}: not read: {error}")
             code = 3
             continue
-        told = judge(card, made["probabilities"][0], made.get("strangeness", [None])[0])
+        told = predict_photographs(
+            card, made["probabilities"][0], made.get("strangeness", [None])[0]
+        )
         print(f"{name}\t{told[0]}\t{told[1]:.6f}\t{told[2]}")
     return code
 

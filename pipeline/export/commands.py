@@ -96,8 +96,8 @@ def unpack(
     """
     from pipeline.export import pack as packing
 
-    about = packing.unpack(file, out, force=force)
-    show(f"{out}: {about.get('title', 'a model')}, whole by its digests")
+    facts = packing.unpack(file, out, force=force)
+    show(f"{out}: {facts.get('title', 'a model')}, whole by its digests")
 
 
 def info(
@@ -107,7 +107,7 @@ def info(
         bool, typer.Option("--card", help="A model's card, as Markdown with metadata.")
     ] = False,
 ) -> None:
-    """What a cache or a model is.
+    """Say what a cache or a model is.
 
     Example: onepass info features.h5
     """

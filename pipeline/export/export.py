@@ -50,8 +50,8 @@ from pipeline.export.targets import (
     target_named,
 )
 from pipeline.model.bundle import Bundle, load_bundle
-from pipeline.model.files import ABOUT
-from pipeline.model.probabilities import Judged, judge
+from pipeline.model.files import MODEL_FILE
+from pipeline.model.probabilities import Predicted, PredictOptions, predict_photographs
 
 CARD, CHECK, EXPECTED, FOLDER = "card.json", "check.py", "expected.json", "photographs"
 SCHEMA = 1
@@ -151,13 +151,13 @@ def export_model(
         photographs = drawn_photographs(new / FOLDER)
         photographs += known_photographs(bundle, "holdout", MOST_HELD_OUT, wish.data)
         say(f"proof: {len(photographs)} photographs through the model and through the file")
-        judged = _judge(bundle, photographs, wish)
+        predicted = _judge(bundle, photographs, wish)
         found = run_exported(new, card, photographs)
-        proof = compare(bundle, card, photographs, judged, found)
+        proof = compare(bundle, card, photographs, predicted, found)
         if failure := proof.failure(wish.tolerance):
             raise ExportError(_refusal(bundle, target, wish, proof, failure))
         card["proof"] = proof.to_json()
-        _write_beside(new, bundle, card, photographs[: proof.drawn], judged, found)
+        _write_beside(new, bundle, card, photographs[: proof.drawn], predicted, found)
         if moved := check.check(new, quiet=True):
             raise ExportError(f"check.py does not hold here ({moved[0]}); nothing was written")
     return Export(out, card, proof, size)
@@ -192,7 +192,7 @@ def _check_replaceable(out: Path, force: bool) -> None:
 
 
 def _check_recipe(bundle: Bundle) -> None:
-    recipe = bundle.about.get("features", {}).get("recipe", {})
+    recipe = bundle.record.fit.fingerprint.get("recipe", {})
     if recipe.get("revision", 1) < 2:
         raise ExportError(
             f"{bundle.folder} reads photographs by a recipe of an earlier version (revision "
@@ -202,9 +202,9 @@ def _check_recipe(bundle: Bundle) -> None:
 
 
 def _card(bundle: Bundle, written: Written, target: Target, wish: Wish) -> dict[str, Any]:
-    """What a program there has to know; the proof and the digests come later."""
-    about, decision = bundle.about, bundle.decision
-    recipe = about["features"]["recipe"]
+    """Say what a program there has to know; the proof and the digests come later."""
+    fit, decision = bundle.record.fit, bundle.decision
+    recipe = fit.fingerprint["recipe"]
     keys = ("name", "width", "height", "exif_orientation", "resize", "dct_scaling", "srgb")
     views = [view_named(name) for name in written.pictures]
     return {
@@ -227,12 +227,12 @@ def _card(bundle: Bundle, written: Written, target: Target, wish: Wish) -> dict[
         "tolerance": wish.tolerance if wish.precision == INT8 else TOLERANCE,
         "accepted_difference": wish.accept,
         "model": {
-            "head": about["head"],
-            "feature_spec": about.get("feature_spec", about.get("space", "flat")),
-            "backbone": about["features"]["backbone"],
-            "weights": about["features"]["weights"],
-            "created": about.get("created"),
-            "sha256": hashlib.sha256((bundle.folder / ABOUT).read_bytes()).hexdigest(),
+            "head": fit.head,
+            "feature_spec": fit.spec.text,
+            "backbone": fit.fingerprint["backbone"],
+            "weights": fit.fingerprint["weights"],
+            "created": bundle.record.created,
+            "sha256": hashlib.sha256((bundle.folder / MODEL_FILE).read_bytes()).hexdigest(),
         },
         "versions": {
             name: metadata.version(name) for name in (*target.packages, "numpy", "pillow")
@@ -241,18 +241,20 @@ def _card(bundle: Bundle, written: Written, target: Target, wish: Wish) -> dict[
     }
 
 
-def _judge(bundle: Bundle, photographs: Sequence[Known], wish: Wish) -> Judged:
-    """The model's side: drawn photographs without the cache, which is not to know them."""
+def _judge(bundle: Bundle, photographs: Sequence[Known], wish: Wish) -> Predicted:
+    """Give the model's side: drawn photographs without the cache, which is not to know them."""
     drawn = [one.photograph for one in photographs if one.label < 0 and "\0" in one.part]
     others = [one.photograph for one in photographs[len(drawn) :]]
     cache = wish.cache if wish.cache is not None and wish.cache.exists() else None
     found = [
-        judge(bundle, some, rows, weights=wish.weights, engine=wish.engine)
+        predict_photographs(
+            bundle, some, rows, PredictOptions(weights=wish.weights, engine=wish.engine)
+        )
         for some, rows in ((drawn, None), (others, cache))
         if some
     ]
-    return Judged(
-        [sample for one in found for sample in one.samples],
+    return Predicted(
+        [table_row for one in found for table_row in one.table_rows],
         np.concatenate([one.probabilities for one in found]),
         np.concatenate([one.strangeness for one in found]),
     )
@@ -263,13 +265,13 @@ def _write_beside(
     bundle: Bundle,
     card: dict[str, Any],
     drawn: Sequence[Known],
-    judged: Judged,
+    predicted: Predicted,
     made: Exported,
 ) -> None:
     """Write the check, what it expects, and the card with the digests of all."""
     expected, P = [], made.probabilities
     strange = [None if np.isnan(s) else float(s) for s in made.strangeness]
-    for known, p, s, own in zip(drawn, P, strange, judged.probabilities, strict=False):
+    for known, p, s, own in zip(drawn, P, strange, predicted.probabilities, strict=False):
         file = known.photograph.file
         pictures = []
         for number, pixels in enumerate(check.read_pictures(file.read_bytes(), card)):
@@ -282,7 +284,7 @@ def _write_beside(
             "probabilities": p.tolist(),
             "of_the_model": own.tolist(),
             "strangeness": s,
-            "verdict": check.judge(card, p, s)[0],
+            "verdict": check.predict_photographs(card, p, s)[0],
         })  # fmt: skip
     told = {"photographs": expected, "parts": vectors(bundle)}
     (new / EXPECTED).write_text(json.dumps(told, indent=1) + "\n", "utf-8")

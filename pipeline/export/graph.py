@@ -16,7 +16,7 @@ from features.backbones.onnx_engine import PICTURES, ROWS, refuse_bfloat16
 from features.backbones.onnx_graph import Graph, Shape
 from features.backbones.registry import check_taps
 from features.backbones.settings import BackboneSettings
-from features.cache.row_parts import Layout
+from features.cache.row_parts import RowParts
 from features.errors import ExportError
 from features.photographs.views import FULL
 from pipeline.cnn.cnn import Cnn
@@ -84,15 +84,15 @@ def write_graph(bundle: Bundle, weights: str | None = None) -> Written:
     head, spec = _head_and_spec(bundle)
     settings = bundle.settings(weights, "onnx")
     refuse_bfloat16(settings.precision)
-    layout = Layout.of(bundle.about["features"])
-    stored = spec.stored_views(layout)
+    row_parts = RowParts.of(bundle.record.fit.fingerprint)
+    stored = spec.stored_views(row_parts)
     pictures = tuple(dict.fromkeys([*stored, *spec.views]))
     graph = backbone_graph(settings)
     size = np.array([-1, settings.recipe.height, settings.recipe.width, 3], np.int64)
     graph.add("Reshape", PHOTOGRAPHS, size, name=PICTURES)
     graph.nodes.insert(0, graph.nodes.pop())  # what the backbone sees comes first
     graph.scope = "head/"
-    seen = _Seen(graph, settings, layout, pictures)
+    seen = _Seen(graph, settings, row_parts, pictures)
     own = write_head(graph, head, seen.of_spec(spec))
     calibrated = own if bundle.calibration is None else _calibrated(graph, own, bundle.calibration)
     graph.scope = ""
@@ -130,12 +130,16 @@ class _Seen:
     """What the backbone saw of each picture, and what is made of it."""
 
     def __init__(
-        self, graph: Graph, settings: BackboneSettings, layout: Layout, pictures: tuple[str, ...]
+        self,
+        graph: Graph,
+        settings: BackboneSettings,
+        row_parts: RowParts,
+        pictures: tuple[str, ...],
     ) -> None:
-        self.graph, self.layout, self.pictures = graph, layout, pictures
+        self.graph, self.row_parts, self.pictures = graph, row_parts, pictures
         entry = settings.entry
         layers = check_taps(entry, [*settings.taps, *settings.crops.taps])
-        self.places, start = {}, layout.map_width
+        self.places, start = {}, row_parts.map_width
         for name in layers:
             self.places[name] = start, start + int(entry.tap_widths[name])
             start = self.places[name][1]
@@ -147,11 +151,13 @@ class _Seen:
         }
 
     def of_spec(self, spec: FeatureSpec) -> str:
-        """What a head sees of a photograph; see `FeatureSpec.of`."""
+        """Say what a head sees of a photograph; see `FeatureSpec.of`."""
         graph = self.graph
-        whole = spec.stored_views(self.layout) == spec.views
+        whole = spec.stored_views(self.row_parts) == spec.views
         found = [
-            self._of_view(spec, view, self.layout if whole or view == FULL else self.layout.of_crop)
+            self._of_view(
+                spec, view, self.row_parts if whole or view == FULL else self.row_parts.of_crop
+            )
             for view in spec.views
         ]
         if len(found) == 1:
@@ -163,33 +169,35 @@ class _Seen:
 
     def looks(self, views: tuple[str, ...]) -> str:
         """See `pipeline.model.familiar.looks`."""
-        means = [self._pooled("Mean", view, self.layout) for view in views]
+        means = [self._pooled("Mean", view, self.row_parts) for view in views]
         total = means[0]
         for more in means[1:]:
             total = self.graph.add("Add", total, more)
         return self._unit(self.graph.add("Div", total, np.float32(len(means))))
 
-    def _of_view(self, spec: FeatureSpec, view: str, layout: Layout) -> str:
-        kinds = [kind for pooling in spec.poolings for kind in self._kinds(pooling, view, layout)]
+    def _of_view(self, spec: FeatureSpec, view: str, row_parts: RowParts) -> str:
+        kinds = [
+            kind for pooling in spec.poolings for kind in self._kinds(pooling, view, row_parts)
+        ]
         if spec.root:
             kinds = [self._rooted(kind) for kind in kinds]
         return kinds[0] if len(kinds) == 1 else self.graph.add("Concat", *kinds, axis=1)
 
-    def _kinds(self, pooling: Pooling, view: str, layout: Layout) -> list[str]:
+    def _kinds(self, pooling: Pooling, view: str, row_parts: RowParts) -> list[str]:
         """One tensor for each kind of values; see `Pooling.kinds`."""
         if isinstance(pooling, Taps):
             return [
                 self.graph.slice(self.rows[view], *self.places[name], axis=1)
-                for name in pooling.names(layout)
+                for name in pooling.names(row_parts)
             ]
         if isinstance(pooling, Flat):
-            return [self.graph.slice(self.rows[view], 0, layout.map_width, axis=1)]
+            return [self.graph.slice(self.rows[view], 0, row_parts.map_width, axis=1)]
         assert isinstance(pooling, Average | Largest), pooling
-        return [self._pooled("Mean" if isinstance(pooling, Average) else "Max", view, layout)]
+        return [self._pooled("Mean" if isinstance(pooling, Average) else "Max", view, row_parts)]
 
-    def _pooled(self, how: str, view: str, layout: Layout) -> str:
-        height, width, channels = layout.shape
-        flat = self.graph.slice(self.rows[view], 0, layout.map_width, axis=1)
+    def _pooled(self, how: str, view: str, row_parts: RowParts) -> str:
+        height, width, channels = row_parts.shape
+        flat = self.graph.slice(self.rows[view], 0, row_parts.map_width, axis=1)
         return self.graph.reduce(how, self.graph.reshape(flat, -1, height * width, channels), 1)
 
     def _rooted(self, x: str) -> str:

@@ -33,7 +33,7 @@ def write_head(graph: Graph, head: Head, x: str) -> str:
     Args:
         graph: that it is added to.
         head: of `pipeline.heads.HEADS`.
-        x: name of what it sees, float32 (n, row_width).
+        x: name of what it sees, float32 (n, input_width).
 
     Returns:
         Name of its own probabilities, float32 (n, n_classes).
@@ -167,7 +167,7 @@ def _depth(left: Indices, right: Indices, starts: Indices) -> int:
 
 
 def _leaf_sums(graph: Graph, arrays: Arrays, x: str, outputs: int) -> str:
-    """What the leaves of all trees say, added up: (n, outputs), dealt out to them in turn."""
+    """Say what the leaves of all trees say, added up: (n, outputs), dealt out to them in turn."""
     values = _f32(arrays["values"])
     said = graph.add("Gather", values, _leaves(graph, arrays, x), axis=0)  # (n, trees, width)
     turns = outputs // values.shape[1]
@@ -200,7 +200,7 @@ def _novelty(graph: Graph, head: Head, x: str) -> str:
     channels, k = arrays["projection"].shape
     columns = 1 if head.n_classes == 2 else head.n_classes
     places = graph.add("MatMul", graph.reshape(x, -1, channels), _f32(arrays["projection"]))
-    positions = head.row_width // channels
+    positions = head.input_width // channels
     placed = graph.reshape(places, -1, positions, k)
     found = {}
     for number, mean, whitening in zip(

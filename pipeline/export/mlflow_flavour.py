@@ -20,8 +20,9 @@ from features.errors import DataError, EngineError
 from features.files import write_whole
 from features.photographs.file import Photograph
 from pipeline.export.model_card import model_card
-from pipeline.model.bundle import Bundle, load_bundle, read_about
+from pipeline.model.bundle import Bundle, load_bundle, read_record
 from pipeline.model.predict import predict
+from pipeline.model.probabilities import PredictOptions
 
 MLFLOW = "mlflow"
 
@@ -59,7 +60,7 @@ def log_to_mlflow(folder: Path, report: Path | None = None) -> str:
         EngineError: MLflow cannot be reached, or does not take it.
     """
     check_log_to(MLFLOW)
-    about = read_about(folder)
+    facts = read_record(folder).to_json()
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("DO_NOT_TRACK", "true")
     import mlflow
@@ -68,17 +69,19 @@ def log_to_mlflow(folder: Path, report: Path | None = None) -> str:
         logging.getLogger(noisy).setLevel(logging.ERROR)
     try:
         with mlflow.start_run(run_name=folder.name), tempfile.TemporaryDirectory() as other:
-            mlflow.log_params(dict(parameters(about)))
-            mlflow.log_metrics(dict(scores(about)))
+            mlflow.log_params(dict(parameters(facts)))
+            mlflow.log_metrics(dict(scores(facts)))
             card = Path(other) / "card.md"
             write_whole(card, model_card(folder))
             mlflow.log_artifact(str(card))
             if report is not None:
                 mlflow.log_artifact(str(report))
             logged = mlflow.pyfunc.log_model(
-                name="model", loader_module=__name__, data_path=str(folder),
+                name="model",
+                loader_module=__name__,
+                data_path=str(folder),
                 pip_requirements=["onepass"],
-            )  # fmt: skip
+            )
             return str(logged.model_uri)
     except Exception as error:  # whatever MLflow and its stores raise
         raise EngineError(
@@ -87,27 +90,27 @@ def log_to_mlflow(folder: Path, report: Path | None = None) -> str:
         ) from error
 
 
-def parameters(about: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """What was asked for and chosen, by name."""
-    yield "head", about["head"]
-    yield "feature_spec", about["feature_spec"]
+def parameters(facts: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Say what was asked for and chosen, by name."""
+    yield "head", facts["head"]
+    yield "feature_spec", facts["feature_spec"]
     for name in ("backbone", "precision"):
-        yield name, about["features"][name]
-    yield "recipe", about["features"]["recipe"]["name"]
-    yield "weights", about["weights"]["digest"]
+        yield name, facts["fingerprint"][name]
+    yield "recipe", facts["fingerprint"]["recipe"]["name"]
+    yield "weights", facts["weights"]["digest"]
     for name in ("kind", "seed", "test_size"):
-        yield f"split_{name}", about["split"][name]
+        yield f"split_{name}", facts["split"][name]
     for name in ("pass_below", "reject_from", "method", "part_rule"):
-        yield name, about["decision"][name]
-    for name, value in about["settings"].items():
+        yield name, facts["decision"][name]
+    for name, value in facts["settings"].items():
         yield f"head_{name}", value
 
 
-def scores(about: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+def scores(facts: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     """Scores of the holdout with their intervals, by name; those that are defined."""
     for side, prefix in (("holdout_parts", "part"), ("holdout", "photograph")):
-        for name, value in ((about.get(side) or {}).get("scores") or {}).items():
-            low, high = about[side]["intervals_95"].get(name, (None, None))
+        for name, value in ((facts.get(side) or {}).get("scores") or {}).items():
+            low, high = facts[side]["intervals_95"].get(name, (None, None))
             for word, number in (("", value), ("_low", low), ("_high", high)):
                 if number is not None and math.isfinite(number):
                     yield f"{prefix}_{name}{word}", float(number)
@@ -138,16 +141,21 @@ class OnepassModel:
             model_input = model_input[model_input.columns[0]].tolist()
         given = {key: str(value) for key, value in (params or {}).items()}
         found = predict(
-            self.bundle, [Photograph(Path(path), str(path)) for path in model_input], None,
-            weights=given.get("weights"), engine=given.get("engine", "tensorflow"),
-        )  # fmt: skip
+            self.bundle,
+            [Photograph(Path(path), str(path)) for path in model_input],
+            None,
+            PredictOptions(weights=given.get("weights"), engine=given.get("engine", "tensorflow")),
+        )
         return [
             {
-                "path": one.path, "class": one.verdict, "probability": one.probability,
-                "note": one.why, "error": one.error,
+                "path": one.path,
+                "class": one.verdict,
+                "probability": one.probability,
+                "note": one.why,
+                "error": one.error,
             }
             for one in found
-        ]  # fmt: skip
+        ]
 
 
 def _load_pyfunc(path: str) -> OnepassModel:

@@ -16,7 +16,7 @@ from typing import Any
 
 from features.errors import BundleError
 from features.untrusted_files import read_json
-from pipeline.model.bundle import read_about
+from pipeline.model.bundle import read_record
 
 _SCORES = {
     "roc_auc": "area under the ROC curve",
@@ -50,21 +50,21 @@ def model_card(folder: Path) -> str:
     """
     if not folder.is_dir():
         raise BundleError(f"{folder} is no folder; expected a model's, for a card is of a model")
-    about = read_about(folder)
-    if about.get("sees") == "pixels":
+    facts = read_record(folder).to_json()
+    if facts.get("sees") == "pixels":
         raise BundleError(f"{folder} is a CNN of train-cnn; expected a model of fit for a card")
     try:
         entries = read_json(folder / "split.json")
         sides = _sides(entries)
         parts = [
-            _metadata(folder, about),
-            f"# {_plain(folder.name)}: {_plain(about['title'])}\n",
-            _what(about),
-            _uses(about),
-            _data(about, sides),
-            _scores(about),
-            _decision(about),
-            _made_of(about),
+            _metadata(folder, facts),
+            f"# {_plain(folder.name)}: {_plain(facts['title'])}\n",
+            _what(facts),
+            _uses(facts),
+            _data(facts, sides),
+            _scores(facts),
+            _decision(facts),
+            _made_of(facts),
         ]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BundleError(
@@ -74,8 +74,8 @@ def model_card(folder: Path) -> str:
     return "\n".join(parts)
 
 
-def _metadata(folder: Path, about: Mapping[str, Any]) -> str:
-    tested = about.get("holdout_parts") or about["holdout"]
+def _metadata(folder: Path, facts: Mapping[str, Any]) -> str:
+    tested = facts.get("holdout_parts") or facts["holdout"]
     auc = tested["scores"].get("roc_auc")
     # JSON texts are YAML texts.
     result = [
@@ -85,7 +85,7 @@ def _metadata(folder: Path, about: Mapping[str, Any]) -> str:
         "  - task:",
         "      type: image-classification",
         "    dataset:",
-        f"      name: {json.dumps(_folder_of(about))}",
+        f"      name: {json.dumps(_folder_of(facts))}",
         "      type: private",
         "    metrics:",
         "    - type: roc_auc",
@@ -105,17 +105,17 @@ def _metadata(folder: Path, about: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _what(about: Mapping[str, Any]) -> str:
-    classes = ", ".join(_code(name) for name in about["classes"])
+def _what(facts: Mapping[str, Any]) -> str:
+    classes = ", ".join(_code(name) for name in facts["classes"])
     return (
-        f"Tells {classes} apart on photographs of parts: {_plain(about['title'])}, of what "
-        f"{_code(about['features']['backbone'])} sees. Made by Onepass on "
-        f"{_plain(about.get('created', 'an unknown day'))}.\n"
+        f"Tells {classes} apart on photographs of parts: {_plain(facts['title'])}, of what "
+        f"{_code(facts['fingerprint']['backbone'])} sees. Made by Onepass on "
+        f"{_plain(facts.get('created', 'an unknown day'))}.\n"
     )
 
 
-def _uses(about: Mapping[str, Any]) -> str:
-    binary = len(about["classes"]) == 2
+def _uses(facts: Mapping[str, Any]) -> str:
+    binary = len(facts["classes"]) == 2
     lines = [
         "## What it is for, and what not\n",
         "- For photographs of the same kind of part, taken as those it was made from: same camera, "
@@ -137,12 +137,12 @@ def _sides(entries: Sequence[Mapping[str, str]]) -> dict[str, list[Mapping[str, 
     return sides
 
 
-def _data(about: Mapping[str, Any], sides: Mapping[str, list[Mapping[str, str]]]) -> str:
-    rule, split = about["data"]["group_rule"], about["split"]
+def _data(facts: Mapping[str, Any], sides: Mapping[str, list[Mapping[str, str]]]) -> str:
+    rule, split = facts["data"]["group_rule"], facts["split"]
     names = {"train": "trained on", "threshold": "limits chosen on", "holdout": "held out"}
     lines = [
         "## Data\n",
-        f"The folder {_code(_folder_of(about))}. Photographs of one part stay together: parts "
+        f"The folder {_code(_folder_of(facts))}. Photographs of one part stay together: parts "
         f"{_RULES.get(rule['kind'], 'are as told')}. The split is {_code(split['kind'])}"
         + (f"; {split['torn']} parts lie on both sides" if split.get("torn") else "")
         + ".\n",
@@ -165,10 +165,10 @@ _RULES = {
 }
 
 
-def _scores(about: Mapping[str, Any]) -> str:
-    columns = {"by photograph": about["holdout"]}
-    if about.get("holdout_parts"):
-        columns = {"by part": about["holdout_parts"], **columns}
+def _scores(facts: Mapping[str, Any]) -> str:
+    columns = {"by photograph": facts["holdout"]}
+    if facts.get("holdout_parts"):
+        columns = {"by part": facts["holdout_parts"], **columns}
     lines = [
         "## What it scores on parts that it never saw\n",
         "With 95 % intervals, of which parts are drawn, not photographs.\n",
@@ -191,12 +191,12 @@ def _score(assessment: Mapping[str, Any], name: str) -> str:
     return f"{value:.3f}{interval}"
 
 
-def _decision(about: Mapping[str, Any]) -> str:
-    decision = about.get("decision")
+def _decision(facts: Mapping[str, Any]) -> str:
+    decision = facts.get("decision")
     if not decision:
-        return f"## Limits\n\nRejected from {about['threshold']:.4g} on.\n"
-    good = _code(about["classes"][0])
-    if len(about["classes"]) > 2:
+        return f"## Limits\n\nRejected from {facts['threshold']:.4g} on.\n"
+    good = _code(facts["classes"][0])
+    if len(facts["classes"]) > 2:
         return "## Limits\n\nThe most probable class; there is no limit.\n"
     low, high = decision["pass_below"], decision["reject_from"]
     lines = ["## Limits\n", f"- Passed as {good} below a probability of a defect of {low:.4g}."]
@@ -222,8 +222,8 @@ def _decision(about: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _made_of(about: Mapping[str, Any]) -> str:
-    weights, features = about["weights"], about["features"]
+def _made_of(facts: Mapping[str, Any]) -> str:
+    weights, features = facts["weights"], facts["fingerprint"]
     name = features["backbone"]
     licence, then = _LICENCES.get(name, "those of keras.applications; see there"), _IMAGENET
     if weights["source"] == "random":
@@ -232,21 +232,21 @@ def _made_of(about: Mapping[str, Any]) -> str:
         licence, then = "not known here: whoever made the file says it", ""
     elif name == "onnx":
         then = ""
-    settings = ", ".join(f"{k} {v}" for k, v in about.get("settings", {}).items()) or "none"
-    versions = ", ".join(f"{k} {v}" for k, v in about["versions"].items())
+    settings = ", ".join(f"{k} {v}" for k, v in facts.get("settings", {}).items()) or "none"
+    versions = ", ".join(f"{k} {v}" for k, v in facts["versions"].items())
     return (
         "## What it is made of\n\n"
         f"- Backbone {_code(name)}, recipe {_code(features['recipe']['name'])}; weights "
         f"{_code(str(weights['digest'])[:12])}, licence: {licence}. {then}\n"
-        f"- Settings of the head: {_plain(settings)}. Seed {about['split']['seed']}.\n"
+        f"- Settings of the head: {_plain(settings)}. Seed {facts['split']['seed']}.\n"
         f"- {_plain(versions)}.\n"
         "- The licence of the head is its owner's to say; it learned from the data above.\n"
     )
 
 
-def _folder_of(about: Mapping[str, Any]) -> str:
-    """The name of the folder of photographs, and not where somebody's disk has it."""
-    root = str(about["data"]["root"])
+def _folder_of(facts: Mapping[str, Any]) -> str:
+    """Give the name of the folder of photographs, and not where somebody's disk has it."""
+    root = str(facts["data"]["root"])
     return _plain((PureWindowsPath if "\\" in root else PurePosixPath)(root).name) or "data"
 
 

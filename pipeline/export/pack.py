@@ -19,8 +19,9 @@ from typing import Any
 from features.errors import BundleError
 from features.files import whole_folder, write_whole
 from features.untrusted_files import open_archive, read_bytes
-from pipeline.model.bundle import SCHEMA, read_about
-from pipeline.model.files import ABOUT, check_files, check_replaceable, stays_inside
+from pipeline.model.bundle import read_record
+from pipeline.model.files import MODEL_FILE, check_files, check_replaceable, stays_inside
+from pipeline.model.record import READABLE
 from pipeline.output.overwrite import check_overwritable
 
 SUFFIX = ".onepass"
@@ -51,11 +52,11 @@ def pack(model: Path, out: Path, *, force: bool = False) -> int:
         OutputError: the file is something else, or cannot be written.
     """
     check_overwritable(out, _OURS, force=force)
-    about = read_about(model)
-    check_files(model, dict(about["files"]))
+    facts = read_record(model).to_json()
+    check_files(model, dict(facts["files"]))
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as archive:
-        for name in (ABOUT, *sorted(about["files"])):
+        for name in (MODEL_FILE, *sorted(facts["files"])):
             member = zipfile.ZipInfo(name, _DATE)
             member.create_system, member.external_attr = 3, _MODE
             archive.writestr(member, read_bytes(model / name))
@@ -85,8 +86,8 @@ def unpack(file: Path, out: Path, *, force: bool = False) -> dict[str, Any]:
     check_replaceable(out, force=force)
     try:
         members = _members(read_bytes(file, _MOST_BYTES))
-        about = json.loads(members[ABOUT].decode("utf-8"))
-        _check_whole(members, about)
+        facts = json.loads(members[MODEL_FILE].decode("utf-8"))
+        _check_whole(members, facts)
     except FileNotFoundError:
         raise BundleError(f"no file at {file}; make one with: onepass pack MODEL {file}") from None
     except (OSError, ValueError, KeyError, TypeError, RecursionError, zipfile.BadZipFile) as error:
@@ -99,12 +100,12 @@ def unpack(file: Path, out: Path, *, force: bool = False) -> dict[str, Any]:
             target = new / PurePosixPath(name)
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)
-    found: dict[str, Any] = about
+    found: dict[str, Any] = facts
     return found
 
 
 def _members(content: bytes) -> dict[str, bytes]:
-    """The files of an archive by name, none of which leads outside or meets another.
+    """Give the files of an archive by name, none of which leads outside or meets another.
 
     Raises:
         ValueError: one does, or there are too many; `UnsafeFileError` of `open_archive`.
@@ -127,8 +128,8 @@ def _members(content: bytes) -> dict[str, bytes]:
             str(parent).casefold() in folded for name in names for parent in _above(name)
         ):
             raise ValueError("two of its files would have one place")
-        if ABOUT not in names:
-            raise ValueError(f"it holds no {ABOUT}")
+        if MODEL_FILE not in names:
+            raise ValueError(f"it holds no {MODEL_FILE}")
         return {info.filename: archive.read(info) for info in infos}
 
 
@@ -136,14 +137,14 @@ def _above(name: str) -> list[PurePosixPath]:
     return [parent for parent in PurePosixPath(name).parents if str(parent) != "."]
 
 
-def _check_whole(members: dict[str, bytes], about: Any) -> None:  # noqa: ANN401 - any JSON
+def _check_whole(members: dict[str, bytes], facts: Any) -> None:  # noqa: ANN401 - any JSON
     """Raise ValueError unless there is what model.json names, as it says, and nothing else."""
-    if not isinstance(about, dict) or about.get("onepass_bundle") not in (1, SCHEMA):
-        raise ValueError(f"its {ABOUT} is of another version; use the one that made it")
-    files = dict(about["files"])
-    if set(files) != set(members) - {ABOUT}:
-        other = sorted(set(files) ^ (set(members) - {ABOUT}))[0]
-        raise ValueError(f"{other!r:.80} is missing, or not named in {ABOUT}")
+    if not isinstance(facts, dict) or facts.get("onepass_bundle") not in READABLE:
+        raise ValueError(f"its {MODEL_FILE} is of another version; use the one that made it")
+    files = dict(facts["files"])
+    if set(files) != set(members) - {MODEL_FILE}:
+        other = sorted(set(files) ^ (set(members) - {MODEL_FILE}))[0]
+        raise ValueError(f"{other!r:.80} is missing, or not named in {MODEL_FILE}")
     for name, digest in files.items():
         if hashlib.sha256(members[name]).hexdigest() != digest:
             raise ValueError(f"{name!r:.80} is not the file that was packed")

@@ -22,7 +22,7 @@ from pipeline.evaluation.metrics import score
 from pipeline.evaluation.part_rules import part_classes
 from pipeline.export import check
 from pipeline.model.bundle import Bundle
-from pipeline.model.probabilities import Judged
+from pipeline.model.probabilities import Predicted
 from pipeline.model.selftest_images import IMAGES
 
 TOLERANCE = 1e-4
@@ -73,7 +73,7 @@ def known_photographs(bundle: Bundle, side: str, most: int, root: Path | None) -
     Returns:
         Those whose files are there; none, where the folder is gone.
     """
-    root = root or Path(str(bundle.about["data"]["root"]))
+    root = root or Path(bundle.record.fit.folder.root)
     entries = [entry for entry in bundle.split() if entry["side"] == side]
     parts: dict[str, list[dict[str, str]]] = {}
     for entry in entries:
@@ -220,7 +220,7 @@ def compare(
     bundle: Bundle,
     card: dict[str, Any],
     photographs: Sequence[Known],
-    judged: Judged,
+    predicted: Predicted,
     exported: Exported,
 ) -> Proof:
     """Hold what the file makes of photographs against what the model makes of them.
@@ -228,15 +228,15 @@ def compare(
     A photograph that the model reads and the file's reader does not is no difference, but noted;
     one that only the file reads is one.
     """
-    read = ~np.isnan(judged.probabilities[:, 0])
+    read = ~np.isnan(predicted.probabilities[:, 0])
     other = [s for s, r in zip(photographs, read, strict=True) if not r]
     alone = [one for one in other if one.photograph.path not in exported.refused]
     both = np.flatnonzero(read & ~np.isnan(exported.probabilities[:, 0]))
     chosen = [photographs[number] for number in both.tolist()]
-    P, Q = judged.probabilities[both], exported.probabilities[both]
-    S, T = judged.strangeness[both], exported.strangeness[both]
+    P, Q = predicted.probabilities[both], exported.probabilities[both]
+    S, T = predicted.strangeness[both], exported.strangeness[both]
     differing = sum(
-        _verdict(bundle, p, s) != check.judge(card, q, None if np.isnan(t) else t)[0]
+        _verdict(bundle, p, s) != check.predict_photographs(card, q, None if np.isnan(t) else t)[0]
         for p, q, s, t in zip(P, Q, S, T, strict=True)
     )
     is_drawn = np.array([one.part == _DRAWN_PART for one in chosen], dtype=bool)
@@ -250,7 +250,7 @@ def compare(
 
 
 def _verdict(bundle: Bundle, p: Floats, strangeness: float) -> str:
-    """What `predict` says of a photograph."""
+    """Say what `predict` says of a photograph."""
     if strangeness > 1:
         return REVIEW_NAME
     number = int(bundle.decide(bundle.decision.alone(p[None]))[0])

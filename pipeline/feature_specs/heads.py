@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from features.arrays import Floats, Row, Rows
-from features.cache.row_parts import Layout
+from features.cache.row_parts import RowParts
 from features.errors import BundleError
 from pipeline.feature_specs.spec import FLAT, FeatureSpec
 from pipeline.heads import load_head_class, make_head
@@ -25,15 +25,15 @@ class HeadOnCachedRows:
     Attributes:
         head: trained on what the spec makes of rows.
         spec: what it sees.
-        layout: of one view's rows.
+        row_parts: of one view's rows.
         views: of which it takes rows.
-        row_width: values of a photograph: those of a row for each view, side by side.
+        input_width: values of a photograph: those of a row for each view, side by side.
     """
 
-    def __init__(self, head: Head, spec: FeatureSpec, layout: Layout) -> None:
-        self.head, self.spec, self.layout = head, spec, layout
-        self.views = spec.stored_views(layout)
-        self.row_width = len(self.views) * layout.row_width
+    def __init__(self, head: Head, spec: FeatureSpec, row_parts: RowParts) -> None:
+        self.head, self.spec, self.row_parts = head, spec, row_parts
+        self.views = spec.stored_views(row_parts)
+        self.input_width = len(self.views) * row_parts.cached_width
 
     @property
     def title(self) -> str:
@@ -61,7 +61,7 @@ class HeadOnCachedRows:
         return self.head.finest
 
     def predict_proba(self, X: Rows) -> Floats:
-        """Probabilities (n, n_classes) of rows float32 (n, row_width)."""
+        """Probabilities (n, n_classes) of rows float32 (n, input_width)."""
         if not len(X):
             return self.head.predict_proba(self.seen(X))
         starts = range(0, len(X), _BLOCK_ROWS)
@@ -73,12 +73,12 @@ class HeadOnCachedRows:
         if not self.spec.linear:
             return None
         found = self.head.slopes(self.seen(X), self.seen(baseline[None])[0], target)
-        return None if found is None else self.spec.back(found, self.layout)
+        return None if found is None else self.spec.back(found, self.row_parts)
 
     def seen(self, X: Rows) -> Rows:
-        """What the head sees of rows (n, row_width): float32 (n, width)."""
+        """Say what the head sees of rows (n, input_width): float32 (n, width)."""
         views = np.split(X, len(self.views), axis=1)
-        return self.spec.of(views, self.layout)
+        return self.spec.of(views, self.row_parts)
 
     def save(self, folder: Path) -> None:
         """Write the head; the spec is a text that the caller keeps."""
@@ -98,7 +98,7 @@ def on_cached_rows(
     Raises:
         DataError: taps or a backbone that this version does not have.
     """
-    return head if spec.is_flat else HeadOnCachedRows(head, spec, Layout.of(fields))
+    return head if spec.is_flat else HeadOnCachedRows(head, spec, RowParts.of(fields))
 
 
 def load_on_cached_rows(
@@ -117,10 +117,10 @@ def load_on_cached_rows(
     """
     found = on_cached_rows(load_head_class(name).load(folder), spec, fields)
     if isinstance(found, HeadOnCachedRows):
-        width = spec.width(found.layout)
-        if found.head.row_width != width:
+        width = spec.width(found.row_parts)
+        if found.head.input_width != width:
             raise BundleError(
-                f"{folder} holds a head on rows of {found.head.row_width:,} values; features "
+                f"{folder} holds a head on rows of {found.head.input_width:,} values; features "
                 f"{spec} have {width:,}; fit the model again"
             )
     return found

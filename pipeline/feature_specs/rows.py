@@ -9,7 +9,7 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from features.arrays import Indices, Rows
-from features.cache.row_parts import Layout
+from features.cache.row_parts import RowParts
 from features.errors import FeatureSpecError
 from features.photographs.views import views_of
 from pipeline.data.dataset import Dataset, load_dataset
@@ -27,13 +27,13 @@ class SpecRows(StoredRows):
         shape: (n, width).
     """
 
-    def __init__(self, spec: FeatureSpec, views: Sequence[StoredRows], layout: Layout) -> None:
+    def __init__(self, spec: FeatureSpec, views: Sequence[StoredRows], row_parts: RowParts) -> None:
         """Take the whole rows of each view of the spec, all of the same photographs."""
-        self._spec, self._of_views, self._layout = spec, list(views), layout
-        self.shape = (len(views[0]), spec.width(layout))
+        self._spec, self._of_views, self._layout = spec, list(views), row_parts
+        self.shape = (len(views[0]), spec.width(row_parts))
 
     def __len__(self) -> int:
-        """Number of rows."""
+        """Give the number of rows."""
         return self.shape[0]
 
     def __getitem__(self, chosen: slice | Indices) -> Rows:
@@ -51,7 +51,7 @@ class SpecRows(StoredRows):
         return found
 
     def subset(self, chosen: Indices) -> Self:
-        """These of the rows, still in the cache."""
+        """Give these of the rows, still in the cache."""
         views = [view.subset(chosen) for view in self._of_views]
         return type(self)(self._spec, views, self._layout)
 
@@ -75,8 +75,8 @@ def rows_in(
     if spec.is_flat:
         return dataset.stored_rows(indices)
     _check_views(spec, dataset)
-    views = [dataset.whole_rows(indices, view) for view in spec.stored_views(dataset.layout)]
-    return SpecRows(spec, views, dataset.layout)
+    views = [dataset.whole_rows(indices, view) for view in spec.stored_views(dataset.row_parts)]
+    return SpecRows(spec, views, dataset.row_parts)
 
 
 class LabelledRows(NamedTuple):
@@ -140,17 +140,17 @@ def raw_rows(dataset: Dataset, spec: FeatureSpec, indices: Indices) -> Rows:
     if spec.is_flat:
         return dataset.rows(indices)
     _check_views(spec, dataset)
-    views = spec.stored_views(dataset.layout)
+    views = spec.stored_views(dataset.row_parts)
     return np.concatenate([dataset.whole_rows(indices, view)[:] for view in views], axis=1)
 
 
 def _check_views(spec: FeatureSpec, dataset: Dataset) -> None:
-    known = {name for of in dataset.views for name in views_of(of)} | set(dataset.layout.crops)
+    known = {name for of in dataset.views for name in views_of(of)} | set(dataset.row_parts.crops)
     missing = [of for of in spec.sets if not known.issuperset(views_of(of))]
     if missing:
         raise FeatureSpecError(
             f"{dataset.cache_path} has the views {', '.join(dataset.views)}; expected "
             f"{', '.join(missing)} too for the features {spec}; add them: "
-            f"extract {dataset.about['root']} --cache {dataset.cache_path} "
+            f"extract {dataset.folder.root} --cache {dataset.cache_path} "
             f"--views {','.join([*dataset.views, *missing])}"
         )

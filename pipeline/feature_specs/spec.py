@@ -23,7 +23,7 @@ from typing import ClassVar
 import numpy as np
 
 from features.arrays import Floats, Rows
-from features.cache.row_parts import Layout
+from features.cache.row_parts import RowParts
 from features.errors import DataError, FeatureSpecError
 from features.photographs.views import FULL, VIEW_SETS, views_of
 
@@ -107,44 +107,46 @@ class FeatureSpec:
         """Whether values are sums of one view's values, so that `back` is there."""
         return not self.root and len(self.views) == 1 and all(p.linear for p in self.poolings)
 
-    def stored_views(self, layout: Layout) -> tuple[str, ...]:
+    def stored_views(self, row_parts: RowParts) -> tuple[str, ...]:
         """Name the views of which rows have to be read: the full one keeps those of its crops."""
         others = set(self.views) - {FULL}
-        return (FULL,) if others and others <= set(layout.crops) else self.views
+        return (FULL,) if others and others <= set(row_parts.crops) else self.views
 
-    def width(self, layout: Layout) -> int:
+    def width(self, row_parts: RowParts) -> int:
         """How many values a head sees.
 
         Raises:
             FeatureSpecError: rows of this layout do not have what is asked for.
         """
-        kinds = [layout]
-        if self.stored_views(layout) != self.views:
-            kinds = [*([layout] if FULL in self.views else []), layout.of_crop]
+        kinds = [row_parts]
+        if self.stored_views(row_parts) != self.views:
+            kinds = [*([row_parts] if FULL in self.views else []), row_parts.of_crop]
         widths = {sum(pooling.width(parts) for pooling in self.poolings) for parts in kinds}
         if len(widths) > 1 or 0 in widths:
             raise FeatureSpecError(
                 f"the features {self} need more than the rows keep of crops: "
-                f"{', '.join(layout.crop_taps)}; choose among these, or make another cache with "
+                f"{', '.join(row_parts.crop_taps)}; choose among these, or make another cache with "
                 "extract --views and --taps"
             )
         return widths.pop()
 
-    def of(self, views: Sequence[Rows], layout: Layout) -> Rows:
+    def of(self, views: Sequence[Rows], row_parts: RowParts) -> Rows:
         """Rows of the cache, one array for each view that is stored, to what a head sees.
 
         Args:
-            views: float32 (n, layout.row_width) each, in the order of `stored_views`.
-            layout: of the rows.
+            views: float32 (n, row_parts.cached_width) each, in the order of `stored_views`.
+            row_parts: of the rows.
 
         Returns:
             float32 (n, width).
         """
-        pictures = [(rows, layout) for rows in views]
-        if self.stored_views(layout) != self.views:
+        pictures = [(rows, row_parts) for rows in views]
+        if self.stored_views(row_parts) != self.views:
             row = views[0]
             pictures = [
-                (row, layout) if view == FULL else (row[:, layout.crop(view)], layout.of_crop)
+                (row, row_parts)
+                if view == FULL
+                else (row[:, row_parts.crop(view)], row_parts.of_crop)
                 for view in self.views
             ]
         found = self._of_view(*pictures[0])
@@ -153,26 +155,26 @@ class FeatureSpec:
             found = np.maximum(found, more) if self.largest else found + more
         return found if self.largest or len(pictures) == 1 else found / np.float32(len(pictures))
 
-    def _of_view(self, rows: Rows, layout: Layout) -> Rows:
-        values = [pooling.of(rows, layout) for pooling in self.poolings]
+    def _of_view(self, rows: Rows, row_parts: RowParts) -> Rows:
+        values = [pooling.of(rows, row_parts) for pooling in self.poolings]
         if self.root:
             values = [
                 _rooted(kind)
                 for pooling, block in zip(self.poolings, values, strict=True)
-                for kind in np.split(block, np.cumsum(pooling.kinds(layout))[:-1], axis=1)
+                for kind in np.split(block, np.cumsum(pooling.kinds(row_parts))[:-1], axis=1)
             ]
         return values[0] if len(values) == 1 else np.concatenate(values, axis=1)
 
-    def back(self, slopes: Floats, layout: Layout) -> Floats:
-        """Slopes of what a head sees (n or 1, width) to slopes of a row (n or 1, row_width).
+    def back(self, slopes: Floats, row_parts: RowParts) -> Floats:
+        """Slopes of what a head sees (n or 1, width) to slopes of a row (n or 1, cached_width).
 
         Only where `linear`.
         """
-        found = np.zeros((len(slopes), layout.row_width))
+        found = np.zeros((len(slopes), row_parts.cached_width))
         start = 0
         for pooling in self.poolings:
-            width = pooling.width(layout)
-            found += pooling.back(slopes[:, start : start + width], layout)
+            width = pooling.width(row_parts)
+            found += pooling.back(slopes[:, start : start + width], row_parts)
             start += width
         return found
 
@@ -218,7 +220,7 @@ class Pooling(ABC):
     linear: ClassVar[bool] = True
 
     @abstractmethod
-    def width(self, layout: Layout) -> int:
+    def width(self, row_parts: RowParts) -> int:
         """How many values.
 
         Raises:
@@ -226,22 +228,22 @@ class Pooling(ABC):
         """
 
     @abstractmethod
-    def of(self, rows: Rows, layout: Layout) -> Rows:
-        """Rows float32 (n, layout.row_width) to values (n, width)."""
+    def of(self, rows: Rows, row_parts: RowParts) -> Rows:
+        """Rows float32 (n, row_parts.cached_width) to values (n, width)."""
 
-    def kinds(self, layout: Layout) -> tuple[int, ...]:
+    def kinds(self, row_parts: RowParts) -> tuple[int, ...]:
         """How many of the values, in their order, are of one kind each: lengths are taken apart."""
-        return (self.width(layout),)
+        return (self.width(row_parts),)
 
-    def back(self, slopes: Floats, layout: Layout) -> Floats:
-        """What each value of a row counts for, where its pooled values count for these.
+    def back(self, slopes: Floats, row_parts: RowParts) -> Floats:
+        """Say what each value of a row counts for, where its pooled values count for these.
 
         Args:
             slopes: (n, width) or (1, width).
-            layout: of the rows.
+            row_parts: of the rows.
 
         Returns:
-            (n or 1, layout.row_width).
+            (n or 1, row_parts.cached_width).
         """
         raise NotImplementedError(f"{type(self).__name__} is not linear")
 
@@ -249,36 +251,36 @@ class Pooling(ABC):
 class Flat(Pooling):
     """The last map as it is: every channel at every position."""
 
-    def width(self, layout: Layout) -> int:
+    def width(self, row_parts: RowParts) -> int:
         """See `Pooling.width`."""
-        return layout.map_width
+        return row_parts.map_width
 
-    def of(self, rows: Rows, layout: Layout) -> Rows:
+    def of(self, rows: Rows, row_parts: RowParts) -> Rows:
         """See `Pooling.of`."""
-        return rows[:, : layout.map_width]
+        return rows[:, : row_parts.map_width]
 
-    def back(self, slopes: Floats, layout: Layout) -> Floats:
+    def back(self, slopes: Floats, row_parts: RowParts) -> Floats:
         """See `Pooling.back`."""
-        return _placed(slopes, slice(0, layout.map_width), layout)
+        return _placed(slopes, slice(0, row_parts.map_width), row_parts)
 
 
 class Average(Pooling):
     """Each channel's mean over the positions: global average pooling (Lin et al., 2014)."""
 
-    def width(self, layout: Layout) -> int:
+    def width(self, row_parts: RowParts) -> int:
         """See `Pooling.width`."""
-        return layout.shape[2]
+        return row_parts.shape[2]
 
-    def of(self, rows: Rows, layout: Layout) -> Rows:
+    def of(self, rows: Rows, row_parts: RowParts) -> Rows:
         """See `Pooling.of`."""
-        found: Rows = layout.map(rows).mean(axis=1)
+        found: Rows = row_parts.map(rows).mean(axis=1)
         return found
 
-    def back(self, slopes: Floats, layout: Layout) -> Floats:
+    def back(self, slopes: Floats, row_parts: RowParts) -> Floats:
         """See `Pooling.back`."""
-        positions = layout.shape[0] * layout.shape[1]
+        positions = row_parts.shape[0] * row_parts.shape[1]
         return _placed(
-            np.tile(slopes / positions, (1, positions)), slice(0, layout.map_width), layout
+            np.tile(slopes / positions, (1, positions)), slice(0, row_parts.map_width), row_parts
         )
 
 
@@ -287,13 +289,13 @@ class Largest(Pooling):
 
     linear = False
 
-    def width(self, layout: Layout) -> int:
+    def width(self, row_parts: RowParts) -> int:
         """See `Pooling.width`."""
-        return layout.shape[2]
+        return row_parts.shape[2]
 
-    def of(self, rows: Rows, layout: Layout) -> Rows:
+    def of(self, rows: Rows, row_parts: RowParts) -> Rows:
         """See `Pooling.of`."""
-        found: Rows = layout.map(rows).max(axis=1)
+        found: Rows = row_parts.map(rows).max(axis=1)
         return found
 
 
@@ -304,34 +306,38 @@ class Taps(Pooling):
         """One tap by its name, or all that the cache has."""
         self._name = name
 
-    def width(self, layout: Layout) -> int:
+    def width(self, row_parts: RowParts) -> int:
         """See `Pooling.width`."""
-        place = self._place(layout)
+        place = self._place(row_parts)
         return int(place.stop - place.start)
 
-    def of(self, rows: Rows, layout: Layout) -> Rows:
+    def of(self, rows: Rows, row_parts: RowParts) -> Rows:
         """See `Pooling.of`."""
-        return rows[:, self._place(layout)]
+        return rows[:, self._place(row_parts)]
 
-    def names(self, layout: Layout) -> tuple[str, ...]:
+    def names(self, row_parts: RowParts) -> tuple[str, ...]:
         """Name the layers that are kept, in their order."""
-        return (self._name,) if self._name else tuple(layout.taps)
+        return (self._name,) if self._name else tuple(row_parts.taps)
 
-    def kinds(self, layout: Layout) -> tuple[int, ...]:
+    def kinds(self, row_parts: RowParts) -> tuple[int, ...]:
         """See `Pooling.kinds`: each tap is one."""
-        return (self.width(layout),) if self._name else tuple(layout.taps.values())
+        return (self.width(row_parts),) if self._name else tuple(row_parts.taps.values())
 
-    def back(self, slopes: Floats, layout: Layout) -> Floats:
+    def back(self, slopes: Floats, row_parts: RowParts) -> Floats:
         """See `Pooling.back`."""
-        return _placed(slopes, self._place(layout), layout)
+        return _placed(slopes, self._place(row_parts), row_parts)
 
-    def _place(self, layout: Layout) -> slice:
-        if layout.taps and not self._name:
-            return slice(layout.map_width, layout.whole_width)
+    def _place(self, row_parts: RowParts) -> slice:
+        if row_parts.taps and not self._name:
+            return slice(row_parts.map_width, row_parts.whole_width)
         try:
-            return layout.tap(self._name)
+            return row_parts.tap(self._name)
         except KeyError:
-            known = f"; the taps of this cache are {', '.join(layout.taps)}" if layout.taps else ""
+            known = (
+                f"; the taps of this cache are {', '.join(row_parts.taps)}"
+                if row_parts.taps
+                else ""
+            )
             remedy = ""
             if self._name in VIEW_SETS:
                 remedy = f"; say what is made of the view, as {self._name}:avg"
@@ -344,8 +350,8 @@ class Taps(Pooling):
             ) from None
 
 
-def _placed(slopes: Floats, place: slice, layout: Layout) -> Floats:
-    found = np.zeros((len(slopes), layout.row_width))
+def _placed(slopes: Floats, place: slice, row_parts: RowParts) -> Floats:
+    found = np.zeros((len(slopes), row_parts.cached_width))
     found[:, place] = slopes
     return found
 

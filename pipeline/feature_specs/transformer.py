@@ -12,11 +12,12 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from features.arrays import Rows
 from features.backbones.engines import DEFAULT_ENGINE
 from features.cache.cache import Cache
-from features.cache.row_parts import Layout
+from features.cache.row_parts import RowParts
 from features.errors import DataError
 from features.extract import extract
+from features.extraction import RunOptions
 from features.photographs.file import Photograph
-from pipeline.data.extract_folder import settings_asked_for
+from pipeline.data.extract_folder import ExtractOptions, settings_asked_for
 from pipeline.feature_specs.spec import FeatureSpec
 
 
@@ -86,26 +87,32 @@ class BottleneckFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             OnepassError: see `features.extract.extract`.
         """
         spec, path = FeatureSpec.parse(self.features), Path(self.cache)
-        settings = settings_asked_for(
-            path, backbone=self.backbone, weights=self.weights, recipe=self.recipe,
-            precision=self.precision, taps=self.taps, engine=self.engine,
-        )  # fmt: skip
+        options = ExtractOptions(
+            self.backbone, self.weights, self.recipe, self.precision, self.engine, taps=self.taps
+        )
+        settings = settings_asked_for(path, options)
         photographs = [Photograph(Path(name), Path(name).as_posix()) for name in X]
         done = extract(
-            photographs, settings, path,
-            views=spec.views, batch_size=self.batch_size, max_failures=1.0,
-        )  # fmt: skip
+            photographs,
+            settings,
+            path,
+            RunOptions(views=spec.views, batch_size=self.batch_size, max_failures=1.0),
+        )
         if done.failed:
             first = done.failed[0]
             raise DataError(
                 f"{len(done.failed)} of {len(photographs)} photographs cannot be read, such as "
                 f"{first.path}: {first.reason}; expected one row for each; leave them out"
             )
-        layout = Layout.of(settings.fields)
+        row_parts = RowParts.of(settings.fields)
         with Cache.read(path) as cache:
-            digests = [sample.digest for sample in done.samples]
+            digests = [table_row.digest for table_row in done.table_rows]
             views = [cache.take(cache.rows_of(digests, view)) for view in spec.views]
-        return spec.of(views, layout) if digests else np.empty((0, spec.width(layout)), np.float32)
+        return (
+            spec.of(views, row_parts)
+            if digests
+            else np.empty((0, spec.width(row_parts)), np.float32)
+        )
 
     def __sklearn_is_fitted__(self) -> bool:
         """Say yes: there is nothing to fit."""

@@ -12,8 +12,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from features.cache.cache import Cache
-from features.cache.sample_table import Sample
-from features.cache.thumbnail_table import glimpses_of
+from features.cache.sample_table import TableRow
+from features.cache.thumbnail_table import thumbnails_of
 from features.cache.thumbnails import Grey
 from features.errors import DataError, ImageError, OutputError
 from features.files import write_whole
@@ -97,14 +97,14 @@ def show_groups(
     if not proposal.paths:
         raise DataError(f"{cache_path} has no photographs; run: extract DATA --cache {cache_path}")
     with Cache.read(cache_path) as cache:
-        samples = [sample for sample in cache.samples if sample.row >= 0]
-        about = cache.dataset
-        refuse_strange_root(cache_path, str(about.get("root", "")), own=cache.own)
-        strips = _strips(proposal, samples, sheets * _PER_SHEET)
+        table_rows = [table_row for table_row in cache.table_rows if table_row.row >= 0]
+        note = cache.note
+        refuse_strange_root(cache_path, str(note.get("root", "")), own=cache.own)
+        strips = _strips(proposal, table_rows, sheets * _PER_SHEET)
         questions = _question_strips(proposal)
         shown = sorted({i for strip in (*strips, *questions) for i in strip.members})
-        grey = glimpses_of(cache, [samples[i].row for i in shown]) if shown else None
-    root = str(about.get("root", ""))
+        grey = thumbnails_of(cache, [table_rows[i].row for i in shown]) if shown else None
+    root = str(note.get("root", ""))
     small = {i: grey.grey[k] for k, i in enumerate(shown) if grey.known[k]} if grey else {}
     files = [out / "groups.csv"]
     _write_table(files[0], groups_csv(proposal), force=force)
@@ -122,7 +122,7 @@ def show_groups(
             files[-1], draw_strips(page, proposal.paths, Path(root), small, title, columns=2)
         )
     _remove_older_sheets(out, files)
-    return ShownGroups(proposal, _compare(proposal, samples, about), root, files)
+    return ShownGroups(proposal, _compare(proposal, table_rows, GroupRule.noted(note)), root, files)
 
 
 def _write_table(path: Path, table: str, *, force: bool) -> None:
@@ -137,21 +137,21 @@ def _write_table(path: Path, table: str, *, force: bool) -> None:
 
 
 def groups_csv(proposal: Proposal) -> str:
-    """A table (path, group), photographs of one group in following lines."""
+    """Give a table (path, group), photographs of one group in following lines."""
     names = proposal.names()
     order = np.argsort(proposal.groups, kind="stable")
     rows = ({"path": proposal.paths[i], "group": names[i]} for i in order.tolist())
     return to_csv(["path", "group"], rows)
 
 
-def _strips(proposal: Proposal, samples: Sequence[Sample], most: int) -> list[Strip]:
+def _strips(proposal: Proposal, table_rows: Sequence[TableRow], most: int) -> list[Strip]:
     kinds = proposal.kinds()
     members: defaultdict[int, list[int]] = defaultdict(list)
     for number, group in enumerate(proposal.groups.tolist()):
         members[group].append(number)
     strips = []
     for group in range(min(most, proposal.shared)):
-        labels = sorted({samples[i].label for i in members[group]})
+        labels = sorted({table_rows[i].label for i in members[group]})
         tied = ", ".join(KINDS[kind].split(" (")[0] for kind in kinds.get(group, []))
         words = f"{len(members[group])} photographs, tied by {tied}; class {', '.join(labels)}"
         strips.append(Strip(f"part-{group + 1:04d}", words, members[group]))
@@ -170,26 +170,27 @@ def _question_strips(proposal: Proposal) -> list[Strip]:
 
 
 def _compare(
-    proposal: Proposal, samples: Sequence[Sample], about: dict[str, object]
+    proposal: Proposal, table_rows: Sequence[TableRow], rule: GroupRule
 ) -> Agreement | None:
     """None where no groups were given."""
-    if not any(sample.group for sample in samples):
+    if not any(table_row.group for table_row in table_rows):
         return None
-    given = number_groups(samples)
+    given = number_groups(table_rows)
     cells, counts = np.unique(
         np.stack([given, proposal.groups], axis=1), axis=0, return_counts=True
     )
     both = _pairs(counts)
     in_given, proposed = _pairs(np.bincount(given)), _pairs(proposal.sizes)
-    every = len(samples) * (len(samples) - 1) // 2
-    names = {int(g): s.group or s.path for g, s in zip(given[::-1], reversed(samples), strict=True)}
+    every = len(table_rows) * (len(table_rows) - 1) // 2
+    names = {
+        int(g): s.group or s.path for g, s in zip(given[::-1], reversed(table_rows), strict=True)
+    }
     sets: defaultdict[int, list[int]] = defaultdict(list)
     for mine, theirs in cells.tolist():
         sets[theirs].append(mine)
     conflicts = [sorted(names[mine] for mine in group) for _, group in sorted(sets.items())
                  if len(group) > 1]  # fmt: skip
-    rule = about.get("group_rule")
-    source = GroupRule(**rule).describe() if isinstance(rule, dict) else "in the cache"
+    source = rule.describe() if rule.kind != "none" else "in the cache"
     return Agreement(source, in_given, both, every - in_given, proposed - both, conflicts)
 
 

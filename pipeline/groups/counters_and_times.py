@@ -86,7 +86,7 @@ class Line:
         return order, gaps
 
     def runs(self, gap: float) -> Indices:
-        """The run of each photograph, cut where a gap is wider: int64 (n,), -1 for no place."""
+        """Give number the runs, cut where a gap is wider: int64 (n,), -1 for no place."""
         order, gaps = self.walk()
         found = np.full(len(self.values), -1, dtype=np.int64)
         if len(order):
@@ -128,31 +128,31 @@ def time_of_name(name: str) -> float | None:
                 hour = hour % 12 + 12 * (part["half"] in "Pp")
             day = "-".join(part[key] for key in ("year", "month", "day"))
             try:
-                taken = datetime.fromisoformat(
+                capture_time = datetime.fromisoformat(
                     f"{day}T{hour:02d}:{part['minute']}:{part['second']}Z"
                 )
             except ValueError:
                 continue
-            return taken.timestamp() + float(f"0.{part['fraction'] or 0}")
+            return capture_time.timestamp() + float(f"0.{part['fraction'] or 0}")
     epoch = _EPOCH.search(name)
     return float(f"{epoch[1]}.{epoch[2] or 0}") if epoch else None
 
 
 def without_time(name: str, mark: str = "") -> str:
-    """The name with date and time replaced by a mark, so that they are no number of a part."""
+    """Give the name with date and time replaced by a mark, so that they are no number of a part."""
     for stamp in (*_STAMPS, *_DAY, _EPOCH):
         name = stamp.sub(mark, name)
     return name
 
 
 def time_line(
-    names: Sequence[str], taken: npt.NDArray[np.int64] | None, least: float = TIMED
+    names: Sequence[str], capture_time: npt.NDArray[np.int64] | None, least: float = TIMED
 ) -> Line | None:
     """Capture times of photographs: by the camera (EXIF), and where that is silent by the name.
 
     Args:
         names: file names.
-        taken: int64 (n,) milliseconds since 1970; negative where the file is silent.
+        capture_time: int64 (n,) milliseconds since 1970; negative where the file is silent.
         least: share of the photographs that must have a time.
 
     Returns:
@@ -160,8 +160,8 @@ def time_line(
     """
     named = np.array([np.nan if (t := time_of_name(name)) is None else t for name in names])
     exif = np.full(len(names), np.nan)
-    if taken is not None and len(taken):
-        exif[taken >= 0] = taken[taken >= 0] / 1000.0
+    if capture_time is not None and len(capture_time):
+        exif[capture_time >= 0] = capture_time[capture_time >= 0] / 1000.0
         # One instant for most is the clock of an export, or of a camera that was never set.
         values, counts = np.unique(exif[np.isfinite(exif)], return_counts=True)
         stuck = values[counts > min(MOST_SHOTS, _STUCK * len(names))]
@@ -236,7 +236,7 @@ def _heights(values: Floats, parts: Floats) -> Floats:
 
 
 def _mixture(logs: Floats, kinds: int, *, tied: bool = False) -> tuple[float, Floats]:
-    """A mixture of so many normal distributions (EM, from quantiles): its BIC and components."""
+    """Fit so many normal distributions (EM, from quantiles): BIC and components."""
     order = np.sort(logs)
     means = order[0] + (order[-1] - order[0]) * (np.arange(kinds) + 0.5) / kinds
     parts = np.column_stack([np.full(kinds, 1 / kinds), means, np.full(kinds, np.ptp(order) / 4)])

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from features.arrays import Indices
 from pipeline.groups.proposal import Evidence, Link
-from pipeline.groups.similarity import Looks
+from pipeline.groups.similarity import Similarity
 
 AGREES = 0.65
 """From here on pixels confirm what names or times say; 0.5 is a coin, 1 is always."""
@@ -41,16 +41,16 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Witness:
+class PixelEvidence:
     """The pixels, asked about pairs of photographs.
 
     Attributes:
-        looks: None where there are too few photographs.
-        unit: int64 (n,), each photograph's number in `looks`; exact copies share one.
+        similarity: None where there are too few photographs.
+        unit: int64 (n,), each photograph's number in `similarity`; exact copies share one.
         pictures: uint8 (units, side, side), small and grey; None without.
     """
 
-    looks: Looks | None
+    similarity: Similarity | None
     unit: Indices
     pictures: npt.NDArray[np.uint8] | None = None
 
@@ -67,7 +67,7 @@ class Witness:
         Returns:
             0 to 1; None where there are too few pairs, or no pixels to ask.
         """
-        if self.looks is None:
+        if self.similarity is None:
             return None
         alike = []
         for a, b in (related, others):
@@ -76,13 +76,13 @@ class Witness:
             different = x != y
             if different.sum() < _FEWEST_PAIRS:
                 return None
-            alike.append(self.looks.likeness(x[different], y[different]))
+            alike.append(self.similarity.likeness(x[different], y[different]))
         ours, theirs = alike[0], np.sort(alike[1])
         below = np.searchsorted(theirs, ours, "left") + np.searchsorted(theirs, ours, "right")
         return float(below.mean() / 2 / len(theirs))
 
     def residual(self, a: Indices, b: Indices) -> float | None:
-        """What light, a shift and a change of size leave of the difference of the usual pair.
+        """Say what light, a shift and a change of size leave of the difference of the usual pair.
 
         Returns:
             Grey levels (standard deviation, the median over pairs): a level or less where the very
@@ -104,7 +104,7 @@ class Witness:
 
 
 def in_percent(agreement: float | None) -> str:
-    """What the pixels say, for a person."""
+    """Say what the pixels say, for a person."""
     if agreement is None:
         return "pixels cannot be asked"
     word = "agree" if agreement >= AGREES else "do not confirm it"
@@ -135,7 +135,7 @@ class Joiner:
         self._tied: list[dict[int, set[int]]] = [{} for _ in range(count)]
 
     def root(self, member: int) -> int:
-        """What stands for the member's group for now."""
+        """Say what stands for the member's group for now."""
         parent = self._parent
         while parent[member] != member:
             parent[member] = parent[parent[member]]

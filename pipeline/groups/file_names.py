@@ -93,7 +93,7 @@ class _Shape:
         )
 
     def pattern(self, marked: Sequence[int]) -> str:
-        """A regular expression for --group-regex whose parentheses hold the marked fields."""
+        """Give a regular expression for --group-regex whose parentheses hold the marked fields."""
         parts = []
         for i, token in enumerate(self.tokens[0]):
             text = r"[-\d_. T]+" if token == _TIME else re.escape(token)
@@ -228,7 +228,7 @@ def _counts_by_folder(shape: _Shape, values: list[str], folders: list[str]) -> b
 
 
 def _word_before(tokens: list[str], field: int) -> str:
-    """The word before a field, if a separator at most stands between; of a word itself."""
+    """Give the word before a field, if a separator at most stands between; of a word itself."""
     if tokens[field].isalpha():
         return tokens[field].lower()
     words = [token for token in tokens[max(0, field - 2) : field] if token.isalpha()]

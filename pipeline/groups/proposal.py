@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from features.arrays import Indices
-from features.cache.sample_table import Sample
+from features.cache.sample_table import TableRow
 
 KINDS = {
     "copy": "exact copies",
@@ -39,7 +39,7 @@ class Link(NamedTuple):
 
     @classmethod
     def between(cls, one: int, other: int, kind: str, doubt: float) -> Link:
-        """The same link, whichever of the two photographs is named first."""
+        """Give the same link, whichever of the two photographs is named first."""
         return cls(min(one, other), max(one, other), kind, doubt)
 
 
@@ -122,17 +122,17 @@ class Proposal:
         return int((self.sizes > 1).sum())
 
     def names(self) -> list[str]:
-        """A name for each photograph's group, such as "part-0001"."""
+        """Give a name for each photograph's group, such as "part-0001"."""
         return [f"part-{number + 1:04d}" for number in self.groups.tolist()]
 
     def by_path(self) -> dict[str, str]:
         """Path to the name of its group."""
         return dict(zip(self.paths, self.names(), strict=True))
 
-    def applied(self, samples: Sequence[Sample]) -> list[Sample]:
-        """The photographs with the names of their proposed groups; "" for those it has not."""
+    def applied(self, table_rows: Sequence[TableRow]) -> list[TableRow]:
+        """Give the photographs with the names of their proposed groups; "" for those it has not."""
         found = self.by_path()
-        return [sample._replace(group=found.get(sample.path, "")) for sample in samples]
+        return [table_row._replace(group=found.get(table_row.path, "")) for table_row in table_rows]
 
     def kinds(self) -> dict[int, list[str]]:
         """`kinds_of` every group of several photographs."""
@@ -153,7 +153,7 @@ class Proposal:
         return f"{found}; {self.how_many()}" if self.at_most else found
 
     def how_many(self) -> str:
-        """The number of parts, as far as it is known; with the question that would settle it."""
+        """Say how many parts there are, and the question that would settle it."""
         if not self.at_most:
             return f"{len(self.sizes):,} parts"
         question = f"; what would settle it: {self.question}?" if self.question else ""

@@ -15,15 +15,15 @@ import numpy as np
 import numpy.typing as npt
 
 from features.cache.cache import Cache
-from features.cache.sample_table import Sample
-from features.cache.thumbnail_table import glimpses_of
+from features.cache.sample_table import TableRow
+from features.cache.thumbnail_table import thumbnails_of
 from features.errors import OutputError
 from features.files import write_whole
 from features.untrusted_files import read_json
 from pipeline.groups.proposal import Proposal
 from pipeline.groups.propose import propose
 from pipeline.groups.rules import GroupRule, number_groups
-from pipeline.groups.similarity import FEWEST, look
+from pipeline.groups.similarity import FEWEST, similarity_of_rows
 
 _SURE = 0.001  # expected strangers as alike: of 1,000 photographs of new parts, about one is named
 
@@ -34,25 +34,27 @@ _MOST_DOUBTED = 20_000  # photographs that are compared with one another for thi
 Flags = npt.NDArray[np.bool_]
 
 
-def propose_for(cache_path: Path, samples: Sequence[Sample], gap: float | None = None) -> Proposal:
-    """The proposal for photographs whose rows are in a cache, in its table or not.
+def propose_for(
+    cache_path: Path, table_rows: Sequence[TableRow], gap: float | None = None
+) -> Proposal:
+    """Give the proposal for photographs whose rows are in a cache, in its table or not.
 
     Raises:
         CacheError: no cache, or one that cannot be read.
         DataError: a gap was told, and no photograph has a capture time.
     """
     with Cache.read(cache_path) as cache:
-        rows = cache.rows_of([sample.digest for sample in samples])
-        placed = [s._replace(row=r) for s, r in zip(samples, rows, strict=True)]
+        rows = cache.rows_of([table_row.digest for table_row in table_rows])
+        placed = [s._replace(row=r) for s, r in zip(table_rows, rows, strict=True)]
         return propose(cache, placed, gap)
 
 
-def like_known(cache_path: Path, samples: Sequence[Sample], known: Sequence[str]) -> Flags:
+def like_known(cache_path: Path, table_rows: Sequence[TableRow], known: Sequence[str]) -> Flags:
     """Which photographs look so much like known ones that both surely show one part.
 
     Args:
         cache_path: that has the rows of the photographs.
-        samples: to ask about; none of them is among the known ones.
+        table_rows: to ask about; none of them is among the known ones.
         known: digests; those without a row in the cache cannot be told of.
 
     Returns:
@@ -61,16 +63,16 @@ def like_known(cache_path: Path, samples: Sequence[Sample], known: Sequence[str]
     Raises:
         CacheError: no cache, or one that cannot be read.
     """
-    found = np.zeros(len(samples), dtype=np.bool_)
+    found = np.zeros(len(table_rows), dtype=np.bool_)
     with Cache.read(cache_path) as cache:
-        asked = cache.rows_of([sample.digest for sample in samples])
+        asked = cache.rows_of([table_row.digest for table_row in table_rows])
         others = {cache.find(digest) for digest in known} - {-1, *asked}
         rows = sorted({row for row in asked if row >= 0} | others)
-        looks = look(cache, rows) if others else None
-    if looks is None:
+        similarity = similarity_of_rows(cache, rows) if others else None
+    if similarity is None:
         return found
     is_known = np.isin(rows, list(others))
-    a, b, _ = looks.pairs(_SURE)
+    a, b, _ = similarity.pairs(_SURE)
     across = is_known[a] != is_known[b]
     near = np.concatenate([a[across], b[across]])
     like = {rows[i] for i in near.tolist() if not is_known[i]}
@@ -78,7 +80,7 @@ def like_known(cache_path: Path, samples: Sequence[Sample], known: Sequence[str]
 
 
 def doubts_of_groups(cache_path: Path) -> list[str]:
-    """What speaks against groups that were told, each as a warning with its counts.
+    """Say what speaks against groups that were told, each as a warning with its counts.
 
     Near copies that stand in two groups are seen in training and in the test; and where nearly
     every photograph is a group of its own, a split by part is a split at random.
@@ -87,23 +89,23 @@ def doubts_of_groups(cache_path: Path) -> list[str]:
         CacheError: no cache, or one that cannot be read.
     """
     with Cache.read(cache_path) as cache:
-        samples = [sample for sample in cache.samples if sample.row >= 0]
-        first = {sample.row: sample for sample in reversed(samples)}
+        table_rows = [table_row for table_row in cache.table_rows if table_row.row >= 0]
+        first = {table_row.row: table_row for table_row in reversed(table_rows)}
         rows = sorted(first)
-        looks = look(cache, rows) if len(rows) <= _MOST_DOUBTED else None
+        similarity = similarity_of_rows(cache, rows) if len(rows) <= _MOST_DOUBTED else None
     said = []
-    groups = number_groups(samples)
+    groups = number_groups(table_rows)
     count = len(np.unique(groups))
-    if len(samples) >= FEWEST and count >= _OWN * len(samples):
+    if len(table_rows) >= FEWEST and count >= _OWN * len(table_rows):
         said.append(
-            f"the groups put {len(samples):,} photographs into {count:,} parts, so that nearly "
+            f"the groups put {len(table_rows):,} photographs into {count:,} parts, so that nearly "
             "every photograph is a part of its own: if several show one part, every score is "
             "flattered"
         )
-    if looks is None:
+    if similarity is None:
         return said
-    named = dict(zip((sample.row for sample in samples), groups.tolist(), strict=True))
-    a, b, _ = looks.pairs(_LIKELY)
+    named = dict(zip((table_row.row for table_row in table_rows), groups.tolist(), strict=True))
+    a, b, _ = similarity.pairs(_LIKELY)
     pairs = [(rows[x], rows[y]) for x, y in zip(a.tolist(), b.tolist(), strict=True)]
     torn = [(x, y) for x, y in pairs if named[x] != named[y]]
     if torn:
@@ -126,7 +128,7 @@ def proposal_path(cache_path: Path) -> Path:
 
 
 def proposed_groups(cache_path: Path) -> Proposal:
-    """The proposal for the photographs that a cache holds now; made if it is not there yet.
+    """Give the proposal for the photographs that a cache holds now; made if it is not there yet.
 
     Of a cache that was told a gap in time it is no proposal, but what that gap cuts. Where the
     folder cannot be written it is made anew each time.
@@ -140,14 +142,14 @@ def proposed_groups(cache_path: Path) -> Proposal:
         kept = _kept(path, state)
         if kept is not None:
             return kept
-        proposal = propose(cache, gap=GroupRule(**cache.dataset.get("group_rule", {})).gap)
+        proposal = propose(cache, gap=GroupRule.noted(cache.note).gap)
     with contextlib.suppress(OutputError):
         write_whole(path, json.dumps({"state": state, **proposal.to_json()}))
     return proposal
 
 
 def _kept(path: Path, state: str) -> Proposal | None:
-    """The one on the disk, if it is of this state; anything else is made anew."""
+    """Give the one on the disk, if it is of this state; anything else is made anew."""
     try:
         record = read_json(path)
         return Proposal.from_json(record) if record["state"] == state else None
@@ -156,12 +158,12 @@ def _kept(path: Path, state: str) -> Proposal | None:
 
 
 def _state(cache: Cache) -> str:
-    """A digest of all that decides a proposal."""
-    rule = GroupRule(**cache.dataset.get("group_rule", {}))
+    """Give a digest of all that decides a proposal."""
+    rule = GroupRule.noted(cache.note)
     seen = hashlib.sha256(f"{REVISION} {cache.fingerprint} {rule.gap}\n".encode())
-    glimpsed = glimpses_of(cache).known
-    for sample in cache.samples:
-        known = sample.row >= 0 and bool(glimpsed[sample.row])
-        line = f"{sample.path}\0{sample.digest}\0{sample.row >= 0}\0{known}\n"
+    with_thumbnail = thumbnails_of(cache).known
+    for table_row in cache.table_rows:
+        known = table_row.row >= 0 and bool(with_thumbnail[table_row.row])
+        line = f"{table_row.path}\0{table_row.digest}\0{table_row.row >= 0}\0{known}\n"
         seen.update(line.encode("utf-8", "surrogateescape"))
     return seen.hexdigest()

@@ -15,14 +15,20 @@ import numpy as np
 
 from features.arrays import Indices
 from features.cache.cache import Cache
-from features.cache.sample_table import Sample
-from features.cache.thumbnail_table import glimpses_of
-from features.cache.thumbnails import Glimpse, Glimpses
-from pipeline.groups.evidence import Finding, Joiner, Witness
+from features.cache.sample_table import TableRow
+from features.cache.thumbnail_table import thumbnails_of
+from features.cache.thumbnails import Thumbnail, Thumbnails
+from pipeline.groups.evidence import Finding, Joiner, PixelEvidence
 from pipeline.groups.file_names import original_names
 from pipeline.groups.proposal import Evidence, Link, Proposal, Question
 from pipeline.groups.readings import Readings, read_all
-from pipeline.groups.similarity import FEWEST, Looks, look, look_at_pictures, look_turned
+from pipeline.groups.similarity import (
+    FEWEST,
+    Similarity,
+    similarity_of_rows,
+    similarity_of_thumbnails,
+    similarity_turned,
+)
 
 CHANCE = 0.3
 """Photographs are linked when fewer strangers than this are expected to be as alike by chance."""
@@ -39,7 +45,7 @@ _ALONE = 0.5  # share of photographs alone from which on the count of parts is a
 
 
 def propose(
-    cache: Cache, samples: Sequence[Sample] | None = None, gap: float | None = None
+    cache: Cache, table_rows: Sequence[TableRow] | None = None, gap: float | None = None
 ) -> Proposal:
     """Propose groups for the readable photographs of an open cache.
 
@@ -48,68 +54,68 @@ def propose(
 
     Args:
         cache: open.
-        samples: the photographs, with their rows in the cache; None for those of its own table.
+        table_rows: the photographs, with their rows in the cache; None for those of its own table.
         gap: seconds; where a person said that a longer gap between shots begins a new part. Then
             nothing else but the same bytes ties photographs.
 
     Raises:
         CacheError: the cache is damaged.
     """
-    given = cache.samples if samples is None else samples
-    readable = [sample for sample in given if sample.row >= 0]
-    rows, unit = np.unique([sample.row for sample in readable], return_inverse=True)
-    looks = look(cache, rows.tolist()) if len(rows) and gap is None else None
-    glimpses = glimpses_of(cache, rows.tolist()) if len(rows) else None
-    return _proposed(readable, unit.astype(np.int64), looks, glimpses, gap)
+    given = cache.table_rows if table_rows is None else table_rows
+    readable = [table_row for table_row in given if table_row.row >= 0]
+    rows, unit = np.unique([table_row.row for table_row in readable], return_inverse=True)
+    similarity = similarity_of_rows(cache, rows.tolist()) if len(rows) and gap is None else None
+    thumbnails = thumbnails_of(cache, rows.tolist()) if len(rows) else None
+    return _proposed(readable, unit.astype(np.int64), similarity, thumbnails, gap)
 
 
 def propose_by_pictures(
-    samples: Sequence[Sample], found: Sequence[Glimpse], gap: float | None = None
+    table_rows: Sequence[TableRow], found: Sequence[Thumbnail], gap: float | None = None
 ) -> Proposal:
     """Propose groups for readable photographs that have no rows.
 
     Args:
-        samples: with their digests.
+        table_rows: with their digests.
         found: one of each photograph.
         gap: as in `propose`.
     """
-    if not samples:
+    if not table_rows:
         return _proposed([], np.empty(0, dtype=np.int64), None, None, gap)
-    digests = [sample.digest for sample in samples]
+    digests = [table_row.digest for table_row in table_rows]
     _, first, unit = np.unique(digests, return_index=True, return_inverse=True)
-    glimpses = Glimpses.of([found[number] for number in first.tolist()])
-    looks = look_at_pictures(glimpses.grey) if gap is None else None
-    return _proposed(samples, unit.astype(np.int64), looks, glimpses, gap)
+    thumbnails = Thumbnails.of([found[number] for number in first.tolist()])
+    similarity = similarity_of_thumbnails(thumbnails.grey) if gap is None else None
+    return _proposed(table_rows, unit.astype(np.int64), similarity, thumbnails, gap)
 
 
 def _proposed(
-    samples: Sequence[Sample],
+    table_rows: Sequence[TableRow],
     unit: Indices,
-    looks: Looks | None,
-    glimpses: Glimpses | None,
+    similarity: Similarity | None,
+    thumbnails: Thumbnails | None,
     gap: float | None,
 ) -> Proposal:
-    """From all evidence; `unit` are the photographs' numbers in `looks` and `glimpses`."""
-    pictures = None if glimpses is None else glimpses.grey
-    witness = Witness(looks, unit, pictures)
-    taken = None if glimpses is None else glimpses.taken[unit]
-    readings = read_all(samples, taken, witness, gap)
-    findings = [_copies(samples, unit), *readings.findings]
+    """From all evidence; `unit` are the photographs' numbers in `similarity` and `thumbnails`."""
+    pictures = None if thumbnails is None else thumbnails.grey
+    pixels = PixelEvidence(similarity, unit, pictures)
+    capture_time = None if thumbnails is None else thumbnails.capture_time[unit]
+    readings = read_all(table_rows, capture_time, pixels, gap)
+    findings = [_copies(table_rows, unit), *readings.findings]
     if gap is None:
-        findings += [_exports(samples), _looks(witness, unit, readings)]
-        if glimpses is not None and glimpses.known.all() and not readings.spoken.all():
-            turned = Witness(look_turned(glimpses.grey), unit)
+        findings += [_exports(table_rows), _looks(pixels, unit, readings)]
+        if thumbnails is not None and thumbnails.known.all() and not readings.spoken.all():
+            turned = PixelEvidence(similarity_turned(thumbnails.grey), unit)
             what = "look the same, turned or mirrored"
             findings.append(_looks(turned, unit, readings, what, _TURNS))
-    proposal = _joined(samples, findings, witness, unit)
+    proposal = _joined(table_rows, findings, pixels, unit)
     if gap is None:
         _say_what_it_stands_on(proposal, readings)
     proposal.cuts = readings.cuts
-    proposal.notes = _notes(len(np.unique(unit)), glimpses)
+    proposal.notes = _notes(len(np.unique(unit)), thumbnails)
     return proposal
 
 
-def _copies(samples: Sequence[Sample], unit: Indices) -> Finding:
+def _copies(table_rows: Sequence[TableRow], unit: Indices) -> Finding:
     """Photographs with the same bytes."""
     first: dict[int, int] = {}
     ties = []
@@ -124,11 +130,11 @@ def _copies(samples: Sequence[Sample], unit: Indices) -> Finding:
     )
 
 
-def _exports(samples: Sequence[Sample]) -> Finding:
+def _exports(table_rows: Sequence[TableRow]) -> Finding:
     """Photographs whose names say that they are made from one another."""
     first: dict[str, int] = {}
     ties = []
-    for number, name in enumerate(original_names([sample.path for sample in samples])):
+    for number, name in enumerate(original_names([table_row.path for table_row in table_rows])):
         if name and first.setdefault(name, number) != number:
             ties.append(Link(first[name], number, "name", 0.0))
     groups = len({tie.a for tie in ties})
@@ -140,19 +146,19 @@ def _exports(samples: Sequence[Sample]) -> Finding:
 
 
 def _looks(
-    witness: Witness,
+    pixels: PixelEvidence,
     unit: Indices,
     readings: Readings,
     what: str = "look nearly the same",
     tried: int = 1,
 ) -> Finding:
     """Near copies, where neither names nor times have spoken; in so many positions."""
-    if witness.looks is None:
+    if pixels.similarity is None:
         why = f"fewer than {FEWEST} different photographs: what is usual here cannot be told"
         return Finding(Evidence("look", what, 0, 0, False, why))
-    a, b, expected = witness.looks.pairs(CHANCE / tried)
+    a, b, expected = pixels.similarity.pairs(CHANCE / tried)
     expected = expected * tried
-    place = np.full(len(witness.looks.vectors), -1)
+    place = np.full(len(pixels.similarity.vectors), -1)
     place[unit[::-1]] = np.arange(len(unit))[::-1]  # the first photograph of each row
     a, b = place[a], place[b]
     kept = ~(readings.spoken[a] & readings.spoken[b]) & ~_far_in_time(readings, a, b)
@@ -206,21 +212,24 @@ def _say_what_it_stands_on(proposal: Proposal, readings: Readings) -> None:
 
 
 def _joined(
-    samples: Sequence[Sample], findings: Sequence[Finding], witness: Witness, unit: Indices
+    table_rows: Sequence[TableRow],
+    findings: Sequence[Finding],
+    pixels: PixelEvidence,
+    unit: Indices,
 ) -> Proposal:
     ties = [tie for finding in findings for tie in finding.ties]
     links = sorted((link for f in findings for link in f.links), key=lambda link: link.doubt)
-    joiner = Joiner(len(samples))
+    joiner = Joiner(len(table_rows))
     joiner.tie((tie.a, tie.b) for tie in ties)
     _link(joiner, links)
     groups = joiner.groups()
     inside = [link for link in (*ties, *links) if groups[link.a] == groups[link.b]]
     return Proposal(
-        [sample.path for sample in samples],
+        [table_row.path for table_row in table_rows],
         groups,
         inside,
         [finding.evidence for finding in findings],
-        _questions(groups, inside, witness, unit),
+        _questions(groups, inside, pixels, unit),
     )
 
 
@@ -231,14 +240,14 @@ def _link(joiner: Joiner, links: Sequence[Link]) -> None:
 
 
 def _questions(
-    groups: Indices, links: Sequence[Link], witness: Witness, unit: Indices
+    groups: Indices, links: Sequence[Link], pixels: PixelEvidence, unit: Indices
 ) -> list[Question]:
     """Pairs that nearly belong together, and photographs that hardly do; half of the room each."""
-    if witness.looks is None:
+    if pixels.similarity is None:
         return []
     first = np.unique(unit, return_index=True)[1]
     apart: dict[tuple[int, int], Question] = {}
-    for x, y, doubt in zip(*witness.looks.pairs(_ASKED), strict=True):
+    for x, y, doubt in zip(*pixels.similarity.pairs(_ASKED), strict=True):
         a, b = sorted((int(first[x]), int(first[y])))
         pair = tuple(sorted((int(groups[a]), int(groups[b]))))
         if pair[0] != pair[1]:  # one question for each two groups: their most similar photographs
@@ -257,13 +266,13 @@ def _questions(
     return asked + hardly[: _QUESTIONS - len(asked)]
 
 
-def _notes(different: int, glimpses: Glimpses | None) -> list[str]:
+def _notes(different: int, thumbnails: Thumbnails | None) -> list[str]:
     notes = []
     if 0 < different < 3 * FEWEST:
         notes.append(
             f"{different} different photographs are few to tell near copies by; look at the sheets"
         )
-    missing = 0 if glimpses is None else int((~glimpses.known).sum())
+    missing = 0 if thumbnails is None else int((~thumbnails.known).sum())
     if missing:
         notes.append(
             f"{missing:,} photographs were extracted by an earlier version, without the small "

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.arrays import Indices
-from features.cache.sample_table import Sample
+from features.cache.sample_table import TableRow
 from features.errors import DataError
 from pipeline.groups.counters_and_times import (
     MOST_COUNTED,
@@ -30,7 +30,7 @@ from pipeline.groups.counters_and_times import (
     table_of_cuts,
     time_line,
 )
-from pipeline.groups.evidence import AGREES, CONTRADICTS, Finding, Pairs, Witness, in_percent
+from pipeline.groups.evidence import AGREES, CONTRADICTS, Finding, Pairs, PixelEvidence, in_percent
 from pipeline.groups.file_names import Key, read_names
 from pipeline.groups.proposal import Evidence, Link
 from pipeline.groups.rounds import (
@@ -94,25 +94,26 @@ class _Named:
 
 
 def read_all(
-    samples: Sequence[Sample],
-    taken: npt.NDArray[np.int64] | None,
-    witness: Witness,
+    table_rows: Sequence[TableRow],
+    capture_time: npt.NDArray[np.int64] | None,
+    pixels: PixelEvidence,
     gap: float | None = None,
 ) -> Readings:
     """Read names and times, and decide between the readings.
 
     Args:
-        samples: the photographs (n).
-        taken: int64 (n,) milliseconds by EXIF, negative where it is silent; None for nobody looked.
-        witness: the pixels.
+        table_rows: the photographs (n).
+        capture_time: int64 (n,) milliseconds by EXIF, negative where it is silent; None for nobody
+            looked.
+        pixels: the pixels.
         gap: seconds; told by a person: times are cut there, and nothing else is read.
 
     Raises:
         DataError: a gap was told, and no photograph has a capture time.
     """
-    paths = [sample.path for sample in samples]
+    paths = [table_row.path for table_row in table_rows]
     stems = [PurePosixPath(path).stem for path in paths]
-    line = time_line(stems, taken, TIMED if gap is None else 0.0)
+    line = time_line(stems, capture_time, TIMED if gap is None else 0.0)
     if line is None and gap is not None and paths:
         raise DataError(
             f"--group-gap: none of {len(paths):,} photographs, such as {paths[0]!r}, has a capture "
@@ -120,18 +121,18 @@ def read_all(
         )
     timed = None if line is None else _timed(line, gap)
     if gap is not None:
-        return _chosen(samples, line, timed, None, [], "")
-    keys, counters = read_names([_below_one_folder(sample) for sample in samples])
-    named = [_named(key, line or _one_counter(counters, len(paths)), witness) for key in keys]
+        return _chosen(table_rows, line, timed, None, [], "")
+    keys, counters = read_names([_below_one_folder(table_row) for table_row in table_rows])
+    named = [_named(key, line or _one_counter(counters, len(paths)), pixels) for key in keys]
     best = _best(named, None if timed is None else timed[0])
     if best is not None:
         crossing = [one for one in named if are_crossed(one.codes, best.codes)]
         if crossing:
-            return _between(samples, line, timed, best, crossing, named, witness)
-        return _chosen(samples, line, timed, best, named, "")
-    counted = [] if timed else [_judge_counter(counter, witness) for counter in counters]
+            return _between(table_rows, line, timed, best, crossing, named, pixels)
+        return _chosen(table_rows, line, timed, best, named, "")
+    counted = [] if timed else [_weigh_counter(counter, pixels) for counter in counters]
     if any(finding.evidence.used for finding in counted):
-        found = _chosen(samples, line, None, None, named, "")
+        found = _chosen(table_rows, line, None, None, named, "")
         return replace(found, findings=[*counted, *found.findings], basis="counter")
     again = [one for one in named if one.recurs is not None and one.recurs > _RECURS]
     runs = timed[0] if timed else None
@@ -140,18 +141,18 @@ def read_all(
         runs = None if order is None else cycles(order, max(again, key=lambda n: n.groups).codes)
     again = [] if runs is None else [one for one in again if are_crossed(one.codes, runs)]
     if runs is not None and again:
-        return _between(samples, line, timed, runs, again, named, witness)
-    found = _chosen(samples, line, timed, None, named, "")
+        return _between(table_rows, line, timed, runs, again, named, pixels)
+    found = _chosen(table_rows, line, timed, None, named, "")
     return replace(found, findings=[*found.findings, *counted[:_COUNTED]])
 
 
-def _below_one_folder(sample: Sample) -> str:
+def _below_one_folder(table_row: TableRow) -> str:
     """Give a path whose first folder is all that says split and class: "train+good/000.png".
 
     Else the words train and good would be read as parts of names of one shape.
     """
-    *folders, name = sample.path.split("/")
-    label, split = name_key(sample.label), sample.split[:3]
+    *folders, name = table_row.path.split("/")
+    label, split = name_key(table_row.label), table_row.split[:3]
     says = [
         at
         for at, folder in enumerate(map(name_key, folders))
@@ -162,7 +163,7 @@ def _below_one_folder(sample: Sample) -> str:
 
 
 def _timed(line: Line, gap: float | None) -> tuple[Indices, float, str] | None:
-    """Runs, the gap that cuts them, and why; None where gaps are of one kind."""
+    """Give runs, the gap that cuts them, and why; None where gaps are of one kind."""
     _, gaps = line.walk()
     if gap is not None:
         return line.runs(gap), gap, "the gap was given"
@@ -174,12 +175,12 @@ def _timed(line: Line, gap: float | None) -> tuple[Indices, float, str] | None:
 
 
 def _one_counter(counters: Sequence[Line], count: int) -> Line | None:
-    """A counter that runs through most photographs: the order of shots."""
+    """Give a counter that runs through most photographs: the order of shots."""
     through = [c for c in counters if np.isfinite(c.values).sum() > 0.8 * count]
     return next((c for c in through if c.streams.max() == 0), None)
 
 
-def _named(key: Key, order: Line | None, witness: Witness) -> _Named:
+def _named(key: Key, order: Line | None, pixels: PixelEvidence) -> _Named:
     numbers = {value: n for n, value in enumerate(dict.fromkeys(v for v in key.values if v))}
     codes = np.array([numbers.get(value, -1) for value in key.values], dtype=np.int64)
     members = _members(codes)
@@ -195,13 +196,13 @@ def _named(key: Key, order: Line | None, witness: Witness) -> _Named:
         codes,
         float(np.median(sizes)) if sizes else 0.0,
         recurs,
-        witness.agreement(*_group_pairs(members)),
+        pixels.agreement(*_group_pairs(members)),
         bool(rests) and rests.most_common(1)[0][1] >= REGULAR * len(members),
     )
 
 
 def _best(named: Sequence[_Named], runs: Indices | None) -> _Named | None:
-    """The key that names parts one after the other; None where none does.
+    """Give the key that names parts one after the other; None where none does.
 
     Of several the one of the largest groups that are no larger than parts usually are: it keeps
     more photographs on one side of a split, which is the honest error.
@@ -227,20 +228,20 @@ def _best(named: Sequence[_Named], runs: Indices | None) -> _Named | None:
 
 
 def _between(
-    samples: Sequence[Sample],
+    table_rows: Sequence[TableRow],
     line: Line | None,
     timed: tuple[Indices, float, str] | None,
     parts: _Named | Indices,
     again: Sequence[_Named],
     named: Sequence[_Named],
-    witness: Witness,
+    pixels: PixelEvidence,
 ) -> Readings:
     """Whether runs are parts and a recurring field is their view, or the field is the part."""
     name = parts if isinstance(parts, _Named) else None
     runs = parts.codes if isinstance(parts, _Named) else parts
-    labels = np.unique([sample.label for sample in samples], return_inverse=True)[1]
+    labels = np.unique([table_row.label for table_row in table_rows], return_inverse=True)[1]
     weighed = [
-        (*weigh(one.key, one.codes, runs, name.key if name else None, labels, line, witness), one)
+        (*weigh(one.key, one.codes, runs, name.key if name else None, labels, line, pixels), one)
         for one in again
     ]
     score, why, one = max(weighed, key=lambda each: (each[0], -each[2].groups))
@@ -252,15 +253,15 @@ def _between(
         )
         score = 1.0 if one.groups <= count(runs) else -1.0
     if score > 0:
-        found = _chosen(samples, line, timed, one, named, question, "; ".join(why))
+        found = _chosen(table_rows, line, timed, one, named, question, "; ".join(why))
         return replace(found, rounds=True)
     if timed is None and name is None:
         timed = (runs, 0.0, f"{one.key.what} starts anew with each part")
-    return _chosen(samples, line, timed, name, named, question, "; ".join(why))
+    return _chosen(table_rows, line, timed, name, named, question, "; ".join(why))
 
 
 def _chosen(
-    samples: Sequence[Sample],
+    table_rows: Sequence[TableRow],
     line: Line | None,
     timed: tuple[Indices, float, str] | None,
     name: _Named | None,
@@ -268,9 +269,9 @@ def _chosen(
     question: str,
     why: str = "",
 ) -> Readings:
-    """The readings as findings: the name that serves, else the runs; the others are shown."""
+    """Give the readings as findings: the name that serves, else the runs; the others are shown."""
     findings: list[Finding] = []
-    spoken = np.zeros(len(samples), dtype=np.bool_)
+    spoken = np.zeros(len(table_rows), dtype=np.bool_)
     if timed is not None:
         runs, gap, reason = timed
         what = f"{line.what}, cut at {round_gap(gap):g} s" if line and gap else "runs of names"
@@ -321,15 +322,15 @@ def _finding(kind: str, what: str, codes: Indices, used: bool, why: str, hint: s
     return Finding(Evidence(kind, what, count, len(groups), used, why, hint), ties)
 
 
-def _judge_counter(line: Line, witness: Witness) -> Finding:
-    """Runs of a counter between long gaps, if the pixels agree, or the gaps are very clear."""
+def _weigh_counter(line: Line, pixels: PixelEvidence) -> Finding:
+    """Give runs of a counter between long gaps, if the pixels agree, or the gaps are very clear."""
     order, gaps = line.walk()
     cut = find_cut(gaps, line.step, MOST_COUNTED)
     if cut is None:
         why = "all gaps are of one kind"
         return Finding(Evidence("name", f"{line.what}, one after another", 0, 0, False, why))
     runs = line.runs(cut.gap)
-    agreement = witness.agreement(*_run_pairs(order, runs[order]))
+    agreement = pixels.agreement(*_run_pairs(order, runs[order]))
     sure = agreement is not None and agreement >= AGREES
     clean = cut.depth <= _CLEAN and (agreement is None or agreement >= CONTRADICTS)
     why = f"gaps are of two kinds (at most {cut.gap:,.0f}, or far more); {in_percent(agreement)}"

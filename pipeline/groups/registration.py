@@ -26,7 +26,7 @@ _FEWEST = 12  # pictures; the mean of fewer shows its members, not what they sha
 
 
 def align(pictures: Pictures) -> Pictures:
-    """Registered copies of the pictures, each with mean 0 and deviation 1.
+    """Give registered copies of the pictures, each with mean 0 and deviation 1.
 
     Args:
         pictures: float32 (n, side, side), side a multiple of 8.
@@ -65,7 +65,7 @@ def shrink(pictures: Pictures, side: int) -> Pictures:
 
 
 def _coarse(pictures: Pictures) -> npt.NDArray[np.float32]:
-    """Unit vectors by which to find pictures that look alike."""
+    """Give unit vectors by which to find pictures that look alike."""
     flat = normalise(shrink(pictures, _COARSE)).reshape(len(pictures), -1)
     return flat / np.float32(_COARSE)
 
@@ -76,7 +76,7 @@ def _registered(pictures: Pictures, moved: Pictures, neighbours: npt.NDArray[np.
 
 
 def _register(pictures: Pictures, means: Pictures) -> Moves:
-    """The moves under which the pictures resemble the means most."""
+    """Give the moves under which the pictures resemble the means most."""
     n, side, _ = pictures.shape
     edge = max(1, side // 16)
     inside = np.zeros((side, side), dtype=bool)
@@ -102,7 +102,7 @@ def _register(pictures: Pictures, means: Pictures) -> Moves:
 
 
 def resample(pictures: Pictures, moves: Moves) -> Pictures:
-    """The pictures as seen through the moves, bilinear; beyond the edge its pixels are repeated."""
+    """Move the pictures, bilinear; beyond the edge its pixels are repeated."""
     side = pictures.shape[1]
     middle = np.float32((side - 1) / 2)
     along = np.arange(side, dtype=np.float32) - middle
@@ -130,7 +130,7 @@ _BLOCK_VALUES = 16 * 2**20  # of the matrix of likenesses that is held at a time
 
 
 def nearest(vectors: Vectors, count: int) -> tuple[npt.NDArray[np.int64], Vectors]:
-    """The `count` others with the largest inner product, the most alike first.
+    """Give the `count` others with the largest inner product, the most alike first.
 
     Returns:
         Their numbers, int64 (n, count), and the inner products, float32 (n, count).

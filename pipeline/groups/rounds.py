@@ -13,7 +13,7 @@ import numpy as np
 
 from features.arrays import Indices
 from pipeline.groups.counters_and_times import Line
-from pipeline.groups.evidence import Pairs, Witness
+from pipeline.groups.evidence import Pairs, PixelEvidence
 from pipeline.groups.file_names import Key
 
 COVERS = 0.3
@@ -47,7 +47,7 @@ def weigh(
     other: Key | None,
     labels: Indices,
     line: Line | None,
-    witness: Witness,
+    pixels: PixelEvidence,
 ) -> tuple[float, list[str]]:
     """For (positive) or against a recurring value being the part, and runs being rounds.
 
@@ -58,7 +58,7 @@ def weigh(
         other: this other field; None where runs are of times.
         labels: int64 (n,) class numbers.
         line: capture times.
-        witness: the pixels.
+        pixels: the pixels.
 
     Returns:
         The sum of the votes, and why.
@@ -79,7 +79,7 @@ def weigh(
             votes.append((1.5, f"runs are {apart / 60:,.0f} min apart"))
         elif apart <= _PARTS_APART:
             votes.append((-1.5, f"runs are {apart:,.0f} s apart"))
-    left = witness.residual(*_crossed(codes, runs))
+    left = pixels.residual(*_crossed(codes, runs))
     if left is not None and not _AGAIN < left < _ANOTHER:
         word = "is seen again" if left <= _AGAIN else "is another thing each time"
         votes.append((1.0 if left <= _AGAIN else -1.0, f"what stands there {word}"))
@@ -117,7 +117,7 @@ def are_crossed(one: Indices, other: Indices) -> bool:
 
 
 def cycles(order: Line, codes: Indices) -> Indices | None:
-    """Runs that begin whenever a value comes back; None where they are of very different length."""
+    """Cut runs whenever a value comes back; None where their lengths differ much."""
     runs = np.full(len(codes), -1, dtype=np.int64)
     seen: set[int] = set()
     run = 0

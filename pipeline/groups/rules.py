@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from features.cache.sample_table import Sample
-from features.errors import DataError
+from features.cache.sample_table import TableRow
+from features.errors import CacheError, DataError
 from features.photographs.file import Photograph
 from pipeline.output.names import merged_spellings, one_spelling
 from pipeline.output.read_table import PathIndex, Table, read_table
@@ -39,7 +39,7 @@ class GroupRule:
     def told(
         cls, table: Path | None, regex: str | None, gap: str | None, *, none: bool = False
     ) -> GroupRule | None:
-        """The rule that a person gave in one of these ways; `none` takes an earlier one back.
+        """Give the rule that a person gave in one of these ways; `none` takes an earlier one back.
 
         Returns:
             None where nothing was said.
@@ -59,6 +59,21 @@ class GroupRule:
         if gap is not None:
             return cls("gap", f"{parse_gap(gap):g}s")
         return cls() if none else None
+
+    @classmethod
+    def noted(cls, note: Mapping[str, Any]) -> GroupRule:
+        """Read the rule out of a cache's note of its folder; "none" where nothing was noted.
+
+        Raises:
+            CacheError: the note holds something else.
+        """
+        rule = note.get("group_rule", {})
+        if not isinstance(rule, dict) or not set(rule) <= {"kind", "value"}:
+            raise CacheError(
+                f"the cache notes the group rule {rule!r}; expected what extract wrote; extract "
+                "into another --cache"
+            )
+        return cls(**{name: str(value) for name, value in rule.items()})
 
     def describe(self) -> str:
         """One line for a person."""
@@ -229,15 +244,15 @@ def _match_groups(pattern: str, photographs: Iterable[Photograph]) -> list[str]:
     return groups
 
 
-def number_groups(samples: Sequence[Sample]) -> npt.NDArray[np.int64]:
-    """Groups as numbers: same given group or same bytes -> same number.
+def number_groups(table_rows: Sequence[TableRow]) -> npt.NDArray[np.int64]:
+    """Give groups as numbers: same given group or same bytes -> same number.
 
     A photograph that stands in two groups through an exact copy joins them (union-find).
 
     Returns:
         int64 (len(samples),), numbered from 0 in order of first appearance.
     """
-    parent = list(range(len(samples)))
+    parent = list(range(len(table_rows)))
 
     def root(member: int) -> int:
         while parent[member] != member:
@@ -246,10 +261,10 @@ def number_groups(samples: Sequence[Sample]) -> npt.NDArray[np.int64]:
         return member
 
     first: dict[tuple[str, str], int] = {}
-    for number, sample in enumerate(samples):
-        for tie in (("group", sample.group), ("digest", sample.digest)):
+    for number, table_row in enumerate(table_rows):
+        for tie in (("group", table_row.group), ("digest", table_row.digest)):
             if tie[1]:
                 parent[root(number)] = root(first.setdefault(tie, number))
-    roots = [root(number) for number in range(len(samples))]
+    roots = [root(number) for number in range(len(table_rows))]
     numbers = {found: number for number, found in enumerate(dict.fromkeys(roots))}
     return np.array([numbers[found] for found in roots], dtype=np.int64)

@@ -25,8 +25,8 @@ import numpy.typing as npt
 
 from features.arrays import Floats, Indices
 from features.cache.cache import Cache
-from features.cache.row_parts import Layout
-from features.cache.thumbnail_table import glimpses_of
+from features.cache.row_parts import RowParts
+from features.cache.thumbnail_table import thumbnails_of
 from features.cache.thumbnails import Grey
 from pipeline.groups.registration import Vectors, align, nearest, normalise, shrink
 
@@ -46,7 +46,7 @@ _FEWEST_CHANNELS = 64
 
 
 @dataclass(frozen=True)
-class Looks:
+class Similarity:
     """Photographs as unit vectors, with the tail of each one's strangers.
 
     Attributes:
@@ -95,8 +95,8 @@ class Looks:
         return a[sure], b[sure], expected[sure]
 
 
-def look(cache: Cache, rows: list[int]) -> Looks | None:
-    """Compare photographs by their cached rows and glimpses.
+def similarity_of_rows(cache: Cache, rows: list[int]) -> Similarity | None:
+    """Compare photographs by their cached rows and thumbnails.
 
     Args:
         cache: open.
@@ -110,19 +110,19 @@ def look(cache: Cache, rows: list[int]) -> Looks | None:
     """
     if len(rows) < FEWEST:
         return None
-    glimpses = glimpses_of(cache, rows)
+    thumbnails = thumbnails_of(cache, rows)
     views = [_near_white(_pooled(cache, rows))]
-    if glimpses.known.all():
-        views.append(_pictured(glimpses.grey))
-    return judge_looks(_together(views))
+    if thumbnails.known.all():
+        views.append(_pictured(thumbnails.grey))
+    return similarity_of(_together(views))
 
 
-def look_at_pictures(grey: Grey) -> Looks | None:
-    """Compare different photographs, uint8 (n, 32, 32), that have no rows; see `look`."""
-    return judge_looks(_pictured(grey)) if len(grey) >= FEWEST else None
+def similarity_of_thumbnails(grey: Grey) -> Similarity | None:
+    """Compare photographs without rows, uint8 (n, 32, 32); see `similarity_of_rows`."""
+    return similarity_of(_pictured(grey)) if len(grey) >= FEWEST else None
 
 
-def look_turned(grey: Grey) -> Looks | None:
+def similarity_turned(grey: Grey) -> Similarity | None:
     """Compare different photographs, uint8 (n, 32, 32), by what no turn or mirror changes.
 
     Each picture is read along rings around its middle. Turning it shifts the rings, all alike, and
@@ -136,7 +136,7 @@ def look_turned(grey: Grey) -> Looks | None:
         return None
     blocks = [_invariants(grey[at : at + _READ]) for at in range(0, len(grey), _READ)]
     components = min(_TURNED_COMPONENTS, len(grey) // _PER_COMPONENT)
-    return judge_looks(_near_white(np.concatenate(blocks), components, 1.0))
+    return similarity_of(_near_white(np.concatenate(blocks), components, 1.0))
 
 
 def _invariants(grey: Grey) -> Vectors:
@@ -159,7 +159,7 @@ def _invariants(grey: Grey) -> Vectors:
     return np.concatenate([p.reshape(len(grey), -1) for p in parts], axis=1).astype(np.float32)
 
 
-def judge_looks(vectors: Vectors) -> Looks:
+def similarity_of(vectors: Vectors) -> Similarity:
     """Fit the tail of each vector's strangers; (n, width) unit vectors, n at least FEWEST."""
     n = len(vectors)
     group = min(LARGEST_GROUP, max(3, n // 6))
@@ -171,7 +171,7 @@ def judge_looks(vectors: Vectors) -> Looks:
     excess = (alike[:, group:] - floor[:, None]).sum(axis=1)
     excess += group * (alike[:, group] - floor)
     spread = np.maximum(excess / (reach - group), 1e-6)
-    return Looks(vectors, floor, spread, reach, numbers[:, :group])
+    return Similarity(vectors, floor, spread, reach, numbers[:, :group])
 
 
 def _together(views: list[Vectors]) -> Vectors:
@@ -195,11 +195,11 @@ def _pictured(grey: Grey) -> Vectors:
 
 def _pooled(cache: Cache, rows: list[int]) -> Vectors:
     """Rows averaged over the places of the map: float32 (n, channels); whole if these are few."""
-    layout = Layout.of_cache(cache)
-    channels = layout.shape[2] if layout.shape[2] >= _FEWEST_CHANNELS else layout.map_width
+    row_parts = RowParts.of_cache(cache)
+    channels = row_parts.shape[2] if row_parts.shape[2] >= _FEWEST_CHANNELS else row_parts.map_width
     pooled = np.empty((len(rows), channels), dtype=np.float32)
     for start in range(0, len(rows), _READ):
-        block = cache.take(rows[start : start + _READ], layout.flat)
+        block = cache.take(rows[start : start + _READ], row_parts.flat)
         pooled[start : start + _READ] = block.reshape(len(block), -1, channels).mean(axis=1)
     return pooled
 
@@ -207,7 +207,7 @@ def _pooled(cache: Cache, rows: list[int]) -> Vectors:
 def _near_white(
     values: Vectors, components: int = _COMPONENTS, power: float = _WHITENING
 ) -> Vectors:
-    """Unit vectors along so many principal components at most, these nearly of one deviation."""
+    """Give unit vectors along so many principal components at most, nearly whitened."""
     from scipy.linalg import eigh
 
     centred = values - values.mean(axis=0)

@@ -57,7 +57,7 @@ def load_head_class(name: str) -> type[Head]:
 def make_head(
     name: str, *, seed: int = 0, settings: Mapping[str, str | int | float] | None = None
 ) -> Head:
-    """An untrained head.
+    """Give an untrained head.
 
     Args:
         name: one of HEADS, or "module:Class"; see `load_head_class`.

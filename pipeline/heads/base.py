@@ -106,7 +106,7 @@ class Head(Classifier, ABC):
         return len(self.classes_) if hasattr(self, "classes_") else 0
 
     @property
-    def row_width(self) -> int:
+    def input_width(self) -> int:
         """Number of values in a row; 0 before `fit`."""
         return getattr(self, "n_features_in_", 0)
 
@@ -122,7 +122,7 @@ class Head(Classifier, ABC):
         """Train on rows.
 
         Args:
-            X: float32 (n, row_width); rows still in the cache where they exceed the memory limit.
+            X: float32 (n, input_width); rows still in the cache where they exceed the memory limit.
                 Without `n_classes`: anything that scikit-learn makes an array of.
             y: int64 (n,) class numbers from 0 to n_classes - 1. Without `n_classes`: labels.
             groups: (n,), the same for rows of one part; None: each row is a part of its own.
@@ -158,39 +158,39 @@ class Head(Classifier, ABC):
         """Probabilities of the classes, float64 (n, n_classes); rows sum to 1.
 
         Args:
-            X: float32 (n, row_width), or anything that scikit-learn makes such rows of.
+            X: float32 (n, input_width), or anything that scikit-learn makes such rows of.
 
         Raises:
             HeadError: it is not trained, or was trained on rows of another width.
             ValueError, TypeError: scikit-learn's own, for what are no rows of finite numbers.
         """
         rows = self._as_rows(X)
-        if rows.shape[1] != self.row_width:
+        if rows.shape[1] != self.input_width:
             raise HeadError(
                 f"rows of shape {rows.shape}; head {self.name!r} was trained on rows of "
-                f"{self.row_width} values; use rows of the same backbone"
+                f"{self.input_width} values; use rows of the same backbone"
             )
         return self._predict_proba(rows) if len(rows) else np.empty((0, self.n_classes))
 
     @abstractmethod
     def _predict_proba(self, X: Rows) -> Floats:
-        """Probabilities (n, n_classes) of one row or more, float32 (n, row_width)."""
+        """Probabilities (n, n_classes) of one row or more, float32 (n, input_width)."""
 
     def slopes(self, X: Rows, baseline: Row, target: int) -> Floats | None:
-        """What each value of a row counts for in a class's logit, on the way from a baseline.
+        """Say what each value of a row counts for in a class's logit, on the way from a baseline.
 
         Override where the head knows it; a head that does not is examined from outside (see
         `pipeline.heatmaps.maps`). The logit of two classes is log(p of target / p of the other),
         of more it is log(p of target) less the mean of log(p) over the classes.
 
         Args:
-            X: float32 (n, row_width).
-            baseline: float32 (row_width,).
+            X: float32 (n, input_width).
+            baseline: float32 (input_width,).
             target: class number.
 
         Returns:
-            float64 (n, row_width), or (1, row_width) where it is the same for all rows, such that
-            ((X - baseline) * slopes).sum(axis=1) is logit(X) - logit(baseline). Or None.
+            float64 (n, input_width), or (1, input_width) where it is the same for all rows, such
+            that ((X - baseline) * slopes).sum(axis=1) is logit(X) - logit(baseline). Or None.
         """
         return None
 
@@ -206,7 +206,7 @@ class Head(Classifier, ABC):
             "format": FORMAT,
             "seed": self.seed,
             "n_classes": self.n_classes,
-            "row_width": self.row_width,
+            "row_width": self.input_width,
             "chosen": self.chosen,
         }
         write_whole(folder / _SETTINGS_FILE, json.dumps(record, indent=2))
@@ -302,7 +302,7 @@ class Head(Classifier, ABC):
                 f"{memory_limit() / 1e9:.1f} GB; choose another head, or set {MEMORY_VARIABLE} (GB)"
             )
 
-    def _start(self, row_width: int, y: Indices, classes: npt.NDArray[Any]) -> None:
+    def _start(self, input_width: int, y: Indices, classes: npt.NDArray[Any]) -> None:
         """Note shapes and settings; what `y` holds decides whether there is anything to learn."""
         only_good = len(classes) == 2 and not y.any()
         if len(np.unique(y)) < 2 and not (only_good and self.learns_from_good):
@@ -311,7 +311,7 @@ class Head(Classifier, ABC):
                 "or more; add photographs of the other, or, where all are good, learn from these "
                 "alone: --head novelty"
             )
-        self.classes_, self.n_features_in_ = classes, row_width
+        self.classes_, self.n_features_in_ = classes, input_width
         self._chosen, self._history = self.settings, None
 
 

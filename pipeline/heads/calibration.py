@@ -71,7 +71,7 @@ class Calibration:
 
 
 def _units(values: Floats) -> Floats:
-    """Standard deviations of the columns; 1 where nothing varies."""
+    """Give the standard deviations of the columns; 1 where nothing varies."""
     centre, unit = values.mean(axis=0), values.std(axis=0)
     return np.where(unit > 1e-12 * np.abs(centre).max(initial=1e-300), unit, 1.0)
 

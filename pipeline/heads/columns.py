@@ -42,7 +42,7 @@ class ColumnPlaced:
     scale: float
 
     def __len__(self) -> int:
-        """Number of rows."""
+        """Give number of rows."""
         return len(self.rows)
 
     def at(self, chosen: Indices) -> Floats:
@@ -51,7 +51,7 @@ class ColumnPlaced:
         return found
 
     def blocks(self) -> Iterator[tuple[slice, Placed]]:
-        """A few rows at a time, their coordinates in memory, and where they stand."""
+        """Give a few rows at a time, their coordinates in memory, and where they stand."""
         height = max(1, _BLOCK_BYTES // (8 * len(self.mean)))
         for at in range(0, len(self.rows), height):
             place = slice(at, at + height)
@@ -225,7 +225,7 @@ class ColumnSpace:
     def components(
         self, X: npt.NDArray[Any] | RowReader, weights: Floats | None = None
     ) -> tuple[Floats, Floats]:
-        """The way from raw rows to coordinates; see `pipeline.heads.gram.RowSpace.components`."""
+        """Lead from raw rows to coordinates; see `pipeline.heads.gram.RowSpace.components`."""
         weights = np.eye(len(self._centre)) if weights is None else weights
         return self.mean, weights / self.scale
 
@@ -234,13 +234,13 @@ class ColumnSide:
     """All rows of a problem on the columns' side: spaces of parts and of their folds.
 
     Attributes:
-        row_width: d.
+        input_width: d.
     """
 
     def __init__(self, source: npt.NDArray[Any] | RowReader) -> None:
         """Take rows (n, d), or a reader of them."""
         self._source = source
-        self.row_width = source.shape[1]
+        self.input_width = source.shape[1]
         # Of any rows: it keeps the sums small, so that differences of them keep their digits.
         first = source[: min(source.shape[0], 1024)]
         self._centre = np.asarray(first, np.float64).mean(axis=0)
@@ -248,7 +248,7 @@ class ColumnSide:
     def spaces(
         self, rows: Indices, rounds: Sequence[Fold]
     ) -> tuple[Callable[[], ColumnSpace], Callable[[], list[ColumnSpace]]]:
-        """What makes the space of these rows, and those of the training sides of rounds of them."""
+        """Make the space of these rows, and those of the training sides of rounds of them."""
         sums = _Sums(self._source, rows, self._centre, rounds)
         whole = ColumnSpace(self._source, rows, self._centre, lambda: sums.all)
 

@@ -28,7 +28,7 @@ Layers = list[tuple[npt.NDArray[Any], npt.NDArray[Any]]]
 """Kernel and bias of each layer."""
 
 
-def build_model(row_width: int, n_classes: int, dropout: tuple[float, float, float]) -> Any:  # noqa: ANN401 - Keras has no types
+def build_model(input_width: int, n_classes: int, dropout: tuple[float, float, float]) -> Any:  # noqa: ANN401 - Keras has no types
     """Dense 64, dropout, Dense 64, dropout, Dense 32, dropout, then sigmoid or softmax.
 
     With 51,200 values in a row and two classes: 3,283,137 parameters.
@@ -36,7 +36,7 @@ def build_model(row_width: int, n_classes: int, dropout: tuple[float, float, flo
     load_tensorflow()
     import keras
 
-    inputs = keras.Input((row_width,), name="row")
+    inputs = keras.Input((input_width,), name="row")
     values = inputs
     for number, (units, rate) in enumerate(zip(UNITS, dropout, strict=True), start=1):
         values = keras.layers.Dense(units, activation="relu", name=f"dense_{number}")(values)
@@ -250,7 +250,7 @@ class DenseHead(Head):
         }
 
     def _restore(self, arrays: Arrays) -> None:
-        widths = [self.row_width, *UNITS, 1 if self.n_classes == 2 else self.n_classes]
+        widths = [self.input_width, *UNITS, 1 if self.n_classes == 2 else self.n_classes]
         self._kept = [
             (
                 arrays.floats(f"{layer}.kernel", (before, behind)),
@@ -294,7 +294,7 @@ class _Axes(NamedTuple):
     def turned_back(
         self, kernel: npt.NDArray[Any], bias: npt.NDArray[Any]
     ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-        """A first layer on coordinates as one on whole rows that gives the same sums."""
+        """Give a first layer on coordinates as one on whole rows that gives the same sums."""
         mean, whole = self.space.components(self.rows, kernel.astype(np.float64) * self.unit)
         return whole.astype(np.float32), (bias - mean @ whole).astype(np.float32)
 

@@ -33,7 +33,7 @@ class RowReader(Protocol):
         ...
 
     def __getitem__(self, rows: slice | Indices) -> npt.NDArray[Any]:
-        """Some of the rows, float (m, d)."""
+        """Give some of the rows, float (m, d)."""
         ...
 
 
@@ -67,7 +67,7 @@ def gram(rows: npt.NDArray[Any] | RowReader, *, held_bytes: int | None = None) -
 
 
 def _products(A: npt.NDArray[Any], B: npt.NDArray[Any]) -> Floats:
-    """A @ B.T in float64, by blocks of columns."""
+    """Give a @ B.T in float64, by blocks of columns."""
     K = np.zeros((len(A), len(B)))
     width = max(1, _BLOCK_BYTES // max(8 * (len(A) + len(B)), 1))
     for start in range(0, A.shape[1], width):
@@ -92,7 +92,7 @@ class Placed:
     residual: Floats
 
     def __len__(self) -> int:
-        """Number of rows."""
+        """Give number of rows."""
         return len(self.residual)
 
     def at(self, chosen: Indices) -> Floats:
@@ -101,7 +101,7 @@ class Placed:
         return found
 
     def blocks(self) -> Iterator[tuple[slice, Placed]]:
-        """A few rows at a time, and where they stand."""
+        """Give a few rows at a time, and where they stand."""
         height = max(1, _BLOCK_BYTES // (8 * max(self.coordinates.shape[1], 1)))
         for at in range(0, len(self), height):
             place = slice(at, at + height)
@@ -191,7 +191,7 @@ class RowSpace:
     def components(
         self, X: npt.NDArray[Any] | RowReader, weights: Floats | None = None
     ) -> tuple[Floats, Floats]:
-        """The way from raw rows to coordinates.
+        """Give the way from raw rows to coordinates.
 
         Args:
             X: (n, d) the training rows or their reader, in the order of the Gram matrix.
@@ -217,18 +217,18 @@ class GramSide:
     """All rows of a problem by their Gram matrix: spaces of parts and of their folds.
 
     Attributes:
-        row_width: values in a raw row.
+        input_width: values in a raw row.
     """
 
-    def __init__(self, K: Floats, row_width: int) -> None:
+    def __init__(self, K: Floats, input_width: int) -> None:
         """Take the Gram matrix (n, n) of rows of so many values."""
         self._K = K
-        self.row_width = row_width
+        self.input_width = input_width
 
     def spaces(
         self, rows: Indices, rounds: Sequence[Fold]
     ) -> tuple[Callable[[], RowSpace], Callable[[], list[RowSpace]]]:
-        """What makes the space of these rows, and those of the training sides of rounds of them."""
+        """Make the space of these rows, and those of the training sides of rounds of them."""
 
         def of(chosen: Indices) -> RowSpace:
             return RowSpace.fit(self._K[np.ix_(chosen, chosen)])

@@ -55,7 +55,7 @@ class RowSpaceHead(Head, Generic[Model]):
         return [self.decide(model, rows) for model in models]
 
     @abstractmethod
-    def predict_in_space(self, rows: AnyPlaced) -> Floats:
+    def predict_on_spec(self, rows: AnyPlaced) -> Floats:
         """Probabilities (m, n_classes) of rows placed in the space that the head was trained in."""
 
     @abstractmethod
@@ -75,12 +75,12 @@ class RowSpaceHead(Head, Generic[Model]):
         self._learn(part)
         self.to_raw(X, part.space)
 
-    def fit_in_space(self, part: TrainingPart) -> Self:
+    def fit_on_spec(self, part: TrainingPart) -> Self:
         """Choose settings on the inner folds, then train on all rows of the part.
 
-        Only `predict_in_space` works afterwards; `fit` goes on to raw rows.
+        Only `predict_on_spec` works afterwards; `fit` goes on to raw rows.
         """
-        self._start(part.row_width, part.y, np.arange(part.n_classes))
+        self._start(part.input_width, part.y, np.arange(part.n_classes))
         self._learn(part)
         return self
 
@@ -104,7 +104,7 @@ class RowSpaceHead(Head, Generic[Model]):
         Returns:
             float64 (n,) for two classes, else (n, n_classes); None where no folds can be made.
         """
-        self._start(part.row_width, part.y, np.arange(part.n_classes))
+        self._start(part.input_width, part.y, np.arange(part.n_classes))
         return self._choose(part, self._candidates(part))[1]
 
     def _candidates(self, part: TrainingPart) -> list[dict[str, Scalar]]:
@@ -120,7 +120,7 @@ class RowSpaceHead(Head, Generic[Model]):
     def _choose(
         self, part: TrainingPart, candidates: Sequence[Mapping[str, Any]]
     ) -> tuple[int, Floats | None]:
-        """The winner's number and its decision values on rows that it was not trained on."""
+        """Give the winner's number and its decision values on rows that it was not trained on."""
         if not part.inner or (self.calibrated and len(candidates) == 1):
             return 0, None
         aucs, held = [], []

@@ -29,7 +29,7 @@ def save_network(network: Any, path: Path) -> None:  # noqa: ANN401 - Keras has 
 
 
 def read_weights(path: Path, allowed: frozenset[str]) -> dict[str, list[Any]]:
-    """The weights in a .keras file, layer by layer; Keras itself never opens it.
+    """Give the weights in a .keras file, layer by layer; Keras itself never opens it.
 
     The file's own description is run nowhere. It must still name no other Keras layers than
     `allowed`, or the file is not one of ours.

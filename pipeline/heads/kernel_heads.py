@@ -46,7 +46,7 @@ class ProjectedHead(RowSpaceHead[Model]):
 
     def _predict_proba(self, X: Rows) -> Floats:
         """Probabilities (n, n_classes) of raw rows."""
-        return self.predict_in_space(place_rows(X, self._mean, self._projection, self._scale))
+        return self.predict_on_spec(place_rows(X, self._mean, self._projection, self._scale))
 
     def _arrays(self) -> dict[str, npt.NDArray[Any]]:
         way = {"mean": self._mean, "projection": self._projection, "scale": np.array(self._scale)}
@@ -56,8 +56,8 @@ class ProjectedHead(RowSpaceHead[Model]):
         self._scale = float(arrays.floats("scale"))
         if self._scale <= 0:
             arrays.refuse("scale", f"{self._scale}", "a number above 0")
-        self._mean = arrays.floats("mean", (self.row_width,))
-        self._projection = arrays.floats("projection", (self.row_width, None))
+        self._mean = arrays.floats("mean", (self.input_width,))
+        self._projection = arrays.floats("projection", (self.input_width, None))
         self._restore_model(arrays, self._projection.shape[1])
 
 
@@ -115,7 +115,7 @@ class RBFSVMHead(ProjectedHead[Machine]):
             model.offset @ calibration.slope + calibration.offset,
         )
 
-    def predict_in_space(self, rows: AnyPlaced) -> Floats:
+    def predict_on_spec(self, rows: AnyPlaced) -> Floats:
         """Probabilities of placed rows."""
         return probabilities(self.decide(self._model, rows).reshape(len(rows), -1))
 
@@ -203,7 +203,7 @@ class KNNHead(ProjectedHead[Neighbours]):
         """Keep the rows; their votes are probabilities already."""
         self._model = model
 
-    def predict_in_space(self, rows: AnyPlaced) -> Floats:
+    def predict_on_spec(self, rows: AnyPlaced) -> Floats:
         """Probabilities of placed rows."""
         shares = self.decide(self._model, rows)
         return np.column_stack([1 - shares, shares]) if shares.ndim == 1 else shares
@@ -257,7 +257,7 @@ class LDAHead(LinearHead):
             share = float(candidate["shrinkage"])
             U = np.sqrt(1 - share) * factors
             both = np.column_stack([U, means])
-            both = space.solve((1 - share) / n, share * trace / self.row_width, both)
+            both = space.solve((1 - share) / n, share * trace / self.input_width, both)
             solved = _woodbury(U, both[:, :n_classes], both[:, n_classes:])
             offset = np.log(members / n) - (means * solved).sum(axis=0) / 2
             if n_classes == 2:

@@ -37,7 +37,7 @@ class LinearHead(RowSpaceHead[Linear]):
     scikit-learn LogisticRegression that is given these predicts the same on raw rows.
 
     Attributes:
-        coefficients: change of the logit per raw value: float64 (1 or n_classes, row_width).
+        coefficients: change of the logit per raw value: float64 (1 or n_classes, input_width).
         intercepts: logits of a row of zeros: float64 (1 or n_classes,).
     """
 
@@ -89,7 +89,7 @@ class LinearHead(RowSpaceHead[Linear]):
             model = Linear(model.weights @ calibration.slope, offset)
         self._model = model
 
-    def predict_in_space(self, rows: AnyPlaced) -> Floats:
+    def predict_on_spec(self, rows: AnyPlaced) -> Floats:
         """Probabilities of placed rows."""
         return probabilities(rows.times(self._model.weights) + self._model.offset)
 
@@ -108,7 +108,7 @@ class LinearHead(RowSpaceHead[Linear]):
         return probabilities(np.concatenate(blocks))
 
     def slopes(self, X: Rows, baseline: Row, target: int) -> Floats:
-        """The coefficients, which hold everywhere: exact; see `Head.slopes`."""
+        """Give the coefficients, which hold everywhere: exact; see `Head.slopes`."""
         if self.n_classes == 2:
             return self.coefficients_ if target == 1 else -self.coefficients_
         slopes: Floats = self.coefficients_[[target]] - self.coefficients_.mean(axis=0)
@@ -119,7 +119,7 @@ class LinearHead(RowSpaceHead[Linear]):
 
     def _restore(self, arrays: Arrays) -> None:
         k = 1 if self.n_classes == 2 else self.n_classes
-        self.coefficients_ = arrays.floats("coefficients", (k, self.row_width)).astype(np.float64)
+        self.coefficients_ = arrays.floats("coefficients", (k, self.input_width)).astype(np.float64)
         self.intercepts_ = arrays.floats("intercepts", (k,)).astype(np.float64)
 
 
@@ -211,7 +211,7 @@ class RidgeHead(LinearHead):
     def train_compact(
         self, space: Space, y: Indices, n_classes: int, candidates: Sequence[Mapping[str, Any]]
     ) -> Iterator[Linear]:
-        """The normal equations: in the row space one division, else one Cholesky factor."""
+        """Solve the normal equations: in the row space one division, else one Cholesky factor."""
         targets = signs(y, n_classes)
         products = space.products(targets)
         for candidate in candidates:

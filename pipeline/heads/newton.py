@@ -72,7 +72,7 @@ class Logistic:
     counted: Floats
 
     def value(self, F: Floats) -> Floats:
-        """Sums (m,) over the rows, of decision values (n, m, k)."""
+        """Give sums (m,) over the rows, of decision values (n, m, k)."""
         if F.shape[2] == 1:
             each = np.logaddexp(0, F[:, :, 0]) - F[:, :, 0] * self.targets[:, :, 0]
         else:
@@ -106,17 +106,17 @@ class Logistic:
         return found
 
     def weight(self, F: Floats) -> Floats:
-        """Sums (m,) over the rows of second derivatives, mean over k."""
+        """Give sums (m,) over the rows of second derivatives, mean over k."""
         P = self._shares(F)
         found: Floats = ((P * (1 - P)).mean(axis=2) * self.counted).sum(axis=0)
         return found
 
     def of(self, problems: npt.NDArray[np.bool_]) -> Logistic:
-        """The same for these of the problems."""
+        """Give the same for these of the problems."""
         return Logistic(self.targets, self.counted[:, problems])
 
     def rows(self, rows: slice) -> Logistic:
-        """The same for these of the rows."""
+        """Give the same for these of the rows."""
         return Logistic(self.targets[rows], self.counted[rows])
 
 
@@ -235,7 +235,7 @@ class _Preconditioner(NamedTuple):
 
     @classmethod
     def of(cls, axes: Axes, weight: Floats, penalty: Floats) -> Self:
-        """What the curvature would be, were all rows of one weight; one divided by it."""
+        """Say what the curvature would be, were all rows of one weight; one divided by it."""
         return cls(
             axes.vectors,
             (1 / (axes.values[:, None] * weight + penalty))[:, :, None],
@@ -244,7 +244,7 @@ class _Preconditioner(NamedTuple):
         )
 
     def for_problems(self, chosen: npt.NDArray[np.bool_]) -> Self:
-        """The same for these of the problems."""
+        """Give the same for these of the problems."""
         return self._replace(
             along=self.along[:, chosen], rest=self.rest[chosen], offset=self.offset[chosen]
         )

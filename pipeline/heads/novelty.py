@@ -155,7 +155,7 @@ class NoveltyHead(Head):
 
     def _channels(self) -> int:
         channels = int(self.chosen["channels"])
-        return channels if self.row_width % channels == 0 else self.row_width
+        return channels if self.input_width % channels == 0 else self.input_width
 
     def _project(self, X: Rows) -> Floats:
         """Rows to (n, positions, k)."""
@@ -181,7 +181,7 @@ class NoveltyHead(Head):
         if not len(present) or (np.diff(present) < 1).any():
             arrays.refuse("present", f"classes {present.tolist()[:9]}", "rising class numbers")
         width = self._channels()
-        positions, known = self.row_width // width, len(present)
+        positions, known = self.input_width // width, len(present)
         projection = arrays.floats("projection", (width, None))
         k = projection.shape[1]
         means = arrays.floats("mean", (known, positions, k))

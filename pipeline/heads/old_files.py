@@ -164,7 +164,7 @@ def join_trees(trees: list[tuple[npt.NDArray[Any], npt.NDArray[Any]]]) -> Found:
 
 
 def _read_skops(path: Path, kind: str) -> dict[str, Any]:
-    """The attributes of the estimator in a skops file, as plain lists, dicts, numbers and arrays.
+    """Read the estimator in a skops file as plain lists, dicts, numbers and arrays.
 
     Raises:
         ValueError: it holds another class.
@@ -180,7 +180,7 @@ def _read_skops(path: Path, kind: str) -> dict[str, Any]:
 
 
 def _plain(node: Any, parts: Mapping[str, bytes]) -> Any:  # noqa: ANN401 - whatever it holds
-    """What a node holds; None for a kind of node that no number is taken from."""
+    """Say what a node holds; None for a kind of node that no number is taken from."""
     loader, content = node["__loader__"], node.get("content")
     if loader == "JsonNode":
         return json.loads(content)

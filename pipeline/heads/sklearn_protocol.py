@@ -91,7 +91,7 @@ class Classifier:
         return self
 
     def predict(self, X: Any) -> npt.NDArray[Any]:  # noqa: ANN401 - see `Head.predict_proba`
-        """Label of the most probable class, (n,), for rows (n, row_width)."""
+        """Label of the most probable class, (n,), for rows (n, input_width)."""
         numbers = self.predict_proba(X).argmax(axis=1)
         found: npt.NDArray[Any] = self.classes_[numbers]
         return found

@@ -47,7 +47,7 @@ class Trees(NamedTuple):
         return cls(**join_trees([(state["nodes"], state["values"]) for state in states]))
 
     @classmethod
-    def restore(cls, arrays: Arrays, row_width: int, outputs: int) -> Trees:
+    def restore(cls, arrays: Arrays, input_width: int, outputs: int) -> Trees:
         """Read trees, and see that each walk ends and looks only at values that a row has.
 
         Raises:
@@ -58,7 +58,7 @@ class Trees(NamedTuple):
         nodes = len(left)
         right = arrays.integers("right", (nodes,), -1, nodes)
         starts = arrays.integers("starts", (None,), 0, nodes + 1)
-        feature = arrays.integers("feature", (nodes,), -1, row_width)
+        feature = arrays.integers("feature", (nodes,), -1, input_width)
         if len(starts) < 2 or starts[0] != 0 or starts[-1] != nodes or (np.diff(starts) < 1).any():
             arrays.refuse("starts", f"no first nodes of trees of {nodes} nodes", "rising numbers")
         own, inner = np.arange(nodes), left != -1
@@ -76,7 +76,7 @@ class Trees(NamedTuple):
         )
 
     def sums(self, X: Rows, start: Floats) -> Floats:
-        """Add up what the leaves of all trees say of rows (n, row_width), tree by tree.
+        """Add up what the leaves of all trees say of rows (n, input_width), tree by tree.
 
         Args:
             X: float32 rows.
@@ -177,7 +177,7 @@ class ForestHead(TreeHead):
 
     def _restore(self, arrays: Arrays) -> None:
         known = self._restore_present(arrays)
-        self._trees = Trees.restore(arrays, self.row_width, known)
+        self._trees = Trees.restore(arrays, self.input_width, known)
         shares = self._trees.values[self._trees.left == -1]
         if (shares < 0).any() or (shares.sum(axis=1) <= 0).any():
             arrays.refuse("values", "leaves without shares of the classes", "shares above 0")
@@ -230,4 +230,4 @@ class BoostingHead(TreeHead):
     def _restore(self, arrays: Arrays) -> None:
         known = self._restore_present(arrays)
         self._initial = arrays.floats("initial", (1 if known == 2 else known,)).astype(np.float64)
-        self._trees = Trees.restore(arrays, self.row_width, 1)
+        self._trees = Trees.restore(arrays, self.input_width, 1)

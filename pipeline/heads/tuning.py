@@ -52,7 +52,7 @@ class TrainingPart:
         rows: int64 (n,), their numbers among all rows of the problem.
         y: int64 (n,).
         n_classes: of the problem.
-        row_width: values in a raw row.
+        input_width: values in a raw row.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class TrainingPart:
         self.rows = rows
         self.y = y
         self.n_classes = n_classes
-        self.row_width = side.row_width
+        self.input_width = side.input_width
 
     @cached_property
     def _rounds(self) -> list[Fold]:
@@ -127,7 +127,7 @@ def auc(y: Indices, scores: Floats) -> float:
 
 
 def best_candidate(aucs: Sequence[Iterable[float]]) -> int:
-    """The number of the winner.
+    """Give the number of the winner.
 
     Args:
         aucs: per inner fold the AUC of every candidate, the most regularised first.

@@ -122,7 +122,7 @@ def heatmap_picture(
     side: int = 320,
     max_pixels: int = MAX_PIXELS,
 ) -> Picture:
-    """A small JPEG of a photograph under its heatmap, without a legend, for a page.
+    """Give a small JPEG of a photograph under its heatmap, without a legend, for a page.
 
     Args:
         data: the photograph's file.
@@ -141,7 +141,7 @@ def heatmap_picture(
 
 
 def legend_picture(frame: Frame, width: int = 420) -> Picture:
-    """The legend of a model's heatmaps as a PNG, for a page."""
+    """Give the legend of a model's heatmaps as a PNG, for a page."""
     image = draw_legend(frame, width)
     alt = (
         f"Legend: vermilion speaks for {frame.subject}, blue against it; full colour changes the "
@@ -151,7 +151,7 @@ def legend_picture(frame: Frame, width: int = 420) -> Picture:
 
 
 def draw_page(marked: Marked, frame: Frame, shape: tuple[int, int], title: str, name: str) -> bytes:
-    """The photograph, beside it its heatmap, below them the legend: a PNG.
+    """Give the photograph, beside it its heatmap, below them the legend: a PNG.
 
     Args:
         marked: of `mark`.
@@ -189,7 +189,7 @@ def draw_page(marked: Marked, frame: Frame, shape: tuple[int, int], title: str, 
 
 
 def draw_legend(frame: Frame, width: int) -> Image.Image:
-    """A bar from full colour against, over nothing, to full colour for, with its meaning."""
+    """Give a bar from full colour against, over nothing, to full colour for, with its meaning."""
     image = Image.new("RGB", (width, _BAR + 2 * _LINE + 6), _PAPER)
     grey = np.full((_BAR, width, 3), 160, dtype=np.uint8)
     ramp = np.broadcast_to(np.linspace(-1, 1, width), (_BAR, width))

@@ -10,8 +10,8 @@ import numpy as np
 
 from features.arrays import Floats, Indices, Rows
 from features.cache.cache import Cache
-from features.cache.row_parts import Layout, MapShape
-from features.cache.sample_table import Sample
+from features.cache.row_parts import MapShape, RowParts
+from features.cache.sample_table import TableRow
 from features.errors import BundleError, CacheError, HeadError
 from pipeline.feature_specs.heads import HeadOnCachedRows
 from pipeline.heads.base import Head
@@ -47,8 +47,8 @@ def frame_of(bundle: Bundle) -> Frame:
     Raises:
         HeadError, BundleError: see `explain`.
     """
-    head, features = _head_on_cells(bundle), bundle.about["features"]
-    reference = _reference(bundle, head, Layout.of(features).shape)
+    head, features = _head_on_cells(bundle), bundle.record.fit.fingerprint
+    reference = _reference(bundle, head, RowParts.of(features).shape)
     subject = "a defect" if bundle.classes.binary else "its verdict"
     return Frame(reference.scale, subject, bool(features["recipe"]["exif_orientation"]))
 
@@ -73,14 +73,14 @@ def find_frame(bundle: Bundle, notes: list[str]) -> Frame | None:
 
 
 def explain(
-    bundle: Bundle, cache_path: Path, samples: Sequence[Sample], probabilities: Floats
+    bundle: Bundle, cache_path: Path, table_rows: Sequence[TableRow], probabilities: Floats
 ) -> Floats:
     """Heatmaps of photographs that have been judged; the backbone does not run.
 
     Args:
         bundle: a loaded model that sees rows.
         cache_path: where the photographs' rows are; they are found by digest.
-        samples: of `pipeline.model.probabilities.judge` or `judge_holdout`.
+        table_rows: of `pipeline.model.probabilities.predict_photographs` or `predict_holdout`.
         probabilities: float64 (n, n_classes), of the same.
 
     Returns:
@@ -94,14 +94,16 @@ def explain(
         FingerprintError, CacheError: it is not the model's cache, or lacks rows.
     """
     head = _head_on_cells(bundle)
-    shape = Layout.of(bundle.about["features"]).shape
+    shape = RowParts.of(bundle.record.fit.fingerprint).shape
     reference = _reference(bundle, head, shape)
-    found = np.full((len(samples), *shape[:2]), np.nan)
-    readable = np.array([i for i, sample in enumerate(samples) if not sample.reason], dtype=int)
+    found = np.full((len(table_rows), *shape[:2]), np.nan)
+    readable = np.array(
+        [i for i, table_row in enumerate(table_rows) if not table_row.reason], dtype=int
+    )
     targets = _targets(bundle, probabilities)
     with Cache.read(cache_path) as cache:
-        cache.check_fields(bundle.about["features"])
-        rows = np.array([cache.find(sample.digest) for sample in samples])
+        cache.check_fields(bundle.record.fit.fingerprint)
+        rows = np.array([cache.find(table_row.digest) for table_row in table_rows])
         missing = int((rows[readable] < 0).sum())
         if missing:
             raise CacheError(
@@ -130,20 +132,20 @@ def explain_rows(bundle: Bundle, inputs: Rows, probabilities: Floats) -> Floats:
         HeadError, BundleError: see `explain`.
     """
     head = _head_on_cells(bundle)
-    shape = Layout.of(bundle.about["features"]).shape
+    shape = RowParts.of(bundle.record.fit.fingerprint).shape
     reference = _reference(bundle, head, shape)
     return cell_scores(head, inputs, reference.baseline, shape, _targets(bundle, probabilities))
 
 
 def _targets(bundle: Bundle, probabilities: Floats) -> Indices:
-    """The class that each heatmap speaks for."""
+    """Give the class that each heatmap speaks for."""
     if bundle.classes.binary:
         return np.ones(len(probabilities), dtype=np.int64)
     return np.asarray(probabilities.argmax(axis=1), dtype=np.int64)
 
 
 def _head_on_cells(bundle: Bundle) -> Head | HeadOnCachedRows:
-    """The model's head, where it sees the cells of one map."""
+    """Give the model's head, where it sees the cells of one map."""
     head = bundle.head
     if isinstance(head, HeadOnCachedRows) and not head.spec.on_map:
         what = "intermediate layers, which have no place in the photograph,"
@@ -162,5 +164,5 @@ def _head_on_cells(bundle: Bundle) -> Head | HeadOnCachedRows:
 
 
 def _reference(bundle: Bundle, head: Head | HeadOnCachedRows, shape: MapShape) -> Reference:
-    width = head.row_width if isinstance(head, HeadOnCachedRows) else int(np.prod(shape))
+    width = head.input_width if isinstance(head, HeadOnCachedRows) else int(np.prod(shape))
     return read_reference(bundle, width)

@@ -45,17 +45,17 @@ class Asked(Protocol):
         ...
 
     def slopes(self, X: Rows, baseline: Row, target: int) -> Floats | None:
-        """What each value of such a row counts for, where that is known."""
+        """Say what each value of such a row counts for, where that is known."""
         ...
 
 
 def cell_scores(head: Asked, X: Rows, baseline: Row, shape: MapShape, targets: Indices) -> Floats:
-    """What each cell adds to the logit of a row's target class; above 0 speaks for it.
+    """Say what each cell adds to the logit of a row's target class; above 0 speaks for it.
 
     Args:
         head: trained.
-        X: float32 (n, row_width), the map first; what follows it belongs to no cell.
-        baseline: float32 (row_width,), what "nothing to see" looks like.
+        X: float32 (n, input_width), the map first; what follows it belongs to no cell.
+        baseline: float32 (input_width,), what "nothing to see" looks like.
         shape: of the backbone's map.
         targets: int64 (n,) class numbers; see `Head.slopes` for the logit of a class.
 
@@ -101,7 +101,7 @@ def _size(shape: MapShape) -> int:
 
 
 def logits(head: Asked, X: Rows, target: int) -> Floats:
-    """The logit (n,) of a class as `Head.slopes` defines it, no probability below `head.finest`."""
+    """Give a class's logit (n,), see `Head.slopes`; no probability is below `head.finest`."""
     logs = np.log(np.clip(head.predict_proba(X), head.finest, None))
     if head.n_classes == 2:
         return np.asarray(logs[:, target] - logs[:, 1 - target])
@@ -119,7 +119,7 @@ class Reference:
     """What heatmaps of one model are measured against.
 
     Attributes:
-        baseline: float32 (row_width,).
+        baseline: float32 (input_width,).
         scale: change of the logit that gets full colour, above 0.
     """
 
@@ -143,7 +143,7 @@ def make_reference(
 
     Args:
         head: trained on `train`.
-        train: rows float32 (n, row_width) and class numbers that it learned from.
+        train: rows float32 (n, input_width) and class numbers that it learned from.
         held_out: the same of those that it never saw.
         shape: of the backbone's map.
     """
@@ -171,18 +171,18 @@ def _scale(head: Asked, X: AnyRows, y: Indices, baseline: Row, shape: MapShape) 
     return float(np.quantile(strongest, _FULL)) if len(strongest) else 1.0
 
 
-def read_reference(bundle: Bundle, row_width: int) -> Reference:
-    """What a model's heatmaps are measured against.
+def read_reference(bundle: Bundle, input_width: int) -> Reference:
+    """Say what a model's heatmaps are measured against.
 
     Args:
         bundle: a loaded model.
-        row_width: values of a row in the model's cache.
+        input_width: values of a row in the model's cache.
 
     Raises:
         BundleError: the model was made before there were heatmaps, or is damaged.
     """
     path = bundle.folder / FILE
-    if FILE not in bundle.about["files"]:
+    if FILE not in bundle.record.files:
         raise BundleError(
             f"{bundle.folder} has no {FILE}: it was fitted before there were heatmaps; "
             "expected what its heatmaps are measured against; fit it again"
@@ -192,7 +192,7 @@ def read_reference(bundle: Bundle, row_width: int) -> Reference:
             baseline, scale = stored["baseline"], float(stored["scale"])
     except (OSError, ValueError, KeyError, EOFError) as error:
         raise BundleError(f"{path} cannot be read ({error}); fit the model again") from error
-    _check(baseline, scale, row_width, str(path))
+    _check(baseline, scale, input_width, str(path))
     return Reference(baseline.astype(np.float32), scale)
 
 

@@ -27,7 +27,7 @@ def prediction_sheet(
     frame: Frame | None = None,
     parts: Sequence[PartPrediction] | None = None,
 ) -> bytes:
-    """A PNG of up to `shown` photographs: what a person should look at comes first.
+    """Give a PNG of up to `shown` photographs: what a person should look at comes first.
 
     First what is known to be wrong, then what is unlike all that was trained on, what is for a
     person, what cannot be read, the other new ones with the most doubtful first, and what the model
@@ -68,7 +68,7 @@ def _photographs(unit: Judged) -> tuple[Prediction, ...]:
 
 
 def _rank(unit: Judged) -> tuple[bool, int, float]:
-    """What a person should see first is smallest."""
+    """Say what a person should see first is smallest."""
     photographs = _photographs(unit)
     if _is_right(unit) is False:
         kind = 0

@@ -25,7 +25,7 @@ from features.files import sync_folder, write_whole
 from features.photographs.decode import SUFFIXES
 from features.photographs.file import Photograph
 from pipeline.line.json_lines import append_lines, read_lines
-from pipeline.model.files import ABOUT
+from pipeline.model.files import MODEL_FILE
 from pipeline.output.tables import MARK, to_csv
 
 Judgement = Literal["right", "wrong", "unsure"]
@@ -48,7 +48,7 @@ def model_fingerprint(folder: Path) -> str:
         BundleError: there is none.
     """
     try:
-        return hashlib.sha256((folder / ABOUT).read_bytes()).hexdigest()[:16]
+        return hashlib.sha256((folder / MODEL_FILE).read_bytes()).hexdigest()[:16]
     except OSError as error:
         raise BundleError(f"no model at {folder}; make one with: fit --out {folder}") from error
 

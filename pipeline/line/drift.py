@@ -86,7 +86,7 @@ class Drift:
 
 
 def arrivals_of(verdicts: Sequence[LoggedVerdict]) -> list[Arrival]:
-    """The photographs of a log of verdicts, each once, in the order in which they came."""
+    """Give the photographs of a log of verdicts, each once, in the order in which they came."""
     found: dict[str, Arrival] = {}
     for number, one in enumerate(verdicts):
         for digest in one.digests:
@@ -211,5 +211,5 @@ def _since(at: int, parts: int, when: float | None) -> str:
 
 
 def text_of_time(seconds: float) -> str:
-    """A time as 2026-11-28 18:00, on the clock that it was read from."""
+    """Give a time as 2026-11-28 18:00, on the clock that it was read from."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")

@@ -72,7 +72,7 @@ def own_verdicts(bundle: Bundle, P: Floats) -> Indices:
 
 
 def reference_side(bundle: Bundle, cache: Cache, sharpness: Sharpness | None, seed: int) -> Side:
-    """The parts that the model was fitted and tested on, with verdicts that do not flatter.
+    """Give the parts that the model was fitted and tested on, with verdicts that do not flatter.
 
     Raises:
         DataError: their rows are not in the cache.
@@ -104,7 +104,7 @@ def reference_side(bundle: Bundle, cache: Cache, sharpness: Sharpness | None, se
 def new_side(
     bundle: Bundle, seen: Seen, digests: Sequence[str], chosen: Indices, sharpness: Sharpness | None
 ) -> Side:
-    """New parts, of which these photographs were chosen."""
+    """Give new parts, of which these photographs were chosen."""
     some = seen.some(chosen)
     return _side([digests[i] for i in chosen], some, own_verdicts(bundle, some.P), sharpness)
 
@@ -129,9 +129,9 @@ def one_of_each(groups: Indices, seed: int, most: int = MOST) -> Indices:
 
 
 def _out_of_fold(bundle: Bundle) -> dict[str, float]:
-    """What models that did not learn from a training photograph said of it, by its path."""
+    """Say what models that did not learn from a training photograph said of it, by its path."""
     path = bundle.folder / "unseen.csv"
-    if "unseen.csv" not in bundle.about["files"] or not path.is_file():
+    if "unseen.csv" not in bundle.record.files or not path.is_file():
         return {}
     table = read_table(path)
     told = table.column("probability_of_defect")
@@ -201,12 +201,12 @@ class Comparison:
         return min(self.tests, key=lambda test: test.p)
 
     def change(self) -> int:
-        """The number of the first new part behind the change; 0 if they differ from the start."""
+        """Number the first new part behind the change; 0 if they differ from the start."""
         at, p = change_point(distances(self._space()[len(self.old.digests) :]), seed=self._seed)
         return at if p <= _SURE else 0
 
     def telling(self, since: int, count: int = 20) -> list[int]:
-        """New parts from this one on, those first that show the change most."""
+        """Give new parts from this one on, those first that show the change most."""
         space = self._space()
         D = distances(space)
         old = np.arange(len(self.old.digests))

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from features.cache.cache import Cache
-from features.cache.sample_table import Sample, blank_sample
-from features.cache.thumbnail_table import glimpses_of
+from features.cache.sample_table import TableRow, blank_row
+from features.cache.thumbnail_table import thumbnails_of
 from features.errors import DataError, ImageError
 from features.extract import Progress
 from features.files import write_whole
@@ -27,7 +27,7 @@ from pipeline.line.verdict_log import read_verdicts
 from pipeline.model.bundle import Bundle
 from pipeline.model.part_predictions import told_parts
 from pipeline.model.predict import MOST_PROPOSED, find_photographs
-from pipeline.model.probabilities import judge
+from pipeline.model.probabilities import PredictOptions, predict_photographs
 from pipeline.output.overwrite import DRIFT, PICTURE, check_overwritable
 from pipeline.output.photograph_grid import SheetEntry, draw_sheet
 from pipeline.output.tables import MARK, to_csv
@@ -86,14 +86,14 @@ def find_arrivals(
     """
     if names:
         photographs = told_parts(rule, names, find_photographs(names, notes))
-        samples = judge(
-            bundle, photographs, cache_path, weights=weights, engine=engine, notes=notes,
-            progress=progress,
-        ).samples  # fmt: skip
+        options = PredictOptions(weights, engine)
+        table_rows = predict_photographs(
+            bundle, photographs, cache_path, options, notes=notes, progress=progress
+        ).table_rows
         files = {one.path: one.file for one in photographs}
-        readable = [sample for sample in samples if not sample.reason]
-        if len(readable) < len(samples):
-            notes.append(f"{len(samples) - len(readable):,} photographs cannot be read")
+        readable = [table_row for table_row in table_rows if not table_row.reason]
+        if len(readable) < len(table_rows):
+            notes.append(f"{len(table_rows) - len(readable):,} photographs cannot be read")
         found = _of_samples(cache_path, readable, rule, notes)
         return [replace(one, file=files[one.path]) for one in found]
     verdicts = read_verdicts(log)
@@ -102,7 +102,7 @@ def find_arrivals(
         return arrivals_of(verdicts)
     known = {entry["digest"] for entry in bundle.split()}
     with Cache.read(cache_path) as cache:
-        paths = {sample.digest: sample.path for sample in cache.samples}
+        paths = {table_row.digest: table_row.path for table_row in cache.table_rows}
         digests = [d.decode() for d in cache.entries["row_digest"].tolist()]
     new = [digest for digest in dict.fromkeys(digests) if digest not in known]
     if not new:
@@ -111,16 +111,16 @@ def find_arrivals(
             f"there is no log at {log}; expected new ones: name them, as drift MODEL FOLDER"
         )
     notes.append(f"the photographs of {cache_path} that the model was not made from")
-    asked = [blank_sample(paths.get(d, d[:12]))._replace(digest=d) for d in new]
+    asked = [blank_row(paths.get(d, d[:12]))._replace(digest=d) for d in new]
     return _of_samples(cache_path, asked, rule, notes)
 
 
 def _of_samples(
-    cache_path: Path, samples: Sequence[Sample], rule: GroupRule, notes: list[str]
+    cache_path: Path, table_rows: Sequence[TableRow], rule: GroupRule, notes: list[str]
 ) -> list[Arrival]:
     """With the times at which they were taken, else changed, and their parts."""
-    if rule.from_photographs and 0 < len(samples) <= MOST_PROPOSED:
-        samples = propose_for(cache_path, samples, rule.gap).applied(list(samples))
+    if rule.from_photographs and 0 < len(table_rows) <= MOST_PROPOSED:
+        table_rows = propose_for(cache_path, table_rows, rule.gap).applied(list(table_rows))
         if rule.gap is None:
             notes.append(
                 "which photographs show one part is only proposed; say it with --groups, "
@@ -128,15 +128,15 @@ def _of_samples(
                 "like a change"
             )
     with Cache.read(cache_path) as cache:
-        taken = glimpses_of(cache, cache.rows_of([s.digest for s in samples])).taken
+        taken = thumbnails_of(cache, cache.rows_of([s.digest for s in table_rows])).capture_time
     return [
         Arrival(
-            sample.digest,
-            at / 1000 if at >= 0 else sample.mtime_ns / 1e9 or math.nan,
-            sample.group,
-            sample.path,
+            table_row.digest,
+            at / 1000 if at >= 0 else table_row.mtime_ns / 1e9 or math.nan,
+            table_row.group,
+            table_row.path,
         )
-        for sample, at in zip(samples, taken.tolist(), strict=True)
+        for table_row, at in zip(table_rows, taken.tolist(), strict=True)
     ]
 
 
@@ -146,7 +146,7 @@ def sharpness_of(bundle: Bundle, arrivals: Sequence[Arrival]) -> Sharpness | Non
     Returns:
         None where no new photograph has a file, or the folder that the model was fitted on is gone.
     """
-    root = Path(bundle.about["data"]["root"])
+    root = Path(bundle.record.fit.folder.root)
     files = {one.digest: one.file for one in arrivals if one.file is not None}
     if not files or not root.is_dir():
         return None

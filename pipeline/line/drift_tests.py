@@ -39,7 +39,7 @@ def distances(vectors: Rows | Floats) -> npt.NDArray[np.float32]:
 def energy_test(
     D: npt.NDArray[np.float32], is_new: npt.NDArray[np.bool_], *, seed: int = 0, deals: int = DEALS
 ) -> float:
-    """The p-value of two sets being drawn from the same.
+    """Give the p-value of two sets being drawn from the same.
 
     Args:
         D: float32 (n, n), distances between parts; 0 on the diagonal.
@@ -69,7 +69,7 @@ def energy_test(
 
 
 def _energy(D: npt.NDArray[np.float32], new: npt.NDArray[np.float32]) -> Floats:
-    """The energy distance (deals,) for sets of new parts, float32 (n, deals)."""
+    """Give the energy distance (deals,) for sets of new parts, float32 (n, deals)."""
     to_new = (D @ new).astype(np.float64)
     total = D.sum(axis=1, dtype=np.float64)
     count = new.sum(axis=0, dtype=np.float64)
@@ -108,7 +108,7 @@ def change_point(D: npt.NDArray[np.float32], *, seed: int = 0) -> tuple[int, flo
 
 
 def _best_cut(D: npt.NDArray[np.float32]) -> tuple[int, float]:
-    """The cut with the largest energy distance, weighted by the sizes of its sides."""
+    """Give the cut with the largest energy distance, weighted by the sizes of its sides."""
     n = len(D)
     sums = D.cumsum(axis=0, dtype=np.float64).cumsum(axis=1)
     cuts = np.arange(_SHORTEST, n - _SHORTEST + 1)

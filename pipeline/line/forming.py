@@ -14,7 +14,7 @@ from pathlib import Path
 
 from features.errors import DataError
 from pipeline.groups.rules import GROUP_COLUMNS, GroupRule, match_groups, read_groups
-from pipeline.line.live_model import Judged
+from pipeline.line.live_model import Predicted
 from pipeline.line.new_files import NewFile
 from pipeline.output.read_table import Table
 
@@ -27,12 +27,12 @@ class Arrived:
 
     Attributes:
         new: the file.
-        judged: what the model makes of it alone.
+        predicted: what the model makes of it alone.
         time: when it was taken, or else changed: seconds since 1970.
     """
 
     new: NewFile
-    judged: Judged
+    predicted: Predicted
     time: float
 
 

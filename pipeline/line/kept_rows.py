@@ -20,7 +20,7 @@ from features.cache.lock import writing
 from features.cache.thumbnails import BLANK
 from features.errors import CacheBusyError, OnepassError
 from features.photographs.views import FULL
-from pipeline.line.live_model import Judged, LiveModel
+from pipeline.line.live_model import LiveModel, Predicted
 
 ROWS_PER_HOUR = 120
 """Photographs whose rows are kept in each hour: 40 MB of close looks."""
@@ -29,13 +29,13 @@ _EVERY = 5.0  # seconds between two writes
 _log = logging.getLogger("onepass")
 
 
-def keep_rows(cache_path: Path, model: LiveModel, judged: Sequence[Judged]) -> int:
+def keep_rows(cache_path: Path, model: LiveModel, predicted: Sequence[Predicted]) -> int:
     """Put rows of judged photographs into a cache, made where it does not exist.
 
     Args:
         cache_path: of the model's recipe and weights.
         model: that judged them.
-        judged: those without rows, and those that the cache has, are passed over.
+        predicted: those without rows, and those that the cache has, are passed over.
 
     Returns:
         How many photographs have rows now that had none.
@@ -51,16 +51,18 @@ def keep_rows(cache_path: Path, model: LiveModel, judged: Sequence[Judged]) -> i
     kept = 0
     with (
         writing(cache_path, wait=1.0),
-        Cache.write(cache_path, settings.fields, settings.row_width, settings.row_dtype) as cache,
+        Cache.write(
+            cache_path, settings.fields, settings.cached_width, settings.row_dtype
+        ) as cache,
     ):
-        for one in {one.digest: one for one in judged if one.rows is not None}.values():
+        for one in {one.digest: one for one in predicted if one.rows is not None}.values():
             assert one.rows is not None
             lacks = [at for at, view in enumerate(model.views) if cache.find(one.digest, view) < 0]
             if not lacks:
                 continue
             views = [model.views[at] for at in lacks]
-            glimpses = [(one.glimpse or BLANK) if view == FULL else BLANK for view in views]
-            cache.append([one.digest] * len(lacks), np.asarray(one.rows[lacks]), views, glimpses)
+            thumbnails = [(one.thumbnail or BLANK) if view == FULL else BLANK for view in views]
+            cache.append([one.digest] * len(lacks), np.asarray(one.rows[lacks]), views, thumbnails)
             kept += 1
         if kept:
             cache.commit()
@@ -79,18 +81,18 @@ class RowKeeper:
         """
         self.cache_path, self.per_hour = cache_path, per_hour
         self.left_out = 0
-        self._waiting: deque[tuple[LiveModel, Judged]] = deque()
+        self._waiting: deque[tuple[LiveModel, Predicted]] = deque()
         self._hour, self._taken = 0, 0
         self._wake, self._stopped = threading.Event(), False
         self._thread: threading.Thread | None = None
         self._said = ""
 
-    def offer(self, model: LiveModel, judged: Sequence[Judged]) -> None:
+    def offer(self, model: LiveModel, predicted: Sequence[Predicted]) -> None:
         """Take the rows of these photographs, as far as the hour has room."""
         hour = int(time.time() // 3600)
         if hour != self._hour:
             self._hour, self._taken = hour, 0
-        for one in judged:
+        for one in predicted:
             if one.rows is None or self._taken >= self.per_hour:
                 self.left_out += one.rows is not None
                 continue
@@ -113,7 +115,7 @@ class RowKeeper:
         for model in {id(model): model for model, _ in waiting}.values():
             mine = [entry for entry in waiting if entry[0] is model]
             try:
-                keep_rows(self.cache_path, model, [judged for _, judged in mine])
+                keep_rows(self.cache_path, model, [predicted for _, predicted in mine])
             except CacheBusyError:
                 return  # later
             except (OnepassError, OSError) as error:

@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from features.arrays import Floats, Pixels, Row, Rows
-from features.backbones.drift_probe import SightCheck, witness_pixels
+from features.backbones.drift_probe import SightCheck, probe_pixels
 from features.backbones.engines import DEFAULT_ENGINE
 from features.backbones.registry import Backbone
 from features.backbones.settings import BackboneSettings
-from features.cache.row_parts import Layout
-from features.cache.thumbnails import Glimpse, glimpse_of
+from features.cache.row_parts import RowParts
+from features.cache.thumbnails import Thumbnail, thumbnail_of
 from features.errors import ImageError
 from features.photographs.decode import MAX_PIXELS
 from features.photographs.decode_worker_pool import look_apart
@@ -30,7 +30,7 @@ from pipeline.cnn.cnn import Cnn
 from pipeline.heatmaps.explain import Frame, explain_rows, find_frame
 from pipeline.line.corrections import model_fingerprint
 from pipeline.model.bundle import Bundle
-from pipeline.model.familiar import looks
+from pipeline.model.familiar import familiar_vectors
 from pipeline.model.predict import Prediction, judge_alone
 
 BATCH = 4
@@ -47,34 +47,34 @@ class Decoded:
         name: as it is shown; never a path.
         digest: SHA-256 (hex) of the file.
         pixels: uint8 (pictures, height, width, 3); None where it cannot be read.
-        glimpse: a small picture and the capture time, as caches keep it.
+        thumbnail: a small picture and the capture time, as caches keep it.
         reason: why it cannot be read; "" where it can.
     """
 
     name: str
     digest: str
     pixels: Pixels | None = field(repr=False, compare=False)
-    glimpse: Glimpse | None = field(default=None, repr=False, compare=False)
+    thumbnail: Thumbnail | None = field(default=None, repr=False, compare=False)
     reason: str = ""
 
 
 @dataclass(frozen=True)
-class Judged:
+class Predicted:
     """What the model makes of a photograph.
 
     Attributes:
         digest: SHA-256 (hex) of the file.
         prediction: the verdict on it alone.
         rows: float32 (views, values), as a cache keeps them; None of a CNN or an unreadable one.
-        look: float32 (channels,), see `pipeline.model.familiar.looks`; None where not known.
-        glimpse: see `Decoded`.
+        look: float32 (channels,), of `familiar_vectors`; None where not known.
+        thumbnail: see `Decoded`.
     """
 
     digest: str
     prediction: Prediction
     rows: Rows | None = field(default=None, repr=False, compare=False)
     look: Row | None = field(default=None, repr=False, compare=False)
-    glimpse: Glimpse | None = field(default=None, repr=False, compare=False)
+    thumbnail: Thumbnail | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -158,20 +158,22 @@ class LiveModel:
             found = look_apart(data, self.settings.recipe, pictures, max_pixels=self.max_pixels)
         except ImageError as error:
             return Decoded(name, digest, None, reason=str(error))
-        return Decoded(name, digest, found.pixels, glimpse_of(found.pixels[0], found.taken))
+        return Decoded(
+            name, digest, found.pixels, thumbnail_of(found.pixels[0], found.capture_time)
+        )
 
-    def judge(self, photographs: Sequence[Decoded]) -> list[Judged]:
+    def predict_photographs(self, photographs: Sequence[Decoded]) -> list[Predicted]:
         """Judge photographs, each by itself; one pass of the backbone for `BATCH` of them."""
         readable = [one for one in photographs if one.pixels is not None]
         found = iter(self._judge(readable) if readable else [])
         return [_unread(one) if one.pixels is None else next(found) for one in photographs]
 
-    def _judge(self, photographs: Sequence[Decoded]) -> list[Judged]:
+    def _judge(self, photographs: Sequence[Decoded]) -> list[Predicted]:
         if self.settings is None:
             pixels = np.concatenate([one.pixels for one in photographs if one.pixels is not None])
             chances = self.bundle.probabilities(pixels)
             made = self._verdicts(photographs, chances, self.bundle.strangeness(pixels))
-            return [Judged(one.digest, v) for one, v in zip(photographs, made, strict=True)]
+            return [Predicted(one.digest, v) for one, v in zip(photographs, made, strict=True)]
         with self._lock:
             rows = self._rows(photographs, self.settings)
         views, columns = self.bundle.seen
@@ -182,9 +184,9 @@ class LiveModel:
         if self.frame is not None:
             cells = explain_rows(self.bundle, inputs, chances)
             made = [replace(one, cells=grid) for one, grid in zip(made, cells, strict=True)]
-        seen = looks(inputs, Layout.of(self.bundle.about["features"]), len(views))
+        seen = familiar_vectors(inputs, RowParts.of(self.bundle.record.fit.fingerprint), len(views))
         each = zip(photographs, made, rows, seen, strict=True)
-        return [Judged(one.digest, v, row, look, one.glimpse) for one, v, row, look in each]
+        return [Predicted(one.digest, v, row, look, one.thumbnail) for one, v, row, look in each]
 
     def _verdicts(
         self, photographs: Sequence[Decoded], chances: Floats, strange: Floats
@@ -233,8 +235,8 @@ class LiveModel:
         height, width = settings.recipe.height, settings.recipe.width
         pictures = settings.look.images
         backbone = self._backbone(1, settings)
-        seen = backbone.run(witness_pixels(height, width)[None])
-        if self.bundle.tested.witness is not None:
+        seen = backbone.run(probe_pixels(height, width)[None])
+        if self.bundle.tested.drift_probe is not None:
             self.bundle.watch(settings.row_of(np.repeat(seen[:1], pictures, 0), pictures)[0])
 
     def _rows(self, photographs: Sequence[Decoded], settings: BackboneSettings) -> Rows:
@@ -252,5 +254,5 @@ class LiveModel:
         return rows.reshape(len(photographs), len(self.views), -1)
 
 
-def _unread(one: Decoded) -> Judged:
-    return Judged(one.digest, Prediction(one.name, Path(one.name), error=one.reason))
+def _unread(one: Decoded) -> Predicted:
+    return Predicted(one.digest, Prediction(one.name, Path(one.name), error=one.reason))

@@ -30,6 +30,7 @@ from pipeline.model.bundle import Bundle
 from pipeline.model.familiar import UNLIKE
 from pipeline.model.part_predictions import PartPrediction, predict_parts
 from pipeline.model.predict import Prediction, predict
+from pipeline.model.probabilities import PredictOptions
 
 CANDIDATES = 5
 """Doubtful parts that are candidates, for each that is to be labelled."""
@@ -101,9 +102,15 @@ def next_to_label(
         >>> next_to_label(bundle, photographs, Path("features.h5"), count=20)  # doctest: +SKIP
     """
     found = predict(
-        bundle, photographs, cache_path, weights=weights, engine=engine, batch_size=batch_size,
-        max_pixels=max_pixels, gap=gap, notes=notes, progress=progress,
-    )  # fmt: skip
+        bundle,
+        photographs,
+        cache_path,
+        PredictOptions(
+            weights=weights, engine=engine, batch_size=batch_size, max_pixels=max_pixels, gap=gap
+        ),
+        notes=notes,
+        progress=progress,
+    )
     parts = predict_parts(bundle, found)
     labelled = set(known)
     new = [
@@ -132,7 +139,7 @@ def next_to_label(
 
 
 def _part_vectors(bundle: Bundle, cache: Cache, parts: Sequence[PartPrediction]) -> Rows:
-    """What parts look like: the mean of their photographs, float32 (parts, channels)."""
+    """Say what parts look like: the mean of their photographs, float32 (parts, channels)."""
     digests = [[one.digest for one in p.photographs if one.chances is not None] for p in parts]
     flat = seen_of(bundle, cache, [digest for those in digests for digest in those]).looks
     ends = np.cumsum([len(those) for those in digests])[:-1]

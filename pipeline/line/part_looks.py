@@ -10,12 +10,12 @@ import numpy.typing as npt
 
 from features.arrays import Floats, Indices, Rows
 from features.cache.cache import Cache
-from features.cache.row_parts import Layout
-from features.cache.thumbnail_table import glimpses_of
+from features.cache.row_parts import RowParts
+from features.cache.thumbnail_table import thumbnails_of
 from features.errors import DataError
 from pipeline.cnn.cnn import Cnn
 from pipeline.model.bundle import Bundle
-from pipeline.model.familiar import looks
+from pipeline.model.familiar import familiar_vectors
 
 _BLOCK = 128  # photographs whose rows are in memory at once
 _COMPONENTS, _WHITENING = 64, 0.9
@@ -25,25 +25,25 @@ class Seen(NamedTuple):
     """Photographs as they stand in a cache.
 
     Attributes:
-        looks: float32 (n, channels), of length 1; see `pipeline.model.familiar.looks`.
+        looks: float32 (n, channels), of length 1; see `pipeline.model.familiar.familiar_vectors`.
         P: float64 (n, n_classes), `Bundle.probabilities`.
         strangeness: float64 (n,), `Bundle.strangeness`.
         brightness: float64 (n,), mean grey, 0 to 255; nan where the cache has no small picture.
-        taken: float64 (n,), seconds since 1970 by the camera's own clock; nan where the file is
-            silent.
+        capture_time: float64 (n,), seconds since 1970 by the camera's own clock; nan where the
+            file is silent.
     """
 
     looks: Rows
     P: Floats
     strangeness: Floats
     brightness: Floats
-    taken: Floats
+    capture_time: Floats
 
     def some(self, chosen: Indices) -> Seen:
-        """Of these photographs."""
+        """Give these photographs."""
         return Seen(
             self.looks[chosen], self.P[chosen], self.strangeness[chosen], self.brightness[chosen],
-            self.taken[chosen],
+            self.capture_time[chosen],
         )  # fmt: skip
 
 
@@ -65,21 +65,21 @@ def seen_of(bundle: Bundle, cache: Cache, digests: Sequence[str]) -> Seen:
             f"{bundle.folder} sees pixels and keeps no rows; expected a model of `fit`, whose "
             "rows can be compared"
         )
-    cache.check_fields(bundle.about["features"])
+    cache.check_fields(bundle.record.fit.fingerprint)
     views, columns = bundle.seen
-    layout = Layout.of(bundle.about["features"])
+    row_parts = RowParts.of(bundle.record.fit.fingerprint)
     rows = [cache.rows_of(digests, view) for view in views]
     found: list[tuple[npt.NDArray[np.float32], Floats, Floats]] = []
     for start in range(0, max(1, len(digests)), _BLOCK):
         each = [cache.take(numbers[start : start + _BLOCK], columns) for numbers in rows]
         inputs = np.concatenate(each, axis=1)
-        vectors = looks(inputs, layout, len(views))
+        vectors = familiar_vectors(inputs, row_parts, len(views))
         found.append((vectors, bundle.probabilities(inputs), bundle.strangeness(inputs)))
-    small = glimpses_of(cache, cache.rows_of(digests))
+    small = thumbnails_of(cache, cache.rows_of(digests))
     brightness = np.where(small.known, small.grey.mean(axis=(1, 2)), np.nan)
-    taken = np.where(small.taken >= 0, small.taken / 1000, np.nan)
+    capture_time = np.where(small.capture_time >= 0, small.capture_time / 1000, np.nan)
     vectors, P, strangeness = (np.concatenate(column) for column in zip(*found, strict=True))
-    return Seen(np.asarray(vectors, dtype=np.float32), P, strangeness, brightness, taken)
+    return Seen(np.asarray(vectors, dtype=np.float32), P, strangeness, brightness, capture_time)
 
 
 def near_white(vectors: Rows) -> Rows:

@@ -21,23 +21,23 @@ import numpy as np
 
 from features.arrays import Floats, Indices
 from features.backbones.engines import DEFAULT_ENGINE
-from features.cache.sample_table import Sample
+from features.cache.sample_table import TableRow
 from features.errors import CacheError, DataError, ThresholdError
 from features.extract import Progress
 from features.files import whole_folder
 from features.photographs.file import Photograph
 from pipeline.cnn.cnn import Cnn
 from pipeline.data.classes import Classes
-from pipeline.evaluation.judgements import Assessment
+from pipeline.evaluation.predictions import Assessment
 from pipeline.groups.proposal_cache import like_known, propose_for
 from pipeline.groups.rules import GroupRule, number_groups
 from pipeline.heads.calibration import Recalibration
 from pipeline.model.bundle import Bundle
-from pipeline.model.files import ABOUT, check_replaceable, digests
-from pipeline.model.probabilities import judge, judge_holdout
+from pipeline.model.files import MODEL_FILE, check_replaceable, digests
+from pipeline.model.probabilities import PredictOptions, predict_holdout, predict_photographs
 from pipeline.output.tables import to_csv
 from pipeline.thresholds.bounds import parts_needed
-from pipeline.thresholds.choose import Judged, choose
+from pipeline.thresholds.choose import OutOfFold, choose
 from pipeline.thresholds.claims import require_told, why_apart
 from pipeline.thresholds.decision import Decision
 from pipeline.thresholds.outcome import Outcome, Reliability
@@ -55,7 +55,7 @@ class Rethreshold:
     Attributes:
         before, after: the model's decisions.
         calibration: of the head's probabilities, as it is from now on.
-        samples: the new photographs that were looked at, with their parts.
+        table_rows: the new photographs that were looked at, with their parts.
         y, groups: int64 (n,), their classes and the numbers of their parts.
         p: float64 (n,), calibrated probabilities of a defect, each as if it were all there is.
         old_outcome: what the old limits do to the new parts, on which they were not chosen.
@@ -69,7 +69,7 @@ class Rethreshold:
     before: Decision
     after: Decision
     calibration: Recalibration | None
-    samples: Sequence[Sample]
+    table_rows: Sequence[TableRow]
     y: Indices
     groups: Indices
     p: Floats
@@ -122,23 +122,23 @@ def rethreshold(
     require_told(wanted, kind)
     labelled = [p for p in photographs if classes.number(p.label) is not None]
     look = _looker(labelled, cache_path, weights, engine, progress)
-    samples, P = _new_ones(bundle, look, cache_path, groups or GroupRule())
-    y = np.array([classes.number(sample.label) for sample in samples], dtype=np.int64)
-    numbers = number_groups(samples)
+    table_rows, P = _new_ones(bundle, look, cache_path, groups or GroupRule())
+    y = np.array([classes.number(table_row.label) for table_row in table_rows], dtype=np.int64)
+    numbers = number_groups(table_rows)
     notes = _check(y, numbers, wanted, bundle)
-    digests_of = [sample.digest for sample in samples]
+    digests_of = [table_row.digest for table_row in table_rows]
 
     def own() -> Floats:
-        """What the head itself says of them."""
-        found, raw = look(replace(bundle, calibration=None))
-        places = {sample.digest: i for i, sample in enumerate(found)}
+        """Say what the head itself says of them."""
+        found, raw = look(_with(bundle, calibration=None))
+        places = {table_row.digest: i for i, table_row in enumerate(found)}
         return raw[[places[digest] for digest in digests_of], 1]
 
     chosen, calibration, p = _choose(bundle, own, (y, P, numbers), wanted, kind)
-    made = replace(bundle, decision=chosen, calibration=calibration)
+    made = _with(bundle, decision=chosen, calibration=calibration)
     on_holdout = _on_holdout(made, cache_path, notes)
     if not isinstance(bundle.head, Cnn):
-        alike = int(like_known(cache_path, samples, sorted(bundle.trained_on())).sum())
+        alike = int(like_known(cache_path, table_rows, sorted(bundle.trained_on())).sum())
         if alike:
             notes.append(
                 f"{alike:,} of the photographs look so much like ones that the model was trained "
@@ -150,12 +150,12 @@ def rethreshold(
     if not bundle.decision.of_wholes:
         shown = (y, bundle.decision.alone(P)[:, 1], numbers)
     return Rethreshold(
-        bundle.decision, after, calibration, samples, y, numbers, p,
+        bundle.decision, after, calibration, table_rows, y, numbers, p,
         bundle.decision.outcome(y, P, numbers), Reliability.of(*shown), on_holdout[1], notes,
     )  # fmt: skip
 
 
-Look = Callable[[Bundle], tuple[list[Sample], Floats]]
+Look = Callable[[Bundle], tuple[list[TableRow], Floats]]
 
 
 def _looker(
@@ -165,37 +165,46 @@ def _looker(
     engine: str,
     progress: Progress | None,
 ) -> Look:
-    """What a model, as it is or without its calibration, makes of the photographs."""
+    """Say what a model, as it is or without its calibration, makes of the photographs."""
 
-    def look(model: Bundle) -> tuple[list[Sample], Floats]:
-        found = judge(
-            model, photographs, cache_path, weights=weights, engine=engine, progress=progress
+    def look(model: Bundle) -> tuple[list[TableRow], Floats]:
+        found = predict_photographs(
+            model,
+            photographs,
+            cache_path,
+            PredictOptions(weights=weights, engine=engine),
+            progress=progress,
         )
-        return found.samples, found.probabilities
+        return found.table_rows, found.probabilities
 
     return look
 
 
+def _with(bundle: Bundle, **changed: Any) -> Bundle:  # noqa: ANN401 - of fields of the record
+    """Give the same model with another decision or calibration."""
+    return replace(bundle, record=replace(bundle.record, **changed))
+
+
 def _new_ones(
     bundle: Bundle, look: Look, cache_path: Path, groups: GroupRule
-) -> tuple[list[Sample], Floats]:
+) -> tuple[list[TableRow], Floats]:
     """Photographs of parts that the model knows nothing of, with their parts."""
-    samples, P = look(bundle)
+    table_rows, P = look(bundle)
     known = {entry["digest"] for entry in bundle.split()}
-    of_known = {s.group for s in samples if s.group and s.digest in known}
+    of_known = {s.group for s in table_rows if s.group and s.digest in known}
     new = [
         i
-        for i, s in enumerate(samples)
+        for i, s in enumerate(table_rows)
         if not s.reason and s.digest not in known and s.group not in of_known
     ]
     if not new:
-        unread = sum(bool(sample.reason) for sample in samples)
+        unread = sum(bool(table_row.reason) for table_row in table_rows)
         raise DataError(
-            f"found {len(samples):,} labelled photographs, of which {unread:,} cannot be read and "
-            f"{len(samples) - unread:,} show parts that the model was fitted or tested on; "
+            f"found {len(table_rows):,} labelled photographs: {unread:,} cannot be read, and "
+            f"{len(table_rows) - unread:,} show parts that the model was fitted or tested on; "
             "expected photographs of new parts"
         )
-    kept = [samples[i] for i in new]
+    kept = [table_rows[i] for i in new]
     if groups.from_photographs and isinstance(bundle.head, Cnn):
         raise DataError(
             f"{bundle.folder} sees pixels, and parts cannot be proposed for it; say which "
@@ -207,7 +216,7 @@ def _new_ones(
 
 
 def _wanted(bundle: Bundle, rule: ThresholdRule | None) -> ThresholdRule:
-    """The rule, with the way in which the model judges the photographs of a part."""
+    """Give the rule, with the way in which the model judges the photographs of a part."""
     before = bundle.decision
     wanted = rule or before.rule
     if wanted.part_rule not in (None, before.part_rule):
@@ -256,7 +265,7 @@ def _choose(
     rule: ThresholdRule,
     kind: str,
 ) -> tuple[Decision, Recalibration | None, Floats]:
-    """The decision, the calibration of photographs, and these calibrated."""
+    """Give the decision, the calibration of photographs, and these calibrated."""
     y, P, groups = new
     if rule.method == "fixed":
         decision = Decision.not_chosen("", rule, bundle.decision.part_rule)
@@ -267,10 +276,10 @@ def _choose(
     p = P[:, 1] if several else own()
     started = time.perf_counter()
     fold = fold_numbers(y, groups, rule.folds, 0, bundle.classes.names)
-    judged = Judged(np.arange(len(y)), y, groups, p, fold, aside=True, seconds=0.0)
+    predicted = OutOfFold(np.arange(len(y)), y, groups, p, fold, aside=True, seconds=0.0)
     head = getattr(bundle.head, "head", bundle.head)
     made = choose(
-        judged, rule, getattr(head, "calibrate_on", None) or "logit",
+        predicted, rule, getattr(head, "calibrate_on", None) or "logit",
         apart=why_apart(kind, y, groups),
     )  # fmt: skip
     unseen = made.decision.unseen and replace(
@@ -283,14 +292,14 @@ def _choose(
 def _on_holdout(
     made: Bundle, cache_path: Path, notes: list[str]
 ) -> tuple[Outcome | None, Assessment | None]:
-    """What the new limits do to the parts that `fit` held out, where these are at hand."""
+    """Say what the new limits do to the parts that `fit` held out, where these are at hand."""
     try:
-        samples, P, _ = judge_holdout(made, cache_path)
+        table_rows, P, _ = predict_holdout(made, cache_path)
     except (CacheError, DataError) as error:
         notes.append(f"what the new limits do to the old holdout is not known: {error}")
         return None, None
-    y = np.array([made.classes.number(sample.label) for sample in samples], dtype=np.int64)
-    groups = np.array([int(sample.group) for sample in samples], dtype=np.int64)
+    y = np.array([made.classes.number(table_row.label) for table_row in table_rows], dtype=np.int64)
+    groups = np.array([int(table_row.group) for table_row in table_rows], dtype=np.int64)
     scores = Assessment.of(y, groups, made.decision.alone(P), threshold=made.decision.band.limits)
     return made.decision.outcome(y, P, groups), scores
 
@@ -314,35 +323,31 @@ def save_rethreshold(
     """
     check_replaceable(out)
     kept = None
-    if keep and (out / ABOUT).is_file():
+    if keep and (out / MODEL_FILE).is_file():
         kept = _free_name(out, time.strftime("before-%Y%m%d-%H%M%S", time.gmtime()))
         with whole_folder(kept) as copy:
             shutil.copytree(out, copy, dirs_exist_ok=True)
-    about = dict(bundle.about)
-    about |= {
-        "threshold": done.after.band.pass_below,
-        "decision": done.after.to_json(),
-        "calibration": done.calibration and done.calibration.to_json(),
-        "holdout": done.holdout and done.holdout.to_json(),
-        "holdout_parts": None,
-        "limits_chosen": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "onepass_bundle": max(2, int(about["onepass_bundle"])),
-    }
+    scores = {"train": bundle.record.scores.get("train")}
+    if done.holdout is not None:
+        scores["holdout"] = done.holdout.to_json()
+    record = replace(
+        bundle.record, decision=done.after, calibration=done.calibration, scores=scores
+    )
     with whole_folder(out) as new:
-        for name in bundle.about["files"]:
+        for name in bundle.record.files:
             (new / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(bundle.folder / name, new / name)
         (new / "split.json").write_text(json.dumps(_split(bundle, done), indent=0), "utf-8")
         if done.after.unseen is not None:
             table = _unseen_csv(done).encode(errors="backslashreplace")
             (new / "unseen.csv").write_bytes(table)
-        about["files"] = digests(new)
-        (new / ABOUT).write_text(json.dumps(about, indent=2), "utf-8")
+        record = record.sealed(bundle.record.versions, digests(new))
+        (new / MODEL_FILE).write_text(json.dumps(record.to_json(), indent=2), "utf-8")
     return kept
 
 
 def _free_name(folder: Path, ending: str) -> Path:
-    """A name beside the folder that nothing has."""
+    """Give a name beside the folder that nothing has."""
     number, name = 1, folder.with_name(f"{folder.name}.{ending}")
     while name.exists():
         number += 1
@@ -351,20 +356,20 @@ def _free_name(folder: Path, ending: str) -> Path:
 
 
 def _split(bundle: Bundle, done: Rethreshold) -> list[dict[str, str]]:
-    """The photographs of the model, and the new ones as those that its limits were chosen on."""
+    """List the model's photographs, and new ones as those that its limits were chosen on."""
     entries = bundle.split()
     first = 1 + max((int(entry["group"]) for entry in entries), default=-1)
     if done.after.unseen is None:
         return entries
     return entries + [
         {
-            "path": sample.path,
-            "class": sample.label,
+            "path": table_row.path,
+            "class": table_row.label,
             "group": str(first + int(group)),
-            "digest": sample.digest,
+            "digest": table_row.digest,
             "side": "threshold",
         }
-        for sample, group in zip(done.samples, done.groups, strict=True)
+        for table_row, group in zip(done.table_rows, done.groups, strict=True)
     ]
 
 
@@ -372,12 +377,12 @@ def _unseen_csv(done: Rethreshold) -> str:
     """One line for each photograph that the limits were chosen on, as `fit` writes it."""
     rows: list[dict[str, Any]] = [
         {
-            "path": sample.path,
-            "class": sample.label,
+            "path": table_row.path,
+            "class": table_row.label,
             "group": str(group),
             "fold": 0,
             "probability_of_defect": float(p),
         }
-        for sample, group, p in zip(done.samples, done.groups, done.p, strict=True)
+        for table_row, group, p in zip(done.table_rows, done.groups, done.p, strict=True)
     ]
     return to_csv(list(rows[0]), rows)

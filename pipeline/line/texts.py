@@ -10,7 +10,7 @@ from pipeline.terminal import thresholds as limits
 
 
 def rethresholded(done: Rethreshold, names: Sequence[str]) -> str:
-    """What changed, and what the new limits do."""
+    """Say what changed, and what the new limits do."""
     before, after = done.before, done.after
     new = after.unseen
     rows = [

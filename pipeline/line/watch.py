@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from features.cache.thumbnails import Glimpse
+from features.cache.thumbnails import Thumbnail
 from features.errors import BundleError, ImageError, OnepassError
 from features.photographs.file import read_photograph
 from pipeline.evaluation.band import REVIEW_NAME
@@ -76,7 +76,7 @@ class Outlets:
 
 
 def columns_of(binary: bool) -> list[str]:
-    """The columns of the table of verdicts."""
+    """Give the columns of the table of verdicts."""
     probability = "probability_of_defect" if binary else "probability"
     return [
         "part", "class", probability, "photographs", "error", "note", "outcome", "time", "number",
@@ -203,14 +203,14 @@ class Watch:
         decoded = list(pool.map(self._decode, block))
         read = [(new, one) for new, one in zip(block, decoded, strict=True) if one is not None]
         sound = [(new, one) for new, one in read if self._is_sound(new, one, now)]
-        judged = self.live.judge([one for _, one in sound])
+        predicted = self.live.predict_photographs([one for _, one in sound])
         if self.outlets.keeper is not None:
-            self.outlets.keeper.offer(self.live, judged)
-        for (new, _), one in zip(sound, judged, strict=True):
+            self.outlets.keeper.offer(self.live, predicted)
+        for (new, _), one in zip(sound, predicted, strict=True):
             self._taken[new.path] = new.stamp
             self.files.taken(new.path)
             bare = replace(one, rows=None, look=None)
-            self.forming.add(Arrived(new, bare, _time(new, one.glimpse)), now)
+            self.forming.add(Arrived(new, bare, _time(new, one.thumbnail)), now)
 
     def _is_doubted(self, new: NewFile, now: float) -> bool:
         """Whether it could not be read a moment ago, and has not changed since."""
@@ -253,7 +253,8 @@ class Watch:
             part = self._queue[0]
             found, outcome, line = self._line(part)
             photographs = [
-                Reported(one.new.path, one.new.stamp, one.judged.digest) for one in part.photographs
+                Reported(one.new.path, one.new.stamp, one.predicted.digest)
+                for one in part.photographs
             ]
             try:
                 self.journal.report(line, photographs, outcome)
@@ -274,7 +275,7 @@ class Watch:
 
     def _line(self, part: Part) -> tuple[PartPrediction, str, dict[str, Any]]:
         bundle = self.live.bundle
-        named = [replace(one.judged.prediction, part=part.name) for one in part.photographs]
+        named = [replace(one.predicted.prediction, part=part.name) for one in part.photographs]
         (found,) = predict_parts(bundle, named)
         before = self.journal.part_before(part.name)
         again = f"a part of this name was reported before (line {before})" if before else ""
@@ -345,10 +346,10 @@ class Watch:
             _log.warning("note: %s", text)
 
 
-def _time(new: NewFile, glimpse: Glimpse | None) -> float:
+def _time(new: NewFile, thumbnail: Thumbnail | None) -> float:
     """When it was taken by the camera's clock; else when the file was changed: seconds."""
-    if glimpse is not None and glimpse.taken >= 0:
-        return glimpse.taken / 1000
+    if thumbnail is not None and thumbnail.capture_time >= 0:
+        return thumbnail.capture_time / 1000
     return new.stamp.mtime_ns / 1e9
 
 

@@ -116,7 +116,7 @@ class Journal:
         self._seen[path] = (stamp, self._seen[path][1])
 
     def part_before(self, part: str) -> int:
-        """The line in which a part of this name was reported last; 0 for none."""
+        """Give the line in which a part of this name was reported last; 0 for none."""
         return self._parts.get(part, 0)
 
     def report(

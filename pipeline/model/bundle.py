@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,35 +27,30 @@ import numpy.typing as npt
 from features.arrays import Floats, Row
 from features.backbones.engines import DEFAULT_ENGINE
 from features.backbones.settings import BackboneSettings, settings_from_fields
-from features.cache.row_parts import Layout
-from features.errors import BundleError, DriftError, OnepassError, ThresholdError
+from features.cache.row_parts import RowParts
+from features.errors import BundleError, DriftError, OnepassError
 from features.files import recover_folder, whole_folder
 from features.photographs.views import FULL, Chosen
 from features.untrusted_files import read_bytes, read_json
 from pipeline.cnn.cnn import Cnn
 from pipeline.data.classes import Classes
-from pipeline.data.extract_folder import recorded_weights
 from pipeline.evaluation.band import Band
 from pipeline.feature_specs.heads import HeadOnCachedRows, load_on_cached_rows
-from pipeline.feature_specs.spec import FLAT, FeatureSpec
 from pipeline.heads import is_users
 from pipeline.heads.calibration import Recalibration
 from pipeline.model import selftest
 from pipeline.model.familiar import FILE as FAMILIAR
-from pipeline.model.familiar import Familiar, looks
+from pipeline.model.familiar import Familiar, familiar_vectors
 from pipeline.model.files import (
-    ABOUT,
+    MODEL_FILE,
     check_files,
     check_replaceable,
     digests,
     is_below,
-    read_about_file,
+    read_model_file,
 )
+from pipeline.model.record import READABLE, SCHEMA, FitRecord, ModelRecord
 from pipeline.thresholds.decision import Decision
-from pipeline.thresholds.rule import ThresholdRule
-
-SCHEMA = 2
-"""Of 1, which is still read: a single threshold, and the head's probabilities as they are."""
 
 _PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "h5py", "pillow", "skops")
 
@@ -98,11 +93,8 @@ class Bundle:
 
     Attributes:
         folder: where it is.
-        about: `model.json`.
+        record: `model.json`.
         head: the trained head, or CNN.
-        classes: names and numbers; of two classes, 1 is the defective one.
-        decision: the thresholds, and where they come from.
-        calibration: of the head's probabilities; None where they are good as they are.
         tested: the self-test as it was recorded.
         familiar: what it was trained on looks like; None of a CNN, and of earlier models.
         accept_drift: whether a result that moved is a warning and not an error.
@@ -110,15 +102,27 @@ class Bundle:
     """
 
     folder: Path
-    about: dict[str, Any]
+    record: ModelRecord
     head: Model
-    classes: Classes
-    decision: Decision
-    calibration: Recalibration | None
     tested: selftest.SelfTest
     familiar: Familiar | None = None
     accept_drift: bool = False
     drift: list[str] = field(default_factory=list)
+
+    @property
+    def classes(self) -> Classes:
+        """Names and numbers; of two classes, 1 is the defective one."""
+        return self.record.classes
+
+    @property
+    def decision(self) -> Decision:
+        """The thresholds, and where they come from."""
+        return self.record.decision
+
+    @property
+    def calibration(self) -> Recalibration | None:
+        """Of the head's probabilities; None where they are good as they are."""
+        return self.record.calibration
 
     @property
     def band(self) -> Band:
@@ -142,14 +146,17 @@ class Bundle:
         """What `probabilities` takes, side by side: rows of these views, these values of each."""
         if isinstance(self.head, HeadOnCachedRows):
             return self.head.views, slice(None)
-        return (FULL,), Layout.of(self.about["features"]).flat
+        return (FULL,), RowParts.of(self.record.fit.fingerprint).flat
 
     def settings(
         self, weights: str | None = None, engine: str = DEFAULT_ENGINE
     ) -> BackboneSettings:
         """How photographs become the rows that this model was trained on."""
-        record = recorded_weights(self.about["weights"], weights)
-        return settings_from_fields(self.about["features"], record, engine)
+        fit = self.record.fit
+        if fit.folder.weights is None:
+            raise BundleError(f"{self.folder} does not say which weights it was made with")
+        found = replace(fit.folder.weights, override=weights)
+        return settings_from_fields(fit.fingerprint, found, engine)
 
     def split(self) -> list[dict[str, str]]:
         """One entry per photograph of the training data: path, class, group, digest, side.
@@ -174,18 +181,18 @@ class Bundle:
         return entries
 
     def watch(self, row: Row, _known: Row | None = None) -> None:
-        """Hear the backbone's row of the witness; see `features.extract.extract`.
+        """Hear the backbone's row of the drift probe; see `features.extract.extract`.
 
         Raises:
             DriftError: it is another than when the model was made, and that is not accepted.
         """
-        self.hear(self.tested.moved_backbone(row, str(self.about["features"]["precision"])))
+        self.hear(self.tested.moved_backbone(row, str(self.record.fit.fingerprint["precision"])))
 
     def hear(self, moved: str | None) -> None:
         """Refuse what moved, or note it where that is accepted; nothing for None."""
         if moved is None:
             return
-        made = self.about.get("versions", {})
+        made = self.record.versions
         changed = [f"{k} {made[k]} -> {v}" for k, v in versions().items() if made.get(k, v) != v]
         text = f"{moved}; changed: {', '.join(changed) or 'no package'}"
         if not self.accept_drift:
@@ -209,8 +216,8 @@ class Bundle:
         """How unlike all that was trained on photographs are (n,): above 1 unlike; nan unknown."""
         if self.familiar is None:
             return np.full(len(inputs), np.nan)
-        layout = Layout.of(self.about["features"])
-        return self.familiar.distances(looks(inputs, layout, len(self.seen[0])))
+        row_parts = RowParts.of(self.record.fit.fingerprint)
+        return self.familiar.distances(familiar_vectors(inputs, row_parts, len(self.seen[0])))
 
     def decide(self, probabilities: Floats) -> npt.NDArray[np.int64]:
         """Class numbers (n,), or `REVIEW`, for probabilities (n, n_classes); see `Band.decide`."""
@@ -220,12 +227,12 @@ class Bundle:
 def save_bundle(
     folder: Path,
     head: Model,
-    about: Mapping[str, Any],
+    record: ModelRecord,
     split: Sequence[Mapping[str, str]],
     inputs: npt.NDArray[Any],
     extra: Mapping[str, bytes],
     *,
-    witness: Row | None = None,
+    drift_probe: Row | None = None,
     force: bool = False,
 ) -> None:
     """Write a model, whole or not at all, in the place of an older one.
@@ -233,12 +240,11 @@ def save_bundle(
     Args:
         folder: a folder that is there must be empty, or a model and nothing else.
         head: trained.
-        about: what stands in `model.json` besides the files' digests and the versions; "sees" is
-            "pixels" for a CNN, and "rows" or absent for a head.
+        record: without versions and the files' digests, which are added here.
         split: see `Bundle.split`.
         inputs: some float32 rows or uint8 pixels for the self-test.
         extra: further files by name, such as training curves.
-        witness: the backbone's row of the witness, where the cache has it.
+        drift_probe: the backbone's row of the drift probe, where the cache has it.
         force: replace a folder that holds something else.
 
     Raises:
@@ -249,17 +255,12 @@ def save_bundle(
         (new / "head").mkdir()
         head.save(new / "head")
         (new / "split.json").write_text(json.dumps(list(split), indent=0), "utf-8")
-        tested = selftest.write(head, inputs, selftest.recipe_of(about), witness)
+        tested = selftest.write(head, inputs, record.fit.known_recipe(), drift_probe)
         (new / "selftest.npz").write_bytes(tested)
         for name, content in extra.items():
             (new / name).write_bytes(content)
-        record = {
-            "onepass_bundle": SCHEMA,
-            **about,
-            "versions": versions(),
-            "files": digests(new),
-        }
-        (new / ABOUT).write_text(json.dumps(record, indent=2), "utf-8")
+        sealed = record.sealed(versions(), digests(new))
+        (new / MODEL_FILE).write_text(json.dumps(sealed.to_json(), indent=2), "utf-8")
 
 
 def load_bundle(folder: Path, *, accept_drift: bool = False, trust: bool = False) -> Bundle:
@@ -276,14 +277,13 @@ def load_bundle(folder: Path, *, accept_drift: bool = False, trust: bool = False
         BundleError: it is missing, damaged, tampered with, or of another version.
     """
     recover_folder(folder)
-    about = read_about(folder)
-    _check_sight(about, folder)
+    record = read_record(folder)
     try:
-        check_files(folder, dict(about["files"]))
-        bundle = _assemble(folder, about, trust)
+        check_files(folder, record.files)
+        bundle = _assemble(folder, record, trust)
         bundle.accept_drift = accept_drift
         with np.errstate(all="ignore"):  # forged numbers overflow; what comes out is held against
-            bundle.hear(bundle.tested.moved_at_load(bundle.head, selftest.recipe_of(about)))
+            bundle.hear(bundle.tested.moved_at_load(bundle.head, record.fit.known_recipe()))
     except OnepassError:
         raise
     except Exception as error:  # whatever a forged file makes the readers stumble over
@@ -294,87 +294,59 @@ def load_bundle(folder: Path, *, accept_drift: bool = False, trust: bool = False
     return bundle
 
 
-def _assemble(folder: Path, about: Mapping[str, Any], trust: bool) -> Bundle:
-    """The parts of a model whose files are there; what is wrong with them is any of many errors."""
-    head = _load_model(about, folder, trust)
-    names, members = tuple(about["classes"]), dict(about["class_members"])
-    if not all(isinstance(name, str) for name in (*names, *members)) or len(names) < 2:
-        raise ValueError(f"classes {names!r}")
-    if not set(members.values()) <= set(range(len(names))):
-        raise ValueError(f"classes {members!r}")
-    if head.n_classes != len(names):
-        raise ValueError(f"a head of {head.n_classes} classes for {len(names)} names")
-    decision, calibration = _load_decision(about, folder)
+def _assemble(folder: Path, record: ModelRecord, trust: bool) -> Bundle:
+    """Read a model whose files are there; what is wrong with them is any of many errors."""
+    head = _load_model(record.fit, folder, trust)
+    if head.n_classes != len(record.classes.names):
+        raise ValueError(
+            f"a head of {head.n_classes} classes for {len(record.classes.names)} names"
+        )
     tested = selftest.read(read_bytes(folder / "selftest.npz"))
-    classes = Classes(names, members)
     familiar = None
-    if FAMILIAR in about["files"]:
+    if FAMILIAR in record.files:
         familiar = Familiar.from_bytes(read_bytes(folder / FAMILIAR))
-    bundle = Bundle(folder, dict(about), head, classes, decision, calibration, tested, familiar)
-    dict(about.get("versions", {}))  # compared with, should something have moved
+    bundle = Bundle(folder, record, head, tested, familiar)
     if not isinstance(head, Cnn):
         bundle.settings()  # what does not say how photographs become rows is refused here
     return bundle
 
 
-def _check_sight(about: Mapping[str, Any], folder: Path) -> None:
-    sees = about.get("sees", "rows")
-    if sees not in ("rows", "pixels"):
-        raise BundleError(
-            f"{folder} sees {sees!r}; expected rows or pixels; use the version that made it"
-        )
-
-
-def _load_model(about: Mapping[str, Any], folder: Path, trust: bool) -> Model:
-    if about.get("sees", "rows") == "pixels":
+def _load_model(fit: FitRecord, folder: Path, trust: bool) -> Model:
+    if fit.sees == "pixels":
         return Cnn.load(folder / "head")
-    name = str(about["head"])
-    if is_users(name) and not trust:
+    if is_users(fit.head) and not trust:
         raise BundleError(
-            f"{folder} holds a user's own estimator, {name}, and opening it runs code of that "
+            f"{folder} holds a user's own estimator, {fit.head}, and opening it runs code of that "
             "module; expected a head of Onepass; if you know who made it, go on with --trust"
         )
-    # Models of schema 2 call the feature spec their space.
-    spec = FeatureSpec.parse(str(about.get("feature_spec", about.get("space", FLAT))))
-    return load_on_cached_rows(name, spec, about["features"], folder / "head")
+    return load_on_cached_rows(fit.head, fit.spec, fit.fingerprint, folder / "head")
 
 
-def _load_decision(about: Mapping[str, Any], folder: Path) -> tuple[Decision, Recalibration | None]:
-    try:
-        if about["onepass_bundle"] == 1:
-            threshold = float(about["threshold"])
-            return Decision(Band.at(threshold), ThresholdRule(), "fixed"), None
-        calibration = about["calibration"]
-        return (
-            Decision.from_json(about["decision"]),
-            None if calibration is None else Recalibration.from_json(calibration),
-        )
-    except (KeyError, TypeError, ValueError, ThresholdError) as error:
-        raise BundleError(
-            f"{folder / 'model.json'} has no thresholds that can be used ({error!r}); expected "
-            "those that `fit` wrote; copy the model again, or fit it again"
-        ) from error
-
-
-def read_about(folder: Path) -> dict[str, Any]:
+def read_record(folder: Path) -> ModelRecord:
     """`model.json` of a model, without loading the rest.
 
     Raises:
-        BundleError: it is missing or of another version.
+        BundleError: it is missing, damaged or of another version.
     """
-    path = folder / ABOUT
+    path = folder / MODEL_FILE
     try:
-        about: dict[str, Any] = read_about_file(folder)
+        json = read_model_file(folder)
     except FileNotFoundError:
         raise BundleError(f"no model at {folder}; make one with: fit --out {folder}") from None
     except (OSError, ValueError) as error:
         raise BundleError(f"{path} cannot be read ({error}); fit the model again") from error
-    if not isinstance(about, dict) or about.get("onepass_bundle") not in (1, SCHEMA):
+    if not isinstance(json, dict) or json.get("onepass_bundle") not in READABLE:
         raise BundleError(
-            f"{folder} is no model of schema 1 or {SCHEMA}, which this version reads; use the "
+            f"{folder} is no model of schema 1 to {SCHEMA}, which this version reads; use the "
             "version that made it, or fit it again"
         )
-    return about
+    try:
+        return ModelRecord.from_json(json)
+    except Exception as error:  # whatever a forged file makes the readers stumble over
+        raise BundleError(
+            f"{path} cannot be used ({error!r}); expected what `fit` wrote; copy the model again, "
+            "or fit it again"
+        ) from error
 
 
 def versions() -> dict[str, str]:

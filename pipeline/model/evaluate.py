@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from features.arrays import Floats, Indices
 from features.backbones.engines import DEFAULT_ENGINE
-from features.cache.sample_table import Sample
+from features.cache.sample_table import TableRow
 from features.errors import DataError
 from features.extract import Progress
 from features.photographs.file import Photograph
@@ -25,14 +25,14 @@ from pipeline.data.folder import Scan, scan_folder
 from pipeline.data.label_table import LabelRule
 from pipeline.evaluation.band import REVIEW
 from pipeline.evaluation.intervals import Intervals, intervals
-from pipeline.evaluation.judgements import Assessment, Judgements
+from pipeline.evaluation.predictions import Assessment, Predictions
 from pipeline.groups.proposal import Proposal
 from pipeline.groups.proposal_cache import like_known, propose_for
 from pipeline.groups.propose import propose_by_pictures
 from pipeline.groups.rules import GroupRule, apply_rule, number_groups
 from pipeline.model.bundle import Bundle
 from pipeline.model.familiar import say_blind, say_unlike
-from pipeline.model.probabilities import judge, judge_holdout
+from pipeline.model.probabilities import PredictOptions, predict_holdout, predict_photographs
 from pipeline.output.names import match_names
 from pipeline.output.tables import printable
 from pipeline.thresholds.outcome import Outcome
@@ -80,7 +80,7 @@ class Evaluation:
         class_intervals: of each class against the rest; recall, precision and f1 are those scores.
         mistakes: the most certain wrong verdict first.
         notes: what was left out, and why.
-        judged: the photographs with what the model makes of them.
+        predicted: the photographs with what the model makes of them.
         data: the labelled folder; None for the holdout.
         cache_path: where the rows are.
         group_rule: where the parts are known from; "proposed" where nobody said.
@@ -105,14 +105,14 @@ class Evaluation:
     class_intervals: list[Intervals]
     mistakes: list[Mistake]
     notes: list[str]
-    judged: Judgements
+    predicted: Predictions
     data: Path | None
     cache_path: Path
     group_rule: GroupRule
-    unreadable: list[Sample]
+    unreadable: list[TableRow]
     outcome: Outcome | None = None
     proposal: Proposal | None = None
-    parts: Judgements | None = None
+    parts: Predictions | None = None
     part_assessment: Assessment | None = None
     wholes: bool = False
     unlike: str = ""
@@ -122,7 +122,7 @@ class Evaluation:
     @property
     def one_class(self) -> bool:
         """Whether all that was scored is of one of two classes, so that most scores say nothing."""
-        return len(self.classes) == 2 and len(np.unique(self.judged.y)) < 2
+        return len(self.classes) == 2 and len(np.unique(self.predicted.y)) < 2
 
 
 def evaluate_holdout(
@@ -135,28 +135,47 @@ def evaluate_holdout(
         CacheError: rows of the holdout are not in the cache.
         DataError: the model sees pixels, and files of the holdout are gone or were changed.
     """
-    samples, probabilities, strangeness = judge_holdout(bundle, cache_path, progress)
-    groups = np.array([int(sample.group) for sample in samples], dtype=np.int64)
-    about = bundle.about["data"]
-    judged = _judgements(
-        bundle, bundle.classes, Path(about["root"]), samples, groups, probabilities
+    table_rows, probabilities, strangeness = predict_holdout(bundle, cache_path, progress)
+    groups = np.array([int(table_row.group) for table_row in table_rows], dtype=np.int64)
+    folder = bundle.record.fit.folder
+    predicted = _predictions(
+        bundle, bundle.classes, Path(folder.root), table_rows, groups, probabilities
     )
-    rule = GroupRule(**about["group_rule"])
-    found = _evaluation("the holdout", judged, [], None, cache_path, rule, [])
+    rule = folder.group_rule
+    found = _evaluation("the holdout", predicted, [], None, cache_path, rule, [])
     found.unlike = _unlike(bundle, groups, strangeness)
     return _with_parts(found, bundle, probabilities)
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """How a labelled folder is read, and its missing rows computed.
+
+    Attributes:
+        positive: classes of the folder that count as defective beside those that the model knows.
+        labels: where classes come from; None to look.
+        group_rule: which photographs show one part; None to propose it for what is scored.
+        weights: where the backbone's weights are now, if not where they were.
+        engine: one of `features.backbones.engines.ENGINES`.
+
+    Example:
+        >>> EvaluateOptions(positive=["scratched"]).engine
+        'tensorflow'
+    """
+
+    positive: Sequence[str] | None = None
+    labels: LabelRule | None = None
+    group_rule: GroupRule | None = None
+    weights: str | None = None
+    engine: str = DEFAULT_ENGINE
 
 
 def evaluate_folder(
     bundle: Bundle,
     data: Path,
     cache_path: Path,
+    options: EvaluateOptions | None = None,
     *,
-    positive: Sequence[str] | None = None,
-    labels: LabelRule | None = None,
-    group_rule: GroupRule | None = None,
-    weights: str | None = None,
-    engine: str = DEFAULT_ENGINE,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Score a model on a labelled folder; photographs that it was trained on are left out.
@@ -165,19 +184,16 @@ def evaluate_folder(
         bundle: a loaded model.
         data: a folder, read as `extract` reads it.
         cache_path: has the rows, or gets them.
-        positive: classes of the folder that count as defective beside those that the model knows.
-        labels: where classes come from; None to look.
-        group_rule: which photographs show one part; None to propose it for what is scored.
-        weights: where the backbone's weights are now, if not where they were.
-        engine: one of `features.backbones.engines.ENGINES`.
+        options: None for `EvaluateOptions()`.
         progress: called as `progress(done, total)`.
 
     Raises:
         DataError: no class of the model in the folder, or nothing in it that is new.
         OnepassError: see `features.extract.extract`.
     """
-    scan = scan_folder(data, labels=labels)
-    classes, strange = classes_of(bundle, scan, positive)
+    options = options or EvaluateOptions()
+    scan = scan_folder(data, labels=options.labels)
+    classes, strange = classes_of(bundle, scan, options.positive)
     labelled = [p for p in scan.photographs if classes.number(p.label) is not None]
     if not labelled:
         raise DataError(
@@ -185,17 +201,21 @@ def evaluate_folder(
             f"{', '.join(bundle.classes.members)}; expected folders of these names, or say which "
             "of yours are defective: --positive"
         )
-    rule = group_rule or GroupRule()
+    rule = options.group_rule or GroupRule()
     photographs = apply_rule(rule, labelled).photographs
-    judged = judge(
-        bundle, photographs, cache_path, weights=weights, engine=engine, progress=progress
+    predicted = predict_photographs(
+        bundle,
+        photographs,
+        cache_path,
+        PredictOptions(options.weights, options.engine),
+        progress=progress,
     )
     trained_on = bundle.trained_on()
-    known = np.array([sample.digest in trained_on for sample in judged.samples])
-    failed = np.array([bool(sample.reason) for sample in judged.samples])
+    known = np.array([table_row.digest in trained_on for table_row in predicted.table_rows])
+    failed = np.array([bool(table_row.reason) for table_row in predicted.table_rows])
     new = np.flatnonzero(~known & ~failed)
-    samples = [judged.samples[number] for number in new]
-    if not samples:
+    table_rows = [predicted.table_rows[number] for number in new]
+    if not table_rows:
         raise DataError(
             f"nothing in {data} is new to the model: {known.sum()} photographs were trained on, "
             f"{failed.sum()} cannot be read; expected photographs that it never saw"
@@ -208,21 +228,21 @@ def evaluate_folder(
     )
     notes = [f"{count:,} photographs {why}" for count, why in left_out if count]
     notes += _counted(bundle, classes)
-    unreadable = [sample for sample in judged.samples if sample.reason]
+    unreadable = [table_row for table_row in predicted.table_rows if table_row.reason]
     proposal = None
     if rule.from_photographs:
-        found_groups = _proposal(bundle, data, samples, cache_path, rule.gap)
-        samples = found_groups.applied(samples)
+        found_groups = _proposal(bundle, data, table_rows, cache_path, rule.gap)
+        table_rows = found_groups.applied(table_rows)
         if rule.kind == "none":
             proposal, rule = found_groups, GroupRule("proposed")
-    P = judged.probabilities[new]
-    new_ones = _judgements(bundle, classes, data, samples, number_groups(samples), P)
+    P = predicted.probabilities[new]
+    new_ones = _predictions(bundle, classes, data, table_rows, number_groups(table_rows), P)
     found = _evaluation(str(data), new_ones, notes, data, cache_path, rule, unreadable)
     found = _with_parts(found, bundle, P)
     found.proposal, found.strange = proposal, strange
-    found.unlike = _unlike(bundle, number_groups(samples), judged.strangeness[new])
+    found.unlike = _unlike(bundle, number_groups(table_rows), predicted.strangeness[new])
     if not isinstance(bundle.head, Cnn):
-        found.known = int(like_known(cache_path, samples, sorted(trained_on)).sum())
+        found.known = int(like_known(cache_path, table_rows, sorted(trained_on)).sum())
     return found
 
 
@@ -287,69 +307,76 @@ def _counted(bundle: Bundle, classes: Classes) -> list[str]:
 
 
 def _proposal(
-    bundle: Bundle, data: Path, samples: list[Sample], cache_path: Path, gap: float | None
+    bundle: Bundle, data: Path, table_rows: list[TableRow], cache_path: Path, gap: float | None
 ) -> Proposal:
     """From rows and pictures, or for a model that sees pixels from these alone."""
     if not isinstance(bundle.head, Cnn):
-        return propose_for(cache_path, samples, gap)
-    photographs = [Photograph(data / sample.path, sample.path) for sample in samples]
-    seen = list(look(photographs, bundle.head.recipe, glimpse=True))
-    both = [(s, one.glimpse) for s, one in zip(samples, seen, strict=True) if one.glimpse]
-    return propose_by_pictures([s for s, _ in both], [glimpse for _, glimpse in both], gap)
+        return propose_for(cache_path, table_rows, gap)
+    photographs = [Photograph(data / table_row.path, table_row.path) for table_row in table_rows]
+    seen = list(look(photographs, bundle.head.recipe, thumbnail=True))
+    both = [(s, one.thumbnail) for s, one in zip(table_rows, seen, strict=True) if one.thumbnail]
+    return propose_by_pictures([s for s, _ in both], [thumbnail for _, thumbnail in both], gap)
 
 
-def _judgements(
+def _predictions(
     bundle: Bundle,
     classes: Classes,
     root: Path,
-    samples: Sequence[Sample],
+    table_rows: Sequence[TableRow],
     groups: npt.NDArray[np.int64],
     probabilities: npt.NDArray[np.float64],
-) -> Judgements:
-    y = np.array([classes.number(sample.label) for sample in samples], dtype=np.int64)
+) -> Predictions:
+    y = np.array([classes.number(table_row.label) for table_row in table_rows], dtype=np.int64)
     alone = bundle.decision.alone(probabilities)
-    return Judgements(bundle.classes, root, samples, y, groups, alone, bundle.band)
+    return Predictions(bundle.classes, root, table_rows, y, groups, alone, bundle.band)
 
 
 def _with_parts(found: Evaluation, bundle: Bundle, P: npt.NDArray[np.float64]) -> Evaluation:
-    """What the model makes of the parts; `P` as `Bundle.probabilities` gives them."""
-    judged, decision = found.judged, bundle.decision
-    if judged.classes.binary:
-        found.outcome = decision.outcome(judged.y, P, judged.groups)
-    found.parts, found.wholes = decision.whole_parts(judged, P), decision.of_wholes
+    """Say what the model makes of the parts; `P` as `Bundle.probabilities` gives them."""
+    predicted, decision = found.predicted, bundle.decision
+    if predicted.classes.binary:
+        found.outcome = decision.outcome(predicted.y, P, predicted.groups)
+    found.parts, found.wholes = decision.whole_parts(predicted, P), decision.of_wholes
     if found.parts is not None:
-        found.part_assessment = Assessment.of_judged(found.parts)
+        found.part_assessment = Assessment.of_predictions(found.parts)
     return found
 
 
 def _evaluation(
     what: str,
-    judged: Judgements,
+    predicted: Predictions,
     notes: list[str],
     data: Path | None,
     cache_path: Path,
     group_rule: GroupRule,
-    unreadable: list[Sample],
+    unreadable: list[TableRow],
 ) -> Evaluation:
-    classes, samples, y, verdicts = judged.classes, judged.samples, judged.y, judged.verdicts
+    classes, table_rows, y, verdicts = (
+        predicted.classes,
+        predicted.table_rows,
+        predicted.y,
+        predicted.verdicts,
+    )
     n_classes = len(classes.names)
-    confusion = np.zeros((n_classes, n_classes + judged.band.has_review), dtype=np.int64)
+    confusion = np.zeros((n_classes, n_classes + predicted.band.has_review), dtype=np.int64)
     np.add.at(confusion, (y, np.where(verdicts == REVIEW, n_classes, verdicts)), 1)
-    shown = judged.shown
+    shown = predicted.shown
     wrong = np.flatnonzero((y != verdicts) & (verdicts != REVIEW))
-    certainty = judged.probabilities[np.arange(len(y)), verdicts]
+    certainty = predicted.probabilities[np.arange(len(y)), verdicts]
     mistakes = [
-        Mistake(samples[i].path, classes.names[y[i]], classes.names[verdicts[i]], float(shown[i]))
+        Mistake(
+            table_rows[i].path, classes.names[y[i]], classes.names[verdicts[i]], float(shown[i])
+        )
         for i in wrong[np.argsort(-certainty[wrong], kind="stable")]
     ]
-    assessment = Assessment.of_judged(judged)
+    assessment = Assessment.of_predictions(predicted)
     each = class_scores(confusion, classes.names)
     spans = [
-        _class_intervals(y == c, verdicts == c, judged.groups) for c in range(len(classes.names))
+        _class_intervals(y == c, verdicts == c, predicted.groups) for c in range(len(classes.names))
     ]
     return Evaluation(
         what, assessment, confusion, each, spans, mistakes, notes,
-        judged, data, cache_path, group_rule, unreadable,
+        predicted, data, cache_path, group_rule, unreadable,
     )  # fmt: skip
 
 

@@ -25,7 +25,7 @@ from typing import Self
 import numpy as np
 
 from features.arrays import Floats, Indices, Row, Rows
-from features.cache.row_parts import Layout
+from features.cache.row_parts import RowParts
 from features.untrusted_files import read_arrays
 from pipeline.data.dataset import Dataset
 from pipeline.feature_specs.rows import raw_rows
@@ -45,19 +45,19 @@ _BLOCK = 128  # photographs whose rows are in memory at once
 _FEW_SPREADS = 3.0  # where parts are too few: standard deviations above the mean
 
 
-def looks(inputs: Rows, layout: Layout, views: int) -> Rows:
-    """What photographs look like to the backbone.
+def familiar_vectors(inputs: Rows, row_parts: RowParts, views: int) -> Rows:
+    """Say what photographs look like to the backbone.
 
     Args:
         inputs: float32 (n, values), what a model takes of them: rows of its views side by side.
-        layout: of the rows.
+        row_parts: of the rows.
         views: how many.
 
     Returns:
         float32 (n, channels), of length 1.
     """
     each = np.split(inputs, views, axis=1)
-    mean = np.mean([layout.map(rows).mean(axis=1) for rows in each], axis=0, dtype=np.float32)
+    mean = np.mean([row_parts.map(rows).mean(axis=1) for rows in each], axis=0, dtype=np.float32)
     length = np.linalg.norm(mean, axis=1, keepdims=True)
     return np.asarray(mean / np.maximum(length, 1e-12), dtype=np.float32)
 
@@ -67,7 +67,7 @@ class Familiar:
     """What training photographs look like, and how far others of such parts lie from them.
 
     Attributes:
-        vectors: float32 (m, channels), of `looks`.
+        vectors: float32 (m, channels), of `familiar_vectors`.
         limit: distance above which a photograph is unlike them.
         rate: share of parts like those trained on that have a photograph above it, at most.
     """
@@ -81,7 +81,7 @@ class Familiar:
         """From what the training photographs look like.
 
         Args:
-            vectors: float32 (n, channels), of `looks`.
+            vectors: float32 (n, channels), of `familiar_vectors`.
             groups: int64 (n,), the same number for photographs of one part.
             seed: of the draw of those that are kept, where they are many.
 
@@ -130,7 +130,7 @@ class Familiar:
 def familiar_file(
     dataset: Dataset, spec: FeatureSpec, learned: Indices, seed: int
 ) -> dict[str, bytes]:
-    """What was trained on looks like, as a file by its name; none where parts are too few.
+    """Say what was trained on looks like, as a file by its name; none where parts are too few.
 
     Args:
         dataset: that has the rows.
@@ -138,9 +138,11 @@ def familiar_file(
         learned: int64, numbers of the photographs that it learned from.
         seed: as in `Familiar.of`.
     """
-    views = 1 if spec.is_flat else len(spec.stored_views(dataset.layout))
+    views = 1 if spec.is_flat else len(spec.stored_views(dataset.row_parts))
     blocks = [
-        looks(raw_rows(dataset, spec, learned[at : at + _BLOCK]), dataset.layout, views)
+        familiar_vectors(
+            raw_rows(dataset, spec, learned[at : at + _BLOCK]), dataset.row_parts, views
+        )
         for at in range(0, len(learned), _BLOCK)
     ]
     found = Familiar.of(np.concatenate(blocks), dataset.groups[learned], seed=seed)

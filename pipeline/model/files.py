@@ -15,21 +15,21 @@ from typing import Any
 from features.errors import BundleError, OutputError
 from features.untrusted_files import read_bytes, read_json
 
-ABOUT = "model.json"
+MODEL_FILE = "model.json"
 REPORT = "report.html"  # written after the model; it may be moved or deleted
-_MOST_ABOUT = 64 * 2**20  # bytes of model.json; some kilobytes are usual
+_MOST_BYTES = 64 * 2**20  # of model.json; some kilobytes are usual
 _NEEDED = ("split.json", "selftest.npz")
 _LITTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})  # what systems leave in folders
 
 
-def read_about_file(folder: Path) -> Any:  # noqa: ANN401 - whatever it holds
-    """What model.json holds.
+def read_model_file(folder: Path) -> Any:  # noqa: ANN401 - whatever it holds
+    """Say what model.json holds.
 
     Raises:
         OSError: it is not there, or cannot be read.
         ValueError: it is no JSON, or too large.
     """
-    return read_json(folder / ABOUT, _MOST_ABOUT)
+    return read_json(folder / MODEL_FILE, _MOST_BYTES)
 
 
 def stays_inside(name: str) -> bool:
@@ -88,8 +88,8 @@ def check_files(folder: Path, files: Mapping[str, Any]) -> None:
     unnamed = [name for name in _read_at_load(folder) if name not in files]
     if unnamed:
         raise BundleError(
-            f"{folder} holds {unnamed[0]}, which its {ABOUT} does not name; it was tampered with: "
-            "do not use it"
+            f"{folder} holds {unnamed[0]}, which its {MODEL_FILE} does not name; it was "
+            "tampered with: do not use it"
         )
 
 
@@ -101,8 +101,8 @@ def foreign_files(folder: Path) -> list[str]:
         if file.name not in _LITTER and (file.is_symlink() or not file.is_dir())
     ]
     try:
-        about = read_about_file(folder)
-        named = {ABOUT, REPORT, *about["files"]} if "onepass_bundle" in about else set()
+        json = read_model_file(folder)
+        named = {MODEL_FILE, REPORT, *json["files"]} if "onepass_bundle" in json else set()
     except (OSError, ValueError, TypeError, KeyError):
         named = set()
     return [name for name in present if name not in named]
@@ -119,7 +119,7 @@ def _through_link(folder: Path, name: str) -> bool:
 
 
 def _read_at_load(folder: Path) -> Iterator[str]:
-    """What loading reads besides model.json."""
+    """Say what loading reads besides model.json."""
     yield from _NEEDED
     head = folder / "head"
     for file in sorted(head.rglob("*")) if head.is_dir() else ():
@@ -140,7 +140,7 @@ def check_replaceable(folder: Path, *, force: bool = False) -> None:
     foreign = foreign_files(folder)
     if not foreign:
         return
-    if not (folder / ABOUT).is_file():
+    if not (folder / MODEL_FILE).is_file():
         raise OutputError(
             f"{folder} exists and is no model; expected a new folder or one that holds a model; "
             "name another with --out, or replace it with --force"

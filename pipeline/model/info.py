@@ -10,7 +10,7 @@ from features.cache.cache import Cache
 from features.errors import DataError
 from features.photographs.views import Chosen
 from pipeline.evaluation.intervals import known
-from pipeline.model.bundle import read_about
+from pipeline.model.bundle import read_record
 
 
 def _by_set(cache: Cache) -> dict[str, int]:
@@ -29,35 +29,35 @@ def _without_nan(value: Any) -> Any:  # noqa: ANN401 - JSON
 
 
 def describe(path: Path) -> dict[str, Any]:
-    """A cache's or a model's facts, ready for JSON; "kind" is "cache" or "model".
+    """Give a cache's or a model's facts, ready for JSON; "kind" is "cache" or "model".
 
     Raises:
         DataError: there is nothing, or something else.
         CacheError, BundleError: it is damaged.
     """
     if path.is_dir():
-        about: dict[str, Any] = _without_nan(dict(read_about(path)))
-        return {"kind": "model", "path": str(path), **about}
+        facts: dict[str, Any] = _without_nan(read_record(path).to_json())
+        return {"kind": "model", "path": str(path), **facts}
     if not path.exists():
         raise DataError(f"nothing at {path}; expected a cache (features.h5) or a model (a folder)")
     with Cache.read(path) as cache:
-        labels = Counter(s.label or "(no class)" for s in cache.samples)
+        labels = Counter(s.label or "(no class)" for s in cache.table_rows)
         return {
             "kind": "cache",
             "path": str(path),
             "bytes": path.stat().st_size,
             "rows": len(cache),
-            "row_width": cache.row_width,
+            "cached_width": cache.cached_width,
             "dtype": str(cache.dtype),
-            "photographs": len(cache.samples),
+            "photographs": len(cache.table_rows),
             "classes": dict(sorted(labels.items())),
-            "parts_named": len({s.group for s in cache.samples if s.group}),
+            "parts_named": len({s.group for s in cache.table_rows if s.group}),
             "unreadable": [
-                {"path": s.path, "reason": s.reason} for s in cache.samples if s.row < 0
+                {"path": s.path, "reason": s.reason} for s in cache.table_rows if s.row < 0
             ],
             "fingerprint": cache.fingerprint,
             "features": cache.fields,
-            "views": list(Chosen.noted(cache.dataset).sets),
+            "views": list(Chosen.noted(cache.note).sets),
             "rows_by_view": _by_set(cache),
-            "dataset": cache.dataset,
+            "folder": cache.note,
         }

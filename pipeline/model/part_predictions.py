@@ -111,10 +111,10 @@ def predict_parts(bundle: Bundle, predictions: Sequence[Prediction]) -> list[Par
     members: dict[str, list[Prediction]] = {}
     for number, one in enumerate(predictions):
         members.setdefault(one.part or f"\0{number}", []).append(one)
-    return [_judged(bundle, tuple(those)) for those in members.values()]
+    return [_predicted(bundle, tuple(those)) for those in members.values()]
 
 
-def _judged(bundle: Bundle, those: tuple[Prediction, ...]) -> PartPrediction:
+def _predicted(bundle: Bundle, those: tuple[Prediction, ...]) -> PartPrediction:
     first, truth = those[0], _truth(bundle, those)
     name = first.part or first.path
     if len(those) == 1:

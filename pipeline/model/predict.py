@@ -16,11 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from features.arrays import Floats
-from features.backbones.engines import DEFAULT_ENGINE
-from features.cache.sample_table import Sample
+from features.cache.sample_table import TableRow
 from features.errors import CacheBusyError, DataError
 from features.extract import Progress
-from features.photographs.decode import MAX_PIXELS
 from features.photographs.file import Photograph
 from pipeline.cnn.cnn import Cnn
 from pipeline.data.classes import Classes
@@ -30,7 +28,7 @@ from pipeline.evaluation.probability_text import beside
 from pipeline.groups.proposal_cache import propose_for
 from pipeline.model.bundle import Bundle
 from pipeline.model.familiar import UNLIKE, say_blind
-from pipeline.model.probabilities import judge
+from pipeline.model.probabilities import PredictOptions, predict_photographs
 from pipeline.output.overwrite import PICTURE, PREDICTIONS, check_overwritable
 from pipeline.output.tables import MARK, escaped_json, to_csv
 
@@ -131,20 +129,16 @@ def _expand(name: str, notes: list[str]) -> Iterator[Path]:
             yield path
 
 
-Explain = Callable[[Bundle, Path, Sequence[Sample], Floats], Floats]
+Explain = Callable[[Bundle, Path, Sequence[TableRow], Floats], Floats]
 
 
 def predict(
     bundle: Bundle,
     photographs: Sequence[Photograph],
     cache_path: Path | None,
+    options: PredictOptions | None = None,
     *,
-    weights: str | None = None,
-    engine: str = DEFAULT_ENGINE,
-    batch_size: int = 32,
-    max_pixels: int = MAX_PIXELS,
     explain: Explain | None = None,
-    gap: float | None = None,
     notes: list[str] | None = None,
     progress: Progress | None = None,
 ) -> list[Prediction]:
@@ -160,13 +154,9 @@ def predict(
             are the parts. Else parts are proposed, if the model judges parts as wholes.
         cache_path: a cache of the model's recipe and weights, made where it does not exist;
             None to keep nothing.
-        weights: where the backbone's weights are now, if not where they were.
-        engine: one of `features.backbones.engines.ENGINES`, for rows that have to be computed.
-        batch_size: photographs per call of the backbone.
-        max_pixels: refuse larger photographs.
+        options: None for `PredictOptions()`.
         explain: `pipeline.heatmaps.explain.explain`, to say where the model looks as well, in
             `Prediction.cells`.
-        gap: seconds between two photographs after which a new part begins, where that is known.
         notes: what a person should know of the photographs is appended.
         progress: called as `progress(done, total)`.
 
@@ -177,37 +167,42 @@ def predict(
         HeadError, BundleError: heatmaps of a model that has none.
         OnepassError: see `features.extract.extract`.
     """
+    options = options or PredictOptions()
     with tempfile.TemporaryDirectory(prefix="onepass-") as folder:
-        if cache_path is None and (explain or gap or bundle.decision.of_wholes):
+        if cache_path is None and (explain or options.gap or bundle.decision.of_wholes):
             cache_path = Path(folder) / "features.h5"  # the rows are looked at twice
         look = partial(
-            judge, bundle, photographs, weights=weights, engine=engine, batch_size=batch_size,
-            max_pixels=max_pixels, notes=notes, progress=progress,
-        )  # fmt: skip
+            predict_photographs,
+            bundle,
+            photographs,
+            options=options,
+            notes=notes,
+            progress=progress,
+        )
         try:
-            samples, probabilities, strange = look(cache_path)
+            table_rows, probabilities, strange = look(cache_path=cache_path)
         except CacheBusyError as error:
             _log.warning("note: going on without the cache, keeping nothing: %s", error)
             cache_path = Path(folder) / "features.h5"
-            samples, probabilities, strange = look(cache_path)
-        cells: Sequence[Floats | None] = [None] * len(samples)
+            table_rows, probabilities, strange = look(cache_path=cache_path)
+        cells: Sequence[Floats | None] = [None] * len(table_rows)
         if explain and cache_path is not None:
-            cells = list(explain(bundle, cache_path, samples, probabilities))
-        parts, proposed = _parts(bundle, photographs, samples, cache_path, gap)
+            cells = list(explain(bundle, cache_path, table_rows, probabilities))
+        parts, proposed = _parts(bundle, photographs, table_rows, cache_path, options.gap)
     if notes is not None and bundle.familiar is None:
         notes.append(say_blind(pixels=isinstance(bundle.head, Cnn)))
     learned = bundle.trained_on()
     return [
         replace(
-            judge_alone(bundle, photograph, chances, strangeness, sample.reason),
-            digest=sample.digest,
-            trained_on=sample.digest in learned,
+            judge_alone(bundle, photograph, chances, strangeness, table_row.reason),
+            digest=table_row.digest,
+            trained_on=table_row.digest in learned,
             part=part,
             proposed=proposed,
-            cells=None if sample.reason else grid,
+            cells=None if table_row.reason else grid,
         )
-        for photograph, sample, chances, strangeness, grid, part in zip(
-            photographs, samples, probabilities, strange, cells, parts, strict=True
+        for photograph, table_row, chances, strangeness, grid, part in zip(
+            photographs, table_rows, probabilities, strange, cells, parts, strict=True
         )
     ]
 
@@ -219,7 +214,7 @@ MOST_PROPOSED = 20_000
 def _parts(
     bundle: Bundle,
     photographs: Sequence[Photograph],
-    samples: Sequence[Sample],
+    table_rows: Sequence[TableRow],
     cache_path: Path | None,
     gap: float | None,
 ) -> tuple[list[str], bool]:
@@ -229,9 +224,9 @@ def _parts(
     wanted = gap is not None or (bundle.decision.of_wholes and few)
     if any(told) or cache_path is None or not wanted or isinstance(bundle.head, Cnn):
         return told, False
-    readable = [sample for sample in samples if not sample.reason]
+    readable = [table_row for table_row in table_rows if not table_row.reason]
     found = propose_for(cache_path, readable, gap).by_path() if readable else {}
-    names = [found.get(sample.path, "") for sample in samples]
+    names = [found.get(table_row.path, "") for table_row in table_rows]
     counts = Counter(names)
     return [name if counts[name] > 1 else "" for name in names], gap is None
 
@@ -239,7 +234,7 @@ def _parts(
 def judge_alone(
     bundle: Bundle, photograph: Photograph, chances: Floats, strangeness: float, reason: str = ""
 ) -> Prediction:
-    """The verdict on one photograph, as if it were all there is of its part.
+    """Give the verdict on one photograph, as if it were all there is of its part.
 
     Args:
         bundle: the model.
@@ -268,7 +263,7 @@ def verdict(
     file: Path,
     truth: str | None = None,
 ) -> Prediction:
-    """The verdict on a photograph with these probabilities (n_classes,)."""
+    """Give the verdict on a photograph with these probabilities (n_classes,)."""
     number = int(band.decide(chances[None])[0])
     two = np.sort(chances)[-2:]
     margin = (
@@ -289,7 +284,7 @@ def verdict(
 
 
 def _truth(bundle: Bundle, file: Path) -> str | None:
-    """The class of the nearest folder above the photograph that has a class's name."""
+    """Give the class of the nearest folder above the photograph that has a class's name."""
     for folder in file.absolute().parents:
         number = bundle.classes.number(folder.name)
         if number is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,9 +14,10 @@ import numpy as np
 from features.arrays import Floats, Pixels
 from features.backbones.engines import DEFAULT_ENGINE
 from features.cache.cache import Cache
-from features.cache.sample_table import Sample
+from features.cache.sample_table import TableRow
 from features.errors import CacheError, DataError
 from features.extract import Progress, extract
+from features.extraction import RunOptions
 from features.photographs.decode import MAX_PIXELS
 from features.photographs.file import Photograph
 from pipeline.cnn.cnn import Cnn
@@ -25,40 +27,61 @@ from pipeline.model.bundle import Bundle
 _BLOCK = 256  # rows in memory at once
 
 
-class Judged(NamedTuple):
+class Predicted(NamedTuple):
     """What a model makes of photographs.
 
     Attributes:
-        samples: one for each photograph, in order; `reason` says why one cannot be read.
+        table_rows: one for each photograph, in order; `reason` says why one cannot be read.
         probabilities: float64 (n, n_classes); nan where it cannot be read.
         strangeness: float64 (n,), `Bundle.strangeness`; nan where it is not known.
     """
 
-    samples: list[Sample]
+    table_rows: list[TableRow]
     probabilities: Floats
     strangeness: Floats
 
 
-def judge(
+@dataclass(frozen=True)
+class PredictOptions:
+    """How rows that are missing are computed, and which photographs show one part.
+
+    Attributes:
+        weights: where the backbone's weights are now, if not where they were.
+        engine: one of `features.backbones.engines.ENGINES`.
+        batch_size: photographs per call of the backbone.
+        max_pixels: refuse larger photographs.
+        gap: seconds between two photographs after which a new part begins, where that is known.
+
+    Example:
+        >>> PredictOptions(gap=10.0).batch_size
+        32
+    """
+
+    weights: str | None = None
+    engine: str = DEFAULT_ENGINE
+    batch_size: int = 32
+    max_pixels: int = MAX_PIXELS
+    gap: float | None = None
+
+
+def predict_photographs(
     bundle: Bundle,
     photographs: Sequence[Photograph],
     cache_path: Path | None,
+    options: PredictOptions | None = None,
     *,
-    weights: str | None = None,
-    engine: str = DEFAULT_ENGINE,
-    batch_size: int = 32,
-    max_pixels: int = MAX_PIXELS,
     notes: list[str] | None = None,
     progress: Progress | None = None,
-) -> Judged:
+) -> Predicted:
     """Probabilities of photographs; see `pipeline.model.predict.predict` for arguments and errors.
 
     A model that sees pixels decodes every photograph; it touches no cache and needs no weights.
     """
+    options = options or PredictOptions()
     if isinstance(bundle.head, Cnn):
-        return judge_pixels(
-            bundle.head, photographs, batch_size=batch_size, max_pixels=max_pixels,
-            progress=progress,
+        return predict_pixels(
+            bundle.head, photographs, batch_size=options.batch_size,
+            max_pixels=options.max_pixels, progress=progress,
         )  # fmt: skip
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="onepass-"))
@@ -68,30 +91,29 @@ def judge(
         reader = stack.enter_context(Cache.read(path)) if path.exists() else None
         done = extract(
             photographs,
-            bundle.settings(weights, engine),
+            bundle.settings(options.weights, options.engine),
             path,
-            views=bundle.views.names,
-            batch_size=batch_size,
-            max_failures=1.0,
-            max_pixels=max_pixels,
+            RunOptions(bundle.views.names, options.batch_size, 1.0, options.max_pixels),
             progress=progress,
-            watch=bundle.watch if bundle.tested.witness is not None else None,
+            watch=bundle.watch if bundle.tested.drift_probe is not None else None,
             reader=reader,
         )
-        samples = done.samples
+        table_rows = done.table_rows
         if notes is not None:
             notes += done.remarks.lines(bundle.views.sets)
         cache = reader if reader and not done.rows else stack.enter_context(Cache.read(path))
         # By digest: `cache gc` may have moved the rows since they were extracted.
-        digests = [sample.digest for sample in samples if sample.row >= 0]
+        digests = [table_row.digest for table_row in table_rows if table_row.row >= 0]
         rows = {view: cache.rows_of(digests, view) for view in bundle.seen[0]}
         known = dict(zip(digests, zip(*rows.values(), strict=True), strict=True))
         none = (-1,) * len(rows)
-        numbers = [known.get(sample.digest, none) for sample in samples]
-        return Judged(samples, *_judge_rows(bundle, cache, numbers))
+        numbers = [known.get(table_row.digest, none) for table_row in table_rows]
+        return Predicted(table_rows, *_predict_rows(bundle, cache, numbers))
 
 
-def judge_holdout(bundle: Bundle, cache_path: Path, progress: Progress | None = None) -> Judged:
+def predict_holdout(
+    bundle: Bundle, cache_path: Path, progress: Progress | None = None
+) -> Predicted:
     """Probabilities of the photographs that a model was not trained on.
 
     Rows are found in the cache by digest. Pixels are read from where the folder was, and the
@@ -102,31 +124,31 @@ def judge_holdout(bundle: Bundle, cache_path: Path, progress: Progress | None = 
         CacheError: rows of the holdout are not in the cache.
         DataError: files of the holdout are gone or were changed.
     """
-    samples = [
-        Sample(entry["path"], entry["class"], entry["group"], entry["digest"], -1, "", 0, 0, 0, 0)
+    table_rows = [
+        TableRow(entry["path"], entry["class"], entry["group"], entry["digest"], -1, "", 0, 0, 0, 0)
         for entry in bundle.split()
         if entry["side"] == "holdout"
     ]
     if isinstance(bundle.head, Cnn):
-        return _judge_holdout_files(bundle, bundle.head, samples, progress)
-    return judge_samples(bundle, cache_path, samples)
+        return _predict_holdout_files(bundle, bundle.head, table_rows, progress)
+    return judge_samples(bundle, cache_path, table_rows)
 
 
-def judge_samples(bundle: Bundle, cache_path: Path, samples: list[Sample]) -> Judged:
+def judge_samples(bundle: Bundle, cache_path: Path, table_rows: list[TableRow]) -> Predicted:
     """Probabilities of photographs whose rows are in a cache; they are found by digest.
 
     Args:
         bundle: a loaded model that sees rows.
         cache_path: of the model's recipe and weights.
-        samples: their digests are looked at, and nothing else.
+        table_rows: their digests are looked at, and nothing else.
 
     Raises:
         FingerprintError: the cache holds rows of other settings than the model's.
         CacheError: it lacks rows.
     """
     with Cache.read(cache_path) as cache:
-        cache.check_fields(bundle.about["features"])
-        rows = [tuple(cache.find(s.digest, view) for view in bundle.seen[0]) for s in samples]
+        cache.check_fields(bundle.record.fit.fingerprint)
+        rows = [tuple(cache.find(s.digest, view) for view in bundle.seen[0]) for s in table_rows]
         missing = sum(min(numbers) < 0 for numbers in rows)
         if missing:
             views = ",".join(bundle.views.sets)
@@ -135,56 +157,56 @@ def judge_samples(bundle: Bundle, cache_path: Path, samples: list[Sample]) -> Ju
                 f"or views of them; expected the views {views}; name the cache that the model was "
                 f"fitted on with --cache, or add what is gone: extract --views {views}"
             )
-        return Judged(samples, *_judge_rows(bundle, cache, rows))
+        return Predicted(table_rows, *_predict_rows(bundle, cache, rows))
 
 
-def _judge_holdout_files(
-    bundle: Bundle, cnn: Cnn, samples: list[Sample], progress: Progress | None
-) -> Judged:
-    root = Path(bundle.about["data"]["root"])
-    photographs = [Photograph(root / s.path, s.path, s.label, s.group) for s in samples]
-    judged = judge_pixels(cnn, photographs, progress=progress)
+def _predict_holdout_files(
+    bundle: Bundle, cnn: Cnn, table_rows: list[TableRow], progress: Progress | None
+) -> Predicted:
+    root = Path(bundle.record.fit.folder.root)
+    photographs = [Photograph(root / s.path, s.path, s.label, s.group) for s in table_rows]
+    predicted = predict_pixels(cnn, photographs, progress=progress)
     other = [
         now.path
-        for now, then in zip(judged.samples, samples, strict=True)
+        for now, then in zip(predicted.table_rows, table_rows, strict=True)
         if now.reason or now.digest != then.digest
     ]
     if other:
         raise DataError(
-            f"{len(other)} of the {len(samples)} photographs that were held out are gone from "
+            f"{len(other)} of the {len(table_rows)} photographs that were held out are gone from "
             f"{root} or were changed, such as {other[0]}; put the folder back, or name where it "
             "is now: evaluate MODEL FOLDER"
         )
-    return judged
+    return predicted
 
 
-def judge_pixels(
+def predict_pixels(
     cnn: Cnn,
     photographs: Sequence[Photograph],
     *,
     batch_size: int = 32,
     max_pixels: int = MAX_PIXELS,
     progress: Progress | None = None,
-) -> Judged:
+) -> Predicted:
     """Decode photographs and run a CNN on them, a batch in memory at a time."""
     found = np.full((len(photographs), cnn.n_classes), np.nan)
-    samples: list[Sample] = []
+    table_rows: list[TableRow] = []
     numbers: list[int] = []
     batch: list[Pixels] = []
     for number, seen in enumerate(
         look(photographs, cnn.recipe, max_pixels=max_pixels, progress=progress)
     ):
-        samples.append(seen.sample)
+        table_rows.append(seen.table_row)
         if seen.pixels is not None:
             numbers.append(number)
             batch.append(seen.pixels)
         if batch and (len(batch) == batch_size or number + 1 == len(photographs)):
             found[numbers] = cnn.predict_proba(np.stack(batch))
             numbers, batch = [], []
-    return Judged(samples, found, np.full(len(found), np.nan))
+    return Predicted(table_rows, found, np.full(len(found), np.nan))
 
 
-def _judge_rows(
+def _predict_rows(
     bundle: Bundle, cache: Cache, rows: Sequence[tuple[int, ...]]
 ) -> tuple[Floats, Floats]:
     """Probabilities and strangeness by the numbers of the views' rows; nan where one is -1."""

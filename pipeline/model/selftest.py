@@ -2,7 +2,7 @@
 
 pixels     three drawn photographs (`selftest_images`) through the decoder, at every load
 head       some rows (pixels, if it sees pixels) through the head, at every load
-backbone   the witness (`drift_probe`) through the backbone, whenever that runs anyway
+backbone   the drift probe (`drift_probe`) through the backbone, whenever that runs anyway
 
 Each stage is given what was recorded, so that the one that moved is named and no other.
 """
@@ -10,7 +10,6 @@ Each stage is given what was recorded, so that the one that moved is named and n
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,7 +18,6 @@ import numpy.typing as npt
 
 from features.arrays import Floats, Row
 from features.backbones.drift_probe import moved
-from features.backbones.settings import recorded_recipe
 from features.photographs.decode import Recipe, decode
 from features.untrusted_files import UnsafeFileError, read_arrays
 from pipeline.model.selftest_images import IMAGES
@@ -52,14 +50,14 @@ class SelfTest:
         rows: some float32 rows or uint8 pixels.
         probabilities: float64 (len(rows), n_classes) that they gave.
         pixels: by name of a drawn photograph; empty in models made before there were any.
-        witness: the backbone's row of the witness, float32, taps included; None where the cache
-            had none, or where the model sees pixels.
+        drift_probe: its row of the backbone, float32, taps included; None where the cache had
+            none, or where the model sees pixels.
     """
 
     rows: npt.NDArray[Any]
     probabilities: Floats
     pixels: dict[str, npt.NDArray[Any]]
-    witness: Row | None
+    drift_probe: Row | None
 
     def moved_at_load(self, head: Predictor, recipe: Recipe | None) -> str | None:
         """Which stage moved, and how far; None where the result is what it was.
@@ -88,31 +86,31 @@ class SelfTest:
         return None
 
     def moved_backbone(self, row: Row, precision: str) -> str | None:
-        """Whether the backbone gives another row of the witness; None where it does not."""
-        if self.witness is None:
+        """Whether the backbone gives another row of the drift probe; None where it does not."""
+        if self.drift_probe is None:
             return None
-        text = moved(row, self.witness, precision)
+        text = moved(row, self.drift_probe, precision)
         return None if text is None else f"the backbone stage moved: {text}"
 
 
 def write(
-    head: Predictor, inputs: npt.NDArray[Any], recipe: Recipe | None, witness: Row | None
+    head: Predictor, inputs: npt.NDArray[Any], recipe: Recipe | None, drift_probe: Row | None
 ) -> bytes:
-    """A self-test as the bytes of a .npz file.
+    """Give a self-test as the bytes of a .npz file.
 
     Args:
         head: trained.
         inputs: some float32 rows or uint8 pixels, the first of which are kept.
         recipe: of the model; None for one that this version does not know.
-        witness: the backbone's row of the witness, where it is known.
+        drift_probe: the backbone's row of the drift probe, where it is known.
     """
     rows = np.ascontiguousarray(inputs[:MOST_ROWS])
     arrays: dict[str, npt.NDArray[Any]] = {}
-    if witness is not None:
+    if drift_probe is not None:
         # As each of the views of a model that sees several; taps stand behind what is flat.
-        views = max(1, rows.shape[1] // len(witness))
-        rows = np.concatenate([rows, np.tile(witness, views)[None, : rows.shape[1]]])
-        arrays["witness"] = witness
+        views = max(1, rows.shape[1] // len(drift_probe))
+        rows = np.concatenate([rows, np.tile(drift_probe, views)[None, : rows.shape[1]]])
+        arrays["witness"] = drift_probe
     if recipe is not None:
         arrays |= {f"pixels_{name}": decode(image, recipe) for name, image in IMAGES.items()}
     out = io.BytesIO()
@@ -121,7 +119,7 @@ def write(
 
 
 def read(content: bytes) -> SelfTest:
-    """What `write` wrote, or an older version.
+    """Say what `write` wrote, or an older version.
 
     Raises:
         UnsafeFileError: an array claims more than it holds, is missing, or of another type.
@@ -134,8 +132,3 @@ def read(content: bytes) -> SelfTest:
         raise UnsafeFileError(f"it holds {', '.join(arrays) or 'nothing'}")
     pixels = {name: arrays[f"pixels_{name}"] for name in IMAGES if f"pixels_{name}" in arrays}
     return SelfTest(arrays["rows"], arrays["probabilities"], pixels, arrays.get("witness"))
-
-
-def recipe_of(about: Mapping[str, Any]) -> Recipe | None:
-    """The recipe that a model was made with, if this version has it as it was."""
-    return recorded_recipe(about if "recipe" in about else about.get("features", {}))

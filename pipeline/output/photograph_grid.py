@@ -81,7 +81,7 @@ def draw_sheet(entries: Sequence[SheetEntry], title: str) -> bytes:
 
 
 def _draw_photograph(sheet: Image.Image, entry: SheetEntry, left: int, top: int) -> None:
-    """The photograph in its cell, with a badge where truth is known; else the reason."""
+    """Give the photograph in its cell, with a badge where truth is known; else the reason."""
     draw = ImageDraw.Draw(sheet)
     draw.rectangle((left, top, left + CELL - 1, top + CELL - 1), _EMPTY)
     reason = entry.error
@@ -102,7 +102,7 @@ def _draw_photograph(sheet: Image.Image, entry: SheetEntry, left: int, top: int)
 
 
 def _draw_badge(draw: ImageDraw.ImageDraw, right: bool, left: int, top: int) -> None:
-    """A round tick or a square cross, 28 pixels wide."""
+    """Give a round tick or a square cross, 28 pixels wide."""
     sign, _, colour = _MARKS[right]
     frame = (left, top, left + 28, top + 28)
     (draw.ellipse if right else draw.rectangle)(frame, colour, _PAPER, 2)

@@ -58,7 +58,7 @@ def _escape_json(match: re.Match[str]) -> str:
 
 
 def from_cell(text: str) -> str:
-    """The text that `to_csv` wrote, without its apostrophes; escapes stay as they are."""
+    """Give the text that `to_csv` wrote, without its apostrophes; escapes stay as they are."""
     return _GUARDED.sub(r"\1\2", text)
 
 
@@ -93,7 +93,7 @@ def align(rows: Sequence[Sequence[str]], *, right: bool = True, width: int | Non
 def _lines(
     rows: Sequence[Sequence[str]], widths: Sequence[int], columns: Sequence[int], *, right: bool
 ) -> str:
-    """These columns of the rows, one line each."""
+    """Give these columns of the rows, one line each."""
     lines = []
     for row in rows:
         there = [at for at in columns if at < len(row)]

@@ -23,22 +23,21 @@ Command = list[str]
 
 def extract_command(dataset: Dataset) -> Command:
     """How the cache was filled."""
-    about, recipe = dataset.about, dataset.fields["recipe"]
-    rule, weights = about["group_rule"], about["weights"]
-    words = ["onepass", "extract", str(about["root"]), "--cache", str(dataset.cache_path)]
+    folder, recipe = dataset.folder, dataset.fields["recipe"]
+    words = ["onepass", "extract", folder.root, "--cache", str(dataset.cache_path)]
     words += ["--recipe", str(recipe["name"]), "--precision", str(dataset.fields["precision"])]
     if dataset.fields["backbone"] == ONNX:
-        words += ["--backbone", str(weights["name"])]
+        words += ["--backbone", folder.weights.name if folder.weights else ""]
     else:
         words += ["--backbone", str(dataset.fields["backbone"])]
-        words += ["--weights", str(weights["name"])]
-    if weights["source"] == "random":
-        words += ["--seed", str(weights["seed"])]
+        words += ["--weights", folder.weights.name] if folder.weights else []
+    if folder.weights and folder.untrained:
+        words += ["--seed", str(folder.weights.seed)]
     if dataset.taps:
         words += ["--taps", ",".join(dataset.taps)]
     if dataset.views != (FULL,):
         words += ["--views", ",".join(dataset.views)]
-    return [*words, *_groups(GroupRule(**rule))]
+    return [*words, *_groups(folder.group_rule)]
 
 
 def audit_command(dataset: Dataset, file: Path) -> Command:
@@ -49,15 +48,15 @@ def audit_command(dataset: Dataset, file: Path) -> Command:
 
 def fit_command(dataset: Dataset, done: Fit) -> Command:
     """How a model was trained."""
-    split = done.about["split"]
-    words = ["onepass", "fit", "--head", str(done.about["head"])]
-    words += _features([done.features])
+    split = done.record.split
+    words = ["onepass", "fit", "--head", done.record.head]
+    words += _features([done.record.spec])
     words += ["--cache", str(dataset.cache_path), *_classes(dataset.classes)]
-    words += _options(split=split["kind"])
-    words += [] if split["kind"] == "given" else _options(test_size=split["test_size"])
-    words += _options(seed=split["seed"])
+    words += _options(split=split.kind)
+    words += [] if split.kind == "given" else _options(test_size=split.test_size)
+    words += _options(seed=split.seed)
     words += threshold_words(done.decision.rule)
-    for name, value in done.about["settings_given"].items():
+    for name, value in done.record.settings.items():
         words += ["--set", f"{name}={value}"]
     return [*words, "--out", str(done.folder)]
 
@@ -85,7 +84,7 @@ def evaluate_command(bundle: Bundle, found: Evaluation) -> Command:
 
 
 def threshold_words(rule: ThresholdRule) -> Command:
-    """The wishes that were given; none for the default."""
+    """Give the wishes that were given; none for the default."""
     wishes = rule.to_json()
     fixed = wishes.pop("fixed", None)
     if wishes.pop("balanced", False):

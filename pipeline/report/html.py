@@ -59,7 +59,7 @@ def escape(text: str) -> Html:
 
 
 def name(text: str) -> Html:
-    """The name of a file, class or part, as it is: shown whole, and turning no text around it."""
+    """Show the name of a file, class or part whole, turning no text around it."""
     pieces = _SEPARATORS.split(printable(text))
     return element(
         "bdi", [[element("wbr") if i else None, p] for i, p in enumerate(pieces)], class_="name"
@@ -83,7 +83,7 @@ Row = Sequence[Child]
 def table(
     caption: str, columns: Sequence[Child], rows: Sequence[Row], *, texts: Sequence[int] = ()
 ) -> Html:
-    """A table whose first column names the rows; it scrolls sideways where it is too wide.
+    """Give a table whose first column names the rows; it scrolls sideways where it is too wide.
 
     Args:
         caption: what it shows; read out, and used to find it.

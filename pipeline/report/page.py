@@ -76,7 +76,7 @@ class Page:
     footer: str
 
     def html(self) -> str:
-        """The file's text. It needs no script, and forbids the browser to load anything."""
+        """Give the file's text. It needs no script, and forbids the browser to load anything."""
         shown = [section for section in self.sections if section is not None]
         body = element(
             "body",
@@ -143,7 +143,7 @@ def _verdict(verdict: Verdict) -> Html:
 
 
 def _sentence(text: str) -> str:
-    """A warning of the command line as a sentence."""
+    """Give a warning of the command line as a sentence."""
     return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
 
 

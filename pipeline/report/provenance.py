@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from features.backbones.settings import fingerprint_of
-from features.backbones.weights import UNTRAINED_WARNING
+from features.backbones.weights import UNTRAINED_WARNING, RecordedWeights
 from pipeline.data.dataset import Dataset
+from pipeline.data.folder_record import FolderRecord
+from pipeline.groups.rules import GroupRule
+from pipeline.model.record import FitRecord
 from pipeline.report.html import Child, name
 from pipeline.training.compare_heads import HeadComparison
 
@@ -15,14 +18,14 @@ Facts = list[tuple[str, Child]]
 
 
 def settings_text(settings: Mapping[str, Any]) -> str:
-    """Settings of a head on one line."""
+    """Write the settings of a head on one line."""
     return ", ".join(
         f"{key} = {value:g}" if isinstance(value, float) else f"{key} = {value}"
         for key, value in settings.items()
     )
 
 
-def feature_facts(fields: Mapping[str, Any], weights: Mapping[str, Any]) -> Facts:
+def feature_facts(fields: Mapping[str, Any], weights: RecordedWeights | None) -> Facts:
     """Where rows come from.
 
     Args:
@@ -33,52 +36,52 @@ def feature_facts(fields: Mapping[str, Any], weights: Mapping[str, Any]) -> Fact
     return [
         ("backbone", f"{fields['backbone']}, {fields['precision']}"),
         ("recipe", f"{recipe['name']}, {recipe['width']}×{recipe['height']} pixels"),
-        ("weights", name(str(weights["name"]))),
-        ("weights, SHA-256", str(weights["digest"])),
+        ("weights", name(weights.name if weights else "not noted")),
+        ("weights, SHA-256", weights.digest if weights else "not noted"),
         ("fingerprint of the features", fingerprint_of(dict(fields))),
     ]
 
 
-def model_facts(about: Mapping[str, Any], chosen: Mapping[str, Any]) -> Facts:
-    """What a model is made of; `about` as in `pipeline.training.fit.Fit`, `chosen` as of a head."""
-    split = about["split"]
+def model_facts(record: FitRecord, chosen: Mapping[str, Any]) -> Facts:
+    """Say what a model is made of; `chosen` are the settings in force."""
+    split = record.split
     found: Facts = [
         ("settings in force", settings_text(chosen) or "none"),
-        ("split", f"{split['kind']}, {split['test_size']:.0%} held out"),
-        ("seed", str(split["seed"])),
+        ("split", f"{split.kind}, {split.test_size:.0%} held out"),
+        ("seed", str(split.seed)),
     ]
-    if about.get("sees") == "pixels":
-        recipe = about["recipe"]
+    if record.sees == "pixels":
+        recipe = record.recipe
         return [
             *found,
             ("recipe", f"{recipe['name']}, {recipe['width']}×{recipe['height']} pixels"),
         ]
-    return [*found, *feature_facts(about["features"], about["weights"])]
+    return [*found, *feature_facts(record.fingerprint, record.folder.weights)]
 
 
 def comparison_facts(dataset: Dataset, found: HeadComparison) -> Facts:
-    """What a comparison was made of."""
+    """Say what a comparison was made of."""
     return [
         ("split", f"{found.split}, {len(found.result.folds)} folds"),
         ("seed", str(found.result.seed)),
-        *feature_facts(dataset.fields, dataset.about["weights"]),
+        *feature_facts(dataset.fields, dataset.folder.weights),
     ]
 
 
-def untrained(about: Mapping[str, Any]) -> list[str]:
-    """The warning of untrained weights, where they are."""
-    return [UNTRAINED_WARNING] if about.get("weights", {}).get("source") == "random" else []
+def untrained(folder: FolderRecord) -> list[str]:
+    """Give the warning of untrained weights, where they are."""
+    return [UNTRAINED_WARNING] if folder.untrained else []
 
 
-def apart(group_rule: Mapping[str, Any], split: str, torn: int = 0) -> bool:
+def apart(group_rule: GroupRule, split: str, torn: int = 0) -> bool:
     """Whether it is known that no part stands on both sides; `torn` are the parts that do."""
     kept = split == "grouped" or (split == "given" and not torn)
-    return kept and group_rule["kind"] not in ("none", "proposed")
+    return kept and group_rule.kind not in ("none", "proposed")
 
 
-def proposed_warning(group_rule: Mapping[str, Any]) -> list[str]:
-    """The warning that parts are a proposal, where they are."""
-    if group_rule["kind"] != "proposed":
+def proposed_warning(group_rule: GroupRule) -> list[str]:
+    """Give the warning that parts are a proposal, where they are."""
+    if group_rule.kind != "proposed":
         return []
     return [
         "Nobody said which photographs show one part, so that was proposed (see Groups). Parts "
@@ -87,7 +90,7 @@ def proposed_warning(group_rule: Mapping[str, Any]) -> list[str]:
 
 
 def split_warning(kind: str, torn: int = 0) -> list[str]:
-    """The warning of a random split, or of a given one that tears parts."""
+    """Give the warning of a random split, or of a given one that tears parts."""
     if kind == "given" and torn:
         return [
             f"{torn:,} parts stand on both sides of the split that the folder came with, so parts "

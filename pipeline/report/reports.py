@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,11 +14,16 @@ from features.arrays import Indices
 from features.files import write_whole
 from pipeline.data.dataset import Dataset
 from pipeline.evaluation.band import DEFAULT_THRESHOLD, Band
-from pipeline.evaluation.judgements import Assessment, Judgements, judge_side, judged_parts
 from pipeline.evaluation.part_rules import by_part
-from pipeline.groups.rules import GroupRule
+from pipeline.evaluation.predictions import (
+    Assessment,
+    Predictions,
+    predicted_parts,
+    predictions_of_side,
+)
 from pipeline.model.bundle import Bundle, versions
 from pipeline.model.evaluate import Evaluation, not_scored
+from pipeline.model.record import FitRecord
 from pipeline.output.overwrite import REPORT, check_overwritable
 from pipeline.report import commands
 from pipeline.report import provenance as facts
@@ -40,7 +44,7 @@ from pipeline.report.sections import (
     thresholds,
     training,
 )
-from pipeline.report.sections.gallery import Looker, looks_of_bundle, looks_of_folder
+from pipeline.report.sections.gallery import CellsOf, cells_of_bundle, cells_of_folder
 from pipeline.report.verdict import comparison_verdict, model_verdict
 from pipeline.report.wording import count
 from pipeline.terminal import groups as grouping_text
@@ -49,7 +53,7 @@ from pipeline.thresholds.decision import Decision, Unseen
 from pipeline.thresholds.outcome import Outcome
 from pipeline.training.compare_heads import HeadComparison
 from pipeline.training.fit import Fit
-from pipeline.training.split_gap import Gap, has_parts
+from pipeline.training.optimism import Optimism, has_parts
 from pipeline.training.training_curves import read_curves
 
 _CLOSE = "The numbers are then the same, up to small differences between processors and versions."
@@ -60,7 +64,7 @@ AUDIT = Path("audit") / "audit.json"
 
 
 def fit_report(dataset: Dataset, done: Fit, *, audit_file: Path = AUDIT) -> str:
-    """The report of a trained model on the photographs that it was not trained on.
+    """Give the report of a trained model on the photographs that it was not trained on.
 
     Args:
         dataset: what it was trained on.
@@ -69,40 +73,40 @@ def fit_report(dataset: Dataset, done: Fit, *, audit_file: Path = AUDIT) -> str:
     """
     audited = _audited(dataset, audit_file)
     warnings = [
-        *facts.untrained(done.about), *facts.split_warning(*_split(done.about)),
-        *facts.proposed_warning(dataset.about["group_rule"]),
+        *facts.untrained(done.record.folder), *facts.split_warning(*_split(done.record)),
+        *facts.proposed_warning(dataset.folder.group_rule),
         *audit.warnings(audited), *dataset.warnings, *contradicted(done.decision),
     ]  # fmt: skip
     train, test = done.sides
-    look = looks_of_folder(done.folder, dataset.cache_path)
+    cells_of = cells_of_folder(done.folder, dataset.cache_path)
     sections = [
         _photographs(dataset, {"training": train, "held out": test}),
-        _groups(dataset, done.gap),
+        _groups(dataset, done.optimism),
         audit.section(audited),
         scores.section(
             _sides("held out", done.held_out, done.held_out_parts) | {"training": done.train},
-            done.judged,
+            done.predicted,
             "The photographs held out were scored once, and nothing was chosen on them.",
         ),
         thresholds.section(done.decision, done.classes.names, _outcome("held out", done.decision)),
-        *_judged(done.judged, done.decision, look, done.decision.unseen),
+        *_predicted(done.predicted, done.decision, cells_of, done.decision.unseen),
         training.section(done.head.history),
         reproduce.section(reproduce.Reproduction(
             [*_before(dataset, audited, audit_file), commands.fit_command(dataset, done)],
-            facts.model_facts(done.about, done.head.chosen), versions(), _CLOSE,
+            facts.model_facts(done.record, done.head.chosen), versions(), _CLOSE,
         )),
     ]  # fmt: skip
-    about = [("model", name(str(done.folder))), ("scored", f"{_size(done.judged)}, held out")]
-    apart = facts.apart(dataset.about["group_rule"], *_split(done.about))
+    about = [("model", name(str(done.folder))), ("scored", f"{_size(done.predicted)}, held out")]
+    apart = facts.apart(dataset.folder.group_rule, *_split(done.record))
     verdict = model_verdict(
-        done.parts or done.judged, done.held_out_parts or done.held_out, warnings, apart=apart,
+        done.parts or done.predicted, done.held_out_parts or done.held_out, warnings, apart=apart,
         decision=done.decision,
     )  # fmt: skip
     return _page(f"Model report: {done.head.title}", about, verdict, sections)
 
 
 def comparison_report(dataset: Dataset, found: HeadComparison, *, audit_file: Path = AUDIT) -> str:
-    """The report of a comparison of heads, with a closer look at the best of them.
+    """Give the report of a comparison of heads, with a closer look at the best of them.
 
     Args:
         dataset: what they were compared on.
@@ -113,59 +117,59 @@ def comparison_report(dataset: Dataset, found: HeadComparison, *, audit_file: Pa
     result = found.result
     best = result.table()[0]
     every = np.arange(len(dataset))
-    judged = judge_side(
+    predicted = predictions_of_side(
         dataset,
         every,
         found.photographs.out_of_fold(best.head),
-        Path(dataset.about["root"]),
+        Path(dataset.folder.root),
         Band.at(DEFAULT_THRESHOLD),
     )
     parts, part_scores = None, None
     if result is not found.photographs:
-        parts = judged_parts(
-            judged, by_part(dataset.y, judged.probabilities, dataset.groups, found.part_rule)
+        parts = predicted_parts(
+            predicted, by_part(dataset.y, predicted.probabilities, dataset.groups, found.part_rule)
         )
-        part_scores = Assessment.of_judged(parts, seed=result.seed)
-    pooled = Assessment.of(dataset.y, dataset.groups, judged.probabilities, seed=result.seed)
+        part_scores = Assessment.of_predictions(parts, seed=result.seed)
+    pooled = Assessment.of(dataset.y, dataset.groups, predicted.probabilities, seed=result.seed)
     warnings = [
-        *facts.untrained(dataset.about), *facts.split_warning(found.split),
-        *facts.proposed_warning(dataset.about["group_rule"]), *dataset.warnings,
+        *facts.untrained(dataset.folder), *facts.split_warning(found.split),
+        *facts.proposed_warning(dataset.folder.group_rule), *dataset.warnings,
         *audit.warnings(audited),
     ]  # fmt: skip
     sections = [
         _photographs(dataset, {}),
-        _groups(dataset, found.gap),
+        _groups(dataset, found.optimism),
         audit.section(audited),
         heads.section(result, found.split),
         scores.section(
-            _sides("out of fold", pooled, part_scores), judged,
+            _sides("out of fold", pooled, part_scores), predicted,
             f"From here on: {best.title}, the best head. Each photograph was judged by the one "
             "that was trained without its fold, in the first round of folds, and all of them are "
             "scored together; the table above is a mean over folds, so the two differ a little.",
         ),
-        *_judged(judged),
+        *_predicted(predicted),
         reproduce.section(reproduce.Reproduction(
             [*_before(dataset, audited, audit_file), commands.compare_command(dataset, found)],
             facts.comparison_facts(dataset, found), versions(), _CLOSE,
         )),
     ]  # fmt: skip
-    about = [("folder", name(str(found.folder))), ("compared on", _size(judged))]
-    apart = facts.apart(dataset.about["group_rule"], found.split)
+    about = [("folder", name(str(found.folder))), ("compared on", _size(predicted))]
+    apart = facts.apart(dataset.folder.group_rule, found.split)
     verdict = comparison_verdict(
-        result, parts or judged, part_scores or pooled, warnings, apart=apart
+        result, parts or predicted, part_scores or pooled, warnings, apart=apart
     )
     return _page(f"Comparison of {count(len(result.heads), 'head')}", about, verdict, sections)
 
 
 def evaluation_report(bundle: Bundle, found: Evaluation) -> str:
-    """The report of a model on its holdout, or on a new labelled folder."""
-    about, judged = bundle.about, found.judged
+    """Give the report of a model on its holdout, or on a new labelled folder."""
+    record, predicted = bundle.record.fit, found.predicted
     decision = replace(bundle.decision, holdout=found.outcome)
-    warnings = [*facts.untrained(about), *contradicted(decision, found.what)]
+    warnings = [*facts.untrained(record.folder), *contradicted(decision, found.what)]
     if found.data is None:
-        warnings += facts.split_warning(*_split(about))
-    apart = facts.apart(asdict(found.group_rule), *_split(about))
-    warnings += facts.proposed_warning(asdict(found.group_rule))
+        warnings += facts.split_warning(*_split(record))
+    apart = facts.apart(found.group_rule, *_split(record))
+    warnings += facts.proposed_warning(found.group_rule)
     warnings += grouping_text.alike(found.known)
     warnings += not_scored(found.strange, bundle.classes.names)
     warnings += [found.unlike.partition(": ")[2].capitalize()] if found.unlike else []
@@ -176,28 +180,28 @@ def evaluation_report(bundle: Bundle, found: Evaluation) -> str:
         )
     sections = [
         data.section(data.Data(
-            judged.classes, judged.samples, judged.y, judged.groups, found.group_rule.describe(),
-            unreadable=found.unreadable, notes=found.notes,
+            predicted.classes, predicted.table_rows, predicted.y, predicted.groups,
+            found.group_rule.describe(), unreadable=found.unreadable, notes=found.notes,
         )),
         groups.section(groups.Grouped(
-            judged.classes, judged.samples, judged.y, judged.groups, found.group_rule,
-            found.proposal,
+            predicted.classes, predicted.table_rows, predicted.y, predicted.groups,
+            found.group_rule, found.proposal,
         )),
-        scores.section(_sides(found.what, found.assessment, found.part_assessment), judged),
-        thresholds.section(decision, judged.classes.names, _outcome(found.what, decision)),
-        *_judged(judged, decision, looks_of_bundle(bundle, found.cache_path)),
+        scores.section(_sides(found.what, found.assessment, found.part_assessment), predicted),
+        thresholds.section(decision, predicted.classes.names, _outcome(found.what, decision)),
+        *_predicted(predicted, decision, cells_of_bundle(bundle, found.cache_path)),
         training.section(_history(bundle)),
         reproduce.section(reproduce.Reproduction(
             [commands.evaluate_command(bundle, found)],
-            facts.model_facts(about, bundle.head.chosen), about["versions"],
+            facts.model_facts(record, bundle.head.chosen), bundle.record.versions,
             f"The versions are those that the model was made with. {_CLOSE}",
         )),
     ]  # fmt: skip
     shown: list[tuple[str, Child]] = [
-        ("model", name(str(bundle.folder))), ("scored", [_size(judged), ": ", name(found.what)])
+        ("model", name(str(bundle.folder))), ("scored", [_size(predicted), ": ", name(found.what)])
     ]  # fmt: skip
     verdict = model_verdict(
-        found.parts or judged, found.part_assessment or found.assessment, warnings, apart=apart,
+        found.parts or predicted, found.part_assessment or found.assessment, warnings, apart=apart,
         decision=decision,
     )  # fmt: skip
     return _page(f"Evaluation: {bundle.head.title}", shown, verdict, sections)
@@ -222,23 +226,23 @@ def write_report(path: Path, page: str, *, force: bool = False) -> Path:
 
 
 def _photographs(dataset: Dataset, sides: dict[str, Indices]) -> Section:
-    rule = GroupRule(**dataset.about["group_rule"])
+    rule = dataset.folder.group_rule
     return data.section(data.Data(
-        dataset.classes, dataset.samples, dataset.y, dataset.groups, rule.describe(),
+        dataset.classes, dataset.table_rows, dataset.y, dataset.groups, rule.describe(),
         sides=sides, unreadable=dataset.unreadable(),
     ))  # fmt: skip
 
 
-def _groups(dataset: Dataset, gap: Gap | None) -> Section:
-    rule = GroupRule(**dataset.about["group_rule"])
-    no_gap = (
+def _groups(dataset: Dataset, optimism: Optimism | None) -> Section:
+    rule = dataset.folder.group_rule
+    no_optimism = (
         "It was not measured how much a random split flatters (--no-gap)."
         if has_parts(dataset.groups)
         else "No two photographs show one part, so a random split is one by part, too."
     )
     return groups.section(groups.Grouped(
-        dataset.classes, dataset.samples, dataset.y, dataset.groups, rule, dataset.proposal,
-        gap, no_gap,
+        dataset.classes, dataset.table_rows, dataset.y, dataset.groups, rule, dataset.proposal,
+        optimism, no_optimism,
     ))  # fmt: skip
 
 
@@ -247,7 +251,7 @@ def _audited(dataset: Dataset, file: Path) -> audit.Audited:
 
 
 def _before(dataset: Dataset, audited: audit.Audited, file: Path) -> list[commands.Command]:
-    """The commands that come first: of the cache, and of the audit if one is shown."""
+    """List the commands that come first: of the cache, and of the audit if one is shown."""
     made = [commands.extract_command(dataset)]
     return made if audited.found is None else [*made, commands.audit_command(dataset, file)]
 
@@ -262,37 +266,37 @@ def _history(bundle: Bundle) -> list[dict[str, float]] | None:
     return read_curves(path.read_text("utf-8")) if path.is_file() else None
 
 
-def _judged(
-    judged: Judgements,
+def _predicted(
+    predicted: Predictions,
     decision: Decision | None = None,
-    look: Looker | None = None,
+    cells_of: CellsOf | None = None,
     unseen: Unseen | None = None,
 ) -> list[Section | None]:
-    """What there is to say of photographs that a model never saw.
+    """Say what there is to say of photographs that a model never saw.
 
     Args:
-        judged: the photographs.
+        predicted: the photographs.
         decision: of a model; None of a head that has none yet.
-        look: where the model looks.
+        cells_of: where the model looks.
         unseen: what its thresholds were chosen on, where the report is of that, too.
     """
     return [
-        ranking.section(judged),
-        confusion.section(judged),
-        reliability.section(judged, unseen),
-        cost.section(judged, decision, unseen),
-        gallery.section(judged, look),
+        ranking.section(predicted),
+        confusion.section(predicted),
+        reliability.section(predicted, unseen),
+        cost.section(predicted, decision, unseen),
+        gallery.section(predicted, cells_of),
     ]
 
 
-def _split(about: Mapping[str, Any]) -> tuple[str, int]:
-    """The kind of split of a model, and how many parts stand on both of its sides."""
-    return about["split"]["kind"], int(about["split"].get("torn", 0))
+def _split(record: FitRecord) -> tuple[str, int]:
+    """Give the kind of split of a model, and how many parts stand on both of its sides."""
+    return record.split.kind, record.split.torn
 
 
-def _size(judged: Judgements) -> str:
-    parts = len(np.unique(judged.groups))
-    return f"{count(len(judged.y), 'photograph')} of {count(parts, 'part')}"
+def _size(predicted: Predictions) -> str:
+    parts = len(np.unique(predicted.groups))
+    return f"{count(len(predicted.y), 'photograph')} of {count(parts, 'part')}"
 
 
 def _page(

@@ -144,7 +144,7 @@ def _text(text: str, x: float, y: float, class_: str, transform: str | None = No
 
 
 def draw_band(band: Band, place: Place) -> Html:
-    """A band as one shape."""
+    """Give a band as one shape."""
     there = [(x, low, high) for x, low, high in band.points if _finite(x, low, high)]
     lows = [(x, low) for x, low, _ in there]
     highs = [(x, high) for x, _, high in reversed(there)]
@@ -153,7 +153,7 @@ def draw_band(band: Band, place: Place) -> Html:
 
 
 def draw_line(line: Line, place: Place) -> Html:
-    """A line as one path."""
+    """Give a line as one path."""
     path: list[str] = []
     last = None  # where the pen is, if it is down
     for point in line.points:
@@ -177,7 +177,7 @@ def draw_mark(mark: Mark, place: Place, class_: str = "") -> Html:
 
 
 def _shape(x: float, y: float, style: int) -> str:
-    """A disc, diamond, square or triangle around a point."""
+    """Give a disc, diamond, square or triangle around a point."""
     if style == 0:
         return f"M{at(x - 4)} {at(y)}a4 4 0 1 0 8 0a4 4 0 1 0 -8 0Z"
     if style == 1:
@@ -188,7 +188,7 @@ def _shape(x: float, y: float, style: int) -> str:
 
 
 def legend(drawn: Sequence[Drawn]) -> Html:
-    """A sample and the name of everything that has one; beside the drawing, so that it wraps."""
+    """Name everything with a sample, beside the drawing, so that it wraps."""
     return element("ul", [_legend_entry(entry) for entry in drawn if entry.name], class_="legend")
 
 
@@ -208,7 +208,7 @@ def _pair(place: Place, point: Point) -> str:
 
 
 def at(value: float) -> str:
-    """A coordinate, to a tenth of a unit."""
+    """Give a coordinate, to a tenth of a unit."""
     return f"{value:.1f}".removesuffix(".0")
 
 
@@ -253,7 +253,7 @@ class Chart:
     marks: Sequence[Mark] = ()
 
     def html(self) -> Html:
-        """The figure: title, drawing, legend, table."""
+        """Give the figure: title, drawing, legend, table."""
         place = Place(self.x, self.y, (_LEFT, WIDTH - _RIGHT), (HEIGHT - _BOTTOM, _TOP))
         content = [
             *axes(place),
@@ -286,7 +286,7 @@ class RowChart:
     legend: tuple[str, str, str]
 
     def html(self) -> Html:
-        """The figure: title, drawing, legend, table."""
+        """Give the figure: title, drawing, legend, table."""
         height = _TOP + _ROW * len(self.entries) + _BOTTOM
         across = Axis("", 0, len(self.entries), ())
         place = Place(self.x, across, (_ROW_LEFT, WIDTH - _RIGHT), (_TOP, height - _BOTTOM))

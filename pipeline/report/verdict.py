@@ -16,7 +16,7 @@ from pipeline.evaluation.head_pairs import (
     EQUIVALENT,
     UNKNOWN,
 )
-from pipeline.evaluation.judgements import Judgements
+from pipeline.evaluation.predictions import Predictions
 from pipeline.report.page import KeyFigure, Verdict
 from pipeline.report.sections.scores import TITLES, Scored
 from pipeline.report.wording import between, count, interval, of, percent, score
@@ -32,33 +32,33 @@ _TOLERABLE = 0.05  # a share of missed defects above which a person should look 
 
 
 def model_verdict(
-    judged: Judgements,
+    predicted: Predictions,
     scored: Scored,
     warnings: Sequence[str],
     *,
     apart: bool = True,
     decision: Decision | None = None,
 ) -> Verdict:
-    """What a model did to photographs that it never saw.
+    """Say what a model did to photographs that it never saw.
 
     Args:
-        judged: the photographs.
+        predicted: the photographs.
         scored: their scores.
         warnings: what makes the numbers less trustworthy.
         apart: whether it is known that no photograph of their parts was trained on.
         decision: where the model's thresholds come from.
     """
-    headline = f"This model {errors(judged) if judged.classes.binary else _rights(judged)}"
-    sentences = [behind(judged, apart=apart)]
-    if judged.classes.binary:
-        sentences += doubts(judged, scored, apart=apart)
-        sentences += [*_missed_in_training(judged, decision), *_promised(decision)]
+    headline = f"This model {errors(predicted) if predicted.classes.binary else _rights(predicted)}"
+    sentences = [behind(predicted, apart=apart)]
+    if predicted.classes.binary:
+        sentences += doubts(predicted, scored, apart=apart)
+        sentences += [*_missed_in_training(predicted, decision), *_promised(decision)]
     else:
-        sentences.append(_weakest(judged))
+        sentences.append(_weakest(predicted))
     return Verdict(
         f"{headline}{'' if apart else ', on parts that it may have been trained on'}.",
-        [*sentences, _advice(judged, scored, decision) if apart else KEEP_APART],
-        [*figures(judged, scored), _auc(scored)],
+        [*sentences, _advice(predicted, scored, decision) if apart else KEEP_APART],
+        [*figures(predicted, scored), _auc(scored)],
         warnings,
     )
 
@@ -71,16 +71,16 @@ KEEP_APART = (
 """What to do where photographs of one part may stand on both sides."""
 
 
-def errors(judged: Judgements) -> str:
+def errors(predicted: Predictions) -> str:
     """Of two classes, what was missed and what was rejected, without its subject."""
-    missed, defective, rejected, healthy = _counts(judged)
-    alarms = f"rejected {of(rejected, healthy, 'healthy ones')}{_sent_on(judged)}"
-    unit = judged.unit
+    missed, defective, rejected, healthy = _counts(predicted)
+    alarms = f"rejected {of(rejected, healthy, 'healthy ones')}{_sent_on(predicted)}"
+    unit = predicted.unit
     if not defective:
         return f"{alarms}; there was no defective one to find"
     if missed:
         found = f"missed {of(missed, defective, f'defective {unit}s')}"
-    elif judged.band.has_review:
+    elif predicted.band.has_review:
         found = f"passed none of {count(defective, f'defective {unit}')}"
     elif defective == 1:
         found = f"found the only defective {unit}"
@@ -89,42 +89,45 @@ def errors(judged: Judgements) -> str:
     return f"{found} and {alarms}" if healthy else f"{found}; there was no healthy one to reject"
 
 
-def _sent_on(judged: Judgements) -> str:
+def _sent_on(predicted: Predictions) -> str:
     """With a review band, what a person has to look at."""
-    if not judged.band.has_review:
+    if not predicted.band.has_review:
         return ""
-    reviewed = int((judged.verdicts == REVIEW).sum())
-    return f"; a person has to look at {of(reviewed, len(judged.y), f'{judged.unit}s')}"
+    reviewed = int((predicted.verdicts == REVIEW).sum())
+    return f"; a person has to look at {of(reviewed, len(predicted.y), f'{predicted.unit}s')}"
 
 
-def _counts(judged: Judgements) -> tuple[int, int, int, int]:
+def _counts(predicted: Predictions) -> tuple[int, int, int, int]:
     """Missed and all defective photographs, rejected and all healthy ones."""
-    positive = judged.y == 1
-    missed = int((positive & (judged.verdicts == 0)).sum())
-    rejected = int((~positive & (judged.verdicts == 1)).sum())
+    positive = predicted.y == 1
+    missed = int((positive & (predicted.verdicts == 0)).sum())
+    rejected = int((~positive & (predicted.verdicts == 1)).sum())
     return missed, int(positive.sum()), rejected, int((~positive).sum())
 
 
-def behind(judged: Judgements, *, apart: bool) -> str:
+def behind(predicted: Predictions, *, apart: bool) -> str:
     """How much stands behind the numbers; `apart` as in `model_verdict`."""
     if not apart:
         return (
-            f"Behind this stand {count(len(judged.samples), judged.unit)}, and at most "
-            f"{count(len(np.unique(judged.groups)), 'part')}; they could be far fewer. Photographs "
-            "of the same parts may have been trained on: expect worse on parts that are really new."
+            f"Behind this stand {count(len(predicted.table_rows), predicted.unit)}, and at most "
+            f"{count(len(np.unique(predicted.groups)), 'part')}; they could be far fewer. "
+            "Photographs of the same parts may have been trained on: expect worse on parts that "
+            "are really new."
         )
-    if judged.classes.binary:
-        said = f"{judged.parts(1):,} defective and {judged.parts(0):,} healthy parts"
+    if predicted.classes.binary:
+        said = f"{predicted.parts(1):,} defective and {predicted.parts(0):,} healthy parts"
         return f"Behind this stand {said} that it was not trained on."
-    fewest, title = min((judged.parts(i), name) for i, name in enumerate(judged.classes.names))
-    parts = count(len(np.unique(judged.groups)), "part")
+    fewest, title = min(
+        (predicted.parts(i), name) for i, name in enumerate(predicted.classes.names)
+    )
+    parts = count(len(np.unique(predicted.groups)), "part")
     return f"Behind this stand {parts} not trained on; the fewest, {fewest:,}, are of {title}."
 
 
-def doubts(judged: Judgements, scored: Scored, *, apart: bool) -> list[str]:
+def doubts(predicted: Predictions, scored: Scored, *, apart: bool) -> list[str]:
     """Of two classes, how far the share of missed defects is known."""
-    missed, defective, *_ = _counts(judged)
-    parts = judged.parts(1)
+    missed, defective, *_ = _counts(predicted)
+    parts = predicted.parts(1)
     what = count(parts, f"defective {'part' if apart else 'photograph'}")
     if not defective:
         return []
@@ -138,19 +141,19 @@ def doubts(judged: Judgements, scored: Scored, *, apart: bool) -> list[str]:
     ]
 
 
-def _missed_in_training(judged: Judgements, decision: Decision | None) -> list[str]:
-    """What was missed out-of-fold, where a small holdout makes the model look clearly better.
+def _missed_in_training(predicted: Predictions, decision: Decision | None) -> list[str]:
+    """Say what was missed out-of-fold, where a small holdout makes the model look clearly better.
 
     The threshold was chosen on these very parts, which flatters: a larger share of misses there is
     a reason to expect more than the holdout shows.
     """
     unseen = decision.unseen if decision else None
-    missed, defective, *_ = _counts(judged)
+    missed, defective, *_ = _counts(predicted)
     if unseen is None or unseen.how != "out-of-fold" or not defective:
         return []
     there = unseen.outcome.defective_parts
     if (
-        there.total < judged.parts(1)
+        there.total < predicted.parts(1)
         or there.passed / there.total <= missed / defective + _TOLERABLE
     ):
         return []
@@ -162,27 +165,27 @@ def _missed_in_training(judged: Judgements, decision: Decision | None) -> list[s
 
 
 def _promised(decision: Decision | None) -> list[str]:
-    """What was claimed when the thresholds were chosen, unless these photographs contradict it."""
+    """Repeat what was claimed for the thresholds, unless these photographs contradict it."""
     if decision is None or decision.contradicted:
         return []
     return [f"Its threshold was set so that {claim}." for claim in claims(decision)]
 
 
-def _advice(judged: Judgements, scored: Scored, decision: Decision | None) -> str:
+def _advice(predicted: Predictions, scored: Scored, decision: Decision | None) -> str:
     if scored.intervals["roc_auc"][0] <= 0.5:
         return "Do not sort parts by it: on these parts its ranking cannot be told from chance."
-    if not judged.classes.binary:
+    if not predicted.classes.binary:
         return "The confusion matrix says which classes it can be trusted with."
-    most = _most_missed(judged, decision)
+    most = _most_missed(predicted, decision)
     if most <= _TOLERABLE:
         return (
             f"If you can live with {percent(most)} of the defective parts missed, it can sort "
             "parts that are made and photographed as these were."
         )
     said = ["Do not let it pass parts alone: let a person look at what it calls healthy."]
-    if _counts(judged)[0] and scored.intervals["roc_auc"][0] >= _GOOD_RANKING:
+    if _counts(predicted)[0] and scored.intervals["roc_auc"][0] >= _GOOD_RANKING:
         said.append("A lower threshold would find more.")
-    if (here := judged.parts(1)) < (needed := parts_needed(_TOLERABLE)):
+    if (here := predicted.parts(1)) < (needed := parts_needed(_TOLERABLE)):
         said.append(
             f"To show that at most {percent(_TOLERABLE)} are missed takes {needed} defective parts "
             f"or more; here are {here:,}."
@@ -190,41 +193,43 @@ def _advice(judged: Judgements, scored: Scored, decision: Decision | None) -> st
     return " ".join(said)
 
 
-def _most_missed(judged: Judgements, decision: Decision | None) -> float:
-    """The largest share of missed parts that a claim or, without one, the photographs leave."""
+def _most_missed(predicted: Predictions, decision: Decision | None) -> float:
+    """Give the largest share of missed parts that a claim, or else the photographs, leave."""
     promised = [c.share for c in decision.claims if c.what == "missed"] if decision else []
     if promised and decision is not None and not decision.contradicted:
         return promised[0]
-    p = judged.probabilities[:, 1]
-    return Outcome.of(judged.y, p, judged.groups, judged.band).missed_at_most
+    p = predicted.probabilities[:, 1]
+    return Outcome.of(predicted.y, p, predicted.groups, predicted.band).missed_at_most
 
 
-def figures(judged: Judgements, scored: Scored) -> list[KeyFigure]:
-    """The errors of both kinds; of more than two classes, how often it is right."""
-    if not judged.classes.binary:
-        chance = f"chance is {percent(1 / len(judged.classes.names))}"
+def figures(predicted: Predictions, scored: Scored) -> list[KeyFigure]:
+    """Give the errors of both kinds; of more than two classes, how often it is right."""
+    if not predicted.classes.binary:
+        chance = f"chance is {percent(1 / len(predicted.classes.names))}"
         return [
             _share("Right verdicts", scored, "accuracy"),
             _share("Right, mean over classes", scored, "balanced_accuracy", f"; {chance}"),
         ]
-    missed, defective, rejected, healthy = _counts(judged)
+    missed, defective, rejected, healthy = _counts(predicted)
     low, high = scored.intervals["recall"]
     made = []
     if defective:
         possible = (
             f"95 %: {between(1 - high, 1 - low)}"
             if missed
-            else f"up to {percent(upper_limit(0, judged.parts(1)))} possible"
+            else f"up to {percent(upper_limit(0, predicted.parts(1)))} possible"
         )
         note = f"{missed:,} of {defective:,}; {possible}"
         made.append(KeyFigure("Defects missed", percent(missed / defective), note))
     if healthy:
         note = f"{rejected:,} of {healthy:,}"
         made.append(KeyFigure("Healthy ones rejected", percent(rejected / healthy), note))
-    if judged.band.has_review:
-        reviewed = int((judged.verdicts == REVIEW).sum())
-        note = f"{reviewed:,} of {count(len(judged.y), judged.unit)}"
-        made.append(KeyFigure("For a person to look at", percent(reviewed / len(judged.y)), note))
+    if predicted.band.has_review:
+        reviewed = int((predicted.verdicts == REVIEW).sum())
+        note = f"{reviewed:,} of {count(len(predicted.y), predicted.unit)}"
+        made.append(
+            KeyFigure("For a person to look at", percent(reviewed / len(predicted.y)), note)
+        )
     return made
 
 
@@ -238,17 +243,17 @@ def _auc(scored: Scored) -> KeyFigure:
     return KeyFigure("ROC AUC", score(value), f"95 %: {interval(*bounds)}; chance is 0.5")
 
 
-def _rights(judged: Judgements) -> str:
-    right = int((judged.verdicts == judged.y).sum())
-    return f"named the right class for {of(right, len(judged.y), 'photographs')}"
+def _rights(predicted: Predictions) -> str:
+    right = int((predicted.verdicts == predicted.y).sum())
+    return f"named the right class for {of(right, len(predicted.y), 'photographs')}"
 
 
-def _weakest(judged: Judgements) -> str:
-    right = judged.verdicts == judged.y
+def _weakest(predicted: Predictions) -> str:
+    right = predicted.verdicts == predicted.y
     shares = [
         (float(right[mine].mean()), int(right[mine].sum()), int(mine.sum()), title)
-        for number, title in enumerate(judged.classes.names)
-        if (mine := judged.y == number).any()
+        for number, title in enumerate(predicted.classes.names)
+        if (mine := predicted.y == number).any()
     ]
     _, known, whole, title = min(shares)
     return f"It is weakest at {title}: {of(known, whole)} recognised."
@@ -256,29 +261,29 @@ def _weakest(judged: Judgements) -> str:
 
 def comparison_verdict(
     found: Comparison,
-    judged: Judgements,
+    predicted: Predictions,
     scored: Scored,
     warnings: Sequence[str],
     *,
     apart: bool = True,
 ) -> Verdict:
-    """What a comparison of heads says.
+    """Say what a comparison of heads says.
 
     Args:
         found: the comparison.
-        judged: every photograph, judged by the best head in the fold that held it out.
+        predicted: every photograph, judged by the best head in the fold that held it out.
         scored: the scores of these.
         warnings: what makes the numbers less trustworthy.
         apart: whether it is known that no part stands on both sides of a fold.
     """
     best, *others = found.table()
-    sentences = [behind(judged, apart=apart)]
-    if judged.classes.binary:
+    sentences = [behind(predicted, apart=apart)]
+    if predicted.classes.binary:
         sentences.append(
-            f"At the threshold {judged.threshold:.4g}, which “fit” would choose anew, "
-            f"{best.head} {errors(judged)}."
+            f"At the threshold {predicted.threshold:.4g}, which “fit” would choose anew, "
+            f"{best.head} {errors(predicted)}."
         )
-        sentences += doubts(judged, scored, apart=apart)
+        sentences += doubts(predicted, scored, apart=apart)
     if others:
         sentences += [" ".join(_others(found, best)), _choosing(found)]
     sentences.append(
@@ -287,9 +292,9 @@ def comparison_verdict(
         else KEEP_APART
     )
     return Verdict(
-        _best(found, best, judged.classes.binary),
+        _best(found, best, predicted.classes.binary),
         sentences,
-        [_lead(found, best), *figures(judged, scored)],
+        [_lead(found, best), *figures(predicted, scored)],
         warnings,
     )
 
@@ -312,7 +317,7 @@ def _best(found: Comparison, best: TableRow, binary: bool) -> str:
 
 
 def _others(found: Comparison, best: TableRow) -> list[str]:
-    """What can be said of the other heads, one sentence for each verdict."""
+    """Say what can be said of the other heads, one sentence for each verdict."""
     heads: dict[str, list[str]] = {}
     for head, pair in found.findings.against_best().items():
         probably = pair.verdict in (A_PROBABLY, B_PROBABLY)
@@ -336,7 +341,7 @@ def _others(found: Comparison, best: TableRow) -> list[str]:
 
 
 def _choosing(found: Comparison) -> str:
-    """What choosing the best of several costs."""
+    """Say what choosing the best of several costs."""
     nested = found.findings.nested
     if nested is None:
         return (
@@ -357,7 +362,7 @@ def _choosing(found: Comparison) -> str:
 
 
 def _inside(title: str) -> str:
-    """A head's title inside a sentence."""
+    """Give a head's title inside a sentence."""
     return title if title[1:2].isupper() else title[:1].lower() + title[1:]
 
 

@@ -8,7 +8,7 @@ NBSP = "\u00a0"
 
 
 def percent(share: float) -> str:
-    """A share from 0 to 1: "43 %", "1.3 %"; 0 and 100 only where it is exactly that."""
+    """Give a share from 0 to 1: "43 %", "1.3 %"; 0 and 100 only where it is exactly that."""
     if math.isnan(share):
         return "not defined"
     if share in (0, 1):
@@ -26,21 +26,21 @@ def between(low: float, high: float) -> str:
 
 
 def score(value: float) -> str:
-    """A score with three decimals; a dash where it is not defined."""
+    """Give a score with three decimals; a dash where it is not defined."""
     return "–" if math.isnan(value) else f"{value:.3f}"
 
 
 def interval(low: float, high: float) -> str:
-    """An interval of scores: "0.912 to 0.978"."""
+    """Give an interval of scores: "0.912 to 0.978"."""
     return "–" if math.isnan(low) or math.isnan(high) else f"{low:.3f} to {high:.3f}"
 
 
 def count(number: int, one: str, many: str | None = None) -> str:
-    """A number with its noun: "1 part", "1,024 parts"."""
+    """Give a number with its noun: "1 part", "1,024 parts"."""
     return f"{number:,}{NBSP}{one if number == 1 else many or one + 's'}"
 
 
 def of(part: int, whole: int, what: str = "") -> str:
-    """A part with its whole: "8 of 14 photographs (57 %)"."""
+    """Give a part with its whole: "8 of 14 photographs (57 %)"."""
     share = f" ({percent(part / whole)})" if whole else ""
     return f"{part:,} of {whole:,}{what and ' ' + what}{share}"

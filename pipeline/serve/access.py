@@ -51,7 +51,7 @@ HEADERS = {
 
 
 def read_token(inbox: Path) -> tuple[str, bool]:
-    """The token of an inbox, and whether it was made just now.
+    """Give the token of an inbox, and whether it was made just now.
 
     Raises:
         OutputError: it cannot be read or made, or others can read it.
@@ -218,7 +218,7 @@ class Guard:
 async def _answer(
     send: Send, path: str, headers: Mapping[str, str], status: int, text: str
 ) -> None:
-    """A refusal as JSON; a browser that lacks the token is led to /login."""
+    """Give a refusal as JSON; a browser that lacks the token is led to /login."""
     page = "text/html" in headers.get("accept", "") and not path.startswith("/v1/")
     start: list[tuple[bytes, bytes]] = [(b"content-type", b"application/json")]
     if status == 401 and page:

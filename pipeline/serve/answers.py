@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.evaluation.band import REVIEW_NAME
 from pipeline.line.corrections import Correction
-from pipeline.line.live_model import Judged, LiveModel, Neighbour
+from pipeline.line.live_model import LiveModel, Neighbour, Predicted
 from pipeline.line.verdict_log import LoggedVerdict
 from pipeline.serve.station import Inspected, Station
 from pipeline.serve.versions import Version
@@ -17,7 +17,7 @@ UNREADABLE = "unreadable"
 
 
 def kind_of(verdict: str | None, model: LiveModel) -> str:
-    """What a verdict means for a part: pass, reject, review, unreadable, or class."""
+    """Say what a verdict means for a part: pass, reject, review, unreadable, or class."""
     if verdict is None:
         return UNREADABLE
     if verdict == REVIEW_NAME:
@@ -29,12 +29,12 @@ def kind_of(verdict: str | None, model: LiveModel) -> str:
 
 
 def number(value: float | None) -> float | None:
-    """A number as JSON has it, rounded to what a probability tells."""
+    """Give a number as JSON has it, rounded to what a probability tells."""
     return None if value is None or not math.isfinite(value) else round(value, 6)
 
 
 def part_answer(station: Station, one: Inspected) -> dict[str, Any]:
-    """A judged part."""
+    """Give a judged part."""
     told, model = one.part, one.model
     return {
         "id": one.id,
@@ -48,15 +48,15 @@ def part_answer(station: Station, one: Inspected) -> dict[str, Any]:
         "note": told.note or None,
         "error": told.error,
         "model": model.fingerprint,
-        "photographs": [_photograph(judged, model) for judged in one.judged],
+        "photographs": [_photograph(predicted, model) for predicted in one.predicted],
     }
 
 
-def _photograph(judged: Judged, model: LiveModel) -> dict[str, Any]:
-    made = judged.prediction
+def _photograph(predicted: Predicted, model: LiveModel) -> dict[str, Any]:
+    made = predicted.prediction
     return {
         "name": made.path,
-        "digest": judged.digest,
+        "digest": predicted.digest,
         "verdict": made.verdict,
         "kind": kind_of(made.verdict, model),
         "probability": number(made.probability),
@@ -69,7 +69,7 @@ def _photograph(judged: Judged, model: LiveModel) -> dict[str, Any]:
 
 
 def neighbour_answers(found: Sequence[Neighbour]) -> list[dict[str, Any]]:
-    """The nearest training photographs."""
+    """Give the nearest training photographs."""
     return [
         {"digest": one.digest, "label": one.label, "name": one.path.rpartition("/")[2],
          "distance": number(one.distance)}
@@ -78,7 +78,7 @@ def neighbour_answers(found: Sequence[Neighbour]) -> list[dict[str, Any]]:
 
 
 def verdict_answer(name: str, told: LoggedVerdict, model: LiveModel) -> dict[str, Any]:
-    """A verdict of the log."""
+    """Give a verdict of the log."""
     return {
         "id": name,
         "time": told.time,
@@ -96,7 +96,7 @@ def verdict_answer(name: str, told: LoggedVerdict, model: LiveModel) -> dict[str
 
 
 def correction_answer(one: Correction) -> dict[str, Any]:
-    """A correction; where its copies lie is nobody's business."""
+    """Give a correction; where its copies lie is nobody's business."""
     return {
         "id": one.id, "time": one.time, "part": one.part, "digests": list(one.digests),
         "verdict": one.verdict, "probability": number(one.probability), "model": one.model,
@@ -105,14 +105,14 @@ def correction_answer(one: Correction) -> dict[str, Any]:
 
 
 def model_answer(station: Station) -> dict[str, Any]:
-    """The active model."""
+    """Give the active model."""
     model = station.model
     bundle = model.bundle
-    classes = bundle.classes
+    classes, told = bundle.classes, bundle.record.scores
     return {
         "fingerprint": model.fingerprint,
-        "title": bundle.about.get("title"),
-        "created": bundle.about.get("created"),
+        "title": bundle.record.title,
+        "created": bundle.record.created,
         "classes": list(classes.names),
         "labels": station.labels,
         "defective": classes.names[1] if classes.binary else None,
@@ -122,8 +122,8 @@ def model_answer(station: Station) -> dict[str, Any]:
         "heatmaps": model.frame is not None,
         "heatmap_odds": number(model.frame.odds) if model.frame else None,
         "knows_unlike": bundle.familiar is not None,
-        "backbone": bundle.about.get("features", {}).get("backbone"),
-        "holdout": scores(bundle.about.get("holdout_parts") or bundle.about.get("holdout") or {}),
+        "backbone": bundle.record.fit.fingerprint.get("backbone"),
+        "holdout": scores(told.get("holdout_parts") or told.get("holdout") or {}),
         "drift": list(bundle.drift),
     }
 
@@ -143,7 +143,7 @@ def scores(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def version_answer(version: Version) -> dict[str, Any]:
-    """A model that is kept."""
+    """Give a model that is kept."""
     return {
         "fingerprint": version.fingerprint,
         "created": version.created,

@@ -43,7 +43,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 def status_of(error: OnepassError) -> int:
-    """The HTTP status that says what kind of error it is."""
+    """Give the HTTP status that says what kind of error it is."""
     for kind, status in (
         (BusyError, 429), (CacheBusyError, 429), (OutputError, 507), (BundleError, 409),
         (ImageError, 422), (DataError, 400),
@@ -54,7 +54,7 @@ def status_of(error: OnepassError) -> int:
 
 
 def refused(error: OnepassError, status: int | None = None) -> JSONResponse:
-    """An error as JSON: one line that says what was found, expected, and what to do."""
+    """Give an error as JSON: one line that says what was found, expected, and what to do."""
     code = status or status_of(error)
     headers = {"retry-after": "1"} if code == 429 else None
     return JSONResponse({"error": str(error)}, code, headers)
@@ -168,13 +168,13 @@ class Api:
         return fields, files
 
     async def neighbours(self, request: Request) -> Response:
-        """The training photographs that look most alike."""
+        """Give the training photographs that look most alike."""
         one = self.station.held(request.path_params["id"])
         found = await run(self.station.neighbours, one)
         return JSONResponse({"neighbours": answers.neighbour_answers(found)})
 
     async def heatmap(self, request: Request) -> Response:
-        """The colours of one photograph's heatmap, to be laid over it."""
+        """Give the colours of one photograph's heatmap, to be laid over it."""
         one = self.station.held(request.path_params["id"])
         number, side = request.path_params["number"], _side(request)
         found = await run(self.station.heatmap, one, number, side)
@@ -183,7 +183,7 @@ class Api:
         return Response(found[0], media_type="image/png", headers={"x-heatmap-says": found[1]})
 
     async def photograph(self, request: Request) -> Response:
-        """A photograph by its digest, drawn anew as a small JPEG."""
+        """Give a photograph by its digest, drawn anew as a small JPEG."""
         digest, side = request.path_params["digest"], _side(request)
         try:
             data = await run(self.station.picture, digest, side)
@@ -192,7 +192,7 @@ class Api:
         return Response(data, media_type="image/jpeg", headers={"cache-control": "max-age=86400"})
 
     async def verdicts(self, request: Request) -> Response:
-        """The latest verdicts, newest first."""
+        """Give the latest verdicts, newest first."""
         count, before = _number(request, "count", 50, 500), _number(request, "before", 0, 10**6)
         found = self.station.history.latest(count, before)
         model = self.station.model
@@ -201,7 +201,7 @@ class Api:
         )
 
     async def history(self, request: Request) -> Response:
-        """Counts of the last hours or days."""
+        """Give counts of the last hours or days."""
         days = request.query_params.get("by") == "day"
         model = self.station.model
         defective = model.bundle.classes.names[1] if model.bundle.classes.binary else None
@@ -213,7 +213,7 @@ class Api:
     # ---- corrections ----------------------------------------------------------------------
 
     async def corrections(self, request: Request) -> Response:
-        """What holds, newest first."""
+        """Say what holds, newest first."""
         found = await run(self.station.inbox.corrections)
         listed = [answers.correction_answer(one) for one in found[::-1]]
         known = self.station.model.learned
@@ -241,7 +241,7 @@ class Api:
     # ---- models ---------------------------------------------------------------------------
 
     async def model(self, request: Request) -> Response:
-        """The active model."""
+        """Give the active model."""
         return JSONResponse(answers.model_answer(self.station))
 
     async def models(self, request: Request) -> Response:
@@ -296,7 +296,7 @@ async def run(function: Callable[..., Any], *arguments: Any) -> Any:  # noqa: AN
 
 
 async def read_json(request: Request) -> dict[str, Any]:
-    """The JSON object that a request has.
+    """Give the JSON object that a request has.
 
     Raises:
         HTTPException: it has none, or is too long.
@@ -318,7 +318,7 @@ async def read_json(request: Request) -> dict[str, Any]:
 
 
 async def _stream(request: Request, most: int) -> AsyncGenerator[bytes]:
-    """A request's body, cut off where it is longer than it said."""
+    """Give a request's body, cut off where it is longer than it said."""
     length = 0
     async for block in request.stream():
         length += len(block)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from features.errors import BusyError
 from features.runtime import core_count
-from pipeline.line.live_model import BATCH, Decoded, Judged, LiveModel
+from pipeline.line.live_model import BATCH, Decoded, LiveModel, Predicted
 
 _MEASURED = 1000  # batches whose times are kept for /metrics
 
@@ -26,7 +26,7 @@ _MEASURED = 1000  # batches whose times are kept for /metrics
 class _Job:
     model: LiveModel
     decoded: Decoded
-    answer: Future[Judged] = field(default_factory=Future)
+    answer: Future[Predicted] = field(default_factory=Future)
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,14 @@ class Load:
 
     Attributes:
         waiting: photographs that are being decoded or wait for the model.
-        judged: photographs since the start.
+        predicted: photographs since the start.
         batches: passes of the backbone since the start.
         refused: photographs since the start, because the queue was full.
         seconds: that the last passes took, at most `_MEASURED` of them.
     """
 
     waiting: int
-    judged: int
+    predicted: int
     batches: int
     refused: int
     seconds: tuple[float, ...]
@@ -59,14 +59,16 @@ class JudgeQueue:
         """
         self.most = most
         self._lock = threading.Lock()
-        self._waiting = self._judged = self._batches = self._refused = 0
+        self._waiting = self._predicted = self._batches = self._refused = 0
         self._seconds: deque[float] = deque(maxlen=_MEASURED)
         self._ready: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._decoders = ThreadPoolExecutor(core_count(), thread_name_prefix="decode")
         self._thread = threading.Thread(target=self._run, name="judge", daemon=True)
         self._thread.start()
 
-    def submit(self, model: LiveModel, files: Sequence[tuple[str, bytes]]) -> list[Future[Judged]]:
+    def submit(
+        self, model: LiveModel, files: Sequence[tuple[str, bytes]]
+    ) -> list[Future[Predicted]]:
         """Have files judged, all or none.
 
         Args:
@@ -93,7 +95,7 @@ class JudgeQueue:
         """Tell how busy it is."""
         with self._lock:
             return Load(
-                self._waiting, self._judged, self._batches, self._refused, tuple(self._seconds)
+                self._waiting, self._predicted, self._batches, self._refused, tuple(self._seconds)
             )
 
     def close(self) -> None:
@@ -102,23 +104,23 @@ class JudgeQueue:
         self._ready.put(None)
         self._thread.join(60.0)
 
-    def _start(self, model: LiveModel, name: str, data: bytes) -> Future[Judged]:
-        answer: Future[Judged] = Future()
+    def _start(self, model: LiveModel, name: str, data: bytes) -> Future[Predicted]:
+        answer: Future[Predicted] = Future()
 
         def decode() -> None:
             try:
                 self._ready.put(_Job(model, model.decode(name, data), answer))
             except BaseException as error:  # noqa: BLE001 - who waits for the answer has to know
-                self._done(1, judged=0)
+                self._done(1, predicted=0)
                 answer.set_exception(error)
 
         self._decoders.submit(decode)
         return answer
 
-    def _done(self, count: int, *, judged: int, seconds: float | None = None) -> None:
+    def _done(self, count: int, *, predicted: int, seconds: float | None = None) -> None:
         with self._lock:
             self._waiting -= count
-            self._judged += judged
+            self._predicted += predicted
             if seconds is not None:
                 self._batches += 1
                 self._seconds.append(seconds)
@@ -144,12 +146,12 @@ class JudgeQueue:
     def _judge(self, jobs: Sequence[_Job]) -> None:
         started = time.perf_counter()
         try:
-            found = jobs[0].model.judge([job.decoded for job in jobs])
+            found = jobs[0].model.predict_photographs([job.decoded for job in jobs])
         except BaseException as error:  # noqa: BLE001 - who waits for the answer has to know
-            self._done(len(jobs), judged=0)
+            self._done(len(jobs), predicted=0)
             for job in jobs:
                 job.answer.set_exception(error)
             return
-        self._done(len(jobs), judged=len(jobs), seconds=time.perf_counter() - started)
+        self._done(len(jobs), predicted=len(jobs), seconds=time.perf_counter() - started)
         for job, one in zip(jobs, found, strict=True):
             job.answer.set_result(one)

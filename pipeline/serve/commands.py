@@ -61,7 +61,7 @@ def serve(
     accept_drift: AcceptDrift = False,
     quiet: Quiet = False,
 ) -> None:
-    """The inspector's page and a service: look, correct, refit, on this computer alone.
+    """Give the inspector's page and a service: look, correct, refit, on this computer alone.
 
     Example: onepass serve model --cache features.h5 --data data
     """

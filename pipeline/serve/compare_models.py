@@ -177,7 +177,7 @@ def _tally(truth: Indices, verdicts: Indices, n_classes: int) -> Tally:
 
 
 def _interval(truth: Indices, gains: Floats, seed: int) -> tuple[float, float]:
-    """Ends of the interval of the mean over classes of the mean gain (parts,) of each."""
+    """Give ends of the interval of the mean over classes of the mean gain (parts,) of each."""
     parts = Parts.of(truth, np.arange(len(truth)))
     seen, unseen = parts.bayesian(np.random.default_rng((seed, 7)), _DRAWS)
     known, total = np.zeros(_DRAWS), np.zeros(_DRAWS)

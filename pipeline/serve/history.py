@@ -90,7 +90,7 @@ class History:
         return names
 
     def get(self, name: str) -> LoggedVerdict:
-        """A verdict by its name.
+        """Give a verdict by its name.
 
         Raises:
             DataError: it is not held, or not any more.

@@ -76,7 +76,7 @@ class Jobs:
         return progress
 
     def last(self, name: str) -> Progress:
-        """The running or last job of a name; an empty one before the first."""
+        """Give the running or last job of a name; an empty one before the first."""
         return self._last.get(name, Progress(name))
 
     def wait(self, seconds: float) -> None:

@@ -87,7 +87,7 @@ class KeptPhotographs:
         return digest in self._sizes
 
     def read(self, digest: str) -> bytes | None:
-        """The file of a digest; None where it is not kept any more, or was changed."""
+        """Give the file of a digest; None where it is not kept any more, or was changed."""
         if not is_digest(digest) or digest not in self._sizes:
             return None
         try:
@@ -111,7 +111,7 @@ class Pictures:
         self._lock = threading.Lock()
 
     def get(self, digest: str, side: int) -> bytes | None:
-        """What was drawn before; None where nothing was."""
+        """Say what was drawn before; None where nothing was."""
         with self._lock:
             return self._drawn.get((digest, side))
 
@@ -138,7 +138,7 @@ class Pictures:
 
 
 def read_below(folder: Path, path: str, digest: str, max_pixels: int) -> bytes | None:
-    """A file of a folder, if it lies there and is the one that is meant.
+    """Give a file of a folder, if it lies there and is the one that is meant.
 
     Args:
         folder: of the training photographs.

@@ -178,17 +178,17 @@ class Labelling:
         )
         if found.labels is None:
             return {"questions": [], "notes": found.notes}
-        samples = {sample.path: sample for sample in data.samples}
+        table_rows = {table_row.path: table_row for table_row in data.table_rows}
         known = {digest for one in self.station.inbox.corrections() for digest in one.digests}
         questions = []
         for one in found.labels.suspects:
-            sample = samples[one.path]
-            if sample.digest in known:
+            table_row = table_rows[one.path]
+            if table_row.digest in known:
                 continue
             why = f"{one.given} {one.p_given:.0%}, {one.suggested} {one.p_suggested:.0%}"
             shown = Shown(one.path, one.suggested, one.p_suggested, "audit")
             questions.append(
-                Question(secrets.token_hex(8), shown, (sample.digest,), one.given, why)
+                Question(secrets.token_hex(8), shown, (table_row.digest,), one.given, why)
             )
         return self._ask(questions) | {"notes": found.notes}
 

@@ -57,7 +57,7 @@ def metrics_text(station: Station, counts: Counts) -> str:
     put("model_info", "gauge", "The active model.", {f'{{fingerprint="{model.fingerprint}"}}': 1})
     put("uptime_seconds", "gauge", "Since the start.", {"": time.time() - station.started})
     put("photographs_waiting", "gauge", "Being decoded or waiting.", {"": load.waiting})
-    put("photographs_judged_total", "counter", "Since the start.", {"": load.judged})
+    put("photographs_judged_total", "counter", "Since the start.", {"": load.predicted})
     put("photographs_refused_total", "counter", "The queue was full.", {"": load.refused})
     put("batches_total", "counter", "Passes of the backbone.", {"": load.batches})
     put("rows_left_out_total", "counter", "Not kept for drift.", {"": station.keeper.left_out})

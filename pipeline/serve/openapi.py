@@ -11,7 +11,7 @@ _TEXT = {"type": ["string", "null"]}
 
 
 def openapi(version: str, limits: Limits) -> dict[str, Any]:
-    """The whole description.
+    """Give the whole description.
 
     Args:
         version: of Onepass.
@@ -91,7 +91,7 @@ def _paths(limits: Limits) -> dict[str, Any]:
 
 
 def _labelling() -> dict[str, Any]:
-    """What the pages Data and Next ask for."""
+    """Say what the pages Data and Next ask for."""
     return {
         "/v1/data": {"get": _does("Count photographs and parts by class", "the counts")},
         "/v1/data/parts": {"get": _does("List parts with their photographs", "some parts")},

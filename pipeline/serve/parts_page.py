@@ -19,7 +19,7 @@ from features.cache.cache import Cache
 from features.errors import DataError
 from features.files import write_whole
 from pipeline.data.dataset import Dataset, load_dataset
-from pipeline.data.extract_folder import extract_folder
+from pipeline.data.extract_folder import ExtractOptions, extract_folder
 from pipeline.groups.rules import GroupRule
 from pipeline.output.tables import MARK, to_csv
 from pipeline.serve.api import read_json, run, told
@@ -50,11 +50,11 @@ class PartsPage:
         ]
 
     async def overview(self, request: Request) -> Response:
-        """Counts by class, and where the parts come from."""
+        """Give counts by class, and where the parts come from."""
         return JSONResponse(await run(self._overview))
 
     async def parts(self, request: Request) -> Response:
-        """Some parts with their photographs: page=N, find=TEXT."""
+        """Give some parts with their photographs: page=N, find=TEXT."""
         page, find = request.query_params.get("page", "0"), request.query_params.get("find", "")
         number = int(page) if page.isascii() and page.isdigit() else 0
         return JSONResponse(await run(self._parts, number, find.casefold()))
@@ -71,7 +71,7 @@ class PartsPage:
     # ---- what they do ---------------------------------------------------------------------
 
     def _dataset(self) -> Dataset:
-        """The photographs of the cache, read anew where it has changed."""
+        """Give the photographs of the cache, read anew where it has changed."""
         cache = self.station.settings.cache
         if not cache.exists():
             raise DataError(f"found no cache at {cache}; name that of the model with --cache")
@@ -84,10 +84,10 @@ class PartsPage:
     def _overview(self) -> dict[str, Any]:
         data = self._dataset()
         corrected = Counter(p.label for p in self.station.inbox.photographs())
-        photographs = Counter(sample.label for sample in data.samples)
+        photographs = Counter(table_row.label for table_row in data.table_rows)
         parts: dict[str, set[int]] = {}
-        for sample, group in zip(data.samples, data.groups.tolist(), strict=True):
-            parts.setdefault(sample.label, set()).add(group)
+        for table_row, group in zip(data.table_rows, data.groups.tolist(), strict=True):
+            parts.setdefault(table_row.label, set()).add(group)
         names = [*photographs, *(name for name in corrected if name not in photographs)]
         return {
             "classes": [
@@ -102,8 +102,8 @@ class PartsPage:
             "parts": len(set(data.groups.tolist())),
             "photographs": len(data),
             "proposed": data.proposal is not None,
-            "how": GroupRule(**data.about["group_rule"]).describe(),
-            "root": Path(str(data.about.get("root", ""))).name,
+            "how": data.folder.group_rule.describe(),
+            "root": Path(data.folder.root).name,
             "warnings": list(data.warnings),
         }
 
@@ -117,7 +117,7 @@ class PartsPage:
             for name, numbers in members.items()
             if not find
             or find in name.casefold()
-            or any(find in data.samples[n].path.casefold() for n in numbers)
+            or any(find in data.table_rows[n].path.casefold() for n in numbers)
         ]
         # Those of several photographs first: whether these show one part is the question.
         chosen.sort(key=lambda item: len(item[1]) == 1)
@@ -133,11 +133,11 @@ class PartsPage:
 
     def _save(self, moved: object) -> dict[str, Any]:
         data = self._dataset()
-        paths = {sample.path: number for number, sample in enumerate(data.samples)}
+        paths = {table_row.path: number for number, table_row in enumerate(data.table_rows)}
         changed = _checked(moved, paths)
         rows = [
-            {"path": sample.path, "group": changed.get(sample.path, _part(data, number))}
-            for number, sample in enumerate(data.samples)
+            {"path": table_row.path, "group": changed.get(table_row.path, _part(data, number))}
+            for number, table_row in enumerate(data.table_rows)
         ]
         path = self.station.settings.inbox / TABLE
         write_whole(path, MARK + to_csv(["path", "group"], rows))
@@ -149,39 +149,45 @@ class PartsPage:
         if not table.is_file():
             raise DataError(f"found no {table}; save the table first")
         with Cache.read(settings.cache) as cache:
-            root = Path(str(cache.dataset.get("root", "")))
+            root = Path(str(cache.note.get("root", "")))
         if settings.data is None or settings.data.resolve() != root.resolve():
             raise DataError(
                 "the cache was filled from another folder than --data; expected the same; use "
                 f"the table yourself: extract FOLDER --groups {table}"
             )
+        options = ExtractOptions(
+            group_rule=GroupRule("file", str(table.resolve())),
+            weights=settings.weights,
+            engine=settings.engine,
+        )
         done = extract_folder(
-            settings.data, settings.cache, group_rule=GroupRule("file", str(table.resolve())),
-            weights=settings.weights, engine=settings.engine,
+            settings.data,
+            settings.cache,
+            options,
             progress=lambda at, of: say("photographs", at, of),
-        )  # fmt: skip
+        )
         self._read = None
-        return {"photographs": len(done.extraction.samples), "ungrouped": done.ungrouped}
+        return {"photographs": len(done.extraction.table_rows), "ungrouped": done.ungrouped}
 
 
 def _part(data: Dataset, number: int) -> str:
     """Name the part of a photograph; one of its own is called by its path."""
-    sample = data.samples[number]
-    return sample.group or sample.path
+    table_row = data.table_rows[number]
+    return table_row.group or table_row.path
 
 
 def _photograph(data: Dataset, number: int) -> dict[str, Any]:
-    sample = data.samples[number]
+    table_row = data.table_rows[number]
     return {
-        "path": sample.path,
-        "name": sample.path.rpartition("/")[2],
-        "digest": sample.digest,
-        "label": sample.label,
+        "path": table_row.path,
+        "name": table_row.path.rpartition("/")[2],
+        "digest": table_row.digest,
+        "label": table_row.label,
     }
 
 
 def _checked(moved: object, paths: Mapping[str, int]) -> dict[str, str]:
-    """What a client moved, if it is that.
+    """Say what a client moved, if it is that.
 
     Raises:
         DataError: it is something else, or names photographs that the cache has not.

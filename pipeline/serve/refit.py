@@ -20,9 +20,10 @@ import numpy as np
 
 from features.arrays import Floats, Indices
 from features.backbones.engines import DEFAULT_ENGINE
-from features.cache.sample_table import Sample
+from features.cache.sample_table import TableRow
 from features.errors import DataError
 from features.extract import extract
+from features.extraction import RunOptions
 from features.photographs.file import Photograph
 from pipeline.cnn.cnn import Cnn
 from pipeline.data.dataset import Dataset, load_dataset
@@ -30,7 +31,6 @@ from pipeline.data.given_split import GIVEN
 from pipeline.data.splits import Fold
 from pipeline.feature_specs.heads import Contender
 from pipeline.feature_specs.rows import rows_in
-from pipeline.feature_specs.spec import FLAT, FeatureSpec
 from pipeline.heads import is_users
 from pipeline.line.corrections import Inbox, model_fingerprint
 from pipeline.model.bundle import Bundle, load_bundle
@@ -38,7 +38,7 @@ from pipeline.model.probabilities import judge_samples
 from pipeline.serve.compare_models import ModelComparison, Photographs, compare_models
 from pipeline.serve.versions import write_story
 from pipeline.thresholds.train import out_of_fold
-from pipeline.training.fit import Fit, fit
+from pipeline.training.fit import Fit, FitOptions, fit
 
 Say = Callable[[str, int, int], None]
 """Called as `say(stage, done, total)`; the stages are `STAGES`."""
@@ -109,18 +109,30 @@ def refit(
             "found no correction with a class; expected some to learn from: correct verdicts first"
         )
     done = extract(
-        photographs, bundle.settings(weights, engine), cache_path, views=bundle.views.names,
-        max_failures=1.0, progress=lambda at, of: say(STAGES[0], at, of),
-    )  # fmt: skip
-    merged = merge_corrections(bundle, cache_path, photographs, done.samples)
+        photographs,
+        bundle.settings(weights, engine),
+        cache_path,
+        RunOptions(views=bundle.views.names, max_failures=1.0),
+        progress=lambda at, of: say(STAGES[0], at, of),
+    )
+    merged = merge_corrections(bundle, cache_path, photographs, done.table_rows)
     clear_unfinished(versions)
+    asked = bundle.record.fit
+    options = FitOptions(
+        head=contender.head,
+        features=contender.spec,
+        split=GIVEN,
+        seed=asked.split.seed,
+        threshold=bundle.decision.rule,
+        settings=asked.settings,
+        optimism=False,
+    )
     fitted = fit(
-        merged.dataset, versions / f"{_UNFINISHED}{secrets.token_hex(4)}",
-        head=contender.head, features=contender.spec, split=GIVEN,
-        seed=int(bundle.about["split"]["seed"]), threshold=bundle.decision.rule,
-        settings=bundle.about.get("settings_given"), with_gap=False,
+        merged.dataset,
+        versions / f"{_UNFINISHED}{secrets.token_hex(4)}",
+        options,
         progress=lambda epoch, epochs, _scores: say(STAGES[1], epoch, epochs),
-    )  # fmt: skip
+    )
     say(STAGES[2], 0, 2)
     held_out = _on_holdout(bundle, fitted, merged.dataset, cache_path)
     say(STAGES[2], 1, 2)
@@ -151,22 +163,21 @@ def clear_unfinished(versions: Path) -> None:
 
 
 def _contender(bundle: Bundle) -> Contender:
-    head = str(bundle.about.get("head", ""))
+    head = bundle.record.fit.head
     if isinstance(bundle.head, Cnn) or is_users(head):
         kind = "sees pixels" if isinstance(bundle.head, Cnn) else "is a user's own estimator"
         raise DataError(
             f"the model {kind} and is not refitted here; expected a head of Onepass on rows; "
             "train it again with the command that made it, with the inbox in the data"
         )
-    spec = bundle.about.get("feature_spec", bundle.about.get("space"))
-    return Contender(head, FLAT if spec is None else FeatureSpec.parse(str(spec)))
+    return Contender(head, bundle.record.fit.spec)
 
 
 def merge_corrections(
     bundle: Bundle,
     cache_path: Path,
     photographs: Sequence[Photograph],
-    samples: Sequence[Sample],
+    table_rows: Sequence[TableRow],
 ) -> Merged:
     """Put corrected photographs to those of a cache, and the model's holdout on the other side.
 
@@ -177,7 +188,7 @@ def merge_corrections(
         bundle: the model whose holdout counts.
         cache_path: with its photographs.
         photographs: corrected ones, with class and part.
-        samples: the same as `extract` found them.
+        table_rows: the same as `extract` found them.
 
     Raises:
         DataError: the cache has other classes, or nothing of the model's holdout.
@@ -194,69 +205,69 @@ def merge_corrections(
         )
     held_out = {entry["digest"] for entry in bundle.split() if entry["side"] == "holdout"}
     places: dict[str, list[int]] = {}
-    for number, sample in enumerate(data.samples):
-        places.setdefault(sample.digest, []).append(number)
+    for number, table_row in enumerate(data.table_rows):
+        places.setdefault(table_row.digest, []).append(number)
     if not held_out & set(places):
         raise DataError(
             f"{cache_path} has none of the photographs that {bundle.folder} was held out on; "
             "expected the cache that it was fitted on; name it with --cache"
         )
-    rows, y, groups = list(data.samples), data.y.tolist(), data.groups.tolist()
-    corrected = _put_together(classes.names, photographs, samples, places, (rows, y, groups))
+    rows, y, groups = list(data.table_rows), data.y.tolist(), data.groups.tolist()
+    corrected = _put_together(classes.names, photographs, table_rows, places, (rows, y, groups))
     y_all, groups_all = np.array(y, dtype=np.int64), np.array(groups, dtype=np.int64)
-    apart = [n for n, sample in enumerate(rows) if sample.digest in held_out]
+    apart = [n for n, table_row in enumerate(rows) if table_row.digest in held_out]
     test = np.flatnonzero(np.isin(groups_all, groups_all[apart]))
     train = np.setdiff1d(np.arange(len(rows)), test)
-    dataset = replace(data, samples=rows, y=y_all, groups=groups_all, given=(train, test))
+    dataset = replace(data, table_rows=rows, y=y_all, groups=groups_all, given=(train, test))
     return Merged(dataset, np.intersect1d(corrected, train).astype(np.int64))
 
 
 def _put_together(
     names: Sequence[str],
     photographs: Sequence[Photograph],
-    samples: Sequence[Sample],
+    table_rows: Sequence[TableRow],
     places: Mapping[str, list[int]],
-    table: tuple[list[Sample], list[int], list[int]],
+    table: tuple[list[TableRow], list[int], list[int]],
 ) -> list[int]:
     """Relabel or append each corrected photograph; returns their numbers."""
     rows, y, groups = table
     parts = {
-        photograph.group: groups[places[sample.digest][0]]
-        for photograph, sample in zip(photographs, samples, strict=True)
-        if sample.digest in places
+        photograph.group: groups[places[table_row.digest][0]]
+        for photograph, table_row in zip(photographs, table_rows, strict=True)
+        if table_row.digest in places
     }
     following = max(groups, default=-1) + 1
     corrected = []
-    for photograph, sample in zip(photographs, samples, strict=True):
-        if sample.reason:
+    for photograph, table_row in zip(photographs, table_rows, strict=True):
+        if table_row.reason:
             continue
         number = names.index(photograph.label)
-        for place in places.get(sample.digest, ()):
+        for place in places.get(table_row.digest, ()):
             rows[place], y[place] = rows[place]._replace(label=photograph.label), number
             corrected.append(place)
-        if sample.digest not in places:
+        if table_row.digest not in places:
             if photograph.group not in parts:
                 parts[photograph.group], following = following, following + 1
             corrected.append(len(rows))
-            rows.append(sample._replace(path=f"inbox/{photograph.path}"))
+            rows.append(table_row._replace(path=f"inbox/{photograph.path}"))
             y.append(number)
             groups.append(parts[photograph.group])
     return corrected
 
 
 def _shown(dataset: Dataset, numbers: Indices) -> Photographs:
-    samples = [dataset.samples[number] for number in numbers]
+    table_rows = [dataset.table_rows[number] for number in numbers]
     return Photographs(
-        [sample.group or sample.path for sample in samples],
-        [sample.digest for sample in samples],
+        [table_row.group or table_row.path for table_row in table_rows],
+        [table_row.digest for table_row in table_rows],
         dataset.y[numbers],
         dataset.groups[numbers],
     )
 
 
 def _asked(bundle: Bundle, cache_path: Path, dataset: Dataset, numbers: Indices) -> Floats:
-    samples = [dataset.samples[number] for number in numbers]
-    return judge_samples(bundle, cache_path, samples).probabilities
+    table_rows = [dataset.table_rows[number] for number in numbers]
+    return judge_samples(bundle, cache_path, table_rows).probabilities
 
 
 def _on_holdout(bundle: Bundle, fitted: Fit, dataset: Dataset, cache_path: Path) -> ModelComparison:
@@ -274,7 +285,7 @@ def _on_corrections(
 ) -> ModelComparison:
     """Compare where the new model did not learn: its own head trained without each part."""
     dataset, known = merged.dataset, bundle.trained_on()
-    fresh = [n for n in merged.corrected.tolist() if dataset.samples[n].digest not in known]
+    fresh = [n for n in merged.corrected.tolist() if dataset.table_rows[n].digest not in known]
     numbers, train = np.array(fresh, dtype=np.int64), fitted.sides[0]
     P = np.empty((0, len(bundle.classes.names)))
     if len(numbers):
@@ -282,7 +293,7 @@ def _on_corrections(
         own = out_of_fold(
             contender, rows_in(dataset, contender.spec, train), y, groups,
             _rounds(groups, np.unique(dataset.groups[numbers])), n_classes=P.shape[1],
-            seed=int(fitted.about["split"]["seed"]), settings=fitted.about["settings_given"],
+            seed=fitted.record.split.seed, settings=fitted.record.settings,
         )[np.searchsorted(train, numbers)]  # fmt: skip
         P = own if fitted.calibration is None else fitted.calibration.apply(own)
     return compare_models(

@@ -25,7 +25,7 @@ from pipeline.heatmaps.drawing import AGAINST, FOR, spread
 from pipeline.heatmaps.drawing import describe as describe_heatmap
 from pipeline.line.corrections import VERDICTS, Correction, Inbox, Judgement, Shown
 from pipeline.line.kept_rows import RowKeeper
-from pipeline.line.live_model import Judged, LiveModel, Neighbour
+from pipeline.line.live_model import LiveModel, Neighbour, Predicted
 from pipeline.line.verdict_log import LoggedVerdict
 from pipeline.model.bundle import load_bundle
 from pipeline.model.part_predictions import PartPrediction, predict_parts
@@ -48,14 +48,14 @@ class Inspected:
     Attributes:
         id: see `pipeline.serve.history.verdict_id`.
         part: the verdict on it.
-        judged: its photographs.
+        predicted: its photographs.
         model: that judged.
         logged: as it stands in the log.
     """
 
     id: str
     part: PartPrediction
-    judged: tuple[Judged, ...]
+    predicted: tuple[Predicted, ...]
     model: LiveModel
     logged: LoggedVerdict
 
@@ -111,12 +111,12 @@ class Station:
         """
         model = self.model
         waiting = self.queue.submit(model, files)
-        judged = [one.result() for one in waiting]
-        for (_, data), one in zip(files, judged, strict=True):
+        predicted = [one.result() for one in waiting]
+        for (_, data), one in zip(files, predicted, strict=True):
             if one.prediction.error is None:
                 self.kept.keep(one.digest, data)
-        self.keeper.offer(model, judged)
-        groups = [tuple(judged)] if part is not None else [(one,) for one in judged]
+        self.keeper.offer(model, predicted)
+        groups = [tuple(predicted)] if part is not None else [(one,) for one in predicted]
         told = [self._told(model, part, these) for these in groups]
         logged = [self._logged(model, verdict, these, source) for verdict, these in told]
         names = self.history.add(logged)
@@ -131,25 +131,25 @@ class Station:
         return found
 
     def _told(
-        self, model: LiveModel, part: str | None, judged: tuple[Judged, ...]
-    ) -> tuple[PartPrediction, tuple[Judged, ...]]:
+        self, model: LiveModel, part: str | None, predicted: tuple[Predicted, ...]
+    ) -> tuple[PartPrediction, tuple[Predicted, ...]]:
         """One verdict on all of these, also where each photograph would have its own."""
-        name = judged[0].prediction.path if part is None else part
-        named = [replace(one.prediction, part=name or "part") for one in judged]
+        name = predicted[0].prediction.path if part is None else part
+        named = [replace(one.prediction, part=name or "part") for one in predicted]
         (found,) = predict_parts(model.bundle, named)
-        return replace(found, part=name), judged
+        return replace(found, part=name), predicted
 
     def _logged(
-        self, model: LiveModel, told: PartPrediction, judged: Sequence[Judged], source: str
+        self, model: LiveModel, told: PartPrediction, predicted: Sequence[Predicted], source: str
     ) -> LoggedVerdict:
         return LoggedVerdict(
-            time.time(), source, told.part, tuple(one.digest for one in judged), told.verdict,
+            time.time(), source, told.part, tuple(one.digest for one in predicted), told.verdict,
             told.probability, model.limit, model.fingerprint,
-            any(one.prediction.unlike for one in judged), told.error or "",
+            any(one.prediction.unlike for one in predicted), told.error or "",
         )  # fmt: skip
 
     def held(self, name: str) -> Inspected:
-        """A part that was judged since the start.
+        """Give a part that was judged since the start.
 
         Raises:
             DataError: it is not held any more.
@@ -161,7 +161,7 @@ class Station:
         return found
 
     def said(self, told: PartPrediction, model: LiveModel) -> str:
-        """The probability beside the limit, for a person."""
+        """Give the probability beside the limit, for a person."""
         if told.probability is None:
             return ""
         if model.bundle.classes.binary:
@@ -169,17 +169,17 @@ class Station:
         return f"{told.probability:.0%}"
 
     def neighbours(self, one: Inspected) -> list[Neighbour]:
-        """The training photographs nearest to the photograph that decided most."""
-        readable = [judged for judged in one.judged if judged.look is not None]
+        """Give the training photographs nearest to the photograph that decided most."""
+        readable = [predicted for predicted in one.predicted if predicted.look is not None]
         if not readable:
             return []
-        shown = max(readable, key=lambda judged: judged.prediction.probability or 0.0)
+        shown = max(readable, key=lambda predicted: predicted.prediction.probability or 0.0)
         return one.model.neighbours(shown.look)
 
     # ---- pictures -------------------------------------------------------------------------
 
     def picture(self, digest: str, side: int) -> bytes:
-        """A JPEG of a photograph: asked about lately, corrected, or trained on.
+        """Give a JPEG of a photograph: asked about lately, corrected, or trained on.
 
         Raises:
             DataError: none of this digest is known here.
@@ -189,7 +189,7 @@ class Station:
         return known or self.pictures.draw(digest, self.photograph(digest), side)
 
     def photograph(self, digest: str) -> bytes:
-        """The file of a photograph that is known here.
+        """Give the file of a photograph that is known here.
 
         Raises:
             DataError: none of this digest is.
@@ -229,14 +229,14 @@ class Station:
         try:
             with Cache.read(self.settings.cache) as cache:
                 refuse_strange_root(
-                    self.settings.cache, str(cache.dataset.get("root", "")), own=cache.own
+                    self.settings.cache, str(cache.note.get("root", "")), own=cache.own
                 )
-                return found | {s.digest: s.path for s in cache.samples if s.digest}
+                return found | {s.digest: s.path for s in cache.table_rows if s.digest}
         except CacheError:
             return found
 
     def heatmap(self, one: Inspected, number: int, side: int) -> tuple[bytes, str] | None:
-        """The colours of a photograph's heatmap as a PNG with transparency, and what they say.
+        """Give the colours of a photograph's heatmap as a PNG with transparency, and what they say.
 
         Returns:
             None where the model has no heatmaps, or the photograph could not be read.
@@ -244,13 +244,13 @@ class Station:
         Raises:
             DataError: the part has no such photograph.
         """
-        if not 0 <= number < len(one.judged):
-            raise DataError(f"the part has {len(one.judged)} photographs; found number {number}")
-        judged, frame = one.judged[number], one.model.frame
-        cells = judged.prediction.cells
+        if not 0 <= number < len(one.predicted):
+            raise DataError(f"the part has {len(one.predicted)} photographs; found number {number}")
+        predicted, frame = one.predicted[number], one.model.frame
+        cells = predicted.prediction.cells
         if frame is None or cells is None or not frame.upright:
             return None
-        with Image.open(io.BytesIO(self.picture(judged.digest, side))) as photograph:
+        with Image.open(io.BytesIO(self.picture(predicted.digest, side))) as photograph:
             size = photograph.size
         values = spread(cells / frame.scale, size)
         pixels = np.empty((*values.shape, 4), dtype=np.uint8)
@@ -371,6 +371,6 @@ def folder_of_data(data: Path | None, cache: Path) -> Path | None:
     if not cache.exists():
         return None
     with Cache.read(cache) as found:
-        root = str(found.dataset.get("root", ""))
+        root = str(found.note.get("root", ""))
         refuse_strange_root(cache, root, own=found.own)
     return Path(root) if root and Path(root).is_dir() else None

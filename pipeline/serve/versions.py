@@ -22,7 +22,7 @@ from typing import Any
 from features.errors import BundleError, OnepassError
 from features.files import recover_folder, whole_folder, write_whole
 from pipeline.line.corrections import model_fingerprint
-from pipeline.model.bundle import load_bundle, read_about
+from pipeline.model.bundle import load_bundle, read_record
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{16}")
 
@@ -79,10 +79,10 @@ def list_versions(model: Path, versions: Path) -> list[Version]:
 
 
 def _read(folder: Path, active: str) -> Version:
-    about = read_about(folder)
-    scores = about.get("holdout_parts") or about.get("holdout") or {}
+    record = read_record(folder)
+    scores = record.scores.get("holdout_parts") or record.scores.get("holdout") or {}
     return Version(
-        folder.name, folder, str(about.get("created", "")), str(about.get("title", "")),
+        folder.name, folder, record.created, record.title,
         scores, read_story(folder), folder.name == active,
     )  # fmt: skip
 

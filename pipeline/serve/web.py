@@ -37,7 +37,7 @@ _log = logging.getLogger("onepass")
 
 
 def read_texts(own: Path | None = None) -> dict[str, str]:
-    """What the pages say, by key; those of a translation before the English ones.
+    """Say what the pages say, by key; those of a translation before the English ones.
 
     Args:
         own: a JSON file like texts.json; what it lacks stays English.
@@ -146,7 +146,7 @@ class _Pages:
         ]
 
     def render(self, name: str, **values: Any) -> HTMLResponse:  # noqa: ANN401 - of templates
-        """A page as HTML."""
+        """Give a page as HTML."""
         page = self.templates.get_template(f"{name}.html")
         model = self.station.model
         return HTMLResponse(
@@ -156,14 +156,14 @@ class _Pages:
                 pages=PAGES,
                 labels=self.station.labels,
                 model=model.fingerprint,
-                title=model.bundle.about.get("title", ""),
+                title=model.bundle.record.title,
                 place=socket.gethostname(),
                 **values,
             )
         )
 
     async def first(self, request: Request) -> Response:
-        """The page of the inspector."""
+        """Give the page of the inspector."""
         limits = self.station.settings.limits
         return self.render("inspect", most_files=limits.files)
 
@@ -173,15 +173,15 @@ class _Pages:
         return self.render(request.url.path.strip("/"), drift=False, folder=folder)
 
     async def api_page(self, request: Request) -> Response:
-        """The service for a person who writes a program; nothing is fetched from elsewhere."""
+        """Give the service for a person who writes a program; nothing is fetched from elsewhere."""
         return self.render("api", described=self.described)
 
     async def openapi(self, request: Request) -> Response:
-        """The service for a program that writes programs."""
+        """Give the service for a program that writes programs."""
         return JSONResponse(self.described)
 
     async def all_texts(self, request: Request) -> Response:
-        """What the pages say."""
+        """Say what the pages say."""
         return JSONResponse(self.texts)
 
     async def login_page(self, request: Request) -> Response:
@@ -189,7 +189,7 @@ class _Pages:
         return self.render("login")
 
     async def login(self, request: Request) -> Response:
-        """A cookie for the token; a wrong one costs a second."""
+        """Give a cookie for the token; a wrong one costs a second."""
         asked = await read_json(request)
         if not self.access.admits(str(asked.get("token", "")).strip()):
             await anyio.sleep(1.0)

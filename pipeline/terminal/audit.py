@@ -76,7 +76,7 @@ def _shortcuts(found: Shortcuts, names: Sequence[str]) -> str:
 
 
 def _typical(found: Shortcuts, name: str) -> str:
-    """What is usual of the one class that there is."""
+    """Say what is usual of the one class that there is."""
     rows = [["fact", f"typical {printable(name)}"]]
     rows += [[fact.title, printable(fact.typical[name])] for fact in found.facts]
     return f"Shortcuts: not judged, for there is one class alone\n\n{align(rows)}"

@@ -14,7 +14,7 @@ _SHOWN = 10
 
 
 def verification(found: Verification) -> str:
-    """The verdict first, then what is broken, then remarks."""
+    """Give the verdict first, then what is broken, then remarks."""
     looked = (
         "every row was read and matches its checksum"
         if found.full
@@ -43,7 +43,7 @@ def verification(found: Verification) -> str:
 
 
 def repaired(done: Repair) -> str:
-    """What was kept, and each thing that was dropped."""
+    """Say what was kept, and each thing that was dropped."""
     if not done.changed:
         return printable_lines([f"{done.path}: sound, nothing was changed ({done.rows:,} rows)"])
     lines = [f"{done.path}: repaired, {done.rows:,} sound rows kept"]
@@ -60,7 +60,7 @@ def repaired(done: Repair) -> str:
 
 
 def collected(done: Collection) -> str:
-    """What was dropped, or would be."""
+    """Say what was dropped, or would be."""
     left = done.rows - done.unused
     views = f" ({done.of_views:,} are of tiles)" if done.of_views else ""
     if done.bytes_after is None:
@@ -87,7 +87,7 @@ def merged(done: Merge) -> str:
 
 
 def where(path: Path) -> list[str]:
-    """What to know of where a cache lies; nothing on a disk of this computer."""
+    """Say what to know of where a cache lies; nothing on a disk of this computer."""
     kind = network_file_system(path)
     if not kind:
         return []

@@ -52,7 +52,7 @@ _AGAINST_BEST = {
 
 
 def against_best(pair: Pair) -> str:
-    """A pair's verdict, as it stands in the line of b, if a is the best head."""
+    """Give a pair's verdict, as it stands in the line of b, if a is the best head."""
     words = _AGAINST_BEST[pair.verdict]
     return f"{words} ({pair.probability})" if "probably" in words else words
 

@@ -86,7 +86,7 @@ logging.getLogger("onepass").handlers = [_Lines()]
 
 
 def show(text: str, *, err: bool = False) -> None:
-    """The one door to the terminal: names of files and models must not do anything to it."""
+    """Give the one door to the terminal: names of files and models must not do anything to it."""
     if _quiet and not err:
         return
     from pipeline.output.stream import write_lines
@@ -97,7 +97,7 @@ def show(text: str, *, err: bool = False) -> None:
 
 @contextlib.contextmanager
 def bar(unit: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on standard error, with speed and time left, where that is a terminal."""
+    """Give a progress bar on standard error, with speed and time left, where that is a terminal."""
     if _quiet or not sys.stderr.isatty():
         yield lambda done, total: None
         return
@@ -213,7 +213,7 @@ def lacks_memory(error: BaseException | None) -> bool:
 
 
 def _needed(error: BaseException) -> str:
-    """What was asked for, in the words of who asked; else where."""
+    """Say what was asked for, in the words of who asked; else where."""
     said = " ".join(str(error).split())[:160]
     if said:
         return said

@@ -10,7 +10,7 @@ import numpy as np
 from pipeline.groups.contact_sheets import Agreement, ShownGroups
 from pipeline.groups.proposal import KINDS, Proposal, Question
 from pipeline.output.tables import align, printable
-from pipeline.training.split_gap import SCORES, Gap
+from pipeline.training.optimism import SCORES, Optimism
 
 _TITLES = {
     "roc_auc": "ROC AUC",
@@ -30,13 +30,13 @@ def proposed(proposal: Proposal, more: str = "look at them with: groups") -> str
 
 
 def of_folder(proposal: Proposal | None) -> list[str]:
-    """The line of commands that work on a folder without its cache; none where groups are given."""
+    """Write the line of commands that work without a cache; none where groups are given."""
     more = "if you know better, say it with --groups, --group-regex or --group-gap"
     return [] if proposal is None else [proposed(proposal, more)]
 
 
 def alike(known: int) -> list[str]:
-    """The warning that photographs which are scored look like those trained on; none for none."""
+    """Warn where photographs that are scored look like those trained on."""
     if not known:
         return []
     many = f"{known:,} photograph{' looks' if known == 1 else 's look'}"
@@ -65,7 +65,7 @@ def groups(shown: ShownGroups) -> str:
     return "\n\n".join(parts)
 
 
-def gap(found: Gap | None) -> str:
+def optimism(found: Optimism | None) -> str:
     """Both kinds of split side by side, and what it means; "" where there is nothing to tell."""
     if found is None:
         return ""

@@ -16,7 +16,7 @@ from pipeline.data.dataset import Dataset, Labelled
 from pipeline.data.extract_folder import FolderExtraction
 from pipeline.data.extraction_plan import Plan
 from pipeline.data.folder import Scan, describe_ignored, left_out_pictures
-from pipeline.evaluation.judgements import Assessment
+from pipeline.evaluation.predictions import Assessment
 from pipeline.model.bundle import Bundle
 from pipeline.model.evaluate import Evaluation, not_scored
 from pipeline.output.tables import align, printable
@@ -60,7 +60,7 @@ def drift(bundle: Bundle) -> list[str]:
 
 
 def plan(planned: Plan) -> str:
-    """What `extract` would do, for `--dry-run`."""
+    """Say what `extract` would do, for `--dry-run`."""
     minutes = planned.seconds / 60
     took = f"{minutes:.0f} minutes" if minutes >= 1.5 else f"{planned.seconds:.0f} seconds"
     rows = [
@@ -74,11 +74,11 @@ def plan(planned: Plan) -> str:
 
 
 def extraction(done: FolderExtraction, cache: Path) -> str:
-    """The summary of `extract`."""
+    """Give the summary of `extract`."""
     result, scan = done.extraction, done.scan
     labels = Counter(p.label or "(no class folder)" for p in scan.photographs)
     classes = ", ".join(f"{printable(name)} {count:,}" for name, count in sorted(labels.items()))
-    parts = len({s.group for s in result.samples if s.group})
+    parts = len({s.group for s in result.table_rows if s.group})
     groups = done.group_rule.describe()
     if not done.group_rule.from_photographs:
         groups += f" ({parts:,} parts"
@@ -117,7 +117,7 @@ def extraction(done: FolderExtraction, cache: Path) -> str:
 
 
 def _about_folder(scan: Scan) -> list[str]:
-    """What to know of how a folder was read, and which pictures were left out."""
+    """Say what to know of how a folder was read, and which pictures were left out."""
     said = [f"warning: {printable(note)}" for note in scan.notes]
     splits = Counter(p.split for p in scan.photographs if p.split)
     if len(splits) > 1:
@@ -134,7 +134,7 @@ def _about_folder(scan: Scan) -> list[str]:
 
 
 def dataset(data: Labelled) -> str:
-    """What is about to be trained on, with the warnings."""
+    """Say what is about to be trained on, with the warnings."""
     classes = ", ".join(
         f"{printable(name)} {int((data.y == number).sum()):,} "
         f"of {len(set(data.groups[data.y == number].tolist())):,}"
@@ -148,7 +148,7 @@ def dataset(data: Labelled) -> str:
         *_proposed(data),
         *(f"warning: {text}" for text in data.warnings),
     ]
-    if isinstance(data, Dataset) and data.about["weights"]["source"] == "random":
+    if isinstance(data, Dataset) and data.folder.untrained:
         lines.append(UNTRAINED_WARNING)
     return "\n".join(lines)
 
@@ -174,7 +174,7 @@ def fit(done: Fit) -> str:
             "",
             thresholds_text.decision(done.decision, done.classes.names),
             "",
-            *([grouping_text.gap(done.gap), ""] if done.gap else []),
+            *([grouping_text.optimism(done.optimism), ""] if done.optimism else []),
             f"model    {done.folder}",
         ]
     )
@@ -191,13 +191,13 @@ def _good_alone() -> list[str]:
 def comparison(found: HeadComparison, out: Path) -> str:
     """One line per head, best first, and what stands behind the numbers."""
     written = f"written: {out / 'comparison.csv'}, {out / 'comparison.json'}"
-    gap = f"\n{grouping_text.gap(found.gap)}\n" if found.gap else ""
+    optimism = f"\n{grouping_text.optimism(found.optimism)}\n" if found.optimism else ""
     note = f"{found.note}\n" if found.note else ""
-    return f"{heads_table(found.result, found.split, found.photographs)}\n{note}{gap}{written}"
+    return f"{heads_table(found.result, found.split, found.photographs)}\n{note}{optimism}{written}"
 
 
 def ladder(found: Ladder, out: Path) -> str:
-    """The write-up's rungs on both splits, and how far the random one flatters."""
+    """Give the write-up's rungs on both splits, and how far the random one flatters."""
     files = ("table.csv", "table.json", "table.md", "curves.png", "sheet.png")
     return "\n".join(
         [
@@ -251,20 +251,20 @@ def evaluation(found: Evaluation, names: Sequence[str], shown: int = 10) -> str:
 
 def _one_class(found: Evaluation, names: Sequence[str]) -> list[str]:
     """Say instead of scores which of them cannot be known."""
-    present, absent = (names if (found.judged.y == 0).all() else names[::-1])[:2]
+    present, absent = (names if (found.predicted.y == 0).all() else names[::-1])[:2]
     return [
-        f"all {len(found.judged.y):,} photographs that were scored are {printable(present)}, so "
+        f"all {len(found.predicted.y):,} photographs that were scored are {printable(present)}, so "
         f"there is no accuracy: how {printable(absent)} ones fare is not known",
         "",
     ]
 
 
 def info(facts: Mapping[str, Any]) -> str:
-    """A cache's or a model's facts."""
+    """Give a cache's or a model's facts."""
     if facts["kind"] == "cache":
         rows = [
             ["cache", f"{facts['path']}, {facts['bytes'] / 1e6:,.1f} MB"],
-            ["rows", f"{facts['rows']:,} × {facts['row_width']:,} {facts['dtype']}"],
+            ["rows", f"{facts['rows']:,} × {facts['cached_width']:,} {facts['dtype']}"],
             [
                 "photographs",
                 f"{facts['photographs']:,} ({_counts(facts['classes']) or 'none yet'})",
@@ -274,7 +274,7 @@ def info(facts: Mapping[str, Any]) -> str:
             ["views", _views(Chosen(tuple(facts["views"])))],
             ["settings", _settings(facts["features"], facts["features"]["weights"][:19])],
             ["fingerprint", facts["fingerprint"][:16] + "…"],
-            ["folder", printable(str(facts["dataset"].get("root", "no finished extract")))],
+            ["folder", printable(str(facts["folder"].get("root", "no finished extract")))],
         ]
         return align(rows, right=False)
     split = facts["split"]
@@ -362,7 +362,7 @@ def _settings(fields: Mapping[str, Any], weights: str) -> str:
 
 
 def _look(look: Look) -> str:
-    """What is kept of a photograph, what it costs and how to do without."""
+    """Say what is kept of a photograph, what it costs and how to do without."""
     if look.images == 1:
         return str(look)
     return (
@@ -377,14 +377,14 @@ def _views(chosen: Chosen) -> str:
 
 
 def _model_settings(facts: Mapping[str, Any]) -> str:
-    spec = facts.get("feature_spec", facts.get("space", "flat"))
+    spec = facts["feature_spec"]
     if spec != "flat":
         facts = {**facts, "feature_spec": "flat"}
         return f"sees {printable(str(spec))} of {_model_settings(facts)}"
     if facts.get("sees") == "pixels":
         recipe = facts["recipe"]
         return f"sees {recipe['width']}×{recipe['height']} pixels, recipe {recipe['name']}"
-    return _settings(facts["features"], facts["weights"]["source"])
+    return _settings(facts["fingerprint"], facts["weights"]["source"])
 
 
 def _counts(counts: Mapping[str, int]) -> str:

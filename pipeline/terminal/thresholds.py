@@ -54,7 +54,7 @@ PART_RULES = {
 
 
 def headline(found: Decision) -> str:
-    """The thresholds and what they were chosen for, in one line."""
+    """Give the thresholds and what they were chosen for, in one line."""
     numbers = f"{found.band.pass_below:.4g}"
     if found.band.has_review:
         numbers += f" and {found.band.reject_from:.4g}"
@@ -88,7 +88,7 @@ def outcomes(sides: Mapping[str, Outcome], review: bool, *, wholes: bool = True)
 
 
 def bounds(found: Outcome, what: str) -> str:
-    """What a set on which nothing was chosen says of other parts."""
+    """Say what a set on which nothing was chosen says of other parts."""
     said = []
     if found.defective_parts.total:
         said.append(f"at most {found.missed_at_most:.1%} of defective parts missed")
@@ -98,7 +98,7 @@ def bounds(found: Outcome, what: str) -> str:
 
 
 def evaluated(found: Outcome | None, what: str, review: bool, *, wholes: bool = True) -> list[str]:
-    """What the thresholds do to a set of photographs, by part; nothing for more than two classes.
+    """Say what the thresholds do to photographs, by part; nothing for more than two classes.
 
     Args:
         found: counts; None for more than two classes.
@@ -124,7 +124,7 @@ def _reviewed(found: Outcome, rate: float | None, wholes: bool) -> str:
 
 
 def info(facts: Mapping[str, Any]) -> str:
-    """The thresholds of a model in one line, from its `model.json`."""
+    """Give the thresholds of a model in one line, from its `model.json`."""
     if len(facts["classes"]) != 2:
         return "none: the most probable class is the verdict"
     if "decision" not in facts:  # made before thresholds were chosen
@@ -153,7 +153,7 @@ def _aim(found: Decision) -> str:
 
 
 def chosen_on(unseen: Unseen) -> str:
-    """What the thresholds were chosen on."""
+    """Say what the thresholds were chosen on."""
     if unseen.how == OUT_OF_FOLD:
         return (
             f"out-of-fold probabilities of the training part ({unseen.folds} folds by part, "
@@ -178,7 +178,7 @@ def meaning(band: Band, names: Sequence[str]) -> str:
 
 
 def claims(found: Decision) -> list[str]:
-    """What was claimed when the thresholds were chosen."""
+    """Say what was claimed when the thresholds were chosen."""
     return [
         f"at most {claim.share:.3g} of {_CLAIMED[claim.what]}, with {claim.confidence:.0%} "
         f"confidence (of the {claim.parts:,} set aside, {claim.allowed:,} may be)"

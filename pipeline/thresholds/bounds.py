@@ -18,7 +18,7 @@ from pipeline.thresholds.rule import CONFIDENCE
 
 
 def upper_limit(events: int, trials: int, confidence: float = CONFIDENCE) -> float:
-    """The largest share that `events` in `trials` leave possible: one-sided Clopper-Pearson.
+    """Give the largest share that `events` in `trials` leave possible: one-sided Clopper-Pearson.
 
     Args:
         events: 0 to `trials`.
@@ -33,7 +33,7 @@ def upper_limit(events: int, trials: int, confidence: float = CONFIDENCE) -> flo
 
 
 def lower_limit(events: int, trials: int, confidence: float = CONFIDENCE) -> float:
-    """The smallest share that `events` in `trials` leave possible; see `upper_limit`."""
+    """Give the smallest share that `events` in `trials` leave possible; see `upper_limit`."""
     if not events:
         return 0.0
     from scipy.special import betaincinv
@@ -42,7 +42,7 @@ def lower_limit(events: int, trials: int, confidence: float = CONFIDENCE) -> flo
 
 
 def interval(events: float, trials: float, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """The two-sided Clopper-Pearson interval of a share; events and trials may be fractions.
+    """Give the two-sided Clopper-Pearson interval of a share; events and trials may be fractions.
 
     With no trials it is (0, 1).
     """
@@ -55,7 +55,7 @@ def interval(events: float, trials: float, confidence: float = CONFIDENCE) -> tu
 
 
 def allowed_events(trials: int, share: float, confidence: float = CONFIDENCE) -> int:
-    """The most events in `trials` that still exclude every share above `share`; -1 if none do."""
+    """Give the most events in `trials` that exclude every share above `share`; or -1."""
     from scipy.special import bdtr
 
     counts = np.arange(trials + 1)
@@ -63,7 +63,7 @@ def allowed_events(trials: int, share: float, confidence: float = CONFIDENCE) ->
 
 
 def parts_needed(share: float, confidence: float = CONFIDENCE) -> int:
-    """The fewest parts that, with no event among them, exclude every share above `share`.
+    """Give the fewest parts that, with no event among them, exclude every share above `share`.
 
     149 for 2 % with 95 % confidence.
     """
@@ -72,7 +72,7 @@ def parts_needed(share: float, confidence: float = CONFIDENCE) -> int:
 
 
 def pass_limit(lowest: Floats, share: float, confidence: float = CONFIDENCE) -> float:
-    """The highest threshold that passes at most `share` of defective parts.
+    """Give the highest threshold that passes at most `share` of defective parts.
 
     Args:
         lowest: float64 (parts,), of each defective part the lowest probability that the model
@@ -87,7 +87,7 @@ def pass_limit(lowest: Floats, share: float, confidence: float = CONFIDENCE) -> 
 
 
 def reject_limit(highest: Floats, share: float, confidence: float = CONFIDENCE) -> float:
-    """The lowest threshold that rejects at most `share` of good parts; see `pass_limit`.
+    """Give the lowest threshold that rejects at most `share` of good parts; see `pass_limit`.
 
     Args:
         highest: float64 (parts,), of each good part the highest probability of its photographs.

@@ -29,7 +29,7 @@ from pipeline.thresholds.rule import ThresholdRule
 
 
 @dataclass(frozen=True)
-class Judged:
+class OutOfFold:
     """Training photographs and what models that did not learn from them say.
 
     Attributes:
@@ -72,7 +72,7 @@ class _Unit:
     """What is decided about: parts, or with the rule `any` photographs.
 
     Attributes:
-        y, groups, fold: as in `Judged`.
+        y, groups, fold: as in `OutOfFold`.
         p: float64 (n,), calibrated.
         honest: float64 (n,), the same with each fold calibrated by the others.
     """
@@ -85,34 +85,34 @@ class _Unit:
 
 
 def choose(
-    judged: Judged,
+    predicted: OutOfFold,
     rule: ThresholdRule,
     scale: Scale | None,
     *,
-    learned: Judged | None = None,
+    learned: OutOfFold | None = None,
     apart: str = "",
 ) -> Choice:
     """Calibrate, put photographs together to parts, then find the thresholds.
 
     Args:
-        judged: photographs of both classes.
+        predicted: photographs of both classes.
         rule: what is wanted; not "fixed".
         scale: of the head's calibration, `pipeline.heads.base.Head.calibrate_on`.
         learned: of a claim, the photographs that the model learned from, judged out of fold. What
-            changes the order of parts is chosen on these: a claim holds because on `judged`
+            changes the order of parts is chosen on these: a claim holds because on `predicted`
             nothing is chosen but the threshold.
         apart: why photographs are judged one by one; "" where parts are judged as wholes.
     """
-    part_rule, note = how_parts_are_judged(rule, learned or judged, apart)
-    several = part_rule != ANY and len(np.unique(judged.groups)) < len(judged.groups)
-    if judged.aside and several:
+    part_rule, note = how_parts_are_judged(rule, learned or predicted, apart)
+    several = part_rule != ANY and len(np.unique(predicted.groups)) < len(predicted.groups)
+    if predicted.aside and several:
         calibration = None if learned is None else _calibrate(_unit(learned), scale)[0]
-        p = judged.p if calibration is None else _apply(calibration, judged.p)
-        unit = replace(_unit(judged), p=p, honest=p)
+        p = predicted.p if calibration is None else _apply(calibration, predicted.p)
+        unit = replace(_unit(predicted), p=p, honest=p)
     else:
-        calibration, unit = _calibrate(_unit(judged), scale)
+        calibration, unit = _calibrate(_unit(predicted), scale)
     own, part_calibration = unit.p, None
-    as_it_is = _unit(judged)
+    as_it_is = _unit(predicted)
     if several:
         as_it_is = _as_parts(as_it_is, part_rule)
         part_calibration, unit = _calibrate(_as_parts(unit, part_rule), "logit")
@@ -122,29 +122,31 @@ def choose(
         note="; ".join(filter(None, (note, decision.note))),
     )  # fmt: skip
     if several:
-        decision = replace(decision, disagreement=_disagreement(own, judged.groups))
+        decision = replace(decision, disagreement=_disagreement(own, predicted.groups))
     changed = calibration is not None or part_calibration is not None
-    unseen = _unseen(judged, decision, unit, own, as_it_is if changed else None)
+    unseen = _unseen(predicted, decision, unit, own, as_it_is if changed else None)
     decision = replace(decision, unseen=unseen)
     return Choice(decision, calibration, decision.alone(_columns(own))[:, 1])
 
 
-def how_parts_are_judged(rule: ThresholdRule, judged: Judged, apart: str = "") -> tuple[str, str]:
-    """The part rule, and what a person should know of it.
+def how_parts_are_judged(
+    rule: ThresholdRule, predicted: OutOfFold, apart: str = ""
+) -> tuple[str, str]:
+    """Give the part rule, and what a person should know of it.
 
     Args:
         rule: with what was asked for.
-        judged: photographs that the model did not learn from.
+        predicted: photographs that the model did not learn from.
         apart: why photographs are judged one by one; "" where nothing speaks against parts.
     """
     if rule.part_rule is not None:
         return rule.part_rule, ""
-    if len(np.unique(judged.groups)) == len(judged.groups):
+    if len(np.unique(predicted.groups)) == len(predicted.groups):
         return MEAN, _NO_PARTS
-    apart = apart or why_not_by_part(judged.y, judged.groups)
+    apart = apart or why_not_by_part(predicted.y, predicted.groups)
     if apart:
         return ANY, f"{apart}: every photograph is judged by itself"
-    return choose_rule(judged.y, _columns(judged.p), judged.groups), ""
+    return choose_rule(predicted.y, _columns(predicted.p), predicted.groups), ""
 
 
 _NO_PARTS = (
@@ -163,7 +165,7 @@ def _disagreement(p: Floats, groups: Indices) -> float:
 
 
 def _decide(unit: _Unit, rule: ThresholdRule) -> Decision:
-    """The thresholds, on parts or photographs."""
+    """Give the thresholds, on parts or photographs."""
     rate = float(np.mean(unit.y == 1)) if rule.defect_rate is None else rule.defect_rate
     band, claims = _band(rule, unit, rate)
     useless = _useless(unit, band) if claims else ""
@@ -183,17 +185,17 @@ def _useless(unit: _Unit, band: Band) -> str:
 
 
 def _unseen(
-    judged: Judged, decision: Decision, unit: _Unit, p: Floats, as_it_is: _Unit | None
+    predicted: OutOfFold, decision: Decision, unit: _Unit, p: Floats, as_it_is: _Unit | None
 ) -> Unseen:
     return Unseen(
-        SET_ASIDE if judged.aside else OUT_OF_FOLD,
-        1 if judged.aside else len(np.unique(judged.fold)),
-        decision.outcome(judged.y, _columns(p), judged.groups),
+        SET_ASIDE if predicted.aside else OUT_OF_FOLD,
+        1 if predicted.aside else len(np.unique(predicted.fold)),
+        decision.outcome(predicted.y, _columns(p), predicted.groups),
         score(unit.y, _columns(unit.p), decision.band.limits),
         Curve.of(unit.y, unit.p).thinned(),
         Reliability.of(unit.y, unit.honest, unit.groups),
         None if as_it_is is None else Reliability.of(unit.y, as_it_is.p, unit.groups),
-        judged.seconds,
+        predicted.seconds,
     )
 
 
@@ -207,8 +209,8 @@ def _band(rule: ThresholdRule, unit: _Unit, rate: float) -> tuple[Band, list[Cla
     return cheapest_band(curve, weights, rule.review, rate, counted), []
 
 
-def _unit(judged: Judged) -> _Unit:
-    return _Unit(judged.y, judged.groups, judged.fold, judged.p, judged.p)
+def _unit(predicted: OutOfFold) -> _Unit:
+    return _Unit(predicted.y, predicted.groups, predicted.fold, predicted.p, predicted.p)
 
 
 def _as_parts(unit: _Unit, rule: str) -> _Unit:
@@ -219,14 +221,14 @@ def _as_parts(unit: _Unit, rule: str) -> _Unit:
 
 
 def weights_of(rule: ThresholdRule, defect_rate: float) -> Weights:
-    """What mistakes weigh: the rule's costs, or balanced accuracy."""
+    """Say what mistakes weigh: the rule's costs, or balanced accuracy."""
     if rule.cost_missed is None or rule.cost_false is None:
         return BALANCED
     return Weights.of(rule.cost_missed, rule.cost_false, defect_rate)
 
 
 def _calibrate(unit: _Unit, scale: Scale | None) -> tuple[Recalibration | None, _Unit]:
-    """The map, if it helps, and what it makes of the probabilities.
+    """Give the map, if it helps, and what it makes of the probabilities.
 
     It helps if log loss falls where it was not fitted, each fold calibrated by the others.
     """

@@ -51,7 +51,7 @@ class Claim:
     confidence: float = CONFIDENCE
 
     def to_json(self) -> dict[str, Any]:
-        """The attributes by name."""
+        """Give the attributes by name."""
         return asdict(self)
 
 
@@ -144,7 +144,7 @@ def set_aside(
 
 
 def parts_for(share: float) -> int:
-    """The fewest parts of a kind in the training part for a claim of at most `share`."""
+    """Give the fewest parts of a kind in the training part for a claim of at most `share`."""
     return math.ceil(parts_needed(share) / MOST_SET_ASIDE)
 
 
@@ -168,7 +168,7 @@ def _require(kind: str, found: int, share: float, test_size: float) -> None:
 def claim(
     rule: ThresholdRule, y: Indices, p: Floats, groups: Indices, defect_rate: float
 ) -> tuple[Band, list[Claim]]:
-    """The band that keeps the claims of a rule, and the claims.
+    """Give the band that keeps the claims of a rule, and the claims.
 
     Where one threshold keeps both claims, it is the middle of those that do.
 

@@ -26,7 +26,7 @@ class Weights(NamedTuple):
 
     @classmethod
     def of(cls, cost_missed: float, cost_false: float, defect_rate: float) -> Self:
-        """The expected cost of one photograph, of which `defect_rate` are defective."""
+        """Give the expected cost of one photograph, of which `defect_rate` are defective."""
         return cls(cost_missed * defect_rate, cost_false * (1 - defect_rate))
 
 
@@ -60,7 +60,7 @@ class Curve:
 
     @classmethod
     def at(cls, thresholds: Floats, y: Indices, p: Floats) -> Self:
-        """The same counts at given thresholds, which rise."""
+        """Give the same counts at given thresholds, which rise."""
         defective, good = np.sort(p[y == 1]), np.sort(p[y == 0])
         missed = np.searchsorted(defective, thresholds) / max(len(defective), 1)
         return cls(thresholds, missed, 1 - np.searchsorted(good, thresholds) / max(len(good), 1))
@@ -70,13 +70,13 @@ class Curve:
         return weights.missed * self.missed + weights.rejected * self.rejected
 
     def cheapest(self, weights: Weights) -> float:
-        """The threshold that costs least; of equals the lowest, which misses fewest."""
+        """Give the threshold that costs least; of equals the lowest, which misses fewest."""
         costs = self.costs(weights)
         return float(self.thresholds[np.argmax(costs <= costs.min() + TIE)])
 
     @classmethod
     def smoothed(cls, y: Indices, p: Floats) -> Self:
-        """What is to be expected of other parts: each counts around where it lies, not only there.
+        """Expect of other parts what these show, each counting around where it lies.
 
         The lowest point of `of` is often an isolated dip that the next parts do not have. Here
         each class is smoothed on log-odds by a Gaussian of Silverman's width (*Density estimation
@@ -106,7 +106,7 @@ class Curve:
         )
 
     def middle(self, weights: Weights) -> float:
-        """The threshold in the middle, on log-odds, of those that cost least."""
+        """Give the threshold in the middle, on log-odds, of those that cost least."""
         costs = self.costs(weights)
         best = int(costs.argmin())
         dearer = np.flatnonzero(costs > costs[best] + TIE)
@@ -150,7 +150,7 @@ def log_odds(p: Floats) -> Floats:
 
 
 def between(low: float, high: float) -> float:
-    """The middle of two probabilities on log-odds; the number itself where both are the same."""
+    """Give the middle of two probabilities on log-odds; of equal ones themselves."""
     if low == high:
         return low
     middle = float(log_odds(np.array([low, high])).mean())
@@ -188,7 +188,7 @@ def cheapest_band(
     defect_rate: float,
     counted: Curve | None = None,
 ) -> Band:
-    """The band that leaves the least cost to what is decided without a person.
+    """Give the band that leaves the least cost to what is decided without a person.
 
     Chow's rule ("On optimum recognition error and reject tradeoff", 1970), on counts instead of
     on probabilities: of all bands through which at most `review` of the parts go, the one
@@ -216,7 +216,7 @@ def cheapest_band(
 
 
 def band_above(y: Indices, p: Floats, pass_below: float, review: float, rate: float) -> Band:
-    """The band from `pass_below` up to where `review` of the photographs are in it.
+    """Give the band from `pass_below` up to where `review` of the photographs are in it.
 
     Args:
         y: int64 (n,), 1 for the defective class.
@@ -232,7 +232,7 @@ def band_above(y: Indices, p: Floats, pass_below: float, review: float, rate: fl
 
 
 def band_below(y: Indices, p: Floats, reject_from: float, review: float, rate: float) -> Band:
-    """The band from `reject_from` down to where `review` of the photographs are in it.
+    """Give the band from `reject_from` down to where `review` of the photographs are in it.
 
     Arguments as those of `band_above`.
     """
@@ -243,7 +243,7 @@ def band_below(y: Indices, p: Floats, reject_from: float, review: float, rate: f
 
 
 def _share_below(y: Indices, p: Floats, thresholds: Floats, rate: float) -> Floats:
-    """The share of the photographs to expect below each threshold."""
+    """Give the share of the photographs to expect below each threshold."""
     defective, good = np.sort(p[y == 1]), np.sort(p[y == 0])
     below = [np.searchsorted(side, thresholds) / max(len(side), 1) for side in (defective, good)]
     return np.asarray(rate * below[0] + (1 - rate) * below[1])

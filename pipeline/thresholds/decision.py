@@ -11,8 +11,8 @@ import numpy as np
 
 from features.arrays import Floats, Indices
 from pipeline.evaluation.band import DEFAULT_THRESHOLD, Band
-from pipeline.evaluation.judgements import Judgements, judged_parts
 from pipeline.evaluation.part_rules import ANY, RULES, PartTable, by_part
+from pipeline.evaluation.predictions import Predictions, predicted_parts
 from pipeline.heads.calibration import Recalibration
 from pipeline.thresholds.claims import Claim
 from pipeline.thresholds.costs import Curve, log_odds
@@ -136,19 +136,19 @@ class Decision:
         table = by_part(y, P, groups, self.part_rule)
         return table._replace(P=self.alone(table.P))
 
-    def whole_parts(self, judged: Judgements, P: Floats) -> Judgements | None:
-        """The parts of judged photographs, where parts are judged as wholes and have several.
+    def whole_parts(self, predicted: Predictions, P: Floats) -> Predictions | None:
+        """Give the parts of judged photographs, where parts are judged as wholes and have several.
 
         Args:
-            judged: photographs, each as if it were all there is of its part.
+            predicted: photographs, each as if it were all there is of its part.
             P: float64 (n, n_classes) of these, `Bundle.probabilities`.
         """
-        if not self.of_wholes or len(np.unique(judged.groups)) == len(judged.groups):
+        if not self.of_wholes or len(np.unique(predicted.groups)) == len(predicted.groups):
             return None
-        return judged_parts(judged, self.parts(judged.y, P, judged.groups))
+        return predicted_parts(predicted, self.parts(predicted.y, P, predicted.groups))
 
     def outcome(self, y: Indices, P: Floats, groups: Indices) -> Outcome:
-        """What the thresholds do to photographs of two classes; arguments as those of `parts`."""
+        """Say what the thresholds do to photographs of two classes; arguments as of `parts`."""
         alone = self.alone(P)[:, 1]
         if not self.of_wholes:
             return Outcome.of(y, alone, groups, self.band)
@@ -170,7 +170,7 @@ class Decision:
     def not_chosen(
         cls, note: str = "", rule: ThresholdRule | None = None, part_rule: str = ANY
     ) -> Self:
-        """The rule's numbers, or 0.5."""
+        """Give the rule's numbers, or 0.5."""
         rule = rule or ThresholdRule()
         band = Band(*(rule.fixed or (DEFAULT_THRESHOLD,) * 2))
         return cls(band, rule, "fixed", note, part_rule=part_rule)

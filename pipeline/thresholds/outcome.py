@@ -38,7 +38,7 @@ class PartScores(NamedTuple):
 
 
 def part_scores(y: Indices, p: Floats, groups: Indices) -> PartScores:
-    """The deciding probability of every part, in the order of their numbers.
+    """Give the deciding probability of every part, in the order of their numbers.
 
     Args:
         y: int64 (n,), 1 for photographs of the defective class.
@@ -142,7 +142,7 @@ class Outcome:
         return lower_limit(self.good_parts.rejected, self.good_parts.total)
 
     def share_reviewed(self, defect_rate: float | None = None) -> float:
-        """The share of photographs that a person sees; see `share_of_parts_reviewed`.
+        """Give the share of photographs that a person sees; see `share_of_parts_reviewed`.
 
         Args:
             defect_rate: share of defective photographs to expect; None for that of these.
@@ -150,11 +150,11 @@ class Outcome:
         return _reviewed(self.defective, self.good, defect_rate)
 
     def share_of_parts_reviewed(self, defect_rate: float | None = None) -> float:
-        """The share of parts that a person sees; `defect_rate` is the share of defective parts."""
+        """Give the share of parts that a person sees; `defect_rate` is that of defective ones."""
         return _reviewed(self.defective_parts, self.good_parts, defect_rate)
 
     def to_json(self) -> dict[str, Any]:
-        """The counts by name."""
+        """Give the counts by name."""
         return {field.name: getattr(self, field.name)._asdict() for field in fields(self)}
 
     @classmethod

@@ -31,7 +31,7 @@ from pipeline.heads.calibration import Recalibration
 from pipeline.heads.gram_head import RowSpaceHead
 from pipeline.heads.sides import smaller_side
 from pipeline.heads.tuning import TrainingPart
-from pipeline.thresholds.choose import Choice, Judged, choose
+from pipeline.thresholds.choose import Choice, OutOfFold, choose
 from pipeline.thresholds.claims import set_aside
 from pipeline.thresholds.decision import Decision
 from pipeline.thresholds.good_alone import choose_by_good, folds_of_good, wanted_share
@@ -42,7 +42,7 @@ class TrainingRows(NamedTuple):
     """The training part.
 
     Attributes:
-        X: float32 (n, row_width), or rows that are still in the cache.
+        X: float32 (n, input_width), or rows that are still in the cache.
         y: int64 (n,) class numbers.
         groups: int64 (n,), the same number for rows of one part.
         class_names: of two classes, the second is the defective one.
@@ -68,7 +68,7 @@ class Trained:
         calibration: of its probabilities; None where they are good as they are.
         decision: the thresholds; what they do to the holdout is not known yet.
         learned: numbers of the photographs' rows that the head learned from.
-        judged: what the thresholds were chosen on; None where they were not chosen.
+        predicted: what the thresholds were chosen on; None where they were not chosen.
         p: float64, calibrated probabilities of a defect of the photographs that were judged, each
             as if it were all there is of a part.
         seconds: of training the head.
@@ -78,7 +78,7 @@ class Trained:
     calibration: Recalibration | None
     decision: Decision
     learned: Indices
-    judged: Judged | None
+    predicted: OutOfFold | None
     p: Floats
     seconds: float
 
@@ -174,11 +174,11 @@ class _Maker:
         return Trained(head, None, decision, self.everything, None, np.empty(0), seconds)
 
     def with_folds(self, rounds: Sequence[Fold]) -> Trained:
-        judged = self._judged_by_folds(self.everything, rounds, len(rounds) + 1)
+        predicted = self._predicted_by_folds(self.everything, rounds, len(rounds) + 1)
         head, fit_seconds = self._fit(self.everything, len(rounds), len(rounds) + 1)
-        return self._trained(head, self.everything, judged, fit_seconds)
+        return self._trained(head, self.everything, predicted, fit_seconds)
 
-    def _judged_by_folds(self, some: Indices, rounds: Sequence[Fold], fits: int) -> Judged:
+    def _predicted_by_folds(self, some: Indices, rounds: Sequence[Fold], fits: int) -> OutOfFold:
         """Out-of-fold probabilities of `some` rows; the rounds number within these."""
         X, y, groups = self.rows.X, self.rows.y[some], self.rows.groups[some]
         started = time.perf_counter()
@@ -191,7 +191,7 @@ class _Maker:
         fold = np.empty(len(y), dtype=np.int64)
         for one in rounds:
             fold[one.test] = one.fold
-        return Judged(some, y, groups, P[:, 1], fold, aside=False, seconds=seconds)
+        return OutOfFold(some, y, groups, P[:, 1], fold, aside=False, seconds=seconds)
 
     def with_parts_aside(self) -> Trained:
         X, y, groups, names, test_size, _ = self.rows
@@ -199,14 +199,14 @@ class _Maker:
         learned = np.setdiff1d(self.everything, aside)
         rounds = self._rounds_to_learn_the_rule(learned)
         fits = len(rounds) + 1
-        by_folds = self._judged_by_folds(learned, rounds, fits) if rounds else None
+        by_folds = self._predicted_by_folds(learned, rounds, fits) if rounds else None
         head, fit_seconds = self._fit(learned, fits - 1, fits)
         started = time.perf_counter()
         p = predict_by_blocks(head, subset(X, aside))[:, 1]
         seconds = time.perf_counter() - started
         fold = fold_numbers(y[aside], groups[aside], self.rule.folds, self.seed, names)
-        judged = Judged(aside, y[aside], groups[aside], p, fold, aside=True, seconds=seconds)
-        return self._trained(head, learned, judged, fit_seconds, by_folds)
+        predicted = OutOfFold(aside, y[aside], groups[aside], p, fold, aside=True, seconds=seconds)
+        return self._trained(head, learned, predicted, fit_seconds, by_folds)
 
     def with_good_alone(self) -> Trained:
         """Choose the threshold by the share of good parts that is rejected, out of fold."""
@@ -239,14 +239,14 @@ class _Maker:
         self,
         head: Head,
         learned: Indices,
-        judged: Judged,
+        predicted: OutOfFold,
         seconds: float,
-        by_folds: Judged | None = None,
+        by_folds: OutOfFold | None = None,
     ) -> Trained:
         made: Choice = choose(
-            judged, self.rule, head.calibrate_on, learned=by_folds, apart=self.rows.apart
+            predicted, self.rule, head.calibrate_on, learned=by_folds, apart=self.rows.apart
         )
-        return Trained(head, made.calibration, made.decision, learned, judged, made.p, seconds)
+        return Trained(head, made.calibration, made.decision, learned, predicted, made.p, seconds)
 
     def _fit(self, chosen: Indices, before: int, fits: int) -> tuple[Head, float]:
         """Train a head on these rows; give the seconds that it took, too."""
@@ -320,7 +320,7 @@ def out_of_fold(
 
     Args:
         contender: a head, and the feature spec that the rows are of.
-        rows: float32 (n, row_width), or rows that are still in the cache.
+        rows: float32 (n, input_width), or rows that are still in the cache.
         y: int64 (n,) class numbers.
         groups: int64 (n,), the same number for rows of one part.
         rounds: of one repeat, so that every row is tested once.
@@ -343,7 +343,7 @@ def out_of_fold(
             part = TrainingPart(
                 side, train, y[train], groups[train], n_classes=n_classes, seed=seed
             )
-            found[test] = head.fit_in_space(part).predict_in_space(part.place(test))
+            found[test] = head.fit_on_spec(part).predict_on_spec(part.place(test))
         else:
             seen = subset(rows, train)
             head.fit(seen, y[train], groups[train], n_classes=n_classes, progress=say)

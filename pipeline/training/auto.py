@@ -117,9 +117,9 @@ def specs_of(dataset: Dataset) -> list[FeatureSpec]:
         >>> [spec.text for spec in specs_of(dataset)]  # doctest: +SKIP
         ['five:mixed8:root', 'full+five:mixed5-max+mixed7-max+mixed8-max:root', ...]
     """
-    layout, crops = dataset.layout, dataset.look.crops
+    row_parts, crops = dataset.row_parts, dataset.look.crops
     sets = [name for name in (*dataset.views, *crops.sets) if name != FULL]
-    layers = [tap for tap in layout.taps if tap in layout.crop_taps or not crops.sets]
+    layers = [tap for tap in row_parts.taps if tap in row_parts.crop_taps or not crops.sets]
     if crops.sets and not layers:
         sets, layers, whole = list(crops.sets), list(crops.taps), []
     else:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,21 +14,21 @@ from features.errors import DataError, HeadError
 from features.files import write_whole
 from features.untrusted_files import read_json
 from pipeline.data.dataset import Dataset, to_compare_on
-from pipeline.evaluation.head_pairs import ROPE
 from pipeline.evaluation.intervals import known
 from pipeline.evaluation.part_rules import ANY, MEAN
 from pipeline.feature_specs.heads import Contender
 from pipeline.feature_specs.rows import comparable_rows
 from pipeline.feature_specs.spec import FLAT, FeatureSpec
-from pipeline.heads import HEADS, is_users, load_head_class
+from pipeline.heads import HEADS, is_users
+from pipeline.heads.base import AnyRows
 from pipeline.output.overwrite import COMPARISON, check_overwritable
 from pipeline.output.tables import MARK
 from pipeline.thresholds.claims import why_apart
 from pipeline.training.auto import HEADS as FEW
 from pipeline.training.auto import specs_of
 from pipeline.training.comparison import Comparison, of_parts
-from pipeline.training.cross_validate import compare
-from pipeline.training.split_gap import Gap, Rounds, measure_gap
+from pipeline.training.cross_validate import CompareOptions, compare
+from pipeline.training.optimism import Optimism, Rounds, measure_optimism
 
 Progress = Callable[[int, int, str], None]
 
@@ -45,8 +45,8 @@ class HeadComparison:
         split: "grouped" or "random".
         folder: where comparison.csv and comparison.json are.
         dataset: what they were compared on; the holdout of a given split is not in it.
-        gap: what the best head scores on the other kind of split; None where no two photographs
-            belong together.
+        optimism: what the best head scores on the other kind of split; None where no two
+            photographs belong together.
         note: which photographs were left out for `fit`; "" for none.
     """
 
@@ -54,7 +54,7 @@ class HeadComparison:
     split: str
     folder: Path
     dataset: Dataset
-    gap: Gap | None = None
+    optimism: Optimism | None = None
     note: str = ""
     photographs: Comparison = field(kw_only=True)
     part_rule: str = MEAN
@@ -63,18 +63,8 @@ class HeadComparison:
 def compare_heads(
     dataset: Dataset,
     out: Path,
+    options: CompareOptions | None = None,
     *,
-    heads: Sequence[str] | None = None,
-    features: Sequence[FeatureSpec] | None = None,
-    n_folds: int = 5,
-    repeats: int = 3,
-    seed: int = 0,
-    split: str | None = None,
-    sort_by: str = "roc_auc",
-    rope: float = ROPE,
-    n_jobs: int = -1,
-    part_rule: str | None = None,
-    force: bool = False,
     progress: Progress | None = None,
 ) -> HeadComparison:
     """Train every head on identical folds and write comparison.csv and comparison.json.
@@ -82,22 +72,7 @@ def compare_heads(
     Args:
         dataset: from `pipeline.data.dataset.load_dataset`.
         out: folder for the two files; those of an older comparison are replaced.
-        heads: names of `pipeline.heads.HEADS`; None for the few that matter where rows keep a
-            closer look (`pipeline.training.auto`), and for all where they are flat.
-        features: what they see, each head each of these; None for flat rows, and where no heads
-            are named whatever the rows keep besides.
-        n_folds: folds per repeat.
-        repeats: times that new folds are drawn.
-        seed: of folds and heads.
-        split: "grouped": no part on both sides of a fold; "random": photographs at random; "given":
-            by part, without the photographs that the folder's own split holds out: these are for
-            `fit`. None for "given" where the folder came with a split, else "grouped".
-        sort_by: the score that decides the order and the best head.
-        rope: differences of that score up to this one make no difference in practice.
-        n_jobs: processes; -1 for one per core.
-        part_rule: how photographs of a part are judged together, one of
-            `pipeline.evaluation.part_rules.RULES`; None to choose it for each fold on the others.
-        force: replace the two files whoever wrote them.
+        options: None for `CompareOptions()`.
         progress: called as `progress(fits done, fits in all, what was done)`.
 
     The best head is then trained once more on as many folds of the other kind of split, to tell how
@@ -105,60 +80,57 @@ def compare_heads(
 
     Raises:
         SplitError: too few photographs or parts for so many folds.
-        HeadError: unknown head or score.
         FeatureSpecError: features that the cache does not have.
         OutputError: a file is there that this program did not write.
     """
+    options = options or CompareOptions()
     for suffix, ours in COMPARISON.items():
-        check_overwritable(out / f"comparison{suffix}", ours, force=force)
+        check_overwritable(out / f"comparison{suffix}", ours, force=options.force)
     dataset.classes.require_defective("comparing heads")
-    dataset, split, note = to_compare_on(dataset, split)
-    for head in heads or ():
-        load_head_class(head)  # unknown names are told before rows are read
-    if features is None:
-        features = [*specs_of(dataset), FLAT] if heads is None else [FLAT]
-    features = list(dict.fromkeys(features))
-    if heads is None:
-        heads = list(HEADS) if features == [FLAT] else FEW
-    rows = comparable_rows(dataset, features)
-    run = partial(
-        compare,
-        y=dataset.y,
-        groups=dataset.groups,
-        n_folds=n_folds,
-        repeats=repeats,
-        seed=seed,
-        class_names=dataset.classes.names,
-        sort_by=sort_by,
-        rope=rope,
-        n_jobs=n_jobs,
-    )
-    if part_rule is None and why_apart(
-        dataset.about["group_rule"]["kind"], dataset.y, dataset.groups
-    ):
-        part_rule = ANY
-    photographs = run(rows, heads=list(heads), kind=split, progress=progress)
+    dataset, split, note = to_compare_on(dataset, options.split)
+    options, rows = _completed(replace(options, split=split), dataset)
+    run = partial(compare, y=dataset.y, groups=dataset.groups, class_names=dataset.classes.names)
+    part_rule = options.part_rule
+    photographs = run(rows, options=options, progress=progress)
     result = of_parts(photographs, part_rule)
-    other = "random" if split == "grouped" else "grouped"
     best = result.contenders[result.best]
-    only = {best.spec: rows[best.spec]}
-    gap = measure_gap(
+    other = replace(options, heads=[best.head], split="random" if split == "grouped" else "grouped")
+    optimism = measure_optimism(
         _rounds(result, best.name, photographs),
-        other,
-        lambda: _other_rounds(run(only, heads=[best.head], kind=other), best.name, part_rule),
+        str(other.split),
+        lambda: _other_rounds(
+            run({best.spec: rows[best.spec]}, options=other), best.name, part_rule
+        ),
         dataset.groups,
     )
     record = (
         json.loads(result.to_json())
         | _identity(dataset)
-        | {"split": split, "gap": gap.to_json() if gap else None}
+        | {"split": split, "optimism": optimism.to_json() if optimism else None}
         | ({} if result is photographs else {"by_photograph": _by_photograph(photographs)})
     )
     write_whole(out / "comparison.csv", MARK + result.to_csv())
     write_whole(out / "comparison.json", json.dumps(record, indent=1))
     return HeadComparison(
-        result, split, out, dataset, gap, note, photographs=photographs, part_rule=part_rule or MEAN
-    )
+        result, split, out, dataset, optimism, note,
+        photographs=photographs, part_rule=part_rule or MEAN,
+    )  # fmt: skip
+
+
+def _completed(
+    options: CompareOptions, dataset: Dataset
+) -> tuple[CompareOptions, Mapping[FeatureSpec, AnyRows]]:
+    """Fill in what was left open: heads, feature specs with their rows, and the part rule."""
+    features = options.features
+    if features is None:
+        features = [*specs_of(dataset), FLAT] if options.heads is None else [FLAT]
+    features = list(dict.fromkeys(features))
+    heads = options.heads or (list(HEADS) if features == [FLAT] else FEW)
+    part_rule = options.part_rule
+    if part_rule is None and why_apart(dataset.folder.group_rule.kind, dataset.y, dataset.groups):
+        part_rule = ANY
+    rows = comparable_rows(dataset, features)
+    return replace(options, heads=list(heads), features=features, part_rule=part_rule), rows
 
 
 def _rounds(result: Comparison, head: str, photographs: Comparison) -> Rounds:

@@ -109,7 +109,7 @@ class Comparison:
         return list(self.contenders)
 
     def of(self, head: str) -> list[FoldResult]:
-        """The results of one head, round by round."""
+        """Give the results of one head, round by round."""
         return [result for result in self.results if result.head == head]
 
     def table(self, sort_by: str | None = None) -> list[TableRow]:
@@ -179,7 +179,7 @@ class Comparison:
         )
 
     def to_csv(self) -> str:
-        """The table as CSV: for each score its mean, spread over the folds, and interval's ends.
+        """Write the table as CSV: each score's mean, spread over folds, and interval's ends.
 
         What is undefined is empty. `against_best` is what can be said of the best head and this
         one, by `sort_by`.
@@ -231,7 +231,7 @@ class Comparison:
 
 
 def of_parts(found: Comparison, rule: str | None = None) -> Comparison:
-    """The same fits scored by part: a part has one verdict, from all its tested photographs.
+    """Give the same fits scored by part: a part has one verdict, from all its tested photographs.
 
     Args:
         found: of photographs.
@@ -265,7 +265,7 @@ def of_parts(found: Comparison, rule: str | None = None) -> Comparison:
 
 
 def _rule_of_others(found: Comparison, tested: Sequence[FoldResult], but: FoldResult) -> str:
-    """The part rule that the other folds of the repeat choose."""
+    """Give the part rule that the other folds of the repeat choose."""
     others = [
         (fold.test, result.probabilities)
         for fold, result in zip(found.folds, tested, strict=True)

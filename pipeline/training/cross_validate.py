@@ -42,55 +42,101 @@ from pipeline.training.comparison import Comparison, FoldResult
 Progress = Callable[[int, int, str], None]
 
 
+@dataclass(frozen=True)
+class CompareOptions:
+    """What is compared, and how.
+
+    Attributes:
+        heads: names of `pipeline.heads.HEADS`; None for the few that matter where rows keep a
+            closer look (`pipeline.training.auto`), and for all where they are flat.
+        features: what they see, each head each of these; None for flat rows, and where no heads
+            are named whatever the rows keep besides.
+        folds: per repeat.
+        repeats: times that new folds are drawn.
+        seed: of folds and heads.
+        split: "grouped": no part on both sides of a fold; "random": photographs at random; "given":
+            by part, without the photographs that the folder's own split holds out: these are for
+            `fit`. None for "given" where the folder came with a split, else "grouped". Inner folds
+            are always grouped.
+        sort_by: one of `pipeline.evaluation.metrics.SCORES`; decides the order and the best head.
+        rope: differences of that score up to this one make no difference in practice.
+        part_rule: how photographs of a part are judged together, one of
+            `pipeline.evaluation.part_rules.RULES`; None to choose it for each fold on the others.
+        jobs: processes; -1 for one per core.
+        force: replace files whoever wrote them.
+
+    Raises:
+        HeadError: an unknown head or score, no head at all, or a `rope` that is no difference.
+
+    Example:
+        >>> CompareOptions(heads=["logistic", "majority"]).folds
+        5
+    """
+
+    heads: Sequence[str] | None = None
+    features: Sequence[FeatureSpec] | None = None
+    folds: int = 5
+    repeats: int = 3
+    seed: int = 0
+    split: str | None = None
+    sort_by: str = "roc_auc"
+    rope: float = ROPE
+    part_rule: str | None = None
+    jobs: int = -1
+    force: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse unknown names before rows are read."""
+        if self.heads is not None and not self.heads:
+            raise HeadError("no heads to compare; name at least one")
+        for name in self.heads or ():
+            load_head_class(name)
+        if self.sort_by not in SCORES:
+            raise HeadError(f"unknown score {self.sort_by!r}; expected one of {', '.join(SCORES)}")
+        if not self.rope >= 0:
+            raise HeadError(
+                f"the smallest difference that matters is {self.rope}; expected 0 or more"
+            )
+
+
 def compare(
     rows: AnyRows | Mapping[FeatureSpec, AnyRows],
     y: Indices,
     groups: Indices,
+    options: CompareOptions,
     *,
-    heads: Sequence[str],
     rounds: Sequence[Fold] | None = None,
-    n_folds: int = 5,
-    repeats: int = 3,
-    seed: int = 0,
-    kind: str = "grouped",
     class_names: Sequence[str] | None = None,
-    sort_by: str = "roc_auc",
-    rope: float = ROPE,
-    n_jobs: int = -1,
     progress: Progress | None = None,
 ) -> Comparison:
     """Compare heads on identical folds; see the protocol above.
 
     Args:
-        rows: float32 (n, row_width), or rows still in the cache: then no process holds more of
+        rows: float32 (n, input_width), or rows still in the cache: then no process holds more of
             them than its fold needs, and no more than the memory limit. Of several feature
             specs: by these.
         y: int64 (n,) class numbers from 0.
         groups: int64 (n,), the same number for rows of one part.
-        heads: names of `pipeline.heads.HEADS`.
-        rounds: trained and tested on; None to draw folds by the next two and `kind`.
-        n_folds: folds per repeat.
-        repeats: times that new folds are drawn.
-        seed: of folds and heads.
-        kind: "grouped" or "random", see `splits.folds`. Inner folds are always grouped.
+        options: heads, which are named here; folds; the score. The feature specs are those of
+            `rows`. The split is "grouped", the default here, or "random".
+        rounds: trained and tested on; None to draw folds as the options say.
         class_names: for messages.
-        sort_by: one of `pipeline.evaluation.metrics.SCORES`; decides the order and the best head.
-        rope: differences of that score up to this one make no difference in practice.
-        n_jobs: processes; -1 for one per core.
         progress: called as `progress(done, total, text)` after every fit, in no fixed order.
 
     Raises:
-        HeadError: an unknown head or score, none at all, or a `rope` that is no difference.
+        HeadError: no heads are named.
         SplitError: a class has too few groups (rows, if random) for so many folds.
     """
-    names = _check(heads, sort_by, rope)
+    names, seed = tuple(dict.fromkeys(options.heads or ())), options.seed
+    if not names:
+        raise HeadError("no heads to compare; name at least one")
     rounds = rounds or folds(
         y,
         groups,
-        n_folds=n_folds,
-        repeats=repeats,
+        n_folds=options.folds,
+        repeats=options.repeats,
         seed=seed,
-        kind=kind,
+        kind=options.split or "grouped",
         class_names=class_names,
     )
     n_classes = max(int(y.max()) + 1, len(class_names or ()))
@@ -105,7 +151,7 @@ def compare(
     tasks = _tasks(names, shared, list(seen), rounds)
     results = []
     total = len(contenders) * len(rounds)
-    for made in _run(tasks, data, seen, sides, n_jobs):
+    for made in _run(tasks, data, seen, sides, options.jobs):
         for result in made:
             results.append(result)
             if progress is not None:
@@ -119,24 +165,11 @@ def compare(
         results,
         y,
         groups,
-        sort_by=sort_by,
-        rope=rope,
+        sort_by=options.sort_by,
+        rope=options.rope,
         seed=seed,
         gram_seconds=gram_seconds,
     )
-
-
-def _check(heads: Sequence[str], sort_by: str, rope: float) -> tuple[str, ...]:
-    names = tuple(dict.fromkeys(heads))
-    if not names:
-        raise HeadError("no heads to compare; name at least one")
-    for name in names:
-        load_head_class(name)
-    if sort_by not in SCORES:
-        raise HeadError(f"unknown score {sort_by!r}; expected one of {', '.join(SCORES)}")
-    if not rope >= 0:
-        raise HeadError(f"the smallest difference that matters is {rope}; expected 0 or more")
-    return names
 
 
 @dataclass(frozen=True)
@@ -222,9 +255,9 @@ def _row_space_task(task: _Task, data: _Data, side: Side) -> list[FoldResult]:
         head = Contender(name, task.spec).make(seed=data.seed_of(fold))
         assert isinstance(head, RowSpaceHead)
         started = time.perf_counter()
-        head.fit_in_space(part)
+        head.fit_on_spec(part)
         fitted = time.perf_counter()
-        P = head.predict_in_space(placed)
+        P = head.predict_on_spec(placed)
         seconds = fitted - started + shared, time.perf_counter() - fitted
         made.append(_result(head, task, data, P, seconds))
     return made
@@ -263,4 +296,4 @@ def _result(
     )
 
 
-__all__ = ["Comparison", "FoldResult", "compare"]
+__all__ = ["CompareOptions", "Comparison", "FoldResult", "compare"]

@@ -23,8 +23,8 @@ from pipeline.data.dataset import Dataset, Labelled
 from pipeline.data.given_split import GIVEN, choose_sides
 from pipeline.data.lazy_rows import subset
 from pipeline.data.splits import holdout
-from pipeline.evaluation.judgements import Assessment, Judgements, judge_side
 from pipeline.evaluation.metrics import score
+from pipeline.evaluation.predictions import Assessment, Predictions, predictions_of_side
 from pipeline.feature_specs.heads import Contender, HeadOnCachedRows, on_cached_rows
 from pipeline.feature_specs.rows import raw_rows, rows_in
 from pipeline.feature_specs.spec import FLAT, FeatureSpec
@@ -35,6 +35,7 @@ from pipeline.heatmaps.maps import make_reference
 from pipeline.model.bundle import Model, save_bundle
 from pipeline.model.familiar import familiar_file
 from pipeline.model.files import check_replaceable
+from pipeline.model.record import FitRecord, ModelRecord, SplitRecord
 from pipeline.model.selftest import MOST_ROWS
 from pipeline.output.tables import to_csv
 from pipeline.thresholds.claims import require_told, why_apart
@@ -42,8 +43,8 @@ from pipeline.thresholds.decision import Decision
 from pipeline.thresholds.rule import ThresholdRule
 from pipeline.thresholds.train import Trained, TrainingRows, train
 from pipeline.training.auto import AUTO, Choice, check_head, choose
-from pipeline.training.split_gap import Gap, Rounds, measure_gap
-from pipeline.training.training_curves import curves_csv, curves_png
+from pipeline.training.optimism import Optimism, Rounds, measure_optimism
+from pipeline.training.training_curves import curve_files
 
 EpochProgress = Callable[[int, int, Mapping[str, float]], None]
 
@@ -62,14 +63,13 @@ class Fit:
         decision: the thresholds, what they were chosen on, and what they do to the holdout.
         calibration: of the head's probabilities; None where they are good as they are.
         sides: numbers of the photographs of the training part and of the holdout.
-        judged: the holdout's photographs with what the model makes of them.
+        predicted: the holdout's photographs with what the model makes of them.
         held_out_parts: scores of the holdout's parts, judged as wholes; None where each has one
             photograph or photographs are judged by themselves.
         parts: the holdout's parts, under the same condition.
-        about: what was asked for: head, features, split, settings; as it stands in `model.json`.
-        features: what the head sees; of `train_cnn` without meaning.
-        gap: what the same head scores on the other kind of split; None where no two photographs
-            belong together, or nobody asked.
+        record: what was asked for: head, feature spec, split, settings; part of `model.json`.
+        optimism: what the same head scores on the other kind of split; None where no two
+            photographs belong together, or nobody asked.
         choice: how head and features were chosen; None where they were named.
     """
 
@@ -82,35 +82,19 @@ class Fit:
     decision: Decision
     calibration: Recalibration | None
     sides: tuple[Indices, Indices]
-    judged: Judgements
-    about: Mapping[str, Any]
-    features: FeatureSpec = field(default=FLAT, kw_only=True)
+    predicted: Predictions
+    record: FitRecord
     held_out_parts: Assessment | None = field(default=None, kw_only=True)
-    parts: Judgements | None = field(default=None, kw_only=True)
-    gap: Gap | None = field(default=None, kw_only=True)
+    parts: Predictions | None = field(default=None, kw_only=True)
+    optimism: Optimism | None = field(default=None, kw_only=True)
     choice: Choice | None = field(default=None, kw_only=True)
 
 
-def fit(
-    dataset: Dataset,
-    out: Path,
-    *,
-    head: str = AUTO,
-    features: FeatureSpec | None = None,
-    test_size: float = 0.25,
-    split: str | None = None,
-    seed: int = 0,
-    settings: Mapping[str, str | int | float] | None = None,
-    threshold: ThresholdRule | None = None,
-    force: bool = False,
-    with_gap: bool = True,
-    progress: EpochProgress | None = None,
-) -> Fit:
-    """Train a head on the rows of a cache and save it as a model.
+@dataclass(frozen=True)
+class FitOptions:
+    """What is asked for of `fit`.
 
-    Args:
-        dataset: from `pipeline.data.dataset.load_dataset`.
-        out: the model's folder; a model that is there is replaced.
+    Attributes:
         head: a name of `pipeline.heads.HEADS`, or "auto": chosen on the training part.
         features: what the head sees of a photograph; None for what is best on the training part,
             of heads that see single values flat rows; see `pipeline.training.auto`.
@@ -123,8 +107,45 @@ def fit(
             accuracy on out-of-fold probabilities, or 0.5 where there are too few parts. Also how
             the photographs of a part are judged together.
         force: replace a folder that holds something else than a model.
-        with_gap: train the head, thresholds included, a second time on the other kind of split, to
-            tell how much a random one flatters; twice the time.
+        optimism: train the head, thresholds included, a second time on the other kind of
+            split, to tell how much a random one flatters; twice the time.
+
+    Raises:
+        HeadError: unknown head or setting.
+
+    Example:
+        >>> FitOptions(head="dense", settings={"epochs": 30}).seed
+        0
+    """
+
+    head: str = AUTO
+    features: FeatureSpec | None = None
+    test_size: float = 0.25
+    split: str | None = None
+    seed: int = 0
+    settings: Mapping[str, str | int | float] = field(default_factory=dict)
+    threshold: ThresholdRule = field(default_factory=ThresholdRule)
+    force: bool = False
+    optimism: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse unknown heads and settings before rows are read."""
+        check_head(self.head, self.settings)
+
+
+def fit(
+    dataset: Dataset,
+    out: Path,
+    options: FitOptions | None = None,
+    *,
+    progress: EpochProgress | None = None,
+) -> Fit:
+    """Train a head on the rows of a cache and save it as a model.
+
+    Args:
+        dataset: from `pipeline.data.dataset.load_dataset`.
+        out: the model's folder; a model that is there is replaced.
+        options: None for `FitOptions()`.
         progress: called as `progress(epoch, epochs, scores)` over all fits; see
             `pipeline.thresholds.train.train`.
 
@@ -132,59 +153,57 @@ def fit(
         SplitError: too few photographs or parts.
         ThresholdError: too few parts for the threshold that is wanted, or wishes for one where
             there are more than two classes.
-        HeadError: unknown head or setting.
         FeatureSpecError: features that the cache does not have.
         OutputError: `out` is something else, or cannot be written.
     """
-    check_replaceable(out, force=force)
-    check_head(head, settings)
-    rule = threshold or ThresholdRule()
+    options = options or FitOptions()
+    check_replaceable(out, force=options.force)
+    features, seed, rule = options.features, options.seed, options.threshold
     if dataset.y.any():  # of good parts alone nothing is claimed that parts on both sides break
-        require_told(rule, str(dataset.about["group_rule"]["kind"]))
+        require_told(rule, dataset.folder.group_rule.kind)
     rows_in(dataset, features or FLAT, np.arange(1))  # wrong features are said at once, too
     kind, sides = choose_sides(
-        dataset.y, dataset.groups, dataset.given, kind=split, test_size=test_size, seed=seed,
+        dataset.y, dataset.groups, dataset.given,
+        kind=options.split, test_size=options.test_size, seed=seed,
         class_names=dataset.classes.names,
     )  # fmt: skip
-    if kind == GIVEN:
-        test_size = len(sides[1]) / len(dataset)
-    choice = choose(dataset, sides[0], head=head, features=features, seed=seed)
-    head, features = choice.contender.head, choice.contender.spec
-    part = _training_part(dataset, features, sides[0], test_size)
-    rows = part.X
+    test_size = len(sides[1]) / len(dataset) if kind == GIVEN else options.test_size
+    choice = choose(dataset, sides[0], head=options.head, features=features, seed=seed)
+    spec = choice.contender.spec
+    part = _training_part(dataset, spec, sides[0], test_size)
     made = train(
-        Contender(head, features), part, rule, seed=seed, settings=settings, progress=progress
+        choice.contender, part, rule, seed=seed, settings=options.settings, progress=progress
     )
-    about = {
-        "head": head,
-        "sees": "rows",
-        "feature_spec": features.text,
-        "features": dict(dataset.fields),
-        "weights": dict(dataset.about["weights"]),
-        "data": {"root": dataset.about["root"], "group_rule": dataset.about["group_rule"]},
-        "split": {
-            "kind": kind,
-            "test_size": test_size,
-            "seed": seed,
-            "torn": len(np.intersect1d(dataset.groups[sides[0]], dataset.groups[sides[1]])),
-        },
-        "settings_given": dict(settings or {}),
-        **({"choice": choice.to_json()} if len(choice.trials) > 1 else {}),
-    }
-    done = _judged(made, dataset, sides, rows, out, about, features)
+    torn = len(np.intersect1d(dataset.groups[sides[0]], dataset.groups[sides[1]]))
+    record = FitRecord(
+        head=choice.contender.head,
+        folder=dataset.folder,
+        split=SplitRecord(kind, test_size, seed, torn),
+        spec=spec,
+        fingerprint=dict(dataset.fields),
+        settings=dict(options.settings),
+        choice=choice.to_json() if len(choice.trials) > 1 else None,
+    )
+    done = _predicted(made, dataset, sides, part.X, out, record)
     done.choice = choice if len(choice.trials) > 1 else None
+    _save(done, dataset, made, part.X, force=options.force)
+    if options.optimism and kind != GIVEN and dataset.y.any():
+        done.optimism = _optimism(done, dataset, rule)
+    return done
+
+
+def _save(done: Fit, dataset: Dataset, made: Trained, rows: AnyRows, *, force: bool) -> None:
+    """Write the model with what its heatmaps and its self-test need."""
+    spec, seed, sides = done.record.spec, done.record.split.seed, done.sides
     numbers = {"train": sides[0][made.learned], "holdout": sides[1]}
     extra = _heatmaps(done, dataset, rows, numbers)
-    extra |= familiar_file(dataset, features, numbers["train"], seed)
-    if made.judged is not None:
-        unseen = sides[0][made.judged.rows]
-        numbers |= {"threshold": unseen} if made.judged.aside else {}
+    extra |= familiar_file(dataset, spec, numbers["train"], seed)
+    if made.predicted is not None:
+        unseen = sides[0][made.predicted.rows]
+        numbers |= {"threshold": unseen} if made.predicted.aside else {}
         extra["unseen.csv"] = _unseen_csv(dataset, unseen, made).encode(errors="backslashreplace")
-    inputs, witness = raw_rows(dataset, features, sides[0][:MOST_ROWS]), dataset.witness()
-    save_fit(done, dataset, numbers, inputs, extra, witness=witness, force=force)
-    if with_gap and kind != GIVEN and dataset.y.any():
-        done.gap = _gap(done, dataset, rule)
-    return done
+    inputs = raw_rows(dataset, spec, sides[0][:MOST_ROWS])
+    save_fit(done, dataset, numbers, inputs, extra, drift_probe=dataset.drift_probe(), force=force)
 
 
 def _training_part(
@@ -198,14 +217,14 @@ def _training_part(
         groups,
         names,
         test_size,
-        why_apart(dataset.about["group_rule"]["kind"], dataset.y, dataset.groups),
+        why_apart(dataset.folder.group_rule.kind, dataset.y, dataset.groups),
     )
 
 
 def _heatmaps(
     done: Fit, dataset: Dataset, rows: AnyRows, numbers: Mapping[str, Indices]
 ) -> dict[str, bytes]:
-    """What heatmaps are measured against, as a file by its name; none where there are none."""
+    """Say what heatmaps are measured against, as a file by its name; none where there are none."""
     head, learned, test = done.head, numbers["train"], numbers["holdout"]
     if isinstance(head, HeadOnCachedRows):
         if not head.spec.on_map:
@@ -220,26 +239,26 @@ def _heatmaps(
         head,
         (seen, dataset.y[learned]),
         (unseen, dataset.y[test]),
-        dataset.layout.shape,
+        dataset.row_parts.shape,
     )
     return {HEATMAPS: reference.to_bytes()}
 
 
-def _gap(done: Fit, dataset: Dataset, rule: ThresholdRule) -> Gap | None:
-    """The head of `done` on the other kind of split; nothing of it is kept but the scores."""
-    asked, head = done.about["split"], str(done.about["head"])
-    other = "random" if asked["kind"] == "grouped" else "grouped"
+def _optimism(done: Fit, dataset: Dataset, rule: ThresholdRule) -> Optimism | None:
+    """Give the head of `done` on the other kind of split; nothing of it is kept but the scores."""
+    asked, head = done.record.split, done.record.head
+    other = "random" if asked.kind == "grouped" else "grouped"
 
     def measure() -> Rounds:
-        names, seed = dataset.classes.names, asked["seed"]
+        names, seed = dataset.classes.names, asked.seed
         sides = holdout(
-            dataset.y, dataset.groups, test_size=asked["test_size"], seed=seed, kind=other,
+            dataset.y, dataset.groups, test_size=asked.test_size, seed=seed, kind=other,
             class_names=names,
         )  # fmt: skip
-        features = done.features
-        part = _training_part(dataset, features, sides[0], asked["test_size"])
+        features = done.record.spec
+        part = _training_part(dataset, features, sides[0], asked.test_size)
         made = train(
-            Contender(head, features), part, rule, seed=seed, settings=done.about["settings_given"]
+            Contender(head, features), part, rule, seed=seed, settings=done.record.settings
         )
         P = _chances(made, rows_in(dataset, features, sides[1]))
         table = made.decision.parts(dataset.y[sides[1]], P, dataset.groups[sides[1]])
@@ -251,7 +270,7 @@ def _gap(done: Fit, dataset: Dataset, rule: ThresholdRule) -> Gap | None:
         return Rounds(head, [scores], [(sides[0][made.learned], sides[1])])
 
     measured = Rounds(head, [(done.held_out_parts or done.held_out).scores], [done.sides])
-    return measure_gap(measured, other, measure, dataset.groups)
+    return measure_optimism(measured, other, measure, dataset.groups)
 
 
 def _chances(made: Trained, rows: AnyRows) -> Floats:
@@ -260,22 +279,21 @@ def _chances(made: Trained, rows: AnyRows) -> Floats:
     return own if made.calibration is None else made.calibration.apply(own)
 
 
-def _judged(
+def _predicted(
     made: Trained,
     dataset: Dataset,
     sides: tuple[Indices, Indices],
     rows: AnyRows,
     out: Path,
-    about: Mapping[str, Any],
-    features: FeatureSpec,
+    record: FitRecord,
 ) -> Fit:
     """Score what was trained on the rows that it learned from, and on the holdout."""
-    train, test = sides[0][made.learned], sides[1]
+    train, test, features = sides[0][made.learned], sides[1], record.spec
     chances = (
         _chances(made, subset(rows, made.learned)),
         _chances(made, rows_in(dataset, features, test)),
     )
-    decision, seed = made.decision, about["split"]["seed"]
+    decision, seed = made.decision, record.split.seed
     if dataset.classes.binary:
         outcome = decision.outcome(dataset.y[test], chances[1], dataset.groups[test])
         decision = replace(decision, holdout=outcome)
@@ -290,16 +308,16 @@ def _judged(
         )
         for side, P, learned in zip((train, test), chances, (True, False), strict=True)
     )
-    root = Path(dataset.about["root"])
-    judged = judge_side(dataset, test, decision.alone(chances[1]), root, decision.band)
+    root = Path(dataset.folder.root)
+    predicted = predictions_of_side(dataset, test, decision.alone(chances[1]), root, decision.band)
     model = on_cached_rows(made.head, features, dataset.fields)
     done = Fit(
         out, model, dataset.classes, on_train, on_test, made.seconds, decision,
-        made.calibration, sides, judged, about, features=features,
+        made.calibration, sides, predicted, record,
     )  # fmt: skip
-    done.parts = decision.whole_parts(judged, chances[1])
+    done.parts = decision.whole_parts(predicted, chances[1])
     if done.parts is not None:
-        done.held_out_parts = Assessment.of_judged(done.parts, seed=seed)
+        done.held_out_parts = Assessment.of_predictions(done.parts, seed=seed)
     return done
 
 
@@ -310,7 +328,7 @@ def save_fit(
     inputs: npt.NDArray[Any],
     extra: Mapping[str, bytes] | None = None,
     *,
-    witness: Row | None = None,
+    drift_probe: Row | None = None,
     force: bool = False,
 ) -> None:
     """Write what was trained as a model.
@@ -322,46 +340,45 @@ def save_fit(
             "threshold" for those that only the threshold was chosen on.
         inputs: see `pipeline.model.bundle.save_bundle`, like the three below.
         extra: further files by name.
-        witness: of the cache.
+        drift_probe: of the cache.
         force: replace whatever is there.
 
     Raises:
         OutputError: the folder is something else, or cannot be written.
     """
-    record = {
-        **done.about,
-        "title": done.head.title,
-        "settings": dict(done.head.chosen),
-        "classes": list(data.classes.names),
-        "class_members": data.classes.members,
-        "threshold": done.decision.band.pass_below,
-        "decision": done.decision.to_json(),
-        "calibration": done.calibration and done.calibration.to_json(),
-        "train": done.train.to_json(),
-        "holdout": done.held_out.to_json(),
-        "holdout_parts": done.held_out_parts and done.held_out_parts.to_json(),
-        "fit_seconds": done.seconds,
-        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-    }
+    scores = {"train": done.train.to_json(), "holdout": done.held_out.to_json()}
+    if done.held_out_parts is not None:
+        scores["holdout_parts"] = done.held_out_parts.to_json()
+    record = ModelRecord(
+        fit=done.record,
+        title=done.head.title,
+        chosen=dict(done.head.chosen),
+        classes=data.classes,
+        decision=done.decision,
+        calibration=done.calibration,
+        scores=scores,
+        seconds=done.seconds,
+        created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    )
     entries = _split_entries(data, sides)
-    files = _curves(done.head) | dict(extra or {})
+    files = curve_files(done.head.history, done.head.title) | dict(extra or {})
     save_bundle(
-        done.folder, done.head, record, entries, inputs, files, witness=witness, force=force
+        done.folder, done.head, record, entries, inputs, files, drift_probe=drift_probe, force=force
     )
 
 
 def _unseen_csv(dataset: Dataset, numbers: Indices, made: Trained) -> str:
     """One line for each photograph that the thresholds were chosen on."""
-    assert made.judged is not None
+    assert made.predicted is not None
     rows = [
         {
-            "path": dataset.samples[i].path,
+            "path": dataset.table_rows[i].path,
             "class": dataset.classes.names[dataset.y[i]],
             "group": str(dataset.groups[i]),
             "fold": int(fold),
             "probability_of_defect": float(p),
         }
-        for i, fold, p in zip(numbers, made.judged.fold, made.p, strict=True)
+        for i, fold, p in zip(numbers, made.predicted.fold, made.p, strict=True)
     ]
     return to_csv(list(rows[0]), rows)
 
@@ -369,21 +386,12 @@ def _unseen_csv(dataset: Dataset, numbers: Indices, made: Trained) -> str:
 def _split_entries(dataset: Labelled, sides: Mapping[str, Indices]) -> list[dict[str, str]]:
     return [
         {
-            "path": dataset.samples[i].path,
-            "class": dataset.samples[i].label,
+            "path": dataset.table_rows[i].path,
+            "class": dataset.table_rows[i].label,
             "group": str(dataset.groups[i]),
-            "digest": dataset.samples[i].digest,
+            "digest": dataset.table_rows[i].digest,
             "side": side,
         }
         for side, indices in sides.items()
         for i in indices
     ]
-
-
-def _curves(head: Model) -> dict[str, bytes]:
-    if not head.history:
-        return {}
-    return {
-        "curves.csv": curves_csv(head.history).encode(),
-        "curves.png": curves_png(head.history, f"{head.title}: training"),
-    }

@@ -95,7 +95,7 @@ def forecast(parts: Floats, scores: Floats, *, tested_to_trained: float, seed: i
 
 
 def law(parts: Floats, errors: Floats, least: float = 0.0) -> tuple[float, float]:
-    """(a, b) of errors ≈ a × parts^-b, b from `least` to 1."""
+    """Give (a, b) of errors ≈ a × parts^-b, b from `least` to 1."""
     x, t = np.log(parts), np.log(np.maximum(errors, _LEAST_ERROR))
     slope = float(((x - x.mean()) * (t - t.mean())).sum() / ((x - x.mean()) ** 2).sum())
     b = min(max(least, -slope), 1.0)
@@ -103,7 +103,7 @@ def law(parts: Floats, errors: Floats, least: float = 0.0) -> tuple[float, float
 
 
 def _gain(parts: Floats, errors: Floats, least: float = 0.0) -> tuple[float, float]:
-    """What the law says that twice the largest number takes off the error there; and b."""
+    """Say what the law says that twice the largest number takes off the error there; and b."""
     a, b = law(parts, errors, least)
     at_largest = min(a * parts[0] ** -b, errors[0]) if b > 0 else errors[0]
     return float(at_largest * (1 - 2**-b)), b

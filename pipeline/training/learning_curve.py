@@ -22,7 +22,7 @@ from pipeline.feature_specs.spec import FLAT, FeatureSpec
 from pipeline.output.overwrite import LEARNING, PICTURE, check_overwritable
 from pipeline.output.tables import MARK, to_csv
 from pipeline.training.comparison import Comparison
-from pipeline.training.cross_validate import compare
+from pipeline.training.cross_validate import CompareOptions, compare
 from pipeline.training.forecast import Forecast, forecast
 from pipeline.training.learning_curve_picture import Series, learning_png
 
@@ -88,17 +88,38 @@ class LearningCurve:
         return found
 
 
+@dataclass(frozen=True)
+class CurveOptions:
+    """What a learning curve is of.
+
+    Attributes:
+        heads: names of `pipeline.heads.HEADS`.
+        features: what they see, each head each of these.
+        draws: see `pipeline.training.learning_curve.shrinking_folds`, like the next two.
+        test_size: share of the photographs held out.
+        seed: of draws and heads.
+        jobs: processes; -1 for one per core.
+        force: replace the two files whoever wrote them.
+
+    Example:
+        >>> CurveOptions(draws=4).heads
+        ('logistic',)
+    """
+
+    heads: Sequence[str] = ("logistic",)
+    features: Sequence[FeatureSpec] = (FLAT,)
+    draws: int = 10
+    test_size: float = 0.25
+    seed: int = 0
+    jobs: int = -1
+    force: bool = False
+
+
 def learning_curve(
     dataset: Dataset,
     out: Path,
+    options: CurveOptions | None = None,
     *,
-    heads: Sequence[str],
-    features: Sequence[FeatureSpec] = (FLAT,),
-    draws: int = 10,
-    test_size: float = 0.25,
-    seed: int = 0,
-    n_jobs: int = -1,
-    force: bool = False,
     progress: Progress | None = None,
 ) -> LearningCurve:
     """Train heads on fewer and fewer parts and write the curve as a picture and as CSV.
@@ -108,13 +129,7 @@ def learning_curve(
     Args:
         dataset: from `pipeline.data.dataset.load_dataset`.
         out: folder for learning-curve.png and learning-curve.csv.
-        heads: names of `pipeline.heads.HEADS`.
-        features: what they see, each head each of these.
-        draws: see `pipeline.training.learning_curve.shrinking_folds`, like the next two.
-        test_size: share of the photographs held out.
-        seed: of draws and heads.
-        n_jobs: processes; -1 for one per core.
-        force: replace the two files whoever wrote them.
+        options: None for `CurveOptions()`.
         progress: called as `progress(fits done, fits in all, what was done)`.
 
     Raises:
@@ -122,24 +137,24 @@ def learning_curve(
         HeadError, FeatureSpecError: unknown heads, or features that the cache does not have.
         OutputError: a file is there that this program did not write.
     """
+    options = options or CurveOptions()
     picture, table = out / "learning-curve.png", out / "learning-curve.csv"
     dataset.classes.require_defective("a learning curve")
-    check_overwritable(picture, PICTURE, force=force)
-    check_overwritable(table, LEARNING, force=force)
+    check_overwritable(picture, PICTURE, force=options.force)
+    check_overwritable(table, LEARNING, force=options.force)
     dataset, _, note = to_compare_on(dataset, None)
     names = dataset.classes.names
     rounds = shrinking_folds(
-        dataset.y, dataset.groups, draws=draws, test_size=test_size, seed=seed, class_names=names
-    )
+        dataset.y, dataset.groups, draws=options.draws, test_size=options.test_size,
+        seed=options.seed, class_names=names,
+    )  # fmt: skip
     result = compare(
-        comparable_rows(dataset, features),
+        comparable_rows(dataset, options.features),
         dataset.y,
         dataset.groups,
-        heads=heads,
+        CompareOptions(heads=options.heads, seed=options.seed, jobs=options.jobs),
         rounds=rounds,
-        seed=seed,
         class_names=names,
-        n_jobs=n_jobs,
         progress=progress,
     )
     sizes, rarest = _sizes(result)

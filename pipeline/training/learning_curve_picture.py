@@ -43,7 +43,7 @@ class Series(NamedTuple):
 
 
 def learning_png(series: Sequence[Series]) -> bytes:
-    """A panel for each score.
+    """Give a panel for each score.
 
     Args:
         series: of all heads and scores.

@@ -19,6 +19,16 @@ History = Sequence[Mapping[str, float]]
 _SERIES = (("", "training", "#0072B2", "-"), ("val_", "validation", "#D55E00", "--"))
 
 
+def curve_files(history: History | None, title: str) -> dict[str, bytes]:
+    """Give a training's curves as files by name, a table and a picture; none without epochs."""
+    if not history:
+        return {}
+    return {
+        "curves.csv": curves_csv(history).encode(),
+        "curves.png": curves_png(history, f"{title}: training"),
+    }
+
+
 def curves_csv(history: History) -> str:
     """One line per epoch, one column per score, the epoch (from 1) first."""
     columns = ["epoch", *dict.fromkeys(n for entry in history for n in entry if n != "epoch")]
@@ -29,7 +39,7 @@ def curves_csv(history: History) -> str:
 
 
 def read_curves(text: str) -> list[dict[str, float]]:
-    """The history in a text of `curves_csv`; what is empty is left out."""
+    """Give the history in a text of `curves_csv`; what is empty is left out."""
     return [
         {name: float(value) for name, value in row.items() if value}
         for row in csv.DictReader(io.StringIO(text))

@@ -48,7 +48,7 @@ class Ladder:
     runs: Sequence[Run]
 
     def rows(self) -> list[Row]:
-        """The table, rung by rung."""
+        """Give the table, rung by rung."""
         return [self._row(rung, split) for rung in TITLES for split in SPLITS]
 
     def _row(self, rung: str, split: str) -> Row:
@@ -75,8 +75,8 @@ class Ladder:
 
         They respect parts on both splits, but on the random one they enclose a flattered score.
         """
-        samples = self.photographs.samples
-        numbers = {sample.path: number for number, sample in enumerate(samples)}
+        table_rows = self.photographs.table_rows
+        numbers = {table_row.path: number for number, table_row in enumerate(table_rows)}
         return {
             (rung, split): intervals_over_rounds(
                 self.photographs.y,
@@ -95,7 +95,7 @@ class Ladder:
         }
 
     def table(self) -> list[list[str]]:
-        """The table as text, its head first."""
+        """Give the table as text, its head first."""
         head = ["model", "split", *(title for *_, title in COLUMNS), "the write-up"]
         return [head, *(row.cells(self.intervals[row.rung, row.split]) for row in self.rows())]
 
@@ -108,7 +108,7 @@ class Ladder:
         return f"In brackets: 95 % intervals ({how}){why}."
 
     def describe(self) -> str:
-        """What was trained on what, in one line."""
+        """Say what was trained on what, in one line."""
         y, held = self.photographs.y, self.runs[0]["validation"]["photographs"]
         counts = np.bincount(y, minlength=len(self.photographs.classes.names))
         classes = ", ".join(
@@ -214,7 +214,7 @@ class Ladder:
         return ladder_png(panels, columns=len(TITLES))
 
     def verdicts(self) -> list[Prediction]:
-        """The last rung's verdicts on parts never seen, of its first seed."""
+        """Give the last rung's verdicts on parts never seen, of its first seed."""
         classes = self.photographs.classes
         return [
             verdict(
@@ -291,7 +291,7 @@ class Row(NamedTuple):
     write_up: str
 
     def cells(self, intervals: Intervals | None = None) -> list[str]:
-        """The row as text, validation scores with their `intervals`."""
+        """Give the row as text, validation scores with their `intervals`."""
         numbers = [
             f"{self.mean[name]:.3f}"
             + (f" ± {self.spread[name]:.3f}" if self.seeds > 1 else "")
@@ -301,7 +301,7 @@ class Row(NamedTuple):
         return [TITLES[self.rung], SPLITS[self.split], *numbers, self.write_up]
 
     def bounds(self, intervals: Intervals) -> dict[str, float | None]:
-        """Ends of the validation scores' intervals, by column and _low or _high."""
+        """Give the ends of the validation scores' intervals, by column and _low or _high."""
         found: dict[str, float | None] = {}
         for name, side, score, _ in COLUMNS:
             if side == "validation":

@@ -34,25 +34,47 @@ from pipeline.evaluation.metrics import score
 from pipeline.groups.rules import GroupRule
 from pipeline.heads import make_head
 from pipeline.heads.base import EpochProgress
-from pipeline.model.probabilities import judge_pixels
+from pipeline.model.probabilities import predict_pixels
 from pipeline.write_up.ladder import SPLITS, TITLES, Ladder
 from pipeline.write_up.train_cnn import RECIPE, fit_cnn
 
 _VALIDATION = 0.25
 
 
+@dataclass(frozen=True)
+class ReproduceOptions:
+    """What is asked for of `reproduce`.
+
+    Attributes:
+        seeds: runs of every rung on every split.
+        epochs: of every run.
+        classes: only these class folders; None for all.
+        positive: the classes that together are "defective"; None to tell by name.
+        group_rule: which photographs show one part.
+        photographs: take about so many, whole parts, classes as even as they can be had.
+        cache_path: for rows of the `docs` recipe; None for features.h5 in the output's folder.
+        weights: of the backbone; see `features.backbones.weights.resolve_weights`.
+
+    Example:
+        >>> ReproduceOptions(photographs=250).seeds
+        5
+    """
+
+    seeds: int = 5
+    epochs: int = 30
+    classes: Sequence[str] | None = None
+    positive: Sequence[str] | None = None
+    group_rule: GroupRule | None = None
+    photographs: int | None = None
+    cache_path: Path | None = None
+    weights: str | None = None
+
+
 def reproduce(
     data: Path,
     out: Path,
+    options: ReproduceOptions | None = None,
     *,
-    seeds: int = 5,
-    epochs: int = 30,
-    classes: Sequence[str] | None = None,
-    positive: Sequence[str] | None = None,
-    group_rule: GroupRule | None = None,
-    photographs: int | None = None,
-    cache_path: Path | None = None,
-    weights: str | None = None,
     progress: Progress | None = None,
 ) -> Ladder:
     """Train and judge all rungs, and write their table, curves and sheet.
@@ -61,14 +83,7 @@ def reproduce(
         data: one folder of photographs per class.
         out: folder for table.csv, table.json, table.md, curves.png, sheet.png, and runs/ with
             one file per finished run. What is there of the same photographs and epochs is kept.
-        seeds: runs of every rung on every split.
-        epochs: of every run.
-        classes: only these class folders; None for all.
-        positive: the classes that together are "defective"; None to tell by name.
-        group_rule: which photographs show one part.
-        photographs: take about so many, whole parts, classes as even as they can be had.
-        cache_path: for rows of the `docs` recipe; None for features.h5 in `out`.
-        weights: of the backbone; see `features.backbones.weights.resolve_weights`.
+        options: None for `ReproduceOptions()`.
         progress: called as `progress(done, total)`, in photographs seen and epochs trained.
 
     Raises:
@@ -77,17 +92,20 @@ def reproduce(
         OutputError: `out` holds something else, or cannot be written.
         OnepassError: see `features.extract.extract`.
     """
+    options = options or ReproduceOptions()
+    seeds, epochs = options.seeds, options.epochs
     if out.exists() and any(out.iterdir()) and not (out / "runs").is_dir():
         raise OutputError(
             f"{out} exists and holds no reproduction; expected a new folder; name another with "
             "--out"
         )
-    settings = BackboneSettings(get_recipe(RECIPE), resolve_weights(weights or "imagenet"))
+    settings = BackboneSettings(get_recipe(RECIPE), resolve_weights(options.weights or "imagenet"))
     found = look_at_folder(
-        data, settings.recipe, classes=classes, positive=positive, group_rule=group_rule
-    )
-    chosen = found if photographs is None else choose_parts(found, photographs)
-    work = _Work(chosen, settings, cache_path or out / "features.h5", epochs)
+        data, settings.recipe, classes=options.classes, positive=options.positive,
+        group_rule=options.group_rule,
+    )  # fmt: skip
+    chosen = found if options.photographs is None else choose_parts(found, options.photographs)
+    work = _Work(chosen, settings, options.cache_path or out / "features.h5", epochs)
     (out / "runs").mkdir(parents=True, exist_ok=True)
     total = len(chosen) + seeds * len(SPLITS) * len(TITLES) * epochs
     count = _Count(progress, total)
@@ -161,14 +179,14 @@ class _Work:
 
     @cached_property
     def rows(self) -> Rows:
-        """float32 (n, row_width), read when the first head is trained."""
+        """float32 (n, cached_width), read when the first head is trained."""
         with Cache.read(self.cache_path) as cache:
-            return cache.take([cache.find(s.digest) for s in self.photographs.samples])
+            return cache.take([cache.find(s.digest) for s in self.photographs.table_rows])
 
     def run(
         self, folder: Path, rung: str, split: str, seed: int, progress: EpochProgress
     ) -> dict[str, Any]:
-        """The finished run in `folder`, or a new one, which is kept there."""
+        """Give the finished run in `folder`, or a new one, which is kept there."""
         path = folder / f"{rung}-{split}-{seed}.json"
         made_of = self._made_of(rung, split, seed)
         if (kept := _read(path)).get("made_of") == made_of:
@@ -177,7 +195,7 @@ class _Work:
         sides = self._sides(split, seed)
         train_one = self._dense if rung == "dense" else self._cnn
         history, probabilities = train_one(rung, *sides, seed, progress)
-        y, samples = self.photographs.y, self.photographs.samples
+        y, table_rows = self.photographs.y, self.photographs.table_rows
         made = {
             "rung": rung, "split": split, "seed": seed,
             **{
@@ -189,7 +207,7 @@ class _Work:
             "seconds": time.perf_counter() - started,
             "history": history,
             "verdicts": [
-                {"path": samples[i].path, "truth": int(y[i]), "probabilities": chances.tolist()}
+                {"path": table_rows[i].path, "truth": int(y[i]), "probabilities": chances.tolist()}
                 for i, chances in zip(sides[1], probabilities[1], strict=True)
             ],
             "made_of": made_of,
@@ -198,9 +216,9 @@ class _Work:
         return made
 
     def _made_of(self, rung: str, split: str, seed: int) -> str:
-        """A digest of all that decides a run's result."""
-        samples, numbers = self.photographs.samples, self.photographs
-        pairs = zip(samples, numbers.y.tolist(), numbers.groups.tolist(), strict=True)
+        """Give a digest of all that decides a run's result."""
+        table_rows, numbers = self.photographs.table_rows, self.photographs
+        pairs = zip(table_rows, numbers.y.tolist(), numbers.groups.tolist(), strict=True)
         recipe = self.settings.recipe.fields()
         return fingerprint_of(
             {
@@ -229,7 +247,7 @@ class _Work:
         cnn = Cnn(rung, self.settings.recipe, len(names), seed=seed, epochs=self.epochs)
         fit_cnn(cnn, self.photographs, train, test, progress=progress)
         sides = [self.photographs.photographs(side) for side in (train, test)]
-        return cnn.history or [], [judge_pixels(cnn, side).probabilities for side in sides]
+        return cnn.history or [], [predict_pixels(cnn, side).probabilities for side in sides]
 
     def _dense(
         self, rung: str, train: Indices, test: Indices, seed: int, progress: EpochProgress
@@ -250,7 +268,7 @@ class _Work:
 
 
 def _validation_scores(y: Indices, chances: Floats) -> dict[str, float]:
-    """What Keras would say of them after an epoch."""
+    """Say what Keras would say of them after an epoch."""
     of_truth = np.clip(chances[np.arange(len(y)), y], 1e-7, 1)
     return {
         "val_loss": float(-np.log(of_truth).mean()),
@@ -259,7 +277,7 @@ def _validation_scores(y: Indices, chances: Floats) -> dict[str, float]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """A finished run; nothing where there is none that can be read."""
+    """Give a finished run; nothing where there is none that can be read."""
     try:
         found = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
@@ -294,7 +312,7 @@ def choose_parts(photographs: PhotographSet, count: int, *, seed: int = 0) -> Ph
     numbers = np.flatnonzero(taken[photographs.groups])
     return replace(
         photographs,
-        samples=[photographs.samples[i] for i in numbers],
+        table_rows=[photographs.table_rows[i] for i in numbers],
         y=photographs.y[numbers],
         groups=photographs.groups[numbers],
     )

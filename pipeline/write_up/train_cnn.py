@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +18,14 @@ from features.arrays import Indices
 from features.photographs.decode import get_recipe
 from pipeline.cnn.cnn import Cnn
 from pipeline.cnn.photograph_batches import PhotographSet, look, look_at_folder
+from pipeline.data.folder_record import FolderRecord
 from pipeline.data.given_split import choose_sides
-from pipeline.evaluation.judgements import Assessment, judge_side
+from pipeline.evaluation.predictions import Assessment, predictions_of_side
 from pipeline.groups.rules import GroupRule
 from pipeline.heads.base import EpochProgress
 from pipeline.model.files import check_replaceable
-from pipeline.model.probabilities import judge_pixels
+from pipeline.model.probabilities import predict_pixels
+from pipeline.model.record import FitRecord, SplitRecord
 from pipeline.thresholds.decision import Decision
 from pipeline.training.fit import Fit, save_fit
 
@@ -44,20 +46,51 @@ class CnnFit(Fit):
     photographs: PhotographSet
 
 
+@dataclass(frozen=True)
+class CnnOptions:
+    """What is asked for of `train_cnn`.
+
+    Attributes:
+        variant: a name of `pipeline.cnn.cnn_network.VARIANTS`.
+        epochs: passes over the training photographs.
+        batch_size: photographs per step.
+        seed: of the split and the training.
+        split: "given", "grouped" or "random", as in `pipeline.training.fit.FitOptions`.
+        test_size: share of the photographs held out (0 to 1).
+        classes: only these class folders; None for all.
+        positive: the classes that together are "defective"; None to tell by name.
+        group_rule: which photographs show one part.
+        force: replace a folder that holds something else than a model.
+
+    Raises:
+        DataError: there is no such variant.
+
+    Example:
+        >>> CnnOptions(variant="augmented").epochs
+        30
+    """
+
+    variant: str = "base"
+    epochs: int = 30
+    batch_size: int = 32
+    seed: int = 0
+    split: str | None = None
+    test_size: float = 0.25
+    classes: Sequence[str] | None = None
+    positive: Sequence[str] | None = None
+    group_rule: GroupRule | None = None
+    force: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse an unknown variant before every photograph is read."""
+        Cnn(self.variant, get_recipe(RECIPE), 2)
+
+
 def train_cnn(
     data: Path,
     out: Path,
+    options: CnnOptions | None = None,
     *,
-    variant: str = "base",
-    epochs: int = 30,
-    batch_size: int = 32,
-    seed: int = 0,
-    split: str | None = None,
-    test_size: float = 0.25,
-    classes: Sequence[str] | None = None,
-    positive: Sequence[str] | None = None,
-    group_rule: GroupRule | None = None,
-    force: bool = False,
     progress: EpochProgress | None = None,
 ) -> CnnFit:
     """Train a CNN from scratch on a folder of photographs and save it as a model.
@@ -65,62 +98,59 @@ def train_cnn(
     Args:
         data: one folder of photographs per class.
         out: the model's folder; a model that is there is replaced.
-        variant: a name of `pipeline.cnn.cnn_network.VARIANTS`.
-        epochs: passes over the training photographs.
-        batch_size: photographs per step.
-        seed: of the split and the training.
-        split: "given", "grouped" or "random", as in `pipeline.training.fit.fit`.
-        test_size: share of the photographs held out (0 to 1).
-        classes: only these class folders; None for all.
-        positive: the classes that together are "defective"; None to tell by name.
-        group_rule: which photographs show one part.
-        force: replace a folder that holds something else than a model.
+        options: None for `CnnOptions()`.
         progress: called as `progress(epoch, epochs, scores)`.
 
     Raises:
-        DataError: the folder, its classes or groups, or the variant cannot be used.
+        DataError: the folder, its classes or its groups cannot be used.
         TooManyFailuresError: more than a tenth of the photographs cannot be read.
         SplitError: too few photographs or parts.
         HeadError: the loss is no longer a number.
         OutputError: `out` is something else, or cannot be written.
     """
-    check_replaceable(out, force=force)
-    recipe = get_recipe(RECIPE)
-    Cnn(variant, recipe, 2)  # an unknown variant is said before every photograph is read
+    options = options or CnnOptions()
+    seed = options.seed
+    check_replaceable(out, force=options.force)
     photographs = look_at_folder(
-        data, recipe, classes=classes, positive=positive, group_rule=group_rule
-    )
+        data, get_recipe(RECIPE), classes=options.classes, positive=options.positive,
+        group_rule=options.group_rule,
+    )  # fmt: skip
     recipe, names = photographs.recipe, photographs.classes.names
     kind, sides = choose_sides(
-        photographs.y, photographs.groups, photographs.given, kind=split, test_size=test_size,
-        seed=seed, class_names=names,
+        photographs.y, photographs.groups, photographs.given, kind=options.split,
+        test_size=options.test_size, seed=seed, class_names=names,
     )  # fmt: skip
-    cnn = Cnn(variant, recipe, len(names), seed=seed, epochs=epochs, batch_size=batch_size)
+    cnn = Cnn(
+        options.variant, recipe, len(names),
+        seed=seed, epochs=options.epochs, batch_size=options.batch_size,
+    )  # fmt: skip
     started = time.perf_counter()
     fit_cnn(cnn, photographs, *sides, progress=progress)
     seconds = time.perf_counter() - started
-    chances = [judge_pixels(cnn, photographs.photographs(side)).probabilities for side in sides]
+    chances = [predict_pixels(cnn, photographs.photographs(side)).probabilities for side in sides]
     on_train, on_test = (
         Assessment.of(photographs.y[side], photographs.groups[side], P, seed=seed, learned=learned)
         for side, P, learned in zip(sides, chances, (True, False), strict=True)
     )
     decision = Decision.not_chosen()
-    about = {
-        "head": cnn.name,
-        "sees": "pixels",
-        "recipe": recipe.fields(),
-        "data": {"root": str(photographs.root), "group_rule": asdict(photographs.group_rule)},
-        "split": {"kind": kind, "test_size": test_size, "seed": seed},
-    }
-    judged = judge_side(photographs, sides[1], chances[1], photographs.root, decision.band)
+    record = FitRecord(
+        head=cnn.name,
+        folder=FolderRecord(str(photographs.root), photographs.group_rule),
+        split=SplitRecord(kind, options.test_size, seed),
+        sees="pixels",
+        recipe=recipe.fields(),
+    )
+    predicted = predictions_of_side(
+        photographs, sides[1], chances[1], photographs.root, decision.band
+    )
     done = CnnFit(
         out, cnn, photographs.classes, on_train, on_test, seconds, decision, None,
-        sides, judged, about, photographs,
+        sides, predicted, record, photographs,
     )  # fmt: skip
     few = photographs.photographs(sides[1][:_SELF_TEST_PHOTOGRAPHS])
     pixels = [seen.pixels for seen in look(few, recipe) if seen.pixels is not None]
     numbers = dict(zip(("train", "holdout"), sides, strict=True))
-    save_fit(done, photographs, numbers, np.stack(pixels), force=force)
+    save_fit(done, photographs, numbers, np.stack(pixels), force=options.force)
     return done
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import random
 import signal
@@ -10,6 +11,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,18 +28,20 @@ from features.errors import (
     WeightsError,
 )
 from features.extract import extract
-from features.extraction import Extraction
+from features.extraction import Extraction, RunOptions
 from features.photographs.file import Photograph
 from pipeline.data.folder import scan_folder
 
 Toy = type[ToyBackbone]
 
 
-def sync(folder: Path, cache: Path, **options: object) -> Extraction:
+def sync(folder: Path, cache: Path, **options: Any) -> Extraction:
     settings = options.pop("settings", None) or toy_settings()
     photographs = scan_folder(folder).photographs
-    options.setdefault("dataset", {"root": str(folder)})
-    return extract(photographs, settings, cache, batch_size=4, **options)
+    options.setdefault("note", {"root": str(folder)})
+    names = {field.name for field in dataclasses.fields(RunOptions)} & set(options)
+    run = RunOptions(**{"batch_size": 4, **{name: options.pop(name) for name in names}})
+    return extract(photographs, settings, cache, run, **options)
 
 
 @pytest.fixture
@@ -56,12 +60,12 @@ def test_rows_are_what_the_backbone_gives(folder: Path, cache: Path, toy: Toy) -
     assert (result.extracted, result.reused, len(result.failed)) == (15, 0, 0)
     assert toy.calls == 4
     with Cache.read(cache) as opened:
-        for sample in opened.samples:
+        for table_row in opened.table_rows:
             from features.photographs.decode import RECIPES, decode
 
-            pixels = decode((folder / sample.path).read_bytes(), RECIPES["imagenet"])
+            pixels = decode((folder / table_row.path).read_bytes(), RECIPES["imagenet"])
             expected = ToyBackbone(None, batch_size=1).run(pixels[None])[0]
-            assert np.array_equal(opened.take([sample.row])[0], expected)
+            assert np.array_equal(opened.take([table_row.row])[0], expected)
 
 
 def test_an_unchanged_folder_costs_nothing(folder: Path, cache: Path, toy: Toy) -> None:
@@ -98,9 +102,9 @@ def test_rename_move_relabel_and_copy_cost_nothing(folder: Path, cache: Path, to
     (folder / "defects" / "copy.png").write_bytes(files[3].read_bytes())
     result = sync(folder, cache)
     assert (result.extracted, result.reused, toy.loads) == (0, 16, 0)
-    labels = {s.path: s.label for s in result.samples}
+    labels = {s.path: s.label for s in result.table_rows}
     assert labels["defects/relabelled.png"] == "defects"
-    rows = {s.path: s.row for s in result.samples}
+    rows = {s.path: s.row for s in result.table_rows}
     assert rows["defects/copy.png"] == rows[f"Healthy/{files[3].name}"]
 
 
@@ -116,8 +120,8 @@ def test_changed_bytes_are_looked_at_again_and_removed_ones_leave(
     result = sync(folder, cache)
     assert (result.extracted, toy.photographs) == (1, 1)
     with Cache.read(cache) as opened:
-        assert len(opened.samples) == 14
-        assert f"Healthy/{files[1].name}" not in {s.path for s in opened.samples}
+        assert len(opened.table_rows) == 14
+        assert f"Healthy/{files[1].name}" not in {s.path for s in opened.table_rows}
 
 
 def test_a_changed_file_with_restored_times_is_noticed(folder: Path, cache: Path, toy: Toy) -> None:
@@ -130,9 +134,9 @@ def test_a_changed_file_with_restored_times_is_noticed(folder: Path, cache: Path
     data[-1] ^= 1
     target.write_bytes(data)
     os.utime(target, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    before = Cache.read(cache).samples[0].digest
+    before = Cache.read(cache).table_rows[0].digest
     result = sync(folder, cache, max_failures=1.0)
-    assert result.samples[0].digest != before
+    assert result.table_rows[0].digest != before
 
 
 def test_copies_are_computed_once(tmp_path: Path, cache: Path, toy: Toy) -> None:
@@ -169,7 +173,7 @@ def test_too_many_failures_stop_and_keep_what_was_done(folder: Path, cache: Path
         sync(folder, cache)
     with Cache.read(cache) as opened:
         assert len(opened) >= 12
-        assert opened.samples == []
+        assert opened.table_rows == []
     assert sync(folder, cache, max_failures=0.2).extracted <= 3
 
 
@@ -186,8 +190,8 @@ def test_pipes_and_devices_are_never_read(tmp_path: Path, cache: Path, toy: Toy)
     """A named pipe would block for ever, and a device never ends: each is a reason at once."""
     os.mkfifo(tmp_path / "pipe.png")
     named = [Photograph(tmp_path / "pipe.png", "pipe.png"), Photograph(Path("/dev/zero"), "zero")]
-    result = extract(named, toy_settings(), cache, max_failures=1.0)
-    assert [sample.reason for sample in result.samples] == ["it is no regular file"] * 2
+    result = extract(named, toy_settings(), cache, RunOptions(max_failures=1.0))
+    assert [table_row.reason for table_row in result.table_rows] == ["it is no regular file"] * 2
 
 
 def test_predictions_leave_the_sample_table_alone(folder: Path, cache: Path, toy: Toy) -> None:
@@ -195,10 +199,10 @@ def test_predictions_leave_the_sample_table_alone(folder: Path, cache: Path, toy
     sync(folder, cache)
     extra = folder.parent / "new.png"
     extra.write_bytes(photograph(99))
-    result = extract([Photograph(extra, "new.png")], toy_settings(), cache, dataset=None)
+    result = extract([Photograph(extra, "new.png")], toy_settings(), cache, note=None)
     assert result.extracted == 1
     with Cache.read(cache) as opened:
-        assert len(opened.samples) == 15
+        assert len(opened.table_rows) == 15
         assert len(opened) == 16
 
 
@@ -241,7 +245,12 @@ def test_one_photograph_is_a_batch_of_one(
 
     monkeypatch.setattr(ToyBackbone, "__init__", init)
     (tmp_path / "one.png").write_bytes(photograph(1))
-    extract([Photograph(tmp_path / "one.png", "one.png")], toy_settings(), cache, batch_size=32)
+    extract(
+        [Photograph(tmp_path / "one.png", "one.png")],
+        toy_settings(),
+        cache,
+        RunOptions(batch_size=32),
+    )
     assert sizes == [1]
 
 
@@ -334,10 +343,11 @@ from pathlib import Path
 import toy
 toy.ToyBackbone.pause = 0.004
 from features.extract import extract
+from features.extraction import RunOptions
 from pipeline.data.folder import scan_folder
 print("begun", flush=True)
 extract(scan_folder(Path(sys.argv[1])).photographs, toy.toy_settings(), Path(sys.argv[2]),
-        batch_size=4, dataset={{"root": sys.argv[1]}})
+        RunOptions(batch_size=4), note={{"root": sys.argv[1]}})
 """
 
 
@@ -389,10 +399,10 @@ def kill_once_begun(command: list[str], path: Path, delay: float) -> bool:
 def same_rows(one: Path, other: Path) -> None:
     """Both caches hold the same rows for the same photographs, bit for bit."""
     with Cache.read(one) as a, Cache.read(other) as b:
-        assert [s.path for s in a.samples] == [s.path for s in b.samples]
+        assert [s.path for s in a.table_rows] == [s.path for s in b.table_rows]
         assert len(a) == len(b) == 300
         assert np.array_equal(
-            a.take([s.row for s in a.samples]), b.take([s.row for s in b.samples])
+            a.take([s.row for s in a.table_rows]), b.take([s.row for s in b.table_rows])
         )
 
 

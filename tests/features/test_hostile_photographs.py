@@ -17,6 +17,7 @@ from toy import photograph, toy_settings
 
 from features.errors import ImageError
 from features.extract import extract
+from features.extraction import RunOptions
 from features.photographs import colour
 from features.photographs import decode as images
 from features.photographs import decode_worker_pool as decoder
@@ -193,7 +194,7 @@ def test_a_decoder_that_dies_costs_one_photograph_of_a_run(
         (tmp_path / f"{number}.png").write_bytes(photograph(number))
     (tmp_path / "3.png").write_bytes(photograph(3) + b"deadly")
     files = [Photograph(tmp_path / f"{n}.png", f"{n}.png") for n in range(6)]
-    done = extract(files, toy_settings(), tmp_path / "c.h5", max_failures=0.5)
+    done = extract(files, toy_settings(), tmp_path / "c.h5", RunOptions(max_failures=0.5))
     deadly.close()
     assert [s.path for s in done.failed] == ["3.png"]
     assert "crashed the decoder" in done.failed[0].reason

@@ -11,9 +11,10 @@ from toy import WIDTH, ToyBackbone, toy_settings, write_folder
 
 from features.backbones.settings import BackboneSettings, settings_from_fields
 from features.cache.cache import Cache
-from features.cache.row_parts import Layout
+from features.cache.row_parts import RowParts
 from features.errors import DataError, FeatureSpecError
 from features.extract import extract
+from features.extraction import RunOptions
 from features.look import Crops, Look, parse_look
 from features.photographs.views import FULL, views_of
 from pipeline.data.folder import scan_folder
@@ -29,7 +30,7 @@ def settings(look: Look) -> BackboneSettings:
 def rows(
     folder: Path, cache: Path, made: BackboneSettings, views: tuple[str, ...] = (FULL,)
 ) -> np.ndarray:
-    extract(scan_folder(folder).photographs, made, cache, views=views, batch_size=13)
+    extract(scan_folder(folder).photographs, made, cache, RunOptions(views=views, batch_size=13))
     with Cache.read(cache) as opened:
         return opened.take(range(len(opened)))
 
@@ -43,15 +44,15 @@ def test_a_row_keeps_the_layers_of_crops_and_not_their_maps(folder: Path, tmp_pa
     """What stands of a crop is what a row of that view of its own would say of it."""
     made = settings(CLOSER)
     seen = rows(folder, tmp_path / "look.h5", made)
-    layout = Layout.of(made.fields)
-    assert seen.shape == (7, made.row_width) == (7, WIDTH + 5 + 5 * 3)
-    assert layout.row_width == made.row_width
+    layout = RowParts.of(made.fields)
+    assert seen.shape == (7, made.cached_width) == (7, WIDTH + 5 + 5 * 3)
+    assert layout.cached_width == made.cached_width
     views = views_of("five")
     whole = settings(Look(("colour", "white")))
     for photograph in range(7):
         one = [scan_folder(folder).photographs[photograph]]
         path = tmp_path / f"{photograph}.h5"
-        extract(one, whole, path, views=(FULL, *views), batch_size=4)
+        extract(one, whole, path, RunOptions(views=(FULL, *views), batch_size=4))
         with Cache.read(path) as cache:
             own = cache.take(range(6))
         np.testing.assert_allclose(seen[photograph, : WIDTH + 5], own[0], atol=1e-6)
@@ -69,7 +70,7 @@ def test_a_spec_sees_crops_in_one_row_as_in_rows_of_their_own(folder: Path, tmp_
     apart = stored.reshape(7, 6, -1)
     for text in ("full+five:colour:root", "five:colour", "five:colour:max"):
         spec = FeatureSpec.parse(text)
-        layouts = Layout.of(made.fields), Layout.of(whole.fields)
+        layouts = RowParts.of(made.fields), RowParts.of(whole.fields)
         assert spec.stored_views(layouts[0]) == (FULL,)
         chosen = [apart[:, views.index(view)] for view in spec.stored_views(layouts[1])]
         np.testing.assert_allclose(
@@ -77,7 +78,7 @@ def test_a_spec_sees_crops_in_one_row_as_in_rows_of_their_own(folder: Path, tmp_
         )
         assert spec.width(layouts[0]) == 3
     with pytest.raises(FeatureSpecError, match="need more than the rows keep of crops: colour"):
-        FeatureSpec.parse("five:avg").width(Layout.of(made.fields))
+        FeatureSpec.parse("five:avg").width(RowParts.of(made.fields))
 
 
 def test_a_look_is_part_of_the_fingerprint_and_comes_back_from_it(tmp_path: Path) -> None:
@@ -86,7 +87,7 @@ def test_a_look_is_part_of_the_fingerprint_and_comes_back_from_it(tmp_path: Path
     assert settings_from_fields(made.fields, made.weights).look == CLOSER
     assert "crops" not in toy_settings().fields
     with pytest.raises(DataError, match="notes the crops"):
-        Layout.of({**made.fields, "crops": {"sets": ["six"], "taps": ["colour"]}})
+        RowParts.of({**made.fields, "crops": {"sets": ["six"], "taps": ["colour"]}})
 
 
 def test_one_photograph_with_all_its_crops_costs_one_call(folder: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import os
 import shutil
@@ -22,14 +23,14 @@ from features.backbones.settings import BACKBONES
 from features.cache.cache import Cache
 from features.cache.maintenance import collect, merge, verify
 from features.cache.repair import repair
-from features.cache.row_parts import Layout
+from features.cache.row_parts import RowParts
 from features.errors import CacheError, DataError, FingerprintError
 from features.extract import extract
-from features.extraction import Extraction
+from features.extraction import Extraction, RunOptions
 from features.photographs.decode import RECIPES, decode_views
 from features.photographs.file import Photograph
 from features.photographs.views import FULL, Chosen, views_of
-from pipeline.data.extract_folder import FolderExtraction, extract_folder
+from pipeline.data.extract_folder import ExtractOptions, FolderExtraction, extract_folder
 from pipeline.data.folder import scan_folder
 from pipeline.feature_specs.spec import FeatureSpec
 from pipeline.model.info import describe
@@ -54,15 +55,17 @@ def look(folder: Path, cache: Path, chosen: Chosen = TILES, **options: object) -
     """Extract with the toy, a batch of four views."""
     photographs = scan_folder(folder).photographs
     note = {"root": str(folder), **chosen.to_note()}
-    options = {"dataset": note, "batch_size": 4, **options}
+    options = {"note": note, **options}
     settings = options.pop("settings", None) or toy_settings()
-    return extract(photographs, settings, cache, views=chosen.names, **options)
+    names = {field.name for field in dataclasses.fields(RunOptions)} & set(options)
+    run = {"views": chosen.names, "batch_size": 4, **{name: options.pop(name) for name in names}}
+    return extract(photographs, settings, cache, RunOptions(**run), **options)
 
 
 def rows(path: Path, view: str, columns: slice = slice(None)) -> np.ndarray:
     """Rows of all photographs of the table."""
     with Cache.read(path) as opened:
-        return opened.take(opened.rows_of([s.digest for s in opened.samples], view), columns)
+        return opened.take(opened.rows_of([s.digest for s in opened.table_rows], view), columns)
 
 
 def test_a_row_of_each_view_is_what_the_backbone_sees_in_it(
@@ -73,8 +76,8 @@ def test_a_row_of_each_view_is_what_the_backbone_sees_in_it(
     assert (done.extracted, done.rows, done.reused) == (15, 75, 0)
     assert (toy.photographs, toy.calls) == (75, 19)
     backbone = ToyBackbone(None, batch_size=5)
-    for number, sample in enumerate(done.samples):
-        data = (folder / sample.path).read_bytes()
+    for number, table_row in enumerate(done.table_rows):
+        data = (folder / table_row.path).read_bytes()
         expected = backbone.run(decode_views(data, RECIPES["imagenet"], TILES.names))
         for view, row in zip(TILES.names, expected, strict=True):
             assert np.array_equal(rows(cache, view)[number], row)
@@ -115,7 +118,7 @@ def test_a_batch_is_no_larger_than_all_views(tmp_path: Path, cache: Path, toy: T
     """One photograph with its tiles is one call of the backbone."""
     (tmp_path / "one.png").write_bytes(photograph(1))
     named = [Photograph(tmp_path / "one.png", "one.png")]
-    extract(named, toy_settings(), cache, views=TILES.names)
+    extract(named, toy_settings(), cache, RunOptions(views=TILES.names))
     assert (toy.calls, toy.photographs) == (1, 5)
 
 
@@ -146,7 +149,7 @@ def test_killed_between_the_views_of_a_photograph(folder: Path, cache: Path, toy
         process.kill()
     with Cache.read(cache) as opened:
         kept, keys = len(opened), opened.keys
-        assert opened.samples == []
+        assert opened.table_rows == []
     assert 4 <= kept < 75
     done = look(folder, cache)
     assert done.rows == 75 - kept
@@ -191,7 +194,7 @@ def test_verify_finds_views_that_are_missing(folder: Path, cache: Path, toy: Toy
     """A note that promises what is not there is a fault."""
     look(folder, cache)
     photographs, settings = scan_folder(folder).photographs, toy_settings()
-    extract(photographs, settings, cache, dataset=Chosen((FULL, "tiles:3x3")).to_note())
+    extract(photographs, settings, cache, note=Chosen((FULL, "tiles:3x3")).to_note())
     faults = verify(cache).faults
     assert faults == [
         "15 photographs of the table lack rows of some of their views; run extract again"
@@ -201,7 +204,7 @@ def test_verify_finds_views_that_are_missing(folder: Path, cache: Path, toy: Toy
 def test_repair_drops_a_tile_and_extract_fills_it_in(folder: Path, cache: Path, toy: Toy) -> None:
     """A photograph that lost a view counts as one without a row until it is there again."""
     done = look(folder, cache)
-    broken = done.samples[3]
+    broken = done.table_rows[3]
     with Cache.read(cache) as opened:
         data = opened.take([opened.find(broken.digest, "tiles:2x2/2")]).tobytes()
     content = bytearray(cache.read_bytes())
@@ -213,7 +216,7 @@ def test_repair_drops_a_tile_and_extract_fills_it_in(folder: Path, cache: Path, 
     done = look(folder, cache)
     assert (done.extracted, done.rows) == (1, 1)
     assert verify(cache, full=True).sound
-    assert all(sample.row >= 0 for sample in done.samples)
+    assert all(table_row.row >= 0 for table_row in done.table_rows)
 
 
 def test_merged_caches_keep_all_rows(folder: Path, cache: Path, toy: Toy, tmp_path: Path) -> None:
@@ -225,7 +228,7 @@ def test_merged_caches_keep_all_rows(folder: Path, cache: Path, toy: Toy, tmp_pa
     toy.reset()
     with Cache.read(tmp_path / "both.h5") as both:
         assert len(both) == 75 + 30
-        assert Chosen.noted(both.dataset) == TILES
+        assert Chosen.noted(both.note) == TILES
     assert look(folder, tmp_path / "both.h5").rows == 0
 
 
@@ -234,14 +237,14 @@ def test_merged_caches_keep_all_rows(folder: Path, cache: Path, toy: Toy, tmp_pa
 
 @pytest.fixture
 def as_inception(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> Toy:
-    """The toy in the real backbone's place."""
+    """Give the toy in the real backbone's place."""
     monkeypatch.setitem(BACKBONES, "inception_v3", "toy:ToyBackbone")
     return toy
 
 
 def sync(folder: Path, cache: Path, **options: object) -> FolderExtraction:
     weights = None if cache.exists() else "random"
-    return extract_folder(folder, cache, **{"weights": weights, **options})
+    return extract_folder(folder, cache, ExtractOptions(**{"weights": weights, **options}))
 
 
 def test_a_plain_extract_keeps_views_in_line(folder: Path, cache: Path, as_inception: Toy) -> None:
@@ -302,12 +305,12 @@ def test_taps_stand_behind_the_same_row(folder: Path, cache: Path, toy: Toy) -> 
     """The first values are what they are without taps; each tap has its columns."""
     settings = replace(toy_settings(), taps=("white", "colour"))
     assert settings.taps == ("colour", "white"), "in the order of the network"
-    assert settings.row_width == WIDTH + 5
+    assert settings.cached_width == WIDTH + 5
     look(folder, cache)
     look(folder, cache.with_name("taps.h5"), settings=settings)
     tapped = cache.with_name("taps.h5")
-    layout = Layout.of(settings.fields)
-    assert layout.row_width == settings.row_width
+    layout = RowParts.of(settings.fields)
+    assert layout.cached_width == settings.cached_width
     for view in TILES.names:
         plain = rows(cache, view)
         assert np.array_equal(rows(tapped, view, layout.flat), plain)
@@ -331,7 +334,7 @@ def test_rows_of_another_width_than_the_cache_says_are_refused(cache: Path, toy:
         numbers = range(15)
         made.append([caches.digest(n) for n in numbers], np.stack([caches.row(n) for n in numbers]))
         table = [caches.sample(f"A/{n}.png", n, n) for n in numbers]
-        made.replace_samples(table, {"root": "r"})
+        made.replace_table(table, {"root": "r"})
         made.commit()
     for read in (pipeline.load_dataset, pipeline.proposed_groups):
         with pytest.raises(CacheError, match=r"has rows of 48 values; expected 50"):
@@ -348,17 +351,19 @@ def test_models_of_a_cache_with_taps_see_flat_rows(
     plain = cache.with_name("plain.h5")
     sync(folder, plain, group_rule=rule)
     data = pipeline.load_dataset(cache)
-    assert (data.taps, data.row_width) == (("white",), WIDTH)
+    assert (data.taps, data.cached_width) == (("white",), WIDTH)
     np.testing.assert_array_equal(data.whole_rows()[:][:, WIDTH:], np.ones((36, 2)))
     made = []
     for path in (cache, plain):
         done = pipeline.fit(
             pipeline.load_dataset(path),
             path.with_suffix(".model"),
-            head="logistic",
-            features=pipeline.FLAT,
-            threshold=pipeline.ThresholdRule.parse("0.5"),
-            with_gap=False,
+            pipeline.FitOptions(
+                head="logistic",
+                features=pipeline.FLAT,
+                threshold=pipeline.ThresholdRule.parse("0.5"),
+                optimism=False,
+            ),
         )
         bundle = pipeline.load_bundle(done.folder)
         files = pipeline.find_photographs([str(folder)])
@@ -377,7 +382,9 @@ def test_predict_gets_the_views_that_a_model_wants(
     sync(folder, cache, views=["full", "tiles:2x2"])
     data = pipeline.load_dataset(cache)
     pipeline.fit(
-        data, tmp_path / "m", head="majority", features=FeatureSpec.parse("full+tiles:2x2:avg")
+        data,
+        tmp_path / "m",
+        pipeline.FitOptions(head="majority", features=FeatureSpec.parse("full+tiles:2x2:avg")),
     )
     bundle = pipeline.load_bundle(tmp_path / "m")
     assert bundle.views == TILES
@@ -387,4 +394,4 @@ def test_predict_gets_the_views_that_a_model_wants(
     os.utime(new, (1, 1))
     as_inception.reset()
     pipeline.predict(bundle, pipeline.find_photographs([str(new)]), tmp_path / "other.h5")
-    assert as_inception.photographs - 1 == 5  # and the witness
+    assert as_inception.photographs - 1 == 5  # and the drift probe

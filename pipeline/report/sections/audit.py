@@ -33,7 +33,7 @@ class Audited:
 
 
 def audited(data: Labelled, file: Path, remedy: str) -> Audited:
-    """The audit in a file, if it is of photographs, classes and parts as they are in `data`."""
+    """Read an audit, if it is of photographs, classes and parts as they are in `data`."""
     try:
         found = read_audit(file)
     except OnepassError as error:
@@ -65,7 +65,7 @@ def warnings(given: Audited) -> list[str]:
 
 
 def section(given: Audited) -> Section:
-    """The audit's sentences and lists, or how to make one."""
+    """Give the audit's sentences and lists, or how to make one."""
     title = "Audit: what could mislead a model"
     found = given.found
     if found is None:

@@ -5,23 +5,23 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.evaluation.band import REVIEW
-from pipeline.evaluation.judgements import Judgements
+from pipeline.evaluation.predictions import Predictions
 from pipeline.report.html import Html, Row, element, join, name, table
 from pipeline.report.page import Section, paragraphs
 from pipeline.report.wording import percent
 from pipeline.terminal.thresholds import meaning
 
 
-def section(judged: Judgements) -> Section:
-    """Counts and shares of verdicts for each class, and how often all photographs of a part agree.
+def section(predicted: Predictions) -> Section:
+    """Count verdicts for each class, and how often all photographs of a part agree.
 
     Args:
-        judged: photographs that the model never saw.
+        predicted: photographs that the model never saw.
     """
-    names, verdicts = judged.classes.names, judged.verdicts
-    review = judged.band.has_review and judged.classes.binary
+    names, verdicts = predicted.classes.names, predicted.verdicts
+    review = predicted.band.has_review and predicted.classes.binary
     counts = np.zeros((len(names), len(names) + review), dtype=np.int64)
-    np.add.at(counts, (judged.y, np.where(verdicts == REVIEW, len(names), verdicts)), 1)
+    np.add.at(counts, (predicted.y, np.where(verdicts == REVIEW, len(names), verdicts)), 1)
     rows: list[Row] = [
         [
             join(["is ", name(title)]),
@@ -33,14 +33,14 @@ def section(judged: Judgements) -> Section:
     columns = ["", *(join(["verdict ", name(title)]) for title in names)]
     columns += [*(["a person has to look"] if review else []), "all"]
     where = (
-        f"{meaning(judged.band, names)}."
-        if judged.classes.binary
+        f"{meaning(predicted.band, names)}."
+        if predicted.classes.binary
         else "The most probable class is the verdict."
     )
     body = [
         paragraphs(f"Verdicts: {where} Right ones are underlined."),
         table("Confusion matrix: photographs by class and verdict", columns, rows),
-        _parts(judged),
+        _parts(predicted),
     ]
     return Section("confusion", "Confusion matrix: what is taken for what", join(body))
 
@@ -50,15 +50,15 @@ def _cell(number: int, whole: int, right: bool) -> Html:
     return element("span", f"{number:,}", share, class_="right" if right else None)
 
 
-def _parts(judged: Judgements) -> Html | None:
+def _parts(predicted: Predictions) -> Html | None:
     """Of each class, the parts of which all, some or no photographs are recognised."""
-    if len(np.unique(judged.groups)) == len(judged.groups):
+    if len(np.unique(predicted.groups)) == len(predicted.groups):
         return None
     rows: list[Row] = []
-    right = judged.verdicts == judged.y
-    for number, title in enumerate(judged.classes.names):
-        mine = judged.y == number
-        _, part = np.unique(judged.groups[mine], return_inverse=True)
+    right = predicted.verdicts == predicted.y
+    for number, title in enumerate(predicted.classes.names):
+        mine = predicted.y == number
+        _, part = np.unique(predicted.groups[mine], return_inverse=True)
         share = np.bincount(part, right[mine]) / np.maximum(np.bincount(part), 1)
         found = (share == 1).sum(), ((share > 0) & (share < 1)).sum(), (share == 0).sum()
         rows.append([name(title), *(f"{n:,}" for n in found), f"{len(share):,}"])
@@ -67,6 +67,6 @@ def _parts(judged: Judgements) -> Html | None:
         element("h3", "The same by part"),
         table(caption, ["class", "all", "some", "none", "parts"], rows),
         paragraphs("What a person has to look at counts as not right here.")
-        if judged.band.has_review
+        if predicted.band.has_review
         else None,
     ])  # fmt: skip

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from features.arrays import Floats
 from pipeline.evaluation.band import Band
-from pipeline.evaluation.judgements import Judgements
+from pipeline.evaluation.predictions import Predictions
 from pipeline.report.html import Row, element, join, table
 from pipeline.report.page import Section, paragraphs
 from pipeline.report.svg import GUIDE, Axis, Chart, Line, Mark, Point
@@ -20,22 +20,24 @@ _LISTED = 20  # thresholds that stand in the tables
 
 
 def section(
-    judged: Judgements, decision: Decision | None = None, unseen: Unseen | None = None
+    predicted: Predictions, decision: Decision | None = None, unseen: Unseen | None = None
 ) -> Section | None:
     """Errors and costs over all thresholds; None without both of two classes.
 
     Args:
-        judged: photographs that the model never saw.
+        predicted: photographs that the model never saw.
         decision: of the model: costs, and the share of defects to reckon with, where given.
-        unseen: the curve to show instead of that of `judged`: of the photographs that the
+        unseen: the curve to show instead of that of `predicted`: of the photographs that the
             thresholds were chosen on.
     """
-    positive = judged.y == 1
-    if not judged.classes.binary or positive.all() or not positive.any():
+    positive = predicted.y == 1
+    if not predicted.classes.binary or positive.all() or not positive.any():
         return None
     if unseen is None:
-        whole = Curve.of(judged.y, judged.probabilities[:, 1])
-        outcome = Outcome.of(judged.y, judged.probabilities[:, 1], judged.groups, judged.band)
+        whole = Curve.of(predicted.y, predicted.probabilities[:, 1])
+        outcome = Outcome.of(
+            predicted.y, predicted.probabilities[:, 1], predicted.groups, predicted.band
+        )
         where = "These curves are of the photographs scored here."
     else:
         whole, outcome = unseen.curve, unseen.outcome
@@ -61,13 +63,13 @@ def section(
             "defects they move."
             + (
                 " What a person has to look at costs nothing in them."
-                if judged.band.has_review
+                if predicted.band.has_review
                 else ""
             ),
         ),
         element(
-            "div", _errors(judged.band, curve, outcome).html(),
-            _costs(judged.band, curve, values, _cost_here(costs, outcome)).html(), class_="pair",
+            "div", _errors(predicted.band, curve, outcome).html(),
+            _costs(predicted.band, curve, values, _cost_here(costs, outcome)).html(), class_="pair",
         ),
         table(
             "The cheapest threshold on these photographs",
@@ -83,7 +85,7 @@ def section(
 
 
 def _costs_of(decision: Decision | None, rate: float) -> dict[str, Weights]:
-    """The costs that were given, or a few to show what they change, by what they are."""
+    """List the costs that were given, or a few to show what they change, by what they are."""
     rule = None if decision is None else decision.rule
     if rule is not None and rule.cost_missed is not None and rule.cost_false is not None:
         title = f"{rule.cost_missed:g}, a false alarm {rule.cost_false:g}"
@@ -193,5 +195,5 @@ def _guides(band: Band) -> list[Line]:
 
 
 def _points(curve: Curve, values: Floats) -> list[Point]:
-    """A step for each threshold that makes a difference: it holds up to the next one."""
+    """Give a step for each threshold that makes a difference: it holds up to the next one."""
     return list(zip(curve.thresholds.tolist(), values.tolist(), strict=True))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from features.arrays import Indices
-from features.cache.sample_table import Sample
+from features.cache.sample_table import TableRow
 from pipeline.data.classes import Classes
 from pipeline.report.html import Html, Row, element, facts, join, name, table
 from pipeline.report.page import Section, paragraphs
@@ -24,7 +24,7 @@ class Data:
 
     Attributes:
         classes: names and numbers.
-        samples: the photographs (n).
+        table_rows: the photographs (n).
         y, groups: int64 (n,) their class and part numbers.
         groups_from: where the parts are known from, in words.
         sides: numbers of photographs by the name of their side of the split; empty for no split.
@@ -33,12 +33,12 @@ class Data:
     """
 
     classes: Classes
-    samples: Sequence[Sample]
+    table_rows: Sequence[TableRow]
     y: Indices
     groups: Indices
     groups_from: str
     sides: Mapping[str, Indices] = field(default_factory=dict)
-    unreadable: Sequence[Sample] = ()
+    unreadable: Sequence[TableRow] = ()
     notes: Sequence[str] = ()
 
 
@@ -102,11 +102,11 @@ def _sizes(data: Data) -> str:
     return f"{np.median(sizes):g} in the median, {sizes.max():,} at most"
 
 
-def _unreadable(samples: Sequence[Sample]) -> Html:
-    if not samples:
+def _unreadable(table_rows: Sequence[TableRow]) -> Html:
+    if not table_rows:
         return Html()
-    rows: list[Row] = [[name(s.path), s.reason] for s in samples[:_LISTED]]
-    more = len(samples) - len(rows)
+    rows: list[Row] = [[name(s.path), s.reason] for s in table_rows[:_LISTED]]
+    more = len(table_rows) - len(rows)
     return join([
         element("h3", "Photographs that could not be read"),
         paragraphs("Nothing was put in their place, and no score knows them."),

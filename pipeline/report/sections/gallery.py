@@ -20,7 +20,7 @@ from features.photographs.decode_worker_pool import thumbnail_apart
 from features.runtime import core_count
 from pipeline.cnn.cnn import Cnn
 from pipeline.evaluation.band import REVIEW, verdict_name
-from pipeline.evaluation.judgements import Judgements
+from pipeline.evaluation.predictions import Predictions
 from pipeline.evaluation.probability_text import beside
 from pipeline.heatmaps.drawing import Picture, heatmap_picture, legend_picture
 from pipeline.heatmaps.explain import Frame, explain, frame_of
@@ -50,51 +50,53 @@ class _Pictures(NamedTuple):
     reason: str = ""
 
 
-def section(judged: Judgements, look: Looker | None = None) -> Section:
+def section(predicted: Predictions, cells_of: CellsOf | None = None) -> Section:
     """Thumbnails with their verdicts, and the mistakes as a table.
 
     A photograph that is gone, or no longer the one that was judged, is not shown: its place says
     why.
 
     Args:
-        judged: photographs that the model never saw.
-        look: where the model looks; None for no heatmaps, and no word of them.
+        predicted: photographs that the model never saw.
+        cells_of: where the model looks; None for no heatmaps, and no word of them.
     """
-    kinds = _kinds(judged)
+    kinds = _kinds(predicted)
     numbers = [int(i) for kind in kinds for i in kind.members[:SHOWN]]
-    looks = look(judged, numbers) if look is not None and numbers else Looks()
+    cells = cells_of(predicted, numbers) if cells_of is not None and numbers else Cells()
     with ThreadPoolExecutor(core_count()) as pool:
-        made = pool.map(lambda i: _pictures(judged, i, looks), numbers)
+        made = pool.map(lambda i: _pictures(predicted, i, cells), numbers)
         pictures = dict(zip(numbers, made, strict=True))
-    body: list[Child] = [_limits(judged), _how_to_read(looks)]
+    body: list[Child] = [_limits(predicted), _how_to_read(cells)]
     body += [
         [
             element("h3", kind.title),
             paragraphs(_said(kind)),
-            _grid(judged, pictures, kind.members[:SHOWN]),
+            _grid(predicted, pictures, kind.members[:SHOWN]),
         ]
         for kind in kinds
     ]
-    return Section("gallery", "Gallery: photographs to look at", join([*body, _mistakes(judged)]))
+    return Section(
+        "gallery", "Gallery: photographs to look at", join([*body, _mistakes(predicted)])
+    )
 
 
-def _limits(judged: Judgements) -> Html | None:
+def _limits(predicted: Predictions) -> Html | None:
     """Of two classes: what the numbers under the photographs are compared with."""
-    if not judged.classes.binary:
+    if not predicted.classes.binary:
         return None
-    said = meaning(judged.band, judged.classes.names)
+    said = meaning(predicted.band, predicted.classes.names)
     return paragraphs(
         "Under each photograph stands its probability of a defect beside the limit that decided: "
         f"{said}."
     )
 
 
-def _how_to_read(looks: Looks) -> Html | None:
-    """The legend of the heatmaps, or why there are none."""
-    if looks.frame is None:
-        return paragraphs(f"There are no heatmaps: {looks.reason}.") if looks.reason else None
-    legend = legend_picture(looks.frame)
-    against = "an average healthy part" if looks.frame.subject == "a defect" else "the average"
+def _how_to_read(cells: Cells) -> Html | None:
+    """Give the legend of the heatmaps, or why there are none."""
+    if cells.frame is None:
+        return paragraphs(f"There are no heatmaps: {cells.reason}.") if cells.reason else None
+    legend = legend_picture(cells.frame)
+    against = "an average healthy part" if cells.frame.subject == "a defect" else "the average"
     return join([
         element("h3", "Where the model looks"),
         paragraphs(
@@ -106,12 +108,12 @@ def _how_to_read(looks: Looks) -> Html | None:
     ])  # fmt: skip
 
 
-def _kinds(judged: Judgements) -> list[_Kind]:
-    wrong = _wrong(judged)
-    if judged.classes.binary:
-        p = judged.shown
-        missed = np.flatnonzero(wrong & (judged.y == 1))
-        alarms = np.flatnonzero(wrong & (judged.y == 0))
+def _kinds(predicted: Predictions) -> list[_Kind]:
+    wrong = _wrong(predicted)
+    if predicted.classes.binary:
+        p = predicted.shown
+        missed = np.flatnonzero(wrong & (predicted.y == 1))
+        alarms = np.flatnonzero(wrong & (predicted.y == 0))
         kinds = [
             _Kind(
                 _heading("Missed defects", missed),
@@ -131,24 +133,26 @@ def _kinds(judged: Judgements) -> list[_Kind]:
             _Kind(
                 _heading("Wrong verdicts", numbers),
                 "Those that the model was surest of come first.",
-                numbers[np.argsort(-judged.shown[numbers], kind="stable")],
+                numbers[np.argsort(-predicted.shown[numbers], kind="stable")],
             )
         ]
-    if judged.band.has_review:
-        numbers = np.flatnonzero(judged.verdicts == REVIEW)
+    if predicted.band.has_review:
+        numbers = np.flatnonzero(predicted.verdicts == REVIEW)
         text = "Between the two thresholds. The likeliest defects come first."
-        order = numbers[np.argsort(-judged.shown[numbers], kind="stable")]
+        order = numbers[np.argsort(-predicted.shown[numbers], kind="stable")]
         return [*kinds, _Kind(_heading("For a person to look at", numbers), text, order)]
     before = np.concatenate([kind.members[:SHOWN] for kind in kinds])
-    others = np.setdiff1d(np.arange(len(judged.y)), before)
+    others = np.setdiff1d(np.arange(len(predicted.y)), before)
     text = "Closest to the other verdict, right or wrong. These are worth a person's look."
-    order = others[np.argsort(judged.margin[others], kind="stable")]
+    order = others[np.argsort(predicted.margin[others], kind="stable")]
     return [*kinds, _Kind("The least certain", text, order)]
 
 
-def _wrong(judged: Judgements) -> npt.NDArray[np.bool_]:
+def _wrong(predicted: Predictions) -> npt.NDArray[np.bool_]:
     """Whose verdict is not their class (n,); what a person has to look at is no mistake."""
-    wrong: npt.NDArray[np.bool_] = (judged.verdicts != judged.y) & (judged.verdicts != REVIEW)
+    wrong: npt.NDArray[np.bool_] = (predicted.verdicts != predicted.y) & (
+        predicted.verdicts != REVIEW
+    )
     return wrong
 
 
@@ -164,16 +168,16 @@ def _said(kind: _Kind) -> str:
     return kind.text
 
 
-def _grid(judged: Judgements, pictures: dict[int, _Pictures], members: Indices) -> Html | None:
-    cards = [element("li", _card(judged, i, pictures[i])) for i in members.tolist()]
+def _grid(predicted: Predictions, pictures: dict[int, _Pictures], members: Indices) -> Html | None:
+    cards = [element("li", _card(predicted, i, pictures[i])) for i in members.tolist()]
     double = any(len(pictures[i].shown) > 1 for i in members.tolist())
     return element("ul", cards, class_="gallery double" if double else "gallery") if cards else None
 
 
-def _card(judged: Judgements, number: int, pictures: _Pictures) -> Html:
-    sample, names = judged.samples[number], judged.classes.names
-    truth, verdict = names[judged.y[number]], _verdict(judged, number)
-    chance = _chance(judged, number)
+def _card(predicted: Predictions, number: int, pictures: _Pictures) -> Html:
+    table_row, names = predicted.table_rows[number], predicted.classes.names
+    truth, verdict = names[predicted.y[number]], _verdict(predicted, number)
+    chance = _chance(predicted, number)
     shown = list(pictures.shown) or [
         element("p", f"No picture: {pictures.reason}.", class_="missing")
     ]
@@ -182,52 +186,52 @@ def _card(judged: Judgements, number: int, pictures: _Pictures) -> Html:
         element("div", [element("div", one, class_="frame") for one in shown], class_="frames"),
         element(
             "figcaption",
-            _sign(judged, number),
+            _sign(predicted, number),
             element("span", "is ", name(truth), ", verdict ", name(verdict)),
             element("span", chance),
-            element("span", name(sample.path), class_="path"),
-            element("span", _part(sample.group), class_="path") if sample.group else None,
+            element("span", name(table_row.path), class_="path"),
+            element("span", _part(table_row.group), class_="path") if table_row.group else None,
         ),
     )
 
 
 def _part(group: str) -> Child:
-    """The name of a part, which says that it is one."""
+    """Give the name of a part, which says that it is one."""
     return name(group) if group.lower().startswith("part") else ["part ", name(group)]
 
 
-def _sign(judged: Judgements, number: int) -> Html:
-    if judged.verdicts[number] == REVIEW:
+def _sign(predicted: Predictions, number: int) -> Html:
+    if predicted.verdicts[number] == REVIEW:
         return element("b", "? for a person")
-    right = judged.verdicts[number] == judged.y[number]
+    right = predicted.verdicts[number] == predicted.y[number]
     return element("b", "✓ right" if right else "✗ wrong", class_="right" if right else "wrong")
 
 
-def _verdict(judged: Judgements, number: int) -> str:
-    return verdict_name(judged.classes.names, int(judged.verdicts[number]))
+def _verdict(predicted: Predictions, number: int) -> str:
+    return verdict_name(predicted.classes.names, int(predicted.verdicts[number]))
 
 
-def _chance(judged: Judgements, number: int) -> str:
-    """The probability that is told; of two classes beside the limit that decided."""
-    p = float(judged.shown[number])
-    value = beside(p, judged.band, " %") if judged.classes.binary else percent(p)
-    return f"{_what(judged)} {value.replace(' ', NBSP)}"
+def _chance(predicted: Predictions, number: int) -> str:
+    """Give the probability that is told; of two classes beside the limit that decided."""
+    p = float(predicted.shown[number])
+    value = beside(p, predicted.band, " %") if predicted.classes.binary else percent(p)
+    return f"{_what(predicted)} {value.replace(' ', NBSP)}"
 
 
-def _what(judged: Judgements) -> str:
-    return "probability of a defect" if judged.classes.binary else "probability of the verdict"
+def _what(predicted: Predictions) -> str:
+    return "probability of a defect" if predicted.classes.binary else "probability of the verdict"
 
 
-def _pictures(judged: Judgements, number: int, looks: Looks) -> _Pictures:
-    sample = judged.samples[number]
+def _pictures(predicted: Predictions, number: int, cells: Cells) -> _Pictures:
+    table_row = predicted.table_rows[number]
     try:
-        data = (judged.root / sample.path).read_bytes()
-        if hashlib.sha256(data).hexdigest() != sample.digest:
+        data = (predicted.root / table_row.path).read_bytes()
+        if hashlib.sha256(data).hexdigest() != table_row.digest:
             return _Pictures(reason="the file is no longer the one that was judged")
-        shown = [_image(_photograph(judged, number, data))]
-        if looks.frame is not None:
+        shown = [_image(_photograph(predicted, number, data))]
+        if cells.frame is not None:
             heatmap = heatmap_picture(
-                data, looks.cells[number], looks.frame, sample.path, side=_SIDE
+                data, cells.cells[number], cells.frame, table_row.path, side=_SIDE
             )
             shown.append(_image(heatmap))
     except OSError as error:
@@ -237,17 +241,18 @@ def _pictures(judged: Judgements, number: int, looks: Looks) -> _Pictures:
     return _Pictures(shown)
 
 
-def _photograph(judged: Judgements, number: int, data: bytes) -> Picture:
-    truth = judged.classes.names[judged.y[number]]
-    chance = _chance(judged, number)
+def _photograph(predicted: Predictions, number: int, data: bytes) -> Picture:
+    truth = predicted.classes.names[predicted.y[number]]
+    chance = _chance(predicted, number)
     small = thumbnail_apart(data, _SIDE)
     small.save(out := io.BytesIO(), "JPEG", quality=_QUALITY, optimize=True)
-    alt = f"{judged.samples[number].path}: is {truth}, verdict {_verdict(judged, number)}, {chance}"
+    path, verdict = predicted.table_rows[number].path, _verdict(predicted, number)
+    alt = f"{path}: is {truth}, verdict {verdict}, {chance}"
     return Picture(out.getvalue(), "image/jpeg", small.size, alt)
 
 
 def _image(picture: Picture) -> Html:
-    """A picture that is part of the page."""
+    """Give a picture that is part of the page."""
     content = base64.b64encode(picture.content).decode()
     width, height = picture.size
     return element(
@@ -259,23 +264,23 @@ def _image(picture: Picture) -> Html:
     )
 
 
-def _mistakes(judged: Judgements) -> Html | None:
-    wrong = np.flatnonzero(_wrong(judged))
+def _mistakes(predicted: Predictions) -> Html | None:
+    wrong = np.flatnonzero(_wrong(predicted))
     if not len(wrong):
         return None
-    order = wrong[np.argsort(-judged.margin[wrong], kind="stable")]
-    names = judged.classes.names
+    order = wrong[np.argsort(-predicted.margin[wrong], kind="stable")]
+    names = predicted.classes.names
     rows: list[Row] = [
         [
-            name(judged.samples[i].path),
-            name(judged.samples[i].group),
-            name(names[judged.y[i]]),
-            name(_verdict(judged, i)),
-            percent(float(judged.shown[i])),
+            name(predicted.table_rows[i].path),
+            name(predicted.table_rows[i].group),
+            name(names[predicted.y[i]]),
+            name(_verdict(predicted, i)),
+            percent(float(predicted.shown[i])),
         ]
         for i in order[:_LISTED].tolist()
     ]
-    columns: Sequence[str] = ["photograph", "part", "is", "verdict", _what(judged)]
+    columns: Sequence[str] = ["photograph", "part", "is", "verdict", _what(predicted)]
     more = len(wrong) - len(rows)
     return folded(
         f"All {count(len(wrong), 'mistake')} as a table",
@@ -285,7 +290,7 @@ def _mistakes(judged: Judgements) -> Html | None:
 
 
 @dataclass(frozen=True)
-class Looks:
+class Cells:
     """Heatmaps of some photographs.
 
     Attributes:
@@ -299,36 +304,36 @@ class Looks:
     reason: str = ""
 
 
-Looker = Callable[[Judgements, Sequence[int]], Looks]
+CellsOf = Callable[[Predictions, Sequence[int]], Cells]
 """From the judged photographs and the numbers of those that are shown to where the model looks."""
 
 
-def looks_of_bundle(bundle: Bundle, cache_path: Path) -> Looker:
+def cells_of_bundle(bundle: Bundle, cache_path: Path) -> CellsOf:
     """Of a loaded model, whose rows are in this cache."""
 
-    def look(judged: Judgements, numbers: Sequence[int]) -> Looks:
+    def cells_of(predicted: Predictions, numbers: Sequence[int]) -> Cells:
         if isinstance(bundle.head, Cnn):
-            return Looks(reason="this model sees pixels, and has no cells to ask")
+            return Cells(reason="this model sees pixels, and has no cells to ask")
         try:
             frame = frame_of(bundle)
-            chosen = [judged.samples[number] for number in numbers]
-            probabilities = judged.probabilities[list(numbers)]
+            chosen = [predicted.table_rows[number] for number in numbers]
+            probabilities = predicted.probabilities[list(numbers)]
             cells = explain(bundle, cache_path, chosen, probabilities)
         except OnepassError as error:
-            return Looks(reason=str(error))
-        return Looks(dict(zip(numbers, cells, strict=True)), frame)
+            return Cells(reason=str(error))
+        return Cells(dict(zip(numbers, cells, strict=True)), frame)
 
-    return look
+    return cells_of
 
 
-def looks_of_folder(folder: Path, cache_path: Path) -> Looker:
+def cells_of_folder(folder: Path, cache_path: Path) -> CellsOf:
     """Of a model that has just been saved there."""
 
-    def look(judged: Judgements, numbers: Sequence[int]) -> Looks:
+    def cells_of(predicted: Predictions, numbers: Sequence[int]) -> Cells:
         try:
             bundle = load_bundle(folder, trust=True)  # it was made in this run
         except OnepassError as error:
-            return Looks(reason=str(error))
-        return looks_of_bundle(bundle, cache_path)(judged, numbers)
+            return Cells(reason=str(error))
+        return cells_of_bundle(bundle, cache_path)(predicted, numbers)
 
-    return look
+    return cells_of

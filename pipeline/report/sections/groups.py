@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from features.arrays import Indices
-from features.cache.sample_table import Sample
+from features.cache.sample_table import TableRow
 from pipeline.data.classes import Classes
 from pipeline.groups.proposal import KINDS, Proposal
 from pipeline.groups.rules import GroupRule
@@ -19,7 +19,7 @@ from pipeline.report.html import Child, Html, Row, element, folded, join, name, 
 from pipeline.report.page import Section, paragraphs
 from pipeline.report.sections.scores import TITLES
 from pipeline.report.wording import count, score
-from pipeline.training.split_gap import SCORES, Gap
+from pipeline.training.optimism import SCORES, Optimism
 
 _LISTED = 20
 _FROM = {
@@ -39,22 +39,22 @@ class Grouped:
 
     Attributes:
         classes: names and numbers.
-        samples: the photographs (n).
+        table_rows: the photographs (n).
         y, groups: int64 (n,) their class and part numbers.
         rule: where the parts are known from.
         proposal: what they rest on where they are proposed; None where that is not known.
-        gap: what one head scores on both kinds of split; None where that was not measured.
-        no_gap: why it was not, as a sentence; "" to say nothing.
+        optimism: what one head scores on both kinds of split; None where that was not measured.
+        no_optimism: why it was not, as a sentence; "" to say nothing.
     """
 
     classes: Classes
-    samples: Sequence[Sample]
+    table_rows: Sequence[TableRow]
     y: Indices
     groups: Indices
     rule: GroupRule
     proposal: Proposal | None = None
-    gap: Gap | None = None
-    no_gap: str = ""
+    optimism: Optimism | None = None
+    no_optimism: str = ""
 
 
 class Mixed(NamedTuple):
@@ -65,14 +65,14 @@ class Mixed(NamedTuple):
 
 
 def section(given: Grouped) -> Section:
-    """What the groups rest on, parts of each class, parts in several, and both kinds of split."""
+    """Say what the groups rest on, count their parts, and compare both kinds of split."""
     body = [
         _origin(given),
         element("h3", "How many parts"),
         _sizes(given),
         element("h3", "Parts in several classes"),
         *_in_several(given),
-        *_gap(given),
+        *_optimism(given),
     ]
     return Section("groups", "Groups: which photographs show one part", join(body))
 
@@ -84,7 +84,7 @@ def _origin(given: Grouped) -> Html:
     proposal = given.proposal
     if proposal is None:
         return paragraphs(lead)
-    of_more = len(proposal.paths) != len(given.samples)
+    of_more = len(proposal.paths) != len(given.table_rows)
     rows: list[Row] = [
         [
             join([KINDS[item.kind].split(" (")[0], element("small", printable(item.what))]),
@@ -133,14 +133,14 @@ def _size_row(title: Child, sizes: Indices) -> Row:
 
 
 def mixed(given: Grouped) -> list[Mixed]:
-    """The parts whose photographs stand in more than one class, the largest first."""
+    """Give the parts whose photographs stand in more than one class, the largest first."""
     cells = np.unique(np.stack([given.groups, given.y], axis=1), axis=0)
     groups, classes = np.unique(cells[:, 0], return_counts=True)
     found = []
     for group in groups[classes > 1]:
         numbers = np.flatnonzero(given.groups == group)
         members = {int(c): numbers[given.y[numbers] == c] for c in np.unique(given.y[numbers])}
-        digests = [{given.samples[i].digest for i in of.tolist()} for of in members.values()]
+        digests = [{given.table_rows[i].digest for i in of.tolist()} for of in members.values()]
         found.append(Mixed(members, sum(map(len, digests)) > len(set().union(*digests))))
     return sorted(found, key=lambda one: -sum(map(len, one.members.values())))
 
@@ -170,43 +170,43 @@ def _in_several(given: Grouped) -> Sequence[Html]:
 
 
 def _mixed_row(given: Grouped, one: Mixed) -> Row:
-    first = [given.samples[int(of[0])] for of in one.members.values()]
+    first = [given.table_rows[int(of[0])] for of in one.members.values()]
     counts = [f"{len(one.members.get(c, ())):,}" for c in range(len(given.classes.names))]
-    examples = [[", " if i else None, name(sample.path)] for i, sample in enumerate(first)]
+    examples = [[", " if i else None, name(table_row.path)] for i, table_row in enumerate(first)]
     return [name(first[0].group or first[0].path), *counts, join(examples)]
 
 
-def _gap(given: Grouped) -> Sequence[Html]:
+def _optimism(given: Grouped) -> Sequence[Html]:
     """One head on both kinds of split."""
-    gap = given.gap
-    if gap is None and not given.no_gap:
+    optimism = given.optimism
+    if optimism is None and not given.no_optimism:
         return []
     heading = element("h3", "By part, or at random")
-    if gap is None:
-        return [heading, paragraphs(given.no_gap)]
-    sentence = gap.sentence()
+    if optimism is None:
+        return [heading, paragraphs(given.no_optimism)]
+    sentence = optimism.sentence()
     said = f"{sentence[:1].upper()}{sentence[1:]}."
-    if gap.problem:
+    if optimism.problem:
         return [heading, paragraphs(said)]
     rows: list[Row] = [
         [
             TITLES[which],
-            _with_spread(*gap.grouped[which]),
-            _with_spread(*gap.random[which]),
-            _signed(gap.difference(which)),
+            _with_spread(*optimism.grouped[which]),
+            _with_spread(*optimism.random[which]),
+            _signed(optimism.difference(which)),
         ]
         for which in SCORES
     ]
     rounds = (
-        f"means over {count(gap.rounds, 'fold')} of each kind, ± standard deviation"
-        if gap.rounds > 1
+        f"means over {count(optimism.rounds, 'fold')} of each kind, ± standard deviation"
+        if optimism.rounds > 1
         else "one split of each kind"
     )
     return [
         heading,
         paragraphs(said),
         table(
-            f"{gap.head} on both kinds of split: {rounds}",
+            f"{optimism.head} on both kinds of split: {rounds}",
             ["score", "by part", "at random", "difference"],
             rows,
         ),

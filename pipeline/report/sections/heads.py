@@ -74,7 +74,7 @@ def _with_interval(mean: float, bounds: tuple[float, float]) -> Child:
 
 
 def _choice(found: Nested | None) -> Html | None:
-    """What a head is worth that is chosen as the best one was."""
+    """Say what a head is worth that is chosen as the best one was."""
     if found is None:
         return None
     often = sorted(found.chosen.items(), key=lambda item: -item[1])[:3]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.arrays import Floats, Indices
-from pipeline.evaluation.judgements import Judgements
+from pipeline.evaluation.predictions import Predictions
 from pipeline.report.html import Row, element, join
 from pipeline.report.page import Section, paragraphs
 from pipeline.report.svg import GUIDE, STYLES, Axis, Band, Chart, Line, Mark
@@ -43,7 +43,7 @@ class RankingCurves:
 def ranking_curves(
     positive: Indices, p: Floats, groups: Indices, *, seed: int = 0
 ) -> RankingCurves:
-    """The curves of scores.
+    """Give the curves of scores.
 
     The bands are pointwise percentiles of a cluster bootstrap: whole parts are drawn with
     replacement, as in `pipeline.evaluation.metrics.intervals`.
@@ -77,7 +77,7 @@ def ranking_curves(
 def _curves(
     is_positive: np.ndarray[tuple[int], np.dtype[np.bool_]], weights: Floats, ends: Indices
 ) -> tuple[Floats, Floats, Floats]:
-    """False alarms, found and precision of weighted rows in falling order of their scores."""
+    """Count false alarms, found and precision of weighted rows in falling order of their scores."""
     hits = np.append(0, np.cumsum(weights * is_positive)[ends])
     alarms = np.append(0, np.cumsum(weights * ~is_positive)[ends])
     calls = hits + alarms
@@ -90,20 +90,20 @@ _EVERY = 5  # of the grid's 101 values, those that stand in the table
 _Curve = tuple[str, RankingCurves, float]  # class, its curves, its share of the photographs
 
 
-def section(judged: Judgements) -> Section | None:
+def section(predicted: Predictions) -> Section | None:
     """Both curves, with the model's own threshold marked; None where one class stands alone.
 
     Args:
-        judged: photographs that the model never saw. Of more than two classes, each is set
+        predicted: photographs that the model never saw. Of more than two classes, each is set
             against the rest.
     """
-    binary = judged.classes.binary
+    binary = predicted.classes.binary
     curves: list[_Curve] = []
-    for number, title in enumerate(judged.classes.names):
-        positive = (judged.y == number).astype(np.int64)
+    for number, title in enumerate(predicted.classes.names):
+        positive = (predicted.y == number).astype(np.int64)
         if 0 < positive.sum() < len(positive) and not (binary and number == 0):
-            p = judged.probabilities[:, number]
-            found = ranking_curves(positive, p, judged.groups)
+            p = predicted.probabilities[:, number]
+            found = ranking_curves(positive, p, predicted.groups)
             curves.append((title, found, float(positive.mean())))
     if not curves:
         return None
@@ -121,19 +121,21 @@ def section(judged: Judgements) -> Section | None:
             ),
             f"{left_out} more classes are left out of the drawings." if left_out else None,
         ),
-        element("div", _roc(judged, shown).html(), _precision(judged, shown).html(), class_="pair"),
+        element(
+            "div", _roc(predicted, shown).html(), _precision(predicted, shown).html(), class_="pair"
+        ),
     ]
     return Section("ranking", "Curves: what other thresholds would reach", join(body))
 
 
-def _roc(judged: Judgements, curves: Sequence[_Curve]) -> Chart:
+def _roc(predicted: Predictions, curves: Sequence[_Curve]) -> Chart:
     title, found, _ = curves[0]
-    hits, alarms, _ = _operating_point(judged)
+    hits, alarms, _ = _operating_point(predicted)
     lines = [
         Line(name if len(curves) > 1 else "ROC curve", _points(c.false_alarms, c.found), style)
         for style, (name, c, _) in enumerate(curves)
     ]
-    binary = judged.classes.binary
+    binary = predicted.classes.binary
     return Chart(
         "roc",
         "Found against false alarms (ROC)",
@@ -152,14 +154,14 @@ def _roc(judged: Judgements, curves: Sequence[_Curve]) -> Chart:
     )
 
 
-def _precision(judged: Judgements, curves: Sequence[_Curve]) -> Chart:
+def _precision(predicted: Predictions, curves: Sequence[_Curve]) -> Chart:
     title, found, share = curves[0]
-    hits, _, precision = _operating_point(judged)
+    hits, _, precision = _operating_point(predicted)
     lines = [
         Line(name if len(curves) > 1 else "precision", _points(c.found, c.precision), style)
         for style, (name, c, _) in enumerate(curves)
     ]
-    binary = judged.classes.binary
+    binary = predicted.classes.binary
     chance = [Line("chance", [(0, share), (1, share)], GUIDE)] if len(curves) == 1 else []
     return Chart(
         "precision-recall",
@@ -179,9 +181,9 @@ def _precision(judged: Judgements, curves: Sequence[_Curve]) -> Chart:
     )
 
 
-def _operating_point(judged: Judgements) -> tuple[float, float, float]:
+def _operating_point(predicted: Predictions) -> tuple[float, float, float]:
     """Share found, false alarms and precision of what is not passed; nan where undefined."""
-    called, positive = judged.verdicts != 0, judged.y == 1
+    called, positive = predicted.verdicts != 0, predicted.y == 1
     with np.errstate(invalid="ignore"):
         hits = np.float64((called & positive).sum())
         alarms = np.float64((called & ~positive).sum())

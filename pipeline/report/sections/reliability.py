@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from features.arrays import Floats, Indices
-from pipeline.evaluation.judgements import Judgements
+from pipeline.evaluation.predictions import Predictions
 from pipeline.report.html import Html, Row, element, join, table
 from pipeline.report.page import Section, paragraphs
 from pipeline.report.svg import GUIDE, Axis, Chart, Line, Mark
@@ -17,25 +17,25 @@ _HERE = "reliability-chart"
 _TOLD = {True: "told probability of a defect", False: "told probability of the verdict"}
 
 
-def section(judged: Judgements, unseen: Unseen | None = None) -> Section:
+def section(predicted: Predictions, unseen: Unseen | None = None) -> Section:
     """Told probabilities against what was true, how often each was told, and calibration.
 
     Args:
-        judged: photographs that the model never saw. Of more than two classes, the probability of
-            the verdict is set against how often it is right.
+        predicted: photographs that the model never saw. Of more than two classes, the probability
+            of the verdict is set against how often it is right.
         unseen: what the thresholds were chosen on, where they were: there, calibrated
             probabilities are set against the head's own.
     """
-    binary = judged.classes.binary
-    true = judged.y == 1 if binary else judged.y == judged.verdicts
-    found = Reliability.of(true.astype(np.int64), judged.shown, judged.groups)
+    binary = predicted.classes.binary
+    true = predicted.y == 1 if binary else predicted.y == predicted.verdicts
+    found = Reliability.of(true.astype(np.int64), predicted.shown, predicted.groups)
     text = (
         "If 80 % is told for a hundred photographs, about eighty of them should be "
         f"{'defective' if binary else 'of that class'}: the points should lie on the dotted line. "
         "The intervals count parts, not photographs."
     )
     here = _told_and_true(_HERE, "Told probability against what was true", found, binary)
-    pair = element("div", here.html(), _how_often(judged).html(), class_="pair")
+    pair = element("div", here.html(), _how_often(predicted).html(), class_="pair")
     title = "Reliability: can the probabilities be believed?"
     body = [paragraphs(text), pair, _losses(found, unseen) if binary else None]
     if unseen is not None and unseen.own is not None:
@@ -101,14 +101,14 @@ def _told_and_true(anchor: str, title: str, found: Reliability, binary: bool) ->
     )
 
 
-def _how_often(judged: Judgements) -> Chart:
+def _how_often(predicted: Predictions) -> Chart:
     """Of two classes, how the probabilities of each are spread; of more, those of all verdicts."""
-    if judged.classes.binary:
-        sides = {"healthy ones": judged.y == 0, "defective ones": judged.y == 1}
+    if predicted.classes.binary:
+        sides = {"healthy ones": predicted.y == 0, "defective ones": predicted.y == 1}
     else:
-        sides = {"all verdicts": np.ones(len(judged.y), dtype=bool)}
+        sides = {"all verdicts": np.ones(len(predicted.y), dtype=bool)}
     shares = {
-        title: np.bincount(_bins(judged.shown[mine]), minlength=BINS) / mine.sum()
+        title: np.bincount(_bins(predicted.shown[mine]), minlength=BINS) / mine.sum()
         for title, mine in sides.items()
         if mine.any()
     }
@@ -124,7 +124,7 @@ def _how_often(judged: Judgements) -> Chart:
             for title, share in shares.items()
         )
         + ".",
-        Axis.shares(_TOLD[judged.classes.binary]),
+        Axis.shares(_TOLD[predicted.classes.binary]),
         Axis.shares("share of the photographs"),
         ["told", *shares],
         rows,

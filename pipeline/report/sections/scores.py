@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from pipeline.evaluation.intervals import Intervals
-from pipeline.evaluation.judgements import Judgements
+from pipeline.evaluation.predictions import Predictions
 from pipeline.report.html import Row, element, join, table
 from pipeline.report.page import Section, paragraphs
 from pipeline.report.wording import NBSP, count, interval, score
@@ -46,7 +46,7 @@ _OF_EACH_CLASS = {
 
 
 class Scored(Protocol):
-    """Scores of one set of photographs; `pipeline.evaluation.judgements.Assessment` is one."""
+    """Scores of one set of photographs; `pipeline.evaluation.predictions.Assessment` is one."""
 
     count: int
     parts: int
@@ -54,15 +54,17 @@ class Scored(Protocol):
     intervals: Intervals
 
 
-def section(sides: Mapping[str, Scored], judged: Judgements, lead: str | None = None) -> Section:
-    """A table of every score.
+def section(
+    sides: Mapping[str, Scored], predicted: Predictions, lead: str | None = None
+) -> Section:
+    """Give a table of every score.
 
     Args:
         sides: by name, such as "held out"; the one that counts first.
-        judged: the photographs that count.
+        predicted: the photographs that count.
         lead: what to say before.
     """
-    binary = judged.classes.binary
+    binary = predicted.classes.binary
     meanings = _MEANINGS | ({} if binary else _OF_EACH_CLASS)
     first, *others = sides.values()
     titles = [title.replace(" ", NBSP) for title in sides]
@@ -86,19 +88,19 @@ def section(sides: Mapping[str, Scored], judged: Judgements, lead: str | None = 
         table("Scores with their 95 % intervals", columns, rows, texts=[len(columns) - 1]),
         paragraphs(
             f"{of[:1].upper()}{of[1:]}. {about_intervals(first.intervals)}"
-            + (_at_threshold(judged) if binary else "")
+            + (_at_threshold(predicted) if binary else "")
         ),
     ]
     return Section("scores", "Scores: how good it is", join(body))
 
 
-def _at_threshold(judged: Judgements) -> str:
-    if judged.band.has_review:
+def _at_threshold(predicted: Predictions) -> str:
+    if predicted.band.has_review:
         return (
-            f" What is not passed, from {judged.threshold:.4g} on, counts as called defective "
+            f" What is not passed, from {predicted.threshold:.4g} on, counts as called defective "
             "here, and so does what a person has to look at."
         )
-    return f" Verdicts are at the threshold {judged.threshold:.4g}."
+    return f" Verdicts are at the threshold {predicted.threshold:.4g}."
 
 
 def about_intervals(found: Intervals) -> str:

@@ -81,7 +81,7 @@ def _people(what: str, outcome: Outcome, decision: Decision) -> str:
 
 
 def _bounds(what: str, outcome: Outcome) -> str | None:
-    """What photographs on which nothing was chosen say of other parts."""
+    """Say what photographs on which nothing was chosen say of other parts."""
     said = []
     if outcome.defective_parts.total:
         said.append(f"at most {percent(outcome.missed_at_most)} of defective parts missed")

@@ -19,13 +19,14 @@ from features.backbones.drift_probe import (
     difference,
     is_coarse,
     moved,
-    witness_pixels,
+    probe_pixels,
 )
 from features.backbones.engines import to_bfloat16
 from features.backbones.inception_v3 import InceptionV3Backbone
 from features.backbones.weights import Weights
 from features.errors import PrecisionError, WeightsError
 from features.extract import extract
+from features.extraction import RunOptions
 from features.photographs.decode import RECIPES
 from features.photographs.file import Photograph
 
@@ -71,7 +72,7 @@ def test_other_rounding_is_accepted_and_other_weights_are_not(row: np.ndarray) -
 
 def test_a_real_network_in_bfloat16(tmp_path: Path) -> None:
     """Its rows lie on bfloat16's grid; those in float32 of the same weights do not."""
-    pixels = witness_pixels(224, 224)[None]
+    pixels = probe_pixels(224, 224)[None]
     try:
         coarse = InceptionV3Backbone(None, scale=SCALE, batch_size=1, precision="bfloat16")
     except PrecisionError as error:
@@ -85,9 +86,9 @@ def test_a_real_network_in_bfloat16(tmp_path: Path) -> None:
 _PLAY = """
 import sys
 import numpy as np
-from features.backbones.drift_probe import witness_pixels
+from features.backbones.drift_probe import probe_pixels
 from features.backbones.efficientnet_lite import EfficientNetLite0Backbone as Lite
-path, pixels = Lite.trained.find(), witness_pixels(224, 224)[None]
+path, pixels = Lite.trained.find(), probe_pixels(224, 224)[None]
 backbone = Lite(path, batch_size=1, engine=sys.argv[1], precision=sys.argv[2])
 np.save(sys.argv[3], backbone.run(pixels)[0])
 """
@@ -125,7 +126,7 @@ def test_all_instruction_sets_that_this_processor_can_play(tmp_path: Path) -> No
 
 
 def blind(value: float) -> Any:
-    """A network that gives one row whatever it is shown."""
+    """Give a network that gives one row whatever it is shown."""
 
     def run(_self: ToyBackbone, pixels: np.ndarray) -> np.ndarray:
         return np.full((len(pixels), 48), value, np.float32) + np.arange(48, dtype=np.float32)
@@ -148,7 +149,7 @@ def test_blind_networks_are_refused_after_the_first_batch(
     monkeypatch.setattr(toy, "run", blind(value))
     photographs = write(tmp_path, [photograph(number) for number in range(5)])
     with pytest.raises(WeightsError, match=r"the weights random \(untrained, seed 0\)") as caught:
-        extract(photographs, toy_settings(), tmp_path / "f.h5", batch_size=2)
+        extract(photographs, toy_settings(), tmp_path / "f.h5", RunOptions(batch_size=2))
     assert "\n" not in str(caught.value)
 
 
@@ -166,7 +167,9 @@ def test_equal_photographs_are_no_error(tmp_path: Path, toy: Toy) -> None:
         )
         contents.append(out.getvalue())
     assert len(set(contents)) == 4
-    done = extract(write(tmp_path, contents), toy_settings(), tmp_path / "f.h5", batch_size=4)
+    done = extract(
+        write(tmp_path, contents), toy_settings(), tmp_path / "f.h5", RunOptions(batch_size=4)
+    )
     assert done.extracted == 4
 
 
@@ -192,7 +195,7 @@ def test_damaged_weights_of_the_real_network(
     }[damage]
     values[3] = changed(values[3])
     monkeypatch.setattr(inception_v3, "_load", lambda path: inception_v3._checked(path, values))
-    pixels = np.stack([witness_pixels(224, 224), witness_pixels(224, 224)[::-1]])
+    pixels = np.stack([probe_pixels(224, 224), probe_pixels(224, 224)[::-1]])
     with pytest.raises(WeightsError):
         backbone = InceptionV3Backbone(Path("damaged.h5"), scale=SCALE, batch_size=2)
         rows = backbone.run(pixels)
@@ -201,7 +204,7 @@ def test_damaged_weights_of_the_real_network(
 
 def test_the_probe_is_the_same_everywhere() -> None:
     """Its digest is the key of rows in caches that exist."""
-    assert drift_probe.witness_digest(224, 224) == (
+    assert drift_probe.probe_digest(224, 224) == (
         "1babb9431919959a65ef594146f12f43af33767854a76a3387719a259408b86f"
     )
     assert Weights("random", None, "random:0").describe() == "random (untrained, seed 0)"

@@ -21,7 +21,7 @@ TAPS = ("expand2", "expand6-max")
 
 @pytest.fixture(scope="module")
 def pixels() -> np.ndarray:
-    """A flower and a Chinese palace: scikit-learn's sample photographs."""
+    """Give a flower and a Chinese palace: scikit-learn's sample photographs."""
     from sklearn.datasets import load_sample_image
 
     pictures = [Image.fromarray(load_sample_image(name)) for name in ("flower.jpg", "china.jpg")]

@@ -26,14 +26,14 @@ Rows = npt.NDArray[np.float32]
 
 
 def difference(rows: Rows, expected: Rows) -> float:
-    """The largest absolute difference in a row as a part of its largest value, worst row."""
+    """Give the largest absolute difference in a row as a part of its largest value, worst row."""
     largest = np.abs(expected).max(axis=1)
     assert largest.min() > 0, "rows of nothing but zeros would agree with anything"
     return float((np.abs(rows - expected).max(axis=1) / largest).max())
 
 
 def keras_rows(model: Any, pixels: Pixels, scale: tuple[float, float] = SCALE) -> Rows:
-    """What Keras makes of the same pixels."""
+    """Say what Keras makes of the same pixels."""
     factor, offset = scale
     scaled = pixels.astype(np.float32) * np.float32(factor) + np.float32(offset)
     rows: Rows = model.predict(scaled, batch_size=BATCH, verbose=0)
@@ -89,9 +89,9 @@ def rows(backbone: InceptionV3Backbone, pixels: Pixels) -> Rows:
 
 def test_rows_are_kerass(model: Any, rows: Rows, pixels: Pixels) -> None:
     """Rows are those of Keras's model on the scaled pixels, within 1e-4 of the largest value."""
-    assert rows.shape == (BATCH, InceptionV3Backbone.row_width)
+    assert rows.shape == (BATCH, InceptionV3Backbone.cached_width)
     assert rows.dtype == np.float32
-    assert np.prod(InceptionV3Backbone.map_shape) == InceptionV3Backbone.row_width
+    assert np.prod(InceptionV3Backbone.map_shape) == InceptionV3Backbone.cached_width
     assert difference(rows, keras_rows(model, pixels[:BATCH])) < TOLERANCE
     assert cosines(rows[:1], rows[1:2])[0] < 0.999, "photographs must differ in their rows"
 
@@ -103,7 +103,7 @@ def test_rows_do_not_depend_on_the_batch(
     assert difference(backbone.run(pixels[1:2]), rows[1:2]) < 1e-5
     assert difference(backbone.run(pixels[1:]), np.roll(rows, -1, axis=0)[:BATCH]) > 1e-3
     assert difference(backbone.run(pixels[1:])[:3], rows[1:]) < 1e-5
-    assert backbone.run(pixels[:0]).shape == (0, InceptionV3Backbone.row_width)
+    assert backbone.run(pixels[:0]).shape == (0, InceptionV3Backbone.cached_width)
 
 
 def test_rows_do_not_depend_on_the_batch_size(rows: Rows, pixels: Pixels) -> None:

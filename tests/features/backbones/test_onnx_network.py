@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeline.data.extract_folder import ExtractOptions
+
 pytest.importorskip("openvino", reason="needs the extra: pip install -e '.[openvino]'")
 
 from toy import write_folder
@@ -122,7 +124,7 @@ def test_rows_are_the_networks(network: Path) -> None:
     """The named map of scaled pixels, then the layers asked for; any batch, short ones too."""
     made = settings(network, taps=("r1", "r1-max"))
     assert made.entry.map_shape == (8, 8, 5)
-    assert made.row_width == 8 * 8 * 5 + 2 * 4
+    assert made.cached_width == 8 * 8 * 5 + 2 * 4
     pixels = np.random.default_rng(9).integers(0, 256, (3, SIDE, SIDE, 3), dtype=np.uint8)
     rows = made.load(4).run(pixels)
     first, second = expected(pixels)
@@ -131,28 +133,28 @@ def test_rows_are_the_networks(network: Path) -> None:
 
 
 def test_a_cache_is_kept_in_line_without_saying_so_again(network: Path, tmp_path: Path) -> None:
-    """extract notes file and card: the short command goes on; another network is refused."""
+    """Check that file and card are noted: the short command goes on, others are refused."""
     data, cache = write_folder(tmp_path / "data", {"a": 3, "b": 3}), tmp_path / "f.h5"
-    extract_folder(data, cache, backbone=str(network), taps=["r1-max"])
+    extract_folder(data, cache, ExtractOptions(backbone=str(network), taps=["r1-max"]))
     write_folder(data, {"a": 1}, first_seed=90)
     again = extract_folder(data, cache)
     assert (again.extraction.extracted, again.extraction.reused) == (1, 5)
     with Cache.read(cache) as opened:
         fields = opened.fields
         weights = RecordedWeights(**{
-            key: opened.dataset["weights"][key] for key in ("source", "digest", "seed", "name")
+            key: opened.note["weights"][key] for key in ("source", "digest", "seed", "name")
         })  # fmt: skip
     assert settings_from_fields(fields, weights).fingerprint == again.settings.fingerprint
     other = network.with_name("other.onnx")
     other.write_bytes(onnx() + field(6, "another one"))
     other.with_suffix(".json").write_text(json.dumps(CARD), "utf-8")
     with pytest.raises(FingerprintError, match="weights"):
-        extract_folder(data, cache, backbone=str(other))
+        extract_folder(data, cache, ExtractOptions(backbone=str(other)))
     other.write_bytes(onnx())
     card = CARD | {"scale": [1.0, 0.0], "layers": ["r1"]}
     other.with_suffix(".json").write_text(json.dumps(card), "utf-8")
     with pytest.raises(FingerprintError, match="network"):
-        extract_folder(data, cache, backbone=str(other), taps=["r1-max"])
+        extract_folder(data, cache, ExtractOptions(backbone=str(other), taps=["r1-max"]))
     network.write_bytes(onnx() + field(6, "changed in place"))
     write_folder(data, {"a": 1}, first_seed=95)
     with pytest.raises(WeightsError, match="but the model was made with sha256"):

@@ -21,7 +21,7 @@ from features.backbones.registry import (
     recipe_for,
     trained_weights,
 )
-from features.backbones.settings import BackboneSettings, recorded_recipe, settings_from_fields
+from features.backbones.settings import BackboneSettings, fingerprint_recipe, settings_from_fields
 from features.backbones.weights import Weights
 from features.errors import DataError
 from features.photographs.decode import RECIPES
@@ -46,8 +46,8 @@ def test_an_entry_says_all_that_a_cache_needs(name: str) -> None:
     made = settings(name, taps=tuple(list(entry.tap_widths)[-1:]))
     fields = json.loads(json.dumps(made.fields))
     assert settings_from_fields(fields, UNTRAINED).fingerprint == made.fingerprint
-    assert recorded_recipe(fields) == made.recipe
-    assert made.row_width == np.prod(entry.map_shape) + entry.tap_widths[made.taps[0]]
+    assert fingerprint_recipe(fields) == made.recipe
+    assert made.cached_width == np.prod(entry.map_shape) + entry.tap_widths[made.taps[0]]
     assert trained_weights(entry).suffixes
 
 

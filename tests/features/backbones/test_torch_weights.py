@@ -14,7 +14,7 @@ Tensors = dict[str, np.ndarray]
 
 
 def number(value: int) -> bytes:
-    """A whole number as a pickle has it."""
+    """Give a whole number as a pickle has it."""
     return b"J" + struct.pack("<i", value)
 
 
@@ -35,7 +35,7 @@ def tensor(
     call: bytes = b"ctorch._utils\n_rebuild_tensor_v2\n",
     kind: bytes = b"ctorch\nFloatStorage\n",
 ) -> bytes:
-    """A tensor of a storage, as PyTorch describes it."""
+    """Give a tensor of a storage, as PyTorch describes it."""
     storage = b"(" + text("storage") + kind + text(key) + text("cpu") + number(count) + b"NtQ"
     hooks = b"\x89ccollections\nOrderedDict\n)R"
     arguments = b"(" + storage + number(offset) + numbers(shape) + numbers(strides) + hooks + b"t"
@@ -45,7 +45,7 @@ def tensor(
 def file(
     tensors: dict[str, bytes], storages: dict[str, np.ndarray], little: bytes = b"\x88"
 ) -> bytes:
-    """A whole file: magic number, protocol, system, tensors, keys, numbers."""
+    """Give a whole file: magic number, protocol, system, tensors, keys, numbers."""
     head = bytes.fromhex("80028a0a6cfc9c46f9206aa850192e") + b"\x80\x02M\xe9\x03."
     system = b"\x80\x02}" + text("little_endian") + little + b"s."
     items = b"".join(text(name) + described for name, described in tensors.items())

@@ -16,7 +16,7 @@ from features.errors import DataError, WeightsError
 
 @pytest.fixture
 def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A Keras home without weights, no environment variable, and a download that must not be."""
+    """Set a Keras home without weights, no variable, and a download that must not be."""
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     monkeypatch.delenv("ONEPASS_WEIGHTS", raising=False)
     monkeypatch.setattr(module, "_download", lambda wanted: None)

@@ -18,7 +18,7 @@ from caches import (
     fill_whole,
     holds,
     row,
-    sample,
+    table_row,
 )
 from checkout import ROOT
 from hypothesis import HealthCheck, settings
@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from features.cache.cache import Cache
-from features.cache.sample_table import Sample
+from features.cache.sample_table import TableRow
 from features.errors import CacheError, FingerprintError
 from features.files import write_whole
 
@@ -48,7 +48,9 @@ def test_plain_h5py_reads_it(tmp_path: Path) -> None:
     path = tmp_path / "c.h5"
     fill(path, range(3))
     with Cache.write(path, FIELDS, WIDTH, "float32") as cache:
-        cache.replace_samples([sample("A/x.png", 1, 1), sample("A/ü\n.png", 9, -1)], {"root": "r"})
+        cache.replace_table(
+            [table_row("A/x.png", 1, 1), table_row("A/ü\n.png", 9, -1)], {"root": "r"}
+        )
         cache.commit()
     with h5py.File(path) as file:
         rows = file["samples/row"][:]
@@ -273,7 +275,7 @@ class CacheMachine(RuleBasedStateMachine):
         self.path = Path(self.folder.name) / "c.h5"
         self.committed: list[int] = []
         self.pending: list[int] = []
-        self.samples: list[Sample] = []
+        self.table_rows: list[TableRow] = []
         self.cache = Cache.write(self.path, FIELDS, WIDTH, "float32")
         self.next = 0
 
@@ -291,10 +293,10 @@ class CacheMachine(RuleBasedStateMachine):
         self.pending = []
 
     @rule(names=st.lists(st.text(max_size=12).filter(inside), max_size=5))
-    def replace_samples(self, names: list[str]) -> None:
+    def replace_table(self, names: list[str]) -> None:
         clean = [n.replace("\0", "") for n in names]
-        self.samples = [sample(n, i, -1, label=n[:3]) for i, n in enumerate(clean)]
-        self.cache.replace_samples(self.samples, {"n": len(names)})
+        self.table_rows = [table_row(n, i, -1, label=n[:3]) for i, n in enumerate(clean)]
+        self.cache.replace_table(self.table_rows, {"n": len(names)})
         self.commit()
 
     @rule()
@@ -312,7 +314,7 @@ class CacheMachine(RuleBasedStateMachine):
                 np.array_equal(a, row(n)) for a, n in zip(found, self.committed, strict=True)
             )
             assert [cache.find(digest(n)) for n in self.committed] == list(range(len(cache)))
-            assert cache.samples == self.samples
+            assert cache.table_rows == self.table_rows
 
     def teardown(self) -> None:
         self.cache.close()

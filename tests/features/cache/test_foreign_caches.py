@@ -36,7 +36,7 @@ def unmark(path: Path) -> Path:
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[Path | bytes]:
-    """What was handed to another process."""
+    """Say what was handed to another process."""
     found: list[Path | bytes] = []
 
     def note(function: str, source: Path | bytes) -> bytes:
@@ -74,7 +74,7 @@ def test_a_strangers_cache_stays_one_whatever_writes_to_it(
     collect(path, apply=True)
     with Cache.write(path, FIELDS, WIDTH, "float32") as cache:
         assert not cache.own
-        cache.replace_samples(cache.samples, {"root": "r"}, own=True)
+        cache.replace_table(cache.table_rows, {"root": "r"}, own=True)
         cache.commit()
     asked.clear()
     with Cache.read(path) as cache:

@@ -12,7 +12,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from caches import FIELDS, WIDTH, fill, sample
+from caches import FIELDS, WIDTH, fill, table_row
 from toy import photograph, toy_settings
 
 from features.backbones.weight_files import read_layers
@@ -30,11 +30,11 @@ TERABYTE = 2**40
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small cache, and a secret beside it that attacks reach for."""
+    """Give a small cache, and a secret beside it that attacks reach for."""
     folder = tmp_path_factory.mktemp("caches")
     (folder / "a.png").write_bytes(photograph(1))
     extract([Photograph(folder / "a.png", "a.png", "A")], toy_settings(), folder / "c.h5",
-            dataset={"root": str(folder)})  # fmt: skip
+            note={"root": str(folder)})  # fmt: skip
     with h5py.File(folder / "secret.h5", "w") as file:
         file["features"] = np.ones((1, 48), np.float32)
     return folder / "c.h5"
@@ -166,13 +166,13 @@ def test_a_forged_table_is_refused_and_mended(
     fill(path, range(5))
     whole = {"path": "A/1.png", "at": 1} | table
     with Cache.write(path, FIELDS, WIDTH, "float32") as cache:
-        cache.replace_samples([sample(whole["path"], 1, whole["at"])], {})
+        cache.replace_table([table_row(whole["path"], 1, whole["at"])], {})
         cache.commit()
     with pytest.raises(CacheError, match=reason):
         Cache.read(path)
     assert repair(path).rows == 5
     with Cache.read(path) as cache:
-        assert [(s.path, s.row) for s in cache.samples] in ([], [("A/1.png", 1)])
+        assert [(s.path, s.row) for s in cache.table_rows] in ([], [("A/1.png", 1)])
 
 
 def test_a_name_with_dots_is_no_way_out(tmp_path: Path) -> None:
@@ -180,10 +180,10 @@ def test_a_name_with_dots_is_no_way_out(tmp_path: Path) -> None:
     path = tmp_path / "c.h5"
     fill(path, range(5))
     with Cache.write(path, FIELDS, WIDTH, "float32") as cache:
-        cache.replace_samples([sample("A/part..1:2.png", 1, 1)], {})
+        cache.replace_table([table_row("A/part..1:2.png", 1, 1)], {})
         cache.commit()
     with Cache.read(path) as cache:
-        assert cache.samples[0].path == "A/part..1:2.png"
+        assert cache.table_rows[0].path == "A/part..1:2.png"
 
 
 @pytest.mark.parametrize(("attack", "reason"), ATTACKS, ids=lambda v: getattr(v, "__name__", ""))

@@ -133,7 +133,7 @@ def test_every_truncation_of_a_journal_is_dropped(tmp_path: Path) -> None:
 
 
 def write_journal_only(path: Path) -> bytes:
-    """The journal of a commit that was killed before it was applied."""
+    """Give the journal of a commit that was killed before it was applied."""
     file = JournaledFile(path, writable=True)
     put(file, 600, b"changed")
     assert file.header is not None

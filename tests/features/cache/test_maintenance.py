@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from caches import FIELDS, WIDTH, digest, fill, fill_as_version_1, fill_whole, holds, row, sample
+from caches import FIELDS, WIDTH, digest, fill, fill_as_version_1, fill_whole, holds, row, table_row
 
 from features.cache import maintenance as rewrite
 from features.cache import maintenance as upkeep
@@ -69,8 +69,8 @@ def test_damaged_keys_are_found_at_once(path: Path) -> None:
 def test_a_table_that_contradicts_itself_is_found(path: Path) -> None:
     """Sealed and sound for HDF5, but it cannot be what extract wrote."""
     with Cache.write(path, FIELDS, WIDTH, "float32") as cache:
-        table = [sample("A/2.png", 2, -1), sample("A/2.png", 3, 3)]
-        cache.replace_samples(table, {})
+        table = [table_row("A/2.png", 2, -1), table_row("A/2.png", 3, 3)]
+        cache.replace_table(table, {})
         cache.commit()
     assert [fault.split("; ")[0] for fault in verify(path).faults] == [
         "1 photographs of the table have neither a row nor a reason",
@@ -102,8 +102,8 @@ def test_gc_says_first_and_drops_only_when_told(path: Path) -> None:
     assert done.bytes_after == path.stat().st_size < done.bytes_before
     assert holds(path, range(70))
     with Cache.read(path) as cache:
-        assert [s.row for s in cache.samples] == [cache.find(s.digest) for s in cache.samples]
-        assert cache.dataset == {"root": "r", "weights": "w"}
+        assert [s.row for s in cache.table_rows] == [cache.find(s.digest) for s in cache.table_rows]
+        assert cache.note == {"root": "r", "weights": "w"}
     assert verify(path, full=True).sound
     assert sorted(file.name for file in path.parent.iterdir()) == ["c.h5", "c.h5.lock"]
 
@@ -174,8 +174,8 @@ def test_merge_brings_both_together(tmp_path: Path) -> None:
     assert (done.first, done.second, done.both) == (20, 20, 5)
     assert holds(tmp_path / "c.h5", range(40))
     with Cache.read(tmp_path / "c.h5") as cache:
-        assert cache.samples == []
-        assert cache.dataset == {"weights": "w"}
+        assert cache.table_rows == []
+        assert cache.note == {"weights": "w"}
     with pytest.raises(CacheError, match="exists"):
         merge(tmp_path / "a.h5", tmp_path / "b.h5", tmp_path / "c.h5")
     assert holds(tmp_path / "a.h5", range(20))
@@ -206,7 +206,7 @@ def test_columns_of_rows_are_carried_along(tmp_path: Path, monkeypatch: pytest.M
             key = (digest(number).encode(), b"full")
             entries[at] = (*key, layout.row_check(*key, row(number)), number)
         cache.append_entries(entries, np.stack([row(n) for n in range(4, 8)]))
-        cache.replace_samples([sample(f"A/{n}.png", n, n - 4) for n in range(5, 8)], {})
+        cache.replace_table([table_row(f"A/{n}.png", n, n - 4) for n in range(5, 8)], {})
     collect(path, apply=True)
     with h5py.File(path) as file:
         assert file["row_hash"][:].tolist() == [5, 6, 7]
@@ -223,8 +223,8 @@ def test_rows_are_found_by_digest_after_gc(tmp_path: Path) -> None:
     path = tmp_path / "c.h5"
     fill(path, range(30))
     with Cache.write(path, FIELDS, WIDTH, "float32") as cache:
-        table = [sample(f"{n % 2}/{n}.png", n, n, label=f"{n % 2}") for n in range(10, 30)]
-        cache.replace_samples(table, {"root": "r"})
+        table = [table_row(f"{n % 2}/{n}.png", n, n, label=f"{n % 2}") for n in range(10, 30)]
+        cache.replace_table(table, {"root": "r"})
         cache.commit()
     data = load_dataset(path, positive=["1"])
     assert collect(path, apply=True).unused == 10
@@ -232,7 +232,7 @@ def test_rows_are_found_by_digest_after_gc(tmp_path: Path) -> None:
     assert np.array_equal(data.rows(), expected)
     with Cache.write(path, FIELDS, WIDTH, "float32") as cache:
         moved = [one._replace(row=one.row - 10) for one in table[:5]]
-        cache.replace_samples(moved, {"root": "r"})
+        cache.replace_table(moved, {"root": "r"})
         cache.commit()
     collect(path, apply=True)
     with pytest.raises(CacheError, match="lacks 15 of 20 photographs"):

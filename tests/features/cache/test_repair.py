@@ -17,6 +17,7 @@ from features.cache.maintenance import verify
 from features.cache.repair import repair
 from features.errors import CacheError, OutputError
 from features.extract import extract
+from features.extraction import RunOptions
 from pipeline.data.folder import scan_folder
 from pipeline.terminal import cache as text
 
@@ -60,8 +61,8 @@ def test_damaged_rows_are_dropped_and_named(path: Path) -> None:
         kept = [n for n in range(600) if n not in (7, 8, 550)]
         found = cache.take(cache.rows_of([digest(n) for n in kept]))
         assert np.array_equal(found, np.stack([row(n) for n in kept]))
-        assert [s.path for s in cache.samples if s.row < 0] == ["A/7.png", "A/8.png"]
-        assert "run extract" in cache.samples[7].reason
+        assert [s.path for s in cache.table_rows if s.row < 0] == ["A/7.png", "A/8.png"]
+        assert "run extract" in cache.table_rows[7].reason
     said = text.repaired(done)
     assert "dropped 3 damaged rows: 7, 8, 550" in said
     assert "of photograph A/8.png" in said
@@ -114,8 +115,8 @@ def test_a_damaged_table_costs_no_row(path: Path) -> None:
     assert (done.rows, done.dropped, done.lost) == (600, [], ["the table of photographs"])
     assert holds(path, range(600))
     with Cache.read(path) as cache:
-        assert cache.samples == []
-        assert cache.dataset == {"root": "r", "weights": "w"}
+        assert cache.table_rows == []
+        assert cache.note == {"root": "r", "weights": "w"}
 
 
 def test_a_damaged_header_costs_nothing(path: Path) -> None:
@@ -173,14 +174,14 @@ def test_extract_fills_in_what_was_dropped(tmp_path: Path, toy: type[ToyBackbone
     folder, cache = write_folder(tmp_path / "data", {"A": 20, "B": 10}), tmp_path / "f.h5"
     photographs = scan_folder(folder).photographs
     about = {"root": str(folder)}
-    extract(photographs, toy_settings(), cache, batch_size=4, dataset=about)
+    extract(photographs, toy_settings(), cache, RunOptions(batch_size=4), note=about)
     with Cache.read(cache) as opened:
         before = opened.take(range(30))
     for number in (4, 25):
         flip(cache, before[number].tobytes())
     assert len(repair(cache).dropped) == 2
     toy.reset()
-    result = extract(photographs, toy_settings(), cache, batch_size=4, dataset=about)
+    result = extract(photographs, toy_settings(), cache, RunOptions(batch_size=4), note=about)
     assert (result.extracted, toy.photographs) == (2, 2)
     with Cache.read(cache) as opened:
-        assert np.array_equal(opened.take([s.row for s in opened.samples]), before)
+        assert np.array_equal(opened.take([s.row for s in opened.table_rows]), before)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from features.cache.sample_table import blank_sample, is_unchanged
+from features.cache.sample_table import blank_row, is_unchanged
 
 SECOND = 1_000_000_000
 
@@ -22,14 +22,14 @@ def test_a_file_that_was_hashed_within_a_tick_of_its_change_is_read_again(
     file.write_bytes(b"picture")
     stat = file.stat()
     newest = max(stat.st_mtime_ns, stat.st_ctime_ns)
-    sample = blank_sample("x.png")._replace(
+    table_row = blank_row("x.png")._replace(
         digest="d",
         size=stat.st_size,
         mtime_ns=stat.st_mtime_ns,
         ctime_ns=stat.st_ctime_ns,
         checked_ns=newest + int(seconds * SECOND),
     )
-    assert is_unchanged(sample, stat) is trusted
+    assert is_unchanged(table_row, stat) is trusted
 
 
 @pytest.mark.parametrize("what", ["size", "mtime_ns", "ctime_ns"])
@@ -38,13 +38,13 @@ def test_any_change_is_noticed(tmp_path: Path, what: str) -> None:
     file = tmp_path / "x.png"
     file.write_bytes(b"picture")
     stat = file.stat()
-    sample = blank_sample("x.png")._replace(
+    table_row = blank_row("x.png")._replace(
         digest="d",
         size=stat.st_size,
         mtime_ns=stat.st_mtime_ns,
         ctime_ns=stat.st_ctime_ns,
         checked_ns=max(stat.st_mtime_ns, stat.st_ctime_ns) + 60 * SECOND,
     )
-    assert is_unchanged(sample, stat)
-    assert not is_unchanged(sample._replace(**{what: getattr(sample, what) + 1}), stat)
-    assert not is_unchanged(sample._replace(digest=""), stat)
+    assert is_unchanged(table_row, stat)
+    assert not is_unchanged(table_row._replace(**{what: getattr(table_row, what) + 1}), stat)
+    assert not is_unchanged(table_row._replace(digest=""), stat)

@@ -1,4 +1,4 @@
-"""Glimpses in the cache's layout: through gc, merge, repair, damage and the decoder's process."""
+"""Thumbnails in the cache's layout: through gc, merge, repair, damage and the decoder's process."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from caches import FIELDS, WIDTH, digest, fill, fill_as_version_1, holds, row, sample
+from caches import FIELDS, WIDTH, digest, fill, fill_as_version_1, holds, row, table_row
 from PIL import Image
 from toy import ToyBackbone, toy_settings, write_folder
 
@@ -16,43 +16,45 @@ from features.arrays import Row
 from features.cache.cache import Cache
 from features.cache.maintenance import collect, merge, verify
 from features.cache.repair import repair
-from features.cache.thumbnail_table import glimpses_of, keep_glimpses
-from features.cache.thumbnails import MISSING, NO_TIME, Glimpse, Glimpses, glimpse_of
+from features.cache.thumbnail_table import keep_thumbnails, thumbnails_of
+from features.cache.thumbnails import MISSING, NO_TIME, Thumbnail, Thumbnails, thumbnail_of
 from features.extract import extract
 from features.photographs.decode import RECIPES, capture_time
 from features.photographs.decode_worker_pool import look_apart
 from pipeline.data.folder import scan_folder
 
 
-def glimpse(number: int) -> Glimpse:
+def thumbnail(number: int) -> Thumbnail:
     grey = np.random.default_rng(number).integers(0, 256, (32, 32), dtype=np.uint8)
-    return Glimpse(grey, 1_000 + number)
+    return Thumbnail(grey, 1_000 + number)
 
 
-def fill_glimpsed(path: Path, numbers: range) -> None:
+def fill_thumbnails(path: Path, numbers: range) -> None:
     with Cache.write(path, FIELDS, WIDTH, "float32") as cache:
         values = np.stack([row(n) for n in numbers])
-        glimpses = [glimpse(n) for n in numbers]
-        cache.append([digest(n) for n in numbers], values, glimpses=glimpses)
+        thumbnails = [thumbnail(n) for n in numbers]
+        cache.append([digest(n) for n in numbers], values, thumbnails=thumbnails)
         cache.commit()
 
 
-def read(path: Path) -> Glimpses:
+def read(path: Path) -> Thumbnails:
     with Cache.read(path) as cache:
-        return glimpses_of(cache)
+        return thumbnails_of(cache)
 
 
-def agrees(found: Glimpses, numbers: list[int | None]) -> bool:
-    """Whether these are the glimpses of these photographs; None: blank."""
+def agrees(found: Thumbnails, numbers: list[int | None]) -> bool:
+    """Whether these are the thumbnails of these photographs; None: blank."""
     for at, number in enumerate(numbers):
-        wanted = Glimpses.blank(1) if number is None else Glimpses.of([glimpse(number)])
-        if found.taken[at] != wanted.taken[0] or not np.array_equal(found.grey[at], wanted.grey[0]):
+        wanted = Thumbnails.blank(1) if number is None else Thumbnails.of([thumbnail(number)])
+        if found.capture_time[at] != wanted.capture_time[0] or not np.array_equal(
+            found.grey[at], wanted.grey[0]
+        ):
             return False
-    return len(found.taken) == len(numbers)
+    return len(found.capture_time) == len(numbers)
 
 
 def dated(stamp: str) -> bytes:
-    """A JPEG whose camera noted `stamp`."""
+    """Give a JPEG whose camera noted `stamp`."""
     picture, exif = Image.new("RGB", (40, 30), (200, 100, 0)), Image.Exif()
     exif.get_ifd(0x8769)[0x9003] = stamp
     out = io.BytesIO()
@@ -66,26 +68,26 @@ def lengths(path: Path) -> set[int]:
 
 
 def test_every_append_keeps_all_columns_equally_long(tmp_path: Path) -> None:
-    """Rows without a glimpse, as the witness's, are blank; those before and after keep theirs."""
+    """Rows without a thumbnail, as the drift probe's, are blank; others keep theirs."""
     path = tmp_path / "c.h5"
-    fill_glimpsed(path, range(3))
+    fill_thumbnails(path, range(3))
     fill(path, range(3, 5))
-    fill_glimpsed(path, range(5, 7))
+    fill_thumbnails(path, range(5, 7))
     assert lengths(path) == {7}
     assert agrees(read(path), [0, 1, 2, None, None, 5, 6])
     assert holds(path, range(7))
     assert verify(path, full=True).sound
 
 
-def test_gc_merge_and_repair_take_glimpses_along(tmp_path: Path) -> None:
+def test_gc_merge_and_repair_take_thumbnails_along(tmp_path: Path) -> None:
     """Each new file has those of the rows that it has."""
     one, two, out = (tmp_path / name for name in ("one.h5", "two.h5", "out.h5"))
-    fill_glimpsed(one, range(4))
+    fill_thumbnails(one, range(4))
     fill(two, range(3, 6))
     merge(one, two, out)
     assert agrees(read(out), [0, 1, 2, 3, None, None])
     with Cache.write(one, FIELDS, WIDTH, "float32") as cache:
-        cache.replace_samples([sample("A/1.png", 1, 1), sample("A/3.png", 3, 3)], {"root": "r"})
+        cache.replace_table([table_row("A/1.png", 1, 1), table_row("A/3.png", 3, 3)], {"root": "r"})
         cache.commit()
     collect(one, apply=True)
     assert agrees(read(one), [1, 3])
@@ -96,12 +98,12 @@ def test_gc_merge_and_repair_take_glimpses_along(tmp_path: Path) -> None:
     assert agrees(read(one), [3])
 
 
-def test_damaged_glimpses_cost_no_row(tmp_path: Path) -> None:
+def test_damaged_thumbnails_cost_no_row(tmp_path: Path) -> None:
     """Reading them says so, opening does not; repair blanks their chunk and keeps the others."""
     path = tmp_path / "c.h5"
-    fill_glimpsed(path, range(40))
+    fill_thumbnails(path, range(40))
     data = bytearray(path.read_bytes())
-    data[data.index(glimpse(20).grey.tobytes()) + 5] ^= 1
+    data[data.index(thumbnail(20).grey.tobytes()) + 5] ^= 1
     path.write_bytes(data)
     assert holds(path, range(40))
     assert not verify(path, full=True).sound
@@ -123,13 +125,13 @@ def test_caches_of_earlier_versions_have_none_until_they_are_filled_in(tmp_path:
         del h5["glimpse_grey"], h5["glimpse_taken"]
     assert agrees(read(out), blank)
     with Cache.write(out, FIELDS, WIDTH, "float32") as cache:
-        keep_glimpses(cache, {7: glimpse(7), 8: glimpse(8), 29: glimpse(29)})
+        keep_thumbnails(cache, {7: thumbnail(7), 8: thumbnail(8), 29: thumbnail(29)})
         cache.commit()
     assert agrees(read(out), [n if n in (7, 8, 29) else None for n in range(30)])
     assert lengths(out) == {30}
 
 
-def test_extract_keeps_a_glimpse_of_every_photograph(tmp_path: Path) -> None:
+def test_extract_keeps_a_thumbnail_of_every_photograph(tmp_path: Path) -> None:
     """Where they are missing, they are made without the backbone."""
     write_folder(tmp_path / "data", {"A": 3, "B": 2})
     (tmp_path / "data" / "A" / "dated.jpg").write_bytes(dated("2024:05:06 07:08:09"))
@@ -137,24 +139,24 @@ def test_extract_keeps_a_glimpse_of_every_photograph(tmp_path: Path) -> None:
 
     def watch(_: Row, __: Row | None) -> None: ...
 
-    extract(photographs, toy_settings(), path, dataset={"root": "r"}, watch=watch)
+    extract(photographs, toy_settings(), path, note={"root": "r"}, watch=watch)
     first = read(path)
     assert first.known.sum() == 6
-    assert (first.taken == MISSING).sum() == 0
-    assert (first.taken == NO_TIME).sum() == 5
-    assert 1_714_979_289_000 in first.taken.tolist()
+    assert (first.capture_time == MISSING).sum() == 0
+    assert (first.capture_time == NO_TIME).sum() == 5
+    assert 1_714_979_289_000 in first.capture_time.tolist()
     with h5py.File(path, "r+") as h5:
         del h5["glimpse_grey"], h5["glimpse_taken"]
     ToyBackbone.reset()
-    done = extract(photographs, toy_settings(), path, dataset={"root": "r"}, watch=watch)
+    done = extract(photographs, toy_settings(), path, note={"root": "r"}, watch=watch)
     assert (done.extracted, done.reused, ToyBackbone.loads) == (0, 6, 0)
     again = read(path)
-    assert np.array_equal(first.taken, again.taken)
+    assert np.array_equal(first.capture_time, again.capture_time)
     assert np.array_equal(first.grey, again.grey)
 
 
 @pytest.mark.parametrize(
-    ("stamp", "taken"),
+    ("stamp", "expected"),
     [
         ("2024:05:06 07:08:09", 1_714_979_289_000),
         ("1969:12:31 23:59:59", NO_TIME),
@@ -162,16 +164,16 @@ def test_extract_keeps_a_glimpse_of_every_photograph(tmp_path: Path) -> None:
         ("yesterday", NO_TIME),
     ],
 )
-def test_the_camera_says_when(stamp: str, taken: int) -> None:
+def test_the_camera_says_when(stamp: str, expected: int) -> None:
     """In this process and through the decoder's; what is no time, or before 1970, is none."""
-    assert capture_time(dated(stamp)) == taken
-    assert look_apart(dated(stamp), RECIPES["imagenet"]).taken == taken
+    assert capture_time(dated(stamp)) == expected
+    assert look_apart(dated(stamp), RECIPES["imagenet"]).capture_time == expected
 
 
-def test_a_glimpse_is_the_mean_grey_of_each_cell() -> None:
+def test_a_thumbnail_is_the_mean_grey_of_each_cell() -> None:
     """Also of a photograph with fewer pixels than cells."""
     pixels = np.repeat(np.arange(224, dtype=np.uint8)[:, None, None], 3, axis=2).repeat(224, axis=1)
-    found = glimpse_of(pixels, 5)
-    assert found.taken == 5
+    found = thumbnail_of(pixels, 5)
+    assert found.capture_time == 5
     assert np.array_equal(found.grey[:, 0], np.arange(32) * 7 + 3)
-    assert (glimpse_of(np.full((8, 8, 3), 9, np.uint8), 0).grey == 9).all()
+    assert (thumbnail_of(np.full((8, 8, 3), 9, np.uint8), 0).grey == 9).all()

@@ -14,15 +14,15 @@ from PIL import Image
 from toy import ToyBackbone, photograph, toy_settings, write_folder
 
 from features.cache.cache import Cache
-from features.cache.thumbnail_table import glimpses_of
-from features.cache.thumbnails import MISSING, NO_TIME, SIDE, glimpse_of
+from features.cache.thumbnail_table import thumbnails_of
+from features.cache.thumbnails import MISSING, NO_TIME, SIDE, thumbnail_of
 from features.extract import extract
 from features.photographs.decode import RECIPES, capture_time, decode
 from features.photographs.file import Photograph
 
 
 def with_time(text: str, fraction: str = "", kind: str = "JPEG") -> bytes:
-    """A photograph whose EXIF says when it was taken."""
+    """Give a photograph whose EXIF says when it was taken."""
     image = Image.new("RGB", (40, 30), "grey")
     exif = Image.Exif()
     exif[0x010F] = "a camera"  # Pillow writes no EXIF without a field of the first directory
@@ -54,39 +54,39 @@ def test_the_small_picture_is_the_mean_of_blocks() -> None:
     """Each of its pixels is the mean grey of a block, in place."""
     pixels = np.zeros((224, 224, 3), dtype=np.uint8)
     pixels[:7, 7:14] = (30, 60, 90)
-    glimpse = glimpse_of(pixels, NO_TIME)
-    assert glimpse.grey.shape == (SIDE, SIDE)
-    assert glimpse.grey[0, 1] == 60
-    assert glimpse.grey.sum() == 60
+    thumbnail = thumbnail_of(pixels, NO_TIME)
+    assert thumbnail.grey.shape == (SIDE, SIDE)
+    assert thumbnail.grey[0, 1] == 60
+    assert thumbnail.grey.sum() == 60
 
 
 def missing(cache: Cache) -> set[int]:
-    return set(np.flatnonzero(~glimpses_of(cache).known).tolist())
+    return set(np.flatnonzero(~thumbnails_of(cache).known).tolist())
 
 
 def run_extract(root: Path, cache: Path) -> None:
     files = sorted(root.rglob("*.png"))
     found = [Photograph(f, f.relative_to(root).as_posix(), f.parent.name) for f in files]
-    extract(found, toy_settings(), cache, dataset={"root": str(root)})
+    extract(found, toy_settings(), cache, note={"root": str(root)})
 
 
-def test_extract_keeps_glimpses(tmp_path: Path) -> None:
+def test_extract_keeps_thumbnails(tmp_path: Path) -> None:
     """Every row has its photograph's small picture and time, readable with plain h5py."""
     root = write_folder(tmp_path / "data", {"a": 5})
     (root / "a/copy.png").write_bytes((root / "a/part-000_view-0.png").read_bytes())
     run_extract(root, tmp_path / "c.h5")
     with Cache.read(tmp_path / "c.h5") as cache:
         assert missing(cache) == set()
-        sample = cache.samples[3]
-        found = glimpses_of(cache, [sample.row])
-    pixels = decode((root / sample.path).read_bytes(), RECIPES["imagenet"])
-    assert np.array_equal(found.grey[0], glimpse_of(pixels, NO_TIME).grey)
+        table_row = cache.table_rows[3]
+        found = thumbnails_of(cache, [table_row.row])
+    pixels = decode((root / table_row.path).read_bytes(), RECIPES["imagenet"])
+    assert np.array_equal(found.grey[0], thumbnail_of(pixels, NO_TIME).grey)
     with h5py.File(tmp_path / "c.h5") as file:
         assert file["glimpse_grey"].shape == (5, SIDE, SIDE)
         assert file["glimpse_taken"][:].tolist() == [NO_TIME] * 5
 
 
-def test_a_cache_without_glimpses_gets_them_once(
+def test_a_cache_without_thumbnails_gets_them_once(
     tmp_path: Path, toy: type[ToyBackbone], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A cache of an earlier version opens; extract adds what is missing, without the backbone."""
@@ -96,18 +96,18 @@ def test_a_cache_without_glimpses_gets_them_once(
     )  # unchanged files count as such at once
     run_extract(root, path)
     with Cache.read(path) as cache:
-        before = glimpses_of(cache, range(6))
+        before = thumbnails_of(cache, range(6))
     with h5py.File(path, "r+") as file:
         del file["glimpse_grey"], file["glimpse_taken"]
     with Cache.read(path) as cache:
         assert missing(cache) == set(range(6))
-        assert (glimpses_of(cache, [2]).taken == MISSING).all()
+        assert (thumbnails_of(cache, [2]).capture_time == MISSING).all()
     toy.reset()
     time.sleep(0.01)
     run_extract(root, path)
     assert toy.calls == 0
     with Cache.read(path) as cache:
-        assert np.array_equal(glimpses_of(cache, range(6)).grey, before.grey)
+        assert np.array_equal(thumbnails_of(cache, range(6)).grey, before.grey)
 
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("looked at again")
@@ -125,4 +125,4 @@ def test_rows_that_another_version_appended_have_none(tmp_path: Path) -> None:
         cache.commit()
     with Cache.read(path) as cache:
         assert missing(cache) == {4}
-        assert glimpses_of(cache, [0, 4]).known.tolist() == [True, False]
+        assert thumbnails_of(cache, [0, 4]).known.tolist() == [True, False]

@@ -21,7 +21,7 @@ FIRST = replace(IMAGENET, revision=1, srgb=False)
 
 
 def grainy(size: tuple[int, int] = (260, 380)) -> Image.Image:
-    """A photograph with detail everywhere, as of a surface."""
+    """Give a photograph with detail everywhere, as of a surface."""
     rng = np.random.default_rng(size[0])
     coarse = Image.fromarray(rng.integers(60, 200, (size[1] // 4, size[0] // 4), dtype=np.uint8))
     grain = rng.normal(0, 9, (size[1], size[0], 1))

@@ -19,7 +19,7 @@ IMAGENET, DOCS = RECIPES["imagenet"], RECIPES["docs"]
 
 
 def half_of(kind: str) -> bytes:
-    """A file that was cut off in the middle, as by a copy that did not finish."""
+    """Give a file that was cut off in the middle, as by a copy that did not finish."""
     grain = np.random.default_rng(0).integers(0, 256, (90, 90, 3), dtype=np.uint8)
     data = encode(Image.fromarray(grain), kind)
     return data[: len(data) // 2]
@@ -149,7 +149,7 @@ def test_unreadable_files_have_a_reason(data: bytes, reason: str) -> None:
 
 
 def bomb(width: int, height: int) -> bytes:
-    """A small PNG that claims to be very large."""
+    """Give a small PNG that claims to be very large."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         return (

@@ -167,7 +167,7 @@ def test_of_several_pages_the_first_that_is_no_thumbnail() -> None:
 
 
 def bmp_with_alpha(rgb: np.ndarray, alpha: int) -> bytes:
-    """A BMP of version 5, 32 bits, as screen grabbers write it."""
+    """Give a BMP of version 5, 32 bits, as screen grabbers write it."""
     height, width = rgb.shape[:2]
     pixels = np.concatenate(
         [rgb[::-1, :, ::-1], np.full((height, width, 1), alpha, np.uint8)], axis=-1
@@ -195,7 +195,7 @@ def test_transparency_that_hides_everything_was_not_meant() -> None:
 
 
 def wide_gamut() -> bytes:
-    """A profile whose colours are far from sRGB's: XYZ itself, as RGB."""
+    """Give a profile whose colours are far from sRGB's: XYZ itself, as RGB."""
     lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     at = lab.index(b"rXYZ")
     where = struct.unpack_from(">I", lab, at + 4)[0]

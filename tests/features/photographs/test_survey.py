@@ -99,7 +99,7 @@ def test_the_depth_travels_from_the_folder_to_the_verdict(run: Run, tmp_path: Pa
         assert cache.take(range(len(cache))).max() > 0.5
     code, _, err = run("fit", "--head", "logistic", "--out", "model")
     assert code == 0, err
-    assert pipeline.load_bundle(tmp_path / "model").about["features"]["recipe"]["bits"] == 12
+    assert pipeline.load_bundle(tmp_path / "model").record.fit.fingerprint["recipe"]["bits"] == 12
     deepen(write_parts(tmp_path / "new", parts=2, first=90), 12)
     tifffile.imwrite(tmp_path / "new" / "over.tif", np.full((9, 9), 5000, np.uint16))
     code, _, err = run("predict", "model", "new", "--no-cache")
@@ -119,10 +119,12 @@ def test_the_largest_value_of_a_network_on_pixels(
     monkeypatch.setitem(RECIPES, "docs", replace(RECIPES["docs"], height=32, width=32))
     deepen(write_parts(tmp_path / "data", parts=8), 10)
     rule = pipeline.GroupRule("regex", r"part-(\d+)")
-    done = pipeline.train_cnn(tmp_path / "data", tmp_path / "cnn", epochs=1, group_rule=rule)
+    done = pipeline.train_cnn(
+        tmp_path / "data", tmp_path / "cnn", pipeline.CnnOptions(epochs=1, group_rule=rule)
+    )
     assert done.photographs.recipe.bits == 10
     assert any("read as 10 bits" in warning for warning in done.photographs.warnings)
-    assert done.about["recipe"]["bits"] == 10
+    assert done.record.recipe["bits"] == 10
 
 
 def test_a_cache_of_the_first_revision_goes_on_as_it_was(

@@ -19,7 +19,7 @@ from toy import ToyBackbone, toy_settings
 import cli
 import pipeline
 from features.backbones.settings import BACKBONES
-from features.cache.sample_table import Sample, blank_sample
+from features.cache.sample_table import TableRow, blank_row
 from features.errors import OutputError
 from features.extract import extract
 from features.photographs.metadata import FileFacts
@@ -38,13 +38,13 @@ PARTS = 14  # of each class, two photographs each
 
 
 def surface(rng: np.random.Generator) -> np.ndarray:
-    """A grainy surface, its brightness and contrast by chance."""
+    """Give a grainy surface, its brightness and contrast by chance."""
     grain = rng.standard_normal((48, 64, 1)) * rng.uniform(12, 22)
     return np.clip(rng.uniform(90, 150) + grain + rng.standard_normal((48, 64, 3)), 0, 255)
 
 
 def encode(pixels: np.ndarray, *, pad: int = 0, camera: str = "") -> bytes:
-    """A PNG with a comment of `pad` bytes and a camera's name."""
+    """Give a PNG with a comment of `pad` bytes and a camera's name."""
     out, comment, exif = io.BytesIO(), PngImagePlugin.PngInfo(), Image.Exif()
     comment.add_text("comment", "x" * pad)
     if camera:
@@ -89,7 +89,7 @@ def load(root: Path, cache: Path) -> pipeline.Dataset:
 
     photographs, *_ = apply_rule(GroupRule("regex", r"part-(\d+)"), scan_folder(root).photographs)
     about = {"root": str(root), "weights": {"source": "file"}}
-    extract(photographs, toy_settings(), cache, dataset=about)
+    extract(photographs, toy_settings(), cache, note=about)
     return pipeline.load_dataset(cache)
 
 
@@ -142,8 +142,8 @@ def test_nothing_planted_nothing_found(tmp_path: Path) -> None:
 # ---- what is judged, and what is not -----------------------------------------------------
 
 
-def sample(path: str, **more: object) -> Sample:
-    blank = Sample(path, path.split("/")[0], "", path, 0, "", 1000, 0, 0, 0)
+def table_row(path: str, **more: object) -> TableRow:
+    blank = TableRow(path, path.split("/")[0], "", path, 0, "", 1000, 0, 0, 0)
     return blank._replace(**more)
 
 
@@ -164,10 +164,10 @@ def test_a_changed_file_is_not_the_one_that_was_seen(tmp_path: Path) -> None:
     """A file that was replaced since extract has no facts here; the others are judged."""
     root = write_set(tmp_path / "data", "brightness")
     data = load(root, tmp_path / "a.h5")
-    (root / data.samples[3].path).write_bytes(encode(np.zeros((48, 64, 3))))
+    (root / data.table_rows[3].path).write_bytes(encode(np.zeros((48, 64, 3))))
     found = audit_dataset(data, shuffles=99)
     assert "1 of 56 photographs are gone" in found.notes[0]
-    assert data.samples[3].path in found.notes[0]
+    assert data.table_rows[3].path in found.notes[0]
     assert found.shortcuts is not None
     assert {f.name: f.photographs for f in found.shortcuts.facts}["brightness"] == 55
     assert found.unusable == []
@@ -176,25 +176,25 @@ def test_a_changed_file_is_not_the_one_that_was_seen(tmp_path: Path) -> None:
 def test_numbers_and_times_that_only_tell_of_copying_are_not_judged() -> None:
     """Files copied in one go, and classes numbered from 1 each, are left out with the reason."""
     names = [f"a/{i}_{i % 5}.png" for i in range(1, 41)] + [f"b/{i}_{i % 5}.png" for i in range(20)]
-    samples = [sample(name, mtime_ns=10**9 + i) for i, name in enumerate(names)]
+    table_rows = [table_row(name, mtime_ns=10**9 + i) for i, name in enumerate(names)]
     y, groups = np.repeat([0, 1], [40, 20]), np.arange(60)
-    found = collect(samples, [None] * 60, y, groups)
+    found = collect(table_rows, [None] * 60, y, groups)
     assert found.left_out["file_time"] == COPIED
     assert found.left_out["number_1"] == RENUMBERED
     assert [column.name for column in found.columns] == ["number_2"]
-    slow = [one._replace(mtime_ns=i * 60 * 10**9) for i, one in enumerate(samples)]
+    slow = [one._replace(mtime_ns=i * 60 * 10**9) for i, one in enumerate(table_rows)]
     assert "file_time" in [c.name for c in collect(slow, [None] * 60, y, groups).columns]
 
 
 def test_times_in_names_are_called_times() -> None:
     """Names of a phone: one fact, the time of capture, and not its digits as numbers."""
-    samples = [
-        blank_sample(f"x/IMG20180905{hour:02d}{minute:02d}12.jpg")
+    table_rows = [
+        blank_row(f"x/IMG20180905{hour:02d}{minute:02d}12.jpg")
         for hour in (9, 15)
         for minute in range(10, 50)
     ]
     y = np.repeat([0, 1], 40)
-    found = collect(samples, [None] * 80, y, np.arange(80))
+    found = collect(table_rows, [None] * 80, y, np.arange(80))
     named = next(column for column in found.columns if column.name == "named_time")
     assert named.values[40] - named.values[0] == 6 * 3600
     assert found.left_out["number_1"] == "part of the time in the file name"
@@ -259,7 +259,7 @@ def test_wrong_labels_are_found_and_counted() -> None:
         given = y.copy()
         given[turned] = 1 - y[turned]
         rounds = folds(given, groups, n_folds=5, repeats=1, seed=seed)
-        P = out_of_fold(gram(rows), given, groups, rounds, row_width=400)
+        P = out_of_fold(gram(rows), given, groups, rounds, input_width=400)
         suspects = suspect_labels(given, P)
         top = {one.row for one in suspects.ranked[:24]}
         listed = {one.row for one in suspects.ranked}
@@ -275,7 +275,7 @@ def test_right_labels_are_left_alone() -> None:
     """With classes that a head tells apart and right labels, next to nothing is suspect."""
     rows, y, groups = sparse_rows(300, 400, n_classes=3, effect=1.2, seed=1)
     rounds = folds(y, groups, n_folds=5, repeats=1)
-    suspects = suspect_labels(y, out_of_fold(gram(rows), y, groups, rounds, row_width=400))
+    suspects = suspect_labels(y, out_of_fold(gram(rows), y, groups, rounds, input_width=400))
     assert len(suspects.ranked) <= 6
     assert suspects.estimated <= len(suspects.ranked)
 

@@ -25,7 +25,7 @@ def noise(rng, groups, share):
     return np.sqrt(share) * common + np.sqrt(1 - share) * rng.standard_normal(len(groups))
 
 
-def judge(columns, y, groups, seed=0, shuffles=99, repeats=1):
+def predict_photographs(columns, y, groups, seed=0, shuffles=99, repeats=1):
     rounds = folds(y, groups, n_folds=5, repeats=repeats, seed=seed)
     named = [Column(str(i), values) for i, values in enumerate(columns)]
     return tell_apart(named, y, groups, rounds, shuffles=shuffles, seed=seed)
@@ -43,7 +43,7 @@ def test_rising_falling_and_bent_relations_are_found(bend: str) -> None:
         "outside": np.where(y == 1, 4 * values, values),
         "inside": np.where(y == 1, 0.15 * values, values),
     }[bend]
-    told, chance = judge([planted, values], y, groups)
+    told, chance = predict_photographs([planted, values], y, groups)
     assert told.auc > 0.75
     assert told.p_value <= 0.02
     assert told.low <= told.auc <= told.high
@@ -60,7 +60,9 @@ def test_false_alarms_among_many_facts_are_rare() -> None:
         rng = np.random.default_rng(seed)
         y, groups = parts(rng, ((30, 10), (14, 14), (60, 6))[seed % 3])
         columns = [noise(rng, groups, share) for share in (0, 0.5, 0.9, 1) * 3]
-        alarms += min(told.p_value for told in judge(columns, y, groups, seed)) <= LEVEL
+        alarms += (
+            min(told.p_value for told in predict_photographs(columns, y, groups, seed)) <= LEVEL
+        )
     assert alarms <= 5
 
 
@@ -68,7 +70,7 @@ def test_a_fact_of_the_part_alone_is_no_shortcut() -> None:
     """What names the part tells nothing of parts never seen, though it names the class of each."""
     rng = np.random.default_rng(3)
     y, groups = parts(rng, (30, 30))
-    (told,) = judge([rng.permutation(60).astype(float)[groups]], y, groups)
+    (told,) = predict_photographs([rng.permutation(60).astype(float)[groups]], y, groups)
     assert told.p_value > LEVEL
 
 
@@ -78,7 +80,7 @@ def test_classes_that_differ_inside_parts_are_shuffled_inside_parts() -> None:
     groups = np.repeat(np.arange(30), 4)
     y = np.tile([0, 0, 1, 1], 30)
     values = noise(rng, groups, 0.3)
-    told, chance = judge([values + 2 * y, values], y, groups)
+    told, chance = predict_photographs([values + 2 * y, values], y, groups)
     assert told.p_value <= LEVEL < chance.p_value
 
 
@@ -86,7 +88,7 @@ def test_more_than_two_classes_are_judged_one_against_the_rest() -> None:
     """The class that stands out is named by its AUC; the mean is over the classes."""
     rng = np.random.default_rng(5)
     y, groups = parts(rng, (20, 20, 20))
-    (told,) = judge([noise(rng, groups, 0.5) + 3 * (y == 2)], y, groups)
+    (told,) = predict_photographs([noise(rng, groups, 0.5) + 3 * (y == 2)], y, groups)
     assert told.p_value <= LEVEL
     assert int(np.argmax(told.per_class)) == 2
     assert told.per_class[2] > 0.9
@@ -128,7 +130,9 @@ def test_intervals_cover_the_truth() -> None:
     for seed in range(80):
         rng = np.random.default_rng(seed)
         y, groups = parts(rng, (40, 12))
-        (told,) = judge([noise(rng, groups, 0.6) + 1.3 * y], y, groups, seed, shuffles=39)
+        (told,) = predict_photographs(
+            [noise(rng, groups, 0.6) + 1.3 * y], y, groups, seed, shuffles=39
+        )
         found.append((told.auc, told.low, told.high))
     auc, low, high = np.array(found).T
     assert ((low <= auc.mean()) & (auc.mean() <= high)).mean() >= 0.88
@@ -149,7 +153,7 @@ def test_the_same_seed_finds_the_same() -> None:
     rng = np.random.default_rng(8)
     y, groups = parts(rng, (20, 12))
     columns = [noise(rng, groups, 0.5) + y]
-    assert judge(columns, y, groups, 3) == judge(columns, y, groups, 3)
+    assert predict_photographs(columns, y, groups, 3) == predict_photographs(columns, y, groups, 3)
     assert tell_apart([], y, groups, folds(y, groups)) == []
 
 
@@ -157,5 +161,5 @@ def test_a_fact_is_learned_from_the_training_side_alone() -> None:
     """Facts that mean nothing have an AUC of about one half; learned from the test side, more."""
     rng = np.random.default_rng(5)
     y, groups = parts(rng, (12, 12), per_part=1)
-    told = judge([rng.standard_normal(24) for _ in range(60)], y, groups, shuffles=19)
+    told = predict_photographs([rng.standard_normal(24) for _ in range(60)], y, groups, shuffles=19)
     assert np.mean([one.auc for one in told]) == pytest.approx(0.5, abs=0.06)

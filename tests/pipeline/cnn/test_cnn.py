@@ -33,21 +33,23 @@ SMALL = replace(RECIPES["docs"], height=32, width=32)
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> Recipe:
-    """The `docs` recipe at 32×32, so that a network trains in a moment."""
+    """Give the `docs` recipe at 32×32, so that a network trains in a moment."""
     monkeypatch.setitem(RECIPES, "docs", SMALL)
     return SMALL
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with photographs, one of them unreadable, and a base CNN trained on them."""
+    """Give a folder with photographs, one of them unreadable, and a base CNN trained on them."""
     root = tmp_path_factory.mktemp("cnn")
     write_parts(root / "data")
     (root / "data" / "defects" / "bad.png").write_bytes(b"no photograph")
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(RECIPES, "docs", SMALL)
         done = pipeline.train_cnn(
-            root / "data", root / "cnn", epochs=3, batch_size=8, group_rule=PARTS
+            root / "data",
+            root / "cnn",
+            pipeline.CnnOptions(epochs=3, batch_size=8, group_rule=PARTS),
         )
     assert [sample.path for sample in done.photographs.failed] == ["defects/bad.png"]
     assert done.train.count + done.held_out.count == 72
@@ -134,7 +136,7 @@ def test_looking_keeps_few_photographs_in_memory(
     )  # fmt: skip
     (tmp_path / "one.png").write_bytes(photograph(1))
     seen = look([Photograph(tmp_path / "one.png", str(i)) for i in range(200)], SMALL)
-    assert [next(seen).sample.path for _ in range(3)] == ["0", "1", "2"]
+    assert [next(seen).table_row.path for _ in range(3)] == ["0", "1", "2"]
     seen.close()
     assert 3 <= len(decoded) < 60
 
@@ -162,18 +164,23 @@ def test_a_cnn_is_a_model_like_any_other(trained: Path, small: Recipe, tmp_path:
     bundle = pipeline.load_bundle(trained / "cnn")
     cache = tmp_path / "features.h5"
     found = pipeline.predict(
-        bundle, pipeline.find_photographs([str(trained / "data")]), cache, batch_size=7
+        bundle,
+        pipeline.find_photographs([str(trained / "data")]),
+        cache,
+        pipeline.PredictOptions(batch_size=7),
     )
     assert [p.error is None for p in found].count(False) == 1
     good = [p for p in found if p.error is None]
     pixels = np.stack([decode(p.file.read_bytes(), small) for p in good])
     expected = bundle.head.predict_proba(pixels)[:, 1]
     assert [p.probability for p in good] == pytest.approx(expected, abs=1e-5)
-    judged = pipeline.evaluate_holdout(bundle, cache)
-    recorded = bundle.about["holdout"]
-    assert judged.assessment.scores == pytest.approx(recorded["scores"], abs=1e-5, nan_ok=True)
-    assert judged.assessment.count == recorded["photographs"]
-    folder = pipeline.evaluate_folder(bundle, trained / "data", cache, group_rule=PARTS)
+    predicted = pipeline.evaluate_holdout(bundle, cache)
+    recorded = bundle.record.scores["holdout"]
+    assert predicted.assessment.scores == pytest.approx(recorded["scores"], abs=1e-5, nan_ok=True)
+    assert predicted.assessment.count == recorded["photographs"]
+    folder = pipeline.evaluate_folder(
+        bundle, trained / "data", cache, pipeline.EvaluateOptions(group_rule=PARTS)
+    )
     assert folder.assessment.count == recorded["photographs"]
     assert not list(tmp_path.iterdir())
     facts = describe(trained / "cnn")
@@ -277,7 +284,7 @@ def test_what_cannot_be_trained_is_said_first(tmp_path: Path, small: Recipe) -> 
     """Unknown variants, foreign folders, one class, too many unreadable photographs."""
     data = write_parts(tmp_path / "data", 6)
     with pytest.raises(DataError, match="unknown variant 'deep'; expected one of base"):
-        pipeline.train_cnn(data, tmp_path / "m", variant="deep")
+        pipeline.train_cnn(data, tmp_path / "m", pipeline.CnnOptions(variant="deep"))
     with pytest.raises(OutputError, match="is no model"):
         pipeline.train_cnn(data, data)
     with pytest.raises(HeadError, match="all of one class"):
@@ -333,11 +340,17 @@ def test_models_made_before_there_were_cnns_load(tmp_path: Path, toy: object) ->
         patch.setitem(BACKBONES, "inception_v3", "toy:ToyBackbone")
         write_parts(tmp_path / "data")
         pipeline.extract_folder(
-            tmp_path / "data", tmp_path / "f.h5", weights="random", group_rule=PARTS
+            tmp_path / "data",
+            tmp_path / "f.h5",
+            pipeline.ExtractOptions(weights="random", group_rule=PARTS),
         )
-        pipeline.fit(pipeline.load_dataset(tmp_path / "f.h5"), tmp_path / "m", head="majority")
+        pipeline.fit(
+            pipeline.load_dataset(tmp_path / "f.h5"),
+            tmp_path / "m",
+            pipeline.FitOptions(head="majority"),
+        )
     path = tmp_path / "m" / "model.json"
     record = json.loads(path.read_text())
     assert record.pop("sees") == "rows"
     path.write_text(json.dumps(record))
-    assert pipeline.load_bundle(tmp_path / "m").about["head"] == "majority"
+    assert pipeline.load_bundle(tmp_path / "m").record.fit.head == "majority"

@@ -17,14 +17,14 @@ from features.photographs.decode import RECIPES
 
 @pytest.fixture
 def cache(tmp_path: Path, toy: type[ToyBackbone], monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache as version 0.1.0 made it: of the first revision of `imagenet`."""
+    """Give a cache as version 0.1.0 made it: of the first revision of `imagenet`."""
     monkeypatch.setitem(BACKBONES, "inception_v3", "toy:ToyBackbone")
     write_folder(tmp_path / "data", {"Healthy": 4, "defects": 4})
     path = tmp_path / "features.h5"
     with monkeypatch.context() as earlier:
         first = replace(RECIPES["imagenet"], revision=1, srgb=False)
         earlier.setitem(RECIPES, "imagenet", first)
-        pipeline.extract_folder(tmp_path / "data", path, weights="random")
+        pipeline.extract_folder(tmp_path / "data", path, pipeline.ExtractOptions(weights="random"))
     return path
 
 
@@ -32,7 +32,7 @@ def cache(tmp_path: Path, toy: type[ToyBackbone], monkeypatch: pytest.MonkeyPatc
 def test_a_cache_keeps_its_revision(cache: Path, said: dict[str, str]) -> None:
     """New photographs go through the recipe that the others went through, whatever else is said."""
     write_folder(cache.parent / "data", {"Healthy": 6, "defects": 4})
-    done = pipeline.extract_folder(cache.parent / "data", cache, **said)
+    done = pipeline.extract_folder(cache.parent / "data", cache, pipeline.ExtractOptions(**said))
     assert done.extraction.extracted >= 2
     with Cache.read(cache) as opened:
         assert opened.fields["recipe"]["revision"] == 1
@@ -41,4 +41,6 @@ def test_a_cache_keeps_its_revision(cache: Path, said: dict[str, str]) -> None:
 def test_another_recipe_is_refused(cache: Path) -> None:
     """By its name another recipe is another; nothing is taken for it."""
     with pytest.raises(FingerprintError, match="recipe"):
-        pipeline.extract_folder(cache.parent / "data", cache, recipe="docs")
+        pipeline.extract_folder(
+            cache.parent / "data", cache, pipeline.ExtractOptions(recipe="docs")
+        )

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from toy import photograph, write_folder
 
-from features.cache.sample_table import Sample
+from features.cache.sample_table import TableRow
 from features.errors import DataError
 from features.photographs.file import Photograph
 from pipeline.data.classes import order_classes
@@ -194,17 +194,17 @@ def test_groups_from_names() -> None:
         assert groups[0] == groups[1] != groups[2]
 
 
-def entry(group: str, digest: str) -> Sample:
-    return Sample("p", "A", group, digest, 0, "", 0, 0, 0, 0)
+def entry(group: str, digest: str) -> TableRow:
+    return TableRow("p", "A", group, digest, 0, "", 0, 0, 0, 0)
 
 
 def test_copies_join_groups() -> None:
     """Exact copies are one group, and join the groups that they stand in."""
-    samples = [
+    table_rows = [
         entry("a", "1"), entry("a", "2"), entry("b", "3"), entry("b", "2"), entry("", "4"),
         entry("", "4"), entry("", "5"), entry("c", "6"),
     ]  # fmt: skip
-    assert np.array_equal(number_groups(samples), [0, 0, 0, 0, 1, 1, 2, 3])
+    assert np.array_equal(number_groups(table_rows), [0, 0, 0, 0, 1, 1, 2, 3])
 
 
 def test_photographs_are_what_the_file_names_say(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from features.runtime import MEMORY_VARIABLE, memory_limit
 from pipeline.data.lazy_rows import StoredRows
 from pipeline.heads import HEADS, load_head_class, make_head
 from pipeline.heads.base import predict_by_blocks
-from pipeline.training.cross_validate import compare
+from pipeline.training.cross_validate import CompareOptions, compare
 
 N = 60
 
@@ -89,10 +89,10 @@ def test_heads_are_compared_from_the_cache(
 ) -> None:
     """Comparing stored rows gives the scores of comparing the array, however little fits."""
     X, y, groups = sparse_rows(N, WIDTH)
-    settings = {"heads": ["logistic", "majority"], "n_folds": 3, "repeats": 1, "n_jobs": 1}
-    expected = compare(X, y, groups, **settings)
+    options = CompareOptions(["logistic", "majority"], folds=3, repeats=1, jobs=1)
+    expected = compare(X, y, groups, options)
     for limit in ("1", "1e-6"):
         monkeypatch.setenv(MEMORY_VARIABLE, limit)
-        found = compare(stored, y, groups, **settings)
+        found = compare(stored, y, groups, options)
         for mine, theirs in zip(found.results, expected.results, strict=True):
             np.testing.assert_allclose(mine.probabilities, theirs.probabilities, atol=1e-8)

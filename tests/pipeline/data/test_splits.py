@@ -16,7 +16,7 @@ Indices = npt.NDArray[np.int64]
 
 @st.composite
 def pure_groups(draw: st.DrawFn, least: int = 5) -> tuple[Indices, Indices]:
-    """Groups of one class each, at least `least` per class, shuffled."""
+    """Give groups of one class each, at least `least` per class, shuffled."""
     sizes = [
         draw(st.lists(st.integers(1, 12), min_size=least, max_size=15))
         for _ in range(draw(st.integers(2, 4)))
@@ -30,7 +30,7 @@ def pure_groups(draw: st.DrawFn, least: int = 5) -> tuple[Indices, Indices]:
 
 @st.composite
 def mixed_groups(draw: st.DrawFn) -> tuple[Indices, Indices]:
-    """Groups whose rows have any class."""
+    """Give groups whose rows have any class."""
     n = draw(st.integers(20, 80))
     y = draw(st.lists(st.integers(0, 1), min_size=n, max_size=n))
     groups = draw(st.lists(st.integers(0, 25), min_size=n, max_size=n))

@@ -18,7 +18,7 @@ from pipeline.groups.contact_sheets import show_groups
 
 @pytest.fixture
 def foreign(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache from another computer, in a folder of its own; its photographs lie elsewhere."""
+    """Give a cache from another computer, in a folder of its own; its photographs lie elsewhere."""
     path = tmp_path / "inbox" / "features.h5"
     path.parent.mkdir()
     shutil.copyfile(cache, path)

@@ -29,7 +29,7 @@ def parts(folder: Path, count: int, *, bright: bool, first: int = 0) -> None:
 
 
 def splits(root: Path, *, overlap: int = 0) -> Path:
-    """train and test above good and bad; so many test parts are those of train."""
+    """Write train and test above good and bad; so many test parts are those of train."""
     for name, bright in (("good", False), ("bad", True)):
         parts(root / "train" / name, 12, bright=bright)
         parts(root / "test" / name, 6, bright=bright, first=12 - overlap)
@@ -48,8 +48,8 @@ def test_a_given_split_is_kept(run: Run, tmp_path: Path) -> None:
     assert "test, train above the classes" in out
     assert "given split: test 12, train 24" in out
     with Cache.read(tmp_path / "features.h5") as cache:
-        assert {s.split for s in cache.samples} == {"train", "test"}
-        assert all(s.path.startswith(s.split) for s in cache.samples)
+        assert {s.split for s in cache.table_rows} == {"train", "test"}
+        assert all(s.path.startswith(s.split) for s in cache.table_rows)
     assert run("extract", "data")[0] == 0  # and again, as it is noted
 
     assert run(*FIT)[0] == 0
@@ -109,7 +109,7 @@ def test_a_given_split_that_is_not_there(run: Run, tmp_path: Path) -> None:
 
 
 def test_sides_of_a_given_split() -> None:
-    """test is held out; without it validation is; one part alone is no split."""
+    """Check that test is held out; without it validation is; one part alone is no split."""
     train, test = given_sides(["train", "test", "validation", "train"]) or (None, None)
     assert np.array_equal(train, [0, 2, 3])
     assert np.array_equal(test, [1])

@@ -27,7 +27,7 @@ def columns(p: np.ndarray) -> np.ndarray:
 def views(
     parts: int = 60, each: int = 5, *, noise: float = 1.5, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A third of the parts is defective, and every view shows it, more or less."""
+    """Draw parts: a third is defective, and every view shows it, more or less."""
     rng = np.random.default_rng(seed)
     groups = np.repeat(np.arange(parts), each)
     y = (groups < parts // 3).astype(np.int64)

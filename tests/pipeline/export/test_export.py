@@ -20,6 +20,7 @@ from models import write_parts
 import pipeline
 from features.errors import ExportError, OutputError
 from pipeline.model.predict import find_photographs, predict
+from pipeline.model.probabilities import PredictOptions
 
 onnx = pytest.importorskip("onnx", reason="needs the extra export")
 pytest.importorskip("onnxruntime", reason="needs the extra export")
@@ -30,16 +31,24 @@ from pipeline.export.export import Wish, export_model  # noqa: E402
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with data/, features.h5, model/ and exports of it, onnx/ and openvino/."""
+    """Give a folder with data/, features.h5, model/ and exports of it, onnx/ and openvino/."""
     home = tmp_path_factory.mktemp("exported")
     cache = home / "features.h5"
     pipeline.extract_folder(
-        write_parts(home / "data"), cache, backbone="tiny", weights="random", engine="openvino",
-        group_rule=pipeline.GroupRule("regex", r"part-(\d+)"),
-    )  # fmt: skip
+        write_parts(home / "data"),
+        cache,
+        pipeline.ExtractOptions(
+            backbone="tiny",
+            weights="random",
+            engine="openvino",
+            group_rule=pipeline.GroupRule("regex", r"part-(\d+)"),
+        ),
+    )
     spec = pipeline.FeatureSpec.parse("full+crops:mixed-max")
     data = pipeline.load_dataset(cache)
-    pipeline.fit(data, home / "model", head="logistic", features=spec, with_gap=False)
+    pipeline.fit(
+        data, home / "model", pipeline.FitOptions(head="logistic", features=spec, optimism=False)
+    )
     for to in ("onnx", "openvino"):
         export_model(home / "model", home / to, Wish(to, cache=cache, engine="openvino"))
     return home
@@ -60,7 +69,7 @@ def signed(folder: Path) -> Path:
 
 
 def loaded(folder: Path) -> ModuleType:
-    """The folder's own check.py."""
+    """Give the folder's own check.py."""
     spec = importlib.util.spec_from_file_location("shipped_check", folder / "check.py")
     assert spec is not None
     assert spec.loader is not None
@@ -142,13 +151,15 @@ def test_verdicts_are_those_of_predict(home: Path, target: str, tmp_path: Path) 
     Image.new("RGB", (300, 100), "white").save(tmp_path / "new" / "white.jpg")
     bundle = pipeline.load_bundle(home / "model")
     found = find_photographs([str(tmp_path / "new")])
-    ours = predict(bundle, found, None, engine="openvino")
+    ours = predict(bundle, found, None, PredictOptions(engine="openvino"))
     check = loaded(home / target)
     card = json.loads((home / target / "card.json").read_text("utf-8"))
     model = check.load(home / target, card)
     for one in ours:
         made = model(check.read_pictures(one.file.read_bytes(), card)[None])
-        verdict, p, _ = check.judge(card, made["probabilities"][0], made["strangeness"][0])
+        verdict, p, _ = check.predict_photographs(
+            card, made["probabilities"][0], made["strangeness"][0]
+        )
         assert one.verdict == verdict
         assert one.probability == pytest.approx(p, abs=1e-4)
     assert ours[-1].unlike

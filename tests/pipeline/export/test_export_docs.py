@@ -25,14 +25,23 @@ from pipeline.export.export import Wish, export_model
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with model/ and a photograph."""
+    """Give a folder with model/ and a photograph."""
     home = tmp_path_factory.mktemp("documents")
     pipeline.extract_folder(
-        write_parts(home / "data"), home / "features.h5", backbone="tiny", weights="random",
-        engine="openvino", look="plain", group_rule=pipeline.GroupRule("regex", r"part-(\d+)"),
-    )  # fmt: skip
+        write_parts(home / "data"),
+        home / "features.h5",
+        pipeline.ExtractOptions(
+            backbone="tiny",
+            weights="random",
+            engine="openvino",
+            look="plain",
+            group_rule=pipeline.GroupRule("regex", r"part-(\d+)"),
+        ),
+    )
     data, spec = pipeline.load_dataset(home / "features.h5"), pipeline.FeatureSpec.parse("avg")
-    pipeline.fit(data, home / "model", head="ridge", features=spec, with_gap=False)
+    pipeline.fit(
+        data, home / "model", pipeline.FitOptions(head="ridge", features=spec, optimism=False)
+    )
     Image.open(home / "data/defects/part-000_0.png").save(home / "part.jpg", quality=95)
     return home
 
@@ -51,7 +60,7 @@ def test_the_program_of_each_page_runs(target: str, home: Path) -> None:
     assert done.returncode == 0, done.stderr
     bundle = pipeline.load_bundle(home / "model")
     found = pipeline.find_photographs([str(home / "part.jpg")])
-    (ours,) = pipeline.predict(bundle, found, None, engine="openvino")
+    (ours,) = pipeline.predict(bundle, found, None, pipeline.PredictOptions(engine="openvino"))
     verdict, probability, _ = ast.literal_eval(done.stdout)
     assert verdict == ours.verdict
     assert probability == pytest.approx(ours.probability, abs=1e-4)

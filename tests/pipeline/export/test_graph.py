@@ -19,7 +19,7 @@ from features.photographs.decode import decode_views
 from pipeline.data.dataset import Dataset
 from pipeline.feature_specs.spec import FeatureSpec
 from pipeline.heads import HEADS, make_head
-from pipeline.model.probabilities import judge
+from pipeline.model.probabilities import PredictOptions, predict_photographs
 from pipeline.thresholds.rule import ThresholdRule
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra export")
@@ -53,8 +53,11 @@ class Caches:
         if look not in self.made:
             cache = self.folder / f"{look}.h5"
             pipeline.extract_folder(
-                self.folder / "data", cache, backbone="tiny", weights="random", engine="openvino",
-                group_rule=pipeline.GroupRule("regex", r"part-(\d+)"), **LOOKS[look],
+                self.folder / "data", cache,
+                pipeline.ExtractOptions(
+                    backbone="tiny", weights="random", engine="openvino",
+                    group_rule=pipeline.GroupRule("regex", r"part-(\d+)"), **LOOKS[look],
+                ),
             )  # fmt: skip
             self.made[look] = pipeline.load_dataset(cache)
         return self.made[look]
@@ -70,14 +73,21 @@ def caches(tmp_path_factory: pytest.TempPathFactory) -> Caches:
 def fitted(data: Dataset, out: Path, head: str, features: str) -> pipeline.Bundle:
     rule = ThresholdRule.parse("0.5")
     pipeline.fit(
-        data, out, head=head, features=FeatureSpec.parse(features), threshold=rule,
-        settings=QUICK.get(head), with_gap=False,
-    )  # fmt: skip
+        data,
+        out,
+        pipeline.FitOptions(
+            head=head,
+            features=FeatureSpec.parse(features),
+            threshold=rule,
+            settings=QUICK.get(head, {}),
+            optimism=False,
+        ),
+    )
     return pipeline.load_bundle(out)
 
 
 def both(written: Written, shown: np.ndarray) -> dict[str, list[Any]]:
-    """What both runtimes give, by the name of the runtime."""
+    """Say what both runtimes give, by the name of the runtime."""
     content = written.model().SerializeToString()
     session = onnxruntime.InferenceSession(content)
     model = openvino.Core().read_model(content, b"")
@@ -90,19 +100,21 @@ def both(written: Written, shown: np.ndarray) -> dict[str, list[Any]]:
 
 
 def assert_same(bundle: pipeline.Bundle, data: Dataset) -> None:
-    """The graph gives the model's probabilities, from pixels on, in both runtimes."""
+    """Give the graph gives the model's probabilities, from pixels on, in both runtimes."""
     written = write_graph(bundle)
-    root = Path(data.about["root"])
+    root = Path(data.folder.root)
     photographs = pipeline.find_photographs([str(root)])
-    judged = judge(bundle, photographs, data.cache_path, engine="openvino")
+    predicted = predict_photographs(
+        bundle, photographs, data.cache_path, PredictOptions(engine="openvino")
+    )
     recipe = bundle.settings().recipe
     shown = np.stack([
         decode_views(p.file.read_bytes(), recipe, list(written.pictures)) for p in photographs
     ])  # fmt: skip
     for runtime, (P, *rest) in both(written, shown).items():
-        np.testing.assert_allclose(P, judged.probabilities, atol=3e-5, err_msg=runtime)
+        np.testing.assert_allclose(P, predicted.probabilities, atol=3e-5, err_msg=runtime)
         if rest:
-            np.testing.assert_allclose(rest[0], judged.strangeness, atol=5e-3, err_msg=runtime)
+            np.testing.assert_allclose(rest[0], predicted.strangeness, atol=5e-3, err_msg=runtime)
 
 
 @pytest.mark.parametrize("head", HEADS)
@@ -167,14 +179,23 @@ def test_what_has_no_form_is_refused_with_what_has(caches: Caches) -> None:
     data = caches.of("plain")
     folder = caches.folder / "model"
     fitted_by_user = "sklearn.naive_bayes:GaussianNB"
-    pipeline.fit(data, folder, head=fitted_by_user, features=FeatureSpec.parse("flat"),
-                 threshold=ThresholdRule.parse("0.5"), with_gap=False)  # fmt: skip
+    pipeline.fit(
+        data,
+        folder,
+        pipeline.FitOptions(
+            head=fitted_by_user,
+            features=FeatureSpec.parse("flat"),
+            threshold=ThresholdRule.parse("0.5"),
+            optimism=False,
+        ),
+    )
     bundle = pipeline.load_bundle(folder, trust=True)
     with pytest.raises(ExportError, match=r"user's own estimator, sklearn.naive_bayes.*logistic"):
         write_graph(bundle)
     bundle = fitted(data, folder, "logistic", "flat")
-    bundle.about["features"] |= {"backbone": "toy"}
-    bundle.about["features"]["recipe"] |= {"height": 224, "width": 224, "scale": [1 / 127.5, -1.0]}
+    fields = bundle.record.fit.fingerprint
+    fields |= {"backbone": "toy"}
+    fields["recipe"] |= {"height": 224, "width": 224, "scale": [1 / 127.5, -1.0]}
     with pytest.raises(ExportError, match=r"the backbone toy .* expected inception_v3"):
         write_graph(bundle)
 
@@ -205,9 +226,14 @@ def test_an_onnx_file_of_a_team_is_taken_over(channels_first: bool, tmp_path: Pa
             "layers": [inner]}  # fmt: skip
     file.with_suffix(".json").write_text(json.dumps(card))
     pipeline.extract_folder(
-        write_parts(tmp_path / "data", parts=6), tmp_path / "f.h5", backbone=str(file),
-        look=f"full+five:{inner}-max", group_rule=pipeline.GroupRule("regex", r"part-(\d+)"),
-    )  # fmt: skip
+        write_parts(tmp_path / "data", parts=6),
+        tmp_path / "f.h5",
+        pipeline.ExtractOptions(
+            backbone=str(file),
+            look=f"full+five:{inner}-max",
+            group_rule=pipeline.GroupRule("regex", r"part-(\d+)"),
+        ),
+    )
     data = pipeline.load_dataset(tmp_path / "f.h5")
     bundle = fitted(data, tmp_path / "model", "ridge", f"full+five:{inner}-max:root")
     assert_same(bundle, data)

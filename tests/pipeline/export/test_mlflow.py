@@ -19,7 +19,7 @@ FIT = ("fit", "--head", "logistic", "--features", "flat", "--no-optimism", "--th
 
 @pytest.fixture
 def tracking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs are kept in the test's folder."""
+    """Give runs are kept in the test's folder."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path.as_posix()}/mlflow.db")
     monkeypatch.setenv("MLFLOW_ARTIFACT_ROOT", str(tmp_path / "artifacts"))
 

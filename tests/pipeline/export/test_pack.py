@@ -21,21 +21,26 @@ from pipeline.export.pack import pack, unpack
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A fitted model."""
+    """Give a fitted model."""
     folder = tmp_path_factory.mktemp("pack")
     pipeline.extract_folder(
-        write_parts(folder / "data"), folder / "features.h5", backbone="toy", weights="random",
-        group_rule=pipeline.GroupRule("regex", r"part-(\d+)"),
-    )  # fmt: skip
+        write_parts(folder / "data"),
+        folder / "features.h5",
+        pipeline.ExtractOptions(
+            backbone="toy", weights="random", group_rule=pipeline.GroupRule("regex", r"part-(\d+)")
+        ),
+    )
     data = pipeline.load_dataset(folder / "features.h5")
     flat = pipeline.FeatureSpec.parse("flat")
-    pipeline.fit(data, folder / "model", head="logistic", features=flat, with_gap=False)
+    pipeline.fit(
+        data, folder / "model", pipeline.FitOptions(head="logistic", features=flat, optimism=False)
+    )
     return folder / "model"
 
 
 @pytest.fixture
 def model(made: Path, tmp_path: Path) -> Path:
-    """A copy of it, to be changed."""
+    """Give a copy of it, to be changed."""
     shutil.copytree(made, tmp_path / "model")
     return tmp_path / "model"
 
@@ -82,7 +87,7 @@ def test_what_is_there_stays(model: Path, tmp_path: Path) -> None:
 def rewritten(
     file: Path, change: Callable[[dict[str, bytes]], None], kind: int = zipfile.ZIP_STORED
 ) -> bytes:
-    """The archive again, its members changed."""
+    """Give the archive again, its members changed."""
     with zipfile.ZipFile(file) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     change(members)

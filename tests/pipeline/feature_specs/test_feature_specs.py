@@ -16,26 +16,26 @@ from toy import ToyBackbone
 import pipeline
 from features.backbones.settings import BACKBONES
 from features.cache.cache import Cache
-from features.cache.row_parts import Layout
+from features.cache.row_parts import RowParts
 from features.errors import BundleError, FeatureSpecError, HeadError
 from pipeline.feature_specs.heads import Contender, HeadOnCachedRows, on_cached_rows
 from pipeline.feature_specs.rows import SpecRows, rows_in
 from pipeline.feature_specs.spec import FLAT, FeatureSpec
 from pipeline.heatmaps.explain import explain
 from pipeline.heatmaps.maps import cell_scores, logits
-from pipeline.model.probabilities import judge_holdout
+from pipeline.model.probabilities import predict_holdout
 
 spec_of = FeatureSpec.parse
 
-LAYOUT = Layout((2, 3, 4), {"mixed4-max": 3, "mixed7": 2})
+PARTS = RowParts((2, 3, 4), {"mixed4-max": 3, "mixed7": 2})
 
 
 def rows(n: int = 5, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).random((n, LAYOUT.row_width), dtype=np.float32)
+    return np.random.default_rng(seed).random((n, PARTS.cached_width), dtype=np.float32)
 
 
 def seen(text: str, *views: np.ndarray) -> np.ndarray:
-    return spec_of(text).of(views or (rows(),), LAYOUT)
+    return spec_of(text).of(views or (rows(),), PARTS)
 
 
 def test_poolings_are_what_their_names_say() -> None:
@@ -49,7 +49,7 @@ def test_poolings_are_what_their_names_say() -> None:
     np.testing.assert_array_equal(seen("mixed7"), X[:, 27:])
     both = np.hstack([maps.max(axis=1), X[:, 24:27]])
     np.testing.assert_array_equal(seen("max+mixed4-max"), both)
-    assert spec_of("max+mixed4-max").width(LAYOUT) == 7
+    assert spec_of("max+mixed4-max").width(PARTS) == 7
 
 
 def test_root_takes_roots_and_brings_every_pooling_to_length_1() -> None:
@@ -73,8 +73,8 @@ def test_views_are_averaged_or_their_largest_taken() -> None:
     pooled = np.stack([seen("avg", view) for view in views])
     both = spec_of("full+tiles:2x2:avg")
     assert both.views == ("full", *(f"tiles:2x2/{number}" for number in range(4)))
-    np.testing.assert_allclose(both.of(views, LAYOUT), pooled.mean(axis=0), rtol=1e-5)
-    largest = spec_of("full+tiles:2x2:avg:max").of(views, LAYOUT)
+    np.testing.assert_allclose(both.of(views, PARTS), pooled.mean(axis=0), rtol=1e-5)
+    largest = spec_of("full+tiles:2x2:avg:max").of(views, PARTS)
     np.testing.assert_array_equal(largest, pooled.max(axis=0))
     assert len(spec_of("tiles:2x2+five:avg").views) == 5
 
@@ -107,15 +107,15 @@ def test_a_tap_that_the_cache_does_not_have_is_refused() -> None:
     with pytest.raises(
         FeatureSpecError, match=r"found 'mixed9'.*expected flat, avg, max, taps or a tap"
     ):
-        spec_of("avg+mixed9").width(LAYOUT)
+        spec_of("avg+mixed9").width(PARTS)
     with pytest.raises(FeatureSpecError, match=r"the taps of this cache are mixed4-max, mixed7$"):
-        spec_of("mean").width(LAYOUT)
+        spec_of("mean").width(PARTS)
     with pytest.raises(FeatureSpecError, match=r"say what is made of the view, as full:avg"):
-        spec_of("full").width(LAYOUT)
+        spec_of("full").width(PARTS)
     with pytest.raises(
         FeatureSpecError, match=r"found 'taps'.*--taps mixed4-max,mixed7-max,mixed9-max"
     ):
-        spec_of("taps").width(Layout((2, 3, 4)))
+        spec_of("taps").width(RowParts((2, 3, 4)))
 
 
 @pytest.mark.parametrize("text", ["flat", "avg", "taps+avg", "mixed7+flat"])
@@ -123,8 +123,8 @@ def test_slopes_go_back_to_the_row(text: str) -> None:
     """For linear poolings the pulled-back slopes give the same sums on rows of the cache."""
     space, X = spec_of(text), rows()
     assert space.linear
-    slopes = np.random.default_rng(1).standard_normal((1, space.width(LAYOUT)))
-    back = space.back(slopes, LAYOUT)
+    slopes = np.random.default_rng(1).standard_normal((1, space.width(PARTS)))
+    back = space.back(slopes, PARTS)
     np.testing.assert_allclose((X * back).sum(axis=1), seen(text) @ slopes[0], rtol=1e-5)
     assert not spec_of("max").linear
     assert not spec_of("avg:root").linear
@@ -138,7 +138,7 @@ def test_flat_rows_are_the_cache_s_own(cache: Path) -> None:
     pooled = rows_in(data, spec_of("avg+max"))
     assert pooled.shape == (72, 6)
     chosen = np.array([70, 3, 3, 11])
-    expected = spec_of("avg+max").of([data.rows(chosen)], Layout((4, 4, 3)))
+    expected = spec_of("avg+max").of([data.rows(chosen)], RowParts((4, 4, 3)))
     np.testing.assert_array_equal(pooled[chosen], expected)
     np.testing.assert_array_equal(pooled.subset(chosen)[1:3], expected[1:3])
     np.testing.assert_array_equal(pooled.in_memory(), pooled[:])
@@ -149,19 +149,29 @@ def test_flat_rows_are_the_cache_s_own(cache: Path) -> None:
 def test_from_folder_to_verdict_on_views_and_taps(
     tmp_path: Path, toy: type[ToyBackbone], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """extract keeps them, fit names them, and predict looks at new photographs in the same way."""
+    """Extract keeps them, fit names them, and predict looks at new photographs in the same way."""
     monkeypatch.setitem(BACKBONES, "inception_v3", "toy:ToyBackbone")
     cache = tmp_path / "features.h5"
     pipeline.extract_folder(
-        write_parts(tmp_path / "data"), cache, weights="random", views=["full", "tiles:2x2"],
-        taps=["colour"], group_rule=pipeline.GroupRule("regex", r"part-(\d+)"),
-    )  # fmt: skip
+        write_parts(tmp_path / "data"),
+        cache,
+        pipeline.ExtractOptions(
+            weights="random",
+            views=["full", "tiles:2x2"],
+            taps=["colour"],
+            group_rule=pipeline.GroupRule("regex", r"part-(\d+)"),
+        ),
+    )
     data = pipeline.load_dataset(cache)
     features = ["full+tiles:2x2:avg+colour:root", "tiles:2x2:max:max"]
     new = write_parts(tmp_path / "new", parts=4, first=60)
     for number, text in enumerate(features):
         model = tmp_path / f"model{number}"
-        pipeline.fit(data, model, head="logistic", features=spec_of(text), with_gap=False)
+        pipeline.fit(
+            data,
+            model,
+            pipeline.FitOptions(head="logistic", features=spec_of(text), optimism=False),
+        )
         bundle = pipeline.load_bundle(model)
         toy.reset()
         found = pipeline.predict(bundle, pipeline.find_photographs([str(new)]), None)
@@ -174,14 +184,14 @@ def test_from_folder_to_verdict_on_views_and_taps(
 def add_views(cache_path: Path, names: tuple[str, ...]) -> None:
     """Rows of further views, which differ from the full one by a factor."""
     with Cache.read(cache_path) as old:
-        fields, width, dtype, about = old.fields, old.row_width, old.dtype, old.dataset
-        digests = [sample.digest for sample in old.samples]
-        samples = old.samples
+        fields, width, dtype, about = old.fields, old.cached_width, old.dtype, old.note
+        digests = [table_row.digest for table_row in old.table_rows]
+        table_rows = old.table_rows
         X = old.take(old.rows_of(digests))
     with Cache.write(cache_path, fields, width, dtype) as new:
         for number, name in enumerate(names):
             new.append(digests, X * np.float32(0.5 + number), name)
-        new.replace_samples(samples, {**about, "views": ["full", "tiles:2x2"]})
+        new.replace_table(table_rows, {**about, "views": ["full", "tiles:2x2"]})
         new.commit()
 
 
@@ -190,7 +200,9 @@ def test_a_model_on_views_is_fitted_saved_and_asked(cache: Path, tmp_path: Path)
     add_views(cache, tuple(f"tiles:2x2/{number}" for number in range(4)))
     data = pipeline.load_dataset(cache)
     done = pipeline.fit(
-        data, tmp_path / "m", head="logistic", features=spec_of("tiles:2x2:avg:max")
+        data,
+        tmp_path / "m",
+        pipeline.FitOptions(head="logistic", features=spec_of("tiles:2x2:avg:max")),
     )
     bundle = pipeline.load_bundle(tmp_path / "m")
     assert bundle.seen[0] == tuple(f"tiles:2x2/{number}" for number in range(4))
@@ -212,15 +224,17 @@ def test_the_map_of_a_linear_head_on_averages_sums_to_the_logit(
 ) -> None:
     """Against the baseline, exactly; of largest values cells are covered one by one instead."""
     data = pipeline.load_dataset(cache)
-    pipeline.fit(data, tmp_path / "avg", head="logistic", features=spec_of("avg"))
+    pipeline.fit(
+        data, tmp_path / "avg", pipeline.FitOptions(head="logistic", features=spec_of("avg"))
+    )
     bundle = pipeline.load_bundle(tmp_path / "avg")
-    samples, P, *_ = judge_holdout(bundle, cache)
-    cells = explain(bundle, cache, samples, P)
+    table_rows, P, *_ = predict_holdout(bundle, cache)
+    cells = explain(bundle, cache, table_rows, P)
     baseline = np.load(tmp_path / "avg" / "heatmaps.npz")["baseline"]
     head = bundle.head
     assert isinstance(head, HeadOnCachedRows)
     with Cache.read(cache) as opened:
-        X = opened.take(opened.rows_of([sample.digest for sample in samples]))
+        X = opened.take(opened.rows_of([table_row.digest for table_row in table_rows]))
     expected = logits(head, X, 1) - logits(head, baseline[None], 1)
     np.testing.assert_allclose(cells.sum(axis=(1, 2)), expected, atol=1e-3)
     assert head.slopes(X, baseline, 1) is not None
@@ -237,9 +251,9 @@ def test_taps_belong_to_no_cell() -> None:
             .make()
             .fit(seen(text, X), y, np.arange(40), n_classes=2)
         )
-        head = HeadOnCachedRows(trained, spec_of(text), LAYOUT)
+        head = HeadOnCachedRows(trained, spec_of(text), PARTS)
         targets = np.ones(20, dtype=np.int64)
-        cells = cell_scores(head, X[y == 1], X[y == 0].mean(axis=0), LAYOUT.shape, targets)
+        cells = cell_scores(head, X[y == 1], X[y == 0].mean(axis=0), PARTS.shape, targets)
         assert cells.shape == (20, 2, 3)
         assert (cells.reshape(20, -1).argmax(axis=1) == 1).mean() > 0.9
 
@@ -248,11 +262,16 @@ def test_what_has_no_map_has_no_heatmaps(tmp_path: Path, cache: Path) -> None:
     """Intermediate layers have no place in the photograph: refused, rather than drawn in part."""
     folder = tmp_path / "data"
     pipeline.extract_folder(
-        folder, tmp_path / "t.h5", weights="random", taps=["colour"],
-        group_rule=pipeline.GroupRule("regex", r"part-(\d+)"),
-    )  # fmt: skip
+        folder,
+        tmp_path / "t.h5",
+        pipeline.ExtractOptions(
+            weights="random", taps=["colour"], group_rule=pipeline.GroupRule("regex", r"part-(\d+)")
+        ),
+    )
     data = pipeline.load_dataset(tmp_path / "t.h5")
-    done = pipeline.fit(data, tmp_path / "m", head="logistic", features=spec_of("avg+colour"))
+    done = pipeline.fit(
+        data, tmp_path / "m", pipeline.FitOptions(head="logistic", features=spec_of("avg+colour"))
+    )
     with pytest.raises(HeadError, match=r"sees intermediate layers.*has no heatmaps; expected"):
         pipeline.predict(
             pipeline.load_bundle(done.folder),
@@ -269,8 +288,7 @@ def test_a_head_of_other_features_than_the_model_says_is_refused(
     pipeline.fit(
         pipeline.load_dataset(cache),
         tmp_path / "m",
-        head="logistic",
-        features=spec_of("avg"),
+        pipeline.FitOptions(head="logistic", features=spec_of("avg")),
     )
     about = (tmp_path / "m" / "model.json").read_text()
     for features, error in (("avg+max", BundleError), ("flat", HeadError), ("x", FeatureSpecError)):
@@ -284,9 +302,12 @@ def test_heads_and_features_are_compared_on_the_same_folds(cache: Path, tmp_path
     """Every pair has every fold and counts in the choice; the winner is fitted by best."""
     data = pipeline.load_dataset(cache)
     found = pipeline.compare_heads(
-        data, tmp_path / "c", heads=["ridge", "forest"], features=[FLAT, spec_of("avg")],
-        n_folds=3, repeats=1, n_jobs=1,
-    )  # fmt: skip
+        data,
+        tmp_path / "c",
+        pipeline.CompareOptions(
+            heads=["ridge", "forest"], features=[FLAT, spec_of("avg")], folds=3, repeats=1, jobs=1
+        ),
+    )
     result = found.result
     names = ["ridge", "forest", "ridge on avg", "forest on avg"]
     assert sorted(result.heads) == sorted(names)
@@ -299,11 +320,9 @@ def test_heads_and_features_are_compared_on_the_same_folds(cache: Path, tmp_path
     alone = pipeline.compare_heads(
         data,
         tmp_path / "d",
-        heads=["ridge"],
-        features=[spec_of("avg")],
-        n_folds=3,
-        repeats=1,
-        n_jobs=1,
+        pipeline.CompareOptions(
+            heads=["ridge"], features=[spec_of("avg")], folds=3, repeats=1, jobs=1
+        ),
     ).result
     for one, other in zip(alone.of("ridge on avg"), result.of("ridge on avg"), strict=True):
         np.testing.assert_allclose(one.probabilities, other.probabilities, atol=1e-9)
@@ -311,7 +330,9 @@ def test_heads_and_features_are_compared_on_the_same_folds(cache: Path, tmp_path
 
 def test_sets_that_hold_the_views_will_do(tmp_path: Path, cache: Path) -> None:
     """The five views are the tiles of 2x2 and one more: features of these tiles need no others."""
-    pipeline.extract_folder(tmp_path / "data", cache, weights="random", views=["five"])
+    pipeline.extract_folder(
+        tmp_path / "data", cache, pipeline.ExtractOptions(weights="random", views=["five"])
+    )
     data = pipeline.load_dataset(cache)
     assert rows_in(data, spec_of("full+tiles:2x2:avg")).shape == (len(data), 3)
     with pytest.raises(FeatureSpecError, match="expected tiles:3x3 too"):
@@ -331,9 +352,12 @@ def test_the_winner_of_an_earlier_version_is_understood(cache: Path, tmp_path: P
     """A comparison.json that has the pair's name alone still names a head and what it saw."""
     data = pipeline.load_dataset(cache)
     pipeline.compare_heads(
-        data, tmp_path / "c", heads=["ridge"], features=[spec_of("avg")],
-        n_folds=3, repeats=1, n_jobs=1,
-    )  # fmt: skip
+        data,
+        tmp_path / "c",
+        pipeline.CompareOptions(
+            heads=["ridge"], features=[spec_of("avg")], folds=3, repeats=1, jobs=1
+        ),
+    )
     path = tmp_path / "c" / "comparison.json"
     record = json.loads(path.read_text())
     assert (record.pop("best_head"), record.pop("best_features")) == ("ridge", "avg")
@@ -346,8 +370,7 @@ def test_models_of_the_version_before_load(cache: Path, tmp_path: Path) -> None:
     pipeline.fit(
         pipeline.load_dataset(cache),
         tmp_path / "m",
-        head="ridge",
-        features=spec_of("avg"),
+        pipeline.FitOptions(head="ridge", features=spec_of("avg")),
     )
     path = tmp_path / "m" / "model.json"
     about = json.loads(path.read_text())
@@ -356,7 +379,7 @@ def test_models_of_the_version_before_load(cache: Path, tmp_path: Path) -> None:
 
 
 def test_features_from_the_command_line(cache: Path, run: Run, tmp_path: Path) -> None:
-    """fit and compare-heads take --features; best brings its own along."""
+    """Check that fit and compare-heads take --features; best brings its own along."""
     base = ["--cache", str(cache), "--out"]
     heads = ["--heads", "ridge", "--features", "avg,max", "--folds", "2", "--repeats", "1"]
     code, out, _ = run("compare-heads", *base, str(tmp_path / "c"), *heads, "--jobs", "1")

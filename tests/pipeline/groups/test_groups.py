@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,22 +15,22 @@ from PIL import Image
 
 import pipeline
 from features.cache.cache import Cache
-from features.cache.sample_table import Sample
-from features.cache.thumbnail_table import glimpses_of
-from features.cache.thumbnails import Glimpse, glimpse_of
+from features.cache.sample_table import TableRow
+from features.cache.thumbnail_table import thumbnails_of
+from features.cache.thumbnails import Thumbnail, thumbnail_of
 from features.errors import OutputError
 from pipeline.groups.contact_sheets import groups_csv, show_groups
-from pipeline.groups.evidence import Joiner, Witness
+from pipeline.groups.evidence import Joiner, PixelEvidence
 from pipeline.groups.proposal import Proposal
 from pipeline.groups.proposal_cache import doubts_of_groups, proposal_path, proposed_groups
 from pipeline.groups.propose import propose, propose_by_pictures
 from pipeline.groups.registration import align, nearest, normalise, resample
 from pipeline.groups.rules import match_groups, read_groups
-from pipeline.groups.similarity import judge_looks
+from pipeline.groups.similarity import similarity_of
 from pipeline.output.tables import MARK, to_csv
-from pipeline.training.split_gap import Rounds, measure_gap
+from pipeline.training.optimism import Rounds, measure_optimism
 
-BLIND = Witness(None, np.arange(1000))
+BLIND = PixelEvidence(None, np.arange(1000))
 
 
 def meaningless(names: list[str]) -> dict[str, str]:
@@ -44,7 +44,7 @@ def meaningless(names: list[str]) -> dict[str, str]:
 
 
 def hash_of(number: int) -> str:
-    """A name that carries nothing."""
+    """Give a name that carries nothing."""
     return f"{random.Random(number).getrandbits(64):016x}"
 
 
@@ -123,7 +123,7 @@ def test_expected_strangers_are_what_is_counted() -> None:
     for _ in range(5):
         vectors = rng.standard_normal((300, 40)).astype(np.float32)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        links += len(judge_looks(vectors).pairs(0.1)[0])
+        links += len(similarity_of(vectors).pairs(0.1)[0])
     assert links <= 5 * 300 * 0.1 / 2
 
 
@@ -139,9 +139,11 @@ def test_likeness_is_judged_by_the_neighbourhood() -> None:
             vectors[1] = rng.standard_normal(60)
         vectors[:, 0] += cone
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        looks = judge_looks(vectors.astype(np.float32))
+        similarity = similarity_of(vectors.astype(np.float32))
         first, second = np.array([0]), np.array([1])
-        return float(looks.likeness(first, second)[0]), float(looks.strangers(first, second)[0])
+        return float(similarity.likeness(first, second)[0]), float(
+            similarity.strangers(first, second)[0]
+        )
 
     likeness, strangers = pair(0)
     assert strangers < 0.05
@@ -212,7 +214,7 @@ def test_doubtful_links_need_company() -> None:
     assert joiner.groups().tolist() == [0, 0, 0, 1, 2]
 
 
-# ---- the pixels as a witness -------------------------------------------------------------
+# ---- the pixels as evidence -------------------------------------------------------------
 
 
 def test_agreement_is_how_often_the_related_pair_is_more_alike() -> None:
@@ -221,10 +223,10 @@ def test_agreement_is_how_often_the_related_pair_is_more_alike() -> None:
     vectors = np.repeat(rng.standard_normal((30, 40)), 4, axis=0)
     vectors += 0.3 * rng.standard_normal(vectors.shape)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    witness = Witness(judge_looks(vectors.astype(np.float32)), np.arange(120))
+    pixels = PixelEvidence(similarity_of(vectors.astype(np.float32)), np.arange(120))
     same, other = np.arange(0, 120, 4), np.arange(0, 116, 4)
-    assert witness.agreement((same, same + 1), (other, other + 4)) == pytest.approx(1)
-    chance = witness.agreement((other, other + 4), (other, other + 5))
+    assert pixels.agreement((same, same + 1), (other, other + 4)) == pytest.approx(1)
+    chance = pixels.agreement((other, other + 4), (other, other + 5))
     assert chance == pytest.approx(0.5, abs=0.2)
 
 
@@ -232,8 +234,8 @@ def test_bursts_by_capture_time(tmp_path: Path) -> None:
     """Photographs of other looks, taken within seconds, are one part."""
     names = [f"a/{random.Random(n).getrandbits(40):010x}.jpg" for n in range(60)]
     photographs = {name: encode(part(n)) for n, name in enumerate(names)}
-    taken = {name: (n // 3) * 120_000 + (n % 3) * 1500 for n, name in enumerate(names)}
-    cache = make_cache(tmp_path / "c.h5", photographs, taken=taken)
+    times = {name: (n // 3) * 120_000 + (n % 3) * 1500 for n, name in enumerate(names)}
+    cache = make_cache(tmp_path / "c.h5", photographs, times=times)
     with Cache.read(cache) as opened:
         proposal = propose(opened)
     assert proposal.shared == 20
@@ -246,19 +248,19 @@ def test_a_gap_that_was_told_is_kept_in_the_cache(tmp_path: Path) -> None:
     """What `extract --group-gap` noted is what every command groups by, and is no proposal."""
     names = [f"{'ab'[n // 3 % 2]}/{hash_of(n)}.jpg" for n in range(60)]
     photographs = {name: encode(part(n)) for n, name in enumerate(names)}
-    taken = {name: (n // 3) * 20_000 + (n % 3) * 1500 for n, name in enumerate(names)}
-    cache = make_cache(tmp_path / "c.h5", photographs, taken=taken)
+    times = {name: (n // 3) * 20_000 + (n % 3) * 1500 for n, name in enumerate(names)}
+    cache = make_cache(tmp_path / "c.h5", photographs, times=times)
     with Cache.read(cache) as opened:
-        samples, fields, about = opened.samples, opened.fields, opened.dataset
+        table_rows, fields, about = opened.table_rows, opened.fields, opened.note
     for gap, parts in (("10s", 20), ("1s", 60), ("60s", 1)):
         with Cache.write(cache, fields, 48, "float32") as writer:
             rule = {"kind": "gap", "value": gap}
-            writer.replace_samples(samples, {**about, "group_rule": rule})
+            writer.replace_table(table_rows, {**about, "group_rule": rule})
             writer.commit()
         data = pipeline.load_dataset(cache, positive=["b"])
         assert len(set(data.groups.tolist())) == parts
         assert data.proposal is None
-        assert data.about["group_rule"] == rule
+        assert asdict(data.folder.group_rule) == rule
 
 
 # ---- the proposal and its use -----------------------------------------------------------
@@ -273,7 +275,7 @@ def test_exact_copies_are_one_part_and_under_two_labels_a_warning(tmp_path: Path
     assert data.proposal is not None
     assert together(data.proposal, "Healthy/0q.jpg", "defects/copy.jpg")
     assert any("1 photographs stand in two classes" in text for text in data.warnings)
-    assert data.about["group_rule"]["kind"] == "proposed"
+    assert data.folder.group_rule.kind == "proposed"
 
 
 def test_a_group_in_two_classes_is_a_warning(tmp_path: Path) -> None:
@@ -301,10 +303,10 @@ def test_a_proposal_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         again = proposed_groups(cache)
         assert again.to_json() == first.to_json()
         with Cache.read(cache) as opened:
-            samples, about = opened.samples, opened.dataset
+            table_rows, about = opened.table_rows, opened.note
         settings = opened.fields
         with Cache.write(cache, settings, 48, "float32") as writer:
-            writer.replace_samples(samples[:-1], about)
+            writer.replace_table(table_rows[:-1], about)
             writer.commit()
         with pytest.raises(AssertionError, match="computed again"):
             proposed_groups(cache)
@@ -322,7 +324,7 @@ def test_a_proposal_of_an_older_algorithm_is_made_anew(
         patch.setattr("pipeline.groups.proposal_cache.REVISION", 1)
         patch.setattr(
             "pipeline.groups.proposal_cache.propose",
-            lambda cache, **_: Proposal([s.path for s in cache.samples], np.arange(20)),
+            lambda cache, **_: Proposal([s.path for s in cache.table_rows], np.arange(20)),
         )
         assert proposed_groups(cache).shared == 0
     assert proposed_groups(cache).shared == 10
@@ -331,10 +333,10 @@ def test_a_proposal_of_an_older_algorithm_is_made_anew(
 def test_pictures_alone_find_copies(planted: tuple[Path, dict[str, str]]) -> None:
     """Of photographs without rows: at least 13 of 15 darker copies lie with their part."""
     with Cache.read(planted[0]) as cache:
-        samples = cache.samples
-        seen = glimpses_of(cache, [sample.row for sample in samples])
-    each = [Glimpse(grey, int(taken)) for grey, taken in zip(*seen, strict=True)]
-    proposal = propose_by_pictures(samples, each)
+        table_rows = cache.table_rows
+        seen = thumbnails_of(cache, [table_row.row for table_row in table_rows])
+    each = [Thumbnail(grey, int(capture_time)) for grey, capture_time in zip(*seen, strict=True)]
+    proposal = propose_by_pictures(table_rows, each)
     names = planted[1]
     labels = ["Healthy" if number % 3 else "defects" for number in range(15)]
     pairs = [(names[f"{c}/{n}-plain"], names[f"{c}/{n}-dark"]) for n, c in enumerate(labels)]
@@ -347,10 +349,10 @@ def test_given_groups_are_not_second_guessed(tmp_path: Path) -> None:
     photographs = {f"{'ab'[n % 2]}/{n}.jpg": encode(part(n)) for n in range(12)}
     cache = make_cache(tmp_path / "c.h5", photographs)
     with Cache.read(cache) as opened:
-        given = [s._replace(group=str(i // 4)) for i, s in enumerate(opened.samples)]
-        fields, about = opened.fields, opened.dataset
+        given = [s._replace(group=str(i // 4)) for i, s in enumerate(opened.table_rows)]
+        fields, about = opened.fields, opened.note
     with Cache.write(cache, fields, 48, "float32") as writer:
-        writer.replace_samples(given, about)
+        writer.replace_table(given, about)
         writer.commit()
     data = pipeline.load_dataset(cache, positive=["b"])
     assert data.proposal is None
@@ -362,15 +364,15 @@ def test_groups_that_were_told_are_doubted(
 ) -> None:
     """A table that separates near copies, or everything, is warned of, with counts."""
     with Cache.read(planted[0]) as opened:
-        samples, fields, about = opened.samples, opened.fields, opened.dataset
+        table_rows, fields, about = opened.table_rows, opened.fields, opened.note
     names = {new: old for old, new in planted[1].items()}
     cache = tmp_path / "c.h5"
     shutil.copyfile(planted[0], cache)
 
     def told(group: Callable[[str], str]) -> list[str]:
         with Cache.write(cache, fields, 48, "float32") as writer:
-            given = [s._replace(group=group(names[s.path])) for s in samples]
-            writer.replace_samples(given, about)
+            given = [s._replace(group=group(names[s.path])) for s in table_rows]
+            writer.replace_table(given, about)
             writer.commit()
         return doubts_of_groups(cache)
 
@@ -400,12 +402,12 @@ def test_turned_and_mirrored_copies_are_found() -> None:
              for n in range(20)]  # fmt: skip
     turns += [pictures[n].transpose(Image.Transpose.ROTATE_90) for n in range(20, 30)]
     turns += [pictures[n].transpose(Image.Transpose.FLIP_LEFT_RIGHT) for n in range(30, 40)]
-    seen = [glimpse_of(np.asarray(p.convert("RGB")), -1) for p in [*pictures, *turns]]
-    samples = [
-        Sample(f"a/{hash_of(n)}.jpg", "a", "", f"{n:064x}", n, "", *[1] * 4)
+    seen = [thumbnail_of(np.asarray(p.convert("RGB")), -1) for p in [*pictures, *turns]]
+    table_rows = [
+        TableRow(f"a/{hash_of(n)}.jpg", "a", "", f"{n:064x}", n, "", *[1] * 4)
         for n in range(len(seen))
     ]  # fmt: skip
-    proposal = propose_by_pictures(samples, seen)
+    proposal = propose_by_pictures(table_rows, seen)
     found = sum(proposal.groups[n] == proposal.groups[150 + n] for n in range(40))
     assert found >= 36
     assert proposal.sizes.max() <= 4
@@ -482,7 +484,7 @@ def test_the_gap_says_what_random_hides() -> None:
     at_random = (rows[rows % 4 > 0], rows[rows % 4 == 0])
     low = dict.fromkeys(("roc_auc", "average_precision", "balanced_accuracy"), 0.8)
     high = dict.fromkeys(low, 0.95)
-    gap = measure_gap(
+    gap = measure_optimism(
         Rounds("x", [low], [by_part]), "random", lambda: Rounds("x", [high], [at_random]), groups
     )
     assert gap is not None
@@ -492,5 +494,5 @@ def test_the_gap_says_what_random_hides() -> None:
     hidden = replace(gap, random=gap.random | {"roc_auc": gap.grouped["roc_auc"]})
     assert "hardly shows it here, but the average precision looks 0.150 better" in hidden.sentence()
     assert "made no difference" in replace(gap, random=gap.grouped).sentence()
-    alone = measure_gap(Rounds("x", [low], [by_part]), "random", pytest.fail, rows)  # type: ignore[arg-type]
+    alone = measure_optimism(Rounds("x", [low], [by_part]), "random", pytest.fail, rows)  # type: ignore[arg-type]
     assert alone is None

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from features.cache.sample_table import Sample
-from features.cache.thumbnails import Glimpse
+from features.cache.sample_table import TableRow
+from features.cache.thumbnails import Thumbnail
 from features.errors import DataError
 from features.photographs.file import Photograph
 from pipeline.groups.counters_and_times import Line, find_cut, time_line, time_of_name
@@ -32,7 +32,7 @@ class Shot:
     def __init__(self, name: str, part: int, grey: np.ndarray, seconds: float = -1) -> None:
         self.path = f"{'good' if part % 3 else 'bad'}/{name}.jpg"
         self.part = part
-        self.glimpse = Glimpse(grey, round(seconds * 1000) if seconds >= 0 else -1)
+        self.thumbnail = Thumbnail(grey, round(seconds * 1000) if seconds >= 0 else -1)
 
 
 def _blotches(seed: tuple[int, ...], cells: int) -> np.ndarray:
@@ -60,19 +60,19 @@ def taken_in_bursts(parts: int = 40, views: int = 5, seed: int = 1) -> list[tupl
 
 
 def stamped(seconds: float, form: str) -> str:
-    """A time as a name."""
+    """Give a time as a name."""
     return datetime.fromtimestamp(int(seconds), UTC).strftime(form)
 
 
 def proposed(shots: list[Shot], gap: float | None = None) -> Proposal:
-    """The proposal for photographs in no order."""
+    """Give the proposal for photographs in no order."""
     mixed = list(shots)
     random.Random(1).shuffle(mixed)
-    samples = [
-        Sample(s.path, s.path.split("/")[0], "", f"{n:064x}", n, "", 1, 2, 3, 4)
+    table_rows = [
+        TableRow(s.path, s.path.split("/")[0], "", f"{n:064x}", n, "", 1, 2, 3, 4)
         for n, s in enumerate(mixed)
     ]
-    return propose_by_pictures(samples, [shot.glimpse for shot in mixed], gap)
+    return propose_by_pictures(table_rows, [shot.thumbnail for shot in mixed], gap)
 
 
 def shares(shots: list[Shot], proposal: Proposal) -> tuple[float, float]:
@@ -121,9 +121,9 @@ def test_times_in_names(name: str, seconds: float | None) -> None:
 def test_the_camera_is_asked_before_the_name() -> None:
     """EXIF counts; where it is silent the name, moved by the hours between the two clocks."""
     names = [f"PXL_20180905_1510{n:02d}" for n in range(20)]
-    taken = np.array([1536160212000 - 12000 + 7200000 + 1000 * n for n in range(20)])
-    taken[7] = -1
-    line = time_line(names, taken)
+    capture_time = np.array([1536160212000 - 12000 + 7200000 + 1000 * n for n in range(20)])
+    capture_time[7] = -1
+    line = time_line(names, capture_time)
     assert line is not None
     assert np.diff(line.values) == pytest.approx(np.ones(19))
     assert time_line(names, np.full(20, 5000)) is not None  # one instant for all is no clock

@@ -36,8 +36,8 @@ def test_both_sides_choose_and_predict_the_same(name: str, n_classes: int, width
         part = part_of(side, y, groups, fold.train)
         head = make_head(name, seed=5)
         assert isinstance(head, RowSpaceHead)
-        head.fit_in_space(part)
-        found.append((head.chosen, head.predict_in_space(part.place(fold.test))))
+        head.fit_on_spec(part)
+        found.append((head.chosen, head.predict_on_spec(part.place(fold.test))))
     assert found[0][0] == found[1][0]
     assert found[0][1][:, 1].std() > 0.01
     np.testing.assert_allclose(found[0][1], found[1][1], atol=1e-3)
@@ -53,8 +53,8 @@ def test_a_head_on_raw_rows_is_the_one_in_its_space(name: str) -> None:
     part = part_of(ColumnSide(X), y, groups, np.arange(120))
     inside = make_head(name, seed=3)
     assert isinstance(inside, RowSpaceHead)
-    inside.fit_in_space(part)
-    expected = inside.predict_in_space(part.place(np.arange(120, 150)))
+    inside.fit_on_spec(part)
+    expected = inside.predict_on_spec(part.place(np.arange(120, 150)))
     np.testing.assert_allclose(head.predict_proba(X[120:]), expected, atol=1e-4)
 
 
@@ -121,7 +121,7 @@ def test_what_does_not_fit_is_refused_beforehand(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(HeadError, match=r"400 rows of 300 values take 0\.0 GB.*ONEPASS_MEMORY"):
         smaller_side(X, [make_head("logistic")])
     monkeypatch.setenv("ONEPASS_MEMORY", "0.006")
-    assert smaller_side(X, [make_head("ridge")]).row_width == 300
+    assert smaller_side(X, [make_head("ridge")]).input_width == 300
     with pytest.raises(HeadError, match=r"heads logistic\)"):
         smaller_side(X, [make_head("logistic"), make_head("ridge")])
     assert affordable_workers([(400, 300)], 8) == 1

@@ -33,13 +33,13 @@ def problem(n_classes: int = 2, *, held_out: bool) -> tuple[np.ndarray, np.ndarr
 
 
 def trained(name: str, n_classes: int = 2) -> Head:
-    """A head trained on the half that is not held out."""
+    """Give a head trained on the half that is not held out."""
     X, y, groups = problem(n_classes, held_out=False)
     return make_head(name, settings=QUICK.get(name)).fit(X, y, groups, n_classes=n_classes)
 
 
 def fresh(n_classes: int = 2) -> tuple[np.ndarray, np.ndarray]:
-    """The half that was held out."""
+    """Give the half that was held out."""
     X, y, _ = problem(n_classes, held_out=True)
     return X, y
 
@@ -67,7 +67,7 @@ def test_every_head_learns_and_comes_back_from_the_disk(
         again = load_head_class(name).load(tmp_path)
     np.testing.assert_allclose(again.predict_proba(X), P, atol=1e-5)
     assert again.chosen == head.chosen
-    assert (again.name, again.n_classes, again.row_width) == (name, n_classes, WIDTH)
+    assert (again.name, again.n_classes, again.input_width) == (name, n_classes, WIDTH)
     assert all(b"pickle" not in file.read_bytes() for file in tmp_path.glob("*.json"))
 
 

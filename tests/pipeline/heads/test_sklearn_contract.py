@@ -28,7 +28,7 @@ SMALL: dict[str, dict[str, Any]] = {
 
 
 def small(name: str) -> Head:
-    """A head that trains in little time."""
+    """Give a head that trains in little time."""
     return make_head(name, seed=3, settings=SMALL.get(name))
 
 

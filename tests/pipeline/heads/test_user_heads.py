@@ -57,7 +57,7 @@ class Sure(BaseEstimator):
 
 @pytest.fixture
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A module of the user's, in the current folder."""
+    """Give a module of the user's, in the current folder."""
     name = f"mine_{tmp_path.name.replace('-', '_')}"
     (tmp_path / f"{name}.py").write_text(NEAREST)
     monkeypatch.chdir(tmp_path)
@@ -115,7 +115,7 @@ def test_what_is_no_estimator_is_refused(module: str, tmp_path: Path) -> None:
 def test_a_model_with_a_users_estimator_opens_where_the_user_says_so(
     run: Run, module: str, tmp_path: Path
 ) -> None:
-    """fit and compare-heads take it; predict and evaluate want --trust, and import nothing else."""
+    """Fit and compare-heads take it; predict and evaluate want --trust, and import nothing else."""
     name = f"{module}:Nearest"
     write_parts(Path("data"), 12)
     assert run("extract", "--weights", "random", "--group-regex", r"part-(\d+)")[0] == 0
@@ -161,11 +161,11 @@ def test_rows_for_scikit_learn(tmp_path: Path, toy: Toy, monkeypatch: pytest.Mon
     monkeypatch.setitem(BACKBONES, "inception_v3", "toy:ToyBackbone")
     root, cache = write_parts(tmp_path / "data", 12), tmp_path / "features.h5"
     rule = pipeline.GroupRule("regex", r"part-(\d+)")
-    pipeline.extract_folder(root, cache, weights="random", group_rule=rule)
+    pipeline.extract_folder(root, cache, pipeline.ExtractOptions(weights="random", group_rule=rule))
     X, y, groups = pipeline.load_rows(cache, features="avg")
     assert (X.shape, X.dtype, y.shape, len(set(groups))) == ((36, 3), np.float32, (36,), 12)
     dataset = pipeline.load_dataset(cache)
-    paths = [root / sample.path for sample in dataset.samples]
+    paths = [root / table_row.path for table_row in dataset.table_rows]
     calls = toy.photographs
     features = pipeline.BottleneckFeatures(cache, weights="random", features="avg")
     np.testing.assert_array_equal(features.fit_transform(paths), X)

@@ -37,7 +37,7 @@ FRAME = Frame(2.0, "a defect", True)
 
 
 def lab(colours: np.ndarray) -> np.ndarray:
-    """sRGB (…, 3), 0 to 255, in CIELAB (D65)."""
+    """Give sRGB (…, 3), 0 to 255, in CIELAB (D65)."""
     values = np.asarray(colours) / 255
     linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
     xyz = linear @ np.array(
@@ -100,7 +100,7 @@ def test_cells_lie_in_proportion_and_never_overshoot() -> None:
 
 
 def turned(orientation: int) -> bytes:
-    """A photograph whose upright picture is bright at the top right, stored turned."""
+    """Give a photograph whose upright picture is bright at the top right, stored turned."""
     pixels = np.full((60, 90, 3), 60, np.uint8)
     pixels[:15, 68:] = 250
     back = {1: 1, 2: 2, 3: 3, 4: 4, 5: 5, 6: 8, 7: 7, 8: 6}[orientation]
@@ -232,7 +232,7 @@ def test_heatmaps_need_no_second_pass_and_no_company(
     np.testing.assert_array_equal(alone[0].cells, found[0].cells)
     kept_nowhere = pipeline.predict(bundle, photographs[:1], None, explain=pipeline.explain)
     np.testing.assert_allclose(kept_nowhere[0].cells, found[0].cells, atol=1e-6)
-    assert toy.photographs == 2, "the photograph, once, and the witness"
+    assert toy.photographs == 2, "the photograph, once, and the drift probe"
     assert pipeline.predict(bundle, photographs[:1], cache)[0].cells is None
     # write_parts makes the right half of defective parts brighter.
     defects = [p.cells for p in found if p.truth == "defects"]
@@ -247,12 +247,16 @@ def test_what_has_no_heatmaps_says_so(
 ) -> None:
     """A model on pixels, one from before heatmaps, and another cache: one line each."""
     bundle = pipeline.load_bundle(model)
-    samples = pipeline.load_dataset(cache).samples
-    chances = np.full((len(samples), 2), 0.5)
-    pipeline.extract_folder(write_parts(tmp_path / "few", 2), tmp_path / "few.h5", weights="random")
+    table_rows = pipeline.load_dataset(cache).table_rows
+    chances = np.full((len(table_rows), 2), 0.5)
+    pipeline.extract_folder(
+        write_parts(tmp_path / "few", 2),
+        tmp_path / "few.h5",
+        pipeline.ExtractOptions(weights="random"),
+    )
     with pytest.raises(CacheError, match="lacks 66 of the 72 photographs"):
-        pipeline.explain(bundle, tmp_path / "few.h5", samples, chances)
-    del bundle.about["files"]["heatmaps.npz"]
+        pipeline.explain(bundle, tmp_path / "few.h5", table_rows, chances)
+    del bundle.record.files["heatmaps.npz"]
     with pytest.raises(BundleError, match=r"fitted before there were heatmaps.*fit it again"):
         pipeline.frame_of(bundle)
     bundle.head = object()  # type: ignore[assignment]
@@ -261,7 +265,7 @@ def test_what_has_no_heatmaps_says_so(
 
 
 def test_the_command(run: Run, tmp_path: Path) -> None:
-    """predict --heatmaps writes a folder and marks the sheet; mistakes come before the work."""
+    """Predict --heatmaps writes a folder and marks the sheet; mistakes come before the work."""
     write_parts(Path("data"), 12)
     Path("more").mkdir()
     for file in sorted(Path("data/Healthy").iterdir())[:3]:
@@ -315,13 +319,16 @@ def test_three_classes_explain_the_verdict(
         Image.fromarray(pixels).save(target)
         file.unlink()
     pipeline.extract_folder(
-        tmp_path / "data", tmp_path / "f.h5", weights="random",
-        group_rule=pipeline.GroupRule("regex", r"part-(\d+)"),
-    )  # fmt: skip
+        tmp_path / "data",
+        tmp_path / "f.h5",
+        pipeline.ExtractOptions(
+            weights="random", group_rule=pipeline.GroupRule("regex", r"part-(\d+)")
+        ),
+    )
     data = pipeline.load_dataset(tmp_path / "f.h5")
     photographs = pipeline.find_photographs([str(tmp_path / "data")])
     for head in ("logistic", "knn"):
-        pipeline.fit(data, tmp_path / "m", head=head)
+        pipeline.fit(data, tmp_path / "m", pipeline.FitOptions(head=head))
         bundle = pipeline.load_bundle(tmp_path / "m")
         assert pipeline.frame_of(bundle).subject == "its verdict"
         found = pipeline.predict(bundle, photographs, tmp_path / "f.h5", explain=pipeline.explain)

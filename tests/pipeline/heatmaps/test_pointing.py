@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.pointing import interval, point, read_boxes, read_mask, touched
-from features.cache.sample_table import Sample
+from features.cache.sample_table import TableRow
 from pipeline.demo.draw_parts import draw_parts
 
 
@@ -50,15 +50,15 @@ def test_drawn_cracks_have_a_place(tmp_path: Path) -> None:
 
 def test_masks_are_found_by_name_and_empty_ones_left_out(tmp_path: Path) -> None:
     """CLASS/NAME.png of CLASS/NAME.jpg; none, or nothing white in it: no mask."""
-    sample = Sample("Crack/a.jpg", "Crack", "", "", 0, "", 0, 0, 0, 0)
-    assert read_mask(tmp_path, sample) is None
+    table_row = TableRow("Crack/a.jpg", "Crack", "", "", 0, "", 0, 0, 0, 0)
+    assert read_mask(tmp_path, table_row) is None
     (tmp_path / "Crack").mkdir()
     pixels = np.zeros((8, 9), np.uint8)
     Image.fromarray(pixels).save(tmp_path / "Crack" / "a.png")
-    assert read_mask(tmp_path, sample) is None
+    assert read_mask(tmp_path, table_row) is None
     pixels[2, 3] = 255
     Image.fromarray(pixels).save(tmp_path / "Crack" / "a.png")
-    mask = read_mask(tmp_path, sample)
+    mask = read_mask(tmp_path, table_row)
     assert mask is not None
     assert np.argwhere(mask).tolist() == [[2, 3]]
 

@@ -25,7 +25,7 @@ TEAL = (30, 160, 140)
 
 
 def write(path: Path, size: tuple[int, int] = (640, 480), orientation: int = 1) -> Path:
-    """A photograph whose left half is teal and whose right half is black."""
+    """Give a photograph whose left half is teal and whose right half is black."""
     pixels = np.zeros((size[1], size[0], 3), np.uint8)
     pixels[:, : size[0] // 2] = TEAL
     image = Image.fromarray(pixels)

@@ -52,7 +52,7 @@ def blurred(image: Image.Image) -> Image.Image:
 def photograph(
     folder: Path, parts: range, change: Change = same, *, defects: bool = True, day: int = 20_000
 ) -> Path:
-    """New parts, two photographs each, one part a day."""
+    """Give new parts, two photographs each, one part a day."""
     folder.mkdir(exist_ok=True)
     for at, part in enumerate(parts):
         for view in range(2):

@@ -39,16 +39,18 @@ def test_verdicts_are_those_of_predict(live: LiveModel, tmp_path: Path, count: i
     """Photograph by photograph, and of parts, whatever the batch."""
     new = write_parts(tmp_path / "new", parts=4, first=100)
     files = sorted(new.rglob("*.png"))[:count]
-    judged = live.judge([live.decode(file.name, file.read_bytes()) for file in files])
+    predicted = live.predict_photographs(
+        [live.decode(file.name, file.read_bytes()) for file in files]
+    )
     asked = pipeline.find_photographs([str(file) for file in files])
     expected = pipeline.predict(live.bundle, asked, None)
-    for mine, theirs in zip(judged, expected, strict=True):
+    for mine, theirs in zip(predicted, expected, strict=True):
         assert mine.prediction.verdict == theirs.verdict
         assert mine.prediction.probability == pytest.approx(theirs.probability, abs=1e-6)
         assert mine.prediction.strangeness == pytest.approx(theirs.strangeness, abs=1e-5)
         assert mine.prediction.said == theirs.said
         assert mine.prediction.truth is None
-    named = [replace(one.prediction, part="p") for one in judged]
+    named = [replace(one.prediction, part="p") for one in predicted]
     (part,) = predict_parts(live.bundle, named)
     assert len(part.photographs) == count
 
@@ -58,8 +60,8 @@ def test_heatmaps_are_those_of_explain(live: LiveModel, tmp_path: Path) -> None:
     new = write_parts(tmp_path / "new", parts=1, first=99)
     asked = pipeline.find_photographs([str(new)])
     expected = pipeline.predict(live.bundle, asked, None, explain=pipeline.explain)
-    judged = live.judge(decode(live, new))
-    for mine, theirs in zip(judged, expected, strict=True):
+    predicted = live.predict_photographs(decode(live, new))
+    for mine, theirs in zip(predicted, expected, strict=True):
         assert mine.prediction.cells is not None
         assert theirs.cells is not None
         np.testing.assert_allclose(mine.prediction.cells, theirs.cells, atol=1e-5)
@@ -69,7 +71,7 @@ def test_what_cannot_be_read_has_its_reason(live: LiveModel, tmp_path: Path) -> 
     """Beside others, which are judged."""
     good = decode(live, write_parts(tmp_path / "new", parts=1, first=99))
     bad = live.decode("x", b"nothing")
-    first, second, *_ = live.judge([bad, *good])
+    first, second, *_ = live.predict_photographs([bad, *good])
     assert first.prediction.verdict is None
     assert first.prediction.error
     assert first.rows is None
@@ -80,10 +82,12 @@ def test_the_nearest_training_photographs(live: LiveModel, line: Path) -> None:
     """One it learned from is nearest to itself and said to be known; each part stands once."""
     entries = {entry["path"]: entry for entry in live.bundle.split() if entry["side"] == "train"}
     path = sorted(entries)[0]
-    judged = live.judge([live.decode(path, (line / "data" / path).read_bytes())])[0]
-    found = live.neighbours(judged.look)
-    assert judged.prediction.trained_on
-    assert (found[0].path, found[0].digest) == (path, judged.digest)
+    predicted = live.predict_photographs([live.decode(path, (line / "data" / path).read_bytes())])[
+        0
+    ]
+    found = live.neighbours(predicted.look)
+    assert predicted.prediction.trained_on
+    assert (found[0].path, found[0].digest) == (path, predicted.digest)
     assert found[0].distance == pytest.approx(0, abs=1e-5)
     groups = [entries[one.path]["group"] for one in found]
     assert len(set(groups)) == len(groups) == 4
@@ -105,38 +109,40 @@ def test_rows_are_kept_once_and_as_extract_makes_them(
 ) -> None:
     """The cache knows them afterwards, and `predict` computes nothing."""
     new = write_parts(tmp_path / "new", parts=2, first=100)
-    judged = live.judge(decode(live, new))
+    predicted = live.predict_photographs(decode(live, new))
     with Cache.read(cache) as before:
         rows = len(before)
-    assert keep_rows(cache, live, [*judged, judged[0]]) == 6
-    assert keep_rows(cache, live, judged) == 0
+    assert keep_rows(cache, live, [*predicted, predicted[0]]) == 6
+    assert keep_rows(cache, live, predicted) == 0
     with Cache.read(cache) as now:
         assert len(now) == rows + 6
-        assert judged[0].rows is not None
+        assert predicted[0].rows is not None
         np.testing.assert_array_equal(
-            now.take(np.array([now.find(judged[0].digest)]))[0], judged[0].rows[0]
+            now.take(np.array([now.find(predicted[0].digest)]))[0], predicted[0].rows[0]
         )
     found = pipeline.predict(live.bundle, pipeline.find_photographs([str(new)]), cache)
-    assert found[0].probability == pytest.approx(judged[0].prediction.probability, abs=1e-9)
+    assert found[0].probability == pytest.approx(predicted[0].prediction.probability, abs=1e-9)
 
 
 def test_a_keeper_keeps_so_many_and_waits_for_others(
     live: LiveModel, cache: Path, tmp_path: Path
 ) -> None:
     """No more in an hour than was said; a busy cache is tried again; the end writes the rest."""
-    judged = live.judge(decode(live, write_parts(tmp_path / "new", parts=3, first=100)))
+    predicted = live.predict_photographs(
+        decode(live, write_parts(tmp_path / "new", parts=3, first=100))
+    )
     keeper = RowKeeper(cache, per_hour=4)
     with writing(cache):
         with pytest.raises(CacheBusyError):
-            keep_rows(cache, live, judged)
-        keeper.offer(live, judged)
+            keep_rows(cache, live, predicted)
+        keeper.offer(live, predicted)
         keeper.flush()
     assert keeper.left_out == 5
     started = time.monotonic()
     keeper.close()
     assert time.monotonic() - started < 5
     with Cache.read(cache) as now:
-        assert sum(now.find(one.digest) >= 0 for one in judged) == 4
+        assert sum(now.find(one.digest) >= 0 for one in predicted) == 4
 
 
 def test_pictures_of_a_photograph_go_through_at_once(
@@ -146,7 +152,7 @@ def test_pictures_of_a_photograph_go_through_at_once(
     photographs = decode(live, write_parts(tmp_path / "new", parts=2, first=100))
     live.warm()
     toy.reset()
-    live.judge(photographs[:1])
-    live.judge(photographs[:BATCH])
+    live.predict_photographs(photographs[:1])
+    live.predict_photographs(photographs[:BATCH])
     assert toy.calls == 2
     assert toy.loads == 0

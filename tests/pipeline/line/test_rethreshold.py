@@ -29,7 +29,7 @@ def cache(line: Path, tmp_path: Path) -> Path:
 
 
 def brighter(root: Path, parts: int, first: int) -> Path:
-    """New parts under a light that makes all look a little like defects."""
+    """Give new parts under a light that makes all look a little like defects."""
     for part in range(first, first + parts):
         label = "defects" if part % 3 == 0 else "Healthy"
         (root / label).mkdir(parents=True, exist_ok=True)
@@ -63,7 +63,9 @@ def test_the_limit_follows_the_light(line: Path, tmp_path: Path, cache: Path) ->
     other = brighter(tmp_path / "other", 18, 200)
     scores = {}
     for name, model in (("old", line / "model"), ("new", tmp_path / "model")):
-        found = pipeline.evaluate_folder(load(model), other, cache, group_rule=BY_PART)
+        found = pipeline.evaluate_folder(
+            load(model), other, cache, pipeline.EvaluateOptions(group_rule=BY_PART)
+        )
         assert found.part_assessment is not None
         scores[name] = found.part_assessment.scores["balanced_accuracy"]
     assert scores["new"] > scores["old"] + 0.2
@@ -141,8 +143,8 @@ def test_parts_that_the_model_knows_are_left_out(line: Path, tmp_path: Path, cac
     shutil.copy(line / "data" / "Healthy" / "part-001_0.png", folder / "Healthy")
     shutil.copy(folder / "Healthy" / "part-100_0.png", folder / "Healthy" / "part-001_again.png")
     done = asked(line, folder, cache)
-    assert len(done.samples) == 72
-    assert not any("part-001" in sample.path for sample in done.samples)
+    assert len(done.table_rows) == 72
+    assert not any("part-001" in table_row.path for table_row in done.table_rows)
 
 
 def test_fewer_parts_than_before_are_said(line: Path, tmp_path: Path, cache: Path) -> None:

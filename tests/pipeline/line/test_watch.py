@@ -61,7 +61,7 @@ class Bench:
         return self
 
     def put(self, name: str, seed: int = 0, bad: bool = False) -> Path:
-        """A photograph that appears whole."""
+        """Give a photograph that appears whole."""
         file = self.folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(shade(seed, bad)).save(file)

@@ -23,7 +23,7 @@ def test_parts_that_the_threshold_was_chosen_on_are_not_scored(cache: Path, mode
     (model / "split.json").write_text(json.dumps(entries))
     held = {entry["path"] for entry in entries if entry["side"] == "holdout"}
     found = pipeline.evaluate_folder(load(sign(model)), cache.parent / "data", cache)
-    assert {sample.path for sample in found.judged.samples} == held
+    assert {table_row.path for table_row in found.predicted.table_rows} == held
     assert f"{len(trained)} photographs that the model was trained on are left out" in found.notes
 
 
@@ -36,7 +36,7 @@ def test_what_is_unlike_is_counted(cache: Path, model: Path, tmp_path: Path) -> 
         frame.save(new / "Healthy" / f"part-{900 + number}_0.png")
     rule = pipeline.GroupRule("regex", r"part-(\d+)")
     bundle = load(model)
-    found = pipeline.evaluate_folder(bundle, new, cache, group_rule=rule)
+    found = pipeline.evaluate_folder(bundle, new, cache, pipeline.EvaluateOptions(group_rule=rule))
     assert found.unlike.startswith("warning: 6 of 19 new parts are unlike anything")
     assert found.unlike in evaluation(found, bundle.classes.names)
     assert "6 of 19 new parts are unlike" in pipeline.evaluation_report(bundle, found)

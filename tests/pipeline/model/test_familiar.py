@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from features.cache.row_parts import Layout
-from pipeline.model.familiar import RATE, Familiar, looks, too_many
+from features.cache.row_parts import RowParts
+from pipeline.model.familiar import RATE, Familiar, familiar_vectors, too_many
 from pipeline.model.predict import Prediction
 from pipeline.terminal.predictions import predictions
 
@@ -68,9 +68,11 @@ def test_it_is_kept_as_plain_arrays() -> None:
 
 def test_looks_are_means_of_the_map_over_places_and_views() -> None:
     """By hand: two views of a map of 1 x 2 places and two channels, with a tap behind it."""
-    layout = Layout((1, 2, 2), {"tap": 1})
+    row_parts = RowParts((1, 2, 2), {"tap": 1})
     inputs = np.array([[1, 0, 3, 0, 99, 0, 2, 0, 4, 99]], dtype=np.float32)
-    assert looks(inputs, layout, 2) == pytest.approx(np.array([[0.5547, 0.8321]]), abs=1e-4)
+    assert familiar_vectors(inputs, row_parts, 2) == pytest.approx(
+        np.array([[0.5547, 0.8321]]), abs=1e-4
+    )
 
 
 def test_a_batch_that_changed_is_told_from_chance() -> None:

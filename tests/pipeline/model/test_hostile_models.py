@@ -21,11 +21,15 @@ from rows import sparse_rows
 from safetensors.numpy import load_file, save_file
 
 import pipeline
+from features.backbones.weights import RecordedWeights
 from features.errors import BundleError, HeadError, OnepassError
+from pipeline.data.classes import Classes
+from pipeline.data.folder_record import FolderRecord
 from pipeline.heads import HEADS, load_head_class, make_head
 from pipeline.heads.dense import build_model
 from pipeline.heads.keras_files import save_network
 from pipeline.model.files import is_below, stays_inside
+from pipeline.model.record import FitRecord, ModelRecord, SplitRecord
 from pipeline.thresholds.decision import Decision
 
 WIDTH = 48
@@ -33,7 +37,7 @@ X, Y, GROUPS = sparse_rows(60, WIDTH)
 
 
 def make_model(folder: Path, name: str) -> Path:
-    """A model of one head, as `fit` would write it."""
+    """Give a model of one head, as `fit` would write it."""
     from toy import toy_settings
 
     from pipeline.model.bundle import save_bundle
@@ -41,14 +45,22 @@ def make_model(folder: Path, name: str) -> Path:
     quick = {"forest": {"trees": 3}, "boosting": {"trees": 3}, "dense": {"epochs": 1}}
     head = make_head(name, settings=quick.get(name, {}))
     head.fit(X, Y, GROUPS, n_classes=2)
-    about = {
-        "head": name, "sees": "rows", "features": toy_settings().fields,
-        "threshold": 0.5, "decision": Decision.not_chosen().to_json(), "calibration": None,
-        "classes": ["good", "bad"], "class_members": {"good": 0, "bad": 1},
-        "weights": {"source": "random", "name": "random", "digest": "random:0", "seed": 0},
-    }  # fmt: skip
+    folder_record = FolderRecord("data", weights=RecordedWeights("random", "random:0", 0, "random"))
+    record = ModelRecord(
+        FitRecord(
+            name, folder_record, SplitRecord("grouped", 0.25, 0), fingerprint=toy_settings().fields
+        ),
+        title=name,
+        chosen={},
+        classes=Classes(("good", "bad"), {"good": 0, "bad": 1}),
+        decision=Decision.not_chosen(),
+        calibration=None,
+        scores={},
+        seconds=0.0,
+        created="2026-01-31T12:00:00Z",
+    )
     split = [{"path": "a.png", "class": "good", "group": "0", "digest": "0" * 64, "side": "train"}]
-    save_bundle(folder / name, head, about, split, X, {})
+    save_bundle(folder / name, head, record, split, X, {})
     return folder / name
 
 
@@ -63,7 +75,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def model(models: Path, tmp_path: Path) -> Callable[[str], Path]:
-    """A copy to tamper with."""
+    """Give a copy to tamper with."""
 
     def copy(name: str) -> Path:
         shutil.rmtree(tmp_path / name, ignore_errors=True)
@@ -89,7 +101,7 @@ def edit_archive(path: Path, change: Callable[[dict[str, bytes]], dict[str, byte
 
 
 def npy(shape: tuple[int, ...], content: bytes = bytes(64), dtype: str = "<f4") -> bytes:
-    """An array file whose header claims a shape that its bytes do not fill."""
+    """Give an array file whose header claims a shape that its bytes do not fill."""
     out = io.BytesIO()
     header = {"descr": dtype, "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(out, header)
@@ -97,7 +109,7 @@ def npy(shape: tuple[int, ...], content: bytes = bytes(64), dtype: str = "<f4") 
 
 
 def refused(folder: Path, *expected: str) -> None:
-    """Loading is a BundleError of one line that says so, in little time."""
+    """Check that loading is a BundleError of one line that says so, in little time."""
     started = time.process_time()
     with pytest.raises(BundleError) as caught:
         pipeline.load_bundle(folder)
@@ -123,7 +135,7 @@ OLD = Path(__file__).parents[1] / "heads" / "old_models"
 
 
 def old_head(folder: Path, name: str) -> Path:
-    """A head as version 0.1.0 kept it, estimators in files of skops."""
+    """Give a head as version 0.1.0 kept it, estimators in files of skops."""
     with tarfile.open(OLD / f"{name}.tar.xz") as archive:
         archive.extractall(folder / name, filter="data")
     return folder / name
@@ -141,7 +153,7 @@ def edit_schema(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
 
 
 def head_refused(name: str, folder: Path, *expected: str) -> None:
-    """Loading the head is a BundleError of one line that says to fit again."""
+    """Check that loading the head is a BundleError of one line that says to fit again."""
     with pytest.raises(BundleError) as caught:
         load_head_class(name).load(folder)
     for part in (*expected, "fit the model again"):
@@ -150,7 +162,7 @@ def head_refused(name: str, folder: Path, *expected: str) -> None:
 
 
 def test_an_old_estimator_is_never_built(tmp_path: Path) -> None:
-    """skops can describe functions and operators: of an old head arrays are taken, and no more."""
+    """Skops can describe functions and operators: of an old head arrays are taken, and no more."""
     (tmp_path / "evilmodule.py").write_text(EVIL)
     sys.path.insert(0, str(tmp_path))
     try:
@@ -520,7 +532,9 @@ def test_every_array_has_its_shape_range_and_type(model: Any, name: str, field: 
         {"decision": None}, {"decision": {}}, {"calibration": "x"}, {"calibration": {"slope": []}},
         {"decision": Decision.not_chosen().to_json() | {"pass_below": "x"}},
         {"decision": Decision.not_chosen().to_json() | {"pass_below": float("nan")}},
-        {"features": {}}, {"features": None}, {"weights": {}}, {"weights": {"source": "random"}},
+        {"fingerprint": {}}, {"fingerprint": None}, {"data": {}}, {"data": None}, {"split": {}},
+        {"split": 3}, {"data": {"root": "r", "group_rule": {"kind": "x", "other": 1}}},
+        {"weights": {}}, {"weights": {"source": "random"}},
         {"versions": [1]}, {"files": []}, {"files": None}, {"files": {"split.json": 3}},
         {"onepass_bundle": 99},
     ],

@@ -33,7 +33,7 @@ from pipeline.terminal.results import dataset as dataset_text
 def test_fit_holds_out_whole_parts_and_scores_both_sides(cache: Path, tmp_path: Path) -> None:
     """No part stands on both sides, and the scores are of the model that is saved."""
     data = pipeline.load_dataset(cache)
-    done = pipeline.fit(data, tmp_path / "m", head="logistic", seed=3)
+    done = pipeline.fit(data, tmp_path / "m", pipeline.FitOptions(head="logistic", seed=3))
     bundle = load(tmp_path / "m")
     sides: dict[str, set[str]] = {"train": set(), "holdout": set()}
     for entry in bundle.split():
@@ -50,9 +50,13 @@ def test_fit_holds_out_whole_parts_and_scores_both_sides(cache: Path, tmp_path: 
 
 def test_random_split_is_there_for_who_asks(cache: Path, tmp_path: Path) -> None:
     """--split random ignores parts; the model says which split it was."""
-    pipeline.fit(pipeline.load_dataset(cache), tmp_path / "m", head="logistic", split="random")
+    pipeline.fit(
+        pipeline.load_dataset(cache),
+        tmp_path / "m",
+        pipeline.FitOptions(head="logistic", split="random"),
+    )
     bundle = load(tmp_path / "m")
-    assert bundle.about["split"]["kind"] == "random"
+    assert bundle.record.fit.split.kind == "random"
     sides: dict[str, set[str]] = {"train": set(), "holdout": set()}
     for entry in bundle.split():
         sides[entry["side"]].add(entry["group"])
@@ -62,7 +66,9 @@ def test_random_split_is_there_for_who_asks(cache: Path, tmp_path: Path) -> None
 def test_dense_head_writes_its_curves(cache: Path, tmp_path: Path) -> None:
     """A Keras head leaves training curves as CSV and PNG in the model."""
     done = pipeline.fit(
-        pipeline.load_dataset(cache), tmp_path / "m", head="dense", settings={"epochs": "3"}
+        pipeline.load_dataset(cache),
+        tmp_path / "m",
+        pipeline.FitOptions(head="dense", settings={"epochs": "3"}),
     )
     lines = (tmp_path / "m" / "curves.csv").read_text().splitlines()
     assert len(lines) == 4
@@ -88,7 +94,7 @@ def test_predict_uses_and_fills_the_cache(
     assert len(like) > 0.9 * len(found)
     assert all(p.verdict == called[(p.probability or 0) >= 0.5] for p in like)
     new = pipeline.find_photographs([str(write_parts(tmp_path / "new", 3, first=900))])
-    for expected in (9 + 1, 0):  # the self-test's witness rides along where the backbone runs
+    for expected in (9 + 1, 0):  # the drift probe rides along where the backbone runs
         toy.reset()
         pipeline.predict(load(model), new, cache)
         assert toy.photographs == expected
@@ -192,7 +198,9 @@ def test_evaluate_proposes_groups_where_none_are_given(
         found, load(model).classes.names
     )
     alone = pipeline.GroupRule("regex", ".+")
-    given = pipeline.evaluate_folder(load(model), new, cache, group_rule=alone)
+    given = pipeline.evaluate_folder(
+        load(model), new, cache, pipeline.EvaluateOptions(group_rule=alone)
+    )
     assert given.proposal is None
     assert given.assessment.parts == 18
 
@@ -219,10 +227,16 @@ def test_evaluate_needs_the_models_cache_and_classes(model: Path, tmp_path: Path
     write_folder(tmp_path / "other", {"X": 1})
     with pytest.raises(DataError, match=r"found the classes X .*knows Healthy, defects"):
         pipeline.evaluate_folder(load(model), tmp_path / "other", tmp_path / "features.h5")
-    pipeline.extract_folder(tmp_path / "other", tmp_path / "o.h5", weights="random")
+    pipeline.extract_folder(
+        tmp_path / "other", tmp_path / "o.h5", pipeline.ExtractOptions(weights="random")
+    )
     with pytest.raises(CacheError, match="lacks 18 of the 18"):
         pipeline.evaluate_holdout(load(model), tmp_path / "o.h5")
-    pipeline.extract_folder(tmp_path / "other", tmp_path / "d.h5", weights="random", recipe="docs")
+    pipeline.extract_folder(
+        tmp_path / "other",
+        tmp_path / "d.h5",
+        pipeline.ExtractOptions(weights="random", recipe="docs"),
+    )
     with pytest.raises(FingerprintError, match="recipe docs in the cache, imagenet asked for"):
         pipeline.evaluate_holdout(load(model), tmp_path / "d.h5")
 
@@ -263,10 +277,10 @@ def test_a_model_that_answers_differently_is_refused(
 def test_models_replace_models_and_nothing_else(cache: Path, model: Path, tmp_path: Path) -> None:
     """A new fit takes an old model's place; a folder of anything else is left alone."""
     data = pipeline.load_dataset(cache)
-    pipeline.fit(data, model, head="majority")
-    assert load(model).about["head"] == "majority"
+    pipeline.fit(data, model, pipeline.FitOptions(head="majority"))
+    assert load(model).record.fit.head == "majority"
     with pytest.raises(OutputError, match="exists and is no model"):
-        pipeline.fit(data, tmp_path / "data", head="majority")
+        pipeline.fit(data, tmp_path / "data", pipeline.FitOptions(head="majority"))
     assert (tmp_path / "data" / "Healthy").is_dir()
     assert not [p for p in tmp_path.iterdir() if p.name.endswith((".part", ".old"))]
 
@@ -279,29 +293,40 @@ def test_extract_remembers_its_settings(cache: Path, tmp_path: Path, toy: Toy) -
     assert done.group_rule.kind == "regex"
     assert done.settings.weights.source == "random"
     with pytest.raises(FingerprintError, match="recipe imagenet in the cache, docs asked for"):
-        pipeline.extract_folder(tmp_path / "data", cache, recipe="docs")
+        pipeline.extract_folder(tmp_path / "data", cache, pipeline.ExtractOptions(recipe="docs"))
     with pytest.raises(WeightsError, match="no weights file at"):
-        pipeline.extract_folder(tmp_path / "data", cache, weights=str(tmp_path / "none.h5"))
+        pipeline.extract_folder(
+            tmp_path / "data", cache, pipeline.ExtractOptions(weights=str(tmp_path / "none.h5"))
+        )
 
 
 def test_one_class_and_few_groups_are_errors(tmp_path: Path, toy: Toy, cache: Path) -> None:
     """One class, or a class of a single part, cannot be split honestly, and the error says so."""
     pipeline.extract_folder(
-        write_folder(tmp_path / "one", {"Healthy": 5}), tmp_path / "one.h5", weights="random"
+        write_folder(tmp_path / "one", {"Healthy": 5}),
+        tmp_path / "one.h5",
+        pipeline.ExtractOptions(weights="random"),
     )
     one = pipeline.load_dataset(tmp_path / "one.h5")
     assert one.classes.only_good
     with pytest.raises(HeadError, match="--head novelty"):
-        pipeline.fit(one, tmp_path / "m", head="logistic")
+        pipeline.fit(one, tmp_path / "m", pipeline.FitOptions(head="logistic"))
     with pytest.raises(DataError, match=r"comparing heads takes defective ones.*--head novelty"):
         pipeline.compare_heads(one, tmp_path / "c")
     write_folder(tmp_path / "few", {"Healthy": 9, "defects": 2})
     pipeline.extract_folder(
-        tmp_path / "few", tmp_path / "few.h5", weights="random",
-        group_rule=pipeline.GroupRule("regex", r"s/part-(\d+)|y/part-(\d+)_"),
-    )  # fmt: skip
+        tmp_path / "few",
+        tmp_path / "few.h5",
+        pipeline.ExtractOptions(
+            weights="random", group_rule=pipeline.GroupRule("regex", r"s/part-(\d+)|y/part-(\d+)_")
+        ),
+    )
     with pytest.raises(SplitError, match="defects"):
-        pipeline.fit(pipeline.load_dataset(tmp_path / "few.h5"), tmp_path / "m", head="logistic")
+        pipeline.fit(
+            pipeline.load_dataset(tmp_path / "few.h5"),
+            tmp_path / "m",
+            pipeline.FitOptions(head="logistic"),
+        )
 
 
 def test_warnings_tell_what_a_score_is_worth(tmp_path: Path, cache: Path, toy: Toy) -> None:
@@ -311,7 +336,7 @@ def test_warnings_tell_what_a_score_is_worth(tmp_path: Path, cache: Path, toy: T
     (folder / "defects" / "same.png").write_bytes(photograph(4000))
     (folder / "defects" / "bad.png").write_bytes(b"")
     (folder / "loose.png").write_bytes(photograph(4001))
-    pipeline.extract_folder(folder, tmp_path / "w.h5", weights="random")
+    pipeline.extract_folder(folder, tmp_path / "w.h5", pipeline.ExtractOptions(weights="random"))
     data = pipeline.load_dataset(tmp_path / "w.h5")
     text = "\n".join(data.warnings)
     for part in ("1 photographs could not be read", "1 photographs lie in no class folder",

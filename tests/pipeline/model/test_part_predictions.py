@@ -19,10 +19,12 @@ from pipeline.model.part_predictions import DISAGREE, write_tables
 TOLD = pipeline.GroupRule("regex", r"part-(\d+)")
 
 
-def judged(cache: Path, folder: Path, *, told: bool = True) -> tuple[pipeline.Bundle, list]:
-    """A model on parts that were told, and what it says of a folder."""
+def predicted(cache: Path, folder: Path, *, told: bool = True) -> tuple[pipeline.Bundle, list]:
+    """Give a model on parts that were told, and what it says of a folder."""
     done = pipeline.fit(
-        pipeline.load_dataset(cache), cache.parent / "model", head="logistic", with_gap=False
+        pipeline.load_dataset(cache),
+        cache.parent / "model",
+        pipeline.FitOptions(head="logistic", optimism=False),
     )
     bundle, names = load(done.folder), [str(folder)]
     photographs = pipeline.find_photographs(names)
@@ -34,7 +36,7 @@ def judged(cache: Path, folder: Path, *, told: bool = True) -> tuple[pipeline.Bu
 def test_a_told_part_has_one_verdict(cache: Path, tmp_path: Path) -> None:
     """From all its photographs, by the model's rule; the second table has a line for each."""
     new = write_parts(tmp_path / "new", 6, first=900)
-    bundle, found = judged(cache, new)
+    bundle, found = predicted(cache, new)
     parts = pipeline.predict_parts(bundle, found)
     assert [len(part.photographs) for part in parts] == [3] * 6
     assert bundle.decision.part_rule == "mean"
@@ -53,7 +55,7 @@ def test_a_told_part_has_one_verdict(cache: Path, tmp_path: Path) -> None:
 def test_a_part_with_one_photograph_is_that_photograph(cache: Path, tmp_path: Path) -> None:
     """Told to be apart, every photograph is judged as before, and there is no second table."""
     new = write_parts(tmp_path / "new", 3, first=900)
-    bundle, found = judged(cache, new)
+    bundle, found = predicted(cache, new)
     alone = [replace(one, part="") for one in found]
     parts = pipeline.predict_parts(bundle, alone)
     assert [part.verdict for part in parts] == [one.verdict for one in alone]
@@ -65,7 +67,7 @@ def test_a_proposed_part_that_disagrees_goes_to_a_person(cache: Path, tmp_path: 
 
     Told, the same photographs are judged by their mean.
     """
-    bundle, found = judged(cache, write_parts(tmp_path / "new", 3, first=900))
+    bundle, found = predicted(cache, write_parts(tmp_path / "new", 3, first=900))
     sure = {"Healthy": np.array([0.9999, 0.0001]), "defects": np.array([0.2, 0.8])}
     mixed = [
         replace(one, part="p", proposed=True, strangeness=None, verdict=name, chances=sure[name])
@@ -80,16 +82,19 @@ def test_a_proposed_part_that_disagrees_goes_to_a_person(cache: Path, tmp_path: 
 def test_claims_about_proposed_parts_are_refused(tmp_path: Path, cache: Path) -> None:
     """Whatever the proposal is, so that no claim on wrongly proposed parts can fail."""
     pipeline.extract_folder(
-        tmp_path / "data", cache, weights="random", group_rule=pipeline.GroupRule()
+        tmp_path / "data",
+        cache,
+        pipeline.ExtractOptions(weights="random", group_rule=pipeline.GroupRule()),
     )
     data = pipeline.load_dataset(cache)
-    assert data.about["group_rule"]["kind"] == "proposed"
+    assert data.folder.group_rule.kind == "proposed"
     for wishes in ({"max_missed": 0.65}, {"max_false": 0.65}):
         with pytest.raises(ThresholdError, match=r"only proposed.*--group-gap"):
             pipeline.fit(
-                data, tmp_path / "m", head="logistic",
-                threshold=pipeline.ThresholdRule(**wishes),
-            )  # fmt: skip
+                data,
+                tmp_path / "m",
+                pipeline.FitOptions(head="logistic", threshold=pipeline.ThresholdRule(**wishes)),
+            )
 
 
 def test_models_made_before_judge_photographs(cache: Path) -> None:

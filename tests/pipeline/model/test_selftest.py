@@ -14,7 +14,7 @@ from models import Toy, load, write_parts
 from toy import WIDTH, ToyBackbone, photograph, toy_settings
 
 import pipeline
-from features.backbones.drift_probe import VIEW, difference, witness_digest, witness_pixels
+from features.backbones.drift_probe import VIEW, difference, probe_digest, probe_pixels
 from features.backbones.settings import BACKBONES
 from features.cache.cache import Cache
 from features.cache.lock import set_patience, writing
@@ -22,6 +22,7 @@ from features.cache.maintenance import collect
 from features.cache.probe_row import read_probe
 from features.errors import BundleError, CacheBusyError, DriftError
 from features.extract import extract
+from features.extraction import RunOptions
 from features.photographs.decode import RECIPES, decode
 from features.photographs.file import Photograph
 from pipeline.heads.linear_heads import LogisticHead
@@ -34,7 +35,7 @@ def new_photographs(folder: Path, first: int = 700) -> list[Photograph]:
 
 
 def drawn_otherwise(by: int) -> Callable[..., np.ndarray]:
-    """A decoder whose pixels are so much brighter."""
+    """Give a decoder whose pixels are so much brighter."""
 
     def decoded(data: bytes, recipe: object) -> np.ndarray:
         return np.clip(decode(data, recipe).astype(int) + by, 0, 255).astype(np.uint8)
@@ -72,7 +73,7 @@ def test_a_backbone_that_moved_is_named(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Other rows of the witness stop a prediction before it keeps or says anything."""
+    """Other rows of the drift probe stop a prediction before it keeps or says anything."""
     other_rows(monkeypatch, 1.02)
     bundle = load(model)  # the backbone is not loaded for this
     known = pipeline.find_photographs([str(tmp_path / "data")])
@@ -164,7 +165,7 @@ def test_extract_refuses_to_mix_rows_of_two_backbones(
     assert pipeline.extract_folder(tmp_path / "data", cache).extraction.extracted == 3
 
 
-def test_the_witness_survives_a_collection(cache: Path) -> None:
+def test_the_drift_probe_survives_a_collection(cache: Path) -> None:
     """`cache gc` drops rows that no photograph uses, and keeps the probe's."""
     with Cache.read(cache) as before:
         row = read_probe(before)
@@ -173,31 +174,31 @@ def test_the_witness_survives_a_collection(cache: Path) -> None:
     with Cache.read(cache) as after:
         assert np.array_equal(read_probe(after), row)
     data = pipeline.load_dataset(cache)
-    witness = data.witness()
-    assert witness is not None
-    assert difference(witness, row) == 0
+    drift_probe = data.drift_probe()
+    assert drift_probe is not None
+    assert difference(drift_probe, row) == 0
 
 
 def test_a_probe_among_the_rows_is_found_and_moved(cache: Path, tmp_path: Path) -> None:
     """Caches of 0.1.0 keep it under a view of its own; what writes them anew moves it."""
     with Cache.read(cache) as made:
-        row, fields, width = read_probe(made), made.fields, made.row_width
-        digests = [sample.digest for sample in made.samples]
-        X, samples, about = made.take(made.rows_of(digests)), made.samples, made.dataset
+        row, fields, width = read_probe(made), made.fields, made.cached_width
+        digests = [table_row.digest for table_row in made.table_rows]
+        X, table_rows, about = made.take(made.rows_of(digests)), made.table_rows, made.note
     assert row is not None
     with Cache.write(tmp_path / "old.h5", fields, width, np.float32) as old:
         old.append(digests, X)
-        old.append([witness_digest(224, 224)], row[None], VIEW)
-        old.replace_samples(samples, about)
+        old.append([probe_digest(224, 224)], row[None], VIEW)
+        old.replace_table(table_rows, about)
         old.commit()
     with Cache.read(tmp_path / "old.h5") as old:
-        assert len(old) == len(samples) + 1
+        assert len(old) == len(table_rows) + 1
         assert np.array_equal(read_probe(old), row)
     collect(tmp_path / "old.h5", apply=True)
     with h5py.File(tmp_path / "old.h5") as plain:
-        assert len(plain["features"]) == len(samples)
+        assert len(plain["features"]) == len(table_rows)
         assert np.array_equal(plain["probe"][0], row)
-        assert plain["samples/label"].asstr()[0] == samples[0].label
+        assert plain["samples/label"].asstr()[0] == table_rows[0].label
 
 
 def test_a_prediction_of_known_rows_only_reads(model: Path, cache: Path, tmp_path: Path) -> None:
@@ -218,7 +219,7 @@ def test_a_prediction_of_known_rows_only_reads(model: Path, cache: Path, tmp_pat
 
 @pytest.mark.parametrize("count", [1, 2, 7, 8, 9, 16])
 @pytest.mark.parametrize("batch_size", [1, 8, 32])
-def test_the_witness_changes_no_other_row(
+def test_the_drift_probe_changes_no_other_row(
     tmp_path: Path, count: int, batch_size: int, toy: Toy
 ) -> None:
     """In the first batch, whatever its size; each photograph has the row that it has without."""
@@ -230,15 +231,19 @@ def test_the_witness_changes_no_other_row(
     rows = []
     for name, watch in (("a", None), ("b", lambda row, known: heard.append(row))):
         done = extract(
-            files, toy_settings(), tmp_path / f"{name}.h5", batch_size=batch_size, watch=watch
+            files,
+            toy_settings(),
+            tmp_path / f"{name}.h5",
+            RunOptions(batch_size=batch_size),
+            watch=watch,
         )
         assert (done.extracted, done.reused) == (count, 0)
         with Cache.read(tmp_path / f"{name}.h5") as cache:
-            rows.append(cache.take([sample.row for sample in done.samples]))
+            rows.append(cache.take([table_row.row for table_row in done.table_rows]))
             assert len(cache) == count  # the probe has a place of its own
             assert (read_probe(cache) is None) == (watch is None)
     assert np.array_equal(*rows)
-    expected = ToyBackbone(None, batch_size=1).run(witness_pixels(224, 224)[None])[0]
+    expected = ToyBackbone(None, batch_size=1).run(probe_pixels(224, 224)[None])[0]
     assert len(heard) == 1
     assert heard[0].shape == (WIDTH,)
     assert np.array_equal(heard[0], expected)
@@ -255,7 +260,7 @@ def test_the_drawn_photographs_are_decoded_alike_by_both_recipes() -> None:
 
 
 def test_the_command_line_says_what_moved(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """predict refuses with one line; --accept-drift goes on with a warning; so does evaluate."""
+    """Predict refuses with one line; --accept-drift goes on with a warning; so does evaluate."""
     monkeypatch.setitem(BACKBONES, "inception_v3", "toy:ToyBackbone")
     write_parts(Path("data"))
     run("extract", "--weights", "random", "--group-regex", r"part-(\d+)")

@@ -24,13 +24,13 @@ from toy import ToyBackbone, photograph
 import cli
 import pipeline
 from features.backbones.settings import BACKBONES
-from features.cache.sample_table import Sample
+from features.cache.sample_table import TableRow
 from pipeline.audit.result import read_audit
 from pipeline.data.classes import Classes
 from pipeline.data.splits import Fold
 from pipeline.evaluation.band import Band
-from pipeline.evaluation.judgements import Assessment, Judgements
 from pipeline.evaluation.metrics import score
+from pipeline.evaluation.predictions import Assessment, Predictions
 from pipeline.feature_specs.heads import Contender
 from pipeline.report.commands import threshold_words
 from pipeline.report.sections import (
@@ -45,7 +45,7 @@ from pipeline.report.sections import (
 )
 from pipeline.report.sections import training as training_section
 from pipeline.report.verdict import comparison_verdict, model_verdict
-from pipeline.thresholds.choose import Judged, choose
+from pipeline.thresholds.choose import OutOfFold, choose
 from pipeline.thresholds.decision import Decision
 from pipeline.thresholds.outcome import Outcome, Reliability
 from pipeline.thresholds.rule import ThresholdRule
@@ -55,19 +55,19 @@ from pipeline.training.training_curves import curves_csv
 Toy = type[ToyBackbone]
 
 
-def judge(
+def predict_photographs(
     p: list[float], y: list[int], *, groups: list[int] | None = None, root: Path = Path("nowhere")
-) -> Judgements:
+) -> Predictions:
     """Photographs with these probabilities of a defect; each its own part if not said."""
     names = [f"{BINARY.names[c]}/{number}.png" for number, c in enumerate(y)]
-    samples = [Sample(n, n.split("/")[0], "", "", 0, "", 0, 0, 0, 0) for n in names]
+    table_rows = [TableRow(n, n.split("/")[0], "", "", 0, "", 0, 0, 0, 0) for n in names]
     probabilities = np.column_stack([1 - np.array(p), p])
     numbers = np.array(groups if groups is not None else range(len(y)))
-    return Judgements(BINARY, root, samples, np.array(y), numbers, probabilities, Band.at(0.5))
+    return Predictions(BINARY, root, table_rows, np.array(y), numbers, probabilities, Band.at(0.5))
 
 
-def assess(judged: Judgements) -> Assessment:
-    return Assessment.of(judged.y, judged.groups, judged.probabilities)
+def assess(predicted: Predictions) -> Assessment:
+    return Assessment.of(predicted.y, predicted.groups, predicted.probabilities)
 
 
 # ---- the verdict ------------------------------------------------------------------------
@@ -75,8 +75,8 @@ def assess(judged: Judgements) -> Assessment:
 
 def test_few_parts_without_a_miss_prove_little() -> None:
     """Nothing missed on four defective parts: the verdict says that half could still be missed."""
-    judged = judge([0.9] * 4 + [0.1] * 30, [1] * 4 + [0] * 30)
-    made = model_verdict(judged, assess(judged), ["a warning"])
+    predicted = predict_photographs([0.9] * 4 + [0.1] * 30, [1] * 4 + [0] * 30)
+    made = model_verdict(predicted, assess(predicted), ["a warning"])
     said = " ".join([made.headline, *made.sentences]).replace("\u00a0", " ")
     assert "found all 4 defective photographs and rejected 0 of 30 healthy ones (0 %)" in said
     assert "4 defective and 30 healthy parts" in said
@@ -88,8 +88,8 @@ def test_few_parts_without_a_miss_prove_little() -> None:
 
 def test_parts_that_may_have_been_trained_on_are_said_first() -> None:
     """Without groups, or after a random split: not to be relied on, and what to do about it."""
-    judged = judge([0.9] * 60 + [0.1] * 60, [1] * 60 + [0] * 60)
-    made = model_verdict(judged, assess(judged), [], apart=False)
+    predicted = predict_photographs([0.9] * 60 + [0.1] * 60, [1] * 60 + [0] * 60)
+    made = model_verdict(predicted, assess(predicted), [], apart=False)
     assert made.headline.endswith(", on parts that it may have been trained on.")
     assert "expect worse" in made.sentences[0]
     assert made.sentences[-1].startswith("Do not rely on this yet.")
@@ -98,13 +98,13 @@ def test_parts_that_may_have_been_trained_on_are_said_first() -> None:
 
 def test_misses_out_of_fold_are_said_beside_a_lucky_holdout() -> None:
     """A holdout without a miss says nothing of the half that was missed while choosing."""
-    judged = judge([0.9] * 4 + [0.1] * 30, [1] * 4 + [0] * 30)
+    predicted = predict_photographs([0.9] * 4 + [0.1] * 30, [1] * 4 + [0] * 30)
 
     def said(passed: int, how: str = "out-of-fold") -> str:
         counts = SimpleNamespace(passed=passed, total=8)
         unseen = SimpleNamespace(how=how, outcome=SimpleNamespace(defective_parts=counts))
         decision = cast(Decision, SimpleNamespace(unseen=unseen, contradicted=True, claims=[]))
-        found = model_verdict(judged, assess(judged), [], decision=decision)
+        found = model_verdict(predicted, assess(predicted), [], decision=decision)
         return " ".join(found.sentences).replace("\u00a0", " ")
 
     assert "the same threshold missed 4 of 8 defective parts (50 %): expect more misses" in said(4)
@@ -114,31 +114,31 @@ def test_misses_out_of_fold_are_said_beside_a_lucky_holdout() -> None:
 
 def test_enough_parts_may_be_relied_on() -> None:
     """Sixty defective parts found: it may sort, and the verdict says what it may still miss."""
-    judged = judge([0.9] * 60 + [0.1] * 60, [1] * 60 + [0] * 60)
-    advice = model_verdict(judged, assess(judged), []).sentences[-1].replace("\u00a0", " ")
+    predicted = predict_photographs([0.9] * 60 + [0.1] * 60, [1] * 60 + [0] * 60)
+    advice = model_verdict(predicted, assess(predicted), []).sentences[-1].replace("\u00a0", " ")
     assert advice.startswith("If you can live with 4.9 % of the defective parts missed, it can")
 
 
 def test_misses_and_chance_are_said() -> None:
     """Missed defects are counted with their interval; a ranking like a coin's is no use."""
-    judged = judge([0.1, 0.9, 0.9, 0.9] * 5 + [0.2] * 20, [1] * 20 + [0] * 20)
-    made = model_verdict(judged, assess(judged), [])
+    predicted = predict_photographs([0.1, 0.9, 0.9, 0.9] * 5 + [0.2] * 20, [1] * 20 + [0] * 20)
+    made = model_verdict(predicted, assess(predicted), [])
     said = " ".join([made.headline, *made.sentences]).replace("\u00a0", " ")
     assert "missed 5 of 20 defective photographs (25 %)" in said
     assert re.search(r"may miss [\d.]+ to [\d.]+ % of the defects", said)
     rng = np.random.default_rng(0)
-    coin = judge(rng.random(40).tolist(), [0, 1] * 20)
+    coin = predict_photographs(rng.random(40).tolist(), [0, 1] * 20)
     assert "cannot be told from chance" in model_verdict(coin, assess(coin), []).sentences[-1]
 
 
 def test_a_class_alone_is_said() -> None:
     """Only healthy, or only defective photographs: no number is made up for the other."""
-    healthy = judge([0.1, 0.2, 0.7], [0, 0, 0])
+    healthy = predict_photographs([0.1, 0.2, 0.7], [0, 0, 0])
     made = model_verdict(healthy, assess(healthy), [])
     assert "rejected 1 of 3 healthy ones" in made.headline
     assert "no defective one" in made.headline
     assert [figure.label for figure in made.figures] == ["Healthy ones rejected", "ROC AUC"]
-    defective = judge([0.1, 0.9], [1, 1])
+    defective = predict_photographs([0.1, 0.9], [1, 1])
     assert "no healthy one" in model_verdict(defective, assess(defective), []).headline
     assert ranking.section(healthy) is None
     assert cost.section(healthy) is None
@@ -151,14 +151,14 @@ def test_more_classes_name_the_weakest() -> None:
     y = np.repeat([0, 1, 2], 4)
     P[np.arange(12), np.where(np.arange(12) < 11, y, 0)] = 0.8
     P[8:11] = [0.5, 0.2, 0.3]
-    samples = [Sample(f"{i}.png", "A", "", "", 0, "", 0, 0, 0, 0) for i in range(12)]
-    judged = Judgements(classes, Path(), samples, y, np.arange(12), P, Band.at(0.5))
-    made = model_verdict(judged, Assessment.of(y, np.arange(12), P), [])
+    table_rows = [TableRow(f"{i}.png", "A", "", "", 0, "", 0, 0, 0, 0) for i in range(12)]
+    predicted = Predictions(classes, Path(), table_rows, y, np.arange(12), P, Band.at(0.5))
+    made = model_verdict(predicted, Assessment.of(y, np.arange(12), P), [])
     assert "right class for 8 of 12 photographs" in made.headline
     assert any("weakest at C: 0 of 4" in sentence for sentence in made.sentences)
     for section in (ranking.section, confusion.section, reliability.section):
-        assert section(judged) is not None
-    assert cost.section(judged) is None
+        assert section(predicted) is not None
+    assert cost.section(predicted) is None
 
 
 def comparison(signals: dict[str, float], parts: int, n_folds: int = 3) -> Comparison:
@@ -182,16 +182,16 @@ def comparison(signals: dict[str, float], parts: int, n_folds: int = 3) -> Compa
     return Comparison(contenders, folds, results, y, np.arange(len(y)))
 
 
-def judged_best(found: Comparison) -> Judgements:
+def predicted_best(found: Comparison) -> Predictions:
     """All photographs as the best head judged them."""
-    return judge(found.out_of_fold(found.best)[:, 1].tolist(), found.y.tolist())
+    return predict_photographs(found.out_of_fold(found.best)[:, 1].tolist(), found.y.tolist())
 
 
 def test_heads_are_told_apart_in_words() -> None:
     """Better, no practical difference: said of each head against the best, and in a table."""
     found = comparison({"logistic": 2, "ridge": 2, "majority": 0}, parts=60, n_folds=10)
-    judged = judged_best(found)
-    made = comparison_verdict(found, judged, assess(judged), [])
+    predicted = predicted_best(found)
+    made = comparison_verdict(found, predicted, assess(predicted), [])
     assert "Of 3 heads, logistic regression comes first" in made.headline
     said = " ".join(made.sentences)
     assert "It is better than majority." in said
@@ -209,8 +209,8 @@ def test_heads_are_told_apart_in_words() -> None:
 def test_the_best_of_several_is_called_flattered() -> None:
     """Of heads as good as coins the winner was lucky: the lower, nested estimate is told."""
     found = comparison({"logistic": 0, "ridge": 0, "lda": 0, "rbf-svm": 0}, parts=12)
-    judged = judged_best(found)
-    made = comparison_verdict(found, judged, assess(judged), [])
+    predicted = predicted_best(found)
+    made = comparison_verdict(found, predicted, assess(predicted), [])
     nested = found.findings.nested
     assert nested is not None
     assert nested.value < nested.naive - 0.03
@@ -229,11 +229,11 @@ def test_the_best_of_several_is_called_flattered() -> None:
 
 def test_the_confusion_matrix_counts_photographs_and_parts() -> None:
     """Photographs by class and verdict; parts by whether all, some or none are right."""
-    judged = judge(
+    predicted = predict_photographs(
         [0.9, 0.9, 0.9, 0.1, 0.1, 0.1, 0.1, 0.8], [1, 1, 1, 1, 1, 1, 0, 0],
         groups=[0, 0, 1, 1, 2, 2, 3, 4],
     )  # fmt: skip
-    said = plain(confusion.section(judged).body)
+    said = plain(confusion.section(predicted).body)
     assert "is Free 1 50 % 1 50 % 2" in said
     assert "is Crack 3 50 % 3 50 % 6" in said
     assert "Free 1 0 1 2 Crack 1 1 1 3" in said
@@ -241,8 +241,8 @@ def test_the_confusion_matrix_counts_photographs_and_parts() -> None:
 
 def test_cost_and_errors_agree_with_the_verdicts() -> None:
     """At the model's threshold the chart's shares are those of the confusion matrix."""
-    judged = judge([0.9, 0.9, 0.2, 0.1, 0.1, 0.6], [1, 1, 1, 0, 0, 0])
-    section = cost.section(judged)
+    predicted = predict_photographs([0.9, 0.9, 0.2, 0.1, 0.1, 0.6], [1, 1, 1, 0, 0, 0])
+    section = cost.section(predicted)
     assert section is not None
     said = plain(section.body)
     assert (
@@ -256,50 +256,50 @@ def test_cost_and_errors_agree_with_the_verdicts() -> None:
 
 def test_reliability_counts_each_range() -> None:
     """Told and true shares of ten ranges, with how many photographs each holds."""
-    judged = judge([0.05] * 10 + [0.95] * 10, [0] * 10 + [1] * 9 + [0])
-    said = plain(reliability.section(judged).body)
+    predicted = predict_photographs([0.05] * 10 + [0.95] * 10, [0] * 10 + [1] * 9 + [0])
+    said = plain(reliability.section(predicted).body)
     assert "0% to 10% 10 10 5 % 0 % 0 to 31 %" in said
     assert "90% to 100% 10 10 95 % 90 % 55 to 99.7 %" in said
     brier, loss = np.mean([0.0025] * 19 + [0.9025]), -np.mean(np.log([0.95] * 19 + [0.05]))
     assert f"these photographs, as told {brier:.3f} {loss:.3f}" in said
-    pairs = judge([0.05] * 10, [0] * 10, groups=[0, 0, 1, 1, 2, 2, 3, 3, 4, 4])
+    pairs = predict_photographs([0.05] * 10, [0] * 10, groups=[0, 0, 1, 1, 2, 2, 3, 3, 4, 4])
     assert "0% to 10% 10 5 5 % 0 % 0 to 52 %" in plain(reliability.section(pairs).body)
 
 
-def review_judgements(root: Path = Path("nowhere")) -> Judgements:
-    """Passed below 0.3, rejected from 0.7 on: each way once or more, right and wrong."""
+def review_predictions(root: Path = Path("nowhere")) -> Predictions:
+    """Make verdicts (passed below 0.3, rejected from 0.7 on): each way, right and wrong."""
     p, y = [0.1, 0.2, 0.9, 0.4, 0.6, 0.05, 0.8], [0, 1, 1, 1, 0, 0, 0]
-    judged = judge(p, y, groups=[0, 1, 2, 3, 4, 0, 5], root=root)
-    return replace(judged, band=Band(0.3, 0.7))
+    predicted = predict_photographs(p, y, groups=[0, 1, 2, 3, 4, 0, 5], root=root)
+    return replace(predicted, band=Band(0.3, 0.7))
 
 
 def test_what_a_person_looks_at_is_neither_right_nor_wrong() -> None:
     """A review band: its own column, its own pictures, no mistakes, and a share in the verdict."""
-    judged = review_judgements()
-    said = plain(confusion.section(judged).body)
+    predicted = review_predictions()
+    said = plain(confusion.section(predicted).body)
     assert "a person has to look all" in said
     assert "is Free 2 50 % 1 25 % 1 25 % 4" in said
     assert "is Crack 1 33 % 1 33 % 1 33 % 3" in said
     assert "What a person has to look at counts as not right here." in said
-    shown = plain(gallery.section(judged).body)
+    shown = plain(gallery.section(predicted).body)
     assert "Missed defects: 1" in shown
     assert "False alarms: 1" in shown
     assert "For a person to look at: 2" in shown
     assert "All 2 mistakes as a table" in shown
     assert shown.count("? for a person is") == 2
     assert "is Crack, verdict review" in shown
-    made = model_verdict(judged, assess(judged), [])
+    made = model_verdict(predicted, assess(predicted), [])
     headline = made.headline.replace("\u00a0", " ")
     assert "missed 1 of 3 defective photographs (33 %) and rejected 1 of 4" in headline
     assert "a person has to look at 2 of 7 photographs (29 %)" in headline
     assert made.figures[2].value.replace("\u00a0", " ") == "29 %"
 
 
-def decide(judged: Judgements, rule: ThresholdRule) -> Decision:
+def decide(predicted: Predictions, rule: ThresholdRule) -> Decision:
     """Thresholds chosen on these photographs, as if set aside."""
-    every = np.arange(len(judged.y))
-    p = judged.probabilities[:, 1]
-    aside = Judged(every, judged.y, judged.groups, p, every % 2, aside=True, seconds=0.1)
+    every = np.arange(len(predicted.y))
+    p = predicted.probabilities[:, 1]
+    aside = OutOfFold(every, predicted.y, predicted.groups, p, every % 2, aside=True, seconds=0.1)
     return choose(aside, rule, None).decision
 
 
@@ -307,9 +307,9 @@ def test_thresholds_say_rule_promise_and_outcome() -> None:
     """Where they come from, what is claimed with which confidence, and parts on both sets."""
     rng = np.random.default_rng(0)
     y = [0, 1] * 80
-    judged = judge((0.4 * np.array(y) + 0.55 * rng.random(160)).tolist(), y)
-    found = decide(judged, ThresholdRule(max_missed=0.05))
-    new = Outcome.of(judged.y, judged.probabilities[:, 1], judged.groups, found.band)
+    predicted = predict_photographs((0.4 * np.array(y) + 0.55 * rng.random(160)).tolist(), y)
+    found = decide(predicted, ThresholdRule(max_missed=0.05))
+    new = Outcome.of(predicted.y, predicted.probabilities[:, 1], predicted.groups, found.band)
     section = thresholds.section(found, BINARY.names, {"held out": new})
     assert section is not None
     said = plain(section.body)
@@ -318,7 +318,7 @@ def test_thresholds_say_rule_promise_and_outcome() -> None:
     assert "At most 0.05 of defective parts are missed, with 95% confidence" in said
     assert f"(missed) {new.defective_parts.passed} of 80" in said
     assert "With 95 % confidence these alone show (held out): at most" in said
-    made = model_verdict(judged, assess(judged), [], decision=found)
+    made = model_verdict(predicted, assess(predicted), [], decision=found)
     sentences = " ".join(made.sentences).replace("\u00a0", " ")
     assert (
         "set so that at most 0.05 of defective parts are missed, with 95% confidence" in sentences
@@ -333,9 +333,9 @@ def test_thresholds_say_rule_promise_and_outcome() -> None:
 def test_a_claim_that_failed_is_not_repeated() -> None:
     """Photographs that speak against the claim: a person has to look, whatever was promised."""
     y = [0, 1] * 80
-    judged = judge((0.1 + 0.8 * np.array(y)).tolist(), y)
-    found = decide(judged, ThresholdRule(max_missed=0.05))
-    new = judge([0.1] * 160, y)
+    predicted = predict_photographs((0.1 + 0.8 * np.array(y)).tolist(), y)
+    found = decide(predicted, ThresholdRule(max_missed=0.05))
+    new = predict_photographs([0.1] * 160, y)
     outcome = Outcome.of(new.y, new.probabilities[:, 1], new.groups, found.band)
     found = replace(found, holdout=outcome)
     assert found.contradicted
@@ -348,9 +348,9 @@ def test_costs_that_were_given_are_drawn_with_the_choice() -> None:
     """The curve of the photographs that the threshold was chosen on, in the costs' own unit."""
     rng = np.random.default_rng(1)
     y = [0, 0, 0, 1] * 40
-    judged = judge((0.3 * np.array(y) + 0.7 * rng.random(160)).tolist(), y)
-    found = decide(judged, ThresholdRule(cost_missed=50, cost_false=2))
-    section = cost.section(replace(judged, band=found.band), found, found.unseen)
+    predicted = predict_photographs((0.3 * np.array(y) + 0.7 * rng.random(160)).tolist(), y)
+    found = decide(predicted, ThresholdRule(cost_missed=50, cost_false=2))
+    section = cost.section(replace(predicted, band=found.band), found, found.unseen)
     assert section is not None
     said = plain(section.body)
     assert "the photographs that the threshold was chosen on (set aside)" in said
@@ -364,13 +364,13 @@ def test_costs_that_were_given_are_drawn_with_the_choice() -> None:
 
 def test_calibration_is_shown_before_and_after() -> None:
     """Where probabilities are calibrated: both diagrams and both losses, on the unseen ones."""
-    judged = judge([0.2, 0.8] * 10, [0, 1] * 10)
-    unseen = decide(judged, ThresholdRule(balanced=True)).unseen
+    predicted = predict_photographs([0.2, 0.8] * 10, [0, 1] * 10)
+    unseen = decide(predicted, ThresholdRule(balanced=True)).unseen
     assert unseen is not None
-    said = plain(reliability.section(judged, unseen).body)
+    said = plain(reliability.section(predicted, unseen).body)
     assert "calibrating them would have won nothing" in said
-    own = Reliability.of(judged.y, np.full(20, 0.5), judged.groups)
-    said = plain(reliability.section(judged, replace(unseen, own=own)).body)
+    own = Reliability.of(predicted.y, np.full(20, 0.5), predicted.groups)
+    said = plain(reliability.section(predicted, replace(unseen, own=own)).body)
     assert "set aside, before calibration 0.250 0.693" in said
     assert "Before calibration, set aside" in said
     assert "After calibration, set aside" in said
@@ -393,32 +393,40 @@ def test_training_curves_are_drawn_where_there_are_epochs() -> None:
 
 def test_unreadable_photographs_are_listed() -> None:
     """Each with its reason; of many, how many more there are."""
-    judged = judge([0.1, 0.9], [0, 1])
-    bad = [Sample(f"<{i}>.jpg", "", "", "", -1, "it is empty", 0, 0, 0, 0) for i in range(60)]
-    given = data.Data(BINARY, judged.samples, judged.y, judged.groups, "nobody", unreadable=bad)
+    predicted = predict_photographs([0.1, 0.9], [0, 1])
+    bad = [TableRow(f"<{i}>.jpg", "", "", "", -1, "it is empty", 0, 0, 0, 0) for i in range(60)]
+    given = data.Data(
+        BINARY, predicted.table_rows, predicted.y, predicted.groups, "nobody", unreadable=bad
+    )
     body = data.section(given).body
     assert "&lt;0&gt;.<wbr>jpg" in body
     assert "could not be read 60" in plain(body)
     assert "… and 10 more." in plain(body)
 
 
-def write_noise(folder: Path, name: str, seed: int, size: tuple[int, int] = (24, 18)) -> Sample:
-    """A photograph on the disk, and its entry in the table of samples."""
+def write_noise(folder: Path, name: str, seed: int, size: tuple[int, int] = (24, 18)) -> TableRow:
+    """Give a photograph on the disk, and its entry in the table of samples."""
     file = folder / name
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(photograph(seed, size))
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    return Sample(name, name.split("/")[0], f"part {seed}", digest, 0, "", 0, 0, 0, 0)
+    return TableRow(name, name.split("/")[0], f"part {seed}", digest, 0, "", 0, 0, 0, 0)
 
 
 def test_the_gallery_shows_the_worst_first(tmp_path: Path) -> None:
     """Missed defects from the surest on, false alarms likewise, then the least certain."""
-    judged = judge([0.3, 0.01, 0.2, 0.55, 0.99, 0.97, 0.45], [1, 1, 1, 0, 0, 1, 0])
-    samples = [write_noise(tmp_path, s.path, i) for i, s in enumerate(judged.samples)]
-    judged = Judgements(
-        BINARY, tmp_path, samples, judged.y, judged.groups, judged.probabilities, Band.at(0.5)
+    predicted = predict_photographs([0.3, 0.01, 0.2, 0.55, 0.99, 0.97, 0.45], [1, 1, 1, 0, 0, 1, 0])
+    table_rows = [write_noise(tmp_path, s.path, i) for i, s in enumerate(predicted.table_rows)]
+    predicted = Predictions(
+        BINARY,
+        tmp_path,
+        table_rows,
+        predicted.y,
+        predicted.groups,
+        predicted.probabilities,
+        Band.at(0.5),
     )
-    body = gallery.section(judged).body
+    body = gallery.section(predicted).body
     shown = re.findall(r'alt="(\w+)/(\d)\.png: is \w+, verdict \w+, probability of a defect', body)
     assert [int(number) for _, number in shown] == [1, 2, 0, 4, 3, 6, 5]
     assert "Missed defects: 3" in plain(body)
@@ -428,16 +436,22 @@ def test_the_gallery_shows_the_worst_first(tmp_path: Path) -> None:
 
 def test_pictures_that_are_gone_or_changed_say_so(tmp_path: Path) -> None:
     """No picture stands in for another: gone, changed and damaged files are named as such."""
-    judged = judge([0.1, 0.2, 0.3], [1, 1, 1])
-    samples = [write_noise(tmp_path, s.path, i) for i, s in enumerate(judged.samples)]
-    (tmp_path / samples[0].path).unlink()
-    (tmp_path / samples[1].path).write_bytes(photograph(77))
-    (tmp_path / samples[2].path).write_bytes(b"nothing")
-    samples[2] = samples[2]._replace(digest=hashlib.sha256(b"nothing").hexdigest())
-    judged = Judgements(
-        BINARY, tmp_path, samples, judged.y, judged.groups, judged.probabilities, Band.at(0.5)
+    predicted = predict_photographs([0.1, 0.2, 0.3], [1, 1, 1])
+    table_rows = [write_noise(tmp_path, s.path, i) for i, s in enumerate(predicted.table_rows)]
+    (tmp_path / table_rows[0].path).unlink()
+    (tmp_path / table_rows[1].path).write_bytes(photograph(77))
+    (tmp_path / table_rows[2].path).write_bytes(b"nothing")
+    table_rows[2] = table_rows[2]._replace(digest=hashlib.sha256(b"nothing").hexdigest())
+    predicted = Predictions(
+        BINARY,
+        tmp_path,
+        table_rows,
+        predicted.y,
+        predicted.groups,
+        predicted.probabilities,
+        Band.at(0.5),
     )
-    body = gallery.section(judged).body
+    body = gallery.section(predicted).body
     assert "data:image" not in body
     said = plain(body)
     assert "No picture: the file cannot be opened (No such file or directory)" in said
@@ -450,19 +464,22 @@ def test_pictures_that_are_gone_or_changed_say_so(tmp_path: Path) -> None:
 
 @pytest.fixture
 def cache(tmp_path: Path, toy: Toy, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache of drawn parts with an unreadable photograph, made by the toy backbone."""
+    """Give a cache of drawn parts with an unreadable photograph, made by the toy backbone."""
     monkeypatch.setitem(BACKBONES, "inception_v3", "toy:ToyBackbone")
     folder = write_parts(tmp_path / "data")
     (folder / "defects" / "bad.png").write_bytes(b"")
     pipeline.extract_folder(
-        folder, tmp_path / "features.h5", weights="random",
-        group_rule=pipeline.GroupRule("regex", r"part-(\d+)"),
-    )  # fmt: skip
+        folder,
+        tmp_path / "features.h5",
+        pipeline.ExtractOptions(
+            weights="random", group_rule=pipeline.GroupRule("regex", r"part-(\d+)")
+        ),
+    )
     return tmp_path / "features.h5"
 
 
 def commands(page: str) -> list[list[str]]:
-    """The commands that a report names."""
+    """Give the commands that a report names."""
     code = re.findall("<code>(.*?)</code>", page, re.DOTALL)[-1]  # before it: how to audit
     return [shlex.split(line) for line in unescape(code).splitlines()]
 
@@ -477,7 +494,9 @@ def assert_commands_parse(page: str) -> None:
 def test_the_report_of_a_model(cache: Path, tmp_path: Path) -> None:
     """It is sound, warns, lists what was unreadable, and its commands can be typed."""
     dataset = pipeline.load_dataset(cache)
-    done = pipeline.fit(dataset, tmp_path / "m", head="logistic", settings={"C": 2}, seed=3)
+    done = pipeline.fit(
+        dataset, tmp_path / "m", pipeline.FitOptions(head="logistic", settings={"C": 2}, seed=3)
+    )
     page = pipeline.fit_report(dataset, done)
     assert check_page(page).images >= 8
     said = plain(page)
@@ -507,7 +526,7 @@ def test_an_audit_of_the_same_photographs_is_shown(cache: Path, tmp_path: Path) 
     assert again.to_json() == found.to_json()
     assert again.shortcuts is not None
     assert again.shortcuts.found, "the drawn classes differ in brightness"
-    done = pipeline.fit(dataset, tmp_path / "m", head="logistic")
+    done = pipeline.fit(dataset, tmp_path / "m", pipeline.FitOptions(head="logistic"))
     page = pipeline.fit_report(dataset, done, audit_file=file)
     check_page(page)
     said = plain(page)
@@ -554,7 +573,7 @@ def test_the_wishes_for_thresholds_can_be_typed_again(
 def test_no_heatmaps_is_said_and_no_error(cache: Path, tmp_path: Path) -> None:
     """A model without its reference, or whose rows are gone: photographs alone, and the reason."""
     dataset = pipeline.load_dataset(cache)
-    done = pipeline.fit(dataset, tmp_path / "m", head="logistic")
+    done = pipeline.fit(dataset, tmp_path / "m", pipeline.FitOptions(head="logistic"))
     bundle = pipeline.load_bundle(tmp_path / "m")
     found = pipeline.evaluate_holdout(bundle, cache)
     page = pipeline.evaluation_report(bundle, replace(found, cache_path=tmp_path / "gone.h5"))
@@ -562,7 +581,7 @@ def test_no_heatmaps_is_said_and_no_error(cache: Path, tmp_path: Path) -> None:
     assert "There are no heatmaps:" in plain(page)
     assert "Heatmap of" not in page
     assert "data:image/jpeg" in page
-    del bundle.about["files"]["heatmaps.npz"]
+    del bundle.record.files["heatmaps.npz"]
     assert "has no heatmaps.npz" in plain(pipeline.evaluation_report(bundle, found))
     (done.folder / "model.json").unlink()
     check_page(pipeline.fit_report(dataset, done))
@@ -572,9 +591,12 @@ def test_the_report_of_a_comparison(cache: Path, tmp_path: Path) -> None:
     """Every head is in it, the best one looked at closely; a random split is warned of."""
     dataset = pipeline.load_dataset(cache)
     found = pipeline.compare_heads(
-        dataset, tmp_path / "c", heads=["lda", "majority"], n_folds=3, repeats=2, n_jobs=1,
-        split="random",
-    )  # fmt: skip
+        dataset,
+        tmp_path / "c",
+        pipeline.CompareOptions(
+            heads=["lda", "majority"], folds=3, repeats=2, jobs=1, split="random"
+        ),
+    )
     page = pipeline.comparison_report(dataset, found)
     check_page(page)
     said = plain(page)
@@ -587,7 +609,7 @@ def test_the_report_of_a_comparison(cache: Path, tmp_path: Path) -> None:
 
 def test_the_report_of_an_evaluation(cache: Path, tmp_path: Path) -> None:
     """Of the holdout and of a new folder; without groups it says what the intervals are worth."""
-    pipeline.fit(pipeline.load_dataset(cache), tmp_path / "m", head="logistic")
+    pipeline.fit(pipeline.load_dataset(cache), tmp_path / "m", pipeline.FitOptions(head="logistic"))
     bundle = pipeline.load_bundle(tmp_path / "m")
     page = pipeline.evaluation_report(bundle, pipeline.evaluate_holdout(bundle, cache))
     assert check_page(page).images > 0
@@ -612,15 +634,22 @@ def test_the_report_of_more_classes(tmp_path: Path, toy: Toy, cache: Path) -> No
     for number, file in enumerate(sorted((folder / "Healthy").iterdir())[::2]):
         file.rename(folder / "Scratch" / f"part-{number + 500}.png")
     pipeline.extract_folder(
-        folder, tmp_path / "three.h5", weights="random",
-        group_rule=pipeline.GroupRule("regex", r"part-(\d+)"),
-    )  # fmt: skip
+        folder,
+        tmp_path / "three.h5",
+        pipeline.ExtractOptions(
+            weights="random", group_rule=pipeline.GroupRule("regex", r"part-(\d+)")
+        ),
+    )
     dataset = pipeline.load_dataset(tmp_path / "three.h5")
-    page = pipeline.fit_report(dataset, pipeline.fit(dataset, tmp_path / "m3", head="ridge"))
+    page = pipeline.fit_report(
+        dataset, pipeline.fit(dataset, tmp_path / "m3", pipeline.FitOptions(head="ridge"))
+    )
     check_page(page)
     assert "named the right class for" in plain(page)
     merged = pipeline.load_dataset(tmp_path / "three.h5", positive=["defects", "Scratch"])
-    page = pipeline.fit_report(merged, pipeline.fit(merged, tmp_path / "m3", head="ridge"))
+    page = pipeline.fit_report(
+        merged, pipeline.fit(merged, tmp_path / "m3", pipeline.FitOptions(head="ridge"))
+    )
     assert "Scratch, defects" in plain(page).replace("defects, Scratch", "Scratch, defects")
     assert_commands_parse(page)
 
@@ -628,7 +657,7 @@ def test_the_report_of_more_classes(tmp_path: Path, toy: Toy, cache: Path) -> No
 def test_dense_heads_show_how_they_learned(cache: Path, tmp_path: Path) -> None:
     """A head that trains in epochs has its curves in the report, redrawn as SVG."""
     dataset = pipeline.load_dataset(cache)
-    done = pipeline.fit(dataset, tmp_path / "m", head="majority")
+    done = pipeline.fit(dataset, tmp_path / "m", pipeline.FitOptions(head="majority"))
     done.head._history = [{"loss": 0.7, "accuracy": 0.5}, {"loss": 0.4, "accuracy": 0.8}]
     page = pipeline.fit_report(dataset, done)
     check_page(page)
@@ -665,9 +694,11 @@ def test_hostile_names_do_no_harm(tmp_path: Path, cache: Path, toy: Toy) -> None
             (folder / label / f"{number} {name}").write_bytes(out.getvalue())
     for name in names[:6]:
         (folder / bad / f"broken {name}").write_bytes(b"")
-    pipeline.extract_folder(folder, tmp_path / "h.h5", weights="random", max_failures=0.5)
+    pipeline.extract_folder(
+        folder, tmp_path / "h.h5", pipeline.ExtractOptions(weights="random", max_failures=0.5)
+    )
     dataset = pipeline.load_dataset(tmp_path / "h.h5")
-    done = pipeline.fit(dataset, tmp_path / "<m>", head="logistic")
+    done = pipeline.fit(dataset, tmp_path / "<m>", pipeline.FitOptions(head="logistic"))
     page = pipeline.fit_report(dataset, done)
     checked = check_page(page)
     assert checked.images > 4
@@ -689,15 +720,15 @@ def test_a_thousand_photographs_stay_under_five_megabytes(tmp_path: Path) -> Non
     y = rng.integers(0, 2, n)
     p = rng.random(n)
     long = "a-rather-long-name-of-a-folder/and-of-a-photograph-in-it"
-    samples = [
-        Sample("noise.jpg", long, f"{long}-{i}", digest, 0, "", 0, 0, 0, 0) for i in range(n)
+    table_rows = [
+        TableRow("noise.jpg", long, f"{long}-{i}", digest, 0, "", 0, 0, 0, 0) for i in range(n)
     ]
     groups = np.arange(n) // 4
-    judged = Judgements(
-        BINARY, tmp_path, samples, y, groups, np.column_stack([1 - p, p]), Band.at(0.5)
+    predicted = Predictions(
+        BINARY, tmp_path, table_rows, y, groups, np.column_stack([1 - p, p]), Band.at(0.5)
     )
     sections = [
-        section(judged).body  # type: ignore[union-attr]
+        section(predicted).body  # type: ignore[union-attr]
         for section in (
             ranking.section,
             confusion.section,

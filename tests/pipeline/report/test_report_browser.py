@@ -52,7 +52,7 @@ TOO_FAINT = """
 
 @pytest.fixture(scope="module")
 def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A report of each kind, of drawn parts, one of them with a name to break pages."""
+    """Give a report of each kind, of drawn parts, one of them with a name to break pages."""
     root = tmp_path_factory.mktemp("reports")
     folder = write_parts(root / "data")
     evil = "<img src='http://203.0.113.1/x.png'><script>alert(1)</script>".replace("/", "∕")
@@ -61,12 +61,16 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         patch.setitem(BACKBONES, "inception_v3", "toy:ToyBackbone")
         cache = root / "features.h5"
         rule = pipeline.GroupRule("regex", r"part-(\d+)")
-        pipeline.extract_folder(folder, cache, weights="random", group_rule=rule)
+        pipeline.extract_folder(
+            folder, cache, pipeline.ExtractOptions(weights="random", group_rule=rule)
+        )
         dataset = pipeline.load_dataset(cache)
-        done = pipeline.fit(dataset, root / "model", head="logistic")
+        done = pipeline.fit(dataset, root / "model", pipeline.FitOptions(head="logistic"))
         done.head._history = [{"loss": 1 / n, "accuracy": 1 - 0.3 / n} for n in range(1, 9)]
         found = pipeline.compare_heads(
-            dataset, root / "c", heads=["lda", "majority"], n_folds=2, repeats=1, n_jobs=1
+            dataset,
+            root / "c",
+            pipeline.CompareOptions(heads=["lda", "majority"], folds=2, repeats=1, jobs=1),
         )
         bundle = pipeline.load_bundle(root / "model")
         pages = {

@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 from report_check import BINARY, plain
 
-from features.cache.sample_table import Sample
+from features.cache.sample_table import TableRow
 from pipeline.groups.proposal import Evidence, Link, Proposal
 from pipeline.groups.rules import GroupRule
 from pipeline.report.sections.groups import Grouped, mixed, section
-from pipeline.training.split_gap import SCORES, Gap
+from pipeline.training.optimism import SCORES, Optimism
 
 GROUPS = [0, 0, 0, 1, 1, 2, 3, 3, 4, 4]
 Y = [0, 0, 0, 0, 0, 0, 1, 1, 0, 1]
@@ -19,13 +19,13 @@ Y = [0, 0, 0, 0, 0, 0, 1, 1, 0, 1]
 
 def grouped(rule: str = "regex", value: str = r"part-(\d+)") -> Grouped:
     """Five parts, the last of them with a photograph in each class."""
-    samples = [
-        Sample(
+    table_rows = [
+        TableRow(
             f"{BINARY.names[c]}/{i}.jpg", BINARY.names[c], f"part-{g}", f"d{i}", i, "", 0, 0, 0, 0
         )
         for i, (c, g) in enumerate(zip(Y, GROUPS, strict=True))
     ]
-    return Grouped(BINARY, samples, np.array(Y), np.array(GROUPS), GroupRule(rule, value))
+    return Grouped(BINARY, table_rows, np.array(Y), np.array(GROUPS), GroupRule(rule, value))
 
 
 def proposal() -> Proposal:
@@ -72,9 +72,9 @@ def test_parts_in_two_classes_are_counted_and_listed() -> None:
     said = plain(section(given).body)
     assert "1 part stands in more than one class, with 2 photographs. Either" in said
     assert "part-4 1 1 Free/8.jpg, Crack/9.jpg" in said
-    same = [s._replace(digest="d8") if i == 9 else s for i, s in enumerate(given.samples)]
+    same = [s._replace(digest="d8") if i == 9 else s for i, s in enumerate(given.table_rows)]
     assert "in 1 of them the very same photograph" in plain(
-        section(replace(given, samples=same)).body
+        section(replace(given, table_rows=same)).body
     )
     apart = replace(given, y=np.array([*Y[:8], 0, 0]))
     assert "There are none." in plain(section(apart).body)
@@ -83,14 +83,16 @@ def test_parts_in_two_classes_are_counted_and_listed() -> None:
 def test_both_kinds_of_split_stand_side_by_side() -> None:
     """Mean and spread of each, the difference, and a sentence; or why there is none."""
     by_part, at_random = dict.fromkeys(SCORES, (0.9, 0.05)), dict.fromkeys(SCORES, (0.99, 0.01))
-    gap = Gap("logistic", by_part, at_random, 15, 0.8)
-    said = plain(section(replace(grouped(), gap=gap)).body)
+    optimism = Optimism("logistic", by_part, at_random, 15, 0.8)
+    said = plain(section(replace(grouped(), optimism=optimism)).body)
     assert "80% of the tested photographs had another one of their part in training" in said
     assert "ROC AUC 0.900 ±0.050 0.990 ±0.010 +0.090" in said
     assert "means over 15 folds of each kind" in said
-    one = replace(gap, grouped=dict.fromkeys(SCORES, (0.9, float("nan"))), rounds=1)
-    assert "one split of each kind" in plain(section(replace(grouped(), gap=one)).body)
-    problem = replace(gap, problem="too few parts")
-    assert "cannot be told: too few parts." in plain(section(replace(grouped(), gap=problem)).body)
+    one = replace(optimism, grouped=dict.fromkeys(SCORES, (0.9, float("nan"))), rounds=1)
+    assert "one split of each kind" in plain(section(replace(grouped(), optimism=one)).body)
+    problem = replace(optimism, problem="too few parts")
+    assert "cannot be told: too few parts." in plain(
+        section(replace(grouped(), optimism=problem)).body
+    )
     assert "By part, or at random" not in plain(section(grouped()).body)
-    assert "Not measured." in plain(section(replace(grouped(), no_gap="Not measured.")).body)
+    assert "Not measured." in plain(section(replace(grouped(), no_optimism="Not measured.")).body)

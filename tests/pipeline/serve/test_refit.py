@@ -21,7 +21,7 @@ from pipeline.thresholds import Decision
 
 
 def strange(seed: int, folder: Path) -> bytes:
-    """A photograph of a defect that the model passes: a dark bottom, where others are bright."""
+    """Draw a defect that the model passes: a dark bottom, where others are bright."""
     pixels = shade(seed, bright=False).astype(int)
     pixels[14:] -= 50
     file = folder / f"{seed}.png"
@@ -31,7 +31,7 @@ def strange(seed: int, folder: Path) -> bytes:
 
 @pytest.fixture
 def station(line: Path, tmp_path: Path) -> Path:
-    """A copy of data, cache and model, with corrections of six parts that were missed."""
+    """Give a copy of data, cache and model, with corrections of six parts that were missed."""
     shutil.copytree(line, tmp_path, dirs_exist_ok=True)
     inbox = Inbox(tmp_path / "inbox")
     for part in range(6):

@@ -144,8 +144,8 @@ def test_corrections_are_kept_undone_and_learned_from(
     for fingerprint in (new, before):
         assert service.ask("POST", f"/v1/models/{fingerprint}/activate", {}).status == 200
         assert model_fingerprint(service.folder / "model") == fingerprint
-        judged = service.predict(files["Healthy"][0]).json()
-        assert judged["model"] == fingerprint
+        predicted = service.predict(files["Healthy"][0]).json()
+        assert predicted["model"] == fingerprint
     assert service.ask("POST", "/v1/models/none/activate", {}).status == 409
 
 
@@ -171,7 +171,7 @@ def test_pictures_are_drawn_anew_and_only_of_what_is_known(
 
 
 def finished(service: Service, name: str) -> dict[str, Any]:
-    """The job of a name, once it has ended."""
+    """Give the job of a name, once it has ended."""
     until = time.monotonic() + 60
     while (job := service.get(f"/v1/jobs/{name}").json())["running"]:
         assert time.monotonic() < until
@@ -212,9 +212,13 @@ def test_labels_in_doubt_are_asked_about(line: Path, tmp_path: Path) -> None:
     wrong = sorted((tmp_path / "data" / "defects").glob("part-003*"))
     for file in wrong:
         shutil.move(file, tmp_path / "data" / "Healthy" / file.name)
-    pipeline.extract_folder(tmp_path / "data", tmp_path / "features.h5", weights="random")
+    pipeline.extract_folder(
+        tmp_path / "data", tmp_path / "features.h5", pipeline.ExtractOptions(weights="random")
+    )
     pipeline.fit(
-        pipeline.load_dataset(tmp_path / "features.h5"), tmp_path / "model", head="logistic"
+        pipeline.load_dataset(tmp_path / "features.h5"),
+        tmp_path / "model",
+        pipeline.FitOptions(head="logistic"),
     )
     with serving(tmp_path) as service:
         service.ask("POST", "/v1/suspects", {})
@@ -232,9 +236,11 @@ def test_parts_are_merged_and_split(line: Path, tmp_path: Path) -> None:
     """What is moved stands in a table, and in the cache once a person says so."""
     shutil.copytree(line, tmp_path, dirs_exist_ok=True)
     with Cache.read(tmp_path / "features.h5") as cache:
-        about = dict(cache.dataset)
+        about = dict(cache.note)
     assert about["root"]  # of the folder that it was copied from
-    pipeline.extract_folder(tmp_path / "data", tmp_path / "features.h5", weights="random")
+    pipeline.extract_folder(
+        tmp_path / "data", tmp_path / "features.h5", pipeline.ExtractOptions(weights="random")
+    )
     with serving(tmp_path) as service:
         found = service.get("/v1/data").json()
         assert (found["photographs"], found["parts"], found["proposed"]) == (72, 24, False)
@@ -251,7 +257,7 @@ def test_parts_are_merged_and_split(line: Path, tmp_path: Path) -> None:
         service.ask("POST", "/v1/data/apply", {})
         assert finished(service, "groups")["error"] == ""
         assert service.get("/v1/data").json()["parts"] == 25
-    groups = {s.path: s.group for s in pipeline.load_dataset(tmp_path / "features.h5").samples}
+    groups = {s.path: s.group for s in pipeline.load_dataset(tmp_path / "features.h5").table_rows}
     assert (groups[paths[0]], groups[paths[1]], groups[paths[2]]) == ("alone", "006", "003")
 
 
@@ -307,8 +313,11 @@ def test_too_much_is_refused_at_once(line: Path, tmp_path: Path) -> None:
         large = service.predict(("large.png", photograph(1, (120, 100)))).json()["parts"][0]
         assert "pixels" in large["error"]
         model, gate = service.station.model, threading.Event()
-        judge = model.judge
-        model.judge = lambda photographs: (gate.wait(10), judge(photographs))[1]
+        predict_photographs = model.predict_photographs
+        model.predict_photographs = lambda photographs: (
+            gate.wait(10),
+            predict_photographs(photographs),
+        )[1]
         answers: list[int] = []
         threads = [
             threading.Thread(target=lambda: answers.append(service.predict(one).status))

@@ -45,7 +45,7 @@ def test_one_part_fewer_is_too_few(share: float) -> None:
 @settings(deadline=None)
 @given(st.integers(1, 400), SHARES)
 def test_allowed_events_are_those_of_clopper_and_pearson(trials: int, share: float) -> None:
-    """k events are allowed exactly if their upper limit is within the share."""
+    """Check that k events are allowed exactly if their upper limit is within the share."""
     k = allowed_events(trials, share)
     if k >= 0:
         assert upper_limit(k, trials) <= share + 1e-9
@@ -199,6 +199,6 @@ def test_the_claim_holds_for_the_model_that_is_kept() -> None:
     assert 0.01 < missed.mean() < 0.05  # 1 in 41 on average
     assert (np.array([entry[1] for entry in found]) <= 0.1).mean() < 0.85
     made = found[0][2]
-    assert made.judged is not None
-    assert made.judged.aside
-    assert not set(made.judged.rows.tolist()) & set(made.learned.tolist())
+    assert made.predicted is not None
+    assert made.predicted.aside
+    assert not set(made.predicted.rows.tolist()) & set(made.learned.tolist())

@@ -29,9 +29,11 @@ from pipeline.thresholds.outcome import Counts
 
 
 def fit(cache: Path, rule: ThresholdRule | None = None, head: str = "logistic") -> pipeline.Fit:
-    """A model beside its cache."""
+    """Give a model beside its cache."""
     data = pipeline.load_dataset(cache)
-    return pipeline.fit(data, cache.parent / "model", head=head, threshold=rule)
+    return pipeline.fit(
+        data, cache.parent / "model", pipeline.FitOptions(head=head, threshold=rule)
+    )
 
 
 def change(model: Path, **fields: object) -> None:
@@ -42,14 +44,14 @@ def change(model: Path, **fields: object) -> None:
 
 
 def test_the_default_is_balanced_and_travels_with_the_model(cache: Path) -> None:
-    """fit chooses on five folds by part of the training side; bundle, info and text agree."""
+    """Check that fit chooses on five folds by part; bundle, info and text agree."""
     done = fit(cache)
     unseen = done.decision.unseen
     assert unseen is not None
     assert (done.decision.method, unseen.how, unseen.folds) == ("balanced", "out-of-fold", 5)
     bundle = load(done.folder)
     assert bundle.decision.to_json() == done.decision.to_json()
-    assert bundle.threshold == bundle.about["threshold"] == done.decision.band.pass_below
+    assert bundle.threshold == bundle.record.to_json()["threshold"] == done.decision.band.pass_below
     assert "for the best balanced accuracy" in fit_text(done)
     assert "for the best balanced accuracy" in info_text(describe(done.folder))
     table = list(csv.DictReader(io.StringIO((done.folder / "unseen.csv").read_text())))
@@ -69,7 +71,7 @@ def test_the_holdout_is_not_chosen_on(cache: Path) -> None:
     first = fit(cache)
     data = pipeline.load_dataset(cache)
     held = {e["path"] for e in load(first.folder).split() if e["side"] == "holdout"}
-    turned = np.array([sample.path in held for sample in data.samples])
+    turned = np.array([table_row.path in held for table_row in data.table_rows])
 
     module = sys.modules["pipeline.training.fit"]
     real = module.choose_sides
@@ -81,7 +83,7 @@ def test_the_holdout_is_not_chosen_on(cache: Path) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "choose_sides", turn_after_splitting)
-        second = pipeline.fit(data, cache.parent / "other", head="logistic")
+        second = pipeline.fit(data, cache.parent / "other", pipeline.FitOptions(head="logistic"))
     assert second.decision.band == first.decision.band
     assert second.held_out.scores["roc_auc"] < 0.5 < first.held_out.scores["roc_auc"]
 
@@ -109,8 +111,8 @@ def test_a_heads_calibration_is_kept_and_used(cache: Path) -> None:
     assert not np.allclose(expected, own[:, 1], atol=0.01)
     photographs = pipeline.find_photographs([str(cache.parent / "data")])
     found = {Path(p.path).name: p.probability for p in pipeline.predict(bundle, photographs, cache)}
-    for sample, p in zip(data.samples, expected, strict=True):
-        assert found[Path(sample.path).name] == pytest.approx(p, abs=1e-6)
+    for table_row, p in zip(data.table_rows, expected, strict=True):
+        assert found[Path(table_row.path).name] == pytest.approx(p, abs=1e-6)
     again = pipeline.evaluate_holdout(bundle, cache)
     assert again.assessment.scores == pytest.approx(done.held_out.scores, abs=1e-9, nan_ok=True)
 
@@ -227,7 +229,7 @@ def test_damaged_thresholds_are_named(cache: Path, fields: dict[str, object]) ->
 
 
 def test_the_command_line_chooses_and_refuses(run: Run) -> None:
-    """fit's options reach the model; what cannot be done is one line before any training."""
+    """Check that fit's options reach the model; what cannot be done is said before training."""
     write_parts(Path("data"))
     run("extract", "--weights", "random", "--group-regex", r"part-(\d+)")
     code, out, _ = run("fit", "--head", "logistic", "--cost-missed", "50", "--cost-false", "1")

@@ -18,7 +18,7 @@ from pipeline.evaluation.metrics import binary_scores
 from pipeline.evaluation.probability_text import beside
 from pipeline.feature_specs.heads import Contender
 from pipeline.heads.calibration import Recalibration
-from pipeline.thresholds.choose import Judged, choose
+from pipeline.thresholds.choose import OutOfFold, choose
 from pipeline.thresholds.costs import (
     BALANCED,
     Curve,
@@ -203,8 +203,8 @@ def test_reliability_of_calibrated_probabilities_lies_on_the_diagonal() -> None:
     assert found.brier == pytest.approx(np.mean((y - p) ** 2))
 
 
-def judged(y: np.ndarray, p: np.ndarray, groups: np.ndarray) -> Judged:
-    return Judged(np.arange(len(y)), y, groups, p, groups % 5, aside=False, seconds=1.0)
+def predicted(y: np.ndarray, p: np.ndarray, groups: np.ndarray) -> OutOfFold:
+    return OutOfFold(np.arange(len(y)), y, groups, p, groups % 5, aside=False, seconds=1.0)
 
 
 @pytest.mark.parametrize("scale", ["logit", "share"])
@@ -212,7 +212,7 @@ def test_calibrating_repairs_probabilities_that_are_too_sure(scale: Any) -> None
     """An over-confident head's log loss falls, the order stays, and reliability is out of fold."""
     y, p, groups = scored(3000)
     sure = p**3 / (p**3 + (1 - p) ** 3)
-    made = choose(judged(y, sure, groups), ThresholdRule(part_rule="any"), scale)
+    made = choose(predicted(y, sure, groups), ThresholdRule(part_rule="any"), scale)
     unseen = made.decision.unseen
     assert made.calibration is not None
     assert unseen is not None
@@ -226,10 +226,10 @@ def test_calibrating_repairs_probabilities_that_are_too_sure(scale: Any) -> None
 def test_nothing_is_calibrated_where_it_would_not_help() -> None:
     """Good probabilities, heads that see to it themselves, and scores against the truth stay."""
     y, p, groups = scored(3000)
-    assert choose(judged(y, p, groups), ThresholdRule(), None).calibration is None
+    assert choose(predicted(y, p, groups), ThresholdRule(), None).calibration is None
     noise = np.random.default_rng(0).uniform(0.4, 0.6, len(y))
     against = np.where(y == 1, noise - 0.2, noise)
-    assert choose(judged(y, against, groups), ThresholdRule(), "logit").calibration is None
+    assert choose(predicted(y, against, groups), ThresholdRule(), "logit").calibration is None
     assert Recalibration.fit(against, y, "logit") is None
 
 
@@ -309,7 +309,7 @@ def test_more_than_two_classes_have_no_threshold() -> None:
     X, y, groups = sparse_rows(90, 40, n_classes=3, effect=1.0)
     rows = TrainingRows(X, y, groups, ("a", "b", "c"), 0.25)
     made = train(Contender("ridge"), rows, ThresholdRule())
-    assert made.judged is None
+    assert made.predicted is None
     assert "most probable" in made.decision.note
     with pytest.raises(ThresholdError, match=r"found 3 classes .*--positive"):
         train(Contender("ridge"), rows, ThresholdRule(max_missed=0.1))

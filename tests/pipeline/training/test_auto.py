@@ -27,13 +27,13 @@ CLOSER = Look(("colour", "white"), Crops(("five",), ("colour", "white")))
 
 
 def made(folder: Path, cache: Path, look: Look) -> Dataset:
-    """A cache of the toy's rows with a look."""
+    """Give a cache of the toy's rows with a look."""
     settings = replace(toy_settings(), taps=look.taps, crops=look.crops)
     record = {"source": "random", "name": "random", "digest": "random:0", "seed": 0}
     rule = {"kind": "regex", "value": r"(\d+)"}
     about = {"root": str(folder), "weights": record, "group_rule": rule, "views": ["full"]}
     photographs = [p._replace(group=p.path) for p in scan_folder(folder).photographs]
-    extract(photographs, settings, cache, dataset=about)
+    extract(photographs, settings, cache, note=about)
     return pipeline.load_dataset(cache)
 
 
@@ -66,8 +66,8 @@ def test_the_layers_of_the_default_look_are_tried_with_and_without_the_top_one(
     closer: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     layers = {"mixed5-max": 2, "mixed7-max": 2, "mixed8": 2, "mixed8-max": 2, "mixed9-max": 2}
-    layout = replace(closer.layout, taps=layers, crop_taps=layers)
-    monkeypatch.setattr(Dataset, "layout", layout)
+    row_parts = replace(closer.row_parts, taps=layers, crop_taps=layers)
+    monkeypatch.setattr(Dataset, "row_parts", row_parts)
     assert [spec.text for spec in specs_of(closer)] == [
         "five:mixed8:root",
         "full+five:mixed5-max+mixed7-max+mixed8-max:root",
@@ -126,14 +126,14 @@ def test_photographs_of_a_part_count_as_one() -> None:
 def test_fit_chooses_and_says_so(closer: Dataset, tmp_path: Path) -> None:
     from pipeline.terminal.results import fit
 
-    done = pipeline.fit(closer, tmp_path / "model", with_gap=False)
+    done = pipeline.fit(closer, tmp_path / "model", pipeline.FitOptions(optimism=False))
     assert done.choice is not None
     assert done.choice.describe() in fit(done)
     about = json.loads((tmp_path / "model" / "model.json").read_text("utf-8"))
     assert len(about["choice"]["tried"]) == len(contenders(closer))
     assert about["head"] == done.choice.contender.head
     bundle = pipeline.load_bundle(tmp_path / "model")
-    files = scan_folder(Path(closer.about["root"])).photographs[:3]
+    files = scan_folder(Path(closer.folder.root)).photographs[:3]
     found = pipeline.predict(bundle, files, tmp_path / "closer.h5")
     assert all(0 <= p.probability <= 1 for p in found if p.probability is not None)
     fresh = pipeline.predict(bundle, files, None)
@@ -142,18 +142,22 @@ def test_fit_chooses_and_says_so(closer: Dataset, tmp_path: Path) -> None:
 
 def test_settings_want_a_head(closer: Dataset, tmp_path: Path) -> None:
     with pytest.raises(HeadError, match="name one with --head"):
-        pipeline.fit(closer, tmp_path / "model", settings={"C": 1})
+        pipeline.fit(closer, tmp_path / "model", pipeline.FitOptions(settings={"C": 1}))
 
 
 def test_comparing_without_words_compares_the_few_that_matter(
     closer: Dataset, plain: Dataset, tmp_path: Path
 ) -> None:
-    found = pipeline.compare_heads(closer, tmp_path / "few", n_folds=3, repeats=1, n_jobs=1)
+    found = pipeline.compare_heads(
+        closer, tmp_path / "few", pipeline.CompareOptions(folds=3, repeats=1, jobs=1)
+    )
     pairs = {(c.head, c.spec.text) for c in found.result.contenders.values()}
     specs = [*specs_of(closer), FLAT]
     assert pairs == {(head, spec.text) for head in auto.HEADS for spec in specs}
     named = pipeline.compare_heads(
-        closer, tmp_path / "named", heads=["ridge"], n_folds=3, repeats=1, n_jobs=1
+        closer,
+        tmp_path / "named",
+        pipeline.CompareOptions(heads=["ridge"], folds=3, repeats=1, jobs=1),
     )
     assert list(named.result.contenders) == ["ridge"]
     assert FeatureSpec.parse("flat") == FLAT

@@ -16,7 +16,7 @@ from features.errors import HeadError, SplitError
 from pipeline.evaluation.metrics import SCORES, score
 from pipeline.heads import HEADS, make_head
 from pipeline.terminal.comparison import _short_names, heads_table
-from pipeline.training.cross_validate import Comparison, compare
+from pipeline.training.cross_validate import CompareOptions, Comparison, compare
 
 QUICK = ["logistic", "ridge", "linear-svm", "rbf-svm", "knn", "lda", "boosting", "majority"]
 
@@ -25,7 +25,7 @@ QUICK = ["logistic", "ridge", "linear-svm", "rbf-svm", "knn", "lda", "boosting",
 def found() -> Comparison:
     """All quick heads on 4 folds of 2 repeats, in two processes."""
     X, y, groups = sparse_rows(90, 300, effect=0.8)
-    return compare(X, y, groups, heads=QUICK, n_folds=4, repeats=2, seed=1, n_jobs=2)
+    return compare(X, y, groups, CompareOptions(heads=QUICK, folds=4, repeats=2, seed=1, jobs=2))
 
 
 def test_every_head_has_every_round(found: Comparison) -> None:
@@ -126,7 +126,7 @@ def test_a_head_in_the_comparison_is_the_head_alone() -> None:
     """Sharing the Gram matrix and decompositions changes no prediction."""
     X, y, groups = sparse_rows(60, 200, effect=0.8)
     heads = ["logistic", "ridge", "linear-svm", "rbf-svm", "knn", "lda"]
-    result = compare(X, y, groups, heads=heads, n_folds=2, repeats=1, seed=4, n_jobs=1)
+    result = compare(X, y, groups, CompareOptions(heads=heads, folds=2, repeats=1, seed=4, jobs=1))
     fold = result.folds[1]
     seed = int(np.random.SeedSequence((4, 0, 1)).generate_state(1)[0])
     for name in heads:
@@ -149,10 +149,7 @@ def test_progress_counts_every_fit_and_processes_change_nothing() -> None:
             X,
             y,
             groups,
-            heads=["ridge", "forest", "majority"],
-            n_folds=2,
-            repeats=1,
-            n_jobs=n_jobs,
+            CompareOptions(heads=["ridge", "forest", "majority"], folds=2, repeats=1, jobs=n_jobs),
             progress=lambda done, total, text: seen.append((done, total, text)),
         )
         for n_jobs in (1, 2)
@@ -172,7 +169,9 @@ def test_dense_takes_part(monkeypatch: pytest.MonkeyPatch) -> None:
         dict(make_head("dense").defaults) | {"epochs": 2},
     )
     X, y, groups = sparse_rows(40, 60, effect=1.0)
-    result = compare(X, y, groups, heads=["dense", "majority"], n_folds=2, repeats=1, n_jobs=1)
+    result = compare(
+        X, y, groups, CompareOptions(heads=["dense", "majority"], folds=2, repeats=1, jobs=1)
+    )
     assert all(math.isfinite(r.scores["roc_auc"]) for r in result.of("dense"))
 
 
@@ -180,15 +179,15 @@ def test_what_cannot_be_compared_is_refused() -> None:
     """Unknown heads and scores, no heads, and too few parts are errors before any work."""
     X, y, groups = sparse_rows(45, 30, per_part=5)
     with pytest.raises(HeadError, match="unknown head 'svm'"):
-        compare(X, y, groups, heads=["svm"])
+        compare(X, y, groups, CompareOptions(heads=["svm"]))
     with pytest.raises(HeadError, match="no heads"):
-        compare(X, y, groups, heads=[])
+        compare(X, y, groups, CompareOptions(heads=[]))
     with pytest.raises(HeadError, match="unknown score 'auc'; expected one of accuracy"):
-        compare(X, y, groups, heads=list(HEADS), sort_by="auc")
+        compare(X, y, groups, CompareOptions(heads=list(HEADS), sort_by="auc"))
     with pytest.raises(HeadError, match="smallest difference that matters is -1; expected 0"):
-        compare(X, y, groups, heads=["ridge"], rope=-1)
+        compare(X, y, groups, CompareOptions(heads=["ridge"], rope=-1))
     with pytest.raises(SplitError, match="'crack' has 4 groups; expected at least 5"):
-        compare(X, y, groups, heads=["ridge"], class_names=("free", "crack"))
+        compare(X, y, groups, CompareOptions(heads=["ridge"]), class_names=("free", "crack"))
 
 
 def test_long_feature_specs_are_letters_in_the_table() -> None:

@@ -140,10 +140,14 @@ def test_nothing_is_written_where_parts_are_too_few(cache: Path, tmp_path: Path)
     data = pipeline.load_dataset(cache)
     data.groups = data.groups % 2 + 2 * data.y
     with pytest.raises(SplitError):
-        pipeline.learning_curve(data, tmp_path / "l", heads=["ridge"], n_jobs=1)
+        pipeline.learning_curve(
+            data, tmp_path / "l", pipeline.CurveOptions(heads=["ridge"], jobs=1)
+        )
     (tmp_path / "o" / "learning-curve.png").mkdir(parents=True)
     with pytest.raises(OutputError):
-        pipeline.learning_curve(data, tmp_path / "o", heads=["ridge"], n_jobs=1)
+        pipeline.learning_curve(
+            data, tmp_path / "o", pipeline.CurveOptions(heads=["ridge"], jobs=1)
+        )
     assert not (tmp_path / "l").exists()
 
 
@@ -152,7 +156,9 @@ def test_the_holdout_of_a_given_split_is_not_looked_at(cache: Path, tmp_path: Pa
     dataset = pipeline.load_dataset(cache)
     test = dataset.groups % 6 == 0
     dataset = replace(dataset, given=(np.flatnonzero(~test), np.flatnonzero(test)))
-    found = pipeline.learning_curve(dataset, tmp_path / "curve", heads=["ridge"], draws=2, n_jobs=1)
+    found = pipeline.learning_curve(
+        dataset, tmp_path / "curve", pipeline.CurveOptions(heads=["ridge"], draws=2, jobs=1)
+    )
     assert len(found.result.y) == (~test).sum()
     assert f"the other {test.sum()} of the given split are left" in found.note
     assert found.note in learning(found)

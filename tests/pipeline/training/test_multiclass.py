@@ -71,10 +71,10 @@ def test_six_classes_through_every_command(
         assert of_fray == len(heads) + 1  # and in the confusion matrix
         code, out, _ = run("predict", model, "data", "--out", f"{model}.csv", "--sheet", "s.png")
         assert code == 0
-        judged = read_table(Path(f"{model}.csv"))
-        right = np.mean([row["class"] == row["path"].split("/")[1] for row in judged])
+        predicted = read_table(Path(f"{model}.csv"))
+        right = np.mean([row["class"] == row["path"].split("/")[1] for row in predicted])
         assert right > 0.6, model
-        for row in judged:
+        for row in predicted:
             chances = {name: float(row[f"p({name})"]) for name in NAMES}
             assert sum(chances.values()) == pytest.approx(1, abs=1e-6)
             assert max(chances, key=lambda name: chances[name]) == row["class"]

@@ -16,7 +16,7 @@ BLUE, VERMILION = (0, 114, 178), (213, 94, 0)
 
 
 def history(epochs: int, validation: bool = False) -> list[dict[str, float]]:
-    """A training that goes well."""
+    """Give a training that goes well."""
     rows = []
     for n in range(1, epochs + 1):
         row = {"epoch": float(n), "loss": 0.7 / n, "accuracy": 1 - 0.4 / n}

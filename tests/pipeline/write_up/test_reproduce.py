@@ -26,12 +26,12 @@ from pipeline.data.splits import holdout
 from pipeline.write_up.ladder import SPLITS, TITLES, Ladder
 
 PARTS = pipeline.GroupRule("regex", r"part-(\d+)")
-SETTINGS = {"seeds": 1, "epochs": 2, "group_rule": PARTS, "weights": "random"}
+OPTIONS = pipeline.ReproduceOptions(seeds=1, epochs=2, group_rule=PARTS, weights="random")
 
 
 @pytest.fixture(scope="module")
 def patched() -> Iterator[pytest.MonkeyPatch]:
-    """The toy in the backbone's place, and small photographs."""
+    """Give the toy in the backbone's place, and small photographs."""
     with pytest.MonkeyPatch.context() as patch:
         ToyBackbone.reset()
         patch.setitem(BACKBONES, "inception_v3", "toy:ToyBackbone")
@@ -43,7 +43,7 @@ def patched() -> Iterator[pytest.MonkeyPatch]:
 def reproduced(
     tmp_path_factory: pytest.TempPathFactory, patched: pytest.MonkeyPatch
 ) -> tuple[Path, Ladder, list[str], list[tuple[int, int]]]:
-    """A ladder that was stopped in its sixth run and then went on; which runs were kept."""
+    """Give a ladder that was stopped in its sixth run and then went on; which runs were kept."""
     root = tmp_path_factory.mktemp("ladder")
     write_parts(root / "data")
 
@@ -52,12 +52,12 @@ def reproduced(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        pipeline.reproduce(root / "data", root / "out", **SETTINGS, progress=stop)
+        pipeline.reproduce(root / "data", root / "out", OPTIONS, progress=stop)
     kept = {p.name: p.stat().st_mtime_ns for p in (root / "out" / "runs").iterdir()}
     assert not (root / "out" / "table.csv").exists()
     calls: list[tuple[int, int]] = []
     ladder = pipeline.reproduce(
-        root / "data", root / "out", **SETTINGS, progress=lambda *given: calls.append(given)
+        root / "data", root / "out", OPTIONS, progress=lambda *given: calls.append(given)
     )
     for name, stamp in kept.items():
         assert (root / "out" / "runs" / name).stat().st_mtime_ns == stamp
@@ -87,11 +87,11 @@ def test_a_finished_ladder_trains_nothing(
     root, ladder, *_ = reproduced
     monkeypatch.setattr(Cnn, "fit", lambda *_, **__: pytest.fail("it trained"))
     before = (root / "out" / "table.csv").read_bytes()
-    again = pipeline.reproduce(root / "data", root / "out", **SETTINGS)
+    again = pipeline.reproduce(root / "data", root / "out", OPTIONS)
     assert again.table() == ladder.table()
     assert (root / "out" / "table.csv").read_bytes() == before
     with pytest.raises(pytest.fail.Exception, match="it trained"):
-        pipeline.reproduce(root / "data", root / "out", **SETTINGS | {"epochs": 3})
+        pipeline.reproduce(root / "data", root / "out", replace(OPTIONS, epochs=3))
 
 
 def test_the_tables_say_what_the_runs_say(
@@ -143,12 +143,12 @@ def test_pictures_are_drawn(
         assert image.width == 1208
     found = ladder.verdicts()
     _, held = holdout(ladder.photographs.y, ladder.photographs.groups, seed=0)
-    assert [p.path for p in found] == [ladder.photographs.samples[i].path for i in held]
+    assert [p.path for p in found] == [ladder.photographs.table_rows[i].path for i in held]
     assert all(p.truth == Path(p.path).parts[0] for p in found)
 
 
 def made_ladder(photographs: PhotographSet, random: float, grouped: float) -> Ladder:
-    """A ladder with these balanced validation accuracies in every rung."""
+    """Give a ladder with these balanced validation accuracies in every rung."""
     scores = {"accuracy": 1.0, "roc_auc": 0.5, "photographs": 18}
     runs = [
         {"rung": rung, "split": split, "seed": seed, "history": [],
@@ -230,9 +230,11 @@ def test_a_subset_has_whole_parts_and_even_classes(
     assert np.bincount(chosen.y).tolist() == [15, 15]
     for group in np.unique(chosen.groups):
         assert (chosen.groups == group).sum() == (found.groups == group).sum() == 3
-    assert [s.path for s in choose_parts(found, 30).samples] == [s.path for s in chosen.samples]
-    assert [s.path for s in choose_parts(found, 30, seed=1).samples] != [
-        s.path for s in chosen.samples
+    assert [s.path for s in choose_parts(found, 30).table_rows] == [
+        s.path for s in chosen.table_rows
+    ]
+    assert [s.path for s in choose_parts(found, 30, seed=1).table_rows] != [
+        s.path for s in chosen.table_rows
     ]
     with pytest.raises(DataError, match="at least two of each"):
         choose_parts(found, 3)
@@ -242,4 +244,4 @@ def test_foreign_folders_are_left_alone(tmp_path: Path, patched: pytest.MonkeyPa
     """`out` must be new, empty or a reproduction."""
     data = write_parts(tmp_path / "data", 6)
     with pytest.raises(OutputError, match="holds no reproduction"):
-        pipeline.reproduce(data, data, **SETTINGS)
+        pipeline.reproduce(data, data, OPTIONS)

@@ -1,6 +1,6 @@
 """The table behind features and heads: which of them score how much on parts never seen.
 
-    python -m benchmarks.spaces features.h5 --classes Free,Crack --features flat,avg:root
+    python -m benchmarks.feature_specs features.h5 --classes Free,Crack --features flat,avg:root
 
 Every head on every feature space, on the same grouped folds under several seeds; settings are
 chosen inside the training sides. Where the cache was told its groups, the table is made twice: by
@@ -28,7 +28,7 @@ from pipeline.feature_specs.rows import comparable_rows
 from pipeline.feature_specs.spec import FeatureSpec
 from pipeline.groups.rules import number_groups
 from pipeline.training.comparison import Comparison
-from pipeline.training.cross_validate import compare
+from pipeline.training.cross_validate import CompareOptions, compare
 
 _SHOWN = ("roc_auc", "average_precision", "balanced_accuracy")
 
@@ -38,8 +38,10 @@ def groupings(data: Dataset) -> dict[str, np.ndarray]:
     if data.proposal is not None:
         return {"proposed": data.groups}
     found = pipeline.proposed_groups(data.cache_path).by_path()
-    samples = [sample._replace(group=found.get(sample.path, "")) for sample in data.samples]
-    return {"as told": data.groups, "proposed": number_groups(samples)}
+    table_rows = [
+        table_row._replace(group=found.get(table_row.path, "")) for table_row in data.table_rows
+    ]
+    return {"as told": data.groups, "proposed": number_groups(table_rows)}
 
 
 def some_parts(y: np.ndarray, groups: np.ndarray, photographs: int, seed: int) -> np.ndarray:
@@ -58,7 +60,7 @@ def some_parts(y: np.ndarray, groups: np.ndarray, photographs: int, seed: int) -
 def with_few_defects(
     y: np.ndarray, groups: np.ndarray, rounds: list[Fold], parts: int, seed: int
 ) -> list[Fold]:
-    """The same folds, but so many defective parts in each training side; 0: all of them."""
+    """Give the same folds, but so many defective parts in each training side; 0: all of them."""
     if not parts:
         return rounds
     rng, found = np.random.default_rng(seed), []
@@ -83,11 +85,14 @@ def measure(
         rounds = folds(y, parts, n_folds=options.folds, repeats=1, seed=seed)
         found.append(
             compare(
-                seen, y, parts, heads=options.heads.split(","), seed=seed, n_jobs=options.jobs,
+                seen,
+                y,
+                parts,
+                CompareOptions(options.heads.split(","), seed=seed, jobs=options.jobs),
                 rounds=with_few_defects(y, parts, rounds, few, seed),
                 class_names=data.classes.names,
             )
-        )  # fmt: skip
+        )
     return found
 
 

@@ -24,7 +24,7 @@ class Rounds(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Gap:
+class Optimism:
     """Scores of one head on both kinds of split.
 
     Attributes:
@@ -67,17 +67,17 @@ class Gap:
         return self.random[score][0] - self.grouped[score][0]
 
     def sentence(self) -> str:
-        """What the gap means, for a person."""
+        """Say what the gap means, for a person."""
         if self.problem:
             return f"the gap between the two splits cannot be told: {self.problem}"
-        gap = self.difference()
+        optimism = self.difference()
         start = (
             f"split at random, {self.torn:.0%} of the tested photographs had another one of their "
             "part in training"
         )
-        if gap > _LITTLE:
+        if optimism > _LITTLE:
             return (
-                f"{start}, and the ROC AUC looks {gap:.3f} better than it is; "
+                f"{start}, and the ROC AUC looks {optimism:.3f} better than it is; "
                 "on parts never seen, expect the score by part"
             )
         other = max(SCORES[1:], key=lambda score: np.nan_to_num(self.difference(score)))
@@ -87,7 +87,7 @@ class Gap:
                 f"looks {self.difference(other):.3f} better than it is; on parts never seen, "
                 "expect the scores by part"
             )
-        if gap < -_LITTLE:
+        if optimism < -_LITTLE:
             return f"{start}, yet scored no better; with so few parts the difference is chance"
         return (
             f"{start}, and it made no difference here; the score by part is still the one to tell"
@@ -104,12 +104,12 @@ def has_parts(groups: Indices) -> bool:
     return len(np.unique(groups)) < len(groups)
 
 
-def measure_gap(
+def measure_optimism(
     measured: Rounds,
     other_kind: str,
     measure_other: Callable[[], Rounds],
     groups: Indices,
-) -> Gap | None:
+) -> Optimism | None:
     """Measure the kind of split that was not asked for, and put both side by side.
 
     Args:
@@ -127,9 +127,9 @@ def measure_gap(
         other = measure_other()
     except (SplitError, ThresholdError) as error:
         torn = torn_share(groups, measured.splits) if other_kind == "grouped" else 0.0
-        return Gap(measured.head, {}, {}, len(measured.scores), torn, str(error))
+        return Optimism(measured.head, {}, {}, len(measured.scores), torn, str(error))
     grouped, random = (other, measured) if other_kind == "grouped" else (measured, other)
-    return Gap(
+    return Optimism(
         measured.head,
         _summary(grouped.scores),
         _summary(random.scores),

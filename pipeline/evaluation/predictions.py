@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from features.arrays import Floats, Indices
-from features.cache.sample_table import Sample
+from features.cache.sample_table import TableRow
 from pipeline.data.classes import Classes
 from pipeline.data.dataset import Labelled
 from pipeline.evaluation.band import DEFAULT_THRESHOLD, Band
@@ -21,13 +21,13 @@ from pipeline.evaluation.part_rules import PartTable
 
 
 @dataclass(frozen=True)
-class Judgements:
+class Predictions:
     """What is asked of a model, and what it answers: the input of most sections of a report.
 
     Attributes:
         classes: names and numbers; of two classes, 1 is the defective one.
-        root: the folder that `Sample.path` is relative to.
-        samples: the photographs (n).
+        root: the folder that `TableRow.path` is relative to.
+        table_rows: the photographs (n).
         y: int64 (n,) their class numbers.
         groups: int64 (n,), the same number for photographs of one part.
         probabilities: float64 (n, n_classes).
@@ -37,7 +37,7 @@ class Judgements:
 
     classes: Classes
     root: Path
-    samples: Sequence[Sample]
+    table_rows: Sequence[TableRow]
     y: Indices
     groups: Indices
     probabilities: Floats
@@ -74,8 +74,8 @@ class Judgements:
         return len(np.unique(self.groups[self.y == number]))
 
 
-def judged_parts(photographs: Judgements, parts: PartTable) -> Judgements:
-    """The same with a line for each part.
+def predicted_parts(photographs: Predictions, parts: PartTable) -> Predictions:
+    """Give the same with a line for each part.
 
     Args:
         photographs: each as if it were all there is of its part.
@@ -88,7 +88,7 @@ def judged_parts(photographs: Judgements, parts: PartTable) -> Judgements:
     order = np.lexsort((off, parts.of_row))
     first = order[np.unique(parts.of_row[order], return_index=True)[1]]
     return replace(
-        photographs, samples=[photographs.samples[number] for number in first], y=parts.y,
+        photographs, table_rows=[photographs.table_rows[number] for number in first], y=parts.y,
         groups=parts.groups, probabilities=parts.P, unit="part",
     )  # fmt: skip
 
@@ -133,10 +133,14 @@ class Assessment:
         )
 
     @classmethod
-    def of_judged(cls, judged: Judgements, *, seed: int = 0) -> Self:
+    def of_predictions(cls, predicted: Predictions, *, seed: int = 0) -> Self:
         """Of photographs or parts with their probabilities, at their band."""
         return cls.of(
-            judged.y, judged.groups, judged.probabilities, seed=seed, threshold=judged.band.limits
+            predicted.y,
+            predicted.groups,
+            predicted.probabilities,
+            seed=seed,
+            threshold=predicted.band.limits,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -149,11 +153,11 @@ class Assessment:
         }
 
 
-def judge_side(
+def predictions_of_side(
     data: Labelled, side: Indices, probabilities: Floats, root: Path, band: Band
-) -> Judgements:
+) -> Predictions:
     """One side of a split with the probabilities (photographs, n_classes) that a model gave it."""
-    samples = [data.samples[number] for number in side]
-    return Judgements(
-        data.classes, root, samples, data.y[side], data.groups[side], probabilities, band
+    table_rows = [data.table_rows[number] for number in side]
+    return Predictions(
+        data.classes, root, table_rows, data.y[side], data.groups[side], probabilities, band
     )
