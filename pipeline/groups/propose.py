@@ -20,6 +20,7 @@ from features.cache.thumbnail_table import thumbnails_of
 from features.cache.thumbnails import Thumbnail, Thumbnails
 from pipeline.groups.evidence import Finding, Joiner, PixelEvidence
 from pipeline.groups.file_names import original_names
+from pipeline.groups.neighbours import ALL_PAIRS
 from pipeline.groups.proposal import Evidence, Link, Proposal, Question
 from pipeline.groups.readings import Readings, read_all
 from pipeline.groups.similarity import (
@@ -50,7 +51,7 @@ def propose(
     """Propose groups for the readable photographs of an open cache.
 
     Takes memory for about 1,000 float32 per photograph and a block of likenesses, and time in the
-    square of the photographs.
+    square of the photographs up to 20,000, beyond that in their number to the power of 1.5.
 
     Args:
         cache: open.
@@ -112,6 +113,12 @@ def _proposed(
         _say_what_it_stands_on(proposal, readings)
     proposal.cuts = readings.cuts
     proposal.notes = _notes(len(np.unique(unit)), thumbnails)
+    if similarity is not None and len(similarity.vectors) > ALL_PAIRS:
+        proposal.notes.append(
+            f"near copies are looked for among the nearest of {len(similarity.vectors):,} photographs, "
+            f"not among all pairs: of 500 photographs, {similarity.recall:.1%} were found with the "
+            "one that is most alike"
+        )
     return proposal
 
 

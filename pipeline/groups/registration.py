@@ -11,6 +11,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.groups.neighbours import nearest
+
 Pictures = npt.NDArray[np.float32]  # (n, side, side)
 Moves = npt.NDArray[np.float32]  # (n, 4): shift in x and y in pixels, growth in x and y
 
@@ -122,29 +124,3 @@ def _between(pictures: Pictures, places: npt.NDArray[np.float32]) -> Pictures:
     return np.asarray(
         pictures[which, low] * (1 - share) + pictures[which, low + 1] * share, dtype=np.float32
     )
-
-
-Vectors = npt.NDArray[np.float32]  # (n, width)
-
-_BLOCK_VALUES = 16 * 2**20  # of the matrix of likenesses that is held at a time
-
-
-def nearest(vectors: Vectors, count: int) -> tuple[npt.NDArray[np.int64], Vectors]:
-    """Give the `count` others with the largest inner product, the most alike first.
-
-    Returns:
-        Their numbers, int64 (n, count), and the inner products, float32 (n, count).
-    """
-    n = len(vectors)
-    numbers, values = np.empty((n, count), np.int64), np.empty((n, count), np.float32)
-    height = max(1, _BLOCK_VALUES // max(n, 1))
-    for start in range(0, n, height):
-        block = vectors[start : start + height] @ vectors.T
-        own = np.arange(len(block))
-        block[own, start + own] = -np.inf
-        found = np.argpartition(block, n - count, axis=1)[:, n - count :]
-        likeness = np.take_along_axis(block, found, axis=1)
-        order = np.argsort(-likeness, axis=1, kind="stable")
-        numbers[start : start + height] = np.take_along_axis(found, order, axis=1)
-        values[start : start + height] = np.take_along_axis(likeness, order, axis=1)
-    return numbers, values

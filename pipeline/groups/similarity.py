@@ -28,7 +28,8 @@ from features.cache.cache import Cache
 from features.cache.row_parts import RowParts
 from features.cache.thumbnail_table import thumbnails_of
 from features.cache.thumbnails import Grey
-from pipeline.groups.registration import Vectors, align, nearest, normalise, shrink
+from pipeline.groups.neighbours import ALL_PAIRS, Vectors, nearest, recall
+from pipeline.groups.registration import align, normalise, shrink
 
 FEWEST = 12  # photographs: among fewer nobody can say what strangers look like
 LARGEST_GROUP = 32  # nearest ones of a photograph that are not taken for strangers
@@ -53,14 +54,14 @@ class Similarity:
         vectors: float32 (n, width).
         floor: float32 (n,) likeness above which `reach` photographs lie.
         spread: float32 (n,) mean excess of strangers over it.
-        reach: strangers, and possible copies, whose likeness is above the floor.
+        reach: strangers, and possible copies, expected with a likeness above the floor.
         neighbours: int64 (n, k), the most alike first.
     """
 
     vectors: Vectors
     floor: npt.NDArray[np.float32]
     spread: npt.NDArray[np.float32]
-    reach: int
+    reach: float
     neighbours: Indices
 
     def likeness(self, a: Indices, b: Indices) -> Floats:
@@ -82,6 +83,13 @@ class Similarity:
             np.log(self.reach) - (alike - self.floor[side]) / self.spread[side] for side in (a, b)
         ]
         return np.asarray(np.exp(np.clip(np.maximum(*logs), -700, 700)), dtype=np.float64)
+
+    @property
+    def recall(self) -> float:
+        """Share of nearest pairs among the neighbours, measured on some; 1 where all were seen."""
+        if len(self.vectors) <= ALL_PAIRS:
+            return 1.0
+        return recall(self.vectors, self.neighbours, nearest_pairs=True)
 
     def pairs(self, most: float) -> tuple[Indices, Indices, Floats]:
         """Neighbours (a < b) with fewer than `most` expected strangers, the surest first."""
@@ -166,12 +174,13 @@ def similarity_of(vectors: Vectors) -> Similarity:
     strangers = min(_STRANGERS, max(8, n // 3))
     reach = min(group + strangers, n - 2)
     numbers, alike = nearest(vectors, reach)
+    found = recall(vectors, numbers) if n > ALL_PAIRS else 1.0
     floor = alike[:, -1]
     # The nearest may be copies: of them is known only that strangers there would be no farther.
     excess = (alike[:, group:] - floor[:, None]).sum(axis=1)
     excess += group * (alike[:, group] - floor)
     spread = np.maximum(excess / (reach - group), 1e-6)
-    return Similarity(vectors, floor, spread, reach, numbers[:, :group])
+    return Similarity(vectors, floor, spread, reach / max(found, 0.1), numbers[:, :group])
 
 
 def _together(views: list[Vectors]) -> Vectors:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from features.arrays import Floats, Rows
 
 _STEPS = 60
+_RANK = 64  # axes; a third of all would save a tenth of the passes, and cost more than that
 _SAMPLED = 4096  # rows that the axes are taken of
 _INNER = 60  # products with the rows inside a step
 _ENOUGH = 0.03  # change of the largest decision value; the next one would be about its square
@@ -49,7 +50,7 @@ class Axes(NamedTuple):
         if len(X) > _SAMPLED:
             X = X[np.sort(rng.choice(len(X), _SAMPLED, replace=False))]
         n, d = X.shape
-        Q = rng.standard_normal((d, min(d, n, max(64, d // 6)))).astype(np.float32)
+        Q = rng.standard_normal((d, min(d, n, _RANK))).astype(np.float32)
         for _ in range(3):
             Q = np.linalg.qr(X.T @ (X @ Q))[0]
         seen = (X @ Q).astype(np.float64)

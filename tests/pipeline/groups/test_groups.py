@@ -21,10 +21,11 @@ from features.cache.thumbnails import Thumbnail, thumbnail_of
 from features.errors import OutputError
 from pipeline.groups.contact_sheets import groups_csv, show_groups
 from pipeline.groups.evidence import Joiner, PixelEvidence
+from pipeline.groups.neighbours import nearest
 from pipeline.groups.proposal import Proposal
 from pipeline.groups.proposal_cache import doubts_of_groups, proposal_path, proposed_groups
 from pipeline.groups.propose import propose, propose_by_pictures
-from pipeline.groups.registration import align, nearest, normalise, resample
+from pipeline.groups.registration import align, normalise, resample
 from pipeline.groups.rules import match_groups, read_groups
 from pipeline.groups.similarity import similarity_of
 from pipeline.output.tables import MARK, to_csv

@@ -1,0 +1,271 @@
+"""Time and memory against the number of rows, for every head and stage, with the exponent fitted.
+
+Of a head one outer fold of five is measured, the choice of its settings on inner folds included,
+on drawn rows of 2,048 values (two per part, a spectrum that falls as a power, two classes). The
+peer is scikit-learn on the same rows, folds and grid, its own solvers and tolerances:
+GridSearchCV, and RidgeClassifierCV where there is one. Seconds are processor time over all
+threads, which other work on the machine hardly changes. A curve ends where its next point would
+take longer than a minute and a half (--quick: a second). The exponent is that of the last two
+points. docs/pictures/growth.svg is drawn anew.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.report import Line, Options, Report, run
+from benchmarks.turns import ROOT, Facts, Round, Variant, once
+
+_SIZES = (250, 1000, 4000, 16000, 64000)
+_WIDTH = 2048
+_LONGEST = 90.0
+_HEADS = ("logistic", "ridge", "lda", "linear-svm", "rbf-svm", "knn", "boosting", "forest")
+_PEERS = ("logistic", "ridge", "lda", "linear-svm", "rbf-svm", "knn", "boosting", "forest")
+_STAGES = ("near copies", "intervals")
+Rows = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.int64]
+Curve = dict[int, Facts]
+
+
+def measure(options: Options) -> Report:
+    """Every curve, one point after the other."""
+    report = Report("growth")
+    sizes = (100, 200, 400) if options.quick else _SIZES
+    settings = {"width": 100 if options.quick else _WIDTH}
+    longest = 1.0 if options.quick else _LONGEST
+    curves: dict[str, Curve] = {}
+    for head in _HEADS[:2] if options.quick else _HEADS:
+        for who, task in (("onepass", "head"), ("scikit-learn", "peer")):
+            name = f"{head}, {who}"
+            curves[name] = _curve(name, task, settings | {"head": head}, sizes, longest)
+    for stage in _STAGES:
+        curves[stage] = _curve(stage, "stage", settings | {"name": stage}, sizes, longest)
+    for name, curve in curves.items():
+        if curve:
+            report.lines.append(Line(name, _points(curve), f"exponent {exponent(curve):.2f}"))
+    report.details = {name: {str(n): f for n, f in curve.items()} for name, curve in curves.items()}
+    report.notes.append("seconds of one outer fold (peak memory of the process in GB)")
+    if not options.quick:
+        picture = ROOT / "docs" / "pictures" / "growth.svg"
+        picture.write_text(draw(curves), "utf-8")
+    return report
+
+
+def _curve(
+    name: str, task: str, settings: Mapping[str, Any], sizes: tuple[int, ...], longest: float
+) -> Curve:
+    found: Curve = {}
+    for n in sizes:
+        if found and _next(found) > longest:
+            break
+        try:
+            found[n] = once(Variant(name, f"benchmarks.growth:{task}", {**settings, "n": n}))
+        except RuntimeError:  # out of memory, or refused
+            break
+    return found
+
+
+def _next(curve: Curve) -> float:
+    """Seconds that four times as many rows would take."""
+    return float(curve[max(curve)]["cpu"]) * 4 ** max(exponent(curve), 1.0)
+
+
+def exponent(curve: Curve) -> float:
+    """Of the number of rows, by which the time grows from the last point but one to the last."""
+    if len(curve) < 2:
+        return 1.0
+    (a, first), (b, last) = sorted(curve.items())[-2:]
+    return math.log(last["cpu"] / first["cpu"]) / math.log(b / a)
+
+
+def _points(curve: Curve) -> str:
+    return "; ".join(
+        f"{n:,}: {f['cpu']:.1f} s ({f['peak_mb'] / 1e3:.1f})" for n, f in curve.items()
+    )
+
+
+# ---- what is measured ---------------------------------------------------------------------
+
+
+def drawn(n: int, width: int) -> tuple[Rows, Indices, Indices]:
+    """Rows as pooled features are: not negative, correlated; classes 0 and 1; parts."""
+    rng = np.random.default_rng(0)
+    groups = np.arange(n, dtype=np.int64) // 2
+    y = (rng.random(n // 2 + 1) < 0.25)[groups].astype(np.int64)
+    loads = rng.standard_normal((width, width), np.float32)
+    loads *= (0.3 * np.arange(1, width + 1, dtype=np.float32) ** -0.6)[:, None]
+    hidden = rng.standard_normal((n, width), np.float32)
+    hidden += rng.standard_normal((n // 2 + 1, width), np.float32)[groups]
+    hidden += 0.25 * rng.standard_normal(width, np.float32) * (y[:, None] - np.float32(0.5))
+    return np.maximum(hidden.astype(np.float32) @ loads + np.float32(0.2), 0), y, groups
+
+
+def head(n: int, width: int, head: str) -> Round:
+    """A round: one outer fold of `compare`."""
+    from pipeline.data.splits import folds
+    from pipeline.training.cross_validate import compare
+
+    X, y, groups = drawn(n, width)
+    rounds = folds(y, groups, n_folds=5, repeats=1, seed=0)[:1]
+    few = drawn(60, 20)
+    compare(*few, heads=[head], n_folds=2, repeats=1, n_jobs=1)  # so that imports do not count
+
+    def round_() -> Facts:
+        found = compare(X, y, groups, heads=[head], rounds=rounds, n_jobs=1)
+        return {"auc": found.results[0].scores["roc_auc"]}
+
+    return round_
+
+
+def peer(n: int, width: int, head: str) -> Round:
+    """A round: the same fold, grid and inner folds in scikit-learn."""
+    from sklearn.metrics import roc_auc_score
+    from sklearn.model_selection import GridSearchCV
+
+    from pipeline.data.splits import folds
+    from pipeline.heads import load_head_class
+    from pipeline.heads.tuning import inner_folds
+
+    X, y, groups = drawn(n, width)
+    _, _, train, test = folds(y, groups, n_folds=5, repeats=1, seed=0)[0]
+    grid = {
+        name: list(values) for name, values in getattr(load_head_class(head), "grid", {}).items()
+    }
+    estimator, names = _estimators()[head]()
+
+    def round_() -> Facts:
+        mean = X[train].mean(axis=0)
+        centred = X[train] - mean
+        scale = np.sqrt(np.einsum("ij,ij->i", centred, centred).mean())
+        rows, model = centred / scale, estimator
+        if head == "ridge":
+            model = type(estimator)(alphas=grid["alpha"])
+        elif grid:
+            inner = [(fold.train, fold.test) for fold in inner_folds(y[train], groups[train], 0)]
+            few = {names.get(name, name): values for name, values in grid.items()}
+            model = GridSearchCV(estimator, few, cv=inner, scoring="roc_auc")
+        model.fit(rows, y[train])
+        seen = (X[test] - mean) / scale
+        if hasattr(model, "decision_function"):
+            scores = model.decision_function(seen)
+        else:
+            scores = model.predict_proba(seen)[:, 1]
+        return {"auc": float(roc_auc_score(y[test], scores))}
+
+    return round_
+
+
+def _estimators() -> dict[str, Callable[[], tuple[Any, dict[str, str]]]]:
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+    from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+    from sklearn.linear_model import LogisticRegression, RidgeClassifierCV
+    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.svm import SVC, LinearSVC
+
+    return {
+        "logistic": lambda: (LogisticRegression(max_iter=10_000), {}),
+        "ridge": lambda: (RidgeClassifierCV(), {}),
+        "lda": lambda: (LinearDiscriminantAnalysis(solver="eigen"), {}),
+        "linear-svm": lambda: (LinearSVC(), {}),
+        "rbf-svm": lambda: (SVC(), {}),
+        "knn": lambda: (KNeighborsClassifier(weights="distance"), {"k": "n_neighbors"}),
+        "boosting": lambda: (HistGradientBoostingClassifier(), {}),
+        "forest": lambda: (RandomForestClassifier(max_features="sqrt"), {}),
+    }
+
+
+def stage(n: int, width: int, name: str) -> Round:
+    """A round: near copies among n photographs, or intervals of two heads' scores."""
+    rng = np.random.default_rng(0)
+    if name == "near copies":
+        from pipeline.groups.similarity import similarity_of
+
+        vectors = rng.standard_normal((n, 192)).astype(np.float32)
+        vectors[1::2] = vectors[: 2 * (n // 2) : 2] + np.float32(0.3) * vectors[1::2]
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        return lambda: {"pairs": len(similarity_of(vectors).pairs(0.01)[0])}
+    from pipeline.data.splits import folds
+    from pipeline.evaluation.intervals import Round as Tested
+    from pipeline.evaluation.nested import find
+
+    groups = np.arange(n) // 2
+    y = (groups % 4 == 0).astype(np.int64)
+    rounds = folds(y, groups, n_folds=5, repeats=1, seed=0)
+    tested = {}
+    for number in range(2):
+        p = 1 / (1 + np.exp(-(2 * y - 1 + rng.standard_normal(n) * (1 + number))))
+        P = np.column_stack([1 - p, p])
+        tested[str(number)] = [Tested(fold.test, P[fold.test]) for fold in rounds]
+    scores = {name: np.full(5, 0.9) for name in tested}
+
+    def intervals() -> Facts:
+        find(y, groups, tested, scores, "roc_auc", seed=0)
+        return {}
+
+    return intervals
+
+
+# ---- the picture --------------------------------------------------------------------------
+
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#000000")
+_SIDE, _LEFT, _TOP = 420, 60, 20
+
+
+def draw(curves: Mapping[str, Curve]) -> str:
+    """Seconds and memory against rows, both axes by powers of ten, as SVG."""
+    heads = list(dict.fromkeys(name.split(",")[0] for name in curves))
+    parts = [
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1160 500" font-family="sans-serif" '
+        'font-size="13"><rect width="1160" height="500" fill="white"/>'
+    ]
+    panels = (
+        ("cpu", "processor seconds of one fold", 1.0, (-2, 3)),
+        ("peak_mb", "peak GB", 1e-3, (-1, 2)),
+    )
+    for panel, (key, title, unit, (low, high)) in enumerate(panels):
+        left = _LEFT + panel * (_SIDE + 80)
+
+        def x(n: float, left: int = left) -> float:
+            return left + (math.log10(n) - 2) / 3 * _SIDE
+
+        def y(value: float, low: int = low, high: int = high) -> float:
+            return _TOP + _SIDE * (high - math.log10(max(value, 10.0**low))) / (high - low)
+
+        for power in range(low, high + 1):
+            parts.append(
+                _line([(left, y(10.0**power)), (left + _SIDE, y(10.0**power))], "#ddd", "")
+            )
+            parts.append(_text(left - 8, y(10.0**power) + 4, f"{10.0**power:g}", "end"))
+        parts += [
+            _text(x(n), _TOP + _SIDE + 20, f"{n:,}", "middle") for n in (100, 1000, 10_000, 100_000)
+        ]
+        parts.append(_text(left + _SIDE / 2, _TOP + _SIDE + 42, f"{title}, against rows", "middle"))
+        for name, curve in curves.items():
+            colour = _COLOURS[heads.index(name.split(",")[0]) % len(_COLOURS)]
+            points = [(x(n), y(facts[key] * unit)) for n, facts in curve.items()]
+            parts.append(_line(points, colour, "5 4" if "scikit" in name else ""))
+    for number, name in enumerate(heads):
+        colour = _COLOURS[number % len(_COLOURS)]
+        parts.append(_line([(1040, 40 + 22 * number), (1064, 40 + 22 * number)], colour, ""))
+        parts.append(_text(1070, 44 + 22 * number, name, "start"))
+    parts.append(_text(1040, 60 + 22 * len(heads), "dashed: scikit-learn", "start"))
+    return "\n".join([*parts, "</svg>", ""])
+
+
+def _line(points: list[tuple[float, float]], colour: str, dashes: str) -> str:
+    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    dashed = f' stroke-dasharray="{dashes}"' if dashes else ""
+    return f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"{dashed}/>'
+
+
+def _text(x: float, y: float, text: str, anchor: str) -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{text}</text>'
+
+
+if __name__ == "__main__":
+    run({"growth": measure}, __doc__)
