@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from benchmarks.report import Line, Options, Report, run
 from benchmarks.turns import ROOT, Facts, Round, Variant, once
+from pipeline.training.cross_validate import CompareOptions
 
 _SIZES = (250, 1000, 4000, 16000, 64000)
 _WIDTH = 2048
@@ -106,24 +107,26 @@ def drawn(n: int, width: int) -> tuple[Rows, Indices, Indices]:
 
 
 def head(n: int, width: int, head: str) -> Round:
-    """A round: one outer fold of `compare`."""
+    """Give a round: one outer fold of `compare`."""
     from pipeline.data.splits import folds
     from pipeline.training.cross_validate import compare
 
     X, y, groups = drawn(n, width)
     rounds = folds(y, groups, n_folds=5, repeats=1, seed=0)[:1]
     few = drawn(60, 20)
-    compare(*few, heads=[head], n_folds=2, repeats=1, n_jobs=1)  # so that imports do not count
+    compare(
+        *few, CompareOptions(heads=[head], folds=2, repeats=1, jobs=1)
+    )  # so that imports do not count
 
     def round_() -> Facts:
-        found = compare(X, y, groups, heads=[head], rounds=rounds, n_jobs=1)
+        found = compare(X, y, groups, CompareOptions(heads=[head], jobs=1), rounds=rounds)
         return {"auc": found.results[0].scores["roc_auc"]}
 
     return round_
 
 
 def peer(n: int, width: int, head: str) -> Round:
-    """A round: the same fold, grid and inner folds in scikit-learn."""
+    """Give a round: the same fold, grid and inner folds in scikit-learn."""
     from sklearn.metrics import roc_auc_score
     from sklearn.model_selection import GridSearchCV
 
@@ -180,7 +183,7 @@ def _estimators() -> dict[str, Callable[[], tuple[Any, dict[str, str]]]]:
 
 
 def stage(n: int, width: int, name: str) -> Round:
-    """A round: near copies among n photographs, or intervals of two heads' scores."""
+    """Give a round: near copies among n photographs, or intervals of two heads' scores."""
     rng = np.random.default_rng(0)
     if name == "near copies":
         from pipeline.groups.similarity import similarity_of

@@ -42,7 +42,7 @@ def nearest(vectors: Vectors, count: int) -> tuple[Indices, Vectors]:
 
 
 def among(vectors: Vectors, rows: Indices, others: Indices, count: int) -> tuple[Indices, Vectors]:
-    """The nearest to each of `rows` among `others` (numbers, more than `count`), itself aside."""
+    """Find the nearest to each of `rows` among `others` (numbers, more than `count`), itself aside."""
     n = len(others)
     numbers, values = np.empty((len(rows), count), np.int64), np.empty((len(rows), count), "f4")
     pool = vectors if n == len(vectors) else vectors[others]
@@ -92,7 +92,7 @@ def _by_cells(vectors: Vectors, count: int) -> tuple[Indices, Vectors]:
 def _sorted_and_whole(
     vectors: Vectors, numbers: Indices, values: Vectors
 ) -> tuple[Indices, Vectors]:
-    """The most alike first; who found too few in its cells is compared with all."""
+    """Give the most alike first; who found too few in its cells is compared with all."""
     order = np.argsort(-values, axis=1, kind="stable")
     numbers = np.take_along_axis(numbers, order, axis=1)
     values = np.take_along_axis(values, order, axis=1)

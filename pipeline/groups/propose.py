@@ -115,9 +115,9 @@ def _proposed(
     proposal.notes = _notes(len(np.unique(unit)), thumbnails)
     if similarity is not None and len(similarity.vectors) > ALL_PAIRS:
         proposal.notes.append(
-            f"near copies are looked for among the nearest of {len(similarity.vectors):,} photographs, "
-            f"not among all pairs: of 500 photographs, {similarity.recall:.1%} were found with the "
-            "one that is most alike"
+            f"near copies are looked for among the nearest of {len(similarity.vectors):,} "
+            f"photographs, not among all pairs: of 500 photographs, {similarity.recall:.1%} were "
+            "found with the one that is most alike"
         )
     return proposal
 

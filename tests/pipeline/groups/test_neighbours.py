@@ -11,7 +11,7 @@ from pipeline.groups.similarity import similarity_of
 
 
 def with_copies(n: int, width: int = 48, noise: float = 0.25) -> np.ndarray:
-    """Unit vectors; every second one is much like the one before it."""
+    """Give unit vectors; every second one is much like the one before it."""
     rng = np.random.default_rng(3)
     vectors = rng.standard_normal((n, width))
     vectors[1::2] = vectors[::2] + noise * rng.standard_normal((n // 2, width))
@@ -60,9 +60,9 @@ def test_many_photographs_have_the_pairs_that_all_pairs_have(
     monkeypatch.setattr(neighbours, "ALL_PAIRS", 600)
     monkeypatch.setattr(similarity, "ALL_PAIRS", 600)
     monkeypatch.setattr(neighbours, "_LOOKED_AT", 35)
-    similarity = similarity_of(vectors)
-    assert similarity.recall == 1
-    a, b, _ = similarity.pairs(0.1)
+    compared = similarity_of(vectors)
+    assert compared.recall == 1
+    a, b, _ = compared.pairs(0.1)
     found = set(zip(a.tolist(), b.tolist(), strict=True))
     assert len(copies & found) > 0.95 * len(copies)
     assert len(found - copies) < 0.01 * len(copies)
