@@ -42,7 +42,7 @@ def nearest(vectors: Vectors, count: int) -> tuple[Indices, Vectors]:
 
 
 def among(vectors: Vectors, rows: Indices, others: Indices, count: int) -> tuple[Indices, Vectors]:
-    """Find the nearest to each of `rows` among `others` (numbers, more than `count`), itself aside."""
+    """Find the nearest to each of `rows` among `others` (more than `count` numbers), not itself."""
     n = len(others)
     numbers, values = np.empty((len(rows), count), np.int64), np.empty((len(rows), count), "f4")
     pool = vectors if n == len(vectors) else vectors[others]
