@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -87,8 +88,8 @@ class Browser:
                 assert "error" not in answer, f"{method}: {answer['error']}"
                 return dict(answer["result"])
 
-    def open(self, file: Path, *, width: int, height: int = 900, dark: bool = False) -> None:
-        """Load a file as a desktop (or below 600 pixels, a phone) shows it."""
+    def open(self, page: Path | str, *, width: int, height: int = 900, dark: bool = False) -> None:
+        """Load a file or an address as a desktop (or below 600 pixels, a phone) shows it."""
         self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width, height=height, deviceScaleFactor=1, mobile=width < 600,
@@ -96,7 +97,8 @@ class Browser:
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
         self._events.clear()
-        self.call("Page.navigate", url=file.resolve().as_uri())
+        url = page if isinstance(page, str) else page.resolve().as_uri()
+        self.call("Page.navigate", url=url)
         while not any(event["method"] == "Page.loadEventFired" for event in self._events):
             self._receive()
 
@@ -105,6 +107,49 @@ class Browser:
         answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
+
+    def until(self, expression: str, seconds: float = 30.0) -> None:
+        """Wait until a JavaScript expression is true on the page."""
+        until, said = time.monotonic() + seconds, ""
+        while not self.evaluate(f"Boolean({expression})"):
+            said = self.evaluate("document.querySelector('#toasts')?.textContent") or said
+            assert time.monotonic() < until, f"{expression}: {said}; {self.complaints}"
+            time.sleep(0.03)
+
+    def click(self, selector: str) -> None:
+        """Press the middle of an element, as a mouse or a finger does."""
+        place = self._place(selector)
+        for kind in ("mousePressed", "mouseReleased"):
+            self.call("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **place)
+
+    def press(self, key: str) -> None:
+        """Press a key of one character, Enter or Tab."""
+        code = {"Enter": "\r", "Tab": ""}.get(key, key)
+        number = {"Enter": 13, "Tab": 9}.get(key, ord(key.upper()[0]))
+        named = {"key": key, "windowsVirtualKeyCode": number}
+        self.call("Input.dispatchKeyEvent", type="keyDown", text=code, **named)
+        self.call("Input.dispatchKeyEvent", type="keyUp", **named)
+
+    def drop(self, selector: str, files: Sequence[Path]) -> None:
+        """Drop files on an element, as from a folder's window."""
+        data = {"items": [], "files": [str(file) for file in files], "dragOperationsMask": 1}
+        place = self._place(selector)
+        for kind in ("dragEnter", "dragOver", "drop"):
+            self.call("Input.dispatchDragEvent", type=kind, data=data, **place)
+
+    def choose(self, selector: str, files: Sequence[Path]) -> None:
+        """Put files into an input, as its dialogue or a camera does."""
+        root = self.call("DOM.getDocument")["root"]["nodeId"]
+        node = self.call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
+        self.call("DOM.setFileInputFiles", nodeId=node, files=[str(file) for file in files])
+
+    def _place(self, selector: str) -> dict[str, float]:
+        found = self.evaluate(
+            f"(() => {{ const e = document.querySelector({json.dumps(selector)});"
+            " e.scrollIntoView({block: 'center'}); const b = e.getBoundingClientRect();"
+            " return [b.x + b.width / 2, b.y + b.height / 2]; })()"
+        )
+        return {"x": found[0], "y": found[1]}
 
     def screenshot(self) -> bytes:
         """Give the whole page as a PNG."""

@@ -40,7 +40,7 @@ function suspect(one) {
     await overview();
   });
   const others = model.labels.filter((label) => label !== one.given);
-  const row = el("div.row", {}, el("img", { src: picture(one.digests[0], 480), alt: "", loading: "lazy", onerror: gone }),
+  const row = el("div.row", {}, el("img", { src: picture(one.digests[0], 480), alt: "", onerror: gone }),
     el("span.grow", {}, el("b", {}, one.part), one.why),
     el("button.quiet", { onclick: () => say(one.given) }, t("data.suspects.confirm", { label: one.given })),
     ...others.map((label) => el("button.quiet", { onclick: () => say(label) }, label)),
@@ -57,9 +57,9 @@ const chosen = new Set(); // of tiles
 
 function thumb(one, part) {
   const tile = el("button.thumb", { title: one.path, draggable: true, "aria-pressed": "false", "aria-label": one.name, onclick: () => choose(tile) },
-    el("img", { src: picture(one.digest), alt: "", loading: "lazy", onerror: gone, draggable: false }));
+    el("img", { src: picture(one.digest), alt: "", onerror: gone, draggable: false }));
   tile.one = one;
-  tile.part = part;
+  tile.home = part;
   tile.addEventListener("dragstart", (event) => {
     if (!chosen.has(tile)) choose(tile);
     event.dataTransfer.setData("text/plain", one.path);
@@ -78,7 +78,7 @@ function choose(tile) {
 function group(part, photographs) {
   const here = el("button.quiet", { hidden: true, onclick: () => put(made) }, t("data.move.here"));
   const made = el("div.group", { tabIndex: -1 }, el("header", {}, el("b", {}, t("data.part", { part })), here), el("div.thumbs", {}, ...photographs.map((one) => thumb(one, part))));
-  made.part = part;
+  made.name = part;
   made.here = here;
   made.addEventListener("dragover", (event) => { event.preventDefault(); made.classList.add("over"); });
   made.addEventListener("dragleave", () => made.classList.remove("over"));
@@ -90,7 +90,7 @@ function put(target) {
   ask_where(false);
   for (const tile of chosen) {
     target.querySelector(".thumbs").append(tile);
-    if (target.part === tile.part) moved.delete(tile.one.path); else moved.set(tile.one.path, target.part);
+    if (target.name === tile.home) moved.delete(tile.one.path); else moved.set(tile.one.path, target.name);
     tile.classList.toggle("moved", moved.has(tile.one.path));
     tile.setAttribute("aria-pressed", "false");
   }
@@ -117,6 +117,7 @@ function ask_where(on) {
 function state() {
   $("#move").disabled = $("#split").disabled = chosen.size === 0;
   $("#save").disabled = moved.size === 0;
+  $("#tools").hidden = chosen.size === 0 && moved.size === 0;
   $("#chosen").textContent = chosen.size ? t("data.chosen", { n: chosen.size }) : moved.size ? t("data.changed", { n: moved.size }) : "";
 }
 
@@ -155,5 +156,6 @@ keys({
   s: split, Escape: () => ask_where(false),
 });
 
+state();
 await trying(async () => { await Promise.all([overview(), parts(true)]); });
 document.body.dataset.ready = "yes";

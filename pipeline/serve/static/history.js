@@ -60,7 +60,7 @@ const word = (one) => (one.kind === "class" ? one.verdict : t(`verdict.${one.kin
 
 function verdictRow(one) {
   const row = el(`button.row.k-${one.kind}`, { "aria-expanded": "false" },
-    el("img", { src: picture(one.digests[0]), alt: "", loading: "lazy", onerror: gone }),
+    el("img", { src: picture(one.digests[0]), alt: "", onerror: gone }),
     el("span.grow", {}, el("b", {}, word(one)), `${one.part} · ${when(one.time)}${one.probability === null ? "" : ` · ${percent(one.probability)}`}${one.unlike ? ` · ${t("history.unlike")}` : ""}`),
     icon(one.kind));
   if (one.kind === "unreadable") { row.disabled = true; return row; }
@@ -84,7 +84,7 @@ function choices(one, box, row) {
   });
   const buttons = model.labels.map((name) => el("button.quiet", { onclick: () => say(name === one.verdict ? "right" : one.kind === "review" ? "right" : "wrong", name) }, name));
   buttons.push(el("button.quiet", { onclick: () => say("unsure", "") }, t("correct.unsure")));
-  return el("div.tools", {}, el("span", {}, t("correct.which")), ...buttons);
+  return el("div.choices", {}, el("span", {}, t("correct.which")), ...buttons);
 }
 
 async function latest() {
@@ -99,7 +99,7 @@ async function corrections() {
   const { corrections: found } = await ask("/v1/corrections?count=50");
   const kind = (one) => (one.judgement === "unsure" ? "review" : one.judgement === "right" ? "pass" : "reject");
   $("#corrections").replaceChildren(...(found.length ? found.map((one) => el(`div.row.k-${kind(one)}`, {},
-    el("img", { src: picture(one.digests[0]), alt: "", loading: "lazy", onerror: gone }),
+    el("img", { src: picture(one.digests[0]), alt: "", onerror: gone }),
     el("span.grow", {}, el("b", {}, one.label || t("correct.unsure")), [one.part, t(`correct.${one.judgement}`), one.by, one.note].filter(Boolean).join(" · ")),
     el("button.quiet", { onclick: () => trying(async () => { await ask(`/v1/corrections/${one.id}/undo`, {}); toast(t("correct.undone")); corrections(); }) }, t("common.undo"))))
     : [el("p.small", {}, t("history.corrections.none"))]));

@@ -170,7 +170,7 @@ async function alike() {
   const found = await ask(`/v1/parts/${of.id}/neighbours`).catch(() => ({ neighbours: [] }));
   if (of !== part) return;
   const cards = found.neighbours.map((one) => el("div.card", {},
-    el("img", { src: picture(one.digest, 480), alt: one.name, onerror: blank, loading: "lazy" }),
+    el("img", { src: picture(one.digest, 480), alt: one.name, onerror: blank }),
     el(`p.k-${kindOf(one.label)}`, {}, el("span.chip", {}, icon(kindOf(one.label)), one.label), el("span", {}, one.name))));
   $("#alike").replaceChildren(...(cards.length ? cards : [el("p.small", {}, t("inspect.alike.none"))]));
 }

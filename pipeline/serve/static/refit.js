@@ -52,13 +52,14 @@ function comparison(title, lead, found) {
   if (found.changed.length) {
     panel.append(el("details.more", { open: found.changed.length <= 4 }, el("summary", {}, `${t("refit.changed")} (${found.changed.length})`),
       ...found.changed.map((one) => el("div.row", {},
-        el("img", { src: picture(one.digest), alt: "", loading: "lazy", onerror: (event) => event.target.removeAttribute("src") }),
+        el("img", { src: picture(one.digest), alt: "", onerror: (event) => event.target.removeAttribute("src") }),
         el("span.grow", {}, el("b", {}, one.part), t("refit.changed.truth", one))))));
   }
   return panel;
 }
 
 async function use(fingerprint, said) {
+  for (const button of document.querySelectorAll("#models button, #use, #keep")) button.disabled = true;
   await trying(async () => {
     await ask(`/v1/models/${fingerprint}/activate`, {});
     toast(said);
@@ -66,6 +67,7 @@ async function use(fingerprint, said) {
     $("footer span").textContent = t("common.model", { model: fingerprint });
     await Promise.all([count(), models()]);
   });
+  for (const button of document.querySelectorAll("#models button, #use, #keep")) button.disabled = false;
 }
 
 async function models() {

@@ -1,0 +1,204 @@
+"""The pages in a real Chromium, as an inspector uses them: by keys, by finger, dark and light."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from models import write_parts
+
+from pipeline.line.corrections import Inbox, model_fingerprint
+
+pytest.importorskip("uvicorn", reason="needs the extra serve")
+pytest.importorskip("fcntl", reason="the tests speak to Chromium over pipes of POSIX")
+from browser import CHROMIUM, Browser
+from serving import Service, serving
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+
+PAGES = ("/", "/next", "/data", "/refit", "/history")
+READY = "document.body.dataset.ready === 'yes'"
+SHOWN = "!document.querySelector('#result').hidden"
+HELD = "!document.querySelector('#kept').hidden"
+DESKTOP, PHONE = (1280, False), (390, True)  # width, dark
+
+
+@pytest.fixture(scope="module")
+def service(line: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    folder = tmp_path_factory.mktemp("pages")
+    shutil.copytree(line, folder, dirs_exist_ok=True)
+    with serving(folder) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with Browser() as running:
+        yield running
+
+
+@pytest.fixture
+def part(tmp_path: Path) -> list[Path]:
+    """Three photographs of a defective part that nobody has seen."""
+    return sorted((write_parts(tmp_path, parts=1, first=300) / "defects").glob("*.png"))
+
+
+def text(browser: Browser, selector: str) -> str:
+    return str(browser.evaluate(f"document.querySelector('{selector}').textContent"))
+
+
+def check_quiet(browser: Browser, service: Service) -> None:
+    """Nothing was asked of another computer, and the browser had nothing to complain of."""
+    own = (service.url + "/", f"blob:{service.url}/")
+    assert [url for url in browser.requests if not url.startswith(own)] == []
+    assert browser.complaints == []
+
+
+@pytest.mark.parametrize(("width", "dark"), [DESKTOP, PHONE])
+def test_every_page_fits_and_is_quiet(
+    service: Service, browser: Browser, width: int, dark: bool
+) -> None:
+    """Nothing is wider than the screen, what is pressed is large enough for a glove."""
+    for page in (*PAGES, "/api", "/login"):
+        browser.open(service.url + page, width=width, dark=dark)
+        if page != "/api":
+            browser.until(READY)
+        assert browser.evaluate("document.documentElement.scrollWidth") <= width, page
+        colour = browser.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+        assert (colour == "rgb(16, 19, 22)") is dark
+        small = browser.evaluate(
+            "[...document.querySelectorAll('button, .big, nav a')].filter(e => e.offsetParent)"
+            ".filter(e => e.getBoundingClientRect().height < 44).map(e => e.outerHTML)"
+        )
+        assert small == [], page
+        unnamed = browser.evaluate(
+            "[...document.querySelectorAll('button, input, a, textarea')]"
+            ".filter(e => !e.hidden && !(e.textContent.trim() || e.ariaLabel || e.labels?.length))"
+            ".map(e => e.outerHTML)"
+        )
+        assert unnamed == [], page
+    check_quiet(browser, service)
+
+
+def test_by_keys_drop_verdict_correct_undo(
+    service: Service, browser: Browser, part: list[Path]
+) -> None:
+    """A part is dropped, judged, corrected, taken back and corrected again without a mouse."""
+    browser.open(service.url + "/", width=1280)
+    browser.until(READY)
+    browser.drop("#capture", part)
+    browser.until(SHOWN)
+    assert text(browser, "#word") == "REJECT"
+    assert "3 photographs" in text(browser, "#sub")
+    assert "≥" in text(browser, "#said")
+    browser.until("!document.querySelector('#heat').hidden")
+    browser.until("document.querySelectorAll('#alike .card').length === 4")
+    shown = "document.querySelector('#views [aria-pressed=true]').title"
+    assert browser.evaluate(shown) == part[0].name
+    inbox = Inbox(service.folder / "inbox")
+    browser.press("w")
+    browser.until(HELD)
+    assert [one.label for one in inbox.corrections()] == ["Healthy"]
+    browser.press("z")
+    browser.until("document.querySelector('#kept').hidden")
+    assert inbox.corrections() == []
+    browser.press("u")
+    browser.until(HELD)
+    assert [one.judgement for one in inbox.corrections()] == ["unsure"]
+    browser.press("z")
+    browser.until("document.querySelector('#kept').hidden")
+    browser.press("r")
+    browser.until(HELD)
+    assert [one.label for one in inbox.corrections()] == ["defects"]
+    browser.press("n")
+    browser.until("!document.querySelector('#capture').hidden")
+    check_quiet(browser, service)
+
+
+def test_on_a_phone_camera_each_part_and_another_view(
+    service: Service, browser: Browser, part: list[Path]
+) -> None:
+    """The camera's photograph is judged; a second view joins it; several parts become a list."""
+    browser.open(service.url + "/", width=390, dark=True)
+    browser.until(READY)
+    browser.choose("#camera", part[:1])
+    browser.until(SHOWN)
+    assert "1 photograph" in text(browser, "#sub")
+    browser.choose("#camera", part[1:2])
+    browser.until("document.querySelector('#sub').textContent.includes('2 photographs')")
+    browser.click("#next-part")
+    browser.click("input[value=each] + span")
+    browser.choose("#files", part)
+    browser.until("document.querySelectorAll('#list .row').length === 3")
+    browser.click("#list .row:nth-child(3)")
+    browser.until(f"document.querySelector('#sub').textContent.includes('{part[2].name}')")
+    assert browser.evaluate("document.documentElement.scrollWidth") <= 390
+    browser.evaluate("localStorage.clear()")
+    check_quiet(browser, service)
+
+
+def test_refit_use_and_bring_back(service: Service, browser: Browser, part: list[Path]) -> None:
+    """The new model is compared, used because a person says so, and the old one comes back."""
+    model = service.folder / "model"
+    before = model_fingerprint(model)
+    browser.open(service.url + "/", width=390, dark=True)
+    browser.until(READY)
+    browser.choose("#files", part)
+    browser.until(SHOWN)
+    browser.until("document.querySelectorAll('#alike .card').length === 4")
+    browser.click("[data-judgement=right]")
+    browser.until(HELD)
+    browser.open(service.url + "/refit", width=390, dark=True)
+    browser.until(READY)
+    browser.click("#start")
+    browser.until("!document.querySelector('#outcome').hidden", 60)
+    assert browser.evaluate("document.querySelectorAll('#tables .panel').length") == 2
+    assert model_fingerprint(model) == before
+    browser.click("#use")
+    browser.until(f"!document.querySelector('footer').textContent.includes('{before}')")
+    after = model_fingerprint(model)
+    assert after != before
+    browser.until(f"document.querySelector('#models .active').textContent.includes('{after}')")
+    back = "#models .row:not(.active) button"
+    browser.click(back)
+    assert model_fingerprint(model) == after
+    browser.click(back)
+    browser.until(f"document.querySelector('footer').textContent.includes('{before}')")
+    assert model_fingerprint(model) == before
+    check_quiet(browser, service)
+
+
+def test_next_data_and_history(service: Service, browser: Browser, part: list[Path]) -> None:
+    """A question is answered with a key; photographs are put to another part; an old verdict."""
+    write_parts(service.folder / "inbox" / "unlabelled", parts=2, first=400)
+    browser.open(service.url + "/next", width=1280)
+    browser.until(READY)
+    browser.click("#start")
+    browser.until("!document.querySelector('#question').hidden", 60)
+    inbox = Inbox(service.folder / "inbox")
+    count = len(inbox.corrections())
+    browser.press("1")
+    browser.until("document.querySelector('#at').textContent.startsWith('2 ')")
+    assert len(inbox.corrections()) == count + 1
+    browser.press("z")
+    browser.until("document.querySelector('#at').textContent.startsWith('1 ')")
+    assert len(inbox.corrections()) == count
+
+    browser.open(service.url + "/data", width=1280)
+    browser.until(READY)
+    browser.click("#parts .group:nth-child(1) .thumb")
+    browser.press("m")
+    browser.click("#parts .group:nth-child(2) header button")
+    browser.until("document.querySelector('#parts .group:nth-child(2) .thumb.moved')")
+    browser.click("#save")
+    browser.until("!document.querySelector('#apply').hidden")
+    assert (service.folder / "inbox" / "data-groups.csv").is_file()
+
+    browser.open(service.url + "/history", width=1280)
+    browser.until(READY)
+    browser.click("#latest button.row")
+    browser.click("#latest .choices button")
+    browser.until(f"document.querySelectorAll('#corrections .row').length >= {count}")
+    check_quiet(browser, service)
