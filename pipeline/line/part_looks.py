@@ -94,10 +94,19 @@ def near_white(vectors: Rows) -> Rows:
     Returns:
         float32 (n, components), of length 1.
     """
-    centred = vectors - vectors.mean(axis=0)
-    left, size, _ = np.linalg.svd(centred, full_matrices=False)
-    kept = max(1, min(_COMPONENTS, int((size > 1e-6 * max(float(size[0]), 1e-12)).sum())))
-    white = left[:, :kept] * size[:kept] ** (1 - _WHITENING)
+    from scipy.linalg import eigh
+
+    centred = (vectors - vectors.mean(axis=0)).astype(np.float64)
+    n, channels = centred.shape
+    wide = n <= channels  # the smaller of the two products
+    product = centred @ centred.T if wide else centred.T @ centred
+    count = min(_COMPONENTS, len(product))
+    squares, found = eigh(product, subset_by_index=[len(product) - count, len(product) - 1])
+    size = np.sqrt(np.maximum(squares, 0))
+    kept = np.maximum(size > 1e-6 * max(float(size[-1]), 1e-12), np.arange(count) == count - 1)
+    size, found = np.maximum(size[kept], 1e-12), found[:, kept]
+    left = found if wide else centred @ found / size
+    white = left * size ** (1 - _WHITENING)
     length = np.linalg.norm(white, axis=1, keepdims=True)
     return np.asarray(white / np.maximum(length, 1e-12), dtype=np.float32)
 

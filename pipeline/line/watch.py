@@ -29,6 +29,7 @@ from pipeline.line.live_model import BATCH, Decoded, LiveModel
 from pipeline.line.new_files import NewFile, NewFiles, Stamp, Waker
 from pipeline.line.verdict_log import LoggedVerdict, append_verdicts
 from pipeline.line.watch_journal import Entry, Journal, Reported
+from pipeline.model.familiar import UNLIKE
 from pipeline.model.part_predictions import PartPrediction, predict_parts
 
 _log = logging.getLogger("onepass")
@@ -331,7 +332,7 @@ class Watch:
         return LoggedVerdict(
             time.time(), "watch", str(line["part"]), tuple(p.digest for p in entry.photographs),
             line["class"], probability, self.live.limit, str(line["model"]),
-            "unlike" in str(line["note"] or ""), str(line["error"] or ""),
+            UNLIKE in str(line["note"] or ""), str(line["error"] or ""),
         )  # fmt: skip
 
     def _stuck(self, what: str, text: str, now: float) -> None:
