@@ -96,9 +96,15 @@ def changed(cache_path: Path, root: Path, weights: str, chosen: Indices) -> dict
 def _extracted(folder: Path, backbone: str, weights: str) -> World:
     cache = folder / "rows.h5"
     pipeline.extract_folder(
-        folder, cache, backbone=backbone, weights=weights, look="plain",
-        group_rule=pipeline.GroupRule("regex", r"(\d+)"),
-    )  # fmt: skip
+        folder,
+        cache,
+        pipeline.ExtractOptions(
+            backbone=backbone,
+            weights=weights,
+            look="plain",
+            group_rule=pipeline.GroupRule("regex", r"(\d+)"),
+        ),
+    )
     with Cache.read(cache) as opened:
         order = np.argsort([Path(s.path).name for s in opened.table_rows if s.row >= 0])
     parts, numbers = of_cache(cache, ["Free"]), numbers_of(cache, folder)
@@ -166,7 +172,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=200, help="a fifth of them with each change")
     options = parser.parse_args()
     with Cache.read(options.cache) as cache:
-        root = Path(cache.dataset["root"])
+        root = Path(cache.note["root"])
     parts = of_cache(options.cache, ["Free", "Healthy"])
     world = World(parts, numbers_of(options.cache, root))
     chosen = one_of_each(parts.groups, 0)

@@ -96,9 +96,14 @@ def of_drawing(parts: int) -> Parts:
         folder = Path(name)
         draw_parts(folder / "data", parts=parts, views=1, seed=7, size=(320, 240))
         pipeline.extract_folder(
-            folder / "data", folder / "drawn.h5", backbone="efficientnet-lite0", look="plain",
-            group_rule=pipeline.GroupRule("regex", r"part-(\d+)"),
-        )  # fmt: skip
+            folder / "data",
+            folder / "drawn.h5",
+            pipeline.ExtractOptions(
+                backbone="efficientnet-lite0",
+                look="plain",
+                group_rule=pipeline.GroupRule("regex", r"part-(\d+)"),
+            ),
+        )
         return of_cache(folder / "drawn.h5", ["Healthy"])
 
 
