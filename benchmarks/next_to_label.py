@@ -137,7 +137,9 @@ def curve(parts: Parts, seed: int, *, chosen: bool) -> list[float]:
         if chosen:
             doubt = 2 / (1 + np.exp(np.abs(mean[unlabelled])))
             known = parts.looks[rows]
-            taken = unlabelled[choose_to_label(doubt, looks[unlabelled], known, STEP)]
+            taken = unlabelled[
+                choose_to_label(doubt, looks[unlabelled], known, STEP, likely=mean[unlabelled])
+            ]
         else:
             taken = rng.choice(unlabelled, STEP, replace=False)
         labelled = np.concatenate([labelled, taken])

@@ -110,6 +110,8 @@ class Command:
         """
         try:
             self.words = shlex.split(text, posix=os.name != "nt")
+            if os.name == "nt":  # there backslashes are no escapes, and quotes stay
+                self.words = [word.strip('"') for word in self.words]
         except ValueError as error:
             raise DataError(f"--exec {text!r} cannot be read ({error}); check its quotes") from None
         self.seconds = seconds

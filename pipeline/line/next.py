@@ -1,11 +1,12 @@
-"""Which parts to label next: those that the model is least sure of, and that are unlike each other.
+"""Which parts to label next: doubtful ones that are unlike each other, and the likeliest defects.
 
 Of parts that nobody has labelled, the most doubtful are candidates, and those that are unlike all
 that the model was trained on. Among them the one is taken that lies farthest from all that are
 labelled or taken already (farthest-first traversal: Gonzalez, "Clustering to minimize the maximum
 intercluster distance", 1985; of doubtful candidates: Brinker, "Incorporating diversity in active
-learning with support vector machines", 2003), and so on. Without the second step the twenty most
-doubtful are twenty times the same. What it saves: docs/line.md.
+learning with support vector machines", 2003), and so on. Every second one is instead the part that
+is most likely defective: defects are rare, and a model learns most from them. What is saved against
+labelling at random, and where nothing is: docs/line.md.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from pipeline.model.probabilities import PredictOptions
 CANDIDATES = 5
 """Doubtful parts that are candidates, for each that is to be labelled."""
 
+_DOUBTFUL = 0.5  # of the uncertainty: log-odds of 1.1 beside the limit
 _LEAST = 1e-6  # of a probability, so that log-odds are finite
 
 
@@ -134,7 +136,10 @@ def next_to_label(
         with Cache.read(cache_path) as cache:
             vectors = _part_vectors(bundle, cache, asked)
     labelled_ones = bundle.familiar.vectors if bundle.familiar else vectors[:0]
-    chosen = choose_to_label(uncertainty, vectors, labelled_ones, count, unlike)
+    likely = None
+    if bundle.classes.binary:
+        likely = np.array([part.probability for part in asked], dtype=np.float64)
+    chosen = choose_to_label(uncertainty, vectors, labelled_ones, count, unlike, likely)
     return [_candidate(bundle, asked[i], float(uncertainty[i]), bool(unlike[i])) for i in chosen]
 
 
@@ -152,8 +157,9 @@ def choose_to_label(
     labelled: Rows,
     count: int,
     unlike: npt.NDArray[np.bool_] | None = None,
+    likely: Floats | None = None,
 ) -> Indices:
-    """Choose parts that are doubtful and unlike each other, the most useful first.
+    """Choose parts that are doubtful and unlike each other, and likely defects, in turn.
 
     Args:
         uncertainty: float64 (n,), 1 for the most doubtful.
@@ -161,6 +167,8 @@ def choose_to_label(
         labelled: float32 (m, channels), what labelled photographs look like; m may be 0.
         count: how many.
         unlike: bool (n,), parts that are candidates whatever the model says of them.
+        likely: float64 (n,), probabilities of a defect: every second part is the likeliest; None
+            to choose by doubt alone.
 
     Returns:
         int64 (at most count,), numbers of parts.
@@ -170,6 +178,13 @@ def choose_to_label(
         >>> choose_to_label(np.array([1.0, 0.99, 0.9, 0.8]), looks, looks[:0], 2).tolist()
         [0, 3]
     """
+    if likely is not None:
+        doubtful = choose_to_label(uncertainty, vectors, labelled, (count + 1) // 2, unlike)
+        ranked = np.argsort(-likely, kind="stable")
+        rest = ranked[~np.isin(ranked, doubtful)][: count - len(doubtful)]
+        turn = [(2 * at, i) for at, i in enumerate(doubtful.tolist())]
+        turn += [(2 * at + 1, i) for at, i in enumerate(rest.tolist())]
+        return np.array([i for _, i in sorted(turn)], dtype=np.int64)
     order = np.argsort(-uncertainty, kind="stable")
     first = order[: CANDIDATES * count]
     if unlike is not None:
@@ -211,8 +226,12 @@ def _candidate(bundle: Bundle, part: PartPrediction, uncertainty: float, unlike:
         shown = max(readable, key=lambda one: float(one.chances[1]))  # type: ignore[index]
     else:
         shown = min(readable, key=lambda one: one.margin or 0.0)
-    why = f"{part.said}: " + ("doubtful" if uncertainty >= 0.5 else "unlike those labelled")
+    why = "unlike those labelled"
+    if uncertainty >= _DOUBTFUL:
+        why = "doubtful"
+    elif bundle.classes.binary and part.verdict == bundle.classes.names[1]:
+        why = "likely defective"
     return Candidate(
         part.part, part.photographs, shown, part.verdict, part.probability, uncertainty,
-        UNLIKE if unlike else why,
+        f"{part.said}: {UNLIKE if unlike else why}",
     )  # fmt: skip

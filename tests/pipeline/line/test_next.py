@@ -50,6 +50,17 @@ def test_what_is_sure_is_no_candidate_unless_it_is_unlike_anything() -> None:
     assert 39 in choose_to_label(doubts, vectors, vectors[:0], 2, strange)
 
 
+def test_every_second_one_is_the_likeliest_defect() -> None:
+    """Each once, whichever way it was chosen."""
+    doubts, vectors = _clusters()
+    likely = np.arange(40) / 40
+    chosen = choose_to_label(doubts, vectors, vectors[:0], 7, likely=likely)
+    assert chosen[1::2].tolist() == [39, 38, 37]
+    assert set(chosen[::2].tolist()) <= set(range(20))
+    assert len(set(chosen.tolist())) == 7
+    assert sorted(choose_to_label(doubts, vectors, vectors[:0], 99, likely=likely)) == [*range(40)]
+
+
 def test_more_than_there_are() -> None:
     """Each once, whatever is asked for; looks that are all the same are ordered by doubt."""
     doubts = np.array([0.2, 0.9, 0.5])
