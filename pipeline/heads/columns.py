@@ -50,9 +50,9 @@ class ColumnPlaced:
         found: Floats = (self.source[self.rows[chosen]] - self.mean) / self.scale
         return found
 
-    def blocks(self) -> Iterator[tuple[slice, Placed]]:
-        """Give a few rows at a time, their coordinates in memory, and where they stand."""
-        height = max(1, _BLOCK_BYTES // (8 * len(self.mean)))
+    def blocks(self, beside: int = 0) -> Iterator[tuple[slice, Placed]]:
+        """Give a few rows at a time, with room for so many values beside each, and their place."""
+        height = max(1, _BLOCK_BYTES // (8 * max(len(self.mean), beside)))
         for at in range(0, len(self.rows), height):
             place = slice(at, at + height)
             block = self.source[self.rows[place]] - self.mean

@@ -100,9 +100,9 @@ class Placed:
         found: Floats = self.coordinates[chosen]
         return found
 
-    def blocks(self) -> Iterator[tuple[slice, Placed]]:
-        """Give a few rows at a time, and where they stand."""
-        height = max(1, _BLOCK_BYTES // (8 * max(self.coordinates.shape[1], 1)))
+    def blocks(self, beside: int = 0) -> Iterator[tuple[slice, Placed]]:
+        """Give a few rows at a time, with room for so many values beside each, and their place."""
+        height = max(1, _BLOCK_BYTES // (8 * max(self.coordinates.shape[1], beside, 1)))
         for at in range(0, len(self), height):
             place = slice(at, at + height)
             yield place, Placed(self.coordinates[place], self.residual[place])

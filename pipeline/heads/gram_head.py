@@ -24,13 +24,13 @@ class RowSpaceHead(Head, Generic[Model]):
     Attributes:
         grid: candidates by setting, the most regularised first. A setting that the caller gave
             is not searched.
-        holds_rows: whether rows have to be in memory where there are more of them than values.
+        held: bytes for each value of all rows, in memory where there are more rows than values.
         calibrated: whether the decision values still have to become probabilities.
     """
 
     space: ClassVar[Literal["rows", "raw"]] = "rows"
     grid: ClassVar[Mapping[str, tuple[Scalar, ...]]]
-    holds_rows: ClassVar[bool] = True
+    held: ClassVar[int] = 4
     calibrated: ClassVar[bool] = False
 
     @abstractmethod

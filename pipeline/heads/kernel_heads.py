@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -78,6 +78,7 @@ class RBFSVMHead(ProjectedHead[Machine]):
 
     name = "rbf-svm"
     title = "RBF SVM"
+    held: ClassVar = 8
     defaults: ClassVar = {"C": 10.0, "gamma": 0.5}
     ranges: ClassVar = {"C": (1e-8, 1e8), "gamma": (1e-8, 1e8)}
     grid: ClassVar = {"C": (1.0, 10.0, 100.0), "gamma": (0.05, 0.2, 0.5, 1.0)}
@@ -99,7 +100,7 @@ class RBFSVMHead(ProjectedHead[Machine]):
     def decide(self, model: Machine, rows: AnyPlaced) -> Floats:
         """Decision values; see `RowSpaceHead.decide`."""
         values = np.empty((len(rows), model.dual.shape[1]))
-        for place, block in rows.blocks():
+        for place, block in rows.blocks(len(model.anchors)):
             kernel = np.exp(-model.gamma * block.squared_distances(model.anchors))
             values[place] = kernel @ model.dual + model.offset
         return values[:, 0] if self.n_classes == 2 else values
@@ -147,8 +148,14 @@ class Neighbours(NamedTuple):
     by_distance: bool
     floor: float
 
-    def shares(self, distances: Floats, n_classes: int) -> Floats:
-        """Shares of the votes (m, n_classes), by squared distances (m, n) to the anchors."""
+    def shares(self, distances: Floats, numbers: Indices, n_classes: int) -> Floats:
+        """Give shares of the votes (m, n_classes).
+
+        Args:
+            distances: float64 (m, k or more), squared, to anchors that may be the nearest.
+            numbers: int64 (m, as many), which anchors these are.
+            n_classes: of the problem.
+        """
         nearest = np.argpartition(distances, self.k - 1, axis=1)[:, : self.k]
         near = np.maximum(np.take_along_axis(distances, nearest, axis=1), self.floor)
         votes = np.ones_like(near)
@@ -157,7 +164,8 @@ class Neighbours(NamedTuple):
             same = near == 0
             votes = np.where(same.any(axis=1, keepdims=True), same, 1 / np.sqrt(near + same))
         found = np.zeros((len(distances), n_classes))
-        np.add.at(found, (np.arange(len(distances))[:, None], self.labels[nearest]), votes)
+        labels = self.labels[np.take_along_axis(numbers, nearest, axis=1)]
+        np.add.at(found, (np.arange(len(distances))[:, None], labels), votes)
         total: Floats = found.sum(axis=1, keepdims=True)
         return found / total
 
@@ -178,6 +186,7 @@ class KNNHead(ProjectedHead[Neighbours]):
     finest = 0.01
     calibrated = True
     calibrate_on: ClassVar = "share"
+    held: ClassVar = 12
     defaults: ClassVar = {"k": 5, "weights": "distance"}
     ranges: ClassVar = {"k": (1, 100_000)}
     options: ClassVar = {"weights": ("distance", "uniform")}
@@ -194,10 +203,20 @@ class KNNHead(ProjectedHead[Neighbours]):
 
     def decide(self, model: Neighbours, rows: AnyPlaced) -> Floats:
         """Shares of the votes."""
-        shares = np.empty((len(rows), self.n_classes))
-        for place, block in rows.blocks():
-            shares[place] = model.shares(block.squared_distances(model.anchors), self.n_classes)
-        return shares[:, 1] if self.n_classes == 2 else shares
+        return self.decide_all([model], rows)[0]
+
+    def decide_all(self, models: Iterable[Neighbours], rows: AnyPlaced) -> list[Floats]:
+        """Shares of the votes by each model; all have the same anchors."""
+        models = list(models)
+        shares = [np.empty((len(rows), self.n_classes)) for _ in models]
+        most = max(model.k for model in models)
+        for place, block in rows.blocks(len(models[0].anchors)):
+            distances = block.squared_distances(models[0].anchors)
+            nearest = np.argpartition(distances, most - 1, axis=1)[:, :most]
+            near = np.take_along_axis(distances, nearest, axis=1)
+            for model, found in zip(models, shares, strict=True):
+                found[place] = model.shares(near, nearest, self.n_classes)
+        return [found[:, 1] if self.n_classes == 2 else found for found in shares]
 
     def finish(self, model: Neighbours, calibration: Calibration | None, space: Space) -> None:
         """Keep the rows; their votes are probabilities already."""
@@ -238,7 +257,7 @@ class LDAHead(LinearHead):
     title = "LDA (shrinkage)"
     defaults: ClassVar = {"shrinkage": 0.99}
     ranges: ClassVar = {"shrinkage": (1e-6, 1.0)}
-    holds_rows: ClassVar = False
+    held: ClassVar = 0
     grid: ClassVar = {"shrinkage": (0.9999, 0.999, 0.99, 0.9, 0.5)}
 
     def train_compact(

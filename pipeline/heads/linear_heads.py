@@ -205,7 +205,7 @@ class RidgeHead(LinearHead):
     title = "Ridge"
     defaults: ClassVar = {"alpha": 1.0}
     ranges: ClassVar = {"alpha": (1e-8, 1e8)}
-    holds_rows: ClassVar = False
+    held: ClassVar = 0
     grid: ClassVar = {"alpha": (100.0, 10.0, 1.0, 0.1, 0.01, 0.001)}
 
     def train_compact(
@@ -230,6 +230,7 @@ class LinearSVMHead(LinearHead):
     title = "Linear SVM"
     defaults: ClassVar = {"C": 1.0}
     ranges: ClassVar = {"C": (1e-8, 1e8)}
+    held: ClassVar = 0
     grid: ClassVar = {"C": (0.1, 1.0, 10.0, 100.0)}
 
     def train_compact(

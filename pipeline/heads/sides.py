@@ -42,36 +42,34 @@ def smaller_side(rows: AnyRows, heads: Iterable[Any] = ()) -> Side:
     return ColumnSide(rows) if n > d else GramSide(gram(rows), d)
 
 
-def worker_bytes(shape: tuple[int, ...]) -> int:
+def affordable_workers(shapes: Iterable[tuple[int, ...]], heads: Iterable[Any], most: int) -> int:
+    """Give as many processes, up to `most`, as the memory limit holds; one at least."""
+    shapes, heads = list(shapes), list(heads)
+    shared = sum(4 * n * d if n > d else 8 * n * n for n, d in shapes)
+    each = max((_worker_bytes(shape, heads) for shape in shapes), default=1)
+    return max(1, min(most, (memory_limit() - shared) // max(each, 1)))
+
+
+def _worker_bytes(shape: tuple[int, ...], heads: Iterable[Any]) -> int:
     """Bytes that training on rows (n, d) takes in each process, besides what all share."""
     n, d = shape
-    if n > d:
-        return 4 * n * d + 8 * d * d * _COLUMN_COPIES
-    return 8 * n * n * _GRAM_COPIES
-
-
-def affordable_workers(shapes: Iterable[tuple[int, ...]], most: int) -> int:
-    """As many processes, up to `most`, as the memory limit holds; one at least."""
-    shapes = list(shapes)
-    shared = sum(4 * n * d if n > d else 8 * n * n for n, d in shapes)
-    each = max((worker_bytes(shape) for shape in shapes), default=1)
-    return max(1, min(most, (memory_limit() - shared) // max(each, 1)))
+    if n <= d:
+        return 8 * n * n * _GRAM_COPIES
+    return n * d * max((head.held for head in heads), default=0) + 8 * d * d * _COLUMN_COPIES
 
 
 def _refuse_above_limit(rows: AnyRows, heads: Iterable[Any]) -> None:
     n, d = rows.shape
-    limit = memory_limit()
-    if n <= d:
-        needed, what = 8 * n * n * (1 + _GRAM_COPIES), "inner products of all pairs of rows"
-    else:
-        needed, what = 8 * d * d * _COLUMN_COPIES, "covariance"
-        held = [head.name for head in heads if head.holds_rows]
-        if held:
-            needed += 4 * n * d * (1 if isinstance(rows, StoredRows) else 2)
-            what = f"rows and covariance (heads {', '.join(held)})"
+    heads, limit = list(heads), memory_limit()
+    needed = _worker_bytes(rows.shape, heads) + (8 * n * n if n <= d else 0)
+    what = "inner products of all pairs of rows"
+    if n > d:
+        needed += 0 if isinstance(rows, StoredRows) else 4 * n * d
+        held = [head.name for head in heads if head.held]
+        what = f"rows and covariance (heads {', '.join(held)})" if held else "covariance"
     if needed > limit:
         raise HeadError(
-            f"{n:,} rows of {d:,} values take {needed / 1e9:.1f} GB for their {what}; expected at "
-            f"most the limit of {limit / 1e9:.1f} GB; see less of each photograph "
+            f"{n:,} rows of {d:,} values take {needed / 1e9:.2g} GB for their {what}; expected at "
+            f"most the limit of {limit / 1e9:.2g} GB; see less of each photograph "
             f"(--features avg), or set {MEMORY_VARIABLE} (GB)"
         )

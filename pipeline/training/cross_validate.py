@@ -221,7 +221,12 @@ def _run(
     from joblib import Parallel, delayed
 
     workers = min(core_count() if n_jobs == -1 else n_jobs, len(tasks))
-    workers = affordable_workers([rows[spec].shape for spec in sides], workers)
+    shared = [load_head_class(head) for task in tasks for head in task.heads]
+    workers = affordable_workers(
+        [rows[spec].shape for spec in sides],
+        [kind for kind in shared if issubclass(kind, RowSpaceHead)],
+        workers,
+    )
     # joblib hands large arrays to its processes as one memory map, and gives each process of its
     # default backend its share of the cores for BLAS.
     parallel = Parallel(n_jobs=workers, return_as="generator_unordered", pre_dispatch="2*n_jobs")
