@@ -27,7 +27,7 @@ from pipeline.data.dataset import Dataset
 from pipeline.data.splits import folds
 from pipeline.evaluation.metrics import score
 from pipeline.evaluation.part_rules import by_part, part_classes
-from pipeline.heads.gram import gram
+from pipeline.heads.sides import smaller_side
 
 MASKED = 0.6  # of each side, in the middle: 36 % of the photograph
 MOST = 240  # photographs that are looked at, whole parts
@@ -82,7 +82,7 @@ def background_shortcut(
         return "the background is not looked at: photographs are gone or were changed"
     whole = _averages(data.whole_rows(rows)[:], data)
     P = [
-        out_of_fold(gram(X), y, groups, rounds, input_width=X.shape[1], seed=seed)
+        out_of_fold(smaller_side(X), y, groups, rounds, seed=seed)
         for X in (np.concatenate(border), whole)
     ]
     return _finding(y, groups, P[0], P[1], data.classes.names)

@@ -24,8 +24,8 @@ import numpy as np
 from features.arrays import Floats, Indices
 from pipeline.data.splits import Fold
 from pipeline.heads import make_head
-from pipeline.heads.gram import GramSide
 from pipeline.heads.gram_head import RowSpaceHead
+from pipeline.heads.sides import Side
 from pipeline.heads.tuning import TrainingPart
 
 HEAD = "ridge"
@@ -73,27 +73,20 @@ class Suspects:
 
 
 def out_of_fold(
-    K: Floats,
-    y: Indices,
-    groups: Indices,
-    rounds: Sequence[Fold],
-    *,
-    input_width: int,
-    seed: int = 0,
+    side: Side, y: Indices, groups: Indices, rounds: Sequence[Fold], *, seed: int = 0
 ) -> Floats:
     """Probabilities (n, n_classes) of every row by a head that was not trained on its part.
 
     Args:
-        K: float64 (n, n) Gram matrix of the rows.
+        side: of the rows.
         y: int64 (n,) class numbers.
         groups: int64 (n,) part numbers.
         rounds: one repeat of grouped folds.
-        input_width: values in a raw row.
         seed: of the head.
     """
     from threadpoolctl import threadpool_limits
 
-    side, n_classes = GramSide(K, input_width), int(y.max()) + 1
+    n_classes = int(y.max()) + 1
     found = np.full((len(y), n_classes), np.nan)
     # On a busy machine, threads of BLAS that wait for each other took several times as long.
     with threadpool_limits(1):

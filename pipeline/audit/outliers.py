@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from features.arrays import Floats, Indices
+from features.arrays import Floats, Indices, Rows
 from pipeline.audit.bins import Column
 from pipeline.audit.metadata_facts import FACTS
 
@@ -37,7 +37,7 @@ class Outlier:
     reason: str
 
 
-def find_outliers(K: Floats, groups: Indices, columns: Mapping[str, Column]) -> list[Outlier]:
+def find_outliers(distances: Floats, columns: Mapping[str, Column]) -> list[Outlier]:
     """Photographs whose nearest neighbours are unusually far, the farthest first.
 
     The distance is the mean one to the five nearest photographs of other parts (after Ramaswamy,
@@ -46,11 +46,9 @@ def find_outliers(K: Floats, groups: Indices, columns: Mapping[str, Column]) -> 
     do not widen it themselves.
 
     Args:
-        K: float64 (n, n) Gram matrix of the rows.
-        groups: int64 (n,) part numbers.
+        distances: float64 (n,), see `neighbour_distances`.
         columns: ordered facts in the pixels, to name a reason.
     """
-    distances = _neighbour_distances(K, groups)
     known = np.isfinite(distances) & (distances > 0)
     if known.sum() < NEIGHBOURS:
         return []
@@ -71,7 +69,32 @@ def find_outliers(K: Floats, groups: Indices, columns: Mapping[str, Column]) -> 
     return sorted(found, key=lambda outlier: -outlier.score)
 
 
-def _neighbour_distances(K: Floats, groups: Indices) -> Floats:
+SEEN = 5000
+"""Photographs that those of a large folder are compared with."""
+
+
+def sampled_distances(rows: Rows, groups: Indices, seed: int) -> Floats:
+    """As `neighbour_distances`, to some photographs: what is far from all is far from these.
+
+    Args:
+        rows: float32 (n, width).
+        groups: int64 (n,) part numbers.
+        seed: of the draw.
+    """
+    some = np.random.default_rng(seed).permutation(len(rows))[:SEEN]
+    anchors = rows[some].astype(np.float64)
+    squares, found = (anchors**2).sum(axis=1), np.full(len(rows), np.nan)
+    height = max(1, _BLOCK_VALUES // len(some))
+    for start in range(0, len(rows), height):
+        place = slice(start, start + height)
+        block = rows[place].astype(np.float64)
+        squared = (block**2).sum(axis=1)[:, None] + squares - 2 * block @ anchors.T
+        squared[groups[place, None] == groups[some]] = np.inf
+        found[place] = _mean_of_nearest(squared)
+    return found
+
+
+def neighbour_distances(K: Floats, groups: Indices) -> Floats:
     """Mean distance to the nearest rows of other parts, (n,); nan where there are none."""
     squares = np.diagonal(K)
     found = np.full(len(K), np.nan)
@@ -80,11 +103,18 @@ def _neighbour_distances(K: Floats, groups: Indices) -> Floats:
         rows = slice(start, start + height)
         squared = squares[rows, None] + squares[None, :] - 2 * K[rows]
         squared[groups[rows, None] == groups[None, :]] = np.inf
-        count = min(NEIGHBOURS, len(K))
-        nearest = np.sqrt(np.maximum(np.partition(squared, count - 1, axis=1)[:, :count], 0))
-        nearest = np.where(np.isfinite(nearest), nearest, np.nan)
-        with_any = np.isfinite(nearest).any(axis=1)
-        found[rows][with_any] = np.nanmean(nearest[with_any], axis=1)
+        found[rows] = _mean_of_nearest(squared)
+    return found
+
+
+def _mean_of_nearest(squared: Floats) -> Floats:
+    """Take the mean (m,) of the least of squared distances (m, k); nan where none is finite."""
+    count = min(NEIGHBOURS, squared.shape[1])
+    nearest = np.sqrt(np.maximum(np.partition(squared, count - 1, axis=1)[:, :count], 0))
+    nearest = np.where(np.isfinite(nearest), nearest, np.nan)
+    found = np.full(len(squared), np.nan)
+    with_any = np.isfinite(nearest).any(axis=1)
+    found[with_any] = np.nanmean(nearest[with_any], axis=1)
     return found
 
 

@@ -20,7 +20,7 @@ from pipeline.audit.background import background_shortcut
 from pipeline.audit.columns import Testable, collect
 from pipeline.audit.labels import HEAD, LEAST_AUC, WEAK, out_of_fold, suspect_labels
 from pipeline.audit.metadata_facts import FACTS
-from pipeline.audit.outliers import find_outliers
+from pipeline.audit.outliers import SEEN, find_outliers, neighbour_distances, sampled_distances
 from pipeline.audit.result import (
     Audit,
     BackgroundFinding,
@@ -34,12 +34,16 @@ from pipeline.audit.unusable import find_torn_copies, find_unusable
 from pipeline.data.dataset import Dataset
 from pipeline.data.splits import Fold, folds
 from pipeline.evaluation.metrics import score
-from pipeline.heads.gram import gram
+from pipeline.feature_specs.rows import rows_in
+from pipeline.feature_specs.spec import FeatureSpec
+from pipeline.heads import load_head_class
+from pipeline.heads.gram import GramSide, gram
+from pipeline.heads.sides import Side, smaller_side
 from pipeline.output.photograph_grid import SheetEntry, draw_sheet
 from pipeline.output.tables import MARK
 
 MOST_ROWS = 10_000
-"""With more photographs, labels and outliers are left out: they take an n×n matrix."""
+"""With more photographs, labels and outliers are judged by averages: whole rows take n×n."""
 
 _FOLDS, _REPEATS, _SHUFFLES = 5, 3, 499
 
@@ -202,17 +206,9 @@ def _predict_rows(
     data: Dataset, testable: Testable, rounds: Sequence[Fold], seed: int, notes: list[str]
 ) -> tuple[LabelFindings | None, list[PhotographFinding]]:
     """Say what the rows themselves say: suspect labels and outliers."""
-    if len(data) > MOST_ROWS:
-        notes.append(
-            f"labels and outliers are not judged: {len(data):,} photographs are more than the "
-            f"{MOST_ROWS:,} that fit"
-        )
-        return None, []
-    rows = data.rows()
-    K, input_width = gram(rows), rows.shape[1]
-    del rows
+    side, distances = _side_and_distances(data, seed, notes)
     first = [fold for fold in rounds if fold.repeat == 0]
-    labels = _labels(data, K, first, input_width, seed) if first else None
+    labels = _labels(data, side, first, seed) if first else None
     columns = {
         column.name: column
         for column in testable.columns
@@ -226,16 +222,29 @@ def _predict_rows(
             one.reason,
             one.score,
         )
-        for one in find_outliers(K, data.groups, columns)
+        for one in find_outliers(distances, columns)
     ]
     return labels, outliers
 
 
-def _labels(
-    data: Dataset, K: Floats, rounds: Sequence[Fold], input_width: int, seed: int
-) -> LabelFindings:
+def _side_and_distances(data: Dataset, seed: int, notes: list[str]) -> tuple[Side, Floats]:
+    """Describe the rows for heads, and how far each is from others; of many, by their averages."""
+    if len(data) <= MOST_ROWS:
+        rows = data.rows()
+        K = gram(rows)
+        return GramSide(K, rows.shape[1]), neighbour_distances(K, data.groups)
+    averages = rows_in(data, FeatureSpec.parse("avg"))[:]
+    notes.append(
+        f"labels and outliers of {len(data):,} photographs, more than {MOST_ROWS:,}, are judged by "
+        f"the averages of their maps, outliers by their distance to {SEEN:,} of the photographs"
+    )
+    heads = [load_head_class(HEAD)]
+    return smaller_side(averages, heads), sampled_distances(averages, data.groups, seed)
+
+
+def _labels(data: Dataset, side: Side, rounds: Sequence[Fold], seed: int) -> LabelFindings:
     names = data.classes.names
-    P = out_of_fold(K, data.y, data.groups, rounds, input_width=input_width, seed=seed)
+    P = out_of_fold(side, data.y, data.groups, rounds, seed=seed)
     found = suspect_labels(data.y, P)
     auc = score(data.y, P)["roc_auc"]
     if not auc >= LEAST_AUC:  # a head that cannot tell the classes says nothing of their labels

@@ -27,11 +27,12 @@ from pipeline.audit.background import covered
 from pipeline.audit.bins import Column
 from pipeline.audit.columns import COPIED, GONE, RENUMBERED, collect
 from pipeline.audit.labels import out_of_fold, suspect_labels
-from pipeline.audit.outliers import find_outliers
+from pipeline.audit.outliers import find_outliers, neighbour_distances, sampled_distances
 from pipeline.audit.run import audit_dataset
 from pipeline.audit.unusable import find_unusable
 from pipeline.data.splits import folds
-from pipeline.heads.gram import gram
+from pipeline.heads.gram import GramSide, gram
+from pipeline.heads.sides import smaller_side
 from pipeline.terminal.audit import audit as audit_text
 
 PARTS = 14  # of each class, two photographs each
@@ -259,7 +260,7 @@ def test_wrong_labels_are_found_and_counted() -> None:
         given = y.copy()
         given[turned] = 1 - y[turned]
         rounds = folds(given, groups, n_folds=5, repeats=1, seed=seed)
-        P = out_of_fold(gram(rows), given, groups, rounds, input_width=400)
+        P = out_of_fold(GramSide(gram(rows), 400), given, groups, rounds)
         suspects = suspect_labels(given, P)
         top = {one.row for one in suspects.ranked[:24]}
         listed = {one.row for one in suspects.ranked}
@@ -275,7 +276,7 @@ def test_right_labels_are_left_alone() -> None:
     """With classes that a head tells apart and right labels, next to nothing is suspect."""
     rows, y, groups = sparse_rows(300, 400, n_classes=3, effect=1.2, seed=1)
     rounds = folds(y, groups, n_folds=5, repeats=1)
-    suspects = suspect_labels(y, out_of_fold(gram(rows), y, groups, rounds, input_width=400))
+    suspects = suspect_labels(y, out_of_fold(smaller_side(rows), y, groups, rounds))
     assert len(suspects.ranked) <= 6
     assert suspects.estimated <= len(suspects.ranked)
 
@@ -300,7 +301,9 @@ def test_outliers_are_found_with_their_reason() -> None:
     rows[odd] += 3 * np.abs(np.random.default_rng(0).standard_normal(300)).astype(np.float32)
     brightness = np.random.default_rng(1).normal(100, 5, 120)
     brightness[odd[0]] = 230
-    found = find_outliers(gram(rows), groups, {"brightness": Column("brightness", brightness)})
+    found = find_outliers(
+        neighbour_distances(gram(rows), groups), {"brightness": Column("brightness", brightness)}
+    )
     assert {one.row for one in found} == set(odd.tolist())
     reasons = {one.row: one.reason for one in found}
     assert "brightness 230 (usual: 1" in reasons[odd[0]]
@@ -308,11 +311,33 @@ def test_outliers_are_found_with_their_reason() -> None:
     assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
 
 
+def test_of_many_rows_some_stand_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Distances to all rows are those of the Gram matrix; to a third of them, the same outliers."""
+    rows, _, groups = sparse_rows(150, 300, seed=2)
+    odd = np.flatnonzero(groups == groups[0])
+    rows[odd] += 3 * np.abs(np.random.default_rng(0).standard_normal(300)).astype(np.float32)
+    exact = neighbour_distances(gram(rows), groups)
+    np.testing.assert_allclose(sampled_distances(rows, groups, 0), exact, rtol=1e-6)
+    monkeypatch.setattr("pipeline.audit.outliers.SEEN", 50)
+    few = find_outliers(sampled_distances(rows, groups, 0), {})
+    assert {one.row for one in few} == set(odd.tolist())
+
+
+def test_many_photographs_are_judged_by_their_averages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond the limit labels and outliers are still judged, and a note says by what."""
+    monkeypatch.setattr("pipeline.audit.run.MOST_ROWS", 20)
+    found = audit_dataset(load(write_set(tmp_path / "data"), tmp_path / "a.h5"))
+    assert found.labels is not None
+    assert any("by the averages of their maps" in note for note in found.notes)
+
+
 def test_rows_without_others_are_no_outliers() -> None:
     """One part alone, or equal rows, leave nothing to compare with."""
     rows, _, _ = sparse_rows(20, 30)
-    assert find_outliers(gram(rows), np.zeros(20, np.int64), {}) == []
-    assert find_outliers(gram(np.ones((20, 30))), np.arange(20), {}) == []
+    assert find_outliers(neighbour_distances(gram(rows), np.zeros(20, np.int64)), {}) == []
+    assert find_outliers(neighbour_distances(gram(np.ones((20, 30))), np.arange(20)), {}) == []
 
 
 def test_spoilt_photographs_are_found_and_others_are_not(tmp_path: Path) -> None:
