@@ -5,7 +5,7 @@
 
 Needs NumPy, Pillow and what the model runs in (card.json says which: onnxruntime, or openvino), and
 nothing else. What is outside the model, from a file to pixels and from probabilities to a verdict,
-is `read_pictures`, `predict_photographs` and `judge_part`, to hold programs in any language
+is `read_pictures`, `verdict_of` and `verdict_of_part`, to hold programs in any language
 against.
 """
 
@@ -208,9 +208,7 @@ def load(folder: str | Path, card: Card) -> Callable[[Any], dict[str, Any]]:
 # ---- from probabilities to verdicts ------------------------------------------------------------
 
 
-def predict_photographs(
-    card: Card, probabilities: Any, strangeness: Any = None
-) -> tuple[str, float, str]:
+def verdict_of(card: Card, probabilities: Any, strangeness: Any = None) -> tuple[str, float, str]:
     """Give the verdict on a photograph: (class name or "review", its probability, why).
 
     Args:
@@ -224,8 +222,10 @@ def predict_photographs(
     return name, told, ""
 
 
-def judge_part(card: Card, probabilities: Any, strangeness: Any = None) -> tuple[str, float, str]:
-    """As `predict_photographs`, of the photographs (n, classes) of one part."""
+def verdict_of_part(
+    card: Card, probabilities: Any, strangeness: Any = None
+) -> tuple[str, float, str]:
+    """As `verdict_of`, of the photographs (n, classes) of one part."""
     P = np.asarray(probabilities, np.float64)
     unlike = 0 if strangeness is None else int((np.asarray(strangeness) > 1).sum())
     combined = P[0] if len(P) == 1 else _combine(card["part_rule"], P)
@@ -297,13 +297,11 @@ def check(folder: str | Path, *, quiet: bool = False) -> list[str]:
         found += [f"{one['file']}: {moved}" for moved in _moved(card, one, made)]
         if gap.any():  # a little, as other decoders may
             made = model(pixels[None])
-        verdict = predict_photographs(
-            card, made["probabilities"][0], made.get("strangeness", [None])[0]
-        )[0]
+        verdict = verdict_of(card, made["probabilities"][0], made.get("strangeness", [None])[0])[0]
         if verdict != one["verdict"]:
             found.append(f"{one['file']}: {verdict}, not {one['verdict']}")
     for one in expected["parts"]:
-        verdict, told, _ = judge_part(card, one["probabilities"], one["strangeness"])
+        verdict, told, _ = verdict_of_part(card, one["probabilities"], one["strangeness"])
         if verdict != one["verdict"] or not abs(told - one["probability"]) <= EXACT:
             found.append(f"a part of {one['probabilities']}: {verdict}, not {one['verdict']}")
             break
@@ -349,9 +347,7 @@ def main(arguments: list[str]) -> int:
             print(f"{os.fspath(name)}: not read: {error}")
             code = 3
             continue
-        told = predict_photographs(
-            card, made["probabilities"][0], made.get("strangeness", [None])[0]
-        )
+        told = verdict_of(card, made["probabilities"][0], made.get("strangeness", [None])[0])
         print(f"{name}\t{told[0]}\t{told[1]:.6f}\t{told[2]}")
     return code
 

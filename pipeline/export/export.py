@@ -151,7 +151,7 @@ def export_model(
         photographs = drawn_photographs(new / FOLDER)
         photographs += known_photographs(bundle, "holdout", MOST_HELD_OUT, wish.data)
         say(f"proof: {len(photographs)} photographs through the model and through the file")
-        predicted = _judge(bundle, photographs, wish)
+        predicted = _predict(bundle, photographs, wish)
         found = run_exported(new, card, photographs)
         proof = compare(bundle, card, photographs, predicted, found)
         if failure := proof.failure(wish.tolerance):
@@ -241,7 +241,7 @@ def _card(bundle: Bundle, written: Written, target: Target, wish: Wish) -> dict[
     }
 
 
-def _judge(bundle: Bundle, photographs: Sequence[Known], wish: Wish) -> Predicted:
+def _predict(bundle: Bundle, photographs: Sequence[Known], wish: Wish) -> Predicted:
     """Give the model's side: drawn photographs without the cache, which is not to know them."""
     drawn = [one.photograph for one in photographs if one.label < 0 and "\0" in one.part]
     others = [one.photograph for one in photographs[len(drawn) :]]
@@ -284,7 +284,7 @@ def _write_beside(
             "probabilities": p.tolist(),
             "of_the_model": own.tolist(),
             "strangeness": s,
-            "verdict": check.predict_photographs(card, p, s)[0],
+            "verdict": check.verdict_of(card, p, s)[0],
         })  # fmt: skip
     told = {"photographs": expected, "parts": vectors(bundle)}
     (new / EXPECTED).write_text(json.dumps(told, indent=1) + "\n", "utf-8")

@@ -236,7 +236,7 @@ def compare(
     P, Q = predicted.probabilities[both], exported.probabilities[both]
     S, T = predicted.strangeness[both], exported.strangeness[both]
     differing = sum(
-        _verdict(bundle, p, s) != check.predict_photographs(card, q, None if np.isnan(t) else t)[0]
+        _verdict(bundle, p, s) != check.verdict_of(card, q, None if np.isnan(t) else t)[0]
         for p, q, s, t in zip(P, Q, S, T, strict=True)
     )
     is_drawn = np.array([one.part == _DRAWN_PART for one in chosen], dtype=bool)
@@ -308,7 +308,7 @@ def _by_part(
         if (S[0][own] > 1).any():
             name = REVIEW_NAME
         strange = None if np.isnan(S[1][own]).all() else S[1][own]
-        differing += name != check.judge_part(card, P[1][own], strange)[0]
+        differing += name != check.verdict_of_part(card, P[1][own], strange)[0]
     worst = float(np.abs(ours - theirs).max(initial=0.0))
     known = [number for number, name in enumerate(names) if name != _DRAWN_PART]
     if not known or (y[np.isin(groups, known)] < 0).any():

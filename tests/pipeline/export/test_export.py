@@ -157,9 +157,7 @@ def test_verdicts_are_those_of_predict(home: Path, target: str, tmp_path: Path) 
     model = check.load(home / target, card)
     for one in ours:
         made = model(check.read_pictures(one.file.read_bytes(), card)[None])
-        verdict, p, _ = check.predict_photographs(
-            card, made["probabilities"][0], made["strangeness"][0]
-        )
+        verdict, p, _ = check.verdict_of(card, made["probabilities"][0], made["strangeness"][0])
         assert one.verdict == verdict
         assert one.probability == pytest.approx(p, abs=1e-4)
     assert ours[-1].unlike
