@@ -69,6 +69,7 @@ from pipeline.terminal.options import (
     PartRule,
     Positive,
     Quiet,
+    Refit,
     Rehash,
     Report,
     Review,
@@ -292,6 +293,7 @@ def fit(
             rich_help_panel=MODEL,
         ),
     ] = True,
+    refit: Refit = False,
     report: Report = None,
     audit_file: AuditFile = Path("audit/audit.json"),
     threshold: Threshold = None,
@@ -347,6 +349,7 @@ def fit(
                 force=force,
                 settings=parse.settings(set_ or []),
                 optimism=optimism,
+                refit=refit,
             ),
             progress=lambda epoch, epochs, _scores: progress(epoch, epochs),
         )

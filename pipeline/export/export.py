@@ -149,7 +149,8 @@ def export_model(
         size = sum(file.stat().st_size for file in new.iterdir())
         (new / FOLDER).mkdir()
         photographs = drawn_photographs(new / FOLDER)
-        photographs += known_photographs(bundle, "holdout", MOST_HELD_OUT, wish.data)
+        side = "train" if bundle.record.fit.refit else "holdout"
+        photographs += known_photographs(bundle, side, MOST_HELD_OUT, wish.data)
         say(f"proof: {len(photographs)} photographs through the model and through the file")
         predicted = _predict(bundle, photographs, wish)
         found = run_exported(new, card, photographs)

@@ -17,6 +17,7 @@ from typing import Any
 from features.errors import BundleError
 from features.untrusted_files import read_json
 from pipeline.model.bundle import read_record
+from pipeline.model.record import RefitRecord
 
 _SCORES = {
     "roc_auc": "area under the ROC curve",
@@ -154,6 +155,8 @@ def _data(facts: Mapping[str, Any], sides: Mapping[str, list[Mapping[str, str]]]
         shares = ", ".join(f"{count} {_plain(name)}" for name, count in sorted(counts.items()))
         parts = len({entry["group"] for entry in entries})
         lines.append(f"| {names.get(side, _plain(side))} | {len(entries)} | {parts} | {shares} |")
+    if facts.get("refit"):
+        lines.append(f"\nTrained {_refit(facts)}.")
     return "\n".join(lines) + "\n"
 
 
@@ -172,6 +175,11 @@ def _scores(facts: Mapping[str, Any]) -> str:
     lines = [
         "## What it scores on parts that it never saw\n",
         "With 95 % intervals, of which parts are drawn, not photographs.\n",
+        *(
+            [f"**Not of this model**, which was trained {_refit(facts)}.\n"]
+            if "refit" in facts
+            else []
+        ),
         f"| | {' | '.join(columns)} |",
         f"|---|{'---|' * len(columns)}",
     ]
@@ -180,6 +188,10 @@ def _scores(facts: Mapping[str, Any]) -> str:
         if any(cells):
             lines.append(f"| {title} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
+
+
+def _refit(facts: Mapping[str, Any]) -> str:
+    return RefitRecord(**facts["refit"]).describe()
 
 
 def _score(assessment: Mapping[str, Any], name: str) -> str:

@@ -167,6 +167,7 @@ class Proof:
         refused: photographs that the exported file's reader does not read, by path.
         scores: area under the ROC curve by part, of the model and of the file, where both classes
             were held out.
+        refitted: whether the model learned from all of them, so that there are no scores.
     """
 
     drawn: int
@@ -179,6 +180,7 @@ class Proof:
     part_verdicts: int
     refused: dict[str, str]
     scores: tuple[float, float] | None
+    refitted: bool = False
 
     def failure(self, accepted: float) -> str:
         """Why the file is not written; "" where it holds.
@@ -201,6 +203,7 @@ class Proof:
         return {
             "drawn_photographs": self.drawn,
             "held_out_photographs": self.held_out,
+            **({"model_learned_from_them": True} if self.refitted else {}),
             "parts": self.parts,
             "largest_difference": self.difference,
             "largest_difference_held_out": self.held_out_difference,
@@ -241,11 +244,12 @@ def compare(
     )
     is_drawn = np.array([one.part == _DRAWN_PART for one in chosen], dtype=bool)
     drawn, gaps = int(is_drawn.sum()), np.abs(P - Q)
-    by_part = _by_part(bundle, card, chosen, (P, Q), (S, T))
+    by_part, refitted = _by_part(bundle, card, chosen, (P, Q), (S, T)), bundle.record.fit.refit
     return Proof(
         drawn, len(chosen) - drawn, by_part[0], float(gaps.max(initial=0.0)),
         float(gaps[~is_drawn].max(initial=0.0)),
-        int(differing) + len(alone), *by_part[1:3], exported.refused, by_part[3],
+        int(differing) + len(alone), *by_part[1:3], exported.refused,
+        None if refitted else by_part[3], refitted is not None,
     )  # fmt: skip
 
 

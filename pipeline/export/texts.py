@@ -10,10 +10,11 @@ def exported(done: Export) -> str:
     card, proof = done.card, done.proof
     file = done.folder / card["file"]
     lines = [f"{file}: {card['target']}, {card['precision']}, {done.bytes / 1e6:,.1f} MB"]
-    held = f"{proof.held_out} held-out photographs of {proof.parts} parts"
+    kind = "training" if proof.refitted else "held-out"
+    held = f"{proof.held_out} {kind} photographs of {proof.parts} parts"
     if not proof.held_out:
-        held = "no held-out photographs: their files are not where they were (--data FOLDER)"
-    of_held_out = f" ({proof.held_out_difference:.1g} of held-out ones)" if proof.held_out else ""
+        held = f"no {kind} photographs: their files are not where they were (--data FOLDER)"
+    of_held_out = f" ({proof.held_out_difference:.1g} of {kind} ones)" if proof.held_out else ""
     lines.append(
         f"proof    {proof.drawn} drawn photographs, {held}: a probability differs by at most "
         f"{proof.difference:.1g}{of_held_out}; {_differ(proof.verdicts, 'verdict')}, "

@@ -162,7 +162,8 @@ class Bundle:
         """One entry per photograph of the training data: path, class, group, digest, side.
 
         The sides are "train", "holdout", and "threshold" for those that the model did not learn
-        from, but its threshold was chosen on.
+        from, but its threshold was chosen on. After a refit all are "train", and "scored_as" says
+        what each was in the run that the scores are of.
         """
         path = self.folder / "split.json"
         try:

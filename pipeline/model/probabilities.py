@@ -122,8 +122,14 @@ def predict_holdout(
     Raises:
         FingerprintError: the cache holds rows of other settings than the model's.
         CacheError: rows of the holdout are not in the cache.
-        DataError: files of the holdout are gone or were changed.
+        DataError: files of the holdout are gone or were changed, or there is no holdout, for the
+            model was refitted on all photographs.
     """
+    if refit := bundle.record.fit.refit:
+        raise DataError(
+            f"{bundle.folder} was trained {refit.describe()} (info MODEL shows them); expected new "
+            "parts to score it on: evaluate MODEL FOLDER"
+        )
     table_rows = [
         TableRow(entry["path"], entry["class"], entry["group"], entry["digest"], -1, "", 0, 0, 0, 0)
         for entry in bundle.split()

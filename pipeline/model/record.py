@@ -43,6 +43,31 @@ class SplitRecord:
 
 
 @dataclass(frozen=True)
+class RefitRecord:
+    """That what was chosen was trained once more, after the scores, on all photographs.
+
+    Thresholds, calibration, claims and scores stay those of the run before, which kept some
+    photographs out: nothing is left to score the saved model on but new parts.
+
+    Attributes:
+        photographs: that it was trained on.
+        parts: that they show.
+        seconds: that it took.
+    """
+
+    photographs: int
+    parts: int
+    seconds: float
+
+    def describe(self) -> str:
+        """Say what that means for scores, on one line."""
+        return (
+            f"on all {self.photographs:,} photographs of {self.parts:,} parts after the scores "
+            "were made; scores, limits and claims are those of the run that held parts out"
+        )
+
+
+@dataclass(frozen=True)
 class FitRecord:
     """What was asked for when a model was trained.
 
@@ -56,6 +81,7 @@ class FitRecord:
         recipe: fields of the recipe, of pixels; {} of rows, whose fingerprint has it.
         settings: of the head, as given.
         choice: what was tried, where head or features were chosen; else None.
+        refit: the training on all photographs, where that is the model; else None.
     """
 
     head: str
@@ -67,6 +93,7 @@ class FitRecord:
     recipe: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     choice: Mapping[str, Any] | None = None
+    refit: RefitRecord | None = None
 
     @property
     def untrained(self) -> bool:
@@ -91,6 +118,7 @@ class FitRecord:
             "split": asdict(self.split),
             "settings_given": dict(self.settings),
             **({"choice": dict(self.choice)} if self.choice is not None else {}),
+            **({"refit": asdict(self.refit)} if self.refit is not None else {}),
         }
 
     @classmethod
@@ -104,6 +132,7 @@ class FitRecord:
         if sees not in ("rows", "pixels"):
             raise ValueError(f"it sees {sees!r}; expected rows or pixels")
         data, weights, choice = json["data"], json.get("weights"), json.get("choice")
+        refit = json.get("refit")
         folder = FolderRecord(
             str(data["root"]),
             GroupRule.noted(data),
@@ -121,7 +150,12 @@ class FitRecord:
             recipe=dict(json.get("recipe", {})),
             settings=dict(json.get("settings_given", {})),
             choice=None if choice is None else dict(choice),
+            refit=None if refit is None else _refit(refit),
         )
+
+
+def _refit(json: Mapping[str, Any]) -> RefitRecord:
+    return RefitRecord(int(json["photographs"]), int(json["parts"]), float(json["seconds"]))
 
 
 _SPLIT = {"kind", "test_size", "seed", "torn"}

@@ -58,6 +58,7 @@ def fit_command(dataset: Dataset, done: Fit) -> Command:
     words += threshold_words(done.decision.rule)
     for name, value in done.record.settings.items():
         words += ["--set", f"{name}={value}"]
+    words += ["--refit"] if done.record.refit else []
     return [*words, "--out", str(done.folder)]
 
 

@@ -49,6 +49,7 @@ def model_facts(record: FitRecord, chosen: Mapping[str, Any]) -> Facts:
         ("settings in force", settings_text(chosen) or "none"),
         ("split", f"{split.kind}, {split.test_size:.0%} held out"),
         ("seed", str(split.seed)),
+        *([("trained again", record.refit.describe())] if record.refit else []),
     ]
     if record.sees == "pixels":
         recipe = record.recipe
@@ -65,6 +66,16 @@ def comparison_facts(dataset: Dataset, found: HeadComparison) -> Facts:
         ("split", f"{found.split}, {len(found.result.folds)} folds"),
         ("seed", str(found.result.seed)),
         *feature_facts(dataset.fields, dataset.folder.weights),
+    ]
+
+
+def refitted(record: FitRecord) -> list[str]:
+    """Say that the model is not the one that was scored, where that is so."""
+    if record.refit is None:
+        return []
+    return [
+        f"The model in the folder was trained again {record.refit.describe()}. Heatmaps are those "
+        "of the model in the folder, which has seen these photographs."
     ]
 
 

@@ -74,7 +74,7 @@ def fit_report(dataset: Dataset, done: Fit, *, audit_file: Path = AUDIT) -> str:
     audited = _audited(dataset, audit_file)
     warnings = [
         *facts.untrained(done.record.folder), *facts.split_warning(*_split(done.record)),
-        *facts.proposed_warning(dataset.folder.group_rule),
+        *facts.refitted(done.record), *facts.proposed_warning(dataset.folder.group_rule),
         *audit.warnings(audited), *dataset.warnings, *contradicted(done.decision),
     ]  # fmt: skip
     train, test = done.sides

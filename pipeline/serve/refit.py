@@ -193,6 +193,12 @@ def merge_corrections(
     Raises:
         DataError: the cache has other classes, or nothing of the model's holdout.
     """
+    if (trained := bundle.record.fit.refit) is not None:
+        raise DataError(
+            f"{bundle.folder} was trained {trained.describe()}, so no parts are left to compare "
+            "old and new on; expected a model of fit without --refit; fit it without, and serve "
+            "that"
+        )
     classes = bundle.classes
     positive = [name for name, number in classes.members.items() if number == 1]
     data = load_dataset(

@@ -243,6 +243,14 @@ def _patience(value: float) -> None:
     set_patience(value)
 
 
+Refit = Annotated[
+    bool,
+    typer.Option(
+        "--refit",
+        help="After the scores, train what was chosen on all photographs, and save that.",
+        rich_help_panel=MODEL,
+    ),
+]
 Rehash = Annotated[
     bool,
     typer.Option(

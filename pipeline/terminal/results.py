@@ -19,6 +19,7 @@ from pipeline.data.folder import Scan, describe_ignored, left_out_pictures
 from pipeline.evaluation.predictions import Assessment
 from pipeline.model.bundle import Bundle
 from pipeline.model.evaluate import Evaluation, not_scored
+from pipeline.model.record import RefitRecord
 from pipeline.output.tables import align, printable
 from pipeline.terminal import groups as grouping_text
 from pipeline.terminal import thresholds as thresholds_text
@@ -107,8 +108,7 @@ def extraction(done: FolderExtraction, cache: Path) -> str:
         ["parts", groups],
         ["seconds", f"{seconds['total']:.1f}" + (f" ({stages}; stages overlap)" if stages else "")],
         ["cache", f"{cache}, {_size(cache)}"],
-        ["views", _views(done.views)],
-        ["look", _look(done.settings.look)],
+        ["look", _look(done.settings.look, done.views)],
         ["settings", _settings(done.settings.fields, done.settings.weights.describe())],
     ]
     said = [f"note: {line}" for line in done.said]
@@ -164,11 +164,12 @@ def fit(done: Fit) -> str:
     """Train and holdout side by side, with 95 % intervals."""
     chosen = ", ".join(f"{name}={_short(value)}" for name, value in done.head.chosen.items())
     sides = _sides("holdout", done.held_out, done.held_out_parts) | {"train": done.train}
-    scores = [_assessments(sides, done.classes.binary)]
+    scores, refit = [_assessments(sides, done.classes.binary)], done.record.refit
     return "\n".join(
         [
             f"{done.head.title}, trained in {done.seconds:.1f} s ({chosen or 'no settings'})",
             *([done.choice.describe()] if done.choice else []),
+            *([f"trained again {refit.describe()}"] if refit else []),
             "",
             *(_good_alone() if done.classes.only_good else scores),
             "",
@@ -277,20 +278,22 @@ def info(facts: Mapping[str, Any]) -> str:
             ["folder", printable(str(facts["folder"].get("root", "no finished extract")))],
         ]
         return align(rows, right=False)
-    split = facts["split"]
+    split, refit = facts["split"], facts.get("refit")
     rows = [
         ["model", printable(f"{facts['path']}, {facts['title']}, made {facts['created']}")],
         ["classes", printable(", ".join(facts["classes"]))],
         ["threshold", thresholds_text.info(facts)],
         ["split", f"{split['kind']}, {split['test_size']:.0%} held out, seed {split['seed']}"],
         ["settings", _model_settings(facts)],
+        *([["refit", f"trained {RefitRecord(**refit).describe()}"]] if refit else []),
         *(
             [
-                side,
+                f"scored: {side}" if refit else side,
                 f"{facts[side]['photographs']:,} photographs of {facts[side]['parts']:,} parts: "
                 + _side_scores(facts[side]),
             ]
             for side in ("train", "holdout")
+            if facts.get(side)
         ),
     ]
     text = align(rows, right=False)
@@ -361,14 +364,12 @@ def _settings(fields: Mapping[str, Any], weights: str) -> str:
     )
 
 
-def _look(look: Look) -> str:
-    """Say what is kept of a photograph, what it costs and how to do without."""
+def _look(look: Look, views: Chosen) -> str:
+    """Say what is seen of a photograph, what it costs and how to do without."""
     if look.images == 1:
-        return str(look)
-    return (
-        f"{look}: {look.images} times the time of --look plain, which keeps the whole photograph "
-        "alone, in another --cache"
-    )
+        return str(look) if views.sets == (FULL,) else f"{_views(views)}, with a row each"
+    crops = f"whole photograph and {look.images - 1} crops, {len(look.crops.taps)} layers"
+    return f"{crops}: {look.images} times the time of --look plain"
 
 
 def _views(chosen: Chosen) -> str:

@@ -3,7 +3,8 @@
 Protocol: the photographs are split once, by part, into a training part and a holdout. Everything
 that is fitted or chosen (scaling, hyper-parameters, epochs) is fitted or chosen on the training
 part alone, calibration and thresholds too (`pipeline.thresholds.train`). The holdout is scored
-once, and the model that is saved is the one that was scored.
+once, and the model that is saved is the one that was scored; or, after a refit, the same
+configuration trained on all photographs, with the thresholds and scores of the one that was scored.
 """
 
 from __future__ import annotations
@@ -25,24 +26,22 @@ from pipeline.data.lazy_rows import subset
 from pipeline.data.splits import holdout
 from pipeline.evaluation.metrics import score
 from pipeline.evaluation.predictions import Assessment, Predictions, predictions_of_side
-from pipeline.feature_specs.heads import Contender, HeadOnCachedRows, on_cached_rows
+from pipeline.feature_specs.heads import Contender, on_cached_rows
 from pipeline.feature_specs.rows import raw_rows, rows_in
 from pipeline.feature_specs.spec import FLAT, FeatureSpec
-from pipeline.heads.base import AnyRows, Head, predict_by_blocks
+from pipeline.heads.base import AnyRows, predict_by_blocks
 from pipeline.heads.calibration import Recalibration
-from pipeline.heatmaps.maps import FILE as HEATMAPS
-from pipeline.heatmaps.maps import make_reference
 from pipeline.model.bundle import Model, save_bundle
 from pipeline.model.familiar import familiar_file
 from pipeline.model.files import check_replaceable
-from pipeline.model.record import FitRecord, ModelRecord, SplitRecord
+from pipeline.model.record import FitRecord, ModelRecord, RefitRecord, SplitRecord
 from pipeline.model.selftest import MOST_ROWS
-from pipeline.output.tables import to_csv
 from pipeline.thresholds.claims import require_told, why_apart
 from pipeline.thresholds.decision import Decision
 from pipeline.thresholds.rule import ThresholdRule
 from pipeline.thresholds.train import Trained, TrainingRows, train
 from pipeline.training.auto import AUTO, Choice, check_head, choose
+from pipeline.training.model_files import heatmaps_file, split_entries, unseen_file
 from pipeline.training.optimism import Optimism, Rounds, measure_optimism
 from pipeline.training.training_curves import curve_files
 
@@ -55,7 +54,7 @@ class Fit:
 
     Attributes:
         folder: the model.
-        head: trained; of `train_cnn`, the CNN.
+        head: trained, after a refit on all photographs; of `train_cnn`, the CNN.
         classes: names and numbers.
         train, held_out: scores of the two sides, each photograph judged as if it were all there
             is of its part; what a person has to look at counts neither as right nor as wrong.
@@ -109,6 +108,8 @@ class FitOptions:
         force: replace a folder that holds something else than a model.
         optimism: train the head, thresholds included, a second time on the other kind of
             split, to tell how much a random one flatters; twice the time.
+        refit: after the scores, train what was chosen on all photographs and save that; see
+            `pipeline.model.record.RefitRecord`.
 
     Raises:
         HeadError: unknown head or setting.
@@ -127,6 +128,7 @@ class FitOptions:
     threshold: ThresholdRule = field(default_factory=ThresholdRule)
     force: bool = False
     optimism: bool = True
+    refit: bool = False
 
     def __post_init__(self) -> None:
         """Refuse unknown heads and settings before rows are read."""
@@ -186,24 +188,39 @@ def fit(
     )
     done = _predicted(made, dataset, sides, part.X, out, record)
     done.choice = choice if len(choice.trials) > 1 else None
-    _save(done, dataset, made, part.X, force=options.force)
+    if options.refit:
+        done = _refitted(done, dataset, made)
+    _save(done, dataset, made, force=options.force)
     if options.optimism and kind != GIVEN and dataset.y.any():
         done.optimism = _optimism(done, dataset, rule)
     return done
 
 
-def _save(done: Fit, dataset: Dataset, made: Trained, rows: AnyRows, *, force: bool) -> None:
+def _save(done: Fit, dataset: Dataset, made: Trained, *, force: bool) -> None:
     """Write the model with what its heatmaps and its self-test need."""
     spec, seed, sides = done.record.spec, done.record.split.seed, done.sides
     numbers = {"train": sides[0][made.learned], "holdout": sides[1]}
-    extra = _heatmaps(done, dataset, rows, numbers)
-    extra |= familiar_file(dataset, spec, numbers["train"], seed)
+    learned = numbers["train"] if done.record.refit is None else np.arange(len(dataset))
+    extra = heatmaps_file(done.head, dataset, learned, numbers["holdout"])
+    extra |= familiar_file(dataset, spec, learned, seed)
     if made.predicted is not None:
         unseen = sides[0][made.predicted.rows]
         numbers |= {"threshold": unseen} if made.predicted.aside else {}
-        extra["unseen.csv"] = _unseen_csv(dataset, unseen, made).encode(errors="backslashreplace")
+        extra["unseen.csv"] = unseen_file(dataset, unseen, made)
     inputs = raw_rows(dataset, spec, sides[0][:MOST_ROWS])
     save_fit(done, dataset, numbers, inputs, extra, drift_probe=dataset.drift_probe(), force=force)
+
+
+def _refitted(done: Fit, dataset: Dataset, made: Trained) -> Fit:
+    """Train what was scored on all photographs: same head, features, settings and seed."""
+    spec, seed = done.record.spec, done.record.split.seed
+    head = Contender(done.record.head, spec).make(seed=seed, settings=made.head.chosen)
+    started, every = time.perf_counter(), np.arange(len(dataset))
+    rows, n_classes = rows_in(dataset, spec, every).in_memory(), len(dataset.classes.names)
+    head.fit(rows, dataset.y, dataset.groups, n_classes=n_classes)
+    refit = RefitRecord(len(dataset), len(np.unique(dataset.groups)), time.perf_counter() - started)
+    model = on_cached_rows(head, spec, dataset.fields)
+    return replace(done, head=model, record=replace(done.record, refit=refit))
 
 
 def _training_part(
@@ -219,29 +236,6 @@ def _training_part(
         test_size,
         why_apart(dataset.folder.group_rule.kind, dataset.y, dataset.groups),
     )
-
-
-def _heatmaps(
-    done: Fit, dataset: Dataset, rows: AnyRows, numbers: Mapping[str, Indices]
-) -> dict[str, bytes]:
-    """Say what heatmaps are measured against, as a file by its name; none where there are none."""
-    head, learned, test = done.head, numbers["train"], numbers["holdout"]
-    if isinstance(head, HeadOnCachedRows):
-        if not head.spec.on_map:
-            return {}
-        seen: AnyRows = dataset.whole_rows(learned)
-        unseen = dataset.whole_rows(test)
-    else:
-        assert isinstance(head, Head)
-        seen = subset(rows, np.searchsorted(done.sides[0], learned))
-        unseen = dataset.stored_rows(test)
-    reference = make_reference(
-        head,
-        (seen, dataset.y[learned]),
-        (unseen, dataset.y[test]),
-        dataset.row_parts.shape,
-    )
-    return {HEATMAPS: reference.to_bytes()}
 
 
 def _optimism(done: Fit, dataset: Dataset, rule: ThresholdRule) -> Optimism | None:
@@ -360,38 +354,8 @@ def save_fit(
         seconds=done.seconds,
         created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     )
-    entries = _split_entries(data, sides)
+    entries = split_entries(data, sides, all_learned=done.record.refit is not None)
     files = curve_files(done.head.history, done.head.title) | dict(extra or {})
     save_bundle(
         done.folder, done.head, record, entries, inputs, files, drift_probe=drift_probe, force=force
     )
-
-
-def _unseen_csv(dataset: Dataset, numbers: Indices, made: Trained) -> str:
-    """One line for each photograph that the thresholds were chosen on."""
-    assert made.predicted is not None
-    rows = [
-        {
-            "path": dataset.table_rows[i].path,
-            "class": dataset.classes.names[dataset.y[i]],
-            "group": str(dataset.groups[i]),
-            "fold": int(fold),
-            "probability_of_defect": float(p),
-        }
-        for i, fold, p in zip(numbers, made.predicted.fold, made.p, strict=True)
-    ]
-    return to_csv(list(rows[0]), rows)
-
-
-def _split_entries(dataset: Labelled, sides: Mapping[str, Indices]) -> list[dict[str, str]]:
-    return [
-        {
-            "path": dataset.table_rows[i].path,
-            "class": dataset.table_rows[i].label,
-            "group": str(dataset.groups[i]),
-            "digest": dataset.table_rows[i].digest,
-            "side": side,
-        }
-        for side, indices in sides.items()
-        for i in indices
-    ]

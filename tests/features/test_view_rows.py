@@ -250,7 +250,7 @@ def sync(folder: Path, cache: Path, **options: object) -> FolderExtraction:
 def test_a_plain_extract_keeps_views_in_line(folder: Path, cache: Path, as_inception: Toy) -> None:
     """Views are remembered: new photographs get all, and nothing else is computed."""
     first = sync(folder, cache, views=["tiles:2x2"])
-    assert "views        full, tiles:2x2 (4)" in extraction(first, cache)
+    assert "look         full, tiles:2x2 (4), with a row each" in extraction(first, cache)
     assert "extracted    15, 75 rows" in extraction(first, cache)
     (folder / "Healthy" / "new.png").write_bytes(photograph(99))
     done = sync(folder, cache)
@@ -333,7 +333,7 @@ def test_rows_of_another_width_than_the_cache_says_are_refused(cache: Path, toy:
     with Cache.write(cache, fields, WIDTH, np.float32) as made:
         numbers = range(15)
         made.append([caches.digest(n) for n in numbers], np.stack([caches.row(n) for n in numbers]))
-        table = [caches.sample(f"A/{n}.png", n, n) for n in numbers]
+        table = [caches.table_row(f"A/{n}.png", n, n) for n in numbers]
         made.replace_table(table, {"root": "r"})
         made.commit()
     for read in (pipeline.load_dataset, pipeline.proposed_groups):
