@@ -35,32 +35,59 @@ def is_marked(data: bytes, found: bytes) -> bool:
 def refuse_strange_root(cache: Path, root: str, *, own: bool) -> None:
     r"""Raise CacheError where a cache would have pictures read that nobody here named.
 
-    Pictures end in reports and sheets, so a stranger's cache must not choose where they are read.
-    Its folder of photographs is taken as it is if this account wrote the cache, if it lies below
-    the current folder or the cache's own, or if there is none of this name. A share of another
-    computer (\\server) is not even looked for: Windows would log in there.
-
     Args:
         cache: its path.
         root: the folder of photographs that it names.
         own: whether it bears this account's mark.
 
     Raises:
-        CacheError: the folder has to be named.
+        CacheError: the folder has to be named; see `is_strange_root`.
     """
-    if own or not root:
+    if own or not is_strange_root(cache, root):
         return
-    remote = root.startswith(("\\\\", "//"))
-    if not remote:
-        place = Path(root).resolve()
-        near = (Path.cwd().resolve(), cache.resolve().parent)
-        if any(place.is_relative_to(folder) for folder in near) or not place.exists():
-            return
     raise CacheError(
         f"{cache} was not written by this account and says that its photographs lie in {root}; "
         f"nothing is read there unasked: name the folder with: extract FOLDER --cache {cache} "
         "(rows that are there are not computed again), or run this from the folder above it"
     )
+
+
+def is_strange_root(path: Path, root: str) -> bool:
+    r"""Whether a folder that a stranger's cache or model names must be named by the user, too.
+
+    Pictures end in reports and sheets, so a stranger must not choose where they are read. A folder
+    below the current one or below that of the file is near enough, and one that does not exist does
+    no harm. A share of another computer (\\server) is not even looked for: Windows would log in
+    there.
+
+    Args:
+        path: of the cache or model.
+        root: the folder of photographs that it names; "" for none.
+
+    Example:
+        >>> is_strange_root(Path("features.h5"), "photographs/of/today")
+        False
+    """
+    if not root:
+        return False
+    if is_remote(root):
+        return True
+    try:
+        place = Path(root).resolve()
+        near = (Path.cwd().resolve(), path.resolve().parent)
+        return place.exists() and not any(place.is_relative_to(folder) for folder in near)
+    except (OSError, ValueError, RuntimeError):  # a name that no system has, a circle of links
+        return True
+
+
+def is_remote(name: str) -> bool:
+    r"""Whether Windows takes a name for one on another computer: \\server, and any mix of slashes.
+
+    Example:
+        >>> is_remote("\\/server/share"), is_remote("/srv/share")
+        (True, False)
+    """
+    return name.replace("\\", "/").startswith("//")
 
 
 def _key_file() -> Path:

@@ -40,10 +40,10 @@ _LONGEST = (
 )  # begun first, so that none runs on alone
 
 
-def run_part(name: str, *, quick: bool) -> Part:
-    """Run one part, without its losses ending the run."""
+def run_part(name: str, *, quick: bool, **more: int) -> Part:
+    """Run one part, without its losses ending the run; `more`: what this part alone takes."""
     started = time.perf_counter()
-    figures = importlib.import_module(PARTS[name]).run(quick)
+    figures = importlib.import_module(PARTS[name]).run(quick, **more)
     return Part(name, figures, time.perf_counter() - started)
 
 
@@ -69,12 +69,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
     parser.add_argument("--quick", action="store_true", help="few tries: does it run?")
+    parser.add_argument("--count", type=int, metavar="N", help="forged models, of models alone")
+    parser.add_argument("--seed", type=int, metavar="N", help="others than before, of models alone")
     given = parser.parse_args(arguments)
     if unknown := [name for name in given.parts if name not in PARTS]:
         parser.error(f"unknown {', '.join(unknown)}; expected some of {', '.join(PARTS)}")
     names = given.parts or list(PARTS)
+    more = {name: getattr(given, name) for name in ("count", "seed") if getattr(given, name)}
+    if more and names != ["models"]:
+        parser.error("--count and --seed are of models: python -m torture models --count 2000")
     if len(names) == 1:
-        done = [run_part(names[0], quick=given.quick)]
+        done = [run_part(names[0], quick=given.quick, **more)]
         keep(done[0], quick=given.quick)
     else:
         order = sorted(names, key=lambda name: name not in _LONGEST)

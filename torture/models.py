@@ -20,10 +20,12 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import typer.main
 from models import write_parts
 from safetensors.numpy import load_file, save_file
 
@@ -32,12 +34,14 @@ import features.extract  # noqa: F401 - once, for all children
 import pipeline.model.predict
 import pipeline.terminal.results
 from features.backbones.settings import BACKBONES
+from features.runtime import core_count
 from torture.children import Nursery
 from torture.figures import Figure
 
 Way = Callable[[Path, random.Random], None]
 
-_TRIES = int(os.environ.get("ONEPASS_TORTURE_MODELS", "20000"))
+COUNT = 20_000
+_COMMAND = typer.main.get_command(cli.app)  # built once: half of a try's time
 _MEMORY = 4 << 30
 _SECONDS = 30.0
 _SETTINGS: dict[str, dict[str, str | int | float]] = {
@@ -49,16 +53,28 @@ _ODD: list[Any] = [
 ]  # fmt: skip
 
 
-def run(quick: bool) -> list[Figure]:
-    """20,000 forged models over all heads, as many of each."""
+def run(quick: bool, count: int = COUNT, seed: int = 0) -> list[Figure]:
+    """So many forged models over all heads, as many of each; quick: one of each."""
     with tempfile.TemporaryDirectory() as name, Nursery([__name__]) as nursery:
         root = Path(name)
-        heads = nursery.run(f"{__name__}:make_models", root=name, timeout=600.0).result
-        ways: list[Way] = [_bytes, _json, _arrays]
-        tries = len(heads) if quick else _TRIES // (len(ways) * len(heads)) * len(heads)
-        sound = _forge(_nothing, len(heads), heads, root, nursery)
-        sound.faults, sound.losses = 0, sound.faults  # a sound model that is refused is the fault
-        return [sound, *(_forge(way, tries, heads, root, nursery) for way in ways)]
+        made = nursery.run(f"{__name__}:make_models", root=name, timeout=600.0)
+        if made.how != "done":
+            raise RuntimeError(f"no model to forge: {made}")
+        heads: list[str] = made.result
+        ways: list[Way] = [_bytes, _json, _fields, _arrays]
+        tries = len(heads) if quick else max(1, count // (len(ways) * len(heads))) * len(heads)
+        sound = _forge(_nothing, range(len(heads)), heads, root, nursery)
+        sound.losses, sound.faults = sound.faults, 0  # a sound model that is refused is the fault
+
+        first = seed * tries
+        needed = nursery.run(f"{__name__}:imported", root=name, folder=f"models/{heads[0]}").result
+
+        def forge(way: Way) -> Figure:
+            with Nursery([__name__, *needed]) as own:  # once, and not in every child
+                return _forge(way, range(first, first + tries), heads, root, own)
+
+        with ThreadPoolExecutor(core_count()) as pool:
+            return [sound, *pool.map(forge, ways)]
 
 
 def make_models(root: str) -> list[str]:
@@ -82,7 +98,7 @@ def make_models(root: str) -> list[str]:
             folder / "models" / head,
             pipeline.FitOptions(
                 head=head,
-                settings=_SETTINGS.get(head),
+                settings=_SETTINGS.get(head, {}),
                 threshold=pipeline.ThresholdRule(fixed=(0.5, 0.5)),
                 optimism=False,
             ),
@@ -98,6 +114,7 @@ def predict(root: str, folder: str) -> tuple[int, str]:
     BACKBONES["inception_v3"] = "toy:ToyBackbone"
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     os.chdir(root)
+    typer.main.get_command = lambda _app: _COMMAND  # type: ignore[assignment]
     arguments = ["predict", folder, "new", "--out", f"{folder}.csv", "--force", "--quiet"]
     sys.argv = ["onepass", *arguments]
     said = io.StringIO()
@@ -109,9 +126,20 @@ def predict(root: str, folder: str) -> tuple[int, str]:
     return 0, said.getvalue()[-2000:]
 
 
+def imported(root: str, folder: str) -> list[str]:
+    """Say what `predict` and the heads import when they are first used."""
+    from pipeline.heads import HEADS, load_head_class
+
+    before = set(sys.modules)
+    predict(root, folder)
+    for head in HEADS:
+        load_head_class(head)
+    return sorted(name for name in set(sys.modules) - before if not name.startswith("_"))
+
+
 def _forge(
     way: Way,
-    tries: int,
+    numbers: range,
     heads: list[str],
     root: Path,
     nursery: Nursery,
@@ -119,14 +147,14 @@ def _forge(
     ends: Counter[str] = Counter()
     lost: list[dict[str, Any]] = []
     what = (way.__doc__ or "").rstrip(".")
-    for number in range(tries):
+    for number in numbers:
         head = heads[number % len(heads)]
-        folder = root / "forged"
+        folder = root / f"forged-{way.__name__}"
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(root / "models" / head, folder)
         way(folder, random.Random(f"{what} {number}"))
         ended = nursery.run(
-            f"{__name__}:predict", root=str(root), folder="forged", timeout=_SECONDS
+            f"{__name__}:predict", root=str(root), folder=folder.name, timeout=_SECONDS
         )
         how = _how(ended.how, ended.result)
         ends[how] += 1
@@ -134,6 +162,8 @@ def _forge(
             # Kept whole, so that it can be tried again.
             kept = {"head": head, "number": number, "how": how, "said": str(ended.result)[:2000]}
             lost.append(kept)
+            print(json.dumps(kept), file=sys.stderr, flush=True)
+    tries = len(numbers)
     faults = tries - ends["verdict"]
     note = ", ".join(f"{count:,} {how}" for how, count in ends.most_common())
     return Figure(f"{what}: predict", tries, faults, len(lost), note, {"lost": lost[:50]})
@@ -199,23 +229,45 @@ def _json(folder: Path, rng: random.Random) -> None:
     path = folder / name
     content = json.loads(path.read_text())
     for _ in range(rng.choice([1, 1, 1, 2, 4])):
-        place: Any = content
-        while True:
-            keys = list(place) if isinstance(place, dict) else list(range(len(place)))
-            key = rng.choice(keys)
-            if isinstance(place[key], dict | list) and place[key] and rng.random() < 0.7:
-                place = place[key]
-                continue
-            break
-        if isinstance(place, dict) and rng.random() < 0.2:
-            del place[key]
-        else:
-            place[key] = copy.deepcopy(rng.choice(_ODD))
+        _replace_one(content, rng)
         if not content:
             break
     path.write_text(json.dumps(content))
     if name != "model.json" or rng.random() < 0.5:
         _sign(folder)
+
+
+def _fields(folder: Path, rng: random.Random) -> None:
+    """What a record says of backbone, data, split or thresholds replaced."""
+    path = folder / "model.json"
+    content = json.loads(path.read_text())
+    records = [name for name in _RECORDS if content.get(name)]
+    for _ in range(rng.choice([1, 1, 2, 3])):
+        record = content[rng.choice(records)]
+        if record:
+            _replace_one(record, rng)
+    path.write_text(json.dumps(content))
+
+
+_RECORDS = (
+    "fingerprint", "data", "split", "weights", "decision", "calibration", "holdout", "train",
+    "class_members", "classes", "settings_given", "settings", "versions",
+)  # fmt: skip
+
+
+def _replace_one(place: Any, rng: random.Random) -> None:  # noqa: ANN401 - JSON
+    """Replace or delete one entry, somewhere below."""
+    while True:
+        keys = list(place) if isinstance(place, dict) else list(range(len(place)))
+        key = rng.choice(keys)
+        if isinstance(place[key], dict | list) and place[key] and rng.random() < 0.7:
+            place = place[key]
+            continue
+        break
+    if isinstance(place, dict) and rng.random() < 0.2:
+        del place[key]
+    else:
+        place[key] = copy.deepcopy(rng.choice(_ODD))
 
 
 def _arrays(folder: Path, rng: random.Random) -> None:

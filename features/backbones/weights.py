@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from features.errors import WeightsError
+from features.own_files import is_remote
 from features.runtime import load_tensorflow
 
 ENVIRONMENT_VARIABLE = "ONEPASS_WEIGHTS"
@@ -184,7 +185,7 @@ class RecordedWeights:
         Raises:
             WeightsError: they are not on this computer, or what is there is another set.
         """
-        if self.override is None and self.name.startswith(("\\\\", "//")):
+        if self.override is None and is_remote(self.name):
             # Windows would log in there, with this person's name, for whoever wrote the record.
             raise WeightsError(
                 f"it names weights on another computer ({self.name}); "

@@ -16,12 +16,19 @@ from features.files import write_whole
 from features.photographs.decode import Recipe, recorded_recipe
 from features.runtime import load_tensorflow, seed_everything
 from features.untrusted_files import read_json
-from pipeline.cnn.cnn_network import HIDDEN, LAYERS, VARIANTS, build_augmentation, build_network
+from pipeline.cnn.cnn_network import (
+    LAYERS,
+    VARIANTS,
+    build_augmentation,
+    build_network,
+    weight_shapes,
+)
 from pipeline.cnn.photograph_batches import Batches
 from pipeline.heads.base import EpochProgress
-from pipeline.heads.keras_files import expect_shapes, give_weights, read_weights, save_network
+from pipeline.heads.files import ARRAYS_FILE, Arrays, load_arrays, save_arrays
+from pipeline.heads.old_files import read_weights
 
-_MODEL_FILE, _SETTINGS_FILE = "cnn.keras", "settings.json"
+_OLD_FILE, _SETTINGS_FILE = "cnn.keras", "settings.json"
 _BATCH = 32  # photographs per call when predicting
 _SMALLEST = 22  # pixels: three convolutions and poolings leave one value of a side
 
@@ -172,12 +179,18 @@ class Cnn:
         return found / total
 
     def save(self, folder: Path) -> None:
-        """Write settings.json and cnn.keras into a folder that is there.
+        """Write settings.json and head.safetensors into a folder that is there.
 
         Raises:
             OutputError: the folder cannot be written.
         """
-        save_network(self._network, folder / _MODEL_FILE)
+        weights = {layer.name: layer.get_weights() for layer in self._network.layers}
+        named = {
+            f"{layer}.{name}": array
+            for layer, arrays in weights.items()
+            for name, array in zip(("kernel", "bias"), arrays, strict=False)
+        }
+        save_arrays(folder, named)
         record = {
             "head": self.name,
             "seed": self.seed,
@@ -215,9 +228,25 @@ class Cnn:
             raise BundleError(
                 f"{path} cannot be used ({error!r}); expected the settings of a CNN; train it again"
             ) from error
-        found = read_weights(folder / _MODEL_FILE, LAYERS)
-        last = 1 if cnn.n_classes == 2 else cnn.n_classes
-        expect_shapes(found, {"output": (HIDDEN, last)}, folder / _MODEL_FILE)
-        cnn._network = build_network(VARIANTS[cnn.variant], cnn._shape(), cnn.n_classes)
-        give_weights(cnn._network, found, folder / _MODEL_FILE)
+        arrays = load_arrays(folder) if (folder / ARRAYS_FILE).exists() else _old_arrays(folder)
+        variant, shape = VARIANTS[cnn.variant], cnn._shape()
+        # All is held to its shape before a network of these settings takes memory.
+        kept = {
+            layer: [arrays.floats(f"{layer}.kernel", kernel), arrays.floats(f"{layer}.bias", bias)]
+            for layer, (kernel, bias) in weight_shapes(variant, shape, cnn.n_classes).items()
+        }
+        cnn._network = build_network(variant, shape, cnn.n_classes)
+        for layer, weights in kept.items():
+            cnn._network.get_layer(layer).set_weights(weights)
         return cnn
+
+
+def _old_arrays(folder: Path) -> Arrays:
+    """Read the weights of a CNN as versions before 0.3 wrote it, in a .keras file."""
+    path = folder / _OLD_FILE
+    named = {
+        f"{layer}.{name}": np.asarray(array)
+        for layer, arrays in read_weights(path, LAYERS).items()
+        for name, array in zip(("kernel", "bias"), arrays, strict=False)
+    }
+    return Arrays(named, path)

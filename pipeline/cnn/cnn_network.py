@@ -67,6 +67,36 @@ def build_network(variant: Variant, shape: tuple[int, int, int], n_classes: int)
     return keras.Model(inputs, outputs, name="cnn")
 
 
+def weight_shapes(
+    variant: Variant, shape: tuple[int, int, int], n_classes: int
+) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]:
+    """Say which weights such a network has, without building it.
+
+    Args:
+        variant: one of VARIANTS.
+        shape: height, width and channels of its photographs.
+        n_classes: number of classes.
+
+    Returns:
+        Layer name -> shapes of its kernel and its bias, in the network's order.
+
+    Example:
+        >>> weight_shapes(VARIANTS["base"], (224, 224, 3), 2)["dense_1"]
+        ((43264, 64), (64,))
+    """
+    height, width, before = shape
+    found: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {}
+    for number, filters in enumerate(FILTERS, start=1):
+        found[f"conv_{number}"] = ((3, 3, before, filters), (filters,))
+        height, width, before = (height - 2) // 2, (width - 2) // 2, filters
+    before *= height * width
+    for number, units in enumerate(variant.hidden, start=1):
+        found[f"dense_{number}"] = ((before, units), (units,))
+        before = units
+    last = 1 if n_classes == 2 else n_classes
+    return found | {"output": ((before, last), (last,))}
+
+
 def build_augmentation(seed: int) -> Any:  # noqa: ANN401 - Keras has no types
     """Up to 40° of rotation, 0.2 of shear, 20 % of translation and zoom, and mirroring.
 

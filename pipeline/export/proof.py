@@ -72,8 +72,11 @@ def known_photographs(bundle: Bundle, side: str, most: int, root: Path | None) -
 
     Returns:
         Those whose files are there; none, where the folder is gone.
+
+    Raises:
+        BundleError: a stranger's model names the folder; see `Bundle.root`.
     """
-    root = root or Path(bundle.record.fit.folder.root)
+    root = root or bundle.root
     entries = [entry for entry in bundle.split() if entry["side"] == side]
     parts: dict[str, list[dict[str, str]]] = {}
     for entry in entries:

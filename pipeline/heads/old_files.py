@@ -16,10 +16,10 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 
+from features.backbones.weight_files import read_layers, read_network
 from features.errors import BundleError
 from features.untrusted_files import open_archive, read_array, read_bytes, read_json
 from pipeline.heads.files import Arrays
-from pipeline.heads.keras_files import read_weights
 
 Found = dict[str, npt.NDArray[Any]]
 
@@ -55,6 +55,36 @@ def load_old_arrays(folder: Path, head: str, record: Mapping[str, Any]) -> Array
             f"{folder} cannot be read as a head {head!r} of an earlier version ({error!r}); fit "
             "the model again"
         ) from error
+
+
+def read_weights(path: Path, allowed: frozenset[str]) -> dict[str, list[Any]]:
+    """Give the weights in a .keras file, layer by layer; Keras itself never opens it.
+
+    Its HDF5 part is parsed in a process of its own; see `read_layers`. The file's own description
+    is run nowhere. It must still name no other Keras layers than `allowed`, or the file is not one
+    of ours.
+
+    Raises:
+        BundleError: it is missing or damaged, names other layers, or claims more than it holds.
+    """
+    try:
+        content = read_bytes(path)
+        with open_archive(content) as archive:
+            description = json.loads(archive.read("config.json"))
+        layers = description["config"]["layers"]
+        kinds = [(str(layer["class_name"]), str(layer["module"])) for layer in layers]
+        found = read_layers(read_network(content))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, BadZipFile) as error:
+        raise BundleError(
+            f"{path} cannot be read ({error!r}); expected a Keras model; train it again"
+        ) from error
+    for kind, module in kinds:
+        if kind not in allowed or module != "keras.layers":
+            raise BundleError(
+                f"{path} has a layer {module}.{kind}; such a network has only "
+                f"{', '.join(sorted(allowed))}; do not use this model"
+            )
+    return found
 
 
 def _found(folder: Path, head: str, record: Mapping[str, Any]) -> Found:

@@ -293,7 +293,7 @@ def drift(
             progress=progress,
         )  # fmt: skip
     found = measure_drift(
-        bundle, cache, arrivals, since=begin, sharpness=sharpness_of(bundle, arrivals)
+        bundle, cache, arrivals, since=begin, sharpness=sharpness_of(bundle, arrivals, notes)
     )
     written = write_examples(found, out, sheet)
     if found.left_out:

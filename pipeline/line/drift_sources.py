@@ -14,7 +14,7 @@ from pathlib import Path
 from features.cache.cache import Cache
 from features.cache.sample_table import TableRow, blank_row
 from features.cache.thumbnail_table import thumbnails_of
-from features.errors import DataError, ImageError
+from features.errors import BundleError, DataError, ImageError
 from features.extract import Progress
 from features.files import write_whole
 from features.photographs.decode_worker_pool import facts_apart
@@ -140,13 +140,23 @@ def _of_samples(
     ]
 
 
-def sharpness_of(bundle: Bundle, arrivals: Sequence[Arrival]) -> Sharpness | None:
+def sharpness_of(
+    bundle: Bundle, arrivals: Sequence[Arrival], notes: list[str] | None = None
+) -> Sharpness | None:
     """How sharpness is measured: from the files, where these are at hand on both sides.
+
+    A stranger's model does not choose where photographs are read; see `Bundle.root`. Then sharpness
+    is left out, with a line in `notes`.
 
     Returns:
         None where no new photograph has a file, or the folder that the model was fitted on is gone.
     """
-    root = Path(bundle.record.fit.folder.root)
+    try:
+        root = bundle.root
+    except BundleError as error:
+        if notes is not None:
+            notes.append(f"sharpness is left out: {error}")
+        return None
     files = {one.digest: one.file for one in arrivals if one.file is not None}
     if not files or not root.is_dir():
         return None

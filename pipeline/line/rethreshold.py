@@ -342,7 +342,7 @@ def save_rethreshold(
             table = _unseen_csv(done).encode(errors="backslashreplace")
             (new / "unseen.csv").write_bytes(table)
         record = record.sealed(bundle.record.versions, digests(new))
-        (new / MODEL_FILE).write_text(json.dumps(record.to_json(), indent=2), "utf-8")
+        (new / MODEL_FILE).write_bytes(record.to_bytes())
     return kept
 
 

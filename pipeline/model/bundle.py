@@ -30,6 +30,7 @@ from features.backbones.settings import BackboneSettings, settings_from_fields
 from features.cache.row_parts import RowParts
 from features.errors import BundleError, DriftError, OnepassError
 from features.files import recover_folder, whole_folder
+from features.own_files import is_strange_root
 from features.photographs.views import FULL, Chosen
 from features.untrusted_files import read_bytes, read_json
 from pipeline.cnn.cnn import Cnn
@@ -148,6 +149,22 @@ class Bundle:
             return self.head.views, slice(None)
         return (FULL,), RowParts.of(self.record.fit.fingerprint).flat
 
+    @property
+    def root(self) -> Path:
+        """Where the photographs are that it was made from.
+
+        Raises:
+            BundleError: a stranger's model names a folder that nobody here named.
+        """
+        root = self.record.fit.folder.root
+        if not self.record.own and is_strange_root(self.folder, root):
+            raise BundleError(
+                f"{self.folder} was not made by this account and says that its photographs lie in "
+                f"{root}; nothing is read there unasked: name the folder (evaluate MODEL FOLDER, "
+                "export --data FOLDER), or run this from the folder above it"
+            )
+        return Path(root)
+
     def settings(
         self, weights: str | None = None, engine: str = DEFAULT_ENGINE
     ) -> BackboneSettings:
@@ -261,7 +278,7 @@ def save_bundle(
         for name, content in extra.items():
             (new / name).write_bytes(content)
         sealed = record.sealed(versions(), digests(new))
-        (new / MODEL_FILE).write_text(json.dumps(sealed.to_json(), indent=2), "utf-8")
+        (new / MODEL_FILE).write_bytes(sealed.to_bytes())
 
 
 def load_bundle(folder: Path, *, accept_drift: bool = False, trust: bool = False) -> Bundle:

@@ -134,13 +134,13 @@ def evaluate_holdout(
         FingerprintError: the cache holds rows of other settings than the model's.
         CacheError: rows of the holdout are not in the cache.
         DataError: the model sees pixels, and files of the holdout are gone or were changed.
+        BundleError: a stranger's model names a folder of photographs; see `Bundle.root`.
     """
+    root = bundle.root
     table_rows, probabilities, strangeness = predict_holdout(bundle, cache_path, progress)
     groups = np.array([int(table_row.group) for table_row in table_rows], dtype=np.int64)
     folder = bundle.record.fit.folder
-    predicted = _predictions(
-        bundle, bundle.classes, Path(folder.root), table_rows, groups, probabilities
-    )
+    predicted = _predictions(bundle, bundle.classes, root, table_rows, groups, probabilities)
     rule = folder.group_rule
     found = _evaluation("the holdout", predicted, [], None, cache_path, rule, [])
     found.unlike = _unlike(bundle, groups, strangeness)

@@ -169,7 +169,7 @@ def judge_samples(bundle: Bundle, cache_path: Path, table_rows: list[TableRow]) 
 def _predict_holdout_files(
     bundle: Bundle, cnn: Cnn, table_rows: list[TableRow], progress: Progress | None
 ) -> Predicted:
-    root = Path(bundle.record.fit.folder.root)
+    root = bundle.root
     photographs = [Photograph(root / s.path, s.path, s.label, s.group) for s in table_rows]
     predicted = predict_pixels(cnn, photographs, progress=progress)
     other = [

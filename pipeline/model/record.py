@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from json import dumps, loads
 from typing import Any, Literal, Self
 
 from features.backbones.settings import fingerprint_recipe
 from features.backbones.weights import RecordedWeights
+from features.own_files import is_marked, mark
 from features.photographs.decode import Recipe
 from pipeline.data.classes import Classes
 from pipeline.data.folder_record import FolderRecord
@@ -178,6 +180,7 @@ class ModelRecord:
         created: UTC, as 2026-01-31T12:00:00Z.
         versions: of Python and the packages that decide a model's numbers.
         files: SHA-256 (hex) of every other file of the model, by its path in the folder.
+        own: whether this account made it; see `features.own_files`. Not part of `to_json`.
 
     Example:
         >>> pipeline.load_bundle(Path("model")).record.fit.split.kind  # doctest: +SKIP
@@ -195,13 +198,21 @@ class ModelRecord:
     created: str
     versions: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
+    own: bool = True
 
     def sealed(self, versions: Mapping[str, str], files: Mapping[str, str]) -> Self:
         """Give the same with what is known once all other files are written."""
         return replace(self, versions=versions, files=files)
 
+    def to_bytes(self) -> bytes:
+        """Give the file `model.json`, with this account's mark where the model is its own."""
+        entries = loads(dumps(self.to_json()))
+        if self.own:
+            entries["mark"] = mark(_marked_part(entries)).hex()
+        return dumps(entries, indent=2).encode()
+
     def to_json(self) -> dict[str, Any]:
-        """Give what is written to `model.json`."""
+        """Give what stands in `model.json`, without a mark."""
         return {
             "onepass_bundle": SCHEMA,
             **self.fit.to_json(),
@@ -244,10 +255,24 @@ class ModelRecord:
             created=str(json.get("created", "")),
             versions=dict(json.get("versions", {})),
             files=dict(json["files"]),
+            own=is_marked(_marked_part(json), _mark_of(json)),
         )
 
 
 _SCORES = ("train", "holdout", "holdout_parts")
+
+
+def _marked_part(entries: Mapping[str, Any]) -> bytes:
+    """What a mark is of: all that was read of a `model.json`, but for the mark."""
+    rest = {name: value for name, value in entries.items() if name != "mark"}
+    return dumps(rest, sort_keys=True).encode()
+
+
+def _mark_of(entries: Mapping[str, Any]) -> bytes:
+    try:
+        return bytes.fromhex(entries.get("mark", ""))
+    except (TypeError, ValueError):
+        return b""
 
 
 def _decision(json: Mapping[str, Any]) -> Decision:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from commands import Run
 from models import write_parts
 from PIL import Image
+from safetensors.numpy import load_file, save_file
 from toy import photograph
 
 import pipeline
@@ -19,11 +21,18 @@ from features.errors import BundleError, DataError, HeadError, OutputError, TooM
 from features.photographs.decode import RECIPES, Recipe, decode
 from features.photographs.file import Photograph
 from features.runtime import seed_everything
+from pipeline.cnn import cnn as cnn_module
 from pipeline.cnn import photograph_batches as cnn_data
 from pipeline.cnn.cnn import Cnn
-from pipeline.cnn.cnn_network import LAYERS, VARIANTS, build_augmentation, build_network
+from pipeline.cnn.cnn_network import (
+    LAYERS,
+    VARIANTS,
+    build_augmentation,
+    build_network,
+    weight_shapes,
+)
 from pipeline.cnn.photograph_batches import Batches, look, look_at_folder
-from pipeline.heads.keras_files import give_weights, read_weights
+from pipeline.heads.old_files import read_weights
 from pipeline.model.info import describe
 from pipeline.terminal import results as text
 
@@ -249,10 +258,83 @@ def test_a_model_of_another_recipe_or_sight_is_refused(trained: Path, tmp_path: 
         pipeline.load_bundle(tmp_path)
 
 
+@pytest.fixture
+def head(trained: Path, tmp_path: Path) -> Path:
+    """Give a copy of the trained network's folder."""
+    return Path(shutil.copytree(trained / "cnn" / "head", tmp_path / "head"))
+
+
+def test_weights_are_plain_arrays(head: Path, small: Recipe) -> None:
+    """Their names and shapes are known without building the network, for every variant."""
+    arrays = load_file(head / "head.safetensors")
+    for name, n_classes in (("base", 2), ("dropout", 2), ("augmented", 3)):
+        shapes = weight_shapes(VARIANTS[name], (32, 32, 3), n_classes)
+        network = build_network(VARIANTS[name], (32, 32, 3), n_classes)
+        built = {
+            layer.name: tuple(weight.shape for weight in layer.weights)
+            for layer in network.layers
+            if layer.weights
+        }
+        assert built == shapes
+        if name == "base":
+            assert {k: v.shape for k, v in arrays.items()} == {
+                f"{layer}.{kind}": shape
+                for layer, both in shapes.items()
+                for kind, shape in zip(("kernel", "bias"), both, strict=True)
+            }
+    assert sorted(file.name for file in head.iterdir()) == ["head.safetensors", "settings.json"]
+
+
+def test_forged_weights_are_refused_before_a_network_is_built(
+    head: Path, small: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other shapes, other types, values that are no numbers, a missing array, 2 ** 40 classes."""
+
+    def built(*_: object) -> None:
+        raise AssertionError("a network was built")
+
+    monkeypatch.setattr(cnn_module, "build_network", built)
+    path = head / "head.safetensors"
+    whole = load_file(path)
+    kernel = whole["dense_1.kernel"]
+    forged: list[dict[str, np.ndarray]] = [
+        {"dense_1.kernel": np.ascontiguousarray(kernel[:, :-1])},
+        {"dense_1.kernel": kernel.astype(np.int64)},
+        {"conv_1.bias": np.full(32, np.nan, np.float32)},
+        {"output.kernel": np.zeros((64, 5), np.float32)},
+    ]
+    for change in forged:
+        save_file(whole | change, path)
+        with pytest.raises(BundleError, match=next(iter(change))):
+            Cnn.load(head)
+    save_file({k: v for k, v in whole.items() if k != "output.bias"}, path)
+    with pytest.raises(BundleError, match=r"holds nothing as 'output.bias'"):
+        Cnn.load(head)
+    save_file(whole, path)
+    settings = json.loads((head / "settings.json").read_text())
+    for change_of in ({"n_classes": 2**40}, {"n_classes": -1}, {"variant": "dropout"}):
+        (head / "settings.json").write_text(json.dumps(settings | change_of))
+        with pytest.raises(BundleError):
+            Cnn.load(head)
+
+
 @pytest.mark.filterwarnings("ignore:Skipping nested container")  # Keras, of the foreign file
-def test_only_our_layers_are_loaded(trained: Path, small: Recipe, tmp_path: Path) -> None:
+def test_a_network_of_the_version_before_loads(head: Path, small: Recipe) -> None:
+    """Its weights stood in a .keras file: parsed apart, they give what they gave."""
+    cnn = Cnn.load(head)
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
+    expected = cnn.predict_proba(pixels)
+    cnn._network.save(head / "cnn.keras")
+    (head / "head.safetensors").unlink()
+    np.testing.assert_allclose(Cnn.load(head).predict_proba(pixels), expected, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:Skipping nested container")  # Keras, of the foreign file
+def test_only_our_layers_are_loaded(head: Path, small: Recipe, tmp_path: Path) -> None:
     """A .keras file that names another layer, or holds other weights, is refused."""
-    source = trained / "cnn" / "head" / "cnn.keras"
+    source = head / "cnn.keras"
+    Cnn.load(head)._network.save(source)
+    (head / "head.safetensors").unlink()
     with zipfile.ZipFile(source) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
     evil = parts | {"config.json": parts["config.json"].replace(b'"Flatten"', b'"Lambda"')}
@@ -262,9 +344,9 @@ def test_only_our_layers_are_loaded(trained: Path, small: Recipe, tmp_path: Path
             archive.writestr(name, content)
     with pytest.raises(BundleError, match=r"layer keras.layers.Lambda"):
         read_weights(path, LAYERS)
-    other = build_network(VARIANTS["dropout"], (32, 32, 3), 2)
-    with pytest.raises(BundleError, match="does not fit the network"):
-        give_weights(other, read_weights(source, LAYERS), source)
+    build_network(VARIANTS["base"], (40, 40, 3), 2).save(source)
+    with pytest.raises(BundleError, match=r"cnn.keras holds 576 × 64 .* as 'dense_1.kernel'"):
+        Cnn.load(head)
     (tmp_path / "settings.json").write_text("{}")
     with pytest.raises(BundleError, match="expected the settings of a CNN"):
         Cnn.load(tmp_path)

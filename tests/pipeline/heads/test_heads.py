@@ -20,7 +20,6 @@ from pipeline.heads import HEADS, dense, load_head_class, make_head
 from pipeline.heads.base import Head
 from pipeline.heads.calibration import Calibration, probabilities
 from pipeline.heads.dense import DenseHead, build_model
-from pipeline.heads.keras_files import save_network
 
 WIDTH = 160
 
@@ -225,7 +224,7 @@ def test_a_dense_head_of_the_first_version_loads(tmp_path: Path) -> None:
     layers = [layer for layer in network.layers if layer.weights]
     for layer, weights in zip(layers, head._layers, strict=True):
         layer.set_weights(list(weights))
-    save_network(network, tmp_path / "head.keras")
+    network.save(tmp_path / "head.keras")
     X, _ = fresh()
     expected = np.asarray(network(X))[:, 0]
     np.testing.assert_allclose(head.predict_proba(X)[:, 1], expected, atol=1e-6)

@@ -27,7 +27,6 @@ from pipeline.data.classes import Classes
 from pipeline.data.folder_record import FolderRecord
 from pipeline.heads import HEADS, load_head_class, make_head
 from pipeline.heads.dense import build_model
-from pipeline.heads.keras_files import save_network
 from pipeline.model.files import is_below, stays_inside
 from pipeline.model.record import FitRecord, ModelRecord, SplitRecord
 from pipeline.thresholds.decision import Decision
@@ -214,7 +213,7 @@ def test_an_old_network_with_other_layers_is_refused(tmp_path: Path) -> None:
     for kind, module in (("Lambda", "keras.layers"), ("Dense", "evilmodule")):
         folder = tmp_path / kind
         folder.mkdir()
-        save_network(build_model(WIDTH, 2, (0.1, 0.1, 0.1)), folder / "head.keras")
+        build_model(WIDTH, 2, (0.1, 0.1, 0.1)).save(folder / "head.keras")
         record = {"head": "dense", "seed": 0, "n_classes": 2, "row_width": WIDTH, "chosen": {},
                   "more": {}}  # fmt: skip
         (folder / "settings.json").write_text(json.dumps(record))
