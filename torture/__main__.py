@@ -30,6 +30,7 @@ PARTS: dict[str, str] = {
     "network": "torture.network",
     "models": "torture.models",
     "foreign": "torture.foreign",
+    "station": "torture.station",
 }
 _LONGEST = (
     "models",

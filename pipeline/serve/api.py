@@ -285,9 +285,9 @@ class Api:
 
     async def metrics(self, request: Request) -> Response:
         """Numbers for Prometheus."""
-        return PlainTextResponse(
-            metrics_text(self.station, self.counts), media_type="text/plain; version=0.0.4"
-        )
+        drift = self.jobs.last("drift").result
+        text = metrics_text(self.station, self.counts, drift)
+        return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
 
 
 async def run(function: Callable[..., Any], *arguments: Any) -> Any:  # noqa: ANN401

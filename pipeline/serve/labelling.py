@@ -1,4 +1,4 @@
-"""Questions to a person: labels in doubt, and the parts that would teach most.
+"""Questions to a person: labels in doubt, and the parts that would teach most; and drift.
 
 A question shows photographs and takes a class, or that nobody can tell. The answer is a correction
 like any other (`pipeline.line.corrections`), and the next refit learns from it.
@@ -24,6 +24,7 @@ from pipeline.data.dataset import load_dataset
 from pipeline.data.folder import find_pictures
 from pipeline.evaluation.band import REVIEW_NAME
 from pipeline.line.corrections import Correction, Judgement, Shown
+from pipeline.line.drift import arrivals_of, measure_drift
 from pipeline.line.next import Candidate, next_to_label
 from pipeline.serve.answers import correction_answer, number
 from pipeline.serve.api import read_json, run, told
@@ -84,6 +85,7 @@ class Labelling:
             Route("/v1/next", told(self.next), methods=["POST"]),
             Route("/v1/suspects", told(self.suspects), methods=["POST"]),
             Route("/v1/questions/{id}", told(self.answer), methods=["POST"]),
+            Route("/v1/drift", told(self.drift), methods=["POST"]),
         ]
 
     async def next(self, request: Request) -> Response:
@@ -100,6 +102,10 @@ class Labelling:
         label, note, by = (str(asked.get(name, "")) for name in ("label", "note", "by"))
         made = await run(self._answer, str(request.path_params["id"]), label, note, by)
         return JSONResponse(correction_answer(made), 201)
+
+    async def drift(self, request: Request) -> Response:
+        """Start to measure whether the photographs of late are like those of the claims."""
+        return JSONResponse(self.jobs.start("drift", self._drift).to_json(), 202)
 
     # ---- what they do ---------------------------------------------------------------------
 
@@ -191,6 +197,25 @@ class Labelling:
                 Question(secrets.token_hex(8), shown, (table_row.digest,), one.given, why)
             )
         return self._ask(questions) | {"notes": found.notes}
+
+    def _drift(self, say: Say) -> dict[str, Any]:
+        station = self.station
+        say("photographs", 0, 0)
+        station.keeper.flush()
+        model = station.model
+        arrivals = arrivals_of(station.history.all())
+        found = measure_drift(model.bundle, station.settings.cache, arrivals)
+        return {
+            "drifted": found.drifted,
+            "said": found.said,
+            "since": found.since,
+            "p_value": found.p_value,
+            "parts": found.parts,
+            "reference_parts": found.reference_parts,
+            "false_alarm": found.false_alarm,
+            "examples": [one.digest for one in found.examples[:8]],
+            "model": model.fingerprint,
+        }
 
 
 def folder_to_fill(inbox: Path) -> str:

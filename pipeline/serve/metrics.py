@@ -6,7 +6,8 @@ import contextlib
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from pipeline.serve.history import HOUR
 from pipeline.serve.station import Station
@@ -42,8 +43,14 @@ class Counts:
             self.latest.append(took)
 
 
-def metrics_text(station: Station, counts: Counts) -> str:
-    """All numbers, one a line."""
+def metrics_text(station: Station, counts: Counts, drift: Mapping[str, Any] | None) -> str:
+    """Give all numbers, one a line.
+
+    Args:
+        station: that judges.
+        counts: of its answers.
+        drift: what the last measurement of drift gave; None before the first.
+    """
     load, model = station.queue.load(), station.model
     defective = model.bundle.classes.names[1] if model.bundle.classes.binary else None
     (span,) = station.history.spans(HOUR, 1, defective)
@@ -71,6 +78,9 @@ def metrics_text(station: Station, counts: Counts) -> str:
             '{kind="unreadable"}': span.unreadable,
         },
     )  # fmt: skip
+    if drift is not None:
+        put("drift", "gauge", "1 where the last measurement found one.", {"": drift["drifted"]})
+        put("drift_p_value", "gauge", "Of the last measurement.", {"": drift["p_value"]})
     lines += _histogram(counts)
     return "\n".join(lines) + "\n"
 

@@ -103,6 +103,9 @@ def _labelling() -> dict[str, Any]:
             "Start to look for parts that would teach most", "started", status="202")},
         "/v1/suspects": {"post": _does(
             "Start to look for labels in doubt", "started", status="202")},
+        "/v1/drift": {
+            "post": _does("Start to measure drift; see /v1/jobs/drift", "started", status="202")
+        },
         "/v1/questions/{id}": {"post": _does(
             "Answer what next or suspects asked: a class, or nothing", "a correction",
             status="201", key="id")},

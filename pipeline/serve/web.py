@@ -170,7 +170,7 @@ class _Pages:
     async def page(self, request: Request) -> Response:
         """Another page, by its address."""
         folder = folder_to_fill(self.station.settings.inbox)
-        return self.render(request.url.path.strip("/"), drift=False, folder=folder)
+        return self.render(request.url.path.strip("/"), folder=folder)
 
     async def api_page(self, request: Request) -> Response:
         """Give the service for a person who writes a program; nothing is fetched from elsewhere."""

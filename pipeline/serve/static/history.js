@@ -1,5 +1,5 @@
 // Verdicts over time, the latest ones, and the corrections.
-import { $, ask, el, icon, percent, picture, svg, t, toast, trying, when } from "./common.js";
+import { $, ask, el, follow, icon, percent, picture, svg, t, toast, trying, when } from "./common.js";
 
 const model = await ask("/v1/model");
 let before = 0;
@@ -104,6 +104,24 @@ async function corrections() {
     el("button.quiet", { onclick: () => trying(async () => { await ask(`/v1/corrections/${one.id}/undo`, {}); toast(t("correct.undone")); corrections(); }) }, t("common.undo"))))
     : [el("p.small", {}, t("history.corrections.none"))]));
 }
+
+async function drift() {
+  const job = await follow("drift", (one) => {
+    $("#drift-start").disabled = one.running;
+    $("#drift-start").textContent = one.running ? t("history.drift.running") : t("history.drift.start");
+  });
+  const found = job.result;
+  const text = job.error ? t("history.drift.failed", { error: job.error }) : t(found.drifted ? "history.drift.yes" : "history.drift.no");
+  $("#drift-says").hidden = false;
+  $("#drift-says").textContent = text + (found?.since ? ` ${t("history.drift.since", { since: when(found.since) })}` : "");
+  $("#drift-says").className = `strong ${found?.drifted ? "f-worse" : found ? "f-better" : ""}`;
+  $("#drift-list").replaceChildren(...(found?.said ?? []).map((line) => el("li", {}, line)));
+  $("#drift-examples").replaceChildren(...(found?.examples ?? []).map((digest) => el("span.thumb", {}, el("img", { src: picture(digest), alt: "", onerror: gone }))));
+}
+
+$("#drift-start").addEventListener("click", () => trying(async () => { await ask("/v1/drift", {}); await drift(); }));
+const last = await ask("/v1/jobs/drift");
+if (last.running || last.result) trying(drift);
 
 for (const radio of document.querySelectorAll("input[name=by]")) radio.addEventListener("change", () => trying(counts));
 $("#more").addEventListener("click", () => trying(latest));

@@ -45,7 +45,7 @@ function comparison(title, lead, found) {
     el("td.n", {}, String(found.old[name])), el("td.n", {}, String(found.new[name]))));
   rows.push(el("tr", {}, el("th", { scope: "row" }, t("refit.score")),
     el("td.n", {}, percent(found.old.score, 1)), el("td.n", {}, percent(found.new.score, 1))));
-  panel.append(el("table", {}, el("thead", {}, el("tr", {}, el("th", {}, `${found.parts} ${t("refit.parts")}`),
+  panel.append(el("table", {}, el("thead", {}, el("tr", {}, el("th", {}, found.parts === 1 ? t("refit.part") : t("common.parts", { n: found.parts })),
     el("th.n", {}, t("refit.active")), el("th.n", {}, t("refit.new")))), el("tbody", {}, ...rows)));
   const sign = (value) => (value > 0 ? "+" : "") + percent(value, 1);
   panel.append(el("p.small", {}, t("refit.difference", { difference: sign(found.difference), low: sign(found.low), high: sign(found.high) })));

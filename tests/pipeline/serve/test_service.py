@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from models import write_parts
+from PIL import Image
 from toy import photograph
 
 import pipeline
@@ -204,6 +205,26 @@ def test_questions_are_asked_and_their_answers_learned_from(
     again = finished(service, "next")["result"]["questions"]
     assert first["digests"][0] not in {digest for one in again for digest in one["digests"]}
     service.ask("POST", f"/v1/corrections/{kept.json()['id']}/undo", {})
+
+
+def test_drift_is_measured_on_what_was_told(service: Service, tmp_path: Path) -> None:
+    """Sentences for the page, a number for machines; too few parts are said."""
+    service.ask("POST", "/v1/drift", {})
+    few = finished(service, "drift")
+    assert few["error"] == ""
+    assert few["result"]["drifted"] is False
+    root = write_parts(tmp_path, parts=15, first=500)
+    for file in sorted(root.rglob("*_0.png")):
+        with Image.open(file) as image:
+            darker = image.point(lambda value: value // 3)
+        darker.save(file)
+        assert service.predict((file.name, file.read_bytes())).status == 200
+    service.ask("POST", "/v1/drift", {})
+    found = finished(service, "drift")["result"]
+    assert found["drifted"] is True
+    assert found["said"]
+    assert found["examples"]
+    assert "\nonepass_drift 1\n" in service.get("/metrics").body.decode()
 
 
 def test_labels_in_doubt_are_asked_about(line: Path, tmp_path: Path) -> None:
