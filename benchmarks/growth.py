@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.report import Line, Options, Report, run
-from benchmarks.turns import ROOT, Facts, Round, Variant, once
+from benchmarks.turns import ROOT, Facts, Round, Variant, note, once
 from pipeline.training.cross_validate import CompareOptions
 
 _SIZES = (250, 1000, 4000, 16000, 64000)
@@ -68,6 +68,7 @@ def _curve(
             found[n] = once(Variant(name, f"benchmarks.growth:{task}", {**settings, "n": n}))
         except RuntimeError:  # out of memory, or refused
             break
+        note(f"{name}, {n:,} rows: {found[n]['cpu']:.1f} s, {found[n]['peak_mb'] / 1e3:.1f} GB")
     return found
 
 
