@@ -69,7 +69,11 @@ def _refuse_above_limit(rows: AnyRows, heads: Iterable[Any]) -> None:
         what = f"rows and covariance (heads {', '.join(held)})" if held else "covariance"
     if needed > limit:
         raise HeadError(
-            f"{n:,} rows of {d:,} values take {needed / 1e9:.2g} GB for their {what}; expected at "
-            f"most the limit of {limit / 1e9:.2g} GB; see less of each photograph "
+            f"{n:,} rows of {d:,} values take {_gigabytes(needed)} for their {what}; expected at "
+            f"most the limit of {_gigabytes(limit)}; see less of each photograph "
             f"(--features avg), or set {MEMORY_VARIABLE} (GB)"
         )
+
+
+def _gigabytes(count: float) -> str:
+    return f"{count / 1e9:,.0f} GB" if count >= 1e11 else f"{count / 1e9:.3g} GB"

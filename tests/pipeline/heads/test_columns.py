@@ -118,10 +118,13 @@ def test_what_does_not_fit_is_refused_beforehand(monkeypatch: pytest.MonkeyPatch
     """In one line with the number needed; ridge and LDA read rows in pieces."""
     monkeypatch.setenv("ONEPASS_MEMORY", "0.001")
     X = np.zeros((400, 300), np.float32)
-    with pytest.raises(HeadError, match=r"400 rows of 300 values take 0\.0067 GB.*ONEPASS_MEMORY"):
+    with pytest.raises(HeadError, match=r"400 rows of 300 values take 0\.00672 GB.*ONEPASS_MEMORY"):
         smaller_side(X, [make_head("logistic")])
     monkeypatch.setenv("ONEPASS_MEMORY", "0.0065")
     assert smaller_side(X, [make_head("ridge")]).input_width == 300
+    many = np.broadcast_to(np.float32(0), (200_000, 51_200))
+    with pytest.raises(HeadError, match=r"200,000 rows of 51,200 values take 250 GB"):
+        smaller_side(many, [make_head("logistic")])
     with pytest.raises(HeadError, match=r"heads logistic\)"):
         smaller_side(X, [make_head("logistic"), make_head("ridge")])
     assert affordable_workers([(400, 300)], [make_head("knn")], 8) == 1
