@@ -133,7 +133,8 @@ def export_model(
     target = target_named(wish.target)
     check_precision(wish.precision)
     target.require(wish.precision)
-    _check_replaceable(out, force)
+    _check_replaceable(out, model, force)
+    _check_engine(wish)
     bundle = load_bundle(model, accept_drift=accept_drift)
     _check_recipe(bundle)
     say(f"writing the model for {target.title}, {wish.precision}")
@@ -177,8 +178,19 @@ def _refusal(bundle: Bundle, target: Target, wish: Wish, proof: Proof, failure: 
     )
 
 
-def _check_replaceable(out: Path, force: bool) -> None:
+def _check_engine(wish: Wish) -> None:
+    """Raise ExportError where the file would be held against itself."""
+    if wish.engine == "onnx":
+        raise ExportError(
+            "--engine onnx computes what is exported, and proves nothing of it; expected "
+            "--engine tensorflow or openvino for the model's side of the proof"
+        )
+
+
+def _check_replaceable(out: Path, model: Path, force: bool) -> None:
     """Raise OutputError where a folder would be lost that is no export."""
+    if out.resolve().is_relative_to(model.resolve()) and out.resolve() != model.resolve():
+        raise OutputError(f"{out} lies in the model's own folder; name another place")
     if not out.exists() or (out.is_dir() and (force or not any(out.iterdir()))):
         return
     try:

@@ -26,6 +26,11 @@ _SCORES = {
     "precision": "share of alarms that are right",
     "brier": "Brier score",
 }
+_SCORES_OF_MORE = {
+    "roc_auc": "area under the ROC curve, mean of one class against the rest",
+    "balanced_accuracy": "balanced accuracy",
+    "accuracy": "accuracy",
+}
 _APACHE = "Apache-2.0"
 _LICENCES = {
     "inception_v3": f"{_APACHE}, as Keras distributes them",
@@ -183,7 +188,8 @@ def _scores(facts: Mapping[str, Any]) -> str:
         f"| | {' | '.join(columns)} |",
         f"|---|{'---|' * len(columns)}",
     ]
-    for score, title in _SCORES.items():
+    binary = len(facts["classes"]) == 2
+    for score, title in (_SCORES if binary else _SCORES_OF_MORE).items():
         cells = [_score(of, score) for of in columns.values()]
         if any(cells):
             lines.append(f"| {title} | {' | '.join(cells)} |")

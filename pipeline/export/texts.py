@@ -32,8 +32,8 @@ def exported(done: Export) -> str:
     if proof.refused:
         path, why = next(iter(proof.refused.items()))
         lines.append(
-            f"note     {len(proof.refused)} photographs that the model reads are not read by "
-            f"{CHECK}, such as {path}: {why}"
+            f"note     {CHECK} does not read what the model reads in {len(proof.refused)} of the "
+            f"photographs, such as {path}: {why}"
         )
     lines.append(f"there    python {done.folder / CHECK}   (exits with 0 if it is the same there)")
     return "\n".join(lines)

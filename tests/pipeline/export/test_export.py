@@ -210,6 +210,10 @@ def test_only_an_export_is_replaced(home: Path, tmp_path: Path) -> None:
     (tmp_path / "mine" / "notes.txt").write_text("mine")
     with pytest.raises(OutputError, match="exists and is no export"):
         export_model(home / "model", tmp_path / "mine", Wish("onnx"))
+    with pytest.raises(OutputError, match="lies in the model's own folder"):
+        export_model(home / "model", home / "model" / "onnx", Wish("onnx"))
+    with pytest.raises(ExportError, match="proves nothing of it"):
+        export_model(home / "model", tmp_path / "new", Wish("onnx", engine="onnx"))
 
 
 def test_the_command(home: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
