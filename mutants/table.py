@@ -547,6 +547,59 @@ OUTPUT = (
     ),
 )
 
+LINE = (
+    Mutant(
+        "watch reports each photograph once, over restarts",
+        "pipeline/line/watch_journal.py",
+        'return known is not None and known[1] == digest != ""',
+        "return False",
+        "tests/pipeline/line/test_watch.py::test_each_once_over_restarts",
+    ),
+    Mutant(
+        "A line of watch stands in its table once, whenever it is killed",
+        "pipeline/line/delivery.py",
+        'if not new and text.rstrip("\\n") in _last_lines(self.path):',
+        "if new is None:",
+        "tests/pipeline/line/test_watch.py"
+        "::test_a_crash_at_any_write_loses_and_repeats_nothing[.csv-2-after]",
+    ),
+    Mutant(
+        "watch waits for a file that grows",
+        "pipeline/line/new_files.py",
+        "if before == stamp and now - since >= self.settle and stamp.size:",
+        "if stamp.size:",
+        "tests/pipeline/line/test_watch.py::test_a_growing_file_is_waited_for",
+    ),
+    Mutant(
+        "Fewer defects than in the training data are no drift",
+        "pipeline/line/drift_sides.py",
+        "if min(len(a), len(b)) >= FEWEST:",
+        "if number < 0:",
+        "tests/pipeline/line/test_drift.py::test_no_change_is_none",
+    ),
+    Mutant(
+        "Drift is measured on one photograph of each part",
+        "pipeline/line/drift_sides.py",
+        "chosen = order[first]",
+        "chosen = order",
+        "tests/pipeline/line/test_drift.py::test_one_photograph_stands_for_a_part",
+    ),
+    Mutant(
+        "rethreshold keeps the old model",
+        "pipeline/line/rethreshold.py",
+        "if keep and (out / MODEL_FILE).is_file():",
+        "if not keep:",
+        "tests/pipeline/line/test_rethreshold.py::test_the_head_stays_and_the_old_model_is_kept",
+    ),
+    Mutant(
+        "rethreshold leaves out parts that the model knows",
+        "pipeline/line/rethreshold.py",
+        "if not s.reason and s.digest not in known and s.group not in of_known",
+        "if not s.reason",
+        "tests/pipeline/line/test_rethreshold.py::test_parts_that_the_model_knows_are_left_out",
+    ),
+)
+
 MUTANTS = (
-    *DURABILITY, *ROWS, *PHOTOGRAPHS, *FOLDERS, *HONESTY, *CLAIMS, *MODELS, *OUTPUT,
+    *DURABILITY, *ROWS, *PHOTOGRAPHS, *FOLDERS, *HONESTY, *CLAIMS, *MODELS, *OUTPUT, *LINE,
 )  # fmt: skip
