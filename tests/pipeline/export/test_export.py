@@ -204,6 +204,18 @@ def test_a_file_that_fails_the_proof_is_not_written(
     assert 1e-3 < done.proof.difference < 0.3
 
 
+def test_int8_is_written_where_its_difference_is_accepted(home: Path, tmp_path: Path) -> None:
+    """Not otherwise; the check allows what was accepted, and no more."""
+    pytest.importorskip("nncf", reason="needs the extra export")
+    wish = Wish("openvino", "int8", 0.9, cache=home / "features.h5", engine="openvino")
+    done = export_model(home / "model", tmp_path / "out", wish)
+    assert "a probability differs by" in done.proof.failure(1e-4)
+    assert 1e-4 < done.proof.difference < 0.9
+    assert done.card["tolerance"] == done.card["accepted_difference"] == 0.9
+    assert loaded(tmp_path / "out").check(tmp_path / "out") == []
+    assert "FakeQuantize" in (tmp_path / "out" / "model.xml").read_text("utf-8")
+
+
 def test_only_an_export_is_replaced(home: Path, tmp_path: Path) -> None:
     """A folder of something else stays."""
     (tmp_path / "mine").mkdir()

@@ -253,3 +253,16 @@ def test_the_engine_onnx_gives_the_rows_of_the_others() -> None:
         for engine in ("onnx", "openvino")
     }
     np.testing.assert_allclose(rows["onnx"], rows["openvino"], atol=1e-5)
+
+
+def test_a_trained_network_in_onnx_is_the_same_network() -> None:
+    """EfficientNet-Lite0, whose weights come with the installation, with its layers."""
+    from features.backbones.efficientnet_lite import EfficientNetLite0Backbone
+
+    pixels = np.random.default_rng(0).integers(0, 256, (1, 224, 224, 3), dtype=np.uint8)
+    path, layers = EfficientNetLite0Backbone.trained.find(), ("expand4-max", "expand6")
+    rows = [
+        EfficientNetLite0Backbone(path, batch_size=1, engine=engine, taps=layers).run(pixels)
+        for engine in ("onnx", "openvino")
+    ]
+    np.testing.assert_allclose(*rows, atol=1e-4 * np.abs(rows[1]).max())
