@@ -453,7 +453,7 @@ def learning_curve(
     out: Annotated[
         Path,
         typer.Option(
-            "--out", "-o", help="Folder for the picture and the table.", rich_help_panel=OUTPUT
+            "--out", "-o", help="Folder for the page and the table.", rich_help_panel=OUTPUT
         ),
     ] = Path("learning-curve"),
     force: Force = False,
@@ -483,6 +483,7 @@ def learning_curve(
             ),
             progress=lambda done, total, _text: progress(done, total),
         )
+    pipeline.write_report(found.page, pipeline.learning_curve_report(data, found), force=force)
     show(learning(found))
 
 
@@ -741,7 +742,7 @@ def reproduce(
     data: Data = Path("data"),
     out: Annotated[
         Path,
-        typer.Option("--out", "-o", help="Folder for tables and pictures.", rich_help_panel=OUTPUT),
+        typer.Option("--out", "-o", help="Folder for page, tables, sheet.", rich_help_panel=OUTPUT),
     ] = Path("reproduction"),
     seeds: Annotated[int, typer.Option(min=1, help="Runs of every model on every split.")] = 5,
     epochs: Epochs = 30,
@@ -786,6 +787,7 @@ def reproduce(
             progress=progress,
         )
     failed = [(s.path, s.reason) for s in found.photographs.failed]
+    pipeline.write_report(out / pipeline.Ladder.PAGE, pipeline.reproduction_report(found))
     say(*text.failures(failed))
     show(text.ladder(found, out))
     if failed:

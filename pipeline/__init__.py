@@ -49,7 +49,14 @@ if TYPE_CHECKING:
     )
     from pipeline.model.probabilities import PredictOptions
     from pipeline.model.record import ModelRecord
-    from pipeline.report import comparison_report, evaluation_report, fit_report, write_report
+    from pipeline.report import (
+        comparison_report,
+        evaluation_report,
+        fit_report,
+        learning_curve_report,
+        reproduction_report,
+        write_report,
+    )
     from pipeline.thresholds import Decision, ThresholdRule
     from pipeline.training.compare_heads import HeadComparison, best_head, compare_heads
     from pipeline.training.cross_validate import CompareOptions
@@ -120,6 +127,7 @@ _HOMES = {
     "frame_of": "pipeline.heatmaps.explain",
     "heatmap_picture": "pipeline.heatmaps.drawing",
     "learning_curve": "pipeline.training.learning_curve",
+    "learning_curve_report": "pipeline.report",
     "legend_picture": "pipeline.heatmaps.drawing",
     "load_bundle": "pipeline.model.bundle",
     "load_dataset": "pipeline.data.dataset",
@@ -132,6 +140,7 @@ _HOMES = {
     "proposed_groups": "pipeline.groups.proposal_cache",
     "repair": "features.cache.repair",
     "reproduce": "pipeline.write_up.reproduce",
+    "reproduction_report": "pipeline.report",
     "save_audit": "pipeline.audit",
     "show_groups": "pipeline.groups.contact_sheets",
     "told_parts": "pipeline.model.part_predictions",
@@ -202,6 +211,7 @@ __all__ = [
     "frame_of",
     "heatmap_picture",
     "learning_curve",
+    "learning_curve_report",
     "legend_picture",
     "load_bundle",
     "load_dataset",
@@ -214,6 +224,7 @@ __all__ = [
     "proposed_groups",
     "repair",
     "reproduce",
+    "reproduction_report",
     "save_audit",
     "show_groups",
     "told_parts",

@@ -37,8 +37,11 @@ def wrap(text: str, width: int, size: int) -> list[str]:
 
 @cache
 def font_of(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans, which covers many scripts and comes with matplotlib."""
-    import matplotlib as mpl
+    """DejaVu Sans, which covers many scripts and lies beside this file: no system has to have it.
 
+    Args:
+        size: in pixels.
+        bold: for titles.
+    """
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
-    return ImageFont.truetype(Path(mpl.get_data_path()) / "fonts" / "ttf" / name, size)
+    return ImageFont.truetype(Path(__file__).with_name("typeface") / name, size)

@@ -40,6 +40,9 @@ REPORT = re.compile(
 PICTURE = re.compile(rb"\x89PNG.{0,200}?tEXtSoftware\0" + SOFTWARE.encode(), re.DOTALL)
 """How a picture begins."""
 
+CURVES_PICTURE = re.compile(rb"\x89PNG.{0,200}?tEXtSoftware\0Matplotlib", re.DOTALL)
+"""How a picture of curves begins that an earlier version drew."""
+
 _LOOKED_AT = 512  # bytes
 
 
@@ -67,3 +70,19 @@ def check_overwritable(path: Path, ours: re.Pattern[bytes], *, force: bool = Fal
             f"{path} exists and was not written by this program; it would be lost: "
             "name another place, or overwrite it with --force"
         )
+
+
+def remove_ours(path: Path, ours: re.Pattern[bytes]) -> None:
+    """Remove what an earlier version wrote there and this one does not; leave anything else.
+
+    Args:
+        path: a file beside new results, which would show old ones.
+        ours: how it begins.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(_LOOKED_AT)
+        if ours.match(start):
+            path.unlink()
+    except OSError:
+        return

@@ -17,6 +17,7 @@ from pipeline.model.evaluate import Evaluation
 from pipeline.thresholds.rule import FOLDS, ThresholdRule
 from pipeline.training.compare_heads import HeadComparison
 from pipeline.training.fit import Fit
+from pipeline.training.learning_curve import LearningCurve
 
 Command = list[str]
 
@@ -74,6 +75,16 @@ def compare_command(dataset: Dataset, found: HeadComparison) -> Command:
     words += _options(folds=folds, repeats=repeats, split=found.split, sort_by=result.sort_by)
     words += _options(rope=f"{result.rope:g}")
     return [*words, *_options(seed=result.seed), "--out", str(found.folder)]
+
+
+def learning_curve_command(dataset: Dataset, found: LearningCurve) -> Command:
+    """How a learning curve was made."""
+    options = found.options
+    words = ["onepass", "learning-curve", "--heads", ",".join(options.heads)]
+    words += _features(options.features)
+    words += ["--cache", str(dataset.cache_path), *_classes(dataset.classes)]
+    words += _options(draws=options.draws, test_size=options.test_size, seed=options.seed)
+    return [*words, "--out", str(found.table.parent)]
 
 
 def evaluate_command(bundle: Bundle, found: Evaluation) -> Command:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 
+from pipeline.model.bundle import versions
 from pipeline.output.overwrite import SOFTWARE
 from pipeline.report.html import Child, Html, element, facts, join
 
@@ -169,3 +171,18 @@ def _section(number: int, section: Section) -> Html:
 def paragraphs(*texts: Child) -> Html:
     """Each text as a paragraph; None is left out."""
     return join([element("p", text) for text in texts if text is not None])
+
+
+def page_text(
+    title: str,
+    about: Sequence[tuple[str, Child]],
+    verdict: Verdict,
+    sections: Sequence[Section | None],
+) -> str:
+    """Give the file's text of a whole report, with what made it and when; see `Page`."""
+    now = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
+    footer = (
+        f"Made by Onepass {versions().get('onepass', 'from a checkout')} on {now}. "
+        "This file is complete: it loads nothing from anywhere and runs no script."
+    )
+    return Page(title, [*about, ("made", now)], verdict, sections, footer).html()

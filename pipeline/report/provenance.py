@@ -13,6 +13,7 @@ from pipeline.groups.rules import GroupRule
 from pipeline.model.record import FitRecord
 from pipeline.report.html import Child, name
 from pipeline.training.compare_heads import HeadComparison
+from pipeline.training.learning_curve import LearningCurve
 
 Facts = list[tuple[str, Child]]
 
@@ -76,6 +77,15 @@ def refitted(record: FitRecord) -> list[str]:
     return [
         f"The model in the folder was trained again {record.refit.describe()}. Heatmaps are those "
         "of the model in the folder, which has seen these photographs."
+    ]
+
+
+def learning_facts(dataset: Dataset, found: LearningCurve) -> Facts:
+    """Say what a learning curve was made of."""
+    return [
+        ("held out", f"{found.options.test_size:.0%}, by part"),
+        ("seed", str(found.result.seed)),
+        *feature_facts(dataset.fields, dataset.folder.weights),
     ]
 
 

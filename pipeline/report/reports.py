@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import time
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,7 +26,7 @@ from pipeline.output.overwrite import REPORT, check_overwritable
 from pipeline.report import commands
 from pipeline.report import provenance as facts
 from pipeline.report.html import Child, name
-from pipeline.report.page import Page, Section, Verdict
+from pipeline.report.page import Section, page_text
 from pipeline.report.sections import (
     audit,
     confusion,
@@ -54,10 +52,7 @@ from pipeline.thresholds.outcome import Outcome
 from pipeline.training.compare_heads import HeadComparison
 from pipeline.training.fit import Fit
 from pipeline.training.optimism import Optimism, has_parts
-from pipeline.training.training_curves import read_curves
-
-_CLOSE = "The numbers are then the same, up to small differences between processors and versions."
-
+from pipeline.training.training_curves import CURVES, read_curves
 
 AUDIT = Path("audit") / "audit.json"
 """Where `audit` puts its findings unless it is told otherwise."""
@@ -93,7 +88,7 @@ def fit_report(dataset: Dataset, done: Fit, *, audit_file: Path = AUDIT) -> str:
         training.section(done.head.history),
         reproduce.section(reproduce.Reproduction(
             [*_before(dataset, audited, audit_file), commands.fit_command(dataset, done)],
-            facts.model_facts(done.record, done.head.chosen), versions(), _CLOSE,
+            facts.model_facts(done.record, done.head.chosen), versions(), reproduce.CLOSE,
         )),
     ]  # fmt: skip
     about = [("model", name(str(done.folder))), ("scored", f"{_size(done.predicted)}, held out")]
@@ -102,7 +97,7 @@ def fit_report(dataset: Dataset, done: Fit, *, audit_file: Path = AUDIT) -> str:
         done.parts or done.predicted, done.held_out_parts or done.held_out, warnings, apart=apart,
         decision=done.decision,
     )  # fmt: skip
-    return _page(f"Model report: {done.head.title}", about, verdict, sections)
+    return page_text(f"Model report: {done.head.title}", about, verdict, sections)
 
 
 def comparison_report(dataset: Dataset, found: HeadComparison, *, audit_file: Path = AUDIT) -> str:
@@ -150,7 +145,7 @@ def comparison_report(dataset: Dataset, found: HeadComparison, *, audit_file: Pa
         *_predicted(predicted),
         reproduce.section(reproduce.Reproduction(
             [*_before(dataset, audited, audit_file), commands.compare_command(dataset, found)],
-            facts.comparison_facts(dataset, found), versions(), _CLOSE,
+            facts.comparison_facts(dataset, found), versions(), reproduce.CLOSE,
         )),
     ]  # fmt: skip
     about = [("folder", name(str(found.folder))), ("compared on", _size(predicted))]
@@ -158,7 +153,7 @@ def comparison_report(dataset: Dataset, found: HeadComparison, *, audit_file: Pa
     verdict = comparison_verdict(
         result, parts or predicted, part_scores or pooled, warnings, apart=apart
     )
-    return _page(f"Comparison of {count(len(result.heads), 'head')}", about, verdict, sections)
+    return page_text(f"Comparison of {count(len(result.heads), 'head')}", about, verdict, sections)
 
 
 def evaluation_report(bundle: Bundle, found: Evaluation) -> str:
@@ -194,7 +189,7 @@ def evaluation_report(bundle: Bundle, found: Evaluation) -> str:
         reproduce.section(reproduce.Reproduction(
             [commands.evaluate_command(bundle, found)],
             facts.model_facts(record, bundle.head.chosen), bundle.record.versions,
-            f"The versions are those that the model was made with. {_CLOSE}",
+            f"The versions are those that the model was made with. {reproduce.CLOSE}",
         )),
     ]  # fmt: skip
     shown: list[tuple[str, Child]] = [
@@ -204,7 +199,7 @@ def evaluation_report(bundle: Bundle, found: Evaluation) -> str:
         found.parts or predicted, found.part_assessment or found.assessment, warnings, apart=apart,
         decision=decision,
     )  # fmt: skip
-    return _page(f"Evaluation: {bundle.head.title}", shown, verdict, sections)
+    return page_text(f"Evaluation: {bundle.head.title}", shown, verdict, sections)
 
 
 def _sides(what: str, photographs: Assessment, parts: Assessment | None) -> dict[str, Assessment]:
@@ -262,7 +257,7 @@ def _outcome(what: str, decision: Decision) -> dict[str, Outcome]:
 
 def _history(bundle: Bundle) -> list[dict[str, float]] | None:
     """How a loaded model learned, if it trained in epochs."""
-    path = bundle.folder / "curves.csv"
+    path = bundle.folder / CURVES
     return read_curves(path.read_text("utf-8")) if path.is_file() else None
 
 
@@ -297,17 +292,3 @@ def _split(record: FitRecord) -> tuple[str, int]:
 def _size(predicted: Predictions) -> str:
     parts = len(np.unique(predicted.groups))
     return f"{count(len(predicted.y), 'photograph')} of {count(parts, 'part')}"
-
-
-def _page(
-    title: str,
-    about: Sequence[tuple[str, Child]],
-    verdict: Verdict,
-    sections: Sequence[Section | None],
-) -> str:
-    now = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
-    footer = (
-        f"Made by Onepass {versions().get('onepass', 'from a checkout')} on {now}. "
-        "This file is complete: it loads nothing from anywhere and runs no script."
-    )
-    return Page(title, [*about, ("made", now)], verdict, sections, footer).html()

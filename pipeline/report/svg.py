@@ -45,6 +45,13 @@ class Axis:
         return cls(title, 0, 1, (0, 0.25, 0.5, 0.75, 1), lambda value: f"{value:.0%}")
 
     @classmethod
+    def doublings(cls, title: str, ticks: Sequence[float], low: float, high: float) -> Axis:
+        """Numbers whose doublings stand equally far apart: what is drawn are their log2."""
+        marks = [math.log2(value) for value in ticks]
+        ends = math.log2(low), math.log2(high)
+        return cls(title, *ends, marks, lambda value: f"{2**value:,.0f}")
+
+    @classmethod
     def covering(cls, title: str, values: Iterable[float], *, at_least: Point) -> Axis:
         """Round ends that hold all finite values and the two of `at_least`."""
         known = [value for value in values if math.isfinite(value)]
@@ -67,20 +74,22 @@ class Band:
 
 @dataclass(frozen=True)
 class Line:
-    """Points joined from left to right; one that is not finite leaves a gap."""
+    """Points joined from left to right; one that is not finite leaves a gap; dotted if a guess."""
 
     name: str
     points: Sequence[Point]
     style: int = 0
+    guess: bool = False
 
 
 @dataclass(frozen=True)
 class Mark:
-    """Points that are not joined; the style decides their shape."""
+    """Points that are not joined; the style decides their shape; hollow if a guess."""
 
     name: str
     points: Sequence[Point]
     style: int = 0
+    guess: bool = False
 
 
 Drawn = Band | Line | Mark
@@ -161,30 +170,35 @@ def draw_line(line: Line, place: Place) -> Html:
         if here is not None and here != last:
             path.append(("M" if last is None else "L") + here)
         last = here
-    return _stroke("".join(path), line.style)
+    return _stroke("".join(path), line.style, line.guess)
 
 
-def _stroke(path: str, style: int) -> Html:
-    dashes = "3 4" if style == GUIDE else _DASHES[style] or None
-    kind = "guide" if style == GUIDE else f"style-{style}"
+def _stroke(path: str, style: int, guess: bool) -> Html:
+    dashes = "3 4" if style == GUIDE else "2 5" if guess else _DASHES[style] or None
+    kind = "guide" if style == GUIDE else f"style-{style}{' guess' * guess}"
     return element("path", d=path, fill="none", stroke_dasharray=dashes, class_=f"line {kind}")
 
 
 def draw_mark(mark: Mark, place: Place, class_: str = "") -> Html:
     """All points of a mark as one path."""
     shapes = [_shape(place.x(x), place.y(y), mark.style) for x, y in mark.points if _finite(x, y)]
-    return element("path", d="".join(shapes), class_=f"mark style-{mark.style} {class_}".strip())
+    kind = f"mark style-{mark.style}{' guess' * mark.guess} {class_}"
+    return element("path", d="".join(shapes), class_=kind.strip())
 
 
 def _shape(x: float, y: float, style: int) -> str:
-    """Give a disc, diamond, square or triangle around a point."""
+    """Give a disc, diamond, square, triangle, its reverse or a cross around a point."""
     if style == 0:
         return f"M{at(x - 4)} {at(y)}a4 4 0 1 0 8 0a4 4 0 1 0 -8 0Z"
     if style == 1:
         return f"M{at(x)} {at(y - 7)}l6 7l-6 7l-6 -7Z"
     if style == 2:
         return f"M{at(x - 4.5)} {at(y - 4.5)}h9v9h-9Z"
-    return f"M{at(x)} {at(y - 6)}l6 10h-12Z"
+    if style == 3:
+        return f"M{at(x)} {at(y - 6)}l6 10h-12Z"
+    if style == 4:
+        return f"M{at(x)} {at(y + 6)}l6 -10h-12Z"
+    return f"M{at(x - 2)} {at(y - 6)}h4v4h4v4h-4v4h-4v-4h-4v-4h4Z"
 
 
 def legend(drawn: Sequence[Drawn]) -> Html:
@@ -196,7 +210,7 @@ def _legend_entry(entry: Drawn) -> Html:
     if isinstance(entry, Band):
         sample = element("path", d="M1 2H29V14H1Z", class_=f"band style-{entry.style}")
     elif isinstance(entry, Line):
-        sample = _stroke("M1 8H29", entry.style)
+        sample = _stroke("M1 8H29", entry.style, entry.guess)
     else:
         sample = element("path", d=_shape(15, 8, entry.style), class_=f"mark style-{entry.style}")
     swatch = element("svg", sample, viewBox="0 0 30 16", aria_hidden="true", class_="swatch")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from pipeline.evaluation.head_pairs import (
     A_BETTER,
     A_PROBABLY,
@@ -21,8 +19,7 @@ from pipeline.evaluation.intervals import Intervals
 from pipeline.evaluation.nested import Nested
 from pipeline.output.tables import align, printable
 from pipeline.training.comparison import Comparison, TableRow
-from pipeline.training.learning_curve import SHOWN, LearningCurve
-from pipeline.training.learning_curve_picture import BAND, TITLES
+from pipeline.training.learning_curve import BAND, SHOWN, TITLES, LearningCurve, Span
 
 SHORT_TITLES = {
     "roc_auc": "ROC AUC",
@@ -209,14 +206,13 @@ def learning(found: LearningCurve) -> str:
     head = ["parts", f"of {rarest}", "photographs", "head", *(TITLES[score] for score in SHOWN)]
     rows = [
         [
-            f"{size.parts:,.0f}",
-            f"{size.rarest:,.0f}",
-            f"{size.photographs:,.0f}",
-            name,
-            *(_span(found, name, score, number) for score in SHOWN),
+            f"{row.size.parts:,.0f}",
+            f"{row.size.rarest:,.0f}",
+            f"{row.size.photographs:,.0f}",
+            row.head,
+            *(_span(row.scores[score]) for score in SHOWN),
         ]
-        for number, size in reversed(list(enumerate(found.sizes)))
-        for name in found.result.heads
+        for row in found.rows()
     ]
     low, high = (round(100 * quantile) for quantile in BAND)
     lines = [
@@ -233,15 +229,10 @@ def learning(found: LearningCurve) -> str:
         "from a power law through the errors; it knows nothing of kinds of defects that nobody "
         "has photographed yet",
         "",
-        f"written: {found.picture}, {found.table}",
+        f"written: {found.table}, {found.page}",
     ]
     return "\n".join(lines)
 
 
-def _span(found: LearningCurve, head: str, score: str, size: int) -> str:
-    values = found.scores(head, score)[:, size]
-    values = values[np.isfinite(values)]
-    if not len(values):
-        return "not defined"
-    low, high = np.quantile(values, BAND)
-    return f"{values.mean():.3f} [{low:.3f}, {high:.3f}]"
+def _span(found: Span) -> str:
+    return "not defined" if math.isnan(found.mean) else scored(found.mean, found[1:])

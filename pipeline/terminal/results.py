@@ -199,7 +199,7 @@ def comparison(found: HeadComparison, out: Path) -> str:
 
 def ladder(found: Ladder, out: Path) -> str:
     """Give the write-up's rungs on both splits, and how far the random one flatters."""
-    files = ("table.csv", "table.json", "table.md", "curves.png", "sheet.png")
+    files = ("table.csv", "table.json", "table.md", "sheet.png", found.PAGE)
     return "\n".join(
         [
             found.describe(),

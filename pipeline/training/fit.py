@@ -43,7 +43,7 @@ from pipeline.thresholds.train import Trained, TrainingRows, train
 from pipeline.training.auto import AUTO, Choice, check_head, choose
 from pipeline.training.model_files import heatmaps_file, split_entries, unseen_file
 from pipeline.training.optimism import Optimism, Rounds, measure_optimism
-from pipeline.training.training_curves import curve_files
+from pipeline.training.training_curves import CURVES, curves_csv
 
 EpochProgress = Callable[[int, int, Mapping[str, float]], None]
 
@@ -355,7 +355,9 @@ def save_fit(
         created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     )
     entries = split_entries(data, sides, all_learned=done.record.refit is not None)
-    files = curve_files(done.head.history, done.head.title) | dict(extra or {})
+    history = done.head.history
+    curves = {CURVES: curves_csv(history).encode()} if history else {}
+    files = curves | dict(extra or {})
     save_bundle(
         done.folder, done.head, record, entries, inputs, files, drift_probe=drift_probe, force=force
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,15 +19,18 @@ from pipeline.data.splits import Fold, holdout
 from pipeline.evaluation.bootstrap import Parts
 from pipeline.feature_specs.rows import comparable_rows
 from pipeline.feature_specs.spec import FLAT, FeatureSpec
-from pipeline.output.overwrite import LEARNING, PICTURE, check_overwritable
+from pipeline.output.overwrite import LEARNING, PICTURE, REPORT, check_overwritable, remove_ours
 from pipeline.output.tables import MARK, to_csv
 from pipeline.training.comparison import Comparison
 from pipeline.training.cross_validate import CompareOptions, compare
 from pipeline.training.forecast import Forecast, forecast
-from pipeline.training.learning_curve_picture import Series, learning_png
 
-SHOWN = ("roc_auc", "balanced_accuracy")
+TITLES = {"roc_auc": "ROC AUC", "balanced_accuracy": "balanced accuracy"}
+SHOWN = tuple(TITLES)
 """The scores of a curve; verdicts are made at the threshold 0.5."""
+
+BAND = (0.1, 0.9)
+"""Quantiles of the draws between which the band lies."""
 
 Progress = Callable[[int, int, str], None]
 
@@ -46,46 +49,20 @@ class Size(NamedTuple):
     photographs: float
 
 
-@dataclass(frozen=True)
-class LearningCurve:
-    """What `learning_curve` found.
+class Span(NamedTuple):
+    """One score over the draws: its mean, and the quantiles of `BAND`; nan where undefined."""
 
-    Attributes:
-        result: every head on every training side; `repeat` is the draw, `fold` the size.
-        sizes: the largest first.
-        rarest: name of the class that has fewest parts.
-        picture, table: the files that were written.
-        note: that the holdout of a given split was not looked at; "" without one.
-    """
+    mean: float
+    low: float
+    high: float
 
-    result: Comparison
-    sizes: Sequence[Size]
-    rarest: str
-    picture: Path
-    table: Path
-    note: str = ""
 
-    def scores(self, head: str, score: str) -> Floats:
-        """float64 (draws, sizes) of one head."""
-        found = np.array([r.scores[score] for r in self.result.of(head)])
-        return found.reshape(-1, len(self.sizes))
+class CurveRow(NamedTuple):
+    """One head at one size; `scores` by the names of `SHOWN`."""
 
-    @cached_property
-    def forecasts(self) -> dict[tuple[str, str], Forecast]:
-        """By head and score, what twice as many parts would bring; of what is defined."""
-        parts = np.array([size.parts for size in self.sizes])
-        first = self.result.folds[0]
-        share = len(first.test) / len(first.train)
-        found = {}
-        for head in self.result.heads:
-            for score in SHOWN:
-                values = self.scores(head, score)
-                defined = values[np.isfinite(values).all(axis=1)]
-                if len(defined) > 1:
-                    found[head, score] = forecast(
-                        parts, defined, tested_to_trained=share, seed=self.result.seed
-                    )
-        return found
+    size: Size
+    head: str
+    scores: Mapping[str, Span]
 
 
 @dataclass(frozen=True)
@@ -115,6 +92,59 @@ class CurveOptions:
     force: bool = False
 
 
+@dataclass(frozen=True)
+class LearningCurve:
+    """What `learning_curve` found.
+
+    Attributes:
+        result: every head on every training side; `repeat` is the draw, `fold` the size.
+        sizes: the largest first.
+        rarest: name of the class that has fewest parts.
+        options: what it is of.
+        table: the file that was written.
+        page: where its report goes, see `pipeline.report.learning_curve_report`.
+        note: that the holdout of a given split was not looked at; "" without one.
+    """
+
+    result: Comparison
+    sizes: Sequence[Size]
+    rarest: str
+    options: CurveOptions
+    table: Path
+    page: Path
+    note: str = ""
+
+    def scores(self, head: str, score: str) -> Floats:
+        """float64 (draws, sizes) of one head."""
+        found = np.array([r.scores[score] for r in self.result.of(head)])
+        return found.reshape(-1, len(self.sizes))
+
+    def rows(self) -> list[CurveRow]:
+        """Give the table: every size, the smallest first, and every head there."""
+        return [
+            CurveRow(size, head, {s: _span(self.scores(head, s)[:, number]) for s in SHOWN})
+            for number, size in reversed(list(enumerate(self.sizes)))
+            for head in self.result.heads
+        ]
+
+    @cached_property
+    def forecasts(self) -> dict[tuple[str, str], Forecast]:
+        """By head and score, what twice as many parts would bring; of what is defined."""
+        parts = np.array([size.parts for size in self.sizes])
+        first = self.result.folds[0]
+        share = len(first.test) / len(first.train)
+        found = {}
+        for head in self.result.heads:
+            for score in SHOWN:
+                values = self.scores(head, score)
+                defined = values[np.isfinite(values).all(axis=1)]
+                if len(defined) > 1:
+                    found[head, score] = forecast(
+                        parts, defined, tested_to_trained=share, seed=self.result.seed
+                    )
+        return found
+
+
 def learning_curve(
     dataset: Dataset,
     out: Path,
@@ -122,13 +152,14 @@ def learning_curve(
     *,
     progress: Progress | None = None,
 ) -> LearningCurve:
-    """Train heads on fewer and fewer parts and write the curve as a picture and as CSV.
+    """Train heads on fewer and fewer parts and write the curve as CSV.
 
     What a split that the folder came with holds out is not looked at: it is for `fit`.
 
     Args:
         dataset: from `pipeline.data.dataset.load_dataset`.
-        out: folder for learning-curve.png and learning-curve.csv.
+        out: folder for learning-curve.csv, and learning-curve.html with the report of it. The
+            picture that earlier versions drew there goes.
         options: None for `CurveOptions()`.
         progress: called as `progress(fits done, fits in all, what was done)`.
 
@@ -138,9 +169,9 @@ def learning_curve(
         OutputError: a file is there that this program did not write.
     """
     options = options or CurveOptions()
-    picture, table = out / "learning-curve.png", out / "learning-curve.csv"
+    table, page = out / "learning-curve.csv", out / "learning-curve.html"
     dataset.classes.require_defective("a learning curve")
-    check_overwritable(picture, PICTURE, force=options.force)
+    check_overwritable(page, REPORT, force=options.force)
     check_overwritable(table, LEARNING, force=options.force)
     dataset, _, note = to_compare_on(dataset, None)
     names = dataset.classes.names
@@ -158,10 +189,19 @@ def learning_curve(
         progress=progress,
     )
     sizes, rarest = _sizes(result)
-    found = LearningCurve(result, sizes, names[rarest], picture, table, note)
+    found = LearningCurve(result, sizes, names[rarest], options, table, page, note)
     write_whole(table, MARK + _csv(found))
-    write_whole(picture, learning_png(_series(found)))
+    remove_ours(out / "learning-curve.png", PICTURE)
     return found
+
+
+def _span(scores: Floats) -> Span:
+    """Sum up float64 (draws,), those that are defined."""
+    scores = scores[np.isfinite(scores)]
+    if not len(scores):
+        return Span(math.nan, math.nan, math.nan)
+    low, high = np.quantile(scores, BAND)
+    return Span(float(scores.mean()), float(low), float(high))
 
 
 def _sizes(result: Comparison) -> tuple[list[Size], int]:
@@ -178,21 +218,6 @@ def _sizes(result: Comparison) -> tuple[list[Size], int]:
     rarest = int(np.mean(means, axis=0)[2:].argmin())
     sizes = [Size(float(m[0]), float(m[2 + rarest]), float(m[1])) for m in means]
     return sizes, int(classes[rarest])
-
-
-def _series(found: LearningCurve) -> list[Series]:
-    parts = [size.parts for size in found.sizes]
-    return [
-        Series(
-            found.result.contenders[head].title,
-            score,
-            parts,
-            found.scores(head, score),
-            found.forecasts.get((head, score)),
-        )
-        for head in found.result.heads
-        for score in SHOWN
-    ]
 
 
 def _csv(found: LearningCurve) -> str:

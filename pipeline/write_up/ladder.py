@@ -1,4 +1,4 @@
-"""Runs of the write-up's ladder to its table, its learning curves, its sheet and its words."""
+"""Runs of the write-up's ladder to its table, its training curves, its sheet and its words."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -24,8 +24,9 @@ from pipeline.evaluation.intervals import (
 )
 from pipeline.heatmaps.prediction_sheet import prediction_sheet
 from pipeline.model.predict import Prediction, verdict
+from pipeline.output.overwrite import CURVES_PICTURE, remove_ours
 from pipeline.output.tables import MARK, to_csv
-from pipeline.training.training_curves import ladder_png
+from pipeline.training.training_curves import mean_history
 
 Run = Mapping[str, Any]
 """One trained rung: rung, split, seed, train and validation scores, history, verdicts."""
@@ -42,6 +43,9 @@ class Ladder:
         epochs: of each run.
         runs: one for each rung, split and seed.
     """
+
+    PAGE: ClassVar[str] = "report.html"
+    """Name of the file that its report goes to, beside the tables."""
 
     photographs: PhotographSet
     epochs: int
@@ -99,13 +103,13 @@ class Ladder:
         head = ["model", "split", *(title for *_, title in COLUMNS), "the write-up"]
         return [head, *(row.cells(self.intervals[row.rung, row.split]) for row in self.rows())]
 
-    def about_intervals(self) -> str:
-        """How the numbers in brackets were made, or why there are none."""
+    def about_intervals(self, where: str = "In brackets") -> str:
+        """How the intervals that stand `where` were made, or why there are none."""
         reasons = {found.reason for found in self.intervals.values()} - {""}
         why = f"; none where {' or '.join(sorted(reasons))}" if reasons else ""
         methods = dict.fromkeys(f.method for f in self.intervals.values() if not f.reason)
         how = " or ".join(methods) or VARIED_METHOD
-        return f"In brackets: 95 % intervals ({how}){why}."
+        return f"{where}: 95 % intervals ({how}){why}."
 
     def describe(self) -> str:
         """Say what was trained on what, in one line."""
@@ -156,16 +160,16 @@ class Ladder:
         return lines
 
     def write(self, folder: Path) -> list[Path]:
-        """Write table.csv, table.json, table.md, curves.png and sheet.png."""
+        """Write table.csv, table.json, table.md and sheet.png; drop an earlier version's curves."""
         contents: dict[str, str | bytes] = {
             "table.csv": MARK + self._csv(),
             "table.json": self._json(),
             "table.md": self._markdown(),
-            "curves.png": self._curves(),
             "sheet.png": prediction_sheet(self.photographs.classes, self.verdicts()),
         }
         for name, content in contents.items():
             write_whole(folder / name, content)
+        remove_ours(folder / "curves.png", CURVES_PICTURE)
         return [folder / name for name in contents]
 
     def _csv(self) -> str:
@@ -204,14 +208,9 @@ class Ladder:
         words = "\n".join(f"- {line}" for line in self.words())
         return f"{self.describe()}\n\n{table}\n\n{self.about_intervals()}\n\n{words}\n"
 
-    def _curves(self) -> bytes:
-        """Mean accuracies over the seeds, one panel per rung and split."""
-        panels = [
-            (f"{TITLES[rung]}\n{SPLITS[split]} split", _mean_history(self._of(rung, split)))
-            for split in SPLITS
-            for rung in TITLES
-        ]
-        return ladder_png(panels, columns=len(TITLES))
+    def history(self, rung: str, split: str) -> list[dict[str, float]]:
+        """Give the training curves of a rung on a split, as means over the seeds."""
+        return mean_history([run["history"] for run in self._of(rung, split)])
 
     def verdicts(self) -> list[Prediction]:
         """Give the last rung's verdicts on parts never seen, of its first seed."""
@@ -242,14 +241,6 @@ def _verdict(gap: float) -> str:
     if gap < -0.005:
         return f"the random split is {-100 * gap:.1f} points lower, so no flattery is seen here"
     return "the random split makes no difference"
-
-
-def _mean_history(runs: Sequence[Run]) -> list[dict[str, float]]:
-    """Histories of equal length, averaged epoch by epoch."""
-    return [
-        {name: float(np.mean([entry[name] for entry in entries])) for name in entries[0]}
-        for entries in zip(*(run["history"] for run in runs), strict=True)
-    ]
 
 
 TITLES = {name: variant.title for name, variant in VARIANTS.items()} | {

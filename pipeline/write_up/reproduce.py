@@ -35,6 +35,7 @@ from pipeline.groups.rules import GroupRule
 from pipeline.heads import make_head
 from pipeline.heads.base import EpochProgress
 from pipeline.model.probabilities import predict_pixels
+from pipeline.output.overwrite import REPORT, check_overwritable
 from pipeline.write_up.ladder import SPLITS, TITLES, Ladder
 from pipeline.write_up.train_cnn import RECIPE, fit_cnn
 
@@ -77,12 +78,12 @@ def reproduce(
     *,
     progress: Progress | None = None,
 ) -> Ladder:
-    """Train and judge all rungs, and write their table, curves and sheet.
+    """Train and judge all rungs, and write their table and sheet.
 
     Args:
         data: one folder of photographs per class.
-        out: folder for table.csv, table.json, table.md, curves.png, sheet.png, and runs/ with
-            one file per finished run. What is there of the same photographs and epochs is kept.
+        out: folder for table.csv, table.json, table.md, sheet.png, and runs/ with one file per
+            finished run. What is there of the same photographs and epochs is kept.
         options: None for `ReproduceOptions()`.
         progress: called as `progress(done, total)`, in photographs seen and epochs trained.
 
@@ -99,6 +100,7 @@ def reproduce(
             f"{out} exists and holds no reproduction; expected a new folder; name another with "
             "--out"
         )
+    check_overwritable(out / Ladder.PAGE, REPORT)
     settings = BackboneSettings(get_recipe(RECIPE), resolve_weights(options.weights or "imagenet"))
     found = look_at_folder(
         data, settings.recipe, classes=options.classes, positive=options.positive,

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pipeline.report.html import Child, element, facts, join
 from pipeline.report.page import Section, paragraphs
 
+CLOSE = "The numbers are then the same, up to small differences between processors and versions."
+
 
 @dataclass(frozen=True)
 class Reproduction:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
 
 from pipeline.report.html import Row, element, join
 from pipeline.report.page import Section, paragraphs
-from pipeline.report.svg import Axis, Chart, Line
+from pipeline.report.svg import Axis, Chart, Line, Mark, Point
 from pipeline.report.wording import score
-
-History = Sequence[Mapping[str, float]]
+from pipeline.training.training_curves import History, epochs_of
 
 _SERIES = (("training", ""), ("validation", "val_"))
 
@@ -23,7 +21,10 @@ def section(history: History | None) -> Section | None:
     """
     if not history:
         return None
-    charts = [_chart(history, name).html() for name in ("loss", "accuracy")]
+    charts = [
+        curve_chart(history, name, f"training-{name}", f"{name} per epoch", at_least).html()
+        for name, at_least in (("loss", (0.0, 0.1)), ("accuracy", (0.5, 1.0)))
+    ]
     text = f"{len(history)} epochs."
     if any("val_loss" in entry for entry in history):
         text += (
@@ -34,8 +35,17 @@ def section(history: History | None) -> Section | None:
     return Section("training", "Training: how it learned", join(body))
 
 
-def _chart(history: History, name: str) -> Chart:
-    epochs = [int(entry.get("epoch", number)) for number, entry in enumerate(history, 1)]
+def curve_chart(history: History, name: str, anchor: str, title: str, at_least: Point) -> Chart:
+    """Draw one score of a training per epoch, beside that of the validation where there is one.
+
+    Args:
+        history: see `section`; what is missing or no number leaves a gap.
+        name: "loss" or "accuracy".
+        anchor: of the chart.
+        title: of the chart.
+        at_least: ends of the upward axis, which is longer where values lie beyond.
+    """
+    epochs = epochs_of(history) or [0]
     series = {
         label: [entry.get(prefix + name, math.nan) for entry in history]
         for label, prefix in _SERIES
@@ -48,15 +58,20 @@ def _chart(history: History, name: str) -> Chart:
     ]
     last = "; ".join(f"{label} ends at {score(column[-1])}" for label, column in series.items())
     return Chart(
-        f"training-{name}",
-        f"{name} per epoch",
+        anchor,
+        title,
         f"{last or 'not recorded'}.",
-        Axis.covering("epoch", epochs, at_least=(0, epochs[-1])),
-        Axis.covering(name, values, at_least=(0, 0.1) if name == "loss" else (0.5, 1)),
+        Axis.covering("epoch", epochs, at_least=(0, max(epochs[-1], 1))),
+        Axis.covering(name, values, at_least=at_least),
         ["epoch", *series],
         rows,
         lines=[
             Line(label, list(zip(map(float, epochs), column, strict=True)), style)
             for style, (label, column) in enumerate(series.items())
+        ],
+        # Of a single epoch there is no line to see.
+        marks=[
+            Mark("", [(float(epochs[-1]), column[-1])], style)
+            for style, column in enumerate(series.values())
         ],
     )

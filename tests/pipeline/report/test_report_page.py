@@ -101,14 +101,14 @@ def test_points_stand_where_their_values_are() -> None:
 
 
 def test_lines_differ_without_colour() -> None:
-    """Each style of a line has its own dashes, each of the first three marks its own shape."""
+    """Each style of a line has its own dashes, each mark its own shape."""
     lines = [Line(str(style), [(0, 0), (1, 1)], style) for style in (*range(STYLES), GUIDE)]
     made = chart(lines=lines).html()
     drawing = made[: made.index("</svg>")]
     dashes = re.findall(r'fill="none"( stroke-dasharray="[\d ]+")? class="line', drawing)
     assert len(dashes) == len(set(dashes)) == STYLES + 1
-    marks = [paths(chart(marks=[Mark("m", [(5, 5)], s)]).html(), "mark")[0] for s in range(3)]
-    assert len(set(marks)) == 3
+    marks = [paths(chart(marks=[Mark("m", [(5, 5)], s)]).html(), "mark")[0] for s in range(STYLES)]
+    assert len(set(marks)) == STYLES
 
 
 def test_charts_tell_what_they_show() -> None:

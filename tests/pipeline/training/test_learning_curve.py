@@ -1,9 +1,8 @@
-"""The learning curve: whole parts, nested training sides, honest forecasts, a readable picture."""
+"""The learning curve: whole parts, nested training sides, honest forecasts, a readable page."""
 
 from __future__ import annotations
 
 import csv
-import io
 import itertools
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from commands import Run, fails
-from PIL import Image
+from report_check import check_page, plain
 from rows import sparse_rows
 
 import pipeline
@@ -19,7 +18,6 @@ from features.errors import OutputError, SplitError
 from pipeline.terminal.comparison import learning
 from pipeline.training.forecast import forecast, law
 from pipeline.training.learning_curve import shrinking_folds
-from pipeline.training.learning_curve_picture import Series, learning_png
 
 
 def test_training_sides_shrink_by_whole_parts_inside_each_other() -> None:
@@ -105,19 +103,16 @@ def test_a_perfect_score_cannot_rise() -> None:
     assert ahead.kind == "little"
 
 
-def test_the_picture_is_drawn_of_few_and_of_undefined_scores() -> None:
-    """Two sizes, nan in places, strange names: a PNG all the same."""
-    scores = np.array([[0.9, 0.8], [np.nan, 0.7], [0.95, 0.75]])
-    series = [Series("a $x$ head", name, [20.0, 10.0], scores, None) for name in ("roc_auc",) * 2]
-    with Image.open(io.BytesIO(learning_png(series))) as image:
-        assert image.size == (1650, 750)
-        assert image.text["Software"] == "Onepass"
-
-
-def test_the_command_writes_table_and_picture(cache: Path, run: Run, tmp_path: Path) -> None:
+def test_the_command_writes_table_and_page(cache: Path, run: Run, tmp_path: Path) -> None:
     """Several heads and features on the same draws; the words follow the numbers."""
     words = ["learning-curve", str(cache), "--heads", "ridge,majority", "--features", "flat,avg"]
+    old, mine = Path("learning-curve/learning-curve.png"), Path("learning-curve/mine.png")
+    old.parent.mkdir()
+    for path in (old, mine):
+        path.write_bytes(b"\x89PNG\r\n\x1a\n....tEXtSoftware\0Onepass....")
     code, out, err = run(*words, "--draws", "3", "--jobs", "1")
+    assert (old.exists(), mine.exists()) == (False, True)
+    old.write_bytes(b"\x89PNG\r\n\x1a\n....tEXtSoftware\0GIMP....")
     assert (code, err) == (0, "")
     assert "ridge on avg" in out
     assert "twice as many parts" in out
@@ -129,10 +124,20 @@ def test_the_command_writes_table_and_picture(cache: Path, run: Run, tmp_path: P
     assert len(rows) == 2 * 2 * 3 * len(sizes)
     assert max(float(size) for size in sizes) < len(set(data.groups.tolist()))
     assert {row["features"] for row in rows} == {"flat", "avg"}
-    assert Path("learning-curve/learning-curve.png").read_bytes()[:4] == b"\x89PNG"
+    page = Path("learning-curve/learning-curve.html").read_text("utf-8")
+    check_page(page)
+    said = plain(page)
+    assert "onepass learning-curve --heads ridge,majority --features flat,avg" in said
+    for line in out.splitlines():
+        if "twice as many parts" in line:
+            assert line.strip() in said
+    values = [float(row["roc_auc"]) for row in rows if row["parts"] == rows[0]["parts"]]
+    assert f"{np.mean(values[:3]):.3f}" in said
     Path("learning-curve/learning-curve.csv").write_text("mine")
     fails(run(*words), "was not written by this program")
     fails(run(*words[:2], "--heads", ",", "--out", "other"), "name at least one")
+    assert run(*words, "--draws", "2", "--jobs", "1", "--force")[0] == 0
+    assert old.exists()  # a picture of somebody's own
 
 
 def test_nothing_is_written_where_parts_are_too_few(cache: Path, tmp_path: Path) -> None:
@@ -143,7 +148,7 @@ def test_nothing_is_written_where_parts_are_too_few(cache: Path, tmp_path: Path)
         pipeline.learning_curve(
             data, tmp_path / "l", pipeline.CurveOptions(heads=["ridge"], jobs=1)
         )
-    (tmp_path / "o" / "learning-curve.png").mkdir(parents=True)
+    (tmp_path / "o" / "learning-curve.html").mkdir(parents=True)
     with pytest.raises(OutputError):
         pipeline.learning_curve(
             data, tmp_path / "o", pipeline.CurveOptions(heads=["ridge"], jobs=1)

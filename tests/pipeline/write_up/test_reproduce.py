@@ -14,6 +14,7 @@ import pytest
 from commands import Run
 from models import write_parts
 from PIL import Image
+from report_check import check_page, plain
 from toy import ToyBackbone
 
 import pipeline
@@ -132,16 +133,25 @@ def test_the_tables_say_what_the_runs_say(
         assert f"- {line}" in markdown
 
 
-def test_pictures_are_drawn(
+def test_page_and_sheet_are_made(
     reproduced: tuple[Path, Ladder, list[str], list[tuple[int, int]]],
 ) -> None:
     """Curves of four rungs on two splits; a sheet of photographs that the head never saw."""
     root, ladder, *_ = reproduced
-    with Image.open(root / "out" / "curves.png") as image:
-        assert image.size == (4 * 480, 2 * 420)
+    page = pipeline.reproduction_report(ladder)
+    check_page(page)
+    said = plain(page)
+    assert page.count('role="img"') == len(TITLES) * len(SPLITS)
+    assert len(re.findall(r'<path d="M[^"]+L[^"]+" fill="none" class="line style-0"', page)) == 8
+    assert all(line in said for line in (ladder.describe(), *ladder.words()))
+    row = ladder.rows()[0]
+    low, high = ladder.intervals[row.rung, row.split]["accuracy"]
+    assert f"{row.mean['validation_accuracy']:.3f} {low:.3f} to {high:.3f}" in said
     with Image.open(root / "out" / "sheet.png") as image:
         assert image.width == 1208
     found = ladder.verdicts()
+    wrong = sum(p.verdict != p.truth for p in found)
+    assert f"judged {len(found)} photographs and was wrong about {wrong}" in said
     _, held = holdout(ladder.photographs.y, ladder.photographs.groups, seed=0)
     assert [p.path for p in found] == [ladder.photographs.table_rows[i].path for i in held]
     assert all(p.truth == Path(p.path).parts[0] for p in found)
@@ -200,6 +210,7 @@ def test_the_command_says_what_was_found(
     assert all(line in out for line in (ladder.describe(), *ladder.words()))
     assert "about 88 %" in out
     assert f"{root / 'out' / 'sheet.png'}" in out
+    check_page((root / "out" / "report.html").read_text("utf-8"))
 
 
 def test_the_write_ups_split_is_188_and_62() -> None:
