@@ -33,8 +33,9 @@ def _row(row: LadderRow, intervals: Intervals) -> Row:
     cells: list[Child] = []
     for (column, *_), number in zip(COLUMNS, numbers, strict=True):
         low, high = bounds.get(f"{column}_low"), bounds.get(f"{column}_high")
-        known = low is not None and high is not None
-        span = element("small", interval(low, high), class_="range") if known else None
+        span = None
+        if low is not None and high is not None:
+            span = element("small", interval(low, high), class_="range")
         cells.append([number, span])
     return [model, split, *cells, write_up]
 
