@@ -28,7 +28,9 @@ _PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
 _SEQUENTIAL = {0xC0, 0xC1}  # with Huffman codes
 _LOSSLESS = {0xC3, 0xC7, 0xCB, 0xCF}
 _MENDED = b"\xff\xd9" * 2  # an end mark that we add
+_RUNS = frozenset(range(0x10, 0xF0, 0x10))  # symbols of two and more empty blocks
 _LOST = bytes(64)  # as a disk leaves that has lost a block; never in coded pixels
+_REPEATS = 6  # blocks that equal one before them; 512 coefficients are 9 blocks or more
 _PADDING = 8  # bytes that some encoders leave behind the last pixel
 
 # Warnings that may be about what comes before the pixels, and those that are about pixels.
@@ -46,6 +48,7 @@ class Frame(NamedTuple):
         end: where the picture ends; what lies behind it (a video, a second picture) is not read.
         incomplete: why the pixels cannot be all there, "" where they can.
         dense: starts and ends of the scans whose coded pixels are never a long run of zeros.
+        refining: of those where a long run of zeros means blocks that repeat exactly.
     """
 
     width: int
@@ -54,6 +57,7 @@ class Frame(NamedTuple):
     end: int
     incomplete: str
     dense: tuple[tuple[int, int], ...]
+    refining: tuple[tuple[int, int], ...] = ()
 
 
 def read_frame(data: bytes) -> Frame:
@@ -64,8 +68,9 @@ def read_frame(data: bytes) -> Frame:
         struct.error, IndexError: it is cut off.
     """
     at, frame, scans = 2, -1, 0
-    tables: dict[int, int] = {}  # number of a table of coefficients -> its first symbol
+    tables: dict[int, _Table] = {}  # of coefficients, by their numbers
     dense: list[tuple[int, int]] = []
+    refining: list[tuple[int, int]] = []
     sent: dict[int, list[int]] = {}  # component -> bits that are missing, by coefficient
     for number in range(3 * _MAX_SEGMENTS):
         if number > _MAX_SEGMENTS and not scans:
@@ -96,6 +101,8 @@ def read_frame(data: bytes) -> Frame:
             end = len(data) if after is None else after.start()
             if _is_dense(data, at, tables, data[frame + 1]):
                 dense.append((at, end))
+            elif _refines(data, at, data[frame + 1]):
+                refining.append((at, end))
             if after is None:
                 at = -1
                 break
@@ -122,29 +129,56 @@ def read_frame(data: bytes) -> Frame:
         len(data) if at < 0 else at,
         "" if kind in _LOSSLESS else _incomplete(sent, kind in _PROGRESSIVE),
         tuple(dense),
+        tuple(refining),
     )
 
 
-def _note_tables(content: bytes, tables: dict[int, int]) -> None:
-    """Keep the first symbol, whose code is of zeros alone, of tables of coefficients."""
+class _Table(NamedTuple):
+    """A Huffman table of coefficients.
+
+    Attributes:
+        zeros: the symbol whose code is of zeros alone: how many coefficients are skipped, and the
+            bits of the next one; with 0 bits it ends a block, or a run of them.
+        joins: whether runs of empty blocks have symbols of their own.
+    """
+
+    zeros: int
+    joins: bool
+
+
+def _note_tables(content: bytes, tables: dict[int, _Table]) -> None:
+    """Keep what tables of coefficients say of zeros."""
     at = 0
     while at + 17 < len(content):
+        end = at + 17 + sum(content[at + 1 : at + 17])
         if content[at] >> 4:
-            tables[content[at] & 15] = content[at + 17]
-        at += 17 + sum(content[at + 1 : at + 17])
+            symbols = content[at + 17 : end]
+            tables[content[at] & 15] = _Table(symbols[0], any(one in _RUNS for one in symbols))
+        at = end
 
 
-def _is_dense(data: bytes, at: int, tables: dict[int, int], kind: int) -> bool:
+def _is_dense(data: bytes, at: int, tables: dict[int, _Table], kind: int) -> bool:
     """Whether a scan never codes many pixels as zeros alone.
 
-    It may where zeros end a block (or a run of them) in all of its tables, and where it refines.
+    A sequential one may where zeros end a block in all of its tables. A progressive one does not
+    where its encoder joins empty blocks to one run, as they all do: two such codes never follow
+    each other. The first values of flat blocks, and what refines, may be zeros for long.
     """
     count = data[at + 4]
     first, _, steps = struct.unpack_from("3B", data, at + 5 + 2 * count)
-    symbols = [tables.get(data[at + 6 + 2 * n] & 15, 0) for n in range(count)]
+    none = _Table(0, joins=False)
+    found = [tables.get(data[at + 6 + 2 * n] & 15, none) for n in range(count)]
     if kind in _SEQUENTIAL:
-        return any(symbols)
-    return kind == 0xC2 and first > 0 and steps < 16 and any(one & 15 for one in symbols)
+        return any(table.zeros for table in found)
+    if kind != 0xC2 or first == 0 or steps >= 16:
+        return False
+    return any(table.zeros & 15 or table.joins for table in found)
+
+
+def _refines(data: bytes, at: int, kind: int) -> bool:
+    """Whether a scan sends one more bit of coefficients that are known, other than the first."""
+    first, _, steps = struct.unpack_from("3B", data, at + 5 + 2 * data[at + 4])
+    return kind == 0xC2 and first > 0 and steps >= 16
 
 
 def _note_scan(data: bytes, at: int, sent: dict[int, list[int]]) -> None:
@@ -186,10 +220,40 @@ def load(image: Image.Image, data: bytes, frame: Frame) -> Image.Image:
     pixels = _strict(data, mode, image.size, frame) if mode else None
     if pixels is None or mode == "CMYK" or pixels.shape[1::-1] != image.size:
         image.load()
-        return image
-    found = Image.fromarray(pixels if mode == "RGB" else pixels[..., 0])
-    found.info = image.info
+        found = image
+    else:
+        found = Image.fromarray(pixels if mode == "RGB" else pixels[..., 0])
+        found.info = image.info
+    if any(_has_lost(data, start, end) for start, end in frame.refining) and not _repeats(
+        np.asarray(found), max(1, round(8 * found.width / frame.width))
+    ):
+        raise ImageError(f"it is damaged ({len(_LOST)} zero bytes among its coded pixels)")
     return found
+
+
+def _repeats(pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], side: int) -> bool:
+    """Whether blocks with something in them follow each other that are equal to the last bit.
+
+    Only then are the next bits of 512 coefficients all zeros: drawn patterns do so, photographs do
+    not, and neither do photographs of which some bits were lost.
+
+    Args:
+        pixels: (height, width) or (height, width, channels).
+        side: of a block of 8×8, at the scale of these pixels.
+    """
+    planes = pixels.reshape(*pixels.shape[:2], -1)
+    edges = np.zeros(planes.shape[:2], bool)
+    edges[1:] |= (planes[1:] != planes[:-1]).any(axis=2)
+    edges[:, 1:] |= (planes[:, 1:] != planes[:, :-1]).any(axis=2)
+    for turned, drawn in ((planes, edges), (planes.swapaxes(0, 1), edges.T)):
+        for step in (side, 2 * side):
+            equal = (turned[step:] == turned[:-step]).all(axis=2)
+            high, wide = (length // side * side for length in equal.shape)
+            cells = (high // side, side, wide // side, side)
+            same = equal[:high, :wide].reshape(cells).all(axis=(1, 3))
+            if (same & drawn[:high, :wide].reshape(cells).any(axis=(1, 3))).sum() >= _REPEATS:
+                return True
+    return False
 
 
 def _has_lost(data: bytes, start: int, end: int) -> bool:

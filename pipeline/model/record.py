@@ -240,7 +240,8 @@ class ModelRecord:
         names, members = tuple(json["classes"]), dict(json["class_members"])
         if not all(isinstance(name, str) for name in (*names, *members)) or len(names) < 2:
             raise ValueError(f"classes {names!r}")
-        if not set(members.values()) <= set(range(len(names))):
+        known = range(len(names))
+        if not all(type(number) is int and number in known for number in members.values()):
             raise ValueError(f"classes {members!r}")
         calibration = json.get("calibration")
         return cls(

@@ -231,6 +231,15 @@ def test_an_old_network_with_other_layers_is_refused(tmp_path: Path) -> None:
             load_head_class("dense").load(folder)
 
 
+@pytest.mark.parametrize("number", [1.0, True, -0.0, 2, "1"])
+def test_class_numbers_are_whole(model: Any, number: object) -> None:
+    """1.0 and True equal 1 and are no number of a class: found by forged models."""
+    change = {"class_members": {"good": 0, "bad": number}}
+    folder = edit(model("logistic"), "model.json", lambda about: about | change)
+    with pytest.raises(BundleError, match="classes"):
+        pipeline.load_bundle(folder)
+
+
 def test_a_head_outside_the_registry_is_refused(model: Any) -> None:
     """`head` in model.json is a name of the registry; a module's only where the user trusts it."""
     folder = edit(model("logistic"), "model.json", lambda about: about | {"head": "os:system"})
