@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+_CODED = 0x61  # flags of a ZIP archive: encrypted, patched, strongly encrypted
 MOST_JSON = 256 * 2**20
 """Bytes of the largest JSON file that is read: a million photographs in `split.json`."""
 
@@ -63,10 +64,13 @@ def open_archive(content: bytes) -> zipfile.ZipFile:
             archive, as in a ZIP bomb.
         zipfile.BadZipFile: it is none.
     """
-    archive = zipfile.ZipFile(io.BytesIO(content))
+    try:
+        archive = zipfile.ZipFile(io.BytesIO(content))
+    except NotImplementedError as error:  # as it names methods that only a version to come has
+        raise UnsafeFileError(f"it is no archive that can be read here: {error}") from None
     claimed = 0
     for member in archive.infolist():
-        if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1:
+        if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & _CODED:
             raise UnsafeFileError(f"its part {member.filename!r} is compressed or encrypted")
         claimed += member.file_size
     if claimed > len(content):

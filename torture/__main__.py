@@ -29,6 +29,7 @@ PARTS: dict[str, str] = {
     "fuzz": "torture.fuzz",
     "network": "torture.network",
     "models": "torture.models",
+    "kills": "torture.kills",
     "foreign": "torture.foreign",
     "station": "torture.station",
 }

@@ -24,7 +24,7 @@ from features.errors import BundleError, DataError, OutputError
 from features.files import sync_folder, write_whole
 from features.photographs.decode import SUFFIXES
 from features.photographs.file import Photograph
-from pipeline.line.json_lines import append_lines, read_lines
+from pipeline.line.json_lines import append_lines, is_number, read_lines
 from pipeline.model.files import MODEL_FILE
 from pipeline.output.tables import MARK, to_csv
 
@@ -257,11 +257,14 @@ class Inbox:
             one = Correction(
                 **{**values, "digests": tuple(map(str, values["digests"])), "files": files}
             )
+            sound, why = _is_sound(one), "a number or a text is something else"
         except (KeyError, TypeError) as error:
+            sound, why = False, repr(error)
+        if not sound:
             raise DataError(
-                f"{self.log} has a line that is no correction ({error!r}); expected what Onepass "
+                f"{self.log} has a line that is no correction ({why}); expected what Onepass "
                 "wrote; take the line out, or put the file back from a copy"
-            ) from error
+            )
         if len(one.digests) != len(files) or any(not _is_own(name) for name in files):
             raise DataError(
                 f"{self.log} names files outside the inbox; it was tampered with: do not use it"
@@ -280,6 +283,14 @@ class Inbox:
         """Write which copies show one part, as `extract --groups` reads it."""
         rows = [{"path": p.path, "group": p.group} for p in self.photographs()]
         write_whole(self.folder / GROUPS, MARK + to_csv(["path", "group"], rows))
+
+
+def _is_sound(one: Correction) -> bool:
+    """Whether texts are texts, and the probability a number."""
+    texts = (one.id, one.time, one.part, one.model, one.label, one.note, one.by, one.verdict or "")
+    return all(isinstance(text, str) for text in texts) and (
+        one.probability is None or is_number(one.probability)
+    )
 
 
 def _check(photographs: Sequence[tuple[bytes, str]], judgement: str, label: str) -> None:

@@ -17,11 +17,9 @@ from typing import Any
 from features.errors import DataError, OutputError
 from features.files import sync_file, sync_folder
 from pipeline.line.json_lines import append_bytes
-from pipeline.line.watch_journal import Entry
+from pipeline.line.watch_journal import OUTCOMES, Entry
 from pipeline.output.overwrite import PREDICTIONS, check_overwritable
 from pipeline.output.tables import MARK, escaped_json, to_csv
-
-OUTCOMES = ("ok", "review", "defect")
 
 _TAIL = 2**20  # bytes of a table in which a line is looked for
 _log = logging.getLogger("onepass")

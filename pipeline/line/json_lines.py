@@ -6,16 +6,20 @@ killed leaves at most a torn last line, which nobody was told of; the next one c
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 from features.cache.lock import writing
 from features.errors import DataError, OutputError
 from features.files import sync_descriptor, sync_folder
 
+_MOST_BYTES = 2**30  # of a log: a line is some hundred bytes
+_LARGEST = 1e18  # of a number in a record: seconds, shares
 _PATIENCE = 10.0  # seconds for another process's line
 
 
@@ -67,6 +71,8 @@ def _append(path: Path, lines: bytes) -> None:
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
     descriptor = os.open(path, flags, 0o644)
     try:
+        if not S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file")
         end = _whole_end(descriptor)
         os.ftruncate(descriptor, end)  # a torn line, if any
         os.lseek(descriptor, end, os.SEEK_SET)
@@ -108,8 +114,16 @@ def read_lines(path: Path, last_bytes: int | None = None) -> list[dict[str, Any]
         DataError: it cannot be read, or a whole line of it is no JSON object.
     """
     try:
+        stat = path.stat()
+        if not S_ISREG(stat.st_mode):
+            raise DataError(f"{path} is no regular file; expected a log that Onepass wrote")
+        start = max(0, stat.st_size - last_bytes) if last_bytes is not None else 0
+        if stat.st_size - start > _MOST_BYTES:
+            raise DataError(
+                f"{path} has {stat.st_size:,} bytes, more than {_MOST_BYTES:,}; put it aside: a "
+                "new one is begun"
+            )
         with path.open("rb") as file:
-            start = max(0, path.stat().st_size - last_bytes) if last_bytes is not None else 0
             file.seek(start)
             content = file.read()
     except FileNotFoundError:
@@ -121,12 +135,19 @@ def read_lines(path: Path, last_bytes: int | None = None) -> list[dict[str, Any]
     for number, line in enumerate(lines[1:] if start else lines, 1):
         try:
             record = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise _broken(path, number) from error
         if not isinstance(record, dict):
             raise _broken(path, number)
         records.append(record)
     return records
+
+
+def is_number(value: object) -> bool:
+    """Whether a value of a record is a number that can be counted with, or nan: not known."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return not abs(value) > _LARGEST
 
 
 def _broken(path: Path, number: int) -> DataError:

@@ -13,6 +13,7 @@ import os
 import threading
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
+from stat import S_ISREG
 from typing import TYPE_CHECKING, NamedTuple
 
 from features.cache.lock import network_file_system
@@ -62,7 +63,7 @@ class NewFiles:
         """Watch a folder.
 
         Args:
-            folder: with everything below it, but for hidden folders.
+            folder: with everything below it, but for hidden folders and links to folders.
             seen: whether a path in this state was reported already.
             settle: seconds for which size and time have to stay the same.
             skip: folders that are not looked into.
@@ -91,11 +92,14 @@ class NewFiles:
                 stat = entry.stat()
             except OSError:  # gone again
                 continue
+            # A pipe, or a file that nobody writes to, would be waited for without end.
+            if not S_ISREG(stat.st_mode) or not stat.st_size:
+                continue
             stamp = Stamp(stat.st_size, stat.st_mtime_ns)
             if self._seen(path, stamp):
                 continue
             before, since = self._growing.get(path, (None, now))
-            if before == stamp and now - since >= self.settle and stamp.size:
+            if before == stamp and now - since >= self.settle:
                 found.append(NewFile(path, Path(entry.path), stamp))
             growing[path] = (stamp, since if before == stamp else now)
         self._growing = growing
@@ -113,7 +117,9 @@ class NewFiles:
                     continue
                 path = f"{below}{entry.name}"
                 if entry.is_dir():
-                    if entry.name.startswith(_OF_SYSTEMS):
+                    # Links may lead in circles, and to folders that nobody named: with --move-to
+                    # their photographs would be moved away.
+                    if entry.name.startswith(_OF_SYSTEMS) or entry.is_symlink():
                         continue
                     if os.path.abspath(entry.path) not in self._skip:  # noqa: PTH100
                         # A folder inside may go; only the watched one itself has to be there.

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from features.errors import DataError
-from pipeline.line.json_lines import append_lines, read_lines
+from pipeline.line.json_lines import append_lines, is_number, read_lines
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,21 @@ def read_verdicts(
 
 def _verdict(path: Path, record: dict[str, Any]) -> LoggedVerdict:
     try:
-        return LoggedVerdict(**{**record, "digests": tuple(map(str, record["digests"]))})
+        one = LoggedVerdict(**{**record, "digests": tuple(map(str, record["digests"]))})
+        sound = _is_sound(one)
     except (KeyError, TypeError) as error:
+        sound, why = False, str(error)
+    else:
+        why = "a number or a text is something else"
+    if not sound:
         raise DataError(
-            f"{path} has a line that is no verdict ({error}); expected what serve or watch wrote"
-        ) from error
+            f"{path} has a line that is no verdict ({why}); expected what serve or watch wrote"
+        )
+    return one
+
+
+def _is_sound(one: LoggedVerdict) -> bool:
+    """Whether numbers are numbers and texts are texts."""
+    numbers = (one.time, *(n for n in (one.probability, one.limit) if n is not None))
+    texts = (one.source, one.part, one.model, one.error, one.verdict or "")
+    return all(is_number(n) for n in numbers) and all(isinstance(text, str) for text in texts)

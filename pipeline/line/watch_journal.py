@@ -16,6 +16,9 @@ from typing import Any
 from features.errors import DataError
 from pipeline.line.json_lines import append_lines, read_lines
 from pipeline.line.new_files import Stamp
+from pipeline.model.files import is_below
+
+OUTCOMES = ("ok", "review", "defect")
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Entry:
         number: from 1, without gaps.
         line: what is told, by name.
         photographs: that it is about.
-        outcome: "ok", "review" or "defect": where the photographs go.
+        outcome: of OUTCOMES: where the photographs go.
     """
 
     number: int
@@ -67,7 +70,7 @@ class Journal:
         for record in read_lines(path):
             try:
                 self._take(record)
-            except (KeyError, TypeError, ValueError) as error:
+            except (KeyError, TypeError, ValueError, OverflowError) as error:
                 raise DataError(
                     f"{path} has a line that is no report ({error!r}); expected the journal of "
                     "`watch`; name another --out, or put the file back from a copy"
@@ -82,7 +85,10 @@ class Journal:
             Reported(str(path), Stamp(int(size), int(mtime)), str(digest))
             for path, size, mtime, digest in record["photographs"]
         )
-        self._note(Entry(number, dict(record["line"]), photographs, str(record["outcome"])))
+        outcome = str(record["outcome"])
+        if outcome not in OUTCOMES or not all(is_below(one.path) for one in photographs):
+            raise ValueError("an outcome that there is not, or a photograph outside the folder")
+        self._note(Entry(number, dict(record["line"]), photographs, outcome))
 
     def _note(self, entry: Entry) -> None:
         self._open[entry.number] = entry

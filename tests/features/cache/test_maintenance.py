@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 from caches import FIELDS, WIDTH, digest, fill, fill_as_version_1, fill_whole, holds, row, table_row
+from commands import Run
 
+from features import files
 from features.cache import maintenance as rewrite
 from features.cache import maintenance as upkeep
 from features.cache.cache import Cache
@@ -237,3 +241,36 @@ def test_rows_are_found_by_digest_after_gc(tmp_path: Path) -> None:
     collect(path, apply=True)
     with pytest.raises(CacheError, match="lacks 15 of 20 photographs"):
         data.rows()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps rights elsewhere")
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o664])
+def test_the_cache_that_gc_writes_keeps_its_mode(
+    path: Path, run: Run, monkeypatch: pytest.MonkeyPatch, mode: int
+) -> None:
+    """Typed as a person does; what is written beside it is never open to more people either."""
+    path.chmod(mode)
+    seen: list[tuple[str, int]] = []
+    sync, chmod = files.sync_file, Path.chmod
+
+    def synced(file: Path) -> None:
+        seen.append((file.name, stat.S_IMODE(file.stat().st_mode)))
+        sync(file)
+
+    def changed(file: Path, new: int) -> None:
+        seen.append((file.name, stat.S_IMODE(file.stat().st_mode)))
+        chmod(file, new)
+
+    monkeypatch.setattr(files, "sync_file", synced)
+    monkeypatch.setattr(Path, "chmod", changed)
+    before = os.umask(0)  # the widest that a person may have
+    try:
+        code, out, _ = run("cache", "gc", "--apply", "--cache", str(path))
+    finally:
+        os.umask(before)
+    assert (code, "30" in out) == (0, True)
+    assert len(Cache.read(path)) == 70
+    assert stat.S_IMODE(path.stat().st_mode) == mode
+    written = [one for name, one in seen if ".lock." not in name]
+    assert written
+    assert not any(one & ~mode for one in written)

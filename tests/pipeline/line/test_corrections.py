@@ -238,3 +238,72 @@ def test_fingerprint_of_a_model(tmp_path: Path) -> None:
     assert model_fingerprint(tmp_path) != one
     with pytest.raises(BundleError, match="no model"):
         model_fingerprint(tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"kind": "correction"}',
+        "[" * 100_000,
+        '{"a": ' * 100_000 + "1" + "}" * 100_000,
+        "7",
+        '{"kind": "undo", "of": []}\n{"digests": 7, "files": 7}',
+    ],
+    ids=["empty", "deep", "deep objects", "number", "other types"],
+)
+def test_lines_of_another_hand_are_said(tmp_path: Path, line: str) -> None:
+    """A log that was forged is refused in one line, whatever stands in it."""
+    inbox = Inbox(tmp_path)
+    inbox.log.write_text(f"{line}\n")
+    with pytest.raises(DataError, match="expected what Onepass wrote"):
+        inbox.corrections()
+    (tmp_path / "verdicts.jsonl").write_text(f"{line}\n")
+    with pytest.raises(DataError, match="expected what"):
+        read_verdicts(tmp_path / "verdicts.jsonl")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"id": []}, {"label": 7}, {"probability": "x"}, {"probability": True}, {"verdict": [1]},
+     {"part": None}, {"digests": None}, {"files": [7]}, {"unknown": 1}],
+    ids=str,
+)  # fmt: skip
+def test_fields_of_other_types_are_said(tmp_path: Path, change: dict[str, object]) -> None:
+    """A text is a text, a number one that can be counted with."""
+    inbox = Inbox(tmp_path)
+    correct(inbox, ONE)
+    record = json.loads(inbox.log.read_text())
+    inbox.log.write_text(json.dumps(record | change) + "\n")
+    with pytest.raises(DataError, match=r"no correction|outside the inbox"):
+        inbox.corrections()
+
+
+def test_verdicts_of_other_types_are_said(tmp_path: Path) -> None:
+    """Before a time is compared or a probability is drawn."""
+    path = tmp_path / "verdicts.jsonl"
+    append_verdicts(path, [LoggedVerdict(1.0, "page", "7", ("0",), "good", 0.5, 0.5, "0")])
+    record = json.loads(path.read_text())
+    for change in (
+        {"time": "x"},
+        {"time": float("inf")},
+        {"time": True},
+        {"probability": []},
+        {"part": 7},
+    ):
+        path.write_text(json.dumps(record | change) + "\n")
+        with pytest.raises(DataError, match="no verdict"):
+            read_verdicts(path, since=0.0)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+def test_a_log_that_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    """A pipe would hang whoever opens it, a huge file fill the memory."""
+    inbox = Inbox(tmp_path)
+    os.mkfifo(inbox.log)
+    with pytest.raises(DataError, match="no regular file"):
+        inbox.corrections()
+    inbox.log.unlink()
+    inbox.log.touch()
+    os.truncate(inbox.log, 2**33)
+    with pytest.raises(DataError, match="more than 1,073,741,824"):
+        inbox.corrections()

@@ -138,6 +138,46 @@ def test_half_a_copy_that_stalls_is_not_reported_before_its_time(bench: Bench) -
     assert "empty.png" not in found
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+def test_what_is_no_photograph_holds_up_nothing(bench: Bench, tmp_path: Path) -> None:
+    """Pipes, circles of links, links to elsewhere, an empty file, a folder with a file's name."""
+    os.mkfifo(bench.folder / "pipe.png")
+    private = bench.put("../private/mine.png", seed=1)
+    (bench.folder / "circle").symlink_to(bench.folder, target_is_directory=True)
+    (bench.folder / "elsewhere").symlink_to(private.parent, target_is_directory=True)
+    (bench.folder / "gone.png").symlink_to(tmp_path / "nowhere")
+    (bench.folder / "folder.png").mkdir()
+    (bench.folder / "device.png").symlink_to("/dev/zero")
+    (bench.folder / "empty.png").touch()
+    bench.put("folder.png/a.png", seed=2)
+    huge = bench.put("huge.png", seed=3)
+    os.truncate(huge, 2**33)
+    bench.wait(30)
+    assert sorted(line["part"] for line in bench.lines) == ["folder.png/a.png", "huge.png"]
+    assert [bool(line["error"]) for line in bench.lines if line["part"] == "huge.png"] == [True]
+    assert not bench.watch.files.waiting
+    assert private.exists()
+
+
+def test_a_forged_journal_is_refused(bench: Bench, tmp_path: Path) -> None:
+    """It would have photographs moved that lie elsewhere, or end in a mistake of the program."""
+    bench.put("a.png")
+    bench.wait(5)
+    (record, *_) = json_lines.read_lines(tmp_path / "journal.jsonl")
+    for change in (
+        {"photographs": [["../private/a.png", 1, 1, ""]]},
+        {"photographs": [["a.png", float("inf"), 1, ""]]},
+        {"photographs": 7},
+        {"outcome": "elsewhere"},
+        {"number": float("inf")},
+        {"line": []},
+    ):
+        path = tmp_path / "forged.jsonl"
+        path.write_text(json.dumps(record | change) + "\n")
+        with pytest.raises(DataError, match="no report"):
+            Journal(path)
+
+
 def test_each_once_over_restarts(bench: Bench) -> None:
     """Started again, touched, or written again with its bytes: nothing; other bytes: a line."""
     a = bench.put("a.png", 1)
