@@ -66,6 +66,7 @@ from pipeline.terminal.options import (
     MaxFalse,
     MaxMissed,
     MaxPixels,
+    ModelArgument,
     PartRule,
     Positive,
     Quiet,
@@ -81,6 +82,7 @@ from pipeline.terminal.options import (
     Verbose,
     Wait,
     Weights,
+    out_option,
 )
 
 if TYPE_CHECKING:
@@ -231,12 +233,7 @@ def extract(
 @app.command()
 def groups(
     cache: CacheFile = Path("features.h5"),
-    out: Annotated[
-        Path,
-        typer.Option(
-            "--out", "-o", help="Folder for the table and the sheets.", rich_help_panel=OUTPUT
-        ),
-    ] = Path("groups"),
+    out: Annotated[Path, out_option("Folder for the table and the sheets.")] = Path("groups"),
     sheets: Annotated[int, typer.Option(min=0, help="Most sheets of groups, 12 groups each.")] = 3,
     force: Force = False,
 ) -> None:
@@ -264,9 +261,7 @@ def fit(
     ] = "auto",
     features: Features = None,
     cache: CacheFile = Path("features.h5"),
-    out: Annotated[
-        Path, typer.Option("--out", "-o", help="Folder for the model.", rich_help_panel=OUTPUT)
-    ] = Path("model"),
+    out: Annotated[Path, out_option("Folder for the model.")] = Path("model"),
     test_size: TestSize = 0.25,
     seed: Seed = 0,
     split: Split = None,
@@ -391,9 +386,7 @@ def compare_heads(
     classes: Classes = None,
     positive: Positive = None,
     jobs: Jobs = -1,
-    out: Annotated[
-        Path, typer.Option("--out", "-o", help="Folder for the tables.", rich_help_panel=OUTPUT)
-    ] = Path("comparison"),
+    out: Annotated[Path, out_option("Folder for the tables.")] = Path("comparison"),
     report: Report = None,
     audit_file: AuditFile = Path("audit/audit.json"),
     force: Force = False,
@@ -450,12 +443,7 @@ def learning_curve(
     classes: Classes = None,
     positive: Positive = None,
     jobs: Jobs = -1,
-    out: Annotated[
-        Path,
-        typer.Option(
-            "--out", "-o", help="Folder for the page and the table.", rich_help_panel=OUTPUT
-        ),
-    ] = Path("learning-curve"),
+    out: Annotated[Path, out_option("Folder for the page and the table.")] = Path("learning-curve"),
     force: Force = False,
     verbose: Verbose = False,
     quiet: Quiet = False,
@@ -490,10 +478,7 @@ def learning_curve(
 @app.command()
 def audit(
     cache: CacheFile = Path("features.h5"),
-    out: Annotated[
-        Path,
-        typer.Option("--out", "-o", help="Folder for tables and sheets.", rich_help_panel=OUTPUT),
-    ] = Path("audit"),
+    out: Annotated[Path, out_option("Folder for tables and sheets.")] = Path("audit"),
     seed: Seed = 0,
     classes: Classes = None,
     positive: Positive = None,
@@ -513,7 +498,7 @@ def audit(
 
 @app.command()
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="A model's folder.")] = Path("model"),
+    model: ModelArgument = Path("model"),
     data: Annotated[
         Path | None, typer.Argument(help="A labelled folder; the holdout by default.")
     ] = None,
@@ -569,18 +554,13 @@ def evaluate(
 
 @app.command()
 def predict(
-    model: Annotated[Path, typer.Argument(help="A model's folder.")],
+    model: ModelArgument,
     paths: Annotated[
         list[str], typer.Argument(help="Files, folders, patterns; - reads names, one a line.")
     ],
     out: Annotated[
         Path,
-        typer.Option(
-            "--out",
-            "-o",
-            help="Where the verdicts go: .csv, .json or .jsonl; - for standard output, as CSV.",
-            rich_help_panel=OUTPUT,
-        ),
+        out_option("Where the verdicts go: .csv, .json or .jsonl; - for standard output, as CSV."),
     ] = Path("predictions.csv"),
     cache: CacheFile = Path("features.h5"),
     no_cache: Annotated[
@@ -696,9 +676,7 @@ def train_cnn(
     classes: Classes = None,
     positive: Positive = None,
     test_size: TestSize = 0.25,
-    out: Annotated[
-        Path, typer.Option("--out", "-o", help="Folder for the model.", rich_help_panel=OUTPUT)
-    ] = Path("cnn"),
+    out: Annotated[Path, out_option("Folder for the model.")] = Path("cnn"),
     force: Force = False,
     verbose: Verbose = False,
     quiet: Quiet = False,
@@ -740,10 +718,7 @@ def train_cnn(
 @app.command()
 def reproduce(
     data: Data = Path("data"),
-    out: Annotated[
-        Path,
-        typer.Option("--out", "-o", help="Folder for page, tables, sheet.", rich_help_panel=OUTPUT),
-    ] = Path("reproduction"),
+    out: Annotated[Path, out_option("Folder for page, tables, sheet.")] = Path("reproduction"),
     seeds: Annotated[int, typer.Option(min=1, help="Runs of every model on every split.")] = 5,
     epochs: Epochs = 30,
     groups: Groups = None,
@@ -796,12 +771,7 @@ def reproduce(
 
 @app.command()
 def demo(
-    out: Annotated[
-        Path,
-        typer.Option(
-            "--out", "-o", help="Folder for everything that it makes.", rich_help_panel=OUTPUT
-        ),
-    ] = Path("demo"),
+    out: Annotated[Path, out_option("Folder for everything that it makes.")] = Path("demo"),
     seed: Annotated[
         int | None, typer.Option(min=0, help="Of the drawn parts; another each time by default.")
     ] = None,

@@ -161,3 +161,22 @@ def predictions_of_side(
     return Predictions(
         data.classes, root, table_rows, data.y[side], data.groups[side], probabilities, band
     )
+
+
+BY_PART = ", by part"
+"""How the name of scores by part ends."""
+
+
+def assessed_sides(
+    what: str, photographs: Assessment, parts: Assessment | None
+) -> dict[str, Assessment]:
+    """Name scores: by part, which is what is decided, and by photograph.
+
+    Args:
+        what: such as "holdout".
+        photographs: these alone are named where a part has one photograph.
+        parts: None there.
+    """
+    if parts is None:
+        return {what: photographs}
+    return {f"{what}{BY_PART}": parts, "by photograph": photographs}

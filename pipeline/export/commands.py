@@ -8,7 +8,16 @@ from typing import Annotated
 import typer
 
 from pipeline.terminal.console import DATA, OUTPUT, CommandGroup, say, show, wait
-from pipeline.terminal.options import AcceptDrift, CacheFile, Engine, Force, Quiet, Verbose, Weights
+from pipeline.terminal.options import (
+    AcceptDrift,
+    CacheFile,
+    Engine,
+    Force,
+    ModelArgument,
+    Quiet,
+    Verbose,
+    Weights,
+)
 
 
 def add_commands(app: CommandGroup) -> None:
@@ -20,7 +29,7 @@ def add_commands(app: CommandGroup) -> None:
 
 
 def export(
-    model: Annotated[Path, typer.Argument(help="A model's folder.")],
+    model: ModelArgument,
     out: Annotated[Path, typer.Argument(help="Folder for what is written.")],
     to: Annotated[str, typer.Option(help="onnx or openvino.", rich_help_panel=OUTPUT)],
     precision: Annotated[
@@ -69,7 +78,7 @@ def export(
 
 
 def pack(
-    model: Annotated[Path, typer.Argument(help="A model's folder.")],
+    model: ModelArgument,
     out: Annotated[Path, typer.Argument(help="The file, as model.onepass.")],
     force: Force = False,
     quiet: Quiet = False,

@@ -24,6 +24,7 @@ from pipeline.terminal.options import (
     MaxFalse,
     MaxMissed,
     MaxPixels,
+    ModelArgument,
     Positive,
     Quiet,
     Review,
@@ -32,6 +33,7 @@ from pipeline.terminal.options import (
     Verbose,
     Wait,
     Weights,
+    out_option,
 )
 
 ModelOption = Annotated[
@@ -54,13 +56,7 @@ def next_(
         int, typer.Option("--count", "-n", min=1, help="Parts to label, at most.")
     ] = 20,
     out: Annotated[
-        Path,
-        typer.Option(
-            "--out",
-            "-o",
-            help="Table to fill in (.csv); `extract --labels` reads it.",
-            rich_help_panel=OUTPUT,
-        ),
+        Path, out_option("Table to fill in (.csv); `extract --labels` reads it.")
     ] = Path("next.csv"),
     sheet: Annotated[
         Path | None,
@@ -125,13 +121,7 @@ def watch(
     folder: Annotated[Path, typer.Argument(help="Folder that photographs come into.")],
     model: ModelOption = Path("model"),
     out: Annotated[
-        str,
-        typer.Option(
-            "--out",
-            "-o",
-            help="Table to add to: .csv or .jsonl; - for JSON lines on standard output.",
-            rich_help_panel=OUTPUT,
-        ),
+        str, out_option("Table to add to: .csv or .jsonl; - for JSON lines on standard output.")
     ] = "verdicts.csv",
     move_to: Annotated[
         str | None,
@@ -229,7 +219,7 @@ def watch(
 
 
 def drift(
-    model: Annotated[Path, typer.Argument(help="A model's folder.")],
+    model: ModelArgument,
     paths: Annotated[
         list[str] | None,
         typer.Argument(help="New photographs; by default those of the log, else of the cache."),
@@ -241,15 +231,7 @@ def drift(
     log: Annotated[
         Path, typer.Option(help="Log of verdicts, of `watch` and `serve`.", rich_help_panel=DATA)
     ] = Path("inbox/verdicts.jsonl"),
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            "-o",
-            help="Table of the photographs that show it (.csv).",
-            rich_help_panel=OUTPUT,
-        ),
-    ] = None,
+    out: Annotated[Path | None, out_option("Table of the photographs that show it (.csv).")] = None,
     sheet: Annotated[
         Path | None,
         typer.Option(help="Picture of them (PNG), where files are named.", rich_help_panel=OUTPUT),
@@ -307,16 +289,10 @@ def drift(
 
 
 def rethreshold(
-    model: Annotated[Path, typer.Argument(help="A model's folder.")],
+    model: ModelArgument,
     data: Annotated[Path, typer.Argument(help="Labelled photographs of new parts.")],
     out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            "-o",
-            help="Folder for the model.  [default: its own; the old one is kept]",
-            rich_help_panel=OUTPUT,
-        ),
+        Path | None, out_option("Folder for the model.  [default: its own; the old one is kept]")
     ] = None,
     cache: CacheFile = Path("features.h5"),
     labels: Labels = None,

@@ -16,6 +16,7 @@ from pipeline.evaluation.part_rules import by_part
 from pipeline.evaluation.predictions import (
     Assessment,
     Predictions,
+    assessed_sides,
     predicted_parts,
     predictions_of_side,
 )
@@ -79,7 +80,8 @@ def fit_report(dataset: Dataset, done: Fit, *, audit_file: Path = AUDIT) -> str:
         _groups(dataset, done.optimism),
         audit.section(audited),
         scores.section(
-            _sides("held out", done.held_out, done.held_out_parts) | {"training": done.train},
+            assessed_sides("held out", done.held_out, done.held_out_parts)
+            | {"training": done.train},
             done.predicted,
             "The photographs held out were scored once, and nothing was chosen on them.",
         ),
@@ -137,7 +139,7 @@ def comparison_report(dataset: Dataset, found: HeadComparison, *, audit_file: Pa
         audit.section(audited),
         heads.section(result, found.split),
         scores.section(
-            _sides("out of fold", pooled, part_scores), predicted,
+            assessed_sides("out of fold", pooled, part_scores), predicted,
             f"From here on: {best.title}, the best head. Each photograph was judged by the one "
             "that was trained without its fold, in the first round of folds, and all of them are "
             "scored together; the table above is a mean over folds, so the two differ a little.",
@@ -182,7 +184,9 @@ def evaluation_report(bundle: Bundle, found: Evaluation) -> str:
             predicted.classes, predicted.table_rows, predicted.y, predicted.groups,
             found.group_rule, found.proposal,
         )),
-        scores.section(_sides(found.what, found.assessment, found.part_assessment), predicted),
+        scores.section(
+            assessed_sides(found.what, found.assessment, found.part_assessment), predicted
+        ),
         thresholds.section(decision, predicted.classes.names, _outcome(found.what, decision)),
         *_predicted(predicted, decision, cells_of_bundle(bundle, found.cache_path)),
         training.section(_history(bundle)),
@@ -200,13 +204,6 @@ def evaluation_report(bundle: Bundle, found: Evaluation) -> str:
         decision=decision,
     )  # fmt: skip
     return page_text(f"Evaluation: {bundle.head.title}", shown, verdict, sections)
-
-
-def _sides(what: str, photographs: Assessment, parts: Assessment | None) -> dict[str, Assessment]:
-    """By part, which is what is decided, and by photograph; these alone where a part has one."""
-    if parts is None:
-        return {what: photographs}
-    return {f"{what}, by part": parts, "by photograph": photographs}
 
 
 def write_report(path: Path, page: str, *, force: bool = False) -> Path:

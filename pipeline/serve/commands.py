@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.terminal.console import DATA, OUTPUT, RUN, say
-from pipeline.terminal.options import AcceptDrift, CacheFile, Engine, MaxPixels, Quiet, Weights
+from pipeline.terminal.options import (
+    AcceptDrift,
+    CacheFile,
+    Engine,
+    MaxPixels,
+    ModelArgument,
+    Quiet,
+    Weights,
+)
 
 if TYPE_CHECKING:
     import socket
@@ -23,7 +31,7 @@ _MISSING = (
 
 
 def serve(
-    model: Annotated[Path, typer.Argument(help="A model's folder.")] = Path("model"),
+    model: ModelArgument = Path("model"),
     cache: CacheFile = Path("features.h5"),
     data: Annotated[
         Path | None,

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from pipeline.terminal.console import OUTPUT, CommandGroup, bar, show
-from pipeline.terminal.options import CacheArgument, CacheFile, Wait
+from pipeline.terminal.console import CommandGroup, bar, show
+from pipeline.terminal.options import CacheArgument, CacheFile, Wait, out_option
 
 cache_app = CommandGroup(
     no_args_is_help=True,
@@ -81,10 +81,7 @@ def cache_gc(
 def cache_merge(
     first: Annotated[Path, typer.Argument(help="A cache.")],
     second: Annotated[Path, typer.Argument(help="Another, of the same settings.")],
-    out: Annotated[
-        Path,
-        typer.Option("--out", "-o", help="The new cache; must not exist.", rich_help_panel=OUTPUT),
-    ],
+    out: Annotated[Path, out_option("The new cache; must not exist.")],
     patience: Wait = 60.0,
 ) -> None:
     """Bring the rows of two caches of the same recipe, weights and precision together.

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.models import OptionInfo
 
 from pipeline.terminal.console import DATA, DECISION, MODEL, OUTPUT, RUN, set_quiet
 
@@ -17,6 +18,13 @@ def _verbose(value: bool) -> None:
         set_verbose(True)
 
 
+def out_option(text: str) -> OptionInfo:
+    """Where a command writes to, which each says in its own words: --out, -o."""
+    made: OptionInfo = typer.Option("--out", "-o", help=text, rich_help_panel=OUTPUT)
+    return made
+
+
+ModelArgument = Annotated[Path, typer.Argument(help="A model's folder.")]
 Data = Annotated[Path, typer.Argument(help="Folder with one folder of photographs per class.")]
 CacheFile = Annotated[
     Path, typer.Option("--cache", help="The feature cache (HDF5).", rich_help_panel=DATA)

@@ -16,7 +16,7 @@ from pipeline.data.dataset import Dataset, Labelled
 from pipeline.data.extract_folder import FolderExtraction
 from pipeline.data.extraction_plan import Plan
 from pipeline.data.folder import Scan, describe_ignored, left_out_pictures
-from pipeline.evaluation.predictions import Assessment
+from pipeline.evaluation.predictions import BY_PART, Assessment, assessed_sides
 from pipeline.model.bundle import Bundle
 from pipeline.model.evaluate import Evaluation, not_scored
 from pipeline.model.record import RefitRecord
@@ -163,7 +163,7 @@ def _proposed(data: Labelled) -> list[str]:
 def fit(done: Fit) -> str:
     """Train and holdout side by side, with 95 % intervals."""
     chosen = ", ".join(f"{name}={_short(value)}" for name, value in done.head.chosen.items())
-    sides = _sides("holdout", done.held_out, done.held_out_parts) | {"train": done.train}
+    sides = assessed_sides("holdout", done.held_out, done.held_out_parts) | {"train": done.train}
     scores, refit = [_assessments(sides, done.classes.binary)], done.record.refit
     return "\n".join(
         [
@@ -223,7 +223,7 @@ def evaluation(found: Evaluation, names: Sequence[str], shown: int = 10) -> str:
         [printable(name), *(f"{int(n):,}" for n in row)]
         for name, row in zip(names, found.confusion, strict=True)
     ]
-    sides = _sides(found.what, found.assessment, found.part_assessment)
+    sides = assessed_sides(found.what, found.assessment, found.part_assessment)
     scored = [_assessments(sides, len(names) == 2), ""]
     lines = [
         *(f"warning: {line}\n" for line in not_scored(found.strange, names)),
@@ -331,19 +331,9 @@ def _class_scores(found: Evaluation) -> str:
     return "\n".join([align([head, *rows]), *about_intervals(few)])
 
 
-_BY_PART = ", by part"
-
-
 def _counted(name: str, found: Assessment) -> str:
     parts = f"{found.parts:,} parts"
-    return parts if name.endswith(_BY_PART) else f"{found.count:,} of {parts}"
-
-
-def _sides(what: str, photographs: Assessment, parts: Assessment | None) -> dict[str, Assessment]:
-    """By part, which is what is decided, and by photograph; these alone where a part has one."""
-    if parts is None:
-        return {what: photographs}
-    return {f"{what}{_BY_PART}": parts, "by photograph": photographs}
+    return parts if name.endswith(BY_PART) else f"{found.count:,} of {parts}"
 
 
 def _assessments(sides: Mapping[str, Assessment], binary: bool) -> str:

@@ -9,7 +9,7 @@ from pipeline.evaluation.band import Band
 from pipeline.output.tables import align, printable
 from pipeline.thresholds.decision import OUT_OF_FOLD, Decision, Unseen
 from pipeline.thresholds.good_alone import DEFAULT_SHARE
-from pipeline.thresholds.outcome import Counts, Outcome
+from pipeline.thresholds.outcome import Outcome, outcome_heading, outcome_rows
 
 _CLAIMED = {"missed": "defective parts are missed", "rejected": "good parts are rejected"}
 
@@ -69,22 +69,9 @@ def outcomes(sides: Mapping[str, Outcome], review: bool, *, wholes: bool = True)
         review: whether there is a review band.
         wholes: whether parts are judged as wholes, or a part counts as soon as a photograph does.
     """
-    rows = [
-        ["parts that are …" if wholes else "parts with a photograph that is …", *sides],
-        ["passed, of the defective parts (missed)",
-         *(_of(o.defective_parts, "passed") for o in sides.values())],
-        ["rejected, of the good parts (false alarm)",
-         *(_of(o.good_parts, "rejected") for o in sides.values())],
-    ]  # fmt: skip
-    if review:
-        rows += [
-            [f"for a person, of the {kind} parts", *(_of(c, "reviewed") for c in counts)]
-            for kind, counts in (
-                ("defective", [o.defective_parts for o in sides.values()]),
-                ("good", [o.good_parts for o in sides.values()]),
-            )
-        ]
-    return align(rows)
+    rows = outcome_rows(list(sides.values()), review=review)
+    cells = [[row.title, *(_of(*count) for count in row.counts)] for row in rows]
+    return align([[outcome_heading(wholes), *sides], *cells])
 
 
 def bounds(found: Outcome, what: str) -> str:
@@ -217,7 +204,6 @@ def seen(found: Decision) -> list[str]:
     return [f"a person would see {_reviewed(outcome, found.defect_rate, found.of_wholes)}{rate}"]
 
 
-def _of(counts: Counts, way: str) -> str:
-    some: int = getattr(counts, way)
-    share = f" ({some / counts.total:.1%})" if counts.total else ""
-    return f"{some:,} of {counts.total:,}{share}"
+def _of(some: int, total: int) -> str:
+    share = f" ({some / total:.1%})" if total else ""
+    return f"{some:,} of {total:,}{share}"

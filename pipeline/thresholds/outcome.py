@@ -13,7 +13,7 @@ defective class; its photographs of the other class show no defect, and passing 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, NamedTuple, Self
 
@@ -161,6 +161,37 @@ class Outcome:
     def from_json(cls, record: Mapping[str, Mapping[str, int]]) -> Self:
         """Read what `to_json` wrote."""
         return cls(*(Counts(**record[field.name]) for field in fields(cls)))
+
+
+class OutcomeRow(NamedTuple):
+    """One line of what becomes of parts: its title, and on each set how many of how many."""
+
+    title: str
+    counts: list[tuple[int, int]]
+
+
+def outcome_rows(sides: Sequence[Outcome], *, review: bool) -> list[OutcomeRow]:
+    """Give the table of what thresholds do to parts, for whoever prints it.
+
+    Args:
+        sides: what they do on each set of photographs.
+        review: whether there is a review band.
+    """
+    titles = [
+        ("passed, of the defective parts (missed)", "defective_parts", "passed"),
+        ("rejected, of the good parts (false alarm)", "good_parts", "rejected"),
+        ("for a person, of the defective parts", "defective_parts", "reviewed"),
+        ("for a person, of the good parts", "good_parts", "reviewed"),
+    ]
+    return [
+        OutcomeRow(title, [(getattr(c, way), c.total) for c in (getattr(o, of) for o in sides)])
+        for title, of, way in titles[: 4 if review else 2]
+    ]
+
+
+def outcome_heading(wholes: bool) -> str:
+    """Head the column of titles: parts judged as wholes, or counted with any photograph."""
+    return "parts that are …" if wholes else "parts with a photograph that is …"
 
 
 def _reviewed(defective: Counts, good: Counts, defect_rate: float | None) -> float:

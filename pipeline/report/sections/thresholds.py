@@ -4,19 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from pipeline.report.html import Child, Row, facts, join, table
+from pipeline.report.html import Child, facts, join, table
 from pipeline.report.page import Section, paragraphs
 from pipeline.report.wording import of, percent
 from pipeline.terminal import thresholds as text
 from pipeline.thresholds.decision import Decision
-from pipeline.thresholds.outcome import Counts, Outcome
-
-_ROWS = (
-    ("defective parts with a photograph that is passed (missed)", "defective_parts", "passed"),
-    ("good parts with a photograph that is rejected (false alarm)", "good_parts", "rejected"),
-    ("defective parts with a photograph for a person", "defective_parts", "reviewed"),
-    ("good parts with a photograph for a person", "good_parts", "reviewed"),
-)
+from pipeline.thresholds.outcome import Outcome, outcome_heading, outcome_rows
 
 
 def section(
@@ -50,17 +43,17 @@ def section(
         facts(known),
         table(
             "What the thresholds do, by part",
-            ["of the parts", *sides],
+            [outcome_heading(decision.of_wholes), *sides],
             [
-                _row(title, sides, of_what, way)
-                for title, of_what, way in _ROWS[: 4 if review else 2]
+                [row.title, *(of(some, total) if total else "–" for some, total in row.counts)]
+                for row in outcome_rows(list(sides.values()), review=review)
             ],
         ),
         paragraphs(
-            "A part counts as soon as one of its photographs does."
-            + (
-                " The thresholds were chosen on the first column, so it flatters." if unseen else ""
-            ),
+            f"Parts are {text.PART_RULES[decision.part_rule]}."
+            if decision.of_wholes
+            else "A part counts as soon as one of its photographs does.",
+            "The thresholds were chosen on the first column, so it flatters." if unseen else None,
             *(_bounds(what, outcome) for what, outcome in scored.items()),
             *(_people(what, o, decision) for what, o in sides.items() if review),
         ),
@@ -68,16 +61,13 @@ def section(
     return Section("thresholds", "Thresholds: from a probability to a verdict", join(body))
 
 
-def _row(title: str, sides: Mapping[str, Outcome], of_what: str, way: str) -> Row:
-    counts: list[Counts] = [getattr(outcome, of_what) for outcome in sides.values()]
-    return [title, *(of(getattr(c, way), c.total) if c.total else "–" for c in counts)]
-
-
 def _people(what: str, outcome: Outcome, decision: Decision) -> str:
     rate = decision.defect_rate
-    share = percent(outcome.share_reviewed(rate))
+    whole = decision.of_wholes
+    seen = outcome.share_of_parts_reviewed(rate) if whole else outcome.share_reviewed(rate)
+    unit = "parts" if whole else "photographs"
     given = "" if rate is None else f", if {percent(rate)} of them are defective"
-    return f"A person would see {share} of the photographs ({what}){given}."
+    return f"A person would see {percent(seen)} of the {unit} ({what}){given}."
 
 
 def _bounds(what: str, outcome: Outcome) -> str | None:

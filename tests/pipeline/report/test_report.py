@@ -318,6 +318,14 @@ def test_thresholds_say_rule_promise_and_outcome() -> None:
     assert "At most 0.05 of defective parts are missed, with 95% confidence" in said
     assert f"(missed) {new.defective_parts.passed} of 80" in said
     assert "With 95 % confidence these alone show (held out): at most" in said
+    for rule, words in (
+        ("any", "parts with a photograph that is …"),
+        ("mean", "Parts are judged as wholes, by the mean of their photographs' log-odds"),
+    ):
+        of_rule = thresholds.section(replace(found, part_rule=rule), BINARY.names, {"new": new})
+        assert of_rule is not None
+        assert words in plain(of_rule.body)
+        assert ("as soon as one of its photographs" in plain(of_rule.body)) == (rule == "any")
     made = model_verdict(predicted, assess(predicted), [], decision=found)
     sentences = " ".join(made.sentences).replace("\u00a0", " ")
     assert (
