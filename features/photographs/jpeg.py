@@ -60,6 +60,9 @@ class Frame(NamedTuple):
     refining: tuple[tuple[int, int], ...] = ()
 
 
+_CUT_OFF = "the file is cut off (within its header)"
+
+
 def read_frame(data: bytes) -> Frame:
     """Read the headers of the first picture, those between its scans too.
 
@@ -115,11 +118,7 @@ def read_frame(data: bytes) -> Frame:
     else:
         raise ImageError(f"it is damaged (more than {_MAX_SEGMENTS:,} scans)")
     if frame < 0:
-        raise ImageError(
-            "the file is cut off (within its header)"
-            if at < 0
-            else "it is damaged (it has no pixels)"
-        )
+        raise ImageError(_CUT_OFF if at < 0 else "it is damaged (it has no pixels)")
     height, width = struct.unpack_from(">HH", data, frame + 5)
     kind = data[frame + 1]
     return Frame(
