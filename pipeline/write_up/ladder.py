@@ -32,6 +32,10 @@ Run = Mapping[str, Any]
 """One trained rung: rung, split, seed, train and validation scores, history, verdicts."""
 
 _NOTHING = 0.01  # above chance: a model that always calls one class has learned nothing
+_SOME = 0.05  # like it, of the training photographs, which noise alone lets a little stand out
+_FALLING = 0.9  # a loss below this share of what it was falls
+_KNOWN = 0.98  # accuracy in training from which on more epochs teach nothing more
+_BY_HEART = 0.1  # balanced accuracy in training above that of other photographs
 
 
 @dataclass
@@ -138,7 +142,8 @@ class Ladder:
             return [
                 "No two photographs are known to show one part, so both splits are random ones, "
                 "and how far that flatters cannot be told; say which do with --groups or "
-                "--group-regex."
+                "--group-regex.",
+                *self.training_words(),
             ]
         means = {(r.rung, r.split): r.mean["validation_balanced_accuracy"] for r in self.rows()}
         chance = 1 / len(self.photographs.classes.names)
@@ -157,7 +162,17 @@ class Ladder:
         if len(gaps) > 1:
             mean = _verdict(float(np.mean(gaps)))
             lines.append(f"Over the {len(gaps)} models that learned something, {mean}.")
-        return lines
+        return lines + self.training_words()
+
+    def training_words(self) -> list[str]:
+        """Say which models learned nothing, were trained too briefly, or only by heart."""
+        chance = 1 / len(self.photographs.classes.names)
+        found = []
+        for rung, title in TITLES.items():
+            runs = [run for run in self.runs if run["rung"] == rung]
+            said = training_verdict(runs, chance)
+            found += [f"{title}: {said}."] if said else []
+        return found
 
     def write(self, folder: Path) -> list[Path]:
         """Write table.csv, table.json, table.md and sheet.png; drop an earlier version's curves."""
@@ -231,6 +246,47 @@ class Ladder:
 def _finite(values: Mapping[str, float]) -> dict[str, float | None]:
     """None for what is not defined: JSON has no nan."""
     return {name: value if np.isfinite(value) else None for name, value in values.items()}
+
+
+def training_verdict(runs: Sequence[Run], chance: float) -> str:
+    """Say what is to be known of how a rung was trained; "" for nothing.
+
+    Args:
+        runs: of one rung.
+        chance: balanced accuracy of a model that always calls one class.
+    """
+    learned = [run["train"]["balanced_accuracy"] > chance + _SOME for run in runs]
+    said, epochs = [], len(runs[0]["history"])
+    if (failed := len(runs) - sum(learned)) > 0:
+        said.append(
+            f"learned nothing in {failed} of {len(runs)} runs: not even the training photographs "
+            "are told apart"
+        )
+    before, behind = _loss_of_thirds([run["history"] for run in runs])
+    right = np.mean([run["train"]["accuracy"] for run in runs])
+    if behind < _FALLING * before and right < _KNOWN:
+        said.append(
+            f"{epochs} epochs were too few: the loss in training still falls, from {before:.2f} in "
+            f"the second third to {behind:.2f} in the last; try --epochs {2 * epochs}"
+        )
+    seen, new = (
+        float(np.mean([run[side]["balanced_accuracy"] for run in runs]))
+        for side in ("train", "validation")
+    )
+    if any(learned) and seen - new > _BY_HEART:
+        said.append(
+            f"overfits: balanced accuracy {seen:.1%} in training, {new:.1%} on other photographs"
+        )
+    return "; ".join(said)
+
+
+def _loss_of_thirds(histories: Sequence[Sequence[Mapping[str, float]]]) -> tuple[float, float]:
+    """Give the mean loss in training in the second and the last third of the epochs, or nan."""
+    third = len(histories[0]) // 3
+    if not third:
+        return np.nan, np.nan
+    losses = np.array([[entry["loss"] for entry in history] for history in histories]).mean(axis=0)
+    return float(losses[-2 * third : -third].mean()), float(losses[-third:].mean())
 
 
 def _verdict(gap: float) -> str:

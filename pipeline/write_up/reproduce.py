@@ -222,8 +222,10 @@ class _Work:
         table_rows, numbers = self.photographs.table_rows, self.photographs
         pairs = zip(table_rows, numbers.y.tolist(), numbers.groups.tolist(), strict=True)
         recipe = self.settings.recipe.fields()
+        head = make_head(rung).chosen if rung == "dense" else {}
         return fingerprint_of(
             {
+                **({"settings": head} if head else {}),
                 "photographs": [[s.path, s.digest, label, group] for s, label, group in pairs],
                 "run": [rung, split, seed, self.epochs],
                 "pixels": self.settings.fields if rung == "dense" else recipe,

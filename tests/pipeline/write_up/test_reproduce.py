@@ -24,7 +24,7 @@ from features.photographs.decode import RECIPES
 from pipeline.cnn.cnn import Cnn
 from pipeline.cnn.photograph_batches import PhotographSet, look_at_folder
 from pipeline.data.splits import holdout
-from pipeline.write_up.ladder import SPLITS, TITLES, Ladder
+from pipeline.write_up.ladder import SPLITS, TITLES, Ladder, training_verdict
 
 PARTS = pipeline.GroupRule("regex", r"part-(\d+)")
 OPTIONS = pipeline.ReproduceOptions(seeds=1, epochs=2, group_rule=PARTS, weights="random")
@@ -161,8 +161,8 @@ def made_ladder(photographs: PhotographSet, random: float, grouped: float) -> La
     """Give a ladder with these balanced validation accuracies in every rung."""
     scores = {"accuracy": 1.0, "roc_auc": 0.5, "photographs": 18}
     runs = [
-        {"rung": rung, "split": split, "seed": seed, "history": [],
-         "train": scores,
+        {"rung": rung, "split": split, "seed": seed, "history": [{"loss": 0.1}] * 6,
+         "train": scores | {"balanced_accuracy": max(random, 0.9)},
          "validation": scores | {"balanced_accuracy": value + (seed - 0.5) / 50}}
         for rung in TITLES
         for split, value in (("random", random), ("grouped", grouped))
@@ -183,8 +183,8 @@ def test_words_tell_how_far_the_random_split_flatters(
         "Over the 4 models that learned something, the random split flatters by 10.0 points."
     )
     constant = made_ladder(photographs, 0.5, 0.5).words()
-    assert len(constant) == 4
-    assert all("no better than chance" in line for line in constant)
+    assert all("no better than chance" in line for line in constant[:4])
+    assert not any("models that learned something" in line for line in constant)
     assert "no flattery is seen" in made_ladder(photographs, 0.8, 0.9).words()[-1]
     assert "makes no difference" in made_ladder(photographs, 0.8, 0.8).words()[-1]
     assert "lacks a class" in made_ladder(photographs, 0.8, np.nan).words()[-1]
@@ -194,6 +194,35 @@ def test_words_tell_how_far_the_random_split_flatters(
     assert row.mean["validation_balanced_accuracy"] == pytest.approx(0.95)
     assert row.spread["validation_balanced_accuracy"] == pytest.approx(0.02 / np.sqrt(2))
     assert "0.950 ± 0.014" in row.cells()
+
+
+def test_words_tell_what_was_learned() -> None:
+    """Nothing, too briefly, by heart, or all is well."""
+
+    def run(train: float, new: float, losses: list[float], accuracy: float = 0.9) -> dict:
+        return {
+            "train": {"balanced_accuracy": train, "accuracy": accuracy},
+            "validation": {"balanced_accuracy": new},
+            "history": [{"loss": loss} for loss in losses],
+        }
+
+    flat, falling = [0.5] * 9, [0.9 - 0.08 * epoch for epoch in range(9)]
+    assert training_verdict([run(0.9, 0.85, flat)], 0.5) == ""
+    nothing = training_verdict([run(0.5, 0.5, flat), run(0.52, 0.5, flat)], 0.5)
+    assert nothing.startswith("learned nothing in 2 of 2 runs: not even the training photographs")
+    assert "overfits" not in nothing
+    few = training_verdict([run(0.8, 0.75, falling)], 0.5)
+    assert few == (
+        "9 epochs were too few: the loss in training still falls, from 0.58 in the second third "
+        "to 0.34 in the last; try --epochs 18"
+    )
+    assert training_verdict([run(0.99, 0.95, falling, accuracy=0.99)], 0.5) == ""
+    heart = training_verdict([run(1.0, 0.6, flat), run(0.5, 0.5, flat)], 0.5)
+    assert heart == (
+        "learned nothing in 1 of 2 runs: not even the training photographs are told apart; "
+        "overfits: balanced accuracy 75.0% in training, 55.0% on other photographs"
+    )
+    assert training_verdict([run(0.9, 0.85, [0.5, 0.4])], 0.5) == ""
 
 
 def test_the_command_says_what_was_found(
