@@ -1,6 +1,7 @@
 """Do heatmaps point at the defect? Measured against masks on parts that the head never saw.
 
     python -m benchmarks.pointing features.h5 masks --positive Crack --heads logistic,dense
+    python -m benchmarks.pointing features.h5 masks --features crops:mixed8:root --heads ridge
 
 Every defective photograph is judged by a head that was trained on the other parts (grouped folds).
 A mask is an image of the photograph's path with the suffix .png under the folder of masks, white
@@ -8,7 +9,8 @@ where the defect is; of drawn parts (`draw_parts`) it is the box in their truth.
 is named instead of the folder. Measured, with 95 % intervals from a bootstrap over parts:
 
     hit      the hottest cell touches the mask. Chance is the share of cells that do; a picture that
-             always points at the middle cell is given beside it.
+             always points at the middle cell is given beside it. Of a head on crops (--features):
+             the loudest crop holds at least half of the mask, beside that in the middle.
     mass     the share of what speaks for a defect, spread over the photograph as it is drawn, that
              lies on the mask, divided by the mask's share of the photograph: 1 is chance.
 
@@ -19,7 +21,7 @@ from __future__ import annotations
 
 import argparse
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,12 +32,19 @@ import pipeline
 from features.arrays import Floats, Row, Rows
 from features.backbones.registry import map_shape
 from features.cache.sample_table import TableRow
+from features.photographs.views import view_named
+from pipeline.data.dataset import Dataset
 from pipeline.data.splits import folds
+from pipeline.feature_specs.heads import HeadOnCachedRows, on_cached_rows
+from pipeline.feature_specs.rows import raw_rows, rows_in
+from pipeline.feature_specs.spec import FeatureSpec
 from pipeline.heads.base import Head
 from pipeline.heatmaps.drawing import spread
 from pipeline.heatmaps.maps import cell_scores, occlusion
+from pipeline.heatmaps.views import lay_out, shown_views, view_scores
 
 Mask = np.ndarray
+Found = dict[tuple[str, str], list["Pointed"]]
 _SIDE = 224  # pixels that maps and masks are compared on
 
 
@@ -99,6 +108,26 @@ def point(cells: Floats, mask: Mask, part: int, found: bool) -> Pointed:
     )
 
 
+def point_views(
+    scores: Floats, views: Sequence[str], mask: Mask, part: int, found: bool
+) -> Pointed:
+    """Compare the scores (1, views) of a photograph's crops with a mask."""
+    height, width = mask.shape
+    boxes = [view_named(view).fitted(width, height).box for view in views]
+    holds = []
+    for left, top, right, bottom in boxes:
+        inside = mask[round(top * height) : round(bottom * height),
+                      round(left * width) : round(right * width)]  # fmt: skip
+        holds.append(inside.sum() >= mask.sum() / 2)
+    away = [abs(left + right - 1) + abs(top + bottom - 1) for left, top, right, bottom in boxes]
+    drawn = point(lay_out(scores, views, (width, height)), mask, part, found)
+    return drawn._replace(
+        hit=bool(holds[int(scores.argmax())]),
+        chance=float(np.mean(holds)),
+        middle=bool(holds[int(np.argmin(away))]),
+    )
+
+
 def maps(
     head: Head, X: Rows, train: Rows, healthy: Rows, shape: tuple[int, int, int]
 ) -> Iterator[tuple[str, Floats]]:
@@ -137,33 +166,15 @@ def line(head: str, method: str, found: list[Pointed]) -> str:
     )
 
 
-def main() -> None:
-    """Train on folds, point, print a Markdown table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("cache", type=Path)
-    parser.add_argument("masks", type=Path)
-    parser.add_argument("--classes")
-    parser.add_argument("--positive")
-    parser.add_argument("--heads", default="logistic,ridge,linear-svm,lda,dense,boosting")
-    parser.add_argument("--folds", type=int, default=5)
-    options = parser.parse_args()
-    names = {
-        what: value.split(",") if (value := getattr(options, what)) else None
-        for what in ("classes", "positive")
-    }
-    data = pipeline.load_dataset(options.cache, **names)
-    shape = map_shape(data.fields)
-    rows = data.rows()
-    if options.masks.is_file():
-        boxes = read_boxes(options.masks, options.masks.parent)
-        masks = [boxes.get(table_row.path) for table_row in data.table_rows]
-    else:
-        masks = [read_mask(options.masks, table_row) for table_row in data.table_rows]
-    found: dict[tuple[str, str], list[Pointed]] = {}
-    for fold in folds(data.y, data.groups, n_folds=options.folds, repeats=1, seed=0):
+def of_cells(
+    data: Dataset, heads: Sequence[str], masks: Sequence[Mask | None], n_folds: int
+) -> Found:
+    """Point with heads on flat rows."""
+    shape, rows, found = map_shape(data.fields), data.rows(), Found()
+    for fold in folds(data.y, data.groups, n_folds=n_folds, repeats=1, seed=0):
         shown = np.array([i for i in fold.test if data.y[i] == 1 and masks[i] is not None])
         train, y = rows[fold.train], data.y[fold.train]
-        for name in options.heads.split(","):
+        for name in heads:
             head = pipeline.make_head(name).fit(train, y, data.groups[fold.train], n_classes=2)
             verdicts = head.predict_proba(rows[shown])[:, 1] >= 0.5
             for method, cells in maps(head, rows[shown], train, train[y == 0], shape):
@@ -172,10 +183,62 @@ def main() -> None:
                     for i, grid, right in zip(shown, cells, verdicts, strict=True)
                     if (mask := masks[i]) is not None
                 )
+    return found
+
+
+def of_views(
+    data: Dataset, heads: Sequence[str], masks: Sequence[Mask | None], n_folds: int, text: str
+) -> Found:
+    """Point with heads on crops, by the crops."""
+    spec, found = FeatureSpec.parse(text), Found()
+    for fold in folds(data.y, data.groups, n_folds=n_folds, repeats=1, seed=0):
+        shown = np.array([i for i in fold.test if data.y[i] == 1 and masks[i] is not None])
+        train, y = rows_in(data, spec, fold.train)[:], data.y[fold.train]
+        healthy, X = raw_rows(data, spec, fold.train[y == 0]), raw_rows(data, spec, shown)
+        for name in heads:
+            alone = pipeline.make_head(name).fit(train, y, data.groups[fold.train], n_classes=2)
+            head = on_cached_rows(alone, spec, data.fields)
+            assert isinstance(head, HeadOnCachedRows)
+            scores = view_scores(head, X, healthy.mean(axis=0), np.ones(len(X), dtype=np.int64))
+            verdicts = head.predict_proba(X)[:, 1] >= 0.5
+            found.setdefault((name, f"crops, {text}"), []).extend(
+                point_views(one, shown_views(head), mask, int(data.groups[i]), bool(right))
+                for i, one, right in zip(shown, scores, verdicts, strict=True)
+                if (mask := masks[i]) is not None
+            )
+    return found
+
+
+def main() -> None:
+    """Train on folds, point, print a Markdown table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("cache", type=Path)
+    parser.add_argument("masks", type=Path)
+    parser.add_argument("--classes")
+    parser.add_argument("--positive")
+    parser.add_argument("--heads", default="logistic,ridge,linear-svm,lda,dense,boosting")
+    parser.add_argument("--features", help="of several views; flat rows where nothing is said")
+    parser.add_argument("--folds", type=int, default=5)
+    options = parser.parse_args()
+    names = {
+        what: value.split(",") if (value := getattr(options, what)) else None
+        for what in ("classes", "positive")
+    }
+    data = pipeline.load_dataset(options.cache, **names)
+    if options.masks.is_file():
+        boxes = read_boxes(options.masks, options.masks.parent)
+        masks = [boxes.get(table_row.path) for table_row in data.table_rows]
+    else:
+        masks = [read_mask(options.masks, table_row) for table_row in data.table_rows]
+    heads = options.heads.split(",")
+    if options.features:
+        found = of_views(data, heads, masks, options.folds, options.features)
+    else:
+        found = of_cells(data, heads, masks, options.folds)
     count = len(next(iter(found.values())))
     parts = len({one.part for one in next(iter(found.values()))})
     print(f"{count} photographs of {parts} parts, {options.folds} grouped folds\n")
-    print("| head | method | hit | chance | middle cell | hit where found | mass, 1 is chance |")
+    print("| head | method | hit | chance | middle | hit where found | mass, 1 is chance |")
     print("|---|---|---|---|---|---|---|")
     for (name, method), pointed in found.items():
         print(line(name, method, pointed))

@@ -80,6 +80,17 @@ class HeadOnCachedRows:
         views = np.split(X, len(self.views), axis=1)
         return self.spec.of(views, self.row_parts)
 
+    def place(self, view: str) -> slice:
+        """Say where what is kept of one of the spec's views stands in a row (input_width,).
+
+        Raises:
+            ValueError: the spec has no such view.
+        """
+        if view in self.views:
+            start = self.views.index(view) * self.row_parts.cached_width
+            return slice(start, start + self.row_parts.cached_width)
+        return self.row_parts.crop(view)
+
     def save(self, folder: Path) -> None:
         """Write the head; the spec is a text that the caller keeps."""
         self.head.save(folder)

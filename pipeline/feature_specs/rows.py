@@ -144,6 +144,32 @@ def raw_rows(dataset: Dataset, spec: FeatureSpec, indices: Indices) -> Rows:
     return np.concatenate([dataset.whole_rows(indices, view)[:] for view in views], axis=1)
 
 
+class WholeRows(StoredRows):
+    """Read-only rows as `raw_rows` gives them, read when they are asked for.
+
+    Attributes:
+        shape: (n, values).
+    """
+
+    def __init__(self, spec: FeatureSpec, dataset: Dataset, indices: Indices) -> None:
+        """Take these of a dataset's photographs."""
+        self._spec, self._dataset, self._indices = spec, dataset, indices
+        views = spec.stored_views(dataset.row_parts)
+        self.shape = (len(indices), len(views) * dataset.row_parts.cached_width)
+
+    def __len__(self) -> int:
+        """Give the number of rows."""
+        return self.shape[0]
+
+    def __getitem__(self, chosen: slice | Indices) -> Rows:
+        """Read rows: float32 (m, values)."""
+        return raw_rows(self._dataset, self._spec, self._indices[chosen])
+
+    def subset(self, chosen: Indices) -> Self:
+        """Give these of the rows, still in the cache."""
+        return type(self)(self._spec, self._dataset, self._indices[chosen])
+
+
 def _check_views(spec: FeatureSpec, dataset: Dataset) -> None:
     known = {name for of in dataset.views for name in views_of(of)} | set(dataset.row_parts.crops)
     missing = [of for of in spec.sets if not known.issuperset(views_of(of))]

@@ -13,6 +13,7 @@ from features.arrays import Floats, Pixels
 from features.photographs.decode import MAX_PIXELS
 from features.photographs.decode_worker_pool import orientation_apart, thumbnail_apart
 from pipeline.heatmaps.explain import Frame
+from pipeline.heatmaps.views import lay_out
 from pipeline.output.fonts import font_of, shorten, wrap
 
 _SIDE = 448  # pixels: a photograph's longer side on a page
@@ -66,12 +67,19 @@ def mark(
     """
     photograph = thumbnail_apart(data, side, max_pixels=max_pixels)
     turn = 1 if frame.upright else orientation_apart(data, max_pixels=max_pixels)
-    values = spread(cells / frame.scale, photograph.size, turn)
+    values = shares_of_full(cells, frame, photograph.size, turn)
     pixels = colour(np.asarray(photograph), values)
     strong = Image.fromarray(np.asarray(values >= 0.5))
     inner = np.asarray(strong.convert("L").filter(ImageFilter.MinFilter(3))) > 0
     pixels[(values >= 0.5) & ~inner] = _HALF
     return Marked(photograph, Image.fromarray(pixels), values)
+
+
+def shares_of_full(cells: Floats, frame: Frame, size: tuple[int, int], turn: int = 1) -> Floats:
+    """Give a heatmap of `explain` in shares of full colour, as `spread` does."""
+    seen = size if turn < 5 else size[::-1]
+    laid = lay_out(cells, frame.views, seen) if frame.views else cells
+    return spread(laid / frame.scale, size, turn)
 
 
 def spread(cells: Floats, size: tuple[int, int], turn: int = 1) -> Floats:
@@ -101,10 +109,13 @@ def _along(values: Floats, length: int) -> Floats:
     return found
 
 
-def describe(values: Floats, subject: str) -> str:
+def describe(values: Floats, frame: Frame) -> str:
     """Where a map (height, width) in shares of full colour speaks loudest, in words."""
+    subject = frame.subject
     place = np.unravel_index(int(values.argmax()), values.shape)
     if values[place] < _CLEAR:
+        if frame.views:
+            return f"no place in it speaks clearly louder for {subject} than the others"
         return f"nothing in it speaks clearly for {subject}"
     across = ("left", "middle", "right")[int(3 * place[1] / values.shape[1])]
     down = ("top", "middle", "bottom")[int(3 * place[0] / values.shape[0])]
@@ -136,7 +147,7 @@ def heatmap_picture(
         ImageError: the photograph cannot be read.
     """
     marked = mark(data, cells, frame, side, max_pixels=max_pixels)
-    alt = f"Heatmap of {name}: {describe(marked.values, frame.subject)}."
+    alt = f"Heatmap of {name}: {describe(marked.values, frame)}."
     return Picture(_file(marked.heatmap, "JPEG"), "image/jpeg", marked.heatmap.size, alt)
 
 
@@ -163,15 +174,7 @@ def draw_page(marked: Marked, frame: Frame, shape: tuple[int, int], title: str, 
     photograph = marked.photograph
     width = max(2 * photograph.width + _GAP, 620)
     legend = draw_legend(frame, min(width, 620))
-    note = wrap(
-        f"{shape[0]} × {shape[1]} cells, each compared with the same place of an average healthy "
-        "part. White line: half of full colour. A cell sees far beyond its square: read a "
-        "direction, not an outline.",
-        width,
-        12,
-    )
-    if frame.subject != "a defect":
-        note = [line.replace("healthy part", "part") for line in note]
+    note = wrap(f"{how_to_read(frame, shape)} White line: half of full colour.", width, 12)
     top = _GAP + 52
     height = top + photograph.height + _GAP + legend.height + 18 * len(note) + _GAP
     page = Image.new("RGB", (width + 2 * _GAP, height), _PAPER)
@@ -186,6 +189,26 @@ def draw_page(marked: Marked, frame: Frame, shape: tuple[int, int], title: str, 
         place = (_GAP, top + legend.height + 18 * number)
         draw.text(place, line, _GREY, font_of(12))
     return _file(page, "PNG")
+
+
+def how_to_read(frame: Frame, shape: tuple[int, int]) -> str:
+    """Say what a heatmap compares, and how far it can be believed.
+
+    Args:
+        frame: of the model.
+        shape: how many cells a heatmap has, or views (1, views).
+    """
+    average = "an average healthy part" if frame.subject == "a defect" else "the average"
+    if frame.views:
+        return (
+            f"{shape[1]} overlapping crops, each laid alone over {average}. A place is coloured by "
+            "how much more the crops that show it say than the others: read which crop speaks, not "
+            "where in it."
+        )
+    return (
+        f"{shape[0]} × {shape[1]} cells, each compared with the same place of {average}. A cell "
+        "sees far beyond its square: read a direction, not an outline."
+    )
 
 
 def draw_legend(frame: Frame, width: int) -> Image.Image:

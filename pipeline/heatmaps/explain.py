@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeGuard
 
 import numpy as np
 
 from features.arrays import Floats, Indices, Rows
 from features.cache.cache import Cache
-from features.cache.row_parts import MapShape, RowParts
+from features.cache.row_parts import RowParts
 from features.cache.sample_table import TableRow
 from features.errors import BundleError, CacheError, HeadError
 from pipeline.feature_specs.heads import HeadOnCachedRows
 from pipeline.heads.base import Head
 from pipeline.heatmaps.maps import Reference, cell_scores, read_reference
+from pipeline.heatmaps.views import shown_views, view_scores
 from pipeline.model.bundle import Bundle
 
 _BLOCK = 256  # rows in memory at once
@@ -29,11 +31,13 @@ class Frame:
         scale: change of the logit that gets full colour.
         subject: what vermilion speaks for, in words.
         upright: whether the model saw photographs as their EXIF orientation says.
+        views: names of the views whose scores are drawn; none where cells of a map are.
     """
 
     scale: float
     subject: str
     upright: bool
+    views: tuple[str, ...] = ()
 
     @property
     def odds(self) -> float:
@@ -47,10 +51,11 @@ def frame_of(bundle: Bundle) -> Frame:
     Raises:
         HeadError, BundleError: see `explain`.
     """
-    head, features = _head_on_cells(bundle), bundle.record.fit.fingerprint
-    reference = _reference(bundle, head, RowParts.of(features).shape)
+    head, features = _head_with_places(bundle), bundle.record.fit.fingerprint
     subject = "a defect" if bundle.classes.binary else "its verdict"
-    return Frame(reference.scale, subject, bool(features["recipe"]["exif_orientation"]))
+    upright = bool(features["recipe"]["exif_orientation"])
+    views = shown_views(head) if _by_views(head) else ()
+    return Frame(_reference(bundle, head).scale, subject, upright, views)
 
 
 def find_frame(bundle: Bundle, notes: list[str]) -> Frame | None:
@@ -86,35 +91,36 @@ def explain(
     Returns:
         float64 (n, height, width): what each cell of the backbone's map adds to the logit of a
         defect (with more than two classes: of the most probable class), against the model's
-        baseline; nan where a photograph could not be read.
+        baseline; (n, 1, views) where the model sees views, in the order of `Frame.views`; nan
+        where a photograph could not be read.
 
     Raises:
-        HeadError: the model sees pixels, several views, or intermediate layers.
+        HeadError: the model sees pixels, or intermediate layers of the whole photograph alone.
         BundleError: the model was made before there were heatmaps.
         FingerprintError, CacheError: it is not the model's cache, or lacks rows.
     """
-    head = _head_on_cells(bundle)
-    shape = RowParts.of(bundle.record.fit.fingerprint).shape
-    reference = _reference(bundle, head, shape)
-    found = np.full((len(table_rows), *shape[:2]), np.nan)
-    readable = np.array(
-        [i for i, table_row in enumerate(table_rows) if not table_row.reason], dtype=int
-    )
-    targets = _targets(bundle, probabilities)
+    ask = _asked(bundle)
+    readable = [i for i, table_row in enumerate(table_rows) if not table_row.reason]
+    views, columns = bundle.seen
     with Cache.read(cache_path) as cache:
         cache.check_fields(bundle.record.fit.fingerprint)
-        rows = np.array([cache.find(table_row.digest) for table_row in table_rows])
-        missing = int((rows[readable] < 0).sum())
+        digests = [table_rows[i].digest for i in readable]
+        rows = np.array([[cache.find(digest, view) for view in views] for digest in digests])
+        missing = int((rows.reshape(len(readable), -1) < 0).any(axis=1).sum())
         if missing:
             raise CacheError(
                 f"{cache_path} lacks {missing} of the {len(readable)} photographs; expected the "
                 "cache that they were judged with; name it with --cache"
             )
+        found = []
         for start in range(0, len(readable), _BLOCK):
-            block = readable[start : start + _BLOCK]
-            X = cache.take(rows[block], bundle.seen[1])
-            found[block] = cell_scores(head, X, reference.baseline, shape, targets[block])
-    return found
+            block = slice(start, start + _BLOCK)
+            X = np.concatenate([cache.take(one, columns) for one in rows[block].T], axis=1)
+            found.append(ask(X, _targets(bundle, probabilities[readable[block]])))
+    cells = np.concatenate(found) if found else np.zeros((0, 1, 1))
+    every = np.full((len(table_rows), *cells.shape[1:]), np.nan)
+    every[readable] = cells
+    return every
 
 
 def explain_rows(bundle: Bundle, inputs: Rows, probabilities: Floats) -> Floats:
@@ -131,10 +137,17 @@ def explain_rows(bundle: Bundle, inputs: Rows, probabilities: Floats) -> Floats:
     Raises:
         HeadError, BundleError: see `explain`.
     """
-    head = _head_on_cells(bundle)
+    return _asked(bundle)(inputs, _targets(bundle, probabilities))
+
+
+def _asked(bundle: Bundle) -> Callable[[Rows, Indices], Floats]:
+    """Give what makes heatmaps of a model's rows and the classes that they speak for."""
+    head = _head_with_places(bundle)
+    baseline = _reference(bundle, head).baseline
+    if _by_views(head):
+        return lambda X, targets: view_scores(head, X, baseline, targets)
     shape = RowParts.of(bundle.record.fit.fingerprint).shape
-    reference = _reference(bundle, head, shape)
-    return cell_scores(head, inputs, reference.baseline, shape, _targets(bundle, probabilities))
+    return lambda X, targets: cell_scores(head, X, baseline, shape, targets)
 
 
 def _targets(bundle: Bundle, probabilities: Floats) -> Indices:
@@ -144,16 +157,14 @@ def _targets(bundle: Bundle, probabilities: Floats) -> Indices:
     return np.asarray(probabilities.argmax(axis=1), dtype=np.int64)
 
 
-def _head_on_cells(bundle: Bundle) -> Head | HeadOnCachedRows:
-    """Give the model's head, where it sees the cells of one map."""
+def _head_with_places(bundle: Bundle) -> Head | HeadOnCachedRows:
+    """Give the model's head, where what it sees has places in the photograph."""
     head = bundle.head
-    if isinstance(head, HeadOnCachedRows) and not head.spec.on_map:
-        what = "intermediate layers, which have no place in the photograph,"
-        if len(head.spec.views) > 1:
-            what = f"{' and '.join(head.spec.sets)}, not one map of the whole photograph,"
+    if isinstance(head, HeadOnCachedRows) and not (head.spec.on_map or shown_views(head)):
         raise HeadError(
-            f"{bundle.folder} sees {what} and has no heatmaps; expected a model on the last block "
-            "of one view; make one with: fit --features avg --out FOLDER, or leave out --heatmaps"
+            f"{bundle.folder} sees intermediate layers of the whole photograph, which have no "
+            "place in it, and has no heatmaps; expected a model on crops or on the last block; "
+            "make one with: fit --features avg --out FOLDER, or leave out --heatmaps"
         )
     if isinstance(head, Head | HeadOnCachedRows):
         return head
@@ -163,6 +174,11 @@ def _head_on_cells(bundle: Bundle) -> Head | HeadOnCachedRows:
     )
 
 
-def _reference(bundle: Bundle, head: Head | HeadOnCachedRows, shape: MapShape) -> Reference:
+def _by_views(head: Head | HeadOnCachedRows) -> TypeGuard[HeadOnCachedRows]:
+    return isinstance(head, HeadOnCachedRows) and not head.spec.on_map
+
+
+def _reference(bundle: Bundle, head: Head | HeadOnCachedRows) -> Reference:
+    shape = RowParts.of(bundle.record.fit.fingerprint).shape
     width = head.input_width if isinstance(head, HeadOnCachedRows) else int(np.prod(shape))
     return read_reference(bundle, width)

@@ -72,7 +72,8 @@ def write_heatmaps(
 
     A heatmap is called after its photograph's place in `predictions`, which is the line of the
     table of verdicts, and its name. `heatmaps.csv` holds for every photograph the name of its
-    heatmap and the cells' numbers, row by row; both empty where it could not be read.
+    heatmap and the cells' numbers, row by row (or those of views, by their names); both empty
+    where it could not be read.
 
     Args:
         folder: checked by `check_folder`; what it held is replaced.
@@ -98,7 +99,7 @@ def write_heatmaps(
             if page is not None and prediction.cells is not None:
                 row["heatmap"] = _name(number, digits, prediction.file)
                 row |= {
-                    f"cell_{i + 1}_{j + 1}": round(float(value), 6)
+                    _column(frame, i, j): round(float(value), 6)
                     for (i, j), value in np.ndenumerate(prediction.cells)
                 }
                 (new / str(row["heatmap"])).write_bytes(page)
@@ -106,6 +107,10 @@ def write_heatmaps(
             rows.append(row)
         (new / TABLE).write_text(MARK + to_csv(list(columns), rows), "utf-8")
     return sum(row["heatmap"] is not None for row in rows)
+
+
+def _column(frame: Frame, row: int, column: int) -> str:
+    return frame.views[column] if frame.views else f"cell_{row + 1}_{column + 1}"
 
 
 def _page(prediction: Prediction, frame: Frame, max_pixels: int) -> bytes | None:

@@ -147,26 +147,31 @@ def make_reference(
         held_out: the same of those that it never saw.
         shape: of the backbone's map.
     """
-    rows, y = train
-    chosen = y == 0 if head.n_classes == 2 else np.ones(len(y), dtype=np.bool_)
-    baseline = _mean(rows, np.flatnonzero(chosen))
-    return Reference(baseline, _scale(head, *held_out, baseline, shape))
+    baseline = mean_row(head, *train)
+    rows, y = looked_at(head, *held_out)
+    return Reference(baseline, full_colour(cell_scores(head, rows, baseline, shape, y)))
 
 
-def _mean(rows: AnyRows, chosen: Indices) -> Row:
-    """Of these rows, with a block of them in memory at a time."""
+def mean_row(head: Asked, rows: AnyRows, y: Indices) -> Row:
+    """Average the healthy rows, of more than two classes all, a block of them in memory at once."""
+    chosen = np.flatnonzero(y == 0) if head.n_classes == 2 else np.arange(len(y))
     total = np.zeros(rows.shape[1])
     for start in range(0, len(chosen), _REFERENCE_BLOCK):
         total += rows[chosen[start : start + _REFERENCE_BLOCK]].sum(axis=0, dtype=np.float64)
     return (total / max(len(chosen), 1)).astype(np.float32)
 
 
-def _scale(head: Asked, X: AnyRows, y: Indices, baseline: Row, shape: MapShape) -> float:
+def looked_at(head: Asked, rows: AnyRows, y: Indices) -> tuple[Rows, Indices]:
+    """Choose the rows that the scale is taken from, the defective ones if there are any."""
     shown = np.flatnonzero(y == 1) if head.n_classes == 2 and y.any() else np.arange(len(y))
     if len(shown) > _LOOKED_AT:
         shown = shown[np.linspace(0, len(shown) - 1, _LOOKED_AT).astype(int)]
-    cells = cell_scores(head, X[shown], baseline, shape, y[shown])
-    strongest = cells.max(axis=(1, 2))
+    return rows[shown], y[shown]
+
+
+def full_colour(cells: Floats) -> float:
+    """Give the change of the logit that gets full colour, from heatmaps (n, height, width)."""
+    strongest = cells.max(axis=(1, 2)) if len(cells) else np.zeros(0)
     strongest = strongest[strongest > 0]  # a cell that speaks against it sets no scale
     return float(np.quantile(strongest, _FULL)) if len(strongest) else 1.0
 

@@ -21,7 +21,7 @@ from features.errors import BusyError, CacheError, DataError
 from features.own_files import refuse_strange_root
 from pipeline.evaluation.band import REVIEW_NAME
 from pipeline.evaluation.probability_text import beside
-from pipeline.heatmaps.drawing import AGAINST, FOR, spread
+from pipeline.heatmaps.drawing import AGAINST, FOR, shares_of_full
 from pipeline.heatmaps.drawing import describe as describe_heatmap
 from pipeline.line.corrections import VERDICTS, Correction, Inbox, Judgement, Shown
 from pipeline.line.kept_rows import RowKeeper
@@ -252,13 +252,13 @@ class Station:
             return None
         with Image.open(io.BytesIO(self.picture(predicted.digest, side))) as photograph:
             size = photograph.size
-        values = spread(cells / frame.scale, size)
+        values = shares_of_full(cells, frame, size)
         pixels = np.empty((*values.shape, 4), dtype=np.uint8)
         pixels[..., :3] = np.where(values[..., None] > 0, FOR, AGAINST)
         pixels[..., 3] = np.rint(255 * np.clip(np.abs(values), 0, 1))
         out = io.BytesIO()
         Image.fromarray(pixels, "RGBA").save(out, "PNG", compress_level=1)
-        return out.getvalue(), describe_heatmap(values, frame.subject)
+        return out.getvalue(), describe_heatmap(values, frame)
 
     # ---- corrections ----------------------------------------------------------------------
 

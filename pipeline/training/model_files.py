@@ -9,9 +9,11 @@ import numpy as np
 from features.arrays import Indices
 from pipeline.data.dataset import Dataset, Labelled
 from pipeline.feature_specs.heads import HeadOnCachedRows
+from pipeline.feature_specs.rows import WholeRows
 from pipeline.heads.base import Head
 from pipeline.heatmaps.maps import FILE as HEATMAPS
 from pipeline.heatmaps.maps import make_reference
+from pipeline.heatmaps.views import make_view_reference, shown_views
 from pipeline.model.bundle import Model
 from pipeline.output.tables import to_csv
 from pipeline.thresholds.train import Trained
@@ -30,7 +32,7 @@ def heatmaps_file(
     """
     if isinstance(model, HeadOnCachedRows):
         if not model.spec.on_map:
-            return {}
+            return _views_file(model, dataset, learned, test)
         seen, shown = dataset.whole_rows(learned), dataset.whole_rows(test)
     else:
         assert isinstance(model, Head)
@@ -38,6 +40,17 @@ def heatmaps_file(
     reference = make_reference(
         model, (seen, dataset.y[learned]), (shown, dataset.y[test]), dataset.row_parts.shape
     )
+    return {HEATMAPS: reference.to_bytes()}
+
+
+def _views_file(
+    model: HeadOnCachedRows, dataset: Dataset, learned: Indices, test: Indices
+) -> dict[str, bytes]:
+    """Give the same of a head on views; none where it sees the whole photograph alone."""
+    if not shown_views(model):
+        return {}
+    seen, shown = (WholeRows(model.spec, dataset, side) for side in (learned, test))
+    reference = make_view_reference(model, (seen, dataset.y[learned]), (shown, dataset.y[test]))
     return {HEATMAPS: reference.to_bytes()}
 
 

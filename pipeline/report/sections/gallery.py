@@ -22,7 +22,7 @@ from pipeline.cnn.cnn import Cnn
 from pipeline.evaluation.band import REVIEW, verdict_name
 from pipeline.evaluation.predictions import Predictions
 from pipeline.evaluation.probability_text import beside
-from pipeline.heatmaps.drawing import Picture, heatmap_picture, legend_picture
+from pipeline.heatmaps.drawing import Picture, heatmap_picture, how_to_read, legend_picture
 from pipeline.heatmaps.explain import Frame, explain, frame_of
 from pipeline.model.bundle import Bundle, load_bundle
 from pipeline.report.html import Child, Html, Row, element, folded, join, name, table
@@ -96,13 +96,13 @@ def _how_to_read(cells: Cells) -> Html | None:
     if cells.frame is None:
         return paragraphs(f"There are no heatmaps: {cells.reason}.") if cells.reason else None
     legend = legend_picture(cells.frame)
-    against = "an average healthy part" if cells.frame.subject == "a defect" else "the average"
+    shape = next(iter(cells.cells.values())).shape
     return join([
         element("h3", "Where the model looks"),
         paragraphs(
-            "Beside each photograph is the same under its heatmap. Each cell of it is compared "
-            f"with the same place of {against}; a white line surrounds what has at least half of "
-            "full colour. A cell sees far beyond its square: read a direction, not an outline."
+            "Beside each photograph is the same under its heatmap: "
+            f"{how_to_read(cells.frame, (shape[0], shape[1]))} A white line surrounds what has at "
+            "least half of full colour."
         ),
         element("div", _image(legend), class_="heat-legend"),
     ])  # fmt: skip

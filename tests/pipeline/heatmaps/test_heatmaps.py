@@ -132,17 +132,17 @@ def test_heat_lies_where_the_bright_spot_is_seen(orientation: int, recipe: str) 
     assert row < 15
     assert column >= 67
     assert np.asarray(marked.photograph)[5, 80].min() > 200
-    assert describe(marked.values, "a defect").endswith("at the top right (clearly)")
+    assert describe(marked.values, frame).endswith("at the top right (clearly)")
 
 
 def test_words_say_where_and_how_clearly() -> None:
     """Nine places, two strengths, or nothing."""
     values = np.zeros((30, 30))
-    assert describe(values, "a defect") == "nothing in it speaks clearly for a defect"
+    assert describe(values, FRAME) == "nothing in it speaks clearly for a defect"
     values[15, 15] = 0.4
-    assert describe(values, "a defect").endswith("at the middle (weakly)")
+    assert describe(values, FRAME).endswith("at the middle (weakly)")
     values[29, 0] = 0.8
-    assert describe(values, "a defect").endswith("at the bottom left (clearly)")
+    assert describe(values, FRAME).endswith("at the bottom left (clearly)")
 
 
 def test_pictures_for_pages() -> None:

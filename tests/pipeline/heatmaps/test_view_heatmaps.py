@@ -1,0 +1,166 @@
+"""Heatmaps of heads on crops: each crop is asked, and laid where it lies in the photograph."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from models import write_parts
+from PIL import Image
+from toy import photograph, toy_settings
+
+import pipeline
+from benchmarks.pointing import of_views, point_views
+from features.errors import HeadError
+from features.extract import extract
+from features.photographs.views import views_of
+from pipeline.data.folder import scan_folder
+from pipeline.feature_specs.heads import HeadOnCachedRows
+from pipeline.feature_specs.rows import WholeRows, raw_rows
+from pipeline.feature_specs.spec import FeatureSpec
+from pipeline.heatmaps.drawing import describe, mark, shares_of_full
+from pipeline.heatmaps.explain import Frame, explain, explain_rows
+from pipeline.heatmaps.maps import logits, read_reference
+from pipeline.heatmaps.views import lay_out, view_scores
+from pipeline.model.predict import Prediction
+from pipeline.model.probabilities import predict_holdout
+
+CROPS = views_of("crops")
+SPEC = FeatureSpec.parse("full+crops:colour+white")
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a cache with crops and a linear model on them; defects are bright at the right."""
+    from features.look import Crops
+
+    folder = tmp_path_factory.mktemp("views")
+    layers = ("colour", "white")
+    settings = replace(toy_settings(), taps=layers, crops=Crops(("crops",), layers))
+    record = {"source": "random", "name": "random", "digest": "random:0", "seed": 0}
+    rule = {"kind": "regex", "value": r"part-(\d+)"}
+    data = write_parts(folder / "data")
+    about = {"root": str(data), "weights": record, "group_rule": rule, "views": ["full"]}
+    found = scan_folder(data).photographs
+    photographs = [p._replace(group=p.path.split("part-")[1][:3]) for p in found]
+    extract(photographs, settings, folder / "f.h5", note=about)
+    dataset = pipeline.load_dataset(folder / "f.h5")
+    for name, spec in (("m", SPEC), ("whole", FeatureSpec.parse("colour+white"))):
+        options = pipeline.FitOptions(head="logistic", features=spec, optimism=False)
+        pipeline.fit(dataset, folder / name, options)
+    return folder
+
+
+def test_the_crops_that_show_the_defect_speak(fitted: Path) -> None:
+    """At the right lie crops 1 and 3; leaving a crop out takes away what it alone adds."""
+    bundle, cache = pipeline.load_bundle(fitted / "m"), fitted / "f.h5"
+    frame = pipeline.frame_of(bundle)
+    assert frame.views == CROPS
+    table_rows, P, *_ = predict_holdout(bundle, cache)
+    scores = explain(bundle, cache, table_rows, P)
+    assert scores.shape == (len(table_rows), 1, 5)
+    defects = [s for s, row in zip(scores, table_rows, strict=True) if row.label == "defects"]
+    for one in defects:
+        assert {int(i) for i in np.argsort(-one[0])[:2]} == {1, 3}
+        values = shares_of_full(one, frame, (90, 60))
+        assert values.shape == (60, 90)
+        assert values[:, 60:].mean() > 0 > values[:, :30].mean()
+        assert values[:, 45:].max() == values.max() > values[:, :45].max()
+    head = bundle.head
+    assert isinstance(head, HeadOnCachedRows)
+    dataset = pipeline.load_dataset(cache)
+    X = raw_rows(dataset, SPEC, np.arange(6))
+    baseline = read_reference(bundle, head.input_width).baseline
+    for number, view in enumerate(CROPS):
+        without = X.copy()
+        without[:, head.place(view)] = baseline[head.place(view)]
+        taken = logits(head, X, 1) - logits(head, without, 1)
+        own = view_scores(head, X, baseline, np.ones(6, dtype=np.int64))[:, 0, number]
+        np.testing.assert_allclose(own, taken, atol=1e-4)
+    np.testing.assert_allclose(
+        explain_rows(bundle, X, np.full((6, 2), 0.5)),
+        view_scores(head, X, baseline, np.ones(6, dtype=np.int64)),
+    )
+
+
+def test_the_whole_photograph_alone_has_no_place_and_still_a_verdict(fitted: Path) -> None:
+    """One line says so and what to do; nothing is drawn, and no file pretends otherwise."""
+    bundle = pipeline.load_bundle(fitted / "whole")
+    with pytest.raises(HeadError, match=r"intermediate layers of the whole.*fit --features avg"):
+        pipeline.frame_of(bundle)
+    notes: list[str] = []
+    assert pipeline.find_frame(bundle, notes) is None
+    assert notes[0].startswith("no heatmaps: ")
+    assert "heatmaps.npz" not in bundle.record.files
+    assert len(predict_holdout(bundle, fitted / "f.h5").table_rows)
+
+
+def test_places_follow_the_shape_of_the_photograph() -> None:
+    """The fifth crop lies at the end of a long photograph, in the middle of a square one."""
+    scores = np.array([[0.0, 0, 0, 0, 1]])
+    square, long = lay_out(scores, CROPS), lay_out(scores, CROPS, (800, 100))
+    assert square.shape == (7, 7)
+    assert square[3, 3] == pytest.approx(square.max())
+    assert square[3, 3] > square[0].max() + 0.5
+    assert (long[:, -1] == long.max()).all()
+    assert long[:, 0].max() < 0
+    tall = lay_out(scores, CROPS, (100, 800))
+    np.testing.assert_array_equal(tall, long.T)
+    tiles = lay_out(np.eye(9)[None, 8], views_of("tiles:3x3"))
+    assert tiles.shape == (10, 10)
+    assert tiles[9, 9] == pytest.approx(1)
+    assert lay_out(np.ones((1, 5)), CROPS)[3, 3] == pytest.approx(0), "all say the same"
+    frame = Frame(1.0, "a defect", True, CROPS)
+    assert "clearly louder" in describe(shares_of_full(np.zeros((1, 5)), frame, (9, 9)), frame)
+
+
+@pytest.mark.parametrize("turn", [1, 6])
+def test_a_model_that_sees_photographs_as_stored_is_drawn_upright(turn: int) -> None:
+    """The first crop lies at the top left of what is stored."""
+    exif = Image.Exif()
+    exif[0x0112] = turn
+    Image.new("RGB", (90, 60)).save(out := io.BytesIO(), "JPEG", exif=exif)
+    frame = Frame(1.0, "a defect", False, CROPS)
+    values = mark(out.getvalue(), np.array([[1.0, 0, 0, 0, 0]]), frame, 90).values
+    corner = values[0, 0] if turn == 1 else values[0, -1]
+    assert corner == values.max() > 0.9
+
+
+def test_the_table_names_the_crops(tmp_path: Path) -> None:
+    """A column for each; the page says that crops are asked."""
+    file = tmp_path / "a.jpg"
+    file.write_bytes(photograph(0))
+    scores = np.arange(5.0)[None]
+    frame = Frame(4.0, "a defect", True, CROPS)
+    made = [Prediction("a.jpg", file, "defects", 0.9, cells=scores)]
+    assert pipeline.write_heatmaps(tmp_path / "maps", frame, made) == 1
+    with (tmp_path / "maps" / "heatmaps.csv").open(encoding="utf-8-sig", newline="") as table:
+        row = next(csv.DictReader(table))
+    assert [row[view] for view in CROPS] == ["0.0", "1.0", "2.0", "3.0", "4.0"]
+
+
+def test_rows_are_read_as_they_are_asked_for(fitted: Path) -> None:
+    dataset = pipeline.load_dataset(fitted / "f.h5")
+    rows = WholeRows(SPEC, dataset, np.arange(2, 8))
+    X = raw_rows(dataset, SPEC, np.arange(2, 8))
+    assert (len(rows), rows.shape) == (6, X.shape)
+    np.testing.assert_array_equal(rows.subset(np.array([4, 1]))[:], X[[4, 1]])
+
+
+def test_pointing_counts_crops(fitted: Path) -> None:
+    """The loudest crop holds half of the mask, or not; the middle one and chance beside it."""
+    mask = np.zeros((70, 70), dtype=bool)
+    mask[2:10, 60:69] = True  # the top right corner: crop 1 alone
+    found = point_views(np.array([[0.0, 1, 0, 0, 0]]), CROPS, mask, 0, True)
+    assert (found.hit, found.middle, found.chance) == (True, False, pytest.approx(0.2))
+    assert found.mass > 1.5
+    assert not point_views(np.array([[1.0, 0, 0, 0, 0]]), CROPS, mask, 0, True).hit
+    dataset = pipeline.load_dataset(fitted / "f.h5")
+    masks = [np.pad(np.ones((20, 10), bool), ((0, 0), (10, 0))) for _ in dataset.table_rows]
+    pointed = of_views(dataset, ["logistic"], masks, 3, SPEC.text)
+    ((_, lines),) = pointed.items()
+    assert np.mean([one.hit for one in lines]) > np.mean([one.middle for one in lines])
