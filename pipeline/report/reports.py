@@ -55,6 +55,8 @@ from pipeline.training.fit import Fit
 from pipeline.training.optimism import Optimism, has_parts
 from pipeline.training.training_curves import CURVES, read_curves
 
+PROPOSED = "proposed"  # kind of a group rule
+
 AUDIT = Path("audit") / "audit.json"
 """Where `audit` puts its findings unless it is told otherwise."""
 
@@ -68,11 +70,8 @@ def fit_report(dataset: Dataset, done: Fit, *, audit_file: Path = AUDIT) -> str:
         audit_file: an audit, shown if it is of the same photographs.
     """
     audited = _audited(dataset, audit_file)
-    warnings = [
-        *facts.untrained(done.record.folder), *facts.split_warning(*_split(done.record)),
-        *facts.refitted(done.record), *facts.proposed_warning(dataset.folder.group_rule),
-        *audit.warnings(audited), *dataset.warnings, *contradicted(done.decision),
-    ]  # fmt: skip
+    about_split = [*facts.split_warning(*_split(done.record)), *facts.refitted(done.record)]
+    warnings = _warnings(dataset, audited, about_split, contradicted(done.decision))
     train, test = done.sides
     cells_of = cells_of_folder(done.folder, dataset.cache_path)
     sections = [
@@ -86,7 +85,9 @@ def fit_report(dataset: Dataset, done: Fit, *, audit_file: Path = AUDIT) -> str:
             "The photographs held out were scored once, and nothing was chosen on them.",
         ),
         thresholds.section(done.decision, done.classes.names, _outcome("held out", done.decision)),
-        *_predicted(done.predicted, done.decision, cells_of, done.decision.unseen),
+        *_predicted(
+            (done.predicted, done.parts), done.decision, cells_of, done.decision.unseen
+        ),
         training.section(done.head.history),
         reproduce.section(reproduce.Reproduction(
             [*_before(dataset, audited, audit_file), commands.fit_command(dataset, done)],
@@ -97,7 +98,7 @@ def fit_report(dataset: Dataset, done: Fit, *, audit_file: Path = AUDIT) -> str:
     apart = facts.apart(dataset.folder.group_rule, *_split(done.record))
     verdict = model_verdict(
         done.parts or done.predicted, done.held_out_parts or done.held_out, warnings, apart=apart,
-        decision=done.decision,
+        proposed=dataset.folder.group_rule.kind == PROPOSED, decision=done.decision,
     )  # fmt: skip
     return page_text(f"Model report: {done.head.title}", about, verdict, sections)
 
@@ -128,11 +129,7 @@ def comparison_report(dataset: Dataset, found: HeadComparison, *, audit_file: Pa
         )
         part_scores = Assessment.of_predictions(parts, seed=result.seed)
     pooled = Assessment.of(dataset.y, dataset.groups, predicted.probabilities, seed=result.seed)
-    warnings = [
-        *facts.untrained(dataset.folder), *facts.split_warning(found.split),
-        *facts.proposed_warning(dataset.folder.group_rule), *dataset.warnings,
-        *audit.warnings(audited),
-    ]  # fmt: skip
+    warnings = _warnings(dataset, audited, facts.split_warning(found.split), [])
     sections = [
         _photographs(dataset, {}),
         _groups(dataset, found.optimism),
@@ -144,7 +141,7 @@ def comparison_report(dataset: Dataset, found: HeadComparison, *, audit_file: Pa
             "that was trained without its fold, in the first round of folds, and all of them are "
             "scored together; the table above is a mean over folds, so the two differ a little.",
         ),
-        *_predicted(predicted),
+        *_predicted((predicted, parts)),
         reproduce.section(reproduce.Reproduction(
             [*_before(dataset, audited, audit_file), commands.compare_command(dataset, found)],
             facts.comparison_facts(dataset, found), versions(), reproduce.CLOSE,
@@ -153,8 +150,9 @@ def comparison_report(dataset: Dataset, found: HeadComparison, *, audit_file: Pa
     about = [("folder", name(str(found.folder))), ("compared on", _size(predicted))]
     apart = facts.apart(dataset.folder.group_rule, found.split)
     verdict = comparison_verdict(
-        result, parts or predicted, part_scores or pooled, warnings, apart=apart
-    )
+        result, parts or predicted, part_scores or pooled, warnings, apart=apart,
+        proposed=dataset.folder.group_rule.kind == PROPOSED,
+    )  # fmt: skip
     return page_text(f"Comparison of {count(len(result.heads), 'head')}", about, verdict, sections)
 
 
@@ -188,7 +186,9 @@ def evaluation_report(bundle: Bundle, found: Evaluation) -> str:
             assessed_sides(found.what, found.assessment, found.part_assessment), predicted
         ),
         thresholds.section(decision, predicted.classes.names, _outcome(found.what, decision)),
-        *_predicted(predicted, decision, cells_of_bundle(bundle, found.cache_path)),
+        *_predicted(
+            (predicted, found.parts), decision, cells_of_bundle(bundle, found.cache_path)
+        ),
         training.section(_history(bundle)),
         reproduce.section(reproduce.Reproduction(
             [commands.evaluate_command(bundle, found)],
@@ -201,7 +201,7 @@ def evaluation_report(bundle: Bundle, found: Evaluation) -> str:
     ]  # fmt: skip
     verdict = model_verdict(
         found.parts or predicted, found.part_assessment or found.assessment, warnings, apart=apart,
-        decision=decision,
+        proposed=found.group_rule.kind == PROPOSED, decision=decision,
     )  # fmt: skip
     return page_text(f"Evaluation: {bundle.head.title}", shown, verdict, sections)
 
@@ -258,26 +258,38 @@ def _history(bundle: Bundle) -> list[dict[str, float]] | None:
     return read_curves(path.read_text("utf-8")) if path.is_file() else None
 
 
+def _warnings(
+    dataset: Dataset, audited: audit.Audited, split: Sequence[str], refuted: Sequence[str]
+) -> list[str]:
+    """List what makes the numbers less trustworthy, what weighs most first."""
+    return [
+        *facts.untrained(dataset.folder), *audit.warnings(audited),
+        *facts.proposed_warning(dataset.folder.group_rule), *split, *dataset.warnings, *refuted,
+    ]  # fmt: skip
+
+
 def _predicted(
-    predicted: Predictions,
+    predicted: tuple[Predictions, Predictions | None],
     decision: Decision | None = None,
     cells_of: CellsOf | None = None,
     unseen: Unseen | None = None,
 ) -> list[Section | None]:
-    """Say what there is to say of photographs that a model never saw.
+    """Say what there is to say of photographs that a model never saw: of their parts, if any.
 
     Args:
-        predicted: the photographs.
+        predicted: the photographs, and their parts where these are judged as wholes.
         decision: of a model; None of a head that has none yet.
         cells_of: where the model looks.
         unseen: what its thresholds were chosen on, where the report is of that, too.
     """
+    photographs, parts = predicted
+    units = parts or photographs
     return [
-        ranking.section(predicted),
-        confusion.section(predicted),
-        reliability.section(predicted, unseen),
-        cost.section(predicted, decision, unseen),
-        gallery.section(predicted, cells_of),
+        ranking.section(units),
+        confusion.section(units, photographs if parts else None),
+        reliability.section(units, unseen),
+        cost.section(units, decision, unseen),
+        gallery.section(units, cells_of),
     ]
 
 

@@ -21,7 +21,7 @@ from pipeline.report.page import KeyFigure, Verdict
 from pipeline.report.sections.scores import TITLES, Scored
 from pipeline.report.wording import between, count, interval, of, percent, score
 from pipeline.terminal.comparison import NOTHING
-from pipeline.terminal.thresholds import claims
+from pipeline.terminal.thresholds import claims, expect_more
 from pipeline.thresholds.bounds import parts_needed, upper_limit
 from pipeline.thresholds.decision import Decision
 from pipeline.thresholds.outcome import Outcome
@@ -37,6 +37,7 @@ def model_verdict(
     warnings: Sequence[str],
     *,
     apart: bool = True,
+    proposed: bool = False,
     decision: Decision | None = None,
 ) -> Verdict:
     """Say what a model did to photographs that it never saw.
@@ -46,21 +47,32 @@ def model_verdict(
         scored: their scores.
         warnings: what makes the numbers less trustworthy.
         apart: whether it is known that no photograph of their parts was trained on.
+        proposed: whether nobody said which photographs show one part.
         decision: where the model's thresholds come from.
     """
     headline = f"This model {errors(predicted) if predicted.classes.binary else _rights(predicted)}"
     sentences = [behind(predicted, apart=apart)]
     if predicted.classes.binary:
         sentences += doubts(predicted, scored, apart=apart)
-        sentences += [*_missed_in_training(predicted, decision), *_promised(decision)]
+        sentences += [*([f"{said}." for said in expect_more(decision)] if decision else [])]
+        sentences += _promised(decision)
     else:
         sentences.append(_weakest(predicted))
     return Verdict(
-        f"{headline}{'' if apart else ', on parts that it may have been trained on'}.",
+        _first(
+            f"{headline}{'' if apart else ', on parts that it may have been trained on'}.", proposed
+        ),
         [*sentences, _advice(predicted, scored, decision) if apart else KEEP_APART],
         [*figures(predicted, scored), _auc(scored)],
         warnings,
     )
+
+
+def _first(headline: str, proposed: bool) -> str:
+    """Say before anything else that parts are a proposal, where they are."""
+    if not proposed:
+        return headline
+    return f"Which photographs show one part is only proposed: {_inside(headline)}"
 
 
 KEEP_APART = (
@@ -138,29 +150,6 @@ def doubts(predicted: Predictions, scored: Scored, *, apart: bool) -> list[str]:
     return [
         f"That is no proof that it misses none: {what} without a miss "
         f"leave a share of up to {percent(upper_limit(0, parts))} possible (95 % confidence)."
-    ]
-
-
-def _missed_in_training(predicted: Predictions, decision: Decision | None) -> list[str]:
-    """Say what was missed out-of-fold, where a small holdout makes the model look clearly better.
-
-    The threshold was chosen on these very parts, which flatters: a larger share of misses there is
-    a reason to expect more than the holdout shows.
-    """
-    unseen = decision.unseen if decision else None
-    missed, defective, *_ = _counts(predicted)
-    if unseen is None or unseen.how != "out-of-fold" or not defective:
-        return []
-    there = unseen.outcome.defective_parts
-    if (
-        there.total < predicted.parts(1)
-        or there.passed / there.total <= missed / defective + _TOLERABLE
-    ):
-        return []
-    passed = of(there.passed, there.total, "defective parts")
-    return [
-        "On the training part, judged by models that did not learn from them, the same threshold "
-        f"missed {passed}: expect more misses than these photographs show."
     ]
 
 
@@ -245,7 +234,7 @@ def _auc(scored: Scored) -> KeyFigure:
 
 def _rights(predicted: Predictions) -> str:
     right = int((predicted.verdicts == predicted.y).sum())
-    return f"named the right class for {of(right, len(predicted.y), 'photographs')}"
+    return f"named the right class for {of(right, len(predicted.y), f'{predicted.unit}s')}"
 
 
 def _weakest(predicted: Predictions) -> str:
@@ -266,6 +255,7 @@ def comparison_verdict(
     warnings: Sequence[str],
     *,
     apart: bool = True,
+    proposed: bool = False,
 ) -> Verdict:
     """Say what a comparison of heads says.
 
@@ -275,6 +265,7 @@ def comparison_verdict(
         scored: the scores of these.
         warnings: what makes the numbers less trustworthy.
         apart: whether it is known that no part stands on both sides of a fold.
+        proposed: as in `model_verdict`.
     """
     best, *others = found.table()
     sentences = [behind(predicted, apart=apart)]
@@ -292,7 +283,7 @@ def comparison_verdict(
         else KEEP_APART
     )
     return Verdict(
-        _best(found, best, predicted.classes.binary),
+        _first(_best(found, best, predicted.classes.binary), proposed),
         sentences,
         [_lead(found, best), *figures(predicted, scored)],
         warnings,

@@ -11,6 +11,7 @@ from pipeline.thresholds.decision import OUT_OF_FOLD, Decision, Unseen
 from pipeline.thresholds.good_alone import DEFAULT_SHARE
 from pipeline.thresholds.outcome import Outcome, outcome_heading, outcome_rows
 
+_CLEARLY = 0.05  # a share of misses
 _CLAIMED = {"missed": "defective parts are missed", "rejected": "good parts are rejected"}
 
 
@@ -38,6 +39,7 @@ def decision(found: Decision, names: Sequence[str]) -> str:
     if found.holdout is not None:
         lines += [
             bounds(found.holdout, "the holdout"),
+            *(f"note: {line}" for line in expect_more(found)),
             *(f"warning: {line}" for line in contradicted(found)),
         ]
     return "\n".join([*lines, *seen(found)])
@@ -72,6 +74,29 @@ def outcomes(sides: Mapping[str, Outcome], review: bool, *, wholes: bool = True)
     rows = outcome_rows(list(sides.values()), review=review)
     cells = [[row.title, *(_of(*count) for count in row.counts)] for row in rows]
     return align([[outcome_heading(wholes), *sides], *cells])
+
+
+def expect_more(found: Decision) -> list[str]:
+    """Say what was missed out-of-fold, where a small holdout makes the model look clearly better.
+
+    The threshold was chosen on these very parts, which flatters: a larger share of misses there is
+    a reason to expect more than the holdout shows.
+    """
+    if found.unseen is None or found.holdout is None or found.unseen.how != OUT_OF_FOLD:
+        return []
+    there, here = found.unseen.outcome.defective_parts, found.holdout.defective_parts
+    if (
+        not here.total
+        or there.total < here.total
+        or there.passed / there.total <= here.passed / here.total + _CLEARLY
+    ):
+        return []
+    return [
+        "On the training part, judged by models that did not learn from them, the same threshold "
+        f"missed {there.passed:,} of {there.total:,} defective parts "
+        f"({100 * there.passed / there.total:.0f} %): expect more misses than the "
+        f"{here.passed:,} of {here.total:,} here"
+    ]
 
 
 def bounds(found: Outcome, what: str) -> str:

@@ -50,9 +50,13 @@ def warnings(given: Audited) -> list[str]:
         return []
     shortcuts = given.found.shortcuts
     facts = shortcuts.found if shortcuts else []
-    said = [f"The audit found: {printable(fact.sentence)}" for fact in facts]
-    if given.found.background is not None and given.found.background.shortcut:
-        said.insert(0, f"The audit found: {given.found.background.sentence}")
+    found = [(fact.auc, fact.sentence) for fact in facts]
+    background = given.found.background
+    if background is not None and background.shortcut:
+        found.append((background.border_auc, background.sentence))
+    strength = {sentence: abs(auc - 0.5) for auc, sentence in found}
+    strongest = sorted(strength, key=lambda sentence: -strength[sentence])
+    said = [f"The audit found: {printable(sentence)}" for sentence in strongest]
     said += [
         f"The audit found that {fact.title} separates the classes perfectly; there are too few "
         "parts to prove that it is no chance"

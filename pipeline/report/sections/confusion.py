@@ -6,18 +6,33 @@ import numpy as np
 
 from pipeline.evaluation.band import REVIEW
 from pipeline.evaluation.predictions import Predictions
-from pipeline.report.html import Html, Row, element, join, name, table
+from pipeline.report.html import Html, Row, element, folded, join, name, table
 from pipeline.report.page import Section, paragraphs
 from pipeline.report.wording import percent
 from pipeline.terminal.thresholds import meaning
 
 
-def section(predicted: Predictions) -> Section:
+def section(predicted: Predictions, photographs: Predictions | None = None) -> Section:
     """Count verdicts for each class, and how often all photographs of a part agree.
 
     Args:
-        predicted: photographs that the model never saw.
+        predicted: photographs that the model never saw, or their parts, judged as wholes.
+        photographs: of these parts, each judged as if it were all there is of its part.
     """
+    where = (
+        f"{meaning(predicted.band, predicted.classes.names)}."
+        if predicted.classes.binary
+        else "The most probable class is the verdict."
+    )
+    body = [
+        paragraphs(f"Verdicts: {where} Right ones are underlined."),
+        _matrix(predicted),
+        _by_photograph(photographs) if photographs else _parts(predicted),
+    ]
+    return Section("confusion", "Confusion matrix: what is taken for what", join(body))
+
+
+def _matrix(predicted: Predictions) -> Html:
     names, verdicts = predicted.classes.names, predicted.verdicts
     review = predicted.band.has_review and predicted.classes.binary
     counts = np.zeros((len(names), len(names) + review), dtype=np.int64)
@@ -32,17 +47,16 @@ def section(predicted: Predictions) -> Section:
     ]
     columns = ["", *(join(["verdict ", name(title)]) for title in names)]
     columns += [*(["a person has to look"] if review else []), "all"]
-    where = (
-        f"{meaning(predicted.band, names)}."
-        if predicted.classes.binary
-        else "The most probable class is the verdict."
+    return table(f"Confusion matrix: {predicted.unit}s by class and verdict", columns, rows)
+
+
+def _by_photograph(photographs: Predictions) -> Html:
+    """Give the same of photographs, which have no verdict where their part has one."""
+    return folded(
+        "The same by photograph, each as if it were all there is of its part",
+        _matrix(photographs),
+        _parts(photographs),
     )
-    body = [
-        paragraphs(f"Verdicts: {where} Right ones are underlined."),
-        table("Confusion matrix: photographs by class and verdict", columns, rows),
-        _parts(predicted),
-    ]
-    return Section("confusion", "Confusion matrix: what is taken for what", join(body))
 
 
 def _cell(number: int, whole: int, right: bool) -> Html:

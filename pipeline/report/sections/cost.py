@@ -33,17 +33,16 @@ def section(
     positive = predicted.y == 1
     if not predicted.classes.binary or positive.all() or not positive.any():
         return None
+    unit = _unit(predicted, decision)
     if unseen is None:
         whole = Curve.of(predicted.y, predicted.probabilities[:, 1])
         outcome = Outcome.of(
             predicted.y, predicted.probabilities[:, 1], predicted.groups, predicted.band
         )
-        where = "These curves are of the photographs scored here."
+        where = f"These curves are of the {predicted.unit}s scored here."
     else:
         whole, outcome = unseen.curve, unseen.outcome
-        where = (
-            f"These curves are of the photographs that the threshold was chosen on ({unseen.how})."
-        )
+        where = f"These curves are of the {unit}s that the threshold was chosen on ({unseen.how})."
     given = None if decision is None else decision.defect_rate
     rate = float(positive.mean()) if given is None else given
     curve, costs = whole.thinned(), _costs_of(decision, rate)
@@ -59,7 +58,7 @@ def section(
         paragraphs(
             "A lower threshold misses fewer defects and rejects more healthy parts. What is best "
             f"depends on what either costs you. {where}",
-            f"The costs are for {percent(rate)} of defective photographs; with another share of "
+            f"The costs are for {percent(rate)} of defective {unit}s; with another share of "
             "defects they move."
             + (
                 " What a person has to look at costs nothing in them."
@@ -68,17 +67,19 @@ def section(
             ),
         ),
         element(
-            "div", _errors(predicted.band, curve, outcome).html(),
-            _costs(predicted.band, curve, values, _cost_here(costs, outcome)).html(), class_="pair",
+            "div", _errors(predicted.band, curve, _shares(outcome, unit), unit).html(),
+            _costs(
+                predicted.band, curve, values, _cost_here(costs, _shares(outcome, unit)), unit
+            ).html(), class_="pair",
         ),
         table(
-            "The cheapest threshold on these photographs",
+            f"The cheapest threshold on these {unit}s",
             ["a missed defect costs", "threshold", "defective missed", "healthy rejected"],
             cheapest,
         ),
         paragraphs(
             "This is to show what is at stake. Do not quote these shares as a result: the "
-            "thresholds were found on the very photographs that they are scored on."
+            f"thresholds were found on the very {unit}s that they are scored on."
         ),
     ]  # fmt: skip
     return Section("cost", "Cost: what another threshold would change", join(body))
@@ -98,25 +99,35 @@ def _costs_of(decision: Decision | None, rate: float) -> dict[str, Weights]:
     }
 
 
-def _cost_here(costs: Mapping[str, Weights], outcome: Outcome) -> float | None:
-    """Of 100 photographs at the model's own thresholds, where costs were given."""
+def _unit(predicted: Predictions, decision: Decision | None) -> str:
+    """Say what the curves count: parts, where these are judged as wholes."""
+    wholes = decision is not None and decision.of_wholes and _several(predicted)
+    return "part" if wholes else predicted.unit
+
+
+def _several(predicted: Predictions) -> bool:
+    return predicted.unit == "part" or len(set(predicted.groups.tolist())) < len(predicted.y)
+
+
+def _cost_here(costs: Mapping[str, Weights], shares: tuple[float, float]) -> float | None:
+    """Of 100 photographs or parts at the model's own thresholds, where costs were given."""
     if len(costs) > 1:
         return None
     (weights,) = costs.values()
-    missed, rejected = _shares(outcome)
+    missed, rejected = shares
     return 100 * (weights.missed * missed + weights.rejected * rejected)
 
 
-def _shares(outcome: Outcome) -> tuple[float, float]:
-    """Missed among the defective photographs, rejected among the good ones."""
-    return (
-        outcome.defective.passed / max(outcome.defective.total, 1),
-        outcome.good.rejected / max(outcome.good.total, 1),
-    )
+def _shares(outcome: Outcome, unit: str) -> tuple[float, float]:
+    """Missed among the defective photographs or parts, rejected among the good ones."""
+    defective, good = outcome.defective, outcome.good
+    if unit == "part":
+        defective, good = outcome.defective_parts, outcome.good_parts
+    return defective.passed / max(defective.total, 1), good.rejected / max(good.total, 1)
 
 
-def _errors(band: Band, curve: Curve, outcome: Outcome) -> Chart:
-    missed, rejected = _shares(outcome)
+def _errors(band: Band, curve: Curve, shares: tuple[float, float], unit: str) -> Chart:
+    missed, rejected = shares
     listed = curve.thinned(_LISTED)
     rows: list[Row] = [
         [f"{t:.3g}", percent(m), percent(r)]
@@ -126,7 +137,7 @@ def _errors(band: Band, curve: Curve, outcome: Outcome) -> Chart:
         "errors",
         "Errors of both kinds by threshold",
         f"At the model's own {_named(band)}, {percent(missed)} of the defective "
-        f"photographs are missed and {percent(rejected)} of the healthy ones rejected.",
+        f"{unit}s are missed and {percent(rejected)} of the healthy ones rejected.",
         _threshold_axis(),
         Axis.shares("share"),
         ["threshold", "defective ones missed", "healthy ones rejected"],
@@ -139,7 +150,9 @@ def _errors(band: Band, curve: Curve, outcome: Outcome) -> Chart:
     )
 
 
-def _costs(band: Band, curve: Curve, values: Mapping[str, Floats], here: float | None) -> Chart:
+def _costs(
+    band: Band, curve: Curve, values: Mapping[str, Floats], here: float | None, unit: str
+) -> Chart:
     """In the unit of the costs where these were given, else as shares of the highest."""
     listed = range(0, len(curve.thresholds), max(1, len(curve.thresholds) // _LISTED))
     rows: list[Row] = [
@@ -151,7 +164,7 @@ def _costs(band: Band, curve: Curve, values: Mapping[str, Floats], here: float |
     else:
         shown = dict(values)
         highest = [float(of.max()) for of in values.values()]
-        axis = Axis.covering("cost of 100 photographs", highest, at_least=(0, 1e-9))
+        axis = Axis.covering(f"cost of 100 {unit}s", highest, at_least=(0, 1e-9))
     said = "; ".join(
         f"if a missed defect costs {name}, threshold "
         f"{curve.thresholds[of.argmin()]:.3g} is the cheapest here"
@@ -159,7 +172,7 @@ def _costs(band: Band, curve: Curve, values: Mapping[str, Floats], here: float |
     )
     return Chart(
         "costs",
-        "Cost of 100 photographs by threshold",
+        f"Cost of 100 {unit}s by threshold",
         f"{said}." + ("" if here is None else f" At the model's own {_named(band)}: {here:.3g}."),
         _threshold_axis(),
         axis,

@@ -12,10 +12,8 @@ from features.cache.sample_table import TableRow
 from pipeline.data.classes import Classes
 from pipeline.report.html import Html, Row, element, facts, join, name, table
 from pipeline.report.page import Section, paragraphs
-from pipeline.report.wording import NBSP
 
 _LISTED = 50
-_OF_PARTS = f"of{NBSP}parts"
 
 
 @dataclass(frozen=True)
@@ -45,17 +43,16 @@ class Data:
 def section(data: Data) -> Section:
     """Classes and parts as a table, notes, and the unreadable photographs with their reasons."""
     merged = set(data.classes.members) != set(data.classes.names)
-    columns = ["class", *(["folders"] if merged else []), "photographs", _OF_PARTS]
-    columns += [column for side in data.sides for column in (side.replace(" ", NBSP), _OF_PARTS)]
+    columns = ["class", *(["folders"] if merged else []), "all", *data.sides]
     rows = [_row(data, number, merged) for number in range(len(data.classes.names))]
     every = np.arange(len(data.y))
     total: Row = [
-        "all", *([""] if merged else []), *_counts(data, every),
-        *(cell for side in data.sides.values() for cell in _counts(data, side)),
+        "all", *([""] if merged else []), _counts(data, every),
+        *(_counts(data, side) for side in data.sides.values()),
     ]  # fmt: skip
     body = [
         table(
-            "Photographs and parts of each class",
+            "Photographs of each class, and below of how many parts they are",
             columns,
             [*rows, total],
             texts=[1] if merged else [],
@@ -81,18 +78,15 @@ def _row(data: Data, number: int, merged: bool) -> Row:
     return [
         join([name(title), f" ({role})" if role and role != title else None]),
         *([join([[", " if i else None, f] for i, f in enumerate(folders)])] if merged else []),
-        *_counts(data, members),
-        *(
-            cell
-            for side in data.sides.values()
-            for cell in _counts(data, np.intersect1d(members, side))
-        ),
+        _counts(data, members),
+        *(_counts(data, np.intersect1d(members, side)) for side in data.sides.values()),
     ]
 
 
-def _counts(data: Data, members: Indices) -> tuple[str, str]:
-    """How many photographs, and of how many parts."""
-    return f"{len(members):,}", f"{len(np.unique(data.groups[members])):,}"
+def _counts(data: Data, members: Indices) -> Html:
+    """How many photographs, and below it of how many parts: narrow enough for a phone."""
+    parts = len(np.unique(data.groups[members]))
+    return join([f"{len(members):,} ", element("small", f"of {parts:,}", class_="range")])
 
 
 def _sizes(data: Data) -> str:

@@ -85,9 +85,18 @@ def _limits(predicted: Predictions) -> Html | None:
     if not predicted.classes.binary:
         return None
     said = meaning(predicted.band, predicted.classes.names)
+    whose = "its"
+    first = None
+    if predicted.unit == "part":
+        whose = "its part's"
+        first = (
+            "Each photograph stands for its part: of all of them it says most nearly what they say "
+            "together, and the verdict is about the part."
+        )
     return paragraphs(
-        "Under each photograph stands its probability of a defect beside the limit that decided: "
-        f"{said}."
+        first,
+        f"Under each photograph stands {whose} probability of a defect beside the limit that "
+        f"decided: {said}.",
     )
 
 

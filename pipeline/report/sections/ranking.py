@@ -112,8 +112,9 @@ def section(predicted: Predictions) -> Section | None:
     what = "a defect" if binary else "the class"
     body = [
         paragraphs(
-            f"Photographs are put in the order of their probability of {what}; every point of a "
-            "curve is one threshold. A curve near the corner is good, the dotted line is chance."
+            f"{predicted.unit.capitalize()}s are put in the order of their probability of {what}; "
+            "every point of a curve is one threshold. A curve near the corner is good, the dotted "
+            "line is chance."
             + (
                 " The diamond is the model's own threshold, below which it passes."
                 if binary

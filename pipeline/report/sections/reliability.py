@@ -30,22 +30,23 @@ def section(predicted: Predictions, unseen: Unseen | None = None) -> Section:
     true = predicted.y == 1 if binary else predicted.y == predicted.verdicts
     found = Reliability.of(true.astype(np.int64), predicted.shown, predicted.groups)
     text = (
-        "If 80 % is told for a hundred photographs, about eighty of them should be "
+        f"If 80 % is told for a hundred {predicted.unit}s, about eighty of them should be "
         f"{'defective' if binary else 'of that class'}: the points should lie on the dotted line. "
-        "The intervals count parts, not photographs."
+        f"{'' if predicted.unit == 'part' else 'The intervals count parts, not photographs.'}"
     )
-    here = _told_and_true(_HERE, "Told probability against what was true", found, binary)
+    heading = "Told probability against what was true"
+    here = _told_and_true(_HERE, heading, found, binary, predicted.unit)
     pair = element("div", here.html(), _how_often(predicted).html(), class_="pair")
     title = "Reliability: can the probabilities be believed?"
-    body = [paragraphs(text), pair, _losses(found, unseen) if binary else None]
+    body = [paragraphs(text), pair, _losses(found, unseen, predicted.unit) if binary else None]
     if unseen is not None and unseen.own is not None:
-        body += [_calibrated(unseen, unseen.own)]
+        body += [_calibrated(unseen, unseen.own, predicted.unit)]
     return Section("reliability", title, join(body))
 
 
-def _losses(found: Reliability, unseen: Unseen | None) -> Html:
+def _losses(found: Reliability, unseen: Unseen | None, unit: str) -> Html:
     """Brier score and log loss, with and without calibration."""
-    lines = {"these photographs, as told": found}
+    lines = {f"these {unit}s, as told": found}
     if unseen is not None:
         lines[f"{unseen.how}, as told"] = unseen.reliability
         if unseen.own is not None:
@@ -59,13 +60,15 @@ def _losses(found: Reliability, unseen: Unseen | None) -> Html:
         said = "The head's own probabilities are calibrated, on the training part alone."
     caption = "Errors of the probabilities; less is better"
     return join([
-        table(caption, ["photographs", "Brier score", "log loss"], rows), paragraphs(said)
+        table(caption, [f"{unit}s", "Brier score", "log loss"], rows), paragraphs(said)
     ])  # fmt: skip
 
 
-def _calibrated(unseen: Unseen, own: Reliability) -> Html:
+def _calibrated(unseen: Unseen, own: Reliability, unit: str) -> Html:
     charts = [
-        _told_and_true(f"{anchor}-calibration", f"{when} calibration, {unseen.how}", found, True)
+        _told_and_true(
+            f"{anchor}-calibration", f"{when} calibration, {unseen.how}", found, True, unit
+        )
         for anchor, when, found in (
             ("before", "Before", own), ("after", "After", unseen.reliability)
         )
@@ -73,12 +76,15 @@ def _calibrated(unseen: Unseen, own: Reliability) -> Html:
     return element("div", [chart.html() for chart in charts], class_="pair")
 
 
-def _told_and_true(anchor: str, title: str, found: Reliability, binary: bool) -> Chart:
+def _told_and_true(
+    anchor: str, title: str, found: Reliability, binary: bool, unit: str = "photograph"
+) -> Chart:
     points = [(one.told, one.found) for one in found.bins]
     ranges = [Line("", [(one.told, end) for end in one.interval]) for one in found.bins]
     rows: list[Row] = [
         [
-            f"{one.low:.0%} to {one.high:.0%}", f"{one.photographs:,}", f"{one.parts:,}",
+            f"{one.low:.0%} to {one.high:.0%}",
+            *([f"{one.photographs:,}"] if unit == "photograph" else []), f"{one.parts:,}",
             percent(one.told), percent(one.found), between(*one.interval),
         ]
         for one in found.bins
@@ -90,14 +96,21 @@ def _told_and_true(anchor: str, title: str, found: Reliability, binary: bool) ->
         "; ".join(f"told {percent(a)}: {percent(b)} {what[5:]}" for a, b in points) + ".",
         Axis.shares(_TOLD[binary]),
         Axis.shares(f"share {what}"),
-        ["told", "photographs", "parts", "mean of the told", f"share {what}", "95 % interval"],
+        [
+            "told",
+            *(["photographs"] if unit == "photograph" else []),
+            "parts",
+            "mean of the told",
+            f"share {what}",
+            "95 % interval",
+        ],
         rows,
         lines=[
             Line("as it should be", [(0, 0), (1, 1)], GUIDE),
             *ranges,
             Line("95 % interval", []),
         ],
-        marks=[Mark("photographs of one range of ten", points, 0)],
+        marks=[Mark(f"{unit}s of one range of ten", points, 0)],
     )
 
 
@@ -125,7 +138,7 @@ def _how_often(predicted: Predictions) -> Chart:
         )
         + ".",
         Axis.shares(_TOLD[predicted.classes.binary]),
-        Axis.shares("share of the photographs"),
+        Axis.shares(f"share of the {predicted.unit}s"),
         ["told", *shares],
         rows,
         lines=[

@@ -103,7 +103,10 @@ def test_misses_out_of_fold_are_said_beside_a_lucky_holdout() -> None:
     def said(passed: int, how: str = "out-of-fold") -> str:
         counts = SimpleNamespace(passed=passed, total=8)
         unseen = SimpleNamespace(how=how, outcome=SimpleNamespace(defective_parts=counts))
-        decision = cast(Decision, SimpleNamespace(unseen=unseen, contradicted=True, claims=[]))
+        holdout = SimpleNamespace(defective_parts=SimpleNamespace(passed=0, total=4))
+        decision = cast(Decision, SimpleNamespace(
+            unseen=unseen, holdout=holdout, contradicted=True, claims=[]
+        ))  # fmt: skip
         found = model_verdict(predicted, assess(predicted), [], decision=decision)
         return " ".join(found.sentences).replace("\u00a0", " ")
 
