@@ -35,7 +35,6 @@ from pipeline.terminal.console import (
     say,
     set_quiet,
     show,
-    wait,
     with_new_names,
 )
 from pipeline.terminal.options import (
@@ -244,8 +243,8 @@ def groups(
     from pipeline.groups.contact_sheets import show_groups
     from pipeline.terminal import groups as text
 
-    with wait("looking for photographs that show one part"):
-        shown = show_groups(cache, out, sheets=sheets, force=force)
+    with bar("photographs compared") as progress:
+        shown = show_groups(cache, out, sheets=sheets, force=force, progress=progress)
     show(text.groups(shown))
 
 
@@ -800,9 +799,12 @@ def _dataset(cache: Path, classes: str | None, positive: str | None) -> Dataset:
     import pipeline
     from pipeline.terminal import results as text
 
-    with wait("looking for photographs that show one part"):
+    with bar("photographs compared") as progress:
         data = pipeline.load_dataset(
-            cache, classes=parse.names(classes), positive=parse.names(positive)
+            cache,
+            classes=parse.names(classes),
+            positive=parse.names(positive),
+            progress=progress,
         )
     show(text.dataset(data) + "\n")
     return data

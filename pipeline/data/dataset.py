@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -144,6 +144,7 @@ def load_dataset(
     *,
     classes: Sequence[str] | None = None,
     positive: Sequence[str] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Dataset:
     """Read the sample table of a cache; rows are read when they are asked for.
 
@@ -153,6 +154,8 @@ def load_dataset(
         cache_path: made by `extract`.
         classes: only these classes; None for all.
         positive: the classes that together are "defective"; None to tell by name.
+        progress: called as `progress(photographs compared, photographs)` while groups are
+            proposed, or near copies are looked for across a given split.
 
     Raises:
         CacheError: no cache, or one that cannot be read or contradicts itself.
@@ -169,7 +172,7 @@ def load_dataset(
         )
     proposal = None
     if not any(table_row.group for table_row in table_rows):
-        proposal = proposed_groups(cache_path)
+        proposal = proposed_groups(cache_path, progress)
         found = proposal.by_path()
         table_rows = [
             table_row._replace(group=found.get(table_row.path, "")) for table_row in table_rows
@@ -180,7 +183,7 @@ def load_dataset(
             folder = replace(folder, group_rule=GroupRule("proposed"))
     labelled = label_table_rows(table_rows, classes=classes, positive=positive)
     if labelled.given is not None and proposal is None:
-        labelled.warnings += _near_copies_across(cache_path, labelled, labelled.given)
+        labelled.warnings += _near_copies_across(cache_path, labelled, labelled.given, progress)
     return Dataset(
         **vars(labelled),
         cache_path=cache_path,
@@ -191,7 +194,10 @@ def load_dataset(
 
 
 def _near_copies_across(
-    cache_path: Path, labelled: Labelled, given: tuple[Indices, Indices]
+    cache_path: Path,
+    labelled: Labelled,
+    given: tuple[Indices, Indices],
+    progress: Callable[[int, int], None] | None,
 ) -> list[str]:
     """Say how many photographs of a given split's holdout surely show a part of the other side.
 
@@ -202,7 +208,8 @@ def _near_copies_across(
     if not len(apart) or len(labelled) > MOST_COMPARED:
         return []
     known = [labelled.table_rows[number].digest for number in train]
-    near = int(like_known(cache_path, [labelled.table_rows[n] for n in apart], known).sum())
+    asked = [labelled.table_rows[number] for number in apart]
+    near = int(like_known(cache_path, asked, known, progress=progress).sum())
     if not near:
         return []
     return [

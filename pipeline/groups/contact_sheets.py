@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,7 +77,12 @@ class ShownGroups:
 
 
 def show_groups(
-    cache_path: Path, out: Path, *, sheets: int = 3, force: bool = False
+    cache_path: Path,
+    out: Path,
+    *,
+    sheets: int = 3,
+    force: bool = False,
+    progress: Callable[[int, int], None] | None = None,
 ) -> ShownGroups:
     """Propose groups for a cache and write them: groups.csv, groups-1.png …, questions.png.
 
@@ -86,6 +91,7 @@ def show_groups(
         out: folder for the files, which are replaced.
         force: replace also a groups.csv that says something else than the proposal.
         sheets: most pictures of groups, twelve groups each, the largest first.
+        progress: called as `progress(photographs compared, photographs)`.
 
     Raises:
         OutputError: groups.csv is there and may have been edited.
@@ -93,7 +99,7 @@ def show_groups(
         CacheError: no cache, or one that cannot be read.
         OutputError: `out` cannot be written.
     """
-    proposal = proposed_groups(cache_path)
+    proposal = proposed_groups(cache_path, progress)
     if not proposal.paths:
         raise DataError(f"{cache_path} has no photographs; run: extract DATA --cache {cache_path}")
     with Cache.read(cache_path) as cache:

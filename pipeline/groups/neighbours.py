@@ -9,6 +9,8 @@ compared with those of the cells nearest to it. Copies lie in the same or in a n
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
@@ -25,23 +27,32 @@ _ROUNDS = 6  # of k-means
 _OF_EACH_CELL = 64  # vectors that the centres are made of
 
 
-def nearest(vectors: Vectors, count: int) -> tuple[Indices, Vectors]:
+def nearest(
+    vectors: Vectors, count: int, tick: Callable[[int], None] | None = None
+) -> tuple[Indices, Vectors]:
     """Find the `count` others with the largest inner product, the most alike first.
 
     Args:
         vectors: float32 (n, width), n above `count`.
         count: of each.
+        tick: called with the number of vectors that others were compared with since.
 
     Returns:
         Their numbers, int64 (n, count), and the inner products, float32 (n, count).
     """
     if len(vectors) > ALL_PAIRS:
-        return _by_cells(vectors, count)
+        return _by_cells(vectors, count, tick)
     everything = np.arange(len(vectors))
-    return among(vectors, everything, everything, count)
+    return among(vectors, everything, everything, count, tick)
 
 
-def among(vectors: Vectors, rows: Indices, others: Indices, count: int) -> tuple[Indices, Vectors]:
+def among(
+    vectors: Vectors,
+    rows: Indices,
+    others: Indices,
+    count: int,
+    tick: Callable[[int], None] | None = None,
+) -> tuple[Indices, Vectors]:
     """Find the nearest to each of `rows` among `others` (more than `count` numbers), not itself."""
     n = len(others)
     numbers, values = np.empty((len(rows), count), np.int64), np.empty((len(rows), count), "f4")
@@ -59,10 +70,14 @@ def among(vectors: Vectors, rows: Indices, others: Indices, count: int) -> tuple
         order = np.argsort(-likeness, axis=1, kind="stable")
         numbers[start : start + height] = others[np.take_along_axis(found, order, axis=1)]
         values[start : start + height] = np.take_along_axis(likeness, order, axis=1)
+        if tick is not None:
+            tick(len(some))
     return numbers, values
 
 
-def _by_cells(vectors: Vectors, count: int) -> tuple[Indices, Vectors]:
+def _by_cells(
+    vectors: Vectors, count: int, tick: Callable[[int], None] | None
+) -> tuple[Indices, Vectors]:
     """Each vector's best among the members of its nearest cells, cell by cell."""
     centres = _centres(vectors, round(len(vectors) ** 0.5))
     looked_at = min(_LOOKED_AT, len(centres))
@@ -86,6 +101,8 @@ def _by_cells(vectors: Vectors, count: int) -> tuple[Indices, Vectors]:
         known = np.take_along_axis(numbers[rows], np.minimum(best, count - 1), axis=1)
         new = others[np.maximum(best - count, 0)]
         numbers[rows] = np.where(best < count, known, new)
+        if tick is not None:
+            tick(len(others))
     return _sorted_and_whole(vectors, numbers, values)
 
 

@@ -23,7 +23,7 @@ from features.untrusted_files import read_json
 from pipeline.groups.proposal import Proposal
 from pipeline.groups.propose import propose
 from pipeline.groups.rules import GroupRule, number_groups
-from pipeline.groups.similarity import FEWEST, similarity_of_rows
+from pipeline.groups.similarity import FEWEST, Progress, similarity_of_rows, ticks
 
 _SURE = 0.001  # expected strangers as alike: of 1,000 photographs of new parts, about one is named
 
@@ -35,9 +35,19 @@ Flags = npt.NDArray[np.bool_]
 
 
 def propose_for(
-    cache_path: Path, table_rows: Sequence[TableRow], gap: float | None = None
+    cache_path: Path,
+    table_rows: Sequence[TableRow],
+    gap: float | None = None,
+    *,
+    progress: Progress | None = None,
 ) -> Proposal:
     """Give the proposal for photographs whose rows are in a cache, in its table or not.
+
+    Args:
+        cache_path: that has the rows of the photographs.
+        table_rows: the photographs.
+        gap: see `propose`, like `progress`.
+        progress: told of photographs that were compared.
 
     Raises:
         CacheError: no cache, or one that cannot be read.
@@ -46,16 +56,23 @@ def propose_for(
     with Cache.read(cache_path) as cache:
         rows = cache.rows_of([table_row.digest for table_row in table_rows])
         placed = [s._replace(row=r) for s, r in zip(table_rows, rows, strict=True)]
-        return propose(cache, placed, gap)
+        return propose(cache, placed, gap, progress=progress)
 
 
-def like_known(cache_path: Path, table_rows: Sequence[TableRow], known: Sequence[str]) -> Flags:
+def like_known(
+    cache_path: Path,
+    table_rows: Sequence[TableRow],
+    known: Sequence[str],
+    *,
+    progress: Progress | None = None,
+) -> Flags:
     """Which photographs look so much like known ones that both surely show one part.
 
     Args:
         cache_path: that has the rows of the photographs.
         table_rows: to ask about; none of them is among the known ones.
         known: digests; those without a row in the cache cannot be told of.
+        progress: called as `progress(photographs compared, photographs)`.
 
     Returns:
         bool (len(samples),).
@@ -68,7 +85,8 @@ def like_known(cache_path: Path, table_rows: Sequence[TableRow], known: Sequence
         asked = cache.rows_of([table_row.digest for table_row in table_rows])
         others = {cache.find(digest) for digest in known} - {-1, *asked}
         rows = sorted({row for row in asked if row >= 0} | others)
-        similarity = similarity_of_rows(cache, rows) if others else None
+        tick = ticks(progress, len(rows))
+        similarity = similarity_of_rows(cache, rows, tick) if others else None
     if similarity is None:
         return found
     is_known = np.isin(rows, list(others))
@@ -118,7 +136,7 @@ def doubts_of_groups(cache_path: Path) -> list[str]:
     return said
 
 
-REVISION = 4
+REVISION = 5
 """Raised when the same photographs would be grouped otherwise."""
 
 
@@ -127,11 +145,15 @@ def proposal_path(cache_path: Path) -> Path:
     return cache_path.with_name(f"{cache_path.stem}.groups.json")
 
 
-def proposed_groups(cache_path: Path) -> Proposal:
+def proposed_groups(cache_path: Path, progress: Progress | None = None) -> Proposal:
     """Give the proposal for the photographs that a cache holds now; made if it is not there yet.
 
     Of a cache that was told a gap in time it is no proposal, but what that gap cuts. Where the
     folder cannot be written it is made anew each time.
+
+    Args:
+        cache_path: made by `extract`.
+        progress: called as `progress(photographs compared, photographs)` while it is made.
 
     Raises:
         CacheError: no cache, or one that cannot be read.
@@ -142,7 +164,7 @@ def proposed_groups(cache_path: Path) -> Proposal:
         kept = _kept(path, state)
         if kept is not None:
             return kept
-        proposal = propose(cache, gap=GroupRule.noted(cache.note).gap)
+        proposal = propose(cache, gap=GroupRule.noted(cache.note).gap, progress=progress)
     with contextlib.suppress(OutputError):
         write_whole(path, json.dumps({"state": state, **proposal.to_json()}))
     return proposal

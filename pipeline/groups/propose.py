@@ -25,10 +25,13 @@ from pipeline.groups.proposal import Evidence, Link, Proposal, Question
 from pipeline.groups.readings import Readings, read_all
 from pipeline.groups.similarity import (
     FEWEST,
+    Progress,
     Similarity,
+    Tick,
     similarity_of_rows,
     similarity_of_thumbnails,
     similarity_turned,
+    ticks,
 )
 
 CHANCE = 0.3
@@ -46,7 +49,11 @@ _ALONE = 0.5  # share of photographs alone from which on the count of parts is a
 
 
 def propose(
-    cache: Cache, table_rows: Sequence[TableRow] | None = None, gap: float | None = None
+    cache: Cache,
+    table_rows: Sequence[TableRow] | None = None,
+    gap: float | None = None,
+    *,
+    progress: Progress | None = None,
 ) -> Proposal:
     """Propose groups for the readable photographs of an open cache.
 
@@ -58,6 +65,7 @@ def propose(
         table_rows: the photographs, with their rows in the cache; None for those of its own table.
         gap: seconds; where a person said that a longer gap between shots begins a new part. Then
             nothing else but the same bytes ties photographs.
+        progress: called as `progress(photographs compared, photographs)`.
 
     Raises:
         CacheError: the cache is damaged.
@@ -65,9 +73,14 @@ def propose(
     given = cache.table_rows if table_rows is None else table_rows
     readable = [table_row for table_row in given if table_row.row >= 0]
     rows, unit = np.unique([table_row.row for table_row in readable], return_inverse=True)
-    similarity = similarity_of_rows(cache, rows.tolist()) if len(rows) and gap is None else None
+    tick = ticks(progress, len(rows), passes=3)
+    seen = len(rows) > 0 and gap is None
+    similarity = similarity_of_rows(cache, rows.tolist(), tick) if seen else None
     thumbnails = thumbnails_of(cache, rows.tolist()) if len(rows) else None
-    return _proposed(readable, unit.astype(np.int64), similarity, thumbnails, gap)
+    found = _proposed(readable, unit.astype(np.int64), similarity, thumbnails, gap, tick)
+    if progress is not None:
+        progress(len(rows), len(rows))
+    return found
 
 
 def propose_by_pictures(
@@ -95,6 +108,7 @@ def _proposed(
     similarity: Similarity | None,
     thumbnails: Thumbnails | None,
     gap: float | None,
+    tick: Tick | None = None,
 ) -> Proposal:
     """From all evidence; `unit` are the photographs' numbers in `similarity` and `thumbnails`."""
     pictures = None if thumbnails is None else thumbnails.grey
@@ -105,7 +119,7 @@ def _proposed(
     if gap is None:
         findings += [_exports(table_rows), _looks(pixels, unit, readings)]
         if thumbnails is not None and thumbnails.known.all() and not readings.spoken.all():
-            turned = PixelEvidence(similarity_turned(thumbnails.grey), unit)
+            turned = PixelEvidence(similarity_turned(thumbnails.grey, tick), unit)
             what = "look the same, turned or mirrored"
             findings.append(_looks(turned, unit, readings, what, _TURNS))
     proposal = _joined(table_rows, findings, pixels, unit)

@@ -51,7 +51,6 @@ _PURE = 0.9  # share of pairs of a run that have the same value, so that the val
 _SURE = 1.0  # weight from which on one of two readings is believed
 _SHOWN = 4  # keys that are shown though they do not serve
 _COUNTED = 2  # counters that are shown though they do not serve
-_CLEAN = 0.15  # depth of a valley that a counter is believed for without pixels
 
 
 @dataclass(frozen=True)
@@ -323,7 +322,7 @@ def _finding(kind: str, what: str, codes: Indices, used: bool, why: str, hint: s
 
 
 def _weigh_counter(line: Line, pixels: PixelEvidence) -> Finding:
-    """Give runs of a counter between long gaps, if the pixels agree, or the gaps are very clear."""
+    """Give runs of a counter between long gaps, if the pixels agree: it says little by itself."""
     order, gaps = line.walk()
     cut = find_cut(gaps, line.step, MOST_COUNTED)
     if cut is None:
@@ -332,9 +331,8 @@ def _weigh_counter(line: Line, pixels: PixelEvidence) -> Finding:
     runs = line.runs(cut.gap)
     agreement = pixels.agreement(*_run_pairs(order, runs[order]))
     sure = agreement is not None and agreement >= AGREES
-    clean = cut.depth <= _CLEAN and (agreement is None or agreement >= CONTRADICTS)
     why = f"gaps are of two kinds (at most {cut.gap:,.0f}, or far more); {in_percent(agreement)}"
-    return _finding("name", f"{line.what}, at most {cut.gap:,.0f} apart", runs, sure or clean, why)
+    return _finding("name", f"{line.what}, at most {cut.gap:,.0f} apart", runs, sure, why)
 
 
 def _run_pairs(order: Indices, run: Indices) -> tuple[Pairs, Pairs]:

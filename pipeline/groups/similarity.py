@@ -18,6 +18,7 @@ taken where photographs of these parts differ, and judged by what is usual here:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -103,12 +104,43 @@ class Similarity:
         return a[sure], b[sure], expected[sure]
 
 
-def similarity_of_rows(cache: Cache, rows: list[int]) -> Similarity | None:
+Progress = Callable[[int, int], None]
+Tick = Callable[[int], None]
+
+
+def ticks(progress: Progress | None, photographs: int, passes: int = 2) -> Tick:
+    """Give what counts passes over photographs and tells of them as one: `progress(done, total)`.
+
+    Args:
+        progress: None for nobody to tell.
+        photographs: in all.
+        passes: over all of them that will be counted; further ones are not told of.
+
+    Example:
+        >>> tick = ticks(lambda done, total: print(done, "of", total), 10)
+        >>> tick(10)
+        5 of 10
+    """
+    done = 0
+
+    def tick(count: int) -> None:
+        nonlocal done
+        done += count
+        if progress is not None:
+            progress(min(done // passes, photographs), photographs)
+
+    return tick
+
+
+def similarity_of_rows(
+    cache: Cache, rows: list[int], tick: Tick | None = None
+) -> Similarity | None:
     """Compare photographs by their cached rows and thumbnails.
 
     Args:
         cache: open.
         rows: one for each photograph, all different.
+        tick: of `ticks`; two passes over all photographs.
 
     Returns:
         None where there are too few to say what is usual.
@@ -119,10 +151,10 @@ def similarity_of_rows(cache: Cache, rows: list[int]) -> Similarity | None:
     if len(rows) < FEWEST:
         return None
     thumbnails = thumbnails_of(cache, rows)
-    views = [_near_white(_pooled(cache, rows))]
+    views = [_near_white(_pooled(cache, rows, tick))]
     if thumbnails.known.all():
         views.append(_pictured(thumbnails.grey))
-    return similarity_of(_together(views))
+    return similarity_of(_together(views), tick)
 
 
 def similarity_of_thumbnails(grey: Grey) -> Similarity | None:
@@ -130,7 +162,7 @@ def similarity_of_thumbnails(grey: Grey) -> Similarity | None:
     return similarity_of(_pictured(grey)) if len(grey) >= FEWEST else None
 
 
-def similarity_turned(grey: Grey) -> Similarity | None:
+def similarity_turned(grey: Grey, tick: Tick | None = None) -> Similarity | None:
     """Compare different photographs, uint8 (n, 32, 32), by what no turn or mirror changes.
 
     Each picture is read along rings around its middle. Turning it shifts the rings, all alike, and
@@ -144,7 +176,7 @@ def similarity_turned(grey: Grey) -> Similarity | None:
         return None
     blocks = [_invariants(grey[at : at + _READ]) for at in range(0, len(grey), _READ)]
     components = min(_TURNED_COMPONENTS, len(grey) // _PER_COMPONENT)
-    return similarity_of(_near_white(np.concatenate(blocks), components, 1.0))
+    return similarity_of(_near_white(np.concatenate(blocks), components, 1.0), tick)
 
 
 def _invariants(grey: Grey) -> Vectors:
@@ -167,13 +199,13 @@ def _invariants(grey: Grey) -> Vectors:
     return np.concatenate([p.reshape(len(grey), -1) for p in parts], axis=1).astype(np.float32)
 
 
-def similarity_of(vectors: Vectors) -> Similarity:
+def similarity_of(vectors: Vectors, tick: Tick | None = None) -> Similarity:
     """Fit the tail of each vector's strangers; (n, width) unit vectors, n at least FEWEST."""
     n = len(vectors)
     group = min(LARGEST_GROUP, max(3, n // 6))
     strangers = min(_STRANGERS, max(8, n // 3))
     reach = min(group + strangers, n - 2)
-    numbers, alike = nearest(vectors, reach)
+    numbers, alike = nearest(vectors, reach, tick)
     found = recall(vectors, numbers) if n > ALL_PAIRS else 1.0
     floor = alike[:, -1]
     # The nearest may be copies: of them is known only that strangers there would be no farther.
@@ -202,7 +234,7 @@ def _pictured(grey: Grey) -> Vectors:
     return _near_white(normalise(pictures).reshape(len(grey), -1))
 
 
-def _pooled(cache: Cache, rows: list[int]) -> Vectors:
+def _pooled(cache: Cache, rows: list[int], tick: Tick | None = None) -> Vectors:
     """Rows averaged over the places of the map: float32 (n, channels); whole if these are few."""
     row_parts = RowParts.of_cache(cache)
     channels = row_parts.shape[2] if row_parts.shape[2] >= _FEWEST_CHANNELS else row_parts.map_width
@@ -210,6 +242,8 @@ def _pooled(cache: Cache, rows: list[int]) -> Vectors:
     for start in range(0, len(rows), _READ):
         block = cache.take(rows[start : start + _READ], row_parts.flat)
         pooled[start : start + _READ] = block.reshape(len(block), -1, channels).mean(axis=1)
+        if tick is not None:
+            tick(len(block))
     return pooled
 
 

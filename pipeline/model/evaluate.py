@@ -231,7 +231,7 @@ def evaluate_folder(
     unreadable = [table_row for table_row in predicted.table_rows if table_row.reason]
     proposal = None
     if rule.from_photographs:
-        found_groups = _proposal(bundle, data, table_rows, cache_path, rule.gap)
+        found_groups = _proposal(bundle, data, table_rows, cache_path, rule.gap, progress)
         table_rows = found_groups.applied(table_rows)
         if rule.kind == "none":
             proposal, rule = found_groups, GroupRule("proposed")
@@ -242,7 +242,9 @@ def evaluate_folder(
     found.proposal, found.strange = proposal, strange
     found.unlike = _unlike(bundle, number_groups(table_rows), predicted.strangeness[new])
     if not isinstance(bundle.head, Cnn):
-        found.known = int(like_known(cache_path, table_rows, sorted(trained_on)).sum())
+        found.known = int(
+            like_known(cache_path, table_rows, sorted(trained_on), progress=progress).sum()
+        )
     return found
 
 
@@ -307,11 +309,16 @@ def _counted(bundle: Bundle, classes: Classes) -> list[str]:
 
 
 def _proposal(
-    bundle: Bundle, data: Path, table_rows: list[TableRow], cache_path: Path, gap: float | None
+    bundle: Bundle,
+    data: Path,
+    table_rows: list[TableRow],
+    cache_path: Path,
+    gap: float | None,
+    progress: Progress | None,
 ) -> Proposal:
     """From rows and pictures, or for a model that sees pixels from these alone."""
     if not isinstance(bundle.head, Cnn):
-        return propose_for(cache_path, table_rows, gap)
+        return propose_for(cache_path, table_rows, gap, progress=progress)
     photographs = [Photograph(data / table_row.path, table_row.path) for table_row in table_rows]
     seen = list(look(photographs, bundle.head.recipe, thumbnail=True))
     both = [(s, one.thumbnail) for s, one in zip(table_rows, seen, strict=True) if one.thumbnail]

@@ -20,6 +20,7 @@ from pipeline.groups.rules import GroupRule, apply_rule
 from pipeline.model.bundle import Bundle
 from pipeline.model.familiar import UNLIKE
 from pipeline.model.predict import Prediction, check_format, format_predictions, parts_file
+from pipeline.output.overwrite import PREDICTIONS, remove_ours
 from pipeline.output.tables import MARK, escaped_json, to_csv
 from pipeline.thresholds.decision import disagreement
 
@@ -187,8 +188,8 @@ def write_tables(
         bundle: the model.
         predictions: of photographs.
         parts: of these.
-        out: of the first; the second stands beside it, see `parts_file`. A second one that is there
-            from before, and is no longer true, is taken away.
+        out: of the first; the second stands beside it, see `parts_file`. A second one that this
+            program wrote before, and is no longer true, is taken away; another is left alone.
 
     Returns:
         What was written.
@@ -197,7 +198,7 @@ def write_tables(
     write_whole(out, format_predictions(bundle, predictions, suffix))
     beside_it = parts_file(out)
     if not several(parts):
-        beside_it.unlink(missing_ok=True)
+        remove_ours(beside_it, PREDICTIONS[suffix])
         return [out]
     write_whole(beside_it, format_parts(bundle, parts, suffix))
     return [out, beside_it]

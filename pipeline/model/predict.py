@@ -188,7 +188,7 @@ def predict(
         cells: Sequence[Floats | None] = [None] * len(table_rows)
         if explain and cache_path is not None:
             cells = list(explain(bundle, cache_path, table_rows, probabilities))
-        parts, proposed = _parts(bundle, photographs, table_rows, cache_path, options.gap)
+        parts, proposed = _parts(bundle, photographs, table_rows, cache_path, options.gap, progress)
     if notes is not None and bundle.familiar is None:
         notes.append(say_blind(pixels=isinstance(bundle.head, Cnn)))
     learned = bundle.trained_on()
@@ -217,6 +217,7 @@ def _parts(
     table_rows: Sequence[TableRow],
     cache_path: Path | None,
     gap: float | None,
+    progress: Progress | None = None,
 ) -> tuple[list[str], bool]:
     """Name the part of each photograph ("" for one of its own), and say whether it is proposed."""
     told = [photograph.group for photograph in photographs]
@@ -225,7 +226,9 @@ def _parts(
     if any(told) or cache_path is None or not wanted or isinstance(bundle.head, Cnn):
         return told, False
     readable = [table_row for table_row in table_rows if not table_row.reason]
-    found = propose_for(cache_path, readable, gap).by_path() if readable else {}
+    found = {}
+    if readable:
+        found = propose_for(cache_path, readable, gap, progress=progress).by_path()
     names = [found.get(table_row.path, "") for table_row in table_rows]
     counts = Counter(names)
     return [name if counts[name] > 1 else "" for name in names], gap is None

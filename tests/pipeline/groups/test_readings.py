@@ -414,3 +414,17 @@ def test_views_that_recur_are_no_parts(form: str) -> None:
     assert merged <= 0.01
     assert proposal.basis == "times"
     assert any("s apart" in e.why for e in proposal.evidence if e.used)
+
+
+def test_a_counter_is_not_believed_without_pixels() -> None:
+    """However clear its gaps: eleven photographs are too few to say what strangers look like."""
+    numbers = [1, 2, 3, 101, 102, 103, 201, 202, 203, 301, 302]
+    shots = [
+        Shot(f"DSC_{number:04d}", number // 100, draw(number // 100, number % 100, number))
+        for number in numbers
+    ]
+    found = proposed(shots)
+    counters = [e for e in found.evidence if "one after another" in e.what or "apart" in e.what]
+    assert counters
+    assert not any(evidence.used for evidence in counters)
+    assert found.shared == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.groups.similarity import Similarity
+from pipeline.groups.similarity import Similarity, similarity_of, ticks
 
 
 def test_a_pair_counts_as_the_photograph_with_the_more_alike_strangers_sees_it() -> None:
@@ -19,3 +19,22 @@ def test_a_pair_counts_as_the_photograph_with_the_more_alike_strangers_sees_it()
     common = 4 * np.exp(-(0.8 - 0.7) / 0.05)
     a, b = np.array([0, 1, 0]), np.array([1, 0, 2])
     assert similarity.strangers(a, b) == pytest.approx([common, common, usual], rel=1e-4)
+
+
+def test_passes_are_told_of_as_photographs() -> None:
+    """Two passes over ten photographs are ten photographs, and never more."""
+    told: list[tuple[int, int]] = []
+    tick = ticks(lambda done, total: told.append((done, total)), 10)
+    for _ in range(5):
+        tick(5)
+    assert told == [(2, 10), (5, 10), (7, 10), (10, 10), (10, 10)]
+    ticks(None, 10)(3)
+
+
+def test_comparing_tells_how_far_it_is() -> None:
+    """Each vector is counted once it was compared with all others."""
+    told: list[tuple[int, int]] = []
+    vectors = np.random.default_rng(0).normal(size=(40, 8)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    similarity_of(vectors, ticks(lambda done, total: told.append((done, total)), 40, 1))
+    assert told[-1] == (40, 40)

@@ -62,6 +62,20 @@ def test_a_part_with_one_photograph_is_that_photograph(cache: Path, tmp_path: Pa
     assert write_tables(bundle, alone, parts, tmp_path / "p.csv") == [tmp_path / "p.csv"]
 
 
+def test_a_table_of_parts_is_taken_away_only_if_it_is_ours(cache: Path, tmp_path: Path) -> None:
+    """Of an earlier run it is no longer true; somebody else's is left alone, forced or not."""
+    bundle, found = predicted(cache, write_parts(tmp_path / "new", 3, first=900))
+    alone = [replace(one, part="") for one in found]
+    beside_it = tmp_path / "p.parts.csv"
+    write_tables(bundle, found, pipeline.predict_parts(bundle, found), tmp_path / "p.csv")
+    assert beside_it.exists()
+    write_tables(bundle, alone, pipeline.predict_parts(bundle, alone), tmp_path / "p.csv")
+    assert not beside_it.exists()
+    beside_it.write_text("screw,price\nM3,1\n")
+    write_tables(bundle, alone, pipeline.predict_parts(bundle, alone), tmp_path / "p.csv")
+    assert beside_it.read_text() == "screw,price\nM3,1\n"
+
+
 def test_a_proposed_part_that_disagrees_goes_to_a_person(cache: Path, tmp_path: Path) -> None:
     """A defective photograph among good ones of a proposed part: nobody knows that it is one part.
 
