@@ -231,7 +231,10 @@ def evaluate_folder(
     unreadable = [table_row for table_row in predicted.table_rows if table_row.reason]
     proposal = None
     if rule.from_photographs:
-        found_groups = _proposal(bundle, data, table_rows, cache_path, rule.gap, progress)
+        if isinstance(bundle.head, Cnn):
+            found_groups = _by_pictures(bundle.head, data, table_rows, rule.gap)
+        else:
+            found_groups = propose_for(cache_path, table_rows, rule.gap, progress=progress)
         table_rows = found_groups.applied(table_rows)
         if rule.kind == "none":
             proposal, rule = found_groups, GroupRule("proposed")
@@ -242,9 +245,8 @@ def evaluate_folder(
     found.proposal, found.strange = proposal, strange
     found.unlike = _unlike(bundle, number_groups(table_rows), predicted.strangeness[new])
     if not isinstance(bundle.head, Cnn):
-        found.known = int(
-            like_known(cache_path, table_rows, sorted(trained_on), progress=progress).sum()
-        )
+        like = like_known(cache_path, table_rows, sorted(trained_on), progress=progress)
+        found.known = int(like.sum())
     return found
 
 
@@ -308,19 +310,10 @@ def _counted(bundle: Bundle, classes: Classes) -> list[str]:
     ]
 
 
-def _proposal(
-    bundle: Bundle,
-    data: Path,
-    table_rows: list[TableRow],
-    cache_path: Path,
-    gap: float | None,
-    progress: Progress | None,
-) -> Proposal:
-    """From rows and pictures, or for a model that sees pixels from these alone."""
-    if not isinstance(bundle.head, Cnn):
-        return propose_for(cache_path, table_rows, gap, progress=progress)
+def _by_pictures(cnn: Cnn, data: Path, table_rows: list[TableRow], gap: float | None) -> Proposal:
+    """Give the proposal for photographs of a model that sees pixels, which have no rows."""
     photographs = [Photograph(data / table_row.path, table_row.path) for table_row in table_rows]
-    seen = list(look(photographs, bundle.head.recipe, thumbnail=True))
+    seen = list(look(photographs, cnn.recipe, thumbnail=True))
     both = [(s, one.thumbnail) for s, one in zip(table_rows, seen, strict=True) if one.thumbnail]
     return propose_by_pictures([s for s, _ in both], [thumbnail for _, thumbnail in both], gap)
 

@@ -2,30 +2,33 @@
 
 Protocol: as in `fit`. The holdout is scored after every epoch for the curves, and nothing
 is chosen on it: training runs for all its epochs, and the last epoch's weights are the model. Its
-threshold is 0.5, as in the write-up.
+threshold is 0.5, as in the write-up. A part has one verdict, from the mean log-odds of its
+photographs; where groups are proposed that mix classes, every photograph has its own.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from features.arrays import Indices
+from features.arrays import Floats, Indices
 from features.photographs.decode import get_recipe
 from pipeline.cnn.cnn import Cnn
 from pipeline.cnn.photograph_batches import PhotographSet, look, look_at_folder
 from pipeline.data.folder_record import FolderRecord
 from pipeline.data.given_split import choose_sides
+from pipeline.evaluation.part_rules import ANY, MEAN
 from pipeline.evaluation.predictions import Assessment, predictions_of_side
 from pipeline.groups.rules import GroupRule
 from pipeline.heads.base import EpochProgress
 from pipeline.model.files import check_replaceable
 from pipeline.model.probabilities import predict_pixels
 from pipeline.model.record import FitRecord, SplitRecord
+from pipeline.thresholds.claims import why_apart
 from pipeline.thresholds.decision import Decision
 from pipeline.training.fit import Fit, save_fit
 
@@ -132,7 +135,7 @@ def train_cnn(
         Assessment.of(photographs.y[side], photographs.groups[side], P, seed=seed, learned=learned)
         for side, P, learned in zip(sides, chances, (True, False), strict=True)
     )
-    decision = Decision.not_chosen()
+    decision = _decision(photographs, sides[1], chances[1])
     record = FitRecord(
         head=cnn.name,
         folder=FolderRecord(str(photographs.root), photographs.group_rule),
@@ -147,11 +150,24 @@ def train_cnn(
         out, cnn, photographs.classes, on_train, on_test, seconds, decision, None,
         sides, predicted, record, photographs,
     )  # fmt: skip
+    done.parts = decision.whole_parts(predicted, chances[1])
+    if done.parts is not None:
+        done.held_out_parts = Assessment.of_predictions(done.parts, seed=seed)
     few = photographs.photographs(sides[1][:_SELF_TEST_PHOTOGRAPHS])
     pixels = [seen.pixels for seen in look(few, recipe) if seen.pixels is not None]
     numbers = dict(zip(("train", "holdout"), sides, strict=True))
     save_fit(done, photographs, numbers, np.stack(pixels), force=options.force)
     return done
+
+
+def _decision(photographs: PhotographSet, test: Indices, P: Floats) -> Decision:
+    """Give the fixed threshold with what it does to the holdout, by part."""
+    y, groups = photographs.y, photographs.groups
+    apart = why_apart(photographs.group_rule.kind, y, groups)
+    decision = Decision.not_chosen(part_rule=ANY if apart else MEAN)
+    if not photographs.classes.binary:
+        return decision
+    return replace(decision, holdout=decision.outcome(y[test], P, groups[test]))
 
 
 def fit_cnn(
