@@ -194,6 +194,23 @@ def test_a_cnn_is_a_model_like_any_other(trained: Path, small: Recipe, tmp_path:
     assert (facts["sees"], facts["recipe"]["width"]) == ("pixels", 32)
 
 
+def test_a_cnn_decides_about_parts(trained: Path, small: Recipe, tmp_path: Path) -> None:
+    """From the mean log-odds of their photographs, in its scores, in evaluate and in predict."""
+    bundle = pipeline.load_bundle(trained / "cnn")
+    assert bundle.decision.part_rule == "mean"
+    assert bundle.decision.holdout is not None
+    scored = bundle.record.scores["holdout_parts"]
+    assert 3 * scored["parts"] == bundle.record.scores["holdout"]["photographs"]
+    again = pipeline.evaluate_holdout(bundle, tmp_path / "features.h5").part_assessment
+    assert again is not None
+    assert again.scores == pytest.approx(scored["scores"], abs=1e-5, nan_ok=True)
+    names = [str(trained / "data")]
+    photographs = pipeline.told_parts(PARTS, names, pipeline.find_photographs(names))
+    found = pipeline.predict(bundle, photographs, None)
+    parts = pipeline.predict_parts(bundle, found)
+    assert len([part for part in parts if len(part.photographs) == 3]) == 24
+
+
 def test_a_cnn_learns(tmp_path: Path, small: Recipe) -> None:
     """Bright and dark photographs are told apart, with probabilities of class 1 in column 1."""
     for number in range(24):
