@@ -1,12 +1,15 @@
 """How often the truth lies inside 95 % intervals, and how far choosing flatters, by simulation.
 
     python -m benchmarks.coverage --runs 200
+    python -m benchmarks.coverage --by-part --runs 200
 
 Prints three Markdown tables: intervals of one holdout's AUC (ours beside the ordinary bootstrap
 over parts, BCa and DeLong's); intervals of cross-validated AUCs (beside Nadeau and Bengio's); and
 the best of ten heads (its score, the nested estimate, how often at least one head is called better
 than one that is as good, and how many of the true differences are told). Cells of intervals are
-coverage and mean width. Not part of `make bench`: it measures correctness, not speed.
+coverage and mean width. With --by-part it prints instead the table of intervals of a holdout whose
+parts have one verdict each, from the mean log-odds of their photographs. Not part of `make bench`:
+it measures correctness, not speed.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from pipeline.evaluation.head_pairs import A_BETTER, B_BETTER, all_pairs
 from pipeline.evaluation.intervals import Round, intervals, intervals_over_rounds
 from pipeline.evaluation.metrics import score
 from pipeline.evaluation.nested import nested_estimate
+from pipeline.evaluation.part_rules import by_part
 
 KINDS = (
     Rows("one kind of defect", 1, 2.5),
@@ -37,6 +41,7 @@ HEADS = {
 }
 
 _DRAWS = 300
+_MANY = 40_000  # parts of each class that stand for all there are
 _FOLDS, _REPEATS = 5, 3
 _TESTED = 1 / (_FOLDS - 1)
 
@@ -55,6 +60,24 @@ def holdouts(world: World, defective: int, runs: int) -> dict[str, tuple[float, 
         made.setdefault("ours, recall", []).append((ours["recall"], world.recall))
         for title, peer in peers.items():
             made.setdefault(title, []).append((peer(*sample, rng), world.auc))
+    return {title: _summary(found) for title, found in made.items()}
+
+
+def holdouts_by_part(world: World, defective: int, runs: int) -> dict[str, tuple[float, float]]:
+    """Give the same of parts, each judged as a whole by the mean log-odds of its photographs."""
+    y, P, groups = world.draw(np.random.default_rng(1), _MANY, _MANY)
+    whole = by_part(y, P, groups)
+    truth = score(whole.y, whole.P)
+    made: dict[str, list[tuple[Bounds, float]]] = {}
+    for run in range(runs):
+        rng = np.random.default_rng((defective, run))
+        sample = world.draw(rng, defective, max(20, 2 * defective))
+        table = by_part(*sample)
+        ours = intervals(table.y, table.P, table.groups, draws=_DRAWS, seed=run)
+        for name in ("roc_auc", "recall", "balanced_accuracy"):
+            made.setdefault(name, []).append((ours[name], truth[name]))
+        each = bootstrap(table.y, table.P, table.groups, rng)
+        made.setdefault("bootstrap", []).append((each, truth["roc_auc"]))
     return {title: _summary(found) for title, found in made.items()}
 
 
@@ -154,8 +177,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--defective", default="3,5,8,14,25,50", help="parts, with commas")
+    parser.add_argument("--by-part", action="store_true", help="of parts judged as wholes, alone")
     options = parser.parse_args()
     counts, runs = [int(text) for text in options.defective.split(",")], options.runs
+    if options.by_part:
+        scored = ["AUC", "recall", "balanced accuracy", "bootstrap over parts, AUC"]
+        _table(
+            ["defective parts", "simulated", *scored],
+            ([str(n), w.title, *_cells(holdouts_by_part(w, n, runs))]
+             for n in counts for w in WORLDS),
+        )  # fmt: skip
+        return
     first = ["defective parts", "simulated", "ours"]
     _table(
         [*first, "ours, recall", "bootstrap over parts", "BCa", "DeLong, logit"],

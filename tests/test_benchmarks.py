@@ -130,6 +130,20 @@ def test_coverage_prints_its_three_tables(
         assert {line.count("|") for line in table} == {table[0].count("|")}
 
 
+def test_coverage_of_parts_prints_its_table(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Four kinds of parts, each a line with coverage and width of three scores and a peer."""
+    from benchmarks import coverage
+
+    monkeypatch.setattr(coverage, "_MANY", 500)
+    monkeypatch.setattr("sys.argv", ["coverage", "--runs", "2", "--defective", "5", "--by-part"])
+    coverage.main()
+    table = capsys.readouterr().out.strip().splitlines()
+    assert len(table) == 2 + 4
+    assert {line.count("|") for line in table} == {7}
+
+
 def test_the_true_scores_of_the_simulated_worlds_are_true() -> None:
     """AUC and recall of 20,000 drawn parts are those that the coverage is measured against."""
     import numpy as np

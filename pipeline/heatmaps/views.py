@@ -5,8 +5,8 @@ can be asked. But the crop can: it alone is laid over a baseline row, an average
 what it adds to the logit is its score. For a linear head, leaving it out takes as much away.
 
 A place is shown by several crops, which overlap. What is drawn there is how much more the crops
-that show it say, in the mean, than those that do not (as RISE weighs its masks: Petsiuk, Das and
-Saenko, 2018, arXiv:1806.07421). docs/trust.md says how well it points.
+that show it say, in the mean, than those that do not, if there are any (as RISE weighs its masks:
+Petsiuk, Das and Saenko, 2018, arXiv:1806.07421). docs/trust.md says how well it points.
 """
 
 from __future__ import annotations
@@ -65,7 +65,8 @@ def lay_out(scores: Floats, views: Sequence[str], size: tuple[int, int] = (1, 1)
     boxes = [view_named(view).fitted(*size) for view in views]
     across = _covered(boxes, 0)
     down = _covered(boxes, 1)
-    shown = down[:, :, None] * across[:, None, :]  # share of each cell that each view shows
+    # The share of each cell that each view shows.
+    shown = np.round(down[:, :, None] * across[:, None, :], 9)
     weights = scores.reshape(-1, 1, 1)
     return _mean_of(weights, shown) - _mean_of(weights, 1 - shown)
 

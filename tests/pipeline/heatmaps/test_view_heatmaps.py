@@ -104,8 +104,9 @@ def test_places_follow_the_shape_of_the_photograph() -> None:
     scores = np.array([[0.0, 0, 0, 0, 1]])
     square, long = lay_out(scores, CROPS), lay_out(scores, CROPS, (800, 100))
     assert square.shape == (7, 7)
-    assert square[3, 3] == pytest.approx(square.max())
-    assert square[3, 3] > square[0].max() + 0.5
+    around = square[[2, 2, 4, 4], [2, 4, 2, 4]]  # in the middle one all five overlap
+    np.testing.assert_allclose(around, square.max())
+    assert square.max() > square[0].max() + 0.5
     assert (long[:, -1] == long.max()).all()
     assert long[:, 0].max() < 0
     tall = lay_out(scores, CROPS, (100, 800))
@@ -113,7 +114,9 @@ def test_places_follow_the_shape_of_the_photograph() -> None:
     tiles = lay_out(np.eye(9)[None, 8], views_of("tiles:3x3"))
     assert tiles.shape == (10, 10)
     assert tiles[9, 9] == pytest.approx(1)
-    assert lay_out(np.ones((1, 5)), CROPS)[3, 3] == pytest.approx(0), "all say the same"
+    alike = lay_out(np.ones((1, 5)), CROPS)  # all say the same: the one place that all of them show
+    assert alike[3, 3] == pytest.approx(1)
+    assert np.abs(np.delete(alike.ravel(), 24)).max() == pytest.approx(0)
     frame = Frame(1.0, "a defect", True, CROPS)
     assert "clearly louder" in describe(shares_of_full(np.zeros((1, 5)), frame, (9, 9)), frame)
 
