@@ -96,12 +96,12 @@ def test_curves_of_parts_that_were_chosen_on_are_called_so() -> None:
     titles = thresholds_section.section(decided(unseen=unseen), BINARY.names, {})
     assert titles is not None
     said = plain(titles.body)
-    assert "defective parts passed (missed) 0 of 1" in said
-    assert "A part has one verdict, from all its photographs." in said
+    assert "passed, of the defective parts (missed) 0 of 1" in said
+    assert "Parts are judged as wholes" in said
     each = replace(decided(unseen=unseen), part_rule="any")
     titles = thresholds_section.section(each, BINARY.names, {})
     assert titles is not None
-    assert "defective parts with a photograph that is passed" in plain(titles.body)
+    assert "parts with a photograph that is …" in plain(titles.body)
     review = replace(decided(unseen=unseen), band=Band(0.3, 0.7))
     titles = thresholds_section.section(review, BINARY.names, {})
     assert titles is not None
