@@ -597,9 +597,62 @@ LINE = (
         "if not s.reason and s.digest not in known and s.group not in of_known",
         "if not s.reason",
         "tests/pipeline/line/test_rethreshold.py::test_parts_that_the_model_knows_are_left_out",
+_SERVE = "tests/pipeline/serve/"
+
+STATION = (
+    Mutant(
+        "The service: a page of another site may not ask",
+        "pipeline/serve/access.py",
+        'if origin is not None and origin not in (f"http://{host}", f"https://{host}"):',
+        "if origin is not None and not origin:",
+        _SERVE + "test_attacks.py::test_a_page_of_another_site_is_refused",
+    ),
+    Mutant(
+        "The service: a name that leads here is refused",
+        "pipeline/serve/access.py",
+        "if name in self.names:",
+        "if name in self.names or name:",
+        _SERVE + "test_attacks.py::test_a_name_that_leads_here_is_refused",
+    ),
+    Mutant(
+        "The service: another address demands the token",
+        "pipeline/serve/access.py",
+        "if self.token is None or path.startswith(_OPEN) or self._is_admitted(headers):",
+        "if self.token is None or path.startswith(_OPEN) or headers:",
+        _SERVE + "test_attacks.py::test_another_address_demands_the_token",
+    ),
+    Mutant(
+        "The service: what is shown of the data lies in its folder",
+        "pipeline/serve/kept_photographs.py",
+        "if not file.resolve().is_relative_to(folder.resolve()):",
+        "if not folder.exists():",
+        _SERVE + "test_attacks.py::test_a_training_photograph_is_not_read_through_a_link",
+    ),
+    Mutant(
+        "The service: no verdict is told that is not in the log",
+        "pipeline/serve/history.py",
+        'done.set_exception(OutputError(f"no verdict can be told: {error}"))',
+        "done.set_result(None)",
+        _SERVE + "test_service.py::test_a_full_disk_tells_no_verdict",
+    ),
+    Mutant(
+        "Corrections: a copy that nobody acknowledged is not learned from",
+        "pipeline/line/corrections.py",
+        "if file.is_file() and file.relative_to(self.folder).as_posix() not in wanted:",
+        "if not file.is_file() and file.relative_to(self.folder).as_posix() not in wanted:",
+        "tests/pipeline/line/test_corrections.py::test_a_copy_that_nobody_acknowledged_is_put_aside",
+    ),
+    Mutant(
+        "Refit: nothing that the active model learned from proves anything",
+        "pipeline/serve/refit.py",
+        "fresh = [n for n in merged.corrected.tolist() "
+        "if dataset.table_rows[n].digest not in known]",
+        "fresh = merged.corrected.tolist()",
+        _SERVE + "test_refit.py::test_what_the_active_model_learned_proves_nothing",
     ),
 )
 
 MUTANTS = (
     *DURABILITY, *ROWS, *PHOTOGRAPHS, *FOLDERS, *HONESTY, *CLAIMS, *MODELS, *OUTPUT, *LINE,
+    *STATION,
 )  # fmt: skip

@@ -8,6 +8,7 @@ MODEL must be one complete model that there was; every kept model must load, the
 from __future__ import annotations
 
 import hashlib
+import http.client
 import io
 import json
 import os
@@ -114,7 +115,7 @@ def _until(ended: threading.Event, work: Callable[[Service], None], service: Ser
     while not ended.is_set():
         try:
             work(service)
-        except (OSError, ValueError, KeyError):  # it was killed
+        except (OSError, ValueError, KeyError, http.client.HTTPException):  # it was killed
             time.sleep(0.01)
 
 

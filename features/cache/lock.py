@@ -37,7 +37,7 @@ def set_patience(seconds: float | None) -> None:
 
 
 @contextlib.contextmanager
-def writing(path: Path, wait: float | None = None) -> Iterator[None]:
+def writing(path: Path, wait: float | None = None, *, brief: bool = False) -> Iterator[None]:
     """Hold the only right to write to `path` for the length of a `with` block.
 
     The lock is on `PATH.lock`, taken from the system (flock, or its like on Windows), so that
@@ -48,6 +48,8 @@ def writing(path: Path, wait: float | None = None) -> Iterator[None]:
         path: the cache.
         wait: seconds to wait for another process before giving up; None for those that
             `set_patience` said. After one of them a line says who is waited for.
+        brief: it is held for a moment: nobody needs to read who holds it, which saves three waits
+            for the disk.
 
     Raises:
         CacheBusyError: somebody else holds it; says who, where and since when.
@@ -73,10 +75,9 @@ def writing(path: Path, wait: float | None = None) -> Iterator[None]:
         for file in (*leftovers(path), *leftovers(owner)):
             with contextlib.suppress(OSError):
                 file.unlink()
-        write_whole(
-            owner,
-            json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()}),
-        )
+        if not brief:
+            holder = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()}
+            write_whole(owner, json.dumps(holder))
         yield
     finally:
         with contextlib.suppress(OSError):

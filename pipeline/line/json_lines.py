@@ -40,7 +40,7 @@ def append_lines(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
     lines = b"".join(json.dumps(one, sort_keys=True).encode() + b"\n" for one in records)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with writing(path, wait=_PATIENCE):
+        with writing(path, wait=_PATIENCE, brief=True):
             _append(path, lines)
     except OSError as error:
         raise _unwritten(path, error) from error
