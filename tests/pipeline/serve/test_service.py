@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import Run
 from models import write_parts
 from PIL import Image
 from toy import photograph
@@ -396,3 +398,25 @@ def test_translations_are_checked(tmp_path: Path) -> None:
         own.write_text(wrong, "utf-8")
         with pytest.raises(DataError, match=r"expected|translate"):
             read_texts(own)
+
+
+def test_the_command_refuses_in_one_line(run: Run, line: Path) -> None:
+    """A port that is taken, a model or a folder that is not there, a name for an address."""
+    model = str(line / "model")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        asked = ("serve", model, "--port", port)
+        for options, words in (
+            (asked, "cannot be listened on"),
+            (("serve", "none", "--port", "0"), "no model at none"),
+            ((*asked, "--data", "nowhere"), "no folder at nowhere"),
+            ((*asked, "--host", "factory.example"), "expected an address"),
+            ((*asked, "--texts", "none.json"), "cannot be read"),
+        ):
+            code, out, err = run(*options)
+            assert (code, out) == (1, "")
+            assert words in err
+            assert len(err.splitlines()) == 1
+    assert not Path("inbox").exists()
