@@ -46,8 +46,9 @@ class Photographer:
 
     def keep(self, name: str, size: tuple[int, int]) -> None:
         """Write what the window shows as a small PNG."""
-        self.browser.evaluate("window.scrollTo(0, 0)")
         time.sleep(0.7)
+        self.browser.evaluate("window.scrollTo(0, 0)")
+        time.sleep(0.2)
         shot = self.browser.screenshot()
         with Image.open(io.BytesIO(shot)) as image:
             seen = image.convert("RGB").crop((0, 0, image.width, min(image.height, size[1])))
