@@ -597,6 +597,9 @@ LINE = (
         "if not s.reason and s.digest not in known and s.group not in of_known",
         "if not s.reason",
         "tests/pipeline/line/test_rethreshold.py::test_parts_that_the_model_knows_are_left_out",
+    ),
+)
+
 _SERVE = "tests/pipeline/serve/"
 
 STATION = (
