@@ -215,6 +215,20 @@ PHOTOGRAPHS = (
         "tests/features/photographs/test_damage.py::test_eighty_zeros_anywhere_are_seen",
     ),
     Mutant(
+        "A damaged JPEG is no verdict: zeros in the scans of a progressive one that refine",
+        "features/photographs/jpeg.py",
+        "if any(_has_lost(data, start, end) for start, end in frame.refining) and not _repeats(",
+        "if frame.width < 0 and not _repeats(",
+        "tests/features/photographs/test_damage.py::test_zeros_in_a_progressive_file_are_seen[512]",
+    ),
+    Mutant(
+        "A drawn pattern is no damaged JPEG",
+        "features/photographs/jpeg.py",
+        "if (same & drawn[:high, :wide].reshape(cells).any(axis=(1, 3))).sum() >= _REPEATS:",
+        "if same.sum() < 0:",
+        "tests/features/photographs/test_damage.py::test_drawn_patterns_are_no_damage",
+    ),
+    Mutant(
         "A damaged JPEG is no verdict: what its decoder warns of",
         "features/photographs/jpeg.py",
         "data, mode, min_width=size[0], min_height=size[1], strict=True",
@@ -479,6 +493,27 @@ MODELS = (
         "test_archives_that_inflate_or_overlap_are_refused",
     ),
     Mutant(
+        "A stranger's model does not choose where pictures are read",
+        "pipeline/model/bundle.py",
+        "if not self.record.own and is_strange_root(self.folder, root):",
+        "if not root:",
+        "tests/pipeline/model/test_strange_models.py::test_its_folder_is_asked_for",
+    ),
+    Mutant(
+        "The mark of a model is of every field",
+        "pipeline/model/record.py",
+        'rest = {name: value for name, value in entries.items() if name != "mark"}',
+        'rest = {"files": entries["files"]}',
+        "tests/pipeline/model/test_strange_models.py::test_the_mark_is_of_every_field",
+    ),
+    Mutant(
+        "A watched folder's links to folders are not followed",
+        "pipeline/line/new_files.py",
+        "if entry.name.startswith(_OF_SYSTEMS) or entry.is_symlink():",
+        "if entry.name.startswith(_OF_SYSTEMS):",
+        "tests/pipeline/line/test_watch.py::test_what_is_no_photograph_holds_up_nothing",
+    ),
+    Mutant(
         "A cache's table names no file outside its folder",
         "features/cache/sample_table.py",
         'if (".." in path or ":" in path or path[:1] in ("/", "\\\\")) and _leads_outside(path):',
@@ -566,7 +601,7 @@ LINE = (
     Mutant(
         "watch waits for a file that grows",
         "pipeline/line/new_files.py",
-        "if before == stamp and now - since >= self.settle and stamp.size:",
+        "if before == stamp and now - since >= self.settle:",
         "if stamp.size:",
         "tests/pipeline/line/test_watch.py::test_a_growing_file_is_waited_for",
     ),

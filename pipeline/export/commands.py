@@ -124,11 +124,19 @@ def info(
 
     if card:
         from pipeline.export.model_card import model_card
+        from pipeline.model.bundle import refused_if_forged
 
-        show(model_card(path))
+        with refused_if_forged(path):
+            show(model_card(path))
         return
     from pipeline.model.info import describe
     from pipeline.terminal.results import info as info_text
 
     facts = describe(path)
-    show(json.dumps(facts, indent=2) if as_json else info_text(facts))
+    if as_json or facts["kind"] == "cache":
+        show(json.dumps(facts, indent=2) if as_json else info_text(facts))
+        return
+    from pipeline.model.bundle import refused_if_forged
+
+    with refused_if_forged(path):
+        show(info_text(facts))

@@ -15,12 +15,14 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 from typing import Any, Protocol
+from zipfile import BadZipFile
 
 import numpy as np
 
 from features.arrays import Floats, Indices, Row, Rows
 from features.cache.row_parts import MapShape
 from features.errors import BundleError
+from features.untrusted_files import read_arrays, read_bytes
 from pipeline.heads.base import AnyRows
 from pipeline.model.bundle import Bundle
 
@@ -193,17 +195,22 @@ def read_reference(bundle: Bundle, input_width: int) -> Reference:
             "expected what its heatmaps are measured against; fit it again"
         )
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
-            baseline, scale = stored["baseline"], float(stored["scale"])
-    except (OSError, ValueError, KeyError, EOFError) as error:
+        stored = read_arrays(read_bytes(path))
+        baseline, scale = stored["baseline"], float(stored["scale"])
+    except (OSError, ValueError, KeyError, EOFError, TypeError, BadZipFile) as error:
         raise BundleError(f"{path} cannot be read ({error}); fit the model again") from error
     _check(baseline, scale, input_width, str(path))
     return Reference(baseline.astype(np.float32), scale)
 
 
 def _check(baseline: Any, scale: float, width: int, path: str) -> None:  # noqa: ANN401 - read
-    if baseline.shape != (width,) or not np.isfinite(scale) or scale <= 0:
+    if (
+        baseline.shape != (width,)
+        or baseline.dtype.kind != "f"
+        or not np.isfinite(scale)
+        or scale <= 0
+    ):
         raise BundleError(
-            f"{path} holds a row of shape {baseline.shape} and the scale {scale}; expected "
-            f"({width},) and a number above 0; fit the model again"
+            f"{path} holds a row of shape {baseline.shape} ({baseline.dtype}) and the scale "
+            f"{scale}; expected ({width},) and a number above 0; fit the model again"
         )

@@ -14,7 +14,7 @@ from features.cache.cache import Cache
 from features.errors import DataError
 from pipeline.line.drift_tests import change_point, distances, energy_test
 from pipeline.line.part_looks import Seen, near_white, seen_of
-from pipeline.model.bundle import Bundle
+from pipeline.model.bundle import Bundle, refused_if_forged
 from pipeline.output.read_table import read_table
 
 FEWEST = 10
@@ -133,9 +133,10 @@ def _out_of_fold(bundle: Bundle) -> dict[str, float]:
     path = bundle.folder / "unseen.csv"
     if "unseen.csv" not in bundle.record.files or not path.is_file():
         return {}
-    table = read_table(path)
-    told = table.column("probability_of_defect")
-    return {name: float(p) for name, p in zip(table.column("path"), told, strict=True)}
+    with refused_if_forged(bundle.folder):
+        table = read_table(path)
+        told = table.column("probability_of_defect")
+        return {name: float(p) for name, p in zip(table.column("path"), told, strict=True)}
 
 
 class Comparison:

@@ -13,9 +13,10 @@ selftest.npz   what decoder, backbone and head gave when it was made; see `pipel
 
 from __future__ import annotations
 
+import contextlib
 import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
@@ -296,20 +297,35 @@ def load_bundle(folder: Path, *, accept_drift: bool = False, trust: bool = False
     """
     recover_folder(folder)
     record = read_record(folder)
-    try:
+    with refused_if_forged(folder):
         check_files(folder, record.files)
         bundle = _assemble(folder, record, trust)
         bundle.accept_drift = accept_drift
         with np.errstate(all="ignore"):  # forged numbers overflow; what comes out is held against
             bundle.hear(bundle.tested.moved_at_load(bundle.head, record.fit.known_recipe()))
+    return bundle
+
+
+@contextlib.contextmanager
+def refused_if_forged(folder: Path) -> Iterator[None]:
+    """Make one line of whatever a model's files make their readers stumble over.
+
+    Raises:
+        BundleError: something did that is no error of Onepass itself.
+
+    Example:
+        >>> with refused_if_forged(Path("model")):  # doctest: +SKIP
+        ...     scores["holdout"]["scores"]["accuracy"]
+    """
+    try:
+        yield
     except OnepassError:
         raise
-    except Exception as error:  # whatever a forged file makes the readers stumble over
+    except Exception as error:
         raise BundleError(
             f"{folder} is damaged or was tampered with ({error!r}); expected what `fit` wrote; "
             "copy the model again, or fit it again"
         ) from error
-    return bundle
 
 
 def _assemble(folder: Path, record: ModelRecord, trust: bool) -> Bundle:

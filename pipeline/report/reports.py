@@ -21,7 +21,7 @@ from pipeline.evaluation.predictions import (
     predicted_parts,
     predictions_of_side,
 )
-from pipeline.model.bundle import Bundle, versions
+from pipeline.model.bundle import Bundle, refused_if_forged, versions
 from pipeline.model.evaluate import Evaluation, not_scored
 from pipeline.model.record import FitRecord
 from pipeline.output.overwrite import REPORT, check_overwritable
@@ -256,7 +256,8 @@ def _outcome(what: str, decision: Decision) -> dict[str, Outcome]:
 def _history(bundle: Bundle) -> list[dict[str, float]] | None:
     """How a loaded model learned, if it trained in epochs."""
     path = bundle.folder / CURVES
-    return read_curves(path.read_text("utf-8")) if path.is_file() else None
+    with refused_if_forged(bundle.folder):
+        return read_curves(path.read_text("utf-8")) if path.is_file() else None
 
 
 def _warnings(

@@ -8,12 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from commands import Run, fails
+from models import sign
 
 import pipeline
 from features.errors import BundleError
 from features.own_files import is_remote, is_strange_root
 from pipeline.export.pack import pack, unpack
 from pipeline.export.proof import known_photographs
+from pipeline.heatmaps.maps import read_reference
 from pipeline.line.drift import Arrival
 from pipeline.line.drift_sources import sharpness_of
 from pipeline.model.evaluate import evaluate_folder, evaluate_holdout
@@ -101,3 +104,29 @@ def test_another_computer_in_any_slashes(name: str, monkeypatch: pytest.MonkeyPa
     assert is_strange_root(Path("model"), name)
     assert not is_remote("/srv/share")
     assert is_strange_root(Path("model"), "a\0b")
+
+
+@pytest.mark.parametrize("side", [7, {"scores": 7}, {"scores": {}, "photographs": "x"}, [[]]])
+def test_info_of_forged_scores_is_one_line(model: Path, run: Run, side: object) -> None:
+    """What nobody needs for a verdict is not checked at load, and must not end in a mistake."""
+    entries = json.loads((model / "model.json").read_text("utf-8"))
+    (model / "model.json").write_text(json.dumps(entries | {"holdout": side}), "utf-8")
+    fails(run("info", str(model)), "is damaged or was tampered with")
+    run("info", str(model), "--card")
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\3\4 no archive", b"\x93NUMPY", b"\xff\xfe,\n"])
+def test_files_that_are_read_later_are_refused(model: Path, run: Run, content: bytes) -> None:
+    """Heatmaps, curves and what thresholds were chosen on: found by forged models."""
+    entries = json.loads((model / "model.json").read_text("utf-8"))
+    for name in ("heatmaps.npz", "curves.csv", "unseen.csv"):
+        if name in entries["files"]:
+            (model / name).write_bytes(content)
+    sign(model)
+    bundle = pipeline.load_bundle(model)
+    with pytest.raises(BundleError):
+        read_reference(bundle, 48)
+    for words in (["evaluate", str(model)], ["drift", str(model), "data"]):
+        code, _, said = run(*words, "--cache", "features.h5")
+        assert code in (0, 1)
+        assert "a mistake in this program" not in said
