@@ -121,7 +121,7 @@ class Station:
         logged = [self._logged(model, verdict, these, source) for verdict, these in told]
         names = self.history.add(logged)
         found = [
-            Inspected(name, verdict, these, model, log)
+            Inspected(name, verdict, _without_rows(these), model, log)
             for name, (verdict, these), log in zip(names, told, logged, strict=True)
         ]
         with self._lock:
@@ -354,6 +354,11 @@ class Station:
             self.model = self._load(self.model)
         finally:
             self._switching.release()
+
+
+def _without_rows(these: Sequence[Predicted]) -> tuple[Predicted, ...]:
+    """What is held for a while: a row takes 0.3 MB and nobody asks for it."""
+    return tuple(replace(one, rows=None) for one in these)
 
 
 def folder_of_data(data: Path | None, cache: Path) -> Path | None:
