@@ -13,6 +13,7 @@ from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from features.errors import BundleError, OutputError
+from features.files import leftovers
 from features.untrusted_files import read_bytes, read_json
 
 MODEL_FILE = "model.json"
@@ -95,10 +96,11 @@ def check_files(folder: Path, files: Mapping[str, Any]) -> None:
 
 def foreign_files(folder: Path) -> list[str]:
     """Files in a model's folder that no `fit` put there, by name; every one if it is no model."""
+    litter = _LITTER | {file.name for file in leftovers(folder / REPORT)}  # of a killed `fit`
     present = [
         file.relative_to(folder).as_posix()
         for file in sorted(folder.rglob("*"))
-        if file.name not in _LITTER and (file.is_symlink() or not file.is_dir())
+        if file.name not in litter and (file.is_symlink() or not file.is_dir())
     ]
     try:
         json = read_model_file(folder)

@@ -12,7 +12,7 @@ from commands import Run, fails
 from models import sign
 
 import pipeline
-from features.errors import BundleError
+from features.errors import BundleError, OutputError
 from features.own_files import is_remote, is_strange_root
 from pipeline.export.pack import pack, unpack
 from pipeline.export.proof import known_photographs
@@ -20,6 +20,7 @@ from pipeline.heatmaps.maps import read_reference
 from pipeline.line.drift import Arrival
 from pipeline.line.drift_sources import sharpness_of
 from pipeline.model.evaluate import evaluate_folder, evaluate_holdout
+from pipeline.model.files import check_replaceable
 from pipeline.report.reports import evaluation_report
 
 
@@ -130,3 +131,12 @@ def test_files_that_are_read_later_are_refused(model: Path, run: Run, content: b
         code, _, said = run(*words, "--cache", "features.h5")
         assert code in (0, 1)
         assert "a mistake in this program" not in said
+
+
+def test_fit_goes_on_where_it_was_killed_at_its_report(model: Path) -> None:
+    """Half a report under its temporary name is nobody's: found by `python -m torture kills`."""
+    (model / ".report.html.el9035pl.part").write_text("<html>")
+    check_replaceable(model)
+    (model / "notes.part").touch()
+    with pytest.raises(OutputError, match=r"holds notes\.part"):
+        check_replaceable(model)
