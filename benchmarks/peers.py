@@ -34,7 +34,7 @@ def prepare(engine: str, weights: str, count: int, keep: str, precision: str = "
     call = _ENGINES[engine](path, batch, precision)
     pixels = draw_pixels(count)
     rows = call(pixels)
-    assert rows.shape == (count, InceptionV3Backbone.cached_width)
+    assert rows.shape == (count, InceptionV3Backbone.map_width)
     np.save(keep, rows[:8])
 
     def round_() -> None:
@@ -175,7 +175,7 @@ def write_onnx(weights: Path | None, batch: int, folder: Path) -> Path:
         ops.nodes,
         "inception_v3",
         [value("pixels", onnx.TensorProto.UINT8, [batch, 224, 224, 3])],
-        [value(rows, onnx.TensorProto.FLOAT, [batch, InceptionV3Backbone.cached_width])],
+        [value(rows, onnx.TensorProto.FLOAT, [batch, InceptionV3Backbone.map_width])],
         ops.arrays,
     )
     opsets = [onnx.helper.make_opsetid("", 17)]

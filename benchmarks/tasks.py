@@ -27,7 +27,7 @@ from pipeline.data.extract_folder import ExtractOptions
 class WideToy:
     """The tests' toy backbone with rows of the real width: everything but the network is real."""
 
-    cached_width: ClassVar[int] = InceptionV3Backbone.cached_width
+    cached_width: ClassVar[int] = InceptionV3Backbone.map_width
     map_shape: ClassVar[tuple[int, int, int]] = InceptionV3Backbone.map_shape
     tap_widths: ClassVar[Mapping[str, int]] = {}
 

@@ -22,6 +22,12 @@ from features.backbones.settings import BACKBONES
 os.environ["XDG_DATA_HOME"] = os.environ["LOCALAPPDATA"] = tempfile.mkdtemp(prefix="onepass-key-")
 
 
+@pytest.fixture(autouse=True)
+def no_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep sentences in one line: whoever set COLUMNS, they would be wrapped."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 @pytest.fixture
 def toy() -> type[ToyBackbone]:
     """Give the toy backbone with its counters at zero."""
@@ -53,7 +59,6 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     ToyBackbone.reset()
     monkeypatch.setitem(BACKBONES, "inception_v3", "toy:ToyBackbone")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("COLUMNS", raising=False)  # sentences stay in one line
 
     def call(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["onepass", *arguments])

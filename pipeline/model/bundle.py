@@ -376,6 +376,8 @@ def read_record(folder: Path) -> ModelRecord:
         )
     try:
         return ModelRecord.from_json(json)
+    except BundleError:
+        raise
     except Exception as error:  # whatever a forged file makes the readers stumble over
         raise BundleError(
             f"{path} cannot be used ({error!r}); expected what `fit` wrote; copy the model again, "

@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 
 from features.backbones.settings import fingerprint_recipe
 from features.backbones.weights import RecordedWeights
+from features.errors import BundleError, ThresholdError
 from features.own_files import is_marked, mark
 from features.photographs.decode import Recipe
 from pipeline.data.classes import Classes
@@ -243,14 +244,14 @@ class ModelRecord:
         known = range(len(names))
         if not all(type(number) is int and number in known for number in members.values()):
             raise ValueError(f"classes {members!r}")
-        calibration = json.get("calibration")
+        decision, calibration = _decision(json)
         return cls(
             fit=FitRecord.from_json(json),
             title=str(json.get("title", json["head"])),
             chosen=dict(json.get("settings", {})),
             classes=Classes(names, members),
-            decision=_decision(json),
-            calibration=None if calibration is None else Recalibration.from_json(calibration),
+            decision=decision,
+            calibration=calibration,
             scores={name: json[name] for name in _SCORES if name in json},
             seconds=float(json.get("fit_seconds", float("nan"))),
             created=str(json.get("created", "")),
@@ -276,7 +277,22 @@ def _mark_of(entries: Mapping[str, Any]) -> bytes:
         return b""
 
 
-def _decision(json: Mapping[str, Any]) -> Decision:
-    if json["onepass_bundle"] == 1:
-        return Decision(Band.at(float(json["threshold"])), ThresholdRule(), "fixed")
-    return Decision.from_json(json["decision"])
+def _decision(json: Mapping[str, Any]) -> tuple[Decision, Recalibration | None]:
+    """Read the thresholds and the calibration, which of schema 1 is none.
+
+    Raises:
+        BundleError: they are something else.
+    """
+    try:
+        if json["onepass_bundle"] == 1:
+            return Decision(Band.at(float(json["threshold"])), ThresholdRule(), "fixed"), None
+        calibration = json["calibration"]
+        return (
+            Decision.from_json(json["decision"]),
+            None if calibration is None else Recalibration.from_json(calibration),
+        )
+    except (KeyError, TypeError, ValueError, ThresholdError) as error:
+        raise BundleError(
+            f"model.json has no thresholds that can be used ({error!r}); expected those that `fit` "
+            "wrote; copy the model again, or fit it again"
+        ) from error

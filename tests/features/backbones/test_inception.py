@@ -89,9 +89,9 @@ def rows(backbone: InceptionV3Backbone, pixels: Pixels) -> Rows:
 
 def test_rows_are_kerass(model: Any, rows: Rows, pixels: Pixels) -> None:
     """Rows are those of Keras's model on the scaled pixels, within 1e-4 of the largest value."""
-    assert rows.shape == (BATCH, InceptionV3Backbone.cached_width)
+    assert rows.shape == (BATCH, InceptionV3Backbone.map_width)
     assert rows.dtype == np.float32
-    assert np.prod(InceptionV3Backbone.map_shape) == InceptionV3Backbone.cached_width
+    assert np.prod(InceptionV3Backbone.map_shape) == InceptionV3Backbone.map_width
     assert difference(rows, keras_rows(model, pixels[:BATCH])) < TOLERANCE
     assert cosines(rows[:1], rows[1:2])[0] < 0.999, "photographs must differ in their rows"
 
@@ -103,7 +103,7 @@ def test_rows_do_not_depend_on_the_batch(
     assert difference(backbone.run(pixels[1:2]), rows[1:2]) < 1e-5
     assert difference(backbone.run(pixels[1:]), np.roll(rows, -1, axis=0)[:BATCH]) > 1e-3
     assert difference(backbone.run(pixels[1:])[:3], rows[1:]) < 1e-5
-    assert backbone.run(pixels[:0]).shape == (0, InceptionV3Backbone.cached_width)
+    assert backbone.run(pixels[:0]).shape == (0, InceptionV3Backbone.map_width)
 
 
 def test_rows_do_not_depend_on_the_batch_size(rows: Rows, pixels: Pixels) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -89,9 +90,13 @@ def test_heads_are_compared_from_the_cache(
 ) -> None:
     """Comparing stored rows gives the scores of comparing the array, however little fits."""
     X, y, groups = sparse_rows(N, WIDTH)
-    options = CompareOptions(["logistic", "majority"], folds=3, repeats=1, jobs=1)
-    expected = compare(X, y, groups, options)
-    for limit in ("1", "1e-6"):
+    both = CompareOptions(["logistic", "majority"], folds=3, repeats=1, jobs=1)
+    monkeypatch.setenv(MEMORY_VARIABLE, "1e-6")
+    with pytest.raises(HeadError, match=r"heads logistic.*limit of 1e-06 GB.*ONEPASS_MEMORY"):
+        compare(stored, y, groups, both)
+    for limit, options in (("1", both), ("1e-6", replace(both, heads=["majority"]))):
+        monkeypatch.setenv(MEMORY_VARIABLE, "1")
+        expected = compare(X, y, groups, options)
         monkeypatch.setenv(MEMORY_VARIABLE, limit)
         found = compare(stored, y, groups, options)
         for mine, theirs in zip(found.results, expected.results, strict=True):

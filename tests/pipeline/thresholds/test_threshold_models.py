@@ -31,9 +31,8 @@ from pipeline.thresholds.outcome import Counts
 def fit(cache: Path, rule: ThresholdRule | None = None, head: str = "logistic") -> pipeline.Fit:
     """Give a model beside its cache."""
     data = pipeline.load_dataset(cache)
-    return pipeline.fit(
-        data, cache.parent / "model", pipeline.FitOptions(head=head, threshold=rule)
-    )
+    options = pipeline.FitOptions(head=head, threshold=rule or ThresholdRule())
+    return pipeline.fit(data, cache.parent / "model", options)
 
 
 def change(model: Path, **fields: object) -> None:
