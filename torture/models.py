@@ -287,7 +287,7 @@ def _arrays(folder: Path, rng: random.Random) -> None:
             flat = array.reshape(-1)
             where = slice(None) if rng.random() < 0.2 else rng.randrange(flat.size)
             with np.errstate(all="ignore"):
-                flat[where] = rng.choice(values)
+                flat[where] = np.asarray(rng.choice(values)).astype(array.dtype)
         elif kind < 0.6:
             arrays[name] = array[..., :-1] if array.ndim else array.reshape(1)
         elif kind < 0.7:
