@@ -29,6 +29,19 @@ _ROUNDS = 40
 _MOST = 12_000  # rows that libsvm gets at most: 1.2 GB of pairs
 
 
+def approximation(head: str, rows: int) -> str:
+    """Say what of a head is not exact when it is trained on so many rows; "" for nothing.
+
+    Example:
+        >>> approximation("rbf-svm", 5000)
+        'rbf-svm on 5,000 rows sees its kernel by 1,000 of them (Nyström), not by all pairs'
+    """
+    if head not in ("rbf-svm", "ensemble") or rows <= ALL_PAIRS:
+        return ""
+    some = f"by {LANDMARKS:,} of them (Nyström), not by all pairs"
+    return f"{head} on {rows:,} rows sees its kernel {some}"
+
+
 def linear_machines(
     rows: AnyPlaced, targets: Floats, Cs: Sequence[float], most: int | None = None
 ) -> Iterator[tuple[Floats, Floats]]:

@@ -17,6 +17,7 @@ from pipeline.data.extract_folder import FolderExtraction
 from pipeline.data.extraction_plan import Plan
 from pipeline.data.folder import Scan, describe_ignored, left_out_pictures
 from pipeline.evaluation.predictions import BY_PART, Assessment, assessed_sides
+from pipeline.heads.svm import approximation
 from pipeline.model.bundle import Bundle
 from pipeline.model.evaluate import Evaluation, not_scored
 from pipeline.model.record import RefitRecord
@@ -169,6 +170,7 @@ def fit(done: Fit) -> str:
         [
             f"{done.head.title}, trained in {done.seconds:.1f} s ({chosen or 'no settings'})",
             *([done.choice.describe()] if done.choice else []),
+            *filter(None, [approximation(done.record.head, done.train.count)]),
             *([f"trained again {refit.describe()}"] if refit else []),
             "",
             *(_good_alone() if done.classes.only_good else scores),

@@ -21,6 +21,7 @@ from pipeline.feature_specs.rows import comparable_rows
 from pipeline.feature_specs.spec import FLAT, FeatureSpec
 from pipeline.heads import HEADS, is_users
 from pipeline.heads.base import AnyRows
+from pipeline.heads.svm import approximation
 from pipeline.output.overwrite import COMPARISON, check_overwritable
 from pipeline.output.tables import MARK
 from pipeline.thresholds.claims import why_apart
@@ -103,6 +104,8 @@ def compare_heads(
         ),
         dataset.groups,
     )
+    most = max(len(fold.train) for fold in photographs.folds)
+    note = "\n".join(filter(None, [note, *(approximation(h, most) for h in options.heads or ())]))
     record = (
         json.loads(result.to_json())
         | _identity(dataset)

@@ -14,7 +14,7 @@ from pipeline.heads.columns import ColumnSide
 from pipeline.heads.gram import GramSide, Placed, gram
 from pipeline.heads.gram_head import RowSpaceHead
 from pipeline.heads.sides import Side, affordable_workers, smaller_side
-from pipeline.heads.svm import Gaussian, linear_machines
+from pipeline.heads.svm import ALL_PAIRS, Gaussian, approximation, linear_machines
 from pipeline.heads.tuning import TrainingPart, inner_folds
 
 HEADS = ("logistic", "ridge", "lda", "linear-svm", "rbf-svm", "knn")
@@ -130,3 +130,11 @@ def test_what_does_not_fit_is_refused_beforehand(monkeypatch: pytest.MonkeyPatch
     assert affordable_workers([(400, 300)], [make_head("knn")], 8) == 1
     monkeypatch.setenv("ONEPASS_MEMORY", "0.1")
     assert affordable_workers([(400, 300)], [make_head("knn")], 8) == 8
+
+
+def test_what_is_not_exact_is_said() -> None:
+    """Of many rows the Gaussian kernel is approximated, alone and in the ensemble; else nothing."""
+    for head in ("rbf-svm", "ensemble"):
+        assert approximation(head, ALL_PAIRS) == ""
+        assert "1,000 of them (Nyström)" in approximation(head, ALL_PAIRS + 1)
+    assert approximation("logistic", 10**6) == ""
