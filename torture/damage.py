@@ -51,7 +51,7 @@ def _fill_wide(path: Path) -> None:
     with Cache.write(path, caches.FIELDS, 51_200, "float16") as cache:
         for number in range(_ROWS):
             cache.append([caches.digest(number)], _wide_row(number)[None])
-        table = [caches.sample(f"A/{n}.png", n, n) for n in range(_USED)]
+        table = [caches.table_row(f"A/{n}.png", n, n) for n in range(_USED)]
         cache.replace_table(table, _NOTE)
         cache.commit()
 
@@ -113,7 +113,7 @@ def _read(path: Path, wide: bool) -> tuple[str, str]:
     """(how it ended, what was broken)."""
     try:
         with Cache.read(path) as cache:
-            table = [caches.sample(f"A/{n}.png", n, n) for n in range(_USED)]
+            table = [caches.table_row(f"A/{n}.png", n, n) for n in range(_USED)]
             if cache.table_rows != table or cache.note != _NOTE or len(cache) != _ROWS:
                 return "wrong", "another table, note or number of rows. "
             if cache.fields != caches.FIELDS:

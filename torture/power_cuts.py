@@ -198,7 +198,7 @@ def record(folder: Path) -> Recorder:
             caches.fill(path, range(first, first + _BATCH), width=_WIDTH)
             recorder.promise(first + _BATCH, first + 2 * _BATCH)
         with Cache.write(path, caches.FIELDS, _WIDTH, "float32") as cache:
-            table = [caches.sample(f"A/{n}.png", n, n) for n in range(_USED)]
+            table = [caches.table_row(f"A/{n}.png", n, n) for n in range(_USED)]
             cache.replace_table(table, {})
             cache.commit()
         recorder.promise(_USED, _COMMITS * _BATCH)

@@ -117,9 +117,11 @@ def ticks(progress: Progress | None, photographs: int, passes: int = 2) -> Tick:
         passes: over all of them that will be counted; further ones are not told of.
 
     Example:
-        >>> tick = ticks(lambda done, total: print(done, "of", total), 10)
+        >>> heard = []
+        >>> tick = ticks(lambda done, total: heard.append((done, total)), 10)
         >>> tick(10)
-        5 of 10
+        >>> heard
+        [(5, 10)]
     """
     done = 0
 

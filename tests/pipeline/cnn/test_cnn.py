@@ -421,7 +421,8 @@ def test_the_commands_take_a_cnn(trained: Path, small: Recipe, run: Run) -> None
     assert "defects/bad.png: not a photograph" in err
     assert "72 photographs of 24 parts (Healthy 48 of 16, defects 24 of 8)" in out
     assert "CNN, more dropout, trained in" in out
-    assert "holdout (18 of 6 parts)" in out
+    assert "holdout, by part (6 parts)" in out
+    assert "by photograph (18 of 6 parts)" in out
     assert "truth \\ verdict" in run("evaluate", "cnn")[1]
     assert run("predict", "cnn", data, "--sheet", "sheet.png")[0] == 3
     assert "sees 32×32 pixels, recipe docs" in run("info", "cnn")[1]
