@@ -179,7 +179,7 @@ def extract_folder(
             rehash=options.rehash,
         ),
         note=record.to_note(),
-        progress=_foretelling(progress, warn) if warn else progress,
+        progress=_foretelling(progress, warn, settings.look.images > 1) if warn else progress,
         watch=_watch(cache_path, settings.precision),
     )
     if options.group_rule is not None and rule.kind == "file":
@@ -249,8 +249,8 @@ def _chosen(
     return chosen
 
 
-def _foretelling(progress: Progress | None, warn: Callable[[str], None]) -> Progress:
-    """Progress that says once, after `_SOON` seconds, that the run is going to be long."""
+def _foretelling(progress: Progress | None, warn: Callable[[str], None], close: bool) -> Progress:
+    """Say once, after `_SOON` seconds, that the run is long; and of a `close` look what is not."""
     started: list[float] = []
     first = 0
 
@@ -266,9 +266,10 @@ def _foretelling(progress: Progress | None, warn: Callable[[str], None]) -> Prog
             left = (now - started[0]) / (done - first) * (total - done)
             started.append(now)
             if left > LONG:
+                shorter = ", and --look plain in another --cache takes a fraction of the time"
                 warn(
-                    f"about {left / 60:.0f} minutes to go; what is done is kept if you stop, and "
-                    "--look plain in another --cache takes a fraction of the time"
+                    f"about {left / 60:.0f} minutes to go; what is done is kept if you stop"
+                    + (shorter if close else "")
                 )
 
     return say

@@ -13,6 +13,8 @@ from features.backbones.settings import BACKBONES
 from features.cache.cache import Cache
 from features.errors import FingerprintError
 from features.photographs.decode import RECIPES
+from pipeline.data import extract_folder
+from pipeline.terminal import results
 
 
 @pytest.fixture
@@ -44,3 +46,32 @@ def test_another_recipe_is_refused(cache: Path) -> None:
         pipeline.extract_folder(
             cache.parent / "data", cache, pipeline.ExtractOptions(recipe="docs")
         )
+
+
+@pytest.mark.parametrize("look", ["full+five:colour", "plain"])
+def test_a_long_run_says_so_itself(
+    tmp_path: Path,
+    toy: type[ToyBackbone],
+    monkeypatch: pytest.MonkeyPatch,
+    look: str,
+) -> None:
+    """Once, and the quicker look is named where there is one."""
+    monkeypatch.setattr(extract_folder, "LONG", 0)
+    monkeypatch.setattr(extract_folder, "_SOON", 0)
+    write_folder(tmp_path / "data", {"Healthy": 6, "defects": 6})
+    said: list[str] = []
+    done = pipeline.extract_folder(
+        tmp_path / "data",
+        tmp_path / "c.h5",
+        pipeline.ExtractOptions(backbone="toy", weights="random", look=look, batch_size=2),
+        warn=said.append,
+    )
+    assert len(said) == 1
+    assert "minutes to go; what is done is kept if you stop" in said[0]
+    assert ("--look plain" in said[0]) == (look != "plain")
+    row = next(
+        line
+        for line in results.extraction(done, tmp_path / "c.h5").splitlines()
+        if line.startswith("look")
+    )
+    assert ("6 times the time of --look plain" in row) == (look != "plain")
