@@ -76,7 +76,7 @@ def _flat(graph: Graph, x: str, channels_first: bool, vector: bool) -> str:
 
 
 def _channels_first(content: bytes) -> bool:
-    """Whether a file's only input is (m, 3, height, width); as the engine decides it."""
+    """Say whether a file's only input is (m, 3, height, width); as the engine decides it."""
     import onnx
 
     graph = onnx.load_from_string(content).graph

@@ -124,7 +124,7 @@ def _decode(data: bytes, recipe: Card, target: tuple[int, int]) -> Any:
 
 
 def _box(picture: Card, width: int, height: int) -> Sequence[float]:
-    """Of a view that hangs on the photograph's shape: five squares along a long one."""
+    """Find the box of a view that hangs on a photograph's shape: five squares along a long one."""
     shape = max(width, height) / max(1, min(width, height))
     if picture["place"] < 0 or shape < 2.4:
         return list(picture["box"])
@@ -225,7 +225,7 @@ def verdict_of(card: Card, probabilities: Any, strangeness: Any = None) -> tuple
 def verdict_of_part(
     card: Card, probabilities: Any, strangeness: Any = None
 ) -> tuple[str, float, str]:
-    """As `verdict_of`, of the photographs (n, classes) of one part."""
+    """Give what `verdict_of` gives, of the photographs (n, classes) of one part."""
     P = np.asarray(probabilities, np.float64)
     unlike = 0 if strangeness is None else int((np.asarray(strangeness) > 1).sum())
     combined = P[0] if len(P) == 1 else _combine(card["part_rule"], P)
@@ -251,7 +251,7 @@ def _combine(rule: str, P: Any) -> Any:
 
 
 def _alone(card: Card, P: Any) -> Any:
-    """Probabilities as of a part: on these the limits are."""
+    """Calibrate probabilities as those of a part: on these the limits are."""
     P, calibration = np.asarray(P, np.float64), card["part_calibration"]
     if calibration is None:
         return P

@@ -184,7 +184,7 @@ class _Seen:
         return kinds[0] if len(kinds) == 1 else self.graph.add("Concat", *kinds, axis=1)
 
     def _kinds(self, pooling: Pooling, view: str, row_parts: RowParts) -> list[str]:
-        """One tensor for each kind of values; see `Pooling.kinds`."""
+        """Make one tensor for each kind of values; see `Pooling.kinds`."""
         if isinstance(pooling, Taps):
             return [
                 self.graph.slice(self.rows[view], *self.places[name], axis=1)

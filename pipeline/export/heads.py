@@ -50,7 +50,7 @@ def write_head(graph: Graph, head: Head, x: str) -> str:
 
 
 def probabilities(graph: Graph, logits: str, columns: int) -> str:
-    """Sigmoid of (n, 1) as two columns, or softmax of (n, k)."""
+    """Add the sigmoid of (n, 1), as two columns, or the softmax of (n, k)."""
     if columns == 1:
         zeros = graph.add("Mul", logits, np.float32(0))
         logits = graph.add("Concat", zeros, logits, axis=1)
@@ -82,7 +82,7 @@ def _dense(graph: Graph, head: Head, x: str) -> str:
 
 
 def _squared_distances(graph: Graph, arrays: Arrays, x: str) -> str:
-    """Squared distances (n, anchors) in the row space; see `pipeline.heads.gram.place_rows`."""
+    """Add squared distances (n, anchors) in the row space; see `pipeline.heads.gram.place_rows`."""
     centred = graph.add("Sub", x, _f32(arrays["mean"]))
     placed = graph.add("MatMul", centred, _f32(arrays["projection"]))
     anchors = np.asarray(arrays["anchors"], np.float64)
@@ -124,12 +124,12 @@ def _shares(graph: Graph, x: str) -> str:
 
 
 def _zeros(graph: Graph, x: str) -> str:
-    """float32 (n, 1) of zeros for rows (n, width)."""
+    """Add float32 (n, 1) of zeros for rows (n, width)."""
     return graph.add("Mul", graph.slice(x, 0, 1, axis=1), np.float32(0))
 
 
 def _leaves(graph: Graph, arrays: Arrays, x: str) -> str:
-    """Where each row ends in each tree, int64 (n, trees); a level of all trees at a time."""
+    """Find where each row ends in each tree, int64 (n, trees); a level of all trees at a time."""
     left, right, starts = arrays["left"], arrays["right"], arrays["starts"]
     own, inner = np.arange(len(left)), left != -1
     # Rows are float32: the largest float32 below a threshold parts them as the threshold does.
@@ -149,7 +149,7 @@ def _leaves(graph: Graph, arrays: Arrays, x: str) -> str:
 
 
 def _depth(left: Indices, right: Indices, starts: Indices) -> int:
-    """Levels of the deepest tree.
+    """Count the levels of the deepest tree.
 
     Raises:
         ExportError: so many that the file would be nothing but levels.
@@ -177,7 +177,7 @@ def _leaf_sums(graph: Graph, arrays: Arrays, x: str, outputs: int) -> str:
 
 
 def _spread(graph: Graph, shares: str, head: Head, present: Indices) -> str:
-    """Probabilities of the classes seen in training over all classes."""
+    """Spread probabilities of the classes seen in training over all classes."""
     places = np.eye(head.n_classes, dtype=np.float32)[present]
     return _shares(graph, graph.add("MatMul", shares, places))
 

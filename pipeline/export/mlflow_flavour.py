@@ -107,7 +107,7 @@ def parameters(facts: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def scores(facts: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    """Scores of the holdout with their intervals, by name; those that are defined."""
+    """List the scores of the holdout with their intervals, by name; those that are defined."""
     for side, prefix in (("holdout_parts", "part"), ("holdout", "photograph")):
         for name, value in ((facts.get(side) or {}).get("scores") or {}).items():
             low, high = facts[side]["intervals_95"].get(name, (None, None))

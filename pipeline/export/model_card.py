@@ -269,7 +269,7 @@ def _folder_of(facts: Mapping[str, Any]) -> str:
 
 
 def _plain(text: object) -> str:
-    """On one line, with nothing that Markdown or HTML would take for its own."""
+    """Put a text on one line, with nothing that Markdown or HTML would take for its own."""
     words = " ".join(str(text).split())
     return re.sub(r"([|<>\[\]`*_\\])", r"\\\1", words)
 

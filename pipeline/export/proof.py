@@ -186,7 +186,7 @@ class Proof:
     refitted: bool = False
 
     def failure(self, accepted: float) -> str:
-        """Why the file is not written; "" where it holds.
+        """Say why the file is not written; "" where it holds.
 
         Args:
             accepted: largest difference of a probability.
@@ -202,7 +202,7 @@ class Proof:
         return ""
 
     def to_json(self) -> dict[str, Any]:
-        """As it stands in the card."""
+        """Give the proof as it stands in the card."""
         return {
             "drawn_photographs": self.drawn,
             "held_out_photographs": self.held_out,
@@ -265,7 +265,7 @@ def _verdict(bundle: Bundle, p: Floats, strangeness: float) -> str:
 
 
 def vectors(bundle: Bundle) -> list[dict[str, Any]]:
-    """Probabilities of photographs of a part, and what the model makes of it: plain numbers.
+    """Give probabilities of photographs of a part, and what the model makes of it: plain numbers.
 
     For programs in any language: parts of one to three photographs, near the limits and far.
     """
@@ -302,7 +302,7 @@ def _by_part(
     P: tuple[Floats, Floats],
     S: tuple[Floats, Floats],
 ) -> tuple[int, float, int, tuple[float, float] | None]:
-    """Parts, the largest difference between them, differing verdicts, and the scores."""
+    """Compare by part: how many, the largest difference, differing verdicts, and the scores."""
     names = sorted({one.part for one in chosen})
     groups = np.array([names.index(one.part) for one in chosen], dtype=np.int64)
     y = np.array([one.label for one in chosen], dtype=np.int64)

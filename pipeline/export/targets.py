@@ -55,7 +55,7 @@ class Target:
             )
 
     def version(self) -> str:
-        """Of the runtime."""
+        """Read the version of the runtime."""
         from importlib import metadata
 
         return metadata.version(self.packages[0])

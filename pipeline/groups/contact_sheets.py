@@ -178,7 +178,7 @@ def _question_strips(proposal: Proposal) -> list[Strip]:
 def _compare(
     proposal: Proposal, table_rows: Sequence[TableRow], rule: GroupRule
 ) -> Agreement | None:
-    """None where no groups were given."""
+    """Compare proposed groups with given ones; None where no groups were given."""
     if not any(table_row.group for table_row in table_rows):
         return None
     given = number_groups(table_rows)
@@ -205,7 +205,7 @@ def _pairs(counts: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> int:
 
 
 def _remove_older_sheets(out: Path, files: Sequence[Path]) -> None:
-    """Sheets of an earlier run with more groups would show what is no longer so."""
+    """Remove sheets of an earlier run with more groups: they would show what is no longer so."""
     for old in (*out.glob("groups-*.png"), *out.glob("questions.png")):
         if old not in files:
             old.unlink()
@@ -280,7 +280,7 @@ def draw_strips(
 
 
 def _some(members: Sequence[int]) -> list[int]:
-    """All, or as many as fit, evenly spread."""
+    """Take all, or as many as fit, evenly spread."""
     count = min(len(members), _PHOTOGRAPHS)
     return [members[i * (len(members) - 1) // max(count - 1, 1)] for i in range(count)]
 

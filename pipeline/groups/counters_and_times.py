@@ -78,7 +78,7 @@ class Line:
     step: float = 1.0
 
     def walk(self) -> tuple[Indices, Floats]:
-        """Photographs in order, and the gap after each but the last; infinite between streams."""
+        """Order photographs; give the gap after each but the last, infinite between streams."""
         placed = np.flatnonzero(np.isfinite(self.values))
         order = placed[np.lexsort((self.values[placed], self.streams[placed]))]
         gaps = np.diff(self.values[order])
@@ -110,7 +110,7 @@ class Cut:
 
 
 def time_of_name(name: str) -> float | None:
-    """When a photograph was taken, as its file name says: seconds since 1970; None if it does not.
+    """Read from a file name when it was taken: seconds since 1970; None if it does not say.
 
     Dates with times as phones, cameras and screenshots write them, with or without thousandths
     ("IMG_20180905_151012", "PXL_20210203_101112345", "2018-09-05 15.10.12", "05.09.2018 15-10-12"),
@@ -148,7 +148,7 @@ def without_time(name: str, mark: str = "") -> str:
 def time_line(
     names: Sequence[str], capture_time: npt.NDArray[np.int64] | None, least: float = TIMED
 ) -> Line | None:
-    """Capture times of photographs: by the camera (EXIF), and where that is silent by the name.
+    """Find capture times of photographs: by the camera (EXIF), where that is silent by the name.
 
     Args:
         names: file names.
@@ -181,7 +181,7 @@ def time_line(
 
 
 def find_cut(gaps: Floats, step: float, most: int = MOST_SHOTS) -> Cut | None:
-    """Where gaps are of two kinds: a mixture of normal distributions of their logarithms.
+    """Find where gaps are of two kinds: a mixture of normal distributions of their logarithms.
 
     The cut is put where gaps leave the most room, but rather too far than too near: a part that is
     torn does more harm than two that are merged. Of several kinds of gaps the first
@@ -213,7 +213,7 @@ def find_cut(gaps: Floats, step: float, most: int = MOST_SHOTS) -> Cut | None:
 
 
 def _valleys(logs: Floats) -> list[Cut]:
-    """Between the components of the mixture that explains the logarithms best, near ones first."""
+    """Find the valleys of the mixture that explains the logarithms best, near ones first."""
     if np.ptp(logs) < _APART:
         return []
     mixtures = sorted((_mixture(logs, kinds) for kinds in range(2, _KINDS + 1)), key=lambda m: m[0])
@@ -229,7 +229,7 @@ def _valleys(logs: Floats) -> list[Cut]:
 
 
 def _heights(values: Floats, parts: Floats) -> Floats:
-    """Density of each component (weight, mean, deviation), near ones first: (components, n)."""
+    """Compute the density (components, n) of each (weight, mean, deviation), near ones first."""
     weight, mean, deviation = (column[:, None] for column in parts.T)
     scaled = (values - mean) / deviation
     return np.asarray(weight / deviation * np.exp(-0.5 * scaled**2) / np.sqrt(2 * np.pi))
@@ -255,7 +255,7 @@ def _mixture(logs: Floats, kinds: int, *, tied: bool = False) -> tuple[float, Fl
 
 
 def _valley(logs: Floats, grid: Floats, heights: Floats, parts: Floats, near: int) -> Cut | None:
-    """Between the first `near` components and the others; None where there is none."""
+    """Find the valley between the first `near` components and the others; None without one."""
     density = heights.sum(axis=0)
     longer = heights[near:].sum(axis=0) / density
     # A wide component may take both ends: only between the means.
@@ -283,7 +283,7 @@ def _valley(logs: Floats, grid: Floats, heights: Floats, parts: Floats, near: in
 
 
 def _widest(logs: Floats, first: float, last: float) -> tuple[float, float]:
-    """Where to cut in this stretch: with the most room, nearer to the longer gaps; and the room."""
+    """Find where to cut this stretch: with the most room, nearer to longer gaps; and the room."""
     inside = np.sort(logs[(logs > first) & (logs < last)])
     below, above = logs[logs <= first], logs[logs >= last]
     ends = np.array([below.max(initial=logs.min()), *inside, above.min(initial=logs.max())])
@@ -303,7 +303,7 @@ def _are_parts(gaps: Floats, gap: float, most: int) -> bool:
 
 
 def _is_habit(gaps: Floats, near: float, far: float) -> bool:
-    """Whether a farther cut joins about as many of the nearer runs each time, and not many."""
+    """Say whether a farther cut joins about as many of the nearer runs each time, and not many."""
     order = np.cumsum(gaps > far)[gaps > near]
     joined = np.unique(order, return_counts=True)[1][:-1]
     size = float(np.median(_sizes(gaps, far)))
@@ -311,7 +311,7 @@ def _is_habit(gaps: Floats, near: float, far: float) -> bool:
 
 
 def table_of_cuts(line: Line, gap: float) -> list[tuple[float, int]]:
-    """How many parts each cut would make, around the one that was chosen: (gap, parts)."""
+    """Count the parts each cut would make, around the one that was chosen: (gap, parts)."""
     order, gaps = line.walk()
     finite = gaps[np.isfinite(gaps)]
     if not len(finite):
@@ -323,5 +323,5 @@ def table_of_cuts(line: Line, gap: float) -> list[tuple[float, int]]:
 
 
 def round_gap(gap: float) -> float:
-    """To two digits, as a person would say it."""
+    """Round a gap to two digits, as a person would say it."""
     return float(f"{gap:.2g}")

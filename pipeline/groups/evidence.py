@@ -57,7 +57,7 @@ class PixelEvidence:
     def agreement(
         self, related: tuple[Indices, Indices], others: tuple[Indices, Indices]
     ) -> float | None:
-        """How often a related pair looks more alike than another one (the AUC, ties half).
+        """Measure how often a related pair looks more alike than another (the AUC, ties half).
 
         Args:
             related: photographs a and b that are said to show one part.
@@ -128,7 +128,7 @@ class Joiner:
     """
 
     def __init__(self, count: int) -> None:
-        """All `count` photographs on their own."""
+        """Start with all `count` photographs on their own."""
         self._parent = list(range(count))
         self._size = [1] * count
         # By group and other group: the group's own members that are tied to the other.
@@ -161,7 +161,7 @@ class Joiner:
             self._join_supported([(x, y)], sure=sure)
 
     def groups(self) -> Indices:
-        """Int64 (n,), numbered from 0: the largest first, then by first appearance."""
+        """Number the groups, int64 (n,), from 0: the largest first, then by first appearance."""
         roots = [self.root(member) for member in range(len(self._parent))]
         first: dict[int, int] = {}
         for place, root in enumerate(roots):

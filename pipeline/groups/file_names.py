@@ -79,7 +79,7 @@ class _Shape:
         return [tokens[field] for tokens in self.tokens]
 
     def describe(self) -> str:
-        """As "exp#_num_#": # for numbers that differ, … for words that do."""
+        """Describe the shape as "exp#_num_#": # for numbers that differ, … for words that do."""
         first = self.tokens[0]
         return "".join(
             "TIME"
@@ -108,7 +108,7 @@ class _Shape:
 
 
 def original_names(paths: Sequence[str]) -> list[str]:
-    """For each photograph whose name says that it, or another one, is a copy: the original's name.
+    """Find the original's name of each photograph whose name says that it, or another, is a copy.
 
     "x_jpg.rf.0a1b….jpg", "x_aug3.jpg", "x - Copy (2).jpg" and "x_rot90.jpg" all are "x", in
     whatever folder. "good (1)" to "good (90)" are not copies of "good": a number in parentheses
@@ -139,7 +139,7 @@ def original_names(paths: Sequence[str]) -> list[str]:
 
 
 def read_names(paths: Sequence[str]) -> tuple[list[Key], list[Line]]:
-    """Candidates for names of parts, and for counters, in the photographs' paths.
+    """Find candidates for names of parts, and for counters, in the photographs' paths.
 
     Args:
         paths: relative to the data folder, "class/…/name.jpg".
@@ -154,7 +154,7 @@ def read_names(paths: Sequence[str]) -> tuple[list[Key], list[Line]]:
 
 
 def _shapes(paths: Sequence[str]) -> Iterator[_Shape]:
-    """Names of one shape, cut into tokens; below the class folder, without the suffix."""
+    """Cut names into tokens, by shape; below the class folder, without the suffix."""
     found: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
     cut = []
     names = [str(PurePosixPath(path.split("/", 1)[-1]).with_suffix("")) for path in paths]
@@ -181,7 +181,7 @@ def _sort(token: str) -> str:
 
 
 def _keys(shape: _Shape, folders: list[str]) -> Iterator[Key]:
-    """Single fields and the first few together, as far as they make groups of several."""
+    """List single fields and the first few together, as far as they make groups of several."""
     tried: set[tuple[int, ...]] = set()
     for end, field in enumerate(shape.fields):
         for chosen in (tuple(shape.fields[: end + 1]), (field,)):
@@ -212,7 +212,7 @@ def _keys(shape: _Shape, folders: list[str]) -> Iterator[Key]:
 
 
 def _counts_by_folder(shape: _Shape, values: list[str], folders: list[str]) -> bool:
-    """Whether each class folder is numbered by itself: then the same names stand in several.
+    """Say whether each class folder is numbered by itself: the same names stand in several then.
 
     It is not where names complete one another over the folders, as where view 5 of item 1 is
     defective and views 0 to 4 are good.
@@ -244,7 +244,7 @@ def _places(shape: _Shape, chosen: Sequence[int]) -> str:
 
 
 def _counters(shape: _Shape, folders: list[str]) -> Iterator[Line]:
-    """Numbers that hardly repeat, each as one line; per folder or word where they collide."""
+    """Find numbers that hardly repeat, each as one line; per folder or word where they collide."""
     own = [folders[number] for number in shape.members]
     few = {i for i in shape.fields if len(set(shape.column(i))) <= _FEW}
     words = {i for i in shape.fields if not shape.tokens[0][i].isdecimal()}

@@ -78,7 +78,7 @@ def among(
 def _by_cells(
     vectors: Vectors, count: int, tick: Callable[[int], None] | None
 ) -> tuple[Indices, Vectors]:
-    """Each vector's best among the members of its nearest cells, cell by cell."""
+    """Find each vector's best among the members of its nearest cells, cell by cell."""
     centres = _centres(vectors, round(len(vectors) ** 0.5))
     looked_at = min(_LOOKED_AT, len(centres))
     near = _nearest_centres(vectors, centres, looked_at)
@@ -121,7 +121,7 @@ def _sorted_and_whole(
 
 
 def _centres(vectors: Vectors, cells: int) -> Vectors:
-    """Centres by k-means on some of the vectors, each brought to length 1."""
+    """Find centres by k-means on some of the vectors, each brought to length 1."""
     rng = np.random.default_rng(len(vectors))
     some = rng.permutation(len(vectors))[: cells * _OF_EACH_CELL]
     table_row = vectors[np.sort(some)]
@@ -136,7 +136,7 @@ def _centres(vectors: Vectors, cells: int) -> Vectors:
 
 
 def _nearest_centres(vectors: Vectors, centres: Vectors, count: int) -> Indices:
-    """Numbers (n, count) of the nearest centres, the nearest of all first."""
+    """Find the numbers (n, count) of the nearest centres, the nearest of all first."""
     found = np.empty((len(vectors), count), np.int64)
     height = max(1, _BLOCK_VALUES // len(centres))
     for at in range(0, len(vectors), height):

@@ -126,7 +126,7 @@ class Proposal:
         return [f"part-{number + 1:04d}" for number in self.groups.tolist()]
 
     def by_path(self) -> dict[str, str]:
-        """Path to the name of its group."""
+        """Map each path to the name of its group."""
         return dict(zip(self.paths, self.names(), strict=True))
 
     def applied(self, table_rows: Sequence[TableRow]) -> list[TableRow]:
@@ -135,14 +135,14 @@ class Proposal:
         return [table_row._replace(group=found.get(table_row.path, "")) for table_row in table_rows]
 
     def kinds(self) -> dict[int, list[str]]:
-        """`kinds_of` every group of several photographs."""
+        """Say for each group of several photographs which kinds of evidence made it."""
         found: dict[int, set[str]] = {}
         for link in self.links:
             found.setdefault(int(self.groups[link.a]), set()).add(link.kind)
         return {group: [k for k in KINDS if k in kinds] for group, kinds in sorted(found.items())}
 
     def describe(self) -> str:
-        """One line for a person."""
+        """Describe the proposal in one line for a person."""
         counts = Counter(link.kind for link in self.links)
         kinds = ", ".join(KINDS[kind] for kind in KINDS if counts[kind])
         members = int(self.sizes[self.sizes > 1].sum())
@@ -160,7 +160,7 @@ class Proposal:
         return f"at most {len(self.sizes):,} parts, could be far fewer{question}"
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; the inverse is `from_json`."""
+        """Give plain values; the inverse is `from_json`."""
         return {
             "paths": self.paths,
             "groups": self.groups.tolist(),
@@ -176,7 +176,7 @@ class Proposal:
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Proposal:
-        """From what `to_json` made.
+        """Make a proposal from what `to_json` gave.
 
         Raises:
             KeyError, TypeError, ValueError: it is something else.

@@ -66,7 +66,7 @@ def like_known(
     *,
     progress: Progress | None = None,
 ) -> Flags:
-    """Which photographs look so much like known ones that both surely show one part.
+    """Find photographs that look so much like known ones that both surely show one part.
 
     Args:
         cache_path: that has the rows of the photographs.
@@ -141,7 +141,7 @@ REVISION = 5
 
 
 def proposal_path(cache_path: Path) -> Path:
-    """Where the proposal for a cache is kept: features.h5 -> features.groups.json."""
+    """Give the path of the proposal for a cache: features.h5 -> features.groups.json."""
     return cache_path.with_name(f"{cache_path.stem}.groups.json")
 
 

@@ -110,7 +110,7 @@ def _proposed(
     gap: float | None,
     tick: Tick | None = None,
 ) -> Proposal:
-    """From all evidence; `unit` are the photographs' numbers in `similarity` and `thumbnails`."""
+    """Propose groups from all evidence; `unit` are numbers in `similarity` and `thumbnails`."""
     pictures = None if thumbnails is None else thumbnails.grey
     pixels = PixelEvidence(similarity, unit, pictures)
     capture_time = None if thumbnails is None else thumbnails.capture_time[unit]
@@ -137,7 +137,7 @@ def _proposed(
 
 
 def _copies(table_rows: Sequence[TableRow], unit: Indices) -> Finding:
-    """Photographs with the same bytes."""
+    """Link photographs with the same bytes."""
     first: dict[int, int] = {}
     ties = []
     for number, row in enumerate(unit.tolist()):
@@ -152,7 +152,7 @@ def _copies(table_rows: Sequence[TableRow], unit: Indices) -> Finding:
 
 
 def _exports(table_rows: Sequence[TableRow]) -> Finding:
-    """Photographs whose names say that they are made from one another."""
+    """Link photographs whose names say that they are made from one another."""
     first: dict[str, int] = {}
     ties = []
     for number, name in enumerate(original_names([table_row.path for table_row in table_rows])):
@@ -173,7 +173,7 @@ def _looks(
     what: str = "look nearly the same",
     tried: int = 1,
 ) -> Finding:
-    """Near copies, where neither names nor times have spoken; in so many positions."""
+    """Link near copies, where neither names nor times have spoken; in so many positions."""
     if pixels.similarity is None:
         why = f"fewer than {FEWEST} different photographs: what is usual here cannot be told"
         return Finding(Evidence("look", what, 0, 0, False, why))
@@ -202,7 +202,7 @@ def _looks(
 
 
 def _far_in_time(readings: Readings, a: Indices, b: Indices) -> np.ndarray:
-    """Which pairs were taken minutes and dozens of shots apart: bool (m,)."""
+    """Say which pairs were taken minutes and dozens of shots apart: bool (m,)."""
     if readings.line is None or readings.rounds:
         return np.zeros(len(a), dtype=np.bool_)
     seconds = readings.line.values
@@ -255,7 +255,7 @@ def _joined(
 
 
 def _link(joiner: Joiner, links: Sequence[Link]) -> None:
-    """Links sorted by doubt, the sure ones first."""
+    """Make links sorted by doubt, the sure ones first."""
     for sure in (True, False):
         joiner.link(((k.a, k.b) for k in links if (k.doubt < SURE) == sure), sure=sure)
 
@@ -263,7 +263,7 @@ def _link(joiner: Joiner, links: Sequence[Link]) -> None:
 def _questions(
     groups: Indices, links: Sequence[Link], pixels: PixelEvidence, unit: Indices
 ) -> list[Question]:
-    """Pairs that nearly belong together, and photographs that hardly do; half of the room each."""
+    """Find pairs that nearly belong together and photographs that hardly do, half of each."""
     if pixels.similarity is None:
         return []
     first = np.unique(unit, return_index=True)[1]

@@ -235,7 +235,7 @@ def _between(
     named: Sequence[_Named],
     pixels: PixelEvidence,
 ) -> Readings:
-    """Whether runs are parts and a recurring field is their view, or the field is the part."""
+    """Decide whether runs are parts and a recurring field their view, or the field is the part."""
     name = parts if isinstance(parts, _Named) else None
     runs = parts.codes if isinstance(parts, _Named) else parts
     labels = np.unique([table_row.label for table_row in table_rows], return_inverse=True)[1]
@@ -336,7 +336,7 @@ def _weigh_counter(line: Line, pixels: PixelEvidence) -> Finding:
 
 
 def _run_pairs(order: Indices, run: Indices) -> tuple[Pairs, Pairs]:
-    """Neighbours within runs, and each photograph with the first two of the next run."""
+    """Pair neighbours within runs, and each photograph with the first two of the next run."""
     near = [np.flatnonzero(run[d:] == run[:-d]) for d in (1, 2)]
     related = (
         np.concatenate([order[places] for places in near]),
@@ -350,7 +350,7 @@ def _run_pairs(order: Indices, run: Indices) -> tuple[Pairs, Pairs]:
 
 
 def _group_pairs(groups: list[list[int]]) -> tuple[Pairs, Pairs]:
-    """Pairs within groups, and pairs of a group and the next one, place by place."""
+    """Pair photographs within groups, and those of a group and the next one, place by place."""
     related = [(a, b) for group in groups for a, b in itertools.pairwise(group)]
     others = [
         (a, b)

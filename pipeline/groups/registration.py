@@ -53,14 +53,14 @@ def align(pictures: Pictures) -> Pictures:
 
 
 def normalise(pictures: Pictures) -> Pictures:
-    """Mean 0 and deviation 1 each: brightness and contrast do not count."""
+    """Bring each to mean 0 and deviation 1: brightness and contrast do not count."""
     centred = pictures - pictures.mean(axis=(1, 2), keepdims=True)
     spread = centred.std(axis=(1, 2), keepdims=True)
     return np.asarray(centred / np.maximum(spread, 1e-6), dtype=np.float32)
 
 
 def shrink(pictures: Pictures, side: int) -> Pictures:
-    """Means of square blocks: (n, side, side)."""
+    """Average square blocks: (n, side, side)."""
     n, old, _ = pictures.shape
     step = old // side
     return np.asarray(pictures.reshape(n, side, step, side, step).mean(axis=(2, 4)), np.float32)
@@ -116,7 +116,7 @@ def resample(pictures: Pictures, moves: Moves) -> Pictures:
 
 
 def _between(pictures: Pictures, places: npt.NDArray[np.float32]) -> Pictures:
-    """Rows of the pictures at fractional places (n, side)."""
+    """Interpolate rows of the pictures at fractional places (n, side)."""
     places = np.clip(places, 0, pictures.shape[1] - 1.001)
     low = places.astype(np.int64)
     share = (places - low)[:, :, None]

@@ -49,7 +49,7 @@ def weigh(
     line: Line | None,
     pixels: PixelEvidence,
 ) -> tuple[float, list[str]]:
-    """For (positive) or against a recurring value being the part, and runs being rounds.
+    """Weigh the votes for a recurring value being the part, and runs rounds; against is below 0.
 
     Args:
         key: the field that recurs.
@@ -100,7 +100,7 @@ def weigh(
 
 
 def _crossed(same: Indices, different: Indices) -> Pairs:
-    """Neighbouring pairs with one value of the first, and two of the second."""
+    """Find neighbouring pairs with one value of the first, and two of the second."""
     order = np.lexsort((different, same))
     a, b = order[:-1], order[1:]
     kept = (same[a] == same[b]) & (same[a] >= 0) & (different[a] != different[b])
@@ -108,7 +108,7 @@ def _crossed(same: Indices, different: Indices) -> Pairs:
 
 
 def are_crossed(one: Indices, other: Indices) -> bool:
-    """Whether values of each come with many values of the other, as places and rounds do."""
+    """Say whether values of each come with many values of the other, as places and rounds do."""
     both = (one >= 0) & (other >= 0)
     if both.mean() < COVERS:
         return False
@@ -132,7 +132,7 @@ def cycles(order: Line, codes: Indices) -> Indices | None:
 
 
 def purity(values: Indices, groups: Indices) -> float:
-    """Share of pairs of one group that have the same value; 1 where there are no pairs."""
+    """Compute the share of pairs of one group that have the same value; 1 without pairs."""
     placed = groups >= 0
     cells = np.unique(np.stack([groups[placed], values[placed]]), axis=1, return_counts=True)[1]
     sizes = np.unique(groups[placed], return_counts=True)[1]
@@ -141,5 +141,5 @@ def purity(values: Indices, groups: Indices) -> float:
 
 
 def count(codes: Indices) -> int:
-    """How many values there are."""
+    """Count the different values."""
     return int(codes.max()) + 1

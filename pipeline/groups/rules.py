@@ -76,7 +76,7 @@ class GroupRule:
         return cls(**{name: str(value) for name, value in rule.items()})
 
     def describe(self) -> str:
-        """One line for a person."""
+        """Describe the rule in one line for a person."""
         return {
             "file": f"from {self.value}",
             "regex": f"from file names by {self.value}",
@@ -97,7 +97,7 @@ class GroupRule:
 
 
 def parse_gap(text: str) -> float:
-    """Seconds of a time span, as "10s", "10", "0.5 s", "500ms" or "2min".
+    """Read a time span as seconds: "10s", "10", "0.5 s", "500ms" or "2min".
 
     Raises:
         DataError: it is something else, or not more than 0.

@@ -66,7 +66,7 @@ class Similarity:
     neighbours: Indices
 
     def likeness(self, a: Indices, b: Indices) -> Floats:
-        """Cosines of pairs, float64 (m,)."""
+        """Compute the cosines of pairs, float64 (m,)."""
         found = np.empty(len(a))
         for start in range(0, len(a), _PAIRS):
             part = slice(start, start + _PAIRS)
@@ -75,7 +75,7 @@ class Similarity:
         return found
 
     def strangers(self, a: Indices, b: Indices) -> Floats:
-        """How many strangers are expected to be as alike by chance, float64 (m,).
+        """Compute how many strangers are expected to be as alike by chance, float64 (m,).
 
         Seen from the photograph of each pair that has the more alike strangers.
         """
@@ -93,7 +93,7 @@ class Similarity:
         return recall(self.vectors, self.neighbours, nearest_pairs=True)
 
     def pairs(self, most: float) -> tuple[Indices, Indices, Floats]:
-        """Neighbours (a < b) with fewer than `most` expected strangers, the surest first."""
+        """Find neighbours (a < b) with fewer than `most` expected strangers, the surest first."""
         n, width = self.neighbours.shape
         a = np.repeat(np.arange(n), width)
         b = self.neighbours.ravel()
@@ -182,7 +182,7 @@ def similarity_turned(grey: Grey, tick: Tick | None = None) -> Similarity | None
 
 
 def _invariants(grey: Grey) -> Vectors:
-    """Values (n, width) that stay when a picture is turned about its middle, or mirrored."""
+    """Compute values (n, width) that stay when a picture is turned or mirrored."""
     middle = (grey.shape[1] - 1) / 2
     radius = np.linspace(1, middle - 0.2, _RINGS)[:, None]
     angle = np.arange(_ANGLES) * 2 * np.pi / _ANGLES
@@ -218,7 +218,7 @@ def similarity_of(vectors: Vectors, tick: Tick | None = None) -> Similarity:
 
 
 def _together(views: list[Vectors]) -> Vectors:
-    """One vector for all views of a photograph, weighted so that cosines become a weighted mean.
+    """Join a photograph's views to one vector, weighted: cosines become a weighted mean.
 
     The less strangers vary in a view, the more it counts: 1 / root mean square of all cosines.
     """
@@ -231,13 +231,13 @@ def _together(views: list[Vectors]) -> Vectors:
 
 
 def _pictured(grey: Grey) -> Vectors:
-    """Small grey pictures laid on one another."""
+    """Make vectors of small grey pictures laid on one another."""
     pictures = shrink(align(grey.astype(np.float32)), _SIDE)
     return _near_white(normalise(pictures).reshape(len(grey), -1))
 
 
 def _pooled(cache: Cache, rows: list[int], tick: Tick | None = None) -> Vectors:
-    """Rows averaged over the places of the map: float32 (n, channels); whole if these are few."""
+    """Average rows over the places of the map: float32 (n, channels); whole if these are few."""
     row_parts = RowParts.of_cache(cache)
     channels = row_parts.shape[2] if row_parts.shape[2] >= _FEWEST_CHANNELS else row_parts.map_width
     pooled = np.empty((len(rows), channels), dtype=np.float32)

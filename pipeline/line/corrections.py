@@ -240,7 +240,7 @@ class Inbox:
         return latest
 
     def _lines(self) -> list[Correction]:
-        """All that were made and not taken back, oldest first."""
+        """Read all that were made and not taken back, oldest first."""
         made: dict[str, Correction] = {}
         for record in read_lines(self.log):
             if record.get("kind") == "undo":
@@ -286,7 +286,7 @@ class Inbox:
 
 
 def _is_sound(one: Correction) -> bool:
-    """Whether texts are texts, and the probability a number."""
+    """Say whether texts are texts, and the probability a number."""
     texts = (one.id, one.time, one.part, one.model, one.label, one.note, one.by, one.verdict or "")
     return all(isinstance(text, str) for text in texts) and (
         one.probability is None or is_number(one.probability)

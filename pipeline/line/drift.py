@@ -168,7 +168,7 @@ def _numbers(new: Sequence[Arrival]) -> Indices:
 
 
 def _unlike(seen: Seen, groups: Indices) -> tuple[int, int]:
-    """How many parts have a photograph that is unlike anything trained on, of how many."""
+    """Count the parts with a photograph that is unlike anything trained on, and all parts."""
     return len(np.unique(groups[seen.strangeness > 1])), len(np.unique(groups))
 
 

@@ -64,7 +64,7 @@ class Test:
 
 
 def own_verdicts(bundle: Bundle, P: Floats) -> Indices:
-    """Class numbers (n,) of photographs by themselves; of two classes 1 for what is not passed."""
+    """Give classes (n,) of photographs by themselves; of two classes 1 for what is not passed."""
     alone = bundle.decision.alone(P)
     if bundle.classes.binary:
         return (alone[:, 1] >= bundle.band.pass_below).astype(np.int64)
@@ -171,7 +171,7 @@ class Comparison:
         return [min(1.0, test.p * len(self.tests)) for test in self.tests]
 
     def _strata(self, bundle: Bundle) -> list[tuple[str, Indices, Indices]]:
-        """Parts with the same verdict, where both sides have enough; else all parts."""
+        """Split parts by verdict where both sides have enough; else take all parts."""
         names = ("passed", "not passed") if bundle.classes.binary else bundle.classes.names
         found = []
         for number, name in enumerate(names):
@@ -216,7 +216,7 @@ class Comparison:
         return [since + int(i) for i in np.argsort(-score, kind="stable")[:count]]
 
     def _space(self) -> npt.NDArray[np.float64]:
-        """Old and new parts by what the strongest test looks at."""
+        """Give old and new parts by what the strongest test looks at."""
         what = self.strongest.what
         if what in self.old.numbers:
             both = np.concatenate([self.old.numbers[what], self.new.numbers[what]])

@@ -37,7 +37,7 @@ _MOST_MEASURED = 400  # files whose sharpness is measured, on each side
 
 
 def time_of(text: str) -> float:
-    """Seconds since 1970 of a day, a time, or a span before now such as "7d", "12h" or "30m".
+    """Read a day, a time, or a span before now ("7d", "12h", "30m") as seconds since 1970.
 
     Raises:
         DataError: it is none of these.
@@ -94,7 +94,7 @@ def find_arrivals(
         readable = [table_row for table_row in table_rows if not table_row.reason]
         if len(readable) < len(table_rows):
             notes.append(f"{len(table_rows) - len(readable):,} photographs cannot be read")
-        found = _of_samples(cache_path, readable, rule, notes)
+        found = _of_table_rows(cache_path, readable, rule, notes)
         return [replace(one, file=files[one.path]) for one in found]
     verdicts = read_verdicts(log)
     if verdicts:
@@ -112,13 +112,13 @@ def find_arrivals(
         )
     notes.append(f"the photographs of {cache_path} that the model was not made from")
     asked = [blank_row(paths.get(d, d[:12]))._replace(digest=d) for d in new]
-    return _of_samples(cache_path, asked, rule, notes)
+    return _of_table_rows(cache_path, asked, rule, notes)
 
 
-def _of_samples(
+def _of_table_rows(
     cache_path: Path, table_rows: Sequence[TableRow], rule: GroupRule, notes: list[str]
 ) -> list[Arrival]:
-    """With the times at which they were taken, else changed, and their parts."""
+    """Read rows with the times at which they were taken, else changed, and their parts."""
     if rule.from_photographs and 0 < len(table_rows) <= MOST_PROPOSED:
         table_rows = propose_for(cache_path, table_rows, rule.gap).applied(list(table_rows))
         if rule.gap is None:
@@ -143,7 +143,7 @@ def _of_samples(
 def sharpness_of(
     bundle: Bundle, arrivals: Sequence[Arrival], notes: list[str] | None = None
 ) -> Sharpness | None:
-    """How sharpness is measured: from the files, where these are at hand on both sides.
+    """Choose how sharpness is measured: from files, where these are at hand on both sides.
 
     A stranger's model does not choose where photographs are read; see `Bundle.root`. Then sharpness
     is left out, with a line in `notes`.

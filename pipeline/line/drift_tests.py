@@ -28,7 +28,7 @@ _AT_ONCE = 256  # deals that are computed together
 
 
 def distances(vectors: Rows | Floats) -> npt.NDArray[np.float32]:
-    """Euclidean distances (n, n) between rows (n, k)."""
+    """Compute Euclidean distances (n, n) between rows (n, k)."""
     values = np.asarray(vectors, dtype=np.float64).reshape(len(vectors), -1)
     squares = (values**2).sum(axis=1)
     found = squares[:, None] + squares - 2 * values @ values.T
@@ -85,7 +85,7 @@ def _energy(D: npt.NDArray[np.float32], new: npt.NDArray[np.float32]) -> Floats:
 
 
 def change_point(D: npt.NDArray[np.float32], *, seed: int = 0) -> tuple[int, float]:
-    """Where a sequence of parts changes most, and how surely.
+    """Find where a sequence of parts changes most, and how surely.
 
     Args:
         D: float32 (n, n), distances between parts in their order.

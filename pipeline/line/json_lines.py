@@ -91,7 +91,7 @@ def _append(path: Path, lines: bytes) -> None:
 
 
 def _whole_end(descriptor: int) -> int:
-    """Where the last whole line ends."""
+    """Find where the last whole line ends."""
     end = os.lseek(descriptor, 0, os.SEEK_END)
     while end:
         start = max(0, end - 65536)
@@ -144,7 +144,7 @@ def read_lines(path: Path, last_bytes: int | None = None) -> list[dict[str, Any]
 
 
 def is_number(value: object) -> bool:
-    """Whether a value of a record is a number that can be counted with, or nan: not known."""
+    """Say whether a record's value is a number that can be counted with, or nan: not known."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return not abs(value) > _LARGEST

@@ -240,7 +240,7 @@ class LiveModel:
             self.bundle.watch(settings.row_of(np.repeat(seen[:1], pictures, 0), pictures)[0])
 
     def _rows(self, photographs: Sequence[Decoded], settings: BackboneSettings) -> Rows:
-        """Rows as a cache of this precision gives them back: float32 (n, views, values)."""
+        """Give rows as a cache of this precision gives them back: float32 (n, views, values)."""
         found = []
         step = BATCH if len(photographs) > 1 else 1
         for start in range(0, len(photographs), step):

@@ -110,7 +110,7 @@ class NewFiles:
         self._growing.pop(path, None)
 
     def _files(self, folder: Path, below: str) -> Iterator[tuple[os.DirEntry[str], str]]:
-        """Pictures by name, also of kinds that cannot be read: these get a line with the reason."""
+        """Find pictures by name, also of kinds that cannot be read: these get a reason."""
         with os.scandir(folder) as entries:
             for entry in entries:
                 if entry.name.startswith("."):  # hidden, and copies that have no name yet

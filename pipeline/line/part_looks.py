@@ -83,7 +83,7 @@ def seen_of(bundle: Bundle, cache: Cache, digests: Sequence[str]) -> Seen:
 
 
 def near_white(vectors: Rows) -> Rows:
-    """Photographs by where they differ, each direction counting nearly alike.
+    """Whiten photographs by where they differ, each direction counting nearly alike.
 
     On a line everything looks alike: the same jig, light and product. What all share is taken
     away, and what they all vary in counts for little; as `pipeline.groups.similarity` does.
@@ -112,5 +112,5 @@ def near_white(vectors: Rows) -> Rows:
 
 
 def nearest_gap(some: Rows, others: Rows) -> Floats:
-    """One minus the cosine (n,) of each of unit vectors with the nearest of others."""
+    """Compute one minus the cosine (n,) of each of unit vectors with the nearest of others."""
     return np.asarray(np.maximum(0.0, 1 - (some @ others.T).max(axis=1)), dtype=np.float64)

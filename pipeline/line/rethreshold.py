@@ -188,7 +188,7 @@ def _with(bundle: Bundle, **changed: Any) -> Bundle:  # noqa: ANN401 - of fields
 def _new_ones(
     bundle: Bundle, look: Look, cache_path: Path, groups: GroupRule
 ) -> tuple[list[TableRow], Floats]:
-    """Photographs of parts that the model knows nothing of, with their parts."""
+    """Find photographs of parts that the model knows nothing of, with their parts."""
     table_rows, P = look(bundle)
     known = {entry["digest"] for entry in bundle.split()}
     of_known = {s.group for s in table_rows if s.group and s.digest in known}
@@ -374,7 +374,7 @@ def _split(bundle: Bundle, done: Rethreshold) -> list[dict[str, str]]:
 
 
 def _unseen_csv(done: Rethreshold) -> str:
-    """One line for each photograph that the limits were chosen on, as `fit` writes it."""
+    """Write a line for each photograph that the limits were chosen on, as `fit` writes it."""
     rows: list[dict[str, Any]] = [
         {
             "path": table_row.path,

@@ -49,7 +49,7 @@ def _review(done: Rethreshold) -> bool:
 
 
 def _calibration(done: Rethreshold) -> str:
-    """How good the probabilities of the new parts were, and are."""
+    """Say how good the probabilities of the new parts were, and are."""
     was = f"Brier {done.old_reliability.brier:.3f}, log loss {done.old_reliability.log_loss:.3f}"
     if done.after.unseen is None:
         return f"as they were: {was} of the new parts"

@@ -78,7 +78,7 @@ def _verdict(path: Path, record: dict[str, Any]) -> LoggedVerdict:
 
 
 def _is_sound(one: LoggedVerdict) -> bool:
-    """Whether numbers are numbers and texts are texts."""
+    """Say whether numbers are numbers and texts are texts."""
     numbers = (one.time, *(n for n in (one.probability, one.limit) if n is not None))
     texts = (one.source, one.part, one.model, one.error, one.verdict or "")
     return all(is_number(n) for n in numbers) and all(isinstance(text, str) for text in texts)

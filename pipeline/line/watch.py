@@ -214,7 +214,7 @@ class Watch:
             self.forming.add(Arrived(new, bare, _time(new, one.thumbnail)), now)
 
     def _is_doubted(self, new: NewFile, now: float) -> bool:
-        """Whether it could not be read a moment ago, and has not changed since."""
+        """Say whether it could not be read a moment ago, and has not changed since."""
         stamp, since = self._doubtful.get(new.path, (None, 0.0))
         return stamp == new.stamp and now - since < self.pace.patience
 
@@ -236,7 +236,7 @@ class Watch:
         return self.live.decode(new.path, data)
 
     def _is_sound(self, new: NewFile, one: Decoded, now: float) -> bool:
-        """Whether it is to be reported: not the same bytes again, and not half a copy."""
+        """Say whether it is to be reported: not the same bytes again, and not half a copy."""
         if self.journal.is_again(new.path, one.digest):
             self.journal.touched(new.path, new.stamp)
             return False
@@ -348,7 +348,7 @@ class Watch:
 
 
 def _time(new: NewFile, thumbnail: Thumbnail | None) -> float:
-    """When it was taken by the camera's clock; else when the file was changed: seconds."""
+    """Read when it was taken by the camera's clock; else when the file was changed: seconds."""
     if thumbnail is not None and thumbnail.capture_time >= 0:
         return thumbnail.capture_time / 1000
     return new.stamp.mtime_ns / 1e9

@@ -108,12 +108,12 @@ class Journal:
         return self._last
 
     def seen(self, path: str, stamp: Stamp) -> bool:
-        """Whether a photograph in this state was reported."""
+        """Say whether a photograph in this state was reported."""
         known = self._seen.get(path)
         return known is not None and known[0] == stamp
 
     def is_again(self, path: str, digest: str) -> bool:
-        """Whether the same bytes of the same name were reported: the file was only touched."""
+        """Say whether the same bytes of the same name were reported: the file was only touched."""
         known = self._seen.get(path)
         return known is not None and known[1] == digest != ""
 

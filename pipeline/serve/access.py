@@ -98,7 +98,7 @@ class Access:
 
     @classmethod
     def of(cls, settings: ServeSettings, token: str | None) -> Access:
-        """Those of a service with these settings."""
+        """Make those of a service with these settings."""
         own = {"localhost", "127.0.0.1", "::1", settings.host.lower()}
         own |= {name.lower() for name in settings.names}
         if token is not None:
@@ -112,11 +112,11 @@ class Access:
         return hmac.digest((self.token or "").encode(), b"session", hashlib.sha256).hex()
 
     def admits(self, given: str) -> bool:
-        """Whether this is the token."""
+        """Say whether this is the token."""
         return self.token is not None and hmac.compare_digest(given.encode(), self.token.encode())
 
     def refusal(self, method: str, path: str, headers: Mapping[str, str]) -> tuple[int, str] | None:
-        """Why a request is refused: status and one line; None where it is not.
+        """Say why a request is refused: status and one line; None where it is not.
 
         Args:
             method: of the request.

@@ -129,7 +129,7 @@ def model_answer(station: Station) -> dict[str, Any]:
 
 
 def scores(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Scores of a holdout with their intervals, as `model.json` has them."""
+    """List scores of a holdout with their intervals, as `model.json` has them."""
     values, intervals = found.get("scores", {}), found.get("intervals_95", {})
     return {
         "parts": found.get("parts"),

@@ -101,7 +101,7 @@ class Api:
         self.station, self.jobs, self.counts = station, jobs, Counts()
 
     def routes(self) -> list[Route]:
-        """Every address of the service."""
+        """List every address of the service."""
         listed: Sequence[tuple[str, str, Handler]] = (
             ("POST", "/v1/predict", self.predict),
             ("GET", "/v1/model", self.model),
@@ -245,7 +245,7 @@ class Api:
         return JSONResponse(answers.model_answer(self.station))
 
     async def models(self, request: Request) -> Response:
-        """Every model that is kept, the latest first."""
+        """List every model that is kept, the latest first."""
         settings = self.station.settings
         found = await run(list_versions, settings.model, settings.versions)
         return JSONResponse({"models": [answers.version_answer(one) for one in found]})
@@ -274,17 +274,17 @@ class Api:
         return JSONResponse(self.jobs.start("refit", work).to_json(), 202)
 
     async def job(self, request: Request) -> Response:
-        """How far a job is, or what came out."""
+        """Say how far a job is, or what came out."""
         return JSONResponse(self.jobs.last(request.path_params["name"]).to_json())
 
     # ---- for machines ---------------------------------------------------------------------
 
     async def health(self, request: Request) -> Response:
-        """Whether verdicts can be had."""
+        """Say whether verdicts can be had."""
         return JSONResponse({"status": "ok", "model": self.station.model.fingerprint})
 
     async def metrics(self, request: Request) -> Response:
-        """Numbers for Prometheus."""
+        """Give numbers for Prometheus."""
         drift = self.jobs.last("drift").result
         text = metrics_text(self.station, self.counts, drift)
         return PlainTextResponse(text, media_type="text/plain; version=0.0.4")

@@ -86,7 +86,7 @@ class ModelComparison:
     changed: tuple[Changed, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """As it stands in a version's story."""
+        """Give the comparison as it stands in a version's story."""
         return asdict(self)
 
 
@@ -148,7 +148,7 @@ def compare_models(
 
 
 def _verdicts(decision: Decision, shown: Photographs, P: Floats) -> Indices:
-    """Verdicts (parts,) in the order of the parts' numbers.
+    """Give verdicts (parts,) in the order of the parts' numbers.
 
     Where each photograph has a verdict of its own, a part is rejected as soon as one of them is.
     """

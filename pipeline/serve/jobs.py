@@ -40,7 +40,7 @@ class Progress:
     result: Any = None
 
     def to_json(self) -> dict[str, Any]:
-        """As the pages poll it."""
+        """Give the progress as the pages poll it."""
         return asdict(self)
 
 

@@ -31,7 +31,7 @@ _PICTURES = 400  # that are kept drawn
 
 
 def is_digest(text: str) -> bool:
-    """Whether a text is a SHA-256 in hex, as no path is."""
+    """Say whether a text is a SHA-256 in hex, as no path is."""
     return _DIGEST.fullmatch(text) is not None
 
 
@@ -83,7 +83,7 @@ class KeptPhotographs:
         return True
 
     def has(self, digest: str) -> bool:
-        """Whether the file of a digest is kept."""
+        """Say whether the file of a digest is kept."""
         return digest in self._sizes
 
     def read(self, digest: str) -> bytes | None:

@@ -59,7 +59,7 @@ class Question:
     why: str
 
     def to_json(self) -> dict[str, Any]:
-        """As the page shows it."""
+        """Give the question as the page shows it."""
         return {
             "id": self.id,
             "part": self.shown.part,
@@ -80,7 +80,7 @@ class Labelling:
         self._asked: dict[str, Question] = {}
 
     def routes(self) -> list[Route]:
-        """Their addresses."""
+        """List their addresses."""
         return [
             Route("/v1/next", told(self.next), methods=["POST"]),
             Route("/v1/suspects", told(self.suspects), methods=["POST"]),
@@ -147,7 +147,7 @@ class Labelling:
         return self._ask([self._question(one) for one in found])
 
     def _unlabelled(self, say: Say) -> list[Photograph]:
-        """Photographs that were judged lately, and those in the folder for it."""
+        """Find photographs that were judged lately, and those in the folder for it."""
         station = self.station
         found = []
         for name, told_ in station.history.latest(1000):
@@ -219,5 +219,5 @@ class Labelling:
 
 
 def folder_to_fill(inbox: Path) -> str:
-    """Where to put photographs that are to be looked through, for a person."""
+    """Say where to put photographs that are to be looked through, for a person."""
     return str(inbox / UNLABELLED)

@@ -41,7 +41,7 @@ class PartsPage:
         self._read: tuple[tuple[int, int], Dataset] | None = None
 
     def routes(self) -> list[Route]:
-        """Their addresses."""
+        """List their addresses."""
         return [
             Route("/v1/data", told(self.overview), methods=["GET"]),
             Route("/v1/data/parts", told(self.parts), methods=["GET"]),

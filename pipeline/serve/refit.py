@@ -311,7 +311,7 @@ def _on_corrections(
 
 
 def _rounds(groups: Indices, parts: Indices) -> list[Fold]:
-    """Folds whose tested sides are these parts, each once; groups are those of all rows."""
+    """Make folds whose tested sides are these parts, each once; groups are those of all rows."""
     rng = np.random.default_rng(11)
     found = []
     for number, some in enumerate(np.array_split(rng.permutation(parts), min(_FOLDS, len(parts)))):

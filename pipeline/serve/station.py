@@ -133,7 +133,7 @@ class Station:
     def _told(
         self, model: LiveModel, part: str | None, predicted: tuple[Predicted, ...]
     ) -> tuple[PartPrediction, tuple[Predicted, ...]]:
-        """One verdict on all of these, also where each photograph would have its own."""
+        """Give one verdict on all of these, also where each photograph would have its own."""
         name = predicted[0].prediction.path if part is None else part
         named = [replace(one.prediction, part=name or "part") for one in predicted]
         (found,) = predict_parts(model.bundle, named)
@@ -222,7 +222,7 @@ class Station:
         return read_below(folder, path, digest, self.settings.limits.pixels)
 
     def _training_photographs(self) -> dict[str, str]:
-        """Paths below the data folder by digest, of the cache, else of the model."""
+        """Find paths below the data folder by digest, of the cache, else of the model."""
         found = {entry["digest"]: entry["path"] for entry in self.model.bundle.split()}
         if self.settings.data is None or not self.settings.cache.exists():
             return found
@@ -357,12 +357,12 @@ class Station:
 
 
 def _without_rows(these: Sequence[Predicted]) -> tuple[Predicted, ...]:
-    """What is held for a while: a row takes 0.3 MB and nobody asks for it."""
+    """Drop the rows of what is held for a while: one takes 0.3 MB and nobody asks for it."""
     return tuple(replace(one, rows=None) for one in these)
 
 
 def folder_of_data(data: Path | None, cache: Path) -> Path | None:
-    """Where the training photographs are: as told, else where the cache says, else unknown.
+    """Find where the training photographs are: as told, else as the cache says, else unknown.
 
     Raises:
         DataError: the folder that was told is not there.

@@ -88,7 +88,7 @@ def _read(folder: Path, active: str) -> Version:
 
 
 def read_story(folder: Path) -> dict[str, Any]:
-    """How a version came about; empty where nothing is written of it."""
+    """Read how a version came about; empty where nothing is written of it."""
     try:
         found = json.loads(folder.with_name(f"{folder.name}.json").read_text("utf-8"))
     except (OSError, ValueError):

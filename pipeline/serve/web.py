@@ -133,7 +133,7 @@ class _Pages:
         self.described = openapi(version, station.settings.limits)
 
     def routes(self) -> list[Route]:
-        """Their addresses."""
+        """List their addresses."""
         return [
             Route("/", self.first, methods=["GET"]),
             *(Route(f"/{name}", self.page, methods=["GET"], name=name) for name in PAGES[1:]),
@@ -168,7 +168,7 @@ class _Pages:
         return self.render("inspect", most_files=limits.files)
 
     async def page(self, request: Request) -> Response:
-        """Another page, by its address."""
+        """Serve another page, by its address."""
         folder = folder_to_fill(self.station.settings.inbox)
         return self.render(request.url.path.strip("/"), folder=folder)
 
@@ -185,7 +185,7 @@ class _Pages:
         return JSONResponse(self.texts)
 
     async def login_page(self, request: Request) -> Response:
-        """Where a browser gives the token, once."""
+        """Serve the page where a browser gives the token, once."""
         return self.render("login")
 
     async def login(self, request: Request) -> Response:
@@ -202,5 +202,5 @@ class _Pages:
         return answer
 
     async def icon(self, request: Request) -> Response:
-        """Browsers ask for it by themselves."""
+        """Serve the icon, which browsers ask for by themselves."""
         return RedirectResponse("/static/icon.svg", 307)
