@@ -9,7 +9,6 @@ backbone is not even loaded.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import threading
 import time
 from collections import defaultdict, deque
@@ -27,13 +26,13 @@ from features.backbones.settings import BackboneSettings
 from features.cache.cache import Cache
 from features.cache.lock import writing
 from features.cache.probe_row import keep_probe, read_probe
-from features.cache.sample_table import TableRow, blank_row, is_unchanged
+from features.cache.sample_table import TableRow
 from features.cache.thumbnail_table import keep_thumbnails, thumbnails_of
 from features.cache.thumbnails import BLANK, Thumbnail, thumbnail_of
 from features.errors import ImageError, TooManyFailuresError
-from features.extraction import Extraction, RunOptions, drop_rowless
+from features.extraction import Extraction, RunOptions, drop_rowless, identify
 from features.photographs.decode_worker_pool import look_apart
-from features.photographs.file import Photograph, read_photograph, stat_photograph
+from features.photographs.file import Photograph
 from features.photographs.survey import Remarks
 from features.photographs.views import FULL
 from features.runtime import core_count
@@ -228,22 +227,11 @@ class _Run:
     def look_at(self, photograph: Photograph) -> _Seen:
         """Stat, then hash only what changed, then decode only what the cache does not know."""
         started = time.perf_counter()
-        blank = blank_row(*photograph[1:])
-        try:
-            stat = stat_photograph(photograph.file)
-            known = self.known.get(photograph.path)
-            stamp = blank._replace(
-                size=stat.st_size, mtime_ns=stat.st_mtime_ns, ctime_ns=stat.st_ctime_ns,
-                checked_ns=time.time_ns(),
-            )  # fmt: skip
-            if known and is_unchanged(known, stat) and self.is_complete(known.digest):
-                table_row = stamp._replace(digest=known.digest, checked_ns=known.checked_ns)
-                return _Seen(table_row, time.perf_counter() - started)
-            data = read_photograph(photograph.file, max_pixels=self.max_pixels)
-        except ImageError as error:
-            unread = blank._replace(reason=str(error))
-            return _Seen(unread, time.perf_counter() - started)
-        table_row = stamp._replace(digest=hashlib.sha256(data).hexdigest())
+        known = self.known.get(photograph.path)
+        known = known if known and self.is_complete(known.digest) else None
+        table_row, data = identify(photograph, known, max_pixels=self.max_pixels)
+        if data is None:
+            return _Seen(table_row, time.perf_counter() - started)
         hashed = time.perf_counter()
         if self.is_complete(table_row.digest) or not self.claim(table_row.digest):
             return _Seen(table_row, hashed - started)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,10 +13,11 @@ from typing import Any
 
 from features.cache.cache import Cache
 from features.cache.redo_log import journal_path
-from features.cache.sample_table import TableRow
-from features.errors import CacheError
+from features.cache.sample_table import TableRow, blank_row, is_unchanged
+from features.errors import CacheError, ImageError
 from features.files import followed
 from features.photographs.decode import MAX_PIXELS
+from features.photographs.file import Photograph, read_photograph, stat_photograph
 from features.photographs.survey import Remarks
 from features.photographs.views import FULL
 
@@ -70,6 +73,34 @@ class Extraction:
     def failed(self) -> list[TableRow]:
         """The photographs without a row."""
         return [table_row for table_row in self.table_rows if table_row.row < 0]
+
+
+def identify(
+    photograph: Photograph, known: TableRow | None = None, *, max_pixels: int = MAX_PIXELS
+) -> tuple[TableRow, bytes | None]:
+    """Say which bytes a photograph has; a file that did not change is not read.
+
+    Args:
+        photograph: one file.
+        known: what a sample table says of it.
+        max_pixels: refuse larger photographs.
+
+    Returns:
+        Its table row, with a digest or a reason; and its bytes, None where it was not read.
+    """
+    blank = blank_row(*photograph[1:])
+    try:
+        stat = stat_photograph(photograph.file)
+        stamp = blank._replace(
+            size=stat.st_size, mtime_ns=stat.st_mtime_ns, ctime_ns=stat.st_ctime_ns,
+            checked_ns=time.time_ns(),
+        )  # fmt: skip
+        if known and is_unchanged(known, stat):
+            return stamp._replace(digest=known.digest, checked_ns=known.checked_ns), None
+        data = read_photograph(photograph.file, max_pixels=max_pixels)
+    except ImageError as error:
+        return blank._replace(reason=str(error)), None
+    return stamp._replace(digest=hashlib.sha256(data).hexdigest()), data
 
 
 _ROWLESS = 2**16
