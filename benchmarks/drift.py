@@ -126,7 +126,7 @@ def _extract(folder: Path, backbone: str, weights: str) -> None:
 
 
 def changed_world(folder: Path, what: str, chosen: Indices) -> World:
-    """The changed photographs of these parts, in their order; of another product all."""
+    """Take the changed photographs of these parts, in their order; of another product all."""
     place = folder / what.replace(" ", "-")
     cache = folder / f"{place.name}.h5"
     with Cache.read(cache) as opened:

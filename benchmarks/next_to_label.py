@@ -69,7 +69,7 @@ class Parts:
 
 
 def of_cache(path: Path, good: Sequence[str]) -> Parts:
-    """The photographs of a cache; classes in `good` are not defective."""
+    """Read the photographs of a cache; classes in `good` are not defective."""
     with Cache.read(path) as cache:
         table_rows = [table_row for table_row in cache.table_rows if table_row.row >= 0]
         layout, rows = RowParts.of(cache.fields), [table_row.row for table_row in table_rows]
@@ -109,7 +109,7 @@ def of_drawing(parts: int) -> Parts:
 
 
 def of_world(seed: int) -> Parts:
-    """Simulated rows of 600 parts, one in ten defective."""
+    """Simulate rows of 600 parts, one in ten defective."""
     world, rng = Rows("four kinds", 4, 4.0), np.random.default_rng(seed)
     X, y, groups = world.draw(rng, world.directions(rng), 60, 540)
     looks = X / np.linalg.norm(X, axis=1, keepdims=True)

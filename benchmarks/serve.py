@@ -76,7 +76,7 @@ def photographs(folder: Path, count: int = 8) -> list[bytes]:
 
 
 def make_model(root: Path, look: str) -> tuple[Path, Path]:
-    """A model of one look, and its cache."""
+    """Make a model of one look, and its cache."""
     data, cache, model = root / "data", root / f"{look}.h5", root / look / "model"
     if not data.exists():
         draw_parts(data, parts=32, views=4, seed=7)
@@ -127,7 +127,7 @@ def ask(port: int, method: str, path: str, body: bytes | None = None) -> tuple[i
 
 
 def form(data: bytes) -> bytes:
-    """A form with one photograph."""
+    """Write a form with one photograph."""
     head = f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\n'
     return head.encode() + data + f"\r\n--{_BOUNDARY}--\r\n".encode()
 
@@ -211,7 +211,7 @@ class Watch(threading.Thread):
 
 
 def row(look: str, clients: int, found: Load, held: str) -> str:
-    """A line of the table."""
+    """Write a line of the table."""
     p50, p95, p99 = np.percentile(found.seconds, [50, 95, 99]) * 1000
     rate = len(found.seconds) / found.took if clients > 1 else float("nan")
     speed = f"{rate:.1f}" if clients > 1 else ""

@@ -259,15 +259,15 @@ class _Run:
         return [view for view in self.views if self.cache.find(digest, view) < 0]
 
     def is_blank(self, digest: str) -> bool:
-        """Whether there is a row of the photograph, and no thumbnail of it."""
+        """Say whether there is a row of the photograph, and no thumbnail of it."""
         return self.cache.find(digest) in self.blank
 
     def is_complete(self, digest: str) -> bool:
-        """Whether the cache has all that a look at these bytes would tell."""
+        """Say whether the cache has all that a look at these bytes would tell."""
         return not self.missing(digest) and not self.is_blank(digest)
 
     def claim(self, digest: str) -> bool:
-        """Whether the caller is the first in this run to meet these bytes."""
+        """Say whether the caller is the first in this run to meet these bytes."""
         with self.lock:
             first = digest not in self.claimed
             self.claimed.add(digest)

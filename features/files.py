@@ -39,7 +39,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def followed(path: Path) -> Path:
-    """Where a symbolic link leads; `path` itself where it is none.
+    """Follow a symbolic link; give `path` itself where it is none.
 
     What lies beside a file (its lock, its journal) must be found by whatever name it is opened.
     """
@@ -100,7 +100,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 def leftovers(path: Path) -> list[Path]:
-    """Temporary files of `whole_file(path)` that a killed process left, or that one writes now."""
+    """Find temporary files of `whole_file(path)` that a killed process left, or one writes now."""
     form = re.compile(_LEFTOVER.format(name=re.escape(path.name[:_NAME])))
     if len(path.name) > _NAME or not path.parent.is_dir():
         return []  # of a longer name nobody can tell whose they are
@@ -172,7 +172,7 @@ def recover_folder(path: Path) -> None:
 
 
 def _left_folders(path: Path) -> list[Path]:
-    """Temporary folders of `whole_folder(path)`: a killed process left them, or one is at work."""
+    """Find temporary folders of `whole_folder(path)` that a killed process left, or one at work."""
     form = re.compile(_LEFT_FOLDER.format(name=re.escape(path.name[:_NAME])))
     if not path.parent.is_dir():
         return []

@@ -22,13 +22,13 @@ MARK = 32
 
 
 def mark(data: bytes) -> bytes:
-    """MARK bytes that say: this account wrote `data`; zeros where no key can be kept."""
+    """Make MARK bytes that say: this account wrote `data`; zeros where no key can be kept."""
     key = _key(_key_file())
     return hmac.digest(key, data, hashlib.sha256) if key else bytes(MARK)
 
 
 def is_marked(data: bytes, found: bytes) -> bool:
-    """Whether `found` is this account's mark of `data`."""
+    """Say whether `found` is this account's mark of `data`."""
     return any(found) and hmac.compare_digest(mark(data), found)
 
 
@@ -53,7 +53,7 @@ def refuse_strange_root(cache: Path, root: str, *, own: bool) -> None:
 
 
 def is_strange_root(path: Path, root: str) -> bool:
-    r"""Whether a folder that a stranger's cache or model names must be named by the user, too.
+    r"""Say whether the user must name a folder, too, that a stranger's cache or model names.
 
     Pictures end in reports and sheets, so a stranger must not choose where they are read. A folder
     below the current one or below that of the file is near enough, and one that does not exist does
@@ -81,7 +81,7 @@ def is_strange_root(path: Path, root: str) -> bool:
 
 
 def is_remote(name: str) -> bool:
-    r"""Whether Windows takes a name for one on another computer: \\server, and any mix of slashes.
+    r"""Say whether Windows takes a name for one on another computer: \\server, any slashes.
 
     Example:
         >>> is_remote("\\/server/share"), is_remote("/srv/share")
@@ -91,7 +91,7 @@ def is_remote(name: str) -> bool:
 
 
 def _key_file() -> Path:
-    """Where the key lies, as systems have it (on Linux the XDG base directories)."""
+    """Say where the key lies, as systems have it (on Linux the XDG base directories)."""
     base = os.environ.get("LOCALAPPDATA" if os.name == "nt" else "XDG_DATA_HOME")
     try:
         return (Path(base) if base else Path.home() / ".local" / "share") / "onepass" / "key"

@@ -29,14 +29,14 @@ def set_verbose(verbose: bool) -> None:
 
 
 def core_count() -> int:
-    """Processor cores that this process may use (its affinity mask where the system has one)."""
+    """Count the cores that this process may use (its affinity mask where the system has one)."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def memory_limit() -> int:
-    """Bytes that rows may take in memory: ONEPASS_MEMORY in GB, else half of what the machine has.
+    """Give the bytes that rows may take: ONEPASS_MEMORY in GB, else half of the machine's.
 
     Raises:
         SettingError: ONEPASS_MEMORY is no positive number.
@@ -57,7 +57,7 @@ def memory_limit() -> int:
 
 
 def _physical_memory() -> int:
-    """Bytes of memory, or of the container where one sets less; 4 GB where nothing tells."""
+    """Read the memory in bytes, or a container's where it sets less; 4 GB if nothing tells."""
     try:
         total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):  # Windows

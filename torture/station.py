@@ -78,7 +78,7 @@ def run(quick: bool) -> list[Figure]:
 
 
 def _prepare(folder: Path) -> None:
-    """Data, a cache and a model, as the tests have them."""
+    """Make data, a cache and a model, as the tests have them."""
     rule = pipeline.GroupRule("regex", r"part-(\d+)")
     data, cache = write_parts(folder / "data"), folder / "features.h5"
     pipeline.extract_folder(data, cache, ExtractOptions(weights="random", group_rule=rule))
@@ -120,7 +120,7 @@ def _until(ended: threading.Event, work: Callable[[Service], None], service: Ser
 
 
 def _judges(told: _Told, seed: int) -> Callable[[Service], None]:
-    """A client that sends parts and corrects every second verdict, and takes some back."""
+    """Make a client that sends parts, corrects every second verdict, and takes some back."""
     rng = np.random.default_rng(seed)
 
     def work(service: Service) -> None:
@@ -145,7 +145,7 @@ def _judges(told: _Told, seed: int) -> Callable[[Service], None]:
 
 
 def _learns(told: _Told) -> Callable[[Service], None]:
-    """A client that refits, and switches between models."""
+    """Make a client that refits, and switches between models."""
 
     def work(service: Service) -> None:
         if service.ask("POST", "/v1/refit", {}).status == 202:
@@ -168,7 +168,7 @@ def _png(seed: int) -> bytes:
 
 
 def _check(folder: Path, told: _Told) -> list[str]:
-    """What was promised and is not so."""
+    """Name what was promised and is not so."""
     inbox, versions = Inbox(folder / "inbox"), folder / "model-versions"
     found: list[str] = []
     inbox.settle()

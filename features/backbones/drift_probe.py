@@ -29,7 +29,7 @@ Watch = Callable[[Row, Row | None], None]
 
 
 def probe_pixels(height: int, width: int) -> Pixels:
-    """uint8 (height, width, 3): waves, edges, a gradient; whole numbers, the same everywhere."""
+    """Draw uint8 (height, width, 3): waves, edges, a gradient; whole numbers, the same anywhere."""
     y, x = np.mgrid[0:height, 0:width].astype(np.int64)
     waves = (x * x + 2 * y * y) // 64 % 256
     rings = ((x - width // 2) ** 2 + (y - height // 3) ** 2) // 300 % 2 * 160 + 40
@@ -38,7 +38,7 @@ def probe_pixels(height: int, width: int) -> Pixels:
 
 
 def probe_digest(height: int, width: int) -> str:
-    """SHA-256 of the pixels, hex: with VIEW, the key of its row."""
+    """Give the SHA-256 of the pixels, hex: with VIEW, the key of its row."""
     return hashlib.sha256(probe_pixels(height, width).tobytes()).hexdigest()
 
 
@@ -64,7 +64,7 @@ def moved(row: Row, expected: Row, precision: str) -> str | None:
 
 
 def difference(row: Row, expected: Row) -> float:
-    """Length of the difference of two rows, in parts of the expected one's length.
+    """Measure the difference of two rows, in parts of the expected one's length.
 
     A sum over tens of thousands of values hardly depends on where a processor rounds, while the
     largest single difference is an outlier of that noise.
@@ -76,7 +76,7 @@ def difference(row: Row, expected: Row) -> float:
 
 
 def is_coarse(row: Row) -> bool:
-    """Whether a row has bfloat16's 8 significant bits: then the last 16 of its 32 are 0.
+    """Say whether a row has bfloat16's 8 significant bits: the last 16 of its 32 are 0 then.
 
     What bfloat16 rounds away differs between processors nearly as much as it differs from float32
     (0.7 and 0.9 % for untrained weights), so no distance tells the two apart. The grid that the
@@ -138,7 +138,7 @@ class SightCheck:
 
 
 def _are_equal(rows: Rows) -> bool:
-    """Whether rows differ by no more than rounding; of one row, whether all its values are one."""
+    """Say whether rows differ by no more than rounding; of one row, whether its values are one."""
     if len(rows) == 1:
         return float(np.ptp(rows)) == 0
     most = float(np.abs(rows).max(initial=0.0))

@@ -133,7 +133,7 @@ class EfficientNetLite0Backbone(FixedBatch):
 
 
 def architecture(ops: Any, x: Any) -> Any:  # noqa: ANN401 - whatever `ops` computes with
-    """EfficientNet-Lite0 up to the last ReLU6, its convolutions in the order of `_names`.
+    """Lay out EfficientNet-Lite0 up to the last ReLU6, its convolutions in the order of `_names`.
 
     Args:
         ops: as for `features.backbones.inception_v3.architecture`, and `centre(x, middle)`,
@@ -185,7 +185,7 @@ class _Shapes:
 
 
 def _fold(convolutions: list[_Convolution]) -> Iterator[tuple[Array, Array]]:
-    """(kernel, bias) of each convolution, batch normalisation and the factor folded in."""
+    """Fold batch normalisation and the factor into the (kernel, bias) of each convolution."""
     for number, (kernel, gamma, beta, mean, variance) in enumerate(convolutions):
         gain = gamma / np.sqrt(variance.astype(np.float64) + _BATCH_NORM_EPSILON)
         bias = beta - mean * gain
@@ -200,7 +200,7 @@ def _fold(convolutions: list[_Convolution]) -> Iterator[tuple[Array, Array]]:
 
 
 def _names() -> Iterator[tuple[str, str]]:
-    """Names in the file, in the order of the architecture: of the kernel, of the normalisation."""
+    """List names in the file in the architecture's order: of the kernel, of the normalisation."""
     yield "_conv_stem.weight", "_bn0"
     number = 0
     for expansion, _filters, blocks, _stride, _size in _STAGES:

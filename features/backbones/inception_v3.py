@@ -98,7 +98,7 @@ class InceptionV3Backbone:
         )
 
     def run(self, pixels: Pixels) -> Rows:
-        """Rows of up to `batch_size` photographs.
+        """Give the rows of up to `batch_size` photographs.
 
         Args:
             pixels: uint8 (n, 224, 224, 3), RGB.
@@ -114,7 +114,7 @@ class InceptionV3Backbone:
         return self.network(batch)[: len(pixels)]
 
     def keras_model(self) -> Any:  # noqa: ANN401 - Keras ships no types
-        """Keras's own InceptionV3 with the same weights: scaled pixels in, (n, 5, 5, 2048) out."""
+        """Build Keras's InceptionV3 with these weights: scaled pixels in, (n, 5, 5, 2048) out."""
         if self._weights is not None:
             return _keras_model(self._weights)
         model = _keras_model(None)
@@ -129,7 +129,7 @@ class InceptionV3Backbone:
 
 
 def architecture(ops: Any, x: Any) -> Any:  # noqa: ANN401 - whatever `ops` computes with
-    """InceptionV3 up to mixed10, its convolutions in the order in which Keras creates them.
+    """Lay out InceptionV3 up to mixed10, its convolutions in the order in which Keras creates them.
 
     Args:
         ops: `conv(x, filters, rows, columns, stride, padding)` with batch normalisation and ReLU,
@@ -202,7 +202,7 @@ class _Shapes:
 def _fold(
     convolutions: list[_Convolution], factor: float, offset: float
 ) -> Iterator[tuple[Array, Array]]:
-    """(kernel, bias) of each convolution, batch normalisation and the scaling folded in."""
+    """Fold batch normalisation and the scaling into the (kernel, bias) of each convolution."""
     for number, (kernel, beta, mean, variance) in enumerate(convolutions):
         gain = 1.0 / np.sqrt(variance.astype(np.float64) + _BATCH_NORM_EPSILON)
         bias = beta - mean * gain
@@ -217,7 +217,7 @@ def _fold(
 
 
 def _random(seed: int) -> list[_Convolution]:
-    """Untrained weights: He-normal kernels (He et al. 2015), so that activations do not vanish."""
+    """Draw untrained weights: He-normal (He et al. 2015), so that activations do not vanish."""
     generator = np.random.default_rng(seed)
     convolutions = []
     for shape in _Shapes().kernels:
@@ -267,7 +267,7 @@ def _as_convolutions(layers: Mapping[str, list[Any]]) -> list[_Convolution] | No
 
 
 def _pairs(layers: Mapping[str, Any]) -> list[tuple[Any, Any]]:
-    """(convolution, batch normalisation) in the order in which Keras created them.
+    """Pair (convolution, batch normalisation) in the order in which Keras created them.
 
     Keras numbers the names of a class's layers as they are created: conv2d, conv2d_1, … The
     order inside a file or of `model.layers` is another one (by depth).
@@ -281,7 +281,7 @@ def _pairs(layers: Mapping[str, Any]) -> list[tuple[Any, Any]]:
 
 
 def _keras_model(path: Path | None) -> Any:  # noqa: ANN401
-    """Keras's InceptionV3 with the weights in `path`, or with whatever Keras starts with."""
+    """Build Keras's InceptionV3 with the weights in `path`, or with what Keras starts with."""
     load_tensorflow()
     import keras
 

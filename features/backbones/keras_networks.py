@@ -110,7 +110,7 @@ class KerasNetwork:
 
 
 def _graph(model: Any, scale: Scale, taps: Sequence[str], batch_size: int) -> Any:  # noqa: ANN401
-    """Pixels to rows as a function that an engine compiles."""
+    """Make the function from pixels to rows that an engine compiles."""
     tf = load_tensorflow()
     import keras
 

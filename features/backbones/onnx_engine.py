@@ -55,7 +55,7 @@ class WrittenNetwork:
         )
 
     def __call__(self, pixels: Pixels) -> Array:
-        """uint8 (n, height, width, 3) to float32 (n, values of a row)."""
+        """Run uint8 (n, height, width, 3) to float32 (n, values of a row)."""
         rows: Array = self._session.run([ROWS], {PICTURES: pixels})[0]
         return rows
 
@@ -157,6 +157,6 @@ class _OnnxOps:
         return self.blocks[name]
 
     def pooled(self, tap: str) -> str:
-        """(m, channels) of a block that is in the graph already."""
+        """Pool a block that is in the graph already: (m, channels)."""
         block, largest = tap_source(tap)
         return self._graph.reduce("Max" if largest else "Mean", self.blocks[block], 2, 3)

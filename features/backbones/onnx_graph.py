@@ -85,7 +85,7 @@ class Graph:
         return name
 
     def weight(self, values: npt.NDArray[np.float32]) -> str:
-        """As `constant`, of an array that may be kept in half the space; see `model`."""
+        """Add an array as `constant` does, which may be kept in half the space; see `model`."""
         name = self.constant(np.asarray(values, np.float32))
         self._halves.add(name)
         return name

@@ -219,7 +219,7 @@ class _Opened:
                 raise WeightsError(f"its tensor {name} has the shape {shape}; expected a map")
 
     def run(self, pixels: Pixels) -> dict[str, Array]:
-        """float32 (n, height, width, channels) by name."""
+        """Run float32 (n, height, width, channels); give the outputs by name."""
         found = {}
         for name, values in zip(self._names, self._request.infer([pixels]).to_tuple(), strict=True):
             if values.ndim == 2:

@@ -192,7 +192,7 @@ class _OpenVINOOps:
         return self.blocks[name]
 
     def pooled(self, tap: str) -> Any:  # noqa: ANN401
-        """(n, channels) of a block that is in the graph already."""
+        """Pool a block that is in the graph already: (n, channels)."""
         block, largest = tap_source(tap)
         reduce = ops.reduce_max if largest else ops.reduce_mean
         return reduce(self.blocks[block], [2, 3])

@@ -24,7 +24,7 @@ class Backbone(Protocol):
     """A frozen network, compiled for one batch size and ready to run."""
 
     def run(self, pixels: Pixels) -> npt.NDArray[np.float32]:
-        """uint8 (n, height, width, 3), n up to the batch size -> float32 (n, values of a row)."""
+        """Run uint8 (n, height, width, 3), n up to the batch size -> float32 (n, values a row)."""
         ...
 
 
@@ -128,7 +128,7 @@ def entry_of(fields: Mapping[str, Any]) -> BackboneEntry:
 
 
 def trained_weights(entry: BackboneEntry) -> TrainedWeights:
-    """Where the entry's ImageNet weights come from."""
+    """Say where the entry's ImageNet weights come from."""
     found: TrainedWeights = getattr(entry, "trained", INCEPTION_V3)
     return found
 
@@ -152,7 +152,7 @@ def recipe_for(recipe: Recipe, entry: BackboneEntry) -> Recipe:
 
 
 def tap_widths(fields: Mapping[str, Any]) -> dict[str, int]:
-    """Values that each tap of a cache adds to a row; raises DataError for unknown ones."""
+    """Count the values that each tap adds to a cache's row; raise DataError for unknown ones."""
     taps = fields.get("taps", ())
     if not taps:
         return {}
@@ -161,7 +161,7 @@ def tap_widths(fields: Mapping[str, Any]) -> dict[str, int]:
 
 
 def check_taps(entry: BackboneEntry, taps: Iterable[str]) -> tuple[str, ...]:
-    """Names of taps, each once, in the order of the network.
+    """Give the names of taps, each once, in the order of the network.
 
     Raises:
         DataError: the backbone has none of this name.
@@ -191,5 +191,5 @@ def close_look(entry: BackboneEntry) -> str:
 
 
 def map_shape(fields: Mapping[str, Any]) -> tuple[int, int, int]:
-    """Height, width and channels of the last map of a cache's backbone."""
+    """Give height, width and channels of the last map of a cache's backbone."""
     return entry_of(fields).map_shape

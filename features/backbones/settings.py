@@ -214,7 +214,7 @@ def check_names(*, recipe: str | None = None, precision: str | None = None) -> N
 
 
 def fingerprint_of(fields: dict[str, Any]) -> str:
-    """SHA-256 (hex) of the fields as JSON with sorted keys and no spaces."""
+    """Compute the SHA-256 (hex) of the fields as JSON with sorted keys and no spaces."""
     text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 

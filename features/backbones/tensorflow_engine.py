@@ -108,7 +108,7 @@ class _TensorFlowOps:
         return self.blocks[name]
 
     def pooled(self, tap: str) -> Any:  # noqa: ANN401
-        """float32 (n, channels) of a block that was computed already."""
+        """Pool a block that was computed already: float32 (n, channels)."""
         block, largest = tap_source(tap)
         reduce = self._tf.reduce_max if largest else self._tf.reduce_mean
         return reduce(self._tf.cast(self.blocks[block], self._tf.float32), axis=(1, 2))

@@ -78,10 +78,10 @@ def _unpacked(answer: bytes) -> dict[str, list[Any]]:
 
 
 def _read_here(source: Path | bytes) -> dict[str, list[Any]]:
-    """`read_layers` of a .h5, in this process."""
+    """Do what `read_layers` does, of a .h5, in this process."""
 
     def texts(names: Any) -> list[str]:  # noqa: ANN401
-        """Names are bytes in files of Keras 2, Keras's own downloads among them."""
+        """Decode names: they are bytes in files of Keras 2, Keras's own downloads among them."""
         return [name.decode() if isinstance(name, bytes) else str(name) for name in names]
 
     def legacy(root: Any) -> dict[str, list[Any]]:  # noqa: ANN401

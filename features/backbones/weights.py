@@ -122,7 +122,7 @@ class Weights:
         return self.source != "random"
 
     def describe(self) -> str:
-        """For a person: where they come from."""
+        """Say for a person where they come from."""
         if self.path is None:
             return f"random (untrained, seed {self.seed})"
         return f"{self.source} ({self.path.name}, sha256 {self.digest[:12]}…)"
@@ -171,7 +171,7 @@ class RecordedWeights:
         return self.source != "random"
 
     def describe(self) -> str:
-        """For a person: where they come from."""
+        """Say for a person where they come from."""
         if self.source == "random":
             return f"random (untrained, seed {self.seed})"
         return f"{self.source} ({Path(self.name).name}, sha256 {self.digest[:12]}…)"
@@ -234,7 +234,7 @@ def _from_file(path: Path, source: str, suffixes: tuple[str, ...]) -> Weights:
 
 
 def file_digest(path: Path, algorithm: str = "sha256") -> str:
-    """Hex digest of a file's bytes, read in pieces.
+    """Compute the hex digest of a file's bytes, read in pieces.
 
     Raises:
         WeightsError: it cannot be read.
@@ -249,7 +249,7 @@ def file_digest(path: Path, algorithm: str = "sha256") -> str:
 
 
 def keras_cache() -> Path:
-    """Where Keras keeps weights."""
+    """Find where Keras keeps weights."""
     home = os.environ.get("KERAS_HOME")
     return (Path(home) if home else Path.home() / ".keras") / "models"
 

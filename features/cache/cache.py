@@ -213,7 +213,7 @@ class Cache:
         return self._index.get((digest.encode(), view.encode()), -1)
 
     def has_views(self, digest: str, views: Iterable[str]) -> bool:
-        """Whether a photograph has a row of each of these views."""
+        """Say whether a photograph has a row of each of these views."""
         return all(self.find(digest, view) >= 0 for view in views)
 
     def rows_of(self, digests: Sequence[str], views: str | Sequence[str] = FULL) -> list[int]:
@@ -257,7 +257,7 @@ class Cache:
         return out
 
     def read_rows(self, first: int, count: int) -> npt.NDArray[Any]:
-        """Consecutive rows as they are on the disk, each checked: (count, cached_width).
+        """Read consecutive rows as they are on the disk, each checked: (count, cached_width).
 
         Raises:
             CacheError: a row is damaged, or the disk fails.

@@ -82,7 +82,7 @@ def open_hdf5(file: JournaledFile) -> h5py.File:
 
 
 def _refusal(h5: h5py.File, file: JournaledFile) -> str:
-    """Why an HDF5 file is not read further; "" where it is."""
+    """Say why an HDF5 file is not read further; "" where it is."""
     try:
         # Rows are not compressed: all values together fit into the file, if it is whole.
         left = file.path.stat().st_size
@@ -151,7 +151,7 @@ def look_through(path: Path | bytes) -> bytes:
 
 
 def _look_at(file: JournaledFile) -> bool:
-    """Whether everything could be read."""
+    """Look at each object; say whether everything could be read."""
     whole = True
     try:
         h5 = h5py.File(file, "r", libver=_INDEXES)
@@ -284,7 +284,7 @@ def empty_file(
 def read_checked(
     features: Hdf5, entries: Entries, first: int, count: int, file: JournaledFile
 ) -> npt.NDArray[Any]:
-    """Consecutive rows (count, cached_width).
+    """Read consecutive rows (count, cached_width).
 
     Args:
         features: the dataset of rows.

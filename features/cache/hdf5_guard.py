@@ -132,7 +132,7 @@ def _open(group: Any, key: bytes, name: str) -> Any:  # noqa: ANN401 - low-level
 
 
 def _objects(file: Any, damaged: bool) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - low-level
-    """Every object by its name; one that holds itself is found out by its depth or number."""
+    """Walk every object by its name; one that holds itself shows by its depth or number."""
     todo: list[tuple[str, int, Any]] = [("", 0, h5py.h5g.open(file, b"/"))]
     count = 0
     while todo:

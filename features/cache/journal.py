@@ -108,7 +108,7 @@ class JournaledFile:
         return self._position
 
     def read(self, size: int) -> bytes:
-        """Up to `size` bytes; the driver reads through `readinto`, but asks whether this exists."""
+        """Read up to `size` bytes; the driver uses `readinto`, but asks whether this exists."""
         buffer = bytearray(size)
         return bytes(buffer[: self.readinto(buffer)])
 
@@ -155,7 +155,7 @@ class JournaledFile:
         return self._size
 
     def flush(self) -> None:
-        """Nothing: only `commit` changes what a reader of the file can see."""
+        """Do nothing: only `commit` changes what a reader of the file can see."""
 
     # ---- commits ------------------------------------------------------------------------
 

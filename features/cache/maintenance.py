@@ -154,7 +154,7 @@ def _remarks(path: Path) -> list[str]:
 
 
 def damaged_rows(cache: Cache, progress: Progress | None = None) -> list[int]:
-    """Numbers of the rows that do not match their checksum, or cannot be read."""
+    """Find the numbers of rows that do not match their checksum, or cannot be read."""
     found: list[int] = []
     for first in range(0, len(cache), READ_BLOCK):
         count = min(READ_BLOCK, len(cache) - first)
@@ -174,7 +174,7 @@ def _is_sound(cache: Cache, first: int, count: int) -> bool:
 
 
 def unused_rows(cache: Cache) -> list[int]:
-    """Numbers of the rows that are of no photograph of the table, or of no view that it is to have.
+    """Find the numbers of rows of no photograph of the table, or of no view that it is to have.
 
     The drift probe has a place of its own; caches of 0.1.0 keep it among the rows, where it counts
     as unused: what writes the cache anew moves it.
@@ -350,7 +350,7 @@ def new_cache(
 
 
 def _identity(path: Path) -> tuple[bytes, int] | None:
-    """Identity and size of a file that is note to be replaced; None where there is none."""
+    """Give identity and size of a file that is not to be replaced; None where there is none."""
     try:
         with path.open("rb") as file:
             header = Header.unpack(file.read(SIZE))
@@ -388,7 +388,7 @@ def _copy_probe(target: Cache, *sources: Cache) -> None:
 
 
 def new_cache_like(path: Path, *caches: Cache) -> contextlib.AbstractContextManager[Cache]:
-    """`new_cache` of the settings of these, with those of ROW_COLUMNS that all of them have."""
+    """Make a `new_cache` of the settings of these, with the ROW_COLUMNS that all of them have."""
     columns = [
         name
         for name in schema.ROW_COLUMNS

@@ -47,7 +47,7 @@ class Header(NamedTuple):
     seal: bytes = b""
 
     def pack(self) -> bytes:
-        """As it stands in the file, SIZE bytes."""
+        """Pack the header as it stands in the file, SIZE bytes."""
         body = _FORM.pack(_HEADER_MAGIC, self.identity, self.commit, self.seal)
         return body + _HEADER_CHECKSUM.pack(zlib.crc32(body))
 
@@ -88,7 +88,7 @@ _ENTRY = struct.Struct("<Q")  # page number; PAGE bytes follow
 
 
 def journal_path(path: Path) -> Path:
-    """Where the journal of `path` lies: beside it."""
+    """Say where the journal of `path` lies: beside it."""
     return path.with_name(path.name + ".journal")
 
 
@@ -172,7 +172,7 @@ def _set_aside(journal: Path, reason: str) -> None:
 
 
 def belongs(journal: Journal, file: IO[bytes]) -> bool:
-    """Whether the file is the journal's, as the commit before left it or with this one begun."""
+    """Say whether the file is the journal's, as the commit before left it or with this begun."""
     file.seek(0)
     start = file.read(SIZE)
     header = Header.unpack(start)
@@ -190,7 +190,7 @@ def belongs(journal: Journal, file: IO[bytes]) -> bool:
 
 
 def digest_of(file: IO[bytes], start: int, end: int) -> bytes:
-    """SHA-256 of a file's bytes from `start` to `end`, zeros where it ends before."""
+    """Compute the SHA-256 of a file from `start` to `end`, zeros where it ends before."""
     found = hashlib.sha256()
     file.seek(start)
     at = start

@@ -124,7 +124,7 @@ def _rebuild(
 
 
 def _placed(table_row: TableRow, target: Cache, views: Sequence[str]) -> TableRow:
-    """Where its row is now; a photograph that lost any of its views counts as one without."""
+    """Note where its row is now; a photograph that lost any of its views counts as one without."""
     if table_row.digest and target.has_views(table_row.digest, views):
         return table_row._replace(row=target.find(table_row.digest), reason="")
     return table_row._replace(row=-1, reason=table_row.reason or _DROPPED)
@@ -210,7 +210,7 @@ class _Wreck:
         return [row for at in range(first, first + count) for row in self.copy(at, 1, target)]
 
     def _sound(self, first: int, count: int) -> npt.NDArray[Any] | None:
-        """Rows as they are on the disk; None unless all are sound."""
+        """Read rows as they are on the disk; None unless all are sound."""
         if not self.readable[first : first + count].all():
             return None
         try:
@@ -220,7 +220,7 @@ class _Wreck:
 
 
 def _has_any(cache: Cache, keys: Sequence[tuple[bytes, bytes]]) -> bool:
-    """Whether one of these keys has a row, or stands twice among them."""
+    """Say whether one of these keys has a row, or stands twice among them."""
     names = [[part.decode("utf-8", "replace") for part in key] for key in keys]
     return len(set(keys)) < len(keys) or any(cache.find(*name) >= 0 for name in names)
 

@@ -33,7 +33,7 @@ class RowParts:
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> RowParts:
-        """Of the rows that a fingerprint's fields stand for; no TensorFlow.
+        """Make those of the rows that a fingerprint's fields stand for; no TensorFlow.
 
         Raises:
             DataError: this version has no such backbone, or not these taps.
@@ -44,7 +44,7 @@ class RowParts:
 
     @classmethod
     def of_cache(cls, cache: Cache) -> RowParts:
-        """Of a cache's rows.
+        """Make those of a cache's rows.
 
         Raises:
             CacheError: they are not as wide as its fingerprint's fields say.
@@ -85,7 +85,7 @@ class RowParts:
         return RowParts((0, 0, 0), self.crop_taps)
 
     def crop(self, view: str) -> slice:
-        """Where the values of a crop stand.
+        """Say where the values of a crop stand.
 
         Raises:
             ValueError: the rows keep no such crop.
@@ -104,7 +104,7 @@ class RowParts:
         return slice(0, self.map_width)
 
     def tap(self, name: str) -> slice:
-        """Where the values of a tap stand.
+        """Say where the values of a tap stand.
 
         Raises:
             KeyError: the cache does not have it.

@@ -56,7 +56,7 @@ def blank_row(path: str, label: str = "", group: str = "", split: str = "") -> T
 
 
 def is_unchanged(table_row: TableRow, stat: os.stat_result) -> bool:
-    """Whether the file is certainly the one that was hashed, so that it need not be read again."""
+    """Say whether the file is certainly the one that was hashed, and need not be read again."""
     return (
         bool(table_row.digest)
         and (table_row.size, table_row.mtime_ns, table_row.ctime_ns)

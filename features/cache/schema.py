@@ -220,7 +220,7 @@ def read_entries(h5: Hdf5) -> Entries:
 
 
 def to_entries(columns: Mapping[str, npt.NDArray[Any]]) -> Entries:
-    """Columns of equal length as one structured array, in the order of ROW_COLUMNS."""
+    """Join columns of equal length to one structured array, in the order of ROW_COLUMNS."""
     if len({len(column) for column in columns.values()}) != 1:
         raise ValueError("its rows and keys differ in number")
     if any(column.dtype != ROW_COLUMNS[name] for name, column in columns.items()):
@@ -248,7 +248,7 @@ def new_entries(digests: Sequence[str], views: Sequence[str], values: npt.NDArra
 
 
 def pick(entries: Entries, names: list[str]) -> Entries:
-    """Entries with these of their columns alone."""
+    """Give entries with these of their columns alone."""
     from numpy.lib.recfunctions import repack_fields  # here, as it loads all of numpy.ma
 
     return np.ascontiguousarray(repack_fields(entries[names]))
@@ -280,17 +280,17 @@ def runs(rows: npt.NDArray[np.int64]) -> Iterator[tuple[int, npt.NDArray[np.int6
 
 
 def row_check(digest: bytes, view: bytes, row: npt.NDArray[Any]) -> int:
-    """CRC-32 of a row's key and its bytes on the disk."""
+    """Compute the CRC-32 of a row's key and its bytes on the disk."""
     return zlib.crc32(row.tobytes(), zlib.crc32(digest + b"\0" + view))
 
 
 def rows_digest(entries: Entries) -> hashlib._Hash:
-    """SHA-256 over the rows' entries, one after the other: rows that are added go into `update`."""
+    """Hash the rows' entries (SHA-256), one after the other: rows to come go into `update`."""
     return hashlib.sha256(entries.tobytes())
 
 
 def settings_digest(h5: Hdf5) -> bytes:
-    """SHA-256 of the attributes that say what the rows are, and what was noted of the folder."""
+    """Hash (SHA-256) the attributes that say what the rows are, and the note of the folder."""
     found = hashlib.sha256()
     for name in ("fingerprint_fields", "dataset"):
         found.update(read_text(h5, name).encode() + b"\0")
@@ -298,7 +298,7 @@ def settings_digest(h5: Hdf5) -> bytes:
 
 
 def photographs_digest(columns: Columns) -> bytes:
-    """SHA-256 of the table of photographs, types included."""
+    """Hash (SHA-256) the table of photographs, types included."""
     found = hashlib.sha256()
     for name, values in columns.items():
         found.update(f"{name} {values.dtype.str} {len(values)}\0".encode())
@@ -320,7 +320,7 @@ class Seal(NamedTuple):
     photographs: bytes
 
     def pack(self) -> bytes:
-        """As it stands in the header."""
+        """Pack the seal as it stands in the header."""
         return b"".join(self)
 
     @classmethod
@@ -329,7 +329,7 @@ class Seal(NamedTuple):
         return cls(data[:32], data[32:64], data[64:96])
 
     def broken(self, found: Seal) -> list[str]:
-        """Names of what was found and is not what was sealed."""
+        """Name what was found and is not what was sealed."""
         return [
             name
             for name, sealed, read in zip(self._fields, self, found, strict=True)

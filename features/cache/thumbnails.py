@@ -61,24 +61,24 @@ class Thumbnails(NamedTuple):
 
     @classmethod
     def of(cls, thumbnails: Sequence[Thumbnail]) -> Thumbnails:
-        """Several of one photograph each, at least one."""
+        """Join several of one photograph each, at least one."""
         capture_time = np.array([thumbnail.capture_time for thumbnail in thumbnails], np.int64)
         return cls(np.stack([thumbnail.grey for thumbnail in thumbnails]), capture_time)
 
     @classmethod
     def blank(cls, count: int) -> Thumbnails:
-        """Of rows whose photographs nobody has looked at."""
+        """Make those of rows whose photographs nobody has looked at."""
         return cls(np.zeros((count, SIDE, SIDE), np.uint8), np.full(count, MISSING, np.int64))
 
     def some(self, first: int, count: int) -> Thumbnails:
-        """Of consecutive ones among them."""
+        """Take consecutive ones among them."""
         return Thumbnails(
             self.grey[first : first + count], self.capture_time[first : first + count]
         )
 
 
 def thumbnail_of(pixels: Pixels, capture_time: int) -> Thumbnail:
-    """From decoded pixels, uint8 (height, width, 3), and `decode.capture_time`."""
+    """Make one from decoded pixels, uint8 (height, width, 3), and `decode.capture_time`."""
     grey = pixels.mean(axis=2, dtype=np.float32)
     for axis in (0, 1):
         starts = np.arange(SIDE) * grey.shape[axis] // SIDE
@@ -92,7 +92,7 @@ def thumbnail_of(pixels: Pixels, capture_time: int) -> Thumbnail:
 
 
 def read_thumbnails(h5: Hdf5, count: int) -> Thumbnails:
-    """Of the first rows of an open cache; blank where it has none.
+    """Read those of the first rows of an open cache; blank where it has none.
 
     Raises:
         ValueError: they are of another type or shape.

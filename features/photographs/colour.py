@@ -62,7 +62,7 @@ _INVISIBLE = 1
 
 
 def _is_clear(image: Image.Image) -> bool:
-    """Whether nothing of it can be seen: then its transparency was never meant."""
+    """Say whether nothing of it can be seen: then its transparency was never meant."""
     for top in range(0, image.height, _STRIP):
         strip = image.crop((0, top, image.width, min(top + _STRIP, image.height)))
         if strip.convert("RGBA").getchannel("A").getextrema()[1] > _INVISIBLE:  # type: ignore[operator]
@@ -71,7 +71,7 @@ def _is_clear(image: Image.Image) -> bool:
 
 
 def to_rgb_at_first(image: Image.Image) -> Image.Image:
-    """As recipes of revision 1 have it, for the caches and models that were made with them."""
+    """Convert as recipes of revision 1 do, for caches and models that were made with them."""
     if image.mode == "RGB":
         return image
     if image.mode.startswith("I"):
@@ -103,7 +103,7 @@ def _over_white(image: Image.Image) -> Image.Image:
 
 
 def _sixteen_bit_to_rgb(image: Image.Image) -> Image.Image:
-    """Grey of 16 bits (also as Pillow's 32-bit mode I) to RGB of 8: 65,535 becomes 255."""
+    """Convert grey of 16 bits (also Pillow's 32-bit mode I) to RGB of 8: 65,535 becomes 255."""
     grey = np.round(np.asarray(image).astype(np.float32) / 257.0).astype(np.uint8)
     return Image.fromarray(grey).convert("RGB")
 
@@ -138,7 +138,7 @@ def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
 
 @functools.lru_cache(maxsize=8)
 def _transform(profile: bytes, space: str, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """From a profile to sRGB; None where that changes nothing, or the profile does not fit."""
+    """Make the step from a profile to sRGB; None if it changes nothing or does not fit."""
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         if source.profile.xcolor_space.strip() != space:

@@ -102,7 +102,7 @@ class Recipe:
     bits: int | None = None
 
     def fields(self) -> dict[str, object]:
-        """Everything that decides the pixels, for the fingerprint."""
+        """Give everything that decides the pixels, for the fingerprint."""
         scale = [list(part) if isinstance(part, tuple) else part for part in self.scale]
         found = asdict(self) | {"scale": scale}
         if self.bits is None:
@@ -219,7 +219,7 @@ def _fitted(data: bytes, recipe: Recipe, names: Sequence[str], max_pixels: int) 
 def _by_scale(
     data: bytes, recipe: Recipe, views: Sequence[View], max_pixels: int
 ) -> dict[_Target, list[tuple[int, View]]]:
-    """Numbered views by a target whose decoding serves them all."""
+    """Group numbered views by a target whose decoding serves them all."""
     found: dict[_Target, list[tuple[int, View]]] = {}
     for number, view in enumerate(views):
         found.setdefault(_target(recipe, view), []).append((number, view))
@@ -244,7 +244,7 @@ def _cut(image: Image.Image, recipe: Recipe, view: View) -> Pixels:
 
 
 def _target(recipe: Recipe, view: View) -> _Target:
-    """Size that the whole photograph needs for the view to fill the recipe's."""
+    """Compute the size that the whole photograph needs for the view to fill the recipe's."""
     if not recipe.dct_scaling:
         return None
     most = 1 / view.share - 1e-6  # tiles of one size must not differ by rounding
@@ -264,7 +264,7 @@ def thumbnail(data: bytes, size: int, *, max_pixels: int = MAX_PIXELS) -> Image.
 
 
 def capture_time(data: bytes, *, max_pixels: int = MAX_PIXELS) -> int:
-    """When the camera says that it took the photograph (EXIF), in milliseconds since 1970.
+    """Read when the camera says that it took the photograph (EXIF), in milliseconds since 1970.
 
     By the camera's own clock, whatever its time zone; NO_TIME where the file does not say. The
     pixels are not decoded, and broken EXIF is no EXIF.
@@ -277,7 +277,7 @@ def capture_time(data: bytes, *, max_pixels: int = MAX_PIXELS) -> int:
 
 
 def orientation(data: bytes, *, max_pixels: int = MAX_PIXELS) -> int:
-    """EXIF orientation of a photograph: 2 to 8 if it has to be turned, else 1.
+    """Read a photograph's EXIF orientation: 2 to 8 if it has to be turned, else 1.
 
     Raises:
         ImageError: as `decode`; the pixels are not decoded.

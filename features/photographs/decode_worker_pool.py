@@ -44,7 +44,7 @@ _TRIES = 2  # a process may have been ended by somebody else; a file that ends t
 
 
 def decode_apart(data: bytes, recipe: Recipe, *, max_pixels: int = MAX_PIXELS) -> Pixels:
-    """`features.photographs.decode.decode` in a process of its own.
+    """Call `features.photographs.decode.decode` in a process of its own.
 
     Raises:
         ImageError: as `decode`; or it took too long, or ended its decoder.
@@ -86,7 +86,7 @@ class Decoded(NamedTuple):
 def look_apart(
     data: bytes, recipe: Recipe, views: Sequence[str] = (FULL,), *, max_pixels: int = MAX_PIXELS
 ) -> Decoded:
-    """`decode.decode_views` in a process of its own, and when the photograph was taken.
+    """Call `decode.decode_views` in a process of its own, and read when the photograph was taken.
 
     Raises:
         ImageError, DecoderError: as `decode_apart`.
@@ -97,17 +97,17 @@ def look_apart(
 
 
 def thumbnail_apart(data: bytes, size: int, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """`features.photographs.decode.thumbnail` in a process of its own; raises as `decode_apart`."""
+    """Call `features.photographs.decode.thumbnail` in a process; raise as `decode_apart`."""
     return Image.fromarray(_POOL.ask({"thumbnail": size}, data, max_pixels).pixels[0])
 
 
 def orientation_apart(data: bytes, *, max_pixels: int = MAX_PIXELS) -> int:
-    """`decode.orientation` in a process of its own; raises as `decode_apart`."""
+    """Call `decode.orientation` in a process of its own; raise as `decode_apart`."""
     return int(_POOL.ask({"notes": ["turn"]}, data, max_pixels).note["turn"])
 
 
 def depth_apart(data: bytes, *, max_pixels: int = MAX_PIXELS) -> int | None:
-    """`decode.largest_undeclared` in a process of its own; raises as `decode_apart`."""
+    """Call `decode.largest_undeclared` in a process of its own; raise as `decode_apart`."""
     found = _POOL.ask({"notes": ["depth"]}, data, max_pixels).note["depth"]
     return None if found is None else int(found)
 
@@ -115,7 +115,7 @@ def depth_apart(data: bytes, *, max_pixels: int = MAX_PIXELS) -> int | None:
 def facts_apart(
     data: bytes, *, max_pixels: int = MAX_PIXELS, bits: int | None = 0
 ) -> dict[str, Any]:
-    """Fields of `metadata.facts_of` from a process of its own; raises as `decode_apart`."""
+    """Read fields of `metadata.facts_of` in a process of its own; raise as `decode_apart`."""
     request = {"notes": ["facts"], "bits": bits}
     return dict(_POOL.ask(request, data, max_pixels).note["facts"])
 
@@ -129,7 +129,7 @@ class Decoders:
     """As many processes as there are threads that ask at once, kept until `close`."""
 
     def __init__(self, command: Sequence[str] | None = None, seconds: float = SECONDS) -> None:
-        """Nothing is started yet.
+        """Start nothing yet.
 
         Args:
             command: of a process as `features.photographs.decode_worker`.
@@ -302,7 +302,7 @@ atexit.register(_POOL.close)
 
 
 def _forget() -> None:
-    """In a fork of this process: the pipes are the parent's."""
+    """Forget the pipes in a fork of this process: they are the parent's."""
     global _POOL
     _POOL = Decoders()
 

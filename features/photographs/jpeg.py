@@ -157,7 +157,7 @@ def _note_tables(content: bytes, tables: dict[int, _Table]) -> None:
 
 
 def _is_dense(data: bytes, at: int, tables: dict[int, _Table], kind: int) -> bool:
-    """Whether a scan never codes many pixels as zeros alone.
+    """Say whether a scan never codes many pixels as zeros alone.
 
     A sequential one may where zeros end a block in all of its tables. A progressive one does not
     where its encoder joins empty blocks to one run, as they all do: two such codes never follow
@@ -175,13 +175,13 @@ def _is_dense(data: bytes, at: int, tables: dict[int, _Table], kind: int) -> boo
 
 
 def _refines(data: bytes, at: int, kind: int) -> bool:
-    """Whether a scan sends one more bit of coefficients that are known, other than the first."""
+    """Say whether a scan sends one more bit of coefficients that are known, not the first."""
     first, _, steps = struct.unpack_from("3B", data, at + 5 + 2 * data[at + 4])
     return kind == 0xC2 and first > 0 and steps >= 16
 
 
 def _note_scan(data: bytes, at: int, sent: dict[int, list[int]]) -> None:
-    """Which coefficients of which components this scan refines, and to which bit."""
+    """Note which coefficients of which components this scan refines, and to which bit."""
     count = data[at + 4]
     first, last, steps = struct.unpack_from("3B", data, at + 5 + 2 * count)
     for number in range(count):
@@ -231,7 +231,7 @@ def load(image: Image.Image, data: bytes, frame: Frame) -> Image.Image:
 
 
 def _repeats(pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], side: int) -> bool:
-    """Whether blocks with something in them follow each other that are equal to the last bit.
+    """Say whether blocks with something in them repeat, equal to the last bit.
 
     Only then are the next bits of 512 coefficients all zeros: drawn patterns do so, photographs do
     not, and neither do photographs of which some bits were lost.
@@ -256,7 +256,7 @@ def _repeats(pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], side: int)
 
 
 def _has_lost(data: bytes, start: int, end: int) -> bool:
-    """Whether there are zeros within a scan; behind its last pixel they are padding."""
+    """Say whether there are zeros within a scan; behind its last pixel they are padding."""
     at = data.find(_LOST, start, end)
     return at >= 0 and bool(data[at:end].strip(b"\0"))
 
@@ -293,7 +293,7 @@ def _ended(data: bytes, said: str) -> bytes:
 
 
 def _is_padding(data: bytes, frame: Frame, count: int) -> bool:
-    """Whether what lies between the last pixel and the end mark was never coded pixels."""
+    """Say whether what lies between the last pixel and the end mark was never coded pixels."""
     before = data[: data.rfind(b"\xff\xd9", 0, frame.end + 2)]
     return count <= _PADDING or len(set(before[-count:])) == 1
 

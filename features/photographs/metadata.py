@@ -127,7 +127,7 @@ def facts_of(data: bytes, *, max_pixels: int = MAX_PIXELS, bits: int | None = 0)
 
 
 def _compression(header: Header) -> dict[str, Any]:
-    """JPEG quality by the inverse of the IJG library's scaling of the standard table."""
+    """Estimate the JPEG quality by inverting the IJG library's scaling of the standard table."""
     if not header.tables:
         return {}
     tables = [list(header.tables[number]) for number in sorted(header.tables)]
@@ -174,7 +174,7 @@ def _whole(value: Any) -> int:  # noqa: ANN401 - whatever a file holds
 
 
 def _text(value: Any) -> str:  # noqa: ANN401 - whatever a file holds
-    """Its printable letters, at most 60."""
+    """Keep its printable letters, at most 60."""
     if isinstance(value, bytes):
         value = value.decode("utf-8", "replace")
     if not isinstance(value, str):
@@ -190,7 +190,7 @@ def _time(value: Any) -> float:  # noqa: ANN401 - whatever a file holds
 
 
 def _light(picture: Image.Image) -> dict[str, Any]:
-    """Brightness, contrast, sharpness, colour and border of an RGB picture."""
+    """Measure brightness, contrast, sharpness, colour and border of an RGB picture."""
     grey, levels = picture.convert("L"), np.arange(256)
     shares = np.array(grey.histogram()) / (grey.width * grey.height)
     brightness = float(shares @ levels)
@@ -225,7 +225,7 @@ def _sharpness(grey: npt.NDArray[np.float32]) -> float:
 
 
 def _cast(picture: Image.Image, mask: Image.Image | None) -> tuple[float, float]:
-    """Mean red minus green, and blue minus green, of the pixels under the mask (None: all)."""
+    """Average red minus green, and blue minus green, of pixels under the mask (None: all)."""
     counts = np.array(picture.histogram(mask)).reshape(3, 256)
     red, green, blue = (counts @ np.arange(256) / counts[0].sum()).tolist()
     return red - green, blue - green

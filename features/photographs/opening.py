@@ -147,7 +147,7 @@ def _find_plugin(kind: str) -> None:
 
 
 def time_taken(exif: dict[int, Any]) -> int:
-    """Milliseconds since 1970 by the camera's own clock, out of EXIF fields.
+    """Read milliseconds since 1970 by the camera's own clock, out of EXIF fields.
 
     Raises:
         ValueError: they do not say it.

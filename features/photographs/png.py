@@ -37,7 +37,7 @@ class Chunk(NamedTuple):
 
 
 def chunks(data: bytes, most: int = _MAX_CHUNKS) -> Iterator[Chunk]:
-    """All chunks up to IEND, or `most` of them.
+    """Read all chunks up to IEND, or `most` of them.
 
     Raises:
         ImageError: the file ends within one.
@@ -59,7 +59,7 @@ def chunks(data: bytes, most: int = _MAX_CHUNKS) -> Iterator[Chunk]:
 
 
 def header(data: bytes) -> tuple[int, int, int, int]:
-    """Width, height, bits of a sample, and frames of an animation (1 for a still picture).
+    """Read width, height, bits of a sample, and frames of an animation (1: a still picture).
 
     Raises:
         ImageError: it does not begin with a header.
@@ -170,7 +170,7 @@ def deep_samples(data: bytes, image: Image.Image) -> Samples:
 
 
 def _load(image: Image.Image, count: int, data: bytes) -> list[Image.Image]:
-    """Pillow's pictures whose bytes together are the samples: see `_joined`."""
+    """Load Pillow's pictures whose bytes together are the samples: see `_joined`."""
     if count == 1:
         image.load()
         return [image]
@@ -187,7 +187,7 @@ def _load(image: Image.Image, count: int, data: bytes) -> list[Image.Image]:
 
 
 def _joined(parts: list[Image.Image], count: int) -> npt.NDArray[Any]:
-    """Upper and lower bytes as (rows, columns, count) samples of 16 bits."""
+    """Join upper and lower bytes to samples (rows, columns, count) of 16 bits."""
     if count == 1:
         return np.asarray(parts[0])[..., None]
     if count == 2:  # grey and alpha lie as the four bytes of a pixel

@@ -102,7 +102,7 @@ class Samples:
         return Extent(low, high, alpha)
 
     def states_depth(self, extent: Extent) -> bool:
-        """Whether file and values tell black and white without the recipe."""
+        """Say whether file and values tell black and white without the recipe."""
         if self.kind == "f" or self.stated or self.bits <= 8 or extent.high >= _PLAINLY_16:
             return True
         return extent.high == 0 or self.significant is not None
@@ -193,7 +193,7 @@ def _black_and_white(samples: Samples, extent: Extent, bits: int | None) -> tupl
 
 
 def _significant(samples: Samples, extent: Extent, bits: int) -> float:
-    """White where PNG's sBIT says so many bits.
+    """Give white where PNG's sBIT says so many bits.
 
     The standard wants them scaled up to all 16, but cameras write them as they are. Scaled up,
     small values end in zeros: where one does not, none was scaled.

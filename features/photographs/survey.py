@@ -176,7 +176,7 @@ class Remarks:
     """Collects, from any thread, what a person should know of photographs that are read."""
 
     def __init__(self) -> None:
-        """Nothing is known yet."""
+        """Start with nothing known."""
         self._lock = threading.Lock()
         self._several: list[tuple[str, int]] = []
         self._long: list[tuple[float, str, Declared]] = []
@@ -198,7 +198,7 @@ class Remarks:
                 self._long.append((sides[1] / sides[0], path, declared))
 
     def lines(self, views: Sequence[str]) -> list[str]:
-        """One line for each kind of photograph that was met.
+        """Write one line for each kind of photograph that was met.
 
         Args:
             views: names of the view sets that are looked at; who cuts line scans up already need

@@ -164,7 +164,7 @@ def _children(page: Page) -> list[Page]:
 
 
 def _directory(data: bytes, order: str, big: bool, at: int) -> tuple[Page, int]:
-    """One directory, and where the next one lies (0: nowhere)."""
+    """Read one directory, and where the next one lies (0: nowhere)."""
     start = at
     (count,) = struct.unpack_from(order + ("Q" if big else "H"), data, at)
     at += 8 if big else 2
@@ -314,7 +314,7 @@ class _Unpacked:
                 yield Block(left, top, block[:, : self.width - left])
 
     def _numbers(self, rows: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
-        """Bytes (rows, length) to samples (rows, columns, count) in the machine's own order."""
+        """Turn bytes (rows, length) into samples (rows, columns, count) in the machine's order."""
         count, bits, kind = self.together, self.bits, self.kind
         if bits % 8:  # packed without gaps, each row from a whole byte on
             single = np.unpackbits(rows, axis=1)[:, : self.across * count * bits]
@@ -336,7 +336,7 @@ class _Unpacked:
 
 
 def _as_bytes(page: Page, plane: int, apart: int, length: int, columns: int) -> Image.Image:
-    """One plane, its tiles' rows of bytes side by side, as Pillow's grey."""
+    """Give one plane, its tiles' rows of bytes side by side, as Pillow's grey."""
     height, tiled = page.largest[Tag.ImageLength], Tag.TileOffsets in page.fields
     places = page.values(Tag.TileOffsets if tiled else Tag.StripOffsets)
     sizes = page.values(Tag.TileByteCounts if tiled else Tag.StripByteCounts)

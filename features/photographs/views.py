@@ -127,7 +127,7 @@ class Chosen(NamedTuple):
 
     @classmethod
     def noted(cls, note: Mapping[str, Any]) -> Chosen:
-        """Out of a cache's note of its folder; those of earlier versions have the full view alone.
+        """Read the choice from a cache's note; earlier versions' have the full view alone.
 
         Raises:
             DataError: it names views that this version does not have.
@@ -146,7 +146,7 @@ class Chosen(NamedTuple):
 
 
 def parse_views(text: str | None) -> tuple[str, ...] | None:
-    """Names of sets with commas between them, each once, "full" first; None for None.
+    """Parse names of sets with commas between them, each once, "full" first; None for None.
 
     Raises:
         DataError: a set is unknown, or none is named.
@@ -162,7 +162,7 @@ def parse_views(text: str | None) -> tuple[str, ...] | None:
 
 
 def views_of(name: str) -> tuple[str, ...]:
-    """Names of the views of a set, in their order: "tiles:2x2" -> ("tiles:2x2/0", …).
+    """List the names of the views of a set, in order: "tiles:2x2" -> ("tiles:2x2/0", …).
 
     Raises:
         DataError: there is no such set.

@@ -23,7 +23,7 @@ _MOST_CHUNKS = 100_000
 
 
 def header(data: bytes) -> tuple[int, int, int]:
-    """Width, height and number of frames (1 for a still picture).
+    """Read width, height and number of frames (1 for a still picture).
 
     Raises:
         ImageError: it holds no pixels.

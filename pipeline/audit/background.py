@@ -108,12 +108,12 @@ def covered(pixels: Pixels) -> Pixels:
 
 
 def _averages(rows: Rows, data: Dataset) -> Rows:
-    """Each channel's mean over the positions of the last map: float32 (n, channels)."""
+    """Average each channel over the positions of the last map: float32 (n, channels)."""
     return np.asarray(data.row_parts.map(rows).mean(axis=1), np.float32)
 
 
 def _sample(data: Dataset, seed: int) -> Indices:
-    """Numbers of the photographs of some parts, as many of each class as there are."""
+    """Draw photographs (their numbers) of some parts, as many of each class as there are."""
     if len(data) <= MOST:
         return np.arange(len(data))
     rng = np.random.default_rng(seed)

@@ -67,7 +67,7 @@ def cut(column: Column, train: Indices) -> Indices:
 
 
 def neighbours(column: Column) -> Floats:
-    """How much each bin's counts add to each other bin's, (BINS, BINS): 1 to itself."""
+    """Weigh how much each bin's counts add to each other bin's, (BINS, BINS): 1 to itself."""
     shares = np.eye(BINS)
     if column.ordered:
         shares += _NEIGHBOUR * (np.eye(BINS, k=1) + np.eye(BINS, k=-1))

@@ -59,7 +59,7 @@ def collect(
     *,
     least_parts: int = 2,
 ) -> Testable:
-    """Columns of all facts that vary and that two parts of each class have.
+    """Collect the columns of all facts that vary and that two parts of each class have.
 
     Args:
         table_rows: n photographs.
@@ -92,7 +92,7 @@ _TABLE_FACTS = frozenset({"file_size", "file_time", "named_time", "subfolder", *
 def _column(
     name: str, values: Sequence[float] | Sequence[str], words: dict[str, list[str]]
 ) -> Column:
-    """Numbers as they are; words as whole numbers, "" as not known."""
+    """Give numbers as they are; words as whole numbers, "" as not known."""
     if FACTS[name].show is not None:
         return Column(name, np.array(values, dtype=np.float64))
     words[name] = sorted({str(value) for value in values if value})
@@ -111,7 +111,7 @@ def _why_not(column: Column, y: Indices, groups: Indices, least_parts: int) -> s
 
 
 def _from_table(table_rows: Sequence[TableRow], y: Indices, groups: Indices) -> dict[str, _Raw]:
-    """Facts that the cache knows, whether the files are there or not."""
+    """Give facts that the cache knows, whether the files are there or not."""
     times = np.array([table_row.mtime_ns / 1e9 for table_row in table_rows])
     copied = len(times) > 1 and float(np.median(np.diff(np.sort(times)))) < _COPY_GAP
     return {
@@ -151,7 +151,7 @@ def _name_numbers(names: Sequence[str], y: Indices, groups: Indices) -> dict[str
 
 
 def _renumbered(values: Floats, y: Indices, groups: Indices) -> bool:
-    """Whether each class counts its photographs or parts from 0 or 1 on.
+    """Say whether each class counts its photographs or parts from 0 or 1 on.
 
     Then a high number only says which class has more of them.
     """
@@ -165,7 +165,7 @@ def _renumbered(values: Floats, y: Indices, groups: Indices) -> bool:
 
 
 def _from_files(facts: Sequence[FileFacts | None]) -> dict[str, _Raw]:
-    """Facts that need the files."""
+    """Give facts that need the files."""
     blank = FileFacts()
     there = [blank if one is None else one for one in facts]
     raw: dict[str, _Raw] = {name: [getattr(one, name) for one in there] for name in _FROM_FILES}
@@ -178,7 +178,7 @@ def _from_files(facts: Sequence[FileFacts | None]) -> dict[str, _Raw]:
 
 
 def reasons(left_out: dict[str, str]) -> dict[str, list[str]]:
-    """Titles of the facts that are not judged, by reason."""
+    """List titles of the facts that are not judged, by reason."""
     found: defaultdict[str, list[str]] = defaultdict(list)
     for name, reason in left_out.items():
         found[reason].append(FACTS[name].title)

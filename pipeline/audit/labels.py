@@ -75,7 +75,7 @@ class Suspects:
 def out_of_fold(
     side: Side, y: Indices, groups: Indices, rounds: Sequence[Fold], *, seed: int = 0
 ) -> Floats:
-    """Probabilities (n, n_classes) of every row by a head that was not trained on its part.
+    """Predict probabilities (n, n_classes), every row by a head not trained on its part.
 
     Args:
         side: of the rows.
@@ -133,7 +133,7 @@ def suspect_labels(y: Indices, P: Floats) -> Suspects:
 
 
 def _estimate(joint: Floats, y: Indices, most: int) -> int:
-    """Off-diagonal photographs of the joint counts, each class scaled to its size."""
+    """Find off-diagonal photographs of the joint counts, each class scaled to its size."""
     sizes = np.bincount(y, minlength=len(joint))
     counted = joint.sum(axis=1)
     wrong = (counted - np.diagonal(joint)) / np.maximum(counted, 1) * sizes

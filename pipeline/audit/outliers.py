@@ -38,7 +38,7 @@ class Outlier:
 
 
 def find_outliers(distances: Floats, columns: Mapping[str, Column]) -> list[Outlier]:
-    """Photographs whose nearest neighbours are unusually far, the farthest first.
+    """Find photographs whose nearest neighbours are unusually far, the farthest first.
 
     The distance is the mean one to the five nearest photographs of other parts (after Ramaswamy,
     Rastogi and Shim, "Efficient algorithms for mining outliers", SIGMOD 2000). Those of its own
@@ -74,7 +74,7 @@ SEEN = 5000
 
 
 def sampled_distances(rows: Rows, groups: Indices, seed: int) -> Floats:
-    """As `neighbour_distances`, to some photographs: what is far from all is far from these.
+    """Measure `neighbour_distances` to some photographs: what is far from all is far from these.
 
     Args:
         rows: float32 (n, width).
@@ -95,7 +95,7 @@ def sampled_distances(rows: Rows, groups: Indices, seed: int) -> Floats:
 
 
 def neighbour_distances(K: Floats, groups: Indices) -> Floats:
-    """Mean distance to the nearest rows of other parts, (n,); nan where there are none."""
+    """Average distances to the nearest rows of other parts, (n,); nan where there are none."""
     squares = np.diagonal(K)
     found = np.full(len(K), np.nan)
     height = max(1, _BLOCK_VALUES // max(len(K), 1))
@@ -121,7 +121,7 @@ def _mean_of_nearest(squared: Floats) -> Floats:
 def _reason(
     row: int, times: float, columns: Mapping[str, Column], unusual: Mapping[str, Floats]
 ) -> str:
-    """How far it is, and which of its facts are unusual."""
+    """Say how far it is, and which of its facts are unusual."""
     text = f"{times:.1f} times as far from others as usual"
     strength = {name: abs(scores[row]) for name, scores in unusual.items()}
     telling = [name for name in sorted(strength, key=lambda n: -strength[n])
@@ -135,7 +135,7 @@ def _reason(
 
 
 def middle_and_spread(values: Floats) -> tuple[float, float]:
-    """Median, and 1.4826 × the median absolute deviation, which is σ for normal numbers.
+    """Compute the median, and 1.4826 × the median absolute deviation (σ for normal numbers).
 
     nan is left out; of nothing, both are 0.
     """
@@ -147,6 +147,6 @@ def middle_and_spread(values: Floats) -> tuple[float, float]:
 
 
 def robust_scores(values: Floats) -> Floats:
-    """How many spreads above the middle, (n,); nan stays, 0 where nothing varies."""
+    """Compute how many spreads above the middle, (n,); nan stays, 0 where nothing varies."""
     middle, spread = middle_and_spread(values)
     return (values - middle) / spread if spread > 0 else 0 * values

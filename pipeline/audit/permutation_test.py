@@ -108,13 +108,13 @@ def tell_apart(
 
 
 def _standard(aucs: Floats, centre: Floats, spread: Floats) -> Floats:
-    """How many standard deviations above chance; 0 where a fact cannot vary."""
+    """Compute how many standard deviations above chance; 0 where a fact cannot vary."""
     safe = np.where(spread > 0, spread, np.inf)
     return np.nan_to_num((aucs - centre) / safe)
 
 
 def _parts(column: Column, y: Indices, groups: Indices, classes: Sequence[int]) -> tuple[int, int]:
-    """Parts of the rarest class with this fact, and of all others."""
+    """Give parts of the rarest class with this fact, and of all others."""
     known = column.known
     sides = [
         (len(set(groups[known & (y == c)].tolist())), len(set(groups[known & (y != c)].tolist())))
@@ -212,7 +212,7 @@ class _Observed:
         return cls(auc, won, met, pairs)
 
     def influence(self, groups: Indices) -> Floats:
-        """How far each part moves the AUC, (parts, facts).
+        """Compute how far each part moves the AUC, (parts, facts).
 
         The influence curve of a cross-validated AUC, summed by part (LeDell, Petersen and van der
         Laan, Electronic Journal of Statistics 9, 2015).
@@ -224,7 +224,7 @@ class _Observed:
 
 
 def _aucs(fitted: Sequence[_Round], labels: Labels, classes: Sequence[int]) -> Floats:
-    """AUC (b, facts) of labellings (b, n), the mean over the classes."""
+    """Compute the AUC (b, facts) of labellings (b, n), the mean over the classes."""
     found = []
     for number in classes:
         positive = (labels == number).astype(np.float32)
@@ -241,7 +241,7 @@ def _aucs(fitted: Sequence[_Round], labels: Labels, classes: Sequence[int]) -> F
 def _shuffled(
     y: Indices, groups: Indices, shuffles: int, seed: int, fitted: Sequence[_Round]
 ) -> Iterator[Labels]:
-    """Blocks of labellings (b, n) in which parts have swapped their classes at random.
+    """Yield blocks of labellings (b, n) in which parts have swapped their classes at random.
 
     A part takes the classes of another part's photographs, in random order, repeated where the
     other has fewer: parts of one class stay parts of one class.
@@ -291,7 +291,7 @@ def interval(auc: float, error: float, parts: tuple[int, int]) -> tuple[float, f
 
 
 def _score_interval(auc: float, m: int, n: int) -> tuple[float, float]:
-    """All AUCs from which `auc` lies within 1.96 of their own standard errors."""
+    """Find all AUCs from which `auc` lies within 1.96 of their own standard errors."""
     from scipy.optimize import brentq
 
     def excess(true: float) -> float:

@@ -220,12 +220,12 @@ class Audit:
     background: BackgroundFinding | None = None
 
     def to_json(self) -> str:
-        """Everything as JSON; what is not defined is null."""
+        """Give everything as JSON; what is not defined is null."""
         record = asdict(self) | {"root": str(self.root)}
         return json.dumps(_plain(record), indent=1, allow_nan=False)
 
     def facts_csv(self) -> str:
-        """One line per judged fact, the highest AUC first."""
+        """Write one line per judged fact, the highest AUC first."""
         columns = [
             "fact", "auc", "low", "high", "p_value", "shortcut", "in_pixels", "photographs",
             *(f"typical {name}" for name in self.classes), "meaning",
@@ -240,7 +240,7 @@ class Audit:
         return row | {f"typical {name}": fact.typical.get(name) for name in self.classes}
 
     def photographs_csv(self) -> str:
-        """One line per photograph and finding: suspect labels, copies, outliers, unusable ones."""
+        """Write a line per photograph and finding: suspect labels, copies, outliers, unusable."""
         columns = ["finding", "rank", "path", "class", "looks like", "probability", "reason"]
         rows: list[dict[str, object]] = []
         for rank, one in enumerate(self.labels.suspects if self.labels else [], 1):

@@ -178,7 +178,7 @@ def _read_files(
 
 
 def _rounds(data: Dataset, seed: int, notes: list[str]) -> list[Fold]:
-    """Repeated grouped folds, as many as the classes have parts for; none, with a note, below 2."""
+    """Make repeated grouped folds, as many as the classes have parts for; none, noted, below 2."""
     problem = ""
     if data.classes.only_good:
         notes.append(
@@ -292,7 +292,7 @@ SHOWN = 20
 
 
 def audit_sheets(audit: Audit) -> dict[str, bytes]:
-    """PNG by file name; a sheet without a photograph to show is not drawn."""
+    """Draw sheets as PNG by file name; one without a photograph to show is not drawn."""
     sheets = {}
     if audit.labels is not None and audit.labels.suspects:
         sheets["labels.png"] = _label_sheet(audit)

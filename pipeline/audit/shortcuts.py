@@ -85,7 +85,7 @@ def describe_facts(data: Labelled, testable: Testable) -> Shortcuts:
 
 
 def _same_facts(columns: Sequence[Column]) -> list[str]:
-    """For each fact the title of an earlier one that orders the photographs alike; "" for none."""
+    """Give for each fact an earlier one's title that orders photographs alike; "" for none."""
     ranks = [_ranks(column) for column in columns]
     found: list[str] = []
     for i, column in enumerate(columns):
@@ -99,7 +99,7 @@ def _same_facts(columns: Sequence[Column]) -> list[str]:
 
 
 def _ranks(column: Column) -> Floats:
-    """Ranks of the values, ties by their mean; what is not known stands in the middle."""
+    """Rank the values, ties by their mean; what is not known stands in the middle."""
     values = np.where(column.known, column.values, np.median(column.values[column.known]))
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     ends = np.cumsum(counts)
@@ -107,7 +107,7 @@ def _ranks(column: Column) -> Floats:
 
 
 def _separates(column: Column, y: Indices) -> bool:
-    """Whether no value, or no range of values, of one class is met in another."""
+    """Say whether no value, or no range of values, of one class is met in another."""
     known = column.known
     values, classes = column.values[known], y[known]
     present = [values[classes == number] for number in np.unique(y)]

@@ -133,7 +133,7 @@ class TornCopies:
 
 
 def find_torn_copies(table_rows: Sequence[TableRow], y: Indices) -> list[TornCopies]:
-    """Exact copies under different class numbers, in the order of their first one."""
+    """Find exact copies under different class numbers, in the order of their first one."""
     rows: defaultdict[str, list[int]] = defaultdict(list)
     for row, table_row in enumerate(table_rows):
         rows[table_row.digest].append(row)

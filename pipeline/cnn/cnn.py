@@ -165,7 +165,7 @@ class Cnn:
         )
 
     def predict_proba(self, pixels: Pixels) -> Floats:
-        """Probabilities float64 (n, n_classes) of uint8 pixels (n, height, width, 3)."""
+        """Predict probabilities float64 (n, n_classes) of uint8 pixels (n, height, width, 3)."""
         factor, offset = (np.asarray(part, np.float32) for part in self.recipe.scale)
         blocks = [np.empty((0, 1 if self.n_classes == 2 else self.n_classes))]
         for start in range(0, len(pixels), _BATCH):

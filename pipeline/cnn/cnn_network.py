@@ -98,7 +98,7 @@ def weight_shapes(
 
 
 def build_augmentation(seed: int) -> Any:  # noqa: ANN401 - Keras has no types
-    """Up to 40° of rotation, 0.2 of shear, 20 % of translation and zoom, and mirroring.
+    """Build layers: rotation to 40°, shear to 0.2, shift and zoom to 20 %, mirroring.
 
     The write-up gives no ranges; these are the usual ones. What moves in
     from outside repeats the edge, and every epoch draws anew. Batches of float32

@@ -30,14 +30,14 @@ def names_at(paths: Iterable[Parts], depth: int) -> Counter[str]:
 
 
 def first_choice(paths: Sequence[Parts], depth: int) -> set[str]:
-    """Names of the folders at the first level, from a depth on, that has not just one folder."""
+    """Name the folders at the first level, from a depth on, that has not just one folder."""
     while len(level := names_at(paths, depth)) == 1 and all(len(p) > depth + 1 for p in paths):
         depth += 1
     return set(level)
 
 
 def names_on_the_way(paths: Sequence[Parts], depth: int) -> set[str]:
-    """Names of `first_choice`, and of the single folders above them."""
+    """Name the folders of `first_choice`, and the single folders above them."""
     found: set[str] = set()
     while len(level := names_at(paths, depth)) == 1 and all(len(p) > depth + 1 for p in paths):
         found |= set(level)
@@ -46,12 +46,12 @@ def names_on_the_way(paths: Sequence[Parts], depth: int) -> set[str]:
 
 
 def quoted(name: str) -> str:
-    """As it is typed among names with commas between them."""
+    """Quote a name as it is typed among names with commas between them."""
     return f'"{name}"' if "," in name or " " in name else name
 
 
 def is_fold(name: str) -> bool:
-    """Whether a folder is called as one of the folds of a cross-validation.
+    """Say whether a folder is called as one of the folds of a cross-validation.
 
     Example:
         >>> [is_fold(name) for name in ("fold1", "Fold_02", "cv-3", "folded", "fold")]

@@ -32,7 +32,7 @@ _GOOD_SIGNS, _BAD_SIGNS = ("合格", "良品", "正常"), ("不合格", "不良"
 
 
 def is_healthy(name: str) -> bool:
-    """Whether a name says that its parts are good, in one of the words that people use for it.
+    """Say whether a name means good parts, in one of the words that people use for it.
 
     Example:
         >>> [is_healthy(name) for name in ("MT_Free", "i.O.", "n.i.O.", "not_ok", "crack")]
@@ -48,7 +48,7 @@ def is_healthy(name: str) -> bool:
 
 
 def is_defective(name: str) -> bool:
-    """Whether a name says that its parts are defective; many names say neither.
+    """Say whether a name says that its parts are defective; many names say neither.
 
     Example:
         >>> [is_defective(name) for name in ("defects", "NOK", "n.i.O.", "no defect", "part")]

@@ -34,7 +34,7 @@ class Classes:
         return self.binary and 1 not in self.members.values()
 
     def describe(self) -> str:
-        """One line for a person."""
+        """Describe the classes in one line for a person."""
         if not self.binary:
             return f"{len(self.names)} classes: " + printable(", ".join(self.names))
         sides = [
@@ -127,7 +127,7 @@ def _one_class(name: str) -> Classes:
 
 
 def _typed(name: str) -> str:
-    """As it is typed after an option."""
+    """Write a text as it is typed after an option."""
     return f"'{name}'" if not name.replace("_", "").replace("-", "").isalnum() else name
 
 

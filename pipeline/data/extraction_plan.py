@@ -76,7 +76,7 @@ def _lacking(
     settings: BackboneSettings,
     views: Sequence[str],
 ) -> dict[Photograph, int]:
-    """Photographs that the cache lacks, with the number of rows."""
+    """Find photographs that the cache lacks, with the number of rows."""
     if not cache_path.exists():
         return dict.fromkeys(photographs, len(views))
     found = {}
@@ -96,7 +96,7 @@ def _lacking(
 
 
 def _seconds_a_picture(settings: BackboneSettings, batch_size: int) -> float:
-    """Measured on two calls, the first one aside, which compiles."""
+    """Measure seconds a picture on two calls, after a first one, which compiles."""
     backbone = settings.load(batch_size)
     shape = (batch_size, settings.recipe.height, settings.recipe.width, 3)
     pixels = np.zeros(shape, np.uint8)

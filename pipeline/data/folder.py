@@ -188,7 +188,7 @@ def _by_folders(
 
 
 def _table_decides(root: Path, layout: Layout, table: Labels, names: Sequence[str]) -> bool:
-    """Whether classes come from the table that was met, and not from the folders.
+    """Decide whether classes come from the table that was met, and not from the folders.
 
     Raises:
         DataError: folders and table both say classes, and not the same.
@@ -224,7 +224,7 @@ def _by_table(root: Path, met: _Found, rule: LabelRule) -> tuple[Layout, Labels]
 
 
 def _tables(met: _Found) -> list[tuple[Path, str]]:
-    """Files that may say classes, those of the folder itself and of the folders above pictures."""
+    """Find files that may say classes, in the folder itself and in those above pictures."""
     above = {parts[:at] for _, parts in met.files for at in range(len(parts))}
     return [
         (file, "".join(f"{part}/" for part in parts[:-1]))
@@ -261,7 +261,7 @@ def _fill(scan: Scan, met: _Found, layout: Layout, table: Labels | None) -> None
 
 
 def _table_splits(table: Labels) -> dict[str, str]:
-    """Parts of a split, if all that the table calls them is known; else that is said."""
+    """Read parts of a split, if all that the table calls them is known; else say so."""
     known = {path: split_of(split) for path, split in table.split.items()}
     unknown = Counter(table.split[path] for path, split in known.items() if not split)
     if not unknown:
@@ -357,7 +357,7 @@ _STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*", b"GIF8", b
 
 
 def _looks_like_one(path: Path, suffix: str) -> bool:
-    """Whether a file whose name says nothing begins as a picture does."""
+    """Say whether a file whose name says nothing begins as a picture does."""
     if suffix in _TELLING:
         return False
     try:

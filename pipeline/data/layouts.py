@@ -214,7 +214,7 @@ class _Reader:
         return [self._known(place, trained) for place in places]
 
     def _known(self, place: _Place, trained: set[str]) -> _Place:
-        """Photographs in test/test or test/unknown have no class, as in folders made for Keras."""
+        """Take the class from photographs in test/test or test/unknown: Keras's have none."""
         key = name_key(place.label)
         nothing = key in _NO_CLASS or bool(split_of(key))
         if place.label and nothing and key not in trained | self.meant:
@@ -222,7 +222,7 @@ class _Reader:
         return place
 
     def _split_below(self, depth: int) -> bool:
-        """Whether every photograph lies in train or test below a class.
+        """Say whether every photograph lies in train or test below a class.
 
         Raises:
             DataError: there are folders below these, too: the first level may be products.
@@ -255,7 +255,7 @@ class _Reader:
 
 
 def _masks(paths: Sequence[Parts], meant: frozenset[str]) -> set[int]:
-    """Numbers of the pictures that are masks, by the names of folders and files.
+    """Find the numbers of pictures that are masks, by the names of folders and files.
 
     Raises:
         DataError: a folder called masks stands where classes stand, and nobody called it one.
@@ -281,7 +281,7 @@ def _masks(paths: Sequence[Parts], meant: frozenset[str]) -> set[int]:
 
 
 def _file_of_mask(parts: Parts, named: set[Parts], as_jpeg: set[Parts]) -> bool:
-    """Whether a file is called as the mask of a photograph beside it, or as a JPEG's PNG."""
+    """Say whether a file is called as the mask of a photograph beside it, or as a JPEG's PNG."""
     stem = _stem(parts[-1]).casefold()
     base = _MASK_END.sub("", stem)
     if base != stem and any((*above, base) in named for above in {parts[:-1], parts[:-2]}):
@@ -290,7 +290,7 @@ def _file_of_mask(parts: Parts, named: set[Parts], as_jpeg: set[Parts]) -> bool:
 
 
 def surely_mask(parts: Parts) -> bool:
-    """Whether a picture lies in a folder that only masks lie in, such as MVTec's ground_truth."""
+    """Say whether a picture lies in a folder of masks alone, such as MVTec's ground_truth."""
     return any(_letters(name) in _SURELY_MASKS for name in parts[:-1])
 
 

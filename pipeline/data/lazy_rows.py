@@ -32,7 +32,7 @@ class StoredRows:
         views: npt.NDArray[np.str_] | str = FULL,
         first: int = 0,
     ) -> None:
-        """Rows of photographs, in this order; by digest, as `cache gc` gives rows new places.
+        """Note the photographs, in this order, by digest: `cache gc` gives rows new places.
 
         Args:
             cache_path: where they are.
@@ -72,7 +72,7 @@ class StoredRows:
         )
 
     def in_memory(self, share: float = 1.0) -> Rows | Self:
-        """All rows as an array where they fit into this share of the memory limit, else these."""
+        """Read all rows as an array if they fit this share of the memory limit, else give these."""
         return self[:] if self.nbytes <= share * memory_limit() else self
 
     @property
@@ -81,7 +81,7 @@ class StoredRows:
         return 4 * self.shape[0] * self.shape[1]
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the open file."""
+        """Leave out the open file."""
         return self.__dict__ | {"_opened": None}
 
 

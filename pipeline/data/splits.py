@@ -160,7 +160,7 @@ class _Problem:
         )
 
     def allocate(self, shares: Sequence[float], rng: np.random.Generator) -> Indices:
-        """Part number of every row, such that each part has its share of every class."""
+        """Give every row a part number, such that each part has its share of every class."""
         for _ in range(_ATTEMPTS):
             part_of_group = _deal(self.counts, shares, rng)
             if _every_class_everywhere(self.counts, part_of_group, len(shares)):
@@ -222,11 +222,11 @@ class _Dealer:
         return part
 
     def _gain(self, part: int, held: Sequence[tuple[int, float, float]]) -> float:
-        """How much closer to the targets this comes, terms common to all parts left out."""
+        """Compute how much closer to the targets this comes, without terms common to all parts."""
         return sum(self._need[part][c] * rows for c, rows, _ in held)
 
     def _candidates(self, held: Sequence[tuple[int, float, float]]) -> list[int]:
-        """All parts, unless a class has only as many groups left as there are parts without it."""
+        """Take all parts, or those without a class with only as many groups left as they are."""
         urgent = [c for c, _, _ in held if self._left[c] <= len(self._without[c])]
         if not urgent:
             return self._parts

@@ -93,7 +93,7 @@ def draw_parts(
 
 
 def _plan(parts: int, views: int, seed: int, lot: int) -> list[DrawnPhotograph]:
-    """Which part gets which defect, and what its photographs are called."""
+    """Plan which part gets which defect, and what its photographs are called."""
     rng = np.random.default_rng((seed, _SET, lot))
     healthy = min(max(round(parts * HEALTHY_SHARE), 1), parts - 1)
     kinds = [""] * healthy + ["wrinkle" if i % 4 == 3 else "crack" for i in range(parts - healthy)]

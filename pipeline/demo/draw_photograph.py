@@ -52,7 +52,7 @@ def photograph_surface(
 
 
 def _placement(rng: Random, size: tuple[int, int], turn: float) -> tuple[float, ...]:
-    """Pillow's eight numbers from pixels of the photograph to pixels of the part's maps."""
+    """Compute Pillow's eight numbers from pixels of the photograph to those of the part's maps."""
     zoom = rng.uniform(0.84, 1.04) * min(size) / SIDE
     x = (0.5 + rng.uniform(-0.08, 0.08)) * size[0]
     y = (0.5 + rng.uniform(-0.03, 0.03)) * size[1]
@@ -66,7 +66,7 @@ def _placement(rng: Random, size: tuple[int, int], turn: float) -> tuple[float, 
 
 
 def _shine(rng: Random, surface: Surface, way: float) -> Map:
-    """Brightness of the metal, 0 to about 1.6, lit from direction `way` in the part's own frame.
+    """Compute the metal's brightness, 0 to about 1.6, lit from `way` in the part's own frame.
 
     Diffuse light and an anisotropic highlight, Gaussian in the slopes (after Ward, "Measuring and
     modeling anisotropic reflection", 1992); the lamp is near, so the highlight is a patch.
@@ -111,7 +111,7 @@ def _shadow(rng: Random, cover: Image.Image, lamp: float) -> Map:
 
 
 def _fall_off(rng: Random, size: tuple[int, int], lamp: float) -> Map:
-    """Light over the scene (height, width), near 1: brighter towards the lamp and the middle."""
+    """Draw light over the scene (height, width), near 1: brighter towards lamp and middle."""
     x, y = (np.linspace(-1, 1, length, dtype=np.float32) for length in size)
     fall, corners = rng.uniform(0.0, 0.22), rng.uniform(0.03, 0.14)
     across = 1 - fall * math.cos(lamp) * x - corners * x * x

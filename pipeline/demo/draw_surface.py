@@ -67,7 +67,7 @@ def noise(rng: Random, cells: tuple[int, int], shape: tuple[int, int] = (SIDE, S
 
 
 def _outline(rng: Random, angle: Map) -> Map:
-    """Pixels from the middle to the edge, by angle: a disc, a flange with ears, a blunt polygon."""
+    """Draw pixels from the middle to the edge, by angle: a disc, a flange with ears, a polygon."""
     kind, turn = rng.integers(4), rng.uniform(0, 2 * math.pi)
     reach = np.ones_like(angle)
     if kind == 1:
@@ -84,7 +84,7 @@ def _outline(rng: Random, angle: Map) -> Map:
 
 
 def _holes(rng: Random, x: Map, y: Map, edge: Map) -> tuple[Map, list[Hole]]:
-    """Pixels to the nearest stamped hole's edge, positive outside it; and all holes."""
+    """Draw pixels to the nearest stamped hole's edge, positive outside it; and all holes."""
     centre = rng.uniform(0.05, 0.11) * SIDE
     slot = rng.uniform(10, 28) if rng.random() < 0.35 else 0.0
     hole = np.sqrt((x - np.clip(x, -slot, slot)) ** 2 + y * y) - np.float32(centre)
@@ -118,7 +118,7 @@ def _relief(rng: Random, edge: Map, hole: Map, share: Map) -> Map:
 def _finish(
     rng: Random, kind: int, x: Map, y: Map, radius: Map, angle: Map
 ) -> tuple[Map, tuple[Map, Map], tuple[float, float]]:
-    """Texture (slope across the grain), grain direction, roughness: turned, brushed or cast."""
+    """Draw texture (slope across the grain), its direction, roughness: turned, brushed or cast."""
     straight = (np.ones_like(x), np.zeros_like(x))
     if kind == 0:  # turned on a lathe: fine rings
         table = noise(rng, (300, 6), (300, 360)) + 0.5 * noise(rng, (150, 24), (300, 360))
@@ -133,7 +133,7 @@ def _finish(
 
 
 def _scratches(rng: Random) -> Map:
-    """Fine straight scratches of handling, 0 to 1; healthy and defective parts have them alike."""
+    """Draw fine scratches of handling, 0 to 1; good and defective parts have them alike."""
     draw = ImageDraw.Draw(canvas := Image.new("L", (2 * SIDE, 2 * SIDE)))
     for _ in range(int(rng.integers(2, 9))):
         start = rng.uniform(0.2, 0.8, 2) * 2 * SIDE
@@ -179,7 +179,7 @@ def _tear(
 
 
 def _wrinkle(rng: Random, x: Map, y: Map) -> tuple[Map, Map]:
-    """Parallel folds where the sheet was pushed together: change of height, and where they are."""
+    """Draw parallel folds where the sheet was pushed together: change of height, and where."""
     way, out = rng.uniform(0, 2 * math.pi), rng.uniform(0.24, 0.34) * SIDE
     radial = x * math.cos(way) + y * math.sin(way) - out
     tangent = y * math.cos(way) - x * math.sin(way)

@@ -96,7 +96,7 @@ def _extract(data: Path, cache: Path, backbone: str, say: Say, bar: Bar) -> None
 
 
 def _predict(out: Path, new: Path, cache: Path, say: Say, bar: Bar) -> None:
-    """Verdicts on parts that nobody has seen."""
+    """Give verdicts on parts that nobody has seen."""
     model, verdicts, sheet = out / "model", out / "predictions.csv", out / "sheet.png"
     options = f"--group-regex '{_GROUPS}' --cache {cache} --out {verdicts} --sheet {sheet}"
     say(f"\n$ onepass predict {model} {new} {options}")

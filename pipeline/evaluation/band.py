@@ -47,7 +47,7 @@ class Band:
         return self.reject_from > self.pass_below
 
     def decide(self, probabilities: Floats) -> Indices:
-        """Verdicts for probabilities (n, n_classes).
+        """Decide verdicts for probabilities (n, n_classes).
 
         Returns:
             int64 (n,): of two classes 0 (passed), 1 (rejected) or `REVIEW`; of more, where there

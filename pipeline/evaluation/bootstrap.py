@@ -57,7 +57,7 @@ class Parts:
         return int((self.stratum == stratum).sum())
 
     def bayesian(self, rng: np.random.Generator, draws: int) -> tuple[Floats, Floats]:
-        """Weights of a Bayesian bootstrap with one unseen part in each stratum.
+        """Draw weights of a Bayesian bootstrap with one unseen part in each stratum.
 
         In each stratum the weights of its m parts and of one more are Dirichlet(1, …, 1) times m
         (Rubin, "The Bayesian bootstrap", 1981). No weight is ever 0, so that no draw lacks a class.
@@ -76,7 +76,7 @@ class Parts:
         return seen, unseen
 
     def with_replacement(self, rng: np.random.Generator, draws: int) -> Floats:
-        """How often each part is drawn, (draws, parts): in each stratum as many as it has."""
+        """Draw how often each part counts, (draws, parts): in each stratum as many as it has."""
         counts = np.zeros((draws, len(self)))
         for stratum in self.strata:
             members = np.flatnonzero(self.stratum == stratum)
@@ -135,11 +135,11 @@ class TableRow:
         return cls(y, P, part, cells, threshold, score(y, P, threshold))
 
     def bad(self, seen: Floats, unseen: Floats) -> dict[str, Floats]:
-        """Scores where the model fails on the unseen parts; weights as `Parts.bayesian` gives."""
+        """Score rows where the model fails on the unseen parts; weights as of `Parts.bayesian`."""
         return self._scored(seen, unseen, self._wrong, self._like_the_others)
 
     def good(self, seen: Floats, unseen: Floats) -> dict[str, Floats]:
-        """Scores where the model is right about the unseen parts."""
+        """Score rows where the model is right about the unseen parts."""
         return self._scored(seen, unseen, self._right, self._most_convincing)
 
     def _scored(
@@ -152,7 +152,7 @@ class TableRow:
     def _with(
         self, seen: Floats, unseen: Floats, stand_ins: StandIns
     ) -> tuple[Indices, Floats, Floats]:
-        """Classes, probabilities and weights, those of the unseen parts at the end."""
+        """Join classes, probabilities and weights, those of the unseen parts at the end."""
         y, P, weights = [self.y], [self.P], [seen[:, self.part]]
         for cell in self.cells:
             rows = stand_ins(cell)

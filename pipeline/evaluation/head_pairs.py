@@ -114,7 +114,7 @@ class Pair:
         }[self.verdict]
 
     def to_json(self) -> dict[str, Any]:
-        """For comparison.json; what is undefined is null."""
+        """Give plain values for comparison.json; what is undefined is null."""
         numbers = (
             "difference", "low", "high", "p_value", "p_adjusted", "a_better", "equivalent",
             "b_better", "rope",
@@ -133,7 +133,7 @@ class Pair:
 def all_pairs(
     scores: Mapping[str, Floats], score: str, *, tested_to_trained: float, rope: float = ROPE
 ) -> list[Pair]:
-    """Every two heads, in the order of `scores`; arguments as in `compare_pair`.
+    """Compare every two heads, in the order of `scores`; arguments as in `compare_pair`.
 
     The pairs of the first head are corrected for among themselves: these are shown.
     """
@@ -150,7 +150,7 @@ def all_pairs(
 
 
 def _holm(p_values: Floats) -> Floats:
-    """Holm's step-down adjustment (1979); nan stays nan."""
+    """Adjust p-values by Holm's step-down (1979); nan stays nan."""
     order = np.argsort(p_values)  # nan last
     steps = np.arange(np.isfinite(p_values).sum(), 0, -1)
     steps = np.pad(steps, (0, len(p_values) - len(steps)), constant_values=1)
@@ -203,7 +203,7 @@ def compare_pair(
 def _student(
     differences: Floats, tested_to_trained: float, rope: float
 ) -> tuple[float, float, float, float, float]:
-    """Mean, half the interval's width, p-value, and probabilities above and below the region."""
+    """Compute mean, half the interval's width, p-value, and probabilities beyond the region."""
     mean, freedom = float(differences.mean()), len(differences) - 1
     # Student's t. Here, as it takes longer to import than `info` may take.
     from scipy.special import stdtr, stdtrit

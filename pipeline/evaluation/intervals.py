@@ -83,11 +83,11 @@ class Intervals(Mapping[str, tuple[float, float]]):
     level: float = LEVEL
 
     def __getitem__(self, name: str) -> tuple[float, float]:
-        """Low and high of a score."""
+        """Give low and high of a score."""
         return self.bounds[name]
 
     def __iter__(self) -> Iterator[str]:
-        """Names of the scores."""
+        """Iterate over the names of the scores."""
         return iter(self.bounds)
 
     def __len__(self) -> int:
@@ -95,17 +95,17 @@ class Intervals(Mapping[str, tuple[float, float]]):
         return len(self.bounds)
 
     def text(self, name: str) -> str:
-        """Such as " [0.902, 0.987]", to stand behind the score; "" where there is none."""
+        """Write such as " [0.902, 0.987]", to stand behind the score; "" where there is none."""
         low, high = self.bounds[name]
         return f" [{low:.3f}, {high:.3f}]" if math.isfinite(low) else ""
 
     @classmethod
     def none(cls, parts: Mapping[int, int], reason: str, level: float = LEVEL) -> Self:
-        """No interval of any score, and why."""
+        """Give no interval of any score, and why."""
         return cls(dict.fromkeys(SCORES, (math.nan, math.nan)), parts, reason, level=level)
 
     def to_json(self) -> dict[str, Any]:
-        """For model.json; what is undefined is null."""
+        """Give plain values for model.json; what is undefined is null."""
         return {
             "intervals_95": {n: [known(low), known(high)] for n, (low, high) in self.items()},
             "interval_method": self.method,
@@ -128,7 +128,7 @@ def intervals(
     level: float = LEVEL,
     threshold: Limits = 0.5,
 ) -> Intervals:
-    """Intervals of the scores of one set of photographs.
+    """Compute intervals of the scores of one set of photographs.
 
     Args:
         y: int64 (n,).
@@ -156,7 +156,7 @@ def intervals_over_rounds(
     level: float = LEVEL,
     threshold: Limits = 0.5,
 ) -> Intervals:
-    """Intervals of scores that are means over several rounds, such as the folds of a comparison.
+    """Compute intervals of scores that are means over several rounds, such as folds.
 
     A part has the same weight in every round that tested it, so that repeats of the same
     photographs do not pass for more photographs.
@@ -195,20 +195,20 @@ def intervals_over_rounds(
 
 
 def _some_failed(rounds: Sequence[Round]) -> bool:
-    """Whether the models of some rounds, but not of all, say the same of every photograph."""
+    """Say whether the models of some, not all, rounds say the same of every photograph."""
     failed = [bool((np.ptp(r.probabilities, axis=0) < _SAME).all()) for r in rounds]
     return any(failed) and not all(failed)
 
 
 def _of_rounds(rounds: int, extra: float, draws: int, seed: int) -> Floats:
-    """Weights (draws, rounds) under which a mean over rounds has 1/rounds + extra of a variance."""
+    """Draw weights (draws, rounds) that give a mean over rounds 1/rounds + extra of a variance."""
     total = max(1 / (1 / rounds + extra) - 1, _FEWEST_TRAININGS)
     weights = np.random.default_rng(seed).dirichlet(np.full(rounds, total / rounds), draws)
     return np.asarray(weights + 1e-12, dtype=np.float64)  # no round weighs nothing
 
 
 def too_few(parts: Parts) -> str:
-    """Why no interval can be given; "" where one can."""
+    """Say why no interval can be given; "" where one can."""
     fewest = min(parts.per_class.values(), default=0)
     if fewest >= MIN_PARTS:
         return ""
@@ -259,7 +259,7 @@ class _Drawn:
         )
 
     def bounds(self, name: str, level: float, stretch: float) -> tuple[float, float]:
-        """Of one score; they hold its point and stay where scores are possible."""
+        """Bound one score; they hold its point and stay where scores are possible."""
         point = self.point[name]
         if not math.isfinite(point):
             return math.nan, math.nan
@@ -278,7 +278,7 @@ def _mean_defined(
     scores: Sequence[Mapping[str, Floats]],
     of_rounds: Floats | None = None,
 ) -> dict[str, Floats]:
-    """Mean over the rounds whose photographs define the score; nan where none does.
+    """Average over the rounds whose photographs define the score; nan where none does.
 
     Without weights (draws, rounds) all rounds weigh the same.
     """

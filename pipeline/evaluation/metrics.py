@@ -44,14 +44,14 @@ _SMALLEST = float(np.finfo(np.float64).eps)  # a probability of 0 would make log
 
 
 def score(y: Indices, P: Floats, threshold: Limits = 0.5) -> dict[str, float]:
-    """Scores of probabilities (n, n_classes): `binary_scores` or `multiclass_scores`."""
+    """Score probabilities (n, n_classes) by `binary_scores` or `multiclass_scores`."""
     if P.shape[1] == 2:
         return binary_scores(y, P[:, 1], threshold)
     return multiclass_scores(y, P)
 
 
 def binary_scores(y: Indices, p: Floats, threshold: Limits = 0.5) -> dict[str, float]:
-    """Scores of two classes; class 1 is the positive one.
+    """Score two classes; class 1 is the positive one.
 
     Args:
         y: int64 (n,) of 0 and 1.
@@ -73,7 +73,7 @@ def binary_scores(y: Indices, p: Floats, threshold: Limits = 0.5) -> dict[str, f
 
 
 def multiclass_scores(y: Indices, P: Floats) -> dict[str, float]:
-    """Scores of three classes or more, the most probable class being the prediction.
+    """Score three classes or more, the most probable class being the prediction.
 
     Args:
         y: int64 (n,).
@@ -92,7 +92,7 @@ def multiclass_scores(y: Indices, P: Floats) -> dict[str, float]:
 def weighted_scores(
     y: Indices, P: Floats, weights: Floats, threshold: Limits = 0.5
 ) -> dict[str, Floats]:
-    """Scores of the same rows under several sets of weights.
+    """Score the same rows under several sets of weights.
 
     Args:
         y: int64 (n,).
@@ -111,7 +111,7 @@ def weighted_scores(
 def weighted_score(
     name: str, y: Indices, P: Floats, weights: Floats, threshold: Limits = 0.5
 ) -> Floats:
-    """One score (sets,) of `SCORES`; see `weighted_scores`."""
+    """Compute one score (sets,) of `SCORES`; see `weighted_scores`."""
     if name in DECISIONS:
         return decision_scores(y, P, weights, threshold)[name]
     return (ranking_scores if name in RANKINGS else loss_scores)(y, P, weights)[name]
@@ -120,7 +120,7 @@ def weighted_score(
 def decision_scores(
     y: Indices, P: Floats, weights: Floats, threshold: Limits = 0.5
 ) -> dict[str, Floats]:
-    """`DECISIONS` under several sets of weights; see `weighted_scores`."""
+    """Compute `DECISIONS` under several sets of weights; see `weighted_scores`."""
     binary = P.shape[1] == 2
     low, high = threshold if isinstance(threshold, tuple) else (threshold, threshold)
     verdicts = (P[:, 1] >= high).astype(np.int64) if binary else P.argmax(axis=1)
@@ -140,7 +140,7 @@ def decision_scores(
 
 
 def ranking_scores(y: Indices, P: Floats, weights: Floats) -> dict[str, Floats]:
-    """`RANKINGS` under several sets of weights; see `weighted_scores`."""
+    """Compute `RANKINGS` under several sets of weights; see `weighted_scores`."""
     if P.shape[1] == 2:
         return dict(zip(RANKINGS, _ranking(y == 1, P[:, 1], weights), strict=True))
     each = [_ranking(y == c, P[:, c], weights) for c in range(P.shape[1])]
@@ -150,7 +150,7 @@ def ranking_scores(y: Indices, P: Floats, weights: Floats) -> dict[str, Floats]:
 
 
 def loss_scores(y: Indices, P: Floats, weights: Floats) -> dict[str, Floats]:
-    """`LOSSES` under several sets of weights; see `weighted_scores`."""
+    """Compute `LOSSES` under several sets of weights; see `weighted_scores`."""
     total = weights.sum(axis=1)
     squares = ((P - np.eye(P.shape[1])[y]) ** 2).sum(axis=1) / 2
     of_truth = np.clip(P[np.arange(len(y)), y], _SMALLEST, 1)
@@ -171,7 +171,7 @@ def _ratio(above: Floats, below: Floats) -> Floats:
 
 
 def _of_class(truth: Flags, called: Flags, weights: Floats) -> dict[str, Floats]:
-    """Recall, precision and F1 of one class."""
+    """Compute recall, precision and F1 of one class."""
     positives, calls = weights @ truth.astype(np.float64), weights @ called.astype(np.float64)
     hits = weights @ (truth & called).astype(np.float64)
     return {
@@ -182,7 +182,7 @@ def _of_class(truth: Flags, called: Flags, weights: Floats) -> dict[str, Floats]
 
 
 def _ranking(truth: Flags, p: Floats, weights: Floats) -> tuple[Floats, Floats]:
-    """ROC AUC (ties count half) and average precision, both nan with one class only."""
+    """Compute ROC AUC (ties count half) and average precision, both nan with one class only."""
     if not len(p):
         undefined = np.full(len(weights), np.nan)
         return undefined, undefined.copy()
@@ -207,7 +207,7 @@ def _present(y: Indices, weights: Floats, n_classes: int) -> Flags:
 
 
 def _macro(columns: list[Floats], present: Flags) -> Floats:
-    """Mean over the classes that are present; nan where fewer than two are."""
+    """Average over the classes that are present; nan where fewer than two are."""
     stacked = np.where(present, np.column_stack(columns), 0)
     count = present.sum(axis=1).astype(np.float64)
     return _ratio(stacked.sum(axis=1), np.where(count > 1, count, 0))

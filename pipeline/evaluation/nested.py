@@ -55,7 +55,7 @@ class Nested:
         return abs(self.naive - self.value)
 
     def to_json(self) -> dict[str, Any]:
-        """For comparison.json; what is undefined is null."""
+        """Give plain values for comparison.json; what is undefined is null."""
         numbers = ("naive", "value", "price", "low", "high")
         return {
             "score": self.score,
@@ -115,7 +115,7 @@ def nested_estimate(
 def _mean_scores(
     score: str, y: Indices, rounds: Sequence[Round], parts: Parts, weights: Floats
 ) -> Floats:
-    """Mean over the rounds (draws,) for weights of parts; rounds that lack a class count not."""
+    """Average rounds (draws,) for weights of parts, leaving out rounds that lack a class."""
     values = np.stack(
         [weighted_score(score, y[rows], P, weights[:, parts.of_row[rows]]) for rows, P in rounds]
     )
@@ -123,7 +123,7 @@ def _mean_scores(
 
 
 def _mean_finite(values: Floats) -> Floats:
-    """Mean over the first axis of what is a number; nan where nothing is."""
+    """Average over the first axis what is a number; nan where nothing is."""
     defined = np.isfinite(values)
     count = defined.sum(axis=0).astype(np.float64)
     total = np.where(defined, values, 0).sum(axis=0)
@@ -149,12 +149,12 @@ class Findings:
     nested: Nested | None
 
     def against_best(self) -> dict[str, Pair]:
-        """By head, the pair of the best head and that one."""
+        """Find by head the pair of the best head and that one."""
         best = next(iter(self.intervals))
         return {pair.b: pair for pair in self.pairs if pair.a == best}
 
     def to_json(self) -> dict[str, Any]:
-        """Pairs and nested estimate for comparison.json; intervals stand with their heads."""
+        """Give pairs and nested estimate for comparison.json; intervals stand with their heads."""
         intervals = next(iter(self.intervals.values()))
         return {
             "interval_method": intervals.method,

@@ -63,7 +63,7 @@ def _sums(values: Floats, part: Indices, parts: int) -> Floats:
 
 
 def _of_defect(most: Floats) -> Floats:
-    """Of two classes the defective one decides; of more all are brought to a sum of 1."""
+    """Let the defective one of two classes decide; bring more classes to a sum of 1."""
     if most.shape[1] == 2:
         return np.column_stack([1 - most[:, 1], most[:, 1]])
     return np.asarray(most / most.sum(axis=1, keepdims=True))
@@ -108,7 +108,7 @@ class PartTable(NamedTuple):
 
 
 def combine(P: Floats, groups: Indices, rule: str = MEAN) -> Floats:
-    """Probabilities of parts from those of their photographs.
+    """Compute probabilities of parts from those of their photographs.
 
     Args:
         P: float64 (n, n_classes), rows sum to 1.
@@ -145,13 +145,13 @@ def combine(P: Floats, groups: Indices, rule: str = MEAN) -> Floats:
 
 
 def _all_equal(P: Floats, part: Indices, of_first: Floats) -> npt.NDArray[np.bool_]:
-    """Whether the photographs of each part have the probabilities of its first: bool (parts,)."""
+    """Say whether photographs of each part have the probabilities of its first: bool (parts,)."""
     other = (of_first[part] != P).any(axis=1)
     return np.asarray(np.bincount(part, other, len(of_first)) == 0)
 
 
 def part_classes(y: Indices, groups: Indices, n_classes: int = 2) -> Indices:
-    """Classes (parts,) of parts, in the order of their numbers.
+    """Give the classes (parts,) of parts, in the order of their numbers.
 
     Of two classes a part is defective as soon as one of its photographs is; of more it is what
     most of its photographs are, of equals the class with the lower number.
@@ -165,7 +165,7 @@ def part_classes(y: Indices, groups: Indices, n_classes: int = 2) -> Indices:
 
 
 def by_part(y: Indices, P: Floats, groups: Indices, rule: str = MEAN) -> PartTable:
-    """Photographs to parts: classes, probabilities and numbers; see `combine`.
+    """Turn photographs to parts: classes, probabilities and numbers; see `combine`.
 
     Args:
         y: int64 (n,) class numbers.
@@ -181,7 +181,7 @@ def by_part(y: Indices, P: Floats, groups: Indices, rule: str = MEAN) -> PartTab
 def scores_by_part(
     y: Indices, P: Floats, groups: Indices, rule: str = MEAN, threshold: float = 0.5
 ) -> dict[str, float]:
-    """`pipeline.evaluation.metrics.score` of parts instead of photographs; arguments as `by_part`.
+    """Do as `pipeline.evaluation.metrics.score`, of parts; arguments as `by_part`.
 
     For out-of-fold probabilities: each photograph judged by a model that saw no photograph of its
     part.
@@ -191,7 +191,7 @@ def scores_by_part(
 
 
 def why_not_by_part(y: Indices, groups: Indices, n_classes: int = 2) -> str:
-    """Why parts cannot be judged as wholes; "" where they can.
+    """Say why parts cannot be judged as wholes; "" where they can.
 
     Args:
         y: int64 (n,).

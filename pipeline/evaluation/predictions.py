@@ -70,7 +70,7 @@ class Predictions:
         return two[:, 1] - two[:, 0]
 
     def parts(self, number: int) -> int:
-        """How many parts have photographs of a class."""
+        """Count the parts that have photographs of a class."""
         return len(np.unique(self.groups[self.y == number]))
 
 
@@ -134,7 +134,7 @@ class Assessment:
 
     @classmethod
     def of_predictions(cls, predicted: Predictions, *, seed: int = 0) -> Self:
-        """Of photographs or parts with their probabilities, at their band."""
+        """Assess photographs or parts with their probabilities, at their band."""
         return cls.of(
             predicted.y,
             predicted.groups,
@@ -144,7 +144,7 @@ class Assessment:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """As it stands in `model.json`."""
+        """Give the assessment as it stands in `model.json`."""
         return {
             "photographs": self.count,
             "parts": self.parts,
@@ -156,7 +156,7 @@ class Assessment:
 def predictions_of_side(
     data: Labelled, side: Indices, probabilities: Floats, root: Path, band: Band
 ) -> Predictions:
-    """One side of a split with the probabilities (photographs, n_classes) that a model gave it."""
+    """Join one side of a split with the probabilities (photographs, n_classes) of a model."""
     table_rows = [data.table_rows[number] for number in side]
     return Predictions(
         data.classes, root, table_rows, data.y[side], data.groups[side], probabilities, band

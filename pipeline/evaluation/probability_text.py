@@ -28,7 +28,7 @@ def beside(p: float, band: Band, unit: str = "%") -> str:
 
 
 def _in_percent(share: float, digits: int | None) -> str:
-    """With so many decimals; None for two digits that count."""
+    """Write with so many decimals; None: with two digits that count."""
     value = 100 * share
     if digits is None:
         return f"{value:.2g}" if value < 10 else f"{value:.0f}"
@@ -36,7 +36,7 @@ def _in_percent(share: float, digits: int | None) -> str:
 
 
 def _told_apart(p: float, limits: Sequence[float], digits: int) -> bool:
-    """Whether so many decimals of per cent are true to the limits, and to the order."""
+    """Say whether so many decimals of per cent are true to the limits, and to the order."""
     here, *shown = (round(100 * value, digits) for value in (p, *limits))
     return all(
         abs(s - 100 * limit) <= _ROUNDED * 100 * min(limit, 1 - limit)

@@ -61,7 +61,7 @@ class HeadOnCachedRows:
         return self.head.finest
 
     def predict_proba(self, X: Rows) -> Floats:
-        """Probabilities (n, n_classes) of rows float32 (n, input_width)."""
+        """Predict probabilities (n, n_classes) of rows float32 (n, input_width)."""
         if not len(X):
             return self.head.predict_proba(self.seen(X))
         starts = range(0, len(X), _BLOCK_ROWS)

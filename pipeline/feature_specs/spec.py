@@ -113,7 +113,7 @@ class FeatureSpec:
         return (FULL,) if others and others <= set(row_parts.crops) else self.views
 
     def width(self, row_parts: RowParts) -> int:
-        """How many values a head sees.
+        """Count the values that a head sees.
 
         Raises:
             FeatureSpecError: rows of this layout do not have what is asked for.
@@ -131,7 +131,7 @@ class FeatureSpec:
         return widths.pop()
 
     def of(self, views: Sequence[Rows], row_parts: RowParts) -> Rows:
-        """Rows of the cache, one array for each view that is stored, to what a head sees.
+        """Turn rows of the cache, one array for each stored view, to what a head sees.
 
         Args:
             views: float32 (n, row_parts.cached_width) each, in the order of `stored_views`.
@@ -166,7 +166,7 @@ class FeatureSpec:
         return values[0] if len(values) == 1 else np.concatenate(values, axis=1)
 
     def back(self, slopes: Floats, row_parts: RowParts) -> Floats:
-        """Slopes of what a head sees (n or 1, width) to slopes of a row (n or 1, cached_width).
+        """Turn slopes of what a head sees (n or 1, width) to those of a row (n or 1, cached_width).
 
         Only where `linear`.
         """
@@ -221,7 +221,7 @@ class Pooling(ABC):
 
     @abstractmethod
     def width(self, row_parts: RowParts) -> int:
-        """How many values.
+        """Count the values.
 
         Raises:
             FeatureSpecError: rows of this layout do not have what is pooled.
@@ -229,10 +229,10 @@ class Pooling(ABC):
 
     @abstractmethod
     def of(self, rows: Rows, row_parts: RowParts) -> Rows:
-        """Rows float32 (n, row_parts.cached_width) to values (n, width)."""
+        """Pool rows float32 (n, row_parts.cached_width) to values (n, width)."""
 
     def kinds(self, row_parts: RowParts) -> tuple[int, ...]:
-        """How many of the values, in their order, are of one kind each: lengths are taken apart."""
+        """Count the values of each kind, in their order: lengths are taken apart."""
         return (self.width(row_parts),)
 
     def back(self, slopes: Floats, row_parts: RowParts) -> Floats:
@@ -303,7 +303,7 @@ class Taps(Pooling):
     """Intermediate layers as the cache keeps them: means or largest values over positions."""
 
     def __init__(self, name: str = "") -> None:
-        """One tap by its name, or all that the cache has."""
+        """Take one tap by its name, or all that the cache has."""
         self._name = name
 
     def width(self, row_parts: RowParts) -> int:

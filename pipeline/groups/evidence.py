@@ -161,7 +161,7 @@ class Joiner:
             self._join_supported([(x, y)], sure=sure)
 
     def groups(self) -> Indices:
-        """Number the groups, int64 (n,), from 0: the largest first, then by first appearance."""
+        """Give each its group's number, int64 (n,), from 0: the largest first, then in order."""
         roots = [self.root(member) for member in range(len(self._parent))]
         first: dict[int, int] = {}
         for place, root in enumerate(roots):

@@ -26,7 +26,7 @@ HEADS: dict[str, str] = {
 
 
 def is_users(name: str) -> bool:
-    """Whether a head is a user's own estimator, named "module:Class"."""
+    """Say whether a head is a user's own estimator, named "module:Class"."""
     return ":" in name
 
 

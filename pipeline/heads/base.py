@@ -155,7 +155,7 @@ class Head(Classifier, ABC):
         """Train on rows that were checked; the settings to go by stand in `chosen`."""
 
     def predict_proba(self, X: Rows | Any) -> Floats:  # noqa: ANN401 - see `fit`
-        """Probabilities of the classes, float64 (n, n_classes); rows sum to 1.
+        """Predict probabilities of the classes, float64 (n, n_classes); rows sum to 1.
 
         Args:
             X: float32 (n, input_width), or anything that scikit-learn makes such rows of.
@@ -174,7 +174,7 @@ class Head(Classifier, ABC):
 
     @abstractmethod
     def _predict_proba(self, X: Rows) -> Floats:
-        """Probabilities (n, n_classes) of one row or more, float32 (n, input_width)."""
+        """Predict probabilities (n, n_classes) of one row or more, float32 (n, input_width)."""
 
     def slopes(self, X: Rows, baseline: Row, target: int) -> Floats | None:
         """Say what each value of a row counts for in a class's logit, on the way from a baseline.
@@ -326,7 +326,7 @@ class _Predicts(Protocol):
 
 
 def predict_by_blocks(head: _Predicts, X: AnyRows) -> Floats:
-    """`predict_proba` of one row or more, with a block of them in memory at a time."""
+    """Call `predict_proba` on one row or more, with a block of them in memory at a time."""
     starts = range(0, len(X), _BLOCK_ROWS)
     return np.concatenate([head.predict_proba(X[at : at + _BLOCK_ROWS]) for at in starts])
 

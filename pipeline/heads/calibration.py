@@ -51,7 +51,7 @@ class Calibration:
 
     @classmethod
     def fit_freely(cls, decisions: Floats, y: Indices, n_classes: int) -> Calibration:
-        """As `fit`, but of two classes the map may fall."""
+        """Fit as `fit` does, but of two classes the map may fall."""
         from sklearn.linear_model import LogisticRegression
 
         values = decisions.reshape(len(y), -1)
@@ -66,7 +66,7 @@ class Calibration:
         return cls(slope, model.intercept_ - centre @ slope)
 
     def logits(self, decisions: Floats) -> Floats:
-        """(n, 1) for two classes, else (n, n_classes)."""
+        """Compute (n, 1) for two classes, else (n, n_classes)."""
         return decisions.reshape(len(decisions), -1) @ self.slope + self.offset
 
 
@@ -77,7 +77,7 @@ def _units(values: Floats) -> Floats:
 
 
 def _smoothed(y: Indices, n_classes: int) -> Floats:
-    """How far each row counts as each class, (n, n_classes)."""
+    """Say how far each row counts as each class, (n, n_classes)."""
     members = np.bincount(y, minlength=n_classes)
     own = (members + 1) / (members + n_classes)
     weights: Floats = np.repeat(((1 - own) / (n_classes - 1))[y][:, None], n_classes, axis=1)
@@ -120,13 +120,13 @@ class Recalibration:
         return cls(scale, slope, float(made.offset[0])) if slope > 0 else None
 
     def apply(self, P: Floats) -> Floats:
-        """Probabilities (n, 2) to probabilities (n, 2)."""
+        """Map probabilities (n, 2) to probabilities (n, 2)."""
         return probabilities(
             (self.slope * _on_scale(P[:, 1], self.scale) + self.offset).reshape(-1, 1)
         )
 
     def to_json(self) -> dict[str, str | float]:
-        """As it stands in `model.json`."""
+        """Give the map as it stands in `model.json`."""
         return asdict(self)
 
     @classmethod
@@ -150,7 +150,7 @@ def _on_scale(p: Floats, scale: Scale) -> Floats:
 
 
 def probabilities(logits: npt.NDArray[Any]) -> Floats:
-    """Sigmoid of (n, 1) as two columns, or softmax of (n, k)."""
+    """Compute the sigmoid of (n, 1) as two columns, or the softmax of (n, k)."""
     values: Floats = logits.astype(np.float64)
     if values.shape[1] == 1:
         values = np.column_stack([np.zeros(len(values)), values[:, 0]])

@@ -46,7 +46,7 @@ class ColumnPlaced:
         return len(self.rows)
 
     def at(self, chosen: Indices) -> Floats:
-        """Coordinates (k, d) of some of the rows."""
+        """Give coordinates (k, d) of some of the rows."""
         found: Floats = (self.source[self.rows[chosen]] - self.mean) / self.scale
         return found
 
@@ -73,14 +73,14 @@ class ColumnPlaced:
         return np.zeros(len(self.rows))
 
     def times(self, weights: Floats) -> Floats:
-        """Coordinates @ weights (d, k): float64 (m, k)."""
+        """Compute coordinates @ weights (d, k): float64 (m, k)."""
         found = np.empty((len(self.rows), weights.shape[1]))
         for place, block in self.blocks():
             found[place] = block.times(weights)
         return found
 
     def squared_distances(self, anchors: Floats) -> Floats:
-        """Squared distances (m, k) to training rows given by coordinates (k, d)."""
+        """Compute squared distances (m, k) to training rows given by coordinates (k, d)."""
         found = np.empty((len(self.rows), len(anchors)))
         for place, block in self.blocks():
             found[place] = block.squared_distances(anchors)
@@ -112,13 +112,13 @@ class Moments:
         return cls(len(rows), first, second)
 
     def plus(self, other: Moments) -> Moments:
-        """Of both."""
+        """Add both."""
         return Moments(
             self.count + other.count, self.first + other.first, self.second + other.second
         )
 
     def less(self, other: Moments) -> Moments:
-        """Of these rows without the other ones."""
+        """Subtract the others': those of these rows without the other ones."""
         return Moments(
             self.count - other.count, self.first - other.first, self.second - other.second
         )
@@ -175,7 +175,7 @@ class ColumnSpace:
         return self.place(self._rows)
 
     def place(self, rows: Indices) -> ColumnPlaced:
-        """Rows of the source by their numbers."""
+        """Place rows of the source by their numbers."""
         return ColumnPlaced(self._source, rows, self.mean, self.scale)
 
     @cached_property
@@ -192,14 +192,14 @@ class ColumnSpace:
         return self._centred[2]
 
     def products(self, targets: Floats) -> Floats:
-        """coordinates.T @ targets (n, k) of the training rows: (d, k)."""
+        """Compute coordinates.T @ targets (n, k) of the training rows: (d, k)."""
         found = np.zeros((len(self._centre), targets.shape[1]))
         for place, block in self.train.blocks():
             found += block.coordinates.T @ targets[place]
         return found
 
     def solve(self, share: float, shift: float, B: Floats) -> Floats:
-        """(share * coordinates.T @ coordinates + shift * identity)^-1 @ B (d, k)."""
+        """Solve (share * coordinates.T @ coordinates + shift * identity) @ x = B (d, k)."""
         from scipy.linalg import cho_factor, cho_solve
 
         matrix = share * self._scatter
@@ -268,7 +268,7 @@ class ColumnSide:
         return lambda: whole, sides
 
     def place(self, space: ColumnSpace, of: Indices, rows: Indices) -> ColumnPlaced:
-        """Rows by their numbers in a space; `of` are the rows it was made of."""
+        """Place rows by their numbers in a space; `of` are the rows it was made of."""
         return space.place(rows)
 
 

@@ -29,7 +29,7 @@ Layers = list[tuple[npt.NDArray[Any], npt.NDArray[Any]]]
 
 
 def build_model(input_width: int, n_classes: int, dropout: tuple[float, float, float]) -> Any:  # noqa: ANN401 - Keras has no types
-    """Dense 64, dropout, Dense 64, dropout, Dense 32, dropout, then sigmoid or softmax.
+    """Build Dense 64, dropout, Dense 64, dropout, Dense 32, dropout, then sigmoid or softmax.
 
     With 51,200 values in a row and two classes: 3,283,137 parameters.
     """
@@ -157,7 +157,7 @@ class DenseHead(Head):
             self._model.set_weights(best)
 
     def _training_step(self) -> Any:  # noqa: ANN401 - a compiled TensorFlow function
-        """One update on a batch of any size: (rows, class numbers) -> (loss, correct).
+        """Make the update on a batch of any size: (rows, class numbers) -> (loss, correct).
 
         One traced function for all batches; `Model.fit` would copy the rows into a tensor first.
         """
@@ -222,12 +222,12 @@ class DenseHead(Head):
         }
 
     def _predict_proba(self, X: Rows) -> Floats:
-        """Probabilities (n, n_classes) of raw rows, in NumPy: asking needs no TensorFlow."""
+        """Predict (n, n_classes) of raw rows in NumPy: asking needs no TensorFlow."""
         starts = range(0, len(X), _BLOCK_ROWS)
         return np.concatenate([_forward(X[at : at + _BLOCK_ROWS], self._layers) for at in starts])
 
     def slopes(self, X: Rows, baseline: Row, target: int) -> Floats:
-        """Integrated gradients (Sundararajan, Taly and Yan, 2017, arXiv:1703.01365).
+        """Integrate gradients (Sundararajan, Taly and Yan, 2017, arXiv:1703.01365).
 
         The mean gradient on the straight line from the baseline, at the middles of 256 steps;
         see `Head.slopes`, whose sum it meets within 1 % of the difference of the logits.
@@ -283,7 +283,7 @@ class _Axes(NamedTuple):
         return cls(rows, space, float(np.sqrt(len(space.values))))
 
     def along(self, X: AnyRows) -> Rows:
-        """Coordinates float32 (n, axes) of rows, of all of which the axes may be."""
+        """Compute coordinates float32 (n, axes) of rows, of all of which the axes may be."""
         if X is self.rows:
             return np.asarray(self.space.train.coordinates * self.unit, np.float32)
         mean, projection = self.space.components(self.rows)
@@ -300,13 +300,13 @@ class _Axes(NamedTuple):
 
 
 def _weights(model: Any) -> Layers:  # noqa: ANN401 - Keras has no types
-    """Kernel and bias of each layer that has them."""
+    """Give kernel and bias of each layer that has them."""
     found = [layer.get_weights() for layer in model.layers]
     return [(weights[0], weights[1]) for weights in found if weights]
 
 
 def _forward(X: Rows, layers: Layers) -> Floats:
-    """Probabilities (n, n_classes) of rows; dropout is for training alone."""
+    """Compute probabilities (n, n_classes) of rows; dropout is for training alone."""
     values: npt.NDArray[Any] = X
     for kernel, bias in layers[:-1]:
         values = np.maximum(values @ kernel + bias, 0)
@@ -315,7 +315,7 @@ def _forward(X: Rows, layers: Layers) -> Floats:
 
 
 def _gradients(hidden: Floats, layers: Layers, target: int) -> Floats:
-    """Of a class's logit (see `Head.slopes`) by the first layer's sums: (m, units), like `hidden`.
+    """Compute slopes of a class's logit (see `Head.slopes`) by the first sums: (m, units).
 
     Args:
         hidden: (m, units) sums of the first layer, before they are rectified.

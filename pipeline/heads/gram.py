@@ -38,7 +38,7 @@ class RowReader(Protocol):
 
 
 def gram(rows: npt.NDArray[Any] | RowReader, *, held_bytes: int | None = None) -> Floats:
-    """Inner products of all pairs of rows.
+    """Compute the inner products of all pairs of rows.
 
     Args:
         rows: (n, d) array, or a reader of consecutive rows.
@@ -96,7 +96,7 @@ class Placed:
         return len(self.residual)
 
     def at(self, chosen: Indices) -> Floats:
-        """Coordinates (k, r) of some of the rows."""
+        """Give coordinates (k, r) of some of the rows."""
         found: Floats = self.coordinates[chosen]
         return found
 
@@ -108,12 +108,12 @@ class Placed:
             yield place, Placed(self.coordinates[place], self.residual[place])
 
     def times(self, weights: Floats) -> Floats:
-        """Coordinates @ weights (r, k): float64 (m, k)."""
+        """Compute coordinates @ weights (r, k): float64 (m, k)."""
         found: Floats = self.coordinates @ weights
         return found
 
     def squared_distances(self, anchors: Floats) -> Floats:
-        """Squared distances (m, k) to training rows given by coordinates (k, r)."""
+        """Compute squared distances (m, k) to training rows given by coordinates (k, r)."""
         squares = (self.coordinates**2).sum(axis=1) + self.residual**2
         products = self.coordinates @ anchors.T
         distances: Floats = squares[:, None] + (anchors**2).sum(axis=1)[None, :] - 2 * products
@@ -145,7 +145,7 @@ class RowSpace:
 
     @classmethod
     def fit(cls, K: Floats) -> RowSpace:
-        """From the Gram matrix of the training rows, float64 (n, n)."""
+        """Make the space of the Gram matrix of the training rows, float64 (n, n)."""
         means = K.mean(axis=0)
         centred = K - means[None, :] - means[:, None] + means.mean()
         scale = float(np.sqrt(max(np.trace(centred) / len(K), 0.0))) or 1.0
@@ -165,12 +165,12 @@ class RowSpace:
         return float(self.values.sum())
 
     def products(self, targets: Floats) -> Floats:
-        """coordinates.T @ targets (n, k) of the training rows: (r, k)."""
+        """Compute coordinates.T @ targets (n, k) of the training rows: (r, k)."""
         found: Floats = self.train.coordinates.T @ targets
         return found
 
     def solve(self, share: float, shift: float, B: Floats) -> Floats:
-        """(share * coordinates.T @ coordinates + shift * identity)^-1 @ B (r, k)."""
+        """Solve (share * coordinates.T @ coordinates + shift * identity) @ x = B (r, k)."""
         diagonal = share * self.values + shift
         # Rows that do not vary within their classes leave nothing to divide by.
         found: Floats = B / np.maximum(diagonal, 1e-12 * max(diagonal.max(), 1e-12))[:, None]
@@ -236,7 +236,7 @@ class GramSide:
         return lambda: of(rows), lambda: [of(rows[fold.train]) for fold in rounds]
 
     def place(self, space: RowSpace, of: Indices, rows: Indices) -> Placed:
-        """Rows by their numbers in a space; `of` are the rows it was made of."""
+        """Place rows by their numbers in a space; `of` are the rows it was made of."""
         return space.place(self._K[np.ix_(rows, of)], np.diagonal(self._K)[rows])
 
 

@@ -41,7 +41,7 @@ class RowSpaceHead(Head, Generic[Model]):
 
     @abstractmethod
     def decide(self, model: Model, rows: AnyPlaced) -> Floats:
-        """Decision values: (m,) of class 1 for two classes, else (m, n_classes)."""
+        """Compute decision values: (m,) of class 1 for two classes, else (m, n_classes)."""
 
     def train_inside(
         self, part: TrainingPart, candidates: Sequence[Mapping[str, Any]]
@@ -51,12 +51,12 @@ class RowSpaceHead(Head, Generic[Model]):
             yield self.train(fold.space, fold.y, candidates)
 
     def decide_all(self, models: Iterable[Model], rows: AnyPlaced) -> list[Floats]:
-        """Decision values by each model."""
+        """Compute decision values by each model."""
         return [self.decide(model, rows) for model in models]
 
     @abstractmethod
     def predict_on_spec(self, rows: AnyPlaced) -> Floats:
-        """Probabilities (m, n_classes) of rows placed in the space that the head was trained in."""
+        """Predict (m, n_classes) of rows placed in the space of the head's training."""
 
     @abstractmethod
     def to_raw(self, X: AnyRows, space: Space) -> None:
@@ -97,7 +97,7 @@ class RowSpaceHead(Head, Generic[Model]):
         self.finish(model, calibration, part.space)
 
     def decisions_inside(self, part: TrainingPart) -> Floats | None:
-        """Decision values of all rows of the part, each by a model that was not trained on it.
+        """Compute decision values of a part's rows, each by a model not trained on it.
 
         The settings are the best of the inner folds.
 

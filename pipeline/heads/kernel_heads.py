@@ -45,7 +45,7 @@ class ProjectedHead(RowSpaceHead[Model]):
         self._scale = space.scale
 
     def _predict_proba(self, X: Rows) -> Floats:
-        """Probabilities (n, n_classes) of raw rows."""
+        """Predict probabilities (n, n_classes) of raw rows."""
         return self.predict_on_spec(place_rows(X, self._mean, self._projection, self._scale))
 
     def _arrays(self) -> dict[str, npt.NDArray[Any]]:
@@ -87,7 +87,7 @@ class RBFSVMHead(ProjectedHead[Machine]):
     def train(
         self, space: Space, y: Indices, candidates: Sequence[Mapping[str, Any]]
     ) -> Iterator[Machine]:
-        """One machine per candidate and class; the distances are computed once."""
+        """Train one machine per candidate and class; the distances are computed once."""
         kernel, targets = Gaussian(space.train), signs(y, self.n_classes)
         made = {}
         for gamma in dict.fromkeys(candidate["gamma"] for candidate in candidates):
@@ -98,7 +98,7 @@ class RBFSVMHead(ProjectedHead[Machine]):
             yield made[candidate["C"], candidate["gamma"]]
 
     def decide(self, model: Machine, rows: AnyPlaced) -> Floats:
-        """Decision values; see `RowSpaceHead.decide`."""
+        """Compute decision values; see `RowSpaceHead.decide`."""
         values = np.empty((len(rows), model.dual.shape[1]))
         for place, block in rows.blocks(len(model.anchors)):
             kernel = np.exp(-model.gamma * block.squared_distances(model.anchors))
@@ -117,7 +117,7 @@ class RBFSVMHead(ProjectedHead[Machine]):
         )
 
     def predict_on_spec(self, rows: AnyPlaced) -> Floats:
-        """Probabilities of placed rows."""
+        """Predict probabilities of placed rows."""
         return probabilities(self.decide(self._model, rows).reshape(len(rows), -1))
 
     def _model_arrays(self) -> dict[str, npt.NDArray[Any]]:
@@ -202,11 +202,11 @@ class KNNHead(ProjectedHead[Neighbours]):
             yield Neighbours(space.train.coordinates, y, k, by_distance, _FLOOR)
 
     def decide(self, model: Neighbours, rows: AnyPlaced) -> Floats:
-        """Shares of the votes."""
+        """Compute shares of the votes."""
         return self.decide_all([model], rows)[0]
 
     def decide_all(self, models: Iterable[Neighbours], rows: AnyPlaced) -> list[Floats]:
-        """Shares of the votes by each model; all have the same anchors."""
+        """Compute shares of the votes by each model; all have the same anchors."""
         models = list(models)
         shares = [np.empty((len(rows), self.n_classes)) for _ in models]
         most = max(model.k for model in models)
@@ -223,7 +223,7 @@ class KNNHead(ProjectedHead[Neighbours]):
         self._model = model
 
     def predict_on_spec(self, rows: AnyPlaced) -> Floats:
-        """Probabilities of placed rows."""
+        """Predict probabilities of placed rows."""
         shares = self.decide(self._model, rows)
         return np.column_stack([1 - shares, shares]) if shares.ndim == 1 else shares
 

@@ -70,12 +70,12 @@ class LinearHead(RowSpaceHead[Linear]):
         """Train one model per candidate; every class stands in `y`."""
 
     def decide(self, model: Linear, rows: AnyPlaced) -> Floats:
-        """Decision values; see `RowSpaceHead.decide`."""
+        """Compute decision values; see `RowSpaceHead.decide`."""
         values = rows.times(model.weights) + model.offset
         return values[:, 0] if values.shape[1] == 1 else values
 
     def decide_all(self, models: Iterable[Linear], rows: AnyPlaced) -> list[Floats]:
-        """Decision values by each model, from one pass over the rows."""
+        """Compute decision values by each model, from one pass over the rows."""
         models = list(models)
         values = rows.times(np.column_stack([model.weights for model in models]))
         parts = np.split(values, len(models), axis=1)
@@ -90,7 +90,7 @@ class LinearHead(RowSpaceHead[Linear]):
         self._model = model
 
     def predict_on_spec(self, rows: AnyPlaced) -> Floats:
-        """Probabilities of placed rows."""
+        """Predict probabilities of placed rows."""
         return probabilities(rows.times(self._model.weights) + self._model.offset)
 
     def to_raw(self, X: AnyRows, space: Space) -> None:
@@ -100,7 +100,7 @@ class LinearHead(RowSpaceHead[Linear]):
         self.intercepts_ = self._model.offset - mean @ coefficients
 
     def _predict_proba(self, X: Rows) -> Floats:
-        """Probabilities (n, n_classes) of raw rows."""
+        """Predict probabilities (n, n_classes) of raw rows."""
         blocks = [
             X[start : start + _BLOCK_ROWS] @ self.coefficients_.T + self.intercepts_
             for start in range(0, len(X), _BLOCK_ROWS)
@@ -154,7 +154,7 @@ class LogisticHead(LinearHead):
     def train_inside(
         self, part: TrainingPart, candidates: Sequence[Mapping[str, Any]]
     ) -> Iterator[Iterable[Linear]]:
-        """With more rows than values, solve all inner folds together: they share their rows."""
+        """Solve all inner folds together if rows outnumber values: they share their rows."""
         spaces = [fold.space for fold in part.inner]
         columns = [space for space in spaces if isinstance(space, ColumnSpace)]
         whole = all(len(np.unique(fold.y)) == self.n_classes for fold in part.inner)
@@ -236,7 +236,7 @@ class LinearSVMHead(LinearHead):
     def train_compact(
         self, space: Space, y: Indices, n_classes: int, candidates: Sequence[Mapping[str, Any]]
     ) -> Iterator[Linear]:
-        """One machine per class, or a single one for two classes."""
+        """Train one machine per class, or a single one for two classes."""
         targets = signs(y, n_classes)
         for weights, offset in linear_machines(
             space.train, targets, [float(candidate["C"]) for candidate in candidates]
@@ -245,6 +245,6 @@ class LinearSVMHead(LinearHead):
 
 
 def signs(y: Indices, n_classes: int) -> Floats:
-    """Targets -1 and 1: (n, 1) for class 1 of two classes, else (n, n_classes)."""
+    """Give targets -1 and 1: (n, 1) for class 1 of two classes, else (n, n_classes)."""
     classes = np.array([1]) if n_classes == 2 else np.arange(n_classes)
     return np.where(y[:, None] == classes, 1.0, -1.0)

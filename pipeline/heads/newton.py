@@ -42,7 +42,7 @@ class Axes(NamedTuple):
 
     @classmethod
     def of(cls, X: Rows, seed: int = 0) -> Self:
-        """Of centred rows (n, d), or of some of many: randomised subspace iteration.
+        """Find axes of centred rows (n, d), or of some of many: randomised subspace iteration.
 
         (Halko, Martinsson and Tropp, "Finding structure with randomness", 2011.)
         """
@@ -92,12 +92,12 @@ class Logistic:
         return raised
 
     def gradient(self, F: Floats) -> Floats:
-        """First derivatives (n, m, k)."""
+        """Compute first derivatives (n, m, k)."""
         found: Floats = (self._shares(F) - self.targets) * self.counted[:, :, None]
         return found
 
     def curvature(self, F: Floats, U: Floats) -> Floats:
-        """Second derivatives times a change U of F, both (n, m, k)."""
+        """Compute second derivatives times a change U of F, both (n, m, k)."""
         P = self._shares(F)
         if F.shape[2] == 1:
             found: Floats = P * (1 - P) * U
@@ -258,7 +258,7 @@ class _Preconditioner(NamedTuple):
 
 
 def _shorten(loss: Logistic, F: Floats, W: Floats, step: _Step, penalty: Floats) -> Floats:
-    """Shares (m,) of the step by which the value falls; 0 where it no longer does."""
+    """Find shares (m,) of the step by which the value falls; 0 where it no longer does."""
     share = np.ones(len(penalty))
     length = (W**2).sum(axis=(0, 2))
     along, square = _inner(W, step.weights), _inner(step.weights, step.weights)
@@ -280,12 +280,12 @@ def _inner(a: Floats, b: Floats) -> Floats:
 
 
 def _times(X: Rows, W: Floats) -> Floats:
-    """X @ W for W (d, m, k), in the precision of X."""
+    """Compute X @ W for W (d, m, k), in the precision of X."""
     flat = W.reshape(len(W), -1).astype(X.dtype)
     return (X @ flat).astype(np.float64).reshape(len(X), *W.shape[1:])
 
 
 def _back(X: Rows, G: Floats) -> Floats:
-    """X.T @ G for G (n, m, k), in the precision of X."""
+    """Compute X.T @ G for G (n, m, k), in the precision of X."""
     flat = G.reshape(len(G), -1).astype(X.dtype)
     return (X.T @ flat).astype(np.float64).reshape(X.shape[1], *G.shape[1:])

@@ -42,7 +42,7 @@ class Normal(NamedTuple):
 
     @classmethod
     def fit(cls, Z: Floats, shrinkage: float) -> Normal:
-        """Of rows (n, positions, k), one or more."""
+        """Fit the distribution of rows (n, positions, k), one or more."""
         mean = Z.mean(axis=0)
         k = Z.shape[2]
         whitening = np.empty((Z.shape[1], k, k))
@@ -54,7 +54,7 @@ class Normal(NamedTuple):
         return cls(mean, whitening)
 
     def distance(self, Z: Floats) -> Floats:
-        """Logarithm (n,) of the mean squared Mahalanobis distance over the positions."""
+        """Compute the logarithm (n,) of the mean squared Mahalanobis distance over positions."""
         total = np.zeros(len(Z))
         for position, (mean, whitening) in enumerate(zip(self.mean, self.whitening, strict=True)):
             total += (((Z[:, position] - mean) @ whitening.T) ** 2).sum(axis=1)
@@ -116,7 +116,7 @@ class NoveltyHead(Head):
             self._calibration = Calibration.fit(decisions, y, self.n_classes)
 
     def _of_few_defects(self, Z: Floats, y: Indices, groups: Indices) -> Floats:
-        """Decisions where some class has too few parts for folds.
+        """Compute decisions where some class has too few parts for folds.
 
         Of two classes the healthy parts are enough: each is judged by normals of the others, and
         defects, which are never trained on, by the mean of these. Else those trained on judge
@@ -135,13 +135,13 @@ class NoveltyHead(Head):
         return decisions
 
     def _fit_normals(self, Z: Floats, y: Indices) -> list[Normal | None]:
-        """Of the healthy rows, or of those of each class; None of a class without rows."""
+        """Fit healthy rows, or those of each class; None of a class without rows."""
         classes = [0] if self.n_classes == 2 else range(self.n_classes)
         shrinkage = float(self.chosen["shrinkage"])
         return [Normal.fit(Z[y == c], shrinkage) if (y == c).any() else None for c in classes]
 
     def _decide(self, Z: Floats) -> Floats:
-        """(n, 1) distance from healthy, or (n, n_classes) nearness to each class."""
+        """Compute (n, 1) distance from healthy, or (n, n_classes) nearness to each class."""
         if self.n_classes == 2:
             assert self._normals[0] is not None
             return self._normals[0].distance(Z)[:, None]
@@ -150,7 +150,7 @@ class NoveltyHead(Head):
         return np.column_stack(near)
 
     def _predict_proba(self, X: Rows) -> Floats:
-        """Probabilities (n, n_classes) of rows."""
+        """Predict probabilities (n, n_classes) of rows."""
         return probabilities(self._calibration.logits(self._decide(self._project(X))))
 
     def _channels(self) -> int:
@@ -158,7 +158,7 @@ class NoveltyHead(Head):
         return channels if self.input_width % channels == 0 else self.input_width
 
     def _project(self, X: Rows) -> Floats:
-        """Rows to (n, positions, k)."""
+        """Project rows to (n, positions, k)."""
         width, k = self._projection.shape
         places: npt.NDArray[Any] = X.reshape(-1, width) @ self._projection
         return places.reshape(len(X), -1, k).astype(np.float64)
@@ -218,7 +218,7 @@ class EnsembleHead(Head):
         ]
 
     def _predict_proba(self, X: Rows) -> Floats:
-        """Probabilities (n, n_classes) of rows."""
+        """Predict probabilities (n, n_classes) of rows."""
         logs = [
             np.log(np.maximum(head.predict_proba(X), _LEAST_PROBABILITY)) for head in self._trained
         ]

@@ -149,7 +149,7 @@ def _boosting(estimator: dict[str, Any]) -> Found:
 
 
 def log_odds(shares: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Where boosting starts: log-odds (1,) of two classes' shares, or centred logarithms (k,)."""
+    """Compute where boosting starts: log-odds (1,) of two classes, or centred logarithms (k,)."""
     least = float(np.finfo(np.float32).eps)
     clipped = np.clip(shares.astype(np.float64), least, 1 - least)
     if len(clipped) == 2:

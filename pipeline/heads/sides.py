@@ -51,7 +51,7 @@ def affordable_workers(shapes: Iterable[tuple[int, ...]], heads: Iterable[Any], 
 
 
 def _worker_bytes(shape: tuple[int, ...], heads: Iterable[Any]) -> int:
-    """Bytes that training on rows (n, d) takes in each process, besides what all share."""
+    """Estimate the bytes that training on rows (n, d) takes in each process, its own."""
     n, d = shape
     if n <= d:
         return 8 * n * n * _GRAM_COPIES

@@ -71,7 +71,7 @@ class Classifier:
         cls.__init__ = __init__  # type: ignore[method-assign]
 
     def predict_proba(self, X: Any) -> Floats:  # noqa: ANN401 - see `Head.predict_proba`
-        """Probabilities (n, n_classes); see `Head.predict_proba`."""
+        """Predict probabilities (n, n_classes); see `Head.predict_proba`."""
         raise NotImplementedError
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
@@ -97,7 +97,7 @@ class Classifier:
         return found
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:  # noqa: ANN401
-        """Share of the rows whose label is predicted right; what cross_validate takes unasked."""
+        """Compute the share of rows predicted right; what cross_validate takes unasked."""
         from sklearn.metrics import accuracy_score
 
         return float(accuracy_score(y, self.predict(X), sample_weight=sample_weight))
@@ -153,7 +153,7 @@ class Classifier:
         return rows, classes, numbers
 
     def _as_rows(self, X: Any) -> Rows:  # noqa: ANN401 - whatever it is
-        """Rows to predict for; what `extract` gives passes untouched.
+        """Give rows to predict for; what `extract` gives passes untouched.
 
         Raises:
             HeadError: untrained; it is scikit-learn's NotFittedError as well.

@@ -80,7 +80,7 @@ def _libsvm(K: Floats, target: Floats, C: float) -> tuple[Indices, Floats, float
 
 
 def _first(target: Floats) -> Indices:
-    """Numbers of some rows of both classes, evenly."""
+    """Take numbers of some rows of both classes, evenly."""
     sides = [np.flatnonzero(target == sign) for sign in (-1, 1)]
     chosen = [
         side[np.linspace(0, len(side) - 1, min(len(side), _ADDED // 2)).astype(np.int64)]
@@ -92,7 +92,7 @@ def _first(target: Floats) -> Indices:
 def _chunked(
     rows: AnyPlaced, target: Floats, C: float, active: Indices
 ) -> tuple[Floats, float, Indices]:
-    """Weights, offset, and the rows that they stand on."""
+    """Find weights, offset, and the rows that they stand on."""
     for _ in range(_ROUNDS):
         seen = rows.at(active)
         support, dual, offset = _libsvm(seen @ seen.T, target[active], C)

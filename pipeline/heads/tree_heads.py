@@ -96,7 +96,7 @@ class Trees(NamedTuple):
         return found
 
     def _leaves(self, X: Rows) -> Indices:
-        """Where each row (n) ends in each tree: node numbers (n, trees)."""
+        """Find where each row (n) ends in each tree: node numbers (n, trees)."""
         trees = len(self.starts) - 1
         at = np.tile(self.starts[:-1], len(X))
         row = np.repeat(np.arange(len(X)), trees)
@@ -171,7 +171,7 @@ class ForestHead(TreeHead):
         self._trees = Trees.of(trained.estimators_)
 
     def _predict_proba(self, X: Rows) -> Floats:
-        """Mean over the trees of the class shares in their leaves."""
+        """Average the class shares in the trees' leaves."""
         shares = self._trees.sums(X, np.zeros(len(self._present)))
         return as_probabilities(shares, self.n_classes, self._present)
 
@@ -220,7 +220,7 @@ class BoostingHead(TreeHead):
         self._initial = log_odds(np.bincount(y)[self._present] / len(y))
 
     def _predict_proba(self, X: Rows) -> Floats:
-        """Sigmoid, or softmax, of where boosting started and what each tree adds."""
+        """Compute sigmoid, or softmax, of where boosting started and what each tree adds."""
         shares = probabilities(self._trees.sums(X, self._initial))
         return as_probabilities(shares, self.n_classes, self._present)
 

@@ -101,7 +101,7 @@ class TrainingPart:
         ]
 
     def place(self, rows: Indices) -> AnyPlaced:
-        """Other rows of the problem, by their numbers, in the space of these."""
+        """Place other rows of the problem, by their numbers, in the space of these."""
         return self._placed(self.space, self.rows, rows)
 
     def _placed(self, space: Space, of: Indices, rows: Indices) -> AnyPlaced:
@@ -109,7 +109,7 @@ class TrainingPart:
 
 
 def inner_folds(y: Indices, groups: Indices, seed: int) -> list[Fold]:
-    """Three grouped folds, or two, or none at all where a class has too few groups."""
+    """Make three grouped folds, or two, or none at all where a class has too few groups."""
     _, compact = np.unique(y, return_inverse=True)
     for n_folds in range(INNER_FOLDS, 1, -1):
         try:
@@ -120,7 +120,7 @@ def inner_folds(y: Indices, groups: Indices, seed: int) -> list[Fold]:
 
 
 def auc(y: Indices, scores: Floats) -> float:
-    """ROC AUC of scores (n,) of class 1, or macro one-against-rest of scores (n, n_classes)."""
+    """Compute ROC AUC of scores (n,) of class 1, or macro one-against-rest of (n, n_classes)."""
     if scores.ndim == 1:
         return binary_scores(y, scores)["roc_auc"]
     return multiclass_scores(y, scores)["roc_auc"]

@@ -83,7 +83,7 @@ def shares_of_full(cells: Floats, frame: Frame, size: tuple[int, int], turn: int
 
 
 def spread(cells: Floats, size: tuple[int, int], turn: int = 1) -> Floats:
-    """Cells (height, width) as a smooth map of a picture of `size` (width, height).
+    """Spread cells (height, width) to a smooth map of a picture of `size` (width, height).
 
     Args:
         cells: any range.
@@ -110,7 +110,7 @@ def _along(values: Floats, length: int) -> Floats:
 
 
 def describe(values: Floats, frame: Frame) -> str:
-    """Where a map (height, width) in shares of full colour speaks loudest, in words."""
+    """Say where a map (height, width) in shares of full colour speaks loudest, in words."""
     subject = frame.subject
     place = np.unravel_index(int(values.argmax()), values.shape)
     if values[place] < _CLEAR:

@@ -46,7 +46,7 @@ class Frame:
 
 
 def frame_of(bundle: Bundle) -> Frame:
-    """How a model's heatmaps are read.
+    """Read how a model's heatmaps are read.
 
     Raises:
         HeadError, BundleError: see `explain`.
@@ -59,7 +59,7 @@ def frame_of(bundle: Bundle) -> Frame:
 
 
 def find_frame(bundle: Bundle, notes: list[str]) -> Frame | None:
-    """How a model's heatmaps are read; None for a model that has none, with a note that says why.
+    """Find how a model's heatmaps are read; None for a model without, with a note that says why.
 
     Args:
         bundle: a loaded model.
@@ -80,7 +80,7 @@ def find_frame(bundle: Bundle, notes: list[str]) -> Frame | None:
 def explain(
     bundle: Bundle, cache_path: Path, table_rows: Sequence[TableRow], probabilities: Floats
 ) -> Floats:
-    """Heatmaps of photographs that have been judged; the backbone does not run.
+    """Make heatmaps of photographs that have been judged; the backbone does not run.
 
     Args:
         bundle: a loaded model that sees rows.
@@ -124,7 +124,7 @@ def explain(
 
 
 def explain_rows(bundle: Bundle, inputs: Rows, probabilities: Floats) -> Floats:
-    """Heatmaps of photographs whose rows are in memory; see `explain`.
+    """Make heatmaps of photographs whose rows are in memory; see `explain`.
 
     Args:
         bundle: a loaded model that sees rows.

@@ -53,7 +53,7 @@ def check_folder(folder: Path, names: Sequence[str]) -> None:
 
 
 def _written(table: Path) -> set[str]:
-    """Names of the files that an earlier run put beside its table."""
+    """Name the files that an earlier run put beside its table."""
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
             return {TABLE} | {row["heatmap"] for row in csv.DictReader(file)}
@@ -114,7 +114,7 @@ def _column(frame: Frame, row: int, column: int) -> str:
 
 
 def _page(prediction: Prediction, frame: Frame, max_pixels: int) -> bytes | None:
-    """None where there is no verdict, or the photograph has gone since."""
+    """Draw one page; None where there is no verdict, or the photograph has gone since."""
     if prediction.cells is None or prediction.verdict is None:
         return None
     try:
@@ -133,6 +133,6 @@ def _title(prediction: Prediction, frame: Frame) -> str:
 
 
 def _name(number: int, digits: int, file: Path) -> str:
-    """Such as 0007_part-3.png: safe on every system, in the order of the photographs."""
+    """Name a page, as 0007_part-3.png: safe on every system, in the photographs' order."""
     safe = re.sub(r"[^A-Za-z0-9.-]+", "_", file.stem)[:_LETTERS].strip("._")
     return f"{number:0{digits}}_{safe}.png" if safe else f"{number:0{digits}}.png"

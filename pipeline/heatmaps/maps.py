@@ -43,7 +43,7 @@ class Asked(Protocol):
         ...
 
     def predict_proba(self, X: Rows) -> Floats:
-        """Probabilities of rows as they are in the cache."""
+        """Predict probabilities of rows as they are in the cache."""
         ...
 
     def slopes(self, X: Rows, baseline: Row, target: int) -> Floats | None:
@@ -83,7 +83,7 @@ def _block(head: Asked, X: Rows, baseline: Row, shape: MapShape, target: int) ->
 
 
 def occlusion(head: Asked, X: Rows, baseline: Row, shape: MapShape, target: int) -> Floats:
-    """How far the logit falls when a cell is replaced by the baseline's: (n, height, width)."""
+    """Measure how far the logit falls when the baseline replaces a cell: (n, height, width)."""
     cells = shape[0] * shape[1]
     each = np.arange(cells)
     found = np.empty((len(X), cells))
@@ -129,7 +129,7 @@ class Reference:
     scale: float
 
     def to_bytes(self) -> bytes:
-        """As it stands in a model's folder: arrays, no pickle."""
+        """Give the reference as it stands in a model's folder: arrays, no pickle."""
         out = io.BytesIO()
         np.savez(out, baseline=self.baseline, scale=np.array(self.scale))
         return out.getvalue()

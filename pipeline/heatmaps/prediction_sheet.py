@@ -100,7 +100,7 @@ def _entry(prediction: Prediction, frame: Frame | None, unit: Judged | None = No
 
 
 def _is_right(unit: Judged) -> bool | None:
-    """None where it cannot be told: no verdict, no known class, or a person has to look."""
+    """Say whether a verdict is right; None without one or a known class, or if a person looks."""
     if unit.truth is None or unit.verdict is None or unit.for_person:
         return None
     return unit.truth == unit.verdict

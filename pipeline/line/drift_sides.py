@@ -202,7 +202,7 @@ class Comparison:
         return min(self.tests, key=lambda test: test.p)
 
     def change(self) -> int:
-        """Number the first new part behind the change; 0 if they differ from the start."""
+        """Find the first new part behind the change, by number; 0 if they differ from the start."""
         at, p = change_point(distances(self._space()[len(self.old.digests) :]), seed=self._seed)
         return at if p <= _SURE else 0
 

@@ -81,7 +81,7 @@ class Model(Protocol):
         ...
 
     def predict_proba(self, X: npt.NDArray[Any], /) -> Floats:
-        """Probabilities (n, n_classes) of n rows or n photographs' pixels."""
+        """Predict probabilities (n, n_classes) of n rows or n photographs' pixels."""
         ...
 
     def save(self, folder: Path) -> None:
@@ -169,7 +169,7 @@ class Bundle:
     def settings(
         self, weights: str | None = None, engine: str = DEFAULT_ENGINE
     ) -> BackboneSettings:
-        """How photographs become the rows that this model was trained on."""
+        """Give how photographs become the rows that this model was trained on."""
         fit = self.record.fit
         if fit.folder.weights is None:
             raise BundleError(f"{self.folder} does not say which weights it was made with")
@@ -177,7 +177,7 @@ class Bundle:
         return settings_from_fields(fit.fingerprint, found, engine)
 
     def split(self) -> list[dict[str, str]]:
-        """One entry per photograph of the training data: path, class, group, digest, side.
+        """List one entry per photograph of the training data: path, class, group, digest, side.
 
         The sides are "train", "holdout", and "threshold" for those that the model did not learn
         from, but its threshold was chosen on. After a refit all are "train", and "scored_as" says
@@ -223,23 +223,23 @@ class Bundle:
         self.drift.append(text)
 
     def trained_on(self) -> set[str]:
-        """Digests of the photographs that the model, or its threshold, was made from."""
+        """Give digests of the photographs that the model, or its threshold, was made from."""
         return {entry["digest"] for entry in self.split() if entry["side"] != "holdout"}
 
     def probabilities(self, inputs: npt.NDArray[Any]) -> Floats:
-        """Calibrated probabilities (n, n_classes) of rows or pixels; verdicts are made of them."""
+        """Predict calibrated (n, n_classes) of rows or pixels; verdicts are made of them."""
         own = self.head.predict_proba(inputs)
         return own if self.calibration is None else self.calibration.apply(own)
 
     def strangeness(self, inputs: npt.NDArray[Any]) -> Floats:
-        """How unlike all that was trained on photographs are (n,): above 1 unlike; nan unknown."""
+        """Measure how unlike all that was trained on photographs are (n,): above 1; nan unknown."""
         if self.familiar is None:
             return np.full(len(inputs), np.nan)
         row_parts = RowParts.of(self.record.fit.fingerprint)
         return self.familiar.distances(familiar_vectors(inputs, row_parts, len(self.seen[0])))
 
     def decide(self, probabilities: Floats) -> npt.NDArray[np.int64]:
-        """Class numbers (n,), or `REVIEW`, for probabilities (n, n_classes); see `Band.decide`."""
+        """Decide class numbers (n,), or `REVIEW`, for (n, n_classes); see `Band.decide`."""
         return self.band.decide(probabilities)
 
 
@@ -357,7 +357,7 @@ def _load_model(fit: FitRecord, folder: Path, trust: bool) -> Model:
 
 
 def read_record(folder: Path) -> ModelRecord:
-    """`model.json` of a model, without loading the rest.
+    """Read `model.json` of a model, without loading the rest.
 
     Raises:
         BundleError: it is missing, damaged or of another version.
@@ -386,7 +386,7 @@ def read_record(folder: Path) -> ModelRecord:
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that decide a model's numbers."""
+    """Give versions of Python and of the packages that decide a model's numbers."""
     found = {"python": platform.python_version()}
     return found | {name: metadata.version(name) for name in ("onepass", *_PACKAGES) if _has(name)}
 

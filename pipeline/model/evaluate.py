@@ -388,7 +388,7 @@ def _class_intervals(
 
 
 def class_scores(confusion: npt.NDArray[np.int64], names: Sequence[str]) -> list[ClassScores]:
-    """Recall, precision and F1 of each class from a confusion matrix (classes, verdicts)."""
+    """Compute recall, precision and F1 of each class of a confusion matrix (classes, verdicts)."""
     right = np.diag(confusion).astype(np.float64)
     truths, verdicts = confusion.sum(axis=1), confusion.sum(axis=0)[: len(names)]
     with np.errstate(invalid="ignore"):

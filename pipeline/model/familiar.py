@@ -78,7 +78,7 @@ class Familiar:
 
     @classmethod
     def of(cls, vectors: Rows, groups: Indices, *, seed: int = 0) -> Self | None:
-        """From what the training photographs look like.
+        """Learn from what the training photographs look like.
 
         Args:
             vectors: float32 (n, channels), of `familiar_vectors`.
@@ -103,11 +103,11 @@ class Familiar:
         return cls(vectors[kept], float(limit), 1 / (len(farthest) + 1))
 
     def distances(self, vectors: Rows) -> Floats:
-        """How far photographs (n, channels) lie, as shares of the limit: unlike above 1."""
+        """Measure how far photographs (n, channels) lie, as shares of the limit: unlike above 1."""
         return _distances(vectors, self.vectors) / max(self.limit, 1e-12)
 
     def to_bytes(self) -> bytes:
-        """As it stands in a model's folder: arrays, no pickle."""
+        """Give what was learned as it stands in a model's folder: arrays, no pickle."""
         out = io.BytesIO()
         np.savez(out, vectors=self.vectors, limit=np.array([self.limit, self.rate]))
         return out.getvalue()
@@ -150,7 +150,7 @@ def familiar_file(
 
 
 def too_many(unlike: int, parts: int, rate: float) -> bool:
-    """Whether so many parts are unlike that chance does not explain it (one time in a thousand).
+    """Say whether more parts are unlike than chance explains (one time in a thousand).
 
     Example:
         >>> too_many(2, 100, 0.01), too_many(9, 100, 0.01)
@@ -203,7 +203,7 @@ def say_blind(*, pixels: bool) -> str:
 
 
 def _distances(asked: Rows, known: Rows, hide: Callable[[Indices], object] | None = None) -> Floats:
-    """To the third nearest known one, float64 (n,); `hide` says which are not to be looked at."""
+    """Measure to the third nearest known one, float64 (n,); `hide` says which to pass over."""
     found = np.empty(len(asked))
     squares = (known.astype(np.float64) ** 2).sum(axis=1)
     for start in range(0, len(asked), _BLOCK):

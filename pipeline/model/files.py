@@ -34,7 +34,7 @@ def read_model_file(folder: Path) -> Any:  # noqa: ANN401 - whatever it holds
 
 
 def stays_inside(name: str) -> bool:
-    """Whether a path is relative and leads nowhere else, on any system."""
+    """Say whether a path is relative and leads nowhere else, on any system."""
     windows = PureWindowsPath(name)
     return not (
         not name
@@ -47,7 +47,7 @@ def stays_inside(name: str) -> bool:
 
 
 def is_below(name: str) -> bool:
-    """Whether a photograph's path is relative and leads nowhere else, on this system.
+    """Say whether a photograph's path is relative and leads nowhere else, on this system.
 
     Folders of photographs are a person's own: on Linux a class may be called "A:1".
     """
@@ -56,7 +56,7 @@ def is_below(name: str) -> bool:
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file below a folder, by its path there."""
+    """Compute the SHA-256 of every file below a folder, by its path there."""
     return {
         file.relative_to(folder).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
         for file in sorted(folder.rglob("*"))
@@ -95,7 +95,7 @@ def check_files(folder: Path, files: Mapping[str, Any]) -> None:
 
 
 def foreign_files(folder: Path) -> list[str]:
-    """Files in a model's folder that no `fit` put there, by name; every one if it is no model."""
+    """Name files in a model's folder that no `fit` put there; every one if it is no model."""
     litter = _LITTER | {file.name for file in leftovers(folder / REPORT)}  # of a killed `fit`
     present = [
         file.relative_to(folder).as_posix()
@@ -111,7 +111,7 @@ def foreign_files(folder: Path) -> list[str]:
 
 
 def _through_link(folder: Path, name: str) -> bool:
-    """Whether the file, or a folder on the way to it, is a link."""
+    """Say whether the file, or a folder on the way to it, is a link."""
     path = folder
     for part in PurePosixPath(name).parts:
         path = path / part

@@ -20,7 +20,7 @@ def _by_set(cache: Cache) -> dict[str, int]:
 
 
 def _without_nan(value: Any) -> Any:  # noqa: ANN401 - JSON
-    """JSON has no nan: a score that is not known is null."""
+    """Put None for nan, which JSON does not have: a score that is not known is null."""
     if isinstance(value, dict):
         return {name: _without_nan(one) for name, one in value.items()}
     if isinstance(value, list):

@@ -145,7 +145,7 @@ def _unread(those: Sequence[Prediction], read: int) -> str:
 
 
 def _doubt(bundle: Bundle, those: Sequence[Prediction], P: Floats, number: int) -> str:
-    """Why a person has to look whatever the probability says."""
+    """Say why a person has to look whatever the probability says."""
     decision, unlike = bundle.decision, sum(one.unlike for one in those)
     if unlike:
         return f"{unlike} of its {len(those)} photographs {_are(unlike)} {UNLIKE}"
@@ -172,7 +172,7 @@ def _truth(bundle: Bundle, those: Sequence[Prediction]) -> str | None:
 
 
 def several(parts: Sequence[PartPrediction]) -> bool:
-    """Whether any part has several photographs, so that there is more to say than by photograph."""
+    """Say whether any part has several photographs: there is more to say than by photograph."""
     return any(len(part.photographs) > 1 for part in parts)
 
 
@@ -205,7 +205,7 @@ def write_tables(
 
 
 def format_parts(bundle: Bundle, parts: Sequence[PartPrediction], suffix: str) -> str:
-    """Verdicts about parts as text: ".csv", ".json" or ".jsonl"; one line for each part.
+    """Write verdicts about parts as text: ".csv", ".json" or ".jsonl"; a line for each part.
 
     Raises:
         DataError: another suffix.

@@ -305,7 +305,7 @@ def check_format(suffix: str) -> None:
 
 
 def parts_file(out: Path) -> Path:
-    """Where the verdicts about parts go, beside those about photographs.
+    """Say where the verdicts about parts go, beside those about photographs.
 
     Example:
         >>> parts_file(Path("predictions.csv")).name
@@ -330,7 +330,7 @@ def check_outputs(out: Path, sheet: Path | None = None, *, force: bool = False) 
 
 
 def format_predictions(bundle: Bundle, predictions: Sequence[Prediction], suffix: str) -> str:
-    """Predictions as text: ".csv", ".json" or ".jsonl".
+    """Write predictions as text: ".csv", ".json" or ".jsonl".
 
     Raises:
         DataError: another suffix.

@@ -73,7 +73,7 @@ def predict_photographs(
     notes: list[str] | None = None,
     progress: Progress | None = None,
 ) -> Predicted:
-    """Probabilities of photographs; see `pipeline.model.predict.predict` for arguments and errors.
+    """Predict probabilities of photographs; arguments and errors as of `predict`.
 
     A model that sees pixels decodes every photograph; it touches no cache and needs no weights.
     """
@@ -114,7 +114,7 @@ def predict_photographs(
 def predict_holdout(
     bundle: Bundle, cache_path: Path, progress: Progress | None = None
 ) -> Predicted:
-    """Probabilities of the photographs that a model was not trained on.
+    """Predict probabilities of the photographs that a model was not trained on.
 
     Rows are found in the cache by digest. Pixels are read from where the folder was, and the
     files must still be those that were held out.
@@ -137,11 +137,11 @@ def predict_holdout(
     ]
     if isinstance(bundle.head, Cnn):
         return _predict_holdout_files(bundle, bundle.head, table_rows, progress)
-    return judge_samples(bundle, cache_path, table_rows)
+    return predict_table_rows(bundle, cache_path, table_rows)
 
 
-def judge_samples(bundle: Bundle, cache_path: Path, table_rows: list[TableRow]) -> Predicted:
-    """Probabilities of photographs whose rows are in a cache; they are found by digest.
+def predict_table_rows(bundle: Bundle, cache_path: Path, table_rows: list[TableRow]) -> Predicted:
+    """Predict probabilities of photographs whose rows are in a cache; they are found by digest.
 
     Args:
         bundle: a loaded model that sees rows.
@@ -215,7 +215,7 @@ def predict_pixels(
 def _predict_rows(
     bundle: Bundle, cache: Cache, rows: Sequence[tuple[int, ...]]
 ) -> tuple[Floats, Floats]:
-    """Probabilities and strangeness by the numbers of the views' rows; nan where one is -1."""
+    """Predict, with strangeness, by the numbers of the views' rows; nan where one is -1."""
     found = np.full((len(rows), len(bundle.classes.names)), np.nan)
     strange = np.full(len(rows), np.nan)
     views, columns = bundle.seen

@@ -265,7 +265,7 @@ _SCORES = ("train", "holdout", "holdout_parts")
 
 
 def _marked_part(entries: Mapping[str, Any]) -> bytes:
-    """What a mark is of: all that was read of a `model.json`, but for the mark."""
+    """Give what a mark is of: all that was read of a `model.json`, but for the mark."""
     rest = {name: value for name, value in entries.items() if name != "mark"}
     return dumps(rest, sort_keys=True).encode()
 

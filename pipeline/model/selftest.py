@@ -38,7 +38,7 @@ class Predictor(Protocol):
     """A head, or a CNN."""
 
     def predict_proba(self, X: npt.NDArray[Any], /) -> Floats:
-        """Probabilities (n, n_classes) of n rows or n photographs' pixels."""
+        """Predict probabilities (n, n_classes) of n rows or n photographs' pixels."""
         ...
 
 
@@ -60,7 +60,7 @@ class SelfTest:
     drift_probe: Row | None
 
     def moved_at_load(self, head: Predictor, recipe: Recipe | None) -> str | None:
-        """Which stage moved, and how far; None where the result is what it was.
+        """Say which stage moved, and how far; None where the result is what it was.
 
         A recipe that is not known (None) leaves the pixels stage out.
         """
@@ -86,7 +86,7 @@ class SelfTest:
         return None
 
     def moved_backbone(self, row: Row, precision: str) -> str | None:
-        """Whether the backbone gives another row of the drift probe; None where it does not."""
+        """Say how the backbone's row of the drift probe differs; None where it does not."""
         if self.drift_probe is None:
             return None
         text = moved(row, self.drift_probe, precision)

@@ -37,7 +37,7 @@ def wrap(text: str, width: int, size: int) -> list[str]:
 
 @cache
 def font_of(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans, which covers many scripts and lies beside this file: no system has to have it.
+    """Load DejaVu Sans, of many scripts, from beside this file: no system has to have it.
 
     Args:
         size: in pixels.

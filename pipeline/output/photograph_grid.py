@@ -110,7 +110,7 @@ def _draw_badge(draw: ImageDraw.ImageDraw, right: bool, left: int, top: int) -> 
 
 
 def _draw_caption(draw: ImageDraw.ImageDraw, entry: SheetEntry, left: int, top: int) -> None:
-    """Verdict, truth and file name, each shortened to the cell's width."""
+    """Draw verdict, truth and file name, each shortened to the cell's width."""
     font, said = font_of(16, bold=True), f"  {entry.said}" if entry.said else ""
     verdict = "unreadable" if entry.verdict is None else entry.verdict
     verdict = shorten(verdict, CELL - round(font.getlength(said)), 16, bold=True)

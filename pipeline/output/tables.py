@@ -22,7 +22,7 @@ MARK = "\ufeff"
 
 
 def to_csv(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:
-    r"""CSV with a header line; a missing or None cell is empty.
+    r"""Write CSV with a header line; a missing or None cell is empty.
 
     Text that a spreadsheet would take for a formula gets an apostrophe in front (OWASP, "CSV
     injection"), and characters that do something to a terminal are written as escapes (\x1b);
@@ -45,7 +45,7 @@ def _cell(value: object) -> object:
 
 
 def escaped_json(text: str) -> str:
-    """JSON that means the same and does nothing to a terminal."""
+    """Write JSON that means the same and does nothing to a terminal."""
     return re.sub(r"[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]", _escape_json, text)
 
 
@@ -67,7 +67,7 @@ NARROWEST = 40
 
 
 def align(rows: Sequence[Sequence[str]], *, right: bool = True, width: int | None = None) -> str:
-    """Rows of cells as lines of text, the first column to the left, the others `right`-aligned.
+    """Align rows of cells as lines of text, the first column left, the others `right`-aligned.
 
     Args:
         rows: cells; the first row has the most.
@@ -104,12 +104,12 @@ def _lines(
 
 
 def visible(text: str) -> str:
-    """Lines of text, each as `printable` has it."""
+    """Split text to lines, each as `printable` has it."""
     return "\n".join(printable(line) for line in text.split("\n"))
 
 
 def printable(text: str) -> str:
-    """Text that a terminal shows as it is: control characters and broken bytes as escapes."""
+    """Give text that a terminal shows as it is: control characters and broken bytes as escapes."""
     return "".join(
         c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text
     )

@@ -115,7 +115,7 @@ def _hits(text: str, known: set[str]) -> int:
 
 
 def _western(text: str) -> bool:
-    """Whether all that is beyond ASCII are Latin letters, few in each word, or usual signs."""
+    """Say whether all beyond ASCII are Latin letters, few in each word, or usual signs."""
     beyond = [c for c in text if not c.isascii()]
     words = re.findall(r"[^\W\d_]+", text)
     return (

@@ -29,7 +29,7 @@ Child = str | int | None | Iterable["Child"]
 
 
 def element(tag: str, *children: Child, **attributes: str | int | float | bool | None) -> Html:
-    """One element.
+    """Write one element.
 
     Args:
         tag: such as "p".
@@ -43,7 +43,7 @@ def element(tag: str, *children: Child, **attributes: str | int | float | bool |
 
 
 def join(children: Child) -> Html:
-    """Children one after another, as `element` takes them."""
+    """Join children one after another, as `element` takes them."""
     if children is None:
         return Html()
     if isinstance(children, Html):
@@ -54,7 +54,7 @@ def join(children: Child) -> Html:
 
 
 def escape(text: str) -> Html:
-    """Text as markup that shows it."""
+    """Write text as markup that shows it."""
     return Html(html.escape(_HIDDEN.sub(lambda found: _code(found.group()), text)))
 
 
@@ -114,12 +114,12 @@ def _cell(number: int, cell: Child, words: set[int]) -> Html:
 
 
 def folded(summary: str, *content: Child) -> Html:
-    """Content that a click or the keyboard opens, without a script."""
+    """Fold content away until a click or the keyboard opens it, without a script."""
     return element("details", element("summary", summary), content)
 
 
 def facts(pairs: Sequence[tuple[str, Child]], *, class_: str = "facts") -> Html:
-    """Names with their values, one below the other."""
+    """List names with their values, one below the other."""
     return element(
         "dl",
         [element("div", element("dt", key), element("dd", value)) for key, value in pairs],

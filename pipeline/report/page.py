@@ -169,7 +169,7 @@ def _section(number: int, section: Section) -> Html:
 
 
 def paragraphs(*texts: Child) -> Html:
-    """Each text as a paragraph; None is left out."""
+    """Write each text as a paragraph; None is left out."""
     return join([element("p", text) for text in texts if text is not None])
 
 

@@ -27,7 +27,7 @@ def settings_text(settings: Mapping[str, Any]) -> str:
 
 
 def feature_facts(fields: Mapping[str, Any], weights: RecordedWeights | None) -> Facts:
-    """Where rows come from.
+    """Say where rows come from.
 
     Args:
         fields: of the cache's fingerprint.
@@ -95,7 +95,7 @@ def untrained(folder: FolderRecord) -> list[str]:
 
 
 def apart(group_rule: GroupRule, split: str, torn: int = 0) -> bool:
-    """Whether it is known that no part stands on both sides; `torn` are the parts that do."""
+    """Say whether no part is known to stand on both sides; `torn` are the parts that do."""
     kept = split == "grouped" or (split == "given" and not torn)
     return kept and group_rule.kind not in ("none", "proposed")
 

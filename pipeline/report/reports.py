@@ -254,7 +254,7 @@ def _outcome(what: str, decision: Decision) -> dict[str, Outcome]:
 
 
 def _history(bundle: Bundle) -> list[dict[str, float]] | None:
-    """How a loaded model learned, if it trained in epochs."""
+    """Read how a loaded model learned, if it trained in epochs."""
     path = bundle.folder / CURVES
     with refused_if_forged(bundle.folder):
         return read_curves(path.read_text("utf-8")) if path.is_file() else None

@@ -41,12 +41,12 @@ class Axis:
 
     @classmethod
     def shares(cls, title: str) -> Axis:
-        """From 0 to 100 %."""
+        """Make an axis from 0 to 100 %."""
         return cls(title, 0, 1, (0, 0.25, 0.5, 0.75, 1), lambda value: f"{value:.0%}")
 
     @classmethod
     def doublings(cls, title: str, ticks: Sequence[float], low: float, high: float) -> Axis:
-        """Numbers whose doublings stand equally far apart: what is drawn are their log2."""
+        """Make an axis whose doublings stand equally far apart: what is drawn are their log2."""
         marks = [math.log2(value) for value in ticks]
         ends = math.log2(low), math.log2(high)
         return cls(title, *ends, marks, lambda value: f"{2**value:,.0f}")
@@ -110,11 +110,11 @@ class Place:
     bottom_top: tuple[float, float]
 
     def x(self, value: float) -> float:
-        """From the left."""
+        """Compute the distance from the left."""
         return _between(self.across, value, *self.left_right)
 
     def y(self, value: float) -> float:
-        """From the top."""
+        """Compute the distance from the top."""
         return _between(self.up, value, *self.bottom_top)
 
 
@@ -124,7 +124,7 @@ def _between(axis: Axis, value: float, start: float, end: float) -> float:
 
 
 def axes(place: Place) -> list[Html]:
-    """Grid, values and titles of both axes."""
+    """Draw grid, values and titles of both axes."""
     (left, right), (bottom, top) = place.left_right, sorted(place.bottom_top, reverse=True)
     made = []
     for value in place.across.ticks:
@@ -180,7 +180,7 @@ def _stroke(path: str, style: int, guess: bool) -> Html:
 
 
 def draw_mark(mark: Mark, place: Place, class_: str = "") -> Html:
-    """All points of a mark as one path."""
+    """Draw all points of a mark as one path."""
     shapes = [_shape(place.x(x), place.y(y), mark.style) for x, y in mark.points if _finite(x, y)]
     kind = f"mark style-{mark.style}{' guess' * mark.guess} {class_}"
     return element("path", d="".join(shapes), class_=kind.strip())
@@ -231,7 +231,7 @@ def _finite(*values: float) -> bool:
 
 
 def _round_step(span: float) -> float:
-    """1, 2 or 5 times a power of ten, such that two to five of it make the span."""
+    """Choose 1, 2 or 5 times a power of ten, such that two to five of it make the span."""
     rough = max(span, 1e-9) / 5
     power = 10.0 ** math.floor(math.log10(rough))
     return next(power * digit for digit in (1, 2, 5, 10) if power * digit >= rough * 0.999)

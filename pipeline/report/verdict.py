@@ -84,7 +84,7 @@ KEEP_APART = (
 
 
 def errors(predicted: Predictions) -> str:
-    """Of two classes, what was missed and what was rejected, without its subject."""
+    """Say, of two classes, what was missed and what was rejected, without its subject."""
     missed, defective, rejected, healthy = _counts(predicted)
     alarms = f"rejected {of(rejected, healthy, 'healthy ones')}{_sent_on(predicted)}"
     unit = predicted.unit
@@ -102,7 +102,7 @@ def errors(predicted: Predictions) -> str:
 
 
 def _sent_on(predicted: Predictions) -> str:
-    """With a review band, what a person has to look at."""
+    """Say, with a review band, what a person has to look at."""
     if not predicted.band.has_review:
         return ""
     reviewed = int((predicted.verdicts == REVIEW).sum())
@@ -110,7 +110,7 @@ def _sent_on(predicted: Predictions) -> str:
 
 
 def _counts(predicted: Predictions) -> tuple[int, int, int, int]:
-    """Missed and all defective photographs, rejected and all healthy ones."""
+    """Count missed and all defective photographs, rejected and all healthy ones."""
     positive = predicted.y == 1
     missed = int((positive & (predicted.verdicts == 0)).sum())
     rejected = int((~positive & (predicted.verdicts == 1)).sum())
@@ -118,7 +118,7 @@ def _counts(predicted: Predictions) -> tuple[int, int, int, int]:
 
 
 def behind(predicted: Predictions, *, apart: bool) -> str:
-    """How much stands behind the numbers; `apart` as in `model_verdict`."""
+    """Say how much stands behind the numbers; `apart` as in `model_verdict`."""
     if not apart:
         return (
             f"Behind this stand {count(len(predicted.table_rows), predicted.unit)}, and at most "
@@ -137,7 +137,7 @@ def behind(predicted: Predictions, *, apart: bool) -> str:
 
 
 def doubts(predicted: Predictions, scored: Scored, *, apart: bool) -> list[str]:
-    """Of two classes, how far the share of missed defects is known."""
+    """Say, of two classes, how far the share of missed defects is known."""
     missed, defective, *_ = _counts(predicted)
     parts = predicted.parts(1)
     what = count(parts, f"defective {'part' if apart else 'photograph'}")

@@ -19,7 +19,7 @@ def percent(share: float) -> str:
 
 
 def between(low: float, high: float) -> str:
-    """Two shares with one sign: "20 to 95 %"."""
+    """Write two shares with one sign: "20 to 95 %"."""
     if math.isnan(low) or math.isnan(high):
         return "not defined"
     return f"{percent(low).removesuffix(f'{NBSP}%')} to {percent(high)}"

@@ -280,7 +280,7 @@ class Api:
     # ---- for machines ---------------------------------------------------------------------
 
     async def health(self, request: Request) -> Response:
-        """Say whether verdicts can be had."""
+        """Answer whether verdicts can be had."""
         return JSONResponse({"status": "ok", "model": self.station.model.fingerprint})
 
     async def metrics(self, request: Request) -> Response:

@@ -34,7 +34,7 @@ from pipeline.feature_specs.rows import rows_in
 from pipeline.heads import is_users
 from pipeline.line.corrections import Inbox, model_fingerprint
 from pipeline.model.bundle import Bundle, load_bundle
-from pipeline.model.probabilities import judge_samples
+from pipeline.model.probabilities import predict_table_rows
 from pipeline.serve.compare_models import ModelComparison, Photographs, compare_models
 from pipeline.serve.versions import write_story
 from pipeline.thresholds.train import out_of_fold
@@ -273,7 +273,7 @@ def _shown(dataset: Dataset, numbers: Indices) -> Photographs:
 
 def _asked(bundle: Bundle, cache_path: Path, dataset: Dataset, numbers: Indices) -> Floats:
     table_rows = [dataset.table_rows[number] for number in numbers]
-    return judge_samples(bundle, cache_path, table_rows).probabilities
+    return predict_table_rows(bundle, cache_path, table_rows).probabilities
 
 
 def _on_holdout(bundle: Bundle, fitted: Fit, dataset: Dataset, cache_path: Path) -> ModelComparison:

@@ -14,7 +14,7 @@ _BINARY = 2
 
 
 def audit(found: Audit, out: Path) -> str:
-    """All findings, the shortcuts first."""
+    """Write all findings, the shortcuts first."""
     blocks = [
         _shortcuts(found.shortcuts, list(found.classes)) if found.shortcuts else "",
         f"Background: {printable(found.background.sentence)}" if found.background else "",

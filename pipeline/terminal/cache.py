@@ -77,7 +77,7 @@ def collected(done: Collection) -> str:
 
 
 def merged(done: Merge) -> str:
-    """Which rows came from where, and what to do next."""
+    """Say which rows came from where, and what to do next."""
     return (
         f"{done.path}: {done.first + done.second:,} rows: {done.first:,} of the first, "
         f"{done.second:,} that only the second had ({done.both:,} were in both)\n"
@@ -98,7 +98,7 @@ def where(path: Path) -> list[str]:
 
 
 def printable_lines(lines: Sequence[str]) -> str:
-    """Lines with nothing in them that a terminal would act upon."""
+    """Give lines with nothing in them that a terminal would act upon."""
     return "\n".join(printable(line) for line in lines)
 
 

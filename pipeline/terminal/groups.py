@@ -22,7 +22,7 @@ _ASKED = 10  # questions that are listed
 
 
 def proposed(proposal: Proposal, more: str = "look at them with: groups") -> str:
-    """One line where groups are proposed; `more` says what a person can do."""
+    """Write one line where groups are proposed; `more` says what a person can do."""
     return (
         f"groups: nobody said which photographs show one part, so they are proposed: "
         f"{proposal.describe()}; {more}"
@@ -47,7 +47,7 @@ def alike(known: int) -> list[str]:
 
 
 def groups(shown: ShownGroups) -> str:
-    """Everything that `groups` found, and what to do with it."""
+    """Write everything that `groups` found, and what to do with it."""
     proposal = shown.proposal
     parts = [_summary(proposal), _evidence(proposal)]
     parts += [_cuts(proposal)] if proposal.cuts else []
@@ -66,7 +66,7 @@ def groups(shown: ShownGroups) -> str:
 
 
 def optimism(found: Optimism | None) -> str:
-    """Both kinds of split side by side, and what it means; "" where there is nothing to tell."""
+    """Set both kinds of split side by side, and say what it means; "" with nothing to tell."""
     if found is None:
         return ""
     if found.problem:
@@ -121,7 +121,7 @@ def _evidence(proposal: Proposal) -> str:
 
 
 def _cuts(proposal: Proposal) -> str:
-    """How many parts each gap in time would make; to say one: --group-gap."""
+    """Say how many parts each gap in time would make; to say one: --group-gap."""
     cuts = ", ".join(f"{gap:.2g} s: {parts:,} parts" for gap, parts in proposal.cuts)
     return f"cut at another gap (extract DATA --group-gap 10s): {cuts}"
 
@@ -150,7 +150,7 @@ def _questions(proposal: Proposal) -> str:
 
 
 def _mixed(questions: Sequence[Question]) -> list[Question]:
-    """Those apart and those together in turns, as far as both last."""
+    """Mix those apart and those together in turns, as far as both last."""
     apart = [question for question in questions if not question.together]
     together = [question for question in questions if question.together]
     paired = [q for pair in zip(apart, together, strict=False) for q in pair]

@@ -14,7 +14,7 @@ from pipeline.output.tables import printable
 def predictions(
     found: Sequence[Prediction], parts: Sequence[PartPrediction] = (), rate: float = RATE
 ) -> str:
-    """How many of each verdict, by part where these have several photographs, and unreadable."""
+    """Write how many of each verdict there are, by part where these have several photographs."""
     counts = Counter(p.verdict for p in found if p.verdict)
     failed = sum(p.error is not None for p in found)
     said = [f"{count:,} {printable(name)}" for name, count in sorted(counts.items())]
@@ -31,7 +31,7 @@ def predictions(
 
 
 def _unlike(found: Sequence[Prediction], parts: Sequence[PartPrediction], rate: float) -> list[str]:
-    """How many parts are unlike all that was trained on, and whether that is too many."""
+    """Say how many parts are unlike all that was trained on, and whether that is too many."""
     known = [p.photographs for p in parts if not p.trained_on] or [
         (one,) for one in found if not one.trained_on
     ]

@@ -16,7 +16,7 @@ _CLAIMED = {"missed": "defective parts are missed", "rejected": "good parts are 
 
 
 def decision(found: Decision, names: Sequence[str]) -> str:
-    """Where the thresholds lie, why, and what they do; of more than two classes one line."""
+    """Say where thresholds lie, why, and what they do; of more than two classes one line."""
     if len(names) != 2:
         return found.note
     rows = [
@@ -64,7 +64,7 @@ def headline(found: Decision) -> str:
 
 
 def outcomes(sides: Mapping[str, Outcome], review: bool, *, wholes: bool = True) -> str:
-    """Parts that come out wrong, or go to a person, on each set of photographs.
+    """Tabulate parts that come out wrong, or go to a person, on each set of photographs.
 
     Args:
         sides: by name.
@@ -179,7 +179,7 @@ def chosen_on(unseen: Unseen) -> str:
 
 
 def meaning(band: Band, names: Sequence[str]) -> str:
-    """Which probability gets which verdict."""
+    """Say which probability gets which verdict."""
     good, defective = (printable(name) for name in names)
     if band.has_review:
         return (
@@ -199,7 +199,7 @@ def claims(found: Decision) -> list[str]:
 
 
 def contradicted(found: Decision, what: str = "the holdout") -> list[str]:
-    """Claims that the photographs of `Decision.holdout`, in words, speak against."""
+    """Name claims that the photographs of `Decision.holdout`, in words, speak against."""
     return [
         f"{what} speaks against the claim that at most {claim.share:.3g} of "
         f"{_CLAIMED[claim.what]}; look whether its parts differ from those that were set aside"
@@ -208,7 +208,7 @@ def contradicted(found: Decision, what: str = "the holdout") -> list[str]:
 
 
 def calibration(unseen: Unseen) -> str:
-    """How good the probabilities are, and what calibrating them changed."""
+    """Say how good the probabilities are, and what calibrating them changed."""
     now, own = unseen.reliability, unseen.own
     if own is None:
         said = f"the head's own: Brier {now.brier:.3f}, log loss {now.log_loss:.3f}"
@@ -221,7 +221,7 @@ def calibration(unseen: Unseen) -> str:
 
 
 def seen(found: Decision) -> list[str]:
-    """With a review band, the share of the photographs that a person would see."""
+    """Say, with a review band, the share of the photographs that a person would see."""
     outcome = found.holdout if found.unseen is None else found.unseen.outcome
     if outcome is None or not found.band.has_review:
         return []

@@ -173,7 +173,7 @@ def _decide(unit: _Unit, rule: ThresholdRule) -> Decision:
 
 
 def _useless(unit: _Unit, band: Band) -> str:
-    """Why a claim is worth nothing: it is kept by deciding nothing."""
+    """Say why a claim is worth nothing: it is kept by deciding nothing."""
     good, defective = unit.p[unit.y == 0], unit.p[unit.y == 1]
     if (good >= band.reject_from).all():
         return "useless: to keep the claim, all good parts that were set aside are rejected"

@@ -86,7 +86,7 @@ _MIXED = 0.05  # share of proposed parts with several classes from which they ar
 
 
 def why_apart(kind: str, y: Indices, groups: Indices) -> str:
-    """Why photographs are judged one by one though groups of several are proposed; "" if not.
+    """Say why photographs are judged one by one though groups are proposed; "" if not.
 
     A proposal rather merges parts than tears one, which is safe for a split; a verdict about
     merged parts would pass a defective one among good ones.

@@ -50,7 +50,7 @@ class Curve:
 
     @classmethod
     def of(cls, y: Indices, p: Floats) -> Self:
-        """From photographs of both classes.
+        """Make the curve of photographs of both classes.
 
         Args:
             y: int64 (n,), 1 for the defective class.
@@ -66,7 +66,7 @@ class Curve:
         return cls(thresholds, missed, 1 - np.searchsorted(good, thresholds) / max(len(good), 1))
 
     def costs(self, weights: Weights) -> Floats:
-        """Of each threshold, float64 (m,)."""
+        """Compute the cost of each threshold, float64 (m,)."""
         return weights.missed * self.missed + weights.rejected * self.rejected
 
     def cheapest(self, weights: Weights) -> float:
@@ -117,14 +117,14 @@ class Curve:
         return between(float(self.thresholds[low]), float(self.thresholds[high]))
 
     def thinned(self, points: int = POINTS) -> Self:
-        """At most so many points, evenly by number; the first and the last stay."""
+        """Keep at most so many points, evenly by number; the first and the last stay."""
         if len(self.thresholds) <= points:
             return self
         chosen = np.unique(np.linspace(0, len(self.thresholds) - 1, points).round().astype(int))
         return type(self)(self.thresholds[chosen], self.missed[chosen], self.rejected[chosen])
 
     def to_json(self) -> dict[str, Any]:
-        """Three lists of equal length."""
+        """Give three lists of equal length."""
         return {
             "thresholds": self.thresholds.tolist(),
             "missed": self.missed.tolist(),
@@ -144,7 +144,7 @@ _ODDS = 6e-8  # probabilities are kept so far from 0 and 1: float32 has no finer
 
 
 def log_odds(p: Floats) -> Floats:
-    """Logarithm of p / (1 - p), finite also for 0 and 1."""
+    """Compute the logarithm of p / (1 - p), finite also for 0 and 1."""
     kept = np.clip(p, _ODDS, 1 - _ODDS)
     return np.asarray(np.log(kept) - np.log1p(-kept))
 
@@ -159,7 +159,7 @@ def between(low: float, high: float) -> float:
 
 
 def _width(values: Floats) -> float:
-    """Silverman's: 0.9 n^(-1/5) times the spread, by quartiles where these say less."""
+    """Choose Silverman's width: 0.9 n^(-1/5) times the spread, or the quartiles' if less."""
     quarters = float(np.subtract(*np.quantile(values, [0.75, 0.25]))) / 1.34
     spread = float(values.std())
     spread = min(spread, quarters) if quarters > 0 else spread
@@ -173,7 +173,7 @@ def _thin(values: Floats) -> Floats:
 
 
 def cuts(p: Floats) -> Floats:
-    """Thresholds between all different probabilities: 0, the middles, and one above them all."""
+    """List thresholds between all different probabilities: 0, the middles, and one above all."""
     values = np.unique(p)
     middle = values[:-1] + (values[1:] - values[:-1]) / 2
     middle = np.where(middle > values[:-1], middle, values[1:])  # of neighbours there is none

@@ -51,7 +51,7 @@ class Unseen:
     seconds: float
 
     def to_json(self) -> dict[str, Any]:
-        """As it stands in `model.json`; an undefined score is None."""
+        """Give plain values as in `model.json`; an undefined score is None."""
         return {
             "how": self.how,
             "folds": self.folds,
@@ -118,7 +118,7 @@ class Decision:
         return self.part_rule != ANY
 
     def alone(self, P: Floats) -> Floats:
-        """Probabilities (n, n_classes) of photographs, each as if it were all there is of a part.
+        """Map probabilities (n, n_classes) as if each photograph were all there is of a part.
 
         Args:
             P: float64 (n, n_classes) as the model gives them, `Bundle.probabilities`.
@@ -126,7 +126,7 @@ class Decision:
         return P if self.part_calibration is None else self.part_calibration.apply(P)
 
     def parts(self, y: Indices, P: Floats, groups: Indices) -> PartTable:
-        """Photographs to parts with their probabilities, on which the thresholds are.
+        """Turn photographs to parts with their probabilities, on which the thresholds are.
 
         Args:
             y: int64 (n,) class numbers.
@@ -176,7 +176,7 @@ class Decision:
         return cls(band, rule, "fixed", note, part_rule=part_rule)
 
     def to_json(self) -> dict[str, Any]:
-        """As it stands in `model.json`."""
+        """Give the decision as it stands in `model.json`."""
         return {
             "pass_below": self.band.pass_below,
             "reject_from": self.band.reject_from,
@@ -223,7 +223,7 @@ class Decision:
 
 
 def disagreement(p: Floats) -> float:
-    """How far the most defective photograph of a part stands above all, in log-odds.
+    """Measure how far the most defective photograph of a part stands out, in log-odds.
 
     Args:
         p: float64 (n,), probabilities of a defect of the photographs of one part, as

@@ -249,7 +249,7 @@ class Reliability:
 
     @classmethod
     def of(cls, y: Indices, p: Floats, groups: Indices, bins: int = BINS) -> Self:
-        """Of photographs that the model did not learn from.
+        """Measure the reliability of photographs that the model did not learn from.
 
         Args:
             y: int64 (n,), 1 for the defective class.
@@ -266,7 +266,7 @@ class Reliability:
         return cls(found, float(np.mean((p - y) ** 2)), log_loss(y, p))
 
     def to_json(self) -> dict[str, Any]:
-        """As it stands in `model.json`."""
+        """Give the reliability as it stands in `model.json`."""
         return {
             "brier": self.brier,
             "log_loss": self.log_loss,
@@ -281,7 +281,7 @@ class Reliability:
 
 
 def log_loss(y: Indices, p: Floats) -> float:
-    """Mean of minus the natural logarithm of the truth's probability; less is better."""
+    """Average minus the natural logarithm of the truth's probability; less is better."""
     return float(-np.log(np.clip(np.where(y == 1, p, 1 - p), _SMALLEST, 1)).mean())
 
 

@@ -120,7 +120,7 @@ class ThresholdRule:
 
     @classmethod
     def parse(cls, threshold: str | None = None, **wishes: Any) -> Self:  # noqa: ANN401 - see fields
-        """From the command line.
+        """Parse a rule from the command line.
 
         Args:
             threshold: "balanced", a number, or two numbers with a comma between; None for none.

@@ -179,7 +179,7 @@ class _Maker:
         return self._trained(head, self.everything, predicted, fit_seconds)
 
     def _predicted_by_folds(self, some: Indices, rounds: Sequence[Fold], fits: int) -> OutOfFold:
-        """Out-of-fold probabilities of `some` rows; the rounds number within these."""
+        """Predict `some` rows out of fold; the rounds number within these."""
         X, y, groups = self.rows.X, self.rows.y[some], self.rows.groups[some]
         started = time.perf_counter()
         P = out_of_fold(
@@ -223,7 +223,7 @@ class _Maker:
         return Trained(head, None, decision, self.everything, None, np.empty(0), seconds)
 
     def _rounds_to_learn_the_rule(self, some: Indices) -> list[Fold]:
-        """Folds of the rows that are learned from; none where parts have one photograph."""
+        """Make folds of rows to learn from; none where parts have one photograph."""
         y, groups = self.rows.y[some], self.rows.groups[some]
         if self.rule.part_rule == ANY or self.rows.apart or len(np.unique(groups)) == len(groups):
             return []
@@ -261,7 +261,7 @@ class _Maker:
         return head, time.perf_counter() - started
 
     def _says(self, before: int, fits: int) -> EpochProgress:
-        """Progress of one fit among several that are as long."""
+        """Report progress of one fit among several that are as long."""
 
         def say(epoch: int, epochs: int, scores: Mapping[str, float]) -> None:
             if self.progress is not None:
@@ -287,7 +287,7 @@ def fold_numbers(
 def grouped_folds(
     y: Indices, groups: Indices, *, wanted: int, seed: int, class_names: Sequence[str]
 ) -> list[Fold]:
-    """As many folds as are wanted, or as few as two where a class has too few parts for more.
+    """Make as many folds as are wanted, or down to two where a class has too few parts.
 
     Raises:
         SplitError: a class has a single part, or parts of several classes cannot be dealt out.

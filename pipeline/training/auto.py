@@ -83,7 +83,7 @@ class Choice:
         return f"{told}; {count} tried on folds of the training part, by part and by photograph"
 
     def to_json(self) -> dict[str, Any]:
-        """As it stands in `model.json`."""
+        """Give the choice as it stands in `model.json`."""
         tried = [
             {"head": c.head, "feature_spec": c.spec.text, "score": score}
             for c, score in self.trials
@@ -213,7 +213,7 @@ def _best(trials: Sequence[Trial]) -> Choice:
 
 
 def _score(pair: Contender, part: TrainingPart, groups: Indices, seed: int) -> float:
-    """By part and by photograph, on rows that were not trained on; nan where there are no folds."""
+    """Score by part and by photograph, on rows not trained on; nan where there are no folds."""
     head = pair.make(seed=seed)
     if not isinstance(head, RowSpaceHead):
         raise HeadError(
@@ -231,7 +231,7 @@ def _score(pair: Contender, part: TrainingPart, groups: Indices, seed: int) -> f
 
 
 def _by_part(y: Indices, decisions: Floats, groups: Indices) -> tuple[Indices, Floats]:
-    """Photographs of one part and one class as one."""
+    """Join photographs of one part and one class to one."""
     _, first, part = np.unique(
         np.column_stack([groups, y]), axis=0, return_index=True, return_inverse=True
     )

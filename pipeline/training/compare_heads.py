@@ -137,7 +137,7 @@ def _completed(
 
 
 def _rounds(result: Comparison, head: str, photographs: Comparison) -> Rounds:
-    """Scores of the folds, by part where parts are scored, with the photographs' folds."""
+    """Score the folds, by part where parts are scored, with the photographs' folds."""
     scores = [found.scores for found in result.of(head)]
     return Rounds(head, scores, [(fold.train, fold.test) for fold in photographs.folds])
 

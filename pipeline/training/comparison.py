@@ -113,7 +113,7 @@ class Comparison:
         return [result for result in self.results if result.head == head]
 
     def table(self, sort_by: str | None = None) -> list[TableRow]:
-        """One row per head, the best first; heads without the score come last."""
+        """Give one row per head, the best first; heads without the score come last."""
         key = sort_by or self.sort_by
         sign = 1 if key in LOWER_IS_BETTER else -1
 
@@ -150,7 +150,7 @@ class Comparison:
         ]
 
     def out_of_fold(self, head: str, repeat: int = 0) -> Floats:
-        """Probabilities (n, n_classes) of every row from the one round of a repeat that tested it.
+        """Give (n, n_classes), every row from the one round of a repeat that tested it.
 
         Raises:
             KeyError: no such head or repeat.
@@ -196,7 +196,7 @@ class Comparison:
         return to_csv(columns, rows)
 
     def to_json(self) -> str:
-        """Table, findings, settings and scores of every fold as JSON; an undefined score is null.
+        """Give table, findings, settings and scores of every fold; an undefined score is null.
 
         The probabilities are left out; they are in `results`.
         """

@@ -182,7 +182,7 @@ class _Data:
     seed: int
 
     def seed_of(self, fold: Fold) -> int:
-        """Another one for each fold."""
+        """Give another seed for each fold."""
         return int(np.random.SeedSequence((self.seed, fold.repeat, fold.fold)).generate_state(1)[0])
 
 
@@ -200,7 +200,7 @@ def _tasks(
     specs: Sequence[FeatureSpec],
     rounds: Sequence[Fold],
 ) -> list[_Task]:
-    """One task per raw head and fold, and one per fold for all heads that share a Gram matrix.
+    """Make a task per raw head and fold, and one per fold for heads that share a Gram matrix.
 
     The slow ones come first, so that no core waits at the end.
     """
@@ -217,7 +217,7 @@ def _run(
     sides: Mapping[FeatureSpec, Side],
     n_jobs: int,
 ) -> Iterator[list[FoldResult]]:
-    """Results of the tasks as they come."""
+    """Yield results of the tasks as they come."""
     from joblib import Parallel, delayed
 
     workers = min(core_count() if n_jobs == -1 else n_jobs, len(tasks))
@@ -240,7 +240,7 @@ def _run(
 
 
 def _row_space_task(task: _Task, data: _Data, side: Side) -> list[FoldResult]:
-    """All heads in the row space on one fold; they share its space and its time."""
+    """Train all heads in the row space on one fold; they share its space and its time."""
     started = time.perf_counter()
     fold = task.fold
     train, test = fold.train, fold.test
@@ -269,7 +269,7 @@ def _row_space_task(task: _Task, data: _Data, side: Side) -> list[FoldResult]:
 
 
 def _raw_task(task: _Task, data: _Data, rows: AnyRows, memory_share: float) -> list[FoldResult]:
-    """One head on raw rows, on one fold."""
+    """Train one head on raw rows, on one fold."""
     head = Contender(task.heads[0], task.spec).make(seed=data.seed_of(task.fold))
     train, test = task.fold.train, task.fold.test
     if isinstance(rows, StoredRows):

@@ -268,7 +268,7 @@ def _optimism(done: Fit, dataset: Dataset, rule: ThresholdRule) -> Optimism | No
 
 
 def _chances(made: Trained, rows: AnyRows) -> Floats:
-    """Calibrated probabilities (n, n_classes)."""
+    """Predict calibrated probabilities (n, n_classes)."""
     own = predict_by_blocks(made.head, rows)
     return own if made.calibration is None else made.calibration.apply(own)
 

@@ -54,7 +54,7 @@ class Forecast:
         return "more" if self.low > 0 and self.gain >= SMALL else "unknown"
 
     def sentence(self, title: str) -> str:
-        """For a person; `title` names the score."""
+        """Say the forecast for a person; `title` names the score."""
         twice = f"twice as many parts ({2 * self.parts:,})"
         span = f"95 % interval {self.low:+.3f} to {self.high:+.3f}"
         if self.kind == "more":

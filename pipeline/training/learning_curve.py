@@ -115,7 +115,7 @@ class LearningCurve:
     note: str = ""
 
     def scores(self, head: str, score: str) -> Floats:
-        """float64 (draws, sizes) of one head."""
+        """Give the scores, float64 (draws, sizes), of one head."""
         found = np.array([r.scores[score] for r in self.result.of(head)])
         return found.reshape(-1, len(self.sizes))
 
@@ -205,7 +205,7 @@ def _span(scores: Floats) -> Span:
 
 
 def _sizes(result: Comparison) -> tuple[list[Size], int]:
-    """Mean numbers of each size, the largest first, and the class that has fewest parts."""
+    """Average numbers of each size, the largest first; name the class with fewest parts."""
     y, groups = result.y, result.groups
     classes = np.unique(y)
     counted = []
@@ -255,7 +255,7 @@ def shrinking_folds(
     seed: int = 0,
     class_names: Sequence[str] | None = None,
 ) -> list[Fold]:
-    """Training sides of falling size, on the same held-out side within a draw.
+    """Make training sides of falling size, on the same held-out side within a draw.
 
     Args:
         y: int64 (n,) class numbers.
@@ -297,7 +297,7 @@ def _seed(seed: int, draw: int) -> int:
 
 
 def _nested(parts: Parts, steps: int, seed: int) -> list[Indices]:
-    """Row numbers of the first parts of every class, fewer and fewer."""
+    """List row numbers of the first parts of every class, fewer and fewer."""
     rng = np.random.default_rng(seed)
     orders = [rng.permutation(np.flatnonzero(parts.stratum == s)) for s in parts.strata]
     found = []

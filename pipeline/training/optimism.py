@@ -45,7 +45,7 @@ class Optimism:
     problem: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; what is not defined is None."""
+        """Give plain values; what is not defined is None."""
         return {
             "head": self.head,
             "rounds": self.rounds,
@@ -61,7 +61,7 @@ class Optimism:
         }
 
     def difference(self, score: str = "roc_auc") -> float:
-        """Random minus grouped; nan where one is not there."""
+        """Compute random minus grouped; nan where one is not there."""
         if self.problem:
             return float("nan")
         return self.random[score][0] - self.grouped[score][0]
@@ -95,12 +95,12 @@ class Optimism:
 
 
 def torn_share(groups: Indices, rounds: Sequence[tuple[Indices, Indices]]) -> float:
-    """Mean share of tested rows (train, test) whose group also stands in training."""
+    """Average the share of tested rows (train, test) whose group also stands in training."""
     return float(np.mean([np.isin(groups[test], groups[train]).mean() for train, test in rounds]))
 
 
 def has_parts(groups: Indices) -> bool:
-    """Whether any two rows belong together, so that the two kinds of split differ."""
+    """Say whether any two rows belong together, so that the two kinds of split differ."""
     return len(np.unique(groups)) < len(groups)
 
 

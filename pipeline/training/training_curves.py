@@ -16,7 +16,7 @@ CURVES = "curves.csv"
 
 
 def epochs_of(history: History) -> list[int]:
-    """Number the epochs, from 1 where they have no number.
+    """Give the epochs' numbers, from 1 where they have none.
 
     Example:
         >>> epochs_of([{"loss": 0.7}, {"epoch": 5.0, "loss": 0.4}])
@@ -26,7 +26,7 @@ def epochs_of(history: History) -> list[int]:
 
 
 def curves_csv(history: History) -> str:
-    r"""One line per epoch, one column per score, the epoch (from 1) first.
+    r"""Write one line per epoch, one column per score, the epoch (from 1) first.
 
     Example:
         >>> curves_csv([{"loss": 0.7}, {"loss": 0.4, "accuracy": 1.0}])

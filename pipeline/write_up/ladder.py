@@ -108,7 +108,7 @@ class Ladder:
         return [head, *(row.cells(self.intervals[row.rung, row.split]) for row in self.rows())]
 
     def about_intervals(self, where: str = "In brackets") -> str:
-        """How the intervals that stand `where` were made, or why there are none."""
+        """Say how the intervals that stand `where` were made, or why there are none."""
         reasons = {found.reason for found in self.intervals.values()} - {""}
         why = f"; none where {' or '.join(sorted(reasons))}" if reasons else ""
         methods = dict.fromkeys(f.method for f in self.intervals.values() if not f.reason)
@@ -133,7 +133,7 @@ class Ladder:
         )
 
     def words(self) -> list[str]:
-        """How far the random split flatters, rung by rung and over all.
+        """Say how far the random split flatters, rung by rung and over all.
 
         Told from balanced accuracy: the write-up's split is not stratified, so that its sides
         differ from ours in their shares of the classes, and plain accuracy with them.
@@ -244,7 +244,7 @@ class Ladder:
 
 
 def _finite(values: Mapping[str, float]) -> dict[str, float | None]:
-    """None for what is not defined: JSON has no nan."""
+    """Put None for what is not defined: JSON has no nan."""
     return {name: value if np.isfinite(value) else None for name, value in values.items()}
 
 

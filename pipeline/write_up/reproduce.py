@@ -246,7 +246,7 @@ class _Work:
     def _cnn(
         self, rung: str, train: Indices, test: Indices, seed: int, progress: EpochProgress
     ) -> tuple[list[dict[str, float]], list[Floats]]:
-        """History, and probabilities of both sides."""
+        """Train the CNN; give its history, and probabilities of both sides."""
         names = self.photographs.classes.names
         cnn = Cnn(rung, self.settings.recipe, len(names), seed=seed, epochs=self.epochs)
         fit_cnn(cnn, self.photographs, train, test, progress=progress)
@@ -256,7 +256,7 @@ class _Work:
     def _dense(
         self, rung: str, train: Indices, test: Indices, seed: int, progress: EpochProgress
     ) -> tuple[list[dict[str, float]], list[Floats]]:
-        """As `_cnn`; the validation side is scored after each epoch for the curves."""
+        """Train as `_cnn`; the validation side is scored after each epoch for the curves."""
         y, groups, rows = self.photographs.y, self.photographs.groups, self.rows
         head = make_head(rung, seed=seed, settings={"epochs": self.epochs})
         n_classes = len(self.photographs.classes.names)
@@ -323,7 +323,7 @@ def choose_parts(photographs: PhotographSet, count: int, *, seed: int = 0) -> Ph
 
 
 def share_evenly(totals: Counts, count: int) -> Counts:
-    """How many to take of each class: equal shares, none above what there is.
+    """Decide how many to take of each class: equal shares, none above what there is.
 
     Args:
         totals: int64 (n_classes,), photographs there are.
@@ -337,7 +337,7 @@ def share_evenly(totals: Counts, count: int) -> Counts:
 
 
 def _take(table: Counts, shares: Counts, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
-    """Which parts (rows of photographs per class) fit into the shares, rare classes first."""
+    """Take parts (rows of photographs per class) that fit into the shares, rare classes first."""
     order = rng.permutation(len(table))
     sizes = np.where(table > 0, table.sum(axis=0), np.iinfo(np.int64).max).min(axis=1)
     taken, left = np.zeros(len(table), dtype=bool), shares.copy()

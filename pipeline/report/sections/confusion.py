@@ -65,7 +65,7 @@ def _cell(number: int, whole: int, right: bool) -> Html:
 
 
 def _parts(predicted: Predictions) -> Html | None:
-    """Of each class, the parts of which all, some or no photographs are recognised."""
+    """Show, by class, the parts of which all, some or no photographs are recognised."""
     if len(np.unique(predicted.groups)) == len(predicted.groups):
         return None
     rows: list[Row] = []

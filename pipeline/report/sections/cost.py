@@ -22,7 +22,7 @@ _LISTED = 20  # thresholds that stand in the tables
 def section(
     predicted: Predictions, decision: Decision | None = None, unseen: Unseen | None = None
 ) -> Section | None:
-    """Errors and costs over all thresholds; None without both of two classes.
+    """Show errors and costs over all thresholds; None without both of two classes.
 
     Args:
         predicted: photographs that the model never saw.
@@ -110,7 +110,7 @@ def _several(predicted: Predictions) -> bool:
 
 
 def _cost_here(costs: Mapping[str, Weights], shares: tuple[float, float]) -> float | None:
-    """Of 100 photographs or parts at the model's own thresholds, where costs were given."""
+    """Compute the cost of 100 photographs or parts at the model's thresholds; None for several."""
     if len(costs) > 1:
         return None
     (weights,) = costs.values()
@@ -119,7 +119,7 @@ def _cost_here(costs: Mapping[str, Weights], shares: tuple[float, float]) -> flo
 
 
 def _shares(outcome: Outcome, unit: str) -> tuple[float, float]:
-    """Missed among the defective photographs or parts, rejected among the good ones."""
+    """Compute the shares missed among defective photographs or parts, rejected among good ones."""
     defective, good = outcome.defective, outcome.good
     if unit == "part":
         defective, good = outcome.defective_parts, outcome.good_parts
@@ -153,7 +153,7 @@ def _errors(band: Band, curve: Curve, shares: tuple[float, float], unit: str) ->
 def _costs(
     band: Band, curve: Curve, values: Mapping[str, Floats], here: float | None, unit: str
 ) -> Chart:
-    """In the unit of the costs where these were given, else as shares of the highest."""
+    """Draw costs in their unit where these were given, else as shares of the highest."""
     listed = range(0, len(curve.thresholds), max(1, len(curve.thresholds) // _LISTED))
     rows: list[Row] = [
         [f"{curve.thresholds[i]:.3g}", *(f"{of[i]:.3g}" for of in values.values())] for i in listed

@@ -41,7 +41,7 @@ class Data:
 
 
 def section(data: Data) -> Section:
-    """Classes and parts as a table, notes, and the unreadable photographs with their reasons."""
+    """Show classes and parts as a table, notes, and unreadable photographs with their reasons."""
     merged = set(data.classes.members) != set(data.classes.names)
     columns = ["class", *(["folders"] if merged else []), "all", *data.sides]
     rows = [_row(data, number, merged) for number in range(len(data.classes.names))]
@@ -84,7 +84,7 @@ def _row(data: Data, number: int, merged: bool) -> Row:
 
 
 def _counts(data: Data, members: Indices) -> Html:
-    """How many photographs, and below it of how many parts: narrow enough for a phone."""
+    """Write how many photographs, and below it of how many parts: narrow enough for a phone."""
     parts = len(np.unique(data.groups[members]))
     return join([f"{len(members):,} ", element("small", f"of {parts:,}", class_="range")])
 

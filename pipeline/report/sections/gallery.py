@@ -51,7 +51,7 @@ class _Pictures(NamedTuple):
 
 
 def section(predicted: Predictions, cells_of: CellsOf | None = None) -> Section:
-    """Thumbnails with their verdicts, and the mistakes as a table.
+    """Show thumbnails with their verdicts, and the mistakes as a table.
 
     A photograph that is gone, or no longer the one that was judged, is not shown: its place says
     why.
@@ -81,7 +81,7 @@ def section(predicted: Predictions, cells_of: CellsOf | None = None) -> Section:
 
 
 def _limits(predicted: Predictions) -> Html | None:
-    """Of two classes: what the numbers under the photographs are compared with."""
+    """Say, of two classes, what the numbers under the photographs are compared with."""
     if not predicted.classes.binary:
         return None
     said = meaning(predicted.band, predicted.classes.names)
@@ -158,7 +158,7 @@ def _kinds(predicted: Predictions) -> list[_Kind]:
 
 
 def _wrong(predicted: Predictions) -> npt.NDArray[np.bool_]:
-    """Whose verdict is not their class (n,); what a person has to look at is no mistake."""
+    """Find whose verdict is not their class (n,); what a person has to look at is no mistake."""
     wrong: npt.NDArray[np.bool_] = (predicted.verdicts != predicted.y) & (
         predicted.verdicts != REVIEW
     )
@@ -318,7 +318,7 @@ CellsOf = Callable[[Predictions, Sequence[int]], Cells]
 
 
 def cells_of_bundle(bundle: Bundle, cache_path: Path) -> CellsOf:
-    """Of a loaded model, whose rows are in this cache."""
+    """Make the maker of cells of a loaded model, whose rows are in this cache."""
 
     def cells_of(predicted: Predictions, numbers: Sequence[int]) -> Cells:
         if isinstance(bundle.head, Cnn):
@@ -336,7 +336,7 @@ def cells_of_bundle(bundle: Bundle, cache_path: Path) -> CellsOf:
 
 
 def cells_of_folder(folder: Path, cache_path: Path) -> CellsOf:
-    """Of a model that has just been saved there."""
+    """Make the maker of cells of a model that has just been saved there."""
 
     def cells_of(predicted: Predictions, numbers: Sequence[int]) -> Cells:
         try:

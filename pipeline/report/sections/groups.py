@@ -78,7 +78,7 @@ def section(given: Grouped) -> Section:
 
 
 def _origin(given: Grouped) -> Html:
-    """Where the groups are from; of proposed ones, every kind of evidence with its counts."""
+    """Say where groups are from; of proposed ones, every kind of evidence with its counts."""
     value = f" ({printable(given.rule.value)})" if given.rule.value else ""
     lead = f"{_FROM[given.rule.kind]}{value}. A split by part never puts two of them on two sides."
     proposal = given.proposal
@@ -177,7 +177,7 @@ def _mixed_row(given: Grouped, one: Mixed) -> Row:
 
 
 def _optimism(given: Grouped) -> Sequence[Html]:
-    """One head on both kinds of split."""
+    """Show one head on both kinds of split."""
     optimism = given.optimism
     if optimism is None and not given.no_optimism:
         return []

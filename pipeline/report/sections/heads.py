@@ -19,7 +19,7 @@ _SHOWN = ("roc_auc", "average_precision", "balanced_accuracy", "recall", "precis
 
 
 def section(found: Comparison, split: str) -> Section:
-    """Every head, the best first.
+    """Show every head, the best first.
 
     Args:
         found: the comparison.
@@ -97,7 +97,7 @@ def _choice(found: Nested | None) -> Html | None:
 
 
 def _pairs(found: Comparison) -> Html | None:
-    """Every head against the best one, and all pairs."""
+    """Show every head against the best one, and all pairs."""
     pairs = found.findings.pairs
     if not pairs:
         return None

@@ -17,7 +17,7 @@ _APART = 1.03  # of parts, between the forecasts of two heads, so that none hide
 
 
 def section(found: LearningCurve) -> Section:
-    """A chart for each score, and the table of all sizes.
+    """Show a chart for each score, and the table of all sizes.
 
     Args:
         found: of `pipeline.training.learning_curve.learning_curve`.

@@ -91,7 +91,7 @@ _Curve = tuple[str, RankingCurves, float]  # class, its curves, its share of the
 
 
 def section(predicted: Predictions) -> Section | None:
-    """Both curves, with the model's own threshold marked; None where one class stands alone.
+    """Show both curves, with the model's threshold marked; None where one class stands alone.
 
     Args:
         predicted: photographs that the model never saw. Of more than two classes, each is set
@@ -204,7 +204,7 @@ def _at(x: float, xs: Floats, ys: Floats) -> float:
 
 
 def _bands(curves: Sequence[_Curve], bands: Sequence[Floats]) -> list[Band]:
-    """One band; several would hide each other and stand in the table."""
+    """Give one band; several would hide each other and stand in the table."""
     if len(curves) > 1:
         return []
     points = zip(curves[0][1].grid.tolist(), *bands[0].tolist(), strict=True)

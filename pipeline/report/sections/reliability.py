@@ -18,7 +18,7 @@ _TOLD = {True: "told probability of a defect", False: "told probability of the v
 
 
 def section(predicted: Predictions, unseen: Unseen | None = None) -> Section:
-    """Told probabilities against what was true, how often each was told, and calibration.
+    """Show told probabilities against what was true, how often each was told, and calibration.
 
     Args:
         predicted: photographs that the model never saw. Of more than two classes, the probability
@@ -45,7 +45,7 @@ def section(predicted: Predictions, unseen: Unseen | None = None) -> Section:
 
 
 def _losses(found: Reliability, unseen: Unseen | None, unit: str) -> Html:
-    """Brier score and log loss, with and without calibration."""
+    """Show Brier score and log loss, with and without calibration."""
     lines = {f"these {unit}s, as told": found}
     if unseen is not None:
         lines[f"{unseen.how}, as told"] = unseen.reliability
@@ -115,7 +115,7 @@ def _told_and_true(
 
 
 def _how_often(predicted: Predictions) -> Chart:
-    """Of two classes, how the probabilities of each are spread; of more, those of all verdicts."""
+    """Draw how probabilities spread: of two classes, of each; of more, those of all verdicts."""
     if predicted.classes.binary:
         sides = {"healthy ones": predicted.y == 0, "defective ones": predicted.y == 1}
     else:

@@ -30,7 +30,7 @@ class Reproduction:
 
 
 def section(made: Reproduction) -> Section:
-    """Commands to copy, and all that decides the numbers."""
+    """Show commands to copy, and all that decides the numbers."""
     lines = "\n".join(shlex.join(command) for command in made.commands)
     versions = ", ".join(f"{package} {version}" for package, version in made.versions.items())
     body = [

@@ -104,7 +104,7 @@ def _at_threshold(predicted: Predictions) -> str:
 
 
 def about_intervals(found: Intervals) -> str:
-    """How the intervals were made, or why there are none."""
+    """Say how the intervals were made, or why there are none."""
     if found.reason:
         return f"There are no intervals, for {found.reason}."
     return (

@@ -15,7 +15,7 @@ from pipeline.thresholds.outcome import Outcome, outcome_heading, outcome_rows
 def section(
     decision: Decision, names: Sequence[str], scored: Mapping[str, Outcome]
 ) -> Section | None:
-    """Rule, promise and outcome by part; None for more than two classes, which have no threshold.
+    """Show rule, promise and outcome by part; None for more than two classes: no threshold.
 
     Args:
         decision: of the model.

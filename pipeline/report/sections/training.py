@@ -14,7 +14,7 @@ _SERIES = (("training", ""), ("validation", "val_"))
 
 
 def section(history: History | None) -> Section | None:
-    """Loss and accuracy per epoch; None for heads without epochs.
+    """Show loss and accuracy per epoch; None for heads without epochs.
 
     Args:
         history: per epoch, any of epoch, loss, accuracy, val_loss, val_accuracy.

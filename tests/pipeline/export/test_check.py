@@ -27,7 +27,7 @@ CARD = {
 def drawn(
     width: int, height: int, mode: str = "RGB", kind: str = "PNG", **options: object
 ) -> bytes:
-    """A photograph of blotches; the smooth and the sharp count."""
+    """Draw a photograph of blotches; the smooth and the sharp count."""
     cells = np.random.default_rng(width).integers(0, 256, (9, 12, 3), dtype=np.uint8)
     image = Image.fromarray(cells).resize((width, height), Image.Resampling.BICUBIC)
     image.paste((250, 30, 60), (width // 5, height // 5, width // 3, height // 2))

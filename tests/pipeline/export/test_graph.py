@@ -120,7 +120,7 @@ def assert_same(bundle: pipeline.Bundle, data: Dataset) -> None:
 
 
 def both_of(graph: Graph, out: str, X: np.ndarray, classes: int) -> list[np.ndarray]:
-    """What both runtimes make of rows."""
+    """Give what both runtimes make of rows."""
     width = X.shape[1]
     model = graph.model({"x": ("float32", ["N", width])}, {out: ("float32", ["N", classes])})
     content = model.SerializeToString()
