@@ -28,7 +28,7 @@ from features.errors import (
     WeightsError,
 )
 from features.extract import extract
-from features.extraction import Extraction, RunOptions
+from features.extraction import Extraction, RunOptions, identify
 from features.photographs.file import Photograph
 from pipeline.data.folder import scan_folder
 
@@ -410,7 +410,7 @@ def test_rehash_finds_a_change_that_left_no_trace(
     folder: Path, cache: Path, toy: Toy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Size and times as before (tmpfs, a memory map): only reading the file again tells."""
-    monkeypatch.setattr(sys.modules[extract.__module__], "is_unchanged", lambda *_: True)
+    monkeypatch.setattr(sys.modules[identify.__module__], "is_unchanged", lambda *_: True)
     sync(folder, cache)
     file = next(folder.rglob("*.png"))
     file.write_bytes(photograph(999))
