@@ -8,7 +8,15 @@ from __future__ import annotations
 
 
 class OnepassError(Exception):
-    """Something that the user can put right; the command line prints it without a traceback."""
+    """Something that the user can put right; the command line prints it without a traceback.
+
+    Example:
+        >>> try:
+        ...     onepass.load_dataset(Path("no.h5"))
+        ... except onepass.OnepassError as error:
+        ...     "no.h5" in str(error)
+        True
+    """
 
 
 class DataError(OnepassError, ValueError):

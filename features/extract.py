@@ -98,6 +98,14 @@ def extract(
         CacheBusyError: another process is writing to the cache.
         CacheError: the cache cannot be read or written.
         WeightsError: the weights do not fit the backbone, or see nothing.
+
+    Example:
+        >>> settings = onepass.BackboneSettings(
+        ...     onepass.RECIPES["imagenet"], onepass.resolve_weights("random")
+        ... )
+        >>> photographs = onepass.find_photographs(["data"])
+        >>> onepass.extract(photographs, settings, Path("rows.h5")).rows
+        72
     """
     started, options = time.perf_counter(), options or RunOptions()
     with contextlib.ExitStack() as stack:

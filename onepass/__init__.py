@@ -6,7 +6,9 @@ loads nothing: each name is fetched when it is first asked for.
 Example:
     >>> import onepass
     >>> data = onepass.load_dataset(Path("features.h5"))
-    >>> onepass.fit(data, Path("model"), onepass.FitOptions(head="logistic"))
+    >>> done = onepass.fit(data, Path("model"), onepass.FitOptions(head="logistic"))
+    >>> done.held_out.scores["roc_auc"]
+    1.0
 """
 
 from __future__ import annotations

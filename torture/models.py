@@ -238,7 +238,7 @@ def _json(folder: Path, rng: random.Random) -> None:
 
 
 def _fields(folder: Path, rng: random.Random) -> None:
-    """Replace what a record says of backbone, data, split or thresholds."""
+    """What a record says of backbone, data, split or thresholds replaced."""  # noqa: D401 - a title
     path = folder / "model.json"
     content = json.loads(path.read_text())
     records = [name for name in _RECORDS if content.get(name)]

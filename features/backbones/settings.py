@@ -54,6 +54,11 @@ class BackboneSettings:
         taps: what is kept of intermediate layers as well; see `check_taps`.
         network: of "onnx" what its card says; else None.
         crops: of which parts of a photograph what is kept.
+
+    Example:
+        >>> weights = onepass.resolve_weights("random")
+        >>> onepass.BackboneSettings(onepass.RECIPES["docs"], weights).recipe.exif_orientation
+        False
     """
 
     recipe: Recipe

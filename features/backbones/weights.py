@@ -214,6 +214,10 @@ def resolve_weights(
 
     Raises:
         WeightsError: no such file, or nothing to be had without a network.
+
+    Example:
+        >>> onepass.resolve_weights("random", seed=7).digest
+        'random:7'
     """
     if name == "random":
         return Weights("random", None, f"random:{seed}", seed)

@@ -70,6 +70,10 @@ def verify(path: Path, *, full: bool = False, progress: Progress | None = None) 
 
     Raises:
         CacheError: there is no cache.
+
+    Example:
+        >>> onepass.verify(Path("features.h5"), full=True).faults
+        []
     """
     refuse_folder(path)
     path = followed(path)
@@ -214,10 +218,19 @@ def collect(path: Path, *, apply: bool = False, progress: Progress | None = None
 
     The rows that stay go into a new file that takes the place of the old one at once.
 
+    Args:
+        path: the cache.
+        apply: whether to drop them.
+        progress: called as `progress(rows done, rows in all)`.
+
     Raises:
         CacheError: there is no cache, or no finished extract, or a row is damaged.
         CacheBusyError: another process writes to it.
         OutputError: the disk is full or failing; the cache stays as it was.
+
+    Example:
+        >>> onepass.collect(Path("features.h5")).unused
+        0
     """
     if not apply:
         with Cache.read(path) as cache:
@@ -273,11 +286,21 @@ def merge(first: Path, second: Path, out: Path, progress: Progress | None = None
     the folder that holds them all; no photograph is computed again. What the first cache knows of
     weights, groups and views is kept.
 
+    Args:
+        first: a cache.
+        second: another one.
+        out: the new one.
+        progress: called as `progress(rows done, rows in all)`.
+
     Raises:
         FingerprintError: they hold rows of different settings; both are shown.
         CacheError: `out` exists, a cache cannot be read, or a row is damaged.
         CacheBusyError: another process writes to `out`.
         OutputError: the disk is full or failing.
+
+    Example:
+        >>> onepass.merge(Path("features.h5"), Path("features.h5"), Path("both.h5")).both
+        72
     """
     with Cache.read(first) as one, Cache.read(second) as two, writing(out):
         if out.exists():

@@ -75,6 +75,10 @@ def repair(path: Path, *, backup: bool = True, progress: Progress | None = None)
         CacheError: there is no cache, or so little of it can be read that nothing can be kept.
         CacheBusyError: another process writes to it.
         OutputError: the disk is full or failing; the cache stays as it was.
+
+    Example:
+        >>> onepass.repair(Path("features.h5")).dropped
+        []
     """
     path = followed(path)
     with writing(path):

@@ -88,6 +88,10 @@ class Recipe:
         bits: of 16-bit samples whose files do not say it: one of `samples.DEPTHS`; 0 for as many
             as the photograph's own values need, which is for eyes alone; None where no photograph
             needed it (`features.photographs.survey`).
+
+    Example:
+        >>> onepass.RECIPES["imagenet"].scale
+        (0.00784313725490196, -1.0)
     """
 
     name: str
@@ -167,6 +171,11 @@ def decode(data: bytes, recipe: Recipe, *, max_pixels: int = MAX_PIXELS) -> Pixe
 
     Raises:
         ImageError: with the reason, where the file is no photograph that can be read whole.
+
+    Example:
+        >>> pixels = onepass.decode(Path(paths[0]).read_bytes(), onepass.RECIPES["imagenet"])
+        >>> pixels.shape, pixels.dtype
+        ((224, 224, 3), dtype('uint8'))
     """
     pixels: Pixels = decode_views(data, recipe, [FULL], max_pixels=max_pixels)[0]
     return pixels

@@ -21,6 +21,10 @@ class Photograph(NamedTuple):
         file: where it is.
         path: its name in tables, relative to the folder, with forward slashes.
         label, group, split: carried into the sample table, not read here.
+
+    Example:
+        >>> onepass.Photograph(Path("data/Healthy/1.png"), "Healthy/1.png", "Healthy").label
+        'Healthy'
     """
 
     file: Path

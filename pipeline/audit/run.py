@@ -70,6 +70,11 @@ def audit_dataset(
     Raises:
         CacheError: rows of the cache cannot be read.
         OutputError: `out` holds something else, or cannot be written.
+
+    Example:
+        >>> audit = onepass.audit_dataset(dataset, shuffles=19)
+        >>> audit.photographs, audit.parts, audit.unusable
+        (72, 24, [])
     """
     started = time.perf_counter()
     if out is not None:
@@ -125,8 +130,15 @@ def _background(
 def save_audit(audit: Audit, out: Path) -> None:
     """Write audit.json, audit.csv, photographs.csv and the sheets, all or nothing.
 
+    Args:
+        audit: of `audit_dataset`.
+        out: new, empty, or a folder of an earlier audit, which is replaced.
+
     Raises:
         OutputError: `out` holds something else, or cannot be written.
+
+    Example:
+        >>> onepass.save_audit(onepass.audit_dataset(dataset, shuffles=19), Path("audit"))
     """
     _check_replaceable(out)
     with whole_folder(out) as folder:

@@ -18,6 +18,10 @@ class Classes:
     Attributes:
         names: of two classes, the defective one is second.
         members: folder names -> class number.
+
+    Example:
+        >>> dataset.classes.members
+        {'Healthy': 0, 'defects': 1}
     """
 
     names: tuple[str, ...]

@@ -76,6 +76,10 @@ class Dataset(Labelled):
         folder: what `extract` recorded: root, group rule, weights. Where nobody said which
             photographs show one part, the group rule is "proposed".
         proposal: the proposed groups, of all photographs of the cache; None where some were given.
+
+    Example:
+        >>> dataset.rows(np.array([0, 1])).shape, dataset.y[:2].tolist()
+        ((2, 48), [0, 0])
     """
 
     cache_path: Path
@@ -157,9 +161,17 @@ def load_dataset(
         progress: called as `progress(photographs compared, photographs)` while groups are
             proposed, or near copies are looked for across a given split.
 
+    Returns:
+        The photographs with `y`, int64 (n,) class numbers, and `groups`, int64 (n,) of parts.
+
     Raises:
         CacheError: no cache, or one that cannot be read or contradicts itself.
         DataError: no finished extract, or classes that cannot be used.
+
+    Example:
+        >>> data = onepass.load_dataset(Path("features.h5"))
+        >>> len(data.table_rows), data.classes.names
+        (72, ('Healthy', 'defects'))
     """
     with Cache.read(cache_path) as cache:
         table_rows, folder, fields = cache.table_rows, FolderRecord.noted(cache.note), cache.fields

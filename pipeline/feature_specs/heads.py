@@ -144,6 +144,10 @@ class Contender:
     Attributes:
         head: a name of `pipeline.heads.HEADS`.
         spec: what it sees.
+
+    Example:
+        >>> onepass.Contender("ridge", onepass.FeatureSpec.parse("avg")).spec.text
+        'avg'
     """
 
     head: str

@@ -108,13 +108,18 @@ def load_rows(
         classes: see `pipeline.data.dataset.load_dataset`.
         positive: likewise.
 
+    Returns:
+        X float32 (n, input_width), y int64 (n,) class numbers, and groups int64 (n,) of parts.
+
     Raises:
         CacheError: no cache, or one that cannot be read.
         DataError: no finished extract, or classes that cannot be used; a ValueError as well.
         FeatureSpecError: features that are not understood, or that the cache does not have.
 
     Example:
-        >>> X, y, groups = load_rows("features.h5", features="avg")  # doctest: +SKIP
+        >>> X, y, groups = onepass.load_rows("features.h5", features="avg")
+        >>> X.shape, X.dtype, y.shape
+        ((72, 3), dtype('float32'), (72,))
     """
     dataset = load_dataset(Path(cache_path), classes=classes, positive=positive)
     X = rows_in(dataset, FeatureSpec.parse(features))[:]

@@ -98,6 +98,11 @@ def show_groups(
         DataError: no finished extract.
         CacheError: no cache, or one that cannot be read.
         OutputError: `out` cannot be written.
+
+    Example:
+        >>> shown = onepass.show_groups(Path("features.h5"), Path("groups"))
+        >>> shown.files[0].name
+        'groups.csv'
     """
     proposal = proposed_groups(cache_path, progress)
     if not proposal.paths:

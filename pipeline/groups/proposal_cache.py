@@ -157,6 +157,10 @@ def proposed_groups(cache_path: Path, progress: Progress | None = None) -> Propo
 
     Raises:
         CacheError: no cache, or one that cannot be read.
+
+    Example:
+        >>> onepass.proposed_groups(Path("features.h5")).groups.shape
+        (72,)
     """
     path = proposal_path(cache_path)
     with Cache.read(cache_path) as cache:

@@ -23,13 +23,17 @@ GROUP_COLUMNS = ("group", "part", "part id", "groups", "parts", "gruppe", "teil"
 
 @dataclass(frozen=True)
 class GroupRule:
-    """Where groups come from: a table, a pattern in file names, a gap in time, or a proposal.
+    r"""Where groups come from: a table, a pattern in file names, a gap in time, or a proposal.
 
     Attributes:
         kind: "file", "regex", "gap", "proposed" (nobody said; see `pipeline.groups.propose`) or
             "none". The capture times that a gap cuts are known when photographs have been looked
             at, as what a proposal rests on: see `from_photographs`.
         value: the table's path, the pattern, or the gap, as "10s".
+
+    Example:
+        >>> onepass.GroupRule("regex", r"part-(\d+)").describe()
+        'from file names by part-(\\d+)'
     """
 
     kind: str = "none"

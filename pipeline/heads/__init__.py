@@ -66,6 +66,11 @@ def make_head(
 
     Raises:
         HeadError: unknown head or setting, or a value of the wrong type or out of range.
+
+    Example:
+        >>> head = onepass.make_head("knn", settings={"k": 5}).fit(X, y, groups)
+        >>> head.predict_proba(X).shape
+        (72, 2)
     """
     head = load_head_class(name)(seed=seed, **(settings or {}))
     head.settings  # noqa: B018 - a wrong value is said now, before anything is read or trained

@@ -167,7 +167,8 @@ def user_head_class(path: str) -> type[UserHead]:
         HeadError: there is none, it is no estimator, or it cannot be made without arguments.
 
     Example:
-        >>> user_head_class("sklearn.naive_bayes:GaussianNB")().fit(X, y)  # doctest: +SKIP
+        >>> user_head_class("sklearn.naive_bayes:GaussianNB")().fit(X, y).predict(X).shape
+        (72,)
     """
     module, _, name = path.partition(":")
     here = str(Path.cwd())

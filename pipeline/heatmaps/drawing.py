@@ -145,6 +145,17 @@ def heatmap_picture(
 
     Raises:
         ImageError: the photograph cannot be read.
+
+    Example:
+        >>> told = onepass.predict(
+        ...     bundle,
+        ...     onepass.find_photographs(paths[:1]),
+        ...     Path("features.h5"),
+        ...     explain=onepass.explain,
+        ... )
+        >>> data, frame = told[0].file.read_bytes(), onepass.frame_of(bundle)
+        >>> onepass.heatmap_picture(data, told[0].cells, frame, "part 1").media_type
+        'image/jpeg'
     """
     marked = mark(data, cells, frame, side, max_pixels=max_pixels)
     alt = f"Heatmap of {name}: {describe(marked.values, frame)}."
@@ -152,7 +163,16 @@ def heatmap_picture(
 
 
 def legend_picture(frame: Frame, width: int = 420) -> Picture:
-    """Give the legend of a model's heatmaps as a PNG, for a page."""
+    """Give the legend of a model's heatmaps as a PNG, for a page.
+
+    Args:
+        frame: of the model.
+        width: in pixels.
+
+    Example:
+        >>> onepass.legend_picture(onepass.frame_of(bundle), width=300).size[0]
+        300
+    """
     image = draw_legend(frame, width)
     alt = (
         f"Legend: vermilion speaks for {frame.subject}, blue against it; full colour changes the "

@@ -48,8 +48,15 @@ class Frame:
 def frame_of(bundle: Bundle) -> Frame:
     """Read how a model's heatmaps are read.
 
+    Args:
+        bundle: a loaded model.
+
     Raises:
         HeadError, BundleError: see `explain`.
+
+    Example:
+        >>> onepass.frame_of(bundle).subject
+        'a defect'
     """
     head, features = _head_with_places(bundle), bundle.record.fit.fingerprint
     subject = "a defect" if bundle.classes.binary else "its verdict"
@@ -65,10 +72,12 @@ def find_frame(bundle: Bundle, notes: list[str]) -> Frame | None:
         bundle: a loaded model.
         notes: what a person should know is appended.
 
+    Returns:
+        How to draw and read them; None without any.
+
     Example:
-        >>> find_frame(bundle_of_the_cnn, notes := [])  # doctest: +SKIP
-        >>> notes  # doctest: +SKIP
-        ['no heatmaps: cnn sees pixels and has no map of cells; …']
+        >>> onepass.find_frame(bundle, notes := []).subject, notes
+        ('a defect', [])
     """
     try:
         return frame_of(bundle)
@@ -98,6 +107,12 @@ def explain(
         HeadError: the model sees pixels, or intermediate layers of the whole photograph alone.
         BundleError: the model was made before there were heatmaps.
         FingerprintError, CacheError: it is not the model's cache, or lacks rows.
+
+    Example:
+        >>> found = onepass.evaluate_holdout(bundle, Path("features.h5")).predicted
+        >>> rows, P = found.table_rows, found.probabilities
+        >>> onepass.explain(bundle, Path("features.h5"), rows, P).shape
+        (18, 4, 4)
     """
     ask = _asked(bundle)
     readable = [i for i, table_row in enumerate(table_rows) if not table_row.reason]

@@ -33,6 +33,13 @@ def check_folder(folder: Path, names: Sequence[str]) -> None:
     Raises:
         OutputError: it is a file, holds anything else, or lies in a folder of photographs, where
             heatmaps would be taken for photographs the next time.
+
+    Example:
+        >>> onepass.check_folder(Path("heatmaps"), ["data"])
+        >>> onepass.check_folder(Path("data/heatmaps"), ["data"])
+        Traceback (most recent call last):
+        ...
+        features.errors.OutputError: ...
     """
     place = folder.resolve()
     for name in names:
@@ -86,6 +93,16 @@ def write_heatmaps(
 
     Raises:
         OutputError: the folder cannot be written, or holds something else.
+
+    Example:
+        >>> told = onepass.predict(
+        ...     bundle,
+        ...     onepass.find_photographs(paths[:3]),
+        ...     Path("features.h5"),
+        ...     explain=onepass.explain,
+        ... )
+        >>> onepass.write_heatmaps(Path("heatmaps"), onepass.frame_of(bundle), told)
+        3
     """
     check_folder(folder, [])
     digits = max(4, len(str(len(predictions))))

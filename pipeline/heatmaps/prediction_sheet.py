@@ -39,6 +39,13 @@ def prediction_sheet(
         shown: photographs at most.
         frame: of the model, to show each photograph under its heatmap.
         parts: of these photographs; None where each is judged by itself.
+
+    Returns:
+        The bytes of a PNG.
+
+    Example:
+        >>> told = onepass.predict(bundle, onepass.find_photographs(["data"]), Path("features.h5"))
+        >>> size = Path("sheet.png").write_bytes(onepass.prediction_sheet(bundle.classes, told))
     """
     units: Sequence[Judged] = predictions if parts is None else parts
     chosen: list[SheetEntry] = []

@@ -101,6 +101,10 @@ class Bundle:
         familiar: what it was trained on looks like; None of a CNN, and of earlier models.
         accept_drift: whether a result that moved is a warning and not an error.
         drift: what moved and was accepted.
+
+    Example:
+        >>> onepass.load_bundle(Path("model")).decide(np.array([[0.9, 0.1], [0.1, 0.9]])).tolist()
+        [0, 1]
     """
 
     folder: Path
@@ -294,6 +298,10 @@ def load_bundle(folder: Path, *, accept_drift: bool = False, trust: bool = False
     Raises:
         DriftError: decoder or head no longer give what they gave when it was made.
         BundleError: it is missing, damaged, tampered with, or of another version.
+
+    Example:
+        >>> onepass.load_bundle(Path("model")).classes.names
+        ('Healthy', 'defects')
     """
     recover_folder(folder)
     record = read_record(folder)

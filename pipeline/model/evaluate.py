@@ -130,11 +130,24 @@ def evaluate_holdout(
 ) -> Evaluation:
     """Score a model on the photographs that `fit` or `train_cnn` held out.
 
+    Args:
+        bundle: a loaded model.
+        cache_path: the cache that the model was fitted on, or one with the same rows.
+        progress: called as `progress(done, total)`.
+
+    Returns:
+        Scores from 0 to 1 with intervals; numbers that are not defined are nan.
+
     Raises:
         FingerprintError: the cache holds rows of other settings than the model's.
         CacheError: rows of the holdout are not in the cache.
         DataError: the model sees pixels, and files of the holdout are gone or were changed.
         BundleError: a stranger's model names a folder of photographs; see `Bundle.root`.
+
+    Example:
+        >>> found = onepass.evaluate_holdout(bundle, Path("features.h5"))
+        >>> found.assessment.scores["roc_auc"], found.confusion.shape
+        (1.0, (2, 2))
     """
     root = bundle.root
     table_rows, probabilities, strangeness = predict_holdout(bundle, cache_path, progress)
@@ -178,7 +191,7 @@ def evaluate_folder(
     *,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Score a model on a labelled folder; photographs that it was trained on are left out.
+    r"""Score a model on a labelled folder; photographs that it was trained on are left out.
 
     Args:
         bundle: a loaded model.
@@ -187,9 +200,18 @@ def evaluate_folder(
         options: None for `EvaluateOptions()`.
         progress: called as `progress(done, total)`.
 
+    Returns:
+        Scores from 0 to 1 with intervals; numbers that are not defined are nan.
+
     Raises:
         DataError: no class of the model in the folder, or nothing in it that is new.
         OnepassError: see `features.extract.extract`.
+
+    Example:
+        >>> options = onepass.EvaluateOptions(group_rule=onepass.GroupRule("regex", r"part-(\d+)"))
+        >>> found = onepass.evaluate_folder(bundle, Path("data"), Path("features.h5"), options)
+        >>> found.assessment.count
+        18
     """
     options = options or EvaluateOptions()
     scan = scan_folder(data, labels=options.labels)

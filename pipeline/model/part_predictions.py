@@ -72,7 +72,7 @@ class PartPrediction:
 def told_parts(
     rule: GroupRule, names: Sequence[str], photographs: Sequence[Photograph]
 ) -> list[Photograph]:
-    """Give photographs the parts that a table or a pattern names.
+    r"""Give photographs the parts that a table or a pattern names.
 
     Args:
         rule: of any kind; a gap is left to `predict`. Paths in it are relative to the folder named,
@@ -80,8 +80,17 @@ def told_parts(
         names: of files and folders, as `pipeline.model.predict.find_photographs` got them.
         photographs: what it found.
 
+    Returns:
+        The same photographs in their order, each with its `group`.
+
     Raises:
         DataError: the table or the pattern cannot be used, or fits no photograph at all.
+
+    Example:
+        >>> rule = onepass.GroupRule("regex", r"part-(\d+)")
+        >>> found = onepass.find_photographs(["data"])
+        >>> onepass.told_parts(rule, ["data"], found)[0].group
+        '001'
     """
     folders = [Path(name) for name in names if Path(name).is_dir()]
     inside = [p._replace(path=_below(p, folders)) for p in photographs]
@@ -108,6 +117,12 @@ def predict_parts(bundle: Bundle, predictions: Sequence[Prediction]) -> list[Par
     Returns:
         One for each part, in the order of their first photographs. A part with one photograph has
         the verdict of that.
+
+    Example:
+        >>> told = onepass.predict(bundle, onepass.find_photographs(["data"]), Path("features.h5"))
+        >>> part = onepass.predict_parts(bundle, told)[0]
+        >>> part.verdict, len(part.photographs)
+        ('Healthy', 3)
     """
     members: dict[str, list[Prediction]] = {}
     for number, one in enumerate(predictions):
@@ -207,8 +222,19 @@ def write_tables(
 def format_parts(bundle: Bundle, parts: Sequence[PartPrediction], suffix: str) -> str:
     """Write verdicts about parts as text: ".csv", ".json" or ".jsonl"; a line for each part.
 
+    Args:
+        bundle: the model.
+        parts: of `predict_parts`.
+        suffix: of the file's name, with its dot.
+
     Raises:
         DataError: another suffix.
+
+    Example:
+        >>> told = onepass.predict(bundle, onepass.find_photographs(["data"]), Path("features.h5"))
+        >>> parts = onepass.predict_parts(bundle, told)
+        >>> len(onepass.format_parts(bundle, parts, ".csv").splitlines())
+        25
     """
     check_format(suffix)
     binary = bundle.classes.binary

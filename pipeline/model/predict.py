@@ -100,8 +100,15 @@ def find_photographs(names: Sequence[str], notes: list[str] | None = None) -> li
         names: of files and folders, and patterns.
         notes: given, what was left out, in words, is put behind its end.
 
+    Returns:
+        One `Photograph` for each file, with its path as it was named.
+
     Raises:
         DataError: no name at all, or a folder without pictures.
+
+    Example:
+        >>> len(onepass.find_photographs(["data"]))
+        72
     """
     found: dict[str, Photograph] = {}
     said = [] if notes is None else notes
@@ -160,12 +167,20 @@ def predict(
         notes: what a person should know of the photographs is appended.
         progress: called as `progress(done, total)`.
 
+    Returns:
+        One for each photograph, in their order; an unreadable one has an error and no verdict.
+
     Raises:
         FingerprintError: the cache holds rows of other settings. (One that another process goes on
             writing to is gone without, with a line.)
         WeightsError: rows are missing and the model's weights are not on this computer.
         HeadError, BundleError: heatmaps of a model that has none.
         OnepassError: see `features.extract.extract`.
+
+    Example:
+        >>> told = onepass.predict(bundle, onepass.find_photographs(["data"]), Path("features.h5"))
+        >>> told[0].verdict, 0 <= told[0].probability <= 1
+        ('Healthy', True)
     """
     options = options or PredictOptions()
     with tempfile.TemporaryDirectory(prefix="onepass-") as folder:
@@ -296,7 +311,17 @@ def _truth(bundle: Bundle, file: Path) -> str | None:
 
 
 def check_format(suffix: str) -> None:
-    """Raise DataError for a suffix that `format_predictions` does not know."""
+    """Raise DataError for a suffix that `format_predictions` does not know.
+
+    Args:
+        suffix: of a file's name, with its dot.
+
+    Raises:
+        DataError: another one than ".csv", ".json" and ".jsonl".
+
+    Example:
+        >>> onepass.check_format(".csv")
+    """
     if suffix not in FORMATS:
         raise DataError(
             f"cannot write predictions as {suffix or 'no suffix'!r}; "
@@ -317,9 +342,17 @@ def parts_file(out: Path) -> Path:
 def check_outputs(out: Path, sheet: Path | None = None, *, force: bool = False) -> None:
     """See, before hours of work, that predictions and sheet may be written where they are to go.
 
+    Args:
+        out: the file of predictions; its suffix is the format.
+        sheet: the PNG; None for none.
+        force: whether any file may be replaced.
+
     Raises:
         DataError: another suffix than `format_predictions` knows.
         OutputError: a file is there that this program did not write, and `force` is not given.
+
+    Example:
+        >>> onepass.check_outputs(Path("predictions.csv"), Path("sheet.png"))
     """
     check_format(out.suffix.lower())
     ours = PREDICTIONS[out.suffix.lower()]
@@ -332,8 +365,18 @@ def check_outputs(out: Path, sheet: Path | None = None, *, force: bool = False) 
 def format_predictions(bundle: Bundle, predictions: Sequence[Prediction], suffix: str) -> str:
     """Write predictions as text: ".csv", ".json" or ".jsonl".
 
+    Args:
+        bundle: the model.
+        predictions: of `predict`.
+        suffix: of the file's name, with its dot.
+
     Raises:
         DataError: another suffix.
+
+    Example:
+        >>> told = onepass.predict(bundle, onepass.find_photographs(paths[:2]), Path("features.h5"))
+        >>> len(onepass.format_predictions(bundle, told, ".jsonl").splitlines())
+        2
     """
     check_format(suffix)
     column = "probability_of_defect" if bundle.classes.binary else "probability"

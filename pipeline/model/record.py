@@ -184,7 +184,7 @@ class ModelRecord:
         own: whether this account made it; see `features.own_files`. Not part of `to_json`.
 
     Example:
-        >>> pipeline.load_bundle(Path("model")).record.fit.split.kind  # doctest: +SKIP
+        >>> onepass.load_bundle(Path("model")).record.fit.split.kind
         'grouped'
     """
 

@@ -29,7 +29,9 @@ def learning_curve_report(dataset: Dataset, found: LearningCurve) -> str:
         The text of an HTML file; `pipeline.report.write_report` writes it.
 
     Example:
-        >>> page = learning_curve_report(dataset, learning_curve(dataset, Path("learning-curve")))
+        >>> options = onepass.CurveOptions(heads=["ridge"], draws=2, jobs=1)
+        >>> curve = onepass.learning_curve(dataset, Path("learning-curve"), options)
+        >>> page = onepass.learning_curve_report(dataset, curve)
     """
     rule = dataset.folder.group_rule
     warnings = [
@@ -98,7 +100,8 @@ def reproduction_report(found: Ladder) -> str:
         The text of an HTML file; `pipeline.report.write_report` writes it.
 
     Example:
-        >>> page = reproduction_report(reproduce(Path("data"), Path("reproduction")))
+        >>> ladder = onepass.reproduce(Path("data"), Path("reproduction"))  # doctest: +SKIP
+        >>> page = onepass.reproduction_report(ladder)  # doctest: +SKIP
     """
     *single, last = found.words()
     figures = [

@@ -69,6 +69,13 @@ def fit_report(dataset: Dataset, done: Fit, *, audit_file: Path = AUDIT) -> str:
         dataset: what it was trained on.
         done: of `pipeline.training.fit.fit`.
         audit_file: an audit, shown if it is of the same photographs.
+
+    Returns:
+        The text of an HTML file; `write_report` writes it.
+
+    Example:
+        >>> done = onepass.fit(dataset, Path("second"), onepass.FitOptions(head="ridge"))
+        >>> page = onepass.fit_report(dataset, done)
     """
     audited = _audited(dataset, audit_file)
     about_split = [*facts.split_warning(*_split(done.record)), *facts.refitted(done.record)]
@@ -111,6 +118,14 @@ def comparison_report(dataset: Dataset, found: HeadComparison, *, audit_file: Pa
         dataset: what they were compared on.
         found: of `pipeline.training.compare_heads.compare_heads`.
         audit_file: an audit, shown if it is of the same photographs.
+
+    Returns:
+        The text of an HTML file; `write_report` writes it.
+
+    Example:
+        >>> options = onepass.CompareOptions(heads=["ridge", "majority"], folds=3, jobs=1)
+        >>> found = onepass.compare_heads(dataset, Path("comparison"), options)
+        >>> page = onepass.comparison_report(dataset, found)
     """
     audited = _audited(dataset, audit_file)
     result = found.result
@@ -158,7 +173,19 @@ def comparison_report(dataset: Dataset, found: HeadComparison, *, audit_file: Pa
 
 
 def evaluation_report(bundle: Bundle, found: Evaluation) -> str:
-    """Give the report of a model on its holdout, or on a new labelled folder."""
+    """Give the report of a model on its holdout, or on a new labelled folder.
+
+    Args:
+        bundle: the loaded model.
+        found: of `evaluate_holdout` or `evaluate_folder`.
+
+    Returns:
+        The text of an HTML file; `write_report` writes it.
+
+    Example:
+        >>> found = onepass.evaluate_holdout(bundle, Path("features.h5"))
+        >>> page = onepass.evaluation_report(bundle, found)
+    """
     record, predicted = bundle.record.fit, found.predicted
     decision = replace(bundle.decision, holdout=found.outcome)
     warnings = [*facts.untrained(record.folder), *contradicted(decision, found.what)]
@@ -210,8 +237,19 @@ def evaluation_report(bundle: Bundle, found: Evaluation) -> str:
 def write_report(path: Path, page: str, *, force: bool = False) -> Path:
     """Write a report, whole or not at all, and say where.
 
+    Args:
+        path: of the HTML file.
+        page: its text.
+        force: whether any file may be replaced.
+
     Raises:
         OutputError: it cannot be written there, or a file would be lost that is no report.
+
+    Example:
+        >>> found = onepass.evaluate_holdout(bundle, Path("features.h5"))
+        >>> page = onepass.evaluation_report(bundle, found)
+        >>> onepass.write_report(Path("evaluation.html"), page).name
+        'evaluation.html'
     """
     check_overwritable(path, REPORT, force=force)
     write_whole(path, page)

@@ -36,6 +36,10 @@ class ThresholdRule:
         folds: of the out-of-fold probabilities.
         part_rule: how a part's probability comes from those of its photographs, one of
             `pipeline.evaluation.part_rules.RULES`; None to choose it.
+
+    Example:
+        >>> onepass.ThresholdRule(cost_missed=10, cost_false=1).balanced
+        False
     """
 
     fixed: tuple[float, float] | None = None

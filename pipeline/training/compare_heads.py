@@ -70,19 +70,25 @@ def compare_heads(
 ) -> HeadComparison:
     """Train every head on identical folds and write comparison.csv and comparison.json.
 
+    The best head is then trained once more on as many folds of the other kind of split, to tell how
+    much a random split flatters.
+
     Args:
         dataset: from `pipeline.data.dataset.load_dataset`.
         out: folder for the two files; those of an older comparison are replaced.
         options: None for `CompareOptions()`.
         progress: called as `progress(fits done, fits in all, what was done)`.
 
-    The best head is then trained once more on as many folds of the other kind of split, to tell how
-    much a random split flatters.
-
     Raises:
         SplitError: too few photographs or parts for so many folds.
         FeatureSpecError: features that the cache does not have.
         OutputError: a file is there that this program did not write.
+
+    Example:
+        >>> options = onepass.CompareOptions(heads=["ridge", "majority"], folds=3, jobs=1)
+        >>> found = onepass.compare_heads(dataset, Path("comparison"), options)
+        >>> found.split, sorted(file.name for file in found.folder.iterdir())
+        ('grouped', ['comparison.csv', 'comparison.json'])
     """
     options = options or CompareOptions()
     for suffix, ours in COMPARISON.items():
@@ -156,9 +162,19 @@ def _by_photograph(found: Comparison) -> list[dict[str, Any]]:
 def best_head(folder: Path, dataset: Dataset) -> Contender:
     """Read the winner of the comparison kept in `folder`: a head, and what it saw.
 
+    Args:
+        folder: of `compare_heads`.
+        dataset: the one that heads were compared on.
+
     Raises:
         DataError: there is none, or it was made on other rows or classes.
         HeadError: it names no head that this version has.
+
+    Example:
+        >>> options = onepass.CompareOptions(heads=["ridge", "majority"], folds=3, jobs=1)
+        >>> compared = onepass.compare_heads(dataset, Path("comparison"), options)
+        >>> onepass.best_head(Path("comparison"), dataset).head
+        'ridge'
     """
     path = folder / "comparison.json"
     try:

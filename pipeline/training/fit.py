@@ -151,12 +151,22 @@ def fit(
         progress: called as `progress(epoch, epochs, scores)` over all fits; see
             `pipeline.thresholds.train.train`.
 
+    Returns:
+        The head with its threshold, and scores from 0 to 1 of photographs and parts that were held
+        out.
+
     Raises:
         SplitError: too few photographs or parts.
         ThresholdError: too few parts for the threshold that is wanted, or wishes for one where
             there are more than two classes.
         FeatureSpecError: features that the cache does not have.
         OutputError: `out` is something else, or cannot be written.
+
+    Example:
+        >>> options = onepass.FitOptions(head="logistic", seed=1)
+        >>> done = onepass.fit(dataset, Path("second"), options)
+        >>> done.held_out.count, done.held_out.scores["roc_auc"]
+        (18, 1.0)
     """
     options = options or FitOptions()
     check_replaceable(out, force=options.force)

@@ -167,6 +167,12 @@ def learning_curve(
         SplitError: too few parts of a class.
         HeadError, FeatureSpecError: unknown heads, or features that the cache does not have.
         OutputError: a file is there that this program did not write.
+
+    Example:
+        >>> options = onepass.CurveOptions(heads=["ridge"], draws=2, jobs=1)
+        >>> curve = onepass.learning_curve(dataset, Path("learning-curve"), options)
+        >>> curve.scores("ridge", "roc_auc").shape == (2, len(curve.sizes))
+        True
     """
     options = options or CurveOptions()
     table, page = out / "learning-curve.csv", out / "learning-curve.html"

@@ -92,6 +92,9 @@ def reproduce(
         SplitError: too few photographs or parts.
         OutputError: `out` holds something else, or cannot be written.
         OnepassError: see `features.extract.extract`.
+
+    Example:
+        >>> ladder = onepass.reproduce(Path("data"), Path("reproduction"))  # doctest: +SKIP
     """
     options = options or ReproduceOptions()
     seeds, epochs = options.seeds, options.epochs

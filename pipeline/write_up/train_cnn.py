@@ -104,12 +104,19 @@ def train_cnn(
         options: None for `CnnOptions()`.
         progress: called as `progress(epoch, epochs, scores)`.
 
+    Returns:
+        The network with its threshold, and scores from 0 to 1 of what was held out.
+
     Raises:
         DataError: the folder, its classes or its groups cannot be used.
         TooManyFailuresError: more than a tenth of the photographs cannot be read.
         SplitError: too few photographs or parts.
         HeadError: the loss is no longer a number.
         OutputError: `out` is something else, or cannot be written.
+
+    Example:
+        >>> options = onepass.CnnOptions(epochs=2)
+        >>> done = onepass.train_cnn(Path("data"), Path("cnn"), options)  # doctest: +SKIP
     """
     options = options or CnnOptions()
     seed = options.seed
