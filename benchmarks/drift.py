@@ -58,7 +58,7 @@ class World:
     """Photographs with all that drift is measured on.
 
     Attributes:
-        parts: rows, looks, classes and groups.
+        parts: rows, vectors, classes and groups.
         numbers: by name, float64 (n,).
     """
 
@@ -134,13 +134,13 @@ def changed_world(folder: Path, what: str, chosen: Indices) -> World:
     order = np.argsort(names, kind="stable")
     order = order if what == PRODUCT else order[chosen]
     parts = of_cache(cache, ["Free"])
-    parts = Parts(parts.X[order], parts.looks[order], parts.y[order], np.arange(len(order)))
+    parts = Parts(parts.X[order], parts.vectors[order], parts.y[order], np.arange(len(order)))
     return World(parts, numbers_of(cache, place, order))
 
 
-def verdicts(old: Parts, new_looks: np.ndarray, seed: int) -> tuple[Indices, Indices]:
+def verdicts(old: Parts, new_vectors: np.ndarray, seed: int) -> tuple[Indices, Indices]:
     """Of old photographs out of fold, of new ones by a model of all old ones."""
-    X = reduced(np.concatenate([old.looks, new_looks]))
+    X = reduced(np.concatenate([old.vectors, new_vectors]))
     own, new = X[: len(old.y)], X[len(old.y) :]
 
     def rejects(weights: Floats, some: Floats) -> Indices:
@@ -165,7 +165,7 @@ def one_run(world: World, plants: dict[str, World], chosen: Indices, what: str, 
         rest = np.concatenate([rest[classes[rest] == 0][: NEW - len(bad)], bad])
     rest = rest[:NEW]
     rows = np.flatnonzero(np.isin(parts.groups, old_parts))
-    old = Parts(parts.X[rows], parts.looks[rows], parts.y[rows], parts.groups[rows])
+    old = Parts(parts.X[rows], parts.vectors[rows], parts.y[rows], parts.groups[rows])
     if what in plants:
         source = plants[what]
         places = np.searchsorted(chosen, rest)  # a changed photograph of each of these parts
@@ -176,20 +176,20 @@ def one_run(world: World, plants: dict[str, World], chosen: Indices, what: str, 
             world,
             np.array([rng.choice(np.flatnonzero(parts.groups == g)) for g in rest]),
         )
-    looks = source.parts.looks[places]
-    out_of_fold, of_new = verdicts(old, looks, seed)
+    vectors = source.parts.vectors[places]
+    out_of_fold, of_new = verdicts(old, vectors, seed)
     one = one_of_each(old.groups, seed)
-    familiar = Familiar.of(old.looks, old.groups, seed=seed)
+    familiar = Familiar.of(old.vectors, old.groups, seed=seed)
     assert familiar is not None
     model: Any = SimpleNamespace(
         classes=SimpleNamespace(binary=True, names=("good", "bad")), familiar=familiar
     )
     before = {name: values[rows][one] for name, values in world.numbers.items()}
     now = {name: values[places] for name, values in source.numbers.items()}
-    unlike = int((familiar.distances(looks) > 1).sum())
+    unlike = int((familiar.distances(vectors) > 1).sum())
     sides = (
-        Side([""] * len(one), old.looks[one], out_of_fold[one], before),
-        Side([""] * len(places), looks, of_new, now),
+        Side([""] * len(one), old.vectors[one], out_of_fold[one], before),
+        Side([""] * len(places), vectors, of_new, now),
     )
     return Comparison(model, *sides, (unlike, len(places)), seed)
 
@@ -207,7 +207,7 @@ def main() -> None:
     parts = of_cache(options.cache, ["Free", "Healthy"])
     some = two_of_each(parts.groups)
     world = World(
-        Parts(parts.X[some], parts.looks[some], parts.y[some], parts.groups[some]),
+        Parts(parts.X[some], parts.vectors[some], parts.y[some], parts.groups[some]),
         numbers_of(options.cache, root, some),
     )
     chosen = np.sort(np.random.default_rng(0).permutation(parts.groups.max() + 1)[:CHANGED])

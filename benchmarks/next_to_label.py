@@ -43,13 +43,13 @@ class Parts:
 
     Attributes:
         X: float64 (n, k), what the model is trained on.
-        looks: float32 (n, channels), of length 1.
+        vectors: float32 (n, channels), of length 1.
         y: int64 (n,), 1 for defective.
         groups: int64 (n,), from 0.
     """
 
     X: Floats
-    looks: np.ndarray
+    vectors: np.ndarray
     y: Indices
     groups: Indices
 
@@ -61,10 +61,10 @@ class Parts:
         return found
 
     @property
-    def part_looks(self) -> np.ndarray:
+    def part_vectors(self) -> np.ndarray:
         """The mean of each part's photographs, float32 (parts, channels)."""
-        sums = np.zeros((self.groups.max() + 1, self.looks.shape[1]), dtype=np.float32)
-        np.add.at(sums, self.groups, self.looks)
+        sums = np.zeros((self.groups.max() + 1, self.vectors.shape[1]), dtype=np.float32)
+        np.add.at(sums, self.groups, self.vectors)
         return sums / np.bincount(self.groups)[:, None].astype(np.float32)
 
 
@@ -79,8 +79,8 @@ def of_cache(path: Path, good: Sequence[str]) -> Parts:
         ]
     means = np.concatenate(blocks)
     y = np.array([table_row.label not in good for table_row in table_rows], dtype=np.int64)
-    looks = means / np.linalg.norm(means, axis=1, keepdims=True)
-    return Parts(reduced(means), looks.astype(np.float32), y, number_groups(table_rows))
+    vectors = means / np.linalg.norm(means, axis=1, keepdims=True)
+    return Parts(reduced(means), vectors.astype(np.float32), y, number_groups(table_rows))
 
 
 def reduced(values: np.ndarray) -> Floats:
@@ -112,14 +112,14 @@ def of_world(seed: int) -> Parts:
     """Simulate rows of 600 parts, one in ten defective."""
     world, rng = Rows("four kinds", 4, 4.0), np.random.default_rng(seed)
     X, y, groups = world.draw(rng, world.directions(rng), 60, 540)
-    looks = X / np.linalg.norm(X, axis=1, keepdims=True)
-    return Parts(X, looks.astype(np.float32), y, groups)
+    vectors = X / np.linalg.norm(X, axis=1, keepdims=True)
+    return Parts(X, vectors.astype(np.float32), y, groups)
 
 
 def curve(parts: Parts, seed: int, *, chosen: bool) -> list[float]:
     """AUC by part after each step."""
     rng = np.random.default_rng(seed)
-    classes, looks = parts.classes, parts.part_looks
+    classes, vectors = parts.classes, parts.part_vectors
     sides = [rng.permutation(np.flatnonzero(classes == c)) for c in (0, 1)]
     test = np.concatenate([side[: len(side) // 2] for side in sides])
     pool = [side[len(side) // 2 :] for side in sides]
@@ -137,9 +137,9 @@ def curve(parts: Parts, seed: int, *, chosen: bool) -> list[float]:
             break
         if chosen:
             doubt = 2 / (1 + np.exp(np.abs(mean[unlabelled])))
-            known = parts.looks[rows]
+            known = parts.vectors[rows]
             taken = unlabelled[
-                choose_to_label(doubt, looks[unlabelled], known, STEP, likely=mean[unlabelled])
+                choose_to_label(doubt, vectors[unlabelled], known, STEP, likely=mean[unlabelled])
             ]
         else:
             taken = rng.choice(unlabelled, STEP, replace=False)

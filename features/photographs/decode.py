@@ -26,10 +26,10 @@ from features.photographs.file_header import Declared
 from features.photographs.opening import (
     NO_TIME,
     TURNS,
+    exif_time,
     parsed,
     read_exif,
     read_orientation,
-    time_taken,
 )
 from features.photographs.samples import DEPTHS, Samples, to_eight_bits
 from features.photographs.views import FULL, View, view_named
@@ -281,7 +281,7 @@ def capture_time(data: bytes, *, max_pixels: int = MAX_PIXELS) -> int:
     with contextlib.suppress(ImageError), parsed(data, max_pixels) as (image, _):
         # Pillow would decode a whole PNG to look for EXIF behind its pixels.
         if image.format != "PNG" or "exif" in image.info:
-            return max(NO_TIME, time_taken(read_exif(image)))
+            return max(NO_TIME, exif_time(read_exif(image)))
     return NO_TIME
 
 

@@ -97,7 +97,9 @@ def _facts(_decode: Any, data: bytes, head: Mapping[str, Any]) -> dict[str, Any]
 
 
 _NOTES: dict[str, Any] = {
-    "taken": lambda decode, data, head: decode.capture_time(data, max_pixels=head["max_pixels"]),
+    "capture_time": lambda decode, data, head: decode.capture_time(
+        data, max_pixels=head["max_pixels"]
+    ),
     "turn": lambda decode, data, head: decode.orientation(data, max_pixels=head["max_pixels"]),
     "depth": lambda decode, data, head: decode.largest_undeclared(
         data, max_pixels=head["max_pixels"]

@@ -91,9 +91,9 @@ def look_apart(
     Raises:
         ImageError, DecoderError: as `decode_apart`.
     """
-    request = {"recipe": recipe.fields(), "views": list(views), "notes": ["taken"]}
+    request = {"recipe": recipe.fields(), "views": list(views), "notes": ["capture_time"]}
     answer = _POOL.ask(request, data, max_pixels)
-    return Decoded(answer.pixels, int(answer.note["taken"]), answer.declared)
+    return Decoded(answer.pixels, int(answer.note["capture_time"]), answer.declared)
 
 
 def thumbnail_apart(data: bytes, size: int, *, max_pixels: int = MAX_PIXELS) -> Image.Image:

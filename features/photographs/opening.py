@@ -146,7 +146,7 @@ def _find_plugin(kind: str) -> None:
         ) from None
 
 
-def time_taken(exif: dict[int, Any]) -> int:
+def exif_time(exif: dict[int, Any]) -> int:
     """Read milliseconds since 1970 by the camera's own clock, out of EXIF fields.
 
     Raises:

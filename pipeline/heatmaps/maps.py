@@ -30,7 +30,7 @@ _BLOCK_ROWS = 64  # float64 slopes of 51,200 values: 26 MB
 
 
 class Asked(Protocol):
-    """A head, on rows or on a feature space of one view; members as those of `Head`."""
+    """A head, on rows or on a feature spec of one view; members as those of `Head`."""
 
     @property
     def n_classes(self) -> int:

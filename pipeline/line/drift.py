@@ -30,7 +30,7 @@ from pipeline.line.drift_sides import (
     one_of_each,
     reference_side,
 )
-from pipeline.line.part_looks import Seen, seen_of
+from pipeline.line.part_vectors import Seen, seen_of
 from pipeline.line.verdict_log import LoggedVerdict
 from pipeline.model.bundle import Bundle
 

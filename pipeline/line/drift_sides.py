@@ -13,7 +13,7 @@ from features.arrays import Floats, Indices, Rows
 from features.cache.cache import Cache
 from features.errors import DataError
 from pipeline.line.drift_tests import change_point, distances, energy_test
-from pipeline.line.part_looks import Seen, near_white, seen_of
+from pipeline.line.part_vectors import Seen, near_white, seen_of
 from pipeline.model.bundle import Bundle, refused_if_forged
 from pipeline.output.read_table import read_table
 
@@ -33,14 +33,14 @@ class Side(NamedTuple):
 
     Attributes:
         digests: SHA-256 (hex) of their files.
-        looks: float32 (n, channels).
+        vectors: float32 (n, channels).
         verdict: int64 (n,), class number of the photograph's own verdict; 1 stands for all that is
             not passed, of two classes.
         numbers: by name, float64 (n,): "brightness" and "sharpness"; nan where not known.
     """
 
     digests: list[str]
-    looks: Rows
+    vectors: Rows
     verdict: Indices
     numbers: dict[str, Floats]
 
@@ -114,7 +114,7 @@ def _side(digests: list[str], seen: Seen, verdict: Indices, sharpness: Sharpness
     if sharpness is not None:
         values = np.array([sharpness(digest) for digest in digests])
         numbers["sharpness"] = np.log(np.maximum(values, 1e-9))
-    return Side(digests, seen.looks, verdict, numbers)
+    return Side(digests, seen.vectors, verdict, numbers)
 
 
 def one_of_each(groups: Indices, seed: int, most: int = MOST) -> Indices:
@@ -182,7 +182,7 @@ class Comparison:
         return found or [everything]
 
     def _of(self, name: str, a: Indices, b: Indices) -> list[Test]:
-        rows = near_white(np.concatenate([self.old.looks[a], self.new.looks[b]]))
+        rows = near_white(np.concatenate([self.old.vectors[a], self.new.vectors[b]]))
         is_new = np.arange(len(a) + len(b)) >= len(a)
         p = energy_test(distances(rows), is_new, seed=self._seed)
         tests = [Test("rows", name, p, np.nan, np.nan)]
@@ -222,4 +222,4 @@ class Comparison:
             both = np.concatenate([self.old.numbers[what], self.new.numbers[what]])
             middle = np.nanmedian(both)
             return np.where(np.isfinite(both), both, middle)[:, None]
-        return near_white(np.concatenate([self.old.looks, self.new.looks])).astype(np.float64)
+        return near_white(np.concatenate([self.old.vectors, self.new.vectors])).astype(np.float64)

@@ -128,7 +128,7 @@ def _of_table_rows(
                 "like a change"
             )
     with Cache.read(cache_path) as cache:
-        taken = thumbnails_of(cache, cache.rows_of([s.digest for s in table_rows])).capture_time
+        times = thumbnails_of(cache, cache.rows_of([s.digest for s in table_rows])).capture_time
     return [
         Arrival(
             table_row.digest,
@@ -136,7 +136,7 @@ def _of_table_rows(
             table_row.group,
             table_row.path,
         )
-        for table_row, at in zip(table_rows, taken.tolist(), strict=True)
+        for table_row, at in zip(table_rows, times.tolist(), strict=True)
     ]
 
 

@@ -26,7 +26,7 @@ from features.extract import Progress
 from features.photographs.decode import MAX_PIXELS
 from features.photographs.file import Photograph
 from pipeline.cnn.cnn import Cnn
-from pipeline.line.part_looks import near_white, nearest_gap, seen_of
+from pipeline.line.part_vectors import near_white, nearest_distance, seen_of
 from pipeline.model.bundle import Bundle
 from pipeline.model.familiar import UNLIKE
 from pipeline.model.part_predictions import PartPrediction, predict_parts
@@ -146,7 +146,7 @@ def next_to_label(
 def _part_vectors(bundle: Bundle, cache: Cache, parts: Sequence[PartPrediction]) -> Rows:
     """Say what parts look like: the mean of their photographs, float32 (parts, channels)."""
     digests = [[one.digest for one in p.photographs if one.chances is not None] for p in parts]
-    flat = seen_of(bundle, cache, [digest for those in digests for digest in those]).looks
+    flat = seen_of(bundle, cache, [digest for those in digests for digest in those]).vectors
     ends = np.cumsum([len(those) for those in digests])[:-1]
     return np.stack([block.mean(axis=0) for block in np.split(flat, ends)])
 
@@ -174,8 +174,8 @@ def choose_to_label(
         int64 (at most count,), numbers of parts.
 
     Example:
-        >>> looks = np.array([[1.0, 0], [1, 0.01], [0, 1], [-1, 0]], dtype=np.float32)
-        >>> choose_to_label(np.array([1.0, 0.99, 0.9, 0.8]), looks, looks[:0], 2).tolist()
+        >>> vectors = np.array([[1.0, 0], [1, 0.01], [0, 1], [-1, 0]], dtype=np.float32)
+        >>> choose_to_label(np.array([1.0, 0.99, 0.9, 0.8]), vectors, vectors[:0], 2).tolist()
         [0, 3]
     """
     if likely is not None:
@@ -192,12 +192,12 @@ def choose_to_label(
         first = np.concatenate([first, others[unlike[others]]])
     space = near_white(np.concatenate([vectors, labelled])) if len(vectors) > 1 else vectors
     known = space[len(vectors) :]
-    nearest = nearest_gap(space[first], known) if len(known) else np.full(len(first), np.inf)
+    nearest = nearest_distance(space[first], known) if len(known) else np.full(len(first), np.inf)
     chosen: list[int] = []
     for _ in range(min(count, len(first))):
         at = int(np.argmax(nearest))  # of equals the most doubtful
         chosen.append(at)
-        nearest = np.minimum(nearest, nearest_gap(space[first], space[first[[at]]]))
+        nearest = np.minimum(nearest, nearest_distance(space[first], space[first[[at]]]))
         nearest[chosen] = -1.0
     return first[chosen]
 

@@ -267,7 +267,7 @@ def _photographs(dataset: Dataset, sides: dict[str, Indices]) -> Section:
 def _groups(dataset: Dataset, optimism: Optimism | None) -> Section:
     rule = dataset.folder.group_rule
     no_optimism = (
-        "It was not measured how much a random split flatters (--no-gap)."
+        "It was not measured how much a random split flatters (--no-optimism)."
         if has_parts(dataset.groups)
         else "No two photographs show one part, so a random split is one by part, too."
     )

@@ -67,9 +67,9 @@ class Optimism:
         return self.random[score][0] - self.grouped[score][0]
 
     def sentence(self) -> str:
-        """Say what the gap means, for a person."""
+        """Say what the optimism means, for a person."""
         if self.problem:
-            return f"the gap between the two splits cannot be told: {self.problem}"
+            return f"how much a random split flatters cannot be told: {self.problem}"
         optimism = self.difference()
         start = (
             f"split at random, {self.torn:.0%} of the tested photographs had another one of their "

@@ -289,13 +289,15 @@ def _loss_of_thirds(histories: Sequence[Sequence[Mapping[str, float]]]) -> tuple
     return float(losses[-2 * third : -third].mean()), float(losses[-third:].mean())
 
 
-def _verdict(gap: float) -> str:
-    if not np.isfinite(gap):
+def _verdict(optimism: float) -> str:
+    if not np.isfinite(optimism):
         return "how far the random split flatters cannot be told, for a side lacks a class"
-    if gap > 0.005:
-        return f"the random split flatters by {100 * gap:.1f} points"
-    if gap < -0.005:
-        return f"the random split is {-100 * gap:.1f} points lower, so no flattery is seen here"
+    if optimism > 0.005:
+        return f"the random split flatters by {100 * optimism:.1f} points"
+    if optimism < -0.005:
+        return (
+            f"the random split is {-100 * optimism:.1f} points lower, so no flattery is seen here"
+        )
     return "the random split makes no difference"
 
 

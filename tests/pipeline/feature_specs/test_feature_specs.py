@@ -121,10 +121,10 @@ def test_a_tap_that_the_cache_does_not_have_is_refused() -> None:
 @pytest.mark.parametrize("text", ["flat", "avg", "taps+avg", "mixed7+flat"])
 def test_slopes_go_back_to_the_row(text: str) -> None:
     """For linear poolings the pulled-back slopes give the same sums on rows of the cache."""
-    space, X = spec_of(text), rows()
-    assert space.linear
-    slopes = np.random.default_rng(1).standard_normal((1, space.width(PARTS)))
-    back = space.back(slopes, PARTS)
+    spec, X = spec_of(text), rows()
+    assert spec.linear
+    slopes = np.random.default_rng(1).standard_normal((1, spec.width(PARTS)))
+    back = spec.back(slopes, PARTS)
     np.testing.assert_allclose((X * back).sum(axis=1), seen(text) @ slopes[0], rtol=1e-5)
     assert not spec_of("max").linear
     assert not spec_of("avg:root").linear

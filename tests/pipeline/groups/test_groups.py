@@ -477,7 +477,7 @@ def test_photographs_that_are_all_the_same(tmp_path: Path) -> None:
 # ---- the gap ----------------------------------------------------------------------------
 
 
-def test_the_gap_says_what_random_hides() -> None:
+def test_optimism_says_what_random_hides() -> None:
     """Both scores side by side, the share that was torn, and nothing where no parts are."""
     groups = np.repeat(np.arange(10), 4)
     rows = np.arange(40)
@@ -485,15 +485,15 @@ def test_the_gap_says_what_random_hides() -> None:
     at_random = (rows[rows % 4 > 0], rows[rows % 4 == 0])
     low = dict.fromkeys(("roc_auc", "average_precision", "balanced_accuracy"), 0.8)
     high = dict.fromkeys(low, 0.95)
-    gap = measure_optimism(
+    optimism = measure_optimism(
         Rounds("x", [low], [by_part]), "random", lambda: Rounds("x", [high], [at_random]), groups
     )
-    assert gap is not None
-    assert gap.difference() == pytest.approx(0.15)
-    assert gap.torn == 1
-    assert "looks 0.150 better than it is" in gap.sentence()
-    hidden = replace(gap, random=gap.random | {"roc_auc": gap.grouped["roc_auc"]})
+    assert optimism is not None
+    assert optimism.difference() == pytest.approx(0.15)
+    assert optimism.torn == 1
+    assert "looks 0.150 better than it is" in optimism.sentence()
+    hidden = replace(optimism, random=optimism.random | {"roc_auc": optimism.grouped["roc_auc"]})
     assert "hardly shows it here, but the average precision looks 0.150 better" in hidden.sentence()
-    assert "made no difference" in replace(gap, random=gap.grouped).sentence()
+    assert "made no difference" in replace(optimism, random=optimism.grouped).sentence()
     alone = measure_optimism(Rounds("x", [low], [by_part]), "random", pytest.fail, rows)  # type: ignore[arg-type]
     assert alone is None

@@ -27,7 +27,7 @@ Y = [1, 1, 1, 0, 0, 0, 0, 0, 0, 0]
 GROUPS = [0, 0, 0, 1, 1, 1, 2, 2, 3, 3]
 
 
-def judged() -> tuple[Predictions, Predictions]:
+def by_photograph_and_part() -> tuple[Predictions, Predictions]:
     """Give photographs of four parts, and the parts: three photographs are wrong, no part is."""
     names = [f"{BINARY.names[c]}/{number}.png" for number, c in enumerate(Y)]
     rows = [
@@ -50,7 +50,7 @@ def decided(**more: object) -> Decision:
 
 def test_every_section_counts_parts_where_parts_are_decided() -> None:
     """One defective part and three good ones, all right; the photographs stay to be looked up."""
-    photographs, parts = judged()
+    photographs, parts = by_photograph_and_part()
     said = plain(confusion.section(parts, photographs).body)
     assert "Confusion matrix: parts by class and verdict" in said
     assert "is Free 3 100 % 0 0 % 3 is Crack 0 0 % 1 100 % 1" in said
@@ -79,7 +79,7 @@ def test_every_section_counts_parts_where_parts_are_decided() -> None:
 
 def test_curves_of_parts_that_were_chosen_on_are_called_so() -> None:
     """What a decision about wholes was chosen on is parts, and its share of misses is of parts."""
-    photographs, parts = judged()
+    photographs, parts = by_photograph_and_part()
     outcome = Outcome.of_parts(
         (parts.y, parts.probabilities[:, 1]),
         (photographs.y, photographs.probabilities[:, 1]),
@@ -110,7 +110,7 @@ def test_curves_of_parts_that_were_chosen_on_are_called_so() -> None:
 
 def test_what_is_only_proposed_is_said_before_anything_else() -> None:
     """Before the number of misses, which stands on it."""
-    _, parts = judged()
+    _, parts = by_photograph_and_part()
     scored = Assessment.of(parts.y, parts.groups, parts.probabilities)
     made = model_verdict(parts, scored, [], apart=False, proposed=True)
     assert made.headline.startswith("Which photographs show one part is only proposed: this model")
@@ -153,7 +153,7 @@ def test_misses_out_of_fold_are_said_in_the_terminal_too() -> None:
 
 def test_the_table_of_the_data_is_narrow() -> None:
     """One column for each side, the parts below the photographs, whatever the number of sides."""
-    photographs, _ = judged()
+    photographs, _ = by_photograph_and_part()
     sides = {"training": np.arange(6), "held out": np.arange(6, 10)}
     body = data.section(
         data.Data(

@@ -25,7 +25,7 @@ class Seen(NamedTuple):
     """Photographs as they stand in a cache.
 
     Attributes:
-        looks: float32 (n, channels), of length 1; see `pipeline.model.familiar.familiar_vectors`.
+        vectors: float32 (n, channels), of length 1; see `pipeline.model.familiar.familiar_vectors`.
         P: float64 (n, n_classes), `Bundle.probabilities`.
         strangeness: float64 (n,), `Bundle.strangeness`.
         brightness: float64 (n,), mean grey, 0 to 255; nan where the cache has no small picture.
@@ -33,7 +33,7 @@ class Seen(NamedTuple):
             file is silent.
     """
 
-    looks: Rows
+    vectors: Rows
     P: Floats
     strangeness: Floats
     brightness: Floats
@@ -42,7 +42,7 @@ class Seen(NamedTuple):
     def some(self, chosen: Indices) -> Seen:
         """Give these photographs."""
         return Seen(
-            self.looks[chosen], self.P[chosen], self.strangeness[chosen], self.brightness[chosen],
+            self.vectors[chosen], self.P[chosen], self.strangeness[chosen], self.brightness[chosen],
             self.capture_time[chosen],
         )  # fmt: skip
 
@@ -111,6 +111,6 @@ def near_white(vectors: Rows) -> Rows:
     return np.asarray(white / np.maximum(length, 1e-12), dtype=np.float32)
 
 
-def nearest_gap(some: Rows, others: Rows) -> Floats:
+def nearest_distance(some: Rows, others: Rows) -> Floats:
     """Compute one minus the cosine (n,) of each of unit vectors with the nearest of others."""
     return np.asarray(np.maximum(0.0, 1 - (some @ others.T).max(axis=1)), dtype=np.float64)
