@@ -19,7 +19,8 @@ from features.cache.cache import Cache
 from features.cache.hdf5_file import HDF5_ERRORS, open_hdf5, read_checked, read_schema
 from features.cache.journal import JournaledFile
 from features.cache.lock import writing
-from features.cache.maintenance import new_cache, verify
+from features.cache.maintenance import verify
+from features.cache.new_cache import new_cache
 from features.cache.probe_row import keep_probe
 from features.cache.redo_log import journal_path, pending
 from features.cache.sample_table import TableRow, from_columns

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 
@@ -180,3 +180,33 @@ def assessed_sides(
     if parts is None:
         return {what: photographs}
     return {f"{what}{BY_PART}": parts, "by photograph": photographs}
+
+
+class ClassScores(NamedTuple):
+    """One class against the rest; nan where it is not defined.
+
+    Attributes:
+        name: of the class.
+        photographs: how many there are of it.
+        recall: share of them with the right verdict.
+        precision: share of right ones among the verdicts for it.
+        f1: harmonic mean of the two.
+    """
+
+    name: str
+    photographs: int
+    recall: float
+    precision: float
+    f1: float
+
+
+def class_scores(confusion: Indices, names: Sequence[str]) -> list[ClassScores]:
+    """Compute recall, precision and F1 of each class of a confusion matrix (classes, verdicts)."""
+    right = np.diag(confusion).astype(np.float64)
+    truths, verdicts = confusion.sum(axis=1), confusion.sum(axis=0)[: len(names)]
+    with np.errstate(invalid="ignore"):
+        columns = right / truths, right / verdicts, 2 * right / (truths + verdicts)
+    return [
+        ClassScores(name, int(truths[i]), *(float(column[i]) for column in columns))
+        for i, name in enumerate(names)
+    ]

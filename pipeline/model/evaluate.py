@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +24,12 @@ from pipeline.data.folder import Scan, scan_folder
 from pipeline.data.label_table import LabelRule
 from pipeline.evaluation.band import REVIEW
 from pipeline.evaluation.intervals import Intervals, intervals
-from pipeline.evaluation.predictions import Assessment, Predictions
+from pipeline.evaluation.predictions import (
+    Assessment,
+    ClassScores,
+    Predictions,
+    class_scores,
+)
 from pipeline.groups.proposal import Proposal
 from pipeline.groups.proposal_cache import like_known, propose_for
 from pipeline.groups.propose import propose_by_pictures
@@ -46,24 +50,6 @@ class Mistake:
     truth: str
     verdict: str
     probability: float
-
-
-class ClassScores(NamedTuple):
-    """One class against the rest; nan where it is not defined.
-
-    Attributes:
-        name: of the class.
-        photographs: how many there are of it.
-        recall: share of them with the right verdict.
-        precision: share of right ones among the verdicts for it.
-        f1: harmonic mean of the two.
-    """
-
-    name: str
-    photographs: int
-    recall: float
-    precision: float
-    f1: float
 
 
 @dataclass
@@ -407,15 +393,3 @@ def _class_intervals(
 ) -> Intervals:
     verdicts = np.column_stack([~called, called]).astype(np.float64)
     return intervals(truth.astype(np.int64), verdicts, groups)
-
-
-def class_scores(confusion: npt.NDArray[np.int64], names: Sequence[str]) -> list[ClassScores]:
-    """Compute recall, precision and F1 of each class of a confusion matrix (classes, verdicts)."""
-    right = np.diag(confusion).astype(np.float64)
-    truths, verdicts = confusion.sum(axis=1), confusion.sum(axis=0)[: len(names)]
-    with np.errstate(invalid="ignore"):
-        columns = right / truths, right / verdicts, 2 * right / (truths + verdicts)
-    return [
-        ClassScores(name, int(truths[i]), *(float(column[i]) for column in columns))
-        for i, name in enumerate(names)
-    ]

@@ -313,11 +313,8 @@ def _truth(bundle: Bundle, file: Path) -> str | None:
 def check_format(suffix: str) -> None:
     """Raise DataError for a suffix that `format_predictions` does not know.
 
-    Args:
-        suffix: of a file's name, with its dot.
-
     Raises:
-        DataError: another one than ".csv", ".json" and ".jsonl".
+        DataError: `suffix` is another one than ".csv", ".json" and ".jsonl".
 
     Example:
         >>> onepass.check_format(".csv")
@@ -342,13 +339,8 @@ def parts_file(out: Path) -> Path:
 def check_outputs(out: Path, sheet: Path | None = None, *, force: bool = False) -> None:
     """See, before hours of work, that predictions and sheet may be written where they are to go.
 
-    Args:
-        out: the file of predictions; its suffix is the format.
-        sheet: the PNG; None for none.
-        force: whether any file may be replaced.
-
     Raises:
-        DataError: another suffix than `format_predictions` knows.
+        DataError: `out` has another suffix than `format_predictions` knows.
         OutputError: a file is there that this program did not write, and `force` is not given.
 
     Example:

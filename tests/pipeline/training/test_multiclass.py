@@ -13,7 +13,7 @@ from commands import Run
 from PIL import Image
 
 from features.photographs.decode import RECIPES
-from pipeline.model.evaluate import class_scores
+from pipeline.evaluation.predictions import class_scores
 
 NAMES = ("Blowhole", "Break", "Crack", "Fray", "Free", "Uneven")
 
