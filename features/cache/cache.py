@@ -54,11 +54,6 @@ class Cache:
         note: what `extract` was told about the folder: root, classes, where groups are from.
         table_rows: the photographs of the folder, as of the last complete `extract`.
         own: whether this account wrote all of it, so that its root is no stranger's.
-
-    Example:
-        >>> with onepass.Cache.read(Path("features.h5")) as cache:
-        ...     cache.read_rows(0, 2).shape
-        (2, 48)
     """
 
     def __init__(self, file: JournaledFile) -> None:
