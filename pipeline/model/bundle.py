@@ -101,10 +101,6 @@ class Bundle:
         familiar: what it was trained on looks like; None of a CNN, and of earlier models.
         accept_drift: whether a result that moved is a warning and not an error.
         drift: what moved and was accepted.
-
-    Example:
-        >>> onepass.load_bundle(Path("model")).decide(np.array([[0.9, 0.1], [0.1, 0.9]])).tolist()
-        [0, 1]
     """
 
     folder: Path
@@ -320,10 +316,6 @@ def refused_if_forged(folder: Path) -> Iterator[None]:
 
     Raises:
         BundleError: something did that is no error of Onepass itself.
-
-    Example:
-        >>> with refused_if_forged(Path("model")):  # doctest: +SKIP
-        ...     scores["holdout"]["scores"]["accuracy"]
     """
     try:
         yield
