@@ -8,7 +8,6 @@ from pathlib import Path
 
 from features.backbones.drift_probe import VIEW
 from features.backbones.settings import differences
-from features.cache import schema as schema
 from features.cache.cache import Cache
 from features.cache.lock import network_file_system, refuse_folder, writing
 from features.cache.new_cache import copy_probe, copy_rows, new_cache_like

@@ -13,8 +13,8 @@ from caches import FIELDS, WIDTH, digest, fill, fill_as_version_1, fill_whole, h
 from commands import Run
 
 from features import files
-from features.cache import maintenance as rewrite
 from features.cache import maintenance as upkeep
+from features.cache import new_cache as rewrite
 from features.cache.cache import Cache
 from features.cache.lock import writing
 from features.cache.maintenance import collect, merge, verify
@@ -198,17 +198,17 @@ def test_merge_of_different_settings_shows_both(tmp_path: Path) -> None:
 
 def test_columns_of_rows_are_carried_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A column that a later version adds is copied, where all sources have it."""
-    from features.cache import schema as layout
+    from features.cache import schema
 
     fill_whole(tmp_path / "old.h5", 6, 6)
-    wider = layout.ROW_COLUMNS | {"row_hash": np.dtype("<u8")}
-    monkeypatch.setattr(layout, "ROW_COLUMNS", wider)
+    wider = schema.ROW_COLUMNS | {"row_hash": np.dtype("<u8")}
+    monkeypatch.setattr(schema, "ROW_COLUMNS", wider)
     path = tmp_path / "new.h5"
     with rewrite.new_cache(path, FIELDS, WIDTH, np.dtype("float32"), list(wider)) as cache:
         entries = np.zeros(4, dtype=list(wider.items()))
         for at, number in enumerate(range(4, 8)):
             key = (digest(number).encode(), b"full")
-            entries[at] = (*key, layout.row_check(*key, row(number)), number)
+            entries[at] = (*key, schema.row_check(*key, row(number)), number)
         cache.append_entries(entries, np.stack([row(n) for n in range(4, 8)]))
         cache.replace_table([table_row(f"A/{n}.png", n, n - 4) for n in range(5, 8)], {})
     collect(path, apply=True)
