@@ -1,4 +1,4 @@
-"""Name the array types that the whole program hands around."""
+"""The array types that the whole program hands around: named once, so a page of their own."""
 
 import numpy as np
 import numpy.typing as npt

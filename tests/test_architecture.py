@@ -155,6 +155,24 @@ def test_tensorflow_is_imported_through_one_function() -> None:
             assert not any(name.split(".")[0] == "tensorflow" for name in imports(path)), path
 
 
+SHORT = {
+    "features/arrays.py": "types that all share stand once",
+    "onepass/__main__.py": "python -m onepass",
+    "pipeline/report/sections/reproduce.py": "one module a section",
+    "pipeline/report/wording.py": "numbers as all pages say them",
+}
+"""Files of fewer than 50 lines, and why."""
+
+
+def test_fragments_have_a_home() -> None:
+    """No page is shorter than a reader's opening of it is worth, but with a reason."""
+    for path in SOURCES:
+        short = len(path.read_text("utf-8").splitlines()) < 50 and path.name != "__init__.py"
+        assert not short or path.relative_to(ROOT).as_posix() in SHORT, (
+            f"{path}: join it to another"
+        )
+
+
 def test_files_and_functions_stay_readable() -> None:
     """Every file says its responsibility, and stays near the size that a person reads at once."""
     for path in SOURCES:

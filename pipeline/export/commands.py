@@ -68,8 +68,7 @@ def export(
 
     Example: onepass export model model-onnx --to onnx
     """
-    from pipeline.export.export import Wish, export_model
-    from pipeline.export.texts import exported
+    from pipeline.export.export import Wish, export_model, exported
 
     wish = Wish(to, precision, accept_difference, data, cache, weights, engine)
     with wait("writing and proving"):

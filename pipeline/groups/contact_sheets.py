@@ -23,7 +23,7 @@ from features.photographs.file import read_photograph
 from pipeline.groups.proposal import KINDS, Proposal
 from pipeline.groups.proposal_cache import proposed_groups
 from pipeline.groups.rules import GroupRule, number_groups
-from pipeline.output.fonts import font_of, shorten
+from pipeline.output.photograph_grid import font_of, shorten
 from pipeline.output.tables import MARK, to_csv
 
 _PER_SHEET = 12  # groups

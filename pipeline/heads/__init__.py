@@ -20,7 +20,7 @@ HEADS: dict[str, str] = {
     "boosting": "pipeline.heads.tree_heads:BoostingHead",
     "novelty": "pipeline.heads.novelty:NoveltyHead",
     "ensemble": "pipeline.heads.novelty:EnsembleHead",
-    "majority": "pipeline.heads.sklearn_heads:MajorityHead",
+    "majority": "pipeline.heads.tree_heads:MajorityHead",
 }
 """Name on the command line -> "module:class"."""
 

@@ -1,5 +1,7 @@
 """Heads made of trees: trained by scikit-learn, kept as arrays, asked by walking down these.
 
+The baseline that every head has to beat is the smallest tree: one leaf with the class shares.
+
 scikit-learn walks its trees without looking where it steps: a node that names a child or a value
 out of bounds reads other memory, one that names itself is a walk without end. So no tree of a file
 is ever given to it. The walk here is the same, one level of all trees at a time.
@@ -12,6 +14,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from features.arrays import Floats, Indices, Rows
 from pipeline.heads.base import AnyRows, EpochProgress, Head, as_probabilities
@@ -231,3 +234,27 @@ class BoostingHead(TreeHead):
         known = self._restore_present(arrays)
         self._initial = arrays.floats("initial", (1 if known == 2 else known,)).astype(np.float64)
         self._trees = Trees.restore(arrays, self.input_width, 1)
+
+
+class MajorityHead(Head):
+    """Always the class shares of the training rows: what every other head has to beat."""
+
+    name = "majority"
+    title = "Majority class"
+    space: ClassVar[Literal["rows", "raw"]] = "raw"
+    _shares: Floats
+
+    def _fit(self, X: AnyRows, y: Indices, groups: Indices, progress: EpochProgress | None) -> None:
+        self._shares = np.bincount(y, minlength=self.n_classes) / len(y)
+
+    def _predict_proba(self, X: Rows) -> Floats:
+        return np.tile(self._shares, (len(X), 1))
+
+    def _arrays(self) -> dict[str, npt.NDArray[Any]]:
+        return {"shares": self._shares}
+
+    def _restore(self, arrays: Arrays) -> None:
+        shares = arrays.floats("shares", (self.n_classes,))
+        if (shares < 0).any() or not 0.999 < shares.sum() < 1.001:
+            arrays.refuse("shares", f"shares that add up to {shares.sum():g}", "1")
+        self._shares = shares

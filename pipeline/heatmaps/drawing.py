@@ -14,7 +14,7 @@ from features.photographs.decode import MAX_PIXELS
 from features.photographs.decode_worker_pool import orientation_apart, thumbnail_apart
 from pipeline.heatmaps.explain import Frame
 from pipeline.heatmaps.views import lay_out
-from pipeline.output.fonts import font_of, shorten, wrap
+from pipeline.output.photograph_grid import font_of, shorten, wrap
 
 _SIDE = 448  # pixels: a photograph's longer side on a page
 _GAP, _BAR, _LINE = 20, 18, 20

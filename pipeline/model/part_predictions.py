@@ -13,9 +13,8 @@ import numpy as np
 from features.arrays import Floats
 from features.files import write_whole
 from features.photographs.file import Photograph
-from pipeline.evaluation.band import REVIEW, REVIEW_NAME, verdict_name
+from pipeline.evaluation.band import REVIEW, REVIEW_NAME, beside, verdict_name
 from pipeline.evaluation.part_rules import combine
-from pipeline.evaluation.probability_text import beside
 from pipeline.groups.rules import GroupRule, apply_rule
 from pipeline.model.bundle import Bundle
 from pipeline.model.familiar import UNLIKE

@@ -23,8 +23,7 @@ from features.photographs.file import Photograph
 from pipeline.cnn.cnn import Cnn
 from pipeline.data.classes import Classes
 from pipeline.data.folder import find_pictures
-from pipeline.evaluation.band import REVIEW, REVIEW_NAME, Band, verdict_name
-from pipeline.evaluation.probability_text import beside
+from pipeline.evaluation.band import REVIEW, REVIEW_NAME, Band, beside, verdict_name
 from pipeline.groups.proposal_cache import propose_for
 from pipeline.model.bundle import Bundle
 from pipeline.model.familiar import UNLIKE, say_blind

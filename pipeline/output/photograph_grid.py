@@ -1,20 +1,21 @@
-"""Draw photographs in a grid with captions, as one PNG."""
+"""Draw photographs in a grid with captions, as one PNG; and text in pictures, cut to fit."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
 from features.errors import ImageError
 from features.photographs.decode_worker_pool import thumbnail_apart
 from features.photographs.file import read_photograph
-from pipeline.output.fonts import font_of, shorten, wrap
 from pipeline.output.overwrite import SOFTWARE
+from pipeline.output.tables import printable
 
 COLUMNS = 5
 CELL = 220  # pixels: a photograph's longer side
@@ -123,3 +124,40 @@ def _draw_caption(draw: ImageDraw.ImageDraw, entry: SheetEntry, left: int, top: 
             (left, top + 24), f"is {shorten(entry.truth, space, 13)}{end}", colour, font_of(13)
         )
     draw.text((left, top + 45), shorten(entry.file.name, CELL, 11), _GREY, font_of(11))
+
+
+def shorten(text: str, width: int, size: int, *, bold: bool = False) -> str:
+    """Cut the middle out of a text that is wider than `width` pixels; control characters shown."""
+    text, font = printable(text), font_of(size, bold=bold)
+    if font.getlength(text) <= width:
+        return text
+    # A letter is at least a pixel wide: what is longer than `width` letters need not be measured.
+    for keep in range(min(len(text) - 1, width), 1, -1):
+        short = f"{text[: keep - keep // 2]}…{text[len(text) - keep // 2 :]}"
+        if font.getlength(short) <= width:
+            return short
+    return "…"
+
+
+def wrap(text: str, width: int, size: int) -> list[str]:
+    """Break a text into lines of at most `width` pixels; a longer word is shortened."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {printable(word)}".strip()
+        if font_of(size).getlength(longer) <= width:
+            lines[-1] = longer
+            continue
+        lines.append(shorten(word, width, size))
+    return [line for line in lines if line]
+
+
+@cache
+def font_of(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
+    """Load DejaVu Sans, of many scripts, from beside this file: no system has to have it.
+
+    Args:
+        size: in pixels.
+        bold: for titles.
+    """
+    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+    return ImageFont.truetype(Path(__file__).with_name("typeface") / name, size)

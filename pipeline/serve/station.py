@@ -19,8 +19,7 @@ from PIL import Image
 from features.cache.cache import Cache
 from features.errors import BusyError, CacheError, DataError
 from features.own_files import refuse_strange_root
-from pipeline.evaluation.band import REVIEW_NAME
-from pipeline.evaluation.probability_text import beside
+from pipeline.evaluation.band import REVIEW_NAME, beside
 from pipeline.heatmaps.drawing import AGAINST, FOR, shares_of_full
 from pipeline.heatmaps.drawing import describe as describe_heatmap
 from pipeline.line.corrections import VERDICTS, Correction, Inbox, Judgement, Shown

@@ -19,9 +19,8 @@ from features.errors import ImageError, OnepassError
 from features.photographs.decode_worker_pool import thumbnail_apart
 from features.runtime import core_count
 from pipeline.cnn.cnn import Cnn
-from pipeline.evaluation.band import REVIEW, verdict_name
+from pipeline.evaluation.band import REVIEW, beside, verdict_name
 from pipeline.evaluation.predictions import Predictions
-from pipeline.evaluation.probability_text import beside
 from pipeline.heatmaps.drawing import Picture, heatmap_picture, how_to_read, legend_picture
 from pipeline.heatmaps.explain import Frame, explain, frame_of
 from pipeline.model.bundle import Bundle, load_bundle

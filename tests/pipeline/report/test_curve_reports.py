@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from report_check import plain
 
-from pipeline.output.fonts import font_of
+from pipeline.output.photograph_grid import font_of
 from pipeline.report.curve_reports import _growth
 from pipeline.report.sections import learning
 from pipeline.report.sections.training import curve_chart

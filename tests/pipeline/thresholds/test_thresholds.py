@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 from rows import sparse_rows
 
 from features.errors import SplitError, ThresholdError
-from pipeline.evaluation.band import REVIEW, Band
+from pipeline.evaluation.band import REVIEW, Band, beside
 from pipeline.evaluation.metrics import binary_scores
-from pipeline.evaluation.probability_text import beside
 from pipeline.feature_specs.heads import Contender
 from pipeline.heads.calibration import Recalibration
 from pipeline.thresholds.choose import OutOfFold, choose
