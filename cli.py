@@ -58,6 +58,7 @@ from pipeline.terminal.options import (
     GroupRegex,
     Groups,
     Jobs,
+    Keep,
     Labels,
     LogTo,
     Look,
@@ -152,6 +153,7 @@ def extract(
         ),
     ] = None,
     look: Look = None,
+    keep: Keep = None,
     dry_run: DryRun = False,
     batch_size: BatchSize = 32,
     classes: Classes = None,
@@ -195,6 +197,7 @@ def extract(
     from features.photographs.views import parse_views
     from pipeline.data.extract_folder import ExtractOptions, extract_folder
     from pipeline.data.extraction_plan import plan_folder
+    from pipeline.feature_specs.keep import parse_keep
     from pipeline.groups.rules import GroupRule
     from pipeline.terminal import results as text
     from pipeline.terminal.cache import where
@@ -208,6 +211,7 @@ def extract(
         look=look,
         taps=[] if taps == "none" else parse.names(taps),
         views=parse_views(views),
+        keep=parse_keep(keep),
         seed=seed,
         classes=parse.names(classes),
         labels=parse.label_rule(labels, path_column, label_column),

@@ -295,7 +295,8 @@ class _Run:
         self.sight.check(backbone.run, seen, *size)
         rows = self.settings.row_of(seen[: len(seen) - self.riding], self.pictures)
         if self.riding:  # the drift probe is its own crop
-            alone = self.settings.row_of(np.repeat(seen[-1:], self.pictures, 0), self.pictures)
+            probe = np.repeat(seen[-1:], self.pictures, 0)
+            alone = self.settings.with_map.row_of(probe, self.pictures)
             self.hear(alone[0])
             self.riding = 0
         self.seconds["backbone"] += time.perf_counter() - started

@@ -14,10 +14,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from features.arrays import Array, Rows
 from features.errors import DataError
 from features.photographs.views import FULL, views_of
 
 PLAIN, CLOSE = "plain", "close"
+
+POOLED = ("avg", "max")
+"""What a slim row may keep in the place of the last map: each channel's mean over the positions,
+and its largest value; in this order."""
 
 
 class Crops(NamedTuple):
@@ -66,16 +73,71 @@ class Crops(NamedTuple):
 NO_CROPS = Crops()
 
 
+class Kept(NamedTuple):
+    """What a slim cache keeps of every photograph: what some feature specs read, and no more.
+
+    The mean of the last map is always kept: proposed groups are made of it, and a model tells by it
+    what is unlike all that it was trained on.
+
+    Attributes:
+        specs: texts of the feature specs.
+        pooled: some of POOLED; none where a spec reads the whole map, which is kept then.
+        taps: layers of the whole photograph.
+        crops: parts of it of which layers stand in its row.
+        views: view sets with rows of their own, "full" first.
+    """
+
+    specs: tuple[str, ...]
+    pooled: tuple[str, ...] = POOLED[:1]
+    taps: tuple[str, ...] = ()
+    crops: Crops = NO_CROPS
+    views: tuple[str, ...] = (FULL,)
+
+
+def pooled_of(fields: Mapping[str, Any]) -> tuple[str, ...]:
+    """Say what the rows of a fingerprint's fields keep in the place of the last map.
+
+    Returns:
+        Some of POOLED; none where they keep the map as it is.
+
+    Raises:
+        DataError: something that this version does not have.
+    """
+    found = fields.get("map", [])
+    if not isinstance(found, list) or list(found) != [name for name in POOLED if name in found]:
+        raise DataError(
+            f"the cache notes {found!r} in the place of the last map; expected some of "
+            f"{', '.join(POOLED)}; extract into another --cache"
+        )
+    return tuple(found)
+
+
+def pool_map(maps: Array, pooled: Iterable[str]) -> Rows:
+    """Pool the last map of photographs over its positions.
+
+    Args:
+        maps: float32 (n, positions, channels).
+        pooled: some of POOLED.
+
+    Returns:
+        float32 (n, channels × poolings), side by side.
+    """
+    found = [maps.mean(axis=1) if name == "avg" else maps.max(axis=1) for name in pooled]
+    return found[0] if len(found) == 1 else np.concatenate(found, axis=1)
+
+
 class Look(NamedTuple):
     """A look at every photograph.
 
     Attributes:
         taps: layers that are kept of the whole photograph.
         crops: what is kept of its parts.
+        pooled: what is kept in the place of the last map; none for the map as it is.
     """
 
     taps: tuple[str, ...] = ()
     crops: Crops = NO_CROPS
+    pooled: tuple[str, ...] = ()
 
     @property
     def images(self) -> int:
@@ -83,7 +145,11 @@ class Look(NamedTuple):
         return 1 + len(self.crops.views)
 
     def __str__(self) -> str:
-        """Give the text that `parse_look` reads."""
+        """Give the text that `parse_look` reads; behind it what is kept of the map, if not all."""
+        slim = f", of the last map {'+'.join(self.pooled)} alone" if self.pooled else ""
+        return self._text() + slim
+
+    def _text(self) -> str:
         if not self.taps and not self.crops.sets:
             return PLAIN
         names = [*([FULL] if self.taps else []), *self.crops.sets]

@@ -30,7 +30,7 @@ from features.backbones.registry import (
 )
 from features.backbones.weights import RecordedWeights, Weights, resolve_weights
 from features.errors import DataError, WeightsError
-from features.look import NO_CROPS, Crops, Look, parse_look
+from features.look import NO_CROPS, Crops, Kept, Look, parse_look, pool_map, pooled_of
 from features.photographs import decode
 from features.photographs.decode import RECIPES, Recipe
 
@@ -54,6 +54,7 @@ class BackboneSettings:
         taps: what is kept of intermediate layers as well; see `check_taps`.
         network: of "onnx" what its card says; else None.
         crops: of which parts of a photograph what is kept.
+        pooled: what is kept in the place of the last map; see `features.look.POOLED`.
 
     Example:
         >>> weights = onepass.resolve_weights("random")
@@ -69,6 +70,7 @@ class BackboneSettings:
     taps: tuple[str, ...] = ()
     network: OnnxNetwork | None = None
     crops: Crops = NO_CROPS
+    pooled: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_names(precision=self.precision)
@@ -89,6 +91,7 @@ class BackboneSettings:
             **({"taps": list(self.taps)} if self.taps else {}),
             **({"network": self.network.fields()} if self.network else {}),
             **self.crops.to_fields(),
+            **({"map": list(self.pooled)} if self.pooled else {}),
         }
 
     @property
@@ -110,11 +113,16 @@ class BackboneSettings:
     def cached_width(self) -> int:
         """Values per row, taps and crops included."""
         crops = len(self.crops.views) * sum(self._widths(self.crops.taps).values())
-        return self._map_width + sum(self._widths(self.taps).values()) + crops
+        kept = len(self.pooled) * int(self.entry.map_shape[2]) if self.pooled else self._map_width
+        return kept + sum(self._widths(self.taps).values()) + crops
 
     @property
     def _map_width(self) -> int:
         return int(np.prod(self.entry.map_shape))
+
+    @property
+    def _positions(self) -> int:
+        return int(np.prod(self.entry.map_shape[:2]))
 
     def _widths(self, taps: tuple[str, ...]) -> dict[str, int]:
         return {tap: int(self.entry.tap_widths[tap]) for tap in taps}
@@ -122,7 +130,20 @@ class BackboneSettings:
     @property
     def look(self) -> Look:
         """What is looked at of a photograph, and kept."""
-        return Look(self.taps, self.crops)
+        return Look(self.taps, self.crops, self.pooled)
+
+    @property
+    def with_map(self) -> BackboneSettings:
+        """Give these settings with the whole last map: the drift probe's row has it always."""
+        return replace(self, pooled=())
+
+    def keeping(self, kept: Kept) -> BackboneSettings:
+        """Give these settings with rows that keep this and no more.
+
+        Raises:
+            DataError: the backbone has no such layer.
+        """
+        return replace(self, taps=kept.taps, crops=kept.crops, pooled=kept.pooled)
 
     def looking(self, text: str) -> BackboneSettings:
         """Give these settings with the look of a text such as "close" or "full+five:mixed8".
@@ -131,7 +152,7 @@ class BackboneSettings:
             DataError: it is not understood, or the backbone has no such layer.
         """
         look = parse_look(text, close_look(self.entry), lambda taps: check_taps(self.entry, taps))
-        return replace(self, taps=look.taps, crops=look.crops)
+        return replace(self, taps=look.taps, crops=look.crops, pooled=())
 
     def row_of(self, seen: Rows, pictures: int) -> Rows:
         """Put what the backbone saw of photographs into their rows.
@@ -144,6 +165,11 @@ class BackboneSettings:
         Returns:
             float32 (n, cached_width).
         """
+        if self.pooled:
+            channels = self.entry.map_shape[2]
+            maps = seen[::pictures, : self._map_width].reshape(-1, self._positions, channels)
+            whole = self.with_map.row_of(seen, pictures)[:, self._map_width :]
+            return np.concatenate([pool_map(maps, self.pooled), whole], axis=1)
         if not self.crops.sets:
             return seen
         seen = seen.reshape(-1, pictures, seen.shape[1])
@@ -270,8 +296,9 @@ def settings_from_fields(
     network = OnnxNetwork.from_fields(fields.get("network")) if name == ONNX else None
     taps = tuple(fields.get("taps", ()))
     return BackboneSettings(
-        recipe, weights, str(fields["precision"]), name, engine, taps, network, Crops.of(fields)
-    )
+        recipe, weights, str(fields["precision"]), name, engine, taps, network, Crops.of(fields),
+        pooled_of(fields),
+    )  # fmt: skip
 
 
 def fingerprint_recipe(fields: Mapping[str, Any]) -> Recipe | None:

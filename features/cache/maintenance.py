@@ -82,6 +82,8 @@ def verify(path: Path, *, full: bool = False, progress: Progress | None = None) 
         found.rows, found.photographs = len(cache), len(cache.table_rows)
         found.unused = len(unused_rows(cache))
         found.faults += _file_faults(cache) + _table_faults(cache)
+        if slim := cache.note.get("kept"):
+            found.remarks.append(f"it is slim: it keeps what the features {', '.join(slim)} read")
         without = [table_row for table_row in cache.table_rows if table_row.row < 0]
         if without:
             found.remarks.append(

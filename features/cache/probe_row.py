@@ -14,7 +14,9 @@ from features.errors import CacheError
 
 
 def read_probe(cache: Cache) -> Row | None:
-    """Read the drift probe's row, float32 (cached_width,); None where none is kept.
+    """Read the drift probe's row, float32; None where none is kept.
+
+    It has the parts of the cache's rows, and the whole last map also where these are slim.
 
     Args:
         cache: open.
@@ -47,13 +49,15 @@ def keep_probe(cache: Cache, row: Row) -> None:
 
     Args:
         cache: open for writing.
-        row: float32 (cached_width,).
+        row: float32, as wide as the cache's rows with the whole last map.
 
     Raises:
         CacheError: see `Cache.append`.
     """
     with cache.writing() as h5:
+        if schema.PROBE in h5 and h5[schema.PROBE].shape[1:] != row.shape:  # made for slim rows
+            del h5[schema.PROBE]
         if schema.PROBE not in h5:
-            schema.create_probe(h5, cache.cached_width)
+            schema.create_probe(h5, len(row))
         h5[schema.PROBE].resize(1, axis=0)
         h5[schema.PROBE][0] = row

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+import numpy as np
 
 from features.arrays import Rows
 from features.backbones.registry import map_shape, tap_widths
 from features.cache.cache import Cache
-from features.errors import CacheError
-from features.look import Crops
+from features.errors import CacheError, FeatureSpecError
+from features.look import Crops, pool_map, pooled_of
 
 MapShape = tuple[int, int, int]  # height, width, channels
 
@@ -24,12 +26,14 @@ class RowParts:
         taps: values of each intermediate layer that follows, in their order, by its name.
         crops: names of the views whose layers follow, view by view.
         crop_taps: values of each layer of a crop, in their order, by its name.
+        pooled: what stands in the place of the last map, of `features.look.POOLED`; none: the map.
     """
 
     shape: MapShape
     taps: Mapping[str, int] = field(default_factory=dict)
     crops: tuple[str, ...] = ()
     crop_taps: Mapping[str, int] = field(default_factory=dict)
+    pooled: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> RowParts:
@@ -40,7 +44,8 @@ class RowParts:
         """
         crops = Crops.of(fields)
         of_crops = tap_widths({**fields, "taps": crops.taps})
-        return cls(map_shape(fields), tap_widths(fields), crops.views, of_crops)
+        kept = pooled_of(fields)
+        return cls(map_shape(fields), tap_widths(fields), crops.views, of_crops, kept)
 
     @classmethod
     def of_cache(cls, cache: Cache) -> RowParts:
@@ -61,8 +66,15 @@ class RowParts:
 
     @property
     def map_width(self) -> int:
-        """Values of the last map."""
+        """Values of the last map, or of what stands in its place."""
+        if self.pooled:
+            return len(self.pooled) * self.shape[2]
         return self.shape[0] * self.shape[1] * self.shape[2]
+
+    @property
+    def with_map(self) -> RowParts:
+        """The same with the whole last map: what a backbone gives, and the drift probe's row."""
+        return replace(self, pooled=())
 
     @property
     def cached_width(self) -> int:
@@ -94,14 +106,76 @@ class RowParts:
         return slice(start, start + self.crop_width)
 
     def map(self, rows: Rows) -> Rows:
-        """Give the last map by position: (n, height × width, channels), a view of `rows`."""
+        """Give the last map by position: (n, height × width, channels), a view of `rows`.
+
+        Raises:
+            FeatureSpecError: slim rows do not have it.
+        """
         height, width, channels = self.shape
-        return rows[:, : self.map_width].reshape(len(rows), height * width, channels)
+        return rows[:, self.flat].reshape(len(rows), height * width, channels)
 
     @property
     def flat(self) -> slice:
-        """Where the values of the last map stand."""
+        """Where the values of the last map stand.
+
+        Raises:
+            FeatureSpecError: slim rows do not have it.
+        """
+        if self.pooled:
+            raise FeatureSpecError(
+                f"the rows keep {'+'.join(self.pooled)} of the last map; expected the whole map "
+                "(flat); make such a cache with: extract without --keep"
+            )
         return slice(0, self.map_width)
+
+    def pool(self, rows: Rows, name: str) -> Rows:
+        """Pool the last map over its positions, or give what slim rows keep of it.
+
+        Args:
+            rows: float32 (n, cached_width or more).
+            name: one of `features.look.POOLED`.
+
+        Returns:
+            float32 (n, channels).
+
+        Raises:
+            FeatureSpecError: slim rows do not keep it.
+        """
+        return rows[:, self.pooled_place(name)] if self.pooled else pool_map(self.map(rows), [name])
+
+    def pooled_place(self, name: str) -> slice:
+        """Where slim rows keep a pooling of the last map.
+
+        Raises:
+            FeatureSpecError: they do not.
+        """
+        if name not in self.pooled:
+            raise FeatureSpecError(
+                f"the rows keep {'+'.join(self.pooled)} of the last map; expected {name}; make "
+                f"another cache with: extract --keep {name}"
+            )
+        start = self.pooled.index(name) * self.shape[2]
+        return slice(start, start + self.shape[2])
+
+    def taken_of(self, rows: Rows, source: RowParts) -> Rows:
+        """Make rows with these parts of rows that have more.
+
+        Args:
+            rows: float32 (n, source.cached_width).
+            source: their parts.
+
+        Returns:
+            float32 (n, cached_width); what is kept in both has the same bits.
+
+        Raises:
+            FeatureSpecError, KeyError, ValueError: the source lacks a part.
+        """
+        kept = [source.pool(rows, name) for name in self.pooled] or [rows[:, source.flat]]
+        kept += [rows[:, source.tap(name)] for name in self.taps]
+        for view in self.crops:
+            crop = rows[:, source.crop(view)]
+            kept += [crop[:, source.of_crop.tap(name)] for name in self.crop_taps]
+        return np.concatenate(kept, axis=1)
 
     def tap(self, name: str) -> slice:
         """Say where the values of a tap stand.

@@ -9,7 +9,7 @@ Layout (schema 2), readable with plain h5py:
     row_check     (rows,) uint32, CRC-32 of the key and the row: a row under a wrong key is found
     samples/*     the table of `features.cache.sample_table`, one array a column
     probe         (0 or 1, cached_width) float32, the backbone's row of `drift_probe`; of no
-                  photograph
+                  photograph; with the whole last map also where rows are slim
     glimpse_*     (rows, …) what `thumbnails` keeps of each photograph; caches of earlier
                   versions have none
 
@@ -127,9 +127,9 @@ def create_thumbnails(h5: Hdf5) -> None:
         _create(h5, name, column.shape, column.dtype, THUMBNAIL_CHUNK)
 
 
-def create_probe(h5: Hdf5, cached_width: int) -> None:
-    """Make the place of the drift probe's row, empty."""
-    _create(h5, PROBE, (cached_width,), np.dtype("<f4"), 1)
+def create_probe(h5: Hdf5, width: int) -> None:
+    """Make the place of the drift probe's row of so many values, empty."""
+    _create(h5, PROBE, (width,), np.dtype("<f4"), 1)
 
 
 def write_text(h5: Hdf5, name: str, text: str) -> None:

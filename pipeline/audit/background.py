@@ -76,11 +76,11 @@ def background_shortcut(
             kept.append(number)
             batch.append(covered(one.pixels))
         if batch and (len(batch) == _BATCH or number + 1 == len(photographs)):
-            border.append(_averages(backbone.run(np.stack(batch)), data))
+            border.append(data.row_parts.with_map.pool(backbone.run(np.stack(batch)), "avg"))
             batch = []
     if len(kept) < len(rows):
         return "the background is not looked at: photographs are gone or were changed"
-    whole = _averages(data.whole_rows(rows)[:], data)
+    whole = data.row_parts.pool(data.whole_rows(rows)[:], "avg")
     P = [
         out_of_fold(smaller_side(X), y, groups, rounds, seed=seed)
         for X in (np.concatenate(border), whole)
@@ -105,11 +105,6 @@ def covered(pixels: Pixels) -> Pixels:
     painted = pixels.copy()
     painted[middle] = pixels[around].mean(axis=0).round().astype(np.uint8)
     return painted
-
-
-def _averages(rows: Rows, data: Dataset) -> Rows:
-    """Average each channel over the positions of the last map: float32 (n, channels)."""
-    return np.asarray(data.row_parts.map(rows).mean(axis=1), np.float32)
 
 
 def _sample(data: Dataset, seed: int) -> Indices:

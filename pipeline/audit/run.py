@@ -240,9 +240,12 @@ def _predict_rows(
 
 
 def _side_and_distances(data: Dataset, seed: int, notes: list[str]) -> tuple[Side, Floats]:
-    """Describe the rows for heads, and how far each is from others; of many, by their averages."""
+    """Describe the rows for heads, and how far each is from others; of many, by their averages.
+
+    Slim rows have no more than their averages.
+    """
     if len(data) <= MOST_ROWS:
-        rows = data.rows()
+        rows = rows_in(data, FeatureSpec.parse("avg"))[:] if data.row_parts.pooled else data.rows()
         K = gram(rows)
         return GramSide(K, rows.shape[1]), neighbour_distances(K, data.groups)
     averages = rows_in(data, FeatureSpec.parse("avg"))[:]

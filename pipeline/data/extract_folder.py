@@ -24,7 +24,7 @@ from features.cache.cache import Cache
 from features.errors import DataError, DriftError
 from features.extract import Progress, extract
 from features.extraction import Extraction, RunOptions
-from features.look import CLOSE, NO_CROPS, Crops
+from features.look import CLOSE, NO_CROPS, Crops, Kept, pooled_of
 from features.photographs.decode import MAX_PIXELS, Recipe, get_recipe, recorded_recipe
 from features.photographs.survey import Settled, settle_depth
 from features.photographs.views import FULL, Chosen
@@ -75,6 +75,7 @@ class ExtractOptions:
         look: what is looked at and kept, see `features.look`; part of what a row is. "close" for a
             new cache where neither `taps` nor `views` are given.
         taps: names of the backbone's intermediate layers; part of what a row is.
+        keep: what a slim cache keeps, from `pipeline.feature_specs.keep`; part of what a row is.
         views: names of view sets; of known photographs only those that are missing are computed.
             Rows of sets that are no longer named stay until `cache gc`.
         seed: of random weights.
@@ -104,6 +105,7 @@ class ExtractOptions:
     look: str | None = None
     taps: Sequence[str] | None = None
     views: Sequence[str] | None = None
+    keep: Kept | None = None
     seed: int = 0
     classes: Sequence[str] | None = None
     labels: LabelRule | None = None
@@ -122,6 +124,11 @@ class ExtractOptions:
             raise DataError(
                 f"found --look {self.look} beside --views or --taps; expected one of the two: "
                 "--look says which views and layers are kept"
+            )
+        if self.keep is not None and (self.look is not None or self.names_rows):
+            raise DataError(
+                "found --keep beside --look, --views or --taps; expected --keep alone: what its "
+                "feature specs read says which views and layers are kept"
             )
 
     @property
@@ -169,9 +176,11 @@ def extract_folder(
             photographs, settings.recipe, max_pixels=options.max_pixels, workers=options.workers
         )
         settings = replace(settings, recipe=settled.recipe)
+    kept = ready.noted.kept if options.keep is None else options.keep.specs
     record = FolderRecord(
-        str(data.resolve()), rule, _recorded_weights(settings, ready.noted), ready.labels, chosen
-    )
+        str(data.resolve()), rule, _recorded_weights(settings, ready.noted), ready.labels, chosen,
+        kept if settings.pooled or options.keep else (),
+    )  # fmt: skip
     extraction = extract(
         photographs,
         settings,
@@ -227,9 +236,12 @@ def prepare(data: Path, cache_path: Path, options: ExtractOptions) -> Ready:
     scan = scan_folder(data, options.classes, labels)
     settings = _settings(known, options)
     look = options.look or (None if known or options.names_rows else CLOSE)
-    if look is not None:
+    views = options.views
+    if options.keep is not None:
+        settings, views = settings.keeping(options.keep), options.keep.views
+    elif look is not None:
         settings = settings.looking(look)
-    chosen = _chosen(cache_path, settings, noted.views, options.views)
+    chosen = _chosen(cache_path, settings, noted.views, views)
     return Ready(scan, settings, noted, chosen, labels, known is None)
 
 
@@ -327,9 +339,9 @@ def _settings(
         name = options.backbone or _known_backbone(fields, noted)
         chosen, network, found = backbone_asked_for(name, options.weights, options.seed)
         made = BackboneSettings(get_recipe("imagenet"), found, name=chosen, network=network)
-    taps, crops = tuple(fields.get("taps", ())), Crops.of(fields)
+    taps, crops, pooled = tuple(fields.get("taps", ())), Crops.of(fields), pooled_of(fields)
     if not {*taps, *crops.taps} <= set(made.entry.tap_widths):  # of another backbone
-        taps, crops = (), NO_CROPS
+        taps, crops, pooled = (), NO_CROPS, ()
     return replace(
         made,
         recipe=_recipe(options.recipe, fields) or made.recipe,
@@ -337,6 +349,7 @@ def _settings(
         engine=options.engine,
         taps=taps if options.taps is None else tuple(options.taps),
         crops=crops if options.taps is None else NO_CROPS,
+        pooled=pooled,
     )
 
 

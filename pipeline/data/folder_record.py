@@ -25,6 +25,7 @@ class FolderRecord:
         weights: of the backbone; None where none were noted, and of models that see pixels.
         labels: where classes come from.
         views: what has rows of its own.
+        kept: texts of the feature specs that a slim cache's rows were kept for; none of a full one.
 
     Example:
         >>> FolderRecord.noted({"root": "data"}).group_rule.kind
@@ -36,6 +37,7 @@ class FolderRecord:
     weights: RecordedWeights | None = None
     labels: LabelRule = field(default_factory=LabelRule)
     views: Chosen = field(default_factory=Chosen)
+    kept: tuple[str, ...] = ()
 
     @classmethod
     def noted(cls, note: Mapping[str, Any]) -> FolderRecord:
@@ -53,6 +55,7 @@ class FolderRecord:
                 weights=RecordedWeights.noted(weights) if "digest" in weights else None,
                 labels=LabelRule() if labels is None else LabelRule(**labels),
                 views=Chosen.noted(note),
+                kept=tuple(map(str, note.get("kept", ()))),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise CacheError(
@@ -68,6 +71,7 @@ class FolderRecord:
             **({"labels": asdict(self.labels)} if self.labels.file else {}),
             **({"weights": self.weights.to_note()} if self.weights else {}),
             **self.views.to_note(),
+            **({"kept": list(self.kept)} if self.kept else {}),
         }
 
     @property

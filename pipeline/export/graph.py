@@ -84,7 +84,7 @@ def write_graph(bundle: Bundle, weights: str | None = None) -> Written:
     head, spec = _head_and_spec(bundle)
     settings = bundle.settings(weights, "onnx")
     refuse_bfloat16(settings.precision)
-    row_parts = RowParts.of(bundle.record.fit.fingerprint)
+    row_parts = RowParts.of(bundle.record.fit.fingerprint).with_map  # of the graph's own rows
     stored = spec.stored_views(row_parts)
     pictures = tuple(dict.fromkeys([*stored, *spec.views]))
     graph = backbone_graph(settings)

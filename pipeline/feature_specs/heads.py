@@ -36,6 +36,11 @@ class HeadOnCachedRows:
         self.input_width = len(self.views) * row_parts.cached_width
 
     @property
+    def on_map(self) -> bool:
+        """Whether all that it sees has its place in a map that the rows keep."""
+        return self.spec.on_map and not self.row_parts.pooled
+
+    @property
     def title(self) -> str:
         """As shown in tables."""
         return f"{self.head.title} on {self.spec.text}"

@@ -72,6 +72,7 @@ def rows_in(
     Raises:
         FeatureSpecError: the cache lacks views or taps that the spec names.
     """
+    check_kept(spec, dataset)
     if spec.is_flat:
         return dataset.stored_rows(indices)
     _check_views(spec, dataset)
@@ -173,6 +174,29 @@ class WholeRows(StoredRows):
     def subset(self, chosen: Indices) -> Self:
         """Give these of the rows, still in the cache."""
         return type(self)(self._spec, self._dataset, self._indices[chosen])
+
+
+def check_kept(spec: FeatureSpec, dataset: Dataset) -> None:
+    """Refuse what a slim cache does not keep, in a line that names what it keeps.
+
+    Raises:
+        FeatureSpecError: the cache was made with --keep, and the spec reads more.
+    """
+    kept = dataset.folder.kept
+    if not kept:
+        return
+    sets = {*dataset.views, *dataset.look.crops.sets}
+    try:
+        spec.width(dataset.row_parts)
+        sound = sets.issuperset(spec.sets)
+    except FeatureSpecError:
+        sound = False
+    if not sound:
+        raise FeatureSpecError(
+            f"{dataset.cache_path} is slim: it keeps what the features {', '.join(kept)} read; "
+            f"found {spec}; expected one of these or what reads no more; make a cache that has it: "
+            f"extract {dataset.folder.root} --cache OTHER --keep {','.join([*kept, spec.text])}"
+        )
 
 
 def _check_views(spec: FeatureSpec, dataset: Dataset) -> None:

@@ -253,11 +253,11 @@ class Flat(Pooling):
 
     def width(self, row_parts: RowParts) -> int:
         """See `Pooling.width`."""
-        return row_parts.map_width
+        return int(row_parts.flat.stop)
 
     def of(self, rows: Rows, row_parts: RowParts) -> Rows:
         """See `Pooling.of`."""
-        return rows[:, : row_parts.map_width]
+        return rows[:, row_parts.flat]
 
     def back(self, slopes: Floats, row_parts: RowParts) -> Floats:
         """See `Pooling.back`."""
@@ -269,15 +269,16 @@ class Average(Pooling):
 
     def width(self, row_parts: RowParts) -> int:
         """See `Pooling.width`."""
-        return row_parts.shape[2]
+        return _pooled_width("avg", row_parts)
 
     def of(self, rows: Rows, row_parts: RowParts) -> Rows:
         """See `Pooling.of`."""
-        found: Rows = row_parts.map(rows).mean(axis=1)
-        return found
+        return row_parts.pool(rows, "avg")
 
     def back(self, slopes: Floats, row_parts: RowParts) -> Floats:
         """See `Pooling.back`."""
+        if row_parts.pooled:
+            return _placed(slopes, row_parts.pooled_place("avg"), row_parts)
         positions = row_parts.shape[0] * row_parts.shape[1]
         return _placed(
             np.tile(slopes / positions, (1, positions)), slice(0, row_parts.map_width), row_parts
@@ -291,20 +292,26 @@ class Largest(Pooling):
 
     def width(self, row_parts: RowParts) -> int:
         """See `Pooling.width`."""
-        return row_parts.shape[2]
+        return _pooled_width("max", row_parts)
 
     def of(self, rows: Rows, row_parts: RowParts) -> Rows:
         """See `Pooling.of`."""
-        found: Rows = row_parts.map(rows).max(axis=1)
-        return found
+        return row_parts.pool(rows, "max")
+
+
+def _pooled_width(name: str, row_parts: RowParts) -> int:
+    """Channels of the last map; raises FeatureSpecError where slim rows lack this pooling."""
+    if row_parts.pooled:
+        row_parts.pooled_place(name)
+    return row_parts.shape[2]
 
 
 class Taps(Pooling):
     """Intermediate layers as the cache keeps them: means or largest values over positions."""
 
     def __init__(self, name: str = "") -> None:
-        """Take one tap by its name, or all that the cache has."""
-        self._name = name
+        """Take one tap by its `name`, or with "" all that the cache has."""
+        self.name = name
 
     def width(self, row_parts: RowParts) -> int:
         """See `Pooling.width`."""
@@ -317,21 +324,21 @@ class Taps(Pooling):
 
     def names(self, row_parts: RowParts) -> tuple[str, ...]:
         """Name the layers that are kept, in their order."""
-        return (self._name,) if self._name else tuple(row_parts.taps)
+        return (self.name,) if self.name else tuple(row_parts.taps)
 
     def kinds(self, row_parts: RowParts) -> tuple[int, ...]:
         """See `Pooling.kinds`: each tap is one."""
-        return (self.width(row_parts),) if self._name else tuple(row_parts.taps.values())
+        return (self.width(row_parts),) if self.name else tuple(row_parts.taps.values())
 
     def back(self, slopes: Floats, row_parts: RowParts) -> Floats:
         """See `Pooling.back`."""
         return _placed(slopes, self._place(row_parts), row_parts)
 
     def _place(self, row_parts: RowParts) -> slice:
-        if row_parts.taps and not self._name:
+        if row_parts.taps and not self.name:
             return slice(row_parts.map_width, row_parts.whole_width)
         try:
-            return row_parts.tap(self._name)
+            return row_parts.tap(self.name)
         except KeyError:
             known = (
                 f"; the taps of this cache are {', '.join(row_parts.taps)}"
@@ -339,13 +346,13 @@ class Taps(Pooling):
                 else ""
             )
             remedy = ""
-            if self._name in VIEW_SETS:
-                remedy = f"; say what is made of the view, as {self._name}:avg"
-            elif not self._name or self._name.startswith("mixed"):
-                wanted = self._name or "mixed4-max,mixed7-max,mixed9-max"
+            if self.name in VIEW_SETS:
+                remedy = f"; say what is made of the view, as {self.name}:avg"
+            elif not self.name or self.name.startswith("mixed"):
+                wanted = self.name or "mixed4-max,mixed7-max,mixed9-max"
                 remedy = f"; a cache with others is made by: extract --taps {wanted}"
             raise FeatureSpecError(
-                f"found {self._name or 'taps'!r} in the features; expected "
+                f"found {self.name or 'taps'!r} in the features; expected "
                 f"{', '.join(POOLINGS)} or a tap that the cache has{known}{remedy}"
             ) from None
 

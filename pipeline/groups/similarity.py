@@ -239,6 +239,14 @@ def _pictured(grey: Grey) -> Vectors:
 def _pooled(cache: Cache, rows: list[int], tick: Tick | None = None) -> Vectors:
     """Average rows over the places of the map: float32 (n, channels); whole if these are few."""
     row_parts = RowParts.of_cache(cache)
+    if row_parts.pooled:  # the same means
+        kept = [
+            cache.take(rows[start : start + _READ], row_parts.pooled_place("avg"))
+            for start in range(0, len(rows), _READ)
+        ]
+        if tick is not None:
+            tick(len(rows))
+        return np.concatenate(kept)
     channels = row_parts.shape[2] if row_parts.shape[2] >= _FEWEST_CHANNELS else row_parts.map_width
     pooled = np.empty((len(rows), channels), dtype=np.float32)
     for start in range(0, len(rows), _READ):

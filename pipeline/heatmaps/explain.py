@@ -175,7 +175,7 @@ def _targets(bundle: Bundle, probabilities: Floats) -> Indices:
 def _head_with_places(bundle: Bundle) -> Head | HeadOnCachedRows:
     """Give the model's head, where what it sees has places in the photograph."""
     head = bundle.head
-    if isinstance(head, HeadOnCachedRows) and not (head.spec.on_map or shown_views(head)):
+    if isinstance(head, HeadOnCachedRows) and not (head.on_map or shown_views(head)):
         raise HeadError(
             f"{bundle.folder} sees intermediate layers of the whole photograph, which have no "
             "place in it, and has no heatmaps; expected a model on crops or on the last block; "
@@ -190,7 +190,7 @@ def _head_with_places(bundle: Bundle) -> Head | HeadOnCachedRows:
 
 
 def _by_views(head: Head | HeadOnCachedRows) -> TypeGuard[HeadOnCachedRows]:
-    return isinstance(head, HeadOnCachedRows) and not head.spec.on_map
+    return isinstance(head, HeadOnCachedRows) and not head.on_map
 
 
 def _reference(bundle: Bundle, head: Head | HeadOnCachedRows) -> Reference:

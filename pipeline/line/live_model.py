@@ -237,7 +237,8 @@ class LiveModel:
         backbone = self._backbone(1, settings)
         seen = backbone.run(probe_pixels(height, width)[None])
         if self.bundle.tested.drift_probe is not None:
-            self.bundle.watch(settings.row_of(np.repeat(seen[:1], pictures, 0), pictures)[0])
+            probe = np.repeat(seen[:1], pictures, 0)
+            self.bundle.watch(settings.with_map.row_of(probe, pictures)[0])
 
     def _rows(self, photographs: Sequence[Decoded], settings: BackboneSettings) -> Rows:
         """Give rows as a cache of this precision gives them back: float32 (n, views, values)."""

@@ -57,7 +57,7 @@ def familiar_vectors(inputs: Rows, row_parts: RowParts, views: int) -> Rows:
         float32 (n, channels), of length 1.
     """
     each = np.split(inputs, views, axis=1)
-    mean = np.mean([row_parts.map(rows).mean(axis=1) for rows in each], axis=0, dtype=np.float32)
+    mean = np.mean([row_parts.pool(rows, "avg") for rows in each], axis=0, dtype=np.float32)
     length = np.linalg.norm(mean, axis=1, keepdims=True)
     return np.asarray(mean / np.maximum(length, 1e-12), dtype=np.float32)
 

@@ -27,6 +27,7 @@ from pipeline.evaluation.band import REVIEW, REVIEW_NAME, Band, beside, verdict_
 from pipeline.groups.proposal_cache import propose_for
 from pipeline.model.bundle import Bundle
 from pipeline.model.familiar import UNLIKE, say_blind
+from pipeline.model.layout import on_fewest
 from pipeline.model.probabilities import PredictOptions, predict_photographs
 from pipeline.output.overwrite import PICTURE, PREDICTIONS, check_overwritable
 from pipeline.output.tables import MARK, escaped_json, to_csv
@@ -183,11 +184,12 @@ def predict(
     """
     options = options or PredictOptions()
     with tempfile.TemporaryDirectory(prefix="onepass-") as folder:
+        seen = on_fewest(bundle) if cache_path is None and not explain else bundle
         if cache_path is None and (explain or options.gap or bundle.decision.of_wholes):
             cache_path = Path(folder) / "features.h5"  # the rows are looked at twice
         look = partial(
             predict_photographs,
-            bundle,
+            seen,
             photographs,
             options=options,
             notes=notes,

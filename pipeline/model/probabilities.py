@@ -23,6 +23,7 @@ from features.photographs.file import Photograph
 from pipeline.cnn.cnn import Cnn
 from pipeline.cnn.photograph_batches import look
 from pipeline.model.bundle import Bundle
+from pipeline.model.layout import on_fewest, on_rows_of
 
 _BLOCK = 256  # rows in memory at once
 
@@ -89,6 +90,10 @@ def predict_photographs(
         # Read before write: with every row there a cache on a read-only disk, or one that another
         # process writes to, serves as well.
         reader = stack.enter_context(Cache.read(path)) if path.exists() else None
+        if reader is not None:
+            bundle = on_rows_of(bundle, reader)
+        elif cache_path is None:
+            bundle = on_fewest(bundle)
         done = extract(
             photographs,
             bundle.settings(options.weights, options.engine),
@@ -153,6 +158,7 @@ def predict_table_rows(bundle: Bundle, cache_path: Path, table_rows: list[TableR
         CacheError: it lacks rows.
     """
     with Cache.read(cache_path) as cache:
+        bundle = on_rows_of(bundle, cache)
         cache.check_fields(bundle.record.fit.fingerprint)
         rows = [tuple(cache.find(s.digest, view) for view in bundle.seen[0]) for s in table_rows]
         missing = sum(min(numbers) < 0 for numbers in rows)

@@ -34,6 +34,8 @@ def extract_command(dataset: Dataset) -> Command:
         words += ["--weights", folder.weights.name] if folder.weights else []
     if folder.weights and folder.untrained:
         words += ["--seed", str(folder.weights.seed)]
+    if folder.kept:
+        return [*words, "--keep", ",".join(folder.kept), *_groups(folder.group_rule)]
     if dataset.taps:
         words += ["--taps", ",".join(dataset.taps)]
     if dataset.views != (FULL,):

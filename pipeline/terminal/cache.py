@@ -8,6 +8,7 @@ from pathlib import Path
 from features.cache.lock import network_file_system
 from features.cache.maintenance import Collection, Merge, Verification
 from features.cache.repair import Repair
+from features.cache.slim import Slim
 from pipeline.output.tables import printable
 
 _SHOWN = 10
@@ -83,6 +84,19 @@ def merged(done: Merge) -> str:
         f"{done.second:,} that only the second had ({done.both:,} were in both)\n"
         f"  now run: extract FOLDER --cache {done.path}, on the folder that holds all photographs; "
         "none is computed again"
+    )
+
+
+def slimmed(done: Slim) -> str:
+    """Say how large rows are now, what for, and what may be done with them."""
+    each = done.bytes_after / max(1, done.rows)
+    return printable_lines(
+        [
+            f"{done.path}: {done.rows:,} rows of {done.cached_width:,} values instead of "
+            f"{done.width_before:,}, {each / 1e3:,.1f} kB each: "
+            f"{_megabytes(done.bytes_before)} before, {_megabytes(done.bytes_after)} now",
+            f"  kept for the features {', '.join(done.kept.specs)}; others are refused there",
+        ]
     )
 
 

@@ -1,4 +1,4 @@
-"""The commands `cache verify | repair | gc | merge`."""
+"""The commands `cache verify | repair | gc | merge | slim`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipeline.terminal.options import CacheArgument, CacheFile, Wait, out_option
 cache_app = CommandGroup(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Check a cache, mend it, drop what nobody uses, make one of two.",
+    help="Check a cache, mend it, drop what nobody uses, make one of two, or a slim one.",
 )
 
 
@@ -94,3 +94,31 @@ def cache_merge(
     with bar("rows") as progress:
         done = pipeline.merge(first, second, out, progress)
     show(text.merged(done))
+
+
+@cache_app.command("slim")
+def cache_slim(
+    keep: Annotated[
+        str,
+        typer.Option("--keep", help="Features to keep, with commas: avg,five:mixed8:root."),
+    ],
+    out: Annotated[Path, out_option("The new cache; must not exist.")],
+    cache_argument: CacheArgument = None,
+    cache: CacheFile = Path("features.h5"),
+    precision: Annotated[
+        str | None, typer.Option(help="float16 for half the space.  [default: the cache's]")
+    ] = None,
+    patience: Wait = 60.0,
+) -> None:
+    """Make a small cache of a full one, with what some features read and no more.
+
+    Example: onepass cache slim features.h5 --keep avg --out small.h5
+    """
+    from pipeline.feature_specs.keep import slim_cache
+    from pipeline.terminal import cache as text
+
+    with bar("rows") as progress:
+        done = slim_cache(
+            cache_argument or cache, keep, out, precision=precision, progress=progress
+        )
+    show(text.slimmed(done))

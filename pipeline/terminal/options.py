@@ -80,6 +80,13 @@ Look = Annotated[
         rich_help_panel=DATA,
     ),
 ]
+Keep = Annotated[
+    str | None,
+    typer.Option(
+        help="A slim cache: keep only what these features read, with commas: avg,five:mixed8:root.",
+        rich_help_panel=DATA,
+    ),
+]
 DryRun = Annotated[
     bool,
     typer.Option("--dry-run", help="Only say how long, and how much disk.", rich_help_panel=RUN),

@@ -265,6 +265,7 @@ def _one_class(found: Evaluation, names: Sequence[str]) -> list[str]:
 def info(facts: Mapping[str, Any]) -> str:
     """Give a cache's or a model's facts."""
     if facts["kind"] == "cache":
+        kept = facts["folder"].get("kept", ())
         rows = [
             ["cache", f"{facts['path']}, {facts['bytes'] / 1e6:,.1f} MB"],
             ["rows", f"{facts['rows']:,} × {facts['cached_width']:,} {facts['dtype']}"],
@@ -275,6 +276,7 @@ def info(facts: Mapping[str, Any]) -> str:
             ["parts named", f"{facts['parts_named']:,}"],
             ["unreadable", f"{len(facts['unreadable']):,}"],
             ["views", _views(Chosen(tuple(facts["views"])))],
+            *([["slim: kept for", printable(", ".join(kept))]] if kept else []),
             ["settings", _settings(facts["features"], facts["features"]["weights"][:19])],
             ["fingerprint", facts["fingerprint"][:16] + "…"],
             ["folder", printable(str(facts["folder"].get("root", "no finished extract")))],

@@ -109,6 +109,8 @@ def check_head(head: str, settings: Mapping[str, Scalar] | None) -> None:
 def specs_of(dataset: Dataset) -> list[FeatureSpec]:
     """List what heads may see of a cache, the fewest values first; flat rows where that is all.
 
+    Of a slim cache it is what its rows were kept for.
+
     Of rows with a closer look: the means that crops have; the largest values of all layers of the
     whole photograph and its crops, with the top layer's and without: defects much smaller than a
     crop are lost there.
@@ -117,6 +119,8 @@ def specs_of(dataset: Dataset) -> list[FeatureSpec]:
         >>> [spec.text for spec in specs_of(dataset)]  # doctest: +SKIP
         ['five:mixed8:root', 'full+five:mixed5-max+mixed7-max+mixed8-max:root', ...]
     """
+    if dataset.folder.kept:  # a slim cache was made for these
+        return [FeatureSpec.parse(text) for text in dataset.folder.kept]
     row_parts, crops = dataset.row_parts, dataset.look.crops
     sets = [name for name in (*dataset.views, *crops.sets) if name != FULL]
     layers = [tap for tap in row_parts.taps if tap in row_parts.crop_taps or not crops.sets]
@@ -149,7 +153,8 @@ def contenders(
     """
     if head != AUTO:
         alone = not issubclass(load_head_class(head), RowSpaceHead)
-        specs = [features] if features else [FLAT] if alone else specs_of(dataset)
+        first = specs_of(dataset)[:1] if dataset.folder.kept else [FLAT]
+        specs = [features] if features else first if alone else specs_of(dataset)
         return [Contender(head, spec) for spec in specs]
     specs = [features] if features else specs_of(dataset)
     found = []

@@ -132,7 +132,8 @@ def _completed(
     """Fill in what was left open: heads, feature specs with their rows, and the part rule."""
     features = options.features
     if features is None:
-        features = [*specs_of(dataset), FLAT] if options.heads is None else [FLAT]
+        flat = [] if dataset.folder.kept else [FLAT]  # a slim cache has no more than its specs
+        features = flat if flat and options.heads is not None else [*specs_of(dataset), *flat]
     features = list(dict.fromkeys(features))
     heads = options.heads or (list(HEADS) if features == [FLAT] else FEW)
     part_rule = options.part_rule

@@ -28,7 +28,7 @@ from pipeline.evaluation.metrics import score
 from pipeline.evaluation.predictions import Assessment, Predictions, predictions_of_side
 from pipeline.feature_specs.heads import Contender, on_cached_rows
 from pipeline.feature_specs.rows import raw_rows, rows_in
-from pipeline.feature_specs.spec import FLAT, FeatureSpec
+from pipeline.feature_specs.spec import FeatureSpec
 from pipeline.heads.base import AnyRows, predict_by_blocks
 from pipeline.heads.calibration import Recalibration
 from pipeline.model.bundle import Model, save_bundle
@@ -40,7 +40,7 @@ from pipeline.thresholds.claims import require_told, why_apart
 from pipeline.thresholds.decision import Decision
 from pipeline.thresholds.rule import ThresholdRule
 from pipeline.thresholds.train import Trained, TrainingRows, train
-from pipeline.training.auto import AUTO, Choice, check_head, choose
+from pipeline.training.auto import AUTO, Choice, check_head, choose, specs_of
 from pipeline.training.model_files import heatmaps_file, split_entries, unseen_file
 from pipeline.training.optimism import Optimism, Rounds, measure_optimism
 from pipeline.training.training_curves import CURVES, curves_csv
@@ -173,7 +173,9 @@ def fit(
     features, seed, rule = options.features, options.seed, options.threshold
     if dataset.y.any():  # of good parts alone nothing is claimed that parts on both sides break
         require_told(rule, dataset.folder.group_rule.kind)
-    rows_in(dataset, features or FLAT, np.arange(1))  # wrong features are said at once, too
+    rows_in(
+        dataset, features or specs_of(dataset)[0], np.arange(1)
+    )  # wrong features are said at once, too
     kind, sides = choose_sides(
         dataset.y, dataset.groups, dataset.given,
         kind=options.split, test_size=options.test_size, seed=seed,

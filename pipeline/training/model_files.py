@@ -31,7 +31,7 @@ def heatmaps_file(
         test: int64, numbers of those that fix the scale of the colours.
     """
     if isinstance(model, HeadOnCachedRows):
-        if not model.spec.on_map:
+        if not model.on_map:
             return _views_file(model, dataset, learned, test)
         seen, shown = dataset.whole_rows(learned), dataset.whole_rows(test)
     else:

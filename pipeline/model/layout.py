@@ -1,0 +1,91 @@
+"""A model on rows of another layout than those that it was fitted on.
+
+What a model sees of a photograph may stand in rows that keep more, or less: in a slim cache made of
+the one that it was fitted on, or in a full one where it was fitted on a slim one. The values that
+it sees have the same bits in both, so the model is put on the rows that are there. Where nobody
+keeps rows, they have the fewest values that do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from features.cache.cache import Cache
+from features.cache.row_parts import RowParts
+from features.cache.slim import slim_fields
+from features.errors import FeatureSpecError, FingerprintError
+from pipeline.cnn.cnn import Cnn
+from pipeline.feature_specs.heads import HeadOnCachedRows, on_cached_rows
+from pipeline.feature_specs.keep import kept_by
+from pipeline.feature_specs.spec import FeatureSpec, Taps
+from pipeline.heads.base import Head
+from pipeline.model.bundle import Bundle
+
+_LAYOUT = ("taps", "crops", "map")
+"""Fields of a fingerprint that say what stands in a row, and not what any value of it is."""
+
+
+def on_rows_of(bundle: Bundle, cache: Cache) -> Bundle:
+    """Give the model for the rows of a cache that keeps more or less than those it was fitted on.
+
+    Args:
+        bundle: a loaded model; one that sees pixels is given back as it is.
+        cache: open; one of other settings is left to `Cache.check_fields` to refuse.
+
+    Raises:
+        FingerprintError: the cache is of the model's settings and lacks what the model sees.
+    """
+    own = bundle.record.fit.fingerprint
+    if isinstance(bundle.head, Cnn) or cache.fields == own or _apart(cache.fields) != _apart(own):
+        return bundle
+    spec = bundle.record.fit.spec
+    if not _same_values(spec, RowParts.of(own), RowParts.of(cache.fields)):
+        kept = cache.note.get("kept")
+        what = f"keeps what the features {', '.join(kept)} read" if kept else "has other layers"
+        raise FingerprintError(
+            f"{cache.path} {what}; expected what the model {bundle.folder} sees, {spec}; name "
+            "another --cache, or make one with extract --keep"
+        )
+    return _on(bundle, cache.fields)
+
+
+def on_fewest(bundle: Bundle) -> Bundle:
+    """Give the model for rows with nothing but what it reads: fewer crops and layers to compute."""
+    own = bundle.record.fit.fingerprint
+    if isinstance(bundle.head, Cnn):
+        return bundle
+    fields = slim_fields(own, kept_by([bundle.record.fit.spec], RowParts.of(own)))
+    return bundle if fields == own else _on(bundle, fields)
+
+
+def _apart(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if name not in _LAYOUT}
+
+
+def _same_values(spec: FeatureSpec, own: RowParts, other: RowParts) -> bool:
+    """Whether both kinds of rows have what the spec reads, in the same order."""
+    try:
+        same = spec.width(own) == spec.width(other)
+        layers = [
+            [p.names(parts) for p in spec.poolings if isinstance(p, Taps)] for parts in (own, other)
+        ]
+    except FeatureSpecError:
+        return False
+    return same and layers[0] == layers[1] and spec.stored_views(own) == spec.stored_views(other)
+
+
+def _on(bundle: Bundle, fields: Mapping[str, Any]) -> Bundle:
+    head = bundle.head.head if isinstance(bundle.head, HeadOnCachedRows) else bundle.head
+    assert isinstance(head, Head)
+    fit = replace(bundle.record.fit, fingerprint=dict(fields))
+    tested, own = bundle.tested, RowParts.of(bundle.record.fit.fingerprint).with_map
+    if tested.drift_probe is not None:  # both kinds of rows begin with the last map
+        tested = replace(tested, drift_probe=tested.drift_probe[own.flat], map_alone=True)
+    return replace(
+        bundle,
+        head=on_cached_rows(head, fit.spec, fields),
+        record=replace(bundle.record, fit=fit),
+        tested=tested,
+    )
