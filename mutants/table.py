@@ -464,6 +464,21 @@ MODELS = (
         "tests/pipeline/model/test_model.py::test_a_damaged_model_is_named",
     ),
     Mutant(
+        "Predictions at once: rows that another process wrote meanwhile are found",
+        "pipeline/model/probabilities.py",
+        "cache = reader if reader and whole else stack.enter_context(Cache.read(path))",
+        "cache = reader if reader and not done.rows else stack.enter_context(Cache.read(path))",
+        "tests/pipeline/model/test_busy_cache.py::test_the_same_new_photographs_at_once",
+    ),
+    Mutant(
+        "What a model has never seen is told: no number that is none hides it",
+        "pipeline/model/familiar.py",
+        "finite = np.isfinite(vectors).all() and np.isfinite(numbers).all()",
+        "finite = np.isfinite(numbers).all()",
+        "tests/pipeline/model/test_hostile_models.py"
+        "::test_what_is_familiar_fits_the_rows_and_is_finite[change1]",
+    ),
+    Mutant(
         "A model reads no file outside itself",
         "pipeline/model/files.py",
         'if not stays_inside(name) or "\\\\" in name or _through_link(folder, name):',

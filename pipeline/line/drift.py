@@ -30,7 +30,7 @@ from pipeline.line.drift_sides import (
     one_of_each,
     reference_side,
 )
-from pipeline.line.part_vectors import Seen, seen_of
+from pipeline.line.part_vectors import Seen, check_sees_rows, seen_of
 from pipeline.line.verdict_log import LoggedVerdict
 from pipeline.model.bundle import Bundle
 
@@ -125,6 +125,7 @@ def measure_drift(
         >>> measure_drift(bundle, Path("features.h5"), arrivals).drifted  # doctest: +SKIP
         False
     """
+    check_sees_rows(bundle)
     recent = {one.digest: one for one in arrivals if since is None or one.time >= since}
     known = {entry["digest"] for entry in bundle.split()}
     with Cache.read(cache_path) as cache:

@@ -23,6 +23,7 @@ from pipeline.groups.proposal_cache import propose_for
 from pipeline.groups.rules import GroupRule
 from pipeline.line.drift import Arrival, Drift, arrivals_of, text_of_time
 from pipeline.line.drift_sides import Sharpness
+from pipeline.line.part_vectors import check_sees_rows
 from pipeline.line.verdict_log import read_verdicts
 from pipeline.model.bundle import Bundle
 from pipeline.model.part_predictions import told_parts
@@ -81,9 +82,10 @@ def find_arrivals(
         progress: called as `progress(done, total)`.
 
     Raises:
-        DataError: there are none.
+        DataError: there are none, or the model sees pixels.
         OnepassError: see `features.extract.extract`.
     """
+    check_sees_rows(bundle)
     if names:
         photographs = told_parts(rule, names, find_photographs(names, notes))
         options = PredictOptions(weights, engine)

@@ -47,6 +47,15 @@ class Seen(NamedTuple):
         )  # fmt: skip
 
 
+def check_sees_rows(bundle: Bundle) -> None:
+    """Raise DataError where a model sees pixels: it keeps nothing that could be compared."""
+    if isinstance(bundle.head, Cnn):
+        raise DataError(
+            f"{bundle.folder} sees pixels and keeps no rows; expected a model of `fit`, whose "
+            "rows can be compared"
+        )
+
+
 def seen_of(bundle: Bundle, cache: Cache, digests: Sequence[str]) -> Seen:
     """Look at photographs whose rows are in a cache.
 
@@ -60,11 +69,7 @@ def seen_of(bundle: Bundle, cache: Cache, digests: Sequence[str]) -> Seen:
         FingerprintError: the cache holds rows of other settings.
         CacheError: rows are missing or damaged.
     """
-    if isinstance(bundle.head, Cnn):
-        raise DataError(
-            f"{bundle.folder} sees pixels and keeps no rows; expected a model of `fit`, whose "
-            "rows can be compared"
-        )
+    check_sees_rows(bundle)
     cache.check_fields(bundle.record.fit.fingerprint)
     views, columns = bundle.seen
     row_parts = RowParts.of(bundle.record.fit.fingerprint)

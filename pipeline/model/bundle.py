@@ -307,6 +307,7 @@ def load_bundle(folder: Path, *, accept_drift: bool = False, trust: bool = False
         bundle.accept_drift = accept_drift
         with np.errstate(all="ignore"):  # forged numbers overflow; what comes out is held against
             bundle.hear(bundle.tested.moved_at_load(bundle.head, record.fit.known_recipe()))
+            bundle.strangeness(bundle.tested.rows)  # of another width it is refused here
     return bundle
 
 

@@ -122,7 +122,9 @@ class Familiar:
         arrays = read_arrays(content)
         vectors, numbers = arrays["vectors"], arrays["limit"]
         sound = vectors.ndim == 2 and vectors.dtype == np.float32 and len(vectors) >= NEAREST
-        if not sound or numbers.shape != (2,) or not np.isfinite(numbers).all():
+        finite = np.isfinite(vectors).all() and np.isfinite(numbers).all()
+        # Otherwise nothing would be unlike, and nobody would hear of it.
+        if not sound or numbers.shape != (2,) or not finite or not 0 <= numbers[1] <= 1:
             raise ValueError(f"vectors of shape {vectors.shape}, limits {numbers!r}")
         return cls(vectors, float(numbers[0]), float(numbers[1]))
 

@@ -106,9 +106,13 @@ def predict_photographs(
         table_rows = done.table_rows
         if notes is not None:
             notes += done.remarks.lines(bundle.views.sets)
-        cache = reader if reader and not done.rows else stack.enter_context(Cache.read(path))
-        # By digest: `cache gc` may have moved the rows since they were extracted.
         digests = [table_row.digest for table_row in table_rows if table_row.row >= 0]
+        # Rows that it lacks were written since it was opened: here, or by another process.
+        whole = reader is not None and all(
+            reader.find(digest, view) >= 0 for view in bundle.seen[0] for digest in digests
+        )
+        cache = reader if reader and whole else stack.enter_context(Cache.read(path))
+        # By digest: `cache gc` may have moved the rows since they were extracted.
         rows = {view: cache.rows_of(digests, view) for view in bundle.seen[0]}
         known = dict(zip(digests, zip(*rows.values(), strict=True), strict=True))
         none = (-1,) * len(rows)

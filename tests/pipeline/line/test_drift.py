@@ -18,6 +18,8 @@ from PIL import Image, ImageFilter
 import pipeline
 from features.cache.cache import Cache
 from features.errors import DataError
+from features.photographs.decode import RECIPES
+from pipeline.cnn.cnn import Cnn
 from pipeline.groups.rules import GroupRule
 from pipeline.line.drift import FALSE_ALARM, Drift, arrivals_of, measure_drift
 from pipeline.line.drift_sides import one_of_each
@@ -245,3 +247,15 @@ def test_the_command(line: Path, tmp_path: Path, run: Run) -> None:
     fails(run(*asked, "--since", "soon"), "soon")
     with Cache.read(tmp_path / "features.h5") as cache:
         assert len(cache) == 72 + 80
+
+
+def test_a_model_that_sees_pixels_is_refused_in_words(line: Path, tmp_path: Path) -> None:
+    """It has no fingerprint of rows to look into, neither for a log nor for named photographs."""
+    network = Cnn("base", RECIPES["imagenet"], 2)
+    bundle = replace(load(line / "model"), head=network)
+    cache = line / "features.h5"
+    with pytest.raises(DataError, match="sees pixels and keeps no rows"):
+        measure_drift(bundle, cache, [])
+    for names in ([str(line / "data")], []):
+        with pytest.raises(DataError, match="sees pixels and keeps no rows"):
+            find_arrivals(bundle, names, cache, tmp_path / "none", BY_PART, [], engine="tensorflow")

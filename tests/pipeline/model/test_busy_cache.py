@@ -68,3 +68,25 @@ def test_six_predictions_at_once_all_end_well(
         assert list(pool.map(predict, folders)) == [3] * 6
     with Cache.read(cache) as opened:
         assert len(opened) >= before + 18
+
+
+def test_the_same_new_photographs_at_once(
+    cache: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toy: Toy
+) -> None:
+    """What waited for its turn finds rows that another wrote, and not those it knew at first."""
+    monkeypatch.setattr(lock, "_patience", 60.0)
+    monkeypatch.setattr(toy, "pause", 0.2)
+    folder = write_parts(tmp_path / "new", 2, first=900)
+    start = threading.Barrier(3)
+
+    def predict(_: int) -> list[float | None]:
+        bundle, new = load(model), pipeline.find_photographs([str(folder)])
+        start.wait()
+        return [one.probability for one in pipeline.predict(bundle, new, cache)]
+
+    with ThreadPoolExecutor(3) as pool:
+        first, *others = pool.map(predict, range(3))
+    assert None not in first
+    assert others == [first] * 2
+    with Cache.read(cache) as opened:
+        assert len(opened) == 72 + 6

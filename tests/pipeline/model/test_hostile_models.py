@@ -513,6 +513,33 @@ def test_an_old_boosting_of_another_shape_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "change",
+    [
+        {"vectors": np.ones((9, 2), np.float32)},
+        {"vectors": np.full((9, 3), np.nan, np.float32)},
+        {"vectors": np.full((9, 3), np.inf, np.float32)},
+        {"vectors": np.ones((9, 3))},
+        {"limit": np.array([np.nan, 0.01])},
+        {"limit": np.array([1.0, -2.0])},
+        {"limit": np.array([[1.0, 0.01]])},
+    ],
+)
+def test_what_is_familiar_fits_the_rows_and_is_finite(model: Any, change: Any) -> None:
+    """Of another width it would be no line; with nan nothing would be unlike, and nobody told."""
+    folder = model("logistic")
+    sound = {"vectors": np.ones((9, 3), np.float32), "limit": np.array([1.0, 0.01])}
+    for arrays, fits in ((sound, True), (sound | change, False)):
+        np.savez(folder / "familiar.npz", allow_pickle=False, **arrays)
+        about = json.loads((folder / "model.json").read_text())
+        about["files"]["familiar.npz"] = ""
+        (folder / "model.json").write_text(json.dumps(about))
+        if fits:
+            assert pipeline.load_bundle(sign(folder)).familiar is not None
+        else:
+            refused(sign(folder), "damaged or was tampered with")
+
+
+@pytest.mark.parametrize(
     ("name", "field"),
     [("logistic", "coefficients"), ("rbf-svm", "projection"), ("knn", "labels"),
      ("dense", "dense_2.kernel"), ("majority", "shares")],
