@@ -78,7 +78,7 @@ class Extraction:
 def identify(
     photograph: Photograph, known: TableRow | None = None, *, max_pixels: int = MAX_PIXELS
 ) -> tuple[TableRow, bytes | None]:
-    """Say which bytes a photograph has; a file that did not change is not read.
+    """Find which bytes a photograph has; a file that did not change is not read.
 
     Args:
         photograph: one file.

@@ -70,7 +70,7 @@ class OnnxNetwork:
         return {tap: n for name, n in self.layers.items() for tap in (name, f"{name}-max")}
 
     def fields(self) -> dict[str, Any]:
-        """Say what a cache or a model keeps of it, as JSON has it."""
+        """Give what a cache or a model keeps of it, as JSON has it."""
         return {
             "input_size": list(self.input_size),
             "scale": _listed(self.scale),

@@ -207,7 +207,7 @@ def _expect(value: Any, kind: type) -> Any:  # noqa: ANN401
 
 
 def _call(function: object, arguments: object) -> object:
-    """Make what the two known calls would make."""
+    """Make what either of the two known calls would make."""
     if isinstance(function, _Name) and function == _DICT and not _expect(arguments, tuple):
         return {}
     if not isinstance(function, _Name) or function != _REBUILD:

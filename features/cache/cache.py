@@ -267,7 +267,7 @@ class Cache:
         )
 
     def settled(self, read: Callable[[Hdf5], _T]) -> _T:
-        """Say what `read` makes of the open file; again where a commit came in between."""
+        """Give what `read` makes of the open file; again where a commit came in between."""
         deadline = time.monotonic() + _SETTLE
         while True:
             try:
@@ -356,7 +356,7 @@ class Cache:
         self.own = self._file.own = self.own or own
 
     def commit(self) -> None:
-        """Make what was appended durable, all or nothing.
+        """Make all that was appended durable, all or nothing.
 
         Raises:
             CacheError: the disk is full or failing; the file is as the last commit left it.

@@ -206,7 +206,7 @@ def read_schema(h5: h5py.File, path: Path) -> int:
 
 
 def stamp(path: Path) -> tuple[bytes, int, int, bool]:
-    """Say what differs after every commit, and between a file and one that replaced it."""
+    """Read what differs after every commit, and between a file and one that replaced it."""
     try:
         with path.open("rb", buffering=0) as file:
             stat = os.fstat(file.fileno())
@@ -230,7 +230,7 @@ def _not_hdf5(file: JournaledFile, error: Exception) -> str:
 
 
 def damaged(file: JournaledFile, found: str) -> str:
-    """Say what to tell of a file that cannot be read as a cache."""
+    """Word the error of a file that cannot be read as a cache."""
     if file.failure:
         return f"{file.path} cannot be read ({file.failure.strerror}); check the disk"
     return (
@@ -240,7 +240,7 @@ def damaged(file: JournaledFile, found: str) -> str:
 
 
 def damaged_row(file: JournaledFile, row: int) -> str:
-    """Say what to tell of a row that cannot be read."""
+    """Word the error of a row that cannot be read."""
     if file.failure:
         return damaged(file, "")
     return (

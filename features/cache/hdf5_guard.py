@@ -63,7 +63,7 @@ def refuse_unsafe(
 
 
 def _attribute_bytes(item: Any, damaged: bool) -> int:  # noqa: ANN401 - low-level
-    """Say what the attributes of an object claim."""
+    """Count the bytes that the attributes of an object claim."""
     claimed = 0
     for number in range(h5py.h5a.get_num_attrs(item)):
         try:

@@ -69,6 +69,7 @@ class JournaledFile:
         if writable:
             recover(path)
         self._file: IO[bytes] = path.open("r+b" if writable else "rb", buffering=0)
+        # Lock and journal go by name: through the other name a second writer would meet neither.
         if writable and os.fstat(self._file.fileno()).st_nlink > 1:
             self._file.close()
             raise OSError(errno.EMLINK, "it has a second name, a hard link, whose lock and journal "
@@ -140,6 +141,7 @@ class JournaledFile:
         start, end = self._position, self._position + len(view)
         self._position = end
         if self.failure is None and self.writable:
+            # Below the last commit's end a write waits in memory; behind it nothing can be harmed.
             boundary = min(max(self._committed, start), end)
             try:
                 self._change_pages(start, view[: boundary - start])
@@ -182,6 +184,8 @@ class JournaledFile:
         assert self.header is not None, "a file without a header cannot be written"
         header = Header(self.header.identity, self.header.commit + 1, seal)
         try:
+            # The order is the promise: appended bytes durable, then the journal, then the pages;
+            # the journal goes last. A crash between any two leaves the old state or the new one.
             sync_descriptor(self._file.fileno())
             journal = self._next_journal(header)
             mode = os.fstat(self._file.fileno()).st_mode & 0o777
@@ -207,6 +211,7 @@ class JournaledFile:
         assert self.header is not None
         packed = header.pack()
         self._change_pages(0, memoryview(packed + (mark(packed) if self.own else bytes(MARK))))
+        # HDF5 may have cut off what it changed before: pages behind the new end are nobody's.
         pages = {n: bytes(p) for n, p in sorted(self._pages.items()) if n * PAGE < self._size}
         self._file.seek(0)
         before = hashlib.sha256(self._file.read(SIZE)).digest()

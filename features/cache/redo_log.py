@@ -56,6 +56,7 @@ class Header(NamedTuple):
         """Read the header in `data`, the first SIZE bytes of a file; None for no sound one."""
         if len(data) < SIZE:
             return None
+        # Another process may be writing it just now: only the checksum says that it is whole.
         magic, identity, commit, seal = _FORM.unpack_from(data)
         if magic == _FIRST_MAGIC:
             return cls(*_FIRST_FORM.unpack_from(data)[1:])
@@ -211,11 +212,13 @@ def write_journal(path: Path, journal: Journal, mode: int = 0o600) -> None:
         len(journal.pages), journal.before, journal.appended,
     )  # fmt: skip
     data = head + b"".join(_ENTRY.pack(number) + page for number, page in journal.pages.items())
+    # A link of this name, planted beforehand, would make the program write elsewhere.
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     with os.fdopen(os.open(path, flags, mode), "wb") as file:
         file.write(data + _CHECKSUM.pack(zlib.crc32(data)))
         file.flush()
         sync_descriptor(file.fileno())
+    # Without this the name itself may be lost in a power cut, with the bytes safely on the disk.
     sync_folder(path.parent)
 
 
@@ -233,6 +236,7 @@ def _open_regular(path: Path) -> IO[bytes] | None:
         if error.errno == errno.ELOOP:
             raise ForeignJournalError("it is no regular file") from None
         raise
+    # Asked again of what was opened: the name may have changed its file in between.
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
         raise ForeignJournalError("it is no regular file")
@@ -272,6 +276,7 @@ def read_journal(path: Path, size: int) -> Journal | None:
             raise ForeignJournalError("it is no journal")
         step = _ENTRY.size + PAGE
         claimed = form.size + count * step + _CHECKSUM.size
+        # The numbers are read before the checksum: they must not decide how much memory is taken.
         if length > claimed or count > -(-max(size, end) // PAGE) or claimed > size + _ROOM:
             raise ForeignJournalError("it is larger than this file's can be")
         if length < claimed:

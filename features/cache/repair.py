@@ -231,7 +231,7 @@ def _has_any(cache: Cache, keys: Sequence[tuple[bytes, bytes]]) -> bool:
 
 
 def _read_entries(h5: Hdf5, count: int) -> tuple[Entries, npt.NDArray[np.bool_]]:
-    """Say what is known of the rows, a chunk at a time, and of which it could be read."""
+    """Read what is known of the rows, a chunk at a time, and of which it could be read."""
     readable = np.ones(count, dtype=np.bool_)
     columns = {}
     for name in ROW_COLUMNS:

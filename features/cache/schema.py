@@ -151,7 +151,7 @@ def write_note(h5: Hdf5, note: Mapping[str, Any]) -> None:
 
 
 def read_note(h5: Hdf5) -> dict[str, Any]:
-    """Say what is noted of the folder."""
+    """Read what is noted of the folder."""
     note: dict[str, Any] = json.loads(read_text(h5, "dataset"))
     return note
 
@@ -198,7 +198,7 @@ def write_table(h5: Hdf5, table_rows: list[TableRow]) -> Columns:
 
 
 def read_fields(h5: Hdf5) -> dict[str, Any]:
-    """Say what the fingerprint is made of.
+    """Read what the fingerprint is made of.
 
     Raises:
         ValueError: the fingerprint is another.
@@ -210,7 +210,7 @@ def read_fields(h5: Hdf5) -> dict[str, Any]:
 
 
 def read_entries(h5: Hdf5) -> Entries:
-    """Say what is known of every row.
+    """Read what is known of every row.
 
     Raises:
         ValueError: the columns differ in length, or one has another type.
@@ -235,7 +235,7 @@ def to_entries(columns: Mapping[str, npt.NDArray[Any]]) -> Entries:
 
 
 def new_entries(digests: Sequence[str], views: Sequence[str], values: npt.NDArray[Any]) -> Entries:
-    """Say what is known of rows of photographs: their keys and checksums."""
+    """Make the entries of rows of photographs: their keys and checksums."""
     keys = [(d.encode(), view.encode()) for d, view in zip(digests, views, strict=True)]
     checks = [row_check(*key, row) for key, row in zip(keys, values, strict=True)]
     return to_entries(

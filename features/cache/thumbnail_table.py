@@ -14,7 +14,7 @@ from features.errors import CacheError
 
 
 def thumbnails_of(cache: Cache, rows: Sequence[int] | None = None) -> Thumbnails:
-    """Say what is kept of photographs beside these rows, in this order; None: of all rows.
+    """Read what is kept of photographs beside these rows, in this order; None: of all rows.
 
     Raises:
         CacheError: they are damaged.

@@ -108,7 +108,7 @@ def read_thumbnails(h5: Hdf5, count: int) -> Thumbnails:
 
 
 def salvage_thumbnails(h5: Hdf5, count: int, errors: tuple[type[Exception], ...]) -> Thumbnails:
-    """Say what can be read of a damaged cache, a chunk at a time; blank what raises `errors`."""
+    """Read what is left of a damaged cache, a chunk at a time; blank what raises `errors`."""
     found = Thumbnails.blank(count)
     for start in range(0, count, THUMBNAIL_CHUNK):
         chunk = slice(start, min(start + THUMBNAIL_CHUNK, count))

@@ -298,7 +298,7 @@ def orientation(data: bytes, *, max_pixels: int = MAX_PIXELS) -> int:
 def inspect(
     data: bytes, size: int, *, max_pixels: int = MAX_PIXELS, bits: int | None = 0
 ) -> tuple[Header, Image.Image]:
-    """Say what the file says of itself, and the upright photograph as RGB.
+    """Read what the file says of itself, and the upright photograph as RGB.
 
     Args:
         data: the whole file.

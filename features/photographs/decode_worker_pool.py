@@ -194,7 +194,7 @@ class Decoders:
                 self._change.notify_all()
 
     def _ask_one(self, head: bytes, data: bytes) -> _Answer | None:
-        """Say what a process answers; None where it ended without."""
+        """Ask a process; give its answer, or None where it ended without one."""
         with self._change:
             process = self._idle.pop() if self._idle else None
         process = process or _Process(self.command)
@@ -255,7 +255,7 @@ class _Process:
             )
 
     def ask(self, head: bytes, data: bytes) -> _Answer | None:
-        """Say what it answers; None where it ended instead."""
+        """Ask it; give its answer, or None where it ended instead."""
         try:
             for part in (REQUEST.pack(len(head), len(data)), head, data):
                 self._to.write(part)

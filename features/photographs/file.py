@@ -35,7 +35,7 @@ class Photograph(NamedTuple):
 
 
 def stat_photograph(file: Path) -> os.stat_result:
-    """Say what the system knows of a file.
+    """Read what the system knows of a file.
 
     Raises:
         ImageError: it cannot be looked at, or is no regular file: reading a pipe or a device may

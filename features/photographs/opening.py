@@ -192,7 +192,7 @@ def _reason(error: Exception, data: bytes, declared: Declared) -> str:
 
 
 def _describe(data: bytes) -> str:
-    """Say what the first bytes look like, for a person who wonders why."""
+    """Describe what the first bytes look like, for a person who wonders why."""
     starts = {
         b"%PDF": "a PDF",
         b"GIF8": "a GIF",

@@ -217,7 +217,7 @@ def _rounds(data: Dataset, seed: int, notes: list[str]) -> list[Fold]:
 def _predict_rows(
     data: Dataset, testable: Testable, rounds: Sequence[Fold], seed: int, notes: list[str]
 ) -> tuple[LabelFindings | None, list[PhotographFinding]]:
-    """Say what the rows themselves say: suspect labels and outliers."""
+    """Find what the rows themselves say: suspect labels and outliers."""
     side, distances = _side_and_distances(data, seed, notes)
     first = [fold for fold in rounds if fold.repeat == 0]
     labels = _labels(data, side, first, seed) if first else None

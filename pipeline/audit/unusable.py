@@ -50,7 +50,7 @@ class Unusable:
 
 
 def find_unusable(facts: Sequence[FileFacts | None]) -> list[Unusable]:
-    """Say what is wrong with which photographs, in their order, one problem each: the first found.
+    """Find what is wrong with which photographs, in their order, one problem each: the worst.
 
     Args:
         facts: of n photographs; None where the file is gone.

@@ -70,7 +70,7 @@ def build_network(variant: Variant, shape: tuple[int, int, int], n_classes: int)
 def weight_shapes(
     variant: Variant, shape: tuple[int, int, int], n_classes: int
 ) -> dict[str, tuple[tuple[int, ...], tuple[int, ...]]]:
-    """Say which weights such a network has, without building it.
+    """Give the shapes of such a network's weights, without building it.
 
     Args:
         variant: one of VARIANTS.

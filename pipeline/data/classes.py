@@ -71,7 +71,7 @@ def order_classes(
     classes: Sequence[str] | None = None,
     positive: Sequence[str] | None = None,
 ) -> Classes:
-    """Give number the classes.
+    """Order the classes by number.
 
     Of two classes, the one whose name says that its parts are good (`pipeline.data.class_words`) is
     0 and the other is 1. One class alone is taken for good, unless its name says defective. More

@@ -257,7 +257,7 @@ def settings_asked_for(cache_path: Path, options: ExtractOptions) -> BackboneSet
 def _chosen(
     cache_path: Path, settings: BackboneSettings, noted: Chosen, views: Sequence[str] | None
 ) -> Chosen:
-    """Say what has rows of its own; a row that keeps crops has no other views beside it."""
+    """Choose what has rows of its own; a row that keeps crops has no other views beside it."""
     chosen = noted if views is None else Chosen(tuple(dict.fromkeys([FULL, *views])))
     if settings.crops.sets and chosen != Chosen():
         raise DataError(
@@ -354,7 +354,7 @@ def _settings(
 
 
 def _known_backbone(fields: Mapping[str, Any], noted: FolderRecord) -> str:
-    """Say what `--backbone` would have to say for a cache's own; of a new cache the default."""
+    """Find what `--backbone` would have to say for a cache's own; of a new cache the default."""
     name = str(fields.get("backbone", DEFAULT_BACKBONE))
     return noted.weights.name if name == ONNX and noted.weights is not None else name
 

@@ -43,7 +43,7 @@ class Plan:
 
 
 def plan_folder(data: Path, cache_path: Path, options: ExtractOptions) -> Plan:
-    """Say what `extract_folder` would do with the same options; nothing is written.
+    """Plan what `extract_folder` would do with the same options; nothing is written.
 
     A photograph counts as known where path, size and times are those of the cache's table. The
     seconds come from a few photographs decoded and two calls of the backbone.

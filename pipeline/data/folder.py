@@ -130,7 +130,7 @@ def find_pictures(folder: Path) -> tuple[list[Path], int]:
 
 
 def describe_ignored(ignored: Counter[str]) -> str:
-    """Say what was left out, for a person: "12 .txt, 1 hidden"; pictures come first."""
+    """Describe what was left out, for a person: "12 .txt, 1 hidden"; pictures come first."""
     order = sorted(ignored.items(), key=lambda item: (not _is_picture(item[0]), item[0]))
     return ", ".join(f"{count:,} {what}" for what, count in order) or "empty"
 

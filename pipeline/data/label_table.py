@@ -256,7 +256,7 @@ def _labels_of(table: Table, columns: _Columns) -> list[str]:
 
 
 def _merge(found: Labels) -> None:
-    """Take classes that differ in spelling alone for one, 1 and 1.0 among them."""
+    """Join classes that differ in spelling alone, 1 and 1.0 among them."""
     numbers = {label for label in found.label.values() if _WHOLE.fullmatch(label)}
     if numbers >= set(found.label.values()) and any("." in label for label in numbers):
         found.remarks.append("classes that are numbers are called 1, not 1.0")
@@ -267,6 +267,6 @@ def _merge(found: Labels) -> None:
 
 
 def count_labels(labels: Mapping[str, str]) -> str:
-    """Say the classes with their counts: "crack 12, ok 88"."""
+    """Write the classes with their counts: "crack 12, ok 88"."""
     counts = Counter(labels.values())
     return ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()))

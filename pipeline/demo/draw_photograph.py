@@ -85,7 +85,7 @@ def _shine(rng: Random, surface: Surface, way: float) -> Map:
 
 
 def _background(rng: Random, size: tuple[int, int]) -> tuple[Map, npt.NDArray[np.float64]]:
-    """Say what the part lies on: brightness (height, width), near 1, and colour (3,), 0 to 1."""
+    """Draw what the part lies on: brightness (height, width), near 1, and colour (3,), 0 to 1."""
     colour, mottling, streaks, grain, spacing, both = _BACKGROUNDS[rng.integers(len(_BACKGROUNDS))]
     upright = rng.random() < 0.5
     height, width = shape = size if upright else size[::-1]

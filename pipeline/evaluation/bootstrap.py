@@ -32,12 +32,13 @@ class Parts:
 
     @classmethod
     def of(cls, y: Indices, groups: Indices) -> Self:
-        """Give number the parts of photographs with these classes and groups, both int64 (n,)."""
+        """Count off the parts of photographs with these classes and groups, both int64 (n,)."""
         _, of_row = np.unique(groups, return_inverse=True)
         n_parts = int(of_row.max(initial=-1)) + 1
         has = np.zeros((n_parts, int(y.max(initial=-1)) + 1), dtype=bool)
         has[of_row, y] = True
         counts = has.sum(axis=0)
+        # A part with photographs of two classes stands for the rarer: no draw may lose that class.
         rarity = np.where(has, counts, n_parts + 1)
         stratum = rarity.argmin(axis=1) if n_parts else np.empty(0, dtype=np.int64)
         per_class = {int(c): int(counts[c]) for c in np.flatnonzero(counts)}
@@ -158,6 +159,7 @@ class TableRow:
             rows = stand_ins(cell)
             y.append(np.full(len(rows), cell.label))
             P.append(rows)
+            # However many rows stand in for an unseen part, it weighs as much as one part does.
             share = unseen[:, [cell.column]] * (cell.photographs / len(rows))
             weights.append(np.broadcast_to(share, (len(unseen), len(rows))))
         return np.concatenate(y), np.concatenate(P), np.concatenate(weights, axis=1)
@@ -171,6 +173,7 @@ class TableRow:
         return np.eye(self.P.shape[1])[[int(counts.argmax())]]
 
     def _like_the_others(self, cell: Cell) -> Floats:
+        # The worst that is plausible: photographs of the part look like those of the other classes.
         others = self.P[self.y != cell.label]
         return others if len(others) else self._wrong(cell)
 

@@ -76,7 +76,7 @@ def nested_estimate(
     draws: int = _DRAWS,
     seed: int = 0,
 ) -> Nested:
-    """Say what the best of these heads is worth.
+    """Estimate what the best of these heads is worth.
 
     Args:
         y: int64 (n,).

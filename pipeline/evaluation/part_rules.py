@@ -38,6 +38,7 @@ def _softmax(logs: Floats) -> Floats:
 
 
 def _mean(P: Floats, part: Indices, parts: int) -> Floats:
+    # One photograph that is sure by rounding alone (P = 1) would outvote all others for ever.
     logs = np.log(np.clip(P, _LEAST, 1 - _LEAST))
     return _softmax(_sums(logs, part, parts) / np.bincount(part, minlength=parts)[:, None])
 
@@ -53,6 +54,7 @@ def _max(P: Floats, part: Indices, parts: int) -> Floats:
 
 
 def _noisy_or(P: Floats, part: Indices, parts: int) -> Floats:
+    # The probability of no defect anywhere is a product: its logarithms add up.
     none = _sums(np.log1p(-np.minimum(P, 1 - _LEAST)), part, parts)
     return _of_defect(-np.expm1(none))
 
@@ -140,6 +142,7 @@ def combine(P: Floats, groups: Indices, rule: str = MEAN) -> Floats:
     # by the number of their photographs, and a head that knows nothing would seem to rank them.
     same = sizes == 1 if rule == "noisy-or" else _all_equal(P, part.reshape(-1), P[first])
     found[same] = np.clip(P[first[same]], _LEAST, 1 - _LEAST) if rule == MEAN else P[first[same]]
+    # Clipping and logarithms would change the last bits of what needs no rule at all.
     found[sizes == 1] = P[first[sizes == 1]]
     return found
 
@@ -181,7 +184,7 @@ def by_part(y: Indices, P: Floats, groups: Indices, rule: str = MEAN) -> PartTab
 def scores_by_part(
     y: Indices, P: Floats, groups: Indices, rule: str = MEAN, threshold: float = 0.5
 ) -> dict[str, float]:
-    """Do as `pipeline.evaluation.metrics.score`, of parts; arguments as `by_part`.
+    """Score parts as `pipeline.evaluation.metrics.score` does photographs; see `by_part`.
 
     For out-of-fold probabilities: each photograph judged by a model that saw no photograph of its
     part.
@@ -226,6 +229,7 @@ def choose_rule(y: Indices, P: Floats, groups: Indices, *, seed: int = 0) -> str
     if len(np.unique(classes)) < 2:
         return MEAN
     parts = Parts.of(classes, np.arange(len(classes)))
+    # The same draws for all rules: what they share does not count as a difference.
     weights, _ = parts.bayesian(np.random.default_rng((seed, 2)), _DRAWS)
     drawn = {r: weighted_score("roc_auc", classes, t.P, weights) for r, t in tables.items()}
     gains = {rule: drawn[rule] - drawn[MEAN] for rule in CHOICES}

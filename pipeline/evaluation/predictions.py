@@ -170,7 +170,7 @@ BY_PART = ", by part"
 def assessed_sides(
     what: str, photographs: Assessment, parts: Assessment | None
 ) -> dict[str, Assessment]:
-    """Name scores: by part, which is what is decided, and by photograph.
+    """Name the scores by part, which is what is decided, and those by photograph.
 
     Args:
         what: such as "holdout".

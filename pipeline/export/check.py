@@ -312,7 +312,7 @@ def check(folder: str | Path, *, quiet: bool = False) -> list[str]:
 
 
 def _moved(card: Card, one: Card, made: dict[str, Any]) -> list[str]:
-    """Say what the model no longer gives of the same pixels."""
+    """List what the model no longer gives of the same pixels."""
     P, then = made["probabilities"][0].astype(float), np.array(one["probabilities"])
     found, difference = [], float(np.abs(P - then).max())
     # Close to 0 and 1 a probability hardly moves, whatever is shown: its logarithm does.

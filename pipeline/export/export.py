@@ -215,7 +215,7 @@ def _check_recipe(bundle: Bundle) -> None:
 
 
 def _card(bundle: Bundle, written: Written, target: Target, wish: Wish) -> dict[str, Any]:
-    """Say what a program there has to know; the proof and the digests come later."""
+    """Collect what a program there has to know; the proof and the digests come later."""
     fit, decision = bundle.record.fit, bundle.decision
     recipe = fit.fingerprint["recipe"]
     keys = ("name", "width", "height", "exif_orientation", "resize", "dct_scaling", "srgb")

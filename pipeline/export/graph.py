@@ -151,7 +151,7 @@ class _Seen:
         }
 
     def of_spec(self, spec: FeatureSpec) -> str:
-        """Say what a head sees of a photograph; see `FeatureSpec.of`."""
+        """Add what a head sees of a photograph; see `FeatureSpec.of`."""
         graph = self.graph
         whole = spec.stored_views(self.row_parts) == spec.views
         found = [

@@ -167,7 +167,7 @@ def _depth(left: Indices, right: Indices, starts: Indices) -> int:
 
 
 def _leaf_sums(graph: Graph, arrays: Arrays, x: str, outputs: int) -> str:
-    """Say what the leaves of all trees say, added up: (n, outputs), dealt out to them in turn."""
+    """Add up what the leaves of all trees say: (n, outputs), dealt out to them by turns."""
     values = _f32(arrays["values"])
     said = graph.add("Gather", values, _leaves(graph, arrays, x), axis=0)  # (n, trees, width)
     turns = outputs // values.shape[1]

@@ -91,7 +91,7 @@ def log_to_mlflow(folder: Path, report: Path | None = None) -> str:
 
 
 def parameters(facts: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Say what was asked for and chosen, by name."""
+    """List what was asked for and chosen, by name."""
     yield "head", facts["head"]
     yield "feature_spec", facts["feature_spec"]
     for name in ("backbone", "precision"):

@@ -257,7 +257,7 @@ def compare(
 
 
 def _verdict(bundle: Bundle, p: Floats, strangeness: float) -> str:
-    """Say what `predict` says of a photograph."""
+    """Give what `predict` says of a photograph."""
     if strangeness > 1:
         return REVIEW_NAME
     number = int(bundle.decide(bundle.decision.alone(p[None]))[0])

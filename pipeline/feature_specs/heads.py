@@ -81,12 +81,12 @@ class HeadOnCachedRows:
         return None if found is None else self.spec.back(found, self.row_parts)
 
     def seen(self, X: Rows) -> Rows:
-        """Say what the head sees of rows (n, input_width): float32 (n, width)."""
+        """Give what the head sees of rows (n, input_width): float32 (n, width)."""
         views = np.split(X, len(self.views), axis=1)
         return self.spec.of(views, self.row_parts)
 
     def place(self, view: str) -> slice:
-        """Say where what is kept of one of the spec's views stands in a row (input_width,).
+        """Find where what is kept of one of the spec's views stands in a row (input_width,).
 
         Raises:
             ValueError: the spec has no such view.

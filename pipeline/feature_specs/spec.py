@@ -236,7 +236,7 @@ class Pooling(ABC):
         return (self.width(row_parts),)
 
     def back(self, slopes: Floats, row_parts: RowParts) -> Floats:
-        """Say what each value of a row counts for, where its pooled values count for these.
+        """Give what each value of a row counts for, where its pooled values count for these.
 
         Args:
             slopes: (n, width) or (1, width).

@@ -116,5 +116,5 @@ class BottleneckFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         )
 
     def __sklearn_is_fitted__(self) -> bool:
-        """Say yes: there is nothing to fit."""
+        """Answer yes: there is nothing to fit."""
         return True

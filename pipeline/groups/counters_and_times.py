@@ -86,7 +86,7 @@ class Line:
         return order, gaps
 
     def runs(self, gap: float) -> Indices:
-        """Give number the runs, cut where a gap is wider: int64 (n,), -1 for no place."""
+        """Count off the runs, cut where a gap is wider: int64 (n,), -1 for no place."""
         order, gaps = self.walk()
         found = np.full(len(self.values), -1, dtype=np.int64)
         if len(order):
@@ -123,6 +123,7 @@ def time_of_name(name: str) -> float | None:
     for stamp in _STAMPS:
         for match in stamp.finditer(name):
             part = match.groupdict()
+            # 12 AM is 0 and 12 PM is 12.
             hour = int(part["hour"])
             if part["half"]:
                 hour = hour % 12 + 12 * (part["half"] in "Pp")
@@ -207,6 +208,7 @@ def find_cut(gaps: Floats, step: float, most: int = MOST_SHOTS) -> Cut | None:
     ]
     if not cuts:
         return None
+    # A robot changes parts in less than a hand does: then the farthest cut is all there is.
     by_hand = [cut for cut in cuts if cut.long >= _BY_HAND] or cuts[-1:]
     habits = [cut for cut in by_hand[1:] if _is_habit(gaps, by_hand[0].gap, cut.gap)]
     return habits[-1] if habits else by_hand[0]
@@ -236,11 +238,13 @@ def _heights(values: Floats, parts: Floats) -> Floats:
 
 
 def _mixture(logs: Floats, kinds: int, *, tied: bool = False) -> tuple[float, Floats]:
-    """Fit so many normal distributions (EM, from quantiles): BIC and components."""
+    """Fit so many normal distributions (EM, from evenly spread means): BIC and components."""
+    # Means start evenly spread, not at quantiles: rare long gaps would have no component near.
     order = np.sort(logs)
     means = order[0] + (order[-1] - order[0]) * (np.arange(kinds) + 0.5) / kinds
     parts = np.column_stack([np.full(kinds, 1 / kinds), means, np.full(kinds, np.ptp(order) / 4)])
     for _ in range(_ROUNDS):
+        # A gap far from all components has the density 0, and would be divided by it.
         heights = _heights(logs, parts) + 1e-300
         share = heights / heights.sum(axis=0)
         weight = share.sum(axis=1) + 1e-9
@@ -268,11 +272,13 @@ def _valley(logs: Floats, grid: Floats, heights: Floats, parts: Floats, near: in
     depth = float(density[low : high + 1].min() / min(density[low], density[high]))
     far = logs > grid[middle]
     rare = min(far.sum(), (~far).sum()) < max(_FEWEST_RUNS, _RAREST * len(logs))
+    # Two hills of very different height leave no valley: there the distance of means counts.
     step = (parts[1, 1] - parts[0, 1]) / (parts[0, 2] + parts[1, 2]) if len(parts) == 2 else 0.0
     step -= _TIED * (len(parts) == 2 and parts[0, 2] == parts[1, 2])
     if rare or (depth > _CLEAR and step < _STEP) or parts[near, 1] - parts[near - 1, 1] < _APART:
         return None
     cut, room = 0.0, 0.0
+    # First where both kinds are likely; then farther out, if far more room is to be had there.
     for least, wanted in ((_PERHAPS, 0.0), (_HARDLY, _ROOM)):
         doubtful = grid[between & (longer > least) & (longer < _SURELY)]
         ends = (doubtful[0], doubtful[-1]) if len(doubtful) else (grid[middle], grid[middle])
@@ -305,6 +311,7 @@ def _are_parts(gaps: Floats, gap: float, most: int) -> bool:
 def _is_habit(gaps: Floats, near: float, far: float) -> bool:
     """Say whether a farther cut joins about as many of the nearer runs each time, and not many."""
     order = np.cumsum(gaps > far)[gaps > near]
+    # The last run may be cut short by the end of the day: it is no part of a habit.
     joined = np.unique(order, return_counts=True)[1][:-1]
     size = float(np.median(_sizes(gaps, far)))
     return size <= MOST_COUNTED and float(joined.std()) <= _REGULAR * float(joined.mean())

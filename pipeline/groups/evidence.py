@@ -82,7 +82,7 @@ class PixelEvidence:
         return float(below.mean() / 2 / len(theirs))
 
     def residual(self, a: Indices, b: Indices) -> float | None:
-        """Say what light, a shift and a change of size leave of the difference of the usual pair.
+        """Measure what light, a shift and a size leave of the difference of the usual pair.
 
         Returns:
             Grey levels (standard deviation, the median over pairs): a level or less where the very
@@ -135,7 +135,7 @@ class Joiner:
         self._tied: list[dict[int, set[int]]] = [{} for _ in range(count)]
 
     def root(self, member: int) -> int:
-        """Say what stands for the member's group for now."""
+        """Find what stands for the member's group for now."""
         parent = self._parent
         while parent[member] != member:
             parent[member] = parent[parent[member]]

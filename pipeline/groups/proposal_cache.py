@@ -98,7 +98,7 @@ def like_known(
 
 
 def doubts_of_groups(cache_path: Path) -> list[str]:
-    """Say what speaks against groups that were told, each as a warning with its counts.
+    """Find what speaks against groups that were told, each as a warning with its counts.
 
     Near copies that stand in two groups are seen in training and in the test; and where nearly
     every photograph is a group of its own, a split by part is a split at random.

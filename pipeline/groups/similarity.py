@@ -97,6 +97,7 @@ class Similarity:
         n, width = self.neighbours.shape
         a = np.repeat(np.arange(n), width)
         b = self.neighbours.ravel()
+        # Each pair once, whichever of the two has the other as neighbour: one number for both.
         a, b = np.divmod(np.unique(np.minimum(a, b) * n + np.maximum(a, b)), n)
         expected = self.strangers(a, b)
         sure = np.flatnonzero(expected < most)
@@ -211,6 +212,7 @@ def similarity_of(vectors: Vectors, tick: Tick | None = None) -> Similarity:
     found = recall(vectors, numbers) if n > ALL_PAIRS else 1.0
     floor = alike[:, -1]
     # The nearest may be copies: of them is known only that strangers there would be no farther.
+    # Hill's estimate: the mean excess over the floor is the scale of an exponential tail.
     excess = (alike[:, group:] - floor[:, None]).sum(axis=1)
     excess += group * (alike[:, group] - floor)
     spread = np.maximum(excess / (reach - group), 1e-6)
@@ -223,6 +225,7 @@ def _together(views: list[Vectors]) -> Vectors:
     The less strangers vary in a view, the more it counts: 1 / root mean square of all cosines.
     """
     n = len(views[0])
+    # The sum of all n² squared cosines is that of the small product's squares: no n×n matrix.
     products = [(view.T @ view).astype(np.float64) / n for view in views]
     spreads = [np.sqrt(max((product**2).sum() - 1 / n, 1e-12)) for product in products]
     total = sum(1 / spread for spread in spreads)

@@ -42,7 +42,7 @@ class ColumnPlaced:
     scale: float
 
     def __len__(self) -> int:
-        """Give number of rows."""
+        """Count the rows."""
         return len(self.rows)
 
     def at(self, chosen: Indices) -> Floats:
@@ -154,6 +154,7 @@ class ColumnSpace:
         for _, block in ColumnPlaced(self._source, self._rows, self._centre, 1.0).blocks():
             first += block.coordinates.sum(axis=0)
             squares += float(np.einsum("ij,ij->", block.coordinates, block.coordinates))
+        # E[x²] - E[x]² loses digits only where the mean is far from 0; the centre keeps it near.
         shift = first / len(self._rows)
         variance = squares / len(self._rows) - float(shift @ shift)
         scale = float(np.sqrt(max(variance, 0.0))) or 1.0
@@ -182,6 +183,7 @@ class ColumnSpace:
     def _scatter(self) -> Floats:
         """float64 (d, d): coordinates.T @ coordinates of the training rows."""
         moments = self._moments()
+        # About the rows' own mean: the sums are about the centre that all folds share.
         scatter = moments.second - np.outer(moments.first, moments.first / moments.count)
         scatter /= self.scale**2
         return scatter
@@ -225,7 +227,7 @@ class ColumnSpace:
     def components(
         self, X: npt.NDArray[Any] | RowReader, weights: Floats | None = None
     ) -> tuple[Floats, Floats]:
-        """Lead from raw rows to coordinates; see `pipeline.heads.gram.RowSpace.components`."""
+        """Give the way from raw rows to coordinates; see `RowSpace.components` of `gram`."""
         weights = np.eye(len(self._centre)) if weights is None else weights
         return self.mean, weights / self.scale
 
@@ -258,6 +260,7 @@ class ColumnSide:
                     self._source,
                     rows[fold.train],
                     self._centre,
+                    # number=number: a bare name would be the last fold's for all of them.
                     lambda number=number: sums.all.less(sums.held_out[number]),  # type: ignore[misc]
                     whole,
                     np.isin(np.arange(len(rows)), fold.train),

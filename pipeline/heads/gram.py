@@ -67,7 +67,7 @@ def gram(rows: npt.NDArray[Any] | RowReader, *, held_bytes: int | None = None) -
 
 
 def _products(A: npt.NDArray[Any], B: npt.NDArray[Any]) -> Floats:
-    """Give a @ B.T in float64, by blocks of columns."""
+    """Compute A @ B.T in float64, by blocks of columns."""
     K = np.zeros((len(A), len(B)))
     width = max(1, _BLOCK_BYTES // max(8 * (len(A) + len(B)), 1))
     for start in range(0, A.shape[1], width):
@@ -92,7 +92,7 @@ class Placed:
     residual: Floats
 
     def __len__(self) -> int:
-        """Give number of rows."""
+        """Count the rows."""
         return len(self.residual)
 
     def at(self, chosen: Indices) -> Floats:
@@ -116,6 +116,7 @@ class Placed:
         """Compute squared distances (m, k) to training rows given by coordinates (k, r)."""
         squares = (self.coordinates**2).sum(axis=1) + self.residual**2
         products = self.coordinates @ anchors.T
+        # |a - b|² = |a|² + |b|² - 2ab, which rounding may leave just below 0.
         distances: Floats = squares[:, None] + (anchors**2).sum(axis=1)[None, :] - 2 * products
         np.maximum(distances, 0, out=distances)
         return distances
@@ -147,6 +148,7 @@ class RowSpace:
     def fit(cls, K: Floats) -> RowSpace:
         """Make the space of the Gram matrix of the training rows, float64 (n, n)."""
         means = K.mean(axis=0)
+        # Centring rows that nobody has to hold: what remains of K has the mean of all rows at 0.
         centred = K - means[None, :] - means[:, None] + means.mean()
         scale = float(np.sqrt(max(np.trace(centred) / len(K), 0.0))) or 1.0
         values, vectors = np.linalg.eigh(centred / scale**2)
@@ -185,6 +187,7 @@ class RowSpace:
         """
         coordinates = (K - self.column_means) @ self.basis
         centred = squares - 2 * K.mean(axis=1) + self.column_means.mean()
+        # Pythagoras: of a new row's length, what its coordinates do not explain lies off the span.
         outside = centred / self.scale**2 - (coordinates**2).sum(axis=1)
         return Placed(coordinates, np.sqrt(np.maximum(outside, 0)))
 

@@ -236,7 +236,7 @@ class _Preconditioner(NamedTuple):
 
     @classmethod
     def of(cls, axes: Axes, weight: Floats, penalty: Floats) -> Self:
-        """Say what the curvature would be, were all rows of one weight; one divided by it."""
+        """Compute one divided by what the curvature would be, were all rows of one weight."""
         return cls(
             axes.vectors,
             (1 / (axes.values[:, None] * weight + penalty))[:, :, None],

@@ -210,7 +210,7 @@ def _read_skops(path: Path, kind: str) -> dict[str, Any]:
 
 
 def _plain(node: Any, parts: Mapping[str, bytes]) -> Any:  # noqa: ANN401 - whatever it holds
-    """Say what a node holds; None for a kind of node that no number is taken from."""
+    """Give what a node holds; None for a kind of node that no number is taken from."""
     loader, content = node["__loader__"], node.get("content")
     if loader == "JsonNode":
         return json.loads(content)

@@ -39,12 +39,14 @@ def smaller_side(rows: AnyRows, heads: Iterable[Any] = ()) -> Side:
     """
     n, d = rows.shape
     _refuse_above_limit(rows, heads)
+    # The crossing: n² or d² numbers to decompose, whichever is less; predictions are the same.
     return ColumnSide(rows) if n > d else GramSide(gram(rows), d)
 
 
 def affordable_workers(shapes: Iterable[tuple[int, ...]], heads: Iterable[Any], most: int) -> int:
     """Give as many processes, up to `most`, as the memory limit holds; one at least."""
     shapes, heads = list(shapes), list(heads)
+    # Rows (float32) or the Gram matrix (float64) are there once for all processes.
     shared = sum(4 * n * d if n > d else 8 * n * n for n, d in shapes)
     each = max((_worker_bytes(shape, heads) for shape in shapes), default=1)
     return max(1, min(most, (memory_limit() - shared) // max(each, 1)))

@@ -46,7 +46,7 @@ class Frame:
 
 
 def frame_of(bundle: Bundle) -> Frame:
-    """Read how a model's heatmaps are read.
+    """Find how a model's heatmaps are drawn and read.
 
     Args:
         bundle: a loaded model.
@@ -66,7 +66,7 @@ def frame_of(bundle: Bundle) -> Frame:
 
 
 def find_frame(bundle: Bundle, notes: list[str]) -> Frame | None:
-    """Find how a model's heatmaps are read; None for a model without, with a note that says why.
+    """Find how a model's heatmaps are drawn and read; None, with a note, for a model without any.
 
     Args:
         bundle: a loaded model.

@@ -47,12 +47,12 @@ class Asked(Protocol):
         ...
 
     def slopes(self, X: Rows, baseline: Row, target: int) -> Floats | None:
-        """Say what each value of such a row counts for, where that is known."""
+        """Give what each value of such a row counts for, where that is known."""
         ...
 
 
 def cell_scores(head: Asked, X: Rows, baseline: Row, shape: MapShape, targets: Indices) -> Floats:
-    """Say what each cell adds to the logit of a row's target class; above 0 speaks for it.
+    """Compute what each cell adds to the logit of a row's target class; above 0 speaks for it.
 
     Args:
         head: trained.
@@ -179,7 +179,7 @@ def full_colour(cells: Floats) -> float:
 
 
 def read_reference(bundle: Bundle, input_width: int) -> Reference:
-    """Say what a model's heatmaps are measured against.
+    """Read what a model's heatmaps are measured against.
 
     Args:
         bundle: a loaded model.

@@ -75,7 +75,7 @@ def _photographs(unit: Judged) -> tuple[Prediction, ...]:
 
 
 def _rank(unit: Judged) -> tuple[bool, int, float]:
-    """Say what a person should see first is smallest."""
+    """Rank by what a person should see first: the smallest."""
     photographs = _photographs(unit)
     if _is_right(unit) is False:
         kind = 0

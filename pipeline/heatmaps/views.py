@@ -30,7 +30,7 @@ def shown_views(head: HeadOnCachedRows) -> tuple[str, ...]:
 
 
 def view_scores(head: HeadOnCachedRows, X: Rows, baseline: Row, targets: Indices) -> Floats:
-    """Say what each view adds to the logit of a row's target class; above 0 speaks for it.
+    """Compute what each view adds to the logit of a row's target class; above 0 speaks for it.
 
     Args:
         head: trained, on several views.

@@ -129,7 +129,7 @@ def one_of_each(groups: Indices, seed: int, most: int = MOST) -> Indices:
 
 
 def _out_of_fold(bundle: Bundle) -> dict[str, float]:
-    """Say what models that did not learn from a training photograph said of it, by its path."""
+    """Read what models that did not learn from a training photograph said of it, by digest."""
     path = bundle.folder / "unseen.csv"
     if "unseen.csv" not in bundle.record.files or not path.is_file():
         return {}

@@ -144,7 +144,7 @@ def next_to_label(
 
 
 def _part_vectors(bundle: Bundle, cache: Cache, parts: Sequence[PartPrediction]) -> Rows:
-    """Say what parts look like: the mean of their photographs, float32 (parts, channels)."""
+    """Average what photographs of parts look like: float32 (parts, channels)."""
     digests = [[one.digest for one in p.photographs if one.chances is not None] for p in parts]
     flat = seen_of(bundle, cache, [digest for those in digests for digest in those]).vectors
     ends = np.cumsum([len(those) for those in digests])[:-1]

@@ -165,7 +165,7 @@ def _looker(
     engine: str,
     progress: Progress | None,
 ) -> Look:
-    """Say what a model, as it is or without its calibration, makes of the photographs."""
+    """Make the function from photographs to what a model makes of them, calibrated or not."""
 
     def look(model: Bundle) -> tuple[list[TableRow], Floats]:
         found = predict_photographs(

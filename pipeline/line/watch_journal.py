@@ -78,6 +78,7 @@ class Journal:
 
     def _take(self, record: Mapping[str, Any]) -> None:
         number = int(record["number"])
+        # A report is written before anybody is told: what has no "delivered" is told again.
         if record["kind"] == "delivered":
             self._open.pop(number, None)
             return
@@ -142,6 +143,7 @@ class Journal:
             "photographs": [[one.path, *one.stamp, one.digest] for one in photographs],
             "outcome": outcome,
         }
+        # On the disk first, in memory after it: what fails here was never reported.
         append_lines(self.path, [record])
         self._note(entry)
         return entry

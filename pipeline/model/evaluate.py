@@ -269,7 +269,7 @@ def _unlike(bundle: Bundle, groups: Indices, strangeness: Floats) -> str:
 
 
 def not_scored(strange: Mapping[str, int], names: Sequence[str]) -> list[str]:
-    """Say which classes were not scored, for the model does not know them; nothing for none."""
+    """Write which classes were not scored, for the model does not know them; [] for none."""
     if not strange:
         return []
     shown = ", ".join(f"{printable(name)} {count:,}" for name, count in strange.items())
@@ -340,7 +340,7 @@ def _predictions(
 
 
 def _with_parts(found: Evaluation, bundle: Bundle, P: npt.NDArray[np.float64]) -> Evaluation:
-    """Say what the model makes of the parts; `P` as `Bundle.probabilities` gives them."""
+    """Add what the model makes of the parts; `P` as `Bundle.probabilities` gives them."""
     predicted, decision = found.predicted, bundle.decision
     if predicted.classes.binary:
         found.outcome = decision.outcome(predicted.y, P, predicted.groups)

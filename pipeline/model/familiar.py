@@ -46,7 +46,7 @@ _FEW_SPREADS = 3.0  # where parts are too few: standard deviations above the mea
 
 
 def familiar_vectors(inputs: Rows, row_parts: RowParts, views: int) -> Rows:
-    """Say what photographs look like to the backbone.
+    """Compute what photographs look like to the backbone.
 
     Args:
         inputs: float32 (n, values), what a model takes of them: rows of its views side by side.
@@ -132,7 +132,7 @@ class Familiar:
 def familiar_file(
     dataset: Dataset, spec: FeatureSpec, learned: Indices, seed: int
 ) -> dict[str, bytes]:
-    """Say what was trained on looks like, as a file by its name; none where parts are too few.
+    """Keep what was trained on looks like, as a file by its name; none where parts are few.
 
     Args:
         dataset: that has the rows.

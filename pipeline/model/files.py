@@ -24,7 +24,7 @@ _LITTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})  # what systems l
 
 
 def read_model_file(folder: Path) -> Any:  # noqa: ANN401 - whatever it holds
-    """Say what model.json holds.
+    """Read what model.json holds.
 
     Raises:
         OSError: it is not there, or cannot be read.
@@ -121,7 +121,7 @@ def _through_link(folder: Path, name: str) -> bool:
 
 
 def _read_at_load(folder: Path) -> Iterator[str]:
-    """Say what loading reads besides model.json."""
+    """Name what loading reads besides model.json."""
     yield from _NEEDED
     head = folder / "head"
     for file in sorted(head.rglob("*")) if head.is_dir() else ():

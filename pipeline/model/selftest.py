@@ -71,6 +71,7 @@ class SelfTest:
             found = decode(IMAGES[name], recipe)
             if found.shape != expected.shape:
                 return f"the pixels stage moved: photograph {name!r} has the shape {found.shape}"
+            # uint8 would wrap: 3 - 5 is 254 there.
             gap = np.abs(found.astype(np.int16) - expected)
             if gap.max() > PIXEL_TOLERANCE or gap.mean() > MEAN_PIXEL_TOLERANCE:
                 return (
@@ -80,6 +81,7 @@ class SelfTest:
                 )
         given = head.predict_proba(self.rows)
         most = float(np.abs(given - self.probabilities).max(initial=0.0))
+        # Not `most > …`: nan, from weights that were changed, is no small difference.
         if not most <= PROBABILITY_TOLERANCE:
             return (
                 f"the head stage moved: it no longer gives the probabilities that it gave, the "
@@ -122,7 +124,7 @@ def write(
 
 
 def read(content: bytes) -> SelfTest:
-    """Say what `write` wrote, or an older version.
+    """Read what `write` wrote, or an older version.
 
     Raises:
         UnsafeFileError: an array claims more than it holds, is missing, or of another type.

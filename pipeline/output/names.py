@@ -44,7 +44,7 @@ def one_spelling(names: Iterable[str]) -> dict[str, str]:
 
 
 def merged_spellings(spelling: dict[str, str]) -> list[str]:
-    """Say which spellings were taken for one: "'Part 7' (also 'part 7 ')", one text for each."""
+    """List the spellings that were taken for one: "'Part 7' (also 'part 7 ')", a text for each."""
     forms: dict[str, list[str]] = {}
     for name, kept in spelling.items():
         forms.setdefault(kept, []).append(name)

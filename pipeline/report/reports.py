@@ -314,7 +314,7 @@ def _predicted(
     cells_of: CellsOf | None = None,
     unseen: Unseen | None = None,
 ) -> list[Section | None]:
-    """Say what there is to say of photographs that a model never saw: of their parts, if any.
+    """Write what there is to say of photographs that a model never saw: of their parts, too.
 
     Args:
         predicted: the photographs, and their parts where these are judged as wholes.

@@ -124,11 +124,13 @@ class Access:
             headers: by lower-case name.
         """
         host = headers.get("host", "")
+        # A foreign name that was made to point here (DNS rebinding) shows in Host, and only there.
         if not self._is_own(host):
             return 421, f"this service is not called {host[:80]!r}; add the name with --name"
         origin = headers.get("origin")
         if origin is not None and origin not in (f"http://{host}", f"https://{host}"):
             return 403, "a page of another site may not ask here"
+        # Browsers send no Origin with many GETs; these two they always send, and pages cannot set.
         site, mode = headers.get("sec-fetch-site", ""), headers.get("sec-fetch-mode", "")
         visited = method in _SAFE and mode == "navigate" and not path.startswith("/v1/")
         if site in ("cross-site", "same-site") and not visited:
@@ -163,9 +165,11 @@ class Access:
     def _too_long(self, method: str, headers: Mapping[str, str]) -> tuple[int, str] | None:
         if method in _SAFE:
             return None
+        # Without a length said beforehand the limit could be broken only after it was exceeded.
         if "transfer-encoding" in headers:
             return 411, "a request has to say its length (Content-Length)"
         length = headers.get("content-length", "0")
+        # isdigit alone takes "²" and digits of other scripts, at which int() fails or differs.
         if not (length.isascii() and length.isdigit()):
             return 400, "the length of the request is no number"
         if int(length) > self.limits.request_bytes:

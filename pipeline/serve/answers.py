@@ -17,7 +17,7 @@ UNREADABLE = "unreadable"
 
 
 def kind_of(verdict: str | None, model: LiveModel) -> str:
-    """Say what a verdict means for a part: pass, reject, review, unreadable, or class."""
+    """Tell what a verdict means for a part: pass, reject, review, unreadable, or class."""
     if verdict is None:
         return UNREADABLE
     if verdict == REVIEW_NAME:

@@ -213,7 +213,7 @@ class Api:
     # ---- corrections ----------------------------------------------------------------------
 
     async def corrections(self, request: Request) -> Response:
-        """Say what holds, newest first."""
+        """List what holds, newest first."""
         found = await run(self.station.inbox.corrections)
         listed = [answers.correction_answer(one) for one in found[::-1]]
         known = self.station.model.learned

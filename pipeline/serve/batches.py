@@ -135,9 +135,11 @@ class JudgeQueue:
             jobs = [first]
             while len(jobs) < BATCH and not self._ready.empty():
                 job = self._ready.get()
+                # A batch is of one model: after a switch the next one waits for its own turn.
                 if job is None or job.model is not first.model:
                     held = job
                     if job is None:
+                        # The order to end was taken out of the queue by looking ahead: put it back.
                         self._ready.put(None)
                     break
                 jobs.append(job)

@@ -111,7 +111,7 @@ class Pictures:
         self._lock = threading.Lock()
 
     def get(self, digest: str, side: int) -> bytes | None:
-        """Say what was drawn before; None where nothing was."""
+        """Give what was drawn before; None where nothing was."""
         with self._lock:
             return self._drawn.get((digest, side))
 

@@ -91,7 +91,7 @@ def _paths(limits: Limits) -> dict[str, Any]:
 
 
 def _labelling() -> dict[str, Any]:
-    """Say what the pages Data and Next ask for."""
+    """Describe what the pages Data and Next ask for."""
     return {
         "/v1/data": {"get": _does("Count photographs and parts by class", "the counts")},
         "/v1/data/parts": {"get": _does("List parts with their photographs", "some parts")},

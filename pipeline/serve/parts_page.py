@@ -187,7 +187,7 @@ def _photograph(data: Dataset, number: int) -> dict[str, Any]:
 
 
 def _checked(moved: object, paths: Mapping[str, int]) -> dict[str, str]:
-    """Say what a client moved, if it is that.
+    """Check what a client moved.
 
     Raises:
         DataError: it is something else, or names photographs that the cache has not.

@@ -37,7 +37,7 @@ _log = logging.getLogger("onepass")
 
 
 def read_texts(own: Path | None = None) -> dict[str, str]:
-    """Say what the pages say, by key; those of a translation before the English ones.
+    """Read what the pages say, by key; those of a translation before the English ones.
 
     Args:
         own: a JSON file like texts.json; what it lacks stays English.
@@ -181,7 +181,7 @@ class _Pages:
         return JSONResponse(self.described)
 
     async def all_texts(self, request: Request) -> Response:
-        """Say what the pages say."""
+        """Give what the pages say."""
         return JSONResponse(self.texts)
 
     async def login_page(self, request: Request) -> Response:

@@ -221,7 +221,7 @@ def _as_parts(unit: _Unit, rule: str) -> _Unit:
 
 
 def weights_of(rule: ThresholdRule, defect_rate: float) -> Weights:
-    """Say what mistakes weigh: the rule's costs, or balanced accuracy."""
+    """Choose what mistakes weigh: the rule's costs, or balanced accuracy."""
     if rule.cost_missed is None or rule.cost_false is None:
         return BALANCED
     return Weights.of(rule.cost_missed, rule.cost_false, defect_rate)

@@ -97,7 +97,9 @@ def choose_by_good(p: Floats, groups: Indices, share: float, rule: ThresholdRule
         expected = f"about {(n + 1 - place) / (n + 1):.2g} of good parts, less than the {share:.3g}"
         sure = f"{expected} asked for, are expected to be rejected"
     else:
+        # round: 0.95 * 20 is 19.000000000000004 in floating point, whose ceiling is one too high.
         place = min(math.ceil(round((1 - share) * (n + 1), 9)), n)
+        # Just above a score, so that the part itself is passed.
         threshold = float(np.nextafter(highest[place - 1], 2.0))
         sure = (
             f"about {(n + 1 - place) / (n + 1):.2g} of good parts are expected to be rejected; "

@@ -140,7 +140,7 @@ class ThresholdRule:
         return cls(fixed=_numbers(threshold), **wishes)
 
     def to_json(self) -> dict[str, Any]:
-        """Say what was asked for, and nothing else."""
+        """Give what was asked for, and nothing else."""
         return {name: value for name, value in asdict(self).items() if value not in (None, False)}
 
 

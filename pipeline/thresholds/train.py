@@ -118,6 +118,7 @@ def train(
         )
     if rule.method == "fixed":
         return maker.without_choice(Decision.not_chosen("", rule, maker.part_rule))
+    # All healthy: nothing is known of defects, so the threshold rests on good parts.
     if not rows.y.any():
         return maker.with_good_alone()
     if rule.method == "claim":
@@ -197,6 +198,7 @@ class _Maker:
         X, y, groups, names, test_size, _ = self.rows
         aside = set_aside(self.rule, y, groups, seed=self.seed, test_size=test_size)
         learned = np.setdiff1d(self.everything, aside)
+        # The rule comes from what the head learns from: parts set aside are for the claim alone.
         rounds = self._rounds_to_learn_the_rule(learned)
         fits = len(rounds) + 1
         by_folds = self._predicted_by_folds(learned, rounds, fits) if rounds else None
@@ -273,7 +275,7 @@ class _Maker:
 def fold_numbers(
     y: Indices, groups: Indices, folds: int, seed: int, names: Sequence[str]
 ) -> Indices:
-    """Fold of every row, int64 (n,); all 0 where the parts are too few for two."""
+    """Find the fold of every row, int64 (n,); all 0 where the parts are too few for two."""
     numbers = np.zeros(len(y), dtype=np.int64)
     try:
         rounds = grouped_folds(y, groups, wanted=folds, seed=seed, class_names=names)
@@ -296,6 +298,7 @@ def grouped_folds(
         try:
             return folds(y, groups, n_folds=n_folds, repeats=1, seed=seed, class_names=class_names)
         except SplitError:
+            # Fewer than two are no folds: this error says which class lacks parts.
             if n_folds == 2:
                 raise
     raise SplitError(f"{wanted} folds were asked for; expected 2 or more")

@@ -159,6 +159,7 @@ def contenders(
     specs = [features] if features else specs_of(dataset)
     found = []
     for spec in specs:
+        # Measured (docs/results.md): ridge is best on means, machines with a margin on peaks.
         peaks = spec.text.count("-max") > 0
         heads = HEADS if len(specs) == 1 else (*LINEAR[1:], KERNEL) if peaks else LINEAR[:1]
         found += [Contender(name, spec) for name in heads]
@@ -194,6 +195,7 @@ def choose(
     y, groups = dataset.y[side], dataset.groups[side]
     scores: dict[Contender, float] = {}
     by_spec = sorted(pairs, key=lambda pair: pair.spec.text)
+    # Pairs of one spec share its rows and its matrix, which cost more than any training.
     for spec, grouped in groupby(by_spec, key=lambda pair: pair.spec):
         some = list(grouped)
         rows = rows_in(dataset, spec, side).in_memory()
@@ -213,6 +215,7 @@ def _best(trials: Sequence[Trial]) -> Choice:
     scores = np.array([trial.score for trial in trials])
     if not np.isfinite(scores).any():
         return Choice(trials[0].contender, tuple(trials), "too few parts to choose by")
+    # argmax gives the first of equals, and the simplest stand first.
     winner = int(np.argmax(scores >= np.nanmax(scores) - TIE))
     return Choice(trials[winner].contender, tuple(trials))
 
@@ -231,6 +234,7 @@ def _score(pair: Contender, part: TrainingPart, groups: Indices, seed: int) -> f
     for fold in part.inner:
         rows = fold.test_rows
         y, values = part.y[rows], decisions[rows]
+        # Both: a few parts alone tell pairs apart too coarsely, photographs alone miss the task.
         found += [auc(y, values), auc(*_by_part(y, values, groups[rows]))]
     return float(np.nanmean(found)) if np.isfinite(found).any() else float("nan")
 

@@ -125,7 +125,7 @@ class Comparison:
 
     @property
     def best(self) -> str:
-        """Name of the first head of the table."""
+        """Name the first head of the table."""
         return self.table()[0].head
 
     @cached_property

@@ -103,7 +103,7 @@ def law(parts: Floats, errors: Floats, least: float = 0.0) -> tuple[float, float
 
 
 def _gain(parts: Floats, errors: Floats, least: float = 0.0) -> tuple[float, float]:
-    """Say what the law says that twice the largest number takes off the error there; and b."""
+    """Compute what twice the largest number takes off the error, by the law; and its exponent."""
     a, b = law(parts, errors, least)
     at_largest = min(a * parts[0] ** -b, errors[0]) if b > 0 else errors[0]
     return float(at_largest * (1 - 2**-b)), b

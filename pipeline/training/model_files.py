@@ -22,7 +22,7 @@ from pipeline.thresholds.train import Trained
 def heatmaps_file(
     model: Model, dataset: Dataset, learned: Indices, test: Indices
 ) -> dict[str, bytes]:
-    """Say what heatmaps are measured against, as a file by its name; none where there are none.
+    """Keep what heatmaps are measured against, as a file by its name; none where there are none.
 
     Args:
         model: the trained head.

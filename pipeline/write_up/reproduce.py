@@ -275,7 +275,7 @@ class _Work:
 
 
 def _validation_scores(y: Indices, chances: Floats) -> dict[str, float]:
-    """Say what Keras would say of them after an epoch."""
+    """Compute what Keras would say of them after an epoch."""
     of_truth = np.clip(chances[np.arange(len(y)), y], 1e-7, 1)
     return {
         "val_loss": float(-np.log(of_truth).mean()),
