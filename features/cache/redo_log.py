@@ -212,13 +212,13 @@ def write_journal(path: Path, journal: Journal, mode: int = 0o600) -> None:
         len(journal.pages), journal.before, journal.appended,
     )  # fmt: skip
     data = head + b"".join(_ENTRY.pack(number) + page for number, page in journal.pages.items())
-    # A link of this name, planted beforehand, would make the program write elsewhere.
+    # A link of this name, planted beforehand, would make the program write elsewhere. Bytes and
+    # name are made durable one after the other: a power cut may lose a name of bytes that are safe.
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     with os.fdopen(os.open(path, flags, mode), "wb") as file:
         file.write(data + _CHECKSUM.pack(zlib.crc32(data)))
         file.flush()
         sync_descriptor(file.fileno())
-    # Without this the name itself may be lost in a power cut, with the bytes safely on the disk.
     sync_folder(path.parent)
 
 
