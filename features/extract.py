@@ -111,6 +111,7 @@ def extract(
     with contextlib.ExitStack() as stack:
 
         def for_writing() -> Cache:
+            """Open the cache for writing, until the run ends."""
             stack.enter_context(writing(cache_path))
             drop_rowless(cache_path, settings.fields)
             width, dtype = settings.cached_width, settings.row_dtype
@@ -177,6 +178,7 @@ class _Run:
         self.remarks = Remarks()
 
     def run(self, workers: int) -> Extraction:
+        """Look at all photographs; batches are computed here and written by a thread of its own."""
         table_rows: list[TableRow] = []
         failures: list[TableRow] = []
         extracted = 0
@@ -282,12 +284,14 @@ class _Run:
             return first
 
     def load(self) -> Backbone:
+        """Load the backbone, timed."""
         started = time.perf_counter()
         backbone = self.settings.load(self.batch_size)
         self.seconds["load"] += time.perf_counter() - started
         return backbone
 
     def compute(self, backbone: Backbone, batch: list[_Item]) -> Rows:
+        """Run the backbone over a batch, with the drift probe riding along the first time."""
         started = time.perf_counter()
         pixels, size = [item.pixels for item in batch], batch[0].pixels.shape[1:3]
         riders = [probe_pixels(*size)[None]] * self.riding
@@ -311,6 +315,7 @@ class _Run:
             self.drift_probe = row
 
     def keep_drift_probe(self) -> None:
+        """Keep the drift probe's row where it was computed."""
         if self.drift_probe is not None:
             keep_probe(self.cache, self.drift_probe)
             self.cache.commit()
@@ -339,12 +344,14 @@ class _Run:
         self.advance(sum(item.last for item in batch))
 
     def advance(self, count: int) -> None:
+        """Count photographs that are done with, and say so."""
         with self.lock:  # called by the writer thread and by the caller's
             self.done += count
             if self.progress is not None:
                 self.progress(self.done, len(self.photographs))
 
     def stop_on_too_many(self, failures: list[TableRow]) -> None:
+        """Raise TooManyFailuresError where more cannot be read than is allowed."""
         if len(failures) <= self.allowed_failures:
             return
         shown = "; ".join(f"{table_row.path}: {table_row.reason}" for table_row in failures[:3])
@@ -355,6 +362,7 @@ class _Run:
         )
 
     def stop_on_nothing_readable(self, failures: list[TableRow]) -> None:
+        """Raise TooManyFailuresError where not a single photograph can be read."""
         if len(failures) == len(self.photographs):
             shown = "; ".join(f"{table_row.path}: {table_row.reason}" for table_row in failures[:3])
             raise TooManyFailuresError(

@@ -167,20 +167,25 @@ class _Shapes:
         architecture(self, 3)
 
     def centre(self, x: int, _middle: float) -> int:
+        """Pass the channels on."""
         return x
 
     def conv(self, x: int, filters: int, rows: int, columns: int, *_: object) -> int:
+        """Note the kernel's shape; give the channels that come out."""
         self.kernels.append((rows, columns, x, filters))
         return filters
 
     def depthwise(self, x: int, size: int, *_: object) -> int:
+        """Note the kernel's shape; the channels stay."""
         self.kernels.append((size, size, x, 1))
         return x
 
     def add(self, a: int, _b: int) -> int:
+        """Pass the channels on, of which both have as many."""
         return a
 
     def block(self, _name: str, x: int) -> int:
+        """Pass the channels on."""
         return x
 
 

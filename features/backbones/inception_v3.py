@@ -139,6 +139,7 @@ def architecture(ops: Any, x: Any) -> Any:  # noqa: ANN401 - whatever `ops` comp
     """
 
     def chain(x: Any, *steps: tuple[Any, ...]) -> Any:  # noqa: ANN401
+        """Put convolutions (filters, rows, columns, stride, padding) one behind the other."""
         for filters, rows, columns, *rest in steps:
             x = ops.conv(x, filters, rows, columns, *(rest or (1, "SAME")))
         return x
@@ -187,15 +188,18 @@ class _Shapes:
         architecture(self, 3)
 
     def conv(self, x: int, filters: int, rows: int, columns: int, *_: object) -> int:
+        """Note the kernel's shape; give the channels that come out."""
         self.kernels.append((rows, columns, x, filters))
         return filters
 
     def max_pool(self, x: int) -> int:
+        """Pass the channels on."""
         return x
 
     average_pool = max_pool
 
     def concat(self, _name: str, parts: list[int]) -> int:
+        """Add up the channels."""
         return sum(parts)
 
 
@@ -274,6 +278,7 @@ def _pairs(layers: Mapping[str, Any]) -> list[tuple[Any, Any]]:
     """
 
     def numbered(kind: str) -> list[Any]:
+        """Sort Keras's layers of a kind by their number: conv2d, conv2d_1, …, conv2d_10."""
         names = [name for name in layers if name.rstrip("0123456789").rstrip("_") == kind]
         return [layers[name] for name in sorted(names, key=lambda name: (len(name), name))]
 

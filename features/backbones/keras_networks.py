@@ -120,6 +120,7 @@ def _graph(model: Any, scale: Scale, taps: Sequence[str], batch_size: int) -> An
     factor, offset = (np.asarray(part, np.float32) for part in scale)
 
     def graph(pixels: Any) -> Any:  # noqa: ANN401
+        """Scale pixels and run the network: the last map flat, the taps behind it."""
         scaled = tf.cast(pixels, tf.float32) * factor + offset
         found = tapped(scaled, training=False)
         maps, *blocks = [tf.cast(x, tf.float32) for x in (found if taps else [found])]

@@ -105,6 +105,7 @@ class _OnnxOps:
         self.blocks: dict[str, str] = {}
 
     def centre(self, x: str, middle: float) -> str:
+        """Subtract a number."""
         return self._graph.add("Sub", x, np.float32(middle))
 
     def conv(
@@ -117,6 +118,7 @@ class _OnnxOps:
         padding: str,
         activation: str = "relu",
     ) -> str:
+        """Convolve with the next kernel, add its bias, and activate."""
         kernel, bias = next(self._convolutions)
         filters_first = self._graph.weight(np.ascontiguousarray(kernel.transpose(3, 2, 0, 1)))
         x = self._graph.add(
@@ -125,6 +127,7 @@ class _OnnxOps:
         return self._activate(x, activation)
 
     def depthwise(self, x: str, _size: int, stride: int, activation: str) -> str:
+        """Convolve each channel with a kernel of its own."""
         kernel, bias = next(self._convolutions)  # (rows, columns, channels, 1)
         each = self._graph.weight(np.ascontiguousarray(kernel.transpose(2, 3, 0, 1)))
         x = self._graph.add(
@@ -140,19 +143,24 @@ class _OnnxOps:
         return self._graph.add("Clip", x, np.float32(0), _UPPERMOST)
 
     def add(self, a: str, b: str) -> str:
+        """Add two tensors."""
         return self._graph.add("Add", a, b)
 
     def block(self, name: str, x: str) -> str:
+        """Remember a tensor by the name of its block."""
         self.blocks[name] = x
         return x
 
     def max_pool(self, x: str) -> str:
+        """Take the largest of 3×3, every second place."""
         return self._graph.add("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2])
 
     def average_pool(self, x: str) -> str:
+        """Average 3×3; what is padded does not count."""
         return self._graph.add("AveragePool", x, kernel_shape=[3, 3], pads=[1, 1, 1, 1])
 
     def concat(self, name: str, parts: list[str]) -> str:
+        """Join channels, and remember them by the name of their block."""
         self.blocks[name] = self._graph.add("Concat", *parts, axis=1)
         return self.blocks[name]
 

@@ -148,6 +148,7 @@ class OnnxNetwork:
             raise WeightsError(f"{weights} has tensors of other shapes than when rows were made")
 
         def network(pixels: Pixels) -> Array:
+            """Run photographs: the output flat, the layers' means or largest values behind it."""
             maps = opened.run(pixels)
             rows = [maps[self.output].reshape(batch_size, -1)]
             for name, largest in map(tap_source, taps):

@@ -128,6 +128,7 @@ def _network(model: Any, precision: str) -> Network:  # noqa: ANN401
     request = _compiled(model, precision).create_infer_request()
 
     def network(pixels: npt.NDArray[np.uint8]) -> Array:
+        """Run photographs: float32 (n, values of a row)."""
         # A copy: the result lies in a buffer that the next call writes to.
         rows = np.array(request.infer([pixels])[0])
         return to_bfloat16(rows) if precision == "bfloat16" else rows
@@ -147,6 +148,7 @@ class _OpenVINOOps:
         self.blocks: dict[str, Any] = {}
 
     def centre(self, x: Any, middle: float) -> Any:  # noqa: ANN401
+        """Subtract a number."""
         return ops.subtract(x, ops.constant(np.float32(middle)))
 
     def conv(
@@ -159,6 +161,7 @@ class _OpenVINOOps:
         padding: str,
         activation: str = "relu",
     ) -> Any:  # noqa: ANN401
+        """Convolve with the next kernel, add its bias, and activate."""
         kernel, bias = next(self._convolutions)
         filters_first = ops.constant(np.ascontiguousarray(kernel.transpose(3, 2, 0, 1)))
         strides, pads = [stride] * 2, [0, 0]
@@ -168,6 +171,7 @@ class _OpenVINOOps:
         return _activate(x, bias, activation)
 
     def depthwise(self, x: Any, _size: int, stride: int, activation: str) -> Any:  # noqa: ANN401
+        """Convolve each channel with a kernel of its own."""
         kernel, bias = next(self._convolutions)  # (rows, columns, channels, 1)
         each = ops.constant(np.ascontiguousarray(kernel.transpose(2, 3, 0, 1))[:, None])
         strides, pads = [stride] * 2, [0, 0]
@@ -175,19 +179,24 @@ class _OpenVINOOps:
         return _activate(x, bias, activation)
 
     def add(self, a: Any, b: Any) -> Any:  # noqa: ANN401
+        """Add two tensors."""
         return ops.add(a, b)
 
     def block(self, name: str, x: Any) -> Any:  # noqa: ANN401
+        """Remember a tensor by the name of its block."""
         self.blocks[name] = x
         return x
 
     def max_pool(self, x: Any) -> Any:  # noqa: ANN401
+        """Take the largest of 3×3, every second place."""
         return ops.max_pool(x, [2, 2], [1, 1], [0, 0], [0, 0], [3, 3]).output(0)
 
     def average_pool(self, x: Any) -> Any:  # noqa: ANN401
+        """Average 3×3; what is padded does not count."""
         return ops.avg_pool(x, [1, 1], [1, 1], [1, 1], [3, 3], exclude_pad=True)
 
     def concat(self, name: str, parts: list[Any]) -> Any:  # noqa: ANN401
+        """Join channels, and remember them by the name of their block."""
         self.blocks[name] = ops.concat(parts, 1)
         return self.blocks[name]
 

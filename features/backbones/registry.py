@@ -92,6 +92,7 @@ def backbone_name(text: str) -> str:
     """
 
     def letters(name: str) -> str:
+        """Keep letters and digits alone, lower case."""
         return "".join(letter for letter in name.lower() if letter.isalnum())
 
     for name in BACKBONES:

@@ -29,6 +29,7 @@ def compile_network(
     tensors = [(tf.cast(kernel, dtype), tf.cast(bias, dtype)) for kernel, bias in convolutions]
 
     def graph(pixels: Any) -> Any:  # noqa: ANN401 - TensorFlow ships no types
+        """Run the architecture: the last map flat, the taps behind it."""
         ops = _TensorFlowOps(tf, tensors)
         maps = tf.cast(architecture(ops, tf.cast(pixels, dtype)), tf.float32)
         tapped = [ops.pooled(tap) for tap in taps]
@@ -43,6 +44,7 @@ def compile_graph(graph: Any, shape: tuple[int, int, int, int], precision: str) 
     compiled = tf.function(graph, input_signature=[tf.TensorSpec(shape, tf.uint8)], autograph=False)
 
     def network(pixels: npt.NDArray[np.uint8]) -> Array:
+        """Run photographs; what TensorFlow cannot compute is one line."""
         try:
             rows: Array = compiled(pixels).numpy()
         except tf.errors.OpError as error:  # no memory, or no such instructions
@@ -65,6 +67,7 @@ class _TensorFlowOps:
         self.blocks: dict[str, Any] = {}
 
     def centre(self, x: Any, middle: float) -> Any:  # noqa: ANN401
+        """Subtract a number."""
         return x - self._tf.cast(middle, x.dtype)
 
     def conv(
@@ -77,11 +80,13 @@ class _TensorFlowOps:
         padding: str,
         activation: str = "relu",
     ) -> Any:  # noqa: ANN401
+        """Convolve with the next kernel, add its bias, and activate."""
         kernel, bias = next(self._convolutions)
         nn = self._tf.nn
         return self._activate(nn.bias_add(nn.conv2d(x, kernel, stride, padding), bias), activation)
 
     def depthwise(self, x: Any, _size: int, stride: int, activation: str) -> Any:  # noqa: ANN401
+        """Convolve each channel with a kernel of its own."""
         kernel, bias = next(self._convolutions)
         nn = self._tf.nn
         x = nn.depthwise_conv2d(x, kernel, [1, stride, stride, 1], "SAME")
@@ -91,19 +96,24 @@ class _TensorFlowOps:
         return x if activation == "none" else getattr(self._tf.nn, activation)(x)
 
     def add(self, a: Any, b: Any) -> Any:  # noqa: ANN401
+        """Add two tensors."""
         return a + b
 
     def block(self, name: str, x: Any) -> Any:  # noqa: ANN401
+        """Remember a tensor by the name of its block."""
         self.blocks[name] = x
         return x
 
     def max_pool(self, x: Any) -> Any:  # noqa: ANN401
+        """Take the largest of 3×3, every second place."""
         return self._tf.nn.max_pool2d(x, 3, 2, "VALID")
 
     def average_pool(self, x: Any) -> Any:  # noqa: ANN401
+        """Average 3×3; what is padded does not count."""
         return self._tf.nn.avg_pool2d(x, 3, 1, "SAME")
 
     def concat(self, name: str, parts: list[Any]) -> Any:  # noqa: ANN401
+        """Join channels, and remember them by the name of their block."""
         self.blocks[name] = self._tf.concat(parts, axis=3)
         return self.blocks[name]
 

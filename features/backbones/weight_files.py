@@ -85,6 +85,7 @@ def _read_here(source: Path | bytes) -> dict[str, list[Any]]:
         return [name.decode() if isinstance(name, bytes) else str(name) for name in names]
 
     def legacy(root: Any) -> dict[str, list[Any]]:  # noqa: ANN401
+        """Read the layout of Keras 2: names in attributes."""
         return {
             layer: [root[layer][name][()] for name in texts(root[layer].attrs["weight_names"])]
             for layer in texts(root.attrs["layer_names"])

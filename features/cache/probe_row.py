@@ -26,6 +26,7 @@ def read_probe(cache: Cache) -> Row | None:
     """
 
     def read(h5: Hdf5) -> Row | None:
+        """Read the row from the open file."""
         try:
             kept = h5.get(schema.PROBE)
             return None if kept is None or not len(kept) else np.asarray(kept[0], np.float32)

@@ -21,6 +21,7 @@ def thumbnails_of(cache: Cache, rows: Sequence[int] | None = None) -> Thumbnails
     """
 
     def read(h5: schema.Hdf5) -> Thumbnails:
+        """Read all thumbnails from the open file."""
         try:
             return read_thumbnails(h5, len(cache))
         except HDF5_ERRORS as error:

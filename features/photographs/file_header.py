@@ -192,11 +192,13 @@ def _jxl(data: bytes) -> Declared:
         raise struct.error
 
     def take(count: int) -> int:
+        """Take the next bits as a number, the lowest first."""
         nonlocal at
         at += count
         return bits >> (at - count) & ((1 << count) - 1)
 
     def side(small: bool) -> int:
+        """Read a length as JPEG XL's SizeHeader writes it."""
         if small:
             return 8 * (take(5) + 1)
         return take((9, 13, 18, 30)[take(2)]) + 1

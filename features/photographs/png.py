@@ -140,6 +140,7 @@ def deep_samples(data: bytes, image: Image.Image) -> Samples:
     loaded: list[Image.Image] = []
 
     def blocks() -> Iterator[Block]:
+        """Yield the rows of the picture, some at a time, decoded once."""
         if not loaded:
             loaded.extend(_load(image, count, data))
         for top in range(0, height, ROWS):

@@ -145,6 +145,7 @@ def read_facts(
     found: list[FileFacts] = []
 
     def look(photograph: Photograph, digest: str | None) -> FileFacts:
+        """Look at one file."""
         return _look_at(photograph, digest, max_pixels, bits)
 
     with ThreadPoolExecutor(workers or core_count(), thread_name_prefix="facts") as pool:

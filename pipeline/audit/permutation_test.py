@@ -142,6 +142,7 @@ class _Round:
 
     @classmethod
     def of(cls, columns: Sequence[Column], fold: Fold) -> _Round:
+        """Cut the columns into bins on the training side, and count what is there."""
         codes = np.column_stack([cut(column, fold.train) for column in columns])
         bins = (codes[:, :, None] == np.arange(BINS)).reshape(len(codes), -1).astype(np.float32)
         train, test = bins.copy(), bins
@@ -193,6 +194,7 @@ class _Observed:
 
     @classmethod
     def of(cls, fitted: Sequence[_Round], positive: npt.NDArray[np.bool_]) -> _Observed:
+        """Count, for each part and fact, how often it beat parts of the other side."""
         n, facts = fitted[0].codes.shape
         won, met = np.zeros((n, facts)), np.zeros((n, facts))
         for one in fitted:
@@ -295,6 +297,7 @@ def _score_interval(auc: float, m: int, n: int) -> tuple[float, float]:
     from scipy.optimize import brentq
 
     def excess(true: float) -> float:
+        """Compute by how much an AUC is beyond 1.96 of its own standard errors."""
         spread = 1 + ((m + n) / 2 - 1) * ((1 - true) / (2 - true) + true / (1 + true))
         return float((auc - true) ** 2 - 1.96**2 * true * (1 - true) * spread / (m * n))
 

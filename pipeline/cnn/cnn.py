@@ -145,6 +145,7 @@ class Cnn:
         self.history = history = []
 
         def finished(epoch: int, logs: dict[str, float]) -> None:
+            """Keep an epoch's scores; a loss that is no number ends the training."""
             scores = {"epoch": epoch + 1.0} | {name: float(value) for name, value in logs.items()}
             if not np.isfinite(scores["loss"]):
                 raise HeadError(

@@ -117,6 +117,7 @@ def build_augmentation(seed: int) -> Any:  # noqa: ANN401 - Keras has no types
     )
 
     def augment(batch: Any) -> Any:  # noqa: ANN401 - tensors
+        """Distort a batch."""
         for layer in layers:
             batch = layer(batch, training=True)
         return batch

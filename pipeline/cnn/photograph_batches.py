@@ -197,10 +197,12 @@ class Batches:
         shape = (recipe.height, recipe.width, 3)
 
         def pixels(number: Any, label: Any) -> tuple[Any, Any]:  # noqa: ANN401 - tensors
+            """Load a photograph by its number."""
             loaded = tf.numpy_function(self._load, [number], tf.uint8)
             return tf.ensure_shape(loaded, shape), label
 
         def scaled(batch: Any, labels: Any) -> tuple[Any, Any]:  # noqa: ANN401 - tensors
+            """Scale a batch, and distort it where that is wanted."""
             values = tf.cast(batch, tf.float32) * factor + offset
             return values if augment is None else augment(values), labels
 

@@ -273,6 +273,7 @@ def _foretelling(progress: Progress | None, warn: Callable[[str], None], close: 
     first = 0
 
     def say(done: int, total: int) -> None:
+        """Pass progress on, and once, after a while, say how long it will take."""
         nonlocal first
         if progress is not None:
             progress(done, total)
@@ -297,6 +298,7 @@ def _watch(cache_path: Path, precision: str) -> Watch:
     """Refuse to add rows of a backbone that no longer computes what the cache holds."""
 
     def watch(row: Row, known: Row | None) -> None:
+        """Refuse a drift probe that is not the cache's."""
         text = moved(row, row if known is None else known, precision)
         if text is not None:
             raise DriftError(

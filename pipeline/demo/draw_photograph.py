@@ -36,6 +36,7 @@ def photograph_surface(
     place = _placement(rng, size, turn)
 
     def laid(values: Map) -> Image.Image:
+        """Lay a map of the part into the photograph."""
         flat = Image.fromarray(np.clip(values * 255, 0, 255).astype(np.uint8))
         return flat.transform(size, Image.Transform.PERSPECTIVE, place, Image.Resampling.BILINEAR)
 

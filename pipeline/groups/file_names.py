@@ -76,6 +76,7 @@ class _Shape:
     fields: list[int]
 
     def column(self, field: int) -> list[str]:
+        """Give a field of every name."""
         return [tokens[field] for tokens in self.tokens]
 
     def describe(self) -> str:

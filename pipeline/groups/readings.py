@@ -89,6 +89,7 @@ class _Named:
 
     @property
     def groups(self) -> int:
+        """Count the groups."""
         return int(self.codes.max()) + 1
 
 

@@ -259,6 +259,7 @@ def number_groups(table_rows: Sequence[TableRow]) -> npt.NDArray[np.int64]:
     parent = list(range(len(table_rows)))
 
     def root(member: int) -> int:
+        """Find what stands for a member's group, and shorten the way there."""
         while parent[member] != member:
             parent[member] = parent[parent[member]]
             member = parent[member]

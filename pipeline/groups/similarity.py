@@ -127,6 +127,7 @@ def ticks(progress: Progress | None, photographs: int, passes: int = 2) -> Tick:
     done = 0
 
     def tick(count: int) -> None:
+        """Count photographs of one pass."""
         nonlocal done
         done += count
         if progress is not None:

@@ -323,7 +323,9 @@ def _between(least: int, most: int, value: object) -> int:
 
 
 class _Predicts(Protocol):
-    def predict_proba(self, X: npt.NDArray[Any], /) -> Floats: ...
+    def predict_proba(self, X: npt.NDArray[Any], /) -> Floats:
+        """Predict probabilities (n, n_classes) of rows."""
+        ...
 
 
 def predict_by_blocks(head: _Predicts, X: AnyRows) -> Floats:

@@ -255,6 +255,7 @@ class ColumnSide:
         whole = ColumnSpace(self._source, rows, self._centre, lambda: sums.all)
 
         def sides() -> list[ColumnSpace]:
+            """Make a space for each round's training side."""
             return [
                 ColumnSpace(
                     self._source,
@@ -289,12 +290,14 @@ class _Sums:
 
     @cached_property
     def held_out(self) -> list[Moments]:
+        """The moments of each round's held-out side."""
         return [
             Moments.of(self._source, self._rows[fold.test], self._centre) for fold in self._rounds
         ]
 
     @cached_property
     def all(self) -> Moments:
+        """The moments of all rows: the sum of the held-out ones, which are all rows once."""
         if not self._rounds:
             return Moments.of(self._source, self._rows, self._centre)
         total = self.held_out[0]

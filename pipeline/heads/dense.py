@@ -172,6 +172,7 @@ class DenseHead(Head):
         optimizer.build(model.trainable_variables)
 
         def step(rows: Any, classes: Any) -> tuple[Any, Any]:  # noqa: ANN401
+            """Train on one batch; give the sum of its losses, and how many were right."""
             with tf.GradientTape() as tape:
                 given = model(rows, training=True)
                 if binary:
@@ -275,6 +276,7 @@ class _Axes(NamedTuple):
 
     @classmethod
     def of(cls, X: AnyRows, seed: int) -> _Axes:
+        """Find the principal axes of rows, or of some of many."""
         rows = X
         if len(X) > _AXES_ROWS:
             chosen = np.random.default_rng(seed).choice(len(X), _AXES_ROWS, replace=False)

@@ -234,6 +234,7 @@ class GramSide:
         """Make the space of these rows, and those of the training sides of rounds of them."""
 
         def of(chosen: Indices) -> RowSpace:
+            """Make the space of these rows."""
             return RowSpace.fit(self._K[np.ix_(chosen, chosen)])
 
         return lambda: of(rows), lambda: [of(rows[fold.train]) for fold in rounds]

@@ -166,6 +166,7 @@ def sharpness_of(
     left = {True: _MOST_MEASURED, False: _MOST_MEASURED}
 
     def measure(digest: str) -> float:
+        """Measure one photograph; nan where its file is gone, changed, or one too many."""
         file = files.get(digest) or own.get(digest)
         if file is None or left[digest in files] <= 0:
             return math.nan

@@ -158,7 +158,10 @@ class Waker:
         wake = self._event.set
 
         class Any(FileSystemEventHandler):
+            """Wakes whatever happens in the folder."""
+
             def on_any_event(self, event: FileSystemEvent) -> None:
+                """Wake, but for what reading does."""
                 if event.event_type not in ("opened", "closed_no_write"):  # our own reading
                     wake()
 

@@ -168,6 +168,7 @@ def _looker(
     """Make the function from photographs to what a model makes of them, calibrated or not."""
 
     def look(model: Bundle) -> tuple[list[TableRow], Floats]:
+        """Ask one model."""
         found = predict_photographs(
             model,
             photographs,

@@ -168,6 +168,7 @@ def _run(watch: Watch, wishes: Wishes, stop: threading.Event) -> None:
         _log.warning("note: looking every %g s: %s", wishes.every, waker.why_polling)
 
     def end(_number: int, _frame: FrameType | None) -> None:
+        """End after what is being done."""
         stop.set()
         waker.wake()
 

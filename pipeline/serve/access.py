@@ -199,6 +199,7 @@ class Guard:
         path = str(scope["path"])
 
         async def guarded(message: Message) -> None:
+            """Put the headers on an answer."""
             if message["type"] == "http.response.start":
                 added = dict(HEADERS)
                 if path.startswith("/static/") and message["status"] == 200:

@@ -70,6 +70,7 @@ def told(call: Handler, counts: Counts | None = None) -> Handler:
 
     @functools.wraps(call)
     async def telling(request: Request) -> Response:
+        """Call, and tell each error in one line."""
         try:
             answer = await call(request)
         except OnepassError as error:
@@ -261,6 +262,7 @@ class Api:
         bundle = station.model.bundle
 
         def work(say: Any) -> dict[str, Any]:  # noqa: ANN401 - `pipeline.serve.refit.Say`
+            """Refit, and give what it brought as JSON."""
             made = refit(
                 bundle, settings.cache, station.inbox, settings.versions,
                 weights=settings.weights, engine=settings.engine, say=say,

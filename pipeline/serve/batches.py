@@ -108,6 +108,7 @@ class JudgeQueue:
         answer: Future[Predicted] = Future()
 
         def decode() -> None:
+            """Decode a photograph and let it wait for the model."""
             try:
                 self._ready.put(_Job(model, model.decode(name, data), answer))
             except BaseException as error:  # noqa: BLE001 - who waits for the answer has to know

@@ -86,6 +86,7 @@ class Jobs:
 
     def _run(self, progress: Progress, work: Callable[[Say], Any]) -> None:
         def say(stage: str, done: int, total: int) -> None:
+            """Note how far the job is."""
             progress.stage, progress.done, progress.total = stage, done, total
 
         try:

@@ -57,6 +57,7 @@ def metrics_text(station: Station, counts: Counts, drift: Mapping[str, Any] | No
     lines: list[str] = []
 
     def put(name: str, kind: str, words: str, values: dict[str, float]) -> None:
+        """Add one metric with its values."""
         lines.append(f"# HELP onepass_{name} {words}")
         lines.append(f"# TYPE onepass_{name} {kind}")
         lines.extend(f"onepass_{name}{labels} {value:g}" for labels, value in values.items())

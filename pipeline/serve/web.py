@@ -74,6 +74,7 @@ def make_app(station: Station, access: Access, texts: Mapping[str, str]) -> Star
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        """Give the station its threads, and close it in the end."""
         limiter = anyio.to_thread.current_default_thread_limiter()
         limiter.total_tokens = max(limiter.total_tokens, station.settings.limits.waiting)
         yield

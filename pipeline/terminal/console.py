@@ -121,6 +121,7 @@ def bar(unit: str) -> Iterator[Callable[[int, int], None]]:
         task = progress.add_task(unit, total=None, speed="")
 
         def update(done: int, total: int) -> None:
+            """Move the bar."""
             speed = progress.tasks[0].speed
             progress.update(
                 task, completed=done, total=total, speed=f"{speed:.1f}/s" if speed else ""

@@ -95,9 +95,11 @@ class Outcome:
         good_part = ~np.isin(groups, groups[defective])
 
         def parts(of: npt.NDArray[np.bool_]) -> Counts:
+            """Count parts that have any such photograph."""
             return Counts(*(len(np.unique(groups[of & way])) for way in ways))
 
         def photographs(of: npt.NDArray[np.bool_]) -> Counts:
+            """Count photographs."""
             return Counts(*(int((of & way).sum()) for way in ways))
 
         return cls(

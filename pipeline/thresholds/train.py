@@ -171,10 +171,12 @@ class _Maker:
         return self.rule.part_rule or (ANY if self.rows.apart else MEAN)
 
     def without_choice(self, decision: Decision) -> Trained:
+        """Train on everything; the decision is made already."""
         head, seconds = self._fit(self.everything, 0, 1)
         return Trained(head, None, decision, self.everything, None, np.empty(0), seconds)
 
     def with_folds(self, rounds: Sequence[Fold]) -> Trained:
+        """Train on everything, and choose on out-of-fold predictions of it."""
         predicted = self._predicted_by_folds(self.everything, rounds, len(rounds) + 1)
         head, fit_seconds = self._fit(self.everything, len(rounds), len(rounds) + 1)
         return self._trained(head, self.everything, predicted, fit_seconds)
@@ -195,6 +197,7 @@ class _Maker:
         return OutOfFold(some, y, groups, P[:, 1], fold, aside=False, seconds=seconds)
 
     def with_parts_aside(self) -> Trained:
+        """Train without some parts, and choose on these: for claims."""
         X, y, groups, names, test_size, _ = self.rows
         aside = set_aside(self.rule, y, groups, seed=self.seed, test_size=test_size)
         learned = np.setdiff1d(self.everything, aside)
@@ -266,6 +269,7 @@ class _Maker:
         """Report progress of one fit among several that are as long."""
 
         def say(epoch: int, epochs: int, scores: Mapping[str, float]) -> None:
+            """Report an epoch, counted over all fits."""
             if self.progress is not None:
                 self.progress(before * epochs + epoch, fits * epochs, scores)
 

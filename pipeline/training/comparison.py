@@ -118,6 +118,7 @@ class Comparison:
         sign = 1 if key in LOWER_IS_BETTER else -1
 
         def rank(row: TableRow) -> float:
+            """Sort by the score, the best first; nan last."""
             value = row.mean[key]
             return math.inf if math.isnan(value) else sign * value
 

@@ -256,6 +256,7 @@ def _optimism(done: Fit, dataset: Dataset, rule: ThresholdRule) -> Optimism | No
     other = "random" if asked.kind == "grouped" else "grouped"
 
     def measure() -> Rounds:
+        """Fit and score on the other kind of split."""
         names, seed = dataset.classes.names, asked.seed
         sides = holdout(
             dataset.y, dataset.groups, test_size=asked.test_size, seed=seed, kind=other,

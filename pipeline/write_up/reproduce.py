@@ -150,13 +150,16 @@ class _Count:
             self._progress(self._before + more, self._total)
 
     def photographs(self, done: int, total: int) -> None:
+        """Count photographs of one pass."""
         self._say(done)
         self._before += total if done == total else 0
 
     def epoch(self, epoch: int, _epochs: int, _scores: Mapping[str, float]) -> None:
+        """Count an epoch of the training that runs."""
         self._say(epoch)
 
     def finished(self, epochs: int) -> None:
+        """Count a training that is done."""
         self._before += epochs
         self._say(0)
 
@@ -266,6 +269,7 @@ class _Work:
         history: list[dict[str, float]] = []
 
         def scored(epoch: int, epochs: int, scores: Mapping[str, float]) -> None:
+            """Score the validation side after an epoch."""
             chances = head.predict_proba(rows[test])
             history.append(dict(scores) | _validation_scores(y[test], chances))
             progress(epoch, epochs, scores)

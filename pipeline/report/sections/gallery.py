@@ -320,6 +320,7 @@ def cells_of_bundle(bundle: Bundle, cache_path: Path) -> CellsOf:
     """Make the maker of cells of a loaded model, whose rows are in this cache."""
 
     def cells_of(predicted: Predictions, numbers: Sequence[int]) -> Cells:
+        """Compute the cells of these photographs, or say why there are none."""
         if isinstance(bundle.head, Cnn):
             return Cells(reason="this model sees pixels, and has no cells to ask")
         try:
@@ -338,6 +339,7 @@ def cells_of_folder(folder: Path, cache_path: Path) -> CellsOf:
     """Make the maker of cells of a model that has just been saved there."""
 
     def cells_of(predicted: Predictions, numbers: Sequence[int]) -> Cells:
+        """Load the model, and ask it."""
         try:
             bundle = load_bundle(folder, trust=True)  # it was made in this run
         except OnepassError as error:
