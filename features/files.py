@@ -46,6 +46,30 @@ def followed(path: Path) -> Path:
     return path.resolve() if path.is_symlink() else path
 
 
+def refuse_outside(path: Path, folder: Path) -> None:
+    """Raise OutputError where a link leads what is read or written at `path` out of `folder`.
+
+    The folder itself may be a link: a person named it. What lies inside may have been put there by
+    anybody who can write to it.
+
+    Args:
+        path: inside the folder by its name; it need not exist.
+        folder: that nothing is to leave.
+
+    Raises:
+        OutputError: a symbolic link, a junction or a circle of links on the way.
+    """
+    try:
+        if path.resolve().is_relative_to(folder.resolve()):
+            return
+    except (OSError, RuntimeError):  # a circle of links
+        pass
+    raise OutputError(
+        f"a link leads {path} out of {folder}; expected files and folders of its own; nothing is "
+        "read or written there: replace the link by a folder, or name another folder"
+    )
+
+
 def sync_descriptor(descriptor: int) -> None:
     """Wait until the bytes of an open file are on the disk, not only in its own memory.
 

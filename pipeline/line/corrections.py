@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from features.errors import BundleError, DataError, OutputError
-from features.files import sync_folder, write_whole
+from features.files import refuse_outside, sync_folder, write_whole
 from features.photographs.decode import SUFFIXES
 from features.photographs.file import Photograph
 from pipeline.line.json_lines import append_lines, is_number, read_lines
@@ -151,6 +151,7 @@ class Inbox:
             ... )  # doctest: +SKIP
         """
         _check(photographs, judgement, label)
+        self.refuse_links()
         digests = tuple(hashlib.sha256(data).hexdigest() for data, _ in photographs)
         where = f"{PHOTOGRAPHS}/{label}" if label else SET_ASIDE
         names = [
@@ -159,6 +160,7 @@ class Inbox:
         ]
         self._clear(digests, keep=set(names))
         for name, (data, _) in zip(names, photographs, strict=True):
+            refuse_outside(self.folder / name, self.folder)
             if not (self.folder / name).exists():
                 write_whole(self.folder / name, data)
         made = Correction(
@@ -170,6 +172,17 @@ class Inbox:
         self._write_groups()
         return made
 
+    def refuse_links(self) -> None:
+        """See that what the inbox holds lies in it: a class folder that is a link leads elsewhere.
+
+        Raises:
+            OutputError: see `features.files.refuse_outside`.
+        """
+        folders = [self.data, *(self.data.iterdir() if self.data.is_dir() else ())]
+        folders += [self.folder / name for name in (LOG, VERDICTS, GROUPS, SET_ASIDE)]
+        for place in folders:
+            refuse_outside(place, self.folder)
+
     def undo(self, number: str) -> Correction:
         """Take a correction back; its line stays, and one that says so is added.
 
@@ -178,8 +191,9 @@ class Inbox:
 
         Raises:
             DataError: there is none of this id, or it was taken back before.
-            OutputError: it cannot be written.
+            OutputError: it cannot be written, or a link leads out of the inbox.
         """
+        self.refuse_links()
         found = [one for one in self._lines() if one.id == number]
         if not found:
             raise DataError(f"no correction {number!r} in {self.log}; it may be taken back already")
@@ -201,11 +215,15 @@ class Inbox:
 
         Raises:
             DataError: the log cannot be read.
+            OutputError: a link leads out of the inbox.
         """
+        self.refuse_links()
+        holding = [(one, name) for one, name in self._holding().values() if one.label]
+        for _, name in holding:
+            refuse_outside(self.folder / name, self.folder)
         return [
             Photograph(self.folder / name, name.partition("/")[2], one.label, f"inbox-{one.part}")
-            for one, name in self._holding().values()
-            if one.label
+            for one, name in holding
         ]
 
     def settle(self) -> int:
@@ -215,6 +233,7 @@ class Inbox:
             DataError: the log cannot be read.
             OutputError: the folder cannot be written.
         """
+        self.refuse_links()
         wanted = {name for _, name in self._holding().values()}
         moved = 0
         for file in sorted(self.data.glob("*/*")) if self.data.is_dir() else ():

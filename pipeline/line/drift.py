@@ -102,6 +102,7 @@ def measure_drift(
     arrivals: Sequence[Arrival],
     *,
     since: float | None = None,
+    latest: int | None = None,
     sharpness: Sharpness | None = None,
     seed: int = 0,
 ) -> Drift:
@@ -113,6 +114,7 @@ def measure_drift(
         arrivals: new photographs; those that have no row, or that the model was fitted on, are left
             out.
         since: only those of this time (seconds since 1970) and later.
+        latest: only so many parts, the latest by their times; None for all.
         sharpness: gives that of a photograph by its digest, nan where it is not known; None to
             leave it out.
         seed: of the draws.
@@ -137,6 +139,9 @@ def measure_drift(
         left_out = len(recent) - len(new)
         new.sort(key=lambda one: (math.isnan(one.time), one.time))
         groups = _numbers(new)
+        if latest is not None and groups.size:
+            new = [one for one, at in zip(new, groups, strict=True) if at > groups.max() - latest]
+            groups = _numbers(new)
         parts = len(np.unique(groups))
         if parts < FEWEST:
             few = f"{parts:,} new parts; expected {FEWEST} or more to tell anything"

@@ -62,13 +62,20 @@ AUDIT = Path("audit") / "audit.json"
 """Where `audit` puts its findings unless it is told otherwise."""
 
 
-def fit_report(dataset: Dataset, done: Fit, *, audit_file: Path = AUDIT) -> str:
+def fit_report(
+    dataset: Dataset,
+    done: Fit,
+    *,
+    audit_file: Path = AUDIT,
+    way: tuple[Sequence[commands.Command], str] | None = None,
+) -> str:
     """Give the report of a trained model on the photographs that it was not trained on.
 
     Args:
         dataset: what it was trained on.
         done: of `pipeline.training.fit.fit`.
         audit_file: an audit, shown if it is of the same photographs.
+        way: commands that give this model again, and a note; None of one that `fit` made alone.
 
     Returns:
         The text of an HTML file; `write_report` writes it.
@@ -78,6 +85,9 @@ def fit_report(dataset: Dataset, done: Fit, *, audit_file: Path = AUDIT) -> str:
         >>> page = onepass.fit_report(dataset, done)
     """
     audited = _audited(dataset, audit_file)
+    asked, note = way or (
+        [*_before(dataset, audited, audit_file), commands.fit_command(dataset, done)], "",
+    )  # fmt: skip
     about_split = [*facts.split_warning(*_split(done.record)), *facts.refitted(done.record)]
     warnings = _warnings(dataset, audited, about_split, contradicted(done.decision))
     train, test = done.sides
@@ -98,8 +108,8 @@ def fit_report(dataset: Dataset, done: Fit, *, audit_file: Path = AUDIT) -> str:
         ),
         training.section(done.head.history),
         reproduce.section(reproduce.Reproduction(
-            [*_before(dataset, audited, audit_file), commands.fit_command(dataset, done)],
-            facts.model_facts(done.record, done.head.chosen), versions(), reproduce.CLOSE,
+            asked, facts.model_facts(done.record, done.head.chosen), versions(),
+            f"{note} {reproduce.CLOSE}".strip(),
         )),
     ]  # fmt: skip
     about = [("model", name(str(done.folder))), ("scored", f"{_size(done.predicted)}, held out")]

@@ -10,6 +10,7 @@ from pipeline.evaluation.band import REVIEW_NAME
 from pipeline.line.corrections import Correction
 from pipeline.line.live_model import LiveModel, Neighbour, Predicted
 from pipeline.line.verdict_log import LoggedVerdict
+from pipeline.serve.refit import why_not
 from pipeline.serve.station import Inspected, Station
 from pipeline.serve.versions import Version
 
@@ -115,12 +116,14 @@ def model_answer(station: Station) -> dict[str, Any]:
         "created": bundle.record.created,
         "classes": list(classes.names),
         "labels": station.labels,
+        "class_of": {label: station.class_of(label) for label in station.labels},
         "defective": classes.names[1] if classes.binary else None,
         "limit": number(model.limit),
         "reject_from": number(bundle.band.reject_from) if classes.binary else None,
         "part_rule": bundle.decision.part_rule,
         "heatmaps": model.frame is not None,
         "heatmap_odds": number(model.frame.odds) if model.frame else None,
+        "no_refit": why_not(bundle) or None,
         "knows_unlike": bundle.familiar is not None,
         "backbone": bundle.record.fit.fingerprint.get("backbone"),
         "holdout": scores(told.get("holdout_parts") or told.get("holdout") or {}),
@@ -151,4 +154,5 @@ def version_answer(version: Version) -> dict[str, Any]:
         "holdout": scores(version.scores),
         "story": dict(version.story),
         "active": version.active,
+        "report": version.has_report,
     }

@@ -14,7 +14,7 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from features.errors import (
@@ -28,12 +28,13 @@ from features.errors import (
 )
 from pipeline.line.corrections import JUDGEMENTS
 from pipeline.serve import answers
+from pipeline.serve.access import POLICY, policy_of_report
 from pipeline.serve.history import DAY, HOUR
 from pipeline.serve.jobs import Jobs
 from pipeline.serve.metrics import Counts, metrics_text
 from pipeline.serve.refit import refit
 from pipeline.serve.station import Station
-from pipeline.serve.versions import list_versions
+from pipeline.serve.versions import list_versions, read_report
 
 _NAME = 200  # characters of a name that is shown
 _JSON = 64 * 1024
@@ -115,6 +116,7 @@ class Api:
             ("POST", "/v1/corrections", self.correct),
             ("POST", "/v1/corrections/{id}/undo", self.undo),
             ("GET", "/v1/models", self.models),
+            ("GET", "/v1/models/{fingerprint}/report", self.report),
             ("POST", "/v1/models/{fingerprint}/activate", self.activate),
             ("POST", "/v1/refit", self.refit),
             ("GET", "/v1/jobs/{name}", self.job),
@@ -251,6 +253,15 @@ class Api:
         found = await run(list_versions, settings.model, settings.versions)
         return JSONResponse({"models": [answers.version_answer(one) for one in found]})
 
+    async def report(self, request: Request) -> Response:
+        """Give the report of a kept model; its style is named by its digest, scripts are barred."""
+        name, versions = request.path_params["fingerprint"], self.station.settings.versions
+        try:
+            page = await run(read_report, name, versions)
+        except BundleError as error:
+            return refused(error, 404)
+        return HTMLResponse(page, headers={POLICY: policy_of_report(page)})
+
     async def activate(self, request: Request) -> Response:
         """Make a kept model the active one."""
         await run(self.station.switch, request.path_params["fingerprint"])
@@ -269,6 +280,7 @@ class Api:
             )  # fmt: skip
             return {
                 "fingerprint": made.fingerprint,
+                "report": made.has_report,
                 "held_out": made.held_out.to_json(),
                 "on_corrections": made.on_corrections.to_json(),
             }
@@ -287,7 +299,7 @@ class Api:
 
     async def metrics(self, request: Request) -> Response:
         """Give numbers for Prometheus."""
-        drift = self.jobs.last("drift").result
+        drift = self.jobs.last("drift")
         text = metrics_text(self.station, self.counts, drift)
         return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from features.errors import DataError, OutputError
+from features.files import refuse_outside
 from pipeline.evaluation.band import REVIEW_NAME
 from pipeline.line.verdict_log import LoggedVerdict, append_verdicts, read_verdicts
 
@@ -64,6 +65,8 @@ class History:
         self._lock = threading.Lock()
         found = read_verdicts(log, last_bytes=_BYTES)[-_MOST:]
         self._held = OrderedDict((verdict_id(one), one) for one in found)
+        self.told = len(found)
+        """Parts that were judged: those that the log had at the start, and all since."""
         self._waiting: queue.SimpleQueue[tuple[list[LoggedVerdict], Future[None]] | None] = (
             queue.SimpleQueue()
         )
@@ -84,6 +87,7 @@ class History:
         done.result()
         names = [verdict_id(one) for one in verdicts]
         with self._lock:
+            self.told += len(names)
             self._held |= zip(names, verdicts, strict=True)
             while len(self._held) > _MOST:
                 self._held.popitem(last=False)
@@ -161,6 +165,7 @@ class History:
 
     def _write(self, taken: Sequence[tuple[list[LoggedVerdict], Future[None]]]) -> None:
         try:
+            refuse_outside(self.log, self.log.parent)
             append_verdicts(self.log, [one for verdicts, _ in taken for one in verdicts])
         except Exception as error:  # noqa: BLE001 - who waits for it has to know
             for _, done in taken:

@@ -27,6 +27,7 @@ class Progress:
         started, ended: seconds since 1970; 0 where it has not.
         error: why it stopped; "" where it did not.
         result: what it gives, as plain values; None before the end.
+        beside: whether others run at the same time.
     """
 
     name: str = ""
@@ -38,6 +39,7 @@ class Progress:
     ended: float = 0.0
     error: str = ""
     result: Any = None
+    beside: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Give the progress as the pages poll it."""
@@ -51,28 +53,33 @@ class Jobs:
         """Run nothing yet."""
         self._lock = threading.Lock()
         self._last: dict[str, Progress] = {}
-        self._thread: threading.Thread | None = None
+        self._threads: dict[str, threading.Thread] = {}
 
-    def start(self, name: str, work: Callable[[Say], Any]) -> Progress:
+    def start(self, name: str, work: Callable[[Say], Any], *, beside: bool = False) -> Progress:
         """Start a job.
 
         Args:
             name: of the job.
             work: called with what it tells its progress to; returns plain values.
+            beside: short work, which neither waits for others nor keeps them waiting.
 
         Raises:
-            BusyError: another one is running.
+            BusyError: another one is running; beside others, one of the same name.
         """
         with self._lock:
-            running = [one.name for one in self._last.values() if one.running]
+            running = [
+                one.name
+                for one in self._last.values()
+                if one.running and (one.name == name if beside else not one.beside)
+            ]
             if running:
                 raise BusyError(f"{running[0]} is still running; wait for its end")
-            progress = Progress(name, True, started=time.time())
+            progress = Progress(name, True, started=time.time(), beside=beside)
             self._last[name] = progress
-        self._thread = threading.Thread(
-            target=self._run, args=(progress, work), name=name, daemon=True
-        )
-        self._thread.start()
+            thread = self._threads[name] = threading.Thread(
+                target=self._run, args=(progress, work), name=name, daemon=True
+            )
+            thread.start()
         return progress
 
     def last(self, name: str) -> Progress:
@@ -80,9 +87,10 @@ class Jobs:
         return self._last.get(name, Progress(name))
 
     def wait(self, seconds: float) -> None:
-        """Wait for the running job, so long at most."""
-        if self._thread is not None:
-            self._thread.join(seconds)
+        """Wait for what is running, so long at most."""
+        until = time.monotonic() + seconds
+        for thread in list(self._threads.values()):
+            thread.join(max(0.0, until - time.monotonic()))
 
     def _run(self, progress: Progress, work: Callable[[Say], Any]) -> None:
         def say(stage: str, done: int, total: int) -> None:

@@ -17,7 +17,8 @@ import threading
 from collections import OrderedDict
 from pathlib import Path
 
-from features.errors import DataError, ImageError
+from features.errors import DataError, ImageError, OutputError
+from features.files import refuse_outside
 from features.photographs.decode import MAX_PIXELS
 from features.photographs.decode_worker_pool import thumbnail_apart
 from features.photographs.file import read_photograph
@@ -44,8 +45,12 @@ class KeptPhotographs:
         Args:
             inbox: see the module.
             most: bytes, all together; the last one stays whatever its size.
+
+        Raises:
+            OutputError: the folder is a link that leads out of the inbox.
         """
         self.folder, self.most = inbox / RECENT, most
+        refuse_outside(self.folder, inbox)
         self._lock = threading.Lock()
         self._sizes: OrderedDict[str, int] = OrderedDict()
         found = []
@@ -74,9 +79,10 @@ class KeptPhotographs:
         temporary = self.folder / f"{digest}.{secrets.token_hex(4)}.part"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            refuse_outside(self.folder, self.folder.parent)
             temporary.write_bytes(data)
             os.replace(temporary, self.folder / digest)  # noqa: PTH105 - one step
-        except OSError:
+        except (OSError, OutputError):
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
             return False

@@ -1,4 +1,4 @@
-"""Questions to a person: labels in doubt, and the parts that would teach most; and drift.
+"""Questions to a person: labels in doubt, and and the parts that would teach most.
 
 A question shows photographs and takes a class, or that nobody can tell. The answer is a correction
 like any other (`pipeline.line.corrections`), and the next refit learns from it.
@@ -17,14 +17,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from features.errors import DataError
-from features.photographs.file import Photograph
+from features.errors import DataError, ImageError
+from features.files import refuse_outside
+from features.photographs.file import Photograph, read_photograph
 from pipeline.audit import audit_dataset
 from pipeline.data.dataset import load_dataset
 from pipeline.data.folder import find_pictures
 from pipeline.evaluation.band import REVIEW_NAME
 from pipeline.line.corrections import Correction, Judgement, Shown
-from pipeline.line.drift import arrivals_of, measure_drift
 from pipeline.line.next import Candidate, next_to_label
 from pipeline.serve.answers import correction_answer, number
 from pipeline.serve.api import read_json, run, told
@@ -85,7 +85,6 @@ class Labelling:
             Route("/v1/next", told(self.next), methods=["POST"]),
             Route("/v1/suspects", told(self.suspects), methods=["POST"]),
             Route("/v1/questions/{id}", told(self.answer), methods=["POST"]),
-            Route("/v1/drift", told(self.drift), methods=["POST"]),
         ]
 
     async def next(self, request: Request) -> Response:
@@ -103,10 +102,6 @@ class Labelling:
         made = await run(self._answer, str(request.path_params["id"]), label, note, by)
         return JSONResponse(correction_answer(made), 201)
 
-    async def drift(self, request: Request) -> Response:
-        """Start to measure whether the photographs of late are like those of the claims."""
-        return JSONResponse(self.jobs.start("drift", self._drift).to_json(), 202)
-
     # ---- what they do ---------------------------------------------------------------------
 
     def _answer(self, name: str, label: str, note: str, by: str) -> Correction:
@@ -120,7 +115,8 @@ class Labelling:
         judgement: Judgement = "unsure"
         if label:
             known = question.given or question.shown.verdict
-            judgement = "right" if label == known or known in (None, REVIEW_NAME) else "wrong"
+            same = {label} if question.given else {label, self.station.class_of(label)}
+            judgement = "right" if known in {None, REVIEW_NAME, *same} else "wrong"
         return self.station.keep_correction(
             question.shown, question.digests, judgement, label, note=note, by=by
         )
@@ -155,19 +151,31 @@ class Labelling:
                 file = station.kept.folder / digest
                 if is_digest(digest) and station.kept.has(digest):
                     found.append(Photograph(file, f"{told_.part} {digest[:8]}", group=name))
-        folder = station.settings.inbox / UNLABELLED
-        if folder.is_dir():
-            try:
-                pictures, _ = find_pictures(folder)
-            except DataError:
-                pictures = []
-            for at, file in enumerate(pictures):
-                say("reading", at, len(pictures))
-                digest = hashlib.sha256(file.read_bytes()).hexdigest()
-                path = file.relative_to(folder).as_posix()
-                station.offered[digest] = folder, path
-                found.append(Photograph(file, path, group=path))
+        found += self._offered(say)
         return list({one.file: one for one in found}.values())
+
+    def _offered(self, say: Say) -> list[Photograph]:
+        """Photographs in the folder for it; what cannot be read is passed over, and asked later."""
+        folder = self.station.settings.inbox / UNLABELLED
+        refuse_outside(folder, folder.parent)
+        if not folder.is_dir():
+            return []
+        try:
+            pictures, _ = find_pictures(folder)
+        except DataError:  # there is none
+            return []
+        found = []
+        for at, file in enumerate(pictures):
+            say("reading", at, len(pictures))
+            refuse_outside(file, folder)
+            try:
+                data = read_photograph(file, max_pixels=self.station.settings.limits.pixels)
+            except ImageError:
+                continue
+            path = file.relative_to(folder).as_posix()
+            self.station.offered[hashlib.sha256(data).hexdigest()] = folder, path
+            found.append(Photograph(file, path, group=path))
+        return found
 
     def _question(self, one: Candidate) -> Question:
         first = one.shown.digest
@@ -197,25 +205,6 @@ class Labelling:
                 Question(secrets.token_hex(8), shown, (table_row.digest,), one.given, why)
             )
         return self._ask(questions) | {"notes": found.notes}
-
-    def _drift(self, say: Say) -> dict[str, Any]:
-        station = self.station
-        say("photographs", 0, 0)
-        station.keeper.flush()
-        model = station.model
-        arrivals = arrivals_of(station.history.all())
-        found = measure_drift(model.bundle, station.settings.cache, arrivals)
-        return {
-            "drifted": found.drifted,
-            "said": found.said,
-            "since": found.since,
-            "p_value": found.p_value,
-            "parts": found.parts,
-            "reference_parts": found.reference_parts,
-            "false_alarm": found.false_alarm,
-            "examples": [one.digest for one in found.examples[:8]],
-            "model": model.fingerprint,
-        }
 
 
 def folder_to_fill(inbox: Path) -> str:

@@ -6,10 +6,10 @@ import contextlib
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from pipeline.serve.history import HOUR
+from pipeline.serve.jobs import Progress
 from pipeline.serve.station import Station
 
 _BOUNDS = (0.05, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -43,13 +43,13 @@ class Counts:
             self.latest.append(took)
 
 
-def metrics_text(station: Station, counts: Counts, drift: Mapping[str, Any] | None) -> str:
+def metrics_text(station: Station, counts: Counts, drift: Progress) -> str:
     """Give all numbers, one a line.
 
     Args:
         station: that judges.
         counts: of its answers.
-        drift: what the last measurement of drift gave; None before the first.
+        drift: the last measurement of drift, see `pipeline.serve.drift_watch`.
     """
     load, model = station.queue.load(), station.model
     defective = model.bundle.classes.names[1] if model.bundle.classes.binary else None
@@ -60,7 +60,7 @@ def metrics_text(station: Station, counts: Counts, drift: Mapping[str, Any] | No
         """Add one metric with its values."""
         lines.append(f"# HELP onepass_{name} {words}")
         lines.append(f"# TYPE onepass_{name} {kind}")
-        lines.extend(f"onepass_{name}{labels} {value:g}" for labels, value in values.items())
+        lines.extend(f"onepass_{name}{labels} {value:.15g}" for labels, value in values.items())
 
     put("model_info", "gauge", "The active model.", {f'{{fingerprint="{model.fingerprint}"}}': 1})
     put("uptime_seconds", "gauge", "Since the start.", {"": time.time() - station.started})
@@ -79,11 +79,34 @@ def metrics_text(station: Station, counts: Counts, drift: Mapping[str, Any] | No
             '{kind="unreadable"}': span.unreadable,
         },
     )  # fmt: skip
-    if drift is not None:
-        put("drift", "gauge", "1 where the last measurement found one.", {"": drift["drifted"]})
-        put("drift_p_value", "gauge", "Of the last measurement.", {"": drift["p_value"]})
+    for name, words, values in _drift(drift, model.fingerprint):
+        put(name, "gauge", words, values)
     lines += _histogram(counts)
     return "\n".join(lines) + "\n"
+
+
+def _drift(job: Progress, fingerprint: str) -> list[tuple[str, str, dict[str, float]]]:
+    """Give name, words and values of what was measured; of another model's, or of too few, none."""
+    found = job.result
+    if not found or found["model"] != fingerprint or not found["p_values"]:
+        return []
+    each = {f'{{test="{_escaped(name)}"}}': p for name, p in found["p_values"].items()}
+    return [
+        ("drift", "1 where the latest parts differ from the model's own.", {"": found["drifted"]}),
+        (
+            "drift_p_value",
+            "The smallest, times the number of tests.",
+            {"": found["p_value"]},
+        ),
+        ("drift_test_p_value", "Of each test, so multiplied.", each),
+        ("drift_parts", "That were compared.", {"": found["parts"]}),
+        ("drift_time_seconds", "Of the measurement, since 1970.", {"": job.ended}),
+    ]
+
+
+def _escaped(text: str) -> str:
+    """Escape a label's value as Prometheus has it."""
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
 def _histogram(counts: Counts) -> list[str]:

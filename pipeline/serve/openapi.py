@@ -78,6 +78,9 @@ def _paths(limits: Limits) -> dict[str, Any]:
             key="digest")},
         "/v1/model": {"get": _does("Describe the active model", "the model")},
         "/v1/models": {"get": _does("List every model that is kept", "the models")},
+        "/v1/models/{fingerprint}/report": {"get": _does(
+            "Give the full report of a kept model", "HTML", key="fingerprint",
+            more={"404": "it has none"})},
         "/v1/models/{fingerprint}/activate": {"post": _does(
             "Make a kept model the active one", "the model", key="fingerprint")},
         "/v1/refit": {"post": _does(

@@ -9,6 +9,7 @@ from already are left out of that.
 
 from __future__ import annotations
 
+import logging
 import secrets
 import shutil
 import time
@@ -21,11 +22,12 @@ import numpy as np
 from features.arrays import Floats, Indices
 from features.backbones.engines import DEFAULT_ENGINE
 from features.cache.sample_table import TableRow
-from features.errors import DataError
+from features.errors import DataError, OnepassError
 from features.extract import extract
 from features.extraction import RunOptions
 from features.photographs.file import Photograph
 from pipeline.cnn.cnn import Cnn
+from pipeline.data.classes import Classes
 from pipeline.data.dataset import Dataset, load_dataset
 from pipeline.data.given_split import GIVEN
 from pipeline.data.splits import Fold
@@ -34,7 +36,9 @@ from pipeline.feature_specs.rows import rows_in
 from pipeline.heads import is_users
 from pipeline.line.corrections import Inbox, model_fingerprint
 from pipeline.model.bundle import Bundle, load_bundle
+from pipeline.model.files import REPORT
 from pipeline.model.probabilities import predict_table_rows
+from pipeline.report.reports import fit_report, write_report
 from pipeline.serve.compare_models import ModelComparison, Photographs, compare_models
 from pipeline.serve.versions import write_story
 from pipeline.thresholds.train import out_of_fold
@@ -45,6 +49,7 @@ Say = Callable[[str, int, int], None]
 
 STAGES = ("photographs", "training", "comparing")
 _FOLDS = 5
+_log = logging.getLogger("onepass")
 _UNFINISHED = "refit-"
 
 
@@ -68,11 +73,13 @@ class Refitted:
     Attributes:
         fingerprint: of the new model, which is kept and not active.
         held_out, on_corrections: the old and the new model compared.
+        has_report: whether the full report stands beside the model.
     """
 
     fingerprint: str
     held_out: ModelComparison
     on_corrections: ModelComparison
+    has_report: bool = False
 
 
 def refit(
@@ -102,7 +109,9 @@ def refit(
         OnepassError: see `features.extract.extract` and `pipeline.training.fit.fit`.
     """
     started = time.time()
-    contender = _contender(bundle)
+    if refusal := why_not(bundle):
+        raise DataError(refusal)
+    contender = Contender(bundle.record.fit.head, bundle.record.fit.spec)
     photographs = inbox.photographs()
     if not photographs:
         raise DataError(
@@ -153,7 +162,20 @@ def refit(
         shutil.rmtree(fitted.folder)
     else:
         fitted.folder.rename(place)
-    return Refitted(fingerprint, held_out, on_corrections)
+    has_report = _report(merged.dataset, replace(fitted, folder=place), bundle.folder, inbox)
+    return Refitted(fingerprint, held_out, on_corrections, has_report)
+
+
+def _report(dataset: Dataset, fitted: Fit, model: Path, inbox: Inbox) -> bool:
+    """Write the full report beside the model; one that cannot be written takes no model back."""
+    command = ["onepass", "serve", str(model), "--cache", str(dataset.cache_path)]
+    way = [[*command, "--inbox", str(inbox.folder)]], "Press Refit, with the same corrections."
+    try:
+        write_report(fitted.folder / REPORT, fit_report(dataset, fitted, way=way), force=True)
+    except OnepassError as error:
+        _log.warning("note: the new model has no report: %s", error)
+        return False
+    return True
 
 
 def clear_unfinished(versions: Path) -> None:
@@ -162,15 +184,22 @@ def clear_unfinished(versions: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _contender(bundle: Bundle) -> Contender:
-    head = bundle.record.fit.head
-    if isinstance(bundle.head, Cnn) or is_users(head):
-        kind = "sees pixels" if isinstance(bundle.head, Cnn) else "is a user's own estimator"
-        raise DataError(
-            f"the model {kind} and is not refitted here; expected a head of Onepass on rows; "
-            "train it again with the command that made it, with the inbox in the data"
+def why_not(bundle: Bundle) -> str:
+    """Say in one line why a model cannot be refitted here; "" where it can."""
+    pixels = isinstance(bundle.head, Cnn)
+    if pixels or is_users(bundle.record.fit.head):
+        kind = "sees pixels" if pixels else "is a user's own estimator"
+        return (
+            f"the model {kind} and is not refitted here; expected a head of Onepass on rows; train "
+            "it again with the command that made it, with the inbox in the data"
         )
-    return Contender(head, bundle.record.fit.spec)
+    if (trained := bundle.record.fit.refit) is not None:
+        return (
+            f"{bundle.folder} was trained {trained.describe()}, so no parts are left to compare "
+            "old and new on; expected a model of fit without --refit; fit it without, and serve "
+            "that"
+        )
+    return ""
 
 
 def merge_corrections(
@@ -193,12 +222,6 @@ def merge_corrections(
     Raises:
         DataError: the cache has other classes, or nothing of the model's holdout.
     """
-    if (trained := bundle.record.fit.refit) is not None:
-        raise DataError(
-            f"{bundle.folder} was trained {trained.describe()}, so no parts are left to compare "
-            "old and new on; expected a model of fit without --refit; fit it without, and serve "
-            "that"
-        )
     classes = bundle.classes
     positive = [name for name, number in classes.members.items() if number == 1]
     data = load_dataset(
@@ -219,7 +242,8 @@ def merge_corrections(
             "expected the cache that it was fitted on; name it with --cache"
         )
     rows, y, groups = list(data.table_rows), data.y.tolist(), data.groups.tolist()
-    corrected = _put_together(classes.names, photographs, table_rows, places, (rows, y, groups))
+    numbers = _numbers(data.classes, photographs)
+    corrected = _put_together(numbers, photographs, table_rows, places, (rows, y, groups))
     y_all, groups_all = np.array(y, dtype=np.int64), np.array(groups, dtype=np.int64)
     apart = [n for n, table_row in enumerate(rows) if table_row.digest in held_out]
     test = np.flatnonzero(np.isin(groups_all, groups_all[apart]))
@@ -228,8 +252,21 @@ def merge_corrections(
     return Merged(dataset, np.intersect1d(corrected, train).astype(np.int64))
 
 
+def _numbers(classes: Classes, photographs: Sequence[Photograph]) -> dict[str, int]:
+    """Give the class numbers of labels: of the folders, and of a class that has no folder yet."""
+    unused = {n: i for i, n in enumerate(classes.names) if i not in classes.members.values()}
+    numbers = unused | classes.members
+    for one in photographs:
+        if one.label not in numbers:
+            raise DataError(
+                f"found a correction to {one.label!r}; expected one of {', '.join(numbers)}: the "
+                "model has other classes than the one that was corrected; take it back in History"
+            )
+    return numbers
+
+
 def _put_together(
-    names: Sequence[str],
+    numbers: Mapping[str, int],
     photographs: Sequence[Photograph],
     table_rows: Sequence[TableRow],
     places: Mapping[str, list[int]],
@@ -247,7 +284,7 @@ def _put_together(
     for photograph, table_row in zip(photographs, table_rows, strict=True):
         if table_row.reason:
             continue
-        number = names.index(photograph.label)
+        number = numbers[photograph.label]
         for place in places.get(table_row.digest, ()):
             rows[place], y[place] = rows[place]._replace(label=photograph.label), number
             corrected.append(place)

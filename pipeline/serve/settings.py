@@ -25,6 +25,7 @@ class Limits:
         seconds: to send a request.
         kept_bytes: of photographs kept in INBOX/recent, so that a verdict can be corrected later.
         rows_per_hour: photographs whose rows are kept in the cache, for drift.
+        drift_every: seconds between two measurements of drift that nobody asked for; 0 for none.
     """
 
     request_bytes: int = 96 * 2**20
@@ -35,6 +36,7 @@ class Limits:
     seconds: float = 60.0
     kept_bytes: int = 2**30
     rows_per_hour: int = ROWS_PER_HOUR
+    drift_every: float = 3600.0
 
 
 @dataclass(frozen=True)

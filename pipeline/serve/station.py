@@ -270,7 +270,7 @@ class Station:
             name: see `pipeline.serve.history.verdict_id`.
             judgement: "right", "wrong" or "unsure".
             label: the class that holds; "" for "unsure", and for "right" unless the verdict was
-                that a person has to look.
+                that a person has to look, or one that several classes share.
             note: what else was said.
             by: who.
 
@@ -280,12 +280,28 @@ class Station:
             OutputError: it cannot be written; nothing is acknowledged.
         """
         told = self.history.get(name)
-        if judgement == "right" and not label and told.verdict not in (None, REVIEW_NAME):
-            label = str(told.verdict)
+        is_class = told.verdict not in (None, REVIEW_NAME)
+        if judgement == "right" and not label and is_class:
+            meant = [one for one in self.labels if self.class_of(one) == told.verdict]
+            if len(meant) != 1:
+                raise DataError(
+                    f"found right of {told.verdict!r} without a class; expected which of "
+                    f"{', '.join(meant or self.labels)} it is"
+                )
+            (label,) = meant
         if judgement != "unsure" and label not in self.labels:
             raise DataError(f"found the class {label!r}; expected one of {', '.join(self.labels)}")
-        if judgement == "wrong" and label == told.verdict:
-            raise DataError(f"the verdict was {label}, too; expected another class for wrong")
+        agrees = self.class_of(label) == told.verdict
+        if judgement == "wrong" and agrees:
+            raise DataError(
+                f"found wrong and {label}; the verdict was {told.verdict}, too: expected another "
+                "class for wrong"
+            )
+        if judgement == "right" and is_class and not agrees:
+            raise DataError(
+                f"found right and {label}; the verdict was {told.verdict}: expected a class of "
+                "that, or wrong"
+            )
         shown = Shown(told.part, told.verdict, told.probability, told.model)
         return self.keep_correction(shown, told.digests, judgement, label, note=note, by=by)
 
@@ -326,6 +342,11 @@ class Station:
         named = sorted(classes.members, key=lambda name: (classes.members[name], name))
         missing = [n for i, n in enumerate(classes.names) if i not in classes.members.values()]
         return named + missing
+
+    def class_of(self, label: str) -> str:
+        """Give the model's class that a label counts as: several may be one, as all defects."""
+        classes = self.model.bundle.classes
+        return classes.names[classes.members[label]] if label in classes.members else label
 
     # ---- models ---------------------------------------------------------------------------
 

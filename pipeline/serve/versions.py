@@ -20,11 +20,13 @@ from pathlib import Path
 from typing import Any
 
 from features.errors import BundleError, OnepassError
-from features.files import recover_folder, whole_folder, write_whole
+from features.files import recover_folder, refuse_outside, whole_folder, write_whole
 from pipeline.line.corrections import model_fingerprint
 from pipeline.model.bundle import load_bundle, read_record
+from pipeline.model.files import REPORT
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{16}")
+_LARGEST_REPORT = 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Version:
         scores: of its holdout, by part where there are any, as they stand in `model.json`.
         story: how it came about; empty of a model that was not refitted here.
         active: whether it is the one that judges.
+        has_report: whether its report can be read, see `read_report`.
     """
 
     fingerprint: str
@@ -48,6 +51,7 @@ class Version:
     scores: Mapping[str, Any]
     story: Mapping[str, Any]
     active: bool = False
+    has_report: bool = False
 
 
 def keep_version(model: Path, versions: Path) -> str:
@@ -83,8 +87,24 @@ def _read(folder: Path, active: str) -> Version:
     scores = record.scores.get("holdout_parts") or record.scores.get("holdout") or {}
     return Version(
         folder.name, folder, record.created, record.title,
-        scores, read_story(folder), folder.name == active,
+        scores, read_story(folder), folder.name == active, (folder / REPORT).is_file(),
     )  # fmt: skip
+
+
+def read_report(fingerprint: str, versions: Path) -> bytes:
+    """Give the report of a kept model, as HTML.
+
+    Raises:
+        BundleError: there is no such model, or it has no report of its own.
+        OutputError: a link leads elsewhere.
+    """
+    file = versions / fingerprint / REPORT
+    if _FINGERPRINT.fullmatch(fingerprint):
+        refuse_outside(file, versions)
+        with contextlib.suppress(OSError):
+            if file.is_file() and file.stat().st_size <= _LARGEST_REPORT:
+                return file.read_bytes()
+    raise BundleError(f"no report of a model {fingerprint[:40]!r} here; choose one that is listed")
 
 
 def read_story(folder: Path) -> dict[str, Any]:

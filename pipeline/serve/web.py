@@ -23,6 +23,7 @@ from starlette.staticfiles import StaticFiles
 from features.errors import DataError
 from pipeline.serve.access import COOKIE, Access, Guard
 from pipeline.serve.api import Api, read_json
+from pipeline.serve.drift_watch import DriftWatch
 from pipeline.serve.jobs import Jobs
 from pipeline.serve.labelling import Labelling, folder_to_fill
 from pipeline.serve.openapi import openapi
@@ -70,6 +71,7 @@ def make_app(station: Station, access: Access, texts: Mapping[str, str]) -> Star
     """
     jobs = Jobs()
     api = Api(station, jobs)
+    drift = DriftWatch(station, jobs)
     pages = _Pages(station, access, texts)
 
     @contextlib.asynccontextmanager
@@ -77,7 +79,9 @@ def make_app(station: Station, access: Access, texts: Mapping[str, str]) -> Star
         """Give the station its threads, and close it in the end."""
         limiter = anyio.to_thread.current_default_thread_limiter()
         limiter.total_tokens = max(limiter.total_tokens, station.settings.limits.waiting)
+        drift.start()
         yield
+        drift.close()
         jobs.wait(5.0)
         station.close()
 
@@ -86,6 +90,7 @@ def make_app(station: Station, access: Access, texts: Mapping[str, str]) -> Star
             *api.routes(),
             *Labelling(station, jobs).routes(),
             *PartsPage(station, jobs).routes(),
+            *drift.routes(),
             *pages.routes(),
             Mount("/static", StaticFiles(directory=_HERE / "static")),
         ],

@@ -37,6 +37,19 @@ export const icon = (name) =>
 
 export const picture = (digest, side = 160) => `/v1/photographs/${digest}?side=${side}`;
 
+// A small picture of a photograph, or an empty place where there is none: never a broken one.
+export function thumbnail(digest, side = 160, alt = "") {
+  const none = () => el("span.blank", { "aria-hidden": "true" });
+  if (!digest) return none();
+  return el("img", { src: picture(digest, side), alt, draggable: false, onerror: (event) => event.target.replaceWith(none()) });
+}
+
+// What a label or a class counts as: pass or reject, or a class of several.
+export function kindOf(model, label) {
+  if (model.defective === null) return "class";
+  return (model.class_of[label] ?? label) === model.defective ? "reject" : "pass";
+}
+
 export class Refused extends Error {}
 
 export async function ask(path, body = undefined, method = undefined) {

@@ -1,9 +1,8 @@
 // What there is to learn from; labels in doubt; which photographs show one part.
-import { $, ask, el, follow, icon, keys, picture, t, toast, trying } from "./common.js";
+import { $, ask, el, follow, icon, keys, kindOf as kind, t, thumbnail, toast, trying } from "./common.js";
 
 const model = await ask("/v1/model");
-const gone = (event) => event.target.removeAttribute("src");
-const kindOf = (label) => (model.defective === null ? "class" : label === model.classes[0] ? "pass" : "reject");
+const kindOf = (label) => kind(model, label);
 
 // ---- what there is --------------------------------------------------------------------------
 
@@ -35,12 +34,14 @@ async function suspects() {
 function suspect(one) {
   const say = (label) => trying(async () => {
     const made = await ask(`/v1/questions/${one.id}`, { label });
+    const following = row.nextElementSibling ?? row.previousElementSibling;
     row.remove();
+    (following?.querySelector("button") ?? $("#suspects-start")).focus();
     toast(made.label ? t("correct.kept", { label: made.label }) : t("correct.kept.unsure"));
     await overview();
   });
   const others = model.labels.filter((label) => label !== one.given);
-  const row = el("div.row", {}, el("img", { src: picture(one.digests[0], 480), alt: "", onerror: gone }),
+  const row = el("div.row", {}, thumbnail(one.digests[0], 480),
     el("span.grow", {}, el("b", {}, one.part), one.why),
     el("button.quiet", { onclick: () => say(one.given) }, t("data.suspects.confirm", { label: one.given })),
     ...others.map((label) => el("button.quiet", { onclick: () => say(label) }, label)),
@@ -56,8 +57,7 @@ const moved = new Map(); // path -> part
 const chosen = new Set(); // of tiles
 
 function thumb(one, part) {
-  const tile = el("button.thumb", { title: one.path, draggable: true, "aria-pressed": "false", "aria-label": one.name, onclick: () => choose(tile) },
-    el("img", { src: picture(one.digest), alt: "", onerror: gone, draggable: false }));
+  const tile = el("button.thumb", { title: one.path, draggable: true, "aria-pressed": "false", "aria-label": one.name, onclick: () => choose(tile) }, thumbnail(one.digest));
   tile.one = one;
   tile.home = part;
   tile.addEventListener("dragstart", (event) => {
@@ -88,6 +88,7 @@ function group(part, photographs) {
 
 function put(target) {
   ask_where(false);
+  const first = [...chosen][0];
   for (const tile of chosen) {
     target.querySelector(".thumbs").append(tile);
     if (target.name === tile.home) moved.delete(tile.one.path); else moved.set(tile.one.path, target.name);
@@ -97,6 +98,27 @@ function put(target) {
   chosen.clear();
   for (const one of [...$("#parts").children]) if (!one.querySelector(".thumb")) one.remove();
   state();
+  first?.focus();
+}
+
+// Arrows go from photograph to photograph and from part to part; where a place is asked for, from
+// one "Put here" to the next.
+function arrow(by, rows) {
+  const from = document.activeElement;
+  if (asking) {
+    const places = [...$("#parts").children].map((one) => one.here);
+    const at = places.indexOf(from);
+    places[Math.min(places.length - 1, Math.max(0, at + by))]?.focus();
+    return true;
+  }
+  if (!from.classList.contains("thumb") || !$("#parts").contains(from)) return false;
+  const here = [...from.parentNode.children].indexOf(from);
+  const near = by > 0 ? from.closest(".group").nextElementSibling : from.closest(".group").previousElementSibling;
+  const all = [...document.querySelectorAll("#parts .thumb")];
+  const inNext = near && [...near.querySelectorAll(".thumb")];
+  const to = rows ? inNext && inNext[Math.min(here, inNext.length - 1)] : all[all.indexOf(from) + by];
+  to?.focus();
+  return true;
 }
 
 function split() {
@@ -153,7 +175,9 @@ $("#apply").addEventListener("click", () => trying(async () => {
 $("#suspects-start").addEventListener("click", () => trying(async () => { await ask("/v1/suspects", {}); await suspects(); }));
 keys({
   m: () => { if (chosen.size) { ask_where(true); $("#parts .group button.quiet")?.focus(); } },
-  s: split, Escape: () => ask_where(false),
+  s: split, Escape: () => { ask_where(false); [...chosen][0]?.focus(); },
+  ArrowLeft: (event) => arrow(-1, false), ArrowRight: (event) => arrow(1, false),
+  ArrowUp: (event) => arrow(-1, true), ArrowDown: (event) => arrow(1, true),
 });
 
 state();

@@ -1,5 +1,5 @@
 // Verdicts over time, the latest ones, and the corrections.
-import { $, ask, el, follow, icon, percent, picture, svg, t, toast, trying, when } from "./common.js";
+import { $, ask, el, follow, icon, percent, svg, t, thumbnail, toast, trying, when } from "./common.js";
 
 const model = await ask("/v1/model");
 let before = 0;
@@ -24,7 +24,8 @@ async function counts() {
 const label = (start, by) => new Date(1000 * start).toLocaleString(undefined, by === "hour" ? { hour: "2-digit", minute: "2-digit" } : { day: "numeric", month: "short" });
 
 function chart(spans, by) {
-  const width = 720, height = 210, left = 34, bottom = 24, top = 8;
+  const width = Math.max(280, $("#chart").clientWidth), height = 210, left = 34, bottom = 24, top = 8;
+  const every = Math.ceil(spans.length / (width / 90)); // labels that have room
   const highest = Math.max(4, ...spans.map((span) => span.total));
   const scale = (value) => (value / highest) * (height - bottom - top);
   const step = (width - left) / spans.length;
@@ -43,7 +44,7 @@ function chart(spans, by) {
       y -= scale(value);
       made.append(svg("rect", { x: left + number * step + 2, y, width: Math.max(2, step - 4), height: scale(value), class: `bar-${name}` }));
     }
-    if (number % (by === "hour" ? 4 : 5) === 0) made.append(svg("text", { x: left + (number + 0.5) * step, y: height - 6, class: "axis", "text-anchor": "middle" }, label(span.start, by)));
+    if (number % every === 0) made.append(svg("text", { x: left + (number + 0.5) * step, y: height - 6, class: "axis", "text-anchor": "middle" }, label(span.start, by)));
   });
   $("#chart").replaceChildren(made);
 }
@@ -55,12 +56,11 @@ function table(spans, by) {
     el("tbody", {}, ...spans.filter((span) => span.total).map((span) => el("tr", {}, el("td", {}, label(span.start, by)), ...names.map((name) => el("td.n", {}, String(span[name])))))));
 }
 
-const gone = (event) => event.target.removeAttribute("src");
 const word = (one) => (one.kind === "class" ? one.verdict : t(`verdict.${one.kind}`));
 
 function verdictRow(one) {
   const row = el(`button.row.k-${one.kind}`, { "aria-expanded": "false" },
-    el("img", { src: picture(one.digests[0]), alt: "", onerror: gone }),
+    thumbnail(one.kind === "unreadable" ? "" : one.digests[0]),
     el("span.grow", {}, el("b", {}, word(one)), `${one.part} · ${when(one.time)}${one.probability === null ? "" : ` · ${percent(one.probability)}`}${one.unlike ? ` · ${t("history.unlike")}` : ""}`),
     icon(one.kind));
   if (one.kind === "unreadable") { row.disabled = true; return row; }
@@ -79,10 +79,11 @@ function choices(one, box, row) {
     const made = await ask("/v1/corrections", { id: one.id, judgement, label: given });
     box.lastChild.remove();
     row.setAttribute("aria-expanded", "false");
+    row.focus();
     toast(made.label ? t("correct.kept", { label: made.label }) : t("correct.kept.unsure"));
     corrections();
   });
-  const buttons = model.labels.map((name) => el("button.quiet", { onclick: () => say(name === one.verdict ? "right" : one.kind === "review" ? "right" : "wrong", name) }, name));
+  const buttons = model.labels.map((name) => el("button.quiet", { onclick: () => say(one.kind === "review" || (model.class_of[name] ?? name) === one.verdict ? "right" : "wrong", name) }, name));
   buttons.push(el("button.quiet", { onclick: () => say("unsure", "") }, t("correct.unsure")));
   return el("div.choices", {}, el("span", {}, t("correct.which")), ...buttons);
 }
@@ -99,9 +100,9 @@ async function corrections() {
   const { corrections: found } = await ask("/v1/corrections?count=50");
   const kind = (one) => (one.judgement === "unsure" ? "review" : one.judgement === "right" ? "pass" : "reject");
   $("#corrections").replaceChildren(...(found.length ? found.map((one) => el(`div.row.k-${kind(one)}`, {},
-    el("img", { src: picture(one.digests[0]), alt: "", onerror: gone }),
+    thumbnail(one.digests[0]),
     el("span.grow", {}, el("b", {}, one.label || t("correct.unsure")), [one.part, t(`correct.${one.judgement}`), one.by, one.note].filter(Boolean).join(" · ")),
-    el("button.quiet", { onclick: () => trying(async () => { await ask(`/v1/corrections/${one.id}/undo`, {}); toast(t("correct.undone")); corrections(); }) }, t("common.undo"))))
+    el("button.quiet", { onclick: () => trying(async () => { await ask(`/v1/corrections/${one.id}/undo`, {}); toast(t("correct.undone")); await corrections(); ($("#corrections button") ?? $("#main")).focus(); }) }, t("common.undo"))))
     : [el("p.small", {}, t("history.corrections.none"))]));
 }
 
@@ -111,18 +112,22 @@ async function drift() {
     $("#drift-start").textContent = one.running ? t("history.drift.running") : t("history.drift.start");
   });
   const found = job.result;
-  const text = job.error ? t("history.drift.failed", { error: job.error }) : t(found.drifted ? "history.drift.yes" : "history.drift.no");
+  if (!job.error && !found) return; // nothing was judged yet
+  const tested = found && Object.keys(found.p_values).length > 0;
+  const text = job.error ? t("history.drift.failed", { error: job.error }) : t(`history.drift.${found.drifted ? "yes" : tested ? "no" : "few"}`);
   $("#drift-says").hidden = false;
   $("#drift-says").textContent = text + (found?.since ? ` ${t("history.drift.since", { since: when(found.since) })}` : "");
-  $("#drift-says").className = `strong ${found?.drifted ? "f-worse" : found ? "f-better" : ""}`;
+  $("#drift-says").className = `strong ${found?.drifted ? "f-worse" : tested ? "f-better" : ""}`;
+  $("#drift-asked").textContent = t("history.drift.asked", { when: when(job.ended) });
   $("#drift-list").replaceChildren(...(found?.said ?? []).map((line) => el("li", {}, line)));
-  $("#drift-examples").replaceChildren(...(found?.examples ?? []).map((digest) => el("span.thumb", {}, el("img", { src: picture(digest), alt: "", onerror: gone }))));
+  $("#drift-examples").replaceChildren(...(found?.examples ?? []).map((digest) => el("span.thumb", {}, thumbnail(digest))));
 }
 
 $("#drift-start").addEventListener("click", () => trying(async () => { await ask("/v1/drift", {}); await drift(); }));
-const last = await ask("/v1/jobs/drift");
-if (last.running || last.result) trying(drift);
+trying(async () => { await ask("/v1/drift", { fresh: true }); await drift(); });
 
+let drawn = 0;
+addEventListener("resize", () => { clearTimeout(drawn); drawn = setTimeout(() => trying(counts), 200); });
 for (const radio of document.querySelectorAll("input[name=by]")) radio.addEventListener("change", () => trying(counts));
 $("#more").addEventListener("click", () => trying(latest));
 await trying(async () => { await Promise.all([counts(), latest(), corrections()]); });

@@ -1,5 +1,5 @@
 // Photographs in, the verdict out, and what a person says of it.
-import { $, ask, el, icon, keys, percent, picture, t, toast, trying } from "./common.js";
+import { $, ask, el, icon, keys, kindOf, percent, picture, t, thumbnail, toast, trying } from "./common.js";
 
 const most = Number($("#capture").dataset.most);
 const model = await ask("/v1/model");
@@ -9,6 +9,7 @@ let part = null;
 let view = 0;
 let correction = null;
 let opacity = 60;
+let stopped = false; // judging many parts
 
 const mode = () => $("input[name=mode]:checked").value;
 const show = (id, on) => { $(id).hidden = !on; };
@@ -34,8 +35,12 @@ async function judge(added) {
   const name = $("#part").value.trim();
   const groups = together ? [all] : chosen.map((file) => [file]);
   const found = [];
+  stopped = false;
+  show("#stop", groups.length > 1);
   await trying(async () => {
-    for (const group of groups) {
+    for (const [number, group] of groups.entries()) {
+      if (stopped) break;
+      $("#working p").textContent = groups.length > 1 ? t("inspect.judging.of", { n: number + 1, of: groups.length }) : t("inspect.judging");
       const form = new FormData();
       for (const file of group) form.append("file", file, file.name);
       form.append("source", "page");
@@ -50,6 +55,8 @@ async function judge(added) {
   list();
   select(0);
 }
+
+$("#stop").addEventListener("click", () => { stopped = true; });
 
 // A queue that is full empties in a second; a person should not have to press again.
 async function patient(form) {
@@ -66,29 +73,29 @@ function list() {
   show("#list", parts.length > 1);
   $("#list").replaceChildren(...parts.map((one, number) =>
     el(`button.row.k-${one.kind}`, { onclick: () => select(number), "aria-pressed": "false" },
-      el("img", { src: picture(one.photographs[0].digest), alt: "", onerror: blank }),
+      thumbnail(one.kind === "unreadable" ? "" : one.photographs[0].digest),
       el("span.grow", {}, el("b", {}, word(one)), one.part),
       icon(one.kind))));
 }
 
-const blank = (event) => { event.target.removeAttribute("src"); };
 const word = (one) => (one.kind === "class" ? one.verdict : t(`verdict.${one.kind}`));
 
 function select(number) {
   part = parts[number];
   view = 0;
-  correction = null;
   [...$("#list").children].forEach((row, at) => {
     row.classList.toggle("active", at === number);
     row.setAttribute("aria-pressed", String(at === number));
+    if (at === number) row.scrollIntoView({ block: "nearest" });
   });
   show("#result", true);
+  show(".columns", part.kind !== "unreadable");
   verdict();
   views();
   look();
   alike();
   resetCorrection();
-  $("#result").focus({ preventScroll: parts.length > 1 });
+  if (!$("#list").contains(document.activeElement)) $("#result").focus({ preventScroll: parts.length > 1 });
   if (parts.length === 1) window.scrollTo({ top: 0 });
 }
 
@@ -101,8 +108,10 @@ function verdict() {
   const named = ["pass", "reject"].includes(part.kind) ? part.verdict : "";
   $("#sub").textContent = [named, part.part, seen].filter(Boolean).join(" · ");
   gauge();
-  const notes = [part.error, part.note].filter(Boolean);
-  if (part.photographs.some((one) => one.unlike)) notes.unshift(t("inspect.unlike"));
+  const unlike = part.photographs.some((one) => one.unlike);
+  // Of one photograph the note says no more than that.
+  const notes = [part.error, unlike && part.photographs.length === 1 ? null : part.note].filter(Boolean);
+  if (unlike) notes.unshift(t("inspect.unlike"));
   if (part.photographs.some((one) => one.trained_on)) notes.push(t("inspect.trained"));
   show("#note", notes.length > 0);
   $("#note").replaceChildren(...notes.map((text) => el("div", {}, text)));
@@ -131,7 +140,7 @@ function views() {
   $("#views").replaceChildren(...(several ? part.photographs : []).map((one, number) =>
     el(`button.thumb.k-${one.kind}`, { title: one.name, onclick: () => { view = number; look(); },
       "aria-label": t("inspect.view", { n: number + 1, of: part.photographs.length }) },
-      el("img", { src: picture(one.digest), alt: "", onerror: blank }), icon(one.kind))));
+      thumbnail(one.error === null ? one.digest : ""), icon(one.kind))));
 }
 
 function look() {
@@ -167,28 +176,28 @@ $("#opacity").addEventListener("input", (event) => {
 async function alike() {
   const of = part;
   $("#alike").replaceChildren();
+  if (of.kind === "unreadable") return;
   const found = await ask(`/v1/parts/${of.id}/neighbours`).catch(() => ({ neighbours: [] }));
   if (of !== part) return;
   const cards = found.neighbours.map((one) => el("div.card", {},
-    el("img", { src: picture(one.digest, 480), alt: one.name, onerror: blank }),
-    el(`p.k-${kindOf(one.label)}`, {}, el("span.chip", {}, icon(kindOf(one.label)), one.label), el("span", {}, one.name))));
+    thumbnail(one.digest, 480, one.name),
+    el(`p.k-${kindOf(model, one.label)}`, {}, el("span.chip", {}, icon(kindOf(model, one.label)), one.label), el("span.name", {}, one.name))));
   $("#alike").replaceChildren(...(cards.length ? cards : [el("p.small", {}, t("inspect.alike.none"))]));
 }
-
-const kindOf = (label) => (model.defective === null ? "class" : label === model.classes[0] ? "pass" : "reject");
 
 // ---- what a person says of it ---------------------------------------------------------------
 
 function resetCorrection() {
-  correction = null;
+  correction = part.correction ?? null;
   show("#which", false);
-  show("#kept", false);
+  show("#kept", correction !== null);
+  if (correction) $("#kept span").textContent = kept(correction.label);
   $("#note-text").value = "";
-  for (const button of document.querySelectorAll("[data-judgement]")) {
-    button.setAttribute("aria-pressed", "false");
-    button.disabled = part.kind === "unreadable";
-  }
+  for (const button of document.querySelectorAll("[data-judgement]"))
+    button.setAttribute("aria-pressed", String(correction?.judgement === button.dataset.judgement));
 }
+
+const kept = (label) => (label ? t("correct.kept", { label }) : t("correct.kept.unsure"));
 
 let asked = null;
 
@@ -198,36 +207,39 @@ function say(judgement) {
   for (const button of document.querySelectorAll("[data-judgement]"))
     button.setAttribute("aria-pressed", String(button.dataset.judgement === judgement));
   if (judgement === "unsure") { keep(""); return; }
-  const open = part.kind === "review" || model.defective === null;
-  const other = model.labels.filter((label) => label !== part.verdict);
-  if (judgement === "right" && !(part.kind === "review")) { keep(part.verdict); return; }
-  if (judgement === "wrong" && !open && other.length === 1) { keep(other[0]); return; }
-  for (const button of $("#classes").children)
-    button.hidden = judgement === "wrong" && button.dataset.label === part.verdict;
+  // Right: a class that the verdict stands for; wrong: one of the others. One alone is not asked for.
+  const open = part.kind === "review";
+  const fits = (label) => open || ((model.class_of[label] === part.verdict) === (judgement === "right"));
+  const meant = model.labels.filter(fits);
+  if (meant.length === 1) { keep(meant[0]); return; }
+  for (const button of $("#classes").children) button.hidden = !meant.includes(button.dataset.label);
   show("#which", true);
   $("#classes button:not([hidden])")?.focus();
 }
 
 async function keep(label) {
   const of = part;
-  const judgement = asked === "right" && part.kind === "review" ? "right" : asked;
+  const judgement = asked;
   remember("by", $("#by").value.trim());
   await trying(async () => {
-    correction = await ask("/v1/corrections", { id: of.id, judgement, label, note: $("#note-text").value.trim(), by: $("#by").value.trim() });
+    of.correction = await ask("/v1/corrections", { id: of.id, judgement, label, note: $("#note-text").value.trim(), by: $("#by").value.trim() });
+    if (of !== part) return;
+    correction = of.correction;
     show("#which", false);
     show("#kept", true);
-    $("#kept span").textContent = label ? t("correct.kept", { label }) : t("correct.kept.unsure");
+    $("#kept span").textContent = kept(label);
     $("#next-part").focus({ preventScroll: true });
   });
-  if (!correction) resetCorrection();
+  if (of === part && !correction) resetCorrection();
 }
 
 async function undo() {
   if (!correction) return;
-  const taken = correction;
+  const of = part;
   await trying(async () => {
-    await ask(`/v1/corrections/${taken.id}/undo`, {});
-    resetCorrection();
+    await ask(`/v1/corrections/${of.correction.id}/undo`, {});
+    of.correction = null;
+    if (of === part) resetCorrection();
     toast(t("correct.undone"));
   });
 }
@@ -241,6 +253,8 @@ $("#undo").addEventListener("click", undo);
 // ---- photographs in -------------------------------------------------------------------------
 
 function next() {
+  const following = parts.indexOf(part) + 1;
+  if (part !== null && following < parts.length) { select(following); return; }
   files = []; parts = []; part = null; correction = null;
   $("#part").value = "";
   show("#result", false); show("#list", false); show("#capture", true);
@@ -274,6 +288,15 @@ function turn(step) {
   return true;
 }
 
+// Up and down in the list of parts.
+function step(event, by) {
+  const row = $("#list").children[parts.indexOf(part) + by];
+  if (!$("#list").contains(event.target) || !row) return false;
+  row.focus();
+  row.click();
+  return true;
+}
+
 const digits = Object.fromEntries([...Array(9).keys()].map((number) => [String(number + 1), () => {
   const button = $("#classes").children[number];
   if ($("#which").hidden || !button || button.hidden) return false;
@@ -285,6 +308,7 @@ keys({
   o: () => { $("#files").click(); }, c: () => { $("#camera").click(); }, n: next,
   r: () => say("right"), w: () => say("wrong"), u: () => say("unsure"), z: undo,
   h: () => { const slider = $("#opacity"); slider.value = Number(slider.value) ? 0 : 60; slider.dispatchEvent(new Event("input")); },
+  ArrowUp: (event) => step(event, -1), ArrowDown: (event) => step(event, 1),
   ArrowLeft: (event) => (event.target.type === "range" ? false : turn(-1)),
   ArrowRight: (event) => (event.target.type === "range" ? false : turn(1)),
   ...digits,

@@ -1,5 +1,5 @@
 // One part after the other that would teach the model most: one tap each.
-import { $, ask, el, follow, keys, percent, picture, t, toast, trying } from "./common.js";
+import { $, ask, el, follow, keys, percent, picture, t, thumbnail, toast, trying } from "./common.js";
 
 let questions = [];
 let at = 0;
@@ -44,8 +44,7 @@ function show() {
   $("#why").textContent = one.why;
   $("#views").hidden = one.digests.length < 2;
   $("#views").replaceChildren(...(one.digests.length < 2 ? [] : one.digests).map((digest, number) =>
-    el("button.thumb", { "aria-label": t("inspect.view", { n: number + 1, of: one.digests.length }), onclick: () => { $("#photo").src = picture(digest, 1200); } },
-      el("img", { src: picture(digest), alt: "" }))));
+    el("button.thumb", { "aria-label": t("inspect.view", { n: number + 1, of: one.digests.length }), onclick: () => { $("#photo").src = picture(digest, 1200); } }, thumbnail(digest))));
   $("#question").focus({ preventScroll: true });
   const following = questions[at + 1];
   if (following) new Image().src = picture(following.digests[0], 1200);

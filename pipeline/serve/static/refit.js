@@ -1,7 +1,15 @@
 // Learn from the corrections, see old beside new, and decide.
-import { $, ask, el, follow, percent, picture, t, toast, trying } from "./common.js";
+import { $, ask, el, follow, percent, t, thumbnail, toast, trying } from "./common.js";
 
 let made = null;
+let refusal = null; // why the active model cannot be refitted
+
+async function allowed() {
+  refusal = (await ask("/v1/model")).no_refit;
+  $("#refused").hidden = !refusal;
+  $("#refused").textContent = refusal ?? "";
+  $("#start").disabled = Boolean(refusal);
+}
 
 async function count() {
   const { fresh } = await ask("/v1/corrections?count=0");
@@ -11,7 +19,7 @@ async function count() {
 
 function progress(job) {
   $("#progress").hidden = !job.running;
-  $("#start").disabled = job.running;
+  $("#start").disabled = job.running || Boolean(refusal);
   $("#stage").textContent = t(`refit.stage.${job.stage}`);
   const bar = $("#bar");
   if (job.total > 0) bar.value = job.done / job.total; else bar.removeAttribute("value");
@@ -32,6 +40,8 @@ function outcome(job) {
   $("#tables").replaceChildren(
     comparison(t("refit.held_out"), "", made.held_out),
     comparison(t("refit.on_corrections"), t("refit.on_corrections.lead"), made.on_corrections));
+  $("#report").href = `/v1/models/${made.fingerprint}/report`;
+  $("#report").hidden = !made.report;
   $("#start").textContent = t("refit.again");
   $("#start").classList.remove("primary");
 }
@@ -52,7 +62,7 @@ function comparison(title, lead, found) {
   if (found.changed.length) {
     panel.append(el("details.more", { open: found.changed.length <= 4 }, el("summary", {}, `${t("refit.changed")} (${found.changed.length})`),
       ...found.changed.map((one) => el("div.row", {},
-        el("img", { src: picture(one.digest), alt: "", onerror: (event) => event.target.removeAttribute("src") }),
+        thumbnail(one.digest),
         el("span.grow", {}, el("b", {}, one.part), t("refit.changed.truth", one))))));
   }
   return panel;
@@ -65,7 +75,8 @@ async function use(fingerprint, said) {
     toast(said);
     $("#outcome").hidden = true;
     $("footer span").textContent = t("common.model", { model: fingerprint });
-    await Promise.all([count(), models()]);
+    await Promise.all([allowed(), count(), models()]);
+    $("#main").focus({ preventScroll: true });
   });
   for (const button of document.querySelectorAll("#models button, #use, #keep")) button.disabled = false;
 }
@@ -73,11 +84,13 @@ async function use(fingerprint, said) {
 async function models() {
   const { models: found } = await ask("/v1/models");
   $("#models").replaceChildren(...found.map((one) => {
-    const story = one.story.corrected_photographs ? t("refit.models.refit", { n: one.story.corrected_photographs }) : t("refit.models.first");
+    const n = one.story.corrected_photographs;
+    const story = n ? t(n === 1 ? "refit.models.refit.one" : "refit.models.refit", { n }) : t("refit.models.first");
     const score = one.holdout.balanced_accuracy;
     const worth = score ? t("refit.models.score", { score: percent(score.value, 1), parts: one.holdout.parts }) : "";
     const row = el(`div.row${one.active ? ".active" : ""}`, {}, el("span.grow", {},
       el("b", {}, new Date(one.created).toLocaleString()), `${story} · ${worth}`, el("p.small", {}, `${one.fingerprint} · ${one.title}`)));
+    if (one.report) row.append(el("a.quiet.link", { href: `/v1/models/${one.fingerprint}/report`, target: "_blank", rel: "noopener" }, t("refit.models.report")));
     if (one.active) row.append(el("span.badge", {}, t("refit.models.active")));
     else {
       const button = el("button.quiet", {}, t("refit.models.use"));
@@ -102,7 +115,8 @@ $("#start").addEventListener("click", () => trying(async () => {
 $("#use").addEventListener("click", () => use(made.fingerprint, t("refit.used")));
 $("#keep").addEventListener("click", () => { $("#outcome").hidden = true; });
 
-await trying(async () => { await count(); await models(); });
+await trying(async () => { await allowed(); await count(); await models(); });
 const job = await ask("/v1/jobs/refit");
 if (job.running) watch();
+else if (job.result && !(await ask("/v1/models")).models.find((one) => one.fingerprint === job.result.fingerprint)?.active) outcome(job);
 document.body.dataset.ready = "yes";

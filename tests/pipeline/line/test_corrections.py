@@ -307,3 +307,53 @@ def test_a_log_that_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     os.truncate(inbox.log, 2**33)
     with pytest.raises(DataError, match="more than 1,073,741,824"):
         inbox.corrections()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs symbolic links")
+@pytest.mark.parametrize("name", ["photographs/defects", "photographs", "set-aside"])
+def test_a_link_inside_the_inbox_is_not_followed(tmp_path: Path, name: str) -> None:
+    """Whoever can write there could have photographs written, moved or read elsewhere."""
+    inbox, outside = Inbox(tmp_path / "inbox"), tmp_path / "elsewhere"
+    (outside / "defects").mkdir(parents=True)
+    theirs = outside / "defects" / "theirs.png"
+    theirs.write_bytes(ONE)
+    (outside / "theirs.png").write_bytes(TWO)
+    link = inbox.folder / name
+    link.parent.mkdir(parents=True)
+    link.symlink_to(outside, target_is_directory=True)
+    before = sorted(outside.rglob("*"))
+    for work in (lambda: correct(inbox, THREE), inbox.settle, inbox.photographs):
+        with pytest.raises(OutputError, match="a link leads"):
+            work()
+    assert sorted(outside.rglob("*")) == before
+    assert not inbox.log.exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs symbolic links")
+def test_a_copy_or_a_log_that_became_a_link_is_refused(tmp_path: Path) -> None:
+    """Neither is the log written through a link, nor a photograph read through one."""
+    inbox, secret = Inbox(tmp_path / "inbox"), tmp_path / "secret.png"
+    made = correct(inbox, ONE)
+    secret.write_bytes(TWO)
+    copy = inbox.folder / made.files[0]
+    copy.unlink()
+    copy.symlink_to(secret)
+    with pytest.raises(OutputError, match="a link leads"):
+        inbox.photographs()
+    copy.unlink()
+    lines = inbox.log.read_bytes()
+    inbox.log.rename(tmp_path / "log")
+    inbox.log.symlink_to(tmp_path / "log")
+    for work in (lambda: correct(inbox, TWO), lambda: inbox.undo(made.id)):
+        with pytest.raises(OutputError, match="a link leads"):
+            work()
+    assert (tmp_path / "log").read_bytes() == lines
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs symbolic links")
+def test_the_inbox_itself_may_be_a_link(tmp_path: Path) -> None:
+    """A person named it, such as a folder on another disk."""
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "inbox").symlink_to(tmp_path / "disk", target_is_directory=True)
+    made = correct(Inbox(tmp_path / "inbox"), ONE)
+    assert (tmp_path / "disk" / made.files[0]).read_bytes() == ONE

@@ -11,6 +11,7 @@ import shutil
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,10 +23,11 @@ from PIL import Image
 
 from features.errors import DataError, OutputError
 from pipeline.groups.rules import GroupRule
-from pipeline.line import delivery, json_lines
+from pipeline.line import delivery, json_lines, new_files
 from pipeline.line.delivery import Command, Folders, Table
 from pipeline.line.forming import Forming
 from pipeline.line.live_model import LiveModel
+from pipeline.line.new_files import Waker
 from pipeline.line.verdict_log import read_verdicts
 from pipeline.line.watch import Outlets, Pace, Watch, columns_of
 from pipeline.line.watch_journal import Journal
@@ -520,6 +522,38 @@ def test_the_command(line: Path, tmp_path: Path, run: Run) -> None:
     code, out, err = run(*asked, "--out", "-", "--journal", "j.jsonl", "--move-to", "a,b,c")
     assert code == 0, err
     assert json.loads(out.splitlines()[0])["part"] in "13"
+
+
+def test_a_network_drive_is_polled(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No notice is asked for; the folder is listed again and again, and what came is judged."""
+    pytest.importorskip("watchdog", reason="needs the extra line")
+    asked = Waker(bench.folder, polling=True)
+    assert asked.why_polling == "asked for"
+    monkeypatch.setattr(new_files, "network_file_system", lambda _path: "nfs4")
+    drive = Waker(bench.folder, polling=False)
+    assert "network file system (nfs4)" in drive.why_polling
+    monkeypatch.setattr(new_files, "network_file_system", lambda _path: None)
+    local = Waker(bench.folder, polling=False)
+    assert local.why_polling == ""
+    local.close()
+    slept: list[float] = []
+    monkeypatch.setattr(drive, "sleep", lambda seconds: (slept.append(seconds), time.sleep(0.02)))
+    bench.watch.pace = Pace(settle=0.05, every=0.3)
+    bench.watch.files.settle = 0.05
+    stop = threading.Event()
+    running = threading.Thread(target=bench.watch.run, args=(stop, drive))
+    running.start()
+    bench.watch.forming.pause = 0.1
+    bench.put("a.png")
+    until = time.monotonic() + 30
+    while not bench.said:
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    stop.set()
+    running.join(10)
+    assert [one["part"] for one in bench.lines] == ["a.png"]
+    assert 0.3 in slept
+    assert max(slept) == 0.3  # never the long pause of a folder that gives notice
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals as POSIX has them")

@@ -177,6 +177,69 @@ def test_a_training_photograph_is_not_read_through_a_link(service: Service, tmp_
     assert service.get(f"/v1/photographs/{entries[2]['digest']}").status == 200
 
 
+@pytest.mark.skipif(os.name == "nt", reason="needs symbolic links")
+def test_links_in_the_inbox_lead_nowhere(line: Path, tmp_path: Path) -> None:
+    """Not for copies, for photographs to look through, for recent ones, nor for the log."""
+    shutil.copytree(line, tmp_path / "in")
+    inbox, outside = tmp_path / "in" / "inbox", tmp_path / "outside"
+    outside.mkdir()
+    secret = outside / "secret.png"
+    secret.write_bytes(photograph(31))
+    with serving(tmp_path / "in") as service:
+        (part,) = service.predict(ONE).json()["parts"]
+        (inbox / "photographs").mkdir()
+        for label in ("Healthy", "defects"):
+            (inbox / "photographs" / label).symlink_to(outside, target_is_directory=True)
+        label = "Healthy" if part["verdict"] == "defects" else "defects"
+        said = {"id": part["id"], "judgement": "wrong", "label": label}
+        refused = service.ask("POST", "/v1/corrections", said)
+        assert refused.status == 507
+        assert "a link leads" in refused.json()["error"]
+        (inbox / "unlabelled").symlink_to(outside, target_is_directory=True)
+        service.ask("POST", "/v1/next", {})
+        until = time.monotonic() + 30
+        while (job := service.get("/v1/jobs/next").json())["running"]:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        assert "a link leads" in job["error"]
+        (inbox / "verdicts.jsonl").rename(outside / "log")
+        (inbox / "verdicts.jsonl").symlink_to(outside / "log")
+        before = (outside / "log").read_bytes()
+        assert service.predict(ONE).status == 507
+        assert (outside / "log").read_bytes() == before
+    assert sorted(file.name for file in outside.iterdir()) == ["log", "secret.png"]
+    shutil.rmtree(inbox)
+    inbox.mkdir()
+    (inbox / "recent").symlink_to(outside, target_is_directory=True)
+    with pytest.raises(OutputError, match="a link leads"), serving(tmp_path / "in"):
+        pass
+
+
+def test_a_report_runs_nothing(service: Service) -> None:
+    """It is what a model's maker wrote: no script, no origin of ours, nothing loaded."""
+    (one,) = service.get("/v1/models").json()["models"]
+    assert one["report"] is False
+    place = service.folder / "model-versions" / one["fingerprint"] / "report.html"
+    address = f"/v1/models/{one['fingerprint']}/report"
+    assert service.get(address).status == 404
+    place.write_text("<style>p{}</style><script>alert(1)</script>", "utf-8")
+    answer = service.get(address)
+    assert answer.status == 200
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "sandbox" in policy.replace(";", " ").split()
+    assert "unsafe" not in policy
+    assert "script-src" not in policy
+    assert "allow-" not in policy
+    for name in ("..%2f..%2fmodel", "0" * 16, "%2e%2e", one["fingerprint"][:-1], "x" * 3000):
+        assert service.get(f"/v1/models/{name}/report").status == 404, name
+    place.unlink()
+    if os.name != "nt":
+        place.symlink_to(service.folder / "model" / "model.json")
+        assert service.get(address).status == 507
+        place.unlink()
+
+
 def test_names_are_shown_as_text(service: Service) -> None:
     """A name with markup is JSON, never a page; and templates escape what they show."""
     answer = service.predict((SCRIPT, photograph(5)), part=SCRIPT)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,10 @@ from PIL import Image
 
 import pipeline
 from features.errors import BundleError, DataError
+from pipeline.cnn.cnn import Cnn
 from pipeline.line.corrections import Inbox, Shown, model_fingerprint
 from pipeline.serve.compare_models import ModelComparison, Photographs, compare_models
-from pipeline.serve.refit import Refitted, refit
+from pipeline.serve.refit import Refitted, refit, why_not
 from pipeline.serve.versions import activate, keep_version, list_versions
 from pipeline.thresholds import Decision
 
@@ -161,3 +163,27 @@ def test_the_interval_of_a_difference_knows_how_few_parts_there_are() -> None:
     assert same.low is not None
     assert same.high is not None
     assert same.low < 0 < same.high
+
+
+def test_a_model_that_sees_pixels_is_refused_in_one_line(station: Path) -> None:
+    """Before anything is looked at; what cannot be learned anew here says what to do instead."""
+    bundle = replace(load(station / "model"), head=Cnn.__new__(Cnn))
+    with pytest.raises(DataError, match="sees pixels and is not refitted here") as refused:
+        refit(
+            bundle, station / "features.h5", Inbox(station / "inbox"), station / "v",
+            say=lambda stage, _done, _total: pytest.fail(stage),
+        )  # fmt: skip
+    assert "\n" not in str(refused.value)
+    assert "expected" in str(refused.value)
+    assert why_not(bundle) == str(refused.value)
+    assert why_not(load(station / "model")) == ""
+
+
+def test_corrections_of_another_models_classes_are_refused(station: Path) -> None:
+    """A class that this model has not is said, and nothing is trained."""
+    shown = Shown("lot-9", "Healthy", 0.1, "0" * 16)
+    Inbox(station / "inbox").correct(
+        [(strange(9, station), ".png")], shown, judgement="wrong", label="rust"
+    )
+    with pytest.raises(DataError, match="found a correction to 'rust'; expected one of"):
+        run(station)

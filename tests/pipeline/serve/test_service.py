@@ -19,7 +19,7 @@ from toy import photograph
 
 import pipeline
 from features.cache.cache import Cache
-from features.errors import DataError
+from features.errors import BusyError, DataError
 from pipeline.line.corrections import Inbox, model_fingerprint
 from pipeline.line.verdict_log import read_verdicts
 from pipeline.serve.settings import Limits
@@ -28,6 +28,7 @@ pytest.importorskip("uvicorn", reason="needs the extra serve")
 from serving import Service, serving
 
 from pipeline.serve.api import Api
+from pipeline.serve.drift_watch import DriftWatch
 from pipeline.serve.jobs import Jobs
 from pipeline.serve.labelling import Labelling
 from pipeline.serve.parts_page import PartsPage
@@ -229,6 +230,94 @@ def test_drift_is_measured_on_what_was_told(service: Service, tmp_path: Path) ->
     assert "\nonepass_drift 1\n" in service.get("/metrics").body.decode()
 
 
+def test_drift_is_measured_by_itself_and_shown_to_machines(line: Path, tmp_path: Path) -> None:
+    """Once enough parts came, beside other work; then not again before others come."""
+    shutil.copytree(line, tmp_path, dirs_exist_ok=True)
+    root = write_parts(tmp_path / "later", parts=12, first=700)
+    files = sorted(root.rglob("*_0.png"))
+    with serving(tmp_path, limits=Limits(drift_every=0.05)) as service:
+        for file in files[:5]:
+            service.predict((file.name, file.read_bytes()))
+        time.sleep(0.3)
+        assert "onepass_drift" not in service.get("/metrics").body.decode()
+        for file in files[5:]:
+            service.predict((file.name, file.read_bytes()))
+        until = time.monotonic() + 30
+        while "onepass_drift " not in (text := service.get("/metrics").body.decode()):
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        numbers = dict(line.rsplit(" ", 1) for line in text.splitlines() if line[0] != "#")
+        assert 10 <= float(numbers["onepass_drift_parts"]) <= 12
+        assert 0 < float(numbers["onepass_drift_p_value"]) <= 1
+        assert abs(float(numbers["onepass_drift_time_seconds"]) - time.time()) < 60
+        assert any(name.startswith("onepass_drift_test_p_value{test=") for name in numbers)
+        service.ask("POST", "/v1/drift", {})
+        measured = finished(service, "drift")
+        assert measured["result"]["parts"] == 12
+        time.sleep(0.3)
+        for asked in ({"fresh": True}, {"fresh": True}):
+            again = service.ask("POST", "/v1/drift", asked)
+            assert (again.status, again.json()["started"]) == (200, measured["started"])
+        service.predict((files[0].name, files[0].read_bytes()))
+        assert service.ask("POST", "/v1/drift", {"fresh": True}).status == 202
+
+
+def test_drift_keeps_no_other_work_waiting() -> None:
+    """A refit may start while drift is measured, and the other way round; never two of one kind."""
+    jobs, gate = Jobs(), threading.Event()
+    jobs.start("drift", lambda _say: gate.wait(10), beside=True)
+    with pytest.raises(BusyError, match="drift is still running"):
+        jobs.start("drift", lambda _say: None, beside=True)
+    jobs.start("refit", lambda _say: gate.wait(10))
+    with pytest.raises(BusyError, match="refit is still running"):
+        jobs.start("next", lambda _say: None)
+    gate.set()
+    jobs.wait(10)
+    assert [jobs.last(name).running for name in ("drift", "refit")] == [False, False]
+
+
+def test_several_folders_are_one_verdict(line: Path, tmp_path: Path) -> None:
+    """Right of "defective" asks which defect it is, and a refit learns it as defective."""
+    shutil.copytree(line, tmp_path, dirs_exist_ok=True)
+    for number in (3, 9, 15, 21):
+        for file in sorted((tmp_path / "data" / "defects").glob(f"part-{number:03d}*")):
+            (tmp_path / "data" / "cracks").mkdir(exist_ok=True)
+            shutil.move(file, tmp_path / "data" / "cracks" / file.name)
+    pipeline.extract_folder(
+        tmp_path / "data", tmp_path / "features.h5", pipeline.ExtractOptions(weights="random")
+    )
+    data = pipeline.load_dataset(tmp_path / "features.h5", positive=["cracks", "defects"])
+    pipeline.fit(data, tmp_path / "model", pipeline.FitOptions(head="logistic"))
+    root = write_parts(tmp_path / "later", parts=4, first=300)
+    bad = sorted((root / "defects").glob("part-300*"))[0]
+    with serving(tmp_path) as service:
+        model = service.get("/v1/model").json()
+        assert model["class_of"] == {
+            "Healthy": "Healthy", "cracks": "defective", "defects": "defective",
+        }  # fmt: skip
+        (part,) = service.predict((bad.name, bad.read_bytes())).json()["parts"]
+        assert (part["verdict"], part["kind"]) == ("defective", "reject")
+        for said, words in (
+            ({"judgement": "right"}, "which of cracks, defects"),
+            ({"judgement": "wrong", "label": "cracks"}, "the verdict was defective, too"),
+            ({"judgement": "right", "label": "Healthy"}, "expected a class of that, or wrong"),
+        ):
+            refused = service.ask("POST", "/v1/corrections", {"id": part["id"], **said})
+            assert refused.status == 400
+            assert words in refused.json()["error"]
+        said = {"id": part["id"], "judgement": "right", "label": "cracks"}
+        assert service.ask("POST", "/v1/corrections", said).json()["label"] == "cracks"
+        assert service.ask("POST", "/v1/refit", {}).status == 202
+        job = finished(service, "refit")
+        assert job["error"] == ""
+        assert job["result"]["report"] is True
+        found = job["result"]["on_corrections"]
+        assert (found["parts"], found["defective"]) == (1, 1)
+        page = service.get(f"/v1/models/{job['result']['fingerprint']}/report").body.decode()
+        assert "onepass serve" in page
+        assert "Press Refit" in page
+
+
 def test_labels_in_doubt_are_asked_about(line: Path, tmp_path: Path) -> None:
     """A photograph in the wrong class is found; the answer relabels it for the next refit."""
     shutil.copytree(line, tmp_path, dirs_exist_ok=True)
@@ -317,7 +406,8 @@ def test_pages_and_description_are_whole(service: Service) -> None:
         assert answer.headers["cache-control"] == "no-store"
     described = set(service.get("/openapi.json").json()["paths"])
     jobs = Jobs()
-    served = [kind(service.station, jobs).routes() for kind in (Api, Labelling, PartsPage)]
+    kinds = (Api, Labelling, PartsPage, DriftWatch)
+    served = [kind(service.station, jobs).routes() for kind in kinds]
     routes = {route.path.replace(":int", "") for some in served for route in some}
     assert described == routes
     assert service.get("/healthz").json()["status"] == "ok"
