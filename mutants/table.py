@@ -703,6 +703,55 @@ STATION = (
         "fresh = merged.corrected.tolist()",
         _SERVE + "test_refit.py::test_what_the_active_model_learned_proves_nothing",
     ),
+    Mutant(
+        "Refit: a model that sees pixels is refused before anything is looked at",
+        "pipeline/serve/refit.py",
+        "if refusal := why_not(bundle):",
+        'if refusal := "":',
+        _SERVE + "test_refit.py::test_a_model_that_sees_pixels_is_refused_in_one_line",
+    ),
+    Mutant(
+        "A link inside the inbox is not followed",
+        "features/files.py",
+        "if path.resolve().is_relative_to(folder.resolve()):",
+        "if path.name:",
+        "tests/pipeline/line/test_corrections.py::test_a_link_inside_the_inbox_is_not_followed",
+    ),
+    Mutant(
+        "The service: the report of a model runs no script and has no origin of ours",
+        "pipeline/serve/access.py",
+        "f\"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; sandbox; \"",
+        "f\"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; \"",
+        _SERVE + "test_attacks.py::test_a_report_runs_nothing",
+    ),
+    Mutant(
+        "Corrections: right is a class that the verdict stands for",
+        "pipeline/serve/station.py",
+        'if judgement == "right" and is_class and not agrees:',
+        'if judgement == "right" and is_class and not label:',
+        _SERVE + "test_service.py::test_several_folders_are_one_verdict",
+    ),
+    Mutant(
+        "Drift is measured by itself while parts come",
+        "pipeline/serve/drift_watch.py",
+        "if time.monotonic() < following or not self.is_due(FEWEST):",
+        "if time.monotonic() < following or self.is_due(FEWEST):",
+        _SERVE + "test_service.py::test_drift_is_measured_by_itself_and_shown_to_machines",
+    ),
+    Mutant(
+        "Drift: the latest parts alone are looked at, so the cost is bounded",
+        "pipeline/line/drift.py",
+        "if latest is not None and groups.size:",
+        "if latest is None and groups.size:",
+        "tests/pipeline/line/test_drift.py::test_the_latest_parts_alone",
+    ),
+    Mutant(
+        "watch polls a network drive",
+        "pipeline/line/new_files.py",
+        "if kind and not polling:",
+        "if kind and polling:",
+        "tests/pipeline/line/test_watch.py::test_a_network_drive_is_polled",
+    ),
 )
 
 MUTANTS = (

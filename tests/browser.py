@@ -29,6 +29,12 @@ _FLAGS = (
 )  # fmt: skip
 
 
+_KEYS = {
+    "Enter": 13, "Tab": 9, "Escape": 27, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39,
+    "ArrowDown": 40,
+}  # fmt: skip
+
+
 class Browser:
     """A Chromium with an empty profile and one page.
 
@@ -123,9 +129,9 @@ class Browser:
             self.call("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **place)
 
     def press(self, key: str) -> None:
-        """Press a key of one character, Enter or Tab."""
-        code = {"Enter": "\r", "Tab": ""}.get(key, key)
-        number = {"Enter": 13, "Tab": 9}.get(key, ord(key.upper()[0]))
+        """Press a key of one character, or one of `_KEYS`."""
+        code = "\r" if key == "Enter" else "" if key in _KEYS else key
+        number = _KEYS.get(key, ord(key.upper()[0]))
         named = {"key": key, "windowsVirtualKeyCode": number}
         self.call("Input.dispatchKeyEvent", type="keyDown", text=code, **named)
         self.call("Input.dispatchKeyEvent", type="keyUp", **named)

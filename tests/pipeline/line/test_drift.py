@@ -176,6 +176,19 @@ def test_only_what_is_asked_for(bundle: Bundle, cache: Path, tmp_path: Path) -> 
     assert "expected 10 or more" in few.said[0]
 
 
+def test_the_latest_parts_alone(bundle: Bundle, cache: Path, tmp_path: Path) -> None:
+    """What one measurement costs is bounded: the latest parts count, with all their photographs."""
+    photograph(tmp_path / "new", range(100, 114), darker)
+    photograph(tmp_path / "new", range(200, 212), day=20_100)
+    found = find_arrivals(
+        bundle, [str(tmp_path / "new")], cache, Path("none"), BY_PART, [], engine="tensorflow"
+    )
+    every = measure_drift(bundle, cache, found)
+    latest = measure_drift(bundle, cache, found, latest=12)
+    assert (every.parts, every.drifted) == (26, True)
+    assert (latest.parts, latest.drifted) == (12, False)
+
+
 def test_a_log_says_which_came_when(bundle: Bundle, cache: Path, tmp_path: Path) -> None:
     """As `watch` and `serve` write it; one part of the same name each day is a part each day."""
     folder = photograph(tmp_path / "new", range(100, 112))

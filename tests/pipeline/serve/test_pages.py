@@ -155,6 +155,7 @@ def test_refit_use_and_bring_back(service: Service, browser: Browser, part: list
     browser.click("#start")
     browser.until("!document.querySelector('#outcome').hidden", 60)
     assert browser.evaluate("document.querySelectorAll('#tables .panel').length") == 2
+    report = browser.evaluate("document.querySelector('#report:not([hidden])').href")
     assert model_fingerprint(model) == before
     browser.click("#use")
     browser.until(f"!document.querySelector('footer').textContent.includes('{before}')")
@@ -167,6 +168,9 @@ def test_refit_use_and_bring_back(service: Service, browser: Browser, part: list
     browser.click(back)
     browser.until(f"document.querySelector('footer').textContent.includes('{before}')")
     assert model_fingerprint(model) == before
+    browser.open(report, width=390, dark=True)  # whole, with its style, and without a script
+    assert "Model report" in text(browser, "h1")
+    assert browser.evaluate("getComputedStyle(document.body).maxWidth") != "none"
     check_quiet(browser, service)
 
 
@@ -201,4 +205,96 @@ def test_next_data_and_history(service: Service, browser: Browser, part: list[Pa
     browser.click("#latest button.row")
     browser.click("#latest .choices button")
     browser.until(f"document.querySelectorAll('#corrections .row').length >= {count}")
+    check_quiet(browser, service)
+
+
+FOCUS = """(() => {
+  const e = document.activeElement, box = e.getBoundingClientRect();
+  const drawn = [e, e.nextElementSibling].some(
+    (one) => one && getComputedStyle(one).outlineStyle !== 'none');
+  return [e.className || e.id || e.tagName, drawn, box.bottom > 0 && box.top < innerHeight];
+})()"""
+
+
+def test_every_stop_of_the_tab_key_is_seen(service: Service, browser: Browser) -> None:
+    """The first skips to the content, each has a ring, none is scrolled away."""
+    for page in PAGES:
+        browser.open(service.url + page, width=1280, dark=True)
+        browser.until(READY)
+        browser.press("Tab")
+        assert browser.evaluate(FOCUS) == ["skip", True, True], page
+        for _ in range(25):
+            browser.press("Tab")
+            if browser.evaluate("document.activeElement === document.body"):
+                break
+            name, drawn, seen = browser.evaluate(FOCUS)
+            assert (drawn, seen) == (True, True), f"{page}: {name}"
+    browser.open(service.url + "/", width=1280)
+    browser.until(READY)
+    browser.press("Tab")
+    browser.press("Enter")
+    browser.press("Tab")
+    assert browser.evaluate("document.activeElement.id") == "camera-label"
+    check_quiet(browser, service)
+
+
+def test_many_parts_by_keys(service: Service, browser: Browser, part: list[Path]) -> None:
+    """The next part comes with a key, what was said of each stays, and the list has arrows."""
+    browser.open(service.url + "/", width=1280)
+    browser.until(READY)
+    browser.evaluate("document.querySelector('input[value=each]').click()")
+    browser.choose("#files", part)
+    browser.until("document.querySelectorAll('#list .row').length === 3")
+    shown = "[...document.querySelectorAll('#list .row')].findIndex(e => e.ariaPressed === 'true')"
+    browser.press("r")
+    browser.until(HELD)
+    browser.press("n")
+    assert browser.evaluate(shown) == 1
+    assert browser.evaluate("document.querySelector('#kept').hidden") is True
+    browser.evaluate("document.querySelectorAll('#list .row')[1].focus()")
+    browser.press("ArrowDown")
+    assert browser.evaluate(shown) == 2
+    browser.press("ArrowUp")
+    browser.press("ArrowUp")
+    assert browser.evaluate(shown) == 0
+    browser.until(HELD)  # what was said of it
+    browser.press("z")
+    browser.until("document.querySelector('#kept').hidden")
+    for _ in range(3):
+        browser.press("n")
+    assert browser.evaluate("document.querySelector('#capture').hidden") is False
+    browser.evaluate("localStorage.clear()")
+    check_quiet(browser, service)
+
+
+def test_parts_are_merged_and_split_by_keys(service: Service, browser: Browser) -> None:
+    """Arrows, Space, M, arrows, Enter; S; Escape: the keyboard's place is never lost."""
+    browser.open(service.url + "/data", width=1280)
+    browser.until("document.querySelectorAll('#parts .thumb').length > 20")
+    place = (
+        "(() => { const e = document.activeElement.closest('.group');"
+        " return [...document.querySelectorAll('#parts .group')].indexOf(e); })()"
+    )
+    browser.evaluate("document.querySelector('#parts .thumb').focus()")
+    browser.press("ArrowRight")
+    browser.press("ArrowDown")
+    assert browser.evaluate(place) == 1
+    browser.press(" ")
+    name = browser.evaluate("document.activeElement.title")
+    browser.press("m")
+    browser.press("ArrowDown")
+    browser.press("ArrowDown")
+    assert browser.evaluate(place) == 2
+    browser.press("Enter")
+    browser.until("document.querySelectorAll('#parts .thumb.moved').length === 1")
+    assert browser.evaluate(place) == 2
+    assert browser.evaluate("document.activeElement.title") == name
+    browser.press("ArrowUp")
+    browser.press(" ")
+    browser.press("m")
+    browser.press("Escape")
+    assert browser.evaluate("document.activeElement.ariaPressed") == "true"
+    browser.press("s")
+    browser.until("document.querySelectorAll('#parts .thumb.moved').length === 2")
+    assert browser.evaluate(place) == 0  # a part of its own stands first
     check_quiet(browser, service)
