@@ -727,8 +727,8 @@ STATION = (
     Mutant(
         "Corrections: right is a class that the verdict stands for",
         "pipeline/serve/station.py",
-        'if judgement == "right" and is_class and not agrees:',
-        'if judgement == "right" and is_class and not label:',
+        "agrees = self.class_of(label) == told.verdict",
+        "agrees = label == told.verdict",
         _SERVE + "test_service.py::test_several_folders_are_one_verdict",
     ),
     Mutant(
