@@ -10,7 +10,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import contextlib
 import hashlib
 import hmac
 import ipaddress
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
 COOKIE = "onepass"
 TOKEN = "token"  # noqa: S105 - the name of its file
+_SENDING = 2.0  # seconds for which what is refused for its length is read away
 _OPEN = ("/healthz", "/login", "/static/", "/texts.json")
 _SAFE = ("GET", "HEAD")
 
@@ -228,6 +231,8 @@ class Guard:
 
         refused = self.access.refusal(str(scope["method"]), path, headers)
         if refused is not None:
+            if refused[0] in (413, 429):
+                await self._let_send(receive, int(headers["content-length"]))
             await _answer(guarded, path, headers, *refused)
             return
         length = int(headers.get("content-length", "0") or 0) if scope["method"] != "GET" else 0
@@ -236,6 +241,20 @@ class Guard:
             await self.app(scope, receive, guarded)
         finally:
             self.access.bytes_waiting -= length
+
+    async def _let_send(self, receive: Receive, length: int) -> None:
+        """Read away what is too much, a while: many clients hear no answer before they have sent.
+
+        Nothing of it is kept; of far too much nothing is read.
+        """
+        if length > 4 * self.access.limits.request_bytes:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_SENDING):
+                while True:
+                    message = await receive()
+                    if message["type"] != "http.request" or not message.get("more_body"):
+                        return
 
 
 async def _answer(

@@ -112,7 +112,7 @@ def make_server(app: Starlette) -> uvicorn.Server:
             timeout_keep_alive=15,
             timeout_graceful_shutdown=10,
             h11_max_incomplete_event_size=32768,
-            limit_concurrency=256,
+            limit_concurrency=500,
             ws="none",
             http="h11",
             loop="asyncio",
@@ -171,7 +171,7 @@ class _Pages:
     async def first(self, request: Request) -> Response:
         """Give the page of the inspector."""
         limits = self.station.settings.limits
-        return self.render("inspect", most_files=limits.files)
+        return self.render("inspect", most_files=limits.files, most_bytes=limits.request_bytes)
 
     async def page(self, request: Request) -> Response:
         """Serve another page, by its address."""

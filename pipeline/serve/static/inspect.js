@@ -2,6 +2,7 @@
 import { $, ask, el, icon, keys, kindOf, percent, picture, t, thumbnail, toast, trying } from "./common.js";
 
 const most = Number($("#capture").dataset.most);
+const mostBytes = Number($("#capture").dataset.bytes) - 65536; // less what a form adds
 const model = await ask("/v1/model");
 let files = []; // of the part that is shown
 let parts = []; // judged together
@@ -25,12 +26,16 @@ function remember(name, value) {
 }
 
 async function judge(added) {
-  const chosen = [...added].filter((file) => file.size);
+  const given = [...added];
+  const chosen = given.filter((file) => file.size);
+  if (chosen.length < given.length) toast(t("inspect.empty", { name: given.find((file) => !file.size).name }), true);
   if (!chosen.length) return;
   const adding = part !== null && parts.length === 1 && !$("#result").hidden;
   const together = adding || mode() === "one";
   const all = adding ? [...files, ...chosen] : chosen;
   if (together && all.length > most) { toast(t("inspect.too_many", { n: most }), true); return; }
+  const heavy = together ? all.reduce((sum, file) => sum + file.size, 0) : Math.max(...chosen.map((file) => file.size));
+  if (heavy > mostBytes) { toast(t("inspect.too_large", { found: Math.ceil(heavy / 2 ** 20), most: Math.floor(mostBytes / 2 ** 20) }), true); return; }
   show("#capture", false); show("#result", false); show("#list", false); show("#working", true);
   const name = $("#part").value.trim();
   const groups = together ? [all] : chosen.map((file) => [file]);

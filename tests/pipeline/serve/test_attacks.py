@@ -265,6 +265,14 @@ def test_an_upload_is_never_sent_back(service: Service) -> None:
 # ---- floods -----------------------------------------------------------------------------
 
 
+def test_who_sends_too_much_hears_why(service: Service) -> None:
+    """Also a client that reads nothing before it has sent all: no broken connection."""
+    for _ in range(3):
+        answer = service.predict(("large.png", bytes(1_900_000)))
+        assert (answer.status, answer.headers["connection"]) == (413, "close")
+        assert "expected at most 500,000" in answer.json()["error"]
+
+
 def raw(service: Service, request: bytes, seconds: float = 5.0) -> bytes:
     with socket.create_connection(("127.0.0.1", service.port), timeout=seconds) as connection:
         connection.sendall(request)
