@@ -88,8 +88,7 @@ def serve(
     except ImportError as error:
         raise EngineError(f"{_MISSING} ({error})") from error
     from features.photographs.decode import MAX_PIXELS
-    from pipeline.serve.settings import Limits, ServeSettings
-    from pipeline.serve.station import folder_of_data
+    from pipeline.serve.settings import Limits, ServeSettings, folder_of_data
 
     settings = ServeSettings(
         model=model, cache=cache, data=folder_of_data(data, cache), inbox=inbox, host=host,

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from features.backbones.engines import DEFAULT_ENGINE
-from features.errors import DataError
+from features.cache.cache import Cache
+from features.errors import CacheError, DataError
+from features.own_files import refuse_strange_root
 from features.photographs.decode import MAX_PIXELS
 from pipeline.line.kept_rows import ROWS_PER_HOUR
 
@@ -90,3 +92,26 @@ class ServeSettings:
                 f"found --host {self.host!r}; expected an address such as 127.0.0.1 (this "
                 "computer alone), 0.0.0.0 (every network that it is in) or 192.168.1.20"
             ) from None
+
+
+def folder_of_data(data: Path | None, cache: Path) -> Path | None:
+    """Find where the training photographs are: as told, else as the cache says, else unknown.
+
+    Raises:
+        DataError: the folder that was told is not there.
+        CacheError: a cache of another account names a folder; see
+            `features.own_files.refuse_strange_root`.
+    """
+    if data is not None:
+        if not data.is_dir():
+            raise DataError(f"found no folder at {data}; expected the training photographs")
+        return data
+    if not cache.exists():
+        return None
+    with Cache.read(cache) as found:
+        root = str(found.note.get("root", ""))
+        try:
+            refuse_strange_root(cache, root, own=found.own)
+        except CacheError as error:
+            raise CacheError(f"{error}; or name it here: --data FOLDER") from error
+    return Path(root) if root and Path(root).is_dir() else None

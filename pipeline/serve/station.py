@@ -379,23 +379,3 @@ class Station:
 def _without_rows(these: Sequence[Predicted]) -> tuple[Predicted, ...]:
     """Drop the rows of what is held for a while: one takes 0.3 MB and nobody asks for it."""
     return tuple(replace(one, rows=None) for one in these)
-
-
-def folder_of_data(data: Path | None, cache: Path) -> Path | None:
-    """Find where the training photographs are: as told, else as the cache says, else unknown.
-
-    Raises:
-        DataError: the folder that was told is not there.
-        CacheError: a cache of another account names a folder; see
-            `features.own_files.refuse_strange_root`.
-    """
-    if data is not None:
-        if not data.is_dir():
-            raise DataError(f"found no folder at {data}; expected the training photographs")
-        return data
-    if not cache.exists():
-        return None
-    with Cache.read(cache) as found:
-        root = str(found.note.get("root", ""))
-        refuse_strange_root(cache, root, own=found.own)
-    return Path(root) if root and Path(root).is_dir() else None
