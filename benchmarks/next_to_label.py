@@ -72,9 +72,9 @@ def of_cache(path: Path, good: Sequence[str]) -> Parts:
     """Read the photographs of a cache; classes in `good` are not defective."""
     with Cache.read(path) as cache:
         table_rows = [table_row for table_row in cache.table_rows if table_row.row >= 0]
-        layout, rows = RowParts.of(cache.fields), [table_row.row for table_row in table_rows]
+        row_parts, rows = RowParts.of(cache.fields), [table_row.row for table_row in table_rows]
         blocks = [
-            layout.map(cache.take(rows[at : at + _BLOCK], layout.flat)).mean(axis=1)
+            row_parts.map(cache.take(rows[at : at + _BLOCK], row_parts.flat)).mean(axis=1)
             for at in range(0, len(rows), _BLOCK)
         ]
     means = np.concatenate(blocks)

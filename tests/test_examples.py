@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import importlib
 import inspect
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -60,3 +61,29 @@ def test_examples_run(home: str, world: dict[str, Any]) -> None:
 def test_public_functions_have_examples(name: str) -> None:
     """`help(onepass.fit)` shows how it is called."""
     assert ">>>" in (getattr(onepass, name).__doc__ or "")
+
+
+def exists(name: str) -> bool:
+    """Find a module, or what one holds, by its dotted name; attributes of classes count."""
+    parts = name.split(".")
+    for end in range(len(parts), 0, -1):
+        try:
+            found: Any = importlib.import_module(".".join(parts[:end]))
+        except ModuleNotFoundError:
+            continue
+        for part in parts[end:]:
+            if part in getattr(found, "__annotations__", {}):
+                return True
+            if not hasattr(found, part):
+                return False
+            found = getattr(found, part)
+        return True
+    return False
+
+
+def test_what_docstrings_refer_to_is_there() -> None:
+    """A reader who follows `package.module.name` arrives."""
+    named = re.compile(r"`((?:features|pipeline)\.[A-Za-z_.]+[A-Za-z_])`")
+    for path in (*ROOT.glob("features/**/*.py"), *ROOT.glob("pipeline/**/*.py")):
+        for name in set(named.findall(path.read_text("utf-8"))):
+            assert exists(name), f"{path} names {name}"

@@ -214,7 +214,8 @@ def backbone_asked_for(
 
     Args:
         backbone: a registered name in any spelling, or an ONNX file.
-        weights: see `features.weights.resolve_weights`; None for "imagenet", or the ONNX file.
+        weights: see `features.backbones.weights.resolve_weights`; None for "imagenet", or the ONNX
+            file.
         seed: of random weights.
 
     Returns:

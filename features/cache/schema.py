@@ -1,6 +1,6 @@
 """What stands where in a cache file: its datasets, their types and chunks, and what seals them.
 
-Layout (schema 2), readable with plain h5py:
+Schema 2, readable with plain h5py:
 
     attributes    onepass_schema, fingerprint, fingerprint_fields (JSON), dataset (JSON); UTF-8
     features      (rows, cached_width) float32 or float16, one row a chunk, Fletcher32 checksums

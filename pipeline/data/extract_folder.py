@@ -67,10 +67,11 @@ class ExtractOptions:
     look and no groups.
 
     Attributes:
-        backbone: a registered name, or an ONNX file; see `features.backbone.backbone_asked_for`.
+        backbone: a registered name, or an ONNX file; see
+            `features.backbones.settings.backbone_asked_for`.
         weights: "imagenet", "random" or a file; see `features.backbones.weights.resolve_weights`.
         recipe: one of `features.photographs.decode.RECIPES`.
-        precision: one of `features.backbone.PRECISIONS`.
+        precision: one of `features.backbones.settings.PRECISIONS`.
         engine: one of `features.backbones.engines.ENGINES`; for this run, no part of the cache.
         look: what is looked at and kept, see `features.look`; part of what a row is. "close" for a
             new cache where neither `taps` nor `views` are given.

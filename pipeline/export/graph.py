@@ -99,7 +99,7 @@ def write_graph(bundle: Bundle, weights: str | None = None) -> Written:
     graph.add("Identity", calibrated, name=PROBABILITIES)
     if bundle.familiar is not None:
         graph.scope = "familiar/"
-        strange = _strangeness(graph, seen.looks(stored), bundle.familiar)
+        strange = _strangeness(graph, seen.vectors(stored), bundle.familiar)
         graph.scope = ""
         graph.add("Identity", strange, name=STRANGENESS)
     recipe = settings.recipe
@@ -167,8 +167,8 @@ class _Seen:
             total = graph.add("Max" if spec.largest else "Add", total, more)
         return total if spec.largest else graph.add("Div", total, np.float32(len(found)))
 
-    def looks(self, views: tuple[str, ...]) -> str:
-        """See `pipeline.model.familiar.looks`."""
+    def vectors(self, views: tuple[str, ...]) -> str:
+        """See `pipeline.model.familiar.familiar_vectors`."""
         means = [self._pooled("Mean", view, self.row_parts) for view in views]
         total = means[0]
         for more in means[1:]:
@@ -176,15 +176,15 @@ class _Seen:
         return self._unit(self.graph.add("Div", total, np.float32(len(means))))
 
     def _of_view(self, spec: FeatureSpec, view: str, row_parts: RowParts) -> str:
-        kinds = [
-            kind for pooling in spec.poolings for kind in self._kinds(pooling, view, row_parts)
+        layers = [
+            layer for pooling in spec.poolings for layer in self._layers(pooling, view, row_parts)
         ]
         if spec.root:
-            kinds = [self._rooted(kind) for kind in kinds]
-        return kinds[0] if len(kinds) == 1 else self.graph.add("Concat", *kinds, axis=1)
+            layers = [self._rooted(layer) for layer in layers]
+        return layers[0] if len(layers) == 1 else self.graph.add("Concat", *layers, axis=1)
 
-    def _kinds(self, pooling: Pooling, view: str, row_parts: RowParts) -> list[str]:
-        """Make one tensor for each kind of values; see `Pooling.kinds`."""
+    def _layers(self, pooling: Pooling, view: str, row_parts: RowParts) -> list[str]:
+        """Make one tensor for each layer; see `Pooling.widths`."""
         if isinstance(pooling, Taps):
             return [
                 self.graph.slice(self.rows[view], *self.places[name], axis=1)
@@ -226,12 +226,12 @@ def _calibrated(graph: Graph, own: str, calibration: Recalibration) -> str:
     return probabilities(graph, logits, 1)
 
 
-def _strangeness(graph: Graph, looks: str, familiar: Familiar) -> str:
+def _strangeness(graph: Graph, vectors: str, familiar: Familiar) -> str:
     """See `Familiar.distances`: how far the third nearest training photograph is."""
     known = familiar.vectors.astype(np.float64)
-    squares = graph.reduce("Sum", graph.add("Mul", looks, looks), 1, keep=True)
+    squares = graph.reduce("Sum", graph.add("Mul", vectors, vectors), 1, keep=True)
     sums = graph.add("Add", squares, np.float32((known**2).sum(axis=1)[None]))
-    products = graph.add("MatMul", looks, np.float32(2 * known.T))
+    products = graph.add("MatMul", vectors, np.float32(2 * known.T))
     distances = graph.add("Sub", sums, products)
     near, _ = graph.add_many("TopK", 2, distances, np.array([NEAREST]), axis=1, largest=0)
     third = graph.reduce("Max", near, 1)

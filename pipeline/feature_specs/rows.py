@@ -29,7 +29,7 @@ class SpecRows(StoredRows):
 
     def __init__(self, spec: FeatureSpec, views: Sequence[StoredRows], row_parts: RowParts) -> None:
         """Take the whole rows of each view of the spec, all of the same photographs."""
-        self._spec, self._of_views, self._layout = spec, list(views), row_parts
+        self._spec, self._of_views, self._row_parts = spec, list(views), row_parts
         self.shape = (len(views[0]), spec.width(row_parts))
 
     def __len__(self) -> int:
@@ -47,13 +47,13 @@ class SpecRows(StoredRows):
         for start in range(0, len(numbers), _BLOCK_ROWS):
             block = numbers[start : start + _BLOCK_ROWS]
             rows = [view[block] for view in self._of_views]
-            found[start : start + len(block)] = self._spec.of(rows, self._layout)
+            found[start : start + len(block)] = self._spec.of(rows, self._row_parts)
         return found
 
     def subset(self, chosen: Indices) -> Self:
         """Give these of the rows, still in the cache."""
         views = [view.subset(chosen) for view in self._of_views]
-        return type(self)(self._spec, views, self._layout)
+        return type(self)(self._spec, views, self._row_parts)
 
 
 def rows_in(

@@ -5,7 +5,7 @@
 VIEWS are view sets of the cache with + between them, "full" where nothing is said: the whole
 photograph, "tiles:2x2", "full+tiles:3x3". POOLING is a name of `spec` or a tap;
 several stand side by side. "root" takes the square root of every value, the sign kept, and brings
-each pooling and each tap of a row to length 1: large values count for less, and kinds of different
+each pooling and each tap of a row to length 1: large values count for less, and layers of different
 sizes for the same (Arandjelović and Zisserman, "Three things everyone should know to improve object
 retrieval", 2012). Of several views the mean is taken, or with "max" each value's largest.
 
@@ -116,12 +116,12 @@ class FeatureSpec:
         """Count the values that a head sees.
 
         Raises:
-            FeatureSpecError: rows of this layout do not have what is asked for.
+            FeatureSpecError: rows of these parts do not have what is asked for.
         """
-        kinds = [row_parts]
+        seen = [row_parts]
         if self.stored_views(row_parts) != self.views:
-            kinds = [*([row_parts] if FULL in self.views else []), row_parts.of_crop]
-        widths = {sum(pooling.width(parts) for pooling in self.poolings) for parts in kinds}
+            seen = [*([row_parts] if FULL in self.views else []), row_parts.of_crop]
+        widths = {sum(pooling.width(parts) for pooling in self.poolings) for parts in seen}
         if len(widths) > 1 or 0 in widths:
             raise FeatureSpecError(
                 f"the features {self} need more than the rows keep of crops: "
@@ -159,9 +159,9 @@ class FeatureSpec:
         values = [pooling.of(rows, row_parts) for pooling in self.poolings]
         if self.root:
             values = [
-                _rooted(kind)
+                _rooted(layer)
                 for pooling, block in zip(self.poolings, values, strict=True)
-                for kind in np.split(block, np.cumsum(pooling.kinds(row_parts))[:-1], axis=1)
+                for layer in np.split(block, np.cumsum(pooling.widths(row_parts))[:-1], axis=1)
             ]
         return values[0] if len(values) == 1 else np.concatenate(values, axis=1)
 
@@ -224,15 +224,15 @@ class Pooling(ABC):
         """Count the values.
 
         Raises:
-            FeatureSpecError: rows of this layout do not have what is pooled.
+            FeatureSpecError: rows of these parts do not have what is pooled.
         """
 
     @abstractmethod
     def of(self, rows: Rows, row_parts: RowParts) -> Rows:
         """Pool rows float32 (n, row_parts.cached_width) to values (n, width)."""
 
-    def kinds(self, row_parts: RowParts) -> tuple[int, ...]:
-        """Count the values of each kind, in their order: lengths are taken apart."""
+    def widths(self, row_parts: RowParts) -> tuple[int, ...]:
+        """Count the values of each layer, in their order: each is brought to length 1 by itself."""
         return (self.width(row_parts),)
 
     def back(self, slopes: Floats, row_parts: RowParts) -> Floats:
@@ -326,8 +326,8 @@ class Taps(Pooling):
         """Name the layers that are kept, in their order."""
         return (self.name,) if self.name else tuple(row_parts.taps)
 
-    def kinds(self, row_parts: RowParts) -> tuple[int, ...]:
-        """See `Pooling.kinds`: each tap is one."""
+    def widths(self, row_parts: RowParts) -> tuple[int, ...]:
+        """See `Pooling.widths`: each tap is a layer."""
         return (self.width(row_parts),) if self.name else tuple(row_parts.taps.values())
 
     def back(self, slopes: Floats, row_parts: RowParts) -> Floats:

@@ -46,7 +46,7 @@ def ranking_curves(
     """Give the curves of scores.
 
     The bands are pointwise percentiles of a cluster bootstrap: whole parts are drawn with
-    replacement, as in `pipeline.evaluation.metrics.intervals`.
+    replacement, as in `pipeline.evaluation.intervals.intervals`.
 
     Args:
         positive: int64 (n,) of 0 and 1, both present.
