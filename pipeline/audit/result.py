@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from features.errors import DataError
+from pipeline.output.result_table import Cell, Column, Table, interval
 from pipeline.output.tables import to_csv
 
 
@@ -49,6 +51,16 @@ class FactFinding:
     same_as: str = ""
     perfect: bool = False
 
+    @property
+    def called(self) -> str:
+        """Whether it is a shortcut, in one word."""
+        return "YES" if self.shortcut else "slight" if self.above_chance else "no"
+
+    @property
+    def strongest(self) -> str:
+        """The class that it tells best from the others."""
+        return max(self.per_class, key=lambda name: self.per_class[name])
+
 
 @dataclass(frozen=True)
 class Shortcuts:
@@ -85,6 +97,26 @@ class Shortcuts:
         """The AUC that half of the facts would need to be told from chance; nan without facts."""
         values = sorted(fact.needed for fact in self.facts)
         return values[len(values) // 2] if values else math.nan
+
+    def table(self, names: Sequence[str]) -> Table:
+        """Give the facts for whoever prints them; on too few parts to judge, what is typical.
+
+        Args:
+            names: of the classes.
+        """
+        binary = len(names) == 2
+        judged = ["AUC", "95 % interval", "p", "shortcut", "in the pixels"] if self.folds else []
+        last = [f"typical {name}" for name in names] if binary else ["most of all"]
+        rows: list[list[Cell]] = []
+        for fact in self.facts:
+            seen = "yes" if fact.in_pixels else "no"
+            span = interval(fact.low, fact.high)
+            numbers: list[Cell] = [fact.auc, span, fact.p_value, fact.called, seen]
+            typical = [fact.typical[name] for name in names] if binary else [fact.strongest]
+            rows.append([fact.title, *(numbers if self.folds else []), *typical])
+        words = {"shortcut", "in the pixels", *last}
+        columns = [Column(t, words=t in words) for t in ("fact alone", *judged, *last)]
+        return Table("Facts of the files", columns, rows)
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ import numpy as np
 from features.arrays import Floats, Indices
 from pipeline.evaluation.bootstrap import Parts, TableRow
 from pipeline.evaluation.metrics import LOWER_IS_BETTER, SCORES, Limits
+from pipeline.output.result_table import Estimate, interval
 
 LEVEL = 0.95
 MIN_PARTS = 2  # of each class; one part alone does not tell how much parts differ
@@ -96,8 +97,12 @@ class Intervals(Mapping[str, tuple[float, float]]):
 
     def text(self, name: str) -> str:
         """Write such as " [0.902, 0.987]", to stand behind the score; "" where there is none."""
-        low, high = self.bounds[name]
-        return f" [{low:.3f}, {high:.3f}]" if math.isfinite(low) else ""
+        span = interval(*self.bounds[name])
+        return f" {span}" if span else ""
+
+    def estimate(self, name: str, value: float) -> Estimate:
+        """Give a score with its interval, for a table."""
+        return Estimate(value, *self.bounds[name])
 
     @classmethod
     def none(cls, parts: Mapping[int, int], reason: str, level: float = LEVEL) -> Self:
@@ -111,6 +116,14 @@ class Intervals(Mapping[str, tuple[float, float]]):
             "interval_method": self.method,
             "no_interval_because": self.reason or None,
         }
+
+
+def describe_intervals(sides: Mapping[str, Intervals]) -> list[str]:
+    """How the numbers in brackets were made, and which side has none, and why."""
+    methods = dict.fromkeys(found.method for found in sides.values() if not found.reason)
+    return [f"in brackets: 95 % intervals ({method})" for method in methods] + [
+        f"{name}: no intervals, for {found.reason}" for name, found in sides.items() if found.reason
+    ]
 
 
 def known(value: float) -> float | None:

@@ -26,6 +26,19 @@ SCORES = (
 )
 """The names of the scores, in the order of tables."""
 
+TITLES = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "recall": "recall",
+    "precision": "precision",
+    "f1": "F1",
+    "roc_auc": "ROC AUC",
+    "average_precision": "average precision",
+    "brier": "Brier score",
+    "log_loss": "log loss",
+}
+"""The scores as a person calls them."""
+
 DECISIONS = ("accuracy", "balanced_accuracy", "recall", "precision", "f1")
 """Scores of verdicts: they hang on the threshold."""
 

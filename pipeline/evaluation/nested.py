@@ -21,11 +21,14 @@ from features.arrays import Floats, Indices
 from pipeline.evaluation.bootstrap import Parts
 from pipeline.evaluation.head_pairs import PAIRS_METHOD, ROPE, Pair, all_pairs
 from pipeline.evaluation.intervals import Intervals, Round, intervals_over_rounds, known
-from pipeline.evaluation.metrics import LOWER_IS_BETTER, weighted_score
+from pipeline.evaluation.metrics import LOWER_IS_BETTER, TITLES, weighted_score
+from pipeline.output.result_table import Estimate, told
 
 METHOD = "bootstrap bias correction over parts (BBC-CV): chosen on drawn parts, scored on the rest"
 
 _DRAWS = 500
+_NOTHING = 0.0005  # of a score: what is rounded away
+_OFTEN = 0.005  # share of the draws from which on a head that they chose is named
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,20 @@ class Nested:
     def price(self) -> float:
         """How much choosing flatters: 0 or more."""
         return abs(self.naive - self.value)
+
+    def sentence(self) -> str:
+        """Say what to expect of the best of so many heads."""
+        best = f"the best of {len(self.chosen)} heads"
+        span = f"{TITLES[self.score]} {told(Estimate(self.value, self.low, self.high))}"
+        if self.price < _NOTHING:
+            return f"choosing {best} flatters by nothing: expect {span}"
+        return f"{best} flatters itself: expect {span} of a head chosen so, not {self.naive:.3f}"
+
+    def draws(self) -> str:
+        """Say how that is known, and which heads would have been chosen on other parts."""
+        often = sorted(self.chosen.items(), key=lambda item: -item[1])[:3]
+        others = ", ".join(f"{head} {share:.0%}" for head, share in often if share >= _OFTEN)
+        return f"bootstrap bias correction over parts (BBC-CV); its draws chose {others}"
 
     def to_json(self) -> dict[str, Any]:
         """Give plain values for comparison.json; what is undefined is null."""

@@ -11,6 +11,8 @@ import numpy as np
 
 from features.arrays import Indices
 from features.cache.sample_table import TableRow
+from pipeline.output.result_table import Cell, Column, Table
+from pipeline.output.tables import printable
 
 KINDS = {
     "copy": "exact copies",
@@ -151,6 +153,31 @@ class Proposal:
         else:
             found = f"{members:,} photographs in {self.shared:,} groups, from {kinds}"
         return f"{found}; {self.how_many()}" if self.at_most else found
+
+    def table(self) -> Table:
+        """Give the evidence with what it ties together by itself, for whoever prints it."""
+        columns = [
+            Column("evidence"), Column("photographs"), Column("groups"), Column("used", words=True)
+        ]  # fmt: skip
+        rows: list[list[Cell]] = [
+            [
+                f"{KINDS[item.kind].split(' (')[0]}: {printable(item.what)}",
+                item.photographs,
+                item.groups,
+                "yes" if item.used else "no",
+            ]
+            for item in self.evidence
+        ]
+        title = "What was looked at, and how many photographs it ties together by itself"
+        return Table(title, columns, rows)
+
+    def reasons(self) -> list[str]:
+        """Say of each evidence why it was used or not, and what to do if a person knows better."""
+        return [
+            f"{item.what}: {item.why}"
+            + (f". If it does name the part: extract DATA {item.hint}" if item.hint else "")
+            for item in self.evidence
+        ]
 
     def how_many(self) -> str:
         """Say how many parts there are, and the question that would settle it."""

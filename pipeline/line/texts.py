@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pipeline.line.rethreshold import Rethreshold
 from pipeline.output.tables import align
 from pipeline.terminal import thresholds as limits
+from pipeline.thresholds.outcome import outcome_table
 
 
 def rethresholded(done: Rethreshold, names: Sequence[str]) -> str:
@@ -33,7 +34,7 @@ def rethresholded(done: Rethreshold, names: Sequence[str]) -> str:
         sides["new limit, old holdout"] = after.holdout
     lines = [
         align(rows, right=False), "",
-        limits.outcomes(sides, _review(done), wholes=after.of_wholes),
+        outcome_table(sides, review=_review(done), wholes=after.of_wholes).text(),
         limits.bounds(done.old_outcome, "of the old limit, the new parts"),
     ]  # fmt: skip
     if new is not None and not after.claims:

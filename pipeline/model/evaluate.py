@@ -30,6 +30,7 @@ from pipeline.evaluation.predictions import (
     Predictions,
     class_scores,
 )
+from pipeline.evaluation.score_table import count_verdicts
 from pipeline.groups.proposal import Proposal
 from pipeline.groups.proposal_cache import like_known, propose_for
 from pipeline.groups.propose import propose_by_pictures
@@ -365,9 +366,7 @@ def _evaluation(
         predicted.y,
         predicted.verdicts,
     )
-    n_classes = len(classes.names)
-    confusion = np.zeros((n_classes, n_classes + predicted.band.has_review), dtype=np.int64)
-    np.add.at(confusion, (y, np.where(verdicts == REVIEW, n_classes, verdicts)), 1)
+    confusion = count_verdicts(predicted)
     shown = predicted.shown
     wrong = np.flatnonzero((y != verdicts) & (verdicts != REVIEW))
     certainty = predicted.probabilities[np.arange(len(y)), verdicts]

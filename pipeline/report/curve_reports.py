@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from pipeline.data.dataset import Dataset
 from pipeline.model.bundle import versions
+from pipeline.output.wording import count, interval, percent, score, sentence
 from pipeline.report import commands
 from pipeline.report import provenance as facts
 from pipeline.report.html import join, name
 from pipeline.report.page import KeyFigure, Section, Verdict, page_text, paragraphs
 from pipeline.report.sections import data, ladder, learning, reproduce
-from pipeline.report.wording import count, interval, percent, score
 from pipeline.training.forecast import Forecast
 from pipeline.training.learning_curve import SHOWN, TITLES, LearningCurve
 from pipeline.write_up.ladder import TITLES as RUNGS
@@ -71,10 +71,10 @@ def _growth(found: LearningCurve, warnings: Sequence[str]) -> Verdict:
         "little": f"More parts would bring next to nothing to {best}.",
         "unknown": f"Nobody can tell yet what more parts would bring to {best}.",
     }[of_best.kind]
+    *each, law = found.outlook()
     sentences = [
-        *(f"{head}: {of.sentence(title)}." for head, of in ahead.items()),
-        "That is a power law through the errors. It knows nothing of kinds of defects that nobody "
-        "has photographed yet.",
+        *(f"{told}." for told in each),
+        sentence(law),
         *note,
     ]
     return Verdict(headline, sentences, _figures(best, title, of_best), warnings)

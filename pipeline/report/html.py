@@ -6,6 +6,7 @@ import html
 import re
 from collections.abc import Iterable, Sequence
 
+from pipeline.output.result_table import Cell, Name, Share, Table, shown
 from pipeline.output.tables import printable
 
 _VOID = frozenset({"br", "img", "link", "meta", "wbr"})
@@ -105,6 +106,25 @@ def table(
         element("tbody", body),
     )
     return element("div", made, class_="scroll", role="region", aria_label=caption, tabindex=0)
+
+
+def result_table(made: Table) -> Html:
+    """Give a table of results as a page shows it; see `pipeline.output.result_table`."""
+    words = [number for number, column in enumerate(made.columns) if column.words]
+    rows = [[_shown(cell) for cell in row] for row in made.rows]
+    for row, meaning in zip(rows, made.meanings, strict=False):
+        row[0] = join([row[0], element("small", meaning)])
+    return table(made.title, [_shown(column.title) for column in made.columns], rows, texts=words)
+
+
+def _shown(cell: Cell) -> Child:
+    """Give a cell, what belongs to it small below."""
+    text, beside = shown(cell)
+    if isinstance(cell, Name):
+        return name(text)
+    made = [text, element("small", beside, class_="range")] if beside else text
+    right = isinstance(cell, Share) and cell.right
+    return element("span", made, class_="right") if right else made
 
 
 def _cell(number: int, cell: Child, words: set[int]) -> Html:

@@ -15,6 +15,7 @@ from importlib import resources
 
 from pipeline.model.bundle import versions
 from pipeline.output.overwrite import SOFTWARE
+from pipeline.output.wording import sentence
 from pipeline.report.html import Child, Html, element, facts, join
 
 
@@ -129,7 +130,7 @@ def _verdict(verdict: Verdict) -> Html:
     ]
     weakened = [
         element("h3", "Read this before you rely on it"),
-        element("ul", [element("li", _sentence(warning)) for warning in verdict.warnings]),
+        element("ul", [element("li", sentence(warning)) for warning in verdict.warnings]),
     ]
     return element(
         "section",
@@ -142,11 +143,6 @@ def _verdict(verdict: Verdict) -> Html:
         aria_labelledby="verdict-title",
         tabindex=-1,
     )
-
-
-def _sentence(text: str) -> str:
-    """Give a warning of the command line as a sentence."""
-    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
 
 
 def _contents(sections: Sequence[Section]) -> Html:

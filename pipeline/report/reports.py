@@ -25,6 +25,7 @@ from pipeline.model.bundle import Bundle, refused_if_forged, versions
 from pipeline.model.evaluate import Evaluation, not_scored
 from pipeline.model.record import FitRecord
 from pipeline.output.overwrite import REPORT, check_overwritable
+from pipeline.output.wording import count
 from pipeline.report import commands
 from pipeline.report import provenance as facts
 from pipeline.report.html import Child, name
@@ -46,7 +47,6 @@ from pipeline.report.sections import (
 )
 from pipeline.report.sections.gallery import CellsOf, cells_of_bundle, cells_of_folder
 from pipeline.report.verdict import comparison_verdict, model_verdict
-from pipeline.report.wording import count
 from pipeline.terminal import groups as grouping_text
 from pipeline.terminal.thresholds import contradicted
 from pipeline.thresholds.decision import Decision, Unseen
@@ -160,7 +160,7 @@ def comparison_report(dataset: Dataset, found: HeadComparison, *, audit_file: Pa
         _photographs(dataset, {}),
         _groups(dataset, found.optimism),
         audit.section(audited),
-        heads.section(result, found.split),
+        heads.section(result, found.split, found.photographs),
         scores.section(
             assessed_sides("out of fold", pooled, part_scores), predicted,
             f"From here on: {best.title}, the best head. Each photograph was judged by the one "

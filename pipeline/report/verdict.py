@@ -16,11 +16,10 @@ from pipeline.evaluation.head_pairs import (
     EQUIVALENT,
     UNKNOWN,
 )
-from pipeline.evaluation.predictions import Predictions
+from pipeline.evaluation.metrics import TITLES
+from pipeline.evaluation.predictions import Assessment, Predictions
+from pipeline.output.wording import between, count, interval, of, percent, score, sentence
 from pipeline.report.page import KeyFigure, Verdict
-from pipeline.report.sections.scores import TITLES, Scored
-from pipeline.report.wording import between, count, interval, of, percent, score
-from pipeline.terminal.comparison import NOTHING
 from pipeline.terminal.thresholds import claims, expect_more
 from pipeline.thresholds.bounds import parts_needed, upper_limit
 from pipeline.thresholds.decision import Decision
@@ -33,7 +32,7 @@ _TOLERABLE = 0.05  # a share of missed defects above which a person should look 
 
 def model_verdict(
     predicted: Predictions,
-    scored: Scored,
+    scored: Assessment,
     warnings: Sequence[str],
     *,
     apart: bool = True,
@@ -136,7 +135,7 @@ def behind(predicted: Predictions, *, apart: bool) -> str:
     return f"Behind this stand {parts} not trained on; the fewest, {fewest:,}, are of {title}."
 
 
-def doubts(predicted: Predictions, scored: Scored, *, apart: bool) -> list[str]:
+def doubts(predicted: Predictions, scored: Assessment, *, apart: bool) -> list[str]:
     """Say, of two classes, how far the share of missed defects is known."""
     missed, defective, *_ = _counts(predicted)
     parts = predicted.parts(1)
@@ -160,7 +159,7 @@ def _promised(decision: Decision | None) -> list[str]:
     return [f"Its threshold was set so that {claim}." for claim in claims(decision)]
 
 
-def _advice(predicted: Predictions, scored: Scored, decision: Decision | None) -> str:
+def _advice(predicted: Predictions, scored: Assessment, decision: Decision | None) -> str:
     if scored.intervals["roc_auc"][0] <= 0.5:
         return "Do not sort parts by it: on these parts its ranking cannot be told from chance."
     if not predicted.classes.binary:
@@ -191,7 +190,7 @@ def _most_missed(predicted: Predictions, decision: Decision | None) -> float:
     return Outcome.of(predicted.y, p, predicted.groups, predicted.band).missed_at_most
 
 
-def figures(predicted: Predictions, scored: Scored) -> list[KeyFigure]:
+def figures(predicted: Predictions, scored: Assessment) -> list[KeyFigure]:
     """Give the errors of both kinds; of more than two classes, how often it is right."""
     if not predicted.classes.binary:
         chance = f"chance is {percent(1 / len(predicted.classes.names))}"
@@ -222,12 +221,12 @@ def figures(predicted: Predictions, scored: Scored) -> list[KeyFigure]:
     return made
 
 
-def _share(label: str, scored: Scored, name: str, more: str = "") -> KeyFigure:
+def _share(label: str, scored: Assessment, name: str, more: str = "") -> KeyFigure:
     note = f"95 %: {between(*scored.intervals[name])}{more}"
     return KeyFigure(label, percent(scored.scores[name]), note)
 
 
-def _auc(scored: Scored) -> KeyFigure:
+def _auc(scored: Assessment) -> KeyFigure:
     value, bounds = scored.scores["roc_auc"], scored.intervals["roc_auc"]
     return KeyFigure("ROC AUC", score(value), f"95 %: {interval(*bounds)}; chance is 0.5")
 
@@ -251,7 +250,7 @@ def _weakest(predicted: Predictions) -> str:
 def comparison_verdict(
     found: Comparison,
     predicted: Predictions,
-    scored: Scored,
+    scored: Assessment,
     warnings: Sequence[str],
     *,
     apart: bool = True,
@@ -339,17 +338,7 @@ def _choosing(found: Comparison) -> str:
             f"Its score is flattered, since it was picked as the best of {len(found.heads)}; by "
             "how much cannot be said with so few parts."
         )
-    span = f"(95 % interval {interval(nested.low, nested.high)})"
-    title = TITLES[nested.score]
-    if nested.price < NOTHING:
-        return (
-            f"Choosing the best of {len(found.heads)} flatters its score by nothing that matters: "
-            f"expect {title} {score(nested.value)} {span}."
-        )
-    return (
-        f"Expect {title} {score(nested.value)} {span} of a head chosen so, not the "
-        f"{score(nested.naive)} that won: the best of {len(found.heads)} is partly lucky."
-    )
+    return sentence(nested.sentence())
 
 
 def _inside(title: str) -> str:

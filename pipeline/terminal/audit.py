@@ -30,33 +30,12 @@ def audit(found: Audit, out: Path) -> str:
 
 
 def _shortcuts(found: Shortcuts, names: Sequence[str]) -> str:
-    binary = len(names) == _BINARY
-    if binary and found.facts and not found.folds:
+    if len(names) == _BINARY and found.facts and not found.folds:
         there = [n for n in names if any(fact.typical[n] != "none" for fact in found.facts)]
         if len(there) == 1:
             return _typical(found, there[0])
-    head = ["fact alone", "AUC", "95 % interval", "p", "shortcut"]
-    head += [f"typical {printable(name)}" for name in names] if binary else ["most of all"]
-    rows = [
-        [
-            fact.title,
-            f"{fact.auc:.3f}",
-            f"[{fact.low:.3f}, {fact.high:.3f}]",
-            f"{fact.p_value:.3f}",
-            "YES" if fact.shortcut else "slight" if fact.above_chance else "no",
-            *(
-                [printable(fact.typical[name]) for name in names]
-                if binary
-                else [printable(max(fact.per_class, key=lambda n: fact.per_class[n]))]
-            ),
-        ]
-        for fact in found.facts
-    ]
-    if not found.folds:  # too few parts to judge: what is typical is all there is to say
-        rows = [[row[0], *row[5:]] for row in rows]
-        head = [head[0], *head[5:]]
     lines = ["Shortcuts: can the class be told from what should not matter?", ""]
-    lines += [align([head, *rows])] if rows else ["no fact varies; nothing to judge"]
+    lines += [found.table(names).text()] if found.facts else ["no fact varies; nothing to judge"]
     if not found.folds:
         return "\n".join([*lines, "", *_sentences(found)])
     lines += [

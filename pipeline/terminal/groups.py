@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,13 +9,8 @@ import numpy as np
 from pipeline.groups.contact_sheets import Agreement, ShownGroups
 from pipeline.groups.proposal import KINDS, Proposal, Question
 from pipeline.output.tables import align, printable
-from pipeline.training.optimism import SCORES, Optimism
+from pipeline.training.optimism import Optimism
 
-_TITLES = {
-    "roc_auc": "ROC AUC",
-    "average_precision": "average precision",
-    "balanced_accuracy": "balanced accuracy",
-}
 _LARGEST = 10  # groups that are listed
 _ASKED = 10  # questions that are listed
 
@@ -71,18 +65,7 @@ def optimism(found: Optimism | None) -> str:
         return ""
     if found.problem:
         return found.sentence()
-    head = [f"{found.head}, by kind of split", "by part", "at random"]
-    rows = [
-        [_TITLES[score], _value(*found.grouped[score]), _value(*found.random[score])]
-        for score in SCORES
-    ]
-    return f"{align([head, *rows])}\n{found.sentence()}"
-
-
-def _value(mean: float, spread: float) -> str:
-    if math.isnan(mean):
-        return "-"
-    return f"{mean:.3f}" if math.isnan(spread) else f"{mean:.3f} ±{spread:.3f}"
+    return f"{found.table().text()}\n{found.sentence()}"
 
 
 def _summary(proposal: Proposal) -> str:
@@ -102,22 +85,8 @@ def _summary(proposal: Proposal) -> str:
 
 
 def _evidence(proposal: Proposal) -> str:
-    head = ["evidence", "photographs", "groups", "used"]
-    rows = [
-        [
-            f"{KINDS[item.kind].split(' (')[0]}: {printable(item.what)}",
-            f"{item.photographs:,}",
-            f"{item.groups:,}" if item.groups else "-",
-            "yes" if item.used else "no",
-        ]
-        for item in proposal.evidence
-    ]
-    reasons = [
-        f"  {printable(item.what)}: {item.why}"
-        + (f". If it does name the part: extract DATA {printable(item.hint)}" if item.hint else "")
-        for item in proposal.evidence
-    ]
-    return "\n".join([align([head, *rows]), "why:", *reasons])
+    reasons = (f"  {printable(reason)}" for reason in proposal.reasons())
+    return "\n".join([proposal.table().text(), "why:", *reasons])
 
 
 def _cuts(proposal: Proposal) -> str:

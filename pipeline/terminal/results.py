@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from math import isfinite
+from math import isfinite, nan
 from pathlib import Path
 from typing import Any
 
@@ -16,36 +16,22 @@ from pipeline.data.dataset import Dataset, Labelled
 from pipeline.data.extract_folder import FolderExtraction
 from pipeline.data.extraction_plan import Plan
 from pipeline.data.folder import Scan, describe_ignored, left_out_pictures
-from pipeline.evaluation.predictions import BY_PART, Assessment, assessed_sides
+from pipeline.evaluation.intervals import describe_intervals
+from pipeline.evaluation.metrics import TITLES
+from pipeline.evaluation.predictions import Assessment, assessed_sides
+from pipeline.evaluation.score_table import confusion_table, scores_table
 from pipeline.heads.svm import approximation
 from pipeline.model.bundle import Bundle
 from pipeline.model.evaluate import Evaluation, not_scored
 from pipeline.model.record import RefitRecord
+from pipeline.output.result_table import Estimate, told
 from pipeline.output.tables import align, printable
 from pipeline.terminal import groups as grouping_text
 from pipeline.terminal import thresholds as thresholds_text
-from pipeline.terminal.comparison import about_intervals, heads_table, scored
+from pipeline.terminal.comparison import heads as heads_text
 from pipeline.training.compare_heads import HeadComparison
 from pipeline.training.fit import Fit
 from pipeline.write_up.ladder import Ladder
-
-_SCORE_TITLES = {
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "recall": "recall of defects",
-    "precision": "precision",
-    "f1": "F1",
-    "roc_auc": "ROC AUC",
-    "average_precision": "average precision",
-    "brier": "Brier (less is better)",
-    "log_loss": "log loss (less is better)",
-}
-
-# Of more than two classes there is no one class of defects.
-_MACRO_TITLES = {
-    name: f"{_SCORE_TITLES[name].removesuffix(' of defects')}, mean over classes"
-    for name in ("recall", "precision", "f1", "roc_auc", "average_precision")
-}
 
 
 def failures(entries: Sequence[tuple[str, str]], shown: int = 10) -> list[str]:
@@ -196,7 +182,7 @@ def comparison(found: HeadComparison, out: Path) -> str:
     written = f"written: {out / 'comparison.csv'}, {out / 'comparison.json'}"
     optimism = f"\n{grouping_text.optimism(found.optimism)}\n" if found.optimism else ""
     note = f"{found.note}\n" if found.note else ""
-    return f"{heads_table(found.result, found.split, found.photographs)}\n{note}{optimism}{written}"
+    return f"{heads_text(found.result, found.split, found.photographs)}\n{note}{optimism}{written}"
 
 
 def ladder(found: Ladder, out: Path) -> str:
@@ -220,11 +206,6 @@ def ladder(found: Ladder, out: Path) -> str:
 def evaluation(found: Evaluation, names: Sequence[str], shown: int = 10) -> str:
     """Scores, those of each class where there are more than two, confusion matrix, mistakes."""
     review = found.confusion.shape[1] > len(names)
-    head = ["truth \\ verdict", *(printable(name) for name in names), *(["review"] * review)]
-    matrix = [
-        [printable(name), *(f"{int(n):,}" for n in row)]
-        for name, row in zip(names, found.confusion, strict=True)
-    ]
     sides = assessed_sides(found.what, found.assessment, found.part_assessment)
     scored = [_assessments(sides, len(names) == 2), ""]
     lines = [
@@ -233,8 +214,8 @@ def evaluation(found: Evaluation, names: Sequence[str], shown: int = 10) -> str:
         *(f"warning: {line}" for line in grouping_text.alike(found.known)),
         *(_one_class(found, names) if found.one_class else scored),
         *([_class_scores(found), ""] if len(names) > 2 else []),
-        *(["by photograph:"] if found.parts is not None else []),
-        align([head, *matrix]),
+        *([confusion_table(found.parts).text(), "by photograph:"] if found.parts else []),
+        confusion_table(found.predicted).text(),
         "",
         *thresholds_text.evaluated(found.outcome, found.what, review, wholes=found.wholes),
         f"{len(found.mistakes):,} mistakes"
@@ -312,8 +293,9 @@ def _side_scores(side: Mapping[str, Any]) -> str:
     """Scores of a model's side; those of good photographs alone are not known."""
     scores, intervals = side["scores"], side["intervals_95"]
     known = [
-        f"{_SCORE_TITLES[name]} {scored(scores[name], intervals[name])}"
+        f"{TITLES[name]} {told(Estimate(scores[name], *ends))}"
         for name in ("accuracy", "balanced_accuracy", "roc_auc")
+        for ends in [(nan if end is None else end for end in intervals[name])]
         if scores[name] is not None and isfinite(scores[name])
     ]
     if len(known) < 2:
@@ -327,27 +309,17 @@ def _class_scores(found: Evaluation) -> str:
         [
             printable(c.name),
             f"{c.photographs:,}",
-            *(scored(getattr(c, n), interval[n]) for n in ("recall", "precision", "f1")),
+            *(told(span.estimate(n, getattr(c, n))) for n in ("recall", "precision", "f1")),
         ]
-        for c, interval in zip(found.classes, found.class_intervals, strict=True)
+        for c, span in zip(found.classes, found.class_intervals, strict=True)
     ]
     few = {c.name: i for c, i in zip(found.classes, found.class_intervals, strict=True) if i.reason}
-    return "\n".join([align([head, *rows]), *about_intervals(few)])
-
-
-def _counted(name: str, found: Assessment) -> str:
-    parts = f"{found.parts:,} parts"
-    return parts if name.endswith(BY_PART) else f"{found.count:,} of {parts}"
+    return "\n".join([align([head, *rows]), *describe_intervals(few)])
 
 
 def _assessments(sides: Mapping[str, Assessment], binary: bool) -> str:
-    head = ["", *(f"{name} ({_counted(name, a)})" for name, a in sides.items())]
-    rows = [
-        [title, *(scored(a.scores[name], a.intervals[name]) for a in sides.values())]
-        for name, title in (_SCORE_TITLES | ({} if binary else _MACRO_TITLES)).items()
-    ]
-    about = about_intervals({name: a.intervals for name, a in sides.items()})
-    return "\n".join([align([head, *rows]), *about])
+    about = describe_intervals({name: a.intervals for name, a in sides.items()})
+    return "\n".join([scores_table(sides, binary).text(), *about])
 
 
 def _settings(fields: Mapping[str, Any], weights: str) -> str:

@@ -9,7 +9,7 @@ from pipeline.evaluation.band import Band
 from pipeline.output.tables import align, printable
 from pipeline.thresholds.decision import OUT_OF_FOLD, Decision, Unseen
 from pipeline.thresholds.good_alone import DEFAULT_SHARE
-from pipeline.thresholds.outcome import Outcome, outcome_heading, outcome_rows
+from pipeline.thresholds.outcome import Outcome, outcome_table
 
 _CLEARLY = 0.05  # a share of misses
 _CLAIMED = {"missed": "defective parts are missed", "rejected": "good parts are rejected"}
@@ -35,7 +35,10 @@ def decision(found: Decision, names: Sequence[str]) -> str:
         sides["holdout"] = found.holdout
     lines = [align(rows, right=False)]
     if sides:
-        lines += ["", outcomes(sides, found.band.has_review, wholes=found.of_wholes)]
+        lines += [
+            "",
+            outcome_table(sides, review=found.band.has_review, wholes=found.of_wholes).text(),
+        ]
     if found.holdout is not None:
         lines += [
             bounds(found.holdout, "the holdout"),
@@ -61,19 +64,6 @@ def headline(found: Decision) -> str:
     if found.band.has_review:
         numbers += f" and {found.band.reject_from:.4g}"
     return f"{numbers}, {_aim(found)}"
-
-
-def outcomes(sides: Mapping[str, Outcome], review: bool, *, wholes: bool = True) -> str:
-    """Tabulate parts that come out wrong, or go to a person, on each set of photographs.
-
-    Args:
-        sides: by name.
-        review: whether there is a review band.
-        wholes: whether parts are judged as wholes, or a part counts as soon as a photograph does.
-    """
-    rows = outcome_rows(list(sides.values()), review=review)
-    cells = [[row.title, *(_of(*count) for count in row.counts)] for row in rows]
-    return align([[outcome_heading(wholes), *sides], *cells])
 
 
 def expect_more(found: Decision) -> list[str]:
@@ -122,7 +112,7 @@ def evaluated(found: Outcome | None, what: str, review: bool, *, wholes: bool = 
         return []
     seen = [f"a person would see {_reviewed(found, None, wholes)}"]
     return [
-        outcomes({what: found}, review, wholes=wholes),
+        outcome_table({what: found}, review=review, wholes=wholes).text(),
         bounds(found, what),
         *(seen if review else []),
         "",
@@ -227,8 +217,3 @@ def seen(found: Decision) -> list[str]:
         return []
     rate = "" if found.defect_rate is None else f" if {found.defect_rate:.3g} are defective"
     return [f"a person would see {_reviewed(outcome, found.defect_rate, found.of_wholes)}{rate}"]
-
-
-def _of(some: int, total: int) -> str:
-    share = f" ({some / total:.1%})" if total else ""
-    return f"{some:,} of {total:,}{share}"

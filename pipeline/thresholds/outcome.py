@@ -13,7 +13,7 @@ defective class; its photographs of the other class show no defect, and passing 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, NamedTuple, Self
 
@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from features.arrays import Floats, Indices
 from pipeline.evaluation.band import Band
+from pipeline.output.result_table import Cell, Column, Share, Table
 from pipeline.thresholds.bounds import interval, lower_limit, upper_limit
 
 
@@ -165,19 +166,13 @@ class Outcome:
         return cls(*(Counts(**record[field.name]) for field in fields(cls)))
 
 
-class OutcomeRow(NamedTuple):
-    """One line of what becomes of parts: its title, and on each set how many of how many."""
-
-    title: str
-    counts: list[tuple[int, int]]
-
-
-def outcome_rows(sides: Sequence[Outcome], *, review: bool) -> list[OutcomeRow]:
+def outcome_table(sides: Mapping[str, Outcome], *, review: bool, wholes: bool = True) -> Table:
     """Give the table of what thresholds do to parts, for whoever prints it.
 
     Args:
-        sides: what they do on each set of photographs.
+        sides: what they do on each set of photographs, by its name.
         review: whether there is a review band.
+        wholes: whether parts are judged as wholes, or a part counts as soon as a photograph does.
     """
     titles = [
         ("passed, of the defective parts (missed)", "defective_parts", "passed"),
@@ -185,15 +180,16 @@ def outcome_rows(sides: Sequence[Outcome], *, review: bool) -> list[OutcomeRow]:
         ("for a person, of the defective parts", "defective_parts", "reviewed"),
         ("for a person, of the good parts", "good_parts", "reviewed"),
     ]
-    return [
-        OutcomeRow(title, [(getattr(c, way), c.total) for c in (getattr(o, of) for o in sides)])
+    rows: list[list[Cell]] = [
+        [
+            title,
+            *(Share(getattr(c, way), c.total) for c in (getattr(o, of) for o in sides.values())),
+        ]
         for title, of, way in titles[: 4 if review else 2]
     ]
-
-
-def outcome_heading(wholes: bool) -> str:
-    """Head the column of titles: parts judged as wholes, or counted with any photograph."""
-    return "parts that are …" if wholes else "parts with a photograph that is …"
+    heading = "parts that are …" if wholes else "parts with a photograph that is …"
+    columns = [Column(heading), *map(Column, sides)]
+    return Table("What the thresholds do, by part", columns, rows)
 
 
 def _reviewed(defective: Counts, good: Counts, defect_rate: float | None) -> float:

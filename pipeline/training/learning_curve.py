@@ -16,17 +16,19 @@ from features.errors import SplitError
 from features.files import write_whole
 from pipeline.data.dataset import Dataset, to_compare_on
 from pipeline.data.splits import Fold, holdout
+from pipeline.evaluation import metrics
 from pipeline.evaluation.bootstrap import Parts
 from pipeline.feature_specs.rows import comparable_rows
 from pipeline.feature_specs.spec import FLAT, FeatureSpec
 from pipeline.output.overwrite import LEARNING, PICTURE, REPORT, check_overwritable, remove_ours
+from pipeline.output.result_table import Cell, Column, Estimate, Table
 from pipeline.output.tables import MARK, to_csv
 from pipeline.training.comparison import Comparison
 from pipeline.training.cross_validate import CompareOptions, compare
 from pipeline.training.forecast import Forecast, forecast
 
-TITLES = {"roc_auc": "ROC AUC", "balanced_accuracy": "balanced accuracy"}
-SHOWN = tuple(TITLES)
+SHOWN = ("roc_auc", "balanced_accuracy")
+TITLES = {name: metrics.TITLES[name] for name in SHOWN}
 """The scores of a curve; verdicts are made at the threshold 0.5."""
 
 BAND = (0.1, 0.9)
@@ -125,6 +127,42 @@ class LearningCurve:
             CurveRow(size, head, {s: _span(self.scores(head, s)[:, number]) for s in SHOWN})
             for number, size in reversed(list(enumerate(self.sizes)))
             for head in self.result.heads
+        ]
+
+    def table_of_sizes(self) -> Table:
+        """Give `rows` as a table; the band of the draws stands in brackets."""
+        rows: list[list[Cell]] = [
+            [
+                *(f"{number:,.0f}" for number in row.size),
+                row.head,
+                *(Estimate(*row.scores[score]) for score in SHOWN),
+            ]
+            for row in self.rows()
+        ]
+        titles = ("parts", f"of {self.rarest}", "photographs")
+        columns = [*map(Column, titles), Column("head", words=True), *map(Column, TITLES.values())]
+        return Table("Mean score by size and head", columns, rows)
+
+    def how(self) -> str:
+        """Say how the numbers of the table were made."""
+        draws = len({fold.repeat for fold in self.result.folds})
+        low, high = (round(100 * quantile) for quantile in BAND)
+        return (
+            f"means over {draws} draws of whole parts, on parts held out; in brackets: {low} to "
+            f"{high} % of the draws; verdicts at the threshold 0.5"
+        )
+
+    def outlook(self) -> list[str]:
+        """Say what twice as many parts would bring to each head, and what is not known."""
+        told = [
+            f"{name}: {ahead.sentence(TITLES[score])}"
+            for (name, score), ahead in self.forecasts.items()
+            if score == SHOWN[0]
+        ]
+        return [
+            *told,
+            "from a power law through the errors; it knows nothing of kinds of defects that nobody "
+            "has photographed yet",
         ]
 
     @cached_property

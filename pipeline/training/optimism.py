@@ -10,6 +10,9 @@ import numpy as np
 
 from features.arrays import Indices
 from features.errors import SplitError, ThresholdError
+from pipeline.evaluation.metrics import TITLES
+from pipeline.output.result_table import Cell, Column, Spread, Table
+from pipeline.output.wording import count
 
 SCORES = ("roc_auc", "average_precision", "balanced_accuracy")
 _LITTLE = 0.01  # of a score
@@ -65,6 +68,26 @@ class Optimism:
         if self.problem:
             return float("nan")
         return self.random[score][0] - self.grouped[score][0]
+
+    def table(self) -> Table:
+        """Give the scores on both kinds of split, for whoever prints them."""
+        rows: list[list[Cell]] = [
+            [
+                TITLES[score],
+                Spread(*self.grouped[score]),
+                Spread(*self.random[score]),
+                _signed(self.difference(score)),
+            ]
+            for score in SCORES
+        ]
+        rounds = (
+            f"means over {count(self.rounds, 'fold')} of each kind, ± standard deviation"
+            if self.rounds > 1
+            else "one split of each kind"
+        )
+        columns = [f"{self.head}, by kind of split", "by part", "at random", "difference"]
+        title = f"{self.head} on both kinds of split: {rounds}"
+        return Table(title, [Column(column) for column in columns], rows)
 
     def sentence(self) -> str:
         """Say what the optimism means, for a person."""
@@ -146,6 +169,10 @@ def _summary(rounds: Sequence[Mapping[str, float]]) -> dict[str, tuple[float, fl
         mean = float(values.mean()) if len(values) else float("nan")
         found[score] = (mean, float(values.std(ddof=1)) if len(values) > 1 else float("nan"))
     return found
+
+
+def _signed(difference: float) -> str:
+    return "–" if np.isnan(difference) else f"{difference:+.3f}"
 
 
 def _known(value: float) -> float | None:

@@ -10,9 +10,9 @@ from features.errors import OnepassError
 from pipeline.audit.result import Audit, BackgroundFinding, LabelFindings, Shortcuts, read_audit
 from pipeline.data.dataset import Labelled
 from pipeline.output.tables import printable
-from pipeline.report.html import Html, Row, element, folded, join, name, table
+from pipeline.output.wording import count, percent, score
+from pipeline.report.html import Html, Row, element, folded, join, name, result_table, table
 from pipeline.report.page import Section, paragraphs
-from pipeline.report.wording import NBSP, count, interval, percent, score
 
 _LISTED = 20
 
@@ -84,7 +84,7 @@ def section(given: Audited) -> Section:
         return Section("audit", title, join(body))
     body = [
         *(
-            _shortcuts(found.shortcuts)
+            _shortcuts(found.shortcuts, list(found.classes))
             if found.shortcuts and (found.shortcuts.folds or found.shortcuts.unproven)
             else []
         ),
@@ -96,23 +96,13 @@ def section(given: Audited) -> Section:
     return Section("audit", title, join(body))
 
 
-def _shortcuts(found: Shortcuts) -> list[Html]:
+def _shortcuts(found: Shortcuts, names: Sequence[str]) -> list[Html]:
     sentences = [element("li", printable(fact.sentence)) for fact in found.found]
     sentences += [
         element("li", f"{fact.title} separates the classes perfectly: too few parts to prove it")
         for fact in found.unproven
     ]
     facts = len(found.facts)
-    rows: list[Row] = [
-        [
-            fact.title, score(fact.auc), interval(fact.low, fact.high), score(fact.p_value),
-            "yes" if fact.shortcut else "slight" if fact.above_chance else "no",
-            "yes" if fact.in_pixels else "no",
-        ]
-        for fact in found.facts
-    ]  # fmt: skip
-    columns = ["fact alone", "AUC", f"95{NBSP}%{NBSP}interval", "p", "shortcut",
-               "in the pixels"]  # fmt: skip
     none = f"None of {count(facts, 'fact')} about the files tells the class well enough to be one."
     return [
         element("h3", "Shortcuts: can the class be told from what should not matter?"),
@@ -122,9 +112,7 @@ def _shortcuts(found: Shortcuts) -> list[Html]:
         )
         if facts
         else Html(),
-        folded("All facts as a table", table("Facts of the files", columns, rows, texts=[4, 5]))
-        if facts
-        else Html(),
+        folded("All facts as a table", result_table(found.table(names))) if facts else Html(),
     ]
 
 

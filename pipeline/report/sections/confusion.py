@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.evaluation.band import REVIEW
 from pipeline.evaluation.predictions import Predictions
-from pipeline.report.html import Html, Row, element, folded, join, name, table
+from pipeline.evaluation.score_table import confusion_table
+from pipeline.report.html import Html, Row, element, folded, join, name, result_table, table
 from pipeline.report.page import Section, paragraphs
-from pipeline.report.wording import percent
 from pipeline.terminal.thresholds import meaning
 
 
@@ -26,42 +25,19 @@ def section(predicted: Predictions, photographs: Predictions | None = None) -> S
     )
     body = [
         paragraphs(f"Verdicts: {where} Right ones are underlined."),
-        _matrix(predicted),
+        result_table(confusion_table(predicted)),
         _by_photograph(photographs) if photographs else _parts(predicted),
     ]
     return Section("confusion", "Confusion matrix: what is taken for what", join(body))
-
-
-def _matrix(predicted: Predictions) -> Html:
-    names, verdicts = predicted.classes.names, predicted.verdicts
-    review = predicted.band.has_review and predicted.classes.binary
-    counts = np.zeros((len(names), len(names) + review), dtype=np.int64)
-    np.add.at(counts, (predicted.y, np.where(verdicts == REVIEW, len(names), verdicts)), 1)
-    rows: list[Row] = [
-        [
-            join(["is ", name(title)]),
-            *(_cell(int(n), int(row.sum()), i == j) for j, n in enumerate(row)),
-            f"{row.sum():,}",
-        ]
-        for i, (title, row) in enumerate(zip(names, counts, strict=True))
-    ]
-    columns = ["", *(join(["verdict ", name(title)]) for title in names)]
-    columns += [*(["a person has to look"] if review else []), "all"]
-    return table(f"Confusion matrix: {predicted.unit}s by class and verdict", columns, rows)
 
 
 def _by_photograph(photographs: Predictions) -> Html:
     """Give the same of photographs, which have no verdict where their part has one."""
     return folded(
         "The same by photograph, each as if it were all there is of its part",
-        _matrix(photographs),
+        result_table(confusion_table(photographs)),
         _parts(photographs),
     )
-
-
-def _cell(number: int, whole: int, right: bool) -> Html:
-    share = element("small", percent(number / whole)) if whole else None
-    return element("span", f"{number:,}", share, class_="right" if right else None)
 
 
 def _parts(predicted: Predictions) -> Html | None:

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from features.arrays import Floats
 from pipeline.evaluation.band import Band
 from pipeline.evaluation.predictions import Predictions
+from pipeline.output.wording import percent
 from pipeline.report.html import Row, element, join, table
 from pipeline.report.page import Section, paragraphs
 from pipeline.report.svg import GUIDE, Axis, Chart, Line, Mark, Point
-from pipeline.report.wording import percent
 from pipeline.thresholds.costs import Curve, Weights
 from pipeline.thresholds.decision import Decision, Unseen
 from pipeline.thresholds.outcome import Outcome

@@ -24,9 +24,9 @@ from pipeline.evaluation.predictions import Predictions
 from pipeline.heatmaps.drawing import Picture, heatmap_picture, how_to_read, legend_picture
 from pipeline.heatmaps.explain import Frame, explain, frame_of
 from pipeline.model.bundle import Bundle, load_bundle
+from pipeline.output.wording import NBSP, count, percent
 from pipeline.report.html import Child, Html, Row, element, folded, join, name, table
 from pipeline.report.page import Section, paragraphs
-from pipeline.report.wording import NBSP, count, percent
 from pipeline.terminal.thresholds import meaning
 
 SHOWN = 8  # photographs of each kind

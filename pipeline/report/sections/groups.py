@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -12,14 +11,13 @@ import numpy as np
 from features.arrays import Indices
 from features.cache.sample_table import TableRow
 from pipeline.data.classes import Classes
-from pipeline.groups.proposal import KINDS, Proposal
+from pipeline.groups.proposal import Proposal
 from pipeline.groups.rules import GroupRule
 from pipeline.output.tables import printable
-from pipeline.report.html import Child, Html, Row, element, folded, join, name, table
+from pipeline.output.wording import count, sentence
+from pipeline.report.html import Child, Html, Row, element, folded, join, name, result_table, table
 from pipeline.report.page import Section, paragraphs
-from pipeline.report.sections.scores import TITLES
-from pipeline.report.wording import count, score
-from pipeline.training.optimism import SCORES, Optimism
+from pipeline.training.optimism import Optimism
 
 _LISTED = 20
 _FROM = {
@@ -85,25 +83,11 @@ def _origin(given: Grouped) -> Html:
     if proposal is None:
         return paragraphs(lead)
     of_more = len(proposal.paths) != len(given.table_rows)
-    rows: list[Row] = [
-        [
-            join([KINDS[item.kind].split(" (")[0], element("small", printable(item.what))]),
-            f"{item.photographs:,}",
-            f"{item.groups:,}",
-            "yes" if item.used else "no",
-            element("span", printable(item.why), class_="meaning"),
-        ]
-        for item in proposal.evidence
-    ]
     found = proposal.describe()
     return join([
         paragraphs(lead, f"Found: {found}{'' if found.endswith('?') else '.'}"),
-        table(
-            "What was looked at, and how many photographs it ties together by itself",
-            ["evidence", "photographs", "groups", "used", "why"],
-            rows,
-            texts=[3, 4],
-        ),
+        result_table(proposal.table()),
+        element("ul", [element("li", sentence(printable(why))) for why in proposal.reasons()]),
         paragraphs(
             f"These counts are of all {count(len(proposal.paths), 'photograph')} looked at, not "
             f"only of those in the classes here." if of_more else None,
@@ -184,40 +168,7 @@ def _optimism(given: Grouped) -> Sequence[Html]:
     heading = element("h3", "By part, or at random")
     if optimism is None:
         return [heading, paragraphs(given.no_optimism)]
-    sentence = optimism.sentence()
-    said = f"{sentence[:1].upper()}{sentence[1:]}."
+    said = sentence(optimism.sentence())
     if optimism.problem:
         return [heading, paragraphs(said)]
-    rows: list[Row] = [
-        [
-            TITLES[which],
-            _with_spread(*optimism.grouped[which]),
-            _with_spread(*optimism.random[which]),
-            _signed(optimism.difference(which)),
-        ]
-        for which in SCORES
-    ]
-    rounds = (
-        f"means over {count(optimism.rounds, 'fold')} of each kind, ± standard deviation"
-        if optimism.rounds > 1
-        else "one split of each kind"
-    )
-    return [
-        heading,
-        paragraphs(said),
-        table(
-            f"{optimism.head} on both kinds of split: {rounds}",
-            ["score", "by part", "at random", "difference"],
-            rows,
-        ),
-    ]
-
-
-def _signed(difference: float) -> str:
-    return score(difference) if math.isnan(difference) else f"{difference:+.3f}"
-
-
-def _with_spread(mean: float, spread: float) -> Child:
-    if math.isnan(spread):
-        return score(mean)
-    return [score(mean), element("small", f"±{spread:.3f}")]
+    return [heading, paragraphs(said), result_table(optimism.table())]

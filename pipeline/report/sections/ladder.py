@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pipeline.evaluation.intervals import Intervals
+from pipeline.output.wording import interval
 from pipeline.report.html import Child, Row, element, join, table
 from pipeline.report.page import Section, paragraphs
 from pipeline.report.sections.training import curve_chart
-from pipeline.report.wording import interval
 from pipeline.write_up.ladder import COLUMNS, SPLITS, TITLES, Ladder
 from pipeline.write_up.ladder import Row as LadderRow
 

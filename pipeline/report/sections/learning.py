@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from pipeline.report.html import Row, element, join, table
+from pipeline.output.wording import interval, score, sentence
+from pipeline.report.html import Row, element, join, result_table
 from pipeline.report.page import Section, paragraphs
 from pipeline.report.svg import STYLES, Axis, Band, Chart, Line, Mark, Point
-from pipeline.report.wording import interval, score
-from pipeline.training.learning_curve import BAND, SHOWN, TITLES, CurveRow, LearningCurve, Span
+from pipeline.training.learning_curve import BAND, SHOWN, TITLES, LearningCurve, Span
 
 LOW, HIGH = (round(100 * quantile) for quantile in BAND)
 _AHEAD = "forecast for twice as many parts"
@@ -22,34 +22,18 @@ def section(found: LearningCurve) -> Section:
     Args:
         found: of `pipeline.training.learning_curve.learning_curve`.
     """
-    draws = len({fold.repeat for fold in found.result.folds})
     left_out = len(found.result.heads) - STYLES
     body = [
         paragraphs(
-            f"Means over {draws} draws of whole parts, on parts held out; the band holds "
-            f"{LOW} to {HIGH} % of the draws. Verdicts are at the threshold 0.5. The dotted end is "
-            "a forecast from a power law through the errors, with its 95 % interval.",
+            f"{sentence(found.how())} In the drawings the band holds these; the dotted end is a "
+            "forecast from a power law through the errors, with its 95 % interval.",
             f"{left_out} more heads stand in the table alone." if left_out > 0 else None,
         ),
         element("div", [_chart(found, name).html() for name in SHOWN], class_="pair"),
         element("h3", "All sizes"),
-        table(
-            f"Mean score, and {LOW} to {HIGH} % of the draws, by size and head",
-            ["parts", f"of {found.rarest}", "photographs", "head", *TITLES.values()],
-            [_row(row) for row in found.rows()],
-            texts=[3],
-        ),
+        result_table(found.table_of_sizes()),
     ]
     return Section("curve", "Curve: scores against parts trained on", join(body))
-
-
-def _row(row: CurveRow) -> Row:
-    numbers = (f"{number:,.0f}" for number in (row.size.parts, row.size.rarest))
-    cells = (
-        [score(span.mean), element("small", interval(span.low, span.high), class_="range")]
-        for span in (row.scores[name] for name in SHOWN)
-    )
-    return [*numbers, f"{row.size.photographs:,.0f}", row.head, *cells]
 
 
 def _chart(found: LearningCurve, name: str) -> Chart:

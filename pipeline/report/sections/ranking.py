@@ -9,10 +9,10 @@ import numpy as np
 
 from features.arrays import Floats, Indices
 from pipeline.evaluation.predictions import Predictions
+from pipeline.output.wording import between, percent
 from pipeline.report.html import Row, element, join
 from pipeline.report.page import Section, paragraphs
 from pipeline.report.svg import GUIDE, STYLES, Axis, Band, Chart, Line, Mark
-from pipeline.report.wording import between, percent
 
 _RESAMPLES = 400  # or fewer, so that a great many photographs take no longer than seconds
 _MOST_WORK, _FEWEST_RESAMPLES = 40_000_000, 100

@@ -6,10 +6,10 @@ import numpy as np
 
 from features.arrays import Floats, Indices
 from pipeline.evaluation.predictions import Predictions
+from pipeline.output.wording import between, percent, score
 from pipeline.report.html import Html, Row, element, join, table
 from pipeline.report.page import Section, paragraphs
 from pipeline.report.svg import GUIDE, Axis, Chart, Line, Mark
-from pipeline.report.wording import between, percent, score
 from pipeline.thresholds.decision import Unseen
 from pipeline.thresholds.outcome import BINS, Reliability
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from pipeline.report.html import Child, facts, join, table
+from pipeline.output.wording import percent
+from pipeline.report.html import Child, facts, join, result_table
 from pipeline.report.page import Section, paragraphs
-from pipeline.report.wording import of, percent
 from pipeline.terminal import thresholds as text
 from pipeline.thresholds.decision import Decision
-from pipeline.thresholds.outcome import Outcome, outcome_heading, outcome_rows
+from pipeline.thresholds.outcome import Outcome, outcome_table
 
 
 def section(
@@ -41,14 +41,7 @@ def section(
     review = decision.band.has_review
     body = [
         facts(known),
-        table(
-            "What the thresholds do, by part",
-            [outcome_heading(decision.of_wholes), *sides],
-            [
-                [row.title, *(of(some, total) if total else "–" for some, total in row.counts)]
-                for row in outcome_rows(list(sides.values()), review=review)
-            ],
-        ),
+        result_table(outcome_table(sides, review=review, wholes=decision.of_wholes)),
         paragraphs(
             f"Parts are {text.PART_RULES[decision.part_rule]}."
             if decision.of_wholes

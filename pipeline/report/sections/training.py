@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
+from pipeline.output.wording import score
 from pipeline.report.html import Row, element, join
 from pipeline.report.page import Section, paragraphs
 from pipeline.report.svg import Axis, Chart, Line, Mark, Point
-from pipeline.report.wording import score
 from pipeline.training.training_curves import History, epochs_of
 
 _SERIES = (("training", ""), ("validation", "val_"))

@@ -128,7 +128,7 @@ def test_a_learning_curve_is_drawn_with_its_band_and_its_forecast() -> None:
     assert 'class="band style-0"' in body
     said = plain(body)
     assert "10 to 90 % of the draws" in said
-    assert "40 8 120 ridge 0.900 0.860 to 0.940" in said
+    assert "40 8 120 ridge 0.900 [0.860, 0.940]" in said
     assert "of a <defect>" in said
     for number in ("20", "40", "80"):
         assert f">{number}</text>" in body

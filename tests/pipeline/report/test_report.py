@@ -32,6 +32,7 @@ from pipeline.evaluation.band import Band
 from pipeline.evaluation.metrics import score
 from pipeline.evaluation.predictions import Assessment, Predictions
 from pipeline.feature_specs.heads import Contender
+from pipeline.output.result_table import told
 from pipeline.report.commands import threshold_words
 from pipeline.report.sections import (
     confusion,
@@ -45,11 +46,13 @@ from pipeline.report.sections import (
 )
 from pipeline.report.sections import training as training_section
 from pipeline.report.verdict import comparison_verdict, model_verdict
+from pipeline.terminal.comparison import heads as heads_text
 from pipeline.thresholds.choose import OutOfFold, choose
 from pipeline.thresholds.decision import Decision
 from pipeline.thresholds.outcome import Outcome, Reliability
 from pipeline.thresholds.rule import ThresholdRule
 from pipeline.training.comparison import Comparison, FoldResult
+from pipeline.training.comparison_table import heads_table
 from pipeline.training.training_curves import curves_csv
 
 Toy = type[ToyBackbone]
@@ -201,12 +204,13 @@ def test_heads_are_told_apart_in_words() -> None:
     assert "There is no practical difference between it and ridge." in said
     body = plain(heads.section(found, "random").body)
     assert "dealt out at random" in body
-    assert (
-        "ridge no practical difference No practical difference between logistic and ridge." in body
-    )
-    assert "majority worse logistic is better than majority." in body
+    table = heads_table(found)
+    assert [row[-2] for row in table.rows] == ["the first", "no practical difference", "worse"]
+    for row in table.rows:  # the page and the terminal print the same cells
+        assert all(told(cell) in body for cell in row)
+        assert all(told(cell) in heads_text(found, "random") for cell in row)
     auc, bounds = found.table()[0].mean["roc_auc"], found.findings.intervals["logistic"]["roc_auc"]
-    assert f"Logistic regression {auc:.3f} {bounds[0]:.3f} to {bounds[1]:.3f}" in body
+    assert f"Logistic regression {auc:.3f} [{bounds[0]:.3f}, {bounds[1]:.3f}]" in body
 
 
 def test_the_best_of_several_is_called_flattered() -> None:
@@ -219,11 +223,13 @@ def test_the_best_of_several_is_called_flattered() -> None:
     assert nested.value < nested.naive - 0.03
     assert f"in {100 * nested.value:.0f} of 100 cases" in made.headline
     said = " ".join(made.sentences)
-    assert f"Expect ROC AUC {nested.value:.3f}" in said
-    assert f"not the {nested.naive:.3f} that won: the best of 4 is partly lucky" in said
+    assert f"he best of 4 heads flatters itself: expect ROC AUC {nested.value:.3f}" in said
+    assert f"of a head chosen so, not {nested.naive:.3f}." in said
     assert "With this many parts (18 of the rarest class) nobody can tell it from" in said
     assert made.figures[0].label == "ROC AUC to expect"
     body = plain(heads.section(found, "grouped").body)
+    assert nested.sentence()[1:] in body
+    assert nested.sentence() in heads_text(found, "grouped")
     assert "18 parts of the rarest class are too few to tell such heads apart" in body
 
 
@@ -237,8 +243,8 @@ def test_the_confusion_matrix_counts_photographs_and_parts() -> None:
         groups=[0, 0, 1, 1, 2, 2, 3, 4],
     )  # fmt: skip
     said = plain(confusion.section(predicted).body)
-    assert "is Free 1 50 % 1 50 % 2" in said
-    assert "is Crack 3 50 % 3 50 % 6" in said
+    assert "Free 1 (50 %) 1 (50 %) 2" in said
+    assert "Crack 3 (50 %) 3 (50 %) 6" in said
     assert "Free 1 0 1 2 Crack 1 1 1 3" in said
 
 
@@ -280,9 +286,9 @@ def test_what_a_person_looks_at_is_neither_right_nor_wrong() -> None:
     """A review band: its own column, its own pictures, no mistakes, and a share in the verdict."""
     predicted = review_predictions()
     said = plain(confusion.section(predicted).body)
-    assert "a person has to look all" in said
-    assert "is Free 2 50 % 1 25 % 1 25 % 4" in said
-    assert "is Crack 1 33 % 1 33 % 1 33 % 3" in said
+    assert "review all" in said
+    assert "Free 2 (50 %) 1 (25 %) 1 (25 %) 4" in said
+    assert "Crack 1 (33 %) 1 (33 %) 1 (33 %) 3" in said
     assert "What a person has to look at counts as not right here." in said
     shown = plain(gallery.section(predicted).body)
     assert "Missed defects: 1" in shown
@@ -611,7 +617,7 @@ def test_the_report_of_a_comparison(cache: Path, tmp_path: Path) -> None:
     page = pipeline.comparison_report(dataset, found)
     check_page(page)
     said = plain(page)
-    assert "same 6 folds (3 folds, drawn 2 times)" in said
+    assert "same 6 folds for every head (3 folds, drawn 2 times, random split" in said
     assert "From here on: LDA (shrinkage), the best head" in said
     assert "The split was drawn at random" in said
     assert "72 photographs of 24 parts" in said

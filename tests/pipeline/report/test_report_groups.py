@@ -56,8 +56,13 @@ def test_proposed_groups_show_every_kind_of_evidence() -> None:
     page = section(replace(grouped("proposed", ""), proposal=proposal())).body
     said = plain(page)
     assert "Nobody said which photographs show one part, so it was proposed" in said
-    assert "near copies look nearly the same 7 3 yes few strangers are as alike" in said
-    assert "names number 2 of <b># 0 0 no the gaps are of one kind" in said
+    assert "near copies: look nearly the same 7 3 yes" in said
+    assert "names: number 2 of <b># 0 0 no" in said
+    for reason in (
+        "ook nearly the same: few strangers are as alike",
+        "umber 2 of <b>#: the gaps are of one kind",
+    ):
+        assert reason in said
     assert "<b>#" not in page
     assert "all 12 photographs looked at" in said
     assert "Note: 12 different photographs are few." in said

@@ -10,11 +10,11 @@ import pytest
 from report_check import check_page
 
 from pipeline.evaluation.metrics import binary_scores
+from pipeline.output.wording import between, count, interval, of, percent, score
 from pipeline.report.html import Html, element, facts, folded, join, name, table
 from pipeline.report.page import KeyFigure, Page, Section, Verdict
 from pipeline.report.sections.ranking import ranking_curves
 from pipeline.report.svg import GUIDE, STYLES, Axis, Band, Chart, Line, Mark, RowChart
-from pipeline.report.wording import between, count, interval, of, percent, score
 
 HOSTILE = "<script>alert(1)</script>\"' onload=\x1b[31m\u202egpj.exe\udcff&amp;\n"
 

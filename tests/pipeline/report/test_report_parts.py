@@ -53,9 +53,9 @@ def test_every_section_counts_parts_where_parts_are_decided() -> None:
     photographs, parts = by_photograph_and_part()
     said = plain(confusion.section(parts, photographs).body)
     assert "Confusion matrix: parts by class and verdict" in said
-    assert "is Free 3 100 % 0 0 % 3 is Crack 0 0 % 1 100 % 1" in said
+    assert "Free 3 (100 %) 0 (0 %) 3 Crack 0 (0 %) 1 (100 %) 1" in said
     assert "The same by photograph, each as if it were all there is of its part" in said
-    assert "is Free 5 71 % 2 29 % 7 is Crack 1 33 % 2 67 % 3" in said
+    assert "Free 5 (71 %) 2 (29 %) 7 Crack 1 (33 %) 2 (67 %) 3" in said
     curves = ranking.section(parts)
     assert curves is not None
     assert "Parts are put in the order of their probability of a defect" in plain(curves.body)

@@ -15,7 +15,7 @@ from rows import sparse_rows
 from features.errors import HeadError, SplitError
 from pipeline.evaluation.metrics import SCORES, score
 from pipeline.heads import HEADS, make_head
-from pipeline.terminal.comparison import _short_names, heads_table
+from pipeline.terminal.comparison import _short_names, heads
 from pipeline.training.cross_validate import CompareOptions, Comparison, compare
 
 QUICK = ["logistic", "ridge", "linear-svm", "rbf-svm", "knn", "lda", "boosting", "majority"]
@@ -105,7 +105,7 @@ def test_findings_go_with_the_table(found: Comparison) -> None:
 
 def test_the_table_on_screen_says_what_can_be_said(found: Comparison) -> None:
     """Intervals beside the scores, a word on each head against the best, and the price of it."""
-    text = heads_table(found, "grouped")
+    text = heads(found, "grouped")
     lines = text.splitlines()
     assert f"against {found.best}" in text  # behind the scores, or below them at 80 columns
     assert max(len(line) for line in lines[: len(QUICK) + 1]) <= 80
@@ -114,7 +114,10 @@ def test_the_table_on_screen_says_what_can_be_said(found: Comparison) -> None:
     assert re.search(r"0\.\d{3} \[0\.\d{3}, [01]\.\d{3}\]", lines[1])
     assert any("the first" in line for line in lines if line.startswith(found.best))
     assert any("worse" in line for line in lines if line.startswith("majority"))
-    assert "mean over 8 folds (grouped split), sorted by ROC AUC" in text
+    assert (
+        "means over the same 8 folds for every head (4 folds, drawn 2 times, grouped split" in text
+    )
+    assert "no part stands on both sides of a fold), sorted by ROC AUC" in text
     assert "in brackets: 95 % intervals (bootstrap over parts" in text
     assert "differences up to 0.01 ROC AUC count as none (--rope)" in text
     assert f"of {len(QUICK)} heads flatters itself: expect ROC AUC 0." in text

@@ -1,4 +1,4 @@
-"""Numbers as a report says them: short, and never rounded to a certainty that is not there."""
+"""Numbers as results say them: short, and never rounded to a certainty that is not there."""
 
 from __future__ import annotations
 
@@ -44,3 +44,8 @@ def of(part: int, whole: int, what: str = "") -> str:
     """Give a part with its whole: "8 of 14 photographs (57 %)"."""
     share = f" ({percent(part / whole)})" if whole else ""
     return f"{part:,} of {whole:,}{what and ' ' + what}{share}"
+
+
+def sentence(text: str) -> str:
+    """Give a line of a terminal as a sentence: "Some words."."""
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '?')) else '.'}"

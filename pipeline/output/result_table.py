@@ -1,0 +1,124 @@
+"""Tables of results as values: made once, where the results are, and printed in several places.
+
+A terminal prints `Table.text`, a page `pipeline.report.html.result_table`: the same columns, rows,
+and characters in every cell.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from pipeline.output.tables import align, printable
+from pipeline.output.wording import NBSP, percent, score
+
+
+class Estimate(NamedTuple):
+    """A score with the ends of its interval; these are nan where there is none."""
+
+    value: float
+    low: float = math.nan
+    high: float = math.nan
+
+
+class Spread(NamedTuple):
+    """A mean with its standard deviation, which is nan of a single value."""
+
+    mean: float
+    deviation: float
+
+
+class Share(NamedTuple):
+    """Some of all.
+
+    Attributes:
+        some, whole: counts.
+        of: whether all stands beside the share: "3 of 14 (21 %)", else "3 (21 %)".
+        right: whether these are right verdicts, which pages underline.
+    """
+
+    some: int
+    whole: int
+    of: bool = True
+    right: bool = False
+
+
+class Name(str):
+    """The name of a file, class or part, which somebody else chose."""
+
+    __slots__ = ()
+
+
+Cell = str | int | float | Estimate | Spread | Share
+
+
+class Column(NamedTuple):
+    """A heading, and whether words stand below it; numbers are set to the right."""
+
+    title: str
+    words: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of results.
+
+    Attributes:
+        title: what it shows; pages print it above.
+        columns: headings; the first column names the rows.
+        rows: as many cells each as there are columns.
+        meanings: what rows are, by their first cell, for pages, which have the room.
+
+    Example:
+        >>> columns = [Column("score"), Column("held out")]
+        >>> print(Table("scores", columns, [["AUC", Estimate(0.9)]]).text())
+        score  held out
+        AUC       0.900
+    """
+
+    title: str
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Cell]]
+    meanings: Sequence[str] = ()
+
+    def text(self) -> str:
+        """Print it for a terminal: columns that do not fit stand below the others."""
+        cells = [[told(cell) for cell in row] for row in self.rows]
+        lines = [[column.title for column in self.columns], *cells]
+        numbers = not all(column.words for column in self.columns[1:])
+        return align([[_plain(cell) for cell in line] for line in lines], right=numbers)
+
+
+def shown(cell: Cell) -> tuple[str, str]:
+    """Give the words of a cell, and what stands small beside them, such as an interval; or ""."""
+    match cell:
+        case Estimate(value, low, high):
+            return score(value), interval(low, high)
+        case Spread(mean, deviation):
+            return score(mean), "" if math.isnan(deviation) else f"±{deviation:.3f}"
+        case Share(some, whole, of, _):
+            if not whole:
+                return f"{some:,}" if not of else "–", ""
+            return f"{some:,} of {whole:,}" if of else f"{some:,}", f"({percent(some / whole)})"
+        case float():
+            return score(cell), ""
+        case int():
+            return f"{cell:,}", ""
+        case str():
+            return cell, ""
+
+
+def told(cell: Cell) -> str:
+    """Give a cell in one line, such as "0.951 [0.902, 0.987]"."""
+    return " ".join(filter(None, shown(cell)))
+
+
+def interval(low: float, high: float) -> str:
+    """Such as "[0.902, 0.987]"; "" where there is none."""
+    return f"[{low:.3f}, {high:.3f}]" if math.isfinite(low) and math.isfinite(high) else ""
+
+
+def _plain(text: str) -> str:
+    return printable(text.replace(NBSP, " "))

@@ -1,0 +1,180 @@
+"""A comparison of heads as tables and sentences, for whoever prints them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pipeline.evaluation.head_pairs import (
+    A_BETTER,
+    A_PROBABLY,
+    B_BETTER,
+    B_PROBABLY,
+    EQUIVALENT,
+    UNDEFINED,
+    UNKNOWN,
+    Pair,
+)
+from pipeline.evaluation.intervals import describe_intervals
+from pipeline.evaluation.metrics import LOWER_IS_BETTER, TITLES
+from pipeline.output.result_table import Cell, Column, Estimate, Table
+from pipeline.output.wording import percent
+from pipeline.training.comparison import Comparison
+
+_SHOWN = ("roc_auc", "average_precision", "balanced_accuracy")
+_FURTHER = ("accuracy", "recall", "precision", "f1", "brier", "log_loss")
+_CHANCE = 0.505  # balanced accuracy up to which verdicts are those of a coin
+_RANKS = 0.6  # a ROC AUC from which on a head ranks parts
+
+_AGAINST_BEST = {
+    A_BETTER: "worse",
+    A_PROBABLY: "probably worse",
+    B_PROBABLY: "probably better",
+    EQUIVALENT: "no practical difference",
+    B_BETTER: "better",
+    UNKNOWN: "cannot tell",
+    UNDEFINED: "not defined",
+}
+
+
+def heads_table(result: Comparison, photographs: Comparison | None = None) -> Table:
+    """Give one row per head, best first, with intervals and what can be said against the best.
+
+    Args:
+        result: the comparison.
+        photographs: the same of single photographs, where `result` is of parts.
+    """
+    shown = list(dict.fromkeys((result.sort_by, *_SHOWN)))
+    single = _single_photographs(photographs, result)
+    against = result.findings.against_best()
+    rows: list[list[Cell]] = [
+        [
+            row.head,
+            *([single[row.head]] if single else []),
+            *(_estimate(result, row.head, name, row.mean[name]) for name in shown),
+            against_best(against[row.head]) if row.head in against else "the first",
+            f"{row.fit_seconds:.2f}",
+        ]
+        for row in result.table()
+    ]
+    titles = [*(["by photo"] if single else []), *(score_title(name) for name in shown)]
+    columns = [
+        Column("head"), *map(Column, titles), Column("against the best", words=True),
+        Column("fit s"),
+    ]  # fmt: skip
+    return Table(
+        "Mean over the folds and 95 % interval, by head", columns, rows,
+        [row.title for row in result.table()],
+    )  # fmt: skip
+
+
+def further_scores(result: Comparison) -> Table:
+    """Give the scores that `heads_table` leaves to comparison.csv, for those who have the room."""
+    names = [name for name in _FURTHER if name != result.sort_by]
+    rows: list[list[Cell]] = [
+        [row.head, *(_estimate(result, row.head, name, row.mean[name]) for name in names)]
+        for row in result.table()
+    ]
+    columns = [Column("head"), *(Column(score_title(name)) for name in names)]
+    return Table("Further scores, at the threshold 0.5", columns, rows)
+
+
+def pairs_table(result: Comparison) -> Table:
+    """Give every two heads: by how much the first is better, and how probable that is."""
+    columns = [
+        "heads", f"difference in {TITLES[result.sort_by]}", "probability that it is less",
+        "none that matters", "more",
+    ]  # fmt: skip
+    rows: list[list[Cell]] = [
+        [
+            f"{pair.a} less {pair.b}", Estimate(pair.difference, pair.low, pair.high),
+            percent(pair.b_better), percent(pair.equivalent), percent(pair.a_better),
+        ]
+        for pair in result.findings.pairs
+    ]  # fmt: skip
+    return Table("Heads in pairs", [Column(title) for title in columns], rows)
+
+
+def score_title(name: str) -> str:
+    """Give the heading of a score; what is better when it is less says so."""
+    return f"{TITLES[name]} ↓" if name in LOWER_IS_BETTER else TITLES[name]
+
+
+def against_best(pair: Pair) -> str:
+    """Give a pair's verdict, as it stands in the line of b, if a is the best head."""
+    words = _AGAINST_BEST[pair.verdict]
+    return f"{words} ({pair.probability})" if "probably" in words else words
+
+
+def comparison_notes(
+    result: Comparison, split: str, photographs: Comparison | None = None
+) -> list[str]:
+    """Say how the numbers of `heads_table` were made, and what they do not tell.
+
+    Args:
+        result: the comparison.
+        split: "grouped" or "random".
+        photographs: as in `heads_table`.
+    """
+    folds, repeats = (len({getattr(f, of) for f in result.folds}) for of in ("fold", "repeat"))
+    parts = (
+        "no part stands on both sides of a fold"
+        if split == "grouped"
+        else "photographs were dealt out at random, so that one part may stand on both sides"
+    )
+    title = TITLES[result.sort_by]
+    notes = [
+        f"means over the same {len(result.folds)} folds for every head ({folds} folds, drawn "
+        f"{repeats} times, {split} split: {parts}), sorted by {title}; verdicts are at the "
+        "threshold 0.5; further scores in comparison.csv"
+    ]
+    if _single_photographs(photographs, result):
+        notes.append(
+            "by part: a part has one verdict, from all its photographs; by photo: "
+            f"{title} of single photographs"
+        )
+    notes += describe_intervals({"all heads": result.findings.intervals[result.best]})
+    return [*notes, *_about_pairs(result)]
+
+
+def _about_pairs(result: Comparison) -> list[str]:
+    against = result.findings.against_best()
+    if not against:
+        return []
+    notes = [
+        f"against {result.best}: differences up to {result.rope:g} {TITLES[result.sort_by]} count "
+        "as none (--rope); better or worse where corrected resampled t-test and Bayesian "
+        "correlated t-test agree, probably where the second alone says so (99 %)"
+    ]
+    if any(pair.verdict == UNKNOWN for pair in against.values()):
+        fewest = min(result.findings.intervals[result.best].parts.values(), default=0)
+        notes.append(
+            f"cannot tell: {fewest:,} parts of the rarest class are too few to tell such heads "
+            "apart; more parts would help, more folds hardly"
+        )
+    return notes
+
+
+def at_chance(result: Comparison) -> list[str]:
+    """Heads whose verdicts are worth nothing, though not made for that, as warnings."""
+    said = []
+    for row in result.table():
+        value, auc = row.mean["balanced_accuracy"], row.mean["roc_auc"]
+        if row.head.split(" ")[0] == "majority" or not value <= _CHANCE:
+            continue
+        why = (
+            "it ranks them, but at the threshold 0.5 calls nearly all the same; fit chooses another"
+            if auc > _RANKS
+            else "it learned nothing that holds on other parts"
+        )
+        said.append(f"{row.head} has a balanced accuracy of {value:.3f}, which is chance: {why}")
+    return said
+
+
+def _estimate(result: Comparison, head: str, name: str, mean: float) -> Estimate:
+    return result.findings.intervals[head].estimate(name, mean)
+
+
+def _single_photographs(photographs: Comparison | None, result: Comparison) -> Mapping[str, float]:
+    if photographs is None or photographs is result:
+        return {}
+    return {row.head: row.mean[result.sort_by] for row in photographs.table()}
