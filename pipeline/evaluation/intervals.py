@@ -119,7 +119,7 @@ class Intervals(Mapping[str, tuple[float, float]]):
 
 
 def describe_intervals(sides: Mapping[str, Intervals]) -> list[str]:
-    """How the numbers in brackets were made, and which side has none, and why."""
+    """Say how the numbers in brackets were made, and which side has none, and why."""
     methods = dict.fromkeys(found.method for found in sides.values() if not found.reason)
     return [f"in brackets: 95 % intervals ({method})" for method in methods] + [
         f"{name}: no intervals, for {found.reason}" for name, found in sides.items() if found.reason

@@ -65,7 +65,7 @@ def _side(name: str, found: Assessment) -> str:
 
 
 def count_verdicts(predicted: Predictions) -> npt.NDArray[np.int64]:
-    """int64 (classes, verdicts): rows the truth; with a review band its verdicts come last."""
+    """Give int64 (classes, verdicts): rows the truth; with a review band its verdicts come last."""
     n, review = len(predicted.classes.names), predicted.band.has_review
     verdicts = np.where(predicted.verdicts == REVIEW, n, predicted.verdicts)
     counts = np.zeros((n, n + (review and predicted.classes.binary)), dtype=np.int64)

@@ -116,7 +116,7 @@ def told(cell: Cell) -> str:
 
 
 def interval(low: float, high: float) -> str:
-    """Such as "[0.902, 0.987]"; "" where there is none."""
+    """Write such as "[0.902, 0.987]"; "" where there is none."""
     return f"[{low:.3f}, {high:.3f}]" if math.isfinite(low) and math.isfinite(high) else ""
 
 

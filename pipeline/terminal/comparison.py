@@ -14,7 +14,7 @@ _LONG = 24  # characters of a feature spec above which a letter stands for it
 
 
 def heads(result: Comparison, split: str, photographs: Comparison | None = None) -> str:
-    """One line per head, best first, with intervals and what can be said against the best."""
+    """Print one line per head, best first, with intervals and what can be said against the best."""
     table, letters = _short(heads_table(result, photographs))
     nested = result.findings.nested
     return "\n".join(
@@ -54,7 +54,7 @@ def _short_names(heads: Sequence[str]) -> tuple[dict[str, str], list[str]]:
 
 
 def learning(found: LearningCurve) -> str:
-    """One line per size and head, and what twice as many parts would bring to each head."""
+    """Print one line per size and head, and what twice as many parts would bring to each head."""
     return "\n".join(
         [
             found.table_of_sizes().text(),

@@ -155,7 +155,7 @@ def _about_pairs(result: Comparison) -> list[str]:
 
 
 def at_chance(result: Comparison) -> list[str]:
-    """Heads whose verdicts are worth nothing, though not made for that, as warnings."""
+    """Name heads whose verdicts are worth nothing, though not made for that, as warnings."""
     said = []
     for row in result.table():
         value, auc = row.mean["balanced_accuracy"], row.mean["roc_auc"]
