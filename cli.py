@@ -10,95 +10,46 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.export.commands import add_commands as add_export_commands
-from pipeline.line.commands import add_commands as add_line_commands
 from pipeline.output.stream import never_fail
-from pipeline.serve.commands import serve
+from pipeline.terminal import options as opt
 from pipeline.terminal import parse
-from pipeline.terminal.cache_commands import cache_app
+from pipeline.terminal.command_group import CommandGroup
 from pipeline.terminal.console import (
-    DATA,
-    DECISION,
     INTERRUPTED,
-    MODEL,
-    OUTPUT,
-    RUN,
-    CommandGroup,
     bar,
     explain_error,
     fail,
+    listen,
     say,
     set_quiet,
     show,
     with_new_names,
 )
-from pipeline.terminal.options import (
-    AcceptDrift,
-    AuditFile,
-    Backbone,
-    BatchSize,
-    CacheArgument,
-    CacheFile,
-    Classes,
-    CostFalse,
-    CostMissed,
-    Data,
-    DefectRate,
-    DryRun,
-    Engine,
-    Epochs,
-    Features,
-    Force,
-    GroupGap,
-    GroupRegex,
-    Groups,
-    Jobs,
-    Keep,
-    Labels,
-    LogTo,
-    Look,
-    ManyFeatures,
-    MaxFalse,
-    MaxMissed,
-    MaxPixels,
-    ModelArgument,
-    PartRule,
-    Positive,
-    Quiet,
-    Refit,
-    Rehash,
-    Report,
-    Review,
-    Seed,
-    Split,
-    TestSize,
-    Threshold,
-    Trust,
-    Verbose,
-    Wait,
-    Weights,
-    out_option,
+from pipeline.terminal.option_records import (
+    BackboneOptions,
+    ClassOptions,
+    JudgeOptions,
+    PartOptions,
+    RunOptions,
+    ThresholdOptions,
+    WaitOptions,
 )
 
 if TYPE_CHECKING:
-    from pipeline.data.dataset import Dataset
+    from features.cache.sample_table import TableRow
 
 SOME_UNREADABLE = 3
 
 app = CommandGroup(
-    no_args_is_help=True,
-    rich_markup_mode=None,  # plain help answers in half the time
     pretty_exceptions_enable=False,
     help="Look at every photograph once; train and compare as many classifiers as you like.",
 )
-
-app.add_typer(cache_app, name="cache")
-app.command()(serve)
 
 
 def _version(value: bool) -> None:
@@ -120,70 +71,35 @@ def _main_options(
     ] = False,
 ) -> None:
     """Look at every photograph once; train and compare as many classifiers as you like."""
+    listen()
 
 
 @app.command()
 def extract(
-    data: Data = Path("data"),
-    cache: CacheFile = Path("features.h5"),
-    backbone: Backbone = None,
-    weights: Weights = None,
-    recipe: Annotated[
-        str | None,
-        typer.Option(help="imagenet, or docs (the write-up's own).", rich_help_panel=DATA),
-    ] = None,
-    precision: Annotated[
-        str | None,
-        typer.Option(help="float32, float16 (half the space) or bfloat16.", rich_help_panel=DATA),
-    ] = None,
-    engine: Engine = "tensorflow",
-    views: Annotated[
-        str | None,
-        typer.Option(
-            help="What is looked at, with commas: full, tiles:2x2, tiles:3x3, five.",
-            rich_help_panel=DATA,
-        ),
-    ] = None,
-    taps: Annotated[
-        str | None,
-        typer.Option(
-            help="Intermediate layers to keep as well, for small defects: mixed7 (means), "
-            "mixed7-max (largest values); or none.",
-            rich_help_panel=DATA,
-        ),
-    ] = None,
-    look: Look = None,
-    keep: Keep = None,
-    dry_run: DryRun = False,
-    batch_size: BatchSize = 32,
-    classes: Classes = None,
-    groups: Groups = None,
-    group_regex: GroupRegex = None,
-    group_gap: GroupGap = None,
-    labels: Labels = None,
-    path_column: Annotated[
-        str | None,
-        typer.Option(help="Of --labels.  [default: found by name]", rich_help_panel=DATA),
-    ] = None,
-    label_column: Annotated[
-        str | None,
-        typer.Option(help="Of --labels.  [default: found by name]", rich_help_panel=DATA),
-    ] = None,
-    no_groups: Annotated[
-        bool, typer.Option("--no-groups", help="Forget the groups: propose.", rich_help_panel=DATA)
-    ] = False,
-    max_failures: Annotated[
-        float,
-        typer.Option(
-            min=0.0, max=1.0, help="Stop above this share of unreadable ones.", rich_help_panel=RUN
-        ),
-    ] = 0.1,
-    max_pixels: MaxPixels = None,
-    seed: Seed = 0,
-    rehash: Rehash = False,
-    patience: Wait = 60.0,
-    verbose: Verbose = False,
-    quiet: Quiet = False,
+    data: opt.Data = Path("data"),
+    cache: opt.CacheFile = Path("features.h5"),
+    backbone: opt.Backbone = None,
+    recipe: opt.Recipe = None,
+    precision: opt.Precision = None,
+    views: opt.Views = None,
+    taps: opt.Taps = None,
+    look: opt.Look = None,
+    keep: opt.Keep = None,
+    dry_run: opt.DryRun = False,
+    batch_size: opt.BatchSize = 32,
+    classes: opt.Classes = None,
+    labels: opt.Labels = None,
+    path_column: opt.LabelColumn = None,
+    label_column: opt.LabelColumn = None,
+    no_groups: opt.NoGroups = False,
+    max_failures: opt.MaxFailures = 0.1,
+    max_pixels: opt.MaxPixels = None,
+    seed: opt.Seed = 0,
+    rehash: opt.Rehash = False,
+    *,
+    parts: PartOptions,
+    run: WaitOptions,
+    computing: BackboneOptions,
 ) -> None:
     r"""Bring the cache in line with a folder: new photographs go through the backbone, once.
 
@@ -198,47 +114,32 @@ def extract(
     from pipeline.data.extract_folder import ExtractOptions, extract_folder
     from pipeline.data.extraction_plan import plan_folder
     from pipeline.feature_specs.keep import parse_keep
-    from pipeline.groups.rules import GroupRule
     from pipeline.terminal import results as text
     from pipeline.terminal.cache import where
 
     options = ExtractOptions(
-        backbone=backbone,
-        weights=weights,
-        recipe=recipe,
-        precision=precision,
-        engine=engine,
-        look=look,
-        taps=[] if taps == "none" else parse.names(taps),
-        views=parse_views(views),
+        **computing.backbone(),
+        backbone=backbone, recipe=recipe, precision=precision, look=look,
+        taps=[] if taps == "none" else parse.names(taps), views=parse_views(views), seed=seed,
         keep=parse_keep(keep),
-        seed=seed,
-        classes=parse.names(classes),
-        labels=parse.label_rule(labels, path_column, label_column),
-        group_rule=GroupRule.told(groups, group_regex, group_gap, none=no_groups),
-        batch_size=batch_size,
-        max_failures=max_failures,
-        max_pixels=max_pixels or MAX_PIXELS,
-        rehash=rehash,
-    )
+        classes=parse.names(classes), labels=parse.label_rule(labels, path_column, label_column),
+        group_rule=parts.rule(none=no_groups), batch_size=batch_size, max_failures=max_failures,
+        max_pixels=max_pixels or MAX_PIXELS, rehash=rehash,
+    )  # fmt: skip
     if dry_run:
         show(text.plan(plan_folder(data, cache, options)))
         return
     with bar("photographs") as progress:
         done = extract_folder(data, cache, options, progress=progress, warn=say)
-    say(*text.failures([(s.path, s.reason) for s in done.extraction.failed]))
-    say(*where(cache))
-    show(text.extraction(done, cache))
-    if done.extraction.failed:
-        raise typer.Exit(SOME_UNREADABLE)
+    _finish(done.extraction.failed, text.extraction(done, cache), *where(cache))
 
 
 @app.command()
 def groups(
-    cache: CacheFile = Path("features.h5"),
-    out: Annotated[Path, out_option("Folder for the table and the sheets.")] = Path("groups"),
-    sheets: Annotated[int, typer.Option(min=0, help="Most sheets of groups, 12 groups each.")] = 3,
-    force: Force = False,
+    cache: opt.CacheFile = Path("features.h5"),
+    out: Annotated[Path, opt.out_option("Folder for the table and the sheets.")] = Path("groups"),
+    sheets: opt.Sheets = 3,
+    force: opt.Force = False,
 ) -> None:
     """Which photographs seem to show one part, and why: a table to edit, and sheets to look at.
 
@@ -254,64 +155,27 @@ def groups(
 
 @app.command()
 def fit(
-    head: Annotated[
-        str,
-        typer.Option(
-            help="auto (chosen on the training part), a name, best: compare-heads' winner, or "
-            "module:Class of scikit-learn's.",
-            rich_help_panel=MODEL,
-        ),
-    ] = "auto",
-    features: Features = None,
-    cache: CacheFile = Path("features.h5"),
-    out: Annotated[Path, out_option("Folder for the model.")] = Path("model"),
-    test_size: TestSize = 0.25,
-    seed: Seed = 0,
-    split: Split = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", help="NAME=VALUE, a setting of the head; repeat.", rich_help_panel=MODEL
-        ),
-    ] = None,
-    classes: Classes = None,
-    positive: Positive = None,
-    comparison: Annotated[
-        Path,
-        typer.Option(
-            help="Where --head best looks for compare-heads' result.", rich_help_panel=MODEL
-        ),
-    ] = Path("comparison"),
-    optimism: Annotated[
-        bool,
-        typer.Option(
-            "--optimism/--no-optimism",
-            help="Train a second time, to tell how much better a random split would look than "
-            "new parts will (its optimism).",
-            rich_help_panel=MODEL,
-        ),
-    ] = True,
-    refit: Refit = False,
-    report: Report = None,
-    audit_file: AuditFile = Path("audit/audit.json"),
-    threshold: Threshold = None,
-    cost_missed: CostMissed = None,
-    cost_false: CostFalse = None,
-    max_missed: MaxMissed = None,
-    max_false: MaxFalse = None,
-    review: Review = None,
-    defect_rate: DefectRate = None,
-    part_rule: PartRule = None,
-    folds: Annotated[
-        int,
-        typer.Option(
-            min=2, help="Folds that the threshold is chosen on.", rich_help_panel=DECISION
-        ),
-    ] = 5,
-    log_to: LogTo = None,
-    force: Force = False,
-    verbose: Verbose = False,
-    quiet: Quiet = False,
+    head: opt.HeadName = "auto",
+    features: opt.Features = None,
+    cache: opt.CacheFile = Path("features.h5"),
+    out: Annotated[Path, opt.out_option("Folder for the model.")] = Path("model"),
+    test_size: opt.TestSize = 0.25,
+    seed: opt.Seed = 0,
+    split: opt.Split = None,
+    set_: opt.HeadSettings = None,
+    comparison: opt.ComparisonFolder = Path("comparison"),
+    optimism: opt.Optimism = True,
+    refit: opt.Refit = False,
+    report: opt.Report = None,
+    audit_file: opt.AuditFile = Path("audit/audit.json"),
+    part_rule: opt.PartRule = None,
+    folds: opt.ThresholdFolds = 5,
+    log_to: opt.LogTo = None,
+    force: opt.Force = False,
+    *,
+    taken: ClassOptions,
+    thresholds: ThresholdOptions,
+    run: RunOptions,
 ) -> None:
     """Train one head on the cached rows and judge it on parts that it never saw.
 
@@ -326,31 +190,15 @@ def fit(
     from pipeline.training.compare_heads import choose_contender
 
     check_log_to(log_to)
-    rule = pipeline.ThresholdRule.parse(
-        threshold, cost_missed=cost_missed, cost_false=cost_false, max_missed=max_missed,
-        max_false=max_false, review=review, defect_rate=defect_rate, folds=folds,
-        part_rule=part_rule,
-    )  # fmt: skip
-    data = _dataset(cache, classes, positive)
+    rule = thresholds.rule(folds, part_rule)
+    data = taken.dataset(cache)
     head, spec = choose_contender(head, parse.feature_spec(features), comparison, data)
+    options = pipeline.FitOptions(
+        head=head, features=spec, threshold=rule, test_size=test_size, split=split, seed=seed,
+        force=force, settings=parse.settings(set_ or []), optimism=optimism, refit=refit,
+    )  # fmt: skip
     with bar("epochs, folds included") as progress:
-        done = pipeline.fit(
-            data,
-            out,
-            pipeline.FitOptions(
-                head=head,
-                features=spec,
-                threshold=rule,
-                test_size=test_size,
-                split=split,
-                seed=seed,
-                force=force,
-                settings=parse.settings(set_ or []),
-                optimism=optimism,
-                refit=refit,
-            ),
-            progress=lambda epoch, epochs, _scores: progress(epoch, epochs),
-        )
+        done = pipeline.fit(data, out, options, progress=progress)
     page = pipeline.fit_report(data, done, audit_file=audit_file)
     written = pipeline.write_report(report or out / "report.html", page, force=force)
     show(f"{text.fit(done)}\nreport   {written}")
@@ -360,41 +208,24 @@ def fit(
 
 @app.command("compare-heads")
 def compare_heads(
-    cache: CacheFile = Path("features.h5"),
-    heads: Annotated[
-        str | None,
-        typer.Option(
-            help="Names with commas; by default the few that matter.", rich_help_panel=MODEL
-        ),
-    ] = None,
-    features: ManyFeatures = None,
-    folds: Annotated[int, typer.Option(min=2, help="Folds per repeat.", rich_help_panel=MODEL)] = 5,
-    repeats: Annotated[
-        int, typer.Option(min=1, help="Times that new folds are drawn.", rich_help_panel=MODEL)
-    ] = 3,
-    split: Split = None,
-    part_rule: PartRule = None,
-    sort_by: Annotated[
-        str, typer.Option(help="Score that the table is sorted by.", rich_help_panel=OUTPUT)
-    ] = "roc_auc",
-    rope: Annotated[
-        float,
-        typer.Option(
-            min=0.0,
-            help="Region of practical equivalence: a difference of scores up to this is none.",
-            rich_help_panel=OUTPUT,
-        ),
-    ] = 0.01,
-    seed: Seed = 0,
-    classes: Classes = None,
-    positive: Positive = None,
-    jobs: Jobs = -1,
-    out: Annotated[Path, out_option("Folder for the tables.")] = Path("comparison"),
-    report: Report = None,
-    audit_file: AuditFile = Path("audit/audit.json"),
-    force: Force = False,
-    verbose: Verbose = False,
-    quiet: Quiet = False,
+    cache: opt.CacheFile = Path("features.h5"),
+    heads: opt.HeadNames = None,
+    features: opt.ManyFeatures = None,
+    folds: opt.Folds = 5,
+    repeats: opt.Repeats = 3,
+    split: opt.Split = None,
+    part_rule: opt.PartRule = None,
+    sort_by: opt.SortBy = "roc_auc",
+    rope: opt.Rope = 0.01,
+    seed: opt.Seed = 0,
+    jobs: opt.Jobs = -1,
+    out: Annotated[Path, opt.out_option("Folder for the tables.")] = Path("comparison"),
+    report: opt.Report = None,
+    audit_file: opt.AuditFile = Path("audit/audit.json"),
+    force: opt.Force = False,
+    *,
+    taken: ClassOptions,
+    run: RunOptions,
 ) -> None:
     """Every head on identical folds; hyper-parameters are chosen inside each training part.
 
@@ -405,26 +236,14 @@ def compare_heads(
     import pipeline
     from pipeline.terminal import results as text
 
-    data = _dataset(cache, classes, positive)
+    data = taken.dataset(cache)
+    options = pipeline.CompareOptions(
+        heads=parse.names(heads), features=parse.feature_specs(features), folds=folds,
+        repeats=repeats, seed=seed, split=split, sort_by=sort_by, rope=rope, part_rule=part_rule,
+        jobs=jobs, force=force,
+    )  # fmt: skip
     with bar("fits") as progress:
-        found = pipeline.compare_heads(
-            data,
-            out,
-            pipeline.CompareOptions(
-                heads=parse.names(heads),
-                features=parse.feature_specs(features),
-                folds=folds,
-                repeats=repeats,
-                seed=seed,
-                split=split,
-                sort_by=sort_by,
-                rope=rope,
-                part_rule=part_rule,
-                jobs=jobs,
-                force=force,
-            ),
-            progress=lambda done, total, _text: progress(done, total),
-        )
+        found = pipeline.compare_heads(data, out, options, progress=progress)
     page = pipeline.comparison_report(found.dataset, found, audit_file=audit_file)
     written = pipeline.write_report(report or out / "report.html", page, force=force)
     show(f"{text.comparison(found, out)}\nreport   {written}")
@@ -432,24 +251,21 @@ def compare_heads(
 
 @app.command("learning-curve")
 def learning_curve(
-    cache_argument: CacheArgument = None,
-    cache: CacheFile = Path("features.h5"),
-    heads: Annotated[
-        str, typer.Option(help="Names with commas.", rich_help_panel=MODEL)
-    ] = "logistic",
-    features: ManyFeatures = None,
-    draws: Annotated[
-        int, typer.Option(min=2, help="Times that parts are drawn anew.", rich_help_panel=MODEL)
-    ] = 10,
-    test_size: TestSize = 0.25,
-    seed: Seed = 0,
-    classes: Classes = None,
-    positive: Positive = None,
-    jobs: Jobs = -1,
-    out: Annotated[Path, out_option("Folder for the page and the table.")] = Path("learning-curve"),
-    force: Force = False,
-    verbose: Verbose = False,
-    quiet: Quiet = False,
+    cache_argument: opt.CacheArgument = None,
+    cache: opt.CacheFile = Path("features.h5"),
+    heads: opt.CurveHeads = "logistic",
+    features: opt.ManyFeatures = None,
+    draws: opt.Draws = 10,
+    test_size: opt.TestSize = 0.25,
+    seed: opt.Seed = 0,
+    jobs: opt.Jobs = -1,
+    out: Annotated[Path, opt.out_option("Folder for the page and the table.")] = Path(
+        "learning-curve"
+    ),
+    force: opt.Force = False,
+    *,
+    taken: ClassOptions,
+    run: RunOptions,
 ) -> None:
     """How much is enough: scores against the number of parts, and what twice as many would bring.
 
@@ -458,33 +274,25 @@ def learning_curve(
     import pipeline
     from pipeline.terminal.comparison import learning
 
-    data = _dataset(cache_argument or cache, classes, positive)
+    data = taken.dataset(cache_argument or cache)
+    options = pipeline.CurveOptions(
+        heads=parse.names(heads) or [],
+        features=parse.feature_specs(features) or [pipeline.FLAT],
+        draws=draws, test_size=test_size, seed=seed, jobs=jobs, force=force,
+    )  # fmt: skip
     with bar("fits") as progress:
-        found = pipeline.learning_curve(
-            data,
-            out,
-            pipeline.CurveOptions(
-                heads=parse.names(heads) or [],
-                features=parse.feature_specs(features) or [pipeline.FLAT],
-                draws=draws,
-                test_size=test_size,
-                seed=seed,
-                jobs=jobs,
-                force=force,
-            ),
-            progress=lambda done, total, _text: progress(done, total),
-        )
+        found = pipeline.learning_curve(data, out, options, progress=progress)
     pipeline.write_report(found.page, pipeline.learning_curve_report(data, found), force=force)
     show(learning(found))
 
 
 @app.command()
 def audit(
-    cache: CacheFile = Path("features.h5"),
-    out: Annotated[Path, out_option("Folder for tables and sheets.")] = Path("audit"),
-    seed: Seed = 0,
-    classes: Classes = None,
-    positive: Positive = None,
+    cache: opt.CacheFile = Path("features.h5"),
+    out: Annotated[Path, opt.out_option("Folder for tables and sheets.")] = Path("audit"),
+    seed: opt.Seed = 0,
+    *,
+    taken: ClassOptions,
 ) -> None:
     """Say what is wrong with photographs and labels: shortcuts, wrong labels, outliers, blur.
 
@@ -493,7 +301,7 @@ def audit(
     import pipeline
     from pipeline.terminal.audit import audit as audit_text
 
-    data = _dataset(cache, classes, positive)
+    data = taken.dataset(cache)
     with bar("photographs") as progress:
         found = pipeline.audit_dataset(data, out, seed=seed, progress=progress)
     show(audit_text(found, out))
@@ -501,100 +309,62 @@ def audit(
 
 @app.command()
 def evaluate(
-    model: ModelArgument = Path("model"),
-    data: Annotated[
-        Path | None, typer.Argument(help="A labelled folder; the holdout by default.")
-    ] = None,
-    cache: CacheFile = Path("features.h5"),
-    weights: Weights = None,
-    engine: Engine = "tensorflow",
-    groups: Groups = None,
-    group_regex: GroupRegex = None,
-    group_gap: GroupGap = None,
-    labels: Labels = None,
-    positive: Positive = None,
-    report: Report = None,
-    accept_drift: AcceptDrift = False,
-    trust: Trust = False,
-    force: Force = False,
-    patience: Wait = 60.0,
-    verbose: Verbose = False,
-    quiet: Quiet = False,
+    model: opt.ModelArgument = Path("model"),
+    data: opt.LabelledData = None,
+    cache: opt.CacheFile = Path("features.h5"),
+    labels: opt.Labels = None,
+    positive: opt.Positive = None,
+    report: opt.Report = None,
+    force: opt.Force = False,
+    *,
+    asked: JudgeOptions,
+    run: WaitOptions,
 ) -> None:
     """Score a model on the photographs that it never saw, or on a new labelled folder.
 
     Example: onepass evaluate model new-parts
     """
     import pipeline
-    from pipeline.groups.rules import GroupRule
     from pipeline.terminal import results as text
 
-    bundle = pipeline.load_bundle(model, accept_drift=accept_drift, trust=trust)
+    bundle = asked.load(model)
+    options = pipeline.EvaluateOptions(
+        **asked.backbone(), positive=parse.names(positive),
+        labels=parse.label_rule(labels, None, None), group_rule=asked.rule(),
+    )  # fmt: skip
     with bar("photographs") as progress:
-        if data is None:
-            found = pipeline.evaluate_holdout(bundle, cache, progress)
-        else:
-            found = pipeline.evaluate_folder(
-                bundle,
-                data,
-                cache,
-                pipeline.EvaluateOptions(
-                    positive=parse.names(positive),
-                    labels=parse.label_rule(labels, None, None),
-                    group_rule=GroupRule.told(groups, group_regex, group_gap),
-                    weights=weights,
-                    engine=engine,
-                ),
-                progress=progress,
-            )
+        found = (
+            pipeline.evaluate_holdout(bundle, cache, progress)
+            if data is None
+            else pipeline.evaluate_folder(bundle, data, cache, options, progress=progress)
+        )
     say(*text.drift(bundle))
     page = pipeline.evaluation_report(bundle, found)
     written = pipeline.write_report(report or Path("evaluation.html"), page, force=force)
     show(f"{text.evaluation(found, bundle.classes.names)}\nreport   {written}")
-    if found.strange:
-        raise typer.Exit(SOME_UNREADABLE)
+    _end(found.strange)
 
 
 @app.command()
 def predict(
-    model: ModelArgument,
-    paths: Annotated[
-        list[str], typer.Argument(help="Files, folders, patterns; - reads names, one a line.")
-    ],
+    model: opt.ModelArgument,
+    paths: opt.Paths,
     out: Annotated[
         Path,
-        out_option("Where the verdicts go: .csv, .json or .jsonl; - for standard output, as CSV."),
+        opt.out_option(
+            "Where the verdicts go: .csv, .json or .jsonl; - for standard output, as CSV."
+        ),
     ] = Path("predictions.csv"),
-    cache: CacheFile = Path("features.h5"),
-    no_cache: Annotated[
-        bool, typer.Option("--no-cache", help="Keep no rows.", rich_help_panel=DATA)
-    ] = False,
-    sheet: Annotated[
-        Path | None,
-        typer.Option(
-            help="Draw up to 20 photographs with their verdicts (PNG).", rich_help_panel=OUTPUT
-        ),
-    ] = None,
-    heatmaps: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder for pictures of where the model looks; also in --sheet.",
-            rich_help_panel=OUTPUT,
-        ),
-    ] = None,
-    weights: Weights = None,
-    engine: Engine = "tensorflow",
-    batch_size: BatchSize = 32,
-    max_pixels: MaxPixels = None,
-    groups: Groups = None,
-    group_regex: GroupRegex = None,
-    group_gap: GroupGap = None,
-    accept_drift: AcceptDrift = False,
-    trust: Trust = False,
-    force: Force = False,
-    patience: Wait = 60.0,
-    verbose: Verbose = False,
-    quiet: Quiet = False,
+    cache: opt.CacheFile = Path("features.h5"),
+    no_cache: opt.NoCache = False,
+    sheet: opt.Sheet = None,
+    heatmaps: opt.Heatmaps = None,
+    batch_size: opt.BatchSize = 32,
+    max_pixels: opt.MaxPixels = None,
+    force: opt.Force = False,
+    *,
+    asked: JudgeOptions,
+    run: WaitOptions,
 ) -> None:
     """Judge photographs, and the parts that they show: class, probability, or why there is none.
 
@@ -603,184 +373,98 @@ def predict(
 
     Example: onepass predict model new-parts --out verdicts.csv --sheet verdicts.png
     """
-    import pipeline
-    from features.files import write_whole
-    from features.photographs.decode import MAX_PIXELS
-    from pipeline.groups.rules import GroupRule
-    from pipeline.model.part_predictions import write_tables
+    from pipeline.heatmaps.predict_to_files import PredictWish, predict_to_files
     from pipeline.terminal import results as text
     from pipeline.terminal.predictions import predictions
 
-    to_stdout = str(out) == "-"
-    if not to_stdout:
-        pipeline.check_outputs(out, sheet, force=force)  # before hours of work
-    bundle = pipeline.load_bundle(model, accept_drift=accept_drift, trust=trust)
-    names = parse.read_names(paths)
-    notes: list[str] = []
-    if heatmaps is not None:
-        pipeline.check_folder(heatmaps, names)
-    frame = pipeline.find_frame(bundle, notes) if heatmaps else None
-    heatmaps = heatmaps if frame else None  # a model without them still gives verdicts
-    photographs = pipeline.find_photographs(names, notes)
-    told = GroupRule.told(groups, group_regex, group_gap) or GroupRule()
-    photographs = pipeline.told_parts(told, names, photographs)
+    told = asked.told()
+    wish = PredictWish(
+        out, sheet, heatmaps, None if no_cache else cache, told,
+        asked.rows(batch_size, max_pixels), force,
+    )  # fmt: skip
+    wish.check()  # before hours of work
+    bundle = asked.load(model)
     with bar("photographs") as progress:
-        found = pipeline.predict(
-            bundle,
-            photographs,
-            None if no_cache else cache,
-            pipeline.PredictOptions(
-                weights=weights,
-                engine=engine,
-                batch_size=batch_size,
-                max_pixels=max_pixels or MAX_PIXELS,
-                gap=told.gap,
-            ),
-            explain=pipeline.explain if heatmaps else None,
-            notes=notes,
-            progress=progress,
-        )
-    parts = pipeline.predict_parts(bundle, found)
-    tables: list[Path] = []
-    if to_stdout:
-        verdicts = pipeline.format_predictions(bundle, found, ".csv")
-        typer.echo(verdicts.removeprefix("\ufeff"), nl=False)
-    else:
-        tables = write_tables(bundle, found, parts, out)
-    if sheet is not None:
-        write_whole(
-            sheet, pipeline.prediction_sheet(bundle.classes, found, frame=frame, parts=parts)
-        )
-    if heatmaps is not None and frame is not None:
-        pipeline.write_heatmaps(heatmaps, frame, found, max_pixels=max_pixels or MAX_PIXELS)
-    say(*text.drift(bundle))
-    failed = [(p.path, p.error) for p in found if p.error is not None]
-    say(*text.failures(failed), *notes)
-    written = [str(path) for path in (*tables, sheet, heatmaps) if path]
-    rate = bundle.familiar.rate if bundle.familiar else 1.0
-    show(predictions(found, parts, rate), err=to_stdout)
-    if written:
-        show(f"written: {', '.join(written)}", err=to_stdout)
-    if failed:
-        raise typer.Exit(SOME_UNREADABLE)
+        done = predict_to_files(bundle, parse.read_names(paths), wish, progress=progress)
+    typer.echo(done.table, nl=False)
+    say(*text.drift(bundle), *text.failures(done.failed), *done.notes)
+    to_stdout = wish.to_stdout
+    show(predictions(done.found, done.parts, done.rate), err=to_stdout)
+    if done.written:
+        show(f"written: {', '.join(map(str, done.written))}", err=to_stdout)
+    _end(done.failed)
 
 
 @app.command("train-cnn")
 def train_cnn(
-    data: Data = Path("data"),
-    variant: Annotated[str, typer.Option(help="base, dropout or augmented.")] = "base",
-    epochs: Epochs = 30,
-    batch_size: Annotated[int, typer.Option(min=1, help="Photographs per step.")] = 32,
-    seed: Seed = 0,
-    split: Split = None,
-    groups: Groups = None,
-    group_regex: GroupRegex = None,
-    group_gap: GroupGap = None,
-    classes: Classes = None,
-    positive: Positive = None,
-    test_size: TestSize = 0.25,
-    out: Annotated[Path, out_option("Folder for the model.")] = Path("cnn"),
-    force: Force = False,
-    verbose: Verbose = False,
-    quiet: Quiet = False,
+    data: opt.Data = Path("data"),
+    variant: opt.Variant = "base",
+    epochs: opt.Epochs = 30,
+    batch_size: opt.StepSize = 32,
+    seed: opt.Seed = 0,
+    split: opt.Split = None,
+    test_size: opt.TestSize = 0.25,
+    out: Annotated[Path, opt.out_option("Folder for the model.")] = Path("cnn"),
+    force: opt.Force = False,
+    *,
+    taken: ClassOptions,
+    parts: PartOptions,
+    run: RunOptions,
 ) -> None:
     r"""Train the write-up's CNN from scratch on photographs, as a baseline: no cache, no weights.
 
     Example: onepass train-cnn data --variant augmented --group-regex 'part-(\d+)'
     """
     import pipeline
-    from pipeline.groups.rules import GroupRule
     from pipeline.terminal import results as text
 
+    options = pipeline.CnnOptions(
+        variant=variant, epochs=epochs, batch_size=batch_size, seed=seed, force=force, split=split,
+        test_size=test_size, group_rule=parts.rule(), **taken.named(),
+    )  # fmt: skip
     with bar("epochs") as progress:
-        done = pipeline.train_cnn(
-            data,
-            out,
-            pipeline.CnnOptions(
-                variant=variant,
-                epochs=epochs,
-                batch_size=batch_size,
-                seed=seed,
-                force=force,
-                split=split,
-                test_size=test_size,
-                classes=parse.names(classes),
-                positive=parse.names(positive),
-                group_rule=GroupRule.told(groups, group_regex, group_gap),
-            ),
-            progress=lambda epoch, epochs, _scores: progress(epoch, epochs),
-        )
-    failed = [(s.path, s.reason) for s in done.photographs.failed]
-    say(*text.failures(failed))
-    show(text.dataset(done.photographs) + "\n")
-    show(text.fit(done))
-    if failed:
-        raise typer.Exit(SOME_UNREADABLE)
+        done = pipeline.train_cnn(data, out, options, progress=progress)
+    _finish(done.photographs.failed, f"{text.dataset(done.photographs)}\n\n{text.fit(done)}")
 
 
 @app.command()
 def reproduce(
-    data: Data = Path("data"),
-    out: Annotated[Path, out_option("Folder for page, tables, sheet.")] = Path("reproduction"),
-    seeds: Annotated[int, typer.Option(min=1, help="Runs of every model on every split.")] = 5,
-    epochs: Epochs = 30,
-    groups: Groups = None,
-    group_regex: GroupRegex = None,
-    group_gap: GroupGap = None,
-    classes: Classes = None,
-    positive: Positive = None,
-    cache: Annotated[
-        Path | None,
-        typer.Option(help="Cache of recipe docs.  [default: features.h5 in the folder of --out]"),
-    ] = None,
-    weights: Weights = None,
-    photographs: Annotated[
-        int | None, typer.Option(min=1, help="Take so many: whole parts, classes about even.")
-    ] = None,
-    verbose: Verbose = False,
-    quiet: Quiet = False,
+    data: opt.Data = Path("data"),
+    out: Annotated[Path, opt.out_option("Folder for page, tables, sheet.")] = Path("reproduction"),
+    seeds: opt.Runs = 5,
+    epochs: opt.Epochs = 30,
+    cache: opt.CacheOfDocs = None,
+    weights: opt.Weights = None,
+    photographs: opt.Photographs = None,
+    *,
+    taken: ClassOptions,
+    parts: PartOptions,
+    run: RunOptions,
 ) -> None:
     """Train the write-up's four models on its own split and on new parts; goes on if stopped.
 
     Example: onepass reproduce data --groups groups.csv --photographs 250 --seeds 5
     """
     import pipeline
-    from pipeline.groups.rules import GroupRule
     from pipeline.terminal import results as text
 
+    options = pipeline.ReproduceOptions(
+        seeds=seeds, epochs=epochs, group_rule=parts.rule(), photographs=photographs,
+        cache_path=cache, weights=weights, **taken.named(),
+    )  # fmt: skip
     with bar("photographs and epochs") as progress:
-        found = pipeline.reproduce(
-            data,
-            out,
-            pipeline.ReproduceOptions(
-                seeds=seeds,
-                epochs=epochs,
-                classes=parse.names(classes),
-                positive=parse.names(positive),
-                group_rule=GroupRule.told(groups, group_regex, group_gap),
-                photographs=photographs,
-                cache_path=cache,
-                weights=weights,
-            ),
-            progress=progress,
-        )
-    failed = [(s.path, s.reason) for s in found.photographs.failed]
+        found = pipeline.reproduce(data, out, options, progress=progress)
     pipeline.write_report(out / pipeline.Ladder.PAGE, pipeline.reproduction_report(found))
-    say(*text.failures(failed))
-    show(text.ladder(found, out))
-    if failed:
-        raise typer.Exit(SOME_UNREADABLE)
+    _finish(found.photographs.failed, text.ladder(found, out))
 
 
 @app.command()
 def demo(
-    out: Annotated[Path, out_option("Folder for everything that it makes.")] = Path("demo"),
-    seed: Annotated[
-        int | None, typer.Option(min=0, help="Of the drawn parts; another each time by default.")
-    ] = None,
-    parts: Annotated[int, typer.Option(min=16, help="Parts to draw, four photographs each.")] = 60,
-    verbose: Verbose = False,
-    quiet: Quiet = False,
+    out: Annotated[Path, opt.out_option("Folder for everything that it makes.")] = Path("demo"),
+    seed: opt.DemoSeed = None,
+    parts: opt.DemoParts = 60,
+    *,
+    run: RunOptions,
 ) -> None:
     """Give the whole main job on drawn metal parts: extract, fit, compare, predict.
 
@@ -791,27 +475,44 @@ def demo(
     run_demo(out, seed=seed, parts=parts, say=show, bar=bar)
 
 
-add_export_commands(app)
-add_line_commands(app)
+app.add_homes(
+    {
+        "export": "pipeline.export.commands:export",
+        "pack": "pipeline.export.commands:pack",
+        "unpack": "pipeline.export.commands:unpack",
+        "info": "pipeline.export.commands:info",
+        "next": "pipeline.line.commands:next_",
+        "watch": "pipeline.line.commands:watch",
+        "drift": "pipeline.line.commands:drift",
+        "rethreshold": "pipeline.line.commands:rethreshold",
+        "serve": "pipeline.serve.commands:serve",
+    }
+)
+_cache = CommandGroup(
+    help="Check a cache, mend it, drop what nobody uses, make one of two, or a slim one."
+)
+_cache.add_homes(
+    {
+        name: f"pipeline.terminal.cache_commands:cache_{name}"
+        for name in ("verify", "repair", "gc", "merge", "slim")
+    }
+)
+app.add_typer(_cache, name="cache")
 
 
-# ---- what the commands share ------------------------------------------------------------
-
-
-def _dataset(cache: Path, classes: str | None, positive: str | None) -> Dataset:
-    """Load the photographs of a cache and say what they are."""
-    import pipeline
+def _finish(failed: Sequence[TableRow], said: str, *notes: str) -> None:
+    """Say what could not be read, what else to know, and what was done; end accordingly."""
     from pipeline.terminal import results as text
 
-    with bar("photographs compared") as progress:
-        data = pipeline.load_dataset(
-            cache,
-            classes=parse.names(classes),
-            positive=parse.names(positive),
-            progress=progress,
-        )
-    show(text.dataset(data) + "\n")
-    return data
+    say(*text.failures([(one.path, one.reason) for one in failed]), *notes)
+    show(said)
+    _end(failed)
+
+
+def _end(failed: object) -> None:
+    """End as what is done, but not with every photograph, if any `failed`."""
+    if failed:
+        raise typer.Exit(SOME_UNREADABLE)
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ import random
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +86,12 @@ def load_tensorflow() -> Any:  # noqa: ANN401 - TensorFlow ships no types
         tensorflow = _import_tensorflow()
         tensorflow.config.list_physical_devices()
     return tensorflow
+
+
+def trace_tensorflow(graph: Any, shape: Sequence[int]) -> Any:  # noqa: ANN401
+    """Make one call of a function of TensorFlow's that takes uint8 pixels of `shape`."""
+    tf = load_tensorflow()
+    return tf.function(graph, input_signature=[tf.TensorSpec(shape, tf.uint8)], autograph=False)
 
 
 def _import_tensorflow() -> Any:  # noqa: ANN401 - TensorFlow ships no types

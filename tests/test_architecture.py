@@ -126,7 +126,10 @@ def test_the_public_names_are_where_they_are_said_to_be() -> None:
             "typer",
             {
                 "cli.py",
-                *(f"pipeline/terminal/{n}.py" for n in ("console", "options", "cache_commands")),
+                *(
+                    f"pipeline/terminal/{n}.py"
+                    for n in ("command_group", "options", "cache_commands")
+                ),
                 "pipeline/export/commands.py",
                 "pipeline/line/commands.py",
                 "pipeline/serve/commands.py",
@@ -180,13 +183,17 @@ def test_files_and_functions_stay_readable() -> None:
         tree = ast.parse(text)
         assert ast.get_docstring(tree), f"{path} does not say what it is for"
         # cli.py holds one function per command, mostly its options: it grows with the commands.
-        most = 900 if path.name == "cli.py" else 400
+        most = 600 if path.name == "cli.py" else 400
         assert text.count("\n") <= most, f"{path} has {text.count(chr(10))} lines"
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef):
                 body = [n for n in node.body if not isinstance(n, ast.Expr)]
                 length = (node.end_lineno or 0) - (body[0].lineno if body else node.lineno)
                 assert length <= 60, f"{path}: {node.name} has {length} lines"
+                # Options of commands are arguments; elsewhere those that go together are records.
+                if path.name not in ("cli.py", "commands.py", "cache_commands.py"):
+                    taken = len(node.args.args) + len(node.args.kwonlyargs)
+                    assert taken <= 10, f"{path}: {node.name} takes {taken}, self included"
 
 
 def test_help_loads_neither_tensorflow_nor_the_rest() -> None:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from features.backbones.engines import FixedBatch, load_engine
+from features.backbones.engines import FixedBatch, Plan, load_engine
 from features.backbones.registry import BACKBONES
 
 SIDE = 32
@@ -47,11 +47,9 @@ class TinyBackbone(FixedBatch):
         biases = [draw.standard_normal(n).astype(np.float32) / 4 for n in (8, 16, 6, 6)]
         shape = (settings["batch_size"], SIDE, SIDE, 3)
         compile_network = load_engine(settings["engine"])
-        network = compile_network(
-            architecture, list(zip(kernels, biases, strict=True)), shape, settings["precision"],
-            settings["taps"],
-        )  # fmt: skip
-        super().__init__(network, shape)
+        folded = list(zip(kernels, biases, strict=True))
+        plan = Plan(architecture, folded, shape, settings["precision"], settings["taps"])
+        super().__init__(compile_network(plan), shape)
 
 
 BACKBONES["tiny"] = "tiny:TinyBackbone"

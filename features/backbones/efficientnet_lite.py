@@ -16,7 +16,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from features.arrays import Array, Scale
-from features.backbones.engines import DEFAULT_ENGINE, Engine, FixedBatch, load_engine
+from features.backbones.engines import DEFAULT_ENGINE, Engine, FixedBatch, Plan, load_engine
 from features.backbones.torch_weights import read_tensors
 from features.backbones.weights import file_digest
 from features.errors import WeightsError
@@ -125,8 +125,8 @@ class EfficientNetLite0Backbone(FixedBatch):
         compile_network: Engine = load_engine(engine)  # before weights are read
         convolutions = _random(seed) if weights is None else _load(weights)
         shape = (batch_size, *self.input_size, 3)
-        network = compile_network(architecture, list(_fold(convolutions)), shape, precision, taps)
-        super().__init__(network, shape)
+        plan = Plan(architecture, list(_fold(convolutions)), shape, precision, taps)
+        super().__init__(compile_network(plan), shape)
 
 
 # ---- the architecture -------------------------------------------------------------------------

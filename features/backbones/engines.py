@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -24,34 +25,98 @@ no part of a row's fingerprint."""
 
 DEFAULT_ENGINE = "tensorflow"
 
+Node = Any
+"""What an engine computes with: a tensor, or a node of its graph."""
 Architecture = Callable[[Any, Any], Any]
 """A network as a function `(ops, x)`; see `inception_v3.architecture` for what `ops` are."""
 Network = Callable[[npt.NDArray[np.uint8]], Array]
 """uint8 (batch_size, height, width, 3) -> float32 (batch_size, values of a row)."""
 
 
+@dataclass(frozen=True)
+class Plan:
+    """A network that an engine is to compile into one call of a fixed shape.
+
+    Attributes:
+        architecture: the network.
+        convolutions: (kernel, bias) of each, in the architecture's order; kernels are
+            (rows, columns, channels in, filters).
+        shape: of the pixels: (batch_size, height, width, 3).
+        precision: "bfloat16" computes in bfloat16, any other in float32.
+        taps: what stands behind the map in each row; see `tap_source`.
+    """
+
+    architecture: Architecture
+    convolutions: Sequence[tuple[Array, Array]]
+    shape: tuple[int, int, int, int]
+    precision: str
+    taps: Sequence[str] = ()
+
+
 class Engine(Protocol):
     """Compiles a network into one call of a fixed shape."""
 
-    def __call__(
-        self,
-        architecture: Architecture,
-        convolutions: Sequence[tuple[Array, Array]],
-        shape: tuple[int, int, int, int],
-        precision: str,
-        taps: Sequence[str] = (),
-    ) -> Network:
-        """Compile.
-
-        Args:
-            architecture: the network.
-            convolutions: (kernel, bias) of each, in the architecture's order; kernels are
-                (rows, columns, channels in, filters).
-            shape: of the pixels: (batch_size, height, width, 3).
-            precision: "bfloat16" computes in bfloat16, any other in float32.
-            taps: what stands behind the map in each row; see `tap_source`.
-        """
+    def __call__(self, plan: Plan) -> Network:
+        """Compile."""
         ...
+
+
+class FoldedOps:
+    """What an architecture with folded convolutions is written in; engines say how each is made.
+
+    Attributes:
+        blocks: its maps by name.
+    """
+
+    def __init__(self, convolutions: Sequence[tuple[Node, Node]]) -> None:
+        """Take (kernel, bias) of each convolution, in the architecture's order."""
+        self._convolutions = iter(convolutions)
+        self.blocks: dict[str, Node] = {}
+
+    def conv(
+        self,
+        x: Node,
+        _filters: int,
+        _rows: int,
+        _columns: int,
+        stride: int,
+        padding: str,
+        activation: str = "relu",
+    ) -> Node:
+        """Apply the next convolution; its kernel says how many filters, rows and columns."""
+        return self._conv(x, *next(self._convolutions), stride, padding, activation)
+
+    def depthwise(self, x: Node, _size: int, stride: int, activation: str) -> Node:
+        """Apply the next convolution, a filter a channel."""
+        return self._depthwise(x, *next(self._convolutions), stride, activation)
+
+    def block(self, name: str, x: Node) -> Node:
+        """Give a map its name."""
+        self.blocks[name] = x
+        return x
+
+    def concat(self, name: str, parts: list[Node]) -> Node:
+        """Put maps behind one another, and name what comes out."""
+        return self.block(name, self._concat(parts))
+
+    def pooled(self, tap: str) -> Node:
+        """Pool a block that is there already: (m, channels)."""
+        block, largest = tap_source(tap)
+        return self._pooled(self.blocks[block], largest)
+
+    def _conv(
+        self, x: Node, kernel: Node, bias: Node, stride: int, padding: str, activation: str
+    ) -> Node:
+        raise NotImplementedError
+
+    def _depthwise(self, x: Node, kernel: Node, bias: Node, stride: int, activation: str) -> Node:
+        raise NotImplementedError
+
+    def _concat(self, parts: list[Node]) -> Node:
+        raise NotImplementedError
+
+    def _pooled(self, x: Node, largest: bool) -> Node:
+        raise NotImplementedError
 
 
 def tap_source(tap: str) -> tuple[str, bool]:

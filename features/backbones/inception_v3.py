@@ -15,7 +15,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from features.arrays import Array, Pixels, Rows
-from features.backbones.engines import DEFAULT_ENGINE, Engine, load_engine
+from features.backbones.engines import DEFAULT_ENGINE, Engine, Plan, load_engine
 from features.backbones.weight_files import read_layers
 from features.errors import PrecisionError, WeightsError
 from features.runtime import load_tensorflow
@@ -89,13 +89,9 @@ class InceptionV3Backbone:
         self.batch_size = batch_size
         self._weights, self._seed = weights, seed
         convolutions = _random(seed) if weights is None else _load(weights)
-        self.network = compile_network(
-            architecture,
-            list(_fold(convolutions, *scale)),
-            (batch_size, *self.input_size, 3),
-            precision,
-            taps,
-        )
+        folded = list(_fold(convolutions, *scale))
+        shape = (batch_size, *self.input_size, 3)
+        self.network = compile_network(Plan(architecture, folded, shape, precision, taps))
 
     def run(self, pixels: Pixels) -> Rows:
         """Give the rows of up to `batch_size` photographs.

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from features.arrays import Array, Pixels
-from features.backbones.engines import Architecture, tap_source
+from features.backbones.engines import FoldedOps, Plan
 from features.backbones.onnx_graph import Graph
 from features.errors import EngineError, PrecisionError
 from features.runtime import core_count
@@ -60,24 +60,18 @@ class WrittenNetwork:
         return rows
 
 
-def compile_network(
-    architecture: Architecture,
-    convolutions: Sequence[tuple[Array, Array]],
-    shape: tuple[int, int, int, int],
-    precision: str,
-    taps: Sequence[str] = (),
-) -> WrittenNetwork:
+def compile_network(plan: Plan) -> WrittenNetwork:
     """See `features.backbones.engines.Engine`."""
-    refuse_bfloat16(precision)
+    refuse_bfloat16(plan.precision)
     graph = Graph()
     graph.scope = "backbone/"
-    ops = _OnnxOps(graph, convolutions)
+    ops = _OnnxOps(graph, plan.convolutions)
     x = graph.add("Transpose", graph.as_float(PICTURES), perm=[0, 3, 1, 2])
-    maps = graph.add("Transpose", architecture(ops, x), perm=[0, 2, 3, 1])
-    parts = [graph.add("Flatten", maps, axis=1), *(ops.pooled(tap) for tap in taps)]
+    maps = graph.add("Transpose", plan.architecture(ops, x), perm=[0, 2, 3, 1])
+    parts = [graph.add("Flatten", maps, axis=1), *(ops.pooled(tap) for tap in plan.taps)]
     graph.scope = ""
     graph.add("Concat", *parts, name=ROWS, axis=1)
-    return WrittenNetwork(graph, shape)
+    return WrittenNetwork(graph, plan.shape)
 
 
 def compile_graph(_graph: Any, _shape: Sequence[int], _precision: str) -> WrittenNetwork:  # noqa: ANN401
@@ -97,38 +91,29 @@ def refuse_bfloat16(precision: str) -> None:
         )
 
 
-class _OnnxOps:
-    """Writes an architecture with folded convolutions down as nodes; `blocks` are its maps."""
+class _OnnxOps(FoldedOps):
+    """Writes an architecture with folded convolutions down as nodes."""
 
     def __init__(self, graph: Graph, convolutions: Sequence[tuple[Array, Array]]) -> None:
-        self._graph, self._convolutions = graph, iter(convolutions)
-        self.blocks: dict[str, str] = {}
+        super().__init__(convolutions)
+        self._graph = graph
 
     def centre(self, x: str, middle: float) -> str:
         """Subtract a number."""
         return self._graph.add("Sub", x, np.float32(middle))
 
-    def conv(
-        self,
-        x: str,
-        _filters: int,
-        _rows: int,
-        _columns: int,
-        stride: int,
-        padding: str,
-        activation: str = "relu",
+    def _conv(
+        self, x: str, kernel: Array, bias: Array, stride: int, padding: str, activation: str
     ) -> str:
-        """Convolve with the next kernel, add its bias, and activate."""
-        kernel, bias = next(self._convolutions)
         filters_first = self._graph.weight(np.ascontiguousarray(kernel.transpose(3, 2, 0, 1)))
         x = self._graph.add(
             "Conv", x, filters_first, bias, auto_pad=_PADDING[padding], strides=[stride] * 2
         )
         return self._activate(x, activation)
 
-    def depthwise(self, x: str, _size: int, stride: int, activation: str) -> str:
-        """Convolve each channel with a kernel of its own."""
-        kernel, bias = next(self._convolutions)  # (rows, columns, channels, 1)
+    def _depthwise(
+        self, x: str, kernel: Array, bias: Array, stride: int, activation: str
+    ) -> str:  # kernel: (rows, columns, channels, 1)
         each = self._graph.weight(np.ascontiguousarray(kernel.transpose(2, 3, 0, 1)))
         x = self._graph.add(
             "Conv", x, each, bias, auto_pad="SAME_UPPER", strides=[stride] * 2, group=len(bias)
@@ -146,11 +131,6 @@ class _OnnxOps:
         """Add two tensors."""
         return self._graph.add("Add", a, b)
 
-    def block(self, name: str, x: str) -> str:
-        """Remember a tensor by the name of its block."""
-        self.blocks[name] = x
-        return x
-
     def max_pool(self, x: str) -> str:
         """Take the largest of 3×3, every second place."""
         return self._graph.add("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2])
@@ -159,12 +139,8 @@ class _OnnxOps:
         """Average 3×3; what is padded does not count."""
         return self._graph.add("AveragePool", x, kernel_shape=[3, 3], pads=[1, 1, 1, 1])
 
-    def concat(self, name: str, parts: list[str]) -> str:
-        """Join channels, and remember them by the name of their block."""
-        self.blocks[name] = self._graph.add("Concat", *parts, axis=1)
-        return self.blocks[name]
+    def _concat(self, parts: list[str]) -> str:
+        return self._graph.add("Concat", *parts, axis=1)
 
-    def pooled(self, tap: str) -> str:
-        """Pool a block that is in the graph already: (m, channels)."""
-        block, largest = tap_source(tap)
-        return self._graph.reduce("Max" if largest else "Mean", self.blocks[block], 2, 3)
+    def _pooled(self, x: str, largest: bool) -> str:
+        return self._graph.reduce("Max" if largest else "Mean", x, 2, 3)

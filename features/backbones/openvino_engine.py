@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from features.arrays import Array, Scale
-from features.backbones.engines import Architecture, Network, tap_source, to_bfloat16
+from features.backbones.engines import FoldedOps, Network, Node, Plan, to_bfloat16
 from features.errors import EngineError, PrecisionError
-from features.runtime import core_count, load_tensorflow
+from features.runtime import core_count, trace_tensorflow
 
 # OpenVINO reports to its makers when it is imported, unless this package is not there.
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
@@ -32,28 +32,21 @@ _PRECISION_HINT = {"bfloat16": "bf16"}  # any other is computed in float32
 _PADDING = {"SAME": "same_upper", "VALID": "valid"}  # TensorFlow's words to OpenVINO's
 
 
-def compile_network(
-    architecture: Architecture,
-    convolutions: Sequence[tuple[Array, Array]],
-    shape: tuple[int, int, int, int],
-    precision: str,
-    taps: Sequence[str] = (),
-) -> Network:
+def compile_network(plan: Plan) -> Network:
     """See `features.backbones.engines.Engine`."""
-    pixels = ops.parameter(list(shape), np.uint8, "pixels")
+    pixels = ops.parameter(list(plan.shape), np.uint8, "pixels")
     channels_first = ops.transpose(ops.convert(pixels, "f32"), [0, 3, 1, 2])
-    nodes = _OpenVINOOps(convolutions)
-    maps = architecture(nodes, channels_first)
-    rows = ops.reshape(ops.transpose(maps, [0, 2, 3, 1]), [shape[0], -1], special_zero=False)
-    if taps:
-        rows = ops.concat([rows, *(nodes.pooled(tap) for tap in taps)], 1)
-    return _network(openvino.Model([ops.result(rows)], [pixels], "backbone"), precision)
+    nodes = _OpenVINOOps(plan.convolutions)
+    maps = plan.architecture(nodes, channels_first)
+    rows = ops.reshape(ops.transpose(maps, [0, 2, 3, 1]), [plan.shape[0], -1], special_zero=False)
+    if plan.taps:
+        rows = ops.concat([rows, *(nodes.pooled(tap) for tap in plan.taps)], 1)
+    return _network(openvino.Model([ops.result(rows)], [pixels], "backbone"), plan.precision)
 
 
 def compile_graph(graph: Any, shape: tuple[int, int, int, int], precision: str) -> Network:  # noqa: ANN401
     """Compile a function of TensorFlow's, uint8 pixels of `shape` to float32 rows."""
-    tf = load_tensorflow()
-    traced = tf.function(graph, input_signature=[tf.TensorSpec(shape, tf.uint8)], autograph=False)
+    traced = trace_tensorflow(graph, shape)
     return _network(openvino.convert_model(traced.get_concrete_function()), precision)
 
 
@@ -136,33 +129,15 @@ def _network(model: Any, precision: str) -> Network:  # noqa: ANN401
     return network
 
 
-class _OpenVINOOps:
-    """Writes an architecture with folded convolutions down as OpenVINO's nodes.
+class _OpenVINOOps(FoldedOps):
+    """Writes an architecture with folded convolutions down as OpenVINO's nodes."""
 
-    Attributes:
-        blocks: its maps by name.
-    """
-
-    def __init__(self, convolutions: Sequence[tuple[Array, Array]]) -> None:
-        self._convolutions = iter(convolutions)
-        self.blocks: dict[str, Any] = {}
-
-    def centre(self, x: Any, middle: float) -> Any:  # noqa: ANN401
-        """Subtract a number."""
+    def centre(self, x: Node, middle: float) -> Node:
         return ops.subtract(x, ops.constant(np.float32(middle)))
 
-    def conv(
-        self,
-        x: Any,  # noqa: ANN401
-        _filters: int,
-        _rows: int,
-        _columns: int,
-        stride: int,
-        padding: str,
-        activation: str = "relu",
-    ) -> Any:  # noqa: ANN401
-        """Convolve with the next kernel, add its bias, and activate."""
-        kernel, bias = next(self._convolutions)
+    def _conv(
+        self, x: Node, kernel: Array, bias: Array, stride: int, padding: str, activation: str
+    ) -> Node:
         filters_first = ops.constant(np.ascontiguousarray(kernel.transpose(3, 2, 0, 1)))
         strides, pads = [stride] * 2, [0, 0]
         x = ops.convolution(
@@ -170,41 +145,28 @@ class _OpenVINOOps:
         )
         return _activate(x, bias, activation)
 
-    def depthwise(self, x: Any, _size: int, stride: int, activation: str) -> Any:  # noqa: ANN401
-        """Convolve each channel with a kernel of its own."""
-        kernel, bias = next(self._convolutions)  # (rows, columns, channels, 1)
+    def _depthwise(
+        self, x: Node, kernel: Array, bias: Array, stride: int, activation: str
+    ) -> Node:  # kernel: (rows, columns, channels, 1)
         each = ops.constant(np.ascontiguousarray(kernel.transpose(2, 3, 0, 1))[:, None])
         strides, pads = [stride] * 2, [0, 0]
         x = ops.group_convolution(x, each, strides, pads, pads, [1, 1], auto_pad=_PADDING["SAME"])
         return _activate(x, bias, activation)
 
-    def add(self, a: Any, b: Any) -> Any:  # noqa: ANN401
-        """Add two tensors."""
+    def add(self, a: Node, b: Node) -> Node:
         return ops.add(a, b)
 
-    def block(self, name: str, x: Any) -> Any:  # noqa: ANN401
-        """Remember a tensor by the name of its block."""
-        self.blocks[name] = x
-        return x
-
-    def max_pool(self, x: Any) -> Any:  # noqa: ANN401
-        """Take the largest of 3×3, every second place."""
+    def max_pool(self, x: Node) -> Node:
         return ops.max_pool(x, [2, 2], [1, 1], [0, 0], [0, 0], [3, 3]).output(0)
 
-    def average_pool(self, x: Any) -> Any:  # noqa: ANN401
-        """Average 3×3; what is padded does not count."""
+    def average_pool(self, x: Node) -> Node:
         return ops.avg_pool(x, [1, 1], [1, 1], [1, 1], [3, 3], exclude_pad=True)
 
-    def concat(self, name: str, parts: list[Any]) -> Any:  # noqa: ANN401
-        """Join channels, and remember them by the name of their block."""
-        self.blocks[name] = ops.concat(parts, 1)
-        return self.blocks[name]
+    def _concat(self, parts: list[Node]) -> Node:
+        return ops.concat(parts, 1)
 
-    def pooled(self, tap: str) -> Any:  # noqa: ANN401
-        """Pool a block that is in the graph already: (n, channels)."""
-        block, largest = tap_source(tap)
-        reduce = ops.reduce_max if largest else ops.reduce_mean
-        return reduce(self.blocks[block], [2, 3])
+    def _pooled(self, x: Node, largest: bool) -> Node:
+        return (ops.reduce_max if largest else ops.reduce_mean)(x, [2, 3])
 
 
 def _activate(x: Any, bias: Array, activation: str) -> Any:  # noqa: ANN401

@@ -9,39 +9,33 @@ import numpy as np
 import numpy.typing as npt
 
 from features.arrays import Array
-from features.backbones.engines import Architecture, Network, tap_source
+from features.backbones.engines import FoldedOps, Network, Node, Plan
 from features.errors import EngineError
-from features.runtime import load_tensorflow
+from features.runtime import load_tensorflow, trace_tensorflow
 
 
-def compile_network(
-    architecture: Architecture,
-    convolutions: Sequence[tuple[Array, Array]],
-    shape: tuple[int, int, int, int],
-    precision: str,
-    taps: Sequence[str] = (),
-) -> Network:
+def compile_network(plan: Plan) -> Network:
     """See `features.backbones.engines.Engine`."""
     tf = load_tensorflow()
-    dtype = tf.bfloat16 if precision == "bfloat16" else tf.float32
+    dtype = tf.bfloat16 if plan.precision == "bfloat16" else tf.float32
     # Captured tensors, not constants frozen into the graph: those run some 5 % faster (kernels are
     # laid out for oneDNN once), but cost a second at the first call and 1 GB in the optimiser.
-    tensors = [(tf.cast(kernel, dtype), tf.cast(bias, dtype)) for kernel, bias in convolutions]
+    tensors = [(tf.cast(kernel, dtype), tf.cast(bias, dtype)) for kernel, bias in plan.convolutions]
 
     def graph(pixels: Any) -> Any:  # noqa: ANN401 - TensorFlow ships no types
         """Run the architecture: the last map flat, the taps behind it."""
         ops = _TensorFlowOps(tf, tensors)
-        maps = tf.cast(architecture(ops, tf.cast(pixels, dtype)), tf.float32)
-        tapped = [ops.pooled(tap) for tap in taps]
-        return tf.concat([tf.reshape(maps, (shape[0], -1)), *tapped], axis=1)
+        maps = tf.cast(plan.architecture(ops, tf.cast(pixels, dtype)), tf.float32)
+        tapped = [ops.pooled(tap) for tap in plan.taps]
+        return tf.concat([tf.reshape(maps, (plan.shape[0], -1)), *tapped], axis=1)
 
-    return compile_graph(graph, shape, precision)
+    return compile_graph(graph, plan.shape, plan.precision)
 
 
 def compile_graph(graph: Any, shape: tuple[int, int, int, int], precision: str) -> Network:  # noqa: ANN401
     """Compile a function of TensorFlow's, uint8 pixels of `shape` to float32 rows."""
     tf = load_tensorflow()
-    compiled = tf.function(graph, input_signature=[tf.TensorSpec(shape, tf.uint8)], autograph=False)
+    compiled = trace_tensorflow(graph, shape)
 
     def network(pixels: npt.NDArray[np.uint8]) -> Array:
         """Run photographs; what TensorFlow cannot compute is one line."""
@@ -58,67 +52,42 @@ def compile_graph(graph: Any, shape: tuple[int, int, int, int], precision: str) 
     return network
 
 
-class _TensorFlowOps:
-    """Computes an architecture with folded convolutions; `blocks` are its maps by name."""
+class _TensorFlowOps(FoldedOps):
+    """Computes an architecture with folded convolutions."""
 
-    def __init__(self, tf: Any, convolutions: Sequence[tuple[Any, Any]]) -> None:  # noqa: ANN401
+    def __init__(self, tf: Node, convolutions: Sequence[tuple[Node, Node]]) -> None:
+        super().__init__(convolutions)
         self._tf = tf
-        self._convolutions = iter(convolutions)
-        self.blocks: dict[str, Any] = {}
 
-    def centre(self, x: Any, middle: float) -> Any:  # noqa: ANN401
-        """Subtract a number."""
+    def centre(self, x: Node, middle: float) -> Node:
         return x - self._tf.cast(middle, x.dtype)
 
-    def conv(
-        self,
-        x: Any,  # noqa: ANN401
-        _filters: int,
-        _rows: int,
-        _columns: int,
-        stride: int,
-        padding: str,
-        activation: str = "relu",
-    ) -> Any:  # noqa: ANN401
-        """Convolve with the next kernel, add its bias, and activate."""
-        kernel, bias = next(self._convolutions)
+    def _conv(
+        self, x: Node, kernel: Node, bias: Node, stride: int, padding: str, activation: str
+    ) -> Node:
         nn = self._tf.nn
         return self._activate(nn.bias_add(nn.conv2d(x, kernel, stride, padding), bias), activation)
 
-    def depthwise(self, x: Any, _size: int, stride: int, activation: str) -> Any:  # noqa: ANN401
-        """Convolve each channel with a kernel of its own."""
-        kernel, bias = next(self._convolutions)
+    def _depthwise(self, x: Node, kernel: Node, bias: Node, stride: int, activation: str) -> Node:
         nn = self._tf.nn
         x = nn.depthwise_conv2d(x, kernel, [1, stride, stride, 1], "SAME")
         return self._activate(nn.bias_add(x, bias), activation)
 
-    def _activate(self, x: Any, activation: str) -> Any:  # noqa: ANN401
+    def _activate(self, x: Node, activation: str) -> Node:
         return x if activation == "none" else getattr(self._tf.nn, activation)(x)
 
-    def add(self, a: Any, b: Any) -> Any:  # noqa: ANN401
-        """Add two tensors."""
+    def add(self, a: Node, b: Node) -> Node:
         return a + b
 
-    def block(self, name: str, x: Any) -> Any:  # noqa: ANN401
-        """Remember a tensor by the name of its block."""
-        self.blocks[name] = x
-        return x
-
-    def max_pool(self, x: Any) -> Any:  # noqa: ANN401
-        """Take the largest of 3×3, every second place."""
+    def max_pool(self, x: Node) -> Node:
         return self._tf.nn.max_pool2d(x, 3, 2, "VALID")
 
-    def average_pool(self, x: Any) -> Any:  # noqa: ANN401
-        """Average 3×3; what is padded does not count."""
+    def average_pool(self, x: Node) -> Node:
         return self._tf.nn.avg_pool2d(x, 3, 1, "SAME")
 
-    def concat(self, name: str, parts: list[Any]) -> Any:  # noqa: ANN401
-        """Join channels, and remember them by the name of their block."""
-        self.blocks[name] = self._tf.concat(parts, axis=3)
-        return self.blocks[name]
+    def _concat(self, parts: list[Node]) -> Node:
+        return self._tf.concat(parts, axis=3)
 
-    def pooled(self, tap: str) -> Any:  # noqa: ANN401
-        """Pool a block that was computed already: float32 (n, channels)."""
-        block, largest = tap_source(tap)
+    def _pooled(self, x: Node, largest: bool) -> Node:
         reduce = self._tf.reduce_max if largest else self._tf.reduce_mean
-        return reduce(self._tf.cast(self.blocks[block], self._tf.float32), axis=(1, 2))
+        return reduce(self._tf.cast(x, self._tf.float32), axis=(1, 2))

@@ -7,62 +7,44 @@ from typing import Annotated
 
 import typer
 
-from pipeline.terminal.console import DATA, OUTPUT, CommandGroup, say, show, wait
-from pipeline.terminal.options import (
-    AcceptDrift,
-    CacheFile,
-    Engine,
-    Force,
-    ModelArgument,
-    Quiet,
-    Verbose,
-    Weights,
-)
+from pipeline.terminal import options as opt
+from pipeline.terminal.command_group import DATA, OUTPUT
+from pipeline.terminal.console import say, show, wait
+from pipeline.terminal.option_records import BackboneOptions, RunOptions
 
-
-def add_commands(app: CommandGroup) -> None:
-    """Register the commands of this package."""
-    app.command()(export)
-    app.command()(pack)
-    app.command()(unpack)
-    app.command()(info)
+To = Annotated[str, opt.option(OUTPUT, "onnx or openvino.")]
+Precision = Annotated[
+    str,
+    opt.option(OUTPUT, "float32, float16 (half the space), or int8 (by training photographs)."),
+]
+AcceptDifference = Annotated[
+    float | None,
+    opt.option(
+        OUTPUT,
+        "Write it also where a probability differs by so much; the card says so.  "
+        "[default: 0.0001]",
+        min=0.0, max=1.0,
+    ),
+]  # fmt: skip
+TrainingData = Annotated[
+    Path | None,
+    opt.option(DATA, "Where the photographs of training are now.  [default: where they were]"),
+]
 
 
 def export(
-    model: ModelArgument,
+    model: opt.ModelArgument,
     out: Annotated[Path, typer.Argument(help="Folder for what is written.")],
-    to: Annotated[str, typer.Option(help="onnx or openvino.", rich_help_panel=OUTPUT)],
-    precision: Annotated[
-        str,
-        typer.Option(
-            help="float32, float16 (half the space), or int8 (by training photographs).",
-            rich_help_panel=OUTPUT,
-        ),
-    ] = "float32",
-    accept_difference: Annotated[
-        float | None,
-        typer.Option(
-            min=0.0,
-            max=1.0,
-            help="Write it also where a probability differs by so much; the card says so.  "
-            "[default: 0.0001]",
-            rich_help_panel=OUTPUT,
-        ),
-    ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            help="Where the photographs of training are now.  [default: where they were]",
-            rich_help_panel=DATA,
-        ),
-    ] = None,
-    cache: CacheFile = Path("features.h5"),
-    weights: Weights = None,
-    engine: Engine = "tensorflow",
-    accept_drift: AcceptDrift = False,
-    force: Force = False,
-    verbose: Verbose = False,
-    quiet: Quiet = False,
+    to: To,
+    precision: Precision = "float32",
+    accept_difference: AcceptDifference = None,
+    data: TrainingData = None,
+    cache: opt.CacheFile = Path("features.h5"),
+    accept_drift: opt.AcceptDrift = False,
+    force: opt.Force = False,
+    *,
+    computing: BackboneOptions,
+    run: RunOptions,
 ) -> None:
     """Write a model for machines without Onepass, with the proof that it gives the same verdicts.
 
@@ -70,17 +52,17 @@ def export(
     """
     from pipeline.export.export import Wish, export_model, exported
 
-    wish = Wish(to, precision, accept_difference, data, cache, weights, engine)
+    wish = Wish(to, precision, accept_difference, data, cache, **computing.backbone())
     with wait("writing and proving"):
         done = export_model(model, out, wish, accept_drift=accept_drift, force=force, say=say)
     show(exported(done))
 
 
 def pack(
-    model: ModelArgument,
+    model: opt.ModelArgument,
     out: Annotated[Path, typer.Argument(help="The file, as model.onepass.")],
-    force: Force = False,
-    quiet: Quiet = False,
+    force: opt.Force = False,
+    quiet: opt.Quiet = False,
 ) -> None:
     """Put a model into one file, for a memory stick.
 
@@ -95,8 +77,8 @@ def pack(
 def unpack(
     file: Annotated[Path, typer.Argument(help="What pack wrote.")],
     out: Annotated[Path, typer.Argument(help="The model's folder.")],
-    force: Force = False,
-    quiet: Quiet = False,
+    force: opt.Force = False,
+    quiet: opt.Quiet = False,
 ) -> None:
     """Take a model out of its file, if it is whole.
 
@@ -129,7 +111,7 @@ def info(
             show(model_card(path))
         return
     from pipeline.model.info import describe
-    from pipeline.terminal.results import info as info_text
+    from pipeline.terminal.info import info as info_text
 
     facts = describe(path)
     if as_json or facts["kind"] == "cache":

@@ -210,6 +210,10 @@ class Inbox:
         """
         return list({one.id: one for one, _ in self._holding().values()}.values())
 
+    def labelled(self) -> set[str]:
+        """Give the digests of photographs that have a class; raises as `corrections` does."""
+        return {digest for one in self.corrections() if one.label for digest in one.digests}
+
     def photographs(self) -> list[Photograph]:
         """List the copies that have a class, with class and part, paths as `extract` gives them.
 

@@ -64,8 +64,7 @@ def find_arrivals(
     rule: GroupRule,
     notes: list[str],
     *,
-    weights: str | None = None,
-    engine: str,
+    options: PredictOptions | None = None,
     progress: Progress | None = None,
 ) -> list[Arrival]:
     """Find new photographs: those named, else those of a log of verdicts, else of the cache.
@@ -77,8 +76,7 @@ def find_arrivals(
         log: see `pipeline.line.verdict_log`.
         rule: which photographs show one part; of kind "none" to propose it.
         notes: what a person should know is put behind its end.
-        weights: where the backbone's weights are now, if not where they were.
-        engine: one of `features.backbones.engines.ENGINES`.
+        options: how rows that are missing are computed; None for `PredictOptions()`.
         progress: called as `progress(done, total)`.
 
     Raises:
@@ -88,7 +86,6 @@ def find_arrivals(
     check_sees_rows(bundle)
     if names:
         photographs = told_parts(rule, names, find_photographs(names, notes))
-        options = PredictOptions(weights, engine)
         table_rows = predict_photographs(
             bundle, photographs, cache_path, options, notes=notes, progress=progress
         ).table_rows

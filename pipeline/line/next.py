@@ -19,11 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from features.arrays import Floats, Indices, Rows
-from features.backbones.engines import DEFAULT_ENGINE
 from features.cache.cache import Cache
 from features.errors import DataError
 from features.extract import Progress
-from features.photographs.decode import MAX_PIXELS
 from features.photographs.file import Photograph
 from pipeline.cnn.cnn import Cnn
 from pipeline.line.part_vectors import near_white, nearest_distance, seen_of
@@ -68,14 +66,10 @@ def next_to_label(
     bundle: Bundle,
     photographs: Sequence[Photograph],
     cache_path: Path,
+    options: PredictOptions | None = None,
     *,
     count: int = 20,
     known: Collection[str] = (),
-    gap: float | None = None,
-    weights: str | None = None,
-    engine: str = DEFAULT_ENGINE,
-    batch_size: int = 32,
-    max_pixels: int = MAX_PIXELS,
     notes: list[str] | None = None,
     progress: Progress | None = None,
 ) -> list[Candidate]:
@@ -85,14 +79,10 @@ def next_to_label(
         bundle: the model.
         photographs: without labels, with their parts where somebody said them.
         cache_path: has their rows, or gets them.
+        options: how rows that are missing are computed; None for `PredictOptions()`.
         count: parts at most.
         known: digests of photographs that are labelled already; their parts are left out, and so
             are those that the model was trained on.
-        gap: seconds between two parts, where capture times are to say them.
-        weights: where the backbone's weights are now, if not where they were.
-        engine: one of `features.backbones.engines.ENGINES`.
-        batch_size: views per call of the backbone.
-        max_pixels: refuse larger photographs.
         notes: given, what was left out is put behind its end.
         progress: called as `progress(done, total)`.
 
@@ -103,16 +93,7 @@ def next_to_label(
     Example:
         >>> next_to_label(bundle, photographs, Path("features.h5"), count=20)  # doctest: +SKIP
     """
-    found = predict(
-        bundle,
-        photographs,
-        cache_path,
-        PredictOptions(
-            weights=weights, engine=engine, batch_size=batch_size, max_pixels=max_pixels, gap=gap
-        ),
-        notes=notes,
-        progress=progress,
-    )
+    found = predict(bundle, photographs, cache_path, options, notes=notes, progress=progress)
     parts = predict_parts(bundle, found)
     labelled = set(known)
     new = [

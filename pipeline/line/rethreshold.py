@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 
 from features.arrays import Floats, Indices
-from features.backbones.engines import DEFAULT_ENGINE
 from features.cache.sample_table import TableRow
 from features.errors import CacheError, DataError, ThresholdError
 from features.extract import Progress
@@ -87,8 +86,7 @@ def rethreshold(
     classes: Classes | None = None,
     groups: GroupRule | None = None,
     rule: ThresholdRule | None = None,
-    weights: str | None = None,
-    engine: str = DEFAULT_ENGINE,
+    options: PredictOptions | None = None,
     progress: Progress | None = None,
 ) -> Rethreshold:
     """Choose limits, calibration and claims of a model anew, on parts that it did not learn from.
@@ -101,8 +99,7 @@ def rethreshold(
             model's own.
         groups: where the parts are known from; None to propose them.
         rule: what is wanted; None for what was wanted when the model was fitted.
-        weights: where the backbone's weights are now, if not where they were.
-        engine: one of `features.backbones.engines.ENGINES`.
+        options: how rows that are missing are computed; None for `PredictOptions()`.
         progress: called as `progress(done, total)`.
 
     Raises:
@@ -121,7 +118,7 @@ def rethreshold(
     wanted = _wanted(bundle, rule)
     require_told(wanted, kind)
     labelled = [p for p in photographs if classes.number(p.label) is not None]
-    look = _looker(labelled, cache_path, weights, engine, progress)
+    look = _looker(labelled, cache_path, options, progress)
     table_rows, P = _new_ones(bundle, look, cache_path, groups or GroupRule())
     y = np.array([classes.number(table_row.label) for table_row in table_rows], dtype=np.int64)
     numbers = number_groups(table_rows)
@@ -161,21 +158,14 @@ Look = Callable[[Bundle], tuple[list[TableRow], Floats]]
 def _looker(
     photographs: Sequence[Photograph],
     cache_path: Path,
-    weights: str | None,
-    engine: str,
+    options: PredictOptions | None,
     progress: Progress | None,
 ) -> Look:
     """Make the function from photographs to what a model makes of them, calibrated or not."""
 
     def look(model: Bundle) -> tuple[list[TableRow], Floats]:
         """Ask one model."""
-        found = predict_photographs(
-            model,
-            photographs,
-            cache_path,
-            PredictOptions(weights=weights, engine=engine),
-            progress=progress,
-        )
+        found = predict_photographs(model, photographs, cache_path, options, progress=progress)
         return found.table_rows, found.probabilities
 
     return look

@@ -6,17 +6,9 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from pipeline.terminal.console import DATA, OUTPUT, RUN, say
-from pipeline.terminal.options import (
-    AcceptDrift,
-    CacheFile,
-    MaxPixels,
-    ModelArgument,
-    Quiet,
-    Weights,
-)
+from pipeline.terminal import options as opt
+from pipeline.terminal.command_group import DATA, OUTPUT, RUN
+from pipeline.terminal.console import say
 
 if TYPE_CHECKING:
     import socket
@@ -29,50 +21,42 @@ _MISSING = (
 )
 
 
+TrainingData = Annotated[
+    Path | None,
+    opt.option(DATA, "The training photographs.  [default: where the cache says]"),
+]
+InboxFolder = Annotated[
+    Path, opt.option(OUTPUT, "Folder for corrections, photographs and the log.")
+]
+Host = Annotated[
+    str,
+    opt.option(RUN, "Address to listen on; any but this computer's own demands a token."),
+]
+Port = Annotated[int, opt.option(RUN, "Where the page is; 0 for any.", min=0, max=65535)]
+Name = Annotated[
+    list[str] | None, opt.option(RUN, "Another name of this computer in browsers; repeat.")
+]
+Texts = Annotated[Path | None, opt.option(OUTPUT, "What the pages say, translated (JSON).")]
+QuickEngine = Annotated[
+    str | None,
+    opt.option(RUN, "tensorflow, or openvino: twice as quick.  [default: openvino if installed]"),
+]
+
+
 def serve(
-    model: ModelArgument = Path("model"),
-    cache: CacheFile = Path("features.h5"),
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            help="The training photographs.  [default: where the cache says]", rich_help_panel=DATA
-        ),
-    ] = None,
-    inbox: Annotated[
-        Path,
-        typer.Option(
-            help="Folder for corrections, photographs and the log.", rich_help_panel=OUTPUT
-        ),
-    ] = Path("inbox"),
-    host: Annotated[
-        str,
-        typer.Option(
-            help="Address to listen on; any but this computer's own demands a token.",
-            rich_help_panel=RUN,
-        ),
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, rich_help_panel=RUN)] = 8000,
-    name: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Another name of this computer in browsers; repeat.", rich_help_panel=RUN
-        ),
-    ] = None,
-    texts: Annotated[
-        Path | None,
-        typer.Option(help="What the pages say, translated (JSON).", rich_help_panel=OUTPUT),
-    ] = None,
-    weights: Weights = None,
-    engine: Annotated[
-        str | None,
-        typer.Option(
-            help="tensorflow, or openvino: twice as quick.  [default: openvino if installed]",
-            rich_help_panel=RUN,
-        ),
-    ] = None,
-    max_pixels: MaxPixels = None,
-    accept_drift: AcceptDrift = False,
-    quiet: Quiet = False,
+    model: opt.ModelArgument = Path("model"),
+    cache: opt.CacheFile = Path("features.h5"),
+    data: TrainingData = None,
+    inbox: InboxFolder = Path("inbox"),
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    name: Name = None,
+    texts: Texts = None,
+    weights: opt.Weights = None,
+    engine: QuickEngine = None,
+    max_pixels: opt.MaxPixels = None,
+    accept_drift: opt.AcceptDrift = False,
+    quiet: opt.Quiet = False,
 ) -> None:
     """Give the inspector's page and a service: look, correct, refit, on this computer alone.
 

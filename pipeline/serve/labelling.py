@@ -26,6 +26,7 @@ from pipeline.data.folder import find_pictures
 from pipeline.evaluation.band import REVIEW_NAME
 from pipeline.line.corrections import Correction, Judgement, Shown
 from pipeline.line.next import Candidate, next_to_label
+from pipeline.model.probabilities import PredictOptions
 from pipeline.serve.answers import correction_answer, number
 from pipeline.serve.api import read_json, run, told
 from pipeline.serve.jobs import Jobs
@@ -131,12 +132,13 @@ class Labelling:
         if not photographs:
             return {"questions": []}
         known = {digest for one in station.inbox.corrections() for digest in one.digests}
+        options = PredictOptions(
+            settings.weights, settings.engine, max_pixels=settings.limits.pixels
+        )
         try:
             found = next_to_label(
-                station.model.bundle, photographs, settings.cache, count=COUNT, known=known,
-                weights=settings.weights, engine=settings.engine,
-                max_pixels=settings.limits.pixels,
-                progress=lambda at, of: say("photographs", at, of),
+                station.model.bundle, photographs, settings.cache, options, count=COUNT,
+                known=known, progress=lambda at, of: say("photographs", at, of),
             )  # fmt: skip
         except DataError:  # all of them are labelled
             return {"questions": []}

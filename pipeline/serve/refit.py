@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -126,22 +127,7 @@ def refit(
     )
     merged = merge_corrections(bundle, cache_path, photographs, done.table_rows)
     clear_unfinished(versions)
-    asked = bundle.record.fit
-    options = FitOptions(
-        head=contender.head,
-        features=contender.spec,
-        split=GIVEN,
-        seed=asked.split.seed,
-        threshold=bundle.decision.rule,
-        settings=asked.settings,
-        optimism=False,
-    )
-    fitted = fit(
-        merged.dataset,
-        versions / f"{_UNFINISHED}{secrets.token_hex(4)}",
-        options,
-        progress=lambda epoch, epochs, _scores: say(STAGES[1], epoch, epochs),
-    )
+    fitted = _fit_anew(bundle, contender, merged.dataset, versions, say)
     say(STAGES[2], 0, 2)
     held_out = _on_holdout(bundle, fitted, merged.dataset, cache_path)
     say(STAGES[2], 1, 2)
@@ -157,13 +143,40 @@ def refit(
         "on_corrections": on_corrections.to_json(),
     }
     place = versions / fingerprint
-    write_story(place, story)
-    if place.is_dir():  # the very same model as before
-        shutil.rmtree(fitted.folder)
-    else:
-        fitted.folder.rename(place)
+    _keep(fitted.folder, place, story)
     has_report = _report(merged.dataset, replace(fitted, folder=place), bundle.folder, inbox)
     return Refitted(fingerprint, held_out, on_corrections, has_report)
+
+
+def _fit_anew(
+    bundle: Bundle, contender: Contender, dataset: Dataset, versions: Path, say: Say
+) -> Fit:
+    """Train what the active model was trained as, beside the kept versions."""
+    asked = bundle.record.fit
+    options = FitOptions(
+        head=contender.head,
+        features=contender.spec,
+        split=GIVEN,
+        seed=asked.split.seed,
+        threshold=bundle.decision.rule,
+        settings=asked.settings,
+        optimism=False,
+    )
+    return fit(
+        dataset,
+        versions / f"{_UNFINISHED}{secrets.token_hex(4)}",
+        options,
+        progress=lambda epoch, epochs, _scores: say(STAGES[1], epoch, epochs),
+    )
+
+
+def _keep(made: Path, place: Path, story: dict[str, Any]) -> None:
+    """Put a new model and its story where versions are kept."""
+    write_story(place, story)
+    if place.is_dir():  # the very same model as before
+        shutil.rmtree(made)
+    else:
+        made.rename(place)
 
 
 def _report(dataset: Dataset, fitted: Fit, model: Path, inbox: Inbox) -> bool:

@@ -7,20 +7,13 @@ from typing import Annotated
 
 import typer
 
-from pipeline.terminal.console import CommandGroup, bar, show
-from pipeline.terminal.options import CacheArgument, CacheFile, Wait, out_option
-
-cache_app = CommandGroup(
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    help="Check a cache, mend it, drop what nobody uses, make one of two, or a slim one.",
-)
+from pipeline.terminal import options as opt
+from pipeline.terminal.console import bar, show
 
 
-@cache_app.command("verify")
 def cache_verify(
-    cache_argument: CacheArgument = None,
-    cache: CacheFile = Path("features.h5"),
+    cache_argument: opt.CacheArgument = None,
+    cache: opt.CacheFile = Path("features.h5"),
     full: Annotated[bool, typer.Option("--full", help="Read every row, too.")] = False,
 ) -> None:
     """Is a cache sound? At once: structure and digests; --full: the checksum of every row.
@@ -37,14 +30,13 @@ def cache_verify(
         raise typer.Exit(1)
 
 
-@cache_app.command("repair")
 def cache_repair(
-    cache_argument: CacheArgument = None,
-    cache: CacheFile = Path("features.h5"),
+    cache_argument: opt.CacheArgument = None,
+    cache: opt.CacheFile = Path("features.h5"),
     no_backup: Annotated[
         bool, typer.Option("--no-backup", help="Do not keep the damaged file.")
     ] = False,
-    patience: Wait = 60.0,
+    patience: opt.Wait = 60.0,
 ) -> None:
     """Keep what is sound of a damaged cache and name what is not; extract fills it in again.
 
@@ -58,12 +50,11 @@ def cache_repair(
     show(text.repaired(done))
 
 
-@cache_app.command("gc")
 def cache_gc(
-    cache_argument: CacheArgument = None,
-    cache: CacheFile = Path("features.h5"),
+    cache_argument: opt.CacheArgument = None,
+    cache: opt.CacheFile = Path("features.h5"),
     apply: Annotated[bool, typer.Option("--apply", help="Do it, not only say it.")] = False,
-    patience: Wait = 60.0,
+    patience: opt.Wait = 60.0,
 ) -> None:
     """Drop rows that no photograph of the folder uses; without --apply only say how many.
 
@@ -77,12 +68,11 @@ def cache_gc(
     show(text.collected(done))
 
 
-@cache_app.command("merge")
 def cache_merge(
     first: Annotated[Path, typer.Argument(help="A cache.")],
     second: Annotated[Path, typer.Argument(help="Another, of the same settings.")],
-    out: Annotated[Path, out_option("The new cache; must not exist.")],
-    patience: Wait = 60.0,
+    out: Annotated[Path, opt.out_option("The new cache; must not exist.")],
+    patience: opt.Wait = 60.0,
 ) -> None:
     """Bring the rows of two caches of the same recipe, weights and precision together.
 
@@ -96,19 +86,18 @@ def cache_merge(
     show(text.merged(done))
 
 
-@cache_app.command("slim")
 def cache_slim(
     keep: Annotated[
         str,
         typer.Option("--keep", help="Features to keep, with commas: avg,five:mixed8:root."),
     ],
-    out: Annotated[Path, out_option("The new cache; must not exist.")],
-    cache_argument: CacheArgument = None,
-    cache: CacheFile = Path("features.h5"),
+    out: Annotated[Path, opt.out_option("The new cache; must not exist.")],
+    cache_argument: opt.CacheArgument = None,
+    cache: opt.CacheFile = Path("features.h5"),
     precision: Annotated[
         str | None, typer.Option(help="float16 for half the space.  [default: the cache's]")
     ] = None,
-    patience: Wait = 60.0,
+    patience: opt.Wait = 60.0,
 ) -> None:
     """Make a small cache of a full one, with what some features read and no more.
 

@@ -5,58 +5,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import io
-import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
-
-import typer
-from typer.core import TyperCommand
 
 INTERRUPTED = 130
 INTERNAL_ERROR = 70
-
-CommandFunction = TypeVar("CommandFunction", bound=Callable[..., None])
-
-DATA, MODEL, DECISION, RUN, OUTPUT = (
-    "What is read",
-    "What is trained",
-    "How it decides",
-    "How it runs",
-    "What is written",
-)
-"""The panels of every command's --help."""
-
-
-class PanelCommand(TyperCommand):
-    """A command whose --help shows its options in panels, as plain text."""
-
-    def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - vendored types
-        """Write arguments, then the options panel by panel."""
-        panels: dict[str, list[tuple[str, str]]] = {"Arguments": []}
-        for param in self.get_params(ctx):
-            record = param.get_help_record(ctx)
-            if record is not None:
-                argument = param.param_type_name == "argument"
-                panel = getattr(param, "rich_help_panel", None) or "Options"
-                panels.setdefault("Arguments" if argument else panel, []).append(record)
-        known = ("Arguments", DATA, MODEL, DECISION, OUTPUT, RUN)
-        for panel in sorted(panels, key=lambda name: (name not in known, *map(name.__ne__, known))):
-            if panels[panel]:
-                with formatter.section(panel):
-                    formatter.write_dl(panels[panel])
-
-
-class CommandGroup(typer.Typer):
-    """Typer whose commands are `PanelCommand`s."""
-
-    def command(  # type: ignore[override]
-        self, name: str | None = None
-    ) -> Callable[[CommandFunction], CommandFunction]:
-        """Register a command; see `typer.Typer.command`."""
-        return super().command(name, cls=PanelCommand)
-
 
 _quiet = False  # set by --quiet: results go to files alone
 
@@ -73,16 +27,15 @@ def say(*lines: str) -> None:
         show(line, err=True)
 
 
-class _Lines(logging.Handler):
-    """What the packages below say of themselves, as lines on standard error."""
+def listen() -> None:
+    """Show what the packages below log: a journal set aside, a lock that is waited for."""
+    import logging
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Say it."""
-        say(record.getMessage())
+    class Lines(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            say(record.getMessage())
 
-
-# What the packages below log (a journal set aside, a lock that is waited for) is shown.
-logging.getLogger("onepass").handlers = [_Lines()]
+    logging.getLogger("onepass").handlers = [Lines()]
 
 
 def show(text: str, *, err: bool = False) -> None:
@@ -96,10 +49,13 @@ def show(text: str, *, err: bool = False) -> None:
 
 
 @contextlib.contextmanager
-def bar(unit: str) -> Iterator[Callable[[int, int], None]]:
-    """Give a progress bar on standard error, with speed and time left, where that is a terminal."""
+def bar(unit: str) -> Iterator[Callable[..., None]]:
+    """Give a progress bar on standard error, with speed and time left, where that is a terminal.
+
+    What is given takes how much is done, how much there is, and whatever else is told.
+    """
     if _quiet or not sys.stderr.isatty():
-        yield lambda done, total: None
+        yield lambda *_: None
         return
     from rich.console import Console
     from rich.progress import (
@@ -120,7 +76,7 @@ def bar(unit: str) -> Iterator[Callable[[int, int], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(unit, total=None, speed="")
 
-        def update(done: int, total: int) -> None:
+        def update(done: int, total: int, *_: object) -> None:
             """Move the bar."""
             speed = progress.tasks[0].speed
             progress.update(

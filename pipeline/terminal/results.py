@@ -4,29 +4,26 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from math import isfinite, nan
 from pathlib import Path
-from typing import Any
 
 from features.backbones.weights import UNTRAINED_WARNING
 from features.look import Look
-from features.photographs.views import FULL, Chosen, views_of
+from features.photographs.views import FULL, Chosen
 from pipeline.cnn.photograph_batches import PhotographSet
 from pipeline.data.dataset import Dataset, Labelled
 from pipeline.data.extract_folder import FolderExtraction
 from pipeline.data.extraction_plan import Plan
 from pipeline.data.folder import Scan, describe_ignored, left_out_pictures
 from pipeline.evaluation.intervals import describe_intervals
-from pipeline.evaluation.metrics import TITLES
 from pipeline.evaluation.predictions import Assessment, assessed_sides
 from pipeline.evaluation.score_table import confusion_table, scores_table
 from pipeline.heads.svm import approximation
 from pipeline.model.bundle import Bundle
 from pipeline.model.evaluate import Evaluation, not_scored
-from pipeline.model.record import RefitRecord
-from pipeline.output.result_table import Estimate, told
+from pipeline.output.result_table import told
 from pipeline.output.tables import align, printable
 from pipeline.terminal import groups as grouping_text
+from pipeline.terminal import info as info_text
 from pipeline.terminal import thresholds as thresholds_text
 from pipeline.terminal.comparison import heads as heads_text
 from pipeline.training.compare_heads import HeadComparison
@@ -96,7 +93,7 @@ def extraction(done: FolderExtraction, cache: Path) -> str:
         ["seconds", f"{seconds['total']:.1f}" + (f" ({stages}; stages overlap)" if stages else "")],
         ["cache", f"{cache}, {_size(cache)}"],
         ["look", _look(done.settings.look, done.views)],
-        ["settings", _settings(done.settings.fields, done.settings.weights.describe())],
+        ["settings", info_text.settings(done.settings.fields, done.settings.weights.describe())],
     ]
     said = [f"note: {line}" for line in done.said]
     text = "\n".join([align(rows, right=False), *_about_folder(scan), *said])
@@ -243,66 +240,6 @@ def _one_class(found: Evaluation, names: Sequence[str]) -> list[str]:
     ]
 
 
-def info(facts: Mapping[str, Any]) -> str:
-    """Give a cache's or a model's facts."""
-    if facts["kind"] == "cache":
-        kept = facts["folder"].get("kept", ())
-        rows = [
-            ["cache", f"{facts['path']}, {facts['bytes'] / 1e6:,.1f} MB"],
-            ["rows", f"{facts['rows']:,} × {facts['cached_width']:,} {facts['dtype']}"],
-            [
-                "photographs",
-                f"{facts['photographs']:,} ({_counts(facts['classes']) or 'none yet'})",
-            ],
-            ["parts named", f"{facts['parts_named']:,}"],
-            ["unreadable", f"{len(facts['unreadable']):,}"],
-            ["views", _views(Chosen(tuple(facts["views"])))],
-            *([["slim: kept for", printable(", ".join(kept))]] if kept else []),
-            ["settings", _settings(facts["features"], facts["features"]["weights"][:19])],
-            ["fingerprint", facts["fingerprint"][:16] + "…"],
-            ["folder", printable(str(facts["folder"].get("root", "no finished extract")))],
-        ]
-        return align(rows, right=False)
-    split, refit = facts["split"], facts.get("refit")
-    rows = [
-        ["model", printable(f"{facts['path']}, {facts['title']}, made {facts['created']}")],
-        ["classes", printable(", ".join(facts["classes"]))],
-        ["threshold", thresholds_text.info(facts)],
-        ["split", f"{split['kind']}, {split['test_size']:.0%} held out, seed {split['seed']}"],
-        ["settings", _model_settings(facts)],
-        *([["refit", f"trained {RefitRecord(**refit).describe()}"]] if refit else []),
-        *(
-            [
-                f"scored: {side}" if refit else side,
-                f"{facts[side]['photographs']:,} photographs of {facts[side]['parts']:,} parts: "
-                + _side_scores(facts[side]),
-            ]
-            for side in ("train", "holdout")
-            if facts.get(side)
-        ),
-    ]
-    text = align(rows, right=False)
-    return (
-        text
-        if facts.get("weights", {}).get("source") != "random"
-        else f"{text}\n\n{UNTRAINED_WARNING}"
-    )
-
-
-def _side_scores(side: Mapping[str, Any]) -> str:
-    """Scores of a model's side; those of good photographs alone are not known."""
-    scores, intervals = side["scores"], side["intervals_95"]
-    known = [
-        f"{TITLES[name]} {told(Estimate(scores[name], *ends))}"
-        for name in ("accuracy", "balanced_accuracy", "roc_auc")
-        for ends in [(nan if end is None else end for end in intervals[name])]
-        if scores[name] is not None and isfinite(scores[name])
-    ]
-    if len(known) < 2:
-        return "of one class, so that no score is known"
-    return ", ".join(known)
-
-
 def _class_scores(found: Evaluation) -> str:
     head = ["class", "photographs", "recall", "precision", "F1"]
     rows = [
@@ -322,40 +259,16 @@ def _assessments(sides: Mapping[str, Assessment], binary: bool) -> str:
     return "\n".join([scores_table(sides, binary).text(), *about])
 
 
-def _settings(fields: Mapping[str, Any], weights: str) -> str:
-    taps = ", ".join(fields.get("taps", ()))
-    return (
-        f"{fields['backbone']}, recipe {fields['recipe']['name']}, {fields['precision']}, "
-        f"weights {weights}" + (f", taps {taps}" if taps else "")
-    )
-
-
 def _look(look: Look, views: Chosen) -> str:
     """Say what is seen of a photograph, what it costs and how to do without."""
     if look.images == 1:
-        return str(look) if views.sets == (FULL,) else f"{_views(views)}, with a row each"
+        return (
+            str(look)
+            if views.sets == (FULL,)
+            else f"{info_text.describe_views(views)}, with a row each"
+        )
     crops = f"whole photograph and {look.images - 1} crops, {len(look.crops.taps)} layers"
     return f"{crops}: {look.images} times the time of --look plain"
-
-
-def _views(chosen: Chosen) -> str:
-    sets = [f"{one} ({len(views_of(one))})" if one != FULL else one for one in chosen.sets]
-    return ", ".join(sets)
-
-
-def _model_settings(facts: Mapping[str, Any]) -> str:
-    spec = facts["feature_spec"]
-    if spec != "flat":
-        facts = {**facts, "feature_spec": "flat"}
-        return f"sees {printable(str(spec))} of {_model_settings(facts)}"
-    if facts.get("sees") == "pixels":
-        recipe = facts["recipe"]
-        return f"sees {recipe['width']}×{recipe['height']} pixels, recipe {recipe['name']}"
-    return _settings(facts["fingerprint"], facts["weights"]["source"])
-
-
-def _counts(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{printable(name)} {count:,}" for name, count in counts.items())
 
 
 def _size(path: Path) -> str:

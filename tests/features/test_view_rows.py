@@ -35,7 +35,8 @@ from pipeline.data.folder import scan_folder
 from pipeline.feature_specs.spec import FeatureSpec
 from pipeline.model.info import describe
 from pipeline.terminal import cache as upkeep_text
-from pipeline.terminal.results import extraction, info
+from pipeline.terminal.info import info
+from pipeline.terminal.results import extraction
 
 Toy = type[ToyBackbone]
 TILES = Chosen((FULL, "tiles:2x2"))

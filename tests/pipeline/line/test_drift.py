@@ -76,9 +76,7 @@ def cache(line: Path, tmp_path: Path) -> Path:
 
 
 def measured(bundle: Bundle, cache: Path, folder: Path, since: float | None = None) -> Drift:
-    found = find_arrivals(
-        bundle, [str(folder)], cache, Path("none"), BY_PART, [], engine="tensorflow"
-    )
+    found = find_arrivals(bundle, [str(folder)], cache, Path("none"), BY_PART, [])
     return measure_drift(bundle, cache, found, since=since, sharpness=sharpness_of(bundle, found))
 
 
@@ -195,13 +193,13 @@ def test_a_log_says_which_came_when(bundle: Bundle, cache: Path, tmp_path: Path)
     photograph(folder, range(112, 124), redder)
     named = measured(bundle, cache, folder)  # brings the rows into the cache
     digests = {one.path: one.digest for one in find_arrivals(
-        bundle, [str(folder)], cache, Path("none"), BY_PART, [], engine="tensorflow"
+        bundle, [str(folder)], cache, Path("none"), BY_PART, []
     )}  # fmt: skip
     log = tmp_path / "verdicts.jsonl"
     for at, name in enumerate(sorted(digests)):
         verdict = LoggedVerdict(1e6 + at, "watch", "A", (digests[name],), "x", 0.5, 0.5, "m")
         append_verdicts(log, [verdict])
-    arrivals = find_arrivals(bundle, [], cache, log, GroupRule(), [], engine="tensorflow")
+    arrivals = find_arrivals(bundle, [], cache, log, GroupRule(), [])
     assert len({one.part for one in arrivals}) == len(digests)
     found = measure_drift(
         bundle, cache, [replace(a, part=str(i // 2)) for i, a in enumerate(arrivals)]
@@ -214,13 +212,11 @@ def test_a_log_says_which_came_when(bundle: Bundle, cache: Path, tmp_path: Path)
 def test_rows_of_the_cache_alone(bundle: Bundle, cache: Path, tmp_path: Path) -> None:
     """What `predict` left there; where there is nothing but the model's own, that is said."""
     with pytest.raises(DataError, match="no photographs but those"):
-        find_arrivals(bundle, [], cache, tmp_path / "no", GroupRule(), [], engine="tensorflow")
+        find_arrivals(bundle, [], cache, tmp_path / "no", GroupRule(), [])
     folder = photograph(tmp_path / "new", range(100, 112), redder)
     pipeline.predict(bundle, pipeline.find_photographs([str(folder)]), cache)
     notes: list[str] = []
-    found = find_arrivals(
-        bundle, [], cache, tmp_path / "no", GroupRule(), notes, engine="tensorflow"
-    )
+    found = find_arrivals(bundle, [], cache, tmp_path / "no", GroupRule(), notes)
     assert len(found) == 24
     assert any("model was not made from" in note for note in notes)
     assert measure_drift(bundle, cache, [replace(one, part="") for one in found]).drifted

@@ -14,7 +14,7 @@ from models import Toy, load
 import pipeline
 from features.backbones.settings import BACKBONES
 from pipeline.model.info import describe
-from pipeline.terminal.results import info
+from pipeline.terminal.info import info
 
 ARCHIVES = sorted((Path(__file__).parent / "old_versions").glob("*.tar.xz"))
 

@@ -434,15 +434,7 @@ def test_the_gallery_shows_the_worst_first(tmp_path: Path) -> None:
     """Missed defects from the surest on, false alarms likewise, then the least certain."""
     predicted = predict_photographs([0.3, 0.01, 0.2, 0.55, 0.99, 0.97, 0.45], [1, 1, 1, 0, 0, 1, 0])
     table_rows = [write_noise(tmp_path, s.path, i) for i, s in enumerate(predicted.table_rows)]
-    predicted = Predictions(
-        BINARY,
-        tmp_path,
-        table_rows,
-        predicted.y,
-        predicted.groups,
-        predicted.probabilities,
-        Band.at(0.5),
-    )
+    predicted = replace(predicted, root=tmp_path, table_rows=table_rows)
     body = gallery.section(predicted).body
     shown = re.findall(r'alt="(\w+)/(\d)\.png: is \w+, verdict \w+, probability of a defect', body)
     assert [int(number) for _, number in shown] == [1, 2, 0, 4, 3, 6, 5]
@@ -459,15 +451,7 @@ def test_pictures_that_are_gone_or_changed_say_so(tmp_path: Path) -> None:
     (tmp_path / table_rows[1].path).write_bytes(photograph(77))
     (tmp_path / table_rows[2].path).write_bytes(b"nothing")
     table_rows[2] = table_rows[2]._replace(digest=hashlib.sha256(b"nothing").hexdigest())
-    predicted = Predictions(
-        BINARY,
-        tmp_path,
-        table_rows,
-        predicted.y,
-        predicted.groups,
-        predicted.probabilities,
-        Band.at(0.5),
-    )
+    predicted = replace(predicted, root=tmp_path, table_rows=table_rows)
     body = gallery.section(predicted).body
     assert "data:image" not in body
     said = plain(body)

@@ -18,10 +18,10 @@ import pipeline
 from features.errors import BundleError, ThresholdError
 from pipeline.heatmaps.prediction_sheet import _entry
 from pipeline.model.info import describe
+from pipeline.terminal.info import info as info_text
 from pipeline.terminal.predictions import predictions as predictions_text
 from pipeline.terminal.results import evaluation as evaluation_text
 from pipeline.terminal.results import fit as fit_text
-from pipeline.terminal.results import info as info_text
 from pipeline.terminal.thresholds import decision
 from pipeline.thresholds import Band, Decision, Outcome, ThresholdRule
 from pipeline.thresholds.claims import Claim

@@ -17,6 +17,7 @@ from pipeline.export.model_card import model_card
 from pipeline.model.info import describe
 from pipeline.serve.refit import merge_corrections
 from pipeline.terminal import results as text
+from pipeline.terminal.info import info
 from pipeline.training.fit import Fit
 
 HONEST = "after the scores were made; scores, limits and claims are those of the run that held"
@@ -84,11 +85,11 @@ def test_it_is_said_wherever_the_model_is_described(made: tuple[Path, Fit, Fit])
     assert facts["refit"]["parts"] == 24
     assert "refit" not in describe(folder / "scored")
     report = pipeline.fit_report(pipeline.load_dataset(folder / "features.h5"), refitted)
-    for said in (text.fit(refitted), text.info(facts), model_card(folder / "refitted"), report):
+    for said in (text.fit(refitted), info(facts), model_card(folder / "refitted"), report):
         assert f"on all 72 photographs of 24 parts {HONEST}" in said
     assert "--refit" in report
-    assert "scored: holdout" in text.info(facts)
-    for said in (text.fit(scored), text.info(describe(folder / "scored"))):
+    assert "scored: holdout" in info(facts)
+    for said in (text.fit(scored), info(describe(folder / "scored"))):
         assert HONEST not in said
 
 

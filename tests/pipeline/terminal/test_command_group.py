@@ -1,0 +1,109 @@
+"""Commands are read when they are called, and records of options are options."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+import typer
+import typer.main
+from typer.testing import CliRunner
+
+import cli
+from pipeline.terminal.command_group import CommandGroup, Commands, with_options
+from pipeline.terminal.option_records import JudgeOptions, ThresholdOptions
+
+
+@dataclass(frozen=True)
+class Both:
+    """Two options that go together."""
+
+    colour: Annotated[str, typer.Option(help="Of the light.")] = "red"
+    times: Annotated[int, typer.Option(min=1)] = 1
+
+
+def group(seen: list[object]) -> CommandGroup:
+    app = CommandGroup(help="A group.")
+
+    @app.callback()
+    def main() -> None:
+        """Begin."""
+
+    @app.command("look-at")
+    def look(name: Annotated[str, typer.Argument()], *, both: Both) -> None:
+        """Look at something.
+
+        More words.
+        """
+        seen.append((name, both))
+
+    app.add_homes({"gone": "pipeline.nowhere:command"})
+    return app
+
+
+def commands_of(app: CommandGroup) -> Commands:
+    found: Commands = typer.main.get_group(app).commands  # type: ignore[assignment]
+    return found
+
+
+def test_a_record_is_its_options() -> None:
+    """Each field is an option with its help, default and limits; the command gets the record."""
+    seen: list[object] = []
+    run = CliRunner()
+    app = group(seen)
+    done = run.invoke(app, ["look-at", "it", "--times", "3"])
+    assert done.exit_code == 0, done.output
+    assert seen == [("it", Both("red", 3))]
+    assert run.invoke(app, ["look-at", "it", "--times", "0"]).exit_code == 2
+    shown = run.invoke(app, ["look-at", "--help"]).output
+    assert "Of the light." in shown
+    assert "More words." in shown
+
+
+def test_only_what_is_called_is_made() -> None:
+    """The list of commands reads no options, and a home is opened when it is asked for."""
+    commands = commands_of(group([]))
+    assert list(commands) == ["look-at", "gone"]
+    assert commands.summary("look-at", 40) == "Look at something."
+    assert commands._made == {}
+    assert commands["look-at"] is commands["look-at"]
+    with pytest.raises(ModuleNotFoundError):
+        commands["gone"]
+    with pytest.raises(KeyError):
+        commands["never"]
+
+
+def test_every_home_is_there() -> None:
+    """Names in tables of homes are functions with a docstring, in all groups."""
+    waiting = [commands_of(cli.app)]
+    count = 0
+    while waiting:
+        commands = waiting.pop()
+        for name in commands:
+            assert commands.summary(name, 60)
+            made = commands[name]
+            count += 1
+            if hasattr(made, "commands"):
+                waiting.append(made.commands)
+    assert count >= 25
+
+
+def test_records_parse_what_they_say() -> None:
+    """A gap in time reaches the rows' options; thresholds that clash are refused."""
+    rows = JudgeOptions(group_gap="10s", engine="openvino").rows(4)
+    assert (rows.gap, rows.engine, rows.batch_size) == (10.0, "openvino", 4)
+    assert ThresholdOptions(max_missed=0.1).rule(3, "max").folds == 3
+    assert JudgeOptions().rule() is None
+    assert JudgeOptions(groups=Path("g.csv")).told().kind == "file"
+
+
+def test_the_names_of_a_command_stay() -> None:
+    """Errors and --help name the function's own words."""
+
+    def own(*, both: Both) -> None:
+        """Say so."""
+
+    made = with_options(own)
+    assert (made.__name__, made.__doc__) == ("own", "Say so.")
