@@ -296,7 +296,7 @@ class _Run:
         pixels, size = [item.pixels for item in batch], batch[0].pixels.shape[1:3]
         riders = [probe_pixels(*size)[None]] * self.riding
         seen = backbone.run(np.concatenate([*pixels, *riders]))
-        self.sight.check(backbone.run, seen, *size)
+        self.sight.check(backbone.run, seen, *size, self.riding)
         rows = self.settings.row_of(seen[: len(seen) - self.riding], self.pictures)
         if self.riding:  # the drift probe is its own crop
             probe = np.repeat(seen[-1:], self.pictures, 0)

@@ -50,8 +50,11 @@ def read_json(path: Path, most: int = MOST_JSON) -> Any:  # noqa: ANN401 - whate
         ValueError: it is no JSON in UTF-8.
         OSError: it is not there, or cannot be read.
     """
+    content = read_bytes(path, most)
     try:
-        return json.loads(read_bytes(path, most).decode("utf-8"))
+        return json.loads(content.decode("utf-8"))
+    except UnicodeDecodeError as error:  # whose text has all of the file in it
+        raise UnsafeFileError(f"byte {error.start:,} of it is no UTF-8") from None
     except RecursionError:
         raise UnsafeFileError("it is nested too deeply") from None
 

@@ -173,6 +173,14 @@ ROWS = (
         "test_blind_networks_are_refused_after_the_first_batch",
     ),
     Mutant(
+        "Weights that see nothing are refused, though the drift probe's own row differs",
+        "features/extract.py",
+        "self.sight.check(backbone.run, seen, *size, self.riding)",
+        "self.sight.check(backbone.run, seen, *size)",
+        "tests/features/backbones/test_drift_probe.py"
+        "::test_rows_that_only_tell_the_probe_apart_see_nothing",
+    ),
+    Mutant(
         "A backbone that gives other rows is named",
         "features/backbones/drift_probe.py",
         "if gap <= allowed:",

@@ -16,6 +16,7 @@ from models import write_parts
 from toy import ToyBackbone, photograph
 
 from features.cache.cache import Cache
+from pipeline.terminal.console import fail
 
 
 def test_the_main_job_with_bare_commands(run: Run, tmp_path: Path) -> None:
@@ -327,3 +328,13 @@ def test_options_stand_in_panels(run: Run) -> None:
         "How it runs",
     ]
     assert [out.index(panel) for panel in panels] == sorted(out.index(panel) for panel in panels)
+
+
+def test_an_error_is_no_longer_than_a_page(capsys: pytest.CaptureFixture[str]) -> None:
+    """What was found may be a forged file; what to do, at the end, stays."""
+    assert fail("found " + "9" * 10**6 + "; do this", 1) == 1
+    said = capsys.readouterr().err
+    assert len(said) < 2100
+    assert said.startswith("error: found 999")
+    assert said.endswith("9; do this\n")
+    assert said.count("\n") == 1

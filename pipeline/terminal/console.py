@@ -181,9 +181,16 @@ def _needed(error: BaseException) -> str:
     return f"{place.co_name} in {os.path.basename(place.co_filename)}" if place else "no more said"  # noqa: PTH119
 
 
+_LONGEST = 2000
+"""Characters of an error's line."""
+
+
 def fail(message: str, code: int) -> int:
     """Say an error in one line; returns the exit code."""
     from pipeline.output.tables import printable
 
-    say(f"error: {printable(message)}")
+    text = printable(message)
+    if len(text) > _LONGEST:  # a forged file may be quoted whole; what to do stands at the end
+        text = f"{text[: _LONGEST // 2]} […] {text[-_LONGEST // 2 :]}"
+    say(f"error: {text}")
     return code

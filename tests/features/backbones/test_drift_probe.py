@@ -24,6 +24,7 @@ from features.backbones.drift_probe import (
 from features.backbones.engines import to_bfloat16
 from features.backbones.inception_v3 import InceptionV3Backbone
 from features.backbones.weights import Weights
+from features.cache.cache import Cache
 from features.errors import PrecisionError, WeightsError
 from features.extract import extract
 from features.extraction import RunOptions
@@ -151,6 +152,26 @@ def test_blind_networks_are_refused_after_the_first_batch(
     with pytest.raises(WeightsError, match=r"the weights random \(untrained, seed 0\)") as caught:
         extract(photographs, toy_settings(), tmp_path / "f.h5", RunOptions(batch_size=2))
     assert "\n" not in str(caught.value)
+
+
+def test_rows_that_only_tell_the_probe_apart_see_nothing(
+    tmp_path: Path, toy: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing but a trace of a picture's spread is left, and the probe's is another."""
+
+    def run(_self: ToyBackbone, pixels: np.ndarray) -> np.ndarray:
+        spread = pixels.std(axis=(1, 2, 3), dtype=np.float64)[:, None] / 255
+        return (np.arange(1.0, 49.0) + 0.1 * spread).astype(np.float32)
+
+    monkeypatch.setattr(toy, "run", run)
+    photographs = write(tmp_path, [photograph(number) for number in range(4)])
+    with pytest.raises(WeightsError, match="see nothing"):
+        extract(
+            photographs, toy_settings(), tmp_path / "f.h5", RunOptions(batch_size=5),
+            watch=lambda _row, _known: None,
+        )  # fmt: skip
+    with Cache.read(tmp_path / "f.h5") as kept:
+        assert len(kept) == 0
 
 
 def test_equal_photographs_are_no_error(tmp_path: Path, toy: Toy) -> None:

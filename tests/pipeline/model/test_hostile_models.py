@@ -424,6 +424,19 @@ def test_json_that_is_deep_or_enormous_is_refused(
         pipeline.load_bundle(folder).split()
 
 
+@pytest.mark.parametrize("name", ["model.json", "split.json", "head/settings.json"])
+def test_json_that_is_no_text_is_not_quoted(model: Any, name: str) -> None:
+    """Python's own error has all of the file in it: the line would be as long as the file."""
+    folder = model("logistic")
+    content = bytearray((folder / name).read_bytes())
+    content[len(content) // 2] = 0xFF
+    (folder / name).write_bytes(bytes(content))
+    refused(sign(folder) if name != "model.json" else folder, "is no UTF-8")
+    with pytest.raises(BundleError) as caught:
+        pipeline.load_bundle(folder)
+    assert len(str(caught.value)) < 400
+
+
 # ---- what is followed without looking ---------------------------------------------------------
 
 
