@@ -583,6 +583,13 @@ OUTPUT = (
         "tests/test_wrong_use.py::test_fit_never_replaces_what_only_looks_like_a_model",
     ),
     Mutant(
+        "An error is one line, and no forged file is quoted whole in it",
+        "pipeline/terminal/console.py",
+        "if len(text) > _LONGEST:  # a forged file may be quoted whole; what to do stands at the end",
+        "if len(text) < 0:",
+        "tests/test_cli.py::test_an_error_is_no_longer_than_a_page",
+    ),
+    Mutant(
         "Exit code 3: photographs that could not be read",
         "cli.py",
         "SOME_UNREADABLE = 3",

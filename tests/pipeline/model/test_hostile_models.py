@@ -431,9 +431,10 @@ def test_json_that_is_no_text_is_not_quoted(model: Any, name: str) -> None:
     content = bytearray((folder / name).read_bytes())
     content[len(content) // 2] = 0xFF
     (folder / name).write_bytes(bytes(content))
-    refused(sign(folder) if name != "model.json" else folder, "is no UTF-8")
-    with pytest.raises(BundleError) as caught:
-        pipeline.load_bundle(folder)
+    if name != "model.json":
+        sign(folder)
+    with pytest.raises(BundleError, match="is no UTF-8") as caught:
+        pipeline.load_bundle(folder).split()
     assert len(str(caught.value)) < 400
 
 
