@@ -293,10 +293,10 @@ class _Run:
     def compute(self, backbone: Backbone, batch: list[_Item]) -> Rows:
         """Run the backbone over a batch, with the drift probe riding along the first time."""
         started = time.perf_counter()
-        pixels, size = [item.pixels for item in batch], batch[0].pixels.shape[1:3]
-        riders = [probe_pixels(*size)[None]] * self.riding
-        seen = backbone.run(np.concatenate([*pixels, *riders]))
-        self.sight.check(backbone.run, seen, *size, self.riding)
+        height, width = batch[0].pixels.shape[1:3]
+        riders = [probe_pixels(height, width)[None]] * self.riding
+        seen = backbone.run(np.concatenate([*(item.pixels for item in batch), *riders]))
+        self.sight.check(backbone.run, seen, height, width, self.riding)
         rows = self.settings.row_of(seen[: len(seen) - self.riding], self.pictures)
         if self.riding:  # the drift probe is its own crop
             probe = np.repeat(seen[-1:], self.pictures, 0)

@@ -175,8 +175,8 @@ ROWS = (
     Mutant(
         "Weights that see nothing are refused, though the drift probe's own row differs",
         "features/extract.py",
-        "self.sight.check(backbone.run, seen, *size, self.riding)",
-        "self.sight.check(backbone.run, seen, *size)",
+        "self.sight.check(backbone.run, seen, height, width, self.riding)",
+        "self.sight.check(backbone.run, seen, height, width)",
         "tests/features/backbones/test_drift_probe.py"
         "::test_rows_that_only_tell_the_probe_apart_see_nothing",
     ),
@@ -516,6 +516,13 @@ MODELS = (
         "test_archives_that_inflate_or_overlap_are_refused",
     ),
     Mutant(
+        "A stranger's cache does not choose which tables are read",
+        "pipeline/data/extract_folder.py",
+        "if told is not None or not table or not is_strange_root(cache_path, table):",
+        "if told is not None or table:",
+        "tests/pipeline/data/test_strange_roots.py::test_its_tables_are_asked_for",
+    ),
+    Mutant(
         "A stranger's model does not choose where pictures are read",
         "pipeline/model/bundle.py",
         "if not self.record.own and is_strange_root(self.folder, root):",
@@ -585,7 +592,7 @@ OUTPUT = (
     Mutant(
         "An error is one line, and no forged file is quoted whole in it",
         "pipeline/terminal/console.py",
-        "if len(text) > _LONGEST:  # a forged file may be quoted whole; what to do stands at the end",
+        "if len(text) > _LONGEST:  # what to do stands at its end",
         "if len(text) < 0:",
         "tests/test_cli.py::test_an_error_is_no_longer_than_a_page",
     ),

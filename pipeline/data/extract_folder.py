@@ -21,10 +21,11 @@ from features.backbones.settings import (
 )
 from features.backbones.weights import RecordedWeights
 from features.cache.cache import Cache
-from features.errors import DataError, DriftError
+from features.errors import CacheError, DataError, DriftError
 from features.extract import Progress, extract
 from features.extraction import Extraction, RunOptions
 from features.look import CLOSE, NO_CROPS, Crops, Kept, pooled_of
+from features.own_files import is_strange_root
 from features.photographs.decode import MAX_PIXELS, Recipe, get_recipe, recorded_recipe
 from features.photographs.survey import Settled, settle_depth
 from features.photographs.views import FULL, Chosen
@@ -229,10 +230,12 @@ def prepare(data: Path, cache_path: Path, options: ExtractOptions) -> Ready:
 
     Raises:
         DataError: the folder, its labels or the options cannot be used.
+        CacheError: a stranger's cache names a table that nobody here named.
         WeightsError: there are no such weights.
     """
     known = _known(cache_path)
     noted = known[1] if known else FolderRecord()
+    _refuse_strange_tables(cache_path, noted, options)
     labels = options.labels or noted.labels
     scan = scan_folder(data, options.classes, labels)
     settings = _settings(known, options)
@@ -322,6 +325,23 @@ def _known(cache_path: Path) -> tuple[dict[str, Any], FolderRecord] | None:
         return None
     with Cache.read(cache_path) as cache:
         return cache.fields, FolderRecord.noted(cache.note)
+
+
+def _refuse_strange_tables(cache_path: Path, noted: FolderRecord, options: ExtractOptions) -> None:
+    """Raise CacheError where a stranger's cache would have a table read that nobody here named."""
+    groups = noted.group_rule.value if noted.group_rule.kind == "file" else ""
+    labels = "" if noted.labels.file == "none" else noted.labels.file
+    for table, told, option in (
+        (groups, options.group_rule, "--groups"), (labels, options.labels, "--labels"),
+    ):  # fmt: skip
+        if told is not None or not table or not is_strange_root(cache_path, table):
+            continue
+        with Cache.read(cache_path) as cache:
+            if not cache.own:
+                raise CacheError(
+                    f"{cache_path} was not written by this account and names the table {table}; "
+                    f"nothing is read there unasked: name it yourself with {option}"
+                )
 
 
 def _recipe(name: str | None, fields: Mapping[str, Any]) -> Recipe | None:

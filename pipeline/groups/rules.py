@@ -21,6 +21,9 @@ PATH_COLUMNS = ("path", "file name", "filename", "file", "image", "photograph", 
 GROUP_COLUMNS = ("group", "part", "part id", "groups", "parts", "gruppe", "teil", "serial")
 
 
+_KINDS = ("file", "regex", "gap", "proposed", "none")
+
+
 @dataclass(frozen=True)
 class GroupRule:
     r"""Where groups come from: a table, a pattern in file names, a gap in time, or a proposal.
@@ -72,7 +75,8 @@ class GroupRule:
             CacheError: the note holds something else.
         """
         rule = note.get("group_rule", {})
-        if not isinstance(rule, dict) or not set(rule) <= {"kind", "value"}:
+        known = isinstance(rule, dict) and set(rule) <= {"kind", "value"}
+        if not known or str(rule.get("kind", "none")) not in _KINDS:
             raise CacheError(
                 f"the cache notes the group rule {rule!r}; expected what extract wrote; extract "
                 "into another --cache"

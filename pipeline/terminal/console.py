@@ -190,7 +190,7 @@ def fail(message: str, code: int) -> int:
     from pipeline.output.tables import printable
 
     text = printable(message)
-    if len(text) > _LONGEST:  # a forged file may be quoted whole; what to do stands at the end
+    if len(text) > _LONGEST:  # what to do stands at its end
         text = f"{text[: _LONGEST // 2]} […] {text[-_LONGEST // 2 :]}"
     say(f"error: {text}")
     return code

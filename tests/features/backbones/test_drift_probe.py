@@ -94,6 +94,7 @@ backbone = Lite(path, batch_size=1, engine=sys.argv[1], precision=sys.argv[2])
 np.save(sys.argv[3], backbone.run(pixels)[0])
 """
 ALL = "ONEPASS_ALL_BACKBONES"
+ISAS = ("SSE41", "AVX2", "AVX512_CORE", "AVX512_CORE_VNNI", "AVX512_CORE_BF16")
 
 
 @pytest.mark.skipif(ALL not in os.environ, reason=f"takes minutes; set {ALL}=1")
@@ -102,7 +103,7 @@ def test_all_instruction_sets_that_this_processor_can_play(tmp_path: Path) -> No
     rows: dict[str, list[np.ndarray]] = {"float32": [], "bfloat16": []}
     for precision, found in rows.items():
         for engine in ("tensorflow", "openvino"):
-            for isa in ("AVX2", "AVX512_CORE", "AVX512_CORE_BF16"):
+            for isa in ISAS:
                 file = tmp_path / f"{precision}-{engine}-{isa}.npy"
                 played = subprocess.run(
                     [sys.executable, "-c", _PLAY, engine, precision, str(file)],
@@ -116,7 +117,7 @@ def test_all_instruction_sets_that_this_processor_can_play(tmp_path: Path) -> No
                 else:  # bfloat16 without its instructions
                     assert precision == "bfloat16", played.stderr.decode()[-500:]
                     assert b"Error: " in played.stderr
-    assert len(rows["float32"]) == 6
+    assert len(rows["float32"]) == 2 * len(ISAS)
     for precision, other in (("float32", "bfloat16"), ("bfloat16", "float32")):
         for row in rows[precision]:
             assert all(moved(row, one, precision) is None for one in rows[precision])

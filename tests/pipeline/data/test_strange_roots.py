@@ -13,6 +13,7 @@ from features.cache.redo_log import SIZE
 from features.errors import CacheError
 from features.own_files import MARK, refuse_strange_root
 from pipeline.audit import run as audit_run
+from pipeline.data.label_table import LabelRule
 from pipeline.groups.contact_sheets import show_groups
 
 
@@ -46,6 +47,33 @@ def test_who_names_the_folder_goes_on(foreign: Path, tmp_path: Path) -> None:
     with Cache.read(foreign) as cache:
         assert cache.own
     assert len(pipeline.load_dataset(foreign)) > 0
+
+
+def test_its_tables_are_asked_for(foreign: Path, tmp_path: Path) -> None:
+    """Of groups and of classes, unless the user names one; one beside the cache is no question."""
+    table = tmp_path / "secret.csv"
+    files = sorted(
+        file.relative_to(tmp_path / "data") for file in (tmp_path / "data").rglob("*.png")
+    )
+    lines = [f"{file.as_posix()},{file.name[:8]},{file.parent.name}" for file in files]
+    table.write_text("path,group,label\n" + "\n".join(lines))
+    beside = shutil.copyfile(table, foreign.with_name("table.csv"))
+    for told in (
+        {"group_rule": {"kind": "file", "value": str(table)}},
+        {"labels": {"file": str(table)}},
+    ):
+        with Cache.read(foreign) as cache:
+            fields, width, dtype = cache.fields, cache.cached_width, cache.dtype
+        with Cache.write(foreign, fields, width, dtype) as cache:
+            cache.replace_table(cache.table_rows, {**cache.note, **told})
+            cache.commit()
+        with pytest.raises(CacheError, match=r"names the table .*secret\.csv; nothing is read"):
+            pipeline.extract_folder(tmp_path / "data", foreign)
+        options = pipeline.ExtractOptions(
+            group_rule=pipeline.GroupRule("file", str(beside)), labels=LabelRule(str(beside))
+        )
+    assert pipeline.extract_folder(tmp_path / "data", foreign, options).extraction.extracted == 0
+    pipeline.extract_folder(tmp_path / "data", foreign)  # its own account's now
 
 
 def test_folders_below_and_folders_that_are_not_there_are_no_question(

@@ -583,6 +583,7 @@ def test_every_array_has_its_shape_range_and_type(model: Any, name: str, field: 
         {"decision": Decision.not_chosen().to_json() | {"pass_below": float("nan")}},
         {"fingerprint": {}}, {"fingerprint": None}, {"data": {}}, {"data": None}, {"split": {}},
         {"split": 3}, {"data": {"root": "r", "group_rule": {"kind": "x", "other": 1}}},
+        {"data": {"root": "r", "group_rule": {"kind": "-1", "value": ""}}},
         {"weights": {}}, {"weights": {"source": "random"}},
         {"versions": [1]}, {"files": []}, {"files": None}, {"files": {"split.json": 3}},
         {"onepass_bundle": 99},
