@@ -11,6 +11,7 @@ a killed process copied and did not acknowledge.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import re
 import secrets
@@ -35,6 +36,7 @@ LOG, PHOTOGRAPHS, SET_ASIDE, GROUPS = "corrections.jsonl", "photographs", "set-a
 VERDICTS = "verdicts.jsonl"
 """Names inside an inbox; the last is of `pipeline.line.verdict_log`."""
 
+_log = logging.getLogger("onepass")
 _NAME = 60  # characters of a part's name in file names
 _TEXT = 2000  # characters of a note
 
@@ -169,7 +171,10 @@ class Inbox:
             judgement, label, note[:_TEXT], by[:_NAME],
         )  # fmt: skip
         append_lines(self.log, [{"kind": "correction", **asdict(made)}])
-        self._write_groups()
+        try:
+            self._write_groups()
+        except OutputError as error:  # it follows from the log, and is written with the next one
+            _log.warning("note: %s; the correction is kept", error)
         return made
 
     def refuse_links(self) -> None:

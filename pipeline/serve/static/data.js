@@ -140,7 +140,7 @@ function state() {
   $("#move").disabled = $("#split").disabled = chosen.size === 0;
   $("#save").disabled = moved.size === 0;
   $("#tools").hidden = chosen.size === 0 && moved.size === 0;
-  $("#chosen").textContent = chosen.size ? t("data.chosen", { n: chosen.size }) : moved.size ? t("data.changed", { n: moved.size }) : "";
+  $("#chosen").textContent = chosen.size ? t("data.chosen", { n: chosen.size }) : moved.size ? t(moved.size === 1 ? "data.changed.one" : "data.changed", { n: moved.size }) : "";
 }
 
 async function parts(fresh) {
@@ -160,6 +160,7 @@ $("#save").addEventListener("click", () => trying(async () => {
   const found = await ask("/v1/data/groups", { moved: Object.fromEntries(moved) });
   toast(t("data.saved", { path: found.path }));
   $("#apply").hidden = false;
+  $("#apply").focus();
 }));
 $("#apply").addEventListener("click", () => trying(async () => {
   await ask("/v1/data/apply", {});
@@ -175,7 +176,7 @@ $("#apply").addEventListener("click", () => trying(async () => {
 $("#suspects-start").addEventListener("click", () => trying(async () => { await ask("/v1/suspects", {}); await suspects(); }));
 keys({
   m: () => { if (chosen.size) { ask_where(true); $("#parts .group button.quiet")?.focus(); } },
-  s: split, Escape: () => { ask_where(false); [...chosen][0]?.focus(); },
+  s: split, v: () => { if (!$("#save").disabled) $("#save").click(); }, Escape: () => { ask_where(false); [...chosen][0]?.focus(); },
   ArrowLeft: (event) => arrow(-1, false), ArrowRight: (event) => arrow(1, false),
   ArrowUp: (event) => arrow(-1, true), ArrowDown: (event) => arrow(1, true),
 });

@@ -118,7 +118,7 @@ async function drift() {
   $("#drift-says").hidden = false;
   $("#drift-says").textContent = text + (found?.since ? ` ${t("history.drift.since", { since: when(found.since) })}` : "");
   $("#drift-says").className = `strong ${found?.drifted ? "f-worse" : tested ? "f-better" : ""}`;
-  $("#drift-asked").textContent = t("history.drift.asked", { when: when(job.ended) });
+  $("#drift-asked").textContent = !found ? "" : t("history.drift.asked", { when: when(job.ended) });
   $("#drift-list").replaceChildren(...(found?.said ?? []).map((line) => el("li", {}, line)));
   $("#drift-examples").replaceChildren(...(found?.examples ?? []).map((digest) => el("span.thumb", {}, thumbnail(digest))));
 }

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from checkout import ROOT
@@ -210,6 +211,21 @@ def test_a_full_disk_acknowledges_nothing(tmp_path: Path, monkeypatch: pytest.Mo
         correct(inbox, TWO)
     monkeypatch.undo()
     assert inbox.log.read_bytes() == before
+
+
+def test_a_correction_in_the_log_is_acknowledged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the disk was full for the table of parts, which the next one writes."""
+    inbox = Inbox(tmp_path / "inbox")
+    with monkeypatch.context() as patch:
+        patch.setattr(Inbox, "_write_groups", Mock(side_effect=OutputError("no space left")))
+        made = correct(inbox, ONE)
+    assert inbox.corrections() == [made]
+    assert not (inbox.folder / "groups.csv").exists()
+    correct(inbox, TWO, part="8")
+    table = (inbox.folder / "groups.csv").read_text("utf-8-sig")
+    assert table.count("inbox-part 7") == table.count("inbox-8") == 1
 
 
 def test_verdicts_are_logged_and_read_back(tmp_path: Path) -> None:

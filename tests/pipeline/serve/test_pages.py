@@ -297,4 +297,8 @@ def test_parts_are_merged_and_split_by_keys(service: Service, browser: Browser) 
     browser.press("s")
     browser.until("document.querySelectorAll('#parts .thumb.moved').length === 2")
     assert browser.evaluate(place) == 0  # a part of its own stands first
+    browser.press("v")
+    browser.until("document.activeElement.id === 'apply'")
+    table = (service.folder / "inbox" / "data-groups.csv").read_text("utf-8-sig")
+    assert name in table
     check_quiet(browser, service)
