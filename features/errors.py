@@ -40,7 +40,7 @@ class WeightsError(OnepassError):
 
 
 class PrecisionError(OnepassError):
-    """Say that this processor cannot compute in the precision that was asked for."""
+    """The processor cannot compute in the precision that was asked for."""
 
 
 class EngineError(OnepassError):

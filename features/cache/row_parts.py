@@ -144,7 +144,7 @@ class RowParts:
         return rows[:, self.pooled_place(name)] if self.pooled else pool_map(self.map(rows), [name])
 
     def pooled_place(self, name: str) -> slice:
-        """Where slim rows keep a pooling of the last map.
+        """Find where slim rows keep a pooling of the last map.
 
         Raises:
             FeatureSpecError: they do not.

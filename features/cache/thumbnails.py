@@ -27,7 +27,7 @@ Grey = npt.NDArray[np.uint8]
 
 
 class Thumbnail(NamedTuple):
-    """Of one photograph.
+    """What is kept of one photograph.
 
     Attributes:
         grey: uint8 (32, 32), the decoded photograph squeezed to a square.
@@ -44,7 +44,7 @@ BLANK = Thumbnail(np.zeros((SIDE, SIDE), np.uint8), MISSING)
 
 
 class Thumbnails(NamedTuple):
-    """Of some rows of a cache.
+    """What is kept of the photographs of some rows, column by column.
 
     Attributes:
         grey: uint8 (n, 32, 32); zeros where it is missing.

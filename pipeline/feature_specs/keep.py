@@ -131,7 +131,7 @@ def slim_cache(
 
 
 def _in_one_row(spec: FeatureSpec, row_parts: RowParts | None) -> bool:
-    """Whether layers of the spec's crops stand in the row of the whole photograph."""
+    """Say whether layers of the spec's crops stand in the row of the whole photograph."""
     if row_parts is not None:
         return spec.stored_views(row_parts) != spec.views
     return spec.views != (FULL,) and all(isinstance(pooling, Taps) for pooling in spec.poolings)

@@ -300,7 +300,7 @@ class Largest(Pooling):
 
 
 def _pooled_width(name: str, row_parts: RowParts) -> int:
-    """Channels of the last map; raises FeatureSpecError where slim rows lack this pooling."""
+    """Count the last map's channels; raise FeatureSpecError where slim rows lack this pooling."""
     if row_parts.pooled:
         row_parts.pooled_place(name)
     return row_parts.shape[2]

@@ -27,8 +27,8 @@ from pipeline.evaluation.band import REVIEW, REVIEW_NAME, Band, beside, verdict_
 from pipeline.groups.proposal_cache import propose_for
 from pipeline.model.bundle import Bundle
 from pipeline.model.familiar import UNLIKE, say_blind
-from pipeline.model.layout import on_fewest
 from pipeline.model.probabilities import PredictOptions, predict_photographs
+from pipeline.model.slim_rows import on_fewest
 from pipeline.output.overwrite import PICTURE, PREDICTIONS, check_overwritable
 from pipeline.output.tables import MARK, escaped_json, to_csv
 

@@ -23,7 +23,7 @@ from features.photographs.file import Photograph
 from pipeline.cnn.cnn import Cnn
 from pipeline.cnn.photograph_batches import look
 from pipeline.model.bundle import Bundle
-from pipeline.model.layout import on_fewest, on_rows_of
+from pipeline.model.slim_rows import on_fewest, on_rows_of
 
 _BLOCK = 256  # rows in memory at once
 

@@ -23,7 +23,7 @@ Command = list[str]
 
 
 def extract_command(dataset: Dataset) -> Command:
-    """How the cache was filled."""
+    """Write how the cache was filled."""
     folder, recipe = dataset.folder, dataset.fields["recipe"]
     words = ["onepass", "extract", folder.root, "--cache", str(dataset.cache_path)]
     words += ["--recipe", str(recipe["name"]), "--precision", str(dataset.fields["precision"])]
@@ -44,13 +44,13 @@ def extract_command(dataset: Dataset) -> Command:
 
 
 def audit_command(dataset: Dataset, file: Path) -> Command:
-    """How the audit in this file is made."""
+    """Write how the audit in this file is made."""
     words = ["onepass", "audit", "--cache", str(dataset.cache_path), *_classes(dataset.classes)]
     return [*words, "--out", str(file.parent)]
 
 
 def fit_command(dataset: Dataset, done: Fit) -> Command:
-    """How a model was trained."""
+    """Write how a model was trained."""
     split = done.record.split
     words = ["onepass", "fit", "--head", done.record.head]
     words += _features([done.record.spec])
@@ -66,7 +66,7 @@ def fit_command(dataset: Dataset, done: Fit) -> Command:
 
 
 def compare_command(dataset: Dataset, found: HeadComparison) -> Command:
-    """How heads were compared."""
+    """Write how heads were compared."""
     result = found.result
     contenders = result.contenders.values()
     words = ["onepass", "compare-heads"]
@@ -80,7 +80,7 @@ def compare_command(dataset: Dataset, found: HeadComparison) -> Command:
 
 
 def learning_curve_command(dataset: Dataset, found: LearningCurve) -> Command:
-    """How a learning curve was made."""
+    """Write how a learning curve was made."""
     options = found.options
     words = ["onepass", "learning-curve", "--heads", ",".join(options.heads)]
     words += _features(options.features)
@@ -90,7 +90,7 @@ def learning_curve_command(dataset: Dataset, found: LearningCurve) -> Command:
 
 
 def evaluate_command(bundle: Bundle, found: Evaluation) -> Command:
-    """How a model was scored."""
+    """Write how a model was scored."""
     words = ["onepass", "evaluate", str(bundle.folder)]
     if found.data is None:
         return [*words, "--cache", str(found.cache_path)]

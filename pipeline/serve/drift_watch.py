@@ -45,7 +45,7 @@ class DriftWatch:
         self._thread: threading.Thread | None = None
 
     def routes(self) -> list[Route]:
-        """Its address."""
+        """List its address."""
         return [Route("/v1/drift", told(self.drift), methods=["POST"])]
 
     async def drift(self, request: Request) -> Response:
@@ -69,7 +69,7 @@ class DriftWatch:
             self._thread.join(5.0)
 
     def is_due(self, parts: int) -> bool:
-        """Whether so many parts were judged since the last measurement, or by another model."""
+        """Say whether enough parts were judged since the last measurement, or by another model."""
         model = self.station.model
         if isinstance(model.bundle.head, Cnn):
             return False

@@ -157,7 +157,7 @@ class Labelling:
         return list({one.file: one for one in found}.values())
 
     def _offered(self, say: Say) -> list[Photograph]:
-        """Photographs in the folder for it; what cannot be read is passed over, and asked later."""
+        """Find photographs in the folder for it; what cannot be read is asked for later."""
         folder = self.station.settings.inbox / UNLABELLED
         refuse_outside(folder, folder.parent)
         if not folder.is_dir():

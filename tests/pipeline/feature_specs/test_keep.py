@@ -22,8 +22,8 @@ from pipeline.feature_specs.keep import kept_by, parse_keep, slim_cache
 from pipeline.feature_specs.rows import load_rows
 from pipeline.feature_specs.spec import FeatureSpec
 from pipeline.groups.rules import GroupRule
-from pipeline.model.layout import on_fewest
 from pipeline.model.probabilities import predict_table_rows
+from pipeline.model.slim_rows import on_fewest
 
 CLOSER = "full+five:colour+white"
 PARTS = GroupRule("regex", r"part-(\d+)")

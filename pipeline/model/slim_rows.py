@@ -1,4 +1,4 @@
-"""A model on rows of another layout than those that it was fitted on.
+"""A model on rows that keep more or less than those that it was fitted on.
 
 What a model sees of a photograph may stand in rows that keep more, or less: in a slim cache made of
 the one that it was fitted on, or in a full one where it was fitted on a slim one. The values that
@@ -23,7 +23,7 @@ from pipeline.feature_specs.spec import FeatureSpec, Taps
 from pipeline.heads.base import Head
 from pipeline.model.bundle import Bundle
 
-_LAYOUT = ("taps", "crops", "map")
+_ROW_PARTS = ("taps", "crops", "map")
 """Fields of a fingerprint that say what stands in a row, and not what any value of it is."""
 
 
@@ -61,11 +61,11 @@ def on_fewest(bundle: Bundle) -> Bundle:
 
 
 def _apart(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if name not in _LAYOUT}
+    return {name: value for name, value in fields.items() if name not in _ROW_PARTS}
 
 
 def _same_values(spec: FeatureSpec, own: RowParts, other: RowParts) -> bool:
-    """Whether both kinds of rows have what the spec reads, in the same order."""
+    """Say whether both kinds of rows have what the spec reads, in the same order."""
     try:
         same = spec.width(own) == spec.width(other)
         layers = [
