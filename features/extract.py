@@ -21,7 +21,7 @@ import numpy as np
 
 from features.arrays import Pixels, Row, Rows
 from features.backbones.drift_probe import SightCheck, Watch, probe_pixels
-from features.backbones.registry import Backbone
+from features.backbones.loading import Loading
 from features.backbones.settings import BackboneSettings
 from features.cache.cache import Cache
 from features.cache.lock import writing
@@ -29,7 +29,7 @@ from features.cache.probe_row import keep_probe, read_probe
 from features.cache.sample_table import TableRow
 from features.cache.thumbnail_table import keep_thumbnails, thumbnails_of
 from features.cache.thumbnails import BLANK, Thumbnail, thumbnail_of
-from features.errors import ImageError, TooManyFailuresError
+from features.errors import DriftError, ImageError, TooManyFailuresError
 from features.extraction import Extraction, RunOptions, drop_rowless, identify
 from features.photographs.decode_worker_pool import look_apart
 from features.photographs.file import Photograph
@@ -164,6 +164,7 @@ class _Run:
         rows = len(photographs) * len(self.views)
         most = max(1, min(options.batch_size // self.pictures, rows))
         self.batch_size = most * self.pictures + (self.riding if most in (1, rows) else 0)
+        self.loading = Loading(settings, self.batch_size)
         self.drift_probe: Row | None = None
         self.sight = SightCheck(settings.weights.describe(), settings.row_dtype)
         self.allowed_failures = options.max_failures * len(photographs)
@@ -186,7 +187,6 @@ class _Run:
         # A thread of its own: an interrupt (Ctrl-C) meets the caller's, never a half-done commit.
         with ThreadPoolExecutor(1, thread_name_prefix="writer") as writer:
             batch: list[_Item] = []
-            backbone: Backbone | None = None
             for seen in self.read_ahead(workers):
                 table_rows.append(seen.table_row)
                 self.seconds["read"] += seen.read_seconds
@@ -202,20 +202,20 @@ class _Run:
                 for item in _items(seen):
                     batch.append(item)
                     if (len(batch) + 1) * self.pictures + self.riding > self.batch_size:
-                        backbone = backbone or self.load()
-                        self.open_for_writing()
-                        writer.submit(self.write, batch, self.compute(backbone, batch)).result()
+                        writer.submit(self.write, batch, self.compute(batch)).result()
                         batch = []
             if batch:
-                backbone = backbone or self.load()
-                self.open_for_writing()
-                writer.submit(self.write, batch, self.compute(backbone, batch)).result()
+                writer.submit(self.write, batch, self.compute(batch)).result()
         self.keep_drift_probe()
         table_rows = self.place(table_rows)
         failures = [table_row for table_row in table_rows if table_row.row < 0]
         self.stop_on_too_many(failures)  # again: now with the copies of unreadable photographs
         reused = len(table_rows) - extracted - len(failures)
-        return Extraction(table_rows, extracted, self.written, reused, self.seconds, self.remarks)
+        self.seconds["load"] = self.loading.seconds
+        return Extraction(
+            table_rows, extracted, self.written, reused, self.seconds, self.remarks,
+            self.loading.engine if self.written else "",
+        )  # fmt: skip
 
     # ---- readers ------------------------------------------------------------------------
 
@@ -249,6 +249,9 @@ class _Run:
         thumbnail_alone = FULL not in missing and self.is_blank(table_row.digest)
         pictures = [name for view in missing for name in (view, *self.settings.crops.views)]
         asked = [FULL, *pictures] if thumbnail_alone else pictures
+        failed_before = self.known.get(photograph.path, table_row).reason
+        if missing and not failed_before:
+            self.loading.begin()  # beside the decoding
         try:
             pixels, capture_time, declared = look_apart(
                 data, self.settings.recipe, asked, max_pixels=self.max_pixels
@@ -283,15 +286,10 @@ class _Run:
             self.claimed.add(digest)
             return first
 
-    def load(self) -> Backbone:
-        """Load the backbone, timed."""
-        started = time.perf_counter()
-        backbone = self.settings.load(self.batch_size)
-        self.seconds["load"] += time.perf_counter() - started
-        return backbone
-
-    def compute(self, backbone: Backbone, batch: list[_Item]) -> Rows:
+    def compute(self, batch: list[_Item]) -> Rows:
         """Run the backbone over a batch, with the drift probe riding along the first time."""
+        backbone = self.loading.backbone()
+        self.open_for_writing()
         started = time.perf_counter()
         height, width = batch[0].pixels.shape[1:3]
         riders = [probe_pixels(height, width)[None]] * self.riding
@@ -301,7 +299,12 @@ class _Run:
         if self.riding:  # the drift probe is its own crop
             probe = np.repeat(seen[-1:], self.pictures, 0)
             alone = self.settings.with_map.row_of(probe, self.pictures)
-            self.hear(alone[0])
+            try:
+                self.hear(alone[0])
+            except DriftError:
+                if not self.loading.next_engine():  # nobody named this one: another may be right
+                    raise
+                return self.compute(batch)
             self.riding = 0
         self.seconds["backbone"] += time.perf_counter() - started
         return rows

@@ -60,6 +60,7 @@ class Extraction:
         seconds: per stage. "read" (with hashing) and "decode" add up over the reader threads;
             "load", "backbone" and "write" are one thread each; "total" is by the clock.
         remarks: what a person should know of the photographs that were decoded.
+        engine: what computed the rows; "" where none were.
     """
 
     table_rows: list[TableRow]
@@ -68,6 +69,7 @@ class Extraction:
     reused: int = 0
     seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     remarks: Remarks = field(default_factory=Remarks)
+    engine: str = ""
 
     @property
     def failed(self) -> list[TableRow]:

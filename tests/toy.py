@@ -25,6 +25,7 @@ class ToyBackbone:
     close_look: ClassVar[str] = "plain"
     tap_widths: ClassVar[dict[str, int]] = {"colour": 3, "white": 2}
     map_shape: ClassVar[tuple[int, int, int]] = (4, 4, 3)
+    engines: ClassVar[tuple[str, ...]] = ("tensorflow",)
     calls: ClassVar[int] = 0
     photographs: ClassVar[int] = 0
     loads: ClassVar[int] = 0

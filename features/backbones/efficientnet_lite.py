@@ -16,7 +16,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from features.arrays import Array, Scale
-from features.backbones.engines import DEFAULT_ENGINE, Engine, FixedBatch, Plan, load_engine
+from features.backbones.engines import TENSORFLOW, Engine, FixedBatch, Plan, load_engine
 from features.backbones.torch_weights import read_tensors
 from features.backbones.weights import file_digest
 from features.errors import WeightsError
@@ -118,7 +118,7 @@ class EfficientNetLite0Backbone(FixedBatch):
         scale: Scale = scale,
         batch_size: int = 32,
         precision: str = "float32",
-        engine: str = DEFAULT_ENGINE,
+        engine: str = TENSORFLOW,
         taps: Sequence[str] = (),
     ) -> None:
         assert scale == type(self).scale, scale

@@ -23,7 +23,13 @@ networks, and `compile_graph(graph, shape, precision)` for Keras's. An engine de
 is computed, not what it is: rows of all engines agree within the precision's tolerance, so it is
 no part of a row's fingerprint."""
 
-DEFAULT_ENGINE = "tensorflow"
+TENSORFLOW = "tensorflow"
+"""What is there in any case."""
+
+AUTO = "auto"
+"""Instead of a name: the fastest engine that gives right rows here; see `engine_choice`."""
+
+DEFAULT_ENGINE = AUTO
 
 Node = Any
 """What an engine computes with: a tensor, or a node of its graph."""
@@ -136,14 +142,18 @@ def load_engine(name: str, function: str = "compile_network") -> Any:  # noqa: A
     Raises:
         EngineError: unknown, or its library is not installed.
     """
+    if name == AUTO:
+        raise EngineError(f"found the engine {AUTO}; expected one of {', '.join(ENGINES)} here")
     check_engine(name)
     return getattr(importlib.import_module(ENGINES[name]), function)
 
 
 def check_engine(name: str) -> None:
     """Raise EngineError for a name that is in no registry."""
-    if name not in ENGINES:
-        raise EngineError(f"unknown engine {name!r}; expected one of {', '.join(ENGINES)}")
+    if name not in ENGINES and name != AUTO:
+        raise EngineError(
+            f"unknown engine {name!r}; expected {AUTO} or one of {', '.join(ENGINES)}"
+        )
 
 
 def to_bfloat16(rows: Array) -> Array:

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from features.arrays import Array, Pixels, Rows
-from features.backbones.engines import DEFAULT_ENGINE, Engine, Plan, load_engine
+from features.backbones.engines import TENSORFLOW, Engine, Plan, load_engine
 from features.backbones.weight_files import read_layers
 from features.errors import PrecisionError, WeightsError
 from features.runtime import load_tensorflow
@@ -78,7 +78,7 @@ class InceptionV3Backbone:
         scale: tuple[float, float],
         batch_size: int = 32,
         precision: str = "float32",
-        engine: str = DEFAULT_ENGINE,
+        engine: str = TENSORFLOW,
         taps: Sequence[str] = (),
     ) -> None:
         if precision == "bfloat16":

@@ -12,12 +12,12 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from features.arrays import Scale
-from features.backbones.engines import DEFAULT_ENGINE, FixedBatch, load_engine, tap_source
+from features.backbones.engines import TENSORFLOW, FixedBatch, load_engine, tap_source
 from features.backbones.weight_files import read_layers
 from features.backbones.weights import KerasWeights
 from features.errors import WeightsError
@@ -46,6 +46,7 @@ class KerasNetwork:
         map_shape: of the last map.
         layers: channels of the layers worth tapping, by Keras's names: the last of each map size.
         trained: Keras's download of the ImageNet weights without the top.
+        engines: TensorFlow builds it in any case, and others take seconds to convert it.
     """
 
     function: str
@@ -54,6 +55,7 @@ class KerasNetwork:
     map_shape: tuple[int, int, int]
     layers: Mapping[str, int]
     trained: KerasWeights
+    engines: ClassVar[tuple[str, ...]] = ("tensorflow",)
 
     @property
     def tap_widths(self) -> Mapping[str, int]:
@@ -68,7 +70,7 @@ class KerasNetwork:
         scale: Scale,
         batch_size: int = 32,
         precision: str = "float32",
-        engine: str = DEFAULT_ENGINE,
+        engine: str = TENSORFLOW,
         taps: Sequence[str] = (),
     ) -> FixedBatch:
         """Build it; see `features.backbones.registry.BackboneEntry`.

@@ -19,6 +19,11 @@ from features.runtime import core_count, trace_tensorflow
 
 # OpenVINO reports to its makers when it is imported, unless this package is not there.
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+# Its converters, which only networks of Keras need, take a third of the time of its import.
+_CONVERTERS = "openvino.tools.ovc"
+_UNTOUCHED = _CONVERTERS not in sys.modules
+if _UNTOUCHED:
+    sys.modules[_CONVERTERS] = None  # type: ignore[assignment]
 try:
     import openvino as openvino
     from openvino import opset13 as ops
@@ -27,6 +32,11 @@ except ImportError:
         "--engine openvino needs a package that is not installed; "
         "run: pip install 'onepass[openvino]', or use --engine tensorflow"
     ) from None
+finally:
+    if _UNTOUCHED:
+        del sys.modules[_CONVERTERS]
+
+VERSION = str(openvino.__version__)
 
 _PRECISION_HINT = {"bfloat16": "bf16"}  # any other is computed in float32
 _PADDING = {"SAME": "same_upper", "VALID": "valid"}  # TensorFlow's words to OpenVINO's
@@ -46,8 +56,10 @@ def compile_network(plan: Plan) -> Network:
 
 def compile_graph(graph: Any, shape: tuple[int, int, int, int], precision: str) -> Network:  # noqa: ANN401
     """Compile a function of TensorFlow's, uint8 pixels of `shape` to float32 rows."""
+    from openvino.tools.ovc import convert_model
+
     traced = trace_tensorflow(graph, shape)
-    return _network(openvino.convert_model(traced.get_concrete_function()), precision)
+    return _network(convert_model(traced.get_concrete_function()), precision)
 
 
 def compile_onnx(
@@ -98,35 +110,71 @@ def compile_onnx(
     return _compiled(steps.build(), precision), channels_first
 
 
-def _compiled(model: Any, precision: str) -> Any:  # noqa: ANN401
+def open_network(content: bytes, precision: str) -> Network:
+    """Open what `CompiledNetwork.to_bytes` gave.
+
+    Raises:
+        RuntimeError: it is none, or of another OpenVINO.
+        PrecisionError: this processor does not compute it in that precision.
+    """
+    opened = openvino.Core().import_model(content, "CPU", _settings(precision))
+    _check_precision(opened, precision)
+    return CompiledNetwork(opened, precision)
+
+
+def _settings(precision: str) -> dict[str, Any]:
     hint = _PRECISION_HINT.get(precision, "f32")
-    settings = {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": core_count()}
+    return {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": core_count()}
+
+
+def _compiled(model: Any, precision: str) -> Any:  # noqa: ANN401
     try:
-        compiled = openvino.Core().compile_model(model, "CPU", settings)
+        compiled = openvino.Core().compile_model(model, "CPU", _settings(precision))
     except RuntimeError as error:  # OpenVINO believes in instructions that cannot be had
         raise EngineError(
             f"OpenVINO cannot compute this network in {precision} "
             f"({' '.join(str(error).split())[-160:]}); use another --precision or --engine"
         ) from error
+    _check_precision(compiled, precision)
+    return compiled
+
+
+def _check_precision(compiled: Any, precision: str) -> None:  # noqa: ANN401
     found = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
-    if found != hint:  # it takes float32, silently, where the processor has nothing else
+    if found != _settings(precision)["INFERENCE_PRECISION_HINT"]:
+        # It takes float32, silently, where the processor has nothing else.
         raise PrecisionError(
             f"--precision {precision} cannot be computed by OpenVINO on this processor; "
             "use --precision float32, or float16 for a cache of half the size"
         )
-    return compiled
 
 
 def _network(model: Any, precision: str) -> Network:  # noqa: ANN401
-    request = _compiled(model, precision).create_infer_request()
+    return CompiledNetwork(_compiled(model, precision), precision)
 
-    def network(pixels: npt.NDArray[np.uint8]) -> Array:
-        """Run photographs: float32 (n, values of a row)."""
+
+class CompiledNetwork:
+    """A compiled network: pixels in, rows out.
+
+    Args:
+        compiled: OpenVINO's.
+        precision: that it computes in.
+    """
+
+    def __init__(self, compiled: Any, precision: str) -> None:  # noqa: ANN401
+        self._compiled, self._precision = compiled, precision
+        self._request = compiled.create_infer_request()
+
+    def __call__(self, pixels: npt.NDArray[np.uint8]) -> Array:
+        """Compute the rows of uint8 (batch_size, height, width, 3): float32 (batch_size, width)."""
         # A copy: the result lies in a buffer that the next call writes to.
-        rows = np.array(request.infer([pixels])[0])
-        return to_bfloat16(rows) if precision == "bfloat16" else rows
+        rows = np.array(self._request.infer([pixels])[0])
+        return to_bfloat16(rows) if self._precision == "bfloat16" else rows
 
-    return network
+    def to_bytes(self) -> bytes:
+        """Give what `open_network` reads."""
+        found = self._compiled.export_model()
+        return found if isinstance(found, bytes) else bytes(found.getbuffer())
 
 
 class _OpenVINOOps(FoldedOps):

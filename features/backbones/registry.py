@@ -40,6 +40,7 @@ class BackboneEntry(Protocol):
         input_size: height and width of what it sees; absent: the recipe's.
         scale: (factor, offset) of what it sees, numbers or one per channel; absent: the recipe's.
         trained: where its ImageNet weights come from; absent: InceptionV3's.
+        engines: those worth trying where nobody names one, the best first; absent: all.
         close_look: text of `features.look` that finds small defects; absent: see `close_look`.
     """
 

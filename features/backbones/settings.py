@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from features.arrays import Rows
-from features.backbones.engines import DEFAULT_ENGINE, check_engine
+from features.backbones import kept_networks
+from features.backbones.engine_choice import engines_to_try, first_that_can
+from features.backbones.engines import AUTO, DEFAULT_ENGINE, check_engine
 from features.backbones.onnx_network import ONNX, OnnxNetwork
 from features.backbones.registry import (
     BACKBONES as BACKBONES,
@@ -50,7 +52,8 @@ class BackboneSettings:
         weights: found already, or recorded in a bundle and found when they are needed.
         precision: one of PRECISIONS.
         name: one of `features.backbones.registry.BACKBONES`, or "onnx".
-        engine: one of `features.backbones.engines.ENGINES`; decides the speed and no row.
+        engine: one of `features.backbones.engines.ENGINES`, or "auto"; decides the speed and no
+            row.
         taps: what is kept of intermediate layers as well; see `check_taps`.
         network: of "onnx" what its card says; else None.
         crops: of which parts of a photograph what is kept.
@@ -108,6 +111,12 @@ class BackboneSettings:
     def entry(self) -> BackboneEntry:
         """What the registry, or the card, says of the backbone; imports no TensorFlow."""
         return self.network or entry_of({"backbone": self.name})
+
+    @property
+    def engines(self) -> tuple[str, ...] | None:
+        """Engines worth trying under "auto", the best first; None for all."""
+        found: tuple[str, ...] | None = getattr(self.entry, "engines", None)
+        return found
 
     @property
     def cached_width(self) -> int:
@@ -190,12 +199,30 @@ class BackboneSettings:
     def load(self, batch_size: int) -> Backbone:
         """Build the network and load its weights: seconds, once per run.
 
+        Under "auto" the first engine that can have it, which `loading.Loading` names.
+
         Raises:
             WeightsError: the weights do not fit.
             PrecisionError: this processor cannot compute in that precision.
             EngineError: the engine's library is not installed.
         """
+        if self.engine == AUTO:
+            engines = engines_to_try(AUTO, self.engines)
+            load = lambda engine: replace(self, engine=engine).load(batch_size)  # noqa: E731
+            return first_that_can(engines, load)[1]
         weights = self.weights.locate(trained_weights(self.entry))
+        if self.engine == kept_networks.KEEPS and self.network is None and weights.path is not None:
+            shape = (batch_size, self.recipe.height, self.recipe.width, 3)
+            file = kept_networks.kept_file(self.entry, self.fields, self._layers, shape)
+            known = kept_networks.open_kept(file, shape, self.precision)
+            if known is not None:
+                return known
+            built = self._built(weights, batch_size)
+            kept_networks.keep(file, getattr(built, "network", None))
+            return built
+        return self._built(weights, batch_size)
+
+    def _built(self, weights: Weights, batch_size: int) -> Backbone:
         return self.entry(
             weights.path,
             seed=weights.seed,

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from features.backbones.engines import DEFAULT_ENGINE
+from features.backbones.engines import AUTO, DEFAULT_ENGINE, TENSORFLOW
 from features.errors import ExportError, OutputError
 from features.files import whole_folder
 from features.photographs.views import view_named
@@ -98,6 +98,11 @@ class Wish:
     cache: Path | None = None
     weights: str | None = None
     engine: str = DEFAULT_ENGINE
+
+    @property
+    def other_engine(self) -> str:
+        """The engine of the model's side of the proof; never that of what is exported."""
+        return TENSORFLOW if self.engine == AUTO else self.engine
 
     @property
     def tolerance(self) -> float:
@@ -261,7 +266,7 @@ def _predict(bundle: Bundle, photographs: Sequence[Known], wish: Wish) -> Predic
     cache = wish.cache if wish.cache is not None and wish.cache.exists() else None
     found = [
         predict_photographs(
-            bundle, some, rows, PredictOptions(weights=wish.weights, engine=wish.engine)
+            bundle, some, rows, PredictOptions(weights=wish.weights, engine=wish.other_engine)
         )
         for some, rows in ((drawn, None), (others, cache))
         if some

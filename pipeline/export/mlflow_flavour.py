@@ -144,7 +144,7 @@ class OnepassModel:
             self.bundle,
             [Photograph(Path(path), str(path)) for path in model_input],
             None,
-            PredictOptions(weights=given.get("weights"), engine=given.get("engine", "tensorflow")),
+            PredictOptions(weights=given.get("weights"), engine=given.get("engine", "auto")),
         )
         return [
             {

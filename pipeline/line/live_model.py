@@ -17,12 +17,12 @@ import numpy as np
 
 from features.arrays import Floats, Pixels, Row, Rows
 from features.backbones.drift_probe import SightCheck, probe_pixels
-from features.backbones.engines import DEFAULT_ENGINE
+from features.backbones.engines import AUTO, DEFAULT_ENGINE, TENSORFLOW
 from features.backbones.registry import Backbone
 from features.backbones.settings import BackboneSettings
 from features.cache.row_parts import RowParts
 from features.cache.thumbnails import Thumbnail, thumbnail_of
-from features.errors import ImageError
+from features.errors import DriftError, ImageError
 from features.photographs.decode import MAX_PIXELS
 from features.photographs.decode_worker_pool import look_apart
 from features.photographs.file import Photograph
@@ -236,9 +236,17 @@ class LiveModel:
         pictures = settings.look.images
         backbone = self._backbone(1, settings)
         seen = backbone.run(probe_pixels(height, width)[None])
-        if self.bundle.tested.drift_probe is not None:
-            probe = np.repeat(seen[:1], pictures, 0)
+        if self.bundle.tested.drift_probe is None:
+            return
+        probe = np.repeat(seen[:1], pictures, 0)
+        try:
             self.bundle.watch(settings.with_map.row_of(probe, pictures)[0])
+        except DriftError:
+            if settings.engine != AUTO:
+                raise
+            self.settings = replace(settings, engine=TENSORFLOW)  # the fastest one is not right
+            self._backbones.clear()
+            self._watch(self.settings)
 
     def _rows(self, photographs: Sequence[Decoded], settings: BackboneSettings) -> Rows:
         """Give rows as a cache of this precision gives them back: float32 (n, views, values)."""

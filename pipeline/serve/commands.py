@@ -37,10 +37,6 @@ Name = Annotated[
     list[str] | None, opt.option(RUN, "Another name of this computer in browsers; repeat.")
 ]
 Texts = Annotated[Path | None, opt.option(OUTPUT, "What the pages say, translated (JSON).")]
-QuickEngine = Annotated[
-    str | None,
-    opt.option(RUN, "tensorflow, or openvino: twice as quick.  [default: openvino if installed]"),
-]
 
 
 def serve(
@@ -53,7 +49,7 @@ def serve(
     name: Name = None,
     texts: Texts = None,
     weights: opt.Weights = None,
-    engine: QuickEngine = None,
+    engine: opt.Engine = "auto",
     max_pixels: opt.MaxPixels = None,
     accept_drift: opt.AcceptDrift = False,
     quiet: opt.Quiet = False,
@@ -76,17 +72,10 @@ def serve(
 
     settings = ServeSettings(
         model=model, cache=cache, data=folder_of_data(data, cache), inbox=inbox, host=host,
-        port=port, names=tuple(name or ()), weights=weights, engine=engine or _quickest(),
+        port=port, names=tuple(name or ()), weights=weights, engine=engine,
         accept_drift=accept_drift, limits=Limits(pixels=max_pixels or MAX_PIXELS),
     )  # fmt: skip
     run_server(settings, texts)
-
-
-def _quickest() -> str:
-    """Name the engine that judges a single photograph soonest, of those that are installed."""
-    from importlib.util import find_spec
-
-    return "openvino" if find_spec("openvino") else "tensorflow"
 
 
 def run_server(settings: ServeSettings, texts: Path | None = None) -> None:

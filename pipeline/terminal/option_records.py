@@ -112,7 +112,7 @@ class BackboneOptions:
     """Say what the backbone computes with."""
 
     weights: Weights = None
-    engine: Engine = "tensorflow"
+    engine: Engine = "auto"
 
     def backbone(self) -> dict[str, Any]:
         """Give both by name, for option objects."""

@@ -186,7 +186,10 @@ ThresholdFolds = Annotated[int, _decide("Folds that the threshold is chosen on."
 
 # ---- how it runs ------------------------------------------------------------------------
 
-Engine = Annotated[str, _run("tensorflow, openvino or onnx (extras): what computes the backbone.")]
+Engine = Annotated[
+    str,
+    _run("What computes the backbone: auto (the fastest there is), tensorflow, openvino, onnx."),
+]
 Keep = Annotated[
     str | None,
     _read("A slim cache: keep only what these features read, with commas: avg,five:mixed8:root."),

@@ -92,6 +92,7 @@ def extraction(done: FolderExtraction, cache: Path) -> str:
         ["parts", groups],
         ["seconds", f"{seconds['total']:.1f}" + (f" ({stages}; stages overlap)" if stages else "")],
         ["cache", f"{cache}, {_size(cache)}"],
+        *([["engine", result.engine]] if result.engine else []),
         ["look", _look(done.settings.look, done.views)],
         ["settings", info_text.settings(done.settings.fields, done.settings.weights.describe())],
     ]

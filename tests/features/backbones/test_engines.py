@@ -65,13 +65,14 @@ def test_openvino_computes_tensorflows_rows(pixels: np.ndarray, tmp_path: Path) 
 def test_an_engine_that_is_not_installed_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without OpenVINO one line says what to install, before any weights are read."""
     monkeypatch.setitem(sys.modules, "openvino", None)
+    monkeypatch.delitem(sys.modules, "features.backbones.openvino_engine", raising=False)
     with pytest.raises(EngineError, match=r"run: pip install 'onepass\[openvino\]'"):
         InceptionV3Backbone(Path("nowhere.h5"), scale=SCALE, engine="openvino")
 
 
 def test_unknown_engines_are_refused() -> None:
     """A name in no registry is an error that lists those that are."""
-    with pytest.raises(EngineError, match="'abacus'; expected one of tensorflow, openvino"):
+    with pytest.raises(EngineError, match="'abacus'; expected auto or one of tensorflow, openvino"):
         replace(toy_settings(), engine="abacus")
     with pytest.raises(EngineError):
         load_engine("abacus")

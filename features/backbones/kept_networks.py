@@ -1,0 +1,95 @@
+"""Compiled networks, kept on disk so that a later start neither reads weights nor builds anything.
+
+They lie in the person's own folder for such things, at most `MOST` of them, the longest unused is
+dropped. A file's name is a digest of all that decides it: the backbone's source and weights, batch,
+precision, layers, the engine and its version. It begins with this account's mark of its bytes
+(`features.own_files`): what another wrote, or a disk damaged, is built anew and never opened.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from features.backbones.engines import FixedBatch, load_engine
+from features.errors import EngineError, OutputError, PrecisionError
+from features.files import write_whole
+from features.own_files import MARK, is_marked, mark
+
+MOST = 4
+"""Networks that are kept; one of InceptionV3 takes 87 MB."""
+
+KEEPS = "openvino"
+"""The engine whose networks can be kept."""
+
+Shape = tuple[int, int, int, int]
+
+
+def kept_file(
+    entry: object, fields: Mapping[str, Any], layers: Sequence[str], shape: Shape
+) -> Path:
+    """Name the file in which a network is kept, whether it is there or not.
+
+    Args:
+        entry: the backbone's class.
+        fields: of the fingerprint: backbone, weights, recipe, precision.
+        layers: that it gives behind the map, in their order.
+        shape: of the pixels: (batch_size, height, width, 3).
+    """
+    version = load_engine(KEEPS, "VERSION")  # the engine's module is there from now on
+    sources = [getattr(entry, "__module__", ""), "features.backbones.openvino_engine"]
+    found = hashlib.sha256()
+    for name in sources:
+        file = getattr(sys.modules.get(name), "__file__", None)
+        found.update(Path(file).read_bytes() if file else name.encode())
+    network = {name: fields[name] for name in ("backbone", "weights", "precision")}
+    known = [network, fields["recipe"].get("scale"), list(layers), list(shape), platform.machine()]
+    found.update(json.dumps([known, version], sort_keys=True).encode())
+    return _folder() / f"{found.hexdigest()[:32]}.network"
+
+
+def open_kept(file: Path, shape: Shape, precision: str) -> FixedBatch | None:
+    """Give a network that was kept; None where it is not there, or not as this account wrote it."""
+    try:
+        with file.open("rb") as opened:
+            seal, content = opened.read(MARK), opened.read()
+        if not is_marked(content, seal):
+            return None
+        network = load_engine(KEEPS, "open_network")(content, precision)
+        os.utime(file)  # the longest unused is dropped first
+    except (OSError, RuntimeError, EngineError, PrecisionError):
+        return None
+    return FixedBatch(network, shape)
+
+
+def keep(file: Path, network: object) -> None:
+    """Keep a compiled network; where that cannot be done it is built again the next time."""
+    write = getattr(network, "to_bytes", None)
+    if write is None:
+        return
+    content = write()
+    seal = mark(content)
+    if not any(seal):  # no key can be kept here: it would never be opened
+        return
+    with contextlib.suppress(OSError, OutputError, RuntimeError):
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_whole(file, seal + content)
+        others = sorted(file.parent.glob("*.network"), key=lambda path: path.stat().st_mtime)
+        for path in others[:-MOST]:
+            path.unlink(missing_ok=True)
+
+
+def _folder() -> Path:
+    """Say where caches lie, as systems have it (on Linux the XDG base directories)."""
+    base = os.environ.get("LOCALAPPDATA" if os.name == "nt" else "XDG_CACHE_HOME")
+    try:
+        return (Path(base) if base else Path.home() / ".cache") / "onepass" / "networks"
+    except RuntimeError:  # an account without a home
+        return Path("onepass-networks")
