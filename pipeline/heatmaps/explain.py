@@ -159,10 +159,21 @@ def _asked(bundle: Bundle) -> Callable[[Rows, Indices], Floats]:
     """Give what makes heatmaps of a model's rows and the classes that they speak for."""
     head = _head_with_places(bundle)
     baseline = _reference(bundle, head).baseline
-    if _by_views(head):
-        return lambda X, targets: view_scores(head, X, baseline, targets)
     shape = RowParts.of(bundle.record.fit.fingerprint).shape
-    return lambda X, targets: cell_scores(head, X, baseline, shape, targets)
+
+    def ask(X: Rows, targets: Indices) -> Floats:
+        if _by_views(head):
+            found = view_scores(head, X, baseline, targets)
+        else:
+            found = cell_scores(head, X, baseline, shape, targets)
+        if not np.isfinite(found).all():
+            raise BundleError(
+                f"{bundle.folder} gives heatmaps without numbers: what they are measured against "
+                "is far from any row; leave out --heatmaps, or fit it again"
+            )
+        return found
+
+    return ask
 
 
 def _targets(bundle: Bundle, probabilities: Floats) -> Indices:

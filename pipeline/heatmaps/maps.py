@@ -113,6 +113,7 @@ def logits(head: Asked, X: Rows, target: int) -> Floats:
 FILE = "heatmaps.npz"  # in a model's folder
 _FULL = 0.9  # share of the strongest cells below full colour
 _REFERENCE_BLOCK = 256
+_LEAST_SCALE = 1e-30  # so that shares of it are finite
 _LOOKED_AT = 48  # held-out photographs that the scale is taken from, at most
 
 
@@ -207,10 +208,10 @@ def _check(baseline: Any, scale: float, width: int, path: str) -> None:  # noqa:
     if (
         baseline.shape != (width,)
         or baseline.dtype.kind != "f"
-        or not np.isfinite(scale)
-        or scale <= 0
+        or not np.isfinite(baseline).all()
+        or not _LEAST_SCALE <= scale < np.inf
     ):
         raise BundleError(
             f"{path} holds a row of shape {baseline.shape} ({baseline.dtype}) and the scale "
-            f"{scale}; expected ({width},) and a number above 0; fit the model again"
+            f"{scale}; expected finite numbers ({width},) and one above 0; fit the model again"
         )

@@ -144,9 +144,7 @@ class FitRecord:
         return cls(
             head=str(json["head"]),
             folder=folder,
-            split=SplitRecord(
-                **{name: json["split"][name] for name in _SPLIT & set(json["split"])}
-            ),
+            split=_split(json["split"]),
             sees=sees,
             spec=FeatureSpec.parse(str(json.get("feature_spec", json.get("space", FLAT)))),
             fingerprint=dict(json.get("fingerprint", json.get("features", {}))),
@@ -161,7 +159,10 @@ def _refit(json: Mapping[str, Any]) -> RefitRecord:
     return RefitRecord(int(json["photographs"]), int(json["parts"]), float(json["seconds"]))
 
 
-_SPLIT = {"kind", "test_size", "seed", "torn"}
+def _split(json: Mapping[str, Any]) -> SplitRecord:
+    return SplitRecord(
+        str(json["kind"]), float(json["test_size"]), int(json["seed"]), int(json.get("torn", 0))
+    )
 
 
 @dataclass(frozen=True)

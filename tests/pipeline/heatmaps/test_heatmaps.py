@@ -19,6 +19,7 @@ from toy import ToyBackbone, photograph
 import pipeline
 from features.backbones.settings import BACKBONES
 from features.errors import BundleError, CacheError, HeadError, OutputError
+from pipeline.heatmaps import explain
 from pipeline.heatmaps.drawing import (
     AGAINST,
     FOR,
@@ -30,6 +31,7 @@ from pipeline.heatmaps.drawing import (
     spread,
 )
 from pipeline.heatmaps.explain import Frame
+from pipeline.heatmaps.maps import Reference
 from pipeline.model.predict import Prediction
 
 Run = Callable[..., tuple[int, str, str]]
@@ -262,6 +264,22 @@ def test_what_has_no_heatmaps_says_so(
     bundle.head = object()  # type: ignore[assignment]
     with pytest.raises(HeadError, match="sees pixels and has no map of cells"):
         pipeline.frame_of(bundle)
+
+
+def test_what_they_are_measured_against_is_numbers(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A drawing of what is no number would be a mistake in this program."""
+    bundle = pipeline.load_bundle(model)
+    for baseline, scale in ((np.nan, 1), (np.inf, 1), (0.5, 1e-45), (0.5, np.nan), (0.5, 0)):
+        kept = Reference(np.full(48, baseline, np.float32), scale)
+        (model / "heatmaps.npz").write_bytes(kept.to_bytes())
+        with pytest.raises(BundleError, match=r"heatmaps\.npz holds .* expected finite numbers"):
+            pipeline.frame_of(bundle)
+    (model / "heatmaps.npz").write_bytes(Reference(np.ones(48, np.float32), 1.0).to_bytes())
+    monkeypatch.setattr(explain, "cell_scores", lambda *_: np.full((1, 4, 4), np.nan))
+    with pytest.raises(BundleError, match="heatmaps without numbers"):
+        explain.explain_rows(bundle, np.ones((1, 48), np.float32), np.array([[0.5, 0.5]]))
 
 
 def test_the_command(run: Run, tmp_path: Path) -> None:
