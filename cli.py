@@ -141,7 +141,7 @@ def groups(
     sheets: opt.Sheets = 3,
     force: opt.Force = False,
 ) -> None:
-    """Which photographs seem to show one part, and why: a table to edit, and sheets to look at.
+    """Find which photographs seem to show one part, and why: a table to edit, and sheets.
 
     Example: onepass groups, then: onepass extract data --groups groups/groups.csv
     """
@@ -227,7 +227,7 @@ def compare_heads(
     taken: ClassOptions,
     run: RunOptions,
 ) -> None:
-    """Every head on identical folds; hyper-parameters are chosen inside each training part.
+    """Compare heads on identical folds; settings are chosen inside each training part.
 
     Told nothing, it compares the few pairs that matter, and the same heads on flat rows.
 
@@ -267,7 +267,7 @@ def learning_curve(
     taken: ClassOptions,
     run: RunOptions,
 ) -> None:
-    """How much is enough: scores against the number of parts, and what twice as many would bring.
+    """Measure how much is enough: scores by the number of parts, and what twice as many bring.
 
     Example: onepass learning-curve --heads logistic,dense
     """
@@ -466,7 +466,7 @@ def demo(
     *,
     run: RunOptions,
 ) -> None:
-    """Give the whole main job on drawn metal parts: extract, fit, compare, predict.
+    """Run the whole main job on drawn metal parts: extract, fit, compare, predict.
 
     Example: onepass demo --seed 7
     """

@@ -181,6 +181,7 @@ class _OpenVINOOps(FoldedOps):
     """Writes an architecture with folded convolutions down as OpenVINO's nodes."""
 
     def centre(self, x: Node, middle: float) -> Node:
+        """Subtract a number."""
         return ops.subtract(x, ops.constant(np.float32(middle)))
 
     def _conv(
@@ -202,12 +203,15 @@ class _OpenVINOOps(FoldedOps):
         return _activate(x, bias, activation)
 
     def add(self, a: Node, b: Node) -> Node:
+        """Add two tensors."""
         return ops.add(a, b)
 
     def max_pool(self, x: Node) -> Node:
+        """Take the largest of 3×3, every second place."""
         return ops.max_pool(x, [2, 2], [1, 1], [0, 0], [0, 0], [3, 3]).output(0)
 
     def average_pool(self, x: Node) -> Node:
+        """Average 3×3; what is padded does not count."""
         return ops.avg_pool(x, [1, 1], [1, 1], [1, 1], [3, 3], exclude_pad=True)
 
     def _concat(self, parts: list[Node]) -> Node:

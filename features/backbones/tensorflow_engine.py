@@ -60,6 +60,7 @@ class _TensorFlowOps(FoldedOps):
         self._tf = tf
 
     def centre(self, x: Node, middle: float) -> Node:
+        """Subtract a number."""
         return x - self._tf.cast(middle, x.dtype)
 
     def _conv(
@@ -77,12 +78,15 @@ class _TensorFlowOps(FoldedOps):
         return x if activation == "none" else getattr(self._tf.nn, activation)(x)
 
     def add(self, a: Node, b: Node) -> Node:
+        """Add two tensors."""
         return a + b
 
     def max_pool(self, x: Node) -> Node:
+        """Take the largest of 3×3, every second place."""
         return self._tf.nn.max_pool2d(x, 3, 2, "VALID")
 
     def average_pool(self, x: Node) -> Node:
+        """Average 3×3; what is padded does not count."""
         return self._tf.nn.avg_pool2d(x, 3, 1, "SAME")
 
     def _concat(self, parts: list[Node]) -> Node:

@@ -99,7 +99,7 @@ def next_(
     asked: JudgeOptions,
     run: WaitOptions,
 ) -> None:
-    """Which parts to label next: those that would teach the model most, one photograph of each.
+    """Name the parts to label next: those that would teach the model most, a photograph of each.
 
     Example: onepass next new-parts --model model --count 20
     """
@@ -168,6 +168,7 @@ def watch(
     )  # fmt: skip
 
     def live() -> LiveModel:
+        """Load the model that stands in the folder now."""
         now = asked.load(model)
         return LiveModel(now, **asked.backbone(), max_pixels=max_pixels or MAX_PIXELS)
 
@@ -192,7 +193,7 @@ def drift(
     asked: JudgeOptions,
     run: WaitOptions,
 ) -> None:
-    """Are new photographs like those that the model was fitted and tested on, and since when not?
+    """Test whether new photographs are like those that the model was made from, and since when not.
 
     Example: onepass drift model new-parts --since 7d
     """

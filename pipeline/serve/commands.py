@@ -54,7 +54,7 @@ def serve(
     accept_drift: opt.AcceptDrift = False,
     quiet: opt.Quiet = False,
 ) -> None:
-    """Give the inspector's page and a service: look, correct, refit, on this computer alone.
+    """Serve the inspector's page and programs: look, correct, refit, on this computer alone.
 
     Example: onepass serve model --cache features.h5 --data data
     """

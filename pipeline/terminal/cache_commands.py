@@ -16,7 +16,7 @@ def cache_verify(
     cache: opt.CacheFile = Path("features.h5"),
     full: Annotated[bool, typer.Option("--full", help="Read every row, too.")] = False,
 ) -> None:
-    """Is a cache sound? At once: structure and digests; --full: the checksum of every row.
+    """Check a cache. At once: structure and digests; --full: the checksum of every row.
 
     Example: onepass cache verify features.h5 --full
     """

@@ -134,6 +134,7 @@ class CommandGroup(typer.Typer):
         """Register a command under its function's name, or another."""
 
         def register(function: CommandFunction) -> CommandFunction:
+            """Register a command by its name and home."""
             self.homes[name or function.__name__.replace("_", "-")] = function
             return function
 
@@ -166,6 +167,7 @@ def with_options(command: Command) -> Command:
             row.append(_option(name, hints[name], given.default))
 
     def called(**options: Any) -> None:  # noqa: ANN401 - whatever the options are
+        """Call the command with records of its options."""
         made = {
             name: kind(**{f.name: options.pop(f.name) for f in fields(kind)})
             for name, kind in records.items()

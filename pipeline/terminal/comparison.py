@@ -35,7 +35,7 @@ def _short(table: Table) -> tuple[Table, list[str]]:
 
 
 def _short_names(heads: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """Names for a table of 80 columns, and lines that say which letter is which feature spec.
+    """Shorten names for a table of 80 columns; give lines that say which letter is which spec.
 
     Example:
         >>> _short_names(["ridge", "ridge on full+crops:mixed7-max+mixed8-max"])[1]

@@ -22,7 +22,7 @@ def set_quiet(value: bool) -> None:
 
 
 def say(*lines: str) -> None:
-    """Lines on standard error."""
+    """Print lines on standard error."""
     for line in lines:
         show(line, err=True)
 
@@ -32,14 +32,17 @@ def listen() -> None:
     import logging
 
     class Lines(logging.Handler):
+        """Prints what is logged."""
+
         def emit(self, record: logging.LogRecord) -> None:
+            """Print one record."""
             say(record.getMessage())
 
     logging.getLogger("onepass").handlers = [Lines()]
 
 
 def show(text: str, *, err: bool = False) -> None:
-    """Give the one door to the terminal: names of files and models must not do anything to it."""
+    """Write text by the one door to the terminal: names of files and models do nothing to it."""
     if _quiet and not err:
         return
     from pipeline.output.stream import write_lines
@@ -154,7 +157,7 @@ _MEMORY_WORDS = (
 
 
 def lacks_memory(error: BaseException | None) -> bool:
-    """Whether an error, or what led to it, says that there is too little memory."""
+    """Say whether an error, or what led to it, says that there is too little memory."""
     seen = 0
     while error is not None and seen < 10:
         if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":

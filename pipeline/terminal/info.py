@@ -62,7 +62,7 @@ def info(facts: Mapping[str, Any]) -> str:
 
 
 def _side_scores(side: Mapping[str, Any]) -> str:
-    """Scores of a model's side; those of good photographs alone are not known."""
+    """Write scores of a model's side; those of good photographs alone are not known."""
     scores, intervals = side["scores"], side["intervals_95"]
     known = [
         f"{TITLES[name]} {told(Estimate(scores[name], *ends))}"

@@ -32,7 +32,7 @@ from pipeline.write_up.ladder import Ladder
 
 
 def failures(entries: Sequence[tuple[str, str]], shown: int = 10) -> list[str]:
-    """One line per unreadable photograph, and how many more there are."""
+    """Write one line per unreadable photograph, and how many more there are."""
     lines = [printable(f"unreadable: {path}: {reason}") for path, reason in entries[:shown]]
     if len(entries) > shown:
         lines.append(f"unreadable: … and {len(entries) - shown:,} more")
@@ -40,7 +40,7 @@ def failures(entries: Sequence[tuple[str, str]], shown: int = 10) -> list[str]:
 
 
 def drift(bundle: Bundle) -> list[str]:
-    """One line for everything that moved and was accepted."""
+    """Write one line for everything that moved and was accepted."""
     return [f"warning: drift accepted: {moved}" for moved in bundle.drift]
 
 
@@ -176,7 +176,7 @@ def _good_alone() -> list[str]:
 
 
 def comparison(found: HeadComparison, out: Path) -> str:
-    """One line per head, best first, and what stands behind the numbers."""
+    """Write one line per head, best first, and what stands behind the numbers."""
     written = f"written: {out / 'comparison.csv'}, {out / 'comparison.json'}"
     optimism = f"\n{grouping_text.optimism(found.optimism)}\n" if found.optimism else ""
     note = f"{found.note}\n" if found.note else ""
@@ -202,7 +202,7 @@ def ladder(found: Ladder, out: Path) -> str:
 
 
 def evaluation(found: Evaluation, names: Sequence[str], shown: int = 10) -> str:
-    """Scores, those of each class where there are more than two, confusion matrix, mistakes."""
+    """Write scores, those of each class where there are several, confusion matrix, mistakes."""
     review = found.confusion.shape[1] > len(names)
     sides = assessed_sides(found.what, found.assessment, found.part_assessment)
     scored = [_assessments(sides, len(names) == 2), ""]
