@@ -178,9 +178,7 @@ def test_the_latest_parts_alone(bundle: Bundle, cache: Path, tmp_path: Path) -> 
     """What one measurement costs is bounded: the latest parts count, with all their photographs."""
     photograph(tmp_path / "new", range(100, 114), darker)
     photograph(tmp_path / "new", range(200, 212), day=20_100)
-    found = find_arrivals(
-        bundle, [str(tmp_path / "new")], cache, Path("none"), BY_PART, [], engine="tensorflow"
-    )
+    found = find_arrivals(bundle, [str(tmp_path / "new")], cache, Path("none"), BY_PART, [])
     every = measure_drift(bundle, cache, found)
     latest = measure_drift(bundle, cache, found, latest=12)
     assert (every.parts, every.drifted) == (26, True)
@@ -267,4 +265,4 @@ def test_a_model_that_sees_pixels_is_refused_in_words(line: Path, tmp_path: Path
         measure_drift(bundle, cache, [])
     for names in ([str(line / "data")], []):
         with pytest.raises(DataError, match="sees pixels and keeps no rows"):
-            find_arrivals(bundle, names, cache, tmp_path / "none", BY_PART, [], engine="tensorflow")
+            find_arrivals(bundle, names, cache, tmp_path / "none", BY_PART, [])
