@@ -238,3 +238,22 @@ def test_nothing_names_a_registry_or_a_machine() -> None:
         if path.suffix in {".py", ".md", ".toml", ".txt", ""} and path.name != Path(__file__).name:
             found = forbidden.search(path.read_text("utf-8"))
             assert found is None, f"{name} names {found.group() if found else ''}"
+
+
+OLD_WORDS = {
+    "Sample": "TableRow", "glimpse": "thumbnail", "witness": "drift_probe", "Looks": "Similarity",
+    "Judged": "Predictions", "Judgements": "Predictions", "row_width": "cached_width",
+    "judge_samples": "predict_table_rows", "nearest_gap": "nearest_distance",
+}  # fmt: skip
+"""Names that are gone, and what is said instead; docs/index.md has the table of words."""
+
+
+def test_one_word_has_one_meaning() -> None:
+    """No name in the code is one of the old ones; names inside older files stay, as texts."""
+    old = re.compile(rf"\b({'|'.join(OLD_WORDS)})\b")
+    for path in SOURCES:
+        text = path.read_text("utf-8")
+        for node in ast.walk(ast.parse(text)) if old.search(text) else ():
+            name = getattr(node, "id", getattr(node, "attr", getattr(node, "arg", None)))
+            name = node.name if isinstance(node, ast.ClassDef | ast.FunctionDef) else name
+            assert name not in OLD_WORDS, f"{path}:{node.lineno}: say {OLD_WORDS[name]}"

@@ -16,7 +16,7 @@ from pipeline.output.photograph_grid import SheetEntry, draw_sheet
 
 SHOWN = 20
 
-Judged = Prediction | PartPrediction
+Verdict = Prediction | PartPrediction
 """What has a verdict: a photograph, or a part with its photographs."""
 
 
@@ -47,7 +47,7 @@ def prediction_sheet(
         >>> told = onepass.predict(bundle, onepass.find_photographs(["data"]), Path("features.h5"))
         >>> size = Path("sheet.png").write_bytes(onepass.prediction_sheet(bundle.classes, told))
     """
-    units: Sequence[Judged] = predictions if parts is None else parts
+    units: Sequence[Verdict] = predictions if parts is None else parts
     chosen: list[SheetEntry] = []
     for unit in sorted(units, key=_rank):
         chosen += [_entry(one, frame, unit) for one in _photographs(unit)]
@@ -70,11 +70,11 @@ def prediction_sheet(
     return draw_sheet(chosen[:count], title)
 
 
-def _photographs(unit: Judged) -> tuple[Prediction, ...]:
+def _photographs(unit: Verdict) -> tuple[Prediction, ...]:
     return (unit,) if isinstance(unit, Prediction) else unit.photographs
 
 
-def _rank(unit: Judged) -> tuple[bool, int, float]:
+def _rank(unit: Verdict) -> tuple[bool, int, float]:
     """Rank by what a person should see first: the smallest."""
     photographs = _photographs(unit)
     if _is_right(unit) is False:
@@ -89,7 +89,7 @@ def _rank(unit: Judged) -> tuple[bool, int, float]:
     return unit.trained_on, kind, min(margins, default=0.0)
 
 
-def _entry(prediction: Prediction, frame: Frame | None, unit: Judged | None = None) -> SheetEntry:
+def _entry(prediction: Prediction, frame: Frame | None, unit: Verdict | None = None) -> SheetEntry:
     unit = unit or prediction
     if prediction.verdict is None:
         return SheetEntry(prediction.file, None, prediction.truth, None, prediction.error)
@@ -106,7 +106,7 @@ def _entry(prediction: Prediction, frame: Frame | None, unit: Judged | None = No
     )
 
 
-def _is_right(unit: Judged) -> bool | None:
+def _is_right(unit: Verdict) -> bool | None:
     """Say whether a verdict is right; None without one or a known class, or if a person looks."""
     if unit.truth is None or unit.verdict is None or unit.for_person:
         return None
