@@ -1,8 +1,10 @@
 """Exported models beside `predict`: one photograph, process start included; pictures a second.
 
-Give it a model and its exports (folders that `onepass export` wrote), and a photograph:
+Give it a model, a photograph, and the model's exports (folders that `onepass export` wrote), or a
+folder to make all of them in, whatever they differ by:
 
     python -m benchmarks.exports model PHOTOGRAPH model-onnx model-int8
+    python -m benchmarks.exports model PHOTOGRAPH --make exports --cache features.h5
 """
 
 from __future__ import annotations
@@ -21,7 +23,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.turns import ROOT, note, ratio, take_turns_here
+from features.errors import EngineError
 from pipeline.export import check
+from pipeline.export.export import Wish, export_model
+from pipeline.export.targets import TARGETS
 
 
 def _run(command: list[str]) -> None:
@@ -65,35 +70,64 @@ def pictures_a_second(export: Path, photograph: Path, seconds: float) -> float:
     return float(shown.shape[1] / np.median(took))
 
 
+def make_all(model: Path, out: Path, cache: Path | None) -> list[Path]:
+    """Export a model for every target in every precision, accepting what it costs."""
+    made = []
+    for target in TARGETS.values():
+        for precision in target.precisions:
+            folder = out / f"{model.name}-{target.name}-{precision}"
+            wish = Wish(target.name, precision, 1.0, cache=cache)
+            try:
+                export_model(model, folder, wish)
+            except EngineError as error:  # a package that is not installed
+                note(str(error))
+                continue
+            note(f"written: {folder}")
+            made.append(folder)
+    return made
+
+
+def what_it_costs(exports: list[Path], photograph: Path, seconds: float) -> None:
+    """Print size, speed, and what the proof in the card found."""
+    print("\n| export | MB | pictures a second | largest difference of a probability | "
+          "other verdicts: photographs, parts | AUC by part, model → file |")  # fmt: skip
+    print("|---|---|---|---|---|---|")
+    for export in exports:
+        card = json.loads((export / "card.json").read_text("utf-8"))
+        size = sum(file.stat().st_size for file in export.glob("model.*")) / 1e6
+        speed, proof = pictures_a_second(export, photograph, seconds), card["proof"]
+        auc, shown = proof["auc_by_part"], proof["drawn_photographs"]
+        scores = f"{auc['model']:.4f} → {auc['exported']:.4f}" if auc else ""
+        print(
+            f"| {export.name} | {size:.0f} | {speed:.1f} | {proof['largest_difference']:.1g} | "
+            f"{proof['verdicts_that_differ']} of {shown + proof['held_out_photographs']}, "
+            f"{proof['part_verdicts_that_differ']} of {proof['parts']} | {scores} |"
+        )
+
+
 def main() -> None:
     """Measure and print Markdown."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", type=Path)
     parser.add_argument("photograph", type=Path)
-    parser.add_argument("exports", type=Path, nargs="+")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("exports", type=Path, nargs="*")
+    parser.add_argument("--make", type=Path, help="folder to export into first, all there is")
+    parser.add_argument("--cache", type=Path, help="of the model's rows, for --make")
+    parser.add_argument("--rounds", type=int, default=5, help="of whole processes; 0: none")
     options = parser.parse_args()
     model, photograph = options.model.resolve(), options.photograph.resolve()
     exports = [export.resolve() for export in options.exports]
-    found = whole_processes(model, photograph, exports, options.rounds)
-    note("whole processes measured")
-    ours = found["predict, tensorflow"]
-    print("| one photograph, process start included | seconds (median) | predict through it |")
-    print("|---|---|---|")
-    for name, seconds in found.items():
-        print(f"| {name} | {statistics.median(seconds):.2f} | {ratio(seconds, ours)} |")
-    print("\n| export | MB | pictures a second | largest difference | AUC by part, model → file |")
-    print("|---|---|---|---|---|")
-    for export in exports:
-        card = json.loads((export / "card.json").read_text("utf-8"))
-        size = sum(file.stat().st_size for file in export.glob("model.*")) / 1e6
-        speed, proof = pictures_a_second(export, photograph, 5.0), card["proof"]
-        auc = proof["auc_by_part"]
-        scores = f"{auc['model']:.4f} → {auc['exported']:.4f}" if auc else ""
-        print(
-            f"| {export.name} | {size:.0f} | {speed:.1f} | {proof['largest_difference']:.1g} | "
-            f"{scores} |"
-        )
+    if options.make:
+        exports += make_all(model, options.make.resolve(), options.cache)
+    if options.rounds:
+        found = whole_processes(model, photograph, exports, options.rounds)
+        note("whole processes measured")
+        ours = found["predict, tensorflow"]
+        print("| one photograph, process start included | seconds (median) | predict through it |")
+        print("|---|---|---|")
+        for name, seconds in found.items():
+            print(f"| {name} | {statistics.median(seconds):.2f} | {ratio(seconds, ours)} |")
+    what_it_costs(exports, photograph, 5.0)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ there. After a change here: python -m mutants --docs, into docs/promises.md.
 
 from __future__ import annotations
 
+from mutants.exports import EXPORTS
 from mutants.mutant import Mutant
 
 _CACHE = "tests/features/cache/"
@@ -778,5 +779,5 @@ STATION = (
 
 MUTANTS = (
     *DURABILITY, *ROWS, *PHOTOGRAPHS, *FOLDERS, *HONESTY, *CLAIMS, *MODELS, *OUTPUT, *LINE,
-    *STATION,
+    *STATION, *EXPORTS,
 )  # fmt: skip

@@ -3,10 +3,10 @@
     python check.py                  exits with 0 if it gives what it gave when it was exported
     python check.py PHOTOGRAPH ...   a line for each: path, verdict, probability, why
 
-Needs NumPy, Pillow and what the model runs in (card.json says which: onnxruntime, or openvino), and
-nothing else. What is outside the model, from a file to pixels and from probabilities to a verdict,
-is `read_pictures`, `verdict_of` and `verdict_of_part`, to hold programs in any language
-against.
+Needs NumPy, Pillow and what the model runs in (card.json says which: onnxruntime, openvino or
+ai-edge-litert), and nothing else. What is outside the model, from a file to pixels and from
+probabilities to a verdict, is `read_pictures`, `verdict_of` and `verdict_of_part`, to hold programs
+in any language against.
 """
 
 # ruff: noqa: ANN401 - it stands alone, without the project's types
@@ -31,6 +31,12 @@ LOGS, STRANGE = 0.01, 0.001  # largest difference of a logarithm; of the strange
 EXACT = 1e-6  # of what is computed from probabilities
 UNLIKE = "unlike anything that the model was trained on"
 TURNS = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}  # what undoes each EXIF orientation
+DECIDES = (
+    "target", "precision", "input", "outputs", "classes", "pass_below", "reject_from", "part_rule",
+    "part_calibration", "recipe", "pictures", "tolerance",
+)  # fmt: skip
+"""Of the card: what verdicts hang on. expected.json has it once more."""
+
 Card = dict[str, Any]
 """What card.json holds."""
 
@@ -84,6 +90,8 @@ def _open(data: bytes) -> Any:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except Exception as error:
         raise Refused(f"no photograph that can be read ({error})") from error
+    if image.width * image.height > Image.MAX_IMAGE_PIXELS:
+        raise Refused(f"{image.width} by {image.height} pixels")
     deep = image.format == "PNG" and data[24] > 8
     if image.format == "TIFF":
         bits = image.tag_v2.get(258, (8,))
@@ -197,6 +205,16 @@ def load(folder: str | Path, card: Card) -> Callable[[Any], dict[str, Any]]:
 
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
         return lambda x: dict(zip(names, session.run(names, {card["input"]: x}), strict=True))
+    if card["target"] == "tflite":
+        from ai_edge_litert.interpreter import Interpreter
+
+        runner = Interpreter(path, num_threads=os.cpu_count()).get_signature_runner()
+
+        def run(photographs: Any) -> dict[str, Any]:  # the file takes one at a time
+            made = [runner(**{card["input"]: one[None]}) for one in photographs]
+            return {name: np.concatenate([one[name] for one in made]) for name in names}
+
+        return run
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # it reports
     import openvino
 
@@ -285,6 +303,10 @@ def check(folder: str | Path, *, quiet: bool = False) -> list[str]:
     for name, digest in card["files"].items():
         if hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest:
             return [f"{name} is not the file that was exported"]
+    moved = [key for key in DECIDES if card[key] != expected["card"][key]]
+    if moved:
+        was = expected["card"][moved[0]]
+        return [f"card.json says {moved[0]} {card[moved[0]]!r:.80}, and said {was!r:.80}"]
     model, found, most = load(folder, card), [], 0.0
     for one in expected["photographs"]:
         given = np.stack([np.asarray(Image.open(folder / name)) for name in one["pictures"]])
@@ -333,13 +355,19 @@ def main(arguments: list[str]) -> int:
     if not arguments:
         try:
             found = check(folder)
-        except (OSError, ValueError, KeyError, Refused) as error:
-            found = [f"a file of the export is missing or no longer what it was ({error!r})"]
+        except ImportError as error:
+            found = [f"this machine lacks what computes the model ({error}); install it"]
+        except Exception as error:  # noqa: BLE001 - whatever a runtime makes of a damaged file
+            found = [f"a file of the export is missing or no longer what it was ({error!r:.200})"]
         for line in found:
             print(f"NOT the same: {line}")
         return 1 if found else 0
-    card = json.loads((folder / "card.json").read_text("utf-8"))
-    model, code = load(folder, card), 0
+    try:
+        card = json.loads((folder / "card.json").read_text("utf-8"))
+        model, code = load(folder, card), 0
+    except Exception as error:  # noqa: BLE001 - likewise
+        print(f"the model cannot be opened ({error!r:.200}); run: python check.py", file=sys.stderr)
+        return 1
     for name in arguments:
         try:
             made = model(read_pictures(Path(name).read_bytes(), card)[None])
@@ -353,4 +381,10 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        ended = main(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read it has enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        ended = 1
+    sys.exit(ended)

@@ -12,7 +12,7 @@ from pipeline.terminal.command_group import DATA, OUTPUT
 from pipeline.terminal.console import say, show, wait
 from pipeline.terminal.option_records import BackboneOptions, RunOptions
 
-To = Annotated[str, opt.option(OUTPUT, "onnx or openvino.")]
+To = Annotated[str, opt.option(OUTPUT, "onnx, openvino or tflite (LiteRT).")]
 Precision = Annotated[
     str,
     opt.option(OUTPUT, "float32, float16 (half the space), or int8 (by training photographs)."),

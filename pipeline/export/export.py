@@ -46,7 +46,6 @@ from pipeline.export.targets import (
     FLOAT32,
     INT8,
     Target,
-    check_precision,
     target_named,
 )
 from pipeline.model.bundle import Bundle, load_bundle
@@ -136,7 +135,6 @@ def export_model(
         BundleError, WeightsError, OutputError: as `load_bundle`, `Bundle.settings`, `whole_folder`.
     """
     target = target_named(wish.target)
-    check_precision(wish.precision)
     target.require(wish.precision)
     _check_replaceable(out, model, force)
     _check_engine(wish)
@@ -194,8 +192,12 @@ def _check_engine(wish: Wish) -> None:
 
 def _check_replaceable(out: Path, model: Path, force: bool) -> None:
     """Raise OutputError where a folder would be lost that is no export."""
-    if out.resolve().is_relative_to(model.resolve()) and out.resolve() != model.resolve():
-        raise OutputError(f"{out} lies in the model's own folder; name another place")
+    there, own = out.resolve(), model.resolve()
+    if there.is_relative_to(own) or own.is_relative_to(there):
+        raise OutputError(
+            f"{out} is the model's own folder, lies in it or holds it; expected another place; "
+            "name a new folder"
+        )
     if not out.exists() or (out.is_dir() and (force or not any(out.iterdir()))):
         return
     try:
@@ -231,7 +233,13 @@ def _card(bundle: Bundle, written: Written, target: Target, wish: Wish) -> dict[
         "file": target.file,
         "precision": wish.precision,
         "input": PHOTOGRAPHS,
-        "input_shape": ["N", len(views), written.height, written.width, 3],
+        "input_shape": [
+            1 if target.one_at_a_time else "N",
+            len(views),
+            written.height,
+            written.width,
+            3,
+        ],
         "input_type": "uint8, RGB",
         "outputs": written.outputs,
         "classes": list(bundle.classes.names),
@@ -304,7 +312,11 @@ def _write_beside(
             "strangeness": s,
             "verdict": check.verdict_of(card, p, s)[0],
         })  # fmt: skip
-    told = {"photographs": expected, "parts": vectors(bundle)}
+    told = {
+        "card": {key: card[key] for key in check.DECIDES},
+        "photographs": expected,
+        "parts": vectors(bundle),
+    }
     (new / EXPECTED).write_text(json.dumps(told, indent=1) + "\n", "utf-8")
     (new / CHECK).write_bytes(Path(check.__file__).read_bytes())
     files = sorted(file for file in new.rglob("*") if file.is_file())

@@ -137,6 +137,8 @@ def run_exported(folder: Path, card: dict[str, Any], photographs: Sequence[Known
                 found.refused[known.photograph.path] = str(error)
                 continue
             made = model(shown[None])
+            if not np.isfinite(made["probabilities"]).all():
+                raise ValueError(f"of {known.photograph.path}: no numbers")  # noqa: TRY301
             found.probabilities[number] = made["probabilities"][0]
             if "strangeness" in made:
                 found.strangeness[number] = made["strangeness"][0]

@@ -36,6 +36,8 @@ class Target:
         packages: that it needs here, and the runtime first, that it needs there.
         file: of the model, in the folder that is written.
         write: called as `write(written, precision, training pictures, notes, path)`.
+        precisions: those that it has.
+        one_at_a_time: whether the file takes one photograph a call, and no more.
     """
 
     name: str
@@ -43,9 +45,21 @@ class Target:
     packages: tuple[str, ...]
     file: str
     write: Callable[[Written, str, Sequence[Shown], Mapping[str, str], Path], None]
+    precisions: tuple[str, ...] = PRECISIONS
+    one_at_a_time: bool = False
 
     def require(self, precision: str) -> None:
-        """Raise EngineError where a package that it needs is not installed."""
+        """See that a model can be written in a precision.
+
+        Raises:
+            ExportError: not in this one.
+            EngineError: a package that it needs is not installed.
+        """
+        if precision not in self.precisions:
+            raise ExportError(
+                f"unknown precision {precision!r} of --to {self.name}; expected one of "
+                f"{', '.join(self.precisions)}"
+            )
         needed = [*self.packages, *(["nncf"] if precision == INT8 else [])]
         missing = [name for name in needed if importlib.util.find_spec(name) is None]
         if missing:
@@ -92,6 +106,18 @@ def _write_openvino(
     openvino.save_model(model, str(path), compress_to_fp16=False)
 
 
+def _write_litert(
+    written: Written,
+    precision: str,
+    _training: Sequence[Shown],
+    _notes: Mapping[str, str],
+    path: Path,
+) -> None:
+    from pipeline.export.litert import to_litert
+
+    path.write_bytes(to_litert(written.model(), half=precision == FLOAT16))
+
+
 def _quantised(model: Any, training: Sequence[Shown]) -> Any:  # noqa: ANN401
     """Quantise the backbone of an ONNX or OpenVINO model by NNCF; the head stays as it is."""
     if not training:
@@ -134,6 +160,15 @@ TARGETS = {
             "model.xml",
             _write_openvino,
         ),
+        Target(
+            "tflite",
+            "LiteRT",
+            ("ai_edge_litert", "onnx", "onnxruntime"),
+            "model.tflite",
+            _write_litert,
+            precisions=(FLOAT32, FLOAT16),
+            one_at_a_time=True,
+        ),
     )
 }
 """By name. A new target is one entry, and how `check.py` runs it."""
@@ -146,13 +181,5 @@ def target_named(name: str) -> Target:
         ExportError: there is none of this name.
     """
     if name not in TARGETS:
-        raise ExportError(f"unknown target {name!r}; expected --to {' or '.join(TARGETS)}")
+        raise ExportError(f"unknown target {name!r}; expected --to {', '.join(TARGETS)}")
     return TARGETS[name]
-
-
-def check_precision(precision: str) -> None:
-    """Raise ExportError for a precision that nothing is written in."""
-    if precision not in PRECISIONS:
-        raise ExportError(
-            f"unknown precision {precision!r}; expected one of {', '.join(PRECISIONS)}"
-        )

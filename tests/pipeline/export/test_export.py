@@ -8,6 +8,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -27,6 +28,7 @@ pytest.importorskip("onnxruntime", reason="needs the extra export")
 pytest.importorskip("openvino", reason="needs the extra export")
 
 from pipeline.export.export import Wish, export_model  # noqa: E402
+from pipeline.export.proof import TOLERANCE, Proof, known_photographs  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +144,65 @@ def test_another_preprocessing_is_noticed(
     assert loaded(folder).main([]) == 1
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("pass_below", 0.0), ("reject_from", 1.0), ("classes", ["a", "b"]), ("part_rule", "share"),
+        ("part_calibration", {"scale": "logit", "slope": 1.0, "offset": 0.1}),
+        ("tolerance", 0.5), ("precision", "int8"), ("outputs", ["probabilities"]),
+    ],
+)  # fmt: skip
+def test_another_card_is_noticed(home: Path, tmp_path: Path, key: str, value: object) -> None:
+    """No digest is of the card itself: what verdicts hang on stands in expected.json once more."""
+    folder = copied(home, "onnx", tmp_path)
+    card = json.loads((folder / "card.json").read_text("utf-8"))
+    assert card[key] != value
+    (folder / "card.json").write_text(json.dumps({**card, key: value}), "utf-8")
+    (found,) = loaded(folder).check(folder)
+    assert found.startswith(f"card.json says {key} {value!r}, and said ")
+
+
+def test_what_is_damaged_or_of_another_export_is_one_line(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Half a file, none, another export's card; with forged digests, too."""
+    folder = copied(home, "onnx", tmp_path)
+    names = ["model.onnx", "card.json", "expected.json", "photographs/clear.png"]
+    for name in names:
+        whole = (folder / name).read_bytes()
+        for content in (whole[: len(whole) // 2], b"[]", None):
+            if content is None:
+                (folder / name).unlink()
+            else:
+                (folder / name).write_bytes(content)
+            if name == "model.onnx" and content is not None:
+                signed(folder)
+            code = loaded(folder).main([])
+            out, err = capsys.readouterr()
+            assert (code, out.count("\n"), err) == (1, 1, ""), (name, content, out)
+            assert out.startswith("NOT the same: "), out
+            (folder / name).write_bytes(whole)
+            signed(folder)
+    assert loaded(folder).main([]) == 0
+    shutil.copy(home / "openvino" / "card.json", folder / "card.json")
+    assert loaded(folder).main([]) == 1
+    (folder / "card.json").write_text("[]")
+    capsys.readouterr()
+    assert loaded(folder).main(["part.jpg"]) == 1
+    assert capsys.readouterr().err.startswith("the model cannot be opened (")
+
+
+def test_who_reads_only_the_beginning_is_no_error(home: Path, tmp_path: Path) -> None:
+    """`python check.py PHOTOGRAPH ... | head`."""
+    command = [sys.executable, str(home / "onnx" / "check.py"), str(tmp_path / "none.jpg")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    assert process.stderr.read() == b""
+    assert process.wait() == 1
+
+
 @pytest.mark.parametrize("target", ["onnx", "openvino"])
 def test_verdicts_are_those_of_predict(home: Path, target: str, tmp_path: Path) -> None:
     """New photographs, some of them unlike anything: the same verdicts, and parts too."""
@@ -178,6 +239,35 @@ def test_the_card_says_what_a_program_needs(home: Path) -> None:
     assert card["accepted_difference"] is None
 
 
+def test_photographs_are_held_out_and_as_they_were(home: Path, tmp_path: Path) -> None:
+    """Of the side that is asked for, in whole parts, and not where a byte has changed."""
+    bundle = pipeline.load_bundle(home / "model")
+    sides = {entry["path"]: entry["side"] for entry in bundle.split()}
+    for side in ("holdout", "train"):
+        found = known_photographs(bundle, side, 1000, None)
+        assert {one.photograph.path for one in found} == {p for p, s in sides.items() if s == side}
+    held_out = known_photographs(bundle, "holdout", 4, None)
+    assert len({one.part for one in held_out}) == 2  # of three photographs each
+    shutil.copytree(home / "data", tmp_path / "data")
+    changed, gone = (tmp_path / "data" / one.photograph.path for one in held_out[:2])
+    changed.write_bytes(changed.read_bytes() + b" ")
+    gone.unlink()
+    left = known_photographs(bundle, "holdout", 4, tmp_path / "data")
+    assert not {one.photograph.path for one in left} & {one.photograph.path for one in held_out[:2]}
+
+
+def test_a_verdict_that_differs_fails_the_proof() -> None:
+    """However little the probabilities differ, unless a difference is accepted."""
+    same = Proof(3, 18, 6, 1e-6, 1e-6, 0, 1e-6, 0, {}, None)
+    assert same.failure(TOLERANCE) == ""
+    for changed in ({"verdicts": 1}, {"part_verdicts": 1}):
+        other = replace(same, **changed)
+        assert other.failure(TOLERANCE) == "1 verdict differs, by differences of up to 1e-06"
+        assert other.failure(0.01) == ""
+    assert "more than 0.0001" in replace(same, part_difference=2e-4).failure(TOLERANCE)
+    assert "no drawn photograph" in replace(same, drawn=0).failure(1.0)
+
+
 def test_a_file_that_fails_the_proof_is_not_written(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,6 +294,31 @@ def test_a_file_that_fails_the_proof_is_not_written(
     assert 1e-3 < done.proof.difference < 0.3
 
 
+def test_a_file_that_computes_no_numbers_is_not_written(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where it is about one held-out photograph alone, and any difference is accepted."""
+    from pipeline.export import proof
+
+    real = proof.check.load
+
+    def broken(*given: object) -> object:
+        model, calls = real(*given), []  # type: ignore[arg-type]
+
+        def run(x: np.ndarray) -> dict[str, np.ndarray]:
+            calls.append(1)
+            made = model(x)
+            return {n: np.full_like(a, np.nan) if len(calls) == 9 else a for n, a in made.items()}
+
+        return run
+
+    monkeypatch.setattr(proof.check, "load", broken)
+    wish = Wish("onnx", accept=1.0, cache=home / "features.h5", engine="openvino")
+    with pytest.raises(ExportError, match=r"cannot compute what was written \(of .*: no numbers"):
+        export_model(home / "model", tmp_path / "out", wish)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_int8_is_written_where_its_difference_is_accepted(home: Path, tmp_path: Path) -> None:
     """Not otherwise; the check allows what was accepted, and no more."""
     pytest.importorskip("nncf", reason="needs the extra export")
@@ -222,8 +337,9 @@ def test_only_an_export_is_replaced(home: Path, tmp_path: Path) -> None:
     (tmp_path / "mine" / "notes.txt").write_text("mine")
     with pytest.raises(OutputError, match="exists and is no export"):
         export_model(home / "model", tmp_path / "mine", Wish("onnx"))
-    with pytest.raises(OutputError, match="lies in the model's own folder"):
-        export_model(home / "model", home / "model" / "onnx", Wish("onnx"))
+    for out in (home / "model" / "onnx", home / "model", home):
+        with pytest.raises(OutputError, match="is the model's own folder, lies in it or holds it"):
+            export_model(home / "model", out, Wish("onnx"), force=True)
     with pytest.raises(ExportError, match="proves nothing of it"):
         export_model(home / "model", tmp_path / "new", Wish("onnx", engine="onnx"))
 
@@ -237,6 +353,9 @@ def test_the_command(home: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> N
     assert code == 0, err
     assert "3 drawn photographs, 18 held-out photographs of 6 parts" in out
     assert "AUC      by part" in out
-    fails(run(*words, "--to", "coreml"), "unknown target 'coreml'; expected --to onnx or openvino")
+    fails(
+        run(*words, "--to", "coreml"),
+        "unknown target 'coreml'; expected --to onnx, openvino, tflite",
+    )
     fails(run(*words, "--to", "onnx", "--precision", "int4"), "expected one of float32, float16")
     fails(run("export", "data", "out", "--to", "onnx"), "data")

@@ -1,4 +1,4 @@
-"""The programs of docs/onnx.md and docs/openvino.md run as they stand."""
+"""The programs of docs/onnx.md, docs/openvino.md and docs/litert.md run as they stand."""
 
 from __future__ import annotations
 
@@ -46,13 +46,17 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-@pytest.mark.parametrize("target", ["onnx", "openvino"])
-def test_the_program_of_each_page_runs(target: str, home: Path) -> None:
+@pytest.mark.parametrize(
+    ("page", "target"), [("onnx",) * 2, ("openvino",) * 2, ("litert", "tflite")]
+)
+def test_the_program_of_each_page_runs(page: str, target: str, home: Path) -> None:
     """It prints the verdict of `predict`."""
-    text = (ROOT / "docs" / f"{target}.md").read_text("utf-8")
+    if target == "tflite":
+        pytest.importorskip("ai_edge_litert", reason="needs the extra export")
+    text = (ROOT / "docs" / f"{page}.md").read_text("utf-8")
     (program,) = re.findall(r"```py\n(.*?)```", text, re.DOTALL)
     assert len([line for line in program.splitlines() if line]) <= 13
-    out = home / f"model-{target}"
+    out = home / f"model-{page}"
     export_model(home / "model", out, Wish(target, cache=home / "features.h5", engine="openvino"))
     done = subprocess.run(
         [sys.executable, "-I", "-c", program], cwd=home, capture_output=True, text=True

@@ -1,7 +1,8 @@
-"""The contract of exports: every head and every kind of features, in both runtimes."""
+"""The contract of exports: every head and every kind of features, in all runtimes."""
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,8 +89,8 @@ def fitted(data: Dataset, out: Path, head: str, features: str) -> pipeline.Bundl
     return pipeline.load_bundle(out)
 
 
-def both(written: Written, shown: np.ndarray) -> dict[str, list[Any]]:
-    """Say what both runtimes give, by the name of the runtime."""
+def computed(written: Written, shown: np.ndarray) -> dict[str, list[Any]]:
+    """Say what all runtimes give, by the name of the runtime."""
     content = written.model().SerializeToString()
     session = onnxruntime.InferenceSession(content)
     model = openvino.Core().read_model(content, b"")
@@ -98,11 +99,31 @@ def both(written: Written, shown: np.ndarray) -> dict[str, list[Any]]:
     return {
         "onnxruntime": session.run(written.outputs, {"photographs": shown}),
         "openvino": [found[compiled.output(name)] for name in written.outputs],
+        **({} if importlib.util.find_spec("ai_edge_litert") is None else in_litert(written, shown)),
     }
 
 
+def in_litert(written: Written, shown: np.ndarray) -> dict[str, list[Any]]:
+    """One photograph after the other; not of networks with nodes that only ONNX has."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    from pipeline.export.litert import to_litert
+
+    try:
+        content = to_litert(written.model())
+    except ExportError:
+        attributes = [
+            {a.name for a in n.attribute} for n in written.graph.nodes if n.op_type == "Conv"
+        ]
+        assert {"strides"} in attributes  # with nothing said of padding: not of this project
+        return {}
+    runner = Interpreter(model_content=content).get_signature_runner()
+    made = [runner(photographs=one[None]) for one in shown]
+    return {"litert": [np.concatenate([one[name] for one in made]) for name in written.outputs]}
+
+
 def assert_same(bundle: pipeline.Bundle, data: Dataset) -> None:
-    """Give the graph gives the model's probabilities, from pixels on, in both runtimes."""
+    """Give the graph gives the model's probabilities, from pixels on, in all runtimes."""
     written = write_graph(bundle)
     root = Path(data.folder.root)
     photographs = pipeline.find_photographs([str(root)])
@@ -113,7 +134,7 @@ def assert_same(bundle: pipeline.Bundle, data: Dataset) -> None:
     shown = np.stack([
         decode_views(p.file.read_bytes(), recipe, list(written.pictures)) for p in photographs
     ])  # fmt: skip
-    for runtime, (P, *rest) in both(written, shown).items():
+    for runtime, (P, *rest) in computed(written, shown).items():
         np.testing.assert_allclose(P, predicted.probabilities, atol=3e-5, err_msg=runtime)
         if rest:
             np.testing.assert_allclose(rest[0], predicted.strangeness, atol=5e-3, err_msg=runtime)

@@ -31,6 +31,10 @@ def test_what_is_logged_loads_back(
     mlflow = pytest.importorskip("mlflow", reason="needs the extra mlflow")
     write_parts(Path("data"))
     assert run("extract", "data", "--weights", "random", "--group-regex", r"part-(\d+)")[0] == 0
+    code, out, err = run(*FIT)
+    assert code == 0, err
+    assert "mlflow" not in out
+    assert not (tmp_path / "runs").exists()  # off unless asked
     code, out, err = run(*FIT, "--log-to", "mlflow")
     assert code == 0, err
     (line,) = [line for line in out.splitlines() if line.startswith("mlflow ")]

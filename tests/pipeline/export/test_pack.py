@@ -72,6 +72,15 @@ def test_a_model_comes_back_and_gives_the_same(model: Path, tmp_path: Path) -> N
     assert (again.probabilities(rows) == ours.probabilities(rows)).all()
 
 
+def test_a_damaged_model_is_not_packed(model: Path, tmp_path: Path) -> None:
+    """A file of it that is no longer what it was, or is gone: one line, and no file."""
+    for change in (lambda file: file.write_bytes(b"other"), Path.unlink):
+        change(model / "selftest.npz")
+        with pytest.raises(BundleError, match=r"selftest\.npz"):
+            pack(model, tmp_path / "model.onepass")
+        assert not (tmp_path / "model.onepass").exists()
+
+
 def test_what_is_there_stays(model: Path, tmp_path: Path) -> None:
     """Neither another file nor another folder is lost."""
     file, folder = tmp_path / "notes.onepass", tmp_path / "mine"
