@@ -168,8 +168,8 @@ def parse_look(text: str, close: str, check: Callable[[Iterable[str]], tuple[str
         DataError: it is not understood.
 
     Example:
-        >>> parse_look("full+five:mixed8", "plain", tuple)
-        Look(taps=('mixed8',), crops=Crops(sets=('five',), taps=('mixed8',)))
+        >>> parse_look("full+five:mixed8", "plain", tuple).crops
+        Crops(sets=('five',), taps=('mixed8',))
     """
     text = close if text == CLOSE else text
     if text == PLAIN:

@@ -160,7 +160,7 @@ class EvaluateOptions:
 
     Example:
         >>> EvaluateOptions(positive=["scratched"]).engine
-        'tensorflow'
+        'auto'
     """
 
     positive: Sequence[str] | None = None
