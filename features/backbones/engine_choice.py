@@ -73,7 +73,7 @@ def first_that_can(engines: Iterator[str], load: Callable[[str], T]) -> tuple[st
 
 @cache
 def _is_right(name: str) -> bool:
-    """Whether an engine is there, meant for this processor, and computes the small network."""
+    """Say whether an engine is there, meant for this processor, and computes the small network."""
     if platform.machine().lower() not in _MEASURED or find_spec(_PACKAGES[name]) is None:
         return False
     pixels = probe_pixels(_SIDE, _SIDE)[None]
@@ -116,6 +116,7 @@ class _NumpyOps(FoldedOps):
     """Computes an architecture on (n, rows, columns, channels) as TensorFlow defines it."""
 
     def centre(self, x: Array, middle: float) -> Array:
+        """Subtract a number."""
         return x - np.float32(middle)
 
     def _conv(
@@ -131,15 +132,18 @@ class _NumpyOps(FoldedOps):
         return _activated(np.einsum("nrcdij,ijd->nrcd", windows, kernel[..., 0]) + bias, activation)
 
     def max_pool(self, x: Array) -> Array:
+        """Take the largest of 3×3, every second place."""
         found: Array = _windows(x, 3, 2, "VALID").max(axis=(4, 5))
         return found
 
     def average_pool(self, x: Array) -> Array:
+        """Average 3×3; what is padded does not count."""
         sums = _windows(x, 3, 1, "SAME").sum(axis=(4, 5))
         counts = _windows(np.ones_like(x), 3, 1, "SAME").sum(axis=(4, 5))  # padding counts for none
         return np.asarray(sums / counts, np.float32)
 
     def add(self, a: Array, b: Array) -> Array:
+        """Add two tensors."""
         return a + b
 
     def _concat(self, parts: list[Array]) -> Array:

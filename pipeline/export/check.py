@@ -211,6 +211,7 @@ def load(folder: str | Path, card: Card) -> Callable[[Any], dict[str, Any]]:
         runner = Interpreter(path, num_threads=os.cpu_count()).get_signature_runner()
 
         def run(photographs: Any) -> dict[str, Any]:  # the file takes one at a time
+            """Run photographs one by one, and join what comes out by name."""
             made = [runner(**{card["input"]: one[None]}) for one in photographs]
             return {name: np.concatenate([one[name] for one in made]) for name in names}
 

@@ -43,6 +43,7 @@ def to_litert(model: Any, *, half: bool = False) -> bytes:  # noqa: ANN401 - onn
     shape = [max(1, size.dim_value) for size in given.type.tensor_type.shape.dim]
 
     def compute(photographs: Any) -> dict[str, Any]:  # noqa: ANN401 - TensorFlow ships no types
+        """Compute the graph's nodes in their order with TensorFlow."""
         found = {name: _Tensor(array) for name, array in constants.items()}
         found[given.name] = _Tensor(photographs)
         operations = _Operations(tf)
@@ -189,7 +190,7 @@ class _Operations:
         return _Tensor(self.tf.nn.max_pool2d(x.value, size, strides, "VALID"), True)
 
     def _average_pool(self, _: str, given: Given, x: _Tensor) -> _Tensor:
-        """At stride 1, of what is there around each place: what TensorFlow calls SAME."""
+        """Average at stride 1 what is there around each place: what TensorFlow calls SAME."""
         _expect(x.is_map and given == {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]})
         return _Tensor(self.tf.nn.avg_pool2d(x.value, 3, 1, "SAME"), True)
 

@@ -162,6 +162,7 @@ def _asked(bundle: Bundle) -> Callable[[Rows, Indices], Floats]:
     shape = RowParts.of(bundle.record.fit.fingerprint).shape
 
     def ask(X: Rows, targets: Indices) -> Floats:
+        """Score views or cells of rows; numbers that are none are a forged model."""
         if _by_views(head):
             found = view_scores(head, X, baseline, targets)
         else:
