@@ -96,6 +96,7 @@ def extract(
     max_pixels: opt.MaxPixels = None,
     seed: opt.Seed = 0,
     rehash: opt.Rehash = False,
+    cluster: opt.Cluster = None,
     *,
     parts: PartOptions,
     run: WaitOptions,
@@ -109,6 +110,7 @@ def extract(
 
     Example: onepass extract data --group-regex 'part-(\d+)'
     """
+    from features.cluster.connection import Cluster
     from features.photographs.decode import MAX_PIXELS
     from features.photographs.views import parse_views
     from pipeline.data.extract_folder import ExtractOptions, extract_folder
@@ -125,6 +127,7 @@ def extract(
         classes=parse.names(classes), labels=parse.label_rule(labels, path_column, label_column),
         group_rule=parts.rule(none=no_groups), batch_size=batch_size, max_failures=max_failures,
         max_pixels=max_pixels or MAX_PIXELS, rehash=rehash,
+        cluster=Cluster.asked_for(cluster),
     )  # fmt: skip
     if dry_run:
         show(text.plan(plan_folder(data, cache, options)))
@@ -219,6 +222,7 @@ def compare_heads(
     rope: opt.Rope = 0.01,
     seed: opt.Seed = 0,
     jobs: opt.Jobs = -1,
+    cluster: opt.Cluster = None,
     out: Annotated[Path, opt.out_option("Folder for the tables.")] = Path("comparison"),
     report: opt.Report = None,
     audit_file: opt.AuditFile = Path("audit/audit.json"),
@@ -234,6 +238,7 @@ def compare_heads(
     Example: onepass compare-heads --heads dense,logistic,majority --folds 5 --repeats 3
     """
     import pipeline
+    from features.cluster.parallel import on_cluster
     from pipeline.terminal import results as text
 
     data = taken.dataset(cache)
@@ -242,7 +247,7 @@ def compare_heads(
         repeats=repeats, seed=seed, split=split, sort_by=sort_by, rope=rope, part_rule=part_rule,
         jobs=jobs, force=force,
     )  # fmt: skip
-    with bar("fits") as progress:
+    with bar("fits") as progress, on_cluster(cluster, cache, say):
         found = pipeline.compare_heads(data, out, options, progress=progress)
     page = pipeline.comparison_report(found.dataset, found, audit_file=audit_file)
     written = pipeline.write_report(report or out / "report.html", page, force=force)
@@ -259,6 +264,7 @@ def learning_curve(
     test_size: opt.TestSize = 0.25,
     seed: opt.Seed = 0,
     jobs: opt.Jobs = -1,
+    cluster: opt.Cluster = None,
     out: Annotated[Path, opt.out_option("Folder for the page and the table.")] = Path(
         "learning-curve"
     ),
@@ -272,6 +278,7 @@ def learning_curve(
     Example: onepass learning-curve --heads logistic,dense
     """
     import pipeline
+    from features.cluster.parallel import on_cluster
     from pipeline.terminal.comparison import learning
 
     data = taken.dataset(cache_argument or cache)
@@ -280,7 +287,7 @@ def learning_curve(
         features=parse.feature_specs(features) or [pipeline.FLAT],
         draws=draws, test_size=test_size, seed=seed, jobs=jobs, force=force,
     )  # fmt: skip
-    with bar("fits") as progress:
+    with bar("fits") as progress, on_cluster(cluster, cache_argument or cache, say):
         found = pipeline.learning_curve(data, out, options, progress=progress)
     pipeline.write_report(found.page, pipeline.learning_curve_report(data, found), force=force)
     show(learning(found))

@@ -27,6 +27,10 @@ class ImageError(OnepassError):
     """One photograph cannot be read; the message is the reason in its row of the report."""
 
 
+class ClusterError(OnepassError):
+    """A cluster cannot be used: no scheduler, no worker, other versions, or no shared disk."""
+
+
 class DecoderError(OnepassError):
     """The processes that decode photographs cannot be started."""
 

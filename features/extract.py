@@ -29,8 +29,8 @@ from features.cache.probe_row import keep_probe, read_probe
 from features.cache.sample_table import TableRow
 from features.cache.thumbnail_table import keep_thumbnails, thumbnails_of
 from features.cache.thumbnails import BLANK, Thumbnail, thumbnail_of
-from features.errors import DriftError, ImageError, TooManyFailuresError
-from features.extraction import Extraction, RunOptions, drop_rowless, identify
+from features.errors import DriftError, ImageError
+from features.extraction import Extraction, RunOptions, drop_rowless, identify, refuse_failures
 from features.photographs.decode_worker_pool import look_apart
 from features.photographs.file import Photograph
 from features.photographs.survey import Remarks
@@ -167,7 +167,7 @@ class _Run:
         self.loading = Loading(settings, self.batch_size)
         self.drift_probe: Row | None = None
         self.sight = SightCheck(settings.weights.describe(), settings.row_dtype)
-        self.allowed_failures = options.max_failures * len(photographs)
+        self.max_failures = options.max_failures
         self.max_pixels = options.max_pixels
         self.progress = progress
         self.known = {table_row.path: table_row for table_row in cache.table_rows}
@@ -355,22 +355,11 @@ class _Run:
 
     def stop_on_too_many(self, failures: list[TableRow]) -> None:
         """Raise TooManyFailuresError where more cannot be read than is allowed."""
-        if len(failures) <= self.allowed_failures:
-            return
-        shown = "; ".join(f"{table_row.path}: {table_row.reason}" for table_row in failures[:3])
-        raise TooManyFailuresError(
-            f"{len(failures)} of {len(self.photographs)} photographs cannot be read, more than "
-            f"{self.allowed_failures / len(self.photographs):.0%} ({shown}); mend or remove them, "
-            "or allow more with --max-failures; rows made so far are kept"
-        )
+        refuse_failures(failures, len(self.photographs), self.max_failures)
 
     def stop_on_nothing_readable(self, failures: list[TableRow]) -> None:
         """Raise TooManyFailuresError where not a single photograph can be read."""
-        if len(failures) == len(self.photographs):
-            shown = "; ".join(f"{table_row.path}: {table_row.reason}" for table_row in failures[:3])
-            raise TooManyFailuresError(
-                f"none of {len(failures)} photographs can be read ({shown}); expected some that can"
-            )
+        refuse_failures(failures, len(self.photographs), None)
 
     def place(self, table_rows: list[TableRow]) -> list[TableRow]:
         """Give each sample its row; a copy of an unreadable photograph gets its reason."""

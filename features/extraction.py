@@ -14,7 +14,7 @@ from typing import Any
 from features.cache.cache import Cache
 from features.cache.redo_log import journal_path
 from features.cache.sample_table import TableRow, blank_row, is_unchanged
-from features.errors import CacheError, ImageError
+from features.errors import CacheError, ImageError, TooManyFailuresError
 from features.files import followed
 from features.photographs.decode import MAX_PIXELS
 from features.photographs.file import Photograph, read_photograph, stat_photograph
@@ -103,6 +103,28 @@ def identify(
     except ImageError as error:
         return blank._replace(reason=str(error)), None
     return stamp._replace(digest=hashlib.sha256(data).hexdigest()), data
+
+
+def refuse_failures(failures: Sequence[TableRow], photographs: int, most: float | None) -> None:
+    """Raise TooManyFailuresError where too many photographs could not be read.
+
+    Args:
+        failures: their table rows.
+        photographs: in all.
+        most: the share that is allowed, 0 to 1; None for all but one.
+    """
+    shown = "; ".join(f"{table_row.path}: {table_row.reason}" for table_row in failures[:3])
+    if most is None:
+        if len(failures) == photographs:
+            raise TooManyFailuresError(
+                f"none of {len(failures)} photographs can be read ({shown}); expected some that can"
+            )
+    elif len(failures) > most * photographs:
+        raise TooManyFailuresError(
+            f"{len(failures)} of {photographs} photographs cannot be read, more than "
+            f"{most:.0%} ({shown}); mend or remove them, "
+            "or allow more with --max-failures; rows made so far are kept"
+        )
 
 
 _ROWLESS = 2**16

@@ -20,6 +20,11 @@ from features.files import followed, leftovers, write_whole
 
 def refuse_folder(path: Path) -> None:
     """Raise CacheError where a cache's path is a folder, such as "."."""
+    if (path / "shards.json").exists():
+        raise CacheError(
+            f"{path} is a folder of shards, which never change: only extract --cluster adds to it; "
+            f"cache merge {path} OTHER --out FILE makes one file of it"
+        )
     if path.is_dir():
         raise CacheError(f"{path} is a folder; expected a file for the cache, such as features.h5")
 

@@ -13,6 +13,7 @@ from features.cache.lock import network_file_system, refuse_folder, writing
 from features.cache.new_cache import copy_probe, copy_rows, new_cache_like
 from features.cache.redo_log import journal_path, pending
 from features.cache.schema import READ_BLOCK
+from features.cache.shards import TABLE, ShardedCache, open_cache
 from features.cache.thumbnail_table import thumbnails_of
 from features.errors import CacheError, FingerprintError
 from features.extract import Progress
@@ -68,13 +69,13 @@ def verify(path: Path, *, full: bool = False, progress: Progress | None = None) 
         >>> onepass.verify(Path("features.h5"), full=True).faults
         []
     """
-    refuse_folder(path)
     path = followed(path)
     if not path.exists():
         raise CacheError(f"no cache at {path}; name one that extract made")
-    found = Verification(path, full, remarks=_remarks(path))
+    found = Verification(path, full)
     try:
-        cache = Cache.read(path)
+        found.remarks += _remarks(path)
+        cache = open_cache(path)
     except CacheError as error:
         found.faults.append(str(error))
         return found
@@ -95,7 +96,9 @@ def verify(path: Path, *, full: bool = False, progress: Progress | None = None) 
                 "an early version made it, whose index has no checksums: a damaged one may not be "
                 f"noticed; cache gc {path} --apply writes it anew"
             )
-        if full:
+        if full and isinstance(cache, ShardedCache):
+            found.faults += _shard_faults(cache, progress)
+        elif full:
             found.damaged = damaged_rows(cache, progress)
             found.faults += _thumbnail_faults(cache)
     return found
@@ -117,6 +120,22 @@ def _table_faults(cache: Cache) -> list[str]:
     ]
 
 
+def _shard_faults(cache: ShardedCache, progress: Progress | None) -> list[str]:
+    """Name the shards with damaged rows: none is mended, as they never change."""
+    faults, done = [], 0
+    for shard in cache.shards():
+        damaged = damaged_rows(shard)
+        done += len(shard)
+        if damaged:
+            faults.append(
+                f"{len(damaged):,} rows of {shard.path} do not match their checksum; copy that "
+                "file again, or remove it and run the same extract --cluster again"
+            )
+        if progress is not None:
+            progress(done, len(cache))
+    return faults
+
+
 def _thumbnail_faults(cache: Cache) -> list[str]:
     try:
         thumbnails_of(cache)
@@ -134,6 +153,8 @@ def _file_faults(cache: Cache) -> list[str]:
 
 
 def _remarks(path: Path) -> list[str]:
+    if path.is_dir():
+        return _remarks(path / TABLE)
     found = []
     if state := pending(path):
         found.append(
@@ -227,6 +248,7 @@ def collect(path: Path, *, apply: bool = False, progress: Progress | None = None
         >>> onepass.collect(Path("features.h5")).unused
         0
     """
+    refuse_folder(path)
     if not apply:
         with Cache.read(path) as cache:
             return _plan(cache)
@@ -297,7 +319,7 @@ def merge(first: Path, second: Path, out: Path, progress: Progress | None = None
         >>> onepass.merge(Path("features.h5"), Path("features.h5"), Path("both.h5")).both
         72
     """
-    with Cache.read(first) as one, Cache.read(second) as two, writing(out):
+    with open_cache(first) as one, open_cache(second) as two, writing(out):
         if out.exists():
             raise CacheError(f"{out} exists; expected a new name for the merged cache")
         if one.fingerprint != two.fingerprint:

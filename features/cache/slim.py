@@ -17,6 +17,7 @@ from features.cache.new_cache import new_cache
 from features.cache.probe_row import keep_probe, read_probe
 from features.cache.row_parts import RowParts
 from features.cache.schema import READ_BLOCK
+from features.cache.shards import open_cache, size_of
 from features.cache.thumbnail_table import thumbnails_of
 from features.cache.thumbnails import Thumbnails
 from features.errors import CacheError, DataError
@@ -77,7 +78,7 @@ def slim(
         DataError: a precision that the rows cannot be given.
         OutputError: the disk is full or failing.
     """
-    with Cache.read(path) as cache, writing(out):
+    with open_cache(path) as cache, writing(out):
         if out.exists():
             raise CacheError(f"{out} exists; expected a new name for the slim cache")
         source = RowParts.of_cache(cache)
@@ -99,7 +100,7 @@ def slim(
             target.replace_table(table_rows, note)
         return Slim(
             out, kept, len(rows), len(table_rows), parts.cached_width, source.cached_width,
-            path.stat().st_size, out.stat().st_size,
+            size_of(path), out.stat().st_size,
         )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from features.cache import schema as schema
 from features.cache.cache import Cache
 from features.cache.hdf5_file import HDF5_ERRORS
+from features.cache.shards import files_of_cache
 from features.cache.thumbnails import Thumbnail, Thumbnails, read_thumbnails, write_thumbnails
 from features.errors import CacheError
 
@@ -19,7 +20,14 @@ def thumbnails_of(cache: Cache, rows: Sequence[int] | None = None) -> Thumbnails
     Raises:
         CacheError: they are damaged.
     """
+    found = Thumbnails.joined(_of_file(one) for one in files_of_cache(cache))
+    if rows is None:
+        return found
+    wanted = np.asarray(rows, dtype=np.int64)
+    return Thumbnails(found.grey[wanted], found.capture_time[wanted])
 
+
+def _of_file(cache: Cache) -> Thumbnails:
     def read(h5: schema.Hdf5) -> Thumbnails:
         """Read all thumbnails from the open file."""
         try:
@@ -31,11 +39,7 @@ def thumbnails_of(cache: Cache, rows: Sequence[int] | None = None) -> Thumbnails
                 f"run: cache repair {cache.path}"
             ) from error
 
-    found = cache.settled(read)
-    if rows is None:
-        return found
-    wanted = np.asarray(rows, dtype=np.int64)
-    return Thumbnails(found.grey[wanted], found.capture_time[wanted])
+    return cache.settled(read)
 
 
 def keep_thumbnails(cache: Cache, found: Mapping[int, Thumbnail]) -> None:

@@ -9,7 +9,7 @@ In the cache: `features.cache.schema.THUMBNAIL_COLUMNS`, see `Thumbnails`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -69,6 +69,15 @@ class Thumbnails(NamedTuple):
     def blank(cls, count: int) -> Thumbnails:
         """Make those of rows whose photographs nobody has looked at."""
         return cls(np.zeros((count, SIDE, SIDE), np.uint8), np.full(count, MISSING, np.int64))
+
+    @classmethod
+    def joined(cls, parts: Iterable[Thumbnails]) -> Thumbnails:
+        """Put those of several files one behind the other."""
+        every = [cls.blank(0), *parts]
+        return cls(
+            np.concatenate([part.grey for part in every]),
+            np.concatenate([part.capture_time for part in every]),
+        )
 
     def some(self, first: int, count: int) -> Thumbnails:
         """Take consecutive ones among them."""

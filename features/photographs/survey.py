@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from features.errors import ImageError
 from features.photographs.decode import MAX_PIXELS, Recipe
@@ -197,6 +198,20 @@ class Remarks:
                 self._several.append((path, declared.pictures))
             if sides[1] > LONGEST * sides[0]:
                 self._long.append((sides[1] / sides[0], path, declared))
+
+    def add(self, other: Remarks) -> None:
+        """Take over what another process collected."""
+        with self._lock:
+            self._several += other._several
+            self._long += other._long
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the lock behind, which no other process can use."""
+        return {name: value for name, value in self.__dict__.items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take a new lock."""
+        self.__dict__.update(state, _lock=threading.Lock())
 
     def lines(self, views: Sequence[str]) -> list[str]:
         """Write one line for each kind of photograph that was met.

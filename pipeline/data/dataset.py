@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from features.arrays import Indices, Row, Rows
-from features.cache.cache import Cache
 from features.cache.probe_row import read_probe
 from features.cache.row_parts import RowParts
 from features.cache.sample_table import TableRow
+from features.cache.shards import open_cache
 from features.errors import DataError, SplitError
 from features.look import Crops, Look
 from features.own_files import refuse_strange_root
@@ -134,12 +134,12 @@ class Dataset(Labelled):
 
     def unreadable(self) -> list[TableRow]:
         """Give the photographs of the folder that could not be read, with their reasons."""
-        with Cache.read(self.cache_path) as cache:
+        with open_cache(self.cache_path) as cache:
             return [table_row for table_row in cache.table_rows if table_row.reason]
 
     def drift_probe(self) -> Row | None:
         """Read the row of `drift_probe`, taps included; None where the cache has none."""
-        with Cache.read(self.cache_path) as cache:
+        with open_cache(self.cache_path) as cache:
             return read_probe(cache)
 
 
@@ -173,7 +173,7 @@ def load_dataset(
         >>> len(data.table_rows), data.classes.names
         (72, ('Healthy', 'defects'))
     """
-    with Cache.read(cache_path) as cache:
+    with open_cache(cache_path) as cache:
         table_rows, folder, fields = cache.table_rows, FolderRecord.noted(cache.note), cache.fields
         refuse_strange_root(cache_path, folder.root, own=cache.own)
         RowParts.of_cache(cache)  # refuses what contradicts itself

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +21,9 @@ from features.backbones.settings import (
     settings_from_fields,
 )
 from features.backbones.weights import RecordedWeights
-from features.cache.cache import Cache
+from features.cache.shards import is_begun, open_cache
+from features.cluster.connection import Cluster
+from features.cluster.extraction import extract_on
 from features.errors import CacheError, DataError, DriftError
 from features.extract import Progress, extract
 from features.extraction import Extraction, RunOptions
@@ -89,6 +92,7 @@ class ExtractOptions:
         max_pixels: refuse larger photographs.
         workers: reader threads; None for one per core.
         rehash: read every file again, also where size and times are as before.
+        cluster: where the work is done; the cache is then a folder of shards. None for here.
 
     Raises:
         DataError: `look` is given beside `taps` or `views`, or a name is unknown.
@@ -117,6 +121,7 @@ class ExtractOptions:
     max_pixels: int = MAX_PIXELS
     workers: int | None = None
     rehash: bool = False
+    cluster: Cluster | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant before weights or photographs are looked for."""
@@ -183,7 +188,12 @@ def extract_folder(
         str(data.resolve()), rule, _recorded_weights(settings, ready.noted), ready.labels, chosen,
         kept if settings.pooled or options.keep else (),
     )  # fmt: skip
-    extraction = extract(
+    into = (
+        extract
+        if options.cluster is None
+        else functools.partial(extract_on, options.cluster, told=warn)
+    )
+    extraction = into(
         photographs,
         settings,
         cache_path,
@@ -321,9 +331,9 @@ _SOON = 10.0
 
 def _known(cache_path: Path) -> tuple[dict[str, Any], FolderRecord] | None:
     """Read the fingerprint's fields and the note of the folder; None where there is no cache."""
-    if not cache_path.exists():
+    if not is_begun(cache_path):
         return None
-    with Cache.read(cache_path) as cache:
+    with open_cache(cache_path) as cache:
         return cache.fields, FolderRecord.noted(cache.note)
 
 
@@ -336,7 +346,7 @@ def _refuse_strange_tables(cache_path: Path, noted: FolderRecord, options: Extra
     ):  # fmt: skip
         if told is not None or not table or not is_strange_root(cache_path, table):
             continue
-        with Cache.read(cache_path) as cache:
+        with open_cache(cache_path) as cache:
             if not cache.own:
                 raise CacheError(
                     f"{cache_path} was not written by this account and names the table {table}; "

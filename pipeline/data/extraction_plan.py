@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from features.backbones.settings import BackboneSettings
-from features.cache.cache import Cache
 from features.cache.sample_table import is_unchanged
+from features.cache.shards import is_begun, open_cache
 from features.errors import ImageError
 from features.photographs.decode_worker_pool import look_apart
 from features.photographs.file import Photograph, read_photograph, stat_photograph
@@ -77,10 +77,10 @@ def _lacking(
     views: Sequence[str],
 ) -> dict[Photograph, int]:
     """Find photographs that the cache lacks, with the number of rows."""
-    if not cache_path.exists():
+    if not is_begun(cache_path):
         return dict.fromkeys(photographs, len(views))
     found = {}
-    with Cache.read(cache_path) as cache:
+    with open_cache(cache_path) as cache:
         cache.check_fields(settings.fields)
         known = {table_row.path: table_row for table_row in cache.table_rows}
         for photograph in photographs:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from features.arrays import Indices, Rows
 from features.cache.cache import Cache
+from features.cache.shards import open_cache
 from features.photographs.views import FULL
 from features.runtime import memory_limit
 
@@ -59,7 +60,7 @@ class StoredRows:
             CacheError: a row is damaged or gone, or the cache is.
         """
         if self._opened is None:
-            cache = Cache.read(self._path)
+            cache = open_cache(self._path)
             keys = self._digests.tolist(), self._views.tolist()
             self._opened = cache, np.array(cache.rows_of(*keys), np.int64)
         cache, rows = self._opened
@@ -81,8 +82,11 @@ class StoredRows:
         return 4 * self.shape[0] * self.shape[1]
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out the open file."""
-        return self.__dict__ | {"_opened": None}
+        """Leave out the open file, and name the cache as a process elsewhere finds it."""
+        state = self.__dict__ | {"_opened": None}
+        if "_path" in state:
+            state["_path"] = state["_path"].absolute()
+        return state
 
 
 def subset(rows: Rows | StoredRows, chosen: Indices) -> Rows | StoredRows:

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from features.cache.cache import Cache
 from features.cache.row_parts import RowParts
+from features.cache.shards import open_cache
 from features.cache.slim import Slim, slim
 from features.errors import FeatureSpecError
 from features.extract import Progress
@@ -117,7 +117,7 @@ def slim_cache(
         OutputError: the disk is full or failing.
     """
     specs = specs_in(keep)
-    with Cache.read(path) as cache:
+    with open_cache(path) as cache:
         kept = kept_by(specs, RowParts.of_cache(cache))
         record = FolderRecord.noted(cache.note)
         known = [*record.views.sets, *Crops.of(cache.fields).sets]

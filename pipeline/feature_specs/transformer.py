@@ -11,8 +11,8 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from features.arrays import Rows
 from features.backbones.engines import DEFAULT_ENGINE
-from features.cache.cache import Cache
 from features.cache.row_parts import RowParts
+from features.cache.shards import open_cache
 from features.errors import DataError
 from features.extract import extract
 from features.extraction import RunOptions
@@ -106,7 +106,7 @@ class BottleneckFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 f"{first.path}: {first.reason}; expected one row for each; leave them out"
             )
         row_parts = RowParts.of(settings.fields)
-        with Cache.read(path) as cache:
+        with open_cache(path) as cache:
             digests = [table_row.digest for table_row in done.table_rows]
             views = [cache.take(cache.rows_of(digests, view)) for view in spec.views]
         return (

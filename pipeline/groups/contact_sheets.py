@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from features.cache.cache import Cache
 from features.cache.sample_table import TableRow
+from features.cache.shards import open_cache
 from features.cache.thumbnail_table import thumbnails_of
 from features.cache.thumbnails import Grey
 from features.errors import DataError, ImageError, OutputError
@@ -107,7 +107,7 @@ def show_groups(
     proposal = proposed_groups(cache_path, progress)
     if not proposal.paths:
         raise DataError(f"{cache_path} has no photographs; run: extract DATA --cache {cache_path}")
-    with Cache.read(cache_path) as cache:
+    with open_cache(cache_path) as cache:
         table_rows = [table_row for table_row in cache.table_rows if table_row.row >= 0]
         note = cache.note
         refuse_strange_root(cache_path, str(note.get("root", "")), own=cache.own)

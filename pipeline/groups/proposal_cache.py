@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from features.cache.cache import Cache
 from features.cache.sample_table import TableRow
+from features.cache.shards import open_cache
 from features.cache.thumbnail_table import thumbnails_of
 from features.errors import OutputError
 from features.files import write_whole
@@ -53,7 +54,7 @@ def propose_for(
         CacheError: no cache, or one that cannot be read.
         DataError: a gap was told, and no photograph has a capture time.
     """
-    with Cache.read(cache_path) as cache:
+    with open_cache(cache_path) as cache:
         rows = cache.rows_of([table_row.digest for table_row in table_rows])
         placed = [s._replace(row=r) for s, r in zip(table_rows, rows, strict=True)]
         return propose(cache, placed, gap, progress=progress)
@@ -81,7 +82,7 @@ def like_known(
         CacheError: no cache, or one that cannot be read.
     """
     found = np.zeros(len(table_rows), dtype=np.bool_)
-    with Cache.read(cache_path) as cache:
+    with open_cache(cache_path) as cache:
         asked = cache.rows_of([table_row.digest for table_row in table_rows])
         others = {cache.find(digest) for digest in known} - {-1, *asked}
         rows = sorted({row for row in asked if row >= 0} | others)
@@ -106,7 +107,7 @@ def doubts_of_groups(cache_path: Path) -> list[str]:
     Raises:
         CacheError: no cache, or one that cannot be read.
     """
-    with Cache.read(cache_path) as cache:
+    with open_cache(cache_path) as cache:
         table_rows = [table_row for table_row in cache.table_rows if table_row.row >= 0]
         first = {table_row.row: table_row for table_row in reversed(table_rows)}
         rows = sorted(first)
@@ -163,7 +164,7 @@ def proposed_groups(cache_path: Path, progress: Progress | None = None) -> Propo
         (72,)
     """
     path = proposal_path(cache_path)
-    with Cache.read(cache_path) as cache:
+    with open_cache(cache_path) as cache:
         state = _state(cache)
         kept = _kept(path, state)
         if kept is not None:

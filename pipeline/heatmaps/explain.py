@@ -10,9 +10,9 @@ from typing import TypeGuard
 import numpy as np
 
 from features.arrays import Floats, Indices, Rows
-from features.cache.cache import Cache
 from features.cache.row_parts import RowParts
 from features.cache.sample_table import TableRow
+from features.cache.shards import open_cache
 from features.errors import BundleError, CacheError, HeadError
 from pipeline.feature_specs.heads import HeadOnCachedRows
 from pipeline.heads.base import Head
@@ -117,7 +117,7 @@ def explain(
     ask = _asked(bundle)
     readable = [i for i, table_row in enumerate(table_rows) if not table_row.reason]
     views, columns = bundle.seen
-    with Cache.read(cache_path) as cache:
+    with open_cache(cache_path) as cache:
         cache.check_fields(bundle.record.fit.fingerprint)
         digests = [table_rows[i].digest for i in readable]
         rows = np.array([[cache.find(digest, view) for view in views] for digest in digests])

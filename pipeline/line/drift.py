@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from features.arrays import Indices
-from features.cache.cache import Cache
+from features.cache.shards import open_cache
 from pipeline.line.drift_sides import (
     FEWEST,
     Comparison,
@@ -130,7 +130,7 @@ def measure_drift(
     check_sees_rows(bundle)
     recent = {one.digest: one for one in arrivals if since is None or one.time >= since}
     known = {entry["digest"] for entry in bundle.split()}
-    with Cache.read(cache_path) as cache:
+    with open_cache(cache_path) as cache:
         new = [
             one
             for one in recent.values()

@@ -11,8 +11,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from features.cache.cache import Cache
 from features.cache.sample_table import TableRow, blank_row
+from features.cache.shards import open_cache
 from features.cache.thumbnail_table import thumbnails_of
 from features.errors import BundleError, DataError, ImageError
 from features.extract import Progress
@@ -100,7 +100,7 @@ def find_arrivals(
         notes.append(f"the photographs of {log}")
         return arrivals_of(verdicts)
     known = {entry["digest"] for entry in bundle.split()}
-    with Cache.read(cache_path) as cache:
+    with open_cache(cache_path) as cache:
         paths = {table_row.digest: table_row.path for table_row in cache.table_rows}
         digests = [d.decode() for d in cache.entries["row_digest"].tolist()]
     new = [digest for digest in dict.fromkeys(digests) if digest not in known]
@@ -126,7 +126,7 @@ def _of_table_rows(
                 "--group-regex or --group-gap: photographs of one part, taken for several, look "
                 "like a change"
             )
-    with Cache.read(cache_path) as cache:
+    with open_cache(cache_path) as cache:
         times = thumbnails_of(cache, cache.rows_of([s.digest for s in table_rows])).capture_time
     return [
         Arrival(

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from features.arrays import Floats, Indices, Rows
 from features.cache.cache import Cache
+from features.cache.shards import open_cache
 from features.errors import DataError
 from features.extract import Progress
 from features.photographs.file import Photograph
@@ -114,7 +115,7 @@ def next_to_label(
     unlike = np.array([any(one.unlike for one in part.photographs) for part in asked])
     vectors = np.zeros((len(asked), 1), dtype=np.float32)
     if not isinstance(bundle.head, Cnn):
-        with Cache.read(cache_path) as cache:
+        with open_cache(cache_path) as cache:
             vectors = _part_vectors(bundle, cache, asked)
     labelled_ones = bundle.familiar.vectors if bundle.familiar else vectors[:0]
     likely = None

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from features.cache.cache import Cache
+from features.cache.shards import MANIFEST, open_cache, size_of
 from features.errors import DataError
 from features.photographs.views import Chosen
 from pipeline.evaluation.intervals import known
@@ -35,17 +36,17 @@ def describe(path: Path) -> dict[str, Any]:
         DataError: there is nothing, or something else.
         CacheError, BundleError: it is damaged.
     """
-    if path.is_dir():
+    if path.is_dir() and not (path / MANIFEST).exists():
         facts: dict[str, Any] = _without_nan(read_record(path).to_json())
         return {"kind": "model", "path": str(path), **facts}
     if not path.exists():
         raise DataError(f"nothing at {path}; expected a cache (features.h5) or a model (a folder)")
-    with Cache.read(path) as cache:
+    with open_cache(path) as cache:
         labels = Counter(s.label or "(no class)" for s in cache.table_rows)
         return {
             "kind": "cache",
             "path": str(path),
-            "bytes": path.stat().st_size,
+            "bytes": size_of(path),
             "rows": len(cache),
             "cached_width": cache.cached_width,
             "dtype": str(cache.dtype),

@@ -15,6 +15,7 @@ from features.arrays import Floats, Pixels
 from features.backbones.engines import DEFAULT_ENGINE
 from features.cache.cache import Cache
 from features.cache.sample_table import TableRow
+from features.cache.shards import open_cache
 from features.errors import CacheError, DataError
 from features.extract import Progress, extract
 from features.extraction import RunOptions
@@ -89,7 +90,7 @@ def predict_photographs(
         path = cache_path or Path(folder) / "features.h5"
         # Read before write: with every row there a cache on a read-only disk, or one that another
         # process writes to, serves as well.
-        reader = stack.enter_context(Cache.read(path)) if path.exists() else None
+        reader = stack.enter_context(open_cache(path)) if path.exists() else None
         if reader is not None:
             bundle = on_rows_of(bundle, reader)
         elif cache_path is None:
@@ -111,7 +112,7 @@ def predict_photographs(
         whole = reader is not None and all(
             reader.find(digest, view) >= 0 for view in bundle.seen[0] for digest in digests
         )
-        cache = reader if reader and whole else stack.enter_context(Cache.read(path))
+        cache = reader if reader and whole else stack.enter_context(open_cache(path))
         # By digest: `cache gc` may have moved the rows since they were extracted.
         rows = {view: cache.rows_of(digests, view) for view in bundle.seen[0]}
         known = dict(zip(digests, zip(*rows.values(), strict=True), strict=True))
@@ -161,7 +162,7 @@ def predict_table_rows(bundle: Bundle, cache_path: Path, table_rows: list[TableR
         FingerprintError: the cache holds rows of other settings than the model's.
         CacheError: it lacks rows.
     """
-    with Cache.read(cache_path) as cache:
+    with open_cache(cache_path) as cache:
         bundle = on_rows_of(bundle, cache)
         cache.check_fields(bundle.record.fit.fingerprint)
         rows = [tuple(cache.find(s.digest, view) for view in bundle.seen[0]) for s in table_rows]

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from features.cache.cache import Cache
+from features.cache.shards import open_cache
 from features.errors import DataError
 from features.files import write_whole
 from pipeline.data.dataset import Dataset, load_dataset
@@ -148,7 +148,7 @@ class PartsPage:
         table = settings.inbox / TABLE
         if not table.is_file():
             raise DataError(f"found no {table}; save the table first")
-        with Cache.read(settings.cache) as cache:
+        with open_cache(settings.cache) as cache:
             root = Path(str(cache.note.get("root", "")))
         if settings.data is None or settings.data.resolve() != root.resolve():
             raise DataError(

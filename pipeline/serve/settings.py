@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from features.backbones.engines import DEFAULT_ENGINE
-from features.cache.cache import Cache
+from features.cache.shards import open_cache
 from features.errors import CacheError, DataError
 from features.own_files import refuse_strange_root
 from features.photographs.decode import MAX_PIXELS
@@ -108,7 +108,7 @@ def folder_of_data(data: Path | None, cache: Path) -> Path | None:
         return data
     if not cache.exists():
         return None
-    with Cache.read(cache) as found:
+    with open_cache(cache) as found:
         root = str(found.note.get("root", ""))
         try:
             refuse_strange_root(cache, root, own=found.own)

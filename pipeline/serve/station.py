@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from features.cache.cache import Cache
+from features.cache.shards import open_cache
 from features.errors import BusyError, CacheError, DataError
 from features.own_files import refuse_strange_root
 from pipeline.evaluation.band import REVIEW_NAME, beside
@@ -226,7 +226,7 @@ class Station:
         if self.settings.data is None or not self.settings.cache.exists():
             return found
         try:
-            with Cache.read(self.settings.cache) as cache:
+            with open_cache(self.settings.cache) as cache:
                 refuse_strange_root(
                     self.settings.cache, str(cache.note.get("root", "")), own=cache.own
                 )

@@ -102,7 +102,7 @@ def slimmed(done: Slim) -> str:
 
 def where(path: Path) -> list[str]:
     """Say what to know of where a cache lies; nothing on a disk of this computer."""
-    kind = network_file_system(path)
+    kind = "" if path.is_dir() else network_file_system(path)
     if not kind:
         return []
     return [

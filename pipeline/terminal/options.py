@@ -23,6 +23,14 @@ def _verbose(value: bool) -> None:
         set_verbose(True)
 
 
+def _cluster(value: str | None) -> str | None:
+    if value is not None:
+        from features.cluster.connection import Cluster
+
+        Cluster(value)  # what cannot be meant is said before rows are read
+    return value
+
+
 def _patience(value: float) -> None:
     from features.cache.lock import set_patience
 
@@ -198,6 +206,13 @@ DryRun = Annotated[bool, _run("Only say how long, and how much disk.", "--dry-ru
 BatchSize = Annotated[int, _run("Views per call of the backbone.", min=1)]
 MaxFailures = Annotated[float, _run("Stop above this share of unreadable ones.", min=0.0, max=1.0)]
 Jobs = Annotated[int, _run("Processes; -1 for one per core.", "--jobs", "-j")]
+Cluster = Annotated[
+    str | None,
+    _run(
+        "Work on a Dask cluster (extra): local:2, or tcp://scheduler:8786.", "--cluster",
+        callback=_cluster,
+    ),
+]  # fmt: skip
 AcceptDrift = Annotated[
     bool, _run("Go on where the model's self-test gives other results.", "--accept-drift")
 ]

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from features.backbones.weights import UNTRAINED_WARNING
+from features.cache.shards import size_of
 from features.look import Look
 from features.photographs.views import FULL, Chosen
 from pipeline.cnn.photograph_batches import PhotographSet
@@ -273,7 +274,7 @@ def _look(look: Look, views: Chosen) -> str:
 
 
 def _size(path: Path) -> str:
-    return f"{path.stat().st_size / 1e6:,.1f} MB"
+    return f"{size_of(path) / 1e6:,.1f} MB"
 
 
 def _short(value: object) -> str:

@@ -11,7 +11,7 @@ once. Heads are then ordered by the mean over the folds.
 
 The Gram matrix of a spec is computed once for all folds, or, with more rows than values, the
 covariance of each fold by subtraction; heads in the row space share them. Tasks run through
-joblib, so `joblib.parallel_config` can point them at a cluster.
+joblib, here or on a cluster (`features.cluster.parallel`).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from features.arrays import Floats, Indices
+from features.cluster.parallel import shared
 from features.errors import HeadError
 from features.runtime import core_count
 from pipeline.data.lazy_rows import StoredRows
@@ -221,22 +222,26 @@ def _run(
     from joblib import Parallel, delayed
 
     workers = min(core_count() if n_jobs == -1 else n_jobs, len(tasks))
-    shared = [load_head_class(head) for task in tasks for head in task.heads]
+    kinds = [load_head_class(head) for task in tasks for head in task.heads]
     workers = affordable_workers(
         [rows[spec].shape for spec in sides],
-        [kind for kind in shared if issubclass(kind, RowSpaceHead)],
+        [kind for kind in kinds if issubclass(kind, RowSpaceHead)],
         workers,
     )
-    # joblib hands large arrays to its processes as one memory map, and gives each process of its
-    # default backend its share of the cores for BLAS.
-    parallel = Parallel(n_jobs=workers, return_as="generator_unordered", pre_dispatch="2*n_jobs")
-    made: Iterable[Any] = parallel(
-        delayed(_row_space_task)(task, data, sides[task.spec])
-        if Contender(task.heads[0]).in_row_space
-        else delayed(_raw_task)(task, data, rows[task.spec], 1 / workers)
-        for task in tasks
-    )
-    yield from made
+    with shared([data, *sides.values(), *rows.values()]) as elsewhere:
+        share = 1 / (elsewhere or workers)
+        # joblib hands large arrays to its processes as one memory map, and gives each process of
+        # its default backend its share of the cores for BLAS.
+        parallel = Parallel(
+            n_jobs=workers, return_as="generator_unordered", pre_dispatch="2*n_jobs"
+        )
+        made: Iterable[Any] = parallel(
+            delayed(_row_space_task)(task, data, sides[task.spec])
+            if Contender(task.heads[0]).in_row_space
+            else delayed(_raw_task)(task, data, rows[task.spec], share)
+            for task in tasks
+        )
+        yield from made
 
 
 def _row_space_task(task: _Task, data: _Data, side: Side) -> list[FoldResult]:

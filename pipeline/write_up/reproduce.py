@@ -22,7 +22,7 @@ import numpy.typing as npt
 from features.arrays import Floats, Indices, Rows
 from features.backbones.settings import BackboneSettings, fingerprint_of
 from features.backbones.weights import resolve_weights
-from features.cache.cache import Cache
+from features.cache.shards import open_cache
 from features.errors import DataError, OutputError, SplitError
 from features.extract import Progress, extract
 from features.files import write_whole
@@ -188,7 +188,7 @@ class _Work:
     @cached_property
     def rows(self) -> Rows:
         """float32 (n, cached_width), read when the first head is trained."""
-        with Cache.read(self.cache_path) as cache:
+        with open_cache(self.cache_path) as cache:
             return cache.take([cache.find(s.digest) for s in self.photographs.table_rows])
 
     def run(

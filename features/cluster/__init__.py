@@ -1,0 +1,1 @@
+"""Several machines through Dask: a connection, and photographs dealt to workers as shards."""

@@ -1,0 +1,209 @@
+"""The way to a Dask cluster: of this computer's own processes, or by a scheduler's address.
+
+Dask is an extra. Whatever cannot work is said before the first photograph is dealt: no scheduler at
+the address, no worker, workers of other versions, workers that do not see the folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import logging
+import re
+import secrets
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from features.errors import ClusterError, OnepassError
+
+_LOCAL = re.compile(r"local:([1-9]\d{0,3})")
+_ADDRESS = re.compile(r"(tcp|tls)://[^/\s]+:\d+")
+_CONNECT = 10  # seconds to wait for a scheduler
+_WORKERS = 60  # seconds to wait for its first worker
+PACKAGES = ("onepass", "dask", "distributed", "numpy", "h5py", "tensorflow", "scikit-learn")
+"""Whose versions are to be the same everywhere: results depend on them, or the way there does."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Where work goes: `local:N`, processes of this computer; or the address of a scheduler.
+
+    Attributes:
+        text: as it was asked for.
+
+    Raises:
+        ClusterError: it is neither, or Dask is not installed.
+
+    Example:
+        >>> Cluster("4 computers")
+        Traceback (most recent call last):
+        ...
+        features.errors.ClusterError: found --cluster '4 computers'; expected local:N, such as \
+local:2, or a scheduler's address, such as tcp://192.0.2.7:8786
+    """
+
+    text: str
+
+    def __post_init__(self) -> None:
+        if not _LOCAL.fullmatch(self.text) and not _ADDRESS.fullmatch(self.text):
+            raise ClusterError(
+                f"found --cluster {self.text!r}; expected local:N, such as local:2, or a "
+                "scheduler's address, such as tcp://192.0.2.7:8786"
+            )
+        if importlib.util.find_spec("distributed") is None:
+            raise ClusterError(
+                "--cluster needs Dask, which is not installed; expected the extra cluster: "
+                "pip install 'onepass[cluster]'"
+            )
+
+    @classmethod
+    def asked_for(cls, text: str | None) -> Cluster | None:
+        """Give the cluster of an option that may be left out."""
+        return None if text is None else cls(text)
+
+    @contextlib.contextmanager
+    def connect(self) -> Iterator[Any]:
+        """Give a client of the cluster, with a worker at least; errors of Dask become one line.
+
+        Raises:
+            ClusterError: no scheduler, no worker, or it went away meanwhile.
+        """
+        distributed = load_dask()
+        _quieten()
+        with contextlib.ExitStack() as stack:
+            try:
+                client = stack.enter_context(self._client(stack))
+                client.wait_for_workers(1, timeout=_WORKERS)
+            except distributed.TimeoutError:
+                raise ClusterError(
+                    f"the scheduler at {self.text} has no worker; start some on your machines: "
+                    f"dask worker {self.text} --nthreads 1"
+                ) from None
+            yield client
+
+    def _client(self, stack: contextlib.ExitStack) -> Any:  # noqa: ANN401 - Dask has few types
+        distributed = load_dask()
+        local = _LOCAL.fullmatch(self.text)
+        if local:
+            made = distributed.LocalCluster(
+                n_workers=int(local[1]),
+                threads_per_worker=1,
+                dashboard_address=":0",
+                silence_logs=logging.CRITICAL,
+            )
+            return distributed.Client(stack.enter_context(made))
+        try:
+            return distributed.Client(self.text, timeout=_CONNECT)
+        except (OSError, ValueError, ImportError) as error:
+            raise ClusterError(
+                f"no scheduler answers at {self.text} ({_first_line(error)}); start one: dask "
+                "scheduler, and name the address that it prints"
+            ) from None
+
+
+def load_dask() -> Any:  # noqa: ANN401 - Dask has few types
+    """Import `distributed` and return the module: the one door to Dask."""
+    return importlib.import_module("distributed")
+
+
+def dashboard(client: Any) -> str:  # noqa: ANN401
+    """Say where Dask shows what each worker is doing."""
+    return f"cluster  {client.scheduler.address}, dashboard {client.dashboard_link}"
+
+
+def check_workers(client: Any, folder: Path | None = None) -> None:  # noqa: ANN401
+    """See that every worker has our versions and, where a folder is given, sees and writes it.
+
+    Raises:
+        ClusterError: one does not; it is named.
+    """
+    token, name = secrets.token_hex(8), f".seen-{secrets.token_hex(4)}"
+    file = folder / name if folder is not None else None
+    if file is not None:
+        file.write_text(token)
+    try:
+        said = client.run(describe_worker, str(file) if file else "")
+    except ModuleNotFoundError as error:
+        raise ClusterError(
+            f"workers lack a package ({error}); expected the same onepass on every machine: "
+            "pip install 'onepass[cluster]' there"
+        ) from None
+    except Exception as error:  # noqa: BLE001 - whatever a worker of other versions raises
+        raise ClusterError(
+            f"the workers could not be asked ({_first_line(error)}); expected the same Python, "
+            "Dask and onepass on every machine; look at the workers' own output"
+        ) from None
+    finally:
+        if file is not None:
+            file.unlink(missing_ok=True)
+    ours = versions()
+    for worker, (theirs, seen) in said.items():
+        other = [f"{what} {theirs.get(what)} there, {ours[what]} here" for what in ours
+                 if theirs.get(what) != ours[what]]  # fmt: skip
+        if other:
+            raise ClusterError(
+                f"worker {worker} has other versions: {'; '.join(other)}; expected the same on "
+                "every machine; install them from one constraints file"
+            )
+        if file is not None and seen != token:
+            raise ClusterError(
+                f"worker {worker} does not see {folder}; expected a shared disk with the same path "
+                "on every machine, that every worker may write to"
+            )
+
+
+def describe_worker(file: str) -> tuple[dict[str, str], str]:
+    """Say, on a worker, its versions and what stands in a file of the shared disk."""
+    seen = ""
+    if file:
+        with contextlib.suppress(OSError):
+            seen = Path(file).read_text()
+            Path(file).touch()  # may it be written to?
+    return versions(), seen
+
+
+def versions() -> dict[str, str]:
+    """Give the versions that have to be the same everywhere."""
+    found = {"Python": ".".join(map(str, sys.version_info[:2]))}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = "none"
+    return found
+
+
+_OF_DASK = {"distributed", "dask", "tornado", "asyncio", "concurrent"}
+"""Packages whose errors mean that the cluster went away, not that there is a mistake here."""
+
+
+def lost(text: str, error: Exception) -> Exception:
+    """Give the error to raise of work on a cluster: that it went away, or the error as it is."""
+    kinds = {kind.__module__.split(".")[0] for kind in type(error).__mro__}
+    if isinstance(error, OnepassError) or not (kinds & _OF_DASK or isinstance(error, OSError)):
+        return error
+    return ClusterError(
+        f"the work on {text} ended ({_first_line(error)}); what is done is kept: start the "
+        "scheduler and its workers again if they are gone, and run the same command again"
+    )
+
+
+def worker_addresses(client: Any) -> Sequence[str]:  # noqa: ANN401
+    """Give the workers that the scheduler has now."""
+    return list(client.scheduler_info(n_workers=-1)["workers"])
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip().split("\n")[0][:200]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _quieten() -> None:
+    """Keep Dask's own log lines from the terminal: what matters of them becomes an error."""
+    for name in ("distributed", "distributed.client", "distributed.scheduler", "tornado"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -1,0 +1,67 @@
+"""joblib's calls on a cluster: what many calls need goes to each worker once.
+
+joblib has a backend for Dask, which finds an argument by its identity among what was scattered.
+So a Gram matrix, or rows in memory, travel once to each worker and not with every fold; rows that
+stay in the cache do not travel at all, as each worker reads them from the shared disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+from features.cluster.connection import Cluster, check_workers, dashboard, lost
+
+_client: ContextVar[Any] = ContextVar("client", default=None)
+
+
+@contextlib.contextmanager
+def on_cluster(text: str | None, cache_path: Path, told: Callable[[str], None]) -> Iterator[None]:
+    """Let joblib's calls within the block run on a cluster; None for this computer's processes.
+
+    Args:
+        text: where, see `Cluster`.
+        cache_path: which the workers are to see under the same name.
+        told: takes the line that names the dashboard.
+
+    Raises:
+        ClusterError: the cluster cannot be used, or went away; the same command may be run again.
+    """
+    if text is None:
+        yield
+        return
+    cluster = Cluster(text)
+    with cluster.connect() as client:
+        told(dashboard(client))
+        place = cache_path.absolute()
+        check_workers(client, place if place.is_dir() else place.parent)
+        token = _client.set(client)
+        try:
+            yield
+        except Exception as error:
+            if (found := lost(cluster.text, error)) is error:
+                raise
+            raise found from error
+        finally:
+            _client.reset(token)
+
+
+@contextlib.contextmanager
+def shared(objects: Sequence[object]) -> Iterator[int | None]:
+    """Send objects to each worker once; within the block joblib calls the workers.
+
+    Yields:
+        The number of calls that the workers do at once; None where there is no cluster, and
+        joblib is as it was.
+    """
+    client = _client.get()
+    if client is None:
+        yield None
+        return
+    from joblib import parallel_config
+
+    with parallel_config(backend="dask", client=client, scatter=list(objects)):
+        yield max(1, sum(client.ncores().values()))

@@ -1,0 +1,283 @@
+"""features.cluster: the same rows from several processes, whatever becomes of one of them."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from checkout import ROOT, TESTS
+from commands import Run
+from toy import ToyBackbone, toy_settings, write_folder
+
+from features.cache.cache import Cache
+from features.cache.shards import MANIFEST, open_cache
+from features.cluster import connection
+from features.cluster.connection import Cluster, check_workers
+from features.cluster.extraction import extract_on
+from features.cluster.parallel import on_cluster
+from features.cluster.worker import RUN_FILE, ShardTask, make_shard
+from features.errors import CacheError, ClusterError
+from features.extract import extract
+from features.extraction import Extraction, RunOptions
+from features.photographs.file import Photograph
+from pipeline.data.folder import scan_folder
+from pipeline.heads.gram import GramSide
+from pipeline.training.cross_validate import CompareOptions, compare
+
+distributed = pytest.importorskip("distributed", reason="needs the extra cluster")
+
+FEW = RunOptions(batch_size=4, workers=1)
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """Give a real scheduler with two worker processes, which see with the toy."""
+    import dask
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join((str(ROOT), str(TESTS))))
+        patch.setenv("ONEPASS_TOY_PAUSE", "0.05")
+        preload = {"distributed.worker.preload": ["cluster_preload"]}
+        with (
+            dask.config.set(preload),
+            distributed.LocalCluster(
+                n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50
+            ) as cluster,
+        ):
+            yield cluster.scheduler_address
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> list[Photograph]:
+    folder = write_folder(tmp_path_factory.mktemp("photographs"), {"Healthy": 15, "defects": 9})
+    (folder / "defects" / "copy.png").write_bytes(next(folder.rglob("*.png")).read_bytes())
+    (folder / "Healthy" / "broken.png").write_bytes(b"no photograph")
+    return scan_folder(folder).photographs
+
+
+def sync(
+    address: str, photographs: list[Photograph], folder: Path, **more: Any
+) -> tuple[Extraction, list[str]]:
+    said: list[str] = []
+    options = dataclasses.replace(FEW, **more.pop("options", {}))
+    settings = toy_settings()
+    done = extract_on(
+        Cluster(address), photographs, settings, folder, options, note={}, told=said.append, **more
+    )
+    return done, said
+
+
+def rows_of(path: Path) -> dict[tuple[bytes, bytes], bytes]:
+    with open_cache(path) as cache:
+        rows = cache.take(range(len(cache)))
+        return {key: row.tobytes() for key, row in zip(cache.keys, rows, strict=True)}
+
+
+def placed(path: Path) -> list[tuple[str, str, str, bool]]:
+    with open_cache(path) as cache:
+        return [(s.path, s.digest, s.reason, s.row >= 0) for s in cache.table_rows]
+
+
+def test_rows_and_table_are_those_of_one_process(
+    address: str, photographs: list[Photograph], tmp_path: Path, toy: Any
+) -> None:
+    """Bit for bit, copies seen once, unreadable ones with their reason; a second run is free."""
+    extract(photographs, toy_settings(), tmp_path / "one.h5", FEW, note={})
+    heard: list[tuple[int, int]] = []
+    done, said = sync(
+        address, photographs, tmp_path / "many", progress=lambda *now: heard.append(now)
+    )
+    assert (done.extracted, done.rows, len(done.failed)) == (24, 24, 1)
+    assert rows_of(tmp_path / "many") == rows_of(tmp_path / "one.h5")
+    assert placed(tmp_path / "many") == placed(tmp_path / "one.h5")
+    assert heard[0] == (0, 26)
+    assert heard[-1][0] >= 25
+    assert said[0].startswith(f"cluster  {address}, dashboard ")
+    with Cache.read(next((tmp_path / "many").glob("shard-*.h5"))) as shard:
+        assert 0 < len(shard) < 24  # an ordinary cache
+    again, _ = sync(address, photographs, tmp_path / "many")
+    assert (again.extracted, again.reused) == (0, 25)
+    names = {file.name for file in (tmp_path / "many").iterdir()}
+    assert not [name for name in names if name.startswith("partial") or name == RUN_FILE]
+
+
+def test_a_shard_that_is_gone_is_made_again(
+    address: str, photographs: list[Photograph], tmp_path: Path
+) -> None:
+    """The note says which; the others' photographs are not looked at."""
+    sync(address, photographs, tmp_path / "many")
+    whole = rows_of(tmp_path / "many")
+    gone = next((tmp_path / "many").glob("shard-*.h5"))
+    with Cache.read(gone) as cache:
+        count = len(cache)
+    gone.unlink()
+    with pytest.raises(CacheError, match=f"{gone.name} is missing"):
+        open_cache(tmp_path / "many")
+    done, said = sync(address, photographs, tmp_path / "many")
+    assert done.extracted == count
+    assert [gone.name in line for line in said] == [False, True]
+    assert rows_of(tmp_path / "many") == whole
+
+
+def test_a_killed_worker_costs_a_batch(
+    address: str, photographs: list[Photograph], tmp_path: Path
+) -> None:
+    """What it had committed is taken over, and the rest goes to others."""
+    with distributed.Client(address) as client:
+        victim = next(iter(client.run(os.getpid).values()))
+
+    def kill() -> None:
+        while not list((tmp_path / "many").glob("partial-*.h5")):
+            time.sleep(0.01)
+        time.sleep(0.15)
+        os.kill(victim, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    sync(address, photographs, tmp_path / "many")
+    killer.join()
+    assert len(rows_of(tmp_path / "many")) == 24
+    assert len({row.digest for row in scan(tmp_path / "many")}) == 25
+
+
+def scan(path: Path) -> list[Any]:
+    with open_cache(path) as cache:
+        return cache.table_rows
+
+
+@pytest.fixture
+def task(photographs: list[Photograph], tmp_path: Path) -> ShardTask:
+    """Give a shard to be made in this process."""
+    (tmp_path / RUN_FILE).write_text("now")
+    some = [one for one in photographs if "broken" not in one.path and "copy" not in one.path][:20]
+    import hashlib
+
+    digests = [hashlib.sha256(one.file.read_bytes()).hexdigest() for one in some]
+    return ShardTask(
+        tmp_path, "now", 0, some, digests, toy_settings(), FEW, frozenset(), None, None
+    )
+
+
+def test_a_later_try_begins_with_the_rows_of_the_one_before(
+    task: ShardTask, toy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that dies after two batches: its rows are copied, the third batch is done again."""
+    run = ToyBackbone.run
+
+    def dies(self: ToyBackbone, pixels: Any) -> Any:
+        if ToyBackbone.calls == 3:
+            raise ConnectionError("the machine is gone")
+        return run(self, pixels)
+
+    monkeypatch.setattr(ToyBackbone, "run", dies)
+    with pytest.raises(ConnectionError):
+        make_shard(task)
+    monkeypatch.setattr(ToyBackbone, "run", run)
+    seen = ToyBackbone.photographs
+    made = make_shard(task)
+    assert made.shard is not None
+    assert made.shard.rows == 20
+    assert ToyBackbone.photographs - seen <= 9 + 1  # the drift probe rides in the first batch
+    assert made.rows == 20 - 11
+
+
+def test_who_is_no_longer_meant_stops_at_its_next_batch(task: ShardTask, toy: Any) -> None:
+    """Another run took the folder over: at most one batch is done in vain."""
+    (task.folder / RUN_FILE).write_text("later")
+    with pytest.raises(ClusterError, match="took this shard over"):
+        make_shard(task)
+    assert ToyBackbone.photographs <= 4
+    assert not list(task.folder.glob("shard-*.h5"))
+
+
+def test_what_cannot_work_is_said_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, run: Run
+) -> None:
+    """No scheduler, no such place, no Dask, other versions, no shared disk, somebody's folder."""
+    write_folder(tmp_path / "data", {"Healthy": 2, "defects": 2})
+    monkeypatch.setattr(connection, "_CONNECT", 0.3)
+    extracting = ("extract", "data", "--weights", "random", "--look", "plain")
+    for options, expected in (
+        (("--cluster", "tcp://127.0.0.1:9", "--cache", "f"), "no scheduler answers at tcp://127"),
+        (("--cluster", "localhost", "--cache", "f"), "found --cluster 'localhost'; expected local"),
+        (("--cluster", "local:1", "--cache", "data"), "data holds Healthy, which is no part"),
+    ):
+        code, _, err = run(*extracting, *options)
+        assert code == 1
+        assert expected in err, err
+        assert err.count("\n") == 1
+    assert not (tmp_path / "f" / MANIFEST).exists()
+
+    class Workers:
+        def run(self, *_: Any) -> Any:
+            return {"tcp://192.0.2.7:1": self.said}
+
+    client = Workers()
+    client.said = (connection.versions(), "")  # type: ignore[attr-defined]
+    with pytest.raises(ClusterError, match=r"does not see .*; expected a shared disk"):
+        check_workers(client, tmp_path)
+    client.said = ({**connection.versions(), "numpy": "1.0"}, "")  # type: ignore[attr-defined]
+    with pytest.raises(ClusterError, match=r"other versions: numpy 1\.0 there"):
+        check_workers(client, tmp_path)
+    monkeypatch.setattr(connection.importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(ClusterError, match=r"pip install 'onepass\[cluster\]'"):
+        Cluster("local:2")
+
+
+def without_seconds(table: Path) -> list[dict[str, str]]:
+    with table.open(encoding="utf-8-sig") as file:
+        return [
+            {name: value for name, value in row.items() if "seconds" not in name}
+            for row in csv.DictReader(file)
+        ]
+
+
+def test_tables_are_those_of_one_process(
+    address: str, cache: Path, run: Run, tmp_path: Path
+) -> None:
+    """To the last digit: heads on rows and on matrices, folds, and the learning curve."""
+    few = ("--heads", "ridge,majority", "--repeats", "1", "--folds", "2")
+    assert run("compare-heads", *few, "--jobs", "1", "--out", "one")[0] == 0
+    code, _, err = run("compare-heads", *few, "--cluster", address, "--out", "many")
+    assert code == 0, err
+    assert f"cluster  {address}, dashboard http" in err
+    one, many = (tmp_path / out / "comparison.csv" for out in ("one", "many"))
+    assert without_seconds(one) == without_seconds(many)
+    few = ("--heads", "ridge", "--draws", "2")
+    assert run("learning-curve", *few, "--jobs", "1", "--out", "one")[0] == 0
+    assert run("learning-curve", *few, "--cluster", address, "--out", "many")[0] == 0
+    one, many = (tmp_path / out / "learning-curve.csv" for out in ("one", "many"))
+    assert one.read_bytes() == many.read_bytes()
+
+
+def test_the_gram_matrix_is_sent_once(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not with every fold: it is packed for its digest and for sending, whatever the folds."""
+    packed: list[int] = []
+
+    def pack(self: GramSide) -> dict[str, Any]:
+        packed.append(1)
+        return self.__dict__
+
+    monkeypatch.setattr(GramSide, "__getstate__", pack)
+    rng = np.random.default_rng(0)
+    y = np.arange(30) % 2
+    rows = (rng.normal(size=(30, 48)) + y[:, None]).astype(np.float32)
+    options = CompareOptions(heads=["ridge", "knn"], folds=5, repeats=2, jobs=1)
+    here = compare(rows, y, np.arange(30), options)
+    assert not packed
+    with on_cluster(address, tmp_path, lambda _: None):
+        there = compare(rows, y, np.arange(30), options)
+    assert len(packed) <= 3
+    for one, other in zip(here.results, there.results, strict=True):
+        assert one.probabilities.tobytes() == other.probabilities.tobytes()
