@@ -161,6 +161,7 @@ class _Pages:
                 page=name,
                 pages=PAGES,
                 labels=self.station.labels,
+                defective=model.bundle.classes.binary,
                 model=model.fingerprint,
                 title=model.bundle.record.title,
                 place=socket.gethostname(),

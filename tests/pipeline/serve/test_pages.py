@@ -5,16 +5,20 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from models import write_parts
 
+import pipeline
 from pipeline.line.corrections import Inbox, model_fingerprint
 
 pytest.importorskip("uvicorn", reason="needs the extra serve")
 pytest.importorskip("fcntl", reason="the tests speak to Chromium over pipes of POSIX")
 from browser import CHROMIUM, Browser
 from serving import Service, serving
+
+from pipeline.serve import labelling
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 
@@ -235,6 +239,34 @@ def test_every_stop_of_the_tab_key_is_seen(service: Service, browser: Browser) -
     browser.press("Enter")
     browser.press("Tab")
     assert browser.evaluate("document.activeElement.id") == "camera-label"
+    check_quiet(browser, service)
+
+
+@pytest.mark.parametrize(("width", "dark"), [DESKTOP, PHONE])
+def test_labels_in_doubt_fit(
+    service: Service, browser: Browser, monkeypatch: pytest.MonkeyPatch, width: int, dark: bool
+) -> None:
+    """Long names and a button for each class, on a phone too; a press is an answer."""
+    rows = pipeline.load_dataset(service.folder / "features.h5").table_rows[:3]
+    doubted = [
+        SimpleNamespace(path=row.path, given=row.label, p_given=0.1, suggested="x", p_suggested=0.9)
+        for row in rows
+    ]
+    found = SimpleNamespace(labels=SimpleNamespace(suspects=doubted), notes=[])
+    monkeypatch.setattr(labelling, "audit_dataset", lambda *_args, **_more: found)
+    browser.open(service.url + "/data", width=width, dark=dark)
+    browser.until(READY)
+    browser.click("#suspects-start")
+    browser.until("document.querySelectorAll('#suspects .row').length === 3")
+    assert browser.evaluate("document.documentElement.scrollWidth") <= width
+    names = "[...document.querySelectorAll('#suspects .grow')].map(e => e.clientWidth)"
+    assert min(browser.evaluate(names)) >= 120
+    browser.click("#suspects button")
+    browser.until("document.querySelectorAll('#suspects .row').length === 2")
+    assert browser.evaluate("document.activeElement.closest('#suspects') !== null")
+    (made,) = [one for one in Inbox(service.folder / "inbox").corrections() if one.model == "audit"]
+    assert made.judgement == "right"
+    Inbox(service.folder / "inbox").undo(made.id)
     check_quiet(browser, service)
 
 
