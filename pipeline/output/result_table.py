@@ -7,11 +7,11 @@ and characters in every cell.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from pipeline.output.tables import align, printable
+from pipeline.output.tables import align, fits, printable
 from pipeline.output.wording import NBSP, percent, score
 
 
@@ -84,11 +84,22 @@ class Table:
     meanings: Sequence[str] = ()
 
     def text(self) -> str:
-        """Print it for a terminal: columns that do not fit stand below the others."""
-        cells = [[told(cell) for cell in row] for row in self.rows]
-        lines = [[column.title for column in self.columns], *cells]
+        """Print it for a terminal: columns that do not fit stand below the others.
+
+        A count goes without its share where that makes room for all columns.
+        """
+        lines = self._lines(told)
+        if not fits(lines):
+            lines = self._lines(_count_alone)
         numbers = not all(column.words for column in self.columns[1:])
-        return align([[_plain(cell) for cell in line] for line in lines], right=numbers)
+        return align(lines, right=numbers)
+
+    def _lines(self, words: Callable[[Cell], str]) -> list[list[str]]:
+        lines = [
+            [column.title for column in self.columns],
+            *([words(cell) for cell in row] for row in self.rows),
+        ]
+        return [[printable(cell.replace(NBSP, " ")) for cell in line] for line in lines]
 
 
 def shown(cell: Cell) -> tuple[str, str]:
@@ -120,5 +131,5 @@ def interval(low: float, high: float) -> str:
     return f"[{low:.3f}, {high:.3f}]" if math.isfinite(low) and math.isfinite(high) else ""
 
 
-def _plain(text: str) -> str:
-    return printable(text.replace(NBSP, " "))
+def _count_alone(cell: Cell) -> str:
+    return shown(cell)[0] if isinstance(cell, Share) and not cell.of else told(cell)

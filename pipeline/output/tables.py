@@ -79,7 +79,7 @@ def align(rows: Sequence[Sequence[str]], *, right: bool = True, width: int | Non
     widths = [max(len(row[i]) for row in rows if i < len(row)) for i in range(len(rows[0]))]
     if not right:
         return _lines(rows, widths, range(len(widths)), right=False)
-    most = width or max(NARROWEST, shutil.get_terminal_size().columns)
+    most = width or _terminal_width()
     blocks, used = [[0]], widths[0]
     for column, own in enumerate(widths[1:], 1):
         if used + 2 + own > most and len(blocks[-1]) > 1:
@@ -88,6 +88,16 @@ def align(rows: Sequence[Sequence[str]], *, right: bool = True, width: int | Non
         blocks[-1].append(column)
         used += 2 + own
     return "\n\n".join(_lines(rows, widths, block, right=True) for block in blocks)
+
+
+def fits(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether all columns stand side by side in a terminal as wide as this one."""
+    widths = [max(len(row[i]) for row in rows if i < len(row)) for i in range(len(rows[0]))]
+    return sum(widths) + 2 * (len(widths) - 1) <= _terminal_width()
+
+
+def _terminal_width() -> int:
+    return max(NARROWEST, shutil.get_terminal_size().columns)
 
 
 def _lines(

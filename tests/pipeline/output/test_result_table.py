@@ -37,6 +37,16 @@ def test_cells_say_the_same_everywhere(cell: Cell, words: str) -> None:
     assert plain(result_table(table)) == f"t row value a {words}"
 
 
+def test_counts_go_without_shares_where_that_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight classes stand side by side in 60 columns; where all fits, the shares stay."""
+    rows = [["row", *(Share(number, 10, of=False) for number in range(8))]]
+    table = Table("t", [Column("of"), *(Column(f"c{n}") for n in range(8))], rows)
+    monkeypatch.setenv("COLUMNS", "60")
+    assert table.text().splitlines()[1].split() == ["row", *"01234567"]
+    monkeypatch.setenv("COLUMNS", "200")
+    assert "7 (70 %)" in table.text()
+
+
 def test_names_do_no_harm() -> None:
     """Markup stays text on a page, and what moves a cursor is an escape in both."""
     table = Table("t", [Column("of"), Column(Name("<b>\x1b[2J"))], [[Name("a\x1b.jpg"), 1]])

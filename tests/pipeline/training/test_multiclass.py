@@ -68,7 +68,7 @@ def test_six_classes_through_every_command(
         assert columns == ["photographs", "recall", "precision", "F1"]
         assert sum(cells[:2] == ["Fray", "4"] for cells in table) == 1
         of_fray = sum(cells[:1] == ["Fray"] for cells in table)
-        assert of_fray == len(heads) + 1  # and in the confusion matrix
+        assert of_fray == len(heads) + 2  # and in the confusion matrices of parts and photographs
         code, out, _ = run("predict", model, "data", "--out", f"{model}.csv", "--sheet", "s.png")
         assert code == 0
         predicted = read_table(Path(f"{model}.csv"))
