@@ -136,7 +136,7 @@ def is_begun(path: Path) -> bool:
 
 
 def size_of(path: Path) -> int:
-    """Bytes of a cache on the disk: of the file, or of all files that its folder lists."""
+    """Add up the bytes of a cache on the disk: of the file, or of all that its folder lists."""
     if not path.is_dir():
         return path.stat().st_size
     files = [TABLE, *(shard.file for shard in Manifest.read(path).shards)]
@@ -259,7 +259,7 @@ class ShardedCache(Cache):
         return self._all_checked
 
     def read_rows(self, first: int, count: int) -> npt.NDArray[Any]:
-        """Consecutive rows, of one shard or several; see `Cache.read_rows`."""
+        """Read consecutive rows, of one shard or several; see `Cache.read_rows`."""
         blocks = [np.empty((0, self.cached_width), self.dtype)]
         end = first + count
         while first < end:

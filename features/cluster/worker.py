@@ -132,6 +132,7 @@ def _make_shard(task: ShardTask) -> ShardMade:
     after, teller = _claim(task, attempt + 1), _Teller(task)
 
     def still_meant(done: int, _total: int) -> None:
+        """Stop where another worker or another run took the shard over; else say how far it is."""
         if after.exists() or _token(task.folder) != task.run:
             raise ClusterError("another worker or another run took this shard over")
         teller.tell(done)
@@ -141,6 +142,7 @@ def _make_shard(task: ShardTask) -> ShardMade:
     heard: list[Row] = []
 
     def watch(row: Row, known: Row | None) -> None:
+        """Hear the drift probe's row, and hold it against the run's."""
         heard.append(row)
         if task.watch is not None:
             task.watch(row, known if task.probe is None else task.probe)

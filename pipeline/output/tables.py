@@ -91,7 +91,7 @@ def align(rows: Sequence[Sequence[str]], *, right: bool = True, width: int | Non
 
 
 def fits(rows: Sequence[Sequence[str]]) -> bool:
-    """Whether all columns stand side by side in a terminal as wide as this one."""
+    """Say whether all columns stand side by side in a terminal as wide as this one."""
     widths = [max(len(row[i]) for row in rows if i < len(row)) for i in range(len(rows[0]))]
     return sum(widths) + 2 * (len(widths) - 1) <= _terminal_width()
 
