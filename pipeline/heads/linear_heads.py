@@ -15,7 +15,7 @@ from pipeline.heads.calibration import Calibration, probabilities
 from pipeline.heads.columns import ColumnSpace
 from pipeline.heads.files import Arrays
 from pipeline.heads.gram_head import RowSpaceHead
-from pipeline.heads.newton import Logistic, minimise
+from pipeline.heads.newton import Logistic, Solution, minimise
 from pipeline.heads.sides import AnyPlaced, Space
 from pipeline.heads.svm import linear_machines
 from pipeline.heads.tuning import TrainingPart
@@ -131,6 +131,7 @@ class LogisticHead(LinearHead):
     defaults: ClassVar = {"C": 10.0}
     ranges: ClassVar = {"C": (1e-8, 1e8)}
     grid: ClassVar = {"C": (0.1, 1.0, 10.0, 100.0, 1000.0, 10000.0)}
+    _inside: tuple[ColumnSpace | None, dict[float, Solution]] = (None, {})
 
     def train_compact(
         self, space: Space, y: Indices, n_classes: int, candidates: Sequence[Mapping[str, Any]]
@@ -142,7 +143,10 @@ class LogisticHead(LinearHead):
         if isinstance(space, ColumnSpace):
             penalties = np.array([space.scale**2 / candidate["C"] for candidate in candidates])
             counted = np.ones((len(y), len(candidates)))
-            yield from _solve(space, [space] * len(candidates), y, n_classes, counted, penalties)
+            spaces = [space] * len(candidates)
+            start = self._start_of(candidates, space, n_classes)
+            found = _solve(space, y, n_classes, counted, penalties, start)
+            yield from _in_spaces(found, space, spaces)
             return
         from sklearn.linear_model import LogisticRegression
 
@@ -157,39 +161,58 @@ class LogisticHead(LinearHead):
         """Solve all inner folds together if rows outnumber values: they share their rows."""
         spaces = [fold.space for fold in part.inner]
         columns = [space for space in spaces if isinstance(space, ColumnSpace)]
-        whole = all(len(np.unique(fold.y)) == self.n_classes for fold in part.inner)
-        if not (columns and whole):
+        complete = all(len(np.unique(fold.y)) == self.n_classes for fold in part.inner)
+        if not (columns and complete):
             yield from super().train_inside(part, candidates)
             return
-        each = len(candidates)
+        each, whole = len(candidates), columns[0].whole
         counted = np.column_stack([space.counted for space in columns]).astype(np.float64)
         penalties = [space.scale**2 / c["C"] for space in columns for c in candidates]
-        solved = _solve(
-            columns[0].whole,
-            [space for space in columns for _ in candidates],
-            part.y,
-            self.n_classes,
-            np.repeat(counted, each, axis=1),
-            np.array(penalties),
+        found = _solve(
+            whole, part.y, self.n_classes, np.repeat(counted, each, axis=1), np.array(penalties),
+        )  # fmt: skip
+        self._inside = (
+            whole,
+            {
+                candidate["C"]: Solution(
+                    found.weights[:, number::each].mean(axis=1, keepdims=True),
+                    found.offset[number::each].mean(axis=0, keepdims=True),
+                )
+                for number, candidate in enumerate(candidates)
+            },
         )
+        solved = _in_spaces(found, whole, [space for space in columns for _ in candidates])
         for first in range(0, len(solved), each):
             yield solved[first : first + each]
+
+    def _start_of(
+        self, candidates: Sequence[Mapping[str, Any]], space: ColumnSpace, n_classes: int
+    ) -> Solution | None:
+        """Give the mean of the inner folds' solutions, where the same rows were solved there."""
+        known, ends = self._inside
+        self._inside = None, {}
+        same = known is space and len(candidates) == 1 and n_classes == self.n_classes
+        return ends.get(candidates[0]["C"]) if same else None
 
 
 def _solve(
     whole: ColumnSpace,
-    spaces: Sequence[ColumnSpace],
     y: Indices,
     n_classes: int,
     counted: Floats,
     penalties: Floats,
-) -> list[Linear]:
-    """Solve logistic problems on rows of `whole`, each in its own space; see `newton.minimise`."""
+    start: Solution | None = None,
+) -> Solution:
+    """Solve logistic problems on rows of `whole`; see `newton.minimise`."""
     classes = np.array([1]) if n_classes == 2 else np.arange(n_classes)
     targets = (y[:, None] == classes).astype(np.float64)[:, None, :]
-    found = minimise(
-        whole.centred_rows, Logistic(targets, counted), penalties, whole.axes, len(classes)
-    )
+    return minimise(
+        whole.centred_rows, Logistic(targets, counted), penalties, whole.axes, len(classes), start,
+    )  # fmt: skip
+
+
+def _in_spaces(found: Solution, whole: ColumnSpace, spaces: Sequence[ColumnSpace]) -> list[Linear]:
+    """Give the solutions on rows of `whole`, each in a space of its own."""
     return [
         Linear(weights * space.scale, offset + (space.mean - whole.mean) @ weights)
         for weights, offset, space in zip(

@@ -22,6 +22,7 @@ _RANK = 64  # axes; a third of all would save a tenth of the passes, and cost mo
 _SAMPLED = 4096  # rows that the axes are taken of
 _INNER = 60  # products with the rows inside a step
 _ENOUGH = 0.03  # change of the largest decision value; the next one would be about its square
+_FEW = 8  # problems up to which a product is made one by one: packing the rows costs more
 _DAMPING = 1e-5  # curvature for each row that is added along offsets, where the loss may have none
 _BLOCK_BYTES = 4 * 2**20  # of rows: small enough to be used twice while the processor has them
 _HALVINGS = 30
@@ -221,9 +222,9 @@ def _curved(
     height = max(1, _BLOCK_BYTES // (4 * X.shape[1]))
     for at in range(0, len(X), height):
         rows = slice(at, at + height)
-        U[rows] = (X[rows] @ flat).reshape(-1, *F.shape[1:]) + p0
+        U[rows] = _product(X[rows], flat).reshape(-1, *F.shape[1:]) + p0
         H = loss.rows(rows).curvature(F[rows], U[rows])
-        back += X[rows].T @ H.reshape(len(H), -1).astype(X.dtype)
+        back += _product(X[rows].T, H.reshape(len(H), -1).astype(X.dtype))
         total += H.sum(axis=0)
     return U, back.astype(np.float64).reshape(p.shape), total
 
@@ -277,6 +278,14 @@ def _shorten(loss: Logistic, F: Floats, W: Floats, step: _Step, penalty: Floats)
 def _inner(a: Floats, b: Floats) -> Floats:
     total: Floats = np.einsum("dmk,dmk->m", a, b)
     return total
+
+
+def _product(X: Rows, B: Rows) -> Rows:
+    """Compute X @ B (d, few): of few columns one by one, of many at once."""
+    if B.shape[1] > _FEW:
+        return X @ B
+    columns = np.ascontiguousarray(B.T)
+    return np.column_stack([X @ column for column in columns])
 
 
 def _times(X: Rows, W: Floats) -> Floats:
