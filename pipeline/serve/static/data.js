@@ -182,5 +182,6 @@ keys({
 });
 
 state();
+if ((await ask("/v1/jobs/suspects")).running) trying(suspects);
 await trying(async () => { await Promise.all([overview(), parts(true)]); });
 document.body.dataset.ready = "yes";
