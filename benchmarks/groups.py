@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import io
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -120,11 +120,13 @@ def exports() -> list[Shot]:
     ]
 
 
-def copies(change: Callable[[Image.Image, np.random.Generator], Image.Image]) -> list[Shot]:
-    """200 parts in one view, and a changed copy of every fourth; names carry nothing."""
+Change = Callable[[Image.Image, np.random.Generator], Image.Image]
+
+
+def copies(change: Change, pictures: Sequence[Image.Image] = ()) -> list[Shot]:
+    """Show parts in one view (none given: 200 drawn ones), and a changed copy of every fourth."""
     found = []
-    for part in range(200):
-        picture = Image.fromarray(drawn(part, 0, part))
+    for part, picture in enumerate(pictures or [drawn_picture(n) for n in range(200)]):
         for version in range(1 + (part % 4 == 0)):
             rng = np.random.default_rng((5, part))
             file = io.BytesIO()
@@ -136,13 +138,25 @@ def copies(change: Callable[[Image.Image, np.random.Generator], Image.Image]) ->
     return found
 
 
+def drawn_picture(part: int) -> Image.Image:
+    """Draw a part in its one view."""
+    return Image.fromarray(drawn(part, 0, part))
+
+
 def _relit(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
     return picture.point(lambda value: min(255, value * 0.8 + 10))
 
 
 def _cropped(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
-    cut = int(rng.integers(2, 6))
-    return picture.crop((cut, cut, 96, 96)).resize((96, 96), Image.Resampling.BICUBIC)
+    width, height = picture.size
+    size = float(rng.uniform(0.7, 0.95))
+    left, top = (int(rng.integers(0, round((1 - size) * side) + 1)) for side in picture.size)
+    cut = (left, top, left + round(size * width), top + round(size * height))
+    return picture.crop(cut).resize(picture.size, Image.Resampling.BICUBIC)
+
+
+def _turned(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
+    return picture.rotate(float(rng.uniform(5, 355)), Image.Resampling.BICUBIC)
 
 
 KINDS: dict[str, Callable[[], list[Shot]]] = {
@@ -155,10 +169,17 @@ KINDS: dict[str, Callable[[], list[Shot]]] = {
     "rounds, round and place": lambda: rounds("r{r}_pos{p:02d}"),
     "items over two classes": across_folders,
     "exports": exports,
-    "copies, re-lit": lambda: copies(_relit),
-    "copies, cropped": lambda: copies(_cropped),
-    "copies, quarter turn": lambda: copies(lambda p, _: p.transpose(Image.Transpose.ROTATE_90)),
-    "copies, mirrored": lambda: copies(lambda p, _: p.transpose(Image.Transpose.FLIP_LEFT_RIGHT)),
+}
+
+CHANGES: dict[str, Change] = {
+    "re-lit": _relit,
+    "cropped to 70-95 %": _cropped,
+    "quarter turn": lambda picture, _: picture.transpose(Image.Transpose.ROTATE_90),
+    "mirrored": lambda picture, _: picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
+    "turned by any angle": _turned,
+}
+KINDS |= {
+    f"copies, {what}": lambda change=change: copies(change) for what, change in CHANGES.items()
 }
 
 
@@ -173,6 +194,15 @@ def of_folder(root: Path, truth: Path, *, drop_names: bool) -> list[Shot]:
         name = f"{path.split('/')[0]}/{_nameless(number)}.jpg" if drop_names else path
         found.append(Shot(name, group, thumbnail))
     return found
+
+
+def copies_of_folder(root: Path, truth: Path, change: Change) -> list[Shot]:
+    """Take the first photograph of each part of a folder, and make a copy of every fourth."""
+    paths = sorted(p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file())
+    given = match_groups(read_groups(truth), paths).groups
+    first = {group: path for path, group in sorted(given.items(), reverse=True) if group}
+    pictures = [Image.open(root / path).convert("RGB") for path in sorted(first.values())]
+    return copies(change, pictures)
 
 
 def measure(shots: list[Shot]) -> tuple[float, float, str]:
@@ -201,6 +231,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", action="append", default=[], metavar="DATA=TRUTH.csv")
     parser.add_argument("--drop-names", action="store_true")
+    parser.add_argument("--copies", action="store_true", help="of the folder's parts, too")
     options = parser.parse_args()
     kinds = dict(KINDS)
     for folder in options.folder:
@@ -208,6 +239,10 @@ def main() -> None:
         kinds[root.name] = lambda root=root, truth=truth: of_folder(
             root, truth, drop_names=options.drop_names
         )
+        for what, change in CHANGES.items() if options.copies else ():
+            kinds[f"{root.name}, copies {what}"] = lambda root=root, truth=truth, change=change: (
+                copies_of_folder(root, truth, change)
+            )
     print("| kind | photographs | pairs found | others merged | by | |\n|---|---|---|---|---|---|")
     for title, make in kinds.items():
         shots = make()

@@ -314,6 +314,14 @@ FOLDERS = (
         "tests/pipeline/groups/test_similarity.py::"
         "test_a_pair_counts_as_the_photograph_with_the_more_alike_strangers_sees_it",
     ),
+    Mutant(
+        "What parts of one design share makes no copies of them",
+        "pipeline/groups/changed_copies.py",
+        "weights = 1 / (1 + np.maximum(shares, 0))",
+        "weights = np.sqrt(variances[there])",
+        "tests/pipeline/groups/test_changed_copies.py::"
+        "test_turned_and_mirrored_copies_are_told_from_parts_of_one_design",
+    ),
 )
 
 HONESTY = (

@@ -18,6 +18,7 @@ from features.cache.cache import Cache
 from features.cache.sample_table import TableRow
 from features.cache.thumbnail_table import thumbnails_of
 from features.cache.thumbnails import Thumbnail, Thumbnails
+from pipeline.groups.changed_copies import Pairs, cropped_copies, turned_copies
 from pipeline.groups.evidence import Finding, Joiner, PixelEvidence
 from pipeline.groups.file_names import original_names
 from pipeline.groups.neighbours import ALL_PAIRS
@@ -30,7 +31,6 @@ from pipeline.groups.similarity import (
     Tick,
     similarity_of_rows,
     similarity_of_thumbnails,
-    similarity_turned,
     ticks,
 )
 
@@ -43,7 +43,6 @@ SURE = 0.01
 _ASKED = 1.0  # expected strangers up to which a pair is a question for a person
 _WEAK = 0.02  # a photograph whose best tie is more doubtful than this is a question too
 _QUESTIONS = 40
-_TURNS = 20  # positions in which strangers may look alike by chance, where any turn is allowed
 _MINUTES, _DOZENS = 120.0, 24  # seconds and shots apart: photographs that are not of one part
 _ALONE = 0.5  # share of photographs alone from which on the count of parts is a bound alone
 
@@ -117,11 +116,13 @@ def _proposed(
     readings = read_all(table_rows, capture_time, pixels, gap)
     findings = [_copies(table_rows, unit), *readings.findings]
     if gap is None:
-        findings += [_exports(table_rows), _looks(pixels, unit, readings)]
+        near = None if similarity is None else Pairs(*similarity.pairs(CHANCE))
+        findings += [_exports(table_rows), _looks(near, unit, readings, "look nearly the same")]
         if thumbnails is not None and thumbnails.known.all() and not readings.spoken.all():
-            turned = PixelEvidence(similarity_turned(thumbnails.grey, tick), unit)
-            what = "look the same, turned or mirrored"
-            findings.append(_looks(turned, unit, readings, what, _TURNS))
+            grey = thumbnails.grey
+            turned, cut = turned_copies(grey, tick), cropped_copies(grey)
+            findings.append(_looks(turned, unit, readings, "look the same, turned or mirrored"))
+            findings.append(_looks(cut, unit, readings, "look the same, cropped"))
     proposal = _joined(table_rows, findings, pixels, unit)
     if gap is None:
         _say_what_it_stands_on(proposal, readings)
@@ -166,22 +167,13 @@ def _exports(table_rows: Sequence[TableRow]) -> Finding:
     )
 
 
-def _looks(
-    pixels: PixelEvidence,
-    unit: Indices,
-    readings: Readings,
-    what: str = "look nearly the same",
-    tried: int = 1,
-) -> Finding:
-    """Link near copies, where neither names nor times have spoken; in so many positions."""
-    if pixels.similarity is None:
-        why = f"fewer than {FEWEST} different photographs: what is usual here cannot be told"
+def _looks(near: Pairs | None, unit: Indices, readings: Readings, what: str) -> Finding:
+    """Near copies, where neither names nor times have spoken; `near` are numbers of rows."""
+    if near is None:
+        why = "too few different photographs, or too many: what is usual here cannot be told"
         return Finding(Evidence("look", what, 0, 0, False, why))
-    a, b, expected = pixels.similarity.pairs(CHANCE / tried)
-    expected = expected * tried
-    place = np.full(len(pixels.similarity.vectors), -1)
-    place[unit[::-1]] = np.arange(len(unit))[::-1]  # the first photograph of each row
-    a, b = place[a], place[b]
+    place = np.unique(unit, return_index=True)[1]  # the first photograph of each row
+    a, b, expected = place[near.a], place[near.b], near.expected
     kept = ~(readings.spoken[a] & readings.spoken[b]) & ~_far_in_time(readings, a, b)
     links = [
         Link.between(int(x), int(y), "look", float(doubt))

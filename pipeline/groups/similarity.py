@@ -37,14 +37,56 @@ LARGEST_GROUP = 32  # nearest ones of a photograph that are not taken for strang
 _STRANGERS = 96  # whose likeness is fitted
 _COMPONENTS = 128
 _WHITENING = 0.9
-_FEWEST_TURNED = 40
-_TURNED_COMPONENTS, _PER_COMPONENT = 400, 2  # at most; photographs for each
-_RINGS, _ANGLES, _WAVES = 14, 48, 12  # of a picture read around its middle
-_RINGS_APART = (1, 3)
 _SIDE = 16  # of the pictures that are compared
 _READ = 128  # rows in memory at once
 _PAIRS = 2**16  # of vectors in memory at once
 _FEWEST_CHANNELS = 64
+
+
+@dataclass(frozen=True)
+class Tail:
+    """How alike each photograph's strangers are, where they are the most alike.
+
+    Attributes:
+        floor: float32 (n,) likeness above which `reach` photographs lie.
+        spread: float32 (n,) mean excess of strangers over it.
+        reach: strangers, and possible copies, expected with a likeness above the floor.
+    """
+
+    floor: npt.NDArray[np.float32]
+    spread: npt.NDArray[np.float32]
+    reach: float
+
+    @classmethod
+    def of(cls, alike: Vectors, n: int, found: float = 1.0) -> tuple[Tail, int]:
+        """Fit it to the likenesses of the nearest ones, the most alike first.
+
+        Args:
+            alike: float32 (n, at least 11).
+            n: photographs.
+            found: share of the nearest ones that are among them.
+
+        Returns:
+            The tail, and how many of the nearest ones may be copies.
+        """
+        group = _group(n)
+        reach = min(group + _strangers(n), alike.shape[1], n - 2)
+        floor = alike[:, reach - 1]
+        # The nearest may be copies: of them is known only that strangers there would be no farther.
+        excess = (alike[:, group:reach] - floor[:, None]).sum(axis=1)
+        excess += group * (alike[:, group] - floor)
+        spread = np.maximum(excess / (reach - group), 1e-6)
+        return cls(floor, spread, reach / max(found, 0.1)), group
+
+    def strangers(self, alike: Floats, a: Indices, b: Indices) -> Floats:
+        """How many strangers are expected to be as alike by chance, float64 (m,).
+
+        Seen from the photograph of each pair that has the more alike strangers.
+        """
+        logs = [
+            np.log(self.reach) - (alike - self.floor[side]) / self.spread[side] for side in (a, b)
+        ]
+        return np.asarray(np.exp(np.clip(np.maximum(*logs), -700, 700)), dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -53,16 +95,12 @@ class Similarity:
 
     Attributes:
         vectors: float32 (n, width).
-        floor: float32 (n,) likeness above which `reach` photographs lie.
-        spread: float32 (n,) mean excess of strangers over it.
-        reach: strangers, and possible copies, expected with a likeness above the floor.
+        tail: of the cosines.
         neighbours: int64 (n, k), the most alike first.
     """
 
     vectors: Vectors
-    floor: npt.NDArray[np.float32]
-    spread: npt.NDArray[np.float32]
-    reach: float
+    tail: Tail
     neighbours: Indices
 
     def likeness(self, a: Indices, b: Indices) -> Floats:
@@ -75,15 +113,8 @@ class Similarity:
         return found
 
     def strangers(self, a: Indices, b: Indices) -> Floats:
-        """Compute how many strangers are expected to be as alike by chance, float64 (m,).
-
-        Seen from the photograph of each pair that has the more alike strangers.
-        """
-        alike = self.likeness(a, b)
-        logs = [
-            np.log(self.reach) - (alike - self.floor[side]) / self.spread[side] for side in (a, b)
-        ]
-        return np.asarray(np.exp(np.clip(np.maximum(*logs), -700, 700)), dtype=np.float64)
+        """How many strangers are expected to be as alike by chance as these pairs: (m,)."""
+        return self.tail.strangers(self.likeness(a, b), a, b)
 
     @property
     def recall(self) -> float:
@@ -166,58 +197,21 @@ def similarity_of_thumbnails(grey: Grey) -> Similarity | None:
     return similarity_of(_pictured(grey)) if len(grey) >= FEWEST else None
 
 
-def similarity_turned(grey: Grey, tick: Tick | None = None) -> Similarity | None:
-    """Compare different photographs, uint8 (n, 32, 32), by what no turn or mirror changes.
-
-    Each picture is read along rings around its middle. Turning it shifts the rings, all alike, and
-    so leaves the magnitudes of their Fourier series as they are, and the products of one ring's
-    with the conjugate of another's; mirroring conjugates these, which leaves their real parts.
-
-    Returns:
-        None where there are too few to say what is usual.
-    """
-    if len(grey) < _FEWEST_TURNED:
-        return None
-    blocks = [_invariants(grey[at : at + _READ]) for at in range(0, len(grey), _READ)]
-    components = min(_TURNED_COMPONENTS, len(grey) // _PER_COMPONENT)
-    return similarity_of(_near_white(np.concatenate(blocks), components, 1.0), tick)
-
-
-def _invariants(grey: Grey) -> Vectors:
-    """Compute values (n, width) that stay when a picture is turned or mirrored."""
-    middle = (grey.shape[1] - 1) / 2
-    radius = np.linspace(1, middle - 0.2, _RINGS)[:, None]
-    angle = np.arange(_ANGLES) * 2 * np.pi / _ANGLES
-    y, x = middle + radius * np.sin(angle), middle + radius * np.cos(angle)
-    top, left = y.astype(np.int64), x.astype(np.int64)
-    down, right = (y - top).astype(np.float32), (x - left).astype(np.float32)
-    values = normalise(
-        grey[:, top, left] * (1 - down) * (1 - right)
-        + grey[:, top + 1, left] * down * (1 - right)
-        + grey[:, top, left + 1] * (1 - down) * right
-        + grey[:, top + 1, left + 1] * down * right
-    )
-    series = np.fft.rfft(values, axis=2)[:, :, :_WAVES]
-    crossed = [series[:, apart:] * series[:, :-apart].conj() for apart in _RINGS_APART]
-    parts = [np.abs(series), *((c / np.sqrt(np.abs(c) + 1e-3)).real for c in crossed)]
-    return np.concatenate([p.reshape(len(grey), -1) for p in parts], axis=1).astype(np.float32)
-
-
 def similarity_of(vectors: Vectors, tick: Tick | None = None) -> Similarity:
     """Fit the tail of each vector's strangers; (n, width) unit vectors, n at least FEWEST."""
     n = len(vectors)
-    group = min(LARGEST_GROUP, max(3, n // 6))
-    strangers = min(_STRANGERS, max(8, n // 3))
-    reach = min(group + strangers, n - 2)
-    numbers, alike = nearest(vectors, reach, tick)
+    numbers, alike = nearest(vectors, min(_group(n) + _strangers(n), n - 2), tick)
     found = recall(vectors, numbers) if n > ALL_PAIRS else 1.0
-    floor = alike[:, -1]
-    # The nearest may be copies: of them is known only that strangers there would be no farther.
-    # Hill's estimate: the mean excess over the floor is the scale of an exponential tail.
-    excess = (alike[:, group:] - floor[:, None]).sum(axis=1)
-    excess += group * (alike[:, group] - floor)
-    spread = np.maximum(excess / (reach - group), 1e-6)
-    return Similarity(vectors, floor, spread, reach / max(found, 0.1), numbers[:, :group])
+    tail, group = Tail.of(alike, n, found)
+    return Similarity(vectors, tail, numbers[:, :group])
+
+
+def _group(n: int) -> int:
+    return min(LARGEST_GROUP, max(3, n // 6))
+
+
+def _strangers(n: int) -> int:
+    return min(_STRANGERS, max(8, n // 3))
 
 
 def _together(views: list[Vectors]) -> Vectors:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.groups.similarity import Similarity, similarity_of, ticks
+from pipeline.groups.similarity import Similarity, Tail, similarity_of, ticks
 
 
 def test_a_pair_counts_as_the_photograph_with_the_more_alike_strangers_sees_it() -> None:
     """Alike means little to a photograph that many strangers resemble, whoever is asked first."""
     vectors = np.array([[1, 0], [0.8, 0.6], [0.8, 0.6]], dtype=np.float32)
     floor, spread = np.array([0.1, 0.7, 0.1]), np.array([0.05, 0.05, 0.05])
-    similarity = Similarity(
-        vectors, floor.astype(np.float32), spread.astype(np.float32), 4, np.zeros((3, 1), np.int64)
-    )
+    tail = Tail(floor.astype(np.float32), spread.astype(np.float32), 4)
+    similarity = Similarity(vectors, tail, np.zeros((3, 1), np.int64))
     usual = 4 * np.exp(-(0.8 - 0.1) / 0.05)
     common = 4 * np.exp(-(0.8 - 0.7) / 0.05)
     a, b = np.array([0, 1, 0]), np.array([1, 0, 2])

@@ -1,0 +1,104 @@
+"""pipeline.groups.changed_copies: turned, mirrored and cropped copies among parts of one design."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from features.cache.thumbnails import Grey, thumbnail_of
+from pipeline.groups.changed_copies import (
+    FEWEST,
+    MOST_CUT,
+    Pairs,
+    cropped_copies,
+    turned_copies,
+)
+
+PARTS, COPIES = 120, 20
+
+
+def blotches(seed: tuple[int, ...], cells: int) -> np.ndarray:
+    bumps = np.random.default_rng(seed).standard_normal((cells, cells)).astype(np.float32)
+    return np.asarray(Image.fromarray(bumps).resize((128, 128), Image.Resampling.BICUBIC))
+
+
+def picture(part: int) -> Image.Image:
+    """One part: a design that all share, and a third as much of its own."""
+    values = 120 + 45 * blotches((0,), 6) + 15 * blotches((1, part), 9)
+    return Image.fromarray(np.clip(values, 0, 255).astype(np.uint8))
+
+
+def small(pictures: list[Image.Image]) -> Grey:
+    found = []
+    for number, one in enumerate(pictures):
+        noise = np.random.default_rng((2, number)).normal(0, 2, (128, 128))
+        values = np.clip(np.asarray(one, dtype=np.float64) + noise, 0, 255).astype(np.uint8)
+        found.append(thumbnail_of(np.repeat(values[:, :, None], 3, axis=2), -1).grey)
+    return np.stack(found)
+
+
+def turned(number: int) -> Image.Image:
+    one = picture(number)
+    one = one.transpose(Image.Transpose.FLIP_TOP_BOTTOM) if number % 2 else one
+    return one.rotate(20 + 17 * number, Image.Resampling.BICUBIC)
+
+
+def cropped(number: int) -> Image.Image:
+    rng = np.random.default_rng((3, number))
+    side = round(128 * float(rng.uniform(0.7, 0.95)))
+    left, top = rng.integers(0, 128 - side + 1, 2).tolist()
+    return picture(number).crop((left, top, left + side, top + side)).resize((128, 128))
+
+
+def surely(pairs: Pairs | None) -> set[tuple[int, int]]:
+    """Pairs of which one link is enough to put them together."""
+    assert pairs is not None
+    sure = pairs.expected < 0.01
+    return set(zip(pairs.a[sure].tolist(), pairs.b[sure].tolist(), strict=True))
+
+
+@pytest.fixture(scope="module")
+def parts() -> list[Image.Image]:
+    return [picture(number) for number in range(PARTS)]
+
+
+def test_turned_and_mirrored_copies_are_told_from_parts_of_one_design(
+    parts: list[Image.Image],
+) -> None:
+    """Nine of ten are found, turned by any angle or mirrored, too; two wrong pairs at most."""
+    found = surely(turned_copies(small([*parts, *map(turned, range(COPIES))])))
+    right = {(number, PARTS + number) for number in range(COPIES)}
+    assert len(found & right) >= 0.9 * COPIES
+    assert len(found - right) <= 2
+
+
+def test_cropped_copies_are_told_from_parts_of_one_design(parts: list[Image.Image]) -> None:
+    """Nine of ten are found, of 70 to 95 % of both sides, wherever; two wrong pairs at most."""
+    found = surely(cropped_copies(small([*parts, *map(cropped, range(COPIES))])))
+    right = {(number, PARTS + number) for number in range(COPIES)}
+    assert len(found & right) >= 0.9 * COPIES
+    assert len(found - right) <= 2
+
+
+def test_parts_of_one_design_are_no_copies(parts: list[Image.Image]) -> None:
+    """Where there is no copy, hardly a pair is taken for one."""
+    grey = small(parts)
+    assert len(surely(turned_copies(grey))) <= 2
+    assert len(surely(cropped_copies(grey))) <= 2
+
+
+def test_too_few_and_too_many_are_not_judged() -> None:
+    """Nobody can say what is usual among a few; all windows of very many would take hours."""
+    few = np.zeros((FEWEST - 1, 32, 32), np.uint8)
+    assert turned_copies(few) is None
+    assert cropped_copies(few) is None
+    assert cropped_copies(np.zeros((MOST_CUT + 1, 32, 32), np.uint8)) is None
+
+
+def test_pictures_without_anything_are_no_error() -> None:
+    """All black, or all of one grey each: no warning and no number that is not finite."""
+    flat = np.repeat(np.arange(60, dtype=np.uint8), 32 * 32).reshape(60, 32, 32)
+    for pairs in (turned_copies(flat), cropped_copies(flat)):
+        assert pairs is not None
+        assert np.isfinite(pairs.expected).all()
