@@ -483,8 +483,8 @@ MODELS = (
     Mutant(
         "Predictions at once: rows that another process wrote meanwhile are found",
         "pipeline/model/probabilities.py",
-        "cache = reader if reader and whole else stack.enter_context(Cache.read(path))",
-        "cache = reader if reader and not done.rows else stack.enter_context(Cache.read(path))",
+        "cache = reader if reader and whole else stack.enter_context(open_cache(path))",
+        "cache = reader if reader and not done.rows else stack.enter_context(open_cache(path))",
         "tests/pipeline/model/test_busy_cache.py::test_the_same_new_photographs_at_once",
     ),
     Mutant(
