@@ -110,7 +110,7 @@ def cropped_copies(grey: Grey) -> Pairs | None:
 
 
 def _probable(numbers: Indices, alike: Vectors) -> Pairs:
-    """From the most alike others of each picture: (n, count) numbers and likenesses, unsorted."""
+    """Find the most alike others of each picture: (n, count) numbers and likenesses, unsorted."""
     order = np.argsort(-alike, axis=1, kind="stable")
     numbers, alike = np.take_along_axis(numbers, order, 1), np.take_along_axis(alike, order, 1)
     tail, group = Tail.of(alike, len(alike))
@@ -127,7 +127,7 @@ def _probable(numbers: Indices, alike: Vectors) -> Pairs:
 
 
 def _directions(values: Floats, noise: Floats, least: float = 1e-9) -> tuple[Floats, Floats]:
-    """Directions (width, k) that whiten the values, weighted by what in them is no noise.
+    """Find directions (width, k) that whiten values, weighted by what in them is no noise.
 
     Args:
         values: their covariance, float64 (width, width).
@@ -146,7 +146,7 @@ def _directions(values: Floats, noise: Floats, least: float = 1e-9) -> tuple[Flo
 
 
 def _weighted_series(grey: Grey) -> Complex:
-    """Fourier series along the rings, (n, rings, waves), each picture of length 1."""
+    """Compute Fourier series along the rings, (n, rings, waves), each of length 1."""
     pictures = grey.astype(np.float32)
     middle = (SIDE - 1) / 2
     y, x = np.mgrid[:SIDE, :SIDE] - middle

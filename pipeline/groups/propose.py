@@ -168,7 +168,7 @@ def _exports(table_rows: Sequence[TableRow]) -> Finding:
 
 
 def _looks(near: Pairs | None, unit: Indices, readings: Readings, what: str) -> Finding:
-    """Near copies, where neither names nor times have spoken; `near` are numbers of rows."""
+    """Link near copies, where neither names nor times have spoken; `near` are numbers of rows."""
     if near is None:
         why = "too few different photographs, or too many: what is usual here cannot be told"
         return Finding(Evidence("look", what, 0, 0, False, why))

@@ -79,7 +79,7 @@ class Tail:
         return cls(floor, spread, reach / max(found, 0.1)), group
 
     def strangers(self, alike: Floats, a: Indices, b: Indices) -> Floats:
-        """How many strangers are expected to be as alike by chance, float64 (m,).
+        """Compute how many strangers are expected to be as alike by chance, float64 (m,).
 
         Seen from the photograph of each pair that has the more alike strangers.
         """
@@ -113,7 +113,7 @@ class Similarity:
         return found
 
     def strangers(self, a: Indices, b: Indices) -> Floats:
-        """How many strangers are expected to be as alike by chance as these pairs: (m,)."""
+        """Compute how many strangers are expected to be as alike as these pairs by chance: (m,)."""
         return self.tail.strangers(self.likeness(a, b), a, b)
 
     @property
