@@ -70,6 +70,17 @@ def refuse_outside(path: Path, folder: Path) -> None:
     )
 
 
+def is_address(path: Path) -> bool:
+    """Say whether a path that is not there was meant as an address, such as s3://bucket/folder.
+
+    Example:
+        >>> is_address(Path("s3://bucket/photographs")), is_address(Path("data"))
+        (True, False)
+    """
+    first = path.parts[0] if path.parts else ""
+    return re.fullmatch(r"[a-z][a-z0-9+.-]+:", first) is not None and not Path(first).exists()
+
+
 def sync_descriptor(descriptor: int) -> None:
     """Wait until the bytes of an open file are on the disk, not only in its own memory.
 

@@ -32,6 +32,7 @@ PARTS: dict[str, str] = {
     "kills": "torture.kills",
     "foreign": "torture.foreign",
     "station": "torture.station",
+    "cluster": "torture.cluster",
 }
 _LONGEST = (
     "models",

@@ -23,7 +23,7 @@ from features.backbones.drift_probe import Watch
 from features.backbones.settings import BackboneSettings
 from features.backbones.weights import Weights
 from features.cache.cache import Cache
-from features.cache.lock import writing
+from features.cache.lock import refuse_folder, writing
 from features.cache.probe_row import keep_probe, read_probe
 from features.cache.sample_table import TableRow
 from features.cache.shards import (
@@ -49,7 +49,7 @@ from features.cluster.worker import (
 from features.errors import CacheError
 from features.extract import Progress
 from features.extraction import Extraction, RunOptions, drop_rowless, refuse_failures
-from features.files import write_whole
+from features.files import is_address, write_whole
 from features.photographs.file import Photograph
 from features.photographs.survey import Remarks
 
@@ -341,6 +341,8 @@ def _with_absolute_weights(settings: BackboneSettings) -> BackboneSettings:
 
 def _refuse_others(folder: Path) -> None:
     """Raise CacheError where no folder of shards can be made: something else is there."""
+    if is_address(folder):
+        refuse_folder(folder)
     if folder.exists() and not folder.is_dir():
         raise CacheError(
             f"{folder} is a file; expected a folder for the shards of --cluster, such as "

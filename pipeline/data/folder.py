@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from features.errors import DataError
+from features.files import is_address
 from features.photographs.decode import SUFFIXES
 from features.photographs.file import Photograph
 from pipeline.data.class_words import split_of
@@ -147,6 +148,11 @@ def _is_picture(reason: str) -> bool:
 def _refuse_no_folder(root: Path) -> None:
     if root.is_dir():
         return
+    if is_address(root):
+        raise DataError(
+            f"{root} is an address; expected a folder on a disk: mount the bucket (rclone mount, "
+            "s3fs) or copy it, then name the folder"
+        )
     if root.is_file() and root.name.lower().endswith(_ARCHIVES):
         folder = root.with_name(root.name.split(".")[0])
         tool = "zipfile" if root.suffix.lower() == ".zip" else "tarfile"

@@ -210,12 +210,16 @@ def test_what_cannot_work_is_said_in_one_line(
         (("--cluster", "tcp://127.0.0.1:9", "--cache", "f"), "no scheduler answers at tcp://127"),
         (("--cluster", "localhost", "--cache", "f"), "found --cluster 'localhost'; expected local"),
         (("--cluster", "local:1", "--cache", "data"), "data holds Healthy, which is no part"),
+        (("--cluster", "local:1", "--cache", "s3://bucket/f"), "s3:/bucket/f is an address"),
     ):
         code, _, err = run(*extracting, *options)
         assert code == 1
         assert expected in err, err
         assert err.count("\n") == 1
     assert not (tmp_path / "f" / MANIFEST).exists()
+    code, _, err = run("extract", "s3://bucket/photographs")
+    assert (code, err.count("\n")) == (1, 1)
+    assert "mount the bucket" in err
 
     class Workers:
         def run(self, *_: Any) -> Any:
