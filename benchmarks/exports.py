@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.turns import ROOT, note, ratio, take_turns_here
-from features.errors import EngineError
+from features.errors import EngineError, ExportError
 from pipeline.export import check
 from pipeline.export.export import Wish, export_model
 from pipeline.export.targets import TARGETS
@@ -79,7 +79,7 @@ def make_all(model: Path, out: Path, cache: Path | None) -> list[Path]:
             wish = Wish(target.name, precision, 1.0, cache=cache)
             try:
                 export_model(model, folder, wish)
-            except EngineError as error:  # a package that is not installed
+            except (EngineError, ExportError) as error:  # not installed, or no form there
                 note(str(error))
                 continue
             note(f"written: {folder}")
