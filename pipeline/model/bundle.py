@@ -197,7 +197,18 @@ class Bundle:
             raise BundleError(
                 f"{path} names a photograph outside its folder; it was tampered with: do not use it"
             )
+        for entry in entries:
+            group = entry["group"]
+            if len(group) > 18 or not group.isdecimal() or not self._has_class(entry["class"]):
+                raise BundleError(
+                    f"{path} puts {entry['path']} into the class {entry['class']!r:.80} and the "
+                    f"part {group!r:.80}; expected a class of {MODEL_FILE} and a number; copy the "
+                    "model again, or fit it again"
+                )
         return entries
+
+    def _has_class(self, name: str) -> bool:
+        return self.classes.number(name) is not None
 
     def watch(self, row: Row, _known: Row | None = None) -> None:
         """Hear the backbone's row of the drift probe; see `features.extract.extract`.

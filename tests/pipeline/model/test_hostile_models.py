@@ -438,6 +438,15 @@ def test_json_that_is_no_text_is_not_quoted(model: Any, name: str) -> None:
     assert len(str(caught.value)) < 400
 
 
+@pytest.mark.parametrize("change", [{"class": "x"}, {"group": "x"}, {"group": "9" * 5000}])
+def test_a_split_has_the_models_classes_and_parts_by_number(model: Any, change: Any) -> None:
+    """Nothing else can be scored, and it would be a mistake in this program."""
+    folder = model("logistic")
+    edit(folder, "split.json", lambda entries: [entries[0] | change, *entries[1:]])
+    with pytest.raises(BundleError, match=r"expected a class of model\.json and a number"):
+        pipeline.load_bundle(folder).split()
+
+
 # ---- what is followed without looking ---------------------------------------------------------
 
 
