@@ -33,7 +33,7 @@ from features.errors import BundleError, DriftError, OnepassError
 from features.files import recover_folder, whole_folder
 from features.own_files import is_strange_root
 from features.photographs.views import FULL, Chosen
-from features.untrusted_files import read_bytes, read_json
+from features.untrusted_files import read_bytes
 from pipeline.cnn.cnn import Cnn
 from pipeline.data.classes import Classes
 from pipeline.evaluation.band import Band
@@ -48,8 +48,8 @@ from pipeline.model.files import (
     check_files,
     check_replaceable,
     digests,
-    is_below,
     read_model_file,
+    read_split,
 )
 from pipeline.model.record import READABLE, SCHEMA, FitRecord, ModelRecord
 from pipeline.thresholds.decision import Decision
@@ -183,32 +183,7 @@ class Bundle:
         from, but its threshold was chosen on. After a refit all are "train", and "scored_as" says
         what each was in the run that the scores are of.
         """
-        path = self.folder / "split.json"
-        try:
-            entries: list[dict[str, str]] = read_json(path)
-            texts = ("path", "class", "group", "digest", "side")
-            sound = all(
-                all(isinstance(entry[name], str) for name in texts) and is_below(entry["path"])
-                for entry in entries
-            )
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise BundleError(f"{path} cannot be read ({error!r}); fit the model again") from error
-        if not sound:
-            raise BundleError(
-                f"{path} names a photograph outside its folder; it was tampered with: do not use it"
-            )
-        for entry in entries:
-            group = entry["group"]
-            if len(group) > 18 or not group.isdecimal() or not self._has_class(entry["class"]):
-                raise BundleError(
-                    f"{path} puts {entry['path']} into the class {entry['class']!r:.80} and the "
-                    f"part {group!r:.80}; expected a class of {MODEL_FILE} and a number; copy the "
-                    "model again, or fit it again"
-                )
-        return entries
-
-    def _has_class(self, name: str) -> bool:
-        return self.classes.number(name) is not None
+        return read_split(self.folder / "split.json", self.classes)
 
     def watch(self, row: Row, _known: Row | None = None) -> None:
         """Hear the backbone's row of the drift probe; see `features.extract.extract`.

@@ -15,6 +15,7 @@ from typing import Any
 from features.errors import BundleError, OutputError
 from features.files import leftovers
 from features.untrusted_files import read_bytes, read_json
+from pipeline.data.classes import Classes
 
 MODEL_FILE = "model.json"
 REPORT = "report.html"  # written after the model; it may be moved or deleted
@@ -53,6 +54,41 @@ def is_below(name: str) -> bool:
     """
     path = PurePath(name)
     return bool(name) and "\0" not in name and not path.anchor and ".." not in path.parts
+
+
+def read_split(path: Path, classes: Classes) -> list[dict[str, str]]:
+    """Read a model's split; see `pipeline.model.bundle.Bundle.split`.
+
+    Args:
+        path: of split.json.
+        classes: of the model.
+
+    Raises:
+        BundleError: it cannot be read, names a photograph outside its folder, a class that the
+            model does not have, or a part that is no number.
+    """
+    try:
+        entries: list[dict[str, str]] = read_json(path)
+        texts = ("path", "class", "group", "digest", "side")
+        sound = all(
+            all(isinstance(entry[name], str) for name in texts) and is_below(entry["path"])
+            for entry in entries
+        )
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise BundleError(f"{path} cannot be read ({error!r}); fit the model again") from error
+    if not sound:
+        raise BundleError(
+            f"{path} names a photograph outside its folder; it was tampered with: do not use it"
+        )
+    for entry in entries:
+        group, label = entry["group"], entry["class"]
+        if len(group) > 18 or not group.isdecimal() or classes.number(label) is None:
+            raise BundleError(
+                f"{path} puts {entry['path']} into the class {label!r:.80} and the part "
+                f"{group!r:.80}; expected a class of {MODEL_FILE} and a number; copy the model "
+                "again, or fit it again"
+            )
+    return entries
 
 
 def digests(folder: Path) -> dict[str, str]:
