@@ -33,6 +33,19 @@ CommandFunction = TypeVar("CommandFunction", bound=Command)
 class PanelCommand(TyperCommand):
     """A command whose --help shows its options in panels, as plain text."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - vendored types
+        """Refuse an option of one value that stands twice: the first would be lost in silence."""
+        given: list[Any] = self.make_parser(ctx).parse_args(args=list(args))[2]
+        options = [one for one in given if one.param_type_name == "option"]
+        values = [one for one in options if not (one.multiple or one.is_flag or one.count)]
+        for one in values:
+            if values.count(one) > 1:
+                ctx.fail(
+                    f"{max(one.opts, key=len)} stands {values.count(one)} times; expected it once: "
+                    "several names, where it takes them, go with commas"
+                )
+        return super().parse_args(ctx, args)
+
     def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - vendored types
         """Write arguments, then the options panel by panel."""
         panels: dict[str, list[tuple[str, str]]] = {"Arguments": []}

@@ -9,6 +9,7 @@ from typing import Annotated
 import pytest
 import typer
 import typer.main
+from commands import Run
 from typer.testing import CliRunner
 
 import cli
@@ -107,3 +108,13 @@ def test_the_names_of_a_command_stay() -> None:
 
     made = with_options(own)
     assert (made.__name__, made.__doc__) == ("own", "Say so.")
+
+
+def test_an_option_of_one_value_stands_once(run: Run) -> None:
+    """The first of two would be lost in silence: `--positive A --positive B` left A healthy."""
+    code, _, err = run("fit", "--positive", "Crack", "--positive", "Fray")
+    assert code == 2
+    assert "--positive stands 2 times; expected it once" in err
+    code, _, err = run("fit", "--head", "dense", "--set", "epochs=1", "--set", "seed=2")
+    assert code == 1
+    assert "no cache at features.h5" in err
