@@ -16,7 +16,7 @@ import zipfile
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from features.errors import BundleError
+from features.errors import BundleError, OutputError
 from features.files import whole_folder, write_whole
 from features.untrusted_files import open_archive, read_bytes
 from pipeline.model.bundle import read_record
@@ -73,15 +73,15 @@ def unpack(file: Path, out: Path, *, force: bool = False) -> dict[str, Any]:
 
     Args:
         file: of `pack`.
-        out: the model's folder; a model that is there is replaced.
-        force: replace a folder that holds something else.
+        out: the model's folder; the same model that is there is written anew.
+        force: replace a folder that holds another model, or something else.
 
     Returns:
         model.json.
 
     Raises:
         BundleError: it is no packed model, or damaged.
-        OutputError: the folder is something else, or cannot be written.
+        OutputError: the folder is another model or something else, or cannot be written.
     """
     check_replaceable(out, force=force)
     try:
@@ -95,6 +95,12 @@ def unpack(file: Path, out: Path, *, force: bool = False) -> dict[str, Any]:
             f"{file} is no packed model, or damaged ({error}); expected a file of onepass pack; "
             "copy it again, or pack the model again"
         ) from error
+    there = out / MODEL_FILE  # a trained model may be the only one of its kind
+    if not force and there.exists() and read_bytes(there, _MOST_BYTES) != members[MODEL_FILE]:
+        raise OutputError(
+            f"{out} holds another model than {file}; expected a new folder, or that model; name "
+            "another folder, or say --force to replace it"
+        )
     with whole_folder(out) as new:
         for name, content in members.items():
             target = new / PurePosixPath(name)

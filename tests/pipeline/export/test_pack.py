@@ -92,6 +92,14 @@ def test_what_is_there_stays(model: Path, tmp_path: Path) -> None:
     (folder / "notes.txt").write_text("mine")
     with pytest.raises(OutputError, match="exists and is no model"):
         unpack(file, folder)
+    unpack(file, tmp_path / "again")
+    unpack(file, tmp_path / "again")  # the same model
+    record = tmp_path / "again" / "model.json"
+    record.write_text(record.read_text(encoding="utf-8") + " ", encoding="utf-8")
+    with pytest.raises(OutputError, match="holds another model"):
+        unpack(file, tmp_path / "again")
+    unpack(file, tmp_path / "again", force=True)
+    assert not record.read_text(encoding="utf-8").endswith(" ")
 
 
 def rewritten(
