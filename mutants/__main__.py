@@ -1,7 +1,8 @@
 """Break each promise in a copy of the project, run the test that has to fail, and restore it.
 
-Two at once. Exits with 1 where a mutant survives (its test does not fail), where the lines to break
-are no longer there, or where a test fails or is missing without any mutant.
+Two at once. Exits with 1 where a mutant survives (its test does not fail), where its test does not
+end (which shows nothing, but where the mutant says that this is its proof), where the lines to
+break are no longer there, or where a test fails or is missing without any mutant.
 
 --docs prints the table of docs/promises.md.
 """
@@ -25,10 +26,12 @@ from mutants.mutant import ROOT, MovedError, Mutant, mutated
 from mutants.table import MUTANTS
 
 KILLED, SURVIVED, MOVED, BROKEN = "killed", "SURVIVED", "MOVED", "NO TEST"
+TIMEOUT = "TIME-OUT"
 _AT_ONCE = 2
 _SECONDS = 300  # that one test may take
 _NOT_COPIED = ("site", "build", "demo", "results", "models", "*.h5", "__pycache__", "*.egg-info")
 _FAILED = 1  # pytest's exit code where tests ran and some failed
+_NO_END = 124  # no exit code of pytest's: that of timeout(1)
 
 
 class End(NamedTuple):
@@ -72,7 +75,7 @@ def copy_project(folder: Path, root: Path = ROOT) -> Path:
 
 
 def run_tests(project: Path, tests: Sequence[str]) -> tuple[int, str]:
-    """Run tests in a copy; the exit code of pytest and what it said."""
+    """Run tests in a copy; the exit code of pytest, or _NO_END, and what it said."""
     # Without compiled files: one of a mutant would outlive it where the clock stands still.
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "pytest", "-n0", "-p", "no:cacheprovider", *tests]
@@ -82,7 +85,7 @@ def run_tests(project: Path, tests: Sequence[str]) -> tuple[int, str]:
             encoding="utf-8", errors="replace", check=False, timeout=_SECONDS,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        return _FAILED, f"no end within {_SECONDS} s"
+        return _NO_END, f"no end within {_SECONDS} s"
     return done.returncode, done.stdout + done.stderr
 
 
@@ -100,8 +103,10 @@ def check(mutant: Mutant, project: Path) -> End:
     finally:
         path.write_bytes(whole)
     seconds = time.perf_counter() - started
-    if code == _FAILED:
+    if code == _FAILED or (code == _NO_END and mutant.hangs):
         return End(mutant, KILLED, "", seconds)
+    if code == _NO_END:
+        return End(mutant, TIMEOUT, f"{said}: whether the test would fail is not known", seconds)
     if code == 0:
         return End(mutant, SURVIVED, "its test passes though the promise is broken", seconds)
     return End(mutant, BROKEN, f"pytest ends with {code}: {_last(said)}", seconds)
@@ -133,6 +138,8 @@ def check_all(mutants: Sequence[Mutant], root: Path = ROOT) -> list[End]:
                 copies.put(project)
             if code == 0:
                 return {}
+            if code == _NO_END:
+                return dict.fromkeys(tests, said)
             failed = [line for line in said.splitlines() if line.startswith(("FAILED", "ERROR"))]
             found = {test: line for test in tests for line in failed if f" {test}" in line}
             return found or dict.fromkeys(tests, f"pytest ends with {code}: {_last(said)}")

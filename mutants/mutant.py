@@ -19,6 +19,7 @@ class Mutant(NamedTuple):
             indentation and without the last one's end.
         after: what takes their place, in the same form.
         test: the pytest node that has to fail.
+        hangs: whether a test that does not end is the proof: the promise is that something ends.
     """
 
     promise: str
@@ -26,6 +27,7 @@ class Mutant(NamedTuple):
     before: str
     after: str
     test: str
+    hangs: bool = False
 
 
 class MovedError(Exception):

@@ -526,10 +526,17 @@ MODELS = (
     ),
     Mutant(
         "A stranger's cache does not choose which tables are read",
-        "pipeline/data/extract_folder.py",
-        "if told is not None or not table or not is_strange_root(cache_path, table):",
-        "if told is not None or table:",
+        "pipeline/data/folder_record.py",
+        "if table and is_strange_root(cache, table):",
+        "if not table and is_strange_root(cache, table):",
         "tests/pipeline/data/test_strange_roots.py::test_its_tables_are_asked_for",
+    ),
+    Mutant(
+        "A stranger's cache does not choose the pattern that is searched",
+        "pipeline/data/folder_record.py",
+        'if rule.kind == "regex" and not groups_told:',
+        'if rule.kind == "regex" and groups_told:',
+        "tests/pipeline/data/test_strange_roots.py::test_its_pattern_is_asked_for",
     ),
     Mutant(
         "A stranger's model does not choose where pictures are read",

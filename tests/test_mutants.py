@@ -84,12 +84,23 @@ def test_what_becomes_of_a_mutant_is_told(toy_project: Path) -> None:
     assert [end.how for end in ends] == [script.BROKEN]
 
 
+def test_a_test_that_does_not_end_kills_nothing(
+    toy_project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told apart and ends with 1, but where a promise is that something ends."""
+    monkeypatch.setattr(script, "_SECONDS", 0.01)
+    one = Mutant("halves", "toy_code.py", "return 2 * x", "return x", "test_toy.py::test_double")
+    assert script.check(one, toy_project).how == script.TIMEOUT
+    assert script.check(one._replace(hangs=True), toy_project).how == script.KILLED
+
+
 def test_the_exit_code_is_0_only_where_all_are_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever else happened to one of them is 1."""
     mutants = MUTANTS[:2]
     for hows, code in (
         ((script.KILLED, script.KILLED), 0), ((script.KILLED, script.SURVIVED), 1),
         ((script.MOVED, script.KILLED), 1), ((script.KILLED, script.BROKEN), 1),
+        ((script.KILLED, script.TIMEOUT), 1),
     ):  # fmt: skip
         ends = [script.End(one, how, "", 0.0) for one, how in zip(mutants, hows, strict=True)]
         monkeypatch.setattr(script, "check_all", lambda _, ends=ends: ends)

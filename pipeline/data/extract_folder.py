@@ -24,16 +24,15 @@ from features.backbones.weights import RecordedWeights
 from features.cache.shards import is_begun, open_cache
 from features.cluster.connection import Cluster
 from features.cluster.extraction import extract_on
-from features.errors import CacheError, DataError, DriftError
+from features.errors import DataError, DriftError
 from features.extract import Progress, extract
 from features.extraction import Extraction, RunOptions
 from features.look import CLOSE, NO_CROPS, Crops, Kept, pooled_of
-from features.own_files import is_strange_root
 from features.photographs.decode import MAX_PIXELS, Recipe, get_recipe, recorded_recipe
 from features.photographs.survey import Settled, settle_depth
 from features.photographs.views import FULL, Chosen
 from pipeline.data.folder import Scan, scan_folder
-from pipeline.data.folder_record import FolderRecord
+from pipeline.data.folder_record import FolderRecord, refuse_strange_rules
 from pipeline.data.label_table import LabelRule
 from pipeline.groups.proposal_cache import doubts_of_groups
 from pipeline.groups.rules import GroupRule, apply_rule
@@ -240,12 +239,16 @@ def prepare(data: Path, cache_path: Path, options: ExtractOptions) -> Ready:
 
     Raises:
         DataError: the folder, its labels or the options cannot be used.
-        CacheError: a stranger's cache names a table that nobody here named.
+        CacheError: a stranger's cache names a table or a pattern that nobody here named.
         WeightsError: there are no such weights.
     """
     known = _known(cache_path)
-    noted = known[1] if known else FolderRecord()
-    _refuse_strange_tables(cache_path, noted, options)
+    noted = known.noted if known else FolderRecord()
+    if known and not known.own:
+        refuse_strange_rules(
+            cache_path, noted,
+            groups_told=options.group_rule is not None, labels_told=options.labels is not None,
+        )  # fmt: skip
     labels = options.labels or noted.labels
     scan = scan_folder(data, options.classes, labels)
     settings = _settings(known, options)
@@ -329,29 +332,20 @@ LONG = 600.0
 _SOON = 10.0
 
 
-def _known(cache_path: Path) -> tuple[dict[str, Any], FolderRecord] | None:
-    """Read the fingerprint's fields and the note of the folder; None where there is no cache."""
+class _Known(NamedTuple):
+    """The fingerprint's fields, the note of the folder, and whether this account wrote them."""
+
+    fields: dict[str, Any]
+    noted: FolderRecord
+    own: bool
+
+
+def _known(cache_path: Path) -> _Known | None:
+    """Read what is known of a cache; None where there is none."""
     if not is_begun(cache_path):
         return None
     with open_cache(cache_path) as cache:
-        return cache.fields, FolderRecord.noted(cache.note)
-
-
-def _refuse_strange_tables(cache_path: Path, noted: FolderRecord, options: ExtractOptions) -> None:
-    """Raise CacheError where a stranger's cache would have a table read that nobody here named."""
-    groups = noted.group_rule.value if noted.group_rule.kind == "file" else ""
-    labels = "" if noted.labels.file == "none" else noted.labels.file
-    for table, told, option in (
-        (groups, options.group_rule, "--groups"), (labels, options.labels, "--labels"),
-    ):  # fmt: skip
-        if told is not None or not table or not is_strange_root(cache_path, table):
-            continue
-        with open_cache(cache_path) as cache:
-            if not cache.own:
-                raise CacheError(
-                    f"{cache_path} was not written by this account and names the table {table}; "
-                    f"nothing is read there unasked: name it yourself with {option}"
-                )
+        return _Known(cache.fields, FolderRecord.noted(cache.note), cache.own)
 
 
 def _recipe(name: str | None, fields: Mapping[str, Any]) -> Recipe | None:
@@ -362,10 +356,8 @@ def _recipe(name: str | None, fields: Mapping[str, Any]) -> Recipe | None:
     return get_recipe(name) if name else None
 
 
-def _settings(
-    known: tuple[dict[str, Any], FolderRecord] | None, options: ExtractOptions
-) -> BackboneSettings:
-    fields, noted = known or ({}, FolderRecord())
+def _settings(known: _Known | None, options: ExtractOptions) -> BackboneSettings:
+    fields, noted, _ = known or _Known({}, FolderRecord(), own=True)
     if options.backbone is None and options.weights is None and noted.weights is not None:
         made = settings_from_fields(fields, noted.weights)
     else:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from features.backbones.weights import RecordedWeights
 from features.errors import CacheError
+from features.own_files import is_strange_root
 from features.photographs.views import Chosen
 from pipeline.data.label_table import LabelRule
 from pipeline.groups.rules import GroupRule
@@ -78,3 +81,43 @@ class FolderRecord:
     def untrained(self) -> bool:
         """Whether the backbone's weights have learned nothing."""
         return self.weights is not None and not self.weights.trained
+
+
+_SHOWN = 200
+"""Characters of a stranger's pattern in an error."""
+
+
+def refuse_strange_rules(
+    cache: Path, record: FolderRecord, *, groups_told: bool, labels_told: bool
+) -> None:
+    """Refuse what a stranger's cache would have read or searched that nobody here named.
+
+    A table may lie anywhere, and what is in it would end in reports; a pattern may be slow without
+    end, as Python's `re` tracks back.
+
+    Args:
+        cache: its path; not of this account, see `features.own_files`.
+        record: what it notes of its folder.
+        groups_told: whether the user says where groups come from.
+        labels_told: whether the user says where classes come from.
+
+    Raises:
+        CacheError: the table or the pattern has to be named.
+    """
+    rule = record.group_rule
+    groups = rule.value if rule.kind == "file" and not groups_told else ""
+    labels = "" if record.labels.file == "none" or labels_told else record.labels.file
+    stranger = f"{cache} was not written by this account and"
+    for table, option in ((groups, "--groups"), (labels, "--labels")):
+        if table and is_strange_root(cache, table):
+            raise CacheError(
+                f"{stranger} names the table {table}; nothing is read there unasked: name it "
+                f"yourself with {option}"
+            )
+    if rule.kind == "regex" and not groups_told:
+        shown = rule.value if len(rule.value) <= _SHOWN else rule.value[:_SHOWN] + "…"
+        raise CacheError(
+            f"{stranger} notes a pattern for groups; nothing is searched with it unasked, as a "
+            "pattern may never end: if you know it to be right, say it yourself with "
+            f"--group-regex {shlex.quote(shown)}"
+        )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -30,6 +32,15 @@ def foreign(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     return path
 
 
+def note(path: Path, told: dict[str, dict[str, str]]) -> None:
+    """Let a cache note something of its folder, in its writer's name."""
+    with Cache.read(path) as cache:
+        fields, width, dtype = cache.fields, cache.cached_width, cache.dtype
+    with Cache.write(path, fields, width, dtype) as cache:
+        cache.replace_table(cache.table_rows, {**cache.note, **told})
+        cache.commit()
+
+
 def test_its_folder_is_asked_for(foreign: Path, tmp_path: Path) -> None:
     """By everything that reads pictures: fit, audit, compare (through the dataset), groups."""
     told = rf"says that its photographs lie in {tmp_path / 'data'}; nothing is read there unasked"
@@ -42,7 +53,8 @@ def test_its_folder_is_asked_for(foreign: Path, tmp_path: Path) -> None:
 
 def test_who_names_the_folder_goes_on(foreign: Path, tmp_path: Path) -> None:
     """`extract` names it, computes nothing again, and makes the cache this account's."""
-    done = pipeline.extract_folder(tmp_path / "data", foreign)
+    options = pipeline.ExtractOptions(group_rule=pipeline.GroupRule("regex", ".+"))
+    done = pipeline.extract_folder(tmp_path / "data", foreign, options)
     assert done.extraction.extracted == 0
     with Cache.read(foreign) as cache:
         assert cache.own
@@ -62,11 +74,7 @@ def test_its_tables_are_asked_for(foreign: Path, tmp_path: Path) -> None:
         {"group_rule": {"kind": "file", "value": str(table)}},
         {"labels": {"file": str(table)}},
     ):
-        with Cache.read(foreign) as cache:
-            fields, width, dtype = cache.fields, cache.cached_width, cache.dtype
-        with Cache.write(foreign, fields, width, dtype) as cache:
-            cache.replace_table(cache.table_rows, {**cache.note, **told})
-            cache.commit()
+        note(foreign, told)
         with pytest.raises(CacheError, match=r"names the table .*secret\.csv; nothing is read"):
             pipeline.extract_folder(tmp_path / "data", foreign)
         options = pipeline.ExtractOptions(
@@ -74,6 +82,24 @@ def test_its_tables_are_asked_for(foreign: Path, tmp_path: Path) -> None:
         )
     assert pipeline.extract_folder(tmp_path / "data", foreign, options).extraction.extracted == 0
     pipeline.extract_folder(tmp_path / "data", foreign)  # its own account's now
+
+
+def test_its_pattern_is_asked_for(foreign: Path, tmp_path: Path) -> None:
+    """One that would not end on these names is not searched; who says it, or none, goes on."""
+    data = tmp_path / "data"
+    told = "notes a pattern for groups; nothing is searched .* with --group-regex "
+    note(foreign, {"group_rule": {"kind": "regex", "value": "x" * 10**5}})
+    with pytest.raises(CacheError, match=told) as refused:
+        pipeline.extract_folder(data, foreign)
+    assert len(str(refused.value)) < 1000
+    endless = r"(?:[^\n]+)+\n"  # doubles with each letter of a path
+    note(foreign, {"group_rule": {"kind": "regex", "value": endless}})
+    with pytest.raises(CacheError, match=told + re.escape(shlex.quote(endless))):
+        pipeline.extract_folder(data, foreign)
+    options = pipeline.ExtractOptions(group_rule=pipeline.GroupRule("regex", ".+"))
+    assert pipeline.extract_folder(data, foreign, options).extraction.extracted == 0
+    done = pipeline.extract_folder(data, foreign)  # its own account's now: it is remembered
+    assert done.group_rule == options.group_rule
 
 
 def test_folders_below_and_folders_that_are_not_there_are_no_question(
