@@ -19,6 +19,7 @@ import typer
 from pipeline.output.stream import never_fail
 from pipeline.terminal import options as opt
 from pipeline.terminal import parse
+from pipeline.terminal.address_space import refuse_too_little
 from pipeline.terminal.command_group import CommandGroup
 from pipeline.terminal.console import (
     INTERRUPTED,
@@ -528,6 +529,7 @@ def main() -> None:
     set_quiet(False)  # a program may call main more than once
     sys.argv[1:] = with_new_names(sys.argv[1:])
     try:
+        refuse_too_little()
         code = app(standalone_mode=False)
         if code == INTERRUPTED:  # what the parser makes of Ctrl-C
             fail("interrupted; what is committed stays, the same command goes on", INTERRUPTED)

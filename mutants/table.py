@@ -510,6 +510,15 @@ MODELS = (
         "tests/pipeline/heads/test_user_heads.py::test_a_model_cannot_name_a_module_by_itself",
     ),
     Mutant(
+        "An address space that cannot hold the program is refused before BLAS hangs in it",
+        "pipeline/terminal/address_space.py",
+        "if limit < needed:",
+        "if limit < taken:",
+        "tests/test_low_memory.py::"
+        "test_an_address_space_that_cannot_hold_blas_is_refused_first[next]",
+        hangs=True,
+    ),
+    Mutant(
         "A stranger's cache is told from one's own",
         "features/own_files.py",
         "return any(found) and hmac.compare_digest(mark(data), found)",
