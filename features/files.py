@@ -173,12 +173,12 @@ def whole_folder(path: Path) -> Iterator[Path]:
             tempfile.mkdtemp(prefix=f".{path.name[:_NAME]}.", suffix=".part", dir=path.parent)
         )
         yield temporary
-        for file in temporary.rglob("*"):
-            old = path / file.relative_to(temporary)
-            if file.is_file():
-                if old.is_file() and not old.is_symlink():
-                    _keep_mode(file, old, 0o666)
-                sync_file(file)
+        for one in sorted(temporary.rglob("*"), reverse=True):  # what is in a folder before it
+            old = path / one.relative_to(temporary)
+            if old.exists() and not old.is_symlink() and old.is_dir() == one.is_dir():
+                _keep_mode(one, old, 0o777 if one.is_dir() else 0o666)
+            if one.is_file():
+                sync_file(one)
         _keep_mode(temporary, path, 0o777)
         _take_place(temporary, path)
         sync_folder(path.parent)

@@ -72,15 +72,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
     parser.add_argument("--quick", action="store_true", help="few tries: does it run?")
-    parser.add_argument("--count", type=int, metavar="N", help="forged models, of models alone")
-    parser.add_argument("--seed", type=int, metavar="N", help="others than before, of models alone")
+    parser.add_argument("--count", type=int, metavar="N", help="tries, of models or foreign alone")
+    parser.add_argument("--seed", type=int, metavar="N", help="others than before, likewise")
     given = parser.parse_args(arguments)
     if unknown := [name for name in given.parts if name not in PARTS]:
         parser.error(f"unknown {', '.join(unknown)}; expected some of {', '.join(PARTS)}")
     names = given.parts or list(PARTS)
     more = {name: getattr(given, name) for name in ("count", "seed") if getattr(given, name)}
-    if more and names != ["models"]:
-        parser.error("--count and --seed are of models: python -m torture models --count 2000")
+    if more and names not in (["models"], ["foreign"]):
+        parser.error(
+            "--count and --seed are of models and foreign: python -m torture models --count 2000"
+        )
     if len(names) == 1:
         done = [run_part(names[0], quick=given.quick, **more)]
         keep(done[0], quick=given.quick)

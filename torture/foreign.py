@@ -39,17 +39,19 @@ State = tuple[bytes, bytes, bytes]
 """A file with what a commit appended, the file after the commit, and the commit's journal."""
 
 
-def run(quick: bool) -> list[Figure]:
-    """300 caches, 300 files of weights, 2,000 pairs of states and journals."""
+def run(quick: bool, count: int = 300, seed: int = 0) -> list[Figure]:
+    """So many caches, as many files of weights, 2,000 pairs of states and journals."""
     with tempfile.TemporaryDirectory() as name, Nursery([__name__]) as nursery:
         folder = Path(name)
         caches.fill_as_version_1(folder / "old.h5", _ROWS)
         _old_weights(folder / "weights.h5")
-        tries, pairs = (12, 40) if quick else (300, 2000)
+        tries, pairs = (12, 40) if quick else (count, 2000)
         return [
-            _mutate("caches of the first version", folder / "old.h5", tries, nursery, "use_cache"),
-            _mutate("weights", folder / "weights.h5", tries, nursery, "use_weights"),
-            _stale_journals(folder / "c.h5", pairs),
+            _mutate(
+                "caches of the first version", folder / "old.h5", tries, nursery, "use_cache", seed
+            ),
+            _mutate("weights", folder / "weights.h5", tries, nursery, "use_weights", seed),
+            _stale_journals(folder / "c.h5", pairs, seed),
         ]
 
 
@@ -67,8 +69,8 @@ def _old_weights(path: Path) -> None:
             )
 
 
-def _mutate(what: str, whole: Path, tries: int, nursery: Nursery, use: str) -> Figure:
-    rng = random.Random(17)
+def _mutate(what: str, whole: Path, tries: int, nursery: Nursery, use: str, seed: int) -> Figure:
+    rng = random.Random(17 + 1000 * seed)
     data = whole.read_bytes()
     ends: Counter[str] = Counter()
     lost: list[str] = []
@@ -115,10 +117,10 @@ def _end(said: str) -> str:
     return "refused"
 
 
-def _stale_journals(path: Path, pairs: int) -> Figure:
+def _stale_journals(path: Path, pairs: int, seed: int) -> Figure:
     """Two histories from one state; every journal of either beside every state of either."""
     logging.getLogger("onepass").setLevel(logging.ERROR)  # a line for each one set aside
-    rng = random.Random(23)
+    rng = random.Random(23 + 1000 * seed)
     path.write_bytes(new_header().pack() + rng.randbytes(9000)[SIZE:])
     stem = _history(path, rng)
     path.write_bytes(stem[1][1])

@@ -151,15 +151,19 @@ def test_a_new_file_has_the_mode_of_any_new_one(tmp_path: Path) -> None:
 
 @posix
 def test_a_folder_that_replaces_another_keeps_modes(tmp_path: Path) -> None:
-    """Its own and those of the files of the same names."""
+    """Its own and those of the files and folders of the same names."""
     path = tmp_path / "model"
-    path.mkdir()
-    (path / "a").write_text("old")
-    (path / "a").chmod(0o600)
-    path.chmod(0o700)
+    (path / "head").mkdir(parents=True)
+    for name in ("a", "head/c"):
+        (path / name).write_text("old")
+        (path / name).chmod(0o600)
+    for place in (path / "head", path):
+        place.chmod(0o700)
     with whole_folder(path) as folder:
-        for name in ("a", "b"):
+        (folder / "head").mkdir()
+        for name in ("a", "b", "head/c"):
             (folder / name).write_text("new")
+    assert (mode(path / "head"), mode(path / "head" / "c")) == (0o700, 0o600)
     assert (mode(path), mode(path / "a"), (path / "a").read_text()) == (0o700, 0o600, "new")
 
 
