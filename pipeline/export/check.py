@@ -41,7 +41,7 @@ Card = dict[str, Any]
 """What card.json holds."""
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF")
-Image.MAX_IMAGE_PIXELS = 178_956_970
+Image.MAX_IMAGE_PIXELS, MOST_PASSES = 178_956_970, 16  # each pass goes over all pixels
 
 
 class Refused(Exception):  # noqa: N818
@@ -92,6 +92,9 @@ def _open(data: bytes) -> Any:
         raise Refused(f"no photograph that can be read ({error})") from error
     if image.width * image.height > Image.MAX_IMAGE_PIXELS:
         raise Refused(f"{image.width} by {image.height} pixels")
+    scans = data.count(b"\xff\xda") if image.format in ("JPEG", "MPO") else 1
+    if image.width * image.height * scans > MOST_PASSES * Image.MAX_IMAGE_PIXELS:
+        raise Refused(f"its pixels are sent in {scans} passes")
     deep = image.format == "PNG" and data[24] > 8
     if image.format == "TIFF":
         bits = image.tag_v2.get(258, (8,))

@@ -12,6 +12,7 @@ from features.errors import ImageError
 from features.photographs.decode import RECIPES, decode_views
 from features.photographs.views import view_named
 from pipeline.export import check
+from torture.bombs import jpeg_of_scans
 
 VIEWS = ["full", *(f"crops/{n}" for n in range(5)), "tiles:2x2/3"]
 RECIPE = RECIPES["imagenet"]
@@ -80,3 +81,14 @@ def test_what_would_be_read_otherwise_is_refused(data: bytes) -> None:
     if data != deep():
         with pytest.raises(ImageError):
             decode_views(data, RECIPE, VIEWS)
+
+
+def test_a_jpeg_of_very_many_passes_is_refused_before_it_is_decoded() -> None:
+    """A few kilobytes that would take minutes; the program refuses them, too."""
+    data = jpeg_of_scans(6000, 6000, 90)
+    assert len(data) < 3000
+    with pytest.raises(check.Refused, match="its pixels are sent in 90 passes"):
+        check.read_pictures(data, CARD)
+    with pytest.raises(ImageError, match="in 90 passes"):
+        decode_views(data, RECIPE, VIEWS)
+    assert check.read_pictures(jpeg_of_scans(64, 64, 90), CARD).shape[0] == len(VIEWS)
