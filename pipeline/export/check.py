@@ -41,7 +41,8 @@ Card = dict[str, Any]
 """What card.json holds."""
 
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF")
-Image.MAX_IMAGE_PIXELS, MOST_PASSES = 178_956_970, 16  # each pass goes over all pixels
+Image.MAX_IMAGE_PIXELS = 178_956_970
+MOST_PIXELS = 16 * 178_956_970  # over all passes of a JPEG, each of which goes over the whole
 
 
 class Refused(Exception):  # noqa: N818
@@ -93,7 +94,7 @@ def _open(data: bytes) -> Any:
     if image.width * image.height > Image.MAX_IMAGE_PIXELS:
         raise Refused(f"{image.width} by {image.height} pixels")
     scans = data.count(b"\xff\xda") if image.format in ("JPEG", "MPO") else 1
-    if image.width * image.height * scans > MOST_PASSES * Image.MAX_IMAGE_PIXELS:
+    if image.width * image.height * scans > MOST_PIXELS:
         raise Refused(f"its pixels are sent in {scans} passes")
     deep = image.format == "PNG" and data[24] > 8
     if image.format == "TIFF":
