@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import ExifTags, Image, ImageCms
 
 PIXELS_MOST, PIXELS_MEAN = 4, 0.5  # of 255: room for another version of a decoder
 REVIEW = "review"
@@ -109,7 +109,7 @@ def _open(data: bytes) -> Any:
 
 def _orientation(image: Any) -> int:
     try:
-        return int(image.getexif().get(0x0112, 1))
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # noqa: BLE001 - broken EXIF is no EXIF
         return 1
 

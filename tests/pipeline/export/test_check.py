@@ -6,7 +6,7 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import ExifTags, Image, ImageCms
 
 from features.errors import ImageError
 from features.photographs.decode import RECIPES, decode_views
@@ -40,7 +40,7 @@ def drawn(
     else:
         image = image.convert(mode)
     exif = Image.Exif()
-    exif[0x0112] = options.pop("turn", 1)
+    exif[ExifTags.Base.Orientation] = options.pop("turn", 1)
     out = io.BytesIO()
     image.save(out, kind, exif=exif.tobytes(), **options)
     return out.getvalue()
