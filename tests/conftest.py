@@ -18,8 +18,19 @@ import cli
 import pipeline
 from features.backbones.settings import BACKBONES
 
-# The key of `features.own_files` is made in a folder of the tests, not in the person's own.
-os.environ["XDG_DATA_HOME"] = os.environ["LOCALAPPDATA"] = tempfile.mkdtemp(prefix="onepass-key-")
+# The key of `features.own_files` and compiled networks lie in a folder of the tests, which goes with
+# them, not in the person's own.
+_HOME = tempfile.TemporaryDirectory(prefix="onepass-home-", ignore_cleanup_errors=True)
+for _name in ("XDG_DATA_HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+    os.environ[_name] = _HOME.name
+
+
+@pytest.fixture(autouse=True)
+def same_backbones() -> Iterator[None]:
+    """Leave no toy in a backbone's place: the next test would see with it, and say nothing."""
+    before = dict(BACKBONES)
+    yield
+    BACKBONES.update(before)  # what a module adds when it is imported stays
 
 
 @pytest.fixture(autouse=True)

@@ -14,6 +14,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -33,7 +34,6 @@ from torture.figures import ROOT, Figure
 
 _PHOTOGRAPHS = 96
 _SECONDS = 0.2  # that the toy takes for a batch
-_PORT = 18786
 _LONGEST = 180.0  # seconds for the client to end by itself
 _WORKERS = 2
 
@@ -41,16 +41,18 @@ Keys = set[tuple[bytes, bytes]]
 
 
 def run(quick: bool) -> list[Figure]:
-    """20 kills; quick: 3, one of each."""
+    """20 kills; quick: one, of a worker."""
     with tempfile.TemporaryDirectory() as name:
-        return [_Kills(Path(name)).kill(3 if quick else 20)]
+        return [_Kills(Path(name)).kill(1 if quick else 20)]
 
 
 class _Cluster:
     """A scheduler and two workers, each a process group of its own, as on machines of their own."""
 
     def __init__(self, root: Path) -> None:
-        self.root, self.address = root, f"tcp://127.0.0.1:{_PORT}"
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
+        self.root, self.address = root, f"tcp://127.0.0.1:{self.port}"
         self.environment = os.environ | {
             "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "tests"))),
             "OMP_NUM_THREADS": "1",
@@ -64,7 +66,7 @@ class _Cluster:
         """Start what does not run."""
         if self.scheduler is None or self.scheduler.poll() is not None:
             self.kill_all()
-            host = ("--host", "127.0.0.1", "--port", str(_PORT), "--no-dashboard")
+            host = ("--host", "127.0.0.1", "--port", str(self.port), "--no-dashboard")
             self.scheduler = self.process("distributed.cli.dask_scheduler", *host)
         self.workers = [one for one in self.workers if one.poll() is None]
         while len(self.workers) < _WORKERS:

@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from models import shade, write_parts
@@ -59,8 +60,10 @@ class _Told:
 def run(quick: bool) -> list[Figure]:
     """40 kills; quick: 1."""
     kills = 1 if quick else 40
-    BACKBONES["inception_v3"] = "toy:ToyBackbone"
-    with tempfile.TemporaryDirectory(prefix="onepass-") as name:
+    with (
+        patch.dict(BACKBONES, inception_v3="toy:ToyBackbone"),
+        tempfile.TemporaryDirectory(prefix="onepass-") as name,
+    ):
         folder = Path(name)
         _prepare(folder)
         told = _Told(3)

@@ -447,8 +447,8 @@ def test_models_made_before_there_were_cnns_load(tmp_path: Path, toy: object) ->
             tmp_path / "m",
             pipeline.FitOptions(head="majority"),
         )
-    path = tmp_path / "m" / "model.json"
-    record = json.loads(path.read_text())
-    assert record.pop("sees") == "rows"
-    path.write_text(json.dumps(record))
-    assert pipeline.load_bundle(tmp_path / "m").record.fit.head == "majority"
+        path = tmp_path / "m" / "model.json"
+        record = json.loads(path.read_text())
+        assert record.pop("sees") == "rows"
+        path.write_text(json.dumps(record))
+        assert pipeline.load_bundle(tmp_path / "m").record.fit.head == "majority"
