@@ -18,8 +18,8 @@ import cli
 import pipeline
 from features.backbones.settings import BACKBONES
 
-# The key of `features.own_files` and compiled networks lie in a folder of the tests, which goes with
-# them, not in the person's own.
+# The key of `features.own_files` and compiled networks lie in a folder of the tests, which goes
+# with them, not in the person's own.
 _HOME = tempfile.TemporaryDirectory(prefix="onepass-home-", ignore_cleanup_errors=True)
 for _name in ("XDG_DATA_HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"):
     os.environ[_name] = _HOME.name

@@ -91,14 +91,14 @@ class Killing(Watcher):
 
 
 def run(quick: bool) -> list[Figure]:
-    """Every call of every command; quick: one in the middle of `fit` over a model and `groups`."""
+    """Every call of every command; quick: one in the middle of `fit` over a model."""
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         with Nursery([__name__]) as nursery:
             made = nursery.run(f"{__name__}:prepare", root=name, timeout=600.0)
         if made.how != "done":
             raise RuntimeError(f"nothing to begin with: {made}")
-        names = ["fit over a model", "groups"] if quick else list(_COMMANDS)
+        names = ["fit over a model"] if quick else list(_COMMANDS)
 
         def kill(what: str) -> Figure:
             with Nursery([__name__, "pipeline.training.fit", "sklearn.linear_model"]) as nursery:
