@@ -109,9 +109,9 @@ def test_tensorflow_is_quiet_unless_asked(tmp_path: Path) -> None:
 def tile_cache(
     tmp_path_factory: pytest.TempPathFactory, tile_folder: Path, real_weights: Path
 ) -> Path:
-    """Rows of 110 real photographs: all cracks, and free tiles of as many parts."""
+    """Rows of 170 real photographs as wholes: all cracks, and free tiles of as many parts."""
     root = tmp_path_factory.mktemp("tiles")
-    for label, step in (("Crack", 1), ("Free", 18)):
+    for label, step in (("Crack", 1), ("Free", 9)):
         (root / "data" / label).mkdir(parents=True)
         for file in sorted((tile_folder / label).glob("*.jpg"))[::step]:
             (root / "data" / label / file.name).symlink_to(file)
@@ -120,6 +120,7 @@ def tile_cache(
         root / "features.h5",
         pipeline.ExtractOptions(
             weights=str(real_weights),
+            look="plain",
             group_rule=pipeline.GroupRule("file", str(tile_folder / "groups.csv")),
         ),
     )

@@ -94,7 +94,7 @@ def run(quick: bool, count: int = COUNT, seed: int = 0) -> list[Figure]:
         modules["network"] = [*modules["load"], "tensorflow"]
         if not quick:
             nursery.run(f"{_MODELS}:make_cnn", root=name, timeout=600.0)
-        work = _work(names, 3 * len(forgery.WAYS) if quick else count, quick=quick)
+        work = _work(names, len(forgery.WAYS) if quick else count, quick=quick)
 
         with Nurseries(modules) as nurseries, ThreadPoolExecutor(core_count()) as pool:
 
