@@ -316,9 +316,10 @@ def _warnings(dataset: Labelled, table_rows: Sequence[TableRow]) -> list[str]:
         count = sum(len(members) for members in mixed)
         shown = dataset.table_rows[mixed[0][0]].path, dataset.table_rows[mixed[0][-1]].path
         found.append(
-            f"{len(mixed):,} groups with {count:,} photographs stand in more than one class, such "
-            f"as {shown[0]!r} with {shown[1]!r}: if they show one part, either one label is wrong "
-            "or the part is photographed with and without its defect; look at them with: groups"
+            f"groups that stand in more than one class: {len(mixed):,} ({count:,} photographs), "
+            f"such as {shown[0]!r} with {shown[1]!r}: if they show one part, either one label "
+            "is wrong or the part is photographed with and without its defect; "
+            "look at them with: groups"
         )
     if all(not table_row.group for table_row in dataset.table_rows):
         found.append(

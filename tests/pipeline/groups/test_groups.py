@@ -286,7 +286,7 @@ def test_a_group_in_two_classes_is_a_warning(tmp_path: Path) -> None:
         f"defects/part-{n // 2:03d}_{n % 2}.jpg": encode(part(n)) for n in range(39, 70)
     }
     data = pipeline.load_dataset(make_cache(tmp_path / "c.h5", photographs))
-    assert any(text.startswith("1 groups with 3 photographs") for text in data.warnings)
+    assert any("more than one class: 1 (3 photographs)" in text for text in data.warnings)
 
 
 def test_a_proposal_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
