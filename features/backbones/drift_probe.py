@@ -140,8 +140,9 @@ class SightCheck:
             pair = np.concatenate([run(probe[None]), run(probe[None, :, ::-1])])
             if _are_equal(pair):
                 raise WeightsError(
-                    f"the weights {self._weights} see nothing: different pictures have the same "
-                    "row; expected trained weights; name others with --weights"
+                    f"the backbone sees nothing with the weights {self._weights}: different "
+                    "pictures have the same row; expected trained weights; name others with "
+                    "--weights"
                 )
         self._sees = True
 

@@ -9,6 +9,7 @@ folder is on this computer, only makes the next look come sooner.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import threading
 from collections.abc import Callable, Collection, Iterator
@@ -155,6 +156,8 @@ class Waker:
         except ImportError:
             self.why_polling = "the package watchdog is not installed (extra: line)"
             return
+        # It reports, as an error, that its thread has ended while it is being ended.
+        logging.getLogger("watchdog.observers").setLevel(logging.CRITICAL)
         wake = self._event.set
 
         class Any(FileSystemEventHandler):

@@ -166,7 +166,7 @@ def test_rows_that_only_tell_the_probe_apart_see_nothing(
 
     monkeypatch.setattr(toy, "run", run)
     photographs = write(tmp_path, [photograph(number) for number in range(4)])
-    with pytest.raises(WeightsError, match="see nothing"):
+    with pytest.raises(WeightsError, match="sees nothing"):
         extract(
             photographs, toy_settings(), tmp_path / "f.h5", RunOptions(batch_size=5),
             watch=lambda _row, _known: None,
