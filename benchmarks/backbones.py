@@ -6,7 +6,7 @@ from benchmarks.peers import BATCH, draw_pixels
 from benchmarks.report import Options, Report, run
 from benchmarks.turns import Round, Variant, as_json, take_turns
 from features.backbones.settings import BackboneSettings, backbone_asked_for
-from features.photographs.decode import RECIPES
+from features.photographs.recipe import RECIPES
 
 _NAMES = ("inception_v3", "efficientnet-lite0")
 _ENGINES = ("tensorflow", "openvino")

@@ -25,7 +25,8 @@ from PIL import Image
 
 from features.cache.sample_table import TableRow
 from features.cache.thumbnails import Thumbnail, thumbnail_of
-from features.photographs.decode import RECIPES, capture_time, decode
+from features.photographs.decode import capture_time, decode
+from features.photographs.recipe import RECIPES
 from pipeline.groups.propose import propose_by_pictures
 from pipeline.groups.rules import match_groups, read_groups
 

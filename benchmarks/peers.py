@@ -18,7 +18,7 @@ import numpy.typing as npt
 from benchmarks.turns import Round
 from features.backbones import inception_v3 as inception
 from features.backbones.inception_v3 import InceptionV3Backbone
-from features.photographs.decode import RECIPES
+from features.photographs.recipe import RECIPES
 from features.runtime import core_count, load_tensorflow
 
 SCALE = RECIPES["imagenet"].scale

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pipeline
-from features.photographs.decode import RECIPES
+from features.photographs.recipe import RECIPES
 
 HEAD = "logistic"
 

@@ -19,7 +19,8 @@ from benchmarks import peers
 from benchmarks.turns import ROOT, Facts, Round
 from features.backbones.inception_v3 import InceptionV3Backbone
 from features.backbones.settings import BACKBONES
-from features.photographs.decode import RECIPES, decode
+from features.photographs.decode import decode
+from features.photographs.recipe import RECIPES
 from features.runtime import core_count, load_tensorflow
 from pipeline.data.extract_folder import ExtractOptions
 

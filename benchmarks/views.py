@@ -18,7 +18,8 @@ from pathlib import Path
 
 import pipeline
 from benchmarks.photographs import LARGE, write_folder
-from features.photographs.decode import RECIPES, decode_views
+from features.photographs.decode import decode_views
+from features.photographs.recipe import RECIPES
 from features.photographs.views import Chosen
 
 DECODED = ((), ("tiles:2x2",), ("tiles:3x3",), ("tiles:2x2", "tiles:3x3"))

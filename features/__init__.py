@@ -6,8 +6,9 @@ from features.cache.cache import Cache
 from features.errors import OnepassError
 from features.extract import extract
 from features.extraction import Extraction
-from features.photographs.decode import RECIPES, Recipe, decode
+from features.photographs.decode import decode
 from features.photographs.file import Photograph
+from features.photographs.recipe import RECIPES, Recipe
 
 __all__ = [
     "RECIPES",

@@ -7,6 +7,9 @@ Array = npt.NDArray[np.float32]
 """float32 of any shape: what networks take and give."""
 Pixels = npt.NDArray[np.uint8]
 """uint8 (height, width, 3) of one photograph, or (n, height, width, 3); RGB, 0 to 255."""
+Pictures = Pixels | list[Pixels]
+"""Several pictures of whatever size: uint8 (n, height, width, 3) where all have one size, else a
+list of uint8 (height, width, 3)."""
 Rows = npt.NDArray[np.float32]
 """float32 (n, width): what heads see of n photographs."""
 Row = npt.NDArray[np.float32]

@@ -9,6 +9,7 @@ backbone is not even loaded.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
 import time
 from collections import defaultdict, deque
@@ -19,10 +20,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from features.arrays import Pixels, Row, Rows
-from features.backbones.drift_probe import SightCheck, Watch, probe_pixels
+from features.arrays import Pictures, Row, Rows
+from features.backbones.drift_probe import SightCheck, Watch
 from features.backbones.loading import Loading
 from features.backbones.settings import BackboneSettings
+from features.backbones.two_sizes import see
 from features.cache.cache import Cache
 from features.cache.lock import writing
 from features.cache.probe_row import keep_probe, read_probe
@@ -45,7 +47,8 @@ class _Seen(NamedTuple):
     """What a reader thread found out about one photograph.
 
     Attributes:
-        views, pixels: those without a row; uint8 (views, pictures, height, width, 3).
+        views: those without a row.
+        pixels: of each of these its picture and its crops'.
         thumbnail: where the cache has none.
     """
 
@@ -53,7 +56,7 @@ class _Seen(NamedTuple):
     read_seconds: float
     decode_seconds: float = 0.0
     views: Sequence[str] = ()
-    pixels: Pixels | None = None
+    pixels: Sequence[Pictures] = ()
     thumbnail: Thumbnail | None = None
 
 
@@ -62,7 +65,7 @@ class _Item(NamedTuple):
 
     digest: str
     view: str
-    pixels: Pixels
+    pixels: Pictures
     thumbnail: Thumbnail
     last: bool
 
@@ -160,10 +163,11 @@ class _Run:
         self.pictures = settings.look.images  # that the backbone sees for a row
         # The backbone pads every batch to one shape: for one photograph, 31 would be in vain.
         self.watch = watch
-        self.riding = 0 if watch is None else 1  # places in the next batch for the drift probe
+        # Pictures of the drift probe in the next batch: one of each size.
+        self.riders = [] if watch is None else settings.probe_pictures
         rows = len(photographs) * len(self.views)
         most = max(1, min(options.batch_size // self.pictures, rows))
-        self.batch_size = most * self.pictures + (self.riding if most in (1, rows) else 0)
+        self.batch_size = most * self.pictures + (len(self.riders) if most in (1, rows) else 0)
         self.loading = Loading(settings, self.batch_size)
         self.drift_probe: Row | None = None
         self.sight = SightCheck(settings.weights.describe(), settings.row_dtype)
@@ -201,7 +205,7 @@ class _Run:
                     self.stop_on_too_many(failures)
                 for item in _items(seen):
                     batch.append(item)
-                    if (len(batch) + 1) * self.pictures + self.riding > self.batch_size:
+                    if (len(batch) + 1) * self.pictures + len(self.riders) > self.batch_size:
                         writer.submit(self.write, batch, self.compute(batch)).result()
                         batch = []
             if batch:
@@ -263,8 +267,8 @@ class _Run:
             return _Seen(table_row, hashed - started, time.perf_counter() - hashed)
         thumbnail = thumbnail_of(pixels[0], capture_time) if asked[0] == FULL else None
         seconds = hashed - started, time.perf_counter() - hashed
-        shown = pixels[len(asked) - len(pictures) :]
-        shown = shown.reshape(len(missing), self.pictures, *pixels.shape[1:])
+        starts = range(len(asked) - len(pictures), len(asked), self.pictures)
+        shown = [pixels[start : start + self.pictures] for start in starts]
         return _Seen(table_row, *seconds, missing, shown, thumbnail)
 
     def missing(self, digest: str) -> list[str]:
@@ -291,21 +295,19 @@ class _Run:
         backbone = self.loading.backbone()
         self.open_for_writing()
         started = time.perf_counter()
-        height, width = batch[0].pixels.shape[1:3]
-        riders = [probe_pixels(height, width)[None]] * self.riding
-        seen = backbone.run(np.concatenate([*(item.pixels for item in batch), *riders]))
-        self.sight.check(backbone.run, seen, height, width, self.riding)
-        rows = self.settings.row_of(seen[: len(seen) - self.riding], self.pictures)
-        if self.riding:  # the drift probe is its own crop
-            probe = np.repeat(seen[-1:], self.pictures, 0)
-            alone = self.settings.with_map.row_of(probe, self.pictures)
+        pictures = [*itertools.chain(*(item.pixels for item in batch)), *self.riders]
+        seen = see(backbone, pictures)
+        count = len(seen) - len(self.riders)
+        self.sight.check(backbone.run, seen, pictures, len(self.riders))
+        rows = self.settings.row_of(seen[:count], self.pictures)
+        if self.riders:
             try:
-                self.hear(alone[0])
+                self.hear(self.settings.probe_row(seen[count:]))
             except DriftError:
                 if not self.loading.next_engine():  # nobody named this one: another may be right
                     raise
                 return self.compute(batch)
-            self.riding = 0
+            self.riders = []
         self.seconds["backbone"] += time.perf_counter() - started
         return rows
 
@@ -375,7 +377,6 @@ class _Run:
 def _items(seen: _Seen) -> Iterator[_Item]:
     """Give the rows that a photograph lacks."""
     for number, view in enumerate(seen.views):
-        assert seen.pixels is not None
         thumbnail = seen.thumbnail if view == FULL and seen.thumbnail is not None else BLANK
         last = number + 1 == len(seen.views)
         yield _Item(seen.table_row.digest, view, seen.pixels[number], thumbnail, last)

@@ -14,7 +14,8 @@ from toy import toy_settings
 from features.cache.cache import Cache
 from features.cache.sample_table import TableRow
 from features.cache.thumbnails import Thumbnail, thumbnail_of
-from features.photographs.decode import RECIPES, capture_time, decode
+from features.photographs.decode import capture_time, decode
+from features.photographs.recipe import RECIPES
 
 Pixels = npt.NDArray[np.uint8]
 

@@ -16,7 +16,8 @@ from PIL import Image
 from toy import photograph
 
 from features.errors import ImageError
-from features.photographs.decode import RECIPES, decode
+from features.photographs.decode import decode
+from features.photographs.recipe import RECIPES
 from pipeline.model.selftest_images import IMAGES
 from torture.bombs import chunk, png
 

@@ -16,8 +16,8 @@ from features.backbones.weights import Weights, resolve_weights
 from features.cache.cache import Cache
 from features.extract import extract
 from features.extraction import RunOptions
-from features.photographs.decode import RECIPES
 from features.photographs.file import Photograph
+from features.photographs.recipe import RECIPES
 from pipeline.demo.draw_parts import draw_parts
 
 BATCH_TOLERANCE = 1e-5  # of a row's largest value, whatever batch a photograph comes in

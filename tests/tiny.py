@@ -32,6 +32,7 @@ class TinyBackbone(FixedBatch):
     input_size: ClassVar[tuple[int, int]] = (SIDE, SIDE)
     scale: ClassVar[tuple[float, float]] = (1 / 64, 0.0)
     map_shape: ClassVar[tuple[int, int, int]] = (4, 4, 6)
+    large_size: ClassVar[tuple[int, int]] = (48, 48)
     close_look: ClassVar[str] = "full+crops:mixed-max+narrow"
     tap_widths: ClassVar[dict[str, int]] = {
         "mixed": 16, "mixed-max": 16, "narrow": 6, "narrow-max": 6,
@@ -45,7 +46,7 @@ class TinyBackbone(FixedBatch):
         ]
         kernels[0] /= 16
         biases = [draw.standard_normal(n).astype(np.float32) / 4 for n in (8, 16, 6, 6)]
-        shape = (settings["batch_size"], SIDE, SIDE, 3)
+        shape = (settings["batch_size"], *settings.get("input_size", self.input_size), 3)
         compile_network = load_engine(settings["engine"])
         folded = list(zip(kernels, biases, strict=True))
         plan = Plan(architecture, folded, shape, settings["precision"], settings["taps"])

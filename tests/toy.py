@@ -13,7 +13,7 @@ from PIL import Image
 
 from features.backbones.settings import BACKBONES, BackboneSettings
 from features.backbones.weights import Weights
-from features.photographs.decode import RECIPES
+from features.photographs.recipe import RECIPES
 
 WIDTH = 48
 
@@ -23,6 +23,7 @@ class ToyBackbone:
 
     cached_width: ClassVar[int] = WIDTH
     close_look: ClassVar[str] = "plain"
+    large_size: ClassVar[tuple[int, int]] = (256, 256)
     tap_widths: ClassVar[dict[str, int]] = {"colour": 3, "white": 2}
     map_shape: ClassVar[tuple[int, int, int]] = (4, 4, 3)
     engines: ClassVar[tuple[str, ...]] = ("tensorflow",)

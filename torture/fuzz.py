@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from features.errors import ImageError
-from features.photographs.decode import RECIPES
 from features.photographs.decode_worker_pool import decode_apart
+from features.photographs.recipe import RECIPES
 from torture.corpus import corpus, draw_seeds
 from torture.figures import ROOT, Figure
 

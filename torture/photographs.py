@@ -18,7 +18,7 @@ from features.cache.cache import Cache
 from features.errors import ImageError
 from features.extract import extract
 from features.extraction import RunOptions
-from features.photographs.decode import MAX_PIXELS, RECIPES
+from features.photographs.decode import MAX_PIXELS
 from features.photographs.decode_worker_pool import (
     BYTES_PER_PIXEL,
     SECONDS,
@@ -28,6 +28,7 @@ from features.photographs.decode_worker_pool import (
 )
 from features.photographs.file import Photograph
 from features.photographs.file_header import read_declared
+from features.photographs.recipe import RECIPES
 from features.runtime import core_count
 from torture.corpus import Mutant, corpus
 from torture.figures import Figure

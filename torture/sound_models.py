@@ -24,7 +24,8 @@ from features.backbones.efficientnet_lite import EfficientNetLite0Backbone
 from features.backbones.onnx_network import OnnxNetwork
 from features.backbones.settings import BACKBONES
 from features.cache.cache import Cache
-from features.photographs.decode import RECIPES, decode
+from features.photographs.decode import decode
+from features.photographs.recipe import RECIPES
 from pipeline.heads import HEADS
 
 RULE = pipeline.GroupRule("regex", r"part-(\d+)")

@@ -17,9 +17,10 @@ from features.backbones.drift_probe import probe_pixels
 from features.backbones.settings import BACKBONES, BackboneSettings
 from features.backbones.weights import Weights
 from features.cache.cache import Cache
-from features.photographs.decode import MAX_PIXELS, RECIPES, Recipe, capture_time, decode_views
+from features.photographs.decode import MAX_PIXELS, capture_time, decode_views
 from features.photographs.decode_worker_pool import Decoded
 from features.photographs.file import Photograph
+from features.photographs.recipe import RECIPES, Recipe
 from features.photographs.views import FULL
 
 NOTE = {

@@ -8,7 +8,7 @@ another one, because its weights, TensorFlow or processor are others, is found o
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -109,7 +109,11 @@ class SightCheck:
         self._sees = False
 
     def check(
-        self, run: Callable[[Pixels], Rows], rows: Rows, height: int, width: int, drawn: int = 0
+        self,
+        run: Callable[[Pixels], Rows],
+        rows: Rows,
+        pictures: Sequence[Pixels],
+        drawn: int = 0,
     ) -> None:
         """Look at a batch: at its values, and of the first one whether rows tell pictures apart.
 
@@ -118,8 +122,8 @@ class SightCheck:
         Args:
             run: of the backbone.
             rows: float32 (n, values of a row), just computed.
-            height: of the pixels.
-            width: of the pixels.
+            pictures: uint8 (height, width, 3), of which they are; rows of larger ones than the
+                first are unlike its own whatever they show.
             drawn: how many of the rows, the last, are of the drift probe: it is unlike any
                 photograph, and rows of photographs alone have to differ.
 
@@ -135,8 +139,11 @@ class SightCheck:
             )
         if self._sees:
             return
-        if _are_equal(rows[: len(rows) - drawn] if len(rows) - drawn > 1 else rows):
-            probe = probe_pixels(height, width)
+        size = pictures[0].shape
+        alike = [place for place, picture in enumerate(pictures) if picture.shape == size]
+        shown = [place for place in alike if place < len(rows) - drawn]
+        if _are_equal(rows[shown if len(shown) > 1 else alike]):
+            probe = probe_pixels(*size[:2])
             pair = np.concatenate([run(probe[None]), run(probe[None, :, ::-1])])
             if _are_equal(pair):
                 raise WeightsError(

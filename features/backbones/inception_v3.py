@@ -50,6 +50,7 @@ class InceptionV3Backbone:
         precision: "float32"; "float16", which is stored so but computed in float32; "bfloat16",
             computed in bfloat16 where the processor has it: twice as fast, 2 to 3 digits.
         engine: one of `features.backbones.engines.ENGINES`.
+        input_size: height and width of the pixels, if not those of its rows' maps.
         taps: names of `tap_widths`: intermediate layers whose means ("mixed4") or largest values
             ("mixed4-max") over positions, computed in the same pass, stand behind the map.
 
@@ -61,6 +62,7 @@ class InceptionV3Backbone:
 
     name: ClassVar[str] = "inception_v3"
     input_size: ClassVar[tuple[int, int]] = (224, 224)
+    large_size: ClassVar[tuple[int, int]] = (299, 299)
     map_shape: ClassVar[tuple[int, int, int]] = (5, 5, 2048)
     map_width: ClassVar[int] = 51_200
     close_look: ClassVar[str] = "full+crops:mixed5-max+mixed7-max+mixed8+mixed8-max+mixed9-max"
@@ -80,17 +82,18 @@ class InceptionV3Backbone:
         precision: str = "float32",
         engine: str = TENSORFLOW,
         taps: Sequence[str] = (),
+        input_size: tuple[int, int] = input_size,
     ) -> None:
         if precision == "bfloat16":
             _require_bfloat16()
         compile_network: Engine = load_engine(
             engine
         )  # before weights are read: it may not be there
-        self.batch_size = batch_size
+        self.batch_size, self._size = batch_size, input_size
         self._weights, self._seed = weights, seed
         convolutions = _random(seed) if weights is None else _load(weights)
         folded = list(_fold(convolutions, *scale))
-        shape = (batch_size, *self.input_size, 3)
+        shape = (batch_size, *input_size, 3)
         self.network = compile_network(Plan(architecture, folded, shape, precision, taps))
 
     def run(self, pixels: Pixels) -> Rows:
@@ -105,7 +108,7 @@ class InceptionV3Backbone:
         """
         batch = pixels
         if len(pixels) != self.batch_size:
-            batch = np.zeros((self.batch_size, *self.input_size, 3), np.uint8)
+            batch = np.zeros((self.batch_size, *self._size, 3), np.uint8)
             batch[: len(pixels)] = pixels
         return self.network(batch)[: len(pixels)]
 

@@ -6,6 +6,7 @@ the standard computes it. (Open Neural Network Exchange, operator set 18.)
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -149,16 +150,38 @@ class Graph:
                     f"its node {node.op_type} is of {node.domain or 'a graph in a graph'}; "
                     "expected plain nodes of the standard; export the network without it"
                 )
-            for name in node.output:
-                names.setdefault(name, f"{self.scope}{name}")
-            copy = onnx.NodeProto()
-            copy.CopyFrom(node)
-            copy.name = f"{self.scope}{node.name or node.op_type}_{len(self.nodes)}"
-            for field, old in (("input", node.input), ("output", node.output)):
-                copy.ClearField(field)
-                getattr(copy, field).extend(names[name] for name in old)
-            self.nodes.append(copy)
+            self._take_over(node, names)
         return names
+
+    def join(self, other: Graph, given: Mapping[str, str]) -> dict[str, str]:
+        """Take over the nodes of another graph; a constant that both have is kept once.
+
+        Args:
+            other: which stays as it is.
+            given: tensors of this graph, by the names of the other's inputs.
+
+        Returns:
+            The names here of all its tensors, by their names there.
+        """
+        names, known = dict(given), {_key(one): name for name, one in self._constants.items()}
+        for name, array in other._constants.items():
+            keep = self.weight if name in other._halves else self.constant
+            names[name] = known.get(_key(array)) or keep(array)
+        for node in other.nodes:
+            self._take_over(node, names)
+        return names
+
+    def _take_over(self, node: Any, names: dict[str, str]) -> None:  # noqa: ANN401
+        """Copy a node of another graph; `names` are those of tensors here, by those there."""
+        for name in node.output:
+            names.setdefault(name, f"{self.scope}{name}")
+        copy = onnx.NodeProto()
+        copy.CopyFrom(node)
+        copy.name = f"{self.scope}{node.name or node.op_type}_{len(self.nodes)}"
+        for field, old in (("input", node.input), ("output", node.output)):
+            copy.ClearField(field)
+            getattr(copy, field).extend(names[name] for name in old)
+        self.nodes.append(copy)
 
     def model(
         self,
@@ -207,6 +230,10 @@ class Graph:
         )  # fmt: skip
         helper.set_model_props(made, dict(notes or {}))
         return made
+
+
+def _key(array: npt.NDArray[Any]) -> tuple[Any, ...]:
+    return array.shape, array.dtype.str, hashlib.sha256(array.tobytes()).digest()
 
 
 def _converted(content: bytes) -> Any:  # noqa: ANN401 - onnx.ModelProto

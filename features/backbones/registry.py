@@ -17,7 +17,7 @@ from features.backbones.onnx_network import ONNX, OnnxNetwork
 from features.backbones.weights import INCEPTION_V3, TrainedWeights
 from features.errors import DataError
 from features.look import PLAIN
-from features.photographs.decode import Recipe
+from features.photographs.recipe import Recipe
 
 
 class Backbone(Protocol):
@@ -41,6 +41,8 @@ class BackboneEntry(Protocol):
         scale: (factor, offset) of what it sees, numbers or one per channel; absent: the recipe's.
         trained: where its ImageNet weights come from; absent: InceptionV3's.
         engines: those worth trying where nobody names one, the best first; absent: all.
+        large_size: height and width of larger pictures that it can be compiled for; absent: it has
+            one input size.
         close_look: text of `features.look` that finds small defects; absent: see `close_look`.
     """
 
@@ -151,6 +153,21 @@ def recipe_for(recipe: Recipe, entry: BackboneEntry) -> Recipe:
         )
     height, width = entry.input_size  # type: ignore[attr-defined]  # it has both, or none
     return replace(recipe, height=height, width=width, scale=scale)
+
+
+def large_size(entry: BackboneEntry) -> tuple[int, int]:
+    """Give height and width of the view `large` for a backbone.
+
+    Raises:
+        DataError: it has one input size.
+    """
+    found: tuple[int, int] | None = getattr(entry, "large_size", None)
+    if found is None:
+        raise DataError(
+            "the view large was asked for, and this backbone has one input size; expected "
+            "inception_v3 for it, or other views, as --look full+crops:LAYERS"
+        )
+    return found
 
 
 def tap_widths(fields: Mapping[str, Any]) -> dict[str, int]:

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from features.arrays import Rows
+from features.arrays import Pixels, Row, Rows
 from features.backbones import kept_networks
+from features.backbones.drift_probe import probe_pixels
 from features.backbones.engine_choice import engines_to_try, first_that_can
 from features.backbones.engines import AUTO, DEFAULT_ENGINE, check_engine
 from features.backbones.onnx_network import ONNX, OnnxNetwork
@@ -27,14 +28,17 @@ from features.backbones.registry import (
     check_taps,
     close_look,
     entry_of,
+    large_size,
     recipe_for,
     trained_weights,
 )
+from features.backbones.two_sizes import TwoSizes
 from features.backbones.weights import RecordedWeights, Weights, resolve_weights
 from features.errors import DataError, WeightsError
 from features.look import NO_CROPS, Crops, Kept, Look, parse_look, pool_map, pooled_of
-from features.photographs import decode
-from features.photographs.decode import RECIPES, Recipe
+from features.photographs import recipe as recipes
+from features.photographs.recipe import RECIPES, Recipe
+from features.photographs.views import FULL, LARGE, view_named
 
 _OF_THE_BACKBONE = ("height", "width", "scale")  # of a recipe's fields
 
@@ -81,7 +85,7 @@ class BackboneSettings:
         object.__setattr__(self, "taps", check_taps(self.entry, self.taps))
         crops = self.crops._replace(taps=check_taps(self.entry, self.crops.taps))
         object.__setattr__(self, "crops", crops)
-        object.__setattr__(self, "recipe", recipe_for(self.recipe, self.entry))
+        object.__setattr__(self, "recipe", _sized(self.recipe, self.entry, crops))
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -145,6 +149,30 @@ class BackboneSettings:
     def with_map(self) -> BackboneSettings:
         """Give these settings with the whole last map: the drift probe's row has it always."""
         return replace(self, pooled=())
+
+    @property
+    def cost(self) -> float:
+        """How much a photograph costs, in pictures of the backbone's own size."""
+        if self.recipe.large is None:
+            return self.look.images
+        height, width = self.recipe.large
+        return self.look.images - 1 + height * width / (self.recipe.height * self.recipe.width)
+
+    @property
+    def probe_pictures(self) -> list[Pixels]:
+        """The drift probe as the backbone is shown it: at each input size once."""
+        sizes = [(self.recipe.height, self.recipe.width), *filter(None, [self.recipe.large])]
+        return [probe_pixels(*size) for size in sizes]
+
+    def probe_row(self, seen: Rows) -> Row:
+        """Put what the backbone saw of `probe_pictures` into one row: the probe is its own crop.
+
+        Args:
+            seen: float32 (len(probe_pictures), values), as in `row_of`.
+        """
+        pictures = [int(view_named(view).large) for view in (FULL, *self.crops.views)]
+        row: Row = self.with_map.row_of(seen[pictures], len(pictures))[0]
+        return row
 
     def keeping(self, kept: Kept) -> BackboneSettings:
         """Give these settings with rows that keep this and no more.
@@ -211,18 +239,36 @@ class BackboneSettings:
             load = lambda engine: replace(self, engine=engine).load(batch_size)  # noqa: E731
             return first_that_can(engines, load)[1]
         weights = self.weights.locate(trained_weights(self.entry))
-        if self.engine == kept_networks.KEEPS and self.network is None and weights.path is not None:
-            shape = (batch_size, self.recipe.height, self.recipe.width, 3)
-            file = kept_networks.kept_file(self.entry, self.fields, self._layers, shape)
-            known = kept_networks.open_kept(file, shape, self.precision)
-            if known is not None:
-                return known
-            built = self._built(weights, batch_size)
-            kept_networks.keep(file, getattr(built, "network", None))
-            return built
-        return self._built(weights, batch_size)
+        if self.recipe.large is None:
+            return self._network(weights, batch_size)
+        photographs = max(1, batch_size // self.look.images)
+        own = photographs * (self.look.images - 1) + bool(batch_size % self.look.images)
+        layers = sum(self._widths(self._layers).values())
+        return TwoSizes(
+            self._network(weights, own), self._network(weights, photographs, self.recipe.large),
+            batches=(own, photographs), large_size=self.recipe.large,
+            width=self._map_width + layers, layers=layers,
+        )  # fmt: skip
 
-    def _built(self, weights: Weights, batch_size: int) -> Backbone:
+    def _network(
+        self, weights: Weights, batch_size: int, size: tuple[int, int] | None = None
+    ) -> Backbone:
+        """Build the network for one input size, or open it where it was kept."""
+        if self.engine != kept_networks.KEEPS or self.network is not None or weights.path is None:
+            return self._built(weights, batch_size, size)
+        shape = (batch_size, *(size or (self.recipe.height, self.recipe.width)), 3)
+        file = kept_networks.kept_file(self.entry, self.fields, self._layers, shape)
+        known = kept_networks.open_kept(file, shape, self.precision)
+        if known is not None:
+            return known
+        built = self._built(weights, batch_size, size)
+        kept_networks.keep(file, getattr(built, "network", None))
+        return built
+
+    def _built(
+        self, weights: Weights, batch_size: int, size: tuple[int, int] | None = None
+    ) -> Backbone:
+        more = {} if size is None else {"input_size": size}  # most entries have one size
         return self.entry(
             weights.path,
             seed=weights.seed,
@@ -231,7 +277,14 @@ class BackboneSettings:
             precision=self.precision,
             engine=self.engine,
             taps=self._layers,
+            **more,
         )
+
+
+def _sized(recipe: Recipe, entry: BackboneEntry, crops: Crops) -> Recipe:
+    """Give a recipe with the sizes of a backbone's pictures; the larger one where it is seen."""
+    large = large_size(entry) if LARGE in crops.sets else None
+    return replace(recipe_for(recipe, entry), large=large)
 
 
 def backbone_asked_for(
@@ -338,8 +391,8 @@ def fingerprint_recipe(fields: Mapping[str, Any]) -> Recipe | None:
     recorded = fields.get("recipe", {})
     known = RECIPES.get(str(recorded.get("name")))
     if known is None or "backbone" not in fields:
-        return decode.recorded_recipe(recorded)
+        return recipes.recorded_recipe(recorded)
     own = known.fields()  # input size and scaling as they are without the backbone's own
-    plain = decode.recorded_recipe({**recorded, **{k: own[k] for k in _OF_THE_BACKBONE}})
-    recipe = None if plain is None else recipe_for(plain, entry_of(fields))
+    plain = recipes.recorded_recipe({**recorded, **{k: own[k] for k in _OF_THE_BACKBONE}})
+    recipe = None if plain is None else _sized(plain, entry_of(fields), Crops.of(fields))
     return recipe if recipe is not None and recipe.fields() == recorded else None

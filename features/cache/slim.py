@@ -23,7 +23,7 @@ from features.cache.thumbnails import Thumbnails
 from features.errors import CacheError, DataError
 from features.extract import Progress
 from features.look import Kept
-from features.photographs.views import FULL, views_of
+from features.photographs.views import FULL, LARGE, views_of
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,8 @@ def slim_fields(
             + (" or float16" if known == "float32" else "")
         )
     found = {name: value for name, value in fields.items() if name not in ("taps", "crops", "map")}
+    if LARGE not in kept.crops.sets:
+        found["recipe"] = {name: v for name, v in fields["recipe"].items() if name != "large"}
     taps = [name for name in fields.get("taps", ()) if name in kept.taps]
     crop_taps = tuple(
         name for name in fields.get("crops", {}).get("taps", ()) if name in kept.crops.taps

@@ -1,4 +1,4 @@
-"""File to pixels: the one decoder, and the recipes that say what it does.
+"""File to pixels: the one decoder.
 
 bytes -> file_header: what it claims -> 8 bits: Pillow (JPEG: simplejpeg, strictly) -> colour
                                         more: tiff, png -> samples: 8 bits -> colour
@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,8 @@ from PIL import (
     Image,
 )
 
-from features.arrays import Pixels, Scale
-from features.errors import DataError, ImageError
+from features.arrays import Pictures, Pixels
+from features.errors import ImageError
 from features.photographs import jpeg, png, tiff, webp
 from features.photographs.colour import to_rgb, to_rgb_at_first
 from features.photographs.file_header import Declared
@@ -31,7 +31,9 @@ from features.photographs.opening import (
     read_exif,
     read_orientation,
 )
-from features.photographs.samples import DEPTHS, Samples, to_eight_bits
+from features.photographs.recipe import RECIPES
+from features.photographs.recipe import Recipe as Recipe
+from features.photographs.samples import Samples, to_eight_bits
 from features.photographs.views import FULL, View, view_named
 
 SUFFIXES = frozenset({
@@ -69,90 +71,7 @@ class Header:
     exif: dict[int, Any]
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How a file becomes the pixels that the backbone sees; part of every row's fingerprint.
-
-    Attributes:
-        name: what `--recipe` takes.
-        height, width: size after resizing, in pixels.
-        exif_orientation: turn the photograph as its EXIF orientation says.
-        resize: "bilinear" (antialiased: every source pixel counts) or "nearest".
-        dct_scaling: let the JPEG decoder halve large photographs (to 1/2, 1/4, 1/8) before
-            the resize, never below twice the target size; 2 to 3 times faster.
-        scale: (factor, offset); the backbone sees `uint8 * factor + offset`. A backbone with a
-            scaling or an input size of its own has them in the place of these.
-        revision: raised when the decoder's result changes. Until 1, samples of 16 bits were always
-            divided by 257, colour profiles left out and clear pictures white.
-        srgb: convert by the colour profile in the file, where it is not sRGB's.
-        bits: of 16-bit samples whose files do not say it: one of `samples.DEPTHS`; 0 for as many
-            as the photograph's own values need, which is for eyes alone; None where no photograph
-            needed it (`features.photographs.survey`).
-
-    Example:
-        >>> onepass.RECIPES["imagenet"].scale
-        (0.00784313725490196, -1.0)
-    """
-
-    name: str
-    height: int
-    width: int
-    exif_orientation: bool
-    resize: str
-    dct_scaling: bool
-    scale: Scale
-    revision: int = 2
-    srgb: bool = False
-    bits: int | None = None
-
-    def fields(self) -> dict[str, object]:
-        """Give everything that decides the pixels, for the fingerprint."""
-        scale = [list(part) if isinstance(part, tuple) else part for part in self.scale]
-        found = asdict(self) | {"scale": scale}
-        if self.bits is None:
-            del found["bits"]
-        if self.revision < 2:
-            del found["srgb"]
-        return found
-
-
-RECIPES = {
-    recipe.name: recipe
-    for recipe in (
-        Recipe("imagenet", 224, 224, True, "bilinear", True, (1 / 127.5, -1.0), srgb=True),
-        Recipe("docs", 224, 224, False, "nearest", False, (1 / 255.0, 0.0)),
-    )
-}
-"""`imagenet`: what the ImageNet weights were trained on. `docs`: the write-up's own."""
-
-_EARLIER = [replace(recipe, revision=1, srgb=False) for recipe in RECIPES.values()]
-
 _FOR_EYES = replace(RECIPES["imagenet"], name="eyes", bits=0)
-
-
-def get_recipe(name: str) -> Recipe:
-    """Give the recipe called `name`.
-
-    Raises:
-        DataError: there is none.
-    """
-    if name not in RECIPES:
-        raise DataError(f"unknown recipe {name!r}; expected one of {', '.join(sorted(RECIPES))}")
-    return RECIPES[name]
-
-
-def recorded_recipe(fields: Mapping[str, Any]) -> Recipe | None:
-    """Find the recipe that a cache or a model recorded, of whatever revision.
-
-    Returns:
-        It, or None where this version has none that gives the same pixels.
-    """
-    bits = fields.get("bits")
-    for known in (*RECIPES.values(), *_EARLIER):
-        recipe = replace(known, bits=bits) if known.revision > 1 and bits in DEPTHS else known
-        if recipe.fields() == fields:
-            return recipe
-    return None
 
 
 def decode(data: bytes, recipe: Recipe, *, max_pixels: int = MAX_PIXELS) -> Pixels:
@@ -181,9 +100,15 @@ def decode(data: bytes, recipe: Recipe, *, max_pixels: int = MAX_PIXELS) -> Pixe
     return pixels
 
 
+def joined(pictures: Sequence[Pixels]) -> Pictures:
+    """Put pictures into one array where all have one size; else give them as a list."""
+    same = len({picture.shape for picture in pictures}) == 1
+    return np.stack(pictures) if same else list(pictures)
+
+
 def decode_views(
     data: bytes, recipe: Recipe, names: Sequence[str], *, max_pixels: int = MAX_PIXELS
-) -> Pixels:
+) -> Pictures:
     """Decode several views of one photograph; each has the pixels that it would have alone.
 
     A tile is cut from the photograph at the scale that the recipe's decoder needs for it, so views
@@ -196,20 +121,20 @@ def decode_views(
         max_pixels: refuse photographs of more pixels than this.
 
     Returns:
-        uint8 (views, height, width, 3); see `decode`.
+        uint8 (views, height, width, 3), see `decode`; a list of pictures where a large one is
+        among others.
 
     Raises:
         ImageError: as `decode`.
         DataError: there is no such view.
     """
-    made = np.empty((len(names), recipe.height, recipe.width, 3), np.uint8)
+    made: dict[int, Pixels] = {}
     views = _fitted(data, recipe, names, max_pixels)
     for target, some in _by_scale(data, recipe, views, max_pixels).items():
         image = _open(data, max_pixels, target, recipe)
         for number, view in some:
-            pixels = _cut(image, recipe, view)
-            made[number] = pixels
-    return made
+            made[number] = _cut(image, recipe, view)
+    return joined([made[number] for number in range(len(names))])
 
 
 def _fitted(data: bytes, recipe: Recipe, names: Sequence[str], max_pixels: int) -> list[View]:
@@ -248,8 +173,8 @@ def _cut(image: Image.Image, recipe: Recipe, view: View) -> Pixels:
     filters = {"bilinear": Image.Resampling.BILINEAR, "nearest": Image.Resampling.NEAREST}
     left, top, right, bottom = view.box
     box = left * image.width, top * image.height, right * image.width, bottom * image.height
-    size = (recipe.width, recipe.height)
-    return np.asarray(image.resize(size, filters[recipe.resize], box), dtype=np.uint8)
+    height, width = recipe.size_of(view)
+    return np.asarray(image.resize((width, height), filters[recipe.resize], box), dtype=np.uint8)
 
 
 def _target(recipe: Recipe, view: View) -> _Target:
@@ -257,7 +182,8 @@ def _target(recipe: Recipe, view: View) -> _Target:
     if not recipe.dct_scaling:
         return None
     most = 1 / view.share - 1e-6  # tiles of one size must not differ by rounding
-    return math.ceil(recipe.width * most), math.ceil(recipe.height * most)
+    height, width = recipe.size_of(view)
+    return math.ceil(width * most), math.ceil(height * most)
 
 
 def thumbnail(data: bytes, size: int, *, max_pixels: int = MAX_PIXELS) -> Image.Image:

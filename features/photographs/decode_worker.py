@@ -19,9 +19,9 @@ from typing import IO, Any
 REQUEST = struct.Struct("<IQ")
 """Lengths of the head (JSON) and of the file, which follow."""
 
-ANSWER = struct.Struct("<BIIIQ")
-"""READY, DONE or REASON; height and width of each picture that follows, one or several; lengths of
-the note (JSON) and of the pixels, or of the reason, which follow."""
+ANSWER = struct.Struct("<BIQ")
+"""READY, DONE or REASON; lengths of the note (JSON; "sizes" are height and width of each picture)
+and of the pixels, or of the reason, which follow."""
 
 READY, DONE, REASON = range(3)
 
@@ -45,7 +45,7 @@ def serve(decode: Any) -> None:  # noqa: ANN401 - a module
     nowhere = os.open(os.devnull, os.O_WRONLY)
     with os.fdopen(os.dup(1), "wb") as answers:
         os.dup2(nowhere, 1)
-        answers.write(ANSWER.pack(READY, 0, 0, 0, 0))
+        answers.write(ANSWER.pack(READY, 0, 0))
         answers.flush()
         os.dup2(nowhere, 2)
         requests = sys.stdin.buffer
@@ -65,29 +65,35 @@ def _answer(
     data: bytes,
     answers: IO[bytes],
 ) -> None:
-    kind, height, width, note, content = DONE, 0, 0, {}, b""
+    kind, note, content = DONE, {}, b""
     most = {"max_pixels": head["max_pixels"]}
     try:
-        pixels: Any = None
+        pictures: Any = []
         if "views" in head:
-            recipe = decode.Recipe(**head["recipe"] | {"scale": tuple(head["recipe"]["scale"])})
-            pixels = decode.decode_views(data, recipe, head["views"], **most)
-            height, width = pixels.shape[-3:-1]
+            recipe = _recipe(decode, head["recipe"])
+            pictures = decode.decode_views(data, recipe, head["views"], **most)
+            note["sizes"] = [picture.shape[:2] for picture in pictures]
         if "thumbnail" in head:
-            pixels = decode.thumbnail(data, head["thumbnail"], **most)
-            width, height = pixels.size
-        if "notes" in head:
-            note = {name: _NOTES[name](decode, data, head) for name in head["notes"]}
-        content = b"" if pixels is None else pixels.tobytes()
+            pictures = [decode.thumbnail(data, head["thumbnail"], **most)]
+            note["sizes"] = [pictures[0].size[::-1]]
+        for name in head.get("notes", ()):
+            note[name] = _NOTES[name](decode, data, head)
+        content = b"".join(picture.tobytes() for picture in pictures)
     except decode.ImageError as error:
         kind, content = REASON, str(error).encode("utf-8", "replace")
     except MemoryError:
         kind, content = REASON, b"it does not fit into memory"
     said = json.dumps(note).encode()
-    answers.write(ANSWER.pack(kind, height, width, len(said), len(content)))
+    answers.write(ANSWER.pack(kind, len(said), len(content)))
     answers.write(said)
     answers.write(content)
     answers.flush()
+
+
+def _recipe(decode: Any, fields: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a module
+    """Make the recipe that a request names; JSON has lists where it has pairs."""
+    pairs = {name: tuple(fields[name]) for name in ("scale", "large") if name in fields}
+    return decode.Recipe(**{**fields, **pairs})
 
 
 def _facts(_decode: Any, data: bytes, head: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ANN401

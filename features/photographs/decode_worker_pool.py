@@ -23,11 +23,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from features.arrays import Pixels
+from features.arrays import Pictures, Pixels
 from features.errors import DecoderError, ImageError
-from features.photographs.decode import MAX_PIXELS, Recipe
+from features.photographs.decode import MAX_PIXELS, joined
 from features.photographs.decode_worker import ANSWER, READY, REASON, REQUEST
 from features.photographs.file_header import Declared, check_declared, read_declared
+from features.photographs.recipe import Recipe
 from features.photographs.views import FULL
 
 SECONDS = 60.0
@@ -59,12 +60,12 @@ class Answer(NamedTuple):
     """What a process makes of a file.
 
     Attributes:
-        pixels: uint8 (pictures, height, width, 3).
+        pixels: of each picture; see `features.arrays.Pictures`.
         note: what else was asked for, by name.
         declared: what the file says of itself; None where it is no photograph.
     """
 
-    pixels: Pixels
+    pixels: Pictures
     note: Mapping[str, Any]
     declared: Declared | None
 
@@ -73,12 +74,12 @@ class Decoded(NamedTuple):
     """Some views of a photograph.
 
     Attributes:
-        pixels: uint8 (views, height, width, 3).
+        pixels: of each view; see `decode.decode_views`.
         capture_time: `features.photographs.decode.capture_time`.
         declared: what the file says of itself.
     """
 
-    pixels: Pixels
+    pixels: Pictures
     capture_time: int
     declared: Declared | None = None
 
@@ -213,8 +214,6 @@ class Decoders:
 
 class _Answer(NamedTuple):
     kind: int
-    height: int
-    width: int
     note: bytes
     content: bytearray
 
@@ -268,7 +267,7 @@ class _Process:
         start = self._from.read(ANSWER.size)
         if len(start) < ANSWER.size:
             return None
-        kind, height, width, note_length, length = ANSWER.unpack(start)
+        kind, note_length, length = ANSWER.unpack(start)
         note = self._from.read(note_length)
         content = bytearray(length)
         view, done = memoryview(content), 0
@@ -277,7 +276,7 @@ class _Process:
             if not count:
                 return None
             done += count
-        return _Answer(kind, height, width, note, content)
+        return _Answer(kind, note, content)
 
     def end(self) -> None:
         """End it, whatever it does."""
@@ -292,9 +291,13 @@ class _Process:
 def _result(answer: _Answer, declared: Declared | None) -> Answer:
     if answer.kind == REASON:
         raise ImageError(bytes(answer.content).decode("utf-8", "replace"))
-    pixels: Pixels = np.frombuffer(answer.content, np.uint8)
-    shape = (-1, answer.height, answer.width, 3) if answer.height else (0, 0, 0, 3)
-    return Answer(pixels.reshape(shape), json.loads(answer.note), declared)
+    values: Pixels = np.frombuffer(answer.content, np.uint8)
+    note, pictures, start = json.loads(answer.note), list[Pixels](), 0
+    for height, width in note.get("sizes", ()):
+        stop = start + height * width * 3
+        pictures.append(values[start:stop].reshape(height, width, 3))
+        start = stop
+    return Answer(joined(pictures), note, declared)
 
 
 _POOL = Decoders()

@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from features.errors import ImageError
-from features.photographs.decode import MAX_PIXELS, Recipe
+from features.photographs.decode import MAX_PIXELS
 from features.photographs.decode_worker_pool import depth_apart, facts_apart
 from features.photographs.file import Photograph, read_photograph
 from features.photographs.file_header import Declared, read_declared
 from features.photographs.metadata import FileFacts
+from features.photographs.recipe import Recipe
 from features.photographs.samples import DEPTHS, depth_of
 from features.photographs.views import MOST_ALONG
 from features.runtime import core_count
@@ -135,7 +136,7 @@ def read_facts(
     Args:
         photographs: what to look at; only `file` is used.
         digests: SHA-256 of each one's bytes, hex; another file is not decoded. None for any.
-        bits: as `features.photographs.decode.Recipe.bits`.
+        bits: as `features.photographs.recipe.Recipe.bits`.
         max_pixels: refuse larger photographs.
         workers: threads; None for one per core.
         progress: called as `progress(done, total)`.

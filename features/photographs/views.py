@@ -6,6 +6,7 @@ share views, which are looked at once. Boxes are shares of the upright photograp
 height; each is resized to the backbone's input as the whole photograph is.
 
     full        the whole photograph; always there
+    large       the whole photograph once more, with more pixels: at the backbone's larger input
     tiles:RxC   R rows of C tiles that overlap their neighbours by a quarter of a tile:
                 of 2x2 each is 57 % of a side, of 3x3 40 %
     five        the tiles of 2x2, and one of their size in the middle (corners and centre)
@@ -23,6 +24,7 @@ from typing import Any, NamedTuple
 from features.errors import DataError
 
 FULL = "full"
+LARGE = "large"
 MOST_ALONG = 8  # tiles along one side
 _OVERLAP = 0.25  # of a tile, with each neighbour
 LONG = 2.4  # times as long as wide
@@ -38,11 +40,13 @@ class View(NamedTuple):
         box: left, top, right and bottom, from 0 to 1; of a square photograph, where it hangs on
             the shape.
         place: number among views whose boxes hang on the photograph's shape; -1 for others.
+        large: whether it is resized to the recipe's larger size.
     """
 
     name: str
     box: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
     place: int = -1
+    large: bool = False
 
     @property
     def share(self) -> float:
@@ -64,6 +68,10 @@ class View(NamedTuple):
 
 def _full(argument: str) -> list[View] | None:
     return None if argument else [View(FULL)]
+
+
+def _large(argument: str) -> list[View] | None:
+    return None if argument else [View(LARGE, large=True)]
 
 
 def _tiles(argument: str) -> list[View] | None:
@@ -104,6 +112,7 @@ def _crops(argument: str) -> list[View] | None:
 
 VIEW_SETS: dict[str, Callable[[str], list[View] | None]] = {
     FULL: _full,
+    LARGE: _large,
     "tiles": _tiles,
     "five": _five,
     "crops": _crops,
@@ -187,7 +196,7 @@ def _views(name: str) -> Sequence[View]:
     views = VIEW_SETS[kind](argument) if kind in VIEW_SETS else None
     if views is None:
         raise DataError(
-            f"unknown views {name!r}; expected full, crops, five, or tiles:ROWSxCOLUMNS with up to "
-            f"{MOST_ALONG} along a side, as tiles:2x2"
+            f"unknown views {name!r}; expected full, large, crops, five, or tiles:ROWSxCOLUMNS "
+            f"with up to {MOST_ALONG} along a side, as tiles:2x2"
         )
     return views

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from features.arrays import Floats, Indices, Pixels
 from features.errors import BundleError, DataError, HeadError
 from features.files import write_whole
-from features.photographs.decode import Recipe, recorded_recipe
+from features.photographs.recipe import Recipe, recorded_recipe
 from features.runtime import load_tensorflow, seed_everything
 from features.untrusted_files import read_json
 from pipeline.cnn.cnn_network import (

@@ -18,10 +18,11 @@ from features.cache.sample_table import TableRow, blank_row
 from features.cache.thumbnails import Thumbnail, thumbnail_of
 from features.errors import DataError, DecoderError, ImageError, TooManyFailuresError
 from features.extract import Progress
-from features.photographs.decode import MAX_PIXELS, Recipe
+from features.photographs.decode import MAX_PIXELS
 from features.photographs.decode_worker_pool import decode_apart, look_apart
 from features.photographs.file import Photograph, read_photograph
 from features.photographs.file_header import Declared
+from features.photographs.recipe import Recipe
 from features.photographs.survey import Remarks, settle_depth
 from features.photographs.views import FULL
 from features.runtime import core_count, load_tensorflow

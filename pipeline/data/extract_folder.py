@@ -28,9 +28,10 @@ from features.errors import DataError, DriftError
 from features.extract import Progress, extract
 from features.extraction import Extraction, RunOptions
 from features.look import CLOSE, NO_CROPS, Crops, Kept, pooled_of
-from features.photographs.decode import MAX_PIXELS, Recipe, get_recipe, recorded_recipe
+from features.photographs.decode import MAX_PIXELS
+from features.photographs.recipe import Recipe, get_recipe, recorded_recipe
 from features.photographs.survey import Settled, settle_depth
-from features.photographs.views import FULL, Chosen
+from features.photographs.views import FULL, LARGE, Chosen
 from pipeline.data.folder import Scan, scan_folder
 from pipeline.data.folder_record import FolderRecord, refuse_strange_rules
 from pipeline.data.label_table import LabelRule
@@ -73,7 +74,7 @@ class ExtractOptions:
         backbone: a registered name, or an ONNX file; see
             `features.backbones.settings.backbone_asked_for`.
         weights: "imagenet", "random" or a file; see `features.backbones.weights.resolve_weights`.
-        recipe: one of `features.photographs.decode.RECIPES`.
+        recipe: one of `features.photographs.recipe.RECIPES`.
         precision: one of `features.backbones.settings.PRECISIONS`.
         engine: one of `features.backbones.engines.ENGINES`; for this run, no part of the cache.
         look: what is looked at and kept, see `features.look`; part of what a row is. "close" for a
@@ -276,6 +277,11 @@ def _chosen(
 ) -> Chosen:
     """Choose what has rows of its own; a row that keeps crops has no other views beside it."""
     chosen = noted if views is None else Chosen(tuple(dict.fromkeys([FULL, *views])))
+    if LARGE in chosen.sets:
+        raise DataError(
+            f"found the view {LARGE} among those with rows of their own; expected it in a look, "
+            f"which keeps layers of it: extract --look full+{LARGE}:LAYERS"
+        )
     if settings.crops.sets and chosen != Chosen():
         raise DataError(
             f"{cache_path} keeps the look {settings.look} in one row a photograph; expected no "

@@ -10,11 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from features.backbones.settings import BackboneSettings
+from features.backbones.two_sizes import see
 from features.cache.sample_table import is_unchanged
 from features.cache.shards import is_begun, open_cache
 from features.errors import ImageError
 from features.photographs.decode_worker_pool import look_apart
 from features.photographs.file import Photograph, read_photograph, stat_photograph
+from features.photographs.views import FULL, view_named
 from features.runtime import core_count
 from pipeline.data.extract_folder import ExtractOptions, prepare
 
@@ -55,11 +57,11 @@ def plan_folder(data: Path, cache_path: Path, options: ExtractOptions) -> Plan:
     settings, chosen = ready.settings, ready.chosen
     lacking = _lacking(ready.scan.photographs, cache_path, settings, chosen.names)
     rows = sum(lacking.values())
-    pictures = 1 + len(settings.crops.views)
+    pictures = settings.look.images
     seconds = 0.0
     if rows:
         names = [*chosen.names, *settings.crops.views]
-        seconds = rows * pictures * _seconds_a_picture(settings, options.batch_size)
+        seconds = rows * _seconds_a_row(settings, options.batch_size)
         seconds += len(lacking) * _seconds_to_decode(
             list(lacking), settings, names, options.max_pixels
         )
@@ -95,15 +97,16 @@ def _lacking(
     return found
 
 
-def _seconds_a_picture(settings: BackboneSettings, batch_size: int) -> float:
-    """Measure seconds a picture on two calls, after a first one, which compiles."""
-    backbone = settings.load(batch_size)
-    shape = (batch_size, settings.recipe.height, settings.recipe.width, 3)
-    pixels = np.zeros(shape, np.uint8)
-    backbone.run(pixels)
+def _seconds_a_row(settings: BackboneSettings, batch_size: int) -> float:
+    """Measure seconds for the pictures of a row on two calls, after a first one, which compiles."""
+    rows = max(1, batch_size // settings.look.images)
+    backbone = settings.load(rows * settings.look.images)
+    views = [view_named(name) for name in (FULL, *settings.crops.views)]
+    pictures = [np.zeros((*settings.recipe.size_of(view), 3), np.uint8) for view in views] * rows
+    see(backbone, pictures)
     started = time.perf_counter()
-    backbone.run(pixels)
-    return (time.perf_counter() - started) / batch_size
+    see(backbone, pictures)
+    return (time.perf_counter() - started) / rows
 
 
 def _seconds_to_decode(

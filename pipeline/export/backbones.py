@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,17 +14,23 @@ from features.backbones.onnx_network import OnnxNetwork
 from features.backbones.registry import check_taps, trained_weights
 from features.backbones.settings import BackboneSettings
 from features.errors import EngineError, ExportError
+from features.look import NO_CROPS
 from features.untrusted_files import read_bytes
 
+LARGE_PICTURES, LARGE_ROWS = "large_pictures", "large_rows"
+"""Of a network at a second, larger input size."""
 
-def backbone_graph(settings: BackboneSettings) -> Graph:
+
+def backbone_graph(settings: BackboneSettings, *, large: bool = False) -> Graph:
     """Write the backbone of a model.
 
     Args:
         settings: whose engine is "onnx".
+        large: write it a second time, for larger pictures and with the same weights.
 
     Returns:
-        From PICTURES, uint8 (m, height, width, 3), to ROWS, float32 (m, values).
+        From PICTURES, uint8 (m, height, width, 3), to ROWS, float32 (m, values); and from
+        LARGE_PICTURES to LARGE_ROWS, of which the last map is left out.
 
     Raises:
         ExportError: it cannot be written as ONNX.
@@ -31,6 +38,20 @@ def backbone_graph(settings: BackboneSettings) -> Graph:
     """
     if settings.network is not None:
         return _of_file(settings, settings.network)
+    layers = check_taps(settings.entry, [*settings.taps, *settings.crops.taps])
+    alone = replace(settings, taps=layers, crops=NO_CROPS)
+    graph = _written(alone)
+    if large:
+        other = _written(alone)
+        rows = other.nodes.pop()  # the map, and the layers behind it
+        graph.scope = "backbone/large/"
+        names = graph.join(other, {PICTURES: LARGE_PICTURES})
+        graph.scope = ""
+        graph.add("Concat", *(names[one] for one in rows.input[1:]), name=LARGE_ROWS, axis=1)
+    return graph
+
+
+def _written(settings: BackboneSettings) -> Graph:
     try:
         backbone: Any = settings.load(1)
     except EngineError as error:

@@ -64,25 +64,28 @@ def read_pictures(data: bytes, card: Card) -> Any:
         card: card.json.
 
     Returns:
-        uint8 (pictures, height, width, 3), RGB.
+        uint8 (pictures, height, width, 3), RGB; a picture that is smaller than another stands at
+        the top left, the rest is 0.
     """
     recipe = card["recipe"]
-    size = recipe["width"], recipe["height"]
+    sizes = [picture["size"] for picture in card["pictures"]]
+    made = np.zeros((len(sizes), *np.max(sizes, axis=0), 3), np.uint8)
     filters = {"bilinear": Image.Resampling.BILINEAR, "nearest": Image.Resampling.NEAREST}
-    made: list[Any] = []
     decoded: dict[tuple[int, int], Image.Image] = {}
-    for picture in card["pictures"]:
+    for number, picture in enumerate(card["pictures"]):
         left, top, right, bottom = picture["box"]
+        height, width = picture["size"]
         most = 1 / min(right - left, bottom - top) - 1e-6
-        target = math.ceil(size[0] * most), math.ceil(size[1] * most)
+        target = math.ceil(width * most), math.ceil(height * most)
         if target not in decoded:
             decoded[target] = _decode(data, recipe, target)
         image = decoded[target]
-        box = _box(picture, *_upright_size(data, recipe))
-        left, top, right, bottom = (side * image.size[n % 2] for n, side in enumerate(box))
-        cut = image.resize(size, filters[recipe["resize"]], (left, top, right, bottom))
-        made.append(np.asarray(cut))
-    return np.stack(made)
+        sides = enumerate(_box(picture, *_upright_size(data, recipe)))
+        left, top, right, bottom = (side * image.size[n % 2] for n, side in sides)
+        box = left, top, right, bottom
+        cut = image.resize((width, height), filters[recipe["resize"]], box)
+        made[number, :height, :width] = np.asarray(cut)
+    return made
 
 
 def _open(data: bytes) -> Any:

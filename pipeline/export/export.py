@@ -25,7 +25,6 @@ from PIL import Image
 from features.backbones.engines import AUTO, DEFAULT_ENGINE, TENSORFLOW
 from features.errors import ExportError, OutputError
 from features.files import whole_folder
-from features.photographs.views import view_named
 from features.untrusted_files import read_json
 from pipeline.export import check
 from pipeline.export.graph import PHOTOGRAPHS, Written, write_graph
@@ -226,7 +225,6 @@ def _card(bundle: Bundle, written: Written, target: Target, wish: Wish) -> dict[
     fit, decision = bundle.record.fit, bundle.decision
     recipe = fit.fingerprint["recipe"]
     keys = ("name", "width", "height", "exif_orientation", "resize", "dct_scaling", "srgb")
-    views = [view_named(name) for name in written.pictures]
     return {
         "onepass_export": SCHEMA,
         "target": target.name,
@@ -235,10 +233,7 @@ def _card(bundle: Bundle, written: Written, target: Target, wish: Wish) -> dict[
         "input": PHOTOGRAPHS,
         "input_shape": [
             1 if target.one_at_a_time else "N",
-            len(views),
-            written.height,
-            written.width,
-            3,
+            *written.shape,
         ],
         "input_type": "uint8, RGB",
         "outputs": written.outputs,
@@ -248,7 +243,10 @@ def _card(bundle: Bundle, written: Written, target: Target, wish: Wish) -> dict[
         "part_rule": decision.part_rule,
         "part_calibration": decision.part_calibration and decision.part_calibration.to_json(),
         "recipe": {key: recipe[key] for key in keys},
-        "pictures": [{"name": v.name, "box": list(v.box), "place": v.place} for v in views],
+        "pictures": [
+            {"name": view.name, "box": list(view.box), "place": view.place, "size": list(size)}
+            for view, size in zip(written.pictures, written.sizes, strict=True)
+        ],
         # Of what it gives there from what it gave here; other processors round int8 otherwise.
         "tolerance": wish.tolerance if wish.precision == INT8 else TOLERANCE,
         "accepted_difference": wish.accept,

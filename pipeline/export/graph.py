@@ -18,9 +18,9 @@ from features.backbones.registry import check_taps
 from features.backbones.settings import BackboneSettings
 from features.cache.row_parts import RowParts
 from features.errors import ExportError
-from features.photographs.views import FULL
+from features.photographs.views import FULL, View, view_named
 from pipeline.cnn.cnn import Cnn
-from pipeline.export.backbones import backbone_graph
+from pipeline.export.backbones import LARGE_PICTURES, LARGE_ROWS, backbone_graph
 from pipeline.export.heads import probabilities, write_head
 from pipeline.feature_specs.heads import HeadOnCachedRows
 from pipeline.feature_specs.spec import FLAT, Average, FeatureSpec, Flat, Largest, Pooling, Taps
@@ -40,18 +40,22 @@ class Written:
 
     Attributes:
         graph: from PHOTOGRAPHS to the outputs.
-        pictures: names of the views that it is shown of every photograph, in their order.
-        height, width: of a picture.
+        pictures: the views that it is shown of every photograph, in their order, large ones last.
+        sizes: height and width of each; smaller ones stand at the top left of the largest.
         classes: how many probabilities it gives.
         strange: whether it gives the strangeness of a photograph as well.
     """
 
     graph: Graph
-    pictures: tuple[str, ...]
-    height: int
-    width: int
+    pictures: tuple[View, ...]
+    sizes: tuple[tuple[int, int], ...]
     classes: int
     strange: bool
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of what it is shown of one photograph: (pictures, height, width, 3)."""
+        return len(self.pictures), *map(max, *self.sizes, (0, 0)), 3
 
     @property
     def outputs(self) -> list[str]:
@@ -60,7 +64,7 @@ class Written:
 
     def model(self, *, half: bool = False, notes: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401
         """Give the ONNX model; see `Graph.model`."""
-        shape: Shape = ["N", len(self.pictures), self.height, self.width, 3]
+        shape: Shape = ["N", *self.shape]
         shapes: dict[str, Shape] = {PROBABILITIES: ["N", self.classes], STRANGENESS: ["N"]}
         return self.graph.model(
             {PHOTOGRAPHS: ("uint8", shape)},
@@ -86,11 +90,12 @@ def write_graph(bundle: Bundle, weights: str | None = None) -> Written:
     refuse_bfloat16(settings.precision)
     row_parts = RowParts.of(bundle.record.fit.fingerprint).with_map  # of the graph's own rows
     stored = spec.stored_views(row_parts)
-    pictures = tuple(dict.fromkeys([*stored, *spec.views]))
-    graph = backbone_graph(settings)
-    size = np.array([-1, settings.recipe.height, settings.recipe.width, 3], np.int64)
-    graph.add("Reshape", PHOTOGRAPHS, size, name=PICTURES)
-    graph.nodes.insert(0, graph.nodes.pop())  # what the backbone sees comes first
+    views = [view_named(name) for name in dict.fromkeys([*stored, *spec.views])]
+    pictures = tuple(sorted(views, key=lambda view: view.large))
+    graph = backbone_graph(settings, large=pictures[-1].large)
+    nodes, graph.nodes = graph.nodes, []  # what the backbone sees comes first
+    _show(graph, settings, pictures)
+    graph.nodes += nodes
     graph.scope = "head/"
     seen = _Seen(graph, settings, row_parts, pictures)
     own = write_head(graph, head, seen.of_spec(spec))
@@ -102,10 +107,22 @@ def write_graph(bundle: Bundle, weights: str | None = None) -> Written:
         strange = _strangeness(graph, seen.vectors(stored), bundle.familiar)
         graph.scope = ""
         graph.add("Identity", strange, name=STRANGENESS)
-    recipe = settings.recipe
-    return Written(
-        graph, pictures, recipe.height, recipe.width, head.n_classes, bundle.familiar is not None
-    )
+    sizes = tuple(settings.recipe.size_of(view) for view in pictures)
+    return Written(graph, pictures, sizes, head.n_classes, bundle.familiar is not None)
+
+
+def _show(graph: Graph, settings: BackboneSettings, pictures: tuple[View, ...]) -> None:
+    """Add what the backbone sees of PHOTOGRAPHS: PICTURES, and LARGE_PICTURES where it has them."""
+    shown, own = PHOTOGRAPHS, sum(not view.large for view in pictures)
+    if own < len(pictures) and settings.recipe.large is not None:
+        shown = graph.slice(PHOTOGRAPHS, 0, own, axis=1)
+        shown = graph.slice(shown, 0, settings.recipe.height, axis=2)
+        shown = graph.slice(shown, 0, settings.recipe.width, axis=3)
+        others = graph.slice(PHOTOGRAPHS, own, len(pictures), axis=1)
+        size = np.array([-1, *settings.recipe.large, 3], np.int64)
+        graph.add("Reshape", others, size, name=LARGE_PICTURES)
+    size = np.array([-1, settings.recipe.height, settings.recipe.width, 3], np.int64)
+    graph.add("Reshape", shown, size, name=PICTURES)
 
 
 def _head_and_spec(bundle: Bundle) -> tuple[Head, FeatureSpec]:
@@ -134,21 +151,26 @@ class _Seen:
         graph: Graph,
         settings: BackboneSettings,
         row_parts: RowParts,
-        pictures: tuple[str, ...],
+        pictures: tuple[View, ...],
     ) -> None:
-        self.graph, self.row_parts, self.pictures = graph, row_parts, pictures
+        self.graph, self.row_parts = graph, row_parts
         entry = settings.entry
         layers = check_taps(entry, [*settings.taps, *settings.crops.taps])
         self.places, start = {}, row_parts.map_width
         for name in layers:
             self.places[name] = start, start + int(entry.tap_widths[name])
             start = self.places[name][1]
-        rows = graph.half(ROWS) if settings.precision == "float16" else ROWS
-        rows = graph.reshape(rows, -1, len(pictures) * start)
-        self.rows = {
-            view: graph.slice(rows, number * start, (number + 1) * start, axis=1)
-            for number, view in enumerate(pictures)
-        }
+        self.rows: dict[str, str] = {}
+        self.large: dict[str, str] = {}  # of large pictures the layers alone
+        for found, tensor, large in ((self.rows, ROWS, False), (self.large, LARGE_ROWS, True)):
+            views = [view.name for view in pictures if view.large == large]
+            width = start - row_parts.map_width if large else start
+            if not views:
+                continue
+            rows = graph.half(tensor) if settings.precision == "float16" else tensor
+            rows = graph.reshape(rows, -1, len(views) * width)
+            for number, view in enumerate(views):
+                found[view] = graph.slice(rows, number * width, (number + 1) * width, axis=1)
 
     def of_spec(self, spec: FeatureSpec) -> str:
         """Add what a head sees of a photograph; see `FeatureSpec.of`."""
@@ -186,9 +208,13 @@ class _Seen:
     def _layers(self, pooling: Pooling, view: str, row_parts: RowParts) -> list[str]:
         """Make one tensor for each layer; see `Pooling.widths`."""
         if isinstance(pooling, Taps):
+            rows, skipped = self.rows.get(view), 0
+            if rows is None:
+                rows, skipped = self.large[view], self.row_parts.map_width
+            places = [self.places[name] for name in pooling.names(row_parts)]
             return [
-                self.graph.slice(self.rows[view], *self.places[name], axis=1)
-                for name in pooling.names(row_parts)
+                self.graph.slice(rows, start - skipped, stop - skipped, axis=1)
+                for start, stop in places
             ]
         if isinstance(pooling, Flat):
             return [self.graph.slice(self.rows[view], 0, row_parts.map_width, axis=1)]

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from features.arrays import Floats, Indices, Row, Rows
-from features.photographs.views import FULL, View, view_named
+from features.photographs.views import FULL, LARGE, View, view_named
 from pipeline.feature_specs.heads import HeadOnCachedRows
 from pipeline.heads.base import AnyRows
 from pipeline.heatmaps.maps import Reference, full_colour, logits, looked_at, mean_row
@@ -25,8 +25,8 @@ _ALONG = 4  # cells along the smallest view
 
 
 def shown_views(head: HeadOnCachedRows) -> tuple[str, ...]:
-    """Name the views that have a place of their own in the photograph; the whole one has none."""
-    return tuple(view for view in head.spec.views if view != FULL)
+    """Name the views that have a place of their own in the photograph; whole ones have none."""
+    return tuple(view for view in head.spec.views if view not in (FULL, LARGE))
 
 
 def view_scores(head: HeadOnCachedRows, X: Rows, baseline: Row, targets: Indices) -> Floats:

@@ -8,6 +8,7 @@ The backbone is compiled twice: for the pictures of one photograph, which answer
 from __future__ import annotations
 
 import hashlib
+import itertools
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -15,11 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
-from features.arrays import Floats, Pixels, Row, Rows
-from features.backbones.drift_probe import SightCheck, probe_pixels
+from features.arrays import Floats, Pictures, Row, Rows
+from features.backbones.drift_probe import SightCheck
 from features.backbones.engines import AUTO, DEFAULT_ENGINE, TENSORFLOW
 from features.backbones.registry import Backbone
 from features.backbones.settings import BackboneSettings
+from features.backbones.two_sizes import see
 from features.cache.row_parts import RowParts
 from features.cache.thumbnails import Thumbnail, thumbnail_of
 from features.errors import DriftError, ImageError
@@ -46,14 +48,14 @@ class Decoded:
     Attributes:
         name: as it is shown; never a path.
         digest: SHA-256 (hex) of the file.
-        pixels: uint8 (pictures, height, width, 3); None where it cannot be read.
+        pixels: of each picture; None where it cannot be read.
         thumbnail: a small picture and the capture time, as caches keep it.
         reason: why it cannot be read; "" where it can.
     """
 
     name: str
     digest: str
-    pixels: Pixels | None = field(repr=False, compare=False)
+    pixels: Pictures | None = field(repr=False, compare=False)
     thumbnail: Thumbnail | None = field(default=None, repr=False, compare=False)
     reason: str = ""
 
@@ -232,15 +234,11 @@ class LiveModel:
 
     def _watch(self, settings: BackboneSettings) -> None:
         """Show the network the drawn picture that it was shown when the model was made."""
-        height, width = settings.recipe.height, settings.recipe.width
-        pictures = settings.look.images
-        backbone = self._backbone(1, settings)
-        seen = backbone.run(probe_pixels(height, width)[None])
+        seen = see(self._backbone(1, settings), settings.probe_pictures)
         if self.bundle.tested.drift_probe is None:
             return
-        probe = np.repeat(seen[:1], pictures, 0)
         try:
-            self.bundle.watch(settings.with_map.row_of(probe, pictures)[0])
+            self.bundle.watch(settings.probe_row(seen))
         except DriftError:
             if settings.engine != AUTO:
                 raise
@@ -254,10 +252,10 @@ class LiveModel:
         step = BATCH if len(photographs) > 1 else 1
         for start in range(0, len(photographs), step):
             block = photographs[start : start + step]
-            pixels = np.concatenate([one.pixels for one in block if one.pixels is not None])
-            run = self._backbone(step, settings).run
-            seen = run(pixels)
-            self._sight.check(run, seen, *pixels.shape[1:3])
+            pictures = [*itertools.chain(*(one.pixels for one in block if one.pixels is not None))]
+            backbone = self._backbone(step, settings)
+            seen = see(backbone, pictures)
+            self._sight.check(backbone.run, seen, pictures)
             found.append(settings.row_of(seen, settings.look.images))
         rows = np.concatenate(found).astype(settings.row_dtype).astype(np.float32)
         return rows.reshape(len(photographs), len(self.views), -1)

@@ -11,7 +11,7 @@ from features.backbones.settings import fingerprint_recipe
 from features.backbones.weights import RecordedWeights
 from features.errors import BundleError, ThresholdError
 from features.own_files import is_marked, mark
-from features.photographs.decode import Recipe
+from features.photographs.recipe import Recipe
 from pipeline.data.classes import Classes
 from pipeline.data.folder_record import FolderRecord
 from pipeline.evaluation.band import Band

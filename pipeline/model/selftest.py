@@ -18,7 +18,8 @@ import numpy.typing as npt
 
 from features.arrays import Floats, Row
 from features.backbones.drift_probe import moved
-from features.photographs.decode import Recipe, decode
+from features.photographs.decode import decode
+from features.photographs.recipe import Recipe
 from features.untrusted_files import UnsafeFileError, read_arrays
 from pipeline.model.selftest_images import IMAGES
 

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from features.backbones.settings import BackboneSettings
 from features.backbones.weights import UNTRAINED_WARNING
 from features.cache.shards import size_of
-from features.look import Look
-from features.photographs.views import FULL, Chosen
+from features.photographs.views import FULL, LARGE, Chosen
 from pipeline.cnn.photograph_batches import PhotographSet
 from pipeline.data.dataset import Dataset, Labelled
 from pipeline.data.extract_folder import FolderExtraction
@@ -94,7 +94,7 @@ def extraction(done: FolderExtraction, cache: Path) -> str:
         ["seconds", f"{seconds['total']:.1f}" + (f" ({stages}; stages overlap)" if stages else "")],
         ["cache", f"{cache}, {_size(cache)}"],
         *([["engine", result.engine]] if result.engine else []),
-        ["look", _look(done.settings.look, done.views)],
+        ["look", _look(done.settings, done.views)],
         ["settings", info_text.settings(done.settings.fields, done.settings.weights.describe())],
     ]
     said = [f"note: {line}" for line in done.said]
@@ -261,16 +261,21 @@ def _assessments(sides: Mapping[str, Assessment], binary: bool) -> str:
     return "\n".join([scores_table(sides, binary).text(), *about])
 
 
-def _look(look: Look, views: Chosen) -> str:
+def _look(settings: BackboneSettings, views: Chosen) -> str:
     """Say what is seen of a photograph, what it costs and how to do without."""
+    look, large = settings.look, settings.recipe.large
     if look.images == 1:
         return (
             str(look)
             if views.sets == (FULL,)
             else f"{info_text.describe_views(views)}, with a row each"
         )
-    crops = f"whole photograph and {look.images - 1} crops, {len(look.crops.taps)} layers"
-    return f"{crops}: {look.images} times the time of --look plain"
+    crops = sum(view != LARGE for view in look.crops.views)
+    seen = ["whole photograph"]
+    seen += [f"the same of {large[0]}×{large[1]} pixels"] if large else []
+    seen += [f"{crops} crops"] if crops else []
+    layers = f"{' and '.join(seen)}, {len(look.crops.taps)} layers"
+    return f"{layers}: {settings.cost:.2g} times the time of --look plain"
 
 
 def _size(path: Path) -> str:

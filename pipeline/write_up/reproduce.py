@@ -26,7 +26,7 @@ from features.cache.shards import open_cache
 from features.errors import DataError, OutputError, SplitError
 from features.extract import Progress, extract
 from features.files import write_whole
-from features.photographs.decode import get_recipe
+from features.photographs.recipe import get_recipe
 from pipeline.cnn.cnn import Cnn
 from pipeline.cnn.photograph_batches import PhotographSet, look_at_folder
 from pipeline.data.splits import holdout

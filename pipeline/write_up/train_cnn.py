@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from features.arrays import Floats, Indices
-from features.photographs.decode import get_recipe
+from features.photographs.recipe import get_recipe
 from pipeline.cnn.cnn import Cnn
 from pipeline.cnn.photograph_batches import PhotographSet, look, look_at_folder
 from pipeline.data.folder_record import FolderRecord

@@ -61,7 +61,8 @@ def test_rows_are_what_the_backbone_gives(folder: Path, cache: Path, toy: Toy) -
     assert toy.calls == 4
     with Cache.read(cache) as opened:
         for table_row in opened.table_rows:
-            from features.photographs.decode import RECIPES, decode
+            from features.photographs.decode import decode
+            from features.photographs.recipe import RECIPES
 
             pixels = decode((folder / table_row.path).read_bytes(), RECIPES["imagenet"])
             expected = ToyBackbone(None, batch_size=1).run(pixels[None])[0]

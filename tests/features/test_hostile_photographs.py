@@ -22,9 +22,10 @@ from features.photographs import colour
 from features.photographs import decode as images
 from features.photographs import decode_worker_pool as decoder
 from features.photographs import png as png_reader
-from features.photographs.decode import RECIPES, decode
+from features.photographs.decode import decode
 from features.photographs.file import Photograph, read_photograph
 from features.photographs.file_header import MAX_PASSES, read_declared
+from features.photographs.recipe import RECIPES
 from torture.bombs import chunk, jpeg_of_scans, png, tiff
 from torture.corpus import corpus, draw_seeds
 from torture.photographs import decoding, extracting

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,15 +10,20 @@ import numpy as np
 import pytest
 from toy import WIDTH, ToyBackbone, toy_settings, write_folder
 
+from features.backbones.drift_probe import probe_pixels
 from features.backbones.settings import BackboneSettings, settings_from_fields
 from features.cache.cache import Cache
 from features.cache.row_parts import RowParts
-from features.errors import DataError, FeatureSpecError
+from features.cache.slim import slim_fields
+from features.errors import DataError, FeatureSpecError, WeightsError
 from features.extract import extract
 from features.extraction import RunOptions
 from features.look import Crops, Look, parse_look
+from features.photographs.decode import decode_views
 from features.photographs.views import FULL, views_of
+from pipeline.data.extract_folder import ExtractOptions, extract_folder
 from pipeline.data.folder import scan_folder
+from pipeline.feature_specs.keep import kept_by
 from pipeline.feature_specs.spec import FeatureSpec
 
 CLOSER = Look(("colour", "white"), Crops(("five",), ("colour",)))
@@ -97,6 +103,82 @@ def test_one_photograph_with_all_its_crops_costs_one_call(folder: Path, tmp_path
     assert (ToyBackbone.calls, ToyBackbone.photographs) == (1, 6)
 
 
+LARGE = Look(("colour",), Crops(("large", "five"), ("colour", "white")))
+
+
+def test_a_large_view_is_seen_by_the_network_of_its_size(folder: Path, tmp_path: Path) -> None:
+    """Its layers stand in the row as that network alone gives them, whatever the batch."""
+    made = settings(LARGE)
+    assert made.recipe.large == ToyBackbone.large_size
+    seen = rows(folder, tmp_path / "look.h5", made)
+    parts = RowParts.of(made.fields)
+    network = ToyBackbone(None, batch_size=1, taps=("colour", "white"))
+    for number, photograph in enumerate(scan_folder(folder).photographs):
+        data = photograph.file.read_bytes()
+        for view, picture in zip(
+            (FULL, *parts.crops), decode_views(data, made.recipe, (FULL, *parts.crops)), strict=True
+        ):
+            assert picture.shape == (*((256, 256) if view == "large" else (224, 224)), 3)
+            row = network.run(picture[None])[0]
+            own = row[: WIDTH + 3] if view == FULL else row[WIDTH:]
+            place = slice(0, WIDTH + 3) if view == FULL else parts.crop(view)
+            np.testing.assert_array_equal(seen[number, place], own)
+    one = scan_folder(folder).photographs[2:3]
+    extract(one, made, tmp_path / "one.h5")
+    with Cache.read(tmp_path / "one.h5") as cache:
+        np.testing.assert_array_equal(cache.take([0])[0], seen[2])
+
+
+def test_the_size_of_a_large_view_is_part_of_the_fingerprint() -> None:
+    """It is in the recipe, comes back from a cache's fields, and is gone where nothing is kept."""
+    made = settings(LARGE)
+    assert made.fields["recipe"]["large"] == [256, 256]
+    back = settings_from_fields(json.loads(json.dumps(made.fields)), made.weights)
+    assert (back.look, back.recipe) == (LARGE, made.recipe)
+    assert "large" not in settings(CLOSER).fields["recipe"]
+    kept = kept_by([FeatureSpec.parse("five:white")])
+    assert made.keeping(kept).fields == slim_fields(made.fields, kept)
+    kept = kept_by([FeatureSpec.parse("large+five:white:root")])
+    assert made.keeping(kept).fields == slim_fields(made.fields, kept)
+    other = made.fields | {"recipe": made.fields["recipe"] | {"large": [300, 300]}}
+    with pytest.raises(DataError, match="which this version does not have"):
+        settings_from_fields(other, made.weights)
+
+
+def test_the_drift_probe_is_shown_at_both_sizes(folder: Path, tmp_path: Path) -> None:
+    """A network that computes large pictures otherwise is found out."""
+    made, heard = settings(LARGE), list[np.ndarray]()
+    photographs = scan_folder(folder).photographs
+    extract(photographs, made, tmp_path / "c.h5", watch=lambda row, _: heard.append(row))
+    (row,), parts = heard, RowParts.of(made.fields)
+    network = ToyBackbone(None, batch_size=1, taps=("colour", "white"))
+    for view, side in (("large", 256), ("centre", 224)):
+        alone = network.run(probe_pixels(side, side)[None])[0]
+        np.testing.assert_array_equal(row[parts.crop(view)], alone[WIDTH:])
+    assert not np.array_equal(row[parts.crop("large")], row[parts.crop("centre")])
+
+
+def test_a_network_that_sees_nothing_is_found_among_pictures_of_two_sizes(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def blind(self: ToyBackbone, pixels: np.ndarray) -> np.ndarray:
+        return np.full((len(pixels), WIDTH + 5), pixels.shape[1], np.float32)
+
+    monkeypatch.setattr(ToyBackbone, "run", blind)
+    made = settings(Look(("colour",), Crops(("large",), ("colour", "white"))))
+    with pytest.raises(WeightsError, match="sees nothing"):
+        extract(scan_folder(folder).photographs, made, tmp_path / "c.h5")
+
+
+def test_where_there_is_no_large_view_it_is_refused(folder: Path, tmp_path: Path) -> None:
+    """A backbone of one input size; rows of its own, whose maps would have other shapes."""
+    with pytest.raises(DataError, match="this backbone has one input size"):
+        replace(toy_settings(), name="mobilenet").looking("full+large:conv_pw_11_relu")
+    options = ExtractOptions(backbone="toy", weights="random", views=["full", "large"])
+    with pytest.raises(DataError, match="extract --look full\\+large:LAYERS"):
+        extract_folder(folder, tmp_path / "c.h5", options)
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [
@@ -104,6 +186,7 @@ def test_one_photograph_with_all_its_crops_costs_one_call(folder: Path, tmp_path
         ("close", Look(("white",), Crops(("five",), ("white",)))),
         ("full:colour", Look(("colour",))),
         ("five:colour+white", Look((), Crops(("five",), ("colour", "white")))),
+        ("full+large+five:white", Look(("white",), Crops(("large", "five"), ("white",)))),
     ],
 )
 def test_a_look_is_read_from_a_text(text: str, found: Look) -> None:

@@ -27,8 +27,9 @@ from features.cache.row_parts import RowParts
 from features.errors import CacheError, DataError, FingerprintError
 from features.extract import extract
 from features.extraction import Extraction, RunOptions
-from features.photographs.decode import RECIPES, decode_views
+from features.photographs.decode import decode_views
 from features.photographs.file import Photograph
+from features.photographs.recipe import RECIPES
 from features.photographs.views import FULL, Chosen, views_of
 from pipeline.data.extract_folder import ExtractOptions, FolderExtraction, extract_folder
 from pipeline.data.folder import scan_folder

@@ -11,8 +11,9 @@ from PIL import Image
 from toy import photograph
 
 from features.errors import DataError
-from features.photographs.decode import RECIPES, decode, decode_views
+from features.photographs.decode import decode, decode_views
 from features.photographs.decode_worker_pool import look_apart
+from features.photographs.recipe import RECIPES
 from features.photographs.views import Chosen, parse_views, view_named, views_of
 
 IMAGENET, DOCS = RECIPES["imagenet"], RECIPES["docs"]

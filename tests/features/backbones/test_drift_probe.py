@@ -28,8 +28,8 @@ from features.cache.cache import Cache
 from features.errors import PrecisionError, WeightsError
 from features.extract import extract
 from features.extraction import RunOptions
-from features.photographs.decode import RECIPES
 from features.photographs.file import Photograph
+from features.photographs.recipe import RECIPES
 
 SCALE = RECIPES["imagenet"].scale
 Toy = type[ToyBackbone]
@@ -198,9 +198,9 @@ def test_equal_photographs_are_no_error(tmp_path: Path, toy: Toy) -> None:
 def test_values_that_float16_cannot_hold(tmp_path: Path) -> None:
     """A value beyond 65,504 is no row of a float16 cache."""
     rows = np.array([[7e4, 1], [1, 2]], np.float32)
-    SightCheck("w", np.dtype(np.float32)).check(lambda _: rows, rows, 8, 8)
+    SightCheck("w", np.dtype(np.float32)).check(lambda _: rows, rows, [probe_pixels(8, 8)] * 2)
     with pytest.raises(WeightsError, match="too large for float16"):
-        SightCheck("w", np.dtype(np.float16)).check(lambda _: rows, rows, 8, 8)
+        SightCheck("w", np.dtype(np.float16)).check(lambda _: rows, rows, [probe_pixels(8, 8)] * 2)
 
 
 @pytest.mark.parametrize("damage", ["zeros", "denormal", "huge", "negative variance"])
@@ -221,7 +221,7 @@ def test_damaged_weights_of_the_real_network(
     with pytest.raises(WeightsError):
         backbone = InceptionV3Backbone(Path("damaged.h5"), scale=SCALE, batch_size=2)
         rows = backbone.run(pixels)
-        SightCheck("damaged.h5", np.dtype(np.float32)).check(backbone.run, rows, 224, 224)
+        SightCheck("damaged.h5", np.dtype(np.float32)).check(backbone.run, rows, list(pixels))
 
 
 def test_the_probe_is_the_same_everywhere() -> None:

@@ -20,8 +20,8 @@ from features.backbones.settings import BackboneSettings
 from features.backbones.weights import Weights
 from features.errors import DriftError, PrecisionError
 from features.extract import extract
-from features.photographs.decode import RECIPES
 from features.photographs.file import Photograph
+from features.photographs.recipe import RECIPES
 
 INSTALLED = importlib.util.find_spec("openvino") is not None
 RANDOM = Weights("random", None, "random:0")

@@ -15,7 +15,7 @@ from toy import toy_settings
 from features.backbones.engines import ENGINES, load_engine
 from features.backbones.inception_v3 import InceptionV3Backbone
 from features.errors import EngineError
-from features.photographs.decode import RECIPES
+from features.photographs.recipe import RECIPES
 
 SCALE = RECIPES["imagenet"].scale
 

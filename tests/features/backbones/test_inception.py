@@ -13,7 +13,8 @@ from checkout import SHARED
 from features.backbones import inception_v3 as inception
 from features.backbones.inception_v3 import InceptionV3Backbone
 from features.errors import PrecisionError, WeightsError
-from features.photographs.decode import RECIPES, decode
+from features.photographs.decode import decode
+from features.photographs.recipe import RECIPES
 
 REAL_WEIGHTS = SHARED / "weights" / "inception_v3_imagenet_2015_notop.weights.h5"
 PHOTOGRAPHS = SHARED / "data" / "magnetic_tile"

@@ -14,7 +14,7 @@ from features.backbones import kept_networks
 from features.backbones.engines import FixedBatch
 from features.backbones.settings import BackboneSettings
 from features.backbones.weights import Weights
-from features.photographs.decode import RECIPES
+from features.photographs.recipe import RECIPES
 
 pytest.importorskip("openvino")
 

@@ -25,7 +25,7 @@ from features.backbones.settings import (
 from features.backbones.weights import RecordedWeights
 from features.cache.cache import Cache
 from features.errors import DataError, FingerprintError, WeightsError
-from features.photographs.decode import RECIPES
+from features.photographs.recipe import RECIPES
 from pipeline.data.extract_folder import extract_folder
 
 SIDE = 16

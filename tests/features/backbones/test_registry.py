@@ -24,7 +24,7 @@ from features.backbones.registry import (
 from features.backbones.settings import BackboneSettings, fingerprint_recipe, settings_from_fields
 from features.backbones.weights import Weights
 from features.errors import DataError
-from features.photographs.decode import RECIPES
+from features.photographs.recipe import RECIPES
 
 REAL = [name for name in BACKBONES if name != "toy"]
 UNTRAINED = Weights("random", None, "random:0")

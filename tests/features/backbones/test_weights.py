@@ -86,7 +86,7 @@ def test_fingerprints_cover_what_decides_a_row() -> None:
     from toy import toy_settings
 
     from features.backbones.settings import BackboneSettings, settings_from_fields
-    from features.photographs.decode import RECIPES
+    from features.photographs.recipe import RECIPES
 
     base = toy_settings()
     others = [

@@ -19,8 +19,9 @@ from features.cache.repair import repair
 from features.cache.thumbnail_table import keep_thumbnails, thumbnails_of
 from features.cache.thumbnails import MISSING, NO_TIME, Thumbnail, Thumbnails, thumbnail_of
 from features.extract import extract
-from features.photographs.decode import RECIPES, capture_time
+from features.photographs.decode import capture_time
 from features.photographs.decode_worker_pool import look_apart
+from features.photographs.recipe import RECIPES
 from pipeline.data.folder import scan_folder
 
 

@@ -17,8 +17,9 @@ from features.cache.cache import Cache
 from features.cache.thumbnail_table import thumbnails_of
 from features.cache.thumbnails import MISSING, NO_TIME, SIDE, thumbnail_of
 from features.extract import extract
-from features.photographs.decode import RECIPES, capture_time, decode
+from features.photographs.decode import capture_time, decode
 from features.photographs.file import Photograph
+from features.photographs.recipe import RECIPES
 
 
 def with_time(text: str, fraction: str = "", kind: str = "JPEG") -> bytes:

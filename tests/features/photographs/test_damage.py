@@ -14,8 +14,9 @@ from PIL import Image
 
 from features.errors import ImageError
 from features.photographs import jpeg
-from features.photographs.decode import RECIPES, decode
+from features.photographs.decode import decode
 from features.photographs.file_header import read_declared
+from features.photographs.recipe import RECIPES
 
 IMAGENET = RECIPES["imagenet"]
 FIRST = replace(IMAGENET, revision=1, srgb=False)

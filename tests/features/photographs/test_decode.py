@@ -13,7 +13,8 @@ from pictures import encode, ramp
 from PIL import Image
 
 from features.errors import DataError, ImageError
-from features.photographs.decode import RECIPES, decode, get_recipe, thumbnail
+from features.photographs.decode import decode, thumbnail
+from features.photographs.recipe import RECIPES, get_recipe
 
 IMAGENET, DOCS = RECIPES["imagenet"], RECIPES["docs"]
 

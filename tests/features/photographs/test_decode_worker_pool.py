@@ -13,8 +13,9 @@ from pictures import pool
 from toy import photograph
 
 from features.errors import DecoderError, ImageError
-from features.photographs.decode import MAX_PIXELS, RECIPES, decode, thumbnail
+from features.photographs.decode import MAX_PIXELS, decode, thumbnail
 from features.photographs.decode_worker_pool import Decoders, decode_apart, thumbnail_apart
+from features.photographs.recipe import RECIPES
 
 IMAGENET = RECIPES["imagenet"]
 REQUEST = {"recipe": IMAGENET.fields(), "views": ["full"]}

@@ -16,8 +16,9 @@ from pictures import encode, ramp
 from PIL import Image, ImageCms
 
 from features.errors import ImageError
-from features.photographs.decode import RECIPES, decode, get_recipe, recorded_recipe, thumbnail
+from features.photographs.decode import decode, thumbnail
 from features.photographs.file_header import read_declared
+from features.photographs.recipe import RECIPES, get_recipe, recorded_recipe
 from torture.bombs import chunk
 
 HEIGHT, WIDTH = 40, 48

@@ -17,9 +17,10 @@ from features.backbones.settings import BACKBONES, settings_from_fields
 from features.backbones.weights import Weights
 from features.cache.cache import Cache
 from features.errors import DataError
-from features.photographs.decode import RECIPES, decode, recorded_recipe
+from features.photographs.decode import decode
 from features.photographs.file import Photograph
 from features.photographs.file_header import Declared
+from features.photographs.recipe import RECIPES, recorded_recipe
 from features.photographs.survey import Remarks, settle_depth
 
 IMAGENET = RECIPES["imagenet"]

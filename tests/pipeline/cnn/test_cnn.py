@@ -18,8 +18,9 @@ from toy import photograph
 
 import pipeline
 from features.errors import BundleError, DataError, HeadError, OutputError, TooManyFailuresError
-from features.photographs.decode import RECIPES, Recipe, decode
+from features.photographs.decode import decode
 from features.photographs.file import Photograph
+from features.photographs.recipe import RECIPES, Recipe
 from features.runtime import seed_everything
 from pipeline.cnn import cnn as cnn_module
 from pipeline.cnn import photograph_batches as cnn_data

@@ -12,7 +12,7 @@ import pipeline
 from features.backbones.settings import BACKBONES
 from features.cache.cache import Cache
 from features.errors import FingerprintError
-from features.photographs.decode import RECIPES
+from features.photographs.recipe import RECIPES
 from pipeline.data import extract_folder
 from pipeline.terminal import results
 

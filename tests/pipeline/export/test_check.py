@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageCms
 
 from features.errors import ImageError
-from features.photographs.decode import RECIPES, decode_views
+from features.photographs.decode import decode_views
+from features.photographs.recipe import RECIPES
 from features.photographs.views import view_named
 from pipeline.export import check
 from torture.bombs import jpeg_of_scans
 
-VIEWS = ["full", *(f"crops/{n}" for n in range(5)), "tiles:2x2/3"]
-RECIPE = RECIPES["imagenet"]
+VIEWS = ["full", *(f"crops/{n}" for n in range(5)), "tiles:2x2/3", "large"]
+RECIPE = replace(RECIPES["imagenet"], large=(299, 299))
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 CARD = {
     "recipe": RECIPE.fields(),
     "pictures": [
-        {"name": v.name, "box": list(v.box), "place": v.place} for v in map(view_named, VIEWS)
+        {"name": v.name, "box": list(v.box), "place": v.place, "size": list(RECIPE.size_of(v))}
+        for v in map(view_named, VIEWS)
     ],
 }
 
@@ -63,8 +66,12 @@ def drawn(
 )  # fmt: skip
 def test_pixels_are_those_of_the_program(data: bytes) -> None:
     """Bit for bit, in every view."""
-    ours = decode_views(data, RECIPE, VIEWS)
-    np.testing.assert_array_equal(check.read_pictures(data, CARD), ours)
+    shown = check.read_pictures(data, CARD)
+    assert shown.shape == (len(VIEWS), 299, 299, 3)
+    for theirs, ours in zip(shown, decode_views(data, RECIPE, VIEWS), strict=True):
+        height, width = ours.shape[:2]
+        np.testing.assert_array_equal(theirs[:height, :width], ours)
+        assert not theirs[height:].any()
 
 
 def deep() -> bytes:

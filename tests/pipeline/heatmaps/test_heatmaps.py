@@ -121,7 +121,8 @@ def turned(orientation: int) -> bytes:
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_heat_lies_where_the_bright_spot_is_seen(orientation: int, recipe: str) -> None:
     """Upright for eyes, whether or not the model saw the photograph upright."""
-    from features.photographs.decode import RECIPES, decode
+    from features.photographs.decode import decode
+    from features.photographs.recipe import RECIPES
 
     data = turned(orientation)
     seen = ToyBackbone(None, batch_size=1).run(decode(data, RECIPES[recipe])[None])

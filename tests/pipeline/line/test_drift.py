@@ -18,7 +18,7 @@ from PIL import Image, ImageFilter
 import pipeline
 from features.cache.cache import Cache
 from features.errors import DataError
-from features.photographs.decode import RECIPES
+from features.photographs.recipe import RECIPES
 from pipeline.cnn.cnn import Cnn
 from pipeline.groups.rules import GroupRule
 from pipeline.line.drift import FALSE_ALARM, Drift, arrivals_of, measure_drift

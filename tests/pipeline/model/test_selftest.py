@@ -23,8 +23,9 @@ from features.cache.probe_row import read_probe
 from features.errors import BundleError, CacheBusyError, DriftError
 from features.extract import extract
 from features.extraction import RunOptions
-from features.photographs.decode import RECIPES, decode
+from features.photographs.decode import decode
 from features.photographs.file import Photograph
+from features.photographs.recipe import RECIPES
 from pipeline.heads.linear_heads import LogisticHead
 from pipeline.model import selftest
 from pipeline.model.selftest_images import IMAGES

@@ -12,7 +12,7 @@ import pytest
 from commands import Run
 from PIL import Image
 
-from features.photographs.decode import RECIPES
+from features.photographs.recipe import RECIPES
 from pipeline.evaluation.predictions import class_scores
 
 NAMES = ("Blowhole", "Break", "Crack", "Fray", "Free", "Uneven")

@@ -20,7 +20,7 @@ from toy import ToyBackbone
 import pipeline
 from features.backbones.settings import BACKBONES
 from features.errors import DataError, OutputError, SplitError
-from features.photographs.decode import RECIPES
+from features.photographs.recipe import RECIPES
 from pipeline.cnn.cnn import Cnn
 from pipeline.cnn.photograph_batches import PhotographSet, look_at_folder
 from pipeline.data.splits import holdout
