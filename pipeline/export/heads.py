@@ -82,7 +82,7 @@ def _dense(graph: Graph, head: Head, x: str) -> str:
 
 
 def _squared_distances(graph: Graph, arrays: Arrays, x: str) -> str:
-    """Add squared distances (n, anchors) in the row space; see `pipeline.heads.gram.place_rows`."""
+    """Add squared distances (n, anchors) in the row space; see `row_space.place_rows`."""
     centred = graph.add("Sub", x, _f32(arrays["mean"]))
     placed = graph.add("MatMul", centred, _f32(arrays["projection"]))
     anchors = np.asarray(arrays["anchors"], np.float64)

@@ -19,15 +19,15 @@ import numpy.typing as npt
 
 from features.arrays import Floats, Indices, Rows
 from pipeline.data.splits import Fold
-from pipeline.heads.gram import Placed, RowReader
-from pipeline.heads.newton import Axes
+from pipeline.heads.quasi_newton import Axes
+from pipeline.heads.row_space import Placed, RowReader, solve_shifted
 
 _BLOCK_BYTES = 64 * 2**20  # float64 copies of blocks of rows that are held at a time
 
 
 @dataclass(frozen=True)
 class ColumnPlaced:
-    """Rows on the columns' side; see `pipeline.heads.gram.Placed`.
+    """Rows on the columns' side; see `pipeline.heads.row_space.Placed`.
 
     Attributes:
         source: all rows, (n, d) array or reader.
@@ -88,6 +88,42 @@ class ColumnPlaced:
 
 
 @dataclass(frozen=True)
+class Extent:
+    """What a centre and a scale are made of: sums over some rows about a fixed centre.
+
+    Attributes:
+        count: number of rows.
+        first: float64 (d,) of their differences from it.
+        squares: of the squared lengths of these.
+    """
+
+    count: int
+    first: Floats
+    squares: float
+
+    @classmethod
+    def of(cls, source: npt.NDArray[Any] | RowReader, rows: Indices, centre: Floats) -> Extent:
+        """Read these rows once, by blocks."""
+        first, squares = np.zeros(len(centre)), 0.0
+        for _, block in ColumnPlaced(source, rows, centre, 1.0).blocks():
+            first += block.coordinates.sum(axis=0)
+            squares += float(np.vdot(block.coordinates, block.coordinates))
+        return cls(len(rows), first, squares)
+
+    def plus(self, other: Extent) -> Extent:
+        """Add both."""
+        return Extent(
+            self.count + other.count, self.first + other.first, self.squares + other.squares
+        )
+
+    def less(self, other: Extent) -> Extent:
+        """Subtract the others': that of these rows without the other ones."""
+        return Extent(
+            self.count - other.count, self.first - other.first, self.squares - other.squares
+        )
+
+
+@dataclass(frozen=True)
 class Moments:
     """Sums over some rows, of their differences from a fixed centre.
 
@@ -139,26 +175,25 @@ class ColumnSpace:
         source: npt.NDArray[Any] | RowReader,
         rows: Indices,
         centre: Floats,
+        extent: Callable[[], Extent],
         moments: Callable[[], Moments],
         whole: ColumnSpace | None = None,
         counted: npt.NDArray[np.bool_] | None = None,
     ) -> None:
-        """Take rows (by number) of the source; their moments about `centre` come when needed."""
-        self._source, self._rows, self._centre, self._moments = source, rows, centre, moments
+        """Take rows (by number) of the source; their sums about `centre` come when needed."""
+        self._source, self._rows, self._centre = source, rows, centre
+        self._extent, self._moments = extent, moments
         self.whole = self if whole is None else whole
         self.counted = np.ones(len(rows), bool) if counted is None else counted
 
     @cached_property
     def _centred(self) -> tuple[Floats, float, float]:
-        first, squares = np.zeros(len(self._centre)), 0.0
-        for _, block in ColumnPlaced(self._source, self._rows, self._centre, 1.0).blocks():
-            first += block.coordinates.sum(axis=0)
-            squares += float(np.einsum("ij,ij->", block.coordinates, block.coordinates))
+        sums = self._extent()
         # E[x²] - E[x]² loses digits only where the mean is far from 0; the centre keeps it near.
-        shift = first / len(self._rows)
-        variance = squares / len(self._rows) - float(shift @ shift)
+        shift = sums.first / sums.count
+        variance = sums.squares / sums.count - float(shift @ shift)
         scale = float(np.sqrt(max(variance, 0.0))) or 1.0
-        return self._centre + shift, scale, variance * len(self._rows) / scale**2
+        return self._centre + shift, scale, variance * sums.count / scale**2
 
     @property
     def mean(self) -> Floats:
@@ -202,32 +237,29 @@ class ColumnSpace:
 
     def solve(self, share: float, shift: float, B: Floats) -> Floats:
         """Solve (share * coordinates.T @ coordinates + shift * identity) @ x = B (d, k)."""
-        from scipy.linalg import cho_factor, cho_solve
-
-        matrix = share * self._scatter
-        # Rows that do not vary within their classes leave nothing to divide by.
-        matrix[np.diag_indices_from(matrix)] += max(shift, 1e-12 * share * self.trace, 1e-300)
-        factor = cho_factor(matrix, lower=True, overwrite_a=True, check_finite=False)
-        solved: Floats = cho_solve(factor, B, check_finite=False)
-        return solved
+        return solve_shifted(self._scatter, share, shift, B)
 
     @cached_property
     def centred_rows(self) -> Rows:
         """float32 (n, d): the training rows less their mean, not scaled."""
-        found = np.empty((len(self._rows), len(self._centre)), np.float32)
-        for place, block in ColumnPlaced(self._source, self._rows, self.mean, 1.0).blocks():
-            found[place] = block.coordinates
+        found = np.asarray(self._source[self._rows], np.float32)
+        found -= self.mean.astype(np.float32)
         return found
+
+    @property
+    def unit(self) -> float:
+        """What `centred_rows` have to be divided by to be coordinates."""
+        return self.scale
 
     @cached_property
     def axes(self) -> Axes:
-        """Axes of the covariance, for `pipeline.heads.newton`."""
+        """Axes of the covariance, for `pipeline.heads.quasi_newton`."""
         return Axes.of(self.centred_rows)
 
     def components(
         self, X: npt.NDArray[Any] | RowReader, weights: Floats | None = None
     ) -> tuple[Floats, Floats]:
-        """Give the way from raw rows to coordinates; see `RowSpace.components` of `gram`."""
+        """Give the way from raw rows to coordinates; see `RowSpace.components`."""
         weights = np.eye(len(self._centre)) if weights is None else weights
         return self.mean, weights / self.scale
 
@@ -252,7 +284,9 @@ class ColumnSide:
     ) -> tuple[Callable[[], ColumnSpace], Callable[[], list[ColumnSpace]]]:
         """Make the space of these rows, and those of the training sides of rounds of them."""
         sums = _Sums(self._source, rows, self._centre, rounds)
-        whole = ColumnSpace(self._source, rows, self._centre, lambda: sums.all)
+        whole = ColumnSpace(
+            self._source, rows, self._centre, lambda: sums.whole_extent, lambda: sums.all
+        )
 
         def sides() -> list[ColumnSpace]:
             """Make a space for each round's training side."""
@@ -262,6 +296,7 @@ class ColumnSide:
                     rows[fold.train],
                     self._centre,
                     # number=number: a bare name would be the last fold's for all of them.
+                    lambda number=number: sums.whole_extent.less(sums.extents[number]),  # type: ignore[misc]
                     lambda number=number: sums.all.less(sums.held_out[number]),  # type: ignore[misc]
                     whole,
                     np.isin(np.arange(len(rows)), fold.train),
@@ -277,7 +312,7 @@ class ColumnSide:
 
 
 class _Sums:
-    """Moments of rows that rounds split into held-out sides, each row read once."""
+    """Sums over rows that rounds split into held-out sides, each row read once for each kind."""
 
     def __init__(
         self,
@@ -287,6 +322,23 @@ class _Sums:
         rounds: Sequence[Fold],
     ) -> None:
         self._source, self._rows, self._centre, self._rounds = source, rows, centre, rounds
+
+    @cached_property
+    def extents(self) -> list[Extent]:
+        """The extent of each round's held-out side."""
+        return [
+            Extent.of(self._source, self._rows[fold.test], self._centre) for fold in self._rounds
+        ]
+
+    @cached_property
+    def whole_extent(self) -> Extent:
+        """The extent of all rows: held-out sides are all rows once."""
+        if not self._rounds:
+            return Extent.of(self._source, self._rows, self._centre)
+        total = self.extents[0]
+        for extent in self.extents[1:]:
+            total = total.plus(extent)
+        return total
 
     @cached_property
     def held_out(self) -> list[Moments]:

@@ -16,7 +16,8 @@ from pipeline.data.splits import holdout
 from pipeline.heads.base import AnyRows, EpochProgress, Head
 from pipeline.heads.calibration import probabilities
 from pipeline.heads.files import Arrays
-from pipeline.heads.gram import RowSpace, gram
+from pipeline.heads.gram import gram
+from pipeline.heads.row_space import RowSpace
 
 UNITS = (64, 64, 32)
 _LAYERS = (*(f"dense_{number}" for number in range(1, len(UNITS) + 1)), "output")
@@ -281,8 +282,8 @@ class _Axes(NamedTuple):
         if len(X) > _AXES_ROWS:
             chosen = np.random.default_rng(seed).choice(len(X), _AXES_ROWS, replace=False)
             rows = subset(X, np.sort(chosen))
-        space = RowSpace.fit(gram(rows))
-        return cls(rows, space, float(np.sqrt(len(space.values))))
+        space = RowSpace.fit(gram(rows), principal=True)
+        return cls(rows, space, float(np.sqrt(space.train.coordinates.shape[1])))
 
     def along(self, X: AnyRows) -> Rows:
         """Compute coordinates float32 (n, axes) of rows, of all of which the axes may be."""

@@ -13,9 +13,9 @@ from features.arrays import Floats, Indices, Rows
 from pipeline.heads.base import AnyRows
 from pipeline.heads.calibration import Calibration, probabilities
 from pipeline.heads.files import Arrays
-from pipeline.heads.gram import place_rows
 from pipeline.heads.gram_head import Model, RowSpaceHead
 from pipeline.heads.linear_heads import Linear, LinearHead, signs
+from pipeline.heads.row_space import place_rows
 from pipeline.heads.sides import AnyPlaced, Space
 from pipeline.heads.svm import Gaussian
 

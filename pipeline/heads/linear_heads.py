@@ -15,7 +15,7 @@ from pipeline.heads.calibration import Calibration, probabilities
 from pipeline.heads.columns import ColumnSpace
 from pipeline.heads.files import Arrays
 from pipeline.heads.gram_head import RowSpaceHead
-from pipeline.heads.newton import Logistic, Solution, minimise
+from pipeline.heads.quasi_newton import Logistic, Solution, minimise
 from pipeline.heads.sides import AnyPlaced, Space
 from pipeline.heads.svm import linear_machines
 from pipeline.heads.tuning import TrainingPart
@@ -131,29 +131,16 @@ class LogisticHead(LinearHead):
     defaults: ClassVar = {"C": 10.0}
     ranges: ClassVar = {"C": (1e-8, 1e8)}
     grid: ClassVar = {"C": (0.1, 1.0, 10.0, 100.0, 1000.0, 10000.0)}
-    _inside: tuple[ColumnSpace | None, dict[float, Solution]] = (None, {})
 
     def train_compact(
         self, space: Space, y: Indices, n_classes: int, candidates: Sequence[Mapping[str, Any]]
     ) -> Iterator[Linear]:
-        """Follow the path from strong to weak regularisation, each start being the last end.
-
-        With more rows than values, all candidates are solved together.
-        """
-        if isinstance(space, ColumnSpace):
-            penalties = np.array([space.scale**2 / candidate["C"] for candidate in candidates])
-            counted = np.ones((len(y), len(candidates)))
-            spaces = [space] * len(candidates)
-            start = self._start_of(candidates, space, n_classes)
-            found = _solve(space, y, n_classes, counted, penalties, start)
-            yield from _in_spaces(found, space, spaces)
-            return
-        from sklearn.linear_model import LogisticRegression
-
-        model = LogisticRegression(solver="newton-cg", tol=1e-8, max_iter=1000, warm_start=True)
-        for candidate in candidates:
-            model.set_params(C=candidate["C"]).fit(space.train.coordinates, y)
-            yield Linear(model.coef_.T.copy(), model.intercept_.copy())
+        """Solve all candidates together; a model that is alone is the one that is kept."""
+        penalties = np.array([space.unit**2 / candidate["C"] for candidate in candidates])
+        counted = np.ones((len(y), len(candidates)), np.float32)
+        found = _solve(space, y, n_classes, counted, penalties, choosing=len(candidates) > 1)
+        for weights, offset in zip(found.weights.swapaxes(0, 1), found.offset, strict=True):
+            yield Linear(weights * space.unit, offset)
 
     def train_inside(
         self, part: TrainingPart, candidates: Sequence[Mapping[str, Any]]
@@ -166,59 +153,50 @@ class LogisticHead(LinearHead):
             yield from super().train_inside(part, candidates)
             return
         each, whole = len(candidates), columns[0].whole
-        counted = np.column_stack([space.counted for space in columns]).astype(np.float64)
-        penalties = [space.scale**2 / c["C"] for space in columns for c in candidates]
+        counted = np.column_stack([space.counted for space in columns]).astype(np.float32)
+        penalties = [space.unit**2 / c["C"] for space in columns for c in candidates]
         found = _solve(
             whole, part.y, self.n_classes, np.repeat(counted, each, axis=1), np.array(penalties),
+            choosing=True,
         )  # fmt: skip
-        self._inside = (
-            whole,
-            {
-                candidate["C"]: Solution(
-                    found.weights[:, number::each].mean(axis=1, keepdims=True),
-                    found.offset[number::each].mean(axis=0, keepdims=True),
-                )
-                for number, candidate in enumerate(candidates)
-            },
-        )
-        solved = _in_spaces(found, whole, [space for space in columns for _ in candidates])
+        solved = [
+            Linear(weights * space.unit, offset + (space.mean - whole.mean) @ weights)
+            for weights, offset, space in zip(
+                found.weights.swapaxes(0, 1),
+                found.offset,
+                [space for space in columns for _ in candidates],
+                strict=True,
+            )
+        ]
         for first in range(0, len(solved), each):
             yield solved[first : first + each]
 
-    def _start_of(
-        self, candidates: Sequence[Mapping[str, Any]], space: ColumnSpace, n_classes: int
-    ) -> Solution | None:
-        """Give the mean of the inner folds' solutions, where the same rows were solved there."""
-        known, ends = self._inside
-        self._inside = None, {}
-        same = known is space and len(candidates) == 1 and n_classes == self.n_classes
-        return ends.get(candidates[0]["C"]) if same else None
+
+_CHOSEN = 0.005
+"""Of a logit: movement of decision values at which a model is kept; what remains is some tenfold of
+it where little is regularised, and leaves probabilities within 0.002 of the solution."""
+
+_TRIED, _TRIED_SHARE = 0.01, 0.002
+"""The same of candidates, which are only ranked: in logits, and for their decision values."""
 
 
 def _solve(
-    whole: ColumnSpace,
+    space: Space,
     y: Indices,
     n_classes: int,
-    counted: Floats,
+    counted: npt.NDArray[np.float32],
     penalties: Floats,
-    start: Solution | None = None,
+    *,
+    choosing: bool,
 ) -> Solution:
-    """Solve logistic problems on rows of `whole`; see `newton.minimise`."""
+    """Solve logistic problems on rows of a space; see `quasi_newton.minimise`."""
     classes = np.array([1]) if n_classes == 2 else np.arange(n_classes)
-    targets = (y[:, None] == classes).astype(np.float64)[:, None, :]
+    targets = (y[:, None] == classes).astype(np.float32)[:, None, :]
+    enough, share = (_TRIED, _TRIED_SHARE) if choosing else (_CHOSEN, 0.0)
     return minimise(
-        whole.centred_rows, Logistic(targets, counted), penalties, whole.axes, len(classes), start,
+        space.centred_rows, Logistic(targets, counted), penalties, space.axes,
+        enough=enough, share=share,
     )  # fmt: skip
-
-
-def _in_spaces(found: Solution, whole: ColumnSpace, spaces: Sequence[ColumnSpace]) -> list[Linear]:
-    """Give the solutions on rows of `whole`, each in a space of its own."""
-    return [
-        Linear(weights * space.scale, offset + (space.mean - whole.mean) @ weights)
-        for weights, offset, space in zip(
-            found.weights.swapaxes(0, 1), found.offset, spaces, strict=True
-        )
-    ]
 
 
 class RidgeHead(LinearHead):

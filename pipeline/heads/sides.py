@@ -14,10 +14,11 @@ from features.runtime import MEMORY_VARIABLE, memory_limit
 from pipeline.data.lazy_rows import StoredRows
 from pipeline.heads.base import AnyRows
 from pipeline.heads.columns import ColumnPlaced, ColumnSide, ColumnSpace
-from pipeline.heads.gram import GramSide, Placed, RowSpace, gram
+from pipeline.heads.gram import GramSide, gram
+from pipeline.heads.row_space import ByProducts, Placed, RowSpace
 
 Space = RowSpace | ColumnSpace
-AnyPlaced = Placed | ColumnPlaced
+AnyPlaced = Placed | ByProducts | ColumnPlaced
 Side = GramSide | ColumnSide
 
 _GRAM_COPIES = 3

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from features.arrays import Floats, Indices
-from pipeline.heads.gram import Placed
+from pipeline.heads.row_space import Placed
 from pipeline.heads.sides import AnyPlaced
 
 ALL_PAIRS = 4000

@@ -11,8 +11,9 @@ from features.errors import HeadError
 from pipeline.data.splits import folds
 from pipeline.heads import make_head, svm
 from pipeline.heads.columns import ColumnSide
-from pipeline.heads.gram import GramSide, Placed, gram
+from pipeline.heads.gram import GramSide, gram
 from pipeline.heads.gram_head import RowSpaceHead
+from pipeline.heads.row_space import Placed
 from pipeline.heads.sides import Side, affordable_workers, smaller_side
 from pipeline.heads.svm import ALL_PAIRS, Gaussian, approximation, linear_machines
 from pipeline.heads.tuning import TrainingPart, inner_folds

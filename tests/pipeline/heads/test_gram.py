@@ -17,8 +17,9 @@ from pipeline.data.splits import folds
 from pipeline.heads import gram as rowspace
 from pipeline.heads import load_head_class, make_head
 from pipeline.heads.calibration import Calibration, probabilities
-from pipeline.heads.gram import RowSpace, gram, place_rows
+from pipeline.heads.gram import gram
 from pipeline.heads.gram_head import RowSpaceHead
+from pipeline.heads.row_space import RowSpace, place_rows
 from pipeline.heads.tuning import auc, inner_folds
 
 
@@ -59,8 +60,25 @@ def test_coordinates_keep_all_distances() -> None:
     np.testing.assert_allclose(space.train.squared_distances(anchors), raw[:30], atol=1e-9)
     np.testing.assert_allclose(new.squared_distances(anchors), raw[30:], atol=1e-9)
     assert anchors.shape == (30, 29)
-    np.testing.assert_allclose(anchors.T @ anchors, np.diag(space.values), atol=1e-9)
-    assert (anchors**2).sum() / 30 == pytest.approx(1)
+    assert (anchors**2).sum() / 30 == pytest.approx(1) == space.trace / 30
+    weights = np.random.default_rng(0).normal(size=(29, 2))
+    np.testing.assert_allclose(new.times(weights), new.coordinates @ weights, atol=1e-9)
+
+
+def test_principal_axes_are_those_of_the_same_rows() -> None:
+    """Orthogonal, the longest first, with the same distances."""
+    X, _, _ = sparse_rows(40, 300)
+    K = gram(X)
+    space, turned = RowSpace.fit(K[:30, :30]), RowSpace.fit(K[:30, :30], principal=True)
+    anchors = turned.train.coordinates
+    lengths = (anchors**2).sum(axis=0)
+    np.testing.assert_allclose(anchors.T @ anchors, np.diag(lengths), atol=1e-9)
+    assert (np.diff(lengths) <= 0).all()
+    found, expected = (
+        made.place(K[30:, :30], np.diagonal(K)[30:]).squared_distances(made.train.coordinates)
+        for made in (turned, space)
+    )
+    np.testing.assert_allclose(found, expected, atol=1e-9)
 
 
 def test_components_lead_from_raw_rows_to_coordinates() -> None:
