@@ -15,6 +15,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -112,14 +113,7 @@ def extract(
     """
     started, options = time.perf_counter(), options or RunOptions()
     with contextlib.ExitStack() as stack:
-
-        def for_writing() -> Cache:
-            """Open the cache for writing, until the run ends."""
-            stack.enter_context(writing(cache_path))
-            drop_rowless(cache_path, settings.fields)
-            width, dtype = settings.cached_width, settings.row_dtype
-            return stack.enter_context(Cache.write(cache_path, settings.fields, width, dtype))
-
+        for_writing = partial(_open_for_writing, stack, cache_path, settings)
         if reader is not None:
             reader.check_fields(settings.fields)
         cache = reader or for_writing()
@@ -127,17 +121,23 @@ def extract(
             photographs, settings, cache, options, progress, watch, for_writing,
             reader is not None,
         )  # fmt: skip
-        run.known = {} if options.rehash else run.known
         if note is not None:
             run.blank = set(np.flatnonzero(~thumbnails_of(cache).known).tolist())
         result = run.run(options.workers or core_count())
         if note is not None:
-            run.stop_on_nothing_readable(result.failed)
-            keep_thumbnails(cache, run.with_thumbnail)
-            cache.replace_table(result.table_rows, note, own=True)
-            cache.commit()
+            run.replace_table(result, note)
     result.seconds["total"] = time.perf_counter() - started
     return result
+
+
+def _open_for_writing(
+    stack: contextlib.ExitStack, cache_path: Path, settings: BackboneSettings
+) -> Cache:
+    """Open the cache for writing, until the stack ends."""
+    stack.enter_context(writing(cache_path))
+    drop_rowless(cache_path, settings.fields)
+    width, dtype = settings.cached_width, settings.row_dtype
+    return stack.enter_context(Cache.write(cache_path, settings.fields, width, dtype))
 
 
 class _Run:
@@ -174,9 +174,10 @@ class _Run:
         self.max_failures = options.max_failures
         self.max_pixels = options.max_pixels
         self.progress = progress
-        self.known = {table_row.path: table_row for table_row in cache.table_rows}
+        known = () if options.rehash else cache.table_rows
+        self.known = {table_row.path: table_row for table_row in known}
         self.claimed: set[str] = set()
-        self.blank: set[int] = set()  # rows whose photographs are to be with_thumbnail at
+        self.blank: set[int] = set()  # rows without a thumbnail
         self.with_thumbnail: dict[int, Thumbnail] = {}
         self.lock, self.done = threading.Lock(), 0
         self.seconds: defaultdict[str, float] = defaultdict(float)
@@ -220,6 +221,13 @@ class _Run:
             table_rows, extracted, self.written, reused, self.seconds, self.remarks,
             self.loading.engine if self.written else "",
         )  # fmt: skip
+
+    def replace_table(self, result: Extraction, note: Mapping[str, object]) -> None:
+        """Replace the sample table by the photographs of this run, with their thumbnails."""
+        self.stop_on_nothing_readable(result.failed)
+        keep_thumbnails(self.cache, self.with_thumbnail)
+        self.cache.replace_table(result.table_rows, note, own=True)
+        self.cache.commit()
 
     # ---- readers ------------------------------------------------------------------------
 
@@ -364,7 +372,7 @@ class _Run:
         refuse_failures(failures, len(self.photographs), None)
 
     def place(self, table_rows: list[TableRow]) -> list[TableRow]:
-        """Give each sample its row; a copy of an unreadable photograph gets its reason."""
+        """Give each photograph its row; a copy of an unreadable one gets its reason."""
         reasons = {s.digest: s.reason for s in table_rows if s.reason and s.digest}
         placed = []
         for table_row in table_rows:

@@ -38,14 +38,13 @@ if TYPE_CHECKING:
         evaluate_folder,
         evaluate_holdout,
     )
-    from pipeline.model.part_predictions import format_parts, predict_parts, told_parts
-    from pipeline.model.predict import (
-        Prediction,
+    from pipeline.model.part_predictions import predict_parts, told_parts
+    from pipeline.model.predict import Prediction, find_photographs, predict
+    from pipeline.model.prediction_tables import (
         check_format,
         check_outputs,
-        find_photographs,
+        format_parts,
         format_predictions,
-        predict,
     )
     from pipeline.model.probabilities import PredictOptions
     from pipeline.model.record import ModelRecord
@@ -108,8 +107,8 @@ _HOMES = {
     "audit_dataset": "pipeline.audit",
     "best_head": "pipeline.training.compare_heads",
     "check_folder": "pipeline.heatmaps.folder",
-    "check_format": "pipeline.model.predict",
-    "check_outputs": "pipeline.model.predict",
+    "check_format": "pipeline.model.prediction_tables",
+    "check_outputs": "pipeline.model.prediction_tables",
     "collect": "features.cache.maintenance",
     "compare_heads": "pipeline.training.compare_heads",
     "comparison_report": "pipeline.report",
@@ -121,8 +120,8 @@ _HOMES = {
     "find_photographs": "pipeline.model.predict",
     "fit": "pipeline.training.fit",
     "fit_report": "pipeline.report",
-    "format_parts": "pipeline.model.part_predictions",
-    "format_predictions": "pipeline.model.predict",
+    "format_parts": "pipeline.model.prediction_tables",
+    "format_predictions": "pipeline.model.prediction_tables",
     "find_frame": "pipeline.heatmaps.explain",
     "frame_of": "pipeline.heatmaps.explain",
     "heatmap_picture": "pipeline.heatmaps.drawing",

@@ -176,6 +176,13 @@ def test_fragments_have_a_home() -> None:
         )
 
 
+MANY = {
+    ("transformer.py", "__init__"): 9,  # scikit-learn's parameters stand in the signature
+    ("extraction.py", "extract_on"): 9,  # those of `extract`, and the cluster
+}
+"""Functions that take more than eight arguments, and why."""
+
+
 def test_files_and_functions_stay_readable() -> None:
     """Every file says its responsibility, and stays near the size that a person reads at once."""
     for path in SOURCES:
@@ -187,13 +194,13 @@ def test_files_and_functions_stay_readable() -> None:
         assert text.count("\n") <= most, f"{path} has {text.count(chr(10))} lines"
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef):
-                body = [n for n in node.body if not isinstance(n, ast.Expr)]
-                length = (node.end_lineno or 0) - (body[0].lineno if body else node.lineno)
-                assert length <= 60, f"{path}: {node.name} has {length} lines"
+                length = (node.end_lineno or 0) - node.lineno + 1
+                assert length <= 60, f"{path}: {node.name} has {length} lines, docstring included"
                 # Options of commands are arguments; elsewhere those that go together are records.
                 if path.name not in ("cli.py", "commands.py", "cache_commands.py"):
-                    taken = len(node.args.args) + len(node.args.kwonlyargs)
-                    assert taken <= 10, f"{path}: {node.name} takes {taken}, self included"
+                    names = [one.arg for one in (*node.args.args, *node.args.kwonlyargs)]
+                    taken = len([name for name in names if name not in ("self", "cls")])
+                    assert taken <= MANY.get((path.name, node.name), 8), f"{path}: {node.name}"
 
 
 def test_help_loads_neither_tensorflow_nor_the_rest() -> None:

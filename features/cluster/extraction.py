@@ -112,18 +112,25 @@ def extract_on(
                 raise found from error
             finally:
                 (folder / RUN_FILE).unlink(missing_ok=True)
-            if run.probe is not None and read_probe(table) is None:
-                keep_probe(table, run.probe)
-            # A row is found by its digest: where it lies is the shards' affair.
-            rows = [table_row._replace(row=-1) for table_row in result.table_rows]
-            table.replace_table(rows, note, own=True)
-            table.commit()
+            _replace_table(table, result.table_rows, note, run.probe)
         run.manifest.write(folder)  # again: who looks at the folder's time sees that it changed
         _clean(folder, run.manifest.shards)
     with ShardedCache(folder) as cache:
         result.table_rows = cache.table_rows
     result.seconds["total"] = time.perf_counter() - started
     return result
+
+
+def _replace_table(
+    table: Cache, table_rows: Sequence[TableRow], note: Mapping[str, object], probe: Row | None
+) -> None:
+    """Replace the table of photographs, and keep the drift probe if there is none yet."""
+    if probe is not None and read_probe(table) is None:
+        keep_probe(table, probe)
+    # A row is found by its digest: where it lies is the shards' affair.
+    rows = [table_row._replace(row=-1) for table_row in table_rows]
+    table.replace_table(rows, note, own=True)
+    table.commit()
 
 
 class _Run:

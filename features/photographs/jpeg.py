@@ -70,66 +70,83 @@ def read_frame(data: bytes) -> Frame:
         ImageError: there is no such header, or more than any program writes.
         struct.error, IndexError: it is cut off.
     """
-    at, frame, scans = 2, -1, 0
-    tables: dict[int, _Table] = {}  # of coefficients, by their numbers
-    dense: list[tuple[int, int]] = []
-    refining: list[tuple[int, int]] = []
-    sent: dict[int, list[int]] = {}  # component -> bits that are missing, by coefficient
+    headers, at = _Headers(data), 2
     for number in range(3 * _MAX_SEGMENTS):
-        if number > _MAX_SEGMENTS and not scans:
+        if number > _MAX_SEGMENTS and not headers.scans:
             raise ImageError(
                 f"it is damaged (more than {_MAX_SEGMENTS:,} segments before its pixels)"
             )
         at = data.find(b"\xff", at)
-        if at < 0:
+        if at < 0 or data[at + 1] == _EOI:
             break
-        marker = data[at + 1]
-        if marker == 0xFF:
+        if data[at + 1] == 0xFF:
             at += 1
-        elif marker in _NO_BODY:
+        elif data[at + 1] in _NO_BODY:
             at += 2
-        elif marker == _EOI:
+        elif (at := headers.read(at)) < 0:
             break
-        elif 0xC0 <= marker <= 0xCF and marker not in (_DHT, _JPG, _DAC):
-            if frame < 0:
-                frame = at
-                sent = {data[at + 10 + 3 * n]: [-1] * 64 for n in range(data[at + 9])}
-            at += 2 + max(2, struct.unpack_from(">H", data, at + 2)[0])
-        elif marker == _SOS:
-            if frame < 0:
-                raise ImageError("it is damaged (its pixels come before their size)")
-            scans += 1
-            _note_scan(data, at, sent)
-            after = _NEXT.search(data, at + 2 + struct.unpack_from(">H", data, at + 2)[0])
-            end = len(data) if after is None else after.start()
-            if _is_dense(data, at, tables, data[frame + 1]):
-                dense.append((at, end))
-            elif _refines(data, at, data[frame + 1]):
-                refining.append((at, end))
-            if after is None:
-                at = -1
-                break
-            at = end
-        else:
-            length = max(2, struct.unpack_from(">H", data, at + 2)[0])
-            if marker == _DHT:
-                _note_tables(data[at + 4 : at + 2 + length], tables)
-            at += 2 + length
     else:
         raise ImageError(f"it is damaged (more than {_MAX_SEGMENTS:,} scans)")
-    if frame < 0:
+    if headers.frame < 0:
         raise ImageError(_CUT_OFF if at < 0 else "it is damaged (it has no pixels)")
-    height, width = struct.unpack_from(">HH", data, frame + 5)
-    kind = data[frame + 1]
+    height, width = struct.unpack_from(">HH", data, headers.frame + 5)
     return Frame(
-        width,
-        height,
-        max(1, scans),
-        len(data) if at < 0 else at,
-        "" if kind in _LOSSLESS else _incomplete(sent, kind in _PROGRESSIVE),
-        tuple(dense),
-        tuple(refining),
-    )
+        width, height, max(1, headers.scans), len(data) if at < 0 else at,
+        "" if headers.kind in _LOSSLESS else _incomplete(headers.sent, headers.kind),
+        tuple(headers.dense), tuple(headers.refining),
+    )  # fmt: skip
+
+
+class _Headers:
+    """The headers of a picture as far as they are read.
+
+    Attributes:
+        frame: where its size stands; -1 where that is not known yet.
+        scans: how many have begun.
+        tables: of coefficients, by their numbers.
+        sent: bits that are missing, by component and coefficient.
+        dense, refining: as in `Frame`.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.frame, self.scans = -1, 0
+        self.tables: dict[int, _Table] = {}
+        self.sent: dict[int, list[int]] = {}
+        self.dense: list[tuple[int, int]] = []
+        self.refining: list[tuple[int, int]] = []
+
+    @property
+    def kind(self) -> int:
+        """The marker of the frame, which says how pixels are coded."""
+        return self._data[self.frame + 1]
+
+    def read(self, at: int) -> int:
+        """Read a segment; give where it ends, or -1 if the file ends within its coded pixels."""
+        data, marker = self._data, self._data[at + 1]
+        if marker == _SOS:
+            return self._read_scan(at)
+        end: int = at + 2 + max(2, struct.unpack_from(">H", data, at + 2)[0])
+        if marker == _DHT:
+            _note_tables(data[at + 4 : end], self.tables)
+        elif 0xC0 <= marker <= 0xCF and marker not in (_JPG, _DAC) and self.frame < 0:
+            self.frame = at
+            self.sent = {data[at + 10 + 3 * n]: [-1] * 64 for n in range(data[at + 9])}
+        return end
+
+    def _read_scan(self, at: int) -> int:
+        data = self._data
+        if self.frame < 0:
+            raise ImageError("it is damaged (its pixels come before their size)")
+        self.scans += 1
+        _note_scan(data, at, self.sent)
+        after = _NEXT.search(data, at + 2 + struct.unpack_from(">H", data, at + 2)[0])
+        end = len(data) if after is None else after.start()
+        if _is_dense(data, at, self.tables, self.kind):
+            self.dense.append((at, end))
+        elif _refines(data, at, self.kind):
+            self.refining.append((at, end))
+        return -1 if after is None else end
 
 
 class _Table(NamedTuple):
@@ -191,10 +208,10 @@ def _note_scan(data: bytes, at: int, sent: dict[int, list[int]]) -> None:
                 levels[coefficient] = steps & 15
 
 
-def _incomplete(sent: dict[int, list[int]], progressive: bool) -> str:
+def _incomplete(sent: dict[int, list[int]], kind: int) -> str:
     if any(levels[0] < 0 for levels in sent.values()):
         return "a colour has no pixels"
-    if progressive and any(any(levels) for levels in sent.values()):
+    if kind in _PROGRESSIVE and any(any(levels) for levels in sent.values()):
         return "its last scans are missing"
     return ""
 

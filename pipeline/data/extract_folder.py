@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -143,6 +143,17 @@ class ExtractOptions:
         """Whether views or intermediate layers are named one by one."""
         return self.taps is not None or self.views is not None
 
+    def run_options(self, chosen: Chosen) -> RunOptions:
+        """Give how the run goes that computes the views that were chosen."""
+        return RunOptions(
+            views=chosen.names,
+            batch_size=self.batch_size,
+            max_failures=self.max_failures,
+            max_pixels=self.max_pixels,
+            workers=self.workers,
+            rehash=self.rehash,
+        )
+
 
 def extract_folder(
     data: Path,
@@ -182,33 +193,18 @@ def extract_folder(
         settled = settle_depth(
             photographs, settings.recipe, max_pixels=options.max_pixels, workers=options.workers
         )
-        settings = replace(settings, recipe=settled.recipe)
+    settings = replace(settings, recipe=settled.recipe)
     kept = ready.noted.kept if options.keep is None else options.keep.specs
     record = FolderRecord(
         str(data.resolve()), rule, _recorded_weights(settings, ready.noted), ready.labels, chosen,
         kept if settings.pooled or options.keep else (),
     )  # fmt: skip
-    into = (
-        extract
-        if options.cluster is None
-        else functools.partial(extract_on, options.cluster, told=warn)
-    )
+    into = extract if options.cluster is None else partial(extract_on, options.cluster, told=warn)
     extraction = into(
-        photographs,
-        settings,
-        cache_path,
-        RunOptions(
-            views=chosen.names,
-            batch_size=options.batch_size,
-            max_failures=options.max_failures,
-            max_pixels=options.max_pixels,
-            workers=options.workers,
-            rehash=options.rehash,
-        ),
-        note=record.to_note(),
+        photographs, settings, cache_path, options.run_options(chosen), note=record.to_note(),
         progress=_foretelling(progress, warn, settings.look.images > 1) if warn else progress,
         watch=_watch(cache_path, settings.precision),
-    )
+    )  # fmt: skip
     if options.group_rule is not None and rule.kind == "file":
         scan.notes += doubts_of_groups(cache_path)
     said = [*filter(None, [settled.said]), *extraction.remarks.lines(chosen.sets)]

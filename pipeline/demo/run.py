@@ -19,8 +19,9 @@ from pipeline.demo.draw_parts import draw_parts
 from pipeline.groups.rules import GroupRule
 from pipeline.heatmaps.prediction_sheet import prediction_sheet
 from pipeline.model.bundle import load_bundle
-from pipeline.model.part_predictions import format_parts, predict_parts, told_parts
-from pipeline.model.predict import find_photographs, format_predictions, parts_file, predict
+from pipeline.model.part_predictions import predict_parts, told_parts
+from pipeline.model.predict import find_photographs, predict
+from pipeline.model.prediction_tables import format_parts, format_predictions, parts_file
 from pipeline.report import comparison_report, fit_report, write_report
 from pipeline.terminal import results as text
 from pipeline.terminal.predictions import predictions

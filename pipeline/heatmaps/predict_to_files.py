@@ -16,15 +16,9 @@ from pipeline.model.part_predictions import (
     PartPrediction,
     predict_parts,
     told_parts,
-    write_tables,
 )
-from pipeline.model.predict import (
-    Prediction,
-    check_outputs,
-    find_photographs,
-    format_predictions,
-    predict,
-)
+from pipeline.model.predict import Prediction, find_photographs, predict
+from pipeline.model.prediction_tables import check_outputs, format_predictions, write_tables
 from pipeline.model.probabilities import PredictOptions
 from pipeline.output.tables import MARK
 

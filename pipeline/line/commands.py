@@ -245,8 +245,8 @@ def rethreshold(
     from pipeline.groups.rules import apply_rule
     from pipeline.line import rethreshold as limits
     from pipeline.line.texts import rethresholded
-    from pipeline.model.evaluate import classes_of, not_scored
     from pipeline.model.files import check_replaceable
+    from pipeline.model.folder_classes import classes_of, not_scored
 
     wanted = thresholds.rule()
     check_replaceable(out or model)

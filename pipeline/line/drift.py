@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -137,11 +137,7 @@ def measure_drift(
             if one.digest not in known and cache.has_views(one.digest, bundle.seen[0])
         ]
         left_out = len(recent) - len(new)
-        new.sort(key=lambda one: (math.isnan(one.time), one.time))
-        groups = _numbers(new)
-        if latest is not None and groups.size:
-            new = [one for one, at in zip(new, groups, strict=True) if at > groups.max() - latest]
-            groups = _numbers(new)
+        new, groups = _by_time(new, latest)
         parts = len(np.unique(groups))
         if parts < FEWEST:
             few = f"{parts:,} new parts; expected {FEWEST} or more to tell anything"
@@ -151,19 +147,36 @@ def measure_drift(
     chosen = one_of_each(groups, seed)
     side = new_side(bundle, seen, [one.digest for one in new], chosen, sharpness)
     found = Comparison(bundle, old, side, _unlike(seen, groups), seed)
+    done = _drift(found, [new[i] for i in chosen], parts, len(old.digests))
+    return replace(done, left_out=left_out)
+
+
+def _by_time(new: list[Arrival], latest: int | None) -> tuple[list[Arrival], Indices]:
+    """Give the photographs of the latest parts, the oldest first, with their parts' numbers."""
+    new = sorted(new, key=lambda one: (math.isnan(one.time), one.time))
+    groups = _numbers(new)
+    if latest is not None and groups.size:
+        new = [one for one, at in zip(new, groups, strict=True) if at > groups.max() - latest]
+        groups = _numbers(new)
+    return new, groups
+
+
+def _drift(
+    found: Comparison, compared: Sequence[Arrival], parts: int, reference_parts: int
+) -> Drift:
+    """Say what a comparison found; `compared` has a photograph of each new part, by time."""
     p_values = {_name(t): p for t, p in zip(found.tests, found.corrected, strict=True)}
     drifted = min(p_values.values()) <= FALSE_ALARM
-    said = _sentences(found, parts, len(old.digests), drifted=drifted)
+    said = _sentences(found, parts, reference_parts, drifted=drifted)
     when, examples = None, []
     if drifted:
         at = found.change()
-        compared = [new[i] for i in chosen]
         when = compared[at].time if math.isfinite(compared[at].time) else None
         said.append(_since(at, len(compared), when))
         examples = [compared[i] for i in found.telling(at)]
     return Drift(
         drifted, said, when, min(p_values.values()), p_values, FALSE_ALARM, parts,
-        len(old.digests), examples, left_out,
+        reference_parts, examples,
     )  # fmt: skip
 
 

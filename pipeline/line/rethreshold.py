@@ -14,6 +14,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -109,11 +110,6 @@ def rethreshold(
     Example:
         >>> rethreshold(bundle, photographs, Path("features.h5"))  # doctest: +SKIP
     """
-    if not bundle.classes.binary:
-        raise ThresholdError(
-            f"{bundle.folder} knows {len(bundle.classes.names)} classes and has no threshold; "
-            "expected a model of two; put several together when fitting: --positive"
-        )
     kind, classes = (groups or GroupRule()).kind, classes or bundle.classes
     wanted = _wanted(bundle, rule)
     require_told(wanted, kind)
@@ -123,33 +119,37 @@ def rethreshold(
     y = np.array([classes.number(table_row.label) for table_row in table_rows], dtype=np.int64)
     numbers = number_groups(table_rows)
     notes = _check(y, numbers, wanted, bundle)
-    digests_of = [table_row.digest for table_row in table_rows]
-
-    def own() -> Floats:
-        """Say what the head itself says of them."""
-        found, raw = look(_with(bundle, calibration=None))
-        places = {table_row.digest: i for i, table_row in enumerate(found)}
-        return raw[[places[digest] for digest in digests_of], 1]
-
+    own = partial(_uncalibrated, bundle, look, table_rows)
     chosen, calibration, p = _choose(bundle, own, (y, P, numbers), wanted, kind)
     made = _with(bundle, decision=chosen, calibration=calibration)
-    on_holdout = _on_holdout(made, cache_path, notes)
-    if not isinstance(bundle.head, Cnn):
-        alike = int(like_known(cache_path, table_rows, sorted(bundle.trained_on())).sum())
-        if alike:
-            notes.append(
-                f"{alike:,} of the photographs look so much like ones that the model was trained "
-                "on that both surely show one part: the limit is flattered by them; leave them out"
-            )
-    after = replace(chosen, holdout=on_holdout[0])
-    table = bundle.decision.parts(y, P, numbers)
-    shown = (table.y, table.P[:, 1], table.groups)
-    if not bundle.decision.of_wholes:
-        shown = (y, bundle.decision.alone(P)[:, 1], numbers)
+    outcome, scores = _on_holdout(made, cache_path, notes)
+    notes += _near_copies(bundle, cache_path, table_rows)
     return Rethreshold(
-        bundle.decision, after, calibration, table_rows, y, numbers, p,
-        bundle.decision.outcome(y, P, numbers), Reliability.of(*shown), on_holdout[1], notes,
+        bundle.decision, replace(chosen, holdout=outcome), calibration, table_rows, y, numbers, p,
+        bundle.decision.outcome(y, P, numbers), _old_reliability(bundle.decision, y, P, numbers),
+        scores, notes,
     )  # fmt: skip
+
+
+def _old_reliability(before: Decision, y: Indices, P: Floats, groups: Indices) -> Reliability:
+    """Measure what the old probabilities are worth: of parts, if these are judged as wholes."""
+    if not before.of_wholes:
+        return Reliability.of(y, before.alone(P)[:, 1], groups)
+    parts = before.parts(y, P, groups)
+    return Reliability.of(parts.y, parts.P[:, 1], parts.groups)
+
+
+def _near_copies(bundle: Bundle, cache_path: Path, table_rows: Sequence[TableRow]) -> list[str]:
+    """Say how many photographs surely show parts that the model was trained on; [] for none."""
+    if isinstance(bundle.head, Cnn):
+        return []
+    alike = int(like_known(cache_path, table_rows, sorted(bundle.trained_on())).sum())
+    if not alike:
+        return []
+    return [
+        f"{alike:,} of the photographs look so much like ones that the model was trained on that "
+        "both surely show one part: the limit is flattered by them; leave them out"
+    ]
 
 
 Look = Callable[[Bundle], tuple[list[TableRow], Floats]]
@@ -169,6 +169,13 @@ def _looker(
         return found.table_rows, found.probabilities
 
     return look
+
+
+def _uncalibrated(bundle: Bundle, look: Look, table_rows: Sequence[TableRow]) -> Floats:
+    """Give the probabilities (n,) of a defect as the head itself gives them."""
+    found, raw = look(_with(bundle, calibration=None))
+    places = {table_row.digest: i for i, table_row in enumerate(found)}
+    return raw[[places[table_row.digest] for table_row in table_rows], 1]
 
 
 def _with(bundle: Bundle, **changed: Any) -> Bundle:  # noqa: ANN401 - of fields of the record
@@ -207,7 +214,16 @@ def _new_ones(
 
 
 def _wanted(bundle: Bundle, rule: ThresholdRule | None) -> ThresholdRule:
-    """Give the rule, with the way in which the model judges the photographs of a part."""
+    """Give the rule, with the way in which the model judges the photographs of a part.
+
+    Raises:
+        ThresholdError: the model has no threshold, or judges parts in another way.
+    """
+    if not bundle.classes.binary:
+        raise ThresholdError(
+            f"{bundle.folder} knows {len(bundle.classes.names)} classes and has no threshold; "
+            "expected a model of two; put several together when fitting: --positive"
+        )
     before = bundle.decision
     wanted = rule or before.rule
     if wanted.part_rule not in (None, before.part_rule):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +17,6 @@ from features.extract import Progress
 from features.photographs.file import Photograph
 from pipeline.cnn.cnn import Cnn
 from pipeline.cnn.photograph_batches import look
-from pipeline.data.class_words import is_healthy
 from pipeline.data.classes import Classes
 from pipeline.data.folder import Scan, scan_folder
 from pipeline.data.label_table import LabelRule
@@ -37,9 +35,8 @@ from pipeline.groups.propose import propose_by_pictures
 from pipeline.groups.rules import GroupRule, apply_rule, number_groups
 from pipeline.model.bundle import Bundle
 from pipeline.model.familiar import say_blind, say_unlike
+from pipeline.model.folder_classes import classes_of, counted_as, labelled, not_scored
 from pipeline.model.probabilities import PredictOptions, predict_holdout, predict_photographs
-from pipeline.output.names import match_names
-from pipeline.output.tables import printable
 from pipeline.thresholds.outcome import Outcome
 
 
@@ -203,31 +200,50 @@ def evaluate_folder(
     options = options or EvaluateOptions()
     scan = scan_folder(data, labels=options.labels)
     classes, strange = classes_of(bundle, scan, options.positive)
-    labelled = [p for p in scan.photographs if classes.number(p.label) is not None]
-    if not labelled:
-        raise DataError(
-            f"found the classes {', '.join(scan.class_names) or 'none'} in {data}; the model knows "
-            f"{', '.join(bundle.classes.members)}; expected folders of these names, or say which "
-            "of yours are defective: --positive"
-        )
     rule = options.group_rule or GroupRule()
-    photographs = apply_rule(rule, labelled).photographs
     predicted = predict_photographs(
-        bundle,
-        photographs,
-        cache_path,
-        PredictOptions(options.weights, options.engine),
-        progress=progress,
-    )
-    trained_on = bundle.trained_on()
-    known = np.array([table_row.digest in trained_on for table_row in predicted.table_rows])
-    failed = np.array([bool(table_row.reason) for table_row in predicted.table_rows])
-    new = np.flatnonzero(~known & ~failed)
+        bundle, apply_rule(rule, labelled(bundle, scan, classes)).photographs, cache_path,
+        PredictOptions(options.weights, options.engine), progress=progress,
+    )  # fmt: skip
+    new, notes = _new_to(bundle, scan, predicted.table_rows, strange)
     table_rows = [predicted.table_rows[number] for number in new]
-    if not table_rows:
+    unreadable = [table_row for table_row in predicted.table_rows if table_row.reason]
+    proposal = None
+    if rule.from_photographs:
+        found_groups = _proposed(bundle, data, cache_path, table_rows, rule.gap, progress)
+        table_rows = found_groups.applied(table_rows)
+        if rule.kind == "none":
+            proposal, rule = found_groups, GroupRule("proposed")
+    P, groups = predicted.probabilities[new], number_groups(table_rows)
+    new_ones = _predictions(bundle, classes, data, table_rows, groups, P)
+    notes += counted_as(bundle, classes)
+    found = _evaluation(str(data), new_ones, notes, data, cache_path, rule, unreadable)
+    found = _with_parts(found, bundle, P)
+    found.proposal, found.strange = proposal, strange
+    found.unlike = _unlike(bundle, groups, predicted.strangeness[new])
+    if not isinstance(bundle.head, Cnn):
+        known = sorted(bundle.trained_on())
+        like = like_known(cache_path, table_rows, known, progress=progress)
+        found.known = int(like.sum())
+    return found
+
+
+def _new_to(
+    bundle: Bundle, scan: Scan, table_rows: Sequence[TableRow], strange: Mapping[str, int]
+) -> tuple[Indices, list[str]]:
+    """Give the numbers of photographs that can be scored; say how many are left out, and why.
+
+    Raises:
+        DataError: the model learned from all that can be read.
+    """
+    trained_on = bundle.trained_on()
+    known = np.array([table_row.digest in trained_on for table_row in table_rows])
+    failed = np.array([bool(table_row.reason) for table_row in table_rows])
+    new = np.flatnonzero(~known & ~failed)
+    if not new.size:
         raise DataError(
-            f"nothing in {data} is new to the model: {known.sum()} photographs were trained on, "
-            f"{failed.sum()} cannot be read; expected photographs that it never saw"
+            f"nothing in {scan.root} is new to the model: {known.sum()} photographs were trained "
+            f"on, {failed.sum()} cannot be read; expected photographs that it never saw"
             + "".join(f"; {line}" for line in not_scored(strange, bundle.classes.names))
         )
     left_out = (
@@ -235,28 +251,7 @@ def evaluate_folder(
         (failed.sum(), "cannot be read"),
         (sum(not p.label for p in scan.photographs), "have no class"),
     )
-    notes = [f"{count:,} photographs {why}" for count, why in left_out if count]
-    notes += _counted(bundle, classes)
-    unreadable = [table_row for table_row in predicted.table_rows if table_row.reason]
-    proposal = None
-    if rule.from_photographs:
-        if isinstance(bundle.head, Cnn):
-            found_groups = _by_pictures(bundle.head, data, table_rows, rule.gap)
-        else:
-            found_groups = propose_for(cache_path, table_rows, rule.gap, progress=progress)
-        table_rows = found_groups.applied(table_rows)
-        if rule.kind == "none":
-            proposal, rule = found_groups, GroupRule("proposed")
-    P = predicted.probabilities[new]
-    new_ones = _predictions(bundle, classes, data, table_rows, number_groups(table_rows), P)
-    found = _evaluation(str(data), new_ones, notes, data, cache_path, rule, unreadable)
-    found = _with_parts(found, bundle, P)
-    found.proposal, found.strange = proposal, strange
-    found.unlike = _unlike(bundle, number_groups(table_rows), predicted.strangeness[new])
-    if not isinstance(bundle.head, Cnn):
-        like = like_known(cache_path, table_rows, sorted(trained_on), progress=progress)
-        found.known = int(like.sum())
-    return found
+    return new, [f"{count:,} photographs {why}" for count, why in left_out if count]
 
 
 def _unlike(bundle: Bundle, groups: Indices, strangeness: Floats) -> str:
@@ -269,60 +264,19 @@ def _unlike(bundle: Bundle, groups: Indices, strangeness: Floats) -> str:
     return f"{said}; predict gives no verdict on them, here their verdicts count" if said else ""
 
 
-def not_scored(strange: Mapping[str, int], names: Sequence[str]) -> list[str]:
-    """Write which classes were not scored, for the model does not know them; [] for none."""
-    if not strange:
-        return []
-    shown = ", ".join(f"{printable(name)} {count:,}" for name, count in strange.items())
-    return [
-        f"{sum(strange.values()):,} photographs are NOT scored, for the model knows "
-        f"{printable(', '.join(names))} and not their classes: {shown}; rename their folders, or, "
-        f"if they are defective: --positive {printable(next(iter(strange)))}"
-    ]
-
-
-def classes_of(
-    bundle: Bundle, scan: Scan, positive: Sequence[str] | None
-) -> tuple[Classes, dict[str, int]]:
-    """Give the model's classes with those of a folder that count as one of them, and the others.
-
-    A model that learned from good photographs alone takes all that is not good for defective.
-
-    Raises:
-        DataError: a class called positive is not there, or the model knows more than two.
-    """
-    known = bundle.classes
-    counts = Counter(p.label for p in scan.photographs if p.label)
-    chosen, missing = match_names(positive or (), list(counts))
-    if missing or (chosen and not known.binary):
-        found = ", ".join(sorted(counts)) or "none"
-        raise DataError(
-            f"no class {missing[0]!r} in {scan.root}; found {found}"
-            if missing
-            else f"the model knows {len(known.names)} classes; expected two for --positive"
-        )
-    strange = {name: n for name, n in sorted(counts.items()) if known.number(name) is None}
-    more = dict.fromkeys(chosen, 1)
-    if known.only_good:
-        more |= {name: int(not is_healthy(name)) for name in strange if name not in more}
-    strange = {name: n for name, n in strange.items() if name not in more}
-    return Classes(known.names, {**known.members, **more}), strange
-
-
-def _counted(bundle: Bundle, classes: Classes) -> list[str]:
-    """Say which classes of the folder count as which of the model's."""
-    more = classes.members.keys() - bundle.classes.members.keys()
-    return [
-        f"{', '.join(names)} counts as {classes.names[number]}, which the model was not told"
-        for number in (0, 1)
-        if (names := sorted(name for name in more if classes.members[name] == number))
-    ]
-
-
-def _by_pictures(cnn: Cnn, data: Path, table_rows: list[TableRow], gap: float | None) -> Proposal:
-    """Give the proposal for photographs of a model that sees pixels, which have no rows."""
+def _proposed(
+    bundle: Bundle,
+    data: Path,
+    cache_path: Path,
+    table_rows: list[TableRow],
+    gap: float | None,
+    progress: Progress | None,
+) -> Proposal:
+    """Propose parts: by rows, or by pictures for a model that sees pixels, which has no rows."""
+    if not isinstance(bundle.head, Cnn):
+        return propose_for(cache_path, table_rows, gap, progress=progress)
     photographs = [Photograph(data / table_row.path, table_row.path) for table_row in table_rows]
-    seen = list(look(photographs, cnn.recipe, thumbnail=True))
+    seen = list(look(photographs, bundle.head.recipe, thumbnail=True))
     both = [(s, one.thumbnail) for s, one in zip(table_rows, seen, strict=True) if one.thumbnail]
     return propose_by_pictures([s for s, _ in both], [thumbnail for _, thumbnail in both], gap)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,16 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from features.arrays import Floats
-from features.files import write_whole
 from features.photographs.file import Photograph
 from pipeline.evaluation.band import REVIEW, REVIEW_NAME, beside, verdict_name
 from pipeline.evaluation.part_rules import combine
 from pipeline.groups.rules import GroupRule, apply_rule
 from pipeline.model.bundle import Bundle
 from pipeline.model.familiar import UNLIKE
-from pipeline.model.predict import Prediction, check_format, format_predictions, parts_file
-from pipeline.output.overwrite import PREDICTIONS, remove_ours
-from pipeline.output.tables import MARK, escaped_json, to_csv
+from pipeline.model.predict import Prediction
 from pipeline.thresholds.decision import disagreement
 
 DISAGREE = (
@@ -188,71 +183,3 @@ def _truth(bundle: Bundle, those: Sequence[Prediction]) -> str | None:
 def several(parts: Sequence[PartPrediction]) -> bool:
     """Say whether any part has several photographs: there is more to say than by photograph."""
     return any(len(part.photographs) > 1 for part in parts)
-
-
-def write_tables(
-    bundle: Bundle,
-    predictions: Sequence[Prediction],
-    parts: Sequence[PartPrediction],
-    out: Path,
-) -> list[Path]:
-    """Write the verdicts about photographs and, where parts have several, those about parts.
-
-    Args:
-        bundle: the model.
-        predictions: of photographs.
-        parts: of these.
-        out: of the first; the second stands beside it, see `parts_file`. A second one that this
-            program wrote before, and is no longer true, is taken away; another is left alone.
-
-    Returns:
-        What was written.
-    """
-    suffix = out.suffix.lower()
-    write_whole(out, format_predictions(bundle, predictions, suffix))
-    beside_it = parts_file(out)
-    if not several(parts):
-        remove_ours(beside_it, PREDICTIONS[suffix])
-        return [out]
-    write_whole(beside_it, format_parts(bundle, parts, suffix))
-    return [out, beside_it]
-
-
-def format_parts(bundle: Bundle, parts: Sequence[PartPrediction], suffix: str) -> str:
-    """Write verdicts about parts as text: ".csv", ".json" or ".jsonl"; a line for each part.
-
-    Args:
-        bundle: the model.
-        parts: of `predict_parts`.
-        suffix: of the file's name, with its dot.
-
-    Raises:
-        DataError: another suffix.
-
-    Example:
-        >>> told = onepass.predict(bundle, onepass.find_photographs(["data"]), Path("features.h5"))
-        >>> parts = onepass.predict_parts(bundle, told)
-        >>> len(onepass.format_parts(bundle, parts, ".csv").splitlines())
-        25
-    """
-    check_format(suffix)
-    binary = bundle.classes.binary
-    rows = [
-        {
-            "part": os.fsencode(one.part).decode("utf-8", "backslashreplace"),
-            "class": one.verdict,
-            "probability_of_defect" if binary else "probability": (
-                None if one.probability is None else round(one.probability, 6)
-            ),
-            "photographs": len(one.photographs),
-            "part_from": "proposed" if one.photographs[0].proposed else "told",
-            "error": one.error,
-            "note": one.note or None,
-        }
-        for one in parts
-    ]
-    if suffix == ".csv":
-        return MARK + to_csv(list(rows[0]), rows)
-    if suffix == ".json":
-        return escaped_json(json.dumps(rows, indent=2, ensure_ascii=False)) + "\n"
-    return "".join(escaped_json(json.dumps(row, ensure_ascii=False)) + "\n" for row in rows)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import glob
-import json
 import logging
-import os
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -27,13 +25,10 @@ from pipeline.evaluation.band import REVIEW, REVIEW_NAME, Band, beside, verdict_
 from pipeline.groups.proposal_cache import propose_for
 from pipeline.model.bundle import Bundle
 from pipeline.model.familiar import UNLIKE, say_blind
-from pipeline.model.probabilities import PredictOptions, predict_photographs
+from pipeline.model.probabilities import Predicted, PredictOptions, predict_photographs
 from pipeline.model.slim_rows import on_fewest
-from pipeline.output.overwrite import PICTURE, PREDICTIONS, check_overwritable
-from pipeline.output.tables import MARK, escaped_json, to_csv
 
 _log = logging.getLogger("onepass")
-FORMATS = (".csv", ".json", ".jsonl")
 
 
 @dataclass(frozen=True)
@@ -152,18 +147,16 @@ def predict(
     """Judge photographs; rows that the cache has are used, others are computed and kept there.
 
     A model that sees pixels (`train_cnn`) needs neither cache nor weights. One that sees several
-    views costs a pass of the backbone for each of them; a photograph is decoded once for all, and
-    some hundred views (0.15 MB each) are in memory at a time.
+    views costs a pass of the backbone for each; some hundred of 0.15 MB are in memory at a time.
 
     Args:
         bundle: a loaded model.
         photographs: from `find_photographs`; where their groups are given (`told_parts`), these
             are the parts. Else parts are proposed, if the model judges parts as wholes.
         cache_path: a cache of the model's recipe and weights, made where it does not exist;
-            None to keep nothing.
+            None to keep nothing. One that another process is writing to is gone without.
         options: None for `PredictOptions()`.
-        explain: `pipeline.heatmaps.explain.explain`, to say where the model looks as well, in
-            `Prediction.cells`.
+        explain: `pipeline.heatmaps.explain.explain`, for `Prediction.cells`; None for none.
         notes: what a person should know of the photographs is appended.
         progress: called as `progress(done, total)`.
 
@@ -171,8 +164,7 @@ def predict(
         One for each photograph, in their order; an unreadable one has an error and no verdict.
 
     Raises:
-        FingerprintError: the cache holds rows of other settings. (One that another process goes on
-            writing to is gone without, with a line.)
+        FingerprintError: the cache holds rows of other settings.
         WeightsError: rows are missing and the model's weights are not on this computer.
         HeadError, BundleError: heatmaps of a model that has none.
         OnepassError: see `features.extract.extract`.
@@ -184,43 +176,60 @@ def predict(
     """
     options = options or PredictOptions()
     with tempfile.TemporaryDirectory(prefix="onepass-") as folder:
+        own = Path(folder) / "features.h5"
         seen = on_fewest(bundle) if cache_path is None and not explain else bundle
         if cache_path is None and (explain or options.gap or bundle.decision.of_wholes):
-            cache_path = Path(folder) / "features.h5"  # the rows are looked at twice
-        look = partial(
-            predict_photographs,
-            seen,
-            photographs,
-            options=options,
-            notes=notes,
-            progress=progress,
+            cache_path = own  # the rows are looked at twice
+        found, cache_path = _without_waiting(
+            seen, photographs, cache_path, own, options, notes=notes, progress=progress
         )
-        try:
-            table_rows, probabilities, strange = look(cache_path=cache_path)
-        except CacheBusyError as error:
-            _log.warning("note: going on without the cache, keeping nothing: %s", error)
-            cache_path = Path(folder) / "features.h5"
-            table_rows, probabilities, strange = look(cache_path=cache_path)
-        cells: Sequence[Floats | None] = [None] * len(table_rows)
+        table_rows = found.table_rows
+        cells: Sequence[Floats | None] = [None] * len(photographs)
         if explain and cache_path is not None:
-            cells = list(explain(bundle, cache_path, table_rows, probabilities))
+            cells = list(explain(bundle, cache_path, table_rows, found.probabilities))
         parts, proposed = _parts(bundle, photographs, table_rows, cache_path, options.gap, progress)
     if notes is not None and bundle.familiar is None:
         notes.append(say_blind(pixels=isinstance(bundle.head, Cnn)))
+    return [
+        replace(one, part=part, proposed=proposed, cells=None if one.error else grid)
+        for one, part, grid in zip(_judged(bundle, photographs, found), parts, cells, strict=True)
+    ]
+
+
+def _judged(
+    bundle: Bundle, photographs: Sequence[Photograph], found: Predicted
+) -> list[Prediction]:
+    """Give the verdict on each photograph, as if it were all there is of its part."""
     learned = bundle.trained_on()
     return [
         replace(
             judge_alone(bundle, photograph, chances, strangeness, table_row.reason),
             digest=table_row.digest,
             trained_on=table_row.digest in learned,
-            part=part,
-            proposed=proposed,
-            cells=None if table_row.reason else grid,
         )
-        for photograph, table_row, chances, strangeness, grid, part in zip(
-            photographs, table_rows, probabilities, strange, cells, parts, strict=True
+        for photograph, table_row, chances, strangeness in zip(
+            photographs, found.table_rows, found.probabilities, found.strangeness, strict=True
         )
     ]
+
+
+def _without_waiting(
+    bundle: Bundle,
+    photographs: Sequence[Photograph],
+    cache_path: Path | None,
+    own: Path,
+    options: PredictOptions,
+    *,
+    notes: list[str] | None,
+    progress: Progress | None,
+) -> tuple[Predicted, Path | None]:
+    """Look through the cache, or, while another process writes to it, through one of our `own`."""
+    look = partial(predict_photographs, bundle, photographs, notes=notes, progress=progress)
+    try:
+        return look(cache_path, options), cache_path
+    except CacheBusyError as error:
+        _log.warning("note: going on without the cache, keeping nothing: %s", error)
+        return look(own, options), own
 
 
 MOST_PROPOSED = 20_000
@@ -309,89 +318,3 @@ def _truth(bundle: Bundle, file: Path) -> str | None:
         if number is not None:
             return bundle.classes.names[number]
     return None
-
-
-def check_format(suffix: str) -> None:
-    """Raise DataError for a suffix that `format_predictions` does not know.
-
-    Raises:
-        DataError: `suffix` is another one than ".csv", ".json" and ".jsonl".
-
-    Example:
-        >>> onepass.check_format(".csv")
-    """
-    if suffix not in FORMATS:
-        raise DataError(
-            f"cannot write predictions as {suffix or 'no suffix'!r}; "
-            f"expected {', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
-        )
-
-
-def parts_file(out: Path) -> Path:
-    """Say where the verdicts about parts go, beside those about photographs.
-
-    Example:
-        >>> parts_file(Path("predictions.csv")).name
-        'predictions.parts.csv'
-    """
-    return out.with_name(f"{out.stem}.parts{out.suffix}")
-
-
-def check_outputs(out: Path, sheet: Path | None = None, *, force: bool = False) -> None:
-    """See, before hours of work, that predictions and sheet may be written where they are to go.
-
-    Raises:
-        DataError: `out` has another suffix than `format_predictions` knows.
-        OutputError: a file is there that this program did not write, and `force` is not given.
-
-    Example:
-        >>> onepass.check_outputs(Path("predictions.csv"), Path("sheet.png"))
-    """
-    check_format(out.suffix.lower())
-    ours = PREDICTIONS[out.suffix.lower()]
-    for path in (out, parts_file(out)):
-        check_overwritable(path, ours, force=force)
-    if sheet is not None:
-        check_overwritable(sheet, PICTURE, force=force)
-
-
-def format_predictions(bundle: Bundle, predictions: Sequence[Prediction], suffix: str) -> str:
-    """Write predictions as text: ".csv", ".json" or ".jsonl".
-
-    Args:
-        bundle: the model.
-        predictions: of `predict`.
-        suffix: of the file's name, with its dot.
-
-    Raises:
-        DataError: another suffix.
-
-    Example:
-        >>> told = onepass.predict(bundle, onepass.find_photographs(paths[:2]), Path("features.h5"))
-        >>> len(onepass.format_predictions(bundle, told, ".jsonl").splitlines())
-        2
-    """
-    check_format(suffix)
-    column = "probability_of_defect" if bundle.classes.binary else "probability"
-    grouped, noted = any(p.part for p in predictions), any(p.why for p in predictions)
-    rows = [
-        {
-            "path": os.fsencode(p.path).decode("utf-8", "backslashreplace"),
-            "class": p.verdict,
-            column: None if p.probability is None else round(p.probability, 6),
-            "error": p.error,
-            **({"part": p.part or None} if grouped else {}),
-            **({"note": p.why or None} if noted else {}),
-        }
-        | (
-            {}
-            if bundle.classes.binary
-            else {f"p({name})": (p.probabilities or {}).get(name) for name in bundle.classes.names}
-        )
-        for p in predictions
-    ]
-    if suffix == ".csv":
-        return MARK + to_csv(list(rows[0]), rows)
-    if suffix == ".json":
-        return escaped_json(json.dumps(rows, indent=2, ensure_ascii=False)) + "\n"
-    return "".join(escaped_json(json.dumps(row, ensure_ascii=False)) + "\n" for row in rows)

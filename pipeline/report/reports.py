@@ -22,7 +22,8 @@ from pipeline.evaluation.predictions import (
     predictions_of_side,
 )
 from pipeline.model.bundle import Bundle, refused_if_forged, versions
-from pipeline.model.evaluate import Evaluation, not_scored
+from pipeline.model.evaluate import Evaluation
+from pipeline.model.folder_classes import not_scored
 from pipeline.model.record import FitRecord
 from pipeline.output.overwrite import REPORT, check_overwritable
 from pipeline.output.wording import count

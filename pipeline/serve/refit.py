@@ -42,7 +42,7 @@ from pipeline.model.probabilities import predict_table_rows
 from pipeline.report.reports import fit_report, write_report
 from pipeline.serve.compare_models import ModelComparison, Photographs, compare_models
 from pipeline.serve.versions import write_story
-from pipeline.thresholds.train import out_of_fold
+from pipeline.thresholds.train import TrainingRows, out_of_fold
 from pipeline.training.fit import Fit, FitOptions, fit
 
 Say = Callable[[str, int, int], None]
@@ -133,19 +133,23 @@ def refit(
     say(STAGES[2], 1, 2)
     on_corrections = _on_corrections(bundle, fitted, merged, cache_path, contender)
     say(STAGES[2], 2, 2)
-    fingerprint = model_fingerprint(fitted.folder)
-    story = {
+    made = Refitted(model_fingerprint(fitted.folder), held_out, on_corrections)
+    place = versions / made.fingerprint
+    _keep(fitted.folder, place, _story(bundle, merged, made, time.time() - started))
+    has_report = _report(merged.dataset, replace(fitted, folder=place), bundle.folder, inbox)
+    return replace(made, has_report=has_report)
+
+
+def _story(bundle: Bundle, merged: Merged, done: Refitted, seconds: float) -> dict[str, Any]:
+    """Tell where a new model comes from and what it is worth, as it is kept beside it."""
+    return {
         "from": model_fingerprint(bundle.folder),
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "seconds": round(time.time() - started, 1),
+        "seconds": round(seconds, 1),
         "corrected_photographs": len(merged.corrected),
-        "held_out": held_out.to_json(),
-        "on_corrections": on_corrections.to_json(),
+        "held_out": done.held_out.to_json(),
+        "on_corrections": done.on_corrections.to_json(),
     }
-    place = versions / fingerprint
-    _keep(fitted.folder, place, story)
-    has_report = _report(merged.dataset, replace(fitted, folder=place), bundle.folder, inbox)
-    return Refitted(fingerprint, held_out, on_corrections, has_report)
 
 
 def _fit_anew(
@@ -345,10 +349,10 @@ def _on_corrections(
     numbers, train = np.array(fresh, dtype=np.int64), fitted.sides[0]
     P = np.empty((0, len(bundle.classes.names)))
     if len(numbers):
-        y, groups = dataset.y[train], dataset.groups[train]
+        groups, X = dataset.groups[train], rows_in(dataset, contender.spec, train)
+        rows = TrainingRows(X, dataset.y[train], groups, bundle.classes.names, test_size=0.0)
         own = out_of_fold(
-            contender, rows_in(dataset, contender.spec, train), y, groups,
-            _rounds(groups, np.unique(dataset.groups[numbers])), n_classes=P.shape[1],
+            contender, rows, _rounds(groups, np.unique(dataset.groups[numbers])),
             seed=fitted.record.split.seed, settings=fitted.record.settings,
         )[np.searchsorted(train, numbers)]  # fmt: skip
         P = own if fitted.calibration is None else fitted.calibration.apply(own)

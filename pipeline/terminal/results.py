@@ -20,7 +20,8 @@ from pipeline.evaluation.predictions import Assessment, assessed_sides
 from pipeline.evaluation.score_table import confusion_table, scores_table
 from pipeline.heads.svm import approximation
 from pipeline.model.bundle import Bundle
-from pipeline.model.evaluate import Evaluation, not_scored
+from pipeline.model.evaluate import Evaluation
+from pipeline.model.folder_classes import not_scored
 from pipeline.output.result_table import told
 from pipeline.output.tables import align, printable
 from pipeline.terminal import groups as grouping_text

@@ -185,9 +185,11 @@ class _Maker:
         """Predict `some` rows out of fold; the rounds number within these."""
         X, y, groups = self.rows.X, self.rows.y[some], self.rows.groups[some]
         started = time.perf_counter()
+        rows = self.rows._replace(
+            X=X if len(some) == len(X) else subset(X, some), y=y, groups=groups
+        )
         P = out_of_fold(
-            self.contender, X if len(some) == len(X) else subset(X, some), y, groups, rounds,
-            n_classes=2, seed=self.seed, settings=self.settings,
+            self.contender, rows, rounds, seed=self.seed, settings=self.settings,
             progress=lambda number: self._says(number, fits),
         )  # fmt: skip
         seconds = time.perf_counter() - started
@@ -215,12 +217,11 @@ class _Maker:
 
     def with_good_alone(self) -> Trained:
         """Choose the threshold by the share of good parts that is rejected, out of fold."""
-        X, y, groups, _, test_size, _ = self.rows
+        _, y, groups, _, test_size, _ = self.rows
         share = wanted_share(self.rule)
         rounds = folds_of_good(y, groups, self.rule.folds, self.seed, test_size)
         P = out_of_fold(
-            self.contender, X, y, groups, rounds,
-            n_classes=2, seed=self.seed, settings=self.settings,
+            self.contender, self.rows, rounds, seed=self.seed, settings=self.settings,
             progress=lambda number: self._says(number, len(rounds) + 1),
         )  # fmt: skip
         head, seconds = self._fit(self.everything, len(rounds), len(rounds) + 1)
@@ -310,12 +311,9 @@ def grouped_folds(
 
 def out_of_fold(
     contender: Contender,
-    rows: AnyRows,
-    y: Indices,
-    groups: Indices,
+    rows: TrainingRows,
     rounds: Sequence[Fold],
     *,
-    n_classes: int,
     seed: int = 0,
     settings: Mapping[str, Scalar] | None = None,
     progress: Callable[[int], EpochProgress] | None = None,
@@ -327,11 +325,8 @@ def out_of_fold(
 
     Args:
         contender: a head, and the feature spec that the rows are of.
-        rows: float32 (n, input_width), or rows that are still in the cache.
-        y: int64 (n,) class numbers.
-        groups: int64 (n,), the same number for rows of one part.
+        rows: what is trained on and judged.
         rounds: of one repeat, so that every row is tested once.
-        n_classes: two or more.
         seed: of the head.
         settings: of the head.
         progress: gives, for the number of a fold, what is called as `progress(epoch, epochs,
@@ -340,21 +335,21 @@ def out_of_fold(
     Returns:
         Probabilities (n, n_classes).
     """
+    X, y, groups, n_classes = rows.X, rows.y, rows.groups, len(rows.class_names)
     found = np.full((len(y), n_classes), np.nan)
     side = None
     for number, (_, _, train, test) in enumerate(rounds):
         head = contender.make(seed=seed, settings=settings)
         say = progress(number) if progress else None
         if isinstance(head, RowSpaceHead):
-            side = side or smaller_side(rows, [head])
+            side = side or smaller_side(X, [head])
             part = TrainingPart(
                 side, train, y[train], groups[train], n_classes=n_classes, seed=seed
             )
             found[test] = head.fit_on_spec(part).predict_on_spec(part.place(test))
         else:
-            seen = subset(rows, train)
-            head.fit(seen, y[train], groups[train], n_classes=n_classes, progress=say)
-            found[test] = predict_by_blocks(head, subset(rows, test))
+            head.fit(subset(X, train), y[train], groups[train], n_classes=n_classes, progress=say)
+            found[test] = predict_by_blocks(head, subset(X, test))
         if say is not None and head.history is None:
             say(1, 1, {})
     return found

@@ -112,18 +112,25 @@ def compare_heads(
     )
     most = max(len(fold.train) for fold in photographs.folds)
     note = "\n".join(filter(None, [note, *(approximation(h, most) for h in options.heads or ())]))
-    record = (
-        json.loads(result.to_json())
-        | _identity(dataset)
-        | {"split": split, "optimism": optimism.to_json() if optimism else None}
-        | ({} if result is photographs else {"by_photograph": _by_photograph(photographs)})
-    )
-    write_whole(out / "comparison.csv", MARK + result.to_csv())
-    write_whole(out / "comparison.json", json.dumps(record, indent=1))
-    return HeadComparison(
+    found = HeadComparison(
         result, split, out, dataset, optimism, note,
         photographs=photographs, part_rule=part_rule or MEAN,
     )  # fmt: skip
+    _write(found)
+    return found
+
+
+def _write(found: HeadComparison) -> None:
+    """Write the table as CSV, and all that `best_head` and a report need as JSON."""
+    result, photographs, optimism = found.result, found.photographs, found.optimism
+    record = (
+        json.loads(result.to_json())
+        | _identity(found.dataset)
+        | {"split": found.split, "optimism": optimism.to_json() if optimism else None}
+        | ({} if result is photographs else {"by_photograph": _by_photograph(photographs)})
+    )
+    write_whole(found.folder / "comparison.csv", MARK + result.to_csv())
+    write_whole(found.folder / "comparison.json", json.dumps(record, indent=1))
 
 
 def _completed(

@@ -132,14 +132,9 @@ def compare(
     if not names:
         raise HeadError("no heads to compare; name at least one")
     rounds = rounds or folds(
-        y,
-        groups,
-        n_folds=options.folds,
-        repeats=options.repeats,
-        seed=seed,
-        kind=options.split or "grouped",
-        class_names=class_names,
-    )
+        y, groups, n_folds=options.folds, repeats=options.repeats, seed=seed,
+        kind=options.split or "grouped", class_names=class_names,
+    )  # fmt: skip
     n_classes = max(int(y.max()) + 1, len(class_names or ()))
     seen = rows if isinstance(rows, Mapping) else {FLAT: rows}
     contenders = {c.name: c for c in (Contender(h, spec) for spec in seen for h in names)}
@@ -150,27 +145,30 @@ def compare(
     gram_seconds = time.perf_counter() - started
     data = _Data(y, groups, n_classes, seed)
     tasks = _tasks(names, shared, list(seen), rounds)
-    results = []
-    total = len(contenders) * len(rounds)
-    for made in _run(tasks, data, seen, sides, options.jobs):
-        for result in made:
+    made = _run(tasks, data, seen, sides, options.jobs)
+    results = _in_order(made, list(contenders), len(contenders) * len(rounds), progress)
+    return Comparison(
+        contenders, rounds, results, y, groups,
+        sort_by=options.sort_by, rope=options.rope, seed=seed, gram_seconds=gram_seconds,
+    )  # fmt: skip
+
+
+def _in_order(
+    made: Iterable[Sequence[FoldResult]],
+    contenders: Sequence[str],
+    total: int,
+    progress: Progress | None,
+) -> list[FoldResult]:
+    """Gather results as they come, say so, and sort them by contender, repeat and fold."""
+    results: list[FoldResult] = []
+    for some in made:
+        for result in some:
             results.append(result)
             if progress is not None:
                 text = f"{result.head}, fold {result.fold + 1} of repeat {result.repeat + 1}"
                 progress(len(results), total, text)
     order = {name: number for number, name in enumerate(contenders)}
-    results.sort(key=lambda r: (order[r.head], r.repeat, r.fold))
-    return Comparison(
-        contenders,
-        rounds,
-        results,
-        y,
-        groups,
-        sort_by=options.sort_by,
-        rope=options.rope,
-        seed=seed,
-        gram_seconds=gram_seconds,
-    )
+    return sorted(results, key=lambda r: (order[r.head], r.repeat, r.fold))
 
 
 @dataclass(frozen=True)

@@ -169,13 +169,8 @@ def fit(
         (18, 1.0)
     """
     options = options or FitOptions()
-    check_replaceable(out, force=options.force)
     features, seed, rule = options.features, options.seed, options.threshold
-    if dataset.y.any():  # of good parts alone nothing is claimed that parts on both sides break
-        require_told(rule, dataset.folder.group_rule.kind)
-    rows_in(
-        dataset, features or specs_of(dataset)[0], np.arange(1)
-    )  # wrong features are said at once, too
+    _check(dataset, out, options)
     kind, sides = choose_sides(
         dataset.y, dataset.groups, dataset.given,
         kind=options.split, test_size=options.test_size, seed=seed,
@@ -189,15 +184,7 @@ def fit(
         choice.contender, part, rule, seed=seed, settings=options.settings, progress=progress
     )
     torn = len(np.intersect1d(dataset.groups[sides[0]], dataset.groups[sides[1]]))
-    record = FitRecord(
-        head=choice.contender.head,
-        folder=dataset.folder,
-        split=SplitRecord(kind, test_size, seed, torn),
-        spec=spec,
-        fingerprint=dict(dataset.fields),
-        settings=dict(options.settings),
-        choice=choice.to_json() if len(choice.trials) > 1 else None,
-    )
+    record = _record(dataset, options, choice, SplitRecord(kind, test_size, seed, torn))
     done = _predicted(made, dataset, sides, part.X, out, record)
     done.choice = choice if len(choice.trials) > 1 else None
     if options.refit:
@@ -206,6 +193,27 @@ def fit(
     if options.optimism and kind != GIVEN and dataset.y.any():
         done.optimism = _optimism(done, dataset, rule)
     return done
+
+
+def _check(dataset: Dataset, out: Path, options: FitOptions) -> None:
+    """Refuse, before hours of training, what cannot be written, claimed or seen."""
+    check_replaceable(out, force=options.force)
+    if dataset.y.any():  # of good parts alone nothing is claimed that parts on both sides break
+        require_told(options.threshold, dataset.folder.group_rule.kind)
+    rows_in(dataset, options.features or specs_of(dataset)[0], np.arange(1))
+
+
+def _record(dataset: Dataset, options: FitOptions, choice: Choice, split: SplitRecord) -> FitRecord:
+    """Note what was asked for and chosen, as it stands in `model.json`."""
+    return FitRecord(
+        head=choice.contender.head,
+        folder=dataset.folder,
+        split=split,
+        spec=choice.contender.spec,
+        fingerprint=dict(dataset.fields),
+        settings=dict(options.settings),
+        choice=choice.to_json() if len(choice.trials) > 1 else None,
+    )
 
 
 def _save(done: Fit, dataset: Dataset, made: Trained, *, force: bool) -> None:

@@ -136,13 +136,6 @@ def train_cnn(
     )  # fmt: skip
     started = time.perf_counter()
     fit_cnn(cnn, photographs, *sides, progress=progress)
-    seconds = time.perf_counter() - started
-    chances = [predict_pixels(cnn, photographs.photographs(side)).probabilities for side in sides]
-    on_train, on_test = (
-        Assessment.of(photographs.y[side], photographs.groups[side], P, seed=seed, learned=learned)
-        for side, P, learned in zip(sides, chances, (True, False), strict=True)
-    )
-    decision = _decision(photographs, sides[1], chances[1])
     record = FitRecord(
         head=cnn.name,
         folder=FolderRecord(str(photographs.root), photographs.group_rule),
@@ -150,6 +143,30 @@ def train_cnn(
         sees="pixels",
         recipe=recipe.fields(),
     )
+    done = _scored(out, cnn, photographs, sides, record, time.perf_counter() - started)
+    few = photographs.photographs(sides[1][:_SELF_TEST_PHOTOGRAPHS])
+    pixels = [seen.pixels for seen in look(few, recipe) if seen.pixels is not None]
+    numbers = dict(zip(("train", "holdout"), sides, strict=True))
+    save_fit(done, photographs, numbers, np.stack(pixels), force=options.force)
+    return done
+
+
+def _scored(
+    out: Path,
+    cnn: Cnn,
+    photographs: PhotographSet,
+    sides: tuple[Indices, Indices],
+    record: FitRecord,
+    seconds: float,
+) -> CnnFit:
+    """Score a trained CNN on both sides of its split."""
+    chances = [predict_pixels(cnn, photographs.photographs(side)).probabilities for side in sides]
+    seed = record.split.seed
+    on_train, on_test = (
+        Assessment.of(photographs.y[side], photographs.groups[side], P, seed=seed, learned=learned)
+        for side, P, learned in zip(sides, chances, (True, False), strict=True)
+    )
+    decision = _decision(photographs, sides[1], chances[1])
     predicted = predictions_of_side(
         photographs, sides[1], chances[1], photographs.root, decision.band
     )
@@ -160,10 +177,6 @@ def train_cnn(
     done.parts = decision.whole_parts(predicted, chances[1])
     if done.parts is not None:
         done.held_out_parts = Assessment.of_predictions(done.parts, seed=seed)
-    few = photographs.photographs(sides[1][:_SELF_TEST_PHOTOGRAPHS])
-    pixels = [seen.pixels for seen in look(few, recipe) if seen.pixels is not None]
-    numbers = dict(zip(("train", "holdout"), sides, strict=True))
-    save_fit(done, photographs, numbers, np.stack(pixels), force=options.force)
     return done
 
 

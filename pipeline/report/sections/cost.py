@@ -45,44 +45,37 @@ def section(
         where = f"These curves are of the {unit}s that the threshold was chosen on ({unseen.how})."
     given = None if decision is None else decision.defect_rate
     rate = float(positive.mean()) if given is None else given
-    curve, costs = whole.thinned(), _costs_of(decision, rate)
+    curve, costs, shares = whole.thinned(), _costs_of(decision, rate), _shares(outcome, unit)
     values = {name: 100 * curve.costs(weights) for name, weights in costs.items()}
-    cheapest: list[Row] = []
-    for title, weights in costs.items():
-        best = whole.cheapest(weights)
-        at = int((whole.thresholds == best).argmax())
-        cheapest.append(
-            [title, f"{best:.3g}", percent(whole.missed[at]), percent(whole.rejected[at])]
-        )
+    errors_chart = _errors(predicted.band, curve, shares, unit)
+    costs_chart = _costs(predicted.band, curve, values, _cost_here(costs, shares), unit)
+    unpriced = " What a person has to look at costs nothing in them."
     body = [
         paragraphs(
             "A lower threshold misses fewer defects and rejects more healthy parts. What is best "
             f"depends on what either costs you. {where}",
             f"The costs are for {percent(rate)} of defective {unit}s; with another share of "
-            "defects they move."
-            + (
-                " What a person has to look at costs nothing in them."
-                if predicted.band.has_review
-                else ""
-            ),
+            "defects they move." + (unpriced if predicted.band.has_review else ""),
         ),
-        element(
-            "div", _errors(predicted.band, curve, _shares(outcome, unit), unit).html(),
-            _costs(
-                predicted.band, curve, values, _cost_here(costs, _shares(outcome, unit)), unit
-            ).html(), class_="pair",
-        ),
+        element("div", errors_chart.html(), costs_chart.html(), class_="pair"),
         table(
             f"The cheapest threshold on these {unit}s",
             ["a missed defect costs", "threshold", "defective missed", "healthy rejected"],
-            cheapest,
+            [_cheapest(whole, title, weights) for title, weights in costs.items()],
         ),
         paragraphs(
             "This is to show what is at stake. Do not quote these shares as a result: the "
             f"thresholds were found on the very {unit}s that they are scored on."
         ),
-    ]  # fmt: skip
+    ]
     return Section("cost", "Cost: what another threshold would change", join(body))
+
+
+def _cheapest(whole: Curve, title: str, weights: Weights) -> Row:
+    """Give the line of the table for one relation of costs."""
+    best = whole.cheapest(weights)
+    at = int((whole.thresholds == best).argmax())
+    return [title, f"{best:.3g}", percent(whole.missed[at]), percent(whole.rejected[at])]
 
 
 def _costs_of(decision: Decision | None, rate: float) -> dict[str, Weights]:

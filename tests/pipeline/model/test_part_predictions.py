@@ -14,7 +14,8 @@ from models import load, write_parts
 import pipeline
 from features.errors import ThresholdError
 from pipeline.evaluation.part_rules import combine
-from pipeline.model.part_predictions import DISAGREE, write_tables
+from pipeline.model.part_predictions import DISAGREE
+from pipeline.model.prediction_tables import write_tables
 
 TOLD = pipeline.GroupRule("regex", r"part-(\d+)")
 
