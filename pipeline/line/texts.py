@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.line.rethreshold import Rethreshold
-from pipeline.output.tables import align
-from pipeline.terminal import thresholds as limits
+from pipeline.output.result_table import Facts
+from pipeline.terminal.thresholds import seen
+from pipeline.thresholds import facts
 from pipeline.thresholds.outcome import outcome_table
 
 
@@ -15,34 +16,34 @@ def rethresholded(done: Rethreshold, names: Sequence[str]) -> str:
     before, after = done.before, done.after
     new = after.unseen
     rows = [
-        ["threshold was", limits.headline(before)],
-        ["threshold is", limits.headline(after)],
-        *([["chosen on", limits.chosen_on(new)]] if new else []),
-        ["verdict", limits.meaning(after.band, names)],
-        ["parts", limits.PART_RULES[after.part_rule]],
-        ["probabilities", _calibration(done)],
-        *(["claim was", line] for line in limits.claims(before)),
-        *(["claim is", line] for line in limits.claims(after)),
+        ("threshold was", facts.headline(before)),
+        ("threshold is", facts.headline(after)),
+        *([("chosen on", facts.chosen_on(new))] if new else []),
+        ("verdict", facts.meaning(after.band, names)),
+        ("parts", facts.PART_RULES[after.part_rule]),
+        ("probabilities", _calibration(done)),
+        *(("claim was", line) for line in facts.claims(before)),
+        *(("claim is", line) for line in facts.claims(after)),
     ]
     if before.claims and not after.claims:
-        rows.append(["claim is", "none: what was claimed of the old limit does not hold for this"])
-    rows += [["note", line] for line in (after.note, *done.notes) if line]
+        rows.append(("claim is", "none: what was claimed of the old limit does not hold for this"))
+    rows += [("note", line) for line in (after.note, *done.notes) if line]
     sides = {"old limit, new parts": done.old_outcome}
     if new is not None:
         sides["new limit, same parts"] = new.outcome
     if after.holdout is not None:
         sides["new limit, old holdout"] = after.holdout
     lines = [
-        align(rows, right=False), "",
+        Facts(rows).text(), "",
         outcome_table(sides, review=_review(done), wholes=after.of_wholes).text(),
-        limits.bounds(done.old_outcome, "of the old limit, the new parts"),
+        facts.bounds(done.old_outcome, "of the old limit, the new parts"),
     ]  # fmt: skip
     if new is not None and not after.claims:
         lines.append(
             "the new limit was chosen on these very parts: its counts there are flattering"
         )
-    lines += [f"warning: {line}" for line in limits.contradicted(after, "the old holdout")]
-    return "\n".join([*lines, *limits.seen(after)])
+    lines += [f"warning: {line}" for line in facts.contradicted(after, "the old holdout")]
+    return "\n".join([*lines, *seen(after)])
 
 
 def _review(done: Rethreshold) -> bool:

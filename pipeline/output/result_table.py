@@ -45,13 +45,20 @@ class Share(NamedTuple):
     right: bool = False
 
 
+class Likely(NamedTuple):
+    """A class that somebody else named, and the probability of it."""
+
+    name: str
+    probability: float
+
+
 class Name(str):
     """The name of a file, class or part, which somebody else chose."""
 
     __slots__ = ()
 
 
-Cell = str | int | float | Estimate | Spread | Share
+Cell = str | int | float | Estimate | Spread | Share | Likely
 
 
 class Column(NamedTuple):
@@ -102,6 +109,23 @@ class Table:
         return [[printable(cell.replace(NBSP, " ")) for cell in line] for line in lines]
 
 
+@dataclass(frozen=True)
+class Facts:
+    """Names with what stands for each of them: a table of two columns that needs no headings.
+
+    Example:
+        >>> print(Facts([("threshold", "0.5, not chosen"), ("parts", "12")]).text())
+        threshold  0.5, not chosen
+        parts      12
+    """
+
+    pairs: Sequence[tuple[str, str]]
+
+    def text(self) -> str:
+        """Print them for a terminal, one below the other."""
+        return align([(name, printable(said)) for name, said in self.pairs], right=False)
+
+
 def shown(cell: Cell) -> tuple[str, str]:
     """Give the words of a cell, and what stands small beside them, such as an interval; or ""."""
     match cell:
@@ -113,6 +137,8 @@ def shown(cell: Cell) -> tuple[str, str]:
             if not whole:
                 return f"{some:,}" if not of else "–", ""
             return f"{some:,} of {whole:,}" if of else f"{some:,}", f"({percent(some / whole)})"
+        case Likely(name, probability):
+            return name, f"({percent(probability)})"
         case float():
             return score(cell), ""
         case int():

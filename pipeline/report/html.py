@@ -6,7 +6,7 @@ import html
 import re
 from collections.abc import Iterable, Sequence
 
-from pipeline.output.result_table import Cell, Name, Share, Table, shown
+from pipeline.output.result_table import Cell, Likely, Name, Share, Table, shown
 from pipeline.output.tables import printable
 
 _VOID = frozenset({"br", "img", "link", "meta", "wbr"})
@@ -122,6 +122,8 @@ def _shown(cell: Cell) -> Child:
     text, beside = shown(cell)
     if isinstance(cell, Name):
         return name(text)
+    if isinstance(cell, Likely):
+        return [name(text), " ", element("small", beside)]
     made = [text, element("small", beside, class_="range")] if beside else text
     right = isinstance(cell, Share) and cell.right
     return element("span", made, class_="right") if right else made

@@ -49,8 +49,8 @@ from pipeline.report.sections import (
 from pipeline.report.sections.gallery import CellsOf, cells_of_bundle, cells_of_folder
 from pipeline.report.verdict import comparison_verdict, model_verdict
 from pipeline.terminal import groups as grouping_text
-from pipeline.terminal.thresholds import contradicted
 from pipeline.thresholds.decision import Decision, Unseen
+from pipeline.thresholds.facts import contradicted
 from pipeline.thresholds.outcome import Outcome
 from pipeline.training.compare_heads import HeadComparison
 from pipeline.training.fit import Fit

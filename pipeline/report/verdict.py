@@ -20,9 +20,9 @@ from pipeline.evaluation.metrics import TITLES
 from pipeline.evaluation.predictions import Assessment, Predictions
 from pipeline.output.wording import between, count, interval, of, percent, score, sentence
 from pipeline.report.page import KeyFigure, Verdict
-from pipeline.terminal.thresholds import claims, expect_more
 from pipeline.thresholds.bounds import parts_needed, upper_limit
 from pipeline.thresholds.decision import Decision
+from pipeline.thresholds.facts import claims, expect_more
 from pipeline.thresholds.outcome import Outcome
 from pipeline.training.comparison import Comparison, TableRow
 

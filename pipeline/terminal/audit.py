@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from pipeline.audit.result import Audit, LabelFindings, PhotographFinding, Shortcuts
-from pipeline.output.tables import align, printable
+from pipeline.audit.finding_tables import copies_table, photographs_table, suspects_table
+from pipeline.audit.result import Audit, LabelFindings, Shortcuts
+from pipeline.output.result_table import Column, Table
+from pipeline.output.tables import printable
 
 _SHOWN = 10
 _BINARY = 2
@@ -19,9 +20,8 @@ def audit(found: Audit, out: Path) -> str:
         _shortcuts(found.shortcuts, list(found.classes)) if found.shortcuts else "",
         f"Background: {printable(found.background.sentence)}" if found.background else "",
         _labels(found.labels) if found.labels else "",
-        _photographs("outliers, unlike all other photographs", found.outliers),
-        _photographs("unusable photographs", found.unusable),
-        _copies(found),
+        _table(photographs_table([*found.unusable, *found.outliers], _SHOWN)),
+        _table(copies_table(found.copies, _SHOWN)),
         "\n".join(f"note: {printable(note)}" for note in found.notes),
         f"written: {out} (audit.json, audit.csv, photographs.csv and sheets) "
         f"in {found.seconds:.1f} s",
@@ -56,9 +56,12 @@ def _shortcuts(found: Shortcuts, names: Sequence[str]) -> str:
 
 def _typical(found: Shortcuts, name: str) -> str:
     """Say what is usual of the one class that there is."""
-    rows = [["fact", f"typical {printable(name)}"]]
-    rows += [[fact.title, printable(fact.typical[name])] for fact in found.facts]
-    return f"Shortcuts: not judged, for there is one class alone\n\n{align(rows)}"
+    columns = [Column("fact"), Column(f"typical {name}", words=True)]
+    made = Table(
+        "Shortcuts: not judged, for there is one class alone", columns,
+        [[fact.title, fact.typical[name]] for fact in found.facts],
+    )  # fmt: skip
+    return _table(made)
 
 
 def _sentences(found: Shortcuts) -> Iterable[str]:
@@ -84,13 +87,8 @@ def _labels(found: LabelFindings) -> str:
         f"Labels: at most about {found.estimated:,} are wrong, {len(found.suspects):,} to check"
         f" ({found.head} head, {found.folds} folds by part, AUC {found.roc_auc:.3f})"
     ]
-    lines += [
-        f"  {printable(one.path)}: looks like {printable(one.suggested)} ({one.p_suggested:.1%}), "
-        f"{printable(one.given)} only {one.p_given:.1%}"
-        for one in found.suspects[:_SHOWN]
-    ]
-    lines += _more(len(found.suspects))
     if found.suspects:
+        lines += ["", _table(suspects_table(found.suspects, _SHOWN)), ""]
         lines.append("photographs that are hard to judge look just like wrong labels: look at them")
     if found.weak:
         lines.append(
@@ -100,24 +98,6 @@ def _labels(found: LabelFindings) -> str:
     return "\n".join(lines)
 
 
-def _photographs(title: str, found: Sequence[PhotographFinding]) -> str:
-    kinds = Counter(one.problem for one in found)
-    counts = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common())
-    several = f" ({counts})" if len(kinds) > 1 else ""
-    lines = [f"{title[0].upper() + title[1:]}: {len(found):,}{several}"]
-    for one in found[:_SHOWN]:
-        problem = "" if one.problem == "outlier" else f"{one.problem}: "
-        lines.append(f"  {printable(one.path)}: {problem}{one.reason}")
-    return "\n".join([*lines, *_more(len(found))])
-
-
-def _copies(found: Audit) -> str:
-    lines = [f"Exact copies under two labels: {len(found.copies):,}"]
-    for torn in found.copies[:_SHOWN]:
-        copies = ", ".join(f"{printable(p)} ({printable(c)})" for p, c in torn.copies.items())
-        lines.append(f"  {copies}")
-    return "\n".join([*lines, *_more(len(found.copies))])
-
-
-def _more(count: int) -> list[str]:
-    return [f"  … and {count - _SHOWN:,} more"] if count > _SHOWN else []
+def _table(made: Table) -> str:
+    """Print a table below what it shows; one without rows is its title alone."""
+    return f"{made.title}\n{made.text()}" if made.rows else made.title

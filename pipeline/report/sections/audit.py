@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from features.errors import OnepassError
+from pipeline.audit.finding_tables import copies_table, photographs_table, suspects_table
 from pipeline.audit.result import Audit, BackgroundFinding, LabelFindings, Shortcuts, read_audit
 from pipeline.data.dataset import Labelled
+from pipeline.output.result_table import Table
 from pipeline.output.tables import printable
-from pipeline.output.wording import count, percent, score
-from pipeline.report.html import Html, Row, element, folded, join, name, result_table, table
+from pipeline.output.wording import count, score
+from pipeline.report.html import Html, element, folded, join, result_table
 from pipeline.report.page import Section, paragraphs
 
 _LISTED = 20
@@ -127,12 +129,6 @@ def _background(found: BackgroundFinding) -> list[Html]:
 
 
 def _labels(found: LabelFindings) -> list[Html]:
-    rows: list[Row] = [
-        [name(s.path), name(s.given), percent(s.p_given), name(s.suggested), percent(s.p_suggested)]
-        for s in found.suspects[:_LISTED]
-    ]
-    columns = ["photograph", "class", "its probability", "looks like", "its probability"]
-    listed = table("Labels to check, the most suspect first", columns, rows, texts=[1, 3])
     weak = (
         f" Of {', '.join(map(printable, found.weak))} the head knows too little to doubt their "
         "labels: most of those are hard photographs."
@@ -146,18 +142,11 @@ def _labels(found: LabelFindings) -> list[Html]:
             f"({found.head} head, {found.folds} folds by part, AUC {score(found.roc_auc)}). "
             f"Photographs that are hard to judge look just like wrong labels.{weak}"
         ),
-        folded(f"{_first(len(rows), len(found.suspects))} as a table", listed) if rows else Html(),
+        _folded(suspects_table(found.suspects, _LISTED)),
     ]
 
 
 def _photographs(found: Audit) -> Sequence[Html]:
-    both = [*found.unusable, *found.outliers]
-    rows: list[Row] = [
-        [name(one.path), name(one.label), one.problem, printable(one.reason)]
-        for one in both[:_LISTED]
-    ]
-    columns = ["photograph", "class", "problem", "reason"]
-    listed = table("Photographs to look at", columns, rows, texts=[1, 2, 3])
     return [
         element("h3", "Photographs"),
         paragraphs(
@@ -165,9 +154,10 @@ def _photographs(found: Audit) -> Sequence[Html]:
             f"(blurred, too bright, too dark or near-uniform), {len(found.copies):,} in several "
             "classes at once."
         ),
-        folded(f"{_first(len(rows), len(both))} as a table", listed) if rows else Html(),
+        _folded(photographs_table([*found.unusable, *found.outliers], _LISTED)),
+        _folded(copies_table(found.copies, _LISTED)),
     ]
 
 
-def _first(shown: int, whole: int) -> str:
-    return f"The first {shown} of {whole:,}" if shown < whole else f"All {whole:,}"
+def _folded(made: Table) -> Html:
+    return folded(f"{made.title}, as a table", result_table(made)) if made.rows else Html()

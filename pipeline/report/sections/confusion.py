@@ -8,7 +8,7 @@ from pipeline.evaluation.predictions import Predictions
 from pipeline.evaluation.score_table import confusion_table
 from pipeline.report.html import Html, Row, element, folded, join, name, result_table, table
 from pipeline.report.page import Section, paragraphs
-from pipeline.terminal.thresholds import meaning
+from pipeline.thresholds.facts import meaning
 
 
 def section(predicted: Predictions, photographs: Predictions | None = None) -> Section:

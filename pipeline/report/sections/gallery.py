@@ -27,7 +27,7 @@ from pipeline.model.bundle import Bundle, load_bundle
 from pipeline.output.wording import NBSP, count, percent
 from pipeline.report.html import Child, Html, Row, element, folded, join, name, table
 from pipeline.report.page import Section, paragraphs
-from pipeline.terminal.thresholds import meaning
+from pipeline.thresholds.facts import meaning
 
 SHOWN = 8  # photographs of each kind
 _LISTED = 200  # mistakes in the table

@@ -26,6 +26,7 @@ from features.photographs.metadata import FileFacts
 from pipeline.audit.background import covered
 from pipeline.audit.bins import Column
 from pipeline.audit.columns import COPIED, GONE, RENUMBERED, collect
+from pipeline.audit.finding_tables import copies_table, photographs_table
 from pipeline.audit.labels import out_of_fold, suspect_labels
 from pipeline.audit.outliers import find_outliers, neighbour_distances, sampled_distances
 from pipeline.audit.run import audit_dataset
@@ -33,6 +34,9 @@ from pipeline.audit.unusable import find_unusable
 from pipeline.data.splits import folds
 from pipeline.heads.gram import GramSide, gram
 from pipeline.heads.sides import smaller_side
+from pipeline.report.html import result_table
+from pipeline.report.sections.audit import Audited
+from pipeline.report.sections.audit import section as audit_section
 from pipeline.terminal.audit import audit as audit_text
 
 PARTS = 14  # of each class, two photographs each
@@ -412,7 +416,11 @@ def test_tables_and_screen_are_safe_from_names() -> None:
     shown = r"'=1+1\x1b[31m/a.png"
     assert [row["path"] for row in rows] == [shown, "ok/a.png", shown]
     assert rows[0]["class"] == "'@x"
-    assert "\x1b" not in audit_text(found, Path("audit"))
+    text, page = audit_text(found, Path("audit")), audit_section(Audited(found)).body
+    assert "\x1b" not in text + page
+    for table in (photographs_table(found.outliers, 10), copies_table(found.copies, 10)):
+        assert table.text() in text  # the same table for both readers
+        assert result_table(table) in page
     assert json.loads(found.to_json())["seconds"] is None
 
 

@@ -8,7 +8,17 @@ import numpy as np
 import pytest
 from report_check import plain
 
-from pipeline.output.result_table import Cell, Column, Estimate, Name, Share, Spread, Table, told
+from pipeline.output.result_table import (
+    Cell,
+    Column,
+    Estimate,
+    Likely,
+    Name,
+    Share,
+    Spread,
+    Table,
+    told,
+)
 from pipeline.report.html import result_table
 
 
@@ -25,6 +35,7 @@ from pipeline.report.html import result_table
         (Share(0, 0), "–"),
         (Share(0, 0, of=False), "0"),
         (12345, "12,345"),
+        (Likely("bad", 0.25), "bad (25 %)"),
         (np.float64(0.25), "0.250"),
         ("as it is", "as it is"),
     ],

@@ -324,12 +324,12 @@ def test_thresholds_say_rule_promise_and_outcome() -> None:
     said = plain(section.body)
     assert "for the claim below" in said
     assert "80 defective and 80 good parts that were set aside" in said
-    assert "At most 0.05 of defective parts are missed, with 95% confidence" in said
+    assert "claim at most 0.05 of defective parts are missed, with 95% confidence" in said
     assert f"(missed) {new.defective_parts.passed} of 80" in said
-    assert "With 95 % confidence these alone show (held out): at most" in said
+    assert "Held out alone shows, with 95% confidence: at most" in said
     for rule, words in (
         ("any", "parts with a photograph that is …"),
-        ("mean", "Parts are judged as wholes, by the mean of their photographs' log-odds"),
+        ("mean", "parts judged as wholes, by the mean of their photographs' log-odds"),
     ):
         of_rule = thresholds.section(replace(found, part_rule=rule), BINARY.names, {"new": new})
         assert of_rule is not None
@@ -344,7 +344,7 @@ def test_thresholds_say_rule_promise_and_outcome() -> None:
     assert thresholds.section(found, ("A", "B", "C"), {}) is None
     fixed = thresholds.section(Decision.not_chosen(), BINARY.names, {})
     assert fixed is not None
-    assert "promise None: no share of missed or rejected parts was claimed" in plain(fixed.body)
+    assert "claim none: no share of missed or rejected parts was claimed" in plain(fixed.body)
 
 
 def test_a_claim_that_failed_is_not_repeated() -> None:

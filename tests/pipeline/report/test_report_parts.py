@@ -19,6 +19,7 @@ from pipeline.report.sections import thresholds as thresholds_section
 from pipeline.report.verdict import model_verdict
 from pipeline.terminal import thresholds as text
 from pipeline.thresholds.decision import Decision, Unseen
+from pipeline.thresholds.facts import threshold_facts
 from pipeline.thresholds.outcome import Counts, Outcome, Reliability
 from pipeline.thresholds.rule import ThresholdRule
 
@@ -97,7 +98,7 @@ def test_curves_of_parts_that_were_chosen_on_are_called_so() -> None:
     assert titles is not None
     said = plain(titles.body)
     assert "passed, of the defective parts (missed) 0 of 1" in said
-    assert "Parts are judged as wholes" in said
+    assert "parts judged as wholes" in said
     each = replace(decided(unseen=unseen), part_rule="any")
     titles = thresholds_section.section(each, BINARY.names, {})
     assert titles is not None
@@ -148,6 +149,11 @@ def test_misses_out_of_fold_are_said_in_the_terminal_too() -> None:
     said = made(4)
     assert "missed 4 of 8 defective parts (50 %): expect more misses than the 0 of 4 here" in said
     assert "expect more" not in made(0)
+    section = thresholds_section.section(decided(), BINARY.names, {})
+    assert section is not None
+    for name, words in threshold_facts(decided(), BINARY.names).pairs:  # one table, both readers
+        assert f"{name} {words}" in plain(section.body)
+        assert words in text.decision(decided(), BINARY.names)
     assert "expect more" not in made(4, "set aside")
 
 
