@@ -45,7 +45,7 @@ Progress = Callable[[int, int], None]
 
 
 class _Seen(NamedTuple):
-    """What a reader thread found out about one photograph.
+    """Hold what a reader thread found out about one photograph.
 
     Attributes:
         views: those without a row.

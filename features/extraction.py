@@ -1,4 +1,4 @@
-"""How a run of `features.extract` goes, what it did, and what one that failed left behind."""
+"""Say how a run of `features.extract` goes, what it did, and what one that failed left behind."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from features.photographs.views import FULL
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a run goes: nothing of it is part of what a row is.
+    """Say how a run goes: nothing of it is part of what a row is.
 
     Attributes:
         views: names of `features.photographs.views`, the full view first; a row of each.
@@ -49,7 +49,7 @@ class RunOptions:
 
 @dataclass
 class Extraction:
-    """What one run did.
+    """Hold what one run did.
 
     Attributes:
         table_rows: one for each photograph asked for, in order; `row` -1 with a reason where it
@@ -73,7 +73,7 @@ class Extraction:
 
     @property
     def failed(self) -> list[TableRow]:
-        """The photographs without a row."""
+        """Give the photographs without a row."""
         return [table_row for table_row in self.table_rows if table_row.row < 0]
 
 

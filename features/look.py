@@ -1,4 +1,4 @@
-"""What is looked at of every photograph, and what of that is kept in its row.
+"""Say what is looked at of every photograph, and what of that is kept in its row.
 
 A row begins with the backbone's last map of the whole photograph. A closer look keeps intermediate
 layers of the whole photograph behind it, and of crops nothing but intermediate layers: a crop's map
@@ -40,7 +40,7 @@ class Crops(NamedTuple):
 
     @property
     def views(self) -> tuple[str, ...]:
-        """Names of the crops, each once, in the order in which they stand in a row."""
+        """Name the crops, each once, in the order in which they stand in a row."""
         return tuple(dict.fromkeys(view for name in self.sets for view in views_of(name)))
 
     def to_fields(self) -> dict[str, Any]:
@@ -74,7 +74,7 @@ NO_CROPS = Crops()
 
 
 class Kept(NamedTuple):
-    """What a slim cache keeps of every photograph: what some feature specs read, and no more.
+    """Hold what a slim cache keeps of every photograph: what some feature specs read, and no more.
 
     The mean of the last map is always kept: proposed groups are made of it, and a model tells by it
     what is unlike all that it was trained on.
@@ -141,7 +141,7 @@ class Look(NamedTuple):
 
     @property
     def images(self) -> int:
-        """How many pictures the backbone sees of a photograph."""
+        """Say how many pictures the backbone sees of a photograph."""
         return 1 + len(self.crops.views)
 
     def __str__(self) -> str:

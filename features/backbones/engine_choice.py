@@ -1,4 +1,4 @@
-"""Which engine computes the backbone where nobody names one: the fastest that gives right rows.
+"""Say which engine computes the backbone where nobody names one: the fastest that gives right rows.
 
 The order is that of `python -m benchmarks.backbone`: OpenVINO, ONNX Runtime, TensorFlow, on the
 x86-64 processors that it was measured on; elsewhere TensorFlow alone. An engine that is installed

@@ -1,4 +1,4 @@
-"""Which library computes the frozen network: the registry of engines."""
+"""Register the engines: libraries that compute the frozen network."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Engine(Protocol):
 
 
 class FoldedOps:
-    """What an architecture with folded convolutions is written in; engines say how each is made.
+    """Say what folded architectures are written in; engines say how each is made.
 
     Attributes:
         blocks: its maps by name.

@@ -59,7 +59,7 @@ class KerasNetwork:
 
     @property
     def tap_widths(self) -> Mapping[str, int]:
-        """Values that a tap adds: a layer's means, or under "-max" its largest values."""
+        """Count the values that a tap adds: a layer's means, or under "-max" its largest values."""
         return {tap: width for name, width in self.layers.items() for tap in (name, f"{name}-max")}
 
     def __call__(

@@ -66,7 +66,7 @@ class OnnxNetwork:
 
     @property
     def tap_widths(self) -> Mapping[str, int]:
-        """Values that a tap adds: a layer's means, or under "-max" its largest values."""
+        """Count the values that a tap adds: a layer's means, or under "-max" its largest values."""
         return {tap: n for name, n in self.layers.items() for tap in (name, f"{name}-max")}
 
     def fields(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Which backbones there are: the registry, and what it says of each without building it."""
+"""Register the backbones: what each is, said without building it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Backbone(Protocol):
 
 
 class BackboneEntry(Protocol):
-    """What the registry says of a backbone; called, it builds one.
+    """Describe a backbone for the registry; called, it builds one.
 
     A hand-made network is a class with these attributes, registered as "module:class" and imported
     when it is asked for. A network of Keras's is a `KerasNetwork`, which is nothing but data.
@@ -48,12 +48,12 @@ class BackboneEntry(Protocol):
 
     @property
     def map_shape(self) -> tuple[int, int, int]:
-        """Of its last map: height, width, channels."""
+        """Give height, width and channels of its last map."""
         ...
 
     @property
     def tap_widths(self) -> Mapping[str, int]:
-        """Values that a tap adds, by name."""
+        """Count the values that a tap adds, by name."""
         ...
 
     def __call__(

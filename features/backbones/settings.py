@@ -1,4 +1,4 @@
-"""Which network sees, with which recipe, weights and precision, and the fingerprint of these."""
+"""Say which network sees, with which recipe, weights and precision: the fingerprint."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class BackboneSettings:
 
     @property
     def fields(self) -> dict[str, Any]:
-        """What the fingerprint is made of, readable."""
+        """Say what the fingerprint is made of, readable."""
         return {
             "backbone": self.name,
             "precision": self.precision,
@@ -103,7 +103,7 @@ class BackboneSettings:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of `fields` as canonical JSON, hex."""
+        """Give the SHA-256 (hex) of `fields` as canonical JSON."""
         return fingerprint_of(self.fields)
 
     @property
@@ -113,18 +113,18 @@ class BackboneSettings:
 
     @property
     def entry(self) -> BackboneEntry:
-        """What the registry, or the card, says of the backbone; imports no TensorFlow."""
+        """Give the entry of the registry, or of the card; imports no TensorFlow."""
         return self.network or entry_of({"backbone": self.name})
 
     @property
     def engines(self) -> tuple[str, ...] | None:
-        """Engines worth trying under "auto", the best first; None for all."""
+        """Name the engines worth trying under "auto", the best first; None for all."""
         found: tuple[str, ...] | None = getattr(self.entry, "engines", None)
         return found
 
     @property
     def cached_width(self) -> int:
-        """Values per row, taps and crops included."""
+        """Count the values of a row, taps and crops included."""
         crops = len(self.crops.views) * sum(self._widths(self.crops.taps).values())
         kept = len(self.pooled) * int(self.entry.map_shape[2]) if self.pooled else self._map_width
         return kept + sum(self._widths(self.taps).values()) + crops
@@ -142,7 +142,7 @@ class BackboneSettings:
 
     @property
     def look(self) -> Look:
-        """What is looked at of a photograph, and kept."""
+        """Say what is looked at of a photograph, and kept."""
         return Look(self.taps, self.crops, self.pooled)
 
     @property
@@ -221,7 +221,7 @@ class BackboneSettings:
 
     @property
     def _layers(self) -> tuple[str, ...]:
-        """Those that the backbone has to give, of whatever picture."""
+        """Give those that the backbone has to give, of whatever picture."""
         return check_taps(self.entry, [*self.taps, *self.crops.taps])
 
     def load(self, batch_size: int) -> Backbone:

@@ -43,7 +43,7 @@ class _Name(str):
 
 
 class _Mark:
-    """Where a tuple or a list begins on the stack."""
+    """Say where a tuple or a list begins on the stack."""
 
 
 class _Storage(NamedTuple):

@@ -1,4 +1,4 @@
-"""Which weights the backbone runs with: found, given a digest, never replaced silently."""
+"""Say which weights the backbone runs with: found, given a digest, never replaced silently."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ UNTRAINED_WARNING = (
 
 
 class TrainedWeights(Protocol):
-    """Where the trained weights of one backbone come from.
+    """Say where the trained weights of one backbone come from.
 
     Attributes:
         suffixes: of files that may hold such weights, lower case.
@@ -37,7 +37,7 @@ class TrainedWeights(Protocol):
 
     @property
     def suffixes(self) -> tuple[str, ...]:
-        """Ends of names of files that may hold such weights, lower case."""
+        """Give the ends of names of files that may hold such weights, lower case."""
         ...
 
     def find(self) -> Path:
@@ -118,7 +118,7 @@ class Weights:
 
     @property
     def trained(self) -> bool:
-        """Whether these weights have learned anything."""
+        """Say whether these weights have learned anything."""
         return self.source != "random"
 
     def describe(self) -> str:
@@ -167,7 +167,7 @@ class RecordedWeights:
 
     @property
     def trained(self) -> bool:
-        """Whether these weights have learned anything."""
+        """Say whether these weights have learned anything."""
         return self.source != "random"
 
     def describe(self) -> str:

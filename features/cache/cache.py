@@ -178,7 +178,7 @@ class Cache:
 
     @property
     def cached_width(self) -> int:
-        """Values per row."""
+        """Count the values of a row."""
         return int(self._features.shape[1])
 
     @property
@@ -189,23 +189,23 @@ class Cache:
 
     @property
     def keys(self) -> list[tuple[bytes, bytes]]:
-        """(digest, view) of every row."""
+        """Give (digest, view) of every row."""
         keys: list[tuple[bytes, bytes]] = self.entries[["row_digest", "row_view"]].tolist()
         return keys
 
     @property
     def has_header(self) -> bool:
-        """Whether the file has a header, without which nothing is written to it."""
+        """Say whether the file has a header, without which nothing is written to it."""
         return self._file.header is not None
 
     @property
     def failure(self) -> OSError | None:
-        """The first error of the disk under this opening."""
+        """Give the first error of the disk under this opening."""
         return self._file.failure
 
     @property
     def index_is_checked(self) -> bool:
-        """Whether HDF5's own index has checksums; caches of the first version have none."""
+        """Say whether HDF5's own index has checksums; caches of the first version have none."""
         return bool(self._h5.id.get_create_plist().get_version()[0] >= 2)
 
     def find(self, digest: str, view: str = FULL) -> int:

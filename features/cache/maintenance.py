@@ -23,7 +23,7 @@ from features.photographs.views import FULL, Chosen
 
 @dataclass
 class Verification:
-    """What `verify` found.
+    """Hold what `verify` found.
 
     Attributes:
         path: the cache.
@@ -47,7 +47,7 @@ class Verification:
 
     @property
     def sound(self) -> bool:
-        """Nothing is broken, as far as was looked."""
+        """Say whether nothing is broken, as far as was looked."""
         return not self.faults and not self.damaged
 
 
@@ -210,7 +210,7 @@ def unused_rows(cache: Cache) -> list[int]:
 
 @dataclass(frozen=True)
 class Collection:
-    """What `collect` dropped, or would.
+    """Hold what `collect` dropped, or would.
 
     Attributes:
         path: the cache.
@@ -282,7 +282,7 @@ def _plan(cache: Cache) -> Collection:
 
 @dataclass(frozen=True)
 class Merge:
-    """What `merge` made.
+    """Hold what `merge` made.
 
     Attributes:
         path: the new cache.

@@ -34,7 +34,7 @@ _FIRST_FORM = struct.Struct("<16s16sQ")
 
 
 class Header(NamedTuple):
-    """What the user block says.
+    """Hold what the user block says.
 
     Attributes:
         identity: of the file, 16 bytes.
@@ -94,7 +94,7 @@ def journal_path(path: Path) -> Path:
 
 
 class Journal(NamedTuple):
-    """What one commit makes of a file."""
+    """Hold what one commit makes of a file."""
 
     identity: bytes
     commit: int

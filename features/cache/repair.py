@@ -36,7 +36,7 @@ _DROPPED = "its row was damaged and dropped; run extract to compute it again"
 
 @dataclass
 class Repair:
-    """What `repair` did.
+    """Hold what `repair` did.
 
     Attributes:
         path: the cache.
@@ -56,7 +56,7 @@ class Repair:
 
     @property
     def changed(self) -> bool:
-        """Whether anything was damaged."""
+        """Say whether anything was damaged."""
         return bool(self.dropped or self.lost)
 
 
@@ -136,7 +136,7 @@ def _placed(table_row: TableRow, target: Cache, views: Sequence[str]) -> TableRo
 
 
 class _Wreck:
-    """What can be read of a damaged cache.
+    """Say what can be read of a damaged cache.
 
     Attributes:
         fields, cached_width, dtype: what its rows are.
@@ -167,7 +167,7 @@ class _Wreck:
 
     @property
     def unread(self) -> bool:
-        """Whether the disk failed: what seems damaged may be sound."""
+        """Say whether the disk failed: what seems damaged may be sound."""
         return self._file.failure is not None
 
     def _read_thumbnails(self, h5: Hdf5) -> Thumbnails:

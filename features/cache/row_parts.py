@@ -1,4 +1,4 @@
-"""What stands where in a row of the cache: the last map, then intermediate layers."""
+"""Say what stands where in a row of the cache: the last map, then intermediate layers."""
 
 from __future__ import annotations
 
@@ -66,34 +66,34 @@ class RowParts:
 
     @property
     def map_width(self) -> int:
-        """Values of the last map, or of what stands in its place."""
+        """Count the values of the last map, or of what stands in its place."""
         if self.pooled:
             return len(self.pooled) * self.shape[2]
         return self.shape[0] * self.shape[1] * self.shape[2]
 
     @property
     def with_map(self) -> RowParts:
-        """The same with the whole last map: what a backbone gives, and the drift probe's row."""
+        """Give the same with the whole last map, as a backbone gives it; the drift probe's row."""
         return replace(self, pooled=())
 
     @property
     def cached_width(self) -> int:
-        """Values of a whole row."""
+        """Count the values of a whole row."""
         return self.whole_width + len(self.crops) * self.crop_width
 
     @property
     def whole_width(self) -> int:
-        """Values of the whole photograph, which stand before those of its crops."""
+        """Count the values of the whole photograph, which stand before those of its crops."""
         return self.map_width + sum(self.taps.values())
 
     @property
     def crop_width(self) -> int:
-        """Values of one crop."""
+        """Count the values of one crop."""
         return sum(self.crop_taps.values())
 
     @property
     def of_crop(self) -> RowParts:
-        """The parts of one crop's values: layers and no map."""
+        """Give the parts of one crop's values: layers and no map."""
         return RowParts((0, 0, 0), self.crop_taps)
 
     def crop(self, view: str) -> slice:
@@ -116,7 +116,7 @@ class RowParts:
 
     @property
     def flat(self) -> slice:
-        """Where the values of the last map stand.
+        """Say where the values of the last map stand.
 
         Raises:
             FeatureSpecError: slim rows do not have it.

@@ -1,4 +1,4 @@
-"""What stands where in a cache file: its datasets, their types and chunks, and what seals them.
+"""Say what stands where in a cache file: its datasets, their types and chunks, and what seals them.
 
 Schema 2, readable with plain h5py:
 
@@ -307,7 +307,7 @@ def photographs_digest(columns: Columns) -> bytes:
 
 
 class Seal(NamedTuple):
-    """What a commit wrote, as three SHA-256.
+    """Hold what a commit wrote, as three SHA-256.
 
     Attributes:
         keys: see `rows_digest`.

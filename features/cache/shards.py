@@ -57,7 +57,7 @@ class Shard(NamedTuple):
 
 
 class Manifest(NamedTuple):
-    """What a folder of shards consists of.
+    """Hold what a folder of shards consists of.
 
     Attributes:
         fingerprint: of the settings of all shards.
@@ -235,7 +235,7 @@ class ShardedCache(Cache):
 
     @property
     def cached_width(self) -> int:
-        """Values per row."""
+        """Count the values of a row."""
         return self._table.cached_width
 
     @property
@@ -245,17 +245,17 @@ class ShardedCache(Cache):
 
     @property
     def has_header(self) -> bool:
-        """Whether the table's file has one; shards are never written to."""
+        """Say whether the table's file has one; shards are never written to."""
         return self._table.has_header
 
     @property
     def failure(self) -> OSError | None:
-        """The first error of the disk under this opening."""
+        """Give the first error of the disk under this opening."""
         return next((c.failure for c in (self._table, *self._opened.values()) if c.failure), None)
 
     @property
     def index_is_checked(self) -> bool:
-        """Whether HDF5's own index of all files has checksums."""
+        """Say whether HDF5's own index of all files has checksums."""
         return self._all_checked
 
     def read_rows(self, first: int, count: int) -> npt.NDArray[Any]:

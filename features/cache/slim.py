@@ -28,7 +28,7 @@ from features.photographs.views import FULL, LARGE, views_of
 
 @dataclass(frozen=True)
 class Slim:
-    """What `slim` made.
+    """Hold what `slim` made.
 
     Attributes:
         path: the new cache.

@@ -1,4 +1,4 @@
-"""What is kept of a photograph beside its row: a small grey picture, and when it was taken.
+"""Say what is kept of a photograph beside its row: a small grey picture, and when it was taken.
 
 Both are made when the photograph is decoded, so that photographs of one part can be looked for
 later (`pipeline.groups`) in the cache alone. No row and no head depends on them: a cache without
@@ -27,7 +27,7 @@ Grey = npt.NDArray[np.uint8]
 
 
 class Thumbnail(NamedTuple):
-    """What is kept of one photograph.
+    """Hold what is kept of one photograph.
 
     Attributes:
         grey: uint8 (32, 32), the decoded photograph squeezed to a square.
@@ -44,7 +44,7 @@ BLANK = Thumbnail(np.zeros((SIDE, SIDE), np.uint8), MISSING)
 
 
 class Thumbnails(NamedTuple):
-    """What is kept of the photographs of some rows, column by column.
+    """Hold what is kept of the photographs of some rows, column by column.
 
     Attributes:
         grey: uint8 (n, 32, 32); zeros where it is missing.
@@ -56,7 +56,7 @@ class Thumbnails(NamedTuple):
 
     @property
     def known(self) -> npt.NDArray[np.bool_]:
-        """Which of them are there: bool (n,)."""
+        """Say which of them are there: bool (n,)."""
         return np.asarray(self.capture_time != MISSING)
 
     @classmethod

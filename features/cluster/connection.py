@@ -31,7 +31,7 @@ PACKAGES = ("onepass", "dask", "distributed", "numpy", "h5py", "tensorflow", "sc
 
 @dataclass(frozen=True)
 class Cluster:
-    """Where work goes: `local:N`, processes of this computer; or the address of a scheduler.
+    """Say where work goes: `local:N`, processes of this computer; or the address of a scheduler.
 
     Attributes:
         text: as it was asked for.

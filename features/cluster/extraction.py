@@ -300,7 +300,7 @@ class _Run:
 
 
 class _Heard:
-    """How far the workers are, for the progress bar."""
+    """Count how far the workers are, for the progress bar."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What a worker does: it tells photographs apart by their bytes, and makes one shard.
+"""Work for a cluster: tell photographs apart by their bytes, and make one shard.
 
 A shard grows in a cache of the worker's own, `partial-RUN-SHARD-TRY.h5`, and gets its name when it
 is whole. Where a worker is lost another one begins a file of its own with the rows that the first
@@ -80,7 +80,7 @@ class ShardTask:
 
 @dataclass(frozen=True)
 class ShardMade:
-    """What became of a `ShardTask`.
+    """Hold what became of a `ShardTask`.
 
     Attributes:
         shard: its line in the manifest; None where none of its photographs could be read.

@@ -52,7 +52,7 @@ _ON_ITS_SIDE = 5  # from this EXIF orientation on, height is width
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says of itself beside its pixels.
+    """Hold what a file says of itself beside its pixels.
 
     Attributes:
         width, height: in pixels, as stored; the EXIF orientation is not applied.

@@ -57,7 +57,7 @@ def decode_apart(data: bytes, recipe: Recipe, *, max_pixels: int = MAX_PIXELS) -
 
 
 class Answer(NamedTuple):
-    """What a process makes of a file.
+    """Hold what a process makes of a file.
 
     Attributes:
         pixels: of each picture; see `features.arrays.Pictures`.

@@ -1,4 +1,4 @@
-"""What a file says of its size, read from its first bytes before any decoder is let at it.
+"""Read what a file says of its size from its first bytes, before a decoder is let at it.
 
 Decoders allocate what a header claims. So the header is read here first, in plain Python that
 allocates nothing, and a claim beyond the caps is refused. A file of a format that is not listed
@@ -27,7 +27,7 @@ _MAX_BOXES = 10_000  # of an HEIC, AVIF or JPEG XL file
 
 @dataclass(frozen=True)
 class Declared:
-    """What a file claims to be.
+    """Hold what a file claims to be.
 
     Attributes:
         format: Pillow's name of it.

@@ -40,7 +40,7 @@ _SPARE = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
 
 
 class Frame(NamedTuple):
-    """What a file's own headers say of its first picture.
+    """Hold what a file's own headers say of its first picture.
 
     Attributes:
         width, height: in pixels.
@@ -118,7 +118,7 @@ class _Headers:
 
     @property
     def kind(self) -> int:
-        """The marker of the frame, which says how pixels are coded."""
+        """Give the marker of the frame, which says how pixels are coded."""
         return self._data[self.frame + 1]
 
     def read(self, at: int) -> int:

@@ -1,4 +1,4 @@
-"""What photographs are like beside what they show: file, camera, light, sharpness, border.
+"""Say what photographs are like beside what they show: file, camera, light, sharpness, border.
 
 No row is made of these facts, and no head sees them; `pipeline.audit` asks whether they give the
 class away.
@@ -100,7 +100,7 @@ class FileFacts:
 
     @property
     def has_exif(self) -> bool:
-        """Whether a camera or a program left anything of what is read here."""
+        """Say whether a camera or a program left anything of what is read here."""
         numbers = (self.exposure, self.aperture, self.iso, self.focal_length, self.captured)
         words = (self.camera, self.software, self.lens, self.flash)
         return any(words) or not all(map(math.isnan, numbers))

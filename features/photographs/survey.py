@@ -1,4 +1,4 @@
-"""What is found out, and said, once for a folder: bits of 16-bit photographs, pages, line scans.
+"""Find out, and say, once for a folder: bits of 16-bit photographs, pages, line scans.
 
 A file of 16 bits need not say how many of them its camera used. Scaled each by its own largest
 value, dark photographs would become bright; so one number of bits holds for the whole folder: the
@@ -36,7 +36,7 @@ _PNG_HEADER = 26  # bytes, of which the 25th says the bits of a sample
 
 
 class Settled:
-    """What was found out of a folder's 16-bit photographs.
+    """Say what was found out of a folder's 16-bit photographs.
 
     Attributes:
         recipe: with the bits that hold for them all.

@@ -56,7 +56,7 @@ _PHOTOMETRIC = {0: "grey, white is zero", 1: "grey", 2: "RGB", 3: "palette", 4: 
 
 @dataclass(frozen=True)
 class _Field:
-    """Where the values of a tag lie, of which type and how many."""
+    """Say where the values of a tag lie, of which type and how many."""
 
     kind: int
     count: int
@@ -97,20 +97,20 @@ class Page:
 
     @property
     def is_deep(self) -> bool:
-        """Whether its samples have more than 8 bits, or a sign."""
+        """Say whether its samples have more than 8 bits, or a sign."""
         bits = self.values(Tag.BitsPerSample)[:8] or (1,)
         return max(bits) > 8 or self.value(Tag.SampleFormat, 1) in (2, 3)
 
     @property
     def is_reduced(self) -> bool:
-        """Whether it is a smaller copy, or a mask, of another picture."""
+        """Say whether it is a smaller copy, or a mask, of another picture."""
         if Tag.NewSubfileType in self.fields:
             return bool(int(self.value(Tag.NewSubfileType, 0)) & (_REDUCED | _MASK))
         return bool(self.value(Tag.SubfileType, 1) == 2)
 
     @property
     def kind(self) -> str:
-        """What it is, for a person: "16 bits, RGB, compression LZW"."""
+        """Say what it is, for a person: "16 bits, RGB, compression LZW"."""
         bits = "/".join(str(bit) for bit in dict.fromkeys(self.values(Tag.BitsPerSample) or (1,)))
         colours = self.value(Tag.PhotometricInterpretation)
         packed = self.value(Tag.Compression, 1)

@@ -1,4 +1,4 @@
-"""What is wrong with photographs and labels, asked before a model is trusted."""
+"""Ask what is wrong with photographs and labels before a model is trusted."""
 
 from pipeline.audit.result import (
     Audit,

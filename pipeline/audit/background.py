@@ -1,4 +1,4 @@
-"""What a head reaches from the border of photographs alone, their middle covered.
+"""Say what a head reaches from the border of photographs alone, their middle covered.
 
 A part lies in the middle and the background around it. If a head that sees only the border still
 tells the classes of parts that it never saw, the background, the light or the fixture gives them

@@ -32,7 +32,7 @@ class Column:
 
     @property
     def known(self) -> npt.NDArray[np.bool_]:
-        """Which photographs have it, bool (n,)."""
+        """Say which photographs have it, bool (n,)."""
         return np.isfinite(self.values)
 
 

@@ -38,7 +38,7 @@ _MOST_WITH_NUMBER = 0.95  # share of the names that must hold a number at this p
 
 
 class Testable(NamedTuple):
-    """What there is to judge.
+    """Hold what there is to judge.
 
     Attributes:
         columns: one per fact, in the order of FACTS.

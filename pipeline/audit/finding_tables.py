@@ -1,4 +1,4 @@
-"""What an audit wants looked at, as tables: made once, printed by terminal and report."""
+"""List what an audit wants looked at, as tables for terminal and report."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ class Suspect:
 
 @dataclass(frozen=True)
 class Suspects:
-    """What the head says of the labels.
+    """Hold what the head says of the labels.
 
     Attributes:
         ranked: the most suspect first.

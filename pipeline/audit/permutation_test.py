@@ -38,7 +38,7 @@ Counts = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Told:
-    """How well one fact tells the classes apart on parts that were not learned from.
+    """Say how well one fact tells the classes apart on parts that were not learned from.
 
     Attributes:
         auc: 0.5 is chance, 1 is always right; below 0.5 is chance too. nan where no fold has
@@ -172,7 +172,7 @@ class _Round:
 
     @property
     def train_rows(self) -> Floats:
-        """Training rows with each fact, (facts,)."""
+        """Count the training rows with each fact, (facts,)."""
         rows: Floats = self.train.sum(axis=0, dtype=np.float64).reshape(self.totals.shape).sum(1)
         return rows
 

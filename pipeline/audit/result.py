@@ -1,4 +1,4 @@
-"""What an audit found, ready to be shown: names and sentences, no numbers left to compute."""
+"""Say what an audit found, ready to be shown: names and sentences, no numbers left to compute."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipeline.output.tables import to_csv
 
 @dataclass(frozen=True)
 class FactFinding:
-    """How well one fact alone tells the classes apart on parts not learned from.
+    """Say how well one fact alone tells the classes apart on parts not learned from.
 
     Attributes:
         name, title: of the fact, for programs and for people.
@@ -53,12 +53,12 @@ class FactFinding:
 
     @property
     def called(self) -> str:
-        """Whether it is a shortcut, in one word."""
+        """Say whether it is a shortcut, in one word."""
         return "YES" if self.shortcut else "slight" if self.above_chance else "no"
 
     @property
     def strongest(self) -> str:
-        """The class that it tells best from the others."""
+        """Give the class that it tells best from the others."""
         return max(self.per_class, key=lambda name: self.per_class[name])
 
 
@@ -84,17 +84,17 @@ class Shortcuts:
 
     @property
     def found(self) -> list[FactFinding]:
-        """The shortcuts, the strongest first; each once, however many facts say the same."""
+        """Give the shortcuts, the strongest first; each once, however many facts say the same."""
         return [fact for fact in self.facts if fact.shortcut and not fact.same_as]
 
     @property
     def unproven(self) -> list[FactFinding]:
-        """Facts that separate the classes perfectly, on too few parts to prove anything."""
+        """Give the facts that separate the classes perfectly, on too few parts to prove it."""
         return [f for f in self.facts if f.perfect and not f.shortcut and not f.same_as]
 
     @property
     def needed(self) -> float:
-        """The AUC that half of the facts would need to be told from chance; nan without facts."""
+        """Give the AUC that half of the facts need to be told from chance; nan without facts."""
         values = sorted(fact.needed for fact in self.facts)
         return values[len(values) // 2] if values else math.nan
 
@@ -138,7 +138,7 @@ class LabelFinding:
 
 @dataclass(frozen=True)
 class LabelFindings:
-    """What a head that never saw the part says of the labels.
+    """Hold what a head that never saw the part says of the labels.
 
     Attributes:
         suspects: the most suspect first.
@@ -195,7 +195,7 @@ class CopyFinding:
 
 @dataclass(frozen=True)
 class BackgroundFinding:
-    """What a head reaches on photographs whose middle is covered, by part.
+    """Hold what a head reaches on photographs whose middle is covered, by part.
 
     Attributes:
         photographs, parts: that were looked at.
@@ -219,7 +219,7 @@ class BackgroundFinding:
 
 @dataclass(frozen=True)
 class Audit:
-    """What an audit of a cache found.
+    """Hold what an audit of a cache found.
 
     Attributes:
         root: the folder of the photographs, as of `extract`.

@@ -1,4 +1,4 @@
-"""What stands where classes are expected: folds, lines, copies and packing are no classes."""
+"""Say what stands where classes are expected: folds, lines, copies and packing are no classes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What names of folders say: which mean a good part, a defective one, or a part of a split."""
+"""Read names of folders: which mean a good part, a defective one, or a part of a split."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which class is the defective one: class 1, the positive one, in every table and file."""
+"""Say which class is the defective one: class 1, the positive one, in every table and file."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class Classes:
 
     @property
     def binary(self) -> bool:
-        """Whether it is healthy against defective."""
+        """Say whether it is healthy against defective."""
         return len(self.names) == 2
 
     @property
     def only_good(self) -> bool:
-        """Whether no class of defective photographs is known."""
+        """Say whether no class of defective photographs is known."""
         return self.binary and 1 not in self.members.values()
 
     def describe(self) -> str:

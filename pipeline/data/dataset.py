@@ -59,7 +59,7 @@ class Labelled:
 
     @property
     def content(self) -> str:
-        """SHA-256 (hex) of all photographs' bytes, classes and parts: what findings hold for."""
+        """Give the SHA-256 (hex) of all bytes, classes and parts: what findings hold for."""
         rows = zip(self.table_rows, self.y.tolist(), self.groups.tolist(), strict=True)
         text = "".join(f"{s.digest} {number} {group}\n" for s, number, group in rows)
         whole = "\n".join([*self.classes.names, text]).encode("utf-8", "surrogateescape")
@@ -93,27 +93,27 @@ class Dataset(Labelled):
 
     @property
     def row_parts(self) -> RowParts:
-        """What stands where in a row of the cache."""
+        """Say what stands where in a row of the cache."""
         return RowParts.of(self.fields)
 
     @property
     def cached_width(self) -> int:
-        """Values of the backbone's last map, flattened."""
+        """Count the values of the backbone's last map, flattened."""
         return self.row_parts.map_width
 
     @property
     def views(self) -> tuple[str, ...]:
-        """The view sets of which every photograph has its rows, "full" first."""
+        """Give the view sets of which every photograph has its rows, "full" first."""
         return self.folder.views.sets
 
     @property
     def taps(self) -> tuple[str, ...]:
-        """What is kept of intermediate layers, behind the map in every row."""
+        """Say what is kept of intermediate layers, behind the map in every row."""
         return tuple(self.row_parts.taps)
 
     @property
     def look(self) -> Look:
-        """What is looked at of every photograph, and kept in its row."""
+        """Say what is looked at of every photograph, and kept in its row."""
         return Look(self.taps, Crops.of(self.fields))
 
     def stored_rows(self, indices: Indices | None = None) -> StoredRows:

@@ -41,7 +41,7 @@ from pipeline.groups.rules import GroupRule, apply_rule
 
 @dataclass
 class FolderExtraction:
-    """What `extract_folder` did.
+    """Hold what `extract_folder` did.
 
     Attributes:
         scan: what the folder holds.
@@ -64,7 +64,7 @@ class FolderExtraction:
 
 @dataclass(frozen=True)
 class ExtractOptions:
-    """What is asked for of a folder and its cache.
+    """Hold what is asked for of a folder and its cache.
 
     What is None is taken from the cache where there is one, so that the same short command keeps
     it in line; for a new cache it is "inception_v3", "imagenet", "imagenet", "float32", a close
@@ -140,7 +140,7 @@ class ExtractOptions:
 
     @property
     def names_rows(self) -> bool:
-        """Whether views or intermediate layers are named one by one."""
+        """Say whether views or intermediate layers are named one by one."""
         return self.taps is not None or self.views is not None
 
     def run_options(self, chosen: Chosen) -> RunOptions:
@@ -212,7 +212,7 @@ def extract_folder(
 
 
 class Ready(NamedTuple):
-    """What is known before the first photograph is read.
+    """Hold what is known before the first photograph is read.
 
     Attributes:
         scan: what the folder holds.

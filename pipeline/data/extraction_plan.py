@@ -23,7 +23,7 @@ from pipeline.data.extract_folder import ExtractOptions, prepare
 
 @dataclass(frozen=True)
 class Plan:
-    """What `extract_folder` would do.
+    """Hold what `extract_folder` would do.
 
     Attributes:
         photographs: in the folder.

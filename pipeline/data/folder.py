@@ -40,7 +40,7 @@ _MOST_BESIDE = 100_000
 
 @dataclass
 class Scan:
-    """What a folder holds.
+    """Hold the photographs of a folder, and how it was read.
 
     Attributes:
         root: the folder.
@@ -58,13 +58,13 @@ class Scan:
 
     @property
     def class_names(self) -> list[str]:
-        """The classes of the photographs, sorted."""
+        """Give the classes of the photographs, sorted."""
         return sorted({p.label for p in self.photographs if p.label})
 
 
 @dataclass
 class _Found:
-    """What a walk met: photographs, and files that tell what kind of folder it is."""
+    """Hold what a walk met: photographs, and files that tell what kind of folder it is."""
 
     files: list[tuple[Path, tuple[str, ...]]] = field(default_factory=list)
     beside: list[tuple[Path, tuple[str, ...]]] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""What a cache notes of the folder that its rows come from: where it is, and how it was read."""
+"""Note in a cache which folder its rows come from, and how it was read."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class FolderRecord:
 
     @property
     def untrained(self) -> bool:
-        """Whether the backbone's weights have learned nothing."""
+        """Say whether the backbone's weights have learned nothing."""
         return self.weights is not None and not self.weights.trained
 
 

@@ -40,7 +40,7 @@ _YES, _NO = frozenset({"1", "1.0", "true", "yes"}), frozenset({"0", "0.0", "fals
 
 @dataclass(frozen=True)
 class LabelRule:
-    """Where classes come from.
+    """Say where classes come from.
 
     Attributes:
         file: the table; "" to look for one and else take the folders, "none" for the folders alone.
@@ -54,7 +54,7 @@ class LabelRule:
 
 @dataclass
 class Labels:
-    """What tables say of the photographs of a folder.
+    """Hold what tables say of the photographs of a folder.
 
     Attributes:
         files: the tables.
@@ -166,7 +166,7 @@ def _refuse_no_header(table: Table, columns: _Columns | None, paths: Sequence[st
 
 @dataclass(frozen=True)
 class _Columns:
-    """Which columns of a table say what; `each` are those of classes with a 1 in each line."""
+    """Say which columns of a table say what; `each` are those of classes with a 1 in each line."""
 
     path: str
     label: str

@@ -1,4 +1,4 @@
-"""Which of the world's layouts a folder has: where classes, splits and masks stand in its paths."""
+"""Find the layout that a folder has: where classes, splits and masks stand in its paths."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _MASK_END = re.compile(r"[-_ .](masks?|gt|seg|label|ground[-_ ]?truth)\Z", re.IG
 
 @dataclass
 class Layout:
-    """How the paths of a folder are read.
+    """Say how the paths of a folder are read.
 
     Attributes:
         words: in words, such as "train, test above the classes".
@@ -106,7 +106,7 @@ def read_layout(
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a photograph stands."""
+    """Say where a photograph stands."""
 
     label: str = ""
     split: str = ""

@@ -78,7 +78,7 @@ class StoredRows:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all rows as an array."""
+        """Count the bytes of all rows as an array."""
         return 4 * self.shape[0] * self.shape[1]
 
     def __getstate__(self) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""How far a score can be trusted: intervals, comparisons in pairs, and the price of choosing."""
+"""Say how far a score can be trusted: intervals, comparisons, and the price of choosing."""

@@ -42,12 +42,12 @@ class Band:
 
     @property
     def limits(self) -> tuple[float, float]:
-        """Both, as scores take them; see `pipeline.evaluation.metrics.Limits`."""
+        """Give both, as scores take them; see `pipeline.evaluation.metrics.Limits`."""
         return self.pass_below, self.reject_from
 
     @property
     def has_review(self) -> bool:
-        """Whether there is anything for a person between the two."""
+        """Say whether there is anything for a person between the two."""
         return self.reject_from > self.pass_below
 
     def decide(self, probabilities: Floats) -> Indices:

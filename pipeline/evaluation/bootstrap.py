@@ -50,7 +50,7 @@ class Parts:
 
     @property
     def strata(self) -> Indices:
-        """The classes that at least one part stands for."""
+        """Give the classes that at least one part stands for."""
         return np.unique(self.stratum)
 
     def size(self, stratum: int) -> int:

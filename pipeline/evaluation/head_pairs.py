@@ -83,7 +83,7 @@ class Pair:
 
     @property
     def verdict(self) -> str:
-        """A_BETTER, A_PROBABLY, EQUIVALENT, B_PROBABLY, B_BETTER, UNKNOWN or UNDEFINED."""
+        """Give A_BETTER, A_PROBABLY, EQUIVALENT, B_PROBABLY, B_BETTER, UNKNOWN or UNDEFINED."""
         if self.rounds < 2:
             return UNDEFINED
         if self.equivalent >= DECIDED:
@@ -97,7 +97,7 @@ class Pair:
 
     @property
     def probability(self) -> str:
-        """How probable it is that the better one is better, such as "99 %"; never 100 %."""
+        """Say how probable it is that the better one is better, such as "99 %"; never 100 %."""
         more = np.nanmax([self.a_better, self.b_better, 0.0])
         return f"{min(math.floor(100 * more), 99)} %"
 

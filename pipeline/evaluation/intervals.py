@@ -54,7 +54,7 @@ _BLOCK_VALUES = 4_000_000  # weights held at once
 
 
 class Round(NamedTuple):
-    """What was tested at once: a holdout, or one fold of cross-validation.
+    """Hold what was tested at once: a holdout, or one fold of cross-validation.
 
     Attributes:
         rows: int64 (k,) numbers of the photographs.

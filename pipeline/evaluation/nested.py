@@ -33,7 +33,7 @@ _OFTEN = 0.005  # share of the draws from which on a head that they chose is nam
 
 @dataclass(frozen=True)
 class Nested:
-    """What a head is worth that is chosen as this one was.
+    """Hold what a head is worth that is chosen as this one was.
 
     Attributes:
         score: name of `pipeline.evaluation.metrics.SCORES` that the choice was made by.
@@ -54,7 +54,7 @@ class Nested:
 
     @property
     def price(self) -> float:
-        """How much choosing flatters: 0 or more."""
+        """Say how much choosing flatters: 0 or more."""
         return abs(self.naive - self.value)
 
     def sentence(self) -> str:
@@ -150,7 +150,7 @@ def _mean_finite(values: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class Findings:
-    """What a comparison's scores are worth.
+    """Hold what a comparison's scores are worth.
 
     Attributes:
         score: that heads are compared by.

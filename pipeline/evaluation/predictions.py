@@ -22,7 +22,7 @@ from pipeline.evaluation.part_rules import PartTable
 
 @dataclass(frozen=True)
 class Predictions:
-    """What is asked of a model, and what it answers: the input of most sections of a report.
+    """Hold what is asked of a model, and what it answers: the input of most report sections.
 
     Attributes:
         classes: names and numbers; of two classes, 1 is the defective one.
@@ -46,22 +46,22 @@ class Predictions:
 
     @property
     def threshold(self) -> float:
-        """Of two classes: from this probability of a defect on, a photograph is not passed."""
+        """Give, of two classes, the probability of a defect from which on nothing is passed."""
         return self.band.pass_below
 
     @cached_property
     def verdicts(self) -> Indices:
-        """Class numbers (n,) of the verdicts, or `REVIEW`."""
+        """Give the class numbers (n,) of the verdicts, or `REVIEW`."""
         return self.band.decide(self.probabilities)
 
     @cached_property
     def shown(self) -> Floats:
-        """The probability (n,) that is told: of a defect, or of more classes, of the verdict."""
+        """Give the probability (n,) that is told: of a defect, of more classes of the verdict."""
         return self.probabilities[:, 1] if self.classes.binary else self.probabilities.max(axis=1)
 
     @cached_property
     def margin(self) -> Floats:
-        """How far (n,) a probability is from another verdict; 0 is the least certain."""
+        """Say how far (n,) a probability is from another verdict; 0 is the least certain."""
         if self.classes.binary:
             ends = np.array([self.band.pass_below, self.band.reject_from])
             nearest: Floats = np.abs(self.shown[:, None] - ends).min(axis=1)

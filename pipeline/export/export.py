@@ -60,7 +60,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Export:
-    """What `export_model` wrote.
+    """Hold what `export_model` wrote.
 
     Attributes:
         folder: where.
@@ -77,7 +77,7 @@ class Export:
 
 @dataclass(frozen=True)
 class Wish:
-    """What is to be exported, and how.
+    """Hold what is to be exported, and how.
 
     Attributes:
         target: one of `pipeline.export.targets.TARGETS`.
@@ -99,12 +99,12 @@ class Wish:
 
     @property
     def other_engine(self) -> str:
-        """The engine of the model's side of the proof; never that of what is exported."""
+        """Give the engine of the model's side of the proof; never that of what is exported."""
         return TENSORFLOW if self.engine == AUTO else self.engine
 
     @property
     def tolerance(self) -> float:
-        """Largest difference of a probability with which the proof holds."""
+        """Give the largest difference of a probability with which the proof holds."""
         return TOLERANCE if self.accept is None else max(self.accept, TOLERANCE)
 
 

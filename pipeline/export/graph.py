@@ -59,7 +59,7 @@ class Written:
 
     @property
     def outputs(self) -> list[str]:
-        """Names of what it gives."""
+        """Name what it gives."""
         return [PROBABILITIES, *([STRANGENESS] if self.strange else [])]
 
     def model(self, *, half: bool = False, notes: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401
@@ -144,7 +144,7 @@ def _head_and_spec(bundle: Bundle) -> tuple[Head, FeatureSpec]:
 
 
 class _Seen:
-    """What the backbone saw of each picture, and what is made of it."""
+    """Say what the backbone saw of each picture, and what is made of it."""
 
     def __init__(
         self,

@@ -107,7 +107,7 @@ def _digest(file: Path) -> str:
 
 @dataclass
 class Exported:
-    """What an exported file makes of photographs.
+    """Hold what an exported file makes of photographs.
 
     Attributes:
         probabilities: float64 (n, n_classes); nan where the file's reader refuses one.
@@ -161,7 +161,7 @@ def read_each(photographs: Sequence[Known], card: dict[str, Any]) -> Iterator[An
 
 @dataclass(frozen=True)
 class Proof:
-    """How far an exported file is from its model.
+    """Say how far an exported file is from its model.
 
     Attributes:
         drawn, held_out, parts: photographs and parts that were compared.

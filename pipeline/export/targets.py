@@ -1,4 +1,4 @@
-"""What a model can be written for: the registry of targets, and what each writes."""
+"""Register the targets that a model can be written for, and what each writes."""
 
 from __future__ import annotations
 

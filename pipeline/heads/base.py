@@ -1,4 +1,4 @@
-"""What every head is: rows and class numbers in, probabilities out, saved without pickle."""
+"""Define what every head is: rows and classes in, probabilities out, no pickle."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Head(Classifier, ABC):
 
     @property
     def settings(self) -> dict[str, Scalar]:
-        """What the caller gave, with the right types.
+        """Give what the caller gave, with the right types.
 
         Raises:
             HeadError: a value of the wrong type or out of range.
@@ -93,22 +93,22 @@ class Head(Classifier, ABC):
 
     @property
     def chosen(self) -> dict[str, Scalar]:
-        """All settings in force; before `fit`, what is known of them."""
+        """Give all settings in force; before `fit`, what is known of them."""
         return dict(self.defaults) | (self.settings if self._chosen is None else dict(self._chosen))
 
     @property
     def history(self) -> list[dict[str, float]] | None:
-        """Scores per epoch of heads that train in epochs; None otherwise, and before `fit`."""
+        """Give the scores of each epoch; None without epochs, and before `fit`."""
         return self._history
 
     @property
     def n_classes(self) -> int:
-        """Number of classes; 0 before `fit`."""
+        """Count the classes; 0 before `fit`."""
         return len(self.classes_) if hasattr(self, "classes_") else 0
 
     @property
     def input_width(self) -> int:
-        """Number of values in a row; 0 before `fit`."""
+        """Count the values in a row; 0 before `fit`."""
         return getattr(self, "n_features_in_", 0)
 
     def fit(

@@ -1,4 +1,4 @@
-"""What heads in the row space have in common: choosing, calibrating, going back to raw rows."""
+"""Say what heads in the row space have in common: choosing, calibrating, going back to raw rows."""
 
 from __future__ import annotations
 

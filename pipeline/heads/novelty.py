@@ -1,4 +1,4 @@
-"""How far a photograph is from the healthy ones, place by place: for when defects are rare.
+"""Say how far a photograph is from the healthy ones, place by place: for when defects are rare.
 
 After PaDiM (Defard et al., "PaDiM: a patch distribution modeling framework for anomaly detection
 and localization", 2021): at every position of the map the channels, in a few random directions,

@@ -1,4 +1,4 @@
-"""Which of two matrices describes rows: of rows with rows, or of columns with columns.
+"""Say which of two matrices describes rows: of rows with rows, or of columns with columns.
 
 Both are exact, and heads that see distances and inner products predict the same on both. The
 smaller one is cheaper: n rows of d values cost n·d·min(n, d), and its square in memory.

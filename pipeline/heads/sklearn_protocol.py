@@ -1,4 +1,4 @@
-"""What scikit-learn asks of a classifier: parameters, clones, tags, labels and a score.
+"""Say what scikit-learn asks of a classifier: parameters, clones, tags, labels and a score.
 
 `sklearn.base.BaseEstimator` would give most of it, but importing scikit-learn takes half a second,
 which commands that train nothing need not wait for: so it is imported only where it is used.

@@ -84,12 +84,12 @@ class TrainingPart:
 
     @cached_property
     def space(self) -> Space:
-        """The space of all these rows."""
+        """Give the space of all these rows."""
         return self._spaces[0]()
 
     @cached_property
     def inner(self) -> list[InnerFold]:
-        """Inner folds for choosing and calibrating; empty where none can be made."""
+        """Give the inner folds for choosing and calibrating; empty where none can be made."""
         return [
             InnerFold(
                 space,

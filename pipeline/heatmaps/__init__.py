@@ -1,1 +1,1 @@
-"""Where a model looks: which cells of the cached map speak for a defect, drawn over photographs."""
+"""Show where a model looks: which cells of the cached map speak for a defect."""

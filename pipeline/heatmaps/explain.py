@@ -25,7 +25,7 @@ _BLOCK = 256  # rows in memory at once
 
 @dataclass(frozen=True)
 class Frame:
-    """How the heatmaps of one model are drawn and read.
+    """Say how the heatmaps of one model are drawn and read.
 
     Attributes:
         scale: change of the logit that gets full colour.
@@ -41,7 +41,7 @@ class Frame:
 
     @property
     def odds(self) -> float:
-        """How often the odds are multiplied where there is full colour."""
+        """Say how often the odds are multiplied where there is full colour."""
         return float(np.exp(self.scale))
 
 

@@ -34,12 +34,12 @@ class Asked(Protocol):
 
     @property
     def n_classes(self) -> int:
-        """Number of classes."""
+        """Count the classes."""
         ...
 
     @property
     def finest(self) -> float:
-        """The smallest probability that tells something."""
+        """Give the smallest probability that tells something."""
         ...
 
     def predict_proba(self, X: Rows) -> Floats:
@@ -119,7 +119,7 @@ _LOOKED_AT = 48  # held-out photographs that the scale is taken from, at most
 
 @dataclass(frozen=True)
 class Reference:
-    """What heatmaps of one model are measured against.
+    """Hold what heatmaps of one model are measured against.
 
     Attributes:
         baseline: float32 (input_width,).

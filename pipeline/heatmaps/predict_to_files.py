@@ -1,4 +1,4 @@
-"""What `predict` does: photographs by name in, tables, sheet and heatmaps out."""
+"""Do what `predict` does: photographs by name in, tables, sheet and heatmaps out."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class PredictWish:
-    """What a person asked `predict` for.
+    """Hold what a person asked `predict` for.
 
     Attributes:
         out: table of the verdicts; its suffix is the format; "-" to give them back as CSV.
@@ -49,7 +49,7 @@ class PredictWish:
 
     @property
     def to_stdout(self) -> bool:
-        """Whether the verdicts go to standard output."""
+        """Say whether the verdicts go to standard output."""
         return str(self.out) == "-"
 
     def check(self) -> None:
@@ -60,7 +60,7 @@ class PredictWish:
 
 @dataclass(frozen=True)
 class PredictedFiles:
-    """What `predict` found and wrote.
+    """Hold what `predict` found and wrote.
 
     Attributes:
         found: a verdict, or why there is none, for each photograph.
@@ -80,7 +80,7 @@ class PredictedFiles:
 
     @property
     def failed(self) -> list[tuple[str, str]]:
-        """Photographs without a verdict, with the reason."""
+        """Give the photographs without a verdict, with the reason."""
         return [(one.path, one.error) for one in self.found if one.error is not None]
 
 

@@ -1,4 +1,4 @@
-"""What a person says of a verdict: right, wrong, cannot tell. Nothing is overwritten.
+"""Keep what a person says of a verdict: right, wrong, cannot tell. Nothing is overwritten.
 
 INBOX/corrections.jsonl          a line for each correction, and for each one taken back
 INBOX/photographs/CLASS/…        copies of corrected photographs, as `extract` reads a folder
@@ -57,7 +57,7 @@ def model_fingerprint(folder: Path) -> str:
 
 @dataclass(frozen=True)
 class Shown:
-    """What a person was shown of a part, before they said anything.
+    """Hold what a person was shown of a part, before they said anything.
 
     Attributes:
         part: its name.
@@ -74,7 +74,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class Correction:
-    """What a person said of the verdict on one part.
+    """Hold what a person said of the verdict on one part.
 
     Attributes:
         id: of this line.
@@ -114,12 +114,12 @@ class Inbox:
 
     @property
     def log(self) -> Path:
-        """The append-only log."""
+        """Give the append-only log."""
         return self.folder / LOG
 
     @property
     def data(self) -> Path:
-        """What `extract` reads: one folder of copies per class."""
+        """Say what `extract` reads: one folder of copies per class."""
         return self.folder / PHOTOGRAPHS
 
     def correct(

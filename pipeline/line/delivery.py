@@ -1,4 +1,4 @@
-"""Where verdicts of a watched folder go: a table, a command, folders of photographs."""
+"""Deliver the verdicts of a watched folder: to a table, a command, folders of photographs."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Table:
 
     @property
     def has_lines(self) -> bool:
-        """Whether verdicts stand in it already."""
+        """Say whether verdicts stand in it already."""
         return self.path is not None and self.path.is_file() and self.path.stat().st_size > 0
 
     def add(self, line: Mapping[str, Any]) -> None:

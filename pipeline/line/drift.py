@@ -59,7 +59,7 @@ class Arrival:
 
 @dataclass(frozen=True)
 class Drift:
-    """What was found.
+    """Hold what was found.
 
     Attributes:
         drifted: whether new parts differ from those that the claims were made on.

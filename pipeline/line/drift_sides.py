@@ -167,7 +167,7 @@ class Comparison:
 
     @property
     def corrected(self) -> list[float]:
-        """The p-values, each multiplied by the number of tests."""
+        """Give the p-values, each multiplied by the number of tests."""
         return [min(1.0, test.p * len(self.tests)) for test in self.tests]
 
     def _strata(self, bundle: Bundle) -> list[tuple[str, Indices, Indices]]:
@@ -198,7 +198,7 @@ class Comparison:
 
     @property
     def strongest(self) -> Test:
-        """The test with the smallest p-value."""
+        """Give the test with the smallest p-value."""
         return min(self.tests, key=lambda test: test.p)
 
     def change(self) -> int:

@@ -1,4 +1,4 @@
-"""Which photographs are new, and what shows that they changed, in files that a person opens."""
+"""Find new photographs, and write what shows that they changed, in files to be opened."""
 
 from __future__ import annotations
 

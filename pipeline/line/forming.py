@@ -87,7 +87,7 @@ class Forming:
 
     @property
     def waiting(self) -> bool:
-        """Whether parts may still grow."""
+        """Say whether parts may still grow."""
         return bool(self._parts or self._ready)
 
     def add(self, one: Arrived, now: float) -> None:

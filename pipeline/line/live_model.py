@@ -62,7 +62,7 @@ class Decoded:
 
 @dataclass(frozen=True)
 class Predicted:
-    """What the model makes of a photograph.
+    """Hold what the model makes of a photograph.
 
     Attributes:
         digest: SHA-256 (hex) of the file.
@@ -139,12 +139,12 @@ class LiveModel:
 
     @property
     def limit(self) -> float | None:
-        """Of two classes: from this probability of a defect on, a part is not passed."""
+        """Give, of two classes, the probability of a defect from which on no part is passed."""
         return self.bundle.threshold if self.bundle.classes.binary else None
 
     @property
     def views(self) -> tuple[str, ...]:
-        """The views that have a row of their own each."""
+        """Give the views that have a row of their own each."""
         return tuple(self.bundle.views.names)
 
     def decode(self, name: str, data: bytes) -> Decoded:

@@ -30,7 +30,7 @@ _OF_SYSTEMS = ("@", "$", "#recycle")  # how folders of storage servers and of Wi
 
 
 class Stamp(NamedTuple):
-    """What tells one state of a file from another: bytes, and nanoseconds since 1970."""
+    """Hold what tells one state of a file from another: bytes, and nanoseconds since 1970."""
 
     size: int
     mtime_ns: int
@@ -75,7 +75,7 @@ class NewFiles:
 
     @property
     def waiting(self) -> bool:
-        """Whether files are there that may still grow."""
+        """Say whether files are there that may still grow."""
         return bool(self._growing)
 
     def look(self, now: float) -> list[NewFile]:

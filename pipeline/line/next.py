@@ -1,4 +1,4 @@
-"""Which parts to label next: doubtful ones that are unlike each other, and the likeliest defects.
+"""Choose parts to label next: doubtful ones unlike each other, and the likeliest defects.
 
 Of parts that nobody has labelled, the most doubtful are candidates, and those that are unlike all
 that the model was trained on. Among them the one is taken that lies farthest from all that are

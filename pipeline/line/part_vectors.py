@@ -1,4 +1,4 @@
-"""What photographs look like to the backbone and the model, from rows that are in a cache."""
+"""Say what photographs look like to the backbone and the model, from rows that are in a cache."""
 
 from __future__ import annotations
 

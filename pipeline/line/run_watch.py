@@ -29,7 +29,7 @@ _log = logging.getLogger("onepass")
 
 @dataclass(frozen=True)
 class Wishes:
-    """What a person asked for; the options of `watch`.
+    """Hold what a person asked for; the options of `watch`.
 
     Attributes:
         folder: to watch.

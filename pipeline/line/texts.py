@@ -1,4 +1,4 @@
-"""What the commands at the line say. Nothing here computes; nothing here prints."""
+"""Write what the commands at the line say. Nothing here computes; nothing here prints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was decided at the line, when, and by which model: one JSON line for each part."""
+"""Say what was decided at the line, when, and by which model: one JSON line for each part."""
 
 from __future__ import annotations
 

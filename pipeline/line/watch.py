@@ -38,7 +38,7 @@ _IDLE = 10.0  # seconds between two looks where the system gives notice of chang
 
 @dataclass(frozen=True)
 class Pace:
-    """How long is waited for what, in seconds.
+    """Say how long is waited for what, in seconds.
 
     Attributes:
         settle: a file is complete when it has not changed for so long.
@@ -59,7 +59,7 @@ _USUAL = Pace()
 
 @dataclass(frozen=True)
 class Outlets:
-    """Where verdicts go.
+    """Say where verdicts go.
 
     Attributes:
         table: of verdicts.
@@ -144,7 +144,7 @@ class Watch:
 
     @property
     def _only_moves_are_left(self) -> bool:
-        """Whether all is told, and some photographs cannot be moved."""
+        """Say whether all is told, and some photographs cannot be moved."""
         waiting = self._queue or self.files.waiting or self.forming.waiting
         untold = [e for e in self.journal.undelivered if e.number not in self._told]
         return "move" in self._trouble and not waiting and not untold

@@ -1,4 +1,4 @@
-"""What a watched folder's photographs came to: written before anybody is told.
+"""Say what a watched folder's photographs came to: written before anybody is told.
 
 A line is first written here, with the photographs that it is about, and is on the disk before the
 table, a command or a moved file shows it. After a crash every line is here or was never told, so a
@@ -100,12 +100,12 @@ class Journal:
 
     @property
     def undelivered(self) -> list[Entry]:
-        """Lines that are on the disk here, and of which nobody may have been told."""
+        """Give the lines that are on the disk, and of which nobody may have been told."""
         return list(self._open.values())
 
     @property
     def lines(self) -> int:
-        """How many were reported."""
+        """Say how many were reported."""
         return self._last
 
     def seen(self, path: str, stamp: Stamp) -> bool:

@@ -58,26 +58,26 @@ _PACKAGES = ("tensorflow", "keras", "numpy", "scikit-learn", "h5py", "pillow", "
 
 
 class Model(Protocol):
-    """What a bundle holds: a head, which sees rows or what is made of them, or a CNN: pixels."""
+    """Predict from what a bundle holds: a head, which sees rows, or a CNN, which sees pixels."""
 
     @property
     def chosen(self) -> dict[str, str | int | float]:
-        """The settings in force."""
+        """Give the settings in force."""
         ...
 
     @property
     def n_classes(self) -> int:
-        """Number of classes."""
+        """Count the classes."""
         ...
 
     @property
     def history(self) -> list[dict[str, float]] | None:
-        """Scores per epoch, where it trains in epochs."""
+        """Give the scores per epoch, where it trains in epochs."""
         ...
 
     @property
     def title(self) -> str:
-        """As shown in tables."""
+        """Name it as shown in tables."""
         ...
 
     def predict_proba(self, X: npt.NDArray[Any], /) -> Floats:
@@ -113,46 +113,46 @@ class Bundle:
 
     @property
     def classes(self) -> Classes:
-        """Names and numbers; of two classes, 1 is the defective one."""
+        """Give names and numbers; of two classes, 1 is the defective one."""
         return self.record.classes
 
     @property
     def decision(self) -> Decision:
-        """The thresholds, and where they come from."""
+        """Give the thresholds, and where they come from."""
         return self.record.decision
 
     @property
     def calibration(self) -> Recalibration | None:
-        """Of the head's probabilities; None where they are good as they are."""
+        """Give that of the head's probabilities; None where they are good as they are."""
         return self.record.calibration
 
     @property
     def band(self) -> Band:
-        """From a probability of a defect to a verdict."""
+        """Give what leads from a probability of a defect to a verdict."""
         return self.decision.band
 
     @property
     def threshold(self) -> float:
-        """Of two classes: from this probability of a defect on, a photograph is not passed."""
+        """Give, of two classes, the probability of a defect from which on nothing is passed."""
         return self.band.pass_below
 
     @property
     def views(self) -> Chosen:
-        """The views of a photograph that the model sees; of earlier models the full one alone."""
+        """Give the views that the model sees; of earlier models the full one alone."""
         if isinstance(self.head, HeadOnCachedRows) and self.head.views != (FULL,):
             return Chosen(self.head.spec.sets)
         return Chosen()
 
     @property
     def seen(self) -> tuple[tuple[str, ...], slice]:
-        """What `probabilities` takes, side by side: rows of these views, these values of each."""
+        """Say what `probabilities` takes, side by side: views, and which values of each."""
         if isinstance(self.head, HeadOnCachedRows):
             return self.head.views, slice(None)
         return (FULL,), RowParts.of(self.record.fit.fingerprint).flat
 
     @property
     def root(self) -> Path:
-        """Where the photographs are that it was made from.
+        """Say where the photographs are that it was made from.
 
         Raises:
             BundleError: a stranger's model names a folder that nobody here named.

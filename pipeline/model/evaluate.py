@@ -52,7 +52,7 @@ class Mistake:
 
 @dataclass
 class Evaluation:
-    """What a model is worth on a set of photographs.
+    """Hold what a model is worth on a set of photographs.
 
     Attributes:
         what: the set, in words.
@@ -105,7 +105,7 @@ class Evaluation:
 
     @property
     def one_class(self) -> bool:
-        """Whether all that was scored is of one of two classes, so that most scores say nothing."""
+        """Say whether all that was scored is of one of two classes: most scores say nothing."""
         return len(self.classes) == 2 and len(np.unique(self.predicted.y)) < 2
 
 
@@ -146,7 +146,7 @@ def evaluate_holdout(
 
 @dataclass(frozen=True)
 class EvaluateOptions:
-    """How a labelled folder is read, and its missing rows computed.
+    """Say how a labelled folder is read, and its missing rows computed.
 
     Attributes:
         positive: classes of the folder that count as defective beside those that the model knows.

@@ -64,7 +64,7 @@ def familiar_vectors(inputs: Rows, row_parts: RowParts, views: int) -> Rows:
 
 @dataclass(frozen=True)
 class Familiar:
-    """What training photographs look like, and how far others of such parts lie from them.
+    """Hold what training photographs look like, and how far others of such parts lie from them.
 
     Attributes:
         vectors: float32 (m, channels), of `familiar_vectors`.

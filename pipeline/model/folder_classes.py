@@ -1,4 +1,4 @@
-"""Which classes of a labelled folder are a model's: those that it knows, and those called so."""
+"""Say which classes of a folder are a model's: those that it knows, and those called so."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a cache or a model is, without loading TensorFlow or the rows."""
+"""Say what a cache or a model is, without loading TensorFlow or the rows."""
 
 from __future__ import annotations
 

@@ -54,12 +54,12 @@ class PartPrediction:
 
     @property
     def for_person(self) -> bool:
-        """Whether the verdict is that a person has to look."""
+        """Say whether the verdict is that a person has to look."""
         return self.verdict == REVIEW_NAME
 
     @property
     def trained_on(self) -> bool:
-        """Whether the model learned from one of its photographs: the verdict proves nothing."""
+        """Say whether the model learned from one of its photographs: the verdict proves nothing."""
         return any(photograph.trained_on for photograph in self.photographs)
 
 

@@ -81,7 +81,7 @@ class Prediction:
 
     @property
     def unlike(self) -> bool:
-        """Whether it is unlike anything that the model was trained on."""
+        """Say whether it is unlike anything that the model was trained on."""
         return self.error is None and self.strangeness is not None and self.strangeness > 1
 
 

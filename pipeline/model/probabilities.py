@@ -30,7 +30,7 @@ _BLOCK = 256  # rows in memory at once
 
 
 class Predicted(NamedTuple):
-    """What a model makes of photographs.
+    """Hold what a model makes of photographs.
 
     Attributes:
         table_rows: one for each photograph, in order; `reason` says why one cannot be read.
@@ -45,7 +45,7 @@ class Predicted(NamedTuple):
 
 @dataclass(frozen=True)
 class PredictOptions:
-    """How rows that are missing are computed, and which photographs show one part.
+    """Say how rows that are missing are computed, and which photographs show one part.
 
     Attributes:
         weights: where the backbone's weights are now, if not where they were.

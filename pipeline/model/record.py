@@ -1,4 +1,4 @@
-"""What `model.json` says of a model: what was asked for, what it was trained on, what it scored."""
+"""Record in `model.json` what was asked for, what it was trained on, what it scored."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ READABLE = (1, 2, SCHEMA)
 
 @dataclass(frozen=True)
 class SplitRecord:
-    """How photographs were split.
+    """Say how photographs were split.
 
     Attributes:
         kind: "grouped", "random" or "given".
@@ -72,7 +72,7 @@ class RefitRecord:
 
 @dataclass(frozen=True)
 class FitRecord:
-    """What was asked for when a model was trained.
+    """Hold what was asked for when a model was trained.
 
     Attributes:
         head: name, "module:Class" of a user's own, or the CNN's.
@@ -100,7 +100,7 @@ class FitRecord:
 
     @property
     def untrained(self) -> bool:
-        """Whether the backbone's weights have learned nothing."""
+        """Say whether the backbone's weights have learned nothing."""
         return self.folder.untrained
 
     def known_recipe(self) -> Recipe | None:

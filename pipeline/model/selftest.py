@@ -45,7 +45,7 @@ class Predictor(Protocol):
 
 @dataclass(frozen=True)
 class SelfTest:
-    """What was recorded.
+    """Hold what was recorded.
 
     Attributes:
         rows: some float32 rows or uint8 pixels.

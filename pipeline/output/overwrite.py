@@ -1,4 +1,4 @@
-"""What may be overwritten: files that this program wrote. Anything else only when that is asked."""
+"""Overwrite files that this program wrote. Anything else only when that is asked."""
 
 from __future__ import annotations
 

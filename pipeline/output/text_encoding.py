@@ -26,7 +26,7 @@ _SIGNS = "°µ²³±§·"
 
 
 class Text(NamedTuple):
-    """What a file says.
+    """Hold what a file says.
 
     Attributes:
         text: its characters; bytes that are no UTF-8 as surrogates, where names of files have them.

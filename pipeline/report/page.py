@@ -45,7 +45,7 @@ class KeyFigure:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a person should take away.
+    """Hold what a person should take away.
 
     Attributes:
         headline: one sentence.

@@ -1,4 +1,4 @@
-"""What decides a model's numbers, as facts for a report: network, settings, split, fingerprint."""
+"""List what decides a model's numbers for a report: network, settings, split, fingerprint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What charts are drawn from, as SVG: axes, bands, lines, points, their legend.
+"""Draw charts as SVG: axes, bands, lines, points, their legend.
 
 All are told apart by shape as well as by colour. Colours come from the page's style sheet, so that
 one drawing serves light, dark and paper.
@@ -97,7 +97,7 @@ Drawn = Band | Line | Mark
 
 @dataclass(frozen=True)
 class Place:
-    """Where values stand in the drawing.
+    """Place values in the drawing.
 
     Attributes:
         across, up: the axes.

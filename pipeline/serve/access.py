@@ -127,7 +127,7 @@ class Access:
 
     @property
     def session(self) -> str:
-        """What the cookie holds: made from the token, and not the token."""
+        """Say what the cookie holds: made from the token, and not the token."""
         return hmac.digest((self.token or "").encode(), b"session", hashlib.sha256).hex()
 
     def admits(self, given: str) -> bool:

@@ -1,4 +1,4 @@
-"""What the service says of parts, photographs, models: plain values for JSON."""
+"""Answer about parts, photographs and models in plain values for JSON."""
 
 from __future__ import annotations
 

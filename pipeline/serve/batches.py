@@ -31,7 +31,7 @@ class _Job:
 
 @dataclass(frozen=True)
 class Load:
-    """How busy the queue is.
+    """Say how busy the queue is.
 
     Attributes:
         waiting: photographs that are being decoded or wait for the model.

@@ -28,7 +28,7 @@ Finding = Literal["better", "worse", "unclear", "same", "none"]
 
 @dataclass(frozen=True)
 class Tally:
-    """What one model makes of parts.
+    """Hold what one model makes of parts.
 
     Attributes:
         right, wrong, review: parts; the last are those that it gives to a person.
@@ -92,7 +92,7 @@ class ModelComparison:
 
 @dataclass(frozen=True)
 class Photographs:
-    """What is judged: names (n), digests (n), class numbers int64 (n,) and parts int64 (n,)."""
+    """Hold names (n), digests (n), class numbers int64 (n,) and parts int64 (n,)."""
 
     names: Sequence[str]
     digests: Sequence[str]

@@ -17,7 +17,7 @@ _log = logging.getLogger("onepass")
 
 @dataclass
 class Progress:
-    """How far a job is.
+    """Say how far a job is.
 
     Attributes:
         name: of the job; "" before the first.

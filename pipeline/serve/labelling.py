@@ -73,7 +73,7 @@ class Question:
 
 
 class Labelling:
-    """What the pages Next and Data ask for and send."""
+    """Say what the pages Next and Data ask for and send."""
 
     def __init__(self, station: Station, jobs: Jobs) -> None:
         """Serve this station."""

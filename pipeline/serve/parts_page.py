@@ -33,7 +33,7 @@ _LONGEST = 120  # characters of a part's name
 
 
 class PartsPage:
-    """What the page asks for and sends."""
+    """Say what the page asks for and sends."""
 
     def __init__(self, station: Station, jobs: Jobs) -> None:
         """Serve this station."""

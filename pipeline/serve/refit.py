@@ -69,7 +69,7 @@ class Merged:
 
 @dataclass(frozen=True)
 class Refitted:
-    """What a refit made.
+    """Hold what a refit made.
 
     Attributes:
         fingerprint: of the new model, which is kept and not active.

@@ -1,4 +1,4 @@
-"""What `onepass serve` is told: folders, address, and limits on what anybody may send."""
+"""Check what `onepass serve` is told: folders, address, limits on what anybody may send."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipeline.line.kept_rows import ROWS_PER_HOUR
 
 @dataclass(frozen=True)
 class Limits:
-    """What is refused, before it costs anything.
+    """Hold what is refused, before it costs anything.
 
     Attributes:
         request_bytes: of one request, all its files together.
@@ -43,7 +43,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class ServeSettings:
-    """Where a service reads and writes, and who may ask.
+    """Say where a service reads and writes, and who may ask.
 
     Attributes:
         model: folder of the active model; the others are in `versions`.
@@ -73,12 +73,12 @@ class ServeSettings:
 
     @property
     def versions(self) -> Path:
-        """Where every model is kept that ever was active or was refitted."""
+        """Say where every model is kept that ever was active or was refitted."""
         return self.model.with_name(f"{self.model.name}-versions")
 
     @property
     def is_local(self) -> bool:
-        """Whether nobody outside this computer can ask.
+        """Say whether nobody outside this computer can ask.
 
         Raises:
             DataError: the host is no address of a computer.

@@ -337,7 +337,7 @@ class Station:
 
     @property
     def labels(self) -> list[str]:
-        """The classes that a correction can name: good ones first."""
+        """Give the classes that a correction can name: good ones first."""
         classes = self.model.bundle.classes
         named = sorted(classes.members, key=lambda name: (classes.members[name], name))
         missing = [n for i, n in enumerate(classes.names) if i not in classes.members.values()]

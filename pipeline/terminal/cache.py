@@ -1,4 +1,4 @@
-"""What the `cache` commands found and did, as plain text for a terminal."""
+"""Write what the `cache` commands found and did, as plain text for a terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the statistics found, as plain text for a terminal. Nothing here computes or prints."""
+"""Write what the statistics found, as plain text. Nothing here computes or prints."""
 
 from __future__ import annotations
 

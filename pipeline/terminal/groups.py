@@ -1,4 +1,4 @@
-"""What `groups`, `fit` and `compare-heads` say of groups. Nothing here computes; nothing prints."""
+"""Write what commands say of groups. Nothing here computes; nothing here prints."""
 
 from __future__ import annotations
 

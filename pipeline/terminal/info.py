@@ -1,4 +1,4 @@
-"""What `info` says of a cache or a model. Nothing here computes; nothing here prints."""
+"""Write what `info` says of a cache or a model. Nothing here computes; nothing here prints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people type on the command line, parsed once: names, features, settings, label tables."""
+"""Parse what people type on the command line: names, features, settings, label tables."""
 
 from __future__ import annotations
 

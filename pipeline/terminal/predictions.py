@@ -1,4 +1,4 @@
-"""What `predict` says of photographs and parts. Nothing here computes; nothing here prints."""
+"""Write what `predict` says of photographs and parts. Nothing here computes or prints."""
 
 from __future__ import annotations
 

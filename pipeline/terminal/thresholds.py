@@ -1,4 +1,4 @@
-"""What the commands say of thresholds. Nothing here computes; nothing here prints."""
+"""Write what commands say of thresholds. Nothing here computes; nothing here prints."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class OutOfFold:
 
 @dataclass(frozen=True)
 class Choice:
-    """What `choose` found.
+    """Hold what `choose` found.
 
     Attributes:
         decision: the thresholds, and how parts are judged.
@@ -69,7 +69,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class _Unit:
-    """What is decided about: parts, or with the rule `any` photographs.
+    """Hold what is decided about: parts, or with the rule `any` photographs.
 
     Attributes:
         y, groups, fold: as in `OutOfFold`.

@@ -33,7 +33,7 @@ MOST_SET_ASIDE = 0.75
 
 @dataclass(frozen=True)
 class Claim:
-    """What holds with 95 % confidence for parts like those that were set aside.
+    """Hold what holds with 95 % confidence for parts like those that were set aside.
 
     Attributes:
         what: "missed": defective parts that are passed; "rejected": good parts that are rejected.

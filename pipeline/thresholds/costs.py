@@ -1,4 +1,4 @@
-"""What every threshold would miss and reject, and the threshold at which that costs least."""
+"""Say what every threshold would miss and reject, and the threshold at which that costs least."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TIE = 1e-12  # costs that differ by less are equal but for rounding
 
 
 class Weights(NamedTuple):
-    """What a share of 1 costs: all defective photographs missed, all good ones rejected.
+    """Hold what a share of 1 costs: all defective photographs missed, all good ones rejected.
 
     Balanced accuracy is 1 less the cost with weights of one half.
     """

@@ -1,4 +1,4 @@
-"""How a model comes from a probability to a verdict, and what is known of that."""
+"""Say how a model comes from a probability to a verdict, and what is known of that."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class Decision:
 
     @property
     def of_wholes(self) -> bool:
-        """Whether a part has one verdict, from all its photographs."""
+        """Say whether a part has one verdict, from all its photographs."""
         return self.part_rule != ANY
 
     def alone(self, P: Floats) -> Floats:
@@ -157,7 +157,7 @@ class Decision:
 
     @property
     def contradicted(self) -> list[Claim]:
-        """Claims that the holdout speaks against, with 95 % confidence."""
+        """Give the claims that the holdout speaks against, with 95 % confidence."""
         if self.holdout is None:
             return []
         limits = {

@@ -1,4 +1,4 @@
-"""What is to be known of a model's thresholds, in words: made once, for terminal and report."""
+"""Say what is to be known of a model's thresholds, once for terminal and report."""
 
 from __future__ import annotations
 

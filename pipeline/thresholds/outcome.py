@@ -1,4 +1,4 @@
-"""What becomes of parts: which are missed, which are rejected by mistake, which a person sees.
+"""Say what becomes of parts: which are missed, which are rejected by mistake, which a person sees.
 
 A part that is judged as a whole has one verdict, from all its photographs
 (`pipeline.evaluation.part_rules`). What is said of such parts holds for parts that are
@@ -71,7 +71,7 @@ class Counts(NamedTuple):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a band does to photographs of known class.
+    """Hold what a band does to photographs of known class.
 
     Attributes:
         defective_parts, good_parts: counted in parts.
@@ -123,7 +123,7 @@ class Outcome:
 
     @property
     def missed_at_most(self) -> float:
-        """The largest share of missed parts that the counts leave possible, with 95 % confidence.
+        """Give the largest share of missed parts that the counts allow, with 95 % confidence.
 
         It holds only for parts on which neither model nor threshold was chosen.
         """
@@ -131,17 +131,17 @@ class Outcome:
 
     @property
     def rejected_at_most(self) -> float:
-        """The same for good parts that are rejected."""
+        """Give the same for good parts that are rejected."""
         return upper_limit(self.good_parts.rejected, self.good_parts.total)
 
     @property
     def missed_at_least(self) -> float:
-        """The smallest share of missed parts that the counts leave possible."""
+        """Give the smallest share of missed parts that the counts leave possible."""
         return lower_limit(self.defective_parts.passed, self.defective_parts.total)
 
     @property
     def rejected_at_least(self) -> float:
-        """The same for good parts that are rejected."""
+        """Give the same for good parts that are rejected."""
         return lower_limit(self.good_parts.rejected, self.good_parts.total)
 
     def share_reviewed(self, defect_rate: float | None = None) -> float:
@@ -232,7 +232,7 @@ class Bin:
 
 @dataclass(frozen=True)
 class Reliability:
-    """How far probabilities of a defect can be taken at their word.
+    """Say how far probabilities of a defect can be taken at their word.
 
     Attributes:
         bins: of equal width, those that hold photographs, rising.

@@ -1,4 +1,4 @@
-"""What a caller wants of the threshold, and whether the wishes go together."""
+"""Say what a caller wants of the threshold, and whether the wishes go together."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FOLDS = 5
 
 @dataclass(frozen=True)
 class ThresholdRule:
-    """How the threshold, or the two of a review band, come about.
+    """Say how the threshold, or the two of a review band, come about.
 
     With nothing set it is the default: the best balanced accuracy on out-of-fold probabilities, or
     0.5, with the reason, where there are too few parts for that.
@@ -103,7 +103,7 @@ class ThresholdRule:
 
     @property
     def method(self) -> Method:
-        """How the threshold is found."""
+        """Say how the threshold is found."""
         if self.fixed is not None:
             return "fixed"
         if self.max_missed is not None or self.max_false is not None:
@@ -112,14 +112,14 @@ class ThresholdRule:
 
     @property
     def may_review(self) -> bool:
-        """Whether a person may have to look at some photographs."""
+        """Say whether a person may have to look at some photographs."""
         claims = self.max_missed is not None and self.max_false is not None
         fixed = self.fixed is not None and self.fixed[0] < self.fixed[1]
         return self.review is not None or claims or fixed
 
     @property
     def asked(self) -> bool:
-        """Whether the caller said anything: then what cannot be done is an error."""
+        """Say whether the caller said anything: then what cannot be done is an error."""
         return self != type(self)(folds=self.folds, part_rule=self.part_rule)
 
     @classmethod

@@ -151,7 +151,7 @@ def _of_many_classes(rule: ThresholdRule, n_classes: int, part_rule: str) -> Dec
 
 @dataclass
 class _Maker:
-    """What every way of training needs; see `train`."""
+    """Hold what every way of training needs; see `train`."""
 
     contender: Contender
     rows: TrainingRows
@@ -162,12 +162,12 @@ class _Maker:
 
     @property
     def everything(self) -> Indices:
-        """Numbers of all rows."""
+        """Give the numbers of all rows."""
         return np.arange(len(self.rows.y))
 
     @property
     def part_rule(self) -> str:
-        """Where nothing is there to choose it on."""
+        """Give the rule where nothing is there to choose one on."""
         return self.rule.part_rule or (ANY if self.rows.apart else MEAN)
 
     def without_choice(self, decision: Decision) -> Trained:

@@ -1,1 +1,1 @@
-"""How much is enough: scores against the number of parts in training, and what more would bring."""
+"""Say how much is enough: scores against the number of parts in training."""

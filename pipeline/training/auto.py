@@ -57,7 +57,7 @@ class Trial(NamedTuple):
 
 @dataclass(frozen=True)
 class Choice:
-    """What was chosen, and among what.
+    """Hold what was chosen, and among what.
 
     Attributes:
         contender: the pair.

@@ -36,7 +36,7 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass
 class HeadComparison:
-    """What `compare_heads` found.
+    """Hold what `compare_heads` found.
 
     Attributes:
         result: scores of every head on every fold, and what they are worth (`findings`): of parts

@@ -1,4 +1,4 @@
-"""What a comparison of heads found: means, intervals, the winner, CSV and JSON."""
+"""Say what a comparison of heads found: means, intervals, the winner, CSV and JSON."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class TableRow:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What `compare` found.
+    """Hold what `compare` found.
 
     Attributes:
         contenders: heads on feature specs by their names, in the order of asking.
@@ -105,7 +105,7 @@ class Comparison:
 
     @property
     def heads(self) -> Sequence[str]:
-        """Names of the contenders, in their order."""
+        """Name the contenders, in their order."""
         return list(self.contenders)
 
     def of(self, head: str) -> list[FoldResult]:
@@ -131,7 +131,7 @@ class Comparison:
 
     @cached_property
     def findings(self) -> Findings:
-        """Intervals, pairs and the nested estimate; takes about a second per head."""
+        """Give intervals, pairs and the nested estimate; takes about a second per head."""
         heads = [row.head for row in self.table()]
         return find(
             self.y,

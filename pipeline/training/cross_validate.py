@@ -45,7 +45,7 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True)
 class CompareOptions:
-    """What is compared, and how.
+    """Hold what is compared, and how.
 
     Attributes:
         heads: names of `pipeline.heads.HEADS`; None for the few that matter where rows keep a
@@ -173,7 +173,7 @@ def _in_order(
 
 @dataclass(frozen=True)
 class _Data:
-    """What every task needs besides rows."""
+    """Hold what every task needs besides rows."""
 
     y: Indices
     groups: Indices

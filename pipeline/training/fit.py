@@ -50,7 +50,7 @@ EpochProgress = Callable[[int, int, Mapping[str, float]], None]
 
 @dataclass
 class Fit:
-    """What `fit` made.
+    """Hold what `fit` made.
 
     Attributes:
         folder: the model.
@@ -91,7 +91,7 @@ class Fit:
 
 @dataclass(frozen=True)
 class FitOptions:
-    """What is asked for of `fit`.
+    """Hold what is asked for of `fit`.
 
     Attributes:
         head: a name of `pipeline.heads.HEADS`, or "auto": chosen on the training part.

@@ -1,4 +1,4 @@
-"""What twice as many parts would bring: a power law through the errors, and how sure that is.
+"""Say what twice as many parts would bring: a power law through the errors, and how sure that is.
 
 The error 1 - score of many learners falls as a × n^-b in the number n of training examples (Cortes
 et al., "Learning curves: asymptotic values and rate of convergence", 1994; Hestness et al., "Deep
@@ -29,7 +29,7 @@ _LEAST_ERROR = 1e-3  # logarithms need one; smaller errors are beyond what so fe
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a score would be with twice as many parts in training.
+    """Hold what a score would be with twice as many parts in training.
 
     Attributes:
         parts: in the largest training side.
@@ -48,7 +48,7 @@ class Forecast:
 
     @property
     def kind(self) -> str:
-        """What can be said: "more", "little" or "unknown"."""
+        """Say what can be said: "more", "little" or "unknown"."""
         if self.low > -SMALL and self.high < SMALL:
             return "little"
         return "more" if self.low > 0 and self.gain >= SMALL else "unknown"

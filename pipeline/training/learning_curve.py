@@ -69,7 +69,7 @@ class CurveRow(NamedTuple):
 
 @dataclass(frozen=True)
 class CurveOptions:
-    """What a learning curve is of.
+    """Hold what a learning curve is of.
 
     Attributes:
         heads: names of `pipeline.heads.HEADS`.
@@ -96,7 +96,7 @@ class CurveOptions:
 
 @dataclass(frozen=True)
 class LearningCurve:
-    """What `learning_curve` found.
+    """Hold what `learning_curve` found.
 
     Attributes:
         result: every head on every training side; `repeat` is the draw, `fold` the size.
@@ -167,7 +167,7 @@ class LearningCurve:
 
     @cached_property
     def forecasts(self) -> dict[tuple[str, str], Forecast]:
-        """By head and score, what twice as many parts would bring; of what is defined."""
+        """Say, by head and score, what twice as many parts would bring; of what is defined."""
         parts = np.array([size.parts for size in self.sizes])
         first = self.result.folds[0]
         share = len(first.test) / len(first.train)

@@ -1,4 +1,4 @@
-"""What a model's folder holds beside the head: heatmaps' reference, out-of-fold table, split."""
+"""Write what stands beside a head: heatmaps' reference, out-of-fold table, split."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much a random split flatters: one head, scored by part and at random, side by side."""
+"""Say how much a random split flatters: one head, scored by part and at random, side by side."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ class Ladder:
 
     @cached_property
     def intervals(self) -> dict[tuple[str, str], Intervals]:
-        """By rung and split: of the validation scores, as means over the seeds.
+        """Give the validation scores by rung and split, as means over the seeds.
 
         They respect parts on both splits, but on the random one they enclose a flattered score.
         """

@@ -44,7 +44,7 @@ _VALIDATION = 0.25
 
 @dataclass(frozen=True)
 class ReproduceOptions:
-    """What is asked for of `reproduce`.
+    """Hold what is asked for of `reproduce`.
 
     Attributes:
         seeds: runs of every rung on every split.
@@ -166,7 +166,7 @@ class _Count:
 
 @dataclass
 class _Work:
-    """What the runs share.
+    """Hold what the runs share.
 
     Attributes:
         photographs: to train and judge on.
@@ -187,7 +187,7 @@ class _Work:
 
     @cached_property
     def rows(self) -> Rows:
-        """float32 (n, cached_width), read when the first head is trained."""
+        """Give float32 (n, cached_width), read when the first head is trained."""
         with open_cache(self.cache_path) as cache:
             return cache.take([cache.find(s.digest) for s in self.photographs.table_rows])
 

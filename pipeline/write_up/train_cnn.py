@@ -40,7 +40,7 @@ _SELF_TEST_PHOTOGRAPHS = 4
 
 @dataclass
 class CnnFit(Fit):
-    """What `train_cnn` made.
+    """Hold what `train_cnn` made.
 
     Attributes:
         photographs: what it was trained and judged on, and what could not be read.
@@ -51,7 +51,7 @@ class CnnFit(Fit):
 
 @dataclass(frozen=True)
 class CnnOptions:
-    """What is asked for of `train_cnn`.
+    """Hold what is asked for of `train_cnn`.
 
     Attributes:
         variant: a name of `pipeline.cnn.cnn_network.VARIANTS`.

@@ -1,4 +1,4 @@
-"""What an audit of the same photographs found: shortcuts, labels and photographs to look at."""
+"""Show what an audit of these photographs found: shortcuts, labels, photographs to look at."""
 
 from __future__ import annotations
 

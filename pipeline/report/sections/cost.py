@@ -1,4 +1,4 @@
-"""What another threshold would cost: missed defects against false alarms."""
+"""Show what another threshold would cost: missed defects against false alarms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was photographed: classes, parts, and the photographs that could not be read."""
+"""Show what was photographed: classes, parts, and the photographs that could not be read."""
 
 from __future__ import annotations
 

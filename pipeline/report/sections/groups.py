@@ -1,4 +1,4 @@
-"""Which photographs show one part, how that is known, and what a random split would hide."""
+"""Show which photographs show one part, how that is known, and what a random split would hide."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How to get the same numbers again: commands, settings, versions, fingerprint, seed."""
+"""Show how to get the same numbers again: commands, settings, versions, fingerprint, seed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the thresholds come from, what they claim, and what they do to parts."""
+"""Show where the thresholds come from, what they claim, and what they do to parts."""
 
 from __future__ import annotations
 
