@@ -101,6 +101,18 @@ def sync_file(path: Path) -> None:
 
 
 @contextlib.contextmanager
+def _as_output_error(path: Path) -> Iterator[None]:
+    """Say of an error of the system which place cannot be written, and what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            f"{path} cannot be written ({error.strerror or error}); "
+            "free some space or name another place"
+        ) from error
+
+
+@contextlib.contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it is synced and renamed over `path`.
 
@@ -112,22 +124,18 @@ def whole_file(path: Path) -> Iterator[Path]:
     """
     temporary = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            prefix=f".{path.name[:_NAME]}.", suffix=".part", dir=path.parent
-        )
-        os.close(handle)
-        temporary = Path(name)
-        yield temporary
-        _keep_mode(temporary, path, 0o666)
-        sync_file(temporary)
-        temporary.replace(path)
-        sync_folder(path.parent)
-    except OSError as error:
-        raise OutputError(
-            f"{path} cannot be written ({error.strerror or error}); "
-            "free some space or name another place"
-        ) from error
+        with _as_output_error(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(
+                prefix=f".{path.name[:_NAME]}.", suffix=".part", dir=path.parent
+            )
+            os.close(handle)
+            temporary = Path(name)
+            yield temporary
+            _keep_mode(temporary, path, 0o666)
+            sync_file(temporary)
+            temporary.replace(path)
+            sync_folder(path.parent)
     finally:
         if temporary is not None:
             with contextlib.suppress(OSError):
@@ -166,27 +174,23 @@ def whole_folder(path: Path) -> Iterator[Path]:
     """
     temporary = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        recover_folder(path)
-        _remove_litter(path)
-        temporary = Path(
-            tempfile.mkdtemp(prefix=f".{path.name[:_NAME]}.", suffix=".part", dir=path.parent)
-        )
-        yield temporary
-        for one in sorted(temporary.rglob("*"), reverse=True):  # what is in a folder before it
-            old = path / one.relative_to(temporary)
-            if old.exists() and not old.is_symlink() and old.is_dir() == one.is_dir():
-                _keep_mode(one, old, 0o777 if one.is_dir() else 0o666)
-            if one.is_file():
-                sync_file(one)
-        _keep_mode(temporary, path, 0o777)
-        _take_place(temporary, path)
-        sync_folder(path.parent)
-    except OSError as error:
-        raise OutputError(
-            f"{path} cannot be written ({error.strerror or error}); "
-            "free some space or name another place"
-        ) from error
+        with _as_output_error(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            recover_folder(path)
+            _remove_litter(path)
+            temporary = Path(
+                tempfile.mkdtemp(prefix=f".{path.name[:_NAME]}.", suffix=".part", dir=path.parent)
+            )
+            yield temporary
+            for one in sorted(temporary.rglob("*"), reverse=True):  # what is in a folder before it
+                old = path / one.relative_to(temporary)
+                if old.exists() and not old.is_symlink() and old.is_dir() == one.is_dir():
+                    _keep_mode(one, old, 0o777 if one.is_dir() else 0o666)
+                if one.is_file():
+                    sync_file(one)
+            _keep_mode(temporary, path, 0o777)
+            _take_place(temporary, path)
+            sync_folder(path.parent)
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)

@@ -94,14 +94,14 @@ DURABILITY = (
     Mutant(
         "A result keeps the mode of the file that it replaces",
         "features/files.py",
-        "_keep_mode(temporary, path, 0o666)\n        sync_file(temporary)",
+        "_keep_mode(temporary, path, 0o666)\n            sync_file(temporary)",
         "sync_file(temporary)",
         "tests/features/test_files.py::test_a_new_file_has_the_mode_of_any_new_one",
     ),
     Mutant(
         "A result is on the disk before it has its name",
         "features/files.py",
-        "sync_file(temporary)\n        temporary.replace(path)",
+        "sync_file(temporary)\n            temporary.replace(path)",
         "temporary.replace(path)",
         "tests/features/test_files.py::test_a_file_is_on_the_disk_before_it_has_its_name",
     ),

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from features.arrays import Floats, Indices
 from features.errors import ThresholdError
 from pipeline.evaluation.bootstrap import Parts
-from pipeline.evaluation.metrics import score, weighted_score
+from pipeline.evaluation.metrics import weighted_score
 
 MEAN, ANY = "mean", "any"
 
@@ -179,18 +179,6 @@ def by_part(y: Indices, P: Floats, groups: Indices, rule: str = MEAN) -> PartTab
     numbers, part = np.unique(groups, return_inverse=True)
     classes = part_classes(y, groups, P.shape[1])
     return PartTable(classes, combine(P, groups, rule), numbers, part.reshape(-1))
-
-
-def scores_by_part(
-    y: Indices, P: Floats, groups: Indices, rule: str = MEAN, threshold: float = 0.5
-) -> dict[str, float]:
-    """Score parts as `pipeline.evaluation.metrics.score` does photographs; see `by_part`.
-
-    For out-of-fold probabilities: each photograph judged by a model that saw no photograph of its
-    part.
-    """
-    table = by_part(y, P, groups, rule)
-    return score(table.y, table.P, threshold)
 
 
 def why_not_by_part(y: Indices, groups: Indices, n_classes: int = 2) -> str:

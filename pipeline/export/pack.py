@@ -24,8 +24,6 @@ from pipeline.model.files import MODEL_FILE, check_files, check_replaceable, sta
 from pipeline.model.record import READABLE
 from pipeline.output.overwrite import check_overwritable
 
-SUFFIX = ".onepass"
-
 _OURS = re.compile(rb"PK\x03\x04.{22}\x0a\x00\x00\x00model\.json\{", re.DOTALL)
 _DATE = (1980, 1, 1, 0, 0, 0)  # the first that a ZIP archive can say
 _MODE = (stat.S_IFREG | 0o644) << 16

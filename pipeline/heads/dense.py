@@ -100,7 +100,7 @@ class DenseHead(Head):
 
     @property
     def _layers(self) -> Layers:
-        """Give those of the network on whole rows; while it is trained, as it is now."""
+        """Give the layers on whole rows; while the network is trained, as they are now."""
         if self._model is None:
             return self._kept
         layers = _weights(self._model)

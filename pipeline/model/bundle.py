@@ -123,7 +123,7 @@ class Bundle:
 
     @property
     def calibration(self) -> Recalibration | None:
-        """Give that of the head's probabilities; None where they are good as they are."""
+        """Give the calibration of the head's probabilities; None where they are good."""
         return self.record.calibration
 
     @property

@@ -350,9 +350,9 @@ def test_a_backup_put_back_beside_a_journal_is_not_touched(
         assert f"{aside.name}, and the cache stays as it is" in caplog.text
 
 
-def test_a_journal_of_the_versions_before_is_applied(tmp_path: Path) -> None:
-    """What a version without digests left is applied where the appended bytes are there."""
-    path = new_file(tmp_path / "x")
+def with_first_journal(folder: Path) -> tuple[Path, bytes]:
+    """Give a file whose commit was killed, and its journal as a version without digests left it."""
+    path = new_file(folder / "x")
     grown(path, b"two", killed=True)
     new = redo_log.read_journal(journal_path(path), path.stat().st_size)
     assert new is not None
@@ -360,24 +360,23 @@ def test_a_journal_of_the_versions_before_is_applied(tmp_path: Path) -> None:
         b"onepass journal1", new.identity, new.commit, new.size, len(new.pages)
     )
     body = head + b"".join(redo_log._ENTRY.pack(n) + page for n, page in new.pages.items())
-    journal_path(path).write_bytes(body + redo_log._CHECKSUM.pack(zlib.crc32(body)))
+    return path, body + redo_log._CHECKSUM.pack(zlib.crc32(body))
+
+
+def test_a_journal_of_the_versions_before_is_applied(tmp_path: Path) -> None:
+    """What a version without digests left is applied where the appended bytes are there."""
+    path, journal = with_first_journal(tmp_path)
+    journal_path(path).write_bytes(journal)
     assert recover(path)
     assert path.read_bytes()[600:603] == b"two"
 
 
 def test_a_journal_of_the_versions_before_is_of_one_file_too(tmp_path: Path) -> None:
     """It has no digest of the header: the identity alone tells another file of as many commits."""
-    path = new_file(tmp_path / "x")
-    grown(path, b"two", killed=True)
-    new = redo_log.read_journal(journal_path(path), path.stat().st_size)
-    assert new is not None
-    head = redo_log._FIRST_JOURNAL.pack(
-        b"onepass journal1", new.identity, new.commit, new.size, len(new.pages)
-    )
-    body = head + b"".join(redo_log._ENTRY.pack(n) + page for n, page in new.pages.items())
+    path, journal = with_first_journal(tmp_path)
     new_file(path, 30_000)
     other = path.read_bytes()
-    journal_path(path).write_bytes(body + redo_log._CHECKSUM.pack(zlib.crc32(body)))
+    journal_path(path).write_bytes(journal)
     assert not recover(path)
     assert path.read_bytes() == other
 

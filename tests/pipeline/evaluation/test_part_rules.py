@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.errors import ThresholdError
+from pipeline.evaluation.metrics import score
 from pipeline.evaluation.part_rules import (
     CHOICES,
     RULES,
@@ -15,7 +16,6 @@ from pipeline.evaluation.part_rules import (
     choose_rule,
     combine,
     part_classes,
-    scores_by_part,
     why_not_by_part,
 )
 
@@ -33,6 +33,11 @@ def views(
     y = (groups < parts // 3).astype(np.int64)
     value = 2 * y - 1 + rng.normal(0, noise, len(y))
     return y, columns(1 / (1 + np.exp(-value))), groups
+
+
+def auc_by_part(y: np.ndarray, P: np.ndarray, groups: np.ndarray, rule: str = "mean") -> float:
+    table = by_part(y, P, groups, rule)
+    return score(table.y, table.P)["roc_auc"]
 
 
 def test_rules_by_hand() -> None:
@@ -93,7 +98,7 @@ def test_a_head_that_knows_nothing_ranks_no_part(rule: str) -> None:
     groups = np.repeat(np.arange(40), np.arange(40) % 7 + 1)
     y = (groups % 7 > 3).astype(np.int64)  # parts of more photographs are the defective ones
     P = columns(np.full(len(y), 0.24528301886792453))
-    assert scores_by_part(y, P, groups, rule)["roc_auc"] == 0.5
+    assert auc_by_part(y, P, groups, rule) == 0.5
 
 
 def test_the_mean_survives_certainty() -> None:
@@ -113,10 +118,10 @@ def test_classes_of_parts() -> None:
 def test_parts_are_told_apart_better_than_photographs() -> None:
     """Five views of each part: the mean decides what single photographs cannot."""
     y, P, groups = views()
-    single = scores_by_part(y, P, np.arange(len(y)))["roc_auc"]
+    single = auc_by_part(y, P, np.arange(len(y)))
     assert single < 0.9
-    assert scores_by_part(y, P, groups)["roc_auc"] > 0.97
-    assert scores_by_part(y, P, groups, "any")["roc_auc"] < 0.95
+    assert auc_by_part(y, P, groups) > 0.97
+    assert auc_by_part(y, P, groups, "any") < 0.95
     table = by_part(y, P, groups)
     assert (table.groups[table.of_row] == groups).all()
 
