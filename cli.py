@@ -144,6 +144,7 @@ def groups(
     out: Annotated[Path, opt.out_option("Folder for the table and the sheets.")] = Path("groups"),
     sheets: opt.Sheets = 3,
     force: opt.Force = False,
+    quiet: opt.Quiet = False,
 ) -> None:
     """Find which photographs seem to show one part, and why: a table to edit, and sheets.
 
@@ -299,6 +300,7 @@ def audit(
     cache: opt.CacheFile = Path("features.h5"),
     out: Annotated[Path, opt.out_option("Folder for tables and sheets.")] = Path("audit"),
     seed: opt.Seed = 0,
+    quiet: opt.Quiet = False,
     *,
     taken: ClassOptions,
 ) -> None:

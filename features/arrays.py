@@ -16,8 +16,12 @@ Row = npt.NDArray[np.float32]
 """float32 (width,): what a head sees of one photograph."""
 Indices = npt.NDArray[np.int64]
 """int64 (n,): class numbers, part numbers, or places in a list."""
+Counts = npt.NDArray[np.int64]
+"""int64 of any shape: how many."""
 Floats = npt.NDArray[np.float64]
 """float64 of any shape: probabilities, scores, distances."""
+Flags = npt.NDArray[np.bool_]
+"""bool (n,): which of n."""
 Scale = tuple[float | tuple[float, ...], float | tuple[float, ...]]
 """(factor, offset) of what a backbone sees, `uint8 * factor + offset`: numbers, or one per channel
 in the order R, G, B."""

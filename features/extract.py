@@ -117,10 +117,8 @@ def extract(
         if reader is not None:
             reader.check_fields(settings.fields)
         cache = reader or for_writing()
-        run = _Run(
-            photographs, settings, cache, options, progress, watch, for_writing,
-            reader is not None,
-        )  # fmt: skip
+        later = None if reader is None else for_writing
+        run = _Run(photographs, settings, cache, options, progress, watch, later)
         if note is not None:
             run.blank = set(np.flatnonzero(~thumbnails_of(cache).known).tolist())
         result = run.run(options.workers or core_count())
@@ -151,13 +149,12 @@ class _Run:
         options: RunOptions,
         progress: Progress | None,
         watch: Watch | None,
-        for_writing: Callable[[], Cache],
-        reading: bool,
+        for_writing: Callable[[], Cache] | None,
     ) -> None:
         self.photographs = photographs
         self.settings = settings
         self.cache = cache
-        self.for_writing, self.reading = for_writing, reading
+        self.for_writing = for_writing  # where `cache` is open for reading
         self.written = 0
         self.views = tuple(options.views)
         self.pictures = settings.look.images  # that the backbone sees for a row
@@ -335,8 +332,8 @@ class _Run:
 
     def open_for_writing(self) -> None:
         """Take the right to write, on the caller's thread, before the first row is computed."""
-        if self.reading:
-            self.cache, self.reading = self.for_writing(), False
+        if self.for_writing is not None:
+            self.cache, self.for_writing = self.for_writing(), None
 
     def write(self, batch: list[_Item], rows: Rows) -> None:
         """Make a batch durable.

@@ -305,6 +305,7 @@ def test_quiet_old_names_and_standard_output(run: Run) -> None:
         "",
         "",
     )
+    assert run("cache", "verify", "-q") == (0, "", "")
     code, out, err = run("fit", "--head", "majority", "--no-gap", "-o", "m", "--threshold", "0.5")
     assert code == 0
     assert "note: --no-gap is called --no-optimism now" in err

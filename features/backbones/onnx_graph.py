@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from features.arrays import Array
 from features.errors import EngineError
 
 try:
@@ -85,7 +86,7 @@ class Graph:
         self.bytes += array.nbytes
         return name
 
-    def weight(self, values: npt.NDArray[np.float32]) -> str:
+    def weight(self, values: Array) -> str:
         """Add an array as `constant` does, which may be kept in half the space; see `model`."""
         name = self.constant(np.asarray(values, np.float32))
         self._halves.add(name)

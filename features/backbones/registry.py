@@ -8,10 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-import numpy.typing as npt
-
-from features.arrays import Pixels, Scale
+from features.arrays import Array, Pixels, Scale
 from features.backbones.keras_networks import KERAS_NETWORKS
 from features.backbones.onnx_network import ONNX, OnnxNetwork
 from features.backbones.weights import INCEPTION_V3, TrainedWeights
@@ -23,7 +20,7 @@ from features.photographs.recipe import Recipe
 class Backbone(Protocol):
     """A frozen network, compiled for one batch size and ready to run."""
 
-    def run(self, pixels: Pixels) -> npt.NDArray[np.float32]:
+    def run(self, pixels: Pixels) -> Array:
         """Run uint8 (n, height, width, 3), n up to the batch size -> float32 (n, values a row)."""
         ...
 

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from features.arrays import Rows
+from features.arrays import Indices, Rows
 from features.backbones.settings import differences, fingerprint_of
 from features.cache import schema as schema
 from features.cache.hdf5_file import (
@@ -234,9 +234,7 @@ class Cache:
             )
         return rows
 
-    def take(
-        self, rows: Sequence[int] | npt.NDArray[np.int64], columns: slice = slice(None)
-    ) -> Rows:
+    def take(self, rows: Sequence[int] | Indices, columns: slice = slice(None)) -> Rows:
         """Read rows, in the order asked for, each checked against its key.
 
         Args:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from features.arrays import Row
+from features.arrays import Flags, Row
 from features.cache import schema as schema
 from features.cache.cache import Cache
 from features.cache.hdf5_file import HDF5_ERRORS, open_hdf5, read_checked, read_schema
@@ -230,7 +230,7 @@ def _has_any(cache: Cache, keys: Sequence[tuple[bytes, bytes]]) -> bool:
     return len(set(keys)) < len(keys) or any(cache.find(*name) >= 0 for name in names)
 
 
-def _read_entries(h5: Hdf5, count: int) -> tuple[Entries, npt.NDArray[np.bool_]]:
+def _read_entries(h5: Hdf5, count: int) -> tuple[Entries, Flags]:
     """Read what is known of the rows, a chunk at a time, and of which it could be read."""
     readable = np.ones(count, dtype=np.bool_)
     columns = {}

@@ -30,6 +30,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from features.arrays import Indices
 from features.backbones.settings import fingerprint_of
 from features.cache.sample_table import (
     NUMBER_COLUMNS,
@@ -261,7 +262,7 @@ def read_columns(h5: Hdf5) -> Columns:
     return {name: h5["samples"][name][:] for name in names}
 
 
-def runs(rows: npt.NDArray[np.int64]) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
+def runs(rows: Indices) -> Iterator[tuple[int, Indices]]:
     """Cut rows into runs of consecutive ones: (first row, their places in the request).
 
     Lists of rows given to h5py measured 35 times slower than blocks.

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from features.arrays import Pixels
+from features.arrays import Flags, Indices, Pixels
 from features.cache.schema import THUMBNAIL_CHUNK, THUMBNAIL_COLUMNS, Hdf5, create_thumbnails
 from features.photographs.opening import NO_TIME
 
@@ -52,10 +52,10 @@ class Thumbnails(NamedTuple):
     """
 
     grey: Grey
-    capture_time: npt.NDArray[np.int64]
+    capture_time: Indices
 
     @property
-    def known(self) -> npt.NDArray[np.bool_]:
+    def known(self) -> Flags:
         """Say which of them are there: bool (n,)."""
         return np.asarray(self.capture_time != MISSING)
 

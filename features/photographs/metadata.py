@@ -15,10 +15,10 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 from PIL.ExifTags import Base as Tag
 
+from features.arrays import Array
 from features.photographs.decode import MAX_PIXELS, Header, inspect
 
 SIDE = 384
@@ -214,7 +214,7 @@ def _light(picture: Image.Image) -> dict[str, Any]:
     }
 
 
-def _sharpness(grey: npt.NDArray[np.float32]) -> float:
+def _sharpness(grey: Array) -> float:
     """Measure the Laplacian's variance (Pech-Pacheco et al., ICPR 2000) against contrast."""
     if min(grey.shape) < 3:
         return math.nan

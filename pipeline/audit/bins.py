@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from features.arrays import Floats, Indices
+from features.arrays import Flags, Floats, Indices
 
 BINS = 8
 """At most so many, all of about the same number of training rows."""
@@ -31,7 +30,7 @@ class Column:
     ordered: bool = True
 
     @property
-    def known(self) -> npt.NDArray[np.bool_]:
+    def known(self) -> Flags:
         """Say which photographs have it, bool (n,)."""
         return np.isfinite(self.values)
 

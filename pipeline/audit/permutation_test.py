@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from features.arrays import Floats, Indices
+from features.arrays import Flags, Floats, Indices
 from pipeline.audit.bins import BINS, Column, cut, neighbours
 from pipeline.data.splits import Fold
 
@@ -193,7 +193,7 @@ class _Observed:
     pairs: Floats
 
     @classmethod
-    def of(cls, fitted: Sequence[_Round], positive: npt.NDArray[np.bool_]) -> _Observed:
+    def of(cls, fitted: Sequence[_Round], positive: Flags) -> _Observed:
         """Count, for each part and fact, how often it beat parts of the other side."""
         n, facts = fitted[0].codes.shape
         won, met = np.zeros((n, facts)), np.zeros((n, facts))

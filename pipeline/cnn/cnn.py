@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from features.arrays import Floats, Indices, Pixels
 from features.errors import BundleError, DataError, HeadError
@@ -176,7 +175,7 @@ class Cnn:
         found: Floats = np.concatenate(blocks)
         if self.n_classes == 2:
             return np.column_stack([1 - found[:, 0], found[:, 0]])
-        total: npt.NDArray[np.float64] = found.sum(axis=1, keepdims=True)
+        total: Floats = found.sum(axis=1, keepdims=True)
         return found / total
 
     def save(self, folder: Path) -> None:

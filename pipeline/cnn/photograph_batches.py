@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from features.arrays import Pixels
+from features.arrays import Indices, Pixels
 from features.cache.sample_table import TableRow, blank_row
 from features.cache.thumbnails import Thumbnail, thumbnail_of
 from features.errors import DataError, DecoderError, ImageError, TooManyFailuresError
@@ -108,7 +107,7 @@ class PhotographSet(Labelled):
     failed: list[TableRow]
     proposal: Proposal | None = None
 
-    def photographs(self, indices: npt.NDArray[np.int64]) -> list[Photograph]:
+    def photographs(self, indices: Indices) -> list[Photograph]:
         """Give the photographs with these numbers, to look at."""
         chosen = [self.table_rows[i] for i in indices]
         return [Photograph(self.root / s.path, s.path, s.label, s.group) for s in chosen]
@@ -174,7 +173,7 @@ class Batches:
     def __init__(
         self,
         files: Sequence[Path],
-        y: npt.NDArray[np.int64],
+        y: Indices,
         recipe: Recipe,
         batch_size: int,
         *,

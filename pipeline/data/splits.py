@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from features.arrays import Indices
+from features.arrays import Floats, Indices
 from features.errors import SplitError
 
 KINDS = ("grouped", "random")
@@ -139,7 +138,7 @@ class _Problem:
     kind: str
     names: tuple[str, ...]
     group_of_row: Indices
-    counts: npt.NDArray[np.float64]
+    counts: Floats
 
     def require(self, needed: int, purpose: str) -> None:
         """Raise SplitError unless each class has `needed` groups."""
@@ -171,9 +170,7 @@ class _Problem:
         )
 
 
-def _deal(
-    counts: npt.NDArray[np.float64], shares: Sequence[float], rng: np.random.Generator
-) -> Indices:
+def _deal(counts: Floats, shares: Sequence[float], rng: np.random.Generator) -> Indices:
     """Deal groups, largest share of a class first, each to the part that misses it most.
 
     Greedy minimisation of the squared distance between the parts' class counts and their targets,
@@ -235,9 +232,7 @@ class _Dealer:
         return [p for p in self._parts if lacking[p] == most]
 
 
-def _every_class_everywhere(
-    counts: npt.NDArray[np.float64], part_of_group: Indices, n_parts: int
-) -> bool:
+def _every_class_everywhere(counts: Floats, part_of_group: Indices, n_parts: int) -> bool:
     filled = np.zeros((n_parts, counts.shape[1]))
     np.add.at(filled, part_of_group, counts)
     return bool((filled[:, counts.sum(axis=0) > 0] > 0).all())

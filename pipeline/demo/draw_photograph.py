@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageFilter
 
+from features.arrays import Floats
 from pipeline.demo.draw_surface import SIDE, Map, Random, Surface, noise, unit
 
 Box = tuple[int, int, int, int]
@@ -85,7 +85,7 @@ def _shine(rng: Random, surface: Surface, way: float) -> Map:
     return np.asarray(bright, np.float32)
 
 
-def _background(rng: Random, size: tuple[int, int]) -> tuple[Map, npt.NDArray[np.float64]]:
+def _background(rng: Random, size: tuple[int, int]) -> tuple[Map, Floats]:
     """Draw what the part lies on: brightness (height, width), near 1, and colour (3,), 0 to 1."""
     colour, mottling, streaks, grain, spacing, both = _BACKGROUNDS[rng.integers(len(_BACKGROUNDS))]
     upright = rng.random() < 0.5
@@ -119,7 +119,7 @@ def _fall_off(rng: Random, size: tuple[int, int], lamp: float) -> Map:
     return across - (fall * math.sin(lamp) * y + corners * y * y)[:, None]
 
 
-def _expose(rng: Random, metal: Map, behind: Map, colour: npt.NDArray[np.float64]) -> Image.Image:
+def _expose(rng: Random, metal: Map, behind: Map, colour: Floats) -> Image.Image:
     """Give the camera: exposure, white balance, noise, sharpness."""
     gains = 255 * math.exp(rng.uniform(-0.25, 0.22)) * (1 + rng.uniform(-0.035, 0.035, 3))
     noise = rng.standard_normal(metal.shape, dtype=np.float32)

@@ -7,11 +7,8 @@ resamples are a few matrix products instead of a thousand passes (`pipeline.eval
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from features.arrays import Floats, Indices
-
-Flags = npt.NDArray[np.bool_]
+from features.arrays import Flags, Floats, Indices
 
 SCORES = (
     "accuracy",

@@ -17,9 +17,8 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from features.arrays import Floats, Indices
+from features.arrays import Flags, Floats, Indices
 from features.errors import ThresholdError
 from pipeline.evaluation.bootstrap import Parts
 from pipeline.evaluation.metrics import weighted_score
@@ -147,7 +146,7 @@ def combine(P: Floats, groups: Indices, rule: str = MEAN) -> Floats:
     return found
 
 
-def _all_equal(P: Floats, part: Indices, of_first: Floats) -> npt.NDArray[np.bool_]:
+def _all_equal(P: Floats, part: Indices, of_first: Floats) -> Flags:
     """Say whether photographs of each part have the probabilities of its first: bool (parts,)."""
     other = (of_first[part] != P).any(axis=1)
     return np.asarray(np.bincount(part, other, len(of_first)) == 0)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
 
+from features.arrays import Counts
 from pipeline.evaluation.band import REVIEW
 from pipeline.evaluation.metrics import TITLES
 from pipeline.evaluation.predictions import BY_PART, Assessment, Predictions
@@ -64,7 +64,7 @@ def _side(name: str, found: Assessment) -> str:
     return f"{name} ({parts})" if name.endswith(BY_PART) else f"{name} ({found.count:,} of {parts})"
 
 
-def count_verdicts(predicted: Predictions) -> npt.NDArray[np.int64]:
+def count_verdicts(predicted: Predictions) -> Counts:
     """Give int64 (classes, verdicts): rows the truth; with a review band its verdicts come last."""
     n, review = len(predicted.classes.names), predicted.band.has_review
     verdicts = np.where(predicted.verdicts == REVIEW, n, predicted.verdicts)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from features.arrays import Floats, Indices, Rows
 from features.cache.cache import Cache
@@ -215,7 +214,7 @@ class Comparison:
         score = D[np.ix_(new, old)].mean(axis=1) - D[np.ix_(new, new)].mean(axis=1)
         return [since + int(i) for i in np.argsort(-score, kind="stable")[:count]]
 
-    def _space(self) -> npt.NDArray[np.float64]:
+    def _space(self) -> Floats:
         """Give old and new parts by what the strongest test looks at."""
         what = self.strongest.what
         if what in self.old.numbers:

@@ -15,9 +15,8 @@ data", 2014), if no random order has one as far.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from features.arrays import Floats, Rows
+from features.arrays import Array, Flags, Floats, Rows
 
 DEALS = 1999
 """Random deals of the parts; p-values are multiples of 1 / (DEALS + 1)."""
@@ -27,7 +26,7 @@ _SHORTEST = 5  # parts on each side of a cut
 _AT_ONCE = 256  # deals that are computed together
 
 
-def distances(vectors: Rows | Floats) -> npt.NDArray[np.float32]:
+def distances(vectors: Rows | Floats) -> Array:
     """Compute Euclidean distances (n, n) between rows (n, k)."""
     values = np.asarray(vectors, dtype=np.float64).reshape(len(vectors), -1)
     squares = (values**2).sum(axis=1)
@@ -36,9 +35,7 @@ def distances(vectors: Rows | Floats) -> npt.NDArray[np.float32]:
     return np.asarray(np.sqrt(np.maximum(found, 0)), dtype=np.float32)
 
 
-def energy_test(
-    D: npt.NDArray[np.float32], is_new: npt.NDArray[np.bool_], *, seed: int = 0, deals: int = DEALS
-) -> float:
+def energy_test(D: Array, is_new: Flags, *, seed: int = 0, deals: int = DEALS) -> float:
     """Give the p-value of two sets being drawn from the same.
 
     Args:
@@ -68,7 +65,7 @@ def energy_test(
     return (as_far + 1) / (deals + 1)
 
 
-def _energy(D: npt.NDArray[np.float32], new: npt.NDArray[np.float32]) -> Floats:
+def _energy(D: Array, new: Array) -> Floats:
     """Give the energy distance (deals,) for sets of new parts, float32 (n, deals)."""
     to_new = (D @ new).astype(np.float64)
     total = D.sum(axis=1, dtype=np.float64)
@@ -84,7 +81,7 @@ def _energy(D: npt.NDArray[np.float32], new: npt.NDArray[np.float32]) -> Floats:
     )
 
 
-def change_point(D: npt.NDArray[np.float32], *, seed: int = 0) -> tuple[int, float]:
+def change_point(D: Array, *, seed: int = 0) -> tuple[int, float]:
     """Find where a sequence of parts changes most, and how surely.
 
     Args:
@@ -107,7 +104,7 @@ def change_point(D: npt.NDArray[np.float32], *, seed: int = 0) -> tuple[int, flo
     return at, (as_far + 1) / (_ORDERS + 1)
 
 
-def _best_cut(D: npt.NDArray[np.float32]) -> tuple[int, float]:
+def _best_cut(D: Array) -> tuple[int, float]:
     """Give the cut with the largest energy distance, weighted by the sizes of its sides."""
     n = len(D)
     sums = D.cumsum(axis=0, dtype=np.float64).cumsum(axis=1)

@@ -16,9 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from features.arrays import Floats, Indices, Rows
+from features.arrays import Flags, Floats, Indices, Rows
 from features.cache.cache import Cache
 from features.cache.shards import open_cache
 from features.errors import DataError
@@ -138,7 +137,7 @@ def choose_to_label(
     vectors: Rows,
     labelled: Rows,
     count: int,
-    unlike: npt.NDArray[np.bool_] | None = None,
+    unlike: Flags | None = None,
     likely: Floats | None = None,
 ) -> Indices:
     """Choose parts that are doubtful and unlike each other, and likely defects, in turn.

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from features.arrays import Floats, Indices, Rows
+from features.arrays import Array, Floats, Indices, Rows
 from features.cache.cache import Cache
 from features.cache.row_parts import RowParts
 from features.cache.thumbnail_table import thumbnails_of
@@ -74,7 +73,7 @@ def seen_of(bundle: Bundle, cache: Cache, digests: Sequence[str]) -> Seen:
     views, columns = bundle.seen
     row_parts = RowParts.of(bundle.record.fit.fingerprint)
     rows = [cache.rows_of(digests, view) for view in views]
-    found: list[tuple[npt.NDArray[np.float32], Floats, Floats]] = []
+    found: list[tuple[Array, Floats, Floats]] = []
     for start in range(0, max(1, len(digests)), _BLOCK):
         each = [cache.take(numbers[start : start + _BLOCK], columns) for numbers in rows]
         inputs = np.concatenate(each, axis=1)

@@ -25,7 +25,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from features.arrays import Floats, Row
+from features.arrays import Floats, Indices, Row
 from features.backbones.engines import DEFAULT_ENGINE
 from features.backbones.settings import BackboneSettings, settings_from_fields
 from features.cache.row_parts import RowParts
@@ -224,7 +224,7 @@ class Bundle:
         row_parts = RowParts.of(self.record.fit.fingerprint)
         return self.familiar.distances(familiar_vectors(inputs, row_parts, len(self.seen[0])))
 
-    def decide(self, probabilities: Floats) -> npt.NDArray[np.int64]:
+    def decide(self, probabilities: Floats) -> Indices:
         """Decide class numbers (n,), or `REVIEW`, for (n, n_classes); see `Band.decide`."""
         return self.band.decide(probabilities)
 

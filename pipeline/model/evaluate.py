@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from features.arrays import Floats, Indices
+from features.arrays import Counts, Flags, Floats, Indices
 from features.backbones.engines import DEFAULT_ENGINE
 from features.cache.sample_table import TableRow
 from features.errors import DataError
@@ -84,7 +83,7 @@ class Evaluation:
 
     what: str
     assessment: Assessment
-    confusion: npt.NDArray[np.int64]
+    confusion: Counts
     classes: list[ClassScores]
     class_intervals: list[Intervals]
     mistakes: list[Mistake]
@@ -286,15 +285,15 @@ def _predictions(
     classes: Classes,
     root: Path,
     table_rows: Sequence[TableRow],
-    groups: npt.NDArray[np.int64],
-    probabilities: npt.NDArray[np.float64],
+    groups: Indices,
+    probabilities: Floats,
 ) -> Predictions:
     y = np.array([classes.number(table_row.label) for table_row in table_rows], dtype=np.int64)
     alone = bundle.decision.alone(probabilities)
     return Predictions(bundle.classes, root, table_rows, y, groups, alone, bundle.band)
 
 
-def _with_parts(found: Evaluation, bundle: Bundle, P: npt.NDArray[np.float64]) -> Evaluation:
+def _with_parts(found: Evaluation, bundle: Bundle, P: Floats) -> Evaluation:
     """Add what the model makes of the parts; `P` as `Bundle.probabilities` gives them."""
     predicted, decision = found.predicted, bundle.decision
     if predicted.classes.binary:
@@ -341,8 +340,6 @@ def _evaluation(
     )  # fmt: skip
 
 
-def _class_intervals(
-    truth: npt.NDArray[np.bool_], called: npt.NDArray[np.bool_], groups: npt.NDArray[np.int64]
-) -> Intervals:
+def _class_intervals(truth: Flags, called: Flags, groups: Indices) -> Intervals:
     verdicts = np.column_stack([~called, called]).astype(np.float64)
     return intervals(truth.astype(np.int64), verdicts, groups)

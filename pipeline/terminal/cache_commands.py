@@ -15,6 +15,7 @@ def cache_verify(
     cache_argument: opt.CacheArgument = None,
     cache: opt.CacheFile = Path("features.h5"),
     full: Annotated[bool, typer.Option("--full", help="Read every row, too.")] = False,
+    quiet: opt.Quiet = False,
 ) -> None:
     """Check a cache. At once: structure and digests; --full: the checksum of every row.
 
@@ -25,7 +26,7 @@ def cache_verify(
 
     with bar("rows") as progress:
         found = pipeline.verify(cache_argument or cache, full=full, progress=progress)
-    show(text.verification(found))
+    show(text.verification(found), err=quiet and not found.sound)
     if not found.sound:
         raise typer.Exit(1)
 
@@ -37,6 +38,7 @@ def cache_repair(
         bool, typer.Option("--no-backup", help="Do not keep the damaged file.")
     ] = False,
     patience: opt.Wait = 60.0,
+    quiet: opt.Quiet = False,
 ) -> None:
     """Keep what is sound of a damaged cache and name what is not; extract fills it in again.
 
@@ -47,7 +49,7 @@ def cache_repair(
 
     with bar("rows") as progress:
         done = pipeline.repair(cache_argument or cache, backup=not no_backup, progress=progress)
-    show(text.repaired(done))
+    show(text.repaired(done), err=quiet)
 
 
 def cache_gc(
@@ -55,6 +57,7 @@ def cache_gc(
     cache: opt.CacheFile = Path("features.h5"),
     apply: Annotated[bool, typer.Option("--apply", help="Do it, not only say it.")] = False,
     patience: opt.Wait = 60.0,
+    quiet: opt.Quiet = False,
 ) -> None:
     """Drop rows that no photograph of the folder uses; without --apply only say how many.
 
@@ -73,6 +76,7 @@ def cache_merge(
     second: Annotated[Path, typer.Argument(help="Another, of the same settings.")],
     out: Annotated[Path, opt.out_option("The new cache; must not exist.")],
     patience: opt.Wait = 60.0,
+    quiet: opt.Quiet = False,
 ) -> None:
     """Bring the rows of two caches of the same recipe, weights and precision together.
 
@@ -98,6 +102,7 @@ def cache_slim(
         str | None, typer.Option(help="float16 for half the space.  [default: the cache's]")
     ] = None,
     patience: opt.Wait = 60.0,
+    quiet: opt.Quiet = False,
 ) -> None:
     """Make a small cache of a full one, with what some features read and no more.
 

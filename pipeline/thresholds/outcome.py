@@ -18,9 +18,8 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-import numpy.typing as npt
 
-from features.arrays import Floats, Indices
+from features.arrays import Flags, Floats, Indices
 from pipeline.evaluation.band import Band
 from pipeline.output.result_table import Cell, Column, Share, Table
 from pipeline.thresholds.bounds import interval, lower_limit, upper_limit
@@ -95,11 +94,11 @@ class Outcome:
         defective = y == 1
         good_part = ~np.isin(groups, groups[defective])
 
-        def parts(of: npt.NDArray[np.bool_]) -> Counts:
+        def parts(of: Flags) -> Counts:
             """Count parts that have any such photograph."""
             return Counts(*(len(np.unique(groups[of & way])) for way in ways))
 
-        def photographs(of: npt.NDArray[np.bool_]) -> Counts:
+        def photographs(of: Flags) -> Counts:
             """Count photographs."""
             return Counts(*(int((of & way).sum()) for way in ways))
 

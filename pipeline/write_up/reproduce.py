@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from features.arrays import Floats, Indices, Rows
+from features.arrays import Counts, Flags, Floats, Indices, Rows
 from features.backbones.settings import BackboneSettings, fingerprint_of
 from features.backbones.weights import resolve_weights
 from features.cache.shards import open_cache
@@ -296,9 +295,6 @@ def _read(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-Counts = npt.NDArray[np.int64]
-
-
 def choose_parts(photographs: PhotographSet, count: int, *, seed: int = 0) -> PhotographSet:
     """Take about `count` photographs, parts whole: never more, a few less where parts do not fit.
 
@@ -343,7 +339,7 @@ def share_evenly(totals: Counts, count: int) -> Counts:
     return shares
 
 
-def _take(table: Counts, shares: Counts, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+def _take(table: Counts, shares: Counts, rng: np.random.Generator) -> Flags:
     """Take parts (rows of photographs per class) that fit into the shares, rare classes first."""
     order = rng.permutation(len(table))
     sizes = np.where(table > 0, table.sum(axis=0), np.iinfo(np.int64).max).min(axis=1)

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from features.arrays import Floats, Indices
+from features.arrays import Flags, Floats, Indices
 from features.errors import ImageError, OnepassError
 from features.photographs.decode_worker_pool import thumbnail_apart
 from features.runtime import core_count
@@ -156,11 +155,9 @@ def _kinds(predicted: Predictions) -> list[_Kind]:
     return [*kinds, _Kind("The least certain", text, order)]
 
 
-def _wrong(predicted: Predictions) -> npt.NDArray[np.bool_]:
+def _wrong(predicted: Predictions) -> Flags:
     """Find whose verdict is not their class (n,); what a person has to look at is no mistake."""
-    wrong: npt.NDArray[np.bool_] = (predicted.verdicts != predicted.y) & (
-        predicted.verdicts != REVIEW
-    )
+    wrong: Flags = (predicted.verdicts != predicted.y) & (predicted.verdicts != REVIEW)
     return wrong
 
 
