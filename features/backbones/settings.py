@@ -152,7 +152,7 @@ class BackboneSettings:
 
     @property
     def cost(self) -> float:
-        """How much a photograph costs, in pictures of the backbone's own size."""
+        """Say how much a photograph costs, in pictures of the backbone's own size."""
         if self.recipe.large is None:
             return self.look.images
         height, width = self.recipe.large
@@ -160,7 +160,7 @@ class BackboneSettings:
 
     @property
     def probe_pictures(self) -> list[Pixels]:
-        """The drift probe as the backbone is shown it: at each input size once."""
+        """Give the drift probe as the backbone is shown it: at each input size once."""
         sizes = [(self.recipe.height, self.recipe.width), *filter(None, [self.recipe.large])]
         return [probe_pixels(*size) for size in sizes]
 

@@ -14,7 +14,7 @@ from features.photographs.views import View
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a file becomes the pixels that the backbone sees; part of every row's fingerprint.
+    """Say how a file becomes the pixels that the backbone sees; part of every row's fingerprint.
 
     Attributes:
         name: what `--recipe` takes.

@@ -61,7 +61,7 @@ class ColumnPlaced:
 
     @property
     def coordinates(self) -> Floats:
-        """All at once: float64 (m, d)."""
+        """Give all of it at once: float64 (m, d)."""
         found = np.empty((len(self.rows), len(self.mean)))
         for place, block in self.blocks():
             found[place] = block.coordinates
@@ -69,7 +69,7 @@ class ColumnPlaced:
 
     @property
     def residual(self) -> Floats:
-        """No row has a distance from the span of all columns."""
+        """Say that no row has a distance from the span of all columns."""
         return np.zeros(len(self.rows))
 
     def times(self, weights: Floats) -> Floats:
@@ -89,7 +89,7 @@ class ColumnPlaced:
 
 @dataclass(frozen=True)
 class Extent:
-    """What a centre and a scale are made of: sums over some rows about a fixed centre.
+    """Hold what a centre and a scale are made of: sums over some rows about a fixed centre.
 
     Attributes:
         count: number of rows.
@@ -197,17 +197,17 @@ class ColumnSpace:
 
     @property
     def mean(self) -> Floats:
-        """float64 (d,) of the training rows."""
+        """Give float64 (d,) of the training rows."""
         return self._centred[0]
 
     @property
     def scale(self) -> float:
-        """Root of the mean squared distance from it."""
+        """Give the root of the mean squared distance from it."""
         return self._centred[1]
 
     @property
     def train(self) -> ColumnPlaced:
-        """The training rows, placed."""
+        """Give the training rows, placed."""
         return self.place(self._rows)
 
     def place(self, rows: Indices) -> ColumnPlaced:
@@ -216,7 +216,7 @@ class ColumnSpace:
 
     @cached_property
     def _scatter(self) -> Floats:
-        """float64 (d, d): coordinates.T @ coordinates of the training rows."""
+        """Give float64 (d, d): coordinates.T @ coordinates of the training rows."""
         moments = self._moments()
         # About the rows' own mean: the sums are about the centre that all folds share.
         scatter = moments.second - np.outer(moments.first, moments.first / moments.count)
@@ -225,7 +225,7 @@ class ColumnSpace:
 
     @property
     def trace(self) -> float:
-        """Sum of the squared lengths of the training rows' coordinates."""
+        """Give the sum of the squared lengths of the training rows' coordinates."""
         return self._centred[2]
 
     def products(self, targets: Floats) -> Floats:
@@ -241,19 +241,19 @@ class ColumnSpace:
 
     @cached_property
     def centred_rows(self) -> Rows:
-        """float32 (n, d): the training rows less their mean, not scaled."""
+        """Give float32 (n, d): the training rows less their mean, not scaled."""
         found = np.asarray(self._source[self._rows], np.float32)
         found -= self.mean.astype(np.float32)
         return found
 
     @property
     def unit(self) -> float:
-        """What `centred_rows` have to be divided by to be coordinates."""
+        """Say what `centred_rows` have to be divided by to be coordinates."""
         return self.scale
 
     @cached_property
     def axes(self) -> Axes:
-        """Axes of the covariance, for `pipeline.heads.quasi_newton`."""
+        """Give the axes of the covariance, for `pipeline.heads.quasi_newton`."""
         return Axes.of(self.centred_rows)
 
     def components(
@@ -325,14 +325,14 @@ class _Sums:
 
     @cached_property
     def extents(self) -> list[Extent]:
-        """The extent of each round's held-out side."""
+        """Give the extent of each round's held-out side."""
         return [
             Extent.of(self._source, self._rows[fold.test], self._centre) for fold in self._rounds
         ]
 
     @cached_property
     def whole_extent(self) -> Extent:
-        """The extent of all rows: held-out sides are all rows once."""
+        """Give the extent of all rows: held-out sides are all rows once."""
         if not self._rounds:
             return Extent.of(self._source, self._rows, self._centre)
         total = self.extents[0]
@@ -342,14 +342,14 @@ class _Sums:
 
     @cached_property
     def held_out(self) -> list[Moments]:
-        """The moments of each round's held-out side."""
+        """Give the moments of each round's held-out side."""
         return [
             Moments.of(self._source, self._rows[fold.test], self._centre) for fold in self._rounds
         ]
 
     @cached_property
     def all(self) -> Moments:
-        """The moments of all rows: the sum of the held-out ones, which are all rows once."""
+        """Give the moments of all rows: the sum of the held-out ones, which are all rows once."""
         if not self._rounds:
             return Moments.of(self._source, self._rows, self._centre)
         total = self.held_out[0]

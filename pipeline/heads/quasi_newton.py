@@ -165,7 +165,7 @@ def minimise(
 
 
 class _Run:
-    """Where problems stand, and the next step of each.
+    """Say where problems stand, and the next step of each.
 
     No values of the loss are computed: it is convex, so a step is good where the slope along it
     is no longer as steep (the approximate Wolfe condition of Hager and Zhang, 2005).

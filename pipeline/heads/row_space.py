@@ -32,7 +32,7 @@ class RowReader(Protocol):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(n, d)."""
+        """Give (n, d)."""
         ...
 
     def __getitem__(self, rows: slice | Indices) -> npt.NDArray[Any]:
@@ -152,13 +152,13 @@ class RowSpace:
 
     @cached_property
     def _scatter(self) -> Floats:
-        """float64 (r, r): coordinates.T @ coordinates of the training rows."""
+        """Give float64 (r, r): coordinates.T @ coordinates of the training rows."""
         found: Floats = self.train.coordinates.T @ self.train.coordinates
         return found
 
     @property
     def trace(self) -> float:
-        """Sum of the squared lengths of the training rows' coordinates."""
+        """Give the sum of the squared lengths of the training rows' coordinates."""
         return float(np.trace(self._scatter))
 
     def products(self, targets: Floats) -> Floats:
@@ -172,17 +172,17 @@ class RowSpace:
 
     @cached_property
     def centred_rows(self) -> Rows:
-        """float32 (n, r): the coordinates of the training rows."""
+        """Give float32 (n, r): the coordinates of the training rows."""
         return self.train.coordinates.astype(np.float32)
 
     @property
     def unit(self) -> float:
-        """What `centred_rows` have to be divided by to be coordinates."""
+        """Say what `centred_rows` have to be divided by to be coordinates."""
         return 1.0
 
     @cached_property
     def axes(self) -> Axes:
-        """Axes of their covariance, for `pipeline.heads.quasi_newton`."""
+        """Give the axes of their covariance, for `pipeline.heads.quasi_newton`."""
         return Axes.of(self.centred_rows)
 
     def place(self, K: Floats, squares: Floats) -> ByProducts:
@@ -251,12 +251,12 @@ class ByProducts:
 
     @property
     def coordinates(self) -> Floats:
-        """float64 (m, r)."""
+        """Give float64 (m, r)."""
         return self._placed.coordinates
 
     @property
     def residual(self) -> Floats:
-        """float64 (m,)."""
+        """Give float64 (m,)."""
         return self._placed.residual
 
     def at(self, chosen: Indices) -> Floats:
