@@ -39,6 +39,7 @@ def measure(options: Options) -> Report:
     report = Report("heads")
     cache = str(options.cache) if options.cache else ""
     heads = ("logistic", "ridge") if options.quick else _HEADS
+    jobs = 1 if options.quick else -1
     for n, rounds in ((40, 1),) if options.quick else ((250, 3), (1009, 1)):
         settings = {
             "n": n,
@@ -52,11 +53,14 @@ def measure(options: Options) -> Report:
                 Variant("naive", "benchmarks.heads:naive", settings),
                 Variant("PCA", "benchmarks.heads:after_pca", settings),
                 Variant(
-                    "row space, jobs", "benchmarks.heads:in_row_space", settings | {"jobs": -1}
+                    "row space, jobs",
+                    "benchmarks.heads:in_row_space",
+                    settings | {"jobs": jobs},
                 ),
             ],
             rounds,
             warm=0,
+            apart=not options.quick,
         )
         report.details[str(n)] = as_json(found)
         ours, peer = found["row space"], found["naive"]
@@ -92,6 +96,7 @@ def _plain_lines(report: Report, cache: str, quick: bool) -> None:
                 Variant(peer, "benchmarks.heads:fit_head", mine | {"plain": True}),
             ],
             1 if quick else 5,
+            apart=not quick,
         )
         report.details[head] = as_json(found)
         report.compare(f"{head}, {mine['n']} rows", found[ours], found[peer], 1, "fits", "1")

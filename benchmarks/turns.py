@@ -20,6 +20,8 @@ from typing import Any
 
 import numpy as np
 
+from features.errors import OnepassError
+
 ROOT = Path(__file__).resolve().parents[1]
 _PAUSE = 0.05  # seconds between turns: thread pools stop spinning
 
@@ -88,12 +90,17 @@ def ratio(ours: Sequence[float], peer: Sequence[float]) -> Ratio:
     return Ratio(median, low, high, min(peer) / min(ours), pairs.tolist())
 
 
-def take_turns(variants: Sequence[Variant], rounds: int, *, warm: int = 1) -> dict[str, Measured]:
-    """Prepare every variant, then run `warm` rounds that do not count and `rounds` that do."""
-    processes: list[_Process] = []
+def take_turns(
+    variants: Sequence[Variant], rounds: int, *, warm: int = 1, apart: bool = True
+) -> dict[str, Measured]:
+    """Prepare every variant, then run `warm` rounds that do not count and `rounds` that do.
+
+    apart: each in a process of its own; not so, they share what is imported, and their peaks.
+    """
+    processes: list[_Process | _Here] = []
     try:
         for variant in variants:
-            processes.append(_Process(variant))
+            processes.append(_Process(variant) if apart else _Here(variant))
             note(processes[-1].describe())
         for number in range(warm + rounds):
             for process in processes:
@@ -185,6 +192,29 @@ class _Process:
         return answer
 
 
+class _Here:
+    """As `_Process`, without a process."""
+
+    def __init__(self, variant: Variant) -> None:
+        self.measured = Measured(variant.name)
+        started = time.perf_counter()
+        try:
+            self._round = _prepare(variant.task, variant.settings)
+        except (ImportError, OnepassError) as error:
+            self.measured.missing = str(error)
+        self.measured.prepared = time.perf_counter() - started
+
+    describe = _Process.describe
+
+    def round(self, *, counts: bool) -> None:
+        if not self.measured.missing and (facts := _timed(self._round)) and counts:
+            self.measured.seconds.append(facts["seconds"])
+            self.measured.facts.append(facts)
+
+    def close(self) -> None:
+        """Leave nothing open."""
+
+
 def peak_megabytes() -> float:
     """Peak resident memory of this process and of those that it has started, in MB.
 
@@ -210,21 +240,27 @@ def _serve(task: str, settings: Facts) -> None:
     # Only answers go to the pipe; what a library prints goes to standard error.
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
-    from features.errors import OnepassError
-
-    module, _, function = task.partition(":")
     try:
-        run: Round = getattr(importlib.import_module(module), function)(**settings)
+        run = _prepare(task, settings)
     except (ImportError, OnepassError) as error:
         answers.write(json.dumps({"missing": str(error)}) + "\n")
         return
     answers.write("{}\n")
     for _ in sys.stdin:
-        started, worked = time.perf_counter(), time.process_time()
-        facts = dict(run() or {})
-        seconds, cpu = time.perf_counter() - started, time.process_time() - worked
-        facts = {"seconds": seconds} | facts | {"cpu": cpu, "peak_mb": peak_megabytes()}
-        answers.write(json.dumps(facts) + "\n")
+        answers.write(json.dumps(_timed(run)) + "\n")
+
+
+def _prepare(task: str, settings: Mapping[str, Any]) -> Round:
+    module, _, function = task.partition(":")
+    prepared: Round = getattr(importlib.import_module(module), function)(**settings)
+    return prepared
+
+
+def _timed(run: Round) -> Facts:
+    started, worked = time.perf_counter(), time.process_time()
+    facts = dict(run() or {})
+    seconds, cpu = time.perf_counter() - started, time.process_time() - worked
+    return {"seconds": seconds} | facts | {"cpu": cpu, "peak_mb": peak_megabytes()}
 
 
 def as_json(measured: Mapping[str, Measured]) -> Facts:

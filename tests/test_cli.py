@@ -15,6 +15,8 @@ from commands import Run, fails
 from models import write_parts
 from toy import ToyBackbone, photograph
 
+import pipeline
+from features.backbones.settings import BACKBONES
 from features.cache.cache import Cache
 from pipeline.terminal.console import fail
 
@@ -141,16 +143,27 @@ def test_names_from_standard_input(run: Run, monkeypatch: pytest.MonkeyPatch) ->
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_every_mistake_gets_one_clear_line(
-    run: Run, arguments: list[str], expected: list[str]
+    run: Run, ground: Path, arguments: list[str], expected: list[str]
 ) -> None:
     """Found, expected, what to do: on one line, without a traceback, and nothing is lost."""
-    write_parts(Path("full"))
-    Path("text.h5").write_text("this is no cache")
-    assert run("extract", "full", "--cache", "ok.h5", "--weights", "random",
-               "--group-regex", r"part-(\d+)")[0] == 0  # fmt: skip
+    shutil.copytree(ground, ".", dirs_exist_ok=True)
     before = {p: p.read_bytes() for p in Path().rglob("*") if p.is_file()}
+    assert {Path("ok.h5"), Path("text.h5")} < set(before)
     fails(run(*arguments), *expected)
     assert {p: p.read_bytes() for p in before} == before
+
+
+@pytest.fixture(scope="module")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a folder with photographs in full/, their rows in ok.h5, and text in text.h5."""
+    folder = tmp_path_factory.mktemp("ground")
+    (folder / "text.h5").write_text("this is no cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(BACKBONES, "inception_v3", "toy:ToyBackbone")
+        rule = pipeline.GroupRule("regex", r"part-(\d+)")
+        options = pipeline.ExtractOptions(weights="random", group_rule=rule)
+        pipeline.extract_folder(write_parts(folder / "full", 12), folder / "ok.h5", options)
+    return folder
 
 
 def test_no_weights_and_no_network_names_three_ways_on(

@@ -30,6 +30,12 @@ from torture.sound_models import CNN, TINY
 
 COUNT = 20_000
 _SECONDS = 60.0
+_OFTEN = (
+    "sklearn.linear_model", "sklearn.ensemble", "scipy.optimize", "uvicorn", "starlette.routing",
+    "jinja2", "pipeline.model.evaluate", "pipeline.report.reports", "pipeline.training.fit",
+    "pipeline.line.drift", "pipeline.serve.web",
+)  # fmt: skip
+"""What most uses import: all that a quick run has ready for its children."""
 _MODELS, _USES = "torture.sound_models", "torture.forged_uses"
 
 
@@ -84,23 +90,25 @@ def run(quick: bool, count: int = COUNT, seed: int = 0) -> list[Figure]:
         sound = _Forge(root, nursery, 0).figure(
             "sound models", names, [forgery.nothing], "load", len(names)
         )
-        modules = {
-            kind: [
-                __name__,
-                *nursery.run(f"{__name__}:imported", root=name, model=names[0], few=few).result,
-            ]
-            for kind, few in (("load", True), ("all", False))
-        }
+        modules = {"load": [__name__], "all": [__name__, *_OFTEN]}
+        if not quick:
+            for kind, imports in modules.items():
+                asked = {"root": name, "model": names[0], "few": kind == "load"}
+                imports += nursery.run(f"{__name__}:imported", **asked).result
         modules["network"] = [*modules["load"], "tensorflow"]
         if not quick:
             nursery.run(f"{_MODELS}:make_cnn", root=name, timeout=600.0)
         work = _work(names, len(forgery.WAYS) if quick else count, quick=quick)
 
-        with Nurseries(modules) as nurseries, ThreadPoolExecutor(core_count()) as pool:
+        with (
+            Nurseries(modules) as nurseries,
+            ThreadPoolExecutor(1 if quick else core_count()) as pool,
+        ):
 
             def forge(number: int) -> Figure:
                 names, use = work[number][1], work[number][3]
                 kind = "network" if CNN in names else "load" if use == "load" else "all"
+                kind = "all" if quick else kind
                 with nurseries.one(kind) as own:
                     return _Forge(root, own, seed, f"forged-{number}").figure(*work[number])
 

@@ -13,9 +13,20 @@ from torture import toys
 
 
 def extract_folder(
-    folder: str, cache: str, *, notes: str = "", pause: float = 0.0, batch: int = 4
+    folder: str,
+    cache: str,
+    *,
+    notes: str = "",
+    pause: float = 0.0,
+    batch: int = 4,
+    here: bool = False,
 ) -> int:
-    """Bring a cache in line with a folder; returns the photographs computed."""
+    """Bring a cache in line with a folder; returns the photographs computed.
+
+    here: decode in this process.
+    """
+    if here:
+        toys.decode_here()
     toys.NotingToy.notes = Path(notes) if notes else None
     toys.NotingToy.pause = pause
     done = extract(

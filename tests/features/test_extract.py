@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import random
-import signal
-import subprocess
 import sys
 import threading
 import time
@@ -15,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from checkout import ROOT, TESTS
 from toy import ToyBackbone, photograph, toy_settings, write_folder
 
 from features.cache.cache import Cache
@@ -31,6 +28,8 @@ from features.extract import extract
 from features.extraction import Extraction, RunOptions, identify
 from features.photographs.file import Photograph
 from pipeline.data.folder import scan_folder
+from torture import toys
+from torture.children import Nursery
 
 Toy = type[ToyBackbone]
 
@@ -85,7 +84,8 @@ def test_unchanged_files_are_not_even_read(
     past = time.time() - 3600
     for file in folder.rglob("*.png"):
         os.utime(file, (past, past))
-    time.sleep(2.1)  # a change time within one tick of the hashing is not trusted
+    monkeypatch.setattr("features.cache.sample_table._TICK_NS", 10**7)
+    time.sleep(0.05)  # a change time within one tick of the hashing is not trusted
     sync(folder, cache)
     monkeypatch.setattr(Path, "read_bytes", lambda self: pytest.fail(f"read {self}"))
     assert sync(folder, cache).reused == 15
@@ -125,11 +125,14 @@ def test_changed_bytes_are_looked_at_again_and_removed_ones_leave(
         assert f"Healthy/{files[1].name}" not in {s.path for s in opened.table_rows}
 
 
-def test_a_changed_file_with_restored_times_is_noticed(folder: Path, cache: Path, toy: Toy) -> None:
+def test_a_changed_file_with_restored_times_is_noticed(
+    folder: Path, cache: Path, toy: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Same size and modification time, other bytes: the change time gives it away."""
     target = sorted((folder / "Healthy").iterdir())[0]
     stat = target.stat()
-    time.sleep(2.1)
+    monkeypatch.setattr("features.cache.sample_table._TICK_NS", 10**7)
+    time.sleep(0.05)
     sync(folder, cache)
     data = bytearray(target.read_bytes())
     data[-1] ^= 1
@@ -337,71 +340,49 @@ def test_interrupt_keeps_what_was_computed(folder: Path, cache: Path, toy: Toy) 
     assert sync(folder, cache).extracted == 7
 
 
-RUNNER = """
-import sys
-sys.path[:0] = {paths!r}
-from pathlib import Path
-import toy
-toy.ToyBackbone.pause = 0.004
-from features.extract import extract
-from features.extraction import RunOptions
-from pipeline.data.folder import scan_folder
-print("begun", flush=True)
-extract(scan_folder(Path(sys.argv[1])).photographs, toy.toy_settings(), Path(sys.argv[2]),
-        RunOptions(batch_size=4), note={{"root": sys.argv[1]}})
-"""
-
-
 def test_fifty_kills_lose_nothing(tmp_path: Path) -> None:
     """SIGKILL at 50 random moments loses nothing.
 
     Every cache opens, what was committed stays, and the finished cache equals that of an
-    uninterrupted run.
+    uninterrupted run. (`python -m torture crashes` also kills the decoders' parent, and other
+    commands.)
     """
-    folder = write_folder(tmp_path / "data", {"Healthy": 180, "defects": 120})
-    script = RUNNER.format(paths=[str(ROOT), str(TESTS)])
-    command = [sys.executable, "-c", script, str(folder)]
-    subprocess.run([*command, str(tmp_path / "whole.h5")], check=True)
+    folder, whole = toys.write_folder(tmp_path / "data", 200), tmp_path / "whole.h5"
     rng = random.Random(5)
     killed, caches, kept = 0, 1, 0
-    for _ in range(300):
-        path = tmp_path / f"k{caches}.h5"
-        if kill_once_begun(command, path, rng.uniform(0, 0.25)):
-            killed += 1
-        if path.exists():
-            with Cache.read(path) as cache:
-                assert len(cache) >= kept
-                kept = len(cache)
-                cache.take(list(range(kept)))
-        if kept == 300:  # finished, as far as rows go: compare, and begin another
-            subprocess.run([*command, str(path)], check=True)
-            same_rows(path, tmp_path / "whole.h5")
-            caches, kept = caches + 1, 0
-        if killed == 50:
-            break
-    assert killed == 50
-    subprocess.run([*command, str(path)], check=True)
-    same_rows(path, tmp_path / "whole.h5")
+    with Nursery(["torture.tasks"]) as nursery:
 
+        def run(path: Path, kill_after: float | None = None) -> str:
+            places = {"folder": str(folder), "cache": str(path)}
+            return nursery.run(
+                "torture.tasks:extract_folder", kill_after=kill_after, **places, pause=0.004,
+                here=True,
+            ).how  # fmt: skip
 
-def kill_once_begun(command: list[str], path: Path, delay: float) -> bool:
-    """Start an extract, kill it `delay` seconds after it first touched its files; was it alive?"""
-    process = subprocess.Popen([*command, str(path)], stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    process.stdout.readline()  # "begun": the imports are over
-    time.sleep(delay)
-    alive = process.poll() is None
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    process.stdout.close()
-    return alive
+        assert run(whole) == "done"
+        truth = toys.truth_of(whole)
+        while killed < 50 and caches < 50:
+            path = tmp_path / f"k{caches}.h5"
+            killed += run(path, rng.uniform(0, 0.25)) == "killed"
+            if path.exists():
+                rows, wrong = toys.wrong_rows(path, truth)
+                assert rows >= kept
+                assert not wrong
+                kept = rows
+            if kept == 200:  # finished, as far as rows go: compare, and begin another
+                assert run(path) == "done"
+                same_rows(path, whole)
+                caches, kept = caches + 1, 0
+        assert killed == 50
+        assert run(path) == "done"
+    same_rows(path, whole)
 
 
 def same_rows(one: Path, other: Path) -> None:
     """Both caches hold the same rows for the same photographs, bit for bit."""
     with Cache.read(one) as a, Cache.read(other) as b:
         assert [s.path for s in a.table_rows] == [s.path for s in b.table_rows]
-        assert len(a) == len(b) == 300
+        assert len(a) == len(b) == 200
         assert np.array_equal(
             a.take([s.row for s in a.table_rows]), b.take([s.row for s in b.table_rows])
         )

@@ -6,6 +6,7 @@ import io
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -22,14 +23,18 @@ import toy
 from features.backbones.settings import BACKBONES
 BACKBONES["inception_v3"] = "toy:ToyBackbone"
 import cli
-cli.main()
+for line in {lines!r}:
+    sys.argv = ["onepass", *line]
+    try: cli.main()
+    except SystemExit as stopped:
+        if stopped.code: raise
 """
 
 
-def onepass(folder: Path, *arguments: str, **environment: str) -> tuple[int, bytes]:
-    """Run a command line in a process of its own, with the toy in the backbone's place."""
+def onepass(folder: Path, *lines: Sequence[str], **environment: str) -> tuple[int, bytes]:
+    """Run command lines in a process of their own, with the toy in the backbone's place."""
     done = subprocess.run(
-        [sys.executable, "-c", TOY.format(root=str(ROOT)), *arguments],
+        [sys.executable, "-c", TOY.format(root=str(ROOT), lines=lines)],
         cwd=folder, capture_output=True, check=False, timeout=300,
         env={k: v for k, v in os.environ.items() if k not in ("HOME", "COLUMNS")} | environment,
     )  # fmt: skip
@@ -108,34 +113,23 @@ def test_no_surroundings_end_a_command(tmp_path: Path) -> None:
         plain | {"PYTHONIOENCODING": "ascii", "LC_ALL": "C"},
         {"LC_ALL": "C", "HOME": str(tmp_path / "nowhere"), "COLUMNS": "40"},
     ]
-    fit = (
-        "fit",
-        "--head",
-        "logistic",
-        "--threshold",
-        "0.5",
-        "--no-optimism",
-        "--force",
-        "--out",
-        "é",
-    )
+    rule = ("--group-regex", r"part-(\d+)")
+    fit = ("fit", "--head", "logistic", "--threshold", "0.5", "--no-optimism", "--force")
     quick = ("--heads", "majority", "--folds", "2", "--repeats", "1", "--jobs", "1", "--force")
     commands = [
-        ("extract", data, "--weights", "random", "--group-regex", r"part-(\d+)"),
-        fit,
-        ("compare-heads", *quick),
-        ("evaluate", "é", "--force"),
-        ("predict", "é", data),
-        ("audit",),
-        ("info", "é"),
+        [("extract", data, "--weights", "random", *rule), ("audit",)],
+        [(*fit, "--out", "é"), ("info", "é")],
+        [("compare-heads", *quick)],
+        [("evaluate", "é", "--force")],
+        [("predict", "é", data)],
     ]
-    for number, command in enumerate(commands):
-        code, said = onepass(tmp_path, *command, **surroundings[number % len(surroundings)])
+    for around, lines in zip(surroundings, commands, strict=True):
+        code, said = onepass(tmp_path, *lines, **around)
         assert code == 0, said.decode("utf-8", "replace")
         assert b"Traceback" not in said
     for name in ("é/report.html", "comparison/report.html", "evaluation.html", "predictions.csv"):
         assert (tmp_path / name).is_file()
-    code, said = onepass(tmp_path, "extract", "不良", **surroundings[0])
+    code, said = onepass(tmp_path, ("extract", "不良"), **surroundings[0])
     assert code == 1
     assert rb"\u4e0d\u826f" in said
 
