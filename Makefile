@@ -40,7 +40,7 @@ install: $(VENV)/installed
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --constraint constraints.txt --editable '.[dev,openvino,export,mlflow,serve,cluster]'
+	$(RUN) -m pip install --quiet --constraint constraints.txt --editable '.[dev,openvino,export,mlflow,serve,cluster,s3]'
 	touch $@
 
 clean:

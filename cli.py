@@ -143,6 +143,7 @@ def groups(
     cache: opt.CacheFile = Path("features.h5"),
     out: Annotated[Path, opt.out_option("Folder for the table and the sheets.")] = Path("groups"),
     sheets: opt.Sheets = 3,
+    cluster: opt.NoCluster = None,
     force: opt.Force = False,
     quiet: opt.Quiet = False,
 ) -> None:
@@ -175,6 +176,7 @@ def fit(
     audit_file: opt.AuditFile = Path("audit/audit.json"),
     part_rule: opt.PartRule = None,
     folds: opt.ThresholdFolds = 5,
+    cluster: opt.Cluster = None,
     log_to: opt.LogTo = None,
     force: opt.Force = False,
     *,
@@ -190,6 +192,7 @@ def fit(
     Example: onepass fit --head dense --cost-missed 50 --cost-false 1
     """
     import pipeline
+    from features.cluster.parallel import on_cluster
     from pipeline.export.mlflow_flavour import check_log_to, log_to_mlflow
     from pipeline.terminal import results as text
     from pipeline.training.compare_heads import choose_contender
@@ -202,7 +205,7 @@ def fit(
         head=head, features=spec, threshold=rule, test_size=test_size, split=split, seed=seed,
         force=force, settings=parse.settings(set_ or []), optimism=optimism, refit=refit,
     )  # fmt: skip
-    with bar("epochs, folds included") as progress:
+    with bar("epochs, folds included") as progress, on_cluster(cluster, cache, say):
         done = pipeline.fit(data, out, options, progress=progress)
     page = pipeline.fit_report(data, done, audit_file=audit_file)
     written = pipeline.write_report(report or out / "report.html", page, force=force)
@@ -300,6 +303,7 @@ def audit(
     cache: opt.CacheFile = Path("features.h5"),
     out: Annotated[Path, opt.out_option("Folder for tables and sheets.")] = Path("audit"),
     seed: opt.Seed = 0,
+    cluster: opt.Cluster = None,
     quiet: opt.Quiet = False,
     *,
     taken: ClassOptions,
@@ -309,10 +313,11 @@ def audit(
     Example: onepass audit --cache features.h5 --out audit
     """
     import pipeline
+    from features.cluster.parallel import on_cluster
     from pipeline.terminal.audit import audit as audit_text
 
     data = taken.dataset(cache)
-    with bar("photographs") as progress:
+    with bar("photographs") as progress, on_cluster(cluster, cache, say):
         found = pipeline.audit_dataset(data, out, seed=seed, progress=progress)
     show(audit_text(found, out))
 

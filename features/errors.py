@@ -27,6 +27,10 @@ class ImageError(OnepassError):
     """One photograph cannot be read; the message is the reason in its row of the report."""
 
 
+class BucketError(DataError, ImageError):
+    """A bucket's folder or file is not there, or its store cannot be asked or lets nobody in."""
+
+
 class ClusterError(OnepassError):
     """A cluster cannot be used: no scheduler, no worker, other versions, or no shared disk."""
 

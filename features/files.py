@@ -81,6 +81,33 @@ def is_address(path: Path) -> bool:
     return re.fullmatch(r"[a-z][a-z0-9+.-]+:", first) is not None and not Path(first).exists()
 
 
+def address_of(path: Path) -> str:
+    """Give an address back, of whose two slashes a path keeps one; any other path as it is.
+
+    Example:
+        >>> address_of(Path("s3://bucket/photographs"))
+        's3://bucket/photographs'
+    """
+    if not is_address(path):
+        return str(path)
+    scheme, _, rest = path.as_posix().partition(":")
+    return f"{scheme}://{rest.lstrip('/')}"
+
+
+def absolute_name(path: Path) -> str:
+    """Give the name by which a path is found from any folder: of an address itself."""
+    return address_of(path) if is_address(path) else str(path.resolve())
+
+
+def refuse_address(path: Path) -> None:
+    """Raise OutputError where something is to be written to an address."""
+    if is_address(path):
+        raise OutputError(
+            f"{address_of(path)} is an address, and only photographs are read there; expected a "
+            "place on a disk; write it there and copy it"
+        )
+
+
 def sync_descriptor(descriptor: int) -> None:
     """Wait until the bytes of an open file are on the disk, not only in its own memory.
 
@@ -122,6 +149,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: the folder does not exist, is read-only, or the disk is full.
     """
+    refuse_address(path)
     temporary = None
     try:
         with _as_output_error(path):
@@ -172,6 +200,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: the place cannot be written.
     """
+    refuse_address(path)
     temporary = None
     try:
         with _as_output_error(path):

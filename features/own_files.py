@@ -16,6 +16,7 @@ import tempfile
 from pathlib import Path
 
 from features.errors import CacheError
+from features.files import is_address
 
 MARK = 32
 """Bytes of a mark."""
@@ -58,7 +59,7 @@ def is_strange_root(path: Path, root: str) -> bool:
     Pictures end in reports and sheets, so a stranger must not choose where they are read. A folder
     below the current one or below that of the file is near enough, and one that does not exist does
     no harm. A share of another computer (\\server) is not even looked for: Windows would log in
-    there.
+    there. A bucket is a stranger's wherever it is.
 
     Args:
         path: of the cache or model.
@@ -70,7 +71,7 @@ def is_strange_root(path: Path, root: str) -> bool:
     """
     if not root:
         return False
-    if is_remote(root):
+    if is_remote(root) or is_address(Path(root)):
         return True
     try:
         place = Path(root).resolve()

@@ -15,16 +15,22 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from features.errors import CacheBusyError, CacheError
-from features.files import followed, is_address, leftovers, write_whole
+from features.files import address_of, followed, is_address, leftovers, write_whole
+
+
+def refuse_no_disk(path: Path) -> None:
+    """Raise CacheError where a cache's path is the address of a bucket."""
+    if is_address(path):
+        raise CacheError(
+            f"{address_of(path)} is an address, and HDF5 needs a disk that can be locked; "
+            "expected a file such as features.h5, or with --cluster a folder on a shared disk; "
+            "shards never change, so that they may be copied to a bucket and back"
+        )
 
 
 def refuse_folder(path: Path) -> None:
     """Raise CacheError where a cache's path is a folder, such as "."."""
-    if is_address(path):
-        raise CacheError(
-            f"{path} is an address; expected a file on a disk that can be locked, such as "
-            "features.h5, or with --cluster a folder on a shared disk"
-        )
+    refuse_no_disk(path)
     if (path / "shards.json").exists():
         raise CacheError(
             f"{path} is a folder of shards, which never change: only extract --cluster adds to it; "

@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from features.cache import schema
 from features.cache.cache import Cache
+from features.cache.lock import refuse_no_disk
 from features.cache.schema import Entries, Hdf5
 from features.errors import CacheError
 from features.files import followed, write_whole
@@ -127,11 +128,13 @@ def open_cache(path: Path) -> Cache:
         >>> with open_cache(Path("features")) as cache:  # doctest: +SKIP
         ...     len(cache)
     """
+    refuse_no_disk(path)
     return ShardedCache(path) if path.is_dir() else Cache.read(path)
 
 
 def is_begun(path: Path) -> bool:
     """Say whether there is a cache to open: a file, or a folder with a manifest."""
+    refuse_no_disk(path)
     return path.exists() and (not path.is_dir() or (path / MANIFEST).exists())
 
 

@@ -148,7 +148,10 @@ class _Run:
         told: Callable[[str], None],
     ) -> None:
         self.client, self.folder, self.told = client, folder, told
-        self.photographs = [one._replace(file=one.file.absolute()) for one in photographs]
+        self.photographs = [
+            one if is_address(one.file) else one._replace(file=one.file.absolute())
+            for one in photographs
+        ]
         self.settings, self.options = _with_absolute_weights(settings), options
         self.token = secrets.token_hex(4)
         self.table_rows = {row.path: row for row in ([] if options.rehash else table.table_rows)}

@@ -11,11 +11,12 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from features.cluster.connection import Cluster, check_workers, dashboard, lost
 
 _client: ContextVar[Any] = ContextVar("client", default=None)
+Made = TypeVar("Made")
 
 
 @contextlib.contextmanager
@@ -65,3 +66,36 @@ def shared(objects: Sequence[object]) -> Iterator[int | None]:
 
     with parallel_config(backend="dask", client=client, scatter=list(objects)):
         yield max(1, sum(client.ncores().values()))
+
+
+def is_elsewhere() -> bool:
+    """Say whether `each` calls the workers of a cluster."""
+    return _client.get() is not None
+
+
+def each(function: Callable[..., Made], tasks: Sequence[Any], *common: Any) -> Iterator[Made]:  # noqa: ANN401
+    """Call `function(task, *common)` for every task, and yield the results in order.
+
+    Here, one after the other as they are asked for; within `on_cluster` on the workers, all at
+    once, and what is common to the tasks goes to each worker once.
+
+    Args:
+        function: of a module that workers can import.
+        tasks: small things.
+        common: large ones.
+
+    Raises:
+        OnepassError: what `function` raises.
+
+    Example:
+        >>> list(each(pow, [2, 3], 2))
+        [4, 9]
+    """
+    if not is_elsewhere():
+        yield from (function(task, *common) for task in tasks)
+        return
+    from joblib import Parallel, delayed
+
+    with shared(common) as workers:
+        parallel = Parallel(n_jobs=workers, return_as="generator", pre_dispatch="2*n_jobs")
+        yield from parallel(delayed(function)(task, *common) for task in tasks)

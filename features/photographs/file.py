@@ -8,6 +8,8 @@ from stat import S_ISREG
 from typing import NamedTuple
 
 from features.errors import ImageError
+from features.files import is_address
+from features.photographs.bucket import read_from_bucket, read_start, stat_in_bucket
 from features.photographs.decode import MAX_PIXELS
 
 _BYTES_PER_PIXEL = 8  # of a file: four channels of 16 bits, not compressed
@@ -35,12 +37,14 @@ class Photograph(NamedTuple):
 
 
 def stat_photograph(file: Path) -> os.stat_result:
-    """Read what the system knows of a file.
+    """Read what the system knows of a file, or the store of one in a bucket.
 
     Raises:
         ImageError: it cannot be looked at, or is no regular file: reading a pipe or a device may
             never end.
     """
+    if is_address(file):
+        return stat_in_bucket(file)
     try:
         stat = file.stat()
     except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
@@ -63,10 +67,24 @@ def read_photograph(file: Path, *, max_pixels: int = MAX_PIXELS) -> bytes:
             f"the file has {size:,} bytes, more than the {most:,} of any photograph of "
             f"{max_pixels:,} pixels; raise --max-pixels if it is genuine"
         )
+    if is_address(file):
+        return read_from_bucket(file, size)
     try:
         return file.read_bytes()
     except OSError as error:
         raise ImageError(_unopened(error)) from error
+
+
+def first_bytes(file: Path, count: int) -> bytes:
+    """Give the first bytes of a file; fewer where it has no more.
+
+    Raises:
+        OSError, ValueError: it cannot be opened.
+    """
+    if is_address(file):
+        return read_start(file, count)
+    with file.open("rb") as opened:
+        return opened.read(count)
 
 
 def _unopened(error: OSError | ValueError) -> str:

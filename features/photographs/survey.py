@@ -16,10 +16,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from features.errors import ImageError
+from features.errors import BucketError, ImageError
 from features.photographs.decode import MAX_PIXELS
 from features.photographs.decode_worker_pool import depth_apart, facts_apart
-from features.photographs.file import Photograph, read_photograph
+from features.photographs.file import Photograph, first_bytes, read_photograph
 from features.photographs.file_header import Declared, read_declared
 from features.photographs.metadata import FileFacts
 from features.photographs.recipe import Recipe
@@ -106,15 +106,16 @@ def _said_of_dark(count: int) -> str:
 
 def _largest(file: Path, max_pixels: int) -> int | None:
     try:
-        if file.suffix.lower() == ".png":
-            with file.open("rb") as opened:
-                if opened.read(_PNG_HEADER)[24:25] != b"\x10":
-                    return None
+        is_png = file.suffix.lower() == ".png"
+        if is_png and first_bytes(file, _PNG_HEADER)[24:25] != b"\x10":
+            return None
         data = read_photograph(file, max_pixels=max_pixels)
         declared = read_declared(data)
         if declared is None or not declared.is_deep:
             return None
         return depth_apart(data, max_pixels=max_pixels)
+    except BucketError:  # a store that fails for a moment must not decide the bits of a folder
+        raise
     except (ImageError, OSError, ValueError):
         return None
 

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from features.arrays import Floats, Indices
+from features.cluster.parallel import each
 from pipeline.data.splits import Fold
 from pipeline.heads import make_head
 from pipeline.heads.gram_head import RowSpaceHead
@@ -84,22 +85,36 @@ def out_of_fold(
         rounds: one repeat of grouped folds.
         seed: of the head.
     """
+    training = _Training(y, groups, int(y.max()) + 1, seed)
+    found = np.full((len(y), training.n_classes), np.nan)
+    for fold, P in zip(rounds, each(_judge_fold, rounds, training, side), strict=True):
+        found[fold.test] = P
+    return found
+
+
+@dataclass(frozen=True)
+class _Training:
+    """Hold what the training of every fold needs besides rows; see `out_of_fold`."""
+
+    y: Indices
+    groups: Indices
+    n_classes: int
+    seed: int
+
+
+def _judge_fold(fold: Fold, training: _Training, side: Side) -> Floats:
+    """Train the head on a fold's training side; give the probabilities of the other."""
     from threadpoolctl import threadpool_limits
 
-    n_classes = int(y.max()) + 1
-    found = np.full((len(y), n_classes), np.nan)
     # On a busy machine, threads of BLAS that wait for each other took several times as long.
     with threadpool_limits(1):
-        for fold in rounds:
-            train, test = fold.train, fold.test
-            part = TrainingPart(
-                side, train, y[train], groups[train], n_classes=n_classes, seed=seed
-            )
-            head = make_head(HEAD, seed=seed)
-            assert isinstance(head, RowSpaceHead)
-            head.fit_on_spec(part)
-            found[test] = head.predict_on_spec(part.place(test))
-    return found
+        part = TrainingPart(
+            side, fold.train, training.y[fold.train], training.groups[fold.train],
+            n_classes=training.n_classes, seed=training.seed,
+        )  # fmt: skip
+        head = make_head(HEAD, seed=training.seed)
+        assert isinstance(head, RowSpaceHead)
+        return head.fit_on_spec(part).predict_on_spec(part.place(fold.test))
 
 
 def suspect_labels(y: Indices, P: Floats) -> Suspects:

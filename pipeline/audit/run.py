@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from features.arrays import Floats
+from features.cluster.parallel import each, is_elsewhere
 from features.errors import OutputError, SplitError
 from features.files import whole_folder, write_whole
 from features.photographs.file import Photograph
@@ -46,6 +47,7 @@ MOST_ROWS = 10_000
 """With more photographs, labels and outliers are judged by averages: whole rows take n×n."""
 
 _FOLDS, _REPEATS, _SHUFFLES = 5, 3, 499
+_A_CALL = 64  # photographs that a worker of a cluster looks at in one call
 
 Progress = Callable[[int, int], None]
 
@@ -175,7 +177,7 @@ def _read_files(
     found = [
         None if one.reason or one.digest != table_row.digest else one
         for one, table_row in zip(
-            read_facts(photographs, digests, bits=bits, progress=progress),
+            _facts(photographs, digests, bits, progress),
             data.table_rows,
             strict=True,
         )
@@ -187,6 +189,35 @@ def _read_files(
         f"{len(missing):,} of {len(found):,} photographs are gone from {root} or were changed "
         f"since extract, such as {missing[0]}; what needs the files is judged on the others"
     ]
+
+
+def _facts(
+    photographs: Sequence[Photograph],
+    digests: Sequence[str],
+    bits: int | None,
+    progress: Progress | None,
+) -> list[FileFacts]:
+    """Look at the files, on a cluster or here, where what a worker cannot read is read again."""
+    if not is_elsewhere():
+        return read_facts(photographs, digests, bits=bits, progress=progress)
+    starts = range(0, len(photographs), _A_CALL)
+    calls = [(photographs[at : at + _A_CALL], digests[at : at + _A_CALL]) for at in starts]
+    found: list[FileFacts] = []
+    for some in each(_facts_there, calls, bits):
+        found += some
+        if progress is not None:
+            progress(len(found), len(photographs))
+    again = [number for number, one in enumerate(found) if one.reason]
+    looked = read_facts([photographs[i] for i in again], [digests[i] for i in again], bits=bits)
+    for number, one in zip(again, looked, strict=True):
+        found[number] = one
+    return found
+
+
+def _facts_there(
+    call: tuple[Sequence[Photograph], Sequence[str]], bits: int | None
+) -> list[FileFacts]:
+    return read_facts(*call, bits=bits)
 
 
 def _rounds(data: Dataset, seed: int, notes: list[str]) -> list[Fold]:

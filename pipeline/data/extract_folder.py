@@ -27,6 +27,7 @@ from features.cluster.extraction import extract_on
 from features.errors import DataError, DriftError
 from features.extract import Progress, extract
 from features.extraction import Extraction, RunOptions
+from features.files import absolute_name
 from features.look import CLOSE, NO_CROPS, Crops, Kept, pooled_of
 from features.photographs.decode import MAX_PIXELS
 from features.photographs.recipe import Recipe, get_recipe, recorded_recipe
@@ -196,7 +197,7 @@ def extract_folder(
     settings = replace(settings, recipe=settled.recipe)
     kept = ready.noted.kept if options.keep is None else options.keep.specs
     record = FolderRecord(
-        str(data.resolve()), rule, _recorded_weights(settings, ready.noted), ready.labels, chosen,
+        absolute_name(data), rule, _recorded_weights(settings, ready.noted), ready.labels, chosen,
         kept if settings.pooled or options.keep else (),
     )  # fmt: skip
     into = extract if options.cluster is None else partial(extract_on, options.cluster, told=warn)

@@ -2,40 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from features.errors import DataError
-from features.files import is_address
-from features.photographs.decode import SUFFIXES
+from features.files import address_of, is_address
 from features.photographs.file import Photograph
 from pipeline.data.class_words import split_of
 from pipeline.data.label_table import LabelRule, Labels, count_labels, find_labels, read_labels
 from pipeline.data.layouts import Layout, read_layout, surely_mask
+from pipeline.data.walk import ARCHIVES, Met, meet_files
 from pipeline.output.names import match_names, name_key
 from pipeline.output.read_table import SUFFIXES as TABLES
-
-PICTURES = frozenset({
-    ".gif", ".jp2", ".j2k", ".jpf", ".jpx", ".jpc",
-    ".psd", ".svg", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".ico", ".icns", ".dds", ".exr",
-    ".hdr", ".pcx", ".dcm", ".fits", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2",
-    ".raf", ".pef", ".srw", ".raw", ".xcf", ".eps", ".wmf", ".emf",
-})  # fmt: skip
-"""File names of pictures, lower case, beside `features.photographs.decode.SUFFIXES`."""
-
-_ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".7z", ".rar", ".bz2", ".xz")
-_NOTHING = frozenset({"thumbs.db", "desktop.ini", "icon\r", "ehthumbs.db"})
-_SYSTEM = frozenset({
-    "__macosx", "@eadir", "#recycle", "$recycle.bin", "system volume information", "lost+found",
-    "__pycache__",
-})  # fmt: skip
-"""Folders that systems and storage servers make; some hold small copies of photographs."""
-
-_TELLING = TABLES | {".yaml", ".yml", ".xml"}
-_MOST_BESIDE = 100_000
 
 
 @dataclass
@@ -62,15 +42,6 @@ class Scan:
         return sorted({p.label for p in self.photographs if p.label})
 
 
-@dataclass
-class _Found:
-    """Hold what a walk met: photographs, and files that tell what kind of folder it is."""
-
-    files: list[tuple[Path, tuple[str, ...]]] = field(default_factory=list)
-    beside: list[tuple[Path, tuple[str, ...]]] = field(default_factory=list)
-    ignored: Counter[str] = field(default_factory=Counter)
-
-
 def scan_folder(
     root: Path, classes: Sequence[str] | None = None, labels: LabelRule | None = None
 ) -> Scan:
@@ -89,14 +60,13 @@ def scan_folder(
             could be read in several ways.
     """
     _refuse_no_folder(root)
-    met = _Found()
-    _walk(root, (), frozenset(), met)
+    met = meet_files(root)
     met.files.sort(key=lambda file: file[1])
     scan = Scan(root, [], met.ignored)
     if not met.files:
         raise DataError(
-            f"no photographs in {root} ({describe_ignored(met.ignored)}); expected JPEG, PNG, "
-            "BMP, TIFF or WebP files in one folder per class"
+            f"no photographs in {address_of(root)} ({describe_ignored(met.ignored)}); expected "
+            "JPEG, PNG, BMP, TIFF or WebP files in one folder per class"
         )
     rule = labels or LabelRule()
     table: Labels | None
@@ -118,14 +88,13 @@ def find_pictures(folder: Path) -> tuple[list[Path], int]:
     Raises:
         DataError: there is no picture.
     """
-    met = _Found()
-    _walk(folder, (), frozenset(), met, every=True)
+    met = meet_files(folder, every=True)
     found = sorted(met.files, key=lambda file: file[1])
     kept = [file for file, parts in found if not surely_mask(parts)]
     if not kept:
         raise DataError(
-            f"no photographs in {folder} ({describe_ignored(met.ignored)}); expected JPEG, PNG, "
-            "BMP, TIFF or WebP files"
+            f"no photographs in {address_of(folder)} ({describe_ignored(met.ignored)}); expected "
+            "JPEG, PNG, BMP, TIFF or WebP files"
         )
     return kept, len(found) - len(kept)
 
@@ -146,14 +115,9 @@ def _is_picture(reason: str) -> bool:
 
 
 def _refuse_no_folder(root: Path) -> None:
-    if root.is_dir():
+    if root.is_dir() or is_address(root):  # of an address the store says what is there
         return
-    if is_address(root):
-        raise DataError(
-            f"{root} is an address; expected a folder on a disk: mount the bucket (rclone mount, "
-            "s3fs) or copy it, then name the folder"
-        )
-    if root.is_file() and root.name.lower().endswith(_ARCHIVES):
+    if root.is_file() and root.name.lower().endswith(ARCHIVES):
         folder = root.with_name(root.name.split(".")[0])
         tool = "zipfile" if root.suffix.lower() == ".zip" else "tarfile"
         raise DataError(
@@ -171,12 +135,18 @@ def _refuse_no_folder(root: Path) -> None:
 
 
 def _by_folders(
-    root: Path, met: _Found, classes: Sequence[str] | None, *, look: bool
+    root: Path, met: Met, classes: Sequence[str] | None, *, look: bool
 ) -> tuple[Layout, Labels | None]:
     """Read the folders; where they say no class, or fewer than two, a table in them may."""
     paths = [parts for _, parts in met.files]
     layout = read_layout(root, paths, [parts for _, parts in met.beside], classes=classes)
     tables = _tables(met) if look else []
+    if tables and is_address(root):
+        raise DataError(
+            f"{address_of(root)} holds {tables[0][0].name}, which may say classes, and tables are "
+            "not read in a bucket; say where classes come from: --labels COPY, of the table on a "
+            "disk, or --labels none for the folders"
+        )
     names = ["/".join(parts) for parts in paths]
     needed = not any(layout.label)
     found = find_labels(tables, names, needed=needed) if tables else []
@@ -216,7 +186,7 @@ def _table_decides(root: Path, layout: Layout, table: Labels, names: Sequence[st
     )
 
 
-def _by_table(root: Path, met: _Found, rule: LabelRule) -> tuple[Layout, Labels]:
+def _by_table(root: Path, met: Met, rule: LabelRule) -> tuple[Layout, Labels]:
     """Read classes from the table that was named; masks and splits still from the folders."""
     paths = [parts for _, parts in met.files]
     table = read_labels(rule, ["/".join(parts) for parts in paths], root)
@@ -229,7 +199,7 @@ def _by_table(root: Path, met: _Found, rule: LabelRule) -> tuple[Layout, Labels]
     return layout, table
 
 
-def _tables(met: _Found) -> list[tuple[Path, str]]:
+def _tables(met: Met) -> list[tuple[Path, str]]:
     """Find files that may say classes, in the folder itself and in those above pictures."""
     above = {parts[:at] for _, parts in met.files for at in range(len(parts))}
     return [
@@ -239,7 +209,7 @@ def _tables(met: _Found) -> list[tuple[Path, str]]:
     ]
 
 
-def _fill(scan: Scan, met: _Found, layout: Layout, table: Labels | None) -> None:
+def _fill(scan: Scan, met: Met, layout: Layout, table: Labels | None) -> None:
     """Put class and split to each photograph."""
     splits = _table_splits(table) if table else {}
     for number, (file, parts) in enumerate(met.files):
@@ -299,76 +269,3 @@ def _pick(scan: Scan, classes: Sequence[str] | None) -> None:
     if others:
         scan.ignored["photographs of other classes"] += others
     scan.photographs = kept
-
-
-# ---- the walk -----------------------------------------------------------------------------
-
-
-def _walk(
-    folder: Path,
-    parts: tuple[str, ...],
-    above: frozenset[tuple[int, int]],
-    met: _Found,
-    *,
-    every: bool = False,
-) -> None:
-    """Meet every file below `folder`; `above` are the folders it is in."""
-    try:
-        stat = folder.stat()
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError:
-        met.ignored["folders that cannot be opened"] += 1
-        return
-    here = (stat.st_dev, stat.st_ino)
-    if here in above:
-        met.ignored["links back to a folder above"] += 1
-        return
-    for entry in entries:
-        if entry.name.startswith(".") or name_key(entry.name) in _NOTHING:
-            met.ignored["hidden"] += 1
-        elif entry.is_dir():
-            if name_key(entry.name) in _SYSTEM:
-                met.ignored[f"folders {entry.name}"] += 1
-            else:
-                below = (*parts, entry.name)
-                _walk(Path(entry.path), below, above | {here}, met, every=every)
-        else:
-            _meet(entry, (*parts, entry.name), met, every=every)
-
-
-def _meet(entry: os.DirEntry[str], parts: tuple[str, ...], met: _Found, *, every: bool) -> None:
-    """Sort one file in: a photograph, a file that tells something, or one that is left out."""
-    path, suffix = Path(entry.path), Path(entry.name).suffix.lower()
-    known = suffix in SUFFIXES
-    if not entry.is_file():
-        what = "broken links and special files" if known else "files of other kinds"
-        met.ignored[what] += 1
-        return
-    if known or (every and (suffix in PICTURES or _looks_like_one(path, suffix))):
-        met.files.append((path, parts))
-        return
-    if suffix in _TELLING and len(met.beside) < _MOST_BESIDE:
-        met.beside.append((path, parts))
-    if suffix in PICTURES:
-        met.ignored[f"{suffix} pictures"] += 1
-    elif entry.name.lower().endswith(_ARCHIVES):
-        met.ignored["archives (unpack them to use what is inside)"] += 1
-    elif _looks_like_one(path, suffix):
-        met.ignored[f"{suffix or 'unnamed'} pictures"] += 1
-    else:
-        met.ignored["files of other kinds"] += 1
-
-
-_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*", b"GIF8", b"\0\0\0\x0cjP  ")
-
-
-def _looks_like_one(path: Path, suffix: str) -> bool:
-    """Say whether a file whose name says nothing begins as a picture does."""
-    if suffix in _TELLING:
-        return False
-    try:
-        with path.open("rb") as file:
-            start = file.read(12)
-    except (OSError, ValueError):
-        return False
-    return start.startswith(_STARTS) or (start[:4] == b"RIFF" and start[8:] == b"WEBP")

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from features.cache.lock import network_file_system
 from features.photographs.decode import SUFFIXES
-from pipeline.data.folder import PICTURES
+from pipeline.data.walk import PICTURES
 
 if TYPE_CHECKING:
     from watchdog.observers.api import BaseObserver

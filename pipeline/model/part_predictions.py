@@ -10,6 +10,7 @@ import numpy as np
 
 from features.arrays import Floats
 from features.photographs.file import Photograph
+from pipeline.data.walk import is_folder
 from pipeline.evaluation.band import REVIEW, REVIEW_NAME, beside, verdict_name
 from pipeline.evaluation.part_rules import combine
 from pipeline.groups.rules import GroupRule, apply_rule
@@ -86,7 +87,7 @@ def told_parts(
         >>> onepass.told_parts(rule, ["data"], found)[0].group
         '001'
     """
-    folders = [Path(name) for name in names if Path(name).is_dir()]
+    folders = [Path(name) for name in names if is_folder(Path(name))]
     inside = [p._replace(path=_below(p, folders)) for p in photographs]
     if rule.from_photographs:
         return list(photographs)

@@ -17,10 +17,12 @@ from features.arrays import Floats
 from features.cache.sample_table import TableRow
 from features.errors import CacheBusyError, DataError
 from features.extract import Progress
+from features.files import address_of
 from features.photographs.file import Photograph
 from pipeline.cnn.cnn import Cnn
 from pipeline.data.classes import Classes
 from pipeline.data.folder import find_pictures
+from pipeline.data.walk import is_folder
 from pipeline.evaluation.band import REVIEW, REVIEW_NAME, Band, beside, verdict_name
 from pipeline.groups.proposal_cache import propose_for
 from pipeline.model.bundle import Bundle
@@ -109,7 +111,7 @@ def find_photographs(names: Sequence[str], notes: list[str] | None = None) -> li
     said = [] if notes is None else notes
     for name in names:
         for file in _expand(name, said):
-            found.setdefault(str(file), Photograph(file, str(file)))
+            found.setdefault(str(file), Photograph(file, address_of(file)))
     if not found:
         raise DataError("no photographs named; expected files, folders or patterns")
     return list(found.values())
@@ -117,7 +119,7 @@ def find_photographs(names: Sequence[str], notes: list[str] | None = None) -> li
 
 def _expand(name: str, notes: list[str]) -> Iterator[Path]:
     path = Path(name)
-    if path.is_dir():
+    if is_folder(path):
         pictures, masks = find_pictures(path)
         if masks:
             notes.append(f"{masks:,} masks in folders called ground_truth in {path} are left out")

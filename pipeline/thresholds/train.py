@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from features.arrays import Floats, Indices
+from features.cluster.parallel import each, is_elsewhere
 from features.errors import SplitError, ThresholdError
 from pipeline.data.lazy_rows import subset
 from pipeline.data.splits import Fold, folds
@@ -28,8 +29,10 @@ from pipeline.evaluation.part_rules import ANY, MEAN
 from pipeline.feature_specs.heads import Contender
 from pipeline.heads.base import AnyRows, EpochProgress, Head, Scalar, predict_by_blocks
 from pipeline.heads.calibration import Recalibration
+from pipeline.heads.columns import ColumnSide
+from pipeline.heads.gram import GramSide
 from pipeline.heads.gram_head import RowSpaceHead
-from pipeline.heads.sides import smaller_side
+from pipeline.heads.sides import Side, smaller_side
 from pipeline.heads.tuning import TrainingPart
 from pipeline.thresholds.choose import Choice, OutOfFold, choose
 from pipeline.thresholds.claims import set_aside
@@ -321,7 +324,8 @@ def out_of_fold(
     """Train a head on every fold's training side and judge the other side.
 
     Everything that the head fits or chooses, settings and calibration included, is fitted or
-    chosen on the training side. The Gram matrix is computed once for all folds.
+    chosen on the training side. The Gram matrix is computed once for all folds, which are trained
+    here, or on a cluster (`features.cluster.parallel`).
 
     Args:
         contender: a head, and the feature spec that the rows are of.
@@ -336,20 +340,52 @@ def out_of_fold(
         Probabilities (n, n_classes).
     """
     X, y, groups, n_classes = rows.X, rows.y, rows.groups, len(rows.class_names)
+    head = contender.make(seed=seed, settings=settings)
+    seen = smaller_side(X, [head]) if isinstance(head, RowSpaceHead) else X
+    training = _Training(contender, y, groups, n_classes, seed, settings)
+    says = [progress(number) if progress else None for number in range(len(rounds))]
+    afar = is_elsewhere()  # where nobody hears of epochs
+    tasks = [(fold, None if afar else say) for fold, say in zip(rounds, says, strict=True)]
     found = np.full((len(y), n_classes), np.nan)
-    side = None
-    for number, (_, _, train, test) in enumerate(rounds):
-        head = contender.make(seed=seed, settings=settings)
-        say = progress(number) if progress else None
-        if isinstance(head, RowSpaceHead):
-            side = side or smaller_side(X, [head])
-            part = TrainingPart(
-                side, train, y[train], groups[train], n_classes=n_classes, seed=seed
-            )
-            found[test] = head.fit_on_spec(part).predict_on_spec(part.place(test))
-        else:
-            head.fit(subset(X, train), y[train], groups[train], n_classes=n_classes, progress=say)
-            found[test] = predict_by_blocks(head, subset(X, test))
-        if say is not None and head.history is None:
+    for fold, say, P in zip(rounds, says, each(_judge_fold, tasks, training, seen), strict=True):
+        found[fold.test] = P
+        if afar and say is not None:
             say(1, 1, {})
     return found
+
+
+@dataclass(frozen=True)
+class _Training:
+    """Hold what the training of every fold needs besides rows; see `out_of_fold`."""
+
+    contender: Contender
+    y: Indices
+    groups: Indices
+    n_classes: int
+    seed: int
+    settings: Mapping[str, Scalar] | None
+
+
+def _judge_fold(
+    task: tuple[Fold, EpochProgress | None], training: _Training, rows: AnyRows | Side
+) -> Floats:
+    """Train a head on a fold's training side; give the probabilities (m, n_classes) of the other.
+
+    Args:
+        task: the fold, and what hears of the head's epochs.
+        training: what is common to the folds.
+        rows: all rows, or for heads in the row space what describes them.
+    """
+    (_, _, train, test), say = task
+    y, groups, n_classes = training.y[train], training.groups[train], training.n_classes
+    head = training.contender.make(seed=training.seed, settings=training.settings)
+    if isinstance(rows, GramSide | ColumnSide):
+        assert isinstance(head, RowSpaceHead)
+        part = TrainingPart(rows, train, y, groups, n_classes=n_classes, seed=training.seed)
+        P = head.fit_on_spec(part).predict_on_spec(part.place(test))
+    else:
+        head.fit(subset(rows, train), y, groups, n_classes=n_classes, progress=say)
+        P = predict_by_blocks(head, subset(rows, test))
+    if say is not None and head.history is None:
+        say(1, 1, {})
+    return P

@@ -23,9 +23,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from features.arrays import Floats, Indices
+from features.cluster.parallel import each
 from features.errors import HeadError
 from features.photographs.views import FULL
 from pipeline.data.dataset import Dataset
+from pipeline.data.lazy_rows import StoredRows
 from pipeline.feature_specs.heads import Contender
 from pipeline.feature_specs.rows import rows_in
 from pipeline.feature_specs.spec import FLAT, FeatureSpec
@@ -192,23 +194,47 @@ def choose(
     pairs = contenders(dataset, head, features)
     if len(pairs) == 1:
         return Choice(pairs[0], (Trial(pairs[0], np.nan),), "nothing else was asked for")
-    y, groups = dataset.y[side], dataset.groups[side]
     scores: dict[Contender, float] = {}
-    by_spec = sorted(pairs, key=lambda pair: pair.spec.text)
+    by_spec = groupby(sorted(pairs, key=lambda pair: pair.spec.text), key=lambda pair: pair.spec)
     # Pairs of one spec share its rows and its matrix, which cost more than any training.
-    for spec, grouped in groupby(by_spec, key=lambda pair: pair.spec):
-        some = list(grouped)
-        rows = rows_in(dataset, spec, side).in_memory()
-        part = TrainingPart(
-            smaller_side(rows, {load_head_class(pair.head) for pair in some}), np.arange(len(y)),
-            y, groups, n_classes=len(dataset.classes.names), seed=seed,
-        )  # fmt: skip
-        for pair in some:
-            scores[pair] = _score(pair, part, groups, seed)
-            if progress is not None:
-                progress(len(scores), len(pairs), pair.name)
+    together = [tuple(some) for _, some in by_spec]
+    tasks = [_Tried(some, rows_in(dataset, some[0].spec, side)) for some in together]
+    learned = _Learned(
+        dataset.y[side], dataset.groups[side], len(dataset.classes.names), seed
+    )  # fmt: skip
+    for some, found in zip(together, each(_score_pairs, tasks, learned), strict=True):
+        scores |= dict(zip(some, found, strict=True))
+        if progress is not None:
+            progress(len(scores), len(pairs), some[-1].name)
     trials = tuple(Trial(pair, scores[pair]) for pair in pairs)
     return _best(trials)
+
+
+class _Tried(NamedTuple):
+    """Hold pairs of one feature spec, and its rows, still in the cache."""
+
+    pairs: tuple[Contender, ...]
+    rows: StoredRows
+
+
+@dataclass(frozen=True)
+class _Learned:
+    """Hold what is known of the photographs to learn from."""
+
+    y: Indices
+    groups: Indices
+    n_classes: int
+    seed: int
+
+
+def _score_pairs(tried: _Tried, learned: _Learned) -> list[float]:
+    """Score each pair on inner folds of the rows; see the protocol above."""
+    rows, y, groups = tried.rows.in_memory(), learned.y, learned.groups
+    part = TrainingPart(
+        smaller_side(rows, {load_head_class(pair.head) for pair in tried.pairs}),
+        np.arange(len(y)), y, groups, n_classes=learned.n_classes, seed=learned.seed,
+    )  # fmt: skip
+    return [_score(pair, part, groups, learned.seed) for pair in tried.pairs]
 
 
 def _best(trials: Sequence[Trial]) -> Choice:

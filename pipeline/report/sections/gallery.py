@@ -16,6 +16,7 @@ import numpy as np
 from features.arrays import Flags, Floats, Indices
 from features.errors import ImageError, OnepassError
 from features.photographs.decode_worker_pool import thumbnail_apart
+from features.photographs.file import read_photograph
 from features.runtime import core_count
 from pipeline.cnn.cnn import Cnn
 from pipeline.evaluation.band import REVIEW, beside, verdict_name
@@ -230,7 +231,7 @@ def _what(predicted: Predictions) -> str:
 def _pictures(predicted: Predictions, number: int, cells: Cells) -> _Pictures:
     table_row = predicted.table_rows[number]
     try:
-        data = (predicted.root / table_row.path).read_bytes()
+        data = read_photograph(predicted.root / table_row.path)
         if hashlib.sha256(data).hexdigest() != table_row.digest:
             return _Pictures(reason="the file is no longer the one that was judged")
         shown = [_image(_photograph(predicted, number, data))]
@@ -239,8 +240,6 @@ def _pictures(predicted: Predictions, number: int, cells: Cells) -> _Pictures:
                 data, cells.cells[number], cells.frame, table_row.path, side=_SIDE
             )
             shown.append(_image(heatmap))
-    except OSError as error:
-        return _Pictures(reason=f"the file cannot be opened ({error.strerror or error})")
     except ImageError as error:
         return _Pictures(reason=str(error))
     return _Pictures(shown)

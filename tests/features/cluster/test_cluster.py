@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import json
 import os
 import signal
 import threading
@@ -29,6 +30,8 @@ from features.errors import CacheError, ClusterError
 from features.extract import extract
 from features.extraction import Extraction, RunOptions
 from features.photographs.file import Photograph
+from pipeline.audit.run import audit_dataset
+from pipeline.data.dataset import load_dataset
 from pipeline.data.folder import scan_folder
 from pipeline.heads.gram import GramSide
 from pipeline.training.cross_validate import CompareOptions, compare
@@ -210,16 +213,16 @@ def test_what_cannot_work_is_said_in_one_line(
         (("--cluster", "tcp://127.0.0.1:9", "--cache", "f"), "no scheduler answers at tcp://127"),
         (("--cluster", "localhost", "--cache", "f"), "found --cluster 'localhost'; expected local"),
         (("--cluster", "local:1", "--cache", "data"), "data holds Healthy, which is no part"),
-        (("--cluster", "local:1", "--cache", "s3://bucket/f"), "s3:/bucket/f is an address"),
+        (("--cluster", "local:1", "--cache", "s3://bucket/f"), "s3://bucket/f is an address"),
     ):
         code, _, err = run(*extracting, *options)
         assert code == 1
         assert expected in err, err
         assert err.count("\n") == 1
     assert not (tmp_path / "f" / MANIFEST).exists()
-    code, _, err = run("extract", "s3://bucket/photographs")
+    code, _, err = run("groups", "--cluster", "local:2")
     assert (code, err.count("\n")) == (1, 1)
-    assert "mount the bucket" in err
+    assert "groups has no --cluster" in err
 
     class Workers:
         def run(self, *_: Any) -> Any:
@@ -261,6 +264,29 @@ def test_tables_are_those_of_one_process(
     assert run("learning-curve", *few, "--cluster", address, "--out", "many")[0] == 0
     one, many = (tmp_path / out / "learning-curve.csv" for out in ("one", "many"))
     assert one.read_bytes() == many.read_bytes()
+
+
+def test_the_model_and_the_audit_are_those_of_one_process(
+    address: str, cache: Path, run: Run, tmp_path: Path
+) -> None:
+    """Head, spec and thresholds are chosen the same; files have the same bytes but for times."""
+    for out, more in (("one", ()), ("many", ("--cluster", address))):
+        code, _, err = run("fit", "--features", "flat", "--no-optimism", "--out", out, *more)
+        assert code == 0, err
+    one, many = ({file.name: file.read_bytes() for file in (tmp_path / out).rglob("*.*")}
+                 for out in ("one", "many"))  # fmt: skip
+    records = [json.loads(files.pop("model.json")) for files in (one, many)]
+    for record, files in zip(records, (one, many), strict=True):
+        files.pop("report.html")
+        for name in ("created", "fit_seconds", "mark"):
+            record.pop(name)
+        record["decision"]["unseen"].pop("seconds")
+    assert one == many
+    assert records[0] == records[1]
+    here = audit_dataset(load_dataset(cache), shuffles=3)
+    with on_cluster(address, tmp_path, lambda _: None):
+        there = audit_dataset(load_dataset(cache), shuffles=3)
+    assert dataclasses.replace(here, seconds=0) == dataclasses.replace(there, seconds=0)
 
 
 def test_the_gram_matrix_is_sent_once(
