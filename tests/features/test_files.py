@@ -200,7 +200,8 @@ def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
 
 def test_a_file_that_could_not_be_written_is_the_old_one(tmp_path: Path) -> None:
     """A failure while the new one is written leaves the old one, and nothing beside it."""
-    path = tmp_path / "x.txt"
+    path = tmp_path / "new" / "x.txt"  # a folder that is missing is made
+    write_whole(path, "zero")
     write_whole(path, "one")
     with pytest.raises(OutputError, match="No space left"), whole_file(path) as temporary:
         temporary.write_text("half")
@@ -209,7 +210,7 @@ def test_a_file_that_could_not_be_written_is_the_old_one(tmp_path: Path) -> None
         temporary.write_text("half")
         raise KeyError
     assert path.read_text() == "one"
-    assert [p.name for p in tmp_path.iterdir()] == ["x.txt"]
+    assert [p.name for p in path.parent.iterdir()] == ["x.txt"]
 
 
 def test_a_file_that_could_not_be_renamed_is_the_old_one(

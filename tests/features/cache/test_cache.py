@@ -28,7 +28,6 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from features.cache.cache import Cache
 from features.cache.sample_table import TableRow
 from features.errors import CacheError, FingerprintError
-from features.files import write_whole
 
 
 def test_rows_come_back_in_the_order_asked_for(tmp_path: Path) -> None:
@@ -248,15 +247,6 @@ def test_a_reader_is_told_when_its_cache_was_replaced(tmp_path: Path) -> None:
         assert np.array_equal(reader.take([3])[0], row(3))
         with pytest.raises(CacheError, match="was replaced while it was read"):
             reader._open_again()
-
-
-def test_writing_whole_files_keeps_the_old_one_on_failure(tmp_path: Path) -> None:
-    """`write_whole` leaves no temporary file behind and replaces only by whole files."""
-    path = tmp_path / "new" / "x.txt"
-    write_whole(path, "one")
-    write_whole(path, "two")
-    assert path.read_text() == "two"
-    assert [p.name for p in path.parent.iterdir()] == ["x.txt"]
 
 
 def inside(path: str) -> bool:
