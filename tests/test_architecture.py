@@ -120,7 +120,6 @@ def test_the_public_names_are_where_they_are_said_to_be() -> None:
                 "features/backbones/weight_files.py",
             },
         ),
-        ("PIL.Image.open", {"features/photographs/decode.py"}),
         ("filelock", {"features/cache/lock.py"}),
         (
             "typer",
@@ -149,6 +148,24 @@ def test_one_door_for_each_outside_thing(module: str, only: set[str]) -> None:
         if any(name == module or name.startswith(module + ".") for name in imports(path))
     }
     assert users <= only, f"{module} is imported by {users - only}"
+
+
+OPENS = {
+    "pipeline/export/check.py": "stands beside an exported model, on machines without Onepass",
+    "pipeline/serve/station.py": "asks a picture that it has drawn itself for its size",
+}
+"""Files outside features/photographs that open pictures by Pillow, and why."""
+
+
+def test_photographs_are_opened_in_one_package() -> None:
+    """Whatever a person hands over is opened where it is decoded, under limits."""
+    users = {
+        path.relative_to(ROOT).as_posix()
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Attribute) and ast.unparse(node).endswith("Image.open")
+    }
+    assert {user for user in users if not user.startswith("features/photographs/")} == set(OPENS)
 
 
 def test_tensorflow_is_imported_through_one_function() -> None:
