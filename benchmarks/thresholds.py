@@ -114,7 +114,7 @@ def main() -> None:
         ["defective parts", "log-odds", "lowest point", "smoothed"],
         (
             [str(n), title, *(f"{lost:.2f}" for lost in regrets(title, n, runs).values())]
-            for n in (5, 15, 50, 200)
+            for n in (5, 6, 8, 15, 50, 200)
             for title in SCORES
         ),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
@@ -90,8 +91,8 @@ class Curve:
         from scipy.special import expit, ndtr
 
         odds = log_odds(p)
-        sides = [_thin(odds[y == label]) for label in (1, 0)]
-        widths = [_width(side) for side in sides]
+        sides = [odds[y == label] for label in (1, 0)]
+        widths, sides = _widths(sides), [_thin(side) for side in sides]
         reach = _REACH * max(widths)
         grid = np.linspace(odds.min() - reach, odds.max() + reach, _GRID)
         missed, passed = (
@@ -139,6 +140,8 @@ class Curve:
 
 _GRID = 512  # thresholds of a smoothed curve
 _REACH = 3.0  # how far it reaches beyond the parts, in widths of the Gaussian
+_LENT = 30  # parts of a class from which on its own spread counts for more than that of both
+_LEAST = 1e-3  # width and spread, in log-odds
 _MOST = 2000  # parts of a class that are smoothed one by one; of more so many quantiles
 _ODDS = 6e-8  # probabilities are kept so far from 0 and 1: float32 has no finer step next to 1
 
@@ -158,12 +161,19 @@ def between(low: float, high: float) -> float:
     return float(found) if low < found < high else (low + high) / 2
 
 
-def _width(values: Floats) -> float:
-    """Choose Silverman's width: 0.9 n^(-1/5) times the spread, or the quartiles' if less."""
-    quarters = float(np.subtract(*np.quantile(values, [0.75, 0.25]))) / 1.34
-    spread = float(values.std())
-    spread = min(spread, quarters) if quarters > 0 else spread
-    return float(max(0.9 * spread * len(values) ** -0.2, 1e-3))
+def _widths(sides: Sequence[Floats]) -> list[float]:
+    """Choose Silverman's width of each class: 0.9 n^(-1/5) times its spread.
+
+    Of few parts the spread is mostly that of both classes together: of five alone it would be half
+    or twice what it is, and the threshold would lie at one end of a plateau.
+    """
+    own = np.array([side.std(ddof=min(1, len(side) - 1)) for side in sides])
+    free = np.array([len(side) - 1 for side in sides])
+    both = float(np.sqrt((free * own**2).sum() / max(free.sum(), 1)))
+    shares = _LENT / (_LENT + np.array([len(side) for side in sides]))
+    spreads = np.maximum(both, _LEAST) ** shares * np.maximum(own, _LEAST) ** (1 - shares)
+    widths = [0.9 * w * len(side) ** -0.2 for w, side in zip(spreads, sides, strict=True)]
+    return [max(float(width), _LEAST) for width in widths]
 
 
 def _thin(values: Floats) -> Floats:

@@ -25,6 +25,7 @@ from pipeline.thresholds.costs import (
     band_above,
     band_below,
     cheapest_band,
+    log_odds,
 )
 from pipeline.thresholds.decision import Decision
 from pipeline.thresholds.outcome import Counts, Outcome, Reliability, log_loss
@@ -121,6 +122,25 @@ def test_no_threshold_is_better_balanced_than_the_chosen_one(
         other = binary_scores(y, p, threshold)["balanced_accuracy"]
         assert other <= best + 1e-9
         assert (p >= threshold).sum() <= (p >= chosen).sum() or other < best - 1e-12
+
+
+@pytest.mark.parametrize("parts", [5, 6, 7, 8])
+def test_few_parts_well_apart_give_the_middle_of_the_plateau(parts: int) -> None:
+    """Where classes are apart the threshold lies in the middle of what lies between, not at an end.
+
+    The best threshold is 0 on log-odds; of 5 to 8 parts of each class it is hit within 0.4 or so.
+    """
+    rng = np.random.default_rng(parts)
+    places, found = [], []
+    for _ in range(60):
+        good, defective = rng.normal(-4, 1, parts), rng.normal(4, 1, parts)
+        y, odds = np.repeat([0, 1], parts), np.concatenate([good, defective])
+        middle = Curve.smoothed(y, 1 / (1 + np.exp(-odds))).middle(BALANCED)
+        found.append(float(log_odds(np.array([middle]))[0]))
+        places.append((found[-1] - good.max()) / (defective.min() - good.max()))
+    assert min(places) > 0.2
+    assert max(places) < 0.8
+    assert np.mean(np.abs(found)) < 0.5
 
 
 def test_costs_find_the_threshold_that_calibration_foretells() -> None:
