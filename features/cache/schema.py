@@ -73,7 +73,7 @@ class ThumbnailColumn(NamedTuple):
 
 
 THUMBNAIL_COLUMNS = {
-    "glimpse_grey": ThumbnailColumn((32, 32), np.dtype("u1"), 0),
+    "glimpse_grey": ThumbnailColumn((64, 64), np.dtype("u1"), 0),
     "glimpse_taken": ThumbnailColumn((), np.dtype("<i8"), -2),
 }
 """Like ROW_COLUMNS, but read only where they are asked for, and written again later: blanks are

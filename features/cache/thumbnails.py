@@ -20,6 +20,7 @@ from features.cache.schema import THUMBNAIL_CHUNK, THUMBNAIL_COLUMNS, Hdf5, crea
 from features.photographs.opening import NO_TIME
 
 SIDE = THUMBNAIL_COLUMNS["glimpse_grey"].shape[0]  # pixels of the grey picture, both ways
+_EARLIER = SIDE // 2  # in caches of earlier versions; their pictures are shown twice as large
 MISSING = THUMBNAIL_COLUMNS["glimpse_taken"].blank  # nobody has looked yet
 _BLOCK = 64 * THUMBNAIL_CHUNK  # rows that are written at once
 
@@ -30,7 +31,7 @@ class Thumbnail(NamedTuple):
     """Hold what is kept of one photograph.
 
     Attributes:
-        grey: uint8 (32, 32), the decoded photograph squeezed to a square.
+        grey: uint8 (64, 64), the decoded photograph squeezed to a square.
         capture_time: milliseconds since 1970 by the camera's own clock; NO_TIME where the file is
             silent.
     """
@@ -47,7 +48,7 @@ class Thumbnails(NamedTuple):
     """Hold what is kept of the photographs of some rows, column by column.
 
     Attributes:
-        grey: uint8 (n, 32, 32); zeros where it is missing.
+        grey: uint8 (n, 64, 64); zeros where it is missing.
         capture_time: int64 (n,), as `Thumbnail.capture_time`; MISSING where nobody has looked.
     """
 
@@ -112,7 +113,7 @@ def read_thumbnails(h5: Hdf5, count: int) -> Thumbnails:
         return found
     grey, capture_time = _columns(h5)
     there = min(len(grey), len(capture_time), count)
-    found.grey[:there], found.capture_time[:there] = grey[:there], capture_time[:there]
+    found.grey[:there], found.capture_time[:there] = _grown(grey[:there]), capture_time[:there]
     return found
 
 
@@ -123,7 +124,7 @@ def salvage_thumbnails(h5: Hdf5, count: int, errors: tuple[type[Exception], ...]
         chunk = slice(start, min(start + THUMBNAIL_CHUNK, count))
         try:
             grey, capture_time = (column[chunk] for column in _columns(h5))
-            found.grey[chunk], found.capture_time[chunk] = grey, capture_time
+            found.grey[chunk], found.capture_time[chunk] = _grown(grey), capture_time
         except errors:
             found.capture_time[chunk] = MISSING
     found.grey[~found.known] = 0
@@ -131,12 +132,23 @@ def salvage_thumbnails(h5: Hdf5, count: int, errors: tuple[type[Exception], ...]
 
 
 def write_thumbnails(h5: Hdf5, first: int, thumbnails: Thumbnails, *, rows: int) -> None:
-    """Write those of consecutive rows, into datasets that are made and as long as `rows`."""
-    if any(name not in h5 for name in THUMBNAIL_COLUMNS):
-        for name in THUMBNAIL_COLUMNS.keys() & set(h5):
+    """Write those of consecutive rows, into datasets that are made and as long as `rows`.
+
+    Datasets of an earlier version are made anew, with its pictures twice as large.
+    """
+    there = THUMBNAIL_COLUMNS.keys() & set(h5)
+    whole = len(there) == len(THUMBNAIL_COLUMNS)
+    earlier = None
+    if not whole or h5["glimpse_grey"].shape[1:] == (_EARLIER, _EARLIER):
+        earlier = read_thumbnails(h5, len(h5["glimpse_grey"])) if whole else None
+        for name in there:
             del h5[name]
         create_thumbnails(h5)
     columns = _columns(h5)
+    if earlier is not None:
+        for column in columns:
+            column.resize(len(earlier.grey), axis=0)
+        _write(columns, 0, earlier)
     length = min(len(column) for column in columns)
     for column in columns:
         column.resize(rows, axis=0)
@@ -154,6 +166,14 @@ def _write(columns: Sequence[Hdf5], first: int, thumbnails: Thumbnails) -> None:
 def _columns(h5: Hdf5) -> list[Hdf5]:
     """Give the two datasets, in the order of `Thumbnails`."""
     for name, expected in THUMBNAIL_COLUMNS.items():
-        if h5[name].dtype != expected.dtype or h5[name].shape[1:] != expected.shape:
+        shapes = {expected.shape, (_EARLIER,) * len(expected.shape)}
+        if h5[name].dtype != expected.dtype or h5[name].shape[1:] not in shapes:
             raise ValueError(f"{name} is of another type")
     return [h5[name] for name in THUMBNAIL_COLUMNS]
+
+
+def _grown(grey: Grey) -> Grey:
+    """Show pictures of an earlier version's size twice as large; others as they are."""
+    if grey.shape[1:] != (_EARLIER, _EARLIER):
+        return grey
+    return np.asarray(grey.repeat(2, axis=1).repeat(2, axis=2))

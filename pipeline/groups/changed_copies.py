@@ -1,11 +1,12 @@
 """Copies that were turned by any angle, mirrored or cropped, found in the small grey pictures.
 
-A copy differs from its original by what it was resampled with, and two parts of one design by
-little more. So each picture is compared along directions in which parts differ more than a copy
-does from its original: the pictures are turned, or cut, once more, the covariance of what that
-leaves is taken for the noise, and every direction is whitened and weighted by the share of its
-variance that is no noise (Wiener's filter). Of all angles, or all windows, the best likeness
-counts, and it is judged as in `pipeline.groups.similarity`: by each picture's own strangers.
+A turned copy differs from its original by what it was resampled with, and two parts of one design
+by little more. So pictures are compared along directions in which parts differ more than a copy
+does from its original: they are turned once more, the covariance of what that leaves is taken for
+the noise, and every direction is whitened and weighted by the share of its variance that is no
+noise (Wiener's filter). Of all angles the best likeness counts, judged as in
+`pipeline.groups.similarity`: by each picture's own strangers. A cropped copy is laid on its
+original, and what differs then is compared with what differs where it is laid on others.
 """
 
 from __future__ import annotations
@@ -15,15 +16,17 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from features.arrays import Floats, Indices
 from features.cache.thumbnails import SIDE, Grey
 from pipeline.groups.neighbours import nearest
+from pipeline.groups.registration import shrink
 from pipeline.groups.similarity import Tail, Tick
 
 FEWEST = 40  # pictures; fewer do not tell noise from parts
 MOST_CUT = 4000
-"""Pictures up to which all windows of each are compared with all others."""
+"""Pictures up to which cropped copies are looked for: a minute or two."""
 
 _LIKELY = 0.3  # expected strangers up to which a pair is told of
 _SURE = 0.01  # factor, where each is the other's nearest of all
@@ -32,11 +35,14 @@ _RINGS, _ANGLES, _WAVES = 12, 128, 24  # of a picture read around its middle
 _TURN = 0.6  # radians, once, to see what turning does
 _NOISE = 1 / 15  # of the deviation of all grey values: what compression does
 _BLOCK = 64  # pictures at once
-_SIZES = (0.7, 0.77, 0.84, 0.91)  # of windows, both ways
-_STEP = 1.5  # pixels between windows
-_CUT_SIDE, _CUT_DIRECTIONS = 16, 150
-_TRIED = 6  # windows that noise is measured on
-_GROWS = 0.04  # how far a copy's size may lie from that of a window
+_COARSE = (0.7, 0.77, 0.84, 0.91)  # sizes of windows that candidates are found by, both ways
+_FINE = np.geomspace(0.69, 0.96, 14).tolist()  # and those that candidates are laid on
+_STEP = 1.5  # pixels of the coarse picture between windows
+_CUT_SIDE = 16
+_LOOKED_AT = 24  # candidates of each picture
+_GRAIN, _FLAT = 2.0, 2.0  # pixels; grey levels of contrast below which there is only noise
+_USUAL, _HALF = 0.75, 0.38  # of its candidates' differences; share of it that is a copy's
+_LAID = 0.005  # expected strangers of such a pair
 
 Complex = npt.NDArray[np.complex64]
 Vectors = npt.NDArray[np.float32]
@@ -58,7 +64,7 @@ def turned_copies(grey: Grey, tick: Tick | None = None) -> Pairs | None:
     that is not square has been squeezed, and is found turned by quarters alone.
 
     Args:
-        grey: uint8 (n, 32, 32), all different.
+        grey: uint8 (n, 64, 64), all different.
         tick: of `ticks`; one pass.
 
     Returns:
@@ -84,29 +90,28 @@ def turned_copies(grey: Grey, tick: Tick | None = None) -> Pairs | None:
 def cropped_copies(grey: Grey) -> Pairs | None:
     """Find pictures that are windows of others, of 70 to 95 % of both sides.
 
-    What all pictures show in a window, as the design of the parts, does not count.
+    Candidates are those of which some coarse window looks most alike. Each is laid on the picture
+    at every place and in many sizes, by the correlation of their fine structure, local contrast
+    evened out: what is left of the difference is compared with what is left by the other
+    candidates. A copy leaves less than half of it.
 
     Args:
-        grey: uint8 (n, 32, 32), all different.
+        grey: uint8 (n, 64, 64), all different.
 
     Returns:
         None where there are too few to say what is usual, or more than MOST_CUT.
     """
     if not FEWEST <= len(grey) <= MOST_CUT:
         return None
-    pictures, windows = grey.astype(np.float32), _windows()
-    axes = _directions_of_windows(pictures, windows)
-    whole = _window(pictures, 1.0, 0.0, 0.0) @ axes
-    alike = np.full((len(grey), len(grey)), -1, dtype=np.float32)
-    for window in windows:
-        part = _window(pictures, *window) @ axes
-        usual = part.mean(axis=0)
-        np.maximum(alike, _unit(part - usual) @ _unit(whole - usual).T, out=alike)
-    alike = np.maximum(alike, alike.T)
-    np.fill_diagonal(alike, -np.inf)
-    count = min(_CANDIDATES, len(grey) - 1)
-    numbers = np.argpartition(-alike, count - 1, axis=1)[:, :count]
-    return _probable(numbers, np.take_along_axis(alike, numbers, axis=1))
+    pictures = grey.astype(np.float32)
+    numbers = _like_windows(shrink(pictures, SIDE // 2))
+    left = 1 - _laid_on(pictures, numbers)
+    usual = np.quantile(left, _USUAL, axis=1, keepdims=True)
+    copies = left < _HALF * usual
+    a, b = np.nonzero(copies)[0], numbers[copies]
+    pairs = np.unique(np.minimum(a, b) * len(grey) + np.maximum(a, b))
+    one, other = np.divmod(pairs, len(grey))
+    return Pairs(one, other, np.full(len(pairs), _LAID))
 
 
 def _probable(numbers: Indices, alike: Vectors) -> Pairs:
@@ -126,19 +131,18 @@ def _probable(numbers: Indices, alike: Vectors) -> Pairs:
     return Pairs(one, other, expected[first][kept])
 
 
-def _directions(values: Floats, noise: Floats, least: float = 1e-9) -> tuple[Floats, Floats]:
+def _directions(values: Floats, noise: Floats) -> tuple[Floats, Floats]:
     """Find directions (width, k) that whiten values, weighted by what in them is no noise.
 
     Args:
         values: their covariance, float64 (width, width).
         noise: that of the noise.
-        least: variance, of the largest, below which there is nothing.
 
     Returns:
         The directions, and their weights (k,).
     """
     variances, axes = np.linalg.eigh(values)
-    there = variances > max(least * float(variances[-1]), 1e-12)
+    there = variances > max(1e-9 * float(variances[-1]), 1e-12)
     white = axes[:, there] / np.sqrt(variances[there])
     shares, turned = np.linalg.eigh(white.T @ noise @ white)
     weights = 1 / (1 + np.maximum(shares, 0))
@@ -193,51 +197,81 @@ def _noisy(pictures: Vectors) -> Vectors:
     return pictures + rng.normal(0, _NOISE * pictures.std(), pictures.shape).astype(np.float32)
 
 
-Window = tuple[float, float, float]  # its size, and where it lies down and right, 0 to 1
-
-
-def _windows() -> list[Window]:
-    found: list[Window] = []
-    for size in _SIZES:
-        places = np.linspace(0, 1, round((1 - size) * SIDE / _STEP) + 1).tolist()
-        found += [(size, down, right) for down, right in itertools.product(places, places)]
-    return found
+def _like_windows(pictures: Vectors) -> Indices:
+    """Find for each picture others of which a window looks like it: (n, count), the best first."""
+    whole = _window(pictures, 1.0, 0.0, 0.0)
+    alike = np.full((len(pictures), len(pictures)), -1, dtype=np.float32)
+    for size in _COARSE:
+        places = np.linspace(0, 1, round((1 - size) * len(pictures[0]) / _STEP) + 1).tolist()
+        for down, right in itertools.product(places, places):
+            part = _window(pictures, size, down, right)
+            usual = part.mean(axis=0)  # what all show there, as the design, does not count
+            np.maximum(alike, _unit(whole - usual) @ _unit(part - usual).T, out=alike)
+    np.fill_diagonal(alike, -np.inf)
+    return np.argsort(-alike, axis=1, kind="stable")[:, : min(_LOOKED_AT, len(pictures) - 1)]
 
 
 def _window(pictures: Vectors, size: float, down: float, right: float) -> Vectors:
     """Cut a window out of all pictures: (n, 256), each with mean 0 and deviation 1."""
-    rows, columns = _reading(size, down), _reading(size, right)
+    side = pictures.shape[1]
+    rows, columns = (_reading(side, size, place) for place in (down, right))
     cut = (rows @ pictures @ columns.T).reshape(len(pictures), -1)
     cut = cut - cut.mean(axis=1, keepdims=True)
     return np.asarray(cut / (cut.std(axis=1, keepdims=True) + 1e-6), dtype=np.float32)
 
 
-def _reading(size: float, place: float) -> Vectors:
-    """Say how much of each pixel of a row a window's pixels take: (16, 32); means of linear."""
+def _reading(side: int, size: float, place: float) -> Vectors:
+    """Say how much of each pixel of a row a window's pixels take: (16, side); means of linear."""
     fine = 4
-    step = size * SIDE / (_CUT_SIDE * fine)
-    along = (np.arange(_CUT_SIDE * fine) + 0.5) * step - 0.5 + place * (1 - size) * SIDE
-    along = np.clip(along, 0, SIDE - 1)[:, None]
-    taken = np.maximum(0, 1 - np.abs(along - np.arange(SIDE)))
-    return np.asarray(taken.reshape(_CUT_SIDE, fine, SIDE).mean(axis=1), dtype=np.float32)
+    along = (np.arange(_CUT_SIDE * fine) + 0.5) * size * side / (_CUT_SIDE * fine) - 0.5
+    along = np.clip(along + place * (1 - size) * side, 0, side - 1)[:, None]
+    taken = np.maximum(0, 1 - np.abs(along - np.arange(side)))
+    return np.asarray(taken.reshape(_CUT_SIDE, fine, side).mean(axis=1), dtype=np.float32)
 
 
-def _directions_of_windows(pictures: Vectors, windows: list[Window]) -> Vectors:
-    """Say in what windows of two parts differ more than two of one part that lie a little apart."""
-    rng = np.random.default_rng(0)
-    width = _CUT_SIDE**2
-    values, noise = np.zeros((2, width, width))
-    noisy = _noisy(pictures)
-    for number in rng.choice(len(windows), _TRIED, replace=False):
-        size, *places = windows[int(number)]
-        moved = np.array(places) + rng.uniform(-0.5, 0.5, 2) * _STEP / (SIDE * (1 - size))
-        cut = _window(pictures, size, *places)
-        other = _window(noisy, size * float(np.exp(rng.uniform(-_GROWS, _GROWS))), *moved.tolist())
-        for total, part in ((values, cut), (noise, cut - other)):
-            apart = (part - part.mean(axis=0)).astype(np.float64)
-            total += apart.T @ apart / (_TRIED * len(pictures))
-    axes, weights = _directions(values, noise, 1e-5)
-    return np.asarray(axes[:, np.argsort(-weights)[:_CUT_DIRECTIONS]], dtype=np.float32)
+def _laid_on(pictures: Vectors, numbers: Indices) -> Vectors:
+    """Correlate each picture with its candidates where, and in the size in which, it fits best.
+
+    Args:
+        pictures: float32 (n, side, side).
+        numbers: int64 (n, count) candidates.
+
+    Returns:
+        float32 (n, count), the largest normalised cross-correlation over all places and sizes
+        (by Fourier transforms: Lewis, "Fast normalized cross-correlation", 1995).
+    """
+    from scipy.fft import irfft2, rfft2
+
+    side = pictures.shape[1]
+    shape = (side, side)  # no window reaches over the edge, so that nothing wraps around
+    best = np.zeros(numbers.shape, dtype=np.float32)
+    fine = _fine(pictures)
+    whole, power = rfft2(fine, shape), rfft2(fine**2, shape)
+    for size in _FINE:
+        width = round(size * side)
+        room = side - width + 1
+        covered = rfft2(np.ones((width, width), np.float32), shape).conj()
+        energy = irfft2(power * covered, shape)[:, :room, :room]
+        lengths = np.sqrt(np.maximum(energy, 1e-3))
+        small = Image.Resampling.BILINEAR
+        cut = [np.asarray(Image.fromarray(p).resize((width, width), small)) for p in pictures]
+        parts = _fine(np.stack(cut))
+        parts -= parts.mean(axis=(1, 2), keepdims=True)
+        parts /= np.sqrt((parts**2).sum(axis=(1, 2), keepdims=True)) + 1e-6
+        seen = rfft2(parts, shape).conj()
+        for number, others in enumerate(numbers):
+            found = irfft2(whole[others] * seen[number], shape)[:, :room, :room] / lengths[others]
+            np.maximum(best[number], found.max(axis=(1, 2)), out=best[number])
+    return best
+
+
+def _fine(pictures: Vectors) -> Vectors:
+    """Leave the fine structure of pictures, its contrast evened out."""
+    from scipy.ndimage import gaussian_filter
+
+    left = pictures - gaussian_filter(pictures, (0, _GRAIN, _GRAIN))
+    contrast = np.sqrt(gaussian_filter(left**2, (0, 2 * _GRAIN, 2 * _GRAIN)))
+    return np.asarray(left / (contrast + _FLAT), dtype=np.float32)
 
 
 def _unit(vectors: Vectors) -> Vectors:

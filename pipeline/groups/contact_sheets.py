@@ -253,7 +253,7 @@ def draw_strips(
         strips: any number.
         paths: of all photographs, relative to `root`.
         root: where the photographs are, if they are still there.
-        small: by number, the 32 × 32 grey picture of the cache, shown where a file cannot be read.
+        small: by number, the 64 × 64 grey picture of the cache, shown where a file cannot be read.
         title: on top.
         columns: strips side by side.
 

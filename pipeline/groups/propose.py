@@ -122,7 +122,7 @@ def _proposed(
             grey = thumbnails.grey
             turned, cut = turned_copies(grey, tick), cropped_copies(grey)
             findings.append(_looks(turned, unit, readings, "look the same, turned or mirrored"))
-            findings.append(_looks(cut, unit, readings, "look the same, cropped"))
+            findings.append(_looks(cut, unit, readings, "look the same, cropped", _BY_LAYING_ON))
     proposal = _joined(table_rows, findings, pixels, unit)
     if gap is None:
         _say_what_it_stands_on(proposal, readings)
@@ -167,11 +167,23 @@ def _exports(table_rows: Sequence[TableRow]) -> Finding:
     )
 
 
-def _looks(near: Pairs | None, unit: Indices, readings: Readings, what: str) -> Finding:
+_BY_STRANGERS = (
+    f"fewer than {SURE:g} photographs of other parts would be as alike by chance, or fewer than "
+    f"{CHANCE:g} and several such links agree; judged by each photograph's own neighbours"
+)
+_BY_LAYING_ON = (
+    "laid on one another where they fit best, they differ by far less than the others that look "
+    "like them"
+)
+
+
+def _looks(
+    near: Pairs | None, unit: Indices, readings: Readings, what: str, why: str = _BY_STRANGERS
+) -> Finding:
     """Link near copies, where neither names nor times have spoken; `near` are numbers of rows."""
     if near is None:
-        why = "too few different photographs, or too many: what is usual here cannot be told"
-        return Finding(Evidence("look", what, 0, 0, False, why))
+        unknown = "too few different photographs, or too many: what is usual here cannot be told"
+        return Finding(Evidence("look", what, 0, 0, False, unknown))
     place = np.unique(unit, return_index=True)[1]  # the first photograph of each row
     a, b, expected = place[near.a], place[near.b], near.expected
     kept = ~(readings.spoken[a] & readings.spoken[b]) & ~_far_in_time(readings, a, b)
@@ -183,10 +195,6 @@ def _looks(near: Pairs | None, unit: Indices, readings: Readings, what: str) -> 
     _link(alone, links)
     sizes = np.bincount(alone.groups())
     several = sizes[sizes > 1]
-    why = (
-        f"fewer than {SURE:g} photographs of other parts would be as alike by chance, or fewer "
-        f"than {CHANCE:g} and several such links agree; judged by each photograph's own neighbours"
-    )
     if not kept.all():
         why += f"; {(~kept).sum():,} such pairs are not tied: times or names say that they are two"
     evidence = Evidence("look", what, int(several.sum()), len(several), bool(links), why)

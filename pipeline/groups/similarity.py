@@ -37,7 +37,7 @@ LARGEST_GROUP = 32  # nearest ones of a photograph that are not taken for strang
 _STRANGERS = 96  # whose likeness is fitted
 _COMPONENTS = 128
 _WHITENING = 0.9
-_SIDE = 16  # of the pictures that are compared
+_SIDE, _ALIGNED = 16, 32  # of the pictures that are compared, and that are registered
 _READ = 128  # rows in memory at once
 _PAIRS = 2**16  # of vectors in memory at once
 _FEWEST_CHANNELS = 64
@@ -193,7 +193,7 @@ def similarity_of_rows(
 
 
 def similarity_of_thumbnails(grey: Grey) -> Similarity | None:
-    """Compare photographs without rows, uint8 (n, 32, 32); see `similarity_of_rows`."""
+    """Compare photographs without rows, uint8 (n, 64, 64); see `similarity_of_rows`."""
     return similarity_of(_pictured(grey)) if len(grey) >= FEWEST else None
 
 
@@ -230,7 +230,7 @@ def _together(views: list[Vectors]) -> Vectors:
 
 def _pictured(grey: Grey) -> Vectors:
     """Make vectors of small grey pictures laid on one another."""
-    pictures = shrink(align(grey.astype(np.float32)), _SIDE)
+    pictures = shrink(align(shrink(grey.astype(np.float32), _ALIGNED)), _SIDE)
     return _near_white(normalise(pictures).reshape(len(grey), -1))
 
 

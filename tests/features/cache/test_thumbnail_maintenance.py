@@ -17,7 +17,7 @@ from features.cache.cache import Cache
 from features.cache.maintenance import collect, merge, verify
 from features.cache.repair import repair
 from features.cache.thumbnail_table import keep_thumbnails, thumbnails_of
-from features.cache.thumbnails import MISSING, NO_TIME, Thumbnail, Thumbnails, thumbnail_of
+from features.cache.thumbnails import MISSING, NO_TIME, SIDE, Thumbnail, Thumbnails, thumbnail_of
 from features.extract import extract
 from features.photographs.decode import capture_time
 from features.photographs.decode_worker_pool import look_apart
@@ -26,7 +26,7 @@ from pipeline.data.folder import scan_folder
 
 
 def thumbnail(number: int) -> Thumbnail:
-    grey = np.random.default_rng(number).integers(0, 256, (32, 32), dtype=np.uint8)
+    grey = np.random.default_rng(number).integers(0, 256, (SIDE, SIDE), dtype=np.uint8)
     return Thumbnail(grey, 1_000 + number)
 
 
@@ -132,6 +132,29 @@ def test_caches_of_earlier_versions_have_none_until_they_are_filled_in(tmp_path:
     assert lengths(out) == {30}
 
 
+def test_smaller_pictures_of_earlier_versions_are_shown_twice_as_large(tmp_path: Path) -> None:
+    """They serve as they are; with the first that is kept, all are written in today's size."""
+    path, side = tmp_path / "c.h5", SIDE // 2
+    fill(path, range(20))
+    small = np.random.default_rng(5).integers(0, 256, (20, side, side), dtype=np.uint8)
+    with h5py.File(path, "r+") as h5:
+        del h5["glimpse_grey"], h5["glimpse_taken"]
+        shape, chunks = (None, side, side), (16, side, side)
+        h5.create_dataset("glimpse_grey", data=small, maxshape=shape, chunks=chunks)
+        times = np.arange(20, dtype=np.int64)
+        h5.create_dataset("glimpse_taken", data=times, maxshape=(None,), chunks=(16,))
+    large = small.repeat(2, axis=1).repeat(2, axis=2)
+    assert np.array_equal(read(path).grey, large)
+    with Cache.write(path, FIELDS, WIDTH, "float32") as cache:
+        keep_thumbnails(cache, {7: thumbnail(7)})
+        cache.commit()
+    found = read(path)
+    assert np.array_equal(found.grey[7], thumbnail(7).grey)
+    assert np.array_equal(np.delete(found.grey, 7, axis=0), np.delete(large, 7, axis=0))
+    assert found.capture_time.tolist() == [n if n != 7 else 1_007 for n in range(20)]
+    assert verify(path, full=True).sound
+
+
 def test_extract_keeps_a_thumbnail_of_every_photograph(tmp_path: Path) -> None:
     """Where they are missing, they are made without the backbone."""
     write_folder(tmp_path / "data", {"A": 3, "B": 2})
@@ -173,8 +196,10 @@ def test_the_camera_says_when(stamp: str, expected: int) -> None:
 
 def test_a_thumbnail_is_the_mean_grey_of_each_cell() -> None:
     """Also of a photograph with fewer pixels than cells."""
-    pixels = np.repeat(np.arange(224, dtype=np.uint8)[:, None, None], 3, axis=2).repeat(224, axis=1)
+    rows = (np.arange(448) // 2).astype(np.uint8)
+    pixels = np.repeat(rows[:, None, None], 3, axis=2).repeat(448, axis=1)
     found = thumbnail_of(pixels, 5)
     assert found.capture_time == 5
-    assert np.array_equal(found.grey[:, 0], np.arange(32) * 7 + 3)
+    means = rows.reshape(SIDE, 7).mean(axis=1)
+    assert np.array_equal(found.grey[:, 0], np.round(means))
     assert (thumbnail_of(np.full((8, 8, 3), 9, np.uint8), 0).grey == 9).all()

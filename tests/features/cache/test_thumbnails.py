@@ -53,7 +53,7 @@ def test_no_capture_time_is_no_error(data: bytes) -> None:
 
 def test_the_small_picture_is_the_mean_of_blocks() -> None:
     """Each of its pixels is the mean grey of a block, in place."""
-    pixels = np.zeros((224, 224, 3), dtype=np.uint8)
+    pixels = np.zeros((448, 448, 3), dtype=np.uint8)
     pixels[:7, 7:14] = (30, 60, 90)
     thumbnail = thumbnail_of(pixels, NO_TIME)
     assert thumbnail.grey.shape == (SIDE, SIDE)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from features.cache.thumbnails import Grey, thumbnail_of
+from features.cache.thumbnails import SIDE, Grey, thumbnail_of
 from pipeline.groups.changed_copies import (
     FEWEST,
     MOST_CUT,
@@ -15,7 +15,7 @@ from pipeline.groups.changed_copies import (
     turned_copies,
 )
 
-PARTS, COPIES = 120, 20
+PARTS, COPIES = 60, 10
 
 
 def blotches(seed: tuple[int, ...], cells: int) -> np.ndarray:
@@ -90,15 +90,15 @@ def test_parts_of_one_design_are_no_copies(parts: list[Image.Image]) -> None:
 
 def test_too_few_and_too_many_are_not_judged() -> None:
     """Nobody can say what is usual among a few; all windows of very many would take hours."""
-    few = np.zeros((FEWEST - 1, 32, 32), np.uint8)
+    few = np.zeros((FEWEST - 1, SIDE, SIDE), np.uint8)
     assert turned_copies(few) is None
     assert cropped_copies(few) is None
-    assert cropped_copies(np.zeros((MOST_CUT + 1, 32, 32), np.uint8)) is None
+    assert cropped_copies(np.zeros((MOST_CUT + 1, SIDE, SIDE), np.uint8)) is None
 
 
 def test_pictures_without_anything_are_no_error() -> None:
     """All black, or all of one grey each: no warning and no number that is not finite."""
-    flat = np.repeat(np.arange(60, dtype=np.uint8), 32 * 32).reshape(60, 32, 32)
+    flat = np.repeat(np.arange(60, dtype=np.uint8), SIDE * SIDE).reshape(60, SIDE, SIDE)
     for pairs in (turned_copies(flat), cropped_copies(flat)):
         assert pairs is not None
         assert np.isfinite(pairs.expected).all()
