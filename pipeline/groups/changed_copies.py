@@ -40,8 +40,9 @@ _FINE = np.geomspace(0.69, 0.96, 14).tolist()  # and those that candidates are l
 _STEP = 1.5  # pixels of the coarse picture between windows
 _CUT_SIDE = 16
 _LOOKED_AT = 24  # candidates of each picture
+_NEAR = 0.12  # how far sizes lie apart, in logarithms, that are tried
 _GRAIN, _FLAT = 2.0, 2.0  # pixels; grey levels of contrast below which there is only noise
-_USUAL, _HALF = 0.75, 0.38  # of its candidates' differences; share of it that is a copy's
+_USUAL, _HALF = 0.75, 0.4  # of its candidates' differences; share of it that is a copy's
 _LAID = 0.005  # expected strangers of such a pair
 
 Complex = npt.NDArray[np.complex64]
@@ -104,8 +105,8 @@ def cropped_copies(grey: Grey) -> Pairs | None:
     if not FEWEST <= len(grey) <= MOST_CUT:
         return None
     pictures = grey.astype(np.float32)
-    numbers = _like_windows(shrink(pictures, SIDE // 2))
-    left = 1 - _laid_on(pictures, numbers)
+    numbers, sizes = _like_windows(shrink(pictures, SIDE // 2))
+    left = 1 - _laid_on(pictures, numbers, sizes)
     usual = np.quantile(left, _USUAL, axis=1, keepdims=True)
     copies = left < _HALF * usual
     a, b = np.nonzero(copies)[0], numbers[copies]
@@ -197,18 +198,26 @@ def _noisy(pictures: Vectors) -> Vectors:
     return pictures + rng.normal(0, _NOISE * pictures.std(), pictures.shape).astype(np.float32)
 
 
-def _like_windows(pictures: Vectors) -> Indices:
-    """Find for each picture others of which a window looks like it: (n, count), the best first."""
+def _like_windows(pictures: Vectors) -> tuple[Indices, Vectors]:
+    """Find for each picture others of which a window looks like it, and the window's size.
+
+    Returns:
+        Their numbers, int64 (n, count), the best first, and the sizes, float32 (n, count).
+    """
     whole = _window(pictures, 1.0, 0.0, 0.0)
     alike = np.full((len(pictures), len(pictures)), -1, dtype=np.float32)
+    sizes = np.zeros_like(alike)
     for size in _COARSE:
         places = np.linspace(0, 1, round((1 - size) * len(pictures[0]) / _STEP) + 1).tolist()
         for down, right in itertools.product(places, places):
             part = _window(pictures, size, down, right)
             usual = part.mean(axis=0)  # what all show there, as the design, does not count
-            np.maximum(alike, _unit(whole - usual) @ _unit(part - usual).T, out=alike)
+            found = _unit(whole - usual) @ _unit(part - usual).T
+            sizes[found > alike] = size
+            np.maximum(alike, found, out=alike)
     np.fill_diagonal(alike, -np.inf)
-    return np.argsort(-alike, axis=1, kind="stable")[:, : min(_LOOKED_AT, len(pictures) - 1)]
+    numbers = np.argsort(-alike, axis=1, kind="stable")[:, : min(_LOOKED_AT, len(pictures) - 1)]
+    return numbers, np.take_along_axis(sizes, numbers, axis=1)
 
 
 def _window(pictures: Vectors, size: float, down: float, right: float) -> Vectors:
@@ -229,16 +238,16 @@ def _reading(side: int, size: float, place: float) -> Vectors:
     return np.asarray(taken.reshape(_CUT_SIDE, fine, side).mean(axis=1), dtype=np.float32)
 
 
-def _laid_on(pictures: Vectors, numbers: Indices) -> Vectors:
+def _laid_on(pictures: Vectors, numbers: Indices, sizes: Vectors) -> Vectors:
     """Correlate each picture with its candidates where, and in the size in which, it fits best.
 
     Args:
         pictures: float32 (n, side, side).
         numbers: int64 (n, count) candidates.
+        sizes: float32 (n, count), about how large the window is.
 
     Returns:
-        float32 (n, count), the largest normalised cross-correlation over all places and sizes
-        (by Fourier transforms: Lewis, "Fast normalized cross-correlation", 1995).
+        float32 (n, count), the largest normalised cross-correlation over places and sizes (by Fourier transforms: Lewis, "Fast normalized cross-correlation", 1995).
     """
     from scipy.fft import irfft2, rfft2
 
@@ -253,16 +262,21 @@ def _laid_on(pictures: Vectors, numbers: Indices) -> Vectors:
         covered = rfft2(np.ones((width, width), np.float32), shape).conj()
         energy = irfft2(power * covered, shape)[:, :room, :room]
         lengths = np.sqrt(np.maximum(energy, 1e-3))
-        small = Image.Resampling.BILINEAR
-        cut = [np.asarray(Image.fromarray(p).resize((width, width), small)) for p in pictures]
-        parts = _fine(np.stack(cut))
+        parts = _fine(_resized(pictures, width))
         parts -= parts.mean(axis=(1, 2), keepdims=True)
         parts /= np.sqrt((parts**2).sum(axis=(1, 2), keepdims=True)) + 1e-6
         seen = rfft2(parts, shape).conj()
-        for number, others in enumerate(numbers):
+        near = abs(np.log(size / sizes)) < _NEAR
+        for number in np.flatnonzero(near.any(axis=1)).tolist():
+            others = numbers[number, near[number]]
             found = irfft2(whole[others] * seen[number], shape)[:, :room, :room] / lengths[others]
-            np.maximum(best[number], found.max(axis=(1, 2)), out=best[number])
+            best[number, near[number]] = np.maximum(best[number, near[number]], found.max((1, 2)))
     return best
+
+
+def _resized(pictures: Vectors, side: int) -> Vectors:
+    small = Image.Resampling.BILINEAR
+    return np.stack([np.asarray(Image.fromarray(p).resize((side, side), small)) for p in pictures])
 
 
 def _fine(pictures: Vectors) -> Vectors:

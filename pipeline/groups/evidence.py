@@ -15,9 +15,6 @@ from pipeline.groups.similarity import Similarity
 AGREES = 0.65
 """From here on pixels confirm what names or times say; 0.5 is a coin, 1 is always."""
 
-CONTRADICTS = 0.35
-"""Below this they speak against it."""
-
 Pairs = tuple[Indices, Indices]
 
 _FEWEST_PAIRS = 10

@@ -30,7 +30,7 @@ from pipeline.groups.counters_and_times import (
     table_of_cuts,
     time_line,
 )
-from pipeline.groups.evidence import AGREES, CONTRADICTS, Finding, Pairs, PixelEvidence, in_percent
+from pipeline.groups.evidence import AGREES, Finding, Pairs, PixelEvidence, in_percent
 from pipeline.groups.file_names import Key, read_names
 from pipeline.groups.proposal import Evidence, Link
 from pipeline.groups.rounds import (
@@ -212,10 +212,9 @@ def _best(named: Sequence[_Named], runs: Indices | None) -> _Named | None:
         if one.usual > MOST_SHOTS or (one.codes >= 0).mean() < COVERS:
             continue
         if one.recurs is None:
-            denied = one.agreement is not None and one.agreement < CONTRADICTS
             agreed = one.agreement is not None and one.agreement >= AGREES
             plain = one.usual <= _USUAL and not ROUND_WORDS.fullmatch(one.key.before)
-            fits = agreed or (one.regular and one.key.leads and plain and not denied)
+            fits = agreed or (one.regular and one.key.leads and plain)
         else:
             fits = one.recurs <= _RECURS or (runs is not None and purity(one.codes, runs) > _PURE)
         finer = runs is not None and one.usual > _USUAL and count(runs) >= 3 * one.groups

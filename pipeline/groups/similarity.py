@@ -186,9 +186,10 @@ def similarity_of_rows(
     if len(rows) < FEWEST:
         return None
     thumbnails = thumbnails_of(cache, rows)
-    views = [_near_white(_pooled(cache, rows, tick))]
-    if thumbnails.known.all():
-        views.append(_pictured(thumbnails.grey))
+    views = [_pictured(thumbnails.grey)] if thumbnails.known.all() else []
+    # Means of a few channels tell nothing that the picture does not.
+    if not views or RowParts.of_cache(cache).shape[2] >= _FEWEST_CHANNELS:
+        views.append(_near_white(_pooled(cache, rows, tick)))
     return similarity_of(_together(views), tick)
 
 

@@ -16,9 +16,11 @@ from features.cache.shards import open_cache
 from features.errors import BundleError, CacheError, HeadError
 from pipeline.feature_specs.heads import HeadOnCachedRows
 from pipeline.heads.base import Head
+from pipeline.heatmaps.covers import PIECES, cover_scores, is_covered
 from pipeline.heatmaps.maps import Reference, cell_scores, read_reference
 from pipeline.heatmaps.views import shown_views, view_scores
 from pipeline.model.bundle import Bundle
+from pipeline.model.probabilities import PredictOptions
 
 _BLOCK = 256  # rows in memory at once
 
@@ -32,12 +34,14 @@ class Frame:
         subject: what vermilion speaks for, in words.
         upright: whether the model saw photographs as their EXIF orientation says.
         views: names of the views whose scores are drawn; none where cells of a map are.
+        covered: whether each cell is a piece of the photograph that was covered.
     """
 
     scale: float
     subject: str
     upright: bool
     views: tuple[str, ...] = ()
+    covered: bool = False
 
     @property
     def odds(self) -> float:
@@ -45,11 +49,13 @@ class Frame:
         return float(np.exp(self.scale))
 
 
-def frame_of(bundle: Bundle) -> Frame:
+def frame_of(bundle: Bundle, *, covering: bool = False) -> Frame:
     """Find how a model's heatmaps are drawn and read.
 
     Args:
         bundle: a loaded model.
+        covering: whether the backbone may look at each photograph again, covered piece by piece:
+            the only way for a model on layers of the whole photograph.
 
     Raises:
         HeadError, BundleError: see `explain`.
@@ -58,19 +64,22 @@ def frame_of(bundle: Bundle) -> Frame:
         >>> onepass.frame_of(bundle).subject
         'a defect'
     """
-    head, features = _head_with_places(bundle), bundle.record.fit.fingerprint
+    covered = covering and is_covered(bundle.head)
+    head = _head(bundle) if covered else _head_with_places(bundle)
+    features = bundle.record.fit.fingerprint
     subject = "a defect" if bundle.classes.binary else "its verdict"
     upright = bool(features["recipe"]["exif_orientation"])
     views = shown_views(head) if _by_views(head) else ()
-    return Frame(_reference(bundle, head).scale, subject, upright, views)
+    return Frame(_reference(bundle, head).scale, subject, upright, views, covered)
 
 
-def find_frame(bundle: Bundle, notes: list[str]) -> Frame | None:
+def find_frame(bundle: Bundle, notes: list[str], *, covering: bool = False) -> Frame | None:
     """Find how a model's heatmaps are drawn and read; None, with a note, for a model without any.
 
     Args:
         bundle: a loaded model.
         notes: what a person should know is appended.
+        covering: see `frame_of`.
 
     Returns:
         How to draw and read them; None without any.
@@ -80,22 +89,32 @@ def find_frame(bundle: Bundle, notes: list[str]) -> Frame | None:
         ('a defect', [])
     """
     try:
-        return frame_of(bundle)
+        return frame_of(bundle, covering=covering)
     except (BundleError, HeadError) as error:
         notes.append(f"no heatmaps: {error}")
         return None
 
 
 def explain(
-    bundle: Bundle, cache_path: Path, table_rows: Sequence[TableRow], probabilities: Floats
+    bundle: Bundle,
+    cache_path: Path,
+    table_rows: Sequence[TableRow],
+    probabilities: Floats,
+    files: Sequence[Path] | None = None,
+    options: PredictOptions | None = None,
 ) -> Floats:
-    """Make heatmaps of photographs that have been judged; the backbone does not run.
+    """Make heatmaps of photographs that have been judged.
+
+    The backbone does not run, but for a model on layers of the whole photograph: that one is
+    covered piece by piece, and looked at again.
 
     Args:
         bundle: a loaded model that sees rows.
         cache_path: where the photographs' rows are; they are found by digest.
         table_rows: of `pipeline.model.probabilities.predict_photographs` or `predict_holdout`.
         probabilities: float64 (n, n_classes), of the same.
+        files: where the photographs are, for a model on layers of the whole photograph.
+        options: where the weights are then, and which engine; None for `PredictOptions()`.
 
     Returns:
         float64 (n, height, width): what each cell of the backbone's map adds to the logit of a
@@ -104,9 +123,10 @@ def explain(
         where a photograph could not be read.
 
     Raises:
-        HeadError: the model sees pixels, or intermediate layers of the whole photograph alone.
+        HeadError: the model sees pixels, or layers of the whole photograph and no files are named.
         BundleError: the model was made before there were heatmaps.
         FingerprintError, CacheError: it is not the model's cache, or lacks rows.
+        WeightsError: photographs have to be looked at again, and the weights are not there.
 
     Example:
         >>> found = onepass.evaluate_holdout(bundle, Path("features.h5")).predicted
@@ -114,6 +134,9 @@ def explain(
         >>> onepass.explain(bundle, Path("features.h5"), rows, P).shape
         (18, 4, 4)
     """
+    if files is not None and is_covered(bundle.head):
+        targets = _targets(bundle, probabilities)
+        return cover_scores(bundle, files, table_rows, targets, options or PredictOptions())
     ask = _asked(bundle)
     readable = [i for i, table_row in enumerate(table_rows) if not table_row.reason]
     views, columns = bundle.seen
@@ -186,13 +209,18 @@ def _targets(bundle: Bundle, probabilities: Floats) -> Indices:
 
 def _head_with_places(bundle: Bundle) -> Head | HeadOnCachedRows:
     """Give the model's head, where what it sees has places in the photograph."""
-    head = bundle.head
-    if isinstance(head, HeadOnCachedRows) and not (head.on_map or shown_views(head)):
+    if is_covered(bundle.head):
         raise HeadError(
-            f"{bundle.folder} sees intermediate layers of the whole photograph, which have no "
-            "place in it, and has no heatmaps; expected a model on crops or on the last block; "
-            "make one with: fit --features avg --out FOLDER, or leave out --heatmaps"
+            f"{bundle.folder} sees layers of the whole photograph, which have no place in it: each "
+            f"heatmap takes {PIECES} looks at the photograph, a piece of it covered; expected to be "
+            "asked for them: predict MODEL PHOTOGRAPHS --heatmaps FOLDER"
         )
+    return _head(bundle)
+
+
+def _head(bundle: Bundle) -> Head | HeadOnCachedRows:
+    """Give the head of a model that sees rows."""
+    head = bundle.head
     if isinstance(head, Head | HeadOnCachedRows):
         return head
     raise HeadError(

@@ -102,7 +102,8 @@ def predict_to_files(
     notes: list[str] = []
     if wish.heatmaps is not None:
         check_folder(wish.heatmaps, names)
-    frame = find_frame(bundle, notes) if wish.heatmaps else None  # None: verdicts without them
+    wanted = wish.heatmaps is not None
+    frame = find_frame(bundle, notes, covering=True) if wanted else None  # None: verdicts alone
     photographs = told_parts(wish.parts, names, find_photographs(names, notes))
     found = predict(
         bundle, photographs, wish.cache, wish.options,

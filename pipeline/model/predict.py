@@ -15,7 +15,7 @@ import numpy as np
 
 from features.arrays import Floats
 from features.cache.sample_table import TableRow
-from features.errors import CacheBusyError, DataError
+from features.errors import CacheBusyError, DataError, WeightsError
 from features.extract import Progress
 from features.files import address_of
 from features.photographs.file import Photograph
@@ -133,7 +133,9 @@ def _expand(name: str, notes: list[str]) -> Iterator[Path]:
             yield path
 
 
-Explain = Callable[[Bundle, Path, Sequence[TableRow], Floats], Floats]
+Explain = Callable[
+    [Bundle, Path, Sequence[TableRow], Floats, Sequence[Path], PredictOptions], Floats
+]
 
 
 def predict(
@@ -188,7 +190,9 @@ def predict(
         table_rows = found.table_rows
         cells: Sequence[Floats | None] = [None] * len(photographs)
         if explain and cache_path is not None:
-            cells = list(explain(bundle, cache_path, table_rows, found.probabilities))
+            asked = partial(explain, bundle, cache_path, table_rows, found.probabilities)
+            files = [photograph.file for photograph in photographs]
+            cells = _cells_or_note(partial(asked, files, options), cells, notes)
         parts, proposed = _parts(bundle, photographs, table_rows, cache_path, options.gap, progress)
     if notes is not None and bundle.familiar is None:
         notes.append(say_blind(pixels=isinstance(bundle.head, Cnn)))
@@ -232,6 +236,18 @@ def _without_waiting(
     except CacheBusyError as error:
         _log.warning("note: going on without the cache, keeping nothing: %s", error)
         return look(own, options), own
+
+
+def _cells_or_note(
+    explain: Callable[[], Floats], none: Sequence[Floats | None], notes: list[str] | None
+) -> Sequence[Floats | None]:
+    """Make heatmaps; verdicts are given without them where the weights that they need are gone."""
+    try:
+        return list(explain())
+    except WeightsError as error:
+        if notes is not None:
+            notes.append(f"no heatmaps: {error}")
+        return none
 
 
 MOST_PROPOSED = 20_000

@@ -11,9 +11,10 @@ from pipeline.data.dataset import Dataset, Labelled
 from pipeline.feature_specs.heads import HeadOnCachedRows
 from pipeline.feature_specs.rows import WholeRows
 from pipeline.heads.base import Head
+from pipeline.heatmaps.covers import is_covered, make_cover_reference
 from pipeline.heatmaps.maps import FILE as HEATMAPS
 from pipeline.heatmaps.maps import make_reference
-from pipeline.heatmaps.views import make_view_reference, shown_views
+from pipeline.heatmaps.views import make_view_reference
 from pipeline.model.bundle import Model
 from pipeline.output.tables import to_csv
 from pipeline.thresholds.train import Trained
@@ -22,7 +23,7 @@ from pipeline.thresholds.train import Trained
 def heatmaps_file(
     model: Model, dataset: Dataset, learned: Indices, test: Indices
 ) -> dict[str, bytes]:
-    """Keep what heatmaps are measured against, as a file by its name; none where there are none.
+    """Keep what heatmaps are measured against, as a file by its name.
 
     Args:
         model: the trained head.
@@ -46,11 +47,10 @@ def heatmaps_file(
 def _views_file(
     model: HeadOnCachedRows, dataset: Dataset, learned: Indices, test: Indices
 ) -> dict[str, bytes]:
-    """Give the same of a head on views; none where it sees the whole photograph alone."""
-    if not shown_views(model):
-        return {}
+    """Give the same of a head on views, or on layers of the whole photograph."""
     seen, shown = (WholeRows(model.spec, dataset, side) for side in (learned, test))
-    reference = make_view_reference(model, (seen, dataset.y[learned]), (shown, dataset.y[test]))
+    make = make_cover_reference if is_covered(model) else make_view_reference
+    reference = make(model, (seen, dataset.y[learned]), (shown, dataset.y[test]))
     return {HEATMAPS: reference.to_bytes()}
 
 

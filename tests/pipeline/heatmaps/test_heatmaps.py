@@ -309,7 +309,7 @@ def test_a_model_without_heatmaps_still_gives_verdicts(
 ) -> None:
     """What was asked for and cannot be had is a line; the verdicts are the same as without."""
 
-    def none(_bundle: Any) -> Frame:
+    def none(_bundle: Any, **_: Any) -> Frame:
         raise HeadError("found a model on crops; expected one map")
 
     monkeypatch.setattr(pipeline.heatmaps.explain, "frame_of", none)

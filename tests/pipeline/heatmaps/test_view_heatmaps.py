@@ -22,6 +22,7 @@ from pipeline.data.folder import scan_folder
 from pipeline.feature_specs.heads import HeadOnCachedRows
 from pipeline.feature_specs.rows import WholeRows, raw_rows
 from pipeline.feature_specs.spec import FeatureSpec
+from pipeline.heatmaps.covers import GRID, _covered
 from pipeline.heatmaps.drawing import describe, mark, shares_of_full
 from pipeline.heatmaps.explain import Frame, explain, explain_rows
 from pipeline.heatmaps.maps import logits, read_reference
@@ -87,16 +88,59 @@ def test_the_crops_that_show_the_defect_speak(fitted: Path) -> None:
     )
 
 
-def test_the_whole_photograph_alone_has_no_place_and_still_a_verdict(fitted: Path) -> None:
-    """One line says so and what to do; nothing is drawn, and no file pretends otherwise."""
+def grey_between(fitted: Path) -> np.ndarray:
+    """Give a grey that lies between the classes: uint8 (224, 224, 3)."""
+    dataset = pipeline.load_dataset(fitted / "f.h5")
+    colour = dataset.whole_rows(np.arange(len(dataset)))[:][:, 48:51].mean()
+    return np.full((224, 224, 3), round(255 * float(colour)), np.uint8)
+
+
+def test_layers_of_the_whole_photograph_are_asked_by_covering_it(
+    fitted: Path, tmp_path: Path
+) -> None:
+    """Each score is what the logit loses where a piece is blurred; asked for by predict alone."""
     bundle = pipeline.load_bundle(fitted / "whole")
-    with pytest.raises(HeadError, match=r"intermediate layers of the whole.*fit --features avg"):
+    with pytest.raises(HeadError, match=r"49 looks.*predict MODEL PHOTOGRAPHS --heatmaps"):
         pipeline.frame_of(bundle)
     notes: list[str] = []
     assert pipeline.find_frame(bundle, notes) is None
     assert notes[0].startswith("no heatmaps: ")
-    assert "heatmaps.npz" not in bundle.record.files
-    assert len(predict_holdout(bundle, fitted / "f.h5").table_rows)
+    frame = pipeline.frame_of(bundle, covering=True)
+    assert frame.covered
+    # Noise at the top right alone: where it is blurred, the mean colour changes.
+    pixels = grey_between(fitted)
+    pixels[16:48, 176:208] = np.random.default_rng(0).integers(0, 256, (32, 32, 3))
+    Image.fromarray(pixels).save(tmp_path / "spot.png")
+    covered = [one[0] for one in _covered([pixels])][1 + 1 * GRID + 5]
+    Image.fromarray(covered).save(tmp_path / "covered.png")
+    names = [str(tmp_path / name) for name in ("spot.png", "covered.png", "gone.png")]
+    told = pipeline.predict(bundle, pipeline.find_photographs(names), None, explain=explain)
+    assert told[2].cells is None
+    cells = told[0].cells
+    assert cells is not None
+    assert cells.shape == (GRID, GRID)
+    assert np.isfinite(cells).all()
+    assert np.abs(cells[3:, :3]).max() < 1e-9  # grey stays grey
+    assert bundle.calibration is None
+    whole, without = (np.log(one.chances[1] / one.chances[0]) for one in told[:2])
+    assert cells[1, 5] == pytest.approx(whole - without, abs=1e-5)
+    assert abs(cells[1, 5]) > 1e-4
+    assert pipeline.write_heatmaps(tmp_path / "maps", frame, told) == 2
+
+
+def test_covers_overlap_and_show_what_lies_beside(fitted: Path) -> None:
+    """Every place is covered by some; what is covered is blurred, and the rest as it was."""
+    rng = np.random.default_rng(0)
+    picture = rng.integers(0, 256, (56, 56, 3), dtype=np.uint8)
+    shown = [one[0] for one in _covered([picture])]
+    assert len(shown) == 1 + GRID**2
+    np.testing.assert_array_equal(shown[0], picture)
+    changed = np.array([(one != picture).any(axis=2) for one in shown[1:]])
+    assert changed.any(axis=0).mean() > 0.99
+    corner = changed[0]
+    assert corner[:8, :8].mean() > 0.9
+    assert not corner[16:, :].any()
+    assert shown[1][:8, :8].std() < 0.6 * picture[:8, :8].std()
 
 
 def test_places_follow_the_shape_of_the_photograph() -> None:
