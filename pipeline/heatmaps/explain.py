@@ -211,9 +211,9 @@ def _head_with_places(bundle: Bundle) -> Head | HeadOnCachedRows:
     """Give the model's head, where what it sees has places in the photograph."""
     if is_covered(bundle.head):
         raise HeadError(
-            f"{bundle.folder} sees layers of the whole photograph, which have no place in it: each "
-            f"heatmap takes {PIECES} looks at the photograph, a piece of it covered; expected to be "
-            "asked for them: predict MODEL PHOTOGRAPHS --heatmaps FOLDER"
+            f"{bundle.folder} sees layers of the whole photograph, which have no place in it: a "
+            f"heatmap takes {PIECES} looks at it, a piece of it covered; expected to be asked for "
+            "them: predict MODEL PHOTOGRAPHS --heatmaps FOLDER"
         )
     return _head(bundle)
 
