@@ -247,7 +247,8 @@ def _laid_on(pictures: Vectors, numbers: Indices, sizes: Vectors) -> Vectors:
         sizes: float32 (n, count), about how large the window is.
 
     Returns:
-        float32 (n, count), the largest normalised cross-correlation over places and sizes (by Fourier transforms: Lewis, "Fast normalized cross-correlation", 1995).
+        float32 (n, count), the largest normalised cross-correlation over places and sizes (by
+        Fourier transforms: Lewis, "Fast normalized cross-correlation", 1995).
     """
     from scipy.fft import irfft2, rfft2
 

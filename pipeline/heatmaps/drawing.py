@@ -227,8 +227,9 @@ def how_to_read(frame: Frame, shape: tuple[int, int]) -> str:
         )
     if frame.covered:
         return (
-            f"{shape[0]} × {shape[1]} pieces, each covered by a blur in turn. A place is coloured by "
-            f"how much less the rest speaks for {frame.subject}: read a direction, not an outline."
+            f"{shape[0]} × {shape[1]} pieces, each covered by a blur in turn. A place is coloured "
+            f"by how much less the rest speaks for {frame.subject}: read a direction, not an "
+            "outline."
         )
     return (
         f"{shape[0]} × {shape[1]} cells, each compared with the same place of {average}. A cell "
