@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageFilter
 
-from features.arrays import Floats, Indices, Pixels
+from features.arrays import Floats, Indices, Pixels, Rows
+from features.backbones.registry import Backbone
+from features.backbones.two_sizes import see
 from features.cache.sample_table import TableRow
 from features.errors import ImageError
 from features.photographs.decode_worker_pool import look_apart
@@ -86,27 +88,34 @@ def cover_scores(
             pictures = look_apart(data, settings.recipe, names, max_pixels=options.max_pixels)
         except ImageError:
             continue
-        shown = [picture for one in _covered(pictures.pixels) for picture in one]
-        looks = range(0, len(shown), _BATCH)
-        rows = [backbone.run(np.stack(shown[at : at + _BATCH])) for at in looks]
-        seen_rows = settings.row_of(np.concatenate(rows), len(names))
+        looks = [
+            _seen(backbone, _covered(picture) if name in head.spec.views else [picture])
+            for name, picture in zip(names, pictures.pixels, strict=True)
+        ]
+        each = np.stack([np.broadcast_to(one, (1 + PIECES, one.shape[1])) for one in looks], axis=1)
+        seen_rows = settings.row_of(each.reshape(-1, each.shape[2]), len(names))
         scores = logits(head, seen_rows, int(targets[number]))
         found[number] = (scores[0] - scores[1:]).reshape(GRID, GRID)
     return found
 
 
-def _covered(pictures: Sequence[Pixels]) -> Iterator[list[Pixels]]:
-    """Give the pictures of a photograph as they are, then under each cover, row by row."""
-    yield list(pictures)
-    blurred = [_blurred(picture) for picture in pictures]
+def _seen(backbone: Backbone, pictures: Iterable[Pixels]) -> Rows:
+    """Run pictures of one size through the backbone, a batch in memory at a time."""
+    left = iter(pictures)
+    batches = iter(lambda: list(itertools.islice(left, _BATCH)), [])
+    return np.concatenate([see(backbone, some) for some in batches])
+
+
+def _covered(picture: Pixels) -> Iterator[Pixels]:
+    """Give a picture as it is, then under each cover, row by row."""
+    yield picture
+    radius = _BLUR * min(picture.shape[:2])
+    blurred = np.asarray(Image.fromarray(picture).filter(ImageFilter.GaussianBlur(radius)))
+    height, width = picture.shape[:2]
     for down, right in itertools.product(range(GRID), repeat=2):
-        shown = []
-        for picture, blur in zip(pictures, blurred, strict=True):
-            height, width = picture.shape[:2]
-            share = _share(down, height)[:, None, None] * _share(right, width)[None, :, None]
-            mixed = picture * (1 - share) + blur * share
-            shown.append(np.round(mixed).astype(np.uint8))
-        yield shown
+        share = _share(down, height)[:, None, None] * _share(right, width)[None, :, None]
+        mixed: Pixels = np.round(picture * (1 - share) + blurred * share).astype(np.uint8)
+        yield mixed
 
 
 def _share(place: int, side: int) -> Floats:
@@ -115,11 +124,6 @@ def _share(place: int, side: int) -> Floats:
     away = np.abs(middles - place - 0.5) / (_WIDTH / 2)
     share: Floats = np.clip((1 + _SOFT - away) / (2 * _SOFT), 0, 1)
     return share
-
-
-def _blurred(picture: Pixels) -> Pixels:
-    radius = _BLUR * min(picture.shape[:2])
-    return np.asarray(Image.fromarray(picture).filter(ImageFilter.GaussianBlur(radius)))
 
 
 def make_cover_reference(

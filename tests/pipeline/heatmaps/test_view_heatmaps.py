@@ -111,7 +111,7 @@ def test_layers_of_the_whole_photograph_are_asked_by_covering_it(
     pixels = grey_between(fitted)
     pixels[16:48, 176:208] = np.random.default_rng(0).integers(0, 256, (32, 32, 3))
     Image.fromarray(pixels).save(tmp_path / "spot.png")
-    covered = [one[0] for one in _covered([pixels])][1 + 1 * GRID + 5]
+    covered = list(_covered(pixels))[1 + 1 * GRID + 5]
     Image.fromarray(covered).save(tmp_path / "covered.png")
     names = [str(tmp_path / name) for name in ("spot.png", "covered.png", "gone.png")]
     told = pipeline.predict(bundle, pipeline.find_photographs(names), None, explain=explain)
@@ -132,7 +132,7 @@ def test_covers_overlap_and_show_what_lies_beside(fitted: Path) -> None:
     """Every place is covered by some; what is covered is blurred, and the rest as it was."""
     rng = np.random.default_rng(0)
     picture = rng.integers(0, 256, (56, 56, 3), dtype=np.uint8)
-    shown = [one[0] for one in _covered([picture])]
+    shown = list(_covered(picture))
     assert len(shown) == 1 + GRID**2
     np.testing.assert_array_equal(shown[0], picture)
     changed = np.array([(one != picture).any(axis=2) for one in shown[1:]])
