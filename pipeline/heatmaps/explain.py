@@ -137,6 +137,13 @@ def explain(
     if files is not None and is_covered(bundle.head):
         targets = _targets(bundle, probabilities)
         return cover_scores(bundle, files, table_rows, targets, options or PredictOptions())
+    return _explain_cached(bundle, cache_path, table_rows, probabilities)
+
+
+def _explain_cached(
+    bundle: Bundle, cache_path: Path, table_rows: Sequence[TableRow], probabilities: Floats
+) -> Floats:
+    """Make heatmaps from the rows in a cache; the backbone does not run."""
     ask = _asked(bundle)
     readable = [i for i, table_row in enumerate(table_rows) if not table_row.reason]
     views, columns = bundle.seen
