@@ -188,11 +188,9 @@ def predict(
             seen, photographs, cache_path, own, options, notes=notes, progress=progress
         )
         table_rows = found.table_rows
-        cells: Sequence[Floats | None] = [None] * len(photographs)
-        if explain and cache_path is not None:
-            asked = partial(explain, bundle, cache_path, table_rows, found.probabilities)
-            files = [photograph.file for photograph in photographs]
-            cells = _cells_or_note(partial(asked, files, options), cells, notes)
+        files = [photograph.file for photograph in photographs]
+        asked = partial(explain or _none, bundle, cache_path or own, table_rows)
+        cells = _cells(partial(asked, found.probabilities, files, options), len(files), notes)
         parts, proposed = _parts(bundle, photographs, table_rows, cache_path, options.gap, progress)
     if notes is not None and bundle.familiar is None:
         notes.append(say_blind(pixels=isinstance(bundle.head, Cnn)))
@@ -238,16 +236,21 @@ def _without_waiting(
         return look(own, options), own
 
 
-def _cells_or_note(
-    explain: Callable[[], Floats], none: Sequence[Floats | None], notes: list[str] | None
+def _cells(
+    explain: Callable[[], Floats], count: int, notes: list[str] | None
 ) -> Sequence[Floats | None]:
     """Make heatmaps; verdicts are given without them where the weights that they need are gone."""
     try:
-        return list(explain())
+        return list(explain()) or [None] * count
     except WeightsError as error:
         if notes is not None:
             notes.append(f"no heatmaps: {error}")
-        return none
+        return [None] * count
+
+
+def _none(*_: object) -> Floats:
+    """Make no heatmaps: nobody asked for them."""
+    return np.zeros((0, 1, 1))
 
 
 MOST_PROPOSED = 20_000
