@@ -2,10 +2,10 @@
 
     python -m benchmarks.default_choice features.h5 --classes Free,Crack --seeds 2
 
-Every pair of `pipeline.training.auto`, and linear heads and the dense head on flat rows, on the
-same grouped folds under several seeds; then the choice, made anew inside each training side. ROC
-AUC over parts (a part judged by the mean decision of its photographs of one class) and over
-photographs. Not part of `make bench`: it needs a cache of real rows.
+Every pair of `pipeline.training.auto`, linear heads and the dense head on flat rows, and its heads
+on `--features`, on the same grouped folds under several seeds; then the choice, made anew inside
+each training side. ROC AUC over parts (a part judged by the mean decision of its photographs of one
+class) and over photographs. Not part of `make bench`: it needs a cache of real rows.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from pipeline.data.lazy_rows import subset
 from pipeline.data.splits import Fold, folds
 from pipeline.feature_specs.heads import Contender
 from pipeline.feature_specs.rows import comparable_rows
+from pipeline.feature_specs.spec import FeatureSpec
 from pipeline.heads.tuning import auc
-from pipeline.training.auto import _by_part, choose, contenders
+from pipeline.training.auto import HEADS, _by_part, choose, contenders
 
 _LEAST = 1e-7
 
@@ -48,6 +49,7 @@ def main() -> None:
     parser.add_argument("--classes", default="")
     parser.add_argument("--positive", default="")
     parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--features", default="", help="further ones, with commas between them")
     options = parser.parse_args()
     data = pipeline.load_dataset(
         options.cache,
@@ -55,7 +57,9 @@ def main() -> None:
         positive=options.positive.split(",") if options.positive else None,
     )
     flat = [Contender(name) for name in ("ridge", "linear-svm", "dense")]
-    pairs = list(dict.fromkeys([*contenders(data), *flat]))
+    more = [FeatureSpec.parse(text) for text in options.features.split(",") if text]
+    others = [Contender(head, spec) for spec in more for head in HEADS]
+    pairs = list(dict.fromkeys([*contenders(data), *others, *flat]))
     rows = comparable_rows(data, list(dict.fromkeys(pair.spec for pair in pairs)))
     found: dict[str, list] = {}
     seconds = []

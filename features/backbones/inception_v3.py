@@ -65,7 +65,9 @@ class InceptionV3Backbone:
     large_size: ClassVar[tuple[int, int]] = (299, 299)
     map_shape: ClassVar[tuple[int, int, int]] = (5, 5, 2048)
     map_width: ClassVar[int] = 51_200
-    close_look: ClassVar[str] = "full+crops:mixed5-max+mixed7-max+mixed8+mixed8-max+mixed9-max"
+    close_look: ClassVar[str] = (
+        "full+large+crops:mixed5-max+mixed7-max+mixed8+mixed8-max+mixed9-max"
+    )
     tap_widths: ClassVar[Mapping[str, int]] = {
         tap: width
         for number, width in enumerate((256, 288, 288, 768, 768, 768, 768, 768, 1280, 2048))

@@ -25,7 +25,7 @@ import numpy as np
 from features.arrays import Floats, Indices
 from features.cluster.parallel import each
 from features.errors import HeadError
-from features.photographs.views import FULL
+from features.photographs.views import FULL, LARGE
 from pipeline.data.dataset import Dataset
 from pipeline.data.lazy_rows import StoredRows
 from pipeline.feature_specs.heads import Contender
@@ -113,13 +113,14 @@ def specs_of(dataset: Dataset) -> list[FeatureSpec]:
 
     Of a slim cache it is what its rows were kept for.
 
-    Of rows with a closer look: the means that crops have; the largest values of all layers of the
-    whole photograph and its crops, with the top layer's and without: defects much smaller than a
-    crop are lost there.
+    Of rows with the large view: the largest values of all layers, of it alone and of it and the
+    crops. Of others with a closer look: the means that crops have; the largest values of all
+    layers of the whole photograph and its crops, with the top layer's and without: defects much
+    smaller than a crop are lost there.
 
     Example:
         >>> [spec.text for spec in specs_of(dataset)]  # doctest: +SKIP
-        ['five:mixed8:root', 'full+five:mixed5-max+mixed7-max+mixed8-max:root', ...]
+        ['large:mixed5-max+mixed7-max+mixed8-max+mixed9-max:root', 'large+crops:mixed5-max+...']
     """
     if dataset.folder.kept:  # a slim cache was made for these
         return [FeatureSpec.parse(text) for text in dataset.folder.kept]
@@ -134,6 +135,14 @@ def specs_of(dataset: Dataset) -> list[FeatureSpec]:
     means = [layer for layer in layers if layer not in peaks]
     closer = "+".join([*whole, *sets])
     texts = []
+    if LARGE in sets:
+        # Measured (docs/results.md): of more to choose among, the choice errs more than it gains.
+        parts = [name for name in sets if name != LARGE]
+        seen = "+".join(peaks or means)
+        texts += [] if parts or len(peaks) < 3 else [f"{LARGE}:{'+'.join(peaks[:-1])}:root"]
+        texts += [f"{LARGE}:{seen}:root"]
+        texts += [f"{'+'.join(sets)}:{seen}:root"] if parts else []
+        return [FeatureSpec.parse(text) for text in texts]
     if means:
         texts.append(f"{'+'.join(sets) or FULL}:{'+'.join(means)}:root")
     if len(peaks) > 2:

@@ -77,6 +77,27 @@ def test_the_layers_of_the_default_look_are_tried_with_and_without_the_top_one(
     assert [pair.head for pair in pairs] == ["ridge", *["linear-svm"] * 2, *["rbf-svm"] * 2]
 
 
+@pytest.mark.parametrize(
+    ("sets", "texts"),
+    [
+        (("large", "crops"), ["large:{all}:root", "large+crops:{all}:root"]),
+        (("large",), ["large:{low}:root", "large:{all}:root"]),
+    ],
+)
+def test_the_large_view_is_tried_alone_and_with_crops(
+    sets: tuple[str, ...], texts: list[str], closer: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layers = {"mixed7-max": 2, "mixed8": 2, "mixed8-max": 2, "mixed9-max": 2}
+    low, whole = "mixed7-max+mixed8-max", "mixed7-max+mixed8-max+mixed9-max"
+    row_parts = replace(closer.row_parts, taps=layers, crop_taps=layers)
+    monkeypatch.setattr(Dataset, "row_parts", row_parts)
+    monkeypatch.setattr(Dataset, "look", Look(tuple(layers), Crops(sets, tuple(layers))))
+    found = [spec.text for spec in specs_of(closer)]
+    assert found == [text.format(all=whole, low=low) for text in texts]
+    heads = [pair.head for pair in contenders(closer)]
+    assert heads == [*["linear-svm"] * 2, *["rbf-svm"] * 2]
+
+
 @pytest.mark.parametrize("head", sorted(HEADS))
 def test_a_named_head_that_sees_single_values_sees_flat_rows(head: str, closer: Dataset) -> None:
     alone = contenders(closer, head)
