@@ -10,7 +10,7 @@ import typer
 from pipeline.terminal import options as opt
 from pipeline.terminal import parse
 from pipeline.terminal.command_group import DATA, OUTPUT
-from pipeline.terminal.console import bar, say, show
+from pipeline.terminal.console import bar, say, show, wait
 from pipeline.terminal.option_records import (
     JudgeOptions,
     RunOptions,
@@ -210,7 +210,8 @@ def drift(
             options=asked.rows(), progress=progress,
         )  # fmt: skip
     sharpness = sources.sharpness_of(bundle, arrivals, notes)
-    found = measure_drift(bundle, cache, arrivals, since=begin, sharpness=sharpness)
+    with wait("comparing"):
+        found = measure_drift(bundle, cache, arrivals, since=begin, sharpness=sharpness)
     written = sources.write_examples(found, out, sheet)
     if found.left_out:
         notes.append(f"{found.left_out:,} photographs are left out: no rows, or known to the model")

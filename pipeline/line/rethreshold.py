@@ -115,15 +115,15 @@ def rethreshold(
     require_told(wanted, kind)
     labelled = [p for p in photographs if classes.number(p.label) is not None]
     look = _looker(labelled, cache_path, options, progress)
-    table_rows, P = _new_ones(bundle, look, cache_path, groups or GroupRule())
+    table_rows, P = _new_ones(bundle, look, cache_path, groups or GroupRule(), progress)
     y = np.array([classes.number(table_row.label) for table_row in table_rows], dtype=np.int64)
     numbers = number_groups(table_rows)
     notes = _check(y, numbers, wanted, bundle)
     own = partial(_uncalibrated, bundle, look, table_rows)
     chosen, calibration, p = _choose(bundle, own, (y, P, numbers), wanted, kind)
     made = _with(bundle, decision=chosen, calibration=calibration)
-    outcome, scores = _on_holdout(made, cache_path, notes)
-    notes += _near_copies(bundle, cache_path, table_rows)
+    outcome, scores = _on_holdout(made, cache_path, notes, progress)
+    notes += _near_copies(bundle, cache_path, table_rows, progress)
     return Rethreshold(
         bundle.decision, replace(chosen, holdout=outcome), calibration, table_rows, y, numbers, p,
         bundle.decision.outcome(y, P, numbers), _old_reliability(bundle.decision, y, P, numbers),
@@ -139,11 +139,14 @@ def _old_reliability(before: Decision, y: Indices, P: Floats, groups: Indices) -
     return Reliability.of(parts.y, parts.P[:, 1], parts.groups)
 
 
-def _near_copies(bundle: Bundle, cache_path: Path, table_rows: Sequence[TableRow]) -> list[str]:
+def _near_copies(
+    bundle: Bundle, cache_path: Path, table_rows: Sequence[TableRow], progress: Progress | None
+) -> list[str]:
     """Say how many photographs surely show parts that the model was trained on; [] for none."""
     if isinstance(bundle.head, Cnn):
         return []
-    alike = int(like_known(cache_path, table_rows, sorted(bundle.trained_on())).sum())
+    known = sorted(bundle.trained_on())
+    alike = int(like_known(cache_path, table_rows, known, progress=progress).sum())
     if not alike:
         return []
     return [
@@ -184,7 +187,7 @@ def _with(bundle: Bundle, **changed: Any) -> Bundle:  # noqa: ANN401 - of fields
 
 
 def _new_ones(
-    bundle: Bundle, look: Look, cache_path: Path, groups: GroupRule
+    bundle: Bundle, look: Look, cache_path: Path, groups: GroupRule, progress: Progress | None
 ) -> tuple[list[TableRow], Floats]:
     """Find photographs of parts that the model knows nothing of, with their parts."""
     table_rows, P = look(bundle)
@@ -209,7 +212,7 @@ def _new_ones(
             "photographs show one part: --groups or --group-regex"
         )
     if groups.from_photographs:
-        kept = propose_for(cache_path, kept, groups.gap).applied(kept)
+        kept = propose_for(cache_path, kept, groups.gap, progress=progress).applied(kept)
     return kept, P[new]
 
 
@@ -297,11 +300,11 @@ def _choose(
 
 
 def _on_holdout(
-    made: Bundle, cache_path: Path, notes: list[str]
+    made: Bundle, cache_path: Path, notes: list[str], progress: Progress | None
 ) -> tuple[Outcome | None, Assessment | None]:
     """Say what the new limits do to the parts that `fit` held out, where these are at hand."""
     try:
-        table_rows, P, _ = predict_holdout(made, cache_path)
+        table_rows, P, _ = predict_holdout(made, cache_path, progress)
     except (CacheError, DataError) as error:
         notes.append(f"what the new limits do to the old holdout is not known: {error}")
         return None, None
