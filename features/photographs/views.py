@@ -1,4 +1,4 @@
-"""Which parts of a photograph are looked at: the registry of view sets, and the views in them.
+"""Register sets of views: the parts of a photograph that are looked at.
 
 A view is a fixed crop of a photograph; with the photograph's digest its name
 is the key of a row, so a name never changes its meaning. A set is what a person asks for; sets may
@@ -50,7 +50,7 @@ class View(NamedTuple):
 
     @property
     def share(self) -> float:
-        """Of the photograph's side that it shows, the smaller of width and height."""
+        """Give the share of the photograph's side that it shows, the smaller of two."""
         left, top, right, bottom = self.box
         return min(right - left, bottom - top)
 
@@ -121,7 +121,7 @@ VIEW_SETS: dict[str, Callable[[str], list[View] | None]] = {
 
 
 class Chosen(NamedTuple):
-    """What is looked at of every photograph of a folder; noted in the cache.
+    """Hold what is looked at of every photograph of a folder; noted in the cache.
 
     Attributes:
         sets: names of view sets, "full" first.
@@ -131,7 +131,7 @@ class Chosen(NamedTuple):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of all views, each once, the full view first."""
+        """Name all views, each once, the full view first."""
         return tuple(dict.fromkeys(name for one in (FULL, *self.sets) for name in views_of(one)))
 
     @classmethod

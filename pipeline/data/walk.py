@@ -1,4 +1,4 @@
-"""Which files lie below a folder, on a disk or in a bucket: what counts as a photograph by name."""
+"""Walk below a folder, on a disk or in a bucket: what counts as a photograph by name."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class Written:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of what it is shown of one photograph: (pictures, height, width, 3)."""
+        """Give the shape of what it is shown of a photograph: (pictures, height, width, 3)."""
         return len(self.pictures), *map(max, *self.sizes, (0, 0)), 3
 
     @property

@@ -1,1 +1,1 @@
-"""What heads see: the rows of a cache as they are, or derived from them with no second pass."""
+"""Derive what heads see from the rows of a cache, with no second pass of the backbone."""

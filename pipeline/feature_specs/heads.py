@@ -37,32 +37,32 @@ class HeadOnCachedRows:
 
     @property
     def on_map(self) -> bool:
-        """Whether all that it sees has its place in a map that the rows keep."""
+        """Say whether all that it sees has its place in a map that the rows keep."""
         return self.spec.on_map and not self.row_parts.pooled
 
     @property
     def title(self) -> str:
-        """As shown in tables."""
+        """Give the title for tables."""
         return f"{self.head.title} on {self.spec.text}"
 
     @property
     def chosen(self) -> dict[str, Scalar]:
-        """See `Head.chosen`."""
+        """Give the settings in force; see `Head.chosen`."""
         return self.head.chosen
 
     @property
     def n_classes(self) -> int:
-        """See `Head.n_classes`."""
+        """Count the classes; see `Head.n_classes`."""
         return self.head.n_classes
 
     @property
     def history(self) -> list[dict[str, float]] | None:
-        """See `Head.history`."""
+        """Give the scores of each epoch; see `Head.history`."""
         return self.head.history
 
     @property
     def finest(self) -> float:
-        """See `Head.finest`."""
+        """Say how fine heatmaps can be; see `Head.finest`."""
         return self.head.finest
 
     def predict_proba(self, X: Rows) -> Floats:
@@ -160,12 +160,12 @@ class Contender:
 
     @property
     def name(self) -> str:
-        """The head alone where it sees flat rows, so that names are what they always were."""
+        """Give the head alone where it sees flat rows, so that names are what they always were."""
         return self.head if self.spec.is_flat else f"{self.head} on {self.spec}"
 
     @property
     def title(self) -> str:
-        """As shown in tables.
+        """Give the title for tables.
 
         Raises:
             HeadError: no head of this name.
@@ -175,7 +175,7 @@ class Contender:
 
     @property
     def in_row_space(self) -> bool:
-        """Whether it is trained from inner products of photographs' rows alone."""
+        """Say whether it is trained from inner products of photographs' rows alone."""
         return load_head_class(self.head).space == "rows"
 
     def make(self, *, seed: int = 0, settings: Mapping[str, Scalar] | None = None) -> Head:

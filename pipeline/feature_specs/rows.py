@@ -81,7 +81,7 @@ def rows_in(
 
 
 class LabelledRows(NamedTuple):
-    """What scikit-learn's tools take.
+    """Hold what scikit-learn's tools take.
 
     Attributes:
         X: float32 (n, width).

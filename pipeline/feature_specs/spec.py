@@ -38,7 +38,7 @@ _GONE = ("any", "vote")
 
 @dataclass(frozen=True)
 class FeatureSpec:
-    """What a head sees of a photograph; parsed once, where a person or a file says it.
+    """Hold what a head sees of a photograph; parsed once, where a person or a file says it.
 
     Attributes:
         text: that it was parsed from; two specs of the same text are equal.
@@ -89,22 +89,22 @@ class FeatureSpec:
 
     @property
     def is_flat(self) -> bool:
-        """Whether a head sees the last map of the whole photograph as it is."""
+        """Say whether a head sees the last map of the whole photograph as it is."""
         return self == FLAT
 
     @property
     def views(self) -> tuple[str, ...]:
-        """Names of the views, in the order in which rows of them are given."""
+        """Name the views, in the order in which rows of them are given."""
         return tuple(dict.fromkeys(name for of in self.sets for name in views_of(of)))
 
     @property
     def on_map(self) -> bool:
-        """Whether all that a head sees has its place in one map of the whole photograph."""
+        """Say whether all that a head sees has its place in one map of the whole photograph."""
         return len(self.views) == 1 and not any(isinstance(p, Taps) for p in self.poolings)
 
     @property
     def linear(self) -> bool:
-        """Whether values are sums of one view's values, so that `back` is there."""
+        """Say whether values are sums of one view's values, so that `back` is there."""
         return not self.root and len(self.views) == 1 and all(p.linear for p in self.poolings)
 
     def stored_views(self, row_parts: RowParts) -> tuple[str, ...]:

@@ -50,18 +50,18 @@ class Agreement:
 
     @property
     def found_share(self) -> float:
-        """Of the pairs of one given group; nan where there are none."""
+        """Give that of the pairs of one given group; nan where there are none."""
         return self.together / self.given_pairs if self.given_pairs else float("nan")
 
     @property
     def merged_share(self) -> float:
-        """Of the pairs of two given groups; nan where there are none."""
+        """Give that of the pairs of two given groups; nan where there are none."""
         return self.merged / self.apart_pairs if self.apart_pairs else float("nan")
 
 
 @dataclass(frozen=True)
 class ShownGroups:
-    """What `show_groups` found and wrote.
+    """Hold what `show_groups` found and wrote.
 
     Attributes:
         proposal: the groups.

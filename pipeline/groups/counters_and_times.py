@@ -96,7 +96,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Cut:
-    """Where gaps of one kind end and those of the other begin.
+    """Say where gaps of one kind end and those of the other begin.
 
     Attributes:
         gap: the widest within a part.

@@ -1,4 +1,4 @@
-"""What one piece of evidence says, and whether the pixels agree with it."""
+"""Weigh what one piece of evidence says, and whether the pixels agree with it."""
 
 from __future__ import annotations
 

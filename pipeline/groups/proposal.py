@@ -1,4 +1,4 @@
-"""What was found about which photographs show one part: groups, links, evidence, open questions."""
+"""Hold what was found about parts: groups, links, evidence, open questions."""
 
 from __future__ import annotations
 
@@ -115,12 +115,12 @@ class Proposal:
 
     @property
     def sizes(self) -> Indices:
-        """Photographs of each group, the largest first."""
+        """Count the photographs of each group, the largest first."""
         return np.bincount(self.groups) if len(self.groups) else np.zeros(0, dtype=np.int64)
 
     @property
     def shared(self) -> int:
-        """How many groups have several photographs."""
+        """Say how many groups have several photographs."""
         return int((self.sizes > 1).sum())
 
     def names(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""Which photographs of a cache seem to show one physical part, from everything that can tell.
+"""Propose which photographs of a cache show one physical part, from all that can tell.
 
 Evidence in the order of its worth: exact copies; capture times and names, between which
 `pipeline.groups.readings` decides; names that say that a file is a copy; near copies by pixels and

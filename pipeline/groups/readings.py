@@ -1,4 +1,4 @@
-"""How names and times can be read, and which reading the evidence speaks for.
+"""Read names and times, and find the reading that the evidence speaks for.
 
 A phone or a camera takes the views of one part within seconds, and then the next part: runs in time
 are parts, and a field of the name that recurs is a view. A fixture or a robot takes the same places
@@ -55,7 +55,7 @@ _COUNTED = 2  # counters that are shown though they do not serve
 
 @dataclass(frozen=True)
 class Readings:
-    """What names and times say.
+    """Hold what names and times say.
 
     Attributes:
         findings: each reading with what it implies; those that are used hold ties.

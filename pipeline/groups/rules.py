@@ -1,4 +1,4 @@
-"""Which photographs show one physical part, so that no part stands on both sides of a split."""
+"""Say which photographs show one physical part, so that no part stands on both sides of a split."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _KINDS = ("file", "regex", "gap", "proposed", "none")
 
 @dataclass(frozen=True)
 class GroupRule:
-    r"""Where groups come from: a table, a pattern in file names, a gap in time, or a proposal.
+    r"""Say where groups come from: a table, a pattern in file names, a gap in time, or a proposal.
 
     Attributes:
         kind: "file", "regex", "gap", "proposed" (nobody said; see `pipeline.groups.propose`) or
@@ -95,12 +95,12 @@ class GroupRule:
 
     @property
     def from_photographs(self) -> bool:
-        """Whether groups are made only after the photographs have been looked at."""
+        """Say whether groups are made only after the photographs have been looked at."""
         return self.kind in ("none", "gap")
 
     @property
     def gap(self) -> float | None:
-        """Seconds, of a rule of this kind."""
+        """Give the seconds of a rule of this kind."""
         return parse_gap(self.value) if self.kind == "gap" else None
 
 
@@ -125,7 +125,7 @@ def parse_gap(text: str) -> float:
 
 @dataclass
 class GroupTable:
-    """What a table says of photographs.
+    """Hold what a table says of photographs.
 
     Attributes:
         groups: path of a photograph -> its group; "" where the table has none for it.
