@@ -62,7 +62,7 @@ class HeadOnCachedRows:
 
     @property
     def finest(self) -> float:
-        """Say how fine heatmaps can be; see `Head.finest`."""
+        """Give the smallest probability that tells something; see `Head.finest`."""
         return self.head.finest
 
     def predict_proba(self, X: Rows) -> Floats:
