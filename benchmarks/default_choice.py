@@ -23,6 +23,7 @@ from pipeline.feature_specs.heads import Contender
 from pipeline.feature_specs.rows import comparable_rows
 from pipeline.feature_specs.spec import FeatureSpec
 from pipeline.heads.tuning import auc
+from pipeline.output.names import split_names
 from pipeline.training.auto import HEADS, _by_part, choose, contenders
 
 _LEAST = 1e-7
@@ -53,8 +54,8 @@ def main() -> None:
     options = parser.parse_args()
     data = pipeline.load_dataset(
         options.cache,
-        classes=options.classes.split(",") if options.classes else None,
-        positive=options.positive.split(",") if options.positive else None,
+        classes=split_names(options.classes),
+        positive=split_names(options.positive),
     )
     flat = [Contender(name) for name in ("ridge", "linear-svm", "dense")]
     more = [FeatureSpec.parse(text) for text in options.features.split(",") if text]

@@ -20,6 +20,7 @@ import pipeline
 from features.arrays import Floats, Indices, Rows
 from pipeline.data.splits import folds
 from pipeline.heads.tuning import auc
+from pipeline.output.names import split_names
 from pipeline.training.auto import _by_part
 
 BARE = {"inputs": "raw", "learning_rate": 3e-4, "weight_decay": 0.0}
@@ -92,8 +93,8 @@ def main() -> None:
     options = parser.parse_args()
     data = pipeline.load_dataset(
         options.cache,
-        classes=options.classes.split(",") if options.classes else None,
-        positive=options.positive.split(",") if options.positive else None,
+        classes=split_names(options.classes),
+        positive=split_names(options.positive),
     )
     rows = data.rows()
     print("| setting | ROC AUC by part | by photograph | swing over seeds |\n|---|---|---|---|")

@@ -27,6 +27,7 @@ from pipeline.evaluation.bootstrap import Parts
 from pipeline.feature_specs.rows import comparable_rows
 from pipeline.feature_specs.spec import FeatureSpec
 from pipeline.groups.rules import number_groups
+from pipeline.output.names import split_names
 from pipeline.training.comparison import Comparison
 from pipeline.training.cross_validate import CompareOptions, compare
 
@@ -129,8 +130,8 @@ def main() -> None:
     options = parser.parse_args()
     data = pipeline.load_dataset(
         options.cache,
-        classes=options.classes.split(",") if options.classes else None,
-        positive=options.positive.split(",") if options.positive else None,
+        classes=split_names(options.classes),
+        positive=split_names(options.positive),
     )
     sizes = itertools.product(options.photographs.split(","), options.defective.split(","))
     for size, few in (map(int, pair) for pair in sizes):

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pipeline
 from features.photographs.recipe import RECIPES
+from pipeline.output.names import split_names
 
 HEAD = "logistic"
 
@@ -55,7 +56,7 @@ def main() -> None:
                 pipeline.ExtractOptions(
                     weights=options.weights,
                     recipe=recipe,
-                    classes=options.classes.split(",") if options.classes else None,
+                    classes=split_names(options.classes),
                     group_rule=pipeline.GroupRule("file", str(options.groups.resolve())),
                 ),
             )

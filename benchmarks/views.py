@@ -21,6 +21,7 @@ from benchmarks.photographs import LARGE, write_folder
 from features.photographs.decode import decode_views
 from features.photographs.recipe import RECIPES
 from features.photographs.views import Chosen
+from pipeline.output.names import split_names
 
 DECODED = ((), ("tiles:2x2",), ("tiles:3x3",), ("tiles:2x2", "tiles:3x3"))
 ADDED = ((), ("tiles:2x2",), ("tiles:2x2", "tiles:3x3"))
@@ -36,7 +37,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as work:
         files = write_folder(Path(work) / "data", options.photographs, LARGE)
         _decode(files)
-        taps = options.taps.split(",") if options.taps else []
+        taps = split_names(options.taps) or []
         _extract(Path(work), options.photographs, options.weights, taps)
 
 

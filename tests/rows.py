@@ -30,3 +30,12 @@ def sparse_rows(
     hidden += effect * marks[y]
     order = rng.permutation(n)
     return np.maximum(hidden, 0).astype(np.float32)[order], y[order], groups[order]
+
+
+def history(epochs: int, validation: bool = False) -> list[dict[str, float]]:
+    """Give a training that goes well."""
+    rows = []
+    for n in range(1, epochs + 1):
+        row = {"epoch": float(n), "loss": 0.7 / n, "accuracy": 1 - 0.4 / n}
+        rows.append(row | ({"val_loss": 0.8 / n, "val_accuracy": 0.5} if validation else {}))
+    return rows

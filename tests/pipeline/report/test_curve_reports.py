@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from report_check import plain
+from rows import history
 
 from pipeline.output.photograph_grid import font_of
 from pipeline.report.curve_reports import _growth
@@ -29,15 +30,6 @@ def drawn(markup: str, class_: str) -> list[list[tuple[float, float]]]:
     return [
         [(float(x), float(y)) for x, y in re.findall(r"([\d.]+) ([\d.]+)", path)] for path in found
     ]
-
-
-def history(epochs: int, validation: bool = False) -> list[dict[str, float]]:
-    """Give a training that goes well."""
-    rows = []
-    for n in range(1, epochs + 1):
-        row = {"epoch": float(n), "loss": 0.7 / n, "accuracy": 1 - 0.4 / n}
-        rows.append(row | ({"val_loss": 0.8 / n, "val_accuracy": 0.5} if validation else {}))
-    return rows
 
 
 def test_curves_go_where_the_numbers_go() -> None:

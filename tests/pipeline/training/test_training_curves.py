@@ -6,17 +6,9 @@ import csv
 import io
 
 import pytest
+from rows import history
 
 from pipeline.training.training_curves import curves_csv, mean_history, read_curves
-
-
-def history(epochs: int, validation: bool = False) -> list[dict[str, float]]:
-    """Give a training that goes well."""
-    rows = []
-    for n in range(1, epochs + 1):
-        row = {"epoch": float(n), "loss": 0.7 / n, "accuracy": 1 - 0.4 / n}
-        rows.append(row | ({"val_loss": 0.8 / n, "val_accuracy": 0.5} if validation else {}))
-    return rows
 
 
 def test_csv_holds_every_number() -> None:
