@@ -1,4 +1,7 @@
-"""Start: --help, info, and predict of one photograph, as whole processes; where seconds go."""
+"""Start: --help, info, and predict of one photograph, as whole processes.
+
+Where the seconds go: `python -X importtime cli.py predict …`.
+"""
 
 from __future__ import annotations
 
@@ -7,53 +10,62 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
+
+import numpy as np
 
 from benchmarks.photographs import SMALL, write_folder
 from benchmarks.report import Line, Options, Report, run
-from benchmarks.turns import ROOT, Facts, Round, Variant, as_json, note, once, take_turns_here
+from benchmarks.turns import ROOT, Measured, as_json, note
 from pipeline.data.extract_folder import ExtractOptions
 from pipeline.training.fit import FitOptions
 
-_TASK = "benchmarks.start:predict_in_stages"
-
 
 def measure(options: Options) -> Report:
-    """Time the commands in turns, then one predict stage by stage in a fresh process."""
+    """Time the commands in turns, as whole processes."""
     report = Report("start")
     rounds = 1 if options.quick else 5
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         photograph = _prepare(root, options)
         info = [str(root / "features.h5")]
-        judge = [str(root / "model"), photograph, "--out", str(root / "verdicts.csv")]
-        commands: dict[str, Callable[[], object]] = {
-            "python alone": lambda: _run([sys.executable, "-c", "pass"]),
-            "--help": lambda: _cli("--help"),
-            "info": lambda: _cli("info", *info),
+        judge = ["predict", str(root / "model"), photograph, "--out", str(root / "verdicts.csv")]
+        commands = {
+            "python alone": [sys.executable, "-c", "pass"],
+            "--help": _cli("--help"),
+            "info": _cli("info", *info),
         }
-        slow: dict[str, Callable[[], object]] = {
-            "predict, row known": lambda: _cli("predict", *judge, "--cache", *info),
-            "predict": lambda: _cli("predict", *judge, "--no-cache"),
-        }
-        if options.quick:
-            slow = {}  # these load the real network
-        found = take_turns_here(commands, rounds) | take_turns_here(slow, min(rounds, 3), warm=0)
-        stages = {}
-        if not options.quick:
-            settings = {"model": str(root / "model"), "photograph": photograph}
-            stages = once(Variant("predict in stages", _TASK, settings))
-    report.details = {"rounds": as_json(found), "stages": stages}
-    targets = {"--help": "0.3 s", "info": "0.5 s"}
+        if not options.quick:  # these load the real network
+            commands["predict, row known"] = _cli(*judge, "--cache", *info)
+            for engine in ("auto", "tensorflow"):
+                commands[f"predict --engine {engine}"] = _cli(
+                    *judge, "--no-cache", "--engine", engine
+                )
+        found = _in_turns(commands, rounds)
+    report.details = {"rounds": as_json(found)}
+    targets = {"--help": "0.3 s", "info": "0.5 s", "predict --engine auto": "1.5 s"}
     for name, measured in found.items():
-        middle = sorted(measured.seconds)[len(measured.seconds) // 2]
-        seconds = f"{middle:.2f} s (best {min(measured.seconds):.2f})"
-        report.lines.append(Line(f"start: {name}", seconds, target=targets.get(name, "")))
-    if stages:
-        where = ", ".join(f"{k} {v:.2f}" for k, v in stages["stages"].items())
-        report.notes.append(f"predict of one photograph, seconds: {where}")
+        seconds, cpu = measured.seconds, [facts["cpu"] for facts in measured.facts]
+        text = f"{np.median(seconds):.2f} s (best {min(seconds):.2f}; processor {min(cpu):.2f})"
+        report.lines.append(Line(f"start: {name}", text, target=targets.get(name, "")))
     return report
+
+
+def _in_turns(commands: Mapping[str, list[str]], rounds: int) -> dict[str, Measured]:
+    """Run each command once for its files and networks to be kept, then `rounds` times in turns."""
+    found = {name: Measured(name) for name in commands}
+    for number in range(rounds + 1):
+        for name, command in commands.items():
+            started, before = time.perf_counter(), os.times()
+            _run(command)
+            seconds, behind = time.perf_counter() - started, os.times()
+            if number:
+                found[name].seconds.append(seconds)
+                user = behind.children_user - before.children_user
+                system = behind.children_system - before.children_system
+                found[name].facts.append({"cpu": user + system})
+    return found
 
 
 def _prepare(root: Path, options: Options) -> str:
@@ -75,8 +87,8 @@ def _prepare(root: Path, options: Options) -> str:
     return str(new[0])
 
 
-def _cli(*arguments: str) -> None:
-    _run([sys.executable, "cli.py", *arguments])
+def _cli(*arguments: str) -> list[str]:
+    return [sys.executable, "cli.py", *arguments]
 
 
 def _run(command: list[str]) -> None:
@@ -85,45 +97,6 @@ def _run(command: list[str]) -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=kept)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}: {done.stderr[-1000:]}")
-
-
-def predict_in_stages(model: str, photograph: str) -> Round:
-    """Give a round, once per process: what `predict --no-cache` does, one stage after the other."""
-
-    def round_() -> Facts:
-        stages: Facts = {}
-        started = time.perf_counter()
-
-        def stage(name: str) -> None:
-            nonlocal started
-            now = time.perf_counter()
-            stages[name] = now - started
-            started = now
-
-        import pipeline
-        from features.photographs.decode import decode
-
-        stage("import pipeline")
-        bundle = pipeline.load_bundle(Path(model))
-        stage("load model (head, self-test)")
-        settings = bundle.settings()
-        pixels = decode(Path(photograph).read_bytes(), settings.recipe)
-        stage("decode")
-        from features.runtime import load_tensorflow
-
-        load_tensorflow()
-        stage("import tensorflow")
-        backbone = settings.load(1)
-        stage("hash weights, build network")
-        rows = backbone.run(pixels[None])
-        stage("first call (with tracing)")
-        backbone.run(pixels[None])
-        stage("second call (not in predict)")
-        bundle.head.predict_proba(rows)
-        stage("head")
-        return {"stages": stages}
-
-    return round_
 
 
 if __name__ == "__main__":

@@ -22,13 +22,13 @@ MARK = 32
 """Bytes of a mark."""
 
 
-def mark(data: bytes) -> bytes:
+def mark(data: bytes | memoryview) -> bytes:
     """Make MARK bytes that say: this account wrote `data`; zeros where no key can be kept."""
     key = _key(_key_file())
     return hmac.digest(key, data, hashlib.sha256) if key else bytes(MARK)
 
 
-def is_marked(data: bytes, found: bytes) -> bool:
+def is_marked(data: bytes | memoryview, found: bytes) -> bool:
     """Say whether `found` is this account's mark of `data`."""
     return any(found) and hmac.compare_digest(mark(data), found)
 

@@ -18,6 +18,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from features.backbones.engines import FixedBatch, load_engine
 from features.errors import EngineError, OutputError, PrecisionError
 from features.files import write_whole
@@ -58,9 +60,9 @@ def kept_file(
 def open_kept(file: Path, shape: Shape, precision: str) -> FixedBatch | None:
     """Give a network that was kept; None where it is not there, or not as this account wrote it."""
     try:
-        with file.open("rb") as opened:
-            seal, content = opened.read(MARK), opened.read()
-        if not is_marked(content, seal):
+        whole = np.fromfile(file, np.uint8)
+        content = whole[MARK:]
+        if not is_marked(content.data, whole[:MARK].tobytes()):
             return None
         network = load_engine(KEEPS, "open_network")(content, precision)
         os.utime(file)  # the longest unused is dropped first

@@ -110,16 +110,17 @@ def compile_onnx(
     return _compiled(steps.build(), precision), channels_first
 
 
-def open_network(content: bytes, precision: str) -> Network:
-    """Open what `CompiledNetwork.to_bytes` gave.
+def open_network(content: npt.NDArray[np.uint8], precision: str) -> Network:
+    """Open what `CompiledNetwork.to_bytes` gave, without a copy of it.
 
     Raises:
         RuntimeError: it is none, or of another OpenVINO.
         PrecisionError: this processor does not compute it in that precision.
     """
-    opened = openvino.Core().import_model(content, "CPU", _settings(precision))
+    tensor = openvino.Tensor(content, shared_memory=True)
+    opened = openvino.Core().import_model(tensor, "CPU", _settings(precision))
     _check_precision(opened, precision)
-    return CompiledNetwork(opened, precision)
+    return CompiledNetwork(opened, precision, content)
 
 
 def _settings(precision: str) -> dict[str, Any]:
@@ -159,10 +160,11 @@ class CompiledNetwork:
     Args:
         compiled: OpenVINO's.
         precision: that it computes in.
+        content: what it was opened from; it may read its weights from there.
     """
 
-    def __init__(self, compiled: Any, precision: str) -> None:  # noqa: ANN401
-        self._compiled, self._precision = compiled, precision
+    def __init__(self, compiled: Any, precision: str, content: object = None) -> None:  # noqa: ANN401
+        self._compiled, self._precision, self._content = compiled, precision, content
         self._request = compiled.create_infer_request()
 
     def __call__(self, pixels: npt.NDArray[np.uint8]) -> Array:

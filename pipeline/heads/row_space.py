@@ -309,8 +309,7 @@ def _principal(centred: Floats) -> tuple[Floats, Indices, Floats]:
 
 def solve_shifted(scatter: Floats, share: float, shift: float, B: Floats) -> Floats:
     """Solve (share * scatter + shift * identity) @ x = B (r, k)."""
-    from scipy.linalg import cho_solve
-    from scipy.linalg.lapack import dpotrf
+    from scipy.linalg.lapack import dpotrf, dpotrs
 
     matrix = share * scatter
     trace = float(np.trace(scatter))
@@ -318,7 +317,7 @@ def solve_shifted(scatter: Floats, share: float, shift: float, B: Floats) -> Flo
     matrix[np.diag_indices_from(matrix)] += max(shift, 1e-12 * share * trace, 1e-300)
     # Its transpose, which is the same, lies as LAPACK wants it.
     factor, _ = dpotrf(matrix.T, lower=1, clean=0, overwrite_a=1)
-    solved: Floats = cho_solve((factor, True), B, check_finite=False)
+    solved: Floats = dpotrs(factor, B, lower=1)[0]
     return solved
 
 

@@ -21,7 +21,7 @@ import numpy as np
 from features.arrays import Floats, Indices
 from features.errors import SplitError
 from pipeline.data.splits import Fold, folds
-from pipeline.evaluation.metrics import binary_scores, multiclass_scores
+from pipeline.evaluation.metrics import weighted_score
 from pipeline.heads.sides import AnyPlaced, Side, Space
 
 INNER_FOLDS = 3
@@ -121,9 +121,8 @@ def inner_folds(y: Indices, groups: Indices, seed: int) -> list[Fold]:
 
 def auc(y: Indices, scores: Floats) -> float:
     """Compute ROC AUC of scores (n,) of class 1, or macro one-against-rest of (n, n_classes)."""
-    if scores.ndim == 1:
-        return binary_scores(y, scores)["roc_auc"]
-    return multiclass_scores(y, scores)["roc_auc"]
+    P = np.column_stack([-scores, scores]) if scores.ndim == 1 else scores
+    return float(weighted_score("roc_auc", y, P, np.ones((1, len(y))))[0])
 
 
 def best_candidate(aucs: Sequence[Iterable[float]]) -> int:
