@@ -284,7 +284,8 @@ class BackboneSettings:
 def _sized(recipe: Recipe, entry: BackboneEntry, crops: Crops) -> Recipe:
     """Give a recipe with the sizes of a backbone's pictures; the larger one where it is seen."""
     large = large_size(entry) if LARGE in crops.sets else None
-    return replace(recipe_for(recipe, entry), large=large)
+    sized = recipe_for(recipe, entry)
+    return sized if sized.large == large else replace(sized, large=large)
 
 
 def backbone_asked_for(
