@@ -1,4 +1,4 @@
-"""Give this person's files told from a stranger's: a mark that only this account could have made.
+"""Tell this person's files from a stranger's: by a mark that only this account could have made.
 
 A key of 32 random bytes lies in the person's own folder, readable for them alone. What they write
 bears an HMAC under it (RFC 2104). A file without it is not bad: it came from another computer or

@@ -1,4 +1,4 @@
-"""The commands that carry a model elsewhere: `export`."""
+"""The commands that carry a model elsewhere: `export`, `pack`, `unpack` and `info`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Questions to a person: labels in doubt, and and the parts that would teach most.
+"""Questions to a person: labels in doubt, and the parts that would teach most.
 
 A question shows photographs and takes a class, or that nobody can tell. The answer is a correction
 like any other (`pipeline.line.corrections`), and the next refit learns from it.

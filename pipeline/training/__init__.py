@@ -1,1 +1,1 @@
-"""Say how much is enough: scores against the number of parts in training."""
+"""Train heads on cached rows, compare them, and tell how much more parts would bring."""
