@@ -378,8 +378,9 @@ def settings_from_fields(
     network = OnnxNetwork.from_fields(fields.get("network")) if name == ONNX else None
     taps = tuple(fields.get("taps", ()))
     return BackboneSettings(
-        recipe, weights, str(fields["precision"]), name, engine, taps, network, Crops.of(fields),
-        pooled_of(fields),
+        recipe=recipe, weights=weights, precision=str(fields["precision"]), name=name,
+        engine=engine, taps=taps, network=network, crops=Crops.of(fields),
+        pooled=pooled_of(fields),
     )  # fmt: skip
 
 

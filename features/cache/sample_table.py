@@ -52,7 +52,10 @@ _TICK_NS = 2_000_000_000
 
 def blank_row(path: str, label: str = "", group: str = "", split: str = "") -> TableRow:
     """Give a photograph of which nothing is known but what a person said."""
-    return TableRow(path, label, group, "", -1, "", 0, 0, 0, 0, split)
+    return TableRow(
+        path=path, label=label, group=group, digest="", row=-1, reason="", size=0, mtime_ns=0,
+        ctime_ns=0, checked_ns=0, split=split,
+    )  # fmt: skip
 
 
 def is_unchanged(table_row: TableRow, stat: os.stat_result) -> bool:

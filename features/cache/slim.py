@@ -99,8 +99,9 @@ def slim(
             ]
             target.replace_table(table_rows, note)
         return Slim(
-            out, kept, len(rows), len(table_rows), parts.cached_width, source.cached_width,
-            size_of(path), out.stat().st_size,
+            path=out, kept=kept, rows=len(rows), photographs=len(table_rows),
+            cached_width=parts.cached_width, width_before=source.cached_width,
+            bytes_before=size_of(path), bytes_after=out.stat().st_size,
         )  # fmt: skip
 
 

@@ -163,8 +163,10 @@ def watch(
 
     told, bundle = asked.told(), asked.load(model)
     wishes = Wishes(
-        folder, out, move_to, command, command_seconds, log, journal, None if no_cache else cache,
-        told, part_size, pause, settle, every, polling, once, force,
+        folder=folder, out=out, move_to=move_to, command=command, command_seconds=command_seconds,
+        log=log, journal=journal, cache=None if no_cache else cache, groups=told,
+        part_size=part_size, pause=pause, settle=settle, every=every, polling=polling, once=once,
+        force=force,
     )  # fmt: skip
 
     def live() -> LiveModel:

@@ -166,9 +166,10 @@ class Inbox:
             if not (self.folder / name).exists():
                 write_whole(self.folder / name, data)
         made = Correction(
-            secrets.token_hex(8), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            shown.part, digests, tuple(names), shown.verdict, shown.probability, shown.model,
-            judgement, label, note[:_TEXT], by[:_NAME],
+            id=secrets.token_hex(8), time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            part=shown.part, digests=digests, files=tuple(names), verdict=shown.verdict,
+            probability=shown.probability, model=shown.model, judgement=judgement, label=label,
+            note=note[:_TEXT], by=by[:_NAME],
         )  # fmt: skip
         append_lines(self.log, [{"kind": "correction", **asdict(made)}])
         try:

@@ -141,7 +141,10 @@ def measure_drift(
         parts = len(np.unique(groups))
         if parts < FEWEST:
             few = f"{parts:,} new parts; expected {FEWEST} or more to tell anything"
-            return Drift(False, [few], None, 1.0, {}, FALSE_ALARM, parts, 0, left_out=left_out)
+            return Drift(
+                drifted=False, said=[few], since=None, p_value=1.0, p_values={},
+                false_alarm=FALSE_ALARM, parts=parts, reference_parts=0, left_out=left_out,
+            )  # fmt: skip
         old = reference_side(bundle, cache, sharpness, seed)
         seen = seen_of(bundle, cache, [one.digest for one in new])
     chosen = one_of_each(groups, seed)
@@ -175,8 +178,8 @@ def _drift(
         said.append(_since(at, len(compared), when))
         examples = [compared[i] for i in found.telling(at)]
     return Drift(
-        drifted, said, when, min(p_values.values()), p_values, FALSE_ALARM, parts,
-        reference_parts, examples,
+        drifted=drifted, said=said, since=when, p_value=min(p_values.values()), p_values=p_values,
+        false_alarm=FALSE_ALARM, parts=parts, reference_parts=reference_parts, examples=examples,
     )  # fmt: skip
 
 

@@ -125,9 +125,11 @@ def rethreshold(
     outcome, scores = _on_holdout(made, cache_path, notes, progress)
     notes += _near_copies(bundle, cache_path, table_rows, progress)
     return Rethreshold(
-        bundle.decision, replace(chosen, holdout=outcome), calibration, table_rows, y, numbers, p,
-        bundle.decision.outcome(y, P, numbers), _old_reliability(bundle.decision, y, P, numbers),
-        scores, notes,
+        before=bundle.decision, after=replace(chosen, holdout=outcome), calibration=calibration,
+        table_rows=table_rows, y=y, groups=numbers, p=p,
+        old_outcome=bundle.decision.outcome(y, P, numbers),
+        old_reliability=_old_reliability(bundle.decision, y, P, numbers), holdout=scores,
+        notes=notes,
     )  # fmt: skip
 
 

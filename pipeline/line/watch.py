@@ -330,9 +330,10 @@ class Watch:
         line = entry.line
         probability = line.get("probability_of_defect", line.get("probability"))
         return LoggedVerdict(
-            time.time(), "watch", str(line["part"]), tuple(p.digest for p in entry.photographs),
-            line["class"], probability, self.live.limit, str(line["model"]),
-            UNLIKE in str(line["note"] or ""), str(line["error"] or ""),
+            time=time.time(), source="watch", part=str(line["part"]),
+            digests=tuple(p.digest for p in entry.photographs), verdict=line["class"],
+            probability=probability, limit=self.live.limit, model=str(line["model"]),
+            unlike=UNLIKE in str(line["note"] or ""), error=str(line["error"] or ""),
         )  # fmt: skip
 
     def _stuck(self, what: str, text: str, now: float) -> None:

@@ -335,8 +335,9 @@ def _evaluation(
         _class_intervals(y == c, verdicts == c, predicted.groups) for c in range(len(classes.names))
     ]
     return Evaluation(
-        what, assessment, confusion, each, spans, mistakes, notes,
-        predicted, data, cache_path, group_rule, unreadable,
+        what=what, assessment=assessment, confusion=confusion, classes=each, class_intervals=spans,
+        mistakes=mistakes, notes=notes, predicted=predicted, data=data, cache_path=cache_path,
+        group_rule=group_rule, unreadable=unreadable,
     )  # fmt: skip
 
 

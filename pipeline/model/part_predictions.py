@@ -130,8 +130,9 @@ def _predicted(bundle: Bundle, those: tuple[Prediction, ...]) -> PartPrediction:
     name = first.part or first.path
     if len(those) == 1:
         return PartPrediction(
-            name, those, first.verdict, first.probability, first.probabilities, truth,
-            first.error, first.why, first.said,
+            part=name, photographs=those, verdict=first.verdict, probability=first.probability,
+            probabilities=first.probabilities, truth=truth, error=first.error, note=first.why,
+            said=first.said,
         )  # fmt: skip
     P = np.array([one.chances for one in those if one.chances is not None])
     if not len(P):

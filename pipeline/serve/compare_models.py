@@ -118,7 +118,10 @@ def compare_models(
         seed: of the bootstrap.
     """
     if not len(shown.y):
-        return ModelComparison(0, 0, None, None, None, None, None, "none")
+        return ModelComparison(
+            parts=0, defective=0, old=None, new=None, difference=None, low=None, high=None,
+            finding="none",
+        )  # fmt: skip
     n_classes = old[1].shape[1]
     truth = part_classes(shown.y, shown.groups, n_classes)
     verdicts = [_verdicts(decision, shown, P) for decision, P in (old, new)]
@@ -142,8 +145,9 @@ def compare_models(
     elif high < 0:
         finding = "worse"
     return ModelComparison(
-        len(truth), int((truth == 1).sum()) if n_classes == 2 else 0, tallies[0], tallies[1],
-        tallies[1].score - tallies[0].score, low, high, finding, tuple(changed),
+        parts=len(truth), defective=int((truth == 1).sum()) if n_classes == 2 else 0,
+        old=tallies[0], new=tallies[1], difference=tallies[1].score - tallies[0].score, low=low,
+        high=high, finding=finding, changed=tuple(changed),
     )  # fmt: skip
 
 

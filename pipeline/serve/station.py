@@ -142,9 +142,10 @@ class Station:
         self, model: LiveModel, told: PartPrediction, predicted: Sequence[Predicted], source: str
     ) -> LoggedVerdict:
         return LoggedVerdict(
-            time.time(), source, told.part, tuple(one.digest for one in predicted), told.verdict,
-            told.probability, model.limit, model.fingerprint,
-            any(one.prediction.unlike for one in predicted), told.error or "",
+            time=time.time(), source=source, part=told.part,
+            digests=tuple(one.digest for one in predicted), verdict=told.verdict,
+            probability=told.probability, limit=model.limit, model=model.fingerprint,
+            unlike=any(one.prediction.unlike for one in predicted), error=told.error or "",
         )  # fmt: skip
 
     def held(self, name: str) -> Inspected:

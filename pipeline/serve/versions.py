@@ -86,8 +86,9 @@ def _read(folder: Path, active: str) -> Version:
     record = read_record(folder)
     scores = record.scores.get("holdout_parts") or record.scores.get("holdout") or {}
     return Version(
-        folder.name, folder, record.created, record.title,
-        scores, read_story(folder), folder.name == active, (folder / REPORT).is_file(),
+        fingerprint=folder.name, folder=folder, created=record.created, title=record.title,
+        scores=scores, story=read_story(folder), active=folder.name == active,
+        has_report=(folder / REPORT).is_file(),
     )  # fmt: skip
 
 

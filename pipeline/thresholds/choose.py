@@ -188,15 +188,15 @@ def _unseen(
     predicted: OutOfFold, decision: Decision, unit: _Unit, p: Floats, as_it_is: _Unit | None
 ) -> Unseen:
     return Unseen(
-        SET_ASIDE if predicted.aside else OUT_OF_FOLD,
-        1 if predicted.aside else len(np.unique(predicted.fold)),
-        decision.outcome(predicted.y, _columns(p), predicted.groups),
-        score(unit.y, _columns(unit.p), decision.band.limits),
-        Curve.of(unit.y, unit.p).thinned(),
-        Reliability.of(unit.y, unit.honest, unit.groups),
-        None if as_it_is is None else Reliability.of(unit.y, as_it_is.p, unit.groups),
-        predicted.seconds,
-    )
+        how=SET_ASIDE if predicted.aside else OUT_OF_FOLD,
+        folds=1 if predicted.aside else len(np.unique(predicted.fold)),
+        outcome=decision.outcome(predicted.y, _columns(p), predicted.groups),
+        scores=score(unit.y, _columns(unit.p), decision.band.limits),
+        curve=Curve.of(unit.y, unit.p).thinned(),
+        reliability=Reliability.of(unit.y, unit.honest, unit.groups),
+        own=None if as_it_is is None else Reliability.of(unit.y, as_it_is.p, unit.groups),
+        seconds=predicted.seconds,
+    )  # fmt: skip
 
 
 def _band(rule: ThresholdRule, unit: _Unit, rate: float) -> tuple[Band, list[Claim]]:

@@ -67,15 +67,14 @@ class Unseen:
     def from_json(cls, record: Mapping[str, Any]) -> Self:
         """Read what `to_json` wrote."""
         return cls(
-            OUT_OF_FOLD if record["how"] == OUT_OF_FOLD else SET_ASIDE,
-            int(record["folds"]),
-            Outcome.from_json(record["outcome"]),
-            {n: math.nan if v is None else float(v) for n, v in record["scores"].items()},
-            Curve.from_json(record["curve"]),
-            Reliability.from_json(record["reliability"]),
-            Reliability.from_json(record["own"]) if record["own"] else None,
-            float(record["seconds"]),
-        )
+            how=OUT_OF_FOLD if record["how"] == OUT_OF_FOLD else SET_ASIDE,
+            folds=int(record["folds"]), outcome=Outcome.from_json(record["outcome"]),
+            scores={n: math.nan if v is None else float(v) for n, v in record["scores"].items()},
+            curve=Curve.from_json(record["curve"]),
+            reliability=Reliability.from_json(record["reliability"]),
+            own=Reliability.from_json(record["own"]) if record["own"] else None,
+            seconds=float(record["seconds"]),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -207,19 +206,17 @@ class Decision:
         part_rule, calibration = record.get("part_rule", ANY), record.get("part_calibration")
         if part_rule not in RULES:
             raise ValueError(f"part rule {part_rule!r}")
+        apart = record.get("disagreement")
         return cls(
-            band,
-            ThresholdRule(**rule),
-            record["method"],
-            str(record["note"]),
-            record["defect_rate"],
-            tuple(Claim(**claim) for claim in record["claims"]),
-            Unseen.from_json(record["unseen"]) if record["unseen"] else None,
-            Outcome.from_json(record["holdout"]) if record["holdout"] else None,
-            str(part_rule),
-            None if calibration is None else Recalibration.from_json(calibration),
-            None if record.get("disagreement") is None else float(record["disagreement"]),
-        )
+            band=band, rule=ThresholdRule(**rule), method=record["method"],
+            note=str(record["note"]), defect_rate=record["defect_rate"],
+            claims=tuple(Claim(**claim) for claim in record["claims"]),
+            unseen=Unseen.from_json(record["unseen"]) if record["unseen"] else None,
+            holdout=Outcome.from_json(record["holdout"]) if record["holdout"] else None,
+            part_rule=str(part_rule),
+            part_calibration=None if calibration is None else Recalibration.from_json(calibration),
+            disagreement=None if apart is None else float(apart),
+        )  # fmt: skip
 
 
 def disagreement(p: Floats) -> float:

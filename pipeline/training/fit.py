@@ -327,8 +327,9 @@ def _predicted(
     predicted = predictions_of_side(dataset, test, decision.alone(chances[1]), root, decision.band)
     model = on_cached_rows(made.head, features, dataset.fields)
     done = Fit(
-        out, model, dataset.classes, on_train, on_test, made.seconds, decision,
-        made.calibration, sides, predicted, record,
+        folder=out, head=model, classes=dataset.classes, train=on_train, held_out=on_test,
+        seconds=made.seconds, decision=decision, calibration=made.calibration, sides=sides,
+        predicted=predicted, record=record,
     )  # fmt: skip
     done.parts = decision.whole_parts(predicted, chances[1])
     if done.parts is not None:

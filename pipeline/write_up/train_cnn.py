@@ -171,8 +171,9 @@ def _scored(
         photographs, sides[1], chances[1], photographs.root, decision.band
     )
     done = CnnFit(
-        out, cnn, photographs.classes, on_train, on_test, seconds, decision, None,
-        sides, predicted, record, photographs,
+        folder=out, head=cnn, classes=photographs.classes, train=on_train, held_out=on_test,
+        seconds=seconds, decision=decision, calibration=None, sides=sides, predicted=predicted,
+        record=record, photographs=photographs,
     )  # fmt: skip
     done.parts = decision.whole_parts(predicted, chances[1])
     if done.parts is not None:

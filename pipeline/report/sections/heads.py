@@ -59,12 +59,12 @@ def _chart(found: Comparison) -> RowChart:
     seen = [value for _, points, _, low, high in entries for value in (*points, low, high)]
     best, last = entries[0], entries[-1]
     return RowChart(
-        "heads-chart",
-        f"{TITLES[key]} of every head, fold by fold",
-        f"From {best[0]} with a mean of {score(best[2])} to {last[0]} with {score(last[2])}.",
-        Axis.covering(TITLES[key], [min(v, 1.0) for v in seen], at_least=(0.5, 1.0)),
-        entries,
-        ["head", "mean", f"95{NBSP}%{NBSP}interval", "lowest fold", "highest fold"],
-        rows,
-        ("one fold", "mean", "95 % interval of the mean"),
-    )
+        anchor="heads-chart", title=f"{TITLES[key]} of every head, fold by fold",
+        description=(
+            f"From {best[0]} with a mean of {score(best[2])} to {last[0]} with {score(last[2])}."
+        ),
+        x=Axis.covering(TITLES[key], [min(v, 1.0) for v in seen], at_least=(0.5, 1.0)),
+        entries=entries,
+        columns=["head", "mean", f"95{NBSP}%{NBSP}interval", "lowest fold", "highest fold"],
+        rows=rows, legend=("one fold", "mean", "95 % interval of the mean"),
+    )  # fmt: skip
