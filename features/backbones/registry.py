@@ -13,7 +13,7 @@ from features.backbones.keras_networks import KERAS_NETWORKS
 from features.backbones.onnx_network import ONNX, OnnxNetwork
 from features.backbones.weights import INCEPTION_V3, TrainedWeights
 from features.errors import DataError
-from features.look import PLAIN
+from features.photographs.look import PLAIN
 from features.photographs.recipe import Recipe
 
 
@@ -40,7 +40,7 @@ class BackboneEntry(Protocol):
         engines: those worth trying where nobody names one, the best first; absent: all.
         large_size: height and width of larger pictures that it can be compiled for; absent: it has
             one input size.
-        close_look: text of `features.look` that finds small defects; absent: see `close_look`.
+        close_look: a look (`features.photographs.look`) for small defects; absent: `close_look`.
     """
 
     @property

@@ -35,8 +35,8 @@ from features.backbones.registry import (
 from features.backbones.two_sizes import TwoSizes
 from features.backbones.weights import RecordedWeights, Weights, resolve_weights
 from features.errors import DataError, WeightsError
-from features.look import NO_CROPS, Crops, Kept, Look, parse_look, pool_map, pooled_of
 from features.photographs import recipe as recipes
+from features.photographs.look import NO_CROPS, Crops, Kept, Look, parse_look, pool_map, pooled_of
 from features.photographs.recipe import RECIPES, Recipe
 from features.photographs.views import FULL, LARGE, view_named
 
@@ -61,7 +61,7 @@ class BackboneSettings:
         taps: what is kept of intermediate layers as well; see `check_taps`.
         network: of "onnx" what its card says; else None.
         crops: of which parts of a photograph what is kept.
-        pooled: what is kept in the place of the last map; see `features.look.POOLED`.
+        pooled: what is kept in the place of the last map; see `features.photographs.look.POOLED`.
 
     Example:
         >>> weights = onepass.resolve_weights("random")

@@ -12,7 +12,7 @@ from features.arrays import Rows
 from features.backbones.registry import map_shape, tap_widths
 from features.cache.cache import Cache
 from features.errors import CacheError, FeatureSpecError
-from features.look import Crops, pool_map, pooled_of
+from features.photographs.look import Crops, pool_map, pooled_of
 
 MapShape = tuple[int, int, int]  # height, width, channels
 
@@ -26,7 +26,7 @@ class RowParts:
         taps: values of each intermediate layer that follows, in their order, by its name.
         crops: names of the views whose layers follow, view by view.
         crop_taps: values of each layer of a crop, in their order, by its name.
-        pooled: what stands in the place of the last map, of `features.look.POOLED`; none: the map.
+        pooled: what stands in the map's place, of `features.photographs.look.POOLED`; none: it.
     """
 
     shape: MapShape
@@ -133,7 +133,7 @@ class RowParts:
 
         Args:
             rows: float32 (n, cached_width or more).
-            name: one of `features.look.POOLED`.
+            name: one of `features.photographs.look.POOLED`.
 
         Returns:
             float32 (n, channels).

@@ -22,7 +22,7 @@ from features.cache.thumbnail_table import thumbnails_of
 from features.cache.thumbnails import Thumbnails
 from features.errors import CacheError, DataError
 from features.extract import Progress
-from features.look import Kept
+from features.photographs.look import Kept
 from features.photographs.views import FULL, LARGE, views_of
 
 

@@ -17,8 +17,8 @@ from features.cache.row_parts import RowParts
 from features.cache.sample_table import TableRow
 from features.cache.shards import open_cache
 from features.errors import DataError, SplitError
-from features.look import Crops, Look
 from features.own_files import refuse_strange_root
+from features.photographs.look import Crops, Look
 from features.photographs.views import FULL
 from pipeline.data.classes import Classes, order_classes
 from pipeline.data.folder_record import FolderRecord

@@ -28,8 +28,8 @@ from features.errors import DataError, DriftError
 from features.extract import Progress, extract
 from features.extraction import Extraction, RunOptions
 from features.files import absolute_name
-from features.look import CLOSE, NO_CROPS, Crops, Kept, pooled_of
 from features.photographs.decode import MAX_PIXELS
+from features.photographs.look import CLOSE, NO_CROPS, Crops, Kept, pooled_of
 from features.photographs.recipe import Recipe, get_recipe, recorded_recipe
 from features.photographs.survey import Settled, settle_depth
 from features.photographs.views import FULL, LARGE, Chosen
@@ -78,8 +78,8 @@ class ExtractOptions:
         recipe: one of `features.photographs.recipe.RECIPES`.
         precision: one of `features.backbones.settings.PRECISIONS`.
         engine: one of `features.backbones.engines.ENGINES`; for this run, no part of the cache.
-        look: what is looked at and kept, see `features.look`; part of what a row is. "close" for a
-            new cache where neither `taps` nor `views` are given.
+        look: what is looked at and kept, see `features.photographs.look`; part of what a row is.
+            "close" for a new cache where neither `taps` nor `views` are given.
         taps: names of the backbone's intermediate layers; part of what a row is.
         keep: what a slim cache keeps, from `pipeline.feature_specs.keep`; part of what a row is.
         views: names of view sets; of known photographs only those that are missing are computed.

@@ -14,7 +14,7 @@ from features.backbones.onnx_network import OnnxNetwork
 from features.backbones.registry import check_taps, trained_weights
 from features.backbones.settings import BackboneSettings
 from features.errors import EngineError, ExportError
-from features.look import NO_CROPS
+from features.photographs.look import NO_CROPS
 from features.untrusted_files import read_bytes
 
 LARGE_PICTURES, LARGE_ROWS = "large_pictures", "large_rows"

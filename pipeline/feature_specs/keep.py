@@ -17,7 +17,7 @@ from features.cache.shards import open_cache
 from features.cache.slim import Slim, slim
 from features.errors import FeatureSpecError
 from features.extract import Progress
-from features.look import POOLED, Crops, Kept
+from features.photographs.look import POOLED, Crops, Kept
 from features.photographs.views import FULL, Chosen
 from pipeline.data.folder_record import FolderRecord
 from pipeline.feature_specs.spec import FeatureSpec, Flat, Largest, Taps

@@ -1,10 +1,10 @@
 """Layers of the whole photograph to heatmaps: piece after piece is covered, and it is judged again.
 
-A row keeps of a layer what it saw anywhere in the photograph (`features.look`), so that no cell of
-it can be asked. The photograph can: a piece of it is covered by a blur of itself, the backbone
-looks once more, and how far the logit falls is the piece's score (occlusion: Zeiler and Fergus,
-2014, arXiv:1311.2901). That costs PIECES looks for each photograph, so it is done only where a
-person asks for heatmaps. docs/trust.md says how well it points.
+A row keeps of a layer what it saw anywhere in the photograph (`features.photographs.look`), so that
+no cell of it can be asked. The photograph can: a piece of it is covered by a blur of itself, the
+backbone looks once more, and how far the logit falls is the piece's score (occlusion: Zeiler and
+Fergus, 2014, arXiv:1311.2901). That costs PIECES looks for each photograph, so it is done only
+where a person asks for heatmaps. docs/trust.md says how well it points.
 """
 
 from __future__ import annotations

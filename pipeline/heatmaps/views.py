@@ -1,8 +1,9 @@
 """Views to heatmaps: which crops of a photograph speak, where a row keeps no map of them.
 
-A row keeps of a crop what layers saw anywhere in it (`features.look`), so that no cell of a crop
-can be asked. But the crop can: it alone is laid over a baseline row, an average healthy part, and
-what it adds to the logit is its score. For a linear head, leaving it out takes as much away.
+A row keeps of a crop what layers saw anywhere in it (`features.photographs.look`), so that no cell
+of a crop can be asked. But the crop can: it alone is laid over a baseline row, an average healthy
+part, and what it adds to the logit is its score. For a linear head, leaving it out takes as much
+away.
 
 A place is shown by several crops, which overlap. What is drawn there is how much more the crops
 that show it say, in the mean, than those that do not, if there are any (as RISE weighs its masks:

@@ -7,7 +7,7 @@ import pytest
 from features.backbones.registry import check_taps, close_look, entry_of
 from features.backbones.weights import Weights
 from features.errors import WeightsError
-from features.look import PLAIN, parse_look
+from features.photographs.look import PLAIN, parse_look
 from pipeline.demo import run as demo
 
 

@@ -37,7 +37,7 @@ SPEC = FeatureSpec.parse("full+crops:colour+white")
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give a cache with crops and a linear model on them; defects are bright at the right."""
-    from features.look import Crops
+    from features.photographs.look import Crops
 
     folder = tmp_path_factory.mktemp("views")
     layers = ("colour", "white")

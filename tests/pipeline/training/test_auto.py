@@ -13,7 +13,7 @@ from toy import toy_settings, write_folder
 import pipeline
 from features.errors import HeadError
 from features.extract import extract
-from features.look import PLAIN, Crops, Look
+from features.photographs.look import PLAIN, Crops, Look
 from pipeline.data.dataset import Dataset
 from pipeline.data.folder import scan_folder
 from pipeline.feature_specs.heads import Contender

@@ -18,8 +18,8 @@ from features.cache.slim import slim_fields
 from features.errors import DataError, FeatureSpecError, WeightsError
 from features.extract import extract
 from features.extraction import RunOptions
-from features.look import Crops, Look, parse_look
 from features.photographs.decode import decode_views
+from features.photographs.look import Crops, Look, parse_look
 from features.photographs.views import FULL, views_of
 from pipeline.data.extract_folder import ExtractOptions, extract_folder
 from pipeline.data.folder import scan_folder
