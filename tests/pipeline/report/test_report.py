@@ -455,7 +455,7 @@ def test_pictures_that_are_gone_or_changed_say_so(tmp_path: Path) -> None:
     body = gallery.section(predicted).body
     assert "data:image" not in body
     said = plain(body)
-    assert "No picture: the file cannot be opened (No such file or directory)" in said
+    assert "No picture: it cannot be opened (No such file or directory)" in said
     assert "No picture: the file is no longer the one that was judged" in said
     assert "No picture: not a photograph" in said
 
