@@ -10,11 +10,8 @@ with no more batches done twice than workers were stopped by the kills.
 from __future__ import annotations
 
 import contextlib
-import os
 import random
 import shutil
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -29,85 +26,33 @@ from features.errors import CacheError
 from features.extract import extract
 from features.extraction import RunOptions
 from torture import toys
-from torture.cluster_worker import BATCH, NOTES, PAUSE
+from torture.cluster_fit import FitKills
+from torture.cluster_processes import SECONDS, WORKERS, Processes, kill
+from torture.cluster_worker import BATCH, NOTES
 from torture.figures import ROOT, Figure
 
 _PHOTOGRAPHS = 96
-_SECONDS = 0.2  # that the toy takes for a batch
 _LONGEST = 180.0  # seconds for the client to end by itself
-_WORKERS = 2
 
 Keys = set[tuple[bytes, bytes]]
 
 
 def run(quick: bool) -> list[Figure]:
-    """20 kills; quick: one, of a worker."""
+    """20 kills of `extract` and 20 of `fit`; quick: one of a worker of `extract`."""
     with tempfile.TemporaryDirectory() as name:
-        return [_Kills(Path(name)).kill(1 if quick else 20)]
-
-
-class _Cluster:
-    """A scheduler and two workers, each a process group of its own, as on machines of their own."""
-
-    def __init__(self, root: Path) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
-        self.root, self.address = root, f"tcp://127.0.0.1:{self.port}"
-        self.environment = os.environ | {
-            "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "tests"))),
-            "OMP_NUM_THREADS": "1",
-            NOTES: str(root / "notes"),
-            PAUSE: str(_SECONDS),
-        }
-        self.scheduler: subprocess.Popen[bytes] | None = None
-        self.workers: list[subprocess.Popen[bytes]] = []
-
-    def start(self) -> None:
-        """Start what does not run."""
-        if self.scheduler is None or self.scheduler.poll() is not None:
-            self.kill_all()
-            host = ("--host", "127.0.0.1", "--port", str(self.port), "--no-dashboard")
-            self.scheduler = self.process("distributed.cli.dask_scheduler", *host)
-        self.workers = [one for one in self.workers if one.poll() is None]
-        while len(self.workers) < _WORKERS:
-            preload = ("--no-nanny", "--nthreads", "1", "--no-dashboard", "--preload")
-            self.workers.append(
-                self.process(
-                    "distributed.cli.dask_worker", self.address, *preload, "torture.cluster_worker"
-                )
-            )
-
-    def process(self, module: str, *arguments: str) -> subprocess.Popen[bytes]:
-        """Start a module; its output goes to a file."""
-        with (self.root / "cluster.log").open("ab") as log:
-            return subprocess.Popen(
-                [sys.executable, "-m", module, *arguments],
-                cwd=self.root, env=self.environment, stdout=log, stderr=log,
-                start_new_session=True,
-            )  # fmt: skip
-
-    def kill_all(self) -> None:
-        """End all of them."""
-        for one in (self.scheduler, *self.workers):
-            if one is not None:
-                kill(one)
-        self.workers = []
-
-
-def kill(process: subprocess.Popen[bytes]) -> bool:
-    """SIGKILL a process, and say whether it was alive."""
-    alive = process.poll() is None
-    with contextlib.suppress(ProcessLookupError):
-        process.send_signal(signal.SIGKILL)
-    process.wait()
-    return alive
+        kills = _Kills(Path(name))
+        try:
+            figures = [kills.kill(1 if quick else 20)]
+            return figures if quick else [*figures, FitKills(Path(name), kills.cluster).kill(20)]
+        finally:
+            kills.cluster.kill_all()
 
 
 class _Kills:
     """Kills on one cluster, scene after scene."""
 
     def __init__(self, root: Path) -> None:
-        self.root, self.cluster = root, _Cluster(root)
+        self.root, self.cluster = root, Processes(root)
         self.random = random.Random("cluster")
         self.data = toys.write_folder(root / "data", _PHOTOGRAPHS)
         photographs = toys.photographs_in(self.data)
@@ -122,12 +67,9 @@ class _Kills:
 
     def kill(self, count: int) -> Figure:
         """Until so many kills hit a living process."""
-        try:
-            self.cluster.start()
-            while self.kills.total() < count:
-                self.scene(count)
-        finally:
-            self.cluster.kill_all()
+        self.cluster.start()
+        while self.kills.total() < count:
+            self.scene(count)
         killed = ", ".join(f"{count} of a {what}" for what, count in sorted(self.kills.items()))
         again = ", ".join(f"{n}: {count}" for n, count in sorted(self.again.items()))
         return Figure(
@@ -181,7 +123,7 @@ class _Kills:
             if time.monotonic() > deadline:
                 break
             time.sleep(0.02)
-        time.sleep(self.random.uniform(0, _SECONDS * _PHOTOGRAPHS / BATCH / _WORKERS))
+        time.sleep(self.random.uniform(0, SECONDS * _PHOTOGRAPHS / BATCH / WORKERS))
         before = self.keys(folder)
         if client.poll() is not None:
             return 0  # it was faster
@@ -194,7 +136,7 @@ class _Kills:
         self.kills[victim] += kill(process)
         if not before <= self.keys(folder):
             self.lost.append(f"{len(before - self.keys(folder))} rows are gone")
-        return 1 if victim == "worker" else _WORKERS
+        return 1 if victim == "worker" else WORKERS
 
     def ended(self, client: subprocess.Popen[bytes]) -> int:
         """Wait for the client, while workers that were killed are started again."""

@@ -22,7 +22,12 @@ if NOTES in os.environ:  # on a worker
 
 
 def main() -> int:
-    """Extract a folder on a cluster, as the command does; the line of an error ends it."""
+    """Extract a folder on a cluster, as the command does, or run a command that knows the toy."""
+    if sys.argv[1] == "cli":
+        import cli
+
+        sys.argv.pop(1)
+        cli.main()
     data, folder, address = sys.argv[1:]
     try:
         done = extract_on(

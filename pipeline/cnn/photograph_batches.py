@@ -17,6 +17,7 @@ from features.cache.sample_table import TableRow, blank_row
 from features.cache.thumbnails import Thumbnail, thumbnail_of
 from features.errors import DataError, DecoderError, ImageError, TooManyFailuresError
 from features.extract import Progress
+from features.files import absolute_name
 from features.photographs.decode import MAX_PIXELS
 from features.photographs.decode_worker_pool import decode_apart, look_apart
 from features.photographs.file import Photograph, read_photograph
@@ -157,8 +158,8 @@ def look_at_folder(
     labelled.warnings.extend([*filter(None, [settled.said]), *remarks.lines([FULL])])
     labelled.classes.require_defective("training a CNN")
     return PhotographSet(
-        **vars(labelled), root=data.resolve(), group_rule=rule, recipe=recipe, failed=failed,
-        proposal=proposal,
+        **vars(labelled), root=Path(absolute_name(data)), group_rule=rule, recipe=recipe,
+        failed=failed, proposal=proposal,
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from features.errors import OutputError
+from features.files import refuse_address
 
 SOFTWARE = "Onepass"
 """What pictures say in their PNG text "Software"."""
@@ -54,6 +55,7 @@ def check_overwritable(path: Path, ours: re.Pattern[bytes], *, force: bool = Fal
         ours: how files that this program wrote there begin.
         force: overwrite any file.
     """
+    refuse_address(path)
     if path.is_dir():
         raise OutputError(f"{path} is a folder; expected the name of a file")
     try:

@@ -33,8 +33,12 @@ from features.photographs.file import Photograph
 from pipeline.audit.run import audit_dataset
 from pipeline.data.dataset import load_dataset
 from pipeline.data.folder import scan_folder
+from pipeline.feature_specs.spec import FeatureSpec
 from pipeline.heads.gram import GramSide
+from pipeline.training.compare_heads import compare_heads
 from pipeline.training.cross_validate import CompareOptions, compare
+from pipeline.training.fit import FitOptions, fit
+from pipeline.training.learning_curve import CurveOptions, learning_curve
 
 distributed = pytest.importorskip("distributed", reason="needs the extra cluster")
 
@@ -252,32 +256,36 @@ def test_tables_are_those_of_one_process(
     address: str, cache: Path, run: Run, tmp_path: Path
 ) -> None:
     """To the last digit: heads on rows and on matrices, folds, and the learning curve."""
+    data, one, many = load_dataset(cache), tmp_path / "one", tmp_path / "many"
     few = ("--heads", "ridge,majority", "--repeats", "1", "--folds", "2")
-    assert run("compare-heads", *few, "--jobs", "1", "--out", "one")[0] == 0
+    options = CompareOptions(heads=["ridge", "majority"], repeats=1, folds=2, jobs=1)
+    compare_heads(data, one, options)
     code, _, err = run("compare-heads", *few, "--cluster", address, "--out", "many")
     assert code == 0, err
     assert f"cluster  {address}, dashboard http" in err
-    one, many = (tmp_path / out / "comparison.csv" for out in ("one", "many"))
-    assert without_seconds(one) == without_seconds(many)
+    tables = [without_seconds(out / "comparison.csv") for out in (one, many)]
+    assert tables[0] == tables[1]
+    learning_curve(data, one, CurveOptions(heads=["ridge"], draws=2, jobs=1))
     few = ("--heads", "ridge", "--draws", "2")
-    assert run("learning-curve", *few, "--jobs", "1", "--out", "one")[0] == 0
     assert run("learning-curve", *few, "--cluster", address, "--out", "many")[0] == 0
-    one, many = (tmp_path / out / "learning-curve.csv" for out in ("one", "many"))
-    assert one.read_bytes() == many.read_bytes()
+    curves = [(out / "learning-curve.csv").read_bytes() for out in (one, many)]
+    assert curves[0] == curves[1]
 
 
 def test_the_model_and_the_audit_are_those_of_one_process(
     address: str, cache: Path, run: Run, tmp_path: Path
 ) -> None:
     """Head, spec and thresholds are chosen the same; files have the same bytes but for times."""
-    for out, more in (("one", ()), ("many", ("--cluster", address))):
-        code, _, err = run("fit", "--features", "flat", "--no-optimism", "--out", out, *more)
-        assert code == 0, err
+    options = FitOptions(features=FeatureSpec.parse("flat"), optimism=False)
+    fit(load_dataset(cache), tmp_path / "one", options)
+    few = ("--features", "flat", "--no-optimism", "--out", "many")
+    code, _, err = run("fit", *few, "--cluster", address)
+    assert code == 0, err
     one, many = ({file.name: file.read_bytes() for file in (tmp_path / out).rglob("*.*")}
                  for out in ("one", "many"))  # fmt: skip
     records = [json.loads(files.pop("model.json")) for files in (one, many)]
     for record, files in zip(records, (one, many), strict=True):
-        files.pop("report.html")
+        files.pop("report.html", None)
         for name in ("created", "fit_seconds", "mark"):
             record.pop(name)
         record["decision"]["unseen"].pop("seconds")
