@@ -17,6 +17,8 @@ from PIL import Image
 
 from benchmarks import peers
 from benchmarks.turns import ROOT, Facts, Round
+from features.backbones.engine_choice import engines_to_try
+from features.backbones.engines import AUTO, TENSORFLOW
 from features.backbones.inception_v3 import InceptionV3Backbone
 from features.backbones.settings import BACKBONES
 from features.photographs.decode import decode
@@ -62,7 +64,8 @@ def extract(
         precision: of the rows.
         toy: no network.
         cache: a file that stays.
-        ready: import TensorFlow before the first round, as the write-up's way does.
+        ready: import TensorFlow before the first round if that computes the rows, as the write-up's
+            way does.
     """
     from pipeline.data import extract_folder as sync
     from pipeline.data.extract_folder import extract_folder
@@ -71,14 +74,16 @@ def extract(
         use_toy()
         # No drift probe of the toy, by which the real network would be refused in the same cache.
         sync._watch = lambda *_: None  # type: ignore[assignment,return-value]
-    elif ready:
+    elif ready and next(engines_to_try(AUTO)) == TENSORFLOW:
         load_tensorflow()
 
     def round_() -> Facts:
         with tempfile.TemporaryDirectory() as fresh:
             path = Path(cache or Path(fresh) / "features.h5")
             done = extract_folder(
-                Path(folder), path, ExtractOptions(weights=weights, precision=precision)
+                Path(folder),
+                path,
+                ExtractOptions(weights=weights, precision=precision, look="plain"),
             )
         result = done.extraction
         return {
@@ -146,12 +151,16 @@ def decode_alone(folder: str) -> Round:
 
 
 def backbone_alone(count: int, weights: str, precision: str, *, toy: bool) -> Round:
-    """Give a round: the network on pixels in memory, the last batch padded, and nothing else."""
+    """Give a round: the network on pixels in memory, the last batch padded, and nothing else.
+
+    In the engine that `extract` takes.
+    """
     if toy:
         backbone: Any = WideToy(None, batch_size=peers.BATCH)
     else:
         path = None if weights == "random" else Path(weights)
-        backbone = InceptionV3Backbone(path, scale=peers.SCALE, precision=precision)
+        engine = next(engines_to_try(AUTO))
+        backbone = InceptionV3Backbone(path, scale=peers.SCALE, precision=precision, engine=engine)
     pixels = peers.draw_pixels(peers.BATCH)
     backbone.run(pixels)  # the first call compiles
 

@@ -18,11 +18,24 @@ import numpy as np
 import numpy.typing as npt
 
 from features.arrays import Floats, Indices, Rows
+from features.runtime import memory_limit
 from pipeline.data.splits import Fold
 from pipeline.heads.quasi_newton import Axes
 from pipeline.heads.row_space import Placed, RowReader, solve_shifted
 
-_BLOCK_BYTES = 64 * 2**20  # float64 copies of blocks of rows that are held at a time
+_BLOCK_BYTES = 64 * 2**20  # float64 copies of blocks of rows that are held at a time, at most
+_BLOCK_SHARE = 32  # of the memory limit
+
+COVARIANCES = 11
+"""Of a part, its inner folds and what they leave out, while a system is solved."""
+
+BLOCK_COPIES = 3
+"""Of a block of rows: as it is read, centred, and what is made of it."""
+
+
+def block_bytes() -> int:
+    """Give the size of the blocks in which rows are read."""
+    return min(_BLOCK_BYTES, memory_limit() // _BLOCK_SHARE)
 
 
 @dataclass(frozen=True)
@@ -52,7 +65,7 @@ class ColumnPlaced:
 
     def blocks(self, beside: int = 0) -> Iterator[tuple[slice, Placed]]:
         """Give a few rows at a time, with room for so many values beside each, and their place."""
-        height = max(1, _BLOCK_BYTES // (8 * max(len(self.mean), beside)))
+        height = max(1, block_bytes() // (8 * max(len(self.mean), beside)))
         for at in range(0, len(self.rows), height):
             place = slice(at, at + height)
             block = self.source[self.rows[place]] - self.mean

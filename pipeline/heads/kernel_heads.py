@@ -12,12 +12,13 @@ import numpy.typing as npt
 from features.arrays import Floats, Indices, Rows
 from pipeline.heads.base import AnyRows
 from pipeline.heads.calibration import Calibration, probabilities
+from pipeline.heads.columns import COVARIANCES
 from pipeline.heads.files import Arrays
 from pipeline.heads.gram_head import Model, RowSpaceHead
 from pipeline.heads.linear_heads import Linear, LinearHead, signs
 from pipeline.heads.row_space import place_rows
 from pipeline.heads.sides import AnyPlaced, Space
-from pipeline.heads.svm import Gaussian
+from pipeline.heads.svm import Gaussian, bytes_of_kernel
 
 
 class ProjectedHead(RowSpaceHead[Model]):
@@ -83,6 +84,11 @@ class RBFSVMHead(ProjectedHead[Machine]):
     ranges: ClassVar = {"C": (1e-8, 1e8), "gamma": (1e-8, 1e8)}
     grid: ClassVar = {"C": (1.0, 10.0, 100.0), "gamma": (0.05, 0.2, 0.5, 1.0)}
     _model: Machine
+
+    @classmethod
+    def bytes_beside(cls, n: int, d: int) -> int:
+        """See `RowSpaceHead.bytes_beside`."""
+        return bytes_of_kernel(n)
 
     def train(
         self, space: Space, y: Indices, candidates: Sequence[Mapping[str, Any]]
@@ -258,6 +264,7 @@ class LDAHead(LinearHead):
     defaults: ClassVar = {"shrinkage": 0.99}
     ranges: ClassVar = {"shrinkage": (1e-6, 1.0)}
     held: ClassVar = 0
+    covariances: ClassVar = COVARIANCES
     grid: ClassVar = {"shrinkage": (0.9999, 0.999, 0.99, 0.9, 0.5)}
 
     def train_compact(

@@ -12,13 +12,13 @@ import numpy.typing as npt
 from features.arrays import Floats, Indices, Row, Rows
 from pipeline.heads.base import AnyRows
 from pipeline.heads.calibration import Calibration, probabilities
-from pipeline.heads.columns import ColumnSpace
+from pipeline.heads.columns import COVARIANCES, ColumnSpace
 from pipeline.heads.files import Arrays
 from pipeline.heads.gram_head import RowSpaceHead
-from pipeline.heads.quasi_newton import Logistic, Solution, minimise
+from pipeline.heads.quasi_newton import Logistic, Solution, bytes_of_problems, minimise
 from pipeline.heads.sides import AnyPlaced, Space
-from pipeline.heads.svm import linear_machines
-from pipeline.heads.tuning import TrainingPart
+from pipeline.heads.svm import bytes_of_pairs, linear_machines
+from pipeline.heads.tuning import INNER_FOLDS, TrainingPart
 
 _BLOCK_ROWS = 256  # rows turned into float64 at a time
 
@@ -132,6 +132,11 @@ class LogisticHead(LinearHead):
     ranges: ClassVar = {"C": (1e-8, 1e8)}
     grid: ClassVar = {"C": (0.1, 1.0, 10.0, 100.0, 1000.0, 10000.0)}
 
+    @classmethod
+    def bytes_beside(cls, n: int, d: int) -> int:
+        """See `RowSpaceHead.bytes_beside`; of more than two classes more."""
+        return bytes_of_problems(n, d, INNER_FOLDS * len(cls.grid["C"]))
+
     def train_compact(
         self, space: Space, y: Indices, n_classes: int, candidates: Sequence[Mapping[str, Any]]
     ) -> Iterator[Linear]:
@@ -207,6 +212,7 @@ class RidgeHead(LinearHead):
     defaults: ClassVar = {"alpha": 1.0}
     ranges: ClassVar = {"alpha": (1e-8, 1e8)}
     held: ClassVar = 0
+    covariances: ClassVar = COVARIANCES
     grid: ClassVar = {"alpha": (100.0, 10.0, 1.0, 0.1, 0.01, 0.001)}
 
     def train_compact(
@@ -233,6 +239,11 @@ class LinearSVMHead(LinearHead):
     ranges: ClassVar = {"C": (1e-8, 1e8)}
     held: ClassVar = 0
     grid: ClassVar = {"C": (0.1, 1.0, 10.0, 100.0)}
+
+    @classmethod
+    def bytes_beside(cls, n: int, d: int) -> int:
+        """See `RowSpaceHead.bytes_beside`."""
+        return bytes_of_pairs(n)
 
     def train_compact(
         self, space: Space, y: Indices, n_classes: int, candidates: Sequence[Mapping[str, Any]]

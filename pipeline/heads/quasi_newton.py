@@ -28,6 +28,11 @@ _SMALL_PRODUCT = 1_000_000  # multiplications up to which BLAS does not copy its
 _BLOCK_BYTES = 4 * 2**20  # of rows: small enough to be used twice while the processor has them
 
 
+def bytes_of_problems(n: int, d: int, m: int) -> int:
+    """Say what m problems of one output take on n rows of d values, beside the rows."""
+    return 4 * m * (6 * n + (2 * _PAIRS + 8) * d)
+
+
 class Axes(NamedTuple):
     """Principal axes of a covariance.
 

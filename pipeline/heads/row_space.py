@@ -93,18 +93,17 @@ class RowSpace:
 
     Attributes:
         train: the training rows.
-        pivots: int64 (p,) training rows whose inner products with a row give its coordinates.
-        way: float64 (p, r) what these are multiplied with, or, of axes that are not principal,
-            (r, r) the lower triangle that they are divided by.
-        principal: whether the axes are.
+        pivots: int64 (r,) training rows whose inner products with a row give its coordinates: the
+            coordinates of these rows are the lower triangle that they are divided by. Of
+            principal axes all of them, and they are multiplied with `way`.
+        way: float64 (n, r) of principal axes, else None.
         scale: the one number.
         column_means: float64 (n,) means of the columns of the training rows' Gram matrix.
     """
 
     train: Placed
     pivots: Indices
-    way: Floats
-    principal: bool
+    way: Floats | None
     scale: float
     column_means: Floats
 
@@ -125,7 +124,7 @@ class RowSpace:
         centred /= scale**2
         coordinates, pivots, way = (_principal if principal else _pivoted)(centred)
         train = Placed(coordinates, np.zeros(len(K)))
-        return cls(train, pivots, way, principal, scale, means)
+        return cls(train, pivots, way, scale, means)
 
     def by_rows(self, weights: Floats | None = None) -> Floats:
         """Give weights of coordinates as weights of inner products with the training rows.
@@ -139,11 +138,12 @@ class RowSpace:
         """
         from scipy.linalg import solve_triangular
 
-        if self.principal:
+        if self.way is not None:
             part = self.way if weights is None else self.way @ weights
         else:
-            weights = np.eye(len(self.way)) if weights is None else weights
-            part = solve_triangular(self.way, weights, trans=1, lower=True, check_finite=False)
+            triangle = self.train.coordinates[self.pivots]
+            weights = np.eye(len(triangle)) if weights is None else weights
+            part = solve_triangular(triangle, weights, trans=1, lower=True, check_finite=False)
         found = np.zeros((len(self.train), part.shape[1]))
         found[self.pivots] = part
         found -= found.mean(axis=0)
@@ -277,7 +277,7 @@ class ByProducts:
         return self._placed.squared_distances(anchors)
 
 
-def _pivoted(centred: Floats) -> tuple[Floats, Indices, Floats]:
+def _pivoted(centred: Floats) -> tuple[Floats, Indices, Floats | None]:
     """Give coordinates (n, r) of rows, and pivots and way of `RowSpace`. Overwrites its argument.
 
     Of a space without any extent one column is left, of zeros, so that heads have something to
@@ -289,15 +289,15 @@ def _pivoted(centred: Floats) -> tuple[Floats, Indices, Floats]:
     # Its transpose, which is the same, lies as LAPACK wants it.
     factor, order, rank, _ = dpstrf(centred.T, tol=_PIVOT_TOLERANCE * most, lower=1, overwrite_a=1)
     if rank == 0 or factor[0, 0] ** 2 <= _PIVOT_TOLERANCE * most:
-        return np.zeros((len(centred), 1)), np.zeros(1, np.int64), np.ones((1, 1))
+        return np.zeros((len(centred), 1)), np.arange(len(centred)), np.zeros((len(centred), 1))
     order = order.astype(np.int64) - 1
     lower = np.tril(factor)[:, :rank]
     coordinates = np.empty((len(centred), rank))
     coordinates[order] = lower
-    return coordinates, order[:rank], lower[:rank]
+    return coordinates, order[:rank], None
 
 
-def _principal(centred: Floats) -> tuple[Floats, Indices, Floats]:
+def _principal(centred: Floats) -> tuple[Floats, Indices, Floats | None]:
     """Give the same along principal axes."""
     values, vectors = np.linalg.eigh(centred)
     values, vectors = values[::-1], vectors[:, ::-1]

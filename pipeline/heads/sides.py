@@ -13,7 +13,13 @@ from features.errors import HeadError
 from features.runtime import MEMORY_VARIABLE, memory_limit
 from pipeline.data.lazy_rows import StoredRows
 from pipeline.heads.base import AnyRows
-from pipeline.heads.columns import ColumnPlaced, ColumnSide, ColumnSpace
+from pipeline.heads.columns import (
+    BLOCK_COPIES,
+    ColumnPlaced,
+    ColumnSide,
+    ColumnSpace,
+    block_bytes,
+)
 from pipeline.heads.gram import GramSide, gram
 from pipeline.heads.row_space import ByProducts, Placed, RowSpace
 
@@ -21,11 +27,8 @@ Space = RowSpace | ColumnSpace
 AnyPlaced = Placed | ByProducts | ColumnPlaced
 Side = GramSide | ColumnSide
 
-_GRAM_COPIES = 3
-"""Of the Gram matrix of a training side, while it is decomposed."""
-
-_COLUMN_COPIES = 8
-"""Of the covariance, while folds are subtracted and systems solved."""
+_GRAM_COPIES = 5
+"""Of the Gram matrix, in the spaces of a training side and of its inner folds."""
 
 
 def smaller_side(rows: AnyRows, heads: Iterable[Any] = ()) -> Side:
@@ -58,7 +61,10 @@ def _worker_bytes(shape: tuple[int, ...], heads: Iterable[Any]) -> int:
     n, d = shape
     if n <= d:
         return 8 * n * n * _GRAM_COPIES
-    return n * d * max((head.held for head in heads), default=0) + 8 * d * d * _COLUMN_COPIES
+    each = (
+        n * d * head.held + 8 * d * d * head.covariances + head.bytes_beside(n, d) for head in heads
+    )
+    return max(each, default=0) + block_bytes() * BLOCK_COPIES
 
 
 def _refuse_above_limit(rows: AnyRows, heads: Iterable[Any]) -> None:
@@ -68,8 +74,8 @@ def _refuse_above_limit(rows: AnyRows, heads: Iterable[Any]) -> None:
     what = "inner products of all pairs of rows"
     if n > d:
         needed += 0 if isinstance(rows, StoredRows) else 4 * n * d
-        held = [head.name for head in heads if head.held]
-        what = f"rows and covariance (heads {', '.join(held)})" if held else "covariance"
+        largest = max(heads, key=lambda head: _worker_bytes(rows.shape, [head]), default=None)
+        what = "training" if largest is None else f"training ({largest.name} takes the most)"
     if needed > limit:
         raise HeadError(
             f"{n:,} rows of {d:,} values take {_gigabytes(needed)} for their {what}; expected at "
