@@ -88,7 +88,7 @@ def load_tensorflow() -> Any:  # noqa: ANN401 - TensorFlow ships no types
     return tensorflow
 
 
-def trace_tensorflow(graph: Any, shape: Sequence[int]) -> Any:  # noqa: ANN401
+def trace_tensorflow(graph: Any, shape: Sequence[int]) -> Any:  # noqa: ANN401 - TensorFlow has few types
     """Make one call of a function of TensorFlow's that takes uint8 pixels of `shape`."""
     tf = load_tensorflow()
     return tf.function(graph, input_signature=[tf.TensorSpec(shape, tf.uint8)], autograph=False)

@@ -136,7 +136,7 @@ def tap_source(tap: str) -> tuple[str, bool]:
     return block, block != tap
 
 
-def load_engine(name: str, function: str = "compile_network") -> Any:  # noqa: ANN401
+def load_engine(name: str, function: str = "compile_network") -> Any:  # noqa: ANN401 - an engine's own function
     """Give a function of the engine called `name`, whose library is imported only now.
 
     Raises:

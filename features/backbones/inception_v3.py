@@ -139,7 +139,7 @@ def architecture(ops: Any, x: Any) -> Any:  # noqa: ANN401 - whatever `ops` comp
         x: the scaled photographs, as `ops` represents them.
     """
 
-    def chain(x: Any, *steps: tuple[Any, ...]) -> Any:  # noqa: ANN401
+    def chain(x: Any, *steps: tuple[Any, ...]) -> Any:  # noqa: ANN401 - a library's objects, which have no types
         """Put convolutions (filters, rows, columns, stride, padding) one behind the other."""
         for filters, rows, columns, *rest in steps:
             x = ops.conv(x, filters, rows, columns, *(rest or (1, "SAME")))
@@ -286,7 +286,7 @@ def _pairs(layers: Mapping[str, Any]) -> list[tuple[Any, Any]]:
     return list(zip(numbered("conv2d"), numbered("batch_normalization"), strict=False))
 
 
-def _keras_model(path: Path | None) -> Any:  # noqa: ANN401
+def _keras_model(path: Path | None) -> Any:  # noqa: ANN401 - a library's objects, which have no types
     """Build Keras's InceptionV3 with the weights in `path`, or with what Keras starts with."""
     load_tensorflow()
     import keras

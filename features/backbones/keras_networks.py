@@ -111,7 +111,7 @@ class KerasNetwork:
         return model
 
 
-def _graph(model: Any, scale: Scale, taps: Sequence[str], batch_size: int) -> Any:  # noqa: ANN401
+def _graph(model: Any, scale: Scale, taps: Sequence[str], batch_size: int) -> Any:  # noqa: ANN401 - a library's objects, which have no types
     """Make the function from pixels to rows that an engine compiles."""
     tf = load_tensorflow()
     import keras
@@ -121,7 +121,7 @@ def _graph(model: Any, scale: Scale, taps: Sequence[str], batch_size: int) -> An
     tapped = keras.Model(model.input, outputs)
     factor, offset = (np.asarray(part, np.float32) for part in scale)
 
-    def graph(pixels: Any) -> Any:  # noqa: ANN401
+    def graph(pixels: Any) -> Any:  # noqa: ANN401 - a library's objects, which have no types
         """Scale pixels and run the network: the last map flat, the taps behind it."""
         scaled = tf.cast(pixels, tf.float32) * factor + offset
         found = tapped(scaled, training=False)
@@ -134,7 +134,7 @@ def _graph(model: Any, scale: Scale, taps: Sequence[str], batch_size: int) -> An
     return graph
 
 
-def _draw_weights(model: Any, seed: int) -> None:  # noqa: ANN401
+def _draw_weights(model: Any, seed: int) -> None:  # noqa: ANN401 - a library's objects, which have no types
     """Draw untrained kernels from the seed alone; normalisation and biases stay as Keras starts."""
     generator = np.random.default_rng(seed)
     for variable in model.weights:
@@ -146,7 +146,7 @@ def _draw_weights(model: Any, seed: int) -> None:  # noqa: ANN401
             variable.assign(drawn * np.float32(np.sqrt(1.0 / inputs)))
 
 
-def _load_weights(model: Any, path: Path, function: str) -> None:  # noqa: ANN401
+def _load_weights(model: Any, path: Path, function: str) -> None:  # noqa: ANN401 - a library's objects, which have no types
     """Load a file that Keras wrote, once it is known to reach nowhere outside itself."""
     wanted = (
         f"expected an .h5 or .weights.h5 that Keras wrote for {function} with include_top=False; "

@@ -74,7 +74,7 @@ def compile_network(plan: Plan) -> WrittenNetwork:
     return WrittenNetwork(graph, plan.shape)
 
 
-def compile_graph(_graph: Any, _shape: Sequence[int], _precision: str) -> WrittenNetwork:  # noqa: ANN401
+def compile_graph(_graph: Any, _shape: Sequence[int], _precision: str) -> WrittenNetwork:  # noqa: ANN401 - protobuf has few types
     """Raise EngineError: what TensorFlow traced is not written as ONNX."""
     raise EngineError(
         "networks of keras.applications cannot be written as ONNX; expected inception_v3, "

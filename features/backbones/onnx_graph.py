@@ -59,7 +59,7 @@ class Graph:
         self._constants: dict[str, npt.NDArray[Any]] = {}
         self._halves: set[str] = set()
 
-    def add(self, kind: str, *inputs: Operand, name: str = "", **attributes: Any) -> str:  # noqa: ANN401
+    def add(self, kind: str, *inputs: Operand, name: str = "", **attributes: Any) -> str:  # noqa: ANN401 - protobuf has few types
         """Add a node with one output; give the output's name."""
         return self.add_many(kind, 1, *inputs, name=name, **attributes)[0]
 
@@ -69,7 +69,7 @@ class Graph:
         outputs: int,
         *inputs: Operand,
         name: str = "",
-        **attributes: Any,  # noqa: ANN401
+        **attributes: Any,  # noqa: ANN401 - protobuf has few types
     ) -> list[str]:
         """Add a node with several outputs; give their names."""
         given = [one if isinstance(one, str) else self.constant(one) for one in inputs]
@@ -172,7 +172,7 @@ class Graph:
             self._take_over(node, names)
         return names
 
-    def _take_over(self, node: Any, names: dict[str, str]) -> None:  # noqa: ANN401
+    def _take_over(self, node: Any, names: dict[str, str]) -> None:  # noqa: ANN401 - protobuf has few types
         """Copy a node of another graph; `names` are those of tensors here, by those there."""
         for name in node.output:
             names.setdefault(name, f"{self.scope}{name}")

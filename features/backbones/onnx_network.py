@@ -205,7 +205,7 @@ def _listed(scale: Scale) -> list[Any]:
 class _Opened:
     """An ONNX file compiled by OpenVINO; `shapes` are (height, width, channels) by name."""
 
-    def __init__(self, compiled: Any, names: Sequence[str], channels_first: bool) -> None:  # noqa: ANN401
+    def __init__(self, compiled: Any, names: Sequence[str], channels_first: bool) -> None:  # noqa: ANN401 - protobuf has few types
         self._request = compiled.create_infer_request()
         self._names, self._channels_first = names, channels_first
         self.shapes: dict[str, tuple[int, int, int]] = {}

@@ -54,7 +54,7 @@ def compile_network(plan: Plan) -> Network:
     return _network(openvino.Model([ops.result(rows)], [pixels], "backbone"), plan.precision)
 
 
-def compile_graph(graph: Any, shape: tuple[int, int, int, int], precision: str) -> Network:  # noqa: ANN401
+def compile_graph(graph: Any, shape: tuple[int, int, int, int], precision: str) -> Network:  # noqa: ANN401 - a library's objects, which have no types
     """Compile a function of TensorFlow's, uint8 pixels of `shape` to float32 rows."""
     from openvino.tools.ovc import convert_model
 
@@ -128,7 +128,7 @@ def _settings(precision: str) -> dict[str, Any]:
     return {"INFERENCE_PRECISION_HINT": hint, "INFERENCE_NUM_THREADS": core_count()}
 
 
-def _compiled(model: Any, precision: str) -> Any:  # noqa: ANN401
+def _compiled(model: Any, precision: str) -> Any:  # noqa: ANN401 - a library's objects, which have no types
     try:
         compiled = openvino.Core().compile_model(model, "CPU", _settings(precision))
     except RuntimeError as error:  # OpenVINO believes in instructions that cannot be had
@@ -140,7 +140,7 @@ def _compiled(model: Any, precision: str) -> Any:  # noqa: ANN401
     return compiled
 
 
-def _check_precision(compiled: Any, precision: str) -> None:  # noqa: ANN401
+def _check_precision(compiled: Any, precision: str) -> None:  # noqa: ANN401 - a library's objects, which have no types
     found = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
     if found != _settings(precision)["INFERENCE_PRECISION_HINT"]:
         # It takes float32, silently, where the processor has nothing else.
@@ -150,7 +150,7 @@ def _check_precision(compiled: Any, precision: str) -> None:  # noqa: ANN401
         )
 
 
-def _network(model: Any, precision: str) -> Network:  # noqa: ANN401
+def _network(model: Any, precision: str) -> Network:  # noqa: ANN401 - a library's objects, which have no types
     return CompiledNetwork(_compiled(model, precision), precision)
 
 
@@ -163,7 +163,7 @@ class CompiledNetwork:
         content: what it was opened from; it may read its weights from there.
     """
 
-    def __init__(self, compiled: Any, precision: str, content: object = None) -> None:  # noqa: ANN401
+    def __init__(self, compiled: Any, precision: str, content: object = None) -> None:  # noqa: ANN401 - a library's objects, which have no types
         self._compiled, self._precision, self._content = compiled, precision, content
         self._request = compiled.create_infer_request()
 
@@ -223,7 +223,7 @@ class _OpenVINOOps(FoldedOps):
         return (ops.reduce_max if largest else ops.reduce_mean)(x, [2, 3])
 
 
-def _activate(x: Any, bias: Array, activation: str) -> Any:  # noqa: ANN401
+def _activate(x: Any, bias: Array, activation: str) -> Any:  # noqa: ANN401 - a library's objects, which have no types
     x = ops.add(x, ops.constant(bias.reshape(1, -1, 1, 1)))
     if activation == "none":
         return x

@@ -236,7 +236,7 @@ class BackboneSettings:
         """
         if self.engine == AUTO:
             engines = engines_to_try(AUTO, self.engines)
-            load = lambda engine: replace(self, engine=engine).load(batch_size)  # noqa: E731
+            load = lambda engine: replace(self, engine=engine).load(batch_size)  # noqa: E731 - one expression, used once
             return first_that_can(engines, load)[1]
         weights = self.weights.locate(trained_weights(self.entry))
         if self.recipe.large is None:

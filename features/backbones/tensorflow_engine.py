@@ -32,7 +32,7 @@ def compile_network(plan: Plan) -> Network:
     return compile_graph(graph, plan.shape, plan.precision)
 
 
-def compile_graph(graph: Any, shape: tuple[int, int, int, int], precision: str) -> Network:  # noqa: ANN401
+def compile_graph(graph: Any, shape: tuple[int, int, int, int], precision: str) -> Network:  # noqa: ANN401 - a tensor
     """Compile a function of TensorFlow's, uint8 pixels of `shape` to float32 rows."""
     tf = load_tensorflow()
     compiled = trace_tensorflow(graph, shape)

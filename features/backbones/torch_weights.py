@@ -200,7 +200,7 @@ def _known_name(argument: str) -> _Name:
     return _Name(argument)
 
 
-def _expect(value: Any, kind: type) -> Any:  # noqa: ANN401
+def _expect(value: Any, kind: type) -> Any:  # noqa: ANN401 - whatever a file holds
     if type(value) is not kind:
         raise UnsafeFileError(f"it has a {type(value).__name__} in the place of a {kind.__name__}")
     return value

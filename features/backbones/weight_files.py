@@ -80,11 +80,11 @@ def _unpacked(answer: bytes) -> dict[str, list[Any]]:
 def _read_here(source: Path | bytes) -> dict[str, list[Any]]:
     """Do what `read_layers` does, of a .h5, in this process."""
 
-    def texts(names: Any) -> list[str]:  # noqa: ANN401
+    def texts(names: Any) -> list[str]:  # noqa: ANN401 - a library's objects, which have no types
         """Decode names: they are bytes in files of Keras 2, Keras's own downloads among them."""
         return [name.decode() if isinstance(name, bytes) else str(name) for name in names]
 
-    def legacy(root: Any) -> dict[str, list[Any]]:  # noqa: ANN401
+    def legacy(root: Any) -> dict[str, list[Any]]:  # noqa: ANN401 - a library's objects, which have no types
         """Read the layout of Keras 2: names in attributes."""
         return {
             layer: [root[layer][name][()] for name in texts(root[layer].attrs["weight_names"])]

@@ -75,7 +75,7 @@ def _attribute_bytes(item: Any, damaged: bool) -> int:  # noqa: ANN401 - low-lev
     return claimed
 
 
-def _refuse_dataset(name: str, item: Any, filters: frozenset[int]) -> None:  # noqa: ANN401
+def _refuse_dataset(name: str, item: Any, filters: frozenset[int]) -> None:  # noqa: ANN401 - h5py has few types
     created = item.get_create_plist()
     if created.get_layout() == h5py.h5d.VIRTUAL or created.get_external_count():
         raise UnsafeFileError(f"the values of {name} lie in other files")

@@ -111,12 +111,12 @@ def load_dask() -> Any:  # noqa: ANN401 - Dask has few types
     return importlib.import_module("distributed")
 
 
-def dashboard(client: Any) -> str:  # noqa: ANN401
+def dashboard(client: Any) -> str:  # noqa: ANN401 - Dask has few types
     """Say where Dask shows what each worker is doing."""
     return f"cluster  {client.scheduler.address}, dashboard {client.dashboard_link}"
 
 
-def check_workers(client: Any, folder: Path | None = None) -> None:  # noqa: ANN401
+def check_workers(client: Any, folder: Path | None = None) -> None:  # noqa: ANN401 - Dask has few types
     """See that every worker has our versions and, where a folder is given, sees and writes it.
 
     Raises:
@@ -193,7 +193,7 @@ def lost(text: str, error: Exception) -> Exception:
     )
 
 
-def worker_addresses(client: Any) -> Sequence[str]:  # noqa: ANN401
+def worker_addresses(client: Any) -> Sequence[str]:  # noqa: ANN401 - Dask has few types
     """Give the workers that the scheduler has now."""
     return list(client.scheduler_info(n_workers=-1)["workers"])
 

@@ -307,7 +307,7 @@ class _Heard:
 
     def __init__(
         self,
-        client: Any,  # noqa: ANN401
+        client: Any,  # noqa: ANN401 - Dask has few types
         token: str,
         total: int,
         progress: Progress | None,

@@ -73,7 +73,7 @@ def is_elsewhere() -> bool:
     return _client.get() is not None
 
 
-def each(function: Callable[..., Made], tasks: Sequence[Any], *common: Any) -> Iterator[Made]:  # noqa: ANN401
+def each(function: Callable[..., Made], tasks: Sequence[Any], *common: Any) -> Iterator[Made]:  # noqa: ANN401 - Dask has few types
     """Call `function(task, *common)` for every task, and yield the results in order.
 
     Here, one after the other as they are asked for; within `on_cluster` on the workers, all at

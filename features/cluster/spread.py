@@ -63,7 +63,7 @@ def spread(
                 )
 
 
-def _result(future: Any) -> tuple[Any] | None:  # noqa: ANN401
+def _result(future: Any) -> tuple[Any] | None:  # noqa: ANN401 - Dask has few types
     """Give what a call returned; None where its workers died at it."""
     try:
         return (future.result(),)
@@ -74,7 +74,7 @@ def _result(future: Any) -> tuple[Any] | None:  # noqa: ANN401
 class _Crew:
     """The workers that there are, which come and go."""
 
-    def __init__(self, client: Any) -> None:  # noqa: ANN401
+    def __init__(self, client: Any) -> None:  # noqa: ANN401 - Dask has few types
         self._client, self._alone = client, 0
 
     def size(self) -> int:

@@ -129,7 +129,7 @@ def _info(store: Any, name: str) -> dict[str, Any]:  # noqa: ANN401 - fsspec has
     return known if known.get("type") == "file" else _info_now(store, name)
 
 
-def _info_now(store: Any, name: str) -> dict[str, Any]:  # noqa: ANN401
+def _info_now(store: Any, name: str) -> dict[str, Any]:  # noqa: ANN401 - fsspec has few types
     return dict(store.info(name, refresh=True))
 
 

@@ -96,7 +96,7 @@ def _recipe(decode: Any, fields: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a 
     return decode.Recipe(**{**fields, **pairs})
 
 
-def _facts(_decode: Any, data: bytes, head: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ANN401
+def _facts(_decode: Any, data: bytes, head: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ANN401 - the module that decodes
     from features.photographs import metadata  # none but `audit` asks for it
 
     return vars(metadata.facts_of(data, max_pixels=head["max_pixels"], bits=head["bits"]))

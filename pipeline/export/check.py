@@ -45,7 +45,7 @@ Image.MAX_IMAGE_PIXELS = 178_956_970
 MOST_PIXELS = 16 * 178_956_970  # over all passes of a JPEG, each of which goes over the whole
 
 
-class Refused(Exception):  # noqa: N818
+class Refused(Exception):  # noqa: N818 - it reads so in the code beside it
     """A photograph is not read, for it would be read otherwise than the model expects."""
 
 

@@ -62,7 +62,7 @@ class Written:
         """Name what it gives."""
         return [PROBABILITIES, *([STRANGENESS] if self.strange else [])]
 
-    def model(self, *, half: bool = False, notes: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401
+    def model(self, *, half: bool = False, notes: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401 - objects of a library that has few types
         """Give the ONNX model; see `Graph.model`."""
         shape: Shape = ["N", *self.shape]
         shapes: dict[str, Shape] = {PROBABILITIES: ["N", self.classes], STRANGENESS: ["N"]}

@@ -81,7 +81,7 @@ class _Tensor:
 class _Operations:
     """ONNX's operations in TensorFlow: those that this project writes."""
 
-    def __init__(self, tf: Any) -> None:  # noqa: ANN401
+    def __init__(self, tf: Any) -> None:  # noqa: ANN401 - objects of a library that has few types
         """Take the module."""
         self.tf = tf
         self._each: dict[str, Callable[..., Any]] = {
@@ -128,7 +128,7 @@ class _Operations:
             "Unsqueeze": lambda _, x, axis: tf.expand_dims(x, int(axis[0])),
         }
 
-    def compute(self, node: Any, inputs: Sequence[_Tensor]) -> list[_Tensor]:  # noqa: ANN401
+    def compute(self, node: Any, inputs: Sequence[_Tensor]) -> list[_Tensor]:  # noqa: ANN401 - objects of a library that has few types
         """Compute a node.
 
         Args:
@@ -208,20 +208,20 @@ class _Operations:
         _expect(not x.is_map or sorted(over) == [1, 2])
         return _Tensor(reduce(x.value, over, keepdims=keep))
 
-    def _smallest(self, given: Given, x: Any, count: Any) -> tuple[Any, Any]:  # noqa: ANN401
+    def _smallest(self, given: Given, x: Any, count: Any) -> tuple[Any, Any]:  # noqa: ANN401 - objects of a library that has few types
         """Give the smallest values of each row, and where they are."""
         _expect(given["largest"] == 0 and given["axis"] == 1)
         values, places = self.tf.math.top_k(-x, int(count[0]))
         return -values, places
 
 
-def _slice(_: Given, x: Any, start: Any, stop: Any, axis: Any) -> Any:  # noqa: ANN401
+def _slice(_: Given, x: Any, start: Any, stop: Any, axis: Any) -> Any:  # noqa: ANN401 - objects of a library that has few types
     places = [slice(None)] * len(x.shape)
     places[int(axis[0])] = slice(int(start[0]), int(stop[0]))
     return x[tuple(places)]
 
 
-def _dtype(number: int) -> Any:  # noqa: ANN401
+def _dtype(number: int) -> Any:  # noqa: ANN401 - objects of a library that has few types
     from onnx import helper
 
     return helper.tensor_dtype_to_np_dtype(number)

@@ -127,7 +127,7 @@ class OnepassModel:
         """Take a loaded model."""
         self.bundle = bundle
 
-    def predict(self, model_input: Any, params: Mapping[str, Any] | None = None) -> list[Any]:  # noqa: ANN401
+    def predict(self, model_input: Any, params: Mapping[str, Any] | None = None) -> list[Any]:  # noqa: ANN401 - whatever MLflow hands over
         """Judge photographs.
 
         Args:

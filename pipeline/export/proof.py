@@ -138,7 +138,7 @@ def run_exported(folder: Path, card: dict[str, Any], photographs: Sequence[Known
                 continue
             made = model(shown[None])
             if not np.isfinite(made["probabilities"]).all():
-                raise ValueError(f"of {known.photograph.path}: no numbers")  # noqa: TRY301
+                raise ValueError(f"of {known.photograph.path}: no numbers")  # noqa: TRY301 - the handler below says which file
             found.probabilities[number] = made["probabilities"][0]
             if "strangeness" in made:
                 found.strangeness[number] = made["strangeness"][0]

@@ -118,7 +118,7 @@ def _write_litert(
     path.write_bytes(to_litert(written.model(), half=precision == FLOAT16))
 
 
-def _quantised(model: Any, training: Sequence[Shown]) -> Any:  # noqa: ANN401
+def _quantised(model: Any, training: Sequence[Shown]) -> Any:  # noqa: ANN401 - objects of a library that has few types
     """Quantise the backbone of an ONNX or OpenVINO model by NNCF; the head stays as it is."""
     if not training:
         raise ExportError(

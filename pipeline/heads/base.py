@@ -114,8 +114,8 @@ class Head(Classifier, ABC):
     def fit(
         self,
         X: AnyRows | Any,  # noqa: ANN401 - whatever scikit-learn's tools give
-        y: Indices | Any,  # noqa: ANN401
-        groups: Indices | Any = None,  # noqa: ANN401
+        y: Indices | Any,  # noqa: ANN401 - what scikit-learn hands over
+        groups: Indices | Any = None,  # noqa: ANN401 - what scikit-learn hands over
         *,
         n_classes: int | None = None,
         progress: EpochProgress | None = None,

@@ -172,7 +172,7 @@ class DenseHead(Head):
         optimizer.exclude_from_weight_decay(var_names=["bias"])
         optimizer.build(model.trainable_variables)
 
-        def step(rows: Any, classes: Any) -> tuple[Any, Any]:  # noqa: ANN401
+        def step(rows: Any, classes: Any) -> tuple[Any, Any]:  # noqa: ANN401 - Keras's tensors
             """Train on one batch; give the sum of its losses, and how many were right."""
             with tf.GradientTape() as tape:
                 given = model(rows, training=True)

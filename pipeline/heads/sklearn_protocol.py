@@ -96,7 +96,7 @@ class Classifier:
         found: npt.NDArray[Any] = self.classes_[numbers]
         return found
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:  # noqa: ANN401
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:  # noqa: ANN401 - what scikit-learn hands over
         """Compute the share of rows predicted right; what cross_validate takes unasked."""
         from sklearn.metrics import accuracy_score
 
@@ -137,7 +137,7 @@ class Classifier:
     def _numbered(
         self,
         X: Any,  # noqa: ANN401 - whatever it is
-        y: Any,  # noqa: ANN401
+        y: Any,  # noqa: ANN401 - what scikit-learn hands over
     ) -> tuple[Rows, npt.NDArray[Any], Indices]:
         """Check rows and labels as scikit-learn does: rows, classes, and their numbers (n,).
 

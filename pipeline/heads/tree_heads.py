@@ -160,7 +160,7 @@ class ForestHead(TreeHead):
     defaults: ClassVar = {"trees": 100, "min_samples_leaf": 1}
     ranges: ClassVar = {"trees": (1, 100_000), "min_samples_leaf": (1, 1_000_000)}
 
-    def _estimator(self) -> Any:  # noqa: ANN401
+    def _estimator(self) -> Any:  # noqa: ANN401 - of scikit-learn, by name
         from sklearn.ensemble import RandomForestClassifier
 
         return RandomForestClassifier(
@@ -170,7 +170,7 @@ class ForestHead(TreeHead):
             random_state=self.seed % 2**32,
         )
 
-    def _keep(self, trained: Any, y: Indices) -> None:  # noqa: ANN401
+    def _keep(self, trained: Any, y: Indices) -> None:  # noqa: ANN401 - of scikit-learn, by name
         self._trees = Trees.of(trained.estimators_)
 
     def _predict_proba(self, X: Rows) -> Floats:
@@ -205,7 +205,7 @@ class BoostingHead(TreeHead):
     }
     _initial: Floats
 
-    def _estimator(self) -> Any:  # noqa: ANN401
+    def _estimator(self) -> Any:  # noqa: ANN401 - of scikit-learn, by name
         from sklearn.ensemble import GradientBoostingClassifier
 
         return GradientBoostingClassifier(
@@ -217,7 +217,7 @@ class BoostingHead(TreeHead):
             random_state=self.seed % 2**32,
         )
 
-    def _keep(self, trained: Any, y: Indices) -> None:  # noqa: ANN401
+    def _keep(self, trained: Any, y: Indices) -> None:  # noqa: ANN401 - of scikit-learn, by name
         trees = Trees.of(trained.estimators_.ravel())
         self._trees = trees._replace(values=trees.values * float(trained.learning_rate))
         self._initial = log_odds(np.bincount(y)[self._present] / len(y))

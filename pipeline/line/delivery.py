@@ -160,7 +160,7 @@ class Folders:
         names = [name.strip() for name in text.split(",")]
         self.root = watched
         self.of = dict(zip(OUTCOMES, [watched / name for name in names], strict=False))
-        places = {os.path.abspath(place) for place in self.of.values()}  # noqa: PTH100
+        places = {os.path.abspath(place) for place in self.of.values()}  # noqa: PTH100 - as text, for many files at once
         if len(names) != len(OUTCOMES) or not all(names) or len(places) != len(OUTCOMES):
             raise DataError(
                 f"--move-to is {text!r}; expected three folders, for good parts, for a person and "

@@ -70,7 +70,7 @@ class NewFiles:
             skip: folders that are not looked into.
         """
         self.folder, self.settle = folder, settle
-        self._seen, self._skip = seen, {os.path.abspath(path) for path in skip}  # noqa: PTH100
+        self._seen, self._skip = seen, {os.path.abspath(path) for path in skip}  # noqa: PTH100 - as text, for many files at once
         self._growing: dict[str, tuple[Stamp, float]] = {}
 
     @property
@@ -122,11 +122,11 @@ class NewFiles:
                     # their photographs would be moved away.
                     if entry.name.startswith(_OF_SYSTEMS) or entry.is_symlink():
                         continue
-                    if os.path.abspath(entry.path) not in self._skip:  # noqa: PTH100
+                    if os.path.abspath(entry.path) not in self._skip:  # noqa: PTH100 - as text, for many files at once
                         # A folder inside may go; only the watched one itself has to be there.
                         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
                             yield from self._files(Path(entry.path), f"{path}/")
-                elif os.path.splitext(entry.name)[1].lower() in _SUFFIXES:  # noqa: PTH122
+                elif os.path.splitext(entry.name)[1].lower() in _SUFFIXES:  # noqa: PTH122 - as text, for many files at once
                     yield entry, path
 
 

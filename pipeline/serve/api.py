@@ -304,7 +304,7 @@ class Api:
         return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
 
 
-async def run(function: Callable[..., Any], *arguments: Any) -> Any:  # noqa: ANN401
+async def run(function: Callable[..., Any], *arguments: Any) -> Any:  # noqa: ANN401 - of any job
     """Call what blocks on a thread."""
     return await anyio.to_thread.run_sync(functools.partial(function, *arguments))
 

@@ -61,10 +61,10 @@ def serve(
     from features.errors import EngineError
 
     try:
-        import jinja2  # noqa: F401
-        import python_multipart  # noqa: F401
-        import starlette  # noqa: F401
-        import uvicorn  # noqa: F401
+        import jinja2  # noqa: F401 - are they there?
+        import python_multipart  # noqa: F401 - are they there?
+        import starlette  # noqa: F401 - are they there?
+        import uvicorn  # noqa: F401 - are they there?
     except ImportError as error:
         raise EngineError(f"{_MISSING} ({error})") from error
     from features.photographs.decode import MAX_PIXELS

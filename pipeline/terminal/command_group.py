@@ -114,7 +114,7 @@ class LazyGroup(TyperGroup):
 
     homes: dict[str, Command | str]
 
-    def __init__(self, *, commands: Any = None, **settings: Any) -> None:  # noqa: ANN401
+    def __init__(self, *, commands: Any = None, **settings: Any) -> None:  # noqa: ANN401 - Typer's own parameters
         """Put the commands beside the groups that are made already."""
         super().__init__(**settings)
         self.commands: Commands = Commands(self.homes, dict(commands or {}))
@@ -193,5 +193,5 @@ def with_options(command: Command) -> Command:
     return called
 
 
-def _option(name: str, kind: Any, default: Any) -> inspect.Parameter:  # noqa: ANN401
+def _option(name: str, kind: Any, default: Any) -> inspect.Parameter:  # noqa: ANN401 - Typer's own parameters
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
+from pipeline.feature_specs.heads import Contender
 from pipeline.output.result_table import Table
 from pipeline.training.comparison import Comparison
 from pipeline.training.comparison_table import at_chance, comparison_notes, heads_table
@@ -15,7 +16,7 @@ _LONG = 24  # characters of a feature spec above which a letter stands for it
 
 def heads(result: Comparison, split: str, photographs: Comparison | None = None) -> str:
     """Print one line per head, best first, with intervals and what can be said against the best."""
-    table, letters = _short(heads_table(result, photographs))
+    table, letters = _short(heads_table(result, photographs), result.contenders)
     nested = result.findings.nested
     return "\n".join(
         [
@@ -28,29 +29,31 @@ def heads(result: Comparison, split: str, photographs: Comparison | None = None)
     )
 
 
-def _short(table: Table) -> tuple[Table, list[str]]:
+def _short(table: Table, contenders: Mapping[str, Contender]) -> tuple[Table, list[str]]:
     """Give the table with names that leave room, and lines that say what their letters mean."""
-    names, letters = _short_names([str(row[0]) for row in table.rows])
+    names, letters = _short_names(contenders)
     return replace(table, rows=[[names[str(row[0])], *row[1:]] for row in table.rows]), letters
 
 
-def _short_names(heads: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+def _short_names(contenders: Mapping[str, Contender]) -> tuple[dict[str, str], list[str]]:
     """Shorten names for a table of 80 columns; give lines that say which letter is which spec.
 
     Example:
-        >>> _short_names(["ridge", "ridge on full+crops:mixed7-max+mixed8-max"])[1]
+        >>> long = onepass.FeatureSpec.parse("full+crops:mixed7-max+mixed8-max")
+        >>> pair = onepass.Contender("ridge", long)
+        >>> _short_names({pair.name: pair})[1]
         ['A: full+crops:mixed7-max+mixed8-max']
     """
-    specs = dict.fromkeys(spec for head in heads if len(spec := head.partition(" on ")[2]) > _LONG)
-    letter = {spec: chr(ord("A") + number) for number, spec in enumerate(specs)}
+    specs = dict.fromkeys(pair.spec.text for pair in contenders.values())
+    long = [text for text in specs if len(text) > _LONG]
+    letter = {text: chr(ord("A") + number) for number, text in enumerate(long)}
     if len(letter) > ord("Z") - ord("A"):
         letter = {}
-    parts = {head: head.partition(" on ") for head in heads}
     short = {
-        head: f"{name} on {letter[spec]}" if spec in letter else head
-        for head, (name, _, spec) in parts.items()
+        name: f"{pair.head} on {letter[pair.spec.text]}" if pair.spec.text in letter else name
+        for name, pair in contenders.items()
     }
-    return short, [f"{sign}: {spec}" for spec, sign in letter.items()]
+    return short, [f"{sign}: {text}" for text, sign in letter.items()]
 
 
 def learning(found: LearningCurve) -> str:

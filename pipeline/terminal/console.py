@@ -181,7 +181,7 @@ def _needed(error: BaseException) -> str:
     while frame is not None and frame.tb_next is not None:
         frame = frame.tb_next
     place = frame.tb_frame.f_code if frame is not None else None
-    return f"{place.co_name} in {os.path.basename(place.co_filename)}" if place else "no more said"  # noqa: PTH119
+    return f"{place.co_name} in {os.path.basename(place.co_filename)}" if place else "no more said"  # noqa: PTH119 - a name, no path
 
 
 _LONGEST = 2000

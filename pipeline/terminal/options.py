@@ -48,7 +48,7 @@ def _patience(value: float) -> None:
     set_patience(value)
 
 
-def option(panel: str, text: str, *names: str, **limits: Any) -> OptionInfo:  # noqa: ANN401
+def option(panel: str, text: str, *names: str, **limits: Any) -> OptionInfo:  # noqa: ANN401 - Typer's own parameters
     """Declare an option: its panel, its help, its names if not its parameter's, and its limits."""
     made: OptionInfo = typer.Option(*names, help=text, rich_help_panel=panel, **limits)
     return made

@@ -14,6 +14,8 @@ from rows import sparse_rows
 
 from features.errors import HeadError, SplitError
 from pipeline.evaluation.metrics import SCORES, score
+from pipeline.feature_specs.heads import Contender
+from pipeline.feature_specs.spec import FeatureSpec
 from pipeline.heads import HEADS, make_head
 from pipeline.terminal.comparison import _short_names, heads
 from pipeline.training.cross_validate import CompareOptions, Comparison, compare
@@ -196,6 +198,8 @@ def test_what_cannot_be_compared_is_refused() -> None:
 def test_long_feature_specs_are_letters_in_the_table() -> None:
     """The same spec is the same letter; short ones and flat rows stay as they are."""
     long = "full+crops:mixed7-max+mixed8-max:root"
-    short, letters = _short_names(["ridge", f"ridge on {long}", f"lda on {long}", "lda on avg"])
+    pairs = [("ridge", "flat"), ("ridge", long), ("lda", long), ("lda", "avg")]
+    found = [Contender(head, FeatureSpec.parse(text)) for head, text in pairs]
+    short, letters = _short_names({pair.name: pair for pair in found})
     assert list(short.values()) == ["ridge", "ridge on A", "lda on A", "lda on avg"]
     assert letters == [f"A: {long}"]
