@@ -199,19 +199,6 @@ def evaluation_report(bundle: Bundle, found: Evaluation) -> str:
     """
     record, predicted = bundle.record.fit, found.predicted
     decision = replace(bundle.decision, holdout=found.outcome)
-    warnings = [*facts.untrained(record.folder), *contradicted(decision, found.what)]
-    if found.data is None:
-        warnings += facts.split_warning(*_split(record))
-    apart = facts.apart(found.group_rule, *_split(record))
-    warnings += facts.proposed_warning(found.group_rule)
-    warnings += grouping_text.alike(found.known)
-    warnings += not_scored(found.strange, bundle.classes.names)
-    warnings += [found.unlike.partition(": ")[2].capitalize()] if found.unlike else []
-    if found.group_rule.kind == "none":
-        warnings.append(
-            "Nobody said which photographs show one part. Every photograph counts as a part of "
-            "its own, which makes the intervals narrower than they are"
-        )
     sections = [
         data.section(data.Data(
             predicted.classes, predicted.table_rows, predicted.y, predicted.groups,
@@ -239,10 +226,31 @@ def evaluation_report(bundle: Bundle, found: Evaluation) -> str:
         ("model", name(str(bundle.folder))), ("scored", [_size(predicted), ": ", name(found.what)])
     ]  # fmt: skip
     verdict = model_verdict(
-        found.parts or predicted, found.part_assessment or found.assessment, warnings, apart=apart,
+        found.parts or predicted, found.part_assessment or found.assessment,
+        _evaluation_warnings(bundle, found, decision),
+        apart=facts.apart(found.group_rule, *_split(record)),
         proposed=found.group_rule.kind == PROPOSED, decision=decision,
     )  # fmt: skip
     return page_text(f"Evaluation: {bundle.head.title}", shown, verdict, sections)
+
+
+def _evaluation_warnings(bundle: Bundle, found: Evaluation, decision: Decision) -> list[str]:
+    """List what speaks against the scores of an evaluation, or belongs beside them."""
+    record = bundle.record.fit
+    warnings = [*facts.untrained(record.folder), *contradicted(decision, found.what)]
+    if found.data is None:
+        warnings += facts.split_warning(*_split(record))
+    warnings += facts.proposed_warning(found.group_rule)
+    warnings += grouping_text.alike(found.known)
+    warnings += not_scored(found.strange, bundle.classes.names)
+    unlike = found.unlike.removeprefix("note: ").removeprefix("warning: ")
+    warnings += [unlike] if unlike else []
+    if found.group_rule.kind == "none":
+        warnings.append(
+            "Nobody said which photographs show one part. Every photograph counts as a part of "
+            "its own, which makes the intervals narrower than they are"
+        )
+    return warnings
 
 
 def write_report(path: Path, page: str, *, force: bool = False) -> Path:
