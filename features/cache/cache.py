@@ -280,7 +280,7 @@ class Cache:
                 self._open_again()
 
     def _open_again(self) -> None:
-        """Take the file as it is now; keys and samples stay those of the first opening."""
+        """Take the file as it is now; keys and table rows stay those of the first opening."""
         identity = self._file.header and self._file.header.identity
         self._stamp = stamp(self.path)
         file = open_file(self.path, writable=False)

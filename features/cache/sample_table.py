@@ -69,7 +69,7 @@ def is_unchanged(table_row: TableRow, stat: os.stat_result) -> bool:
 
 
 def to_columns(table_rows: list[TableRow]) -> Columns:
-    """Give samples as arrays of equal length: fixed-length bytes (UTF-8) and int64.
+    """Give table rows as arrays of equal length: fixed-length bytes (UTF-8) and int64.
 
     File names that are not valid UTF-8 keep their bytes (surrogateescape).
     """

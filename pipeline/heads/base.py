@@ -262,7 +262,7 @@ class Head(Classifier, ABC):
     def _restore(self, arrays: Arrays) -> None:
         """Take the arrays back, each with the shape and the range that it has to have.
 
-        Classes, row width and settings stand already. Raises BundleError.
+        Classes, input width and settings stand already. Raises BundleError.
         """
 
     @classmethod
