@@ -2,20 +2,27 @@
 
     python -m benchmarks.groups
     python -m benchmarks.groups --folder DATA=truth.csv --drop-names
+    python -m benchmarks.groups --ablation
 
 The first draws photographs of many kinds: bursts of a phone or a camera, by times in names and by
 EXIF; a fixture that goes round; names over class folders; exports; copies that are turned,
 mirrored, re-lit and cropped. A folder of one's own is read with a table (path, group) that tells
 the truth; --drop-names hides the names. Pictures alone are compared, no rows: it takes a minute,
-and no backbone.
+and no backbone. --ablation switches off one branch at a time and prints the kinds that lose by it:
+what changes none has no place in the program.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import importlib
 import io
+import itertools
 import random
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -27,11 +34,15 @@ from features.cache.sample_table import TableRow
 from features.cache.thumbnails import Thumbnail, thumbnail_of
 from features.photographs.decode import capture_time, decode
 from features.photographs.recipe import RECIPES
+from pipeline.groups.counters_and_times import time_line
+from pipeline.groups.evidence import Finding
+from pipeline.groups.proposal import Evidence
 from pipeline.groups.propose import propose_by_pictures
 from pipeline.groups.rules import match_groups, read_groups
 
 _START = 1536138000  # 2018-09-05 09:00:00
 _FOUND, _MERGED = 0.9, 0.02  # what each kind has to reach
+_LOST = 0.005  # share of pairs that a branch has to be worth
 
 
 class Shot(NamedTuple):
@@ -81,10 +92,10 @@ def _nameless(number: int) -> str:
     return f"{random.Random(number).getrandbits(64):016x}"
 
 
-def phone(form: str) -> list[Shot]:
-    """Give views of a part within seconds, the time in the name."""
+def phone(form: str, view: str = "") -> list[Shot]:
+    """Give views of a part within seconds, the time in the name, and the view where it is asked."""
     found = enumerate(bursts(58, 5, 1, 3.5, 25))
-    return [shot(_stamp(t, form), p, v, n) for n, (p, v, t) in found]
+    return [shot(_stamp(t, form) + view.format(v=v), p, v, n) for n, (p, v, t) in found]
 
 
 def camera(within: float, between: float, views: int) -> list[Shot]:
@@ -111,6 +122,32 @@ def across_folders() -> list[Shot]:
         s._replace(path=f"{'bad' if rng.random() < 0.13 else 'good'}/{s.path.split('/')[1]}")
         for s in made
     ]
+
+
+def numbered_by_folder() -> list[Shot]:
+    """Give parts that are counted from 0 in each class folder."""
+    made = [shot(f"{n // 4 % 30:03d}_{n % 4}", n // 4, n % 4, n) for n in range(240)]
+    return [s._replace(path=f"{'ab'[int(s.part) // 30]}/{s.path.split('/')[1]}") for s in made]
+
+
+def poses() -> list[Shot]:
+    """Give bursts of three shots of each of five poses of a part, the time in EXIF."""
+    rng, now, found = np.random.default_rng(4), float(_START), list[Shot]()
+    for part, view in itertools.product(range(40), range(15)):
+        within = 0.3 if view % 3 else 4.0
+        now += (within if view else 30.0) * float(np.exp(0.3 * rng.standard_normal()))
+        found.append(shot(f"DSC_{len(found):05d}", part, view // 3, len(found), now))
+    return found
+
+
+def in_one_class(shots: list[Shot]) -> list[Shot]:
+    """Give the same photographs in one folder: no class says which reading is right."""
+    return [s._replace(path=f"good/{s.path.split('/')[1]}") for s in shots]
+
+
+def views_first() -> list[Shot]:
+    """Give the number of the view before that of the part, and no time."""
+    return [shot(f"view{n % 5}_{n // 5:03d}", n // 5, n % 5, n) for n in range(250)]
 
 
 def exports() -> list[Shot]:
@@ -168,7 +205,13 @@ KINDS: dict[str, Callable[[], list[Shot]]] = {
     "20 shots in 2 s": lambda: camera(0.1, 12, 20),
     "rounds, place behind time": lambda: rounds("{t}_pos{p:02d}"),
     "rounds, round and place": lambda: rounds("r{r}_pos{p:02d}"),
+    "rounds, one class": lambda: in_one_class(rounds("r{r}_pos{p:02d}")),
     "items over two classes": across_folders,
+    "numbered by folder": numbered_by_folder,
+    "poses in bursts": poses,
+    "view before part": views_first,
+    "view before part, one class": lambda: in_one_class(views_first()),
+    "view behind time": lambda: phone("IMG_%Y%m%d_%H%M%S", "_{v}"),
     "exports": exports,
 }
 
@@ -227,12 +270,90 @@ def _pairs(counts: np.ndarray) -> int:
     return int((counts * (counts - 1) // 2).sum())
 
 
+BRANCHES: dict[str, tuple[str, str, object]] = {
+    "times in names": ("counters_and_times", "time_of_name", lambda *_: None),
+    "times in EXIF": (
+        "readings",
+        "time_line",
+        lambda stems, _, least: time_line(stems, None, least),
+    ),
+    "a part takes seconds to change": ("counters_and_times", "_BY_HAND", 0.0),
+    "names": ("readings", "read_names", lambda *_: ([], [])),
+    "pixels confirm names": ("readings", "AGREES", 2.0),
+    "numbers by folder": ("file_names", "_counts_by_folder", lambda *_: False),
+    "names of copies": ("propose", "original_names", lambda paths: [""] * len(paths)),
+    "counters": ("readings", "_weigh_counter", lambda line, _: nothing(line.what)),
+    "rounds": ("readings", "are_crossed", lambda *_: False),
+    "rounds: cycles of names": ("readings", "cycles", lambda *_: None),
+    "vote: classes": ("rounds", "_DECIDES", 9.0),
+    "vote: time between runs": ("rounds", "_ROUNDS_APART", 1e99),
+    "vote: few values": ("rounds", "_FEW", 0),
+    "vote: words": ("rounds", "_PART_WORDS", re.compile("(?!)")),
+    "near copies": ("propose", "similarity_of_thumbnails", lambda *_: None),
+    "turned copies": ("propose", "turned_copies", lambda *_: None),
+    "cropped copies": ("propose", "cropped_copies", lambda *_: None),
+}
+"""What can be switched off: module of `pipeline.groups`, attribute, and what stands for it then."""
+
+
+def nothing(what: str) -> Finding:
+    """Give a finding that ties nothing."""
+    return Finding(Evidence("name", what, 0, 0, False, "switched off"))
+
+
+@contextmanager
+def without(branch: str) -> Iterator[None]:
+    """Switch one branch off."""
+    name, attribute, instead = BRANCHES[branch]
+    module = importlib.import_module(f"pipeline.groups.{name}")
+    kept = getattr(module, attribute)
+    setattr(module, attribute, instead)
+    try:
+        yield
+    finally:
+        setattr(module, attribute, kept)
+
+
+def remember(name: str) -> None:
+    """Compare the same pictures once: branches leave them as they are."""
+    module = importlib.import_module("pipeline.groups.propose")
+    compare, known = getattr(module, name), dict[bytes, object]()
+
+    def remembered(grey: np.ndarray, *_: object) -> object:
+        key = hashlib.sha256(grey.tobytes()).digest()
+        if key not in known:
+            known[key] = compare(grey)
+        return known[key]
+
+    setattr(module, name, remembered)
+
+
+def ablation(kinds: Mapping[str, Callable[[], list[Shot]]]) -> None:
+    """Print for each branch the kinds that lose pairs, or merge others, without it."""
+    for name in ("similarity_of_thumbnails", "turned_copies", "cropped_copies"):
+        remember(name)
+    shots = {title: make() for title, make in kinds.items()}
+    whole = {title: measure(some) for title, some in shots.items()}
+    print("| without | changes | found | merged |\n|---|---|---|---|")
+    for branch in BRANCHES:
+        changed = False
+        for title, some in shots.items():
+            with without(branch):
+                found, merged, _ = measure(some)
+            if found < whole[title][0] - _LOST or merged > whole[title][1] + _LOST:
+                print(f"| {branch} | {title} | {found:.0%} | {merged:.1%} |", flush=True)
+                changed = True
+        if not changed:
+            print(f"| {branch} | nothing | | |", flush=True)
+
+
 def main() -> None:
     """Print one line for each kind."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", action="append", default=[], metavar="DATA=TRUTH.csv")
     parser.add_argument("--drop-names", action="store_true")
     parser.add_argument("--copies", action="store_true", help="of the folder's parts, too")
+    parser.add_argument("--ablation", action="store_true", help="one branch off at a time")
     options = parser.parse_args()
     kinds = dict(KINDS)
     for folder in options.folder:
@@ -244,6 +365,9 @@ def main() -> None:
             kinds[f"{root.name}, copies {what}"] = lambda root=root, truth=truth, change=change: (
                 copies_of_folder(root, truth, change)
             )
+    if options.ablation:
+        ablation(kinds)
+        return
     print("| kind | photographs | pairs found | others merged | by | |\n|---|---|---|---|---|---|")
     for title, make in kinds.items():
         shots = make()

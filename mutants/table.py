@@ -294,8 +294,8 @@ FOLDERS = (
     Mutant(
         "A gap parts photographs between the two kinds of gaps, nearer to the longer ones",
         "pipeline/groups/counters_and_times.py",
-        "return float(ends[place] + _NEARER * room[place]), float(room[place])",
-        "return float(ends[place] - 9 * room[place]), float(room[place])",
+        "return float(ends[place] + _NEARER * room[place])",
+        "return float(ends[place] - 9 * room[place])",
         "tests/pipeline/groups/test_readings.py::test_gaps_of_two_kinds_are_cut_between[near-0]",
     ),
     Mutant(

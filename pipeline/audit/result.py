@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from features.errors import DataError
+from pipeline.audit.labels import LEAST_AUC
 from pipeline.output.result_table import Cell, Column, Table, interval
 from pipeline.output.tables import to_csv
 
@@ -157,6 +158,15 @@ class LabelFindings:
     roc_auc: float
     own_probability: dict[str, float]
     weak: list[str]
+
+    @property
+    def judged(self) -> bool:
+        """Whether the head tells the classes, so that its doubts say something of labels."""
+        return self.roc_auc >= LEAST_AUC
+
+    def of(self) -> str:
+        """Say which head it was and how well it tells the classes."""
+        return f"({self.head} head, {self.folds} folds by part, AUC {self.roc_auc:.3f})"
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from pipeline.audit.result import FactFinding, Shortcuts
 from pipeline.data.dataset import Labelled
 from pipeline.data.splits import Fold
 
+_FEW = 0.1  # share of the photographs that a fact may tell apart in groups
 _SAME = 0.97  # rank correlation from which two facts are one, such as file size and bytes per pixel
 
 LEAST_AUC = 0.6
@@ -85,17 +86,37 @@ def describe_facts(data: Labelled, testable: Testable) -> Shortcuts:
 
 
 def _same_facts(columns: Sequence[Column]) -> list[str]:
-    """Give for each fact an earlier one's title that orders photographs alike; "" for none."""
+    """Give for each fact an earlier one's title that says the same of photographs; "" for none.
+
+    Two say the same that order photographs alike, or that tell the same few groups of them apart.
+    """
     ranks = [_ranks(column) for column in columns]
     found: list[str] = []
     for i, column in enumerate(columns):
         same = next(
-            (j for j in range(i) if not found[j] and column.ordered and columns[j].ordered
-             and abs(float(np.corrcoef(ranks[i], ranks[j])[0, 1])) >= _SAME),
+            (j for j in range(i) if not found[j] and (
+                _order_alike(columns[j], column, ranks[j], ranks[i])
+                or _same_groups(columns[j], column))),
             None,
         )  # fmt: skip
         found.append("" if same is None else FACTS[columns[same].name].title)
     return found
+
+
+def _order_alike(one: Column, other: Column, ranks: Floats, others: Floats) -> bool:
+    if not (one.ordered and other.ordered):
+        return False
+    return bool(abs(float(np.corrcoef(ranks, others)[0, 1])) >= _SAME)
+
+
+def _same_groups(one: Column, other: Column) -> bool:
+    """Say whether photographs of one value of the one are those of one value of the other."""
+    if not np.array_equal(one.known, other.known):
+        return False
+    values = np.stack([one.values[one.known], other.values[one.known]])
+    groups = len(np.unique(values, axis=1).T)
+    counts = {len(np.unique(side)) for side in values}
+    return counts == {groups} and 1 < groups <= _FEW * values.shape[1]
 
 
 def _ranks(column: Column) -> Floats:
@@ -191,8 +212,8 @@ def _advice(name: str, testable: Testable) -> str:
     alike = testable.left_out.get("jpeg_tables") == CONSTANT
     if name in ("file_size", "bytes_per_pixel") and alike:
         return (
-            "all files have the same JPEG quality tables, so the pictures themselves differ: in "
-            "detail, noise, light or background, or by the defect; look at photographs of both "
-            "classes side by side"
+            "all files have the same JPEG quality tables, so the pictures themselves differ (in "
+            "detail, noise, light or background, or by the defect) or what else the files hold "
+            "(previews, comments); look at photographs of both classes side by side"
         )
     return FACTS[name].advice

@@ -41,8 +41,9 @@ _STEP = 1.5  # pixels of the coarse picture between windows
 _CUT_SIDE = 16
 _LOOKED_AT = 24  # candidates of each picture
 _NEAR = 0.12  # how far sizes lie apart, in logarithms, that are tried
-_GRAIN, _FLAT = 2.0, 2.0  # pixels; grey levels of contrast below which there is only noise
-_USUAL, _HALF = 0.75, 0.4  # of its candidates' differences; share of it that is a copy's
+_GRAINS, _FLAT = 32, 2.0  # along a side; grey levels of contrast below which there is only noise
+_USUAL = 0.75  # quantile of what candidates leave that is the usual
+_PERHAPS, _SURELY = 0.6, 0.4  # of what is usual, what a copy leaves at half and at whole size
 _LAID = 0.005  # expected strangers of such a pair
 
 Complex = npt.NDArray[np.complex64]
@@ -105,11 +106,16 @@ def cropped_copies(grey: Grey) -> Pairs | None:
     if not FEWEST <= len(grey) <= MOST_CUT:
         return None
     pictures = grey.astype(np.float32)
-    numbers, sizes = _like_windows(shrink(pictures, SIDE // 2))
-    left = 1 - _laid_on(pictures, numbers, sizes)
-    usual = np.quantile(left, _USUAL, axis=1, keepdims=True)
-    copies = left < _HALF * usual
-    a, b = np.nonzero(copies)[0], numbers[copies]
+    small = shrink(pictures, SIDE // 2)
+    numbers, sizes = _like_windows(small)
+    rows = np.arange(len(grey))
+    # A look at half the size spares nine in ten a look at the whole one.
+    rows = rows[(_left(small, rows, numbers, sizes) < _PERHAPS).any(axis=1)]
+    numbers, sizes = numbers[rows], sizes[rows]
+    copies = _left(pictures, rows, numbers, sizes) < _SURELY
+    # What most candidates share is the design.
+    copies &= copies.sum(axis=1, keepdims=True) <= _LOOKED_AT // 3
+    a, b = rows[np.nonzero(copies)[0]], numbers[copies]
     pairs = np.unique(np.minimum(a, b) * len(grey) + np.maximum(a, b))
     one, other = np.divmod(pairs, len(grey))
     return Pairs(one, other, np.full(len(pairs), _LAID))
@@ -238,24 +244,26 @@ def _reading(side: int, size: float, place: float) -> Vectors:
     return np.asarray(taken.reshape(_CUT_SIDE, fine, side).mean(axis=1), dtype=np.float32)
 
 
-def _laid_on(pictures: Vectors, numbers: Indices, sizes: Vectors) -> Vectors:
-    """Correlate each picture with its candidates where, and in the size in which, it fits best.
+def _left(pictures: Vectors, rows: Indices, numbers: Indices, sizes: Vectors) -> Vectors:
+    """Say what differs where pictures are laid on their candidates, 1 being what usually does.
 
     Args:
         pictures: float32 (n, side, side).
-        numbers: int64 (n, count) candidates.
-        sizes: float32 (n, count), about how large the window is.
+        rows: int64 (m,) those that are laid on others.
+        numbers: int64 (m, count) their candidates.
+        sizes: float32 (m, count), about how large the window is.
 
     Returns:
-        float32 (n, count), the largest normalised cross-correlation over places and sizes (by
-        Fourier transforms: Lewis, "Fast normalized cross-correlation", 1995).
+        float32 (m, count), of 1 less the largest normalised cross-correlation over places and
+        sizes (by Fourier transforms: Lewis, "Fast normalized cross-correlation", 1995).
     """
     from scipy.fft import irfft2, rfft2
 
     side = pictures.shape[1]
     shape = (side, side)  # no window reaches over the edge, so that nothing wraps around
     best = np.zeros(numbers.shape, dtype=np.float32)
-    fine = _fine(pictures)
+    grain = side / _GRAINS
+    fine = _fine(pictures, grain)
     whole, power = rfft2(fine, shape), rfft2(fine**2, shape)
     for size in _FINE:
         width = round(size * side)
@@ -263,16 +271,18 @@ def _laid_on(pictures: Vectors, numbers: Indices, sizes: Vectors) -> Vectors:
         covered = rfft2(np.ones((width, width), np.float32), shape).conj()
         energy = irfft2(power * covered, shape)[:, :room, :room]
         lengths = np.sqrt(np.maximum(energy, 1e-3))
-        parts = _fine(_resized(pictures, width))
+        parts = _fine(_resized(pictures, width), grain)
         parts -= parts.mean(axis=(1, 2), keepdims=True)
         parts /= np.sqrt((parts**2).sum(axis=(1, 2), keepdims=True)) + 1e-6
         seen = rfft2(parts, shape).conj()
         near = abs(np.log(size / sizes)) < _NEAR
-        for number in np.flatnonzero(near.any(axis=1)).tolist():
-            others = numbers[number, near[number]]
-            found = irfft2(whole[others] * seen[number], shape)[:, :room, :room] / lengths[others]
-            best[number, near[number]] = np.maximum(best[number, near[number]], found.max((1, 2)))
-    return best
+        for at in np.flatnonzero(near.any(axis=1)).tolist():
+            others = numbers[at, near[at]]
+            found = irfft2(whole[others] * seen[rows[at]], shape)[:, :room, :room] / lengths[others]
+            best[at, near[at]] = np.maximum(best[at, near[at]], found.max((1, 2)))
+    left = 1 - best
+    usual = np.quantile(left, _USUAL, axis=1, keepdims=True) if len(left) else left
+    return np.asarray(left / np.maximum(usual, 1e-6), dtype=np.float32)
 
 
 def _resized(pictures: Vectors, side: int) -> Vectors:
@@ -280,12 +290,12 @@ def _resized(pictures: Vectors, side: int) -> Vectors:
     return np.stack([np.asarray(Image.fromarray(p).resize((side, side), small)) for p in pictures])
 
 
-def _fine(pictures: Vectors) -> Vectors:
+def _fine(pictures: Vectors, grain: float) -> Vectors:
     """Leave the fine structure of pictures, its contrast evened out."""
     from scipy.ndimage import gaussian_filter
 
-    left = pictures - gaussian_filter(pictures, (0, _GRAIN, _GRAIN))
-    contrast = np.sqrt(gaussian_filter(left**2, (0, 2 * _GRAIN, 2 * _GRAIN)))
+    left = pictures - gaussian_filter(pictures, (0, grain, grain))
+    contrast = np.sqrt(gaussian_filter(left**2, (0, 2 * grain, 2 * grain)))
     return np.asarray(left / (contrast + _FLAT), dtype=np.float32)
 
 

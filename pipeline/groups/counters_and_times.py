@@ -34,12 +34,10 @@ _KINDS = 4  # of gaps: within a burst, between poses, between parts, pauses
 _ROUNDS, _LEAST_SPREAD = 100, 0.03  # of EM; variance, so that no component is a single value
 _APART = 1.0  # the two hills, in powers of two
 _CLEAR = 0.7  # density in the valley, of the lower of the two hills
-_STEP, _TIED = 1.25, 0.35  # or between the means of two kinds, in sums of their deviations
+_STEP = 1.25  # or between the means of two kinds, in sums of their deviations
 _PERHAPS, _SURELY = 0.3, 0.85  # a cut lies where a gap is so surely of the farther kind
-_HARDLY, _ROOM = 0.03, 0.3  # or even so hardly, where the room is so many powers of two
-_NEARER = 0.7  # and there so far along the way from one gap to the next
+_NEARER = 0.7  # and lies so far along the way from one gap to the next
 _BY_HAND = 8.0  # seconds: nobody changes a part faster, but a camera's burst has pauses
-_REGULAR = 0.35  # standard deviation of sizes, of their mean, that is a habit
 _CUTS = 7  # rows of the table
 _TOUCH = 0.2  # seconds: a clock of thousandths is no finer than a hand
 
@@ -100,12 +98,10 @@ class Cut:
 
     Attributes:
         gap: the widest within a part.
-        depth: density in the valley, of the lower hill: 0 is a clean cut, 1 is none.
         long: the usual gap between parts.
     """
 
     gap: float
-    depth: float
     long: float
 
 
@@ -185,9 +181,8 @@ def find_cut(gaps: Floats, step: float, most: int = MOST_SHOTS) -> Cut | None:
     """Find where gaps are of two kinds: a mixture of normal distributions of their logarithms.
 
     The cut is put where gaps leave the most room, but rather too far than too near: a part that is
-    torn does more harm than two that are merged. Of several kinds of gaps the first
-    counts that leaves time to change a part by hand; a farther one instead of it, if it makes
-    groups of one size, for then it is a habit and not a pause.
+    torn does more harm than two that are merged. Of several kinds of gaps the first counts that
+    leaves time to change a part by hand.
 
     Args:
         gaps: float64 (m,) between neighbours; infinite ones are between streams.
@@ -209,9 +204,7 @@ def find_cut(gaps: Floats, step: float, most: int = MOST_SHOTS) -> Cut | None:
     if not cuts:
         return None
     # A robot changes parts in less than a hand does: then the farthest cut is all there is.
-    by_hand = [cut for cut in cuts if cut.long >= _BY_HAND] or cuts[-1:]
-    habits = [cut for cut in by_hand[1:] if _is_habit(gaps, by_hand[0].gap, cut.gap)]
-    return habits[-1] if habits else by_hand[0]
+    return next((cut for cut in cuts if cut.long >= _BY_HAND), cuts[-1])
 
 
 def _valleys(logs: Floats) -> list[Cut]:
@@ -219,8 +212,7 @@ def _valleys(logs: Floats) -> list[Cut]:
     if np.ptp(logs) < _APART:
         return []
     mixtures = sorted((_mixture(logs, kinds) for kinds in range(2, _KINDS + 1)), key=lambda m: m[0])
-    # A wide component may swallow its neighbour; not so if both have one deviation.
-    for _, parts in [*mixtures, _mixture(logs, 2, tied=True)]:
+    for _, parts in mixtures:
         grid = np.arange(logs.min(), logs.max(), 0.02)
         heights = _heights(grid, parts)
         found = [_valley(logs, grid, heights, parts, near) for near in range(1, len(heights))]
@@ -237,7 +229,7 @@ def _heights(values: Floats, parts: Floats) -> Floats:
     return np.asarray(weight / deviation * np.exp(-0.5 * scaled**2) / np.sqrt(2 * np.pi))
 
 
-def _mixture(logs: Floats, kinds: int, *, tied: bool = False) -> tuple[float, Floats]:
+def _mixture(logs: Floats, kinds: int) -> tuple[float, Floats]:
     """Fit so many normal distributions (EM, from evenly spread means): BIC and components."""
     # Means start evenly spread, not at quantiles: rare long gaps would have no component near.
     order = np.sort(logs)
@@ -250,8 +242,6 @@ def _mixture(logs: Floats, kinds: int, *, tied: bool = False) -> tuple[float, Fl
         weight = share.sum(axis=1) + 1e-9
         means = share @ logs / weight
         spread = (share * (logs - means[:, None]) ** 2).sum(axis=1) / weight
-        if tied:
-            spread[:] = (spread * weight).sum() / len(logs)
         parts = np.column_stack([weight / len(logs), means, np.sqrt(spread + _LEAST_SPREAD)])
     likelihood = np.log(_heights(logs, parts).sum(axis=0) + 1e-300).sum()
     bic = (3 * kinds - 1) * np.log(len(logs)) - 2 * likelihood
@@ -274,47 +264,27 @@ def _valley(logs: Floats, grid: Floats, heights: Floats, parts: Floats, near: in
     rare = min(far.sum(), (~far).sum()) < max(_FEWEST_RUNS, _RAREST * len(logs))
     # Two hills of very different height leave no valley: there the distance of means counts.
     step = (parts[1, 1] - parts[0, 1]) / (parts[0, 2] + parts[1, 2]) if len(parts) == 2 else 0.0
-    step -= _TIED * (len(parts) == 2 and parts[0, 2] == parts[1, 2])
     if rare or (depth > _CLEAR and step < _STEP) or parts[near, 1] - parts[near - 1, 1] < _APART:
         return None
-    cut, room = 0.0, 0.0
-    # First where both kinds are likely; then farther out, if far more room is to be had there.
-    for least, wanted in ((_PERHAPS, 0.0), (_HARDLY, _ROOM)):
-        doubtful = grid[between & (longer > least) & (longer < _SURELY)]
-        ends = (doubtful[0], doubtful[-1]) if len(doubtful) else (grid[middle], grid[middle])
-        place, width = _widest(logs, *map(float, ends))
-        if width > max(room, wanted):
-            cut, room = place, width
-    return Cut(2**cut, depth, float(2 ** np.median(logs[far])))
+    doubtful = grid[between & (longer > _PERHAPS) & (longer < _SURELY)]
+    ends = (doubtful[0], doubtful[-1]) if len(doubtful) else (grid[middle], grid[middle])
+    return Cut(2 ** _widest(logs, *map(float, ends)), float(2 ** np.median(logs[far])))
 
 
-def _widest(logs: Floats, first: float, last: float) -> tuple[float, float]:
-    """Find where to cut this stretch: with the most room, nearer to longer gaps; and the room."""
+def _widest(logs: Floats, first: float, last: float) -> float:
+    """Find where to cut this stretch: with the most room, nearer to longer gaps."""
     inside = np.sort(logs[(logs > first) & (logs < last)])
     below, above = logs[logs <= first], logs[logs >= last]
     ends = np.array([below.max(initial=logs.min()), *inside, above.min(initial=logs.max())])
     room = np.diff(ends)
     place = len(room) - 1 - int(room[::-1].argmax())
-    return float(ends[place] + _NEARER * room[place]), float(room[place])
-
-
-def _sizes(gaps: Floats, gap: float) -> Indices:
-    return np.bincount(np.concatenate([[0], np.cumsum(gaps > gap)]))
+    return float(ends[place] + _NEARER * room[place])
 
 
 def _are_parts(gaps: Floats, gap: float, most: int) -> bool:
-    several = _sizes(gaps, gap)
-    several = several[several > 1]
+    sizes = np.bincount(np.concatenate([[0], np.cumsum(gaps > gap)]))
+    several = sizes[sizes > 1]
     return len(several) >= _FEWEST_RUNS and float(np.median(several)) <= most
-
-
-def _is_habit(gaps: Floats, near: float, far: float) -> bool:
-    """Say whether a farther cut joins about as many of the nearer runs each time, and not many."""
-    order = np.cumsum(gaps > far)[gaps > near]
-    # The last run may be cut short by the end of the day: it is no part of a habit.
-    joined = np.unique(order, return_counts=True)[1][:-1]
-    size = float(np.median(_sizes(gaps, far)))
-    return size <= MOST_COUNTED and float(joined.std()) <= _REGULAR * float(joined.mean())
 
 
 def table_of_cuts(line: Line, gap: float) -> list[tuple[float, int]]:

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
 from features.arrays import Indices
 from pipeline.groups.proposal import Evidence, Link
@@ -19,7 +18,6 @@ Pairs = tuple[Indices, Indices]
 
 _FEWEST_PAIRS = 10
 _MOST_PAIRS = 20_000  # that are looked at
-_RESIDUALS = 200  # of pairs
 
 
 @dataclass(frozen=True)
@@ -44,12 +42,10 @@ class PixelEvidence:
     Attributes:
         similarity: None where there are too few photographs.
         unit: int64 (n,), each photograph's number in `similarity`; exact copies share one.
-        pictures: uint8 (units, side, side), small and grey; None without.
     """
 
     similarity: Similarity | None
     unit: Indices
-    pictures: npt.NDArray[np.uint8] | None = None
 
     def agreement(
         self, related: tuple[Indices, Indices], others: tuple[Indices, Indices]
@@ -77,27 +73,6 @@ class PixelEvidence:
         ours, theirs = alike[0], np.sort(alike[1])
         below = np.searchsorted(theirs, ours, "left") + np.searchsorted(theirs, ours, "right")
         return float(below.mean() / 2 / len(theirs))
-
-    def residual(self, a: Indices, b: Indices) -> float | None:
-        """Measure what light, a shift and a size leave of the difference of the usual pair.
-
-        Returns:
-            Grey levels (standard deviation, the median over pairs): a level or less where the very
-            same thing is photographed again. None without pictures or pairs.
-        """
-        if self.pictures is None or not len(a):
-            return None
-        chosen = np.linspace(0, len(a) - 1, min(len(a), _RESIDUALS)).astype(np.int64)
-        left = []
-        for x, y in zip(self.unit[a[chosen]], self.unit[b[chosen]], strict=True):
-            one, other = (self.pictures[i].astype(np.float64) for i in (x, y))
-            down, right = np.gradient(one)
-            rows, columns = np.indices(one.shape) - (len(one) - 1) / 2
-            size = down * rows + right * columns
-            known = np.stack([one, down, right, size, rows, columns, np.ones_like(one)], axis=-1)
-            known, wanted = known[2:-2, 2:-2].reshape(-1, 7), other[2:-2, 2:-2].ravel()
-            left.append(float((wanted - known @ np.linalg.lstsq(known, wanted)[0]).std()))
-        return float(np.median(left))
 
 
 def in_percent(agreement: float | None) -> str:

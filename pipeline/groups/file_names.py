@@ -49,7 +49,6 @@ class Key:
     Attributes:
         what: in words.
         values: (n,), "" where a photograph has none.
-        rest: (n,) what else differs between names, as text.
         leads: whether it stands first, or what else differs are words: "017_2" and "left_017" name
             part 17, but "2_017" may be the 17th photograph of day 2.
         by_folder: whether each class folder counts by itself.
@@ -59,7 +58,6 @@ class Key:
 
     what: str
     values: list[str]
-    rest: list[str]
     leads: bool
     by_folder: bool
     before: str
@@ -195,7 +193,6 @@ def _keys(shape: _Shape, folders: list[str]) -> Iterator[Key]:
             if len(counts) < _FEWEST_GROUPS or together < _COUNTS * len(values):
                 continue
             others = [i for i in shape.fields if i not in chosen]
-            rest = ["_".join(tokens[i] for i in others) for tokens in shape.tokens]
             own = [folders[number] for number in shape.members]
             by_folder = _counts_by_folder(shape, values, own)
             if by_folder:
@@ -203,7 +200,6 @@ def _keys(shape: _Shape, folders: list[str]) -> Iterator[Key]:
             yield Key(
                 f"{_places(shape, chosen)} of names like {shape.describe()}",
                 _spread(values, shape.members, len(folders)),
-                _spread(rest, shape.members, len(folders)),
                 chosen == tuple(shape.fields[: len(chosen)])
                 or not any(shape.tokens[0][i].isdecimal() for i in others),
                 by_folder,

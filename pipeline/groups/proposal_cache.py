@@ -137,7 +137,7 @@ def doubts_of_groups(cache_path: Path) -> list[str]:
     return said
 
 
-REVISION = 7
+REVISION = 8
 """Raised when the same photographs would be grouped otherwise."""
 
 

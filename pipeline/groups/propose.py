@@ -110,8 +110,7 @@ def _proposed(
     tick: Tick | None = None,
 ) -> Proposal:
     """Propose groups from all evidence; `unit` are numbers in `similarity` and `thumbnails`."""
-    pictures = None if thumbnails is None else thumbnails.grey
-    pixels = PixelEvidence(similarity, unit, pictures)
+    pixels = PixelEvidence(similarity, unit)
     capture_time = None if thumbnails is None else thumbnails.capture_time[unit]
     readings = read_all(table_rows, capture_time, pixels, gap)
     findings = [_copies(table_rows, unit), *readings.findings]

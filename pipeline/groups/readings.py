@@ -9,7 +9,7 @@ time only counts the rounds. `pipeline.groups.rounds` weighs the two.
 from __future__ import annotations
 
 import itertools
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
@@ -35,15 +35,12 @@ from pipeline.groups.file_names import Key, read_names
 from pipeline.groups.proposal import Evidence, Link
 from pipeline.groups.rounds import (
     COVERS,
-    REGULAR,
-    ROUND_WORDS,
     are_crossed,
     count,
     cycles,
     purity,
     weigh,
 )
-from pipeline.output.names import name_key
 
 _USUAL = 12  # photographs of the usual part by its name; of more, runs in time may know better
 _RECURS = 1.5  # runs of a value in the order of shots, from which on it comes back
@@ -85,7 +82,6 @@ class _Named:
     usual: float
     recurs: float | None
     agreement: float | None
-    regular: bool
 
     @property
     def groups(self) -> int:
@@ -122,13 +118,13 @@ def read_all(
     timed = None if line is None else _timed(line, gap)
     if gap is not None:
         return _chosen(table_rows, line, timed, None, [], "")
-    keys, counters = read_names([_below_one_folder(table_row) for table_row in table_rows])
+    keys, counters = read_names(paths)
     named = [_named(key, line or _one_counter(counters, len(paths)), pixels) for key in keys]
     best = _best(named, None if timed is None else timed[0])
     if best is not None:
         crossing = [one for one in named if are_crossed(one.codes, best.codes)]
         if crossing:
-            return _between(table_rows, line, timed, best, crossing, named, pixels)
+            return _between(table_rows, line, timed, best, crossing, named)
         return _chosen(table_rows, line, timed, best, named, "")
     counted = [] if timed else [_weigh_counter(counter, pixels) for counter in counters]
     if any(finding.evidence.used for finding in counted):
@@ -141,25 +137,9 @@ def read_all(
         runs = None if order is None else cycles(order, max(again, key=lambda n: n.groups).codes)
     again = [] if runs is None else [one for one in again if are_crossed(one.codes, runs)]
     if runs is not None and again:
-        return _between(table_rows, line, timed, runs, again, named, pixels)
+        return _between(table_rows, line, timed, runs, again, named)
     found = _chosen(table_rows, line, timed, None, named, "")
     return replace(found, findings=[*found.findings, *counted[:_COUNTED]])
-
-
-def _below_one_folder(table_row: TableRow) -> str:
-    """Give a path whose first folder is all that says split and class: "train+good/000.png".
-
-    Else the words train and good would be read as parts of names of one shape.
-    """
-    *folders, name = table_row.path.split("/")
-    label, split = name_key(table_row.label), table_row.split[:3]
-    says = [
-        at
-        for at, folder in enumerate(map(name_key, folders))
-        if folder == label or (split and folder.startswith(split))
-    ]
-    upto = max(says, default=0) + 1
-    return "/".join(["+".join(folders[:upto]), *folders[upto:], name]) if folders else name
 
 
 def _timed(line: Line, gap: float | None) -> tuple[Indices, float, str] | None:
@@ -185,7 +165,6 @@ def _named(key: Key, order: Line | None, pixels: PixelEvidence) -> _Named:
     codes = np.array([numbers.get(value, -1) for value in key.values], dtype=np.int64)
     members = _members(codes)
     sizes = [len(group) for group in members if len(group) > 1]
-    rests = Counter(tuple(sorted(key.rest[n] for n in group)) for group in members)
     recurs = None
     if order is not None:
         shots = codes[order.walk()[0]]
@@ -197,7 +176,6 @@ def _named(key: Key, order: Line | None, pixels: PixelEvidence) -> _Named:
         float(np.median(sizes)) if sizes else 0.0,
         recurs,
         pixels.agreement(*_group_pairs(members)),
-        bool(rests) and rests.most_common(1)[0][1] >= REGULAR * len(members),
     )
 
 
@@ -213,12 +191,10 @@ def _best(named: Sequence[_Named], runs: Indices | None) -> _Named | None:
             continue
         if one.recurs is None:
             agreed = one.agreement is not None and one.agreement >= AGREES
-            plain = one.usual <= _USUAL and not ROUND_WORDS.fullmatch(one.key.before)
-            fits = agreed or (one.regular and one.key.leads and plain)
+            fits = agreed or (one.key.leads and one.usual <= _USUAL)
         else:
             fits = one.recurs <= _RECURS or (runs is not None and purity(one.codes, runs) > _PURE)
-        finer = runs is not None and one.usual > _USUAL and count(runs) >= 3 * one.groups
-        if fits and not finer:
+        if fits:
             able.append(one)
     small = [one for one in able if one.usual <= _USUAL]
     if small:
@@ -233,14 +209,13 @@ def _between(
     parts: _Named | Indices,
     again: Sequence[_Named],
     named: Sequence[_Named],
-    pixels: PixelEvidence,
 ) -> Readings:
     """Decide whether runs are parts and a recurring field their view, or the field is the part."""
     name = parts if isinstance(parts, _Named) else None
     runs = parts.codes if isinstance(parts, _Named) else parts
     labels = np.unique([table_row.label for table_row in table_rows], return_inverse=True)[1]
     weighed = [
-        (*weigh(one.key, one.codes, runs, name.key if name else None, labels, line, pixels), one)
+        (*weigh(one.key, one.codes, runs, name.key if name else None, labels, line), one)
         for one in again
     ]
     score, why, one = max(weighed, key=lambda each: (each[0], -each[2].groups))
@@ -299,7 +274,6 @@ def _chosen(
 
 def _name_finding(one: _Named, used: bool, reason: str) -> Finding:
     why = f"{one.groups:,} values, {one.usual:g} photographs each"
-    why += ", all with the same rest of the name" if one.regular else ""
     if one.recurs is not None:
         order = "they come back" if one.recurs > _RECURS else "one after the other"
         why += f", {order} in the order of shots"

@@ -1,8 +1,8 @@
 """Rounds or bursts: whether a field of the names that recurs is the part, or a view of the part.
 
 The names and times alone look the same in both. What tells them apart: which of the two readings
-the classes go with, how far apart the runs are, whether the very same thing stands there again,
-how many values recur how often, and what people call it.
+the classes go with, how far apart the runs are, how few values recur, which number leads, and what
+people call it.
 """
 
 from __future__ import annotations
@@ -13,20 +13,16 @@ import numpy as np
 
 from features.arrays import Indices
 from pipeline.groups.counters_and_times import Line
-from pipeline.groups.evidence import Pairs, PixelEvidence
 from pipeline.groups.file_names import Key
 
 COVERS = 0.3
 """Share of all photographs that a field which names parts, or recurs, stands in."""
 
-REGULAR = 0.8
-"""Share of groups that are alike, from which on there is a rule behind it."""
-
+_REGULAR = 0.8  # share of cycles of one length, from which on there is a rule behind it
 _CROSSED = 0.4  # share of pairs of one value of a field that share the other, at most
 _DECIDES = 0.2  # difference of purities that means something
 _ROUNDS_APART, _PARTS_APART = 900.0, 180.0  # seconds between rounds, and between parts
-_FEW, _MANY = 8, 12  # values of a view at most; of places at least
-_AGAIN, _ANOTHER = 1.5, 3.0  # grey levels between photographs of one thing; of two
+_FEW = 8  # values of a view at most
 _PART_WORDS = re.compile(
     "part|piece|item|sn|serial|pos|position|place|slot|cav|cavity|nest|station|unit|specimen|id"
     "|sample|teil|stueck|stück|nummer|werkstück|platz|pieza|posizione|pièce"
@@ -35,19 +31,13 @@ _VIEW_WORDS = re.compile(
     "view|side|pose|cam|camera|face|shot|img|image|frame|photo|pic|bild|ansicht|seite|kamera|vista"
     "|vue|top|left|right|front|back|bottom|rear|exposure|light"
 )
-ROUND_WORDS = re.compile(
+_ROUND_WORDS = re.compile(
     "r|round|run|cycle|pass|rep|repeat|trial|loop|day|shift|batch|lot|runde|tag|charge"
 )
 
 
 def weigh(
-    key: Key,
-    codes: Indices,
-    runs: Indices,
-    other: Key | None,
-    labels: Indices,
-    line: Line | None,
-    pixels: PixelEvidence,
+    key: Key, codes: Indices, runs: Indices, other: Key | None, labels: Indices, line: Line | None
 ) -> tuple[float, list[str]]:
     """Weigh the votes for a recurring value being the part, and runs rounds; against is below 0.
 
@@ -58,13 +48,11 @@ def weigh(
         other: this other field; None where runs are of times.
         labels: int64 (n,) class numbers.
         line: capture times.
-        pixels: the pixels.
 
     Returns:
         The sum of the votes, and why.
     """
     votes: list[tuple[float, str]] = []
-    values = count(codes)
     by_value, by_run = purity(labels, codes), purity(labels, runs)
     chance = purity(labels, np.zeros(len(labels), dtype=np.int64))
     told = key.by_folder or (other is not None and other.by_folder)
@@ -79,32 +67,18 @@ def weigh(
             votes.append((1.5, f"runs are {apart / 60:,.0f} min apart"))
         elif apart <= _PARTS_APART:
             votes.append((-1.5, f"runs are {apart:,.0f} s apart"))
-    left = pixels.residual(*_crossed(codes, runs))
-    if left is not None and not _AGAIN < left < _ANOTHER:
-        word = "is seen again" if left <= _AGAIN else "is another thing each time"
-        votes.append((1.0 if left <= _AGAIN else -1.0, f"what stands there {word}"))
-    if values <= _FEW and count(runs) >= 2 * values:
-        votes.append((-1.0, f"only {values} values recur"))
-    elif values >= _MANY and count(runs) <= values:
-        votes.append((1.0, f"{values} values recur in {count(runs)} runs"))
+    if count(codes) <= _FEW and count(runs) >= 2 * count(codes):
+        votes.append((-1.0, f"only {count(codes)} values recur"))
     if other is not None and other.leads:
         votes.append((-1.0, "the other number leads"))
-    if other is not None and ROUND_WORDS.fullmatch(other.before):
+    if other is not None and _ROUND_WORDS.fullmatch(other.before):
         votes.append((1.5, f"the other is called {other.before}"))
     word = key.before
     if _PART_WORDS.fullmatch(word):
         votes.append((1.0, f"it is called {word}"))
-    elif _VIEW_WORDS.fullmatch(word) or ROUND_WORDS.fullmatch(word):
+    elif _VIEW_WORDS.fullmatch(word) or _ROUND_WORDS.fullmatch(word):
         votes.append((-1.0, f"it is called {word}"))
     return sum(vote for vote, _ in votes), [why for _, why in votes]
-
-
-def _crossed(same: Indices, different: Indices) -> Pairs:
-    """Find neighbouring pairs with one value of the first, and two of the second."""
-    order = np.lexsort((different, same))
-    a, b = order[:-1], order[1:]
-    kept = (same[a] == same[b]) & (same[a] >= 0) & (different[a] != different[b])
-    return a[kept], b[kept]
 
 
 def are_crossed(one: Indices, other: Indices) -> bool:
@@ -127,7 +101,7 @@ def cycles(order: Line, codes: Indices) -> Indices | None:
         seen.add(int(codes[shot]))
         runs[shot] = run
     sizes = np.bincount(runs[runs >= 0])
-    regular = np.bincount(sizes).max() >= REGULAR * len(sizes)
+    regular = np.bincount(sizes).max() >= _REGULAR * len(sizes)
     return runs if regular and len(sizes) > 1 else None
 
 

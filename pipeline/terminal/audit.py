@@ -83,9 +83,11 @@ def _sentences(found: Shortcuts) -> Iterable[str]:
 
 
 def _labels(found: LabelFindings) -> str:
+    if not found.judged:
+        return f"Labels: not judged, for the head hardly tells the classes {found.of()}"
     lines = [
         f"Labels: at most about {found.estimated:,} are wrong, {len(found.suspects):,} to check"
-        f" ({found.head} head, {found.folds} folds by part, AUC {found.roc_auc:.3f})"
+        f" {found.of()}"
     ]
     if found.suspects:
         lines += ["", _table(suspects_table(found.suspects, _SHOWN)), ""]

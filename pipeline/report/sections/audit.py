@@ -129,6 +129,9 @@ def _background(found: BackgroundFinding) -> list[Html]:
 
 
 def _labels(found: LabelFindings) -> list[Html]:
+    if not found.judged:
+        said = f"Not judged: the head hardly tells the classes {found.of()}."
+        return [element("h3", "Labels"), paragraphs(said)]
     weak = (
         f" Of {', '.join(map(printable, found.weak))} the head knows too little to doubt their "
         "labels: most of those are hard photographs."

@@ -8,6 +8,7 @@ import json
 import math
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,9 @@ from pipeline.audit.columns import COPIED, GONE, RENUMBERED, collect
 from pipeline.audit.finding_tables import copies_table, photographs_table
 from pipeline.audit.labels import out_of_fold, suspect_labels
 from pipeline.audit.outliers import find_outliers, neighbour_distances, sampled_distances
+from pipeline.audit.result import LabelFindings
 from pipeline.audit.run import audit_dataset
+from pipeline.audit.shortcuts import _same_facts
 from pipeline.audit.unusable import find_unusable
 from pipeline.data.splits import folds
 from pipeline.heads.gram import GramSide, gram
@@ -37,6 +40,7 @@ from pipeline.heads.sides import smaller_side
 from pipeline.report.html import result_table
 from pipeline.report.sections.audit import Audited
 from pipeline.report.sections.audit import section as audit_section
+from pipeline.terminal.audit import _labels
 from pipeline.terminal.audit import audit as audit_text
 
 PARTS = 14  # of each class, two photographs each
@@ -466,3 +470,20 @@ def test_the_command(
     assert "error: data exists and holds no audit" in err
     assert "Example: onepass audit" in " ".join(run("audit", "--help")[1].split())
     assert run("audit", "--cache", "none.h5")[0] == 1
+
+
+def test_one_fact_is_said_once() -> None:
+    """Quality and tables of JPEG part photographs alike; a camera parts them otherwise."""
+    quality = np.repeat([90.0, 70.0], 20)
+    tables = Column("jpeg_tables", np.repeat([0.0, 1.0], 20), ordered=False)
+    camera = Column("camera", np.tile([0.0, 1.0], 20), ordered=False)
+    size = Column("file_size", np.arange(40.0))
+    titles = _same_facts([Column("jpeg_quality", quality), tables, camera, size])
+    assert titles == ["", "JPEG quality", "", ""]
+
+
+def test_a_head_that_hardly_tells_the_classes_says_nothing_of_labels() -> None:
+    """No count of wrong labels, not even 0; from 0.65 on it does."""
+    found = LabelFindings([], 0, "ridge", 5, 0.44, {}, ["a", "b"])
+    assert _labels(found).startswith("Labels: not judged, for the head hardly tells the classes")
+    assert "at most about 0 are wrong" in _labels(replace(found, roc_auc=0.65))

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from features.cache.sample_table import TableRow
-from features.cache.thumbnails import Thumbnail
+from features.cache.thumbnails import SIDE, Thumbnail
 from features.errors import DataError
 from features.photographs.file import Photograph
 from pipeline.groups.counters_and_times import Line, find_cut, time_line, time_of_name
@@ -37,7 +37,7 @@ class Shot:
 
 def _blotches(seed: tuple[int, ...], cells: int) -> np.ndarray:
     bumps = np.random.default_rng(seed).standard_normal((cells, cells)).astype(np.float32)
-    return np.asarray(Image.fromarray(bumps).resize((32, 32), Image.Resampling.BICUBIC))
+    return np.asarray(Image.fromarray(bumps).resize((SIDE, SIDE), Image.Resampling.BICUBIC))
 
 
 def draw(part: int, view: int, noise: int, light: float = 1.0) -> np.ndarray:
