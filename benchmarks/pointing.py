@@ -2,6 +2,7 @@
 
     python -m benchmarks.pointing features.h5 masks --positive Crack --heads logistic,dense
     python -m benchmarks.pointing features.h5 masks --features crops:mixed8:root --heads ridge
+    python -m benchmarks.pointing layers.h5 masks --features mixed5-max+mixed8-max:root
 
 Every defective photograph is judged by a head that was trained on the other parts (grouped folds).
 A mask is an image of the photograph's path with the suffix .png under the folder of masks, white
@@ -31,16 +32,19 @@ from PIL import Image
 import pipeline
 from features.arrays import Floats, Row, Rows
 from features.backbones.registry import map_shape
+from features.backbones.settings import settings_from_fields
 from features.cache.sample_table import TableRow
-from features.photographs.views import view_named
+from features.photographs.decode import decode_views
+from features.photographs.views import FULL, LARGE, view_named
 from pipeline.data.dataset import Dataset
 from pipeline.data.splits import folds
 from pipeline.feature_specs.heads import HeadOnCachedRows, on_cached_rows
 from pipeline.feature_specs.rows import raw_rows, rows_in
 from pipeline.feature_specs.spec import FeatureSpec
 from pipeline.heads.base import Head
+from pipeline.heatmaps.covers import GRID, covered_rows
 from pipeline.heatmaps.drawing import spread
-from pipeline.heatmaps.maps import cell_scores, occlusion
+from pipeline.heatmaps.maps import cell_scores, logits, occlusion
 from pipeline.heatmaps.views import lay_out, shown_views, view_scores
 
 Mask = np.ndarray
@@ -209,6 +213,39 @@ def of_views(
     return found
 
 
+def of_covers(
+    data: Dataset, heads: Sequence[str], masks: Sequence[Mask | None], n_folds: int, text: str
+) -> Found:
+    """Point with heads on layers of the whole photograph, by covering it piece by piece."""
+    spec, found, rows = FeatureSpec.parse(text), Found(), dict[int, Rows]()
+    assert data.folder.weights is not None
+    settings = settings_from_fields(data.fields, data.folder.weights)
+    backbone, names = settings.load(16), (FULL, *settings.crops.views)
+    for fold in folds(data.y, data.groups, n_folds=n_folds, repeats=1, seed=0):
+        train, y = rows_in(data, spec, fold.train)[:], data.y[fold.train]
+        trained = {
+            name: on_cached_rows(
+                pipeline.make_head(name).fit(train, y, data.groups[fold.train], n_classes=2),
+                spec, data.fields,
+            )
+            for name in heads
+        }  # fmt: skip
+        for i in (i for i in fold.test.tolist() if data.y[i] == 1):
+            mask = masks[i]
+            if mask is None:
+                continue
+            if i not in rows:
+                file = Path(data.folder.root) / data.table_rows[i].path
+                pictures = decode_views(file.read_bytes(), settings.recipe, names)
+                rows[i] = covered_rows(spec, settings, backbone, pictures)
+            for name, head in trained.items():
+                scores = logits(head, rows[i], 1)
+                cells = (scores[0] - scores[1:]).reshape(GRID, GRID)
+                pointed = point(cells, mask, int(data.groups[i]), bool(scores[0] > 0))
+                found.setdefault((name, f"covered, {text}"), []).append(pointed)
+    return found
+
+
 def main() -> None:
     """Train on folds, point, print a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -231,7 +268,10 @@ def main() -> None:
     else:
         masks = [read_mask(options.masks, table_row) for table_row in data.table_rows]
     heads = options.heads.split(",")
-    if options.features:
+    whole = options.features and set(FeatureSpec.parse(options.features).views) <= {FULL, LARGE}
+    if whole:
+        found = of_covers(data, heads, masks, options.folds, options.features)
+    elif options.features:
         found = of_views(data, heads, masks, options.folds, options.features)
     else:
         found = of_cells(data, heads, masks, options.folds)

@@ -19,6 +19,7 @@ from PIL import Image, ImageFilter
 
 from features.arrays import Floats, Indices, Pixels, Rows
 from features.backbones.registry import Backbone
+from features.backbones.settings import BackboneSettings
 from features.backbones.two_sizes import see
 from features.cache.sample_table import TableRow
 from features.errors import ImageError
@@ -26,6 +27,7 @@ from features.photographs.decode_worker_pool import look_apart
 from features.photographs.file import read_photograph
 from features.photographs.views import FULL
 from pipeline.feature_specs.heads import HeadOnCachedRows
+from pipeline.feature_specs.spec import FeatureSpec
 from pipeline.heads.base import AnyRows
 from pipeline.heatmaps.maps import Reference, full_colour, logits, looked_at, mean_row
 from pipeline.heatmaps.views import shown_views
@@ -88,15 +90,33 @@ def cover_scores(
             pictures = look_apart(data, settings.recipe, names, max_pixels=options.max_pixels)
         except ImageError:
             continue
-        looks = [
-            _seen(backbone, _covered(picture) if name in head.spec.views else [picture])
-            for name, picture in zip(names, pictures.pixels, strict=True)
-        ]
-        each = np.stack([np.broadcast_to(one, (1 + PIECES, one.shape[1])) for one in looks], axis=1)
-        seen_rows = settings.row_of(each.reshape(-1, each.shape[2]), len(names))
+        seen_rows = covered_rows(head.spec, settings, backbone, pictures.pixels)
         scores = logits(head, seen_rows, int(targets[number]))
         found[number] = (scores[0] - scores[1:]).reshape(GRID, GRID)
     return found
+
+
+def covered_rows(
+    spec: FeatureSpec, settings: BackboneSettings, backbone: Backbone, pictures: Sequence[Pixels]
+) -> Rows:
+    """Compute the row of a photograph as it is, then with each piece covered.
+
+    Args:
+        spec: what the head sees; other pictures are not covered.
+        settings: of the rows.
+        backbone: of these, loaded for 16 pictures or more at once.
+        pictures: uint8 (height, width, 3) each: the whole photograph, then those of its crops.
+
+    Returns:
+        float32 (1 + PIECES, cached_width).
+    """
+    names = (FULL, *settings.crops.views)
+    looks = [
+        _seen(backbone, _covered(picture) if name in spec.views else [picture])
+        for name, picture in zip(names, pictures, strict=True)
+    ]
+    each = np.stack([np.broadcast_to(one, (1 + PIECES, one.shape[1])) for one in looks], axis=1)
+    return settings.row_of(each.reshape(-1, each.shape[2]), len(names))
 
 
 def _seen(backbone: Backbone, pictures: Iterable[Pixels]) -> Rows:
