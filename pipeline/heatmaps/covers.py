@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFilter
 
-from features.arrays import Floats, Indices, Pixels, Rows
+from features.arrays import Floats, Indices, Pictures, Pixels, Rows
 from features.backbones.registry import Backbone
 from features.backbones.settings import BackboneSettings
 from features.backbones.two_sizes import see
@@ -97,7 +97,7 @@ def cover_scores(
 
 
 def covered_rows(
-    spec: FeatureSpec, settings: BackboneSettings, backbone: Backbone, pictures: Sequence[Pixels]
+    spec: FeatureSpec, settings: BackboneSettings, backbone: Backbone, pictures: Pictures
 ) -> Rows:
     """Compute the row of a photograph as it is, then with each piece covered.
 
