@@ -16,8 +16,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
-REQUEST = struct.Struct("<IQ")
-"""Lengths of the head (JSON) and of the file, which follow."""
+REQUEST = struct.Struct("<IQi")
+"""Lengths of the head (JSON) and of the file, which follow; or, not below 0, the descriptor of the
+memory that holds the file."""
 
 ANSWER = struct.Struct("<BIQ")
 """READY, DONE or REASON; lengths of the note (JSON; "sizes" are height and width of each picture)
@@ -50,13 +51,24 @@ def serve(decode: Any) -> None:  # noqa: ANN401 - a module
         os.dup2(nowhere, 2)
         requests = sys.stdin.buffer
         while len(start := requests.read(REQUEST.size)) == REQUEST.size:
-            head_length, data_length = REQUEST.unpack(start)
+            head_length, data_length, shared = REQUEST.unpack(start)
             head = json.loads(requests.read(head_length))
             memory.allow(int(head["memory"]))
             # A thread of C code that ends the process, whatever holds the interpreter.
             faulthandler.dump_traceback_later(head["seconds"], exit=True, file=nowhere)
-            _answer(decode, head, requests.read(data_length), answers)
+            data = requests.read(data_length) if shared < 0 else _read(shared, data_length)
+            _answer(decode, head, data, answers)
             faulthandler.cancel_dump_traceback_later()
+
+
+def _read(descriptor: int, length: int) -> bytes:
+    """Read the memory that the other end has filled, in one step but for files of gigabytes."""
+    parts: list[bytes] = []
+    done = 0
+    while done < length and (part := os.pread(descriptor, length - done, done)):
+        parts.append(part)
+        done += len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _answer(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import sys
 import threading
 import time
@@ -76,6 +77,22 @@ def test_what_swells_its_decoder_is_refused() -> None:
     with pytest.raises(ImageError, match="does not fit into memory"):
         decoders.ask(REQUEST, photograph(1), MAX_PIXELS)
     decoders.close()
+
+
+def test_without_shared_memory_files_go_through_the_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system has none, and where it lets nothing be written there."""
+    expected = decode_apart(photograph(1), IMAGENET)
+
+    def refused(*_: object) -> int:
+        raise OSError(27, "File too large")
+
+    for name in ("memfd_create", "pwrite"):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, name, refused, raising=False)
+            decoders = Decoders()
+            found = decoders.ask(REQUEST, photograph(1), MAX_PIXELS).pixels
+            decoders.close()
+        np.testing.assert_array_equal(found[0], expected)
 
 
 def test_a_process_that_somebody_ended_is_replaced() -> None:
