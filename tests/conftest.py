@@ -8,14 +8,17 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+# Before NumPy is imported: threads of two workers on two cores wait for each other, spinning, which
+# doubles the processor time of linear algebra. Processes that tests start inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 from checkout import SHARED
 from commands import Run
-from models import Toy, write_parts
+from models import Toy, copy_line, make_line
 from toy import ToyBackbone
 
 import cli
-import pipeline
 from features.backbones.settings import BACKBONES
 
 # The key of `features.own_files` and compiled networks lie in a folder of the tests, which goes
@@ -23,6 +26,18 @@ from features.backbones.settings import BACKBONES
 _HOME = tempfile.TemporaryDirectory(prefix="onepass-home-", ignore_cleanup_errors=True)
 for _name in ("XDG_DATA_HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"):
     os.environ[_name] = _HOME.name
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_disk_to_wait_for() -> Iterator[None]:
+    """Sync nothing: no test cuts the power, and ten thousand times 3 ms are half a minute.
+
+    What reaches the disk before what is proved by the order of the calls, on stand-ins of `fsync`
+    (test_journal.py, test_files.py), and by `torture.power_cuts`, in processes of its own.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", os.fstat)  # which refuses what is no open file, too
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -81,41 +96,31 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     return call
 
 
+@pytest.fixture(scope="session")
+def master(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give what `cache`, `model` and `line` are copies of, made once: nobody changes it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(BACKBONES, "inception_v3", "toy:ToyBackbone")
+        return make_line(tmp_path_factory.mktemp("master"))
+
+
 @pytest.fixture
-def cache(tmp_path: Path, toy: Toy, monkeypatch: pytest.MonkeyPatch) -> Path:
+def cache(master: Path, tmp_path: Path, toy: Toy, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give a cache of drawn parts, made by the toy in the real backbone's place."""
     monkeypatch.setitem(BACKBONES, "inception_v3", "toy:ToyBackbone")
-    pipeline.extract_folder(
-        write_parts(tmp_path / "data"),
-        tmp_path / "features.h5",
-        pipeline.ExtractOptions(
-            weights="random", group_rule=pipeline.GroupRule("regex", r"part-(\d+)")
-        ),
-    )
-    return tmp_path / "features.h5"
+    return copy_line(master, tmp_path, "data", "features.h5") / "features.h5"
 
 
 @pytest.fixture(scope="module")
-def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def line(master: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Give a folder with data, features.h5 and model, once for a file of tests, seen by the toy."""
-    folder = tmp_path_factory.mktemp("line")
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(BACKBONES, "inception_v3", "toy:ToyBackbone")
-        rule = pipeline.GroupRule("regex", r"part-(\d+)")
-        data, cache = write_parts(folder / "data"), folder / "features.h5"
-        pipeline.extract_folder(
-            data, cache, pipeline.ExtractOptions(weights="random", group_rule=rule)
-        )
-        pipeline.fit(
-            pipeline.load_dataset(cache), folder / "model", pipeline.FitOptions(head="logistic")
-        )
-        yield folder
+        folder = tmp_path_factory.mktemp("line")
+        yield copy_line(master, folder, "data", "features.h5", "model")
 
 
 @pytest.fixture
-def model(cache: Path) -> Path:
+def model(master: Path, cache: Path) -> Path:
     """Give a fitted model beside its cache."""
-    pipeline.fit(
-        pipeline.load_dataset(cache), cache.parent / "model", pipeline.FitOptions(head="logistic")
-    )
-    return cache.parent / "model"
+    return copy_line(master, cache.parent, "model") / "model"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,9 @@ from PIL import Image
 from toy import ToyBackbone
 
 import pipeline
+from features.cache.cache import Cache
 from pipeline.model.bundle import Bundle
+from pipeline.model.record import ModelRecord
 
 Toy = type[ToyBackbone]
 
@@ -45,4 +49,37 @@ def sign(folder: Path) -> Path:
     for name in about["files"]:
         about["files"][name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
     (folder / "model.json").write_text(json.dumps(about))
+    return folder
+
+
+def make_line(folder: Path) -> Path:
+    """Make data/, features.h5 and model/ in a folder; the toy must stand for the backbone."""
+    data, cache = write_parts(folder / "data"), folder / "features.h5"
+    rule = pipeline.GroupRule("regex", r"part-(\d+)")
+    pipeline.extract_folder(data, cache, pipeline.ExtractOptions(weights="random", group_rule=rule))
+    pipeline.fit(
+        pipeline.load_dataset(cache), folder / "model", pipeline.FitOptions(head="logistic")
+    )
+    return folder
+
+
+def copy_line(line: Path, folder: Path, *names: str) -> Path:
+    """Copy some of data, features.h5 and model, as if they had been made there."""
+    for name in names:
+        if (line / name).is_dir():
+            shutil.copytree(line / name, folder / name)
+        else:
+            shutil.copyfile(line / name, folder / name)
+    root = str(folder / "data")
+    if "features.h5" in names:
+        with Cache.read(line / "features.h5") as seen:
+            fields, width, dtype = seen.fields, seen.cached_width, seen.dtype
+        with Cache.write(folder / "features.h5", fields, width, dtype) as cache:
+            cache.replace_table(cache.table_rows, {**cache.note, "root": root})
+            cache.commit()
+    if "model" in names:
+        file = folder / "model" / "model.json"
+        record = ModelRecord.from_json(json.loads(file.read_text("utf-8")))
+        there = replace(record.fit, folder=replace(record.fit.folder, root=root))
+        file.write_bytes(replace(record, fit=there).to_bytes())
     return folder

@@ -69,7 +69,12 @@ def test_dense_head_writes_its_curves(cache: Path, tmp_path: Path) -> None:
     done = pipeline.fit(
         pipeline.load_dataset(cache),
         tmp_path / "m",
-        pipeline.FitOptions(head="dense", settings={"epochs": "3"}),
+        pipeline.FitOptions(
+            head="dense",
+            settings={"epochs": "3"},
+            threshold=pipeline.ThresholdRule(fixed=(0.5, 0.5)),
+            optimism=False,
+        ),
     )
     lines = (tmp_path / "m" / "curves.csv").read_text().splitlines()
     assert len(lines) == 4
