@@ -63,11 +63,11 @@ def assert_close(rows: np.ndarray, expected: np.ndarray, tolerance: float) -> No
 
 
 def test_rows_equal_plain_keras_and_do_not_depend_on_the_batch(tmp_path: Path) -> None:
-    """32 photographs with untrained weights: rows are Keras's, in batches of 32 as of 5."""
-    drawn = draw_parts(tmp_path / "parts", parts=16, views=2, seed=11, size=(320, 240))
+    """8 photographs with untrained weights: rows are Keras's, in batches of 8 as of 5."""
+    drawn = draw_parts(tmp_path / "parts", parts=4, views=2, seed=11, size=(320, 240))
     files = [tmp_path / "parts" / d.path for d in drawn]
     weights = resolve_weights("random", seed=4)
-    rows = rows_of(files, weights, tmp_path / "a.h5", 32)
+    rows = rows_of(files, weights, tmp_path / "a.h5", 8)
     assert_close(rows, rows_by_keras(files, weights), 1e-4)
     few = rows_of(files[:7], weights, tmp_path / "b.h5", 5)
     assert_close(few, rows[:7], BATCH_TOLERANCE)
@@ -76,27 +76,27 @@ def test_rows_equal_plain_keras_and_do_not_depend_on_the_batch(tmp_path: Path) -
 def test_rows_equal_plain_keras_on_real_photographs(
     tmp_path: Path, tile_folder: Path, real_weights: Path
 ) -> None:
-    """32 photographs of tiles with real weights: rows are Keras's within 1e-4."""
-    files = sorted((tile_folder / "Crack").iterdir())[:16]
-    files += sorted((tile_folder / "Free").glob("*.jpg"))[:16]
-    files = [file for file in files if file.suffix == ".jpg"]
+    """8 tiles, real weights: rows are Keras's within 1e-4; half to 9 in 10 values are 0."""
+    files = sorted((tile_folder / "Crack").glob("*.jpg"))[:4]
+    files += sorted((tile_folder / "Free").glob("*.jpg"))[:4]
     weights = resolve_weights(str(real_weights))
-    rows = rows_of(files, weights, tmp_path / "a.h5", 32)
+    rows = rows_of(files, weights, tmp_path / "a.h5", 8)
     assert_close(rows, rows_by_keras(files, weights), 1e-4)
+    assert 0.5 < (rows == 0).mean() < 0.9
 
 
 def test_tensorflow_is_quiet_unless_asked(tmp_path: Path) -> None:
     """Nothing of TensorFlow's start reaches standard error; -v brings it back."""
     draw_parts(tmp_path / "data", parts=2, views=1, seed=1, size=(320, 240))
     command = [sys.executable, "cli.py", "extract", str(tmp_path / "data"), "--weights", "random"]
-    command += ["--batch-size", "2", "--engine", "tensorflow"]
+    command += ["--batch-size", "2", "--engine", "tensorflow", "--look", "plain"]
     quiet = subprocess.run(
         [*command, "--cache", str(tmp_path / "a.h5")], cwd=ROOT, capture_output=True, text=True
     )
     assert (quiet.returncode, quiet.stderr) == (0, "")
     assert "extracted    2" in quiet.stdout
     loud = subprocess.run(
-        [*command, "--cache", str(tmp_path / "b.h5"), "-v"],
+        [*command, "--cache", str(tmp_path / "b.h5"), "-v", "--backbone", "efficientnet-lite0"],
         cwd=ROOT,
         capture_output=True,
         text=True,

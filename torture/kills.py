@@ -37,6 +37,7 @@ from torture.disk import Watcher, watched
 from torture.figures import Figure
 
 _COMMAND = typer.main.get_command(cli.app)  # built once: most of a short command's time
+_IMPORTS = [__name__, "pipeline.training.fit", "sklearn.linear_model"]
 _QUICK = ["--head", "logistic", "--features", "flat", "--threshold", "0.5", "--no-optimism"]
 _COMMANDS: dict[str, list[str]] = {
     "fit": ["fit", *_QUICK, "--out", "model"],
@@ -94,19 +95,25 @@ def run(quick: bool) -> list[Figure]:
     """Every call of every command; quick: one in the middle of `fit` over a model."""
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
-        with Nursery([__name__]) as nursery:
+        with Nursery(_IMPORTS) as nursery:
             made = nursery.run(f"{__name__}:prepare", root=name, timeout=600.0)
-        if made.how != "done":
-            raise RuntimeError(f"nothing to begin with: {made}")
-        names = ["fit over a model"] if quick else list(_COMMANDS)
+            if made.how != "done":
+                raise RuntimeError(f"nothing to begin with: {made}")
+            if quick:
+                with _toy():
+                    return [_kill("fit over a model", root, nursery, quick=True)]
 
         def kill(what: str) -> Figure:
-            with Nursery([__name__, "pipeline.training.fit", "sklearn.linear_model"]) as nursery:
-                return _kill(what, root, nursery, quick=quick)
+            with Nursery(_IMPORTS) as nursery:
+                return _kill(what, root, nursery, quick=False)
 
-        toy = patch.dict(BACKBONES, inception_v3="toy:ToyBackbone")  # models are opened here, too
-        with toy, ThreadPoolExecutor(1 if quick else core_count()) as pool:
-            return list(pool.map(kill, names))
+        with _toy(), ThreadPoolExecutor(core_count()) as pool:
+            return list(pool.map(kill, _COMMANDS))
+
+
+def _toy() -> contextlib.AbstractContextManager[object]:
+    """Put the toy in the backbone's place: models are opened here, too."""
+    return patch.dict(BACKBONES, inception_v3="toy:ToyBackbone")
 
 
 def prepare(root: str) -> None:

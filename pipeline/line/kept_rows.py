@@ -85,6 +85,7 @@ class RowKeeper:
         self._hour, self._taken = 0, 0
         self._wake, self._stopped = threading.Event(), False
         self._thread: threading.Thread | None = None
+        self._flushing = threading.Lock()
         self._said = ""
 
     def offer(self, model: LiveModel, predicted: Sequence[Predicted]) -> None:
@@ -111,6 +112,10 @@ class RowKeeper:
 
     def flush(self) -> None:
         """Write what waits, or leave it waiting where the cache is busy; says why it could not."""
+        with self._flushing:  # who measures drift does not wait for the thread's next turn
+            self._flush()
+
+    def _flush(self) -> None:
         waiting = list(self._waiting)
         for model in {id(model): model for model, _ in waiting}.values():
             mine = [entry for entry in waiting if entry[0] is model]

@@ -8,16 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from checkout import SHARED
 
 from features.backbones import inception_v3 as inception
 from features.backbones.inception_v3 import InceptionV3Backbone
 from features.errors import PrecisionError, WeightsError
-from features.photographs.decode import decode
 from features.photographs.recipe import RECIPES
 
-REAL_WEIGHTS = SHARED / "weights" / "inception_v3_imagenet_2015_notop.weights.h5"
-PHOTOGRAPHS = SHARED / "data" / "magnetic_tile"
 SCALE = RECIPES["imagenet"].scale
 BATCH = 4
 TOLERANCE = 1e-4  # of the largest value of the row
@@ -262,18 +258,3 @@ def test_bfloat16_without_the_instructions(
     monkeypatch.setattr(Path, "read_text", read_text)
     with pytest.raises(PrecisionError, match=message):
         InceptionV3Backbone(None, scale=SCALE, precision="bfloat16")
-
-
-@pytest.mark.skipif(
-    not (REAL_WEIGHTS.is_file() and PHOTOGRAPHS.is_dir()),
-    reason="needs ../shared/weights and ../shared/data, which are not part of the repository",
-)
-def test_real_weights_on_real_photographs() -> None:
-    """With ImageNet weights, rows of tiles are Keras's, and about half to 9 in 10 values are 0."""
-    found = [path for path in sorted(PHOTOGRAPHS.rglob("*")) if path.suffix.lower() == ".jpg"]
-    chosen = found[:: len(found) // BATCH][:BATCH]
-    pixels = np.stack([decode(path.read_bytes(), RECIPES["imagenet"]) for path in chosen])
-    backbone = InceptionV3Backbone(REAL_WEIGHTS, scale=SCALE, batch_size=BATCH)
-    rows = backbone.run(pixels)
-    assert difference(rows, keras_rows(backbone.keras_model(), pixels)) < TOLERANCE
-    assert 0.5 < (rows == 0).mean() < 0.9

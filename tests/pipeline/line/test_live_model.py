@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pipeline
 from features.cache.cache import Cache
 from features.cache.lock import writing
 from features.errors import CacheBusyError, DriftError
+from pipeline.line import kept_rows
 from pipeline.line.kept_rows import RowKeeper, keep_rows
 from pipeline.line.live_model import BATCH, Decoded, LiveModel
 from pipeline.model.part_predictions import predict_parts
@@ -143,6 +145,20 @@ def test_a_keeper_keeps_so_many_and_waits_for_others(
     assert time.monotonic() - started < 5
     with Cache.read(cache) as now:
         assert sum(now.find(one.digest) >= 0 for one in predicted) == 4
+
+
+def test_two_who_write_what_waits_take_turns(
+    live: LiveModel, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The keeper's own thread and a measurement of drift: neither finds a row taken away."""
+    predicted = live.predict_photographs(decode(live, write_parts(tmp_path / "new", parts=1)))
+    monkeypatch.setattr(kept_rows, "keep_rows", lambda *_: time.sleep(0.1))
+    keeper = RowKeeper(cache)
+    keeper.offer(live, predicted)
+    with ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(keeper.flush) for _ in range(2)]
+    assert [one.result() for one in both] == [None, None]
+    keeper.close()
 
 
 def test_pictures_of_a_photograph_go_through_at_once(
