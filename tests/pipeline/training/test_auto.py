@@ -20,6 +20,7 @@ from pipeline.feature_specs.heads import Contender
 from pipeline.feature_specs.spec import FLAT, FeatureSpec
 from pipeline.heads import HEADS
 from pipeline.heads.gram_head import RowSpaceHead
+from pipeline.line.live_model import LiveModel
 from pipeline.training import auto
 from pipeline.training.auto import choose, contenders, specs_of
 
@@ -159,6 +160,23 @@ def test_fit_chooses_and_says_so(closer: Dataset, tmp_path: Path) -> None:
     assert all(0 <= p.probability <= 1 for p in found if p.probability is not None)
     fresh = pipeline.predict(bundle, files, None)
     assert [p.probability for p in fresh] == pytest.approx([p.probability for p in found])
+
+
+def test_a_model_on_the_large_view_judges_alike_everywhere(folder: Path, tmp_path: Path) -> None:
+    """On cached rows, on photographs alone, and in memory as `serve` has it."""
+    look = CLOSER._replace(crops=Crops(("large", "five"), ("colour", "white")))
+    data = made(folder, tmp_path / "large.h5", look)
+    spec = FeatureSpec.parse("large:colour+white:root")
+    asked = pipeline.FitOptions(head="ridge", features=spec, optimism=False)
+    bundle = pipeline.load_bundle(pipeline.fit(data, tmp_path / "model", asked).folder)
+    files = scan_folder(folder).photographs[:3]
+    cached = [p.probability for p in pipeline.predict(bundle, files, tmp_path / "large.h5")]
+    fresh = [p.probability for p in pipeline.predict(bundle, files, None)]
+    live = LiveModel(bundle)
+    shown = [live.decode(one.path, one.file.read_bytes()) for one in files]
+    judged = [one.prediction.probability for one in live.predict_photographs(shown)]
+    assert cached == pytest.approx(fresh, abs=1e-6)
+    assert cached == pytest.approx(judged, abs=1e-6)
 
 
 def test_settings_want_a_head(closer: Dataset, tmp_path: Path) -> None:
