@@ -526,6 +526,20 @@ MODELS = (
         _CACHE + "test_foreign_caches.py::test_a_mark_is_of_one_header",
     ),
     Mutant(
+        "A stranger's cache has nothing read in a bucket",
+        "features/own_files.py",
+        "if is_remote(root) or is_address(Path(root)):",
+        "if is_remote(root):",
+        "tests/pipeline/data/test_strange_roots.py::test_a_bucket_is_not_even_asked",
+    ),
+    Mutant(
+        "A photograph of a bucket that comes short is refused",
+        "features/photographs/bucket.py",
+        'if len(data) != size and len(data) != _asked(file, _info_now)["size"]:',
+        'if len(data) > size and len(data) != _asked(file, _info_now)["size"]:',
+        "tests/pipeline/data/test_bucket.py::test_a_file_that_changes_is_another",
+    ),
+    Mutant(
         "Archives that inflate are refused",
         "features/untrusted_files.py",
         "if claimed > len(content):",

@@ -127,3 +127,10 @@ def test_a_share_is_not_even_looked_for(
     with pytest.raises(CacheError, match="nothing is read there unasked"):
         refuse_strange_root(tmp_path / "c.h5", share, own=False)
     refuse_strange_root(tmp_path / "c.h5", share, own=True)
+
+
+def test_a_bucket_is_not_even_asked(tmp_path: Path) -> None:
+    """Whose it is nobody can tell, and asking would show this account's key."""
+    with pytest.raises(CacheError, match="nothing is read there unasked"):
+        refuse_strange_root(tmp_path / "c.h5", "s3://bucket/photographs", own=False)
+    refuse_strange_root(tmp_path / "c.h5", "s3://bucket/photographs", own=True)
