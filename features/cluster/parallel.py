@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from features.cluster.connection import Cluster, check_workers, dashboard, lost
+from features.cluster.spread import spread
 
 _client: ContextVar[Any] = ContextVar("client", default=None)
 Made = TypeVar("Made")
@@ -76,8 +77,9 @@ def is_elsewhere() -> bool:
 def each(function: Callable[..., Made], tasks: Sequence[Any], *common: Any) -> Iterator[Made]:  # noqa: ANN401 - Dask has few types
     """Call `function(task, *common)` for every task, and yield the results in order.
 
-    Here, one after the other as they are asked for; within `on_cluster` on the workers, all at
-    once, and what is common to the tasks goes to each worker once.
+    Here, one after the other as they are asked for; within `on_cluster` on the workers, several at
+    once, and what is common to the tasks goes to each worker once. What a lost worker was at is
+    called again; joblib waits without end where the scheduler goes at the wrong moment.
 
     Args:
         function: of a module that workers can import.
@@ -85,17 +87,29 @@ def each(function: Callable[..., Made], tasks: Sequence[Any], *common: Any) -> I
         common: large ones.
 
     Raises:
+        ClusterError: see `features.cluster.spread.spread`.
         OnepassError: what `function` raises.
 
     Example:
         >>> list(each(pow, [2, 3], 2))
         [4, 9]
     """
-    if not is_elsewhere():
+    client = _client.get()
+    if client is None:
         yield from (function(task, *common) for task in tasks)
         return
-    from joblib import Parallel, delayed
+    there = [client.scatter(one, broadcast=True, hash=False) for one in common]
+    calls = [(number, function, task) for number, task in enumerate(tasks)]
+    made: dict[int, Made] = {}
+    wanted = 0
+    for (number, *_), result in spread(client, _call, calls, *there):
+        made[number] = result
+        while wanted in made:
+            yield made.pop(wanted)
+            wanted += 1
 
-    with shared(common) as workers:
-        parallel = Parallel(n_jobs=workers, return_as="generator", pre_dispatch="2*n_jobs")
-        yield from parallel(delayed(function)(task, *common) for task in tasks)
+
+def _call(call: tuple[int, Callable[..., Made], Any], *common: Any) -> Made:  # noqa: ANN401
+    """Make one call of `each`, on a worker."""
+    _, function, task = call
+    return function(task, *common)
