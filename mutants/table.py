@@ -793,6 +793,13 @@ STATION = (
         _SERVE + "test_service.py::test_several_folders_are_one_verdict",
     ),
     Mutant(
+        "Drift: a measurement beside the keeper's own thread finds no row taken away",
+        "pipeline/line/kept_rows.py",
+        "with self._flushing:  # who measures drift does not wait for the thread's next turn",
+        "with threading.Lock():",
+        "tests/pipeline/line/test_live_model.py::test_two_who_write_what_waits_take_turns",
+    ),
+    Mutant(
         "Drift is measured by itself while parts come",
         "pipeline/serve/drift_watch.py",
         "if time.monotonic() < following or not self.is_due(FEWEST):",

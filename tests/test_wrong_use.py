@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from checkout import ROOT
 from commands import Run, fails
-from models import write_parts
+from models import copy_line, write_parts
 from PIL import Image
 
 from features.errors import OutputError
@@ -95,11 +95,10 @@ def test_only_one_function_prints() -> None:
 
 
 @pytest.fixture
-def fitted(run: Run) -> Run:
+def fitted(run: Run, master: Path, tmp_path: Path) -> Run:
     """Give a folder with a cache and a model, for commands that write."""
-    write_parts(Path("data"))
-    run("extract", "--weights", "random", "--group-regex", r"part-(\d+)")
-    assert run("fit", "--head", "majority")[0] == 0
+    copy_line(master, tmp_path, "data", "features.h5")
+    assert run("fit", "--head", "majority", "--threshold", "0.5", "--no-optimism")[0] == 0
     return run
 
 
