@@ -29,8 +29,8 @@ _BLOCK_SHARE = 32  # of the memory limit
 COVARIANCES = 11
 """Of a part, its inner folds and what they leave out, while a system is solved."""
 
-BLOCK_COPIES = 3
-"""Of a block of rows: as it is read, centred, and what is made of it."""
+BLOCK_COPIES = 6
+"""Of a block of rows: as it is read, centred, and what is made of it, such as distances."""
 
 
 def block_bytes() -> int:

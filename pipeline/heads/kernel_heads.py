@@ -203,9 +203,10 @@ class KNNHead(ProjectedHead[Neighbours]):
         self, space: Space, y: Indices, candidates: Sequence[Mapping[str, Any]]
     ) -> Iterator[Neighbours]:
         """Keep the rows; k is at most their number."""
+        anchors = space.train.coordinates  # once: with more rows than values they are made here
         for candidate in candidates:
             k, by_distance = min(int(candidate["k"]), len(y)), candidate["weights"] == "distance"
-            yield Neighbours(space.train.coordinates, y, k, by_distance, _FLOOR)
+            yield Neighbours(anchors, y, k, by_distance, _FLOOR)
 
     def decide(self, model: Neighbours, rows: AnyPlaced) -> Floats:
         """Compute shares of the votes."""
