@@ -24,7 +24,7 @@ from pipeline.heads.quasi_newton import Axes
 from pipeline.heads.row_space import Placed, RowReader, solve_shifted
 
 _BLOCK_BYTES = 64 * 2**20  # float64 copies of blocks of rows that are held at a time, at most
-_BLOCK_SHARE = 32  # of the memory limit
+_BLOCK_SHARE = 128  # of the memory limit
 
 COVARIANCES = 11
 """Of a part, its inner folds and what they leave out, while a system is solved."""

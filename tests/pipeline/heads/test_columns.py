@@ -120,7 +120,7 @@ def test_what_does_not_fit_is_refused_beforehand(monkeypatch: pytest.MonkeyPatch
     """In one line with the number needed; each head counts what it holds itself."""
     monkeypatch.setenv("ONEPASS_MEMORY", "0.003")
     X = np.zeros((400, 300), np.float32)
-    with pytest.raises(HeadError, match=r"400 rows of 300 values take 0\.00896 GB.*ONEPASS_MEMORY"):
+    with pytest.raises(HeadError, match=r"400 rows of 300 values take 0\.00854 GB.*ONEPASS_MEMORY"):
         smaller_side(X, [make_head("ridge")])
     with pytest.raises(HeadError, match=r"\(ridge takes the most\)"):
         smaller_side(X, [make_head("logistic"), make_head("ridge")])
