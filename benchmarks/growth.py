@@ -3,12 +3,12 @@
 Of a head five outer folds are measured, the choice of their settings on inner folds included, on
 drawn rows of 2,048 values (two per part, a spectrum that falls as a power, two classes), and
 divided by five; of more than a thousand rows one fold of the five. The peer is scikit-learn on the
-same rows, folds and grid, its own solvers and tolerances: GridSearchCV, RidgeClassifierCV where there
-is one, and all principal components first where that is faster; logistic regression a second time
-to a tolerance of 1e-7, at which its probabilities agree with ours within 0.04 (at its own, of
-1e-4, they are off by up to 0.9 where little is regularised). Seconds are processor time over all threads,
-which other work on the machine hardly changes. A curve ends where its next point would take longer
-than 45 seconds (--quick: one). The exponent is that of the last two points.
+same rows, folds and grid, its own solvers and tolerances: GridSearchCV, RidgeClassifierCV where
+there is one, and all principal components first where that is faster; logistic regression a second
+time to a tolerance of 1e-7, at which its probabilities agree with ours within 0.04 (at its own, of
+1e-4, they are off by up to 0.9 where little is regularised). Seconds are processor time over all
+threads, which other work on the machine hardly changes. A curve ends where its next point would
+take longer than 45 seconds (--quick: one). The exponent is that of the last two points.
 docs/pictures/growth.svg is drawn anew.
 """
 
