@@ -5,7 +5,7 @@ from features.backbones.weights import Weights, resolve_weights
 from features.cache.cache import Cache
 from features.errors import OnepassError
 from features.extract import extract
-from features.extraction import Extraction
+from features.extract_outcome import Extraction
 from features.photographs.decode import decode
 from features.photographs.file import Photograph
 from features.photographs.recipe import RECIPES, Recipe

@@ -33,7 +33,7 @@ from features.cache.sample_table import TableRow
 from features.cache.thumbnail_table import keep_thumbnails, thumbnails_of
 from features.cache.thumbnails import BLANK, Thumbnail, thumbnail_of
 from features.errors import DriftError, ImageError
-from features.extraction import Extraction, RunOptions, drop_rowless, identify, refuse_failures
+from features.extract_outcome import Extraction, RunOptions, drop_rowless, identify, refuse_failures
 from features.photographs.decode_worker_pool import look_apart
 from features.photographs.file import Photograph
 from features.photographs.survey import Remarks

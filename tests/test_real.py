@@ -15,7 +15,7 @@ from features.backbones.settings import BackboneSettings
 from features.backbones.weights import Weights, resolve_weights
 from features.cache.cache import Cache
 from features.extract import extract
-from features.extraction import RunOptions
+from features.extract_outcome import RunOptions
 from features.photographs.file import Photograph
 from features.photographs.recipe import RECIPES
 from pipeline.demo.draw_parts import draw_parts

@@ -24,7 +24,7 @@ from features.cache.maintenance import verify
 from features.cache.shards import open_cache
 from features.errors import CacheError
 from features.extract import extract
-from features.extraction import RunOptions
+from features.extract_outcome import RunOptions
 from torture import toys
 from torture.cluster_fit import FitKills
 from torture.cluster_processes import SECONDS, WORKERS, Processes, kill

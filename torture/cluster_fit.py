@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from features.extract import extract
-from features.extraction import RunOptions
+from features.extract_outcome import RunOptions
 from torture import toys
 from torture.cluster_processes import Processes, kill
 from torture.figures import Figure

@@ -10,7 +10,7 @@ from pathlib import Path
 from features.cluster.connection import Cluster
 from features.cluster.extraction import extract_on
 from features.errors import OnepassError
-from features.extraction import RunOptions
+from features.extract_outcome import RunOptions
 from torture import toys
 
 BATCH = 4

@@ -16,7 +16,7 @@ import numpy as np
 import toy
 
 from features.extract import extract
-from features.extraction import RunOptions
+from features.extract_outcome import RunOptions
 from torture import tasks, toys
 from torture.children import Nursery
 from torture.figures import Figure

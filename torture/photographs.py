@@ -17,7 +17,7 @@ from features.backbones.weights import Weights
 from features.cache.cache import Cache
 from features.errors import ImageError
 from features.extract import extract
-from features.extraction import RunOptions
+from features.extract_outcome import RunOptions
 from features.photographs.decode import MAX_PIXELS
 from features.photographs.decode_worker_pool import (
     BYTES_PER_PIXEL,

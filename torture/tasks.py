@@ -8,7 +8,7 @@ from typing import Any
 from features.cache.maintenance import collect, merge
 from features.cache.repair import repair
 from features.extract import Progress, extract
-from features.extraction import RunOptions
+from features.extract_outcome import RunOptions
 from torture import toys
 
 

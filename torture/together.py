@@ -28,7 +28,7 @@ from features.cache.lock import writing
 from features.cache.maintenance import collect, merge, verify
 from features.errors import CacheBusyError, CacheError, OnepassError
 from features.extract import extract
-from features.extraction import RunOptions
+from features.extract_outcome import RunOptions
 from features.photographs.decode import decode
 from features.photographs.file import Photograph
 from pipeline.data.dataset import load_dataset

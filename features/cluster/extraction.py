@@ -48,7 +48,7 @@ from features.cluster.worker import (
 )
 from features.errors import CacheError
 from features.extract import Progress
-from features.extraction import Extraction, RunOptions, drop_rowless, refuse_failures
+from features.extract_outcome import Extraction, RunOptions, drop_rowless, refuse_failures
 from features.files import is_address, write_whole
 from features.photographs.file import Photograph
 from features.photographs.survey import Remarks

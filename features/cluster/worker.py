@@ -34,7 +34,7 @@ from features.cache.shards import SHARD_NAME, Shard
 from features.cluster.connection import load_dask
 from features.errors import CacheError, ClusterError
 from features.extract import extract
-from features.extraction import RunOptions, identify
+from features.extract_outcome import RunOptions, identify
 from features.files import sync_folder
 from features.photographs.file import Photograph
 from features.photographs.survey import Remarks
@@ -86,7 +86,7 @@ class ShardMade:
         shard: its line in the manifest; None where none of its photographs could be read.
         table_rows: of its photographs.
         extracted, rows: photographs and rows that the backbone saw in this try.
-        seconds: see `features.extraction.Extraction`.
+        seconds: see `features.extract_outcome.Extraction`.
         remarks: what a person should know of its photographs.
         probe: the drift probe's row as this worker's backbone sees it; None where it did not run.
         host: of the worker.

@@ -26,7 +26,7 @@ from features.cluster.connection import Cluster
 from features.cluster.extraction import extract_on
 from features.errors import DataError, DriftError
 from features.extract import Progress, extract
-from features.extraction import Extraction, RunOptions
+from features.extract_outcome import Extraction, RunOptions
 from features.files import absolute_name
 from features.photographs.decode import MAX_PIXELS
 from features.photographs.look import CLOSE, NO_CROPS, Crops, Kept, pooled_of

@@ -15,7 +15,7 @@ from features.cache.row_parts import RowParts
 from features.cache.shards import open_cache
 from features.errors import DataError
 from features.extract import extract
-from features.extraction import RunOptions
+from features.extract_outcome import RunOptions
 from features.photographs.file import Photograph
 from pipeline.data.extract_folder import ExtractOptions, settings_asked_for
 from pipeline.feature_specs.spec import FeatureSpec

@@ -18,7 +18,7 @@ from features.cache.sample_table import TableRow
 from features.cache.shards import open_cache
 from features.errors import CacheError, DataError
 from features.extract import Progress, extract
-from features.extraction import RunOptions
+from features.extract_outcome import RunOptions
 from features.photographs.decode import MAX_PIXELS
 from features.photographs.file import Photograph
 from pipeline.cnn.cnn import Cnn

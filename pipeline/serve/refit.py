@@ -25,7 +25,7 @@ from features.backbones.engines import DEFAULT_ENGINE
 from features.cache.sample_table import TableRow
 from features.errors import DataError, OnepassError
 from features.extract import extract
-from features.extraction import RunOptions
+from features.extract_outcome import RunOptions
 from features.photographs.file import Photograph
 from pipeline.cnn.cnn import Cnn
 from pipeline.data.classes import Classes

@@ -25,7 +25,7 @@ from features.errors import (
     WeightsError,
 )
 from features.extract import extract
-from features.extraction import Extraction, RunOptions, identify
+from features.extract_outcome import Extraction, RunOptions, identify
 from features.photographs.file import Photograph
 from pipeline.data.folder import scan_folder
 from torture import toys

@@ -17,7 +17,7 @@ from toy import photograph, toy_settings
 
 from features.errors import ImageError
 from features.extract import extract
-from features.extraction import RunOptions
+from features.extract_outcome import RunOptions
 from features.photographs import colour
 from features.photographs import decode as images
 from features.photographs import decode_worker_pool as decoder

@@ -26,7 +26,7 @@ from features.cache.repair import repair
 from features.cache.row_parts import RowParts
 from features.errors import CacheError, DataError, FingerprintError
 from features.extract import extract
-from features.extraction import Extraction, RunOptions
+from features.extract_outcome import Extraction, RunOptions
 from features.photographs.decode import decode_views
 from features.photographs.file import Photograph
 from features.photographs.recipe import RECIPES

@@ -27,7 +27,7 @@ from features.backbones.weights import Weights
 from features.cache.cache import Cache
 from features.errors import PrecisionError, WeightsError
 from features.extract import extract
-from features.extraction import RunOptions
+from features.extract_outcome import RunOptions
 from features.photographs.file import Photograph
 from features.photographs.recipe import RECIPES
 

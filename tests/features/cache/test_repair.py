@@ -18,7 +18,7 @@ from features.cache.maintenance import verify
 from features.cache.repair import repair
 from features.errors import CacheError, OutputError
 from features.extract import extract
-from features.extraction import RunOptions
+from features.extract_outcome import RunOptions
 from pipeline.data.folder import scan_folder
 from pipeline.terminal import cache as text
 

@@ -28,7 +28,7 @@ from features.cache.shards import (
 from features.cache.thumbnail_table import thumbnails_of
 from features.errors import CacheError
 from features.extract import extract
-from features.extraction import RunOptions
+from features.extract_outcome import RunOptions
 from pipeline.data.folder import scan_folder
 
 

@@ -28,7 +28,7 @@ from features.cluster.parallel import on_cluster
 from features.cluster.worker import RUN_FILE, ShardTask, make_shard
 from features.errors import CacheError, ClusterError
 from features.extract import extract
-from features.extraction import Extraction, RunOptions
+from features.extract_outcome import Extraction, RunOptions
 from features.photographs.file import Photograph
 from pipeline.audit.run import audit_dataset
 from pipeline.data.dataset import load_dataset

@@ -17,7 +17,7 @@ from features.cache.row_parts import RowParts
 from features.cache.slim import slim_fields
 from features.errors import DataError, FeatureSpecError, WeightsError
 from features.extract import extract
-from features.extraction import RunOptions
+from features.extract_outcome import RunOptions
 from features.photographs.decode import decode_views
 from features.photographs.look import Crops, Look, parse_look
 from features.photographs.views import FULL, views_of

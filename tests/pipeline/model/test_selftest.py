@@ -22,7 +22,7 @@ from features.cache.maintenance import collect
 from features.cache.probe_row import read_probe
 from features.errors import BundleError, CacheBusyError, DriftError
 from features.extract import extract
-from features.extraction import RunOptions
+from features.extract_outcome import RunOptions
 from features.photographs.decode import decode
 from features.photographs.file import Photograph
 from features.photographs.recipe import RECIPES

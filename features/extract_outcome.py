@@ -1,4 +1,4 @@
-"""Say how a run of `features.extract` goes, what it did, and what one that failed left behind."""
+"""How a run of `features.extract` goes, what came of it, and what one that failed left behind."""
 
 from __future__ import annotations
 
