@@ -44,7 +44,7 @@ _NEAR = 0.12  # how far sizes lie apart, in logarithms, that are tried
 _GRAINS, _FLAT = 32, 2.0  # along a side; grey levels of contrast below which there is only noise
 _USUAL = 0.75  # quantile of what candidates leave that is the usual
 _PERHAPS, _SURELY = 0.6, 0.4  # of what is usual, what a copy leaves at half and at whole size
-_LAID = 0.005  # expected strangers of such a pair
+_LAID = 0.0099  # expected strangers of such a pair at most; the surest are tied first
 
 Complex = npt.NDArray[np.complex64]
 Vectors = npt.NDArray[np.float32]
@@ -112,13 +112,17 @@ def cropped_copies(grey: Grey) -> Pairs | None:
     # A look at half the size spares nine in ten a look at the whole one.
     rows = rows[(_left(small, rows, numbers, sizes) < _PERHAPS).any(axis=1)]
     numbers, sizes = numbers[rows], sizes[rows]
-    copies = _left(pictures, rows, numbers, sizes) < _SURELY
+    left = _left(pictures, rows, numbers, sizes)
+    copies = left < _SURELY
     # What most candidates share is the design.
     copies &= copies.sum(axis=1, keepdims=True) <= _LOOKED_AT // 3
     a, b = rows[np.nonzero(copies)[0]], numbers[copies]
-    pairs = np.unique(np.minimum(a, b) * len(grey) + np.maximum(a, b))
+    order = np.argsort(left[copies], kind="stable")  # of a pair that is seen twice the surer one
+    pairs = np.minimum(a, b)[order] * len(grey) + np.maximum(a, b)[order]
+    pairs, first = np.unique(pairs, return_index=True)
     one, other = np.divmod(pairs, len(grey))
-    return Pairs(one, other, np.full(len(pairs), _LAID))
+    share = left[copies][order][first].astype(np.float64) / _SURELY
+    return Pairs(one, other, _LAID * share**4)
 
 
 def _probable(numbers: Indices, alike: Vectors) -> Pairs:
