@@ -27,7 +27,7 @@ _SETTINGS = ((1.0, 0.2), (10.0, 0.5), (100.0, 1.0))  # C, gamma
 def measure(options: Options) -> Report:
     """Train both ways on each kind of rows."""
     report = Report("landmarks")
-    kinds = {"drawn rows": drawn(400, 60) if options.quick else drawn(8000, 512)}
+    kinds = {"drawn rows": drawn(2000, 60) if options.quick else drawn(8000, 512)}
     if options.cache:
         kinds["crops of a cache"] = _crops(options.cache)
     for kind, (X, y, groups) in kinds.items():
