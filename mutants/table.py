@@ -526,6 +526,13 @@ MODELS = (
         _CACHE + "test_foreign_caches.py::test_a_mark_is_of_one_header",
     ),
     Mutant(
+        "A forged table whose columns differ in length is refused",
+        "features/cache/schema.py",
+        'if len({column.shape for column in columns.values()}) != 1 or columns["path"].ndim != 1:',
+        'if columns["path"].ndim != 1:',
+        _CACHE + "test_foreign_caches.py::test_a_table_of_unequal_columns_is_refused",
+    ),
+    Mutant(
         "A stranger's cache has nothing read in a bucket",
         "features/own_files.py",
         "if is_remote(root) or is_address(Path(root)):",

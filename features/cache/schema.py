@@ -256,10 +256,22 @@ def pick(entries: Entries, names: list[str]) -> Entries:
 
 
 def read_columns(h5: Hdf5) -> Columns:
-    """Give the table of photographs, column by column."""
+    """Give the table of photographs, column by column.
+
+    Raises:
+        ValueError: the columns differ in length, or one has another type.
+    """
     optional = [name for name in OPTIONAL_COLUMNS if name in h5["samples"]]
     names = (*TEXT_COLUMNS, *NUMBER_COLUMNS, *optional)
-    return {name: h5["samples"][name][:] for name in names}
+    columns = {name: h5["samples"][name][:] for name in names}
+    if len({column.shape for column in columns.values()}) != 1 or columns["path"].ndim != 1:
+        raise ValueError("the columns of its table differ in length")
+    if any(
+        (column.dtype.kind == "S") == (name in NUMBER_COLUMNS) or column.dtype.kind not in "Si"
+        for name, column in columns.items()
+    ):
+        raise ValueError("a column of its table is of another type")
+    return columns
 
 
 def runs(rows: Indices) -> Iterator[tuple[int, Indices]]:

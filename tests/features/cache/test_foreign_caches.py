@@ -5,9 +5,11 @@ from __future__ import annotations
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
+import numpy.typing as npt
 import pytest
 from caches import FIELDS, WIDTH, fill, fill_as_version_1, fill_whole, holds
 from checkout import SHARED
@@ -129,6 +131,32 @@ def test_a_format_that_no_cache_has_is_refused_unread(
         file["features"] = np.zeros((3, 4), np.float32)
     with pytest.raises(CacheError, match="superblock 3, which no cache has"):
         Cache.read(path)
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "reason"),
+    [
+        ("digest", np.array([b"d"] * 238, "S64"), "differ in length"),
+        ("size", np.zeros((30, 2), np.int64), "differ in length"),
+        ("size", np.array([b"7"] * 30), "of another type"),
+        ("path", np.arange(30), "of another type"),
+    ],
+)
+def test_a_table_of_unequal_columns_is_refused(
+    tmp_path: Path, column: str, values: npt.NDArray[Any], reason: str
+) -> None:
+    """No seal guards the first version's table, and a shape is one byte of the file."""
+    path = tmp_path / "c.h5"
+    fill_as_version_1(path, 30)
+    header = path.read_bytes()[:512]  # which HDF5 would not keep
+    with h5py.File(path, "r+") as file:
+        del file[f"samples/{column}"]
+        file[f"samples/{column}"] = values
+    with path.open("r+b") as changed:
+        changed.write(header)
+    with pytest.raises(CacheError, match=reason):
+        Cache.read(path)
+    assert not verify(path, full=True).sound
 
 
 def test_mutated_caches_of_the_first_version_end_in_a_line(tmp_path: Path) -> None:
