@@ -92,7 +92,7 @@ def test_heads_are_compared_from_the_cache(
     X, y, groups = sparse_rows(N, WIDTH)
     both = CompareOptions(["logistic", "majority"], folds=3, repeats=1, jobs=1)
     monkeypatch.setenv(MEMORY_VARIABLE, "1e-6")
-    with pytest.raises(HeadError, match=r"heads logistic.*limit of 1e-06 GB.*ONEPASS_MEMORY"):
+    with pytest.raises(HeadError, match=r"logistic takes.*limit of 1e-06 GB.*ONEPASS_MEMORY"):
         compare(stored, y, groups, both)
     for limit, options in (("1", both), ("1e-6", replace(both, heads=["majority"]))):
         monkeypatch.setenv(MEMORY_VARIABLE, "1")

@@ -120,9 +120,9 @@ def test_one_weight_is_noticed(home: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (("return np.stack(made)", "return np.stack(made)[..., ::-1]"), "its pixels are up to"),
-        (("return np.stack(made)", "return np.stack(made).swapaxes(1, 2)"), "its pixels are up to"),
-        (('filters[recipe["resize"]], (', "Image.Resampling.NEAREST, ("), "its pixels are up to"),
+        (("np.asarray(cut)", "np.asarray(cut)[..., ::-1]"), "its pixels are up to"),
+        (("np.asarray(cut)", "np.asarray(cut).swapaxes(0, 1)"), "its pixels are up to"),
+        (('filters[recipe["resize"]]', "Image.Resampling.NEAREST"), "its pixels are up to"),
         (("turn = _orientation(image) if", "turn = 1 if"), "its pixels are up to"),
         (("model(given[None])", "model(given[None, ..., ::-1].copy())"), "moved by"),
         (("model(given[None])", "model(given[None].swapaxes(2, 3).copy())"), "moved by"),

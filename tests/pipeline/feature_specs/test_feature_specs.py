@@ -257,8 +257,8 @@ def test_taps_belong_to_no_cell() -> None:
         assert (cells.reshape(20, -1).argmax(axis=1) == 1).mean() > 0.9
 
 
-def test_what_has_no_map_has_no_heatmaps(tmp_path: Path, cache: Path) -> None:
-    """Intermediate layers have no place in the photograph: refused, rather than drawn in part."""
+def test_what_has_no_map_is_asked_by_covering_or_not_at_all(tmp_path: Path, cache: Path) -> None:
+    """Intermediate layers have no place in the photograph: rows alone tell nothing of places."""
     folder = tmp_path / "data"
     pipeline.extract_folder(
         folder,
@@ -271,13 +271,15 @@ def test_what_has_no_map_has_no_heatmaps(tmp_path: Path, cache: Path) -> None:
     done = pipeline.fit(
         data, tmp_path / "m", pipeline.FitOptions(head="logistic", features=spec_of("avg+colour"))
     )
-    with pytest.raises(HeadError, match=r"sees intermediate layers.*has no heatmaps; expected"):
-        pipeline.predict(
-            pipeline.load_bundle(done.folder),
-            pipeline.find_photographs([str(folder)])[:1],
-            tmp_path / "t.h5",
-            explain=pipeline.explain,
-        )
+    bundle = pipeline.load_bundle(done.folder)
+    rows = predict_holdout(bundle, tmp_path / "t.h5")
+    with pytest.raises(HeadError, match=r"layers of the whole photograph.*PHOTOGRAPHS --heatmaps"):
+        explain(bundle, tmp_path / "t.h5", rows.table_rows, rows.probabilities)
+    told = pipeline.predict(
+        bundle, pipeline.find_photographs([str(folder)])[:1], tmp_path / "t.h5", explain=explain
+    )
+    assert told[0].cells is not None
+    assert np.isfinite(told[0].cells).all()
 
 
 def test_a_head_of_other_features_than_the_model_says_is_refused(
