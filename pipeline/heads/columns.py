@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import Any
 
 import numpy as np
@@ -348,10 +348,7 @@ class _Sums:
         """Give the extent of all rows: held-out sides are all rows once."""
         if not self._rounds:
             return Extent.of(self._source, self._rows, self._centre)
-        total = self.extents[0]
-        for extent in self.extents[1:]:
-            total = total.plus(extent)
-        return total
+        return reduce(Extent.plus, self.extents)
 
     @cached_property
     def held_out(self) -> list[Moments]:
@@ -365,7 +362,4 @@ class _Sums:
         """Give the moments of all rows: the sum of the held-out ones, which are all rows once."""
         if not self._rounds:
             return Moments.of(self._source, self._rows, self._centre)
-        total = self.held_out[0]
-        for moments in self.held_out[1:]:
-            total = total.plus(moments)
-        return total
+        return reduce(Moments.plus, self.held_out)
