@@ -85,7 +85,7 @@ def _refusal(h5: h5py.File, file: JournaledFile) -> str:
     """Say why an HDF5 file is not read further; "" where it is."""
     try:
         # Rows are not compressed: all values together fit into the file, if it is whole.
-        left = file.path.stat().st_size
+        left = file.stat().st_size
         claimed = min(file.seek(0, io.SEEK_END), _MOST_LOST * left)
         refuse_unsafe(h5, claimed, names=schema.NAMES, damaged=file.endless)
     except UnsafeFileError as error:
@@ -115,13 +115,15 @@ def look_first(file: JournaledFile) -> None:
     version = _superblock(file)
     if version not in (_FIRST, _CHECKED):
         raise UnsafeFileError(f"it has HDF5's superblock {version}, which no cache has")
-    stat = file.path.stat()
+    stat = file.stat()
     state = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns)
     if file.own or state in _looked_at:
         return
     try:
         ask("features.cache.hdf5_file:look_through", file.path)
     except ParserError as error:
+        if not file.path.exists():  # the other process did not find it
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), file.path) from None
         raise UnsafeFileError(str(error)) from None
     _looked_at.add(state)
 
@@ -219,7 +221,9 @@ def _not_hdf5(file: JournaledFile, error: Exception) -> str:
     path = file.path
     if file.failure:
         return damaged(file, "")
-    if path.stat().st_size == 0:
+    if isinstance(error, FileNotFoundError):
+        return f"{path} was moved or removed while it was opened; run the same command again"
+    if file.stat().st_size == 0:
         return f"{path} is empty; expected a cache; remove it and extract again"
     if "truncated" in str(error):
         return (

@@ -96,6 +96,10 @@ class JournaledFile:
     ) -> None:
         self.close()
 
+    def stat(self) -> os.stat_result:
+        """Tell size and time of the file that is open, also where its name is gone by now."""
+        return os.fstat(self._file.fileno())
+
     # ---- what h5py's driver calls -------------------------------------------------------
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from pathlib import Path
@@ -82,6 +83,22 @@ def test_a_strangers_cache_stays_one_whatever_writes_to_it(
     with Cache.read(path) as cache:
         assert cache.own
     assert asked == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows removes no open file")
+def test_a_cache_that_goes_while_it_is_opened_is_read_or_refused(tmp_path: Path) -> None:
+    """As a worker's file does that is whole and gets its name while another worker looks at it."""
+    path = tmp_path / "c.h5"
+    fill(path, range(3))
+    file = hdf5_file.open_file(path, writable=False)
+    path.unlink()
+    with hdf5_file.open_hdf5(file) as h5:
+        assert h5["features"].shape[1] == WIDTH
+    fill(path, range(3))
+    file = hdf5_file.open_file(unmark(path), writable=False)
+    path.unlink()
+    with pytest.raises(CacheError, match="was moved or removed while it was opened; run the same"):
+        hdf5_file.open_hdf5(file)
 
 
 def test_a_mark_is_of_one_header(tmp_path: Path) -> None:
