@@ -10,6 +10,7 @@ import shutil
 import stat
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,7 @@ except ImportError:  # Windows
 _LEFTOVER = r"\.{name}\.[a-z0-9_]{{8}}\.part(\.journal)?"  # see `whole_file`
 _LEFT_FOLDER = r"\.{name}\.[a-z0-9_]{{8}}\.(part|old)"  # see `whole_folder`
 _LITTER = 3600.0  # seconds after which a temporary folder is nobody's any more
+_reading_mask = threading.Lock()
 _NAME = 40  # characters of a name that its temporary name begins with
 
 
@@ -272,9 +274,7 @@ def _keep_mode(new: Path, path: Path, usual: int) -> None:
     try:
         old, now = path.stat(), new.stat()
     except FileNotFoundError:
-        mask = os.umask(0)
-        os.umask(mask)
-        new.chmod(usual & ~mask)
+        new.chmod(usual & ~_mask())
         return
     mode = stat.S_IMODE(old.st_mode) & 0o777
     if hasattr(os, "chown") and (old.st_uid, old.st_gid) != (now.st_uid, now.st_gid):
@@ -286,6 +286,18 @@ def _keep_mode(new: Path, path: Path, usual: int) -> None:
             except OSError:
                 mode &= ~0o070  # what that group might do, this one may not
     new.chmod(mode)
+
+
+def _mask() -> int:
+    """Give the person's mask, which can be read only by setting another for a moment.
+
+    One thread at a time: two would take each other's for the person's, and leave it. What others
+    make in that moment nobody else can read.
+    """
+    with _reading_mask:
+        mask = os.umask(0o077)
+        os.umask(mask)
+    return mask
 
 
 def _take_place(new: Path, path: Path) -> None:

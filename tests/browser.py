@@ -6,6 +6,7 @@ DevTools protocol on file descriptors 3 and 4, messages ended by a zero byte: no
 from __future__ import annotations
 
 import base64
+import contextlib
 import fcntl
 import json
 import os
@@ -19,20 +20,36 @@ from pathlib import Path
 from typing import Any, Self
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-_TIMEOUT = 60.0  # seconds for one answer
+_TIMEOUT = 120.0  # seconds for one answer
 _FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--disable-dev-shm-usage",  # in containers /dev/shm is small, and a full one ends the browser
     # Nothing of the browser's own goes out either.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
     "--remote-debugging-pipe",
 )  # fmt: skip
 
 
+# The middle of an element; null while it is not there, pictures are missing, or another covers it.
+_MIDDLE = """(selector) => {
+  const element = document.querySelector(selector);
+  if (!element || ![...document.images].every((image) => image.complete)) return null;
+  element.scrollIntoView({block: 'center'});
+  const box = element.getBoundingClientRect();
+  const at = [box.x + box.width / 2, box.y + box.height / 2];
+  const met = document.elementFromPoint(...at);
+  return element.contains(met) || met?.contains(element) ? at : null;
+}"""
+
 _KEYS = {
     "Enter": 13, "Tab": 9, "Escape": 27, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39,
     "ArrowDown": 40,
 }  # fmt: skip
+
+
+class EndedError(Exception):
+    """The browser has ended."""
 
 
 class Browser:
@@ -75,7 +92,8 @@ class Browser:
 
     def __exit__(self, *_: object) -> None:
         self._session = None
-        self.call("Browser.close")
+        with contextlib.suppress(EndedError, BrokenPipeError):  # it may end before it answers
+            self.call("Browser.close")
         self._process.wait(_TIMEOUT)
         os.close(self._read)
         os.close(self._write)
@@ -114,7 +132,7 @@ class Browser:
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
-    def until(self, expression: str, seconds: float = 30.0) -> None:
+    def until(self, expression: str, seconds: float = 120.0) -> None:
         """Wait until a JavaScript expression is true on the page."""
         until, said = time.monotonic() + seconds, ""
         while not self.evaluate(f"Boolean({expression})"):
@@ -150,11 +168,16 @@ class Browser:
         self.call("DOM.setFileInputFiles", nodeId=node, files=[str(file) for file in files])
 
     def _place(self, selector: str) -> dict[str, float]:
-        found = self.evaluate(
-            f"(() => {{ const e = document.querySelector({json.dumps(selector)});"
-            " e.scrollIntoView({block: 'center'}); const b = e.getBoundingClientRect();"
-            " return [b.x + b.width / 2, b.y + b.height / 2]; })()"
-        )
+        """Give the middle of an element, once it is there, stands still, and nothing covers it.
+
+        A picture that arrives moves what is below it: a press would meet something else.
+        """
+        asked, until = f"({_MIDDLE})({json.dumps(selector)})", time.monotonic() + _TIMEOUT
+        before, found = None, self.evaluate(asked)
+        while found is None or found != before:
+            assert time.monotonic() < until, f"{selector} is not to be pressed: {found}"
+            time.sleep(0.03)  # two frames
+            before, found = found, self.evaluate(asked)
         return {"x": found[0], "y": found[1]}
 
     def screenshot(self) -> bytes:
@@ -178,7 +201,8 @@ class Browser:
             assert left > 0, "Chromium does not answer"
             if select.select([self._read], [], [], left)[0]:
                 data = os.read(self._read, 1 << 20)
-                assert data, "Chromium ended"
+                if not data:
+                    raise EndedError
                 self._held += data
         raw, self._held = self._held.split(b"\0", 1)
         message: dict[str, Any] = json.loads(raw)

@@ -15,17 +15,25 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 from checkout import SHARED
 from commands import Run
+from hypothesis import HealthCheck, settings
 from models import Toy, copy_line, make_line
 from toy import ToyBackbone
 
 import cli
 from features.backbones.settings import BACKBONES
 
-# The key of `features.own_files` and compiled networks lie in a folder of the tests, which goes
-# with them, not in the person's own.
+# The key of `features.own_files`, compiled networks and what Dask's workers need lie in a folder of
+# the tests, which goes with them, not in the person's own.
 _HOME = tempfile.TemporaryDirectory(prefix="onepass-home-", ignore_cleanup_errors=True)
-for _name in ("XDG_DATA_HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+for _name in ("XDG_DATA_HOME", "XDG_CACHE_HOME", "LOCALAPPDATA", "DASK_TEMPORARY_DIRECTORY"):
     os.environ[_name] = _HOME.name
+
+# The same examples in every run, however slow the computer: what a random one finds must not fail
+# the next change that happens to be tested. To search anew: --hypothesis-profile=default
+settings.register_profile(
+    "same", derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("same")
 
 
 @pytest.fixture(scope="session", autouse=True)

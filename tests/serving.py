@@ -50,7 +50,7 @@ class Service:
         if isinstance(body, dict):
             body = json.dumps(body).encode()
             sent.setdefault("content-type", "application/json")
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
         try:
             connection.request(method, path, body, sent)
             answer = connection.getresponse()
@@ -114,5 +114,5 @@ def serving(
         yield Service(listening.getsockname()[1], folder, station, access)
     finally:
         server.should_exit = True
-        thread.join(30)
+        thread.join(60)
         listening.close()

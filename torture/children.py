@@ -57,7 +57,7 @@ class Nursery:
         /,
         *,
         kill_after: float | None = None,
-        timeout: float = 60.0,
+        timeout: float = 300.0,
         abrupt: bool = False,
         **arguments: Any,  # noqa: ANN401
     ) -> Ended:

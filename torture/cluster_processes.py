@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -23,8 +24,7 @@ class Processes:
     """A scheduler and two workers, each a process group of its own, as on machines of their own."""
 
     def __init__(self, root: Path) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.root, self.address = root, f"tcp://127.0.0.1:{self.port}"
         self.environment = os.environ | {
             "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "tests"))),
@@ -65,6 +65,15 @@ class Processes:
             if one is not None:
                 kill(one)
         self.workers = []
+
+
+def free_port() -> int:
+    """Give a port that stays free while nobody listens: the system hands none below 32768 out."""
+    while True:
+        port = random.SystemRandom().randrange(20_000, 32_000)
+        with contextlib.suppress(OSError):
+            socket.create_server(("127.0.0.1", port)).close()
+            return port
 
 
 def kill(process: subprocess.Popen[bytes]) -> bool:

@@ -30,7 +30,7 @@ from torture.figures import Figure
 _ROWS = 60
 _USED = 50
 _MEMORY = 4 << 30
-_SECONDS = 20.0
+_SECONDS = 300.0
 _NOTE = {"root": "r", "weights": "w"}
 
 

@@ -17,6 +17,8 @@ import toy
 
 from features.extract import extract
 from features.extract_outcome import RunOptions
+from features.photographs import decode_worker_pool
+from features.runtime import core_count
 from torture import tasks, toys
 from torture.children import Nursery
 from torture.figures import Figure
@@ -76,9 +78,16 @@ class _Watch:
         self.seen["files"].append(len(os.listdir("/proc/self/fd")))  # noqa: PTH208 - a number
 
 
+def _start_decoders() -> None:
+    """Start as many as can ever be asked at once: one that begins late would look like a leak."""
+    pool = decode_worker_pool._POOL
+    pool._idle += [decode_worker_pool._Process(pool.command) for _ in range(core_count())]
+
+
 def photographs(root: str, count: int) -> dict[str, list[int]]:
     """One extract of many photographs; in a child process."""
     folder = toys.write_folder(Path(root) / "many", count)
+    _start_decoders()
     watch, every = _Watch(), max(1, count // 200)
 
     def progress(done: int, _total: int) -> None:
@@ -103,6 +112,7 @@ def predictions(root: str, calls: int) -> dict[str, list[int]]:
     base = Path(root)
     tasks.extract_folder(str(base / "parts"), str(base / "parts.h5"))
     tasks.fit(str(base / "parts.h5"), str(base / "model"))
+    _start_decoders()
     watch = _Watch()
     known = [str(base / "parts")]
     for call in range(calls):

@@ -31,7 +31,7 @@ from torture.children import Nursery
 from torture.figures import Figure
 
 _ROWS = 30
-_SECONDS = 90.0
+_SECONDS = 300.0
 _PARSER_SECONDS = 3  # instead of ten
 _STATES = 6
 

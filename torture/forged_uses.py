@@ -200,7 +200,7 @@ def _learns(service: Service, root: Path) -> str:
             label="defects",
         )
     begun: Any = service.ask("POST", "/v1/refit", {})
-    until = time.monotonic() + 60
+    until = time.monotonic() + 200
     while begun.status < 300 and time.monotonic() < until:
         now = service.get("/v1/jobs/refit").json()
         if not now["running"]:

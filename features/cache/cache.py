@@ -28,6 +28,7 @@ from features.cache.hdf5_file import (
     read_checked,
     read_schema,
     stamp,
+    too_fast,
 )
 from features.cache.journal import JournaledFile
 from features.cache.lock import refuse_folder
@@ -88,15 +89,15 @@ class Cache:
                 cache = cls(open_file(path, writable=False))
             except CacheError:
                 # Opened while a commit changed it, or is there real damage?
-                if stamp(path) == before or time.monotonic() > deadline:
+                if stamp(path) == before:
                     raise
-                continue
-            if cache._sealed or stamp(path) == before:
-                cache._stamp = before
-                return cache
-            cache.close()
+            else:
+                if cache._sealed or stamp(path) == before:
+                    cache._stamp = before
+                    return cache
+                cache.close()
             if time.monotonic() > deadline:
-                raise CacheError(f"{path} changes too fast to be read; wait for its writer to end")
+                raise CacheError(too_fast(path))
 
     @classmethod
     def write(
@@ -275,9 +276,9 @@ class Cache:
                 # themselves never move. Nothing new on the disk means real damage.
                 if self._file.writable or stamp(self.path) == self._stamp:
                     raise
-                if time.monotonic() > deadline:
-                    raise
-                self._open_again()
+            if time.monotonic() > deadline:
+                raise CacheError(too_fast(self.path))
+            self._open_again()
 
     def _open_again(self) -> None:
         """Take the file as it is now; keys and table rows stay those of the first opening."""

@@ -233,6 +233,11 @@ def _not_hdf5(file: JournaledFile, error: Exception) -> str:
     return f"{path} is no HDF5 file that can be read; expected a cache; name another --cache"
 
 
+def too_fast(path: Path) -> str:
+    """Word that no look met a whole commit: what such a look found damaged need not be."""
+    return f"{path} changes too fast to be read; wait for its writer to end"
+
+
 def damaged(file: JournaledFile, found: str) -> str:
     """Word the error of a file that cannot be read as a cache."""
     if file.failure:

@@ -10,16 +10,18 @@ a killed process copied and did not acknowledge.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import logging
 import os
 import re
 import secrets
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 
 from features.errors import BundleError, DataError, OutputError
 from features.files import refuse_outside, sync_folder, write_whole
@@ -39,6 +41,8 @@ VERDICTS = "verdicts.jsonl"
 _log = logging.getLogger("onepass")
 _NAME = 60  # characters of a part's name in file names
 _TEXT = 2000  # characters of a note
+Asked = ParamSpec("Asked")
+Made = TypeVar("Made")
 
 
 def model_fingerprint(folder: Path) -> str:
@@ -105,12 +109,29 @@ class Correction:
     by: str = ""
 
 
+def _one_at_a_time(
+    change: Callable[Concatenate[Inbox, Asked], Made],
+) -> Callable[Concatenate[Inbox, Asked], Made]:
+    """Let a change of an inbox wait for the one before it.
+
+    A copy is written before its line: who settled in between would put it aside.
+    """
+
+    @functools.wraps(change)
+    def waiting(self: Inbox, /, *given: Asked.args, **named: Asked.kwargs) -> Made:
+        with self._changing:
+            return change(self, *given, **named)
+
+    return waiting
+
+
 class Inbox:
-    """The folder where corrections are kept."""
+    """The folder where corrections are kept; several threads may share one."""
 
     def __init__(self, folder: Path) -> None:
         """Name the folder; it is made by the first correction."""
         self.folder = folder
+        self._changing = threading.RLock()
 
     @property
     def log(self) -> Path:
@@ -122,6 +143,7 @@ class Inbox:
         """Say what `extract` reads: one folder of copies per class."""
         return self.folder / PHOTOGRAPHS
 
+    @_one_at_a_time
     def correct(
         self,
         photographs: Sequence[tuple[bytes, str]],
@@ -189,6 +211,7 @@ class Inbox:
         for place in folders:
             refuse_outside(place, self.folder)
 
+    @_one_at_a_time
     def undo(self, number: str) -> Correction:
         """Take a correction back; its line stays, and one that says so is added.
 
@@ -236,6 +259,7 @@ class Inbox:
             for one, name in holding
         ]
 
+    @_one_at_a_time
     def settle(self) -> int:
         """Bring the copies in line with the log; returns how many were put aside or back.
 

@@ -85,11 +85,15 @@ class RowKeeper:
         self._hour, self._taken = 0, 0
         self._wake, self._stopped = threading.Event(), False
         self._thread: threading.Thread | None = None
-        self._flushing = threading.Lock()
+        self._offering, self._flushing = threading.Lock(), threading.Lock()
         self._said = ""
 
     def offer(self, model: LiveModel, predicted: Sequence[Predicted]) -> None:
         """Take the rows of these photographs, as far as the hour has room."""
+        with self._offering:  # several requests may come at once, and one thread is to write
+            self._offer(model, predicted)
+
+    def _offer(self, model: LiveModel, predicted: Sequence[Predicted]) -> None:
         hour = int(time.time() // 3600)
         if hour != self._hour:
             self._hour, self._taken = hour, 0

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from features.errors import BusyError, OnepassError
@@ -97,12 +97,15 @@ class Jobs:
             """Note how far the job is."""
             progress.stage, progress.done, progress.total = stage, done, total
 
+        result, said = None, ""
         try:
-            progress.result = work(say)
+            result = work(say)
         except OnepassError as error:
-            progress.error = str(error)
+            said = str(error)
         except Exception as error:  # noqa: BLE001 - whoever started it hears of it
             _log.exception("a mistake in this program, in %s", progress.name)
-            progress.error = f"a mistake in this program ({type(error).__name__}: {error})"
-        progress.ended = time.time()
-        progress.running = False
+            said = f"a mistake in this program ({type(error).__name__}: {error})"
+        # In one step: who sees the result sees that it has ended, and when.
+        ended = replace(progress, running=False, ended=time.time(), error=said, result=result)
+        with self._lock:
+            self._last[progress.name] = ended

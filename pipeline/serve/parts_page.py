@@ -77,9 +77,10 @@ class PartsPage:
             raise DataError(f"found no cache at {cache}; name that of the model with --cache")
         stat = cache.stat()
         state = stat.st_mtime_ns, stat.st_size
-        if self._read is None or self._read[0] != state:
-            self._read = state, load_dataset(cache)
-        return self._read[1]
+        read = self._read  # once: a job may forget it meanwhile
+        if read is None or read[0] != state:
+            read = self._read = state, load_dataset(cache)
+        return read[1]
 
     def _overview(self) -> dict[str, Any]:
         data = self._dataset()

@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -147,6 +148,34 @@ def test_a_new_file_has_the_mode_of_any_new_one(tmp_path: Path) -> None:
         os.umask(before)
     assert mode(tmp_path / "x") == 0o640
     assert mode(tmp_path / "folder") == 0o750
+
+
+@posix
+def test_two_threads_leave_the_mask_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is read by setting another for a moment: a second thread must not take that for it."""
+    real, others = os.umask, []
+
+    def umask(mask: int) -> int:
+        before = real(mask)
+        if not others:  # the first has set another, and another thread writes a file
+            others.append(threading.Thread(target=write_whole, args=(tmp_path / "other", "x")))
+            others[0].start()
+            others[0].join(0.2)  # where it does not wait it is done by then
+        return before
+
+    before = real(0o027)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "umask", umask)
+            write_whole(tmp_path / "x", "new")
+            others[0].join()
+        after = real(0o027)
+    finally:
+        real(before)
+    assert after == 0o027
+    assert (mode(tmp_path / "x"), mode(tmp_path / "other")) == (0o640, 0o640)
 
 
 @posix

@@ -133,19 +133,19 @@ def test_what_claims_too_much_is_refused_before_it_is_opened(
 ) -> None:
     """Pixels, sides, passes, segments, tiles, tags: refused on the header, in no time."""
     monkeypatch.setattr(images.Image, "open", lambda *_a, **_k: pytest.fail("was opened"))
-    started = time.process_time()
+    started = time.thread_time()
     with pytest.raises(ImageError, match=reason):
         decode(data, IMAGENET)
-    assert time.process_time() - started < 1
+    assert time.thread_time() - started < 1
 
 
 def test_metadata_that_inflates_is_bounded() -> None:
     """Compressed comments of a gigabyte in a small file are left out, not unpacked."""
     text = b"c\0\0" + zlib.compress(bytes(10**6), 9)
     data = png(8, 8, bytes(72), *[chunk(b"zTXt", text)] * 1000)
-    started = time.process_time()
+    started = time.thread_time()
     assert decode(data, IMAGENET).max() == 0
-    assert time.process_time() - started < 5
+    assert time.thread_time() - started < 5
 
 
 def test_a_progressive_photograph_of_any_size_is_still_read() -> None:

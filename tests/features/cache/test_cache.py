@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 from pathlib import Path
@@ -150,6 +151,26 @@ def test_a_cut_off_copy_is_named(tmp_path: Path) -> None:
         path.write_bytes(whole[:length])
         with pytest.raises(CacheError):
             Cache.read(path)
+
+
+def test_what_changes_all_the_time_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slow computer may see nothing but half commits, for as long as it tries."""
+    path, stamps = tmp_path / "c.h5", itertools.count()
+    fill(path, range(9))
+    with Cache.read(path) as opened, monkeypatch.context() as patch:
+        patch.setattr(sys.modules[Cache.__module__], "stamp", lambda _: next(stamps))
+        patch.setattr(sys.modules[Cache.__module__], "_SETTLE", -1.0)
+        data = path.read_bytes()
+        path.write_bytes(data.replace(row(4).tobytes(), row(5).tobytes()))
+        with pytest.raises(CacheError, match="changes too fast to be read; wait for its writer"):
+            opened.take([4])
+        path.write_bytes(data[:-100])
+        with pytest.raises(CacheError, match="changes too fast to be read; wait for its writer"):
+            Cache.read(path)
+    with pytest.raises(CacheError, match="cut off"):
+        Cache.read(path)
 
 
 def test_damaged_rows_are_found(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ from pathlib import Path
 from features.cache.lock import writing
 with writing(Path(sys.argv[1])):
     print("held", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 
@@ -153,10 +154,20 @@ def test_who_waits_is_told_for_whom(tmp_path: Path, caplog: pytest.LogCaptureFix
     """A line after a second; the lock is taken as soon as it is free."""
     path = tmp_path / "c.h5"
     holder = start_holder(path)
-    threading.Timer(2.0, holder.kill).start()
-    with writing(path, wait=30.0):
+
+    def free() -> None:
+        """As soon as it was told, and not by the clock."""
+        until = time.monotonic() + 60
+        while "waiting for up to" not in caplog.text and time.monotonic() < until:
+            time.sleep(0.02)
+        holder.kill()
+
+    freeing = threading.Thread(target=free)
+    freeing.start()
+    with writing(path, wait=120.0):
         assert f"is being written by process {holder.pid} on" in caplog.text
-        assert "waiting for up to 30 s" in caplog.text
+        assert "waiting for up to 120 s" in caplog.text
+    freeing.join()
     holder.wait()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
 import json
@@ -46,13 +47,19 @@ FEW = RunOptions(batch_size=4, workers=1)
 
 
 @pytest.fixture(scope="module")
-def address() -> Iterator[str]:
+def hold(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the name of the file that lets the workers stay in their second batch."""
+    return tmp_path_factory.mktemp("hold") / "hold"
+
+
+@pytest.fixture(scope="module")
+def address(hold: Path) -> Iterator[str]:
     """Give a real scheduler with two worker processes, which see with the toy."""
     import dask
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", os.pathsep.join((str(ROOT), str(TESTS))))
-        patch.setenv("ONEPASS_TOY_PAUSE", "0.05")
+        patch.setenv("ONEPASS_TOY_HOLD", str(hold))
         preload = {"distributed.worker.preload": ["cluster_preload"]}
         with (
             dask.config.set(preload),
@@ -136,24 +143,38 @@ def test_a_shard_that_is_gone_is_made_again(
 
 
 def test_a_killed_worker_costs_a_batch(
-    address: str, photographs: list[Photograph], tmp_path: Path
+    address: str, hold: Path, photographs: list[Photograph], tmp_path: Path
 ) -> None:
     """What it had committed is taken over, and the rest goes to others."""
     with distributed.Client(address) as client:
         victim = next(iter(client.run(os.getpid).values()))
+    begun: list[Path] = []
 
     def kill() -> None:
-        while not list((tmp_path / "many").glob("partial-*.h5")):
-            time.sleep(0.01)
-        time.sleep(0.15)
+        """Once both workers have committed a batch, and stay in the next."""
+        until = time.monotonic() + 120
+        while len(begun) < 2 and time.monotonic() < until:
+            time.sleep(0.02)
+            begun[:] = filter(holds_rows, (tmp_path / "many").glob("partial-*.h5"))
         os.kill(victim, signal.SIGKILL)
+        hold.unlink()
 
+    hold.touch()
     killer = threading.Thread(target=kill)
     killer.start()
-    sync(address, photographs, tmp_path / "many")
+    done, _ = sync(address, photographs, tmp_path / "many")
     killer.join()
+    assert len(begun) == 2
+    assert 24 - 4 <= done.rows < 24  # the dead worker's batch is taken over, and not told of
     assert len(rows_of(tmp_path / "many")) == 24
     assert len({row.digest for row in scan(tmp_path / "many")}) == 25
+
+
+def holds_rows(path: Path) -> bool:
+    """Say whether a shard that is not whole has rows by now."""
+    with contextlib.suppress(CacheError), Cache.read(path) as cache:
+        return len(cache) > 0
+    return False
 
 
 def scan(path: Path) -> list[Any]:

@@ -47,7 +47,7 @@ def test_reasons_come_through_and_the_process_goes_on() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    ["time.sleep(60)", "while True: pass", "re.match('(a+)+$', 'a' * 60 + 'b')"],
+    ["time.sleep(600)", "while True: pass", "re.match('(a+)+$', 'a' * 60 + 'b')"],
     ids=["waits", "loops", "holds-the-interpreter"],
 )
 def test_what_takes_too_long_is_ended(body: str) -> None:
@@ -56,7 +56,7 @@ def test_what_takes_too_long_is_ended(body: str) -> None:
     started = time.monotonic()
     with pytest.raises(ImageError, match=r"decoding took more than 0.4 s"):
         decoders.ask(REQUEST, photograph(1), MAX_PIXELS)
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 300  # and not the ten minutes, or for ever
 
 
 def test_what_crashes_its_decoder_is_named() -> None:
@@ -124,8 +124,8 @@ def test_a_decoder_that_does_not_start_is_an_error_of_the_run(
 def test_large_photographs_are_decoded_one_at_a_time() -> None:
     """However many threads ask: together they hold no more pixels than one photograph may."""
     decoders = pool(
-        "start = time.time(); time.sleep(0.2)\n"
-        "    return np.array([[[start, time.time(), 0]]], np.float64).view(np.uint8)"
+        "start = time.monotonic(); time.sleep(0.2)\n"
+        "    return np.array([[[start, time.monotonic(), 0]]], np.float64).view(np.uint8)"
         ".reshape(1, 8, 3)"
     )
     seen = []

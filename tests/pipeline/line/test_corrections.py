@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from toy import photograph
 from features.errors import BundleError, DataError, OutputError
 from pipeline.data.folder import scan_folder
 from pipeline.groups.rules import GroupRule, apply_rule
+from pipeline.line import corrections
 from pipeline.line.corrections import Correction, Inbox, Shown, model_fingerprint
 from pipeline.line.json_lines import append_lines, read_lines
 from pipeline.line.verdict_log import LoggedVerdict, append_verdicts, read_verdicts
@@ -160,6 +162,27 @@ def test_a_copy_that_nobody_acknowledged_is_put_aside(tmp_path: Path) -> None:
     assert (tmp_path / "set-aside" / orphan.name).read_bytes() == TWO
     assert (tmp_path / made.files[0]).is_file()
     assert inbox.settle() == 0
+
+
+def test_who_takes_one_back_meanwhile_puts_no_other_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between a copy and its line another client's undo settles the inbox: it waits its turn."""
+    inbox = Inbox(tmp_path)
+    first = correct(inbox, ONE)
+    undoing = threading.Thread(target=inbox.undo, args=(first.id,))
+
+    def append(path: Path, records: list[dict[str, Any]]) -> None:
+        if records[0]["kind"] == "correction":
+            undoing.start()
+            undoing.join(0.2)  # where it does not wait it is done by then
+        append_lines(path, records)
+
+    monkeypatch.setattr(corrections, "append_lines", append)
+    second = correct(inbox, TWO)
+    undoing.join()
+    assert inbox.corrections() == [second]
+    assert (tmp_path / second.files[0]).read_bytes() == TWO
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -157,11 +156,13 @@ def test_predict_reports_every_unreadable_photograph(
     assert good.verdict in {"Healthy", "defects"}
 
 
-def test_predictions_as_text(model: Path, cache: Path, tmp_path: Path) -> None:
+def test_predictions_as_text(
+    model: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """CSV, JSON and JSON lines hold the same; a name that is a formula is made harmless."""
     evil = tmp_path / "=cmd|'calc'!A1.png"
     evil.write_bytes(photograph(5))
-    os.chdir(tmp_path)
+    monkeypatch.chdir(tmp_path)
     bundle = load(model)
     found = pipeline.predict(bundle, pipeline.find_photographs([evil.name]), cache)
     table = pipeline.format_predictions(bundle, found, ".csv").splitlines()
