@@ -11,7 +11,14 @@ from features.errors import DataError
 from features.files import address_of, is_address
 from features.photographs.file import Photograph
 from pipeline.data.class_words import split_of
-from pipeline.data.label_table import LabelRule, Labels, count_labels, find_labels, read_labels
+from pipeline.data.label_table import (
+    LabelRule,
+    Labels,
+    count_labels,
+    find_labels,
+    read_labels,
+    unclear_tables,
+)
 from pipeline.data.layouts import Layout, read_layout, surely_mask
 from pipeline.data.walk import ARCHIVES, Met, meet_files
 from pipeline.output.names import match_names, name_key
@@ -151,6 +158,7 @@ def _by_folders(
     needed = not any(layout.label)
     found = find_labels(tables, names, needed=needed) if tables else []
     if not found:
+        layout.notes += unclear_tables([file for file, _ in tables], names) if needed else []
         return layout, None
     if len(found) > 1:
         first = found[0].files[0]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from features.errors import DataError
@@ -34,6 +35,7 @@ SPLIT_COLUMNS = ("split", "set", "subset", "partition", "data set", "dataset", "
 
 _BOXES = ("xmin", "x1", "bbox xmin", "bbox", "objects", "segmentation", "annotations")
 _OURS = ("probability of defect", "probability", "looks like")  # verdicts, not classes
+_SHOWN = 4  # values of a column without a name
 _WHOLE = re.compile(r"\d+(\.0+)?")
 _YES, _NO = frozenset({"1", "1.0", "true", "yes"}), frozenset({"0", "0.0", "false", "no", ""})
 
@@ -97,13 +99,12 @@ def read_labels(rule: LabelRule, paths: Sequence[str], root: Path) -> Labels:
     Raises:
         DataError: it cannot be read, has no such columns, or names no photograph of the folder.
     """
-    table = read_table(Path(rule.file), paths)
-    columns = _columns(table, rule)
+    table = _with_header(read_table(Path(rule.file), paths), paths)
+    columns = _columns(table, rule, paths)
     if columns is None:
         raise DataError(
-            f"{table.file} has the columns {', '.join(table.columns) or 'none'}; expected one of "
-            "paths and one of classes, such as path,label; name them with --path-column and "
-            "--label-column"
+            f"{table.file} has the columns {_described(table)}; expected one of paths and one of "
+            "classes, such as path,label; name them with --path-column and --label-column"
         )
     found = _gather([(table, columns, "")], paths)
     if not found.label:
@@ -138,9 +139,9 @@ def find_labels(
     by_name: dict[str, list[tuple[Table, _Columns, str]]] = {}
     for file, folder in tables:
         try:
-            table = read_table(file, paths)
-            columns = _columns(table, LabelRule())
-            _refuse_no_header(table, columns, paths)
+            table = _with_header(read_table(file, paths), paths)
+            columns = _columns(table, LabelRule(), paths)
+            _refuse_unclear(table, columns)
         except DataError as error:
             if needed and file.suffix.lower() != ".txt":
                 raise DataError(f"{error}; or go without it: --labels none") from error
@@ -151,17 +152,63 @@ def find_labels(
     return [labels for labels in found if labels.label]
 
 
-def _refuse_no_header(table: Table, columns: _Columns | None, paths: Sequence[str]) -> None:
-    """Refuse a table whose first line names a photograph, not columns.
+def unclear_tables(tables: Sequence[Path], paths: Sequence[str]) -> list[str]:
+    """Say which tables name photographs without a column that is known to be one of classes.
+
+    Args:
+        tables: files that `find_labels` took for no tables of classes.
+        paths: of the photographs.
+    """
+    said, index = [], PathIndex(paths)
+    for file in tables:
+        with contextlib.suppress(DataError):  # no table at all: it was skipped before
+            table = read_table(file, paths)
+            column = table.find(PATH_COLUMNS)
+            if column is not None and any(map(index.find, table.column(column))):
+                said.append(f"{_unclear(table)}; if one of them does, say {_say_which(table)}")
+    return said
+
+
+def _refuse_unclear(table: Table, columns: _Columns | None) -> None:
+    """Refuse a table without a header that names photographs, but not clearly their classes.
 
     Raises:
-        DataError: it does.
+        DataError: it is one.
     """
-    if columns is None and any(map(PathIndex(paths).find, table.columns)):
-        raise DataError(
-            f"{table.file} has no line with the names of its columns: the first one is "
-            f"{', '.join(table.columns)}; expected a first line such as path,label"
-        )
+    if columns is None and not table.has_header:
+        raise DataError(f"{_unclear(table)}; say which: {_say_which(table)}")
+
+
+def _unclear(table: Table) -> str:
+    """Say that it is not known which column says classes."""
+    start = "" if table.has_header else "no line with the names of its columns, and "
+    return (
+        f"{table.file} has {start}no column that is known to say classes among {_described(table)}"
+    )
+
+
+def _say_which(table: Table) -> str:
+    return f"--labels {table.file} --label-column NAME"
+
+
+def _with_header(table: Table, paths: Sequence[str]) -> Table:
+    """Call columns "column 1", "column 2" … where the first line names a photograph."""
+    if not any(map(PathIndex(paths).find, table.columns)):
+        return table
+    names = [f"column {number}" for number in range(1, 1 + len(table.columns))]
+    return replace(table, columns=names, rows=[table.columns, *table.rows], has_header=False)
+
+
+def _described(table: Table) -> str:
+    """Name the columns; those of a table without a header with what stands in them."""
+    if table.has_header:
+        return ", ".join(table.columns) or "none"
+    shown = []
+    for name in table.columns:
+        values = list(dict.fromkeys(table.column(name)))
+        more = ", …" if len(values) > _SHOWN else ""
+        shown.append(f"{name} ({', '.join(values[:_SHOWN])}{more})")
+    return ", ".join(shown)
 
 
 @dataclass(frozen=True)
@@ -174,17 +221,23 @@ class _Columns:
     split: str = ""
 
 
-def _columns(table: Table, rule: LabelRule) -> _Columns | None:
+def _columns(table: Table, rule: LabelRule, paths: Sequence[str]) -> _Columns | None:
     """Find the columns, those named first; None where it is no table of classes.
+
+    Without a header the first column that names a photograph is the one of paths, and the other
+    one, if there is no third, that of classes.
 
     Raises:
         DataError: a column was named that it does not have, or it says boxes, not classes.
     """
     for name in filter(None, (rule.path_column, rule.label_column)):
         table.column(name)
-    path = rule.path_column or table.find(PATH_COLUMNS)
+    path = rule.path_column or table.find(PATH_COLUMNS) or _path_column(table, paths)
     if path is None:
         return None
+    if not table.has_header:
+        classes = rule.label_column or _recurring(table, path)
+        return _Columns(path, classes) if classes else None
     split = table.find(SPLIT_COLUMNS) or ""
     if not rule.label_column:
         boxes = table.find(_BOXES)
@@ -199,6 +252,23 @@ def _columns(table: Table, rule: LabelRule) -> _Columns | None:
         return _Columns(path, "", each, split)
     label = rule.label_column or table.find(LABEL_COLUMNS)
     return _Columns(path, label, split=split) if label not in (None, path) else None
+
+
+def _path_column(table: Table, paths: Sequence[str]) -> str | None:
+    """Give the column of a table without a header that names photographs."""
+    if table.has_header:
+        return None
+    index = PathIndex(paths)
+    cells = zip(table.columns, table.rows[0], strict=True)
+    return next((name for name, cell in cells if index.find(cell)), None)
+
+
+def _recurring(table: Table, path: str) -> str:
+    """Give the only column beside that of paths, if its values recur as classes do; else ""."""
+    others = [name for name in table.columns if name != path]
+    if len(others) != 1:
+        return ""
+    return others[0] if len(set(table.column(others[0]))) <= max(2, len(table.rows) // 2) else ""
 
 
 def _one_hot(table: Table, others: set[str]) -> tuple[str, ...]:

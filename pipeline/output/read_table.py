@@ -40,12 +40,14 @@ class Table:
         columns: their names, without spaces around them.
         rows: one list of cells for each line, as long as `columns`; a missing cell is "".
         note: in which code page it was read, for a person; "" for UTF-8 and UTF-16.
+        has_header: whether the names of the columns stand in the file.
     """
 
     file: Path
     columns: list[str]
     rows: list[list[str]]
     note: str = ""
+    has_header: bool = True
 
     def find(self, names: Iterable[str]) -> str | None:
         """Give the first of the columns, in the order of `names`, that is called so in any form."""
@@ -70,7 +72,7 @@ class Table:
 
 
 def read_table(file: Path, names: Iterable[str] = ()) -> Table:
-    r"""Read a table: CSV with comma, semicolon, tab or bar; JSON Lines; a JSON list of objects.
+    r"""Read a table: CSV with comma, semicolon, tab, bar or spaces; JSON Lines; a JSON list.
 
     UTF-8 with or without a byte order mark and UTF-16 are read, code pages where they are sure (see
     `pipeline.output.text_encoding`), and Excel's line `sep=;`.
@@ -131,14 +133,21 @@ def _from_csv(file: Path, text: str) -> Table:
 
 
 def _separator(text: str) -> str:
-    """Give the separator that cuts the header line into the most cells; a comma if none does."""
-    header = next((line for line in text.splitlines() if line.strip()), "")
+    """Give the separator that cuts the header line into the most cells; a comma if none does.
+
+    Spaces separate where nothing else does and each line has as many words as the first.
+    """
+    lines = [line for line in text.splitlines() if line.strip()]
+    header = lines[0] if lines else ""
     counts = {
         separator: len(next(csv.reader([header], delimiter=separator), []))
         for separator in _SEPARATORS
     }
     best = max(counts, key=lambda separator: counts[separator])
-    return best if counts[best] > 1 else ","
+    if counts[best] > 1:
+        return best
+    words = {len(line.split()) for line in lines}
+    return " " if len(words) == 1 and words != {1} and '"' not in text else ","
 
 
 def _from_json(file: Path, text: str) -> Table:

@@ -408,7 +408,8 @@ def test_masks_of_a_split_beside_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("table", "said"),
     [
-        (b"0.png,ok\n1.png,nok\n", "no line with the names of its columns"),
+        (b"0.png,1.0,mono\n1.png,0.0,mono\n", "no line with the names of its columns"),
+        (b"0.png  1.0  mono\n1.png  0.0   mono\n", r"column 2 \(1.0, 0.0\), column 3 \(mono\)"),
         ("file,label\n0.png,割\n".encode("cp932"), "is no UTF-8"),
         (b"file,label\n0.png,ok,more\n", "3 cells"),
     ],
@@ -420,6 +421,44 @@ def test_a_table_that_was_found_and_cannot_be_read(tmp_path: Path, table: bytes,
     with pytest.raises(DataError, match=f"{said}.*--labels none"):
         scan_folder(tmp_path)
     assert len(scan_folder(tmp_path, labels=LabelRule("none")).photographs) == 2
+
+
+@pytest.mark.parametrize("separator", [",", "   ", "\t"])
+def test_tables_without_a_header_are_read_where_they_are_clear(
+    tmp_path: Path, separator: str
+) -> None:
+    """Two columns, one of photographs: the other one is of classes; else a number names it."""
+    make(tmp_path, ["images/0.png", "images/1.png", "images/2.png"])
+    lines = [["images/0.png", "ok"], ["images/1.png", "nok"], ["images/2.png", "ok"]]
+    table = tmp_path / "labels.csv"
+    table.write_text("\n".join(separator.join(line) for line in lines) + "\n")
+    wanted = {("ok", ""): 2, ("nok", ""): 1}
+    assert counts(tmp_path) == wanted
+    table.write_text("\n".join(separator.join([*line, "mono"]) for line in lines) + "\n")
+    with pytest.raises(DataError, match=r"column 2 \(ok, nok\), column 3 \(mono\)"):
+        scan_folder(tmp_path, labels=LabelRule(str(table)))
+    found = scan_folder(tmp_path, labels=LabelRule(str(table), label_column="column 2"))
+    assert Counter((p.label, p.split) for p in found.photographs) == wanted
+
+
+def test_times_without_a_header_are_no_classes(tmp_path: Path) -> None:
+    """Nothing recurs: it is asked, not taken."""
+    make(tmp_path, [f"{number}.png" for number in range(6)])
+    lines = [f"{number}.png,2026-01-0{number + 1}" for number in range(6)]
+    (tmp_path / "times.csv").write_text("\n".join(lines))
+    with pytest.raises(DataError, match="no column that is known to say classes"):
+        scan_folder(tmp_path)
+
+
+def test_a_table_whose_column_of_classes_is_not_known_is_pointed_at(tmp_path: Path) -> None:
+    """The photographs have no class, and it is said what would give them one."""
+    make(tmp_path, ["0.png", "1.png"])
+    (tmp_path / "cells.csv").write_text("path,severity,type\n0.png,0.3,mono\n1.png,1,mono\n")
+    assert [note for note in scan_folder(tmp_path).notes if "--label-column NAME" in note] == [
+        f"{tmp_path / 'cells.csv'} has no column that is known to say classes among path, "
+        f"severity, type; if one of them does, say --labels {tmp_path / 'cells.csv'} "
+        "--label-column NAME"
+    ]
 
 
 def test_classes_that_are_numbers(tmp_path: Path) -> None:
