@@ -49,7 +49,8 @@ class TinyBackbone(FixedBatch):
         shape = (settings["batch_size"], *settings.get("input_size", self.input_size), 3)
         compile_network = load_engine(settings["engine"])
         folded = list(zip(kernels, biases, strict=True))
-        plan = Plan(architecture, folded, shape, settings["precision"], settings["taps"])
+        with_map = shape[1:3] == self.input_size or not settings["taps"]
+        plan = Plan(architecture, folded, shape, settings["precision"], settings["taps"], with_map)
         super().__init__(compile_network(plan), shape)
 
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from features.arrays import Array
+from features.arrays import Array, Row
 from features.errors import EngineError
 
 ENGINES: dict[str, str] = {
@@ -36,7 +36,8 @@ Node = Any
 Architecture = Callable[[Any, Any], Any]
 """A network as a function `(ops, x)`; see `inception_v3.architecture` for what `ops` are."""
 Network = Callable[[npt.NDArray[np.uint8]], Array]
-"""uint8 (batch_size, height, width, 3) -> float32 (batch_size, values of a row)."""
+"""uint8 (batch_size, height, width, 3) -> float32 (batch_size, values of a row). One with an
+attribute `step` takes any multiple of so many pictures instead."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ class Plan:
         shape: of the pixels: (batch_size, height, width, 3).
         precision: "bfloat16" computes in bfloat16, any other in float32.
         taps: what stands behind the map in each row; see `tap_source`.
+        with_map: whether rows begin with the last map; not so, nothing behind the last of the taps
+            need be computed.
     """
 
     architecture: Architecture
@@ -57,6 +60,7 @@ class Plan:
     shape: tuple[int, int, int, int]
     precision: str
     taps: Sequence[str] = ()
+    with_map: bool = True
 
 
 class Engine(Protocol):
@@ -173,11 +177,15 @@ class FixedBatch:
     Args:
         network: compiled for `shape`; an attribute, too.
         shape: of the pixels: (batch_size, height, width, 3).
+
+    Attributes:
+        probe: its row of the drift probe, float32 (values,), where that is known already.
     """
 
     def __init__(self, network: Network, shape: tuple[int, int, int, int]) -> None:
         self.batch_size = shape[0]
-        self.network, self._shape = network, shape
+        self.network, self.shape = network, shape
+        self.probe: Row | None = None
 
     def run(self, pixels: npt.NDArray[np.uint8]) -> Array:
         """Compute the rows of up to `batch_size` photographs.
@@ -188,8 +196,12 @@ class FixedBatch:
         Returns:
             float32 (n, values of a row): the last map flattened, then the taps.
         """
+        if len(pixels) > self.batch_size:
+            raise ValueError(f"{len(pixels)} pictures; expected up to {self.batch_size}")
+        step = getattr(self.network, "step", self.batch_size)
+        missing = max(step, -(-len(pixels) // step) * step) - len(pixels)
         batch = pixels
-        if len(pixels) != self.batch_size:
-            batch = np.zeros(self._shape, np.uint8)
+        if missing:
+            batch = np.zeros((len(pixels) + missing, *self.shape[1:]), np.uint8)
             batch[: len(pixels)] = pixels
         return self.network(batch)[: len(pixels)]

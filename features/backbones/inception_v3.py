@@ -14,8 +14,8 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from features.arrays import Array, Pixels, Rows
-from features.backbones.engines import TENSORFLOW, Engine, Plan, load_engine
+from features.arrays import Array
+from features.backbones.engines import TENSORFLOW, Engine, FixedBatch, Plan, load_engine
 from features.backbones.weight_files import read_layers
 from features.errors import PrecisionError, WeightsError
 from features.runtime import load_tensorflow
@@ -35,11 +35,11 @@ class _Convolution(NamedTuple):
     variance: Array
 
 
-class InceptionV3Backbone:
+class InceptionV3Backbone(FixedBatch):
     """InceptionV3 (Szegedy et al. 2015, arXiv:1512.00567) as Keras has it, include_top=False.
 
-    The batch has a fixed shape, the last one is padded. Rows of one photograph in batches of
-    different sizes or places agree within 1e-5 of the row's largest value in float32.
+    The network takes a fixed number of pictures, the last are filled up. Rows of one photograph in
+    batches of different sizes or places agree within 1e-5 of the row's largest value in float32.
 
     Args:
         weights: a file that Keras wrote, .h5 or .weights.h5; None for untrained weights that
@@ -50,7 +50,8 @@ class InceptionV3Backbone:
         precision: "float32"; "float16", which is stored so but computed in float32; "bfloat16",
             computed in bfloat16 where the processor has it: twice as fast, 2 to 3 digits.
         engine: one of `features.backbones.engines.ENGINES`.
-        input_size: height and width of the pixels, if not those of its rows' maps.
+        input_size: height and width of the pixels. Of others than its own, rows have the taps alone
+            where there are any: a map of another size fits into no row.
         taps: names of `tap_widths`: intermediate layers whose means ("mixed4") or largest values
             ("mixed4-max") over positions, computed in the same pass, stand behind the map.
 
@@ -91,28 +92,13 @@ class InceptionV3Backbone:
         compile_network: Engine = load_engine(
             engine
         )  # before weights are read: it may not be there
-        self.batch_size, self._size = batch_size, input_size
         self._weights, self._seed = weights, seed
         convolutions = _random(seed) if weights is None else _load(weights)
         folded = list(_fold(convolutions, *scale))
         shape = (batch_size, *input_size, 3)
-        self.network = compile_network(Plan(architecture, folded, shape, precision, taps))
-
-    def run(self, pixels: Pixels) -> Rows:
-        """Give the rows of up to `batch_size` photographs.
-
-        Args:
-            pixels: uint8 (n, 224, 224, 3), RGB.
-
-        Returns:
-            float32 (n, 51,200), each row the 5×5×2048 map flattened; not negative. Taps stand
-            behind it, in the order in which they were asked for.
-        """
-        batch = pixels
-        if len(pixels) != self.batch_size:
-            batch = np.zeros((self.batch_size, *self._size, 3), np.uint8)
-            batch[: len(pixels)] = pixels
-        return self.network(batch)[: len(pixels)]
+        with_map = not taps or input_size == self.input_size
+        plan = Plan(architecture, folded, shape, precision, taps, with_map)
+        super().__init__(compile_network(plan), shape)
 
     def keras_model(self) -> Any:  # noqa: ANN401 - Keras ships no types
         """Build Keras's InceptionV3 with these weights: scaled pixels in, (n, 5, 5, 2048) out."""

@@ -67,8 +67,11 @@ def compile_network(plan: Plan) -> WrittenNetwork:
     graph.scope = "backbone/"
     ops = _OnnxOps(graph, plan.convolutions)
     x = graph.add("Transpose", graph.as_float(PICTURES), perm=[0, 3, 1, 2])
-    maps = graph.add("Transpose", plan.architecture(ops, x), perm=[0, 2, 3, 1])
-    parts = [graph.add("Flatten", maps, axis=1), *(ops.pooled(tap) for tap in plan.taps)]
+    last = plan.architecture(ops, x)
+    parts = [ops.pooled(tap) for tap in plan.taps]
+    if plan.with_map:
+        maps = graph.add("Transpose", last, perm=[0, 2, 3, 1])
+        parts.insert(0, graph.add("Flatten", maps, axis=1))
     graph.scope = ""
     graph.add("Concat", *parts, name=ROWS, axis=1)
     return WrittenNetwork(graph, plan.shape)

@@ -38,20 +38,33 @@ finally:
 
 VERSION = str(openvino.__version__)
 
+STEP = 4
+"""Pictures that are computed at once where there are many: as fast as more at once, or faster, and
+with the same bits. So nothing is compiled anew for another number of photographs, and little is
+computed in vain for the last ones."""
+
 _PRECISION_HINT = {"bfloat16": "bf16"}  # any other is computed in float32
 _PADDING = {"SAME": "same_upper", "VALID": "valid"}  # TensorFlow's words to OpenVINO's
 
 
 def compile_network(plan: Plan) -> Network:
     """See `features.backbones.engines.Engine`."""
-    pixels = ops.parameter(list(plan.shape), np.uint8, "pixels")
+    step = step_of(plan.shape[0])
+    pixels = ops.parameter([step, *plan.shape[1:]], np.uint8, "pixels")
     channels_first = ops.transpose(ops.convert(pixels, "f32"), [0, 3, 1, 2])
     nodes = _OpenVINOOps(plan.convolutions)
     maps = plan.architecture(nodes, channels_first)
-    rows = ops.reshape(ops.transpose(maps, [0, 2, 3, 1]), [plan.shape[0], -1], special_zero=False)
-    if plan.taps:
-        rows = ops.concat([rows, *(nodes.pooled(tap) for tap in plan.taps)], 1)
+    parts = [nodes.pooled(tap) for tap in plan.taps]
+    if plan.with_map:
+        by_position = ops.transpose(maps, [0, 2, 3, 1])
+        parts.insert(0, ops.reshape(by_position, [step, -1], special_zero=False))
+    rows = ops.concat(parts, 1) if len(parts) > 1 else parts[0]
     return _network(openvino.Model([ops.result(rows)], [pixels], "backbone"), plan.precision)
+
+
+def step_of(batch_size: int) -> int:
+    """Say how many pictures a network is compiled for that gets up to `batch_size`."""
+    return STEP if batch_size >= 2 * STEP else 1
 
 
 def compile_graph(graph: Any, shape: tuple[int, int, int, int], precision: str) -> Network:  # noqa: ANN401 - a library's objects, which have no types
@@ -161,16 +174,22 @@ class CompiledNetwork:
         compiled: OpenVINO's.
         precision: that it computes in.
         content: what it was opened from; it may read its weights from there.
+
+    Attributes:
+        step: pictures that it computes at once.
     """
 
     def __init__(self, compiled: Any, precision: str, content: object = None) -> None:  # noqa: ANN401 - a library's objects, which have no types
         self._compiled, self._precision, self._content = compiled, precision, content
         self._request = compiled.create_infer_request()
+        self.step = int(compiled.input(0).get_shape()[0])
 
     def __call__(self, pixels: npt.NDArray[np.uint8]) -> Array:
-        """Compute the rows of uint8 (batch_size, height, width, 3): float32 (batch_size, width)."""
-        # A copy: the result lies in a buffer that the next call writes to.
-        rows = np.array(self._request.infer([pixels])[0])
+        """Compute the rows of uint8 (n, height, width, 3): float32 (n, width), n in whole steps."""
+        starts = range(0, len(pixels), self.step)
+        # Copies: the result lies in a buffer that the next call writes to.
+        each = [np.array(self._request.infer([pixels[i : i + self.step]])[0]) for i in starts]
+        rows = each[0] if len(each) == 1 else np.concatenate(each)
         return to_bfloat16(rows) if self._precision == "bfloat16" else rows
 
     def to_bytes(self) -> bytes:

@@ -26,8 +26,8 @@ def compile_network(plan: Plan) -> Network:
         """Run the architecture: the last map flat, the taps behind it."""
         ops = _TensorFlowOps(tf, tensors)
         maps = tf.cast(plan.architecture(ops, tf.cast(pixels, dtype)), tf.float32)
-        tapped = [ops.pooled(tap) for tap in plan.taps]
-        return tf.concat([tf.reshape(maps, (plan.shape[0], -1)), *tapped], axis=1)
+        first = [tf.reshape(maps, (plan.shape[0], -1))] if plan.with_map else []
+        return tf.concat([*first, *(ops.pooled(tap) for tap in plan.taps)], axis=1)
 
     return compile_graph(graph, plan.shape, plan.precision)
 

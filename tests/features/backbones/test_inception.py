@@ -135,7 +135,7 @@ def test_a_batch_that_is_too_large_is_refused(
     backbone: InceptionV3Backbone, pixels: Pixels
 ) -> None:
     """More photographs than the batch size raise ValueError; none is dropped silently."""
-    with pytest.raises(ValueError, match="broadcast"):
+    with pytest.raises(ValueError, match="5 pictures; expected up to 4"):
         backbone.run(pixels)
 
 

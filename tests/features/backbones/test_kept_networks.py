@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import tiny
 
-from features.backbones import kept_networks
+from features.backbones import engine_choice, kept_networks
 from features.backbones.engines import FixedBatch
 from features.backbones.settings import BackboneSettings
+from features.backbones.two_sizes import known_probe, see
 from features.backbones.weights import Weights
 from features.photographs.recipe import RECIPES
 
@@ -54,13 +55,37 @@ def test_other_settings_are_other_files_and_few_are_kept(
         )
     ):
         made.load(1)
+        made.load(3)  # the same network, in three steps
         assert len(list((tmp_path / "networks").iterdir())) == number + 1
     first = min((tmp_path / "networks").iterdir(), key=lambda path: path.stat().st_mtime)
     os.utime(first, (1, 1))
-    for batch_size in (2, 3):
-        settings.load(batch_size)
+    for digit in "34":
+        replace(settings, weights=replace(settings.weights, digest=digit * 64)).load(1)
     assert len(list((tmp_path / "networks").iterdir())) == kept_networks.MOST
     assert not first.exists()
+
+
+def test_what_was_kept_is_opened_with_its_probe_and_no_proof(
+    settings: BackboneSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = replace(settings, engine="auto").looking("full+large:mixed-max")
+    pictures = settings.probe_pictures
+    built = settings.load(4)
+    monkeypatch.setattr(engine_choice, "is_right", None)  # nobody asks
+    monkeypatch.setattr(tiny, "architecture", None)
+    found = settings.load(8)
+    for backbone in (built, found):
+        np.testing.assert_array_equal(known_probe(backbone), see(found, pictures))
+    assert known_probe(found).shape == (2, settings.seen_width)
+
+
+def test_steps_of_any_number_of_pictures_have_the_same_bits(settings: BackboneSettings) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 32, 32, 3), np.uint8)
+    one, many = settings.load(1), settings.load(9)
+    assert (one.network.step, many.network.step) == (1, 4)
+    expected = np.concatenate([one.run(pixel[None]) for pixel in pixels])
+    for count in (1, 4, 5, 9):
+        np.testing.assert_array_equal(many.run(pixels[:count]), expected[:count])
 
 
 def test_random_weights_and_other_engines_are_not_kept(
@@ -68,5 +93,6 @@ def test_random_weights_and_other_engines_are_not_kept(
 ) -> None:
     replace(settings, weights=Weights("random", None, "random:0")).load(1)
     assert not (tmp_path / "networks").exists()
-    kept_networks.keep(tmp_path / "networks" / "x.network", object())
+    bare = FixedBatch(lambda pixels: pixels.reshape(1, -1), (1, 2, 2, 3))
+    kept_networks.keep(tmp_path / "networks" / "x.network", bare)
     assert not (tmp_path / "networks").exists()
