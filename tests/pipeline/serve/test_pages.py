@@ -181,6 +181,7 @@ def test_refit_use_and_bring_back(service: Service, browser: Browser, part: list
 def test_next_data_and_history(service: Service, browser: Browser, part: list[Path]) -> None:
     """A question is answered with a key; photographs are put to another part; an old verdict."""
     write_parts(service.folder / "inbox" / "unlabelled", parts=2, first=400)
+    service.predict((part[0].name, part[0].read_bytes()))  # there is an old verdict
     browser.open(service.url + "/next", width=1280)
     browser.until(READY)
     browser.click("#start")
