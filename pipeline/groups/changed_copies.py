@@ -5,8 +5,8 @@ by little more. So pictures are compared along directions in which parts differ 
 does from its original: they are turned once more, the covariance of what that leaves is taken for
 the noise, and every direction is whitened and weighted by the share of its variance that is no
 noise (Wiener's filter). Of all angles the best likeness counts, judged as in
-`pipeline.groups.similarity`: by each picture's own strangers. A cropped copy is laid on its
-original, and what differs then is compared with what differs where it is laid on others.
+`pipeline.groups.similarity`: by each picture's own strangers. A copy of either kind is then laid on
+its original, and what differs is compared with what differs where it is laid on others.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from features.arrays import Floats, Indices
+from features.arrays import Flags, Floats, Indices
 from features.cache.thumbnails import SIDE, Grey
 from pipeline.groups.neighbours import nearest
 from pipeline.groups.registration import shrink
@@ -28,8 +28,7 @@ FEWEST = 40  # pictures; fewer do not tell noise from parts
 MOST_CUT = 4000
 """Pictures up to which cropped copies are looked for: a minute or two."""
 
-_LIKELY = 0.3  # expected strangers up to which a pair is told of
-_SURE = 0.01  # factor, where each is the other's nearest of all
+_LIKELY = 0.3  # expected strangers up to which a turned picture is laid on another
 _CANDIDATES = 384  # for each picture, whose likeness under all angles is computed
 _RINGS, _ANGLES, _WAVES = 12, 128, 24  # of a picture read around its middle
 _TURN = 0.6  # radians, once, to see what turning does
@@ -77,16 +76,25 @@ def turned_copies(grey: Grey, tick: Tick | None = None) -> Pairs | None:
     series = _weighted_series(grey)
     sizes = np.abs(series).reshape(len(grey), -1)
     numbers, _ = nearest(np.asarray(sizes, dtype=np.float32), min(_CANDIDATES, len(grey) - 1), tick)
-    alike = np.empty(numbers.shape, dtype=np.float32)
+    alike, degrees = (np.empty(numbers.shape, dtype=np.float32) for _ in range(2))
+    mirrored = np.empty(numbers.shape, dtype=np.bool_)
     for start in range(0, len(grey), _BLOCK):
-        one, others = series[start : start + _BLOCK], series[numbers[start : start + _BLOCK]].conj()
-        crossed = np.zeros((*others.shape[:2], _ANGLES // 2 + 1), dtype=np.complex64)
-        best = np.full(others.shape[:2], -np.inf, dtype=np.float32)
-        for picture in (one, one.conj()):  # as it is, and mirrored
-            crossed[:, :, :_WAVES] = np.einsum("arw,abrw->abw", picture, others)
-            best = np.maximum(best, np.fft.irfft(crossed, _ANGLES, axis=2).max(axis=2))
-        alike[start : start + _BLOCK] = best
-    return _probable(numbers, alike)
+        block = slice(start, start + _BLOCK)
+        found = _turns(series[block], series[numbers[block]])
+        alike[block], degrees[block], mirrored[block] = found
+    order = np.argsort(-alike, axis=1, kind="stable")
+    tail, _ = Tail.of(np.take_along_axis(alike, order, axis=1), len(grey))
+    best = order[:, :_LOOKED_AT]
+    numbers, alike = (np.take_along_axis(numbers, best, 1), np.take_along_axis(alike, best, 1))
+    degrees = np.take_along_axis(degrees, best, axis=1)
+    mirrored = np.take_along_axis(mirrored, best, axis=1)
+    ends = np.repeat(np.arange(len(grey)), numbers.shape[1]), numbers.ravel()
+    expected = tail.strangers(alike.ravel().astype(np.float64), *ends).reshape(numbers.shape)
+    rows = np.flatnonzero((expected < _LIKELY).any(axis=1))
+    left = _left_turned(grey, rows, numbers[rows], degrees[rows], mirrored[rows])
+    # Copies that were cropped alike look turned, seen along rings: laid on one another they differ.
+    left[expected[rows] >= _LIKELY] = np.inf
+    return _copies(rows, numbers[rows], left, len(grey))
 
 
 def cropped_copies(grey: Grey) -> Pairs | None:
@@ -113,33 +121,71 @@ def cropped_copies(grey: Grey) -> Pairs | None:
     rows = rows[(_left(small, rows, numbers, sizes) < _PERHAPS).any(axis=1)]
     numbers, sizes = numbers[rows], sizes[rows]
     left = _left(pictures, rows, numbers, sizes)
+    return _copies(rows, numbers, left, len(grey))
+
+
+def _copies(rows: Indices, numbers: Indices, left: Vectors, count: int) -> Pairs:
+    """Find pairs that leave little of what is usual: (m,) rows, (m, k) candidates and shares."""
     copies = left < _SURELY
     # What most candidates share is the design.
     copies &= copies.sum(axis=1, keepdims=True) <= _LOOKED_AT // 3
     a, b = rows[np.nonzero(copies)[0]], numbers[copies]
     order = np.argsort(left[copies], kind="stable")  # of a pair that is seen twice the surer one
-    pairs = np.minimum(a, b)[order] * len(grey) + np.maximum(a, b)[order]
+    pairs = np.minimum(a, b)[order] * count + np.maximum(a, b)[order]
     pairs, first = np.unique(pairs, return_index=True)
-    one, other = np.divmod(pairs, len(grey))
+    one, other = np.divmod(pairs, count)
     share = left[copies][order][first].astype(np.float64) / _SURELY
     return Pairs(one, other, _LAID * share**4)
 
 
-def _probable(numbers: Indices, alike: Vectors) -> Pairs:
-    """Find the most alike others of each picture: (n, count) numbers and likenesses, unsorted."""
-    order = np.argsort(-alike, axis=1, kind="stable")
-    numbers, alike = np.take_along_axis(numbers, order, 1), np.take_along_axis(alike, order, 1)
-    tail, group = Tail.of(alike, len(alike))
-    a, b = np.repeat(np.arange(len(alike)), group), numbers[:, :group].ravel()
-    expected = tail.strangers(alike[:, :group].ravel().astype(np.float64), a, b)
-    best = numbers[:, 0]
-    # Of two strangers each is hardly ever the other's nearest, and so near: one link is enough.
-    each_other = (best[a] == b) & (best[b] == a)
-    expected = np.where(each_other & (expected < _LIKELY), _SURE * expected, expected)
-    pairs, first = np.unique(np.minimum(a, b) * len(alike) + np.maximum(a, b), return_index=True)
-    kept = expected[first] < _LIKELY
-    one, other = np.divmod(pairs[kept], len(alike))
-    return Pairs(one, other, expected[first][kept])
+def _of_the_usual(left: Vectors) -> Vectors:
+    usual = np.quantile(left, _USUAL, axis=1, keepdims=True) if len(left) else left
+    return np.asarray(left / np.maximum(usual, 1e-6), dtype=np.float32)
+
+
+def _turns(series: Complex, others: Complex) -> tuple[Vectors, Vectors, Flags]:
+    """Find how pictures are turned to be most like others.
+
+    Args:
+        series: complex64 (n, rings, waves).
+        others: complex64 (n, k, rings, waves).
+
+    Returns:
+        Likenesses, degrees, and whether they are mirrored before: (n, k) each.
+    """
+    crossed = np.zeros((2, *others.shape[:2], _ANGLES // 2 + 1), dtype=np.complex64)
+    for found, picture in zip(crossed, (series, series.conj()), strict=True):
+        np.einsum("arw,abrw->abw", picture, others.conj(), out=found[:, :, :_WAVES])
+    alike = np.fft.irfft(crossed, _ANGLES, axis=3)
+    angles, best = alike.argmax(axis=3), alike.max(axis=3)
+    mirrored = best[1] > best[0]
+    degrees = np.where(mirrored, angles[1], angles[0]) * np.float32(360 / _ANGLES)
+    return best.max(axis=0), degrees, mirrored
+
+
+def _left_turned(
+    grey: Grey, rows: Indices, numbers: Indices, degrees: Vectors, mirrored: Flags
+) -> Vectors:
+    """Say what differs where pictures are turned and laid on candidates, inside a circle.
+
+    Returns:
+        float32 (m, k), 1 being what usually differs; m rows, k candidates of each.
+    """
+    fine = _fine(grey.astype(np.float32), SIDE / _GRAINS)
+    inside = np.hypot(*(np.mgrid[:SIDE, :SIDE] - (SIDE - 1) / 2)) < SIDE / 2 - 1.5
+    left = np.empty(numbers.shape, dtype=np.float32)
+    for at, picture in enumerate(fine[rows]):
+        both = [Image.fromarray(np.ascontiguousarray(one)) for one in (picture, picture[::-1])]
+        turned = np.stack(
+            [
+                np.asarray(both[int(flip)].rotate(angle, Image.Resampling.BILINEAR))[inside]
+                for flip, angle in zip(mirrored[at], degrees[at].tolist(), strict=True)
+            ]
+        )
+        others = fine[numbers[at]][:, inside]
+        one, other = (_unit(x - x.mean(axis=1, keepdims=True)) for x in (turned, others))
+        left[at] = 1 - (one * other).sum(axis=1)
+    return _of_the_usual(left)
 
 
 def _directions(values: Floats, noise: Floats) -> tuple[Floats, Floats]:
@@ -284,9 +330,7 @@ def _left(pictures: Vectors, rows: Indices, numbers: Indices, sizes: Vectors) ->
             others = numbers[at, near[at]]
             found = irfft2(whole[others] * seen[rows[at]], shape)[:, :room, :room] / lengths[others]
             best[at, near[at]] = np.maximum(best[at, near[at]], found.max((1, 2)))
-    left = 1 - best
-    usual = np.quantile(left, _USUAL, axis=1, keepdims=True) if len(left) else left
-    return np.asarray(left / np.maximum(usual, 1e-6), dtype=np.float32)
+    return _of_the_usual(1 - best)
 
 
 def _resized(pictures: Vectors, side: int) -> Vectors:
