@@ -8,7 +8,8 @@ there is one, and all principal components first where that is faster; logistic 
 time to a tolerance of 1e-7, at which its probabilities agree with ours within 0.04 (at its own, of
 1e-4, they are off by up to 0.9 where little is regularised). Seconds are processor time over all
 threads, which other work on the machine hardly changes. A curve ends where its next point would
-take longer than 45 seconds (--quick: one) if time grew as the rows. The exponent is that of the last two points.
+take longer than 45 seconds (--quick: one) if time grew as the rows. The exponent is that of the
+last two points.
 docs/pictures/growth.svg is drawn anew.
 """
 
