@@ -176,7 +176,7 @@ ROWS = (
     Mutant(
         "Weights that see nothing are refused, though the drift probe's own row differs",
         "features/extract.py",
-        "self.sight.check(backbone.run, seen, pictures, len(self.riders))",
+        "self.sight.check(backbone.run, seen, pictures, len(riders))",
         "self.sight.check(backbone.run, seen, pictures)",
         "tests/features/backbones/test_drift_probe.py"
         "::test_rows_that_only_tell_the_probe_apart_see_nothing",
