@@ -97,17 +97,18 @@ def read_table(file: Path, names: Iterable[str] = ()) -> Table:
     for start, what in _OTHER.items():
         if data.startswith(start):
             raise DataError(f"{file} is {what}; expected a table as text: save it as CSV (UTF-8)")
+    names = list(names)
     text, note = decode_text(data, file, names)
     if file.suffix.lower() in {".jsonl", ".ndjson", ".json"}:
         return replace(_from_json(file, text), note=note)
-    return replace(_from_csv(file, text), note=note)
+    return replace(_from_csv(file, text, names), note=note)
 
 
-def _from_csv(file: Path, text: str) -> Table:
+def _from_csv(file: Path, text: str, names: Sequence[str]) -> Table:
     told = _SEP_LINE.match(text)
     if told:
         text = text[told.end() :]
-    separator = told["separator"] if told else _separator(text)
+    separator = told["separator"] if told else _separator(text, names)
     try:
         lines = csv.reader(
             io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True
@@ -132,10 +133,11 @@ def _from_csv(file: Path, text: str) -> Table:
     return Table(file, columns, rows)
 
 
-def _separator(text: str) -> str:
+def _separator(text: str, names: Sequence[str]) -> str:
     """Give the separator that cuts the header line into the most cells; a comma if none does.
 
-    Spaces separate where nothing else does and each line has as many words as the first.
+    Spaces separate where nothing else does and each line has as many words as the first: two, or
+    more where the first line names a photograph. A header of more words may be one of phrases.
     """
     lines = [line for line in text.splitlines() if line.strip()]
     header = lines[0] if lines else ""
@@ -146,8 +148,10 @@ def _separator(text: str) -> str:
     best = max(counts, key=lambda separator: counts[separator])
     if counts[best] > 1:
         return best
-    words = {len(line.split()) for line in lines}
-    return " " if len(words) == 1 and words != {1} and '"' not in text else ","
+    words = header.split()
+    if len(words) < 2 or '"' in text or any(len(line.split()) != len(words) for line in lines):
+        return ","
+    return " " if len(words) == 2 or any(map(PathIndex(names).find, words)) else ","
 
 
 def _from_json(file: Path, text: str) -> Table:

@@ -441,6 +441,18 @@ def test_tables_without_a_header_are_read_where_they_are_clear(
     assert Counter((p.label, p.split) for p in found.photographs) == wanted
 
 
+def test_phrases_are_not_cut_at_their_spaces(tmp_path: Path) -> None:
+    """Three words under a header of three: whether the class is "big scratch" cannot be told."""
+    make(tmp_path, ["a.png", "b.png"])
+    table = tmp_path / "labels.txt"
+    table.write_text("path defect class\na.png big scratch\nb.png no defect\n")
+    with pytest.raises(DataError, match=r"has the columns path defect class; expected one of"):
+        scan_folder(tmp_path, labels=LabelRule(str(table)))
+    table.write_text("path class\na.png scratch\nb.png ok\n")
+    found = scan_folder(tmp_path, labels=LabelRule(str(table))).photographs
+    assert [photograph.label for photograph in found] == ["scratch", "ok"]
+
+
 def test_times_without_a_header_are_no_classes(tmp_path: Path) -> None:
     """Nothing recurs: it is asked, not taken."""
     make(tmp_path, [f"{number}.png" for number in range(6)])
