@@ -182,6 +182,37 @@ ROWS = (
         "::test_rows_that_only_tell_the_probe_apart_see_nothing",
     ),
     Mutant(
+        "A kept network of another processor is not opened",
+        "features/backbones/kept_networks.py",
+        "_processor(),",
+        '"",',
+        "tests/features/backbones/test_kept_networks.py::test_another_processor_is_another_file",
+    ),
+    Mutant(
+        "Only an engine that computes the small network has its networks kept",
+        "features/backbones/networks.py",
+        "if can and isinstance(built, FixedBatch) and is_right(KEEPS):",
+        "if can and isinstance(built, FixedBatch):",
+        "tests/features/backbones/test_kept_networks.py"
+        "::test_an_engine_that_is_not_right_keeps_nothing",
+    ),
+    Mutant(
+        "Weights that are named are read, though a network was kept",
+        "features/backbones/networks.py",
+        "if isinstance(settings.weights, RecordedWeights) and settings.weights.override:",
+        "if False:",
+        "tests/features/backbones/test_kept_networks.py"
+        "::test_other_weights_that_are_named_are_refused_though_a_network_was_kept",
+    ),
+    Mutant(
+        "Round parts that lie a little off the middle are not turned copies",
+        "pipeline/groups/changed_copies.py",
+        "_LIKELY = 0.3  # expected strangers up to which a turned picture is laid on another",
+        "_LIKELY = np.inf",
+        "tests/pipeline/groups/test_changed_copies.py"
+        "::test_round_parts_that_lie_a_little_off_are_no_copies",
+    ),
+    Mutant(
         "A backbone that gives other rows is named",
         "features/backbones/drift_probe.py",
         "if gap <= allowed:",

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import tiny
 
-from features.backbones import engine_choice, kept_networks
+from features.backbones import engine_choice, kept_networks, networks
 from features.backbones.engines import FixedBatch
 from features.backbones.settings import BackboneSettings
 from features.backbones.two_sizes import known_probe, see
-from features.backbones.weights import Weights
+from features.backbones.weights import RecordedWeights, Weights
+from features.errors import WeightsError
 from features.photographs.recipe import RECIPES
 
 pytest.importorskip("openvino")
@@ -96,3 +97,44 @@ def test_random_weights_and_other_engines_are_not_kept(
     bare = FixedBatch(lambda pixels: pixels.reshape(1, -1), (1, 2, 2, 3))
     kept_networks.keep(tmp_path / "networks" / "x.network", bare)
     assert not (tmp_path / "networks").exists()
+
+
+def test_another_processor_is_another_file(
+    settings: BackboneSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its rows may be rounded otherwise, and no probe is computed of what was kept."""
+    settings.load(1)
+    monkeypatch.setattr(kept_networks, "_processor", lambda: "x86_64 with other flags")
+    settings.load(1)
+    assert len(list((tmp_path / "networks").iterdir())) == 2
+
+
+def test_what_oneDNN_is_told_is_another_processor(monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: N802 - its name
+    """ONEDNN_MAX_CPU_ISA and the like decide how it rounds."""
+    untold = kept_networks._processor.__wrapped__()
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    told = kept_networks._processor.__wrapped__()
+    assert told != untold
+    assert "ONEDNN_MAX_CPU_ISA=AVX2" in told
+
+
+def test_an_engine_that_is_not_right_keeps_nothing(
+    settings: BackboneSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is opened later is not proven again."""
+    monkeypatch.setattr(networks, "is_right", lambda _: False)
+    settings.load(1)
+    assert not (tmp_path / "networks").exists()
+
+
+def test_other_weights_that_are_named_are_refused_though_a_network_was_kept(
+    settings: BackboneSettings, tmp_path: Path
+) -> None:
+    """Nobody names a file for nothing: it is read, and compared with what the model had."""
+    settings.load(1)
+    recorded = RecordedWeights("file", "1" * 64, 0, str(tmp_path / "w.h5"))
+    assert isinstance(replace(settings, weights=recorded).load(1), FixedBatch)
+    other = tmp_path / "other.h5"
+    other.write_bytes(b"other weights")
+    with pytest.raises(WeightsError):
+        replace(settings, weights=replace(recorded, override=str(other))).load(1)
