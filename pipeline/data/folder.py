@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +23,8 @@ from pipeline.data.layouts import Layout, read_layout, surely_mask
 from pipeline.data.walk import ARCHIVES, Met, meet_files
 from pipeline.output.names import match_names, name_key
 from pipeline.output.read_table import SUFFIXES as TABLES
+
+_MOST_POINTED_AT = 20  # tables that are looked through where nothing says classes
 
 
 @dataclass
@@ -147,7 +149,7 @@ def _by_folders(
     """Read the folders; where they say no class, or fewer than two, a table in them may."""
     paths = [parts for _, parts in met.files]
     layout = read_layout(root, paths, [parts for _, parts in met.beside], classes=classes)
-    tables = _tables(met) if look else []
+    tables = _tables(met, TABLES - {".txt", ".json"}) if look else []
     if tables and is_address(root):
         raise DataError(
             f"{address_of(root)} holds {tables[0][0].name}, which may say classes, and tables are "
@@ -158,7 +160,9 @@ def _by_folders(
     needed = not any(layout.label)
     found = find_labels(tables, names, needed=needed) if tables else []
     if not found:
-        layout.notes += unclear_tables([file for file, _ in tables], names) if needed else []
+        if look and needed and not is_address(root):
+            lists = _tables(met, TABLES - {".json"})[:_MOST_POINTED_AT]
+            layout.notes += unclear_tables([file for file, _ in lists], names)
         return layout, None
     if len(found) > 1:
         first = found[0].files[0]
@@ -207,13 +211,13 @@ def _by_table(root: Path, met: Met, rule: LabelRule) -> tuple[Layout, Labels]:
     return layout, table
 
 
-def _tables(met: Met) -> list[tuple[Path, str]]:
+def _tables(met: Met, suffixes: Collection[str]) -> list[tuple[Path, str]]:
     """Find files that may say classes, in the folder itself and in those above pictures."""
     above = {parts[:at] for _, parts in met.files for at in range(len(parts))}
     return [
         (file, "".join(f"{part}/" for part in parts[:-1]))
         for file, parts in met.beside
-        if file.suffix.lower() in TABLES - {".txt", ".json"} and parts[:-1] in above
+        if file.suffix.lower() in suffixes and parts[:-1] in above
     ]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -153,20 +152,30 @@ def find_labels(
 
 
 def unclear_tables(tables: Sequence[Path], paths: Sequence[str]) -> list[str]:
-    """Say which tables name photographs without a column that is known to be one of classes.
+    """Say which tables name photographs, and what to say if their classes stand there.
 
     Args:
-        tables: files that `find_labels` took for no tables of classes.
+        tables: files that `find_labels` took for no tables of classes, or was not asked about.
         paths: of the photographs.
     """
-    said, index = [], PathIndex(paths)
-    for file in tables:
-        with contextlib.suppress(DataError):  # no table at all: it was skipped before
-            table = read_table(file, paths)
-            column = table.find(PATH_COLUMNS)
-            if column is not None and any(map(index.find, table.column(column))):
-                said.append(f"{_unclear(table)}; if one of them does, say {_say_which(table)}")
-    return said
+    return [said for file in tables if (said := _pointed_at(file, paths))]
+
+
+def _pointed_at(file: Path, paths: Sequence[str]) -> str:
+    """Say how a table that was not taken gives classes; "" where it is none of photographs."""
+    try:
+        table = _with_header(read_table(file, paths), paths)
+        columns = _columns(table, LabelRule(), paths)
+    except DataError:  # not every file beside photographs is a table of them
+        return ""
+    path = table.find(PATH_COLUMNS) or _path_column(table, paths)
+    if path is None or not any(map(PathIndex(paths).find, table.column(path))):
+        return ""
+    if columns is None:
+        return f"{_unclear(table)}; if one of them does, say {_say_which(table)}"
+    if table.find(_OURS) is not None:
+        return ""
+    return f"{file} seems to say their classes; if it does, say --labels {file}"
 
 
 def _refuse_unclear(table: Table, columns: _Columns | None) -> None:

@@ -80,7 +80,9 @@ def bar(unit: str) -> Iterator[Callable[..., None]]:
         task = progress.add_task(unit, total=None, speed="")
 
         def update(done: int, total: int, *_: object) -> None:
-            """Move the bar."""
+            """Move the bar; a step that begins anew has a time left of its own."""
+            if done < progress.tasks[0].completed:
+                progress.reset(task)
             speed = progress.tasks[0].speed
             progress.update(
                 task, completed=done, total=total, speed=f"{speed:.1f}/s" if speed else ""

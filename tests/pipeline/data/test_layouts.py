@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
@@ -471,6 +472,25 @@ def test_a_table_whose_column_of_classes_is_not_known_is_pointed_at(tmp_path: Pa
         f"severity, type; if one of them does, say --labels {tmp_path / 'cells.csv'} "
         "--label-column NAME"
     ]
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ("0.png good\n1.png bad\n", r"seems to say their classes; if it does, say --labels .*txt$"),
+        ("1 0.png good\n2 1.png bad\n", r"column 1 \(1, 2\), .*column 3 \(good, bad\); if one"),
+        ("not a list of photographs\n", ""),
+    ],
+)
+def test_a_text_file_that_lists_the_photographs_is_pointed_at(
+    tmp_path: Path, table: str, said: str
+) -> None:
+    """It is not read unasked, for texts beside photographs say many things."""
+    make(tmp_path, ["0.png", "1.png"])
+    (tmp_path / "list.txt").write_text(table)
+    notes = [note for note in scan_folder(tmp_path).notes if "list.txt" in note]
+    assert len(notes) == bool(said)
+    assert all(re.search(said, note) for note in notes)
 
 
 def test_classes_that_are_numbers(tmp_path: Path) -> None:
