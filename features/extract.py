@@ -25,7 +25,7 @@ from features.arrays import Pictures, Row, Rows
 from features.backbones.drift_probe import SightCheck, Watch
 from features.backbones.loading import Loading
 from features.backbones.settings import BackboneSettings
-from features.backbones.two_sizes import known_probe, see
+from features.backbones.two_sizes import see
 from features.cache.cache import Cache
 from features.cache.lock import writing
 from features.cache.probe_row import keep_probe, read_probe
@@ -300,16 +300,14 @@ class _Run:
         backbone = self.loading.backbone()
         self.open_for_writing()
         started = time.perf_counter()
-        probe = known_probe(backbone) if self.riders else None
-        riders = self.riders if probe is None else []
-        pictures = [*itertools.chain(*(item.pixels for item in batch)), *riders]
+        pictures = [*itertools.chain(*(item.pixels for item in batch)), *self.riders]
         seen = see(backbone, pictures)
-        count = len(seen) - len(riders)
-        self.sight.check(backbone.run, seen, pictures, len(riders))
+        count = len(seen) - len(self.riders)
+        self.sight.check(backbone.run, seen, pictures, len(self.riders))
         rows = self.settings.row_of(seen[:count], self.pictures)
         if self.riders:
             try:
-                self.hear(self.settings.probe_row(seen[count:] if probe is None else probe))
+                self.hear(self.settings.probe_row(seen[count:]))
             except DriftError:
                 if not self.loading.next_engine():  # nobody named this one: another may be right
                     raise

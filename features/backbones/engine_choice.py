@@ -43,20 +43,9 @@ def engines_to_try(asked: str, able: tuple[str, ...] | None = None) -> Iterator[
         yield asked
         return
     for name in able or tuple(_PACKAGES):
-        if name in _PACKAGES and is_right(name):
+        if name in _PACKAGES and _is_right(name):
             yield name
     yield TENSORFLOW
-
-
-def first_choice(able: tuple[str, ...] | None = None) -> str:
-    """Name the first engine that is installed and meant for this processor, right or not.
-
-    Args:
-        able: as in `engines_to_try`.
-    """
-    return next(
-        (n for n in able or tuple(_PACKAGES) if n in _PACKAGES and _is_there(n)), TENSORFLOW
-    )
 
 
 def first_that_can(engines: Iterator[str], load: Callable[[str], T]) -> tuple[str, T]:
@@ -82,14 +71,10 @@ def first_that_can(engines: Iterator[str], load: Callable[[str], T]) -> tuple[st
     raise failed
 
 
-def _is_there(name: str) -> bool:
-    return platform.machine().lower() in _MEASURED and find_spec(_PACKAGES[name]) is not None
-
-
 @cache
-def is_right(name: str) -> bool:
+def _is_right(name: str) -> bool:
     """Say whether an engine is there, meant for this processor, and computes the small network."""
-    if not _is_there(name):
+    if platform.machine().lower() not in _MEASURED or find_spec(_PACKAGES[name]) is None:
         return False
     pixels = probe_pixels(_SIDE, _SIDE)[None]
     convolutions = _drawn()

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from features.arrays import Array, Row
+from features.arrays import Array
 from features.errors import EngineError
 
 ENGINES: dict[str, str] = {
@@ -177,15 +177,11 @@ class FixedBatch:
     Args:
         network: compiled for `shape`; an attribute, too.
         shape: of the pixels: (batch_size, height, width, 3).
-
-    Attributes:
-        probe: its row of the drift probe, float32 (values,), where that is known already.
     """
 
     def __init__(self, network: Network, shape: tuple[int, int, int, int]) -> None:
         self.batch_size = shape[0]
-        self.network, self.shape = network, shape
-        self.probe: Row | None = None
+        self.network, self._shape = network, shape
 
     def run(self, pixels: npt.NDArray[np.uint8]) -> Array:
         """Compute the rows of up to `batch_size` photographs.
@@ -202,6 +198,6 @@ class FixedBatch:
         missing = max(step, -(-len(pixels) // step) * step) - len(pixels)
         batch = pixels
         if missing:
-            batch = np.zeros((len(pixels) + missing, *self.shape[1:]), np.uint8)
+            batch = np.zeros((len(pixels) + missing, *self._shape[1:]), np.uint8)
             batch[: len(pixels)] = pixels
         return self.network(batch)[: len(pixels)]

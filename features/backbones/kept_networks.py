@@ -1,10 +1,10 @@
 """Compiled networks, kept on disk so that a later start neither reads weights nor builds anything.
 
 They lie in the person's own folder for such things, at most `MOST` of them, the longest unused is
-dropped. A file's name is a digest of all that decides it: the backbone's source and weights, its
-pictures' size, precision, layers, the engine and its version, and the processor. It begins with
-this account's mark of its bytes (`features.own_files`): what another wrote, or a disk damaged, is
-built anew and never opened. It ends with the network's row of the drift probe as computed here.
+dropped. A file's name is a digest of all that decides it: the backbone's source and weights, the
+size of its pictures, precision, layers, the engine and its version. It begins with this account's
+mark of its bytes (`features.own_files`), and the name is among them: what another wrote, a disk
+damaged, or somebody gave another name is built anew and never opened.
 """
 
 from __future__ import annotations
@@ -16,13 +16,12 @@ import os
 import platform
 import sys
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 import numpy as np
 
-from features.backbones.drift_probe import probe_pixels
 from features.backbones.engines import FixedBatch, load_engine
 from features.errors import EngineError, OutputError, PrecisionError
 from features.files import write_whole
@@ -35,8 +34,8 @@ KEEPS = "openvino"
 """The engine whose networks can be kept."""
 
 Shape = tuple[int, int, int, int]
-_LENGTH = 8  # bytes that say how many the row in front of them has
-_SOURCES = ("features.backbones.openvino_engine", "features.backbones.drift_probe")
+_LARGEST = 2**30  # bytes of a file that is read; InceptionV3's has 87 MB
+_ALIGNED = 64  # bytes that a name takes, so that the network behind it begins at a round address
 
 
 def kept_file(
@@ -57,17 +56,15 @@ def kept_file(
         with_map: whether it gives the map.
     """
     version = load_engine(KEEPS, "VERSION")  # the engine's module is there from now on
-    step = load_engine(KEEPS, "step_of")(shape[0])
-    sources = [getattr(entry, "__module__", ""), *_SOURCES]
+    sources = [getattr(entry, "__module__", ""), "features.backbones.openvino_engine"]
     found = hashlib.sha256()
     for name in sources:
         file = getattr(sys.modules.get(name), "__file__", None)
         found.update(Path(file).read_bytes() if file else name.encode())
     network = {name: fields[name] for name in ("backbone", "weights", "precision")}
-    known = [
-        network, fields["recipe"].get("scale"), list(layers), [step, *shape[1:]], with_map,
-        _processor(),
-    ]  # fmt: skip
+    size = [load_engine(KEEPS, "step_of")(shape[0]), *shape[1:]]
+    scale = fields["recipe"].get("scale")
+    known = [network, scale, list(layers), size, with_map, platform.machine()]
     found.update(json.dumps([known, version], sort_keys=True).encode())
     return _folder() / f"{found.hexdigest()[:32]}.network"
 
@@ -75,32 +72,32 @@ def kept_file(
 def open_kept(file: Path, shape: Shape, precision: str) -> FixedBatch | None:
     """Give a network that was kept; None where it is not there, or not as this account wrote it."""
     try:
+        stat = file.lstat()
+        if not S_ISREG(stat.st_mode) or stat.st_size > _LARGEST:
+            return None
         whole = np.fromfile(file, np.uint8)
         content = whole[MARK:]
+        name = _name(file)
         if not is_marked(content.data, whole[:MARK].tobytes()):
             return None
-        length = int.from_bytes(content[-_LENGTH:].tobytes(), "little") + _LENGTH
-        probe = np.frombuffer(content[-length:-_LENGTH].tobytes(), np.float32)
-        network = load_engine(KEEPS, "open_network")(content[:-length], precision)
+        if content[: len(name)].tobytes() != name:
+            return None
+        network = load_engine(KEEPS, "open_network")(content[len(name) :], precision)
         os.utime(file)  # the longest unused is dropped first
-    except (OSError, RuntimeError, ValueError, EngineError, PrecisionError):
+    except (OSError, RuntimeError, EngineError, PrecisionError):
         return None
-    found = FixedBatch(network, shape)
-    found.probe = probe
-    return found
+    return FixedBatch(network, shape)
 
 
-def keep(file: Path, built: FixedBatch) -> None:
-    """Keep a compiled network; where that cannot be done it is built again the next time.
-
-    Its row of the drift probe is computed, and known to it from now on.
-    """
-    write = getattr(built.network, "to_bytes", None)
+def keep(file: Path, network: object) -> None:
+    """Keep a compiled network; where that cannot be done it is built again the next time."""
+    write = getattr(network, "to_bytes", None)
     if write is None:
         return
-    built.probe = built.run(probe_pixels(*built.shape[1:3])[None])[0]
-    row = np.ascontiguousarray(built.probe, np.float32).tobytes()
-    content = b"".join((write(), row, len(row).to_bytes(_LENGTH, "little")))
+    try:
+        content = _name(file) + write()
+    except (MemoryError, OSError, RuntimeError, ValueError):  # too little memory for a second copy
+        return
     seal = mark(content)
     if not any(seal):  # no key can be kept here: it would never be opened
         return
@@ -112,17 +109,8 @@ def keep(file: Path, built: FixedBatch) -> None:
             path.unlink(missing_ok=True)
 
 
-@cache
-def _processor() -> str:
-    """Say what decides how a compiled network rounds: the processor, and what oneDNN is told."""
-    told = sorted(f"{k}={v}" for k, v in os.environ.items() if k.startswith(("ONEDNN_", "DNNL_")))
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:  # not Linux
-        lines = [platform.processor()]
-    first = lines[: lines.index("")] if "" in lines else lines
-    kept = [line for line in first if line.startswith(("model name", "stepping", "flags"))]
-    return "\n".join([platform.machine(), *(kept or first[:1]), *told])
+def _name(file: Path) -> bytes:
+    return file.stem.encode().ljust(_ALIGNED, b"\0")
 
 
 def _folder() -> Path:

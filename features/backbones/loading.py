@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import replace
 
-from features.backbones import kept_networks, networks
 from features.backbones.engine_choice import engines_to_try, first_that_can
-from features.backbones.engines import AUTO, TENSORFLOW
+from features.backbones.engines import TENSORFLOW
 from features.backbones.registry import Backbone
 from features.backbones.settings import BackboneSettings
 
@@ -80,12 +79,6 @@ class Loading:
         begun.set_result(found)
 
     def _load(self) -> Backbone:
-        if not self.engine and self._settings.engine == AUTO:
-            kept = networks.opened(self._settings, self._batch_size)
-            if kept is not None:
-                self.engine = kept_networks.KEEPS
-                return kept
-
         def load(engine: str) -> Backbone:
             """Load with this engine."""
             return replace(self._settings, engine=engine).load(self._batch_size)

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from features.arrays import Pixels, Row, Rows
-from features.backbones import networks
 from features.backbones.drift_probe import probe_pixels
-from features.backbones.engines import DEFAULT_ENGINE, check_engine
+from features.backbones.engine_choice import engines_to_try, first_that_can
+from features.backbones.engines import AUTO, DEFAULT_ENGINE, check_engine
+from features.backbones.kept_networks import KEEPS, keep, kept_file, open_kept
 from features.backbones.onnx_network import ONNX, OnnxNetwork
 from features.backbones.registry import (
     BACKBONES as BACKBONES,
@@ -31,6 +32,7 @@ from features.backbones.registry import (
     recipe_for,
     trained_weights,
 )
+from features.backbones.two_sizes import TwoSizes
 from features.backbones.weights import RecordedWeights, Weights, resolve_weights
 from features.errors import DataError, WeightsError
 from features.photographs import recipe as recipes
@@ -124,18 +126,12 @@ class BackboneSettings:
     def cached_width(self) -> int:
         """Count the values of a row, taps and crops included."""
         crops = len(self.crops.views) * sum(self._widths(self.crops.taps).values())
-        kept = len(self.pooled) * int(self.entry.map_shape[2]) if self.pooled else self.map_width
+        kept = len(self.pooled) * int(self.entry.map_shape[2]) if self.pooled else self._map_width
         return kept + sum(self._widths(self.taps).values()) + crops
 
     @property
-    def map_width(self) -> int:
-        """Count the values of the last map."""
+    def _map_width(self) -> int:
         return int(np.prod(self.entry.map_shape))
-
-    @property
-    def seen_width(self) -> int:
-        """Count what the backbone gives of a picture: the last map and all layers."""
-        return self.map_width + sum(self._widths(self.layers).values())
 
     @property
     def _positions(self) -> int:
@@ -208,23 +204,23 @@ class BackboneSettings:
         """
         if self.pooled:
             channels = self.entry.map_shape[2]
-            maps = seen[::pictures, : self.map_width].reshape(-1, self._positions, channels)
-            whole = self.with_map.row_of(seen, pictures)[:, self.map_width :]
+            maps = seen[::pictures, : self._map_width].reshape(-1, self._positions, channels)
+            whole = self.with_map.row_of(seen, pictures)[:, self._map_width :]
             return np.concatenate([pool_map(maps, self.pooled), whole], axis=1)
         if not self.crops.sets:
             return seen
         seen = seen.reshape(-1, pictures, seen.shape[1])
-        start, places = self.map_width, {}
-        for tap, width in self._widths(self.layers).items():
+        start, places = self._map_width, {}
+        for tap, width in self._widths(self._layers).items():
             places[tap] = np.arange(start, start + width)
             start += width
-        columns = [np.arange(self.map_width), *(places[tap] for tap in self.taps)]
+        columns = [np.arange(self._map_width), *(places[tap] for tap in self.taps)]
         of_crops = np.concatenate([places[tap] for tap in self.crops.taps])
         crops = seen[:, 1:, of_crops].reshape(len(seen), -1)
         return np.concatenate([seen[:, 0, np.concatenate(columns)], crops], axis=1)
 
     @property
-    def layers(self) -> tuple[str, ...]:
+    def _layers(self) -> tuple[str, ...]:
         """Give those that the backbone has to give, of whatever picture."""
         return check_taps(self.entry, [*self.taps, *self.crops.taps])
 
@@ -238,7 +234,51 @@ class BackboneSettings:
             PrecisionError: this processor cannot compute in that precision.
             EngineError: the engine's library is not installed.
         """
-        return networks.load(self, batch_size)
+        if self.engine == AUTO:
+            engines = engines_to_try(AUTO, self.engines)
+            load = lambda engine: replace(self, engine=engine).load(batch_size)  # noqa: E731 - one expression, used once
+            return first_that_can(engines, load)[1]
+        weights = self.weights.locate(trained_weights(self.entry))
+        if self.recipe.large is None:
+            return self._network(weights, batch_size)
+        photographs = max(1, batch_size // self.look.images)
+        own = photographs * (self.look.images - 1) + bool(batch_size % self.look.images)
+        layers = sum(self._widths(self._layers).values())
+        return TwoSizes(
+            self._network(weights, own), self._network(weights, photographs, self.recipe.large),
+            batches=(own, photographs), large_size=self.recipe.large,
+            width=self._map_width + layers, layers=layers,
+        )  # fmt: skip
+
+    def _network(
+        self, weights: Weights, batch_size: int, size: tuple[int, int] | None = None
+    ) -> Backbone:
+        """Build the network for one input size, or open it where it was kept."""
+        if self.engine != KEEPS or self.network is not None or weights.path is None:
+            return self._built(weights, batch_size, size)
+        shape = (batch_size, *(size or (self.recipe.height, self.recipe.width)), 3)
+        file = kept_file(self.entry, self.fields, self._layers, shape, with_map=size is None)
+        known = open_kept(file, shape, self.precision)
+        if known is not None:
+            return known
+        built = self._built(weights, batch_size, size)
+        keep(file, getattr(built, "network", None))
+        return built
+
+    def _built(
+        self, weights: Weights, batch_size: int, size: tuple[int, int] | None = None
+    ) -> Backbone:
+        more = {} if size is None else {"input_size": size}  # most entries have one size
+        return self.entry(
+            weights.path,
+            seed=weights.seed,
+            scale=self.recipe.scale,
+            batch_size=batch_size,
+            precision=self.precision,
+            engine=self.engine,
+            taps=self._layers,
+            **more,
+        )
 
 
 def _sized(recipe: Recipe, entry: BackboneEntry, crops: Crops) -> Recipe:

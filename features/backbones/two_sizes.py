@@ -64,26 +64,6 @@ class TwoSizes:
                 rows[some, self._width - kept :] = seen[:, -kept:]
         return rows
 
-    @property
-    def probe(self) -> Rows | None:
-        """Give what both saw of the drift probe, as `run_each` does; None where it is not known."""
-        own, large = (getattr(network, "probe", None) for network in self._networks)
-        if own is None or large is None:
-            return None
-        rows = np.zeros((2, self._width), np.float32)
-        rows[0], rows[1, self._width - self._layers :] = own, large[-self._layers :]
-        return rows
-
-
-def known_probe(backbone: Backbone) -> Rows | None:
-    """Give what a backbone is known to see of `BackboneSettings.probe_pictures`.
-
-    Returns:
-        float32 (pictures, values); None where it was not computed yet on this computer.
-    """
-    found: Rows | None = getattr(backbone, "probe", None)
-    return found if found is None or found.ndim == 2 else found[None]
-
 
 def see(backbone: Backbone, pictures: Sequence[Pixels]) -> Rows:
     """Run pictures through a backbone that has a network for the size of each.

@@ -175,6 +175,18 @@ def test_rows_that_only_tell_the_probe_apart_see_nothing(
         assert len(kept) == 0
 
 
+def test_one_photograph_is_enough_to_see_that_nothing_is_seen(
+    tmp_path: Path, toy: Toy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is held against the drift probe, which is computed beside it and not only remembered."""
+    monkeypatch.setattr(toy, "run", blind(7.0))
+    with pytest.raises(WeightsError, match="sees nothing"):
+        extract(
+            write(tmp_path, [photograph(0)]), toy_settings(), tmp_path / "f.h5", RunOptions(),
+            watch=lambda _row, _known: None,
+        )  # fmt: skip
+
+
 def test_equal_photographs_are_no_error(tmp_path: Path, toy: Toy) -> None:
     """A folder of pictures that look alike, in files that differ, is computed like any other."""
     import io

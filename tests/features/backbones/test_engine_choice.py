@@ -29,7 +29,7 @@ RANDOM = Weights("random", None, "random:0")
 
 @pytest.fixture(autouse=True)
 def unknown() -> None:
-    engine_choice.is_right.cache_clear()
+    engine_choice._is_right.cache_clear()
 
 
 @pytest.mark.skipif(not INSTALLED, reason="needs the extra openvino")
@@ -38,7 +38,7 @@ def test_an_engine_proves_itself_before_it_is_chosen(monkeypatch: pytest.MonkeyP
     assert next(engines_to_try(AUTO)) == "openvino"
     assert list(engines_to_try("onnx")) == ["onnx"]
     assert list(engines_to_try(AUTO, ("tensorflow",))) == ["tensorflow"]
-    engine_choice.is_right.cache_clear()
+    engine_choice._is_right.cache_clear()
 
     def coarse(name: str) -> object:
         def compile_network(plan: object) -> object:
@@ -54,7 +54,7 @@ def test_an_engine_proves_itself_before_it_is_chosen(monkeypatch: pytest.MonkeyP
 def test_tensorflow_is_left_where_nothing_else_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_choice, "find_spec", lambda _: None)
     assert list(engines_to_try(AUTO)) == ["tensorflow"]
-    engine_choice.is_right.cache_clear()
+    engine_choice._is_right.cache_clear()
     monkeypatch.undo()
     monkeypatch.setattr(platform, "machine", lambda: "riscv64")
     assert list(engines_to_try(AUTO)) == ["tensorflow"]
@@ -83,7 +83,7 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> BackboneSettings:
         def __new__(cls, *given: object, **named: object) -> ToyBackbone:
             return build(*given, **named)
 
-    monkeypatch.setattr(engine_choice, "is_right", lambda _: True)
+    monkeypatch.setattr(engine_choice, "_is_right", lambda _: True)
     monkeypatch.setattr("features.backbones.settings.entry_of", lambda _: Entry)
     Entry.made = made  # type: ignore[attr-defined]
     return replace(toy_settings(), engine=AUTO)

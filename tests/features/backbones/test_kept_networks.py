@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tiny
 
-from features.backbones import engine_choice, kept_networks, networks
+from features.backbones import kept_networks
 from features.backbones.engines import FixedBatch
 from features.backbones.settings import BackboneSettings
-from features.backbones.two_sizes import known_probe, see
-from features.backbones.weights import RecordedWeights, Weights
-from features.errors import WeightsError
+from features.backbones.weights import Weights
 from features.photographs.recipe import RECIPES
 
 pytest.importorskip("openvino")
@@ -66,20 +65,6 @@ def test_other_settings_are_other_files_and_few_are_kept(
     assert not first.exists()
 
 
-def test_what_was_kept_is_opened_with_its_probe_and_no_proof(
-    settings: BackboneSettings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    settings = replace(settings, engine="auto").looking("full+large:mixed-max")
-    pictures = settings.probe_pictures
-    built = settings.load(4)
-    monkeypatch.setattr(engine_choice, "is_right", None)  # nobody asks
-    monkeypatch.setattr(tiny, "architecture", None)
-    found = settings.load(8)
-    for backbone in (built, found):
-        np.testing.assert_array_equal(known_probe(backbone), see(found, pictures))
-    assert known_probe(found).shape == (2, settings.seen_width)
-
-
 def test_steps_of_any_number_of_pictures_have_the_same_bits(settings: BackboneSettings) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (9, 32, 32, 3), np.uint8)
     one, many = settings.load(1), settings.load(9)
@@ -94,47 +79,47 @@ def test_random_weights_and_other_engines_are_not_kept(
 ) -> None:
     replace(settings, weights=Weights("random", None, "random:0")).load(1)
     assert not (tmp_path / "networks").exists()
-    bare = FixedBatch(lambda pixels: pixels.reshape(1, -1), (1, 2, 2, 3))
-    kept_networks.keep(tmp_path / "networks" / "x.network", bare)
+    kept_networks.keep(tmp_path / "networks" / "x.network", object())
     assert not (tmp_path / "networks").exists()
 
 
-def test_another_processor_is_another_file(
+def test_a_file_under_another_name_is_not_opened(settings: BackboneSettings) -> None:
+    """A network of other weights has the same shape; its rows would be taken for these."""
+    others = replace(settings, weights=replace(settings.weights, digest="2" * 64))
+    files = [kept_networks.kept_file(
+        one.entry, one.fields, (), (1, 32, 32, 3), with_map=True) for one in (settings, others)
+    ]  # fmt: skip
+    settings.load(1)
+    assert kept_networks.open_kept(files[0], (1, 32, 32, 3), "float32") is not None
+    files[0].rename(files[1])
+    assert kept_networks.open_kept(files[1], (1, 32, 32, 3), "float32") is None
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such files")
+def test_what_is_no_file_of_such_a_size_is_not_read(
     settings: BackboneSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its rows may be rounded otherwise, and no probe is computed of what was kept."""
+    """A FIFO would never end, a link leads elsewhere, a sparse file would fill the memory."""
     settings.load(1)
-    monkeypatch.setattr(kept_networks, "_processor", lambda: "x86_64 with other flags")
-    settings.load(1)
-    assert len(list((tmp_path / "networks").iterdir())) == 2
+    (kept,) = (tmp_path / "networks").iterdir()
+    ask = partial(kept_networks.open_kept, shape=(1, 32, 32, 3), precision="float32")
+    assert ask(kept) is not None
+    os.mkfifo(tmp_path / "fifo.network")
+    (tmp_path / "link.network").symlink_to(kept)
+    assert ask(tmp_path / "fifo.network") is None
+    assert ask(tmp_path / "link.network") is None
+    with kept.open("ab") as file:
+        file.truncate(kept_networks._LARGEST + 1)
+    monkeypatch.setattr(np, "fromfile", None)  # nobody reads it
+    assert ask(kept) is None
 
 
-def test_what_oneDNN_is_told_is_another_processor(monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: N802 - its name
-    """ONEDNN_MAX_CPU_ISA and the like decide how it rounds."""
-    untold = kept_networks._processor.__wrapped__()
-    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
-    told = kept_networks._processor.__wrapped__()
-    assert told != untold
-    assert "ONEDNN_MAX_CPU_ISA=AVX2" in told
+def test_a_network_that_cannot_be_written_down_is_not_kept(tmp_path: Path) -> None:
+    """With little memory there is no second copy: the run goes on without."""
 
+    class Full:
+        def to_bytes(self) -> bytes:
+            raise ValueError("I/O operation on closed file.")  # as io.BytesIO says
 
-def test_an_engine_that_is_not_right_keeps_nothing(
-    settings: BackboneSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What is opened later is not proven again."""
-    monkeypatch.setattr(networks, "is_right", lambda _: False)
-    settings.load(1)
+    kept_networks.keep(tmp_path / "networks" / "x.network", Full())
     assert not (tmp_path / "networks").exists()
-
-
-def test_other_weights_that_are_named_are_refused_though_a_network_was_kept(
-    settings: BackboneSettings, tmp_path: Path
-) -> None:
-    """Nobody names a file for nothing: it is read, and compared with what the model had."""
-    settings.load(1)
-    recorded = RecordedWeights("file", "1" * 64, 0, str(tmp_path / "w.h5"))
-    assert isinstance(replace(settings, weights=recorded).load(1), FixedBatch)
-    other = tmp_path / "other.h5"
-    other.write_bytes(b"other weights")
-    with pytest.raises(WeightsError):
-        replace(settings, weights=replace(recorded, override=str(other))).load(1)
