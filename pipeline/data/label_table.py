@@ -98,7 +98,7 @@ def read_labels(rule: LabelRule, paths: Sequence[str], root: Path) -> Labels:
     Raises:
         DataError: it cannot be read, has no such columns, or names no photograph of the folder.
     """
-    table = _with_header(read_table(Path(rule.file), paths), paths)
+    table = _with_header(read_table(Path(rule.file), paths), paths, rule.path_column)
     columns = _columns(table, rule, paths)
     if columns is None:
         raise DataError(
@@ -200,9 +200,13 @@ def _say_which(table: Table) -> str:
     return f"--labels {table.file} --label-column NAME"
 
 
-def _with_header(table: Table, paths: Sequence[str]) -> Table:
-    """Call columns "column 1", "column 2" … where the first line names a photograph."""
-    if not any(map(PathIndex(paths).find, table.columns)):
+def _with_header(table: Table, paths: Sequence[str], path_column: str = "") -> Table:
+    """Call columns "column 1", "column 2" … where the first line names a photograph.
+
+    A line with the name of a column of paths is a header, whatever photographs are called.
+    """
+    known = table.find([path_column, *PATH_COLUMNS] if path_column else PATH_COLUMNS)
+    if known is not None or not any(map(PathIndex(paths).find, table.columns)):
         return table
     names = [f"column {number}" for number in range(1, 1 + len(table.columns))]
     return replace(table, columns=names, rows=[table.columns, *table.rows], has_header=False)

@@ -108,8 +108,8 @@ def _from_csv(file: Path, text: str, names: Sequence[str]) -> Table:
     told = _SEP_LINE.match(text)
     if told:
         text = text[told.end() :]
-    separator = told["separator"] if told else _separator(text, names)
     try:
+        separator = told["separator"] if told else _separator(text, names)
         lines = csv.reader(
             io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True
         )

@@ -240,6 +240,8 @@ def _round_step(span: float) -> float:
 WIDTH, HEIGHT = 440, 330  # of the drawing, in its own units: at a phone's width about one pixel
 _LEFT, _RIGHT, _TOP, _BOTTOM = 60, 24, 12, 50
 _ROW, _ROW_LEFT = 30, 112  # height of a row, and room for its name
+_SHORT, _HIGH_ROW, _MIDDLE = 16, 46, 0.7  # a longer name stands above its row, which is higher
+_LONGEST = 54  # characters that have room there; the table has the whole name
 
 
 @dataclass(frozen=True)
@@ -301,14 +303,22 @@ class RowChart:
 
     def html(self) -> Html:
         """Give the figure: title, drawing, legend, table."""
-        height = _TOP + _ROW * len(self.entries) + _BOTTOM
+        above = any(len(name) > _SHORT for name, *_ in self.entries)
+        row, left, middle = (_HIGH_ROW, _LEFT, _MIDDLE) if above else (_ROW, _ROW_LEFT, 0.5)
+        height = _TOP + row * len(self.entries) + _BOTTOM
         across = Axis("", 0, len(self.entries), ())
-        place = Place(self.x, across, (_ROW_LEFT, WIDTH - _RIGHT), (_TOP, height - _BOTTOM))
+        place = Place(self.x, across, (left, WIDTH - _RIGHT), (_TOP, height - _BOTTOM))
         content = axes(place)
         for number, (name, points, mean, low, high) in enumerate(self.entries):
-            y = number + 0.5
+            y = number + middle
+            short = name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
+            named = (
+                element("text", short, x=8, y=at(place.y(number) + 16), class_="row-name above")
+                if above
+                else element("text", name, x=left - 8, y=at(place.y(y) + 4.5), class_="row-name")
+            )
             content += [
-                element("text", name, x=_ROW_LEFT - 8, y=at(place.y(y) + 4.5), class_="row-name"),
+                named,
                 draw_mark(Mark("", [(p, y) for p in points], 0), place, class_="faint"),
                 draw_line(Line("", [(low, y), (high, y)], 0), place),
                 draw_mark(Mark("", [(mean, y)], 1), place),

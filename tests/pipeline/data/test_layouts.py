@@ -442,6 +442,36 @@ def test_tables_without_a_header_are_read_where_they_are_clear(
     assert Counter((p.label, p.split) for p in found.photographs) == wanted
 
 
+@pytest.mark.parametrize(
+    ("header", "rows", "names"),
+    [
+        ("image,label", "a,ok\nb,bad", ["image.png", "a.png", "b.png"]),
+        ("id,0,1", "0,1,0\n1,0,1", ["0.png", "1.png"]),
+        ("path,label", "a.png,ok\nb.png,bad", ["a.png", "b.png", "label.png"]),
+        ("foto,urteil", "a.png,ok\nb.png,bad", ["a.png", "b.png", "foto.png"]),
+    ],
+)
+def test_a_header_is_one_whatever_photographs_are_called(
+    tmp_path: Path, header: str, rows: str, names: list[str]
+) -> None:
+    """A photograph called as a column does not make the header a line of the table."""
+    make(tmp_path, names)
+    table = tmp_path / "labels.csv"
+    table.write_text(f"{header}\n{rows}\n")
+    own = ("foto", "urteil") if header.startswith("foto") else ("", "")
+    found = scan_folder(tmp_path, labels=LabelRule(str(table), *own)).photographs
+    assert len({photograph.label for photograph in found if photograph.label}) == 2
+    assert sum(bool(photograph.label) for photograph in found) == 2
+
+
+def test_a_line_without_end_is_no_table(tmp_path: Path) -> None:
+    """A cell longer than CSV allows, in a first line that no separator cuts."""
+    make(tmp_path, ["a.png", "b.png"])
+    (tmp_path / "blob.csv").write_text("x" * 140_000)
+    with pytest.raises(DataError, match=r"field larger than field limit.*expected CSV"):
+        scan_folder(tmp_path, labels=LabelRule(str(tmp_path / "blob.csv")))
+
+
 def test_phrases_are_not_cut_at_their_spaces(tmp_path: Path) -> None:
     """Three words under a header of three: whether the class is "big scratch" cannot be told."""
     make(tmp_path, ["a.png", "b.png"])

@@ -126,6 +126,13 @@ def test_charts_tell_what_they_show() -> None:
     ).html()  # fmt: skip
     assert paths(rows, "line style-0")[0] == "M172.8 27L233.6 27"
     assert "first" in _Text(rows).text
+    name = "linear-svm on crops:expand7-max:root"
+    long = RowChart(
+        "r", "Rows", "What", Axis("score", 0, 1, (0, 1)), [(name, [0.2, 0.4], 0.3, 0.2, 0.4)],
+        ["head", "mean"], [[name, "0.3"]], ("fold", "mean", "range"),
+    ).html()  # fmt: skip
+    placed = next(a for tag, a in _Text(long).tags if "row-name" in a.get("class", ""))
+    assert (placed["x"], placed["class"]) == ("8", "row-name above")  # the whole name is seen
 
 
 @pytest.mark.parametrize(
