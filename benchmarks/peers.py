@@ -102,8 +102,12 @@ def _onnxruntime(path: Path | None, batch: int, _precision: str) -> Call:
 
 
 def _openvino(path: Path | None, batch: int, precision: str) -> Call:
+    """Compile it for STEP pictures at once, which is as fast as more: see `openvino_engine`."""
     import openvino
 
+    from features.backbones.openvino_engine import step_of
+
+    batch = step_of(batch)
     short = {"float32": "f32", "bfloat16": "bf16"}[precision]
     settings = {"INFERENCE_PRECISION_HINT": short, "INFERENCE_NUM_THREADS": core_count()}
     with tempfile.TemporaryDirectory() as folder:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.peers import SCALE
 from benchmarks.photographs import SMALL, write_folder
 from benchmarks.report import Line, Options, Report, run
 from benchmarks.turns import ROOT, Measured, as_json, note
@@ -42,7 +43,7 @@ def measure(options: Options) -> Report:
                 commands[f"predict --engine {engine}"] = _cli(
                     *judge, "--no-cache", "--engine", engine
                 )
-        found = _in_turns(commands, rounds)
+        found = _in_turns(commands, rounds, root)
     report.details = {"rounds": as_json(found)}
     targets = {"--help": "0.3 s", "info": "0.5 s", "predict --engine auto": "1.5 s"}
     for name, measured in found.items():
@@ -52,13 +53,13 @@ def measure(options: Options) -> Report:
     return report
 
 
-def _in_turns(commands: Mapping[str, list[str]], rounds: int) -> dict[str, Measured]:
+def _in_turns(commands: Mapping[str, list[str]], rounds: int, root: Path) -> dict[str, Measured]:
     """Run each command once for its files and networks to be kept, then `rounds` times in turns."""
     found = {name: Measured(name) for name in commands}
     for number in range(rounds + 1):
         for name, command in commands.items():
             started, before = time.perf_counter(), os.times()
-            _run(command)
+            _run(command, root)
             seconds, behind = time.perf_counter() - started, os.times()
             if number:
                 found[name].seconds.append(seconds)
@@ -74,13 +75,19 @@ def _prepare(root: Path, options: Options) -> str:
     from pipeline.data.extract_folder import extract_folder
     from pipeline.training.fit import fit
 
+    weights = options.weights
     if options.quick:
         from benchmarks.tasks import use_toy
 
         use_toy()
+    elif weights == "random":  # in a file: networks are kept of weights that have one
+        from features.backbones.inception_v3 import InceptionV3Backbone
+
+        weights = str(root / "random.weights.h5")
+        InceptionV3Backbone(None, scale=SCALE).keras_model().save_weights(weights)
     write_folder(root / "data", 24, SMALL)
     new = write_folder(root / "new", 1, SMALL, first=1000)
-    extract_folder(root / "data", root / "features.h5", ExtractOptions(weights=options.weights))
+    extract_folder(root / "data", root / "features.h5", ExtractOptions(weights=weights))
     data = load_dataset(root / "features.h5")
     fit(data, root / "model", FitOptions(head="logistic", split="random", test_size=0.5))
     note("cache and model made")
@@ -91,9 +98,10 @@ def _cli(*arguments: str) -> list[str]:
     return [sys.executable, "cli.py", *arguments]
 
 
-def _run(command: list[str]) -> None:
+def _run(command: list[str], root: Path) -> None:
     # Bytecode is kept, as where people work: else every start compiles all modules again.
     kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    kept |= dict.fromkeys(("XDG_CACHE_HOME", "LOCALAPPDATA"), str(root / "networks"))
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=kept)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}: {done.stderr[-1000:]}")

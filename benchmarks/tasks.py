@@ -22,6 +22,7 @@ from features.backbones.engines import AUTO, TENSORFLOW
 from features.backbones.inception_v3 import InceptionV3Backbone
 from features.backbones.settings import BACKBONES
 from features.photographs.decode import decode
+from features.photographs.decode_worker_pool import stop
 from features.photographs.recipe import RECIPES
 from features.runtime import core_count, load_tensorflow
 from pipeline.data.extract_folder import ExtractOptions
@@ -86,6 +87,7 @@ def extract(
                 ExtractOptions(weights=weights, precision=precision, look="plain"),
             )
         result = done.extraction
+        stop()  # the processor time of its decoders is its own
         return {
             "stages": dict(result.seconds),
             "extracted": result.extracted,

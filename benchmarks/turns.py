@@ -53,8 +53,9 @@ class Measured:
     Attributes:
         name: of the variant.
         seconds: one per round.
-        facts: one per round; "cpu" are its seconds of processor time over all threads, which
-            other work on the machine hardly changes; "peak_mb" the peak resident memory so far.
+        facts: one per round; "cpu" are its seconds of processor time over all threads and over
+            processes that it started and ended, which other work on the machine hardly changes;
+            "peak_mb" the peak resident memory so far.
         prepared: seconds before the first round, start of Python included.
         missing: why it could not run here; None where it did.
     """
@@ -257,10 +258,15 @@ def _prepare(task: str, settings: Mapping[str, Any]) -> Round:
 
 
 def _timed(run: Round) -> Facts:
-    started, worked = time.perf_counter(), time.process_time()
+    started, worked = time.perf_counter(), _processor_time()
     facts = dict(run() or {})
-    seconds, cpu = time.perf_counter() - started, time.process_time() - worked
+    seconds, cpu = time.perf_counter() - started, _processor_time() - worked
     return {"seconds": seconds} | facts | {"cpu": cpu, "peak_mb": peak_megabytes()}
+
+
+def _processor_time() -> float:
+    spent = os.times()
+    return spent.user + spent.system + spent.children_user + spent.children_system
 
 
 def as_json(measured: Mapping[str, Measured]) -> Facts:

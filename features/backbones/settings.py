@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -244,9 +246,14 @@ class BackboneSettings:
         photographs = max(1, batch_size // self.look.images)
         own = photographs * (self.look.images - 1) + bool(batch_size % self.look.images)
         layers = sum(self._widths(self._layers).values())
+        network = partial(self._network, weights)
+        with ThreadPoolExecutor(1, thread_name_prefix="loader") as beside:
+            large = beside.submit(network, photographs, self.recipe.large)
+            if self.engine != KEEPS:  # two kept ones open at once; TensorFlow builds one at a time
+                large.result()
+            mine = network(own)
         return TwoSizes(
-            self._network(weights, own), self._network(weights, photographs, self.recipe.large),
-            batches=(own, photographs), large_size=self.recipe.large,
+            mine, large.result(), batches=(own, photographs), large_size=self.recipe.large,
             width=self._map_width + layers, layers=layers,
         )  # fmt: skip
 

@@ -47,29 +47,17 @@ class Declared:
     is_deep: bool = False
 
 
-_KEPT = 16 * 2**20
-_last: tuple[bytes, Declared | None] | None = None
-"""What was read last, with its bytes: a photograph is asked for its pixels, then for its time, and
-a JPEG of 5 MB takes 2 ms to be looked through. Of larger files nothing is held."""
-
-
 def read_declared(data: bytes) -> Declared | None:
     """Read what the file claims; None where its first bytes are of no format that is allowed.
 
     Raises:
         ImageError: it begins like one and then says nothing that can be used.
     """
-    global _last
-    last = _last
-    if last is not None and last[0] is data:
-        return last[1]
     read = next((read for starts, read in _READERS if data.startswith(starts)), _boxed)
     try:
-        found = read(data)
+        return read(data)
     except (struct.error, IndexError, OverflowError):  # the last: beyond 2^63
         raise ImageError("the file is cut off (within its header)") from None
-    _last = (data, found) if len(data) <= _KEPT else None
-    return found
 
 
 def check_declared(declared: Declared, max_pixels: int) -> None:

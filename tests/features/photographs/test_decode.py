@@ -13,8 +13,10 @@ from pictures import encode, ramp
 from PIL import Image
 
 from features.errors import DataError, ImageError
-from features.photographs.decode import decode, thumbnail
+from features.photographs import jpeg
+from features.photographs.decode import capture_time, decode, decode_views, thumbnail
 from features.photographs.recipe import RECIPES, get_recipe
+from features.photographs.views import FULL
 
 IMAGENET, DOCS = RECIPES["imagenet"], RECIPES["docs"]
 
@@ -42,6 +44,19 @@ def test_progressive_jpeg_equals_baseline() -> None:
     """A progressive JPEG decodes to the pixels of the baseline one."""
     one, other = (encode(ramp(), "JPEG", progressive=p, quality=90) for p in (True, False))
     assert np.array_equal(decode(one, IMAGENET), decode(other, IMAGENET))
+
+
+def test_a_jpeg_is_looked_through_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its size, its pixels and its time come of one look at its headers; other bytes get another."""
+    looked, look_through = [], jpeg._look_through
+    monkeypatch.setattr(
+        jpeg, "_look_through", lambda data: looked.append(data) or look_through(data)
+    )
+    one, other = (encode(ramp(), "JPEG", quality=quality) for quality in (90, 80))
+    for data in (one, other, one):
+        decode_views(data, IMAGENET, [FULL])
+        capture_time(data)
+    assert looked == [one, other, one]
 
 
 @pytest.mark.parametrize(

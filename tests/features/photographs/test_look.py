@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from toy import WIDTH, ToyBackbone, toy_settings, write_folder
 
 from features.backbones.drift_probe import probe_pixels
-from features.backbones.settings import BackboneSettings, settings_from_fields
+from features.backbones.settings import BACKBONES, BackboneSettings, settings_from_fields
 from features.cache.cache import Cache
 from features.cache.row_parts import RowParts
 from features.cache.slim import slim_fields
@@ -200,3 +202,21 @@ def test_a_look_that_is_not_understood_is_refused_in_one_line(text: str) -> None
     with pytest.raises(DataError) as error:
         toy_settings().looking(text)
     assert "\n" not in str(error.value)
+
+
+def test_networks_of_two_sizes_are_built_one_after_the_other_in_tensorflow(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two threads cannot import TensorFlow at once; kept networks of OpenVINO open side by side."""
+    events: list[str] = []
+
+    class Slow(ToyBackbone):
+        def __init__(self, *args: Any, **settings: Any) -> None:
+            events.append("begins")
+            time.sleep(0.02)  # in which another would begin
+            super().__init__(*args, **settings)
+            events.append("ends")
+
+    monkeypatch.setitem(BACKBONES, "toy", Slow)
+    replace(settings(LARGE), engine="tensorflow").load(4)
+    assert events == ["begins", "ends"] * 2
