@@ -47,7 +47,7 @@ def test_progressive_jpeg_equals_baseline() -> None:
 
 
 def test_a_jpeg_is_looked_through_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its size, its pixels and its time come of one look at its headers; other bytes get another."""
+    """Its size, its pixels and its time come of one look at it; other bytes get another."""
     looked, look_through = [], jpeg._look_through
     monkeypatch.setattr(
         jpeg, "_look_through", lambda data: looked.append(data) or look_through(data)
