@@ -20,7 +20,7 @@ from benchmarks.turns import ROOT, Facts, Round
 from features.backbones.engine_choice import engines_to_try
 from features.backbones.engines import AUTO, TENSORFLOW
 from features.backbones.inception_v3 import InceptionV3Backbone
-from features.backbones.settings import BACKBONES
+from features.backbones.registry import BACKBONES
 from features.photographs.decode import decode
 from features.photographs.decode_worker_pool import stop
 from features.photographs.recipe import RECIPES

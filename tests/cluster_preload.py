@@ -9,7 +9,7 @@ from typing import Any
 
 import toy
 
-from features.backbones.settings import BACKBONES
+from features.backbones.registry import BACKBONES
 
 BACKBONES["inception_v3"] = "toy:ToyBackbone"
 HOLD = Path(os.environ["ONEPASS_TOY_HOLD"])

@@ -20,7 +20,7 @@ from models import Toy, copy_line, make_line
 from toy import ToyBackbone
 
 import cli
-from features.backbones.settings import BACKBONES
+from features.backbones.registry import BACKBONES
 
 # The key of `features.own_files`, compiled networks and what Dask's workers need lie in a folder of
 # the tests, which goes with them, not in the person's own.

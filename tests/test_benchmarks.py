@@ -13,7 +13,7 @@ from checkout import TESTS
 
 from benchmarks import report, turns
 from benchmarks.__main__ import BENCHMARKS
-from features.backbones.settings import BACKBONES
+from features.backbones.registry import BACKBONES
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ from models import write_parts
 from toy import ToyBackbone, photograph
 
 import pipeline
-from features.backbones.settings import BACKBONES
+from features.backbones.registry import BACKBONES
 from features.cache.cache import Cache
 from pipeline.terminal.console import fail
 

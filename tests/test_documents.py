@@ -22,7 +22,7 @@ from models import write_parts
 from PIL import Image
 
 import cli
-from features.backbones.settings import BACKBONES
+from features.backbones.registry import BACKBONES
 
 PAGES = sorted(ROOT.glob("docs/*.md"))
 DOCUMENTS = [*(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "SECURITY")), *PAGES]

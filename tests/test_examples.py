@@ -15,7 +15,7 @@ import pytest
 from checkout import ROOT
 
 import onepass
-from features.backbones.settings import BACKBONES
+from features.backbones.registry import BACKBONES
 
 HOMES = [
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")

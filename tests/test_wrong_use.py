@@ -201,7 +201,7 @@ _JOB = """
 import sys
 sys.path[:0] = [{root!r}, {tests!r}]
 import cli, toy
-from features.backbones.settings import BACKBONES
+from features.backbones.registry import BACKBONES
 BACKBONES["inception_v3"] = "toy:ToyBackbone"
 for line in {commands!r}:
     sys.argv = ["onepass", *line]

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from features.backbones.settings import BACKBONES, BackboneSettings
+from features.backbones.registry import BACKBONES
+from features.backbones.settings import BackboneSettings
 from features.backbones.weights import Weights
 from features.photographs.recipe import RECIPES
 

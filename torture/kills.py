@@ -29,7 +29,7 @@ from PIL import Image
 
 import cli
 import pipeline
-from features.backbones.settings import BACKBONES
+from features.backbones.registry import BACKBONES
 from features.cache.maintenance import verify
 from features.runtime import core_count
 from torture.children import Nursery

@@ -12,7 +12,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from features.backbones.settings import BACKBONES, BackboneSettings
+from features.backbones.registry import BACKBONES
+from features.backbones.settings import BackboneSettings
 from features.backbones.weights import Weights
 from features.cache.cache import Cache
 from features.errors import ImageError

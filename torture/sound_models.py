@@ -22,7 +22,7 @@ from toy import ToyBackbone
 import pipeline
 from features.backbones.efficientnet_lite import EfficientNetLite0Backbone
 from features.backbones.onnx_network import OnnxNetwork
-from features.backbones.settings import BACKBONES
+from features.backbones.registry import BACKBONES
 from features.cache.cache import Cache
 from features.photographs.decode import decode
 from features.photographs.recipe import RECIPES

@@ -31,7 +31,7 @@ from serving import Service, serving
 from toy import ToyBackbone
 
 import pipeline
-from features.backbones.settings import BACKBONES
+from features.backbones.registry import BACKBONES
 from features.cache.maintenance import verify
 from features.errors import OnepassError
 from pipeline.data.extract_folder import ExtractOptions

@@ -14,7 +14,8 @@ import numpy.typing as npt
 import toy
 
 from features.backbones.drift_probe import probe_pixels
-from features.backbones.settings import BACKBONES, BackboneSettings
+from features.backbones.registry import BACKBONES
+from features.backbones.settings import BackboneSettings
 from features.backbones.weights import Weights
 from features.cache.cache import Cache
 from features.photographs.decode import MAX_PIXELS, capture_time, decode_views

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -19,9 +18,6 @@ from features.backbones.engine_choice import engines_to_try, first_that_can
 from features.backbones.engines import AUTO, DEFAULT_ENGINE, check_engine
 from features.backbones.kept_networks import KEEPS, keep, kept_file, open_kept
 from features.backbones.onnx_network import ONNX, OnnxNetwork
-from features.backbones.registry import (
-    BACKBONES as BACKBONES,
-)
 from features.backbones.registry import (
     DEFAULT_BACKBONE,
     Backbone,
@@ -247,14 +243,10 @@ class BackboneSettings:
         own = photographs * (self.look.images - 1) + bool(batch_size % self.look.images)
         layers = sum(self._widths(self._layers).values())
         network = partial(self._network, weights)
-        with ThreadPoolExecutor(1, thread_name_prefix="loader") as beside:
-            large = beside.submit(network, photographs, self.recipe.large)
-            if self.engine != KEEPS:  # two kept ones open at once; TensorFlow builds one at a time
-                large.result()
-            mine = network(own)
         return TwoSizes(
-            mine, large.result(), batches=(own, photographs), large_size=self.recipe.large,
-            width=self._map_width + layers, layers=layers,
+            partial(network, own), partial(network, photographs, self.recipe.large),
+            at_once=self.engine == KEEPS, batches=(own, photographs),
+            large_size=self.recipe.large, width=self._map_width + layers, layers=layers,
         )  # fmt: skip
 
     def _network(

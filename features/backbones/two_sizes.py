@@ -6,7 +6,8 @@ positions, and every layer pooled over its positions as many values as ever.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -18,8 +19,10 @@ class TwoSizes:
     """Two backbones of the same weights, which share their work by the size of pictures.
 
     Args:
-        own: at its own input size.
-        large: at the larger one.
+        own: builds the one at its own input size.
+        large: builds the one at the larger size.
+        at_once: build both at once, which halves the wait for networks that were kept; TensorFlow
+            cannot be imported by two threads.
         batches: how many pictures each of the two takes at once.
         large_size: height and width of large pictures.
         width: values of a row: the last map and all layers.
@@ -28,15 +31,18 @@ class TwoSizes:
 
     def __init__(
         self,
-        own: Backbone,
-        large: Backbone,
+        own: Callable[[], Backbone],
+        large: Callable[[], Backbone],
         *,
+        at_once: bool,
         batches: tuple[int, int],
         large_size: tuple[int, int],
         width: int,
         layers: int,
     ) -> None:
-        self._networks, self._batches = (own, large), batches
+        with ThreadPoolExecutor(1 + at_once, thread_name_prefix="loader") as pool:
+            both = pool.submit(own), pool.submit(large)
+        self._networks, self._batches = [each.result() for each in both], batches
         self._large_size, self._width, self._layers = large_size, width, layers
 
     def run(self, pixels: Pixels) -> Rows:

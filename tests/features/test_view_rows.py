@@ -18,7 +18,7 @@ from checkout import ROOT, TESTS
 from toy import WIDTH, ToyBackbone, photograph, toy_settings, write_folder
 
 import pipeline
-from features.backbones.settings import BACKBONES
+from features.backbones.registry import BACKBONES
 from features.cache.cache import Cache
 from features.cache.maintenance import collect, merge, verify
 from features.cache.repair import repair

@@ -13,7 +13,8 @@ import pytest
 from toy import WIDTH, ToyBackbone, toy_settings, write_folder
 
 from features.backbones.drift_probe import probe_pixels
-from features.backbones.settings import BACKBONES, BackboneSettings, settings_from_fields
+from features.backbones.registry import BACKBONES
+from features.backbones.settings import BackboneSettings, settings_from_fields
 from features.cache.cache import Cache
 from features.cache.row_parts import RowParts
 from features.cache.slim import slim_fields

@@ -13,7 +13,8 @@ from models import write_parts
 from PIL import Image
 
 import pipeline
-from features.backbones.settings import BACKBONES, settings_from_fields
+from features.backbones.registry import BACKBONES
+from features.backbones.settings import settings_from_fields
 from features.backbones.weights import Weights
 from features.cache.cache import Cache
 from features.errors import DataError

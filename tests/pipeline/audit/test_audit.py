@@ -19,7 +19,7 @@ from toy import ToyBackbone, toy_settings
 
 import cli
 import pipeline
-from features.backbones.settings import BACKBONES
+from features.backbones.registry import BACKBONES
 from features.cache.sample_table import TableRow, blank_row
 from features.errors import OutputError
 from features.extract import extract

@@ -433,7 +433,7 @@ def test_the_commands_take_a_cnn(trained: Path, small: Recipe, run: Run) -> None
 
 def test_models_made_before_there_were_cnns_load(tmp_path: Path, toy: object) -> None:
     """A model.json without "sees" is of a head on rows."""
-    from features.backbones.settings import BACKBONES
+    from features.backbones.registry import BACKBONES
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(BACKBONES, "inception_v3", "toy:ToyBackbone")

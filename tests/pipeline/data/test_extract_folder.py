@@ -9,7 +9,7 @@ import pytest
 from toy import ToyBackbone, write_folder
 
 import pipeline
-from features.backbones.settings import BACKBONES
+from features.backbones.registry import BACKBONES
 from features.cache.cache import Cache
 from features.errors import FingerprintError
 from features.photographs.recipe import RECIPES

@@ -11,7 +11,7 @@ from commands import Run, fails
 from models import write_parts
 
 import pipeline
-from features.backbones.settings import BACKBONES
+from features.backbones.registry import BACKBONES
 from pipeline.export import mlflow_flavour
 
 FIT = ("fit", "--head", "logistic", "--features", "flat", "--no-optimism", "--threshold", "0.5")

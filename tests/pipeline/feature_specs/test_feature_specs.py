@@ -14,7 +14,7 @@ from models import write_parts
 from toy import ToyBackbone
 
 import pipeline
-from features.backbones.settings import BACKBONES
+from features.backbones.registry import BACKBONES
 from features.cache.cache import Cache
 from features.cache.row_parts import RowParts
 from features.errors import BundleError, FeatureSpecError, HeadError

@@ -17,7 +17,7 @@ from PIL import Image
 from toy import ToyBackbone, photograph
 
 import pipeline
-from features.backbones.settings import BACKBONES
+from features.backbones.registry import BACKBONES
 from features.errors import BundleError, CacheError, HeadError, OutputError
 from pipeline.heatmaps import explain
 from pipeline.heatmaps.drawing import (

@@ -12,7 +12,7 @@ import pytest
 from models import Toy, load
 
 import pipeline
-from features.backbones.settings import BACKBONES
+from features.backbones.registry import BACKBONES
 from pipeline.model.info import describe
 from pipeline.terminal.info import info
 

@@ -15,7 +15,7 @@ from toy import WIDTH, ToyBackbone, photograph, toy_settings
 
 import pipeline
 from features.backbones.drift_probe import VIEW, difference, probe_digest, probe_pixels
-from features.backbones.settings import BACKBONES
+from features.backbones.registry import BACKBONES
 from features.cache.cache import Cache
 from features.cache.lock import set_patience, writing
 from features.cache.maintenance import collect

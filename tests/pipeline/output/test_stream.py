@@ -20,7 +20,7 @@ TOY = """
 import sys
 sys.path[:0] = [{root!r}, {root!r} + "/tests"]
 import toy
-from features.backbones.settings import BACKBONES
+from features.backbones.registry import BACKBONES
 BACKBONES["inception_v3"] = "toy:ToyBackbone"
 import cli
 for line in {lines!r}:

@@ -23,7 +23,7 @@ from toy import ToyBackbone, photograph
 
 import cli
 import pipeline
-from features.backbones.settings import BACKBONES
+from features.backbones.registry import BACKBONES
 from features.cache.sample_table import TableRow
 from pipeline.audit.result import read_audit
 from pipeline.data.classes import Classes

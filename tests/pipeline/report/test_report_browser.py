@@ -14,7 +14,7 @@ from models import write_parts
 from PIL import Image
 
 import pipeline
-from features.backbones.settings import BACKBONES
+from features.backbones.registry import BACKBONES
 
 pytestmark = pytest.mark.skipif(
     CHROMIUM is None, reason="needs Chromium (Debian's package chromium)"

@@ -18,7 +18,7 @@ from report_check import check_page, plain
 from toy import ToyBackbone
 
 import pipeline
-from features.backbones.settings import BACKBONES
+from features.backbones.registry import BACKBONES
 from features.errors import DataError, OutputError, SplitError
 from features.photographs.recipe import RECIPES
 from pipeline.cnn.cnn import Cnn
