@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from features.errors import OutputError
@@ -178,6 +178,15 @@ def leftovers(path: Path) -> list[Path]:
     if len(path.name) > _NAME or not path.parent.is_dir():
         return []  # of a longer name nobody can tell whose they are
     return sorted(file for file in path.parent.iterdir() if form.fullmatch(file.name))
+
+
+def total_bytes(files: Iterable[Path]) -> tuple[int, int]:
+    """Count files and their bytes; one that another process removed meanwhile counts nothing."""
+    sizes = []
+    for file in files:
+        with contextlib.suppress(FileNotFoundError):
+            sizes.append(file.stat().st_size)
+    return len(sizes), sum(sizes)
 
 
 def write_whole(path: Path, content: bytes | str) -> None:

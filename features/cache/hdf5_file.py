@@ -122,9 +122,14 @@ def look_first(file: JournaledFile) -> None:
     try:
         ask("features.cache.hdf5_file:look_through", file.path)
     except ParserError as error:
-        if not file.path.exists():  # the other process did not find it
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), file.path) from None
-        raise UnsafeFileError(str(error)) from None
+        refused: str | None = str(error)
+    else:
+        refused = None
+    # The other process went by the name: what bears it now is what it looked at, or later still.
+    if not os.path.samestat(file.path.stat(), stat):
+        raise FileNotFoundError(errno.ENOENT, "another file has its name", file.path)
+    if refused is not None:
+        raise UnsafeFileError(refused)
     _looked_at.add(state)
 
 

@@ -17,7 +17,7 @@ from features.cache.shards import TABLE, ShardedCache, open_cache
 from features.cache.thumbnail_table import thumbnails_of
 from features.errors import CacheError, FingerprintError
 from features.extract import Progress
-from features.files import followed, leftovers
+from features.files import followed, leftovers, total_bytes
 from features.photographs.views import FULL, Chosen
 
 
@@ -162,10 +162,10 @@ def _remarks(path: Path) -> list[str]:
             if state == "waits"
             else f"{journal_path(path)} is not its journal ({state}): the next writer sets it aside"
         )
-    if waste := leftovers(path):
-        size = sum(file.stat().st_size for file in waste)
+    waste, size = total_bytes(leftovers(path))
+    if waste:
         found.append(
-            f"{len(waste):,} temporary files ({size:,} bytes) of a process that writes now or was "
+            f"{waste:,} temporary files ({size:,} bytes) of a process that writes now or was "
             "killed; the next writer removes them"
         )
     if name := network_file_system(path):

@@ -26,7 +26,7 @@ from features.cache.cache import Cache
 from features.cache.lock import refuse_no_disk
 from features.cache.schema import Entries, Hdf5
 from features.errors import CacheError
-from features.files import followed, write_whole
+from features.files import followed, total_bytes, write_whole
 from features.untrusted_files import read_json
 
 MANIFEST = "shards.json"
@@ -139,11 +139,18 @@ def is_begun(path: Path) -> bool:
 
 
 def size_of(path: Path) -> int:
-    """Add up the bytes of a cache on the disk: of the file, or of all that its folder lists."""
-    if not path.is_dir():
-        return path.stat().st_size
-    files = [TABLE, *(shard.file for shard in Manifest.read(path).shards)]
-    return sum((path / file).stat().st_size for file in files if (path / file).exists())
+    """Add up the bytes of a cache on the disk: of the file, or of all that its folder lists.
+
+    Raises:
+        CacheError: the file is gone; one of a folder that is gone counts nothing.
+    """
+    if path.is_dir():
+        names = [TABLE, *(shard.file for shard in Manifest.read(path).shards)]
+        return total_bytes([path / name for name in names])[1]
+    found, size = total_bytes([path])
+    if not found:
+        raise CacheError(f"{path} was moved or removed meanwhile; run the same command again")
+    return size
 
 
 def open_shard(folder: Path, shard: Shard, fingerprint: str) -> Cache:
@@ -157,9 +164,12 @@ def open_shard(folder: Path, shard: Shard, fingerprint: str) -> Cache:
         f"copy it into {folder} again, or remove it and run the same extract --cluster again: its "
         f"{shard.rows:,} rows are then computed anew"
     )
-    if not path.exists():
-        raise CacheError(f"{path} is missing; {mend}")
-    cache = Cache.read(path)
+    try:
+        cache = Cache.read(path)
+    except CacheError:
+        if path.exists():
+            raise
+        raise CacheError(f"{path} is missing; {mend}") from None
     found = Shard.of(cache)
     if cache.fingerprint == fingerprint and found == shard:
         return cache

@@ -19,7 +19,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from features.cache.redo_log import SIZE, Header
+from features.cache.shards import TABLE
 from features.errors import ClusterError, OnepassError
+from features.files import write_whole
 
 _LOCAL = re.compile(r"local:([1-9]\d{0,3})")
 _ADDRESS = re.compile(r"(tcp|tls)://[^/\s]+:\d+")
@@ -116,18 +119,26 @@ def dashboard(client: Any) -> str:  # noqa: ANN401 - Dask has few types
     return f"cluster  {client.scheduler.address}, dashboard {client.dashboard_link}"
 
 
-def check_workers(client: Any, folder: Path | None = None) -> None:  # noqa: ANN401 - Dask has few types
-    """See that every worker has our versions and, where a folder is given, sees and writes it.
+def check_workers(client: Any, place: Path, *, writing: bool) -> None:  # noqa: ANN401 - Dask has few types
+    """See that every worker has our versions, and reads the cache or writes into its folder.
+
+    Args:
+        client: of Dask.
+        place: the folder to write into; or the cache, a file or a folder of shards, to read.
+        writing: which of both. Where workers are to read, nothing is written.
 
     Raises:
         ClusterError: one does not; it is named.
+        OutputError: the folder cannot be written here.
     """
-    token, name = secrets.token_hex(8), f".seen-{secrets.token_hex(4)}"
-    file = folder / name if folder is not None else None
-    if file is not None:
-        file.write_text(token)
+    token, file = secrets.token_hex(8), place / f".seen-{secrets.token_hex(4)}"
+    if writing:
+        write_whole(file, token)
+    else:
+        file = place / TABLE if place.is_dir() else place
+        token = mark_of(file)
     try:
-        said = client.run(describe_worker, str(file) if file else "")
+        said = client.run(describe_worker, str(file), writing)
     except ModuleNotFoundError as error:
         raise ClusterError(
             f"workers lack a package ({error}); expected the same onepass on every machine: "
@@ -139,7 +150,7 @@ def check_workers(client: Any, folder: Path | None = None) -> None:  # noqa: ANN
             "Dask and onepass on every machine; look at the workers' own output"
         ) from None
     finally:
-        if file is not None:
+        if writing:
             file.unlink(missing_ok=True)
     ours = versions()
     for worker, (theirs, seen) in said.items():
@@ -150,21 +161,34 @@ def check_workers(client: Any, folder: Path | None = None) -> None:  # noqa: ANN
                 f"worker {worker} has other versions: {'; '.join(other)}; expected the same on "
                 "every machine; install them from one constraints file"
             )
-        if file is not None and seen != token:
+        if seen != token:
+            may = "write to" if writing else "read"
             raise ClusterError(
-                f"worker {worker} does not see {folder}; expected a shared disk with the same path "
-                "on every machine, that every worker may write to"
+                f"worker {worker} does not see {place}; expected a shared disk with the same path "
+                f"on every machine, that every worker may {may}"
             )
 
 
-def describe_worker(file: str) -> tuple[dict[str, str], str]:
+def describe_worker(file: str, writing: bool) -> tuple[dict[str, str], str]:
     """Say, on a worker, its versions and what stands in a file of the shared disk."""
-    seen = ""
-    if file:
-        with contextlib.suppress(OSError):
-            seen = Path(file).read_text()
-            Path(file).touch()  # may it be written to?
+    if not writing:
+        return versions(), mark_of(Path(file))
+    try:
+        seen = Path(file).read_text("utf-8")
+        Path(file).touch()  # may it be written to?
+    except OSError:
+        seen = ""
     return versions(), seen
+
+
+def mark_of(cache: Path) -> str:
+    """Give what tells a cache's file from others, whatever is written to it; "" where none is."""
+    try:
+        with cache.open("rb") as file:
+            header = Header.unpack(file.read(SIZE))
+    except OSError:
+        return ""
+    return header.identity.hex() if header else "without a header"
 
 
 def versions() -> dict[str, str]:

@@ -98,7 +98,7 @@ def extract_on(
     folder.mkdir(parents=True, exist_ok=True)
     with writing(folder / TABLE), cluster.connect() as client:
         told(dashboard(client))
-        check_workers(client, folder)
+        check_workers(client, folder, writing=True)
         if not (folder / MANIFEST).exists():
             drop_rowless(folder / TABLE, settings.fields)
         width, dtype = settings.cached_width, settings.row_dtype

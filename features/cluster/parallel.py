@@ -38,8 +38,7 @@ def on_cluster(text: str | None, cache_path: Path, told: Callable[[str], None]) 
     cluster = Cluster(text)
     with cluster.connect() as client:
         told(dashboard(client))
-        place = cache_path.absolute()
-        check_workers(client, place if place.is_dir() else place.parent)
+        check_workers(client, cache_path.absolute(), writing=False)
         token = _client.set(client)
         try:
             yield

@@ -101,6 +101,28 @@ def test_a_cache_that_goes_while_it_is_opened_is_read_or_refused(tmp_path: Path)
         hdf5_file.open_hdf5(file)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows removes no open file")
+def test_a_file_put_in_its_place_while_it_is_looked_at_vouches_for_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other process goes by the name: what it found harmless is not the file that is open."""
+    path, other = tmp_path / "c.h5", tmp_path / "other.h5"
+    for one in (path, other):
+        fill(one, range(3))
+        unmark(one)
+
+    def replaced(function: str, source: Path | bytes) -> bytes:
+        other.replace(path)
+        return ask(function, source)
+
+    monkeypatch.setattr(hdf5_file, "ask", replaced)
+    monkeypatch.setattr(hdf5_file, "_looked_at", set())
+    file = hdf5_file.open_file(path, writable=False)
+    with pytest.raises(CacheError, match="was moved or removed while it was opened; run the same"):
+        hdf5_file.open_hdf5(file)
+    assert not hdf5_file._looked_at
+
+
 def test_a_mark_is_of_one_header(tmp_path: Path) -> None:
     """Taken over into another file, or made with another key, it is none."""
     one, two = tmp_path / "a.h5", tmp_path / "b.h5"

@@ -96,6 +96,16 @@ def test_remarks_are_no_faults(path: Path) -> None:
     assert "an early version made it" in verify(path).remarks[-1]
 
 
+def test_a_temporary_file_that_is_done_with_meanwhile_is_no_error(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its writer gives it its name between the listing and the look at its size."""
+    gone, there = path.with_name(".c.h5.abcd1234.part"), path.with_name(".c.h5.abcd1235.part")
+    there.write_bytes(b"x" * 1000)
+    monkeypatch.setattr(upkeep, "leftovers", lambda _: [gone, there])
+    assert verify(path).remarks[-1].startswith("1 temporary files (1,000 bytes) of")
+
+
 def test_gc_says_first_and_drops_only_when_told(path: Path) -> None:
     """The dry run changes nothing; then exactly the rows without a photograph go."""
     before = path.read_bytes()

@@ -111,6 +111,38 @@ def test_a_missing_or_foreign_shard_is_refused_by_its_name(shards: Path) -> None
     assert verify(shards, full=True).sound
 
 
+def test_a_file_that_goes_between_two_looks_is_said_to_be_missing(
+    shards: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is told to make a shard with `extract DATA`, nor shown an error of the system."""
+    size, first = size_of(shards), min(shards.glob("shard-*.h5"))
+    gone, look = first.stat().st_size, Path.exists
+
+    def goes(path: Path, **more: bool) -> bool:
+        """Answer as things were a moment before another process removed the file."""
+        there = look(path, **more)
+        if path == first:
+            path.unlink(missing_ok=True)
+        return there
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "exists", goes)
+        assert size_of(shards) == size  # nobody asks first
+    read = Cache.read
+
+    def too_late(path: Path) -> Cache:
+        if path == first:
+            path.unlink()
+        return read(path)
+
+    monkeypatch.setattr(Cache, "read", too_late)
+    with pytest.raises(CacheError, match=f"{first.name} is missing; copy it"):
+        open_cache(shards)
+    assert size_of(shards) == size - gone
+    with pytest.raises(CacheError, match="was moved or removed meanwhile"):
+        size_of(whole.with_name("other.h5"))
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

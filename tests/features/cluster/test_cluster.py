@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import dataclasses
+import errno
 import json
 import os
 import signal
@@ -27,7 +28,7 @@ from features.cluster.connection import Cluster, check_workers
 from features.cluster.extraction import extract_on
 from features.cluster.parallel import on_cluster
 from features.cluster.worker import RUN_FILE, ShardTask, make_shard
-from features.errors import CacheError, ClusterError
+from features.errors import CacheError, ClusterError, OutputError
 from features.extract import extract
 from features.extract_outcome import Extraction, RunOptions
 from features.photographs.file import Photograph
@@ -255,14 +256,46 @@ def test_what_cannot_work_is_said_in_one_line(
 
     client = Workers()
     client.said = (connection.versions(), "")  # type: ignore[attr-defined]
-    with pytest.raises(ClusterError, match=r"does not see .*; expected a shared disk"):
-        check_workers(client, tmp_path)
+    with pytest.raises(ClusterError, match=r"does not see .*; expected .* may write to"):
+        check_workers(client, tmp_path, writing=True)
     client.said = ({**connection.versions(), "numpy": "1.0"}, "")  # type: ignore[attr-defined]
     with pytest.raises(ClusterError, match=r"other versions: numpy 1\.0 there"):
-        check_workers(client, tmp_path)
+        check_workers(client, tmp_path, writing=True)
     monkeypatch.setattr(connection.importlib.util, "find_spec", lambda _: None)
     with pytest.raises(ClusterError, match=r"pip install 'onepass\[cluster\]'"):
         Cluster("local:2")
+
+
+class Alone:
+    """A client whose one worker is this process."""
+
+    def run(self, function: Any, *arguments: Any) -> Any:
+        return {"tcp://192.0.2.7:1": function(*arguments)}
+
+
+def test_a_disk_that_may_not_be_written_to(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who reads the cache writes nothing there; who writes is told in a line, here or there."""
+
+    def refuse(path: Path, *_: Any, **__: Any) -> Any:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "touch", refuse)
+        with pytest.raises(ClusterError, match="every worker may write to"):
+            check_workers(Alone(), tmp_path, writing=True)
+        patch.setattr(Path, "write_bytes", refuse)
+        patch.setattr(Path, "write_text", refuse)
+        with pytest.raises(OutputError, match="cannot be written"):
+            check_workers(Alone(), tmp_path, writing=True)
+        check_workers(Alone(), cache, writing=False)
+    for other in ("", "0" * 32):
+        with monkeypatch.context() as patch:
+            said = {"tcp://192.0.2.7:1": (connection.versions(), other)}
+            patch.setattr(Alone, "run", lambda *_, said=said: said)
+            with pytest.raises(ClusterError, match=r"does not see .*features.h5; .* may read"):
+                check_workers(Alone(), cache, writing=False)
 
 
 def without_seconds(table: Path) -> list[dict[str, str]]:
