@@ -13,7 +13,7 @@ import logging
 import re
 import secrets
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -217,9 +217,12 @@ def lost(text: str, error: Exception) -> Exception:
     )
 
 
-def worker_addresses(client: Any) -> Sequence[str]:  # noqa: ANN401 - Dask has few types
-    """Give the workers that the scheduler has now."""
-    return list(client.scheduler_info(n_workers=-1)["workers"])
+def scheduler_gone(client: Any) -> ClusterError:  # noqa: ANN401 - Dask has few types
+    """Word that the scheduler went away."""
+    return ClusterError(
+        f"the scheduler at {client.scheduler.address} went away; what is done is kept: start it "
+        "and its workers again, and run the same command again"
+    )
 
 
 def _first_line(error: BaseException) -> str:

@@ -35,8 +35,8 @@ from features.cache.shards import (
     open_shard,
     unlisted_files,
 )
-from features.cluster.connection import Cluster, check_workers, dashboard, lost, worker_addresses
-from features.cluster.spread import spread
+from features.cluster.connection import Cluster, check_workers, dashboard, lost
+from features.cluster.spread import running_workers, spread
 from features.cluster.worker import (
     RUN_FILE,
     TOPIC,
@@ -228,7 +228,7 @@ class _Run:
     def tell_apart(self) -> dict[str, TableRow]:
         """Give every photograph's table row by its path; workers read what changed."""
         pairs = [(one, self.table_rows.get(one.path)) for one in self.photographs]
-        crew = max(1, len(worker_addresses(self.client)))
+        crew = max(1, len(running_workers(self.client)))
         size = max(1, min(_CHUNK, -(-len(pairs) // (2 * crew))))
         chunks = (pairs[start : start + size] for start in range(0, len(pairs), size))
         found = {}
@@ -275,7 +275,7 @@ class _Run:
 
     def shard_size(self, photographs: int, views: int) -> int:
         """Say how many photographs go into a shard."""
-        crew = max(1, len(worker_addresses(self.client)))
+        crew = max(1, len(running_workers(self.client)))
         batch = max(1, self.options.batch_size // (self.settings.look.images * views))
         wanted = max(-(-photographs // (_SHARE * crew)), _FEWEST_BATCHES * batch)
         return min(wanted, max(_MOST, -(-photographs // _MOST_SHARDS)))

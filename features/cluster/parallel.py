@@ -1,20 +1,21 @@
-"""joblib's calls on a cluster: what many calls need goes to each worker once.
+"""Work within a command, here or on a cluster: folds, heads, files to look at.
 
-joblib has a backend for Dask, which finds an argument by its identity among what was scattered.
-So a Gram matrix, or rows in memory, travel once to each worker and not with every fold; rows that
-stay in the cache do not travel at all, as each worker reads them from the shared disk.
+What many calls need, such as a Gram matrix or rows in memory, goes to each worker once and not with
+every fold; rows that stay in the cache do not travel at all, as each worker reads them from the
+shared disk. joblib's own backend for Dask is not used: it may wait without end where a scheduler or
+a worker goes.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, TypeVar
 
 from features.cluster.connection import Cluster, check_workers, dashboard, lost
-from features.cluster.spread import spread
+from features.cluster.spread import share_of_memory, spread
 
 _client: ContextVar[Any] = ContextVar("client", default=None)
 Made = TypeVar("Made")
@@ -22,7 +23,7 @@ Made = TypeVar("Made")
 
 @contextlib.contextmanager
 def on_cluster(text: str | None, cache_path: Path, told: Callable[[str], None]) -> Iterator[None]:
-    """Let joblib's calls within the block run on a cluster; None for this computer's processes.
+    """Let `each` within the block call the workers of a cluster; None for this computer.
 
     Args:
         text: where, see `Cluster`.
@@ -50,40 +51,34 @@ def on_cluster(text: str | None, cache_path: Path, told: Callable[[str], None]) 
             _client.reset(token)
 
 
-@contextlib.contextmanager
-def shared(objects: Sequence[object]) -> Iterator[int | None]:
-    """Send objects to each worker once; within the block joblib calls the workers.
-
-    Yields:
-        The number of calls that the workers do at once; None where there is no cluster, and
-        joblib is as it was.
-    """
-    client = _client.get()
-    if client is None:
-        yield None
-        return
-    from joblib import parallel_config
-
-    with parallel_config(backend="dask", client=client, scatter=list(objects)):
-        yield max(1, sum(client.ncores().values()))
-
-
 def is_elsewhere() -> bool:
     """Say whether `each` calls the workers of a cluster."""
     return _client.get() is not None
 
 
-def each(function: Callable[..., Made], tasks: Sequence[Any], *common: Any) -> Iterator[Made]:  # noqa: ANN401 - Dask has few types
+def share_there() -> float:
+    """Say which part of its computer's memory a worker may take; 1 where there is no cluster."""
+    client = _client.get()
+    return 1.0 if client is None else share_of_memory(client)
+
+
+def each(
+    function: Callable[..., Made],
+    tasks: Sequence[Any],
+    *common: Any,  # noqa: ANN401 - whatever the function takes
+    ordered: bool = True,
+) -> Iterator[Made]:
     """Call `function(task, *common)` for every task, and yield the results in order.
 
-    Here, one after the other as they are asked for; within `on_cluster` on the workers, several at
-    once, and what is common to the tasks goes to each worker once. What a lost worker was at is
-    called again; joblib waits without end where the scheduler goes at the wrong moment.
+    Here, one after the other as they are asked for; within `on_cluster` on the workers, one at a
+    time on each, and what is common to the tasks goes to each worker once. What a lost worker was
+    at is called again, and no loss is waited for without end; see `features.cluster.spread`.
 
     Args:
         function: of a module that workers can import.
         tasks: small things.
         common: large ones.
+        ordered: False to yield the workers' results as they come.
 
     Raises:
         ClusterError: see `features.cluster.spread.spread`.
@@ -97,18 +92,22 @@ def each(function: Callable[..., Made], tasks: Sequence[Any], *common: Any) -> I
     if client is None:
         yield from (function(task, *common) for task in tasks)
         return
-    there = [client.scatter(one, broadcast=True, hash=False) for one in common]
-    calls = [(number, function, task) for number, task in enumerate(tasks)]
-    made: dict[int, Made] = {}
+    made = spread(client, _numbered, enumerate(tasks), function, *common)
+    results = ((number, result) for (number, _), result in made)
+    yield from _in_order(results) if ordered else (result for _, result in results)
+
+
+def _in_order(results: Iterable[tuple[int, Made]]) -> Iterator[Made]:
+    """Hold back results until those before them are there."""
+    held: dict[int, Made] = {}
     wanted = 0
-    for (number, *_), result in spread(client, _call, calls, *there):
-        made[number] = result
-        while wanted in made:
-            yield made.pop(wanted)
+    for number, result in results:
+        held[number] = result
+        while wanted in held:
+            yield held.pop(wanted)
             wanted += 1
 
 
-def _call(call: tuple[int, Callable[..., Made], Any], *common: Any) -> Made:  # noqa: ANN401
+def _numbered(call: tuple[int, Any], function: Callable[..., Made], *common: Any) -> Made:  # noqa: ANN401
     """Make one call of `each`, on a worker."""
-    _, function, task = call
-    return function(task, *common)
+    return function(call[1], *common)

@@ -10,8 +10,8 @@ it, on inner folds that keep parts together (`pipeline.heads.tuning`). The test 
 once. Heads are then ordered by the mean over the folds.
 
 The Gram matrix of a spec is computed once for all folds, or, with more rows than values, the
-covariance of each fold by subtraction; heads in the row space share them. Tasks run through
-joblib, here or on a cluster (`features.cluster.parallel`).
+covariance of each fold by subtraction; heads in the row space share them. Tasks run in processes
+of joblib here, or on a cluster (`features.cluster.parallel`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from features.arrays import Floats, Indices
-from features.cluster.parallel import shared
+from features.cluster.parallel import each, is_elsewhere, share_there
 from features.errors import HeadError
 from features.runtime import core_count
 from pipeline.data.lazy_rows import StoredRows
@@ -217,6 +217,10 @@ def _run(
     n_jobs: int,
 ) -> Iterator[list[FoldResult]]:
     """Yield results of the tasks as they come."""
+    if is_elsewhere():
+        raw = {task.spec: rows[task.spec] for task in tasks if not _in_row_space(task)}
+        yield from each(_train, tasks, data, sides, raw, share_there(), ordered=False)
+        return
     from joblib import Parallel, delayed
 
     workers = min(core_count() if n_jobs == -1 else n_jobs, len(tasks))
@@ -226,20 +230,33 @@ def _run(
         [kind for kind in kinds if issubclass(kind, RowSpaceHead)],
         workers,
     )
-    with shared([data, *sides.values(), *rows.values()]) as elsewhere:
-        share = 1 / (elsewhere or workers)
-        # joblib hands large arrays to its processes as one memory map, and gives each process of
-        # its default backend its share of the cores for BLAS.
-        parallel = Parallel(
-            n_jobs=workers, return_as="generator_unordered", pre_dispatch="2*n_jobs"
-        )
-        made: Iterable[Any] = parallel(
-            delayed(_row_space_task)(task, data, sides[task.spec])
-            if Contender(task.heads[0]).in_row_space
-            else delayed(_raw_task)(task, data, rows[task.spec], share)
-            for task in tasks
-        )
-        yield from made
+    # joblib hands large arrays to its processes as one memory map, and gives each process its share
+    # of the cores for BLAS.
+    parallel = Parallel(n_jobs=workers, return_as="generator_unordered", pre_dispatch="2*n_jobs")
+    made: Iterable[Any] = parallel(
+        delayed(_row_space_task)(task, data, sides[task.spec])
+        if _in_row_space(task)
+        else delayed(_raw_task)(task, data, rows[task.spec], 1 / workers)
+        for task in tasks
+    )
+    yield from made
+
+
+def _in_row_space(task: _Task) -> bool:
+    return Contender(task.heads[0]).in_row_space
+
+
+def _train(
+    task: _Task,
+    data: _Data,
+    sides: Mapping[FeatureSpec, Side],
+    rows: Mapping[FeatureSpec, AnyRows],
+    memory_share: float,
+) -> list[FoldResult]:
+    """Train what a task names, on a worker that holds all that any task needs."""
+    if _in_row_space(task):
+        return _row_space_task(task, data, sides[task.spec])
+    return _raw_task(task, data, rows[task.spec], memory_share)
 
 
 def _row_space_task(task: _Task, data: _Data, side: Side) -> list[FoldResult]:

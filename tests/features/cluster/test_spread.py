@@ -1,0 +1,254 @@
+"""features.cluster.spread: whatever Dask loses, every call is made, or the run ends with a line.
+
+The client here is one of these tests, which loses what it is told to, at the call that it is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import CancelledError
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from features.cluster import spread as module
+from features.cluster.connection import lost
+from features.cluster.parallel import _client, each
+from features.cluster.spread import Common, share_of_memory, spread
+from features.errors import ClusterError
+
+distributed = pytest.importorskip("distributed", reason="needs the extra cluster")
+
+
+class Future:
+    """What Dask's client gives for a call."""
+
+    def __init__(self, key: str) -> None:
+        self.key, self.status, self.released = key, "pending", False
+        self.made: Any = None
+        self.heard: list[Callable[[Any], None]] = []
+
+    def add_done_callback(self, hear: Callable[[Any], None]) -> None:
+        self.heard.append(hear)
+        if self.status != "pending":
+            hear(self)
+
+    def end(self, status: str, made: Any) -> None:
+        self.status, self.made = status, made
+        for hear in self.heard:
+            hear(self)
+
+    def result(self) -> Any:
+        if isinstance(self.made, Exception):
+            raise self.made
+        return self.made
+
+    def release(self) -> None:
+        self.released = True
+
+
+class Client:
+    """A client whose calls are done at once, unless `fate` of the call's number says otherwise."""
+
+    scheduler = SimpleNamespace(address="tcp://192.0.2.7:8786")
+
+    def __init__(self, workers: int = 2, fate: dict[int, str] | None = None) -> None:
+        self.status, self.fate, self.calls = "running", fate or {}, 0
+        self.workers = {f"tcp://192.0.2.{n}:1": self.worker(n) for n in range(1, workers + 1)}
+        self.sent: list[tuple[str, int]] = []  # the worker, and how often before
+        self.places: list[str] = []
+        self.known: list[str] = []
+
+    def worker(self, n: int, status: str = "running") -> dict[str, str]:
+        return {"status": status, "host": f"192.0.2.{n}"}
+
+    def scheduler_info(self, n_workers: int) -> Any:
+        assert n_workers == -1
+        return {"workers": dict(self.workers)}
+
+    def processing(self) -> dict[str, list[str]]:
+        return {"tcp://192.0.2.1:1": self.known}
+
+    def scatter(self, data: list[Any], *, workers: list[str], hash: bool) -> list[Any]:
+        (common,), (place,) = data, workers
+        assert not hash
+        if place not in self.workers:
+            raise KeyError(place)  # as the scheduler does
+        self.sent.append((place, sum(one == place for one, _ in self.sent)))
+        return [(place, common)]
+
+    def submit(self, there: Callable[..., Any], *arguments: Any, pure: bool) -> Future:
+        assert not pure
+        self.calls += 1
+        function, task, (place, common) = arguments
+        assert isinstance(common, Common)
+        self.places.append(place)
+        future = Future(f"call-{self.calls}")
+        fate = self.fate.get(self.calls, "")
+        if fate == "killed":
+            future.end("cancelled", CancelledError("lost dependencies"))
+        elif fate == "vanishes":
+            pass
+        elif fate == "works":
+            self.known.append(future.key)
+        elif fate == "scheduler":
+            error = CancelledError("gone")
+            error.reason = "scheduler-connection-lost"  # type: ignore[attr-defined]
+            future.end("cancelled", error)
+        else:
+            try:
+                future.end("finished", there(function, task, common))
+            except ValueError as error:
+                future.end("error", error)
+        return future
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is waited for: what has not come by the first look does not come."""
+    monkeypatch.setattr(module, "_LOOK", 0.0)
+    monkeypatch.setattr(module, "_PAUSE", 0.0)
+
+
+def times(task: int, by: int) -> int:
+    return task * by
+
+
+def test_each_worker_gets_what_is_common_once_and_a_call_goes_where_it_is() -> None:
+    client = Client(3)
+    assert sorted(spread(client, times, range(7), 3)) == [(n, 3 * n) for n in range(7)]
+    assert sorted(client.sent) == [(place, 0) for place in sorted(client.workers)]
+    assert set(client.places) == set(client.workers)
+    assert list(spread(client, times, [], 3)) == []
+
+
+def test_what_a_lost_worker_was_at_is_made_again_with_what_it_needs() -> None:
+    """Its worker may come back under the same address, without what was sent."""
+    client = Client(1, {2: "killed", 4: "killed"})
+    assert sorted(spread(client, times, range(4), 3)) == [(n, 3 * n) for n in range(4)]
+    assert client.calls == 6
+    assert [before for _, before in client.sent] == [0, 1, 2]
+
+
+def test_a_call_that_ends_its_worker_again_and_again_ends_the_run() -> None:
+    client = Client(1, dict.fromkeys(range(1, 100), "killed"))
+    with pytest.raises(ClusterError, match=r"die again and again at the same work \(out of memory"):
+        list(spread(client, times, range(4), 3))
+    assert client.calls == 4
+
+
+def test_a_call_that_nobody_has_any_more_is_made_again() -> None:
+    """Its answer was lost on the way, or the call was: Dask's client would wait without end."""
+    client = Client(1, {1: "vanishes"})
+    assert list(spread(client, times, [5], 3)) == [(5, 15)]
+    assert client.calls == 2
+
+
+def test_a_call_that_somebody_works_at_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also by a worker that takes no other work, for lack of memory, however long it takes."""
+    monkeypatch.setattr(module, "_PATIENCE", 0.0)
+    client, looks = Client(1, {1: "works"}), 0
+    futures: list[Future] = []
+    submit = client.submit
+    monkeypatch.setattr(
+        client, "submit", lambda *call, **how: futures.append(submit(*call, **how)) or futures[-1]
+    )
+
+    def processing() -> dict[str, list[str]]:
+        nonlocal looks
+        looks += 1
+        client.workers = {"tcp://192.0.2.1:1": client.worker(1, "paused")}
+        if looks == 9:
+            futures[0].end("finished", 15)
+        return {"tcp://192.0.2.1:1": client.known}
+
+    monkeypatch.setattr(client, "processing", processing)
+    assert list(spread(client, times, [5], 3)) == [(5, 15)]
+    assert (client.calls, looks) == (1, 9)
+
+
+@pytest.mark.parametrize("status", ["gone", "paused"])
+def test_without_a_worker_the_run_ends(monkeypatch: pytest.MonkeyPatch, status: str) -> None:
+    monkeypatch.setattr(module, "_PATIENCE", 0.0)
+    client = Client(0)
+    if status == "paused":
+        client.workers = {"tcp://192.0.2.1:1": client.worker(1, "paused")}
+    with pytest.raises(ClusterError, match="all are gone, or paused for lack of memory"):
+        list(spread(client, times, [5], 3))
+    assert client.calls == 0
+
+
+def test_a_worker_that_goes_while_it_is_sent_something_is_another_ones_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The scheduler says KeyError; and where it is said of all for ever, the run ends."""
+    client = Client(2)
+    known = client.scheduler_info(-1)
+    del client.workers["tcp://192.0.2.1:1"]
+    answers = [known]
+    monkeypatch.setattr(
+        client,
+        "scheduler_info",
+        lambda n_workers: answers.pop() if answers else {"workers": client.workers},
+    )
+    assert sorted(spread(client, times, range(4), 3)) == [(n, 3 * n) for n in range(4)]
+    assert {place for place, _ in client.sent} == {"tcp://192.0.2.2:1"}
+    client.workers.clear()
+    monkeypatch.setattr(client, "scheduler_info", lambda n_workers: known)
+    with pytest.raises(ClusterError, match="die again and again"):
+        list(spread(client, times, range(4), 3))
+
+
+@pytest.mark.parametrize("moment", ["before", "look", "result", "reconnected"])
+def test_without_a_scheduler_the_run_ends(monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
+    """Before the first call, while one is waited for, with its result, or after it came back."""
+    client = Client(1, {1: "scheduler" if moment == "reconnected" else "vanishes"})
+    if moment == "before":
+        client.status = "connecting"
+    elif moment == "look":
+        monkeypatch.setattr(client, "processing", lambda: pytest.fail("nobody is there to ask"))
+        submit = client.submit
+
+        def goes(*call: Any, **how: Any) -> Future:
+            client.status = "connecting"
+            return submit(*call, **how)
+
+        monkeypatch.setattr(client, "submit", goes)
+    elif moment == "result":
+        client.fate = {}
+
+        def result(_: Future) -> Any:
+            client.status = "connecting"
+            raise AttributeError("'NoneType' object has no attribute 'with_traceback'")  # Dask's
+
+        monkeypatch.setattr(Future, "result", result)
+    with pytest.raises(ClusterError, match=r"the scheduler at tcp://192\.0\.2\.7:8786 went away"):
+        list(spread(client, times, [5], 3))
+
+
+def test_what_a_call_raises_is_raised_here() -> None:
+    def refuse(task: int, by: int) -> int:
+        raise ValueError(f"no {task}")
+
+    client = Client(1)
+    with pytest.raises(ValueError, match="no 5") as caught:
+        list(spread(client, refuse, [5], 3))
+    assert lost("there", caught.value) is caught.value
+
+
+def test_workers_of_one_computer_share_its_memory() -> None:
+    client = Client(3)
+    assert share_of_memory(client) == 1
+    client.workers["tcp://192.0.2.2:2"] = client.worker(2)
+    assert share_of_memory(client) == 1 / 2
+
+
+def test_results_are_in_order_unless_they_need_not_be() -> None:
+    """The second of three calls is lost on the way once."""
+    for ordered, expected in ((True, [0, 3, 6]), (False, [0, 6, 3])):
+        token = _client.set(Client(2, {2: "killed"}))
+        try:
+            assert list(each(times, range(3), 3, ordered=ordered)) == expected
+        finally:
+            _client.reset(token)
