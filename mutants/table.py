@@ -6,6 +6,7 @@ there. After a change here: python -m mutants --docs, into docs/promises.md.
 
 from __future__ import annotations
 
+from mutants.cluster import CLUSTER
 from mutants.exports import EXPORTS
 from mutants.mutant import Mutant
 
@@ -847,5 +848,5 @@ STATION = (
 
 MUTANTS = (
     *DURABILITY, *ROWS, *PHOTOGRAPHS, *FOLDERS, *HONESTY, *CLAIMS, *MODELS, *OUTPUT, *LINE,
-    *STATION, *EXPORTS,
+    *STATION, *EXPORTS, *CLUSTER,
 )  # fmt: skip
