@@ -85,7 +85,7 @@ local:2, or a scheduler's address, such as tcp://192.0.2.7:8786
             except distributed.TimeoutError:
                 raise ClusterError(
                     f"the scheduler at {self.text} has no worker; start some on your machines: "
-                    f"dask worker {self.text} --nthreads 1"
+                    f"dask worker {self.text} --nthreads 1 --memory-limit 0"
                 ) from None
             yield client
 
