@@ -110,7 +110,8 @@ def read_labels(rule: LabelRule, paths: Sequence[str], root: Path) -> Labels:
         shown = found.unknown[0] if found.unknown else "nothing"
         raise DataError(
             f"{table.file} names none of the {len(paths):,} photographs in {root}: it says "
-            f"{shown!r} where they are called {paths[0]!r}; expected paths relative to the folder"
+            f"{shown!r} where they are called {paths[0]!r}; expected paths relative to the folder; "
+            "name another table, or go without: --labels none"
         )
     return found
 

@@ -243,10 +243,16 @@ def test_a_named_table_with_named_columns(tmp_path: Path) -> None:
     }  # fmt: skip
     assert any("1 names" in note and "'9.png'" in note for note in scan.notes)
     assert any("1 of 3 photographs are not named" in note for note in scan.notes)
+    other = tmp_path / "other.csv"
+    other.write_text("path,label\na.png,ok\nb.png,nok\n")
     for rule, expected in (
         (LabelRule(str(table)), "--path-column and --label-column"),
         (LabelRule(str(table), "foto", "none"), "expected one called none"),
         (LabelRule(str(tmp_path / "gone.csv")), "cannot be read"),
+        (
+            LabelRule(str(other)),
+            "names none of the 3 photographs.*'a.png'.*go without: --labels none",
+        ),
     ):
         with pytest.raises(DataError, match=expected):
             scan_folder(tmp_path / "data", labels=rule)
