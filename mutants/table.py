@@ -434,6 +434,29 @@ HONESTY = (
         "test_the_ensemble_says_the_mean_of_its_members_log_odds",
     ),
     Mutant(
+        "A linear SVM of many rows, trained without their pairs, is libsvm's",
+        "pipeline/heads/hinge.py",
+        "for width in _WIDTHS:",
+        "for width in _WIDTHS[:1]:",
+        "tests/pipeline/heads/test_hinge.py::test_a_machine_in_the_primal_is_that_of_libsvm[400-20]",
+    ),
+    Mutant(
+        "Linear SVMs of all folds are trained together, none on the rows that it is judged by",
+        "pipeline/heads/linear_heads.py",
+        "each = (counted[:, :, None] * targets[:, None, :]).reshape(len(y), -1)",
+        "each = (counted[:, :, None] ** 0 * targets[:, None, :]).reshape(len(y), -1)",
+        "tests/pipeline/heads/test_hinge.py::"
+        "test_the_head_is_the_same_on_both_sides_of_the_crossing[2]",
+    ),
+    Mutant(
+        "RBF SVMs of all candidates share their distances, each with a kernel of its own gamma",
+        "pipeline/heads/kernel_heads.py",
+        "kernel = np.exp(-gamma * distances)",
+        "kernel = np.exp(-models[0].gamma * distances)",
+        "tests/pipeline/heads/test_columns.py::"
+        "test_machines_of_all_candidates_share_their_distances[2]",
+    ),
+    Mutant(
         "A part's probability is the mean of the log-odds of its photographs",
         "pipeline/evaluation/part_rules.py",
         "logs = np.log(np.clip(P, _LEAST, 1 - _LEAST))",

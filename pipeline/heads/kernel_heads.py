@@ -105,11 +105,28 @@ class RBFSVMHead(ProjectedHead[Machine]):
 
     def decide(self, model: Machine, rows: AnyPlaced) -> Floats:
         """Compute decision values; see `RowSpaceHead.decide`."""
-        values = np.empty((len(rows), model.dual.shape[1]))
-        for place, block in rows.blocks(len(model.anchors)):
-            kernel = np.exp(-model.gamma * block.squared_distances(model.anchors))
-            values[place] = kernel @ model.dual + model.offset
-        return values[:, 0] if self.n_classes == 2 else values
+        return self.decide_all([model], rows)[0]
+
+    def decide_all(self, models: Iterable[Machine], rows: AnyPlaced) -> list[Floats]:
+        """Compute decision values by each machine; all have the same anchors.
+
+        Distances are computed once for all of them, and the kernel once for each gamma.
+        """
+        models = list(models)
+        anchors, each = models[0].anchors, models[0].dual.shape[1]
+        values = np.empty((len(models), len(rows), each))
+        by_gamma: dict[float, list[int]] = {}
+        for number, model in enumerate(models):
+            by_gamma.setdefault(model.gamma, []).append(number)
+        for place, block in rows.blocks(len(anchors)):
+            distances = block.squared_distances(anchors)
+            for gamma, numbers in by_gamma.items():
+                kernel = np.exp(-gamma * distances)
+                duals = np.concatenate([models[number].dual for number in numbers], axis=1)
+                parts = np.split(kernel @ duals, len(numbers), axis=1)
+                for number, part in zip(numbers, parts, strict=True):
+                    values[number, place] = part + models[number].offset
+        return [found[:, 0] if self.n_classes == 2 else found for found in values]
 
     def finish(self, model: Machine, calibration: Calibration | None, space: Space) -> None:
         """Keep the support vectors, the calibration folded in."""

@@ -15,9 +15,10 @@ from pipeline.heads.calibration import Calibration, probabilities
 from pipeline.heads.columns import COVARIANCES, ColumnSpace
 from pipeline.heads.files import Arrays
 from pipeline.heads.gram_head import RowSpaceHead
+from pipeline.heads.hinge import bytes_of_machines, machines
 from pipeline.heads.quasi_newton import Logistic, Solution, bytes_of_problems, minimise
 from pipeline.heads.sides import AnyPlaced, Space
-from pipeline.heads.svm import bytes_of_pairs, linear_machines
+from pipeline.heads.svm import ALL_PAIRS, bytes_of_pairs, linear_machines
 from pipeline.heads.tuning import INNER_FOLDS, TrainingPart
 
 _BLOCK_ROWS = 256  # rows turned into float64 at a time
@@ -123,19 +124,30 @@ class LinearHead(RowSpaceHead[Linear]):
         self.intercepts_ = arrays.floats("intercepts", (k,)).astype(np.float64)
 
 
-class LogisticHead(LinearHead):
-    """L2-regularised logistic regression; multinomial for more than two classes."""
+class JointHead(LinearHead):
+    """A head of one setting C, all of whose problems on the same rows are solved together."""
 
-    name = "logistic"
-    title = "Logistic regression"
-    defaults: ClassVar = {"C": 10.0}
-    ranges: ClassVar = {"C": (1e-8, 1e8)}
-    grid: ClassVar = {"C": (0.1, 1.0, 10.0, 100.0, 1000.0, 10000.0)}
+    @abstractmethod
+    def solve(
+        self,
+        space: Space,
+        y: Indices,
+        n_classes: int,
+        counted: npt.NDArray[np.float32],
+        penalties: Floats,
+        *,
+        choosing: bool,
+    ) -> Solution:
+        """Solve m problems on the centred rows of a space; every class stands in `y`.
 
-    @classmethod
-    def bytes_beside(cls, n: int, d: int) -> int:
-        """See `RowSpaceHead.bytes_beside`; of more than two classes more."""
-        return bytes_of_problems(n, d, INNER_FOLDS * len(cls.grid["C"]))
+        Args:
+            space: of n rows.
+            y: int64 (n,).
+            n_classes: of these rows.
+            counted: float32 (n, m), 0 for rows that a problem does not see, else 1.
+            penalties: float64 (m,), of half of the weights' squared length.
+            choosing: whether the problems are only ranked; else they are kept.
+        """
 
     def train_compact(
         self, space: Space, y: Indices, n_classes: int, candidates: Sequence[Mapping[str, Any]]
@@ -143,7 +155,7 @@ class LogisticHead(LinearHead):
         """Solve all candidates together; a model that is alone is the one that is kept."""
         penalties = np.array([space.unit**2 / candidate["C"] for candidate in candidates])
         counted = np.ones((len(y), len(candidates)), np.float32)
-        found = _solve(space, y, n_classes, counted, penalties, choosing=len(candidates) > 1)
+        found = self.solve(space, y, n_classes, counted, penalties, choosing=len(candidates) > 1)
         for weights, offset in zip(found.weights.swapaxes(0, 1), found.offset, strict=True):
             yield Linear(weights * space.unit, offset)
 
@@ -160,9 +172,9 @@ class LogisticHead(LinearHead):
         each, whole = len(candidates), columns[0].whole
         counted = np.column_stack([space.counted for space in columns]).astype(np.float32)
         penalties = [space.unit**2 / c["C"] for space in columns for c in candidates]
-        found = _solve(
+        found = self.solve(
             whole, part.y, self.n_classes, np.repeat(counted, each, axis=1), np.array(penalties),
-            choosing=True,
+            choosing=each > 1,
         )  # fmt: skip
         solved = [
             Linear(weights * space.unit, offset + (space.mean - whole.mean) @ weights)
@@ -185,23 +197,37 @@ _TRIED, _TRIED_SHARE = 0.01, 0.002
 """The same of candidates, which are only ranked: in logits, and for their decision values."""
 
 
-def _solve(
-    space: Space,
-    y: Indices,
-    n_classes: int,
-    counted: npt.NDArray[np.float32],
-    penalties: Floats,
-    *,
-    choosing: bool,
-) -> Solution:
-    """Solve logistic problems on rows of a space; see `quasi_newton.minimise`."""
-    classes = np.array([1]) if n_classes == 2 else np.arange(n_classes)
-    targets = (y[:, None] == classes).astype(np.float32)[:, None, :]
-    enough, share = (_TRIED, _TRIED_SHARE) if choosing else (_CHOSEN, 0.0)
-    return minimise(
-        space.centred_rows, Logistic(targets, counted), penalties, space.axes,
-        enough=enough, share=share,
-    )  # fmt: skip
+class LogisticHead(JointHead):
+    """L2-regularised logistic regression; multinomial for more than two classes."""
+
+    name = "logistic"
+    title = "Logistic regression"
+    defaults: ClassVar = {"C": 10.0}
+    ranges: ClassVar = {"C": (1e-8, 1e8)}
+    grid: ClassVar = {"C": (0.1, 1.0, 10.0, 100.0, 1000.0, 10000.0)}
+
+    @classmethod
+    def bytes_beside(cls, n: int, d: int) -> int:
+        """See `RowSpaceHead.bytes_beside`; of more than two classes more."""
+        return bytes_of_problems(n, d, INNER_FOLDS * len(cls.grid["C"]))
+
+    def solve(
+        self,
+        space: Space,
+        y: Indices,
+        n_classes: int,
+        counted: npt.NDArray[np.float32],
+        penalties: Floats,
+        *,
+        choosing: bool,
+    ) -> Solution:
+        """See `JointHead.solve`; by `quasi_newton.minimise`."""
+        targets = (signs(y, n_classes) > 0).astype(np.float32)[:, None, :]
+        enough, share = (_TRIED, _TRIED_SHARE) if choosing else (_CHOSEN, 0.0)
+        return minimise(
+            space.centred_rows, Logistic(targets, counted), penalties, space.axes,
+            enough=enough, share=share,
+        )  # fmt: skip
 
 
 class RidgeHead(LinearHead):
@@ -226,11 +252,12 @@ class RidgeHead(LinearHead):
             yield Linear(weights, targets.mean(axis=0))
 
 
-class LinearSVMHead(LinearHead):
+class LinearSVMHead(JointHead):
     """Support vector machine with a linear kernel, one class against the rest; calibrated.
 
-    Solved by libsvm on the Gram matrix, of many rows on those that matter (`svm`): LIBLINEAR would
-    penalise the intercept, and the result would depend on where the rows are centred.
+    Solved by libsvm on the Gram matrix (`svm`), of many rows of fewer values in the primal
+    (`hinge`): LIBLINEAR would penalise the intercept, and the result would depend on where the
+    rows are centred.
     """
 
     name = "linear-svm"
@@ -242,18 +269,70 @@ class LinearSVMHead(LinearHead):
 
     @classmethod
     def bytes_beside(cls, n: int, d: int) -> int:
-        """See `RowSpaceHead.bytes_beside`."""
-        return bytes_of_pairs(n)
+        """See `RowSpaceHead.bytes_beside`; of more than two classes more."""
+        few = min(n, ALL_PAIRS)
+        pairs = bytes_of_pairs(few) + 8 * few * d
+        if n <= ALL_PAIRS:
+            return pairs
+        many = 4 * n * d + bytes_of_machines(n, d, INNER_FOLDS * len(cls.grid["C"]))
+        return max(many, pairs) if n <= 2 * ALL_PAIRS else many  # inner folds may be of few rows
 
     def train_compact(
         self, space: Space, y: Indices, n_classes: int, candidates: Sequence[Mapping[str, Any]]
     ) -> Iterator[Linear]:
         """Train one machine per class, or a single one for two classes."""
+        if isinstance(space, ColumnSpace) and len(y) > ALL_PAIRS:
+            yield from super().train_compact(space, y, n_classes, candidates)
+            return
         targets = signs(y, n_classes)
         for weights, offset in linear_machines(
             space.train, targets, [float(candidate["C"]) for candidate in candidates]
         ):
             yield Linear(weights, offset)
+
+    def train_inside(
+        self, part: TrainingPart, candidates: Sequence[Mapping[str, Any]]
+    ) -> Iterator[Iterable[Linear]]:
+        """Train on all inner folds together where they are trained in the primal."""
+        if _of_many_rows(part):
+            yield from super().train_inside(part, candidates)
+        else:
+            yield from LinearHead.train_inside(self, part, candidates)
+
+    def _choose(
+        self, part: TrainingPart, candidates: Sequence[Mapping[str, Any]]
+    ) -> tuple[int, Floats | None]:
+        """Choose among rounded machines; decision values are those of the winner's sharp ones."""
+        winner, decisions = super()._choose(part, candidates)
+        if len(candidates) > 1 and _of_many_rows(part):
+            decisions = super()._choose(part, [candidates[winner]])[1]
+        return winner, decisions
+
+    def solve(
+        self,
+        space: Space,
+        y: Indices,
+        n_classes: int,
+        counted: npt.NDArray[np.float32],
+        penalties: Floats,
+        *,
+        choosing: bool,
+    ) -> Solution:
+        """See `JointHead.solve`; each class of each problem is a machine of its own."""
+        targets = signs(y, n_classes).astype(np.float32)
+        each = (counted[:, :, None] * targets[:, None, :]).reshape(len(y), -1)
+        k = targets.shape[1]
+        found = machines(
+            space.centred_rows, each, np.repeat(penalties, k), space.axes, exact=not choosing
+        )
+        return Solution(found.weights.reshape(-1, len(penalties), k), found.offset.reshape(-1, k))
+
+
+def _of_many_rows(part: TrainingPart) -> bool:
+    """Say whether some inner fold has more rows than libsvm gets, and fewer values."""
+    return any(
+        len(fold.y) > ALL_PAIRS and isinstance(fold.space, ColumnSpace) for fold in part.inner
+    )
 
 
 def signs(y: Indices, n_classes: int) -> Floats:

@@ -1,4 +1,4 @@
-"""Logistic problems on the same rows, many of them at once: L-BFGS, led by the rows' axes.
+"""Convex problems on the same rows, many of them at once: L-BFGS, led by the rows' axes.
 
 Folds and candidates share their rows, so their problems are solved side by side: one pass over the
 rows serves all of them. L-BFGS (Liu and Nocedal, "On the limited memory BFGS method", 1989; in the
@@ -11,7 +11,7 @@ nothing is as large as the square of the rows.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import NamedTuple, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -64,6 +64,31 @@ class Axes(NamedTuple):
         rest = max(float(np.einsum("ij,ij->", X, X)) / n - float(values.sum()), 0.0)
         vectors = np.ascontiguousarray(Q @ turn.astype(np.float32))
         return cls(vectors, np.maximum(values, 0), rest / max(d - len(values), 1))
+
+
+class Loss(Protocol):
+    """What is minimised of rows, for m problems of k outputs; convex, with a continuous slope."""
+
+    @property
+    def targets(self) -> Array:
+        """Give float32 (n, 1 or m, k)."""
+        ...
+
+    def gradient(self, F: Array, rows: slice) -> Array:
+        """Compute first derivatives by the decision values F (some of the rows, m, k)."""
+        ...
+
+    def weight(self, F: Array) -> Floats:
+        """Give sums (m,) over all rows of second derivatives, about, mean over k."""
+        ...
+
+    def offset(self) -> Floats:
+        """Give decision values (m, k) to start at, the same for all rows."""
+        ...
+
+    def of(self, problems: npt.NDArray[np.bool_]) -> Self:
+        """Give the same for these of the problems."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -131,7 +156,7 @@ class Solution(NamedTuple):
 
 def minimise(
     X: Rows,
-    loss: Logistic,
+    loss: Loss,
     penalty: Floats,
     axes: Axes,
     *,
@@ -176,7 +201,7 @@ class _Run:
     is no longer as steep (the approximate Wolfe condition of Hager and Zhang, 2005).
     """
 
-    def __init__(self, X: Rows, loss: Logistic, penalty: Floats, axes: Axes) -> None:
+    def __init__(self, X: Rows, loss: Loss, penalty: Floats, axes: Axes) -> None:
         self.outputs = loss.targets.shape[2]
         self._X, self._loss, self._penalty = X, loss, penalty
         m = len(penalty)

@@ -1,9 +1,10 @@
 """Support vector machines by libsvm: on all pairs of rows where they are few, else on those needed.
 
-The solution is the same on its support vectors alone. So of many rows, libsvm gets some, the rows
-that its machine gets wrong are added, those far on the right side are left out, until no row is
-wrong any more (chunking: Boser, Guyon and Vapnik, 1992; Osuna, Freund and Girosi, 1997): exact to
-the tolerance, and no matrix of all pairs.
+The solution is the same on its support vectors alone. So of many rows of even more values, libsvm
+gets some, the rows that its machine gets wrong are added, those far on the right side are left out,
+until no row is wrong any more (chunking: Boser, Guyon and Vapnik, 1992; Osuna, Freund and Girosi,
+1997): exact to the tolerance, and no matrix of all pairs. Of fewer values it is `hinge` that works
+on many rows, and on the landmarks of a Gaussian kernel.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from features.arrays import Floats, Indices
-from pipeline.heads.row_space import Placed
+from pipeline.heads.hinge import bytes_of_machines, machines
+from pipeline.heads.quasi_newton import Axes
 from pipeline.heads.sides import AnyPlaced
 
 ALL_PAIRS = 4000
@@ -27,6 +29,9 @@ LANDMARKS = 1000
 """Rows by which a Gaussian kernel of more than `KERNEL_PAIRS` rows is approximated."""
 
 _COST = "measured, that cost up to 0.04 of ROC AUC, and 0.08 of a probability in the mean"
+_MOST_CS = 3
+"""Machines on the same landmarks at once: values of C that a Gaussian kernel tries."""
+
 _TOLERANCE = 1e-5
 _PAIR_COPIES = 2  # of the matrix of all pairs: libsvm takes one of its own
 _WRONG = 1e-3  # how far inside the margin a row may be that libsvm did not see
@@ -44,7 +49,7 @@ def bytes_of_kernel(n: int) -> int:
     """Say what a Gaussian kernel of n rows takes: distances, kernel, and pairs or landmarks."""
     if n <= KERNEL_PAIRS:
         return 8 * n * n * (1 + _PAIR_COPIES)
-    return 8 * n * LANDMARKS * 4 + bytes_of_pairs(n)
+    return 8 * n * LANDMARKS * 4 + bytes_of_machines(n, LANDMARKS, _MOST_CS)
 
 
 def approximation(head: str, rows: int) -> str:
@@ -157,31 +162,49 @@ class Gaussian:
     ) -> Iterator[tuple[Floats, Floats]]:
         """Train for each C: duals of the anchors (m, k), and offsets (k,).
 
-        A column of targets without both signs gets an offset that is a clear no.
+        A C that is alone is the one that is kept; see `hinge.machines`. A column of targets
+        without both signs gets an offset that is a clear no.
         """
         both = [target.max() > target.min() for target in targets.T]
-        solved = self._solved(gamma, targets[:, both], Cs)
-        for duals, offsets in solved:
+        trained = self._by_pairs if self.exact else self._by_landmarks
+        for duals, offsets in trained(gamma, targets[:, both], Cs):
             dual = np.zeros((len(self.anchors), len(both)))
             offset = np.full(len(both), -2.0)
             dual[:, both], offset[both] = duals, offsets
             yield dual, offset
 
-    def _solved(
+    def _by_pairs(
         self, gamma: float, targets: Floats, Cs: Sequence[float]
     ) -> Iterator[tuple[Floats, Floats]]:
         kernel = np.exp(-gamma * self._distances)
-        if self.exact:
-            for C in Cs:
-                dual, offset = np.zeros((len(kernel), targets.shape[1])), np.empty(targets.shape[1])
-                for column, target in enumerate(targets.T):
-                    support, values, offset[column] = _libsvm(kernel, target, C)
-                    dual[support, column] = values
-                yield dual, offset
-            return
+        for C in Cs:
+            dual, offset = np.zeros((len(kernel), targets.shape[1])), np.empty(targets.shape[1])
+            for column, target in enumerate(targets.T):
+                support, values, offset[column] = _libsvm(kernel, target, C)
+                dual[support, column] = values
+            yield dual, offset
+
+    def _by_landmarks(
+        self, gamma: float, targets: Floats, Cs: Sequence[float]
+    ) -> Iterator[tuple[Floats, Floats]]:
+        """Train linear machines on rows whose inner products are those of the approximation."""
+        kernel = np.exp(-gamma * self._distances)
         values, vectors = np.linalg.eigh(kernel[self._chosen])
         kept = values > 1e-10 * values[-1]
         way = vectors[:, kept] / np.sqrt(values[kept])
-        mapped = Placed(kernel @ way, np.zeros(len(kernel)))
-        for weights, offset in linear_machines(mapped, targets, Cs):
-            yield way @ weights, offset
+        mapped = kernel @ way
+        mean = mapped.mean(axis=0)
+        mapped -= mean
+        rows = mapped.astype(np.float32)
+        del kernel, mapped
+        found = machines(
+            rows,
+            np.tile(targets, len(Cs)).astype(np.float32),
+            np.repeat(1 / np.asarray(Cs, np.float64), targets.shape[1]),
+            Axes.of(rows),
+            exact=len(Cs) == 1,
+        )
+        for number in range(len(Cs)):
+            place = slice(number * targets.shape[1], (number + 1) * targets.shape[1])
+            weights = found.weights[:, place, 0]
+            yield way @ weights, found.offset[place, 0] - mean @ weights

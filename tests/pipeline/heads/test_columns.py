@@ -13,6 +13,7 @@ from pipeline.heads import make_head, svm
 from pipeline.heads.columns import ColumnSide
 from pipeline.heads.gram import GramSide, gram
 from pipeline.heads.gram_head import RowSpaceHead
+from pipeline.heads.kernel_heads import RBFSVMHead
 from pipeline.heads.row_space import Placed
 from pipeline.heads.sides import Side, affordable_workers, smaller_side
 from pipeline.heads.svm import KERNEL_PAIRS, Gaussian, approximation, linear_machines
@@ -97,6 +98,30 @@ def test_a_machine_made_of_chunks_is_the_machine_of_all_pairs(
         np.testing.assert_allclose(rows.times(weights)[:, 0] + offset, expected, atol=5e-3)
 
 
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_machines_of_all_candidates_share_their_distances(
+    n_classes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One computation of them for twelve machines, and the decision values of each alone."""
+    X, y, groups = sparse_rows(90, 20, n_classes=n_classes, effect=0.8)
+    part = part_of(ColumnSide(X), y, groups, np.arange(60))
+    head = make_head("rbf-svm").fit(X, y, groups, n_classes=n_classes)
+    assert isinstance(head, RBFSVMHead)
+    grid = [{"C": C, "gamma": gamma} for C in head.grid["C"] for gamma in head.grid["gamma"]]
+    models = list(head.train(part.space, part.y, grid))
+    rows = part.place(np.arange(60, 90))
+    alone = [head.decide(model, rows) for model in models]
+    computed: list[int] = []
+    distances = Placed.squared_distances
+    monkeypatch.setattr(
+        Placed, "squared_distances", lambda *of: (computed.append(1), distances(*of))[1]
+    )
+    for found, expected in zip(head.decide_all(models, rows), alone, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+    assert len(computed) == 1
+    assert len(alone) == 12 and np.ptp([values.std() for values in alone]) > 0.1
+
+
 def test_landmarks_come_close_to_all_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a quarter of the rows as landmarks, decision values correlate at 0.98 or more."""
     X, y, _ = sparse_rows(600, 30, effect=0.8)
@@ -132,7 +157,9 @@ def test_what_does_not_fit_is_refused_beforehand(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("ONEPASS_MEMORY", "0.1")
     assert affordable_workers([(400, 300)], [make_head("knn")], 8) == 8
     with pytest.raises(HeadError, match=r"linear-svm takes the most"):
-        smaller_side(np.zeros((9000, 20), np.float32), [make_head("linear-svm")])
+        smaller_side(np.zeros((4000, 20), np.float32), [make_head("linear-svm")])
+    # More rows, and no pairs of them.
+    assert smaller_side(np.zeros((9000, 20), np.float32), [make_head("linear-svm")])
 
 
 def test_what_is_not_exact_is_said() -> None:

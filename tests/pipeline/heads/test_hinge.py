@@ -1,0 +1,117 @@
+"""Linear machines of many rows, in the primal, are those of libsvm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from rows import sparse_rows
+from sklearn.svm import SVC
+
+from features.arrays import Floats, Rows
+from pipeline.data.splits import folds
+from pipeline.heads import hinge, linear_heads, make_head, svm
+from pipeline.heads.columns import ColumnSide
+from pipeline.heads.gram_head import RowSpaceHead
+from pipeline.heads.quasi_newton import Axes
+from pipeline.heads.row_space import Placed
+from pipeline.heads.svm import Gaussian
+from pipeline.heads.tuning import TrainingPart
+
+
+def centred(n: int, width: int, effect: float = 0.6) -> tuple[Rows, Floats]:
+    """Give rows about their mean, a unit long in the mean square, and targets."""
+    X, y, _ = sparse_rows(n, width, effect=effect)
+    X = X - X.mean(axis=0)
+    return X / np.sqrt((X**2).sum(axis=1).mean()), np.where(y == 1, 1.0, -1.0)
+
+
+def decided(X: Rows, targets: Floats, Cs: Sequence[float], *, exact: bool) -> Floats:
+    """Give decision values (n, m) of a machine for each C, all of the same targets or each own."""
+    if targets.ndim == 1:
+        targets = np.repeat(targets[:, None], len(Cs), axis=1)
+    penalty = 1 / np.asarray(Cs)
+    found = hinge.machines(X, targets.astype(np.float32), penalty, Axes.of(X), exact=exact)
+    values: Floats = X.astype(np.float64) @ found.weights[:, :, 0] + found.offset[:, 0]
+    return values
+
+
+@pytest.mark.parametrize(("n", "width"), [(400, 20), (400, 150), (200, 300)])
+def test_a_machine_in_the_primal_is_that_of_libsvm(n: int, width: int) -> None:
+    """Decision values within 0.001 of their size, of few values, of many, and of more than rows."""
+    X, target = centred(n, width)
+    Cs = (0.1, 1.0, 10.0, 100.0)
+    values = decided(X, target, Cs, exact=True)
+    rough = decided(X, target, Cs, exact=False)
+    for C, found, ranked in zip(Cs, values.T, rough.T, strict=True):
+        machine = SVC(C=C, kernel="linear", tol=1e-6).fit(X.astype(np.float64), target)
+        expected = machine.decision_function(X.astype(np.float64))
+        size = float(np.sqrt((expected**2).mean()))
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-3 * max(size, 1))
+        apart = float(np.sqrt(((ranked - expected) ** 2).mean()))
+        assert 1e-3 * size < apart < 0.15 * size  # rounded off, and not more than that
+        assert np.corrcoef(ranked, expected)[0, 1] > 0.99
+
+
+def test_rows_that_a_problem_does_not_see_change_nothing() -> None:
+    """A fold's machine is the one of its rows alone."""
+    X, target = centred(300, 30)
+    seen = np.arange(300) % 3 > 0
+    alone = decided(X[seen], target[seen], (1.0,), exact=True)[:, 0]
+    together = decided(X, np.where(seen, target, 0)[:, None], (1.0,), exact=True)[seen, 0]
+    np.testing.assert_allclose(together, alone, rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_the_head_is_the_same_on_both_sides_of_the_crossing(
+    n_classes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More rows than libsvm gets: the same setting, and probabilities within 0.001."""
+    X, y, groups = sparse_rows(300, 60, n_classes=n_classes, effect=0.8, seed=2)
+    fold = folds(y, groups, n_folds=3, repeats=1, seed=1)[0]
+
+    def predicted(most: int) -> tuple[object, Floats]:
+        monkeypatch.setattr(linear_heads, "ALL_PAIRS", most)
+        part = TrainingPart(
+            ColumnSide(X), fold.train, y[fold.train], groups[fold.train],
+            n_classes=n_classes, seed=3,
+        )  # fmt: skip
+        head = make_head("linear-svm", seed=5)
+        assert isinstance(head, RowSpaceHead)
+        head.fit_on_spec(part)
+        return head.chosen, head.predict_on_spec(part.place(fold.test))
+
+    chosen, P = predicted(len(X))
+    for most in (100, 150):  # below the folds' rows, and between theirs and all
+        other, found = predicted(most)
+        assert other == chosen
+        assert 0 < np.abs(found - P).max() < 0.001
+    assert P[:, 1].std() > 0.05
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_classes_that_nothing_tells_apart(exact: bool) -> None:
+    """Rows that are all equal, or a class of one row: finite, and the larger class wins."""
+    target = np.where(np.arange(60) < 20, 1.0, -1.0)
+    values = decided(np.zeros((60, 5), np.float32), target, (1.0, 100.0), exact=exact)
+    assert np.isfinite(values).all() and (values < 0).all()
+    X, _ = centred(60, 5)
+    one = np.where(np.arange(60) == 7, 1.0, -1.0)
+    assert np.isfinite(decided(X, one, (0.1, 100.0), exact=exact)).all()
+
+
+def test_landmarks_of_all_rows_are_all_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is approximate of a Gaussian kernel of many rows is the landmarks alone."""
+    X, target = centred(200, 20)
+    rows = Placed(X.astype(np.float64), np.zeros(len(X)))
+    targets: Floats = target[:, None]
+    exact = Gaussian(rows)
+    monkeypatch.setattr(svm, "KERNEL_PAIRS", 100)
+    monkeypatch.setattr(svm, "LANDMARKS", len(X))
+    few = Gaussian(rows)
+    kernel = np.exp(-0.5 * rows.squared_distances(rows.coordinates))
+    assert exact.exact and not few.exact
+    ((dual, offset),) = exact.machines(0.5, targets, [10.0])
+    ((dual2, offset2),) = few.machines(0.5, targets, [10.0])
+    np.testing.assert_allclose(kernel @ dual2 + offset2, kernel @ dual + offset, atol=0.01)
