@@ -141,7 +141,7 @@ def test_options_and_files_that_prose_names_exist(page: str) -> None:
     """An option in a sentence is one of the program's; a path of the project is there."""
     elsewhere = {"--strict"}  # mypy's
     for code in IN_LINE.findall(prose(TEXTS[page])):
-        if not code.startswith(("python -m", "pip ", "git ")):
+        if not code.startswith(("python -m", "pip ", "git ", "dask ")):
             unknown = set(re.findall(r"(?<!\S)--[a-z][a-z-]+", code)) - option_names() - elsewhere
             assert not unknown, f"{page} names {unknown}, which no command has"
         if re.fullmatch(r"(features|pipeline|onepass|tests|docs|benchmarks)/[\w/.]*", code):
