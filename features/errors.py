@@ -31,6 +31,10 @@ class BucketError(DataError, ImageError):
     """A bucket's folder or file is not there, or its store cannot be asked or lets nobody in."""
 
 
+class StoreError(OnepassError):
+    """A bucket's store cannot be reached: no photograph's fault, so it ends the run."""
+
+
 class ClusterError(OnepassError):
     """A cluster cannot be used: no scheduler, no worker, other versions, or no shared disk."""
 

@@ -77,6 +77,13 @@ CLUSTER = (
         "test_a_file_put_in_its_place_while_it_is_looked_at_vouches_for_nothing",
     ),
     Mutant(
+        "A store that goes in the middle ends the run: no photograph is called unreadable for it",
+        "features/photographs/bucket.py",
+        "if _is_no_answer(error):",
+        "if not address:",
+        "tests/pipeline/data/test_bucket.py::test_a_store_that_goes_in_the_middle_is_one_line",
+    ),
+    Mutant(
         "A shard that goes while it is opened is called missing, with what to do",
         "features/cache/shards.py",
         'raise CacheError(f"{path} is missing; {mend}") from None',

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from features.errors import BucketError, ImageError
+from features.errors import BucketError, ImageError, StoreError
 from features.files import address_of
 
 SCHEMES = {"s3": "s3fs"}
@@ -134,7 +134,13 @@ def _info_now(store: Any, name: str) -> dict[str, Any]:  # noqa: ANN401 - fsspec
 
 
 def _asked(path: Path, ask: Callable[[Any, str], Found]) -> Found:
-    """Give the answer of a store; whatever its library raises becomes one line."""
+    """Give the answer of a store; whatever its library raises becomes one line.
+
+    Raises:
+        BucketError: its answer is that the file is not there, or not for us.
+        StoreError: it does not answer, after the tries of its library, which take seconds: a store
+            that is gone is no reason to call each photograph unreadable.
+    """
     address = address_of(path)
     store = _store(address)
     try:
@@ -143,11 +149,26 @@ def _asked(path: Path, ask: Callable[[Any, str], Found]) -> Found:
         raise BucketError(f"there is nothing at {address}, or no such bucket") from None
     except Exception as error:  # noqa: BLE001 - each layer of a store has errors of its own
         said = " ".join(str(error).split())[:200]
+        if _is_no_answer(error):
+            raise StoreError(
+                f"the store of {address} does not answer ({type(error).__name__}: {said}); what is "
+                "done is kept: see AWS_ENDPOINT_URL and the network, and run the same command again"
+            ) from None
         raise BucketError(
             f"{address} cannot be read ({type(error).__name__}: {said}); expected a store that "
             "lets you in: see AWS_PROFILE or AWS_ACCESS_KEY_ID, and AWS_ENDPOINT_URL for a store "
             "that is not Amazon's"
         ) from None
+
+
+_NO_ANSWER = ("ConnectionError", "HTTPClientError")  # of botocore: the families of such errors
+
+
+def _is_no_answer(error: Exception) -> bool:
+    kinds = [(kind.__module__, kind.__name__) for kind in type(error).__mro__]
+    return isinstance(error, ConnectionError | TimeoutError) or any(
+        ("botocore.exceptions", name) in kinds for name in _NO_ANSWER
+    )
 
 
 def _store(address: str) -> Any:  # noqa: ANN401 - fsspec has few types

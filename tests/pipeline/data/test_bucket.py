@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,11 @@ def seen(cache: Path) -> tuple[dict[Any, bytes], list[tuple[str, ...]], str]:
         return rows, table, str(found.note["root"])
 
 
+def table_of(cache: Path) -> list[Any]:
+    with open_cache(cache) as found:
+        return list(found.table_rows)
+
+
 EXTRACT = ("--weights", "random", "--group-regex", r"part-(\d+)", "--cache")
 
 
@@ -103,6 +109,40 @@ def test_the_whole_road(data: Path, store: Any, run: Run, tmp_path: Path) -> Non
     assert (code, err.count("error")) == (3, 0), err
     verdicts = (tmp_path / "predictions.csv").read_text("utf-8-sig")
     assert f"{PARTS}/Healthy/" in verdicts
+
+
+def test_a_store_that_goes_in_the_middle_is_one_line(
+    data: Path, store: Any, run: Run, tmp_path: Path
+) -> None:
+    """Its photographs are not called unreadable, and the same command goes on where it ended."""
+    with pytest.MonkeyPatch.context() as patch:
+        server = moto.ThreadedMotoServer("127.0.0.1", port=0, verbose=False)  # of the same buckets
+        server.start()
+        host, port = server.get_host_and_port()
+        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        patch.setenv("AWS_MAX_ATTEMPTS", "1")  # its library would try for seconds
+        patch.setattr(s3fs.S3FileSystem, "retries", 1)
+        s3fs.S3FileSystem.clear_instance_cache()
+        reads, lock, read = iter(range(100)), threading.Lock(), bucket.read_from_bucket
+
+        def goes(file: Path, size: int) -> bytes:
+            with lock:
+                if next(reads) == 9:
+                    server.stop()
+            return read(file, size)
+
+        patch.setattr("features.photographs.file.read_from_bucket", goes)
+        fails(
+            run("extract", PARTS, *EXTRACT, "bucket.h5", "--max-failures", "1"),
+            f"the store of {PARTS}/", "does not answer", "run the same command again",
+        )  # fmt: skip
+    s3fs.S3FileSystem.clear_instance_cache()
+    assert next(reads) >= 9
+    if (tmp_path / "bucket.h5").exists():
+        assert table_of(tmp_path / "bucket.h5") == []
+    assert run("extract", PARTS, *EXTRACT, "bucket.h5")[0] == 3
+    run("extract", "data", *EXTRACT, "disk.h5")
+    assert seen(tmp_path / "bucket.h5")[:2] == seen(tmp_path / "disk.h5")[:2]
 
 
 def test_a_file_that_changes_is_another(
