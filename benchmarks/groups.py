@@ -163,17 +163,26 @@ Change = Callable[[Image.Image, np.random.Generator], Image.Image]
 
 def copies(change: Change, pictures: Sequence[Image.Image] = ()) -> list[Shot]:
     """Show parts in one view (none given: 200 drawn ones), and a changed copy of every fourth."""
-    found = []
-    for part, picture in enumerate(pictures or [drawn_picture(n) for n in range(200)]):
-        for version in range(1 + (part % 4 == 0)):
-            rng = np.random.default_rng((5, part))
-            file = io.BytesIO()
-            changed = change(picture, rng) if version else picture
-            changed.save(file, "JPEG", quality=60 if version else 92)
-            pixels = decode(file.getvalue(), RECIPES["imagenet"])
-            name = _nameless(2 * part + version)
-            found.append(Shot(f"a/{name}.jpg", str(part), thumbnail_of(pixels, -1)))
-    return found
+    shown = enumerate(pictures or [drawn_picture(n) for n in range(200)])
+    return [s for part, one in shown for s in versions(change, part, one, 1 + (part % 4 == 0))]
+
+
+def augmented(change: Change, pictures: Sequence[Image.Image] = ()) -> list[Shot]:
+    """Show thirty parts (none given: drawn ones) twenty times: as they are, and 19 copies."""
+    shown = enumerate(pictures[:30] or [drawn_picture(n) for n in range(30)])
+    return [s for part, one in shown for s in versions(change, part, one, 20)]
+
+
+def versions(change: Change, part: int, picture: Image.Image, count: int) -> Iterator[Shot]:
+    """Show one picture as it is, and `count` - 1 changed copies, under names that tell nothing."""
+    rng = np.random.default_rng((5, part))
+    for version in range(count):
+        file = io.BytesIO()
+        changed = change(picture, rng) if version else picture
+        changed.save(file, "JPEG", quality=60 if version else 92)
+        pixels = decode(file.getvalue(), RECIPES["imagenet"])
+        name = _nameless(2 * part + version if version < 2 else 64 * part + version + 2**20)
+        yield Shot(f"a/{name}.jpg", str(part), thumbnail_of(pixels, -1))
 
 
 def drawn_picture(part: int) -> Image.Image:
@@ -195,6 +204,13 @@ def _cropped(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
 
 def _turned(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
     return picture.rotate(float(rng.uniform(5, 355)), Image.Resampling.BICUBIC)
+
+
+def _flipped(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
+    for way in (Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.FLIP_TOP_BOTTOM):
+        picture = picture.transpose(way) if rng.random() < 0.5 else picture
+    light, dark = float(rng.uniform(0.7, 1.3)), float(rng.uniform(-20, 20))
+    return picture.point(lambda value: max(0, min(255, value * light + dark)))
 
 
 KINDS: dict[str, Callable[[], list[Shot]]] = {
@@ -222,9 +238,23 @@ CHANGES: dict[str, Change] = {
     "mirrored": lambda picture, _: picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
     "turned by any angle": _turned,
 }
-KINDS |= {
-    f"copies, {what}": lambda change=change: copies(change) for what, change in CHANGES.items()
+EXPORTS: dict[str, Change] = {
+    "turned, flipped, re-lit": lambda picture, rng: _flipped(_turned(picture, rng), rng),
+    "cropped, flipped, re-lit": lambda picture, rng: _flipped(_cropped(picture, rng), rng),
+    "one change of five": lambda picture, rng: CHANGES[list(CHANGES)[rng.integers(len(CHANGES))]](
+        picture, rng
+    ),
 }
+"""What an augmented export does, twenty times to each picture."""
+
+MADE: dict[str, Callable[..., list[Shot]]] = {
+    f"copies, {what}": lambda of=(), change=change: copies(change, of)
+    for what, change in CHANGES.items()
+} | {
+    f"20 of each, {what}": lambda of=(), change=change: augmented(change, of)
+    for what, change in EXPORTS.items()
+}
+KINDS |= MADE
 
 
 def of_folder(root: Path, truth: Path, *, drop_names: bool) -> list[Shot]:
@@ -240,13 +270,12 @@ def of_folder(root: Path, truth: Path, *, drop_names: bool) -> list[Shot]:
     return found
 
 
-def copies_of_folder(root: Path, truth: Path, change: Change) -> list[Shot]:
-    """Take the first photograph of each part of a folder, and make a copy of every fourth."""
+def first_of_each(root: Path, truth: Path) -> list[Image.Image]:
+    """Take the first photograph of each part of a folder."""
     paths = sorted(p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file())
     given = match_groups(read_groups(truth), paths).groups
     first = {group: path for path, group in sorted(given.items(), reverse=True) if group}
-    pictures = [Image.open(root / path).convert("RGB") for path in sorted(first.values())]
-    return copies(change, pictures)
+    return [Image.open(root / path).convert("RGB") for path in sorted(first.values())]
 
 
 def measure(shots: list[Shot]) -> tuple[float, float, str]:
@@ -361,9 +390,9 @@ def main() -> None:
         kinds[root.name] = lambda root=root, truth=truth: of_folder(
             root, truth, drop_names=options.drop_names
         )
-        for what, change in CHANGES.items() if options.copies else ():
-            kinds[f"{root.name}, copies {what}"] = lambda root=root, truth=truth, change=change: (
-                copies_of_folder(root, truth, change)
+        for what, make in MADE.items() if options.copies else ():
+            kinds[f"{root.name}, {what}"] = lambda root=root, truth=truth, make=make: make(
+                first_of_each(root, truth)
             )
     if options.ablation:
         ablation(kinds)

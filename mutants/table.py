@@ -339,6 +339,29 @@ FOLDERS = (
         "tests/pipeline/groups/test_changed_copies.py::"
         "test_turned_and_mirrored_copies_are_told_from_parts_of_one_design",
     ),
+    Mutant(
+        "Of an augmented export all turned copies of a photograph are found, however many",
+        "pipeline/groups/changed_copies.py",
+        "left = left if crowds is None else np.minimum(left, crowds)",
+        "left = left + 0",
+        "tests/pipeline/groups/test_changed_copies.py::"
+        "test_many_copies_of_one_photograph_are_found",
+    ),
+    Mutant(
+        "Parts that an export turned alike, with the same black corners, stay apart",
+        "pipeline/groups/propose.py",
+        "kept = ~crowded | np.isin(near.a * count + near.b, of_laid)",
+        "kept = np.ones(len(near.a), dtype=np.bool_)",
+        "tests/pipeline/groups/test_groups.py::"
+        "test_parts_that_were_turned_alike_by_an_export_stay_apart",
+    ),
+    Mutant(
+        "A few photographs that look alike do not join two large groups",
+        "pipeline/groups/evidence.py",
+        "return min(tied) >= max(2, -(-smaller // 2))",
+        "return min(tied) >= min(3, max(2, -(-smaller // 2)))",
+        "tests/pipeline/groups/test_groups.py::test_a_few_links_do_not_join_two_large_groups",
+    ),
 )
 
 HONESTY = (

@@ -22,11 +22,13 @@ from features.arrays import Flags, Floats, Indices
 from features.cache.thumbnails import SIDE, Grey
 from pipeline.groups.neighbours import nearest
 from pipeline.groups.registration import shrink
-from pipeline.groups.similarity import Tail, Tick
+from pipeline.groups.similarity import LARGEST_GROUP, Tail, Tick
 
 FEWEST = 40  # pictures; fewer do not tell noise from parts
 MOST_CUT = 4000
 """Pictures up to which cropped copies are looked for: a minute or two."""
+MANY = 8
+"""Copies of one picture; more are of an augmented export, or no copies but the design."""
 
 _LIKELY = 0.3  # expected strangers up to which a turned picture is laid on another
 _CANDIDATES = 384  # for each picture, whose likeness under all angles is computed
@@ -41,6 +43,10 @@ _CUT_SIDE = 16
 _LOOKED_AT = 24  # candidates of each picture
 _NEAR = 0.12  # how far sizes lie apart, in logarithms, that are tried
 _GRAINS, _FLAT = 32, 2.0  # along a side; grey levels of contrast below which there is only noise
+_BEHIND = 6  # further ones, behind what may all be copies
+_APART = 0.5  # of what those are unlike: as much as many of the best are unlike in a crowd
+_LYING = 6.0  # degrees up to which a picture is not turned
+_SAME = 0.2  # of what those leave, what each of many copies leaves at most
 _USUAL = 0.75  # quantile of what candidates leave that is the usual
 _PERHAPS, _SURELY = 0.6, 0.4  # of what is usual, what a copy leaves at half and at whole size
 _LAID = 0.0099  # expected strangers of such a pair at most; the surest are tied first
@@ -84,17 +90,52 @@ def turned_copies(grey: Grey, tick: Tick | None = None) -> Pairs | None:
         alike[block], degrees[block], mirrored[block] = found
     order = np.argsort(-alike, axis=1, kind="stable")
     tail, _ = Tail.of(np.take_along_axis(alike, order, axis=1), len(grey))
-    best = order[:, :_LOOKED_AT]
+    best = order[:, _looked_at(order.shape[1])]
     numbers, alike = (np.take_along_axis(numbers, best, 1), np.take_along_axis(alike, best, 1))
     degrees = np.take_along_axis(degrees, best, axis=1)
     mirrored = np.take_along_axis(mirrored, best, axis=1)
     ends = np.repeat(np.arange(len(grey)), numbers.shape[1]), numbers.ravel()
     expected = tail.strangers(alike.ravel().astype(np.float64), *ends).reshape(numbers.shape)
-    rows = np.flatnonzero((expected < _LIKELY).any(axis=1))
+    rows = np.flatnonzero((expected[:, :-_BEHIND] < _LIKELY).any(axis=1) | _in_crowds(alike))
     left = _left_turned(grey, rows, numbers[rows], degrees[rows], mirrored[rows])
+    lying = ~mirrored[rows] & (abs((degrees[rows] + 180) % 360 - 180) < _LYING)
+    crowds = _crowds(np.where(lying, np.inf, left), left[:, -_BEHIND:])
+    left = _of_the_usual(left[:, :-_BEHIND])
     # Copies that were cropped alike look turned, seen along rings: laid on one another they differ.
-    left[expected[rows] >= _LIKELY] = np.inf
-    return _copies(rows, numbers[rows], left, len(grey))
+    left[expected[rows, :-_BEHIND] >= _LIKELY] = np.inf
+    return _copies(rows, numbers[rows, :-_BEHIND], left, len(grey), crowds)
+
+
+def _looked_at(count: int) -> Indices:
+    """Choose columns of candidates, the best first: the best, and a few behind possible copies."""
+    first = min(LARGEST_GROUP, count - _BEHIND)
+    behind = np.linspace(first, min(2 * first, count) - 1, _BEHIND).astype(np.int64)
+    return np.concatenate([np.arange(min(_LOOKED_AT, first)), behind])
+
+
+def _in_crowds(alike: Vectors) -> Flags:
+    """Say which pictures have many candidates far more alike than those behind: bool (n,)."""
+    return np.asarray(1 - alike[:, MANY] < _APART * (1 - alike[:, -_BEHIND:].max(axis=1)))
+
+
+def _crowds(left: Vectors, behind: Vectors) -> Vectors:
+    """Say what candidates leave of what those behind them leave, where many leave next to nothing.
+
+    An augmented export has more copies of each picture than strangers can be told by among the
+    nearest. Parts of one design leave about as much, wherever they stand; those in one jig lie as
+    the others do, where an export turns every copy in its own way.
+
+    Args:
+        left: float32 (m, k), of columns of `_looked_at`; infinite where it is not turned.
+        behind: of the last columns, whether turned or not.
+
+    Returns:
+        float32 (m, k - _BEHIND), infinite for those that are not one of many.
+    """
+    behind = np.quantile(behind, _USUAL, axis=1, keepdims=True) if len(left) else behind[:, :1]
+    share = left[:, :-_BEHIND] / np.maximum(behind * _SAME, 1e-6) * np.float32(_SURELY)
+    share[(share < _SURELY).sum(axis=1) <= MANY] = np.inf
+    return np.asarray(share, dtype=np.float32)
 
 
 def cropped_copies(grey: Grey) -> Pairs | None:
@@ -124,11 +165,14 @@ def cropped_copies(grey: Grey) -> Pairs | None:
     return _copies(rows, numbers, left, len(grey))
 
 
-def _copies(rows: Indices, numbers: Indices, left: Vectors, count: int) -> Pairs:
+def _copies(
+    rows: Indices, numbers: Indices, left: Vectors, count: int, crowds: Vectors | None = None
+) -> Pairs:
     """Find pairs that leave little of what is usual: (m,) rows, (m, k) candidates and shares."""
-    copies = left < _SURELY
     # What most candidates share is the design.
-    copies &= copies.sum(axis=1, keepdims=True) <= _LOOKED_AT // 3
+    left[(left < _SURELY).sum(axis=1) > MANY] = np.inf
+    left = left if crowds is None else np.minimum(left, crowds)
+    copies = left < _SURELY
     a, b = rows[np.nonzero(copies)[0]], numbers[copies]
     order = np.argsort(left[copies], kind="stable")  # of a pair that is seen twice the surer one
     pairs = np.minimum(a, b)[order] * count + np.maximum(a, b)[order]
@@ -169,7 +213,7 @@ def _left_turned(
     """Say what differs where pictures are turned and laid on candidates, inside a circle.
 
     Returns:
-        float32 (m, k), 1 being what usually differs; m rows, k candidates of each.
+        float32 (m, k), of 1 less the correlation; m rows, k candidates of each.
     """
     fine = _fine(grey.astype(np.float32), SIDE / _GRAINS)
     inside = np.hypot(*(np.mgrid[:SIDE, :SIDE] - (SIDE - 1) / 2)) < SIDE / 2 - 1.5
@@ -185,7 +229,7 @@ def _left_turned(
         others = fine[numbers[at]][:, inside]
         one, other = (_unit(x - x.mean(axis=1, keepdims=True)) for x in (turned, others))
         left[at] = 1 - (one * other).sum(axis=1)
-    return _of_the_usual(left)
+    return left
 
 
 def _directions(values: Floats, noise: Floats) -> tuple[Floats, Floats]:

@@ -85,17 +85,13 @@ def in_percent(agreement: float | None) -> str:
 
 Pair = tuple[int, int]
 
-_ENOUGH = (
-    3  # photographs of each of two groups that must be tied to the other, if they have as many
-)
-
 
 class Joiner:
     """Groups that grow: `tie` joins at once, `link` when enough links support it.
 
     Chaining is what ruins groups: one wrong link between two right groups makes one wrong group of
     both. So links between groups are collected, and the groups are joined once they tie half the
-    photographs of the smaller one, but two at least, and three in any case are enough. A single
+    photographs of the smaller one, but two at least. A single
     photograph joins by one link if that is sure, else by links to two photographs of the group.
     """
 
@@ -155,7 +151,7 @@ class Joiner:
         tied = [len(self._tied[x].get(y, ())), len(self._tied[y].get(x, ()))]
         if smaller == 1:
             return max(tied) >= (1 if sure else 2)
-        return min(tied) >= min(max(2, -(-smaller // 2)), _ENOUGH)
+        return min(tied) >= max(2, -(-smaller // 2))
 
     def _join(self, x: int, y: int) -> int:
         """Make one group of two; returns what stands for it."""

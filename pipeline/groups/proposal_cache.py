@@ -137,7 +137,7 @@ def doubts_of_groups(cache_path: Path) -> list[str]:
     return said
 
 
-REVISION = 9
+REVISION = 10
 """Raised when the same photographs would be grouped otherwise."""
 
 

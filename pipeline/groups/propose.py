@@ -18,7 +18,12 @@ from features.cache.cache import Cache
 from features.cache.sample_table import TableRow
 from features.cache.thumbnail_table import thumbnails_of
 from features.cache.thumbnails import Thumbnail, Thumbnails
-from pipeline.groups.changed_copies import Pairs, cropped_copies, turned_copies
+from pipeline.groups.changed_copies import (
+    MANY,
+    Pairs,
+    cropped_copies,
+    turned_copies,
+)
 from pipeline.groups.evidence import Finding, Joiner, PixelEvidence
 from pipeline.groups.file_names import original_names
 from pipeline.groups.neighbours import ALL_PAIRS
@@ -116,10 +121,14 @@ def _proposed(
     findings = [_copies(table_rows, unit), *readings.findings]
     if gap is None:
         near = None if similarity is None else Pairs(*similarity.pairs(CHANCE))
+        turned = cut = None
+        seen = thumbnails is not None and thumbnails.known.all() and not readings.spoken.all()
+        if thumbnails is not None and seen:
+            turned, cut = turned_copies(thumbnails.grey, tick), cropped_copies(thumbnails.grey)
+            laid = [pairs for pairs in (turned, cut) if pairs is not None]
+            near = _without_crowds(near, laid) if near is not None and laid else near
         findings += [_exports(table_rows), _looks(near, unit, readings, "look nearly the same")]
-        if thumbnails is not None and thumbnails.known.all() and not readings.spoken.all():
-            grey = thumbnails.grey
-            turned, cut = turned_copies(grey, tick), cropped_copies(grey)
+        if seen:
             findings.append(_looks(turned, unit, readings, "look the same, turned or mirrored"))
             findings.append(_looks(cut, unit, readings, "look the same, cropped", _BY_LAYING_ON))
     proposal = _joined(table_rows, findings, pixels, unit)
@@ -198,6 +207,19 @@ def _looks(
         why += f"; {(~kept).sum():,} such pairs are not tied: times or names say that they are two"
     evidence = Evidence("look", what, int(several.sum()), len(several), bool(links), why)
     return Finding(evidence, [], links)
+
+
+def _without_crowds(near: Pairs, laid: Sequence[Pairs]) -> Pairs:
+    """Leave out pairs of which both have many copies that were laid on them, but not each other.
+
+    Many copies of few pictures, turned alike and with the same black corners, look nearly the same.
+    """
+    count = 1 + int(max(pairs.b.max(initial=0) for pairs in (near, *laid)))
+    of_laid = np.unique(np.concatenate([pairs.a * count + pairs.b for pairs in laid]))
+    copies = np.bincount(np.concatenate(np.divmod(of_laid, count)), minlength=count)
+    crowded = (copies[near.a] > MANY) & (copies[near.b] > MANY)
+    kept = ~crowded | np.isin(near.a * count + near.b, of_laid)
+    return Pairs(near.a[kept], near.b[kept], near.expected[kept])
 
 
 def _far_in_time(readings: Readings, a: Indices, b: Indices) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -49,7 +51,10 @@ def small(pictures: list[Image.Image]) -> Grey:
 
 
 def turned(number: int) -> Image.Image:
-    one = picture(number)
+    return changed(picture(number), number)
+
+
+def changed(one: Image.Image, number: int) -> Image.Image:
     one = one.transpose(Image.Transpose.FLIP_TOP_BOTTOM) if number % 2 else one
     return one.rotate(20 + 17 * number, Image.Resampling.BICUBIC)
 
@@ -89,6 +94,23 @@ def test_cropped_copies_are_told_from_parts_of_one_design(parts: list[Image.Imag
     right = {(number, PARTS + number) for number in range(COPIES)}
     assert len(found & right) >= 0.9 * COPIES
     assert len(found - right) <= 2
+
+
+def test_many_copies_of_one_photograph_are_found(parts: list[Image.Image]) -> None:
+    """Twenty of one part, more than are taken for its neighbours: all, and two wrong at most."""
+    copies = [changed(parts[7], number) for number in range(20)]
+    found = surely(turned_copies(small([*parts, *copies])))
+    members = {7, *range(PARTS, PARTS + 20)}
+    right = {pair for pair in itertools.combinations(sorted(members), 2) if pair in found}
+    assert len(right) >= 0.95 * 210
+    assert len(found - right) <= 2
+
+
+def test_an_export_of_nothing_but_copies_is_found(parts: list[Image.Image]) -> None:
+    """Six parts, ten times each: every pair of one part, and none of two."""
+    found = surely(turned_copies(small([changed(parts[n // 10], n) for n in range(60)])))
+    assert len(found) >= 0.95 * 270
+    assert all(a // 10 == b // 10 for a, b in found)
 
 
 def test_parts_of_one_design_are_no_copies(parts: list[Image.Image]) -> None:

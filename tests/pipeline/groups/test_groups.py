@@ -49,6 +49,12 @@ def hash_of(number: int) -> str:
     return f"{random.Random(number).getrandbits(64):016x}"
 
 
+def blotches(seed: tuple[int, ...], cells: int) -> np.ndarray:
+    """Draw what a surface may look like, float32 (128, 128)."""
+    bumps = np.random.default_rng(seed).standard_normal((cells, cells)).astype(np.float32)
+    return np.asarray(Image.fromarray(bumps).resize((128, 128), Image.Resampling.BICUBIC))
+
+
 def together(proposal: Proposal, a: str, b: str) -> bool:
     found = proposal.by_path()
     return found[a] == found[b]
@@ -199,8 +205,16 @@ def test_a_photograph_between_two_groups_does_not_bridge_them() -> None:
     assert groups[0] != groups[5]
 
 
+def test_a_few_links_do_not_join_two_large_groups() -> None:
+    """Of two groups of twenty, five photographs each that look alike are chance."""
+    joiner = Joiner(40)
+    joiner.tie([(a, a + 1) for a in range(39) if a != 19])
+    joiner.link([(a, a + 20) for a in range(5)], sure=True)
+    assert len(set(joiner.groups().tolist())) == 2
+
+
 def test_many_links_join_two_groups() -> None:
-    """Three photographs of each tied to the other are enough."""
+    """Half the photographs of each tied to the other are enough."""
     joiner = Joiner(10)
     joiner.tie([(a, a + 1) for a in (0, 1, 2, 3, 5, 6, 7, 8)])
     joiner.link([(0, 5), (1, 6), (2, 7)], sure=True)
@@ -412,6 +426,21 @@ def test_turned_and_mirrored_copies_are_found() -> None:
     found = sum(proposal.groups[n] == proposal.groups[150 + n] for n in range(40))
     assert found >= 36
     assert proposal.sizes.max() <= 4
+
+
+def test_parts_that_were_turned_alike_by_an_export_stay_apart() -> None:
+    """Twelve versions of each part of one design, whose black corners look nearly the same."""
+    seen, design = [], blotches((0,), 6)
+    for number in range(72):
+        values = np.clip(120 + 45 * design + 9 * blotches((1, number // 12), 9), 0, 255)
+        whole, angle = Image.fromarray(values.astype(np.uint8)), 25 + 25 * (number % 12)
+        version = whole.rotate(angle, Image.Resampling.BICUBIC)
+        seen.append(thumbnail_of(np.asarray(version.convert("RGB")), -1))
+    table_rows = [
+        TableRow(f"a/{hash_of(n)}.jpg", "a", "", f"{n:064x}", n, "", *[1] * 4) for n in range(72)
+    ]
+    proposal = propose_by_pictures(table_rows, seen)
+    assert proposal.groups.tolist() == [n // 12 for n in range(72)]
 
 
 def test_the_table_can_be_fed_back(tmp_path: Path) -> None:
