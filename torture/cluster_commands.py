@@ -168,9 +168,11 @@ class CommandKills:
 
     def made(self) -> Any:  # noqa: ANN401 - see Command.made
         """Give what was made; None where nothing is."""
+        if not (self.root / "made").exists():
+            return None
         try:
             return self.command.made(self.root / "made")
-        except FileNotFoundError:
+        except FileNotFoundError:  # one of its two tables
             return None
 
     def run(self, *more: str) -> subprocess.Popen[bytes]:
