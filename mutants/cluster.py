@@ -22,7 +22,6 @@ CLUSTER = (
         "call.missed = 0 if future.key in known else call.missed + 1",
         "call.missed = 0",
         _TESTS + "test_spread.py::test_a_call_that_nobody_has_any_more_is_made_again",
-        hangs=True,
     ),
     Mutant(
         "A cluster whose workers are all gone: the run ends with a line, not without end",
@@ -30,7 +29,6 @@ CLUSTER = (
         "elif time.monotonic() - self._heard >= _PATIENCE:",
         "elif time.monotonic() < self._heard:",
         _TESTS + "test_spread.py::test_without_a_worker_the_run_ends",
-        hangs=True,
     ),
     Mutant(
         "A cluster without workers: nothing is left out as if it were done",

@@ -59,6 +59,7 @@ class Client:
         self.sent: list[tuple[str, int]] = []  # the worker, and how often before
         self.places: list[str] = []
         self.known: list[str] = []
+        self.looks = 0
 
     def worker(self, n: int, status: str = "running") -> dict[str, str]:
         return {"status": status, "host": f"192.0.2.{n}"}
@@ -68,6 +69,8 @@ class Client:
         return {"workers": dict(self.workers)}
 
     def processing(self) -> dict[str, list[str]]:
+        self.looks += 1
+        assert self.looks < 100, "it waits without end"
         return {"tcp://192.0.2.1:1": self.known}
 
     def scatter(self, data: list[Any], *, workers: list[str], hash: bool) -> list[Any]:
@@ -148,24 +151,24 @@ def test_a_call_that_nobody_has_any_more_is_made_again() -> None:
 def test_a_call_that_somebody_works_at_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also by a worker that takes no other work, for lack of memory, however long it takes."""
     monkeypatch.setattr(module, "_PATIENCE", 0.0)
-    client, looks = Client(1, {1: "works"}), 0
+    client = Client(1, {1: "works"})
     futures: list[Future] = []
     submit = client.submit
     monkeypatch.setattr(
         client, "submit", lambda *call, **how: futures.append(submit(*call, **how)) or futures[-1]
     )
 
+    look = client.processing
+
     def processing() -> dict[str, list[str]]:
-        nonlocal looks
-        looks += 1
         client.workers = {"tcp://192.0.2.1:1": client.worker(1, "paused")}
-        if looks == 9:
+        if client.looks == 8:
             futures[0].end("finished", 15)
-        return {"tcp://192.0.2.1:1": client.known}
+        return look()
 
     monkeypatch.setattr(client, "processing", processing)
     assert list(spread(client, times, [5], 3)) == [(5, 15)]
-    assert (client.calls, looks) == (1, 9)
+    assert (client.calls, client.looks) == (1, 9)
 
 
 @pytest.mark.parametrize("status", ["gone", "paused"])
