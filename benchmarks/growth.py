@@ -10,12 +10,14 @@ time to a tolerance of 1e-7, at which its probabilities agree with ours within 0
 threads, which other work on the machine hardly changes. A curve ends where its next point would
 take longer than 45 seconds (--quick: one) if time grew as the rows. The exponent is that of the
 last two points.
-docs/pictures/growth.svg is drawn anew.
+docs/pictures/growth.svg is drawn anew, unless `--heads linear-svm,knn` measures some heads alone.
 """
 
 from __future__ import annotations
 
+import argparse
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -32,7 +34,6 @@ _WIDTH = 2048
 _LONGEST = 45.0
 _FEW = 1000  # rows up to which all five folds are measured, so that what they share counts once
 _HEADS = ("logistic", "ridge", "lda", "linear-svm", "rbf-svm", "knn", "boosting", "forest")
-_PEERS = ("logistic", "ridge", "lda", "linear-svm", "rbf-svm", "knn", "boosting", "forest")
 _TURNED = ("lda", "linear-svm", "rbf-svm")  # faster on all principal components of few rows
 _STAGES = ("near copies", "intervals")
 Rows = npt.NDArray[np.float32]
@@ -40,29 +41,29 @@ Indices = npt.NDArray[np.int64]
 Curve = dict[int, Facts]
 
 
-def measure(options: Options) -> Report:
-    """Every curve, one point after the other."""
+def measure(options: Options, heads: Sequence[str] = ()) -> Report:
+    """Every curve, one point after the other; with heads, theirs and their peers' alone."""
     report = Report("growth")
     sizes = (100, 200, 400) if options.quick else _SIZES
     settings = {"width": 100 if options.quick else _WIDTH}
     longest = 1.0 if options.quick else _LONGEST
     curves: dict[str, Curve] = {}
-    for head in _HEADS[:2] if options.quick else _HEADS:
+    for head in heads or (_HEADS[:2] if options.quick else _HEADS):
         for who, task in (("onepass", "head"), ("scikit-learn", "peer")):
             name = f"{head}, {who}"
             curves[name] = _curve(name, task, settings | {"head": head}, sizes, longest)
-    name = "logistic, scikit-learn to 1e-7"
-    curves[name] = _curve(
-        name, "peer", settings | {"head": "logistic", "tolerance": 1e-7}, sizes, longest
-    )
-    for stage in _STAGES:
+    if "logistic" in (heads or _HEADS):
+        name = "logistic, scikit-learn to 1e-7"
+        finer = settings | {"head": "logistic", "tolerance": 1e-7}
+        curves[name] = _curve(name, "peer", finer, sizes, longest)
+    for stage in () if heads else _STAGES:
         curves[stage] = _curve(stage, "stage", settings | {"name": stage}, sizes, longest)
     for name, curve in curves.items():
         if curve:
             report.lines.append(Line(name, _points(curve), f"exponent {exponent(curve):.2f}"))
     report.details = {name: {str(n): f for n, f in curve.items()} for name, curve in curves.items()}
     report.notes.append("seconds of one outer fold (peak memory of the process in GB)")
-    if not options.quick:
+    if not options.quick and not heads:
         picture = ROOT / "docs" / "pictures" / "growth.svg"
         picture.write_text(draw(curves), "utf-8")
     return report
@@ -298,5 +299,17 @@ def _text(x: float, y: float, text: str, anchor: str) -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{text}</text>'
 
 
+def _named(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Give the heads that are named, and the arguments of every benchmark."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--heads", type=lambda names: names.split(","), default=[])
+    given, others = parser.parse_known_args(arguments)
+    unknown = set(given.heads) - set(_HEADS)
+    if unknown:
+        parser.error(f"no curve of {', '.join(sorted(unknown))}; expected {', '.join(_HEADS)}")
+    return given.heads, others
+
+
 if __name__ == "__main__":
-    run({"growth": measure}, __doc__)
+    some, sys.argv[1:] = _named(sys.argv[1:])
+    run({"growth": lambda options: measure(options, some)}, __doc__)

@@ -480,6 +480,13 @@ HONESTY = (
         "test_machines_of_all_candidates_share_their_distances[2]",
     ),
     Mutant(
+        "What heads of one space keep in memory is counted together",
+        "pipeline/heads/sides.py",
+        "stays = 4 * n * d * any(head.centred for head in heads)",
+        "stays = 0",
+        "tests/pipeline/heads/test_columns.py::test_what_does_not_fit_is_refused_beforehand",
+    ),
+    Mutant(
         "A part's probability is the mean of the log-odds of its photographs",
         "pipeline/evaluation/part_rules.py",
         "logs = np.log(np.clip(P, _LEAST, 1 - _LEAST))",

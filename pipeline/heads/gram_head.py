@@ -24,20 +24,21 @@ class RowSpaceHead(Head, Generic[Model]):
     Attributes:
         grid: candidates by setting, the most regularised first. A setting that the caller gave
             is not searched.
-        held: bytes for each value of all rows, in memory where there are more rows than values.
-        covariances: matrices of the size of the values' covariance that are held there.
+        centred: whether it trains on the centred rows as an array, where these outnumber values.
+            They stay with their space, which heads share.
+        covariances: matrices of the size of the values' covariance that stay there, too.
         calibrated: whether the decision values still have to become probabilities.
     """
 
     space: ClassVar[Literal["rows", "raw"]] = "rows"
     grid: ClassVar[Mapping[str, tuple[Scalar, ...]]]
-    held: ClassVar[int] = 4
+    centred: ClassVar[bool] = False
     covariances: ClassVar[int] = 0
     calibrated: ClassVar[bool] = False
 
     @classmethod
     def bytes_beside(cls, n: int, d: int) -> int:
-        """Say what is held besides, where n rows outnumber the d values."""
+        """Say what its training alone holds besides, where n rows outnumber the d values."""
         return 0
 
     @abstractmethod

@@ -79,7 +79,6 @@ class RBFSVMHead(ProjectedHead[Machine]):
 
     name = "rbf-svm"
     title = "RBF SVM"
-    held: ClassVar = 8
     defaults: ClassVar = {"C": 10.0, "gamma": 0.5}
     ranges: ClassVar = {"C": (1e-8, 1e8), "gamma": (1e-8, 1e8)}
     grid: ClassVar = {"C": (1.0, 10.0, 100.0), "gamma": (0.05, 0.2, 0.5, 1.0)}
@@ -88,7 +87,7 @@ class RBFSVMHead(ProjectedHead[Machine]):
     @classmethod
     def bytes_beside(cls, n: int, d: int) -> int:
         """See `RowSpaceHead.bytes_beside`."""
-        return bytes_of_kernel(n)
+        return bytes_of_kernel(n, d)
 
     def train(
         self, space: Space, y: Indices, candidates: Sequence[Mapping[str, Any]]
@@ -209,12 +208,16 @@ class KNNHead(ProjectedHead[Neighbours]):
     finest = 0.01
     calibrated = True
     calibrate_on: ClassVar = "share"
-    held: ClassVar = 16  # seen: 373 MB of 10,000 rows of 2,048 values, with blocks
     defaults: ClassVar = {"k": 5, "weights": "distance"}
     ranges: ClassVar = {"k": (1, 100_000)}
     options: ClassVar = {"weights": ("distance", "uniform")}
     grid: ClassVar = {"k": (51, 31, 21, 15, 11, 7, 5, 3, 1)}
     _model: Neighbours
+
+    @classmethod
+    def bytes_beside(cls, n: int, d: int) -> int:
+        """See `RowSpaceHead.bytes_beside`; seen: 373 MB of 10,000 rows of 2,048 values."""
+        return 16 * n * d
 
     def train(
         self, space: Space, y: Indices, candidates: Sequence[Mapping[str, Any]]
@@ -281,7 +284,6 @@ class LDAHead(LinearHead):
     title = "LDA (shrinkage)"
     defaults: ClassVar = {"shrinkage": 0.99}
     ranges: ClassVar = {"shrinkage": (1e-6, 1.0)}
-    held: ClassVar = 0
     covariances: ClassVar = COVARIANCES
     grid: ClassVar = {"shrinkage": (0.9999, 0.999, 0.99, 0.9, 0.5)}
 

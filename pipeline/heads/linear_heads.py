@@ -204,6 +204,7 @@ class LogisticHead(JointHead):
     title = "Logistic regression"
     defaults: ClassVar = {"C": 10.0}
     ranges: ClassVar = {"C": (1e-8, 1e8)}
+    centred: ClassVar = True
     grid: ClassVar = {"C": (0.1, 1.0, 10.0, 100.0, 1000.0, 10000.0)}
 
     @classmethod
@@ -237,7 +238,6 @@ class RidgeHead(LinearHead):
     title = "Ridge"
     defaults: ClassVar = {"alpha": 1.0}
     ranges: ClassVar = {"alpha": (1e-8, 1e8)}
-    held: ClassVar = 0
     covariances: ClassVar = COVARIANCES
     grid: ClassVar = {"alpha": (100.0, 10.0, 1.0, 0.1, 0.01, 0.001)}
 
@@ -264,7 +264,7 @@ class LinearSVMHead(JointHead):
     title = "Linear SVM"
     defaults: ClassVar = {"C": 1.0}
     ranges: ClassVar = {"C": (1e-8, 1e8)}
-    held: ClassVar = 0
+    centred: ClassVar = True
     grid: ClassVar = {"C": (0.1, 1.0, 10.0, 100.0)}
 
     @classmethod
@@ -274,7 +274,7 @@ class LinearSVMHead(JointHead):
         pairs = bytes_of_pairs(few) + 8 * few * d
         if n <= ALL_PAIRS:
             return pairs
-        many = 4 * n * d + bytes_of_machines(n, d, INNER_FOLDS * len(cls.grid["C"]))
+        many = bytes_of_machines(n, d, INNER_FOLDS * len(cls.grid["C"]))
         return max(many, pairs) if n <= 2 * ALL_PAIRS else many  # inner folds may be of few rows
 
     def train_compact(

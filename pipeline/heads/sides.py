@@ -57,14 +57,18 @@ def affordable_workers(shapes: Iterable[tuple[int, ...]], heads: Iterable[Any], 
 
 
 def _worker_bytes(shape: tuple[int, ...], heads: Iterable[Any]) -> int:
-    """Estimate the bytes that training on rows (n, d) takes in each process, its own."""
+    """Estimate the bytes that training on rows (n, d) takes in each process, its own.
+
+    Heads are trained one after the other in a space whose matrices stay.
+    """
     n, d = shape
     if n <= d:
         return 8 * n * n * _GRAM_COPIES
-    each = (
-        n * d * head.held + 8 * d * d * head.covariances + head.bytes_beside(n, d) for head in heads
-    )
-    return max(each, default=0) + block_bytes() * BLOCK_COPIES
+    heads = list(heads)
+    stays = 4 * n * d * any(head.centred for head in heads)
+    stays += 8 * d * d * max((head.covariances for head in heads), default=0)
+    beside = max((head.bytes_beside(n, d) for head in heads), default=0)
+    return stays + beside + block_bytes() * BLOCK_COPIES
 
 
 def _refuse_above_limit(rows: AnyRows, heads: Iterable[Any]) -> None:

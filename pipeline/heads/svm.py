@@ -45,11 +45,15 @@ def bytes_of_pairs(n: int) -> int:
     return 8 * min(n, _MOST) ** 2 * _PAIR_COPIES
 
 
-def bytes_of_kernel(n: int) -> int:
-    """Say what a Gaussian kernel of n rows takes: distances, kernel, and pairs or landmarks."""
+def bytes_of_kernel(n: int, d: int) -> int:
+    """Say what a Gaussian kernel of n rows takes: anchors, distances, kernel, and the machines."""
+    few = min(n, KERNEL_PAIRS)
+    pairs = 8 * few * d + 8 * few * few * (1 + _PAIR_COPIES)
     if n <= KERNEL_PAIRS:
-        return 8 * n * n * (1 + _PAIR_COPIES)
-    return 8 * n * LANDMARKS * 4 + bytes_of_machines(n, LANDMARKS, _MOST_CS)
+        return pairs
+    mapped = 8 * n * LANDMARKS * 4 + bytes_of_machines(n, LANDMARKS, _MOST_CS)
+    marks = 8 * LANDMARKS * d + mapped
+    return max(marks, pairs) if n <= 2 * KERNEL_PAIRS else marks  # inner folds may be of few rows
 
 
 def approximation(head: str, rows: int) -> str:
