@@ -261,7 +261,7 @@ def of_folder(root: Path, truth: Path, *, drop_names: bool) -> list[Shot]:
     """Photographs of a table (path, group)."""
     found = []
     paths = sorted(p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file())
-    given = match_groups(read_groups(truth), paths).groups
+    given = match_groups(read_groups(truth), paths)[0]
     for number, (path, group) in enumerate((p, given[p]) for p in paths if given.get(p)):
         data = (root / path).read_bytes()
         thumbnail = thumbnail_of(decode(data, RECIPES["imagenet"]), capture_time(data))
@@ -273,7 +273,7 @@ def of_folder(root: Path, truth: Path, *, drop_names: bool) -> list[Shot]:
 def first_of_each(root: Path, truth: Path) -> list[Image.Image]:
     """Take the first photograph of each part of a folder."""
     paths = sorted(p.relative_to(root).as_posix() for p in root.rglob("*") if p.is_file())
-    given = match_groups(read_groups(truth), paths).groups
+    given = match_groups(read_groups(truth), paths)[0]
     first = {group: path for path, group in sorted(given.items(), reverse=True) if group}
     return [Image.open(root / path).convert("RGB") for path in sorted(first.values())]
 

@@ -20,7 +20,7 @@ from features.files import write_whole
 from features.own_files import refuse_strange_root
 from features.photographs.decode_worker_pool import thumbnail_apart
 from features.photographs.file import read_photograph
-from pipeline.groups.proposal import KINDS, Proposal
+from pipeline.groups.proposal import Proposal
 from pipeline.groups.proposal_cache import proposed_groups
 from pipeline.groups.rules import GroupRule, number_groups
 from pipeline.output.photograph_grid import font_of, shorten
@@ -156,16 +156,13 @@ def groups_csv(proposal: Proposal) -> str:
 
 
 def _strips(proposal: Proposal, table_rows: Sequence[TableRow], most: int) -> list[Strip]:
-    kinds = proposal.kinds()
-    members: defaultdict[int, list[int]] = defaultdict(list)
-    for number, group in enumerate(proposal.groups.tolist()):
-        members[group].append(number)
+    tied = proposal.tied_by()
     strips = []
     for group in range(min(most, proposal.shared)):
-        labels = sorted({table_rows[i].label for i in members[group]})
-        tied = ", ".join(KINDS[kind].split(" (")[0] for kind in kinds.get(group, []))
-        words = f"{len(members[group])} photographs, tied by {tied}; class {', '.join(labels)}"
-        strips.append(Strip(f"part-{group + 1:04d}", words, members[group]))
+        members = np.flatnonzero(proposal.groups == group).tolist()
+        labels = ", ".join(sorted({table_rows[i].label for i in members}))
+        words = f"{len(members)} photographs, tied by {tied.get(group, '')}; class {labels}"
+        strips.append(Strip(f"part-{group + 1:04d}", words, members))
     return strips
 
 
@@ -184,29 +181,23 @@ def _compare(
     proposal: Proposal, table_rows: Sequence[TableRow], rule: GroupRule
 ) -> Agreement | None:
     """Compare proposed groups with given ones; None where no groups were given."""
+    from sklearn.metrics.cluster import pair_confusion_matrix
+
     if not any(table_row.group for table_row in table_rows):
         return None
     given = number_groups(table_rows)
-    cells, counts = np.unique(
-        np.stack([given, proposal.groups], axis=1), axis=0, return_counts=True
-    )
-    both = _pairs(counts)
-    in_given, proposed = _pairs(np.bincount(given)), _pairs(proposal.sizes)
-    every = len(table_rows) * (len(table_rows) - 1) // 2
-    names = {
-        int(g): s.group or s.path for g, s in zip(given[::-1], reversed(table_rows), strict=True)
-    }
-    sets: defaultdict[int, list[int]] = defaultdict(list)
-    for mine, theirs in cells.tolist():
-        sets[theirs].append(mine)
-    conflicts = [sorted(names[mine] for mine in group) for _, group in sorted(sets.items())
-                 if len(group) > 1]  # fmt: skip
+    counted = pair_confusion_matrix(given, proposal.groups) // 2  # it counts each pair twice
+    (apart, merged), (torn, together) = counted.tolist()
+    names: dict[int, str] = {}
+    sharing: defaultdict[int, set[int]] = defaultdict(set)
+    pairs = zip(given.tolist(), proposal.groups.tolist(), strict=True)
+    for table_row, (mine, theirs) in zip(table_rows, pairs, strict=True):
+        names.setdefault(mine, table_row.group or table_row.path)
+        sharing[theirs].add(mine)
+    conflicts = [sorted(names[mine] for mine in found) for _, found in sorted(sharing.items())
+                 if len(found) > 1]  # fmt: skip
     source = rule.describe() if rule.kind != "none" else "in the cache"
-    return Agreement(source, in_given, both, every - in_given, proposed - both, conflicts)
-
-
-def _pairs(counts: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> int:
-    return int((counts * (counts - 1) // 2).sum())
+    return Agreement(source, torn + together, together, apart + merged, merged, conflicts)
 
 
 def _remove_older_sheets(out: Path, files: Sequence[Path]) -> None:
@@ -291,21 +282,14 @@ def _some(members: Sequence[int]) -> list[int]:
 
 
 def _draw_one(sheet: Image.Image, file: Path, small: Grey | None, left: int, top: int) -> None:
-    ImageDraw.Draw(sheet).rectangle((left, top, left + _CELL - 1, top + _CELL - 1), _EMPTY)
-    picture = _picture(file, small)
-    if picture is None:
-        draw = ImageDraw.Draw(sheet)
-        place = (left + _CELL // 2, top + _CELL // 2)
-        draw.text(place, "not there", _GREY, font_of(12), anchor="mm")
-        return
-    place = (left + (_CELL - picture.width) // 2, top + (_CELL - picture.height) // 2)
-    sheet.paste(picture, place)
-
-
-def _picture(file: Path, small: Grey | None) -> Image.Image | None:
+    draw = ImageDraw.Draw(sheet)
+    draw.rectangle((left, top, left + _CELL - 1, top + _CELL - 1), _EMPTY)
     try:
-        return thumbnail_apart(read_photograph(file), _CELL)
+        picture = thumbnail_apart(read_photograph(file), _CELL)
     except ImageError:
         if small is None:
-            return None
-        return Image.fromarray(small).resize((_CELL, _CELL), Image.Resampling.BICUBIC)
+            place = (left + _CELL // 2, top + _CELL // 2)
+            draw.text(place, "not there", _GREY, font_of(12), anchor="mm")
+            return
+        picture = Image.fromarray(small).resize((_CELL, _CELL), Image.Resampling.BICUBIC)
+    sheet.paste(picture, (left + (_CELL - picture.width) // 2, top + (_CELL - picture.height) // 2))

@@ -16,10 +16,7 @@ from datetime import datetime
 import numpy as np
 import numpy.typing as npt
 
-from features.arrays import Indices
-
-Floats = npt.NDArray[np.float64]
-
+from features.arrays import Floats, Indices
 
 MOST_SHOTS = 60
 """Photographs of the usual run; longer ones are lots or days, not parts."""
@@ -60,19 +57,15 @@ class Line:
     """Photographs placed on a line, or on several.
 
     Attributes:
-        kind: "time" or "name".
         what: in words.
         values: float64 (n,), nan where a photograph has no place.
         streams: int64 (n,); photographs of different streams are not compared.
-        unit: of the values: "" for a counter, "s" for seconds.
         step: smallest difference that means anything.
     """
 
-    kind: str
     what: str
     values: Floats
     streams: Indices
-    unit: str = ""
     step: float = 1.0
 
     def walk(self) -> tuple[Indices, Floats]:
@@ -174,7 +167,7 @@ def time_line(
     placed = values[np.isfinite(values)]
     whole = bool((placed == np.round(placed)).all())
     step = 1.0 if whole else _TOUCH
-    return Line("time", what, values, np.zeros(len(names), dtype=np.int64), "s", step)
+    return Line(what, values, np.zeros(len(names), dtype=np.int64), step)
 
 
 def find_cut(gaps: Floats, step: float, most: int = MOST_SHOTS) -> Cut | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -34,6 +36,30 @@ class Finding:
     ties: list[Link] = field(default_factory=list)
     links: list[Link] = field(default_factory=list)
 
+    @classmethod
+    def of_groups(
+        cls, kind: str, what: str, codes: Indices, used: bool, why: str, hint: str = ""
+    ) -> Finding:
+        """Tie the photographs of each group, if it is used; codes int64 (n,), -1 for none."""
+        groups = [group for group in members_of(codes) if len(group) > 1]
+        ties = [Link(a, b, kind, 0.0) for group in groups for a, b in itertools.pairwise(group)]
+        count = sum(map(len, groups))
+        return cls(Evidence(kind, what, count, len(groups), used, why, hint), ties if used else [])
+
+    @classmethod
+    def nothing(cls, kind: str, what: str, why: str) -> Finding:
+        """Say why there is nothing to tie."""
+        return cls(Evidence(kind, what, 0, 0, False, why))
+
+
+def members_of(codes: Indices) -> list[list[int]]:
+    """Give the photographs of each code from 0 on, in order of first appearance."""
+    found: defaultdict[int, list[int]] = defaultdict(list)
+    for number, code in enumerate(codes.tolist()):
+        if code >= 0:
+            found[code].append(number)
+    return list(found.values())
+
 
 @dataclass(frozen=True)
 class PixelEvidence:
@@ -47,9 +73,7 @@ class PixelEvidence:
     similarity: Similarity | None
     unit: Indices
 
-    def agreement(
-        self, related: tuple[Indices, Indices], others: tuple[Indices, Indices]
-    ) -> float | None:
+    def agreement(self, related: Pairs, others: Pairs) -> float | None:
         """Measure how often a related pair looks more alike than another (the AUC, ties half).
 
         Args:

@@ -48,7 +48,7 @@ class Key:
 
     Attributes:
         what: in words.
-        values: (n,), "" where a photograph has none.
+        codes: int64 (n,), its values numbered; -1 where a photograph has none.
         leads: whether it stands first, or what else differs are words: "017_2" and "left_017" name
             part 17, but "2_017" may be the 17th photograph of day 2.
         by_folder: whether each class folder counts by itself.
@@ -57,7 +57,7 @@ class Key:
     """
 
     what: str
-    values: list[str]
+    codes: Indices
     leads: bool
     by_folder: bool
     before: str
@@ -197,9 +197,11 @@ def _keys(shape: _Shape, folders: list[str]) -> Iterator[Key]:
             by_folder = _counts_by_folder(shape, values, own)
             if by_folder:
                 values = [f"{one}/{value}" for one, value in zip(own, values, strict=True)]
+            codes = np.full(len(folders), -1)
+            codes[shape.members] = codes_of(values)
             yield Key(
                 f"{_places(shape, chosen)} of names like {shape.describe()}",
-                _spread(values, shape.members, len(folders)),
+                codes,
                 chosen == tuple(shape.fields[: len(chosen)])
                 or not any(shape.tokens[0][i].isdecimal() for i in others),
                 by_folder,
@@ -264,15 +266,13 @@ def _counters(shape: _Shape, folders: list[str]) -> Iterator[Line]:
 def _line(shape: _Shape, field: int, numbers: list[float], streams: list[str], count: int) -> Line:
     values = np.full(count, np.nan)
     values[shape.members] = numbers
-    codes = {stream: code for code, stream in enumerate(dict.fromkeys(streams))}
     placed = np.zeros(count, dtype=np.int64)
-    placed[shape.members] = [codes[stream] for stream in streams]
+    placed[shape.members] = codes_of(streams)
     what = f"number {shape.fields.index(field) + 1} of names like {shape.describe()}"
-    return Line("name", what, values, placed)
+    return Line(what, values, placed)
 
 
-def _spread(values: list[str], members: Indices, count: int) -> list[str]:
-    spread = [""] * count
-    for number, value in zip(members.tolist(), values, strict=True):
-        spread[number] = value
-    return spread
+def codes_of(values: Sequence[str]) -> Indices:
+    """Give different values numbers in order of first appearance: int64 (n,)."""
+    numbers = {value: number for number, value in enumerate(dict.fromkeys(values))}
+    return np.array([numbers[value] for value in values], dtype=np.int64)

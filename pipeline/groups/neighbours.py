@@ -12,11 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 
-from features.arrays import Indices
-
-Vectors = npt.NDArray[np.float32]  # (n, width)
+from features.arrays import Array, Indices
 
 ALL_PAIRS = 20_000
 """Vectors up to which every one is compared with all others."""
@@ -25,11 +22,12 @@ _BLOCK_VALUES = 16 * 2**20  # of the matrix of likenesses that is held at a time
 _LOOKED_AT = 48  # cells for each vector
 _ROUNDS = 6  # of k-means
 _OF_EACH_CELL = 64  # vectors that the centres are made of
+_MEASURED = 500  # vectors that are compared with all, to say how many of the nearest were found
 
 
 def nearest(
-    vectors: Vectors, count: int, tick: Callable[[int], None] | None = None
-) -> tuple[Indices, Vectors]:
+    vectors: Array, count: int, tick: Callable[[int], None] | None = None
+) -> tuple[Indices, Array]:
     """Find the `count` others with the largest inner product, the most alike first.
 
     Args:
@@ -42,46 +40,46 @@ def nearest(
     """
     if len(vectors) > ALL_PAIRS:
         return _by_cells(vectors, count, tick)
-    everything = np.arange(len(vectors))
-    return among(vectors, everything, everything, count, tick)
+    return most_alike(vectors, vectors, count, np.arange(len(vectors)), tick)
 
 
-def among(
-    vectors: Vectors,
-    rows: Indices,
-    others: Indices,
+def most_alike(
+    vectors: Array,
+    pool: Array,
     count: int,
+    own: Indices | None = None,
     tick: Callable[[int], None] | None = None,
-) -> tuple[Indices, Vectors]:
-    """Find the nearest to each of `rows` among `others` (more than `count` numbers), not itself."""
-    n = len(others)
-    numbers, values = np.empty((len(rows), count), np.int64), np.empty((len(rows), count), "f4")
-    pool = vectors if n == len(vectors) else vectors[others]
-    place = np.full(len(vectors), -1, np.int64)
-    place[others] = np.arange(n)
-    height = max(1, _BLOCK_VALUES // max(n, 1))
-    for start in range(0, len(rows), height):
-        some = rows[start : start + height]
+) -> tuple[Indices, Array]:
+    """Find the `count` of a pool nearest to each vector, but not itself: its `own` number there."""
+    numbers = np.empty((len(vectors), count), np.int64)
+    values = np.empty((len(vectors), count), np.float32)
+    height = max(1, _BLOCK_VALUES // len(pool))
+    for start in range(0, len(vectors), height):
+        some = slice(start, start + height)
         block = vectors[some] @ pool.T
-        own = np.flatnonzero(place[some] >= 0)
-        block[own, place[some[own]]] = -np.inf
-        found = np.argpartition(block, n - count, axis=1)[:, n - count :]
-        likeness = np.take_along_axis(block, found, axis=1)
-        order = np.argsort(-likeness, axis=1, kind="stable")
-        numbers[start : start + height] = others[np.take_along_axis(found, order, axis=1)]
-        values[start : start + height] = np.take_along_axis(likeness, order, axis=1)
+        if own is not None:
+            block[np.arange(len(block)), own[some]] = -np.inf
+        numbers[some], values[some] = _largest(block, count)
         if tick is not None:
-            tick(len(some))
+            tick(len(block))
     return numbers, values
 
 
+def _largest(block: Array, count: int) -> tuple[Indices, Array]:
+    """Give the places of the largest values of each line, the largest first, and the values."""
+    found = np.argpartition(block, block.shape[1] - count, axis=1)[:, -count:]
+    values = np.take_along_axis(block, found, axis=1)
+    order = np.argsort(-values, axis=1, kind="stable")
+    return np.take_along_axis(found, order, axis=1), np.take_along_axis(values, order, axis=1)
+
+
 def _by_cells(
-    vectors: Vectors, count: int, tick: Callable[[int], None] | None
-) -> tuple[Indices, Vectors]:
+    vectors: Array, count: int, tick: Callable[[int], None] | None
+) -> tuple[Indices, Array]:
     """Find each vector's best among the members of its nearest cells, cell by cell."""
     centres = _centres(vectors, round(len(vectors) ** 0.5))
     looked_at = min(_LOOKED_AT, len(centres))
-    near = _nearest_centres(vectors, centres, looked_at)
+    near = most_alike(vectors, centres, looked_at)[0]
     members = np.split(
         np.argsort(near[:, 0], kind="stable"),
         np.cumsum(np.bincount(near[:, 0], minlength=len(centres)))[:-1],
@@ -95,73 +93,44 @@ def _by_cells(
             continue
         block = vectors[rows] @ vectors[others].T
         block[rows[:, None] == others] = -np.inf
-        block = np.concatenate([values[rows], block], axis=1)
-        best = np.argpartition(block, block.shape[1] - count, axis=1)[:, -count:]
-        values[rows] = np.take_along_axis(block, best, axis=1)
+        best, values[rows] = _largest(np.concatenate([values[rows], block], axis=1), count)
         known = np.take_along_axis(numbers[rows], np.minimum(best, count - 1), axis=1)
         new = others[np.maximum(best - count, 0)]
         numbers[rows] = np.where(best < count, known, new)
         if tick is not None:
             tick(len(others))
-    return _sorted_and_whole(vectors, numbers, values)
-
-
-def _sorted_and_whole(
-    vectors: Vectors, numbers: Indices, values: Vectors
-) -> tuple[Indices, Vectors]:
-    """Give the most alike first; who found too few in its cells is compared with all."""
-    order = np.argsort(-values, axis=1, kind="stable")
-    numbers = np.take_along_axis(numbers, order, axis=1)
-    values = np.take_along_axis(values, order, axis=1)
-    few = np.flatnonzero(~np.isfinite(values[:, -1]))
+    few = np.flatnonzero(~np.isfinite(values[:, -1]))  # who found too few in its cells
     if len(few):
-        everything = np.arange(len(vectors))
-        numbers[few], values[few] = among(vectors, few, everything, numbers.shape[1])
+        numbers[few], values[few] = most_alike(vectors[few], vectors, count, few)
     return numbers, values
 
 
-def _centres(vectors: Vectors, cells: int) -> Vectors:
+def _centres(vectors: Array, cells: int) -> Array:
     """Find centres by k-means on some of the vectors, each brought to length 1."""
     rng = np.random.default_rng(len(vectors))
-    some = rng.permutation(len(vectors))[: cells * _OF_EACH_CELL]
-    table_row = vectors[np.sort(some)]
-    centres = table_row[rng.choice(len(table_row), cells, replace=False)]
+    some = vectors[np.sort(rng.permutation(len(vectors))[: cells * _OF_EACH_CELL])]
+    centres = some[rng.choice(len(some), cells, replace=False)]
     for _ in range(_ROUNDS):
-        own = _nearest_centres(table_row, centres, 1)[:, 0]
+        own = most_alike(some, centres, 1)[0][:, 0]
         sums = np.zeros_like(centres)
-        np.add.at(sums, own, table_row)
+        np.add.at(sums, own, some)
         lengths = np.linalg.norm(sums, axis=1, keepdims=True)
         centres = np.where(lengths > 0, sums / np.maximum(lengths, 1e-12), centres)
     return centres
 
 
-def _nearest_centres(vectors: Vectors, centres: Vectors, count: int) -> Indices:
-    """Find the numbers (n, count) of the nearest centres, the nearest of all first."""
-    found = np.empty((len(vectors), count), np.int64)
-    height = max(1, _BLOCK_VALUES // len(centres))
-    for at in range(0, len(vectors), height):
-        alike = vectors[at : at + height] @ centres.T
-        best = np.argpartition(alike, len(centres) - count, axis=1)[:, -count:]
-        order = np.argsort(-np.take_along_axis(alike, best, axis=1), axis=1)
-        found[at : at + height] = np.take_along_axis(best, order, axis=1)
-    return found
-
-
-def recall(
-    vectors: Vectors, numbers: Indices, *, nearest_pairs: bool = False, table_row: int = 500
-) -> float:
+def recall(vectors: Array, numbers: Indices, *, nearest_pairs: bool = False) -> float:
     """Measure what share of the nearest others `numbers` has, for some vectors and all others.
 
     Args:
         vectors: float32 (n, width).
         numbers: int64 (n, count), as `nearest` found them.
         nearest_pairs: look for the pair with the nearest one alone, from one side or the other.
-        table_row: vectors that are compared with all.
     """
     rng = np.random.default_rng(0)
-    rows = np.sort(rng.choice(len(vectors), min(table_row, len(vectors)), replace=False))
+    rows = np.sort(rng.choice(len(vectors), min(_MEASURED, len(vectors)), replace=False))
     count = 1 if nearest_pairs else numbers.shape[1]
-    true, _ = among(vectors, rows, np.arange(len(vectors)), count)
+    true, _ = most_alike(vectors[rows], vectors, count, rows)
     if nearest_pairs:
         pairs = zip(rows, true[:, 0], strict=True)
         return float(np.mean([a in numbers[b] or b in numbers[a] for a, b in pairs]))

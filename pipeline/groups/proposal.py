@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
@@ -21,6 +21,10 @@ KINDS = {
     "look": "near copies (pixels and rows)",
 }
 """Kinds of evidence, the surest first, as a person calls them."""
+
+
+def _title(kind: str) -> str:
+    return KINDS[kind].split(" (")[0]
 
 
 class Link(NamedTuple):
@@ -136,12 +140,15 @@ class Proposal:
         found = self.by_path()
         return [table_row._replace(group=found.get(table_row.path, "")) for table_row in table_rows]
 
-    def kinds(self) -> dict[int, list[str]]:
+    def tied_by(self) -> dict[int, str]:
         """Say for each group of several photographs which kinds of evidence made it."""
-        found: dict[int, set[str]] = {}
+        found: defaultdict[int, set[str]] = defaultdict(set)
         for link in self.links:
-            found.setdefault(int(self.groups[link.a]), set()).add(link.kind)
-        return {group: [k for k in KINDS if k in kinds] for group, kinds in sorted(found.items())}
+            found[int(self.groups[link.a])].add(link.kind)
+        return {
+            group: ", ".join(_title(kind) for kind in KINDS if kind in kinds)
+            for group, kinds in found.items()
+        }
 
     def describe(self) -> str:
         """Describe the proposal in one line for a person."""
@@ -161,7 +168,7 @@ class Proposal:
         ]  # fmt: skip
         rows: list[list[Cell]] = [
             [
-                f"{KINDS[item.kind].split(' (')[0]}: {printable(item.what)}",
+                f"{_title(item.kind)}: {printable(item.what)}",
                 item.photographs,
                 item.groups,
                 "yes" if item.used else "no",
@@ -188,18 +195,7 @@ class Proposal:
 
     def to_json(self) -> dict[str, Any]:
         """Give plain values; the inverse is `from_json`."""
-        return {
-            "paths": self.paths,
-            "groups": self.groups.tolist(),
-            "links": [list(link) for link in self.links],
-            "evidence": [asdict(item) for item in self.evidence],
-            "questions": [asdict(item) for item in self.questions],
-            "notes": self.notes,
-            "basis": self.basis,
-            "at_most": self.at_most,
-            "question": self.question,
-            "cuts": [list(cut) for cut in self.cuts],
-        }
+        return {**asdict(self), "groups": self.groups.tolist()}
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Proposal:

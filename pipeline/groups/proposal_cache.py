@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from features.arrays import Flags
 from features.cache.cache import Cache
 from features.cache.sample_table import TableRow
 from features.cache.shards import open_cache
@@ -31,8 +31,6 @@ _SURE = 0.001  # expected strangers as alike: of 1,000 photographs of new parts,
 _LIKELY = 0.01  # the same, where a person is asked to look
 _OWN = 0.95  # share of photographs that are parts of their own, from which on it is said
 _MOST_DOUBTED = 20_000  # photographs that are compared with one another for this
-
-Flags = npt.NDArray[np.bool_]
 
 
 def propose_for(

@@ -25,7 +25,7 @@ from pipeline.groups.changed_copies import (
     turned_copies,
 )
 from pipeline.groups.evidence import Finding, Joiner, PixelEvidence
-from pipeline.groups.file_names import original_names
+from pipeline.groups.file_names import codes_of, original_names
 from pipeline.groups.neighbours import ALL_PAIRS
 from pipeline.groups.proposal import Evidence, Link, Proposal, Question
 from pipeline.groups.readings import Readings, read_all
@@ -118,7 +118,7 @@ def _proposed(
     pixels = PixelEvidence(similarity, unit)
     capture_time = None if thumbnails is None else thumbnails.capture_time[unit]
     readings = read_all(table_rows, capture_time, pixels, gap)
-    findings = [_copies(table_rows, unit), *readings.findings]
+    findings = [_copies(unit), *readings.findings]
     if gap is None:
         near = None if similarity is None else Pairs(*similarity.pairs(CHANCE))
         turned = cut = None
@@ -145,34 +145,21 @@ def _proposed(
     return proposal
 
 
-def _copies(table_rows: Sequence[TableRow], unit: Indices) -> Finding:
-    """Link photographs with the same bytes."""
-    first: dict[int, int] = {}
-    ties = []
-    for number, row in enumerate(unit.tolist()):
-        if row in first:
-            ties.append(Link(first[row], number, "copy", 0.0))
-        first.setdefault(row, number)
-    groups = len({tie.a for tie in ties})
-    why = "the same bytes under several names" if ties else "no two files have the same bytes"
-    return Finding(
-        Evidence("copy", "the same bytes", len(ties) + groups, groups, bool(ties), why), ties
-    )
+def _copies(unit: Indices) -> Finding:
+    """Tie photographs with the same bytes."""
+    tied = len(np.unique(unit)) < len(unit)
+    why = "the same bytes under several names" if tied else "no two files have the same bytes"
+    return Finding.of_groups("copy", "the same bytes", unit, tied, why)
 
 
 def _exports(table_rows: Sequence[TableRow]) -> Finding:
-    """Link photographs whose names say that they are made from one another."""
-    first: dict[str, int] = {}
-    ties = []
-    for number, name in enumerate(original_names([table_row.path for table_row in table_rows])):
-        if name and first.setdefault(name, number) != number:
-            ties.append(Link(first[name], number, "name", 0.0))
-    groups = len({tie.a for tie in ties})
+    """Tie photographs whose names say that they are made from one another."""
+    names = original_names([table_row.path for table_row in table_rows])
+    codes = np.where([name == "" for name in names], -1, codes_of(names))
+    tied = any(names)
     why = "named as copies, exports or augmented versions of one file"
-    why = why if ties else "no names as programs give to copies and exports"
-    return Finding(
-        Evidence("name", "copies by name", len(ties) + groups, groups, bool(ties), why), ties
-    )
+    why = why if tied else "no names as programs give to copies and exports"
+    return Finding.of_groups("name", "copies by name", codes, tied, why)
 
 
 _BY_STRANGERS = (
@@ -191,7 +178,7 @@ def _looks(
     """Link near copies, where neither names nor times have spoken; `near` are numbers of rows."""
     if near is None:
         unknown = "too few different photographs, or too many: what is usual here cannot be told"
-        return Finding(Evidence("look", what, 0, 0, False, unknown))
+        return Finding.nothing("look", what, unknown)
     place = np.unique(unit, return_index=True)[1]  # the first photograph of each row
     a, b, expected = place[near.a], place[near.b], near.expected
     kept = ~(readings.spoken[a] & readings.spoken[b]) & ~_far_in_time(readings, a, b)

@@ -9,15 +9,15 @@ time only counts the rounds. `pipeline.groups.rounds` weighs the two.
 from __future__ import annotations
 
 import itertools
-from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from features.arrays import Indices
+from features.arrays import Flags, Indices
 from features.cache.sample_table import TableRow
 from features.errors import DataError
 from pipeline.groups.counters_and_times import (
@@ -30,17 +30,16 @@ from pipeline.groups.counters_and_times import (
     table_of_cuts,
     time_line,
 )
-from pipeline.groups.evidence import AGREES, Finding, Pairs, PixelEvidence, in_percent
-from pipeline.groups.file_names import Key, read_names
-from pipeline.groups.proposal import Evidence, Link
-from pipeline.groups.rounds import (
-    COVERS,
-    are_crossed,
-    count,
-    cycles,
-    purity,
-    weigh,
+from pipeline.groups.evidence import (
+    AGREES,
+    Finding,
+    Pairs,
+    PixelEvidence,
+    in_percent,
+    members_of,
 )
+from pipeline.groups.file_names import Key, read_names
+from pipeline.groups.rounds import COVERS, are_crossed, count, cycles, purity, weigh
 
 _USUAL = 12  # photographs of the usual part by its name; of more, runs in time may know better
 _RECURS = 1.5  # runs of a value in the order of shots, from which on it comes back
@@ -67,26 +66,49 @@ class Readings:
     findings: list[Finding]
     basis: str
     line: Line | None
-    spoken: npt.NDArray[np.bool_]
-    rounds: bool = False
-    undecided: str = ""
-    cuts: list[tuple[float, int]] = field(default_factory=list)
+    spoken: Flags
+    rounds: bool
+    undecided: str
+    cuts: list[tuple[float, int]]
 
 
 @dataclass(frozen=True)
 class _Named:
-    """A key with what it does to the photographs: codes int64 (n,), -1 for no value."""
+    """A key with what it does to the photographs."""
 
     key: Key
-    codes: Indices
     usual: float
     recurs: float | None
     agreement: float | None
 
     @property
+    def codes(self) -> Indices:
+        """Give the group of each photograph, int64 (n,); -1 for none."""
+        return self.key.codes
+
+    @property
     def groups(self) -> int:
         """Count the groups."""
-        return int(self.codes.max()) + 1
+        return count(self.codes)
+
+
+class _Timed(NamedTuple):
+    """Runs int64 (n,), -1 for none; the gap that cuts them, 0 for none; and why."""
+
+    runs: Indices
+    gap: float
+    why: str
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """The name that serves, else the runs that do; and why, what is open, and whether of rounds."""
+
+    name: _Named | None
+    timed: _Timed | None
+    why: str = ""
+    question: str = ""
+    rounds: bool = False
 
 
 def read_all(
@@ -116,42 +138,41 @@ def read_all(
             "time in EXIF or in its name; say which belong together with --groups or --group-regex"
         )
     timed = None if line is None else _timed(line, gap)
-    if gap is not None:
-        return _chosen(table_rows, line, timed, None, [], "")
-    keys, counters = read_names(paths)
-    named = [_named(key, line or _one_counter(counters, len(paths)), pixels) for key in keys]
-    best = _best(named, None if timed is None else timed[0])
+    keys, counters = read_names(paths) if gap is None else ([], [])
+    order = line or _one_counter(counters, len(paths))
+    named = [_named(key, order, pixels) for key in keys]
+    runs = None if timed is None else timed.runs
+    best = _best(named, runs)
+    counted = [] if timed or best else [_weigh_counter(counter, pixels) for counter in counters]
+    by_counter = any(finding.evidence.used for finding in counted)
+    recurring = named
     if best is not None:
-        crossing = [one for one in named if are_crossed(one.codes, best.codes)]
-        if crossing:
-            return _between(table_rows, line, timed, best, crossing, named)
-        return _chosen(table_rows, line, timed, best, named, "")
-    counted = [] if timed else [_weigh_counter(counter, pixels) for counter in counters]
-    if any(finding.evidence.used for finding in counted):
-        found = _chosen(table_rows, line, None, None, named, "")
+        runs = best.codes
+    else:
+        recurring = [one for one in named if one.recurs is not None and one.recurs > _RECURS]
+        recurring = [] if by_counter else recurring
+        if runs is None and recurring and order is not None:
+            runs = cycles(order, max(recurring, key=lambda one: one.groups).codes)
+    crossing = [one for one in recurring if runs is not None and are_crossed(one.codes, runs)]
+    choice = _Choice(best, timed)
+    if crossing:
+        choice = _between(table_rows, line, choice, runs, crossing)
+    found = _chosen(choice, line, named, len(paths))
+    if by_counter:
         return replace(found, findings=[*counted, *found.findings], basis="counter")
-    again = [one for one in named if one.recurs is not None and one.recurs > _RECURS]
-    runs = timed[0] if timed else None
-    if runs is None and again:
-        order = line or _one_counter(counters, len(paths))
-        runs = None if order is None else cycles(order, max(again, key=lambda n: n.groups).codes)
-    again = [] if runs is None else [one for one in again if are_crossed(one.codes, runs)]
-    if runs is not None and again:
-        return _between(table_rows, line, timed, runs, again, named)
-    found = _chosen(table_rows, line, timed, None, named, "")
-    return replace(found, findings=[*found.findings, *counted[:_COUNTED]])
+    return found if crossing else replace(found, findings=[*found.findings, *counted[:_COUNTED]])
 
 
-def _timed(line: Line, gap: float | None) -> tuple[Indices, float, str] | None:
-    """Give runs, the gap that cuts them, and why; None where gaps are of one kind."""
+def _timed(line: Line, gap: float | None) -> _Timed | None:
+    """Cut runs in time; None where gaps are of one kind."""
     _, gaps = line.walk()
     if gap is not None:
-        return line.runs(gap), gap, "the gap was given"
+        return _Timed(line.runs(gap), gap, "the gap was given")
     cut = find_cut(gaps, line.step)
     if cut is None:
         return None
     why = f"gaps are of two kinds: up to {round_gap(cut.gap):g} s, and about {cut.long:,.0f} s"
-    return line.runs(cut.gap), cut.gap, why
+    return _Timed(line.runs(cut.gap), cut.gap, why)
 
 
 def _one_counter(counters: Sequence[Line], count: int) -> Line | None:
@@ -161,18 +182,15 @@ def _one_counter(counters: Sequence[Line], count: int) -> Line | None:
 
 
 def _named(key: Key, order: Line | None, pixels: PixelEvidence) -> _Named:
-    numbers = {value: n for n, value in enumerate(dict.fromkeys(v for v in key.values if v))}
-    codes = np.array([numbers.get(value, -1) for value in key.values], dtype=np.int64)
-    members = _members(codes)
+    members = members_of(key.codes)
     sizes = [len(group) for group in members if len(group) > 1]
     recurs = None
     if order is not None:
-        shots = codes[order.walk()[0]]
+        shots = key.codes[order.walk()[0]]
         shots = shots[shots >= 0]
-        recurs = float((np.diff(shots) != 0).sum() + 1) / max(len(numbers), 1)
+        recurs = float((np.diff(shots) != 0).sum() + 1) / count(key.codes)
     return _Named(
         key,
-        codes,
         float(np.median(sizes)) if sizes else 0.0,
         recurs,
         pixels.agreement(*_group_pairs(members)),
@@ -205,21 +223,18 @@ def _best(named: Sequence[_Named], runs: Indices | None) -> _Named | None:
 def _between(
     table_rows: Sequence[TableRow],
     line: Line | None,
-    timed: tuple[Indices, float, str] | None,
-    parts: _Named | Indices,
-    again: Sequence[_Named],
-    named: Sequence[_Named],
-) -> Readings:
+    choice: _Choice,
+    runs: Indices,
+    crossing: Sequence[_Named],
+) -> _Choice:
     """Decide whether runs are parts and a recurring field their view, or the field is the part."""
-    name = parts if isinstance(parts, _Named) else None
-    runs = parts.codes if isinstance(parts, _Named) else parts
+    name, timed = choice.name, choice.timed
     labels = np.unique([table_row.label for table_row in table_rows], return_inverse=True)[1]
     weighed = [
-        (*weigh(one.key, one.codes, runs, name.key if name else None, labels, line), one)
-        for one in again
+        (*weigh(one.key, runs, name.key if name else None, labels, line), one) for one in crossing
     ]
-    score, why, one = max(weighed, key=lambda each: (each[0], -each[2].groups))
-    question = ""
+    score, votes, one = max(weighed, key=lambda each: (each[0], -each[2].groups))
+    why, question = "; ".join(votes), ""
     if abs(score) < _SURE:
         question = (
             f"is {one.key.what} the part, photographed again and again (--group-regex "
@@ -227,49 +242,38 @@ def _between(
         )
         score = 1.0 if one.groups <= count(runs) else -1.0
     if score > 0:
-        found = _chosen(table_rows, line, timed, one, named, question, "; ".join(why))
-        return replace(found, rounds=True)
+        return _Choice(one, timed, why, question, rounds=True)
     if timed is None and name is None:
-        timed = (runs, 0.0, f"{one.key.what} starts anew with each part")
-    return _chosen(table_rows, line, timed, name, named, question, "; ".join(why))
+        timed = _Timed(runs, 0.0, f"{one.key.what} starts anew with each part")
+    return _Choice(name, timed, why, question)
 
 
-def _chosen(
-    table_rows: Sequence[TableRow],
-    line: Line | None,
-    timed: tuple[Indices, float, str] | None,
-    name: _Named | None,
-    named: Sequence[_Named],
-    question: str,
-    why: str = "",
-) -> Readings:
+def _chosen(choice: _Choice, line: Line | None, named: Sequence[_Named], n: int) -> Readings:
     """Give the readings as findings: the name that serves, else the runs; the others are shown."""
-    findings: list[Finding] = []
-    spoken = np.zeros(len(table_rows), dtype=np.bool_)
+    name, timed, why = choice.name, choice.timed, choice.why
     if timed is not None:
-        runs, gap, reason = timed
-        what = f"{line.what}, cut at {round_gap(gap):g} s" if line and gap else "runs of names"
-        reason = f"{reason}; {why}" if why and name is None else reason
-        reason = f"{reason}; the names say it better" if name is not None else reason
-        findings.append(_finding("time", what, runs, name is None, reason))
-        spoken |= (runs >= 0) & (name is None)
+        what = "runs of names"
+        if line is not None and timed.gap:
+            what = f"{line.what}, cut at {round_gap(timed.gap):g} s"
+        reason = timed.why + ("; the names say it better" if name else f"; {why}" if why else "")
+        findings = [Finding.of_groups("time", what, timed.runs, name is None, reason)]
     elif line is not None:
         what = f"{line.what}, all gaps of one kind"
-        findings.append(Finding(Evidence("time", what, 0, 0, False, "nowhere to cut")))
+        findings = [Finding.nothing("time", what, "nowhere to cut")]
     else:
         why_not = "photographs hold no time of capture (EXIF), nor do their names"
-        findings.append(Finding(Evidence("time", "none", 0, 0, False, why_not)))
+        findings = [Finding.nothing("time", "none", why_not)]
     shown = [one for one in named if one is not name]
     shown.sort(key=lambda one: (one.usual > MOST_SHOTS, -one.groups))
-    for one in [*([name] if name else []), *shown[:_SHOWN]]:
-        findings.append(_name_finding(one, one is name, why if one is name else ""))
-        spoken |= (one.codes >= 0) & (one is name)
+    findings += [_name_finding(name, True, why)] if name else []
+    findings += [_name_finding(one, False, "") for one in shown[:_SHOWN]]
     if not named:
         none = "names are too different from one another, or no part of them recurs"
-        findings.append(Finding(Evidence("name", "file names", 0, 0, False, none)))
-    cuts = [] if line is None else table_of_cuts(line, timed[1] if timed and timed[1] else 10.0)
-    basis = "names" if name is not None else "times" if timed is not None else ""
-    return Readings(findings, basis, line, spoken, undecided=question, cuts=cuts)
+        findings.append(Finding.nothing("name", "file names", none))
+    codes = name.codes if name else timed.runs if timed else np.full(n, -1)
+    cuts = [] if line is None else table_of_cuts(line, timed.gap if timed and timed.gap else 10.0)
+    basis = "names" if name else "times" if timed else ""
+    return Readings(findings, basis, line, codes >= 0, choice.rounds, choice.question, cuts)
 
 
 def _name_finding(one: _Named, used: bool, reason: str) -> Finding:
@@ -281,18 +285,7 @@ def _name_finding(one: _Named, used: bool, reason: str) -> Finding:
         why += f"; {in_percent(one.agreement)}"
     why += f"; {reason}" if reason else ""
     hint = "" if used else f"--group-regex '{one.key.pattern}'"
-    return _finding("name", one.key.what, one.codes, used, why, hint)
-
-
-def _finding(kind: str, what: str, codes: Indices, used: bool, why: str, hint: str = "") -> Finding:
-    groups = [group for group in _members(codes) if len(group) > 1]
-    count = sum(map(len, groups))
-    ties = [
-        Link.between(a, b, kind, 0.0)
-        for group in groups if used
-        for a, b in itertools.pairwise(group)
-    ]  # fmt: skip
-    return Finding(Evidence(kind, what, count, len(groups), used, why, hint), ties)
+    return Finding.of_groups("name", one.key.what, one.codes, used, why, hint)
 
 
 def _weigh_counter(line: Line, pixels: PixelEvidence) -> Finding:
@@ -300,13 +293,14 @@ def _weigh_counter(line: Line, pixels: PixelEvidence) -> Finding:
     order, gaps = line.walk()
     cut = find_cut(gaps, line.step, MOST_COUNTED)
     if cut is None:
-        why = "all gaps are of one kind"
-        return Finding(Evidence("name", f"{line.what}, one after another", 0, 0, False, why))
+        what = f"{line.what}, one after another"
+        return Finding.nothing("name", what, "all gaps are of one kind")
     runs = line.runs(cut.gap)
     agreement = pixels.agreement(*_run_pairs(order, runs[order]))
     sure = agreement is not None and agreement >= AGREES
     why = f"gaps are of two kinds (at most {cut.gap:,.0f}, or far more); {in_percent(agreement)}"
-    return _finding("name", f"{line.what}, at most {cut.gap:,.0f} apart", runs, sure, why)
+    what = f"{line.what}, at most {cut.gap:,.0f} apart"
+    return Finding.of_groups("name", what, runs, sure, why)
 
 
 def _run_pairs(order: Indices, run: Indices) -> tuple[Pairs, Pairs]:
@@ -333,11 +327,3 @@ def _group_pairs(groups: list[list[int]]) -> tuple[Pairs, Pairs]:
     ]
     one, two = (np.array(pairs, dtype=np.int64).reshape(-1, 2) for pairs in (related, others))
     return (one[:, 0], one[:, 1]), (two[:, 0], two[:, 1])
-
-
-def _members(codes: Indices) -> list[list[int]]:
-    found: defaultdict[int, list[int]] = defaultdict(list)
-    for number, code in enumerate(codes.tolist()):
-        if code >= 0:
-            found[code].append(number)
-    return list(found.values())

@@ -37,13 +37,12 @@ _ROUND_WORDS = re.compile(
 
 
 def weigh(
-    key: Key, codes: Indices, runs: Indices, other: Key | None, labels: Indices, line: Line | None
+    key: Key, runs: Indices, other: Key | None, labels: Indices, line: Line | None
 ) -> tuple[float, list[str]]:
     """Weigh the votes for a recurring value being the part, and runs rounds; against is below 0.
 
     Args:
         key: the field that recurs.
-        codes: int64 (n,) its values as numbers; -1 for none.
         runs: int64 (n,) the runs, or the values of another field.
         other: this other field; None where runs are of times.
         labels: int64 (n,) class numbers.
@@ -53,7 +52,7 @@ def weigh(
         The sum of the votes, and why.
     """
     votes: list[tuple[float, str]] = []
-    by_value, by_run = purity(labels, codes), purity(labels, runs)
+    by_value, by_run = purity(labels, key.codes), purity(labels, runs)
     chance = purity(labels, np.zeros(len(labels), dtype=np.int64))
     told = key.by_folder or (other is not None and other.by_folder)
     if not told and chance < 1 and abs(by_value - by_run) > _DECIDES * (1 - chance):
@@ -67,8 +66,8 @@ def weigh(
             votes.append((1.5, f"runs are {apart / 60:,.0f} min apart"))
         elif apart <= _PARTS_APART:
             votes.append((-1.5, f"runs are {apart:,.0f} s apart"))
-    if count(codes) <= _FEW and count(runs) >= 2 * count(codes):
-        votes.append((-1.0, f"only {count(codes)} values recur"))
+    if count(key.codes) <= _FEW and count(runs) >= 2 * count(key.codes):
+        votes.append((-1.0, f"only {count(key.codes)} values recur"))
     if other is not None and other.leads:
         votes.append((-1.0, "the other number leads"))
     if other is not None and _ROUND_WORDS.fullmatch(other.before):

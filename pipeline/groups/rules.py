@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from features.arrays import Indices
 from features.cache.sample_table import TableRow
 from features.errors import CacheError, DataError
 from features.photographs.file import Photograph
@@ -123,37 +123,6 @@ def parse_gap(text: str) -> float:
     return seconds
 
 
-@dataclass
-class GroupTable:
-    """Hold what a table says of photographs.
-
-    Attributes:
-        groups: path of a photograph -> its group; "" where the table has none for it.
-        unknown: names in the table that fit no photograph, or several.
-        merged: spellings of groups that were taken for one.
-    """
-
-    groups: dict[str, str]
-    unknown: list[str]
-    merged: list[str]
-
-    def notes(self, file: str) -> list[str]:
-        """Say what a person should know of it."""
-        said = []
-        if self.unknown:
-            said.append(
-                f"{len(self.unknown):,} names in {file} fit no photograph of the folder, or "
-                f"several, such as {self.unknown[0]!r}"
-            )
-        if self.merged:
-            shown = "; ".join(self.merged[:3]) + ("; …" if len(self.merged) > 3 else "")
-            said.append(
-                f"groups that differ in spaces, letter case or Unicode form alone are one, "
-                f"{len(self.merged):,} of them: {shown}"
-            )
-        return said
-
-
 class Grouped(NamedTuple):
     """Photographs with their groups.
 
@@ -174,17 +143,15 @@ def apply_rule(rule: GroupRule, photographs: Sequence[Photograph]) -> Grouped:
     Raises:
         DataError: the table or the pattern cannot be used, or fits no photograph at all.
     """
-    notes: list[str] = []
     if rule.from_photographs:
-        return Grouped(list(photographs), 0 if rule.gap else len(photographs), notes)
+        return Grouped(list(photographs), 0 if rule.gap else len(photographs), [])
+    notes: list[str] = []
+    paths = [photograph.path for photograph in photographs]
     if rule.kind == "file":
-        paths = [photograph.path for photograph in photographs]
-        read = read_groups(Path(rule.value), paths)
-        table = match_groups(read, paths)
-        groups = [table.groups.get(path, "") for path in paths]
-        notes = [*filter(None, [read.note]), *table.notes(rule.value)]
+        found, notes = match_groups(read_groups(Path(rule.value), paths), paths)
+        groups = [found.get(path, "") for path in paths]
     else:
-        groups = _match_groups(rule.value, photographs)
+        groups = [group_in_name(rule.value, path) for path in paths]
     if not any(groups):
         raise DataError(
             f"groups {rule.describe()} fit none of {len(photographs)} photographs, such as "
@@ -210,10 +177,14 @@ def read_groups(path: Path, names: Sequence[str] = ()) -> Table:
     return table
 
 
-def match_groups(table: Table, paths: Sequence[str]) -> GroupTable:
+def match_groups(table: Table, paths: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     """Find the photographs that the lines of a table name, and their groups.
 
     Groups that differ in spaces, letter case or Unicode form alone are one.
+
+    Returns:
+        Path of a photograph -> its group ("" where its cell is empty), without those that the table
+        does not name; and what a person should know of the table.
 
     Raises:
         DataError: one photograph with two groups.
@@ -222,58 +193,70 @@ def match_groups(table: Table, paths: Sequence[str]) -> GroupTable:
     names = table.column(table.find(PATH_COLUMNS) or "")
     cells = table.column(table.find(GROUP_COLUMNS) or "")
     spelling = one_spelling(cell for cell in cells if cell.strip())
-    found = GroupTable({}, [], merged_spellings(spelling))
+    groups: dict[str, str] = {}
+    unknown: list[str] = []
     for name, cell in zip(names, cells, strict=True):
         path, group = index.find(name), spelling.get(cell, "")
         if path is None:
-            found.unknown += [name] if name.strip() else []
-        elif found.groups.setdefault(path, group) != group:
+            unknown += [name] if name.strip() else []
+        elif groups.setdefault(path, group) != group:
             raise DataError(
-                f"{table.file} puts {path!r} into two groups, {found.groups[path]!r} and "
+                f"{table.file} puts {path!r} into two groups, {groups[path]!r} and "
                 f"{group!r}; expected one; correct the table"
             )
-    return found
+    notes = [table.note] if table.note else []
+    if unknown:
+        notes.append(
+            f"{len(unknown):,} names in {table.file} fit no photograph of the folder, or "
+            f"several, such as {unknown[0]!r}"
+        )
+    merged = merged_spellings(spelling)
+    if merged:
+        shown = "; ".join(merged[:3]) + ("; …" if len(merged) > 3 else "")
+        notes.append(
+            f"groups that differ in spaces, letter case or Unicode form alone are one, "
+            f"{len(merged):,} of them: {shown}"
+        )
+    return groups, notes
 
 
-def _match_groups(pattern: str, photographs: Iterable[Photograph]) -> list[str]:
+def group_in_name(pattern: str, path: str) -> str:
+    """Give what the first parentheses of a pattern hold, or without any the match; "" for none.
+
+    Raises:
+        DataError: it is no regular expression.
+    """
     try:
-        compiled = re.compile(pattern)
+        match = re.search(pattern, path)
     except re.error as error:
         raise DataError(
             f"--group-regex {pattern!r} is no regular expression ({error}); an example is "
             r"'part-(\d+)'"
         ) from error
-    groups = []
-    for photograph in photographs:
-        match = compiled.search(photograph.path)
-        # Of several parentheses the first counts; without any, the whole match.
-        found = (match.group(1) if compiled.groups else match.group(0)) if match else ""
-        groups.append(found or "")
-    return groups
+    return (match[1 if match.re.groups else 0] or "") if match else ""
 
 
-def number_groups(table_rows: Sequence[TableRow]) -> npt.NDArray[np.int64]:
+def number_groups(table_rows: Sequence[TableRow]) -> Indices:
     """Give groups as numbers: same given group or same bytes -> same number.
 
-    A photograph that stands in two groups through an exact copy joins them (union-find).
+    A photograph that stands in two groups through an exact copy joins them.
 
     Returns:
         int64 (len(samples),), numbered from 0 in order of first appearance.
     """
-    parent = list(range(len(table_rows)))
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
 
-    def root(member: int) -> int:
-        """Find what stands for a member's group, and shorten the way there."""
-        while parent[member] != member:
-            parent[member] = parent[parent[member]]
-            member = parent[member]
-        return member
-
-    first: dict[tuple[str, str], int] = {}
-    for number, table_row in enumerate(table_rows):
-        for tie in (("group", table_row.group), ("digest", table_row.digest)):
-            if tie[1]:
-                parent[root(number)] = root(first.setdefault(tie, number))
-    roots = [root(number) for number in range(len(table_rows))]
-    numbers = {found: number for number, found in enumerate(dict.fromkeys(roots))}
-    return np.array([numbers[found] for found in roots], dtype=np.int64)
+    n = len(table_rows)
+    said: dict[tuple[str, str], int] = {}  # a group or digest -> its node behind the photographs
+    ties = [
+        (number, n + said.setdefault(tie, len(said)))
+        for number, table_row in enumerate(table_rows)
+        for tie in (("group", table_row.group), ("digest", table_row.digest))
+        if tie[1]
+    ]
+    ends = np.array(ties, dtype=np.int64).reshape(-1, 2).T
+    graph = coo_array((np.ones(len(ties)), tuple(ends)), shape=(n + len(said),) * 2)
+    joined = connected_components(graph, directed=False)[1][:n]
+    _, first, numbers = np.unique(joined, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[numbers].astype(np.int64)

@@ -22,14 +22,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from features.arrays import Floats, Indices
+from features.arrays import Array, Floats, Indices
 from features.cache.cache import Cache
 from features.cache.row_parts import RowParts
 from features.cache.thumbnail_table import thumbnails_of
 from features.cache.thumbnails import Grey
-from pipeline.groups.neighbours import ALL_PAIRS, Vectors, nearest, recall
+from pipeline.groups.neighbours import ALL_PAIRS, nearest, recall
 from pipeline.groups.registration import align, normalise, shrink
 
 FEWEST = 12  # photographs: among fewer nobody can say what strangers look like
@@ -53,12 +52,12 @@ class Tail:
         reach: strangers, and possible copies, expected with a likeness above the floor.
     """
 
-    floor: npt.NDArray[np.float32]
-    spread: npt.NDArray[np.float32]
+    floor: Array
+    spread: Array
     reach: float
 
     @classmethod
-    def of(cls, alike: Vectors, n: int, found: float = 1.0) -> tuple[Tail, int]:
+    def of(cls, alike: Array, n: int, found: float = 1.0) -> tuple[Tail, int]:
         """Fit it to the likenesses of the nearest ones, the most alike first.
 
         Args:
@@ -99,7 +98,7 @@ class Similarity:
         neighbours: int64 (n, k), the most alike first.
     """
 
-    vectors: Vectors
+    vectors: Array
     tail: Tail
     neighbours: Indices
 
@@ -198,7 +197,7 @@ def similarity_of_thumbnails(grey: Grey) -> Similarity | None:
     return similarity_of(_pictured(grey)) if len(grey) >= FEWEST else None
 
 
-def similarity_of(vectors: Vectors, tick: Tick | None = None) -> Similarity:
+def similarity_of(vectors: Array, tick: Tick | None = None) -> Similarity:
     """Fit the tail of each vector's strangers; (n, width) unit vectors, n at least FEWEST."""
     n = len(vectors)
     numbers, alike = nearest(vectors, min(_group(n) + _strangers(n), n - 2), tick)
@@ -215,7 +214,7 @@ def _strangers(n: int) -> int:
     return min(_STRANGERS, max(8, n // 3))
 
 
-def _together(views: list[Vectors]) -> Vectors:
+def _together(views: list[Array]) -> Array:
     """Join a photograph's views to one vector, weighted: cosines become a weighted mean.
 
     The less strangers vary in a view, the more it counts: 1 / root mean square of all cosines.
@@ -229,37 +228,30 @@ def _together(views: list[Vectors]) -> Vectors:
     return np.concatenate([v * w for v, w in zip(views, weights, strict=True)], axis=1)
 
 
-def _pictured(grey: Grey) -> Vectors:
+def _pictured(grey: Grey) -> Array:
     """Make vectors of small grey pictures laid on one another."""
     pictures = shrink(align(shrink(grey.astype(np.float32), _ALIGNED)), _SIDE)
     return _near_white(normalise(pictures).reshape(len(grey), -1))
 
 
-def _pooled(cache: Cache, rows: list[int], tick: Tick | None = None) -> Vectors:
+def _pooled(cache: Cache, rows: list[int], tick: Tick | None = None) -> Array:
     """Average rows over the places of the map: float32 (n, channels); whole if these are few."""
     row_parts = RowParts.of_cache(cache)
-    if row_parts.pooled:  # the same means
-        kept = [
-            cache.take(rows[start : start + _READ], row_parts.pooled_place("avg"))
-            for start in range(0, len(rows), _READ)
-        ]
-        if tick is not None:
-            tick(len(rows))
-        return np.concatenate(kept)
-    channels = row_parts.shape[2] if row_parts.shape[2] >= _FEWEST_CHANNELS else row_parts.map_width
+    # Slim rows keep the same means.
+    place = row_parts.pooled_place("avg") if row_parts.pooled else row_parts.flat
+    few = row_parts.shape[2] < _FEWEST_CHANNELS
+    channels = place.stop - place.start if few else row_parts.shape[2]
     pooled = np.empty((len(rows), channels), dtype=np.float32)
     for start in range(0, len(rows), _READ):
-        block = cache.take(rows[start : start + _READ], row_parts.flat)
+        block = cache.take(rows[start : start + _READ], place)
         pooled[start : start + _READ] = block.reshape(len(block), -1, channels).mean(axis=1)
         if tick is not None:
             tick(len(block))
     return pooled
 
 
-def _near_white(
-    values: Vectors, components: int = _COMPONENTS, power: float = _WHITENING
-) -> Vectors:
-    """Give unit vectors along so many principal components at most, nearly whitened."""
+def _near_white(values: Array) -> Array:
+    """Give unit vectors along the first principal components, nearly whitened."""
     from scipy.linalg import eigh
 
     centred = values - values.mean(axis=0)
@@ -267,11 +259,11 @@ def _near_white(
     wide = width > n
     product = (centred @ centred.T if wide else centred.T @ centred).astype(np.float64)
     size = len(product)
-    variances, axes = eigh(product, subset_by_index=(max(0, size - components), size - 1))
+    variances, axes = eigh(product, subset_by_index=(max(0, size - _COMPONENTS), size - 1))
     kept = variances > 1e-9 * max(float(variances[-1]), 1e-300)
     variances, axes = variances[kept], axes[:, kept]
     deviations = np.sqrt(variances)
     scores = axes * deviations if wide else centred @ axes
-    scores = scores / deviations**power
+    scores = scores / deviations**_WHITENING
     lengths = np.linalg.norm(scores, axis=1, keepdims=True)
     return np.asarray(scores / np.maximum(lengths, 1e-12), dtype=np.float32)

@@ -7,13 +7,18 @@ after that while. Nobody said which photographs show one part: each is a part of
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from features.errors import DataError
-from pipeline.groups.rules import GROUP_COLUMNS, GroupRule, match_groups, read_groups
+from pipeline.groups.rules import (
+    GROUP_COLUMNS,
+    GroupRule,
+    group_in_name,
+    match_groups,
+    read_groups,
+)
 from pipeline.line.live_model import Predicted
 from pipeline.line.new_files import NewFile
 from pipeline.output.read_table import Table
@@ -73,17 +78,10 @@ class Forming:
         self._table: Table | None = None
         self._totals: Counter[str] = Counter()
         self._table_time = -1
-        self._pattern: re.Pattern[str] | None = None
         if rule.kind == "file":
             self._read_table()
         elif rule.kind == "regex":
-            try:
-                self._pattern = re.compile(rule.value)
-            except re.error as error:
-                raise DataError(
-                    f"--group-regex {rule.value!r} is no regular expression ({error}); an example "
-                    r"is 'part-(\d+)'"
-                ) from error
+            group_in_name(rule.value, "")  # says what is wrong with it
 
     @property
     def waiting(self) -> bool:
@@ -127,15 +125,12 @@ class Forming:
         return found
 
     def _name(self, one: Arrived) -> str:
-        if self._pattern is not None:
-            match = self._pattern.search(one.new.path)
-            if match is None:
-                return ""
-            return (match.group(1) if self._pattern.groups else match.group(0)) or ""
+        if self.rule.kind == "regex":
+            return group_in_name(self.rule.value, one.new.path)
         if self.rule.kind == "file":
             self._read_table()
             assert self._table is not None
-            return match_groups(self._table, [one.new.path]).groups.get(one.new.path, "")
+            return match_groups(self._table, [one.new.path])[0].get(one.new.path, "")
         return one.new.path if self.rule.kind == "gap" else ""
 
     def _read_table(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline.groups.contact_sheets import Agreement, ShownGroups
-from pipeline.groups.proposal import KINDS, Proposal, Question
+from pipeline.groups.proposal import Proposal, Question
 from pipeline.output.tables import align, printable
 from pipeline.training.optimism import Optimism
 
@@ -96,14 +96,15 @@ def _cuts(proposal: Proposal) -> str:
 
 
 def _largest(proposal: Proposal) -> str:
-    kinds = proposal.kinds()
+    tied = proposal.tied_by()
     names = proposal.names()
     rows = [["largest groups", "photographs", "tied by", "such as"]]
     for group in range(min(_LARGEST, proposal.shared)):
         members = np.flatnonzero(proposal.groups == group)
-        tied = ", ".join(KINDS[kind].split(" (")[0] for kind in kinds.get(group, []))
         examples = [printable(proposal.paths[i]) for i in (members[0], members[-1])]
-        rows.append([names[members[0]], f"{len(members):,}", tied, " and ".join(examples)])
+        rows.append(
+            [names[members[0]], f"{len(members):,}", tied.get(group, ""), " and ".join(examples)]
+        )
     return align(rows, right=False)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.groups import neighbours, similarity
-from pipeline.groups.neighbours import among, nearest, recall
+from pipeline.groups.neighbours import most_alike, nearest, recall
 from pipeline.groups.similarity import similarity_of
 
 
@@ -23,7 +23,7 @@ def test_cells_find_every_copy(monkeypatch: pytest.MonkeyPatch) -> None:
     """The nearest one is found for all, and nine tenths of the next ones."""
     vectors = with_copies(1600)
     rows = np.arange(1600)
-    true, alike = among(vectors, rows, rows, 6)
+    true, alike = most_alike(vectors, vectors, 6, rows)
     monkeypatch.setattr(neighbours, "ALL_PAIRS", 500)
     monkeypatch.setattr(neighbours, "_LOOKED_AT", 20)
     numbers, values = nearest(vectors, 6)

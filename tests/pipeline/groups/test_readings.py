@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 import numpy as np
@@ -14,10 +16,10 @@ from features.cache.sample_table import TableRow
 from features.cache.thumbnails import SIDE, Thumbnail
 from features.errors import DataError
 from features.photographs.file import Photograph
+from pipeline.groups import propose
 from pipeline.groups.counters_and_times import Line, find_cut, time_line, time_of_name
 from pipeline.groups.file_names import original_names, read_names
 from pipeline.groups.proposal import Proposal
-from pipeline.groups.propose import propose_by_pictures
 from pipeline.groups.rules import GroupRule, apply_rule, parse_gap
 
 START = 1536138000  # 2018-09-05 09:00:00
@@ -35,6 +37,7 @@ class Shot:
         self.thumbnail = Thumbnail(grey, round(seconds * 1000) if seconds >= 0 else -1)
 
 
+@functools.cache
 def _blotches(seed: tuple[int, ...], cells: int) -> np.ndarray:
     bumps = np.random.default_rng(seed).standard_normal((cells, cells)).astype(np.float32)
     return np.asarray(Image.fromarray(bumps).resize((SIDE, SIDE), Image.Resampling.BICUBIC))
@@ -72,7 +75,7 @@ def proposed(shots: list[Shot], gap: float | None = None) -> Proposal:
         TableRow(s.path, s.path.split("/")[0], "", f"{n:064x}", n, "", 1, 2, 3, 4)
         for n, s in enumerate(mixed)
     ]
-    return propose_by_pictures(table_rows, [shot.thumbnail for shot in mixed], gap)
+    return propose.propose_by_pictures(table_rows, [shot.thumbnail for shot in mixed], gap)
 
 
 def shares(shots: list[Shot], proposal: Proposal) -> tuple[float, float]:
@@ -83,6 +86,27 @@ def shares(shots: list[Shot], proposal: Proposal) -> tuple[float, float]:
     tied = np.triu(proposal.groups[:, None] == proposal.groups, 1)
     others = len(parts) * (len(parts) - 1) / 2 - same.sum()
     return float((tied & same).sum() / same.sum()), float((tied & ~same).sum() / others)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def pictures_compared_once() -> Iterator[None]:
+    """Compare the same pictures once: tests here differ in names and times."""
+
+    def remembered(compare: Callable[..., object]) -> Callable[..., object]:
+        known: dict[bytes, object] = {}
+
+        def compared(grey: np.ndarray, *_: object) -> object:
+            key = hashlib.sha256(grey.tobytes()).digest()
+            if key not in known:
+                known[key] = compare(grey)
+            return known[key]
+
+        return compared
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("similarity_of_thumbnails", "turned_copies", "cropped_copies"):
+            patch.setattr(propose, name, remembered(getattr(propose, name)))
+        yield
 
 
 # ---- capture times --------------------------------------------------------------------------
@@ -201,7 +225,7 @@ def test_gaps_of_two_kinds_are_cut_between(kind: str, seed: int) -> None:
                 within, between = 1 + rng.exponential(2), 18 + rng.exponential(20)
             gaps.append(within if view else between)
             parts.append(part)
-    line = Line("time", "t", np.round(np.cumsum(gaps)), np.zeros(len(gaps), dtype=np.int64), "s")
+    line = Line("t", np.round(np.cumsum(gaps)), np.zeros(len(gaps), dtype=np.int64))
     cut = find_cut(line.walk()[1], 1.0)
     assert cut is not None
     run, part_of = line.runs(cut.gap), np.array(parts)
