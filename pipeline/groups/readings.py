@@ -153,14 +153,13 @@ def read_all(
         recurring = [] if by_counter else recurring
         if runs is None and recurring and order is not None:
             runs = cycles(order, max(recurring, key=lambda one: one.groups).codes)
-    crossing = [one for one in recurring if runs is not None and are_crossed(one.codes, runs)]
-    choice = _Choice(best, timed)
-    if crossing:
-        choice = _between(table_rows, line, choice, runs, crossing)
+    plain = _Choice(best, timed)
+    choice = plain if runs is None else _between(table_rows, line, plain, runs, recurring)
     found = _chosen(choice, line, named, len(paths))
     if by_counter:
         return replace(found, findings=[*counted, *found.findings], basis="counter")
-    return found if crossing else replace(found, findings=[*found.findings, *counted[:_COUNTED]])
+    shown = counted[:_COUNTED] if choice is plain else []
+    return replace(found, findings=[*found.findings, *shown])
 
 
 def _timed(line: Line, gap: float | None) -> _Timed | None:
@@ -225,9 +224,12 @@ def _between(
     line: Line | None,
     choice: _Choice,
     runs: Indices,
-    crossing: Sequence[_Named],
+    recurring: Sequence[_Named],
 ) -> _Choice:
     """Decide whether runs are parts and a recurring field their view, or the field is the part."""
+    crossing = [one for one in recurring if are_crossed(one.codes, runs)]
+    if not crossing:
+        return choice
     name, timed = choice.name, choice.timed
     labels = np.unique([table_row.label for table_row in table_rows], return_inverse=True)[1]
     weighed = [
