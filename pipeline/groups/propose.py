@@ -131,17 +131,11 @@ def _proposed(
         if seen:
             findings.append(_looks(turned, unit, readings, "look the same, turned or mirrored"))
             findings.append(_looks(cut, unit, readings, "look the same, cropped", _BY_LAYING_ON))
-    proposal = _joined(table_rows, findings, pixels, unit)
+    proposal = _joined(table_rows, findings, pixels)
     if gap is None:
         _say_what_it_stands_on(proposal, readings)
     proposal.cuts = readings.cuts
-    proposal.notes = _notes(len(np.unique(unit)), thumbnails)
-    if similarity is not None and len(similarity.vectors) > ALL_PAIRS:
-        proposal.notes.append(
-            f"near copies are looked for among the nearest of {len(similarity.vectors):,} "
-            f"photographs, not among all pairs: of 500 photographs, {similarity.recall:.1%} were "
-            "found with the one that is most alike"
-        )
+    proposal.notes = _notes(len(np.unique(unit)), thumbnails, similarity)
     return proposal
 
 
@@ -244,7 +238,6 @@ def _joined(
     table_rows: Sequence[TableRow],
     findings: Sequence[Finding],
     pixels: PixelEvidence,
-    unit: Indices,
 ) -> Proposal:
     ties = [tie for finding in findings for tie in finding.ties]
     links = sorted((link for f in findings for link in f.links), key=lambda link: link.doubt)
@@ -258,7 +251,7 @@ def _joined(
         groups,
         inside,
         [finding.evidence for finding in findings],
-        _questions(groups, inside, pixels, unit),
+        _questions(groups, inside, pixels),
     )
 
 
@@ -268,13 +261,11 @@ def _link(joiner: Joiner, links: Sequence[Link]) -> None:
         joiner.link(((k.a, k.b) for k in links if (k.doubt < SURE) == sure), sure=sure)
 
 
-def _questions(
-    groups: Indices, links: Sequence[Link], pixels: PixelEvidence, unit: Indices
-) -> list[Question]:
+def _questions(groups: Indices, links: Sequence[Link], pixels: PixelEvidence) -> list[Question]:
     """Find pairs that nearly belong together and photographs that hardly do, half of each."""
     if pixels.similarity is None:
         return []
-    first = np.unique(unit, return_index=True)[1]
+    first = np.unique(pixels.unit, return_index=True)[1]
     apart: dict[tuple[int, int], Question] = {}
     for x, y, doubt in zip(*pixels.similarity.pairs(_ASKED), strict=True):
         a, b = sorted((int(first[x]), int(first[y])))
@@ -295,7 +286,9 @@ def _questions(
     return asked + hardly[: _QUESTIONS - len(asked)]
 
 
-def _notes(different: int, thumbnails: Thumbnails | None) -> list[str]:
+def _notes(
+    different: int, thumbnails: Thumbnails | None, similarity: Similarity | None
+) -> list[str]:
     notes = []
     if 0 < different < 3 * FEWEST:
         notes.append(
@@ -307,5 +300,11 @@ def _notes(different: int, thumbnails: Thumbnails | None) -> list[str]:
             f"{missing:,} photographs were extracted by an earlier version, without the small "
             "pictures that near copies are found by; the rows alone were compared. Run extract on "
             "the folder once more: it adds them without the backbone"
+        )
+    if similarity is not None and different > ALL_PAIRS:
+        notes.append(
+            f"near copies are looked for among the nearest of {different:,} photographs, not among "
+            f"all pairs: of 500 photographs, {similarity.recall:.1%} were found with the one that "
+            "is most alike"
         )
     return notes

@@ -297,26 +297,12 @@ def _weigh_counter(line: Line, pixels: PixelEvidence) -> Finding:
     if cut is None:
         what = f"{line.what}, one after another"
         return Finding.nothing("name", what, "all gaps are of one kind")
-    runs = line.runs(cut.gap)
-    agreement = pixels.agreement(*_run_pairs(order, runs[order]))
+    runs = np.split(order, np.flatnonzero(gaps > cut.gap) + 1)
+    agreement = pixels.agreement(*_group_pairs([run.tolist() for run in runs]))
     sure = agreement is not None and agreement >= AGREES
     why = f"gaps are of two kinds (at most {cut.gap:,.0f}, or far more); {in_percent(agreement)}"
     what = f"{line.what}, at most {cut.gap:,.0f} apart"
-    return Finding.of_groups("name", what, runs, sure, why)
-
-
-def _run_pairs(order: Indices, run: Indices) -> tuple[Pairs, Pairs]:
-    """Pair neighbours within runs, and each photograph with the first two of the next run."""
-    near = [np.flatnonzero(run[d:] == run[:-d]) for d in (1, 2)]
-    related = (
-        np.concatenate([order[places] for places in near]),
-        np.concatenate([order[places + d] for d, places in enumerate(near, 1)]),
-    )
-    starts = np.searchsorted(run, np.arange(run[-1] + 2))
-    following = np.concatenate([starts[run + 1], starts[run + 1] + 1])
-    here = np.concatenate([np.arange(len(run))] * 2)
-    inside = following < len(run)
-    return related, (order[here[inside]], order[following[inside]])
+    return Finding.of_groups("name", what, line.runs(cut.gap), sure, why)
 
 
 def _group_pairs(groups: list[list[int]]) -> tuple[Pairs, Pairs]:
