@@ -18,24 +18,12 @@ import numpy as np
 import numpy.typing as npt
 
 from features.arrays import Floats, Indices, Rows
-from features.runtime import memory_limit
 from pipeline.data.splits import Fold
 from pipeline.heads.quasi_newton import Axes
-from pipeline.heads.row_space import Placed, RowReader, solve_shifted
-
-_BLOCK_BYTES = 64 * 2**20  # float64 copies of blocks of rows that are held at a time, at most
-_BLOCK_SHARE = 128  # of the memory limit
+from pipeline.heads.row_space import Placed, RowReader, block_bytes, solve_shifted
 
 COVARIANCES = 11
 """Of a part, its inner folds and what they leave out, while a system is solved."""
-
-BLOCK_COPIES = 6
-"""Of a block of rows: as it is read, centred, and what is made of it, such as distances."""
-
-
-def block_bytes() -> int:
-    """Give the size of the blocks in which rows are read."""
-    return min(_BLOCK_BYTES, memory_limit() // _BLOCK_SHARE)
 
 
 @dataclass(frozen=True)

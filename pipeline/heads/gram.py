@@ -11,9 +11,7 @@ import numpy.typing as npt
 from features.arrays import Floats, Indices
 from features.runtime import memory_limit
 from pipeline.data.splits import Fold
-from pipeline.heads.row_space import ByProducts, RowReader, RowSpace
-
-_BLOCK_BYTES = 64 * 2**20  # float64 copies of blocks of X that are held at a time
+from pipeline.heads.row_space import ByProducts, RowReader, RowSpace, block_bytes
 
 
 def gram(rows: npt.NDArray[Any] | RowReader, *, held_bytes: int | None = None) -> Floats:
@@ -48,7 +46,7 @@ def gram(rows: npt.NDArray[Any] | RowReader, *, held_bytes: int | None = None) -
 def _products(A: npt.NDArray[Any], B: npt.NDArray[Any]) -> Floats:
     """Compute A @ B.T in float64, by blocks of columns."""
     K = np.zeros((len(A), len(B)))
-    width = max(1, _BLOCK_BYTES // max(8 * (len(A) + len(B)), 1))
+    width = max(1, block_bytes() // max(8 * (len(A) + len(B)), 1))
     for start in range(0, A.shape[1], width):
         left = A[:, start : start + width].astype(np.float64)
         # Of a block with itself NumPy sees the transpose and computes one triangle only.

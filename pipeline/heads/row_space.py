@@ -20,11 +20,22 @@ import numpy as np
 import numpy.typing as npt
 
 from features.arrays import Floats, Indices, Rows
+from features.runtime import memory_limit
 from pipeline.heads.quasi_newton import Axes
 
-_BLOCK_BYTES = 64 * 2**20  # float64 copies of blocks of X that are held at a time
+_BLOCK_BYTES = 64 * 2**20  # float64 copies of blocks of rows that are held at a time, at most
+_BLOCK_SHARE = 128  # of the memory limit
 _RANK_TOLERANCE = 1e-12  # eigenvalues below this share of the largest are rounding noise
 _PIVOT_TOLERANCE = 1e-10  # squared distances from the span of rows before that are rounding noise
+
+
+BLOCK_COPIES = 6
+"""Of a block of rows: as it is read, centred, and what is made of it, such as distances."""
+
+
+def block_bytes() -> int:
+    """Give the size of the blocks in which rows are read."""
+    return min(_BLOCK_BYTES, memory_limit() // _BLOCK_SHARE)
 
 
 class RowReader(Protocol):
@@ -64,7 +75,7 @@ class Placed:
 
     def blocks(self, beside: int = 0) -> Iterator[tuple[slice, Placed]]:
         """Give a few rows at a time, with room for so many values beside each, and their place."""
-        height = max(1, _BLOCK_BYTES // (8 * max(self.coordinates.shape[1], beside, 1)))
+        height = max(1, block_bytes() // (8 * max(self.coordinates.shape[1], beside, 1)))
         for at in range(0, len(self), height):
             place = slice(at, at + height)
             yield place, Placed(self.coordinates[place], self.residual[place])
@@ -210,7 +221,7 @@ class RowSpace:
         basis = self.by_rows(weights)
         n, d = X.shape
         mean, projection = np.zeros(d), np.zeros((d, basis.shape[1]))
-        height = max(1, _BLOCK_BYTES // (8 * d))
+        height = max(1, block_bytes() // (8 * d))
         for start in range(0, n, height):
             block = X[start : start + height].astype(np.float64)
             mean += block.sum(axis=0) / n

@@ -225,10 +225,14 @@ def _run(
 
     workers = min(core_count() if n_jobs == -1 else n_jobs, len(tasks))
     kinds = [load_head_class(head) for task in tasks for head in task.heads]
+    inside = [kind for kind in kinds if issubclass(kind, RowSpaceHead)]
+    # Rows in the cache are read as far as a process's share of the limit goes.
+    plain = [seen.shape for seen in rows.values() if not isinstance(seen, StoredRows)]
     workers = affordable_workers(
         [rows[spec].shape for spec in sides],
-        [kind for kind in kinds if issubclass(kind, RowSpaceHead)],
+        inside,
         workers,
+        plain if len(inside) < len(kinds) else (),
     )
     # joblib hands large arrays to its processes as one memory map, and gives each process its share
     # of the cores for BLAS.

@@ -156,6 +156,8 @@ def test_what_does_not_fit_is_refused_beforehand(monkeypatch: pytest.MonkeyPatch
     assert affordable_workers([(400, 300)], [make_head("ridge")], 8) == 1
     monkeypatch.setenv("ONEPASS_MEMORY", "0.1")
     assert affordable_workers([(400, 300)], [make_head("knn")], 8) == 8
+    assert affordable_workers([], [], 8, [(4000, 1000)]) == 2  # 16 MB for all, and 32 for each
+    assert affordable_workers([(400, 300)], [make_head("knn")], 8, [(4000, 1000)]) == 2
     with pytest.raises(HeadError, match=r"linear-svm takes the most"):
         smaller_side(np.zeros((4000, 20), np.float32), [make_head("linear-svm")])
     # More rows, and no pairs of them.

@@ -39,7 +39,7 @@ class Reader:
 @pytest.mark.parametrize("held_bytes", [1, 5000, 2**26])
 def test_gram_by_blocks_is_the_product(held_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the block sizes, and from an array or a reader, the Gram matrix is X X'."""
-    monkeypatch.setattr(rowspace, "_BLOCK_BYTES", held_bytes)
+    monkeypatch.setattr(rowspace, "block_bytes", lambda: held_bytes)
     X, _, _ = sparse_rows(30, 200)
     expected = X.astype(np.float64) @ X.astype(np.float64).T
     np.testing.assert_allclose(gram(X), expected, rtol=1e-12)
