@@ -67,6 +67,13 @@ CLUSTER = (
         _TESTS + "test_cluster.py::test_a_disk_that_may_not_be_written_to",
     ),
     Mutant(
+        "A cluster: the dense head is the same, whatever other threads of the worker draw",
+        "pipeline/heads/dense.py",
+        "generator = random.Random(seed % 2**32)  # noqa: S311 - no secret",
+        "generator = random",
+        "tests/pipeline/heads/test_dense.py::test_threads_that_draw_meanwhile_change_nothing",
+    ),
+    Mutant(
         "A file put in the place of a stranger's, while it is looked at, vouches for nothing",
         "features/cache/hdf5_file.py",
         "if not os.path.samestat(file.path.stat(), stat):",

@@ -40,6 +40,7 @@ _LONGEST = (
     "faults",
     "damage",
     "together",
+    "cluster",
 )  # begun first, so that none runs on alone
 
 

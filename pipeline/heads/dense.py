@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -29,23 +30,37 @@ Layers = list[tuple[npt.NDArray[Any], npt.NDArray[Any]]]
 """Kernel and bias of each layer."""
 
 
-def build_model(input_width: int, n_classes: int, dropout: tuple[float, float, float]) -> Any:  # noqa: ANN401 - Keras has no types
+def build_model(
+    input_width: int, n_classes: int, dropout: tuple[float, float, float], seed: int = 0
+) -> Any:  # noqa: ANN401 - Keras has no types
     """Build Dense 64, dropout, Dense 64, dropout, Dense 32, dropout, then sigmoid or softmax.
 
-    With 51,200 values in a row and two classes: 3,283,137 parameters.
+    With 51,200 values in a row and two classes: 3,283,137 parameters. Every layer is told its seed.
+    Keras would draw these of Python's own generator, the same ones in the same order, but other
+    threads draw of it, too, as those of a cluster's worker do.
     """
     load_tensorflow()
     import keras
 
+    generator = random.Random(seed % 2**32)  # noqa: S311 - no secret
+
+    def drawn() -> int:
+        return generator.randint(1, 10**9)  # as keras.random's make_default_seed
+
+    def dense(units: int, activation: str, name: str) -> Any:  # noqa: ANN401 - Keras has no types
+        start = keras.initializers.GlorotUniform(drawn())
+        return keras.layers.Dense(units, activation=activation, name=name, kernel_initializer=start)
+
     inputs = keras.Input((input_width,), name="row")
     values = inputs
     for number, (units, rate) in enumerate(zip(UNITS, dropout, strict=True), start=1):
-        values = keras.layers.Dense(units, activation="relu", name=f"dense_{number}")(values)
-        values = keras.layers.Dropout(rate, name=f"dropout_{number}")(values)
+        values = dense(units, "relu", f"dense_{number}")(values)
+        seed_of = drawn() if rate > 0 else None
+        values = keras.layers.Dropout(rate, name=f"dropout_{number}", seed=seed_of)(values)
     binary = n_classes == 2
-    outputs = keras.layers.Dense(
-        1 if binary else n_classes, activation="sigmoid" if binary else "softmax", name="output"
-    )(values)
+    outputs = dense(1 if binary else n_classes, "sigmoid" if binary else "softmax", "output")(
+        values
+    )
     return keras.Model(inputs, outputs, name="dense_head")
 
 
@@ -122,7 +137,7 @@ class DenseHead(Head):
         self._axes = _Axes.of(X, self.seed) if self.chosen["inputs"] == "axes" else None
         seen = X if self._axes is None else self._axes.along(X)
         seed_everything(self.seed)
-        self._model = build_model(seen.shape[1], self.n_classes, self._dropout())
+        self._model = build_model(seen.shape[1], self.n_classes, self._dropout(), self.seed)
         self._history = list(self._epochs(seen, y, train, validation, progress))
         self._kept, self._model, self._axes = self._layers, None, None
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+
+import keras
 import numpy as np
 import pytest
 from rows import sparse_rows
@@ -11,6 +14,26 @@ from pipeline.heads import dense
 
 class Seen(Exception):
     """Stands for the training, of which only the rows matter."""
+
+
+def test_threads_that_draw_meanwhile_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python's generator is that of all threads of a process: a cluster's worker draws of it."""
+    X, y, groups = sparse_rows(40, 20)
+
+    def trained() -> bytes:
+        head = dense.DenseHead(seed=5, epochs=2)
+        head.fit(X, y, groups, n_classes=2)
+        return head.predict_proba(X).tobytes()
+
+    undisturbed, seed = trained(), dense.seed_everything
+    monkeypatch.setattr(dense, "seed_everything", lambda given: (seed(given), random.random()))
+    assert trained() == undisturbed
+    # The seeds are those that Keras draws by itself where nobody else does.
+    seed(5)
+    own = keras.layers.Dense(8, name="own")
+    own.build((None, 20))
+    start = dense.build_model(20, 2, (0.1, 0.1, 0.1), 5).get_layer("dense_1")
+    assert own.kernel_initializer.seed == start.kernel_initializer.seed
 
 
 def test_early_stopping_holds_out_whole_parts(monkeypatch: pytest.MonkeyPatch) -> None:
