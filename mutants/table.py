@@ -362,6 +362,14 @@ FOLDERS = (
         "return min(tied) >= min(3, max(2, -(-smaller // 2)))",
         "tests/pipeline/groups/test_groups.py::test_a_few_links_do_not_join_two_large_groups",
     ),
+    Mutant(
+        "No share is bounded with a confidence for parts that are only proposed",
+        "pipeline/model/evaluate.py",
+        "found.outcome = replace(outcome, told=found.group_rule.known)",
+        "found.outcome = outcome",
+        "tests/pipeline/model/test_evaluate.py::"
+        "test_nothing_is_bounded_for_parts_that_are_only_proposed",
+    ),
 )
 
 HONESTY = (

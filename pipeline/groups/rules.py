@@ -99,6 +99,11 @@ class GroupRule:
         return self.kind in ("none", "gap")
 
     @property
+    def known(self) -> bool:
+        """Say whether somebody said which photographs show one part."""
+        return self.kind not in ("none", "proposed")
+
+    @property
     def gap(self) -> float | None:
         """Give the seconds of a rule of this kind."""
         return parse_gap(self.value) if self.kind == "gap" else None

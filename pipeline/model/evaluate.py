@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -297,7 +297,8 @@ def _with_parts(found: Evaluation, bundle: Bundle, P: Floats) -> Evaluation:
     """Add what the model makes of the parts; `P` as `Bundle.probabilities` gives them."""
     predicted, decision = found.predicted, bundle.decision
     if predicted.classes.binary:
-        found.outcome = decision.outcome(predicted.y, P, predicted.groups)
+        outcome = decision.outcome(predicted.y, P, predicted.groups)
+        found.outcome = replace(outcome, told=found.group_rule.known)
     found.parts, found.wholes = decision.whole_parts(predicted, P), decision.of_wholes
     if found.parts is not None:
         found.part_assessment = Assessment.of_predictions(found.parts)

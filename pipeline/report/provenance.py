@@ -97,7 +97,7 @@ def untrained(folder: FolderRecord) -> list[str]:
 def apart(group_rule: GroupRule, split: str, torn: int = 0) -> bool:
     """Say whether no part is known to stand on both sides; `torn` are the parts that do."""
     kept = split == "grouped" or (split == "given" and not torn)
-    return kept and group_rule.kind not in ("none", "proposed")
+    return kept and group_rule.known
 
 
 def proposed_warning(group_rule: GroupRule) -> list[str]:

@@ -144,11 +144,19 @@ def doubts(predicted: Predictions, scored: Assessment, *, apart: bool) -> list[s
         return []
     if missed:
         low, high = scored.intervals["recall"]
-        said = f"On other parts it may miss {between(1 - high, 1 - low)} of the defects"
-        return [f"{said} (95 % interval from {what})."]
+        said = f"n other parts it may miss {between(1 - high, 1 - low)} of the defects"
+        if not apart:
+            return [f"If these are as many parts, o{said} (95 % interval from {what}), else more."]
+        return [f"O{said} (95 % interval from {what})."]
+    most = percent(upper_limit(0, parts))
+    if not apart:
+        return [
+            f"That is no proof that it misses none: {what} without a miss leave a share of up to "
+            f"{most} possible if they are as many parts (95 % confidence), else more."
+        ]
     return [
         f"That is no proof that it misses none: {what} without a miss "
-        f"leave a share of up to {percent(upper_limit(0, parts))} possible (95 % confidence)."
+        f"leave a share of up to {most} possible (95 % confidence)."
     ]
 
 

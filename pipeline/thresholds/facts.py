@@ -25,9 +25,11 @@ CLAIMED = {"missed": "defective parts are missed", "rejected": "good parts are r
 """What a claim is about."""
 
 _CLEARLY = 0.05  # a share of misses
-_NO_CLAIM = (
-    "none: no share of missed or rejected parts was claimed; --max-missed or --max-false sets the "
-    "threshold so that one can be"
+_NO_CLAIM = "none: no share of missed or rejected parts was claimed; "
+_CAN_BE = "--max-missed or --max-false sets the threshold so that one can be"
+_CANNOT_BE = (
+    "that takes parts that somebody knows (extract --groups, --group-regex or --group-gap), then "
+    "--max-missed or --max-false"
 )
 
 
@@ -39,6 +41,8 @@ def threshold_facts(found: Decision, names: Sequence[str]) -> Facts:
         names: of these; the second is the defective one.
     """
     unseen = found.unseen
+    told = found.holdout is None or found.holdout.told
+    no_claim = _NO_CLAIM + (_CAN_BE if told else _CANNOT_BE)
     return Facts(
         [
             ("threshold", headline(found)),
@@ -46,7 +50,7 @@ def threshold_facts(found: Decision, names: Sequence[str]) -> Facts:
             ("verdict", meaning(found.band, names)),
             ("parts", PART_RULES[found.part_rule]),
             *([("probabilities", calibration(unseen))] if unseen else []),
-            *(("claim", line) for line in claims(found) or [_NO_CLAIM]),
+            *(("claim", line) for line in claims(found) or [no_claim]),
             *([("note", found.note)] if found.note else []),
         ]
     )
@@ -151,6 +155,11 @@ def expect_more(found: Decision) -> list[str]:
 
 def bounds(found: Outcome, what: str) -> str:
     """Say what a set on which nothing was chosen says of other parts."""
+    if not found.told:
+        return (
+            f"{what} shows no bound for other parts: which photographs show one part is only "
+            "proposed; say it with --groups, --group-regex or --group-gap"
+        )
     said = []
     if found.defective_parts.total:
         said.append(f"at most {found.missed_at_most:.1%} of defective parts missed")

@@ -14,7 +14,7 @@ defective class; its photographs of the other class show no defect, and passing 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -76,12 +76,15 @@ class Outcome:
         defective_parts, good_parts: counted in parts.
         defective, good: counted in photographs, each judged as if it were all there is of its
             part.
+        told: whether somebody said which photographs show one part: of parts that are only
+            proposed nothing holds with a confidence.
     """
 
     defective_parts: Counts
     good_parts: Counts
     defective: Counts
     good: Counts
+    told: bool = True
 
     @classmethod
     def of(cls, y: Indices, p: Floats, groups: Indices, band: Band) -> Self:
@@ -157,12 +160,17 @@ class Outcome:
 
     def to_json(self) -> dict[str, Any]:
         """Give the counts by name."""
-        return {field.name: getattr(self, field.name)._asdict() for field in fields(self)}
+        counts = {name: getattr(self, name)._asdict() for name in _COUNTED}
+        return counts if self.told else counts | {"told": False}
 
     @classmethod
-    def from_json(cls, record: Mapping[str, Mapping[str, int]]) -> Self:
+    def from_json(cls, record: Mapping[str, Any]) -> Self:
         """Read what `to_json` wrote."""
-        return cls(*(Counts(**record[field.name]) for field in fields(cls)))
+        counts = {name: Counts(**record[name]) for name in _COUNTED}
+        return cls(**counts, told=bool(record.get("told", True)))
+
+
+_COUNTED = ("defective_parts", "good_parts", "defective", "good")
 
 
 def outcome_table(sides: Mapping[str, Outcome], *, review: bool, wholes: bool = True) -> Table:

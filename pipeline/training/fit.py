@@ -311,7 +311,8 @@ def _predicted(
     decision, seed = made.decision, record.split.seed
     if dataset.classes.binary:
         outcome = decision.outcome(dataset.y[test], chances[1], dataset.groups[test])
-        decision = replace(decision, holdout=outcome)
+        told = dataset.folder.group_rule.known
+        decision = replace(decision, holdout=replace(outcome, told=told))
     on_train, on_test = (
         Assessment.of(
             dataset.y[side],

@@ -7,11 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 from models import load, sign, write_parts
 from PIL import Image
 
 import pipeline
 from pipeline.terminal.results import evaluation
+from pipeline.thresholds.facts import threshold_facts
+from pipeline.thresholds.outcome import Outcome
 
 
 def test_parts_that_the_threshold_was_chosen_on_are_not_scored(cache: Path, model: Path) -> None:
@@ -40,6 +43,24 @@ def test_what_is_unlike_is_counted(cache: Path, model: Path, tmp_path: Path) -> 
     assert found.unlike.startswith("warning: 6 of 19 new parts are unlike anything")
     assert found.unlike in evaluation(found, bundle.classes.names)
     assert "6 of 19 new parts are unlike" in pipeline.evaluation_report(bundle, found)
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_nothing_is_bounded_for_parts_that_are_only_proposed(
+    cache: Path, model: Path, tmp_path: Path, told: bool
+) -> None:
+    """A confidence takes parts that somebody named; the holdout of a fit says so, too."""
+    new, bundle = write_parts(tmp_path / "new", parts=12, first=100), load(model)
+    rule = pipeline.GroupRule("regex", r"part-(\d+)") if told else None
+    found = pipeline.evaluate_folder(bundle, new, cache, pipeline.EvaluateOptions(group_rule=rule))
+    said = evaluation(found, bundle.classes.names)
+    assert ("with 95% confidence" in said) == told
+    assert ("is only proposed; say it with --groups" in said) != told
+    outcome = found.outcome
+    assert outcome is not None
+    assert Outcome.from_json(outcome.to_json()) == outcome
+    done = threshold_facts(replace(bundle.decision, holdout=outcome), bundle.classes.names).text()
+    assert ("that takes parts that somebody knows" in done) != told
 
 
 def test_a_model_that_cannot_tell_says_so(cache: Path, model: Path, tmp_path: Path) -> None:

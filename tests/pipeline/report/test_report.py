@@ -96,7 +96,7 @@ def test_parts_that_may_have_been_trained_on_are_said_first() -> None:
     assert made.headline.endswith(", on parts that it may have been trained on.")
     assert "expect worse" in made.sentences[0]
     assert made.sentences[-1].startswith("Do not rely on this yet.")
-    assert "parts" not in made.sentences[1]
+    assert "if they are as many parts (95 % confidence), else more." in made.sentences[1]
 
 
 def test_misses_out_of_fold_are_said_beside_a_lucky_holdout() -> None:
@@ -327,6 +327,12 @@ def test_thresholds_say_rule_promise_and_outcome() -> None:
     assert "claim at most 0.05 of defective parts are missed, with 95% confidence" in said
     assert f"(missed) {new.defective_parts.passed} of 80" in said
     assert "Held out alone shows, with 95% confidence: at most" in said
+    guessed = thresholds.section(found, BINARY.names, {"held out": replace(new, told=False)})
+    assert guessed is not None
+    assert "no bound for other parts: which photographs show one part is only" in plain(
+        guessed.body
+    )
+    assert "Held out alone shows" not in plain(guessed.body)
     for rule, words in (
         ("any", "parts with a photograph that is …"),
         ("mean", "parts judged as wholes, by the mean of their photographs' log-odds"),
