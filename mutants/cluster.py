@@ -67,6 +67,13 @@ CLUSTER = (
         _TESTS + "test_cluster.py::test_a_disk_that_may_not_be_written_to",
     ),
     Mutant(
+        "A cluster: a worker that joins later and has other versions or another cache is refused",
+        _SPREAD,
+        "meet(common.terms)",
+        "common.terms.versions",
+        _TESTS + "test_spread.py::test_who_joins_later_has_to_have_what_the_others_have",
+    ),
+    Mutant(
         "A cluster: the dense head is the same, whatever other threads of the worker draw",
         "pipeline/heads/dense.py",
         "generator = random.Random(seed % 2**32)  # noqa: S311 - no secret",

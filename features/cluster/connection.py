@@ -7,13 +7,15 @@ the address, no worker, workers of other versions, workers that do not see the f
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import importlib.util
 import logging
 import re
 import secrets
+import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -119,13 +121,45 @@ def dashboard(client: Any) -> str:  # noqa: ANN401 - Dask has few types
     return f"cluster  {client.scheduler.address}, dashboard {client.dashboard_link}"
 
 
-def check_workers(client: Any, place: Path, *, writing: bool) -> None:  # noqa: ANN401 - Dask has few types
+@dataclass(frozen=True)
+class Terms:
+    """Say what every worker has to have, also one that joins when the others were asked.
+
+    Attributes:
+        versions: see `versions`.
+        cache: the file that workers read; None where they read none.
+        mark: of it; see `mark_of`.
+    """
+
+    versions: tuple[tuple[str, str], ...]
+    cache: Path | None = None
+    mark: str = ""
+
+
+@functools.lru_cache(maxsize=8)
+def meet(terms: Terms) -> None:
+    """See, on a worker, that it has what it has to; it is looked at once for each run.
+
+    Raises:
+        ClusterError: it has not.
+    """
+    here = socket.gethostname()
+    _refuse_versions(here, versions(), dict(terms.versions))
+    if terms.cache is not None and mark_of(terms.cache) != terms.mark:
+        raise _unseen(here, terms.cache, "read")
+
+
+def check_workers(client: Any, place: Path, *, writing: bool) -> Terms:  # noqa: ANN401 - Dask has few types
     """See that every worker has our versions, and reads the cache or writes into its folder.
 
     Args:
         client: of Dask.
         place: the folder to write into; or the cache, a file or a folder of shards, to read.
         writing: which of both. Where workers are to read, nothing is written.
+
+    Returns:
+        What those that join later have to have, too. Who does not see the folder to write into is
+        no longer meant there (`features.cluster.worker`).
 
     Raises:
         ClusterError: one does not; it is named.
@@ -154,19 +188,27 @@ def check_workers(client: Any, place: Path, *, writing: bool) -> None:  # noqa: 
             file.unlink(missing_ok=True)
     ours = versions()
     for worker, (theirs, seen) in said.items():
-        other = [f"{what} {theirs.get(what)} there, {ours[what]} here" for what in ours
-                 if theirs.get(what) != ours[what]]  # fmt: skip
-        if other:
-            raise ClusterError(
-                f"worker {worker} has other versions: {'; '.join(other)}; expected the same on "
-                "every machine; install them from one constraints file"
-            )
+        _refuse_versions(worker, theirs, ours)
         if seen != token:
-            may = "write to" if writing else "read"
-            raise ClusterError(
-                f"worker {worker} does not see {place}; expected a shared disk with the same path "
-                f"on every machine, that every worker may {may}"
-            )
+            raise _unseen(worker, place, "write to" if writing else "read")
+    return Terms(tuple(ours.items()), *(() if writing else (file, token)))
+
+
+def _refuse_versions(worker: str, theirs: Mapping[str, str], ours: Mapping[str, str]) -> None:
+    other = [f"{what} {theirs.get(what)} there, {ours[what]} here" for what in ours
+             if theirs.get(what) != ours[what]]  # fmt: skip
+    if other:
+        raise ClusterError(
+            f"worker {worker} has other versions: {'; '.join(other)}; expected the same on every "
+            "machine; install them from one constraints file"
+        )
+
+
+def _unseen(worker: str, place: Path, may: str) -> ClusterError:
+    return ClusterError(
+        f"worker {worker} does not see {place}; expected a shared disk with the same path on every "
+        f"machine, that every worker may {may}"
+    )
 
 
 def describe_worker(file: str, writing: bool) -> tuple[dict[str, str], str]:

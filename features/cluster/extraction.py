@@ -35,7 +35,7 @@ from features.cache.shards import (
     open_shard,
     unlisted_files,
 )
-from features.cluster.connection import Cluster, check_workers, dashboard, lost
+from features.cluster.connection import Cluster, Terms, check_workers, dashboard, lost
 from features.cluster.spread import running_workers, spread
 from features.cluster.worker import (
     RUN_FILE,
@@ -98,12 +98,12 @@ def extract_on(
     folder.mkdir(parents=True, exist_ok=True)
     with writing(folder / TABLE), cluster.connect() as client:
         told(dashboard(client))
-        check_workers(client, folder, writing=True)
+        terms = check_workers(client, folder, writing=True)
         if not (folder / MANIFEST).exists():
             drop_rowless(folder / TABLE, settings.fields)
         width, dtype = settings.cached_width, settings.row_dtype
         with Cache.write(folder / TABLE, settings.fields, width, dtype) as table:
-            run = _Run(client, photographs, settings, folder, table, options, watch, told)
+            run = _Run(client, photographs, settings, folder, table, options, watch, told, terms)
             try:
                 result = run.run(progress)
             except Exception as error:
@@ -146,8 +146,9 @@ class _Run:
         options: RunOptions,
         watch: Watch | None,
         told: Callable[[str], None],
+        terms: Terms,
     ) -> None:
-        self.client, self.folder, self.told = client, folder, told
+        self.client, self.folder, self.told, self.terms = client, folder, told, terms
         self.photographs = [
             one if is_address(one.file) else one._replace(file=one.file.absolute())
             for one in photographs
@@ -170,7 +171,7 @@ class _Run:
         missing = sum(len(some) for some in lacking.values())
         heard.begin(len(found) - missing)
         result = Extraction([], seconds=defaultdict(float), remarks=Remarks())
-        for task, made in spread(self.client, make_shard, self.deal(lacking)):
+        for task, made in spread(self.client, make_shard, self.deal(lacking), terms=self.terms):
             self.keep(made)
             heard.finished(task.number, len(task.photographs))
             found.update({row.path: row for row in made.table_rows})
@@ -233,7 +234,7 @@ class _Run:
         chunks = (pairs[start : start + size] for start in range(0, len(pairs), size))
         found = {}
         more = self.options.max_pixels, self.options.workers or 4
-        for _, table_rows in spread(self.client, tell_apart, chunks, *more):
+        for _, table_rows in spread(self.client, tell_apart, chunks, *more, terms=self.terms):
             found.update({row.path: row for row in table_rows})
         return {one.path: found[one.path] for one in self.photographs}
 

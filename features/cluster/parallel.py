@@ -14,10 +14,11 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, TypeVar
 
-from features.cluster.connection import Cluster, check_workers, dashboard, lost
+from features.cluster.connection import Cluster, Terms, check_workers, dashboard, lost
 from features.cluster.spread import share_of_memory, spread
 
 _client: ContextVar[Any] = ContextVar("client", default=None)
+_terms: ContextVar[Terms | None] = ContextVar("terms", default=None)
 Made = TypeVar("Made")
 
 
@@ -39,8 +40,8 @@ def on_cluster(text: str | None, cache_path: Path, told: Callable[[str], None]) 
     cluster = Cluster(text)
     with cluster.connect() as client:
         told(dashboard(client))
-        check_workers(client, cache_path.absolute(), writing=False)
-        token = _client.set(client)
+        terms = check_workers(client, cache_path.absolute(), writing=False)
+        tokens = _client.set(client), _terms.set(terms)
         try:
             yield
         except Exception as error:
@@ -48,7 +49,8 @@ def on_cluster(text: str | None, cache_path: Path, told: Callable[[str], None]) 
                 raise
             raise found from error
         finally:
-            _client.reset(token)
+            _client.reset(tokens[0])
+            _terms.reset(tokens[1])
 
 
 def is_elsewhere() -> bool:
@@ -92,7 +94,8 @@ def each(
     if client is None:
         yield from (function(task, *common) for task in tasks)
         return
-    made = spread(client, _numbered, enumerate(tasks), function, *common)
+    calls = enumerate(tasks)
+    made = spread(client, _numbered, calls, function, *common, terms=_terms.get())
     results = ((number, result) for (number, _), result in made)
     yield from _in_order(results) if ordered else (result for _, result in results)
 

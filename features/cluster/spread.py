@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from features.cluster.connection import load_dask, scheduler_gone
+from features.cluster.connection import Terms, load_dask, meet, scheduler_gone
 from features.errors import ClusterError
 
 _LOOK = 5.0  # seconds without a result after which it is looked whether anybody still works
@@ -33,6 +33,7 @@ def spread(
     function: Callable[..., Made],
     tasks: Iterable[Task],
     *common: Any,  # noqa: ANN401 - whatever the function takes
+    terms: Terms | None = None,
 ) -> Iterator[tuple[Task, Made]]:
     """Call `function(task, *common)` on the workers, and yield what comes, in no fixed order.
 
@@ -44,6 +45,7 @@ def spread(
         function: of a module that workers can import.
         tasks: small things, taken as they are needed.
         common: arguments of every call, which each worker gets once.
+        terms: what a worker has to have before it makes its first call; None to take any.
 
     Raises:
         ClusterError: the scheduler went away, no worker is left, or a call ended its worker again
@@ -51,7 +53,7 @@ def spread(
         OnepassError: what `function` raises.
     """
     waiting, again = iter(tasks), deque[_Call[Task]]()
-    crew = _Crew[Task](client, function, common)
+    crew = _Crew[Task](client, function, Common(common, terms))
     while True:
         if not (again or crew.under_way):  # is there more to do, whether or not anybody is there?
             if (call := _next_of(waiting)) is None:
@@ -103,10 +105,13 @@ class Common:
     """Hold what all calls need, packed as one thing: what two of them share travels once."""
 
     arguments: tuple[Any, ...]
+    terms: Terms | None
 
 
 def call_there(function: Callable[..., Made], task: Any, common: Common) -> Made:  # noqa: ANN401
     """Make one call, on a worker."""
+    if common.terms is not None:
+        meet(common.terms)
     return function(task, *common.arguments)
 
 
@@ -117,9 +122,9 @@ class _Crew(Generic[Task]):
         self,
         client: Any,  # noqa: ANN401 - Dask has few types
         function: Callable[..., Any],
-        common: tuple[Any, ...],
+        common: Common,
     ) -> None:
-        self._client, self._function, self._common = client, function, Common(common)
+        self._client, self._function, self._common = client, function, common
         self._there: dict[str, Any] = {}  # what was sent, by the worker's address
         self.under_way: dict[Any, tuple[_Call[Task], str]] = {}
         self._ended: queue.SimpleQueue[Any] = queue.SimpleQueue()

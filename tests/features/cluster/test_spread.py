@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import CancelledError
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from features.cluster import spread as module
-from features.cluster.connection import lost
+from features.cluster.connection import Terms, lost, mark_of, versions
 from features.cluster.parallel import _client, each
 from features.cluster.spread import Common, share_of_memory, spread
 from features.errors import ClusterError
@@ -102,7 +103,7 @@ class Client:
         else:
             try:
                 future.end("finished", there(function, task, common))
-            except ValueError as error:
+            except (ValueError, ClusterError) as error:
                 future.end("error", error)
         return future
 
@@ -228,6 +229,22 @@ def test_without_a_scheduler_the_run_ends(monkeypatch: pytest.MonkeyPatch, momen
         monkeypatch.setattr(Future, "result", result)
     with pytest.raises(ClusterError, match=r"the scheduler at tcp://192\.0\.2\.7:8786 went away"):
         list(spread(client, times, [5], 3))
+
+
+def test_who_joins_later_has_to_have_what_the_others_have(tmp_path: Path) -> None:
+    """Its versions and its cache are looked at before its first call."""
+    cache = tmp_path / "features.h5"
+    cache.write_bytes(b"x" * 100)
+    ours = Terms(tuple(versions().items()), cache, mark_of(cache))
+    assert list(spread(Client(1), times, [5], 3, terms=ours)) == [(5, 15)]
+    theirs = tuple((versions() | {"numpy": "1.0"}).items())
+    for other, said in (
+        (Terms(theirs), r"has other versions: numpy .* there, 1\.0 here"),
+        (Terms(ours.versions, cache, "0" * 32), r"does not see .*features\.h5; .* may read"),
+        (Terms(ours.versions, tmp_path / "none.h5", ours.mark), "does not see"),
+    ):
+        with pytest.raises(ClusterError, match=said):
+            list(spread(Client(1), times, [5], 3, terms=other))
 
 
 def test_what_a_call_raises_is_raised_here() -> None:
