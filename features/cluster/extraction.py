@@ -35,7 +35,7 @@ from features.cache.shards import (
     open_shard,
     unlisted_files,
 )
-from features.cluster.connection import Cluster, Terms, check_workers, dashboard, lost
+from features.cluster.connection import Cluster, Terms, check_workers, dashboard, lost, versions
 from features.cluster.spread import running_workers, spread
 from features.cluster.worker import (
     RUN_FILE,
@@ -98,12 +98,12 @@ def extract_on(
     folder.mkdir(parents=True, exist_ok=True)
     with writing(folder / TABLE), cluster.connect() as client:
         told(dashboard(client))
-        terms = check_workers(client, folder, writing=True)
+        check_workers(client, folder, writing=True)
         if not (folder / MANIFEST).exists():
             drop_rowless(folder / TABLE, settings.fields)
         width, dtype = settings.cached_width, settings.row_dtype
         with Cache.write(folder / TABLE, settings.fields, width, dtype) as table:
-            run = _Run(client, photographs, settings, folder, table, options, watch, told, terms)
+            run = _Run(client, photographs, settings, folder, table, options, watch, told)
             try:
                 result = run.run(progress)
             except Exception as error:
@@ -146,9 +146,9 @@ class _Run:
         options: RunOptions,
         watch: Watch | None,
         told: Callable[[str], None],
-        terms: Terms,
     ) -> None:
-        self.client, self.folder, self.told, self.terms = client, folder, told, terms
+        self.client, self.folder, self.told = client, folder, told
+        self.terms = Terms(tuple(versions().items()))
         self.photographs = [
             one if is_address(one.file) else one._replace(file=one.file.absolute())
             for one in photographs
