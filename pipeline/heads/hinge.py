@@ -26,7 +26,7 @@ _MOVED, _MOVED_SHARE = 0.01, 0.002  # where problems are solved, as of logistic 
 _STEPS = 60  # of Newton's, for each width
 _FLATTER = 0.1  # the slope along a step, of that at its start, at which it is long enough
 _HALVINGS = 30
-_SQUARES = 7  # matrices of d×d numbers at once: pairs, those of a step, its rows and the factor
+_SQUARES = 6  # matrices of d×d numbers at once: pairs, those of a step, its rows and the factor
 
 
 def bytes_of_machines(n: int, d: int, m: int) -> int:
@@ -160,16 +160,17 @@ class _Sharpening:
         from scipy.linalg import cho_factor, cho_solve
 
         n, d = len(curved), len(g)
-        rows = self._X[curved]
-        mean = rows.mean(axis=0, dtype=np.float64) if n else np.zeros(d)
-        right = g0 * mean - g  # the offset, eliminated
         if n <= d:
+            rows = self._X[curved]
+            mean = rows.sum(axis=0, dtype=np.float64) / max(n, 1)
+            right = g0 * mean - g  # the offset, eliminated
             pairs, seen = self._pairs.centred(curved), rows @ right - mean @ right
             pairs[np.diag_indices(n)] += self._penalty / curvature
             dual = cho_solve(cho_factor(pairs, overwrite_a=True), seen) if n else seen
             way = (right - (rows.T @ dual - mean * dual.sum())) / self._penalty
         else:
-            scatter = _scatter(rows, mean)
+            mean, scatter = _moments(self._X, curved)
+            right = g0 * mean - g
             scatter *= curvature
             scatter[np.diag_indices(d)] += self._penalty
             way = cho_solve(cho_factor(scatter, overwrite_a=True), right)
@@ -182,14 +183,21 @@ class _Sharpening:
         return np.asarray(values.astype(np.float32) @ self._X, np.float64)
 
 
-def _scatter(rows: Rows, mean: Floats) -> Floats:
-    """Compute the products (d, d) of centred rows, as many at a time as they have values."""
-    d = len(mean)
-    found = np.zeros((d, d))
+def _moments(X: Rows, rows: Indices) -> tuple[Floats, Floats]:
+    """Give the mean (d,) of some rows and the products (d, d) of what they differ from it.
+
+    As many are copied at a time as they have values. All rows of X have their mean at 0, so that
+    sums of squares keep their digits.
+    """
+    d = X.shape[1]
+    total, found = np.zeros(d), np.zeros((d, d))
     for at in range(0, len(rows), d):
-        block = rows[at : at + d] - mean
+        block = X[rows[at : at + d]].astype(np.float64)
+        total += block.sum(axis=0)
         found += block.T @ block
-    return found
+    mean = total / len(rows)
+    found -= np.outer(total, mean)
+    return mean, found
 
 
 class _Pairs:
