@@ -10,7 +10,7 @@ both, on the same folds by part.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ from pipeline.audit.permutation_test import interval
 from pipeline.audit.result import BackgroundFinding
 from pipeline.cnn.photograph_batches import look
 from pipeline.data.dataset import Dataset
-from pipeline.data.splits import folds
+from pipeline.data.splits import Fold, folds
 from pipeline.evaluation.metrics import score
 from pipeline.evaluation.part_rules import by_part, part_classes
 from pipeline.heads.sides import smaller_side
@@ -58,12 +58,12 @@ def background_shortcut(
         return "the background is not looked at: the cache does not say which weights it has"
     rows = _sample(data, seed)
     y, groups = data.y[rows], data.groups[rows]
+    rounds = rounds_by_part(y, groups, data.classes.names, repeats=1, seed=seed)
+    if isinstance(rounds, str):
+        return f"the background is not looked at: {rounds}"
     try:
-        rounds = folds(y, groups, n_folds=_FOLDS, repeats=1, seed=seed)
         settings = settings_from_fields(data.fields, data.folder.weights)
         backbone = settings.load(_BATCH)
-    except SplitError as error:
-        return f"the background is not looked at: {error}"
     except WeightsError:
         return "the background is not looked at: the backbone's weights are not on this computer"
     photographs = [
@@ -86,6 +86,35 @@ def background_shortcut(
         for X in (np.concatenate(border), whole)
     ]
     return _finding(y, groups, P[0], P[1], data.classes.names)
+
+
+def rounds_by_part(
+    y: Indices, groups: Indices, names: Sequence[str], *, repeats: int, seed: int
+) -> list[Fold] | str:
+    """Make repeated grouped folds, five or as many as the classes have parts for.
+
+    Args:
+        y: int64 (n,) class numbers.
+        groups: int64 (n,), the same number for photographs of one part.
+        names: of the classes.
+        repeats: of all folds.
+        seed: of the folds.
+
+    Returns:
+        The folds; or in a text, why there are none.
+    """
+    parts = [len(np.unique(groups[y == number])) for number in range(len(names))]
+    fewest = int(np.argmin(parts))
+    for n_folds in range(min(_FOLDS, parts[fewest]), 1, -1):
+        try:
+            return folds(y, groups, n_folds=n_folds, repeats=repeats, seed=seed)
+        except SplitError:  # parts of several classes
+            continue
+    has = f"{parts[fewest]} part{'' if parts[fewest] == 1 else 's'}"
+    return (
+        f"class {names[fewest]!r} has {has}; expected at least 2, so that "
+        "one is judged by what was learned from others; photograph more parts of this class"
+    )
 
 
 def covered(pixels: Pixels) -> Pixels:

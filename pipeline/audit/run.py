@@ -12,12 +12,12 @@ import numpy as np
 
 from features.arrays import Floats
 from features.cluster.parallel import each, is_elsewhere
-from features.errors import OutputError, SplitError
+from features.errors import OutputError
 from features.files import refuse_address, whole_folder, write_whole
 from features.photographs.file import Photograph
 from features.photographs.metadata import FileFacts
 from features.photographs.survey import read_facts
-from pipeline.audit.background import background_shortcut
+from pipeline.audit.background import background_shortcut, rounds_by_part
 from pipeline.audit.columns import Testable, collect
 from pipeline.audit.labels import HEAD, LEAST_AUC, WEAK, out_of_fold, suspect_labels
 from pipeline.audit.metadata_facts import FACTS
@@ -33,7 +33,7 @@ from pipeline.audit.result import (
 from pipeline.audit.shortcuts import describe_facts, find_shortcuts
 from pipeline.audit.unusable import find_torn_copies, find_unusable
 from pipeline.data.dataset import Dataset
-from pipeline.data.splits import Fold, folds
+from pipeline.data.splits import Fold
 from pipeline.evaluation.metrics import score
 from pipeline.feature_specs.rows import rows_in
 from pipeline.feature_specs.spec import FeatureSpec
@@ -46,7 +46,7 @@ from pipeline.output.tables import MARK
 MOST_ROWS = 10_000
 """With more photographs, labels and outliers are judged by averages: whole rows take n×n."""
 
-_FOLDS, _REPEATS, _SHUFFLES = 5, 3, 499
+_REPEATS, _SHUFFLES = 3, 499
 _A_CALL = 64  # photographs that a worker of a cluster looks at in one call
 
 Progress = Callable[[int, int], None]
@@ -223,26 +223,16 @@ def _facts_there(
 
 def _rounds(data: Dataset, seed: int, notes: list[str]) -> list[Fold]:
     """Make repeated grouped folds, as many as the classes have parts for; none, noted, below 2."""
-    problem = ""
     if data.classes.only_good:
         notes.append(
             f"shortcuts and labels are not judged: all photographs are of one class, "
             f"{data.classes.names[0]}; what tells classes apart is known once there are two"
         )
         return []
-    for n_folds in range(_FOLDS, 1, -1):
-        try:
-            return folds(
-                data.y,
-                data.groups,
-                n_folds=n_folds,
-                repeats=_REPEATS,
-                seed=seed,
-                class_names=data.classes.names,
-            )
-        except SplitError as error:
-            problem = str(error)
-    notes.append(f"facts are described and not judged, labels are not judged: {problem}")
+    found = rounds_by_part(data.y, data.groups, data.classes.names, repeats=_REPEATS, seed=seed)
+    if not isinstance(found, str):
+        return found
+    notes.append(f"facts are described and not judged, labels are not judged: {found}")
     return []
 
 

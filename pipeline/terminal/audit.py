@@ -64,6 +64,9 @@ def _typical(found: Shortcuts, name: str) -> str:
     return _table(made)
 
 
+_NOTHING_JUDGED = "No fact separates the classes perfectly; less cannot be told from chance here."
+
+
 def _sentences(found: Shortcuts) -> Iterable[str]:
     for fact in found.unproven:
         yield (
@@ -71,7 +74,7 @@ def _sentences(found: Shortcuts) -> Iterable[str]:
             "parts to prove that it is no chance"
         )
     if not found.found and not found.unproven:
-        yield "No shortcut was found." if found.folds else "No fact separates the classes."
+        yield "No shortcut was found." if found.folds else _NOTHING_JUDGED
     for title, visible in (
         ("what a model can see", True),
         ("what a model cannot see, but what changed with the classes", False),

@@ -221,7 +221,8 @@ def test_too_few_parts_are_a_note_and_the_rest_is_judged(tmp_path: Path) -> None
     assert found.shortcuts.found == []  # facts are described, and nothing is called proved
     assert {"brightness", "contrast"} <= {fact.name for fact in found.shortcuts.facts}
     assert found.labels is None
-    assert "labels are not judged: class 'defects' has 1 group" in found.notes[0]
+    assert "labels are not judged: class 'defects' has 1 part; expected" in found.notes[0]
+    assert "less cannot be told from chance here" in audit_text(found, tmp_path)
     assert len(found.copies) == 1
     assert sorted(found.copies[0].copies.values()) == ["Healthy", "defects"]
     assert "Exact copies under two labels: 1" in audit_text(found, tmp_path)
