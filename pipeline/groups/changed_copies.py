@@ -18,9 +18,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from features.arrays import Flags, Floats, Indices
+from features.arrays import Array, Flags, Floats, Indices
 from features.cache.thumbnails import SIDE, Grey
-from pipeline.groups.neighbours import nearest
+from pipeline.groups.neighbours import nearest, unit
 from pipeline.groups.registration import shrink
 from pipeline.groups.similarity import LARGEST_GROUP, Tail, Tick
 
@@ -52,7 +52,6 @@ _PERHAPS, _SURELY = 0.6, 0.4  # of what is usual, what a copy leaves at half and
 _LAID = 0.0099  # expected strangers of such a pair at most; the surest are tied first
 
 Complex = npt.NDArray[np.complex64]
-Vectors = npt.NDArray[np.float32]
 
 
 class Pairs(NamedTuple):
@@ -89,7 +88,7 @@ def turned_copies(grey: Grey, tick: Tick | None = None) -> Pairs | None:
         found = _turns(series[block], series[numbers[block]])
         alike[block], degrees[block], mirrored[block] = found
     order = np.argsort(-alike, axis=1, kind="stable")
-    tail, _ = Tail.of(np.take_along_axis(alike, order, axis=1), len(grey))
+    tail = Tail.of(np.take_along_axis(alike, order, axis=1), len(grey))
     best = order[:, _looked_at(order.shape[1])]
     numbers, alike = (np.take_along_axis(numbers, best, 1), np.take_along_axis(alike, best, 1))
     degrees = np.take_along_axis(degrees, best, axis=1)
@@ -113,12 +112,12 @@ def _looked_at(count: int) -> Indices:
     return np.concatenate([np.arange(min(_LOOKED_AT, first)), behind])
 
 
-def _in_crowds(alike: Vectors) -> Flags:
+def _in_crowds(alike: Array) -> Flags:
     """Say which pictures have many candidates far more alike than those behind: bool (n,)."""
     return np.asarray(1 - alike[:, MANY] < _APART * (1 - alike[:, -_BEHIND:].max(axis=1)))
 
 
-def _crowds(left: Vectors, behind: Vectors) -> Vectors:
+def _crowds(left: Array, behind: Array) -> Array:
     """Say what candidates leave of what those behind them leave, where many leave next to nothing.
 
     An augmented export has more copies of each picture than strangers can be told by among the
@@ -166,7 +165,7 @@ def cropped_copies(grey: Grey) -> Pairs | None:
 
 
 def _copies(
-    rows: Indices, numbers: Indices, left: Vectors, count: int, crowds: Vectors | None = None
+    rows: Indices, numbers: Indices, left: Array, count: int, crowds: Array | None = None
 ) -> Pairs:
     """Find pairs that leave little of what is usual: (m,) rows, (m, k) candidates and shares."""
     # What most candidates share is the design.
@@ -182,12 +181,12 @@ def _copies(
     return Pairs(one, other, _LAID * share**4)
 
 
-def _of_the_usual(left: Vectors) -> Vectors:
+def _of_the_usual(left: Array) -> Array:
     usual = np.quantile(left, _USUAL, axis=1, keepdims=True) if len(left) else left
     return np.asarray(left / np.maximum(usual, 1e-6), dtype=np.float32)
 
 
-def _turns(series: Complex, others: Complex) -> tuple[Vectors, Vectors, Flags]:
+def _turns(series: Complex, others: Complex) -> tuple[Array, Array, Flags]:
     """Find how pictures are turned to be most like others.
 
     Args:
@@ -208,8 +207,8 @@ def _turns(series: Complex, others: Complex) -> tuple[Vectors, Vectors, Flags]:
 
 
 def _left_turned(
-    grey: Grey, rows: Indices, numbers: Indices, degrees: Vectors, mirrored: Flags
-) -> Vectors:
+    grey: Grey, rows: Indices, numbers: Indices, degrees: Array, mirrored: Flags
+) -> Array:
     """Say what differs where pictures are turned and laid on candidates, inside a circle.
 
     Returns:
@@ -227,7 +226,7 @@ def _left_turned(
             ]
         )
         others = fine[numbers[at]][:, inside]
-        one, other = (_unit(x - x.mean(axis=1, keepdims=True)) for x in (turned, others))
+        one, other = (unit(x - x.mean(axis=1, keepdims=True)) for x in (turned, others))
         left[at] = 1 - (one * other).sum(axis=1)
     return left
 
@@ -273,7 +272,7 @@ def _weighted_series(grey: Grey) -> Complex:
     return np.asarray(found / np.maximum(lengths, 1e-12), dtype=np.complex64)
 
 
-def _series(pictures: Vectors) -> npt.NDArray[np.complex128]:
+def _series(pictures: Array) -> npt.NDArray[np.complex128]:
     middle = (SIDE - 1) / 2
     radius = np.linspace(1.5, middle - 0.9, _RINGS)[:, None]
     angle = np.arange(_ANGLES) * 2 * np.pi / _ANGLES
@@ -283,7 +282,7 @@ def _series(pictures: Vectors) -> npt.NDArray[np.complex128]:
     return np.asarray(np.fft.rfft(rings, axis=2)[:, :, :_WAVES] * np.sqrt(radius), np.complex128)
 
 
-def _sampled(pictures: Vectors, y: Floats, x: Floats) -> Vectors:
+def _sampled(pictures: Array, y: Floats, x: Floats) -> Array:
     """Read all pictures at these places, bilinear: (n, *places); the edge goes on outside."""
     y, x = (np.clip(along, 0, SIDE - 1.001) for along in (y, x))
     top, left = y.astype(np.int64), x.astype(np.int64)
@@ -293,12 +292,12 @@ def _sampled(pictures: Vectors, y: Floats, x: Floats) -> Vectors:
     return np.asarray(upper * (1 - down) + lower * down, dtype=np.float32)
 
 
-def _noisy(pictures: Vectors) -> Vectors:
+def _noisy(pictures: Array) -> Array:
     rng = np.random.default_rng(len(pictures))
     return pictures + rng.normal(0, _NOISE * pictures.std(), pictures.shape).astype(np.float32)
 
 
-def _like_windows(pictures: Vectors) -> tuple[Indices, Vectors]:
+def _like_windows(pictures: Array) -> tuple[Indices, Array]:
     """Find for each picture others of which a window looks like it, and the window's size.
 
     Returns:
@@ -312,7 +311,7 @@ def _like_windows(pictures: Vectors) -> tuple[Indices, Vectors]:
         for down, right in itertools.product(places, places):
             part = _window(pictures, size, down, right)
             usual = part.mean(axis=0)  # what all show there, as the design, does not count
-            found = _unit(whole - usual) @ _unit(part - usual).T
+            found = unit(whole - usual) @ unit(part - usual).T
             sizes[found > alike] = size
             np.maximum(alike, found, out=alike)
     np.fill_diagonal(alike, -np.inf)
@@ -320,7 +319,7 @@ def _like_windows(pictures: Vectors) -> tuple[Indices, Vectors]:
     return numbers, np.take_along_axis(sizes, numbers, axis=1)
 
 
-def _window(pictures: Vectors, size: float, down: float, right: float) -> Vectors:
+def _window(pictures: Array, size: float, down: float, right: float) -> Array:
     """Cut a window out of all pictures: (n, 256), each with mean 0 and deviation 1."""
     side = pictures.shape[1]
     rows, columns = (_reading(side, size, place) for place in (down, right))
@@ -329,7 +328,7 @@ def _window(pictures: Vectors, size: float, down: float, right: float) -> Vector
     return np.asarray(cut / (cut.std(axis=1, keepdims=True) + 1e-6), dtype=np.float32)
 
 
-def _reading(side: int, size: float, place: float) -> Vectors:
+def _reading(side: int, size: float, place: float) -> Array:
     """Say how much of each pixel of a row a window's pixels take: (16, side); means of linear."""
     fine = 4
     along = (np.arange(_CUT_SIDE * fine) + 0.5) * size * side / (_CUT_SIDE * fine) - 0.5
@@ -338,7 +337,7 @@ def _reading(side: int, size: float, place: float) -> Vectors:
     return np.asarray(taken.reshape(_CUT_SIDE, fine, side).mean(axis=1), dtype=np.float32)
 
 
-def _left(pictures: Vectors, rows: Indices, numbers: Indices, sizes: Vectors) -> Vectors:
+def _left(pictures: Array, rows: Indices, numbers: Indices, sizes: Array) -> Array:
     """Say what differs where pictures are laid on their candidates, 1 being what usually does.
 
     Args:
@@ -377,20 +376,15 @@ def _left(pictures: Vectors, rows: Indices, numbers: Indices, sizes: Vectors) ->
     return _of_the_usual(1 - best)
 
 
-def _resized(pictures: Vectors, side: int) -> Vectors:
+def _resized(pictures: Array, side: int) -> Array:
     small = Image.Resampling.BILINEAR
     return np.stack([np.asarray(Image.fromarray(p).resize((side, side), small)) for p in pictures])
 
 
-def _fine(pictures: Vectors, grain: float) -> Vectors:
+def _fine(pictures: Array, grain: float) -> Array:
     """Leave the fine structure of pictures, its contrast evened out."""
     from scipy.ndimage import gaussian_filter
 
     left = pictures - gaussian_filter(pictures, (0, grain, grain))
     contrast = np.sqrt(gaussian_filter(left**2, (0, 2 * grain, 2 * grain)))
     return np.asarray(left / (contrast + _FLAT), dtype=np.float32)
-
-
-def _unit(vectors: Vectors) -> Vectors:
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.maximum(lengths, 1e-12), dtype=np.float32)

@@ -114,8 +114,7 @@ def _centres(vectors: Array, cells: int) -> Array:
         own = most_alike(some, centres, 1)[0][:, 0]
         sums = np.zeros_like(centres)
         np.add.at(sums, own, some)
-        lengths = np.linalg.norm(sums, axis=1, keepdims=True)
-        centres = np.where(lengths > 0, sums / np.maximum(lengths, 1e-12), centres)
+        centres = np.where(sums.any(axis=1, keepdims=True), unit(sums), centres)
     return centres
 
 
@@ -136,3 +135,9 @@ def recall(vectors: Array, numbers: Indices, *, nearest_pairs: bool = False) -> 
         return float(np.mean([a in numbers[b] or b in numbers[a] for a, b in pairs]))
     shared = [len(np.intersect1d(a, b)) for a, b in zip(true, numbers[rows], strict=True)]
     return float(np.mean(shared)) / count
+
+
+def unit(vectors: Array) -> Array:
+    """Bring each to length 1, float32 (n, width)."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(lengths, 1e-12), dtype=np.float32)

@@ -9,12 +9,9 @@ Gauss-Newton steps (Lucas and Kanade, IJCAI 1981).
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from features.arrays import Array, Indices
 from pipeline.groups.neighbours import nearest
-
-Pictures = npt.NDArray[np.float32]  # (n, side, side)
-Moves = npt.NDArray[np.float32]  # (n, 4): shift in x and y in pixels, growth in x and y
 
 _ROUNDS = 2
 _STEPS = 6  # of Gauss-Newton
@@ -27,7 +24,7 @@ _COARSE = 8  # side of the pictures by which neighbours are found
 _FEWEST = 12  # pictures; the mean of fewer shows its members, not what they share
 
 
-def align(pictures: Pictures) -> Pictures:
+def align(pictures: Array) -> Array:
     """Give registered copies of the pictures, each with mean 0 and deviation 1.
 
     Args:
@@ -52,33 +49,37 @@ def align(pictures: Pictures) -> Pictures:
     return moved
 
 
-def normalise(pictures: Pictures) -> Pictures:
+def normalise(pictures: Array) -> Array:
     """Bring each to mean 0 and deviation 1: brightness and contrast do not count."""
     centred = pictures - pictures.mean(axis=(1, 2), keepdims=True)
     spread = centred.std(axis=(1, 2), keepdims=True)
     return np.asarray(centred / np.maximum(spread, 1e-6), dtype=np.float32)
 
 
-def shrink(pictures: Pictures, side: int) -> Pictures:
+def shrink(pictures: Array, side: int) -> Array:
     """Average square blocks: (n, side, side)."""
     n, old, _ = pictures.shape
     step = old // side
     return np.asarray(pictures.reshape(n, side, step, side, step).mean(axis=(2, 4)), np.float32)
 
 
-def _coarse(pictures: Pictures) -> npt.NDArray[np.float32]:
+def _coarse(pictures: Array) -> Array:
     """Give unit vectors by which to find pictures that look alike."""
     flat = normalise(shrink(pictures, _COARSE)).reshape(len(pictures), -1)
     return flat / np.float32(_COARSE)
 
 
-def _registered(pictures: Pictures, moved: Pictures, neighbours: npt.NDArray[np.int64]) -> Pictures:
+def _registered(pictures: Array, moved: Array, neighbours: Indices) -> Array:
     means = normalise(np.stack([moved[numbers].mean(axis=0) for numbers in neighbours]))
     return normalise(resample(pictures, _register(pictures, means)))
 
 
-def _register(pictures: Pictures, means: Pictures) -> Moves:
-    """Give the moves under which the pictures resemble the means most."""
+def _register(pictures: Array, means: Array) -> Array:
+    """Give the moves under which the pictures resemble the means most.
+
+    Returns:
+        float32 (n, 4): shift in x and y in pixels, growth in x and y.
+    """
     n, side, _ = pictures.shape
     edge = max(1, side // 16)
     inside = np.zeros((side, side), dtype=bool)
@@ -103,7 +104,7 @@ def _register(pictures: Pictures, means: Pictures) -> Moves:
     return np.asarray(best, dtype=np.float32)
 
 
-def resample(pictures: Pictures, moves: Moves) -> Pictures:
+def resample(pictures: Array, moves: Array) -> Array:
     """Move the pictures, bilinear; beyond the edge its pixels are repeated."""
     side = pictures.shape[1]
     middle = np.float32((side - 1) / 2)
@@ -115,7 +116,7 @@ def resample(pictures: Pictures, moves: Moves) -> Pictures:
     return np.ascontiguousarray(columns.transpose(0, 2, 1))
 
 
-def _between(pictures: Pictures, places: npt.NDArray[np.float32]) -> Pictures:
+def _between(pictures: Array, places: Array) -> Array:
     """Interpolate rows of the pictures at fractional places (n, side)."""
     places = np.clip(places, 0, pictures.shape[1] - 1.001)
     low = places.astype(np.int64)

@@ -28,7 +28,7 @@ from features.cache.cache import Cache
 from features.cache.row_parts import RowParts
 from features.cache.thumbnail_table import thumbnails_of
 from features.cache.thumbnails import Grey
-from pipeline.groups.neighbours import ALL_PAIRS, nearest, recall
+from pipeline.groups.neighbours import ALL_PAIRS, nearest, recall, unit
 from pipeline.groups.registration import align, normalise, shrink
 
 FEWEST = 12  # photographs: among fewer nobody can say what strangers look like
@@ -57,25 +57,22 @@ class Tail:
     reach: float
 
     @classmethod
-    def of(cls, alike: Array, n: int, found: float = 1.0) -> tuple[Tail, int]:
+    def of(cls, alike: Array, n: int, found: float = 1.0) -> Tail:
         """Fit it to the likenesses of the nearest ones, the most alike first.
 
         Args:
             alike: float32 (n, at least 11).
             n: photographs.
             found: share of the nearest ones that are among them.
-
-        Returns:
-            The tail, and how many of the nearest ones may be copies.
         """
-        group = _group(n)
+        group = _group(n)  # of the nearest ones may be copies
         reach = min(group + _strangers(n), alike.shape[1], n - 2)
         floor = alike[:, reach - 1]
         # The nearest may be copies: of them is known only that strangers there would be no farther.
         excess = (alike[:, group:reach] - floor[:, None]).sum(axis=1)
         excess += group * (alike[:, group] - floor)
         spread = np.maximum(excess / (reach - group), 1e-6)
-        return cls(floor, spread, reach / max(found, 0.1)), group
+        return cls(floor, spread, reach / max(found, 0.1))
 
     def strangers(self, alike: Floats, a: Indices, b: Indices) -> Floats:
         """Compute how many strangers are expected to be as alike by chance, float64 (m,).
@@ -202,8 +199,7 @@ def similarity_of(vectors: Array, tick: Tick | None = None) -> Similarity:
     n = len(vectors)
     numbers, alike = nearest(vectors, min(_group(n) + _strangers(n), n - 2), tick)
     found = recall(vectors, numbers) if n > ALL_PAIRS else 1.0
-    tail, group = Tail.of(alike, n, found)
-    return Similarity(vectors, tail, numbers[:, :group])
+    return Similarity(vectors, Tail.of(alike, n, found), numbers[:, : _group(n)])
 
 
 def _group(n: int) -> int:
@@ -264,6 +260,4 @@ def _near_white(values: Array) -> Array:
     variances, axes = variances[kept], axes[:, kept]
     deviations = np.sqrt(variances)
     scores = axes * deviations if wide else centred @ axes
-    scores = scores / deviations**_WHITENING
-    lengths = np.linalg.norm(scores, axis=1, keepdims=True)
-    return np.asarray(scores / np.maximum(lengths, 1e-12), dtype=np.float32)
+    return unit(scores / deviations**_WHITENING)
