@@ -51,7 +51,6 @@ class Key:
         codes: int64 (n,), its values numbered; -1 where a photograph has none.
         leads: whether it stands first, or what else differs are words: "017_2" and "left_017" name
             part 17, but "2_017" may be the 17th photograph of day 2.
-        by_folder: whether each class folder counts by itself.
         before: the word in front of it, such as "pos" or "view"; "" for none.
         pattern: for --group-regex.
     """
@@ -59,7 +58,6 @@ class Key:
     what: str
     codes: Indices
     leads: bool
-    by_folder: bool
     before: str
     pattern: str
 
@@ -194,8 +192,7 @@ def _keys(shape: _Shape, folders: list[str]) -> Iterator[Key]:
                 continue
             others = [i for i in shape.fields if i not in chosen]
             own = [folders[number] for number in shape.members]
-            by_folder = _counts_by_folder(shape, values, own)
-            if by_folder:
+            if _counts_by_folder(shape, values, own):
                 values = [f"{one}/{value}" for one, value in zip(own, values, strict=True)]
             codes = np.full(len(folders), -1)
             codes[shape.members] = codes_of(values)
@@ -204,7 +201,6 @@ def _keys(shape: _Shape, folders: list[str]) -> Iterator[Key]:
                 codes,
                 chosen == tuple(shape.fields[: len(chosen)])
                 or not any(shape.tokens[0][i].isdecimal() for i in others),
-                by_folder,
                 _word_before(shape.tokens[0], chosen[0]),
                 shape.pattern(chosen),
             )

@@ -54,8 +54,7 @@ def weigh(
     votes: list[tuple[float, str]] = []
     by_value, by_run = purity(labels, key.codes), purity(labels, runs)
     chance = purity(labels, np.zeros(len(labels), dtype=np.int64))
-    told = key.by_folder or (other is not None and other.by_folder)
-    if not told and chance < 1 and abs(by_value - by_run) > _DECIDES * (1 - chance):
+    if chance < 1 and abs(by_value - by_run) > _DECIDES * (1 - chance):
         word = "places" if by_value > by_run else "runs"
         votes.append((2.0 if by_value > by_run else -2.0, f"classes go with {word}"))
     if line is not None:
