@@ -51,7 +51,7 @@ class Key:
         codes: int64 (n,), its values numbered; -1 where a photograph has none.
         leads: whether it stands first, or what else differs are words: "017_2" and "left_017" name
             part 17, but "2_017" may be the 17th photograph of day 2.
-        before: the word in front of it, such as "pos" or "view"; "" for none.
+        before: the word in front of its last field, such as "pos" or "view"; "" for none.
         pattern: for --group-regex.
     """
 
@@ -201,7 +201,7 @@ def _keys(shape: _Shape, folders: list[str]) -> Iterator[Key]:
                 codes,
                 chosen == tuple(shape.fields[: len(chosen)])
                 or not any(shape.tokens[0][i].isdecimal() for i in others),
-                _word_before(shape.tokens[0], chosen[0]),
+                _word_before(shape.tokens[0], chosen[-1]),
                 shape.pattern(chosen),
             )
 
