@@ -284,12 +284,9 @@ def _series(pictures: Array) -> npt.NDArray[np.complex128]:
 
 def _sampled(pictures: Array, y: Floats, x: Floats) -> Array:
     """Read all pictures at these places, bilinear: (n, *places); the edge goes on outside."""
-    y, x = (np.clip(along, 0, SIDE - 1.001) for along in (y, x))
-    top, left = y.astype(np.int64), x.astype(np.int64)
-    down, right = (y - top).astype(np.float32), (x - left).astype(np.float32)
-    upper = pictures[:, top, left] * (1 - right) + pictures[:, top, left + 1] * right
-    lower = pictures[:, top + 1, left] * (1 - right) + pictures[:, top + 1, left + 1] * right
-    return np.asarray(upper * (1 - down) + lower * down, dtype=np.float32)
+    from scipy.ndimage import map_coordinates
+
+    return np.stack([map_coordinates(one, (y, x), order=1, mode="nearest") for one in pictures])
 
 
 def _noisy(pictures: Array) -> Array:
