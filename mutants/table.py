@@ -495,6 +495,13 @@ HONESTY = (
         "tests/pipeline/heads/test_columns.py::test_what_does_not_fit_is_refused_beforehand",
     ),
     Mutant(
+        "What a model keeps to predict raw rows is counted before it is trained",
+        "pipeline/heads/sides.py",
+        "needed = _worker_bytes(rows.shape, heads) + (8 * n * n + kept if n <= d else 0)",
+        "needed = _worker_bytes(rows.shape, heads) + (8 * n * n if n <= d else 0)",
+        "tests/pipeline/heads/test_columns.py::test_the_way_from_raw_rows_is_counted",
+    ),
+    Mutant(
         "A part's probability is the mean of the log-odds of its photographs",
         "pipeline/evaluation/part_rules.py",
         "logs = np.log(np.clip(P, _LEAST, 1 - _LEAST))",

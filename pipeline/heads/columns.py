@@ -258,11 +258,14 @@ class ColumnSpace:
         return Axes.of(self.centred_rows)
 
     def components(
-        self, X: npt.NDArray[Any] | RowReader, weights: Floats | None = None
-    ) -> tuple[Floats, Floats]:
+        self,
+        X: npt.NDArray[Any] | RowReader,
+        weights: Floats | None = None,
+        dtype: npt.DTypeLike = np.float64,
+    ) -> tuple[Floats, npt.NDArray[Any]]:
         """Give the way from raw rows to coordinates; see `RowSpace.components`."""
         weights = np.eye(len(self._centre)) if weights is None else weights
-        return self.mean, weights / self.scale
+        return self.mean, (weights / self.scale).astype(dtype)
 
 
 class ColumnSide:

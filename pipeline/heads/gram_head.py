@@ -41,6 +41,11 @@ class RowSpaceHead(Head, Generic[Model]):
         """Say what its training alone holds besides, where n rows outnumber the d values."""
         return 0
 
+    @classmethod
+    def bytes_kept(cls, n: int, d: int) -> int:
+        """Say what it keeps to predict raw rows, where their d values outnumber the n rows."""
+        return 0
+
     @abstractmethod
     def train(
         self, space: Space, y: Indices, candidates: Sequence[Mapping[str, Any]]
@@ -76,8 +81,9 @@ class RowSpaceHead(Head, Generic[Model]):
 
     def _fit(self, X: AnyRows, y: Indices, groups: Indices, progress: EpochProgress | None) -> None:
         """Train on rows; see `Head._fit`."""
+        side = smaller_side(X, [self], kept=self.bytes_kept(*X.shape))
         part = TrainingPart(
-            smaller_side(X, [self]), np.arange(len(y)), y, groups,
+            side, np.arange(len(y)), y, groups,
             n_classes=self.n_classes, seed=self.seed,
         )  # fmt: skip
         self._learn(part)

@@ -31,6 +31,11 @@ class ProjectedHead(RowSpaceHead[Model]):
     _projection: npt.NDArray[np.float32]
     _scale: float
 
+    @classmethod
+    def bytes_kept(cls, n: int, d: int) -> int:
+        """See `RowSpaceHead.bytes_kept`: a coordinate of each training row."""
+        return 4 * n * d
+
     @abstractmethod
     def _model_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Give the arrays of the model, besides those of the projection."""
@@ -41,9 +46,8 @@ class ProjectedHead(RowSpaceHead[Model]):
 
     def to_raw(self, X: AnyRows, space: Space) -> None:
         """Keep the way from raw rows to coordinates."""
-        mean, projection = space.components(X)
-        self._mean, self._projection = mean.astype(np.float32), projection.astype(np.float32)
-        self._scale = space.scale
+        mean, self._projection = space.components(X, dtype=np.float32)
+        self._mean, self._scale = mean.astype(np.float32), space.scale
 
     def _predict_proba(self, X: Rows) -> Floats:
         """Predict probabilities (n, n_classes) of raw rows."""

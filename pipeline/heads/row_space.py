@@ -206,13 +206,17 @@ class RowSpace:
         return ByProducts(self, K - self.column_means, squares - 2 * K.mean(axis=1))
 
     def components(
-        self, X: npt.NDArray[Any] | RowReader, weights: Floats | None = None
-    ) -> tuple[Floats, Floats]:
+        self,
+        X: npt.NDArray[Any] | RowReader,
+        weights: Floats | None = None,
+        dtype: npt.DTypeLike = np.float64,
+    ) -> tuple[Floats, npt.NDArray[Any]]:
         """Give the way from raw rows to coordinates.
 
         Args:
             X: (n, d) the training rows or their reader, in the order of the Gram matrix.
             weights: float64 (r, k), to get `projection @ weights` without the projection itself.
+            dtype: of the projection, which may be the largest array of all.
 
         Returns:
             (mean, projection): float64 (d,) and (d, r), or (d, k) with weights, such that
@@ -220,13 +224,16 @@ class RowSpace:
         """
         basis = self.by_rows(weights)
         n, d = X.shape
-        mean, projection = np.zeros(d), np.zeros((d, basis.shape[1]))
+        mean, projection = np.zeros(d), np.zeros((d, basis.shape[1]), dtype)
         height = max(1, block_bytes() // (8 * d))
+        width = max(1, block_bytes() // (8 * basis.shape[1]))
         for start in range(0, n, height):
             block = X[start : start + height].astype(np.float64)
             mean += block.sum(axis=0) / n
             # The columns of the basis sum to 0, so the rows need no centring here.
-            projection += block.T @ basis[start : start + height]
+            for left in range(0, d, width):
+                columns = slice(left, left + width)
+                projection[columns] += block[:, columns].T @ basis[start : start + height]
         return mean, projection
 
 

@@ -29,18 +29,19 @@ _RAW_COPIES = 2
 """Of its rows, in a process that trains a head on them as they are: 1.7 were seen, of forests."""
 
 
-def smaller_side(rows: AnyRows, heads: Iterable[Any] = ()) -> Side:
+def smaller_side(rows: AnyRows, heads: Iterable[Any] = (), kept: int = 0) -> Side:
     """Describe rows by the smaller matrix.
 
     Args:
         rows: (n, d), in memory or still in the cache.
         heads: that will train on it, or their classes.
+        kept: bytes that a head needs in the end to predict raw rows, if these are the fewer.
 
     Raises:
         HeadError: it does not fit into the memory limit; the message says how much it takes.
     """
     n, d = rows.shape
-    _refuse_above_limit(rows, heads)
+    _refuse_above_limit(rows, heads, kept)
     # The crossing: n² or d² numbers to decompose, whichever is less; predictions are the same.
     return ColumnSide(rows) if n > d else GramSide(gram(rows), d)
 
@@ -84,11 +85,11 @@ def _worker_bytes(shape: tuple[int, ...], heads: Iterable[Any]) -> int:
     return stays + beside + blocks
 
 
-def _refuse_above_limit(rows: AnyRows, heads: Iterable[Any]) -> None:
+def _refuse_above_limit(rows: AnyRows, heads: Iterable[Any], kept: int) -> None:
     n, d = rows.shape
     heads, limit = list(heads), memory_limit()
-    needed = _worker_bytes(rows.shape, heads) + (8 * n * n if n <= d else 0)
-    what = "inner products of all pairs of rows"
+    needed = _worker_bytes(rows.shape, heads) + (8 * n * n + kept if n <= d else 0)
+    what = "inner products of all pairs of rows" + (" and the way to them" if kept else "")
     if n > d:
         needed += 0 if isinstance(rows, StoredRows) else 4 * n * d
         largest = max(heads, key=lambda head: _worker_bytes(rows.shape, [head]), default=None)

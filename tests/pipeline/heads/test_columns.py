@@ -9,7 +9,7 @@ from sklearn.svm import SVC
 
 from features.errors import HeadError
 from pipeline.data.splits import folds
-from pipeline.heads import make_head, svm
+from pipeline.heads import make_head, row_space, svm
 from pipeline.heads.columns import ColumnSide
 from pipeline.heads.gram import GramSide, gram
 from pipeline.heads.gram_head import RowSpaceHead
@@ -162,6 +162,23 @@ def test_what_does_not_fit_is_refused_beforehand(monkeypatch: pytest.MonkeyPatch
         smaller_side(np.zeros((4000, 20), np.float32), [make_head("linear-svm")])
     # More rows, and no pairs of them.
     assert smaller_side(np.zeros((9000, 20), np.float32), [make_head("linear-svm")])
+
+
+def test_the_way_from_raw_rows_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where values outnumber rows it may be more than their Gram matrices; linear heads need none.
+
+    It is as good in float32 pieces as in one.
+    """
+    X, y, groups = sparse_rows(120, 2000, effect=0.6)
+    expected = make_head("knn").fit(X, y, groups, n_classes=2).predict_proba(X)
+    monkeypatch.setattr(row_space, "_BLOCK_BYTES", 20_000)
+    found = make_head("knn").fit(X, y, groups, n_classes=2).predict_proba(X)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    monkeypatch.setenv("ONEPASS_MEMORY", "0.0015")
+    make_head("ridge").fit(X, y, groups, n_classes=2)
+    refused = r"120 rows of 2,000 values take 0\.00184 GB for .* and the way to them;"
+    with pytest.raises(HeadError, match=refused):
+        make_head("knn").fit(X, y, groups, n_classes=2)
 
 
 def test_what_is_not_exact_is_said() -> None:
