@@ -10,16 +10,7 @@ from pathlib import Path
 
 from features.errors import DataError
 from pipeline.output.names import merged_spellings, name_key, one_spelling
-from pipeline.output.read_table import PathIndex, Table, read_table
-
-PATH_COLUMNS = (
-    "path", "file name", "filename", "file", "file path", "image path", "image", "image name",
-    "image file", "image id", "img", "img name", "photograph", "photo", "picture", "relative path",
-    "name", "id", "datei", "dateiname", "bild", "fichier", "archivo", "imagen",
-    "ファイル名", "ファイル", "画像", "画像名", "文件名", "文件", "图片", "图像", "檔案",
-    "파일명", "파일", "файл", "имя файла",
-)  # fmt: skip
-"""What a column of paths is called, the surest first."""
+from pipeline.output.read_table import PATH_COLUMNS, PathIndex, Table, read_table
 
 LABEL_COLUMNS = (
     "label", "labels", "class", "classes", "class name", "category", "target", "verdict", "result",

@@ -43,11 +43,6 @@ class Link(NamedTuple):
     kind: str
     doubt: float
 
-    @classmethod
-    def between(cls, one: int, other: int, kind: str, doubt: float) -> Link:
-        """Give the same link, whichever of the two photographs is named first."""
-        return cls(min(one, other), max(one, other), kind, doubt)
-
 
 @dataclass(frozen=True)
 class Evidence:

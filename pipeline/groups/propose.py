@@ -174,12 +174,10 @@ def _looks(
         unknown = "too few different photographs, or too many: what is usual here cannot be told"
         return Finding.nothing("look", what, unknown)
     place = np.unique(unit, return_index=True)[1]  # the first photograph of each row
-    a, b, expected = place[near.a], place[near.b], near.expected
+    a, b = np.sort([place[near.a], place[near.b]], axis=0)
     kept = ~(readings.spoken[a] & readings.spoken[b]) & ~_far_in_time(readings, a, b)
-    links = [
-        Link.between(int(x), int(y), "look", float(doubt))
-        for x, y, doubt in zip(a[kept], b[kept], expected[kept], strict=True)
-    ]
+    ends = zip(a[kept].tolist(), b[kept].tolist(), near.expected[kept].tolist(), strict=True)
+    links = [Link(one, other, "look", doubt) for one, other, doubt in ends]
     alone = Joiner(len(unit))
     _link(alone, links)
     sizes = np.bincount(alone.groups())

@@ -15,12 +15,9 @@ from features.cache.sample_table import TableRow
 from features.errors import CacheError, DataError
 from features.photographs.file import Photograph
 from pipeline.output.names import merged_spellings, one_spelling
-from pipeline.output.read_table import PathIndex, Table, read_table
+from pipeline.output.read_table import PATH_COLUMNS, PathIndex, Table, read_table
 
-PATH_COLUMNS = ("path", "file name", "filename", "file", "image", "photograph", "photo", "name")
 GROUP_COLUMNS = ("group", "part", "part id", "groups", "parts", "gruppe", "teil", "serial")
-
-
 _KINDS = ("file", "regex", "gap", "proposed", "none")
 
 

@@ -21,6 +21,15 @@ MOST_BYTES = 2**30
 SUFFIXES = frozenset({".csv", ".tsv", ".tab", ".txt", ".jsonl", ".ndjson", ".json"})
 """File names that may be tables, lower case."""
 
+PATH_COLUMNS = (
+    "path", "file name", "filename", "file", "file path", "image path", "image", "image name",
+    "image file", "image id", "img", "img name", "photograph", "photo", "picture", "relative path",
+    "name", "id", "datei", "dateiname", "bild", "fichier", "archivo", "imagen",
+    "ファイル名", "ファイル", "画像", "画像名", "文件名", "文件", "图片", "图像", "檔案",
+    "파일명", "파일", "файл", "имя файла",
+)  # fmt: skip
+"""What a column of paths is called, the surest first."""
+
 _SEPARATORS = "\t;,|"
 _SEP_LINE = re.compile(r"\A\s*\"?sep=(?P<separator>[\t;,|])\"?[ \t]*\r?\n", re.IGNORECASE)
 _OTHER = {

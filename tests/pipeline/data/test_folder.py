@@ -150,10 +150,11 @@ def shots(*names: str) -> list[Photograph]:
     return [Photograph(Path(n), n, n.split("/")[0]) for n in names]
 
 
-def test_groups_from_a_table(tmp_path: Path) -> None:
+@pytest.mark.parametrize("header", ["path,group,note", "Dateiname,Teil,note", "画像,part id,note"])
+def test_groups_from_a_table(tmp_path: Path, header: str) -> None:
     """path,group with a BOM, Windows slashes and extra columns; absent ones are counted."""
     table = tmp_path / "groups.csv"
-    table.write_text("\ufeffpath,group,note\nA\\1.png,p1,x\nA/2.png,p1,\n", "utf-8")
+    table.write_text(f"\ufeff{header}\nA\\1.png,p1,x\nA/2.png,p1,\n", "utf-8")
     photographs = shots("A/1.png", "A/2.png", "B/3")
     given, ungrouped, _ = apply_rule(GroupRule("file", str(table)), photographs)
     assert [p.group for p in given] == ["p1", "p1", ""]
