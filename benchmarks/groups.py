@@ -29,6 +29,7 @@ from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
+from sklearn.metrics.cluster import pair_confusion_matrix
 
 from features.cache.sample_table import TableRow
 from features.cache.thumbnails import Thumbnail, thumbnail_of
@@ -36,7 +37,6 @@ from features.photographs.decode import capture_time, decode
 from features.photographs.recipe import RECIPES
 from pipeline.groups.counters_and_times import time_line
 from pipeline.groups.evidence import Finding
-from pipeline.groups.proposal import Evidence
 from pipeline.groups.propose import propose_by_pictures
 from pipeline.groups.rules import match_groups, read_groups
 
@@ -287,16 +287,9 @@ def measure(shots: list[Shot]) -> tuple[float, float, str]:
         for n, s in enumerate(mixed)
     ]
     proposal = propose_by_pictures(table_rows, [s.thumbnail for s in mixed])
-    parts = np.unique([s.part for s in mixed], return_inverse=True)[1]
-    cells = np.unique(np.stack([parts, proposal.groups]), axis=1, return_counts=True)[1]
-    same, both = _pairs(np.bincount(parts)), _pairs(cells)
-    others = len(mixed) * (len(mixed) - 1) // 2 - same
-    merged = _pairs(proposal.sizes) - both
-    return both / max(same, 1), merged / max(others, 1), proposal.basis
-
-
-def _pairs(counts: np.ndarray) -> int:
-    return int((counts * (counts - 1) // 2).sum())
+    pairs = pair_confusion_matrix([s.part for s in mixed], proposal.groups)
+    (apart, merged), (torn, together) = pairs.tolist()
+    return together / max(torn + together, 1), merged / max(apart + merged, 1), proposal.basis
 
 
 BRANCHES: dict[str, tuple[str, str, object]] = {
@@ -311,7 +304,11 @@ BRANCHES: dict[str, tuple[str, str, object]] = {
     "pixels confirm names": ("readings", "AGREES", 2.0),
     "numbers by folder": ("file_names", "_counts_by_folder", lambda *_: False),
     "names of copies": ("propose", "original_names", lambda paths: [""] * len(paths)),
-    "counters": ("readings", "_weigh_counter", lambda line, _: nothing(line.what)),
+    "counters": (
+        "readings",
+        "_weigh_counter",
+        lambda line, _: Finding.nothing("name", line.what, ""),
+    ),
     "rounds": ("readings", "are_crossed", lambda *_: False),
     "rounds: cycles of names": ("readings", "cycles", lambda *_: None),
     "vote: classes": ("rounds", "_DECIDES", 9.0),
@@ -323,11 +320,6 @@ BRANCHES: dict[str, tuple[str, str, object]] = {
     "cropped copies": ("propose", "cropped_copies", lambda *_: None),
 }
 """What can be switched off: module of `pipeline.groups`, attribute, and what stands for it then."""
-
-
-def nothing(what: str) -> Finding:
-    """Give a finding that ties nothing."""
-    return Finding(Evidence("name", what, 0, 0, False, "switched off"))
 
 
 @contextmanager
