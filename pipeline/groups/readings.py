@@ -263,7 +263,7 @@ def _chosen(choice: _Choice, line: Line | None, named: Sequence[_Named], n: int)
         what = f"{line.what}, all gaps of one kind"
         findings = [Finding.nothing("time", what, "nowhere to cut")]
     else:
-        why_not = "photographs hold no time of capture (EXIF), nor do their names"
+        why_not = "no times that tell photographs apart (EXIF from 1970 on, or in names)"
         findings = [Finding.nothing("time", "none", why_not)]
     shown = [one for one in named if one is not name]
     shown.sort(key=lambda one: (one.usual > MOST_SHOTS, -one.groups))
