@@ -101,7 +101,6 @@ class _Sharpening:
     def __init__(self, X: Rows, target: Floats, penalty: float) -> None:
         self._X, self._target, self._penalty = X, target, penalty
         self._pairs = _Pairs(X)
-        self._lasting = 1e-9 * len(X)  # curvature along the offset where no row gives any
 
     def followed(self, weights: Floats, offset: float) -> tuple[Floats, float]:
         """Go from the solution at `WIDTH`, about, to that at the last of the widths."""
@@ -160,13 +159,15 @@ class _Sharpening:
         from scipy.linalg import cho_factor, cho_solve
 
         n, d = len(curved), len(g)
+        if not n:  # a slope and nothing more: as if margins were spread
+            return -g / self._penalty, -g0 / (0.25 * len(self._X))
         if n <= d:
             rows = self._X[curved]
-            mean = rows.sum(axis=0, dtype=np.float64) / max(n, 1)
+            mean = rows.mean(axis=0, dtype=np.float64)
             right = g0 * mean - g  # the offset, eliminated
             pairs, seen = self._pairs.centred(curved), rows @ right - mean @ right
             pairs[np.diag_indices(n)] += self._penalty / curvature
-            dual = cho_solve(cho_factor(pairs, overwrite_a=True), seen) if n else seen
+            dual = cho_solve(cho_factor(pairs, overwrite_a=True), seen)
             way = (right - (rows.T @ dual - mean * dual.sum())) / self._penalty
         else:
             mean, scatter = _moments(self._X, curved)
@@ -174,7 +175,7 @@ class _Sharpening:
             scatter *= curvature
             scatter[np.diag_indices(d)] += self._penalty
             way = cho_solve(cho_factor(scatter, overwrite_a=True), right)
-        return way, float(-g0 / max(curvature * n, self._lasting) - mean @ way)
+        return way, float(-g0 / (curvature * n) - mean @ way)
 
     def _times(self, weights: Floats) -> Floats:
         return np.asarray(self._X @ weights.astype(np.float32), np.float64)
