@@ -370,6 +370,14 @@ FOLDERS = (
         "tests/pipeline/model/test_evaluate.py::"
         "test_nothing_is_bounded_for_parts_that_are_only_proposed",
     ),
+    Mutant(
+        "Photographs that a table of parts leaves out are counted",
+        "pipeline/model/part_predictions.py",
+        "notes += grouped.say()",
+        "notes += []",
+        "tests/pipeline/model/test_part_predictions.py::"
+        "test_photographs_that_a_table_leaves_out_are_counted",
+    ),
 )
 
 HONESTY = (

@@ -138,6 +138,16 @@ class Grouped(NamedTuple):
     ungrouped: int
     notes: list[str]
 
+    def say(self) -> list[str]:
+        """Give the notes, and how many photographs were given no part, where some were."""
+        if not 0 < self.ungrouped < len(self.photographs):
+            return self.notes
+        return [
+            *self.notes,
+            f"{self.ungrouped:,} of {len(self.photographs):,} photographs are given no part: each "
+            "is taken for a part of its own",
+        ]
+
 
 def apply_rule(rule: GroupRule, photographs: Sequence[Photograph]) -> Grouped:
     """Give the photographs their groups.

@@ -104,7 +104,7 @@ def predict_to_files(
         check_folder(wish.heatmaps, names)
     wanted = wish.heatmaps is not None
     frame = find_frame(bundle, notes, covering=True) if wanted else None  # None: verdicts alone
-    photographs = told_parts(wish.parts, names, find_photographs(names, notes))
+    photographs = told_parts(wish.parts, names, find_photographs(names, notes), notes)
     found = predict(
         bundle, photographs, wish.cache, wish.options,
         explain=explain if frame else None, notes=notes, progress=progress,

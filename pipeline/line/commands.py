@@ -264,6 +264,6 @@ def rethreshold(
             progress=progress,
         )  # fmt: skip
     kept = limits.save_rethreshold(bundle, done, out or model)
-    say(*grouped.notes, *not_scored(strange, bundle.classes.names))
+    say(*grouped.say(), *not_scored(strange, bundle.classes.names))
     show(rethresholded(done, bundle.classes.names))
     show(f"written: {out or model}" + (f"; the model as it was: {kept}" if kept else ""))

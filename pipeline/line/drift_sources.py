@@ -85,7 +85,7 @@ def find_arrivals(
     """
     check_sees_rows(bundle)
     if names:
-        photographs = told_parts(rule, names, find_photographs(names, notes))
+        photographs = told_parts(rule, names, find_photographs(names, notes), notes)
         table_rows = predict_photographs(
             bundle, photographs, cache_path, options, notes=notes, progress=progress
         ).table_rows

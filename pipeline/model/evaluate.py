@@ -200,8 +200,9 @@ def evaluate_folder(
     scan = scan_folder(data, labels=options.labels)
     classes, strange = classes_of(bundle, scan, options.positive)
     rule = options.group_rule or GroupRule()
+    grouped = apply_rule(rule, labelled(bundle, scan, classes))
     predicted = predict_photographs(
-        bundle, apply_rule(rule, labelled(bundle, scan, classes)).photographs, cache_path,
+        bundle, grouped.photographs, cache_path,
         PredictOptions(options.weights, options.engine), progress=progress,
     )  # fmt: skip
     new, notes = _new_to(bundle, scan, predicted.table_rows, strange)
@@ -215,7 +216,7 @@ def evaluate_folder(
             proposal, rule = found_groups, GroupRule("proposed")
     P, groups = predicted.probabilities[new], number_groups(table_rows)
     new_ones = _predictions(bundle, classes, data, table_rows, groups, P)
-    notes += counted_as(bundle, classes)
+    notes += counted_as(bundle, classes) + grouped.say()
     found = _evaluation(str(data), new_ones, notes, data, cache_path, rule, unreadable)
     found = _with_parts(found, bundle, P)
     found.proposal, found.strange = proposal, strange

@@ -65,7 +65,10 @@ class PartPrediction:
 
 
 def told_parts(
-    rule: GroupRule, names: Sequence[str], photographs: Sequence[Photograph]
+    rule: GroupRule,
+    names: Sequence[str],
+    photographs: Sequence[Photograph],
+    notes: list[str] | None = None,
 ) -> list[Photograph]:
     r"""Give photographs the parts that a table or a pattern names.
 
@@ -74,6 +77,7 @@ def told_parts(
             as they are for `extract`.
         names: of files and folders, as `pipeline.model.predict.find_photographs` got them.
         photographs: what it found.
+        notes: given, what fits nothing, in words, is put behind its end.
 
     Returns:
         The same photographs in their order, each with its `group`.
@@ -91,8 +95,11 @@ def told_parts(
     inside = [p._replace(path=_below(p, folders)) for p in photographs]
     if rule.from_photographs:
         return list(photographs)
-    grouped = apply_rule(rule, inside).photographs
-    return [p._replace(group=g.group) for p, g in zip(photographs, grouped, strict=True)]
+    grouped = apply_rule(rule, inside)
+    if notes is not None:
+        notes += grouped.say()
+    found = zip(photographs, grouped.photographs, strict=True)
+    return [p._replace(group=g.group) for p, g in found]
 
 
 def _below(photograph: Photograph, folders: Sequence[Path]) -> str:

@@ -121,3 +121,20 @@ def test_models_made_before_judge_photographs(cache: Path) -> None:
     assert (again.part_rule, again.of_wholes) == ("any", False)
     P = np.array([[0.3, 0.7]])
     assert again.alone(P) is P
+
+
+def test_photographs_that_a_table_leaves_out_are_counted(tmp_path: Path) -> None:
+    """A table of one photograph in two, and of one that is not there: both are said."""
+    folder = tmp_path / "new"
+    folder.mkdir()
+    for name in ("a.jpg", "b.jpg"):
+        (folder / name).write_bytes(b"")
+    table = tmp_path / "parts.csv"
+    table.write_text("path,group\na.jpg,1\nc.jpg,2\n", encoding="utf-8")
+    photographs, notes = pipeline.find_photographs([str(folder)]), list[str]()
+    given = pipeline.told_parts(
+        pipeline.GroupRule("file", str(table)), [str(folder)], photographs, notes
+    )
+    assert [photograph.group for photograph in given] == ["1", ""]
+    assert "'c.jpg'" in notes[0]
+    assert notes[1].startswith("1 of 2 photographs are given no part")
