@@ -8,8 +8,8 @@ there is one, and all principal components first where that is faster; logistic 
 time to a tolerance of 1e-7, at which its probabilities agree with ours within 0.04 (at its own, of
 1e-4, they are off by up to 0.9 where little is regularised). Seconds are processor time over all
 threads, which other work on the machine hardly changes. A curve ends where its next point would
-take longer than 45 seconds (--quick: one) if time grew as the rows. The exponent is that of the
-last two points.
+take longer than `--longest` seconds, 45 unless told (--quick: one), if time grew as the rows. The
+exponent is that of the last two points.
 docs/pictures/growth.svg is drawn anew, unless `--heads linear-svm,knn` measures some heads alone.
 """
 
@@ -41,12 +41,12 @@ Indices = npt.NDArray[np.int64]
 Curve = dict[int, Facts]
 
 
-def measure(options: Options, heads: Sequence[str] = ()) -> Report:
+def measure(options: Options, heads: Sequence[str] = (), longest: float = _LONGEST) -> Report:
     """Every curve, one point after the other; with heads, theirs and their peers' alone."""
     report = Report("growth")
     sizes = (100, 200, 400) if options.quick else _SIZES
     settings = {"width": 100 if options.quick else _WIDTH}
-    longest = 1.0 if options.quick else _LONGEST
+    longest = 1.0 if options.quick else longest
     curves: dict[str, Curve] = {}
     for head in heads or (_HEADS[:2] if options.quick else _HEADS):
         for who, task in (("onepass", "head"), ("scikit-learn", "peer")):
@@ -299,17 +299,18 @@ def _text(x: float, y: float, text: str, anchor: str) -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{text}</text>'
 
 
-def _named(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Give the heads that are named, and the arguments of every benchmark."""
+def _named(arguments: Sequence[str]) -> tuple[list[str], float, list[str]]:
+    """Give the heads that are named, the longest point, and the arguments of every benchmark."""
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--heads", type=lambda names: names.split(","), default=[])
+    parser.add_argument("--longest", type=float, default=_LONGEST, help="seconds of one point")
     given, others = parser.parse_known_args(arguments)
     unknown = set(given.heads) - set(_HEADS)
     if unknown:
         parser.error(f"no curve of {', '.join(sorted(unknown))}; expected {', '.join(_HEADS)}")
-    return given.heads, others
+    return given.heads, given.longest, others
 
 
 if __name__ == "__main__":
-    some, sys.argv[1:] = _named(sys.argv[1:])
-    run({"growth": lambda options: measure(options, some)}, __doc__)
+    some, most, sys.argv[1:] = _named(sys.argv[1:])
+    run({"growth": lambda options: measure(options, some, most)}, __doc__)
