@@ -144,10 +144,10 @@ def doubts(predicted: Predictions, scored: Assessment, *, apart: bool) -> list[s
         return []
     if missed:
         low, high = scored.intervals["recall"]
-        said = f"n other parts it may miss {between(1 - high, 1 - low)} of the defects"
+        share = f"it may miss {between(1 - high, 1 - low)} of the defects (95 % interval from"
         if not apart:
-            return [f"If these are as many parts, o{said} (95 % interval from {what}), else more."]
-        return [f"O{said} (95 % interval from {what})."]
+            return [f"If these are as many parts, on other ones {share} {what}), else more."]
+        return [f"On other parts {share} {what})."]
     most = percent(upper_limit(0, parts))
     if not apart:
         return [
