@@ -262,6 +262,11 @@ def main() -> None:
         for what in ("classes", "positive")
     }
     data = pipeline.load_dataset(options.cache, **names)
+    if not data.classes.binary:
+        parser.error(
+            f"found the classes {', '.join(data.classes.names)}; expected two, such as "
+            "--classes Crack,Free --positive Crack"
+        )
     if options.masks.is_file():
         boxes = read_boxes(options.masks, options.masks.parent)
         masks = [boxes.get(table_row.path) for table_row in data.table_rows]
