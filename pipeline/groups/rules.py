@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,18 @@ from features.photographs.file import Photograph
 from pipeline.output.names import merged_spellings, one_spelling
 from pipeline.output.read_table import PATH_COLUMNS, PathIndex, Table, read_table
 
-GROUP_COLUMNS = ("group", "part", "part id", "groups", "parts", "gruppe", "teil", "serial")
+GROUP_COLUMNS = (
+    "group", "part", "part id", "groups", "parts", "gruppe", "teil", "serial", "group id",
+    "part number", "part no", "serial number", "serial no", "item", "bauteil", "teilenummer",
+    "seriennummer", "pieza", "pièce", "pezzo", "部品", "部品番号", "零件", "деталь",
+)  # fmt: skip
+"""What a column of parts is called, the surest first."""
+
+_NOBODY_KNOWS = frozenset(
+    ["nan", "n/a", "na", "#n/a", "n.a.", "none", "null", "-", "--", "?", "unknown", "tbd"]
+)  # fmt: skip
+"""What programs and people write into a cell instead of nothing, lower case."""
+
 _KINDS = ("file", "regex", "gap", "proposed", "none")
 
 
@@ -61,7 +73,7 @@ class GroupRule:
         if regex is not None:
             return cls("regex", regex)
         if gap is not None:
-            return cls("gap", f"{parse_gap(gap):g}s")
+            return cls("gap", f"{np.format_float_positional(parse_gap(gap), trim='-')}s")
         return cls() if none else None
 
     @classmethod
@@ -117,7 +129,7 @@ def parse_gap(text: str) -> float:
     if match:
         unit = {"ms": 0.001, "min": 60.0, "m": 60.0, "h": 3600.0}.get(match[2], 1.0)
         seconds = float(match[1].replace(",", ".")) * unit
-    if not seconds > 0:
+    if not 0 < seconds < np.inf:
         raise DataError(
             f"--group-gap {text!r} is no time span; expected the longest time between two "
             "photographs of one part, such as 10s, 500ms or 2min"
@@ -164,6 +176,12 @@ def apply_rule(rule: GroupRule, photographs: Sequence[Photograph]) -> Grouped:
         groups = [found.get(path, "") for path in paths]
     else:
         groups = [group_in_name(rule.value, path) for path in paths]
+        if re.compile(rule.value).groups > 1:
+            notes = [
+                f"the pattern {rule.value} has several pairs of parentheses, and the first alone "
+                f"names the part, such as {next(filter(None, groups), '')!r}; write one pair "
+                "around all that names it, and (?:…) elsewhere"
+            ]
     if not any(groups):
         raise DataError(
             f"groups {rule.describe()} fit none of {len(photographs)} photographs, such as "
@@ -222,6 +240,12 @@ def match_groups(table: Table, paths: Sequence[str]) -> tuple[dict[str, str], li
             f"{len(unknown):,} names in {table.file} fit no photograph of the folder, or "
             f"several, such as {unknown[0]!r}"
         )
+    for group, same in Counter(groups.values()).items():
+        if same > 1 and group.strip().lower() in _NOBODY_KNOWS:
+            notes.append(
+                f"{same:,} photographs are taken for one part called {group!r}, as {table.file} "
+                "says; where nobody knows the part, leave the cell empty"
+            )
     merged = merged_spellings(spelling)
     if merged:
         shown = "; ".join(merged[:3]) + ("; …" if len(merged) > 3 else "")

@@ -24,9 +24,10 @@ SUFFIXES = frozenset({".csv", ".tsv", ".tab", ".txt", ".jsonl", ".ndjson", ".jso
 PATH_COLUMNS = (
     "path", "file name", "filename", "file", "file path", "image path", "image", "image name",
     "image file", "image id", "img", "img name", "photograph", "photo", "picture", "relative path",
-    "name", "id", "datei", "dateiname", "bild", "fichier", "archivo", "imagen",
+    "datei", "dateiname", "bild", "bildname", "bilddatei", "foto", "pfad", "fichier",
+    "nom du fichier", "chemin", "archivo", "imagen", "ruta", "nome file", "immagine", "plik",
     "ファイル名", "ファイル", "画像", "画像名", "文件名", "文件", "图片", "图像", "檔案",
-    "파일명", "파일", "файл", "имя файла",
+    "파일명", "파일", "файл", "имя файла", "name", "id",
 )  # fmt: skip
 """What a column of paths is called, the surest first."""
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline.groups.contact_sheets import Agreement, ShownGroups
+from pipeline.groups.counters_and_times import round_gap
 from pipeline.groups.proposal import Proposal, Question
 from pipeline.output.tables import align, printable
 from pipeline.training.optimism import Optimism
@@ -74,13 +75,15 @@ def _summary(proposal: Proposal) -> str:
     if not proposal.shared:
         return f"{len(proposal.paths):,} photographs: {proposal.describe()}"
     several = sizes[sizes > 1]
+    smallest, largest = int(several.min()), int(several.max())
+    of_each = f"{smallest:,}" if smallest == largest else f"{smallest:,} to {largest:,}"
     how_many = f"probably of {len(sizes):,} parts"
     if proposal.at_most:
         how_many = f"of at most {len(sizes):,} parts, could be far fewer"
     return (
         f"{len(proposal.paths):,} photographs, {how_many}: "
-        f"{int(several.sum()):,} photographs in {len(several):,} groups of {int(several.min()):,} "
-        f"to {int(several.max()):,}, {alone:,} on their own"
+        f"{int(several.sum()):,} photographs in {len(several):,} groups of {of_each}, "
+        f"{alone:,} on {'its' if alone == 1 else 'their'} own"
     )
 
 
@@ -91,7 +94,7 @@ def _evidence(proposal: Proposal) -> str:
 
 def _cuts(proposal: Proposal) -> str:
     """Say how many parts each gap in time would make; to say one: --group-gap."""
-    cuts = ", ".join(f"{gap:.2g} s: {parts:,} parts" for gap, parts in proposal.cuts)
+    cuts = ", ".join(f"{round_gap(gap):g} s: {parts:,} parts" for gap, parts in proposal.cuts)
     return f"cut at another gap (extract DATA --group-gap 10s): {cuts}"
 
 

@@ -68,7 +68,7 @@ def extraction(done: FolderExtraction, cache: Path) -> str:
     parts = len({s.group for s in result.table_rows if s.group})
     groups = done.group_rule.describe()
     if not done.group_rule.from_photographs:
-        groups += f" ({parts:,} parts"
+        groups += f" ({parts:,} {'part' if parts == 1 else 'parts'}"
         groups += f"; {done.ungrouped:,} photographs without one)" if done.ungrouped else ")"
     seconds = result.seconds
     stages = ", ".join(
@@ -130,7 +130,7 @@ def dataset(data: Labelled) -> str:
     )
     parts = len(set(data.groups.tolist()))
     lines = [
-        f"{len(data):,} photographs of {parts:,} parts ({classes})",
+        f"{len(data):,} photographs of {parts:,} {'part' if parts == 1 else 'parts'} ({classes})",
         data.classes.describe(),
         *_proposed(data),
         *(f"warning: {text}" for text in data.warnings),

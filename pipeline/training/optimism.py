@@ -104,14 +104,17 @@ class Optimism:
                 "on parts never seen, expect the score by part at best"
             )
         other = max(SCORES[1:], key=lambda score: np.nan_to_num(self.difference(score)))
-        if self.difference(other) > _LITTLE:
+        if optimism >= -_LITTLE and self.difference(other) > _LITTLE:
             return (
                 f"{start}: the ROC AUC hardly shows it here, but the {other.replace('_', ' ')} "
                 f"looks {self.difference(other):.3f} better than it is; on parts never seen, "
                 "expect the scores by part at best"
             )
         if optimism < -_LITTLE:
-            return f"{start}, yet scored no better; with so few parts the difference is chance"
+            return (
+                f"{start}, yet the ROC AUC came out no better; with so few parts the difference is "
+                "chance"
+            )
         return (
             f"{start}, and it made no difference here; the score by part is still the one to tell"
         )

@@ -150,7 +150,10 @@ def shots(*names: str) -> list[Photograph]:
     return [Photograph(Path(n), n, n.split("/")[0]) for n in names]
 
 
-@pytest.mark.parametrize("header", ["path,group,note", "Dateiname,Teil,note", "画像,part id,note"])
+@pytest.mark.parametrize(
+    "header",
+    ["path,group,note", "Dateiname,Teil,ID", "画像,part id,note", "Foto,Seriennummer,name"],
+)
 def test_groups_from_a_table(tmp_path: Path, header: str) -> None:
     """path,group with a BOM, Windows slashes and extra columns; absent ones are counted."""
     table = tmp_path / "groups.csv"
@@ -159,6 +162,20 @@ def test_groups_from_a_table(tmp_path: Path, header: str) -> None:
     given, ungrouped, _ = apply_rule(GroupRule("file", str(table)), photographs)
     assert [p.group for p in given] == ["p1", "p1", ""]
     assert ungrouped == 1
+
+
+def test_what_a_table_or_pattern_puts_together_unasked_is_said(tmp_path: Path) -> None:
+    """Cells that say that nobody knows are one part; of several parentheses the first counts."""
+    table = tmp_path / "groups.csv"
+    table.write_text("path,part\nA/1.png,nan\nA/2.png,nan\nA/3.png,N/A\nA/4.png,p1\n", "utf-8")
+    found = apply_rule(GroupRule("file", str(table)), shots(*(f"A/{n}.png" for n in range(1, 5))))
+    assert [p.group for p in found.photographs] == ["nan", "nan", "N/A", "p1"]
+    assert len(found.notes) == 1
+    assert found.notes[0].startswith("2 photographs are taken for one part called 'nan'")
+    lots = shots("A/lot1_part1.png", "A/lot1_part2.png")
+    found = apply_rule(GroupRule("regex", r"(lot\d+)_(part\d+)"), lots)
+    assert "the first alone names the part, such as 'lot1'" in found.say()[0]
+    assert not apply_rule(GroupRule("regex", r"((?:lot\d+)_(?:part\d+))"), lots).say()
 
 
 @pytest.mark.parametrize(

@@ -523,6 +523,8 @@ def test_optimism_says_what_random_hides() -> None:
     assert "looks 0.150 better than it is" in optimism.sentence()
     hidden = replace(optimism, random=optimism.random | {"roc_auc": optimism.grouped["roc_auc"]})
     assert "hardly shows it here, but the average precision looks 0.150 better" in hidden.sentence()
+    worse = replace(hidden, random=optimism.random | {"roc_auc": (0.7, 0.0)})
+    assert "the ROC AUC came out no better" in worse.sentence()
     assert "made no difference" in replace(optimism, random=optimism.grouped).sentence()
     alone = measure_optimism(Rounds("x", [low], [by_part]), "random", pytest.fail, rows)  # type: ignore[arg-type]
     assert alone is None

@@ -274,7 +274,15 @@ def test_gaps_as_people_write_them(text: str, seconds: float) -> None:
     assert apply_rule(GroupRule("gap", text), photographs) == (photographs, 0, [])
 
 
-@pytest.mark.parametrize("text", ["", "0", "-3", "ten", "10 parsecs"])
+@pytest.mark.parametrize(("text", "seconds"), [("300h", 1_080_000), ("0.05ms", 5e-5)])
+def test_long_and_short_gaps_are_noted_as_they_can_be_read(text: str, seconds: float) -> None:
+    """What a cache notes is read again: 1.08e+06s was no time span."""
+    rule = GroupRule.told(None, None, text)
+    assert rule is not None
+    assert rule.gap == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("text", ["", "0", "-3", "ten", "10 parsecs", "9" * 400])
 def test_gaps_that_are_none(text: str) -> None:
     """One line, with an example."""
     with pytest.raises(DataError, match="such as 10s"):
