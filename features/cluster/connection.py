@@ -109,6 +109,11 @@ local:2, or a scheduler's address, such as tcp://192.0.2.7:8786
                 f"no scheduler answers at {self.text} ({_first_line(error)}); start one: dask "
                 "scheduler, and name the address that it prints"
             ) from None
+        except (MemoryError, OverflowError):  # the first bytes are taken for a length
+            raise ClusterError(
+                f"what answers at {self.text} is no scheduler (the port of its dashboard?); name "
+                "the address that dask scheduler prints"
+            ) from None
 
 
 def load_dask() -> Any:  # noqa: ANN401 - Dask has few types

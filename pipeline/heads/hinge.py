@@ -103,8 +103,13 @@ class _Sharpening:
         self._pairs = _Pairs(X)
 
     def followed(self, weights: Floats, offset: float) -> tuple[Floats, float]:
-        """Go from the solution at `WIDTH`, about, to that at the last of the widths."""
+        """Go from the solution at `WIDTH`, about, to that at the last of the widths.
+
+        Where next to nothing is regularised, float32 may lose the way: then the best of those
+        passed.
+        """
         self._w, self._b, self._F = weights, offset, self._times(weights) + offset
+        best, least = (weights, offset), self._loss()
         curved = self._curved(WIDTH)
         for width in _WIDTHS:
             # Rows between the widths stay in the system: the path is straight where none leaves.
@@ -115,8 +120,16 @@ class _Sharpening:
                 if np.array_equal(state, before) or not self._step(width, self._curved(width)):
                     break
                 before = state
+            self._F = self._times(self._w) + self._b  # anew: steps add up what is rounded off
+            if (loss := self._loss()) <= least:
+                best, least = (self._w, self._b), loss
             curved = self._curved(width)
-        return self._w, self._b
+        return best
+
+    def _loss(self) -> float:
+        """Give what is minimised, with the hinge that is not rounded off."""
+        hinges = np.maximum(np.abs(self._target) - self._target * self._F, 0).sum()
+        return float(hinges) + self._penalty / 2 * float(self._w @ self._w)
 
     def _curved(self, width: float) -> Indices:
         near = (np.abs(1 - self._target * self._F) < width) & (self._target != 0)

@@ -38,6 +38,11 @@ def block_bytes() -> int:
     return min(_BLOCK_BYTES, memory_limit() // _BLOCK_SHARE)
 
 
+def limit_that_holds(held: int) -> float:
+    """Give the least memory limit for so many bytes and the blocks beside, which grow with it."""
+    return min(held / (1 - BLOCK_COPIES / _BLOCK_SHARE), held + BLOCK_COPIES * _BLOCK_BYTES)
+
+
 class RowReader(Protocol):
     """Rows that need not fit into memory: anything that slices by rows."""
 

@@ -6,6 +6,7 @@ smaller one is cheaper: n rows of d values cost n·d·min(n, d), and its square 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,7 +16,14 @@ from pipeline.data.lazy_rows import StoredRows
 from pipeline.heads.base import AnyRows
 from pipeline.heads.columns import ColumnPlaced, ColumnSide, ColumnSpace
 from pipeline.heads.gram import GramSide, gram
-from pipeline.heads.row_space import BLOCK_COPIES, ByProducts, Placed, RowSpace, block_bytes
+from pipeline.heads.row_space import (
+    BLOCK_COPIES,
+    ByProducts,
+    Placed,
+    RowSpace,
+    block_bytes,
+    limit_that_holds,
+)
 
 Space = RowSpace | ColumnSpace
 AnyPlaced = Placed | ByProducts | ColumnPlaced
@@ -38,7 +46,7 @@ def smaller_side(rows: AnyRows, heads: Iterable[Any] = (), kept: int = 0) -> Sid
         kept: bytes that a head needs in the end to predict raw rows, if these are the fewer.
 
     Raises:
-        HeadError: it does not fit into the memory limit; the message says how much it takes.
+        HeadError: it does not fit into the memory limit; the message says which limit would do.
     """
     n, d = rows.shape
     _refuse_above_limit(rows, heads, kept)
@@ -64,42 +72,52 @@ def affordable_workers(
     # Rows (float32) or the Gram matrix (float64) are there once for all processes.
     shared = sum(4 * n * d if n > d else 8 * n * n for n, d in shapes)
     shared += sum(4 * n * d for n, d in raw if n <= d or (n, d) not in shapes)
-    inside = [_worker_bytes(shape, heads) for shape in shapes]
+    blocks = block_bytes() * BLOCK_COPIES
+    inside = [_held_bytes(shape, heads) + blocks for shape in shapes]
     each = max(inside + [4 * n * d * _RAW_COPIES for n, d in raw], default=1)
     return max(1, min(most, (memory_limit() - shared) // max(each, 1)))
 
 
-def _worker_bytes(shape: tuple[int, ...], heads: Iterable[Any]) -> int:
-    """Estimate the bytes that training on rows (n, d) takes in each process, its own.
+def _held_bytes(shape: tuple[int, ...], heads: Iterable[Any]) -> int:
+    """Estimate the bytes that training on rows (n, d) takes in each process, beside its blocks.
 
     Heads are trained one after the other in a space whose matrices stay.
     """
     n, d = shape
-    heads, blocks = list(heads), block_bytes() * BLOCK_COPIES
+    heads = list(heads)
     if n <= d:
         together = len({head.name for head in heads}) > 1
-        return 8 * n * n * (_GRAM_COPIES_TOGETHER if together else _GRAM_COPIES) + blocks
+        return 8 * n * n * (_GRAM_COPIES_TOGETHER if together else _GRAM_COPIES)
     stays = 4 * n * d * any(head.centred for head in heads)
     stays += 8 * d * d * max((head.covariances for head in heads), default=0)
     beside = max((head.bytes_beside(n, d) for head in heads), default=0)
-    return stays + beside + blocks
+    return stays + beside
 
 
 def _refuse_above_limit(rows: AnyRows, heads: Iterable[Any], kept: int) -> None:
     n, d = rows.shape
     heads, limit = list(heads), memory_limit()
-    needed = _worker_bytes(rows.shape, heads) + (8 * n * n + kept if n <= d else 0)
+    held = _held_bytes(rows.shape, heads) + (8 * n * n + kept if n <= d else 0)
     what = "inner products of all pairs of rows" + (" and the way to them" if kept else "")
     if n > d:
-        needed += 0 if isinstance(rows, StoredRows) else 4 * n * d
-        largest = max(heads, key=lambda head: _worker_bytes(rows.shape, [head]), default=None)
+        # Rows that are still in the cache stay there only as long as the limit is below their size.
+        if not isinstance(rows, StoredRows) or limit_that_holds(held) >= 4 * n * d:
+            held += 4 * n * d
+        largest = max(heads, key=lambda head: _held_bytes(rows.shape, [head]), default=None)
         what = "training" if largest is None else f"training ({largest.name} takes the most)"
+    needed = limit_that_holds(held)
     if needed > limit:
         raise HeadError(
-            f"{n:,} rows of {d:,} values take {_gigabytes(needed)} for their {what}; expected at "
-            f"most the limit of {_gigabytes(limit)}; see less of each photograph "
+            f"{n:,} rows of {d:,} values take {_gigabytes(_rounded_up(needed))} for their {what}; "
+            f"expected at most the limit of {_gigabytes(limit)}; see less of each photograph "
             f"(--features avg), or set {MEMORY_VARIABLE} (GB)"
         )
+
+
+def _rounded_up(count: float) -> float:
+    """Give it with three digits, and not less."""
+    unit = 10.0 ** (math.floor(math.log10(count)) - 2)
+    return math.ceil(count / unit) * unit
 
 
 def _gigabytes(count: float) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from rows import sparse_rows
@@ -9,7 +12,7 @@ from sklearn.svm import SVC
 
 from features.errors import HeadError
 from pipeline.data.splits import folds
-from pipeline.heads import make_head, row_space, svm
+from pipeline.heads import make_head, row_space, sides, svm
 from pipeline.heads.columns import ColumnSide
 from pipeline.heads.gram import GramSide, gram
 from pipeline.heads.gram_head import RowSpaceHead
@@ -145,13 +148,13 @@ def test_what_does_not_fit_is_refused_beforehand(monkeypatch: pytest.MonkeyPatch
     """In one line with the number needed; each head counts what it holds itself."""
     monkeypatch.setenv("ONEPASS_MEMORY", "0.003")
     X = np.zeros((400, 300), np.float32)
-    with pytest.raises(HeadError, match=r"400 rows of 300 values take 0\.00854 GB.*ONEPASS_MEMORY"):
+    with pytest.raises(HeadError, match=r"400 rows of 300 values take 0\.00882 GB.*ONEPASS_MEMORY"):
         smaller_side(X, [make_head("ridge")])
-    with pytest.raises(HeadError, match=r"0\.0102 GB.*\(ridge takes the most\)"):
+    with pytest.raises(HeadError, match=r"0\.0106 GB.*\(ridge takes the most\)"):
         smaller_side(X, [make_head("logistic"), make_head("ridge")])  # what each keeps stays
     assert smaller_side(X, [make_head("knn")]).input_width == 300
     many = np.broadcast_to(np.float32(0), (200_000, 51_200))
-    with pytest.raises(HeadError, match=r"200,000 rows of 51,200 values take 82\.2 GB"):
+    with pytest.raises(HeadError, match=r"200,000 rows of 51,200 values take 82\.6 GB"):
         smaller_side(many, [make_head("logistic")])
     assert affordable_workers([(400, 300)], [make_head("ridge")], 8) == 1
     monkeypatch.setenv("ONEPASS_MEMORY", "0.1")
@@ -162,6 +165,31 @@ def test_what_does_not_fit_is_refused_beforehand(monkeypatch: pytest.MonkeyPatch
         smaller_side(np.zeros((4000, 20), np.float32), [make_head("linear-svm")])
     # More rows, and no pairs of them.
     assert smaller_side(np.zeros((9000, 20), np.float32), [make_head("linear-svm")])
+
+
+@pytest.mark.parametrize(("shape", "heads"), [
+    ((400, 300), ("ridge",)),
+    ((6000, 2048), ("linear-svm", "logistic", "lda")),
+    ((1000, 2000), ("knn", "lda")),
+    ((200_000, 2048), ("ridge",)),
+])  # fmt: skip
+def test_the_limit_that_is_named_is_enough(
+    shape: tuple[int, int], heads: Sequence[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The blocks of rows, which grow with the limit, are in the number; so are rounded digits."""
+    X, kinds = np.broadcast_to(np.float32(0), shape), [make_head(head) for head in heads]
+    monkeypatch.setattr(sides, "gram", lambda _: np.zeros((2, 2)))
+    monkeypatch.setattr(sides, "ColumnSide", lambda _: "fits")
+    monkeypatch.setenv("ONEPASS_MEMORY", "0.001")
+    with pytest.raises(HeadError) as refused:
+        smaller_side(X, kinds)
+    named = re.search(r"take ([0-9.]+) GB", str(refused.value))
+    assert named is not None
+    monkeypatch.setenv("ONEPASS_MEMORY", named[1])
+    assert smaller_side(X, kinds)
+    monkeypatch.setenv("ONEPASS_MEMORY", str(float(named[1]) * 0.98))
+    with pytest.raises(HeadError, match=re.escape(named[0])):
+        smaller_side(X, kinds)
 
 
 def test_the_way_from_raw_rows_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,7 +204,7 @@ def test_the_way_from_raw_rows_is_counted(monkeypatch: pytest.MonkeyPatch) -> No
     np.testing.assert_allclose(found, expected, atol=1e-5)
     monkeypatch.setenv("ONEPASS_MEMORY", "0.0015")
     make_head("ridge").fit(X, y, groups, n_classes=2)
-    refused = r"120 rows of 2,000 values take 0\.00184 GB for .* and the way to them;"
+    refused = r"120 rows of 2,000 values take 0\.00186 GB for .* and the way to them;"
     with pytest.raises(HeadError, match=refused):
         make_head("knn").fit(X, y, groups, n_classes=2)
 

@@ -54,6 +54,19 @@ def test_a_machine_in_the_primal_is_that_of_libsvm(n: int, width: int) -> None:
         assert np.corrcoef(ranked, expected)[0, 1] > 0.99
 
 
+@pytest.mark.parametrize("C", [1e6, 1e8])
+def test_next_to_no_regularisation_is_no_worse_than_little(C: float) -> None:
+    """float32 loses the way where columns are the same: the hinge stays what C 10,000 reaches."""
+    rng = np.random.default_rng(0)
+    X = np.zeros((900, 40), np.float32)
+    X[np.arange(900), rng.integers(40, size=900)] = 1
+    X -= X.mean(axis=0)
+    target = np.where(rng.random(900) < 0.5, 1.0, -1.0)
+    values = decided(X, target, (1e4, C), exact=True)
+    little, less = np.maximum(1 - target[:, None] * values, 0).sum(axis=0)
+    assert less < 1.01 * little
+
+
 def test_rows_that_a_problem_does_not_see_change_nothing() -> None:
     """A fold's machine is the one of its rows alone."""
     X, target = centred(300, 30)
