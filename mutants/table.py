@@ -480,6 +480,14 @@ HONESTY = (
         "tests/pipeline/heads/test_hinge.py::test_a_machine_in_the_primal_is_that_of_libsvm[400-20]",
     ),
     Mutant(
+        "Where float32 loses the way, the best linear SVM that was passed is kept",
+        "pipeline/heads/hinge.py",
+        "        return best\n",
+        "        return self._w, self._b\n",
+        "tests/pipeline/heads/test_hinge.py::"
+        "test_next_to_no_regularisation_is_no_worse_than_little[100000000.0]",
+    ),
+    Mutant(
         "Linear SVMs of all folds are trained together, none on the rows that it is judged by",
         "pipeline/heads/linear_heads.py",
         "each = (counted[:, :, None] * targets[:, None, :]).reshape(len(y), -1)",
@@ -505,9 +513,17 @@ HONESTY = (
     Mutant(
         "What a model keeps to predict raw rows is counted before it is trained",
         "pipeline/heads/sides.py",
-        "needed = _worker_bytes(rows.shape, heads) + (8 * n * n + kept if n <= d else 0)",
-        "needed = _worker_bytes(rows.shape, heads) + (8 * n * n if n <= d else 0)",
+        "held = _held_bytes(rows.shape, heads) + (8 * n * n + kept if n <= d else 0)",
+        "held = _held_bytes(rows.shape, heads) + (8 * n * n if n <= d else 0)",
         "tests/pipeline/heads/test_columns.py::test_the_way_from_raw_rows_is_counted",
+    ),
+    Mutant(
+        "The limit of memory that a refusal names is enough",
+        "pipeline/heads/sides.py",
+        "needed = limit_that_holds(held)",
+        "needed = held + block_bytes() * BLOCK_COPIES",
+        "tests/pipeline/heads/test_columns.py::"
+        "test_the_limit_that_is_named_is_enough[shape1-heads1]",
     ),
     Mutant(
         "A part's probability is the mean of the log-odds of its photographs",
