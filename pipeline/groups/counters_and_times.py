@@ -128,10 +128,15 @@ def time_of_name(name: str) -> float | None:
     return float(f"{epoch[1]}.{epoch[2] or 0}") if epoch else None
 
 
-def without_time(name: str, mark: str = "") -> str:
-    """Give the name with date and time replaced by a mark, so that they are no number of a part."""
-    for stamp in (*_STAMPS, *_DAY, _EPOCH):
+def without_time(name: str, mark: str = "", day: str = "") -> str:
+    """Give the name with date and time replaced by a mark, so that they are no number of a part.
+
+    A date without a time is replaced by `day`, a template of `re` with year, month and day.
+    """
+    for stamp in (*_STAMPS, _EPOCH):
         name = stamp.sub(mark, name)
+    for stamp in _DAY:
+        name = stamp.sub(day, name)
     return name
 
 

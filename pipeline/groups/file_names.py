@@ -8,6 +8,7 @@ for a counter if it hardly repeats. `pipeline.groups.readings` decides.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -20,7 +21,12 @@ from features.arrays import Indices
 from pipeline.groups.counters_and_times import Line, without_time
 
 _TIME = "\0"  # stands for a date and time
-_TOKEN = re.compile(r"[0-9]+|[^\W\d_]+|[\W_]|\d", re.UNICODE)
+_DAY = "\1"  # begins a date alone
+_HASH = (
+    r"(?<![0-9A-Za-z])(?:(?=[0-9]*(?:[A-Fa-f]+[0-9]+){2})[0-9A-Fa-f]{16,}"
+    r"|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})(?![0-9A-Za-z])"
+)  # of a file's bytes, or a UUID: a word, whose digits are no numbers
+_TOKEN = re.compile(rf"{_HASH}|{_DAY}[0-9]+|[0-9]+|[^\W\d_]+|[\W_]|\d", re.UNICODE)
 _FEWEST, _SMALLEST_SHARE = 8, 0.05  # names of one shape: so many, and so many of all
 _FEWEST_GROUPS = 4
 _COUNTS = 0.5  # share of a counter's values that differ
@@ -85,6 +91,8 @@ class _Shape:
             if i not in self.fields
             else "#"
             if token.isdecimal()
+            else "DATE"
+            if token.startswith(_DAY)
             else "…"
             for i, token in enumerate(first)
         )
@@ -93,9 +101,11 @@ class _Shape:
         """Give a regular expression for --group-regex whose parentheses hold the marked fields."""
         parts = []
         for i, token in enumerate(self.tokens[0]):
-            text = r"[-\d_. T]+" if token == _TIME else re.escape(token)
-            if i in self.fields:
-                text = r"\d+" if token.isdecimal() else r"[^\W\d_]+"
+            timed = token.startswith((_TIME, _DAY))
+            text = r"[-\d_. T]+" if timed else re.escape(token)
+            if i in self.fields and not timed:
+                words = r"[^\W\d_]+" if token.isalpha() else r"[0-9A-Fa-f-]+"
+                text = r"\d+" if token.isdecimal() else words
             if i == marked[0]:
                 text = "(" + text
             parts.append(text + ")" if i == marked[-1] else text)
@@ -135,28 +145,39 @@ def original_names(paths: Sequence[str]) -> list[str]:
     return [short if short in copied else "" for short in found]
 
 
-def read_names(paths: Sequence[str]) -> tuple[list[Key], list[Line]]:
+def read_names(paths: Sequence[str], labels: Sequence[str] = ()) -> tuple[list[Key], list[Line]]:
     """Find candidates for names of parts, and for counters, in the photographs' paths.
 
     Args:
-        paths: relative to the data folder, "class/…/name.jpg".
+        paths: relative to the data folder, "class/…/name.jpg" or "train/class/…/name.jpg".
+        labels: their classes, where they are known.
     """
-    folders = [path.split("/")[0] if "/" in path else "" for path in paths]
+    folders = [_class_folder(*one) for one in itertools.zip_longest(paths, labels, fillvalue="")]
     keys: list[Key] = []
     lines: list[Line] = []
-    for shape in _shapes(paths):
+    for shape in _shapes(paths, folders):
         keys += _keys(shape, folders)
         lines += _counters(shape, folders)
     return keys, lines
 
 
-def _shapes(paths: Sequence[str]) -> Iterator[_Shape]:
+def _class_folder(path: str, label: str) -> str:
+    """Give a class's folder with those above it ("train/good"), or else the first folder."""
+    folders = path.split("/")[:-1]
+    return "/".join(folders[: 1 + (folders.index(label) if label in folders else 0)])
+
+
+def _shapes(paths: Sequence[str], folders: Sequence[str]) -> Iterator[_Shape]:
     """Cut names into tokens, by shape; below the class folder, without the suffix."""
     found: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
     cut = []
-    names = [str(PurePosixPath(path.split("/", 1)[-1]).with_suffix("")) for path in paths]
+    names = [
+        str(PurePosixPath(path[len(folder) :].lstrip("/")).with_suffix(""))
+        for path, folder in zip(paths, folders, strict=True)
+    ]
     for number, name in enumerate(names):
-        tokens = _TOKEN.findall(without_time(name, _TIME))
+        day = rf"{_DAY}\g<year>\g<month>\g<day>"
+        tokens = _TOKEN.findall(without_time(name, _TIME, day))
         cut.append(tokens)
         found[tuple(_sort(token) for token in tokens)].append(number)
     for sorts, numbers in found.items():
@@ -166,7 +187,8 @@ def _shapes(paths: Sequence[str]) -> Iterator[_Shape]:
         fields = [
             i
             for i, sort in enumerate(sorts)
-            if sort in ("number", "word") and len({tokens[i] for tokens in tokens_of}) > 1
+            if sort in ("number", "word", "hash", "day")
+            and len({tokens[i] for tokens in tokens_of}) > 1
         ]
         if fields:
             own = [names[number] for number in numbers]
@@ -174,7 +196,13 @@ def _shapes(paths: Sequence[str]) -> Iterator[_Shape]:
 
 
 def _sort(token: str) -> str:
-    return "number" if token.isdecimal() else "word" if token.isalpha() else token
+    if token.isdecimal():
+        return "number"
+    if token.startswith(_DAY):
+        return "day"
+    if len(token) > 1 and not token.isalpha():
+        return "hash"
+    return "word" if token.isalpha() else token
 
 
 def _keys(shape: _Shape, folders: list[str]) -> Iterator[Key]:
@@ -182,7 +210,7 @@ def _keys(shape: _Shape, folders: list[str]) -> Iterator[Key]:
     tried: set[tuple[int, ...]] = set()
     for end, field in enumerate(shape.fields):
         for chosen in (tuple(shape.fields[: end + 1]), (field,)):
-            if chosen in tried:
+            if chosen in tried or all(shape.tokens[0][i].startswith(_DAY) for i in chosen):
                 continue
             tried.add(chosen)
             values = ["_".join(tokens[i] for i in chosen) for tokens in shape.tokens]
@@ -232,7 +260,9 @@ def _word_before(tokens: list[str], field: int) -> str:
 
 def _places(shape: _Shape, chosen: Sequence[int]) -> str:
     places = [
-        f"{'number' if shape.tokens[0][i].isdecimal() else 'word'} {shape.fields.index(i) + 1}"
+        "date"
+        if shape.tokens[0][i].startswith(_DAY)
+        else f"{'number' if shape.tokens[0][i].isdecimal() else 'word'} {shape.fields.index(i) + 1}"
         for i in chosen
     ]
     return " with ".join(places)

@@ -138,7 +138,8 @@ def read_all(
             "time in EXIF or in its name; say which belong together with --groups or --group-regex"
         )
     timed = None if line is None else _timed(line, gap)
-    keys, counters = read_names(paths) if gap is None else ([], [])
+    labels = [table_row.label for table_row in table_rows]
+    keys, counters = read_names(paths, labels) if gap is None else ([], [])
     order = line or _one_counter(counters, len(paths))
     named = [_named(key, order, pixels) for key in keys]
     runs = None if timed is None else timed.runs

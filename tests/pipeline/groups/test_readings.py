@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import random
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
@@ -413,6 +414,42 @@ def test_a_date_is_no_part() -> None:
     """Days are not offered as the name of a part."""
     keys, _ = read_names([f"a/2018090{1 + n // 20}_{n:03d}.jpg" for n in range(100)])
     assert keys == []
+
+
+def test_a_day_tells_parts_of_one_number_apart() -> None:
+    """Where numbers start anew with each day, in its folder or after its date."""
+    for form in ("a/2026-03-{d:02d}/part{p:03d}_{v}.jpg", "a/202603{d:02d}_{p:03d}_{v}.jpg"):
+        places = [(d, p, v) for d in range(1, 5) for p in range(10) for v in range(3)]
+        keys, _ = read_names([form.format(d=d, p=p, v=v) for d, p, v in places])
+        first = next(key for key in keys if key.leads)
+        assert first.what.startswith("date with number")
+        assert first.codes.tolist() == [number // 3 for number in range(120)]
+
+
+def test_numbers_start_anew_in_each_split_and_class() -> None:
+    """As in MVTec AD: test/good/000.png and test/crack/000.png show two parts."""
+    folders = ["train/good", "test/good", "test/crack"]
+    places = [(f, p, v) for f in folders for p in range(10) for v in range(3)]
+    paths = [f"{folder}/{part:03d}_{view}.png" for folder, part, view in places]
+    keys, _ = read_names(paths, [folder.split("/")[1] for folder, _, _ in places])
+    assert keys[0].codes.tolist() == [number // 3 for number in range(90)]
+
+
+@pytest.mark.parametrize(
+    "name", ["{:016x}", "{:032x}", "x_{:024x}"], ids=["short", "md5", "word before"]
+)
+def test_digits_of_a_hash_are_no_numbers(name: str) -> None:
+    """Of 50 places where counters could be seen one looks like one by chance."""
+    rng = random.Random(5)
+    width = 4 * int(name[-4:-2])
+    hashes = [name.format(rng.getrandbits(width)) for _ in range(300)]
+    assert read_names([f"a/{one}.jpg" for one in hashes]) == ([], [])
+    keys, _ = read_names([f"a/{hashes[n // 3]}_{n % 3}.jpg" for n in range(300)])
+    codes = keys[0].codes
+    assert np.mean(codes >= 0) > 0.95  # the others have too few changes from digits to letters
+    assert (codes == np.where(codes < 0, -1, codes[::3].repeat(3))).all()
+    assert len(set(codes.tolist()) - {-1}) == (codes >= 0).sum() / 3
+    assert re.search(keys[0].pattern, f"a/{hashes[7]}_1.jpg")
 
 
 # ---- rounds ---------------------------------------------------------------------------------
