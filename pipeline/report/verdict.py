@@ -119,8 +119,9 @@ def _counts(predicted: Predictions) -> tuple[int, int, int, int]:
 def behind(predicted: Predictions, *, apart: bool) -> str:
     """Say how much stands behind the numbers; `apart` as in `model_verdict`."""
     if not apart:
+        photographs = f"{count(len(predicted.table_rows), 'photograph')}, and "
         return (
-            f"Behind this stand {count(len(predicted.table_rows), predicted.unit)}, and at most "
+            f"Behind this stand {photographs if predicted.unit == 'photograph' else ''}at most "
             f"{count(len(np.unique(predicted.groups)), 'part')}; they could be far fewer. "
             "Photographs of the same parts may have been trained on: expect worse on parts that "
             "are really new."
@@ -139,7 +140,7 @@ def doubts(predicted: Predictions, scored: Assessment, *, apart: bool) -> list[s
     """Say, of two classes, how far the share of missed defects is known."""
     missed, defective, *_ = _counts(predicted)
     parts = predicted.parts(1)
-    what = count(parts, f"defective {'part' if apart else 'photograph'}")
+    what = count(parts, "defective part")
     if not defective:
         return []
     if missed:

@@ -97,6 +97,10 @@ def test_parts_that_may_have_been_trained_on_are_said_first() -> None:
     assert "expect worse" in made.sentences[0]
     assert made.sentences[-1].startswith("Do not rely on this yet.")
     assert "if they are as many parts (95 % confidence), else more." in made.sentences[1]
+    assert "60 defective parts without a miss" in made.sentences[1].replace("\u00a0", " ")
+    by_part = model_verdict(replace(predicted, unit="part"), assess(predicted), [], apart=False)
+    said = by_part.sentences[0].replace("\u00a0", " ")
+    assert said.startswith("Behind this stand at most 120 parts; they could be far fewer.")
 
 
 def test_misses_out_of_fold_are_said_beside_a_lucky_holdout() -> None:
