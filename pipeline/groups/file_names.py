@@ -28,6 +28,7 @@ _HASH = (
 )  # of a file's bytes, or a UUID: a word, whose digits are no numbers
 _TOKEN = re.compile(rf"{_HASH}|{_DAY}[0-9]+|[0-9]+|[^\W\d_]+|[\W_]|\d", re.UNICODE)
 _FEWEST, _SMALLEST_SHARE = 8, 0.05  # names of one shape: so many, and so many of all
+_FEWEST_DRAWN, _DRAWN = 16, 8  # names that are drawn at random, and letters and digits of each
 _FEWEST_GROUPS = 4
 _COUNTS = 0.5  # share of a counter's values that differ
 _COLLIDES = 0.05  # share of equal numbers above which a counter starts anew in each folder
@@ -175,6 +176,8 @@ def _shapes(paths: Sequence[str], folders: Sequence[str]) -> Iterator[_Shape]:
         str(PurePosixPath(path[len(folder) :].lstrip("/")).with_suffix(""))
         for path, folder in zip(paths, folders, strict=True)
     ]
+    if _are_drawn([name.rpartition("/")[2] for name in names]):
+        names = [name[: name.rfind("/") + 1] for name in names]  # the folders may say something
     for number, name in enumerate(names):
         day = rf"{_DAY}\g<year>\g<month>\g<day>"
         tokens = _TOKEN.findall(without_time(name, _TIME, day))
@@ -193,6 +196,21 @@ def _shapes(paths: Sequence[str], folders: Sequence[str]) -> Iterator[_Shape]:
         if fields:
             own = [names[number] for number in numbers]
             yield _Shape(np.array(numbers, dtype=np.int64), own, tokens_of, fields)
+
+
+def _are_drawn(names: Sequence[str]) -> bool:
+    """Say whether names are digests or drawn at random, and what recurs in them is chance.
+
+    They all differ, are as long as one another, and at every place of them stand letters and
+    digits.
+    """
+    places = list(zip(*(name.replace("-", "") for name in names), strict=False))
+    return (
+        len(set(names)) == len(names) >= _FEWEST_DRAWN
+        and len({len(name) for name in names}) == 1
+        and len(places) >= _DRAWN
+        and all(any(c.isdigit() for c in at) and any(c.isalpha() for c in at) for at in places)
+    )
 
 
 def _sort(token: str) -> str:

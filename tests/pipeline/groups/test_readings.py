@@ -506,3 +506,14 @@ def test_a_counter_is_not_believed_without_pixels() -> None:
     assert counters
     assert not any(evidence.used for evidence in counters)
     assert found.shared == 0
+
+
+def test_names_drawn_at_random_say_nothing_and_their_folders_may() -> None:
+    """Short digests and random letters have no fields; those that come twice are items' names."""
+    names = [hashlib.sha256(b"%d" % n).hexdigest()[:12] for n in range(60)]
+    assert read_names([f"good/{name}.jpg" for name in names]) == ([], [])
+    keys, _ = read_names([f"good/kos{n // 6:02d}/{name}.jpg" for n, name in enumerate(names)])
+    assert [len(np.unique(key.codes)) for key in keys] == [10]
+    twice = [f"{label}/{name}.jpg" for label in ("bad", "good") for name in names]
+    assert read_names(twice)[0]
+    assert read_names([f"good/{n:08d}.jpg" for n in range(60)])[1]  # a counter is none of these
