@@ -19,7 +19,6 @@ from features.cache.sample_table import TableRow
 from features.cache.thumbnail_table import thumbnails_of
 from features.cache.thumbnails import Thumbnail, Thumbnails
 from pipeline.groups.changed_copies import (
-    MANY,
     Pairs,
     cropped_copies,
     turned_copies,
@@ -49,6 +48,7 @@ _ASKED = 1.0  # expected strangers up to which a pair is a question for a person
 _WEAK = 0.02  # a photograph whose best tie is more doubtful than this is a question too
 _QUESTIONS = 40
 _MINUTES, _DOZENS = 120.0, 24  # seconds and shots apart: photographs that are not of one part
+_SEVERAL = 3  # copies laid on a picture, from which on those that only look like it are none
 _ALONE = 0.5  # share of photographs alone from which on the count of parts is a bound alone
 
 
@@ -196,7 +196,7 @@ def _without_crowds(near: Pairs, laid: Sequence[Pairs]) -> Pairs:
     count = 1 + int(max(pairs.b.max(initial=0) for pairs in (near, *laid)))
     of_laid = np.unique(np.concatenate([pairs.a * count + pairs.b for pairs in laid]))
     copies = np.bincount(np.concatenate(np.divmod(of_laid, count)), minlength=count)
-    crowded = (copies[near.a] > MANY) & (copies[near.b] > MANY)
+    crowded = (copies[near.a] > _SEVERAL) & (copies[near.b] > _SEVERAL)
     kept = ~crowded | np.isin(near.a * count + near.b, of_laid)
     return Pairs(near.a[kept], near.b[kept], near.expected[kept])
 

@@ -443,6 +443,22 @@ def test_parts_that_were_turned_alike_by_an_export_stay_apart() -> None:
     assert proposal.groups.tolist() == [n // 12 for n in range(72)]
 
 
+def test_few_turned_versions_of_each_part_stay_with_it() -> None:
+    """Eight of ten parts, each turned by an angle of its own: no part is merged with another."""
+    rng, seen = np.random.default_rng(7), []
+    for number in range(80):
+        own = 9 * blotches((1, number // 8), 9) + 8 * blotches((2, number // 8), 14)
+        values = np.clip(120 + 45 * blotches((0,), 6) + own, 0, 255).astype(np.uint8)
+        angle = float(rng.uniform(5, 355)) if number % 8 else 0.0
+        version = Image.fromarray(values).rotate(angle, Image.Resampling.BICUBIC)
+        seen.append(thumbnail_of(np.asarray(version.convert("RGB")), -1))
+    table_rows = [
+        TableRow(f"a/{hash_of(n)}.jpg", "a", "", f"{n:064x}", n, "", *[1] * 4) for n in range(80)
+    ]
+    proposal = propose_by_pictures(table_rows, seen)
+    assert proposal.groups.tolist() == [n // 8 for n in range(80)]
+
+
 def test_the_table_can_be_fed_back(tmp_path: Path) -> None:
     """groups.csv names every photograph, also odd names, and reading it gives the same groups."""
     odd = ["=a/x.jpg", 'a/ü, "q".jpg', "a/b\udcff.jpg", "'a/y.jpg", "-b/z.jpg"]
