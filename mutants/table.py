@@ -518,6 +518,13 @@ HONESTY = (
         "tests/pipeline/heads/test_columns.py::test_the_way_from_raw_rows_is_counted",
     ),
     Mutant(
+        "What a fold held in memory goes with it",
+        "pipeline/heads/columns.py",
+        "self._whole = whole",
+        "self._whole = self if whole is None else whole",
+        "tests/pipeline/heads/test_columns.py::test_a_fold_leaves_no_matrices_behind[20]",
+    ),
+    Mutant(
         "The limit of memory that a refusal names is enough",
         "pipeline/heads/sides.py",
         "needed = limit_that_holds(held)",

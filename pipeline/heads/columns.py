@@ -167,7 +167,6 @@ class ColumnSpace:
     Attributes:
         train: the training rows.
         scale: root of their mean squared distance from the mean.
-        whole: the space of which these rows are a fold, or this one.
         counted: bool (rows of `whole`,), which of them are these.
     """
 
@@ -184,7 +183,8 @@ class ColumnSpace:
         """Take rows (by number) of the source; their sums about `centre` come when needed."""
         self._source, self._rows, self._centre = source, rows, centre
         self._extent, self._moments = extent, moments
-        self.whole = self if whole is None else whole
+        # Not itself: a circle would keep its matrices until it is collected.
+        self._whole = whole
         self.counted = np.ones(len(rows), bool) if counted is None else counted
 
     @cached_property
@@ -195,6 +195,11 @@ class ColumnSpace:
         variance = sums.squares / sums.count - float(shift @ shift)
         scale = float(np.sqrt(max(variance, 0.0))) or 1.0
         return self._centre + shift, scale, variance * sums.count / scale**2
+
+    @property
+    def whole(self) -> ColumnSpace:
+        """Give the space of which these rows are a fold, or this one."""
+        return self if self._whole is None else self._whole
 
     @property
     def mean(self) -> Floats:

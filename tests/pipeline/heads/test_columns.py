@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import re
+import weakref
 from collections.abc import Sequence
 
 import numpy as np
@@ -123,6 +125,21 @@ def test_machines_of_all_candidates_share_their_distances(
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
     assert len(computed) == 1
     assert len(alone) == 12 and np.ptp([values.std() for values in alone]) > 0.1
+
+
+@pytest.mark.parametrize("width", [20, 90])
+def test_a_fold_leaves_no_matrices_behind(width: int) -> None:
+    """Spaces refer to nothing that refers to them: they go with the fold, not some folds later."""
+    X, y, groups = sparse_rows(60, width)
+    part = part_of(smaller_side(X), y, groups, np.arange(60))
+    make_head("lda").fit_on_spec(part)
+    spaces = [weakref.ref(part.space), *(weakref.ref(fold.space) for fold in part.inner)]
+    gc.disable()
+    try:
+        del part
+        assert [space() for space in spaces] == [None] * 4
+    finally:
+        gc.enable()
 
 
 def test_landmarks_come_close_to_all_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
