@@ -102,6 +102,7 @@ local:2, or a scheduler's address, such as tcp://192.0.2.7:8786
                 silence_logs=logging.CRITICAL,
             )
             return distributed.Client(stack.enter_context(made))
+        self._refuse_silence()
         try:
             return distributed.Client(self.text, timeout=_CONNECT)
         except (OSError, ValueError, ImportError) as error:
@@ -109,11 +110,26 @@ local:2, or a scheduler's address, such as tcp://192.0.2.7:8786
                 f"no scheduler answers at {self.text} ({_first_line(error)}); start one: dask "
                 "scheduler, and name the address that it prints"
             ) from None
-        except (MemoryError, OverflowError):  # the first bytes are taken for a length
-            raise ClusterError(
-                f"what answers at {self.text} is no scheduler (the port of its dashboard?); name "
-                "the address that dask scheduler prints"
-            ) from None
+
+    def _refuse_silence(self) -> None:
+        """Refuse what does not speak first, as a scheduler does: Dask waits for it without end.
+
+        Who does not answer at all is left to Dask, which words that; so is tls.
+        """
+        scheme, host, port = re.split(r"://|:(?=\d+$)", self.text)
+        if scheme != "tcp":
+            return
+        with contextlib.suppress(OSError, ValueError, OverflowError):
+            with socket.create_connection((host.strip("[]"), int(port)), _CONNECT) as there:
+                try:
+                    first = there.recv(8)
+                except TimeoutError:
+                    first = b""
+            if first[:4] in (b"", b"HTTP"):
+                raise ClusterError(
+                    f"what answers at {self.text} is no scheduler (the port of its dashboard?); "
+                    "name the address that dask scheduler prints"
+                )
 
 
 def load_dask() -> Any:  # noqa: ANN401 - Dask has few types

@@ -229,22 +229,28 @@ def test_who_is_no_longer_meant_stops_at_its_next_batch(task: ShardTask, toy: An
     assert not list(task.folder.glob("shard-*.h5"))
 
 
-def test_a_page_in_the_schedulers_place_is_called_no_scheduler() -> None:
-    """Dask takes "HTTP/1.1" for the length of what follows, which no memory holds."""
+@pytest.mark.parametrize("said", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b""])
+def test_a_page_in_the_schedulers_place_is_called_no_scheduler(
+    said: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dask takes "HTTP/1.1" for the length of what follows; for who is silent it waits."""
+    monkeypatch.setattr(connection, "_CONNECT", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        callers = []
 
         def answer() -> None:
             with contextlib.suppress(OSError):
                 while True:
-                    caller = server.accept()[0]
-                    caller.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n" + b" " * 100)
-                    caller.close()
+                    callers.append(server.accept()[0])
+                    callers[-1].sendall(said)
 
         threading.Thread(target=answer, daemon=True).start()
         with pytest.raises(ClusterError, match="is no scheduler"), Cluster(address).connect():
             pass
         server.shutdown(socket.SHUT_RDWR)
+    for caller in callers:
+        caller.close()
 
 
 def test_what_cannot_work_is_said_in_one_line(
