@@ -29,8 +29,10 @@ async function watch() {
   const job = await follow("refit", progress);
   $("#failed").hidden = !job.error;
   if (job.error) $("#failed").textContent = t("refit.failed", { error: job.error });
-  if (job.result) outcome(job);
   await models();
+  if (!job.result) return;
+  outcome(job);
+  $("#outcome").focus(); // at once: what scrolls later moves a button away from under a finger
 }
 
 function outcome(job) {
@@ -110,7 +112,6 @@ $("#start").addEventListener("click", () => trying(async () => {
   $("#outcome").hidden = true;
   await ask("/v1/refit", {});
   await watch();
-  $("#outcome").focus();
 }));
 $("#use").addEventListener("click", () => use(made.fingerprint, t("refit.used")));
 $("#keep").addEventListener("click", () => { $("#outcome").hidden = true; });
