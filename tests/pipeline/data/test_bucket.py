@@ -40,7 +40,7 @@ def store() -> Iterator[Any]:
         ):  # fmt: skip
             patch.setenv(f"AWS_{name}", value)
         found = s3fs.S3FileSystem(skip_instance_cache=True)
-        found.mkdir("photographs")
+        found.makedirs("photographs", exist_ok=True)  # one process may set this up twice
         yield found
     server.stop()
 
