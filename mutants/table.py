@@ -490,8 +490,8 @@ HONESTY = (
     Mutant(
         "Linear SVMs of all folds are trained together, none on the rows that it is judged by",
         "pipeline/heads/linear_heads.py",
-        "each = (counted[:, :, None] * targets[:, None, :]).reshape(len(y), -1)",
-        "each = (counted[:, :, None] ** 0 * targets[:, None, :]).reshape(len(y), -1)",
+        "each = (counted[:, :, None] * targets.astype(np.float32)[:, None, :]).reshape(n, -1)",
+        "each = (counted[:, :, None] ** 0 * targets.astype(np.float32)[:, None, :]).reshape(n, -1)",
         "tests/pipeline/heads/test_hinge.py::"
         "test_the_head_is_the_same_on_both_sides_of_the_crossing[2]",
     ),

@@ -124,30 +124,30 @@ class LinearHead(RowSpaceHead[Linear]):
         self.intercepts_ = arrays.floats("intercepts", (k,)).astype(np.float64)
 
 
+class Problems(NamedTuple):
+    """Hold m problems on the centred rows of a space, for its n rows and k outputs.
+
+    Attributes:
+        space: of the rows.
+        targets: float64 (n, k), -1 and 1, as `signs` gives them.
+        counted: float32 (n, m), 0 for rows that a problem does not see, else 1.
+        penalties: float64 (m,), of half of the weights' squared length.
+        choosing: whether they are only ranked; else they are kept.
+    """
+
+    space: Space
+    targets: Floats
+    counted: npt.NDArray[np.float32]
+    penalties: Floats
+    choosing: bool
+
+
 class JointHead(LinearHead):
     """A head of one setting C, all of whose problems on the same rows are solved together."""
 
     @abstractmethod
-    def solve(
-        self,
-        space: Space,
-        y: Indices,
-        n_classes: int,
-        counted: npt.NDArray[np.float32],
-        penalties: Floats,
-        *,
-        choosing: bool,
-    ) -> Solution:
-        """Solve m problems on the centred rows of a space; every class stands in `y`.
-
-        Args:
-            space: of n rows.
-            y: int64 (n,).
-            n_classes: of these rows.
-            counted: float32 (n, m), 0 for rows that a problem does not see, else 1.
-            penalties: float64 (m,), of half of the weights' squared length.
-            choosing: whether the problems are only ranked; else they are kept.
-        """
+    def solve(self, problems: Problems) -> Solution:
+        """Solve them all, in the space's unit; every class stands among the targets."""
 
     def train_compact(
         self, space: Space, y: Indices, n_classes: int, candidates: Sequence[Mapping[str, Any]]
@@ -155,7 +155,8 @@ class JointHead(LinearHead):
         """Solve all candidates together; a model that is alone is the one that is kept."""
         penalties = np.array([space.unit**2 / candidate["C"] for candidate in candidates])
         counted = np.ones((len(y), len(candidates)), np.float32)
-        found = self.solve(space, y, n_classes, counted, penalties, choosing=len(candidates) > 1)
+        choosing = len(candidates) > 1
+        found = self.solve(Problems(space, signs(y, n_classes), counted, penalties, choosing))
         for weights, offset in zip(found.weights.swapaxes(0, 1), found.offset, strict=True):
             yield Linear(weights * space.unit, offset)
 
@@ -171,11 +172,9 @@ class JointHead(LinearHead):
             return
         each, whole = len(candidates), columns[0].whole
         counted = np.column_stack([space.counted for space in columns]).astype(np.float32)
-        penalties = [space.unit**2 / c["C"] for space in columns for c in candidates]
-        found = self.solve(
-            whole, part.y, self.n_classes, np.repeat(counted, each, axis=1), np.array(penalties),
-            choosing=each > 1,
-        )  # fmt: skip
+        penalties = np.array([space.unit**2 / c["C"] for space in columns for c in candidates])
+        seen, targets = np.repeat(counted, each, axis=1), signs(part.y, self.n_classes)
+        found = self.solve(Problems(whole, targets, seen, penalties, choosing=each > 1))
         solved = [
             Linear(weights * space.unit, offset + (space.mean - whole.mean) @ weights)
             for weights, offset, space in zip(
@@ -212,22 +211,13 @@ class LogisticHead(JointHead):
         """See `RowSpaceHead.bytes_beside`; of more than two classes more."""
         return bytes_of_problems(n, d, INNER_FOLDS * len(cls.grid["C"]))
 
-    def solve(
-        self,
-        space: Space,
-        y: Indices,
-        n_classes: int,
-        counted: npt.NDArray[np.float32],
-        penalties: Floats,
-        *,
-        choosing: bool,
-    ) -> Solution:
+    def solve(self, problems: Problems) -> Solution:
         """See `JointHead.solve`; by `quasi_newton.minimise`."""
-        targets = (signs(y, n_classes) > 0).astype(np.float32)[:, None, :]
-        enough, share = (_TRIED, _TRIED_SHARE) if choosing else (_CHOSEN, 0.0)
+        targets = (problems.targets > 0).astype(np.float32)[:, None, :]
+        enough, share = (_TRIED, _TRIED_SHARE) if problems.choosing else (_CHOSEN, 0.0)
         return minimise(
-            space.centred_rows, Logistic(targets, counted), penalties, space.axes,
-            enough=enough, share=share,
+            problems.space.centred_rows, Logistic(targets, problems.counted), problems.penalties,
+            problems.space.axes, enough=enough, share=share,
         )  # fmt: skip
 
 
@@ -308,20 +298,11 @@ class LinearSVMHead(JointHead):
             decisions = super()._choose(part, [candidates[winner]])[1]
         return winner, decisions
 
-    def solve(
-        self,
-        space: Space,
-        y: Indices,
-        n_classes: int,
-        counted: npt.NDArray[np.float32],
-        penalties: Floats,
-        *,
-        choosing: bool,
-    ) -> Solution:
+    def solve(self, problems: Problems) -> Solution:
         """See `JointHead.solve`; each class of each problem is a machine of its own."""
-        targets = signs(y, n_classes).astype(np.float32)
-        each = (counted[:, :, None] * targets[:, None, :]).reshape(len(y), -1)
-        k = targets.shape[1]
+        space, targets, counted, penalties, choosing = problems
+        n, k = targets.shape
+        each = (counted[:, :, None] * targets.astype(np.float32)[:, None, :]).reshape(n, -1)
         found = machines(
             space.centred_rows, each, np.repeat(penalties, k), space.axes, exact=not choosing
         )
