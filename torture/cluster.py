@@ -130,12 +130,7 @@ class _Kills:
         before = self.keys(folder)
         if client.poll() is not None:
             return 0  # it was faster
-        process = {
-            "worker": self.random.choice(self.cluster.workers),
-            "scheduler": self.cluster.scheduler,
-            "client": client,
-        }[victim]
-        assert process is not None
+        process = self.cluster.find(victim, client, self.random)
         self.kills[victim] += kill(process)
         if not before <= self.keys(folder):
             self.lost.append(f"{len(before - self.keys(folder))} rows are gone")

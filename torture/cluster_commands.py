@@ -132,12 +132,7 @@ class CommandKills:
         while "cluster  " not in self.said() and client.poll() is None:
             time.sleep(0.02)
         time.sleep(self.random.uniform(0, self.command.seconds))
-        process = {
-            "worker": self.random.choice(self.processes.workers),
-            "scheduler": self.processes.scheduler,
-            "client": client,
-        }[victim]
-        assert process is not None
+        process = self.processes.find(victim, client, self.random)
         self.kills[victim] += client.poll() is None and kill(process)
         self.tries += 1
         killed = time.monotonic()

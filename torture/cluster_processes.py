@@ -59,6 +59,14 @@ class Processes:
                 start_new_session=True,
             )  # fmt: skip
 
+    def find(
+        self, victim: str, client: subprocess.Popen[bytes], draw: random.Random
+    ) -> subprocess.Popen[bytes]:
+        """Give the process that is to be killed: one of the workers, "scheduler" or "client"."""
+        assert self.scheduler is not None
+        found = {"worker": draw.choice(self.workers), "scheduler": self.scheduler, "client": client}
+        return found[victim]
+
     def kill_all(self) -> None:
         """End all of them."""
         for one in (self.scheduler, *self.workers):
