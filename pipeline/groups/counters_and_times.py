@@ -26,14 +26,11 @@ MOST_COUNTED = 24  # the same of a counter, which says less
 _FEWEST_RUNS = 3  # of several photographs: fewer are no habit
 _FEWEST_GAPS = 10
 _STUCK = 0.5  # share of photographs of one instant that is no clock
-_RAREST = 0.03  # share of the gaps that is a kind of its own
 _KINDS = 4  # of gaps: within a burst, between poses, between parts, pauses
 _ROUNDS, _LEAST_SPREAD = 100, 0.03  # of EM; variance, so that no component is a single value
-_APART = 1.0  # the two hills, in powers of two
-_CLEAR = 0.7  # density in the valley, of the lower of the two hills
+_CLEAR = 0.7  # density where they meet, of the lower of the two hills
 _STEP = 1.25  # or between the means of two kinds, in sums of their deviations
-_PERHAPS, _SURELY = 0.3, 0.85  # a cut lies where a gap is so surely of the farther kind
-_NEARER = 0.7  # and lies so far along the way from one gap to the next
+_SURELY = 0.6  # a cut lies where a gap is so surely of the farther kind
 _BY_HAND = 8.0  # seconds: nobody changes a part faster, but a camera's burst has pauses
 _CUTS = 7  # rows of the table
 _TOUCH = 0.2  # seconds: a clock of thousandths is no finer than a hand
@@ -178,9 +175,8 @@ def time_line(
 def find_cut(gaps: Floats, step: float, most: int = MOST_SHOTS) -> Cut | None:
     """Find where gaps are of two kinds: a mixture of normal distributions of their logarithms.
 
-    The cut is put where gaps leave the most room, but rather too far than too near: a part that is
-    torn does more harm than two that are merged. Of several kinds of gaps the first counts that
-    leaves time to change a part by hand.
+    The cut is put rather too far than too near: a part that is torn does more harm than two that
+    are merged. Of several kinds of gaps the first counts that leaves time to change a part by hand.
 
     Args:
         gaps: float64 (m,) between neighbours; infinite ones are between streams.
@@ -196,26 +192,17 @@ def find_cut(gaps: Floats, step: float, most: int = MOST_SHOTS) -> Cut | None:
     # Whole seconds are spread over their second, or each would be a kind of its own.
     spread = (np.arange(len(finite)) * 0.618034 % 1 - 0.5) * step
     logs = np.log2(np.maximum(finite + spread, step / 2))
-    cuts = [
-        cut for cut in _valleys(logs) if cut.gap > 1.5 * step and _are_parts(gaps, cut.gap, most)
-    ]
-    if not cuts:
-        return None
+    cuts = [cut for cut in _cuts(logs) if cut.gap > 1.5 * step and _are_parts(gaps, cut.gap, most)]
     # A robot changes parts in less than a hand does: then the farthest cut is all there is.
-    return next((cut for cut in cuts if cut.long >= _BY_HAND), cuts[-1])
+    return next((cut for cut in cuts if cut.long >= _BY_HAND), cuts[-1] if cuts else None)
 
 
-def _valleys(logs: Floats) -> list[Cut]:
-    """Find the valleys of the mixture that explains the logarithms best, near ones first."""
-    if np.ptp(logs) < _APART:
-        return []
+def _cuts(logs: Floats) -> list[Cut]:
+    """Find the cuts in the mixture that explains the logarithms best, near ones first."""
     mixtures = sorted((_mixture(logs, kinds) for kinds in range(2, _KINDS + 1)), key=lambda m: m[0])
     for _, parts in mixtures:
-        grid = np.arange(logs.min(), logs.max(), 0.02)
-        heights = _heights(grid, parts)
-        found = [_valley(logs, grid, heights, parts, near) for near in range(1, len(heights))]
-        cuts = [cut for cut in found if cut is not None]
-        if cuts:
+        found = [_cut(logs, parts, near) for near in range(1, len(parts))]
+        if cuts := [cut for cut in found if cut is not None]:
             return cuts
     return []
 
@@ -230,9 +217,9 @@ def _heights(values: Floats, parts: Floats) -> Floats:
 def _mixture(logs: Floats, kinds: int) -> tuple[float, Floats]:
     """Fit so many normal distributions (EM, from evenly spread means): BIC and components."""
     # Means start evenly spread, not at quantiles: rare long gaps would have no component near.
-    order = np.sort(logs)
-    means = order[0] + (order[-1] - order[0]) * (np.arange(kinds) + 0.5) / kinds
-    parts = np.column_stack([np.full(kinds, 1 / kinds), means, np.full(kinds, np.ptp(order) / 4)])
+    low, width = logs.min(), max(np.ptp(logs), 1e-6)
+    means = low + width * (np.arange(kinds) + 0.5) / kinds
+    parts = np.column_stack([np.full(kinds, 1 / kinds), means, np.full(kinds, width / 4)])
     for _ in range(_ROUNDS):
         # A gap far from all components has the density 0, and would be divided by it.
         heights = _heights(logs, parts) + 1e-300
@@ -246,8 +233,10 @@ def _mixture(logs: Floats, kinds: int) -> tuple[float, Floats]:
     return float(bic), parts[np.argsort(parts[:, 1])]
 
 
-def _valley(logs: Floats, grid: Floats, heights: Floats, parts: Floats, near: int) -> Cut | None:
-    """Find the valley between the first `near` components and the others; None without one."""
+def _cut(logs: Floats, parts: Floats, near: int) -> Cut | None:
+    """Cut between the first `near` components and the others; None where they are no two hills."""
+    grid = np.arange(logs.min(), logs.max(), 0.02)
+    heights = _heights(grid, parts)
     density = heights.sum(axis=0)
     longer = heights[near:].sum(axis=0) / density
     # A wide component may take both ends: only between the means.
@@ -256,27 +245,14 @@ def _valley(logs: Floats, grid: Floats, heights: Floats, parts: Floats, near: in
     if not len(crossing):
         return None
     middle = int(crossing[0])
-    low, high = int(density[: middle + 1].argmax()), middle + int(density[middle:].argmax())
-    depth = float(density[low : high + 1].min() / min(density[low], density[high]))
     far = logs > grid[middle]
-    rare = min(far.sum(), (~far).sum()) < max(_FEWEST_RUNS, _RAREST * len(logs))
+    depth = density[middle] / min(density[: middle + 1].max(), density[middle:].max())
     # Two hills of very different height leave no valley: there the distance of means counts.
     step = (parts[1, 1] - parts[0, 1]) / (parts[0, 2] + parts[1, 2]) if len(parts) == 2 else 0.0
-    if rare or (depth > _CLEAR and step < _STEP) or parts[near, 1] - parts[near - 1, 1] < _APART:
+    if min(far.sum(), (~far).sum()) < _FEWEST_RUNS or (depth > _CLEAR and step < _STEP):
         return None
-    doubtful = grid[between & (longer > _PERHAPS) & (longer < _SURELY)]
-    ends = (doubtful[0], doubtful[-1]) if len(doubtful) else (grid[middle], grid[middle])
-    return Cut(2 ** _widest(logs, *map(float, ends)), float(2 ** np.median(logs[far])))
-
-
-def _widest(logs: Floats, first: float, last: float) -> float:
-    """Find where to cut this stretch: with the most room, nearer to longer gaps."""
-    inside = np.sort(logs[(logs > first) & (logs < last)])
-    below, above = logs[logs <= first], logs[logs >= last]
-    ends = np.array([below.max(initial=logs.min()), *inside, above.min(initial=logs.max())])
-    room = np.diff(ends)
-    place = len(room) - 1 - int(room[::-1].argmax())
-    return float(ends[place] + _NEARER * room[place])
+    surely = grid[middle + int((longer[middle:] > _SURELY).argmax())]
+    return Cut(float(2**surely), float(2 ** np.median(logs[far])))
 
 
 def _are_parts(gaps: Floats, gap: float, most: int) -> bool:

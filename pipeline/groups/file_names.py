@@ -22,13 +22,11 @@ from pipeline.groups.counters_and_times import Line, without_time
 
 _TIME = "\0"  # stands for a date and time
 _DAY = "\1"  # begins a date alone
-_HASH = (
-    r"(?<![0-9A-Za-z])(?:(?=[0-9]*(?:[A-Fa-f]+[0-9]+){2})[0-9A-Fa-f]{16,}"
-    r"|[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})(?![0-9A-Za-z])"
-)  # of a file's bytes, or a UUID: a word, whose digits are no numbers
-_TOKEN = re.compile(rf"{_HASH}|{_DAY}[0-9]+|[0-9]+|[^\W\d_]+|[\W_]|\d", re.UNICODE)
+_DRAWN = "\2"  # begins what is drawn at random, or a digest: a word, whose digits are no numbers
+_TOKEN = re.compile(rf"{_DRAWN}[^\W_]+|{_DAY}[0-9]+|[0-9]+|[^\W\d_]+|[\W_]|\d", re.UNICODE)
 _FEWEST, _SMALLEST_SHARE = 8, 0.05  # names of one shape: so many, and so many of all
-_FEWEST_DRAWN, _DRAWN = 16, 8  # names that are drawn at random, and letters and digits of each
+_FEWEST_DRAWN, _SHORTEST = 16, 4  # different words that are drawn, and letters and digits of each
+_MIXED = 0.75  # share of their places that have letters and digits: a UUID's version is a digit
 _FEWEST_GROUPS = 4
 _COUNTS = 0.5  # share of a counter's values that differ
 _COLLIDES = 0.05  # share of equal numbers above which a counter starts anew in each folder
@@ -105,7 +103,7 @@ class _Shape:
             timed = token.startswith((_TIME, _DAY))
             text = r"[-\d_. T]+" if timed else re.escape(token)
             if i in self.fields and not timed:
-                words = r"[^\W\d_]+" if token.isalpha() else r"[0-9A-Fa-f-]+"
+                words = r"[^\W\d_]+" if token.isalpha() else r"[^\W_]+"
                 text = r"\d+" if token.isdecimal() else words
             if i == marked[0]:
                 text = "(" + text
@@ -171,17 +169,13 @@ def _class_folder(path: str, label: str) -> str:
 def _shapes(paths: Sequence[str], folders: Sequence[str]) -> Iterator[_Shape]:
     """Cut names into tokens, by shape; below the class folder, without the suffix."""
     found: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
-    cut = []
+    day = rf"{_DAY}\g<year>\g<month>\g<day>"
     names = [
         str(PurePosixPath(path[len(folder) :].lstrip("/")).with_suffix(""))
         for path, folder in zip(paths, folders, strict=True)
     ]
-    if _are_drawn([name.rpartition("/")[2] for name in names]):
-        names = [name[: name.rfind("/") + 1] for name in names]  # the folders may say something
-    for number, name in enumerate(names):
-        day = rf"{_DAY}\g<year>\g<month>\g<day>"
-        tokens = _TOKEN.findall(without_time(name, _TIME, day))
-        cut.append(tokens)
+    cut = [*map(_TOKEN.findall, _mark_drawn([without_time(name, _TIME, day) for name in names]))]
+    for number, tokens in enumerate(cut):
         found[tuple(_sort(token) for token in tokens)].append(number)
     for sorts, numbers in found.items():
         if len(numbers) < max(_FEWEST, _SMALLEST_SHARE * len(paths)):
@@ -190,7 +184,7 @@ def _shapes(paths: Sequence[str], folders: Sequence[str]) -> Iterator[_Shape]:
         fields = [
             i
             for i, sort in enumerate(sorts)
-            if sort in ("number", "word", "hash", "day")
+            if sort in ("number", "word", "drawn", "day")
             and len({tokens[i] for tokens in tokens_of}) > 1
         ]
         if fields:
@@ -198,19 +192,30 @@ def _shapes(paths: Sequence[str], folders: Sequence[str]) -> Iterator[_Shape]:
             yield _Shape(np.array(numbers, dtype=np.int64), own, tokens_of, fields)
 
 
-def _are_drawn(names: Sequence[str]) -> bool:
-    """Say whether names are digests or drawn at random, and what recurs in them is chance.
+def _mark_drawn(names: Sequence[str]) -> list[str]:
+    """Mark words of names that are digests, or drawn at random: what recurs in them is chance.
 
-    They all differ, are as long as one another, and at every place of them stand letters and
-    digits.
+    They are as long as one another, and at most places of them stand letters as well as digits.
     """
-    places = list(zip(*(name.replace("-", "") for name in names), strict=False))
-    return (
-        len(set(names)) == len(names) >= _FEWEST_DRAWN
-        and len({len(name) for name in names}) == 1
-        and len(places) >= _DRAWN
-        and all(any(c.isdigit() for c in at) and any(c.isalpha() for c in at) for at in places)
-    )
+    cut = [re.split(r"([\W_]+)", name) for name in names]
+    alike: defaultdict[tuple[str, ...], list[list[str]]] = defaultdict(list)
+    for words in cut:
+        alike[tuple(words[1::2])].append(words)
+    for several in alike.values():
+        for place, column in enumerate(zip(*several, strict=True)):
+            if len({len(word) for word in column}) == 1 and _are_drawn(set(column)):
+                for words in several:
+                    words[place] = _DRAWN + words[place]
+    return ["".join(words) for words in cut]
+
+
+def _are_drawn(words: set[str]) -> bool:
+    mixed = [
+        any(c.isdigit() for c in at) and any(c.isalpha() for c in at)
+        for at in zip(*words, strict=True)
+    ]
+    several = len(words) >= _FEWEST_DRAWN and len(mixed) >= _SHORTEST
+    return several and sum(mixed) >= _MIXED * len(mixed)
 
 
 def _sort(token: str) -> str:
@@ -218,8 +223,8 @@ def _sort(token: str) -> str:
         return "number"
     if token.startswith(_DAY):
         return "day"
-    if len(token) > 1 and not token.isalpha():
-        return "hash"
+    if token.startswith(_DRAWN):
+        return "drawn"
     return "word" if token.isalpha() else token
 
 
@@ -232,14 +237,15 @@ def _keys(shape: _Shape, folders: list[str]) -> Iterator[Key]:
                 continue
             tried.add(chosen)
             values = ["_".join(tokens[i] for i in chosen) for tokens in shape.tokens]
+            own = [folders[number] for number in shape.members]
+            drawn = any(shape.tokens[0][i].startswith(_DRAWN) for i in chosen)  # not counted anew
+            if not drawn and _counts_by_folder(shape, values, own):
+                values = [f"{one}/{value}" for one, value in zip(own, values, strict=True)]
             counts = Counter(values)
             together = sum(number for number in counts.values() if number > 1)
             if len(counts) < _FEWEST_GROUPS or together < _COUNTS * len(values):
                 continue
             others = [i for i in shape.fields if i not in chosen]
-            own = [folders[number] for number in shape.members]
-            if _counts_by_folder(shape, values, own):
-                values = [f"{one}/{value}" for one, value in zip(own, values, strict=True)]
             codes = np.full(len(folders), -1)
             codes[shape.members] = codes_of(values)
             yield Key(

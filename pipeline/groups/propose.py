@@ -47,7 +47,6 @@ SURE = 0.01
 _ASKED = 1.0  # expected strangers up to which a pair is a question for a person
 _WEAK = 0.02  # a photograph whose best tie is more doubtful than this is a question too
 _QUESTIONS = 40
-_MINUTES, _DOZENS = 120.0, 24  # seconds and shots apart: photographs that are not of one part
 _SEVERAL = 3  # copies laid on a picture, from which on those that only look like it are none
 _ALONE = 0.5  # share of photographs alone from which on the count of parts is a bound alone
 
@@ -175,7 +174,7 @@ def _looks(
         return Finding.nothing("look", what, unknown)
     place = np.unique(unit, return_index=True)[1]  # the first photograph of each row
     a, b = np.sort([place[near.a], place[near.b]], axis=0)
-    kept = ~(readings.spoken[a] & readings.spoken[b]) & ~_far_in_time(readings, a, b)
+    kept = ~(readings.spoken[a] & readings.spoken[b])
     ends = zip(a[kept].tolist(), b[kept].tolist(), near.expected[kept].tolist(), strict=True)
     links = [Link(one, other, "look", doubt) for one, other, doubt in ends]
     alone = Joiner(len(unit))
@@ -201,18 +200,6 @@ def _without_crowds(near: Pairs, laid: Sequence[Pairs]) -> Pairs:
     return Pairs(near.a[kept], near.b[kept], near.expected[kept])
 
 
-def _far_in_time(readings: Readings, a: Indices, b: Indices) -> np.ndarray:
-    """Say which pairs were taken minutes and dozens of shots apart: bool (m,)."""
-    if readings.line is None or readings.rounds:
-        return np.zeros(len(a), dtype=np.bool_)
-    seconds = readings.line.values
-    shot = np.full(len(seconds), np.nan)
-    order = readings.line.walk()[0]
-    shot[order] = np.arange(len(order))
-    minutes, dozens = abs(seconds[a] - seconds[b]), abs(shot[a] - shot[b])
-    return np.asarray((minutes > _MINUTES) & (dozens > _DOZENS))
-
-
 def _say_what_it_stands_on(proposal: Proposal, readings: Readings) -> None:
     """Set the basis, and the question that settles what is open."""
     by_pixels = any(e.used and e.kind == "look" for e in proposal.evidence)
@@ -222,7 +209,7 @@ def _say_what_it_stands_on(proposal: Proposal, readings: Readings) -> None:
     hint = next((item.hint for item in proposal.evidence if item.hint), "")
     if readings.undecided:
         proposal.question = readings.undecided
-    elif readings.line is not None and readings.basis == "":
+    elif readings.timed and readings.basis == "":
         proposal.question = (
             "how many seconds lie at most between two shots of one part (--group-gap 10s)"
         )

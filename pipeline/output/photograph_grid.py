@@ -11,6 +11,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
+from features.cache.thumbnails import Grey
 from features.errors import ImageError
 from features.photographs.decode_worker_pool import thumbnail_apart
 from features.photographs.file import read_photograph
@@ -39,6 +40,7 @@ class SheetEntry:
         right: whether verdict and truth agree; None where that is not known.
         error: why there is no verdict.
         said: numbers behind the verdict, which are never cut.
+        small: uint8 (64, 64), drawn where the file cannot be read; None for the reason instead.
         view: draws the photograph from its file, its longer side so many pixels.
     """
 
@@ -48,14 +50,16 @@ class SheetEntry:
     right: bool | None = None
     error: str | None = None
     said: str = ""
+    small: Grey | None = None
     view: Callable[[bytes, int], Image.Image] = thumbnail_apart
 
 
-def draw_sheet(entries: Sequence[SheetEntry], title: str) -> bytes:
+def draw_sheet(entries: Sequence[SheetEntry | None], title: str) -> bytes:
     """Draw the entries five in a row, each upright, whole and undistorted, under a legend.
 
     Args:
-        entries: any number; a photograph that cannot be read is a grey cell with the reason.
+        entries: any number; a photograph that cannot be read is a grey cell with the reason, and
+            None is no cell.
         title: the legend, such as what the percentages mean; long ones wrap.
 
     Returns:
@@ -70,6 +74,8 @@ def draw_sheet(entries: Sequence[SheetEntry], title: str) -> bytes:
     for number, line in enumerate(legend):
         draw.text((GAP, GAP + _LINE * number), line, _INK, font_of(_TITLE))
     for number, entry in enumerate(entries):
+        if entry is None:
+            continue
         left = GAP + (number % COLUMNS) * (CELL + GAP)
         top = header + (number // COLUMNS) * (CELL + _CAPTION + GAP)
         _draw_photograph(sheet, entry, left, top)
@@ -86,14 +92,16 @@ def _draw_photograph(sheet: Image.Image, entry: SheetEntry, left: int, top: int)
     draw = ImageDraw.Draw(sheet)
     draw.rectangle((left, top, left + CELL - 1, top + CELL - 1), _EMPTY)
     reason = entry.error
+    picture = None if entry.small is None else Image.fromarray(entry.small).resize((CELL, CELL))
     if reason is None:
         try:
             picture = entry.view(read_photograph(entry.file), CELL)
-            corner = (left + (CELL - picture.width) // 2, top + (CELL - picture.height) // 2)
-            sheet.paste(picture, corner)
         except ImageError as error:
             reason = str(error)
-    if reason is not None:
+    if picture is not None:
+        corner = (left + (CELL - picture.width) // 2, top + (CELL - picture.height) // 2)
+        sheet.paste(picture, corner)
+    elif reason is not None:
         lines = wrap(reason, CELL - 24, 13)[:8]
         for number, line in enumerate(lines):
             place = (left + CELL // 2, top + CELL // 2 + 18 * number - 9 * len(lines))

@@ -436,7 +436,9 @@ def test_numbers_start_anew_in_each_split_and_class() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["{:016x}", "{:032x}", "x_{:024x}"], ids=["short", "md5", "word before"]
+    "name",
+    ["{:08x}", "{:016x}", "{:032x}", "x_{:024x}"],
+    ids=["eight", "sixteen", "md5", "word before"],
 )
 def test_digits_of_a_hash_are_no_numbers(name: str) -> None:
     """Of 50 places where counters could be seen one looks like one by chance."""
@@ -446,7 +448,7 @@ def test_digits_of_a_hash_are_no_numbers(name: str) -> None:
     assert read_names([f"a/{one}.jpg" for one in hashes]) == ([], [])
     keys, _ = read_names([f"a/{hashes[n // 3]}_{n % 3}.jpg" for n in range(300)])
     codes = keys[0].codes
-    assert np.mean(codes >= 0) > 0.95  # the others have too few changes from digits to letters
+    assert np.mean(codes >= 0) > 0.98  # in one stands what may be a date
     assert (codes == np.where(codes < 0, -1, codes[::3].repeat(3))).all()
     assert len(set(codes.tolist()) - {-1}) == (codes >= 0).sum() / 3
     assert re.search(keys[0].pattern, f"a/{hashes[7]}_1.jpg")
@@ -515,5 +517,5 @@ def test_names_drawn_at_random_say_nothing_and_their_folders_may() -> None:
     keys, _ = read_names([f"good/kos{n // 6:02d}/{name}.jpg" for n, name in enumerate(names)])
     assert [len(np.unique(key.codes)) for key in keys] == [10]
     twice = [f"{label}/{name}.jpg" for label in ("bad", "good") for name in names]
-    assert read_names(twice)[0]
+    assert np.bincount(read_names(twice)[0][0].codes).tolist() == [2] * 60
     assert read_names([f"good/{n:08d}.jpg" for n in range(60)])[1]  # a counter is none of these
