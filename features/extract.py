@@ -34,7 +34,7 @@ from features.cache.thumbnail_table import keep_thumbnails, thumbnails_of
 from features.cache.thumbnails import BLANK, Thumbnail, thumbnail_of
 from features.errors import DriftError, ImageError
 from features.extract_outcome import Extraction, RunOptions, drop_rowless, identify, refuse_failures
-from features.photographs.decode_worker_pool import look_apart
+from features.photographs.decode_worker_pool import lend, look_apart
 from features.photographs.file import Photograph
 from features.photographs.survey import Remarks
 from features.photographs.views import FULL
@@ -248,33 +248,40 @@ class _Run:
         started = time.perf_counter()
         known = self.known.get(photograph.path)
         known = known if known and self.is_complete(known.digest) else None
-        table_row, data = identify(photograph, known, max_pixels=self.max_pixels)
-        if data is None:
-            return _Seen(table_row, time.perf_counter() - started)
-        hashed = time.perf_counter()
-        if self.is_complete(table_row.digest) or not self.claim(table_row.digest):
-            return _Seen(table_row, hashed - started)
+        with lend() as decoder:
+            table_row, data = identify(
+                photograph, known, max_pixels=self.max_pixels, room=decoder.room
+            )
+            seen = _Seen(table_row, time.perf_counter() - started)
+            digest = table_row.digest
+            if data is None or self.is_complete(digest) or not self.claim(digest):
+                return seen
+            return self.decoded(seen, data)
+
+    def decoded(self, seen: _Seen, data: bytes | memoryview) -> _Seen:
+        """Decode what the cache lacks of a photograph."""
+        started, table_row = time.perf_counter(), seen.table_row
         missing = self.missing(table_row.digest)
         thumbnail_alone = FULL not in missing and self.is_blank(table_row.digest)
         pictures = [name for view in missing for name in (view, *self.settings.crops.views)]
         asked = [FULL, *pictures] if thumbnail_alone else pictures
-        failed_before = self.known.get(photograph.path, table_row).reason
+        failed_before = self.known.get(table_row.path, table_row).reason
         if missing and not failed_before:
             self.loading.begin()  # beside the decoding
         try:
             pixels, capture_time, declared = look_apart(
                 data, self.settings.recipe, asked, max_pixels=self.max_pixels
             )
-            self.remarks.note(photograph.path, declared)
+            self.remarks.note(table_row.path, declared)
         except ImageError as error:
             if missing:
-                table_row = table_row._replace(reason=str(error))
-            return _Seen(table_row, hashed - started, time.perf_counter() - hashed)
+                seen = seen._replace(table_row=table_row._replace(reason=str(error)))
+            return seen._replace(decode_seconds=time.perf_counter() - started)
         thumbnail = thumbnail_of(pixels[0], capture_time) if asked[0] == FULL else None
-        seconds = hashed - started, time.perf_counter() - hashed
         starts = range(len(asked) - len(pictures), len(asked), self.pictures)
         shown = [pixels[start : start + self.pictures] for start in starts]
-        return _Seen(table_row, *seconds, missing, shown, thumbnail)
+        seconds = time.perf_counter() - started
+        return _Seen(table_row, seen.read_seconds, seconds, missing, shown, thumbnail)
 
     def missing(self, digest: str) -> list[str]:
         """Give the views of which the cache has no row."""

@@ -17,7 +17,7 @@ from features.cache.sample_table import TableRow, blank_row, is_unchanged
 from features.errors import CacheError, ImageError, TooManyFailuresError
 from features.files import followed
 from features.photographs.decode import MAX_PIXELS
-from features.photographs.file import Photograph, read_photograph, stat_photograph
+from features.photographs.file import Photograph, Room, read_photograph, stat_photograph
 from features.photographs.survey import Remarks
 from features.photographs.views import FULL
 
@@ -78,14 +78,19 @@ class Extraction:
 
 
 def identify(
-    photograph: Photograph, known: TableRow | None = None, *, max_pixels: int = MAX_PIXELS
-) -> tuple[TableRow, bytes | None]:
+    photograph: Photograph,
+    known: TableRow | None = None,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    room: Room | None = None,
+) -> tuple[TableRow, bytes | memoryview | None]:
     """Find which bytes a photograph has; a file that did not change is not read.
 
     Args:
         photograph: one file.
         known: what a sample table says of it.
         max_pixels: refuse larger photographs.
+        room: where to read it into, if there is room.
 
     Returns:
         Its table row, with a digest or a reason; and its bytes, None where it was not read.
@@ -99,7 +104,7 @@ def identify(
         )  # fmt: skip
         if known and is_unchanged(known, stat):
             return stamp._replace(digest=known.digest, checked_ns=known.checked_ns), None
-        data = read_photograph(photograph.file, max_pixels=max_pixels)
+        data = read_photograph(photograph.file, max_pixels=max_pixels, room=room)
     except ImageError as error:
         return blank._replace(reason=str(error)), None
     return stamp._replace(digest=hashlib.sha256(data).hexdigest()), data

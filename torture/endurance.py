@@ -7,6 +7,7 @@ be flat once everything is warm, and so must open files.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from pathlib import Path
@@ -80,8 +81,9 @@ class _Watch:
 
 def _start_decoders() -> None:
     """Start as many as can ever be asked at once: one that begins late would look like a leak."""
-    pool = decode_worker_pool._POOL
-    pool._idle += [decode_worker_pool._Process(pool.command) for _ in range(core_count())]
+    with contextlib.ExitStack() as stack:
+        for _ in range(core_count()):
+            stack.enter_context(decode_worker_pool.lend()).start()
 
 
 def photographs(root: str, count: int) -> dict[str, list[int]]:

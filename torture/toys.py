@@ -138,8 +138,13 @@ def decode_here() -> None:
     module = importlib.import_module("features.extract")
 
     def look(
-        data: bytes, recipe: Recipe, views: Sequence[str] = (FULL,), *, max_pixels: int = MAX_PIXELS
+        data: bytes | memoryview,
+        recipe: Recipe,
+        views: Sequence[str] = (FULL,),
+        *,
+        max_pixels: int = MAX_PIXELS,
     ) -> Decoded:
+        data = bytes(data)
         return Decoded(decode_views(data, recipe, views, max_pixels=max_pixels), capture_time(data))
 
     module.look_apart = look  # type: ignore[attr-defined]

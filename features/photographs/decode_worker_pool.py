@@ -12,7 +12,6 @@ import atexit
 import contextlib
 import json
 import os
-import subprocess
 import sys
 import threading
 import time
@@ -24,10 +23,12 @@ import numpy as np
 from PIL import Image
 
 from features.arrays import Pictures, Pixels
-from features.errors import DecoderError, ImageError
+from features.errors import ImageError
 from features.photographs.decode import MAX_PIXELS, joined
-from features.photographs.decode_worker import ANSWER, READY, REASON, REQUEST
+from features.photographs.decode_worker import REASON
+from features.photographs.decoder import Decoder, Reply
 from features.photographs.file_header import Declared, check_declared, read_declared
+from features.photographs.jpeg import SIGNATURE as JPEG
 from features.photographs.recipe import Recipe
 from features.photographs.views import FULL
 
@@ -40,6 +41,8 @@ most measured is 17 (WebP), 9 for all others."""
 
 SPARE_MEMORY = 256 * 2**20
 """Bytes."""
+
+_START = 2**16  # bytes, in which most JPEGs say their size
 
 _TRIES = 2  # a process may have been ended by somebody else; a file that ends two is to blame
 
@@ -84,8 +87,17 @@ class Decoded(NamedTuple):
     declared: Declared | None = None
 
 
+def lend() -> contextlib.AbstractContextManager[Decoder]:
+    """Lend a decoder: a file read into its `room` need not be copied for `look_apart`."""
+    return _POOL.lend()
+
+
 def look_apart(
-    data: bytes, recipe: Recipe, views: Sequence[str] = (FULL,), *, max_pixels: int = MAX_PIXELS
+    data: bytes | memoryview,
+    recipe: Recipe,
+    views: Sequence[str] = (FULL,),
+    *,
+    max_pixels: int = MAX_PIXELS,
 ) -> Decoded:
     """Call `decode.decode_views` in a process of its own, and read when the photograph was taken.
 
@@ -127,7 +139,7 @@ def stop() -> None:
 
 
 class Decoders:
-    """As many processes as there are threads that ask at once, kept until `close`."""
+    """As many decoders as there are threads that ask at once, kept until `close`."""
 
     def __init__(self, command: Sequence[str] | None = None, seconds: float = SECONDS) -> None:
         """Start nothing yet.
@@ -138,11 +150,12 @@ class Decoders:
         """
         own = [sys.executable, "-P", str(Path(__file__).with_name("decode_worker.py"))]
         self.command, self.seconds = list(command or own), seconds
-        self._idle: list[_Process] = []
+        self._idle: list[Decoder] = []
+        self._lent: list[Decoder] = []
         self._change = threading.Condition()
         self._pixels = 0  # of the photographs that are being decoded
 
-    def ask(self, request: dict[str, Any], data: bytes, max_pixels: int) -> Answer:
+    def ask(self, request: dict[str, Any], data: bytes | memoryview, max_pixels: int) -> Answer:
         """Hand a photograph to a process.
 
         Args:
@@ -153,7 +166,7 @@ class Decoders:
         Raises:
             ImageError, DecoderError: as `decode_apart`.
         """
-        declared = read_declared(data)
+        declared = _declared(data)
         pixels = 0
         if declared is not None:
             check_declared(declared, max_pixels)
@@ -164,22 +177,47 @@ class Decoders:
             "seconds": seconds,
             "memory": SPARE_MEMORY + 4 * len(data) + BYTES_PER_PIXEL * pixels,
         }
-        with self._room_for(pixels, max_pixels):
+        with self._room_for(pixels, max_pixels), self._holding(data) as decoder:
             for _ in range(_TRIES):
                 started = time.monotonic()
-                answer = self._ask_one(json.dumps(head).encode(), data)
-                if answer is not None:
-                    return _result(answer, declared)
+                reply = decoder.ask(json.dumps(head).encode(), data)
+                if reply is not None:
+                    return _result(reply, declared)
                 if time.monotonic() - started >= seconds:
                     raise ImageError(f"it is damaged (decoding took more than {seconds:g} s)")
         raise ImageError("it is damaged (it crashed the decoder, or did not fit into memory)")
+
+    @contextlib.contextmanager
+    def lend(self) -> Iterator[Decoder]:
+        """Lend a decoder, for a file to be read into its memory; `ask` then finds it there."""
+        with self._change:
+            running = (at for at, one in enumerate(self._idle) if one.runs)
+            decoder = self._idle.pop(next(running, -1)) if self._idle else Decoder(self.command)
+            self._lent.append(decoder)
+        try:
+            yield decoder
+        finally:
+            with self._change:
+                self._lent.remove(decoder)
+                self._idle.append(decoder)
 
     def close(self) -> None:
         """End the processes that wait for work."""
         with self._change:
             idle, self._idle = self._idle, []
-        for process in idle:
-            process.end()
+        for decoder in idle:
+            decoder.close()
+
+    @contextlib.contextmanager
+    def _holding(self, data: bytes | memoryview) -> Iterator[Decoder]:
+        """Give the decoder in whose memory a file lies, or another one."""
+        with self._change:
+            decoder = next((one for one in self._lent if one.holds(data)), None)
+        if decoder is not None:
+            yield decoder
+        else:
+            with self.lend() as decoder:
+                yield decoder
 
     @contextlib.contextmanager
     def _room_for(self, pixels: int, most: int) -> Iterator[None]:
@@ -194,135 +232,26 @@ class Decoders:
                 self._pixels -= pixels
                 self._change.notify_all()
 
-    def _ask_one(self, head: bytes, data: bytes) -> _Answer | None:
-        """Ask a process; give its answer, or None where it ended without one."""
-        with self._change:
-            process = self._idle.pop() if self._idle else None
-        process = process or _Process(self.command)
-        try:
-            answer = process.ask(head, data)
-        except BaseException:
-            process.end()
-            raise
-        if answer is None:
-            process.end()
-            return None
-        with self._change:
-            self._idle.append(process)
-        return answer
 
+def _declared(data: bytes | memoryview) -> Declared | None:
+    """Read what a file claims: of a JPEG its size alone, which stands near its start.
 
-class _Answer(NamedTuple):
-    kind: int
-    note: bytes
-    content: bytearray
-
-
-class _Process:
-    """One process, its two pipes, and, on Linux, memory that files are handed over in.
-
-    That memory has no name: it is gone with the two processes, however they end. Through a pipe a
-    photograph of 5 MB costs 5 ms of processor time, through it 1.5.
+    Its passes are counted by the process, before it decodes.
     """
-
-    def __init__(self, command: Sequence[str]) -> None:
-        self._shared = -1
-        if hasattr(os, "memfd_create"):
-            with contextlib.suppress(OSError):  # forbidden here: the pipe does it
-                self._shared = os.memfd_create("photograph")
-        flags = getattr(subprocess, "CREATE_NO_WINDOW", 0)
-        flags |= getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
-        try:
-            self._process = subprocess.Popen(  # noqa: S603 - our own file
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
-                # Ctrl-C is for the program; its decoders end with their pipes.
-                process_group=None if os.name == "nt" else 0,
-                pass_fds=() if self._shared < 0 else (self._shared,),
-                creationflags=flags,
-            )
-        except OSError as error:
-            self._close_shared()
-            raise DecoderError(
-                f"the process that decodes photographs cannot be started ({error}); expected "
-                f"{command[0]} to be Python; check that it may be run"
-            ) from error
-        assert self._process.stdin and self._process.stdout and self._process.stderr
-        self._to, self._from = self._process.stdin, self._process.stdout
-        ready = self._read()
-        if ready is None or ready.kind != READY:
-            self._process.kill()
-            said = self._process.stderr.read().decode("utf-8", "replace").strip()
-            self.end()
-            raise DecoderError(
-                "the process that decodes photographs ended at its start "
-                f"({said.splitlines()[-1] if said else 'it said nothing'}); expected it to wait "
-                "for work; install Onepass again"
-            )
-
-    def ask(self, head: bytes, data: bytes) -> _Answer | None:
-        """Ask it; give its answer, or None where it ended instead."""
-        self._fill(data)
-        request = REQUEST.pack(len(head), len(data), self._shared)
-        try:
-            for part in (request, head, data if self._shared < 0 else b""):
-                self._to.write(part)
-            self._to.flush()
-        except OSError:
-            return None
-        return self._read()
-
-    def _fill(self, data: bytes) -> None:
-        """Write a file to the shared memory, or give that up."""
-        if self._shared < 0:
-            return
-        try:
-            os.ftruncate(self._shared, len(data))
-            view, done = memoryview(data), 0
-            while done < len(data):
-                done += os.pwrite(self._shared, view[done:], done)
-        except OSError:  # a limit on the size of files, or no memory: the pipe takes what it can
-            self._close_shared()
-
-    def _close_shared(self) -> None:
-        if self._shared >= 0:
-            os.close(self._shared)
-            self._shared = -1
-
-    def _read(self) -> _Answer | None:
-        start = self._from.read(ANSWER.size)
-        if len(start) < ANSWER.size:
-            return None
-        kind, note_length, length = ANSWER.unpack(start)
-        note = self._from.read(note_length)
-        content = bytearray(length)
-        view, done = memoryview(content), 0
-        while done < length:
-            count = self._from.readinto(view[done:])  # type: ignore[attr-defined]
-            if not count:
-                return None
-            done += count
-        return _Answer(kind, note, content)
-
-    def end(self) -> None:
-        """End it, whatever it does."""
-        self._process.kill()
-        self._process.wait()
-        self._close_shared()
-        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
-            with contextlib.suppress(OSError):
-                if pipe is not None:
-                    pipe.close()
+    if isinstance(data, memoryview):
+        with contextlib.suppress(ImageError):  # its size may stand further on
+            start = bytes(data[:_START])
+            if start.startswith(JPEG):
+                return read_declared(start, with_passes=False)
+        data = bytes(data)
+    return read_declared(data, with_passes=False)
 
 
-def _result(answer: _Answer, declared: Declared | None) -> Answer:
-    if answer.kind == REASON:
-        raise ImageError(bytes(answer.content).decode("utf-8", "replace"))
-    values: Pixels = np.frombuffer(answer.content, np.uint8)
-    note, pictures, start = json.loads(answer.note), list[Pixels](), 0
+def _result(reply: Reply, declared: Declared | None) -> Answer:
+    if reply.kind == REASON:
+        raise ImageError(bytes(reply.content).decode("utf-8", "replace"))
+    values: Pixels = np.frombuffer(reply.content, np.uint8)
+    note, pictures, start = json.loads(reply.note), list[Pixels](), 0
     for height, width in note.get("sizes", ()):
         stop = start + height * width * 3
         pictures.append(values[start:stop].reshape(height, width, 3))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 from stat import S_ISREG
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 from features.errors import ImageError
 from features.files import is_address
@@ -54,8 +56,25 @@ def stat_photograph(file: Path) -> os.stat_result:
     return stat
 
 
-def read_photograph(file: Path, *, max_pixels: int = MAX_PIXELS) -> bytes:
+Room = Callable[[int], "memoryview | None"]
+"""Gives memory for so many bytes, or None; see `features.photographs.decoder`."""
+
+
+@overload
+def read_photograph(file: Path, *, max_pixels: int = ...) -> bytes: ...
+@overload
+def read_photograph(
+    file: Path, *, max_pixels: int = ..., room: Room | None
+) -> bytes | memoryview: ...
+def read_photograph(
+    file: Path, *, max_pixels: int = MAX_PIXELS, room: Room | None = None
+) -> bytes | memoryview:
     """Give the whole file, unless it is larger than any photograph of `max_pixels` can be.
+
+    Args:
+        file: where it is.
+        max_pixels: see above.
+        room: where to read it into, if there is room.
 
     Raises:
         ImageError: it is too large, or cannot be opened; see `stat_photograph`.
@@ -70,9 +89,23 @@ def read_photograph(file: Path, *, max_pixels: int = MAX_PIXELS) -> bytes:
     if is_address(file):
         return read_from_bucket(file, size)
     try:
-        return file.read_bytes()
+        return (room and _read_into(file, room(size))) or file.read_bytes()
     except OSError as error:
         raise ImageError(_unopened(error)) from error
+
+
+def _read_into(file: Path, room: memoryview | None) -> memoryview | None:
+    """Read a file into memory that is as long as it; None where it is not, or not any more."""
+    if room is None:
+        return None
+    # What is wrong with the file is said where it is read in another way.
+    with contextlib.suppress(OSError), file.open("rb", buffering=0) as opened:
+        done = 0
+        while done < len(room) and (count := opened.readinto(room[done:])):
+            done += count
+        if done == len(room) and not opened.read(1):
+            return room
+    return None
 
 
 def first_bytes(file: Path, count: int) -> bytes:

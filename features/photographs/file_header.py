@@ -47,14 +47,21 @@ class Declared:
     is_deep: bool = False
 
 
-def read_declared(data: bytes) -> Declared | None:
+def read_declared(data: bytes, *, with_passes: bool = True) -> Declared | None:
     """Read what the file claims; None where its first bytes are of no format that is allowed.
+
+    Args:
+        data: the whole file.
+        with_passes: count the passes of a JPEG, for which all of it is looked through. Who hands
+            it on to a decoder, which counts them before it decodes, need not.
 
     Raises:
         ImageError: it begins like one and then says nothing that can be used.
     """
     read = next((read for starts, read in _READERS if data.startswith(starts)), _boxed)
     try:
+        if read is _jpeg and not with_passes:
+            return Declared("JPEG", *jpeg.read_size(data))
         return read(data)
     except (struct.error, IndexError, OverflowError):  # the last: beyond 2^63
         raise ImageError("the file is cut off (within its header)") from None

@@ -61,6 +61,15 @@ def test_the_small_picture_is_the_mean_of_blocks() -> None:
     assert thumbnail.grey.sum() == 60
 
 
+def test_the_small_picture_is_of_means_to_the_bit() -> None:
+    """Its greys are of NumPy's own means, as in caches of earlier versions."""
+    pixels = np.random.default_rng(0).integers(0, 256, (3 * SIDE, 2 * SIDE, 3), dtype=np.uint8)
+    grey = pixels.mean(axis=2, dtype=np.float32)
+    tall = np.add.reduceat(grey, np.arange(0, 3 * SIDE, 3), axis=0) / np.int64(3)
+    expected = np.round(np.add.reduceat(tall, np.arange(0, 2 * SIDE, 2), axis=1) / np.int64(2))
+    assert np.array_equal(thumbnail_of(pixels, NO_TIME).grey, expected)
+
+
 def missing(cache: Cache) -> set[int]:
     return set(np.flatnonzero(~thumbnails_of(cache).known).tolist())
 

@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,9 +15,13 @@ from pictures import pool
 from toy import photograph
 
 from features.errors import DecoderError, ImageError
+from features.photographs import decoder as decoder_module
 from features.photographs.decode import MAX_PIXELS, decode, thumbnail
 from features.photographs.decode_worker_pool import Decoders, decode_apart, thumbnail_apart
+from features.photographs.file import read_photograph
+from features.photographs.file_header import Declared
 from features.photographs.recipe import RECIPES
+from torture.bombs import jpeg_of_scans
 
 IMAGENET = RECIPES["imagenet"]
 REQUEST = {"recipe": IMAGENET.fields(), "views": ["full"]}
@@ -42,6 +47,8 @@ def test_reasons_come_through_and_the_process_goes_on() -> None:
             decode_apart(photograph(1)[:300], IMAGENET)
         with pytest.raises(ImageError, match="raise --max-pixels"):
             decode_apart(photograph(1), IMAGENET, max_pixels=100)
+        with pytest.raises(ImageError, match="10,000 passes"):
+            decode_apart(jpeg_of_scans(4000, 4000, 10_000), IMAGENET)
         assert decode_apart(photograph(1), IMAGENET).shape == (224, 224, 3)
 
 
@@ -95,13 +102,67 @@ def test_without_shared_memory_files_go_through_the_pipe(monkeypatch: pytest.Mon
         np.testing.assert_array_equal(found[0], expected)
 
 
+def test_a_file_read_into_a_decoders_memory_is_decoded_from_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not copied again, a longer one follows a shorter one, and other files go on as ever."""
+    decoders = Decoders()
+    for number, size in enumerate([(60, 40), (900, 700), (30, 20)]):
+        file = tmp_path / f"{number}.png"
+        file.write_bytes(photograph(number, size))
+        with decoders.lend() as decoder:
+            data = read_photograph(file, room=decoder.room)
+            assert (
+                isinstance(data, memoryview) == decoder.holds(data) == hasattr(os, "memfd_create")
+            )
+            assert bytes(data) == file.read_bytes()
+            with monkeypatch.context() as patch:
+                patch.setattr(os, "pwrite", lambda *_: pytest.fail("was copied"), raising=False)
+                found = decoders.ask(REQUEST, data, MAX_PIXELS).pixels[0]
+            other = decoders.ask(REQUEST, photograph(9), MAX_PIXELS).pixels[0]
+            assert np.array_equal(found, decode(file.read_bytes(), IMAGENET))
+            assert np.array_equal(other, decode(photograph(9), IMAGENET))
+            assert np.array_equal(decoders.ask(REQUEST, data, MAX_PIXELS).pixels[0], found)
+    decoders.close()
+
+
+def test_what_has_no_room_in_a_decoders_memory_is_read_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it is too large, where it grew since it was looked at, and where nothing is shared."""
+    monkeypatch.setattr(decoder_module, "KEPT", 1000)
+    (file := tmp_path / "1.png").write_bytes(photograph(1, (90, 60)))
+    assert file.stat().st_size > 1000
+    decoders = Decoders()
+    with decoders.lend() as decoder:
+        data = read_photograph(file, room=decoder.room)
+        pixels = [decoders.ask(REQUEST, some, MAX_PIXELS).pixels[0] for some in (data, data)]
+    decoders.close()
+    assert isinstance(data, bytes)
+    assert np.array_equal(pixels, [decode(data, IMAGENET)] * 2)
+    for length in (0, 10, len(data) - 1, len(data) + 1):
+        assert read_photograph(file, room=lambda _, n=length: memoryview(bytearray(n))) == data
+
+
+def test_a_decoder_gets_a_file_with_its_size_wherever_that_stands() -> None:
+    """In memory that is shared, a JPEG's size is looked for at its start, then in all of it."""
+    plain = photograph(1, (300, 200), "JPEG")
+    for room in (0, 2**15, 2**17):
+        comments = b"\xff\xfe\x7f\xff" + bytes(2**15 - 3)
+        data = plain[:2] + comments * (room // 2**15) + plain[2:]
+        for given in (data, memoryview(data)):
+            found = Decoders().ask(REQUEST, given, MAX_PIXELS)
+            assert found.declared == Declared("JPEG", 300, 200)
+            assert np.array_equal(found.pixels[0], decode(plain, IMAGENET))
+
+
 def test_a_process_that_somebody_ended_is_replaced() -> None:
     """A decoder killed while it waited (by the system, for its memory) costs nothing."""
     decoders = Decoders()
     decoders.ask(REQUEST, photograph(1), MAX_PIXELS)
-    for process in decoders._idle:
-        process._process.kill()
-        process._process.wait()
+    for decoder in decoders._idle:
+        decoder.start()._process.kill()
+        decoder.start()._process.wait()
     assert decoders.ask(REQUEST, photograph(1), MAX_PIXELS).pixels.shape == (1, 224, 224, 3)
     decoders.close()
 
