@@ -82,7 +82,8 @@ def open_kept(file: Path, shape: Shape, precision: str) -> FixedBatch | None:
             return None
         if content[: len(name)].tobytes() != name:
             return None
-        network = load_engine(KEEPS, "open_network")(content[len(name) :], precision)
+        opened = load_engine(KEEPS, "open_network")
+        network = opened(content[len(name) :], precision, shape[0])
         os.utime(file)  # the longest unused is dropped first
     except (OSError, RuntimeError, EngineError, PrecisionError):
         return None

@@ -18,6 +18,7 @@ from features.backbones.weights import Weights
 from features.photographs.recipe import RECIPES
 
 pytest.importorskip("openvino")
+from features.backbones import openvino_engine  # noqa: E402 - it cannot be imported without
 
 
 @pytest.fixture
@@ -72,6 +73,18 @@ def test_steps_of_any_number_of_pictures_have_the_same_bits(settings: BackboneSe
     expected = np.concatenate([one.run(pixel[None]) for pixel in pixels])
     for count in (1, 4, 5, 9):
         np.testing.assert_array_equal(many.run(pixels[:count]), expected[:count])
+
+
+@pytest.mark.parametrize(
+    ("cores", "batch_size", "expected"),
+    [(1, 32, 1), (2, 32, 2), (2, 1, 1), (2, 6, 2), (6, 32, 6), (16, 32, 8), (12, 32, 6), (7, 8, 1)],
+)
+def test_cores_are_shared_evenly_among_steps(
+    cores: int, batch_size: int, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Never more at once than there are steps, and each with as many cores."""
+    monkeypatch.setattr(openvino_engine, "core_count", lambda: cores)
+    assert openvino_engine.streams_of(batch_size) == expected
 
 
 def test_random_weights_and_other_engines_are_not_kept(
