@@ -18,7 +18,7 @@ from features.backbones.weights import Weights
 from features.photographs.recipe import RECIPES
 
 pytest.importorskip("openvino")
-from features.backbones import openvino_engine  # noqa: E402 - it cannot be imported without
+from features.backbones import openvino_engine
 
 
 @pytest.fixture
