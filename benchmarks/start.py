@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.peers import SCALE
+from benchmarks.peers import weights_file
 from benchmarks.photographs import SMALL, write_folder
 from benchmarks.report import Line, Options, Report, run
 from benchmarks.turns import ROOT, Measured, as_json, note
@@ -80,11 +80,8 @@ def _prepare(root: Path, options: Options) -> str:
         from benchmarks.tasks import use_toy
 
         use_toy()
-    elif weights == "random":  # in a file: networks are kept of weights that have one
-        from features.backbones.inception_v3 import InceptionV3Backbone
-
-        weights = str(root / "random.weights.h5")
-        InceptionV3Backbone(None, scale=SCALE).keras_model().save_weights(weights)
+    else:
+        weights = weights_file(weights, root)
     write_folder(root / "data", 24, SMALL)
     new = write_folder(root / "new", 1, SMALL, first=1000)
     extract_folder(root / "data", root / "features.h5", ExtractOptions(weights=weights))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
 import sys
 import tempfile
@@ -55,7 +56,14 @@ def use_toy() -> None:
 
 
 def extract(
-    folder: str, weights: str, precision: str, *, toy: bool, cache: str = "", ready: bool = True
+    folder: str,
+    weights: str,
+    precision: str,
+    *,
+    toy: bool,
+    cache: str = "",
+    networks: str = "",
+    ready: bool = True,
 ) -> Round:
     """Give a round: `extract_folder` into a new cache, or into `cache` where that is named.
 
@@ -65,12 +73,15 @@ def extract(
         precision: of the rows.
         toy: no network.
         cache: a file that stays.
+        networks: a folder for compiled networks; by default the account's own.
         ready: import TensorFlow before the first round if that computes the rows, as the write-up's
             way does.
     """
     from pipeline.data import extract_folder as sync
     from pipeline.data.extract_folder import extract_folder
 
+    if networks:
+        os.environ |= dict.fromkeys(("XDG_CACHE_HOME", "LOCALAPPDATA"), networks)
     if toy:
         use_toy()
         # No drift probe of the toy, by which the real network would be refused in the same cache.

@@ -150,9 +150,12 @@ class _Process:
     def __init__(self, variant: Variant) -> None:
         self.measured = Measured(variant.name)
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed in `close`
+        # Bytecode is kept, as where people work: else each process that is started compiles anew.
+        kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
         self._child = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.turns", variant.task, json.dumps(variant.settings)],
             cwd=ROOT,
+            env=kept,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
