@@ -38,9 +38,9 @@ finally:
 
 VERSION = str(openvino.__version__)
 
-STEP = 4
-"""Pictures that are computed at once where there are many: as fast as more at once, or faster, and
-with the same bits. So nothing is compiled anew for another number of photographs, and little is
+STEP = 2
+"""Pictures that a core computes at once where there are many: as fast as more at once, with the
+same bits. So nothing is compiled anew for another number of photographs, and at most one picture is
 computed in vain for the last ones."""
 
 _PRECISION_HINT = {"bfloat16": "bf16"}  # any other is computed in float32
@@ -66,7 +66,7 @@ def compile_network(plan: Plan) -> Network:
 
 def step_of(batch_size: int) -> int:
     """Say how many pictures a network is compiled for that gets up to `batch_size`."""
-    return STEP if batch_size >= 2 * STEP else 1
+    return STEP if batch_size >= 8 else 1
 
 
 def streams_of(batch_size: int) -> int:

@@ -54,7 +54,8 @@ def to_rgb(image: Image.Image, profile: bytes | None) -> Image.Image:
         return image
     if image.mode in ("1", "P"):
         image = image.convert("L" if image.mode == "1" else "RGB")
-    return _to_srgb(image, profile).convert("RGB")
+    image = _to_srgb(image, profile)
+    return image if image.mode == "RGB" else image.convert("RGB")  # which copies what is RGB, too
 
 
 _INVISIBLE = 1
