@@ -26,8 +26,9 @@ SPLIT_COLUMNS = ("split", "set", "subset", "partition", "data set", "dataset", "
 _BOXES = ("xmin", "x1", "bbox xmin", "bbox", "objects", "segmentation", "annotations")
 _OURS = ("probability of defect", "probability", "looks like")  # verdicts, not classes
 _SHOWN = 4  # values of a column without a name
-_WHOLE = re.compile(r"\d+(\.0+)?")
-_YES, _NO = frozenset({"1", "1.0", "true", "yes"}), frozenset({"0", "0.0", "false", "no", ""})
+_WHOLE = re.compile(r"(\d+)(?:[.,]0+)?")  # half of the world writes 1,0
+_YES = frozenset({"1", "1.0", "1,0", "true", "yes"})
+_NO = frozenset({"0", "0.0", "0,0", "false", "no", ""})
 
 
 @dataclass(frozen=True)
@@ -188,6 +189,18 @@ def _unclear(table: Table) -> str:
     )
 
 
+def _taken(table: Table, columns: _Columns) -> str:
+    """Say which columns of a table without a header are taken for what, and how to say others."""
+    counts = Counter(table.column(columns.label)).most_common()
+    said = ", ".join(f"{name} {count:,}" for name, count in counts[:_SHOWN])
+    said += ", …" if len(counts) > _SHOWN else ""
+    return (
+        f"{table.file} has no line with the names of its columns: {columns.path} is taken for the "
+        f"photographs, {columns.label} for their classes ({said}); if that is wrong, say "
+        f"{_say_which(table)}, or --labels none to go without it"
+    )
+
+
 def _say_which(table: Table) -> str:
     return f"--labels {table.file} --label-column NAME"
 
@@ -290,6 +303,7 @@ def _gather(tables: Sequence[tuple[Table, _Columns, str]], paths: Sequence[str])
     """Put together what tables of one kind say; each names photographs of its folder."""
     found = Labels([table.file for table, _, _ in tables], {})
     found.remarks += [table.note for table, _, _ in tables if table.note]
+    found.remarks += [_taken(table, columns) for table, columns, _ in tables if not table.has_header]
     for table, columns, folder in tables:
         below = [path for path in paths if path.startswith(folder)] if folder else list(paths)
         index = PathIndex([path.removeprefix(folder) for path in below])
@@ -331,11 +345,14 @@ def _labels_of(table: Table, columns: _Columns) -> list[str]:
 
 
 def _merge(found: Labels) -> None:
-    """Join classes that differ in spelling alone, 1 and 1.0 among them."""
-    numbers = {label for label in found.label.values() if _WHOLE.fullmatch(label)}
-    if numbers >= set(found.label.values()) and any("." in label for label in numbers):
-        found.remarks.append("classes that are numbers are called 1, not 1.0")
-        found.label = {path: label.partition(".")[0] for path, label in found.label.items()}
+    """Join classes that differ in spelling alone, 1, 1.0 and 1,0 among them."""
+    whole = {label: _WHOLE.fullmatch(label.strip()) for label in set(found.label.values())}
+    longer = sorted(label for label, match in whole.items() if match and match[1] != label)
+    if longer and all(whole.values()):
+        short = {label: match[1] for label, match in whole.items() if match}
+        said = longer[-1]
+        found.remarks.append(f"classes that are numbers are called {short[said]}, not {said}")
+        found.label = {path: short[label] for path, label in found.label.items()}
     spelling = one_spelling(found.label.values())
     found.merged = merged_spellings(spelling)
     found.label = {path: spelling[label] for path, label in found.label.items()}

@@ -15,6 +15,7 @@ from features.arrays import Indices
 from features.cache.sample_table import TableRow
 from features.errors import CacheError, DataError
 from features.photographs.file import Photograph
+from pipeline.groups.name_pattern import groups_in_names
 from pipeline.output.names import merged_spellings, one_spelling
 from pipeline.output.read_table import PATH_COLUMNS, PathIndex, Table, read_table
 
@@ -175,7 +176,7 @@ def apply_rule(rule: GroupRule, photographs: Sequence[Photograph]) -> Grouped:
         found, notes = match_groups(read_groups(Path(rule.value), paths), paths)
         groups = [found.get(path, "") for path in paths]
     else:
-        groups = [group_in_name(rule.value, path) for path in paths]
+        groups = groups_in_names(rule.value, paths)
         if re.compile(rule.value).groups > 1:
             notes = [
                 f"the pattern {rule.value} has several pairs of parentheses, and the first alone "
@@ -254,22 +255,6 @@ def match_groups(table: Table, paths: Sequence[str]) -> tuple[dict[str, str], li
             f"{len(merged):,} of them: {shown}"
         )
     return groups, notes
-
-
-def group_in_name(pattern: str, path: str) -> str:
-    """Give what the first parentheses of a pattern hold, or without any the match; "" for none.
-
-    Raises:
-        DataError: it is no regular expression.
-    """
-    try:
-        match = re.search(pattern, path)
-    except re.error as error:
-        raise DataError(
-            f"--group-regex {pattern!r} is no regular expression ({error}); an example is "
-            r"'part-(\d+)'"
-        ) from error
-    return (match[1 if match.re.groups else 0] or "") if match else ""
 
 
 def number_groups(table_rows: Sequence[TableRow]) -> Indices:

@@ -12,13 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from features.errors import DataError
-from pipeline.groups.rules import (
-    GROUP_COLUMNS,
-    GroupRule,
-    group_in_name,
-    match_groups,
-    read_groups,
-)
+from pipeline.groups.name_pattern import groups_in_names
+from pipeline.groups.rules import GROUP_COLUMNS, GroupRule, match_groups, read_groups
 from pipeline.line.live_model import Predicted
 from pipeline.line.new_files import NewFile
 from pipeline.output.read_table import Table
@@ -81,7 +76,7 @@ class Forming:
         if rule.kind == "file":
             self._read_table()
         elif rule.kind == "regex":
-            group_in_name(rule.value, "")  # says what is wrong with it
+            groups_in_names(rule.value, [])  # says what is wrong with it
 
     @property
     def waiting(self) -> bool:
@@ -126,7 +121,7 @@ class Forming:
 
     def _name(self, one: Arrived) -> str:
         if self.rule.kind == "regex":
-            return group_in_name(self.rule.value, one.new.path)
+            return groups_in_names(self.rule.value, [one.new.path])[0]
         if self.rule.kind == "file":
             self._read_table()
             assert self._table is not None

@@ -15,6 +15,7 @@ from features.errors import DataError
 from features.photographs.file import Photograph
 from pipeline.data.classes import order_classes
 from pipeline.data.folder import scan_folder
+from pipeline.groups.name_pattern import groups_in_names
 from pipeline.groups.rules import GroupRule, apply_rule, number_groups
 
 
@@ -210,6 +211,14 @@ def test_groups_from_names() -> None:
     for pattern in (r"num_(\d+)", r"num_\d+"):
         groups = [p.group for p in apply_rule(GroupRule("regex", pattern), photographs)[0]]
         assert groups[0] == groups[1] != groups[2]
+
+
+def test_a_pattern_without_an_end_is_refused() -> None:
+    """`(a+)+$` tracks back for years on a long name: one line within seconds."""
+    with pytest.raises(DataError, match=r"searched for more than 0.3 s in 1 names such as"):
+        groups_in_names(r"(a+)+$", ["a" * 60 + "!.png"], seconds=0.3)
+    paths = ["ok/lot1_part2.png", "bad/lot1_part3.png", "ok/\udcff.png"]
+    assert groups_in_names(r"(lot\d+_part\d+|none)", paths) == ["lot1_part2", "lot1_part3", ""]
 
 
 def entry(group: str, digest: str) -> TableRow:

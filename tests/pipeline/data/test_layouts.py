@@ -537,6 +537,42 @@ def test_classes_that_are_numbers(tmp_path: Path) -> None:
     assert any("1.0" in note for note in scan_folder(tmp_path).notes)
 
 
+@pytest.mark.parametrize(
+    ("table", "wanted"),
+    [
+        ("file;label\n0.png;0,0\n1.png;1,0\n2.png;1,0\n", {("0", ""): 1, ("1", ""): 2}),
+        ("0.png;0,0\n1.png;1,0\n2.png;1,0\n", {("0", ""): 1, ("1", ""): 2}),
+        ("file;ok;nok\n0.png;1,0;0,0\n1.png;0,0;1,0\n2.png;0,0;1,0\n",
+         {("ok", ""): 1, ("nok", ""): 2}),
+    ],
+)  # fmt: skip
+def test_classes_with_decimal_commas(
+    tmp_path: Path, table: str, wanted: dict[tuple[str, str], int]
+) -> None:
+    """1,0 and 0,0, as half of the world's spreadsheets write 1 and 0, with and without a header."""
+    make(tmp_path, ["0.png", "1.png", "2.png"])
+    (tmp_path / "labels.csv").write_text(table, "utf-8")
+    assert counts(tmp_path) == wanted
+
+
+def test_a_decimal_comma_between_commas_is_refused(tmp_path: Path) -> None:
+    """A third cell that no column is called after: not taken for the class 1."""
+    make(tmp_path, ["0.png", "1.png"])
+    (tmp_path / "labels.csv").write_text("file,label\n0.png,0,0\n1.png,1,0\n", "utf-8")
+    with pytest.raises(DataError, match=r"line 2 of .* has 3 cells, its header 2"):
+        scan_folder(tmp_path)
+
+
+def test_what_is_taken_of_a_table_without_a_header_is_said(tmp_path: Path) -> None:
+    """Which column is the photographs', which their classes', and how to say another."""
+    make(tmp_path, [f"{number}.png" for number in range(4)])
+    (tmp_path / "shifts.csv").write_text("0.png,early\n1.png,early\n2.png,late\n3.png,early\n")
+    (said,) = [note for note in scan_folder(tmp_path).notes if "shifts.csv" in note]
+    assert "column 1 is taken for the photographs, column 2 for their classes" in said
+    assert "(early 3, late 1)" in said
+    assert "--label-column NAME, or --labels none" in said
+
+
 def test_views_below_numbered_classes(tmp_path: Path) -> None:
     """0/cam1, 1/cam1: the numbers are the classes; of other words it is asked."""
     make(tmp_path / "a", [f"{c}/cam{v}/1.png" for c in (0, 1) for v in (1, 2)])
