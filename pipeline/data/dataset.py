@@ -182,7 +182,7 @@ def load_dataset(
             f"{cache_path} has {'no photographs' if folder.root else 'no finished extract'}; "
             f"run: extract DATA --cache {cache_path}"
         )
-    proposal = None
+    proposal, notes = None, list[str]()
     if not any(table_row.group for table_row in table_rows):
         proposal = proposed_groups(cache_path, progress)
         found = proposal.by_path()
@@ -190,10 +190,11 @@ def load_dataset(
             table_row._replace(group=found.get(table_row.path, "")) for table_row in table_rows
         ]
         if folder.group_rule.gap is not None:
-            proposal = None  # it was told
+            proposal, notes = None, proposal.notes  # it was told
         else:
             folder = replace(folder, group_rule=GroupRule("proposed"))
     labelled = label_table_rows(table_rows, classes=classes, positive=positive)
+    labelled.warnings += notes
     if labelled.given is not None and proposal is None:
         labelled.warnings += _near_copies_across(cache_path, labelled, labelled.given, progress)
     return Dataset(

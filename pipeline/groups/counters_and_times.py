@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.arrays import Floats, Indices
+from pipeline.groups.clock_changes import counter_of, even_clock
 
 MOST_SHOTS = 60
 """Photographs of the usual run; longer ones are lots or days, not parts."""
@@ -58,12 +59,14 @@ class Line:
         values: float64 (n,), nan where a photograph has no place.
         streams: int64 (n,); photographs of different streams are not compared.
         step: smallest difference that means anything.
+        note: what a person should know of it; "" for nothing.
     """
 
     what: str
     values: Floats
     streams: Indices
     step: float = 1.0
+    note: str = ""
 
     def walk(self) -> tuple[Indices, Floats]:
         """Order photographs; give the gap after each but the last, infinite between streams."""
@@ -166,10 +169,12 @@ def time_line(
         return None
     by_file = float(np.isfinite(exif).sum()) >= 0.5 * float(np.isfinite(values).sum())
     what = "by the camera (EXIF)" if by_file else "in file names"
+    counted = [counter_of(without_time(name)) for name in names]
+    values, note = even_clock(counted, values)
     placed = values[np.isfinite(values)]
     whole = bool((placed == np.round(placed)).all())
     step = 1.0 if whole else _TOUCH
-    return Line(what, values, np.zeros(len(names), dtype=np.int64), step)
+    return Line(what, values, np.zeros(len(names), dtype=np.int64), step, note)
 
 
 def find_cut(gaps: Floats, step: float, most: int = MOST_SHOTS) -> Cut | None:

@@ -214,6 +214,8 @@ def evaluate_folder(
         table_rows = found_groups.applied(table_rows)
         if rule.kind == "none":
             proposal, rule = found_groups, GroupRule("proposed")
+        else:
+            notes += found_groups.notes
     P, groups = predicted.probabilities[new], number_groups(table_rows)
     new_ones = _predictions(bundle, classes, data, table_rows, groups, P)
     notes += counted_as(bundle, classes) + grouped.say()

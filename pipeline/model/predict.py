@@ -178,7 +178,7 @@ def predict(
         >>> told[0].verdict, 0 <= told[0].probability <= 1
         ('Healthy', True)
     """
-    options = options or PredictOptions()
+    options, notes = options or PredictOptions(), [] if notes is None else notes
     with tempfile.TemporaryDirectory(prefix="onepass-") as folder:
         own = Path(folder) / "features.h5"
         seen = on_fewest(bundle) if cache_path is None and not explain else bundle
@@ -191,8 +191,10 @@ def predict(
         files = [photograph.file for photograph in photographs]
         asked = partial(explain or _none, bundle, cache_path or own, table_rows)
         cells = _cells(partial(asked, found.probabilities, files, options), len(files), notes)
-        parts, proposed = _parts(bundle, photographs, table_rows, cache_path, options.gap, progress)
-    if notes is not None and bundle.familiar is None:
+        parts, proposed = _parts(
+            bundle, photographs, table_rows, cache_path, options.gap, notes, progress
+        )
+    if bundle.familiar is None:
         notes.append(say_blind(pixels=isinstance(bundle.head, Cnn)))
     return [
         replace(one, part=part, proposed=proposed, cells=None if one.error else grid)
@@ -263,6 +265,7 @@ def _parts(
     table_rows: Sequence[TableRow],
     cache_path: Path | None,
     gap: float | None,
+    notes: list[str],
     progress: Progress | None = None,
 ) -> tuple[list[str], bool]:
     """Name the part of each photograph ("" for one of its own), and say whether it is proposed."""
@@ -274,7 +277,9 @@ def _parts(
     readable = [table_row for table_row in table_rows if not table_row.reason]
     found = {}
     if readable:
-        found = propose_for(cache_path, readable, gap, progress=progress).by_path()
+        proposal = propose_for(cache_path, readable, gap, progress=progress)
+        found = proposal.by_path()
+        notes += proposal.notes if gap is not None else []
     names = [found.get(table_row.path, "") for table_row in table_rows]
     counts = Counter(names)
     return [name if counts[name] > 1 else "" for name in names], gap is None
