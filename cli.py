@@ -330,6 +330,7 @@ def evaluate(
     labels: opt.Labels = None,
     positive: opt.Positive = None,
     report: opt.Report = None,
+    audit_file: opt.AuditFile = Path("audit/audit.json"),
     force: opt.Force = False,
     *,
     asked: JudgeOptions,
@@ -354,7 +355,7 @@ def evaluate(
             else pipeline.evaluate_folder(bundle, data, cache, options, progress=progress)
         )
     say(*text.drift(bundle))
-    page = pipeline.evaluation_report(bundle, found)
+    page = pipeline.evaluation_report(bundle, found, audit_file=audit_file)
     written = pipeline.write_report(report or Path("evaluation.html"), page, force=force)
     show(f"{text.evaluation(found, bundle.classes.names)}\nreport   {written}")
     _end(found.strange)

@@ -25,7 +25,7 @@ from pipeline.audit.result import BackgroundFinding
 from pipeline.cnn.photograph_batches import look
 from pipeline.data.dataset import Dataset
 from pipeline.data.splits import Fold, folds
-from pipeline.evaluation.metrics import score
+from pipeline.evaluation.metrics import auc_error, score
 from pipeline.evaluation.part_rules import by_part, part_classes
 from pipeline.heads.sides import smaller_side
 
@@ -162,7 +162,7 @@ def _finding(
     whole_auc = score(seen.y, seen.P)["roc_auc"]
     defects = int((table.y == 1).sum())
     sides = (defects, len(table.y) - defects)
-    low, high = interval(auc, _error(auc, *sides), sides)
+    low, high = interval(auc, auc_error(auc, *sides), sides)
     told = bool(low >= _TOLD)
     sentence = (
         f"With the middle {MASKED:.0%} of each side covered, the same head still tells {names[1]} "
@@ -175,12 +175,3 @@ def _finding(
     )
     seen_of = (len(y), len(table.y), MASKED)
     return BackgroundFinding(*seen_of, auc, low, high, whole_auc, told, sentence)
-
-
-def _error(auc: float, m: int, n: int) -> float:
-    """Give the standard error of an AUC of m and n parts (Hanley, McNeil, Radiology 1982)."""
-    if not (m and n):
-        return float("nan")
-    q1, q2 = auc / (2 - auc), 2 * auc**2 / (1 + auc)
-    spread = auc * (1 - auc) + (m - 1) * (q1 - auc**2) + (n - 1) * (q2 - auc**2)
-    return float(np.sqrt(max(spread, 0.0) / (m * n)))

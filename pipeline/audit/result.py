@@ -94,13 +94,24 @@ class Shortcuts:
         return [f for f in self.facts if f.perfect and not f.shortcut and not f.same_as]
 
     @property
+    def told_once(self) -> list[FactFinding]:
+        """Give the facts without those that say the same as another."""
+        return [fact for fact in self.facts if not fact.same_as]
+
+    @property
+    def repeated(self) -> str:
+        """Say which facts are not listed, and as which they say the same; "" for none."""
+        same = [f"{fact.title} (as {fact.same_as})" for fact in self.facts if fact.same_as]
+        return f"the same of these photographs, and not listed twice: {', '.join(same)}" * bool(same)
+
+    @property
     def needed(self) -> float:
         """Give the AUC that half of the facts need to be told from chance; nan without facts."""
         values = sorted(fact.needed for fact in self.facts)
         return values[len(values) // 2] if values else math.nan
 
     def table(self, names: Sequence[str]) -> Table:
-        """Give the facts for whoever prints them; on too few parts to judge, what is typical.
+        """Give the facts, each once; on too few parts to judge them, what is typical.
 
         Args:
             names: of the classes.
@@ -109,7 +120,7 @@ class Shortcuts:
         judged = ["AUC", "95 % interval", "p", "shortcut", "in the pixels"] if self.folds else []
         last = [f"typical {name}" for name in names] if binary else ["most of all"]
         rows: list[list[Cell]] = []
-        for fact in self.facts:
+        for fact in self.told_once:
             seen = "yes" if fact.in_pixels else "no"
             span = interval(fact.low, fact.high)
             numbers: list[Cell] = [fact.auc, span, fact.p_value, fact.called, seen]
@@ -269,7 +280,7 @@ class Audit:
     def facts_csv(self) -> str:
         """Write one line per judged fact, the highest AUC first."""
         columns = [
-            "fact", "auc", "low", "high", "p_value", "shortcut", "in_pixels", "photographs",
+            "fact", "same_as", "auc", "low", "high", "p_value", "shortcut", "in_pixels", "photographs",
             *(f"typical {name}" for name in self.classes), "meaning",
         ]  # fmt: skip
         facts = self.shortcuts.facts if self.shortcuts else []

@@ -153,7 +153,7 @@ def look_at_folder(
         found = propose_by_pictures(readable, seen, rule.gap)
         table_rows = found.applied(table_rows)
         if rule.kind == "none":
-            proposal, rule = found, GroupRule("proposed")
+            proposal, rule = found, found.rule
     labelled = label_table_rows(table_rows, classes=classes, positive=positive)
     labelled.warnings.extend([*filter(None, [settled.said]), *remarks.lines([FULL])])
     labelled.classes.require_defective("training a CNN")

@@ -26,7 +26,7 @@ from pipeline.data.given_split import GIVEN, about_given, defects_of_test_alone,
 from pipeline.data.lazy_rows import StoredRows
 from pipeline.groups.proposal import Proposal
 from pipeline.groups.proposal_cache import like_known, proposed_groups
-from pipeline.groups.rules import GroupRule, number_groups
+from pipeline.groups.rules import number_groups
 
 MOST_COMPARED = 20_000
 """With more photographs, those of a given split are not compared with each other."""
@@ -76,6 +76,7 @@ class Dataset(Labelled):
         folder: what `extract` recorded: root, group rule, weights. Where nobody said which
             photographs show one part, the group rule is "proposed".
         proposal: the proposed groups, of all photographs of the cache; None where some were given.
+        part_of: `content` of all photographs, where these are some of them; else "".
 
     Example:
         >>> dataset.rows(np.array([0, 1])).shape, dataset.y[:2].tolist()
@@ -86,6 +87,7 @@ class Dataset(Labelled):
     fields: Mapping[str, Any]
     folder: FolderRecord
     proposal: Proposal | None = None
+    part_of: str = ""
 
     def rows(self, indices: Indices | None = None) -> Rows:
         """Read the flat rows of these photographs (None: all): float32 (n, cached_width)."""
@@ -192,7 +194,7 @@ def load_dataset(
         if folder.group_rule.gap is not None:
             proposal, notes = None, proposal.notes  # it was told
         else:
-            folder = replace(folder, group_rule=GroupRule("proposed"))
+            folder = replace(folder, group_rule=proposal.rule)
     labelled = label_table_rows(table_rows, classes=classes, positive=positive)
     labelled.warnings += notes
     if labelled.given is not None and proposal is None:
@@ -265,6 +267,7 @@ def to_compare_on(dataset: Dataset, split: str | None) -> tuple[Dataset, str, st
         groups=dataset.groups[train],
         warnings=[*dataset.warnings, said],
         given=None,
+        part_of=dataset.content,
     )
     return part, "grouped", said
 

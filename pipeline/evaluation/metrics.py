@@ -6,6 +6,8 @@ resamples are a few matrix products instead of a thousand passes (`pipeline.eval
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from features.arrays import Flags, Floats, Indices
@@ -221,3 +223,12 @@ def _macro(columns: list[Floats], present: Flags) -> Floats:
     stacked = np.where(present, np.column_stack(columns), 0)
     count = present.sum(axis=1).astype(np.float64)
     return _ratio(stacked.sum(axis=1), np.where(count > 1, count, 0))
+
+
+def auc_error(auc: float, m: int, n: int) -> float:
+    """Give the standard error of an AUC of m and n parts (Hanley, McNeil, Radiology 1982)."""
+    if not (m and n):
+        return math.nan
+    q1, q2 = auc / (2 - auc), 2 * auc**2 / (1 + auc)
+    spread = auc * (1 - auc) + (m - 1) * (q1 - auc**2) + (n - 1) * (q2 - auc**2)
+    return math.sqrt(max(spread, 0.0) / (m * n))

@@ -11,6 +11,7 @@ import numpy as np
 
 from features.arrays import Indices
 from features.cache.sample_table import TableRow
+from pipeline.groups.rules import GroupRule
 from pipeline.output.result_table import Cell, Column, Table
 from pipeline.output.tables import printable
 
@@ -21,6 +22,28 @@ KINDS = {
     "look": "near copies (pixels and rows)",
 }
 """Kinds of evidence, the surest first, as a person calls them."""
+
+
+AT_MOST = "at most"
+"""Value of a proposed `GroupRule` whose number of parts is a bound alone."""
+
+
+def say_parts(number: int, rule: GroupRule | None) -> str:
+    """Say how many parts there are, as surely as it is known: in every place in these words.
+
+    Args:
+        number: of the parts.
+        rule: where they are known from; None where somebody said.
+
+    Example:
+        >>> say_parts(58, GroupRule("proposed")), say_parts(222, GroupRule("proposed", AT_MOST))
+        ('probably 58 parts', 'at most 222 parts, could be far fewer')
+    """
+    said = f"{number:,} part{'' if number == 1 else 's'}"
+    if rule is None or rule.known:
+        return said
+    bound = rule.kind == "none" or rule.value == AT_MOST
+    return f"at most {said}, could be far fewer" if bound else f"probably {said}"
 
 
 def _title(kind: str) -> str:
@@ -118,6 +141,11 @@ class Proposal:
         return np.bincount(self.groups) if len(self.groups) else np.zeros(0, dtype=np.int64)
 
     @property
+    def rule(self) -> GroupRule:
+        """Give where parts are known from: nobody said; and whether their number is a bound."""
+        return GroupRule("proposed", AT_MOST if self.at_most else "")
+
+    @property
     def shared(self) -> int:
         """Say how many groups have several photographs."""
         return int((self.sizes > 1).sum())
@@ -154,7 +182,7 @@ class Proposal:
             found = "no two photographs seem to show one part"
         else:
             found = f"{members:,} photographs in {self.shared:,} groups, from {kinds}"
-        return f"{found}; {self.how_many()}" if self.at_most else found
+        return f"{found}; {self.how_many()}"
 
     def table(self) -> Table:
         """Give the evidence with what it ties together by itself, for whoever prints it."""
@@ -183,10 +211,9 @@ class Proposal:
 
     def how_many(self) -> str:
         """Say how many parts there are, and the question that would settle it."""
-        if not self.at_most:
-            return f"{len(self.sizes):,} parts"
-        question = f"; what would settle it: {self.question}?" if self.question else ""
-        return f"at most {len(self.sizes):,} parts, could be far fewer{question}"
+        said = say_parts(len(self.sizes), self.rule)
+        asked = self.at_most and self.question
+        return f"{said}; what would settle it: {self.question}?" if asked else said
 
     def to_json(self) -> dict[str, Any]:
         """Give plain values; the inverse is `from_json`."""

@@ -213,7 +213,7 @@ def evaluate_folder(
         found_groups = _proposed(bundle, data, cache_path, table_rows, rule.gap, progress)
         table_rows = found_groups.applied(table_rows)
         if rule.kind == "none":
-            proposal, rule = found_groups, GroupRule("proposed")
+            proposal, rule = found_groups, found_groups.rule
         else:
             notes += found_groups.notes
     P, groups = predicted.probabilities[new], number_groups(table_rows)

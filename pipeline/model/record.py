@@ -85,6 +85,8 @@ class FitRecord:
         settings: of the head, as given.
         choice: what was tried, where head or features were chosen; else None.
         refit: the training on all photographs, where that is the model; else None.
+        content: `pipeline.data.dataset.Labelled.content` of the photographs of both sides, by which
+            an audit of them is known; "" where it was not noted.
     """
 
     head: str
@@ -97,6 +99,7 @@ class FitRecord:
     settings: Mapping[str, Any] = field(default_factory=dict)
     choice: Mapping[str, Any] | None = None
     refit: RefitRecord | None = None
+    content: str = ""
 
     @property
     def untrained(self) -> bool:
@@ -117,7 +120,11 @@ class FitRecord:
             **({"fingerprint": dict(self.fingerprint)} if self.fingerprint else {}),
             **({"recipe": dict(self.recipe)} if self.recipe else {}),
             **({"weights": weights.to_note()} if weights else {}),
-            "data": {"root": self.folder.root, "group_rule": asdict(rule)},
+            "data": {
+                "root": self.folder.root,
+                "group_rule": asdict(rule),
+                **({"content": self.content} if self.content else {}),
+            },
             "split": asdict(self.split),
             "settings_given": dict(self.settings),
             **({"choice": dict(self.choice)} if self.choice is not None else {}),
@@ -152,6 +159,7 @@ class FitRecord:
             settings=dict(json.get("settings_given", {})),
             choice=None if choice is None else dict(choice),
             refit=None if refit is None else _refit(refit),
+            content=str(data.get("content", "")),
         )
 
 

@@ -49,6 +49,12 @@ def audit_command(dataset: Dataset, file: Path) -> Command:
     return [*words, "--out", str(file.parent)]
 
 
+def audit_of_model_command(bundle: Bundle, found: Evaluation, file: Path) -> Command:
+    """Write how the photographs that a model was made of are audited."""
+    words = ["onepass", "audit", "--cache", str(found.cache_path), *_classes(bundle.classes)]
+    return [*words, "--out", str(file.parent)]
+
+
 def fit_command(dataset: Dataset, done: Fit) -> Command:
     """Write how a model was trained."""
     split = done.record.split

@@ -57,8 +57,6 @@ from pipeline.training.fit import Fit
 from pipeline.training.optimism import Optimism, has_parts
 from pipeline.training.training_curves import CURVES, read_curves
 
-PROPOSED = "proposed"  # kind of a group rule
-
 AUDIT = Path("audit") / "audit.json"
 """Where `audit` puts its findings unless it is told otherwise."""
 
@@ -117,7 +115,7 @@ def fit_report(
     apart = facts.apart(dataset.folder.group_rule, *_split(done.record))
     verdict = model_verdict(
         done.parts or done.predicted, done.held_out_parts or done.held_out, warnings, apart=apart,
-        proposed=dataset.folder.group_rule.kind == PROPOSED, decision=done.decision,
+        rule=dataset.folder.group_rule, decision=done.decision,
     )  # fmt: skip
     return page_text(f"Model report: {done.head.title}", about, verdict, sections)
 
@@ -178,17 +176,18 @@ def comparison_report(dataset: Dataset, found: HeadComparison, *, audit_file: Pa
     apart = facts.apart(dataset.folder.group_rule, found.split)
     verdict = comparison_verdict(
         result, parts or predicted, part_scores or pooled, warnings, apart=apart,
-        proposed=dataset.folder.group_rule.kind == PROPOSED,
+        rule=dataset.folder.group_rule,
     )  # fmt: skip
     return page_text(f"Comparison of {count(len(result.heads), 'head')}", about, verdict, sections)
 
 
-def evaluation_report(bundle: Bundle, found: Evaluation) -> str:
+def evaluation_report(bundle: Bundle, found: Evaluation, *, audit_file: Path = AUDIT) -> str:
     """Give the report of a model on its holdout, or on a new labelled folder.
 
     Args:
         bundle: the loaded model.
         found: of `evaluate_holdout` or `evaluate_folder`.
+        audit_file: an audit, shown if it is of the photographs that the model was made of.
 
     Returns:
         The text of an HTML file; `write_report` writes it.
@@ -198,6 +197,8 @@ def evaluation_report(bundle: Bundle, found: Evaluation) -> str:
         >>> page = onepass.evaluation_report(bundle, found)
     """
     record, predicted = bundle.record.fit, found.predicted
+    asked = commands.audit_of_model_command(bundle, found, audit_file)
+    audited = audit.audited(record.content, audit_file, shlex.join(asked))
     decision = replace(bundle.decision, holdout=found.outcome)
     sections = [
         data.section(data.Data(
@@ -208,6 +209,7 @@ def evaluation_report(bundle: Bundle, found: Evaluation) -> str:
             predicted.classes, predicted.table_rows, predicted.y, predicted.groups,
             found.group_rule, found.proposal,
         )),
+        audit.section(audited),
         scores.section(
             assessed_sides(found.what, found.assessment, found.part_assessment), predicted
         ),
@@ -217,7 +219,7 @@ def evaluation_report(bundle: Bundle, found: Evaluation) -> str:
         ),
         training.section(_history(bundle)),
         reproduce.section(reproduce.Reproduction(
-            [commands.evaluate_command(bundle, found)],
+            [*([asked] if audited.found else []), commands.evaluate_command(bundle, found)],
             facts.model_facts(record, bundle.head.chosen), bundle.record.versions,
             f"The versions are those that the model was made with. {reproduce.CLOSE}",
         )),
@@ -227,9 +229,12 @@ def evaluation_report(bundle: Bundle, found: Evaluation) -> str:
     ]  # fmt: skip
     verdict = model_verdict(
         found.parts or predicted, found.part_assessment or found.assessment,
-        _evaluation_warnings(bundle, found, decision),
+        [
+            *audit.warnings(audited, "The audit of what it was made of"),
+            *_evaluation_warnings(bundle, found, decision),
+        ],
         apart=facts.apart(found.group_rule, *_split(record)),
-        proposed=found.group_rule.kind == PROPOSED, decision=decision,
+        rule=found.group_rule, decision=decision,
     )  # fmt: skip
     return page_text(f"Evaluation: {bundle.head.title}", shown, verdict, sections)
 
@@ -297,7 +302,8 @@ def _groups(dataset: Dataset, optimism: Optimism | None) -> Section:
 
 
 def _audited(dataset: Dataset, file: Path) -> audit.Audited:
-    return audit.audited(dataset, file, shlex.join(commands.audit_command(dataset, file)))
+    remedy = shlex.join(commands.audit_command(dataset, file))
+    return audit.audited(dataset.part_of or dataset.content, file, remedy)
 
 
 def _before(dataset: Dataset, audited: audit.Audited, file: Path) -> list[commands.Command]:
@@ -322,7 +328,7 @@ def _warnings(
 ) -> list[str]:
     """List what makes the numbers less trustworthy, what weighs most first."""
     return [
-        *facts.untrained(dataset.folder), *audit.warnings(audited),
+        *audit.warnings(audited), *facts.untrained(dataset.folder),
         *facts.proposed_warning(dataset.folder.group_rule), *split, *dataset.warnings, *refuted,
     ]  # fmt: skip
 

@@ -18,6 +18,8 @@ from pipeline.evaluation.head_pairs import (
 )
 from pipeline.evaluation.metrics import TITLES
 from pipeline.evaluation.predictions import Assessment, Predictions
+from pipeline.groups.proposal import say_parts
+from pipeline.groups.rules import GroupRule
 from pipeline.output.wording import between, count, interval, of, percent, score, sentence
 from pipeline.report.page import KeyFigure, Verdict
 from pipeline.thresholds.bounds import parts_needed, upper_limit
@@ -36,7 +38,7 @@ def model_verdict(
     warnings: Sequence[str],
     *,
     apart: bool = True,
-    proposed: bool = False,
+    rule: GroupRule | None = None,
     decision: Decision | None = None,
 ) -> Verdict:
     """Say what a model did to photographs that it never saw.
@@ -46,11 +48,11 @@ def model_verdict(
         scored: their scores.
         warnings: what makes the numbers less trustworthy.
         apart: whether it is known that no photograph of their parts was trained on.
-        proposed: whether nobody said which photographs show one part.
+        rule: where it is known from which photographs show one part; None where somebody said.
         decision: where the model's thresholds come from.
     """
     headline = f"This model {errors(predicted) if predicted.classes.binary else _rights(predicted)}"
-    sentences = [behind(predicted, apart=apart)]
+    sentences = [behind(predicted, rule, apart=apart)]
     if predicted.classes.binary:
         sentences += doubts(predicted, scored, apart=apart)
         sentences += [*([f"{said}." for said in expect_more(decision)] if decision else [])]
@@ -59,7 +61,7 @@ def model_verdict(
         sentences.append(_weakest(predicted))
     return Verdict(
         _first(
-            f"{headline}{'' if apart else ', on parts that it may have been trained on'}.", proposed
+            f"{headline}{'' if apart else ', on parts that it may have been trained on'}.", rule
         ),
         [*sentences, _advice(predicted, scored, decision) if apart else KEEP_APART],
         [*figures(predicted, scored), _auc(scored)],
@@ -67,9 +69,9 @@ def model_verdict(
     )
 
 
-def _first(headline: str, proposed: bool) -> str:
+def _first(headline: str, rule: GroupRule | None) -> str:
     """Say before anything else that parts are a proposal, where they are."""
-    if not proposed:
+    if rule is None or rule.kind != "proposed":
         return headline
     return f"Which photographs show one part is only proposed: {_inside(headline)}"
 
@@ -116,15 +118,14 @@ def _counts(predicted: Predictions) -> tuple[int, int, int, int]:
     return missed, int(positive.sum()), rejected, int((~positive).sum())
 
 
-def behind(predicted: Predictions, *, apart: bool) -> str:
-    """Say how much stands behind the numbers; `apart` as in `model_verdict`."""
+def behind(predicted: Predictions, rule: GroupRule | None = None, *, apart: bool) -> str:
+    """Say how much stands behind the numbers; arguments as in `model_verdict`."""
     if not apart:
-        photographs = f"{count(len(predicted.table_rows), 'photograph')}, and "
+        photographs = f"{count(len(predicted.table_rows), 'photograph')} of "
         return (
-            f"Behind this stand {photographs if predicted.unit == 'photograph' else ''}at most "
-            f"{count(len(np.unique(predicted.groups)), 'part')}; they could be far fewer. "
-            "Photographs of the same parts may have been trained on: expect worse on parts that "
-            "are really new."
+            f"Behind this stand {photographs if predicted.unit == 'photograph' else ''}"
+            f"{say_parts(len(np.unique(predicted.groups)), rule)}. Photographs of the same parts "
+            "may have been trained on: expect worse on parts that are really new."
         )
     if predicted.classes.binary:
         said = f"{predicted.parts(1):,} defective and {predicted.parts(0):,} healthy parts"
@@ -263,7 +264,7 @@ def comparison_verdict(
     warnings: Sequence[str],
     *,
     apart: bool = True,
-    proposed: bool = False,
+    rule: GroupRule | None = None,
 ) -> Verdict:
     """Say what a comparison of heads says.
 
@@ -273,10 +274,10 @@ def comparison_verdict(
         scored: the scores of these.
         warnings: what makes the numbers less trustworthy.
         apart: whether it is known that no part stands on both sides of a fold.
-        proposed: as in `model_verdict`.
+        rule: as in `model_verdict`.
     """
     best, *others = found.table()
-    sentences = [behind(predicted, apart=apart)]
+    sentences = [behind(predicted, rule, apart=apart)]
     if predicted.classes.binary:
         sentences.append(
             f"At the threshold {predicted.threshold:.4g}, which “fit” would choose anew, "
@@ -291,7 +292,7 @@ def comparison_verdict(
         else KEEP_APART
     )
     return Verdict(
-        _first(_best(found, best, predicted.classes.binary), proposed),
+        _first(_best(found, best, predicted.classes.binary), rule),
         sentences,
         [_lead(found, best), *figures(predicted, scored)],
         warnings,

@@ -36,6 +36,7 @@ def _shortcuts(found: Shortcuts, names: Sequence[str]) -> str:
             return _typical(found, there[0])
     lines = ["Shortcuts: can the class be told from what should not matter?", ""]
     lines += [found.table(names).text()] if found.facts else ["no fact varies; nothing to judge"]
+    lines += [found.repeated] if found.repeated else []
     if not found.folds:
         return "\n".join([*lines, "", *_sentences(found)])
     lines += [
@@ -59,7 +60,7 @@ def _typical(found: Shortcuts, name: str) -> str:
     columns = [Column("fact"), Column(f"typical {name}", words=True)]
     made = Table(
         "Shortcuts: not judged, for there is one class alone", columns,
-        [[fact.title, fact.typical[name]] for fact in found.facts],
+        [[fact.title, fact.typical[name]] for fact in found.told_once],
     )  # fmt: skip
     return _table(made)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from pipeline.groups.contact_sheets import Agreement, ShownGroups
 from pipeline.groups.counters_and_times import round_gap
-from pipeline.groups.proposal import Proposal, Question
+from pipeline.groups.proposal import Proposal, Question, say_parts
 from pipeline.output.tables import align, printable
 from pipeline.training.optimism import Optimism
 
@@ -77,11 +77,8 @@ def _summary(proposal: Proposal) -> str:
     several = sizes[sizes > 1]
     smallest, largest = int(several.min()), int(several.max())
     of_each = f"{smallest:,}" if smallest == largest else f"{smallest:,} to {largest:,}"
-    how_many = f"probably of {len(sizes):,} parts"
-    if proposal.at_most:
-        how_many = f"of at most {len(sizes):,} parts, could be far fewer"
     return (
-        f"{len(proposal.paths):,} photographs, {how_many}: "
+        f"{len(proposal.paths):,} photographs, {say_parts(len(sizes), proposal.rule)}: "
         f"{int(several.sum()):,} photographs in {len(several):,} groups of {of_each}, "
         f"{alone:,} on {'its' if alone == 1 else 'their'} own"
     )

@@ -109,6 +109,7 @@ def compare_heads(
             run({best.spec: rows[best.spec]}, options=other), best.name, part_rule
         ),
         dataset.groups,
+        dataset.y,
     )
     most = max(len(fold.train) for fold in photographs.folds)
     note = "\n".join(filter(None, [note, *(approximation(h, most) for h in options.heads or ())]))

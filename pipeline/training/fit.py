@@ -213,6 +213,7 @@ def _record(dataset: Dataset, options: FitOptions, choice: Choice, split: SplitR
         fingerprint=dict(dataset.fields),
         settings=dict(options.settings),
         choice=choice.to_json() if len(choice.trials) > 1 else None,
+        content=dataset.content,
     )
 
 
@@ -285,7 +286,7 @@ def _optimism(done: Fit, dataset: Dataset, rule: ThresholdRule) -> Optimism | No
         return Rounds(head, [scores], [(sides[0][made.learned], sides[1])])
 
     measured = Rounds(head, [(done.held_out_parts or done.held_out).scores], [done.sides])
-    return measure_optimism(measured, other, measure, dataset.groups)
+    return measure_optimism(measured, other, measure, dataset.groups, dataset.y)
 
 
 def _chances(made: Trained, rows: AnyRows) -> Floats:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from features.arrays import Indices
 from features.errors import SplitError, ThresholdError
-from pipeline.evaluation.metrics import TITLES
+from pipeline.evaluation.metrics import TITLES, auc_error
 from pipeline.output.result_table import Cell, Column, Spread, Table
 from pipeline.output.wording import count
 
 SCORES = ("roc_auc", "average_precision", "balanced_accuracy")
 _LITTLE = 0.01  # of a score
+_SURE = 2.0  # standard errors from which on a difference is no chance
 
 
 class Rounds(NamedTuple):
@@ -38,6 +40,8 @@ class Optimism:
         torn: share of the tested photographs, split at random, of which another photograph of the
             same part was trained on.
         problem: why one of the two could not be had; "" where both are there.
+        doubts: by score, the standard error of random minus grouped.
+        tested: parts in a test of the split by part.
     """
 
     head: str
@@ -46,6 +50,8 @@ class Optimism:
     rounds: int
     torn: float
     problem: str = ""
+    doubts: Mapping[str, float] = field(default_factory=dict)
+    tested: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Give plain values; what is not defined is None."""
@@ -54,6 +60,8 @@ class Optimism:
             "rounds": self.rounds,
             "torn_share": self.torn,
             "problem": self.problem,
+            "tested_parts": self.tested,
+            "standard_errors": {score: _known(error) for score, error in self.doubts.items()},
             **{
                 kind: {
                     score: {"mean": _known(mean), "spread": _known(spread)}
@@ -100,15 +108,14 @@ class Optimism:
         )
         if optimism > _LITTLE:
             return (
-                f"{start}, and the ROC AUC looks {optimism:.3f} better than it is; "
+                f"{start}, and the ROC AUC {self._looks('roc_auc')}; "
                 "on parts never seen, expect the score by part at best"
             )
         other = max(SCORES[1:], key=lambda score: np.nan_to_num(self.difference(score)))
         if optimism >= -_LITTLE and self.difference(other) > _LITTLE:
             return (
                 f"{start}: the ROC AUC hardly shows it here, but the {other.replace('_', ' ')} "
-                f"looks {self.difference(other):.3f} better than it is; on parts never seen, "
-                "expect the scores by part at best"
+                f"{self._looks(other)}; on parts never seen, expect the scores by part at best"
             )
         if optimism < -_LITTLE:
             return (
@@ -118,6 +125,15 @@ class Optimism:
         return (
             f"{start}, and it made no difference here; the score by part is still the one to tell"
         )
+
+
+    def _looks(self, score: str) -> str:
+        """Say how much higher a score is at random, as strongly as the tests carry it."""
+        found = self.difference(score)
+        if found > _SURE * self.doubts.get(score, 0.0):
+            return f"looks {found:.3f} better than it is"
+        few = count(self.tested, "part was", "parts were")
+        return f"came out {found:.3f} higher, which may be chance: {few} tested"
 
 
 def torn_share(groups: Indices, rounds: Sequence[tuple[Indices, Indices]]) -> float:
@@ -135,6 +151,7 @@ def measure_optimism(
     other_kind: str,
     measure_other: Callable[[], Rounds],
     groups: Indices,
+    y: Indices,
 ) -> Optimism | None:
     """Measure the kind of split that was not asked for, and put both side by side.
 
@@ -143,6 +160,7 @@ def measure_optimism(
         other_kind: "random" or "grouped": what `measure_other` measures.
         measure_other: the same head on as many splits of the other kind.
         groups: int64 (n,) of all photographs.
+        y: int64 (n,) their class numbers.
 
     Returns:
         None where no two photographs belong together.
@@ -161,7 +179,34 @@ def measure_optimism(
         _summary(random.scores),
         len(measured.scores),
         torn_share(groups, random.splits),
+        doubts={
+            score: math.hypot(*(_error(score, kind, groups, y) for kind in (grouped, random)))
+            for score in SCORES
+        },
+        tested=round(np.mean([len(np.unique(groups[test])) for _, test in grouped.splits])),
     )
+
+
+def _error(score: str, measured: Rounds, groups: Indices, y: Indices) -> float:
+    """Give the standard error of a mean score, for new parts; what cannot be known is infinite.
+
+    Of several rounds from their variance (Nadeau and Bengio, 2003, as `pipeline.evaluation.
+    head_pairs`); of one from the parts that it tested.
+    """
+    values = np.array([scores[score] for scores in measured.scores], dtype=np.float64)
+    values = values[np.isfinite(values)]
+    if len(values) > 1:
+        ratio = float(np.mean([len(test) / len(train) for train, test in measured.splits]))
+        return math.sqrt(1 / len(values) + ratio) * float(values.std(ddof=1))
+    test = measured.splits[0][1]
+    parts = [len(np.unique(groups[test[y[test] == c]])) for c in np.unique(y[test])]
+    if not len(values) or len(parts) < 2:
+        return math.inf
+    fewest, others = min(parts), sum(parts) - min(parts)
+    value = min(float(values[0]), 1 - 0.5 / (fewest + 1))  # none wrong is no proof of none
+    if score == "balanced_accuracy":
+        return 0.5 * math.sqrt(value * (1 - value) * (1 / fewest + 1 / others))
+    return auc_error(value, fewest, others)
 
 
 def _summary(rounds: Sequence[Mapping[str, float]]) -> dict[str, tuple[float, float]]:

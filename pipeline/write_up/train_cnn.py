@@ -142,6 +142,7 @@ def train_cnn(
         split=SplitRecord(kind, options.test_size, seed),
         sees="pixels",
         recipe=recipe.fields(),
+        content=photographs.content,
     )
     done = _scored(out, cnn, photographs, sides, record, time.perf_counter() - started)
     few = photographs.photographs(sides[1][:_SELF_TEST_PHOTOGRAPHS])

@@ -9,10 +9,9 @@ from pathlib import Path
 from features.errors import OnepassError
 from pipeline.audit.finding_tables import copies_table, photographs_table, suspects_table
 from pipeline.audit.result import Audit, BackgroundFinding, LabelFindings, Shortcuts, read_audit
-from pipeline.data.dataset import Labelled
 from pipeline.output.result_table import Table
 from pipeline.output.tables import printable
-from pipeline.output.wording import count, score
+from pipeline.output.wording import count, score, sentence
 from pipeline.report.html import Html, element, folded, join, result_table
 from pipeline.report.page import Section, paragraphs
 
@@ -34,20 +33,31 @@ class Audited:
     remedy: str = ""
 
 
-def audited(data: Labelled, file: Path, remedy: str) -> Audited:
-    """Read an audit, if it is of photographs, classes and parts as they are in `data`."""
+def audited(content: str, file: Path, remedy: str) -> Audited:
+    """Read an audit, if it is of these photographs, classes and parts.
+
+    Args:
+        content: `pipeline.data.dataset.Labelled.content` of them.
+        file: audit.json.
+        remedy: the command that makes one.
+    """
     try:
         found = read_audit(file)
     except OnepassError as error:
         return Audited(None, str(error), remedy)
-    if found.content != data.content:
+    if found.content != content:
         reason = f"{file} is of other photographs, classes or parts"
         return Audited(None, reason, remedy)
     return Audited(found)
 
 
-def warnings(given: Audited) -> list[str]:
-    """Say the shortcuts, the strongest first, whether pixels show them or not; torn copies."""
+def warnings(given: Audited, who: str = "The audit") -> list[str]:
+    """Say the shortcuts, the strongest first, whether pixels show them or not; torn copies.
+
+    Args:
+        given: an audit, or none.
+        who: what found them, at the beginning of a sentence.
+    """
     if given.found is None:
         return []
     shortcuts = given.found.shortcuts
@@ -58,15 +68,15 @@ def warnings(given: Audited) -> list[str]:
         found.append((background.border_auc, background.sentence))
     strength = {sentence: abs(auc - 0.5) for auc, sentence in found}
     strongest = sorted(strength, key=lambda sentence: -strength[sentence])
-    said = [f"The audit found: {printable(sentence)}" for sentence in strongest]
+    said = [f"{who} found: {printable(sentence)}" for sentence in strongest]
     said += [
-        f"The audit found that {fact.title} separates the classes perfectly; there are too few "
+        f"{who} found that {fact.title} separates the classes perfectly; there are too few "
         "parts to prove that it is no chance"
         for fact in (shortcuts.unproven if shortcuts else [])
     ]
     if given.found.copies:
         many = count(len(given.found.copies), "photograph lies", "photographs lie")
-        said.append(f"The audit found that {many} in several classes, byte for byte the same")
+        said.append(f"{who} found that {many} in several classes, byte for byte the same")
     return said
 
 
@@ -114,7 +124,13 @@ def _shortcuts(found: Shortcuts, names: Sequence[str]) -> list[Html]:
         )
         if facts
         else Html(),
-        folded("All facts as a table", result_table(found.table(names))) if facts else Html(),
+        folded(
+            "All facts as a table",
+            result_table(found.table(names)),
+            paragraphs(sentence(found.repeated)) if found.repeated else None,
+        )
+        if facts
+        else Html(),
     ]
 
 

@@ -32,15 +32,17 @@ from pipeline.audit.labels import out_of_fold, suspect_labels
 from pipeline.audit.outliers import find_outliers, neighbour_distances, sampled_distances
 from pipeline.audit.result import LabelFindings
 from pipeline.audit.run import audit_dataset
-from pipeline.audit.shortcuts import _same_facts
+from pipeline.audit.shortcuts import _same_facts, describe_facts
 from pipeline.audit.unusable import find_unusable
+from pipeline.data.classes import Classes
+from pipeline.data.dataset import Labelled
 from pipeline.data.splits import folds
 from pipeline.heads.gram import GramSide, gram
 from pipeline.heads.sides import smaller_side
 from pipeline.report.html import result_table
 from pipeline.report.sections.audit import Audited
 from pipeline.report.sections.audit import section as audit_section
-from pipeline.terminal.audit import _labels
+from pipeline.terminal.audit import _labels, _shortcuts
 from pipeline.terminal.audit import audit as audit_text
 
 PARTS = 14  # of each class, two photographs each
@@ -481,6 +483,20 @@ def test_one_fact_is_said_once() -> None:
     size = Column("file_size", np.arange(40.0))
     titles = _same_facts([Column("jpeg_quality", quality), tables, camera, size])
     assert titles == ["", "JPEG quality", "", ""]
+
+
+def test_the_table_of_facts_lists_each_once() -> None:
+    """File size and bytes per pixel order these photographs alike: one row, and a line below."""
+    rows = [TableRow(f"{7 * n % 40}.png", "ok", "", "", 0, "", 100 + n, 0, 0, 0) for n in range(40)]
+    y, parts = np.repeat([0, 1], 20), np.arange(40)
+    facts = [FileFacts(bytes=100 + n, width=10, height=10) for n in range(40)]
+    data = Labelled(Classes(("ok", "bad"), {"ok": 0, "bad": 1}), rows, y, parts, [])
+    found = describe_facts(data, collect(rows, facts, y, parts))
+    shown = [row[0] for row in found.table(("ok", "bad")).rows]
+    assert "file size" in shown
+    assert "bytes per pixel" not in shown
+    assert found.repeated.endswith("not listed twice: bytes per pixel (as file size)")
+    assert found.repeated in _shortcuts(found, ["ok", "bad"])
 
 
 def test_a_head_that_hardly_tells_the_classes_says_nothing_of_labels() -> None:

@@ -524,14 +524,14 @@ def test_photographs_that_are_all_the_same(tmp_path: Path) -> None:
 
 def test_optimism_says_what_random_hides() -> None:
     """Both scores side by side, the share that was torn, and nothing where no parts are."""
-    groups = np.repeat(np.arange(10), 4)
-    rows = np.arange(40)
-    by_part = (rows[8:], rows[:8])
+    groups = np.repeat(np.arange(200), 4)
+    rows, y = np.arange(800), groups % 2
+    by_part = (rows[400:], rows[:400])
     at_random = (rows[rows % 4 > 0], rows[rows % 4 == 0])
     low = dict.fromkeys(("roc_auc", "average_precision", "balanced_accuracy"), 0.8)
     high = dict.fromkeys(low, 0.95)
     optimism = measure_optimism(
-        Rounds("x", [low], [by_part]), "random", lambda: Rounds("x", [high], [at_random]), groups
+        Rounds("x", [low], [by_part]), "random", lambda: Rounds("x", [high], [at_random]), groups, y
     )
     assert optimism is not None
     assert optimism.difference() == pytest.approx(0.15)
@@ -542,5 +542,31 @@ def test_optimism_says_what_random_hides() -> None:
     worse = replace(hidden, random=optimism.random | {"roc_auc": (0.7, 0.0)})
     assert "the ROC AUC came out no better" in worse.sentence()
     assert "made no difference" in replace(optimism, random=optimism.grouped).sentence()
-    alone = measure_optimism(Rounds("x", [low], [by_part]), "random", pytest.fail, rows)  # type: ignore[arg-type]
+    alone = measure_optimism(Rounds("x", [low], [by_part]), "random", pytest.fail, rows, y)  # type: ignore[arg-type]
     assert alone is None
+
+
+def test_a_difference_on_few_parts_is_not_called_flattery() -> None:
+    """Ten tested parts, or folds that disagree: it may be chance, and the sentence says so."""
+    groups = np.repeat(np.arange(40), 4)
+    rows, y = np.arange(160), groups % 2
+    test = np.isin(groups, np.arange(10))
+    scores = dict.fromkeys(("roc_auc", "average_precision", "balanced_accuracy"), 0.85)
+    by_part = Rounds("x", [scores], [(rows[~test], rows[test])])
+    higher = Rounds("x", [scores | {"roc_auc": 0.906}], [(rows[40:], rows[:40])])
+    one = measure_optimism(by_part, "random", lambda: higher, groups, y)
+    assert one is not None
+    assert "came out 0.056 higher, which may be chance: 10\u00a0parts were tested" in one.sentence()
+    folds = [(rows[~test], rows[test])] * 5
+    scattered = [scores | {"roc_auc": value} for value in (0.7, 0.8, 0.9, 0.95, 1.0)]
+    steady = [scores | {"roc_auc": 0.95 + 0.001 * k} for k in range(5)]
+    several = measure_optimism(
+        Rounds("x", scattered, folds), "random", lambda: Rounds("x", steady, folds), groups, y
+    )
+    assert several is not None
+    assert "which may be chance" in several.sentence()
+    even = measure_optimism(
+        Rounds("x", [scores] * 5, folds), "random", lambda: Rounds("x", steady, folds), groups, y
+    )
+    assert even is not None
+    assert "looks 0.102 better than it is" in even.sentence()

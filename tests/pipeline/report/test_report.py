@@ -32,6 +32,8 @@ from pipeline.evaluation.band import Band
 from pipeline.evaluation.metrics import score
 from pipeline.evaluation.predictions import Assessment, Predictions
 from pipeline.feature_specs.heads import Contender
+from pipeline.groups.proposal import AT_MOST
+from pipeline.groups.rules import GroupRule
 from pipeline.output.result_table import told
 from pipeline.report.commands import threshold_words
 from pipeline.report.sections import (
@@ -98,9 +100,15 @@ def test_parts_that_may_have_been_trained_on_are_said_first() -> None:
     assert made.sentences[-1].startswith("Do not rely on this yet.")
     assert "if they are as many parts (95 % confidence), else more." in made.sentences[1]
     assert "60 defective parts without a miss" in made.sentences[1].replace("\u00a0", " ")
-    by_part = model_verdict(replace(predicted, unit="part"), assess(predicted), [], apart=False)
-    said = by_part.sentences[0].replace("\u00a0", " ")
-    assert said.startswith("Behind this stand at most 120 parts; they could be far fewer.")
+    by_part = replace(predicted, unit="part")
+    for rule, said in (
+        (None, "120 parts."),  # told, and split at random
+        (GroupRule("proposed"), "probably 120 parts."),
+        (GroupRule("proposed", AT_MOST), "at most 120 parts, could be far fewer."),
+        (GroupRule(), "at most 120 parts, could be far fewer."),
+    ):
+        made = model_verdict(by_part, assess(predicted), [], apart=False, rule=rule)
+        assert made.sentences[0].startswith(f"Behind this stand {said} Photographs of the same")
 
 
 def test_misses_out_of_fold_are_said_beside_a_lucky_holdout() -> None:
@@ -546,6 +554,18 @@ def test_an_audit_of_the_same_photographs_is_shown(cache: Path, tmp_path: Path) 
     assert "All facts as a table" in said
     assert_commands_parse(page)
     assert commands(page)[1][1] == "audit"
+    bundle = pipeline.load_bundle(tmp_path / "m")
+    for scored in (
+        pipeline.evaluate_holdout(bundle, cache),
+        pipeline.evaluate_folder(bundle, write_parts(tmp_path / "new", 3, first=800), cache),
+    ):
+        page = pipeline.evaluation_report(bundle, scored, audit_file=file)
+        said = plain(page).replace(" ,", ",")
+        strongest = max(again.shortcuts.found, key=lambda fact: abs(fact.auc - 0.5))
+        first = said.partition("Read this before you rely on it ")[2]
+        assert first.startswith("The audit of what it was made of found: ")
+        assert strongest.auc == pytest.approx(float(first.partition("AUC ")[2][:4]), abs=0.006)
+        assert_commands_parse(page)
     fewer = pipeline.load_dataset(cache)
     fewer.y = 1 - fewer.y
     said = plain(pipeline.fit_report(fewer, done, audit_file=file))

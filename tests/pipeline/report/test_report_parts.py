@@ -14,6 +14,7 @@ from features.cache.sample_table import TableRow
 from pipeline.evaluation.band import Band
 from pipeline.evaluation.part_rules import MEAN, by_part
 from pipeline.evaluation.predictions import Assessment, Predictions, predicted_parts
+from pipeline.groups.rules import GroupRule
 from pipeline.report.sections import audit, confusion, cost, data, gallery, ranking, reliability
 from pipeline.report.sections import thresholds as thresholds_section
 from pipeline.report.verdict import model_verdict
@@ -113,7 +114,7 @@ def test_what_is_only_proposed_is_said_before_anything_else() -> None:
     """Before the number of misses, which stands on it."""
     _, parts = by_photograph_and_part()
     scored = Assessment.of(parts.y, parts.groups, parts.probabilities)
-    made = model_verdict(parts, scored, [], apart=False, proposed=True)
+    made = model_verdict(parts, scored, [], apart=False, rule=GroupRule("proposed"))
     assert made.headline.startswith("Which photographs show one part is only proposed: this model")
     told = model_verdict(parts, scored, [], apart=True)
     assert told.headline.startswith("This model found the only defective part")
