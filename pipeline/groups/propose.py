@@ -23,6 +23,7 @@ from pipeline.groups.changed_copies import (
     cropped_copies,
     turned_copies,
 )
+from pipeline.groups.counters_and_times import MOST_SHOTS
 from pipeline.groups.evidence import Finding, Joiner, PixelEvidence
 from pipeline.groups.file_names import codes_of, original_names
 from pipeline.groups.neighbours import ALL_PAIRS
@@ -207,7 +208,6 @@ def _say_what_it_stands_on(proposal: Proposal, readings: Readings) -> None:
     proposal.basis = readings.basis or ("pixels" if by_pixels else "copies")
     alone = float((proposal.sizes == 1).sum()) / max(len(proposal.groups), 1)
     proposal.at_most = alone > _ALONE or bool(readings.undecided) or readings.basis == ""
-    hint = next((item.hint for item in proposal.evidence if item.hint), "")
     if readings.undecided:
         proposal.question = readings.undecided
     elif readings.timed and readings.basis == "":
@@ -217,7 +217,18 @@ def _say_what_it_stands_on(proposal: Proposal, readings: Readings) -> None:
     elif readings.basis == "times" and alone > _ALONE:
         proposal.question = "is the gap right that the times are cut at (--group-gap 10s)"
     elif proposal.at_most:
-        proposal.question = f"which photographs show one part ({hint or '--groups TABLE'})"
+        proposal.question = _asked_of_names(proposal)
+
+
+def _asked_of_names(proposal: Proposal) -> str:
+    """Ask which photographs show one part, with what the names offer and what that implies."""
+    for item in proposal.evidence:
+        if item.hint and item.photographs <= MOST_SHOTS * item.groups:
+            return (
+                f"do photographs with the same {item.what} show one part ({item.groups:,} parts then: "
+                f"{item.hint}), or others (--groups TABLE)"
+            )
+    return "which photographs show one part (--groups TABLE)"
 
 
 def _joined(

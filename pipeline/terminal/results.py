@@ -18,6 +18,7 @@ from pipeline.data.folder import Scan, describe_ignored, left_out_pictures
 from pipeline.evaluation.intervals import describe_intervals
 from pipeline.evaluation.predictions import Assessment, assessed_sides
 from pipeline.evaluation.score_table import confusion_table, scores_table
+from pipeline.groups.proposal import say_parts
 from pipeline.heads.svm import approximation
 from pipeline.model.bundle import Bundle
 from pipeline.model.evaluate import Evaluation
@@ -128,9 +129,11 @@ def dataset(data: Labelled) -> str:
         for number, name in enumerate(data.classes.names)
         if not (data.classes.only_good and number == 1)
     )
-    parts = len(set(data.groups.tolist()))
+    rule = data.group_rule if isinstance(data, PhotographSet) else None
+    rule = data.folder.group_rule if isinstance(data, Dataset) else rule
+    parts = say_parts(len(set(data.groups.tolist())), rule)
     lines = [
-        f"{len(data):,} photographs of {parts:,} {'part' if parts == 1 else 'parts'} ({classes})",
+        f"{len(data):,} photographs of {parts} ({classes})",
         data.classes.describe(),
         *_proposed(data),
         *(f"warning: {text}" for text in data.warnings),

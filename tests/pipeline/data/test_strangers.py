@@ -16,7 +16,9 @@ from models import shade
 from parts import encode, part
 from PIL import Image
 
+import pipeline
 from features.cache.cache import Cache
+from pipeline.data.dataset import to_compare_on
 from pipeline.data.given_split import given_sides
 
 
@@ -67,6 +69,9 @@ def test_a_given_split_is_kept(run: Run, tmp_path: Path) -> None:
     code, out, _ = run("compare-heads", *quick)
     assert code == 0
     assert "compared on the 24 photographs that are not held out" in out
+    dataset = pipeline.load_dataset(tmp_path / "features.h5")
+    compared, _, _ = to_compare_on(dataset, None)
+    assert compared.part_of == dataset.content != compared.content  # an audit of all is of these
     assert run(*FIT, "--split", "grouped", "--out", "other")[0] == 0
     about = json.loads((tmp_path / "other" / "model.json").read_text("utf-8"))
     assert about["split"]["kind"] == "grouped"
