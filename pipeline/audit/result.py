@@ -102,7 +102,9 @@ class Shortcuts:
     def repeated(self) -> str:
         """Say which facts are not listed, and as which they say the same; "" for none."""
         same = [f"{fact.title} (as {fact.same_as})" for fact in self.facts if fact.same_as]
-        return f"the same of these photographs, and not listed twice: {', '.join(same)}" * bool(same)
+        return f"the same of these photographs, and not listed twice: {', '.join(same)}" * bool(
+            same
+        )
 
     @property
     def needed(self) -> float:
@@ -280,8 +282,8 @@ class Audit:
     def facts_csv(self) -> str:
         """Write one line per judged fact, the highest AUC first."""
         columns = [
-            "fact", "same_as", "auc", "low", "high", "p_value", "shortcut", "in_pixels", "photographs",
-            *(f"typical {name}" for name in self.classes), "meaning",
+            "fact", "same_as", "auc", "low", "high", "p_value", "shortcut", "in_pixels",
+            "photographs", *(f"typical {name}" for name in self.classes), "meaning",
         ]  # fmt: skip
         facts = self.shortcuts.facts if self.shortcuts else []
         return to_csv(columns, map(self._fact_row, facts))

@@ -188,9 +188,7 @@ def load_dataset(
     if not any(table_row.group for table_row in table_rows):
         proposal = proposed_groups(cache_path, progress)
         found = proposal.by_path()
-        table_rows = [
-            table_row._replace(group=found.get(table_row.path, "")) for table_row in table_rows
-        ]
+        table_rows = [one._replace(group=found.get(one.path, "")) for one in table_rows]
         if folder.group_rule.gap is not None:
             proposal, notes = None, proposal.notes  # it was told
         else:

@@ -303,7 +303,9 @@ def _gather(tables: Sequence[tuple[Table, _Columns, str]], paths: Sequence[str])
     """Put together what tables of one kind say; each names photographs of its folder."""
     found = Labels([table.file for table, _, _ in tables], {})
     found.remarks += [table.note for table, _, _ in tables if table.note]
-    found.remarks += [_taken(table, columns) for table, columns, _ in tables if not table.has_header]
+    found.remarks += [
+        _taken(table, columns) for table, columns, _ in tables if not table.has_header
+    ]
     for table, columns, folder in tables:
         below = [path for path in paths if path.startswith(folder)] if folder else list(paths)
         index = PathIndex([path.removeprefix(folder) for path in below])

@@ -23,9 +23,7 @@ _FEWEST = 2
 _SUNDAY = 6
 
 
-def even_clock(
-    counted: Sequence[int | None], seconds: Floats
-) -> tuple[Floats, str]:
+def even_clock(counted: Sequence[int | None], seconds: Floats) -> tuple[Floats, str]:
     """Take clock changes out of capture times, as far as the photographs show them.
 
     Args:
@@ -41,7 +39,9 @@ def even_clock(
         date = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=day)
         if not _may_change(date):
             continue
-        night = np.flatnonzero((seconds >= day * 86_400) & (seconds < day * 86_400 + _NIGHT * _HOUR))
+        night = np.flatnonzero(
+            (seconds >= day * 86_400) & (seconds < day * 86_400 + _NIGHT * _HOUR)
+        )
         night = night[np.argsort(seconds[night], kind="stable")]
         said += _forward(seconds, night, date) or _back(seconds, night, date, counted)
     return seconds, "; ".join(said)

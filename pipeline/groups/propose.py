@@ -225,8 +225,8 @@ def _asked_of_names(proposal: Proposal) -> str:
     for item in proposal.evidence:
         if item.hint and item.photographs <= MOST_SHOTS * item.groups:
             return (
-                f"do photographs with the same {item.what} show one part ({item.groups:,} parts then: "
-                f"{item.hint}), or others (--groups TABLE)"
+                f"do photographs with the same {item.what} show one part ({item.groups:,} parts "
+                f"then: {item.hint}), or others (--groups TABLE)"
             )
     return "which photographs show one part (--groups TABLE)"
 

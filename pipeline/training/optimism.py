@@ -126,7 +126,6 @@ class Optimism:
             f"{start}, and it made no difference here; the score by part is still the one to tell"
         )
 
-
     def _looks(self, score: str) -> str:
         """Say how much higher a score is at random, as strongly as the tests carry it."""
         found = self.difference(score)
