@@ -22,6 +22,7 @@ from pipeline.groups.proposal import say_parts
 from pipeline.groups.rules import GroupRule
 from pipeline.output.wording import between, count, interval, of, percent, score, sentence
 from pipeline.report.page import KeyFigure, Verdict
+from pipeline.thresholds.bounds import interval as interval_of_share
 from pipeline.thresholds.bounds import parts_needed, upper_limit
 from pipeline.thresholds.decision import Decision
 from pipeline.thresholds.facts import claims, expect_more
@@ -145,8 +146,8 @@ def doubts(predicted: Predictions, scored: Assessment, *, apart: bool) -> list[s
     if not defective:
         return []
     if missed:
-        low, high = scored.intervals["recall"]
-        share = f"it may miss {between(1 - high, 1 - low)} of the defects (95 % interval from"
+        may = between(*_may_be_missed(predicted, scored))
+        share = f"it may miss {may} of the defects (95 % interval from"
         if not apart:
             return [f"If these are as many parts, on other ones {share} {what}), else more."]
         return [f"On other parts {share} {what})."]
@@ -160,6 +161,19 @@ def doubts(predicted: Predictions, scored: Assessment, *, apart: bool) -> list[s
         f"That is no proof that it misses none: {what} without a miss "
         f"leave a share of up to {most} possible (95 % confidence)."
     ]
+
+
+def _may_be_missed(predicted: Predictions, scored: Assessment) -> tuple[float, float]:
+    """Give the 95 % interval of the share of defects that are passed.
+
+    With a review band of all defects: the scores leave out those that a person has to look at.
+    """
+    if not predicted.band.has_review:
+        low, high = scored.intervals["recall"]
+        return 1 - high, 1 - low
+    missed, defective, *_ = _counts(predicted)
+    parts = predicted.parts(1)
+    return interval_of_share(missed / defective * parts, parts)
 
 
 def _promised(decision: Decision | None) -> list[str]:
@@ -209,11 +223,10 @@ def figures(predicted: Predictions, scored: Assessment) -> list[KeyFigure]:
             _share("Right, mean over classes", scored, "balanced_accuracy", f"; {chance}"),
         ]
     missed, defective, rejected, healthy = _counts(predicted)
-    low, high = scored.intervals["recall"]
     made = []
     if defective:
         possible = (
-            f"95 %: {between(1 - high, 1 - low)}"
+            f"95 %: {between(*_may_be_missed(predicted, scored))}"
             if missed
             else f"up to {percent(upper_limit(0, predicted.parts(1)))} possible"
         )

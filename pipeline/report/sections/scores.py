@@ -37,8 +37,9 @@ def section(
 
 def _at_threshold(predicted: Predictions) -> str:
     if predicted.band.has_review:
+        low, high = predicted.band.limits
         return (
-            f" What is not passed, from {predicted.threshold:.4g} on, counts as called defective "
-            "here, and so does what a person has to look at."
+            f" Verdicts are below {low:.4g} and from {high:.4g} on. What lies between goes to a "
+            "person and counts neither as right nor as wrong: scores of verdicts are of the others."
         )
     return f" Verdicts are at the threshold {predicted.threshold:.4g}."

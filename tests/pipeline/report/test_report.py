@@ -35,6 +35,7 @@ from pipeline.feature_specs.heads import Contender
 from pipeline.groups.proposal import AT_MOST
 from pipeline.groups.rules import GroupRule
 from pipeline.output.result_table import told
+from pipeline.output.wording import between
 from pipeline.report.commands import threshold_words
 from pipeline.report.sections import (
     confusion,
@@ -44,11 +45,13 @@ from pipeline.report.sections import (
     heads,
     ranking,
     reliability,
+    scores,
     thresholds,
 )
 from pipeline.report.sections import training as training_section
 from pipeline.report.verdict import comparison_verdict, model_verdict
 from pipeline.terminal.comparison import heads as heads_text
+from pipeline.thresholds.bounds import interval
 from pipeline.thresholds.choose import OutOfFold, choose
 from pipeline.thresholds.decision import Decision
 from pipeline.thresholds.outcome import Outcome, Reliability
@@ -314,6 +317,12 @@ def test_what_a_person_looks_at_is_neither_right_nor_wrong() -> None:
     assert "missed 1 of 3 defective photographs (33 %) and rejected 1 of 4" in headline
     assert "a person has to look at 2 of 7 photographs (29 %)" in headline
     assert made.figures[2].value.replace("\u00a0", " ") == "29 %"
+    scored = Assessment.of_predictions(predicted)
+    assert scored.scores["accuracy"] == pytest.approx(3 / 5)  # the other two are for a person
+    said = plain(scores.section({"new": scored}, predicted).body)
+    assert "Verdicts are below 0.3 and from 0.7 on. What lies between goes to a person" in said
+    low, high = interval(1, 3)
+    assert made.figures[0].note.endswith(between(low, high))  # of all three defects, not of two
 
 
 def decide(predicted: Predictions, rule: ThresholdRule) -> Decision:
