@@ -22,7 +22,7 @@ from pipeline.training.comparison import Comparison
 
 _SHOWN = ("roc_auc", "average_precision", "balanced_accuracy")
 _FURTHER = ("accuracy", "recall", "precision", "f1", "brier", "log_loss")
-_CHANCE = 0.505  # balanced accuracy up to which verdicts are those of a coin
+_CHANCE = 0.005  # balanced accuracy beyond a coin's up to which verdicts are a coin's
 _RANKS = 0.6  # a ROC AUC from which on a head ranks parts
 
 _AGAINST_BEST = {
@@ -156,13 +156,15 @@ def _about_pairs(result: Comparison) -> list[str]:
 
 def at_chance(result: Comparison) -> list[str]:
     """Name heads whose verdicts are worth nothing, though not made for that, as warnings."""
-    said = []
+    said, n_classes = [], result.results[0].probabilities.shape[1]
+    same = "at the threshold 0.5 calls nearly all the same; fit chooses another"
+    same = same if n_classes == 2 else "calls nearly all the same"
     for row in result.table():
         value, auc = row.mean["balanced_accuracy"], row.mean["roc_auc"]
-        if row.head.split(" ")[0] == "majority" or not value <= _CHANCE:
+        if result.contenders[row.head].head == "majority" or not value <= 1 / n_classes + _CHANCE:
             continue
         why = (
-            "it ranks them, but at the threshold 0.5 calls nearly all the same; fit chooses another"
+            f"it ranks them, but {same}"
             if auc > _RANKS
             else "it learned nothing that holds on other parts"
         )

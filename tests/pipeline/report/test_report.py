@@ -57,7 +57,7 @@ from pipeline.thresholds.decision import Decision
 from pipeline.thresholds.outcome import Outcome, Reliability
 from pipeline.thresholds.rule import ThresholdRule
 from pipeline.training.comparison import Comparison, FoldResult
-from pipeline.training.comparison_table import heads_table
+from pipeline.training.comparison_table import at_chance, heads_table
 from pipeline.training.training_curves import curves_csv
 
 Toy = type[ToyBackbone]
@@ -246,6 +246,22 @@ def test_the_best_of_several_is_called_flattered() -> None:
     assert nested.sentence()[1:] in body
     assert nested.sentence() in heads_text(found, "grouped")
     assert "18 parts of the rarest class are too few to tell such heads apart" in body
+
+
+def test_a_head_no_better_than_a_coin_is_warned_of() -> None:
+    """One that calls all the same, though it ranks well; majority is made for that."""
+    found = comparison({"logistic": 2, "dense": 1, "majority": 0}, parts=60, n_folds=10)
+    flat = [  # the same order, all below 0.5
+        replace(one, probabilities=P, scores=score(found.y[fold.test], P))
+        for one, fold in zip(found.results, list(found.folds) * 3, strict=True)
+        if one.head != "logistic"
+        for P in [np.column_stack([1 - one.probabilities[:, 1] / 9, one.probabilities[:, 1] / 9])]
+    ]
+    found = replace(found, results=[*found.of("logistic"), *flat])
+    (said,) = at_chance(found)
+    assert said.startswith("dense has a balanced accuracy of 0.500, which is chance: it ranks them")
+    assert f"warning: {said}" in heads_text(found, "grouped")
+    assert f"Warning: {said}." in plain(heads.section(found, "grouped").body)
 
 
 # ---- sections ---------------------------------------------------------------------------
