@@ -184,15 +184,16 @@ def load_dataset(
             f"{cache_path} has {'no photographs' if folder.root else 'no finished extract'}; "
             f"run: extract DATA --cache {cache_path}"
         )
-    proposal, notes = None, list[str]()
+    proposal: Proposal | None = None
+    notes: list[str] = []
     if not any(table_row.group for table_row in table_rows):
         proposal = proposed_groups(cache_path, progress)
         found = proposal.by_path()
         table_rows = [one._replace(group=found.get(one.path, "")) for one in table_rows]
-        if folder.group_rule.gap is not None:
-            proposal, notes = None, proposal.notes  # it was told
-        else:
+        if folder.group_rule.gap is None:
             folder = replace(folder, group_rule=proposal.rule)
+        else:
+            notes, proposal = proposal.notes, None  # it was told
     labelled = label_table_rows(table_rows, classes=classes, positive=positive)
     labelled.warnings += notes
     if labelled.given is not None and proposal is None:

@@ -214,8 +214,7 @@ def evaluate_folder(
         table_rows = found_groups.applied(table_rows)
         if rule.kind == "none":
             proposal, rule = found_groups, found_groups.rule
-        else:
-            notes += found_groups.notes
+        notes += found_groups.notes if proposal is None else []
     P, groups = predicted.probabilities[new], number_groups(table_rows)
     new_ones = _predictions(bundle, classes, data, table_rows, groups, P)
     notes += counted_as(bundle, classes) + grouped.say()
@@ -225,8 +224,7 @@ def evaluate_folder(
     found.unlike = _unlike(bundle, groups, predicted.strangeness[new])
     if not isinstance(bundle.head, Cnn):
         known = sorted(bundle.trained_on())
-        like = like_known(cache_path, table_rows, known, progress=progress)
-        found.known = int(like.sum())
+        found.known = int(like_known(cache_path, table_rows, known, progress=progress).sum())
     return found
 
 
