@@ -223,8 +223,8 @@ def evaluate_folder(
     found.proposal, found.strange = proposal, strange
     found.unlike = _unlike(bundle, groups, predicted.strangeness[new])
     if not isinstance(bundle.head, Cnn):
-        known = sorted(bundle.trained_on())
-        found.known = int(like_known(cache_path, table_rows, known, progress=progress).sum())
+        like = like_known(cache_path, table_rows, sorted(bundle.trained_on()), progress=progress)
+        found.known = int(like.sum())
     return found
 
 

@@ -191,11 +191,9 @@ def predict(
         files = [photograph.file for photograph in photographs]
         asked = partial(explain or _none, bundle, cache_path or own, table_rows)
         cells = _cells(partial(asked, found.probabilities, files, options), len(files), notes)
-        parts, proposed = _parts(
-            bundle, photographs, table_rows, cache_path, options.gap, notes, progress
-        )
-    if bundle.familiar is None:
-        notes.append(say_blind(pixels=isinstance(bundle.head, Cnn)))
+        ask = partial(_parts, notes=notes, progress=progress)
+        parts, proposed = ask(bundle, photographs, table_rows, cache_path, options.gap)
+    notes += [say_blind(pixels=isinstance(bundle.head, Cnn))] if bundle.familiar is None else []
     return [
         replace(one, part=part, proposed=proposed, cells=None if one.error else grid)
         for one, part, grid in zip(_judged(bundle, photographs, found), parts, cells, strict=True)
@@ -238,15 +236,12 @@ def _without_waiting(
         return look(own, options), own
 
 
-def _cells(
-    explain: Callable[[], Floats], count: int, notes: list[str] | None
-) -> Sequence[Floats | None]:
+def _cells(explain: Callable[[], Floats], count: int, notes: list[str]) -> Sequence[Floats | None]:
     """Make heatmaps; verdicts are given without them where the weights that they need are gone."""
     try:
         return list(explain()) or [None] * count
     except WeightsError as error:
-        if notes is not None:
-            notes.append(f"no heatmaps: {error}")
+        notes.append(f"no heatmaps: {error}")
         return [None] * count
 
 
@@ -265,8 +260,9 @@ def _parts(
     table_rows: Sequence[TableRow],
     cache_path: Path | None,
     gap: float | None,
+    *,
     notes: list[str],
-    progress: Progress | None = None,
+    progress: Progress | None,
 ) -> tuple[list[str], bool]:
     """Name the part of each photograph ("" for one of its own), and say whether it is proposed."""
     told = [photograph.group for photograph in photographs]

@@ -119,7 +119,6 @@ def train_cnn(
         >>> done = onepass.train_cnn(Path("data"), Path("cnn"), options)  # doctest: +SKIP
     """
     options = options or CnnOptions()
-    seed = options.seed
     check_replaceable(out, force=options.force)
     photographs = look_at_folder(
         data, get_recipe(RECIPE), classes=options.classes, positive=options.positive,
@@ -128,18 +127,18 @@ def train_cnn(
     recipe, names = photographs.recipe, photographs.classes.names
     kind, sides = choose_sides(
         photographs.y, photographs.groups, photographs.given, kind=options.split,
-        test_size=options.test_size, seed=seed, class_names=names,
+        test_size=options.test_size, seed=options.seed, class_names=names,
     )  # fmt: skip
     cnn = Cnn(
         options.variant, recipe, len(names),
-        seed=seed, epochs=options.epochs, batch_size=options.batch_size,
+        seed=options.seed, epochs=options.epochs, batch_size=options.batch_size,
     )  # fmt: skip
     started = time.perf_counter()
     fit_cnn(cnn, photographs, *sides, progress=progress)
     record = FitRecord(
         head=cnn.name,
         folder=FolderRecord(str(photographs.root), photographs.group_rule),
-        split=SplitRecord(kind, options.test_size, seed),
+        split=SplitRecord(kind, options.test_size, options.seed),
         sees="pixels",
         recipe=recipe.fields(),
         content=photographs.content,
