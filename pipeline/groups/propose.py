@@ -135,7 +135,7 @@ def _proposed(
     if gap is None:
         _say_what_it_stands_on(proposal, readings)
     proposal.cuts = readings.cuts
-    proposal.notes = [readings.line.note] if readings.line and readings.line.note else []
+    proposal.notes = [readings.note] if readings.note else []
     proposal.notes += _notes(len(np.unique(unit)), thumbnails, similarity) if gap is None else []
     return proposal
 

@@ -58,6 +58,7 @@ class Readings:
         spoken: bool (n,) photographs whose part is named or timed, so that pixels have no say.
         undecided: the question that is left open between two readings; "" where there is none.
         cuts: the table of cuts (seconds, parts); empty without capture times.
+        note: what a person should know of the clock; "" for nothing.
     """
 
     findings: list[Finding]
@@ -66,6 +67,7 @@ class Readings:
     spoken: Flags
     undecided: str
     cuts: list[tuple[float, int]]
+    note: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,7 +158,8 @@ def read_all(
     spoken = np.zeros(len(paths), dtype=np.bool_) if chosen is None else chosen.codes >= 0
     cuts = [] if line is None else table_of_cuts(line, timed.gap if timed else 10.0)
     basis = "counter" if sure else chosen.basis if chosen else ""
-    return Readings(findings, basis, line is not None, spoken, question, cuts)
+    note = line.note if line else ""
+    return Readings(findings, basis, line is not None, spoken, question, cuts, note)
 
 
 def _of_times(
