@@ -237,13 +237,14 @@ def _keys(shape: _Shape, folders: list[str]) -> Iterator[Key]:
                 continue
             tried.add(chosen)
             values = ["_".join(tokens[i] for i in chosen) for tokens in shape.tokens]
+            if len(set(values)) < _FEWEST_GROUPS:
+                continue
             own = [folders[number] for number in shape.members]
             drawn = any(shape.tokens[0][i].startswith(_DRAWN) for i in chosen)  # not counted anew
             if not drawn and _counts_by_folder(shape, values, own):
                 values = [f"{one}/{value}" for one, value in zip(own, values, strict=True)]
-            counts = Counter(values)
-            together = sum(number for number in counts.values() if number > 1)
-            if len(counts) < _FEWEST_GROUPS or together < _COUNTS * len(values):
+            together = sum(number for number in Counter(values).values() if number > 1)
+            if together < _COUNTS * len(values):
                 continue
             others = [i for i in shape.fields if i not in chosen]
             codes = np.full(len(folders), -1)

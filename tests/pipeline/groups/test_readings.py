@@ -441,7 +441,7 @@ def test_numbers_start_anew_in_each_split_and_class() -> None:
     places = [(f, p, v) for f in folders for p in range(10) for v in range(3)]
     paths = [f"{folder}/{part:03d}_{view}.png" for folder, part, view in places]
     keys, _ = read_names(paths, [folder.split("/")[1] for folder, _, _ in places])
-    assert keys[0].codes.tolist() == [number // 3 for number in range(90)]
+    assert [key.codes.tolist() for key in keys] == [[number // 3 for number in range(90)]]
 
 
 @pytest.mark.parametrize(
