@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,7 +31,9 @@ from pipeline.training.auto import HEADS, _by_part, choose, contenders
 _LEAST = 1e-7
 
 
-def scores(data: pipeline.Dataset, fold: Fold, pair: Contender, seed: int, rows: dict) -> list:
+def scores(
+    data: pipeline.Dataset, fold: Fold, pair: Contender, seed: int, rows: Mapping[FeatureSpec, Any]
+) -> list[float]:
     """AUC over parts and over photographs of one pair on one fold."""
     X = rows[pair.spec]
     head = pair.make(seed=seed)
@@ -62,7 +66,7 @@ def main() -> None:
     others = [Contender(head, spec) for spec in more for head in HEADS]
     pairs = list(dict.fromkeys([*contenders(data), *others, *flat]))
     rows = comparable_rows(data, list(dict.fromkeys(pair.spec for pair in pairs)))
-    found: dict[str, list] = {}
+    found: dict[str, list[list[float]]] = {}
     seconds = []
     for seed in range(options.seeds):
         for fold in folds(data.y, data.groups, n_folds=5, repeats=1, seed=seed):
@@ -75,8 +79,8 @@ def main() -> None:
             found.setdefault("auto", []).append(made[choice])
     print(f"{len(data):,} photographs; a choice takes {np.mean(seconds):.1f} s\n")
     print("| head and features | ROC AUC by part | by photograph |\n|---|---|---|")
-    for name, values in found.items():
-        part, photograph = np.nanmean(values, axis=0)
+    for name, aucs in found.items():
+        part, photograph = np.nanmean(aucs, axis=0)
         print(f"| {name} | {part:.3f} | {photograph:.3f} |")
 
 

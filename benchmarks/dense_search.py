@@ -23,7 +23,7 @@ from pipeline.heads.tuning import auc
 from pipeline.output.names import split_names
 from pipeline.training.auto import _by_part
 
-BARE = {"inputs": "raw", "learning_rate": 3e-4, "weight_decay": 0.0}
+BARE: dict[str, str | int | float] = {"inputs": "raw", "learning_rate": 3e-4, "weight_decay": 0.0}
 """The write-up's head, whose learning rate and dropout it leaves open."""
 
 SCALED = "scaled"

@@ -144,7 +144,7 @@ def verdicts(old: Parts, new_vectors: np.ndarray, seed: int) -> tuple[Indices, I
     own, new = X[: len(old.y)], X[len(old.y) :]
 
     def rejects(weights: Floats, some: Floats) -> Indices:
-        return (some @ weights[:-1] + weights[-1] > 0).astype(np.int64)
+        return np.asarray(some @ weights[:-1] + weights[-1] > 0, dtype=np.int64)
 
     found = np.zeros(len(old.y), dtype=np.int64)
     for fold in folds(old.y, old.groups, n_folds=5, repeats=1, seed=seed):

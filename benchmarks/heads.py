@@ -17,7 +17,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,10 @@ import numpy.typing as npt
 from benchmarks.report import Line, Options, Report, run
 from benchmarks.turns import Facts, Round, Variant, as_json, take_turns
 from pipeline.training.cross_validate import CompareOptions
+
+if TYPE_CHECKING:
+    from pipeline.heads.gram_head import RowSpaceHead
+    from pipeline.heads.tree_heads import TreeHead
 
 _HEADS = ("logistic", "ridge", "linear-svm", "rbf-svm", "knn")
 _FOLDS = 5
@@ -87,7 +91,7 @@ def measure(options: Options) -> Report:
 def _plain_lines(report: Report, cache: str, quick: bool) -> None:
     """Heads on raw rows against the libraries that they are made of, the same settings."""
     settings = {"n": 40 if quick else 250, "width": 500 if quick else _WIDTH, "cache": cache}
-    for head in ("dense",) if quick else ("dense", "forest", "boosting"):
+    for head in ("dense", "forest", "boosting"):
         mine = settings | {"head": head, "epochs": 2 if quick else 10}
         ours, peer = f"onepass {head}", f"plain {head}"
         found = take_turns(
@@ -113,8 +117,8 @@ def fit_head(n: int, width: int, cache: str, head: str, epochs: int, *, plain: b
         make_head(head, settings=settings).fit(rows, y, groups, n_classes=2)
 
     def trees() -> None:
-        trained = make_head(head)
-        trained.build(dict(trained.defaults)).fit(rows, y)
+        trained = cast("TreeHead", make_head(head))
+        trained._estimator().fit(rows, y)
 
     def keras_fit() -> None:
         import keras
@@ -190,12 +194,18 @@ def _estimators() -> dict[str, Callable[[Mapping[str, Any]], Any]]:
     }
 
 
+def _tuned(name: str) -> type[RowSpaceHead[Any]]:
+    """Find the class of a head with settings to choose among."""
+    from pipeline.heads import load_head_class
+
+    return cast("type[RowSpaceHead[Any]]", load_head_class(name))
+
+
 def naive(n: int, width: int, cache: str, heads: list[str]) -> Round:
     """Give a round: fits on raw columns, scaled to the whole protocol; see above."""
     import itertools
 
     from pipeline.data.splits import folds
-    from pipeline.heads import load_head_class
     from pipeline.heads.tuning import INNER_FOLDS, inner_folds
 
     rows, y, groups = _data(n, width, cache)
@@ -207,7 +217,7 @@ def naive(n: int, width: int, cache: str, heads: list[str]) -> Round:
             for values in itertools.product(*kind.grid.values())
         ]
         for name in heads
-        for kind in [load_head_class(name)]
+        for kind in [_tuned(name)]
     }
     estimators = _estimators()
 
@@ -217,7 +227,8 @@ def naive(n: int, width: int, cache: str, heads: list[str]) -> Round:
         mean = X.mean(axis=0)
         X = X - mean
         scale = np.sqrt(np.einsum("ij,ij->i", X, X).mean())
-        settings = settings | {"k": min(settings["k"], len(X))} if "k" in settings else settings
+        if "k" in settings:
+            settings = dict(settings) | {"k": min(settings["k"], len(X))}
         model = estimators[name](settings).fit(X / scale, y[train])
         predict = getattr(model, "decision_function", None) or model.predict_proba
         predict((rows[test] - mean) / scale)
@@ -246,13 +257,12 @@ def after_pca(n: int, width: int, cache: str, heads: list[str]) -> Round:
     from sklearn.model_selection import ParameterGrid
 
     from pipeline.data.splits import folds
-    from pipeline.heads import load_head_class
     from pipeline.heads.tuning import best_candidate, inner_folds
 
     rows, y, groups = _data(n, width, cache)
     _, _, train, test = folds(y, groups, n_folds=_FOLDS, repeats=1, seed=0)[0]
     inner = inner_folds(y[train], groups[train], 0)
-    grids = {name: list(ParameterGrid(load_head_class(name).grid)) for name in heads}
+    grids = {name: list(ParameterGrid(_tuned(name).grid)) for name in heads}
     estimators = _estimators()
 
     def turned(learnt: Indices, held: Indices) -> tuple[Rows, Rows]:

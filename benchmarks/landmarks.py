@@ -55,7 +55,7 @@ def _crops(cache: Path) -> tuple[Rows, Indices, Indices]:
     data = load_dataset(cache)
     parts = data.row_parts
     each = sum(parts.crop_taps.values())
-    rows = data.whole_rows()[:, parts.cached_width - each * len(parts.crops) :]
+    rows = data.whole_rows()[:][:, parts.cached_width - each * len(parts.crops) :]
     before = list(parts.crop_taps).index(_LAYER)
     first = sum(list(parts.crop_taps.values())[:before])
     layer = rows.reshape(-1, each)[:, first : first + parts.crop_taps[_LAYER]]

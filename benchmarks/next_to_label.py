@@ -14,6 +14,7 @@ saved, with a 95 % interval (runs drawn anew). Not part of `make bench`: it meas
 from __future__ import annotations
 
 import argparse
+import functools
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -177,6 +178,10 @@ def row(title: str, chosen: Floats, at_random: Floats, labels: int) -> str:
     )
 
 
+def _always(found: Parts, _seed: int) -> Parts:
+    return found
+
+
 def main() -> None:
     """Simulate and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -188,10 +193,10 @@ def main() -> None:
     sources: dict[str, Callable[[int], Parts]] = {}
     for path in options.caches:
         found = of_cache(path, options.good.split(","))
-        sources[path.stem] = lambda _seed, found=found: found
+        sources[path.stem] = functools.partial(_always, found)
     if options.drawn:
         drawn = of_drawing(options.drawn)
-        sources["drawn parts"] = lambda _seed: drawn
+        sources["drawn parts"] = functools.partial(_always, drawn)
     sources["simulated, 10 % defective"] = of_world
     print("| parts | labels | AUC | AUC at random | labels at random for the same | saved |")
     print("|---|---|---|---|---|---|", flush=True)
@@ -199,7 +204,7 @@ def main() -> None:
         runs = range(options.runs)
         both = [np.array([curve(make(s), s, chosen=way) for s in runs]) for way in (True, False)]
         for labels in TOLD:
-            print(row(title, *both, labels), flush=True)
+            print(row(title, both[0], both[1], labels), flush=True)
 
 
 if __name__ == "__main__":

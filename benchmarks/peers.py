@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ from features.backbones.inception_v3 import InceptionV3Backbone
 from features.photographs.recipe import RECIPES
 from features.runtime import core_count, load_tensorflow
 
-SCALE = RECIPES["imagenet"].scale
+SCALE = cast("tuple[float, float]", RECIPES["imagenet"].scale)
 BATCH = 32
 _AT_ONCE = 4  # pictures, by OpenVINO: as fast as more, or faster
 Rows = npt.NDArray[np.float32]

@@ -88,7 +88,9 @@ class Report:
             self.notes.append(f"{what}: no {absent.name} here: {absent.missing}{hint}")
             return
         speeds = [f"{m.name}: {count / min(m.seconds):.3g} {unit}/s" for m in (ours, peer)]
-        self.lines.append(Line(what, *speeds, ratio(ours.seconds, peer.seconds), target))
+        self.lines.append(
+            Line(what, speeds[0], speeds[1], ratio(ours.seconds, peer.seconds), target)
+        )
 
 
 def machine() -> dict[str, Any]:

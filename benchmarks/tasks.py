@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -85,7 +85,7 @@ def extract(
     if toy:
         use_toy()
         # No drift probe of the toy, by which the real network would be refused in the same cache.
-        sync._watch = lambda *_: None  # type: ignore[assignment,return-value]
+        sync._watch = lambda *_: None  # type: ignore[assignment]
     elif ready and next(engines_to_try(AUTO)) == TENSORFLOW:
         load_tensorflow()
 
@@ -131,7 +131,8 @@ def _keras_parts(weights: str) -> tuple[Any, Any]:
     from keras.utils import img_to_array, load_img
 
     path = None if weights == "random" else Path(weights)
-    model = InceptionV3Backbone(path, scale=RECIPES["docs"].scale).keras_model()
+    scale = cast("tuple[float, float]", RECIPES["docs"].scale)
+    model = InceptionV3Backbone(path, scale=scale).keras_model()
     return (
         lambda file: img_to_array(load_img(file, target_size=(224, 224))),
         lambda X: model.predict(X, batch_size=peers.BATCH, verbose=0),

@@ -83,7 +83,8 @@ def claims(parts: int, runs: int, *, torn: bool) -> tuple[float, float]:
         said = np.arange(len(y)) if torn else groups
         rule = ThresholdRule(max_missed=SHARE)
         aside = set_aside(rule, y, said, seed=run, test_size=0.0)
-        weights = train(*(rows[np.setdiff1d(np.arange(len(y)), aside)] for rows in (X, y)))
+        others = np.setdiff1d(np.arange(len(y)), aside)
+        weights = train(X[others], y[others])
         table = by_part(y[aside], _columns(X[aside], weights), said[aside])
         limit = pass_limit(table.P[table.y == 1, 1], SHARE)
         new, labels, whole = _WORLD.draw(rng, directions, _NEW_PARTS, 0)

@@ -66,6 +66,10 @@ class Measured:
     prepared: float = 0.0
     missing: str | None = None
 
+    def describe(self) -> str:
+        """Say whether it is ready."""
+        return f"{self.name}: {self.missing or f'ready after {self.prepared:.1f} s'}"
+
 
 @dataclass(frozen=True)
 class Ratio:
@@ -102,7 +106,7 @@ def take_turns(
     try:
         for variant in variants:
             processes.append(_Process(variant) if apart else _Here(variant))
-            note(processes[-1].describe())
+            note(processes[-1].measured.describe())
         for number in range(warm + rounds):
             for process in processes:
                 process.round(counts=number >= warm)
@@ -165,10 +169,6 @@ class _Process:
         self.measured.missing = self._answer().get("missing")
         self.measured.prepared = time.perf_counter() - started
 
-    def describe(self) -> str:
-        m = self.measured
-        return f"{m.name}: {m.missing or f'ready after {m.prepared:.1f} s'}"
-
     def round(self, *, counts: bool) -> None:
         if self.measured.missing:
             return
@@ -207,8 +207,6 @@ class _Here:
         except (ImportError, OnepassError) as error:
             self.measured.missing = str(error)
         self.measured.prepared = time.perf_counter() - started
-
-    describe = _Process.describe
 
     def round(self, *, counts: bool) -> None:
         if not self.measured.missing and (facts := _timed(self._round)) and counts:

@@ -89,7 +89,8 @@ class Rows:
     def directions(self, rng: np.random.Generator) -> Floats:
         """(kinds, width)."""
         found = rng.standard_normal((self.kinds, self.width))
-        return self.shift * found / np.linalg.norm(found, axis=1, keepdims=True)
+        lengths = np.linalg.norm(found, axis=1, keepdims=True)
+        return np.asarray(self.shift * found / lengths)
 
     def draw(
         self, rng: np.random.Generator, directions: Floats, defective: int, healthy: int

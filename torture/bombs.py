@@ -136,7 +136,8 @@ def _tiff_tags(rng: Random) -> bytes:
     count = int(rng.integers(100, 20_000))
     end = 14 + 12 * (count + 9)
     claims = [(40_000 + n, 7, 10**6, end) for n in range(count)]
-    return tiff([*_size_tags(8, 8), *((t % 65_536, *rest) for t, *rest in claims)], bytes(10**6))
+    wrapped = [(tag % 65_536, kind, size, at) for tag, kind, size, at in claims]
+    return tiff([*_size_tags(8, 8), *wrapped], bytes(10**6))
 
 
 def _tiff_frames(rng: Random) -> bytes:

@@ -96,7 +96,7 @@ def encode(image: Image.Image, kind: str, **options: object) -> bytes:
     out = io.BytesIO()
     if "append_images" in options:  # a frame keeps the settings of the format before
         options["append_images"] = [frame.copy() for frame in options["append_images"]]  # type: ignore[attr-defined]
-    image.save(out, kind, **options)  # type: ignore[arg-type]
+    image.save(out, kind, **options)
     return out.getvalue()
 
 

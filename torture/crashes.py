@@ -18,11 +18,12 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from features.cache.cache import Cache
 from features.cache.maintenance import verify
 from torture import toys
-from torture.children import Nursery
+from torture.children import Ended, Nursery
 from torture.figures import Figure
 
 _BATCH = 4
@@ -66,7 +67,7 @@ class Scene:
 
     cache: Path
     task: str
-    arguments: dict[str, str]
+    arguments: dict[str, Any]
     rows: int
     notes: Path | None = None
     may_shrink: bool = False
@@ -101,7 +102,7 @@ class _Ground:
         self._do("extract_folder", folder=str(folder), cache=str(cache))
         return cache
 
-    def _do(self, task: str, **arguments: str) -> None:
+    def _do(self, task: str, **arguments: Any) -> None:  # noqa: ANN401
         ended = self.nursery.run(f"{_TASKS}:{task}", **arguments)
         if ended.how != "done":
             raise RuntimeError(f"{task}: {ended}")
@@ -115,7 +116,7 @@ class _Ground:
             shutil.copyfile(start, cache)
         return cache
 
-    def _noted(self, task: str, cache: Path, rows: int, **arguments: str) -> Scene:
+    def _noted(self, task: str, cache: Path, rows: int, **arguments: Any) -> Scene:  # noqa: ANN401
         notes = cache.with_name("notes")
         more = {"cache": str(cache), "notes": str(notes)}
         return Scene(cache, task, arguments | more, rows, notes)
@@ -185,8 +186,8 @@ class _Kills:
         scene = self.make()
         return self._run(scene, None).seconds
 
-    def _run(self, scene: Scene, kill_after: float | None):  # noqa: ANN202 - an Ended
-        pause = {"pause": _PAUSE, "batch": _BATCH} if scene.notes else {}
+    def _run(self, scene: Scene, kill_after: float | None) -> Ended:
+        pause: dict[str, Any] = {"pause": _PAUSE, "batch": _BATCH} if scene.notes else {}
         return self.ground.nursery.run(
             f"{_TASKS}:{scene.task}", kill_after=kill_after, **scene.arguments, **pause
         )

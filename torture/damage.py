@@ -77,7 +77,7 @@ def _flip(what: str, whole: Path, flips: int, nursery: Nursery, *, wide: bool) -
         ended = nursery.run(
             f"{__name__}:use", timeout=_SECONDS, path=str(folder / "c.h5"), wide=wide
         )
-        found = (
+        found: dict[str, Any] = (
             ended.result if ended.how == "done" else {"end": ended.how, "lost": str(ended.result)}
         )
         ends[found["end"]] += 1

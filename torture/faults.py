@@ -159,7 +159,7 @@ class _Ground:
         self.hurt.write_bytes(data)
 
     def _extract(self, folder: Path, cache: Path) -> None:
-        places = {"folder": str(folder), "cache": str(cache)}
+        places: dict[str, Any] = {"folder": str(folder), "cache": str(cache)}
         self.nursery.run(f"{_TASKS}:extract_folder", **places, here=True)
 
     def scenes(self) -> list[_Scene]:

@@ -16,13 +16,14 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import caches
 import h5py
 import numpy as np
 
 from features.backbones.weight_files import read_layers
-from features.cache import hdf5_process, journal
+from features.cache import hdf5_process, journal, redo_log
 from features.cache.journal import JournaledFile
 from features.cache.maintenance import verify
 from features.cache.redo_log import SEAL, SIZE, journal_path, new_header, recover
@@ -190,17 +191,14 @@ def _both(path: Path) -> list[bytes]:
 
 def _commit_watched(file: JournaledFile, seal: bytes, look: Callable[[], None]) -> None:
     """Commit, and look between the journal's end and its first page in the file."""
-    real = journal.apply_journal
+    real = redo_log.apply_journal
 
     def apply(target: Any, entry: Any) -> None:  # noqa: ANN401
         look()
         real(target, entry)
 
-    journal.apply_journal = apply
-    try:
+    with patch.object(journal, "apply_journal", apply):
         file.commit(seal)
-    finally:
-        journal.apply_journal = real
 
 
 def _begun(before: bytes, after: bytes, rng: random.Random) -> bytes:

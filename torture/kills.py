@@ -18,6 +18,7 @@ import signal
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -135,7 +136,7 @@ def command(folder: str, words: list[str], at: int) -> list[Any]:
     """Run one command line in a folder, killed before a call (0: never): calls, status, said."""
     BACKBONES["inception_v3"] = "toy:ToyBackbone"
     os.chdir(folder)
-    typer.main.get_command = lambda _app: _COMMAND
+    typer.main.get_command = lambda _app: _COMMAND  # type: ignore[assignment]
     sys.argv = ["onepass", *words]
     said, status, watcher = io.StringIO(), 0, Killing(at)
     with (
@@ -151,7 +152,7 @@ def command(folder: str, words: list[str], at: int) -> list[Any]:
 
 
 @contextlib.contextmanager
-def _relative(folder: Path, watcher: Watcher):  # noqa: ANN202 - a generator
+def _relative(folder: Path, watcher: Watcher) -> Iterator[None]:
     """As `watched`, of names as the command writes them: relative to its folder, and absolute."""
     with contextlib.ExitStack() as stack:
         for name in ("model", "groups", "audit", "comparison"):

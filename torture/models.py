@@ -93,7 +93,7 @@ def run(quick: bool, count: int = COUNT, seed: int = 0) -> list[Figure]:
         modules = {"load": [__name__], "all": [__name__, *_OFTEN]}
         if not quick:
             for kind, imports in modules.items():
-                asked = {"root": name, "model": names[0], "few": kind == "load"}
+                asked: dict[str, Any] = {"root": name, "model": names[0], "few": kind == "load"}
                 imports += nursery.run(f"{__name__}:imported", **asked).result
         modules["network"] = [*modules["load"], "tensorflow"]
         if not quick:

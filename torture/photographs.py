@@ -52,7 +52,7 @@ class Counting:
         """uint8 (n, height, width, 3) -> float32 (n, 48)."""
         side = pixels.shape[1] // 4
         squares = pixels.reshape(len(pixels), 4, side, 4, side, 3).mean(axis=(2, 4))
-        return squares.reshape(len(pixels), 48).astype(np.float32)
+        return np.asarray(squares.reshape(len(pixels), 48), dtype=np.float32)
 
 
 def run(quick: bool) -> list[Figure]:

@@ -54,7 +54,7 @@ def play() -> None:
     OnnxNetwork.of_file = classmethod(  # type: ignore[method-assign,assignment]
         lambda cls, _path: cls((32, 32), (1.0, 0.0), "rows", {"colour": 3}, (4, 4, 3))
     )
-    OnnxNetwork.__call__ = lambda _self, path, **settings: ToyBackbone(path, **settings)  # type: ignore[method-assign]
+    OnnxNetwork.__call__ = lambda _self, path, **settings: ToyBackbone(path, **settings)  # type: ignore[method-assign,assignment]
 
 
 def make_models(root: str, quick: bool = False) -> list[str]:
@@ -76,7 +76,7 @@ def make_models(root: str, quick: bool = False) -> list[str]:
         return [_fit(folder, head, head) for head in _QUICK]
     names = [_fit(folder, head, head) for head in HEADS]
     names += [_fit(folder, f"{head}-three", head, data="three") for head in _THREE]
-    look = {"look": "full+crops:colour"}
+    look: dict[str, Any] = {"look": "full+crops:colour"}
     names.append(_fit(folder, "logistic-close", "logistic", spec="full+crops:colour", **look))
     names.append(
         _fit(
