@@ -124,7 +124,9 @@ def _lines(report: Report, found: dict[str, Measured], count: int) -> None:
             continue
         spent = [[facts["cpu"] for facts in one.facts] for one in (ours, peer)]
         each = [f"{1e3 * min(seconds) / count:.1f} ms" for seconds in spent]
-        report.lines.append(Line(f"{what}, processor time", *each, ratio(*spent), target))
+        report.lines.append(
+            Line(f"{what}, processor time", each[0], each[1], ratio(spent[0], spent[1]), target)
+        )
 
 
 def _limit(report: Report, found: dict[str, Measured], count: int) -> None:
