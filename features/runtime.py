@@ -10,8 +10,9 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from features.errors import SettingError
 
 MEMORY_VARIABLE = "ONEPASS_MEMORY"
 
+_share: ContextVar[float] = ContextVar("share", default=1.0)
 _verbose = False
 
 
@@ -54,6 +56,50 @@ def memory_limit() -> int:
             "unset it"
         )
     return int(gigabytes * 1e9)
+
+
+@contextlib.contextmanager
+def shared_memory(share: float) -> Iterator[None]:
+    """Let work within the block take this share (0 to 1) of the limit: others have the rest."""
+    token = _share.set(share)
+    try:
+        yield
+    finally:
+        _share.reset(token)
+
+
+def memory_share() -> float:
+    """Say which part of the memory limit this work may take: 1, or less where others share it."""
+    return _share.get()
+
+
+def memory_room() -> int:
+    """Give the bytes that this work may take: its share of the memory limit."""
+    return int(memory_limit() * memory_share())
+
+
+class Taken(NamedTuple):
+    """Hold the bytes that work takes of a computer's memory.
+
+    Attributes:
+        shared: what all its calls need, such as rows: here, and again where it is handed over.
+        each: what a process takes beside that.
+
+    Example:
+        >>> Taken(shared=10, each=40).processes(4, limit=120)
+        2
+    """
+
+    shared: int = 0
+    each: int = 0
+
+    def processes(self, most: int, limit: int | None = None) -> int:
+        """Give as many processes, up to `most`, as the memory limit holds; 1 at least.
+
+        A single process has what is shared from the caller; several get a copy, one for all.
+        """
+        room = (memory_limit() if limit is None else limit) - 2 * self.shared
+        return max(1, min(most, room // max(self.each, 1)))
 
 
 def _physical_memory() -> int:

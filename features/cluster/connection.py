@@ -16,15 +16,16 @@ import secrets
 import socket
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from features.cache.redo_log import SIZE, Header
 from features.cache.shards import TABLE
 from features.errors import ClusterError, OnepassError
 from features.files import write_whole
+from features.runtime import memory_limit
 
 _LOCAL = re.compile(r"local:([1-9]\d{0,3})")
 _ADDRESS = re.compile(r"(tcp|tls)://[^/\s]+:\d+")
@@ -142,6 +143,18 @@ def dashboard(client: Any) -> str:  # noqa: ANN401 - Dask has few types
     return f"cluster  {client.scheduler.address}, dashboard {client.dashboard_link}"
 
 
+class Room(NamedTuple):
+    """Say how much memory a computer of the cluster has for its workers.
+
+    Attributes:
+        limit: bytes; see `features.runtime.memory_limit`.
+        here: whether it is this computer, which holds what it sends, too.
+    """
+
+    limit: int
+    here: bool
+
+
 @dataclass(frozen=True)
 class Terms:
     """Say what every worker has to have, also one that joins when the others were asked.
@@ -150,11 +163,13 @@ class Terms:
         versions: see `versions`.
         cache: the file that workers read; None where they read none.
         mark: of it; see `mark_of`.
+        rooms: bytes of each known computer's memory limit, and whether it is this one.
     """
 
     versions: tuple[tuple[str, str], ...]
     cache: Path | None = None
     mark: str = ""
+    rooms: tuple[tuple[str, Room], ...] = ()
 
 
 @functools.lru_cache(maxsize=8)
@@ -193,7 +208,7 @@ def check_workers(client: Any, place: Path, *, writing: bool) -> Terms:  # noqa:
         file = place / TABLE if place.is_dir() else place
         token = mark_of(file)
     try:
-        said = client.run(describe_worker, str(file), writing)
+        said = client.run(describe_worker, str(file), writing, socket.gethostname())
     except ModuleNotFoundError as error:
         raise ClusterError(
             f"workers lack a package ({error}); expected the same onepass on every machine: "
@@ -208,11 +223,13 @@ def check_workers(client: Any, place: Path, *, writing: bool) -> Terms:  # noqa:
         if writing:
             file.unlink(missing_ok=True)
     ours = versions()
-    for worker, (theirs, seen) in said.items():
-        _refuse_versions(worker, theirs, ours)
-        if seen != token:
+    for worker, one in said.items():
+        _refuse_versions(worker, one.versions, ours)
+        if one.seen != token:
             raise _unseen(worker, place, "write to" if writing else "read")
-    return Terms(tuple(ours.items()), *(() if writing else (file, token)))
+    rooms = tuple((host_of(worker), one.room) for worker, one in said.items())
+    terms = Terms(tuple(ours.items()), rooms=rooms)
+    return terms if writing else replace(terms, cache=file, mark=token)
 
 
 def _refuse_versions(worker: str, theirs: Mapping[str, str], ours: Mapping[str, str]) -> None:
@@ -232,16 +249,47 @@ def _unseen(worker: str, place: Path, may: str) -> ClusterError:
     )
 
 
-def describe_worker(file: str, writing: bool) -> tuple[dict[str, str], str]:
-    """Say, on a worker, its versions and what stands in a file of the shared disk."""
+class Described(NamedTuple):
+    """Hold what a worker says of itself.
+
+    Attributes:
+        versions: see `versions`.
+        seen: what stands in a file of the shared disk.
+        room: of its computer.
+    """
+
+    versions: dict[str, str]
+    seen: str
+    room: Room
+
+
+def describe_worker(file: str, writing: bool, client: str) -> Described:
+    """Say, on a worker, its versions, what stands in a file, and the memory of its computer.
+
+    Args:
+        file: on the shared disk.
+        writing: whether it is to be written to.
+        client: the name of the computer that asks.
+    """
+    room = Room(memory_limit(), socket.gethostname() == client)
     if not writing:
-        return versions(), mark_of(Path(file))
+        return Described(versions(), mark_of(Path(file)), room)
     try:
         seen = Path(file).read_text("utf-8")
         Path(file).touch()  # may it be written to?
     except OSError:
         seen = ""
-    return versions(), seen
+    return Described(versions(), seen, room)
+
+
+def host_of(worker: str) -> str:
+    """Give the computer of a worker's address, as the scheduler names it.
+
+    Example:
+        >>> host_of("tcp://192.0.2.7:40112")
+        'tcp://192.0.2.7'
+    """
+    return worker.rpartition(":")[0]
 
 
 def mark_of(cache: Path) -> str:

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from features.cluster.connection import Cluster, Terms, check_workers, dashboard, lost
-from features.cluster.spread import share_of_memory, spread
+from features.cluster.spread import spread
+from features.runtime import Taken
 
 _client: ContextVar[Any] = ContextVar("client", default=None)
 _terms: ContextVar[Terms | None] = ContextVar("terms", default=None)
@@ -58,17 +59,12 @@ def is_elsewhere() -> bool:
     return _client.get() is not None
 
 
-def share_there() -> float:
-    """Say which part of its computer's memory a worker may take; 1 where there is no cluster."""
-    client = _client.get()
-    return 1.0 if client is None else share_of_memory(client)
-
-
 def each(
     function: Callable[..., Made],
     tasks: Sequence[Any],
     *common: Any,  # noqa: ANN401 - whatever the function takes
     ordered: bool = True,
+    taken: Taken | None = None,
 ) -> Iterator[Made]:
     """Call `function(task, *common)` for every task, and yield the results in order.
 
@@ -81,6 +77,7 @@ def each(
         tasks: small things.
         common: large ones.
         ordered: False to yield the workers' results as they come.
+        taken: memory that the calls take, if it is much; see `features.cluster.spread.spread`.
 
     Raises:
         ClusterError: see `features.cluster.spread.spread`.
@@ -95,7 +92,7 @@ def each(
         yield from (function(task, *common) for task in tasks)
         return
     calls = enumerate(tasks)
-    made = spread(client, _numbered, calls, function, *common, terms=_terms.get())
+    made = spread(client, _numbered, calls, function, *common, terms=_terms.get(), taken=taken)
     results = ((number, result) for (number, _), result in made)
     yield from _in_order(results) if ordered else (result for _, result in results)
 

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import queue
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from features.cluster.connection import Terms, load_dask, meet, scheduler_gone
+from features.cluster.connection import Terms, host_of, load_dask, meet, scheduler_gone
 from features.errors import ClusterError
+from features.runtime import MEMORY_VARIABLE, Taken, shared_memory
 
 _LOOK = 5.0  # seconds without a result after which it is looked whether anybody still works
 _PATIENCE = 60.0  # seconds without a worker before a run gives up
@@ -34,11 +35,14 @@ def spread(
     tasks: Iterable[Task],
     *common: Any,  # noqa: ANN401 - whatever the function takes
     terms: Terms | None = None,
+    taken: Taken | None = None,
 ) -> Iterator[tuple[Task, Made]]:
     """Call `function(task, *common)` on the workers, and yield what comes, in no fixed order.
 
     As many calls are under way as there are workers at that moment, so that each does one thing at
     a time and those that join later get their share. What a lost worker was at is called again.
+    Workers of one computer share its memory: no more of them get calls than it holds, and each of
+    these has its part of the limit (`features.runtime.memory_room`).
 
     Args:
         client: of Dask.
@@ -46,14 +50,15 @@ def spread(
         tasks: small things, taken as they are needed.
         common: arguments of every call, which each worker gets once.
         terms: what a worker has to have before it makes its first call; None to take any.
+        taken: memory of a call; what is shared is held here, and once more by each worker.
 
     Raises:
-        ClusterError: the scheduler went away, no worker is left, or a call ended its worker again
-            and again.
+        ClusterError: the scheduler went away, no worker is left, a call ended its worker again
+            and again, or no computer has the memory for one.
         OnepassError: what `function` raises.
     """
     waiting, again = iter(tasks), deque[_Call[Task]]()
-    crew = _Crew[Task](client, function, Common(common, terms))
+    crew = _Crew[Task](client, function, Common(common, terms), taken or Taken())
     while True:
         if not (again or crew.under_way):  # is there more to do, whether or not anybody is there?
             if (call := _next_of(waiting)) is None:
@@ -108,11 +113,12 @@ class Common:
     terms: Terms | None
 
 
-def call_there(function: Callable[..., Made], task: Any, common: Common) -> Made:  # noqa: ANN401
-    """Make one call, on a worker."""
+def call_there(function: Callable[..., Made], task: Any, common: Common, share: float) -> Made:  # noqa: ANN401
+    """Make one call, on a worker that may take this share of its computer's memory."""
     if common.terms is not None:
         meet(common.terms)
-    return function(task, *common.arguments)
+    with shared_memory(share):
+        return function(task, *common.arguments)
 
 
 class _Crew(Generic[Task]):
@@ -123,8 +129,11 @@ class _Crew(Generic[Task]):
         client: Any,  # noqa: ANN401 - Dask has few types
         function: Callable[..., Any],
         common: Common,
+        taken: Taken,
     ) -> None:
         self._client, self._function, self._common = client, function, common
+        self._taken, self._rooms = taken, dict(common.terms.rooms if common.terms else ())
+        self._shares: dict[str, float] = {}  # of its computer's memory, by the worker's address
         self._there: dict[str, Any] = {}  # what was sent, by the worker's address
         self.under_way: dict[Any, tuple[_Call[Task], str]] = {}
         self._ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -137,8 +146,41 @@ class _Crew(Generic[Task]):
             del self._there[gone]
         if workers:
             self._heard = time.monotonic()
+            self._share_memory(workers)
         busy = {place for _, place in self.under_way.values()}
-        return [place for place in workers if place not in busy]
+        return [place for place in workers if place in self._shares and place not in busy]
+
+    def _share_memory(self, workers: Iterable[str]) -> None:
+        """Choose who gets calls: of each computer as many as it has memory for.
+
+        Those that have something to do, or what all calls need, come first.
+
+        Raises:
+            ClusterError: no computer has the memory for one.
+        """
+        at_work = {place for _, place in self.under_way.values()}
+        by_host: dict[str, list[str]] = {}
+        for place in sorted(workers, key=lambda one: (one not in at_work, one not in self._there)):
+            by_host.setdefault(host_of(place), []).append(place)
+        self._shares = {}
+        for host, places in by_host.items():
+            chosen = places[: self._most_on(host, len(places))]
+            self._shares |= dict.fromkeys(chosen, 1 / max(len(chosen), 1))
+        if not self._shares:
+            needed = 2 * self._taken.shared + self._taken.each
+            raise ClusterError(
+                f"a call takes some {needed / 1e9:.3g} GB with what is sent to its worker; no "
+                "computer of the cluster may take as much; expected one with more memory; set "
+                f"{MEMORY_VARIABLE} (GB) there, or leave out --cluster"
+            )
+
+    def _most_on(self, host: str, workers: int) -> int:
+        """Say how many workers of a computer may get calls; one of which nobody knows, all."""
+        room = self._rooms.get(host)
+        if room is None or not any(self._taken):
+            return workers
+        shared, each = self._taken
+        return min(workers, (room.limit - shared * room.here) // max(shared + each, 1))
 
     def send(self, call: _Call[Task], place: str) -> bool:
         """Let a worker make a call; False where it has gone meanwhile."""
@@ -153,8 +195,9 @@ class _Crew(Generic[Task]):
                 refuse_gone(self._client)
                 return False
         future = self._client.submit(
-            call_there, self._function, call.task, self._there[place], pure=False
-        )
+            call_there, self._function, call.task, self._there[place], self._shares[place],
+            pure=False,
+        )  # fmt: skip
         self.under_way[future] = call, place
         future.add_done_callback(self._ended.put)
         return True
@@ -238,9 +281,3 @@ def running_workers(client: Any) -> Mapping[str, Any]:  # noqa: ANN401 - Dask ha
     known = client.scheduler_info(n_workers=-1)["workers"]
     refuse_gone(client)
     return {address: one for address, one in known.items() if one["status"] == "running"}
-
-
-def share_of_memory(client: Any) -> float:  # noqa: ANN401 - Dask has few types
-    """Say which part of a computer's memory a worker may take: those on one computer share it."""
-    hosts = Counter(str(one["host"]) for one in running_workers(client).values())
-    return 1 / max(hosts.values(), default=1)

@@ -12,7 +12,7 @@ from features.arrays import Indices, Rows
 from features.cache.cache import Cache
 from features.cache.shards import open_cache
 from features.photographs.views import FULL
-from features.runtime import memory_limit
+from features.runtime import memory_room
 
 
 class StoredRows:
@@ -73,8 +73,8 @@ class StoredRows:
         )
 
     def in_memory(self, share: float = 1.0) -> Rows | Self:
-        """Read all rows as an array if they fit this share of the memory limit, else give these."""
-        return self[:] if self.nbytes <= share * memory_limit() else self
+        """Read all rows as an array if they fit this share of the room, else give these."""
+        return self[:] if self.nbytes <= share * memory_room() else self
 
     @property
     def nbytes(self) -> int:
@@ -90,5 +90,5 @@ class StoredRows:
 
 
 def subset(rows: Rows | StoredRows, chosen: Indices) -> Rows | StoredRows:
-    """Give these rows, in memory where they fit; those in the cache may stay there."""
-    return rows.subset(chosen).in_memory() if isinstance(rows, StoredRows) else rows[chosen]
+    """Give these rows; those in the cache stay there."""
+    return rows.subset(chosen) if isinstance(rows, StoredRows) else rows[chosen]

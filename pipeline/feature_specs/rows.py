@@ -15,7 +15,9 @@ from features.photographs.views import views_of
 from pipeline.data.dataset import Dataset, load_dataset
 from pipeline.data.lazy_rows import StoredRows
 from pipeline.feature_specs.spec import FLAT, FeatureSpec
+from pipeline.heads import load_head_class
 from pipeline.heads.base import AnyRows
+from pipeline.heads.sides import with_room
 
 _BLOCK_ROWS = 64  # photographs of which rows are held as they are in the cache
 
@@ -127,15 +129,20 @@ def load_rows(
     return LabelledRows(X, dataset.y, dataset.groups)
 
 
-def comparable_rows(dataset: Dataset, specs: Sequence[FeatureSpec]) -> dict[FeatureSpec, AnyRows]:
+def comparable_rows(
+    dataset: Dataset, specs: Sequence[FeatureSpec], heads: Sequence[str] = ()
+) -> dict[FeatureSpec, AnyRows]:
     """Give what heads see of all photographs by each spec, for many trainings.
 
-    Pooled rows are made once where all of them fit into memory; flat ones stay in the cache until
-    they are needed. Errors are those of `rows_in`, and come before rows are read.
+    Pooled rows are made once where all of them fit into memory beside what training by these heads
+    takes; flat ones stay in the cache until they are needed. Errors are those of `rows_in`, and
+    come before rows are read.
     """
     stored = {spec: rows_in(dataset, spec) for spec in specs}
-    share = 1 / len(stored)
-    return {spec: rows if spec.is_flat else rows.in_memory(share) for spec, rows in stored.items()}
+    pooled = [spec for spec in stored if not spec.is_flat]
+    kinds = [load_head_class(head) for head in heads]
+    made = with_room([stored[spec] for spec in pooled], kinds)
+    return {**stored, **dict(zip(pooled, made, strict=True))}
 
 
 def raw_rows(dataset: Dataset, spec: FeatureSpec, indices: Indices) -> Rows:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from features.arrays import Floats, Indices, Row, Rows
 from features.errors import BundleError, HeadError
 from features.files import write_whole
-from features.runtime import MEMORY_VARIABLE, memory_limit
+from features.runtime import MEMORY_VARIABLE, memory_room
 from features.untrusted_files import read_json
 from pipeline.data.lazy_rows import StoredRows
 from pipeline.heads.files import Arrays, load_arrays, save_arrays
@@ -30,6 +30,9 @@ _SETTINGS_FILE = "settings.json"
 
 FORMAT = 2
 """Of a saved head; those before it had none, and estimators in files of skops."""
+
+RAW_COPIES = 2
+"""Of its rows, in a process that trains a head on them as they are: 1.7 were seen, of forests."""
 
 _BLOCK_ROWS = 256
 
@@ -110,6 +113,11 @@ class Head(Classifier, ABC):
     def input_width(self) -> int:
         """Count the values in a row; 0 before `fit`."""
         return getattr(self, "n_features_in_", 0)
+
+    @classmethod
+    def bytes_kept(cls, n: int, d: int) -> int:
+        """Say what it keeps to predict raw rows, where their d values outnumber the n rows."""
+        return 0
 
     def fit(
         self,
@@ -299,8 +307,8 @@ class Head(Classifier, ABC):
         if isinstance(X, StoredRows) and not self.streams:
             raise HeadError(
                 f"head {self.name!r} needs all {len(X):,} rows in memory at once, "
-                f"{X.nbytes / 1e9:.1f} GB; expected them to fit into the limit of "
-                f"{memory_limit() / 1e9:.1f} GB; choose another head, or set {MEMORY_VARIABLE} (GB)"
+                f"{RAW_COPIES * X.nbytes / 1e9:.3g} GB with a copy; expected at most the limit, "
+                f"{memory_room() / 1e9:.3g} GB; choose another head, or set {MEMORY_VARIABLE} (GB)"
             )
 
     def _start(self, input_width: int, y: Indices, classes: npt.NDArray[Any]) -> None:

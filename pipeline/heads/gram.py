@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.arrays import Floats, Indices
-from features.runtime import memory_limit
+from features.runtime import memory_room
 from pipeline.data.splits import Fold
 from pipeline.heads.row_space import ByProducts, RowReader, RowSpace, block_bytes
 
@@ -20,7 +20,8 @@ def gram(rows: npt.NDArray[Any] | RowReader, *, held_bytes: int | None = None) -
     Args:
         rows: (n, d) array, or a reader of consecutive rows.
         held_bytes: bound of the rows of a reader that are held at a time, as they come; None for
-            the memory limit. With all of them within it, each row is read once.
+            what the memory's room has beside the products. With all of them within it, each row is
+            read once.
 
     Returns:
         float64 (n, n), symmetric. Products are of float64 copies of a few columns at a time.
@@ -28,7 +29,7 @@ def gram(rows: npt.NDArray[Any] | RowReader, *, held_bytes: int | None = None) -
     if isinstance(rows, np.ndarray):
         return _products(rows, rows)
     n, d = rows.shape
-    held_bytes = held_bytes or memory_limit()
+    held_bytes = held_bytes or max(memory_room() - 8 * n * n, memory_room() // 8)
     # All rows at once, or two blocks of half as many.
     whole = 4 * n * d <= held_bytes
     height = n if whole else max(1, held_bytes // (2 * 4 * d))

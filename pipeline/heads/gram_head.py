@@ -41,11 +41,6 @@ class RowSpaceHead(Head, Generic[Model]):
         """Say what its training alone holds besides, where n rows outnumber the d values."""
         return 0
 
-    @classmethod
-    def bytes_kept(cls, n: int, d: int) -> int:
-        """Say what it keeps to predict raw rows, where their d values outnumber the n rows."""
-        return 0
-
     @abstractmethod
     def train(
         self, space: Space, y: Indices, candidates: Sequence[Mapping[str, Any]]

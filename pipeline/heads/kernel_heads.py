@@ -33,7 +33,7 @@ class ProjectedHead(RowSpaceHead[Model]):
 
     @classmethod
     def bytes_kept(cls, n: int, d: int) -> int:
-        """See `RowSpaceHead.bytes_kept`: a coordinate of each training row."""
+        """See `Head.bytes_kept`: a coordinate of each training row."""
         return 4 * n * d
 
     @abstractmethod

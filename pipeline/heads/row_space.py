@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.arrays import Floats, Indices, Rows
-from features.runtime import memory_limit
+from features.runtime import memory_limit, memory_share
 from pipeline.heads.quasi_newton import Axes
 
 _BLOCK_BYTES = 64 * 2**20  # float64 copies of blocks of rows that are held at a time, at most
@@ -34,13 +34,22 @@ BLOCK_COPIES = 6
 
 
 def block_bytes() -> int:
-    """Give the size of the blocks in which rows are read."""
+    """Give the size of the blocks in which rows are read.
+
+    Of a share of the memory limit they are those of the whole: sums have the same bits.
+    """
     return min(_BLOCK_BYTES, memory_limit() // _BLOCK_SHARE)
 
 
 def limit_that_holds(held: int) -> float:
-    """Give the least memory limit for so many bytes and the blocks beside, which grow with it."""
-    return min(held / (1 - BLOCK_COPIES / _BLOCK_SHARE), held + BLOCK_COPIES * _BLOCK_BYTES)
+    """Give the least memory limit for so many bytes and the blocks beside, which grow with it.
+
+    Where several share the limit, it is that of all: each has its bytes and its blocks.
+    """
+    share = memory_share()
+    most = (held + BLOCK_COPIES * _BLOCK_BYTES) / share
+    left = share - BLOCK_COPIES / _BLOCK_SHARE
+    return min(held / left, most) if left > 0 else most
 
 
 class RowReader(Protocol):

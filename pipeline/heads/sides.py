@@ -7,13 +7,19 @@ smaller one is cheaper: n rows of d values cost n·d·min(n, d), and its square 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from features.errors import HeadError
-from features.runtime import MEMORY_VARIABLE, memory_limit
+from features.runtime import (
+    MEMORY_VARIABLE,
+    Taken,
+    memory_limit,
+    memory_room,
+    memory_share,
+)
 from pipeline.data.lazy_rows import StoredRows
-from pipeline.heads.base import AnyRows
+from pipeline.heads.base import RAW_COPIES, AnyRows
 from pipeline.heads.columns import ColumnPlaced, ColumnSide, ColumnSpace
 from pipeline.heads.gram import GramSide, gram
 from pipeline.heads.row_space import (
@@ -33,8 +39,8 @@ _GRAM_COPIES, _GRAM_COPIES_TOGETHER = 6, 8
 """Of the Gram matrix, in the spaces of a training side and of its inner folds: of one head, and of
 several, which keep more there. Seen with 2,500 rows of 4,000 values: 5.6 at most, and 7.8."""
 
-_RAW_COPIES = 2
-"""Of its rows, in a process that trains a head on them as they are: 1.7 were seen, of forests."""
+_WIDEST_MEAN = 2048
+"""Values of the widest mean of a last map: more of them can be fewer (`--features avg`)."""
 
 
 def smaller_side(rows: AnyRows, heads: Iterable[Any] = (), kept: int = 0) -> Side:
@@ -49,33 +55,81 @@ def smaller_side(rows: AnyRows, heads: Iterable[Any] = (), kept: int = 0) -> Sid
         HeadError: it does not fit into the memory limit; the message says which limit would do.
     """
     n, d = rows.shape
-    _refuse_above_limit(rows, heads, kept)
+    _refuse_above_limit(rows, list(heads), kept)
     # The crossing: n² or d² numbers to decompose, whichever is less; predictions are the same.
     return ColumnSide(rows) if n > d else GramSide(gram(rows), d)
 
 
-def affordable_workers(
-    shapes: Iterable[tuple[int, ...]],
-    heads: Iterable[Any],
-    most: int,
-    raw: Iterable[tuple[int, ...]] = (),
-) -> int:
-    """Give as many processes, up to `most`, as the memory limit holds; one at least.
+def with_room(rows: Sequence[StoredRows], heads: Iterable[Any]) -> list[AnyRows]:
+    """Read rows into memory where all fit beside what training makes of them; else give these.
 
     Args:
-        shapes: of rows that heads are trained on in their space.
-        heads: these, or their classes.
-        most: processes.
-        raw: shapes of rows in memory that heads are trained on as they are.
+        rows: (n, d) each, still in the cache.
+        heads: that are to be trained on parts of each of them, again and again, or their classes.
     """
-    shapes, heads, raw = list(shapes), list(heads), list(raw)
-    # Rows (float32) or the Gram matrix (float64) are there once for all processes.
-    shared = sum(4 * n * d if n > d else 8 * n * n for n, d in shapes)
-    shared += sum(4 * n * d for n, d in raw if n <= d or (n, d) not in shapes)
-    blocks = block_bytes() * BLOCK_COPIES
-    inside = [_held_bytes(shape, heads) + blocks for shape in shapes]
-    each = max(inside + [4 * n * d * _RAW_COPIES for n, d in raw], default=1)
-    return max(1, min(most, (memory_limit() - shared) // max(each, 1)))
+    fits = sum(memory_taken(rows, heads, resident=True)) <= memory_room()
+    return [some[:] for some in rows] if fits else list(rows)
+
+
+def rows_to_train(rows: AnyRows, head: Any) -> AnyRows:  # noqa: ANN401 - a head or its class
+    """Read the rows of one training into memory if it has room for them; else give these."""
+    if not isinstance(rows, StoredRows):
+        return rows
+    kept = head.bytes_kept(*rows.shape)
+    taken = sum(memory_taken([rows], [head], resident=True)) + kept
+    fits = (rows.nbytes * RAW_COPIES if head.space == "raw" else taken) <= memory_room()
+    return rows[:] if fits else rows
+
+
+def taken_by_reading(rows: StoredRows, heads: Iterable[Any]) -> Taken:
+    """Estimate what a call takes that reads rows, see `with_room`, and trains heads on them."""
+    heads = list(heads)
+    whole = sum(memory_taken([rows], heads, resident=True))
+    return Taken(0, whole if whole <= memory_limit() else sum(memory_taken([rows], heads)))
+
+
+def memory_taken(rows: Iterable[AnyRows], heads: Iterable[Any], *, resident: bool = False) -> Taken:
+    """Estimate the memory that training takes on each of some rows, in one process or several.
+
+    Args:
+        rows: (n, d) each, in memory or still in the cache.
+        heads: that are trained on each of them, or their classes; those in the row space share it.
+        resident: count rows that are still in the cache as if they were in memory.
+    """
+    heads = list(heads)
+    raw = [head for head in heads if head.space == "raw"]
+    heads = [head for head in heads if head.space == "rows"]
+    whole = any(not head.streams for head in raw)
+    shared, each = 0, [0]
+    for some in rows:
+        n, d = some.shape
+        stored = isinstance(some, StoredRows) and not resident
+        shared += 0 if stored else 4 * n * d
+        if heads:
+            shared += 8 * n * n * (n <= d)
+            each.append(_held_bytes((n, d), heads))
+        if whole or (raw and not stored):
+            each.append(4 * n * d * RAW_COPIES)
+    return Taken(shared, max(each) + block_bytes() * BLOCK_COPIES)
+
+
+def fitting(rows: Sequence[AnyRows], heads: Iterable[Any]) -> Taken:
+    """Estimate as `memory_taken` does, and refuse what one process cannot hold.
+
+    Raises:
+        HeadError: the message says which limit would do.
+    """
+    heads = list(heads)
+    taken = memory_taken(rows, heads)
+    needed = limit_that_holds(sum(taken) - block_bytes() * BLOCK_COPIES)
+    if needed <= memory_limit():
+        return taken
+    largest = max(heads, key=lambda head: sum(memory_taken(rows, [head]))).name
+    what = f"{len(heads)} heads ({largest} takes the most)" if len(heads) > 1 else largest
+    widths = [some.shape[1] for some in rows]
+    seen = f"{widths[0]:,} values" if len(rows) == 1 else f"{len(rows)} feature specs"
+    what = f"folds of {what} on {len(rows[0]):,} rows of {seen}"
+    raise HeadError(_above_limit(what, needed, widest=max(widths)))
 
 
 def _held_bytes(shape: tuple[int, ...], heads: Iterable[Any]) -> int:
@@ -94,24 +148,31 @@ def _held_bytes(shape: tuple[int, ...], heads: Iterable[Any]) -> int:
     return stays + beside
 
 
-def _refuse_above_limit(rows: AnyRows, heads: Iterable[Any], kept: int) -> None:
+def _refuse_above_limit(rows: AnyRows, heads: Sequence[Any], kept: int) -> None:
     n, d = rows.shape
-    heads, limit = list(heads), memory_limit()
-    held = _held_bytes(rows.shape, heads) + (8 * n * n + kept if n <= d else 0)
+    held = _held_bytes((n, d), heads) + (8 * n * n + kept if n <= d else 0)
+    held += 0 if isinstance(rows, StoredRows) else 4 * n * d
+    needed = limit_that_holds(held)
+    if needed <= memory_limit():
+        return
     what = "inner products of all pairs of rows" + (" and the way to them" if kept else "")
     if n > d:
-        # Rows that are still in the cache stay there only as long as the limit is below their size.
-        if not isinstance(rows, StoredRows) or limit_that_holds(held) >= 4 * n * d:
-            held += 4 * n * d
-        largest = max(heads, key=lambda head: _held_bytes(rows.shape, [head]), default=None)
+        largest = max(heads, key=lambda head: _held_bytes((n, d), [head]), default=None)
         what = "training" if largest is None else f"training ({largest.name} takes the most)"
-    needed = limit_that_holds(held)
-    if needed > limit:
-        raise HeadError(
-            f"{n:,} rows of {d:,} values take {_gigabytes(_rounded_up(needed))} for their {what}; "
-            f"expected at most the limit of {_gigabytes(limit)}; see less of each photograph "
-            f"(--features avg), or set {MEMORY_VARIABLE} (GB)"
-        )
+    what = f" for their {what}"
+    raise HeadError(_above_limit(f"{n:,} rows of {d:,} values", needed, what, widest=d))
+
+
+def _above_limit(what: str, needed: float, of: str = "", *, widest: int) -> str:
+    """Word that something takes more than the memory limit, and what to do."""
+    mend = "see less of each photograph (--features avg), or " if widest > _WIDEST_MEAN else ""
+    shared = round(1 / memory_share())
+    workers = f", which {shared} workers share" if shared > 1 else ""
+    fewer = "start fewer on that computer, or " if shared > 1 else ""
+    return (
+        f"{what} take {_gigabytes(_rounded_up(needed))}{of}; expected at most the limit of "
+        f"{_gigabytes(memory_limit())}{workers}; {mend}{fewer}set {MEMORY_VARIABLE} (GB)"
+    )
 
 
 def _rounded_up(count: float) -> float:

@@ -22,17 +22,18 @@ import numpy as np
 from features.arrays import Floats, Indices
 from features.cluster.parallel import each, is_elsewhere
 from features.errors import SplitError, ThresholdError
-from pipeline.data.lazy_rows import subset
+from pipeline.data.lazy_rows import StoredRows, subset
 from pipeline.data.splits import Fold, folds
 from pipeline.evaluation.band import REVIEW_NAME
 from pipeline.evaluation.part_rules import ANY, MEAN
 from pipeline.feature_specs.heads import Contender
+from pipeline.heads import load_head_class, sides
 from pipeline.heads.base import AnyRows, EpochProgress, Head, Scalar, predict_by_blocks
 from pipeline.heads.calibration import Recalibration
 from pipeline.heads.columns import ColumnSide
 from pipeline.heads.gram import GramSide
 from pipeline.heads.gram_head import RowSpaceHead
-from pipeline.heads.sides import Side, smaller_side
+from pipeline.heads.sides import Side
 from pipeline.heads.tuning import TrainingPart
 from pipeline.thresholds.choose import Choice, OutOfFold, choose
 from pipeline.thresholds.claims import set_aside
@@ -111,6 +112,8 @@ def train(
         SplitError: too few parts for folds, where these were asked for.
         HeadError: unknown head or setting.
     """
+    if (kind := load_head_class(contender.head)).space == "raw":
+        sides.fitting([rows.X], [kind])
     maker = _Maker(contender, rows, rule, seed, settings, progress)
     if len(rows.class_names) != 2:
         return maker.without_choice(_of_many_classes(rule, len(rows.class_names), maker.part_rule))
@@ -188,9 +191,11 @@ class _Maker:
         """Predict `some` rows out of fold; the rounds number within these."""
         X, y, groups = self.rows.X, self.rows.y[some], self.rows.groups[some]
         started = time.perf_counter()
-        rows = self.rows._replace(
-            X=X if len(some) == len(X) else subset(X, some), y=y, groups=groups
-        )
+        if len(some) < len(X):
+            X = subset(X, some)
+            if isinstance(X, StoredRows):
+                (X,) = sides.with_room([X], [load_head_class(self.contender.head)])
+        rows = self.rows._replace(X=X, y=y, groups=groups)
         P = out_of_fold(
             self.contender, rows, rounds, seed=self.seed, settings=self.settings,
             progress=lambda number: self._says(number, fits),
@@ -261,7 +266,7 @@ class _Maker:
         """Train a head on these rows; give the seconds that it took, too."""
         X, y, groups, names, *_ = self.rows
         head = self.contender.make(seed=self.seed, settings=self.settings)
-        some = X if len(chosen) == len(y) else subset(X, chosen)
+        some = sides.rows_to_train(X if len(chosen) == len(y) else subset(X, chosen), head)
         started = time.perf_counter()
         says = self._says(before, fits)
         head.fit(some, y[chosen], groups[chosen], n_classes=len(names), progress=says)
@@ -341,13 +346,15 @@ def out_of_fold(
     """
     X, y, groups, n_classes = rows.X, rows.y, rows.groups, len(rows.class_names)
     head = contender.make(seed=seed, settings=settings)
-    seen = smaller_side(X, [head]) if isinstance(head, RowSpaceHead) else X
+    seen = sides.smaller_side(X, [head]) if isinstance(head, RowSpaceHead) else X
+    taken = sides.memory_taken([X], [head])
     training = _Training(contender, y, groups, n_classes, seed, settings)
     says = [progress(number) if progress else None for number in range(len(rounds))]
     afar = is_elsewhere()  # where nobody hears of epochs
     tasks = [(fold, None if afar else say) for fold, say in zip(rounds, says, strict=True)]
     found = np.full((len(y), n_classes), np.nan)
-    for fold, say, P in zip(rounds, says, each(_judge_fold, tasks, training, seen), strict=True):
+    made = each(_judge_fold, tasks, training, seen, taken=taken)
+    for fold, say, P in zip(rounds, says, made, strict=True):
         found[fold.test] = P
         if afar and say is not None:
             say(1, 1, {})
@@ -384,7 +391,8 @@ def _judge_fold(
         part = TrainingPart(rows, train, y, groups, n_classes=n_classes, seed=training.seed)
         P = head.fit_on_spec(part).predict_on_spec(part.place(test))
     else:
-        head.fit(subset(rows, train), y, groups, n_classes=n_classes, progress=say)
+        X = sides.rows_to_train(subset(rows, train), head)
+        head.fit(X, y, groups, n_classes=n_classes, progress=say)
         P = predict_by_blocks(head, subset(rows, test))
     if say is not None and head.history is None:
         say(1, 1, {})

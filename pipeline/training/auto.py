@@ -26,15 +26,16 @@ from features.arrays import Floats, Indices
 from features.cluster.parallel import each
 from features.errors import HeadError
 from features.photographs.views import FULL, LARGE
+from features.runtime import Taken
 from pipeline.data.dataset import Dataset
 from pipeline.data.lazy_rows import StoredRows
 from pipeline.feature_specs.heads import Contender
 from pipeline.feature_specs.rows import rows_in
 from pipeline.feature_specs.spec import FLAT, FeatureSpec
 from pipeline.heads import load_head_class, make_head
-from pipeline.heads.base import Scalar
+from pipeline.heads.base import Head, Scalar
 from pipeline.heads.gram_head import RowSpaceHead
-from pipeline.heads.sides import smaller_side
+from pipeline.heads.sides import smaller_side, taken_by_reading, with_room
 from pipeline.heads.tuning import TrainingPart, auc
 
 AUTO = "auto"
@@ -122,8 +123,13 @@ def specs_of(dataset: Dataset) -> list[FeatureSpec]:
         >>> [spec.text for spec in specs_of(dataset)]  # doctest: +SKIP
         ['large:mixed5-max+mixed7-max+mixed8-max+mixed9-max:root', 'large+crops:mixed5-max+...']
     """
-    if dataset.folder.kept:  # a slim cache was made for these
-        return [FeatureSpec.parse(text) for text in dataset.folder.kept]
+    # A slim cache was made for what it keeps.
+    texts = list(dataset.folder.kept) or _texts_of(dataset)
+    return [FeatureSpec.parse(text) for text in texts] or [FLAT]
+
+
+def _texts_of(dataset: Dataset) -> list[str]:
+    """Word what heads may see of rows that keep all; see `specs_of`."""
     row_parts, crops = dataset.row_parts, dataset.look.crops
     sets = [name for name in (*dataset.views, *crops.sets) if name != FULL]
     layers = [tap for tap in row_parts.taps if tap in row_parts.crop_taps or not crops.sets]
@@ -142,14 +148,14 @@ def specs_of(dataset: Dataset) -> list[FeatureSpec]:
         texts += [] if parts or len(peaks) < 3 else [f"{LARGE}:{'+'.join(peaks[:-1])}:root"]
         texts += [f"{LARGE}:{seen}:root"]
         texts += [f"{'+'.join(sets)}:{seen}:root"] if parts else []
-        return [FeatureSpec.parse(text) for text in texts]
+        return texts
     if means:
         texts.append(f"{'+'.join(sets) or FULL}:{'+'.join(means)}:root")
     if len(peaks) > 2:
         texts.append(f"{closer}:{'+'.join(peaks[:-1])}:root")
     if peaks:
         texts.append(f"{closer}:{'+'.join(peaks)}:root")
-    return [FeatureSpec.parse(text) for text in texts] or [FLAT]
+    return texts
 
 
 def contenders(
@@ -211,7 +217,9 @@ def choose(
     learned = _Learned(
         dataset.y[side], dataset.groups[side], len(dataset.classes.names), seed
     )  # fmt: skip
-    for some, found in zip(together, each(_score_pairs, tasks, learned), strict=True):
+    most = max(sum(taken_by_reading(task.rows, _kinds(task.pairs))) for task in tasks)
+    made = each(_score_pairs, tasks, learned, taken=Taken(0, most))
+    for some, found in zip(together, made, strict=True):
         scores |= dict(zip(some, found, strict=True))
         if progress is not None:
             progress(len(scores), len(pairs), some[-1].name)
@@ -238,12 +246,17 @@ class _Learned:
 
 def _score_pairs(tried: _Tried, learned: _Learned) -> list[float]:
     """Score each pair on inner folds of the rows; see the protocol above."""
-    rows, y, groups = tried.rows.in_memory(), learned.y, learned.groups
+    kinds, y, groups = _kinds(tried.pairs), learned.y, learned.groups
+    (rows,) = with_room([tried.rows], kinds)
     part = TrainingPart(
-        smaller_side(rows, {load_head_class(pair.head) for pair in tried.pairs}),
+        smaller_side(rows, kinds),
         np.arange(len(y)), y, groups, n_classes=learned.n_classes, seed=learned.seed,
     )  # fmt: skip
     return [_score(pair, part, groups, learned.seed) for pair in tried.pairs]
+
+
+def _kinds(pairs: Sequence[Contender]) -> list[type[Head]]:
+    return [load_head_class(name) for name in dict.fromkeys(pair.head for pair in pairs)]
 
 
 def _best(trials: Sequence[Trial]) -> Choice:

@@ -147,7 +147,7 @@ def _completed(
     part_rule = options.part_rule
     if part_rule is None and why_apart(dataset.folder.group_rule.kind, dataset.y, dataset.groups):
         part_rule = ANY
-    rows = comparable_rows(dataset, features)
+    rows = comparable_rows(dataset, features, heads)
     return replace(options, heads=list(heads), features=features, part_rule=part_rule), rows
 
 

@@ -24,10 +24,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from features.arrays import Floats, Indices
-from features.cluster.parallel import each, is_elsewhere, share_there
+from features.cluster.parallel import each, is_elsewhere
 from features.errors import HeadError
-from features.runtime import core_count
-from pipeline.data.lazy_rows import StoredRows
+from features.runtime import Taken, core_count, shared_memory
+from pipeline.data.lazy_rows import subset
 from pipeline.data.splits import Fold, folds
 from pipeline.evaluation.head_pairs import ROPE
 from pipeline.evaluation.metrics import SCORES, score
@@ -36,7 +36,12 @@ from pipeline.feature_specs.spec import FLAT, FeatureSpec
 from pipeline.heads import load_head_class
 from pipeline.heads.base import AnyRows, Head
 from pipeline.heads.gram_head import RowSpaceHead
-from pipeline.heads.sides import Side, affordable_workers, smaller_side
+from pipeline.heads.sides import (
+    Side,
+    fitting,
+    rows_to_train,
+    smaller_side,
+)
 from pipeline.heads.tuning import TrainingPart
 from pipeline.training.comparison import Comparison, FoldResult
 
@@ -125,7 +130,7 @@ def compare(
         progress: called as `progress(done, total, text)` after every fit, in no fixed order.
 
     Raises:
-        HeadError: no heads are named.
+        HeadError: no heads are named, or what they take exceeds the memory limit.
         SplitError: a class has too few groups (rows, if random) for so many folds.
     """
     names, seed = tuple(dict.fromkeys(options.heads or ())), options.seed
@@ -141,11 +146,12 @@ def compare(
     started = time.perf_counter()
     shared = tuple(head for head in names if Contender(head).in_row_space)
     kinds = [load_head_class(head) for head in shared]
+    taken = fitting(list(seen.values()), map(load_head_class, names))
     sides = {spec: smaller_side(rows, kinds) for spec, rows in seen.items()} if shared else {}
     gram_seconds = time.perf_counter() - started
     data = _Data(y, groups, n_classes, seed)
     tasks = _tasks(names, shared, list(seen), rounds)
-    made = _run(tasks, data, seen, sides, options.jobs)
+    made = _run(tasks, data, seen, sides, options.jobs, taken)
     results = _in_order(made, list(contenders), len(contenders) * len(rounds), progress)
     return Comparison(
         contenders, rounds, results, y, groups,
@@ -215,32 +221,23 @@ def _run(
     rows: Mapping[FeatureSpec, AnyRows],
     sides: Mapping[FeatureSpec, Side],
     n_jobs: int,
+    taken: Taken,
 ) -> Iterator[list[FoldResult]]:
-    """Yield results of the tasks as they come."""
+    """Yield results of the tasks as they come; no more processes run than the memory holds."""
     if is_elsewhere():
         raw = {task.spec: rows[task.spec] for task in tasks if not _in_row_space(task)}
-        yield from each(_train, tasks, data, sides, raw, share_there(), ordered=False)
+        yield from each(_train, tasks, data, sides, raw, ordered=False, taken=taken)
         return
     from joblib import Parallel, delayed
 
-    workers = min(core_count() if n_jobs == -1 else n_jobs, len(tasks))
-    kinds = [load_head_class(head) for task in tasks for head in task.heads]
-    inside = [kind for kind in kinds if issubclass(kind, RowSpaceHead)]
-    # Rows in the cache are read as far as a process's share of the limit goes.
-    plain = [seen.shape for seen in rows.values() if not isinstance(seen, StoredRows)]
-    workers = affordable_workers(
-        [rows[spec].shape for spec in sides],
-        inside,
-        workers,
-        plain if len(inside) < len(kinds) else (),
-    )
+    workers = taken.processes(min(core_count() if n_jobs == -1 else n_jobs, len(tasks)))
     # joblib hands large arrays to its processes as one memory map, and gives each process its share
     # of the cores for BLAS.
     parallel = Parallel(n_jobs=workers, return_as="generator_unordered", pre_dispatch="2*n_jobs")
     made: Iterable[Any] = parallel(
         delayed(_row_space_task)(task, data, sides[task.spec])
         if _in_row_space(task)
-        else delayed(_raw_task)(task, data, rows[task.spec], 1 / workers)
+        else delayed(_sharing_task)(task, data, rows[task.spec], 1 / workers)
         for task in tasks
     )
     yield from made
@@ -255,12 +252,11 @@ def _train(
     data: _Data,
     sides: Mapping[FeatureSpec, Side],
     rows: Mapping[FeatureSpec, AnyRows],
-    memory_share: float,
 ) -> list[FoldResult]:
     """Train what a task names, on a worker that holds all that any task needs."""
     if _in_row_space(task):
         return _row_space_task(task, data, sides[task.spec])
-    return _raw_task(task, data, rows[task.spec], memory_share)
+    return _raw_task(task, data, rows[task.spec])
 
 
 def _row_space_task(task: _Task, data: _Data, side: Side) -> list[FoldResult]:
@@ -292,14 +288,17 @@ def _row_space_task(task: _Task, data: _Data, side: Side) -> list[FoldResult]:
     return made
 
 
-def _raw_task(task: _Task, data: _Data, rows: AnyRows, memory_share: float) -> list[FoldResult]:
+def _sharing_task(task: _Task, data: _Data, rows: AnyRows, share: float) -> list[FoldResult]:
+    """Train one head on raw rows, in a process that has a share of the memory."""
+    with shared_memory(share):
+        return _raw_task(task, data, rows)
+
+
+def _raw_task(task: _Task, data: _Data, rows: AnyRows) -> list[FoldResult]:
     """Train one head on raw rows, on one fold."""
     head = Contender(task.heads[0], task.spec).make(seed=data.seed_of(task.fold))
     train, test = task.fold.train, task.fold.test
-    if isinstance(rows, StoredRows):
-        X = rows.subset(train).in_memory(memory_share)
-    else:
-        X = np.ascontiguousarray(rows[train])
+    X = rows_to_train(subset(rows, train), head)
     started = time.perf_counter()
     head.fit(X, data.y[train], data.groups[train], n_classes=data.n_classes)
     fit_seconds = time.perf_counter() - started

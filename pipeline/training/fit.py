@@ -29,8 +29,10 @@ from pipeline.evaluation.predictions import Assessment, Predictions, predictions
 from pipeline.feature_specs.heads import Contender, on_cached_rows
 from pipeline.feature_specs.rows import raw_rows, rows_in
 from pipeline.feature_specs.spec import FeatureSpec
+from pipeline.heads import load_head_class
 from pipeline.heads.base import AnyRows, predict_by_blocks
 from pipeline.heads.calibration import Recalibration
+from pipeline.heads.sides import rows_to_train, with_room
 from pipeline.model.bundle import Model, save_bundle
 from pipeline.model.familiar import familiar_file
 from pipeline.model.files import check_replaceable
@@ -178,14 +180,14 @@ def fit(
     )  # fmt: skip
     test_size = len(sides[1]) / len(dataset) if kind == GIVEN else options.test_size
     choice = choose(dataset, sides[0], head=options.head, features=features, seed=seed)
-    spec = choice.contender.spec
-    part = _training_part(dataset, spec, sides[0], test_size)
+    part = _training_part(dataset, choice.contender, sides[0], test_size)
     made = train(
         choice.contender, part, rule, seed=seed, settings=options.settings, progress=progress
     )
     torn = len(np.intersect1d(dataset.groups[sides[0]], dataset.groups[sides[1]]))
     record = _record(dataset, options, choice, SplitRecord(kind, test_size, seed, torn))
     done = _predicted(made, dataset, sides, part.X, out, record)
+    del part  # its rows make room for those of what comes
     done.choice = choice if len(choice.trials) > 1 else None
     if options.refit:
         done = _refitted(done, dataset, made)
@@ -237,7 +239,8 @@ def _refitted(done: Fit, dataset: Dataset, made: Trained) -> Fit:
     spec, seed = done.record.spec, done.record.split.seed
     head = Contender(done.record.head, spec).make(seed=seed, settings=made.head.chosen)
     started, every = time.perf_counter(), np.arange(len(dataset))
-    rows, n_classes = rows_in(dataset, spec, every).in_memory(), len(dataset.classes.names)
+    stored, n_classes = rows_in(dataset, spec, every), len(dataset.classes.names)
+    rows = rows_to_train(stored, head)
     head.fit(rows, dataset.y, dataset.groups, n_classes=n_classes)
     refit = RefitRecord(len(dataset), len(np.unique(dataset.groups)), time.perf_counter() - started)
     model = on_cached_rows(head, spec, dataset.fields)
@@ -245,9 +248,10 @@ def _refitted(done: Fit, dataset: Dataset, made: Trained) -> Fit:
 
 
 def _training_part(
-    dataset: Dataset, features: FeatureSpec, side: Indices, test_size: float
+    dataset: Dataset, contender: Contender, side: Indices, test_size: float
 ) -> TrainingRows:
-    X = rows_in(dataset, features, side).in_memory()
+    stored = rows_in(dataset, contender.spec, side)
+    (X,) = with_room([stored], [load_head_class(contender.head)])
     y, groups, names = dataset.y[side], dataset.groups[side], dataset.classes.names
     return TrainingRows(
         X,
@@ -272,10 +276,9 @@ def _optimism(done: Fit, dataset: Dataset, rule: ThresholdRule) -> Optimism | No
             class_names=names,
         )  # fmt: skip
         features = done.record.spec
-        part = _training_part(dataset, features, sides[0], asked.test_size)
-        made = train(
-            Contender(head, features), part, rule, seed=seed, settings=done.record.settings
-        )
+        contender = Contender(head, features)
+        part = _training_part(dataset, contender, sides[0], asked.test_size)
+        made = train(contender, part, rule, seed=seed, settings=done.record.settings)
         P = _chances(made, rows_in(dataset, features, sides[1]))
         table = made.decision.parts(dataset.y[sides[1]], P, dataset.groups[sides[1]])
         if done.held_out_parts is not None:

@@ -224,7 +224,7 @@ def learning_curve(
         seed=options.seed, class_names=names,
     )  # fmt: skip
     result = compare(
-        comparable_rows(dataset, options.features),
+        comparable_rows(dataset, options.features, options.heads),
         dataset.y,
         dataset.groups,
         CompareOptions(heads=options.heads, seed=options.seed, jobs=options.jobs),

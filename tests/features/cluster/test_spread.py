@@ -14,10 +14,12 @@ from typing import Any
 import pytest
 
 from features.cluster import spread as module
-from features.cluster.connection import Terms, lost, mark_of, versions
+from features.cluster.connection import Room, Terms, lost, mark_of, versions
 from features.cluster.parallel import _client, each
-from features.cluster.spread import Common, share_of_memory, spread
+from features.cluster.spread import Common, spread
 from features.errors import ClusterError
+from features.runtime import Taken, memory_room
+from pipeline.heads.row_space import block_bytes
 
 distributed = pytest.importorskip("distributed", reason="needs the extra cluster")
 
@@ -59,6 +61,7 @@ class Client:
         self.workers = {f"tcp://192.0.2.{n}:1": self.worker(n) for n in range(1, workers + 1)}
         self.sent: list[tuple[str, int]] = []  # the worker, and how often before
         self.places: list[str] = []
+        self.shares: list[float] = []
         self.known: list[str] = []
         self.looks = 0
 
@@ -85,9 +88,10 @@ class Client:
     def submit(self, there: Callable[..., Any], *arguments: Any, pure: bool) -> Future:
         assert not pure
         self.calls += 1
-        function, task, (place, common) = arguments
+        function, task, (place, common), share = arguments
         assert isinstance(common, Common)
         self.places.append(place)
+        self.shares.append(share)
         future = Future(f"call-{self.calls}")
         fate = self.fate.get(self.calls, "")
         if fate == "killed":
@@ -102,7 +106,7 @@ class Client:
             future.end("cancelled", error)
         else:
             try:
-                future.end("finished", there(function, task, common))
+                future.end("finished", there(function, task, common, share))
             except (ValueError, ClusterError) as error:
                 future.end("error", error)
         return future
@@ -257,11 +261,47 @@ def test_what_a_call_raises_is_raised_here() -> None:
     assert lost("there", caught.value) is caught.value
 
 
-def test_workers_of_one_computer_share_its_memory() -> None:
-    client = Client(3)
-    assert share_of_memory(client) == 1
+def room(task: int) -> tuple[int, int]:
+    """Give what a call may take, and the blocks that rows are read in."""
+    return memory_room(), block_bytes()
+
+
+def test_workers_of_one_computer_share_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each may take its part; blocks, which decide last bits, are those of the whole."""
+    monkeypatch.setenv("ONEPASS_MEMORY", "0.001")
+    client = Client(2)
     client.workers["tcp://192.0.2.2:2"] = client.worker(2)
-    assert share_of_memory(client) == 1 / 2
+    blocks = block_bytes()
+    made = dict(spread(client, room, range(3)))
+    assert sorted(made.values()) == [(500_000, blocks), (500_000, blocks), (1_000_000, blocks)]
+    assert memory_room() == 1_000_000
+
+
+@pytest.mark.parametrize(("taken", "here", "places"), [
+    (Taken(0, 400), False, [1, 2, 1, 2]),  # as much as both have
+    (Taken(0, 500), True, [1, 2, 1, 2]),
+    (Taken(100, 400), True, [1, 1, 1, 1]),  # what is shared is here as well
+    (Taken(100, 400), False, [1, 2, 1, 2]),
+    (Taken(0, 900), False, [1, 1, 1, 1]),
+])  # fmt: skip
+def test_no_more_workers_of_a_computer_get_calls_than_it_has_memory_for(
+    taken: Taken, here: bool, places: list[int]
+) -> None:
+    """What all calls need goes to no other."""
+    client = Client(1)
+    client.workers["tcp://192.0.2.1:2"] = client.worker(1)
+    terms = Terms(tuple(versions().items()), rooms=(("tcp://192.0.2.1", Room(1000, here)),))
+    made = dict(spread(client, times, range(4), 3, terms=terms, taken=taken))
+    assert made == {0: 0, 1: 3, 2: 6, 3: 9}
+    assert [int(place[-1]) for place in client.places] == places
+    assert len(client.sent) == len(set(places))
+    assert client.shares == [1 / len(set(places))] * 4
+
+
+def test_no_computer_with_the_memory_for_a_call_is_a_line() -> None:
+    terms = Terms(tuple(versions().items()), rooms=(("tcp://192.0.2.1", Room(10**9, True)),))
+    with pytest.raises(ClusterError, match=r"takes some 1\.1 GB .*ONEPASS_MEMORY \(GB\) there, or"):
+        list(spread(Client(1), times, [5], 3, terms=terms, taken=Taken(4 * 10**8, 3 * 10**8)))
 
 
 def test_results_are_in_order_unless_they_need_not_be() -> None:

@@ -20,9 +20,10 @@ from pipeline.heads.gram import GramSide, gram
 from pipeline.heads.gram_head import RowSpaceHead
 from pipeline.heads.kernel_heads import RBFSVMHead
 from pipeline.heads.row_space import Placed
-from pipeline.heads.sides import Side, affordable_workers, smaller_side
+from pipeline.heads.sides import Side, fitting, memory_taken, smaller_side
 from pipeline.heads.svm import KERNEL_PAIRS, Gaussian, approximation, linear_machines
 from pipeline.heads.tuning import TrainingPart, inner_folds
+from pipeline.training.cross_validate import CompareOptions, compare
 
 HEADS = ("logistic", "ridge", "lda", "linear-svm", "rbf-svm", "knn")
 
@@ -173,15 +174,39 @@ def test_what_does_not_fit_is_refused_beforehand(monkeypatch: pytest.MonkeyPatch
     many = np.broadcast_to(np.float32(0), (200_000, 51_200))
     with pytest.raises(HeadError, match=r"200,000 rows of 51,200 values take 82\.6 GB"):
         smaller_side(many, [make_head("logistic")])
-    assert affordable_workers([(400, 300)], [make_head("ridge")], 8) == 1
+    assert memory_taken([X], [make_head("ridge")]).processes(8) == 1
     monkeypatch.setenv("ONEPASS_MEMORY", "0.1")
-    assert affordable_workers([(400, 300)], [make_head("knn")], 8) == 8
-    assert affordable_workers([], [], 8, [(4000, 1000)]) == 2  # 16 MB for all, and 32 for each
-    assert affordable_workers([(400, 300)], [make_head("knn")], 8, [(4000, 1000)]) == 2
+    assert memory_taken([X], [make_head("knn")]).processes(8) == 8
     with pytest.raises(HeadError, match=r"linear-svm takes the most"):
         smaller_side(np.zeros((4000, 20), np.float32), [make_head("linear-svm")])
+    with pytest.raises(HeadError, match=r"--features avg"):
+        smaller_side(many, [make_head("ridge")])
+    with pytest.raises(HeadError, match=r"limit of 0\.1 GB; set ONEPASS_MEMORY \(GB\)$"):
+        smaller_side(many[:, :2048], [make_head("ridge")])  # as few values as there can be
     # More rows, and no pairs of them.
     assert smaller_side(np.zeros((9000, 20), np.float32), [make_head("linear-svm")])
+
+
+def test_heads_on_rows_as_they_are_are_refused_beforehand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows, those of a fold and the trees' own copy: three times what they take themselves."""
+    X, y, groups = sparse_rows(60, 1000)
+    options = CompareOptions(["forest", "knn"], folds=2, repeats=1, jobs=1)
+    monkeypatch.setenv("ONEPASS_MEMORY", "0.0006")
+    refused = (
+        r"folds of 2 heads \(forest takes the most\) on 60 rows of 1,000 values take 0\.000786 GB"
+    )
+    with pytest.raises(HeadError, match=refused):
+        compare(X, y, groups, options)
+    monkeypatch.setenv("ONEPASS_MEMORY", "0.000786")
+    assert compare(X, y, groups, options).results
+    rows = np.broadcast_to(np.float32(0), (4000, 1000))
+    monkeypatch.setenv("ONEPASS_MEMORY", "0.1")
+    heads = [make_head("forest"), make_head("majority")]
+    taken = fitting([rows], heads)
+    assert taken.shared == 16e6 and taken.each > 32e6
+    assert taken.processes(8) == 1  # two would get a copy of the rows
+    monkeypatch.setenv("ONEPASS_MEMORY", "0.12")
+    assert fitting([rows], heads).processes(8) == 2
 
 
 @pytest.mark.parametrize(("shape", "heads"), [
@@ -219,9 +244,9 @@ def test_the_way_from_raw_rows_is_counted(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(row_space, "_BLOCK_BYTES", 20_000)
     found = make_head("knn").fit(X, y, groups, n_classes=2).predict_proba(X)
     np.testing.assert_allclose(found, expected, atol=1e-5)
-    monkeypatch.setenv("ONEPASS_MEMORY", "0.0015")
+    monkeypatch.setenv("ONEPASS_MEMORY", "0.0025")
     make_head("ridge").fit(X, y, groups, n_classes=2)
-    refused = r"120 rows of 2,000 values take 0\.00186 GB for .* and the way to them;"
+    refused = r"120 rows of 2,000 values take 0\.00285 GB for .* and the way to them;"
     with pytest.raises(HeadError, match=refused):
         make_head("knn").fit(X, y, groups, n_classes=2)
 
