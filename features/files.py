@@ -277,7 +277,7 @@ def _keep_mode(new: Path, path: Path, usual: int) -> None:
 
     Args:
         new: readable for its owner alone.
-        path: what it replaces, if it is there.
+        path: what it replaces, if it is there; of a link, no more than a new file's.
         usual: the mode of a new one, before the person's mask.
     """
     try:
@@ -286,6 +286,9 @@ def _keep_mode(new: Path, path: Path, usual: int) -> None:
         new.chmod(usual & ~_mask())
         return
     mode = stat.S_IMODE(old.st_mode) & 0o777
+    if path.is_symlink():  # it is the link that is replaced; what it leads to may be anybody's
+        new.chmod(mode & usual & ~_mask())
+        return
     if hasattr(os, "chown") and (old.st_uid, old.st_gid) != (now.st_uid, now.st_gid):
         try:
             os.chown(new, old.st_uid, old.st_gid)

@@ -259,11 +259,12 @@ class Cache:
         """Read consecutive rows as they are on the disk, each checked: (count, cached_width).
 
         Raises:
-            CacheError: a row is damaged, or the disk fails.
+            CacheError: a row is damaged or holds what no backbone gives, or the disk fails.
         """
-        return self.settled(
+        block = self.settled(
             lambda _: read_checked(self._features, self.entries, first, count, self._file)
         )
+        return schema.finite_rows(self.path, first, block, self.entries, self.table_rows)
 
     def settled(self, read: Callable[[Hdf5], _T]) -> _T:
         """Give what `read` makes of the open file; again where a commit came in between."""

@@ -12,6 +12,7 @@ from features.cache.cache import Cache
 from features.cache.lock import network_file_system, refuse_folder, writing
 from features.cache.new_cache import copy_probe, copy_rows, new_cache_like
 from features.cache.redo_log import journal_path, pending
+from features.cache.sample_table import TableRow
 from features.cache.schema import READ_BLOCK
 from features.cache.shards import TABLE, ShardedCache, open_cache
 from features.cache.thumbnail_table import thumbnails_of
@@ -288,20 +289,23 @@ class Merge:
         path: the new cache.
         first, second: rows that came from each.
         both: rows that both had; the first one's were taken.
+        listed: photographs in the new table; none where the two are of different folders.
     """
 
     path: Path
     first: int
     second: int
     both: int
+    listed: int = 0
 
 
 def merge(first: Path, second: Path, out: Path, progress: Progress | None = None) -> Merge:
     """Bring the rows of two caches of the same settings together in a new one.
 
-    A table of photographs is of one folder, so the new cache has none until `extract` is run on
-    the folder that holds them all; no photograph is computed again. What the first cache knows of
-    weights, groups and views is kept.
+    A table of photographs is of one folder: where both are of the same, seen in the same way, the
+    new cache lists the photographs of both. Else it has none until `extract` is run on the folder
+    that holds them all; no photograph is computed again. What the first cache knows of weights,
+    groups and views is kept.
 
     Args:
         first: a cache.
@@ -335,7 +339,23 @@ def merge(first: Path, second: Path, out: Path, progress: Progress | None = None
             copy_rows(one, kept, target, progress)
             copy_rows(two, added, target, progress)
             copy_probe(target, one, two)
-            note = {name: value for name, value in one.note.items() if name != "root"}
-            target.replace_table([], note)
+            table = _joined_tables(one, two)
+            placed = [
+                row._replace(row=-1 if row.reason else target.find(row.digest)) for row in table
+            ]
+            left_out = set() if table else {"root"}
+            note = {name: value for name, value in one.note.items() if name not in left_out}
+            target.replace_table(placed, note)
         both = sum(key in known and key[1] != probe for key in two.keys)
-        return Merge(out, len(kept), len(added), both)
+        return Merge(out, len(kept), len(added), both, len(table))
+
+
+def _joined_tables(one: Cache, two: Cache) -> list[TableRow]:
+    """Give the photographs of two tables of one folder; none where they do not agree."""
+    table = {row.path: row for row in one.table_rows}
+    others = {row.path: row for row in two.table_rows}
+    same = all(table[path].digest == others[path].digest for path in table.keys() & others.keys())
+    if not (table and same and one.note == two.note and one.note.get("root")):
+        return []
+    joined = others | table
+    return [joined[path] for path in sorted(joined)]

@@ -219,9 +219,10 @@ class _Wreck:
         if not self.readable[first : first + count].all():
             return None
         try:
-            return read_checked(self._features, self.entries, first, count, self._file)
+            block = read_checked(self._features, self.entries, first, count, self._file)
         except CacheError:
             return None
+        return block if schema.are_finite(block).all() else None
 
 
 def _has_any(cache: Cache, keys: Sequence[tuple[bytes, bytes]]) -> bool:

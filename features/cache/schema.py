@@ -24,7 +24,8 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,6 +41,7 @@ from features.cache.sample_table import (
     TableRow,
     to_columns,
 )
+from features.errors import CacheError
 
 SCHEMA = 2
 READABLE = (1, 2)
@@ -245,6 +247,46 @@ def new_entries(digests: Sequence[str], views: Sequence[str], values: npt.NDArra
             "row_view": np.array([key[1] for key in keys], "S32"),
             "row_check": np.array(checks, "<u4"),
         }
+    )
+
+
+def are_finite(rows: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Say of rows (n, width) which hold finite numbers alone: bool (n,).
+
+    Example:
+        >>> are_finite(np.array([[1, 2], [1, np.inf]], np.float16))
+        array([ True, False])
+    """
+    if rows.dtype.itemsize == 2:  # NumPy looks at halves one by one
+        exponent = np.uint16(0x7C00)
+        finite = (rows.view(np.uint16) & exponent) != exponent
+    else:
+        finite = np.isfinite(rows)
+    found: npt.NDArray[np.bool_] = finite.all(axis=1)
+    return found
+
+
+def finite_rows(
+    path: Path,
+    first: int,
+    block: npt.NDArray[Any],
+    entries: Entries,
+    table_rows: Iterable[TableRow],
+) -> npt.NDArray[Any]:
+    """Give rows (n, width) back, from number `first` on, if no backbone's are unlike them.
+
+    Raises:
+        CacheError: one holds values that are not finite, though its checksum fits.
+    """
+    finite = are_finite(block)
+    if finite.all():
+        return block
+    row = first + int(np.argmin(finite))
+    digest = entries["row_digest"][row].decode()
+    name = next((one.path for one in table_rows if one.digest == digest), digest)
+    raise CacheError(
+        f"{path}: row {row}, of {name}, holds values that are no finite numbers, which no backbone "
+        f"gives; run: cache repair {path}, which leaves it out, and the same extract again"
     )
 
 

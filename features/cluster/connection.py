@@ -161,14 +161,17 @@ class Terms:
 
     Attributes:
         versions: see `versions`.
-        cache: the file that workers read; None where they read none.
-        mark: of it; see `mark_of`.
+        cache: the file that workers read, or the one in the folder to write into; None where
+            there is none.
+        mark: what stands in it; of a file to read see `mark_of`.
+        writing: whether they are to write there.
         rooms: bytes of each known computer's memory limit, and whether it is this one.
     """
 
     versions: tuple[tuple[str, str], ...]
     cache: Path | None = None
     mark: str = ""
+    writing: bool = False
     rooms: tuple[tuple[str, Room], ...] = ()
 
 
@@ -181,7 +184,11 @@ def meet(terms: Terms) -> None:
     """
     here = socket.gethostname()
     _refuse_versions(here, versions(), dict(terms.versions))
-    if terms.cache is not None and mark_of(terms.cache) != terms.mark:
+    if terms.cache is None:
+        return
+    if terms.writing and _seen_to_write(terms.cache) != terms.mark:
+        raise _unseen(here, terms.cache.parent, "write to")
+    if not terms.writing and mark_of(terms.cache) != terms.mark:
         raise _unseen(here, terms.cache, "read")
 
 
@@ -194,8 +201,8 @@ def check_workers(client: Any, place: Path, *, writing: bool) -> Terms:  # noqa:
         writing: which of both. Where workers are to read, nothing is written.
 
     Returns:
-        What those that join later have to have, too. Who does not see the folder to write into is
-        no longer meant there (`features.cluster.worker`).
+        What those that join later have to have, too; of a folder to write into the caller adds
+        what they have to find there.
 
     Raises:
         ClusterError: one does not; it is named.
@@ -274,12 +281,17 @@ def describe_worker(file: str, writing: bool, client: str) -> Described:
     room = Room(memory_limit(), socket.gethostname() == client)
     if not writing:
         return Described(versions(), mark_of(Path(file)), room)
+    return Described(versions(), _seen_to_write(Path(file)), room)
+
+
+def _seen_to_write(file: Path) -> str:
+    """Read what stands in a file that may be written to; "" where it is not seen, or may not."""
     try:
-        seen = Path(file).read_text("utf-8")
-        Path(file).touch()  # may it be written to?
+        seen = file.read_text("utf-8")
+        file.touch()
     except OSError:
-        seen = ""
-    return Described(versions(), seen, room)
+        return ""
+    return seen
 
 
 def host_of(worker: str) -> str:

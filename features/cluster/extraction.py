@@ -35,7 +35,7 @@ from features.cache.shards import (
     open_shard,
     unlisted_files,
 )
-from features.cluster.connection import Cluster, Terms, check_workers, dashboard, lost, versions
+from features.cluster.connection import Cluster, Terms, check_workers, dashboard, lost
 from features.cluster.spread import running_workers, spread
 from features.cluster.worker import (
     RUN_FILE,
@@ -98,12 +98,12 @@ def extract_on(
     folder.mkdir(parents=True, exist_ok=True)
     with writing(folder / TABLE), cluster.connect() as client:
         told(dashboard(client))
-        check_workers(client, folder, writing=True)
+        terms = check_workers(client, folder, writing=True)
         if not (folder / MANIFEST).exists():
             drop_rowless(folder / TABLE, settings.fields)
         width, dtype = settings.cached_width, settings.row_dtype
         with Cache.write(folder / TABLE, settings.fields, width, dtype) as table:
-            run = _Run(client, photographs, settings, folder, table, options, watch, told)
+            run = _Run(client, photographs, settings, folder, table, options, watch, told, terms)
             try:
                 result = run.run(progress)
             except Exception as error:
@@ -146,15 +146,19 @@ class _Run:
         options: RunOptions,
         watch: Watch | None,
         told: Callable[[str], None],
+        terms: Terms,
     ) -> None:
         self.client, self.folder, self.told = client, folder, told
-        self.terms = Terms(tuple(versions().items()))
         self.photographs = [
             one if is_address(one.file) else one._replace(file=one.file.absolute())
             for one in photographs
         ]
         self.settings, self.options = _with_absolute_weights(settings), options
         self.token = secrets.token_hex(4)
+        # Who joins later has to see the folder, and this run in it.
+        self.terms = dataclasses.replace(
+            terms, cache=folder / RUN_FILE, mark=self.token, writing=True
+        )
         self.table_rows = {row.path: row for row in ([] if options.rehash else table.table_rows)}
         self.probe: Row | None = read_probe(table)
         self.watch = watch

@@ -78,12 +78,16 @@ def collected(done: Collection) -> str:
 
 
 def merged(done: Merge) -> str:
-    """Say which rows came from where, and what to do next."""
-    return (
+    """Say which rows came from where, what is listed, and what to do next."""
+    told = (
         f"{done.path}: {done.first + done.second:,} rows: {done.first:,} of the first, "
         f"{done.second:,} that only the second had ({done.both:,} were in both)\n"
-        f"  now run: extract FOLDER --cache {done.path}, on the folder that holds all photographs; "
-        "none is computed again"
+    )
+    if done.listed:
+        return f"{told}  its table lists {done.listed:,} photographs of their folder"
+    return (
+        f"{told}  it lists no photographs yet: now run extract FOLDER --cache {done.path}, on the "
+        "folder that holds them all; none is computed again"
     )
 
 

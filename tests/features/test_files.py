@@ -151,6 +151,24 @@ def test_a_new_file_has_the_mode_of_any_new_one(tmp_path: Path) -> None:
 
 
 @posix
+@pytest.mark.parametrize(("target", "expected"), [(0o666, 0o640), (0o600, 0o600)])
+def test_a_link_is_replaced_by_a_file_that_no_more_may_touch(
+    tmp_path: Path, target: int, expected: int
+) -> None:
+    """What it leads to may be anybody's, such as /dev/null, which all may write to."""
+    (tmp_path / "there").write_text("there")
+    (tmp_path / "there").chmod(target)
+    (tmp_path / "x").symlink_to(tmp_path / "there")
+    before = os.umask(0o027)
+    try:
+        write_whole(tmp_path / "x", "new")
+    finally:
+        os.umask(before)
+    assert mode(tmp_path / "x") == expected
+    assert (tmp_path / "there").read_text() == "there"
+
+
+@posix
 def test_two_threads_leave_the_mask_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -195,6 +195,24 @@ def test_merge_brings_both_together(tmp_path: Path) -> None:
     assert holds(tmp_path / "a.h5", range(20))
 
 
+def test_merge_within_a_folder_lists_its_photographs(tmp_path: Path) -> None:
+    """Both tables, once; none where the two name other photographs by one name."""
+    fill_whole(tmp_path / "a.h5", 20, 20)
+    fill_whole(tmp_path / "b.h5", 30, 30)
+    done = merge(tmp_path / "a.h5", tmp_path / "b.h5", tmp_path / "c.h5")
+    assert done.listed == 30
+    assert text.merged(done).endswith("its table lists 30 photographs of their folder")
+    found = verify(tmp_path / "c.h5")
+    assert (found.faults, found.photographs, found.unused) == ([], 30, 0)
+    with Cache.write(tmp_path / "b.h5", FIELDS, WIDTH, "float32") as cache:
+        other = [cache.table_rows[0]._replace(path="A/1.png"), *cache.table_rows[2:]]
+        cache.replace_table(other, cache.note)
+        cache.commit()
+    done = merge(tmp_path / "a.h5", tmp_path / "b.h5", tmp_path / "d.h5")
+    assert done.listed == 0
+    assert "lists no photographs yet: now run extract FOLDER" in text.merged(done)
+
+
 def test_merge_of_different_settings_shows_both(tmp_path: Path) -> None:
     """Rows of two recipes never get into one cache."""
     fill(tmp_path / "a.h5", range(3))

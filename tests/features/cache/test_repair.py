@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from caches import FIELDS, WIDTH, digest, fill_whole, holds, row
+from caches import FIELDS, WIDTH, digest, fill_whole, holds, row, table_row
 from toy import ToyBackbone, toy_settings, write_folder
 
 from features.cache.cache import Cache
@@ -67,6 +67,26 @@ def test_damaged_rows_are_dropped_and_named(path: Path) -> None:
     said = text.repaired(done)
     assert "dropped 3 damaged rows: 7, 8, 550" in said
     assert "of photograph A/8.png" in said
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_a_row_of_no_numbers_is_named_and_dropped(tmp_path: Path, dtype: str) -> None:
+    """Forged with its checksum: whoever reads it says whose it is, and what to do."""
+    path = tmp_path / "c.h5"
+    rows = np.stack([row(n) for n in range(3)])
+    rows[1, 5] = np.nan if dtype == "float32" else np.inf
+    with Cache.write(path, FIELDS, WIDTH, dtype) as cache:
+        cache.append([digest(n) for n in range(3)], rows)
+        cache.replace_table([table_row(f"A/{n}.png", n, n) for n in range(3)], {"root": "r"})
+        cache.commit()
+    with Cache.read(path) as cache:
+        np.testing.assert_array_equal(cache.take([2, 0]), rows[[2, 0]].astype(dtype))
+        said = r"c\.h5: row 1, of A/1\.png, .* no finite numbers.*; run: cache repair \S*c\.h5"
+        with pytest.raises(CacheError, match=said):
+            cache.take([0, 1, 2])
+    assert verify(path, full=True).damaged == [1]
+    assert repair(path).rows == 2
+    assert verify(path, full=True).damaged == []
 
 
 def test_a_disk_that_fails_once_costs_no_row(

@@ -25,7 +25,7 @@ from toy import ToyBackbone, toy_settings, write_folder
 from features.cache.cache import Cache
 from features.cache.shards import MANIFEST, open_cache
 from features.cluster import connection
-from features.cluster.connection import Cluster, check_workers
+from features.cluster.connection import Cluster, Described, Room, check_workers
 from features.cluster.extraction import extract_on
 from features.cluster.parallel import on_cluster
 from features.cluster.worker import RUN_FILE, ShardTask, make_shard
@@ -277,7 +277,7 @@ def test_what_cannot_work_is_said_in_one_line(
 
     class Workers:
         def run(self, *_: Any) -> Any:
-            return {"tcp://192.0.2.7:1": self.said}
+            return {"tcp://192.0.2.7:1": Described(*self.said, Room(10**9, here=False))}
 
     client = Workers()
     client.said = (connection.versions(), "")  # type: ignore[attr-defined]
@@ -317,7 +317,8 @@ def test_a_disk_that_may_not_be_written_to(
         check_workers(Alone(), cache, writing=False)
     for other in ("", "0" * 32):
         with monkeypatch.context() as patch:
-            said = {"tcp://192.0.2.7:1": (connection.versions(), other)}
+            one = Described(connection.versions(), other, Room(10**9, here=False))
+            said = {"tcp://192.0.2.7:1": one}
             patch.setattr(Alone, "run", lambda *_, said=said: said)
             with pytest.raises(ClusterError, match=r"does not see .*features.h5; .* may read"):
                 check_workers(Alone(), cache, writing=False)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import CancelledError
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -242,7 +243,12 @@ def test_who_joins_later_has_to_have_what_the_others_have(tmp_path: Path) -> Non
     ours = Terms(tuple(versions().items()), cache, mark_of(cache))
     assert list(spread(Client(1), times, [5], 3, terms=ours)) == [(5, 15)]
     theirs = tuple((versions() | {"numpy": "1.0"}).items())
+    (tmp_path / "run").write_text("abc")
+    shards = Terms(ours.versions, tmp_path / "run", "abc", writing=True)
+    assert list(spread(Client(1), times, [5], 3, terms=shards)) == [(5, 15)]
     for other, said in (
+        (replace(shards, mark="abd"), r"does not see .*; .* may write to"),
+        (replace(shards, cache=tmp_path / "o" / "run"), r"does not see \S*/o; .* may write to"),
         (Terms(theirs), r"has other versions: numpy .* there, 1\.0 here"),
         (Terms(ours.versions, cache, "0" * 32), r"does not see .*features\.h5; .* may read"),
         (Terms(ours.versions, tmp_path / "none.h5", ours.mark), "does not see"),
