@@ -28,7 +28,6 @@ from pipeline.training.cross_validate import CompareOptions
 
 if TYPE_CHECKING:
     from pipeline.heads.gram_head import RowSpaceHead
-    from pipeline.heads.tree_heads import TreeHead
 
 _HEADS = ("logistic", "ridge", "linear-svm", "rbf-svm", "knn")
 _FOLDS = 5
@@ -109,6 +108,7 @@ def _plain_lines(report: Report, cache: str, quick: bool) -> None:
 def fit_head(n: int, width: int, cache: str, head: str, epochs: int, *, plain: bool) -> Round:
     """Give a round: train one head, or the library's own model with the same settings."""
     from pipeline.heads import make_head
+    from pipeline.heads.tree_heads import TreeHead
 
     rows, y, groups = _data(n, width, cache)
     settings = {"epochs": epochs} if head == "dense" else {}
@@ -117,8 +117,9 @@ def fit_head(n: int, width: int, cache: str, head: str, epochs: int, *, plain: b
         make_head(head, settings=settings).fit(rows, y, groups, n_classes=2)
 
     def trees() -> None:
-        trained = cast("TreeHead", make_head(head))
-        trained._estimator().fit(rows, y)
+        made = make_head(head)
+        assert isinstance(made, TreeHead)
+        made.estimator().fit(rows, y)
 
     def keras_fit() -> None:
         import keras
