@@ -10,6 +10,7 @@ solutions to the next width. So the work grows as rows times values.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,8 @@ WIDTH = 0.03
 """Of the rounding to either side of the margin, in decision values, for candidates."""
 
 _WIDTHS = (WIDTH, 0.01, 0.001, 0.0001)  # for what is kept, one after the other
+_SHARP = 0.003  # of the spread of decision values: wider roundings would decide how rows rank
+_SHARPEST = 1e-7
 _MOVED, _MOVED_SHARE = 0.01, 0.002  # where problems are solved, as of logistic candidates
 _STEPS = 60  # of Newton's, for each width
 _FLATTER = 0.1  # the slope along a step, of that at its start, at which it is long enough
@@ -105,13 +108,15 @@ class _Sharpening:
     def followed(self, weights: Floats, offset: float) -> tuple[Floats, float]:
         """Go from the solution at `WIDTH`, about, to that at the last of the widths.
 
+        These end where decision values, which little C keeps close together, are told apart.
+
         Where next to nothing is regularised, float32 may lose the way: then the best of those
         passed.
         """
         self._w, self._b, self._F = weights, offset, self._times(weights) + offset
         best, least = (weights, offset), self._loss()
         curved = self._curved(WIDTH)
-        for width in _WIDTHS:
+        for width in self._widths():
             # Rows between the widths stay in the system: the path is straight where none leaves.
             self._step(width, curved)
             before = np.zeros(0, np.int8)
@@ -125,6 +130,13 @@ class _Sharpening:
                 best, least = (self._w, self._b), loss
             curved = self._curved(width)
         return best
+
+    def _widths(self) -> Iterator[float]:
+        yield from _WIDTHS
+        seen, width = self._target != 0, _WIDTHS[-1]
+        while width > max(_SHARPEST, _SHARP * float(self._F[seen].std())):
+            width /= 10
+            yield width
 
     def _loss(self) -> float:
         """Give what is minimised, with the hinge that is not rounded off."""

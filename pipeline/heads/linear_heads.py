@@ -242,12 +242,16 @@ class RidgeHead(LinearHead):
             yield Linear(weights, targets.mean(axis=0))
 
 
+_FEW, _TIMES = 500, 4
+"""Rows up to which libsvm gets all of however few values, and beyond, rows for each value."""
+
+
 class LinearSVMHead(JointHead):
     """Support vector machine with a linear kernel, one class against the rest; calibrated.
 
-    Solved by libsvm on the Gram matrix (`svm`), of many rows of fewer values in the primal
-    (`hinge`): LIBLINEAR would penalise the intercept, and the result would depend on where the
-    rows are centred.
+    Solved by libsvm on the Gram matrix (`svm`), or in the primal (`hinge`): of many rows of fewer
+    values, and of rows of far fewer. LIBLINEAR would penalise the intercept, and the result would
+    depend on where the rows are centred.
     """
 
     name = "linear-svm"
@@ -262,7 +266,7 @@ class LinearSVMHead(JointHead):
         """See `RowSpaceHead.bytes_beside`; of more than two classes more."""
         few = min(n, ALL_PAIRS)
         pairs = bytes_of_pairs(few) + 8 * few * d
-        if n <= ALL_PAIRS:
+        if not _is_tall(n, d):
             return pairs
         many = bytes_of_machines(n, d, INNER_FOLDS * len(cls.grid["C"]))
         return max(many, pairs) if n <= 2 * ALL_PAIRS else many  # inner folds may be of few rows
@@ -271,7 +275,7 @@ class LinearSVMHead(JointHead):
         self, space: Space, y: Indices, n_classes: int, candidates: Sequence[Mapping[str, Any]]
     ) -> Iterator[Linear]:
         """Train one machine per class, or a single one for two classes."""
-        if isinstance(space, ColumnSpace) and len(y) > ALL_PAIRS:
+        if isinstance(space, ColumnSpace) and _is_tall(len(y), len(space.mean)):
             yield from super().train_compact(space, y, n_classes, candidates)
             return
         targets = signs(y, n_classes)
@@ -284,7 +288,7 @@ class LinearSVMHead(JointHead):
         self, part: TrainingPart, candidates: Sequence[Mapping[str, Any]]
     ) -> Iterator[Iterable[Linear]]:
         """Train on all inner folds together where they are trained in the primal."""
-        if _of_many_rows(part):
+        if _in_primal(part):
             yield from super().train_inside(part, candidates)
         else:
             yield from LinearHead.train_inside(self, part, candidates)
@@ -294,7 +298,7 @@ class LinearSVMHead(JointHead):
     ) -> tuple[int, Floats | None]:
         """Choose among rounded machines; decision values are those of the winner's sharp ones."""
         winner, decisions = super()._choose(part, candidates)
-        if len(candidates) > 1 and _of_many_rows(part):
+        if len(candidates) > 1 and _in_primal(part):
             decisions = super()._choose(part, [candidates[winner]])[1]
         return winner, decisions
 
@@ -303,16 +307,25 @@ class LinearSVMHead(JointHead):
         space, targets, counted, penalties, choosing = problems
         n, k = targets.shape
         each = (counted[:, :, None] * targets.astype(np.float32)[:, None, :]).reshape(n, -1)
-        found = machines(
-            space.centred_rows, each, np.repeat(penalties, k), space.axes, exact=not choosing
-        )
+        exact = not choosing or n <= ALL_PAIRS  # of few rows it is quickly done
+        found = machines(space.centred_rows, each, np.repeat(penalties, k), space.axes, exact=exact)
         return Solution(found.weights.reshape(-1, len(penalties), k), found.offset.reshape(-1, k))
 
 
-def _of_many_rows(part: TrainingPart) -> bool:
-    """Say whether some inner fold has more rows than libsvm gets, and fewer values."""
+def _is_tall(n: int, d: int) -> bool:
+    """Say whether machines on n rows of d values are trained in the primal.
+
+    Where rows are many times as many as values, few of them tell classes apart, and libsvm takes
+    up to a thousand times as long: 1,500 of 50 values took 35 s of nine machines.
+    """
+    return n > min(ALL_PAIRS, max(_FEW, _TIMES * d))
+
+
+def _in_primal(part: TrainingPart) -> bool:
+    """Say whether some inner fold is trained in the primal."""
     return any(
-        len(fold.y) > ALL_PAIRS and isinstance(fold.space, ColumnSpace) for fold in part.inner
+        isinstance(fold.space, ColumnSpace) and _is_tall(len(fold.y), len(fold.space.mean))
+        for fold in part.inner
     )
 
 

@@ -54,7 +54,7 @@ def plan(planned: Plan) -> str:
     rows = [
         ["photographs", f"{planned.photographs:,}, of which {planned.missing:,} to be looked at"],
         ["rows", f"{planned.rows:,}, from {planned.pictures} pictures a photograph"],
-        ["time", f"about {took}, measured on this computer just now"],
+        ["time", f"about {took} while nothing else runs, measured just now"],
         ["disk", f"{planned.size / 1e6:,.0f} MB"],
         ["look", planned.look],
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -65,6 +66,43 @@ def test_next_to_no_regularisation_is_no_worse_than_little(C: float) -> None:
     values = decided(X, target, (1e4, C), exact=True)
     little, less = np.maximum(1 - target[:, None] * values, 0).sum(axis=0)
     assert less < 1.01 * little
+
+
+@pytest.mark.parametrize(("ones", "C"), [(1, 0.001), (5, 0.001), (5, 0.01)])
+def test_much_regularisation_tells_rows_apart(ones: int, C: float) -> None:
+    """Where decision values differ by less than the rounding, it shrinks until they rank right."""
+    X, _ = centred(600, 40)
+    target = np.where(np.arange(600) < ones, 1.0, -1.0)
+    machine = SVC(C=C, kernel="linear", tol=1e-7).fit(X.astype(np.float64), target)
+    expected = machine.decision_function(X.astype(np.float64))
+    found = decided(X, target, (C,), exact=True)[:, 0]
+    assert expected.std() < 1e-3
+    assert np.corrcoef(found, expected)[0, 1] > 0.99999
+    np.testing.assert_allclose(found, expected, rtol=0, atol=0.02 * expected.std())
+
+
+def test_rows_of_far_fewer_values_are_trained_in_the_primal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The same setting is chosen as by libsvm, and probabilities are within 0.001."""
+    X, y, groups = sparse_rows(800, 20, effect=0.5, seed=4)
+    calls: list[int] = []
+    solve = linear_heads.machines
+
+    def counting(*given: Any, **more: Any) -> Any:
+        calls.append(len(given[0]))
+        return solve(*given, **more)
+
+    monkeypatch.setattr(linear_heads, "machines", counting)
+    found = []
+    for few in (100, 10_000):  # the primal, and libsvm
+        calls.clear()
+        monkeypatch.setattr(linear_heads, "_FEW", few)
+        head = make_head("linear-svm").fit(X, y, groups, n_classes=2)
+        assert bool(calls) == (few == 100)
+        found.append((head.chosen, head.predict_proba(X)))
+    assert found[0][0] == found[1][0]
+    assert 0 < np.abs(found[0][1] - found[1][1]).max() < 0.001
 
 
 def test_rows_that_a_problem_does_not_see_change_nothing() -> None:
