@@ -56,9 +56,13 @@ def measure(options: Options, heads: Sequence[str] = (), longest: float = _LONGE
             name = f"{head}, {who}"
             curves[name] = _curve(name, task, settings | {"head": head}, sizes, longest)
     if "logistic" in (heads or _HEADS):
-        for name, way in (("to 1e-7", {"tolerance": 1e-7}), ("behind PCA", {"turned": True})):
-            name, way = f"logistic, scikit-learn {name}", settings | {"head": "logistic"} | way
-            curves[name] = _curve(name, "peer", way, sizes, longest)
+        ways: dict[str, dict[str, Any]] = {
+            "to 1e-7": {"tolerance": 1e-7},
+            "behind PCA": {"turned": True},
+        }
+        for way, more in ways.items():
+            name, of = f"logistic, scikit-learn {way}", settings | {"head": "logistic"} | more
+            curves[name] = _curve(name, "peer", of, sizes, longest)
     for head in () if options.quick else (heads or _HEADS):
         if head in _OF_TREES:
             name = f"{head}, bare scikit-learn"
