@@ -103,7 +103,7 @@ def extract_on(
             drop_rowless(folder / TABLE, settings.fields)
         width, dtype = settings.cached_width, settings.row_dtype
         with Cache.write(folder / TABLE, settings.fields, width, dtype) as table:
-            run = _Run(client, photographs, settings, folder, table, options, watch, told, terms)
+            run = _Run(client, photographs, settings, table, options, watch, told, terms)
             try:
                 result = run.run(progress)
             except Exception as error:
@@ -141,14 +141,13 @@ class _Run:
         client: Any,  # noqa: ANN401 - Dask has few types
         photographs: Sequence[Photograph],
         settings: BackboneSettings,
-        folder: Path,
         table: Cache,
         options: RunOptions,
         watch: Watch | None,
         told: Callable[[str], None],
         terms: Terms,
     ) -> None:
-        self.client, self.folder, self.told = client, folder, told
+        self.client, self.folder, self.told = client, table.path.parent, told
         self.photographs = [
             one if is_address(one.file) else one._replace(file=one.file.absolute())
             for one in photographs
@@ -157,7 +156,7 @@ class _Run:
         self.token = secrets.token_hex(4)
         # Who joins later has to see the folder, and this run in it.
         self.terms = dataclasses.replace(
-            terms, cache=folder / RUN_FILE, mark=self.token, writing=True
+            terms, cache=self.folder / RUN_FILE, mark=self.token, writing=True
         )
         self.table_rows = {row.path: row for row in ([] if options.rehash else table.table_rows)}
         self.probe: Row | None = read_probe(table)
