@@ -224,13 +224,21 @@ def peak_megabytes() -> float:
     `ru_maxrss` of a child starts at its parent's peak.
     """
     try:
-        started = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-        return sum(_high_water(process) for process in ("self", *started))
+        return sum(_high_water(process) for process in _family(str(os.getpid())))
     except (OSError, IndexError):
         import resource
 
         unit = 1024**2 if sys.platform == "darwin" else 1024
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+def _family(process: str) -> list[str]:
+    """Give a process, those that it has started, and those that they have."""
+    found = [process]
+    for task in Path(f"/proc/{process}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            found += _family(child)
+    return found
 
 
 def _high_water(process: str) -> float:

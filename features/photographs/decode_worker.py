@@ -9,12 +9,14 @@ import contextlib
 import faulthandler
 import json
 import os
+import signal
+import socket
 import struct
 import sys
 import types
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 REQUEST = struct.Struct("<IQi")
 """Lengths of the head (JSON) and of the file, which follow; or, not below 0, the descriptor of the
@@ -26,15 +28,69 @@ and of the pixels, or of the reason, which follow."""
 
 READY, DONE, REASON = range(3)
 
+SHARED = 3
+"""The descriptor, in a process that was forked, of the memory that it shares."""
+
 
 def main() -> None:
-    """Serve with the real decoder."""
+    """Serve with the real decoder; given a descriptor, let forks of this process serve."""
     package = types.ModuleType("features")
     package.__path__ = [str(Path(__file__).resolve().parents[1])]
     sys.modules["features"] = package
     from features.photographs import decode
 
-    serve(decode)
+    if len(sys.argv) > 1:
+        nurse(int(sys.argv[1]), decode)
+    else:
+        serve(decode)
+
+
+def nurse(asked: int, decode: Any) -> None:  # noqa: ANN401 - a module
+    """Fork a process for each that is asked for, until the other end of a socket closes.
+
+    Args:
+        asked: the socket. One byte comes with three descriptors: of requests, of answers, and of
+            the memory for files, if there is one; one goes back with the process's own.
+        decode: the module, imported once for all.
+    """
+    alive: set[int] = set()
+    with socket.socket(fileno=asked) as other:
+        other.send(b"\0")
+        while given := socket.recv_fds(other, 1, 3)[1]:
+            _reap(alive)
+            pid = os.fork()
+            if not pid:
+                other.close()
+                _serve_fork(decode, given)
+            alive.add(pid)
+            pidfd = os.pidfd_open(pid)
+            for descriptor in given:
+                os.close(descriptor)
+            with contextlib.suppress(OSError):  # who asked is gone; so is the loop's next step
+                socket.send_fds(other, [b"\0"], [pidfd])
+            os.close(pidfd)
+    _reap(alive)
+    for pid in alive:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+def _reap(alive: set[int]) -> None:
+    """Take leave of those that have ended."""
+    for pid in list(alive):
+        if os.waitpid(pid, os.WNOHANG)[0]:
+            alive.discard(pid)
+
+
+def _serve_fork(decode: Any, given: list[int]) -> NoReturn:  # noqa: ANN401 - a module
+    """Serve in a process that was just forked, and end it."""
+    try:
+        for descriptor, place in zip(given, (0, 1, SHARED), strict=False):
+            os.dup2(descriptor, place)
+            os.close(descriptor)
+        serve(decode)
+    finally:
+        os._exit(0)
 
 
 def serve(decode: Any) -> None:  # noqa: ANN401 - a module

@@ -3,7 +3,7 @@
 Decoders are C code that meets bytes from anywhere, and a thread of them cannot be stopped. So each
 reader thread hands its file to a process that is kept for the next file, ends itself after
 SECONDS, and may hold no more memory than the file's own header justifies (where the system can
-say so: Linux). Measured, a process costs 0.2 s of processor time to start and 0.5 ms a file.
+say so: Linux). How they begin: `decode_process`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,8 +27,9 @@ from PIL import Image
 from features.arrays import Pictures, Pixels
 from features.errors import ImageError
 from features.photographs.decode import MAX_PIXELS, joined
+from features.photographs.decode_process import Nursery, Reply, begin, can_fork
 from features.photographs.decode_worker import REASON
-from features.photographs.decoder import Decoder, Reply
+from features.photographs.decoder import Decoder
 from features.photographs.file_header import Declared, check_declared, read_declared
 from features.photographs.jpeg import SIGNATURE as JPEG
 from features.photographs.recipe import Recipe
@@ -153,7 +155,9 @@ class Decoders:
             seconds: see SECONDS.
         """
         own = [sys.executable, "-P", str(Path(__file__).with_name("decode_worker.py"))]
-        self.command, self.seconds = list(command or own), seconds
+        self.seconds = seconds
+        self._nursery = Nursery(own) if command is None and can_fork() else None
+        self._begin = self._nursery.begin if self._nursery else partial(begin, command or own)
         self._idle: list[Decoder] = []
         self._lent: list[Decoder] = []
         self._change = threading.Condition()
@@ -196,7 +200,7 @@ class Decoders:
         """Lend a decoder, for a file to be read into its memory; `ask` then finds it there."""
         with self._change:
             running = (at for at, one in enumerate(self._idle) if one.runs)
-            decoder = self._idle.pop(next(running, -1)) if self._idle else Decoder(self.command)
+            decoder = self._idle.pop(next(running, -1)) if self._idle else Decoder(self._begin)
             self._lent.append(decoder)
         try:
             yield decoder
@@ -211,6 +215,8 @@ class Decoders:
             idle, self._idle = self._idle, []
         for decoder in idle:
             decoder.close()
+        if self._nursery is not None and not self._lent:
+            self._nursery.close()
 
     @contextlib.contextmanager
     def _holding(self, data: bytes | memoryview) -> Iterator[Decoder]:
@@ -268,9 +274,11 @@ atexit.register(_POOL.close)
 
 
 def _forget() -> None:
-    """Forget the pipes in a fork of this process: they are the parent's."""
+    """Forget the processes in a fork of this one: they are the parent's."""
     global _POOL
+    atexit.unregister(_POOL.close)
     _POOL = Decoders()
+    atexit.register(_POOL.close)
 
 
 if hasattr(os, "register_at_fork"):

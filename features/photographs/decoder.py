@@ -9,36 +9,14 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
-import subprocess
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable
 
-from features.errors import DecoderError
-from features.photographs.decode_worker import ANSWER, READY, REQUEST
+from features.photographs.decode_process import Process, Reply
 
 KEPT = 64 * 2**20
 """Most bytes of memory that a decoder keeps for the files to come."""
 
 _GROWS_BY = 2**20
-
-_PIPE = 2**18  # bytes, where the system lets us say so: a picture's pixels go through at once
-
-_ENVIRONMENT = {
-    "OPENBLAS_NUM_THREADS": "1",
-    "OMP_NUM_THREADS": "1",
-    # What a photograph took is kept for the next one (by glibc's malloc), not given back and asked
-    # for again page by page: 430 faults a photograph of 12 megapixels.
-    "MALLOC_MMAP_THRESHOLD_": str(2**25),
-    "MALLOC_TRIM_THRESHOLD_": str(2**26),
-}
-
-
-class Reply(NamedTuple):
-    """Hold what a process sends back; see `decode_worker.ANSWER`."""
-
-    kind: int
-    note: bytes
-    content: bytearray
 
 
 class Decoder:
@@ -47,12 +25,12 @@ class Decoder:
     The shared memory has no name: it is gone with the two processes, however they end.
 
     Args:
-        command: of a process as `features.photographs.decode_worker`.
+        begin: starts a process that is handed this memory's descriptor, -1 for none.
     """
 
-    def __init__(self, command: Sequence[str]) -> None:
-        self._command = command
-        self._process: _Process | None = None
+    def __init__(self, begin: Callable[[int], Process]) -> None:
+        self._begin = begin
+        self._process: Process | None = None
         self._shared = -1
         self._room: mmap.mmap | None = None
         if hasattr(os, "memfd_create"):
@@ -93,7 +71,7 @@ class Decoder:
         if not self.holds(data):
             self._fill(data)
         try:
-            reply = self.start().ask(head, data, self._shared)
+            reply = self.start().ask(head, data, shared=self._shared >= 0)
         except BaseException:
             self.end()
             raise
@@ -103,10 +81,10 @@ class Decoder:
             os.ftruncate(self._shared, 0 if self._room is None else len(self._room))
         return reply
 
-    def start(self) -> _Process:
+    def start(self) -> Process:
         """Give its process, started where it is not there; raise as `ask`."""
         if self._process is None:
-            self._process = _Process(self._command, self._shared)
+            self._process = self._begin(self._shared)
         return self._process
 
     def _fill(self, data: bytes | memoryview) -> None:
@@ -134,76 +112,3 @@ class Decoder:
         if self._shared >= 0:
             os.close(self._shared)
         self._shared, self._room = -1, None
-
-
-class _Process:
-    """One process and its two pipes."""
-
-    def __init__(self, command: Sequence[str], shared: int) -> None:
-        flags = getattr(subprocess, "CREATE_NO_WINDOW", 0)
-        flags |= getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
-        try:
-            self._process = subprocess.Popen(  # noqa: S603 - our own file
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env=os.environ | _ENVIRONMENT,
-                # Ctrl-C is for the program; its decoders end with their pipes.
-                process_group=None if os.name == "nt" else 0,
-                pass_fds=() if shared < 0 else (shared,),
-                creationflags=flags,
-                pipesize=_PIPE,
-            )
-        except OSError as error:
-            raise DecoderError(
-                f"the process that decodes photographs cannot be started ({error}); expected "
-                f"{command[0]} to be Python; check that it may be run"
-            ) from error
-        assert self._process.stdin and self._process.stdout and self._process.stderr
-        self._to, self._from = self._process.stdin, self._process.stdout
-        ready = self._read()
-        if ready is None or ready.kind != READY:
-            self._process.kill()
-            said = self._process.stderr.read().decode("utf-8", "replace").strip()
-            self.end()
-            raise DecoderError(
-                "the process that decodes photographs ended at its start "
-                f"({said.splitlines()[-1] if said else 'it said nothing'}); expected it to wait "
-                "for work; install Onepass again"
-            )
-
-    def ask(self, head: bytes, data: bytes | memoryview, shared: int) -> Reply | None:
-        """Ask it for a file, which lies in the shared memory or goes through the pipe."""
-        request = REQUEST.pack(len(head), len(data), shared)
-        try:
-            for part in (request, head, data if shared < 0 else b""):
-                self._to.write(part)
-            self._to.flush()
-        except OSError:
-            return None
-        return self._read()
-
-    def _read(self) -> Reply | None:
-        start = self._from.read(ANSWER.size)
-        if len(start) < ANSWER.size:
-            return None
-        kind, note_length, length = ANSWER.unpack(start)
-        note = self._from.read(note_length)
-        content = bytearray(length)
-        view, done = memoryview(content), 0
-        while done < length:
-            count = self._from.readinto(view[done:])  # type: ignore[attr-defined]
-            if not count:
-                return None
-            done += count
-        return Reply(kind, note, content)
-
-    def end(self) -> None:
-        """End it, whatever it does."""
-        self._process.kill()
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
-            with contextlib.suppress(OSError):
-                if pipe is not None:
-                    pipe.close()

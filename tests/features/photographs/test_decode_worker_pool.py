@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 import sys
 import threading
 import time
@@ -17,7 +18,9 @@ from toy import photograph
 from features.errors import DecoderError, ImageError
 from features.photographs import decoder as decoder_module
 from features.photographs.decode import MAX_PIXELS, decode, thumbnail
+from features.photographs.decode_process import Nursery, can_fork
 from features.photographs.decode_worker_pool import Decoders, decode_apart, thumbnail_apart
+from features.photographs.decoder import Decoder
 from features.photographs.file import read_photograph
 from features.photographs.file_header import Declared
 from features.photographs.recipe import RECIPES
@@ -146,14 +149,15 @@ def test_what_has_no_room_in_a_decoders_memory_is_read_all_the_same(
 
 def test_a_decoder_gets_a_file_with_its_size_wherever_that_stands() -> None:
     """In memory that is shared, a JPEG's size is looked for at its start, then in all of it."""
-    plain = photograph(1, (300, 200), "JPEG")
+    plain, decoders = photograph(1, (300, 200), "JPEG"), Decoders()
     for room in (0, 2**15, 2**17):
         comments = b"\xff\xfe\x7f\xff" + bytes(2**15 - 3)
         data = plain[:2] + comments * (room // 2**15) + plain[2:]
         for given in (data, memoryview(data)):
-            found = Decoders().ask(REQUEST, given, MAX_PIXELS)
+            found = decoders.ask(REQUEST, given, MAX_PIXELS)
             assert found.declared == Declared("JPEG", 300, 200)
             assert np.array_equal(found.pixels[0], decode(plain, IMAGENET))
+    decoders.close()
 
 
 def test_a_process_that_somebody_ended_is_replaced() -> None:
@@ -164,6 +168,30 @@ def test_a_process_that_somebody_ended_is_replaced() -> None:
         decoder.start()._process.kill()
         decoder.start()._process.wait()
     assert decoders.ask(REQUEST, photograph(1), MAX_PIXELS).pixels.shape == (1, 224, 224, 3)
+    decoders.close()
+
+
+def parent_of(decoder: Decoder) -> int:
+    """Give the process that forked a decoder's."""
+    known = Path(f"/proc/self/fdinfo/{decoder.start()._process._pidfd}").read_text()
+    pid = int(known.split("Pid:")[1].split()[0])
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+@pytest.mark.skipif(not can_fork(), reason="nothing is forked without pidfd, which Linux has")
+def test_decoders_are_forked_from_one_process_and_end_with_it() -> None:
+    """One that imported everything; another takes its place where somebody ended it."""
+    decoders = Decoders()
+    with decoders.lend() as one, decoders.lend() as other:
+        nursery = parent_of(one)
+        assert parent_of(other) == nursery
+        os.kill(nursery, signal.SIGKILL)
+        other.end()
+        assert parent_of(other) not in (nursery, os.getpid())
+        assert decoders.ask(REQUEST, photograph(1), MAX_PIXELS).pixels.shape == (1, 224, 224, 3)
+        last = other.start()
+        decoders._nursery.close()
+        assert last.ask(b"{}", b"", shared=False) is None
     decoders.close()
 
 
@@ -180,6 +208,9 @@ def test_a_decoder_that_does_not_start_is_an_error_of_the_run(
     """No photograph is blamed for a broken installation."""
     with pytest.raises(DecoderError, match=expected):
         Decoders(command).ask(REQUEST, photograph(1), MAX_PIXELS)
+    if can_fork():
+        with pytest.raises(DecoderError, match=expected):
+            Nursery(command).begin(-1)
 
 
 def test_large_photographs_are_decoded_one_at_a_time() -> None:
