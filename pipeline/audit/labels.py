@@ -35,6 +35,20 @@ HEAD = "ridge"
 LEAST_AUC = 0.65
 """A head below this cannot tell the classes: it names no label errors."""
 
+
+_CHANCE = 0.5
+
+
+def tells_classes(auc: float, low: float) -> bool:
+    """Say whether a head's doubts about labels say anything.
+
+    Args:
+        auc: of the head on parts that it did not learn from.
+        low: the lower end of its 95 % interval over parts; nan where it is not known.
+    """
+    return auc >= LEAST_AUC and not low <= _CHANCE
+
+
 WEAK = 0.5
 """A head that gives photographs their own class less than this on average does not know it."""
 

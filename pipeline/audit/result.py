@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from features.errors import DataError
-from pipeline.audit.labels import LEAST_AUC
+from pipeline.audit.labels import tells_classes
 from pipeline.output.result_table import Cell, Column, Table, interval
 from pipeline.output.tables import to_csv
 
@@ -100,11 +100,9 @@ class Shortcuts:
 
     @property
     def repeated(self) -> str:
-        """Say which facts are not listed, and as which they say the same; "" for none."""
-        same = [f"{fact.title} (as {fact.same_as})" for fact in self.facts if fact.same_as]
-        return f"the same of these photographs, and not listed twice: {', '.join(same)}" * bool(
-            same
-        )
+        """Say which facts are not listed, and which say it for them; "" for none."""
+        same = [f"{fact.title} ({fact.same_as})" for fact in self.facts if fact.same_as]
+        return f"not listed, for another fact says it: {', '.join(same)}" if same else ""
 
     @property
     def needed(self) -> float:
@@ -162,6 +160,7 @@ class LabelFindings:
         roc_auc: of the head on all photographs, each judged by the round that did not train on it.
         own_probability: by class, the mean probability that the head gives it on its photographs.
         weak: classes that the head hardly knows; its doubts about their labels say little.
+        low, high: 95 % interval of `roc_auc` over parts; nan where it is not known.
     """
 
     suspects: list[LabelFinding]
@@ -171,15 +170,18 @@ class LabelFindings:
     roc_auc: float
     own_probability: dict[str, float]
     weak: list[str]
+    low: float = math.nan
+    high: float = math.nan
 
     @property
     def judged(self) -> bool:
         """Whether the head tells the classes, so that its doubts say something of labels."""
-        return self.roc_auc >= LEAST_AUC
+        return tells_classes(self.roc_auc, self.low)
 
     def of(self) -> str:
         """Say which head it was and how well it tells the classes."""
-        return f"({self.head} head, {self.folds} folds by part, AUC {self.roc_auc:.3f})"
+        span = "" if math.isnan(self.low) else f" [{self.low:.2f}, {self.high:.2f}] over parts"
+        return f"({self.head} head, {self.folds} folds by part, AUC {self.roc_auc:.3f}{span})"
 
 
 @dataclass(frozen=True)
@@ -361,7 +363,8 @@ def _shortcuts(record: dict[str, Any]) -> Shortcuts:
 
 def _labels(record: dict[str, Any]) -> LabelFindings:
     suspects = [LabelFinding(**one) for one in record["suspects"]]
-    return LabelFindings(**record | {"suspects": suspects, "roc_auc": _number(record["roc_auc"])})
+    numbers = {name: _number(record.get(name)) for name in ("roc_auc", "low", "high")}
+    return LabelFindings(**record | {"suspects": suspects} | numbers)
 
 
 def _background(record: dict[str, Any] | None) -> BackgroundFinding | None:

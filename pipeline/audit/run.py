@@ -19,9 +19,10 @@ from features.photographs.metadata import FileFacts
 from features.photographs.survey import read_facts
 from pipeline.audit.background import background_shortcut, rounds_by_part
 from pipeline.audit.columns import Testable, collect
-from pipeline.audit.labels import HEAD, LEAST_AUC, WEAK, out_of_fold, suspect_labels
+from pipeline.audit.labels import HEAD, WEAK, out_of_fold, suspect_labels, tells_classes
 from pipeline.audit.metadata_facts import FACTS
 from pipeline.audit.outliers import SEEN, find_outliers, neighbour_distances, sampled_distances
+from pipeline.audit.permutation_test import interval
 from pipeline.audit.result import (
     Audit,
     BackgroundFinding,
@@ -34,7 +35,7 @@ from pipeline.audit.shortcuts import describe_facts, find_shortcuts
 from pipeline.audit.unusable import find_torn_copies, find_unusable
 from pipeline.data.dataset import Dataset
 from pipeline.data.splits import Fold
-from pipeline.evaluation.metrics import score
+from pipeline.evaluation.metrics import auc_error, score
 from pipeline.feature_specs.rows import rows_in
 from pipeline.feature_specs.spec import FeatureSpec
 from pipeline.heads import load_head_class
@@ -284,7 +285,10 @@ def _labels(data: Dataset, side: Side, rounds: Sequence[Fold], seed: int) -> Lab
     P = out_of_fold(side, data.y, data.groups, rounds, seed=seed)
     found = suspect_labels(data.y, P)
     auc = score(data.y, P)["roc_auc"]
-    if not auc >= LEAST_AUC:  # a head that cannot tell the classes says nothing of their labels
+    parts = [len(np.unique(data.groups[data.y == number])) for number in range(len(names))]
+    sides = (min(parts), sum(parts) - min(parts))
+    low, high = interval(auc, auc_error(auc, *sides), sides)
+    if not tells_classes(auc, low):  # then it says nothing of labels
         found = replace(found, ranked=[], estimated=0)
     own = dict(zip(names, found.thresholds.tolist(), strict=True))
     return LabelFindings(
@@ -304,6 +308,8 @@ def _labels(data: Dataset, side: Side, rounds: Sequence[Fold], seed: int) -> Lab
         roc_auc=auc,
         own_probability=own,
         weak=[name for name, probability in own.items() if probability < WEAK],
+        low=low,
+        high=high,
     )
 
 

@@ -19,7 +19,8 @@ from pipeline.data.dataset import Labelled
 from pipeline.data.splits import Fold
 
 _FEW = 0.1  # share of the photographs that a fact may tell apart in groups
-_SAME = 0.97  # rank correlation from which two facts are one, such as file size and bytes per pixel
+_SAME = 0.97  # rank correlation from which two facts are one, such as time and counter
+_ONE = {"file_size", "bytes_per_pixel"}  # one fact, told in two ways, however sizes vary
 
 LEAST_AUC = 0.6
 """Below this a fact is no shortcut that a model would take, however certain the difference is."""
@@ -45,7 +46,8 @@ def find_shortcuts(
     told = tell_apart(testable.columns, data.y, data.groups, rounds, shuffles=shuffles, seed=seed)
     pairs = list(zip(testable.columns, told, strict=True))
     pairs.sort(key=lambda pair: not _is_shortcut(pair[1]))  # a shortcut stands for others, never
-    alike = _same_facts([column for column, _ in pairs])  # a fact that tells nothing for it
+    # a fact that tells nothing for it.
+    alike = _same_facts([column for column, _ in pairs])
     findings = [
         _finding(data, testable, column, one, same_as)
         for (column, one), same_as in zip(pairs, alike, strict=True)
@@ -88,14 +90,16 @@ def describe_facts(data: Labelled, testable: Testable) -> Shortcuts:
 def _same_facts(columns: Sequence[Column]) -> list[str]:
     """Give for each fact an earlier one's title that says the same of photographs; "" for none.
 
-    Two say the same that order photographs alike, or that tell the same few groups of them apart.
+    Two say the same that order photographs alike, that tell the same few groups of them apart, or
+    that are one fact anyway.
     """
     ranks = [_ranks(column) for column in columns]
     found: list[str] = []
     for i, column in enumerate(columns):
         same = next(
             (j for j in range(i) if not found[j] and (
-                _order_alike(columns[j], column, ranks[j], ranks[i])
+                {columns[j].name, column.name} == _ONE
+                or _order_alike(columns[j], column, ranks[j], ranks[i])
                 or _same_groups(columns[j], column))),
             None,
         )  # fmt: skip

@@ -85,8 +85,7 @@ def _rank(unit: Verdict) -> tuple[bool, int, float]:
         kind = 2
     else:
         kind = 3 if unit.error is not None else 4
-    margins = [one.margin for one in photographs if one.margin is not None]
-    return unit.trained_on, kind, min(margins, default=0.0)
+    return unit.trained_on, kind, 0.0 if unit.margin is None else unit.margin
 
 
 def _entry(prediction: Prediction, frame: Frame | None, unit: Verdict | None = None) -> SheetEntry:

@@ -16,7 +16,7 @@ from pipeline.evaluation.part_rules import combine
 from pipeline.groups.rules import GroupRule, apply_rule
 from pipeline.model.bundle import Bundle
 from pipeline.model.familiar import UNLIKE
-from pipeline.model.predict import Prediction
+from pipeline.model.predict import Prediction, margin_of
 from pipeline.thresholds.decision import disagreement
 
 DISAGREE = (
@@ -41,6 +41,7 @@ class PartPrediction:
         error: why there is no verdict.
         note: what a person should know of the verdict; "" for nothing.
         said: the probability for a person, as in `Prediction`.
+        margin: how far its probability is from another verdict; 0 is the most doubtful.
     """
 
     part: str
@@ -52,6 +53,7 @@ class PartPrediction:
     error: str | None = None
     note: str = ""
     said: str = ""
+    margin: float | None = None
 
     @property
     def for_person(self) -> bool:
@@ -139,7 +141,7 @@ def _predicted(bundle: Bundle, those: tuple[Prediction, ...]) -> PartPrediction:
         return PartPrediction(
             part=name, photographs=those, verdict=first.verdict, probability=first.probability,
             probabilities=first.probabilities, truth=truth, error=first.error, note=first.why,
-            said=first.said,
+            said=first.said, margin=first.margin,
         )  # fmt: skip
     P = np.array([one.chances for one in those if one.chances is not None])
     if not len(P):
@@ -154,6 +156,7 @@ def _predicted(bundle: Bundle, those: tuple[Prediction, ...]) -> PartPrediction:
         name, those, verdict_name(names, number), told,
         dict(zip(names, chances[0].tolist(), strict=True)), truth, note=note,
         said=beside(told, decision.band) if bundle.classes.binary else f"{told:.0%}",
+        margin=margin_of(bundle.classes, chances[0], decision.band),
     )  # fmt: skip
 
 

@@ -315,10 +315,6 @@ def verdict(
 ) -> Prediction:
     """Give the verdict on a photograph with these probabilities (n_classes,)."""
     number = int(band.decide(chances[None])[0])
-    two = np.sort(chances)[-2:]
-    margin = (
-        min(abs(chances[1] - end) for end in band.limits) if classes.binary else two[1] - two[0]
-    )
     told = float(chances[1] if classes.binary else chances[number])
     return Prediction(
         path,
@@ -328,9 +324,17 @@ def verdict(
         {name: float(chance) for name, chance in zip(classes.names, chances, strict=True)},
         truth,
         for_person=number == REVIEW,
-        margin=float(margin),
+        margin=margin_of(classes, chances, band),
         said=beside(told, band) if classes.binary else f"{told:.0%}",
     )
+
+
+def margin_of(classes: Classes, chances: Floats, band: Band) -> float:
+    """Say how far probabilities (n_classes,) are from another verdict; 0 is the most doubtful."""
+    if classes.binary:
+        return float(min(abs(chances[1] - end) for end in band.limits))
+    two = np.sort(chances)[-2:]
+    return float(two[1] - two[0])
 
 
 def _truth(bundle: Bundle, file: Path) -> str | None:

@@ -11,7 +11,7 @@ from pipeline.audit.finding_tables import copies_table, photographs_table, suspe
 from pipeline.audit.result import Audit, BackgroundFinding, LabelFindings, Shortcuts, read_audit
 from pipeline.output.result_table import Table
 from pipeline.output.tables import printable
-from pipeline.output.wording import count, score, sentence
+from pipeline.output.wording import count, sentence
 from pipeline.report.html import Html, element, folded, join, result_table
 from pipeline.report.page import Section, paragraphs
 
@@ -157,9 +157,9 @@ def _labels(found: LabelFindings) -> list[Html]:
     return [
         element("h3", "Labels"),
         paragraphs(
-            f"About {found.estimated:,} may be wrong, {len(found.suspects):,} are to be checked "
-            f"({found.head} head, {found.folds} folds by part, AUC {score(found.roc_auc)}). "
-            f"Photographs that are hard to judge look just like wrong labels.{weak}"
+            f"At most about {found.estimated:,} are wrong, {len(found.suspects):,} are to be "
+            f"checked {found.of()}. Photographs that are hard to judge look just like wrong "
+            f"labels.{weak}"
         ),
         _folded(suspects_table(found.suspects, _LISTED)),
     ]

@@ -78,7 +78,8 @@ def section(given: Grouped) -> Section:
 def _origin(given: Grouped) -> Html:
     """Say where groups are from; of proposed ones, every kind of evidence with its counts."""
     value = f" ({printable(given.rule.value)})" if given.rule.known else ""
-    lead = f"{_FROM[given.rule.kind]}{value}. A split by part never puts two of them on two sides."
+    lead = f"{_FROM[given.rule.kind]}{value}. A split by part never puts two of them on two sides"
+    lead += "." if given.rule.known else ", as far as the proposal is right."
     proposal = given.proposal
     if proposal is None:
         return paragraphs(lead)

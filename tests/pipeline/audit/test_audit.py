@@ -483,6 +483,8 @@ def test_one_fact_is_said_once() -> None:
     size = Column("file_size", np.arange(40.0))
     titles = _same_facts([Column("jpeg_quality", quality), tables, camera, size])
     assert titles == ["", "JPEG quality", "", ""]
+    a_pixel = Column("bytes_per_pixel", np.tile([3.0, 1.0], 20))  # sizes vary: one fact even so
+    assert _same_facts([a_pixel, size]) == ["", "bytes per pixel"]
 
 
 def test_the_table_of_facts_lists_each_once() -> None:
@@ -495,7 +497,7 @@ def test_the_table_of_facts_lists_each_once() -> None:
     shown = [row[0] for row in found.table(("ok", "bad")).rows]
     assert "file size" in shown
     assert "bytes per pixel" not in shown
-    assert found.repeated.endswith("not listed twice: bytes per pixel (as file size)")
+    assert found.repeated == "not listed, for another fact says it: bytes per pixel (file size)"
     assert found.repeated in _shortcuts(found, ["ok", "bad"])
 
 
@@ -504,3 +506,7 @@ def test_a_head_that_hardly_tells_the_classes_says_nothing_of_labels() -> None:
     found = LabelFindings([], 0, "ridge", 5, 0.44, {}, ["a", "b"])
     assert _labels(found).startswith("Labels: not judged, for the head hardly tells the classes")
     assert "at most about 0 are wrong" in _labels(replace(found, roc_auc=0.65))
+    few = _labels(replace(found, roc_auc=0.685, low=0.46, high=0.84))  # on 17 and 20 parts
+    assert few.startswith("Labels: not judged")
+    assert "AUC 0.685 [0.46, 0.84] over parts" in few
+    assert "are wrong" in _labels(replace(found, roc_auc=0.685, low=0.6, high=0.76))

@@ -276,3 +276,8 @@ def test_what_a_person_should_look_at_comes_first(
         ("wrong", "review"), ("sure", "review"), ("near", "good"),
     ]  # fmt: skip
     assert [entry.said for entry in drawn][:2] == ["50%", "50%"]  # never a photograph's beside it
+    drawn.clear()
+    clear = PartPrediction("p1", (found[2], found[1]), "good", 0.1, margin=0.3)
+    close = PartPrediction("p2", (found[1], found[1]), "good", 0.38, margin=0.02)
+    prediction_sheet(classes, found, parts=[clear, close])  # by the part's doubt, not by that of
+    assert [entry.file.name for entry in drawn] == ["sure", "sure", "near", "sure"]  # a photograph
