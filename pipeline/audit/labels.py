@@ -24,9 +24,10 @@ import numpy as np
 from features.arrays import Floats, Indices
 from features.cluster.parallel import each
 from pipeline.data.splits import Fold
-from pipeline.heads import make_head
+from pipeline.heads import load_head_class, make_head
+from pipeline.heads.gram import GramSide
 from pipeline.heads.gram_head import RowSpaceHead
-from pipeline.heads.sides import Side
+from pipeline.heads.sides import Side, taken_by_products
 from pipeline.heads.tuning import TrainingPart
 
 HEAD = "ridge"
@@ -101,7 +102,11 @@ def out_of_fold(
     """
     training = _Training(y, groups, int(y.max()) + 1, seed)
     found = np.full((len(y), training.n_classes), np.nan)
-    for fold, P in zip(rounds, each(_judge_fold, rounds, training, side), strict=True):
+    taken = (
+        taken_by_products(len(y), [load_head_class(HEAD)]) if isinstance(side, GramSide) else None
+    )
+    made = each(_judge_fold, rounds, training, side, taken=taken)
+    for fold, P in zip(rounds, made, strict=True):
         found[fold.test] = P
     return found
 

@@ -17,6 +17,7 @@ from features.files import refuse_address, whole_folder, write_whole
 from features.photographs.file import Photograph
 from features.photographs.metadata import FileFacts
 from features.photographs.survey import read_facts
+from features.runtime import memory_room
 from pipeline.audit.background import background_shortcut, rounds_by_part
 from pipeline.audit.columns import Testable, collect
 from pipeline.audit.labels import HEAD, WEAK, out_of_fold, suspect_labels, tells_classes
@@ -40,7 +41,7 @@ from pipeline.feature_specs.rows import rows_in
 from pipeline.feature_specs.spec import FeatureSpec
 from pipeline.heads import load_head_class
 from pipeline.heads.gram import GramSide, gram
-from pipeline.heads.sides import Side, smaller_side
+from pipeline.heads.sides import Side, smaller_side, taken_by_products
 from pipeline.output.photograph_grid import SheetEntry, draw_sheet
 from pipeline.output.tables import MARK
 
@@ -265,18 +266,21 @@ def _predict_rows(
 def _side_and_distances(data: Dataset, seed: int, notes: list[str]) -> tuple[Side, Floats]:
     """Describe the rows for heads, and how far each is from others; of many, by their averages.
 
-    Slim rows have no more than their averages.
+    Many are more than `MOST_ROWS`, or than the memory holds the products of. Slim rows have no
+    more than their averages.
     """
-    if len(data) <= MOST_ROWS:
-        rows = rows_in(data, FeatureSpec.parse("avg"))[:] if data.row_parts.pooled else data.rows()
+    stored, heads = rows_in(data, FeatureSpec.parse("avg")), [load_head_class(HEAD)]
+    rows = stored if data.row_parts.pooled else data.stored_rows()
+    n = len(rows)
+    if n <= MOST_ROWS and sum(taken_by_products(n, heads)) <= memory_room():
         K = gram(rows)
         return GramSide(K, rows.shape[1]), neighbour_distances(K, data.groups)
-    averages = rows_in(data, FeatureSpec.parse("avg"))[:]
+    averages = stored[:]
+    most = f"more than {MOST_ROWS:,}" if n > MOST_ROWS else "more than the memory limit holds"
     notes.append(
-        f"labels and outliers of {len(data):,} photographs, more than {MOST_ROWS:,}, are judged by "
-        f"the averages of their maps, outliers by their distance to {SEEN:,} of the photographs"
+        f"labels and outliers of {n:,} photographs, {most}, are judged by the averages of their "
+        f"maps, outliers by their distance to {min(SEEN, n):,} of the photographs"
     )
-    heads = [load_head_class(HEAD)]
     return smaller_side(averages, heads), sampled_distances(averages, data.groups, seed)
 
 

@@ -132,6 +132,11 @@ def fitting(rows: Sequence[AnyRows], heads: Iterable[Any]) -> Taken:
     raise HeadError(_above_limit(what, needed, widest=max(widths)))
 
 
+def taken_by_products(n: int, heads: Iterable[Any]) -> Taken:
+    """Estimate the memory that training by the Gram matrix of n rows takes, however wide."""
+    return Taken(8 * n * n, _held_bytes((n, n), heads) + block_bytes() * BLOCK_COPIES)
+
+
 def _held_bytes(shape: tuple[int, ...], heads: Iterable[Any]) -> int:
     """Estimate the bytes that training on rows (n, d) takes in each process, beside its blocks.
 

@@ -31,12 +31,13 @@ from pipeline.audit.finding_tables import copies_table, photographs_table
 from pipeline.audit.labels import out_of_fold, suspect_labels
 from pipeline.audit.outliers import find_outliers, neighbour_distances, sampled_distances
 from pipeline.audit.result import LabelFindings
-from pipeline.audit.run import audit_dataset
+from pipeline.audit.run import _side_and_distances, audit_dataset
 from pipeline.audit.shortcuts import _same_facts, describe_facts
 from pipeline.audit.unusable import find_unusable
 from pipeline.data.classes import Classes
 from pipeline.data.dataset import Labelled
 from pipeline.data.splits import folds
+from pipeline.heads.columns import ColumnSide
 from pipeline.heads.gram import GramSide, gram
 from pipeline.heads.sides import smaller_side
 from pipeline.report.html import result_table
@@ -339,9 +340,19 @@ def test_many_photographs_are_judged_by_their_averages(
 ) -> None:
     """Beyond the limit labels and outliers are still judged, and a note says by what."""
     monkeypatch.setattr("pipeline.audit.run.MOST_ROWS", 20)
-    found = audit_dataset(load(write_set(tmp_path / "data"), tmp_path / "a.h5"))
+    data = load(write_set(tmp_path / "data"), tmp_path / "a.h5")
+    found = audit_dataset(data)
     assert found.labels is not None
     assert any("by the averages of their maps" in note for note in found.notes)
+    monkeypatch.undo()
+    notes: list[str] = []
+    assert isinstance(_side_and_distances(data, 0, notes)[0], GramSide)
+    monkeypatch.setenv("ONEPASS_MEMORY", "0.0001")
+    side, distances = _side_and_distances(data, 0, notes)
+    assert isinstance(side, ColumnSide) and np.isfinite(distances).all()
+    assert [note.split(" are judged by")[0] for note in notes] == [
+        f"labels and outliers of {len(data)} photographs, more than the memory limit holds,"
+    ]
 
 
 def test_rows_without_others_are_no_outliers() -> None:
