@@ -80,6 +80,7 @@ def _label(path: str) -> str:
     return folders[folders[0] in ("train", "test")]
 
 
+_PIXELS = ("similarity.", "changed_copies.")
 _NEVER = re.compile("(?!)")
 _TIMES, _NAMES, _BEST, _WEIGH = (
     readings.time_line, readings.read_names, readings._best, readings.weigh
@@ -152,7 +153,7 @@ def without(branch: str) -> Iterator[None]:
     """Switch one branch off."""
     with ExitStack() as stack:
         for name, instead in BRANCHES[branch]:
-            if name.startswith(("similarity.", "changed_copies.")):  # pictures are compared anew
+            if name.startswith(_PIXELS):  # pictures are compared anew
                 stack.enter_context(patch.multiple(propose, **_PICTURES))
             stack.enter_context(patch(f"pipeline.groups.{name}", instead))
         yield
@@ -178,8 +179,10 @@ def ablation(kinds: Mapping[str, Callable[[], list[Shot]]]) -> None:
         whole = {title: measure(some) for title, some in shots.items()}
         print("| without | changes | found | merged | kinds that lose |\n|---|---|---|---|---|")
         for branch in BRANCHES:
-            lost = []
+            lost, anew = [], any(name.startswith(_PIXELS) for name, _ in BRANCHES[branch])
             for title, some in shots.items():
+                if anew and whole[title][2] != "pixels":
+                    continue
                 with without(branch):
                     found, merged, _ = measure(some)
                 less, more = whole[title][0] - found, merged - whole[title][1]

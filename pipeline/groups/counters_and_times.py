@@ -23,7 +23,6 @@ MOST_SHOTS = 60
 """Photographs of the usual run; longer ones are lots or days, not parts."""
 
 TIMED = 0.5  # share of photographs that have a time, so that it is evidence
-MOST_COUNTED = 24  # the same of a counter, which says less
 _FEWEST_RUNS = 3  # of several photographs: fewer are no habit
 _FEWEST_GAPS = 10
 _STUCK = 0.5  # share of photographs of one instant that is no clock
@@ -52,29 +51,25 @@ _DAY = [re.compile(rf"(?<!\d){date}(?!\d)", re.ASCII) for date in (_DATE, _DAY_F
 
 @dataclass(frozen=True)
 class Line:
-    """Photographs placed on a line, or on several.
+    """Photographs placed on a line.
 
     Attributes:
         what: in words.
         values: float64 (n,), nan where a photograph has no place.
-        streams: int64 (n,); photographs of different streams are not compared.
         step: smallest difference that means anything.
         note: what a person should know of it; "" for nothing.
     """
 
     what: str
     values: Floats
-    streams: Indices
     step: float = 1.0
     note: str = ""
 
     def walk(self) -> tuple[Indices, Floats]:
-        """Order photographs; give the gap after each but the last, infinite between streams."""
+        """Order photographs; give the gap after each but the last."""
         placed = np.flatnonzero(np.isfinite(self.values))
-        order = placed[np.lexsort((self.values[placed], self.streams[placed]))]
-        gaps = np.diff(self.values[order])
-        gaps[self.streams[order][1:] != self.streams[order][:-1]] = np.inf
-        return order, gaps
+        order = placed[np.argsort(self.values[placed], kind="stable")]
+        return order, np.diff(self.values[order])
 
     def runs(self, gap: float) -> Indices:
         """Count off the runs, cut where a gap is wider: int64 (n,), -1 for no place."""
@@ -174,30 +169,28 @@ def time_line(
     placed = values[np.isfinite(values)]
     whole = bool((placed == np.round(placed)).all())
     step = 1.0 if whole else _TOUCH
-    return Line(what, values, np.zeros(len(names), dtype=np.int64), step, note)
+    return Line(what, values, step, note)
 
 
-def find_cut(gaps: Floats, step: float, most: int = MOST_SHOTS) -> Cut | None:
+def find_cut(gaps: Floats, step: float) -> Cut | None:
     """Find where gaps are of two kinds: a mixture of normal distributions of their logarithms.
 
     The cut is put rather too far than too near: a part that is torn does more harm than two that
     are merged. Of several kinds of gaps the first counts that leaves time to change a part by hand.
 
     Args:
-        gaps: float64 (m,) between neighbours; infinite ones are between streams.
+        gaps: float64 (m,) between neighbours.
         step: smallest difference that means anything; smaller gaps are one kind.
-        most: photographs of the usual run.
 
     Returns:
         None where gaps are of one kind, or what they cut are no parts.
     """
-    finite = gaps[np.isfinite(gaps)]
-    if len(finite) < _FEWEST_GAPS:
+    if len(gaps) < _FEWEST_GAPS:
         return None
     # Whole seconds are spread over their second, or each would be a kind of its own.
-    spread = (np.arange(len(finite)) * 0.618034 % 1 - 0.5) * step
-    logs = np.log2(np.maximum(finite + spread, step / 2))
-    cuts = [cut for cut in _cuts(logs) if cut.gap > 1.5 * step and _are_parts(gaps, cut.gap, most)]
+    spread = (np.arange(len(gaps)) * 0.618034 % 1 - 0.5) * step
+    logs = np.log2(np.maximum(gaps + spread, step / 2))
+    cuts = [cut for cut in _cuts(logs) if cut.gap > 1.5 * step and _are_parts(gaps, cut.gap)]
     # A robot changes parts in less than a hand does: then the farthest cut is all there is.
     return next((cut for cut in cuts if cut.long >= _BY_HAND), cuts[-1] if cuts else None)
 
@@ -260,17 +253,16 @@ def _cut(logs: Floats, parts: Floats, near: int) -> Cut | None:
     return Cut(float(2**surely), float(2 ** np.median(logs[far])))
 
 
-def _are_parts(gaps: Floats, gap: float, most: int) -> bool:
+def _are_parts(gaps: Floats, gap: float) -> bool:
     sizes = np.bincount(np.concatenate([[0], np.cumsum(gaps > gap)]))
     several = sizes[sizes > 1]
-    return len(several) >= _FEWEST_RUNS and float(np.median(several)) <= most
+    return len(several) >= _FEWEST_RUNS and float(np.median(several)) <= MOST_SHOTS
 
 
 def table_of_cuts(line: Line, gap: float) -> list[tuple[float, int]]:
     """Count the parts each cut would make, around the one that was chosen: (gap, parts)."""
     order, gaps = line.walk()
-    finite = gaps[np.isfinite(gaps)]
-    if not len(finite):
+    if not len(gaps):
         return []
     tried = [round_gap(gap * 2 ** (0.5 * k)) for k in range(-(_CUTS // 2), _CUTS // 2 + 1)]
     tried[_CUTS // 2] = gap

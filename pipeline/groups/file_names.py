@@ -28,10 +28,10 @@ _FEWEST, _SMALLEST_SHARE = 8, 0.05  # names of one shape: so many, and so many o
 _FEWEST_DRAWN, _SHORTEST = 16, 4  # different words that are drawn, and letters and digits of each
 _MIXED = 0.75  # share of their places that have letters and digits: a UUID's version is a digit
 _FEWEST_GROUPS = 4
-_COUNTS = 0.5  # share of a counter's values that differ
-_COLLIDES = 0.05  # share of equal numbers above which a counter starts anew in each folder
+_GROUPED = 0.5  # share of photographs in groups of several, so that a field may name parts
+_COLLIDES = 0.05  # share of equal numbers from which on they are no counter's
 _TWICE = 0.1  # of the values in two folders, names that are there twice
-_FEW = 12  # values of a number that tells streams of a counter apart
+_FEW = 12  # copies of a name without a digit
 _LONGEST_NUMBER = 15  # digits that a float64 holds
 _MOST_COPIES = 0.2  # share of all photographs that can be copies of one
 
@@ -156,7 +156,7 @@ def read_names(paths: Sequence[str], labels: Sequence[str] = ()) -> tuple[list[K
     lines: list[Line] = []
     for shape in _shapes(paths, folders):
         keys += _keys(shape, folders)
-        lines += _counters(shape, folders)
+        lines += _counters(shape, len(paths))
     return keys, lines
 
 
@@ -244,7 +244,7 @@ def _keys(shape: _Shape, folders: list[str]) -> Iterator[Key]:
             if not drawn and _counts_by_folder(shape, values, own):
                 values = [f"{one}/{value}" for one, value in zip(own, values, strict=True)]
             together = sum(number for number in Counter(values).values() if number > 1)
-            if together < _COUNTS * len(values):
+            if together < _GROUPED * len(values):
                 continue
             others = [i for i in shape.fields if i not in chosen]
             codes = np.full(len(folders), -1)
@@ -272,7 +272,7 @@ def _counts_by_folder(shape: _Shape, values: list[str], folders: list[str]) -> b
         places[value].add(folder)
     shared = sum(len(found) > 1 for found in places.values())
     twice = sum(len(found) > 1 for found in names.values())
-    return twice > max(_COLLIDES * len(names), _TWICE * shared)
+    return twice > _TWICE * shared
 
 
 def _word_before(tokens: list[str], field: int) -> str:
@@ -293,34 +293,19 @@ def _places(shape: _Shape, chosen: Sequence[int]) -> str:
     return " with ".join(places)
 
 
-def _counters(shape: _Shape, folders: list[str]) -> Iterator[Line]:
-    """Find numbers that hardly repeat, each as one line; per folder or word where they collide."""
-    own = [folders[number] for number in shape.members]
-    few = {i for i in shape.fields if len(set(shape.column(i))) <= _FEW}
-    words = {i for i in shape.fields if not shape.tokens[0][i].isdecimal()}
+def _counters(shape: _Shape, count: int) -> Iterator[Line]:
+    """Find numbers that hardly repeat, each as a line of `count` photographs."""
     for field in shape.fields:
         column = shape.column(field)
-        if not column[0].isdecimal() or len(set(column)) < _COUNTS * len(column):
+        if not column[0].isdecimal() or len(set(column)) < (1 - _COLLIDES) * len(column):
             continue
-        numbers = [float(text) if len(text) <= _LONGEST_NUMBER else np.nan for text in column]
-        for by_folder, by in ((False, set()), (True, set()), (True, words), (True, words | few)):
-            streams = [
-                "_".join([folder * by_folder, *(tokens[i] for i in sorted(by - {field}))])
-                for folder, tokens in zip(own, shape.tokens, strict=True)
-            ]
-            distinct = len(set(zip(streams, numbers, strict=True)))
-            if distinct >= (1 - _COLLIDES) * len(numbers):
-                yield _line(shape, field, numbers, streams, len(folders))
-                break
-
-
-def _line(shape: _Shape, field: int, numbers: list[float], streams: list[str], count: int) -> Line:
-    values = np.full(count, np.nan)
-    values[shape.members] = numbers
-    placed = np.zeros(count, dtype=np.int64)
-    placed[shape.members] = codes_of(streams)
-    what = f"number {shape.fields.index(field) + 1} of names like {shape.describe()}"
-    return Line(what, values, placed)
+        values = np.full(count, np.nan)
+        values[shape.members] = [
+            float(text) if len(text) <= _LONGEST_NUMBER else np.nan for text in column
+        ]
+        yield Line(
+            f"number {shape.fields.index(field) + 1} of names like {shape.describe()}", values
+        )
 
 
 def codes_of(values: Sequence[str]) -> Indices:

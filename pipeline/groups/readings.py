@@ -20,7 +20,6 @@ from features.arrays import Flags, Indices
 from features.cache.sample_table import TableRow
 from features.errors import DataError
 from pipeline.groups.counters_and_times import (
-    MOST_COUNTED,
     MOST_SHOTS,
     TIMED,
     Line,
@@ -189,8 +188,7 @@ def _by_time(line: Line, gap: float | None) -> _Reading | None:
 
 def _one_counter(counters: Sequence[Line], count: int) -> Line | None:
     """Give a counter that runs through most photographs: the order of shots."""
-    through = [c for c in counters if np.isfinite(c.values).sum() > 0.8 * count]
-    return next((c for c in through if c.streams.max() == 0), None)
+    return next((c for c in counters if np.isfinite(c.values).sum() > 0.8 * count), None)
 
 
 def _by_name(key: Key, order: Line | None, pixels: PixelEvidence) -> _Reading:
@@ -283,7 +281,7 @@ def _weighed(
 def _by_counter(line: Line, pixels: PixelEvidence) -> _Reading:
     """Give runs of a counter between long gaps; it says little by itself."""
     order, gaps = line.walk()
-    cut = find_cut(gaps, line.step, MOST_COUNTED)
+    cut = find_cut(gaps, line.step)
     if cut is None:
         nobody = np.full(len(line.values), -1)
         return _Reading(

@@ -226,7 +226,7 @@ def test_gaps_of_two_kinds_are_cut_between(kind: str, seed: int) -> None:
                 within, between = 1 + rng.exponential(2), 18 + rng.exponential(20)
             gaps.append(within if view else between)
             parts.append(part)
-    line = Line("t", np.round(np.cumsum(gaps)), np.zeros(len(gaps), dtype=np.int64))
+    line = Line("t", np.round(np.cumsum(gaps)))
     cut = find_cut(line.walk()[1], 1.0)
     assert cut is not None
     run, part_of = line.runs(cut.gap), np.array(parts)
