@@ -107,34 +107,29 @@ def _by_cells(
 
 def _centres(vectors: Array, cells: int) -> Array:
     """Find centres by k-means on some of the vectors, each brought to length 1."""
-    rng = np.random.default_rng(len(vectors))
-    some = vectors[np.sort(rng.permutation(len(vectors))[: cells * _OF_EACH_CELL])]
-    centres = some[rng.choice(len(some), cells, replace=False)]
-    for _ in range(_ROUNDS):
-        own = most_alike(some, centres, 1)[0][:, 0]
-        sums = np.zeros_like(centres)
-        np.add.at(sums, own, some)
-        centres = np.where(sums.any(axis=1, keepdims=True), unit(sums), centres)
-    return centres
+    from sklearn.cluster import KMeans
+
+    some = np.random.default_rng(0).permutation(len(vectors))[: cells * _OF_EACH_CELL]
+    means = KMeans(cells, init="random", n_init=1, max_iter=_ROUNDS, random_state=0)
+    return unit(means.fit(vectors[some]).cluster_centers_)
 
 
-def recall(vectors: Array, numbers: Indices, *, nearest_pairs: bool = False) -> float:
-    """Measure what share of the nearest others `numbers` has, for some vectors and all others.
+def recall(vectors: Array, numbers: Indices) -> float:
+    """Measure how many of some vectors are found with the nearest of all others, by either of both.
 
     Args:
         vectors: float32 (n, width).
         numbers: int64 (n, count), as `nearest` found them.
-        nearest_pairs: look for the pair with the nearest one alone, from one side or the other.
+
+    Returns:
+        A share.
     """
     rng = np.random.default_rng(0)
     rows = np.sort(rng.choice(len(vectors), min(_MEASURED, len(vectors)), replace=False))
-    count = 1 if nearest_pairs else numbers.shape[1]
-    true, _ = most_alike(vectors[rows], vectors, count, rows)
-    if nearest_pairs:
-        pairs = zip(rows, true[:, 0], strict=True)
-        return float(np.mean([a in numbers[b] or b in numbers[a] for a, b in pairs]))
-    shared = [len(np.intersect1d(a, b)) for a, b in zip(true, numbers[rows], strict=True)]
-    return float(np.mean(shared)) / count
+    true = most_alike(vectors[rows], vectors, 1, rows)[0][:, 0]
+    return float(
+        np.mean([a in numbers[b] or b in numbers[a] for a, b in zip(rows, true, strict=True)])
+    )
 
 
 def unit(vectors: Array) -> Array:

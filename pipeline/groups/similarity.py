@@ -57,13 +57,12 @@ class Tail:
     reach: float
 
     @classmethod
-    def of(cls, alike: Array, n: int, found: float = 1.0) -> Tail:
+    def of(cls, alike: Array, n: int) -> Tail:
         """Fit it to the likenesses of the nearest ones, the most alike first.
 
         Args:
             alike: float32 (n, at least 11).
             n: photographs.
-            found: share of the nearest ones that are among them.
         """
         group = _group(n)  # of the nearest ones may be copies
         reach = min(group + _strangers(n), alike.shape[1], n - 2)
@@ -72,7 +71,7 @@ class Tail:
         excess = (alike[:, group:reach] - floor[:, None]).sum(axis=1)
         excess += group * (alike[:, group] - floor)
         spread = np.maximum(excess / (reach - group), 1e-6)
-        return cls(floor, spread, reach / max(found, 0.1))
+        return cls(floor, spread, reach)
 
     def strangers(self, alike: Floats, a: Indices, b: Indices) -> Floats:
         """Compute how many strangers are expected to be as alike by chance, float64 (m,).
@@ -117,7 +116,7 @@ class Similarity:
         """Share of nearest pairs among the neighbours, measured on some; 1 where all were seen."""
         if len(self.vectors) <= ALL_PAIRS:
             return 1.0
-        return recall(self.vectors, self.neighbours, nearest_pairs=True)
+        return recall(self.vectors, self.neighbours)
 
     def pairs(self, most: float) -> tuple[Indices, Indices, Floats]:
         """Find neighbours (a < b) with fewer than `most` expected strangers, the surest first."""
@@ -198,8 +197,7 @@ def similarity_of(vectors: Array, tick: Tick | None = None) -> Similarity:
     """Fit the tail of each vector's strangers; (n, width) unit vectors, n at least FEWEST."""
     n = len(vectors)
     numbers, alike = nearest(vectors, min(_group(n) + _strangers(n), n - 2), tick)
-    found = recall(vectors, numbers) if n > ALL_PAIRS else 1.0
-    return Similarity(vectors, Tail.of(alike, n, found), numbers[:, : _group(n)])
+    return Similarity(vectors, Tail.of(alike, n), numbers[:, : _group(n)])
 
 
 def _group(n: int) -> int:
