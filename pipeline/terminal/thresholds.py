@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline.thresholds.decision import Decision
 from pipeline.thresholds.facts import (
+    NEITHER_WAY,
     bounds,
     claims,
     contradicted,
@@ -56,7 +57,7 @@ def evaluated(found: Outcome | None, what: str, review: bool, *, wholes: bool = 
     return [
         outcome_table({what: found}, review=review, wholes=wholes).text(),
         bounds(found, what),
-        *([people(found, what, None, wholes=wholes)] if review else []),
+        *([people(found, what, None, wholes=wholes), NEITHER_WAY] if review else []),
         "",
     ]
 
@@ -78,4 +79,4 @@ def seen(found: Decision) -> list[str]:
         outcome, what = found.unseen.outcome, found.unseen.how
     if outcome is None or not found.band.has_review:
         return []
-    return [people(outcome, what, found.defect_rate, wholes=found.of_wholes)]
+    return [people(outcome, what, found.defect_rate, wholes=found.of_wholes), NEITHER_WAY]

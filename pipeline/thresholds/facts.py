@@ -21,6 +21,11 @@ PART_RULES = {
 """How the photographs of a part are judged together."""
 
 
+NEITHER_WAY = (
+    "what goes to a person counts neither as right nor as wrong: scores of verdicts are of the rest"
+)
+"""How scores count what lies in a review band."""
+
 CLAIMED = {"missed": "defective parts are missed", "rejected": "good parts are rejected"}
 """What a claim is about."""
 

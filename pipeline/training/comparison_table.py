@@ -117,7 +117,7 @@ def comparison_notes(
     """
     folds, repeats = (len({getattr(f, of) for f in result.folds}) for of in ("fold", "repeat"))
     parts = (
-        "no part stands on both sides of a fold"
+        "no part, as far as parts are known, stands on both sides of a fold"
         if split == "grouped"
         else "photographs were dealt out at random, so that one part may stand on both sides"
     )

@@ -131,8 +131,8 @@ class Optimism:
         found = self.difference(score)
         if found > _SURE * self.doubts.get(score, 0.0):
             return f"looks {found:.3f} better than it is"
-        few = count(self.tested, "part was", "parts were")
-        return f"came out {found:.3f} higher, which may be chance: {few} tested"
+        few = f"{self.tested:,} part{' was' if self.tested == 1 else 's were'} tested"
+        return f"came out {found:.3f} higher, which may be chance: {few}"
 
 
 def torn_share(groups: Indices, rounds: Sequence[tuple[Indices, Indices]]) -> float:

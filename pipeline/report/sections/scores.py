@@ -10,6 +10,7 @@ from pipeline.evaluation.score_table import scores_table
 from pipeline.output.wording import sentence
 from pipeline.report.html import join, result_table
 from pipeline.report.page import Section, paragraphs
+from pipeline.thresholds.facts import NEITHER_WAY
 
 
 def section(
@@ -38,8 +39,5 @@ def section(
 def _at_threshold(predicted: Predictions) -> str:
     if predicted.band.has_review:
         low, high = predicted.band.limits
-        return (
-            f" Verdicts are below {low:.4g} and from {high:.4g} on. What lies between goes to a "
-            "person and counts neither as right nor as wrong: scores of verdicts are of the others."
-        )
+        return f" Verdicts are below {low:.4g} and from {high:.4g} on; {NEITHER_WAY}."
     return f" Verdicts are at the threshold {predicted.threshold:.4g}."

@@ -556,7 +556,7 @@ def test_a_difference_on_few_parts_is_not_called_flattery() -> None:
     higher = Rounds("x", [scores | {"roc_auc": 0.906}], [(rows[40:], rows[:40])])
     one = measure_optimism(by_part, "random", lambda: higher, groups, y)
     assert one is not None
-    assert "came out 0.056 higher, which may be chance: 10\u00a0parts were tested" in one.sentence()
+    assert "came out 0.056 higher, which may be chance: 10 parts were tested" in one.sentence()
     folds = [(rows[~test], rows[test])] * 5
     scattered = [scores | {"roc_auc": value} for value in (0.7, 0.8, 0.9, 0.95, 1.0)]
     steady = [scores | {"roc_auc": 0.95 + 0.001 * k} for k in range(5)]

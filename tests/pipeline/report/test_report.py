@@ -336,7 +336,7 @@ def test_what_a_person_looks_at_is_neither_right_nor_wrong() -> None:
     scored = Assessment.of_predictions(predicted)
     assert scored.scores["accuracy"] == pytest.approx(3 / 5)  # the other two are for a person
     said = plain(scores.section({"new": scored}, predicted).body)
-    assert "Verdicts are below 0.3 and from 0.7 on. What lies between goes to a person" in said
+    assert "Verdicts are below 0.3 and from 0.7 on; what goes to a person counts neither" in said
     low, high = interval(1, 3)
     assert made.figures[0].note.endswith(between(low, high))  # of all three defects, not of two
 

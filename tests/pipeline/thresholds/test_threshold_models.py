@@ -143,6 +143,7 @@ def test_a_review_band_reaches_every_verdict(cache: Path) -> None:
     assert all(mistake.verdict != "review" for mistake in held.mistakes)
     text = evaluation_text(held, bundle.classes.names)
     assert "a person would see" in text
+    assert "what goes to a person counts neither as right nor as wrong" in text
     assert text.split("truth \\ verdict")[1].split()[:3] == ["Healthy", "defects", "review"]
 
 
