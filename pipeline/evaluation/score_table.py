@@ -23,10 +23,10 @@ _LESS = {name: f"{TITLES[name]} (less is better)" for name in ("brier", "log_los
 _MEANINGS = {
     "accuracy": "share of right verdicts; says little where one class is rare",
     "balanced_accuracy": "mean of the shares that are recognised of each class; a coin has 0.5",
-    "recall": "share of the defective photographs that are called defective",
+    "recall": "share of the defective ones that are called defective",
     "precision": "share of truly defective ones among those called defective",
     "f1": "harmonic mean of recall and precision",
-    "roc_auc": "how often a defective photograph is put above a healthy one; a coin has 0.5",
+    "roc_auc": "how often a defective one is put above a healthy one; a coin has 0.5",
     "average_precision": "precision over all thresholds; a coin has the share of defects",
     "brier": "mean squared error of the probabilities; less is better",
     "log_loss": "punishes probabilities that are sure and wrong; less is better",

@@ -27,7 +27,7 @@ from pipeline.thresholds.bounds import parts_needed, upper_limit
 from pipeline.thresholds.decision import Decision
 from pipeline.thresholds.facts import claims, expect_more
 from pipeline.thresholds.outcome import Outcome
-from pipeline.training.comparison import Comparison, TableRow
+from pipeline.training.comparison import PARTS, Comparison, TableRow
 
 _GOOD_RANKING = 0.8  # a ROC AUC from which on another threshold is worth a try
 _TOLERABLE = 0.05  # a share of missed defects above which a person should look at what passes
@@ -322,8 +322,9 @@ def _best(found: Comparison, best: TableRow, binary: bool) -> str:
         place = "is the best" if alone else "comes first"
         who = f"Of {len(found.heads)} heads, {_inside(best.title)} {place}"
     if key == "roc_auc" and math.isfinite(value) and binary:
+        unit = "part" if found.unit == PARTS else "photograph"
         return (
-            f"{who}: shown a defective and a healthy photograph, {what} tells which is which in "
+            f"{who}: shown a defective and a healthy {unit}, {what} tells which is which in "
             f"{100 * value:.0f} of 100 cases."
         )
     return f"{who}; the mean {TITLES[key]} of {what} is {score(value)}."

@@ -237,6 +237,9 @@ def test_the_best_of_several_is_called_flattered() -> None:
     assert nested is not None
     assert nested.value < nested.naive - 0.03
     assert f"in {100 * nested.value:.0f} of 100 cases" in made.headline
+    assert "a healthy photograph" in made.headline
+    parts = comparison_verdict(replace(found, unit="parts"), predicted, assess(predicted), [])
+    assert "shown a defective and a healthy part," in parts.headline
     said = " ".join(made.sentences)
     assert f"he best of 4 heads flatters itself: expect ROC AUC {nested.value:.3f}" in said
     assert f"of a head chosen so, not {nested.naive:.3f}." in said
