@@ -180,7 +180,12 @@ def _promised(decision: Decision | None) -> list[str]:
     """Repeat what was claimed for the thresholds, unless these photographs contradict it."""
     if decision is None or decision.contradicted:
         return []
-    return [f"Its threshold was set so that {claim}." for claim in claims(decision)]
+    said = [f"Its threshold was set so that {claim}." for claim in claims(decision)]
+    outcome = decision.unseen.outcome if decision.unseen else None
+    if said and outcome is not None and not outcome.good_parts.passed:
+        done = "passed" if outcome.good_parts.reviewed else "spared from rejection"
+        said.append(f"That is useless: to keep it, none of the good parts set aside was {done}.")
+    return said
 
 
 def _advice(predicted: Predictions, scored: Assessment, decision: Decision | None) -> str:
@@ -188,6 +193,9 @@ def _advice(predicted: Predictions, scored: Assessment, decision: Decision | Non
         return "Do not sort parts by it: on these parts its ranking cannot be told from chance."
     if not predicted.classes.binary:
         return "The confusion matrix says which classes it can be trusted with."
+    *_, rejected, healthy = _counts(predicted)
+    if healthy and rejected == healthy:
+        return "Do not sort parts by it: it rejects every healthy one."
     most = _most_missed(predicted, decision)
     if most <= _TOLERABLE:
         return (

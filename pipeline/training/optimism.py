@@ -17,7 +17,7 @@ from pipeline.output.wording import count
 
 SCORES = ("roc_auc", "average_precision", "balanced_accuracy")
 _LITTLE = 0.01  # of a score
-_SURE = 2.0  # standard errors from which on a difference is no chance
+_SURE = 1.645  # standard errors from which on a difference is no chance, at 5 %, one-sided
 
 
 class Rounds(NamedTuple):

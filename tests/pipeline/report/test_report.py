@@ -152,6 +152,20 @@ def test_misses_and_chance_are_said() -> None:
     assert "cannot be told from chance" in model_verdict(coin, assess(coin), []).sentences[-1]
 
 
+def test_a_claim_that_rejects_all_good_parts_is_called_useless() -> None:
+    """Beside the claim, and no word of sorting parts by it."""
+    rng = np.random.default_rng(0)
+    y = np.array([0, 1] * 80)
+    p = np.where(y == 1, 0.6, 0.3) + 0.3 * rng.random(160)
+    p[1] = 0.01  # the lowest of the defective parts, which decides
+    predicted = predict_photographs(p.tolist(), y.tolist())
+    found = decide(predicted, ThresholdRule(max_missed=0.04))
+    assert found.note.startswith("useless")
+    made = model_verdict(replace(predicted, band=found.band), assess(predicted), [], decision=found)
+    assert "That is useless: to keep it, none of the good parts" in " ".join(made.sentences)
+    assert made.sentences[-1] == "Do not sort parts by it: it rejects every healthy one."
+
+
 def test_a_class_alone_is_said() -> None:
     """Only healthy, or only defective photographs: no number is made up for the other."""
     healthy = predict_photographs([0.1, 0.2, 0.7], [0, 0, 0])
