@@ -52,7 +52,8 @@ def weights_file(weights: str, folder: Path) -> str:
     if weights != "random":
         return weights
     file = folder / "random.weights.h5"
-    InceptionV3Backbone(None, scale=SCALE).keras_model().save_weights(file)
+    if not file.exists():
+        InceptionV3Backbone(None, scale=SCALE).keras_model().save_weights(file)
     return str(file)
 
 
