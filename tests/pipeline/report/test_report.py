@@ -160,7 +160,7 @@ def test_a_claim_that_rejects_all_good_parts_is_called_useless() -> None:
     p[1] = 0.01  # the lowest of the defective parts, which decides
     predicted = predict_photographs(p.tolist(), y.tolist())
     found = decide(predicted, ThresholdRule(max_missed=0.04))
-    assert found.note.startswith("useless")
+    assert "useless" in found.note
     made = model_verdict(replace(predicted, band=found.band), assess(predicted), [], decision=found)
     assert "That is useless: to keep it, none of the good parts" in " ".join(made.sentences)
     assert made.sentences[-1] == "Do not sort parts by it: it rejects every healthy one."
