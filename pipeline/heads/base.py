@@ -31,10 +31,8 @@ _SETTINGS_FILE = "settings.json"
 FORMAT = 2
 """Of a saved head; those before it had none, and estimators in files of skops."""
 
-RAW_COPIES = 2
-"""Of its rows, in a process that trains a head on them as they are: 1.7 were seen, of forests."""
-
 _BLOCK_ROWS = 256
+_COLUMN_ROWS = 1024  # whose values of one column fill a page of memory
 
 MOST_CLASSES = 100_000
 """Of a model that is loaded: a number in a file must not decide how much memory is taken."""
@@ -59,6 +57,8 @@ class Head(Classifier, ABC):
         ranges: smallest and largest accepted value of numeric settings.
         options: accepted values of text settings.
         streams: whether it can train on rows that are read from the cache in pieces.
+        by_columns: whether it trains on rows whose columns lie together (Fortran's order), which
+            then need no further copy.
         learns_from_good: whether good photographs alone are enough to train on.
         finest: the smallest probability that tells something; smaller ones count as this where
             logarithms are taken. Of a vote among 100 it is one vote.
@@ -79,6 +79,7 @@ class Head(Classifier, ABC):
     ranges: ClassVar[Mapping[str, tuple[float, float]]] = {}
     options: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     streams: ClassVar[bool] = True
+    by_columns: ClassVar[bool] = False
     learns_from_good: ClassVar[bool] = False
     finest: ClassVar[float] = 1e-6
     _chosen: Mapping[str, Scalar] | None = None
@@ -113,6 +114,11 @@ class Head(Classifier, ABC):
     def input_width(self) -> int:
         """Count the values in a row; 0 before `fit`."""
         return getattr(self, "n_features_in_", 0)
+
+    @classmethod
+    def bytes_raw(cls, n: int, d: int) -> int:
+        """Say what training on rows (n, d) as they are takes: those of a fold, and a copy."""
+        return 4 * n * d * (1 if cls.by_columns else 2)
 
     @classmethod
     def bytes_kept(cls, n: int, d: int) -> int:
@@ -307,7 +313,7 @@ class Head(Classifier, ABC):
         if isinstance(X, StoredRows) and not self.streams:
             raise HeadError(
                 f"head {self.name!r} needs all {len(X):,} rows in memory at once, "
-                f"{RAW_COPIES * X.nbytes / 1e9:.3g} GB with a copy; expected at most the limit, "
+                f"{self.bytes_raw(*X.shape) / 1e9:.3g} GB; expected at most the limit of "
                 f"{memory_room() / 1e9:.3g} GB; choose another head, or set {MEMORY_VARIABLE} (GB)"
             )
 
@@ -328,6 +334,14 @@ def _between(least: int, most: int, value: object) -> int:
     if not isinstance(value, int) or not least <= value <= most:
         raise ValueError(f"{value!r} where a number from {least} to {most} is expected")
     return value
+
+
+def by_columns(rows: AnyRows, chosen: Indices) -> Rows:
+    """Copy some rows so that columns lie together, in memory or read, a few rows at a time."""
+    found = np.empty((len(chosen), rows.shape[1]), np.float32, order="F")
+    for at in range(0, len(chosen), _COLUMN_ROWS):
+        found[at : at + _COLUMN_ROWS] = rows[chosen[at : at + _COLUMN_ROWS]]
+    return found
 
 
 class _Predicts(Protocol):

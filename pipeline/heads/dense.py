@@ -14,7 +14,7 @@ from features.errors import HeadError
 from features.runtime import load_tensorflow, seed_everything
 from pipeline.data.lazy_rows import StoredRows, subset
 from pipeline.data.splits import holdout
-from pipeline.heads.base import RAW_COPIES, AnyRows, EpochProgress, Head
+from pipeline.heads.base import AnyRows, EpochProgress, Head
 from pipeline.heads.calibration import probabilities
 from pipeline.heads.files import Arrays
 from pipeline.heads.gram import gram
@@ -297,7 +297,7 @@ class _Axes(NamedTuple):
         if len(X) > _AXES_ROWS:
             chosen = np.random.default_rng(seed).choice(len(X), _AXES_ROWS, replace=False)
             rows = subset(X, np.sort(chosen))
-            rows = rows.in_memory(1 / RAW_COPIES) if isinstance(rows, StoredRows) else rows
+            rows = rows.in_memory(0.5) if isinstance(rows, StoredRows) else rows
         space = RowSpace.fit(gram(rows), principal=True)
         return cls(rows, space, float(np.sqrt(space.train.coordinates.shape[1])))
 

@@ -10,6 +10,9 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
+
+from features.arrays import Indices
 from features.errors import HeadError
 from features.runtime import (
     MEMORY_VARIABLE,
@@ -19,7 +22,7 @@ from features.runtime import (
     memory_share,
 )
 from pipeline.data.lazy_rows import StoredRows
-from pipeline.heads.base import RAW_COPIES, AnyRows
+from pipeline.heads.base import AnyRows, by_columns
 from pipeline.heads.columns import ColumnPlaced, ColumnSide, ColumnSpace
 from pipeline.heads.gram import GramSide, gram
 from pipeline.heads.row_space import (
@@ -71,14 +74,20 @@ def with_room(rows: Sequence[StoredRows], heads: Iterable[Any]) -> list[AnyRows]
     return [some[:] for some in rows] if fits else list(rows)
 
 
-def rows_to_train(rows: AnyRows, head: Any) -> AnyRows:  # noqa: ANN401 - a head or its class
-    """Read the rows of one training into memory if it has room for them; else give these."""
+def rows_to_train(
+    rows: AnyRows,
+    chosen: Indices,
+    head: Any,  # noqa: ANN401 - a head or its class
+) -> AnyRows:
+    """Give some rows to train a head on: in memory if there is room for them, as it wants them."""
     if not isinstance(rows, StoredRows):
-        return rows
-    kept = head.bytes_kept(*rows.shape)
-    taken = sum(memory_taken([rows], [head], resident=True)) + kept
-    fits = (rows.nbytes * RAW_COPIES if head.space == "raw" else taken) <= memory_room()
-    return rows[:] if fits else rows
+        return by_columns(rows, chosen) if head.by_columns else rows[chosen]
+    shape = len(chosen), rows.shape[1]
+    some = rows.subset(chosen)
+    taken = sum(memory_taken([some], [head], resident=True)) + head.bytes_kept(*shape)
+    if (head.bytes_raw(*shape) if head.space == "raw" else taken) > memory_room():
+        return some
+    return by_columns(some, np.arange(len(some))) if head.by_columns else some[:]
 
 
 def taken_by_reading(rows: StoredRows, heads: Iterable[Any]) -> Taken:
@@ -109,7 +118,7 @@ def memory_taken(rows: Iterable[AnyRows], heads: Iterable[Any], *, resident: boo
             shared += 8 * n * n * (n <= d)
             each.append(_held_bytes((n, d), heads))
         if whole or (raw and not stored):
-            each.append(4 * n * d * RAW_COPIES)
+            each += [head.bytes_raw(n, d) for head in raw]
     return Taken(shared, max(each) + block_bytes() * BLOCK_COPIES)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.arrays import Floats, Indices, Rows
-from pipeline.heads.base import AnyRows, EpochProgress, Head, as_probabilities
+from pipeline.heads.base import AnyRows, EpochProgress, Head, as_probabilities, by_columns
 from pipeline.heads.calibration import probabilities
 from pipeline.heads.files import Arrays
 from pipeline.heads.old_files import Found, join_trees, log_odds
@@ -121,6 +121,7 @@ class TreeHead(Head):
 
     space: ClassVar[Literal["rows", "raw"]] = "raw"
     streams: ClassVar[bool] = False
+    by_columns: ClassVar[bool] = True
     _trees: Trees
     _present: Indices
 
@@ -130,7 +131,9 @@ class TreeHead(Head):
 
     def _fit(self, X: AnyRows, y: Indices, groups: Indices, progress: EpochProgress | None) -> None:
         # Columns that lie together make trees some 1.7 times faster.
-        trained = self.estimator().fit(np.asfortranarray(X), y)
+        lie_so = isinstance(X, np.ndarray) and X.flags.f_contiguous
+        rows = X if lie_so else by_columns(X, np.arange(len(X)))
+        trained = self.estimator().fit(rows, y)
         self._present = trained.classes_.astype(np.int64)
         self._keep(trained, y)
 

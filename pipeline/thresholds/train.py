@@ -266,7 +266,8 @@ class _Maker:
         """Train a head on these rows; give the seconds that it took, too."""
         X, y, groups, names, *_ = self.rows
         head = self.contender.make(seed=self.seed, settings=self.settings)
-        some = sides.rows_to_train(X if len(chosen) == len(y) else subset(X, chosen), head)
+        whole = len(chosen) == len(y) and not isinstance(X, StoredRows)
+        some = X if whole else sides.rows_to_train(X, chosen, head)
         started = time.perf_counter()
         says = self._says(before, fits)
         head.fit(some, y[chosen], groups[chosen], n_classes=len(names), progress=says)
@@ -391,7 +392,7 @@ def _judge_fold(
         part = TrainingPart(rows, train, y, groups, n_classes=n_classes, seed=training.seed)
         P = head.fit_on_spec(part).predict_on_spec(part.place(test))
     else:
-        X = sides.rows_to_train(subset(rows, train), head)
+        X = sides.rows_to_train(rows, train, head)
         head.fit(X, y, groups, n_classes=n_classes, progress=say)
         P = predict_by_blocks(head, subset(rows, test))
     if say is not None and head.history is None:

@@ -27,7 +27,6 @@ from features.arrays import Floats, Indices
 from features.cluster.parallel import each, is_elsewhere
 from features.errors import HeadError
 from features.runtime import Taken, core_count, shared_memory
-from pipeline.data.lazy_rows import subset
 from pipeline.data.splits import Fold, folds
 from pipeline.evaluation.head_pairs import ROPE
 from pipeline.evaluation.metrics import SCORES, score
@@ -298,7 +297,7 @@ def _raw_task(task: _Task, data: _Data, rows: AnyRows) -> list[FoldResult]:
     """Train one head on raw rows, on one fold."""
     head = Contender(task.heads[0], task.spec).make(seed=data.seed_of(task.fold))
     train, test = task.fold.train, task.fold.test
-    X = rows_to_train(subset(rows, train), head)
+    X = rows_to_train(rows, train, head)
     started = time.perf_counter()
     head.fit(X, data.y[train], data.groups[train], n_classes=data.n_classes)
     fit_seconds = time.perf_counter() - started

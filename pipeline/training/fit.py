@@ -240,7 +240,7 @@ def _refitted(done: Fit, dataset: Dataset, made: Trained) -> Fit:
     head = Contender(done.record.head, spec).make(seed=seed, settings=made.head.chosen)
     started, every = time.perf_counter(), np.arange(len(dataset))
     stored, n_classes = rows_in(dataset, spec, every), len(dataset.classes.names)
-    rows = rows_to_train(stored, head)
+    rows = rows_to_train(stored, every, head)
     head.fit(rows, dataset.y, dataset.groups, n_classes=n_classes)
     refit = RefitRecord(len(dataset), len(np.unique(dataset.groups)), time.perf_counter() - started)
     model = on_cached_rows(head, spec, dataset.fields)

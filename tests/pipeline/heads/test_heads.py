@@ -161,8 +161,8 @@ def test_the_walk_down_the_trees_is_scikit_learns(
     X, y, _ = problem(n_classes, held_out=False)
     estimators = []
     kind = load_head_class(name)
-    build = kind._estimator
-    monkeypatch.setattr(kind, "_estimator", lambda s: estimators.append(build(s)) or estimators[-1])
+    build = kind.estimator
+    monkeypatch.setattr(kind, "estimator", lambda s: estimators.append(build(s)) or estimators[-1])
     classes = n_classes + absent
     head = make_head(name, settings={"trees": 20}).fit(
         X, np.where(y == n_classes - 1, classes - 1, y), np.arange(len(y)), n_classes=classes
