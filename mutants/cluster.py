@@ -60,10 +60,18 @@ CLUSTER = (
         "test_each_worker_gets_what_is_common_once_and_a_call_goes_where_it_is",
     ),
     Mutant(
+        "A cluster: no more workers of a computer get work than its memory limit holds",
+        "features/cluster/spread.py",
+        "chosen = places[: self._most_on(host, len(places))]",
+        "chosen = places",
+        _TESTS + "test_spread.py::"
+        "test_no_more_workers_of_a_computer_get_calls_than_it_has_memory_for[taken4-False-places4]",
+    ),
+    Mutant(
         "A cluster whose workers see another cache under the same name is refused",
         _CONNECTION,
-        "if seen != token:",
-        "if not seen:",
+        "if one.seen != token:",
+        "if not one.seen:",
         _TESTS + "test_cluster.py::test_a_disk_that_may_not_be_written_to",
     ),
     Mutant(

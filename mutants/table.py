@@ -121,6 +121,13 @@ DURABILITY = (
         _CACHE + "test_cache.py::test_damaged_rows_are_found",
     ),
     Mutant(
+        "A row of no finite numbers is refused, whatever its checksum",
+        "features/cache/schema.py",
+        "if finite.all():",
+        "if len(finite):",
+        "tests/features/cache/test_repair.py::test_a_row_of_no_numbers_is_named_and_dropped[float32]",
+    ),
+    Mutant(
         "Keys, settings or photographs that no commit wrote are refused",
         "features/cache/cache.py",
         "broken = Seal.unpack(self._file.header.seal).broken(self._seal())",
@@ -475,9 +482,16 @@ HONESTY = (
     Mutant(
         "A linear SVM of many rows, trained without their pairs, is libsvm's",
         "pipeline/heads/hinge.py",
-        "for width in _WIDTHS:",
-        "for width in _WIDTHS[:1]:",
+        "yield from _WIDTHS\n",
+        "yield _WIDTHS[0]\n",
         "tests/pipeline/heads/test_hinge.py::test_a_machine_in_the_primal_is_that_of_libsvm[400-20]",
+    ),
+    Mutant(
+        "A linear SVM with little C tells rows apart",
+        "pipeline/heads/hinge.py",
+        "while width > max(_SHARPEST, _SHARP * float(self._F[seen].std())):",
+        "while width > 1:",
+        "tests/pipeline/heads/test_hinge.py::test_much_regularisation_tells_rows_apart[5-0.001]",
     ),
     Mutant(
         "Where float32 loses the way, the best linear SVM that was passed is kept",
@@ -513,9 +527,17 @@ HONESTY = (
     Mutant(
         "What a model keeps to predict raw rows is counted before it is trained",
         "pipeline/heads/sides.py",
-        "held = _held_bytes(rows.shape, heads) + (8 * n * n + kept if n <= d else 0)",
-        "held = _held_bytes(rows.shape, heads) + (8 * n * n if n <= d else 0)",
+        "held = _held_bytes((n, d), heads) + (8 * n * n + kept if n <= d else 0)",
+        "held = _held_bytes((n, d), heads) + (8 * n * n if n <= d else 0)",
         "tests/pipeline/heads/test_columns.py::test_the_way_from_raw_rows_is_counted",
+    ),
+    Mutant(
+        "Heads on rows as they are, are refused where memory does not hold the rows and a copy",
+        "pipeline/heads/sides.py",
+        "each += [head.bytes_raw(n, d) for head in raw]",
+        "each += [0 for head in raw]",
+        "tests/pipeline/heads/test_columns.py::"
+        "test_heads_on_rows_as_they_are_are_refused_beforehand",
     ),
     Mutant(
         "What a fold held in memory goes with it",
