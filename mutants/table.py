@@ -482,8 +482,8 @@ HONESTY = (
     Mutant(
         "A linear SVM of many rows, trained without their pairs, is libsvm's",
         "pipeline/heads/hinge.py",
-        "yield from _WIDTHS\n",
-        "yield _WIDTHS[0]\n",
+        "yield from _WIDTHS",
+        "yield _WIDTHS[0]",
         "tests/pipeline/heads/test_hinge.py::test_a_machine_in_the_primal_is_that_of_libsvm[400-20]",
     ),
     Mutant(
