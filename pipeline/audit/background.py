@@ -171,7 +171,12 @@ def _finding(
         "the background or the light; photograph both classes before the same background, in turn"
         if told
         else f"From the border alone a head reaches AUC {auc:.2f} [{low:.2f}, {high:.2f}] by part: "
-        "the background does not tell the classes for sure"
+        + (
+            "the background separates the classes perfectly, too few parts to prove that it is no "
+            "chance"
+            if auc == 1
+            else "the background does not tell the classes for sure"
+        )
     )
     seen_of = (len(y), len(table.y), MASKED)
     return BackgroundFinding(*seen_of, auc, low, high, whole_auc, told, sentence)

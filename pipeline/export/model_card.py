@@ -167,19 +167,27 @@ def _data(facts: Mapping[str, Any], sides: Mapping[str, list[Mapping[str, str]]]
 
 
 _RULES = {
-    "none": "are proposed from times, names and pixels, for nobody said them",
+    "none": "are not known, for nobody said them",
+    "proposed": "are proposed from times, names and pixels, for nobody said them",
     "regex": "are named in the files' names",
     "file": "are named in a table",
     "gap": "are told apart by the time between shots",
 }
 
 
+_PROPOSED = (
+    "Which photographs show one part is only proposed: some may show parts that it learned from.\n"
+)
+
+
 def _scores(facts: Mapping[str, Any]) -> str:
     columns = {"by photograph": facts["holdout"]}
     if facts.get("holdout_parts"):
         columns = {"by part": facts["holdout_parts"], **columns}
+    told = facts["data"]["group_rule"]["kind"] not in ("proposed", "none")
     lines = [
-        "## What it scores on parts that it never saw\n",
+        f"## What it scores on {'parts' if told else 'photographs'} that it never saw\n",
+        *([] if told else [_PROPOSED]),
         "With 95 % intervals, of which parts are drawn, not photographs.\n",
         *(
             [f"**Not of this model**, which was trained {_refit(facts)}.\n"]

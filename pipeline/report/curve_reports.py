@@ -124,8 +124,11 @@ def reproduction_report(found: Ladder) -> str:
 def _sheet(found: Ladder) -> Section:
     judged = found.verdicts()
     wrong = sum(one.verdict != one.truth for one in judged)
+    others = "other parts"
+    if not found.photographs.group_rule.known:
+        others += ", as far as it is known which photographs show one"
     text = (
-        f"{RUNGS['dense']}, trained on other parts, judged {count(len(judged), 'photograph')} and "
+        f"{RUNGS['dense']}, trained on {others}, judged {count(len(judged), 'photograph')} and "
         f"was wrong about {wrong:,}. They stand with their verdicts in sheet.png, beside this page."
     )
     return Section("sheet", "Sheet: verdicts on parts never seen", join([paragraphs(text)]))

@@ -9,6 +9,7 @@ import numpy as np
 from pipeline.groups.contact_sheets import Agreement, ShownGroups
 from pipeline.groups.counters_and_times import round_gap
 from pipeline.groups.proposal import Proposal, Question, say_parts
+from pipeline.model.evaluate import Evaluation
 from pipeline.output.tables import align, printable
 from pipeline.training.optimism import Optimism
 
@@ -28,6 +29,14 @@ def of_folder(proposal: Proposal | None) -> list[str]:
     """Write the line of commands that work without a cache; none where groups are given."""
     more = "if you know better, say it with --groups, --group-regex or --group-gap"
     return [] if proposal is None else [proposed(proposal, more)]
+
+
+def of_rule(found: Evaluation) -> list[str]:
+    """Say before any score that the parts of a holdout are only proposed, where they are."""
+    if found.group_rule.kind != "proposed":
+        return []
+    parts = say_parts(len(np.unique(found.predicted.groups)), found.group_rule)
+    return [f"groups: nobody said which photographs show one part, so it is only proposed: {parts}"]
 
 
 def alike(known: int) -> list[str]:

@@ -213,7 +213,7 @@ def evaluation(found: Evaluation, names: Sequence[str], shown: int = 10) -> str:
     scored = [_assessments(sides, len(names) == 2), ""]
     lines = [
         *(f"warning: {line}\n" for line in not_scored(found.strange, names)),
-        *grouping_text.of_folder(found.proposal),
+        *(grouping_text.of_folder(found.proposal) or grouping_text.of_rule(found)),
         *(f"warning: {line}" for line in grouping_text.alike(found.known)),
         *(_one_class(found, names) if found.one_class else scored),
         *([_class_scores(found), ""] if len(names) > 2 else []),
@@ -221,7 +221,7 @@ def evaluation(found: Evaluation, names: Sequence[str], shown: int = 10) -> str:
         confusion_table(found.predicted).text(),
         "",
         *thresholds_text.evaluated(found.outcome, found.what, review, wholes=found.wholes),
-        f"{len(found.mistakes):,} mistakes"
+        f"{len(found.mistakes):,} mistake{'' if len(found.mistakes) == 1 else 's'}"
         + (", the most certain first:" if found.mistakes else ""),
         *(
             printable(f"  {m.path}: is {m.truth}, verdict {m.verdict} ({m.probability:.1%})")

@@ -24,7 +24,7 @@ from features.cache.sample_table import TableRow, blank_row
 from features.errors import OutputError
 from features.extract import extract
 from features.photographs.metadata import FileFacts
-from pipeline.audit.background import covered
+from pipeline.audit.background import _finding, covered
 from pipeline.audit.bins import Column
 from pipeline.audit.columns import COPIED, GONE, RENUMBERED, collect
 from pipeline.audit.finding_tables import copies_table, photographs_table
@@ -246,6 +246,17 @@ def test_a_perfect_separation_of_too_few_parts_is_said(tmp_path: Path) -> None:
     text = audit_text(found, tmp_path)
     assert "Brightness separates the classes perfectly: too few parts to prove" in text
     assert "No shortcut was found" not in text
+
+
+@pytest.mark.parametrize(("parts", "said"), [
+    (2, "the background separates the classes perfectly, too few parts to prove"),
+    (40, "unless the part or its defect reaches to the border"),
+])  # fmt: skip
+def test_a_perfect_border_on_few_parts_is_not_called_harmless(parts: int, said: str) -> None:
+    """AUC 1.00 of four parts proves nothing, and is not "does not tell the classes"."""
+    y, every = np.repeat([0, 1], parts), np.arange(2 * parts)
+    P = np.column_stack([1 - 0.8 * y, 0.8 * y])
+    assert said in _finding(y, every, P, P, ("ok", "nok")).sentence
 
 
 def test_the_background_is_told_from_the_part() -> None:

@@ -241,6 +241,18 @@ def test_the_card_says_what_the_model_says(model: Path) -> None:
     assert f"({low:.3f} to {high:.3f})" in body
     assert f"{about['decision']['pass_below']:.4g}" in body
     assert "| held out | 18 | 6 | 12 Healthy, 6 defects |" in body
+    assert "## What it scores on parts that it never saw" in body
     assert "**Not** for other parts" in body
     assert "<b>" not in body.replace("`Good/<b>'x'`", "")
     assert str(model.parent) not in text
+
+
+def test_the_card_does_not_sell_what_is_only_proposed(model: Path) -> None:
+    """Parts that nobody said: not "as told", and no parts that it never saw."""
+    about = json.loads((model / "model.json").read_text())
+    about["data"]["group_rule"] = {"kind": "proposed", "value": ""}
+    (model / "model.json").write_text(json.dumps(about))
+    text = model_card(model)
+    assert "parts are proposed from times, names and pixels, for nobody said them" in text
+    assert "never saw" in text.partition("## What it scores on photographs that it ")[2][:12]
+    assert "some may show parts that it learned from" in text

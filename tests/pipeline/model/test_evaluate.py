@@ -56,6 +56,9 @@ def test_nothing_is_bounded_for_parts_that_are_only_proposed(
     said = evaluation(found, bundle.classes.names)
     assert ("with 95% confidence" in said) == told
     assert ("is only proposed; say it with --groups" in said) != told
+    held_out = replace(found, proposal=None)  # as of a fit: the rule alone is known
+    first = evaluation(held_out, bundle.classes.names).splitlines()[0]
+    assert first.startswith("groups: nobody said which photographs show one part") != told
     outcome = found.outcome
     assert outcome is not None
     assert Outcome.from_json(outcome.to_json()) == outcome
