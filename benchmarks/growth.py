@@ -12,7 +12,8 @@ themselves, too, whose exponent is the floor of ours. Seconds are processor time
 threads, which other work on the machine hardly changes. A curve ends where its next point would
 take longer than `--longest` seconds, 45 unless told (--quick: one), if time grew as the rows. The
 exponent is that of the last two points.
-docs/pictures/growth.svg is drawn anew, unless `--heads linear-svm,knn` measures some heads alone.
+docs/pictures/growth.svg is drawn anew, unless `--heads linear-svm,knn` measures some heads alone,
+or `--rows 16000,64000` some sizes.
 """
 
 from __future__ import annotations
@@ -44,10 +45,15 @@ Indices = npt.NDArray[np.int64]
 Curve = dict[int, Facts]
 
 
-def measure(options: Options, heads: Sequence[str] = (), longest: float = _LONGEST) -> Report:
+def measure(
+    options: Options,
+    heads: Sequence[str] = (),
+    longest: float = _LONGEST,
+    sizes: tuple[int, ...] = _SIZES,
+) -> Report:
     """Every curve, one point after the other; with heads, theirs and their peers' alone."""
-    report = Report("growth")
-    sizes = (100, 200, 400) if options.quick else _SIZES
+    report, whole = Report("growth"), sizes == _SIZES and not heads and not options.quick
+    sizes = (100, 200, 400) if options.quick else sizes
     settings = {"width": 100 if options.quick else _WIDTH}
     longest = 1.0 if options.quick else longest
     curves: dict[str, Curve] = {}
@@ -74,7 +80,7 @@ def measure(options: Options, heads: Sequence[str] = (), longest: float = _LONGE
             report.lines.append(Line(name, _points(curve), f"exponent {exponent(curve):.2f}"))
     report.details = {name: {str(n): f for n, f in curve.items()} for name, curve in curves.items()}
     report.notes.append("seconds of one outer fold (peak memory of the process in GB)")
-    if not options.quick and not heads:
+    if whole:
         picture = ROOT / "docs" / "pictures" / "growth.svg"
         picture.write_text(draw(curves), "utf-8")
     return report
@@ -334,18 +340,24 @@ def _text(x: float, y: float, text: str, anchor: str) -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{text}</text>'
 
 
-def _named(arguments: Sequence[str]) -> tuple[list[str], float, list[str]]:
-    """Give the heads that are named, the longest point, and the arguments of every benchmark."""
+def _named(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Give heads, sizes and the longest point that are asked for, and every benchmark's options."""
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--heads", type=lambda names: names.split(","), default=[])
     parser.add_argument("--longest", type=float, default=_LONGEST, help="seconds of one point")
+    parser.add_argument(
+        "--rows", type=lambda sizes: tuple(map(int, sizes.split(","))), default=_SIZES
+    )
     given, others = parser.parse_known_args(arguments)
     unknown = set(given.heads) - set(_HEADS)
     if unknown:
         parser.error(f"no curve of {', '.join(sorted(unknown))}; expected {', '.join(_HEADS)}")
-    return given.heads, given.longest, others
+    return given, others
 
 
 if __name__ == "__main__":
-    some, most, sys.argv[1:] = _named(sys.argv[1:])
-    run({"growth": lambda options: measure(options, some, most)}, __doc__)
+    asked, sys.argv[1:] = _named(sys.argv[1:])
+    run(
+        {"growth": lambda options: measure(options, asked.heads, asked.longest, asked.rows)},
+        __doc__,
+    )
