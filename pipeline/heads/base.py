@@ -121,6 +121,11 @@ class Head(Classifier, ABC):
         return 4 * n * d * (1 if cls.by_columns else 2)
 
     @classmethod
+    def bytes_beside(cls, n: int, d: int) -> int:
+        """Say what its training alone holds besides; in the row space, where n outnumber d."""
+        return 0
+
+    @classmethod
     def bytes_kept(cls, n: int, d: int) -> int:
         """Say what it keeps to predict raw rows, where their d values outnumber the n rows."""
         return 0

@@ -23,6 +23,7 @@ from pipeline.heads.row_space import RowSpace
 UNITS = (64, 64, 32)
 _LAYERS = (*(f"dense_{number}" for number in range(1, len(UNITS) + 1)), "output")
 _BLOCK_ROWS = 256
+_GRAM_COPIES = 6  # while the axes are found
 _AXES_ROWS = 2000  # the axes of more are those of so many of them: memory and time stay bounded
 _PATH_STEPS = 256
 
@@ -112,6 +113,13 @@ class DenseHead(Head):
     _model: Any = None  # while it is trained
     _axes: _Axes | None = None  # like it
     _kept: Layers
+
+    @classmethod
+    def bytes_beside(cls, n: int, d: int) -> int:
+        """See `Head.bytes_beside`: the Gram matrix of the axes' rows and the way to the axes."""
+        axes = min(n, _AXES_ROWS)
+        way = 4 * axes * d + 8 * axes * d if n > axes else 0  # those rows, and the projection
+        return 8 * _GRAM_COPIES * axes**2 + way + 4 * n * axes
 
     @property
     def _layers(self) -> Layers:

@@ -36,11 +36,6 @@ class RowSpaceHead(Head, Generic[Model]):
     covariances: ClassVar[int] = 0
     calibrated: ClassVar[bool] = False
 
-    @classmethod
-    def bytes_beside(cls, n: int, d: int) -> int:
-        """Say what its training alone holds besides, where n rows outnumber the d values."""
-        return 0
-
     @abstractmethod
     def train(
         self, space: Space, y: Indices, candidates: Sequence[Mapping[str, Any]]

@@ -90,7 +90,7 @@ class RBFSVMHead(ProjectedHead[Machine]):
 
     @classmethod
     def bytes_beside(cls, n: int, d: int) -> int:
-        """See `RowSpaceHead.bytes_beside`."""
+        """See `Head.bytes_beside`."""
         return bytes_of_kernel(n, d)
 
     def train(
@@ -220,7 +220,7 @@ class KNNHead(ProjectedHead[Neighbours]):
 
     @classmethod
     def bytes_beside(cls, n: int, d: int) -> int:
-        """See `RowSpaceHead.bytes_beside`; seen: 373 MB of 10,000 rows of 2,048 values."""
+        """See `Head.bytes_beside`; seen: 373 MB of 10,000 rows of 2,048 values."""
         return 16 * n * d
 
     def train(

@@ -208,7 +208,7 @@ class LogisticHead(JointHead):
 
     @classmethod
     def bytes_beside(cls, n: int, d: int) -> int:
-        """See `RowSpaceHead.bytes_beside`; of more than two classes more."""
+        """See `Head.bytes_beside`; of more than two classes more."""
         return bytes_of_problems(n, d, INNER_FOLDS * len(cls.grid["C"]))
 
     def solve(self, problems: Problems) -> Solution:
@@ -263,7 +263,7 @@ class LinearSVMHead(JointHead):
 
     @classmethod
     def bytes_beside(cls, n: int, d: int) -> int:
-        """See `RowSpaceHead.bytes_beside`; of more than two classes more."""
+        """See `Head.bytes_beside`; of more than two classes more."""
         few = min(n, ALL_PAIRS)
         pairs = bytes_of_pairs(few) + 8 * few * d
         if not _is_tall(n, d):

@@ -117,8 +117,8 @@ def memory_taken(rows: Iterable[AnyRows], heads: Iterable[Any], *, resident: boo
         if heads:
             shared += 8 * n * n * (n <= d)
             each.append(_held_bytes((n, d), heads))
-        if whole or (raw and not stored):
-            each += [head.bytes_raw(n, d) for head in raw]
+        read = whole or not stored  # else in pieces
+        each += [head.bytes_raw(n, d) * read + head.bytes_beside(n, d) for head in raw]
     return Taken(shared, max(each) + block_bytes() * BLOCK_COPIES)
 
 
