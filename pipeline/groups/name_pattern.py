@@ -76,7 +76,7 @@ def _searched_apart(pattern: str, paths: Sequence[str], limit: float) -> list[st
         )
     except subprocess.TimeoutExpired:
         raise DataError(
-            f"--group-regex {pattern!r} was searched for more than {limit:g} s in {len(paths):,} "
+            f"--group-regex {pattern!r} was searched for more than {limit:.2g} s in {len(paths):,} "
             f"names such as {paths[0]!r} without an end; expected a pattern in which "
             r"no repetition stands inside another, such as 'part-(\d+)'"
         ) from None

@@ -48,10 +48,11 @@ def threshold_facts(found: Decision, names: Sequence[str]) -> Facts:
     unseen = found.unseen
     told = found.holdout is None or found.holdout.told
     no_claim = _NO_CLAIM + (_CAN_BE if told else _CANNOT_BE)
+    chosen = chosen_on(unseen) if unseen else "nothing"
     return Facts(
         [
             ("threshold", headline(found)),
-            ("chosen on", chosen_on(unseen) if unseen else "nothing"),
+            *([] if found.method == "good alone" else [("chosen on", chosen)]),  # the note says it
             ("verdict", meaning(found.band, names)),
             ("parts", PART_RULES[found.part_rule]),
             *([("probabilities", calibration(unseen))] if unseen else []),

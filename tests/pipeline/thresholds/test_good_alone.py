@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.good_alone import rejected
+from pipeline.thresholds.facts import threshold_facts
 from pipeline.thresholds.good_alone import choose_by_good
 from pipeline.thresholds.rule import ThresholdRule
 
@@ -21,6 +22,7 @@ def test_no_confidence_is_claimed_of_parts_that_were_trained_on(parts: int, shar
     assert "an estimate, no bound" in decision.note
     above = int((p >= decision.band.reject_from).sum())
     assert f"about {(above + 1) / (parts + 1):.2g} of good parts" in decision.note
+    assert "nothing" not in threshold_facts(decision, ("good", "bad")).text()  # the note says it
 
 
 def test_on_average_fewer_good_parts_are_rejected_than_asked_for() -> None:
