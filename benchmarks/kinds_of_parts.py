@@ -73,9 +73,9 @@ def nameless(number: int) -> str:
     return f"{random.Random(number).getrandbits(64):016x}"
 
 
-def phone(form: str, view: str = "") -> list[Shot]:
+def phone(form: str, view: str = "", views: int = 5) -> list[Shot]:
     """Give views of a part within seconds, the time in the name, and the view where it is asked."""
-    found = enumerate(bursts(*_BURSTS, 1, 3.5, 25))
+    found = enumerate(bursts(58, views, 1, 3.5, 25))
     return [shot(_stamp(t, form) + view.format(v=v), p, v, n) for n, (p, v, t) in found]
 
 
@@ -85,11 +85,11 @@ def camera(within: float, between: float, views: int) -> list[Shot]:
     return [shot(f"DSC_{n:05d}", p, v if views < 9 else 0, n, t) for n, (p, v, t) in found]
 
 
-def rounds(form: str, places: int = 24) -> list[Shot]:
-    """Give the same places, eight times, two hours apart."""
+def rounds(form: str, places: int = 24, apart: int = 7200) -> list[Shot]:
+    """Give the same places, eight times, so many seconds apart."""
     found = []
     for turn, place in itertools.product(range(8), range(places)):
-        now, n = _START + 7200 * turn + 4 * place, len(found)
+        now, n = _START + apart * turn + 4 * place, len(found)
         found.append(shot(form.format(t=_stamp(now), p=place, r=turn, n=n), place, 0, n))
     return found
 
@@ -161,9 +161,11 @@ def splits() -> list[Shot]:
     ]
 
 
-def alone(name: Callable[[int], str], seconds: Sequence[float] = ()) -> list[Shot]:
-    """Give 200 parts, one photograph each, under names, or at times by EXIF, that say nothing."""
-    return [shot(name(n), n, 0, n, seconds[n] if len(seconds) else -1) for n in range(200)]
+def alone(
+    name: Callable[[int], str], seconds: Sequence[float] = (), count: int = 200
+) -> list[Shot]:
+    """Give parts, one photograph each, under names, or at times by EXIF, that say nothing."""
+    return [shot(name(n), n, 0, n, seconds[n] if len(seconds) else -1) for n in range(count)]
 
 
 def hands(seed: int) -> np.ndarray:
@@ -282,7 +284,9 @@ KINDS: dict[str, Callable[[], list[Shot]]] = {
     "EXIF in two of three, names in UTC": lambda: clocks(lambda n, t: t + 7200 if n % 3 else -1),
     "rounds of thirty places": lambda: rounds("{t}_pos{p:02d}", 30),
     "rounds, only a number": lambda: in_one_class(rounds("{t}_{p:02d}", 12)),
+    "rounds of five minutes, only a number": lambda: rounds("{t}_{p:02d}", 12, 300),
     "serial number and shot": lambda: in_one_class(rounds("SN{p:05d}_{n:05d}", 12)),
+    "twelve views, times and numbers": lambda: in_one_class(phone("%Y%m%d_%H%M%S", "_{v:02d}", 12)),
     "a turntable's twelve views": lambda: in_one_class(named("img{n:04d}_view{v:02d}", 30, 12)),
     "view starts anew, no time": lambda: named("img{n:04d}_{v}", 50, 5),
     "part and view in one number": lambda: named("{p:03d}{v}", 50, 5),
@@ -301,6 +305,12 @@ KINDS: dict[str, Callable[[], list[Shot]]] = {
     "nothing: counted by day": lambda: alone(lambda n: f"day{n // 100}_{n % 100:03d}"),
     "nothing: digests": lambda: alone(nameless),
     "nothing: a line's even pace": lambda: alone(lambda n: _stamp(_START + 3 * n)),
+    "nothing: a line with pauses": lambda: alone(
+        lambda n: _stamp(_START + 3 * n + 1200 * (n // 80)), count=400
+    ),
+    "nothing: a digit by chance": lambda: alone(
+        lambda n: f"img{n:04d}_{random.Random(n).randrange(10)}"
+    ),
     "nothing: a hand without rhythm": lambda: alone("DSC_{:04d}".format, hands(1)),
     "nothing: times by chance": lambda: alone("DSC_{:04d}".format, strolls(1)),
 }
