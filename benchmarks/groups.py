@@ -110,7 +110,10 @@ def _nobody_spoke(near, unit, found, *more):  # noqa: ANN001, ANN002, ANN202
 BRANCHES: dict[str, list[tuple[str, object]]] = {
     "times in names": [("counters_and_times.time_of_name", lambda *_: None)],
     "times in EXIF": [("readings.time_line", lambda stems, _, least: _TIMES(stems, None, least))],
-    "EXIF that stands still is none": [("counters_and_times._STUCK", 9.0)],
+    "EXIF that stands still is none": [
+        ("counters_and_times._STUCK", 9.0),
+        ("counters_and_times.MOST_SHOTS", 10**9),
+    ],
     "a part takes seconds to change": [("counters_and_times._BY_HAND", 0.0)],
     "four kinds of gaps": [("counters_and_times._KINDS", 3)],
     "gaps are of two kinds": [("counters_and_times._CLEAR", 9.0)],

@@ -7,7 +7,7 @@ taken where photographs of these parts differ, and judged by what is usual here:
    the cached row, averaged over the places of its map.
 2. Each is centred and nearly whitened (principal components divided by their deviation to the
    power 0.9), so that what all share counts for nothing and light, which they all vary in, for
-   little. The likeness of two photographs is a weighted mean of the two cosines.
+   little. The likeness of two photographs is the mean of the two cosines.
 3. Each photograph has its own strangers: those behind its nearest ones, which may be its copies.
    The tail of their likeness is exponential at worst, and is fitted there (a censored maximum-
    likelihood fit, as Hill's of 1975 on logarithms). It says how many strangers are expected by
@@ -185,7 +185,8 @@ def similarity_of_rows(
     # Means of a few channels tell nothing that the picture does not.
     if not views or RowParts.of_cache(cache).shape[2] >= _FEWEST_CHANNELS:
         views.append(_near_white(_pooled(cache, rows, tick)))
-    return similarity_of(_together(views), tick)
+    # A cosine is the mean of those of the views.
+    return similarity_of(np.concatenate(views, axis=1) / np.float32(len(views) ** 0.5), tick)
 
 
 def similarity_of_thumbnails(grey: Grey) -> Similarity | None:
@@ -206,20 +207,6 @@ def _group(n: int) -> int:
 
 def _strangers(n: int) -> int:
     return min(_STRANGERS, max(8, n // 3))
-
-
-def _together(views: list[Array]) -> Array:
-    """Join a photograph's views to one vector, weighted: cosines become a weighted mean.
-
-    The less strangers vary in a view, the more it counts: 1 / root mean square of all cosines.
-    """
-    n = len(views[0])
-    # The sum of all n² squared cosines is that of the small product's squares: no n×n matrix.
-    products = [(view.T @ view).astype(np.float64) / n for view in views]
-    spreads = [np.sqrt(max((product**2).sum() - 1 / n, 1e-12)) for product in products]
-    total = sum(1 / spread for spread in spreads)
-    weights = [np.float32(np.sqrt(1 / spread / total)) for spread in spreads]
-    return np.concatenate([v * w for v, w in zip(views, weights, strict=True)], axis=1)
 
 
 def _pictured(grey: Grey) -> Array:
