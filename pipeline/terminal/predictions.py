@@ -19,7 +19,7 @@ def predictions(
     failed = sum(p.error is not None for p in found)
     said = [f"{count:,} {printable(name)}" for name, count in sorted(counts.items())]
     said += [f"{failed:,} unreadable"] if failed else []
-    text = f"{len(found):,} photographs: " + ", ".join(said)
+    text = f"{len(found):,} photograph{'' if len(found) == 1 else 's'}: " + ", ".join(said)
     if several(parts):
         text = f"{_of_parts(parts)}\n{text}, each by itself"
     learned = sum(p.trained_on for p in found)
