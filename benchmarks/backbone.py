@@ -43,7 +43,7 @@ def measure(options: Options) -> Report:
     Other work on the machine slows the clock of one turn and not of the next; processor time, which
     it hardly changes, is compared as well.
     """
-    count, rounds = (2, 2) if options.quick else (16, 25)
+    count, rounds = (2, 2) if options.quick else (16, 17)
     chosen = [e for e in _ENGINES if not options.quick or e[0] in _QUICK]
     with tempfile.TemporaryDirectory() as folder:
         kept = {name: Path(folder) / f"{number}.npy" for number, (name, *_) in enumerate(chosen)}
