@@ -147,7 +147,12 @@ BRANCHES: dict[str, list[tuple[str, object]]] = {
     "links need company": [("evidence.Joiner._supported", lambda *_, sure: True)],
     "names and times before pixels": [("propose._looks", _nobody_spoke)],
     "turned copies": [("propose.turned_copies", lambda *_: None)],
-    "exports of nothing but copies": [("changed_copies._crowds", lambda left, _: left + np.inf)],
+    "exports of nothing but copies": [
+        (
+            "changed_copies._crowds",
+            lambda left, behind: np.full_like(left[:, : -behind.shape[1]], np.inf),
+        )
+    ],
     "cropped copies": [("propose.cropped_copies", lambda *_: None)],
 }
 """What can be switched off: names below `pipeline.groups`, and what stands for them then."""

@@ -184,6 +184,22 @@ def clocks(exif: Callable[[int, float], float]) -> list[Shot]:
     return [shot(_stamp(t, "PXL_%Y%m%d_%H%M%S"), p, v, n, exif(n, t)) for n, (p, v, t) in found]
 
 
+def twins() -> list[Shot]:
+    """Give a phone's bursts of parts of which two each look the same, as from one mould."""
+    found = enumerate(bursts(*_BURSTS, 1, 3.5, 25))
+    return [shot(_stamp(t), p // 2, v, n)._replace(part=str(p)) for n, (p, v, t) in found]
+
+
+def hurried() -> list[Shot]:
+    """Give views within seconds, and the next part hardly later than the longest of these."""
+    rng, now, found = np.random.default_rng(3), float(_START), list[Shot]()
+    for part in range(58):
+        for view in range(5 - int(rng.random() < 0.3)):
+            now += 10.5 + rng.exponential(12) if not view else min(2 + rng.exponential(1.5), 9)
+            found.append(shot(f"DSC_{len(found):05d}", part, view, len(found), round(now)))
+    return found
+
+
 def pauses() -> list[Shot]:
     """Give bursts of a phone, and a pause of an hour after each ninth part."""
     found, added, last = list[Shot](), 0.0, 0
@@ -279,9 +295,12 @@ KINDS: dict[str, Callable[[], list[Shot]]] = {
     "view before part, one class": lambda: in_one_class(views_first()),
     "view behind time": lambda: phone("IMG_%Y%m%d_%H%M%S", "_{v}"),
     "exports": exports,
+    "twins, times in names": twins,
     "pauses of hours": pauses,
+    "gaps hardly apart": hurried,
     "EXIF stands still, time in name": lambda: clocks(lambda n, t: _START),
     "EXIF in two of three, names in UTC": lambda: clocks(lambda n, t: t + 7200 if n % 3 else -1),
+    "rounds of twelve, one class": lambda: in_one_class(rounds("r{r}_pos{p:02d}", 12)),
     "rounds of thirty places": lambda: rounds("{t}_pos{p:02d}", 30),
     "rounds, only a number": lambda: in_one_class(rounds("{t}_{p:02d}", 12)),
     "rounds of five minutes, only a number": lambda: rounds("{t}_{p:02d}", 12, 300),
