@@ -146,6 +146,7 @@ BRANCHES: dict[str, list[tuple[str, object]]] = {
     "near copies moved onto one another": [("similarity.align", lambda pictures: pictures)],
     "links need company": [("evidence.Joiner._supported", lambda *_, sure: True)],
     "names and times before pixels": [("propose._looks", _nobody_spoke)],
+    "minutes and dozens of shots apart": [("propose._far_in_time", lambda _, a, b: a < 0)],
     "turned copies": [("propose.turned_copies", lambda *_: None)],
     "exports of nothing but copies": [
         (

@@ -324,6 +324,10 @@ KINDS: dict[str, Callable[[], list[Shot]]] = {
     "nothing: counted by day": lambda: alone(lambda n: f"day{n // 100}_{n % 100:03d}"),
     "nothing: digests": lambda: alone(nameless),
     "nothing: a line's even pace": lambda: alone(lambda n: _stamp(_START + 3 * n)),
+    "nothing: an even pace, twins": lambda: [
+        s._replace(path=f"a/{_stamp(_START + 3 * n)}.jpg", part=str(n))
+        for n, s in enumerate(shot("x", n % 100, 0, n) for n in range(200))
+    ],
     "nothing: a line with pauses": lambda: alone(
         lambda n: _stamp(_START + 3 * n + 1200 * (n // 80)), count=400
     ),

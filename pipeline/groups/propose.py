@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from features.arrays import Indices
+from features.arrays import Flags, Indices
 from features.cache.cache import Cache
 from features.cache.sample_table import TableRow
 from features.cache.thumbnail_table import thumbnails_of
@@ -23,7 +23,7 @@ from pipeline.groups.changed_copies import (
     cropped_copies,
     turned_copies,
 )
-from pipeline.groups.counters_and_times import MOST_SHOTS
+from pipeline.groups.counters_and_times import MOST_SHOTS, Line
 from pipeline.groups.evidence import Finding, Joiner, PixelEvidence
 from pipeline.groups.file_names import codes_of, original_names
 from pipeline.groups.neighbours import ALL_PAIRS
@@ -48,6 +48,7 @@ SURE = 0.01
 _ASKED = 1.0  # expected strangers up to which a pair is a question for a person
 _WEAK = 0.02  # a photograph whose best tie is more doubtful than this is a question too
 _QUESTIONS = 40
+_MINUTES, _DOZENS = 120.0, 24  # seconds and shots apart: photographs that are not of one part
 _SEVERAL = 3  # copies laid on a picture, from which on those that only look like it are none
 _ALONE = 0.5  # share of photographs alone from which on the count of parts is a bound alone
 
@@ -176,7 +177,7 @@ def _looks(
         return Finding.nothing("look", what, unknown)
     place = np.unique(unit, return_index=True)[1]  # the first photograph of each row
     a, b = np.sort([place[near.a], place[near.b]], axis=0)
-    kept = ~(readings.spoken[a] & readings.spoken[b])
+    kept = ~(readings.spoken[a] & readings.spoken[b]) & ~_far_in_time(readings.line, a, b)
     ends = zip(a[kept].tolist(), b[kept].tolist(), near.expected[kept].tolist(), strict=True)
     links = [Link(one, other, "look", doubt) for one, other, doubt in ends]
     alone = Joiner(len(unit))
@@ -202,6 +203,17 @@ def _without_crowds(near: Pairs, laid: Sequence[Pairs]) -> Pairs:
     return Pairs(near.a[kept], near.b[kept], near.expected[kept])
 
 
+def _far_in_time(line: Line | None, a: Indices, b: Indices) -> Flags:
+    """Say which pairs were taken minutes and dozens of shots apart: bool (m,)."""
+    if line is None:
+        return np.zeros(len(a), dtype=np.bool_)
+    shot = np.full(len(line.values), np.nan)
+    order = line.walk()[0]
+    shot[order] = np.arange(len(order))
+    minutes, dozens = abs(line.values[a] - line.values[b]), abs(shot[a] - shot[b])
+    return np.asarray((minutes > _MINUTES) & (dozens > _DOZENS))
+
+
 def _say_what_it_stands_on(proposal: Proposal, readings: Readings) -> None:
     """Set the basis, and the question that settles what is open."""
     by_pixels = any(e.used and e.kind == "look" for e in proposal.evidence)
@@ -210,7 +222,7 @@ def _say_what_it_stands_on(proposal: Proposal, readings: Readings) -> None:
     proposal.at_most = alone > _ALONE or bool(readings.undecided) or readings.basis == ""
     if readings.undecided:
         proposal.question = readings.undecided
-    elif readings.timed and readings.basis == "":
+    elif readings.line is not None and readings.basis == "":
         proposal.question = (
             "how many seconds lie at most between two shots of one part (--group-gap 10s)"
         )

@@ -53,7 +53,7 @@ class Readings:
     Attributes:
         findings: each reading with what it implies; the one that is used holds ties.
         basis: what the groups stand on: "times", "names", "counter", or "" for neither.
-        timed: whether photographs have capture times.
+        line: capture times; None where photographs have none.
         spoken: bool (n,) photographs whose part is named or timed, so that pixels have no say.
         undecided: the question that is left open between two readings; "" where there is none.
         cuts: the table of cuts (seconds, parts); empty without capture times.
@@ -62,7 +62,7 @@ class Readings:
 
     findings: list[Finding]
     basis: str
-    timed: bool
+    line: Line | None
     spoken: Flags
     undecided: str
     cuts: list[tuple[float, int]]
@@ -158,7 +158,7 @@ def read_all(
     cuts = [] if line is None else table_of_cuts(line, timed.gap if timed else 10.0)
     basis = "counter" if sure else chosen.basis if chosen else ""
     note = line.note if line else ""
-    return Readings(findings, basis, line is not None, spoken, question, cuts, note)
+    return Readings(findings, basis, line, spoken, question, cuts, note)
 
 
 def _of_times(
