@@ -124,6 +124,21 @@ def test_no_threshold_is_better_balanced_than_the_chosen_one(
         assert (p >= threshold).sum() <= (p >= chosen).sum() or other < best - 1e-12
 
 
+def test_a_lucky_dip_is_not_chosen() -> None:
+    """87 defective parts, a few good ones between 0.5 and 0.78: 0.78 is the best by count alone.
+
+    The next defective parts lie there too, and at 0.78 they are missed: in the middle of the
+    plateau, below 0.55, as few are missed here and four good parts of 150 are rejected.
+    """
+    defective = np.concatenate([np.linspace(0.02, 0.45, 4), np.linspace(0.785, 0.999, 83)])
+    good = np.concatenate([np.linspace(0.01, 0.3, 146), [0.55, 0.62, 0.7, 0.775]])
+    y, p = np.repeat([1, 0], [87, 150]), np.concatenate([defective, good])
+    assert Curve.of(y, p).cheapest(BALANCED) == pytest.approx(0.78)
+    chosen = Curve.smoothed(y, p).middle(BALANCED)
+    assert 0.3 < chosen < 0.55
+    assert (defective < chosen).sum() == 4
+
+
 @pytest.mark.parametrize("parts", [5, 6, 7, 8])
 def test_few_parts_well_apart_give_the_middle_of_the_plateau(parts: int) -> None:
     """Where classes are apart the threshold lies in the middle of what lies between, not at an end.
