@@ -13,9 +13,7 @@ from features.backbones.engines import DEFAULT_ENGINE
 from features.cache.sample_table import TableRow
 from features.errors import DataError
 from features.extract import Progress
-from features.photographs.file import Photograph
 from pipeline.cnn.cnn import Cnn
-from pipeline.cnn.photograph_batches import look
 from pipeline.data.classes import Classes
 from pipeline.data.folder import Scan, scan_folder
 from pipeline.data.label_table import LabelRule
@@ -29,12 +27,12 @@ from pipeline.evaluation.predictions import (
 )
 from pipeline.evaluation.score_table import count_verdicts
 from pipeline.groups.proposal import Proposal
-from pipeline.groups.proposal_cache import like_known, propose_for
-from pipeline.groups.propose import propose_by_pictures
+from pipeline.groups.proposal_cache import like_known
 from pipeline.groups.rules import GroupRule, apply_rule, number_groups
 from pipeline.model.bundle import Bundle
 from pipeline.model.familiar import say_blind, say_unlike
 from pipeline.model.folder_classes import classes_of, counted_as, labelled, not_scored
+from pipeline.model.predict import proposed_parts
 from pipeline.model.probabilities import PredictOptions, predict_holdout, predict_photographs
 from pipeline.thresholds.outcome import Outcome
 
@@ -201,20 +199,19 @@ def evaluate_folder(
     classes, strange = classes_of(bundle, scan, options.positive)
     rule = options.group_rule or GroupRule()
     grouped = apply_rule(rule, labelled(bundle, scan, classes))
-    predicted = predict_photographs(
-        bundle, grouped.photographs, cache_path,
-        PredictOptions(options.weights, options.engine), progress=progress,
-    )  # fmt: skip
+    how = PredictOptions(options.weights, options.engine)
+    predicted = predict_photographs(bundle, grouped.photographs, cache_path, how, progress=progress)
     new, notes = _new_to(bundle, scan, predicted.table_rows, strange)
     table_rows = [predicted.table_rows[number] for number in new]
     unreadable = [table_row for table_row in predicted.table_rows if table_row.reason]
     proposal = None
     if rule.from_photographs:
-        found_groups = _proposed(bundle, data, cache_path, table_rows, rule.gap, progress)
-        table_rows = found_groups.applied(table_rows)
+        files = [data / one.path for one in table_rows]
+        made = proposed_parts(bundle, cache_path, table_rows, files, rule.gap, progress=progress)
+        table_rows = made.applied(table_rows)
         if rule.kind == "none":
-            proposal, rule = found_groups, found_groups.rule
-        notes += found_groups.notes if proposal is None else []
+            proposal, rule = made, made.rule
+        notes += made.notes if proposal is None else []
     P, groups = predicted.probabilities[new], number_groups(table_rows)
     new_ones = _predictions(bundle, classes, data, table_rows, groups, P)
     notes += counted_as(bundle, classes) + grouped.say()
@@ -262,23 +259,6 @@ def _unlike(bundle: Bundle, groups: Indices, strangeness: Floats) -> str:
     unlike = len(np.unique(groups[strangeness > 1]))
     said = say_unlike(unlike, parts, bundle.familiar.rate)
     return f"{said}; predict gives no verdict on them, here their verdicts count" if said else ""
-
-
-def _proposed(
-    bundle: Bundle,
-    data: Path,
-    cache_path: Path,
-    table_rows: list[TableRow],
-    gap: float | None,
-    progress: Progress | None,
-) -> Proposal:
-    """Propose parts: by rows, or by pictures for a model that sees pixels, which has no rows."""
-    if not isinstance(bundle.head, Cnn):
-        return propose_for(cache_path, table_rows, gap, progress=progress)
-    photographs = [Photograph(data / table_row.path, table_row.path) for table_row in table_rows]
-    seen = list(look(photographs, bundle.head.recipe, thumbnail=True))
-    both = [(s, one.thumbnail) for s, one in zip(table_rows, seen, strict=True) if one.thumbnail]
-    return propose_by_pictures([s for s, _ in both], [thumbnail for _, thumbnail in both], gap)
 
 
 def _predictions(

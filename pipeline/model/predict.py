@@ -20,11 +20,14 @@ from features.extract import Progress
 from features.files import address_of
 from features.photographs.file import Photograph
 from pipeline.cnn.cnn import Cnn
+from pipeline.cnn.photograph_batches import look
 from pipeline.data.classes import Classes
 from pipeline.data.folder import find_pictures
 from pipeline.data.walk import is_folder
 from pipeline.evaluation.band import REVIEW, REVIEW_NAME, Band, beside, verdict_name
+from pipeline.groups.proposal import Proposal
 from pipeline.groups.proposal_cache import propose_for
+from pipeline.groups.propose import propose_by_pictures
 from pipeline.model.bundle import Bundle
 from pipeline.model.familiar import UNLIKE, say_blind
 from pipeline.model.probabilities import Predicted, PredictOptions, predict_photographs
@@ -268,17 +271,48 @@ def _parts(
     told = [photograph.group for photograph in photographs]
     few = len(photographs) <= MOST_PROPOSED
     wanted = gap is not None or (bundle.decision.of_wholes and few)
-    if any(told) or cache_path is None or not wanted or isinstance(bundle.head, Cnn):
+    blind = isinstance(bundle.head, Cnn)  # it has no rows to propose by, but photographs have times
+    if any(told) or not wanted or (gap is None if blind else cache_path is None):
         return told, False
-    readable = [table_row for table_row in table_rows if not table_row.reason]
+    readable = [row for row in table_rows if not row.reason]
+    files = [p.file for p, row in zip(photographs, table_rows, strict=True) if not row.reason]
     found = {}
     if readable:
-        proposal = propose_for(cache_path, readable, gap, progress=progress)
+        proposal = proposed_parts(bundle, cache_path, readable, files, gap, progress=progress)
         found = proposal.by_path()
         notes += proposal.notes if gap is not None else []
     names = [found.get(table_row.path, "") for table_row in table_rows]
     counts = Counter(names)
     return [name if counts[name] > 1 else "" for name in names], gap is None
+
+
+def proposed_parts(
+    bundle: Bundle,
+    cache_path: Path | None,
+    table_rows: Sequence[TableRow],
+    files: Sequence[Path],
+    gap: float | None,
+    *,
+    progress: Progress | None = None,
+) -> Proposal:
+    """Propose parts: by rows, or by pictures for a model that sees pixels, which has no rows.
+
+    Args:
+        bundle: the model.
+        cache_path: that has the rows; None for a model that sees pixels.
+        table_rows: of readable photographs.
+        files: of these.
+        gap: seconds, where a person said that a longer one begins a new part.
+        progress: called as `progress(done, total)`.
+    """
+    if not isinstance(bundle.head, Cnn) and cache_path is not None:
+        return propose_for(cache_path, table_rows, gap, progress=progress)
+    assert isinstance(bundle.head, Cnn)
+    photographs = [Photograph(f, row.path) for f, row in zip(files, table_rows, strict=True)]
+    seen = look(photographs, bundle.head.recipe, thumbnail=True)
+    both = [(row, one.thumbnail) for row, one in zip(table_rows, seen, strict=True)]
+    known = [(row, thumbnail) for row, thumbnail in both if thumbnail]
+    return propose_by_pictures([row for row, _ in known], [small for _, small in known], gap)
 
 
 def judge_alone(

@@ -410,6 +410,13 @@ def test_groups_are_proposed_from_pictures_and_names(
     scored = pipeline.evaluate_folder(bundle, new, tmp_path / "features.h5")
     assert scored.assessment.parts == 6
     assert scored.group_rule.kind == "proposed"
+    gap = pipeline.PredictOptions(gap=5.0)
+    with pytest.raises(DataError, match="--group-gap: none of"):  # not silently without parts
+        pipeline.predict(bundle, pipeline.find_photographs([str(new)]), None, gap)
+    for number, file in enumerate(sorted(new.rglob("*.png"))):
+        file.rename(file.with_name(f"IMG_20260302_08{number // 3:02d}0{number % 3}.png"))
+    timed = pipeline.predict(bundle, pipeline.find_photographs([str(new)]), None, gap)
+    assert {len(part.photographs) for part in pipeline.predict_parts(bundle, timed)} == {3}
 
 
 def test_the_commands_take_a_cnn(trained: Path, small: Recipe, run: Run) -> None:
