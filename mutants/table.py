@@ -310,16 +310,15 @@ FOLDERS = (
     Mutant(
         "Gaps of one kind make no parts",
         "pipeline/groups/counters_and_times.py",
-        "if rare or (depth > _CLEAR and step < _STEP) or "
-        "parts[near, 1] - parts[near - 1, 1] < _APART:",
-        "if rare:",
+        "_FEWEST_RUNS or (depth > _CLEAR and step < _STEP):",
+        "_FEWEST_RUNS:",
         "tests/pipeline/groups/test_readings.py::test_gaps_of_one_kind_are_not_cut",
     ),
     Mutant(
         "A gap parts photographs between the two kinds of gaps, nearer to the longer ones",
         "pipeline/groups/counters_and_times.py",
-        "return float(ends[place] + _NEARER * room[place])",
-        "return float(ends[place] - 9 * room[place])",
+        "return Cut(float(2**surely), ",
+        "return Cut(float(2 ** (surely - 9)), ",
         "tests/pipeline/groups/test_readings.py::test_gaps_of_two_kinds_are_cut_between[near-0]",
     ),
     Mutant(
