@@ -310,15 +310,15 @@ FOLDERS = (
     Mutant(
         "Gaps of one kind make no parts",
         "pipeline/groups/counters_and_times.py",
-        "_FEWEST_RUNS or (depth > _CLEAR and step < _STEP):",
-        "_FEWEST_RUNS:",
+        "if min(far.sum(), (~far).sum()) < _FEWEST_RUNS or (depth > _CLEAR and step < _STEP):",
+        "if min(far.sum(), (~far).sum()) < _FEWEST_RUNS:",
         "tests/pipeline/groups/test_readings.py::test_gaps_of_one_kind_are_not_cut",
     ),
     Mutant(
         "A gap parts photographs between the two kinds of gaps, nearer to the longer ones",
         "pipeline/groups/counters_and_times.py",
-        "return Cut(float(2**surely), ",
-        "return Cut(float(2 ** (surely - 9)), ",
+        "return Cut(float(2**surely), float(2 ** np.median(logs[far])))",
+        "return Cut(float(2 ** (surely - 9)), float(2 ** np.median(logs[far])))",
         "tests/pipeline/groups/test_readings.py::test_gaps_of_two_kinds_are_cut_between[near-0]",
     ),
     Mutant(
@@ -533,8 +533,8 @@ HONESTY = (
     Mutant(
         "Heads on rows as they are, are refused where memory does not hold the rows and a copy",
         "pipeline/heads/sides.py",
-        "head.bytes_raw(n, d) * read",
-        "0 * read",
+        "each += [head.bytes_raw(n, d) * read + head.bytes_beside(n, d) for head in raw]",
+        "each += [0 * read + head.bytes_beside(n, d) for head in raw]",
         "tests/pipeline/heads/test_columns.py::"
         "test_heads_on_rows_as_they_are_are_refused_beforehand",
     ),
