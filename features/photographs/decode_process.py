@@ -210,18 +210,22 @@ class Nursery:
         assert self._socket is not None
         requests, to = os.pipe()
         answers, come = os.pipe()
-        handed = [requests, come, *([] if shared < 0 else [shared])]
-        found: list[int] = []
-        with contextlib.suppress(OSError):
+        mine, found = [to, answers], list[int]()
+        try:
+            handed = [requests, come, *([] if shared < 0 else [shared])]
             socket.send_fds(self._socket, [b"\0"], handed)
             found = socket.recv_fds(self._socket, 1, 1)[1]
-        os.close(requests)
-        os.close(come)
-        if found:
-            return _Forked(found[0], os.fdopen(to, "wb"), os.fdopen(answers, "rb"))
-        os.close(to)
-        os.close(answers)
-        return None
+        except OSError:
+            pass
+        except BaseException:  # an answer may be on its way, which is nobody else's
+            self._close()
+            raise
+        finally:
+            for descriptor in (requests, come, *([] if found else mine)):
+                os.close(descriptor)
+        if not found:
+            return None
+        return _Forked(found[0], os.fdopen(to, "wb"), os.fdopen(answers, "rb"))
 
     def close(self) -> None:
         """End the nursery, and with it all that it forked."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import itertools
 import os
 import signal
+import socket
 import sys
 import threading
 import time
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -179,7 +181,9 @@ def parent_of(decoder: Decoder) -> int:
 
 
 @pytest.mark.skipif(not can_fork(), reason="nothing is forked without pidfd, which Linux has")
-def test_decoders_are_forked_from_one_process_and_end_with_it() -> None:
+def test_decoders_are_forked_from_one_process_and_end_with_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """One that imported everything; another takes its place where somebody ended it."""
     decoders = Decoders()
     with decoders.lend() as one, decoders.lend() as other:
@@ -188,6 +192,12 @@ def test_decoders_are_forked_from_one_process_and_end_with_it() -> None:
         os.kill(nursery, signal.SIGKILL)
         other.end()
         assert parent_of(other) not in (nursery, os.getpid())
+        assert decoders.ask(REQUEST, photograph(1), MAX_PIXELS).pixels.shape == (1, 224, 224, 3)
+        other.end()
+        with monkeypatch.context() as patch:  # its answer is nobody else's
+            patch.setattr(socket, "recv_fds", mock.Mock(side_effect=KeyboardInterrupt))
+            with pytest.raises(KeyboardInterrupt):
+                other.start()
         assert decoders.ask(REQUEST, photograph(1), MAX_PIXELS).pixels.shape == (1, 224, 224, 3)
         last = other.start()
         decoders._nursery.close()
