@@ -48,8 +48,8 @@ def _speed(report: Report, options: Options) -> None:
         running = Measured(f"{name}, running", [_running(f) for f in ours.facts])
         report.compare(f"{what}, without load", running, found[_WRITE_UP], count, "images", target)
         spent = [[facts["cpu"] for facts in one.facts] for one in (ours, found[_WRITE_UP])]
-        each = [f"{1e3 * min(seconds) / count:.1f} ms" for seconds in spent]
-        report.lines.append(Line(f"{what}, processor time", *each, ratio(*spent)))
+        mine, theirs = (f"{1e3 * min(seconds) / count:.1f} ms" for seconds in spent)
+        report.lines.append(Line(f"{what}, processor time", mine, theirs, ratio(*spent)))
         stages = ours.facts[-1]["stages"].items()
         report.notes.append(
             f"{name}, seconds in the last round (read and decode add up over threads): "
