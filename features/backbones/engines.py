@@ -166,9 +166,13 @@ def to_bfloat16(rows: Array) -> Array:
     TensorFlow's rows in bfloat16 lie on this grid by themselves; an engine that widens its last
     result rounds it, so that rows say what they were computed in (`drift_probe.is_coarse`).
     """
-    bits = np.ascontiguousarray(rows, np.float32).view(np.uint32)
-    rounded = (bits + 0x7FFF + (bits >> 16 & 1)) & np.uint32(0xFFFF0000)
-    return rounded.astype(np.uint32).view(np.float32)
+    bits = np.array(rows, np.float32, order="C").view(np.uint32)  # a copy, worked on in place
+    up = bits >> np.uint32(16)
+    up &= np.uint32(1)
+    up += np.uint32(0x7FFF)
+    bits += up
+    bits &= np.uint32(0xFFFF0000)
+    return bits.view(np.float32)
 
 
 class FixedBatch:

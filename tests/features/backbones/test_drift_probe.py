@@ -43,6 +43,16 @@ def row() -> np.ndarray:
     return values.astype(np.float32)
 
 
+def test_rows_are_rounded_to_bfloat16_as_its_type_does() -> None:
+    """To even, whatever the bits; the rows that are given stay as they are."""
+    bits = np.random.default_rng(0).integers(0, 2**32, 10_000, np.uint32)
+    rows = bits.view(np.float32)[np.isfinite(bits.view(np.float32))][::2]
+    kept = rows.copy()
+    expected = rows.astype(pytest.importorskip("ml_dtypes").bfloat16).astype(np.float32)
+    np.testing.assert_array_equal(to_bfloat16(rows), expected)
+    np.testing.assert_array_equal(rows, kept)
+
+
 def test_precisions_are_told_apart_by_their_grid(row: np.ndarray) -> None:
     """float32 rows do not pass as bfloat16, however close they are; nor the other way round."""
     coarse = to_bfloat16(row)
