@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from checkout import ROOT
@@ -259,14 +260,14 @@ def test_a_photograph_that_nobody_may_read(run: Run, monkeypatch: pytest.MonkeyP
     """Without permission: a reason, not a crash (simulated, since tests may run as root)."""
     write_parts(Path("data"))
     Path("data/defects/locked.png").write_bytes(photograph(1))
-    real = Path.read_bytes
+    real = Path.open
 
-    def read(self: Path) -> bytes:
+    def opened(self: Path, *args: Any, **more: Any) -> Any:
         if self.name == "locked.png":
             raise PermissionError(13, "Permission denied")
-        return real(self)
+        return real(self, *args, **more)
 
-    monkeypatch.setattr(Path, "read_bytes", read)
+    monkeypatch.setattr(Path, "open", opened)  # `read_bytes` goes this way, too
     code, _, err = run("extract", "--weights", "random")
     assert code == 3
     assert "locked.png: it cannot be opened (Permission denied)" in err

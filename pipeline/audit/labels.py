@@ -38,6 +38,7 @@ LEAST_AUC = 0.65
 
 
 _CHANCE = 0.5
+_WELL = 0.9  # an AUC from which on few parts are no objection to a hint
 
 
 def tells_classes(auc: float, low: float) -> bool:
@@ -47,7 +48,7 @@ def tells_classes(auc: float, low: float) -> bool:
         auc: of the head on parts that it did not learn from.
         low: the lower end of its 95 % interval over parts; nan where it is not known.
     """
-    return auc >= LEAST_AUC and not low <= _CHANCE
+    return auc >= _WELL or (auc >= LEAST_AUC and not low <= _CHANCE)
 
 
 WEAK = 0.5

@@ -532,3 +532,4 @@ def test_a_head_that_hardly_tells_the_classes_says_nothing_of_labels() -> None:
     assert few.startswith("Labels: not judged")
     assert "AUC 0.685 [0.46, 0.84] over parts" in few
     assert "are wrong" in _labels(replace(found, roc_auc=0.685, low=0.6, high=0.76))
+    assert "are wrong" in _labels(replace(found, roc_auc=0.946, low=0.47, high=1.0))  # of 3 parts
