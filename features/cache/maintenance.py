@@ -33,7 +33,7 @@ class Verification:
         photographs: in its table.
         unused: rows that no photograph of the table uses, or of views that are not kept.
         faults: what is broken, a line each; none in a sound cache.
-        damaged: numbers of the rows that do not match their checksum, or hold no numbers; known only of a full one.
+        damaged: numbers of the rows that are damaged or hold no numbers; known only of a full one.
         remarks: what is no fault, but worth knowing.
     """
 
@@ -129,7 +129,7 @@ def _shard_faults(cache: ShardedCache, progress: Progress | None) -> list[str]:
         done += len(shard)
         if damaged:
             faults.append(
-                f"{len(damaged):,} rows of {shard.path} do not match their checksum, or hold no numbers; copy that "
+                f"{len(damaged):,} rows of {shard.path} are damaged, or hold no numbers; copy that "
                 "file again, or remove it and run the same extract --cluster again"
             )
         if progress is not None:
@@ -175,7 +175,7 @@ def _remarks(path: Path) -> list[str]:
 
 
 def damaged_rows(cache: Cache, progress: Progress | None = None) -> list[int]:
-    """Find the numbers of rows that do not match their checksum, hold no numbers, or cannot be read."""
+    """Find the numbers of rows that are damaged, hold no numbers, or cannot be read."""
     found: list[int] = []
     for first in range(0, len(cache), READ_BLOCK):
         count = min(READ_BLOCK, len(cache) - first)

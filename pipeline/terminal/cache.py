@@ -29,7 +29,7 @@ def verification(found: Verification) -> str:
     lines += [f"  {fault}" for fault in found.faults]
     if found.damaged:
         lines.append(
-            f"  {len(found.damaged):,} of {found.rows:,} rows do not match their checksum, or hold no numbers: "
+            f"  {len(found.damaged):,} of {found.rows:,} rows are damaged, or hold no numbers: "
             f"{_numbers(found.damaged)}; run: cache repair {found.path}"
         )
     if found.rows and not found.photographs:

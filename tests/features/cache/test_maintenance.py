@@ -55,7 +55,7 @@ def test_a_damaged_row_is_found_by_full_alone(path: Path) -> None:
     found = verify(path, full=True)
     assert (found.sound, found.damaged) == (False, [42])
     assert (
-        "1 of 100 rows do not match their checksum, or hold no numbers: 42; run: cache repair"
+        "1 of 100 rows are damaged, or hold no numbers: 42; run: cache repair"
         in text.verification(found)
     )
 
