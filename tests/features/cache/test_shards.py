@@ -172,7 +172,7 @@ def test_damage_is_found_and_named(shards: Path) -> None:
     file.write_bytes(data)
     assert verify(shards).sound
     (fault,) = verify(shards, full=True).faults
-    assert fault.startswith(f"1 rows of {file} do not match")
+    assert fault.startswith(f"1 rows of {file} are damaged")
 
 
 def test_what_would_write_to_a_folder_of_shards_says_so(
