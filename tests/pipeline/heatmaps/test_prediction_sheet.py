@@ -281,3 +281,13 @@ def test_what_a_person_should_look_at_comes_first(
     close = PartPrediction("p2", (found[1], found[1]), "good", 0.38, margin=0.02)
     prediction_sheet(classes, found, parts=[clear, close])  # by the part's doubt, not by that of
     assert [entry.file.name for entry in drawn] == ["sure", "sure", "near", "sure"]  # a photograph
+
+
+def test_a_small_picture_stands_in_for_a_file_and_nothing_for_no_cell(tmp_path: Path) -> None:
+    """As on sheets of groups, whose photographs may have gone while the cache is there."""
+    small = np.full((64, 64), 77, dtype=np.uint8)
+    png = draw_sheet([SheetEntry(tmp_path / "gone.jpg", "x", small=small), None], "what it says")
+    pixels = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
+    middle = pixels[CELL // 2 + 50]
+    assert (middle[GAP + CELL // 2] == 77).all()
+    assert (middle[GAP + CELL + GAP : 2 * (GAP + CELL)] == 255).all()
