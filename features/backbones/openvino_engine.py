@@ -72,8 +72,8 @@ def step_of(batch_size: int) -> int:
 def streams_of(batch_size: int) -> int:
     """Say how many steps of a batch are computed at once, each on its share of the cores.
 
-    The bits are the same. Threads that share one step wait for each other, spinning: 15 % of the
-    processor time on two busy cores.
+    The bits are the same. Threads that share one step wait for each other, spinning: 11 % of the
+    processor time on two busy cores (`python -m benchmarks.backbone`).
     """
     cores, steps = core_count(), -(-batch_size // step_of(batch_size))
     return max(count for count in range(1, min(cores, steps) + 1) if cores % count == 0)
