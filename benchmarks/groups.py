@@ -13,6 +13,7 @@ kinds that lose by it the one that loses most: what changes none has no place in
 from __future__ import annotations
 
 import argparse
+import functools
 import hashlib
 import random
 import re
@@ -20,6 +21,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -27,11 +29,15 @@ from PIL import Image
 from sklearn.metrics.cluster import pair_confusion_matrix
 
 from benchmarks.kinds_of_parts import KINDS, MADE, Shot, nameless
+from features.arrays import Indices
 from features.cache.sample_table import TableRow
 from features.cache.thumbnails import thumbnail_of
 from features.photographs.decode import capture_time, decode
 from features.photographs.recipe import RECIPES
-from pipeline.groups import file_names, propose, readings
+from pipeline.groups import counters_and_times, file_names, propose, readings, rounds
+from pipeline.groups.changed_copies import Pairs
+from pipeline.groups.counters_and_times import Line
+from pipeline.groups.evidence import Finding
 from pipeline.groups.rules import match_groups, read_groups
 
 _FOUND, _MERGED = 0.9, 0.02  # what each kind has to reach
@@ -83,10 +89,10 @@ def _label(path: str) -> str:
 _PIXELS = ("similarity.", "changed_copies.")
 _NEVER = re.compile("(?!)")
 _TIMES, _NAMES, _BEST, _WEIGH = (
-    readings.time_line, readings.read_names, readings._best, readings.weigh
+    counters_and_times.time_line, file_names.read_names, readings._best, rounds.weigh
 )  # fmt: skip
 _KEYS, _LOOKS = file_names._keys, propose._looks
-_PICTURES = {
+_PICTURES: dict[str, Any] = {
     name: getattr(propose, name)
     for name in ("similarity_of_thumbnails", "turned_copies", "cropped_copies")
 }
@@ -97,14 +103,22 @@ def _all_lead(named: list[readings._Reading]) -> readings._Reading | None:
     return _BEST([replace(n, key=replace(n.key, leads=True)) if n.key else n for n in named])
 
 
-def _none_leads(key, runs, other, *more):  # noqa: ANN001, ANN002, ANN202
+def _none_leads(
+    key: file_names.Key,
+    runs: Indices,
+    other: file_names.Key | None,
+    labels: Indices,
+    line: Line | None,
+) -> tuple[float, list[str]]:
     """Weigh as if the other number did not lead."""
-    return _WEIGH(key, runs, other and replace(other, leads=False), *more)
+    return _WEIGH(key, runs, other and replace(other, leads=False), labels, line)
 
 
-def _nobody_spoke(near, unit, found, *more):  # noqa: ANN001, ANN002, ANN202
+def _nobody_spoke(
+    near: Pairs | None, unit: Indices, found: readings.Readings, *words: str
+) -> Finding:
     """Link near copies whatever names and times say."""
-    return _LOOKS(near, unit, replace(found, spoken=np.zeros_like(found.spoken)), *more)
+    return _LOOKS(near, unit, replace(found, spoken=np.zeros_like(found.spoken)), *words)
 
 
 BRANCHES: dict[str, list[tuple[str, object]]] = {
@@ -186,7 +200,8 @@ def remembered(compare: Callable[..., object]) -> Callable[..., object]:
 def ablation(kinds: Mapping[str, Callable[[], list[Shot]]]) -> None:
     """Print for each branch which kind loses most without it, and how many lose."""
     shots = {title: make() for title, make in kinds.items()}
-    with patch.multiple(propose, **{n: remembered(one) for n, one in _PICTURES.items()}):
+    once: dict[str, Any] = {name: remembered(compare) for name, compare in _PICTURES.items()}
+    with patch.multiple(propose, **once):
         whole = {title: measure(some) for title, some in shots.items()}
         print("| without | changes | found | merged | kinds that lose |\n|---|---|---|---|---|")
         for branch in BRANCHES:
@@ -204,6 +219,10 @@ def ablation(kinds: Mapping[str, Callable[[], list[Shot]]]) -> None:
             print(f"| {branch} | {worst} | {len(lost)} |", flush=True)
 
 
+def _copies_of(make: Callable[..., list[Shot]], root: Path, truth: Path) -> list[Shot]:
+    return make(first_of_each(root, truth))
+
+
 def main() -> None:
     """Print one line for each kind."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -215,13 +234,9 @@ def main() -> None:
     kinds = dict(KINDS)
     for folder in options.folder:
         root, truth = map(Path, folder.split("=", 1))
-        kinds[root.name] = lambda root=root, truth=truth: of_folder(
-            root, truth, drop_names=options.drop_names
-        )
+        kinds[root.name] = functools.partial(of_folder, root, truth, drop_names=options.drop_names)
         for what, make in MADE.items() if options.copies else ():
-            kinds[f"{root.name}, {what}"] = lambda root=root, truth=truth, make=make: make(
-                first_of_each(root, truth)
-            )
+            kinds[f"{root.name}, {what}"] = functools.partial(_copies_of, make, root, truth)
     if options.ablation:
         ablation(kinds)
         return

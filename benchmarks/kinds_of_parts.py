@@ -87,7 +87,7 @@ def camera(within: float, between: float, views: int) -> list[Shot]:
 
 def rounds(form: str, places: int = 24, apart: int = 7200) -> list[Shot]:
     """Give the same places, eight times, so many seconds apart."""
-    found = []
+    found: list[Shot] = []
     for turn, place in itertools.product(range(8), range(places)):
         now, n = _START + apart * turn + 4 * place, len(found)
         found.append(shot(form.format(t=_stamp(now), p=place, r=turn, n=n), place, 0, n))
@@ -162,7 +162,7 @@ def splits() -> list[Shot]:
 
 
 def alone(
-    name: Callable[[int], str], seconds: Sequence[float] = (), count: int = 200
+    name: Callable[[int], str], seconds: Sequence[float] | np.ndarray = (), count: int = 200
 ) -> list[Shot]:
     """Give parts, one photograph each, under names, or at times by EXIF, that say nothing."""
     return [shot(name(n), n, 0, n, seconds[n] if len(seconds) else -1) for n in range(count)]
