@@ -315,8 +315,8 @@ class LinearSVMHead(JointHead):
 def _is_tall(n: int, d: int) -> bool:
     """Say whether machines on n rows of d values are trained in the primal.
 
-    Where rows are many times as many as values, few of them tell classes apart, and libsvm takes
-    up to a thousand times as long: 1,500 of 50 values took 35 s of nine machines.
+    Where rows are many times as many as values, many of them lie inside the margin, and libsvm,
+    which looks at pairs of these, takes many times as long.
     """
     return n > min(ALL_PAIRS, max(_FEW, _TIMES * d))
 
