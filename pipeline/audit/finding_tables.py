@@ -39,7 +39,7 @@ def photographs_table(found: Sequence[PhotographFinding], most: int) -> Table:
         *(Column(title, words=True) for title in ("class", "problem", "reason")),
     ]
     kinds = Counter(one.problem for one in found).most_common()
-    counts = ", ".join(f"{count:,} {kind}" for kind, count in kinds)
+    counts = ", ".join(f"{kind}: {count:,}" for kind, count in kinds)
     title = "Photographs to look at" + (f" ({counts})" if kinds else "")
     return Table(_title(title, len(found), most), columns, rows)
 
