@@ -15,7 +15,7 @@ from features.cache.sample_table import TableRow
 from features.photographs.metadata import FileFacts
 from pipeline.audit.bins import Column
 from pipeline.audit.metadata_facts import FACTS
-from pipeline.groups.counters_and_times import time_of_name
+from pipeline.groups.counters_and_times import clocks_in, time_of_name
 
 GONE = "needs the files, which are gone or were changed since extract"
 CONSTANT = "the same for all"
@@ -128,7 +128,8 @@ def _subfolder(path: str) -> str:
 
 def _from_names(names: Sequence[str], y: Indices, groups: Indices) -> dict[str, _Raw]:
     """Give the time that names tell, if they do; else the numbers in them."""
-    times = [time_of_name(name) for name in names]
+    clocks = clocks_in(names)
+    times = [time_of_name(name, clocks) for name in names]
     known = [np.nan if one is None else one for one in times]
     if names and np.isfinite(known).mean() >= _MOST_WITH_NUMBER:
         return {"named_time": known, **dict.fromkeys(_NUMBERS, IN_TIME)}

@@ -33,19 +33,24 @@ _STEP = 1.25  # or between the means of two kinds, in sums of their deviations
 _SURELY = 0.6  # a cut lies where a gap is so surely of the farther kind
 _BY_HAND = 8.0  # seconds: nobody changes a part faster, but a camera's burst has pauses
 _CUTS = 7  # rows of the table
+_NO_TIMES = 0.05  # share of six digits behind a date from which on they are no times
+_COUNT_ON = 0.8  # share of seconds since 1970 that follow one another: they are serial numbers
 _TOUCH = 0.2  # seconds: a clock of thousandths is no finer than a hand
 
 _DATE = r"(?P<year>(?:19[89]|20\d)\d)(?P<sep>[-_. ]?)(?P<month>[01]\d)(?P=sep)(?P<day>[0-3]\d)"
 _DAY_FIRST = r"(?P<day>[0-3]\d)(?P<sep>[-_.])(?P<month>[01]\d)(?P=sep)(?P<year>(?:19[89]|20\d)\d)"
 _CLOCK = (
-    r"(?:[-_T ,]{0,3}| at )(?P<hour>[0-2]?\d)(?P<dot>[-_.:h ]?)(?P<minute>[0-5]\d)(?P=dot)"
+    r"(?:[-_T ,]{0,3}| at )(?P<hour>[0-2]\d|\d(?=[-_.:h ]))"
+    r"(?P<dot>[-_.:h ]?)(?P<minute>[0-5]\d)(?P=dot)"
     r"(?P<second>[0-5]\d)(?:\.?(?P<fraction>\d{3})(?!\d))?"
     r"(?: ?(?P<half>[AaPp])\.?[Mm])?"
 )
 _STAMPS = [
     re.compile(rf"(?<!\d){date}{_CLOCK}(?!\d{{4}})", re.ASCII) for date in (_DATE, _DAY_FIRST)
 ]
-_EPOCH = re.compile(r"(?<!\d)(1[0-9]\d{8})(\d{3})?(?:\d{3})?(?!\d)", re.ASCII)
+_EPOCH = re.compile(r"(?<!\d)(1[0-9]\d{8})(\d{3})?(?:\d{3}){0,2}(?!\d)", re.ASCII)
+_CLOCKS = (*_STAMPS, _EPOCH)
+_SIX = re.compile(rf"(?<!\d){_DATE}[-_T]?\d{{6}}(?!\d)", re.ASCII)  # a time, or a serial number
 _DAY = [re.compile(rf"(?<!\d){date}(?!\d)", re.ASCII) for date in (_DATE, _DAY_FIRST)]
 
 
@@ -93,20 +98,40 @@ class Cut:
     long: float
 
 
-def time_of_name(name: str) -> float | None:
+def clocks_in(names: Sequence[str]) -> tuple[re.Pattern[str], ...]:
+    """Give the patterns of times, without those that find serial numbers in these names.
+
+    Six digits behind a date are none where they often are no time of day ("20240312_000075"), and
+    ten digits are no seconds since 1970 where they count on ("1500000001", "1500000002").
+    """
+    six = [time_of_name(name, _STAMPS) is None for name in names if _SIX.search(name)]
+    dated = not six or float(np.mean(six)) < _NO_TIMES
+    found = [match for name in names if (match := _EPOCH.search(name)) and not match[2]]
+    steps = np.diff(sorted({int(match[1]) for match in found}))
+    counted = len(steps) >= _FEWEST_GAPS and float((steps == 1).mean()) >= _COUNT_ON
+    return (*(_STAMPS if dated else ()), *(() if counted else (_EPOCH,)))
+
+
+def time_of_name(name: str, clocks: Sequence[re.Pattern[str]] = _CLOCKS) -> float | None:
     """Read from a file name when it was taken: seconds since 1970; None if it does not say.
 
     Dates with times as phones, cameras and screenshots write them, with or without thousandths
     ("IMG_20180905_151012", "PXL_20210203_101112345", "2018-09-05 15.10.12", "05.09.2018 15-10-12"),
     and seconds or milliseconds since 1970. WhatsApp's "IMG-20180905-WA0012" has no time.
 
+    Args:
+        name: of the file.
+        clocks: the patterns that are tried; see `clocks_in`.
+
     Example:
         >>> time_of_name("IMG_19700101_000012.jpg") is None, time_of_name("1536160212123.jpg")
         (True, 1536160212.123)
     """
-    for stamp in _STAMPS:
-        for match in stamp.finditer(name):
+    for clock in clocks:
+        for match in clock.finditer(name):
             part = match.groupdict()
+            if not part:
+                return float(f"{match[1]}.{match[2] or 0}")
             # 12 AM is 0 and 12 PM is 12.
             hour = int(part["hour"])
             if part["half"]:
@@ -119,17 +144,18 @@ def time_of_name(name: str) -> float | None:
             except ValueError:
                 continue
             return capture_time.timestamp() + float(f"0.{part['fraction'] or 0}")
-    epoch = _EPOCH.search(name)
-    return float(f"{epoch[1]}.{epoch[2] or 0}") if epoch else None
+    return None
 
 
-def without_time(name: str, mark: str = "", day: str = "") -> str:
+def without_time(
+    name: str, mark: str = "", day: str = "", clocks: Sequence[re.Pattern[str]] = _CLOCKS
+) -> str:
     """Give the name with date and time replaced by a mark, so that they are no number of a part.
 
     A date without a time is replaced by `day`, a template of `re` with year, month and day.
     """
-    for stamp in (*_STAMPS, _EPOCH):
-        name = stamp.sub(mark, name)
+    for clock in clocks:
+        name = clock.sub(mark, name)
     for stamp in _DAY:
         name = stamp.sub(day, name)
     return name
@@ -148,7 +174,9 @@ def time_line(
     Returns:
         None where fewer have one.
     """
-    named = np.array([np.nan if (t := time_of_name(name)) is None else t for name in names])
+    clocks = clocks_in(names)
+    times = [time_of_name(name, clocks) for name in names]
+    named = np.array([np.nan if one is None else one for one in times])
     exif = np.full(len(names), np.nan)
     if capture_time is not None and len(capture_time):
         exif[capture_time >= 0] = capture_time[capture_time >= 0] / 1000.0
@@ -164,7 +192,7 @@ def time_line(
         return None
     by_file = float(np.isfinite(exif).sum()) >= 0.5 * float(np.isfinite(values).sum())
     what = "by the camera (EXIF)" if by_file else "in file names"
-    counted = [counter_of(without_time(name)) for name in names]
+    counted = [counter_of(without_time(name, clocks=clocks)) for name in names]
     values, note = even_clock(counted, values)
     placed = values[np.isfinite(values)]
     whole = bool((placed == np.round(placed)).all())

@@ -18,7 +18,7 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from features.arrays import Indices
-from pipeline.groups.counters_and_times import Line, without_time
+from pipeline.groups.counters_and_times import Line, clocks_in, without_time
 
 _TIME = "\0"  # stands for a date and time
 _DAY = "\1"  # begins a date alone
@@ -174,7 +174,9 @@ def _shapes(paths: Sequence[str], folders: Sequence[str]) -> Iterator[_Shape]:
         str(PurePosixPath(path[len(folder) :].lstrip("/")).with_suffix(""))
         for path, folder in zip(paths, folders, strict=True)
     ]
-    cut = [*map(_TOKEN.findall, _mark_drawn([without_time(name, _TIME, day) for name in names]))]
+    clocks = clocks_in(names)
+    untimed = [without_time(name, _TIME, day, clocks) for name in names]
+    cut = [*map(_TOKEN.findall, _mark_drawn(untimed))]
     for number, tokens in enumerate(cut):
         found[tuple(_sort(token) for token in tokens)].append(number)
     for sorts, numbers in found.items():

@@ -51,6 +51,7 @@ _QUESTIONS = 40
 _MINUTES, _DOZENS = 120.0, 24  # seconds and shots apart: photographs that are not of one part
 _SEVERAL = 3  # copies laid on a picture, from which on those that only look like it are none
 _ALONE = 0.5  # share of photographs alone from which on the count of parts is a bound alone
+_UNSPOKEN = 0.05  # or of those alone of which names and times say nothing, though of others they do
 
 
 def propose(
@@ -219,7 +220,11 @@ def _say_what_it_stands_on(proposal: Proposal, readings: Readings) -> None:
     by_pixels = any(e.used and e.kind == "look" for e in proposal.evidence)
     proposal.basis = readings.basis or ("pixels" if by_pixels else "copies")
     alone = float((proposal.sizes == 1).sum()) / max(len(proposal.groups), 1)
-    proposal.at_most = alone > _ALONE or bool(readings.undecided) or readings.basis == ""
+    unspoken = int((~readings.spoken & (proposal.sizes[proposal.groups] == 1)).sum())
+    left = readings.spoken.any() and unspoken > _UNSPOKEN * len(proposal.groups)
+    proposal.at_most = (
+        bool(alone > _ALONE or left) or bool(readings.undecided) or readings.basis == ""
+    )
     if readings.undecided:
         proposal.question = readings.undecided
     elif readings.line is not None and readings.basis == "":
@@ -228,6 +233,11 @@ def _say_what_it_stands_on(proposal: Proposal, readings: Readings) -> None:
         )
     elif readings.basis == "times" and alone > _ALONE:
         proposal.question = "is the gap right that the times are cut at (--group-gap 10s)"
+    elif left:
+        proposal.question = (
+            f"which parts show the {unspoken:,} photographs of which {readings.basis} say nothing "
+            "(--groups TABLE)"
+        )
     elif proposal.at_most:
         proposal.question = _asked_of_names(proposal)
 

@@ -37,7 +37,7 @@ from pipeline.groups.evidence import (
     members_of,
 )
 from pipeline.groups.file_names import Key, read_names
-from pipeline.groups.rounds import COVERS, are_crossed, count, cycles, weigh
+from pipeline.groups.rounds import COVERS, are_crossed, count, cycles, may_be_view, weigh
 
 _USUAL = 12  # photographs of the usual part by its name; of more, runs in time may know better
 _RECURS = 1.5  # runs of a value in the order of shots, from which on it comes back
@@ -224,7 +224,9 @@ def _best(named: Sequence[_Reading]) -> _Reading | None:
             continue
         leads = one.key is not None and one.key.leads and one.usual <= _USUAL
         follow = one.recurs is not None and one.recurs <= _RECURS
-        if follow or (one.recurs is None and (_confirmed(one) or leads)):
+        # Views of all parts look alike, too: the pixels agree to a few values of many photographs.
+        confirmed = _confirmed(one) and not (one.usual > _USUAL and may_be_view(one.key))
+        if follow or (one.recurs is None and (confirmed or leads)):
             able.append(one)
     small = [one for one in able if one.usual <= _USUAL]
     if small:

@@ -79,6 +79,14 @@ def weigh(
     return sum(vote for vote, _ in votes), [why for _, why in votes]
 
 
+def may_be_view(key: Key | None) -> bool:
+    """Say whether a field is called a view or a round, or has few values and no word for parts."""
+    if key is None or _PART_WORDS.fullmatch(key.before):
+        return False
+    called = _VIEW_WORDS.fullmatch(key.before) or _ROUND_WORDS.fullmatch(key.before)
+    return called is not None or count(key.codes) <= _FEW
+
+
 def are_crossed(one: Indices, other: Indices) -> bool:
     """Say whether values of each come with many values of the other, as places and rounds do."""
     both = (one >= 0) & (other >= 0)

@@ -18,7 +18,7 @@ from features.cache.thumbnails import SIDE, Thumbnail
 from features.errors import DataError
 from features.photographs.file import Photograph
 from pipeline.groups import propose
-from pipeline.groups.counters_and_times import Line, find_cut, time_line, time_of_name
+from pipeline.groups.counters_and_times import Line, clocks_in, find_cut, time_line, time_of_name
 from pipeline.groups.file_names import original_names, read_names
 from pipeline.groups.proposal import Proposal
 from pipeline.groups.rules import GroupRule, apply_rule, parse_gap
@@ -528,3 +528,101 @@ def test_names_drawn_at_random_say_nothing_and_their_folders_may() -> None:
     twice = [f"{label}/{name}.jpg" for label in ("bad", "good") for name in names]
     assert np.bincount(read_names(twice)[0][0].codes).tolist() == [2] * 60
     assert read_names([f"good/{n:08d}.jpg" for n in range(60)])[1]  # a counter is none of these
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["{lot}_{p:06d}_{v}", "SN{serial}-{v}", "{serial}_{v}", "LOT{lot}-{p:06d}_{v}"],
+)
+def test_serial_numbers_that_look_like_times_are_none(form: str) -> None:
+    """Six digits behind a date count past 59; ten digits count on by one: parts are by them."""
+    shots = [
+        Shot(
+            form.format(lot=20240312, serial=1_500_000_000 + p + 1000 * (p // 20), p=p, v=v),
+            p,
+            draw(p, v, 3 * p + v),
+        )
+        for p in range(80)
+        for v in range(3)
+    ]
+    found = proposed(shots)
+    assert shares(shots, found) == (1.0, 0.0)
+    assert found.basis == "names"
+
+
+def test_epoch_seconds_that_do_not_count_on_are_times() -> None:
+    """Seconds, milliseconds and nanoseconds since 1970; one-digit hours only before a separator."""
+    names = [f"photo_{START + 3 * n}" for n in range(20)]
+    assert np.isfinite([time_of_name(n, clocks_in(names)) for n in names]).all()
+    assert time_of_name(f"{START}123456789") == pytest.approx(START + 0.123)
+    assert time_of_name("20240312_000075") is None
+    assert time_of_name("2018-09-05 at 3.10.12 PM") == 1536160212
+
+
+def test_a_view_of_all_parts_is_no_part_though_pixels_agree() -> None:
+    """Five poses, behind or before digests: alike are those of one pose. It is asked about."""
+    for form in ("{digest}_view{v}", "{digest}_{v}"):
+        shots = [
+            Shot(
+                form.format(digest=hashlib.sha256(b"%d" % (5 * p + v)).hexdigest()[:16], v=v),
+                p,
+                draw(p, v, 5 * p + v),
+            )
+            for p in range(40)
+            for v in range(5)
+        ]
+        found = proposed(shots)
+        assert shares(shots, found)[1] == 0
+        assert found.at_most
+        assert "--group-regex" in found.question
+
+
+def test_photographs_without_a_time_among_timed_ones_are_asked_about() -> None:
+    """Each stands alone: so many parts are a bound, not what is probable."""
+    shots = [
+        Shot(stamped(t, FORMS[0]), p, draw(p, v, n))
+        for n, (p, v, t) in enumerate(taken_in_bursts())
+    ]
+    assert not proposed(shots).at_most
+    names = (hashlib.sha256(b"%d" % n).hexdigest()[:12] for n in range(30))
+    more = [Shot(name, 50 + n // 5, draw(50 + n // 5, n % 5, n)) for n, name in enumerate(names)]
+    found = proposed(shots + more)
+    assert found.basis == "times"
+    assert found.at_most
+    assert "30 photographs of which times say nothing" in found.question
+
+
+def test_a_few_named_photographs_do_not_outweigh_the_times_of_all() -> None:
+    """A key must stand in a good share of the names before times are passed over for it."""
+    shots = [
+        Shot(stamped(t, FORMS[0]), p, draw(p, v, n))
+        for n, (p, v, t) in enumerate(taken_in_bursts())
+    ]
+    named = [(p, v) for p in range(8) for v in range(4)]
+    shots += [Shot(f"kos{p:02d}_Part{v}", 50 + p, draw(50 + p, v, v)) for p, v in named]
+    found = proposed(shots)
+    assert found.basis == "times"
+    assert shares(shots, found)[0] > 0.85
+
+
+def test_a_clock_of_thousandths_cuts_a_line_of_seconds() -> None:
+    """Four shots within a second, the next part two seconds later."""
+    shots = [
+        Shot(f"DSC_{4 * p + v:05d}", p, draw(p, v, 4 * p + v), START + 2.6 * p + 0.2 * v)
+        for p in range(30)
+        for v in range(4)
+    ]
+    found = proposed(shots)
+    assert found.basis == "times"
+    assert shares(shots, found) == (1.0, 0.0)
+
+
+def test_names_of_very_many_shapes_make_no_keys() -> None:
+    """Eight names of one shape are no scheme among thousands: each key costs a code for each."""
+    signs = "-_.+"
+    paths = [
+        f"a/{''.join(signs[n // 8 // 4**place % 4] for place in range(4))}p{n % 8 // 2}_{n % 2}.jpg"
+        for n in range(2048)
+    ]
+    assert read_names(paths) == ([], [])
+    assert read_names(paths[:8])[0]
