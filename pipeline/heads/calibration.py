@@ -36,22 +36,47 @@ class Calibration:
         class with probability (n + 1) / (n + n_classes), the rest going to the other classes
         evenly. So perfectly separated values do not become perfect certainty.
 
-        Of two classes the map always rises, by LEAST_SLOPE at least. Few parts can make values
-        that were not trained on look as if less were more, even of a head that ranks well: folds
-        with many defects leave few to train on, and are judged low. Then the order is kept, and
-        all probabilities lie close to the share of defects.
+        The map always rises, by LEAST_SLOPE at least. Few parts can make values that were not
+        trained on look as if less were more, even of a head that ranks well: folds with many
+        defects leave few to train on, and are judged low. Then the order is kept, and all
+        probabilities lie close to the share of defects; of several classes, to those that one
+        slope for all of them gives.
         """
         made = cls.fit_freely(decisions, y, n_classes)
-        unit = _units(decisions.reshape(len(y), -1))
-        if n_classes > 2 or made.slope[0, 0] * unit[0] >= LEAST_SLOPE:
+        values = decisions.reshape(len(y), -1)
+        unit = _units(values)
+        if n_classes > 2:
+            own = np.diag(made.slope) - (made.slope.sum(axis=1) - np.diag(made.slope)) / (
+                n_classes - 1
+            )
+            return made if (own * unit >= LEAST_SLOPE).all() else cls._of_one_slope(values, y)
+        if made.slope[0, 0] * unit[0] >= LEAST_SLOPE:
             return made
         share = float(_smoothed(y, 2)[:, 1].mean())
         slope = np.array([[LEAST_SLOPE / unit[0]]])
         return cls(slope, np.log([share / (1 - share)]) - decisions.mean() * slope[0])
 
     @classmethod
+    def _of_one_slope(cls, values: Floats, y: Indices) -> Calibration:
+        """Fit one slope for all of several classes, above 0, and an offset for each."""
+        from scipy.optimize import minimize
+        from scipy.special import log_softmax
+
+        n_classes = values.shape[1]
+        centre, unit = values.mean(axis=0), float(_units(values.reshape(-1, 1))[0])
+        scaled, wanted = (values - centre) / unit, _smoothed(y, n_classes)
+
+        def loss(free: Floats) -> float:
+            return -float((wanted * log_softmax(free[0] * scaled + free[1:], axis=1)).sum())
+
+        start = np.concatenate([[LEAST_SLOPE], np.log(wanted.mean(axis=0))])
+        bounds = [(LEAST_SLOPE, None)] + [(None, None)] * n_classes
+        slope, *offset = minimize(loss, start, method="L-BFGS-B", bounds=bounds).x.tolist()
+        return cls(np.eye(n_classes) * slope / unit, np.array(offset) - centre * slope / unit)
+
+    @classmethod
     def fit_freely(cls, decisions: Floats, y: Indices, n_classes: int) -> Calibration:
-        """Fit as `fit` does, but of two classes the map may fall."""
+        """Fit as `fit` does, but the map may fall."""
         from sklearn.linear_model import LogisticRegression
 
         values = decisions.reshape(len(y), -1)

@@ -331,6 +331,22 @@ def test_calibration_never_turns_the_order_round() -> None:
     assert rising[0] > 0.8  # what does rank is calibrated as ever
 
 
+def test_calibration_of_several_classes_never_turns_the_order_round() -> None:
+    """Each class's values are low on its own rows, as folds of few parts can have them."""
+    y = np.repeat([0, 1, 2], [6, 8, 14])
+    rng = np.random.default_rng(1)
+    decisions = rng.normal(0, 0.3, (28, 3)) - np.eye(3)[y] * [1e3, 1e3, 1.5e3]
+    free = probabilities(Calibration.fit_freely(decisions, y, 3).logits(1e3 * np.eye(3)))
+    assert (np.argmax(free, axis=1) != np.arange(3)).all()
+    made = Calibration.fit(decisions, y, 3)
+    told = probabilities(made.logits(decisions.mean(axis=0) + 1e3 * np.eye(3)))
+    base = probabilities(made.logits(decisions.mean(axis=0)[None]))[0]
+    assert (np.diag(told) > base).all()
+    assert base == pytest.approx(np.array([6, 8, 14]) / 28, abs=0.05)
+    right = Calibration.fit(-decisions, y, 3).logits(-decisions)
+    assert (np.argmax(right, axis=1) == y).all()  # what does rank is calibrated as ever
+
+
 def test_few_parts_do_not_turn_a_head_round() -> None:
     """Ridge on 20 parts: it never ranks new parts the wrong way round, though folds may say so."""
     turned = 0
