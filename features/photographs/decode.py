@@ -50,12 +50,15 @@ _Target = tuple[int, int] | None  # width and height that are needed; None: as i
 _ON_ITS_SIDE = 5  # from this EXIF orientation on, height is width
 
 
+_LYING = (5, 6, 7, 8)  # EXIF orientations of which width and height change places
+
+
 @dataclass(frozen=True)
 class Header:
     """Hold what a file says of itself beside its pixels.
 
     Attributes:
-        width, height: in pixels, as stored; the EXIF orientation is not applied.
+        width, height: in pixels, upright, but before anything was scaled.
         format: one of FORMATS or PHONE_FORMATS.
         mode: Pillow's colour mode, such as "RGB" or "L".
         tables: a JPEG's quantisation tables by number, 64 values each; empty for other formats.
@@ -239,6 +242,8 @@ def inspect(
         stored, tables = image.size, getattr(image, "quantization", {})
         if declared.format == "TIFF":
             stored = declared.width, declared.height
+        if read_orientation(image) in _LYING:
+            stored = stored[1], stored[0]
         mode = image.mode
         _scale(image, (size, size))
         picture = _upright_rgb(image, data, declared, replace(_FOR_EYES, bits=bits))

@@ -48,7 +48,7 @@ class FileFacts:
         reason: why the file cannot be read; all else is blank then.
         digest: SHA-256 of the file's bytes, hex.
         bytes: of the file.
-        width, height: in pixels, as stored.
+        width, height: in pixels, upright, as a model sees it.
         format, mode: as Pillow calls them, such as "JPEG" and "RGB".
         jpeg_quality: 1 to 100 as the IJG library counts, from the luminance table; approximate for
             tables of other programs.

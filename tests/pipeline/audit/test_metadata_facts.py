@@ -146,3 +146,14 @@ def test_slivers_are_measured(size: tuple[int, int]) -> None:
     assert facts.brightness == pytest.approx(77)
     assert facts.border_brightness == pytest.approx(77)
     assert math.isnan(facts.sharpness)
+
+
+def test_sides_are_those_of_the_upright_photograph() -> None:
+    """A photograph stored lying is as wide as a model sees it, and how it was held is one fact."""
+    pixels = plain(100)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    stored, lying = encode(pixels, "JPEG"), encode(np.rot90(pixels), "JPEG", exif=exif)
+    upright, turned = facts_of(stored), facts_of(lying)
+    assert (turned.width, turned.height) == (upright.width, upright.height) == (60, 40)
+    assert (upright.orientation, turned.orientation) == ("", "turned 90°")
