@@ -50,9 +50,6 @@ _Target = tuple[int, int] | None  # width and height that are needed; None: as i
 _ON_ITS_SIDE = 5  # from this EXIF orientation on, height is width
 
 
-_LYING = (5, 6, 7, 8)  # EXIF orientations of which width and height change places
-
-
 @dataclass(frozen=True)
 class Header:
     """Hold what a file says of itself beside its pixels.
@@ -242,7 +239,7 @@ def inspect(
         stored, tables = image.size, getattr(image, "quantization", {})
         if declared.format == "TIFF":
             stored = declared.width, declared.height
-        if read_orientation(image) in _LYING:
+        if read_orientation(image) >= _ON_ITS_SIDE:
             stored = stored[1], stored[0]
         mode = image.mode
         _scale(image, (size, size))
