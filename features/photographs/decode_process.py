@@ -8,6 +8,7 @@ A process that ends is known by a descriptor of its own (pidfd): no other can be
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
 import signal
@@ -142,10 +143,14 @@ def _started(command: Sequence[str], handed: Sequence[int]) -> subprocess.Popen[
             pipesize=_PIPE,
         )
     except OSError as error:
-        raise DecoderError(
-            f"the process that decodes photographs cannot be started ({error}); expected "
-            f"{command[0]} to be Python; check that it may be run"
-        ) from error
+        raise _not_started(command, error) from error
+
+
+def _not_started(command: Sequence[str], error: OSError) -> DecoderError:
+    mend = f"expected {command[0]} to be Python; check that it may be run"
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        mend = "each needs five open files; allow more of them (ulimit -n)"
+    return DecoderError(f"the process that decodes photographs cannot be started ({error}); {mend}")
 
 
 def _ended_at_start(said: bytes) -> DecoderError:
@@ -160,9 +165,15 @@ def _ended_at_start(said: bytes) -> DecoderError:
 def can_fork() -> bool:
     """Say whether a nursery can be had: on Linux, where nothing forbids what it needs."""
     try:
-        os.close(os.pidfd_open(os.getpid()))
+        itself = os.pidfd_open(os.getpid())
     except (AttributeError, OSError):
         return False
+    try:
+        signal.pidfd_send_signal(itself, 0)
+    except OSError:
+        return False
+    finally:
+        os.close(itself)
     return True
 
 
@@ -180,11 +191,16 @@ class Nursery:
         self._process: subprocess.Popen[bytes] | None = None
 
     def begin(self, shared: int) -> Process:
-        """Give a process; see `begin`."""
+        """Give a process, started anew where none is forked; see `begin`."""
         with self._lock:
-            child = (self._socket and self._fork(shared)) or (self._open() and self._fork(shared))
+            try:
+                child = (self._socket and self._fork(shared)) or (
+                    self._open() and self._fork(shared)
+                )
+            except OSError as error:
+                raise _not_started(self._command, error) from error
         if not child:
-            raise _ended_at_start(b"it does not fork")
+            return begin(self._command, shared)
         return Process(child, -1 if shared < 0 else SHARED)
 
     def _open(self) -> bool:
@@ -199,22 +215,35 @@ class Nursery:
                 mine.close()
                 raise
         self._socket = mine
-        if mine.recv(1):
-            return True
+        try:
+            if mine.recv(1):
+                return True
+        except BaseException:
+            self._close()
+            raise
         said = self._process.stderr.read() if self._process.stderr else b""
         self._close()
         raise _ended_at_start(said)
 
     def _fork(self, shared: int) -> _Child | None:
-        """Ask for a process; give None where the nursery is gone."""
+        """Ask for a process; give None where the nursery is gone.
+
+        Raises:
+            OSError: this process has no descriptors left; the nursery goes on.
+        """
         assert self._socket is not None
         requests, to = os.pipe()
-        answers, come = os.pipe()
-        mine, found = [to, answers], list[int]()
+        try:
+            answers, come = os.pipe()
+        except OSError:
+            os.close(requests)
+            os.close(to)
+            raise
+        mine, said, found = [to, answers], b"", list[int]()
         try:
             handed = [requests, come, *([] if shared < 0 else [shared])]
             socket.send_fds(self._socket, [b"\0"], handed)
-            found = socket.recv_fds(self._socket, 1, 1)[1]
+            said, found = socket.recv_fds(self._socket, 1, 1)[:2]
         except OSError:
             pass
         except BaseException:  # an answer may be on its way, which is nobody else's
@@ -223,6 +252,8 @@ class Nursery:
         finally:
             for descriptor in (requests, come, *([] if found else mine)):
                 os.close(descriptor)
+        if said and not found:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         if not found:
             return None
         return _Forked(found[0], os.fdopen(to, "wb"), os.fdopen(answers, "rb"))

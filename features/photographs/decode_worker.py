@@ -114,6 +114,7 @@ def serve(decode: Any) -> None:  # noqa: ANN401 - a module
             faulthandler.dump_traceback_later(head["seconds"], exit=True, file=nowhere)
             data = requests.read(data_length) if shared < 0 else _read(shared, data_length)
             _answer(decode, head, data, answers)
+            del data  # it may be as large as a gigabyte, and the next file may not come
             faulthandler.cancel_dump_traceback_later()
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
 from stat import S_ISREG
 from typing import NamedTuple, overload
 
-from features.errors import ImageError
+from features.errors import DecoderError, ImageError
 from features.files import is_address
 from features.photographs.bucket import read_from_bucket, read_start, stat_in_bucket
 from features.photographs.decode import MAX_PIXELS
@@ -78,6 +79,7 @@ def read_photograph(
 
     Raises:
         ImageError: it is too large, or cannot be opened; see `stat_photograph`.
+        DecoderError: this process may open no further file, which is no fault of this one.
     """
     size = stat_photograph(file).st_size
     most = _BYTES_PER_PIXEL * max_pixels + _SPARE_BYTES
@@ -91,6 +93,11 @@ def read_photograph(
     try:
         return (room and _read_into(file, room(size))) or file.read_bytes()
     except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            raise DecoderError(
+                f"{file} cannot be opened ({os.strerror(error.errno)}); expected some five for "
+                "each photograph that is read at once; allow more of them (ulimit -n)"
+            ) from error
         raise ImageError(_unopened(error)) from error
 
 

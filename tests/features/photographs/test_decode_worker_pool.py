@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import signal
@@ -221,6 +222,62 @@ def test_a_decoder_that_does_not_start_is_an_error_of_the_run(
     if can_fork():
         with pytest.raises(DecoderError, match=expected):
             Nursery(command).begin(-1)
+
+
+@pytest.mark.skipif(not can_fork(), reason="nothing is forked without pidfd, which Linux has")
+@pytest.mark.parametrize("at", [1, 2, "answer"])
+def test_without_descriptors_a_decoder_is_an_error_of_the_run(
+    monkeypatch: pytest.MonkeyPatch, at: int | str
+) -> None:
+    """It is said, nothing is left open, and the decoders that are there go on."""
+
+    def exhausted(*_: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    decoders, open_before = Decoders(), set[str]()
+    with decoders.lend() as one, decoders.lend() as other:
+        nursery = parent_of(one)
+        real_pipe, real_receive = os.pipe, socket.recv_fds
+        pipes = [real_pipe] * (at - 1) + [exhausted] if isinstance(at, int) else [real_pipe] * 2
+
+        def receive(*given: int) -> tuple[bytes, list[int], int, object]:
+            said, found, *rest = real_receive(*given)
+            for descriptor in found:  # the system closes what finds no place
+                os.close(descriptor)
+            return said, [], *rest
+
+        open_before = set(os.listdir("/proc/self/fd"))
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "pipe", lambda: pipes.pop(0)())
+            patch.setattr(socket, "recv_fds", receive)
+            with pytest.raises(DecoderError, match="Too many open files"):
+                other.start()
+        assert set(os.listdir("/proc/self/fd")) == open_before
+        assert parent_of(one) == parent_of(other) == nursery
+    decoders.close()
+
+
+@pytest.mark.skipif(not can_fork(), reason="nothing is forked without pidfd, which Linux has")
+def test_where_nothing_may_be_forked_decoders_are_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A system that forbids to hand descriptors over, or signals by them, costs time alone."""
+    decoders = Decoders()
+    monkeypatch.setattr(socket, "send_fds", mock.Mock(side_effect=PermissionError))
+    assert decoders.ask(REQUEST, photograph(1), MAX_PIXELS).pixels.shape == (1, 224, 224, 3)
+    decoders.close()
+    monkeypatch.setattr(signal, "pidfd_send_signal", mock.Mock(side_effect=PermissionError))
+    assert not can_fork()
+
+
+def test_no_photograph_is_blamed_for_too_many_open_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be listed as one that cannot be read."""
+    (file := tmp_path / "1.png").write_bytes(photograph(1))
+    monkeypatch.setattr(
+        Path, "open", mock.Mock(side_effect=OSError(errno.EMFILE, "Too many open files"))
+    )
+    with pytest.raises(DecoderError, match="ulimit -n"):
+        read_photograph(file)
 
 
 def test_large_photographs_are_decoded_one_at_a_time() -> None:
