@@ -173,7 +173,7 @@ def fit(
     optimism: opt.Optimism = True,
     refit: opt.Refit = False,
     report: opt.Report = None,
-    audit_file: opt.AuditFile = Path("audit/audit.json"),
+    audit_file: opt.AuditFile = parse.AUDIT,
     part_rule: opt.PartRule = None,
     folds: opt.ThresholdFolds = 5,
     cluster: opt.Cluster = None,
@@ -198,6 +198,7 @@ def fit(
     from pipeline.training.compare_heads import choose_contender
 
     check_log_to(log_to)
+    audit_file = parse.audit_file(audit_file)
     rule = thresholds.rule(folds, part_rule)
     data = taken.dataset(cache)
     head, spec = choose_contender(head, parse.feature_spec(features), comparison, data)
@@ -230,7 +231,7 @@ def compare_heads(
     cluster: opt.Cluster = None,
     out: Annotated[Path, opt.out_option("Folder for the tables.")] = Path("comparison"),
     report: opt.Report = None,
-    audit_file: opt.AuditFile = Path("audit/audit.json"),
+    audit_file: opt.AuditFile = parse.AUDIT,
     force: opt.Force = False,
     *,
     taken: ClassOptions,
@@ -246,6 +247,7 @@ def compare_heads(
     from features.cluster.parallel import on_cluster
     from pipeline.terminal import results as text
 
+    audit_file = parse.audit_file(audit_file)
     data = taken.dataset(cache)
     options = pipeline.CompareOptions(
         heads=parse.names(heads), features=parse.feature_specs(features), folds=folds,
@@ -330,7 +332,7 @@ def evaluate(
     labels: opt.Labels = None,
     positive: opt.Positive = None,
     report: opt.Report = None,
-    audit_file: opt.AuditFile = Path("audit/audit.json"),
+    audit_file: opt.AuditFile = parse.AUDIT,
     force: opt.Force = False,
     *,
     asked: JudgeOptions,
@@ -343,6 +345,7 @@ def evaluate(
     import pipeline
     from pipeline.terminal import results as text
 
+    audit_file = parse.audit_file(audit_file)
     bundle = asked.load(model)
     options = pipeline.EvaluateOptions(
         **asked.backbone(), positive=parse.names(positive),

@@ -86,9 +86,10 @@ def _summary(proposal: Proposal) -> str:
     several = sizes[sizes > 1]
     smallest, largest = int(several.min()), int(several.max())
     of_each = f"{smallest:,}" if smallest == largest else f"{smallest:,} to {largest:,}"
+    word = "group" if len(several) == 1 else "groups"
     return (
         f"{len(proposal.paths):,} photographs, {say_parts(len(sizes), proposal.rule)}: "
-        f"{int(several.sum()):,} photographs in {len(several):,} groups of {of_each}, "
+        f"{int(several.sum()):,} photographs in {len(several):,} {word} of {of_each}, "
         f"{alone:,} on {'its' if alone == 1 else 'their'} own"
     )
 

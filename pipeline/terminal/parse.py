@@ -30,6 +30,26 @@ def feature_specs(text: str | None) -> list[FeatureSpec] | None:
     return [FeatureSpec.parse(name) for name in names(text) or ()] or None
 
 
+AUDIT = Path("audit") / "audit.json"
+"""Where `onepass audit` writes, and where reports look unless --audit names another."""
+
+
+def audit_file(file: Path) -> Path:
+    """Parse --audit: an audit.json, or the folder that holds it.
+
+    Raises:
+        DataError: another one than `AUDIT` was named, and it is not there.
+    """
+    from features.errors import DataError
+
+    given = file / AUDIT.name if file.is_dir() else file
+    if file != AUDIT and not given.is_file():
+        raise DataError(
+            f"--audit: there is no {given}; expected what the command audit wrote, such as {AUDIT}"
+        )
+    return given
+
+
 def settings(pairs: list[str]) -> dict[str, str | int | float]:
     """Parse --set NAME=VALUE, each given once or more.
 

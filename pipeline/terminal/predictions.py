@@ -43,11 +43,12 @@ def _unlike(found: Sequence[Prediction], parts: Sequence[PartPrediction], rate: 
 def _of_parts(parts: Sequence[PartPrediction]) -> str:
     counts = Counter(part.verdict for part in parts if part.verdict)
     said = ", ".join(f"{count:,} {printable(name)}" for name, count in sorted(counts.items()))
+    many = f"{len(parts):,} part{'' if len(parts) == 1 else 's'}"
     if not any(part.photographs[0].proposed for part in parts):
-        return f"{len(parts):,} parts: {said}"
+        return f"{many}: {said}"
     text = (
-        f"{len(parts):,} parts, as they are proposed: {said}; say which photographs show one part "
-        "with --groups, --group-regex or --group-gap"
+        f"{many}, as proposed: {said}; say which photographs show one part with --groups, "
+        "--group-regex or --group-gap"
     )
     doubted = sum(DISAGREE in part.note for part in parts)
     if doubted:

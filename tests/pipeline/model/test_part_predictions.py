@@ -16,6 +16,7 @@ from features.errors import ThresholdError
 from pipeline.evaluation.part_rules import combine
 from pipeline.model.part_predictions import DISAGREE
 from pipeline.model.prediction_tables import write_tables
+from pipeline.terminal.predictions import predictions as said
 
 TOLD = pipeline.GroupRule("regex", r"part-(\d+)")
 
@@ -40,6 +41,8 @@ def test_a_told_part_has_one_verdict(cache: Path, tmp_path: Path) -> None:
     bundle, found = predicted(cache, new)
     parts = pipeline.predict_parts(bundle, found)
     assert [len(part.photographs) for part in parts] == [3] * 6
+    assert said(found, parts).startswith("6 parts: ")
+    assert said(found[:3], parts[:1]).startswith("1 part: ")
     assert bundle.decision.part_rule == "mean"
     for part in parts:
         P = np.array([one.chances for one in part.photographs])

@@ -13,6 +13,8 @@ from commands import Run
 from typer.testing import CliRunner
 
 import cli
+from features.errors import DataError
+from pipeline.terminal import parse
 from pipeline.terminal.command_group import CommandGroup, Commands, with_options
 from pipeline.terminal.option_records import JudgeOptions, ThresholdOptions
 
@@ -118,3 +120,20 @@ def test_an_option_of_one_value_stands_once(run: Run) -> None:
     code, _, err = run("fit", "--head", "dense", "--set", "epochs=1", "--set", "seed=2")
     assert code == 1
     assert "no cache at features.h5" in err
+
+
+def test_an_audit_that_is_named_has_to_be_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a folder its audit.json; nobody need have made the one where reports look unasked."""
+    monkeypatch.chdir(tmp_path)
+    assert parse.audit_file(parse.AUDIT) == parse.AUDIT
+    for command in ("evaluate", "fit", "compare-heads"):
+        done = CliRunner().invoke(cli.app, [command, "--audit", "gone.json"])
+        assert isinstance(done.exception, DataError)
+        assert "--audit: there is no gone.json" in str(done.exception)
+    (tmp_path / "other").mkdir()
+    with pytest.raises(DataError, match=r"other.audit\.json"):
+        parse.audit_file(Path("other"))
+    (tmp_path / "other" / "audit.json").touch()
+    assert parse.audit_file(Path("other")) == Path("other") / "audit.json"
