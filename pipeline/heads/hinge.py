@@ -154,7 +154,10 @@ class _Sharpening:
         full = slopes.copy()
         full[curved] = t[curved] * (1 + width - t[curved] * self._F[curved]) / width2
         g, g0 = self._penalty * self._w - self._back(full), -float(full.sum())
-        way, way0 = self._solved(curved, 1 / width2, g, g0)
+        try:
+            way, way0 = self._solved(curved, 1 / width2, g, g0)
+        except np.linalg.LinAlgError:  # values so unlike in size that float64 loses the way
+            return False
         along = self._times(way) + way0
 
         def slope(share: float) -> float:

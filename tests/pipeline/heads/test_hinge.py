@@ -68,6 +68,16 @@ def test_next_to_no_regularisation_is_no_worse_than_little(C: float) -> None:
     assert less < 1.01 * little
 
 
+def test_values_that_are_unlike_in_size_end_no_training() -> None:
+    """A row a million times as long leaves no way to solve by: what was reached is kept."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(700, 20)).astype(np.float32)
+    target = np.where(X @ rng.normal(size=20) > 0, 1.0, -1.0)
+    X[0] = 1e6
+    values = decided(X - X.mean(axis=0), target, [1e6, 1e8], exact=True)
+    assert np.isfinite(values).all()
+
+
 @pytest.mark.parametrize(("ones", "C"), [(1, 0.001), (5, 0.001), (5, 0.01)])
 def test_much_regularisation_tells_rows_apart(ones: int, C: float) -> None:
     """Where decision values differ by less than the rounding, it shrinks until they rank right."""
