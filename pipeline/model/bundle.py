@@ -350,6 +350,11 @@ def read_record(folder: Path) -> ModelRecord:
         BundleError: it is missing, damaged or of another version.
     """
     path = folder / MODEL_FILE
+    if folder.is_file():
+        raise BundleError(
+            f"{folder} is a file; expected the folder of a model; one that pack wrote comes out "
+            f"with: unpack {folder} model"
+        )
     try:
         json = read_model_file(folder)
     except FileNotFoundError:

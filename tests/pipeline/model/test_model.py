@@ -280,6 +280,10 @@ def test_a_damaged_model_is_named(model: Path, tmp_path: Path) -> None:
     (model / "model.json").write_text("{}")
     with pytest.raises(BundleError, match="no model of schema 1"):
         load(model)
+    packed = tmp_path / "model.onepass"
+    packed.touch()
+    with pytest.raises(BundleError, match=r"is a file; expected the folder of a model.*unpack"):
+        load(packed)
     with pytest.raises(BundleError, match="no model at"):
         load(tmp_path / "nowhere")
 
