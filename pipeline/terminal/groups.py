@@ -19,9 +19,10 @@ _ASKED = 10  # questions that are listed
 
 def proposed(proposal: Proposal, more: str = "look at them with: groups") -> str:
     """Write one line where groups are proposed; `more` says what a person can do."""
+    found = proposal.describe()
     return (
         f"groups: nobody said which photographs show one part, so they are proposed: "
-        f"{proposal.describe()}; {more}"
+        f"{found}{'' if found.endswith('?') else ';'} {more}"
     )
 
 

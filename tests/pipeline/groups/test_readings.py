@@ -22,6 +22,7 @@ from pipeline.groups.counters_and_times import Line, clocks_in, find_cut, time_l
 from pipeline.groups.file_names import original_names, read_names
 from pipeline.groups.proposal import Proposal
 from pipeline.groups.rules import GroupRule, apply_rule, parse_gap
+from pipeline.terminal.groups import proposed as said
 
 START = 1536138000  # 2018-09-05 09:00:00
 
@@ -590,6 +591,7 @@ def test_photographs_without_a_time_among_timed_ones_are_asked_about() -> None:
     assert found.basis == "times"
     assert found.at_most
     assert "30 photographs of which times say nothing" in found.question
+    assert "say nothing (--groups TABLE)? look at them with: groups" in said(found)
 
 
 def test_a_few_named_photographs_do_not_outweigh_the_times_of_all() -> None:
