@@ -357,7 +357,7 @@ def _label_sheet(audit: Audit) -> bytes:
     suspects = audit.labels.suspects
     title = (
         f"{min(SHOWN, len(suspects))} of {len(suspects)} labels to check, the most suspect first: "
-        "what a model that never saw the part says, and the folder that the photograph lies in"
+        "what a model that never saw the part says, and the class that the photograph is given"
     )
     entries = [
         SheetEntry(audit.root / one.path, f"{one.suggested}? {one.p_suggested:.0%}", one.given)
