@@ -551,6 +551,16 @@ def test_serial_numbers_that_look_like_times_are_none(form: str) -> None:
     assert found.basis == "names"
 
 
+@pytest.mark.parametrize("form", ["20240310{p:06d}_{v}", "20240310_{p:06d}_{v}"])
+def test_a_minute_after_midnight_is_a_serial_number(form: str) -> None:
+    """Up to 59 parts behind a date all look like seconds of the day's first minute."""
+    both = [(p, v) for p in range(40) for v in range(3)]
+    shots = [Shot(form.format(p=p, v=v), p, draw(p, v, 3 * p + v)) for p, v in both]
+    found = proposed(shots)
+    assert shares(shots, found) == (1.0, 0.0)
+    assert found.basis == "names"
+
+
 def test_epoch_seconds_that_do_not_count_on_are_times() -> None:
     """Seconds, milliseconds and nanoseconds since 1970; one-digit hours only before a separator."""
     names = [f"photo_{START + 3 * n}" for n in range(20)]
