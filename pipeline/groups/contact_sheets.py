@@ -107,15 +107,15 @@ def show_groups(
         raise DataError(f"{cache_path} has no photographs; run: extract DATA --cache {cache_path}")
     with open_cache(cache_path) as cache:
         table_rows = [table_row for table_row in cache.table_rows if table_row.row >= 0]
-        note, root = cache.note, Path(str(cache.note.get("root", "")))
-        refuse_strange_root(cache_path, str(note.get("root", "")), own=cache.own)
+        note, root = cache.note, str(cache.note.get("root", ""))
+        refuse_strange_root(cache_path, root, own=cache.own)
         files = [out / "groups.csv"]
         _write_table(files[0], groups_csv(proposal), force=force)
 
         def entry(member: int, caption: str, said: str) -> SheetEntry:
             """Show one photograph; where its file cannot be read, the cache's small picture."""
             seen = thumbnails_of(cache, [table_rows[member].row])
-            file, label = root / proposal.paths[member], table_rows[member].label
+            file, label = Path(root, proposal.paths[member]), table_rows[member].label
             small = seen.grey[0] if seen.known[0] else None
             return SheetEntry(file, caption, label, said=said, small=small)
 
@@ -133,7 +133,7 @@ def show_groups(
             write_whole(files[-1], draw_sheet(_rows_of_questions(proposal, entry), title))
     _remove_older_sheets(out, files)
     given = _compare(proposal, table_rows, GroupRule.noted(note))
-    return ShownGroups(proposal, given, str(note.get("root", "")), files)
+    return ShownGroups(proposal, given, root, files)
 
 
 def _write_table(path: Path, table: str, *, force: bool) -> None:

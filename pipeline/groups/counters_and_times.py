@@ -105,10 +105,10 @@ def clocks_in(names: Sequence[str]) -> tuple[re.Pattern[str], ...]:
     all of the first minute after midnight ("20240312000007"), and ten digits are no seconds since
     1970 where they count on ("1500000001", "1500000002").
     """
-    behind = [match[0][-6:] for name in names if (match := _SIX.search(name))]
-    six = [time_of_name(name, _STAMPS) is None for name in names if _SIX.search(name)]
-    midnight = all(digits.startswith("0000") for digits in behind)
-    dated = not six or (float(np.mean(six)) < _NO_TIMES and not midnight)
+    behind = [(name, match[0][-6:]) for name in names if (match := _SIX.search(name))]
+    untimed = [time_of_name(name, _STAMPS) is None for name, _ in behind]
+    midnight = all(digits.startswith("0000") for _, digits in behind)
+    dated = not behind or (float(np.mean(untimed)) < _NO_TIMES and not midnight)
     found = [match for name in names if (match := _EPOCH.search(name)) and not match[2]]
     steps = np.diff(sorted({int(match[1]) for match in found}))
     counted = len(steps) >= _FEWEST_GAPS and float((steps == 1).mean()) >= _COUNT_ON
