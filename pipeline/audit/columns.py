@@ -16,6 +16,7 @@ from features.photographs.metadata import FileFacts
 from pipeline.audit.bins import Column
 from pipeline.audit.metadata_facts import FACTS
 from pipeline.groups.counters_and_times import clocks_in, time_of_name
+from pipeline.output.names import name_key
 
 GONE = "needs the files, which are gone or were changed since extract"
 CONSTANT = "the same for all"
@@ -117,13 +118,20 @@ def _from_table(table_rows: Sequence[TableRow], y: Indices, groups: Indices) -> 
     return {
         "file_size": [float(table_row.size) for table_row in table_rows],
         "file_time": COPIED if copied else times.tolist(),
-        "subfolder": [_subfolder(table_row.path) for table_row in table_rows],
+        "subfolder": [_subfolder(table_row.path, table_row.label) for table_row in table_rows],
     } | _from_names([PurePosixPath(table_row.path).name for table_row in table_rows], y, groups)
 
 
-def _subfolder(path: str) -> str:
-    """Give the folders between class and file; "." for none, which counts as a place too."""
-    return "/".join(PurePosixPath(path).parts[1:-1]) or "."
+def _subfolder(path: str, label: str) -> str:
+    """Give the folders between class and file; "." for none, which counts as a place too.
+
+    The class's folder stands below those of a split ("train/good"), or says both ("train_good");
+    where a table says the class, all folders count.
+    """
+    folders, key = PurePosixPath(path).parts[:-1], name_key(label)
+    names = [name_key(folder) for folder in folders]
+    named = [name for name in names if name == key] or [name for name in names if key in name]
+    return "/".join(folders[names.index(named[0]) + 1 :] if named else folders) or "."
 
 
 def _from_names(names: Sequence[str], y: Indices, groups: Indices) -> dict[str, _Raw]:

@@ -103,11 +103,11 @@ def split_of(name: str) -> str:
     """Give the part of a split that a folder or a cell is called, in any usual form; "" for none.
 
     Example:
-        >>> [split_of(name) for name in ("Train", "test_images", "2_val", "train2017", "test_pad")]
+        >>> [split_of(name) for name in ("Train", "test_images", "2_val", "train_val", "test_pad")]
         ['train', 'test', 'validation', 'train', '']
     """
     key = name_key(name)
     if key in SPLITS:
         return SPLITS[key]
-    words = [word for word in _WORDS.findall(key) if word not in _BESIDE_SPLIT]
-    return SPLITS.get(words[0], "") if len(words) == 1 else ""
+    words = {SPLITS.get(w, "") for w in _WORDS.findall(key) if w not in _BESIDE_SPLIT}
+    return TRAIN if words == {TRAIN, VALIDATION} else words.pop() if len(words) == 1 else ""

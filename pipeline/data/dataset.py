@@ -245,7 +245,7 @@ def to_compare_on(dataset: Dataset, split: str | None) -> tuple[Dataset, str, st
         person should know of it ("" for nothing).
 
     Raises:
-        SplitError: the given split is asked for and there is none.
+        SplitError: the given split is asked for and there is none, or it trains on one class.
     """
     if split not in (None, GIVEN) or (split is None and dataset.given is None):
         return dataset, split or "grouped", ""
@@ -255,6 +255,13 @@ def to_compare_on(dataset: Dataset, split: str | None) -> tuple[Dataset, str, st
             "with a column split, for --split given; leave it out"
         )
     train, test = dataset.given
+    if len(np.unique(dataset.y[train])) < 2:
+        only = dataset.classes.names[int(dataset.y[train[0]])]
+        raise SplitError(
+            f"the given split trains on photographs of class {only!r} alone; expected two classes "
+            "or more to compare heads on; draw another split: --split grouped; or, where these "
+            "are all good, learn from them alone: fit --head novelty"
+        )
     said = (
         f"compared on the {len(train):,} photographs that are not held out; the other "
         f"{len(test):,} of the given split are left for fit to be judged on"

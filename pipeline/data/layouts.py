@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -83,7 +83,7 @@ def read_layout(
     meant = frozenset(map(name_key, classes or ()))
     masks = _masks(paths, meant)
     kept = [parts for number, parts in enumerate(paths) if number not in masks]
-    reader = _Reader(root, kept, meant)
+    reader = _Reader(root, kept, beside, meant)
     words, places = reader.read()
     if not any(place.label for place in places):
         _refuse_annotations(root, paths, beside)
@@ -115,9 +115,12 @@ class _Place:
 class _Reader:
     """Reads one folder, level by level; see `read_layout`."""
 
-    def __init__(self, root: Path, paths: Sequence[Parts], meant: frozenset[str]) -> None:
+    def __init__(
+        self, root: Path, paths: Sequence[Parts], beside: Sequence[Parts], meant: frozenset[str]
+    ) -> None:
         self.root = root
         self.paths = paths
+        self.beside = beside
         self.meant = meant
         self.notes: list[str] = []
 
@@ -128,8 +131,7 @@ class _Reader:
         splits = {name for name in level if self._is_split(name)}
         packed = f", packed in {'/'.join(self.paths[0][:depth])}" if depth and self.paths else ""
         if splits:
-            others = sorted(set(level) - splits)
-            self._refuse_beside(splits, others, depth)
+            self._refuse_beside(splits, sorted(set(level) - splits), depth)
             return f"{', '.join(sorted(splits))} above the classes{packed}", self._split_above(
                 depth
             )
@@ -183,30 +185,47 @@ class _Reader:
 
     def _refuse_beside(self, splits: set[str], others: Sequence[str], depth: int) -> None:
         loose = sum(len(parts) == depth + 1 for parts in self.paths)
-        if not others and not loose:
+        held = [parts for parts in self.paths if parts[depth] in splits]
+        classes = sorted(names_at(held, depth + 1))
+        if not (others or loose) or (classes and self.meant.issuperset(map(name_key, classes))):
             return
+        if not any(names_at(self.paths, depth + 1)):
+            _refuse_annotations(self.root, self.paths, self.beside)
         found = ", ".join(others) if others else f"{loose:,} photographs"
         raise DataError(
             f"found {', '.join(sorted(splits))} beside {found} in {self._at(depth)}; a split and "
-            f"classes at one level cannot be told apart; {self._either(splits, others)}"
+            "classes at one level cannot be told apart; "
+            f"{'; '.join(self._readings(splits, others, classes))}"
         )
 
-    def _either(self, found: set[str], others: Sequence[str]) -> str:
+    def _readings(
+        self, found: set[str], others: Sequence[str], classes: Sequence[str]
+    ) -> Iterator[str]:
+        """Give a command for each thing that may be meant, the likeliest first."""
         splits = sorted(found, key=lambda name: (split_of(name) != TRAIN, name))
-        every = ",".join(quoted(name) for name in (*others, *splits))
-        first = f"extract {self.root / splits[0]}"
-        if not others:
-            return f"take a part of the split alone: {first}"
-        return f"if all are classes: --classes {every}; if {splits[0]} holds the classes: {first}"
+        if classes and len(splits) > 1:
+            said = ",".join(map(quoted, classes))
+            yield f"if {' and '.join(splits)} hold the classes: --classes {said}"
+        elif classes or not others:
+            said = "holds the classes" if classes else "is meant alone"
+            yield f"if {splits[0]} {said}: extract {self.root / splits[0]}"
+        if not classes:
+            yield "if a table says the classes: --labels FILE"
+        if others:
+            every = ",".join(quoted(name) for name in (*others, *splits))
+            yield f"if all are classes: --classes {every}"
 
     def _split_above(self, depth: int) -> list[_Place]:
         places = []
         depths = {}
-        for name in names_at(self.paths, depth):
+        for name in filter(self._is_split, names_at(self.paths, depth)):
             inside = [p for p in self.paths if p[depth] == name]
             depths[name] = self._unpack(inside, depth + 1, name)
             check_class_level(self.root, inside, depths[name], self.meant)
         for parts in self.paths:
+            if parts[depth] not in depths:  # beside the split, and a person named its classes
+                places.append(_Place())
+                continue
             at = depths[parts[depth]]
             label = parts[at] if len(parts) > at + 1 else ""
             places.append(_Place(label, split_of(parts[depth])))

@@ -28,6 +28,7 @@ _FEWEST, _SMALLEST_SHARE = 8, 0.05  # names of one shape: so many, and so many o
 _FEWEST_DRAWN, _SHORTEST = 16, 4  # different words that are drawn, and letters and digits of each
 _MIXED = 0.75  # share of their places that have letters and digits: a UUID's version is a digit
 _FEWEST_GROUPS = 4
+_MOST_KINDS, _EVENLY = 12, 0.5  # words for kinds; views are there so evenly, the rarest to the most
 _GROUPED = 0.5  # share of photographs in groups of several, so that a field may name parts
 _COLLIDES = 0.05  # share of equal numbers from which on they are no counter's
 _TWICE = 0.1  # of the values in two folders, names that are there twice
@@ -69,16 +70,29 @@ class Key:
 
 @dataclass(frozen=True)
 class _Shape:
-    """Names of one shape: members, their tokens, and which of these differ (the fields)."""
+    """Names of one shape: members, their tokens, and which of these differ (the fields).
+
+    Of the fields some are words for kinds: "crack" and "hole" of "crack_1" and "hole_1".
+    """
 
     members: Indices
     names: list[str]
     tokens: list[list[str]]
     fields: list[int]
+    kinds: list[int]
 
     def column(self, field: int) -> list[str]:
         """Give a field of every name."""
         return [tokens[field] for tokens in self.tokens]
+
+    def kindless(self) -> list[str]:
+        """Give the names without the words for kinds."""
+        if not self.kinds:
+            return self.names
+        return [
+            "".join(token for i, token in enumerate(tokens) if i not in self.kinds)
+            for tokens in self.tokens
+        ]
 
     def describe(self) -> str:
         """Describe the shape as "exp#_num_#": # for numbers that differ, … for words that do."""
@@ -117,8 +131,9 @@ def original_names(paths: Sequence[str]) -> list[str]:
     """Find the original's name of each photograph whose name says that it, or another, is a copy.
 
     "x_jpg.rf.0a1b….jpg", "x_aug3.jpg", "x - Copy (2).jpg" and "x_rot90.jpg" all are "x", in
-    whatever folder. "good (1)" to "good (90)" are not copies of "good": a number in parentheses
-    says so only if there is a "good", or if few share the name.
+    whatever folder. Where a name has no digit and no original beside it, few may share it, and not
+    by their numbers alone: "good (1)" to "good (9)" and "rolled-in_scale_1" to "rolled-in_scale_9"
+    are numbered, not copied.
 
     Returns:
         (n,) names; "" where no two photographs share one, or where too many do.
@@ -131,6 +146,9 @@ def original_names(paths: Sequence[str]) -> list[str]:
             short = cut
         found.append(short.casefold())
     own = {stem.casefold() for stem in stems}
+    ways: defaultdict[str, set[str]] = defaultdict(set)
+    for stem, short in zip(stems, found, strict=True):
+        ways[short].add(re.sub(r"[0-9]+", "#", stem[len(short) :].casefold()))
     changed: Counter[str] = Counter(
         short for stem, short in zip(stems, found, strict=True) if short != stem.casefold()
     )
@@ -139,7 +157,11 @@ def original_names(paths: Sequence[str]) -> list[str]:
         short
         for short in changed
         if 1 < counts[short] <= max(2, _MOST_COPIES * len(paths))
-        and (any(c.isdigit() for c in short) or short in own or counts[short] <= _FEW)
+        and (
+            any(c.isdigit() for c in short)
+            or short in own
+            or (counts[short] <= _FEW and len(ways[short]) > 1)
+        )
     }
     return [short if short in copied else "" for short in found]
 
@@ -154,7 +176,7 @@ def read_names(paths: Sequence[str], labels: Sequence[str] = ()) -> tuple[list[K
     folders = [_class_folder(*one) for one in itertools.zip_longest(paths, labels, fillvalue="")]
     keys: list[Key] = []
     lines: list[Line] = []
-    for shape in _shapes(paths, folders):
+    for shape in _shapes(paths, folders, labels):
         keys += _keys(shape, folders)
         lines += _counters(shape, len(paths))
     return keys, lines
@@ -166,7 +188,9 @@ def _class_folder(path: str, label: str) -> str:
     return "/".join(folders[: 1 + (folders.index(label) if label in folders else 0)])
 
 
-def _shapes(paths: Sequence[str], folders: Sequence[str]) -> Iterator[_Shape]:
+def _shapes(
+    paths: Sequence[str], folders: Sequence[str], labels: Sequence[str]
+) -> Iterator[_Shape]:
     """Cut names into tokens, by shape; below the class folder, without the suffix."""
     found: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
     day = rf"{_DAY}\g<year>\g<month>\g<day>"
@@ -191,7 +215,25 @@ def _shapes(paths: Sequence[str], folders: Sequence[str]) -> Iterator[_Shape]:
         ]
         if fields:
             own = [names[number] for number in numbers]
-            yield _Shape(np.array(numbers, dtype=np.int64), own, tokens_of, fields)
+            classes = [labels[number] for number in numbers] if labels else []
+            columns = {i: [tokens[i] for tokens in tokens_of] for i in fields if sorts[i] == "word"}
+            kinds = [i for i, column in columns.items() if _are_kinds(column, classes)]
+            yield _Shape(np.array(numbers, dtype=np.int64), own, tokens_of, fields, kinds)
+
+
+def _are_kinds(words: Sequence[str], labels: Sequence[str]) -> bool:
+    """Say whether words name kinds of parts, as "good" and "crack" do: few, each of one class.
+
+    So do views of one class alone, but they are there about equally often.
+    """
+    counts = Counter(words)
+    if (
+        not labels
+        or len(counts) > _MOST_KINDS
+        or len(set(zip(words, labels, strict=True))) > len(counts)
+    ):
+        return False
+    return len(set(labels)) > 1 or min(counts.values()) < _EVENLY * max(counts.values())
 
 
 def _mark_drawn(names: Sequence[str]) -> list[str]:
@@ -233,28 +275,33 @@ def _sort(token: str) -> str:
 def _keys(shape: _Shape, folders: list[str]) -> Iterator[Key]:
     """List single fields and the first few together, as far as they make groups of several."""
     tried: set[tuple[int, ...]] = set()
-    for end, field in enumerate(shape.fields):
-        for chosen in (tuple(shape.fields[: end + 1]), (field,)):
+    able = [i for i in shape.fields if i not in shape.kinds]
+    for end, field in enumerate(able):
+        for chosen in (tuple(able[: end + 1]), (field,)):
             if chosen in tried or all(shape.tokens[0][i].startswith(_DAY) for i in chosen):
                 continue
             tried.add(chosen)
             values = ["_".join(tokens[i] for i in chosen) for tokens in shape.tokens]
             if len(set(values)) < _FEWEST_GROUPS:
                 continue
-            own = [folders[number] for number in shape.members]
+            kinds = shape.kinds if field == able[0] else []  # what follows is a view, of all kinds
+            own = [
+                "/".join((folders[number], *(tokens[i] for i in kinds)))
+                for number, tokens in zip(shape.members, shape.tokens, strict=True)
+            ]
             drawn = any(shape.tokens[0][i].startswith(_DRAWN) for i in chosen)  # not counted anew
             if not drawn and _counts_by_folder(shape, values, own):
                 values = [f"{one}/{value}" for one, value in zip(own, values, strict=True)]
             together = sum(number for number in Counter(values).values() if number > 1)
             if together < _GROUPED * len(values):
                 continue
-            others = [i for i in shape.fields if i not in chosen]
+            others = [i for i in able if i not in chosen]
             codes = np.full(len(folders), -1)
             codes[shape.members] = codes_of(values)
             yield Key(
                 f"{_places(shape, chosen)} of names like {shape.describe()}",
                 codes,
-                chosen == tuple(shape.fields[: len(chosen)])
+                chosen == tuple(able[: len(chosen)])
                 or not any(shape.tokens[0][i].isdecimal() for i in others),
                 _word_before(shape.tokens[0], chosen[-1]),
                 shape.pattern(chosen),
@@ -265,11 +312,11 @@ def _counts_by_folder(shape: _Shape, values: list[str], folders: list[str]) -> b
     """Say whether each class folder is numbered by itself: the same names stand in several then.
 
     It is not where names complete one another over the folders, as where view 5 of item 1 is
-    defective and views 0 to 4 are good.
+    defective and views 0 to 4 are good. A word for a kind counts as a folder.
     """
     names: defaultdict[str, set[str]] = defaultdict(set)
     places: defaultdict[str, set[str]] = defaultdict(set)
-    for name, value, folder in zip(shape.names, values, folders, strict=True):
+    for name, value, folder in zip(shape.kindless(), values, folders, strict=True):
         names[name].add(folder)
         places[value].add(folder)
     shared = sum(len(found) > 1 for found in places.values())

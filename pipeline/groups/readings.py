@@ -37,7 +37,15 @@ from pipeline.groups.evidence import (
     members_of,
 )
 from pipeline.groups.file_names import Key, read_names
-from pipeline.groups.rounds import COVERS, are_crossed, count, cycles, may_be_view, weigh
+from pipeline.groups.rounds import (
+    COVERS,
+    are_crossed,
+    count,
+    cycles,
+    is_called_view,
+    may_be_view,
+    weigh,
+)
 
 _USUAL = 12  # photographs of the usual part by its name; of more, runs in time may know better
 _RECURS = 1.5  # runs of a value in the order of shots, from which on it comes back
@@ -222,8 +230,11 @@ def _best(named: Sequence[_Reading]) -> _Reading | None:
     for one in named:
         if one.usual > MOST_SHOTS or (one.codes >= 0).mean() < COVERS:
             continue
-        leads = one.key is not None and one.key.leads and one.usual <= _USUAL
         follow = one.recurs is not None and one.recurs <= _RECURS
+        # Pieces of a picture look alike, too: pixels agree to "row0" and "row256".
+        if one.key and not follow and is_called_view(one.key):
+            continue
+        leads = one.key is not None and one.key.leads and one.usual <= _USUAL
         # Views of all parts look alike, too: the pixels agree to a few values of many photographs.
         confirmed = _confirmed(one) and not (one.usual > _USUAL and may_be_view(one.key))
         if follow or (one.recurs is None and (confirmed or leads)):

@@ -29,7 +29,7 @@ _PART_WORDS = re.compile(
 )
 _VIEW_WORDS = re.compile(
     "view|side|pose|cam|camera|face|shot|img|image|frame|photo|pic|bild|ansicht|seite|kamera|vista"
-    "|vue|top|left|right|front|back|bottom|rear|exposure|light"
+    "|vue|top|left|right|front|back|bottom|rear|exposure|light|row|col|column|tile|patch|crop|window"
 )
 _ROUND_WORDS = re.compile(
     "r|round|run|cycle|pass|rep|repeat|trial|loop|day|shift|batch|lot|runde|tag|charge"
@@ -83,8 +83,18 @@ def may_be_view(key: Key | None) -> bool:
     """Say whether a field is called a view or a round, or has few values and no word for parts."""
     if key is None or _PART_WORDS.fullmatch(key.before):
         return False
-    called = _VIEW_WORDS.fullmatch(key.before) or _ROUND_WORDS.fullmatch(key.before)
-    return called is not None or count(key.codes) <= _FEW
+    return is_called_view(key) or count(key.codes) <= _FEW
+
+
+def is_called_view(key: Key) -> bool:
+    """Say whether the word before a field says that it is a view, a piece of a picture or a round.
+
+    Example:
+        >>> is_called_view(Key("number 2", np.arange(9), False, "row", ""))
+        True
+    """
+    forms = (_VIEW_WORDS, _ROUND_WORDS)
+    return any(form.fullmatch(key.before) for form in forms)
 
 
 def are_crossed(one: Indices, other: Indices) -> bool:

@@ -328,8 +328,8 @@ class Head(Classifier, ABC):
         if len(np.unique(y)) < 2 and not (only_good and self.learns_from_good):
             raise HeadError(
                 f"the {len(y)} photographs to train on are all of one class; expected two classes "
-                "or more; add photographs of the other, or, where all are good, learn from these "
-                "alone: --head novelty"
+                "or more; add photographs of the other, or draw another split (--split grouped), "
+                "or, where all are good, learn from these alone: --head novelty"
             )
         self.classes_, self.n_features_in_ = classes, input_width
         self._chosen, self._history = self.settings, None

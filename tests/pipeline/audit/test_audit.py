@@ -9,6 +9,7 @@ import math
 import shutil
 import sys
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ from features.extract import extract
 from features.photographs.metadata import FileFacts
 from pipeline.audit.background import _finding, covered
 from pipeline.audit.bins import Column
-from pipeline.audit.columns import COPIED, GONE, RENUMBERED, collect
+from pipeline.audit.columns import COPIED, GONE, RENUMBERED, _from_table, collect
 from pipeline.audit.finding_tables import copies_table, photographs_table
 from pipeline.audit.labels import out_of_fold, suspect_labels
 from pipeline.audit.outliers import find_outliers, neighbour_distances, sampled_distances
@@ -196,6 +197,20 @@ def test_numbers_and_times_that_only_tell_of_copying_are_not_judged() -> None:
     assert [column.name for column in found.columns] == ["number_2"]
     slow = [one._replace(mtime_ns=i * 60 * 10**9) for i, one in enumerate(table_rows)]
     assert "file_time" in [c.name for c in collect(slow, [None] * 60, y, groups).columns]
+
+
+def test_the_folder_below_the_class_is_none_above_it() -> None:
+    """Neither a split above the class nor the class itself is a fact; of a table's all folders."""
+    rows = [table_row(f"{s}/{c}/{i}.png") for s, c, i in product(("train", "test"), "ab", range(9))]
+    for form in ("{}", "packed/{}"):
+        moved = [
+            one._replace(path=form.format(one.path), label=one.path.split("/")[1]) for one in rows
+        ]
+        assert set(_from_table(moved, np.zeros(36), np.arange(36))["subfolder"]) == {"."}
+    joined = [one._replace(path=f"x_{one.label}/cam1/{i}.png") for i, one in enumerate(moved)]
+    assert set(_from_table(joined, np.zeros(36), np.arange(36))["subfolder"]) == {"cam1"}
+    by_table = [one._replace(path=f"line1/{i}.png") for i, one in enumerate(moved)]
+    assert set(_from_table(by_table, np.zeros(36), np.arange(36))["subfolder"]) == {"line1"}
 
 
 def test_times_in_names_are_called_times() -> None:

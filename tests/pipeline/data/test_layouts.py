@@ -91,7 +91,10 @@ def test_other_layouts(tmp_path: Path, files: list[str], labels: set[str]) -> No
 @pytest.mark.parametrize(
     ("files", "expected"),
     [
-        (["train/ok/1.png", "test/ok/1.png", "extra/1.png"], "train beside extra.*extract .*train"),
+        (["train/ok/1.png", "test/ok/1.png", "extra/1.png"], "train beside extra.*--classes ok;"),
+        (["test/ok/1.png", "test/nok/1.png", "extra/1.png"], "test beside extra.*extract .*test;"),
+        (["test/1.png", "extra/1.png"], "test beside extra.*--labels FILE; .*--classes extra,test"),
+        (["IMAGES/1.jpg", "ANNOTATIONS/1.xml", "Validation_Images/1.jpg"], "a Pascal VOC folder"),
         (["bottle/train/good/1.png", "bottle/test/hole/1.png", "tile/train/good/1.png",
           "tile/test/crack/1.png"], "several products.*extract .*bottle --cache bottle.h5"),
         (["line1/ok/1.png", "line1/nok/1.png", "line2/ok/1.png", "line2/nok/1.png"],
@@ -102,7 +105,8 @@ def test_other_layouts(tmp_path: Path, files: list[str], labels: set[str]) -> No
         (["JPEGImages/1.jpg", "Annotations/1.xml"], "a Pascal VOC folder"),
         (["good/1.png", "bad/1.png", "masks/1.png"], "masks beside bad, good.*--classes bad,good"),
     ],
-    ids=["mixed", "products", "lines", "yolo", "yolo-split", "coco", "voc", "masks"],
+    ids=["mixed", "mixed-one", "mixed-flat", "mixed-voc", "products", "lines", "yolo",
+         "yolo-split", "coco", "voc", "masks"],
 )  # fmt: skip
 def test_what_cannot_be_read_says_what_to_do(
     tmp_path: Path, files: list[str], expected: str
@@ -286,13 +290,24 @@ def test_boxes_and_several_classes_at_once_are_refused(tmp_path: Path) -> None:
     [
         ("train_data", "test_data"), ("train_images", "test_images"), ("seg_train", "seg_test"),
         ("1_train", "2_test"), ("train2017", "test2017"), ("trainval", "test"), ("学習", "テスト"),
-        ("Training", "Eval"), ("train", "test_public"),
+        ("train_val", "test"), ("Training", "Eval"), ("train", "test_public"),
     ],
 )  # fmt: skip
 def test_splits_by_longer_names(tmp_path: Path, train: str, test: str) -> None:
     """With words beside it that say nothing of a class, train is still a part of a split."""
     make(tmp_path, [f"{side}/{c}/1.png" for side in (train, test) for c in ("0", "1")])
     assert counts(tmp_path) == {(c, s): 1 for c in ("0", "1") for s in ("train", "test")}
+
+
+def test_a_folder_beside_a_split_is_left_out_where_the_classes_are_named(tmp_path: Path) -> None:
+    """--classes OK,NG: train and test are the split, and what lies beside them has no class."""
+    files = [f"{side}/{c}/1.png" for side in ("train", "test") for c in ("OK", "NG")]
+    make(tmp_path, [*files, "testImg/1.png", "testImg/2.png", "3.png"])
+    scan = scan_folder(tmp_path, ["ok", "NG"])
+    assert {(p.label, p.split): p.path for p in scan.photographs} == {
+        (c, s): f"{s}/{c}/1.png" for c in ("OK", "NG") for s in ("train", "test")
+    }
+    assert scan.ignored["photographs of other classes"] == 3
 
 
 def test_a_class_with_test_in_its_name(tmp_path: Path) -> None:

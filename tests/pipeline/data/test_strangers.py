@@ -139,7 +139,8 @@ def test_mvtec_learns_good_and_is_judged_on_defects(run: Run, tmp_path: Path) ->
     assert "trained on good photographs alone" in out
     about = json.loads((tmp_path / "model" / "model.json").read_text("utf-8"))
     assert about["holdout"]["photographs"] == 16
-    fails(run(*FIT), "all of one class", "--head novelty")
+    fails(run(*FIT), "all of one class", "--head novelty", "--split grouped")
+    fails(run("compare-heads"), "'good' alone", "--split grouped", "--head novelty")
 
 
 def test_good_parts_alone(run: Run, tmp_path: Path) -> None:

@@ -418,6 +418,9 @@ def test_names_that_are_no_copies() -> None:
     assert not any(original_names([f"a/good ({n}).jpg" for n in range(100)]))
     assert not any(original_names([f"a/part_{n}.jpg" for n in range(100)]))
     assert not any(original_names([f"a/image_aug{n}.jpg" for n in range(100)]))
+    few = [f"a/hole ({n}).jpg" for n in range(1, 9)] + [f"a/scale_{n}.jpg" for n in range(1, 9)]
+    few += [f"a/rolled-in_scale_{n}.jpg" for n in range(1, 9)]
+    assert not any(original_names(few + [f"b/{n}.jpg" for n in range(100)]))
 
 
 def test_a_date_is_no_part() -> None:
@@ -586,6 +589,37 @@ def test_a_view_of_all_parts_is_no_part_though_pixels_agree() -> None:
         assert shares(shots, found)[1] == 0
         assert found.at_most
         assert "--group-regex" in found.question
+
+
+def test_words_for_kinds_of_defects_are_no_parts_though_pixels_agree() -> None:
+    """Kinds, each numbered from 1: so many parts are a bound."""
+    kinds = ["good", "crazing", "inclusion", "patches", "scratches"]
+    shots = []
+    for n in range(60):
+        shot = Shot(f"{kinds[n % 5]}_{n // 5 + 1}", n, draw(n % 5, n % 5, n))
+        shot.path = f"{'bad' if n % 5 else 'good'}/{shot.path.split('/')[1]}"
+        shots.append(shot)
+    found = proposed(shots)
+    assert not [e for e in found.evidence if e.used and e.kind == "name"]
+    assert found.at_most
+
+
+def test_parts_within_kinds_are_found() -> None:
+    """The first number of "crack_07_2" is the part, numbered anew for each kind."""
+    shots = []
+    for number in range(3 * 12 * 4):
+        kind, part, view = number // 48, number // 4 % 12, number % 4
+        shot = Shot(f"{['ok', 'hole', 'crack'][kind]}_{part:02d}_{view}", number // 4, draw(number // 4, view, number))  # fmt: skip  # noqa: E501
+        shot.path = f"{'bad' if kind else 'good'}/{shot.path.split('/')[1]}"
+        shots.append(shot)
+    assert shares(shots, proposed(shots)) == (1.0, 0.0)
+
+
+def test_pieces_of_a_picture_are_no_parts_though_pixels_agree() -> None:
+    """Rows of tiles are alike across parts."""
+    shots = [Shot(f"w{n % 7}_row{256 * (n % 5)}_{n}", n, draw(n % 5, n % 5, n)) for n in range(70)]
+    used = [e.what for e in proposed(shots).evidence if e.used and e.kind == "name"]
+    assert not [what for what in used if what.startswith("number 2")]
 
 
 def test_photographs_without_a_time_among_timed_ones_are_asked_about() -> None:
