@@ -123,6 +123,7 @@ def _nobody_spoke(
 
 BRANCHES: dict[str, list[tuple[str, object]]] = {
     "times in names": [("counters_and_times.time_of_name", lambda *_: None)],
+    "doubtful times in names": [("times_in_names._DOUBTFUL", ())],
     "times in EXIF": [("readings.time_line", lambda stems, _, least: _TIMES(stems, None, least))],
     "EXIF that stands still is none": [
         ("counters_and_times._STUCK", 9.0),

@@ -282,6 +282,10 @@ def _flipped(picture: Image.Image, rng: np.random.Generator) -> Image.Image:
 KINDS: dict[str, Callable[[], list[Shot]]] = {
     "phone, time in name": lambda: phone("IMG_%Y%m%d_%H%M%S"),
     "phone, other maker": lambda: phone("IMG%Y%m%d%H%M%S"),
+    "phone, two-digit year": lambda: phone("%y%m%d_%H%M%S"),
+    "day as folder, clock as name": lambda: [
+        s._replace(path=s.path.replace("/", "/2018-09-05/")) for s in phone("%H%M%S")
+    ],
     "messenger": lambda: phone("WhatsApp Image %Y-%m-%d at %I.%M.%S %p"),
     "camera, time in EXIF": lambda: camera(3.5, 25, 5),
     "20 shots in 2 s": lambda: camera(0.1, 12, 20),

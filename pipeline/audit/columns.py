@@ -15,7 +15,7 @@ from features.cache.sample_table import TableRow
 from features.photographs.metadata import FileFacts
 from pipeline.audit.bins import Column
 from pipeline.audit.metadata_facts import FACTS
-from pipeline.groups.counters_and_times import clocks_in, time_of_name
+from pipeline.groups.times_in_names import clocks_in, time_of_name
 from pipeline.output.names import name_key
 
 GONE = "needs the files, which are gone or were changed since extract"

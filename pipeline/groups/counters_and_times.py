@@ -8,16 +8,15 @@ says little, and is believed only if the pixels agree.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
 
 from features.arrays import Floats, Indices
 from pipeline.groups.clock_changes import counter_of, even_clock
+from pipeline.groups.times_in_names import clocks_in, time_of_name, without_time
 
 MOST_SHOTS = 60
 """Photographs of the usual run; longer ones are lots or days, not parts."""
@@ -33,25 +32,7 @@ _STEP = 1.25  # or between the means of two kinds, in sums of their deviations
 _SURELY = 0.6  # a cut lies where a gap is so surely of the farther kind
 _BY_HAND = 8.0  # seconds: nobody changes a part faster, but a camera's burst has pauses
 _CUTS = 7  # rows of the table
-_NO_TIMES = 0.05  # share of six digits behind a date from which on they are no times
-_COUNT_ON = 0.8  # share of seconds since 1970 that follow one another: they are serial numbers
 _TOUCH = 0.2  # seconds: a clock of thousandths is no finer than a hand
-
-_DATE = r"(?P<year>(?:19[89]|20\d)\d)(?P<sep>[-_. ]?)(?P<month>[01]\d)(?P=sep)(?P<day>[0-3]\d)"
-_DAY_FIRST = r"(?P<day>[0-3]\d)(?P<sep>[-_.])(?P<month>[01]\d)(?P=sep)(?P<year>(?:19[89]|20\d)\d)"
-_CLOCK = (
-    r"(?:[-_T ,]{0,3}| at )(?P<hour>[0-2]\d|\d(?=[-_.:h ]))"
-    r"(?P<dot>[-_.:h ]?)(?P<minute>[0-5]\d)(?P=dot)"
-    r"(?P<second>[0-5]\d)(?:\.?(?P<fraction>\d{3})(?!\d))?"
-    r"(?: ?(?P<half>[AaPp])\.?[Mm])?"
-)
-_STAMPS = [
-    re.compile(rf"(?<!\d){date}{_CLOCK}(?!\d{{4}})", re.ASCII) for date in (_DATE, _DAY_FIRST)
-]
-_EPOCH = re.compile(r"(?<!\d)(1[0-9]\d{8})(\d{3})?(?:\d{3}){0,2}(?!\d)", re.ASCII)
-_CLOCKS = (*_STAMPS, _EPOCH)
-_SIX = re.compile(rf"(?<!\d){_DATE}[-_T]?\d{{6}}(?!\d)", re.ASCII)  # a time, or a serial number
-_DAY = [re.compile(rf"(?<!\d){date}(?!\d)", re.ASCII) for date in (_DATE, _DAY_FIRST)]
 
 
 @dataclass(frozen=True)
@@ -98,79 +79,13 @@ class Cut:
     long: float
 
 
-def clocks_in(names: Sequence[str]) -> tuple[re.Pattern[str], ...]:
-    """Give the patterns of times, without those that find serial numbers in these names.
-
-    Six digits behind a date are none where they often are no time of day ("20240312_000075"), or
-    all of the first minute after midnight ("20240312000007"), and ten digits are no seconds since
-    1970 where they count on ("1500000001", "1500000002").
-    """
-    behind = [(name, match[0][-6:]) for name in names if (match := _SIX.search(name))]
-    untimed = [time_of_name(name, _STAMPS) is None for name, _ in behind]
-    midnight = all(digits.startswith("0000") for _, digits in behind)
-    dated = not behind or (float(np.mean(untimed)) < _NO_TIMES and not midnight)
-    found = [match for name in names if (match := _EPOCH.search(name)) and not match[2]]
-    steps = np.diff(sorted({int(match[1]) for match in found}))
-    counted = len(steps) >= _FEWEST_GAPS and float((steps == 1).mean()) >= _COUNT_ON
-    return (*(_STAMPS if dated else ()), *(() if counted else (_EPOCH,)))
-
-
-def time_of_name(name: str, clocks: Sequence[re.Pattern[str]] = _CLOCKS) -> float | None:
-    """Read from a file name when it was taken: seconds since 1970; None if it does not say.
-
-    Dates with times as phones, cameras and screenshots write them, with or without thousandths
-    ("IMG_20180905_151012", "PXL_20210203_101112345", "2018-09-05 15.10.12", "05.09.2018 15-10-12"),
-    and seconds or milliseconds since 1970. WhatsApp's "IMG-20180905-WA0012" has no time.
-
-    Args:
-        name: of the file.
-        clocks: the patterns that are tried; see `clocks_in`.
-
-    Example:
-        >>> time_of_name("IMG_19700101_000012.jpg") is None, time_of_name("1536160212123.jpg")
-        (True, 1536160212.123)
-    """
-    for clock in clocks:
-        for match in clock.finditer(name):
-            part = match.groupdict()
-            if not part:
-                return float(f"{match[1]}.{match[2] or 0}")
-            # 12 AM is 0 and 12 PM is 12.
-            hour = int(part["hour"])
-            if part["half"]:
-                hour = hour % 12 + 12 * (part["half"] in "Pp")
-            day = "-".join(part[key] for key in ("year", "month", "day"))
-            try:
-                capture_time = datetime.fromisoformat(
-                    f"{day}T{hour:02d}:{part['minute']}:{part['second']}Z"
-                )
-            except ValueError:
-                continue
-            return capture_time.timestamp() + float(f"0.{part['fraction'] or 0}")
-    return None
-
-
-def without_time(
-    name: str, mark: str = "", day: str = "", clocks: Sequence[re.Pattern[str]] = _CLOCKS
-) -> str:
-    """Give the name with date and time replaced by a mark, so that they are no number of a part.
-
-    A date without a time is replaced by `day`, a template of `re` with year, month and day.
-    """
-    for clock in clocks:
-        name = clock.sub(mark, name)
-    for stamp in _DAY:
-        name = stamp.sub(day, name)
-    return name
-
-
 def time_line(
     names: Sequence[str], capture_time: npt.NDArray[np.int64] | None, least: float = TIMED
 ) -> Line | None:
     """Find capture times of photographs: by the camera (EXIF), where that is silent by the name.
 
     Args:
-        names: file names.
+        names: of files with their folders, without suffix.
         capture_time: int64 (n,) milliseconds since 1970; negative where the file is silent.
         least: share of the photographs that must have a time.
 
@@ -195,7 +110,7 @@ def time_line(
         return None
     by_file = float(np.isfinite(exif).sum()) >= 0.5 * float(np.isfinite(values).sum())
     what = "by the camera (EXIF)" if by_file else "in file names"
-    counted = [counter_of(without_time(name, clocks=clocks)) for name in names]
+    counted = [counter_of(without_time(name, clocks=clocks).rpartition("/")[2]) for name in names]
     values, note = even_clock(counted, values)
     placed = values[np.isfinite(values)]
     whole = bool((placed == np.round(placed)).all())

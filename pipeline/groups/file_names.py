@@ -18,7 +18,8 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from features.arrays import Indices
-from pipeline.groups.counters_and_times import Line, clocks_in, without_time
+from pipeline.groups.counters_and_times import Line
+from pipeline.groups.times_in_names import clocks_in, without_time
 
 _TIME = "\0"  # stands for a date and time
 _DAY = "\1"  # begins a date alone

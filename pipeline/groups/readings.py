@@ -134,8 +134,8 @@ def read_all(
     """
     paths = [table_row.path for table_row in table_rows]
     labels = [table_row.label for table_row in table_rows]
-    stems = [PurePosixPath(path).stem for path in paths]
-    line = time_line(stems, capture_time, TIMED if gap is None else 0.0)
+    named_as = [str(PurePosixPath(path).with_suffix("")) for path in paths]
+    line = time_line(named_as, capture_time, TIMED if gap is None else 0.0)
     if line is None and gap is not None and paths:
         raise DataError(
             f"--group-gap: none of {len(paths):,} photographs, such as {paths[0]!r}, has a capture "

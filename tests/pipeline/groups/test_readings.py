@@ -18,7 +18,7 @@ from features.cache.thumbnails import SIDE, Thumbnail
 from features.errors import DataError
 from features.photographs.file import Photograph
 from pipeline.groups import propose
-from pipeline.groups.counters_and_times import Line, clocks_in, find_cut, time_line, time_of_name
+from pipeline.groups.counters_and_times import Line, find_cut, time_line
 from pipeline.groups.file_names import original_names, read_names
 from pipeline.groups.proposal import Proposal
 from pipeline.groups.rules import GroupRule, apply_rule, parse_gap
@@ -112,36 +112,6 @@ def pictures_compared_once() -> Iterator[None]:
 
 
 # ---- capture times --------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("name", "seconds"),
-    [
-        ("IMG_20180905_151012", 1536160212),
-        ("IMG20180905151012", 1536160212),
-        ("PXL_20180905_151012345", 1536160212.345),
-        ("20180905_151012_007", 1536160212),
-        ("WP_20180905_15_10_12_Pro", 1536160212),
-        ("Screenshot_2018-09-05-15-10-12", 1536160212),
-        ("Screenshot 2018-09-05 at 15.10.12", 1536160212),
-        ("2018-09-05 15.10.12", 1536160212),
-        ("2018-09-05T15:10:12", 1536160212),
-        ("05.09.2018 15-10-12", 1536160212),
-        ("WhatsApp Image 2018-09-05 at 3.10.12 PM", 1536160212),
-        ("signal-2018-09-05-151012", 1536160212),
-        ("photo_1536160212", 1536160212),
-        ("1536160212345", 1536160212.345),
-        ("IMG-20180905-WA0012", None),
-        ("DSC_0012", None),
-        ("IMG_20181905_151012", None),
-        ("part-20180905", None),
-        ("exp1_num_108719", None),
-    ],
-)
-def test_times_in_names(name: str, seconds: float | None) -> None:
-    """Phones, cameras, messengers and screenshots; what only looks like a time is none."""
-    found = time_of_name(name)
-    assert found == pytest.approx(seconds) if seconds else found is None
 
 
 def test_the_camera_is_asked_before_the_name() -> None:
@@ -562,15 +532,6 @@ def test_a_minute_after_midnight_is_a_serial_number(form: str) -> None:
     found = proposed(shots)
     assert shares(shots, found) == (1.0, 0.0)
     assert found.basis == "names"
-
-
-def test_epoch_seconds_that_do_not_count_on_are_times() -> None:
-    """Seconds, milliseconds and nanoseconds since 1970; one-digit hours only before a separator."""
-    names = [f"photo_{START + 3 * n}" for n in range(20)]
-    assert np.isfinite([time_of_name(n, clocks_in(names)) for n in names]).all()
-    assert time_of_name(f"{START}123456789") == pytest.approx(START + 0.123)
-    assert time_of_name("20240312_000075") is None
-    assert time_of_name("2018-09-05 at 3.10.12 PM") == 1536160212
 
 
 def test_a_view_of_all_parts_is_no_part_though_pixels_agree() -> None:
