@@ -66,7 +66,10 @@ def first_of_each(root: Path, truth: Path) -> list[Image.Image]:
 
 
 def measure(shots: list[Shot]) -> tuple[float, float, str]:
-    """Share of same-part pairs found (1 where there are none), of others merged; what decided."""
+    """Share of same-part pairs found (1 where there are none), of others merged; what decided.
+
+    What decided is followed by the doubt that is said, where one is: "at most" or "at least".
+    """
     mixed = list(shots)
     random.Random(1).shuffle(mixed)
     table_rows = [
@@ -77,7 +80,8 @@ def measure(shots: list[Shot]) -> tuple[float, float, str]:
     pairs = pair_confusion_matrix([s.part for s in mixed], proposal.groups)
     (apart, merged), (torn, together) = pairs.tolist()
     found = together / (torn + together) if torn + together else 1.0
-    return found, merged / max(apart + merged, 1), proposal.basis
+    bound = ", at most" if proposal.at_most else ", at least" if proposal.at_least else ""
+    return found, merged / max(apart + merged, 1), proposal.basis + bound
 
 
 def _label(path: str) -> str:
@@ -134,6 +138,7 @@ BRANCHES: dict[str, list[tuple[str, object]]] = {
     "gaps are of two kinds": [("counters_and_times._CLEAR", 9.0)],
     "distance of two kinds": [("counters_and_times._STEP", 99.0)],
     "runs are no lots": [("counters_and_times._are_parts", lambda *_: True)],
+    "each camera by itself": [("readings.by_camera", lambda line, *_: line)],
     "names": [("readings.read_names", lambda *_: ([], []))],
     "pixels confirm names": [("readings._confirmed", lambda *_: False)],
     "the part leads in names": [("readings._best", _all_lead)],
@@ -208,7 +213,7 @@ def ablation(kinds: Mapping[str, Callable[[], list[Shot]]]) -> None:
         for branch in BRANCHES:
             lost, anew = [], any(name.startswith(_PIXELS) for name, _ in BRANCHES[branch])
             for title, some in shots.items():
-                if anew and whole[title][2] != "pixels":
+                if anew and not whole[title][2].startswith("pixels"):
                     continue
                 with without(branch):
                     found, merged, _ = measure(some)

@@ -184,6 +184,35 @@ def clocks(exif: Callable[[int, float], float]) -> list[Shot]:
     return [shot(_stamp(t, "PXL_%Y%m%d_%H%M%S"), p, v, n, exif(n, t)) for n, (p, v, t) in found]
 
 
+def stations(
+    form: str, exif: bool = True, looks: Sequence[int] = (1, 2), late: float = 0
+) -> list[Shot]:
+    """Give the photographs of several cameras in one folder, each of parts of its own.
+
+    Args:
+        form: of names: `{t}` the time, `{camera}`, `{word}` another for each camera, `{own}` its
+            own count, `{n}` the count of all, `{digest}`.
+        exif: whether the time stands there, too.
+        looks: a seed for each camera; where two are the same, both look at the same parts.
+        late: seconds that each camera comes behind the one before.
+    """
+    shots = sorted(
+        (t + late * camera, camera, p, v)
+        for camera, seed in enumerate(looks)
+        for p, v, t in bursts(40, 5, seed, 3.5, 25)
+    )
+    found, counts = list[Shot](), [100 + 3000 * camera for camera in range(len(looks))]
+    for n, (t, camera, p, v) in enumerate(shots):
+        counts[camera] += 1
+        part = p + 100 * looks[camera]
+        word, digest = ("IMG", "DSC", "PXL")[camera], nameless(n)
+        name = form.format(
+            t=_stamp(t), camera=camera, word=word, own=counts[camera], n=n, digest=digest
+        )
+        found.append(shot(name, part, v + 5 * camera, n, t if exif else -1))
+    return found
+
+
 def twins() -> list[Shot]:
     """Give a phone's bursts of parts of which two each look the same, as from one mould."""
     found = enumerate(bursts(*_BURSTS, 1, 3.5, 25))
@@ -295,6 +324,12 @@ KINDS: dict[str, Callable[[], list[Shot]]] = {
     "items over two classes": across_folders,
     "numbered by folder": numbered_by_folder,
     "poses in bursts": poses,
+    "two phones at once, words tell": lambda: stations("{word}_{own:04d}"),
+    "two cameras at once, counters tell": lambda: stations("DSC_{own:05d}"),
+    "three cameras at once, by number": lambda: stations("cam{camera}_{t}", False, (1, 2, 3)),
+    "two cameras at once, by folder": lambda: stations("{camera}/{t}", False),
+    "two cameras at once, nothing tells": lambda: in_one_class(stations("{digest}")),
+    "two cameras at one part": lambda: stations("cam{camera}_{t}", False, (1, 1), 0.2),
     "view before part": views_first,
     "view before part, one class": lambda: in_one_class(views_first()),
     "view behind time": lambda: phone("IMG_%Y%m%d_%H%M%S", "_{v}"),

@@ -27,6 +27,9 @@ KINDS = {
 AT_MOST = "at most"
 """Value of a proposed `GroupRule` whose number of parts is a bound alone."""
 
+AT_LEAST = "at least"
+"""The same, where parts of several cameras may have been taken for one."""
+
 
 def say_parts(number: int, rule: GroupRule | None) -> str:
     """Say how many parts there are, as surely as it is known: in every place in these words.
@@ -42,6 +45,8 @@ def say_parts(number: int, rule: GroupRule | None) -> str:
     said = f"{number:,} part{'' if number == 1 else 's'}"
     if rule is None or rule.known:
         return said
+    if rule.value == AT_LEAST:
+        return f"at least {said}, could be far more"
     bound = rule.kind == "none" or rule.value == AT_MOST
     return f"at most {said}, could be far fewer" if bound else f"probably {said}"
 
@@ -119,6 +124,7 @@ class Proposal:
         basis: what the groups stand on: "times", "names", "counter" (of the file names), "pixels",
             or "copies", which is nothing but the same bytes.
         at_most: whether the number of groups is only a bound: there could be far fewer parts.
+        at_least: or there could be far more.
         question: the one question that settles what is open, with the option that answers it; ""
             where nothing is.
         cuts: how many parts each cut of the capture times makes: (seconds, parts).
@@ -132,6 +138,7 @@ class Proposal:
     notes: list[str] = field(default_factory=list)
     basis: str = "copies"
     at_most: bool = False
+    at_least: bool = False
     question: str = ""
     cuts: list[tuple[float, int]] = field(default_factory=list)
 
@@ -143,7 +150,7 @@ class Proposal:
     @property
     def rule(self) -> GroupRule:
         """Give where parts are known from: nobody said; and whether their number is a bound."""
-        return GroupRule("proposed", AT_MOST if self.at_most else "")
+        return GroupRule("proposed", AT_MOST if self.at_most else AT_LEAST * self.at_least)
 
     @property
     def shared(self) -> int:
@@ -212,7 +219,7 @@ class Proposal:
     def how_many(self) -> str:
         """Say how many parts there are, and the question that would settle it."""
         said = say_parts(len(self.sizes), self.rule)
-        asked = self.at_most and self.question
+        asked = (self.at_most or self.at_least) and self.question
         return f"{said}; what would settle it: {self.question}?" if asked else said
 
     def to_json(self) -> dict[str, Any]:
@@ -238,6 +245,7 @@ class Proposal:
             [str(note) for note in record["notes"]],
             str(record["basis"]),
             bool(record["at_most"]),
+            bool(record["at_least"]),
             str(record["question"]),
             [(float(gap), int(parts)) for gap, parts in record["cuts"]],
         )

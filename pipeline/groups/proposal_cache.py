@@ -135,7 +135,7 @@ def doubts_of_groups(cache_path: Path) -> list[str]:
     return said
 
 
-REVISION = 14
+REVISION = 15
 """Raised when the same photographs would be grouped otherwise."""
 
 

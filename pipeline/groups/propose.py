@@ -225,8 +225,13 @@ def _say_what_it_stands_on(proposal: Proposal, readings: Readings) -> None:
     proposal.at_most = (
         bool(alone > _ALONE or left) or bool(readings.undecided) or readings.basis == ""
     )
+    proposal.at_least = readings.mixed and not proposal.at_most
     if readings.undecided:
         proposal.question = readings.undecided
+    elif proposal.at_least:
+        proposal.question = (
+            "did several cameras photograph at once (give each a folder, or --groups TABLE)"
+        )
     elif readings.line is not None and readings.basis == "":
         proposal.question = (
             "how many seconds lie at most between two shots of one part (--group-gap 10s)"

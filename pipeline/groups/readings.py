@@ -46,6 +46,7 @@ from pipeline.groups.rounds import (
     may_be_view,
     weigh,
 )
+from pipeline.groups.streams import by_camera, seem_several
 
 _USUAL = 12  # photographs of the usual part by its name; of more, runs in time may know better
 _RECURS = 1.5  # runs of a value in the order of shots, from which on it comes back
@@ -66,6 +67,7 @@ class Readings:
         undecided: the question that is left open between two readings; "" where there is none.
         cuts: the table of cuts (seconds, parts); empty without capture times.
         note: what a person should know of the clock; "" for nothing.
+        mixed: whether the times that serve seem to be of several cameras at once.
     """
 
     findings: list[Finding]
@@ -75,6 +77,7 @@ class Readings:
     undecided: str
     cuts: list[tuple[float, int]]
     note: str = ""
+    mixed: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,6 +139,7 @@ def read_all(
     labels = [table_row.label for table_row in table_rows]
     named_as = [str(PurePosixPath(path).with_suffix("")) for path in paths]
     line = time_line(named_as, capture_time, TIMED if gap is None else 0.0)
+    line = line and by_camera(line, named_as, gap)
     if line is None and gap is not None and paths:
         raise DataError(
             f"--group-gap: none of {len(paths):,} photographs, such as {paths[0]!r}, has a capture "
@@ -166,7 +170,9 @@ def read_all(
     cuts = [] if line is None else table_of_cuts(line, timed.gap if timed else 10.0)
     basis = "counter" if sure else chosen.basis if chosen else ""
     note = line.note if line else ""
-    return Readings(findings, basis, line, spoken, question, cuts, note)
+    mixed = chosen is timed and line is not None and timed is not None and gap is None
+    mixed = mixed and seem_several(line.walk()[1], timed.gap)
+    return Readings(findings, basis, line, spoken, question, cuts, note, mixed)
 
 
 def _of_times(

@@ -32,7 +32,7 @@ from pipeline.evaluation.band import Band
 from pipeline.evaluation.metrics import score
 from pipeline.evaluation.predictions import Assessment, Predictions
 from pipeline.feature_specs.heads import Contender
-from pipeline.groups.proposal import AT_MOST
+from pipeline.groups.proposal import AT_LEAST, AT_MOST
 from pipeline.groups.rules import GroupRule
 from pipeline.output.result_table import told
 from pipeline.output.wording import between
@@ -108,6 +108,7 @@ def test_parts_that_may_have_been_trained_on_are_said_first() -> None:
         (None, "120 parts."),  # told, and split at random
         (GroupRule("proposed"), "probably 120 parts."),
         (GroupRule("proposed", AT_MOST), "at most 120 parts, could be far fewer."),
+        (GroupRule("proposed", AT_LEAST), "at least 120 parts, could be far more."),
         (GroupRule(), "at most 120 parts, could be far fewer."),
     ):
         made = model_verdict(by_part, assess(predicted), [], apart=False, rule=rule)

@@ -1,0 +1,123 @@
+"""Cameras that photograph at the same time into one folder: read each by itself, or say the doubt.
+
+On one line the shots of two stations mix, and what lies between two parts of one is filled by the
+other. Names, folders or counters may tell the cameras apart; whether what they tell is a camera is
+seen in the times: within one run of all shots, a camera of its own has changed the part. Where two
+cameras look at one part at once, neither has.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from features.arrays import Floats, Indices
+from pipeline.groups.counters_and_times import Line, find_cut
+from pipeline.groups.times_in_names import clocks_in, without_time
+
+_MOST = 8  # cameras
+_LEAST, _SHARE = 12, 0.1  # photographs of each, and their share of all
+_COVERED = 0.9  # share of all photographs that are of such cameras
+_CHANGED = 0.2  # share of photographs in runs within which a camera has changed the part
+_JUMP = 20  # numbers that a counter leaves out at most
+_TINY, _SEVERAL, _RARELY, _OFTEN = 0.25, 3, 0.01, 0.3  # of the usual gap; how many, shares of all
+_UNEVEN = 0.3  # deviation of the photographs of a part, in means
+_DAY = 86_400.0
+
+
+def by_camera(line: Line, names: Sequence[str], gap: float | None) -> Line:
+    """Put the cameras behind one another on the line, where names tell them apart.
+
+    Args:
+        line: capture times.
+        names: of files with their folders.
+        gap: that a person said cuts them; None for nobody.
+
+    Returns:
+        The same line where nothing tells several cameras apart.
+    """
+    order, gaps = line.walk()
+    cut = find_cut(gaps, line.step)
+    gap = gap or (cut.gap if cut else None)
+    runs = None if gap is None else line.runs(gap)[order]
+    found = []
+    for what, values in _told_by(names):
+        codes = np.unique(values, return_inverse=True)[1][order]
+        cameras = np.flatnonzero(np.bincount(codes) >= max(_LEAST, _SHARE * len(order)))
+        known = np.isin(codes, cameras).mean() >= _COVERED
+        if known and 1 < len(cameras) <= _MOST and _apart(line, codes, cameras, runs, gap):
+            moved = line.values.copy()
+            moved[order] += codes * (np.ptp(line.values[order]) + _DAY)
+            said = f"{line.what}, {len(cameras)} cameras by {what}"
+            found.append(replace(line, what=said, values=moved))
+    return min(found, key=_still_mixed, default=line)
+
+
+def _still_mixed(line: Line) -> bool:
+    """Say whether a line still seems to be of several cameras: folders may be classes."""
+    gaps = line.walk()[1]
+    cut = find_cut(gaps, line.step)
+    return cut is None or seem_several(gaps, cut.gap)
+
+
+def _told_by(names: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+    """Give what may tell cameras apart, in words, and its value for each name."""
+    clocks = clocks_in(names)
+    bare = [without_time(name, clocks=clocks) for name in names]
+    folders, files = zip(*(name.rpartition("/")[::2] for name in bare), strict=True)
+    yield "folders", list(folders)
+    yield "the words of names", [re.sub(r"\d+", "#", file) for file in files]
+    numbers = [re.findall(r"\d+", file) for file in files]
+    for place in range(min(map(len, numbers))):
+        yield f"number {place + 1} of names", [found[place] for found in numbers]
+    if all(numbers):
+        last = np.array([float(found[-1]) for found in numbers])
+        counted, which = np.unique(last, return_inverse=True)
+        jumps = np.concatenate([[0], np.cumsum(np.diff(counted) > _JUMP)])
+        yield "counters", [str(one) for one in jumps[which]]
+
+
+def _apart(
+    line: Line, codes: Indices, cameras: Indices, runs: Indices | None, gap: float | None
+) -> bool:
+    """Say whether cameras change parts by themselves, at times that the others do not know.
+
+    Args:
+        line: of all shots.
+        codes: int64 (n,) the camera of each shot, in their order.
+        cameras: int64 (k,) the codes that are asked about.
+        runs: int64 (n,) of all shots together; None where their gaps are of one kind.
+        gap: that cuts these runs.
+    """
+    if runs is not None:
+        several = np.bincount(np.unique(np.stack([runs, codes]), axis=1)[0]) > 1
+        if several[runs].mean() < _CHANGED:
+            return False
+    order = line.walk()[0]
+    changed: set[int] = set()
+    for camera in cameras.tolist():
+        gaps = np.diff(line.values[order][codes == camera])
+        cut = find_cut(gaps, line.step)
+        if cut is None:
+            return False
+        if runs is not None:
+            mine = runs[codes == camera]
+            inside = (gaps > max(cut.gap, gap or 0.0)) & (np.diff(mine) == 0)
+            changed.update(mine[1:][inside].tolist())
+    return runs is None or bool(np.isin(runs, list(changed)).mean() >= _CHANGED)
+
+
+def seem_several(gaps: Floats, gap: float) -> bool:
+    """Say whether runs seem to be of several cameras: some gaps no hand is so fast for, and uneven.
+
+    Two cameras know nothing of one another: shots of both fall together now and then, and their
+    parts run into one another, two here and five there.
+    """
+    near = gaps[gaps <= gap]
+    tiny = near < _TINY * np.median(near)
+    sizes = np.bincount(np.concatenate([[0], np.cumsum(gaps > gap)]))
+    now_and_then = tiny.sum() >= _SEVERAL and _RARELY <= tiny.mean() <= _OFTEN
+    return bool(now_and_then and sizes.std() >= _UNEVEN * sizes.mean())

@@ -1,0 +1,99 @@
+"""pipeline.groups.streams: several cameras that photograph at once into one folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from features.cache.sample_table import TableRow
+from pipeline.groups.evidence import PixelEvidence
+from pipeline.groups.readings import Readings, read_all
+
+START = 1536138000  # 2018-09-05 09:00:00
+Shots = list[tuple[float, int, int]]  # seconds, camera, part
+
+
+def taken(*seeds: int, late: float = 0.0, most: int = 5) -> Shots:
+    """Give bursts of 40 parts for each camera, 3.5 s between views and 25 s between parts."""
+    found = []
+    for camera, seed in enumerate(seeds):
+        rng, now = np.random.default_rng(seed), START + late * camera
+        for part in range(40):
+            for view in range(int(rng.integers(max(1, most - 1), most + 1))):
+                now += (3.5 if view else 25.0) * float(np.exp(0.3 * rng.standard_normal()))
+                found.append((now, camera, 100 * seed + part))
+    return sorted(found)
+
+
+def read(shots: Shots, form: str, gap: float | None = None) -> Readings:
+    """Read names and times; nobody asks the pixels."""
+    own = [0] * 9
+    names = []
+    for n, (seconds, camera, _) in enumerate(shots):
+        own[camera] += 1
+        stamp = datetime.fromtimestamp(seconds, UTC).strftime("%Y%m%d_%H%M%S")
+        word = ("IMG", "DSC", "PXL")[camera]
+        digest = f"{hash((n, 1)) % 2**60:015x}"
+        names.append(
+            form.format(
+                t=stamp, camera=camera, word=word, own=own[camera] + 3000 * camera, digest=digest
+            )
+        )
+    rows = [TableRow(f"a/{name}.jpg", "a", "", f"{n:064x}", n, "", 1, 1, 1, 1)
+            for n, name in enumerate(names)]  # fmt: skip
+    times = np.array([round(1000 * seconds) for seconds, *_ in shots])
+    return read_all(rows, times, PixelEvidence(None, np.arange(len(rows))), gap)
+
+
+def parts_of(readings: Readings) -> int:
+    """Count the parts, each of several photographs."""
+    return next(f.evidence.groups for f in readings.findings if f.evidence.used)
+
+
+@pytest.mark.parametrize(
+    "form",
+    ["{word}_{own:04d}", "{own:05d}", "cam{camera}_{t}", "{t}_cam{camera}", "{camera}/{digest}"],
+)
+@pytest.mark.parametrize("seeds", [(1, 2), (3, 4, 5)])
+def test_cameras_that_something_tells_are_read_by_themselves(
+    form: str, seeds: Sequence[int]
+) -> None:
+    """Words, counters, numbers, folders: each camera's parts begin at times of their own."""
+    found = read(taken(*seeds), form)
+    assert 38 * len(seeds) <= parts_of(found) <= 40 * len(seeds)
+    assert not found.mixed
+    assert "cameras by" in next(f.evidence.what for f in found.findings if f.evidence.used)
+
+
+def test_cameras_that_nothing_tells_are_a_doubt() -> None:
+    """Their parts run into one another, and that is said."""
+    found = read(taken(1, 2), "{digest}")
+    assert parts_of(found) < 50
+    assert found.mixed
+
+
+@pytest.mark.parametrize("most", [2, 5, 9])
+def test_one_camera_is_no_several(most: int) -> None:
+    """However many views it takes of a part; its counter has a gap, as after a lunch."""
+    shots = [
+        (seconds, int(seconds > START + 900), part) for seconds, _, part in taken(7, most=most)
+    ]
+    found = read(shots, "{own:05d}")
+    assert parts_of(found) <= 40
+    assert not found.mixed
+    assert "cameras" not in next(f.evidence.what for f in found.findings if f.evidence.used)
+
+
+@pytest.mark.parametrize("form", ["cam{camera}_{t}", "{camera}/{t}", "{word}_{t}"])
+def test_two_cameras_at_one_part_are_not_torn(form: str) -> None:
+    """Both change the part at once: their shots stay together."""
+    found = read(taken(1, 1, late=0.4), form)
+    assert 38 <= parts_of(found) <= 40
+
+
+def test_a_gap_that_is_told_cuts_each_camera() -> None:
+    """It is the longest between two shots of one part, which one camera took."""
+    assert parts_of(read(taken(1, 2), "cam{camera}_{t}", 12.0)) >= 76
