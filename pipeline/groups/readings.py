@@ -170,8 +170,9 @@ def read_all(
     cuts = [] if line is None else table_of_cuts(line, timed.gap if timed else 10.0)
     basis = "counter" if sure else chosen.basis if chosen else ""
     note = line.note if line else ""
-    mixed = chosen is timed and line is not None and timed is not None and gap is None
-    mixed = mixed and seem_several(line.walk()[1], timed.gap)
+    mixed = False
+    if line is not None and timed is not None and timed is chosen and gap is None and timed.gap:
+        mixed = seem_several(line.walk()[1], timed.gap)
     return Readings(findings, basis, line, spoken, question, cuts, note, mixed)
 
 
