@@ -15,6 +15,7 @@ from features.cache.sample_table import TableRow
 from features.photographs.metadata import FileFacts
 from pipeline.audit.bins import Column
 from pipeline.audit.metadata_facts import FACTS
+from pipeline.data.class_words import split_of
 from pipeline.groups.times_in_names import clocks_in, time_of_name
 from pipeline.output.names import name_key
 
@@ -123,15 +124,14 @@ def _from_table(table_rows: Sequence[TableRow], y: Indices, groups: Indices) -> 
 
 
 def _subfolder(path: str, label: str) -> str:
-    """Give the folders between class and file; "." for none, which counts as a place too.
+    """Give the folders above and below the class, such as a day or a line; "." for none.
 
-    The class's folder stands below those of a split ("train/good"), or says both ("train_good");
-    where a table says the class, all folders count.
+    Not those of a split, nor the class itself, which may stand in one name ("train_good").
     """
-    folders, key = PurePosixPath(path).parts[:-1], name_key(label)
-    names = [name_key(folder) for folder in folders]
-    named = [name for name in names if name == key] or [name for name in names if key in name]
-    return "/".join(folders[names.index(named[0]) + 1 :] if named else folders) or "."
+    key = name_key(label)
+    names = [(folder, name_key(folder)) for folder in PurePosixPath(path).parts[:-1]]
+    called = next((n for _, n in names if n == key), next((n for _, n in names if key in n), ""))
+    return "/".join(f for f, name in names if name != called and not split_of(name)) or "."
 
 
 def _from_names(names: Sequence[str], y: Indices, groups: Indices) -> dict[str, _Raw]:

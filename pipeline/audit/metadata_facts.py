@@ -107,7 +107,7 @@ FACTS: dict[str, Fact] = {
         Fact("named_time", "time of capture (file name)", _TIME, in_pixels=False, show=_date),
         Fact("time_of_day", "time of day (EXIF)", _TIME, in_pixels=False, show=_clock),
         Fact("file_time", "time of the file", _TIME, in_pixels=False, show=_date),
-        Fact("subfolder", "folder below the class", _TIME, in_pixels=False, show=None),
+        Fact("subfolder", "folder above or below the class", _TIME, in_pixels=False, show=None),
         Fact("number_1", "1st number in the file name", _ORDER, in_pixels=False, show=_whole),
         Fact("number_2", "2nd number in the file name", _ORDER, in_pixels=False, show=_whole),
         Fact("number_3", "3rd number in the file name", _ORDER, in_pixels=False, show=_whole),

@@ -90,6 +90,37 @@ def joined_splits(level: Iterable[str], meant: frozenset[str]) -> dict[str, tupl
     return found
 
 
+def classes_below(
+    paths: Sequence[Parts], depth: int, meant: frozenset[str]
+) -> list[tuple[str, str]] | None:
+    """Find the folders that a person called classes below days, lines or folds.
+
+    Args:
+        paths: of photographs.
+        depth: where classes are expected.
+        meant: keys of names that a person called classes.
+
+    Returns:
+        Split and class of each photograph, "" for none; None where the named folders stand at the
+        expected level, or nowhere below it.
+
+    Example:
+        >>> days = [("05-01", "OK", "1.png"), ("05-02", "NG", "1.png")]
+        >>> classes_below(days, 0, frozenset({"ok", "ng"}))
+        [('', 'OK'), ('', 'NG')]
+    """
+    found, lower = [], False
+    for parts in paths:
+        split = split_of(parts[depth]) if len(parts) > depth + 1 else ""
+        folders = parts[depth + bool(split) : -1]
+        at = next((at for at, name in enumerate(folders) if name_key(name) in meant), -1)
+        if at == 0:
+            return None
+        lower |= at > 0
+        found.append((split, folders[at]) if at > 0 else ("", ""))
+    return found if lower else None
+
+
 def check_class_level(
     root: Path, paths: Sequence[Parts], depth: int, meant: frozenset[str]
 ) -> None:
@@ -143,10 +174,22 @@ def _refuse_between(root: Path, paths: Sequence[Parts], depth: int) -> None:
     one = root.joinpath(*paths[0][:depth], level[0])
     raise DataError(
         f"found {shown} below {'each of ' if same else ''}{above}: the classes "
-        f"{'stand' if sure else 'may stand'} one level below; extract one at a time: extract "
-        f"{quoted(str(one))} --cache {quoted(one.name + '.h5')}; or, if these are the classes: "
-        f"--classes {','.join(map(quoted, level))}"
+        f"{'stand' if sure else 'may stand'} one level below; {_together(each, depth + 1)}extract "
+        f"one at a time: extract {quoted(str(one))} --cache {quoted(one.name + '.h5')}; or, if "
+        f"these are the classes: --classes {','.join(map(quoted, level))}"
     )
+
+
+def _together(each: Sequence[Sequence[Parts]], depth: int) -> str:
+    """Give the option that takes the classes below all days or lines; "" where splits are below."""
+    named: dict[str, str] = {}
+    for paths in each:
+        way = names_on_the_way(paths, depth)
+        names = first_choice(paths, depth) or set(filter(_says, way)) or way
+        named |= {name_key(name): name for name in names}
+    if not named or any(map(split_of, named.values())):
+        return ""
+    return f"take all together: --classes {','.join(map(quoted, sorted(named.values())))}, or "
 
 
 def _refuse_twice(root: Path, paths: Sequence[Parts], depth: int) -> None:
@@ -187,6 +230,7 @@ def _refuse_one_unclear(root: Path, paths: Sequence[Parts], depth: int) -> None:
     inside = root.joinpath(*paths[0][:depth])
     while len(below := names_at(paths, depth)) == 1:
         inside, depth = inside / next(iter(below)), depth + 1
+    _refuse_between(root, paths, depth)
     raise DataError(
         f"found {len(ahead)} folders in {inside}, such as {min(ahead)}, and none beside "
         f"{name}; if each is a class: extract {quoted(str(inside))}; if all are one: "

@@ -10,15 +10,17 @@ _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 _GOOD = (  # at the beginning of a word
     r"healthy|ok|okay|good|free|normal|intact|intakt|undamaged|flawless|gesund|in ordnung|"
+    r"годн|исправн|норм|хорош|"
     r"(?:gut|gute|guter|gutes|gutteile?|io|pass|passed|accept|accepted|clean|conform|conforme|"
     r"bon|bonne|bons|bueno|buena|buenos|buono|buoni|sain|goed|bra)(?![^\W_])"
 )
 _BAD = (
     r"defect|defective|defekt|defaut|difett|fault|fail|bad|nok|broken|break|damag|crack|scratch|"
     r"anomal|abnormal|reject|schlecht|fehler|ausschuss|flaw|dent|hole|rust|stain|scrap|"
+    r"брак|дефект|негодн|неисправн|плох|трещин|царапин|"
     r"(?:ng|ko|nio|bads)(?![^\W_])"
 )
-_NO = r"not|no|non|un|never|nicht|kein|keine|without|w o|ohne|sans|sin|senza|zero"
+_NO = r"not|no|non|un|never|nicht|kein|keine|without|w o|ohne|sans|sin|senza|zero|не|без"
 
 _HEALTHY = re.compile(rf"(?<![^\W\d_])(?:{_GOOD})")
 _DEFECTIVE = re.compile(rf"(?<![^\W\d_])(?:{_BAD})")
@@ -28,15 +30,16 @@ _WITHOUT = re.compile(
     r"fehlerlos|defektfrei"
 )
 _IN_ORDER = re.compile(r"(?<![^\W\d_])(?P<not>n\.? ?)?i\.? ?o\.?(?![^\W\d_])")
-_GOOD_SIGNS, _BAD_SIGNS = ("合格", "良品", "正常"), ("不合格", "不良", "异常", "異常", "缺陷")
+_GOOD_SIGNS = ("合格", "良品", "正常", "합격", "양품", "정상")
+_BAD_SIGNS = ("不合格", "不良", "异常", "異常", "缺陷", "불합격", "불량", "비정상", "결함")
 
 
 def is_healthy(name: str) -> bool:
     """Say whether a name means good parts, in one of the words that people use for it.
 
     Example:
-        >>> [is_healthy(name) for name in ("MT_Free", "i.O.", "n.i.O.", "not_ok", "crack")]
-        [True, True, False, False, False]
+        >>> [is_healthy(name) for name in ("MT_Free", "i.O.", "n.i.O.", "not_ok", "годные")]
+        [True, True, False, False, True]
     """
     words = _words(name)
     if any(sign in words for sign in _BAD_SIGNS):

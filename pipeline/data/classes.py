@@ -40,7 +40,12 @@ class Classes:
     def describe(self) -> str:
         """Describe the classes in one line for a person."""
         if not self.binary:
-            return f"{len(self.names)} classes: " + printable(", ".join(self.names))
+            said = f"{len(self.names)} classes: {', '.join(self.names)}"
+            bad = [name for name in self.names if not is_healthy(name)]
+            if 0 < len(bad) < len(self.names):
+                named = ",".join(map(_typed, bad))
+                said += f", each told from the others; good against defective: --positive {named}"
+            return printable(said)
         sides = [
             " + ".join(sorted(name for name, number in self.members.items() if number == side))
             for side in (0, 1)
@@ -132,6 +137,8 @@ def _one_class(name: str) -> Classes:
 
 def _typed(name: str) -> str:
     """Write a text as it is typed after an option."""
+    if "," in name:
+        return f"'\"{name}\"'"
     return f"'{name}'" if not name.replace("_", "").replace("-", "").isalnum() else name
 
 

@@ -11,6 +11,7 @@ from features.errors import DataError
 from pipeline.data.class_level import (
     Parts,
     check_class_level,
+    classes_below,
     first_choice,
     is_fold,
     joined_splits,
@@ -130,6 +131,9 @@ class _Reader:
         level = names_at(self.paths, depth)
         splits = {name for name in level if self._is_split(name)}
         packed = f", packed in {'/'.join(self.paths[0][:depth])}" if depth and self.paths else ""
+        if (named := classes_below(self.paths, depth, self.meant)) is not None:
+            words = f"folders called as the classes, below {', '.join(sorted(level)[:4])}{packed}"
+            return words, [_Place(label, split) for split, label in named]
         if splits:
             self._refuse_beside(splits, sorted(set(level) - splits), depth)
             return f"{', '.join(sorted(splits))} above the classes{packed}", self._split_above(

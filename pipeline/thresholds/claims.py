@@ -103,7 +103,10 @@ def why_apart(kind: str, y: Indices, groups: Indices) -> str:
     mixed = sum(len(np.unique(y[groups == number])) > 1 for number in several)
     if mixed <= _MIXED * len(several):
         return ""
-    return f"{mixed:,} of the {len(several):,} proposed parts have photographs of several classes"
+    return (
+        f"{mixed:,} of the {len(several):,} proposed parts with several photographs have several "
+        "classes"
+    )
 
 
 def set_aside(

@@ -9,7 +9,6 @@ import math
 import shutil
 import sys
 from dataclasses import replace
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -199,18 +198,20 @@ def test_numbers_and_times_that_only_tell_of_copying_are_not_judged() -> None:
     assert "file_time" in [c.name for c in collect(slow, [None] * 60, y, groups).columns]
 
 
-def test_the_folder_below_the_class_is_none_above_it() -> None:
-    """Neither a split above the class nor the class itself is a fact; of a table's all folders."""
-    rows = [table_row(f"{s}/{c}/{i}.png") for s, c, i in product(("train", "test"), "ab", range(9))]
-    for form in ("{}", "packed/{}"):
-        moved = [
-            one._replace(path=form.format(one.path), label=one.path.split("/")[1]) for one in rows
-        ]
-        assert set(_from_table(moved, np.zeros(36), np.arange(36))["subfolder"]) == {"."}
-    joined = [one._replace(path=f"x_{one.label}/cam1/{i}.png") for i, one in enumerate(moved)]
-    assert set(_from_table(joined, np.zeros(36), np.arange(36))["subfolder"]) == {"cam1"}
-    by_table = [one._replace(path=f"line1/{i}.png") for i, one in enumerate(moved)]
-    assert set(_from_table(by_table, np.zeros(36), np.arange(36))["subfolder"]) == {"line1"}
+@pytest.mark.parametrize(
+    ("path", "folder"),
+    [
+        ("train/ok/1.png", "."), ("ok/test/1.png", "."), ("x/train/ok/cam1/1.png", "x/cam1"),
+        ("train_ok/cam1/1.png", "cam1"), ("2024-05-01/OK/1.png", "2024-05-01"),
+        ("line1/1.png", "line1"),
+    ],
+)  # fmt: skip
+def test_folders_around_the_class_are_a_fact_and_those_of_a_split_are_none(
+    path: str, folder: str
+) -> None:
+    """Days above, cameras below; of a table's classes all folders."""
+    row = table_row(path)._replace(label="ok")
+    assert _from_table([row], np.zeros(1), np.zeros(1))["subfolder"] == [folder]
 
 
 def test_times_in_names_are_called_times() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from features.errors import DataError
+from pipeline.data.class_words import is_defective, is_healthy
 from pipeline.data.classes import order_classes
 from pipeline.data.folder import LabelRule, find_pictures, scan_folder
 
@@ -371,7 +372,9 @@ def test_a_split_of_the_table_that_is_not_used_is_said(tmp_path: Path) -> None:
           "test/line2/{c}/1.png"],
          "one at a time"),
         (["k1/train/{c}/1.png", "k1/val/{c}/1.png", "k2/train/{c}/1.png"], "one at a time"),
-        (["2024-01-01/OK/1.png", "2024-01-02/NOK/1.png"], "the classes stand one level below"),
+        (["2024-01-01/OK/1.png", "2024-01-02/NOK/1.png"],
+         "the classes stand one level below; take all together: --classes NOK,OK, or extract"),
+        (["2024/01/OK/1.png", "2024/01/NOK/1.png", "2024/02/OK/1.png"], "--classes NOK,OK, or"),
         (["a_512/a_512/ok_x/1.png", "a_512/a_512/def_x/1.png", "a/a/train/ok_x/1.png",
           "a/a/train/def_x/1.png"], "one at a time"),
         (["good/1.png", "bad/1.png", "good - Copy/1.png"], "in two places.*--classes bad,good"),
@@ -380,7 +383,7 @@ def test_a_split_of_the_table_that_is_not_used_is_said(tmp_path: Path) -> None:
         (["good/1.png", "bad/1.png", "gt/1.png"], "--classes bad,good"),
     ],
     ids=["folds", "folds-of-one", "folds-in-train", "lines-in-train", "k-fold-export", "days",
-         "two-sizes", "copy", "augmented", "annotated", "gt"],
+         "months", "two-sizes", "copy", "augmented", "annotated", "gt"],
 )  # fmt: skip
 def test_what_stands_where_classes_do_is_refused(
     tmp_path: Path, files: list[str], said: str
@@ -389,6 +392,40 @@ def test_what_stands_where_classes_do_is_refused(
     make(tmp_path, [name.format(c=c) for name in files for c in "01"])
     with pytest.raises(DataError, match=said):
         scan_folder(tmp_path)
+
+
+@pytest.mark.parametrize("above", ["2024-01-0{n}", "2024/0{n}", "line{n}", "fold{n}"])
+def test_classes_below_days_and_lines_are_taken_together_where_they_are_named(
+    tmp_path: Path, above: str
+) -> None:
+    """--classes OK,NG: whatever folders they stand in; photographs beside them are left out."""
+    days = [above.format(n=n) for n in (1, 2, 3)]
+    make(tmp_path, [f"{day}/{c}/1.png" for day in days for c in ("OK", "NG")])
+    make(tmp_path, [f"{days[0]}/2.png"])
+    assert counts(tmp_path, classes=["ok", "NG"]) == {("OK", ""): 3, ("NG", ""): 3}
+    make(tmp_path / "split", [f"{s}/{days[0]}/{c}/1.png" for s in ("train", "test") for c in "ab"])
+    assert counts(tmp_path / "split", classes=["a", "b"]) == {
+        (c, s): 1 for c in "ab" for s in ("train", "test")
+    }
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [("Годные", "Брак"), ("исправные", "неисправные"), ("без трещин", "трещины"),
+     ("норма", "негодные"), ("정상", "비정상"), ("양품", "불량품")],
+)  # fmt: skip
+def test_good_and_bad_in_other_scripts(good: str, bad: str) -> None:
+    """Cyrillic and Korean, negated and not."""
+    assert [is_healthy(good), is_defective(good)] == [True, False]
+    assert [is_healthy(bad), is_defective(bad)] == [False, True]
+
+
+def test_several_classes_with_good_ones_name_the_option() -> None:
+    """Kinds of defects beside good, or days with good and bad in their names."""
+    assert "--positive crack,hole" in order_classes(["crack", "good", "hole"]).describe()
+    days = order_classes(["05-01 OK", "05-02 NG", "05-03 OK", "05-04 NG, late"])
+    assert """--positive '05-02 NG','"05-04 NG, late"'""" in days.describe()
+    assert "--positive" not in order_classes(["a", "b", "c"]).describe()
 
 
 def test_folds_that_are_called_classes_are_classes(tmp_path: Path) -> None:

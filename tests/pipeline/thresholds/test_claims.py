@@ -40,5 +40,5 @@ def test_proposed_parts_of_several_classes_are_judged_photograph_by_photograph(
     groups = np.repeat(np.arange(20), 2)
     y = (groups % 2).astype(np.int64)
     y[: 2 * mixed : 2] = 1 - y[: 2 * mixed : 2]
-    said = f"{mixed} of the 20 proposed parts have photographs of several classes"
+    said = f"{mixed} of the 20 proposed parts with several photographs have several classes"
     assert why_apart(kind, y, groups) == (said if apart else "")
