@@ -156,3 +156,27 @@ def test_the_true_scores_of_the_simulated_worlds_are_true() -> None:
         found = score(y, P)
         assert found["roc_auc"] == pytest.approx(world.auc, abs=0.008)
         assert found["recall"] == pytest.approx(world.recall, abs=0.012)
+
+
+def test_thresholds_print_their_two_tables(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Six numbers of parts, then both claims for three of them, told and torn."""
+    from benchmarks import thresholds
+
+    monkeypatch.setattr(thresholds, "SCORES", {"any": thresholds.SCORES["well apart"]})
+    monkeypatch.setattr("sys.argv", ["thresholds", "--runs", "2"])
+    thresholds.main()
+    tables = [text.splitlines() for text in capsys.readouterr().out.strip().split("\n\n")]
+    assert [len(table) for table in tables] == [2 + 6, 2 + 12]
+    for table in tables:
+        assert {line.count("|") for line in table} == {table[0].count("|")}
+
+
+@pytest.mark.parametrize("what", ["missed", "rejected"])
+def test_claims_hold_on_parts_that_are_told_and_break_on_torn_ones(what: str) -> None:
+    """The same draws: told, 95 % of the claims hold; taken for parts, photographs break them."""
+    from benchmarks.thresholds import claims
+
+    assert claims(what, 40, 20, torn=False)[0] >= 0.95
+    assert claims(what, 40, 20, torn=True)[0] < 0.85

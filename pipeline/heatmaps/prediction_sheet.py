@@ -8,6 +8,7 @@ from PIL import Image
 
 from features.photographs.decode_worker_pool import thumbnail_apart
 from pipeline.data.classes import Classes
+from pipeline.groups.proposal import say_parts
 from pipeline.heatmaps.drawing import mark
 from pipeline.heatmaps.explain import Frame
 from pipeline.model.part_predictions import PartPrediction
@@ -61,7 +62,8 @@ def prediction_sheet(
         meaning = "probability of a defect, beside the limit that decided"
     what = f"{len(predictions)} photographs"
     if parts is not None and len(parts) < len(predictions):
-        what += f" of {len(parts)} parts, which have one verdict each"
+        many = say_parts(len(parts), parts[0].photographs[0].group_rule)
+        what += f" of {many}, with one verdict each"
     title = f"{count} of {what}: verdict and {meaning}; mistakes and doubtful ones first"
     if known:
         title += f"; {sum(known)} of the {len(known)} with known class and not trained on are right"

@@ -27,7 +27,7 @@ from pipeline.cnn.cnn import Cnn
 from pipeline.line.part_vectors import near_white, nearest_distance, seen_of
 from pipeline.model.bundle import Bundle
 from pipeline.model.familiar import UNLIKE
-from pipeline.model.part_predictions import PartPrediction, predict_parts
+from pipeline.model.part_predictions import PartPrediction, as_proposed, predict_parts
 from pipeline.model.predict import Prediction, predict
 from pipeline.model.probabilities import PredictOptions
 
@@ -44,7 +44,7 @@ class Candidate:
 
     Attributes:
         part: its name.
-        photographs: all of it.
+        photographs: all of it; of the first `group_rule` says whether that is only proposed.
         shown: the one to look at first: of two classes the one with the highest probability of a
             defect, of more the most doubtful one.
         verdict: of the part.
@@ -83,7 +83,7 @@ def next_to_label(
         count: parts at most.
         known: digests of photographs that are labelled already; their parts are left out, and so
             are those that the model was trained on.
-        notes: given, what was left out is put behind its end.
+        notes: given, that parts are only proposed and what was left out are put behind its end.
         progress: called as `progress(done, total)`.
 
     Raises:
@@ -104,6 +104,7 @@ def next_to_label(
     asked = [part for part in new if part.probabilities is not None]
     if notes is not None:
         left = ((len(parts) - len(new), "labelled already"), (len(new) - len(asked), "unreadable"))
+        notes += filter(None, [as_proposed(parts)])
         notes += [f"{number:,} parts are left out: {why}" for number, why in left if number]
     if not asked:
         raise DataError(

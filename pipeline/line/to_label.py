@@ -57,6 +57,7 @@ def write_label_table(
             "path": _relative(one.file, folder),
             "label": "",
             "part": os.fsencode(candidate.part).decode("utf-8", "backslashreplace"),
+            "part_from": "proposed" if one.group_rule else "told",
             "rank": rank,
             "look_first": "yes" if one is candidate.shown else "",
             "class": candidate.verdict,
@@ -85,8 +86,9 @@ def label_sheet(out: Path, candidates: Sequence[Candidate]) -> None:
         SheetEntry(one.shown.file, f"{rank}. {one.verdict or 'unreadable'}", said=one.shown.said)
         for rank, one in enumerate(candidates, 1)
     ]
+    proposed = any(one.shown.group_rule for one in candidates)
     title = (
-        f"{len(candidates)} parts to label next, those first that would teach the model most; "
-        "beside each what the model makes of it now"
+        f"{len(candidates)} {'proposed ' * proposed}parts to label next, those first that would "
+        "teach the model most; beside each what the model makes of it now"
     )
     write_whole(out, draw_sheet(entries, title))

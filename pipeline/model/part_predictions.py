@@ -13,15 +13,19 @@ from features.photographs.file import Photograph
 from pipeline.data.walk import is_folder
 from pipeline.evaluation.band import REVIEW, REVIEW_NAME, beside, verdict_name
 from pipeline.evaluation.part_rules import combine
+from pipeline.groups.proposal import say_parts
 from pipeline.groups.rules import GroupRule, apply_rule
 from pipeline.model.bundle import Bundle
 from pipeline.model.familiar import UNLIKE
 from pipeline.model.predict import Prediction, margin_of
 from pipeline.thresholds.decision import disagreement
 
+ASK_WHICH = "say which photographs show one part with --groups, --group-regex or --group-gap"
+"""The question that settles what is only proposed."""
+
 DISAGREE = (
     "its photographs disagree more than those of 99 % of the parts that the model knows, and that "
-    "they show one part is only proposed; say which do: --groups, --group-regex or --group-gap"
+    f"they show one part is only proposed; {ASK_WHICH}"
 )
 """Why a part goes to a person whose photographs may show several."""
 
@@ -59,6 +63,11 @@ class PartPrediction:
     def for_person(self) -> bool:
         """Say whether the verdict is that a person has to look."""
         return self.verdict == REVIEW_NAME
+
+    @property
+    def proposed(self) -> bool:
+        """Say whether nobody said which photographs show it."""
+        return self.photographs[0].group_rule is not None
 
     @property
     def trained_on(self) -> bool:
@@ -170,7 +179,7 @@ def _doubt(bundle: Bundle, those: Sequence[Prediction], P: Floats, number: int) 
     decision, unlike = bundle.decision, sum(one.unlike for one in those)
     if unlike:
         return f"{unlike} of its {len(those)} photographs {_are(unlike)} {UNLIKE}"
-    if not those[0].proposed or not decision.of_wholes or not bundle.classes.binary or number:
+    if those[0].group_rule is None or not decision.of_wholes or not bundle.classes.binary or number:
         return ""
     if any(one.verdict == bundle.classes.names[1] for one in those):
         limit = decision.disagreement
@@ -190,6 +199,12 @@ def _truth(bundle: Bundle, those: Sequence[Prediction]) -> str | None:
     if bundle.classes.binary:
         return max(truths, key=bundle.classes.names.index)
     return max(sorted(set(truths)), key=truths.count)
+
+
+def as_proposed(parts: Sequence[PartPrediction]) -> str:
+    """Say how many parts there are, and ask which they are; "" where somebody said it."""
+    rule = parts[0].photographs[0].group_rule if parts else None
+    return f"{say_parts(len(parts), rule)}, as proposed; {ASK_WHICH}" if rule else ""
 
 
 def several(parts: Sequence[PartPrediction]) -> bool:

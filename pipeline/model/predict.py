@@ -28,6 +28,7 @@ from pipeline.evaluation.band import REVIEW, REVIEW_NAME, Band, beside, verdict_
 from pipeline.groups.proposal import Proposal
 from pipeline.groups.proposal_cache import propose_for
 from pipeline.groups.propose import propose_by_pictures
+from pipeline.groups.rules import GroupRule
 from pipeline.model.bundle import Bundle
 from pipeline.model.familiar import UNLIKE, say_blind
 from pipeline.model.probabilities import Predicted, PredictOptions, predict_photographs
@@ -54,7 +55,7 @@ class Prediction:
             "49% ≥ 2%".
         digest: SHA-256 (hex) of the file; "" where nobody took it.
         part: name of the part that it shows; "" for one of its own.
-        proposed: whether that is proposed, and nobody said it.
+        group_rule: where that is known from: proposed; None where somebody said it.
         why: why a person has to look, where that is not for the probability; "" for nothing.
         strangeness: its distance from all that was trained on, as a share of the one that 1 % of
             such parts exceed; None where that is not known.
@@ -77,7 +78,7 @@ class Prediction:
     said: str = ""
     digest: str = ""
     part: str = ""
-    proposed: bool = False
+    group_rule: GroupRule | None = None
     why: str = ""
     strangeness: float | None = None
     margin: float | None = None
@@ -195,10 +196,10 @@ def predict(
         asked = partial(explain or _none, bundle, cache_path or own, table_rows)
         cells = _cells(partial(asked, found.probabilities, files, options), len(files), notes)
         ask = partial(_parts, notes=notes, progress=progress)
-        parts, proposed = ask(bundle, photographs, table_rows, cache_path, options.gap)
+        parts, rule = ask(bundle, photographs, table_rows, cache_path, options.gap)
     notes += [say_blind(pixels=isinstance(bundle.head, Cnn))] if bundle.familiar is None else []
     return [
-        replace(one, part=part, proposed=proposed, cells=None if one.error else grid)
+        replace(one, part=part, group_rule=rule, cells=None if one.error else grid)
         for one, part, grid in zip(_judged(bundle, photographs, found), parts, cells, strict=True)
     ]
 
@@ -266,24 +267,25 @@ def _parts(
     *,
     notes: list[str],
     progress: Progress | None,
-) -> tuple[list[str], bool]:
-    """Name the part of each photograph ("" for one of its own), and say whether it is proposed."""
+) -> tuple[list[str], GroupRule | None]:
+    """Name the part of each photograph ("" for one of its own), and say how far it is proposed."""
     told = [photograph.group for photograph in photographs]
     few = len(photographs) <= MOST_PROPOSED
     wanted = gap is not None or (bundle.decision.of_wholes and few)
     blind = isinstance(bundle.head, Cnn)  # it has no rows to propose by, but photographs have times
     if any(told) or not wanted or (gap is None if blind else cache_path is None):
-        return told, False
+        return told, None
     readable = [row for row in table_rows if not row.reason]
     files = [p.file for p, row in zip(photographs, table_rows, strict=True) if not row.reason]
-    found = {}
+    found, rule = dict[str, str](), None
     if readable:
         proposal = proposed_parts(bundle, cache_path, readable, files, gap, progress=progress)
         found = proposal.by_path()
+        rule = proposal.rule if gap is None else None
         notes += proposal.notes if gap is not None else []
     names = [found.get(table_row.path, "") for table_row in table_rows]
     counts = Counter(names)
-    return [name if counts[name] > 1 else "" for name in names], gap is None
+    return [name if counts[name] > 1 else "" for name in names], rule
 
 
 def proposed_parts(

@@ -156,7 +156,7 @@ def format_parts(bundle: Bundle, parts: Sequence[PartPrediction], suffix: str) -
                 None if one.probability is None else round(one.probability, 6)
             ),
             "photographs": len(one.photographs),
-            "part_from": "proposed" if one.photographs[0].proposed else "told",
+            "part_from": "proposed" if one.proposed else "told",
             "error": one.error,
             "note": one.note or None,
         }

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from pipeline.groups.proposal import say_parts
 from pipeline.model.familiar import RATE, say_unlike
-from pipeline.model.part_predictions import DISAGREE, PartPrediction, several
+from pipeline.model.part_predictions import ASK_WHICH, DISAGREE, PartPrediction, several
 from pipeline.model.predict import Prediction
 from pipeline.output.tables import printable
 
@@ -43,13 +44,9 @@ def _unlike(found: Sequence[Prediction], parts: Sequence[PartPrediction], rate: 
 def _of_parts(parts: Sequence[PartPrediction]) -> str:
     counts = Counter(part.verdict for part in parts if part.verdict)
     said = ", ".join(f"{count:,} {printable(name)}" for name, count in sorted(counts.items()))
-    many = f"{len(parts):,} part{'' if len(parts) == 1 else 's'}"
-    if not any(part.photographs[0].proposed for part in parts):
-        return f"{many}: {said}"
-    text = (
-        f"{many}, as proposed: {said}; say which photographs show one part with --groups, "
-        "--group-regex or --group-gap"
-    )
+    rule = parts[0].photographs[0].group_rule
+    many = say_parts(len(parts), rule)
+    text = f"{many}, as proposed: {said}; {ASK_WHICH}" if rule else f"{many}: {said}"
     doubted = sum(DISAGREE in part.note for part in parts)
     if doubted:
         text += f"\nnote: {doubted:,} of them are for a person, for {DISAGREE}"

@@ -13,6 +13,7 @@ from models import load, write_parts
 
 import pipeline
 from features.errors import DataError
+from pipeline.line import to_label
 from pipeline.line.next import choose_to_label, next_to_label, uncertainty_of
 from pipeline.model.part_predictions import PartPrediction
 
@@ -101,6 +102,24 @@ def test_parts_that_are_labelled_are_left_out(line: Path, tmp_path: Path) -> Non
     assert first.part not in {one.part for one in again}
     assert len(first.photographs) == 3
     assert first.shown in first.photographs
+
+
+def test_parts_that_are_only_proposed_are_called_so(
+    line: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Told nothing, notes and sheet say so; of parts that were told neither does."""
+    write_parts(tmp_path / "new", parts=6, first=100)
+    shutil.copy(line / "features.h5", tmp_path)
+    titles: list[str] = []
+    monkeypatch.setattr(to_label, "draw_sheet", lambda _, title: titles.append(title) or b"")
+    asked = ("next", "new", "--model", str(line / "model"), "--count", "2")
+    code, _, err = run(*asked)
+    assert code == 0
+    assert "parts, as proposed; say which photographs show one part with --groups" in err
+    assert ",proposed," in (tmp_path / "next.csv").read_text("utf-8-sig")
+    code, _, told = run(*asked, "--group-regex", r"part-(\d+)", "--force")
+    assert "proposed" not in told + (tmp_path / "next.csv").read_text("utf-8-sig")
+    assert [title.startswith("2 proposed parts") for title in titles] == [True, False]
 
 
 def test_nothing_new_is_said(line: Path, tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from models import load, write_parts
 import pipeline
 from features.errors import ThresholdError
 from pipeline.evaluation.part_rules import combine
-from pipeline.model.part_predictions import DISAGREE
+from pipeline.groups.proposal import AT_MOST
+from pipeline.model.part_predictions import DISAGREE, as_proposed
 from pipeline.model.prediction_tables import write_tables
 from pipeline.terminal.predictions import predictions as said
 
@@ -86,15 +87,31 @@ def test_a_proposed_part_that_disagrees_goes_to_a_person(cache: Path, tmp_path: 
     Told, the same photographs are judged by their mean.
     """
     bundle, found = predicted(cache, write_parts(tmp_path / "new", 3, first=900))
+    rule = pipeline.GroupRule("proposed")
     sure = {"Healthy": np.array([0.9999, 0.0001]), "defects": np.array([0.2, 0.8])}
     mixed = [
-        replace(one, part="p", proposed=True, strangeness=None, verdict=name, chances=sure[name])
+        replace(one, part="p", group_rule=rule, strangeness=None, verdict=name, chances=sure[name])
         for one, name in zip(found, ["Healthy"] * 8 + ["defects"], strict=True)
     ]
     (part,) = pipeline.predict_parts(bundle, mixed)
     assert (part.verdict, part.for_person, part.note) == ("review", True, DISAGREE)
-    (told,) = pipeline.predict_parts(bundle, [replace(one, proposed=False) for one in mixed])
+    (told,) = pipeline.predict_parts(bundle, [replace(one, group_rule=None) for one in mixed])
     assert told.verdict == "Healthy"
+
+
+def test_how_many_parts_there_are_is_said_as_surely_as_it_is_known(
+    cache: Path, tmp_path: Path
+) -> None:
+    """Proposed ones are probably so many, or at most so many where most stand alone."""
+    bundle, found = predicted(cache, write_parts(tmp_path / "new", 2, first=900))
+    for value, words in (("", "probably 2 parts, as"), (AT_MOST, "at most 2 parts, could be far")):
+        rule = pipeline.GroupRule("proposed", value)
+        guessed = [replace(one, group_rule=rule) for one in found]
+        parts = pipeline.predict_parts(bundle, guessed)
+        assert all(part.proposed for part in parts)
+        assert said(guessed, parts).startswith(words)
+        assert as_proposed(parts).startswith(words)
+    assert not as_proposed(pipeline.predict_parts(bundle, found))
 
 
 def test_claims_about_proposed_parts_are_refused(tmp_path: Path, cache: Path) -> None:
