@@ -8,10 +8,12 @@ import numpy as np
 
 from features.arrays import Counts
 from pipeline.evaluation.band import REVIEW
+from pipeline.evaluation.intervals import describe_intervals
 from pipeline.evaluation.metrics import TITLES
 from pipeline.evaluation.predictions import BY_PART, Assessment, Predictions
+from pipeline.groups.proposal import say_parts
+from pipeline.groups.rules import GroupRule
 from pipeline.output.result_table import Cell, Column, Name, Share, Table
-from pipeline.output.wording import count
 
 _BINARY_TITLES = {"recall": "recall of defects"}
 _OF_EACH_CLASS = {
@@ -40,12 +42,15 @@ _MEANINGS_OF_CLASSES = {
 }
 
 
-def scores_table(sides: Mapping[str, Assessment], binary: bool) -> Table:
+def scores_table(
+    sides: Mapping[str, Assessment], binary: bool, rule: GroupRule | None = None
+) -> Table:
     """Give every score of each side with its 95 % interval.
 
     Args:
         sides: by name, as `pipeline.evaluation.predictions.assessed_sides` has them.
         binary: whether there are two classes, of which the second is the defective one.
+        rule: where parts are known from; None where somebody said.
     """
     titles = TITLES | _LESS | (_BINARY_TITLES if binary else _OF_EACH_CLASS)
     meanings = _MEANINGS | ({} if binary else _MEANINGS_OF_CLASSES)
@@ -53,14 +58,27 @@ def scores_table(sides: Mapping[str, Assessment], binary: bool) -> Table:
         [title, *(a.intervals.estimate(name, a.scores[name]) for a in sides.values())]
         for name, title in titles.items()
     ]
-    columns = [Column("score"), *(Column(_side(name, a)) for name, a in sides.items())]
+    columns = [Column("score"), *(Column(_side(name, a, rule)) for name, a in sides.items())]
     return Table(
         "Scores with their 95 % intervals", columns, rows, [meanings[name] for name in titles]
     )
 
 
-def _side(name: str, found: Assessment) -> str:
-    parts = count(found.parts, "part")
+def about_intervals(sides: Mapping[str, Assessment], rule: GroupRule | None = None) -> list[str]:
+    """Say how the intervals in such a table were made, and where they promise too much.
+
+    Args:
+        sides: as in `scores_table`.
+        rule: as in `scores_table`.
+    """
+    said = describe_intervals({name: side.intervals for name, side in sides.items()})
+    if rule is None or rule.known:
+        return said
+    return [*said, "parts are only proposed: if they are fewer, scores and intervals are too good"]
+
+
+def _side(name: str, found: Assessment, rule: GroupRule | None) -> str:
+    parts = say_parts(found.parts, rule)
     return f"{name} ({parts})" if name.endswith(BY_PART) else f"{name} ({found.count:,} of {parts})"
 
 

@@ -11,7 +11,7 @@ labelling at random, and where nothing is: docs/line.md.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,9 +103,7 @@ def next_to_label(
     ]
     asked = [part for part in new if part.probabilities is not None]
     if notes is not None:
-        left = ((len(parts) - len(new), "labelled already"), (len(new) - len(asked), "unreadable"))
-        notes += filter(None, [as_proposed(parts)])
-        notes += [f"{number:,} parts are left out: {why}" for number, why in left if number]
+        notes += filter(None, [as_proposed(parts), *_left_out(parts, new, asked)])
     if not asked:
         raise DataError(
             f"found {len(parts):,} parts, none of which is readable and not labelled yet; expected "
@@ -123,6 +121,15 @@ def next_to_label(
         likely = np.array([part.probability for part in asked], dtype=np.float64)
     chosen = choose_to_label(uncertainty, vectors, labelled_ones, count, unlike, likely)
     return [_candidate(bundle, asked[i], float(uncertainty[i]), bool(unlike[i])) for i in chosen]
+
+
+def _left_out(*kept: Sequence[PartPrediction]) -> Iterator[str]:
+    """Say how many parts are left out: all of them are given, then the new, then the readable."""
+    for more, fewer, why in zip(
+        kept[:-1], kept[1:], ("labelled already", "unreadable"), strict=True
+    ):
+        if number := len(more) - len(fewer):
+            yield f"{number:,} part{' is' if number == 1 else 's are'} left out: {why}"
 
 
 def _part_vectors(bundle: Bundle, cache: Cache, parts: Sequence[PartPrediction]) -> Rows:

@@ -32,14 +32,20 @@ def extract_command(dataset: Dataset) -> Command:
     else:
         words += ["--backbone", str(dataset.fields["backbone"])]
         words += ["--weights", folder.weights.name] if folder.weights else []
+    labels = folder.labels
+    if labels.file:
+        words += ["--labels", labels.file]
+        words += ["--path-column", labels.path_column] if labels.path_column else []
+        words += ["--label-column", labels.label_column] if labels.label_column else []
     if folder.weights and folder.untrained:
         words += ["--seed", str(folder.weights.seed)]
     if folder.kept:
         return [*words, "--keep", ",".join(folder.kept), *_groups(folder.group_rule)]
-    if dataset.taps:
-        words += ["--taps", ",".join(dataset.taps)]
-    if dataset.views != (FULL,):
+    if dataset.views == (FULL,):
+        words += ["--look", str(dataset.look)]  # without, a new cache would look closely
+    else:
         words += ["--views", ",".join(dataset.views)]
+        words += ["--taps", ",".join(dataset.taps)] if dataset.taps else []
     return [*words, *_groups(folder.group_rule)]
 
 

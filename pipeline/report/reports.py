@@ -21,6 +21,8 @@ from pipeline.evaluation.predictions import (
     predicted_parts,
     predictions_of_side,
 )
+from pipeline.groups.proposal import say_parts
+from pipeline.groups.rules import GroupRule
 from pipeline.model.bundle import Bundle, refused_if_forged, versions
 from pipeline.model.evaluate import Evaluation
 from pipeline.model.folder_classes import not_scored
@@ -83,7 +85,7 @@ def fit_report(
         >>> done = onepass.fit(dataset, Path("second"), onepass.FitOptions(head="ridge"))
         >>> page = onepass.fit_report(dataset, done)
     """
-    audited = _audited(dataset, audit_file)
+    audited, rule = _audited(dataset, audit_file), dataset.folder.group_rule
     asked, note = way or (
         [*_before(dataset, audited, audit_file), commands.fit_command(dataset, done)], "",
     )  # fmt: skip
@@ -98,7 +100,7 @@ def fit_report(
         scores.section(
             assessed_sides("held out", done.held_out, done.held_out_parts)
             | {"training": done.train},
-            done.predicted,
+            done.predicted, rule,
             "The photographs held out were scored once, and nothing was chosen on them.",
         ),
         thresholds.section(done.decision, done.classes.names, _outcome("held out", done.decision)),
@@ -111,11 +113,14 @@ def fit_report(
             f"{note} {reproduce.CLOSE}".strip(),
         )),
     ]  # fmt: skip
-    about = [("model", name(str(done.folder))), ("scored", f"{_size(done.predicted)}, held out")]
-    apart = facts.apart(dataset.folder.group_rule, *_split(done.record))
+    about = [
+        ("model", name(str(done.folder))),
+        ("scored", f"{_size(done.predicted, rule)}, held out"),
+    ]
+    apart = facts.apart(rule, *_split(done.record))
     verdict = model_verdict(
         done.parts or done.predicted, done.held_out_parts or done.held_out, warnings, apart=apart,
-        rule=dataset.folder.group_rule, decision=done.decision,
+        rule=rule, decision=done.decision,
     )  # fmt: skip
     return page_text(f"Model report: {done.head.title}", about, verdict, sections)
 
@@ -136,7 +141,7 @@ def comparison_report(dataset: Dataset, found: HeadComparison, *, audit_file: Pa
         >>> found = onepass.compare_heads(dataset, Path("comparison"), options)
         >>> page = onepass.comparison_report(dataset, found)
     """
-    audited = _audited(dataset, audit_file)
+    audited, rule = _audited(dataset, audit_file), dataset.folder.group_rule
     result = found.result
     best = result.table()[0]
     every = np.arange(len(dataset))
@@ -161,7 +166,7 @@ def comparison_report(dataset: Dataset, found: HeadComparison, *, audit_file: Pa
         audit.section(audited),
         heads.section(result, found.split, found.photographs),
         scores.section(
-            assessed_sides("out of fold", pooled, part_scores), predicted,
+            assessed_sides("out of fold", pooled, part_scores), predicted, rule,
             f"From here on: {best.title}, the best head. Each photograph was judged by the one "
             "that was trained without its fold, in the first round of folds, and all of them are "
             "scored together; the table above is a mean over folds, so the two differ a little.",
@@ -172,11 +177,10 @@ def comparison_report(dataset: Dataset, found: HeadComparison, *, audit_file: Pa
             facts.comparison_facts(dataset, found), versions(), reproduce.CLOSE,
         )),
     ]  # fmt: skip
-    about = [("folder", name(str(found.folder))), ("compared on", _size(predicted))]
-    apart = facts.apart(dataset.folder.group_rule, found.split)
+    about = [("folder", name(str(found.folder))), ("compared on", _size(predicted, rule))]
+    apart = facts.apart(rule, found.split)
     verdict = comparison_verdict(
-        result, parts or predicted, part_scores or pooled, warnings, apart=apart,
-        rule=dataset.folder.group_rule,
+        result, parts or predicted, part_scores or pooled, warnings, apart=apart, rule=rule,
     )  # fmt: skip
     return page_text(f"Comparison of {count(len(result.heads), 'head')}", about, verdict, sections)
 
@@ -211,7 +215,8 @@ def evaluation_report(bundle: Bundle, found: Evaluation, *, audit_file: Path = A
         )),
         audit.section(audited),
         scores.section(
-            assessed_sides(found.what, found.assessment, found.part_assessment), predicted
+            assessed_sides(found.what, found.assessment, found.part_assessment), predicted,
+            found.group_rule,
         ),
         thresholds.section(decision, predicted.classes.names, _outcome(found.what, decision)),
         *_predicted(
@@ -225,7 +230,8 @@ def evaluation_report(bundle: Bundle, found: Evaluation, *, audit_file: Path = A
         )),
     ]  # fmt: skip
     shown: list[tuple[str, Child]] = [
-        ("model", name(str(bundle.folder))), ("scored", [_size(predicted), ": ", name(found.what)])
+        ("model", name(str(bundle.folder))),
+        ("scored", [_size(predicted, found.group_rule), ": ", name(found.what)]),
     ]  # fmt: skip
     verdict = model_verdict(
         found.parts or predicted, found.part_assessment or found.assessment,
@@ -363,6 +369,6 @@ def _split(record: FitRecord) -> tuple[str, int]:
     return record.split.kind, record.split.torn
 
 
-def _size(predicted: Predictions) -> str:
-    parts = len(np.unique(predicted.groups))
-    return f"{count(len(predicted.y), 'photograph')} of {count(parts, 'part')}"
+def _size(predicted: Predictions, rule: GroupRule) -> str:
+    parts = say_parts(len(np.unique(predicted.groups)), rule)
+    return f"{count(len(predicted.y), 'photograph')} of {parts}"

@@ -65,7 +65,7 @@ def model_verdict(
             f"{headline}{'' if apart else ', on parts that it may have been trained on'}.", rule
         ),
         [*sentences, _advice(predicted, scored, decision) if apart else KEEP_APART],
-        [*figures(predicted, scored), _auc(scored)],
+        [*figures(predicted, scored, apart=apart), _auc(scored)],
         warnings,
     )
 
@@ -222,8 +222,11 @@ def _most_missed(predicted: Predictions, decision: Decision | None) -> float:
     return Outcome.of(predicted.y, p, predicted.groups, predicted.band).missed_at_most
 
 
-def figures(predicted: Predictions, scored: Assessment) -> list[KeyFigure]:
-    """Give the errors of both kinds; of more than two classes, how often it is right."""
+def figures(predicted: Predictions, scored: Assessment, *, apart: bool) -> list[KeyFigure]:
+    """Give the errors of both kinds; of more than two classes, how often it is right.
+
+    Nothing bounds the misses on other parts where some may have been trained on.
+    """
     if not predicted.classes.binary:
         chance = f"chance is {percent(1 / len(predicted.classes.names))}"
         return [
@@ -238,7 +241,7 @@ def figures(predicted: Predictions, scored: Assessment) -> list[KeyFigure]:
             if missed
             else f"up to {percent(upper_limit(0, predicted.parts(1)))} possible"
         )
-        note = f"{missed:,} of {defective:,}; {possible}"
+        note = f"{missed:,} of {defective:,}; {possible if apart else 'no bound for new parts'}"
         made.append(KeyFigure("Defects missed", percent(missed / defective), note))
     if healthy:
         note = f"{rejected:,} of {healthy:,}"
@@ -315,7 +318,7 @@ def comparison_verdict(
     return Verdict(
         _first(_best(found, best, predicted.classes.binary), rule),
         sentences,
-        [_lead(found, best), *figures(predicted, scored)],
+        [_lead(found, best), *figures(predicted, scored, apart=apart)],
         warnings,
     )
 

@@ -9,6 +9,8 @@ from typing import Any
 from features.backbones.weights import UNTRAINED_WARNING
 from features.photographs.views import FULL, Chosen, views_of
 from pipeline.evaluation.metrics import TITLES
+from pipeline.groups.proposal import say_parts
+from pipeline.groups.rules import GroupRule
 from pipeline.model.record import RefitRecord
 from pipeline.output.result_table import Estimate, told
 from pipeline.output.tables import align, printable
@@ -45,11 +47,10 @@ def info(facts: Mapping[str, Any]) -> str:
         *([["refit", f"trained {RefitRecord(**refit).describe()}"]] if refit else []),
         *(
             [
-                f"scored: {side}" if refit else side,
-                f"{facts[side]['photographs']:,} photographs of {facts[side]['parts']:,} parts: "
-                + _side_scores(facts[side]),
+                f"scored: {side.partition('_')[0]}" if refit else side.partition("_")[0],
+                _size(side, facts) + _side_scores(facts[side]),
             ]
-            for side in ("train", "holdout")
+            for side in ("train", "holdout_parts", "holdout")
             if facts.get(side)
         ),
     ]
@@ -59,6 +60,16 @@ def info(facts: Mapping[str, Any]) -> str:
         if facts.get("weights", {}).get("source") != "random"
         else f"{text}\n\n{UNTRAINED_WARNING}"
     )
+
+
+def _size(side: str, facts: Mapping[str, Any]) -> str:
+    """Say what was scored: parts, where these have one verdict each, or photographs."""
+    rule = facts.get("data", {}).get("group_rule")
+    parts = say_parts(facts[side]["parts"], GroupRule(**rule) if rule else None)
+    if side == "holdout_parts":
+        return f"{parts}, each as a whole: "
+    alone = ", each by itself" if facts.get("holdout_parts") else ""
+    return f"{facts[side]['photographs']:,} photographs of {parts}{alone}: "
 
 
 def _side_scores(side: Mapping[str, Any]) -> str:

@@ -15,10 +15,12 @@ from pipeline.data.dataset import Dataset, Labelled
 from pipeline.data.extract_folder import FolderExtraction
 from pipeline.data.extraction_plan import Plan
 from pipeline.data.folder import Scan, describe_ignored, left_out_pictures
+from pipeline.evaluation.band import REVIEW
 from pipeline.evaluation.intervals import describe_intervals
 from pipeline.evaluation.predictions import Assessment, assessed_sides
-from pipeline.evaluation.score_table import confusion_table, scores_table
+from pipeline.evaluation.score_table import about_intervals, confusion_table, scores_table
 from pipeline.groups.proposal import say_parts
+from pipeline.groups.rules import GroupRule
 from pipeline.heads.svm import approximation
 from pipeline.model.bundle import Bundle
 from pipeline.model.evaluate import Evaluation
@@ -154,7 +156,8 @@ def fit(done: Fit) -> str:
     """Train and holdout side by side, with 95 % intervals."""
     chosen = ", ".join(f"{name}={_short(value)}" for name, value in done.head.chosen.items())
     sides = assessed_sides("holdout", done.held_out, done.held_out_parts) | {"train": done.train}
-    scores, refit = [_assessments(sides, done.classes.binary)], done.record.refit
+    rule, refit = done.record.folder.group_rule, done.record.refit
+    scores = [_assessments(sides, done.classes.binary, rule)]
     return "\n".join(
         [
             f"{done.head.title}, trained in {done.seconds:.1f} s ({chosen or 'no settings'})",
@@ -210,7 +213,7 @@ def evaluation(found: Evaluation, names: Sequence[str], shown: int = 10) -> str:
     """Write scores, those of each class where there are several, confusion matrix, mistakes."""
     review = found.confusion.shape[1] > len(names)
     sides = assessed_sides(found.what, found.assessment, found.part_assessment)
-    scored = [_assessments(sides, len(names) == 2), ""]
+    scored = [_assessments(sides, len(names) == 2, found.group_rule), ""]
     lines = [
         *(f"warning: {line}\n" for line in not_scored(found.strange, names)),
         *(grouping_text.of_folder(found.proposal) or grouping_text.of_rule(found)),
@@ -221,8 +224,7 @@ def evaluation(found: Evaluation, names: Sequence[str], shown: int = 10) -> str:
         confusion_table(found.predicted).text(),
         "",
         *thresholds_text.evaluated(found.outcome, found.what, review, wholes=found.wholes),
-        f"{len(found.mistakes):,} mistake{'' if len(found.mistakes) == 1 else 's'}"
-        + (", the most certain first:" if found.mistakes else ""),
+        _mistakes(found),
         *(
             printable(f"  {m.path}: is {m.truth}, verdict {m.verdict} ({m.probability:.1%})")
             for m in found.mistakes[:shown]
@@ -234,6 +236,17 @@ def evaluation(found: Evaluation, names: Sequence[str], shown: int = 10) -> str:
         below = len(found.notes) + bool(found.unlike)
         lines.insert(-below or len(lines), f"  … and {len(found.mistakes) - shown:,} more")
     return "\n".join(lines)
+
+
+def _mistakes(found: Evaluation) -> str:
+    """Count wrong verdicts: of parts where they are judged as wholes, and of photographs."""
+    many, s = len(found.mistakes), "" if len(found.mistakes) == 1 else "s"
+    first = ", the most certain first:" if many else ""
+    if found.parts is None:
+        return f"{many:,} mistake{s}{first}"
+    is_wrong = (found.parts.verdicts != found.parts.y) & (found.parts.verdicts != REVIEW)
+    wrong = f"{is_wrong.sum():,} of {len(is_wrong):,} parts"
+    return f"judged wrongly: {wrong}; {many:,} photograph{s}, each by itself{first}"
 
 
 def _one_class(found: Evaluation, names: Sequence[str]) -> list[str]:
@@ -260,9 +273,8 @@ def _class_scores(found: Evaluation) -> str:
     return "\n".join([align([head, *rows]), *describe_intervals(few)])
 
 
-def _assessments(sides: Mapping[str, Assessment], binary: bool) -> str:
-    about = describe_intervals({name: a.intervals for name, a in sides.items()})
-    return "\n".join([scores_table(sides, binary).text(), *about])
+def _assessments(sides: Mapping[str, Assessment], binary: bool, rule: GroupRule) -> str:
+    return "\n".join([scores_table(sides, binary, rule).text(), *about_intervals(sides, rule)])
 
 
 def _look(settings: BackboneSettings, views: Chosen) -> str:

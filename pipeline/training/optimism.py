@@ -17,6 +17,7 @@ from pipeline.output.wording import count
 
 SCORES = ("roc_auc", "average_precision", "balanced_accuracy")
 _LITTLE = 0.01  # of a score
+_ALIKE = 0.05  # share of torn photographs up to which both kinds of split are nearly the same
 _SURE = 1.645  # standard errors from which on a difference is no chance, at 5 %, one-sided
 
 
@@ -106,6 +107,8 @@ class Optimism:
             f"split at random, {self.torn:.0%} of the tested photographs had another one of their "
             "part in training"
         )
+        if self.torn < _ALIKE:
+            return f"{start}: that says nothing of how much a random split flatters"
         if optimism > _LITTLE:
             return (
                 f"{start}, and the ROC AUC {self._looks('roc_auc')}; "
@@ -123,7 +126,8 @@ class Optimism:
                 "chance"
             )
         return (
-            f"{start}, and it made no difference here; the score by part is still the one to tell"
+            f"{start}, and it made no difference to the ROC AUC here; the score by part is still "
+            "the one to tell"
         )
 
     def _looks(self, score: str) -> str:

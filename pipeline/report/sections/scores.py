@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pipeline.evaluation.intervals import describe_intervals
 from pipeline.evaluation.predictions import Assessment, Predictions
-from pipeline.evaluation.score_table import scores_table
+from pipeline.evaluation.score_table import about_intervals, scores_table
+from pipeline.groups.rules import GroupRule
 from pipeline.output.wording import sentence
 from pipeline.report.html import join, result_table
 from pipeline.report.page import Section, paragraphs
@@ -14,19 +14,23 @@ from pipeline.thresholds.facts import NEITHER_WAY
 
 
 def section(
-    sides: Mapping[str, Assessment], predicted: Predictions, lead: str | None = None
+    sides: Mapping[str, Assessment],
+    predicted: Predictions,
+    rule: GroupRule | None,
+    lead: str | None = None,
 ) -> Section:
     """Give a table of every score.
 
     Args:
         sides: by name, such as "held out"; the one that counts first.
         predicted: the photographs that count.
+        rule: where parts are known from; None where somebody said.
         lead: what to say before.
     """
-    about = describe_intervals({name: side.intervals for name, side in sides.items()})
+    about = about_intervals(sides, rule)
     body = [
         paragraphs(lead),
-        result_table(scores_table(sides, predicted.classes.binary)),
+        result_table(scores_table(sides, predicted.classes.binary, rule)),
         paragraphs(
             " ".join(map(sentence, about))
             + " Photographs of one part resemble each other, so what counts is parts: few of them "

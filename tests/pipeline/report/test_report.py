@@ -24,9 +24,11 @@ from toy import ToyBackbone, photograph
 import cli
 import pipeline
 from features.backbones.registry import BACKBONES
+from features.backbones.settings import settings_from_fields
 from features.cache.sample_table import TableRow
 from pipeline.audit.result import read_audit
 from pipeline.data.classes import Classes
+from pipeline.data.label_table import LabelRule
 from pipeline.data.splits import Fold
 from pipeline.evaluation.band import Band
 from pipeline.evaluation.metrics import score
@@ -36,7 +38,7 @@ from pipeline.groups.proposal import AT_LEAST, AT_MOST
 from pipeline.groups.rules import GroupRule
 from pipeline.output.result_table import told
 from pipeline.output.wording import between
-from pipeline.report.commands import threshold_words
+from pipeline.report.commands import extract_command, threshold_words
 from pipeline.report.sections import (
     confusion,
     cost,
@@ -353,7 +355,7 @@ def test_what_a_person_looks_at_is_neither_right_nor_wrong() -> None:
     assert made.figures[2].value.replace("\u00a0", " ") == "29 %"
     scored = Assessment.of_predictions(predicted)
     assert scored.scores["accuracy"] == pytest.approx(3 / 5)  # the other two are for a person
-    said = plain(scores.section({"new": scored}, predicted).body)
+    said = plain(scores.section({"new": scored}, predicted, None).body)
     assert "Verdicts are below 0.3 and from 0.7 on; what goes to a person counts neither" in said
     low, high = interval(1, 3)
     assert made.figures[0].note.endswith(between(low, high))  # of all three defects, not of two
@@ -620,6 +622,21 @@ def test_an_audit_of_the_same_photographs_is_shown(cache: Path, tmp_path: Path) 
     said = plain(pipeline.fit_report(dataset, done, audit_file=tmp_path / "gone" / "audit.json"))
     assert "was not looked into: there is no" in said
     assert f"onepass audit --cache {cache}" in said
+
+
+@pytest.mark.parametrize(
+    "look", ["plain", "full:colour", "full+large+crops:colour+white", "five:white"]
+)
+def test_how_closely_photographs_were_looked_at_can_be_typed_again(cache: Path, look: str) -> None:
+    """Without --look a new cache would look closely; with --taps alone it has no crops."""
+    dataset = pipeline.load_dataset(cache)
+    assert dataset.folder.weights is not None
+    settings = settings_from_fields(dataset.fields, dataset.folder.weights).looking(look)
+    words = extract_command(replace(dataset, fields=settings.fields))
+    assert words[words.index("--look") + 1] == look
+    assert "--taps" not in words
+    folder = replace(dataset.folder, labels=LabelRule("classes.csv", label_column="kind"))
+    assert {"--labels", "--label-column"} <= set(extract_command(replace(dataset, folder=folder)))
 
 
 @pytest.mark.parametrize(
