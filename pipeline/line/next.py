@@ -44,13 +44,14 @@ class Candidate:
 
     Attributes:
         part: its name.
-        photographs: all of it; of the first `group_rule` says whether that is only proposed.
+        photographs: all of it.
         shown: the one to look at first: of two classes the one with the highest probability of a
             defect, of more the most doubtful one.
         verdict: of the part.
         probability: of the part, as `pipeline.model.part_predictions.PartPrediction` has it.
         uncertainty: 1 at the limit, towards 0 far from it.
         why: in words.
+        part_from: as of `PartPrediction`.
     """
 
     part: str
@@ -60,6 +61,7 @@ class Candidate:
     probability: float | None
     uncertainty: float
     why: str
+    part_from: str = "told"
 
 
 def next_to_label(
@@ -222,5 +224,5 @@ def _candidate(bundle: Bundle, part: PartPrediction, uncertainty: float, unlike:
         why = "likely defective"
     return Candidate(
         part.part, part.photographs, shown, part.verdict, part.probability, uncertainty,
-        f"{part.said}: {UNLIKE if unlike else why}",
+        f"{part.said}: {UNLIKE if unlike else why}", part.part_from,
     )  # fmt: skip

@@ -14,6 +14,12 @@ from pipeline.output.photograph_grid import SheetEntry, draw_sheet
 from pipeline.output.read_table import read_table
 from pipeline.output.tables import MARK, to_csv
 
+_UNITS = {
+    "told": "parts",
+    "proposed": "proposed parts",
+    "unknown": "photographs, for nobody said which show one part,",
+}
+
 
 def check_label_table(out: Path, sheet: Path, *, force: bool = False) -> None:
     """See, before the work, that table and picture may be written where they are to go.
@@ -57,7 +63,7 @@ def write_label_table(
             "path": _relative(one.file, folder),
             "label": "",
             "part": os.fsencode(candidate.part).decode("utf-8", "backslashreplace"),
-            "part_from": "proposed" if one.group_rule else "told",
+            "part_from": candidate.part_from,
             "rank": rank,
             "look_first": "yes" if one is candidate.shown else "",
             "class": candidate.verdict,
@@ -86,9 +92,9 @@ def label_sheet(out: Path, candidates: Sequence[Candidate]) -> None:
         SheetEntry(one.shown.file, f"{rank}. {one.verdict or 'unreadable'}", said=one.shown.said)
         for rank, one in enumerate(candidates, 1)
     ]
-    proposed = any(one.shown.group_rule for one in candidates)
+    known = candidates[0].part_from if candidates else "told"
     title = (
-        f"{len(candidates)} {'proposed ' * proposed}parts to label next, those first that would "
-        "teach the model most; beside each what the model makes of it now"
+        f"{len(candidates)} {_UNITS[known]} to label next, those first that would teach the model "
+        "most; beside each what the model makes of it now"
     )
     write_whole(out, draw_sheet(entries, title))

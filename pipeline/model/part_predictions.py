@@ -65,9 +65,10 @@ class PartPrediction:
         return self.verdict == REVIEW_NAME
 
     @property
-    def proposed(self) -> bool:
-        """Say whether nobody said which photographs show it."""
-        return self.photographs[0].group_rule is not None
+    def part_from(self) -> str:
+        """Say where it is known from: "told", "proposed", or "unknown"."""
+        rule = self.photographs[0].group_rule
+        return "told" if rule is None else "proposed" if rule.kind == "proposed" else "unknown"
 
     @property
     def trained_on(self) -> bool:
@@ -204,7 +205,7 @@ def _truth(bundle: Bundle, those: Sequence[Prediction]) -> str | None:
 def as_proposed(parts: Sequence[PartPrediction]) -> str:
     """Say how many parts there are, and ask which they are; "" where somebody said it."""
     rule = parts[0].photographs[0].group_rule if parts else None
-    return f"{say_parts(len(parts), rule)}, as proposed; {ASK_WHICH}" if rule else ""
+    return f"{say_parts(len(parts), rule)}, for nobody said it; {ASK_WHICH}" if rule else ""
 
 
 def several(parts: Sequence[PartPrediction]) -> bool:

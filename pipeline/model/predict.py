@@ -55,7 +55,8 @@ class Prediction:
             "49% ≥ 2%".
         digest: SHA-256 (hex) of the file; "" where nobody took it.
         part: name of the part that it shows; "" for one of its own.
-        group_rule: where that is known from: proposed; None where somebody said it.
+        group_rule: where that is known from: "proposed", or "none" where each photograph is taken
+            for a part, and nobody said it; None where somebody did.
         why: why a person has to look, where that is not for the probability; "" for nothing.
         strangeness: its distance from all that was trained on, as a share of the one that 1 % of
             such parts exceed; None where that is not known.
@@ -273,8 +274,10 @@ def _parts(
     few = len(photographs) <= MOST_PROPOSED
     wanted = gap is not None or (bundle.decision.of_wholes and few)
     blind = isinstance(bundle.head, Cnn)  # it has no rows to propose by, but photographs have times
-    if any(told) or not wanted or (gap is None if blind else cache_path is None):
+    if any(told) or len(told) < 2:
         return told, None
+    if not wanted or (gap is None if blind else cache_path is None):
+        return told, GroupRule()
     readable = [row for row in table_rows if not row.reason]
     files = [p.file for p, row in zip(photographs, table_rows, strict=True) if not row.reason]
     found, rule = dict[str, str](), None

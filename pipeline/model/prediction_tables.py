@@ -156,7 +156,7 @@ def format_parts(bundle: Bundle, parts: Sequence[PartPrediction], suffix: str) -
                 None if one.probability is None else round(one.probability, 6)
             ),
             "photographs": len(one.photographs),
-            "part_from": "proposed" if one.proposed else "told",
+            "part_from": one.part_from,
             "error": one.error,
             "note": one.note or None,
         }

@@ -115,7 +115,7 @@ def test_parts_that_are_only_proposed_are_called_so(
     asked = ("next", "new", "--model", str(line / "model"), "--count", "2")
     code, _, err = run(*asked)
     assert code == 0
-    assert "parts, as proposed; say which photographs show one part with --groups" in err
+    assert "parts, for nobody said it; say which photographs show one part with --groups" in err
     assert ",proposed," in (tmp_path / "next.csv").read_text("utf-8-sig")
     code, _, told = run(*asked, "--group-regex", r"part-(\d+)", "--force")
     assert "proposed" not in told + (tmp_path / "next.csv").read_text("utf-8-sig")

@@ -104,13 +104,17 @@ def test_how_many_parts_there_are_is_said_as_surely_as_it_is_known(
 ) -> None:
     """Proposed ones are probably so many, or at most so many where most stand alone."""
     bundle, found = predicted(cache, write_parts(tmp_path / "new", 2, first=900))
-    for value, words in (("", "probably 2 parts, as"), (AT_MOST, "at most 2 parts, could be far")):
+    for value, words in (("", "probably 2 parts, "), (AT_MOST, "at most 2 parts, could be far")):
         rule = pipeline.GroupRule("proposed", value)
         guessed = [replace(one, group_rule=rule) for one in found]
         parts = pipeline.predict_parts(bundle, guessed)
-        assert all(part.proposed for part in parts)
+        assert all(part.part_from == "proposed" for part in parts)
         assert said(guessed, parts).startswith(words)
         assert as_proposed(parts).startswith(words)
+    alone = [replace(one, part="", group_rule=pipeline.GroupRule()) for one in found]
+    parts = pipeline.predict_parts(bundle, alone)
+    assert {part.part_from for part in parts} == {"unknown"}
+    assert as_proposed(parts).startswith("at most 6 parts, could be far fewer")
     assert not as_proposed(pipeline.predict_parts(bundle, found))
 
 
