@@ -24,12 +24,11 @@ from features.untrusted_files import read_json
 from pipeline.groups.proposal import Proposal
 from pipeline.groups.propose import propose
 from pipeline.groups.rules import GroupRule, number_groups
-from pipeline.groups.similarity import FEWEST, Progress, similarity_of_rows, ticks
+from pipeline.groups.similarity import Progress, similarity_of_rows, ticks
 
 _SURE = 0.001  # expected strangers as alike: of 1,000 photographs of new parts, about one is named
 
 _LIKELY = 0.01  # the same, where a person is asked to look
-_OWN = 0.95  # share of photographs that are parts of their own, from which on it is said
 _MOST_DOUBTED = 20_000  # photographs that are compared with one another for this
 
 
@@ -99,8 +98,7 @@ def like_known(
 def doubts_of_groups(cache_path: Path) -> list[str]:
     """Find what speaks against groups that were told, each as a warning with its counts.
 
-    Near copies that stand in two groups are seen in training and in the test; and where nearly
-    every photograph is a group of its own, a split by part is a split at random.
+    Near copies that stand in two groups are seen in training and in the test.
 
     Raises:
         CacheError: no cache, or one that cannot be read.
@@ -110,29 +108,21 @@ def doubts_of_groups(cache_path: Path) -> list[str]:
         first = {table_row.row: table_row for table_row in reversed(table_rows)}
         rows = sorted(first)
         similarity = similarity_of_rows(cache, rows) if len(rows) <= _MOST_DOUBTED else None
-    said = []
     groups = number_groups(table_rows)
-    count = len(np.unique(groups))
-    if len(table_rows) >= FEWEST and count >= _OWN * len(table_rows):
-        said.append(
-            f"the groups put {len(table_rows):,} photographs into {count:,} parts, so that nearly "
-            "every photograph is a part of its own: if several show one part, every score is "
-            "flattered"
-        )
     if similarity is None:
-        return said
+        return []
     named = dict(zip((table_row.row for table_row in table_rows), groups.tolist(), strict=True))
     a, b, _ = similarity.pairs(_LIKELY)
     pairs = [(rows[x], rows[y]) for x, y in zip(a.tolist(), b.tolist(), strict=True)]
     torn = [(x, y) for x, y in pairs if named[x] != named[y]]
-    if torn:
-        one, other = (first[row].path for row in torn[0])
-        said.append(
-            f"the groups separate {len(torn):,} of {len(pairs):,} pairs of photographs that look "
-            f"nearly the same, such as {one!r} and {other!r}: if these show one part, scores by "
-            "part are flattered; look at them with: groups"
-        )
-    return said
+    if not torn:
+        return []
+    one, other = (first[row].path for row in torn[0])
+    return [
+        f"the groups separate {len(torn):,} of {len(pairs):,} pairs of photographs that look "
+        f"nearly the same, such as {one!r} and {other!r}: if these show one part, scores by part "
+        "are flattered; look at them with: groups"
+    ]
 
 
 REVISION = 15

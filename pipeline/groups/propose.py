@@ -29,6 +29,7 @@ from pipeline.groups.file_names import codes_of, original_names
 from pipeline.groups.neighbours import ALL_PAIRS
 from pipeline.groups.proposal import Evidence, Link, Proposal, Question
 from pipeline.groups.readings import Readings, read_all
+from pipeline.groups.rules import doubts_of_parts
 from pipeline.groups.similarity import (
     FEWEST,
     Progress,
@@ -138,7 +139,11 @@ def _proposed(
         _say_what_it_stands_on(proposal, readings)
     proposal.cuts = readings.cuts
     proposal.notes = [readings.note] if readings.note else []
-    proposal.notes += _notes(len(np.unique(unit)), thumbnails, similarity) if gap is None else []
+    if gap is None:
+        proposal.notes += _notes(len(np.unique(unit)), thumbnails, similarity)
+    else:
+        labels = [table_row.label for table_row in table_rows]
+        proposal.notes += doubts_of_parts(proposal.names(), labels)
     return proposal
 
 
@@ -316,7 +321,7 @@ def _notes(
     notes = []
     if 0 < different < 3 * FEWEST:
         notes.append(
-            f"{different} different photographs are few to tell near copies by; look at the sheets"
+            f"{different} different photographs are few to tell near copies by: compare them by eye"
         )
     missing = 0 if thumbnails is None else int((~thumbnails.known).sum())
     if missing:

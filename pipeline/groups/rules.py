@@ -31,6 +31,7 @@ _NOBODY_KNOWS = frozenset(
 )  # fmt: skip
 """What programs and people write into a cell instead of nothing, lower case."""
 
+_MANY, _NEARLY, _OWN = 12, 0.9, 0.95  # photographs, in one part, and in parts of their own
 _KINDS = ("file", "regex", "gap", "proposed", "none")
 
 
@@ -189,8 +190,52 @@ def apply_rule(rule: GroupRule, photographs: Sequence[Photograph]) -> Grouped:
             f"{photographs[0].path!r}; paths in the table are relative to the data folder, and a "
             "pattern is searched in them"
         )
+    labels = [photograph.label for photograph in photographs]
+    if len(set(labels)) > 1 and len(set(groups)) == 1:
+        raise DataError(
+            f"groups {rule.describe()} put all {len(photographs):,} photographs of "
+            f"{len(set(labels))} classes into one part, {groups[0]!r}; expected a name for each "
+            r"part, such as the number in --group-regex 'part-(\d+)'"
+        )
+    notes += doubts_of_parts(groups, labels)
     given = [p._replace(group=group) for p, group in zip(photographs, groups, strict=True)]
     return Grouped(given, sum(not group for group in groups), notes)
+
+
+def doubts_of_parts(groups: Sequence[str], labels: Sequence[str]) -> list[str]:
+    """Find what parts that were told can hardly be: nearly all in one, or each photograph its own.
+
+    Args:
+        groups: of each photograph, its part; "" for one of its own.
+        labels: their classes; of one class, as of new photographs, nothing is doubted.
+    """
+    n, sizes = len(groups), Counter(filter(None, groups))
+    if n < _MANY or len(set(labels)) < 2 or not sizes:
+        return []
+    name, largest = sizes.most_common(1)[0]
+    look = "see that the table, the pattern or the gap tells each part from the next"
+    if largest >= _NEARLY * n:
+        return [
+            f"{largest:,} of {n:,} photographs are in one part, {name!r}: expected many; {look}"
+        ]
+    of_class = Counter(labels)
+    alone = [
+        label
+        for (label, group), count in Counter(zip(labels, groups, strict=True)).items()
+        if group and count == of_class[label] >= _MANY
+    ]
+    said = [
+        f"all {of_class[label]:,} photographs of {label} are in one part: expected several, to "
+        f"hold some out; {look}"
+        for label in alone
+    ]
+    parts = len(sizes) + groups.count("")
+    if groups.count("") < _OWN * n and parts >= _OWN * n:
+        said.append(
+            f"the groups put {n:,} photographs into {parts:,} parts, so that nearly every "
+            "photograph is a part of its own: if several show one part, every score is flattered"
+        )
+    return said
 
 
 def read_groups(path: Path, names: Sequence[str] = ()) -> Table:

@@ -119,7 +119,9 @@ def _of_table_rows(
 ) -> list[Arrival]:
     """Read rows with the times at which they were taken, else changed, and their parts."""
     if rule.from_photographs and 0 < len(table_rows) <= MOST_PROPOSED:
-        table_rows = propose_for(cache_path, table_rows, rule.gap).applied(list(table_rows))
+        found = propose_for(cache_path, table_rows, rule.gap)
+        table_rows = found.applied(table_rows)
+        notes += found.notes
         if rule.gap is None:
             notes.append(
                 "which photographs show one part is only proposed; say it with --groups, "

@@ -115,10 +115,11 @@ def rethreshold(
     require_told(wanted, kind)
     labelled = [p for p in photographs if classes.number(p.label) is not None]
     look = _looker(labelled, cache_path, options, progress)
-    table_rows, P = _new_ones(bundle, look, cache_path, groups or GroupRule(), progress)
+    notes: list[str] = []
+    table_rows, P = _new_ones(bundle, look, cache_path, groups or GroupRule(), notes, progress)
     y = np.array([classes.number(table_row.label) for table_row in table_rows], dtype=np.int64)
     numbers = number_groups(table_rows)
-    notes = _check(y, numbers, wanted, bundle)
+    notes += _check(y, numbers, wanted, bundle)
     own = partial(_uncalibrated, bundle, look, table_rows)
     chosen, calibration, p = _choose(bundle, own, (y, P, numbers), wanted, kind)
     made = _with(bundle, decision=chosen, calibration=calibration)
@@ -189,7 +190,12 @@ def _with(bundle: Bundle, **changed: Any) -> Bundle:  # noqa: ANN401 - of fields
 
 
 def _new_ones(
-    bundle: Bundle, look: Look, cache_path: Path, groups: GroupRule, progress: Progress | None
+    bundle: Bundle,
+    look: Look,
+    cache_path: Path,
+    groups: GroupRule,
+    notes: list[str],
+    progress: Progress | None,
 ) -> tuple[list[TableRow], Floats]:
     """Find photographs of parts that the model knows nothing of, with their parts."""
     table_rows, P = look(bundle)
@@ -214,7 +220,9 @@ def _new_ones(
             "photographs show one part: --groups or --group-regex"
         )
     if groups.from_photographs:
-        kept = propose_for(cache_path, kept, groups.gap, progress=progress).applied(kept)
+        found = propose_for(cache_path, kept, groups.gap, progress=progress)
+        kept = found.applied(kept)
+        notes += found.notes
     return kept, P[new]
 
 

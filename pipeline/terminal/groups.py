@@ -17,19 +17,20 @@ _LARGEST = 10  # groups that are listed
 _ASKED = 10  # questions that are listed
 
 
-def proposed(proposal: Proposal, more: str = "look at them with: groups") -> str:
-    """Write one line where groups are proposed; `more` says what a person can do."""
+def proposed(proposal: Proposal | None, more: str = "look at them with: groups") -> list[str]:
+    """Say where groups are proposed, and what to know of it; `more` is what a person can do."""
+    if proposal is None:
+        return []
     found = proposal.describe()
-    return (
-        f"groups: nobody said which photographs show one part, so they are proposed: "
-        f"{found}{'' if found.endswith('?') else ';'} {more}"
-    )
+    line = "groups: nobody said which photographs show one part, so they are proposed: "
+    line += f"{found}{'' if found.endswith('?') else ';'} {more}"
+    return [line, *(f"note: {printable(note)}" for note in proposal.notes)]
 
 
 def of_folder(proposal: Proposal | None) -> list[str]:
-    """Write the line of commands that work without a cache; none where groups are given."""
+    """Write the lines of commands that work without a cache; none where groups are given."""
     more = "if you know better, say it with --groups, --group-regex or --group-gap"
-    return [] if proposal is None else [proposed(proposal, more)]
+    return proposed(proposal, more)
 
 
 def of_rule(found: Evaluation) -> list[str]:

@@ -148,8 +148,7 @@ def dataset(data: Labelled) -> str:
 def _proposed(data: Labelled) -> list[str]:
     if isinstance(data, PhotographSet):
         return grouping_text.of_folder(data.proposal)
-    proposal = data.proposal if isinstance(data, Dataset) else None
-    return [grouping_text.proposed(proposal)] if proposal else []
+    return grouping_text.proposed(data.proposal if isinstance(data, Dataset) else None)
 
 
 def fit(done: Fit) -> str:
