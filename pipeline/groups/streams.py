@@ -14,14 +14,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from features.arrays import Floats, Indices
+from features.arrays import Flags, Floats, Indices
 from pipeline.groups.counters_and_times import Line, find_cut
 from pipeline.groups.times_in_names import clocks_in, without_time
 
 _MOST = 8  # cameras
 _LEAST, _SHARE = 12, 0.1  # photographs of each, and their share of all
 _COVERED = 0.9  # share of all photographs that are of such cameras
-_CHANGED = 0.2  # share of photographs in runs within which a camera has changed the part
+_CHANGED = 0.2  # share of photographs in runs within which a camera has changed the part; of gaps
 _JUMP = 20  # numbers that a counter leaves out at most
 _TINY, _SEVERAL, _RARELY, _OFTEN = 0.25, 3, 0.01, 0.3  # of the usual gap; how many, shares of all
 _UNEVEN = 0.3  # deviation of the photographs of a part, in means
@@ -96,18 +96,32 @@ def _apart(
         several = np.bincount(np.unique(np.stack([runs, codes]), axis=1)[0]) > 1
         if several[runs].mean() < _CHANGED:
             return False
-    order = line.walk()[0]
+    times = line.values[line.walk()[0]]
     changed: set[int] = set()
     for camera in cameras.tolist():
-        gaps = np.diff(line.values[order][codes == camera])
+        gaps = np.diff(times[codes == camera])
         cut = find_cut(gaps, line.step)
-        if cut is None:
+        if cut is None or (runs is None and not _go_on(times, codes == camera, cut.gap)):
             return False
         if runs is not None:
             mine = runs[codes == camera]
             inside = (gaps > max(cut.gap, gap or 0.0)) & (np.diff(mine) == 0)
             changed.update(mine[1:][inside].tolist())
     return runs is None or bool(np.isin(runs, list(changed)).mean() >= _CHANGED)
+
+
+def _go_on(times: Floats, own: Flags, gap: float) -> bool:
+    """Say whether others photograph within the runs of a camera, and while it changes the part.
+
+    In pauses nobody does, and within a block of one class no other class does.
+    """
+    mine, others = times[own], times[~own]
+    within = np.diff(mine) <= gap
+    between = np.diff(np.flatnonzero(own)) > 1
+    start, end = mine[:-1][~within], mine[1:][~within]
+    first, last = (np.searchsorted(others, start + part * (end - start)) for part in (0.25, 0.75))
+    shares = between[within].mean(), (last > first).mean()
+    return bool(min(shares) >= _CHANGED)
 
 
 def seem_several(gaps: Floats, gap: float) -> bool:

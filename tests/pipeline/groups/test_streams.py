@@ -97,3 +97,13 @@ def test_two_cameras_at_one_part_are_not_torn(form: str) -> None:
 def test_a_gap_that_is_told_cuts_each_camera() -> None:
     """It is the longest between two shots of one part, which one camera took."""
     assert parts_of(read(taken(1, 2), "cam{camera}_{t}", 12.0)) >= 76
+
+
+@pytest.mark.parametrize("pause", [0, 1200])
+def test_blocks_of_a_class_and_pauses_are_no_cameras(pause: int) -> None:
+    """One photograph of each part, at an even pace; classes come in blocks, or as they like."""
+    rng = np.random.default_rng(0)
+    shots = [(START + 3.0 * n + pause * (n // 80), int(n // 20 % 3 == 2), n) for n in range(400)]
+    if pause:
+        shots = [(at, int(rng.random() < 0.3), part) for at, _, part in shots]
+    assert read(shots, "{camera}/{digest}").basis == ""
