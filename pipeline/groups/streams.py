@@ -21,7 +21,7 @@ from pipeline.groups.times_in_names import clocks_in, without_time
 _MOST = 8  # cameras
 _LEAST, _SHARE = 12, 0.1  # photographs of each, and their share of all
 _COVERED = 0.9  # share of all photographs that are of such cameras
-_CHANGED = 0.2  # share of photographs in runs within which a camera has changed the part; of gaps
+_CHANGED = 0.1  # share of photographs in runs within which a camera has changed the part; of gaps
 _JUMP = 20  # numbers that a counter leaves out at most
 _TINY, _SEVERAL, _RARELY, _OFTEN = 0.25, 3, 0.01, 0.3  # of the usual gap; how many, shares of all
 _UNEVEN = 0.3  # deviation of the photographs of a part, in means
@@ -48,7 +48,7 @@ def by_camera(line: Line, names: Sequence[str], gap: float | None) -> Line:
         codes = np.unique(values, return_inverse=True)[1][order]
         cameras = np.flatnonzero(np.bincount(codes) >= max(_LEAST, _SHARE * len(order)))
         known = np.isin(codes, cameras).mean() >= _COVERED
-        if known and 1 < len(cameras) <= _MOST and _apart(line, codes, cameras, runs, gap):
+        if known and 1 < len(cameras) <= _MOST and _apart(line, codes, cameras, runs):
             moved = line.values.copy()
             moved[order] += codes * (np.ptp(line.values[order]) + _DAY)
             said = f"{line.what}, {len(cameras)} cameras by {what}"
@@ -80,9 +80,7 @@ def _told_by(names: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
         yield "counters", [str(one) for one in jumps[which]]
 
 
-def _apart(
-    line: Line, codes: Indices, cameras: Indices, runs: Indices | None, gap: float | None
-) -> bool:
+def _apart(line: Line, codes: Indices, cameras: Indices, runs: Indices | None) -> bool:
     """Say whether cameras change parts by themselves, at times that the others do not know.
 
     Args:
@@ -90,7 +88,6 @@ def _apart(
         codes: int64 (n,) the camera of each shot, in their order.
         cameras: int64 (k,) the codes that are asked about.
         runs: int64 (n,) of all shots together; None where their gaps are of one kind.
-        gap: that cuts these runs.
     """
     if runs is not None:
         several = np.bincount(np.unique(np.stack([runs, codes]), axis=1)[0]) > 1
@@ -105,7 +102,7 @@ def _apart(
             return False
         if runs is not None:
             mine = runs[codes == camera]
-            inside = (gaps > max(cut.gap, gap or 0.0)) & (np.diff(mine) == 0)
+            inside = (gaps > cut.gap) & (np.diff(mine) == 0)
             changed.update(mine[1:][inside].tolist())
     return runs is None or bool(np.isin(runs, list(changed)).mean() >= _CHANGED)
 

@@ -115,8 +115,7 @@ def rethreshold(
     require_told(wanted, kind)
     labelled = [p for p in photographs if classes.number(p.label) is not None]
     look = _looker(labelled, cache_path, options, progress)
-    notes: list[str] = []
-    table_rows, P = _new_ones(bundle, look, cache_path, groups or GroupRule(), notes, progress)
+    table_rows, P, notes = _new_ones(bundle, look, cache_path, groups or GroupRule(), progress)
     y = np.array([classes.number(table_row.label) for table_row in table_rows], dtype=np.int64)
     numbers = number_groups(table_rows)
     notes += _check(y, numbers, wanted, bundle)
@@ -190,22 +189,14 @@ def _with(bundle: Bundle, **changed: Any) -> Bundle:  # noqa: ANN401 - of fields
 
 
 def _new_ones(
-    bundle: Bundle,
-    look: Look,
-    cache_path: Path,
-    groups: GroupRule,
-    notes: list[str],
-    progress: Progress | None,
-) -> tuple[list[TableRow], Floats]:
-    """Find photographs of parts that the model knows nothing of, with their parts."""
+    bundle: Bundle, look: Look, cache_path: Path, groups: GroupRule, progress: Progress | None
+) -> tuple[list[TableRow], Floats, list[str]]:
+    """Find photographs of parts that the model knows nothing of, with their parts, and notes."""
     table_rows, P = look(bundle)
     known = {entry["digest"] for entry in bundle.split()}
     of_known = {s.group for s in table_rows if s.group and s.digest in known}
-    new = [
-        i
-        for i, s in enumerate(table_rows)
-        if not s.reason and s.digest not in known and s.group not in of_known
-    ]
+    old = [s.reason or s.digest in known or s.group in of_known for s in table_rows]
+    new = np.flatnonzero(np.logical_not(old)).tolist()
     if not new:
         unread = sum(bool(table_row.reason) for table_row in table_rows)
         raise DataError(
@@ -221,9 +212,8 @@ def _new_ones(
         )
     if groups.from_photographs:
         found = propose_for(cache_path, kept, groups.gap, progress=progress)
-        kept = found.applied(kept)
-        notes += found.notes
-    return kept, P[new]
+        return found.applied(kept), P[new], found.notes
+    return kept, P[new], []
 
 
 def _wanted(bundle: Bundle, rule: ThresholdRule | None) -> ThresholdRule:
