@@ -195,7 +195,7 @@ def _new_ones(
     table_rows, P = look(bundle)
     known = {entry["digest"] for entry in bundle.split()}
     of_known = {s.group for s in table_rows if s.group and s.digest in known}
-    old = [s.reason or s.digest in known or s.group in of_known for s in table_rows]
+    old = [bool(s.reason) or s.digest in known or s.group in of_known for s in table_rows]
     new = np.flatnonzero(np.logical_not(old)).tolist()
     if not new:
         unread = sum(bool(table_row.reason) for table_row in table_rows)
