@@ -80,8 +80,8 @@ def measure(shots: list[Shot]) -> tuple[float, float, str]:
     pairs = pair_confusion_matrix([s.part for s in mixed], proposal.groups)
     (apart, merged), (torn, together) = pairs.tolist()
     found = together / (torn + together) if torn + together else 1.0
-    bound = ", at most" if proposal.at_most else ", at least" if proposal.at_least else ""
-    return found, merged / max(apart + merged, 1), proposal.basis + bound
+    said = ", ".join(filter(None, (proposal.basis, proposal.bound)))
+    return found, merged / max(apart + merged, 1), said
 
 
 def _label(path: str) -> str:

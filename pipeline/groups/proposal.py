@@ -123,8 +123,7 @@ class Proposal:
         notes: what else a person should know.
         basis: what the groups stand on: "times", "names", "counter" (of the file names), "pixels",
             or "copies", which is nothing but the same bytes.
-        at_most: whether the number of groups is only a bound: there could be far fewer parts.
-        at_least: or there could be far more.
+        bound: AT_MOST or AT_LEAST, where the number of groups only bounds that of parts; else "".
         question: the one question that settles what is open, with the option that answers it; ""
             where nothing is.
         cuts: how many parts each cut of the capture times makes: (seconds, parts).
@@ -137,8 +136,7 @@ class Proposal:
     questions: list[Question] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     basis: str = "copies"
-    at_most: bool = False
-    at_least: bool = False
+    bound: str = ""
     question: str = ""
     cuts: list[tuple[float, int]] = field(default_factory=list)
 
@@ -150,7 +148,7 @@ class Proposal:
     @property
     def rule(self) -> GroupRule:
         """Give where parts are known from: nobody said; and whether their number is a bound."""
-        return GroupRule("proposed", AT_MOST if self.at_most else AT_LEAST * self.at_least)
+        return GroupRule("proposed", self.bound)
 
     @property
     def shared(self) -> int:
@@ -219,7 +217,7 @@ class Proposal:
     def how_many(self) -> str:
         """Say how many parts there are, and the question that would settle it."""
         said = say_parts(len(self.sizes), self.rule)
-        asked = (self.at_most or self.at_least) and self.question
+        asked = self.bound and self.question
         return f"{said}; what would settle it: {self.question}?" if asked else said
 
     def to_json(self) -> dict[str, Any]:
@@ -244,8 +242,7 @@ class Proposal:
             [Question(**item) for item in record["questions"]],
             [str(note) for note in record["notes"]],
             str(record["basis"]),
-            bool(record["at_most"]),
-            bool(record["at_least"]),
+            str(record["bound"]),
             str(record["question"]),
             [(float(gap), int(parts)) for gap, parts in record["cuts"]],
         )

@@ -27,7 +27,7 @@ from pipeline.groups.counters_and_times import MOST_SHOTS, Line
 from pipeline.groups.evidence import Finding, Joiner, PixelEvidence
 from pipeline.groups.file_names import codes_of, original_names
 from pipeline.groups.neighbours import ALL_PAIRS
-from pipeline.groups.proposal import Evidence, Link, Proposal, Question
+from pipeline.groups.proposal import AT_LEAST, AT_MOST, Evidence, Link, Proposal, Question
 from pipeline.groups.readings import Readings, read_all
 from pipeline.groups.rules import doubts_of_parts
 from pipeline.groups.similarity import (
@@ -138,7 +138,7 @@ def _proposed(
     if gap is None:
         _say_what_it_stands_on(proposal, readings)
     proposal.cuts = readings.cuts
-    proposal.notes = [readings.note] if readings.note else []
+    proposal.notes = [readings.line.note] if readings.line and readings.line.note else []
     if gap is None:
         proposal.notes += _notes(len(np.unique(unit)), thumbnails, similarity)
     else:
@@ -227,13 +227,13 @@ def _say_what_it_stands_on(proposal: Proposal, readings: Readings) -> None:
     alone = float((proposal.sizes == 1).sum()) / max(len(proposal.groups), 1)
     unspoken = int((~readings.spoken & (proposal.sizes[proposal.groups] == 1)).sum())
     left = readings.spoken.any() and unspoken > _UNSPOKEN * len(proposal.groups)
-    proposal.at_most = (
-        bool(alone > _ALONE or left) or bool(readings.undecided) or readings.basis == ""
-    )
-    proposal.at_least = readings.mixed and not proposal.at_most
+    if alone > _ALONE or left or readings.undecided or readings.basis == "":
+        proposal.bound = AT_MOST
+    elif readings.mixed:
+        proposal.bound = AT_LEAST
     if readings.undecided:
         proposal.question = readings.undecided
-    elif proposal.at_least:
+    elif proposal.bound == AT_LEAST:
         proposal.question = (
             "did several cameras photograph at once (give each a folder, or --groups TABLE)"
         )
@@ -248,7 +248,7 @@ def _say_what_it_stands_on(proposal: Proposal, readings: Readings) -> None:
             f"which parts show the {unspoken:,} photographs of which {readings.basis} say nothing "
             "(--groups TABLE)"
         )
-    elif proposal.at_most:
+    elif proposal.bound:
         proposal.question = _asked_of_names(proposal)
 
 

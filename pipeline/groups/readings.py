@@ -66,7 +66,6 @@ class Readings:
         spoken: bool (n,) photographs whose part is named or timed, so that pixels have no say.
         undecided: the question that is left open between two readings; "" where there is none.
         cuts: the table of cuts (seconds, parts); empty without capture times.
-        note: what a person should know of the clock; "" for nothing.
         mixed: whether the times that serve seem to be of several cameras at once.
     """
 
@@ -76,7 +75,6 @@ class Readings:
     spoken: Flags
     undecided: str
     cuts: list[tuple[float, int]]
-    note: str = ""
     mixed: bool = False
 
 
@@ -169,11 +167,10 @@ def read_all(
     spoken = np.zeros(len(paths), dtype=np.bool_) if chosen is None else chosen.codes >= 0
     cuts = [] if line is None else table_of_cuts(line, timed.gap if timed else 10.0)
     basis = "counter" if sure else chosen.basis if chosen else ""
-    note = line.note if line else ""
     mixed = False
     if line is not None and timed is not None and timed is chosen and gap is None and timed.gap:
         mixed = seem_several(line.walk()[1], timed.gap)
-    return Readings(findings, basis, line, spoken, question, cuts, note, mixed)
+    return Readings(findings, basis, line, spoken, question, cuts, mixed)
 
 
 def _of_times(

@@ -29,8 +29,8 @@ _FOLDER = r"[^/\d]*/[^/\d]*"  # between the date of a folder and the clock of it
 _BLANK = "[ \N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}]?"
 
 
-def _date(order: str, year: str, width: str) -> str:
-    part = {"y": year, "m": f"(?P<month>{width})", "d": f"(?P<day>{width})"}
+def _date(order: str, year: str, month: str, day: str) -> str:
+    part = {"y": year, "m": f"(?P<month>{month})", "d": f"(?P<day>{day})"}
     one, two, three = (part[key] for key in order)
     return rf"{one}(?:年|(?P<sep>[-_. ]?)){two}(?:月|(?P=sep)){three}日?"
 
@@ -48,8 +48,10 @@ def _compiled(*parts: str) -> re.Pattern[str]:
 
 
 _ORDERS = ("ymd", "dmy", "mdy")
-_DATES = [_date(order, year, _ONE_OR_TWO) for year in (_LONG, _SHORT) for order in _ORDERS]
-_PADDED = [_date(order, _LONG, _TWO) for order in ("ymd", "dmy")]
+_DATES = [
+    _date(order, year, _ONE_OR_TWO, _ONE_OR_TWO) for year in (_LONG, _SHORT) for order in _ORDERS
+]
+_PADDED = [_date(order, _LONG, _TWO, _TWO) for order in _ORDERS[:2]]
 _ANY_CLOCK = _clock(rf"\d(?=\d{{4}}(?!\d))|{_ONE_OR_TWO}", _ONE_OR_TWO)
 _ALONE = _compiled(_clock(_TWO, _TWO), r"(?!\d)")
 _EPOCH = re.compile(r"(?<!\d)(1[0-9]\d{8})(\d{3})?(?:\d{3}){0,2}(?!\d)", re.ASCII)
@@ -64,7 +66,10 @@ _DOUBTFUL = (
     _ALONE,
 )
 _THOUSANDTHS = [_compiled(day, _JOIN, _clock(_TWO, _TWO, "[-_]"), r"(?!\d)") for day in _PADDED]
-_DAY = [_compiled(day, r"(?!\d)") for day in _PADDED]
+_DAY = [
+    _compiled(_date(order, _LONG, "0[1-9]|1[0-2]", r"0[1-9]|[12]\d|3[01]"), r"(?!\d)")
+    for order in _ORDERS[:2]
+]
 
 
 def clocks_in(names: Sequence[str]) -> tuple[re.Pattern[str], ...]:

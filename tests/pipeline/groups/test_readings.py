@@ -20,7 +20,7 @@ from features.photographs.file import Photograph
 from pipeline.groups import propose
 from pipeline.groups.counters_and_times import Line, find_cut, time_line
 from pipeline.groups.file_names import original_names, read_names
-from pipeline.groups.proposal import Proposal
+from pipeline.groups.proposal import AT_MOST, Proposal
 from pipeline.groups.rules import GroupRule, apply_rule, parse_gap
 from pipeline.terminal.groups import proposed as said
 
@@ -146,7 +146,7 @@ def test_bursts_by_times_in_names(form: str) -> None:
     assert found >= 0.95
     assert merged <= 0.01
     assert proposal.basis == "times"
-    assert not proposal.at_most
+    assert not proposal.bound
     assert {"time"} == {e.kind for e in proposal.evidence if e.used and e.groups}
 
 
@@ -230,7 +230,7 @@ def test_the_table_of_cuts_and_a_gap_that_is_told() -> None:
     assert len(proposal.sizes) in counts
     told = proposed(shots, gap=1.0)
     assert told.shared == 0
-    assert not told.at_most
+    assert not told.bound
     assert shares(shots, proposed(shots, gap=12.0)) == (1.0, 0.0)
     with pytest.raises(DataError, match="none of 3 photographs"):
         proposed([Shot(f"x{n}", n, draw(n, 0, n)) for n in range(3)], gap=10.0)
@@ -337,7 +337,7 @@ def test_names_that_carry_nothing_group_nothing(name: Callable[[int], str]) -> N
     shots = [Shot(name(n), n, draw(n, 0, n)) for n in range(200)]
     proposal = proposed(shots)
     assert proposal.sizes.max() <= 2
-    assert proposal.at_most
+    assert proposal.bound == AT_MOST
     assert "could be far fewer" in proposal.describe()
     assert "--group" in proposal.question
 
@@ -548,7 +548,7 @@ def test_a_view_of_all_parts_is_no_part_though_pixels_agree() -> None:
         ]
         found = proposed(shots)
         assert shares(shots, found)[1] == 0
-        assert found.at_most
+        assert found.bound == AT_MOST
         assert "--group-regex" in found.question
 
 
@@ -562,7 +562,7 @@ def test_words_for_kinds_of_defects_are_no_parts_though_pixels_agree() -> None:
         shots.append(shot)
     found = proposed(shots)
     assert not [e for e in found.evidence if e.used and e.kind == "name"]
-    assert found.at_most
+    assert found.bound == AT_MOST
 
 
 def test_parts_within_kinds_are_found() -> None:
@@ -589,12 +589,12 @@ def test_photographs_without_a_time_among_timed_ones_are_asked_about() -> None:
         Shot(stamped(t, FORMS[0]), p, draw(p, v, n))
         for n, (p, v, t) in enumerate(taken_in_bursts())
     ]
-    assert not proposed(shots).at_most
+    assert not proposed(shots).bound
     names = (hashlib.sha256(b"%d" % n).hexdigest()[:12] for n in range(30))
     more = [Shot(name, 50 + n // 5, draw(50 + n // 5, n % 5, n)) for n, name in enumerate(names)]
     found = proposed(shots + more)
     assert found.basis == "times"
-    assert found.at_most
+    assert found.bound == AT_MOST
     assert "30 photographs of which times say nothing" in found.question
     assert "say nothing (--groups TABLE)? look at them with: groups" in said(found)
 

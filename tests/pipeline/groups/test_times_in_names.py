@@ -130,6 +130,13 @@ def test_three_digits_behind_a_second_are_thousandths_where_they_reach_so_far() 
     assert time_of_name(views[3], clocks_in(views)) == TIMES[3]
 
 
+def test_a_day_of_the_calendar_is_no_number_and_a_serial_number_is_no_day() -> None:
+    """A year with a running number behind it."""
+    assert without_time("20240228_1", day="day") == "day_1"
+    assert without_time("20240075_1", day="day") == "20240075_1"
+    assert without_time("31.12.2024 7", day="day") == "day 7"
+
+
 def test_the_time_of_a_folder_is_none_of_its_photographs() -> None:
     """A folder for each part, named by its time."""
     names = [f"good/20180905_1510{n // 4:02d}/IMG_{n:04d}" for n in range(80)]
