@@ -1,6 +1,6 @@
-"""Groups of a folder that a model is scored on, where nobody said which photographs are one part.
+"""Ask a cache which photographs show one part: the proposal kept beside it, and near copies.
 
-The model's own photographs matter, too: near copies of what it was trained on are no test.
+Near copies of what a model was trained on are no test, and some that groups separate are a doubt.
 """
 
 from __future__ import annotations

@@ -41,14 +41,14 @@ def by_camera(line: Line, names: Sequence[str], gap: float | None) -> Line:
     """
     order, gaps = line.walk()
     cut = find_cut(gaps, line.step)
-    gap = gap or (cut.gap if cut else None)
-    runs = None if gap is None else line.runs(gap)[order]
+    widest = gap or (cut.gap if cut else None)
+    runs = None if widest is None else line.runs(widest)[order]
     found = []
     for what, values in _told_by(names):
         codes = np.unique(values, return_inverse=True)[1][order]
         cameras = np.flatnonzero(np.bincount(codes) >= max(_LEAST, _SHARE * len(order)))
         known = np.isin(codes, cameras).mean() >= _COVERED
-        if known and 1 < len(cameras) <= _MOST and _apart(line, codes, cameras, runs):
+        if known and 1 < len(cameras) <= _MOST and _apart(line, codes, cameras, runs, gap or 0.0):
             moved = line.values.copy()
             moved[order] += codes * (np.ptp(line.values[order]) + _DAY)
             said = f"{line.what}, {len(cameras)} cameras by {what}"
@@ -80,7 +80,7 @@ def _told_by(names: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
         yield "counters", [str(one) for one in jumps[which]]
 
 
-def _apart(line: Line, codes: Indices, cameras: Indices, runs: Indices | None) -> bool:
+def _apart(line: Line, codes: Indices, cameras: Indices, runs: Indices | None, told: float) -> bool:
     """Say whether cameras change parts by themselves, at times that the others do not know.
 
     Args:
@@ -88,6 +88,7 @@ def _apart(line: Line, codes: Indices, cameras: Indices, runs: Indices | None) -
         codes: int64 (n,) the camera of each shot, in their order.
         cameras: int64 (k,) the codes that are asked about.
         runs: int64 (n,) of all shots together; None where their gaps are of one kind.
+        told: seconds up to which a person said that a part goes on; 0 for nobody.
     """
     if runs is not None:
         several = np.bincount(np.unique(np.stack([runs, codes]), axis=1)[0]) > 1
@@ -102,7 +103,7 @@ def _apart(line: Line, codes: Indices, cameras: Indices, runs: Indices | None) -
             return False
         if runs is not None:
             mine = runs[codes == camera]
-            inside = (gaps > cut.gap) & (np.diff(mine) == 0)
+            inside = (gaps > max(cut.gap, told)) & (np.diff(mine) == 0)
             changed.update(mine[1:][inside].tolist())
     return runs is None or bool(np.isin(runs, list(changed)).mean() >= _CHANGED)
 

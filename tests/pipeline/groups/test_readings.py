@@ -596,7 +596,7 @@ def test_photographs_without_a_time_among_timed_ones_are_asked_about() -> None:
     assert found.basis == "times"
     assert found.bound == AT_MOST
     assert "30 photographs of which times say nothing" in found.question
-    assert "say nothing (--groups TABLE)? look at them with: groups" in said(found)
+    assert "say nothing (--groups TABLE)? look at them with: groups" in said(found)[0]
 
 
 def test_a_few_named_photographs_do_not_outweigh_the_times_of_all() -> None:
