@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +59,7 @@ def cover_scores(
     table_rows: Sequence[TableRow],
     targets: Indices,
     options: PredictOptions,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Floats:
     """Compute how far the logit of a target class falls when a piece of a photograph is covered.
 
@@ -68,6 +69,7 @@ def cover_scores(
         table_rows: of these, as they were judged.
         targets: int64 (n,) class numbers; see `Head.slopes` for the logit of a class.
         options: where the weights are, and the engine.
+        progress: called as `progress(done, total)`: a photograph takes seconds.
 
     Returns:
         float64 (n, GRID, GRID); nan where a photograph cannot be read, or is no longer the same.
@@ -83,6 +85,8 @@ def cover_scores(
     backbone = settings.load(_BATCH)
     found = np.full((len(files), GRID, GRID), np.nan)
     for number, (file, table_row) in enumerate(zip(files, table_rows, strict=True)):
+        if progress is not None:
+            progress(number, len(files))
         try:
             data = b"" if table_row.reason else read_photograph(file, max_pixels=options.max_pixels)
             if hashlib.sha256(data).hexdigest() != table_row.digest:

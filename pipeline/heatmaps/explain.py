@@ -102,6 +102,8 @@ def explain(
     probabilities: Floats,
     files: Sequence[Path] | None = None,
     options: PredictOptions | None = None,
+    *,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Floats:
     """Make heatmaps of photographs that have been judged.
 
@@ -115,6 +117,7 @@ def explain(
         probabilities: float64 (n, n_classes), of the same.
         files: where the photographs are, for a model on layers of the whole photograph.
         options: where the weights are then, and which engine; None for `PredictOptions()`.
+        progress: called then as `progress(done, total)`.
 
     Returns:
         float64 (n, height, width): what each cell of the backbone's map adds to the logit of a
@@ -136,7 +139,8 @@ def explain(
     """
     if files is not None and is_covered(bundle.head):
         targets = _targets(bundle, probabilities)
-        return cover_scores(bundle, files, table_rows, targets, options or PredictOptions())
+        options = options or PredictOptions()
+        return cover_scores(bundle, files, table_rows, targets, options, progress)
     return _explain_cached(bundle, cache_path, table_rows, probabilities)
 
 

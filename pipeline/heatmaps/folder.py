@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +74,7 @@ def write_heatmaps(
     predictions: Sequence[Prediction],
     *,
     max_pixels: int = MAX_PIXELS,
+    progress: Callable[[int, int], None] | None = None,
 ) -> int:
     """Draw the heatmaps of predictions into a folder, whole or not at all.
 
@@ -87,6 +88,7 @@ def write_heatmaps(
         frame: of the model.
         predictions: of `pipeline.model.predict.predict` with `explain` given.
         max_pixels: refuse larger photographs.
+        progress: called as `progress(done, total)`.
 
     Returns:
         How many were drawn.
@@ -110,6 +112,8 @@ def write_heatmaps(
     columns: dict[str, None] = dict.fromkeys(("path", "heatmap"))
     with whole_folder(folder) as new:
         for number, prediction in enumerate(predictions, 1):
+            if progress is not None:
+                progress(number - 1, len(predictions))
             path = os.fsencode(prediction.path).decode("utf-8", "backslashreplace")
             row: dict[str, object] = {"path": path, "heatmap": None}
             page = _page(prediction, frame, max_pixels)

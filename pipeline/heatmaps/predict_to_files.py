@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from features.files import write_whole
@@ -107,12 +108,13 @@ def predict_to_files(
     photographs = told_parts(wish.parts, names, find_photographs(names, notes), notes)
     found = predict(
         bundle, photographs, wish.cache, wish.options,
-        explain=explain if frame else None, notes=notes, progress=progress,
+        explain=partial(explain, progress=progress) if frame else None, notes=notes,
+        progress=progress,
     )  # fmt: skip
     parts = predict_parts(bundle, found)
     table = format_predictions(bundle, found, ".csv").removeprefix(MARK) if wish.to_stdout else ""
     written = [] if wish.to_stdout else write_tables(bundle, found, parts, wish.out)
-    written += _pictures(bundle, found, parts, wish, frame)
+    written += _pictures(bundle, found, parts, wish, frame, progress)
     rate = bundle.familiar.rate if bundle.familiar else 1.0
     return PredictedFiles(found, parts, notes, written, table, rate)
 
@@ -123,6 +125,7 @@ def _pictures(
     parts: Sequence[PartPrediction],
     wish: PredictWish,
     frame: Frame | None,
+    progress: Progress | None,
 ) -> list[Path]:
     """Draw the sheet and the heatmaps, as far as asked for, and say where they are."""
     written = []
@@ -131,6 +134,7 @@ def _pictures(
         write_whole(wish.sheet, sheet)
         written.append(wish.sheet)
     if wish.heatmaps is not None and frame is not None:
-        write_heatmaps(wish.heatmaps, frame, found, max_pixels=wish.options.max_pixels)
+        most = wish.options.max_pixels
+        write_heatmaps(wish.heatmaps, frame, found, max_pixels=most, progress=progress)
         written.append(wish.heatmaps)
     return written

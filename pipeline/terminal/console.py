@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import io
+import math
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 
 INTERRUPTED = 130
@@ -53,12 +55,12 @@ def show(text: str, *, err: bool = False) -> None:
 
 @contextlib.contextmanager
 def bar(unit: str) -> Iterator[Callable[..., None]]:
-    """Give a progress bar on standard error, with speed and time left, where that is a terminal.
+    """Give a progress bar on standard error, with speed and time left; lines where nobody looks.
 
     What is given takes how much is done, how much there is, and whatever else is told.
     """
     if _quiet or not sys.stderr.isatty():
-        yield lambda *_: None
+        yield (lambda *_: None) if _quiet else _lines(unit)
         return
     from rich.console import Console
     from rich.progress import (
@@ -89,6 +91,32 @@ def bar(unit: str) -> Iterator[Callable[..., None]]:
             )
 
         yield update
+
+
+_FIRST_LINE = 30.0  # seconds of silence in a log; then from line to line twice as many
+_RAREST = 600.0
+
+
+def _lines(unit: str) -> Callable[..., None]:
+    """Give what says in a log how far a long command is: first after a while, then less often."""
+    silence, last = _FIRST_LINE, 0
+    begun = said = time.monotonic()
+
+    def update(done: int, total: int, *_: object) -> None:
+        """Say it, if there was silence for long; a step that begins anew has a pace of its own."""
+        nonlocal silence, last, begun, said
+        now = time.monotonic()
+        if done < last:
+            begun = now
+        last = done
+        if now - said < silence:
+            return
+        silence, said = min(2 * silence, _RAREST), now
+        minutes = (now - begun) / done * (total - done) / 60 if done else math.nan
+        left = f"; about {minutes:.0f} minutes to go" if minutes >= 1 else ""
+        say(f"{done:,} of {total:,} {unit}{left}")
+
+    return update
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -114,7 +115,10 @@ def test_layers_of_the_whole_photograph_are_asked_by_covering_it(
     covered = list(_covered(pixels))[1 + 1 * GRID + 5]
     Image.fromarray(covered).save(tmp_path / "covered.png")
     names = [str(tmp_path / name) for name in ("spot.png", "covered.png", "gone.png")]
-    told = pipeline.predict(bundle, pipeline.find_photographs(names), None, explain=explain)
+    heard: list[tuple[int, int]] = []
+    tell = partial(explain, progress=lambda *done: heard.append(done))
+    told = pipeline.predict(bundle, pipeline.find_photographs(names), None, explain=tell)
+    assert heard == [(0, 3), (1, 3), (2, 3)]
     assert told[2].cells is None
     cells = told[0].cells
     assert cells is not None

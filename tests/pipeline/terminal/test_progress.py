@@ -1,9 +1,10 @@
-"""pipeline.terminal.console: what a progress bar says of the time left."""
+"""pipeline.terminal.console: what a progress bar, or a line in a log, says of the time left."""
 
 from __future__ import annotations
 
 import io
 import sys
+import time
 from typing import Any
 
 import pytest
@@ -38,3 +39,37 @@ def test_a_step_that_begins_anew_has_a_time_left(monkeypatch: pytest.MonkeyPatch
         tell(1, 3)
         assert not task.finished
         assert task.completed == 1
+
+
+def test_where_nobody_looks_a_line_comes_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """None of a short command; of a long one the first after half a minute, then fewer."""
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    with console.bar("photographs") as tell:
+        for number in range(3600):  # an hour at one a second
+            now = float(number)
+            tell(number, 7200)
+        tell(0, 7200)  # the next step
+        now += 600
+        tell(100, 7200)
+    said = capsys.readouterr().err.splitlines()
+    assert said[:3] == [
+        "30 of 7,200 photographs; about 120 minutes to go",
+        "90 of 7,200 photographs; about 118 minutes to go",
+        "210 of 7,200 photographs; about 116 minutes to go",
+    ]
+    assert len(said) < 12
+    assert said[-1] == "100 of 7,200 photographs; about 710 minutes to go"
+
+
+def test_who_asked_for_quiet_reads_no_lines(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """--quiet holds for lines in a log, too."""
+    monkeypatch.setattr(console, "_quiet", True)
+    monkeypatch.setattr(console, "_FIRST_LINE", 0.0)
+    with console.bar("photographs") as tell:
+        tell(1, 2)
+    assert capsys.readouterr().err == ""
