@@ -185,6 +185,19 @@ def backbone_alone(count: int, weights: str, precision: str, *, toy: bool) -> Ro
     return round_
 
 
+def stages_at_once(folder: str, count: int, weights: str, precision: str, *, toy: bool) -> Round:
+    """Give a round: decoding and network as alone, both at once: what sharing the cores costs."""
+    decoding, network = decode_alone(folder), backbone_alone(count, weights, precision, toy=toy)
+
+    def round_() -> None:
+        with ThreadPoolExecutor(1) as other:
+            done = other.submit(network)
+            decoding()
+            done.result()
+
+    return round_
+
+
 def add_photographs(
     folder: str, weights: str, cache: str, extra: str, count: int, *, toy: bool
 ) -> Round:

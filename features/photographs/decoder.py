@@ -12,9 +12,7 @@ import os
 from collections.abc import Callable
 
 from features.photographs.decode_process import Process, Reply
-
-KEPT = 64 * 2**20
-"""Most bytes of memory that a decoder keeps for the files to come."""
+from features.photographs.decode_worker import KEPT
 
 _GROWS_BY = 2**20
 
