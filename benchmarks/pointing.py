@@ -12,6 +12,7 @@ is named instead of the folder. Measured, with 95 % intervals from a bootstrap o
     hit      the hottest cell touches the mask. Chance is the share of cells that do; a picture that
              always points at the middle cell is given beside it. Of a head on crops (--features):
              the loudest crop holds at least half of the mask, beside that in the middle.
+    gain     hits less those of the middle, on the same photographs: surely better above 0.
     mass     the share of what speaks for a defect, spread over the photograph as it is drawn, that
              lies on the mask, divided by the mask's share of the photograph: 1 is chance.
 
@@ -157,14 +158,17 @@ def interval(values: Floats, parts: np.ndarray) -> tuple[float, float]:
 def line(head: str, method: str, found: list[Pointed]) -> str:
     """Give a row of the table."""
     parts = np.array([one.part for one in found])
-    hits, mass = (np.array([float(getattr(one, n)) for one in found]) for n in ("hit", "mass"))
+    hits, middle, mass = (
+        np.array([float(getattr(one, name)) for one in found]) for name in ("hit", "middle", "mass")
+    )
     right = [float(one.hit) for one in found if one.found]
     low, high = interval(hits, parts)
     least, most = interval(mass, parts)
+    fewest, more = interval(hits - middle, parts)
     return (
         f"| {head} | {method} | {hits.mean():.2f} [{low:.2f}, {high:.2f}] | "
         f"{np.mean([one.chance for one in found]):.2f} | "
-        f"{np.mean([one.middle for one in found]):.2f} | "
+        f"{middle.mean():.2f} | {(hits - middle).mean():+.2f} [{fewest:+.2f}, {more:+.2f}] | "
         f"{f'{np.mean(right):.2f} of {len(right)}' if right else 'none found'} | "
         f"{mass.mean():.2f} [{least:.2f}, {most:.2f}] |"
     )
@@ -283,8 +287,8 @@ def main() -> None:
     count = len(next(iter(found.values())))
     parts = len({one.part for one in next(iter(found.values()))})
     print(f"{count} photographs of {parts} parts, {options.folds} grouped folds\n")
-    print("| head | method | hit | chance | middle | hit where found | mass, 1 is chance |")
-    print("|---|---|---|---|---|---|---|")
+    print("| head | method | hit | chance | middle | gain | hit where found | mass, 1 is chance |")
+    print("|---|---|---|---|---|---|---|---|")
     for (name, method), pointed in found.items():
         print(line(name, method, pointed))
 
