@@ -16,6 +16,8 @@ from typing import Any
 
 from features.errors import BundleError
 from features.untrusted_files import read_json
+from pipeline.groups.proposal import say_parts
+from pipeline.groups.rules import GroupRule
 from pipeline.model.bundle import read_record
 from pipeline.model.record import RefitRecord
 
@@ -83,6 +85,8 @@ def model_card(folder: Path) -> str:
 
 def _metadata(folder: Path, facts: Mapping[str, Any]) -> str:
     tested = facts.get("holdout_parts") or facts["holdout"]
+    unit = "part" if facts.get("holdout_parts") else "photograph"
+    unit += "" if GroupRule(**facts["data"]["group_rule"]).known else ", parts only proposed"
     auc = tested["scores"].get("roc_auc")
     # JSON texts are YAML texts.
     result = [
@@ -96,7 +100,7 @@ def _metadata(folder: Path, facts: Mapping[str, Any]) -> str:
         "      type: private",
         "    metrics:",
         "    - type: roc_auc",
-        f"      name: {json.dumps('area under the ROC curve, held out, by part')}",
+        f"      name: {json.dumps(f'area under the ROC curve, held out, by {unit}')}",
         f"      value: {auc:.6f}",
     ]
     lines = [
@@ -145,21 +149,22 @@ def _sides(entries: Sequence[Mapping[str, str]]) -> dict[str, list[Mapping[str, 
 
 
 def _data(facts: Mapping[str, Any], sides: Mapping[str, list[Mapping[str, str]]]) -> str:
-    rule, split = facts["data"]["group_rule"], facts["split"]
+    rule, split = GroupRule(**facts["data"]["group_rule"]), facts["split"]
+    known = "" if rule.known else " as far as that is known"
     names = {"train": "trained on", "threshold": "limits chosen on", "holdout": "held out"}
     lines = [
         "## Data\n",
-        f"The folder {_code(_folder_of(facts))}. Photographs of one part stay together: parts "
-        f"{_RULES.get(rule['kind'], 'are as told')}. The split is {_code(split['kind'])}"
+        f"The folder {_code(_folder_of(facts))}. Photographs of one part stay together{known}: "
+        f"parts {_RULES.get(rule.kind, 'are as told')}. The split is {_code(split['kind'])}"
         + (f"; {split['torn']} parts lie on both sides" if split.get("torn") else "")
         + ".\n",
-        "| | photographs | parts | classes |",
+        "| | photographs | of | classes |",
         "|---|---|---|---|",
     ]
     for side, entries in sides.items():
         counts = Counter(entry["class"] for entry in entries)
         shares = ", ".join(f"{count} {_plain(name)}" for name, count in sorted(counts.items()))
-        parts = len({entry["group"] for entry in entries})
+        parts = say_parts(len({entry["group"] for entry in entries}), rule)
         lines.append(f"| {names.get(side, _plain(side))} | {len(entries)} | {parts} | {shares} |")
     if facts.get("refit"):
         lines.append(f"\nTrained {_refit(facts)}.")
@@ -184,7 +189,7 @@ def _scores(facts: Mapping[str, Any]) -> str:
     columns = {"by photograph": facts["holdout"]}
     if facts.get("holdout_parts"):
         columns = {"by part": facts["holdout_parts"], **columns}
-    told = facts["data"]["group_rule"]["kind"] not in ("proposed", "none")
+    told = GroupRule(**facts["data"]["group_rule"]).known
     lines = [
         f"## What it scores on {'parts' if told else 'photographs'} that it never saw\n",
         *([] if told else [_PROPOSED]),

@@ -240,7 +240,7 @@ def test_the_card_says_what_the_model_says(model: Path) -> None:
     low, high = about["holdout_parts"]["intervals_95"]["balanced_accuracy"]
     assert f"({low:.3f} to {high:.3f})" in body
     assert f"{about['decision']['pass_below']:.4g}" in body
-    assert "| held out | 18 | 6 | 12 Healthy, 6 defects |" in body
+    assert "| held out | 18 | 6 parts | 12 Healthy, 6 defects |" in body
     assert "## What it scores on parts that it never saw" in body
     assert "**Not** for other parts" in body
     assert "<b>" not in body.replace("`Good/<b>'x'`", "")
@@ -253,6 +253,9 @@ def test_the_card_does_not_sell_what_is_only_proposed(model: Path) -> None:
     about["data"]["group_rule"] = {"kind": "proposed", "value": ""}
     (model / "model.json").write_text(json.dumps(about))
     text = model_card(model)
+    assert 'held out, by part, parts only proposed"' in text
+    assert "| held out | 18 | probably 6 parts |" in text
+    assert "stay together as far as that is known" in text
     assert "parts are proposed from times, names and pixels, for nobody said them" in text
     assert "never saw" in text.partition("## What it scores on photographs that it ")[2][:12]
     assert "some may show parts that it learned from" in text
