@@ -152,6 +152,7 @@ def version_answer(version: Version) -> dict[str, Any]:
         "created": version.created,
         "title": version.title,
         "holdout": scores(version.scores),
+        "proposed": version.proposed,
         "story": dict(version.story),
         "active": version.active,
         "report": version.has_report,

@@ -103,7 +103,7 @@ class PartsPage:
             "parts": len(set(data.groups.tolist())),
             "photographs": len(data),
             "proposed": data.proposal is not None,
-            "how": data.folder.group_rule.describe(),
+            "how": (data.proposal or data.folder.group_rule).describe(),
             "root": Path(data.folder.root).name,
             "warnings": list(data.warnings),
         }

@@ -42,6 +42,7 @@ class Version:
         story: how it came about; empty of a model that was not refitted here.
         active: whether it is the one that judges.
         has_report: whether its report can be read, see `read_report`.
+        proposed: whether nobody said which of its photographs show one part.
     """
 
     fingerprint: str
@@ -52,6 +53,7 @@ class Version:
     story: Mapping[str, Any]
     active: bool = False
     has_report: bool = False
+    proposed: bool = False
 
 
 def keep_version(model: Path, versions: Path) -> str:
@@ -88,7 +90,7 @@ def _read(folder: Path, active: str) -> Version:
     return Version(
         fingerprint=folder.name, folder=folder, created=record.created, title=record.title,
         scores=scores, story=read_story(folder), active=folder.name == active,
-        has_report=(folder / REPORT).is_file(),
+        has_report=(folder / REPORT).is_file(), proposed=not record.fit.folder.group_rule.known,
     )  # fmt: skip
 
 

@@ -89,7 +89,7 @@ async function models() {
     const n = one.story.corrected_photographs;
     const story = n ? t(n === 1 ? "refit.models.refit.one" : "refit.models.refit", { n }) : t("refit.models.first");
     const score = one.holdout.balanced_accuracy;
-    const worth = score ? t("refit.models.score", { score: percent(score.value, 1), parts: one.holdout.parts }) : "";
+    const worth = score ? t(`refit.models.score${one.proposed ? ".proposed" : ""}`, { score: percent(score.value, 1), parts: one.holdout.parts }) : "";
     const row = el(`div.row${one.active ? ".active" : ""}`, {}, el("span.grow", {},
       el("b", {}, new Date(one.created).toLocaleString()), `${story} · ${worth}`, el("p.small", {}, `${one.fingerprint} · ${one.title}`)));
     if (one.report) row.append(el("a.quiet.link", { href: `/v1/models/${one.fingerprint}/report`, target: "_blank", rel: "noopener" }, t("refit.models.report")));

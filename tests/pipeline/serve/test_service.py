@@ -34,6 +34,7 @@ from pipeline.serve.drift_watch import DriftWatch
 from pipeline.serve.jobs import Jobs
 from pipeline.serve.labelling import Labelling
 from pipeline.serve.parts_page import PartsPage
+from pipeline.serve.versions import list_versions
 from pipeline.serve.web import read_texts
 
 File = tuple[str, bytes]
@@ -375,6 +376,23 @@ def test_labels_in_doubt_are_asked_about(line: Path, tmp_path: Path) -> None:
         assert one["given"] == "Healthy"
         made = service.ask("POST", f"/v1/questions/{one['id']}", {"label": "defects"}).json()
         assert (made["judgement"], made["label"]) == ("wrong", "defects")
+
+
+def test_parts_that_nobody_said_are_called_proposed(line: Path, tmp_path: Path) -> None:
+    """How many there probably are, and why; and of a model whose scores rest on such parts."""
+    shutil.copytree(line, tmp_path, dirs_exist_ok=True)
+    options = pipeline.ExtractOptions(weights="random", group_rule=pipeline.GroupRule())
+    pipeline.extract_folder(tmp_path / "data", tmp_path / "features.h5", options)
+    with serving(tmp_path) as service:
+        found = service.get("/v1/data").json()
+        assert found["proposed"]
+        assert found["how"].endswith(f"{found['parts']} parts")
+        assert "probably" in found["how"]
+        assert [one["proposed"] for one in service.get("/v1/models").json()["models"]] == [False]
+    (record,) = (tmp_path / "model-versions").glob("*/model.json")
+    record.write_text(record.read_text("utf-8").replace('"kind": "regex"', '"kind": "proposed"'))
+    (version,) = list_versions(tmp_path / "model", tmp_path / "model-versions")
+    assert version.proposed
 
 
 def test_parts_are_merged_and_split(line: Path, tmp_path: Path) -> None:
