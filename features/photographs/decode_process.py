@@ -45,13 +45,23 @@ class _Child(Protocol):
     """What is asked of a process: as of a `subprocess.Popen`."""
 
     @property
-    def stdin(self) -> IO[bytes] | None: ...
+    def stdin(self) -> IO[bytes] | None:
+        """Give the pipe of requests."""
+
     @property
-    def stdout(self) -> IO[bytes] | None: ...
+    def stdout(self) -> IO[bytes] | None:
+        """Give the pipe of answers."""
+
     @property
-    def stderr(self) -> IO[bytes] | None: ...
-    def kill(self) -> None: ...
-    def wait(self) -> int: ...
+    def stderr(self) -> IO[bytes] | None:
+        """Give the pipe of last words, if there is one."""
+
+    def kill(self) -> None:
+        """End it at once."""
+
+    def wait(self) -> int:
+        """Wait for its end; give its exit status."""
+        ...
 
 
 class Process:

@@ -175,7 +175,7 @@ class LabelFindings:
 
     @property
     def judged(self) -> bool:
-        """Whether the head tells the classes, so that its doubts say something of labels."""
+        """Say whether the head tells the classes, so that its doubts say something of labels."""
         return tells_classes(self.roc_auc, self.low)
 
     def of(self) -> str:

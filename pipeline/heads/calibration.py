@@ -67,6 +67,7 @@ class Calibration:
         scaled, wanted = (values - centre) / unit, _smoothed(y, n_classes)
 
         def loss(free: Floats) -> float:
+            """Give the cross entropy of a slope and offsets."""
             return -float((wanted * log_softmax(free[0] * scaled + free[1:], axis=1)).sum())
 
         start = np.concatenate([[LEAST_SLOPE], np.log(wanted.mean(axis=0))])

@@ -46,9 +46,11 @@ def build_model(
     generator = random.Random(seed % 2**32)  # noqa: S311 - no secret
 
     def drawn() -> int:
+        """Draw the seed of one layer."""
         return generator.randint(1, 10**9)  # as keras.random's make_default_seed
 
     def dense(units: int, activation: str, name: str) -> Any:  # noqa: ANN401 - Keras has no types
+        """Give a layer that starts from a seed of its own."""
         start = keras.initializers.GlorotUniform(drawn())
         return keras.layers.Dense(units, activation=activation, name=name, kernel_initializer=start)
 

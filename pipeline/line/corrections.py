@@ -119,6 +119,7 @@ def _one_at_a_time(
 
     @functools.wraps(change)
     def waiting(self: Inbox, /, *given: Asked.args, **named: Asked.kwargs) -> Made:
+        """Make the change when no other is being made."""
         with self._changing:
             return change(self, *given, **named)
 
