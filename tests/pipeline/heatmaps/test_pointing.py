@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.pointing import interval, point, read_boxes, read_mask, touched
+from benchmarks.pointing import Pointed, interval, line, point, read_boxes, read_mask, touched
 from features.cache.sample_table import TableRow
 from pipeline.demo.draw_parts import draw_parts
 
@@ -70,3 +70,11 @@ def test_intervals_go_by_part() -> None:
     wide = interval(np.repeat(values, 10), np.repeat(parts, 10))
     assert wide == interval(values, parts)
     assert wide[0] < 0.25 < 0.75 < wide[1]
+
+
+def test_what_is_more_than_the_middle_is_taken_on_the_same_photographs() -> None:
+    """Two parts where the map hits and the middle does not, two where both do: half more."""
+    found = [Pointed(part, True, True, 0.1, part > 1, 2.0) for part in range(4)]
+    row = line("ridge", "crops", found)
+    assert "| 1.00 [1.00, 1.00] | 0.10 | 0.50 | +0.50 [" in row
+    assert row.count("|") == 9
