@@ -152,8 +152,8 @@ def expect_more(found: Decision) -> list[str]:
     ):
         return []
     return [
-        "On the training part, judged by models that did not learn from them, the same threshold "
-        f"missed {there.passed:,} of {there.total:,} defective parts "
+        "On the training part, judged by models that did not learn from these photographs, the "
+        f"same threshold missed {there.passed:,} of {there.total:,} defective parts "
         f"({100 * there.passed / there.total:.0f} %): expect more misses than the "
         f"{here.passed:,} of {here.total:,} here"
     ]
