@@ -150,7 +150,7 @@ class _Problem:
         count = f"{found[short]} {unit}{'' if found[short] == 1 else 's'}"
         remedies = ["add more parts of this class" if unit == "group" else "add more of them"]
         if found[short] >= 2 and needed > 2:
-            remedies.insert(0, f"use at most {found[short]} folds")
+            remedies.insert(0, f"use at most {found[short]} folds (--folds {found[short]})")
         if unit == "group" and self.counts[:, short].sum() >= needed:
             remedies.append("accept flattered scores with --split random")
         raise SplitError(

@@ -21,6 +21,7 @@ from features.files import address_of
 from features.photographs.file import Photograph
 from pipeline.cnn.cnn import Cnn
 from pipeline.cnn.photograph_batches import look
+from pipeline.data.class_words import is_defective, is_healthy
 from pipeline.data.classes import Classes
 from pipeline.data.folder import find_pictures
 from pipeline.data.walk import is_folder
@@ -278,8 +279,11 @@ def _parts(
         return told, None
     if not wanted or (gap is None if blind else cache_path is None):
         return told, GroupRule()
-    readable = [row for row in table_rows if not row.reason]
-    files = [p.file for p, row in zip(photographs, table_rows, strict=True) if not row.reason]
+    pairs = [(p.file, row) for p, row in zip(photographs, table_rows, strict=True)]
+    files = [file for file, row in pairs if not row.reason]
+    readable = [
+        row._replace(label=_class_folder(bundle, file)) for file, row in pairs if not row.reason
+    ]
     found, rule = dict[str, str](), None
     if readable:
         proposal = proposed_parts(bundle, cache_path, readable, files, gap, progress=progress)
@@ -383,3 +387,13 @@ def _truth(bundle: Bundle, file: Path) -> str | None:
         if number is not None:
             return bundle.classes.names[number]
     return None
+
+
+def _class_folder(bundle: Bundle, file: Path) -> str:
+    """Name the nearest folder above that is a class's or says good or bad; "" for none.
+
+    The same number in two of them is two parts: "OK/7.jpg" and "NG/7.jpg".
+    """
+    names = [folder.name for folder in file.absolute().parents]
+    called = (n for n in names if bundle.classes.number(n) is not None)
+    return next(called, next((n for n in names if is_healthy(n) or is_defective(n)), ""))

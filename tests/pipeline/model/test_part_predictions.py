@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -97,6 +98,24 @@ def test_a_proposed_part_that_disagrees_goes_to_a_person(cache: Path, tmp_path: 
     assert (part.verdict, part.for_person, part.note) == ("review", True, DISAGREE)
     (told,) = pipeline.predict_parts(bundle, [replace(one, group_rule=None) for one in mixed])
     assert told.verdict == "Healthy"
+
+
+@pytest.mark.parametrize("names", [("Healthy", "defects"), ("OK", "NG")])
+def test_one_number_in_two_folders_of_classes_is_two_parts(
+    cache: Path, tmp_path: Path, names: tuple[str, str]
+) -> None:
+    """new/OK/07.png and new/NG/07.png were taken for one part, judged by the mean of both."""
+    pictures = sorted(write_parts(tmp_path / "drawn", 8, first=900).rglob("*.png"))
+    for at, picture in enumerate(pictures[:24]):
+        folder = tmp_path / "new" / names[at % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        picture.rename(folder / f"{at // 2:02d}.png")
+    _, found = predicted(cache, tmp_path / "new", told=False)
+    assert len(found) == 24
+    of_parts = Counter(one.part for one in found if one.part)
+    torn = {one.part for one in found if one.part and one.path.endswith("07.png")}
+    assert len(torn) == len([one for one in found if one.part and one.path.endswith("07.png")])
+    assert max(of_parts.values(), default=1) <= 3
 
 
 def test_how_many_parts_there_are_is_said_as_surely_as_it_is_known(
