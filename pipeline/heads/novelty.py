@@ -24,7 +24,7 @@ from pipeline.heads.files import Arrays
 from pipeline.heads.kernel_heads import RBFSVMHead
 from pipeline.heads.tuning import inner_folds
 
-_BLOCK_ROWS = 256
+_BLOCK_ROWS = 64
 _LEAST = 1e-12
 
 
@@ -158,10 +158,11 @@ class NoveltyHead(Head):
         return channels if self.input_width % channels == 0 else self.input_width
 
     def _project(self, X: Rows) -> Floats:
-        """Project rows to (n, positions, k)."""
+        """Project rows to (n, positions, k), in float64: one alone or among many, the same."""
         width, k = self._projection.shape
-        places: npt.NDArray[Any] = X.reshape(-1, width) @ self._projection
-        return places.reshape(len(X), -1, k).astype(np.float64)
+        places = X.reshape(-1, width).astype(np.float64) @ self._projection.astype(np.float64)
+        found: Floats = places.reshape(len(X), -1, k)
+        return found
 
     def _arrays(self) -> dict[str, npt.NDArray[Any]]:
         known = [normal for normal in self._normals if normal is not None]

