@@ -143,7 +143,7 @@ def groups(
     cache: opt.CacheFile = Path("features.h5"),
     out: Annotated[Path, opt.out_option("Folder for the table and the sheets.")] = Path("groups"),
     sheets: opt.Sheets = 3,
-    cluster: opt.NoCluster = None,
+    cluster: opt.Cluster = None,
     force: opt.Force = False,
     quiet: opt.Quiet = False,
 ) -> None:
@@ -151,10 +151,11 @@ def groups(
 
     Example: onepass groups, then: onepass extract data --groups groups/groups.csv
     """
+    from features.cluster.parallel import on_cluster
     from pipeline.groups.contact_sheets import show_groups
     from pipeline.terminal import groups as text
 
-    with bar("photographs compared") as progress:
+    with bar("photographs compared") as progress, on_cluster(cluster, cache, say):
         shown = show_groups(cache, out, sheets=sheets, force=force, progress=progress)
     show(text.groups(shown))
 

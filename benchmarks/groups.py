@@ -38,6 +38,7 @@ from pipeline.groups import counters_and_times, file_names, propose, readings, r
 from pipeline.groups.changed_copies import Pairs
 from pipeline.groups.counters_and_times import Line
 from pipeline.groups.evidence import Finding
+from pipeline.groups.pictures import Pictures
 from pipeline.groups.rules import match_groups, read_groups
 
 _FOUND, _MERGED = 0.9, 0.02  # what each kind has to reach
@@ -98,7 +99,7 @@ _TIMES, _NAMES, _BEST, _WEIGH = (
 _KEYS, _LOOKS = file_names._keys, propose._looks
 _PICTURES: dict[str, Any] = {
     name: getattr(propose, name)
-    for name in ("similarity_of_thumbnails", "turned_copies", "cropped_copies")
+    for name in ("similarity_of_pictures", "turned_copies", "cropped_copies")
 }
 
 
@@ -162,8 +163,10 @@ BRANCHES: dict[str, list[tuple[str, object]]] = {
     "vote: words for parts": [("rounds._PART_WORDS", _NEVER)],
     "vote: words for views": [("rounds._VIEW_WORDS", _NEVER)],
     "vote: words for rounds": [("rounds._ROUND_WORDS", _NEVER)],
-    "near copies": [("propose.similarity_of_thumbnails", lambda *_: None)],
-    "near copies moved onto one another": [("similarity.align", lambda pictures: pictures)],
+    "near copies": [("propose.similarity_of_pictures", lambda *_: None)],
+    "near copies moved onto one another": [
+        ("similarity.align", lambda source, side, _: source.shrunk(slice(None), side))
+    ],
     "links need company": [("evidence.Joiner._supported", lambda *_, sure: True)],
     "names and times before pixels": [("propose._looks", _nobody_spoke)],
     "minutes and dozens of shots apart": [("propose._far_in_time", lambda _, a, b: a < 0)],
@@ -194,10 +197,10 @@ def remembered(compare: Callable[..., object]) -> Callable[..., object]:
     """Compare the same pictures once: most branches leave them as they are."""
     known: dict[bytes, object] = {}
 
-    def compared(grey: np.ndarray, *_: object) -> object:
-        key = hashlib.sha256(grey.tobytes()).digest()
+    def compared(source: Pictures, *_: object) -> object:
+        key = hashlib.sha256(source.grey.tobytes()).digest()
         if key not in known:
-            known[key] = compare(grey)
+            known[key] = compare(source)
         return known[key]
 
     return compared

@@ -89,6 +89,20 @@ CLUSTER = (
         "tests/pipeline/heads/test_dense.py::test_threads_that_draw_meanwhile_change_nothing",
     ),
     Mutant(
+        "A cluster: small pictures do not travel: each worker reads them from the shared disk",
+        "pipeline/groups/pictures.py",
+        "if isinstance(self.read, partial):",
+        "if not self.read:",
+        _TESTS + "test_groups_on_a_cluster.py::test_pictures_do_not_travel",
+    ),
+    Mutant(
+        "A cluster whose workers read other small pictures than were read here is refused",
+        "pipeline/groups/pictures.py",
+        "if zlib.crc32(grey.data) != check:",
+        "if not check:",
+        _TESTS + "test_groups_on_a_cluster.py::test_pictures_do_not_travel",
+    ),
+    Mutant(
         "A file put in the place of a stranger's, while it is looked at, vouches for nothing",
         "features/cache/hdf5_file.py",
         "if not os.path.samestat(file.path.stat(), stat):",

@@ -339,7 +339,7 @@ FOLDERS = (
     ),
     Mutant(
         "What parts of one design share makes no copies of them",
-        "pipeline/groups/changed_copies.py",
+        "pipeline/groups/along_rings.py",
         "weights = 1 / (1 + np.maximum(shares, 0))",
         "weights = np.sqrt(variances[there])",
         "tests/pipeline/groups/test_changed_copies.py::"

@@ -26,7 +26,7 @@ from features.errors import CacheError
 from features.extract import extract
 from features.extract_outcome import RunOptions
 from torture import toys
-from torture.cluster_commands import COMPARE, FIT, CommandKills
+from torture.cluster_commands import COMPARE, FIT, GROUPS, CommandKills
 from torture.cluster_processes import SECONDS, WORKERS, Processes, kill
 from torture.cluster_worker import BATCH, NOTES
 from torture.figures import ROOT, Figure
@@ -38,12 +38,12 @@ Keys = set[tuple[bytes, bytes]]
 
 
 def run(quick: bool) -> list[Figure]:
-    """20 kills of `extract`, `fit` and `compare-heads`; quick: one of a worker of `extract`."""
+    """20 kills of each command; quick: one of a worker of `extract`."""
     with tempfile.TemporaryDirectory() as name:
         kills = _Kills(Path(name))
         try:
             figures = [kills.kill(1 if quick else 20)]
-            commands = () if quick else (FIT, COMPARE)
+            commands = () if quick else (FIT, COMPARE, GROUPS)
             return figures + [
                 CommandKills(Path(name), kills.cluster, one).kill(20) for one in commands
             ]

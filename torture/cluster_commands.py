@@ -1,4 +1,4 @@
-"""SIGKILL of a worker, the scheduler or the client of `fit` and `compare-heads --cluster`.
+"""SIGKILL of a worker, the scheduler or the client of `fit`, `compare-heads`, `groups --cluster`.
 
 At random moments; what was killed is started again. The command ends by itself or with a line; what
 it writes is there whole or not at all, and is in the end what the command makes without a cluster,
@@ -85,6 +85,11 @@ COMPARE = Command(
     4.0, tables_of,
 )  # fmt: skip
 
+GROUPS = Command(
+    ("groups", "--sheets", "0", "--cache", "features.h5"), 3.0,
+    lambda folder: (folder / "groups.csv").read_bytes(),
+)  # fmt: skip
+
 
 class CommandKills:
     """Kills of one command, one after the other."""
@@ -128,6 +133,7 @@ class CommandKills:
     def scene(self, victim: str) -> None:
         """Kill once, see what is there, and run the command again if it did not end well."""
         shutil.rmtree(self.root / "made", ignore_errors=True)
+        (self.root / "features.groups.json").unlink(missing_ok=True)  # a proposal is made once
         client = self.run("--out", "made", "--cluster", self.processes.address)
         while "cluster  " not in self.said() and client.poll() is None:
             time.sleep(0.02)

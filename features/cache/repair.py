@@ -172,7 +172,7 @@ class _Wreck:
 
     def _read_thumbnails(self, h5: Hdf5) -> Thumbnails:
         try:
-            return read_thumbnails(h5, len(self.entries))
+            return read_thumbnails(h5, np.arange(len(self.entries)))
         except HDF5_ERRORS:
             self.lost.append("some of the small pictures; extract makes them again")
             return salvage_thumbnails(h5, len(self.entries), HDF5_ERRORS)

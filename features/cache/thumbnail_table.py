@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from features.arrays import Indices
 from features.cache import schema as schema
 from features.cache.cache import Cache
 from features.cache.hdf5_file import HDF5_ERRORS
@@ -20,18 +21,22 @@ def thumbnails_of(cache: Cache, rows: Sequence[int] | None = None) -> Thumbnails
     Raises:
         CacheError: they are damaged.
     """
-    found = Thumbnails.joined(_of_file(one) for one in files_of_cache(cache))
-    if rows is None:
-        return found
-    wanted = np.asarray(rows, dtype=np.int64)
-    return Thumbnails(found.grey[wanted], found.capture_time[wanted])
+    wanted = np.arange(len(cache)) if rows is None else np.asarray(rows, dtype=np.int64)
+    found, first = Thumbnails.blank(len(wanted)), 0
+    for one in files_of_cache(cache):
+        places = np.flatnonzero((wanted >= first) & (wanted < first + len(one)))
+        if len(places):
+            some = _of_file(one, wanted[places] - first)
+            found.grey[places], found.capture_time[places] = some
+        first += len(one)
+    return found
 
 
-def _of_file(cache: Cache) -> Thumbnails:
+def _of_file(cache: Cache, rows: Indices) -> Thumbnails:
     def read(h5: schema.Hdf5) -> Thumbnails:
-        """Read all thumbnails from the open file."""
+        """Read thumbnails from the open file."""
         try:
-            return read_thumbnails(h5, len(cache))
+            return read_thumbnails(h5, rows)
         except HDF5_ERRORS as error:
             reason = cache.failure or " ".join(str(error).split())[:120]
             raise CacheError(

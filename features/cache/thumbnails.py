@@ -105,19 +105,25 @@ def thumbnail_of(pixels: Pixels, capture_time: int) -> Thumbnail:
     )
 
 
-def read_thumbnails(h5: Hdf5, count: int) -> Thumbnails:
-    """Read those of the first rows of an open cache; blank where it has none.
+def read_thumbnails(h5: Hdf5, rows: Indices) -> Thumbnails:
+    """Read those of some rows of an open cache; blank where it has none.
 
     Raises:
         ValueError: they are of another type or shape.
         OSError, RuntimeError: they are damaged.
     """
-    found = Thumbnails.blank(count)
+    found = Thumbnails.blank(len(rows))
     if any(name not in h5 for name in THUMBNAIL_COLUMNS):
         return found
     grey, capture_time = _columns(h5)
-    there = min(len(grey), len(capture_time), count)
-    found.grey[:there], found.capture_time[:there] = _grown(grey[:there]), capture_time[:there]
+    there = min(len(grey), len(capture_time))
+    for start in sorted(set((rows[rows < there] // _BLOCK * _BLOCK).tolist())):
+        end = min(start + _BLOCK, there)
+        places = np.flatnonzero((rows >= start) & (rows < end))
+        first, last = int(rows[places].min()), int(rows[places].max()) + 1
+        inside = rows[places] - first
+        found.grey[places] = _grown(grey[first:last])[inside]
+        found.capture_time[places] = capture_time[first:last][inside]
     return found
 
 
@@ -144,7 +150,7 @@ def write_thumbnails(h5: Hdf5, first: int, thumbnails: Thumbnails, *, rows: int)
     whole = len(there) == len(THUMBNAIL_COLUMNS)
     earlier = None
     if not whole or h5["glimpse_grey"].shape[1:] == (_EARLIER, _EARLIER):
-        earlier = read_thumbnails(h5, len(h5["glimpse_grey"])) if whole else None
+        earlier = read_thumbnails(h5, np.arange(len(h5["glimpse_grey"]))) if whole else None
         for name in there:
             del h5[name]
         create_thumbnails(h5)

@@ -10,17 +10,20 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, TypeVar
 
 from features.cluster.connection import Cluster, Terms, check_workers, dashboard, lost
 from features.cluster.spread import spread
-from features.runtime import Taken
+from features.runtime import Taken, core_count
 
 _client: ContextVar[Any] = ContextVar("client", default=None)
 _terms: ContextVar[Terms | None] = ContextVar("terms", default=None)
 Made = TypeVar("Made")
+_THREADS = 16  # at most, each with blocks of its own in memory
+_A_CALL = 16  # tasks that a worker's threads share
 
 
 @contextlib.contextmanager
@@ -95,6 +98,52 @@ def each(
     made = spread(client, _numbered, calls, function, *common, terms=_terms.get(), taken=taken)
     results = ((number, result) for (number, _), result in made)
     yield from _in_order(results) if ordered else (result for _, result in results)
+
+
+def each_by_threads(
+    function: Callable[..., Made],
+    tasks: Sequence[Any],
+    *common: Any,  # noqa: ANN401 - whatever the function takes
+    taken: Taken | None = None,
+) -> Iterator[Made]:
+    """Call as `each` does, a thread on every core, here or on each worker.
+
+    BLAS has one thread in each, so that results have the same bits wherever a call is made. The
+    first call of a place is made alone: what it has to prepare for all is prepared once.
+
+    Args:
+        function: of a module that workers can import; what takes its time lets go of Python's lock.
+        tasks: small things.
+        common: large ones.
+        taken: as of `each`.
+
+    Raises:
+        ClusterError: see `each`.
+    """
+    if not is_elsewhere():
+        yield from by_threads(function, tasks, *common)
+        return
+    calls = [tasks[start : start + _A_CALL] for start in range(0, len(tasks), _A_CALL)]
+    for made in each(_made_there, calls, function, *common, taken=taken):
+        yield from made
+
+
+def by_threads(
+    function: Callable[..., Made],
+    tasks: Sequence[Any],
+    *common: Any,  # noqa: ANN401 - whatever the function takes
+) -> Iterator[Made]:
+    """Call as `each_by_threads` does, here also within `on_cluster`."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1), ThreadPoolExecutor(min(core_count(), _THREADS)) as pool:
+        for task in tasks[:1]:
+            yield function(task, *common)
+        yield from pool.map(lambda task: function(task, *common), tasks[1:])
+
+
+def _made_there(tasks: Sequence[Any], function: Callable[..., Made], *common: Any) -> list[Made]:  # noqa: ANN401
+    return list(by_threads(function, tasks, *common))
 
 
 def _in_order(results: Iterable[tuple[int, Made]]) -> Iterator[Made]:

@@ -26,17 +26,18 @@ from pipeline.groups.changed_copies import (
 from pipeline.groups.counters_and_times import MOST_SHOTS, Line
 from pipeline.groups.evidence import Finding, Joiner, PixelEvidence
 from pipeline.groups.file_names import codes_of, original_names
-from pipeline.groups.neighbours import ALL_PAIRS
+from pipeline.groups.neighbours import ALL_PAIRS, Tick
+from pipeline.groups.pictures import Pictures
 from pipeline.groups.proposal import AT_LEAST, AT_MOST, Evidence, Link, Proposal, Question
 from pipeline.groups.readings import Readings, read_all
 from pipeline.groups.rules import doubts_of_parts
 from pipeline.groups.similarity import (
     FEWEST,
+    PASSES,
     Progress,
     Similarity,
-    Tick,
+    similarity_of_pictures,
     similarity_of_rows,
-    similarity_of_thumbnails,
     ticks,
 )
 
@@ -80,11 +81,14 @@ def propose(
     given = cache.table_rows if table_rows is None else table_rows
     readable = [table_row for table_row in given if table_row.row >= 0]
     rows, unit = np.unique([table_row.row for table_row in readable], return_inverse=True)
-    tick = ticks(progress, len(rows), passes=3)
+    tick = ticks(progress, len(rows), passes=PASSES + 1)
     seen = len(rows) > 0 and gap is None
     similarity = similarity_of_rows(cache, rows.tolist(), tick) if seen else None
     thumbnails = thumbnails_of(cache, rows.tolist()) if len(rows) else None
-    found = _proposed(readable, unit.astype(np.int64), similarity, thumbnails, gap, tick)
+    pictures = thumbnails and Pictures.of_cache(cache.path, rows, thumbnails.grey)
+    found = _proposed(
+        readable, unit.astype(np.int64), similarity, thumbnails, gap, pictures=pictures, tick=tick
+    )
     if progress is not None:
         progress(len(rows), len(rows))
     return found
@@ -105,8 +109,10 @@ def propose_by_pictures(
     digests = [table_row.digest for table_row in table_rows]
     _, first, unit = np.unique(digests, return_index=True, return_inverse=True)
     thumbnails = Thumbnails.of([found[number] for number in first.tolist()])
-    similarity = similarity_of_thumbnails(thumbnails.grey) if gap is None else None
-    return _proposed(table_rows, unit.astype(np.int64), similarity, thumbnails, gap)
+    pictures = Pictures.of(thumbnails.grey)
+    similarity = similarity_of_pictures(pictures) if gap is None else None
+    unit = unit.astype(np.int64)
+    return _proposed(table_rows, unit, similarity, thumbnails, gap, pictures=pictures)
 
 
 def _proposed(
@@ -115,9 +121,14 @@ def _proposed(
     similarity: Similarity | None,
     thumbnails: Thumbnails | None,
     gap: float | None,
+    *,
+    pictures: Pictures | None = None,
     tick: Tick | None = None,
 ) -> Proposal:
-    """Propose groups from all evidence; `unit` are numbers in `similarity` and `thumbnails`."""
+    """Propose groups from all evidence; `unit` are numbers in `similarity` and `thumbnails`.
+
+    `pictures` are those of `thumbnails`, where workers of a cluster can read them, too.
+    """
     pixels = PixelEvidence(similarity, unit)
     capture_time = None if thumbnails is None else thumbnails.capture_time[unit]
     readings = read_all(table_rows, capture_time, pixels, gap)
@@ -126,8 +137,8 @@ def _proposed(
         near = None if similarity is None else Pairs(*similarity.pairs(CHANCE))
         turned = cut = None
         seen = thumbnails is not None and thumbnails.known.all() and not readings.spoken.all()
-        if thumbnails is not None and seen:
-            turned, cut = turned_copies(thumbnails.grey, tick), cropped_copies(thumbnails.grey)
+        if pictures is not None and seen:
+            turned, cut = turned_copies(pictures, tick), cropped_copies(pictures)
             laid = [pairs for pairs in (turned, cut) if pairs is not None]
             near = _without_crowds(near, laid) if near is not None and laid else near
         findings += [_exports(table_rows), _looks(near, unit, readings, "look nearly the same")]

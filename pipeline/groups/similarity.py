@@ -27,9 +27,10 @@ from features.arrays import Array, Floats, Indices
 from features.cache.cache import Cache
 from features.cache.row_parts import RowParts
 from features.cache.thumbnail_table import thumbnails_of
-from features.cache.thumbnails import Grey
-from pipeline.groups.neighbours import ALL_PAIRS, nearest, recall, unit
-from pipeline.groups.registration import align, normalise, shrink
+from features.cluster.parallel import by_threads
+from pipeline.groups.neighbours import ALL_PAIRS, Tick, nearest, recall, unit
+from pipeline.groups.pictures import Pictures, shrink
+from pipeline.groups.registration import align, normalise
 
 FEWEST = 12  # photographs: among fewer nobody can say what strangers look like
 LARGEST_GROUP = 32  # nearest ones of a photograph that are not taken for strangers
@@ -38,6 +39,7 @@ _COMPONENTS = 128
 _WHITENING = 0.9
 _SIDE, _ALIGNED = 16, 32  # of the pictures that are compared, and that are registered
 _READ = 128  # rows in memory at once
+_SCORED = 2**12  # rows that are projected at once
 _PAIRS = 2**16  # of vectors in memory at once
 _FEWEST_CHANNELS = 64
 
@@ -65,13 +67,13 @@ class Tail:
             n: photographs.
         """
         group = _group(n)  # of the nearest ones may be copies
-        reach = min(group + _strangers(n), alike.shape[1], n - 2)
-        floor = alike[:, reach - 1]
+        behind = min(reach(n), alike.shape[1])
+        floor = alike[:, behind - 1]
         # The nearest may be copies: of them is known only that strangers there would be no farther.
-        excess = (alike[:, group:reach] - floor[:, None]).sum(axis=1)
+        excess = (alike[:, group:behind] - floor[:, None]).sum(axis=1)
         excess += group * (alike[:, group] - floor)
-        spread = np.maximum(excess / (reach - group), 1e-6)
-        return cls(floor, spread, reach)
+        spread = np.maximum(excess / (behind - group), 1e-6)
+        return cls(floor, spread, behind)
 
     def strangers(self, alike: Floats, a: Indices, b: Indices) -> Floats:
         """Compute how many strangers are expected to be as alike by chance, float64 (m,).
@@ -132,10 +134,13 @@ class Similarity:
 
 
 Progress = Callable[[int, int], None]
-Tick = Callable[[int], None]
 
 
-def ticks(progress: Progress | None, photographs: int, passes: int = 2) -> Tick:
+PASSES = 4
+"""Over all photographs by `similarity_of_rows`: two to register them, their rows, neighbours."""
+
+
+def ticks(progress: Progress | None, photographs: int, passes: int = PASSES) -> Tick:
     """Give what counts passes over photographs and tells of them as one: `progress(done, total)`.
 
     Args:
@@ -145,7 +150,7 @@ def ticks(progress: Progress | None, photographs: int, passes: int = 2) -> Tick:
 
     Example:
         >>> heard = []
-        >>> tick = ticks(lambda done, total: heard.append((done, total)), 10)
+        >>> tick = ticks(lambda done, total: heard.append((done, total)), 10, passes=2)
         >>> tick(10)
         >>> heard
         [(5, 10)]
@@ -170,7 +175,7 @@ def similarity_of_rows(
     Args:
         cache: open.
         rows: one for each photograph, all different.
-        tick: of `ticks`; two passes over all photographs.
+        tick: of `ticks`; PASSES over all photographs.
 
     Returns:
         None where there are too few to say what is usual.
@@ -181,7 +186,12 @@ def similarity_of_rows(
     if len(rows) < FEWEST:
         return None
     thumbnails = thumbnails_of(cache, rows)
-    views = [_pictured(thumbnails.grey)] if thumbnails.known.all() else []
+    views = []
+    if thumbnails.known.all():
+        source = Pictures.of_cache(cache.path, np.asarray(rows, np.int64), thumbnails.grey)
+        views.append(_pictured(source, tick))
+        del source
+    del thumbnails
     # Means of a few channels tell nothing that the picture does not.
     if not views or RowParts.of_cache(cache).shape[2] >= _FEWEST_CHANNELS:
         views.append(_near_white(_pooled(cache, rows, tick)))
@@ -189,16 +199,21 @@ def similarity_of_rows(
     return similarity_of(np.concatenate(views, axis=1) / np.float32(len(views) ** 0.5), tick)
 
 
-def similarity_of_thumbnails(grey: Grey) -> Similarity | None:
-    """Compare photographs without rows, uint8 (n, 64, 64); see `similarity_of_rows`."""
-    return similarity_of(_pictured(grey)) if len(grey) >= FEWEST else None
+def similarity_of_pictures(source: Pictures) -> Similarity | None:
+    """Compare photographs without rows, by their small pictures; see `similarity_of_rows`."""
+    return similarity_of(_pictured(source)) if source.count >= FEWEST else None
 
 
 def similarity_of(vectors: Array, tick: Tick | None = None) -> Similarity:
     """Fit the tail of each vector's strangers; (n, width) unit vectors, n at least FEWEST."""
     n = len(vectors)
-    numbers, alike = nearest(vectors, min(_group(n) + _strangers(n), n - 2), tick)
+    numbers, alike = nearest(vectors, reach(n), tick)
     return Similarity(vectors, Tail.of(alike, n), numbers[:, : _group(n)])
+
+
+def reach(n: int) -> int:
+    """Say how many nearest ones of each of n photographs are looked at."""
+    return min(_group(n) + _strangers(n), n - 2)
 
 
 def _group(n: int) -> int:
@@ -209,10 +224,10 @@ def _strangers(n: int) -> int:
     return min(_STRANGERS, max(8, n // 3))
 
 
-def _pictured(grey: Grey) -> Array:
+def _pictured(source: Pictures, tick: Tick | None = None) -> Array:
     """Make vectors of small grey pictures laid on one another."""
-    pictures = shrink(align(shrink(grey.astype(np.float32), _ALIGNED)), _SIDE)
-    return _near_white(normalise(pictures).reshape(len(grey), -1))
+    pictures = shrink(align(source, _ALIGNED, tick), _SIDE)
+    return _near_white(normalise(pictures).reshape(len(pictures), -1))
 
 
 def _pooled(cache: Cache, rows: list[int], tick: Tick | None = None) -> Array:
@@ -232,17 +247,42 @@ def _pooled(cache: Cache, rows: list[int], tick: Tick | None = None) -> Array:
 
 
 def _near_white(values: Array) -> Array:
-    """Give unit vectors along the first principal components, nearly whitened."""
+    """Give unit vectors along the first principal components, nearly whitened; takes `values`."""
     from scipy.linalg import eigh
+    from threadpoolctl import threadpool_limits
 
-    centred = values - values.mean(axis=0)
+    centred = np.subtract(values, values.mean(axis=0), out=values)
     n, width = centred.shape
     wide = width > n
-    product = (centred @ centred.T if wide else centred.T @ centred).astype(np.float64)
-    size = len(product)
-    variances, axes = eigh(product, subset_by_index=(max(0, size - _COMPONENTS), size - 1))
+    # Threads of BLAS that wait for each other on a busy machine took twenty times as long.
+    with threadpool_limits(1):
+        product = (centred @ centred.T).astype(np.float64) if wide else _squares(centred)
+        size = len(product)
+        variances, axes = eigh(product, subset_by_index=(max(0, size - _COMPONENTS), size - 1))
     kept = variances > 1e-9 * max(float(variances[-1]), 1e-300)
     variances, axes = variances[kept], axes[:, kept]
     deviations = np.sqrt(variances)
-    scores = axes * deviations if wide else centred @ axes
-    return unit(scores / deviations**_WHITENING)
+    if wide:
+        return unit(axes * deviations / deviations**_WHITENING)
+    scores = by_threads(_times, _blocks(n), centred, axes)  # no float64 copy of all values
+    return unit(np.concatenate([some / deviations**_WHITENING for some in scores]))
+
+
+def _squares(values: Array) -> Floats:
+    """Multiply the columns with one another, float64 (width, width)."""
+    found = np.zeros((values.shape[1],) * 2)
+    for some in by_threads(_squares_of, _blocks(len(values)), values):
+        found += some
+    return found
+
+
+def _blocks(n: int) -> list[slice]:
+    return [slice(start, start + _SCORED) for start in range(0, n, _SCORED)]
+
+
+def _squares_of(block: slice, values: Array) -> Array:
+    return values[block].T @ values[block]
+
+
+def _times(block: slice, values: Array, axes: Floats) -> Floats:
+    return values[block] @ axes

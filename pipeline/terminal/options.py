@@ -31,17 +31,6 @@ def _cluster(value: str | None) -> str | None:
     return value
 
 
-def _no_cluster(value: str | None) -> None:
-    if value is not None:
-        from features.errors import ClusterError
-
-        raise ClusterError(
-            "groups has no --cluster: it compares what the cache holds of every photograph with "
-            "all others, in one place, and reads no photograph for it; run it without, on a "
-            "machine that sees the cache"
-        )
-
-
 def _patience(value: float) -> None:
     from features.cache.lock import set_patience
 
@@ -224,7 +213,6 @@ Cluster = Annotated[
         callback=_cluster,
     ),
 ]  # fmt: skip
-NoCluster = Annotated[str | None, _run("Refused.", "--cluster", callback=_no_cluster, hidden=True)]
 AcceptDrift = Annotated[
     bool, _run("Go on where the model's self-test gives other results.", "--accept-drift")
 ]

@@ -271,9 +271,6 @@ def test_what_cannot_work_is_said_in_one_line(
         assert expected in err, err
         assert err.count("\n") == 1
     assert not (tmp_path / "f" / MANIFEST).exists()
-    code, _, err = run("groups", "--cluster", "local:2")
-    assert (code, err.count("\n")) == (1, 1)
-    assert "groups has no --cluster" in err
 
     class Workers:
         def run(self, *_: Any) -> Any:

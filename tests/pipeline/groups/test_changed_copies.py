@@ -16,6 +16,7 @@ from pipeline.groups.changed_copies import (
     cropped_copies,
     turned_copies,
 )
+from pipeline.groups.pictures import Pictures
 
 PARTS, COPIES = 60, 10
 
@@ -50,6 +51,10 @@ def small(pictures: list[Image.Image]) -> Grey:
     return np.stack(found)
 
 
+def seen(pictures: list[Image.Image]) -> Pictures:
+    return Pictures.of(small(pictures))
+
+
 def turned(number: int) -> Image.Image:
     return changed(picture(number), number)
 
@@ -82,7 +87,7 @@ def test_turned_and_mirrored_copies_are_told_from_parts_of_one_design(
     parts: list[Image.Image],
 ) -> None:
     """Nine of ten are found, turned by any angle or mirrored, too; two wrong pairs at most."""
-    found = surely(turned_copies(small([*parts, *map(turned, range(COPIES))])))
+    found = surely(turned_copies(seen([*parts, *map(turned, range(COPIES))])))
     right = {(number, PARTS + number) for number in range(COPIES)}
     assert len(found & right) >= 0.9 * COPIES
     assert len(found - right) <= 2
@@ -90,7 +95,7 @@ def test_turned_and_mirrored_copies_are_told_from_parts_of_one_design(
 
 def test_cropped_copies_are_told_from_parts_of_one_design(parts: list[Image.Image]) -> None:
     """Nine of ten are found, of 70 to 95 % of both sides, wherever; two wrong pairs at most."""
-    found = surely(cropped_copies(small([*parts, *map(cropped, range(COPIES))])))
+    found = surely(cropped_copies(seen([*parts, *map(cropped, range(COPIES))])))
     right = {(number, PARTS + number) for number in range(COPIES)}
     assert len(found & right) >= 0.9 * COPIES
     assert len(found - right) <= 2
@@ -99,7 +104,7 @@ def test_cropped_copies_are_told_from_parts_of_one_design(parts: list[Image.Imag
 def test_many_copies_of_one_photograph_are_found(parts: list[Image.Image]) -> None:
     """Twenty of one part, more than are taken for its neighbours: all, and two wrong at most."""
     copies = [changed(parts[7], number) for number in range(20)]
-    found = surely(turned_copies(small([*parts, *copies])))
+    found = surely(turned_copies(seen([*parts, *copies])))
     members = {7, *range(PARTS, PARTS + 20)}
     right = {pair for pair in itertools.combinations(sorted(members), 2) if pair in found}
     assert len(right) >= 0.95 * 210
@@ -108,7 +113,7 @@ def test_many_copies_of_one_photograph_are_found(parts: list[Image.Image]) -> No
 
 def test_an_export_of_nothing_but_copies_is_found(parts: list[Image.Image]) -> None:
     """Six parts, ten times each: every pair of one part, and none of two."""
-    found = surely(turned_copies(small([changed(parts[n // 10], n) for n in range(60)])))
+    found = surely(turned_copies(seen([changed(parts[n // 10], n) for n in range(60)])))
     assert len(found) >= 0.95 * 270
     assert all(a // 10 == b // 10 for a, b in found)
 
@@ -116,26 +121,26 @@ def test_an_export_of_nothing_but_copies_is_found(parts: list[Image.Image]) -> N
 def test_parts_of_one_design_are_no_copies(parts: list[Image.Image]) -> None:
     """Where there is no copy, hardly a pair is taken for one."""
     grey = small(parts)
-    assert len(surely(turned_copies(grey))) <= 2
-    assert len(surely(cropped_copies(grey))) <= 2
+    assert len(surely(turned_copies(Pictures.of(grey)))) <= 2
+    assert len(surely(cropped_copies(Pictures.of(grey)))) <= 2
 
 
 def test_round_parts_that_lie_a_little_off_are_no_copies() -> None:
     """Laid on one another they look alike; along rings no more than strangers do."""
-    assert len(surely(turned_copies(small([disc(number) for number in range(100)])))) <= 2
+    assert len(surely(turned_copies(seen([disc(number) for number in range(100)])))) <= 2
 
 
 def test_too_few_and_too_many_are_not_judged() -> None:
     """Nobody can say what is usual among a few; all windows of very many would take hours."""
     few = np.zeros((FEWEST - 1, SIDE, SIDE), np.uint8)
-    assert turned_copies(few) is None
-    assert cropped_copies(few) is None
-    assert cropped_copies(np.zeros((MOST_CUT + 1, SIDE, SIDE), np.uint8)) is None
+    assert turned_copies(Pictures.of(few)) is None
+    assert cropped_copies(Pictures.of(few)) is None
+    assert cropped_copies(Pictures.of(np.zeros((MOST_CUT + 1, SIDE, SIDE), np.uint8))) is None
 
 
 def test_pictures_without_anything_are_no_error() -> None:
     """All black, or all of one grey each: no warning and no number that is not finite."""
     flat = np.repeat(np.arange(60, dtype=np.uint8), SIDE * SIDE).reshape(60, SIDE, SIDE)
-    for pairs in (turned_copies(flat), cropped_copies(flat)):
+    for pairs in (turned_copies(Pictures.of(flat)), cropped_copies(Pictures.of(flat))):
         assert pairs is not None
         assert np.isfinite(pairs.expected).all()

@@ -22,6 +22,7 @@ from features.errors import OutputError
 from pipeline.groups.contact_sheets import groups_csv, show_groups
 from pipeline.groups.evidence import Joiner, PixelEvidence
 from pipeline.groups.neighbours import nearest
+from pipeline.groups.pictures import Pictures
 from pipeline.groups.proposal import Proposal
 from pipeline.groups.proposal_cache import doubts_of_groups, proposal_path, proposed_groups
 from pipeline.groups.propose import propose, propose_by_pictures
@@ -180,7 +181,7 @@ def test_shifted_pictures_are_laid_on_one_another() -> None:
     def spread(pictures: np.ndarray) -> float:
         return float(pictures[:, 4:-4, 4:-4].var(axis=0).mean())
 
-    assert spread(align(pictures)) < 0.4 * spread(normalise(pictures))
+    assert spread(align(Pictures.of(pictures), 32)) < 0.4 * spread(normalise(pictures))
 
 
 # ---- joining ----------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from features.photographs.file import Photograph
 from pipeline.groups import propose
 from pipeline.groups.counters_and_times import Line, find_cut, time_line
 from pipeline.groups.file_names import original_names, read_names
+from pipeline.groups.pictures import Pictures
 from pipeline.groups.proposal import AT_MOST, Proposal
 from pipeline.groups.rules import GroupRule, apply_rule, parse_gap
 from pipeline.terminal.groups import proposed as said
@@ -97,16 +98,16 @@ def pictures_compared_once() -> Iterator[None]:
     def remembered(compare: Callable[..., object]) -> Callable[..., object]:
         known: dict[bytes, object] = {}
 
-        def compared(grey: np.ndarray, *_: object) -> object:
-            key = hashlib.sha256(grey.tobytes()).digest()
+        def compared(source: Pictures, *_: object) -> object:
+            key = hashlib.sha256(source.grey.tobytes()).digest()
             if key not in known:
-                known[key] = compare(grey)
+                known[key] = compare(source)
             return known[key]
 
         return compared
 
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("similarity_of_thumbnails", "turned_copies", "cropped_copies"):
+        for name in ("similarity_of_pictures", "turned_copies", "cropped_copies"):
             patch.setattr(propose, name, remembered(getattr(propose, name)))
         yield
 
