@@ -40,6 +40,7 @@ _LONGEST = (
     "faults",
     "damage",
     "together",
+    "endurance",
     "cluster",
 )  # begun first, so that none runs on alone
 

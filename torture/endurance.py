@@ -1,4 +1,4 @@
-"""A long day in one process: 20,000 photographs through extract, 200 calls of predict.
+"""A long day in one process: 20,000 photographs through extract, 200 calls of predict, a service.
 
 Resident memory and open files are looked at along the way. What is kept of each photograph, its
 line in the table and its key, takes about a kilobyte, and it is said; beyond that, memory must
@@ -20,7 +20,7 @@ from features.extract import extract
 from features.extract_outcome import RunOptions
 from features.photographs import decode_worker_pool
 from features.runtime import core_count
-from torture import tasks, toys
+from torture import long_service, tasks, toys
 from torture.children import Nursery
 from torture.figures import Figure
 
@@ -32,7 +32,7 @@ _PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
 
 def run(quick: bool) -> list[Figure]:
-    """Both; quick: 400 photographs, 6 calls."""
+    """All three; quick: 400 photographs, 6 calls, 2 s."""
     if not Path("/proc/self/statm").exists():
         return [Figure("endurance (needs Linux's /proc)", 1, 0)]
     count, calls = (400, 6) if quick else (20_000, 200)
@@ -48,6 +48,7 @@ def run(quick: bool) -> list[Figure]:
             f"{count:,} photographs, one extract", many, count, "photograph", slack, _PER_PHOTOGRAPH
         ),
         _figure(f"{calls} calls of predict", often, calls, "call", slack, _PER_CALL),
+        long_service.run(quick),
     ]
 
 

@@ -65,7 +65,7 @@ def run(quick: bool) -> list[Figure]:
         tempfile.TemporaryDirectory(prefix="onepass-") as name,
     ):
         folder = Path(name)
-        _prepare(folder)
+        prepare(folder)
         told = _Told(3)
         told.models.add(model_fingerprint(folder / "model"))
         losses: list[str] = []
@@ -80,7 +80,7 @@ def run(quick: bool) -> list[Figure]:
         return [Figure("serve, killed at work", kills, kills, len(losses), note, details)]
 
 
-def _prepare(folder: Path) -> None:
+def prepare(folder: Path) -> None:
     """Make data, a cache and a model, as the tests have them."""
     rule = pipeline.GroupRule("regex", r"part-(\d+)")
     data, cache = write_parts(folder / "data"), folder / "features.h5"
