@@ -65,6 +65,10 @@ class Pictures:
         """Hold all of them."""
         return self.read()
 
+    def forget(self) -> None:
+        """Hold them no longer; they are read again where somebody asks."""
+        vars(self).pop("grey", None)
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Send what tells whether the same ones are read there."""
         if isinstance(self.read, partial):

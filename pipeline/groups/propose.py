@@ -17,7 +17,7 @@ from features.arrays import Flags, Indices
 from features.cache.cache import Cache
 from features.cache.sample_table import TableRow
 from features.cache.thumbnail_table import thumbnails_of
-from features.cache.thumbnails import Thumbnail, Thumbnails
+from features.cache.thumbnails import MISSING, Thumbnail, Thumbnails
 from pipeline.groups.changed_copies import (
     Pairs,
     cropped_copies,
@@ -84,14 +84,19 @@ def propose(
     tick = ticks(progress, len(rows), passes=PASSES + 1)
     seen = len(rows) > 0 and gap is None
     similarity = similarity_of_rows(cache, rows.tolist(), tick) if seen else None
-    thumbnails = thumbnails_of(cache, rows.tolist()) if len(rows) else None
-    pictures = thumbnails and Pictures.of_cache(cache.path, rows, thumbnails.grey)
+    pictures, capture_time = _pictures_of(cache, rows) if len(rows) else (None, None)
     found = _proposed(
-        readable, unit.astype(np.int64), similarity, thumbnails, gap, pictures=pictures, tick=tick
+        readable, unit.astype(np.int64), similarity, capture_time, gap, pictures=pictures, tick=tick
     )
     if progress is not None:
         progress(len(rows), len(rows))
     return found
+
+
+def _pictures_of(cache: Cache, rows: Indices) -> tuple[Pictures, Indices]:
+    """Read the small pictures beside rows, and when each was taken, as in `Thumbnails`."""
+    thumbnails = thumbnails_of(cache, rows.tolist())
+    return Pictures.of_cache(cache.path, rows, thumbnails.grey), thumbnails.capture_time
 
 
 def propose_by_pictures(
@@ -112,33 +117,35 @@ def propose_by_pictures(
     pictures = Pictures.of(thumbnails.grey)
     similarity = similarity_of_pictures(pictures) if gap is None else None
     unit = unit.astype(np.int64)
-    return _proposed(table_rows, unit, similarity, thumbnails, gap, pictures=pictures)
+    return _proposed(table_rows, unit, similarity, thumbnails.capture_time, gap, pictures=pictures)
 
 
 def _proposed(
     table_rows: Sequence[TableRow],
     unit: Indices,
     similarity: Similarity | None,
-    thumbnails: Thumbnails | None,
+    capture_time: Indices | None,
     gap: float | None,
     *,
     pictures: Pictures | None = None,
     tick: Tick | None = None,
 ) -> Proposal:
-    """Propose groups from all evidence; `unit` are numbers in `similarity` and `thumbnails`.
+    """Propose groups from all evidence; `unit` are numbers in all that is of pictures.
 
-    `pictures` are those of `thumbnails`, where workers of a cluster can read them, too.
+    These are not held any more where they have been compared.
     """
     pixels = PixelEvidence(similarity, unit)
-    capture_time = None if thumbnails is None else thumbnails.capture_time[unit]
-    readings = read_all(table_rows, capture_time, pixels, gap)
+    known = None if capture_time is None else capture_time != MISSING
+    times = None if capture_time is None else capture_time[unit]
+    readings = read_all(table_rows, times, pixels, gap)
     findings = [_copies(unit), *readings.findings]
     if gap is None:
         near = None if similarity is None else Pairs(*similarity.pairs(CHANCE))
         turned = cut = None
-        seen = thumbnails is not None and thumbnails.known.all() and not readings.spoken.all()
+        seen = known is not None and known.all() and not readings.spoken.all()
         if pictures is not None and seen:
             turned, cut = turned_copies(pictures, tick), cropped_copies(pictures)
+            pictures.forget()
             laid = [pairs for pairs in (turned, cut) if pairs is not None]
             near = _without_crowds(near, laid) if near is not None and laid else near
         findings += [_exports(table_rows), _looks(near, unit, readings, "look nearly the same")]
@@ -151,7 +158,7 @@ def _proposed(
     proposal.cuts = readings.cuts
     proposal.notes = [readings.line.note] if readings.line and readings.line.note else []
     if gap is None:
-        proposal.notes += _notes(len(np.unique(unit)), thumbnails, similarity)
+        proposal.notes += _notes(len(np.unique(unit)), known, similarity)
     else:
         labels = [table_row.label for table_row in table_rows]
         proposal.notes += doubts_of_parts(proposal.names(), labels)
@@ -326,15 +333,13 @@ def _questions(groups: Indices, links: Sequence[Link], pixels: PixelEvidence) ->
     return asked + hardly[: _QUESTIONS - len(asked)]
 
 
-def _notes(
-    different: int, thumbnails: Thumbnails | None, similarity: Similarity | None
-) -> list[str]:
+def _notes(different: int, known: Flags | None, similarity: Similarity | None) -> list[str]:
     notes = []
     if 0 < different < 3 * FEWEST:
         notes.append(
             f"{different} different photographs are few to tell near copies by: compare them by eye"
         )
-    missing = 0 if thumbnails is None else int((~thumbnails.known).sum())
+    missing = 0 if known is None else int((~known).sum())
     if missing:
         notes.append(
             f"{missing:,} photographs were extracted by an earlier version, without the small "
