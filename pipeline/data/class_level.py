@@ -13,6 +13,16 @@ from pipeline.output.names import name_key
 
 Parts = tuple[str, ...]
 
+IMAGES = frozenset({
+    "images", "image", "imgs", "img", "photos", "photographs", "pictures", "jpegimages", "rgb",
+})  # fmt: skip
+"""What folders of photographs are called that say nothing of a class, lower case."""
+
+_LEFTOVERS = frozenset({
+    "unlabeled", "unlabelled", "unknown", "unsure", "unclear", "unsorted", "todo", "temp", "tmp",
+    "misc", "review", "results", "result", "predictions", "output", "outputs", "unsortiert",
+    "unklar", "prüfen", "pruefen", "unbekannt",
+})  # fmt: skip
 _FOLD = re.compile(r"(k[-_ ]?)?(fold|cv)[-_ ]?\d+|k\d+")
 _COPY = re.compile(
     r"(?P<of>.+?)(?: - (?:copy|kopie|copie|copia)(?: ?\(\d+\))?| \(\d+\)|[-_ ]copy(?:[-_ ]?\d+)?)"
@@ -141,7 +151,35 @@ def check_class_level(
         return
     _refuse_between(root, paths, depth)
     _refuse_twice(root, paths, depth)
+    _refuse_images(root, paths, depth)
     _refuse_one_unclear(root, paths, depth)
+
+
+def leftovers(level: Iterable[str], meant: frozenset[str]) -> list[str]:
+    """List the folders beside good and bad that are no class: unsure, todo, results.
+
+    Example:
+        >>> leftovers(["NG", "OK", "unsure"], frozenset()), leftovers(["a", "unsure"], frozenset())
+        (['unsure'], [])
+    """
+    found = sorted(name for name in level if name_key(name) in _LEFTOVERS - meant)
+    others = [name for name in level if name not in found]
+    return found if len(others) > 1 and any(map(is_healthy, others)) else []
+
+
+def inner_names(paths: Sequence[Parts], depth: int) -> list[str]:
+    """Name the folders below each class where any class has several, and no class says good or bad.
+
+    Example:
+        >>> inner_names([(a, b + a, "1.png") for a in "DP" for b in "CU"], 0)
+        ['CD', 'CP', 'UD', 'UP']
+    """
+    level = names_at(paths, depth)
+    if len(level) < 2 or any(map(_says, level)) or any(len(p) < depth + 3 for p in paths):
+        return []
+    below = {name: names_at([p for p in paths if p[depth] == name], depth + 1) for name in level}
+    names = sorted(set().union(*below.values()))
+    return names if all(len(inside) > 1 for inside in below.values()) else []
 
 
 def _says(name: str) -> bool:
@@ -212,6 +250,25 @@ def _refuse_twice(root: Path, paths: Sequence[Parts], depth: int) -> None:
                 f"found {twice} beside {', '.join(others.values())} in "
                 f"{root.joinpath(*paths[0][:depth])}: one class in two places; take the others "
                 f"alone: --classes {alone}; if all are classes: --classes {alone},{quoted(name)}"
+            )
+
+
+def _refuse_images(root: Path, paths: Sequence[Parts], depth: int) -> None:
+    """Refuse a folder called images, with folders in it, that stands beside others.
+
+    Raises:
+        DataError: the classes may stand in it.
+    """
+    level = sorted(names_at(paths, depth))
+    for name in level:
+        inside = names_at([p for p in paths if p[depth] == name], depth + 1)
+        if name_key(name) in IMAGES and inside and len(level) > 1:
+            at = root.joinpath(*paths[0][:depth])
+            raise DataError(
+                f"found {name} with folders such as {min(inside)} beside "
+                f"{', '.join(one for one in level if one != name)} in {at}; if these folders are "
+                f"the classes: extract {quoted(str(at / name))}; if all in {at.name} are: "
+                f"--classes {','.join(map(quoted, level))}"
             )
 
 

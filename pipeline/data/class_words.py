@@ -6,18 +6,21 @@ import re
 
 from pipeline.output.names import name_key
 
+_WORDS = re.compile(r"[^\W\d_]+")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 _GOOD = (  # at the beginning of a word
     r"healthy|ok|okay|good|free|normal|intact|intakt|undamaged|flawless|gesund|in ordnung|"
     r"годн|исправн|норм|хорош|"
-    r"(?:gut|gute|guter|gutes|gutteile?|io|pass|passed|accept|accepted|clean|conform|conforme|"
-    r"bon|bonne|bons|bueno|buena|buenos|buono|buoni|sain|goed|bra)(?![^\W_])"
+    r"perfect|fresh|godkän|goedgekeurd|dobr|sağlam|saglam|"
+    r"(?:gut|gute|guter|gutes|gutteile?|io|pass|passed|accept|accepted|clean|conform(?:es?)?|"
+    r"bon(?:ne)?s?|buen[oa]s?|buon[oaie]|boas?|bom|sain|goede?|bra)(?![^\W_])"
 )
 _BAD = (
     r"defect|defective|defekt|defaut|difett|fault|fail|bad|nok|broken|break|damag|crack|scratch|"
     r"anomal|abnormal|reject|schlecht|fehler|ausschuss|flaw|dent|hole|rust|stain|scrap|"
     r"брак|дефект|негодн|неисправн|плох|трещин|царапин|"
+    r"rott|defeit|wadliw|zmet|hatal|afgekeurd|underkän|mauvais|rebut|scart|"
     r"(?:ng|ko|nio|bads)(?![^\W_])"
 )
 _NO = r"not|no|non|un|never|nicht|kein|keine|without|w o|ohne|sans|sin|senza|zero|не|без"
@@ -30,6 +33,10 @@ _WITHOUT = re.compile(
     r"fehlerlos|defektfrei"
 )
 _IN_ORDER = re.compile(r"(?<![^\W\d_])(?P<not>n\.? ?)?i\.? ?o\.?(?![^\W\d_])")
+_COLLECTION = frozenset({
+    "data", "dataset", "datasets", "database", "classification", "detection", "inspection",
+    "recognition", "images", "image", "photos", "pictures",
+})  # fmt: skip
 _GOOD_SIGNS = ("合格", "良品", "正常", "합격", "양품", "정상")
 _BAD_SIGNS = ("不合格", "不良", "异常", "異常", "缺陷", "불합격", "불량", "비정상", "결함")
 
@@ -65,6 +72,16 @@ def is_defective(name: str) -> bool:
     return bool(_DEFECTIVE.search(words) or _NEGATED.search(words))
 
 
+def is_collection(name: str) -> bool:
+    """Say whether a name is that of a collection: "surface defect dataset" is no class.
+
+    Example:
+        >>> [is_collection(name) for name in ("casting defect images", "defects", "database")]
+        [True, False, True]
+    """
+    return not _COLLECTION.isdisjoint(_WORDS.findall(name_key(name)))
+
+
 def _words(name: str) -> str:
     """Give small letters, with camel case cut, and i.O. and n.i.O. as io and nio."""
     return _IN_ORDER.sub(_short, name_key(_CAMEL.sub(" ", name)))
@@ -98,8 +115,6 @@ _BESIDE_SPLIT = frozenset({
     "split", "folder", "x", "public", "private", "mixed", "new", "samples",
 })  # fmt: skip
 """Words that stand beside one of SPLITS in the name of a folder and say nothing of a class."""
-
-_WORDS = re.compile(r"[^\W\d_]+")
 
 
 def split_of(name: str) -> str:

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from features.errors import DataError
 from pipeline.data.class_level import (
+    IMAGES,
     Parts,
     check_class_level,
     classes_below,
     first_choice,
+    inner_names,
     is_fold,
     joined_splits,
+    leftovers,
     names_at,
     quoted,
 )
-from pipeline.data.class_words import TRAIN, is_defective, is_healthy, split_of
+from pipeline.data.class_words import TRAIN, is_collection, is_defective, is_healthy, split_of
 from pipeline.output.names import merged_spellings, name_key, one_spelling
 
-_IMAGES = frozenset({
-    "images", "image", "imgs", "img", "photos", "photographs", "pictures", "jpegimages", "rgb",
-})  # fmt: skip
-_WRAPPERS = _IMAGES | {"data", "dataset", "datasets", "raw", "files", "archive"}
+_WRAPPERS = IMAGES | {"data", "dataset", "datasets", "raw", "files", "archive"}
 _MASKS = frozenset({"masks", "mask", "segmentation", "segmentations", "segmentationclass"})
 _MASKS_BESIDE_IMAGES = frozenset({"labels", "label", "annotations", "annotation", "gt"})
 _DRAWN = frozenset({
@@ -159,9 +159,25 @@ class _Reader:
             return f"folds without folders of classes{packed}", [_Place()] * len(self.paths)
         if not level:
             return f"photographs without folders of classes{packed}", [_Place()] * len(self.paths)
-        return f"one folder for each class{packed}", [
-            _Place(parts[depth] if len(parts) > depth + 1 else "") for parts in self.paths
-        ]
+        return f"one folder for each class{packed}", self._classes(level, depth)
+
+    def _classes(self, level: Iterable[str], depth: int) -> list[_Place]:
+        """Take the folders of one level for classes; say what else they could be."""
+        left = leftovers(level, self.meant)
+        if left:
+            every = ",".join(map(quoted, sorted(level)))
+            self.notes.append(
+                f"photographs in {', '.join(left)} are taken for ones without a class; if "
+                f"{'it is one' if len(left) == 1 else 'these are classes'}: --classes {every}"
+            )
+        inner = [] if self.meant else inner_names(self.paths, depth)
+        if inner:
+            self.notes.append(
+                f"{', '.join(sorted(level)[:4])} are taken for classes, and what lies in their "
+                f"folders for theirs; if these are: --classes {','.join(map(quoted, inner))}"
+            )
+        names = [parts[depth] if len(parts) > depth + 1 else "" for parts in self.paths]
+        return [_Place("" if name in left else name) for name in names]
 
     def _is_split(self, name: str) -> bool:
         return bool(split_of(name)) and name_key(name) not in self.meant
@@ -175,10 +191,10 @@ class _Reader:
             (name,) = level
             if self._is_split(name) or name_key(name) in self.meant:
                 return depth
-            if is_healthy(name) or is_defective(name):
+            if (is_healthy(name) or is_defective(name)) and not is_collection(name):
                 return depth
             below = names_at(paths, depth + 1)
-            if not below and name_key(name) not in _IMAGES:
+            if not below and name_key(name) not in _WRAPPERS:
                 return depth
             ahead = first_choice(paths, depth + 1)
             says = any(self._is_split(one) or is_healthy(one) for one in ahead)
@@ -326,7 +342,7 @@ def _folder_of_masks(
     if _letters(name) in _SURELY_MASKS:
         return True
     others = siblings - {name}
-    beside = folder[:-1] in direct or bool(others & _IMAGES)
+    beside = folder[:-1] in direct or bool(others & IMAGES)
     made = _MASKS | _MASKS_BESIDE_IMAGES | _DRAWN
     if beside:
         return name in made

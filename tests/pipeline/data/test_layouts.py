@@ -381,9 +381,11 @@ def test_a_split_of_the_table_that_is_not_used_is_said(tmp_path: Path) -> None:
         (["good/1.png", "bad/1.png", "augmented/good/1.png"], "in two places"),
         (["good/1.png", "bad/1.png", "annotated/1.png"], "pictures made of photographs"),
         (["good/1.png", "bad/1.png", "gt/1.png"], "--classes bad,good"),
+        (["images/hole/1.png", "images/short/1.png", "rotated/hole_r/1.png", "used/1.png"],
+         "extract .*images; .*--classes images,rotated,used"),
     ],
     ids=["folds", "folds-of-one", "folds-in-train", "lines-in-train", "k-fold-export", "days",
-         "months", "two-sizes", "copy", "augmented", "annotated", "gt"],
+         "months", "two-sizes", "copy", "augmented", "annotated", "gt", "images"],
 )  # fmt: skip
 def test_what_stands_where_classes_do_is_refused(
     tmp_path: Path, files: list[str], said: str
@@ -412,12 +414,51 @@ def test_classes_below_days_and_lines_are_taken_together_where_they_are_named(
 @pytest.mark.parametrize(
     ("good", "bad"),
     [("Годные", "Брак"), ("исправные", "неисправные"), ("без трещин", "трещины"),
-     ("норма", "негодные"), ("정상", "비정상"), ("양품", "불량품")],
+     ("норма", "негодные"), ("정상", "비정상"), ("양품", "불량품"), ("Buenas", "Defectuosas"),
+     ("Conformes", "Non conformes"), ("Bonnes pièces", "Rebuts"), ("Buoni", "Scarti"),
+     ("dobre", "wadliwe"), ("goedgekeurd", "afgekeurd"), ("boas", "defeituosas"),
+     ("perfect", "damaged"), ("freshapples", "rottenapples")],
 )  # fmt: skip
-def test_good_and_bad_in_other_scripts(good: str, bad: str) -> None:
-    """Cyrillic and Korean, negated and not."""
+def test_good_and_bad_in_other_languages(good: str, bad: str) -> None:
+    """Of any script, negated and not."""
     assert [is_healthy(good), is_defective(good)] == [True, False]
     assert [is_healthy(bad), is_defective(bad)] == [False, True]
+
+
+def test_a_collection_is_packing_though_its_name_says_defect(tmp_path: Path) -> None:
+    """What is called Leather Defect Classification holds the classes; "defects" alone is one."""
+    for at, name in enumerate(("Leather Defect Classification", "good and defective images")):
+        make(tmp_path / str(at), [f"{name}/{c}/1.png" for c in ("Pinhole", "non defective")])
+        assert counts(tmp_path / str(at)) == {("Pinhole", ""): 1, ("non defective", ""): 1}
+    files = [f"fault Detection/{s}/{c}/1.png" for s in ("Train", "Test") for c in ("OK", "NG")]
+    make(tmp_path / "rail", files)
+    assert counts(tmp_path / "rail")[("NG", "test")] == 1
+    make(tmp_path / "one", ["defects/crack/1.png", "defects/hole/1.png"])
+    assert counts(tmp_path / "one") == {("defects", ""): 2}
+    make(tmp_path / "flat", ["data/1.png", "data/2.png"])
+    assert counts(tmp_path / "flat") == {("", ""): 2}
+
+
+def test_what_was_put_aside_beside_good_and_bad_is_no_class(tmp_path: Path) -> None:
+    """unsure, todo, results: without a class, which is said with the option; or else as named."""
+    make(tmp_path, ["OK/1.png", "NG/1.png", "unsure/1.png", "results/1.png"])
+    scan = scan_folder(tmp_path)
+    assert scan.class_names == ["NG", "OK"]
+    assert any("results, unsure" in n and "--classes NG,OK,results,unsure" in n for n in scan.notes)
+    assert len(scan_folder(tmp_path, ["OK", "NG", "unsure"]).class_names) == 3
+    make(tmp_path / "kinds", ["red/1.png", "blue/1.png", "unknown/1.png"])
+    assert len(scan_folder(tmp_path / "kinds").class_names) == 3
+
+
+def test_classes_may_stand_below_and_it_is_said(tmp_path: Path) -> None:
+    """D/CD, D/UD, P/CP, P/UP: D and P are read, and the option for the others is named."""
+    make(tmp_path, [f"{a}/{b}{a}/1.png" for a in "DP" for b in "CU"])
+    scan = scan_folder(tmp_path)
+    assert scan.class_names == ["D", "P"]
+    assert any("--classes CD,CP,UD,UP" in note for note in scan.notes)
+    assert len(scan_folder(tmp_path, ["CD", "CP", "UD", "UP"]).class_names) == 4
+    make(tmp_path / "cams", [f"{a}/cam{b}/1.png" for a in ("OK", "NG") for b in "12"])
+    assert not scan_folder(tmp_path / "cams").notes
 
 
 def test_several_classes_with_good_ones_name_the_option() -> None:
