@@ -160,8 +160,8 @@ def _by_folders(
     needed = not any(layout.label)
     found = find_labels(tables, names, needed=needed) if tables else []
     if not found:
-        if look and needed and not is_address(root):
-            lists = _tables(met, TABLES - {".json"})[:_MOST_POINTED_AT]
+        if look and len({*layout.label} - {""}) < 2 and not is_address(root):
+            lists = _tables(met, TABLES)[:_MOST_POINTED_AT]
             layout.notes += unclear_tables([file for file, _ in lists], names)
         return layout, None
     if len(found) > 1:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from features.errors import DataError
 from pipeline.output.names import name_key
@@ -110,7 +111,7 @@ def read_table(file: Path, names: Iterable[str] = ()) -> Table:
     names = list(names)
     text, note = decode_text(data, file, names)
     if file.suffix.lower() in {".jsonl", ".ndjson", ".json"}:
-        return replace(_from_json(file, text), note=note)
+        return replace(_from_json(file, text, names), note=note)
     return replace(_from_csv(file, text, names), note=note)
 
 
@@ -164,17 +165,20 @@ def _separator(text: str, names: Sequence[str]) -> str:
     return " " if len(words) == 2 or any(map(PathIndex(names).find, words)) else ","
 
 
-def _from_json(file: Path, text: str) -> Table:
+def _from_json(file: Path, text: str, names: Sequence[str]) -> Table:
+    """Read a list of objects, JSON Lines, or one object from photographs to classes."""
     try:
-        whole = text.lstrip()
-        if whole.startswith("["):
-            records = json.loads(whole)
-        else:
-            records = [json.loads(line) for line in whole.splitlines() if line.strip()]
+        try:
+            said = json.loads(text)
+        except ValueError:
+            said = [json.loads(line) for line in text.splitlines() if line.strip()]
     except (ValueError, RecursionError) as error:
         raise DataError(
             f"{file} cannot be read ({error}); expected JSON Lines: one object on each line"
         ) from error
+    if isinstance(said, dict) and any(map(PathIndex(names).find, said)):
+        return Table(file, ["path", "label"], [[k, _json_cell(v)] for k, v in said.items()])
+    records: list[Any] = said if isinstance(said, list) else [said]
     if not records or not all(isinstance(record, dict) for record in records):
         raise DataError(f"{file} is no list of objects; expected JSON Lines, one object a line")
     columns = list(dict.fromkeys(str(name) for record in records for name in record))

@@ -353,6 +353,21 @@ def test_a_photograph_that_the_table_names_is_no_mask(tmp_path: Path) -> None:
     assert sum(scan_folder(tmp_path).ignored.values()) == 2  # the table, and 2.png
 
 
+def test_one_json_object_from_photographs_to_classes(tmp_path: Path) -> None:
+    """It was read as one line whose names of columns were the photographs: 2.jpg was a class."""
+    make(tmp_path, ["f/1.jpg", "f/2.jpg"])
+    table = tmp_path / "labels.json"
+    table.write_text('{\n "1.jpg": "ok",\n "2.jpg": "nok"\n}', "utf-8")
+    found = counts(tmp_path, labels=LabelRule(str(table)))
+    assert found == {("ok", ""): 1, ("nok", ""): 1}
+    assert any(f"--labels {table}" in note for note in scan_folder(tmp_path).notes)
+    table.write_text('{"file_name": "f/1.jpg", "label": "ok"}', "utf-8")
+    assert counts(tmp_path, labels=LabelRule(str(table)))[("ok", "")] == 1
+    table.write_text('"ok"', "utf-8")
+    with pytest.raises(DataError, match="no list of objects"):
+        counts(tmp_path, labels=LabelRule(str(table)))
+
+
 def test_a_split_of_the_table_that_is_not_used_is_said(tmp_path: Path) -> None:
     """One word that is no part of a split, and the split would be dropped in silence."""
     make(tmp_path, ["1.jpg", "2.jpg"])
