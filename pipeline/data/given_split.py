@@ -61,10 +61,10 @@ def about_given(
     both = np.intersect1d(groups[train], groups[test])
     if len(both):
         inside = int(np.isin(groups[test], both).sum())
+        torn = "1 part stands" if len(both) == 1 else f"{len(both):,} parts stand"
         said.append(
-            f"{len(both):,} parts stand on both sides of the given split, with {inside:,} of the "
-            f"{len(test):,} photographs in {held}: the scores there are flattered; keep parts "
-            "apart with --split grouped"
+            f"{torn} on both sides of the given split, with {inside:,} of the {len(test):,} "
+            f"photographs in {held}: scores there are flattered; --split grouped keeps parts apart"
         )
     return said
 

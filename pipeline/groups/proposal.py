@@ -186,7 +186,8 @@ class Proposal:
         if not self.shared:
             found = "no two photographs seem to show one part"
         else:
-            found = f"{members:,} photographs in {self.shared:,} groups, from {kinds}"
+            groups = "1 group" if self.shared == 1 else f"{self.shared:,} groups"
+            found = f"{members:,} photographs in {groups}, from {kinds}"
         return f"{found}; {self.how_many()}"
 
     def table(self) -> Table:

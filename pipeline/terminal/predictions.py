@@ -49,5 +49,5 @@ def _of_parts(parts: Sequence[PartPrediction]) -> str:
     text = f"{many}, as proposed: {said}; {ASK_WHICH}" if rule else f"{many}: {said}"
     doubted = sum(DISAGREE in part.note for part in parts)
     if doubted:
-        text += f"\nnote: {doubted:,} of them are for a person, for {DISAGREE}"
+        text += f"\nnote: {doubted:,} of them for a person, each because {DISAGREE}"
     return text
