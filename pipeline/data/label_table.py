@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from features.errors import DataError
+from features.photographs.decode import SUFFIXES
+from pipeline.data.class_words import split_of
 from pipeline.output.names import merged_spellings, name_key, one_spelling
 from pipeline.output.read_table import PATH_COLUMNS, PathIndex, Table, read_table
 
@@ -211,7 +213,7 @@ def _with_header(table: Table, paths: Sequence[str], path_column: str = "") -> T
     A line with the name of a column of paths is a header, whatever photographs are called.
     """
     known = table.find([path_column, *PATH_COLUMNS] if path_column else PATH_COLUMNS)
-    if known is not None or not any(map(PathIndex(paths).find, table.columns)):
+    if known is not None or not _names_of_pictures(table.columns, PathIndex(paths)):
         return table
     names = [f"column {number}" for number in range(1, 1 + len(table.columns))]
     return replace(table, columns=names, rows=[table.columns, *table.rows], has_header=False)
@@ -276,9 +278,15 @@ def _path_column(table: Table, paths: Sequence[str]) -> str | None:
     """Give the column of a table without a header that names photographs."""
     if table.has_header:
         return None
-    index = PathIndex(paths)
-    cells = zip(table.columns, table.rows[0], strict=True)
-    return next((name for name, cell in cells if index.find(cell)), None)
+    named = _names_of_pictures(table.rows[0], PathIndex(paths))
+    return table.columns[named[0]] if named else None
+
+
+def _names_of_pictures(cells: Sequence[str], index: PathIndex) -> list[int]:
+    """Give the numbers of cells that name photographs: those of the folder, else any."""
+    here = [number for number, cell in enumerate(cells) if index.find(cell)]
+    ends = [Path(cell.strip()).suffix.lower() for cell in cells]
+    return here or [number for number, end in enumerate(ends) if end in SUFFIXES]
 
 
 def _recurring(table: Table, path: str) -> str:
@@ -308,6 +316,7 @@ def _gather(tables: Sequence[tuple[Table, _Columns, str]], paths: Sequence[str])
     ]
     for table, columns, folder in tables:
         below = [path for path in paths if path.startswith(folder)] if folder else list(paths)
+        below = _of_its_split(table.file, below)
         index = PathIndex([path.removeprefix(folder) for path in below])
         labels = _labels_of(table, columns)
         splits = table.column(columns.split) if columns.split else [""] * len(labels)
@@ -326,6 +335,14 @@ def _gather(tables: Sequence[tuple[Table, _Columns, str]], paths: Sequence[str])
                 found.split[path] = split
     _merge(found)
     return found
+
+
+def _of_its_split(file: Path, paths: list[str]) -> list[str]:
+    """Keep what train.txt can mean where a folder is called train: not the 1.jpg of val."""
+    split = split_of(file.stem)
+    if not split:
+        return paths
+    return [p for p in paths if split in map(split_of, p.split("/")[:-1])] or paths
 
 
 def _labels_of(table: Table, columns: _Columns) -> list[str]:

@@ -353,6 +353,17 @@ def test_a_photograph_that_the_table_names_is_no_mask(tmp_path: Path) -> None:
     assert sum(scan_folder(tmp_path).ignored.values()) == 2  # the table, and 2.png
 
 
+def test_a_list_whose_first_photographs_are_not_here(tmp_path: Path) -> None:
+    """A part of a large set with the whole set's list: its first line is no header."""
+    make(tmp_path, [f"train/{n}.jpeg" for n in range(900, 904)] + ["val/901.jpeg", "val/7.jpeg"])
+    lines = "".join(f"{n}.jpeg {n % 2}\n" for n in range(1000))
+    (tmp_path / "train.txt").write_text(lines, "utf-8")
+    assert any("--labels" in note and "train.txt" in note for note in scan_folder(tmp_path).notes)
+    rule = LabelRule(str(tmp_path / "train.txt"))
+    labelled = Counter({("0", "train"): 2, ("1", "train"): 2, ("", "validation"): 2})
+    assert counts(tmp_path, labels=rule) == labelled  # of val the list says nothing
+
+
 def test_one_json_object_from_photographs_to_classes(tmp_path: Path) -> None:
     """It was read as one line whose names of columns were the photographs: 2.jpg was a class."""
     make(tmp_path, ["f/1.jpg", "f/2.jpg"])
