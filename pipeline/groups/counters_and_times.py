@@ -44,12 +44,14 @@ class Line:
         values: float64 (n,), nan where a photograph has no place.
         step: smallest difference that means anything.
         note: what a person should know of it; "" for nothing.
+        question: what it leaves open; "" for nothing.
     """
 
     what: str
     values: Floats
     step: float = 1.0
     note: str = ""
+    question: str = ""
 
     def walk(self) -> tuple[Indices, Floats]:
         """Order photographs; give the gap after each but the last."""

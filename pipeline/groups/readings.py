@@ -170,6 +170,7 @@ def read_all(
     mixed = False
     if line is not None and timed is not None and timed is chosen and gap is None and timed.gap:
         mixed = seem_several(line.walk()[1], timed.gap)
+        question = question or line.question
     return Readings(findings, basis, line, spoken, question, cuts, mixed)
 
 

@@ -3,7 +3,8 @@
 On one line the shots of two stations mix, and what lies between two parts of one is filled by the
 other. Names, folders or counters may tell the cameras apart; whether what they tell is a camera is
 seen in the times: within one run of all shots, a camera of its own has changed the part. Where two
-cameras look at one part at once, neither has.
+cameras look at one part at once, neither has. Where one comes later by always the same, because its
+clock does or the part comes to it later, both look at the same parts.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,6 +26,8 @@ _COVERED = 0.9  # share of all photographs that are of such cameras
 _CHANGED = 0.1  # share of photographs in runs within which a camera has changed the part; of gaps
 _JUMP = 20  # numbers that a counter leaves out at most
 _TINY, _SEVERAL, _RARELY, _OFTEN = 0.25, 3, 0.01, 0.3  # of the usual gap; how many, shares of all
+_FEWEST_PARTS, _NEAR, _MEET, _ONCE = 10, 0.02, 0.8, 0.7  # see `_later`
+_SLOW = 0.5  # of the cut of the fastest camera to one's own, from which on it is another pace
 _UNEVEN = 0.3  # deviation of the photographs of a part, in means
 _DAY = 86_400.0
 
@@ -47,13 +51,104 @@ def by_camera(line: Line, names: Sequence[str], gap: float | None) -> Line:
     for what, values in _told_by(names):
         codes = np.unique(values, return_inverse=True)[1][order]
         cameras = np.flatnonzero(np.bincount(codes) >= max(_LEAST, _SHARE * len(order)))
-        known = np.isin(codes, cameras).mean() >= _COVERED
-        if known and 1 < len(cameras) <= _MOST and _apart(line, codes, cameras, runs, gap or 0.0):
-            moved = line.values.copy()
-            moved[order] += codes * (np.ptp(line.values[order]) + _DAY)
-            said = f"{line.what}, {len(cameras)} cameras by {what}"
-            found.append(replace(line, what=said, values=moved))
+        if not 1 < len(cameras) <= _MOST or np.isin(codes, cameras).mean() < _COVERED:
+            continue
+        apart = _apart(line, codes, cameras, runs, gap or 0.0)
+        clocks = _clocks(line, codes, cameras)
+        if apart or clocks.late.any():
+            pace = clocks.pace if gap is None else np.ones(len(clocks.pace))
+            moved = line.values - line.values[order[0]]
+            moved[order] = (moved[order] - clocks.late[codes]) * pace[codes]
+            moved[order] += clocks.head[codes] * (np.ptp(line.values[order]) + _DAY)
+            said = f"{line.what}, {len(cameras)} cameras by {what}{clocks.say(pace)}"
+            doubt = _ASKED if clocks.apart or (clocks.even and apart) else ""
+            found.append(replace(line, what=said, values=moved, question=doubt))
+        elif clocks.apart:
+            found.append(replace(line, question=_ASKED))
     return min(found, key=_still_mixed, default=line)
+
+
+_ASKED = "do several cameras look at the same parts, one after the other (--groups TABLE)"
+
+
+class _Clocks(NamedTuple):
+    """Hold how the clocks of cameras run, for each code.
+
+    Attributes:
+        head: int64, the first camera of those that look at the same parts.
+        late: float64, how many seconds after that one it does.
+        pace: float64, by what its times are shortened, so that all are cut at the same gap.
+        even: whether some are so even that they may be any number of parts late.
+        apart: whether some are so late that the first one was done: they are not put together.
+    """
+
+    head: Indices
+    late: Floats
+    pace: Floats
+    even: bool = False
+    apart: bool = False
+
+    def say(self, pace: Floats) -> str:
+        """Say what was done to the clocks; "" for nothing."""
+        lags = sorted({round(abs(one)) for one in self.late.tolist()} - {0})
+        said = f", {' and '.join(f'{one:,}' for one in lags)} s apart" if lags else ""
+        slow = sorted({f"{1 / one:.1f}" for one in pace.tolist()} - {"1.0"})
+        return said + (f", gaps of the slower {' and '.join(slow)} times as long" if slow else "")
+
+
+def _clocks(line: Line, codes: Indices, cameras: Indices) -> _Clocks:
+    """Find cameras that look at the parts of another one, always as much later, or are slower."""
+    times = line.values[line.walk()[0]]
+    count = int(codes.max()) + 1
+    found = _Clocks(np.arange(count), np.zeros(count), np.ones(count))
+    begin: dict[int, Floats] = {}
+    cuts: dict[int, float] = {}
+    for camera in cameras.tolist():
+        own = times[codes == camera]
+        cut = find_cut(np.diff(own), line.step)
+        if cut is None:
+            continue
+        starts = own[np.concatenate([[True], np.diff(own) > cut.gap])]
+        cuts[camera] = cut.gap
+        for first, others in begin.items():
+            lag, once = _later(others, starts, line.step)
+            met = abs(lag) > line.step and once
+            done = max(others[0], starts[0]) > min(others[-1], starts[-1])
+            found = found._replace(
+                even=found.even or bool(lag and not once), apart=found.apart or (met and done)
+            )
+            if met and not done:
+                found.head[camera], found.late[camera] = first, lag
+                break
+        else:
+            begin[camera] = starts
+    fastest = min((cuts[camera] for camera in begin), default=0.0)
+    for camera in cuts:
+        pace = fastest / cuts[int(found.head[camera])]
+        found.pace[camera] = pace if pace < _SLOW else 1.0
+    return found
+
+
+def _later(first: Floats, second: Floats, step: float) -> tuple[float, bool]:
+    """Find how many seconds after the parts of one camera those of another begin, and if only so.
+
+    Parts begin at uneven times: nearly all meet at one difference alone, where they are the same.
+    0 where they do not meet.
+    """
+    fewer, more = sorted((len(first), len(second)))
+    if fewer < max(_FEWEST_PARTS, _MEET * more):
+        return 0.0, False
+    some = first[max(0, len(first) // 2 - 100) :][:200]
+    period = float(np.median(np.diff(some)))
+    lags = np.sort((second - some[:, None]).ravel())
+    meet = np.searchsorted(lags, lags + 2 * max(step, _NEAR * period), "right")
+    meet -= np.arange(len(lags))
+    best = int(meet.argmax())
+    if meet[best] < _MEET * min(len(some), len(second)):
+        return 0.0, False
+    lag = float(np.median(lags[best : best + meet[best]]))
+    others = meet[abs(lags - lag) > period / 2]
+    return lag, bool(others.max(initial=0) < _ONCE * meet[best])
 
 
 def _still_mixed(line: Line) -> bool:

@@ -107,3 +107,33 @@ def test_blocks_of_a_class_and_pauses_are_no_cameras(pause: int) -> None:
     if pause:
         shots = [(at, int(rng.random() < 0.3), part) for at, _, part in shots]
     assert read(shots, "{camera}/{digest}").basis == ""
+
+
+@pytest.mark.parametrize("late", [3.0, 12.0, 37.0, 300.0])
+@pytest.mark.parametrize("seeds", [(1, 1), (1, 1, 1)])
+def test_cameras_with_other_clocks_look_at_the_same_parts(
+    seeds: Sequence[int], late: float
+) -> None:
+    """Each part comes always as much later: its photographs of both stay together."""
+    found = read(taken(*seeds, late=late), "cam{camera}_{t}")
+    assert 38 <= parts_of(found) <= 40
+    assert not found.undecided
+
+
+def test_a_third_camera_with_parts_of_its_own_stays_apart() -> None:
+    """Two of three look at the same parts."""
+    assert 76 <= parts_of(read(taken(1, 1, 2, late=11.0), "cam{camera}_{t}")) <= 80
+
+
+def test_cameras_whose_clocks_are_hours_apart_are_a_doubt() -> None:
+    """They may be of two lots that a robot photographed: nobody puts them together unasked."""
+    found = read(taken(1, 1, late=7200.0), "cam{camera}_{t}")
+    assert parts_of(found) >= 76
+    assert "same parts" in found.undecided
+
+
+def test_each_camera_has_its_own_pace() -> None:
+    """The pauses of a fast one are no longer than those within a part of a slow one."""
+    slow = [(START + 2.2 * (at - START), 1, part + 100) for at, _, part in taken(2)]
+    found = read(sorted(taken(1) + slow), "cam{camera}_{t}")
+    assert 76 <= parts_of(found) <= 80
