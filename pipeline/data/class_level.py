@@ -111,24 +111,29 @@ def classes_below(
         meant: keys of names that a person called classes.
 
     Returns:
-        Split and class of each photograph, "" for none; None where the named folders stand at the
-        expected level, or nowhere below it.
+        Split and class of each photograph, "" for none; beside named folders others are classes,
+        too. None where the named ones stand at the expected level, or nowhere below it.
 
     Example:
         >>> days = [("05-01", "OK", "1.png"), ("05-02", "NG", "1.png")]
         >>> classes_below(days, 0, frozenset({"ok", "ng"}))
         [('', 'OK'), ('', 'NG')]
     """
-    found, lower = [], False
-    for parts in paths:
-        split = split_of(parts[depth]) if len(parts) > depth + 1 else ""
-        folders = parts[depth + bool(split) : -1]
-        at = next((at for at, name in enumerate(folders) if name_key(name) in meant), -1)
-        if at == 0:
-            return None
-        lower |= at > 0
-        found.append((split, folders[at]) if at > 0 else ("", ""))
-    return found if lower else None
+    splits = [split_of(parts[depth]) if len(parts) > depth + 1 else "" for parts in paths]
+    folders = [p[depth + bool(split) : -1] for p, split in zip(paths, splits, strict=True)]
+    places = [
+        next((at for at, name in enumerate(names) if name_key(name) in meant), -1)
+        for names in folders
+    ]
+    levels = set(places) - {-1}
+    if not levels or 0 in levels:
+        return None
+    only = levels.pop() if len(levels) == 1 else -1
+    found = []
+    for split, names, place in zip(splits, folders, places, strict=True):
+        at = place if place > 0 else only
+        found.append((split, names[at]) if 0 < at < len(names) else ("", ""))
+    return found
 
 
 def check_class_level(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -52,7 +52,11 @@ class Scan:
 
 
 def scan_folder(
-    root: Path, classes: Sequence[str] | None = None, labels: LabelRule | None = None
+    root: Path,
+    classes: Sequence[str] | None = None,
+    labels: LabelRule | None = None,
+    *,
+    known: Iterable[str] = (),
 ) -> Scan:
     """List the photographs below `root` with their classes, following links but never in circles.
 
@@ -63,6 +67,8 @@ def scan_folder(
         root: a folder in one of the layouts of docs/layouts.md.
         classes: only these; None for all.
         labels: where classes come from; None to look.
+        known: classes of a model: folders called so are classes, below days and lines too; others
+            are not left out.
 
     Raises:
         DataError: no such folder, no photographs in it, none of one of `classes`, or a folder that
@@ -82,7 +88,7 @@ def scan_folder(
     if rule.file not in ("", "none"):
         layout, table = _by_table(root, met, rule)
     else:
-        layout, table = _by_folders(root, met, classes, look=rule.file == "")
+        layout, table = _by_folders(root, met, classes or list(known), look=rule.file == "")
     _fill(scan, met, layout, table)
     _pick(scan, classes)
     return scan

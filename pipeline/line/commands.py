@@ -254,7 +254,8 @@ def rethreshold(
     wanted = thresholds.rule()
     check_replaceable(out or model)
     bundle, told = asked.load(model), asked.told()
-    scan = scan_folder(data, labels=parse.label_rule(labels, None, None))
+    rule = parse.label_rule(labels, None, None)
+    scan = scan_folder(data, labels=rule, known=bundle.classes.members)
     classes, strange = classes_of(bundle, scan, parse.names(positive))
     grouped = apply_rule(told, [p for p in scan.photographs if p.label])
     with bar("photographs") as progress:

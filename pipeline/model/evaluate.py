@@ -195,7 +195,7 @@ def evaluate_folder(
         18
     """
     options = options or EvaluateOptions()
-    scan = scan_folder(data, labels=options.labels)
+    scan = scan_folder(data, labels=options.labels, known=bundle.classes.members)
     classes, strange = classes_of(bundle, scan, options.positive)
     rule = options.group_rule or GroupRule()
     grouped = apply_rule(rule, labelled(bundle, scan, classes))

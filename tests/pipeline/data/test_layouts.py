@@ -429,8 +429,10 @@ def test_classes_below_days_and_lines_are_taken_together_where_they_are_named(
     """--classes OK,NG: whatever folders they stand in; photographs beside them are left out."""
     days = [above.format(n=n) for n in (1, 2, 3)]
     make(tmp_path, [f"{day}/{c}/1.png" for day in days for c in ("OK", "NG")])
-    make(tmp_path, [f"{days[0]}/2.png"])
+    make(tmp_path, [f"{days[0]}/2.png", f"{days[1]}/dent/3.png"])
     assert counts(tmp_path, classes=["ok", "NG"]) == {("OK", ""): 3, ("NG", ""): 3}
+    of_a_model = Counter({("OK", ""): 3, ("NG", ""): 3, ("dent", ""): 1, ("", ""): 1})
+    assert counts(tmp_path, known={"OK": 0, "NG": 1}) == of_a_model  # dent is one it does not know
     make(tmp_path / "split", [f"{s}/{days[0]}/{c}/1.png" for s in ("train", "test") for c in "ab"])
     assert counts(tmp_path / "split", classes=["a", "b"]) == {
         (c, s): 1 for c in "ab" for s in ("train", "test")
