@@ -9,7 +9,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+
+import numpy as np
 
 from features.cache.sample_table import TableRow, blank_row
 from features.cache.shards import open_cache
@@ -19,6 +21,7 @@ from features.extract import Progress
 from features.files import write_whole
 from features.photographs.decode_worker_pool import facts_apart
 from features.photographs.file import read_photograph
+from pipeline.groups.counters_and_times import time_line
 from pipeline.groups.proposal_cache import propose_for
 from pipeline.groups.rules import GroupRule
 from pipeline.line.drift import Arrival, Drift, arrivals_of, text_of_time
@@ -117,7 +120,7 @@ def find_arrivals(
 def _of_table_rows(
     cache_path: Path, table_rows: Sequence[TableRow], rule: GroupRule, notes: list[str]
 ) -> list[Arrival]:
-    """Read rows with the times at which they were taken, else changed, and their parts."""
+    """Read rows with the times of camera or name, else of their files, and their parts."""
     if rule.from_photographs and 0 < len(table_rows) <= MOST_PROPOSED:
         found = propose_for(cache_path, table_rows, rule.gap)
         table_rows = found.applied(table_rows)
@@ -129,11 +132,15 @@ def _of_table_rows(
                 "like a change"
             )
     with open_cache(cache_path) as cache:
-        times = thumbnails_of(cache, cache.rows_of([s.digest for s in table_rows])).capture_time
+        by_camera = thumbnails_of(cache, cache.rows_of([s.digest for s in table_rows])).capture_time
+    names = [str(PurePosixPath(table_row.path).with_suffix("")) for table_row in table_rows]
+    line = time_line(names, by_camera, least=0.0)
+    times = line.values if line is not None else np.full(len(names), math.nan)
     return [
         Arrival(
             table_row.digest,
-            at / 1000 if at >= 0 else table_row.mtime_ns / 1e9 or math.nan,
+            # A clock without a date is one of 1970-01-01.
+            at if at >= 86_400 else table_row.mtime_ns / 1e9 or math.nan,
             table_row.group,
             table_row.path,
         )

@@ -168,19 +168,21 @@ def _decide(unit: _Unit, rule: ThresholdRule) -> Decision:
     """Give the thresholds, on parts or photographs."""
     rate = float(np.mean(unit.y == 1)) if rule.defect_rate is None else rule.defect_rate
     band, claims = _band(rule, unit, rate)
-    useless = _useless(unit, band) if claims else ""
+    useless = _useless(unit, band, claimed=bool(claims))
     return Decision(band, rule, rule.method, useless, defect_rate=rate, claims=tuple(claims))
 
 
-def _useless(unit: _Unit, band: Band) -> str:
-    """Say why a claim is worth nothing: it is kept by deciding nothing."""
+def _useless(unit: _Unit, band: Band, *, claimed: bool) -> str:
+    """Say why thresholds are worth nothing: they keep a claim, or are best, by deciding nothing."""
     good, defective = unit.p[unit.y == 0], unit.p[unit.y == 1]
+    why = "to keep the claim, " if claimed else ""
+    which = "parts that were set aside" if claimed else "parts of the training part"
     if (good >= band.reject_from).all():
-        return "useless: to keep the claim, all good parts that were set aside are rejected"
+        return f"useless: {why}all good {which} are rejected"
     if (good >= band.pass_below).all():
-        return "useless: to keep the claim, none of the good parts that were set aside is passed"
+        return f"useless: {why}none of the good {which} is passed"
     if (defective < band.pass_below).all():
-        return "useless: to keep the claim, all defective parts that were set aside are passed"
+        return f"useless: {why}all defective {which} are passed"
     return ""
 
 

@@ -103,6 +103,8 @@ def why_apart(kind: str, y: Indices, groups: Indices) -> str:
     mixed = sum(len(np.unique(y[groups == number])) > 1 for number in several)
     if mixed <= _MIXED * len(several):
         return ""
+    if len(several) == 1:
+        return "the only proposed part with several photographs has several classes"
     return (
         f"{mixed:,} of the {len(several):,} proposed parts with several photographs have several "
         "classes"

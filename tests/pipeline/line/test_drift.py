@@ -220,6 +220,17 @@ def test_rows_of_the_cache_alone(bundle: Bundle, cache: Path, tmp_path: Path) ->
     assert measure_drift(bundle, cache, [replace(one, part="") for one in found]).drifted
 
 
+def test_times_in_names_order_the_parts(bundle: Bundle, cache: Path, tmp_path: Path) -> None:
+    """They were copied in another order, so that the times of the files say nothing."""
+    folder = photograph(tmp_path / "new", range(100, 112))
+    for at, file in enumerate(sorted(folder.iterdir(), reverse=True)):
+        file.rename(folder / f"IMG_20240301_12{at:02d}07.png")
+    found = find_arrivals(bundle, [str(folder)], cache, tmp_path / "no", GroupRule(), [])
+    first = min(found, key=lambda one: one.time)
+    assert Path(first.path).name == "IMG_20240301_120007.png"
+    assert max(one.time for one in found) - first.time == 23 * 60
+
+
 def test_another_cache_is_named(bundle: Bundle, line: Path, tmp_path: Path) -> None:
     """One that does not have the model's own photographs cannot tell."""
     folder = photograph(tmp_path / "new", range(100, 112))

@@ -169,6 +169,13 @@ def test_a_claim_that_rejects_all_good_parts_is_called_useless() -> None:
     assert made.sentences[-1] == "Do not sort parts by it: it rejects every healthy one."
 
 
+def test_a_threshold_that_rejects_all_good_parts_is_called_useless() -> None:
+    """A head that ranks the wrong way round is best, at 0.5, where it rejects everything."""
+    p = np.linspace(0.4, 0.6, 40)
+    found = decide(predict_photographs(p.tolist(), [1] * 20 + [0] * 20), ThresholdRule())
+    assert found.note.endswith("useless: all good parts of the training part are rejected")
+
+
 def test_a_class_alone_is_said() -> None:
     """Only healthy, or only defective photographs: no number is made up for the other."""
     healthy = predict_photographs([0.1, 0.2, 0.7], [0, 0, 0])

@@ -42,3 +42,9 @@ def test_proposed_parts_of_several_classes_are_judged_photograph_by_photograph(
     y[: 2 * mixed : 2] = 1 - y[: 2 * mixed : 2]
     said = f"{mixed} of the 20 proposed parts with several photographs have several classes"
     assert why_apart(kind, y, groups) == (said if apart else "")
+
+
+def test_one_mixed_part_is_the_only_one() -> None:
+    """Two photographs of it have two classes; the others stand alone."""
+    said = why_apart("proposed", np.array([0, 1, 0]), np.array([7, 7, 8]))
+    assert said == "the only proposed part with several photographs has several classes"
