@@ -45,6 +45,7 @@ class _Seen:
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
+        self.nurseries: set[int] = set()
         self.losses: list[str] = []
         self.at: list[float] = []
         self.memory: list[int] = []
@@ -91,14 +92,14 @@ def _figure(seen: _Seen, seconds: float, *, quick: bool) -> Figure:
         lost += int(max(np.array(sizes)[warm]) > max(np.array(sizes)[~warm]) + 8)
     counts = seen.counts
     note = (
-        f"{counts['sound']} sound, {counts['refused']} refused, {counts['killed']} decoders killed"
-        f" ({counts['blamed']} photographs blamed); memory {slope:+,.0f} bytes a second after "
-        f"warm-up ({memory[warm][0] / 1e6:.0f} to {memory[-1] / 1e6:.0f} MB), at most "
-        f"{max(seen.processes)} processes, {max(seen.files)} open files"
+        f"{counts['sound']} sound, {counts['refused']} refused, {counts['killed']} decoders and "
+        f"what forks them killed ({counts['blamed']} photographs blamed); memory {slope:+,.0f} "
+        f"bytes a second after warm-up ({memory[warm][0] / 1e6:.0f} to {memory[-1] / 1e6:.0f} MB)"
+        f", at most {max(seen.processes)} processes, {max(seen.files)} open files"
     )
     return Figure(
         f"a service for {seconds / 60:.0f} minutes", sum(counts.values()), counts["killed"],
-        lost, note, vars(seen) | {"counts": dict(counts)},
+        lost, note, vars(seen) | {"counts": dict(counts), "nurseries": len(seen.nurseries)},
     )  # fmt: skip
 
 
@@ -183,8 +184,7 @@ def _killer(pid: int, seen: _Seen, ended: threading.Event) -> None:
     """End a decoder now and then, and now and then the process that forks them."""
     rng = random.Random(0)
     while not ended.wait(rng.uniform(0.2, 1.5)):
-        nurseries = _children(pid)
-        decoders = [one for nursery in nurseries for one in _children(nursery)]
+        nurseries, decoders = _started(pid, seen.nurseries)
         some = nurseries if seen.counts["killed"] % _NURSERY == _NURSERY - 1 else decoders
         if some:
             with contextlib.suppress(ProcessLookupError):
@@ -192,22 +192,30 @@ def _killer(pid: int, seen: _Seen, ended: threading.Event) -> None:
             seen.counts["killed"] += 1
 
 
-def _children(pid: int) -> list[int]:
-    found: list[int] = []
-    with contextlib.suppress(OSError):
-        for thread in Path(f"/proc/{pid}/task").iterdir():
-            with contextlib.suppress(OSError):
-                found += map(int, (thread / "children").read_text().split())
-    return found
+def _started(pid: int, nurseries: set[int]) -> tuple[list[int], list[int]]:
+    """Give a service's nurseries, and the decoders of all that it had: they outlive a killed one.
+
+    A nursery is the first of a group of processes, and what it forks stays in that.
+    """
+    alive, decoders = [], []
+    for place in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, parent, group = place.read_text().rpartition(")")[2].split()[:3]
+            one = int(place.parent.name)
+            if state != "Z" and int(parent) == pid:
+                nurseries.add(one)
+                alive.append(one)
+            elif state != "Z" and int(group) in nurseries:
+                decoders.append(one)
+    return alive, decoders
 
 
 def _watch(pid: int, seconds: float, seen: _Seen) -> None:
     """Look once a second at the service and all that it has started."""
     started = time.monotonic()
     while (now := time.monotonic() - started) < seconds:
-        tree = [pid]
-        for one in tree:
-            tree += _children(one)
+        nurseries, decoders = _started(pid, seen.nurseries)
+        tree = [pid, *nurseries, *decoders]
         seen.at.append(now)
         seen.processes.append(len(tree))
         seen.memory.append(sum(map(_own, tree)))
