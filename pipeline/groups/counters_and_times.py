@@ -183,7 +183,7 @@ def _cut(logs: Floats, parts: Floats, near: int) -> Cut | None:
     """Cut between the first `near` components and the others; None where they are no two hills."""
     grid = np.arange(logs.min(), logs.max(), 0.02)
     heights = _heights(grid, parts)
-    density = heights.sum(axis=0)
+    density = heights.sum(axis=0) + 1e-300  # two hills so far apart that nothing is between
     longer = heights[near:].sum(axis=0) / density
     # A wide component may take both ends: only between the means.
     between = (grid > parts[near - 1, 1]) & (grid < parts[near, 1])

@@ -252,9 +252,7 @@ def _say_what_it_stands_on(proposal: Proposal, readings: Readings) -> None:
     if readings.undecided:
         proposal.question = readings.undecided
     elif proposal.bound == AT_LEAST:
-        proposal.question = (
-            "did several cameras photograph at once (give each a folder, or --groups TABLE)"
-        )
+        proposal.question = readings.mixed
     elif readings.line is not None and readings.basis == "":
         proposal.question = (
             "how many seconds lie at most between two shots of one part (--group-gap 10s)"

@@ -50,6 +50,7 @@ from pipeline.groups.streams import by_camera, seem_several
 
 _USUAL = 12  # photographs of the usual part by its name; of more, runs in time may know better
 _RECURS = 1.5  # runs of a value in the order of shots, from which on it comes back
+_ONE_MOMENT = 0.95  # share of gaps within runs that are 0, where a program wrote when it began
 _SURE = 1.0  # weight from which on one of two readings is believed
 _SHOWN = 4  # keys that are shown though they do not serve
 _COUNTED = 2  # counters that are shown though they do not serve
@@ -66,7 +67,8 @@ class Readings:
         spoken: bool (n,) photographs whose part is named or timed, so that pixels have no say.
         undecided: the question that is left open between two readings; "" where there is none.
         cuts: the table of cuts (seconds, parts); empty without capture times.
-        mixed: whether the times that serve seem to be of several cameras at once.
+        mixed: the question that is left open where the times that serve may have merged parts, of
+            several cameras at once, or of one moment that a program wrote; "" where they have not.
     """
 
     findings: list[Finding]
@@ -75,7 +77,7 @@ class Readings:
     spoken: Flags
     undecided: str
     cuts: list[tuple[float, int]]
-    mixed: bool = False
+    mixed: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,11 +169,22 @@ def read_all(
     spoken = np.zeros(len(paths), dtype=np.bool_) if chosen is None else chosen.codes >= 0
     cuts = [] if line is None else table_of_cuts(line, timed.gap if timed else 10.0)
     basis = "counter" if sure else chosen.basis if chosen else ""
-    mixed = False
+    mixed = ""
     if line is not None and timed is not None and timed is chosen and gap is None and timed.gap:
-        mixed = seem_several(line.walk()[1], timed.gap)
+        mixed = _may_be_merged(line, timed)
         question = question or line.question
     return Readings(findings, basis, line, spoken, question, cuts, mixed)
+
+
+def _may_be_merged(line: Line, timed: _Reading) -> str:
+    """Ask whether runs are of several parts; "" where nothing speaks for it."""
+    gaps = line.walk()[1]
+    if seem_several(gaps, timed.gap):
+        return "did several cameras photograph at once (give each a folder, or --groups TABLE)"
+    inside = gaps[gaps <= timed.gap]
+    if (inside == 0).mean() >= _ONE_MOMENT and len(gaps) + 1 > _USUAL * timed.groups:
+        return "do all photographs with the same time in their names show one part (--groups TABLE)"
+    return ""
 
 
 def _of_times(

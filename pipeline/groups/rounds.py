@@ -22,6 +22,7 @@ _REGULAR = 0.8  # share of cycles of one length, from which on there is a rule b
 _CROSSED = 0.4  # share of pairs of one value of a field that share the other, at most
 _DECIDES = 0.2  # difference of purities that means something
 _ROUNDS_APART, _PARTS_APART = 900.0, 180.0  # seconds between rounds, and between parts
+_AGAIN = 2.0  # visits of a place in a round, from which on it is a view of several parts
 _FEW = 8  # values of a view at most
 _PART_WORDS = re.compile(
     "part|piece|item|sn|serial|pos|position|place|slot|cav|cavity|nest|station|unit|specimen|id"
@@ -60,6 +61,10 @@ def weigh(
     if line is not None:
         order, gaps = line.walk()
         between = gaps[np.diff(runs[order]) != 0]
+        visits = np.stack([runs[order], key.codes[order]])
+        blocks = 1 + int((np.diff(visits) != 0).any(axis=0).sum())
+        if blocks > _AGAIN * len(np.unique(visits, axis=1)[0]):
+            votes.append((-3.0, "they come back within a run"))
         apart = float(np.median(between)) if len(between) else 0.0
         if apart >= _ROUNDS_APART:
             votes.append((1.5, f"runs are {apart / 60:,.0f} min apart"))

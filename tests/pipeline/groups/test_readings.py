@@ -19,9 +19,11 @@ from features.errors import DataError
 from features.photographs.file import Photograph
 from pipeline.groups import propose
 from pipeline.groups.counters_and_times import Line, find_cut, time_line
+from pipeline.groups.evidence import PixelEvidence
 from pipeline.groups.file_names import original_names, read_names
 from pipeline.groups.pictures import Pictures
 from pipeline.groups.proposal import AT_MOST, Proposal
+from pipeline.groups.readings import read_all
 from pipeline.groups.rules import GroupRule, apply_rule, parse_gap
 from pipeline.terminal.groups import proposed as said
 
@@ -634,3 +636,26 @@ def test_names_of_very_many_shapes_make_no_keys() -> None:
     ]
     assert read_names(paths) == ([], [])
     assert read_names(paths[:8])[0]
+
+
+def test_a_view_that_comes_back_within_a_run_is_no_place() -> None:
+    """A program writes when a session of ten parts began; five views are no five places."""
+    paths = [
+        f"a/2024031{session}_081500_{part:03d}_{view}.jpg"
+        for session in range(6)
+        for part in range(10)
+        for view in range(5)
+    ]
+    rows = [TableRow(path, "a", "", f"{n:064x}", n, "", 1, 1, 1, 1) for n, path in enumerate(paths)]
+    found = read_all(rows, None, PixelEvidence(None, np.arange(len(rows))))
+    used = next(f.evidence.what for f in found.findings if f.evidence.used)
+    assert "number 2" not in used
+
+
+def test_one_time_for_many_photographs_is_asked_about() -> None:
+    """A counter tells photographs of a session apart, and nothing its parts."""
+    paths = [f"a/2024031{n // 50}_081500_{n:04d}.jpg" for n in range(300)]
+    rows = [TableRow(path, "a", "", f"{n:064x}", n, "", 1, 1, 1, 1) for n, path in enumerate(paths)]
+    found = read_all(rows, None, PixelEvidence(None, np.arange(len(rows))))
+    assert found.basis == "times"
+    assert "same time" in found.mixed
