@@ -849,8 +849,8 @@ LINE = (
     Mutant(
         "rethreshold leaves out parts that the model knows",
         "pipeline/line/rethreshold.py",
-        "if not s.reason and s.digest not in known and s.group not in of_known",
-        "if not s.reason",
+        "old = [bool(s.reason) or s.digest in known or s.group in of_known for s in table_rows]",
+        "old = [bool(s.reason) for s in table_rows]",
         "tests/pipeline/line/test_rethreshold.py::test_parts_that_the_model_knows_are_left_out",
     ),
 )
