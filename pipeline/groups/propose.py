@@ -245,6 +245,8 @@ def _say_what_it_stands_on(proposal: Proposal, readings: Readings) -> None:
     alone = float((proposal.sizes == 1).sum()) / max(len(proposal.groups), 1)
     unspoken = int((~readings.spoken & (proposal.sizes[proposal.groups] == 1)).sum())
     left = readings.spoken.any() and unspoken > _UNSPOKEN * len(proposal.groups)
+    if len(proposal.groups) < 2:
+        return
     if alone > _ALONE or left or readings.undecided or readings.basis == "":
         proposal.bound = AT_MOST
     elif readings.mixed:
@@ -333,7 +335,7 @@ def _questions(groups: Indices, links: Sequence[Link], pixels: PixelEvidence) ->
 
 def _notes(different: int, known: Flags | None, similarity: Similarity | None) -> list[str]:
     notes = []
-    if 0 < different < 3 * FEWEST:
+    if 1 < different < 3 * FEWEST:
         notes.append(
             f"{different} different photographs are few to tell near copies by: compare them by eye"
         )

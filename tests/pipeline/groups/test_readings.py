@@ -659,3 +659,11 @@ def test_one_time_for_many_photographs_is_asked_about() -> None:
     found = read_all(rows, None, PixelEvidence(None, np.arange(len(rows))))
     assert found.basis == "times"
     assert "same time" in found.mixed
+
+
+def test_one_photograph_shows_one_part() -> None:
+    """Not "at most 1 part, could be far fewer", and nothing is asked of it."""
+    row = TableRow("a/IMG_0001.jpg", "a", "", f"{1:064x}", 0, "", 1, 1, 1, 1)
+    thumbnail = Thumbnail(np.zeros((SIDE, SIDE), dtype=np.uint8), -1)
+    found = propose.propose_by_pictures([row], [thumbnail])
+    assert (found.how_many(), found.notes) == ("probably 1 part", [])
