@@ -154,7 +154,7 @@ def run_command(folder: Path, arguments: list[str], memory: float | None) -> str
     sizes = ", ".join(
         f"{file.name} {size / 1e6:.2f} MB" for file, size in _written_by(arguments, folder)
     )
-    took = f"{wall:.0f} | {cpu:.0f} | {used.ru_maxrss / 1e6:.2f}"
+    took = f"{wall:.0f} | {cpu:.0f} | {used.ru_maxrss * 1024 / 1e9:.2f}"
     return f"| {' '.join(arguments)} | {took} | {sizes}{ended} |"
 
 
