@@ -223,7 +223,9 @@ def _like_windows(pictures: Array) -> tuple[Indices, Array]:
             sizes[found > alike] = size
             np.maximum(alike, found, out=alike)
     np.fill_diagonal(alike, -np.inf)
-    numbers = np.argsort(-alike, axis=1, kind="stable")[:, : min(LOOKED_AT, len(pictures) - 1)]
+    count = min(LOOKED_AT, len(pictures) - 1)
+    blocks = [alike[start : start + _BLOCK] for start in range(0, len(alike), _BLOCK)]
+    numbers = np.vstack([np.argsort(-some, axis=1, kind="stable")[:, :count] for some in blocks])
     return numbers, np.take_along_axis(sizes, numbers, axis=1)
 
 
@@ -263,16 +265,22 @@ def _left(pictures: Array, rows: Indices, numbers: Indices, sizes: Array) -> Arr
     side = pictures.shape[1]
     shape = (side, side)  # no window reaches over the edge, so that nothing wraps around
     best = np.zeros(numbers.shape, dtype=np.float32)
+    if not len(rows):
+        return best
     grain = side / _GRAINS
-    fine = _fine(pictures, grain)
-    whole, power = rfft2(fine, shape), rfft2(fine**2, shape)
+    used, others = np.unique(numbers, return_inverse=True)
+    others = others.reshape(numbers.shape)
+    whole, power = _transforms(pictures[used], grain)
     for size in _FINE:
         width = round(size * side)
         room = side - width + 1
         covered = rfft2(np.ones((width, width), np.float32), shape).conj()
-        energy = irfft2(power * covered, shape)[:, :room, :room]
-        lengths = np.sqrt(np.maximum(energy, 1e-3))
-        parts = _fine(_resized(pictures, width), grain)
+        lengths = np.empty((len(used), room, room), dtype=np.float32)
+        for start in range(0, len(used), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            energy = irfft2(power[block] * covered, shape)[:, :room, :room]
+            lengths[block] = np.sqrt(np.maximum(energy, 1e-3))
+        parts = _fine(_resized(pictures[rows], width), grain)
         parts -= parts.mean(axis=(1, 2), keepdims=True)
         parts /= np.sqrt((parts**2).sum(axis=(1, 2), keepdims=True)) + 1e-6
         seen = rfft2(parts, shape).conj()
@@ -280,14 +288,22 @@ def _left(pictures: Array, rows: Indices, numbers: Indices, sizes: Array) -> Arr
         shown = _Shown(whole, seen, lengths, room)
         calls = np.flatnonzero(near.any(axis=1)).tolist()
         for at, found in zip(
-            calls, by_threads(_best_places, calls, shown, rows, numbers, near), strict=True
+            calls, by_threads(_best_places, calls, shown, others, near), strict=True
         ):
             best[at, near[at]] = np.maximum(best[at, near[at]], found)
     return _of_the_usual(1 - best)
 
 
+def _transforms(pictures: Array, grain: float) -> tuple[Any, Any]:
+    """Give the Fourier transforms of the fine structure and of its square."""
+    from scipy.fft import rfft2
+
+    fine = _fine(pictures, grain)
+    return rfft2(fine, fine.shape[1:]), rfft2(fine**2, fine.shape[1:])
+
+
 class _Shown(NamedTuple):
-    """Pictures, windows of one size and how bright the pictures are under them, as transforms."""
+    """Hold windows of one size and their candidates as transforms, and how bright these are."""
 
     whole: Any
     seen: Any
@@ -295,14 +311,14 @@ class _Shown(NamedTuple):
     room: int
 
 
-def _best_places(at: int, shown: _Shown, rows: Indices, numbers: Indices, near: Flags) -> Array:
+def _best_places(at: int, shown: _Shown, others: Indices, near: Flags) -> Array:
     """Lay a window on its candidates at every place: the largest correlation with each."""
     from scipy.fft import irfft2
 
-    others, room = numbers[at, near[at]], shown.room
-    products = shown.whole[others] * shown.seen[rows[at]]
+    candidates, room = others[at, near[at]], shown.room
+    products = shown.whole[candidates] * shown.seen[at]
     shape = (shown.whole.shape[1],) * 2
-    found = irfft2(products, shape)[:, :room, :room] / shown.lengths[others]
+    found = irfft2(products, shape)[:, :room, :room] / shown.lengths[candidates]
     return np.asarray(found.max((1, 2)), dtype=np.float32)
 
 
