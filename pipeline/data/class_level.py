@@ -9,7 +9,7 @@ from pathlib import Path
 
 from features.errors import DataError
 from pipeline.data.class_words import SPLITS, TRAIN, is_defective, is_healthy, split_of
-from pipeline.output.names import name_key
+from pipeline.output.names import match_names, name_key
 
 Parts = tuple[str, ...]
 
@@ -37,6 +37,12 @@ _JOINED = (
 def names_at(paths: Iterable[Parts], depth: int) -> Counter[str]:
     """Count the photographs below each folder at a depth."""
     return Counter(parts[depth] for parts in paths if len(parts) > depth + 1)
+
+
+def keys_of(classes: Sequence[str], paths: Sequence[Parts]) -> frozenset[str]:
+    """Give the keys of classes that a person typed; "scratch, deep" may come cut at its comma."""
+    typed, _ = match_names(classes, sorted({name for parts in paths for name in parts[:-1]}))
+    return frozenset(map(name_key, (*typed, *classes)))
 
 
 def first_choice(paths: Sequence[Parts], depth: int) -> set[str]:
@@ -169,7 +175,16 @@ def leftovers(level: Iterable[str], meant: frozenset[str]) -> list[str]:
     """
     found = sorted(name for name in level if name_key(name) in _LEFTOVERS - meant)
     others = [name for name in level if name not in found]
-    return found if len(others) > 1 and any(map(is_healthy, others)) else []
+    return found if any(map(is_healthy, others)) else []
+
+
+def say_leftovers(left: Sequence[str], level: Iterable[str]) -> str:
+    """Say that folders are taken for no classes, and the option that makes them some."""
+    every = ",".join(map(quoted, sorted(level)))
+    return (
+        f"photographs in {', '.join(left)} are taken for ones without a class; if "
+        f"{'it is one' if len(left) == 1 else 'these are classes'}: --classes {every}"
+    )
 
 
 def inner_names(paths: Sequence[Parts], depth: int) -> list[str]:
@@ -187,6 +202,18 @@ def inner_names(paths: Sequence[Parts], depth: int) -> list[str]:
     return names if all(len(inside) > 1 for inside in below.values()) else []
 
 
+def good_and_bad(paths: Sequence[Parts], depth: int, name: str) -> bool:
+    """Say whether a folder, whatever it is called, holds folders of good and of bad parts.
+
+    Example:
+        >>> good_and_bad([("Goodyear", "OK", "1.png"), ("Goodyear", "NG", "2.png")], 1, "Goodyear")
+        True
+    """
+    inside = names_at([p for p in paths if p[depth - 1] == name], depth)
+    good = {one for one in inside if is_healthy(one)}
+    return bool(good) and any(is_defective(one) for one in set(inside) - good)
+
+
 def _says(name: str) -> bool:
     return is_healthy(name) or is_defective(name)
 
@@ -199,8 +226,8 @@ def _refuse_between(root: Path, paths: Sequence[Parts], depth: int) -> None:
             below each.
     """
     level = sorted(names_at(paths, depth))
-    if len(level) < 2 or any(map(_says, level)):
-        return
+    if len(level) < 2 or any(_says(n) and not good_and_bad(paths, depth + 1, n) for n in level):
+        return  # but Okt/OK, Okt/NG are no classes, whatever okt begins with
     each = [[p for p in paths if p[depth] == name] for name in level]
     below = [set(map(name_key, first_choice(inside, depth + 1))) for inside in each]
     shared = set.intersection(*below)
@@ -228,7 +255,8 @@ def _together(each: Sequence[Sequence[Parts]], depth: int) -> str:
     named: dict[str, str] = {}
     for paths in each:
         way = names_on_the_way(paths, depth)
-        names = first_choice(paths, depth) or set(filter(_says, way)) or way
+        first, says = first_choice(paths, depth), set(filter(_says, way))
+        names = says if says and not any(map(_says, first)) else first or way
         named |= {name_key(name): name for name in names}
     if not named or any(map(split_of, named.values())):
         return ""

@@ -9,8 +9,9 @@ from pipeline.output.names import name_key
 _WORDS = re.compile(r"[^\W\d_]+")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
-_GOOD = (  # at the beginning of a word
-    r"healthy|ok|okay|good|free|normal|intact|intakt|undamaged|flawless|gesund|in ordnung|"
+_GOOD = (  # at the beginning of a word; what begins other words (okt, goodyear, freeze) is whole
+    r"healthy|ok(?:ay|e|s|teile?|parts?)?(?![^\W\d_]*[a-zà-ÿ])|good(?:s|parts?)?(?![^\W\d_])|"
+    r"free(?:of)?(?![^\W\d_])|normal(?!i[sz])|intact|intakt|undamaged|flawless|gesund|in ordnung|"
     r"годн|исправн|норм|хорош|"
     r"perfect|fresh|godkän|goedgekeurd|dobr|sağlam|saglam|"
     r"(?:gut|gute|guter|gutes|gutteile?|io|pass|passed|accept|accepted|clean|conform(?:es?)?|"
@@ -23,13 +24,21 @@ _BAD = (
     r"rott|defeit|wadliw|zmet|hatal|afgekeurd|underkän|mauvais|rebut|scart|"
     r"(?:ng|ko|nio|bads)(?![^\W_])"
 )
-_NO = r"not|no|non|un|never|nicht|kein|keine|without|w o|ohne|sans|sin|senza|zero|не|без"
+_NO = (  # the last line stands apart: neko, Wong
+    r"(?:(?:not|no|non|un|never|nicht|kein|keine|without|w o|ohne|sans|sin|senza|zero|"
+    r"не|без)[-_ ]*|"
+    r"(?:niet|ej|ei|icke|inte|ikke|uden|utan|zonder|pas|não|nao|sem|nie|ne|není|bez|wo|n)[-_ ]+)"
+)
+_NO_SIGNS = re.compile("[非不未](?:合格|良品|正常)")
+_NONE_SIGNS = re.compile(
+    "(?:无|無|没有)(?:异常|異常|缺陷|不良)|(?:異常|不良|결함|불량) ?(?:なし|無し|없음)"
+)
 
 _HEALTHY = re.compile(rf"(?<![^\W\d_])(?:{_GOOD})")
 _DEFECTIVE = re.compile(rf"(?<![^\W\d_])(?:{_BAD})")
-_NEGATED = re.compile(rf"(?<![^\W\d_])(?:{_NO})[-_ ]*(?:{_GOOD})")
+_NEGATED = re.compile(rf"(?<![^\W\d_]){_NO}(?:{_GOOD})")
 _WITHOUT = re.compile(
-    rf"(?<![^\W\d_])(?:{_NO})[-_ ]*(?:{_BAD})|(?:defects?|faults?|cracks?)[-_ ]?free|fehlerfrei|"
+    rf"(?<![^\W\d_]){_NO}(?:{_BAD})|(?:defects?|faults?|cracks?)[-_ ]?free|fehlerfrei|"
     r"fehlerlos|defektfrei"
 )
 _IN_ORDER = re.compile(r"(?<![^\W\d_])(?P<not>n\.? ?)?i\.? ?o\.?(?![^\W\d_])")
@@ -50,6 +59,8 @@ def is_healthy(name: str) -> bool:
     """
     words = _words(name)
     if any(sign in words for sign in _BAD_SIGNS):
+        return bool(_NONE_SIGNS.search(words))
+    if _NO_SIGNS.search(words):
         return False
     if _WITHOUT.search(words):
         return True
@@ -66,6 +77,8 @@ def is_defective(name: str) -> bool:
     """
     words = _words(name)
     if any(sign in words for sign in _BAD_SIGNS):
+        return not _NONE_SIGNS.search(words)
+    if _NO_SIGNS.search(words):
         return True
     if _WITHOUT.search(words):
         return False

@@ -88,7 +88,8 @@ def scan_folder(
     if rule.file not in ("", "none"):
         layout, table = _by_table(root, met, rule)
     else:
-        layout, table = _by_folders(root, met, classes or list(known), look=rule.file == "")
+        meant = classes or _found_below(root, met, list(known))
+        layout, table = _by_folders(root, met, meant, look=rule.file == "")
     _fill(scan, met, layout, table)
     _pick(scan, classes)
     return scan
@@ -179,6 +180,21 @@ def _by_folders(
         )
     (table,) = found
     return layout, table if _table_decides(root, layout, table, names) else None
+
+
+def _found_below(root: Path, met: Met, known: list[str]) -> list[str]:
+    """Give the classes of a model, unless more photographs have a class without them.
+
+    ok, nok/crack, nok/hole: a model of good and crack would leave out what lies in ok.
+    """
+    paths, beside = [parts for _, parts in met.files], [parts for _, parts in met.beside]
+    try:
+        plain = read_layout(root, paths, beside)
+        told = read_layout(root, paths, beside, classes=known)
+    except DataError:
+        return known
+    lost = [p for p, t in zip(plain.label, told.label, strict=True) if p and not t]
+    return [] if lost else known
 
 
 def _table_decides(root: Path, layout: Layout, table: Labels, names: Sequence[str]) -> bool:

@@ -316,12 +316,15 @@ def _gather(tables: Sequence[tuple[Table, _Columns, str]], paths: Sequence[str])
     ]
     for table, columns, folder in tables:
         below = [path for path in paths if path.startswith(folder)] if folder else list(paths)
+        everywhere = PathIndex([path.removeprefix(folder) for path in below])
         below = _of_its_split(table.file, below)
         index = PathIndex([path.removeprefix(folder) for path in below])
         labels = _labels_of(table, columns)
         splits = table.column(columns.split) if columns.split else [""] * len(labels)
         for cell, label, split in zip(table.column(columns.path), labels, splits, strict=True):
             place = index.find(cell)
+            if place is None and "/" in cell.replace("\\", "/").strip("./"):
+                place = everywhere.find(cell)  # train_val.csv says val/1.jpg
             if place is None:
                 found.unknown += [cell] if cell.strip() else []
                 continue
@@ -331,8 +334,11 @@ def _gather(tables: Sequence[tuple[Table, _Columns, str]], paths: Sequence[str])
                     f"{table.file} says two classes of {path!r}, {found.label[path]!r} and "
                     f"{label!r}; expected one; correct the table"
                 )
-            if split.strip():
-                found.split[path] = split
+            if split.strip() and name_key(found.split.setdefault(path, split)) != name_key(split):
+                raise DataError(
+                    f"{table.file} says two parts of the split of {path!r}, "
+                    f"{found.split[path]!r} and {split!r}; expected one; correct the table"
+                )
     _merge(found)
     return found
 

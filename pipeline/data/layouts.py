@@ -14,12 +14,15 @@ from pipeline.data.class_level import (
     check_class_level,
     classes_below,
     first_choice,
+    good_and_bad,
     inner_names,
     is_fold,
     joined_splits,
+    keys_of,
     leftovers,
     names_at,
     quoted,
+    say_leftovers,
 )
 from pipeline.data.class_words import TRAIN, is_collection, is_defective, is_healthy, split_of
 from pipeline.output.names import merged_spellings, name_key, one_spelling
@@ -81,7 +84,7 @@ def read_layout(
         >>> read_layout(Path("tile"), [("train", "good", "1.png"), ("test", "hole", "2.png")]).split
         ['train', 'test']
     """
-    meant = frozenset(map(name_key, classes or ()))
+    meant = keys_of(classes or (), paths)
     masks = _masks(paths, meant)
     kept = [parts for number, parts in enumerate(paths) if number not in masks]
     reader = _Reader(root, kept, beside, meant)
@@ -163,13 +166,7 @@ class _Reader:
 
     def _classes(self, level: Iterable[str], depth: int) -> list[_Place]:
         """Take the folders of one level for classes; say what else they could be."""
-        left = leftovers(level, self.meant)
-        if left:
-            every = ",".join(map(quoted, sorted(level)))
-            self.notes.append(
-                f"photographs in {', '.join(left)} are taken for ones without a class; if "
-                f"{'it is one' if len(left) == 1 else 'these are classes'}: --classes {every}"
-            )
+        left = self._left(level)
         inner = [] if self.meant else inner_names(self.paths, depth)
         if inner:
             self.notes.append(
@@ -178,6 +175,11 @@ class _Reader:
             )
         names = [parts[depth] if len(parts) > depth + 1 else "" for parts in self.paths]
         return [_Place("" if name in left else name) for name in names]
+
+    def _left(self, level: Iterable[str]) -> list[str]:
+        left = leftovers(level, self.meant)
+        self.notes += [say_leftovers(left, level)] if left else []
+        return left
 
     def _is_split(self, name: str) -> bool:
         return bool(split_of(name)) and name_key(name) not in self.meant
@@ -191,15 +193,15 @@ class _Reader:
             (name,) = level
             if self._is_split(name) or name_key(name) in self.meant:
                 return depth
-            if (is_healthy(name) or is_defective(name)) and not is_collection(name):
+            packed = is_collection(name) or good_and_bad(paths, depth + 1, name)
+            if (is_healthy(name) or is_defective(name)) and not packed:
                 return depth
             below = names_at(paths, depth + 1)
             if not below and name_key(name) not in _WRAPPERS:
                 return depth
             ahead = first_choice(paths, depth + 1)
-            says = any(self._is_split(one) or is_healthy(one) for one in ahead)
             packing = name_key(name) in _WRAPPERS | {name_key(above), name_key(self.root.name)}
-            if not (packing or says):
+            if not packing and not any(self._is_split(n) or is_healthy(n) for n in ahead):
                 return depth
             above, depth = name, depth + 1
 
@@ -242,13 +244,13 @@ class _Reader:
             inside = [p for p in self.paths if p[depth] == name]
             depths[name] = self._unpack(inside, depth + 1, name)
             check_class_level(self.root, inside, depths[name], self.meant)
+        left = self._left(
+            {p[n] for p in self.paths if len(p) > (n := depths.get(p[depth], 99)) + 1}
+        )
         for parts in self.paths:
-            if parts[depth] not in depths:  # beside the split, and a person named its classes
-                places.append(_Place())
-                continue
-            at = depths[parts[depth]]
-            label = parts[at] if len(parts) > at + 1 else ""
-            places.append(_Place(label, split_of(parts[depth])))
+            at = depths.get(parts[depth], len(parts))  # else beside a split with named classes
+            label = parts[at] if len(parts) > at + 1 and parts[at] not in left else ""
+            places.append(_Place(label, split_of(parts[depth]) if parts[depth] in depths else ""))
         trained = {name_key(p.label) for p in places if p.split == TRAIN and p.label}
         return [self._known(place, trained) for place in places]
 

@@ -169,14 +169,24 @@ def _from_json(file: Path, text: str, names: Sequence[str]) -> Table:
     """Read a list of objects, JSON Lines, or one object from photographs to classes."""
     try:
         try:
-            said = json.loads(text)
+            said = json.loads(text, object_pairs_hook=_once)
+        except DataError:
+            raise
         except ValueError:
             said = [json.loads(line) for line in text.splitlines() if line.strip()]
+    except DataError as error:
+        raise DataError(f"{file}: {error}") from error
     except (ValueError, RecursionError) as error:
         raise DataError(
             f"{file} cannot be read ({error}); expected JSON Lines: one object on each line"
         ) from error
     if isinstance(said, dict) and any(map(PathIndex(names).find, said)):
+        nested = next((k for k, v in said.items() if isinstance(v, (dict, list))), None)
+        if nested is not None:
+            raise DataError(
+                f"{file} says {json.dumps(said[nested])[:80]} of {nested!r}; expected one class, "
+                'as in {"1.jpg": "ok"}, or a list of objects with path and label'
+            )
         return Table(file, ["path", "label"], [[k, _json_cell(v)] for k, v in said.items()])
     records: list[Any] = said if isinstance(said, list) else [said]
     if not records or not all(isinstance(record, dict) for record in records):
@@ -184,6 +194,19 @@ def _from_json(file: Path, text: str, names: Sequence[str]) -> Table:
     columns = list(dict.fromkeys(str(name) for record in records for name in record))
     rows = [[_json_cell(record.get(name)) for name in columns] for record in records]
     return Table(file, [column.strip() for column in columns], rows)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object; a name that is there twice with two values says two things.
+
+    Raises:
+        DataError: there is one.
+    """
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if found.setdefault(name, value) != value:
+            raise DataError(f"two values of {name!r} in one JSON object; expected one")
+    return found
 
 
 def _json_cell(value: object) -> str:

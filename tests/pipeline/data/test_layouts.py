@@ -701,3 +701,75 @@ def test_views_below_numbered_classes(tmp_path: Path) -> None:
     make(tmp_path / "b", [f"{c}/cam{v}/1.png" for c in ("A", "B") for v in (1, 2)])
     with pytest.raises(DataError, match=r"the classes may stand one level below.*--classes A,B"):
         scan_folder(tmp_path / "b")
+
+
+@pytest.mark.parametrize("name", ["niet_ok", "ikke ok", "ej godkänd", "pas conforme",
+                                  "não conforme",
+                                  "nie ok", "není ok", "nOK",
+                                  "不正常", "非良品", "未合格"])  # fmt: skip
+def test_no_in_any_language(name: str) -> None:
+    """A no before a good word says defective, in the languages that good words are known in."""
+    assert is_defective(name)
+    assert not is_healthy(name)
+
+
+@pytest.mark.parametrize("name", ["Okt_2025", "Oktober", "goodyear", "Oksana", "freeze",
+                                  "raw_normalized",
+                                  "Wong", "neko", "不锈钢"])  # fmt: skip
+def test_what_begins_like_a_word_is_none(name: str) -> None:
+    """October, a maker of tyres and a colleague are no good parts."""
+    assert not is_healthy(name)
+
+
+@pytest.mark.parametrize("name", ["OK1", "OKs", "OK-Teile", "okparts", "OK品", "goods",
+                                  "free_of_defects",
+                                  "Normalteil", "sem defeito",
+                                  "无缺陷", "異常なし", "결함 없음"])  # fmt: skip
+def test_good_in_more_forms(name: str) -> None:
+    """What is said with a number, a word of parts or of none is good still."""
+    assert is_healthy(name)
+
+
+def test_good_and_bad_below_what_says_good_or_bad(tmp_path: Path) -> None:
+    """Fresh/OK, Fresh/NG: the classes stand below, though the name above says one."""
+    for above in ("clean", "stainless"):
+        one = make(tmp_path / above, [f"{above}/{c}/{i}.png" for c in ("OK", "NG") for i in "12"])
+        assert counts(one) == {("OK", ""): 2, ("NG", ""): 2}
+    two = [f"{a}/{c}/1.png" for a in ("clean", "oily") for c in ("OK", "NG")]
+    with pytest.raises(DataError, match="--classes NG,OK"):
+        scan_folder(make(tmp_path / "two", two))
+
+
+def test_days_of_which_one_lacks_a_class_and_cameras_below(tmp_path: Path) -> None:
+    """What stands below a class is not offered as one."""
+    make(
+        tmp_path, [f"d1/{c}/cam1/1.png" for c in ("OK", "NG")] + ["d2/OK/a/1.png", "d2/OK/b/1.png"]
+    )
+    with pytest.raises(DataError, match="--classes NG,OK, or"):
+        scan_folder(tmp_path)
+
+
+def test_classes_of_a_model_do_not_hide_others(tmp_path: Path) -> None:
+    """A model of good and crack, scored on ok and nok/crack: ok is not left out."""
+    make(tmp_path, ["ok/1.png", "nok/crack/1.png", "nok/hole/1.png"])
+    assert counts(tmp_path, known=["good", "crack"]) == {("ok", ""): 1, ("nok", ""): 2}
+
+
+def test_leftovers_beside_good_alone_and_below_a_split(tmp_path: Path) -> None:
+    """OK, unsure: unsure is no class of defects; nor is it below train and test."""
+    assert counts(make(tmp_path / "a", ["OK/1.png", "unsure/2.png"])) == {
+        ("OK", ""): 1,
+        ("", ""): 1,
+    }
+    files = [f"{s}/{c}/1.png" for s in ("train", "test") for c in ("OK", "NG", "unsure")]
+    scan = scan_folder(make(tmp_path / "b", files))
+    assert {p.label for p in scan.photographs if "unsure" in p.path} == {""}
+    assert any("--classes NG,OK,unsure" in note for note in scan.notes)
+
+
+def test_a_class_with_a_comma_beside_a_split(tmp_path: Path) -> None:
+    """The option that is given is not refused again: a shell takes its quotes off."""
+    files = [f"{s}/{c}/1.png" for s in ("train", "test") for c in ("ok", "scratch, deep")]
+    make(tmp_path, [*files, "x/1.png"])
+    found = counts(tmp_path, classes=["ok", "scratch", "deep"])
+    assert found == {(c, s): 1 for c in ("ok", "scratch, deep") for s in ("train", "test")}

@@ -18,7 +18,9 @@ from PIL import Image
 
 import pipeline
 from features.cache.cache import Cache
+from features.errors import DataError
 from pipeline.data.dataset import to_compare_on
+from pipeline.data.folder import LabelRule, scan_folder
 from pipeline.data.given_split import given_sides
 
 
@@ -253,3 +255,29 @@ def test_odd_names_of_classes_through_every_command(run: Run, tmp_path: Path, na
     code, out, _ = run("evaluate", "model", "new")
     assert code == 0
     assert "new (8 of at most 8 parts, could be far fewer)" in out
+
+
+def _said(root: Path, table: str, text: str) -> dict[str, str]:
+    for name in ("train/1.png", "val/1.png", "train/2.png"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"x")
+    (root / table).write_text(text)
+    found = scan_folder(root, labels=LabelRule(str(root / table)))
+    return {photograph.path: photograph.label for photograph in found.photographs}
+
+
+def test_a_list_of_two_parts_names_both(tmp_path: Path) -> None:
+    """train_val.csv says val/1.png with its folder: that is no photograph of train."""
+    said = _said(tmp_path, "train_val.csv", "path,label\ntrain/1.png,ok\nval/1.png,ng\n2.png,ok\n")
+    assert said == {"train/1.png": "ok", "val/1.png": "ng", "train/2.png": "ok"}
+
+
+@pytest.mark.parametrize("table, text, why", [
+    ("a.json", '{"train/1.png": "ok", "train/1.png": "ng"}', "two values"),
+    ("a.json", '{"train/1.png": {"label": "ok"}}', "expected one class"),
+    ("a.csv", "path,label,split\ntrain/1.png,ok,train\ntrain/1.png,ok,test\n", "two parts of"),
+])  # fmt: skip
+def test_tables_that_contradict_themselves(tmp_path: Path, table: str, text: str, why: str) -> None:
+    """Two values of one photograph are refused, in JSON and of its split, too."""
+    with pytest.raises(DataError, match=why):
+        _said(tmp_path, table, text)
