@@ -117,28 +117,31 @@ def classes_below(
         meant: keys of names that a person called classes.
 
     Returns:
-        Split and class of each photograph, "" for none; beside named folders others are classes,
-        too. None where the named ones stand at the expected level, or nowhere below it.
+        Split (the nearest above the class) and class of each photograph, "" for none; beside named
+        folders others are classes, too. None where the named ones stand at the expected level, or
+        nowhere below it.
 
     Example:
         >>> days = [("05-01", "OK", "1.png"), ("05-02", "NG", "1.png")]
         >>> classes_below(days, 0, frozenset({"ok", "ng"}))
         [('', 'OK'), ('', 'NG')]
     """
-    splits = [split_of(parts[depth]) if len(parts) > depth + 1 else "" for parts in paths]
-    folders = [p[depth + bool(split) : -1] for p, split in zip(paths, splits, strict=True)]
+    ways = [parts[depth:-1] for parts in paths]
+    # train/OK is no level below, unless train is a class.
+    firsts = [bool(way and split_of(way[0]) and name_key(way[0]) not in meant) for way in ways]
     places = [
-        next((at for at, name in enumerate(names) if name_key(name) in meant), -1)
-        for names in folders
+        next((at for at, name in enumerate(way) if name_key(name) in meant), -1) for way in ways
     ]
-    levels = set(places) - {-1}
+    levels = {place - first for place, first in zip(places, firsts, strict=True) if place >= 0}
     if not levels or 0 in levels:
         return None
     only = levels.pop() if len(levels) == 1 else -1
     found = []
-    for split, names, place in zip(splits, folders, places, strict=True):
-        at = place if place > 0 else only
-        found.append((split, names[at]) if 0 < at < len(names) else ("", ""))
+    for way, first, place in zip(ways, firsts, places, strict=True):
+        at = place if place >= 0 else only + first
+        inside = first < at < len(way)
+        split = next(filter(None, map(split_of, reversed(way[:at]))), "") if inside else ""
+        found.append((split, way[at] if inside else ""))
     return found
 
 

@@ -433,10 +433,13 @@ def test_classes_below_days_and_lines_are_taken_together_where_they_are_named(
     assert counts(tmp_path, classes=["ok", "NG"]) == {("OK", ""): 3, ("NG", ""): 3}
     of_a_model = Counter({("OK", ""): 3, ("NG", ""): 3, ("dent", ""): 1, ("", ""): 1})
     assert counts(tmp_path, known={"OK": 0, "NG": 1}) == of_a_model  # dent is one it does not know
-    make(tmp_path / "split", [f"{s}/{days[0]}/{c}/1.png" for s in ("train", "test") for c in "ab"])
-    assert counts(tmp_path / "split", classes=["a", "b"]) == {
-        (c, s): 1 for c in "ab" for s in ("train", "test")
-    }
+    sides = ("train", "test")
+    make(tmp_path / "above", [f"{s}/{days[0]}/{c}/1.png" for s in sides for c in "ab"])
+    below = [f"{days[n]}/{s}" for n, s in enumerate(sides)]
+    make(tmp_path / "below", [f"{side}/{c}/1.png" for side in below for c in "ab"])
+    for folder in ("above", "below"):  # a split below days was trained on as a whole
+        held = counts(tmp_path / folder, classes=["a", "b"])
+        assert held == {(c, s): 1 for c in "ab" for s in sides}
 
 
 @pytest.mark.parametrize(
