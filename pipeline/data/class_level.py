@@ -170,7 +170,7 @@ def check_class_level(
 
 
 def leftovers(level: Iterable[str], meant: frozenset[str]) -> list[str]:
-    """List the folders beside good and bad that are no class: unsure, todo, results.
+    """List the folders beside good ones that are no class: unsure, todo, results.
 
     Example:
         >>> leftovers(["NG", "OK", "unsure"], frozenset()), leftovers(["a", "unsure"], frozenset())
@@ -178,6 +178,8 @@ def leftovers(level: Iterable[str], meant: frozenset[str]) -> list[str]:
     """
     found = sorted(name for name in level if name_key(name) in _LEFTOVERS - meant)
     others = [name for name in level if name not in found]
+    if len(others) == 1:  # beside good alone, review may well be the class of what was rejected
+        found = [name for name in found if name_key(name) != "review"]
     return found if any(map(is_healthy, others)) else []
 
 
