@@ -71,6 +71,11 @@ def broken() -> turns.Round:
     return round_
 
 
+def test_a_round_of_less_than_a_tick_has_a_ratio() -> None:
+    """The clock of processor time counts ticks: nothing is divided by 0."""
+    assert turns._timed(nap(0))["cpu"] > 0
+
+
 def test_ratios_are_taken_pair_by_pair(monkeypatch: pytest.MonkeyPatch) -> None:
     """Twice as fast is a ratio of 2; facts come along; the peak memory is there."""
     monkeypatch.setenv("PYTHONPATH", str(TESTS))
