@@ -19,6 +19,7 @@ from features.photographs.file import Photograph, read_photograph, stat_photogra
 from features.photographs.views import FULL, view_named
 from features.runtime import core_count
 from pipeline.data.extract_folder import ExtractOptions, prepare
+from pipeline.data.folder import Scan
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,8 @@ class Plan:
     """Hold what `extract_folder` would do.
 
     Attributes:
-        photographs: in the folder.
-        missing: of these, such as the cache knows nothing of, or not all.
+        scan: what the folder holds, and how it is read.
+        missing: photographs such as the cache knows nothing of, or not all.
         pictures: that the backbone sees of each: the whole photograph and its crops.
         rows: that would be added.
         seconds: that this would take, by a measurement just made on this computer.
@@ -35,7 +36,7 @@ class Plan:
         look: what is kept of a photograph, as a text.
     """
 
-    photographs: int
+    scan: Scan
     missing: int
     pictures: int
     rows: int
@@ -67,8 +68,8 @@ def plan_folder(data: Path, cache_path: Path, options: ExtractOptions) -> Plan:
         )
     size = rows * settings.cached_width * settings.row_dtype.itemsize
     return Plan(
-        len(ready.scan.photographs), len(lacking), pictures * len(chosen.names),
-        rows, seconds, size, str(settings.look),
+        ready.scan, len(lacking), pictures * len(chosen.names), rows, seconds, size,
+        str(settings.look),
     )  # fmt: skip
 
 

@@ -53,21 +53,21 @@ def plan(planned: Plan) -> str:
     """Say what `extract` would do, for `--dry-run`."""
     minutes = planned.seconds / 60
     took = f"{minutes:.0f} minutes" if minutes >= 1.5 else f"{planned.seconds:.0f} seconds"
+    first, *read = _read_as(planned.scan)
     rows = [
-        ["photographs", f"{planned.photographs:,}, of which {planned.missing:,} to be looked at"],
+        [*first[:-1], f"{first[-1]}, of which {planned.missing:,} to be looked at"],
+        *read,
         ["rows", f"{planned.rows:,}, from {planned.pictures} pictures a photograph"],
         ["time", f"about {took} while nothing else runs, measured just now"],
         ["disk", f"{planned.size / 1e6:,.0f} MB"],
         ["look", planned.look],
     ]
-    return align(rows, right=False)
+    return "\n".join([align(rows, right=False), *_about_folder(planned.scan)])
 
 
 def extraction(done: FolderExtraction, cache: Path) -> str:
     """Give the summary of `extract`."""
     result, scan = done.extraction, done.scan
-    labels = Counter(p.label or "(no class folder)" for p in scan.photographs)
-    classes = ", ".join(f"{printable(name)} {count:,}" for name, count in sorted(labels.items()))
     parts = len({s.group for s in result.table_rows if s.group})
     groups = done.group_rule.describe()
     if not done.group_rule.from_photographs:
@@ -88,9 +88,7 @@ def extraction(done: FolderExtraction, cache: Path) -> str:
     speed = result.rows / seconds["backbone"] if seconds["backbone"] else 0.0
     count = f", {result.rows:,} rows" if result.rows != result.extracted else ""
     rows = [
-        ["photographs", f"{len(scan.photographs):,} ({classes})"],
-        ["layout", printable(scan.layout)],
-        ["ignored", printable(describe_ignored(scan.ignored)) if scan.ignored else "nothing"],
+        *_read_as(scan),
         ["extracted", f"{result.extracted:,}{count}" + (f" ({speed:.0f}/s)" if speed else "")],
         ["reused", f"{result.reused:,}"],
         ["failed", f"{len(result.failed):,}"],
@@ -104,6 +102,17 @@ def extraction(done: FolderExtraction, cache: Path) -> str:
     said = [f"note: {line}" for line in done.said]
     text = "\n".join([align(rows, right=False), *_about_folder(scan), *said])
     return text if done.settings.weights.trained else f"{text}\n\n{UNTRAINED_WARNING}"
+
+
+def _read_as(scan: Scan) -> list[list[str]]:
+    """Say how a folder is read: photographs with their classes, layout, what is left out."""
+    labels = Counter(p.label or "(no class folder)" for p in scan.photographs)
+    classes = ", ".join(f"{printable(name)} {count:,}" for name, count in sorted(labels.items()))
+    return [
+        ["photographs", f"{len(scan.photographs):,} ({classes})"],
+        ["layout", printable(scan.layout)],
+        ["ignored", printable(describe_ignored(scan.ignored)) if scan.ignored else "nothing"],
+    ]
 
 
 def _about_folder(scan: Scan) -> list[str]:

@@ -281,3 +281,18 @@ def test_tables_that_contradict_themselves(tmp_path: Path, table: str, text: str
     """Two values of one photograph are refused, in JSON and of its split, too."""
     with pytest.raises(DataError, match=why):
         _said(tmp_path, table, text)
+
+
+def test_a_dry_run_says_how_the_folder_is_read(run: Run, tmp_path: Path) -> None:
+    """Classes, layout, split and notes stand there as the run itself says them; nothing is kept."""
+    splits(tmp_path / "data")
+    parts(tmp_path / "data" / "train" / "unsure", 3, bright=True)
+    (tmp_path / "data" / "train" / "good" / "a.gif").write_bytes(b"GIF89a" + bytes(20))
+    code, plan, _ = run("extract", "data", "--weights", "random", "--dry-run")
+    assert code == 0
+    assert not (tmp_path / "features.h5").exists()
+    assert "39 ((no class folder) 3, bad 18, good 18), of which 39 to be looked at" in plan
+    _, done, _ = run("extract", "data", "--weights", "random")
+    said = [line for line in done.splitlines() if re.match("layout|ignored|given split|warn", line)]
+    assert len(said) >= 5
+    assert [line for line in said if " ".join(line.split()) not in " ".join(plan.split())] == []
