@@ -9,9 +9,8 @@ from pathlib import Path
 
 from features.errors import DataError
 from pipeline.data.class_words import SPLITS, TRAIN, is_defective, is_healthy, split_of
-from pipeline.output.names import match_names, name_key
-
-Parts = tuple[str, ...]
+from pipeline.data.named_classes import Parts, is_batch
+from pipeline.output.names import name_key
 
 IMAGES = frozenset({
     "images", "image", "imgs", "img", "photos", "photographs", "pictures", "jpegimages", "rgb",
@@ -37,12 +36,6 @@ _JOINED = (
 def names_at(paths: Iterable[Parts], depth: int) -> Counter[str]:
     """Count the photographs below each folder at a depth."""
     return Counter(parts[depth] for parts in paths if len(parts) > depth + 1)
-
-
-def keys_of(classes: Sequence[str], paths: Sequence[Parts]) -> frozenset[str]:
-    """Give the keys of classes that a person typed; "scratch, deep" may come cut at its comma."""
-    typed, _ = match_names(classes, sorted({name for parts in paths for name in parts[:-1]}))
-    return frozenset(map(name_key, (*typed, *classes)))
 
 
 def first_choice(paths: Sequence[Parts], depth: int) -> set[str]:
@@ -106,45 +99,6 @@ def joined_splits(level: Iterable[str], meant: frozenset[str]) -> dict[str, tupl
     return found
 
 
-def classes_below(
-    paths: Sequence[Parts], depth: int, meant: frozenset[str]
-) -> list[tuple[str, str]] | None:
-    """Find the folders that a person called classes below days, lines or folds.
-
-    Args:
-        paths: of photographs.
-        depth: where classes are expected.
-        meant: keys of names that a person called classes.
-
-    Returns:
-        Split (the nearest above the class) and class of each photograph, "" for none; beside named
-        folders others are classes, too. None where the named ones stand at the expected level, or
-        nowhere below it.
-
-    Example:
-        >>> days = [("05-01", "OK", "1.png"), ("05-02", "NG", "1.png")]
-        >>> classes_below(days, 0, frozenset({"ok", "ng"}))
-        [('', 'OK'), ('', 'NG')]
-    """
-    ways = [parts[depth:-1] for parts in paths]
-    # train/OK is no level below, unless train is a class.
-    firsts = [bool(way and split_of(way[0]) and name_key(way[0]) not in meant) for way in ways]
-    places = [
-        next((at for at, name in enumerate(way) if name_key(name) in meant), -1) for way in ways
-    ]
-    levels = {place - first for place, first in zip(places, firsts, strict=True) if place >= 0}
-    if not levels or 0 in levels:
-        return None
-    only = levels.pop() if len(levels) == 1 else -1
-    found = []
-    for way, first, place in zip(ways, firsts, places, strict=True):
-        at = place if place >= 0 else only + first
-        inside = first < at < len(way)
-        split = next(filter(None, map(split_of, reversed(way[:at]))), "") if inside else ""
-        found.append((split, way[at] if inside else ""))
-    return found
-
-
 def check_class_level(
     root: Path, paths: Sequence[Parts], depth: int, meant: frozenset[str]
 ) -> None:
@@ -165,6 +119,7 @@ def check_class_level(
         return
     _refuse_between(root, paths, depth)
     _refuse_twice(root, paths, depth)
+    _refuse_contradiction(root, paths, depth)
     _refuse_images(root, paths, depth)
     _refuse_one_unclear(root, paths, depth)
 
@@ -193,18 +148,21 @@ def say_leftovers(left: Sequence[str], level: Iterable[str]) -> str:
 
 
 def inner_names(paths: Sequence[Parts], depth: int) -> list[str]:
-    """Name the folders below each class where any class has several, and no class says good or bad.
+    """Name the folders below classes, where one has several, and no class says good or bad.
+
+    Classes without folders below stand among them under their own names.
 
     Example:
-        >>> inner_names([(a, b + a, "1.png") for a in "DP" for b in "CU"], 0)
-        ['CD', 'CP', 'UD', 'UP']
+        >>> inner_names([(a, b + a, "1.png") for a in "DP" for b in "CU"] + [("W", "1.png")], 0)
+        ['CD', 'CP', 'UD', 'UP', 'W']
     """
     level = names_at(paths, depth)
-    if len(level) < 2 or any(map(_says, level)) or any(len(p) < depth + 3 for p in paths):
+    if len(level) < 2 or any(map(_says, level)):
         return []
     below = {name: names_at([p for p in paths if p[depth] == name], depth + 1) for name in level}
-    names = sorted(set().union(*below.values()))
-    return names if all(len(inside) > 1 for inside in below.values()) else []
+    if not any(len(inside) > 1 for inside in below.values()):
+        return []
+    return sorted(set().union(*(inside or {name} for name, inside in below.items())))
 
 
 def good_and_bad(paths: Sequence[Parts], depth: int, name: str) -> bool:
@@ -263,7 +221,8 @@ def _together(each: Sequence[Sequence[Parts]], depth: int) -> str:
         first, says = first_choice(paths, depth), set(filter(_says, way))
         names = says if says and not any(map(_says, first)) else first or way
         named |= {name_key(name): name for name in names}
-    if not named or any(map(split_of, named.values())):
+    level = {name_key(paths[0][depth - 1]) for paths in each}
+    if not named or any(map(split_of, named.values())) or level & named.keys():
         return ""
     return f"take all together: --classes {','.join(map(quoted, sorted(named.values())))}, or "
 
@@ -272,23 +231,68 @@ def _refuse_twice(root: Path, paths: Sequence[Parts], depth: int) -> None:
     """Refuse a class that is there twice: good beside "good - Copy", or beside augmented/good.
 
     Raises:
-        DataError: it is.
+        DataError: it is, or a folder beside the classes holds good and bad parts.
     """
     level = sorted(names_at(paths, depth))
+    keys = {name_key(name) for name in level}
+    twice: dict[str, str] = {}
     for name in level:
-        others = {name_key(one): one for one in level if one != name}
-        copy = _COPY.fullmatch(name_key(name))
-        twice = name if copy and copy["of"] in others else ""
-        if not copy and not _says(name):
-            inside = names_at([p for p in paths if p[depth] == name], depth + 1)
-            twice = next((f"{name}/{one}" for one in inside if name_key(one) in others), "")
-        if twice:
-            alone = ",".join(map(quoted, others.values()))
-            raise DataError(
-                f"found {twice} beside {', '.join(others.values())} in "
-                f"{root.joinpath(*paths[0][:depth])}: one class in two places; take the others "
-                f"alone: --classes {alone}; if all are classes: --classes {alone},{quoted(name)}"
-            )
+        inside = sorted({one for p in paths if p[depth] == name for one in p[depth + 1 : -1]})
+        copy, says = _COPY.fullmatch(name_key(name)), _says(name)
+        again = [one for one in inside if not says and name_key(one) in keys - {name_key(name)}]
+        if copy and copy["of"] in keys:
+            twice[name] = name
+        elif again or (not says and len(level) > 1 and good_and_bad(paths, depth + 1, name)):
+            twice[name] = f"{name}/{(again or inside)[0]}"
+    days = all(map(is_batch, twice))
+    once = [n for n in level if n not in twice and (_says(n) or not days or not is_batch(n))]
+    if not twice or not once:
+        return
+    alone = ",".join(map(quoted, once))
+    held = "with what is called so below it" if days else "alone"
+    raise DataError(
+        f"found {next(iter(twice.values()))} beside {', '.join(once)} in "
+        f"{root.joinpath(*paths[0][:depth])}: one class in two places; take the others {held}: "
+        f"--classes {alone}; if all are classes: --classes {alone},{','.join(map(quoted, twice))}"
+    )
+
+
+def contradictions(paths: Sequence[Parts], depth: int) -> list[str]:
+    """List folders that say the opposite of the class above them: bad/good, good/crack.
+
+    What stands below several classes is no verdict, but a view or a place.
+
+    Example:
+        >>> contradictions([("bad", "good", "1.png"), ("good", "hole", "2.png")], 0)
+        ['bad/good', 'good/hole']
+    """
+    pairs = {(p[depth], p[depth + 1]) for p in paths if len(p) > depth + 2}
+    above = Counter(name_key(inner) for _, inner in pairs)
+    return sorted(
+        f"{outer}/{inner}"
+        for outer, inner in pairs
+        if above[name_key(inner)] == 1
+        and _says(outer)
+        and _says(inner)
+        and is_healthy(outer) != is_healthy(inner)
+    )
+
+
+def _refuse_contradiction(root: Path, paths: Sequence[Parts], depth: int) -> None:
+    """Refuse folders that say the opposite of the class that they stand in.
+
+    Raises:
+        DataError: there are some.
+    """
+    found = contradictions(paths, depth)
+    if found:
+        outer = found[0].split("/")[0]
+        level = ",".join(map(quoted, sorted(names_at(paths, depth))))
+        raise DataError(
+            f"found {', '.join(found[:4])} in {root.joinpath(*paths[0][:depth])}: one says good, "
+            "the other bad; move these photographs to their class; or, if all that lies in "
+            f"{outer} is {outer}: --classes {level}"
+        )
 
 
 def _refuse_images(root: Path, paths: Sequence[Parts], depth: int) -> None:

@@ -19,12 +19,14 @@ from pipeline.data.label_table import (
     read_labels,
     unclear_tables,
 )
-from pipeline.data.layouts import Layout, read_layout, surely_mask
+from pipeline.data.layouts import Layout, read_layout
+from pipeline.data.masks import surely_mask
 from pipeline.data.walk import ARCHIVES, Met, meet_files
 from pipeline.output.names import match_names, name_key
 from pipeline.output.read_table import SUFFIXES as TABLES
 
 _MOST_POINTED_AT = 20  # tables that are looked through where nothing says classes
+_SHOWN = 8  # folders that are left out
 
 
 @dataclass
@@ -91,7 +93,13 @@ def scan_folder(
         meant = classes or _found_below(root, met, list(known))
         layout, table = _by_folders(root, met, meant, look=rule.file == "")
     _fill(scan, met, layout, table)
-    _pick(scan, classes)
+    if classes:
+        _pick(scan, classes)
+    elif missing := sum(not p.label for p in scan.photographs):
+        why = "are not named in the table" if table else "lie in no folder of a class"
+        scan.notes.append(
+            f"{missing:,} of {len(scan.photographs):,} photographs {why}: they have no class"
+        )
     return scan
 
 
@@ -262,12 +270,6 @@ def _fill(scan: Scan, met: Met, layout: Layout, table: Labels | None) -> None:
         scan.layout = f"classes from {', '.join(map(str, table.files))}"
         scan.layout += f" (split: {layout.words})" if any(layout.split) else ""
         scan.notes += table.notes()
-    missing = sum(not p.label for p in scan.photographs)
-    if missing:
-        why = "are not named in the table" if table else "lie in no folder of a class"
-        scan.notes.append(
-            f"{missing:,} of {len(scan.photographs):,} photographs {why}: they have no class"
-        )
 
 
 def _table_splits(table: Labels) -> dict[str, str]:
@@ -283,14 +285,12 @@ def _table_splits(table: Labels) -> dict[str, str]:
     return {}
 
 
-def _pick(scan: Scan, classes: Sequence[str] | None) -> None:
-    """Keep the photographs of these classes alone.
+def _pick(scan: Scan, classes: Sequence[str]) -> None:
+    """Keep the photographs of these classes alone, and say which others there are.
 
     Raises:
         DataError: there are none of one of them.
     """
-    if not classes:
-        return
     names = scan.class_names
     chosen, unknown = match_names(classes, names)
     if unknown:
@@ -299,7 +299,11 @@ def _pick(scan: Scan, classes: Sequence[str] | None) -> None:
             f"found {', '.join(names)[:200] or 'no folder'}"
         )
     kept = [p for p in scan.photographs if p.label in chosen]
-    others = len(scan.photographs) - len(kept)
-    if others:
-        scan.ignored["photographs of other classes"] += others
+    others = [p for p in scan.photographs if p.label not in chosen]
     scan.photographs = kept
+    if others:
+        scan.ignored["photographs of other classes"] += len(others)
+        counts = Counter(p.label or p.path.rpartition("/")[0] or "no folder" for p in others)
+        shown = ", ".join(f"{name} {count:,}" for name, count in counts.most_common(_SHOWN))
+        shown += ", …" if len(counts) > _SHOWN else ""
+        scan.notes.append(f"left out, for they are none of the classes named: {shown}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,36 +9,27 @@ from pathlib import Path
 from features.errors import DataError
 from pipeline.data.class_level import (
     IMAGES,
-    Parts,
     check_class_level,
-    classes_below,
+    contradictions,
     first_choice,
     good_and_bad,
     inner_names,
     is_fold,
     joined_splits,
-    keys_of,
     leftovers,
     names_at,
     quoted,
     say_leftovers,
 )
 from pipeline.data.class_words import TRAIN, is_collection, is_defective, is_healthy, split_of
+from pipeline.data.masks import find_masks
+from pipeline.data.named_classes import Parts, classes_below, keys_of
 from pipeline.output.names import merged_spellings, name_key, one_spelling
 
 _WRAPPERS = IMAGES | {"data", "dataset", "datasets", "raw", "files", "archive"}
-_MASKS = frozenset({"masks", "mask", "segmentation", "segmentations", "segmentationclass"})
-_MASKS_BESIDE_IMAGES = frozenset({"labels", "label", "annotations", "annotation", "gt"})
-_DRAWN = frozenset({
-    "overlay", "overlays", "heatmap", "heatmaps", "annotated", "thumbs", "thumbnail", "thumbnails",
-    "preview", "previews", "visualization", "visualizations", "visualisation", "visualisations",
-})  # fmt: skip
-_WEARING = frozenset({"with", "without", "no"})  # of people with and without masks
-_SURELY_MASKS = frozenset({"groundtruth", "gtmasks"})
 _NO_CLASS = frozenset(
     {"unlabeled", "unlabelled", "unknown", "all", "allclasses", "images", "image"}
 )
-_MASK_END = re.compile(r"[-_ .](masks?|gt|seg|label|ground[-_ ]?truth)\Z", re.IGNORECASE)
 
 
 @dataclass
@@ -85,7 +75,7 @@ def read_layout(
         ['train', 'test']
     """
     meant = keys_of(classes or (), paths)
-    masks = _masks(paths, meant)
+    masks = find_masks(paths, meant)
     kept = [parts for number, parts in enumerate(paths) if number not in masks]
     reader = _Reader(root, kept, beside, meant)
     words, places = reader.read()
@@ -135,8 +125,8 @@ class _Reader:
         splits = {name for name in level if self._is_split(name)}
         packed = f", packed in {'/'.join(self.paths[0][:depth])}" if depth and self.paths else ""
         if (named := classes_below(self.paths, depth, self.meant)) is not None:
-            words = f"folders called as the classes, below {', '.join(sorted(level)[:4])}{packed}"
-            return words, [_Place(label, split) for split, label in named]
+            self.notes += named.notes
+            return f"{named.words}{packed}", [_Place(label, split) for split, label in named.places]
         if splits:
             self._refuse_beside(splits, sorted(set(level) - splits), depth)
             return f"{', '.join(sorted(splits))} above the classes{packed}", self._split_above(
@@ -167,6 +157,7 @@ class _Reader:
     def _classes(self, level: Iterable[str], depth: int) -> list[_Place]:
         """Take the folders of one level for classes; say what else they could be."""
         left = self._left(level)
+        self._say_contradictions(self.paths, depth)
         inner = [] if self.meant else inner_names(self.paths, depth)
         if inner:
             self.notes.append(
@@ -175,6 +166,12 @@ class _Reader:
             )
         names = [parts[depth] if len(parts) > depth + 1 else "" for parts in self.paths]
         return [_Place("" if name in left else name) for name in names]
+
+    def _say_contradictions(self, paths: Sequence[Parts], depth: int) -> None:
+        """Say of named classes, which are read as named, what else stands in them."""
+        found = contradictions(paths, depth)
+        if found:
+            self.notes.append(f"photographs in {', '.join(found[:4])} are taken for the first")
 
     def _left(self, level: Iterable[str]) -> list[str]:
         left = leftovers(level, self.meant)
@@ -244,6 +241,7 @@ class _Reader:
             inside = [p for p in self.paths if p[depth] == name]
             depths[name] = self._unpack(inside, depth + 1, name)
             check_class_level(self.root, inside, depths[name], self.meant)
+            self._say_contradictions(inside, depths[name])
         left = self._left(
             {p[n] for p in self.paths if len(p) > (n := depths.get(p[depth], 99)) + 1}
         )
@@ -290,83 +288,6 @@ class _Reader:
 
     def _at(self, depth: int) -> Path:
         return self.root.joinpath(*self.paths[0][:depth])
-
-
-# ---- what is no photograph ----------------------------------------------------------------
-
-
-def _masks(paths: Sequence[Parts], meant: frozenset[str]) -> set[int]:
-    """Find the numbers of pictures that are masks, by the names of folders and files.
-
-    Raises:
-        DataError: a folder called masks stands where classes stand, and nobody called it one.
-    """
-    folders = {parts[:at] for parts in paths for at in range(1, len(parts))}
-    direct = {parts[:-1] for parts in paths}
-    children: dict[Parts, set[str]] = {}
-    for folder in folders:
-        children.setdefault(folder[:-1], set()).add(name_key(folder[-1]))
-    of_masks = {f for f in folders if _folder_of_masks(f, children[f[:-1]], direct, meant)}
-    named = {(*parts[:-1], _stem(parts[-1]).casefold()) for parts in paths}
-    as_jpeg = {
-        (*parts[:-1], _stem(parts[-1]).casefold())
-        for parts in paths
-        if parts[-1].lower().endswith((".jpg", ".jpeg"))
-    }
-    return {
-        number
-        for number, parts in enumerate(paths)
-        if any(parts[:at] in of_masks for at in range(1, len(parts)))
-        or _file_of_mask(parts, named, as_jpeg)
-    }
-
-
-def _file_of_mask(parts: Parts, named: set[Parts], as_jpeg: set[Parts]) -> bool:
-    """Say whether a file is called as the mask of a photograph beside it, or as a JPEG's PNG."""
-    stem = _stem(parts[-1]).casefold()
-    base = _MASK_END.sub("", stem)
-    if base != stem and any((*above, base) in named for above in {parts[:-1], parts[:-2]}):
-        return True
-    return parts[-1].lower().endswith(".png") and (*parts[:-1], stem) in as_jpeg
-
-
-def surely_mask(parts: Parts) -> bool:
-    """Say whether a picture lies in a folder of masks alone, such as MVTec's ground_truth."""
-    return any(_letters(name) in _SURELY_MASKS for name in parts[:-1])
-
-
-def _folder_of_masks(
-    folder: Parts, siblings: set[str], direct: set[Parts], meant: frozenset[str]
-) -> bool:
-    name = name_key(folder[-1])
-    if name in meant:
-        return False
-    if _letters(name) in _SURELY_MASKS:
-        return True
-    others = siblings - {name}
-    beside = folder[:-1] in direct or bool(others & IMAGES)
-    made = _MASKS | _MASKS_BESIDE_IMAGES | _DRAWN
-    if beside:
-        return name in made
-    words = set(re.findall(r"[^\W\d_]+", name))
-    if not others or not (words & _MASKS or name in made) or words & _WEARING:
-        return False
-    if meant or (all(map(split_of, words - made)) and any(map(split_of, others))):
-        return True  # the classes were named, and it is none of them
-    what = "masks" if words & _MASKS else "pictures made of photographs"
-    raise DataError(
-        f"found a folder {'/'.join(folder)} beside {', '.join(sorted(others))}; {what} are no "
-        "photographs of a class; say which folders are classes: --classes "
-        f"{','.join(map(quoted, sorted(others)))}, or name it among them"
-    )
-
-
-def _letters(name: str) -> str:
-    return "".join(character for character in name_key(name) if character.isalnum())
-
-
-def _stem(name: str) -> str:
-    return name.rpartition(".")[0]
 
 
 def _refuse_annotations(root: Path, paths: Sequence[Parts], beside: Sequence[Parts]) -> None:

@@ -776,3 +776,74 @@ def test_a_class_with_a_comma_beside_a_split(tmp_path: Path) -> None:
     make(tmp_path, [*files, "x/1.png"])
     found = counts(tmp_path, classes=["ok", "scratch", "deep"])
     assert found == {(c, s): 1 for c in ("ok", "scratch, deep") for s in ("train", "test")}
+
+
+@pytest.mark.parametrize("day", ["2026-01-07", "lot 7", "Nachtschicht", "line2/week 3"])
+def test_days_beside_the_classes_themselves(tmp_path: Path, day: str) -> None:
+    """--classes OK,NG: what is called so below a day is read, and it is said; so is the rest."""
+    make(tmp_path, [f"{above}{c}/1.png" for above in ("", f"{day}/") for c in ("OK", "NG")])
+    make(tmp_path, ["2026-01-09/1.png", "other/x/1.png", f"{day}/dent/1.png"])
+    with pytest.raises(DataError, match="with what is called so below it: --classes NG,OK,other"):
+        scan_folder(tmp_path)
+    scan = scan_folder(tmp_path, ["OK", "NG"])
+    assert Counter(p.label for p in scan.photographs) == {"OK": 2, "NG": 2}
+    (read, left) = scan.notes
+    assert re.search(rf"stand below {day[:5]}.* \(2 photographs\), too: they are read", read)
+    assert all(f"{name} 1" in left for name in ("2026-01-09", "other", "dent"))
+    of_a_model = counts(tmp_path, known=["OK", "NG"])
+    assert of_a_model["OK", ""] == of_a_model["NG", ""] == 2
+    assert of_a_model["2026-01-09", ""] == 0  # a day is no class
+
+
+@pytest.mark.parametrize("made", ["augmented", "aug_90", "backup", "old 2", "224x224", "misc"])
+def test_what_was_made_of_photographs_beside_the_classes_is_left_out(
+    tmp_path: Path, made: str
+) -> None:
+    """It holds the named classes, too: which of the two readings is taken is said."""
+    make(tmp_path, [f"{above}{c}/1.png" for above in ("", f"{made}/") for c in ("OK", "NG")])
+    with pytest.raises(DataError, match="take the others alone: --classes NG,OK"):
+        scan_folder(tmp_path)
+    scan = scan_folder(tmp_path, ["OK", "NG"])
+    assert Counter(p.path.count("/") for p in scan.photographs) == {1: 2}
+    assert f"below {made} (2 photographs), too: they are left out" in scan.notes[0]
+
+
+def test_named_classes_beside_a_split_are_left_out(tmp_path: Path) -> None:
+    """In no part of the split they would be trained on: left out, and said; below it they count."""
+    files = [f"{s}/{c}/1.png" for s in ("train", "test", "old") for c in ("OK", "NG")]
+    make(tmp_path, [*files, "train/day3/OK/1.png", "day4/OK/1.png"])
+    scan = scan_folder(tmp_path, ["OK", "NG"])
+    assert Counter((p.label, p.split) for p in scan.photographs) == {
+        ("OK", "train"): 2, ("NG", "train"): 1, ("OK", "test"): 1, ("NG", "test"): 1,
+    }  # fmt: skip
+    assert any("day4 (1 photographs), old (2 photographs)" in note for note in scan.notes)
+
+
+@pytest.mark.parametrize("files", [
+    ["good/1.png", "bad/1.png", "bad/good/1.png"],
+    ["good/1.png", "good/crack/1.png", "bad/1.png"],
+    ["train/good/1.png", "train/bad/good/1.png", "train/bad/bad/1.png", "test/good/1.png"],
+])  # fmt: skip
+def test_a_good_folder_below_bad_is_asked_about(tmp_path: Path, files: list[str]) -> None:
+    """It was silently bad. Named, it is, and that is said; a view below both is no verdict."""
+    make(tmp_path, files)
+    with pytest.raises(DataError, match=r"one says good, the other bad;.*--classes bad,good"):
+        scan_folder(tmp_path)
+    scan = scan_folder(tmp_path, ["good", "bad"])
+    assert any("are taken for the first" in note for note in scan.notes)
+    make(tmp_path / "views", [f"{c}/hole {n}/1.png" for c in ("ok", "nok") for n in "12"])
+    assert not scan_folder(tmp_path / "views").notes
+
+
+def test_a_folder_of_both_beside_the_classes_is_no_class(tmp_path: Path) -> None:
+    """good, bad, d2/ok, d2/nok: d2 was learnt as a third class."""
+    make(tmp_path, ["good/1.png", "bad/1.png", "d2/ok/1.png", "d2/nok/1.png"])
+    with pytest.raises(DataError, match="found d2/nok beside bad, good"):
+        scan_folder(tmp_path)
+
+
+def test_classes_with_and_without_folders_below(tmp_path: Path) -> None:
+    """D/CD, D/UD beside P: the letters may be the classes, which is said; named, they are."""
+    make(tmp_path, ["D/CD/1.png", "D/UD/1.png", "P/1.png", "CP/1.png"])
+    assert any("--classes CD,CP,P,UD" in note for note in scan_folder(tmp_path).notes)
+    assert set(counts(tmp_path, classes=["CD", "CP", "P", "UD"]).values()) == {1}
