@@ -10,18 +10,13 @@ from pathlib import Path
 from features.errors import DataError
 from pipeline.data.class_words import SPLITS, TRAIN, is_defective, is_healthy, split_of
 from pipeline.data.named_classes import Parts, is_batch
-from pipeline.output.names import name_key
+from pipeline.output.names import name_key, typed
 
 IMAGES = frozenset({
     "images", "image", "imgs", "img", "photos", "photographs", "pictures", "jpegimages", "rgb",
 })  # fmt: skip
 """What folders of photographs are called that say nothing of a class, lower case."""
 
-_LEFTOVERS = frozenset({
-    "unlabeled", "unlabelled", "unknown", "unsure", "unclear", "unsorted", "todo", "temp", "tmp",
-    "misc", "review", "results", "result", "predictions", "output", "outputs", "unsortiert",
-    "unklar", "prüfen", "pruefen", "unbekannt",
-})  # fmt: skip
 _FOLD = re.compile(r"(k[-_ ]?)?(fold|cv)[-_ ]?\d+|k\d+")
 _COPY = re.compile(
     r"(?P<of>.+?)(?: - (?:copy|kopie|copie|copia)(?: ?\(\d+\))?| \(\d+\)|[-_ ]copy(?:[-_ ]?\d+)?)"
@@ -52,11 +47,6 @@ def names_on_the_way(paths: Sequence[Parts], depth: int) -> set[str]:
         found |= set(level)
         depth += 1
     return found | set(level)
-
-
-def quoted(name: str) -> str:
-    """Quote a name as it is typed among names with commas between them."""
-    return f'"{name}"' if "," in name or " " in name else name
 
 
 def is_fold(name: str) -> bool:
@@ -124,29 +114,6 @@ def check_class_level(
     _refuse_one_unclear(root, paths, depth)
 
 
-def leftovers(level: Iterable[str], meant: frozenset[str]) -> list[str]:
-    """List the folders beside good ones that are no class: unsure, todo, results.
-
-    Example:
-        >>> leftovers(["NG", "OK", "unsure"], frozenset()), leftovers(["a", "unsure"], frozenset())
-        (['unsure'], [])
-    """
-    found = sorted(name for name in level if name_key(name) in _LEFTOVERS - meant)
-    others = [name for name in level if name not in found]
-    if len(others) == 1:  # beside good alone, review may well be the class of what was rejected
-        found = [name for name in found if name_key(name) != "review"]
-    return found if any(map(is_healthy, others)) else []
-
-
-def say_leftovers(left: Sequence[str], level: Iterable[str]) -> str:
-    """Say that folders are taken for no classes, and the option that makes them some."""
-    every = ",".join(map(quoted, sorted(level)))
-    return (
-        f"photographs in {', '.join(left)} are taken for ones without a class; if "
-        f"{'it is one' if len(left) == 1 else 'these are classes'}: --classes {every}"
-    )
-
-
 def inner_names(paths: Sequence[Parts], depth: int) -> list[str]:
     """Name the folders below classes, where one has several, and no class says good or bad.
 
@@ -208,8 +175,8 @@ def _refuse_between(root: Path, paths: Sequence[Parts], depth: int) -> None:
     raise DataError(
         f"found {shown} below {'each of ' if same else ''}{above}: the classes "
         f"{'stand' if sure else 'may stand'} one level below; {_together(each, depth + 1)}extract "
-        f"one at a time: extract {quoted(str(one))} --cache {quoted(one.name + '.h5')}; or, if "
-        f"these are the classes: --classes {','.join(map(quoted, level))}"
+        f"one at a time: extract {typed(str(one))} --cache {typed(one.name + '.h5')}; or, if "
+        f"these are the classes: --classes {typed(*level)}"
     )
 
 
@@ -224,7 +191,7 @@ def _together(each: Sequence[Sequence[Parts]], depth: int) -> str:
     level = {name_key(paths[0][depth - 1]) for paths in each}
     if not named or any(map(split_of, named.values())) or level & named.keys():
         return ""
-    return f"take all together: --classes {','.join(map(quoted, sorted(named.values())))}, or "
+    return f"take all together: --classes {typed(*sorted(named.values()))}, or "
 
 
 def _refuse_twice(root: Path, paths: Sequence[Parts], depth: int) -> None:
@@ -248,12 +215,12 @@ def _refuse_twice(root: Path, paths: Sequence[Parts], depth: int) -> None:
     once = [n for n in level if n not in twice and (_says(n) or not days or not is_batch(n))]
     if not twice or not once:
         return
-    alone = ",".join(map(quoted, once))
+    alone = typed(*once)
     held = "with what is called so below it" if days else "alone"
     raise DataError(
         f"found {next(iter(twice.values()))} beside {', '.join(once)} in "
         f"{root.joinpath(*paths[0][:depth])}: one class in two places; take the others {held}: "
-        f"--classes {alone}; if all are classes: --classes {alone},{','.join(map(quoted, twice))}"
+        f"--classes {alone}; if all are classes: --classes {alone},{typed(*twice)}"
     )
 
 
@@ -287,7 +254,7 @@ def _refuse_contradiction(root: Path, paths: Sequence[Parts], depth: int) -> Non
     found = contradictions(paths, depth)
     if found:
         outer = found[0].split("/")[0]
-        level = ",".join(map(quoted, sorted(names_at(paths, depth))))
+        level = typed(*sorted(names_at(paths, depth)))
         raise DataError(
             f"found {', '.join(found[:4])} in {root.joinpath(*paths[0][:depth])}: one says good, "
             "the other bad; move these photographs to their class; or, if all that lies in "
@@ -309,8 +276,8 @@ def _refuse_images(root: Path, paths: Sequence[Parts], depth: int) -> None:
             raise DataError(
                 f"found {name} with folders such as {min(inside)} beside "
                 f"{', '.join(one for one in level if one != name)} in {at}; if these folders are "
-                f"the classes: extract {quoted(str(at / name))}; if all in {at.name} are: "
-                f"--classes {','.join(map(quoted, level))}"
+                f"the classes: extract {typed(str(at / name))}; if all in {at.name} are: "
+                f"--classes {typed(*level)}"
             )
 
 
@@ -332,6 +299,6 @@ def _refuse_one_unclear(root: Path, paths: Sequence[Parts], depth: int) -> None:
     _refuse_between(root, paths, depth)
     raise DataError(
         f"found {len(ahead)} folders in {inside}, such as {min(ahead)}, and none beside "
-        f"{name}; if each is a class: extract {quoted(str(inside))}; if all are one: "
-        f"--classes {quoted(name)}"
+        f"{name}; if each is a class: extract {typed(str(inside))}; if all are one: "
+        f"--classes {typed(name)}"
     )

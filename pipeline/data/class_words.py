@@ -42,6 +42,11 @@ _WITHOUT = re.compile(
     r"fehlerlos|defektfrei"
 )
 _IN_ORDER = re.compile(r"(?<![^\W\d_])(?P<not>n\.? ?)?i\.? ?o\.?(?![^\W\d_])")
+_BAD_ALONE = re.compile(
+    r"bad|ng|nok|ko|nio|defects?|defective|defekte?|defectuos[oa]s?|faulty|fail(?:ed|ure|ures)?|"
+    r"reject(?:ed|s)?|abnormal|anomal(?:y|ies|ous)|damaged|scrap|schlecht|fehlerhaft|ausschuss|"
+    r"rebuts?|scart[oi]|mauvais\w*|брак|негодн\w+|дефект\w*|不合格品?|不良品?|异常|異常|불량품?|불합격"
+)
 _COLLECTION = frozenset({
     "data", "dataset", "datasets", "database", "classification", "detection", "inspection",
     "recognition", "images", "image", "photos", "pictures",
@@ -83,6 +88,17 @@ def is_defective(name: str) -> bool:
     if _WITHOUT.search(words):
         return False
     return bool(_DEFECTIVE.search(words) or _NEGATED.search(words))
+
+
+def says_bad_alone(name: str) -> bool:
+    """Say whether a name says that parts are defective and nothing of how: what is not good.
+
+    Example:
+        >>> [says_bad_alone(name) for name in ("NG", "defective_parts", "not ok", "crack", "OK")]
+        [True, True, True, False, False]
+    """
+    words = re.sub(r"[-_ ]+(?:parts?|images?|pieces?|teile?|products?|quality)$", "", _words(name))
+    return bool(_BAD_ALONE.fullmatch(words) or _NEGATED.fullmatch(words))
 
 
 def is_collection(name: str) -> bool:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from features.errors import DataError
 from pipeline.data.class_words import is_defective, is_healthy
-from pipeline.output.names import match_names, name_key
+from pipeline.data.leftovers import doubtful
+from pipeline.output.names import match_names, name_key, typed
 from pipeline.output.tables import printable
 
 
@@ -43,8 +44,11 @@ class Classes:
             said = f"{len(self.names)} classes: {', '.join(self.names)}"
             bad = [name for name in self.names if not is_healthy(name)]
             if 0 < len(bad) < len(self.names):
-                named = ",".join(map(_typed, bad))
-                said += f", each told from the others; good against defective: --positive {named}"
+                taken = doubtful([], self.names)
+                said += ", each told from the others; good against defective: --positive "
+                said += typed(*(name for name in bad if name not in taken))
+                if taken:
+                    said += f" --classes {typed(*(n for n in self.names if n not in taken))}"
             return printable(said)
         sides = [
             " + ".join(sorted(name for name, number in self.members.items() if number == side))
@@ -112,7 +116,7 @@ def order_classes(
         shown = [f"{name} ({counted[name]:,})" if name in counted else name for name in names]
         raise DataError(
             f"cannot tell which of {shown[0]} and {shown[1]} is the defective class; "
-            f"say --positive {_typed(names[0])} or --positive {_typed(names[1])}"
+            f"say --positive {typed(names[0])} or --positive {typed(names[1])}"
         )
     defective = next(name for name in names if name not in healthy)
     return Classes((healthy[0], defective), {healthy[0]: 0, defective: 1})
@@ -133,13 +137,6 @@ def _one_class(name: str) -> Classes:
             "too: without them nothing can be learnt"
         )
     return Classes((name, "defective"), {name: 0})
-
-
-def _typed(name: str) -> str:
-    """Write a text as it is typed after an option."""
-    if "," in name:
-        return f"'\"{name}\"'"
-    return f"'{name}'" if not name.replace("_", "").replace("-", "").isalnum() else name
 
 
 def _against_the_rest(names: Sequence[str], positive: Sequence[str]) -> Classes:

@@ -85,13 +85,15 @@ def scan_folder(
             f"no photographs in {address_of(root)} ({describe_ignored(met.ignored)}); expected "
             "JPEG, PNG, BMP, TIFF or WebP files in one folder per class"
         )
-    rule = labels or LabelRule()
+    rule, known = labels or LabelRule(), list(known)
     table: Labels | None
     if rule.file not in ("", "none"):
         layout, table = _by_table(root, met, rule)
     else:
-        meant = classes or _found_below(root, met, list(known))
+        meant = classes or _found_below(root, met, known)
         layout, table = _by_folders(root, met, meant, look=rule.file == "")
+    if table is not None:
+        table.set_aside([*(classes or ()), *known])
     _fill(scan, met, layout, table)
     if classes:
         _pick(scan, classes)

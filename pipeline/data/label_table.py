@@ -11,6 +11,7 @@ from pathlib import Path
 from features.errors import DataError
 from features.photographs.decode import SUFFIXES
 from pipeline.data.class_words import split_of
+from pipeline.data.leftovers import set_aside
 from pipeline.output.names import merged_spellings, name_key, one_spelling
 from pipeline.output.read_table import PATH_COLUMNS, PathIndex, Table, read_table
 
@@ -66,6 +67,16 @@ class Labels:
     unknown: list[str] = field(default_factory=list)
     merged: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+
+    def set_aside(self, meant: Sequence[str]) -> None:
+        """Take the class from photographs that the tables call unsure, todo …, unless one is meant.
+
+        Args:
+            meant: names that a person or a model called classes.
+        """
+        keys, names = frozenset(map(name_key, meant)), list(self.label)
+        labels = set_aside(list(self.label.values()), keys, self.remarks)
+        self.label = dict(zip(names, labels, strict=True))
 
     def notes(self) -> list[str]:
         """Say what a person should know of the tables."""

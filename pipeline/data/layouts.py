@@ -16,20 +16,16 @@ from pipeline.data.class_level import (
     inner_names,
     is_fold,
     joined_splits,
-    leftovers,
     names_at,
-    quoted,
-    say_leftovers,
 )
 from pipeline.data.class_words import TRAIN, is_collection, is_defective, is_healthy, split_of
+from pipeline.data.leftovers import is_undecided, set_aside
 from pipeline.data.masks import find_masks
 from pipeline.data.named_classes import Parts, classes_below, keys_of
-from pipeline.output.names import merged_spellings, name_key, one_spelling
+from pipeline.output.names import merged_spellings, name_key, one_spelling, typed
 
 _WRAPPERS = IMAGES | {"data", "dataset", "datasets", "raw", "files", "archive"}
-_NO_CLASS = frozenset(
-    {"unlabeled", "unlabelled", "unknown", "all", "allclasses", "images", "image"}
-)
+_NO_CLASS = frozenset({"all", "allclasses", "images", "image"})
 
 
 @dataclass
@@ -94,7 +90,8 @@ def read_layout(
     merged = merged_spellings(spelling)
     if merged:
         layout.notes.append(f"folders that differ in spelling alone are one: {'; '.join(merged)}")
-    layout.label = [spelling.get(name, "") for name in layout.label]
+    named = [spelling.get(name, "") for name in layout.label]
+    layout.label = set_aside(named, meant, layout.notes)
     return layout
 
 
@@ -156,27 +153,20 @@ class _Reader:
 
     def _classes(self, level: Iterable[str], depth: int) -> list[_Place]:
         """Take the folders of one level for classes; say what else they could be."""
-        left = self._left(level)
         self._say_contradictions(self.paths, depth)
         inner = [] if self.meant else inner_names(self.paths, depth)
         if inner:
             self.notes.append(
                 f"{', '.join(sorted(level)[:4])} are taken for classes, and what lies in their "
-                f"folders for theirs; if these are: --classes {','.join(map(quoted, inner))}"
+                f"folders for theirs; if these are: --classes {typed(*inner)}"
             )
-        names = [parts[depth] if len(parts) > depth + 1 else "" for parts in self.paths]
-        return [_Place("" if name in left else name) for name in names]
+        return [_Place(parts[depth] if len(parts) > depth + 1 else "") for parts in self.paths]
 
     def _say_contradictions(self, paths: Sequence[Parts], depth: int) -> None:
         """Say of named classes, which are read as named, what else stands in them."""
         found = contradictions(paths, depth)
         if found:
             self.notes.append(f"photographs in {', '.join(found[:4])} are taken for the first")
-
-    def _left(self, level: Iterable[str]) -> list[str]:
-        left = leftovers(level, self.meant)
-        self.notes += [say_leftovers(left, level)] if left else []
-        return left
 
     def _is_split(self, name: str) -> bool:
         return bool(split_of(name)) and name_key(name) not in self.meant
@@ -223,7 +213,7 @@ class _Reader:
         """Give a command for each thing that may be meant, the likeliest first."""
         splits = sorted(found, key=lambda name: (split_of(name) != TRAIN, name))
         if classes and len(splits) > 1:
-            said = ",".join(map(quoted, classes))
+            said = typed(*classes)
             yield f"if {' and '.join(splits)} hold the classes: --classes {said}"
         elif classes or not others:
             said = "holds the classes" if classes else "is meant alone"
@@ -231,7 +221,7 @@ class _Reader:
         if not classes:
             yield "if a table says the classes: --labels FILE"
         if others:
-            every = ",".join(quoted(name) for name in (*others, *splits))
+            every = typed(*others, *splits)
             yield f"if all are classes: --classes {every}"
 
     def _split_above(self, depth: int) -> list[_Place]:
@@ -242,12 +232,9 @@ class _Reader:
             depths[name] = self._unpack(inside, depth + 1, name)
             check_class_level(self.root, inside, depths[name], self.meant)
             self._say_contradictions(inside, depths[name])
-        left = self._left(
-            {p[n] for p in self.paths if len(p) > (n := depths.get(p[depth], 99)) + 1}
-        )
         for parts in self.paths:
             at = depths.get(parts[depth], len(parts))  # else beside a split with named classes
-            label = parts[at] if len(parts) > at + 1 and parts[at] not in left else ""
+            label = parts[at] if len(parts) > at + 1 else ""
             places.append(_Place(label, split_of(parts[depth]) if parts[depth] in depths else ""))
         trained = {name_key(p.label) for p in places if p.split == TRAIN and p.label}
         return [self._known(place, trained) for place in places]
@@ -255,7 +242,7 @@ class _Reader:
     def _known(self, place: _Place, trained: set[str]) -> _Place:
         """Take the class from photographs in test/test or test/unknown: Keras's have none."""
         key = name_key(place.label)
-        nothing = key in _NO_CLASS or bool(split_of(key))
+        nothing = key in _NO_CLASS or is_undecided(key) or bool(split_of(key))
         if place.label and nothing and key not in trained | self.meant:
             return _Place("", place.split)
         return place

@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 
 from features.errors import DataError
-from pipeline.data.class_level import IMAGES, quoted
+from pipeline.data.class_level import IMAGES
 from pipeline.data.class_words import split_of
 from pipeline.data.named_classes import Parts
-from pipeline.output.names import name_key
+from pipeline.output.names import name_key, typed
 
 _MASKS = frozenset({"masks", "mask", "segmentation", "segmentations", "segmentationclass"})
 _MASKS_BESIDE_IMAGES = frozenset({"labels", "label", "annotations", "annotation", "gt"})
@@ -84,7 +84,7 @@ def _folder_of_masks(
     raise DataError(
         f"found a folder {'/'.join(folder)} beside {', '.join(sorted(others))}; {what} are no "
         "photographs of a class; say which folders are classes: --classes "
-        f"{','.join(map(quoted, sorted(others)))}, or name it among them"
+        f"{typed(*sorted(others))}, or name it among them"
     )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+_SPECIAL = re.compile(r"""[\s,;&|<>()*?!#'`$\[\]{}~]""")
 _INVISIBLE = dict.fromkeys(map(ord, "\ufeff\u200b\u200c\u200d\u2060\u00ad"))
 
 
@@ -74,6 +76,19 @@ def split_names(text: str | None) -> list[str] | None:
         else:
             current += character
     return [name.strip() for name in (*found, current) if name.strip()]
+
+
+def typed(*names: str) -> str:
+    """Write names as they are typed after an option, with commas between them.
+
+    Double quotes mean the same in every shell, and `match_names` puts together what was cut at a
+    comma in a name.
+
+    Example:
+        >>> typed("OK", "scratch, deep", "n.i.O.")
+        'OK,"scratch, deep",n.i.O.'
+    """
+    return ",".join(f'"{name}"' if _SPECIAL.search(name) else name for name in names)
 
 
 def match_names(wanted: Sequence[str], known: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
@@ -14,6 +15,7 @@ from features.errors import DataError
 from pipeline.data.class_words import is_defective, is_healthy
 from pipeline.data.classes import order_classes
 from pipeline.data.folder import LabelRule, find_pictures, scan_folder
+from pipeline.output.names import match_names, split_names
 
 NFC, NFD = (unicodedata.normalize(form, "défaut") for form in ("NFC", "NFD"))
 
@@ -141,8 +143,6 @@ def test_names_that_look_equal_are_one_class(tmp_path: Path) -> None:
 
 def test_a_class_with_comma_space_or_dash_can_be_named(tmp_path: Path) -> None:
     """Names cut at commas are put together again; spaces around a name do not count."""
-    from pipeline.output.names import split_names
-
     names = ["scratch, deep", " lead", "-dash", "ok"]
     for text in ("scratch, deep,-dash,lead", '"scratch, deep", "-dash"," lead"'):
         positive = split_names(text)
@@ -496,7 +496,8 @@ def test_several_classes_with_good_ones_name_the_option() -> None:
     """Kinds of defects beside good, or days with good and bad in their names."""
     assert "--positive crack,hole" in order_classes(["crack", "good", "hole"]).describe()
     days = order_classes(["05-01 OK", "05-02 NG", "05-03 OK", "05-04 NG, late"])
-    assert """--positive '05-02 NG','"05-04 NG, late"'""" in days.describe()
+    typed = split_names(shlex.split(days.describe().partition("--positive ")[2])[0])
+    assert match_names(typed or [], days.names)[0] == ["05-02 NG", "05-04 NG, late"]
     assert "--positive" not in order_classes(["a", "b", "c"]).describe()
 
 
@@ -847,3 +848,47 @@ def test_classes_with_and_without_folders_below(tmp_path: Path) -> None:
     make(tmp_path, ["D/CD/1.png", "D/UD/1.png", "P/1.png", "CP/1.png"])
     assert any("--classes CD,CP,P,UD" in note for note in scan_folder(tmp_path).notes)
     assert set(counts(tmp_path, classes=["CD", "CP", "P", "UD"]).values()) == {1}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["unsicher", "to_check", "recheck", "trash", "muell", "Müll", "Papierkorb", "incerto", "?",
+     "à_vérifier", "a verifier", "zu prüfen", "Nachkontrolle", "needs_review", "ToCheck", "_unsure",
+     "unlabeled_data", "review2", "NaN", "por revisar", "da controllare", "niepewne", "usikker",
+     "сомнительные", "на проверку", "мусор",
+     "未确认", "要確認", "待定", "ゴミ箱", "미확인", "hold"],
+)  # fmt: skip
+def test_no_verdict_in_any_language(tmp_path: Path, name: str) -> None:
+    """What waits, is not known or was thrown away is no class beside OK and NG, and it is said."""
+    make(tmp_path, [f"{folder}/1.png" for folder in ("OK", "NG", name)])
+    scan = scan_folder(tmp_path)
+    assert scan.class_names == ["NG", "OK"]
+    named = shlex.split(scan.notes[0].partition("--classes ")[2])[0]
+    assert len(scan_folder(tmp_path, split_names(named)).class_names) == 3
+    make(tmp_path, ["1.png"])
+    lines = [f"{folder}/1.png,{folder}" for folder in ("OK", "NG", name)]
+    (tmp_path / "labels.csv").write_text("\n".join(["path,label", *lines]), "utf-8")
+    table = scan_folder(tmp_path, labels=LabelRule(str(tmp_path / "labels.csv")))
+    assert table.class_names == ["NG", "OK"]
+    assert any("without a class" in note for note in table.notes)
+
+
+@pytest.mark.parametrize("name", ["holder", "template", "unknown shape", "skip_stitch", "review 7b",
+                                  "trashcan", "misaligned", "none", "offen_pore"])  # fmt: skip
+def test_what_begins_like_no_verdict_is_a_class(tmp_path: Path, name: str) -> None:
+    """Beside a plain bad it is said that it says neither; beside kinds of defects nothing is."""
+    make(tmp_path, [f"{folder}/1.png" for folder in ("OK", "NG", name)])
+    scan = scan_folder(tmp_path)
+    assert len(scan.class_names) == 3
+    assert f"{name} says neither good nor bad" in scan.notes[0]
+    assert "--positive NG --classes NG,OK" in order_classes(scan.class_names).describe()
+    make(tmp_path / "kinds", [f"{folder}/1.png" for folder in ("OK", "crack", name)])
+    assert not scan_folder(tmp_path / "kinds").notes
+
+
+def test_no_verdict_among_classes_that_say_nothing(tmp_path: Path) -> None:
+    """red, blue, unknown: a class as the others, but the option without it is named."""
+    make(tmp_path, ["red/1.png", "blue/1.png", "unknown/1.png"])
+    assert any("--classes blue,red" in note for note in scan_folder(tmp_path).notes)
+    make(tmp_path / "waste", ["OK/1.png", "trash/1.png"])  # the rejected ones
+    assert scan_folder(tmp_path / "waste").class_names == ["OK", "trash"]
