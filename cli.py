@@ -331,11 +331,11 @@ def evaluate(
     data: opt.LabelledData = None,
     cache: opt.CacheFile = Path("features.h5"),
     labels: opt.Labels = None,
-    positive: opt.Positive = None,
     report: opt.Report = None,
     audit_file: opt.AuditFile = parse.AUDIT,
     force: opt.Force = False,
     *,
+    taken: ClassOptions,
     asked: JudgeOptions,
     run: WaitOptions,
 ) -> None:
@@ -349,7 +349,7 @@ def evaluate(
     audit_file = parse.audit_file(audit_file)
     bundle = asked.load(model)
     options = pipeline.EvaluateOptions(
-        **asked.backbone(), positive=parse.names(positive),
+        **asked.backbone(), **taken.named(),
         labels=parse.label_rule(labels, None, None), group_rule=asked.rule(),
     )  # fmt: skip
     with bar("photographs") as progress:
@@ -362,7 +362,7 @@ def evaluate(
     page = pipeline.evaluation_report(bundle, found, audit_file=audit_file)
     written = pipeline.write_report(report or Path("evaluation.html"), page, force=force)
     show(f"{text.evaluation(found, bundle.classes.names)}\nreport   {written}")
-    _end(found.strange)
+    _end(not found.complete)
 
 
 @app.command()

@@ -97,7 +97,7 @@ def scan_folder(
     _fill(scan, met, layout, table)
     if classes:
         _pick(scan, classes)
-    elif missing := sum(not p.label for p in scan.photographs):
+    elif not known and (missing := sum(not p.label for p in scan.photographs)):
         why = "are not named in the table" if table else "lie in no folder of a class"
         scan.notes.append(
             f"{missing:,} of {len(scan.photographs):,} photographs {why}: they have no class"

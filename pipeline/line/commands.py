@@ -12,6 +12,7 @@ from pipeline.terminal import parse
 from pipeline.terminal.command_group import DATA, OUTPUT
 from pipeline.terminal.console import bar, say, show, wait
 from pipeline.terminal.option_records import (
+    ClassOptions,
     JudgeOptions,
     RunOptions,
     ThresholdOptions,
@@ -232,8 +233,8 @@ def rethreshold(
     ] = None,
     cache: opt.CacheFile = Path("features.h5"),
     labels: opt.Labels = None,
-    positive: opt.Positive = None,
     *,
+    taken: ClassOptions,
     asked: JudgeOptions,
     thresholds: ThresholdOptions,
     run: WaitOptions,
@@ -244,27 +245,25 @@ def rethreshold(
 
     Example: onepass rethreshold model new-parts --group-regex 'part-(\d+)' --max-missed 0.05
     """
-    from pipeline.data.folder import scan_folder
     from pipeline.groups.rules import apply_rule
     from pipeline.line import rethreshold as limits
     from pipeline.line.texts import rethresholded
     from pipeline.model.files import check_replaceable
-    from pipeline.model.folder_classes import classes_of, not_scored
+    from pipeline.model.folder_classes import labelled, read_for
 
     wanted = thresholds.rule()
     check_replaceable(out or model)
     bundle, told = asked.load(model), asked.told()
     rule = parse.label_rule(labels, None, None)
-    scan = scan_folder(data, labels=rule, known=bundle.classes.members)
-    classes, strange = classes_of(bundle, scan, parse.names(positive))
-    grouped = apply_rule(told, [p for p in scan.photographs if p.label])
+    folder = read_for(bundle, data, rule, **taken.named())
+    grouped = apply_rule(told, labelled(bundle, folder.scan, folder.classes))
     with bar("photographs") as progress:
         done = limits.rethreshold(
-            bundle, grouped.photographs, cache, classes=classes, groups=told,
+            bundle, grouped.photographs, cache, classes=folder.classes, groups=told,
             rule=wanted if wanted.asked else None, options=asked.rows(),
             progress=progress,
         )  # fmt: skip
     kept = limits.save_rethreshold(bundle, done, out or model)
-    say(*grouped.say(), *not_scored(strange, bundle.classes.names))
+    say(*grouped.say(), *folder.not_scored, *folder.notes)
     show(rethresholded(done, bundle.classes.names))
     show(f"written: {out or model}" + (f"; the model as it was: {kept}" if kept else ""))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,7 +15,6 @@ from features.errors import DataError
 from features.extract import Progress
 from pipeline.cnn.cnn import Cnn
 from pipeline.data.classes import Classes
-from pipeline.data.folder import Scan, scan_folder
 from pipeline.data.label_table import LabelRule
 from pipeline.evaluation.band import REVIEW
 from pipeline.evaluation.intervals import Intervals, intervals
@@ -31,7 +30,7 @@ from pipeline.groups.proposal_cache import like_known
 from pipeline.groups.rules import GroupRule, apply_rule, number_groups
 from pipeline.model.bundle import Bundle
 from pipeline.model.familiar import say_blind, say_unlike
-from pipeline.model.folder_classes import classes_of, counted_as, labelled, not_scored
+from pipeline.model.folder_classes import LabelledFolder, counted_as, labelled, read_for
 from pipeline.model.predict import proposed_parts
 from pipeline.model.probabilities import PredictOptions, predict_holdout, predict_photographs
 from pipeline.thresholds.outcome import Outcome
@@ -72,6 +71,7 @@ class Evaluation:
         part_assessment: their scores.
         wholes: whether parts are judged as wholes.
         strange: photographs of classes that the model does not know, by class: none of them counts.
+        not_scored: which photographs do not count for want of a class, in words, with what to do.
         unlike: what is unlike anything that the model was trained on, in words, with counts of
             parts: their verdicts count here as the head gives them, `predict` sends them to a
             person; or that the model cannot tell; "" for none.
@@ -99,6 +99,12 @@ class Evaluation:
     unlike: str = ""
     known: int = 0
     strange: dict[str, int] = field(default_factory=dict)
+    not_scored: list[str] = field(default_factory=list)
+
+    @property
+    def complete(self) -> bool:
+        """Say whether every photograph that the model may be scored on was."""
+        return not (self.not_scored or self.unreadable)
 
     @property
     def one_class(self) -> bool:
@@ -151,6 +157,7 @@ class EvaluateOptions:
         group_rule: which photographs show one part; None to propose it for what is scored.
         weights: where the backbone's weights are now, if not where they were.
         engine: one of `features.backbones.engines.ENGINES`.
+        classes: only these classes of the folder; None for all.
 
     Example:
         >>> EvaluateOptions(positive=["scratched"]).engine
@@ -162,6 +169,7 @@ class EvaluateOptions:
     group_rule: GroupRule | None = None
     weights: str | None = None
     engine: str = DEFAULT_ENGINE
+    classes: Sequence[str] | None = None
 
 
 def evaluate_folder(
@@ -195,13 +203,12 @@ def evaluate_folder(
         18
     """
     options = options or EvaluateOptions()
-    scan = scan_folder(data, labels=options.labels, known=bundle.classes.members)
-    classes, strange = classes_of(bundle, scan, options.positive)
+    folder = read_for(bundle, data, options.labels, options.classes, options.positive)
     rule = options.group_rule or GroupRule()
-    grouped = apply_rule(rule, labelled(bundle, scan, classes))
+    grouped = apply_rule(rule, labelled(bundle, folder.scan, folder.classes))
     how = PredictOptions(options.weights, options.engine)
     predicted = predict_photographs(bundle, grouped.photographs, cache_path, how, progress=progress)
-    new, notes = _new_to(bundle, scan, predicted.table_rows, strange)
+    new, notes = _new_to(bundle, folder, predicted.table_rows)
     table_rows = [predicted.table_rows[number] for number in new]
     unreadable = [table_row for table_row in predicted.table_rows if table_row.reason]
     proposal = None
@@ -211,13 +218,14 @@ def evaluate_folder(
         table_rows = made.applied(table_rows)
         if rule.kind == "none":
             proposal, rule = made, made.rule
-        notes += made.notes if proposal is None else []
+        else:
+            notes += made.notes
     P, groups = predicted.probabilities[new], number_groups(table_rows)
-    new_ones = _predictions(bundle, classes, data, table_rows, groups, P)
-    notes += counted_as(bundle, classes) + grouped.say()
+    new_ones = _predictions(bundle, folder.classes, data, table_rows, groups, P)
+    notes += counted_as(bundle, folder.classes) + grouped.say()
     found = _evaluation(str(data), new_ones, notes, data, cache_path, rule, unreadable)
     found = _with_parts(found, bundle, P)
-    found.proposal, found.strange = proposal, strange
+    found.proposal, found.strange, found.not_scored = proposal, folder.strange, folder.not_scored
     found.unlike = _unlike(bundle, groups, predicted.strangeness[new])
     if not isinstance(bundle.head, Cnn):
         like = like_known(cache_path, table_rows, sorted(bundle.trained_on()), progress=progress)
@@ -226,7 +234,7 @@ def evaluate_folder(
 
 
 def _new_to(
-    bundle: Bundle, scan: Scan, table_rows: Sequence[TableRow], strange: Mapping[str, int]
+    bundle: Bundle, folder: LabelledFolder, table_rows: Sequence[TableRow]
 ) -> tuple[Indices, list[str]]:
     """Give the numbers of photographs that can be scored; say how many are left out, and why.
 
@@ -239,16 +247,16 @@ def _new_to(
     new = np.flatnonzero(~known & ~failed)
     if not new.size:
         raise DataError(
-            f"nothing in {scan.root} is new to the model: {known.sum()} photographs were trained "
-            f"on, {failed.sum()} cannot be read; expected photographs that it never saw"
-            + "".join(f"; {line}" for line in not_scored(strange, bundle.classes.names))
+            f"nothing in {folder.scan.root} is new to the model: {known.sum()} photographs were "
+            f"trained on, {failed.sum()} cannot be read; expected photographs that it never saw"
+            + "".join(f"; {line}" for line in folder.not_scored)
         )
     left_out = (
         (known.sum(), "that the model was trained on are left out"),
         (failed.sum(), "cannot be read"),
-        (sum(not p.label for p in scan.photographs), "have no class"),
     )
-    return new, [f"{count:,} photographs {why}" for count, why in left_out if count]
+    said = [f"{count:,} photographs {why}" for count, why in left_out if count]
+    return new, [*said, *folder.notes]
 
 
 def _unlike(bundle: Bundle, groups: Indices, strangeness: Floats) -> str:

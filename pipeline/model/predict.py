@@ -21,7 +21,6 @@ from features.files import address_of
 from features.photographs.file import Photograph
 from pipeline.cnn.cnn import Cnn
 from pipeline.cnn.photograph_batches import look
-from pipeline.data.class_words import is_defective, is_healthy
 from pipeline.data.classes import Classes
 from pipeline.data.folder import find_pictures
 from pipeline.data.walk import is_folder
@@ -32,6 +31,7 @@ from pipeline.groups.propose import propose_by_pictures
 from pipeline.groups.rules import GroupRule
 from pipeline.model.bundle import Bundle
 from pipeline.model.familiar import UNLIKE, say_blind
+from pipeline.model.folder_classes import class_above, folder_above
 from pipeline.model.probabilities import Predicted, PredictOptions, predict_photographs
 from pipeline.model.slim_rows import on_fewest
 
@@ -282,7 +282,7 @@ def _parts(
     pairs = [(p.file, row) for p, row in zip(photographs, table_rows, strict=True)]
     files = [file for file, row in pairs if not row.reason]
     readable = [
-        row._replace(label=_class_folder(bundle, file)) for file, row in pairs if not row.reason
+        row._replace(label=folder_above(bundle, file)) for file, row in pairs if not row.reason
     ]
     found, rule = dict[str, str](), None
     if readable:
@@ -336,7 +336,7 @@ def judge_alone(
         strangeness: of `Bundle.strangeness`; nan where it is not known.
         reason: why it could not be read; "" where it could.
     """
-    truth = _truth(bundle, photograph.file)
+    truth = class_above(bundle, photograph.file)
     if reason:
         return Prediction(photograph.path, photograph.file, truth=truth, error=reason)
     alone = bundle.decision.alone(chances[None])[0]
@@ -378,22 +378,3 @@ def margin_of(classes: Classes, chances: Floats, band: Band) -> float:
         return float(min(abs(chances[1] - end) for end in band.limits))
     two = np.sort(chances)[-2:]
     return float(two[1] - two[0])
-
-
-def _truth(bundle: Bundle, file: Path) -> str | None:
-    """Give the class of the nearest folder above the photograph that has a class's name."""
-    for folder in file.absolute().parents:
-        number = bundle.classes.number(folder.name)
-        if number is not None:
-            return bundle.classes.names[number]
-    return None
-
-
-def _class_folder(bundle: Bundle, file: Path) -> str:
-    """Name the nearest folder above that is a class's or says good or bad; "" for none.
-
-    The same number in two of them is two parts: "OK/7.jpg" and "NG/7.jpg".
-    """
-    names = [folder.name for folder in file.absolute().parents]
-    called = (n for n in names if bundle.classes.number(n) is not None)
-    return next(called, next((n for n in names if is_healthy(n) or is_defective(n)), ""))

@@ -25,7 +25,6 @@ from pipeline.groups.proposal import say_parts
 from pipeline.groups.rules import GroupRule
 from pipeline.model.bundle import Bundle, refused_if_forged, versions
 from pipeline.model.evaluate import Evaluation
-from pipeline.model.folder_classes import not_scored
 from pipeline.model.record import FitRecord
 from pipeline.output.overwrite import REPORT, check_overwritable
 from pipeline.output.wording import count
@@ -253,7 +252,7 @@ def _evaluation_warnings(bundle: Bundle, found: Evaluation, decision: Decision) 
         warnings += facts.split_warning(*_split(record))
     warnings += facts.proposed_warning(found.group_rule)
     warnings += grouping_text.alike(found.known)
-    warnings += not_scored(found.strange, bundle.classes.names)
+    warnings += found.not_scored
     unlike = found.unlike.removeprefix("note: ").removeprefix("warning: ")
     warnings += [unlike] if unlike else []
     if found.group_rule.kind == "none":

@@ -69,7 +69,7 @@ class ClassOptions:
     classes: Classes = None
     positive: Positive = None
 
-    def named(self) -> dict[str, list[str] | None]:
+    def named(self) -> dict[str, Any]:
         """Give both as lists of names, for option objects."""
         return {"classes": parse.names(self.classes), "positive": parse.names(self.positive)}
 

@@ -24,7 +24,6 @@ from pipeline.groups.rules import GroupRule
 from pipeline.heads.svm import approximation
 from pipeline.model.bundle import Bundle
 from pipeline.model.evaluate import Evaluation
-from pipeline.model.folder_classes import not_scored
 from pipeline.output.result_table import told
 from pipeline.output.tables import align, printable
 from pipeline.terminal import groups as grouping_text
@@ -223,7 +222,7 @@ def evaluation(found: Evaluation, names: Sequence[str], shown: int = 10) -> str:
     sides = assessed_sides(found.what, found.assessment, found.part_assessment)
     scored = [_assessments(sides, len(names) == 2, found.group_rule), ""]
     lines = [
-        *(f"warning: {line}\n" for line in not_scored(found.strange, names)),
+        *(f"warning: {line}\n" for line in found.not_scored),
         *(grouping_text.of_folder(found.proposal) or grouping_text.of_rule(found)),
         *(f"warning: {line}" for line in grouping_text.alike(found.known)),
         *(_one_class(found, names) if found.one_class else scored),

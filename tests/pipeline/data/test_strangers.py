@@ -230,6 +230,67 @@ def test_classes_that_a_model_does_not_know_come_first(run: Run, tmp_path: Path)
     fails(run("evaluate", "model", "new"), "6 cannot be read", "5 photographs are NOT scored")
 
 
+def test_what_has_no_verdict_is_not_scored_and_said_first(run: Run, tmp_path: Path) -> None:
+    """Unsure beside the model's classes: named with counts, in the report too, exit 3."""
+    parts(tmp_path / "data" / "good", 10, bright=False)
+    parts(tmp_path / "data" / "bad", 10, bright=True)
+    run("extract", "data", "--weights", "random", "--no-groups")
+    run(*FIT)
+    new = tmp_path / "new"
+    parts(new / "good", 6, bright=False, first=50)
+    parts(new / "bad", 5, bright=True, first=50)
+    parts(new / "unsure", 4, bright=True, first=70)
+    parts(new, 1, bright=True, first=80)
+    code, out, _ = run("evaluate", "model", "new")
+    assert code == 3
+    assert out.startswith("warning: 5 photographs are NOT scored, for they have no class: ")
+    assert "unsure 4" in out.splitlines()[0]
+    assert "--classes bad,good" in out.splitlines()[0]
+    assert "unsure 4" in (tmp_path / "evaluation.html").read_text("utf-8")
+    assert "new (11 of " in out
+    code, out, _ = run("evaluate", "model", "new", "--classes", "bad,good")
+    assert code == 0
+    assert "left out, for they are none of the classes named: unsure 4, no folder 1" in out
+    (new / "good" / "p999.png").write_bytes(b"none")
+    assert run("evaluate", "model", "new", "--classes", "bad,good")[0] == 3  # it cannot be read
+
+    parts(new / "misc box" / "good", 2, bright=False, first=90)
+    code, out, _ = run("evaluate", "model", "new")
+    assert code == 3
+    assert "folders called as the classes stand below misc box (2 photographs), too: they" in out
+    assert "--positive" not in out  # misc box holds the model's own classes
+    for command in (("evaluate",), ("rethreshold", "--out", "other")):
+        code, out, err = run(command[0], "model", "new", *command[1:])
+        assert "unsure 4" in out + err
+
+    run("predict", "model", "new/unsure", "new/good", "--out", "v.json")
+    (tmp_path / "good").mkdir()
+    new.rename(tmp_path / "good" / "new")
+    bundle = pipeline.load_bundle(tmp_path / "model")
+    asked = pipeline.find_photographs(
+        [str(tmp_path / "good" / "new" / n) for n in ("unsure", "bad")]
+    )
+    told = pipeline.predict(bundle, asked, tmp_path / "features.h5")
+    assert {one.truth for one in told if "unsure" in one.path} == {None}
+    assert {one.truth for one in told if "bad" in one.path} == {"bad"}
+
+
+def test_a_class_that_holds_the_classes_is_not_called_defective(run: Run, tmp_path: Path) -> None:
+    """Days that the model does not know: the hint is not --positive DAY."""
+    parts(tmp_path / "data" / "good", 10, bright=False)
+    parts(tmp_path / "data" / "bad", 10, bright=True)
+    run("extract", "data", "--weights", "random", "--no-groups")
+    run(*FIT)
+    for name in ("good", "bad"):
+        parts(tmp_path / "new" / name, 4, bright=name == "bad", first=50)
+    parts(tmp_path / "new" / "parts_two" / "ok", 3, bright=False, first=60)
+    parts(tmp_path / "new" / "parts_two" / "nok", 3, bright=True, first=60)
+    code, out, _ = run("evaluate", "model", "new")
+    assert code == 3
+    assert "6 photographs are NOT scored, for parts_two is no class that the model knows" in out
+    assert "--positive" not in out
+
+
 @pytest.mark.parametrize(
     "name", [os.fsdecode(b"d\xe9faut"), unicodedata.normalize("NFD", "défaut")]
 )
