@@ -288,7 +288,7 @@ FOLDERS = (
     ),
     Mutant(
         "Masks are no photographs",
-        "pipeline/data/layouts.py",
+        "pipeline/data/masks.py",
         "if _letters(name) in _SURELY_MASKS:\n        return True\n    others = siblings - {name}",
         "others = siblings - {name}",
         "tests/pipeline/data/test_layouts.py::test_mvtec_masks_are_no_photographs",
