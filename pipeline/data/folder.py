@@ -11,16 +11,11 @@ from features.errors import DataError
 from features.files import address_of, is_address
 from features.photographs.file import Photograph
 from pipeline.data.class_words import split_of
-from pipeline.data.label_table import (
-    LabelRule,
-    Labels,
-    count_labels,
-    find_labels,
-    read_labels,
-    unclear_tables,
-)
+from pipeline.data.label_table import LabelRule, find_labels, read_labels, unclear_tables
+from pipeline.data.labels import Labels, count_labels
 from pipeline.data.layouts import Layout, read_layout
 from pipeline.data.masks import surely_mask
+from pipeline.data.split_lists import lists_beside, lists_in, meet_lists, split_of_lists
 from pipeline.data.walk import ARCHIVES, Met, meet_files
 from pipeline.output.names import match_names, name_key
 from pipeline.output.read_table import SUFFIXES as TABLES
@@ -166,6 +161,7 @@ def _by_folders(
     """Read the folders; where they say no class, or fewer than two, a table in them may."""
     paths = [parts for _, parts in met.files]
     layout = read_layout(root, paths, [parts for _, parts in met.beside], classes=classes)
+    names = ["/".join(parts) for parts in paths]
     tables = _tables(met, TABLES - {".txt", ".json"}) if look else []
     if tables and is_address(root):
         raise DataError(
@@ -173,23 +169,42 @@ def _by_folders(
             "not read in a bucket; say where classes come from: --labels COPY, of the table on a "
             "disk, or --labels none for the folders"
         )
-    names = ["/".join(parts) for parts in paths]
-    needed = not any(layout.label)
-    found = find_labels(tables, names, needed=needed) if tables else []
-    if not found:
-        if look and len({*layout.label} - {""}) < 2 and not is_address(root):
-            lists = _tables(met, TABLES)[:_MOST_POINTED_AT]
-            layout.notes += unclear_tables([file for file, _ in lists], names)
-        return layout, None
+    said: list[str] = []
+    meeting = [file for file, _ in met.beside] if look and not is_address(root) else []
+    lists = meet_lists(meeting, root, names, said)
+    layout.notes += said
+    tables = [one for one in tables if lists is None or one[0] not in lists.files]
+    found = find_labels(tables, names, needed=not any(layout.label)) if tables else []
+    if lists is not None and lists.label and not found:
+        found = [lists]
     if len(found) > 1:
-        first = found[0].files[0]
+        shown = ", ".join(str(labels.files[0].name) for labels in found)
         raise DataError(
-            f"found several tables of classes in {root}: "
-            f"{', '.join(str(labels.files[0].name) for labels in found)}; expected one; name it: "
-            f"--labels {first}, or take the folders: --labels none"
+            f"found several tables of classes in {root}: {shown}; expected one; name it: "
+            f"{found[0].option}, or take the folders: --labels none"
+            + "".join(f"; {n}" for n in said)
         )
-    (table,) = found
-    return layout, table if _table_decides(root, layout, table, names) else None
+    table = next((one for one in found if _table_decides(root, layout, one, names)), None)
+    if lists is not None and table is not lists:
+        _split_by_lists(layout, table, lists, names)
+    if not found and meeting and len({*layout.label} - {""}) < 2:
+        files = [file for file, _ in _tables(met, TABLES)[:_MOST_POINTED_AT]]
+        layout.notes += unclear_tables(files, names)
+    return layout, table
+
+
+def _split_by_lists(
+    layout: Layout, table: Labels | None, lists: Labels, names: Sequence[str]
+) -> None:
+    """Take the split from lists where neither folders nor the table of classes say one."""
+    if any(layout.split) or (table is not None and table.split):
+        return
+    label = dict(zip(names, layout.label, strict=True)) if table is None else table.label
+    split = split_of_lists(lists, [name for name in names if label.get(name)], layout.notes)
+    layout.split = [split.get(name, "") for name in names]
+    if split:
+        files = ", ".join(str(file) for file in lists.files)
+        layout.words = files if table else f"{layout.words}, split by {files}"
 
 
 def _found_below(root: Path, met: Met, known: list[str]) -> list[str]:
@@ -221,19 +236,26 @@ def _table_decides(root: Path, layout: Layout, table: Labels, names: Sequence[st
         for path, label in folders.items()
         if path in table.label and name_key(table.label[path]) != name_key(label)
     ]
-    if not other:
-        return False
+    pairs = {(label, table.label[path]) for path, label in folders.items() if path in table.label}
+    numbers = len(pairs) == len(dict(pairs)) == len({said for _, said in pairs})
+    if not other or (numbers and all(said.strip().isdecimal() for _, said in pairs)):
+        return False  # ok is 0 and nok is 1, throughout
     raise DataError(
         f"the folders of {root} say {count_labels(folders)}, and {table.files[0]} says "
         f"{count_labels(table.label)}, another class for {len(other):,} photographs such as "
-        f"{other[0]!r}; say which: --labels {table.files[0]}, or --labels none for the folders"
+        f"{other[0]!r}; say which: {table.option}, or --labels none for the folders"
     )
 
 
 def _by_table(root: Path, met: Met, rule: LabelRule) -> tuple[Layout, Labels]:
     """Read classes from the table that was named; masks and splits still from the folders."""
     paths = [parts for _, parts in met.files]
-    table = read_labels(rule, ["/".join(parts) for parts in paths], root)
+    names, file = ["/".join(parts) for parts in paths], Path(rule.file)
+    if file.is_dir():
+        table = lists_in(file, root, names)
+    else:
+        table = read_labels(rule, names, root)
+        table.remarks += lists_beside(file, root, names)
     blank = [""] * len(paths)
     try:
         layout = read_layout(root, paths)
@@ -249,7 +271,9 @@ def _tables(met: Met, suffixes: Collection[str]) -> list[tuple[Path, str]]:
     return [
         (file, "".join(f"{part}/" for part in parts[:-1]))
         for file, parts in met.beside
-        if file.suffix.lower() in suffixes and parts[:-1] in above
+        if file.suffix.lower() in suffixes
+        and parts[:-1] in above
+        and "submission" not in file.stem.lower()  # Kaggle's, whose classes are made up
     ]
 
 

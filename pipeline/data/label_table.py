@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from features.errors import DataError
 from features.photographs.decode import SUFFIXES
-from pipeline.data.class_words import split_of
-from pipeline.data.leftovers import set_aside
-from pipeline.output.names import merged_spellings, name_key, one_spelling
+from pipeline.data.labels import YES, Columns, Labels, gather, say_which
 from pipeline.output.read_table import PATH_COLUMNS, PathIndex, Table, read_table
 
 LABEL_COLUMNS = (
@@ -29,8 +25,6 @@ SPLIT_COLUMNS = ("split", "set", "subset", "partition", "data set", "dataset", "
 _BOXES = ("xmin", "x1", "bbox xmin", "bbox", "objects", "segmentation", "annotations")
 _OURS = ("probability of defect", "probability", "looks like")  # verdicts, not classes
 _SHOWN = 4  # values of a column without a name
-_WHOLE = re.compile(r"(\d+)(?:[.,]0+)?")  # half of the world writes 1,0
-_YES = frozenset({"1", "1.0", "1,0", "true", "yes"})
 _NO = frozenset({"0", "0.0", "0,0", "false", "no", ""})
 
 
@@ -48,50 +42,6 @@ class LabelRule:
     label_column: str = ""
 
 
-@dataclass
-class Labels:
-    """Hold what tables say of the photographs of a folder.
-
-    Attributes:
-        files: the tables.
-        label: path of a photograph -> its class.
-        split: path of a photograph -> what the table calls its part of a split; {} without one.
-        unknown: names in the tables that fit no photograph, or several.
-        merged: spellings of classes that were taken for one.
-        remarks: what else a person should know.
-    """
-
-    files: list[Path]
-    label: dict[str, str]
-    split: dict[str, str] = field(default_factory=dict)
-    unknown: list[str] = field(default_factory=list)
-    merged: list[str] = field(default_factory=list)
-    remarks: list[str] = field(default_factory=list)
-
-    def set_aside(self, meant: Sequence[str]) -> None:
-        """Take the class from photographs that the tables call unsure, todo …, unless one is meant.
-
-        Args:
-            meant: names that a person or a model called classes.
-        """
-        keys, names = frozenset(map(name_key, meant)), list(self.label)
-        labels = set_aside(list(self.label.values()), keys, self.remarks)
-        self.label = dict(zip(names, labels, strict=True))
-
-    def notes(self) -> list[str]:
-        """Say what a person should know of the tables."""
-        said = list(self.remarks)
-        names = ", ".join(str(file) for file in self.files)
-        if self.unknown:
-            said.append(
-                f"{len(self.unknown):,} names in {names} fit no photograph of the folder, such as "
-                f"{self.unknown[0]!r}"
-            )
-        if self.merged:
-            said.append(f"classes that differ in spelling alone are one: {'; '.join(self.merged)}")
-        return said
-
-
 def read_labels(rule: LabelRule, paths: Sequence[str], root: Path) -> Labels:
     """Read the table that was named.
 
@@ -103,14 +53,14 @@ def read_labels(rule: LabelRule, paths: Sequence[str], root: Path) -> Labels:
     Raises:
         DataError: it cannot be read, has no such columns, or names no photograph of the folder.
     """
-    table = _with_header(read_table(Path(rule.file), paths), paths, rule.path_column)
-    columns = _columns(table, rule, paths)
+    table = table_of(Path(rule.file), paths, rule.path_column)
+    columns = columns_of(table, rule, paths)
     if columns is None:
         raise DataError(
             f"{table.file} has the columns {_described(table)}; expected one of paths and one of "
             "classes, such as path,label; name them with --path-column and --label-column"
         )
-    found = _gather([(table, columns, "")], paths)
+    found = gather([(table, columns, "")], paths)
     if not found.label:
         shown = found.unknown[0] if found.unknown else "nothing"
         raise DataError(
@@ -141,11 +91,11 @@ def find_labels(
         DataError: classes are needed, and a table has boxes or outlines of objects instead; or it
             says two classes of one photograph.
     """
-    by_name: dict[str, list[tuple[Table, _Columns, str]]] = {}
+    by_name: dict[str, list[tuple[Table, Columns, str]]] = {}
     for file, folder in tables:
         try:
-            table = _with_header(read_table(file, paths), paths)
-            columns = _columns(table, LabelRule(), paths)
+            table = table_of(file, paths)
+            columns = columns_of(table, LabelRule(), paths)
             _refuse_unclear(table, columns)
         except DataError as error:
             if needed and file.suffix.lower() != ".txt":
@@ -153,7 +103,7 @@ def find_labels(
             continue  # not every file beside photographs is a table of them
         if columns is not None and table.find(_OURS) is None:
             by_name.setdefault(file.name, []).append((table, columns, folder))
-    found = [_gather(same, paths) for same in by_name.values()]
+    found = [gather(same, paths) for same in by_name.values()]
     return [labels for labels in found if labels.label]
 
 
@@ -170,28 +120,28 @@ def unclear_tables(tables: Sequence[Path], paths: Sequence[str]) -> list[str]:
 def _pointed_at(file: Path, paths: Sequence[str]) -> str:
     """Say how a table that was not taken gives classes; "" where it is none of photographs."""
     try:
-        table = _with_header(read_table(file, paths), paths)
-        columns = _columns(table, LabelRule(), paths)
+        table = table_of(file, paths)
+        columns = columns_of(table, LabelRule(), paths)
     except DataError:  # not every file beside photographs is a table of them
         return ""
-    path = table.find(PATH_COLUMNS) or _path_column(table, paths)
+    path = path_column_of(table, paths)
     if path is None or not any(map(PathIndex(paths).find, table.column(path))):
         return ""
     if columns is None:
-        return f"{_unclear(table)}; if one of them does, say {_say_which(table)}"
+        return f"{_unclear(table)}; if one of them does, say {say_which(table)}"
     if table.find(_OURS) is not None:
         return ""
     return f"{file} seems to say their classes; if it does, say --labels {file}"
 
 
-def _refuse_unclear(table: Table, columns: _Columns | None) -> None:
+def _refuse_unclear(table: Table, columns: Columns | None) -> None:
     """Refuse a table without a header that names photographs, but not clearly their classes.
 
     Raises:
         DataError: it is one.
     """
     if columns is None and not table.has_header:
-        raise DataError(f"{_unclear(table)}; say which: {_say_which(table)}")
+        raise DataError(f"{_unclear(table)}; say which: {say_which(table)}")
 
 
 def _unclear(table: Table) -> str:
@@ -202,27 +152,15 @@ def _unclear(table: Table) -> str:
     )
 
 
-def _taken(table: Table, columns: _Columns) -> str:
-    """Say which columns of a table without a header are taken for what, and how to say others."""
-    counts = Counter(table.column(columns.label)).most_common()
-    said = ", ".join(f"{name} {count:,}" for name, count in counts[:_SHOWN])
-    said += ", …" if len(counts) > _SHOWN else ""
-    return (
-        f"{table.file} has no line with the names of its columns: {columns.path} is taken for the "
-        f"photographs, {columns.label} for their classes ({said}); if that is wrong, say "
-        f"{_say_which(table)}, or --labels none to go without it"
-    )
-
-
-def _say_which(table: Table) -> str:
-    return f"--labels {table.file} --label-column NAME"
-
-
-def _with_header(table: Table, paths: Sequence[str], path_column: str = "") -> Table:
-    """Call columns "column 1", "column 2" … where the first line names a photograph.
+def table_of(file: Path, paths: Sequence[str], path_column: str = "") -> Table:
+    """Read a table, with columns "column 1", "column 2" … where the first line names a photograph.
 
     A line with the name of a column of paths is a header, whatever photographs are called.
+
+    Raises:
+        DataError: see `pipeline.output.read_table.read_table`.
     """
+    table = read_table(file, paths)
     known = table.find([path_column, *PATH_COLUMNS] if path_column else PATH_COLUMNS)
     if known is not None or not _names_of_pictures(table.columns, PathIndex(paths)):
         return table
@@ -242,17 +180,7 @@ def _described(table: Table) -> str:
     return ", ".join(shown)
 
 
-@dataclass(frozen=True)
-class _Columns:
-    """Say which columns of a table say what; `each` are those of classes with a 1 in each line."""
-
-    path: str
-    label: str
-    each: tuple[str, ...] = ()
-    split: str = ""
-
-
-def _columns(table: Table, rule: LabelRule, paths: Sequence[str]) -> _Columns | None:
+def columns_of(table: Table, rule: LabelRule, paths: Sequence[str]) -> Columns | None:
     """Find the columns, those named first; None where it is no table of classes.
 
     Without a header the first column that names a photograph is the one of paths, and the other
@@ -263,12 +191,12 @@ def _columns(table: Table, rule: LabelRule, paths: Sequence[str]) -> _Columns | 
     """
     for name in filter(None, (rule.path_column, rule.label_column)):
         table.column(name)
-    path = rule.path_column or table.find(PATH_COLUMNS) or _path_column(table, paths)
+    path = rule.path_column or path_column_of(table, paths)
     if path is None:
         return None
     if not table.has_header:
         classes = rule.label_column or _recurring(table, path)
-        return _Columns(path, classes) if classes else None
+        return Columns(path, classes) if classes else None
     split = table.find(SPLIT_COLUMNS) or ""
     if not rule.label_column:
         boxes = table.find(_BOXES)
@@ -280,15 +208,19 @@ def _columns(table: Table, rule: LabelRule, paths: Sequence[str]) -> _Columns | 
             )
     each = () if rule.label_column else _one_hot(table, {path, split})
     if each:
-        return _Columns(path, "", each, split)
+        return Columns(path, "", each, split)
     label = rule.label_column or table.find(LABEL_COLUMNS)
-    return _Columns(path, label, split=split) if label not in (None, path) else None
-
-
-def _path_column(table: Table, paths: Sequence[str]) -> str | None:
-    """Give the column of a table without a header that names photographs."""
-    if table.has_header:
+    if label in (None, path):
         return None
+    for name in filter(None, (path, label, split)):
+        table.column(name)
+    return Columns(path, label, split=split)
+
+
+def path_column_of(table: Table, paths: Sequence[str]) -> str | None:
+    """Give the column that names photographs: by its name, or without a header by its cells."""
+    if table.has_header:
+        return table.find(PATH_COLUMNS)
     named = _names_of_pictures(table.rows[0], PathIndex(paths))
     return table.columns[named[0]] if named else None
 
@@ -310,91 +242,9 @@ def _recurring(table: Table, path: str) -> str:
 
 def _one_hot(table: Table, others: set[str]) -> tuple[str, ...]:
     """Give the columns of classes where each has 1 or 0 in every line; () where it is none."""
-    names = [name for name in table.columns if name not in others]
+    names = [name for name in table.columns if name not in {*others, *table.nested}]
     cells = [[cell.strip().casefold() for cell in table.column(name)] for name in names]
-    plain = [all(cell in _YES | _NO for cell in column) for column in cells]
+    plain = [all(cell in YES | _NO for cell in column) for column in cells]
     if len(names) < 2 or not all(plain) or not table.rows:
         return ()
     return tuple(names)
-
-
-def _gather(tables: Sequence[tuple[Table, _Columns, str]], paths: Sequence[str]) -> Labels:
-    """Put together what tables of one kind say; each names photographs of its folder."""
-    found = Labels([table.file for table, _, _ in tables], {})
-    found.remarks += [table.note for table, _, _ in tables if table.note]
-    found.remarks += [
-        _taken(table, columns) for table, columns, _ in tables if not table.has_header
-    ]
-    for table, columns, folder in tables:
-        below = [path for path in paths if path.startswith(folder)] if folder else list(paths)
-        everywhere = PathIndex([path.removeprefix(folder) for path in below])
-        below = _of_its_split(table.file, below)
-        index = PathIndex([path.removeprefix(folder) for path in below])
-        labels = _labels_of(table, columns)
-        splits = table.column(columns.split) if columns.split else [""] * len(labels)
-        for cell, label, split in zip(table.column(columns.path), labels, splits, strict=True):
-            place = index.find(cell)
-            if place is None and "/" in cell.replace("\\", "/").strip("./"):
-                place = everywhere.find(cell)  # train_val.csv says val/1.jpg
-            if place is None:
-                found.unknown += [cell] if cell.strip() else []
-                continue
-            path = folder + place
-            if label.strip() and name_key(found.label.setdefault(path, label)) != name_key(label):
-                raise DataError(
-                    f"{table.file} says two classes of {path!r}, {found.label[path]!r} and "
-                    f"{label!r}; expected one; correct the table"
-                )
-            if split.strip() and name_key(found.split.setdefault(path, split)) != name_key(split):
-                raise DataError(
-                    f"{table.file} says two parts of the split of {path!r}, "
-                    f"{found.split[path]!r} and {split!r}; expected one; correct the table"
-                )
-    _merge(found)
-    return found
-
-
-def _of_its_split(file: Path, paths: list[str]) -> list[str]:
-    """Keep what train.txt can mean where a folder is called train: not the 1.jpg of val."""
-    split = split_of(file.stem)
-    if not split:
-        return paths
-    return [p for p in paths if split in map(split_of, p.split("/")[:-1])] or paths
-
-
-def _labels_of(table: Table, columns: _Columns) -> list[str]:
-    if columns.label:
-        return table.column(columns.label)
-    lines = zip(*(table.column(name) for name in columns.each), strict=True)
-    found = []
-    for number, line in enumerate(lines, 2):
-        on = [
-            n for n, cell in zip(columns.each, line, strict=True) if cell.strip().casefold() in _YES
-        ]
-        if len(on) > 1:
-            raise DataError(
-                f"line {number} of {table.file} says {len(on)} classes of one photograph "
-                f"({', '.join(on)}); expected one: a photograph is of one class here"
-            )
-        found.append(on[0] if on else "")
-    return found
-
-
-def _merge(found: Labels) -> None:
-    """Join classes that differ in spelling alone, 1, 1.0 and 1,0 among them."""
-    whole = {label: _WHOLE.fullmatch(label.strip()) for label in set(found.label.values())}
-    longer = sorted(label for label, match in whole.items() if match and match[1] != label)
-    if longer and all(whole.values()):
-        short = {label: match[1] for label, match in whole.items() if match}
-        said = longer[-1]
-        found.remarks.append(f"classes that are numbers are called {short[said]}, not {said}")
-        found.label = {path: short[label] for path, label in found.label.items()}
-    spelling = one_spelling(found.label.values())
-    found.merged = merged_spellings(spelling)
-    found.label = {path: spelling[label] for path, label in found.label.items()}
-
-
-def count_labels(labels: Mapping[str, str]) -> str:
-    """Write the classes with their counts: "crack 12, ok 88"."""
-    counts = Counter(labels.values())
-    return ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()))

@@ -6,8 +6,8 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,7 @@ class Table:
         rows: one list of cells for each line, as long as `columns`; a missing cell is "".
         note: in which code page it was read, for a person; "" for UTF-8 and UTF-16.
         has_header: whether the names of the columns stand in the file.
+        nested: columns that hold objects or lists, with what stands in the first such cell.
     """
 
     file: Path
@@ -59,6 +60,7 @@ class Table:
     rows: list[list[str]]
     note: str = ""
     has_header: bool = True
+    nested: Mapping[str, str] = field(default_factory=dict)
 
     def find(self, names: Iterable[str]) -> str | None:
         """Give the first of the columns, in the order of `names`, that is called so in any form."""
@@ -69,7 +71,7 @@ class Table:
         """Give the cells of a column, as they stand.
 
         Raises:
-            DataError: no such column, or two.
+            DataError: no such column, or two, or one of objects or lists.
         """
         places = [
             at for at, one in enumerate(self.columns) if _column_key(one) == _column_key(name)
@@ -78,6 +80,11 @@ class Table:
             raise DataError(
                 f"{self.file} has the columns {', '.join(self.columns) or 'none'}; "
                 f"expected one called {name}"
+            )
+        if (found := self.columns[places[0]]) in self.nested:
+            raise DataError(
+                f"{self.file} says {self.nested[found][:80]} in {found}; expected one text or "
+                f'number in each, as in {{"path": "1.jpg", "{found}": "ok"}}'
             )
         return [row[places[0]] for row in self.rows]
 
@@ -193,7 +200,13 @@ def _from_json(file: Path, text: str, names: Sequence[str]) -> Table:
         raise DataError(f"{file} is no list of objects; expected JSON Lines, one object a line")
     columns = list(dict.fromkeys(str(name) for record in records for name in record))
     rows = [[_json_cell(record.get(name)) for name in columns] for record in records]
-    return Table(file, [column.strip() for column in columns], rows)
+    nested = {
+        name.strip(): json.dumps(value)
+        for record in reversed(records)
+        for name, value in record.items()
+        if isinstance(value, (dict, list))
+    }
+    return Table(file, [column.strip() for column in columns], rows, nested=nested)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

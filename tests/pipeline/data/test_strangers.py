@@ -336,6 +336,8 @@ def test_a_list_of_two_parts_names_both(tmp_path: Path) -> None:
 @pytest.mark.parametrize("table, text, why", [
     ("a.json", '{"train/1.png": "ok", "train/1.png": "ng"}', "two values"),
     ("a.json", '{"train/1.png": {"label": "ok"}}', "expected one class"),
+    ("a.json", '[{"path": "train/1.png", "label": {"name": "ok"}}]', r"ok.* in label; exp"),
+    ("a.jsonl", '{"file": "train/1.png", "class": ["ok"]}', r"ok.* in class; exp"),
     ("a.csv", "path,label,split\ntrain/1.png,ok,train\ntrain/1.png,ok,test\n", "two parts of"),
 ])  # fmt: skip
 def test_tables_that_contradict_themselves(tmp_path: Path, table: str, text: str, why: str) -> None:
@@ -357,3 +359,110 @@ def test_a_dry_run_says_how_the_folder_is_read(run: Run, tmp_path: Path) -> None
     said = [line for line in done.splitlines() if re.match("layout|ignored|given split|warn", line)]
     assert len(said) >= 5
     assert [line for line in said if " ".join(line.split()) not in " ".join(plan.split())] == []
+
+
+PAIR = {"train": "{0}a.png 0\n{0}b.png 1\n", "test": "{0}c.png 0\n{0}d.png 1\n"}
+
+
+@pytest.mark.parametrize("suffix, head, where", [
+    (".txt", "", ""), (".txt", "", "lists/"), (".csv", "path label\n", ""), (".tsv", "", "meta/"),
+])  # fmt: skip
+@pytest.mark.parametrize("folder", ["", "images/"])
+def test_lists_of_a_split_are_read_together(
+    tmp_path: Path, suffix: str, head: str, where: str, folder: str
+) -> None:
+    """train.txt and test.txt with a class behind each photograph: a given split, and it is said."""
+    root = tmp_path / "data"
+    for name in "abcd":
+        _file(root / "images" / f"{name}.png")
+    for side, text in PAIR.items():
+        _file(root / where / f"{side}{suffix}", head + text.format(folder))
+    _file(root / where / "val.txt", "")  # of nothing
+    scan = scan_folder(root)
+    read = {p.path[7]: (p.label, p.split) for p in scan.photographs}
+    assert read == {
+        "a": ("0", "train"),
+        "b": ("1", "train"),
+        "c": ("0", "test"),
+        "d": ("1", "test"),
+    }
+    assert f"train{suffix}" in scan.layout
+    named = scan_folder(root, labels=LabelRule(str(root / where)))
+    assert [(p.label, p.split) for p in named.photographs] == [read[name] for name in "abcd"]
+    one = scan_folder(root, labels=LabelRule(str(root / where / f"train{suffix}")))
+    assert any(f"with --labels {root / where}".rstrip("/") in note for note in one.notes)
+    assert not scan_folder(root, labels=LabelRule("none")).class_names
+
+
+def test_lists_without_classes_are_the_split_of_the_folders_of_classes(
+    run: Run, tmp_path: Path
+) -> None:
+    """ok/a.png in train.txt: what lies in test is held out; with --labels none nothing is."""
+    data = tmp_path / "data"
+    for name, bright in (("good", False), ("bad", True)):
+        parts(data / name, 12, bright=bright)
+    names = [f"{name}/p{number:03d}" for name in ("good", "bad") for number in range(12)]
+    _file(data / "splits" / "train.txt", "\n".join(n for n in names if n[-1] not in "02"))
+    _file(data / "splits" / "test.txt", "\n".join(n for n in names if n[-1] in "02"))
+    code, out, _ = run("extract", "data", "--weights", "random", "--no-groups")
+    assert code == 0
+    assert "test.txt, " in out
+    assert "given split: test 6, train 18" in out
+    assert run(*FIT)[0] == 0
+    about = json.loads((tmp_path / "model" / "model.json").read_text("utf-8"))
+    assert about["holdout"]["photographs"] == 6
+    assert "given split" not in run("extract", "data", "--labels", "none")[1]
+    _file(data / "splits" / "test.txt", "good/p000\nbad/p000\n")  # the others are named nowhere
+    (note,) = [n for n in scan_folder(data).notes if "test.txt" in n]
+    assert "20 of 24 photographs, and not bad/p002.png: they are not used" in note
+
+
+@pytest.mark.parametrize("lists, said", [
+    ({"train": "ok/a\nng/c\n", "test": "ok/b\nng/d\nng/c\n"}, "two parts of the split of"),
+    ({"train1": "ok/a\nng/c\n", "train2": "ok/b\n", "test1": "ng/d\n"}, "lists of several splits"),
+])  # fmt: skip
+def test_lists_that_say_no_one_split_are_not_used(
+    tmp_path: Path, lists: dict[str, str], said: str
+) -> None:
+    """Photographs on both sides, or a split drawn several times: why is said in one line."""
+    for name in ("ok/a", "ok/b", "ng/c", "ng/d"):
+        _file(tmp_path / f"{name}.png")
+    for name, text in lists.items():
+        _file(tmp_path / f"{name}.txt", text)
+    scan = scan_folder(tmp_path)
+    assert not any(p.split for p in scan.photographs)
+    assert any(said in note for note in scan.notes)
+
+
+def test_a_list_of_train_that_names_photographs_of_val(tmp_path: Path) -> None:
+    """By a name that is there once they are meant; where names are there twice it is said."""
+    for name in ("train/a", "train/b", "val/c"):
+        _file(tmp_path / f"{name}.png")
+    _file(tmp_path / "train.csv", "id,label\na,ok\nb,ng\nc,ok\n")
+    scan = scan_folder(tmp_path)
+    assert [(p.label, p.split) for p in scan.photographs][-1] == ("ok", "validation")
+    assert any(
+        "in another part, such as val/c.png: their classes are taken" in n for n in scan.notes
+    )
+    _file(tmp_path / "val" / "a.png")
+    scan = scan_folder(tmp_path)
+    assert [p.label for p in scan.photographs] == ["ok", "ng", "", ""]
+    assert any("such as val/c.png: they are left without a class" in n for n in scan.notes)
+
+
+def test_the_classes_of_a_submission_are_made_up(tmp_path: Path) -> None:
+    """sample_submission.csv says 0 of all; numbers for names of folders contradict none."""
+    for name in ("ok/a", "ok/b", "ng/c"):
+        _file(tmp_path / f"{name}.png")
+    _file(tmp_path / "sample_submission.csv", "id,label\na,0\nb,0\nc,0\n")
+    assert scan_folder(tmp_path).class_names == ["ng", "ok"]
+    _file(tmp_path / "labels.csv", "id,label\na,0\nb,0\nc,1\n")
+    assert scan_folder(tmp_path).class_names == ["ng", "ok"]
+    _file(tmp_path / "labels.csv", "id,label\na,0\nb,1\nc,1\n")
+    with pytest.raises(DataError, match="another class for 3"):
+        scan_folder(tmp_path)
+
+
+def _file(path: Path, text: str = "x") -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, "utf-8")

@@ -1,0 +1,224 @@
+"""What tables say of the photographs of a folder, put together: their classes and their split."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from features.errors import DataError
+from pipeline.data.class_words import split_of
+from pipeline.data.leftovers import set_aside
+from pipeline.output.names import merged_spellings, name_key, one_spelling
+from pipeline.output.read_table import PathIndex, Table
+
+YES = frozenset({"1", "1.0", "1,0", "true", "yes"})
+"""What a column of one class says of a photograph of this class."""
+
+_SHOWN = 4  # classes of a column without a name
+_WHOLE = re.compile(r"(\d+)(?:[.,]0+)?")  # half of the world writes 1,0
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Say which columns of a table say what; `each` are those of classes with a 1 in each line."""
+
+    path: str
+    label: str
+    each: tuple[str, ...] = ()
+    split: str = ""
+
+
+@dataclass
+class Labels:
+    """Hold what tables say of the photographs of a folder.
+
+    Attributes:
+        files: the tables.
+        label: path of a photograph -> its class.
+        split: path of a photograph -> what the table calls its part of a split; {} without one.
+        unknown: names in the tables that fit no photograph, or several.
+        merged: spellings of classes that were taken for one.
+        remarks: what else a person should know.
+        named: the folder to name with --labels where the tables are lists of one split, else None.
+    """
+
+    files: list[Path]
+    label: dict[str, str]
+    split: dict[str, str] = field(default_factory=dict)
+    unknown: list[str] = field(default_factory=list)
+    merged: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    named: Path | None = None
+
+    @property
+    def option(self) -> str:
+        """Give what is typed to take them."""
+        return f"--labels {self.named or self.files[0]}"
+
+    def set_aside(self, meant: Sequence[str]) -> None:
+        """Take the class from photographs that the tables call unsure, todo …, unless one is meant.
+
+        Args:
+            meant: names that a person or a model called classes.
+        """
+        keys, names = frozenset(map(name_key, meant)), list(self.label)
+        labels = set_aside(list(self.label.values()), keys, self.remarks)
+        self.label = dict(zip(names, labels, strict=True))
+
+    def notes(self) -> list[str]:
+        """Say what a person should know of the tables."""
+        said = list(self.remarks)
+        names = ", ".join(str(file) for file in self.files)
+        if self.unknown:
+            said.append(
+                f"{len(self.unknown):,} names in {names} fit no photograph of the folder, such as "
+                f"{self.unknown[0]!r}"
+            )
+        if self.merged:
+            said.append(f"classes that differ in spelling alone are one: {'; '.join(self.merged)}")
+        return said
+
+
+def gather(tables: Sequence[tuple[Table, Columns, str]], paths: Sequence[str]) -> Labels:
+    """Put together what tables of one kind say; each names photographs of its folder."""
+    found = Labels([table.file for table, _, _ in tables], {})
+    found.remarks += [table.note for table, _, _ in tables if table.note]
+    found.remarks += [
+        _taken(table, columns)
+        for table, columns, _ in tables
+        if columns.label and not table.has_header
+    ]
+    for table, columns, folder in tables:
+        labels = _labels_of(table, columns)
+        splits = table.column(columns.split) if columns.split else [""] * len(labels)
+        places = _places(table.file, table.column(columns.path), paths, folder, found)
+        for path, label, split in zip(places, labels, splits, strict=True):
+            if path:
+                _note(found, table.file, path, label, split)
+    _merge(found)
+    return found
+
+
+def _taken(table: Table, columns: Columns) -> str:
+    """Say which columns of a table without a header are taken for what, and how to say others."""
+    counts = Counter(table.column(columns.label)).most_common()
+    said = ", ".join(f"{name} {count:,}" for name, count in counts[:_SHOWN])
+    said += ", …" if len(counts) > _SHOWN else ""
+    return (
+        f"{table.file} has no line with the names of its columns: {columns.path} is taken for the "
+        f"photographs, {columns.label} for their classes ({said}); if that is wrong, say "
+        f"{say_which(table)}, or --labels none to go without it"
+    )
+
+
+def say_which(table: Table) -> str:
+    """Give the option that names the column of classes."""
+    return f"--labels {table.file} --label-column NAME"
+
+
+def _note(found: Labels, file: Path, path: str, label: str, split: str) -> None:
+    """Note what a line of a table says of a photograph.
+
+    Raises:
+        DataError: another line says another class, or another part of the split.
+    """
+    for what, said, now in (
+        ("classes", found.label, label),
+        ("parts of the split", found.split, split),
+    ):
+        if now.strip() and name_key(said.setdefault(path, now)) != name_key(now):
+            raise DataError(
+                f"{file} says two {what} of {path!r}, {said[path]!r} and {now!r}; expected one; "
+                "correct the table"
+            )
+
+
+def _places(
+    file: Path, cells: Sequence[str], paths: Sequence[str], folder: str, found: Labels
+) -> list[str]:
+    """Give the photograph that each cell names; "" for none, which is noted in `found`.
+
+    train.csv means the photographs of train where folders are called so: a name that stands in val
+    alone is read there only if no name of the folder is there twice.
+    """
+    inside = [path.removeprefix(folder) for path in paths if path.startswith(folder)]
+    own = _of_its_split(file, inside)
+    index, everywhere = PathIndex(own), PathIndex(inside)
+    names = Counter(name_key(path.rpartition("/")[2]) for path in inside)
+    once = len(names) == len(inside)
+    places, other = [], []
+    for cell in cells:
+        place = index.find(cell)
+        if place is None and len(own) < len(inside):
+            place = everywhere.find(cell)
+            if place and "/" not in cell.replace("\\", "/").strip("./"):  # else it says val/1.jpg
+                other.append(place)
+                place = place if once else None
+        if place is None and cell.strip():
+            found.unknown.append(cell)
+        places.append(folder + place if place else "")
+    if other:
+        found.remarks.append(_of_another(file, other, once))
+    return places
+
+
+def _of_another(file: Path, other: Sequence[str], once: bool) -> str:
+    """Say of names that stand in another part of the split alone whether they are taken for it."""
+    start = f"{file} names {len(other):,} photographs that lie in another part, such as {other[0]}"
+    if once:
+        return f"{start}: their classes are taken from it, too"
+    return (
+        f"{start}: they are left without a class, for names of photographs are there twice; write "
+        f"them with their folders if they are meant"
+    )
+
+
+def _of_its_split(file: Path, paths: list[str]) -> list[str]:
+    """Keep what train.txt can mean where a folder is called train: not the 1.jpg of val."""
+    split = split_of(file.stem)
+    if not split:
+        return paths
+    return [p for p in paths if split in map(split_of, p.split("/")[:-1])] or paths
+
+
+def _labels_of(table: Table, columns: Columns) -> list[str]:
+    if columns.label:
+        return table.column(columns.label)
+    if not columns.each:
+        return [""] * len(table.rows)
+    lines = zip(*(table.column(name) for name in columns.each), strict=True)
+    found = []
+    for number, line in enumerate(lines, 2):
+        on = [
+            n for n, cell in zip(columns.each, line, strict=True) if cell.strip().casefold() in YES
+        ]
+        if len(on) > 1:
+            raise DataError(
+                f"line {number} of {table.file} says {len(on)} classes of one photograph "
+                f"({', '.join(on)}); expected one: a photograph is of one class here"
+            )
+        found.append(on[0] if on else "")
+    return found
+
+
+def _merge(found: Labels) -> None:
+    """Join classes that differ in spelling alone, 1, 1.0 and 1,0 among them."""
+    whole = {label: _WHOLE.fullmatch(label.strip()) for label in set(found.label.values())}
+    longer = sorted(label for label, match in whole.items() if match and match[1] != label)
+    if longer and all(whole.values()):
+        short = {label: match[1] for label, match in whole.items() if match}
+        said = longer[-1]
+        found.remarks.append(f"classes that are numbers are called {short[said]}, not {said}")
+        found.label = {path: short[label] for path, label in found.label.items()}
+    spelling = one_spelling(found.label.values())
+    found.merged = merged_spellings(spelling)
+    found.label = {path: spelling[label] for path, label in found.label.items()}
+
+
+def count_labels(labels: Mapping[str, str]) -> str:
+    """Write the classes with their counts: "crack 12, ok 88"."""
+    counts = Counter(labels.values())
+    return ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()))
