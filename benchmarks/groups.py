@@ -7,7 +7,8 @@
 The kinds are drawn (`benchmarks.kinds_of_parts`). A folder of one's own is read with a table (path,
 group) that tells the truth; --drop-names hides the names. Pictures alone are compared, no rows: it
 takes a minute, and no backbone. --ablation switches off one branch at a time, and prints of the
-kinds that lose by it the one that loses most: what changes none has no place in the program.
+kinds that lose by it the one that loses most, "silent" where a doubt is no longer said: what
+changes none has no place in the program.
 """
 
 from __future__ import annotations
@@ -34,12 +35,12 @@ from features.cache.sample_table import TableRow
 from features.cache.thumbnails import thumbnail_of
 from features.photographs.decode import capture_time, decode
 from features.photographs.recipe import RECIPES
-from pipeline.groups import counters_and_times, file_names, propose, readings, rounds
+from pipeline.groups import capture_times, file_names, propose, readings, rounds
 from pipeline.groups.changed_copies import Pairs
-from pipeline.groups.counters_and_times import Line
 from pipeline.groups.evidence import Finding
 from pipeline.groups.pictures import Pictures
 from pipeline.groups.rules import match_groups, read_groups
+from pipeline.groups.timeline import Line
 
 _FOUND, _MERGED = 0.9, 0.02  # what each kind has to reach
 _LOST, _MORE = 0.005, 0.001  # pairs found, and others merged, that a branch has to be worth
@@ -94,7 +95,7 @@ def _label(path: str) -> str:
 _PIXELS = ("similarity.", "changed_copies.")
 _NEVER = re.compile("(?!)")
 _TIMES, _NAMES, _BEST, _WEIGH = (
-    counters_and_times.time_line, file_names.read_names, readings._best, rounds.weigh
+    capture_times.time_line, file_names.read_names, readings._best, rounds.weigh
 )  # fmt: skip
 _KEYS, _LOOKS = file_names._keys, propose._looks
 _PICTURES: dict[str, Any] = {
@@ -127,28 +128,32 @@ def _nobody_spoke(
 
 
 BRANCHES: dict[str, list[tuple[str, object]]] = {
-    "times in names": [("counters_and_times.time_of_name", lambda *_: None)],
+    "times in names": [("file_names.time_of_name", lambda *_: None)],
     "doubtful times in names": [("times_in_names._DOUBTFUL", ())],
-    "times in EXIF": [("readings.time_line", lambda stems, _, least: _TIMES(stems, None, least))],
+    "times in EXIF": [("readings.time_line", lambda names, _, least: _TIMES(names, None, least))],
+    "EXIF behind the time in the name is none": [("capture_times._SOON", 1e99)],
     "EXIF that stands still is none": [
-        ("counters_and_times._STUCK", 9.0),
-        ("counters_and_times.MOST_SHOTS", 10**9),
+        ("capture_times._STUCK", 9.0),
+        ("capture_times.MOST_SHOTS", 10**9),
     ],
-    "a part takes seconds to change": [("counters_and_times._BY_HAND", 0.0)],
-    "four kinds of gaps": [("counters_and_times._KINDS", 3)],
-    "gaps are of two kinds": [("counters_and_times._CLEAR", 9.0)],
-    "distance of two kinds": [("counters_and_times._STEP", 99.0)],
-    "runs are no lots": [("counters_and_times._are_parts", lambda *_: True)],
+    "a part takes seconds to change": [("timeline._BY_HAND", 0.0)],
+    "four kinds of gaps": [("timeline._KINDS", 3)],
+    "gaps are of two kinds": [("timeline._CLEAR", 9.0)],
+    "distance of two kinds": [("timeline._STEP", 99.0)],
+    "runs are no lots": [("timeline._are_parts", lambda *_: True)],
     "each camera by itself": [("readings.by_camera", lambda line, *_: line)],
+    "one camera later on the line": [("streams._later", lambda *_: None)],
+    "a session's time is a field": [("file_names._MARKS", {"\1": "day", "\2": "drawn"})],
+    "photographs like any other": [("evidence.PixelEvidence.interchangeable", lambda *_: False)],
     "names": [("readings.read_names", lambda *_: ([], []))],
-    "pixels confirm names": [("readings._confirmed", lambda *_: False)],
+    "pixels confirm names": [("readings.AGREES", 2.0)],
     "the part leads in names": [("readings._best", _all_lead)],
     "few photographs of a part": [("readings._USUAL", 60)],
     "fields that come back": [("readings._RECURS", 1e9)],
     "fields together": [
         ("file_names._keys", lambda *of: (key for key in _KEYS(*of) if " with " not in key.what))
     ],
-    "numbers anew in each folder": [("file_names._counts_by_folder", lambda *_: False)],
+    "numbers anew in each folder": [("file_names._counted_anew", lambda *_: False)],
     "digests are words": [("file_names._are_drawn", lambda *_: False)],
     "names of copies": [("propose.original_names", lambda paths: [""] * len(paths))],
     "counters": [("readings.read_names", lambda *given: (_NAMES(*given)[0], []))],
@@ -206,6 +211,11 @@ def remembered(compare: Callable[..., object]) -> Callable[..., object]:
     return compared
 
 
+def _is_silent(found: float, merged: float, said: str) -> bool:
+    """Say whether parts are wrong without a word."""
+    return (found < _FOUND or merged > _MERGED) and " at " not in said
+
+
 def ablation(kinds: Mapping[str, Callable[[], list[Shot]]]) -> None:
     """Print for each branch which kind loses most without it, and how many lose."""
     shots = {title: make() for title, make in kinds.items()}
@@ -219,10 +229,12 @@ def ablation(kinds: Mapping[str, Callable[[], list[Shot]]]) -> None:
                 if anew and not whole[title][2].startswith("pixels"):
                     continue
                 with without(branch):
-                    found, merged, _ = measure(some)
+                    found, merged, said = measure(some)
                 less, more = whole[title][0] - found, merged - whole[title][1]
-                if less > _LOST or more > _MORE:
+                silent = _is_silent(found, merged, said) and not _is_silent(*whole[title])
+                if less > _LOST or more > _MORE or silent:
                     row = f"{title}, {whole[title][0]:.0%} | {found:.0%} | {merged:.1%}"
+                    row += ", silent" * silent
                     lost.append((less + more, row))
             worst = max(lost, default=(0, "nothing | | "))[1]
             print(f"| {branch} | {worst} | {len(lost)} |", flush=True)

@@ -238,6 +238,24 @@ def pauses() -> list[Shot]:
     return found
 
 
+def sessions() -> list[Shot]:
+    """Give the time at which a session of ten parts began, the part counted anew, and the view."""
+    return [
+        at(f"a/{_stamp(_START + 3600 * (p // 10))}_{p % 10:03d}_{v}.jpg", p, v)
+        for p, v in itertools.product(range(60), range(5))
+    ]
+
+
+def conveyor() -> list[Shot]:
+    """Give one shot of each of two cameras, the next part at the first before this at the other."""
+    begin = _START + 8 * np.cumsum(np.exp(0.1 * np.random.default_rng(2).standard_normal(60)))
+    shots = sorted((t + 6.5 * camera, camera, p) for p, t in enumerate(begin) for camera in (0, 1))
+    return [
+        shot(f"cam{camera}_{_stamp(t)}{int(1000 * t % 1000):03d}", p, 5 * camera, n)
+        for n, (t, camera, p) in enumerate(shots)
+    ]
+
+
 def exports() -> list[Shot]:
     """Four versions of each, as Roboflow names them."""
     return [
@@ -339,6 +357,13 @@ KINDS: dict[str, Callable[[], list[Shot]]] = {
     "gaps hardly apart": hurried,
     "EXIF stands still, time in name": lambda: clocks(lambda n, t: _START),
     "EXIF in two of three, names in UTC": lambda: clocks(lambda n, t: t + 7200 if n % 3 else -1),
+    "EXIF of an export, time in name": lambda: clocks(lambda n, t: _START + 10**6 + n // 3),
+    "a session's time, parts counted anew": sessions,
+    "whole minutes in names": lambda: [
+        at(f"a/{_stamp(_START + 287 * p + 9 * v, '%Y%m%d_%H%M')}_{v}.jpg", p, v)
+        for p, v in itertools.product(range(40), range(5))
+    ],
+    "a line, its second camera nearly a part later": conveyor,
     "rounds of twelve, one class": lambda: in_one_class(rounds("r{r}_pos{p:02d}", 12)),
     "rounds of thirty places": lambda: rounds("{t}_pos{p:02d}", 30),
     "rounds, only a number": lambda: in_one_class(rounds("{t}_{p:02d}", 12)),
@@ -369,6 +394,9 @@ KINDS: dict[str, Callable[[], list[Shot]]] = {
     ],
     "nothing: a line with pauses": lambda: alone(
         lambda n: _stamp(_START + 3 * n + 1200 * (n // 80)), count=400
+    ),
+    "nothing: trays of ten": lambda: alone(
+        "DSC_{:04d}".format, _START + 5.0 * np.arange(200) + 60 * (np.arange(200) // 10)
     ),
     "nothing: a digit by chance": lambda: alone(
         lambda n: f"img{n:04d}_{random.Random(n).randrange(10)}"

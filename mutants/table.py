@@ -309,14 +309,14 @@ FOLDERS = (
     ),
     Mutant(
         "Gaps of one kind make no parts",
-        "pipeline/groups/counters_and_times.py",
+        "pipeline/groups/timeline.py",
         "if min(far.sum(), (~far).sum()) < _FEWEST_RUNS or (depth > _CLEAR and step < _STEP):",
         "if min(far.sum(), (~far).sum()) < _FEWEST_RUNS:",
         "tests/pipeline/groups/test_readings.py::test_gaps_of_one_kind_are_not_cut",
     ),
     Mutant(
         "A gap parts photographs between the two kinds of gaps, nearer to the longer ones",
-        "pipeline/groups/counters_and_times.py",
+        "pipeline/groups/timeline.py",
         "return Cut(float(2**surely), float(2 ** np.median(logs[far])))",
         "return Cut(float(2 ** (surely - 9)), float(2 ** np.median(logs[far])))",
         "tests/pipeline/groups/test_readings.py::test_gaps_of_two_kinds_are_cut_between[near-0]",

@@ -17,9 +17,12 @@ AGREES = 0.65
 """From here on pixels confirm what names or times say; 0.5 is a coin, 1 is always."""
 
 Pairs = tuple[Indices, Indices]
+Pair = tuple[int, int]
 
 _FEWEST_PAIRS = 10
 _MOST_PAIRS = 20_000  # that are looked at
+_FEWEST_SHOTS, _NEAREST = 24, 12  # photographs, and others that each is compared with
+_COIN = 0.1  # how far from a half the share may lie of those that are most like one of their own
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,34 @@ class PixelEvidence:
         below = np.searchsorted(theirs, ours, "left") + np.searchsorted(theirs, ours, "right")
         return float(below.mean() / 2 / len(theirs))
 
+    def interchangeable(self, codes: Indices) -> bool:
+        """Say whether photographs of one group are as much like those of the next as one another.
+
+        Shots of one part look like one another, or, if they are views that differ on purpose, like
+        the same views of the next. Where neither is so, each may show another part: those of a
+        tray, or of a lot, which follow one another as views do.
+
+        Args:
+            codes: int64 (n,) the group of each photograph; -1 for none.
+        """
+        groups = [group for group in members_of(codes) if len(group) > 1]
+        inside: list[Pair] = []
+        outside: list[Pair] = []
+        first: list[int] = []
+        for group, following in zip(groups, groups[1:] + groups[:1], strict=True):
+            near = min(len(group) - 1, len(following), _NEAREST)
+            for place, one in enumerate(group):
+                first.append(len(inside))
+                inside += [(one, group[(place + j + 1) % len(group)]) for j in range(near)]
+                outside += [(one, following[(place + j) % len(following)]) for j in range(near)]
+        if self.similarity is None or len(groups) < 2 or len(first) < _FEWEST_SHOTS:
+            return False
+        best = []
+        for pairs in (inside, outside):
+            a, b = self.unit[np.array(pairs, dtype=np.int64)].T
+            best.append(np.maximum.reduceat(self.similarity.likeness(a, b), first))
+        return abs(float((best[0] > best[1]).mean()) - 0.5) <= _COIN
+
 
 def in_percent(agreement: float | None) -> str:
     """Say what the pixels say, for a person."""
@@ -105,9 +136,6 @@ def in_percent(agreement: float | None) -> str:
         return "pixels cannot be asked"
     word = "agree" if agreement >= AGREES else "do not confirm it"
     return f"pixels {word}: the nearer pair looks more alike in {agreement:.0%}"
-
-
-Pair = tuple[int, int]
 
 
 class Joiner:

@@ -1,9 +1,9 @@
-"""File names as evidence: what recurs in them, what counts, and which name a copy of another one.
+"""File names, each parsed once: its time, and the fields in which it differs from the others.
 
 Nothing is assumed of a naming scheme. Names of one shape ("exp3_num_31138" and "exp4_num_40450")
-are cut into numbers and words; what differs between them is a field. A field, or the first few of
-them together, is a candidate for a part's name if it puts photographs into groups, and a candidate
-for a counter if it hardly repeats. `pipeline.groups.readings` decides.
+are cut into times, days, numbers and words; what differs between them is a field. A field, or the
+first few of them together, is a candidate for a part's name if it puts photographs into groups, and
+a candidate for a counter if it hardly repeats. `pipeline.groups.readings` decides.
 """
 
 from __future__ import annotations
@@ -14,17 +14,19 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
 import numpy as np
 
-from features.arrays import Indices
-from pipeline.groups.counters_and_times import Line
-from pipeline.groups.times_in_names import clocks_in, without_time
+from features.arrays import Floats, Indices
+from pipeline.groups.timeline import Line
+from pipeline.groups.times_in_names import clocks_in, time_of_name, without_time
 
-_TIME = "\0"  # stands for a date and time
-_DAY = "\1"  # begins a date alone
+_TIME, _DAY = "\0", "\1"  # begin a date and time, and a date alone
 _DRAWN = "\2"  # begins what is drawn at random, or a digest: a word, whose digits are no numbers
-_TOKEN = re.compile(rf"{_DRAWN}[^\W_]+|{_DAY}[0-9]+|[0-9]+|[^\W\d_]+|[\W_]|\d", re.UNICODE)
+_TOKEN = re.compile(rf"[{_TIME}{_DRAWN}][^\W_]+|{_DAY}[0-9]+|[0-9]+|[^\W\d_]+|[\W_]|\d", re.UNICODE)
+_MARKS = {_TIME: "time", _DAY: "day", _DRAWN: "drawn"}
+_NUMBER = re.compile(r"\d+", re.ASCII)
 _FEWEST, _SMALLEST_SHARE = 8, 0.05  # names of one shape: so many, and so many of all
 _FEWEST_DRAWN, _SHORTEST = 16, 4  # different words that are drawn, and letters and digits of each
 _MIXED = 0.75  # share of their places that have letters and digits: a UUID's version is a digit
@@ -33,20 +35,57 @@ _MOST_KINDS, _EVENLY = 12, 0.5  # words for kinds; views are there so evenly, th
 _GROUPED = 0.5  # share of photographs in groups of several, so that a field may name parts
 _COLLIDES = 0.05  # share of equal numbers from which on they are no counter's
 _TWICE = 0.1  # of the values in two folders, names that are there twice
-_FEW = 12  # copies of a name without a digit
 _LONGEST_NUMBER = 15  # digits that a float64 holds
-_MOST_COPIES = 0.2  # share of all photographs that can be copies of one
 
-_COPY = re.compile(
-    r"(?:\.rf\.[0-9a-f]{8,}"  # Roboflow's export
-    r"|[_-](?:jpe?g|png|bmp|tiff?|webp)(?=\.rf\.|$)"
-    r"|[ _-]+(?:copy|kopie|copie|copia|duplicate)(?:[ _-]*\(?\d+\)?)?"
-    r"| \(\d+\)(?=$)|~\d+$"
-    r"|[._ -](?:aug|augmented|h?v?flip(?:ped)?|mirror(?:ed)?|rot(?:ate[d]?)?|bright(?:ness)?|dark"
-    r"|blur(?:red)?|noise|noisy|crop(?:ped)?|resized?|scaled?|shift(?:ed)?|zoom|edited|edit"
-    r"|contrast|gamma|hsv|gr[ae]y|enhanced|compressed|lr|ud)[_-]?-?\d{0,3}(?=$|[._ -]))",
-    re.IGNORECASE,
-)
+
+class Names(NamedTuple):
+    """Names, each parsed once.
+
+    Attributes:
+        folders: of the class, with those above it ("train/good"), or else the first.
+        seconds: float64 (n,), when they say that they were taken, since 1970 or midnight; or nan.
+        tokens: below the class's folder, without suffix: times, days, numbers, words and signs.
+    """
+
+    folders: list[str]
+    seconds: Floats
+    tokens: list[list[str]]
+
+    @classmethod
+    def of(cls, paths: Sequence[str], labels: Sequence[str] = ()) -> Names:
+        """Parse paths below the data folder, "class/…/name.jpg" or "train/class/…/name.jpg".
+
+        Args:
+            paths: of the photographs.
+            labels: their classes, where they are known.
+        """
+        folders = [
+            _class_folder(*one) for one in itertools.zip_longest(paths, labels, fillvalue="")
+        ]
+        stems = [str(PurePosixPath(path).with_suffix("")) for path in paths]
+        clocks = clocks_in(stems)
+        times = [time_of_name(stem, clocks) for stem in stems]
+        seconds = np.array([np.nan if one is None else one for one in times])
+        bare = [
+            without_time(
+                stem[len(folder) :].lstrip("/"), clocks, _TIME, rf"{_DAY}\g<year>\g<month>\g<day>"
+            )
+            for stem, folder in zip(stems, folders, strict=True)
+        ]
+        return cls(folders, seconds, [*map(_TOKEN.findall, _mark_drawn(bare))])
+
+    def without_times(self) -> list[str]:
+        """Give the names with their folders, without times and days."""
+        bare = ("".join(t for t in tokens if t[0] not in (_TIME, _DAY)) for tokens in self.tokens)
+        return [
+            f"{folder}/{name.replace(_DRAWN, '')}"
+            for folder, name in zip(self.folders, bare, strict=True)
+        ]
+
+    def counted(self) -> Floats:
+        """Give the last number of each file's name, which may be a counter: float64 (n,)."""
+        found = (_NUMBER.findall(name.rpartition("/")[2]) for name in self.without_times())
+        return np.array([_number(numbers[-1]) if numbers else np.nan for numbers in found])
 
 
 @dataclass(frozen=True)
@@ -71,116 +110,67 @@ class Key:
 
 @dataclass(frozen=True)
 class _Shape:
-    """Names of one shape: members, their tokens, and which of these differ (the fields).
+    """Names of one shape.
 
-    Of the fields some are words for kinds: "crack" and "hole" of "crack_1" and "hole_1".
+    Attributes:
+        members: int64 (m,), the photographs.
+        sorts: of each token: "number", "word", "drawn", "time", "day", or a sign itself.
+        columns: the tokens, by place.
+        fields: the places that differ.
+        folders: of the members.
+        kinds: the same, with words that are kinds: "crack" and "hole" of "crack_1" and "hole_1".
     """
 
     members: Indices
-    names: list[str]
-    tokens: list[list[str]]
+    sorts: tuple[str, ...]
+    columns: list[tuple[str, ...]]
     fields: list[int]
-    kinds: list[int]
+    folders: list[str]
+    kinds: list[str]
 
-    def column(self, field: int) -> list[str]:
-        """Give a field of every name."""
-        return [tokens[field] for tokens in self.tokens]
-
-    def kindless(self) -> list[str]:
-        """Give the names without the words for kinds."""
-        if not self.kinds:
-            return self.names
-        return [
-            "".join(token for i, token in enumerate(tokens) if i not in self.kinds)
-            for tokens in self.tokens
-        ]
+    def values(self, places: Sequence[int]) -> list[str]:
+        """Give what stands at some places of each name."""
+        return ["_".join(one) for one in zip(*(self.columns[i] for i in places), strict=True)]
 
     def describe(self) -> str:
         """Describe the shape as "exp#_num_#": # for numbers that differ, … for words that do."""
-        first = self.tokens[0]
+        signs = {"time": "TIME", "day": "DATE", "number": "#"}
         return "".join(
-            "TIME"
-            if token == _TIME
-            else token
-            if i not in self.fields
-            else "#"
-            if token.isdecimal()
-            else "DATE"
-            if token.startswith(_DAY)
-            else "…"
-            for i, token in enumerate(first)
+            signs.get(sort, "…") if i in self.fields or sort == "time" else column[0]
+            for i, (sort, column) in enumerate(zip(self.sorts, self.columns, strict=True))
         )
+
+    def name(self, places: Sequence[int]) -> str:
+        """Say which fields these are, in words."""
+        names = {"number": "number", "time": "time", "day": "date"}
+        return " with ".join(
+            name if (name := names.get(self.sorts[i], "word")) in ("time", "date")
+            else f"{name} {self.fields.index(i) + 1}"
+            for i in places
+        )  # fmt: skip
 
     def pattern(self, marked: Sequence[int]) -> str:
         """Give a regular expression for --group-regex whose parentheses hold the marked fields."""
+        forms = {"number": r"\d+", "word": r"[^\W\d_]+", "drawn": r"[^\W_]+"}
         parts = []
-        for i, token in enumerate(self.tokens[0]):
-            timed = token.startswith((_TIME, _DAY))
-            text = r"[-\d_. T]+" if timed else re.escape(token)
-            if i in self.fields and not timed:
-                words = r"[^\W\d_]+" if token.isalpha() else r"[^\W_]+"
-                text = r"\d+" if token.isdecimal() else words
-            if i == marked[0]:
-                text = "(" + text
-            parts.append(text + ")" if i == marked[-1] else text)
+        for i, (sort, column) in enumerate(zip(self.sorts, self.columns, strict=True)):
+            text = forms.get(sort, "") if i in self.fields else re.escape(column[0])
+            text = r"[-\d_. T]+" if sort in ("time", "day") else text
+            parts.append("(" * (i == marked[0]) + text + ")" * (i == marked[-1]))
         # From the first field on; what stands before it is needed only as far as its last letter.
-        start = max(0, marked[0] - 2)
-        return "".join(parts[start : marked[-1] + 3])
+        return "".join(parts[max(0, marked[0] - 2) : marked[-1] + 3])
 
 
-def original_names(paths: Sequence[str]) -> list[str]:
-    """Find the original's name of each photograph whose name says that it, or another, is a copy.
-
-    "x_jpg.rf.0a1b….jpg", "x_aug3.jpg", "x - Copy (2).jpg" and "x_rot90.jpg" all are "x", in
-    whatever folder. Where a name has no digit and no original beside it, few may share it, and not
-    by their numbers alone: "good (1)" to "good (9)" and "rolled-in_scale_1" to "rolled-in_scale_9"
-    are numbered, not copied.
-
-    Returns:
-        (n,) names; "" where no two photographs share one, or where too many do.
-    """
-    stems = [PurePosixPath(path).stem for path in paths]
-    found = []
-    for stem in stems:
-        short = stem
-        while (cut := _COPY.sub("", short)) not in ("", short):
-            short = cut
-        found.append(short.casefold())
-    own = {stem.casefold() for stem in stems}
-    ways: defaultdict[str, set[str]] = defaultdict(set)
-    for stem, short in zip(stems, found, strict=True):
-        ways[short].add(re.sub(r"[0-9]+", "#", stem[len(short) :].casefold()))
-    changed: Counter[str] = Counter(
-        short for stem, short in zip(stems, found, strict=True) if short != stem.casefold()
-    )
-    counts = Counter(found)
-    copied = {
-        short
-        for short in changed
-        if 1 < counts[short] <= max(2, _MOST_COPIES * len(paths))
-        and (
-            any(c.isdigit() for c in short)
-            or short in own
-            or (counts[short] <= _FEW and len(ways[short]) > 1)
-        )
-    }
-    return [short if short in copied else "" for short in found]
-
-
-def read_names(paths: Sequence[str], labels: Sequence[str] = ()) -> tuple[list[Key], list[Line]]:
-    """Find candidates for names of parts, and for counters, in the photographs' paths.
+def read_names(names: Names, labels: Sequence[str] = ()) -> tuple[list[Key], list[Line]]:
+    """Find candidates for names of parts, and for counters, in names of the same shape.
 
     Args:
-        paths: relative to the data folder, "class/…/name.jpg" or "train/class/…/name.jpg".
+        names: of the photographs.
         labels: their classes, where they are known.
     """
-    folders = [_class_folder(*one) for one in itertools.zip_longest(paths, labels, fillvalue="")]
-    keys: list[Key] = []
-    lines: list[Line] = []
-    for shape in _shapes(paths, folders, labels):
-        keys += _keys(shape, folders)
-        lines += _counters(shape, len(paths))
-    return keys, lines
+    shapes = [*_shapes(names, labels)]
+    keys = [key for shape in shapes for key in _keys(shape, len(names.tokens))]
+    return keys, [line for shape in shapes for line in _counters(shape, len(names.tokens))]
 
 
 def _class_folder(path: str, label: str) -> str:
@@ -189,37 +179,27 @@ def _class_folder(path: str, label: str) -> str:
     return "/".join(folders[: 1 + (folders.index(label) if label in folders else 0)])
 
 
-def _shapes(
-    paths: Sequence[str], folders: Sequence[str], labels: Sequence[str]
-) -> Iterator[_Shape]:
-    """Cut names into tokens, by shape; below the class folder, without the suffix."""
+def _shapes(names: Names, labels: Sequence[str]) -> Iterator[_Shape]:
+    """Put names of one shape together."""
     found: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
-    day = rf"{_DAY}\g<year>\g<month>\g<day>"
-    names = [
-        str(PurePosixPath(path[len(folder) :].lstrip("/")).with_suffix(""))
-        for path, folder in zip(paths, folders, strict=True)
-    ]
-    clocks = clocks_in(names)
-    untimed = [without_time(name, _TIME, day, clocks) for name in names]
-    cut = [*map(_TOKEN.findall, _mark_drawn(untimed))]
-    for number, tokens in enumerate(cut):
-        found[tuple(_sort(token) for token in tokens)].append(number)
-    for sorts, numbers in found.items():
-        if len(numbers) < max(_FEWEST, _SMALLEST_SHARE * len(paths)):
+    for number, tokens in enumerate(names.tokens):
+        found[tuple(map(_sort, tokens))].append(number)
+    for sorts, members in found.items():
+        if len(members) < max(_FEWEST, _SMALLEST_SHARE * len(names.tokens)):
             continue
-        tokens_of = [cut[number] for number in numbers]
-        fields = [
-            i
-            for i, sort in enumerate(sorts)
-            if sort in ("number", "word", "drawn", "day")
-            and len({tokens[i] for tokens in tokens_of}) > 1
-        ]
-        if fields:
-            own = [names[number] for number in numbers]
-            classes = [labels[number] for number in numbers] if labels else []
-            columns = {i: [tokens[i] for tokens in tokens_of] for i in fields if sorts[i] == "word"}
-            kinds = [i for i, column in columns.items() if _are_kinds(column, classes)]
-            yield _Shape(np.array(numbers, dtype=np.int64), own, tokens_of, fields, kinds)
+        columns = [*zip(*(names.tokens[number] for number in members), strict=True)]
+        folders = [names.folders[number] for number in members]
+        fields, kinds = [], folders
+        for i, (sort, column) in enumerate(zip(sorts, columns, strict=True)):
+            values = len(set(column))
+            # A time of several photographs is one of a session, which tells parts apart as a day.
+            if sort == "time" and values > _GROUPED * len(column):
+                continue
+            if sort == "word" and _are_kinds(column, [labels[n] for n in members if labels]):
+                kinds = [*map("/".join, zip(kinds, column, strict=True))]
+            elif len(sort) > 1 and values > 1:
+                fields.append(i)
+        yield _Shape(np.array(members, dtype=np.int64), sorts, columns, fields, folders, kinds)
 
 
 def _are_kinds(words: Sequence[str], labels: Sequence[str]) -> bool:
@@ -228,11 +208,8 @@ def _are_kinds(words: Sequence[str], labels: Sequence[str]) -> bool:
     So do views of one class alone, but they are there about equally often.
     """
     counts = Counter(words)
-    if (
-        not labels
-        or len(counts) > _MOST_KINDS
-        or len(set(zip(words, labels, strict=True))) > len(counts)
-    ):
+    kinds = {*zip(words, labels, strict=False)}
+    if not 1 < len(counts) <= _MOST_KINDS or len(kinds) != len(counts):
         return False
     return len(set(labels)) > 1 or min(counts.values()) < _EVENLY * max(counts.values())
 
@@ -266,66 +243,53 @@ def _are_drawn(words: set[str]) -> bool:
 def _sort(token: str) -> str:
     if token.isdecimal():
         return "number"
-    if token.startswith(_DAY):
-        return "day"
-    if token.startswith(_DRAWN):
-        return "drawn"
-    return "word" if token.isalpha() else token
+    return _MARKS.get(token[0]) or ("word" if token.isalpha() else token)
 
 
-def _keys(shape: _Shape, folders: list[str]) -> Iterator[Key]:
+def _keys(shape: _Shape, count: int) -> Iterator[Key]:
     """List single fields and the first few together, as far as they make groups of several."""
-    tried: set[tuple[int, ...]] = set()
-    able = [i for i in shape.fields if i not in shape.kinds]
-    for end, field in enumerate(able):
-        for chosen in (tuple(able[: end + 1]), (field,)):
-            if chosen in tried or all(shape.tokens[0][i].startswith(_DAY) for i in chosen):
-                continue
-            tried.add(chosen)
-            values = ["_".join(tokens[i] for i in chosen) for tokens in shape.tokens]
-            if len(set(values)) < _FEWEST_GROUPS:
-                continue
-            kinds = shape.kinds if field == able[0] else []  # what follows is a view, of all kinds
-            own = [
-                "/".join((folders[number], *(tokens[i] for i in kinds)))
-                for number, tokens in zip(shape.members, shape.tokens, strict=True)
-            ]
-            drawn = any(shape.tokens[0][i].startswith(_DRAWN) for i in chosen)  # not counted anew
-            if not drawn and _counts_by_folder(shape, values, own):
-                values = [f"{one}/{value}" for one, value in zip(own, values, strict=True)]
-            together = sum(number for number in Counter(values).values() if number > 1)
-            if together < _GROUPED * len(values):
-                continue
-            others = [i for i in able if i not in chosen]
-            codes = np.full(len(folders), -1)
-            codes[shape.members] = codes_of(values)
-            yield Key(
-                f"{_places(shape, chosen)} of names like {shape.describe()}",
-                codes,
-                chosen == tuple(able[: len(chosen)])
-                or not any(shape.tokens[0][i].isdecimal() for i in others),
-                _word_before(shape.tokens[0], chosen[-1]),
-                shape.pattern(chosen),
-            )
+    first = itertools.accumulate((i,) for i in shape.fields)
+    both = itertools.chain.from_iterable(zip(first, ((i,) for i in shape.fields), strict=True))
+    for chosen in dict.fromkeys(both):
+        if {shape.sorts[i] for i in chosen} <= {"time", "day"}:
+            continue
+        values = shape.values(chosen)
+        if len(set(values)) < _FEWEST_GROUPS:
+            continue
+        # What follows the first field is a view, of all kinds.
+        folders = shape.kinds if chosen[-1] == shape.fields[0] else shape.folders
+        anew = _counted_anew(shape.values(shape.fields), values, folders)
+        if anew and all(shape.sorts[i] != "drawn" for i in chosen):
+            values = [*map("/".join, zip(folders, values, strict=True))]
+        together = sum(number for number in Counter(values).values() if number > 1)
+        if together < _GROUPED * len(values):
+            continue
+        others = {shape.sorts[i] for i in shape.fields if i not in chosen}
+        codes = np.full(count, -1)
+        codes[shape.members] = codes_of(values)
+        yield Key(
+            f"{shape.name(chosen)} of names like {shape.describe()}",
+            codes,
+            chosen == tuple(shape.fields[: len(chosen)]) or "number" not in others,
+            _word_before([column[0] for column in shape.columns], chosen[-1]),
+            shape.pattern(chosen),
+        )
 
 
-def _counts_by_folder(shape: _Shape, values: list[str], folders: list[str]) -> bool:
-    """Say whether each class folder is numbered by itself: the same names stand in several then.
+def _counted_anew(names: list[str], values: list[str], folders: list[str]) -> bool:
+    """Say whether each folder is numbered by itself: the same names stand in several then.
 
     It is not where names complete one another over the folders, as where view 5 of item 1 is
-    defective and views 0 to 4 are good. A word for a kind counts as a folder.
+    defective and views 0 to 4 are good.
     """
-    names: defaultdict[str, set[str]] = defaultdict(set)
-    places: defaultdict[str, set[str]] = defaultdict(set)
-    for name, value, folder in zip(shape.kindless(), values, folders, strict=True):
-        names[name].add(folder)
-        places[value].add(folder)
-    shared = sum(len(found) > 1 for found in places.values())
-    twice = sum(len(found) > 1 for found in names.values())
+    twice, shared = (
+        sum(n > 1 for n in Counter(one for one, _ in {*zip(of, folders, strict=True)}).values())
+        for of in (names, values)
+    )
     return twice > _TWICE * shared
 
 
-def _word_before(tokens: list[str], field: int) -> str:
+def _word_before(tokens: Sequence[str], field: int) -> str:
     """Give the word before a field, if a separator at most stands between; of a word itself."""
     if tokens[field].isalpha():
         return tokens[field].lower()
@@ -333,29 +297,18 @@ def _word_before(tokens: list[str], field: int) -> str:
     return words[-1].lower() if words else ""
 
 
-def _places(shape: _Shape, chosen: Sequence[int]) -> str:
-    places = [
-        "date"
-        if shape.tokens[0][i].startswith(_DAY)
-        else f"{'number' if shape.tokens[0][i].isdecimal() else 'word'} {shape.fields.index(i) + 1}"
-        for i in chosen
-    ]
-    return " with ".join(places)
-
-
 def _counters(shape: _Shape, count: int) -> Iterator[Line]:
     """Find numbers that hardly repeat, each as a line of `count` photographs."""
     for field in shape.fields:
-        column = shape.column(field)
-        if not column[0].isdecimal() or len(set(column)) < (1 - _COLLIDES) * len(column):
-            continue
-        values = np.full(count, np.nan)
-        values[shape.members] = [
-            float(text) if len(text) <= _LONGEST_NUMBER else np.nan for text in column
-        ]
-        yield Line(
-            f"number {shape.fields.index(field) + 1} of names like {shape.describe()}", values
-        )
+        column = shape.columns[field]
+        if shape.sorts[field] == "number" and len(set(column)) >= (1 - _COLLIDES) * len(column):
+            values = np.full(count, np.nan)
+            values[shape.members] = [*map(_number, column)]
+            yield Line(f"{shape.name([field])} of names like {shape.describe()}", values)
+
+
+def _number(text: str) -> float:
+    return float(text) if len(text) <= _LONGEST_NUMBER else np.nan
 
 
 def codes_of(values: Sequence[str]) -> Indices:

@@ -125,7 +125,7 @@ def doubts_of_groups(cache_path: Path) -> list[str]:
     ]
 
 
-REVISION = 21
+REVISION = 22
 """Raised when the same photographs would be grouped otherwise."""
 
 

@@ -23,9 +23,9 @@ from pipeline.groups.changed_copies import (
     cropped_copies,
     turned_copies,
 )
-from pipeline.groups.counters_and_times import MOST_SHOTS, Line
+from pipeline.groups.copies_by_name import original_names
 from pipeline.groups.evidence import Finding, Joiner, PixelEvidence
-from pipeline.groups.file_names import codes_of, original_names
+from pipeline.groups.file_names import codes_of
 from pipeline.groups.neighbours import ALL_PAIRS, Tick
 from pipeline.groups.pictures import Pictures
 from pipeline.groups.proposal import AT_LEAST, AT_MOST, Evidence, Link, Proposal, Question
@@ -40,6 +40,7 @@ from pipeline.groups.similarity import (
     similarity_of_rows,
     ticks,
 )
+from pipeline.groups.timeline import MOST_SHOTS, Line
 
 CHANCE = 0.3
 """Photographs are linked when fewer strangers than this are expected to be as alike by chance."""

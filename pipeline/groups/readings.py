@@ -3,7 +3,8 @@
 A phone or a camera takes the views of one part within seconds, and then the next part: runs in time
 are parts, and a field of the name that recurs is a view. A fixture or a robot takes the same places
 in rounds, hours apart: the field that recurs (position, cavity, serial number) is the part, and
-time only counts the rounds. `pipeline.groups.rounds` weighs the two.
+time only counts the rounds. `pipeline.groups.rounds` weighs the two. Last it is asked whether what
+was taken for parts may be more of them: several cameras, one moment that a program wrote, trays.
 """
 
 from __future__ import annotations
@@ -11,23 +12,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 import numpy as np
-import numpy.typing as npt
 
 from features.arrays import Flags, Indices
 from features.cache.sample_table import TableRow
 from features.errors import DataError
-from pipeline.groups.counters_and_times import (
-    MOST_SHOTS,
-    TIMED,
-    Line,
-    find_cut,
-    round_gap,
-    table_of_cuts,
-    time_line,
-)
+from pipeline.groups.capture_times import TIMED, time_line
 from pipeline.groups.evidence import (
     AGREES,
     Finding,
@@ -36,7 +27,7 @@ from pipeline.groups.evidence import (
     in_percent,
     members_of,
 )
-from pipeline.groups.file_names import Key, read_names
+from pipeline.groups.file_names import Key, Names, read_names
 from pipeline.groups.rounds import (
     COVERS,
     are_crossed,
@@ -47,13 +38,14 @@ from pipeline.groups.rounds import (
     weigh,
 )
 from pipeline.groups.streams import by_camera, seem_several
+from pipeline.groups.timeline import MOST_SHOTS, Line, find_cut, round_gap, table_of_cuts
 
 _USUAL = 12  # photographs of the usual part by its name; of more, runs in time may know better
 _RECURS = 1.5  # runs of a value in the order of shots, from which on it comes back
 _ONE_MOMENT = 0.95  # share of gaps within runs that are 0, where a program wrote when it began
+_MINUTE = 60.0  # seconds: a clock of which one moment may be of several parts
 _SURE = 1.0  # weight from which on one of two readings is believed
 _SHOWN = 4  # keys that are shown though they do not serve
-_COUNTED = 2  # counters that are shown though they do not serve
 
 
 @dataclass(frozen=True)
@@ -67,8 +59,8 @@ class Readings:
         spoken: bool (n,) photographs whose part is named or timed, so that pixels have no say.
         undecided: the question that is left open between two readings; "" where there is none.
         cuts: the table of cuts (seconds, parts); empty without capture times.
-        mixed: the question that is left open where the times that serve may have merged parts, of
-            several cameras at once, or of one moment that a program wrote; "" where they have not.
+        mixed: the question that is left open where what serves may have merged parts; "" where it
+            has not.
     """
 
     findings: list[Finding]
@@ -87,7 +79,7 @@ class _Reading:
     Attributes:
         basis, what, why: as in `Readings` and `Evidence`.
         codes: int64 (n,) the part of each photograph; -1 for none.
-        gap: that cuts times; 0 for none.
+        gaps: seconds at which the times of each camera are cut; () for none.
         key: of names; None of others.
         usual: photographs of the usual part.
         recurs: runs of a value in the order of shots; None where there is no order.
@@ -98,7 +90,7 @@ class _Reading:
     what: str
     why: str
     codes: Indices
-    gap: float = 0.0
+    gaps: Sequence[float] = ()
     key: Key | None = None
     usual: float = 0.0
     recurs: float | None = None
@@ -108,6 +100,11 @@ class _Reading:
     def groups(self) -> int:
         """Count the groups."""
         return count(self.codes)
+
+    @property
+    def confirmed(self) -> bool:
+        """Say whether the pixels agree; where they cannot be asked they do not."""
+        return self.agreement is not None and self.agreement >= AGREES
 
     def finding(self, used: bool, more: str = "") -> Finding:
         """Give it as a row of the table; `more` is why it is used or not."""
@@ -119,7 +116,7 @@ class _Reading:
 
 def read_all(
     table_rows: Sequence[TableRow],
-    capture_time: npt.NDArray[np.int64] | None,
+    capture_time: Indices | None,
     pixels: PixelEvidence,
     gap: float | None = None,
 ) -> Readings:
@@ -137,53 +134,61 @@ def read_all(
     """
     paths = [table_row.path for table_row in table_rows]
     labels = [table_row.label for table_row in table_rows]
-    named_as = [str(PurePosixPath(path).with_suffix("")) for path in paths]
-    line = time_line(named_as, capture_time, TIMED if gap is None else 0.0)
-    line = line and by_camera(line, named_as, gap)
+    names = Names.of(paths, labels)
+    line = time_line(names, capture_time, TIMED if gap is None else 0.0)
+    line = line and by_camera(line, names, gap)
     if line is None and gap is not None and paths:
         raise DataError(
             f"--group-gap: none of {len(paths):,} photographs, such as {paths[0]!r}, has a capture "
             "time in EXIF or in its name; say which belong together with --groups or --group-regex"
         )
     timed = None if line is None else _by_time(line, gap)
-    keys, counters = read_names(paths, labels) if gap is None else ([], [])
+    keys, counters = read_names(names, labels) if gap is None else ([], [])
     order = line or _one_counter(counters, len(paths))
     named = [_by_name(key, order, pixels) for key in keys]
     best = _best(named) or timed
     counted = [] if best else [_by_counter(counter, pixels) for counter in counters]
-    sure = [one for one in counted if _confirmed(one)]
+    sure = [one for one in counted if one.confirmed]
     chosen, why, question = best, "", ""
     if not sure:
         numbers = np.unique(labels, return_inverse=True)[1]
         chosen, why, question = _weighed(best, named, order, line, numbers)
     timed = chosen if chosen and not chosen.key else timed
-    findings = [one.finding(True) for one in sure] + [_of_times(line, timed, chosen, why)]
-    findings += [chosen.finding(True, why)] if chosen and chosen.key else []
-    shown = [one for one in named if one is not chosen]
-    shown.sort(key=lambda one: (one.usual > MOST_SHOTS, -one.groups))
-    shown = shown[:_SHOWN] + [one for one in counted if one not in sure][:_COUNTED]
-    findings += [one.finding(False) for one in shown]
-    if not named:
-        none = "names are too different from one another, or no part of them recurs"
-        findings.append(Finding.nothing("name", "file names", none))
-    spoken = np.zeros(len(paths), dtype=np.bool_) if chosen is None else chosen.codes >= 0
-    cuts = [] if line is None else table_of_cuts(line, timed.gap if timed else 10.0)
-    basis = "counter" if sure else chosen.basis if chosen else ""
     mixed = ""
-    if line is not None and timed is not None and timed is chosen and gap is None and timed.gap:
-        mixed = _may_be_merged(line, timed)
-        question = question or line.question
-    return Readings(findings, basis, line, spoken, question, cuts, mixed)
+    if chosen is not None and gap is None:
+        mixed = _may_be_merged(line, chosen, pixels)
+        question = (line.question if line and chosen.gaps else "") or ("" if mixed else question)
+    return Readings(
+        [
+            *(one.finding(one.confirmed) for one in counted),
+            _of_times(line, timed, chosen, why),
+            *_of_names(named, chosen, why),
+        ],
+        "counter" if sure else chosen.basis if chosen else "",
+        line,
+        np.zeros(len(paths), dtype=np.bool_) if chosen is None else chosen.codes >= 0,
+        question,
+        [] if line is None else table_of_cuts(line, timed.gaps if timed and timed.gaps else [10.0]),
+        mixed,
+    )
 
 
-def _may_be_merged(line: Line, timed: _Reading) -> str:
-    """Ask whether runs are of several parts; "" where nothing speaks for it."""
-    gaps = line.walk()[1]
-    if seem_several(gaps, timed.gap):
-        return "did several cameras photograph at once (give each a folder, or --groups TABLE)"
-    inside = gaps[gaps <= timed.gap]
-    if (inside == 0).mean() >= _ONE_MOMENT and len(gaps) + 1 > _USUAL * timed.groups:
-        return "do all photographs with the same time in their names show one part (--groups TABLE)"
+def _may_be_merged(line: Line | None, chosen: _Reading, pixels: PixelEvidence) -> str:
+    """Ask whether groups are of several parts; "" where nothing speaks for it."""
+    if line is not None and chosen.gaps:
+        if seem_several(line, chosen.gaps):
+            return "did several cameras photograph at once (give each a folder, or --groups TABLE)"
+        gaps = line.walk()[1]
+        inside = gaps[gaps <= max(chosen.gaps)]
+        of_one_moment = (inside == 0).mean() >= _ONE_MOMENT if len(inside) else False
+        minutes = line.step >= _MINUTE and max(chosen.gaps) < line.step
+        if minutes or (of_one_moment and len(gaps) >= _USUAL * chosen.groups):
+            return (
+                "do all photographs with the same time in their names show one part "
+                "(--groups TABLE)"
+            )
+    if pixels.interchangeable(chosen.codes):
+        return "does each photograph show another part, as in trays and lots (--groups TABLE)"
     return ""
 
 
@@ -199,17 +204,37 @@ def _of_times(
     return Finding.nothing("time", "none", why_not)
 
 
+def _of_names(named: Sequence[_Reading], chosen: _Reading | None, why: str) -> list[Finding]:
+    if not named:
+        none = "names are too different from one another, or no part of them recurs"
+        return [Finding.nothing("name", "file names", none)]
+    others = [one for one in named if one is not chosen]
+    others.sort(key=lambda one: (one.usual > MOST_SHOTS, -one.groups))
+    used = [chosen.finding(True, why)] if chosen and chosen.key else []
+    return used + [one.finding(False) for one in others[:_SHOWN]]
+
+
 def _by_time(line: Line, gap: float | None) -> _Reading | None:
     """Cut runs in time; None where gaps are of one kind."""
-    why = "the gap was given"
-    if gap is None:
-        cut = find_cut(line.walk()[1], line.step)
-        if cut is None:
-            return None
-        gap = cut.gap
-        why = f"gaps are of two kinds: up to {round_gap(gap):g} s, and about {cut.long:,.0f} s"
-    what = f"{line.what}, cut at {round_gap(gap):g} s"
-    return _Reading("times", what, why, line.runs(gap), gap)
+    cuts = line.cuts() if gap is None else []
+    gaps = [cut.gap for cut in cuts] or [gap or 0.0]
+    if cuts:
+        long = max(cut.long for cut in cuts)
+        why = f"gaps are of two kinds: up to {_said(gaps)} s, and about {long:,.0f} s"
+    elif gap is not None:
+        why = "the gap was given"
+    elif line.step >= _MINUTE:
+        passed = line.walk()[1]
+        rare = 2 * (passed > line.step).sum() > (passed > 0).sum()
+        gaps = [line.step * (1.5 if rare else 0.5)]
+        why = "times are whole minutes"
+    else:
+        return None
+    return _Reading("times", f"{line.what}, cut at {_said(gaps)} s", why, line.runs(*gaps), gaps)
+
+
+def _said(gaps: Sequence[float]) -> str:
+    return " and ".join(f"{gap:g}" for gap in sorted({*map(round_gap, gaps)}))
 
 
 def _one_counter(counters: Sequence[Line], count: int) -> Line | None:
@@ -224,18 +249,13 @@ def _by_name(key: Key, order: Line | None, pixels: PixelEvidence) -> _Reading:
     agreement = pixels.agreement(*_group_pairs(members))
     recurs, why = None, f"; {in_percent(agreement)}"
     if order is not None:
-        shots = key.codes[order.walk()[0]]
+        shots = key.codes[order.walk(key.codes)[0]]
         shots = shots[shots >= 0]
         recurs = float((np.diff(shots) != 0).sum() + 1) / len(members)
         come = "they come back" if recurs > _RECURS else "one after the other"
         why = f", {come} in the order of shots"
     why = f"{len(members):,} values, {usual:g} photographs each{why}"
-    return _Reading("names", key.what, why, key.codes, 0.0, key, usual, recurs, agreement)
-
-
-def _confirmed(one: _Reading) -> bool:
-    """Say whether the pixels agree; where they cannot be asked they do not."""
-    return one.agreement is not None and one.agreement >= AGREES
+    return _Reading("names", key.what, why, key.codes, (), key, usual, recurs, agreement)
 
 
 def _best(named: Sequence[_Reading]) -> _Reading | None:
@@ -254,7 +274,7 @@ def _best(named: Sequence[_Reading]) -> _Reading | None:
             continue
         leads = one.key is not None and one.key.leads and one.usual <= _USUAL
         # Views of all parts look alike, too: the pixels agree to a few values of many photographs.
-        confirmed = _confirmed(one) and not (one.usual > _USUAL and may_be_view(one.key))
+        confirmed = one.confirmed and not (one.usual > _USUAL and may_be_view(one.key))
         if follow or (one.recurs is None and (confirmed or leads)):
             able.append(one)
     small = [one for one in able if one.usual <= _USUAL]

@@ -12,8 +12,8 @@ import re
 import numpy as np
 
 from features.arrays import Indices
-from pipeline.groups.counters_and_times import Line
 from pipeline.groups.file_names import Key
+from pipeline.groups.timeline import Line
 
 COVERS = 0.3
 """Share of all photographs that a field which names parts, or recurs, stands in."""

@@ -8,7 +8,7 @@ serial number: it is believed where nearly all names of many have a valid one.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 import numpy as np
@@ -17,10 +17,11 @@ _NO_TIMES = 0.05  # share of names without a valid time from which on their digi
 _MOST = 0.5  # share of names that have to have one
 _FEWEST = 10  # names, or steps between numbers, that make a habit
 _FEWEST_CLOCKS = 20  # of clocks without a date
-_LATE = 40  # seconds of a minute: who counts parts and views in three numbers comes not so far
+_LATE = 40  # of 60: who counts parts and views in two or three numbers comes not so far
 _HALF = 0.25  # share of numbers of three digits from 500 on, so that they are thousandths
 _COUNT_ON = 0.8  # share of numbers that follow one another: they are serial numbers
 _LOOKED_AT = 1000  # names
+_LETTERS = str.maketrans("0123456789", "abcdefghij")  # no pattern of a time finds these again
 
 _LONG, _SHORT = r"(?P<year>(?:19[89]|20\d)\d)", r"(?P<year>[0-3]\d)"
 _TWO, _ONE_OR_TWO = r"\d\d", r"\d\d|\d(?!\d)"
@@ -53,6 +54,7 @@ _DATES = [
 ]
 _PADDED = [_date(order, _LONG, _TWO, _TWO) for order in _ORDERS[:2]]
 _ANY_CLOCK = _clock(rf"\d(?=\d{{4}}(?!\d))|{_ONE_OR_TWO}", _ONE_OR_TWO)
+_MINUTES = r"(?P<hour>\d\d)(?P<dot>[-_.:]?)(?P<minute>\d\d)(?!\d|(?P=dot)\d)"
 _ALONE = _compiled(_clock(_TWO, _TWO), r"(?!\d)")
 _EPOCH = re.compile(r"(?<!\d)(1[0-9]\d{8})(\d{3})?(?:\d{3}){0,2}(?!\d)", re.ASCII)
 _SURE = (
@@ -64,6 +66,7 @@ _DOUBTFUL = (
     *(_compiled(_ANY_CLOCK, "[-_ ,]{1,3}", day, r"(?!\d)") for day in _DATES[:3]),
     *(_compiled(day, _FOLDER, _ANY_CLOCK, r"(?!\d)") for day in _DATES),
     _ALONE,
+    *(_compiled(day, _JOIN, _MINUTES) for day in _PADDED),
 )
 _THOUSANDTHS = [_compiled(day, _JOIN, _clock(_TWO, _TWO, "[-_]"), r"(?!\d)") for day in _PADDED]
 _DAY = [
@@ -94,33 +97,34 @@ def clocks_in(names: Sequence[str]) -> tuple[re.Pattern[str], ...]:
 def _reads(clock: re.Pattern[str], names: Sequence[str], fewest: int = 0) -> int | None:
     """Count names that have a valid time of a pattern; None where these are serial numbers.
 
+    A serial number would be past 59 now and then, or stay in one minute, or count on.
+
     Args:
         clock: the pattern.
         names: of one folder.
         fewest: times of a doubtful pattern that are evidence; 0 for one that is not doubtful.
     """
-    found = [match for name in names if (match := _last(clock, name))]
-    times = [time for match in found if (time := _seconds(match)) is not None]
-    invalid = len(found) - len(times)
-    if len(times) < fewest or (found and invalid >= max(_NO_TIMES * len(found), 1e-9)):
-        return None
+    found = [match for name in names if (match := next(_matches(clock, name), None))]
+    read = sum(_seconds(match) is not None for match in found)
+    if read < max(fewest, 1) or read <= (1 - _NO_TIMES) * len(found):
+        return None if found or fewest else 0
     if clock is _EPOCH:
-        numbers = [int(match[1]) for match in found if not match[2]]
-        return None if _count_on(numbers) else len(times)
-    digits = [
-        "".join(match.group("hour", "minute", "second")) for match in found if match["dot"] == ""
-    ]
-    minutes = {text[:-2].zfill(4) for text in digits}
-    again = fewest or len(set(digits)) < len(digits)
-    counted = len(minutes) == 1 and again and _count_on([*map(int, digits)])
-    one_minute = minutes == {"0000"} or counted
-    late = max((int(match["second"]) for match in found), default=0) >= _LATE
-    return None if one_minute or (fewest and not late) else len(times)
+        return None if _count_on([int(match[1]) for match in found if not match[2]]) else read
+    units = [unit for unit in ("hour", "minute", "second") if unit in clock.groupindex]
+    told = [tuple(int(match[unit]) for unit in units) for match in found]
+    above, last = {one[:-1] for one in told}, [one[-1] for one in told]
+    if fewest:
+        minutes = "second" not in units
+        enough = above != {(0,)} if minutes else len(above) > 1 and max(last) >= _LATE
+        return read if enough else None
+    joined = all(match["dot"] == "" for match in found)
+    again = len(above) == 1 and len(set(last)) < len(last) and _count_on(last)
+    return None if joined and (above == {(0, 0)} or again) else read
 
 
 def _fractions(clock: re.Pattern[str], names: Sequence[str]) -> bool:
     """Say whether three digits behind most times are thousandths, and not numbers of views."""
-    found = [match["fraction"] for name in names if (match := _last(clock, name))]
+    found = [match["fraction"] for name in names for match in [*_matches(clock, name)][:1]]
     behind = [int(digits) for digits in found if digits]
     late = sum(number >= 500 for number in behind)
     return len(behind) > _MOST * len(names) and late >= _HALF * len(behind)
@@ -132,9 +136,9 @@ def _count_on(numbers: Sequence[int]) -> bool:
     return len(steps) >= _FEWEST and float((steps == 1).mean()) >= _COUNT_ON
 
 
-def _last(clock: re.Pattern[str], name: str) -> re.Match[str] | None:
-    """Find the first time that is not one of a folder."""
-    return next((found for found in clock.finditer(name) if "/" not in name[found.end() :]), None)
+def _matches(clock: re.Pattern[str], name: str) -> Iterator[re.Match[str]]:
+    """Give what a pattern finds that is not of a folder alone."""
+    return (found for found in clock.finditer(name) if "/" not in name[found.end() :])
 
 
 def _seconds(match: re.Match[str]) -> float | None:
@@ -143,16 +147,17 @@ def _seconds(match: re.Match[str]) -> float | None:
     if not part:
         return float(f"{match[1]}.{match[2] or 0}")
     hour, year = int(part["hour"]), part.get("year") or "1970"
-    if part["half"]:  # 12 AM is 0 and 12 PM is 12
+    if part.get("half"):  # 12 AM is 0 and 12 PM is 12
         hour = hour % 12 + 12 * (part["half"] in "Pp")
     try:
         day = datetime(
             int(year) + 2000 * (len(year) == 2), int(part.get("month") or 1),
-            int(part.get("day") or 1), hour, int(part["minute"]), int(part["second"]), tzinfo=UTC,
+            int(part.get("day") or 1), hour, int(part["minute"]), int(part.get("second") or 0),
+            tzinfo=UTC,
         )  # fmt: skip
     except ValueError:
         return None
-    return day.timestamp() + float(f"0.{part['fraction'] or 0}")
+    return day.timestamp() + float(f"0.{part.get('fraction') or 0}")
 
 
 def time_of_name(name: str, clocks: Sequence[re.Pattern[str]] = _SURE) -> float | None:
@@ -170,24 +175,26 @@ def time_of_name(name: str, clocks: Sequence[re.Pattern[str]] = _SURE) -> float 
         >>> time_of_name("IMG_19700101_000012.jpg") is None, time_of_name("1536160212123.jpg")
         (True, 1536160212.123)
     """
-    for clock in clocks:
-        for match in clock.finditer(name):
-            if "/" not in name[match.end() :] and (found := _seconds(match)) is not None:
-                return found
-    return None
+    read = (_seconds(match) for clock in clocks for match in _matches(clock, name))
+    return next((seconds for seconds in read if seconds is not None), None)
 
 
 def without_time(
-    name: str, mark: str = "", day: str = "", clocks: Sequence[re.Pattern[str]] = _SURE
+    name: str, clocks: Sequence[re.Pattern[str]] = _SURE, mark: str = "", day: str = ""
 ) -> str:
     """Give the name with date and time replaced by a mark, so that they are no number of a part.
 
-    A date without a time is replaced by `day`, a template of `re` with year, month and day.
+    Behind a mark its digits follow as letters, "a" for 0. A date without a time is replaced by
+    `day`, a template of `re` with year, month and day.
     """
+
+    def marked(found: re.Match[str]) -> str:
+        if "/" in found.string[found.end() :] or _seconds(found) is None:
+            return found[0]
+        return mark and mark + re.sub(r"\D", "", found[0]).translate(_LETTERS)
+
     for clock in clocks:
-        name = clock.sub(
-            lambda found: found[0] if "/" in found.string[found.end() :] else mark, name
-        )
+        name = clock.sub(marked, name)
     for stamp in _DAY:
         name = stamp.sub(day, name)
     return name

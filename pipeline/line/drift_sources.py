@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
@@ -21,7 +21,8 @@ from features.extract import Progress
 from features.files import write_whole
 from features.photographs.decode_worker_pool import facts_apart
 from features.photographs.file import read_photograph
-from pipeline.groups.counters_and_times import time_line
+from pipeline.groups.capture_times import time_line
+from pipeline.groups.file_names import Names
 from pipeline.groups.proposal_cache import propose_for
 from pipeline.groups.rules import GroupRule
 from pipeline.line.drift import Arrival, Drift, arrivals_of, text_of_time
@@ -133,9 +134,8 @@ def _of_table_rows(
             )
     with open_cache(cache_path) as cache:
         by_camera = thumbnails_of(cache, cache.rows_of([s.digest for s in table_rows])).capture_time
-    names = [str(PurePosixPath(table_row.path).with_suffix("")) for table_row in table_rows]
-    line = time_line(names, by_camera, least=0.0)
-    times = line.values if line is not None else np.full(len(names), math.nan)
+    line = time_line(Names.of([table_row.path for table_row in table_rows]), by_camera, least=0.0)
+    times = line.values if line is not None else np.full(len(table_rows), math.nan)
     return [
         Arrival(
             table_row.digest,

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipeline.groups.contact_sheets import Agreement, ShownGroups
-from pipeline.groups.counters_and_times import round_gap
 from pipeline.groups.proposal import Proposal, Question, say_parts
+from pipeline.groups.timeline import round_gap
 from pipeline.model.evaluate import Evaluation
 from pipeline.output.tables import align, printable
 from pipeline.training.optimism import Optimism

@@ -7,7 +7,9 @@ from datetime import datetime, timedelta
 import numpy as np
 import pytest
 
-from pipeline.groups.counters_and_times import Line, time_line
+from pipeline.groups.capture_times import time_line
+from pipeline.groups.file_names import Names
+from pipeline.groups.timeline import Line
 
 CHANGES = {
     "forward": (datetime(2018, 3, 25, 2, 0), 1, datetime(2018, 3, 25, 1, 0)),
@@ -28,7 +30,7 @@ def night(kind: str, *, counted: bool) -> tuple[Line, np.ndarray]:
             wall = real + timedelta(hours=hours if real >= change else 0)
             names.append(f"{f'DSC{len(names):05d}_' if counted else 'IMG_'}{wall:%Y%m%d_%H%M%S}")
             parts.append(part)
-    line = time_line(names, None)
+    line = time_line(Names.of(names), None)
     assert line is not None
     return line, np.array(parts)
 
@@ -55,7 +57,7 @@ def test_an_hour_that_was_there_twice_is_said() -> None:
 def test_a_pause_of_an_hour_is_one() -> None:
     """In the day of the change, or an hour that has shots: nothing is moved."""
     names = ["IMG_20180325_115959", "IMG_20180325_130001", "IMG_20180325_130003"]
-    line = time_line(names, None)
+    line = time_line(Names.of(names), None)
     assert line is not None
     assert np.diff(line.values).tolist() == [3602.0, 2.0]
     assert not line.note

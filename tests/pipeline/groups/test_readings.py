@@ -6,7 +6,7 @@ import functools
 import hashlib
 import random
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
 import numpy as np
@@ -18,13 +18,15 @@ from features.cache.thumbnails import SIDE, Thumbnail
 from features.errors import DataError
 from features.photographs.file import Photograph
 from pipeline.groups import propose
-from pipeline.groups.counters_and_times import Line, find_cut, time_line
+from pipeline.groups.capture_times import time_line
+from pipeline.groups.copies_by_name import original_names
 from pipeline.groups.evidence import PixelEvidence
-from pipeline.groups.file_names import original_names, read_names
+from pipeline.groups.file_names import Key, Names, read_names
 from pipeline.groups.pictures import Pictures
-from pipeline.groups.proposal import AT_MOST, Proposal
+from pipeline.groups.proposal import AT_LEAST, AT_MOST, Proposal
 from pipeline.groups.readings import read_all
 from pipeline.groups.rules import GroupRule, apply_rule, parse_gap
+from pipeline.groups.timeline import Line, find_cut
 from pipeline.terminal.groups import proposed as said
 
 START = 1536138000  # 2018-09-05 09:00:00
@@ -114,19 +116,24 @@ def pictures_compared_once() -> Iterator[None]:
         yield
 
 
+def named(paths: list[str], labels: Sequence[str] = ()) -> tuple[list[Key], list[Line]]:
+    """Give the candidates for names of parts, and for counters."""
+    return read_names(Names.of(paths, labels), labels)
+
+
 # ---- capture times --------------------------------------------------------------------------
 
 
 def test_the_camera_is_asked_before_the_name() -> None:
     """EXIF counts; where it is silent the name, moved by the hours between the two clocks."""
-    names = [f"PXL_20180905_1510{n:02d}" for n in range(20)]
+    names = Names.of([f"PXL_20180905_1510{n:02d}" for n in range(20)])
     capture_time = np.array([1536160212000 - 12000 + 7200000 + 1000 * n for n in range(20)])
     capture_time[7] = -1
     line = time_line(names, capture_time)
     assert line is not None
     assert np.diff(line.values) == pytest.approx(np.ones(19))
     assert time_line(names, np.full(20, 5000)) is not None  # one instant for all is no clock
-    assert time_line(["a"] * 20, np.full(20, 5000)) is None
+    assert time_line(Names.of(["a"] * 20), np.full(20, 5000)) is None
 
 
 FORMS = [
@@ -398,7 +405,7 @@ def test_names_that_are_no_copies() -> None:
 
 def test_a_date_is_no_part() -> None:
     """Days are not offered as the name of a part."""
-    keys, _ = read_names([f"a/2018090{1 + n // 20}_{n:03d}.jpg" for n in range(100)])
+    keys, _ = named([f"a/2018090{1 + n // 20}_{n:03d}.jpg" for n in range(100)])
     assert keys == []
 
 
@@ -406,7 +413,7 @@ def test_a_day_tells_parts_of_one_number_apart() -> None:
     """Where numbers start anew with each day, in its folder or after its date."""
     for form in ("a/2026-03-{d:02d}/part{p:03d}_{v}.jpg", "a/202603{d:02d}_{p:03d}_{v}.jpg"):
         places = [(d, p, v) for d in range(1, 5) for p in range(10) for v in range(3)]
-        keys, _ = read_names([form.format(d=d, p=p, v=v) for d, p, v in places])
+        keys, _ = named([form.format(d=d, p=p, v=v) for d, p, v in places])
         first = next(key for key in keys if key.leads)
         assert first.what.startswith("date with number")
         assert first.codes.tolist() == [number // 3 for number in range(120)]
@@ -417,7 +424,7 @@ def test_numbers_start_anew_in_each_split_and_class() -> None:
     folders = ["train/good", "test/good", "test/crack"]
     places = [(f, p, v) for f in folders for p in range(10) for v in range(3)]
     paths = [f"{folder}/{part:03d}_{view}.png" for folder, part, view in places]
-    keys, _ = read_names(paths, [folder.split("/")[1] for folder, _, _ in places])
+    keys, _ = named(paths, [folder.split("/")[1] for folder, _, _ in places])
     assert [key.codes.tolist() for key in keys] == [[number // 3 for number in range(90)]]
 
 
@@ -431,8 +438,8 @@ def test_digits_of_a_hash_are_no_numbers(name: str) -> None:
     rng = random.Random(5)
     width = 4 * int(name[-4:-2])
     hashes = [name.format(rng.getrandbits(width)) for _ in range(300)]
-    assert read_names([f"a/{one}.jpg" for one in hashes]) == ([], [])
-    keys, _ = read_names([f"a/{hashes[n // 3]}_{n % 3}.jpg" for n in range(300)])
+    assert named([f"a/{one}.jpg" for one in hashes]) == ([], [])
+    keys, _ = named([f"a/{hashes[n // 3]}_{n % 3}.jpg" for n in range(300)])
     codes = keys[0].codes
     assert np.mean(codes >= 0) > 0.98  # in one stands what may be a date
     assert (codes == np.where(codes < 0, -1, codes[::3].repeat(3))).all()
@@ -499,12 +506,12 @@ def test_a_counter_is_not_believed_without_pixels() -> None:
 def test_names_drawn_at_random_say_nothing_and_their_folders_may() -> None:
     """Short digests and random letters have no fields; those that come twice are items' names."""
     names = [hashlib.sha256(b"%d" % n).hexdigest()[:12] for n in range(60)]
-    assert read_names([f"good/{name}.jpg" for name in names]) == ([], [])
-    keys, _ = read_names([f"good/kos{n // 6:02d}/{name}.jpg" for n, name in enumerate(names)])
+    assert named([f"good/{name}.jpg" for name in names]) == ([], [])
+    keys, _ = named([f"good/kos{n // 6:02d}/{name}.jpg" for n, name in enumerate(names)])
     assert [len(np.unique(key.codes)) for key in keys] == [10]
     twice = [f"{label}/{name}.jpg" for label in ("bad", "good") for name in names]
-    assert np.bincount(read_names(twice)[0][0].codes).tolist() == [2] * 60
-    assert read_names([f"good/{n:08d}.jpg" for n in range(60)])[1]  # a counter is none of these
+    assert np.bincount(named(twice)[0][0].codes).tolist() == [2] * 60
+    assert named([f"good/{n:08d}.jpg" for n in range(60)])[1]  # a counter is none of these
 
 
 @pytest.mark.parametrize(
@@ -634,11 +641,11 @@ def test_names_of_very_many_shapes_make_no_keys() -> None:
         f"a/{''.join(signs[n // 8 // 4**place % 4] for place in range(4))}p{n % 8 // 2}_{n % 2}.jpg"
         for n in range(2048)
     ]
-    assert read_names(paths) == ([], [])
-    assert read_names(paths[:8])[0]
+    assert named(paths) == ([], [])
+    assert named(paths[:8])[0]
 
 
-def test_a_view_that_comes_back_within_a_run_is_no_place() -> None:
+def test_the_time_of_a_session_tells_parts_apart_as_a_day_does() -> None:
     """A program writes when a session of ten parts began; five views are no five places."""
     paths = [
         f"a/2024031{session}_081500_{part:03d}_{view}.jpg"
@@ -648,8 +655,9 @@ def test_a_view_that_comes_back_within_a_run_is_no_place() -> None:
     ]
     rows = [TableRow(path, "a", "", f"{n:064x}", n, "", 1, 1, 1, 1) for n, path in enumerate(paths)]
     found = read_all(rows, None, PixelEvidence(None, np.arange(len(rows))))
-    used = next(f.evidence.what for f in found.findings if f.evidence.used)
-    assert "number 2" not in used
+    used = next(f.evidence for f in found.findings if f.evidence.used)
+    assert used.what.startswith("time with number")
+    assert (used.groups, used.photographs) == (60, 300)
 
 
 def test_one_time_for_many_photographs_is_asked_about() -> None:
@@ -659,6 +667,23 @@ def test_one_time_for_many_photographs_is_asked_about() -> None:
     found = read_all(rows, None, PixelEvidence(None, np.arange(len(rows))))
     assert found.basis == "times"
     assert "same time" in found.mixed
+
+
+@pytest.mark.parametrize("views", [1, 5])
+@pytest.mark.parametrize("form", ["%Y%m%d_%H%M%S", "DSC"])
+def test_trays_of_parts_are_no_parts(form: str, views: int) -> None:
+    """Ten photographs and a pause: of ten parts they are as like as those of two trays."""
+    shots = []
+    for n in range(150):
+        part = n // 10 if views > 1 else n
+        picture = draw(part, n % 10 // 2 if views > 1 else 0, n)
+        at = START + 5 * n + 60 * (n // 10)
+        name = stamped(at, form) if "%" in form else f"{form}_{n:04d}"
+        shots.append(Shot(name, part, picture, -1 if "%" in form else at))
+    found = proposed(shots)
+    assert len(found.sizes) == 15
+    assert found.bound == (AT_LEAST if views == 1 else "")
+    assert ("as in trays" in found.question) == (views == 1)
 
 
 def test_one_photograph_shows_one_part() -> None:

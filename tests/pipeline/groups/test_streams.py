@@ -137,3 +137,25 @@ def test_each_camera_has_its_own_pace() -> None:
     slow = [(START + 2.2 * (at - START), 1, part + 100) for at, _, part in taken(2)]
     found = read(sorted(taken(1) + slow), "cam{camera}_{t}")
     assert 76 <= parts_of(found) <= 80
+
+
+def on_a_line(lag: float, jitter: float) -> Readings:
+    """Give one shot of each of 60 parts by two cameras, a part every eight seconds."""
+    begin = (
+        START + 8 * np.arange(60) + jitter * np.random.default_rng(0).standard_normal(60).cumsum()
+    )
+    shots = [(at + lag * camera, camera, n) for n, at in enumerate(begin) for camera in (0, 1)]
+    return read(sorted(shots), "cam{camera}_{digest}")
+
+
+@pytest.mark.parametrize("lag", [1.0, 5.0, 6.5, 7.5, 12.0])
+def test_a_line_that_brings_parts_later_to_the_second_camera(lag: float) -> None:
+    """Nearer to the next part than to its own: times that are not quite even tell it."""
+    found = on_a_line(lag, 0.4)
+    assert parts_of(found) == 60
+    assert not found.undecided
+
+
+def test_an_even_line_does_not_tell_which_part_is_whose() -> None:
+    """Nothing settles it: it is asked."""
+    assert "same parts" in on_a_line(5.0, 0.0).undecided

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 
-from pipeline.groups.counters_and_times import time_line
+from features.cache.sample_table import TableRow
+from pipeline.groups.capture_times import time_line
+from pipeline.groups.evidence import PixelEvidence
+from pipeline.groups.file_names import Names
+from pipeline.groups.readings import read_all
 from pipeline.groups.times_in_names import clocks_in, time_of_name, without_time
 
 START = 1536138000  # 2018-09-05 09:00:00
@@ -86,10 +91,10 @@ def test_clocks_that_names_tell_together(form: str) -> None:
     """Two-digit years, no leading zeros, the day of the folder, the clock alone: gaps are right."""
     times = TIMES + 20 * 86400 * form.startswith("%m")  # the 25th is no month
     names = [_written(form, int(t)) for t in times]
-    line = time_line(names, None)
+    line = time_line(Names.of([f"{name}.jpg" for name in names]), None)
     assert line is not None
     assert np.diff(line.values).tolist() == np.diff(times).tolist()
-    assert len({without_time(name, "#", clocks=clocks_in(names)) for name in names}) == 1
+    assert len({without_time(name, clocks_in(names)) for name in names}) == 1
 
 
 @pytest.mark.parametrize(
@@ -140,5 +145,42 @@ def test_a_day_of_the_calendar_is_no_number_and_a_serial_number_is_no_day() -> N
 def test_the_time_of_a_folder_is_none_of_its_photographs() -> None:
     """A folder for each part, named by its time."""
     names = [f"good/20180905_1510{n // 4:02d}/IMG_{n:04d}" for n in range(80)]
-    assert time_line(names, None) is None
-    assert without_time(names[0], "#") == "good/_151000/IMG_0000"  # its day goes
+    assert time_line(Names.of([f"{name}.jpg" for name in names]), None) is None
+    assert without_time(names[0]) == "good/_151000/IMG_0000"  # its day goes
+
+
+@pytest.mark.parametrize("form", ["%Y%m%d_%H%M_{n}", "Scan %Y-%m-%d %H.%M ({n})"])
+@pytest.mark.parametrize(("every", "parts"), [(300, 40), (25, None)])
+def test_clocks_of_whole_minutes(form: str, every: int, parts: int | None) -> None:
+    """Parts that are minutes apart are found over the turn of one; faster ones are asked of."""
+    rng, paths = np.random.default_rng(0), []
+    for part in range(40):
+        begin = START + every * part + int(rng.integers(60))
+        paths += [f"a/{_written(form, begin + 9 * v).format(n=5 * part + v)}.jpg" for v in range(5)]
+    rows = [TableRow(path, "a", "", f"{n:064x}", n, "", 1, 1, 1, 1) for n, path in enumerate(paths)]
+    found = read_all(rows, None, PixelEvidence(None, np.arange(len(rows))))
+    assert ("same time" in found.mixed) == (parts is None)
+    used = next(f.evidence for f in found.findings if f.evidence.used)
+    assert parts is None or used.groups == parts
+
+
+@pytest.mark.parametrize(
+    ("export", "trusted"),
+    [
+        (lambda n, t: START + 10**6 + 0.3 * n, "names"),  # a program wrote them one by one
+        (lambda n, t: START + 10**6 + n // 4 + 60 * (n // 30), "names"),
+        (lambda n, t: t if n % 3 else START + 10**6, "names"),  # of some
+        (lambda n, t: t + 7200.25, "EXIF"),  # another zone
+        (lambda n, t: t - 10**6 - (n % 7), "EXIF"),  # the names are of the export
+    ],
+)
+def test_the_earlier_of_two_clocks_is_the_capture(
+    export: Callable[[int, int], float], trusted: str
+) -> None:
+    """EXIF of an export comes after the times in names, and does not beat them."""
+    names = Names.of([f"a/{_written('%Y%m%d_%H%M%S', int(t))}.jpg" for t in TIMES])
+    exif = np.array([export(n, int(t)) for n, t in enumerate(TIMES)])
+    line = time_line(names, np.round(1000 * exif).astype(np.int64))
+    assert line is not None
+    right = TIMES if trusted == "names" else exif
+    assert np.diff(line.values) == pytest.approx(np.diff(right), abs=0.01)

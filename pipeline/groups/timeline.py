@@ -12,19 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from features.arrays import Floats, Indices
-from pipeline.groups.clock_changes import counter_of, even_clock
-from pipeline.groups.times_in_names import clocks_in, time_of_name, without_time
 
 MOST_SHOTS = 60
 """Photographs of the usual run; longer ones are lots or days, not parts."""
 
-TIMED = 0.5  # share of photographs that have a time, so that it is evidence
 _FEWEST_RUNS = 3  # of several photographs: fewer are no habit
 _FEWEST_GAPS = 10
-_STUCK = 0.5  # share of photographs of one instant that is no clock
 _KINDS = 4  # of gaps: within a burst, between poses, between parts, pauses
 _ROUNDS, _LEAST_SPREAD = 100, 0.03  # of EM; variance, so that no component is a single value
 _CLEAR = 0.7  # density where they meet, of the lower of the two hills
@@ -32,7 +27,6 @@ _STEP = 1.25  # or between the means of two kinds, in sums of their deviations
 _SURELY = 0.6  # a cut lies where a gap is so surely of the farther kind
 _BY_HAND = 8.0  # seconds: nobody changes a part faster, but a camera's burst has pauses
 _CUTS = 7  # rows of the table
-_TOUCH = 0.2  # seconds: a clock of thousandths is no finer than a hand
 
 
 @dataclass(frozen=True)
@@ -43,6 +37,8 @@ class Line:
         what: in words.
         values: float64 (n,), nan where a photograph has no place.
         step: smallest difference that means anything.
+        camera: int64 (n,): several cameras have a line each, on which the others take no place;
+            None for one.
         note: what a person should know of it; "" for nothing.
         question: what it leaves open; "" for nothing.
     """
@@ -50,25 +46,50 @@ class Line:
     what: str
     values: Floats
     step: float = 1.0
+    camera: Indices | None = None
     note: str = ""
     question: str = ""
 
-    def walk(self) -> tuple[Indices, Floats]:
-        """Order photographs; give the gap after each but the last."""
-        placed = np.flatnonzero(np.isfinite(self.values))
-        order = placed[np.argsort(self.values[placed], kind="stable")]
-        return order, np.diff(self.values[order])
+    def walks(self, ties: Indices | None = None) -> list[Indices]:
+        """Order the photographs of each camera; those of one moment by `ties`, int64 (n,)."""
+        still = np.zeros(len(self.values))
+        cameras = still if self.camera is None else self.camera
+        order = np.lexsort((still if ties is None else ties, self.values, cameras))
+        order = order[np.isfinite(self.values[order])]
+        return np.split(order, np.flatnonzero(np.diff(cameras[order])) + 1)
 
-    def runs(self, gap: float) -> Indices:
-        """Count off the runs, cut where a gap is wider: int64 (n,), -1 for no place."""
-        order, gaps = self.walk()
-        found = np.full(len(self.values), -1, dtype=np.int64)
+    def walk(self, ties: Indices | None = None) -> tuple[Indices, Floats]:
+        """Order photographs, camera by camera; give the gap after each but the last."""
+        walks = self.walks(ties)
+        order = np.concatenate(walks)
+        gaps = np.diff(self.values[order])
+        gaps[np.cumsum([len(one) for one in walks])[:-1] - 1] = np.inf
+        return order, gaps
+
+    def runs(self, *gaps: float) -> Indices:
+        """Count off the runs, cut where a gap is wider than that of its camera: int64 (n,) or -1.
+
+        Args:
+            gaps: one for all cameras, or one for each.
+        """
+        walks, (order, found) = self.walks(), self.walk()
+        codes = np.full(len(self.values), -1, dtype=np.int64)
         if len(order):
-            found[order] = np.concatenate([[0], np.cumsum(gaps > gap)])
-        return found
+            widest = np.repeat(np.broadcast_to(gaps, len(walks)), [len(one) for one in walks])
+            codes[order] = np.concatenate([[0], np.cumsum(found > widest[:-1])])
+        return codes
+
+    def cuts(self) -> list[Cut]:
+        """Find where to cut the line of each camera; nothing where gaps are of one kind.
+
+        A camera whose gaps are of one kind is cut as the others are.
+        """
+        own = [find_cut(np.diff(self.values[one]), self.step) for one in self.walks()]
+        known = [cut for cut in own if cut is not None]
+        return [cut or max(known) for cut in own] if known else []
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Cut:
     """Say where gaps of one kind end and those of the other begin.
 
@@ -79,45 +100,6 @@ class Cut:
 
     gap: float
     long: float
-
-
-def time_line(
-    names: Sequence[str], capture_time: npt.NDArray[np.int64] | None, least: float = TIMED
-) -> Line | None:
-    """Find capture times of photographs: by the camera (EXIF), where that is silent by the name.
-
-    Args:
-        names: of files with their folders, without suffix.
-        capture_time: int64 (n,) milliseconds since 1970; negative where the file is silent.
-        least: share of the photographs that must have a time.
-
-    Returns:
-        None where fewer have one.
-    """
-    clocks = clocks_in(names)
-    times = [time_of_name(name, clocks) for name in names]
-    named = np.array([np.nan if one is None else one for one in times])
-    exif = np.full(len(names), np.nan)
-    if capture_time is not None and len(capture_time):
-        exif[capture_time >= 0] = capture_time[capture_time >= 0] / 1000.0
-        # One instant for most is the clock of an export, or of a camera that was never set.
-        values, counts = np.unique(exif[np.isfinite(exif)], return_counts=True)
-        stuck = values[counts > min(MOST_SHOTS, _STUCK * len(names))]
-        exif[np.isin(exif, stuck)] = np.nan
-    both = np.isfinite(exif) & np.isfinite(named)
-    if both.any():  # names may be in another time zone: PXL_ is in UTC, EXIF is local
-        named = named + np.round(np.median(exif[both] - named[both]))
-    values = np.where(np.isfinite(exif), exif, named)
-    if np.isfinite(values).sum() < max(1, least * len(names)):
-        return None
-    by_file = float(np.isfinite(exif).sum()) >= 0.5 * float(np.isfinite(values).sum())
-    what = "by the camera (EXIF)" if by_file else "in file names"
-    counted = [counter_of(without_time(name, clocks=clocks).rpartition("/")[2]) for name in names]
-    values, note = even_clock(counted, values)
-    placed = values[np.isfinite(values)]
-    whole = bool((placed == np.round(placed)).all())
-    step = 1.0 if whole else _TOUCH
-    return Line(what, values, step, note)
 
 
 def find_cut(gaps: Floats, step: float) -> Cut | None:
@@ -207,15 +189,16 @@ def _are_parts(gaps: Floats, gap: float) -> bool:
     return len(several) >= _FEWEST_RUNS and float(np.median(several)) <= MOST_SHOTS
 
 
-def table_of_cuts(line: Line, gap: float) -> list[tuple[float, int]]:
+def table_of_cuts(line: Line, gaps: Sequence[float]) -> list[tuple[float, int]]:
     """Count the parts each cut would make, around the one that was chosen: (gap, parts)."""
-    order, gaps = line.walk()
-    if not len(gaps):
+    alone = int((~np.isfinite(line.values)).sum())
+    if alone == len(line.values):
         return []
-    tried = [round_gap(gap * 2 ** (0.5 * k)) for k in range(-(_CUTS // 2), _CUTS // 2 + 1)]
-    tried[_CUTS // 2] = gap
-    alone = len(line.values) - len(order)
-    return [(g, int((gaps > g).sum()) + 1 + alone) for g in dict.fromkeys(tried)]
+    found: dict[float, int] = {}
+    for power in range(-(_CUTS // 2), _CUTS // 2 + 1):
+        tried = [gap if power == 0 else round_gap(gap * 2 ** (0.5 * power)) for gap in gaps]
+        found.setdefault(max(tried), int(line.runs(*tried).max()) + 1 + alone)
+    return [*found.items()]
 
 
 def round_gap(gap: float) -> float:
