@@ -9,7 +9,8 @@ from pathlib import Path
 
 from features.errors import DataError
 from pipeline.data.class_words import SPLITS, TRAIN, is_defective, is_healthy, split_of
-from pipeline.data.named_classes import Parts, is_batch
+from pipeline.data.leftovers import is_undecided
+from pipeline.data.named_classes import Parts, is_batch, is_made
 from pipeline.output.names import name_key, typed
 
 IMAGES = frozenset({
@@ -17,7 +18,10 @@ IMAGES = frozenset({
 })  # fmt: skip
 """What folders of photographs are called that say nothing of a class, lower case."""
 
-_FOLD = re.compile(r"(k[-_ ]?)?(fold|cv)[-_ ]?\d+|k\d+")
+_FOLD = re.compile(
+    r"(k[-_ ]?)?(fold|cv)[-_ ]?\d+|k\d+|"
+    r"(.*[-_ ])?(part|chunk|batch|vol(ume)?|shard|subset|session|images?|photos?)[-_ ]?\d+"
+)
 _COPY = re.compile(
     r"(?P<of>.+?)(?: - (?:copy|kopie|copie|copia)(?: ?\(\d+\))?| \(\d+\)|[-_ ]copy(?:[-_ ]?\d+)?)"
 )
@@ -50,11 +54,11 @@ def names_on_the_way(paths: Sequence[Parts], depth: int) -> set[str]:
 
 
 def is_fold(name: str) -> bool:
-    """Say whether a folder is called as one of the folds of a cross-validation.
+    """Say whether a folder is called as one of several folds, or pieces of a collection.
 
     Example:
-        >>> [is_fold(name) for name in ("fold1", "Fold_02", "cv-3", "folded", "fold")]
-        [True, True, True, False, False]
+        >>> [is_fold(name) for name in ("fold1", "Fold_02", "cv-3", "images_part_1", "fold")]
+        [True, True, True, True, False]
     """
     return bool(_FOLD.fullmatch(name_key(name)))
 
@@ -144,6 +148,22 @@ def good_and_bad(paths: Sequence[Parts], depth: int, name: str) -> bool:
     return bool(good) and any(is_defective(one) for one in set(inside) - good)
 
 
+def holds_classes(paths: Sequence[Parts], depth: int, name: str) -> bool:
+    """Say whether the only folder at a depth is packing, though its name says good or bad.
+
+    Example:
+        >>> solar = [("faulty panels", name, "1.png") for name in ("clean", "dusty")]
+        >>> holds_classes(solar, 0, "faulty panels")
+        True
+    """
+    below = names_at(paths, depth + 1)
+    if good_and_bad(paths, depth + 1, name):
+        return True
+    if is_defective(name) and len(below) > 1 and any(map(is_healthy, below)):
+        return True
+    return bool(below and all(map(split_of, below)) and names_at(paths, depth + 2))
+
+
 def _says(name: str) -> bool:
     return is_healthy(name) or is_defective(name)
 
@@ -171,16 +191,19 @@ def _refuse_between(root: Path, paths: Sequence[Parts], depth: int) -> None:
         return
     shown = " and ".join(sorted(shared)) if same else ", ".join(sorted(inside)[:4])
     above = ", ".join(level[:6]) + (", …" if len(level) > 6 else "")
+    kept = [name for name in level if not is_made(name)] or level
+    whose = "all" if len(kept) == len(level) else f"those of {', '.join(kept[:6])}"
     one = root.joinpath(*paths[0][:depth], level[0])
+    together = _together(each, depth + 1, whose)
     raise DataError(
         f"found {shown} below {'each of ' if same else ''}{above}: the classes "
-        f"{'stand' if sure else 'may stand'} one level below; {_together(each, depth + 1)}extract "
+        f"{'stand' if sure else 'may stand'} one level below; {together}extract "
         f"one at a time: extract {typed(str(one))} --cache {typed(one.name + '.h5')}; or, if "
         f"these are the classes: --classes {typed(*level)}"
     )
 
 
-def _together(each: Sequence[Sequence[Parts]], depth: int) -> str:
+def _together(each: Sequence[Sequence[Parts]], depth: int, whose: str) -> str:
     """Give the option that takes the classes below all days or lines; "" where splits are below."""
     named: dict[str, str] = {}
     for paths in each:
@@ -191,7 +214,7 @@ def _together(each: Sequence[Sequence[Parts]], depth: int) -> str:
     level = {name_key(paths[0][depth - 1]) for paths in each}
     if not named or any(map(split_of, named.values())) or level & named.keys():
         return ""
-    return f"take all together: --classes {typed(*sorted(named.values()))}, or "
+    return f"take {whose} together: --classes {typed(*sorted(named.values()))}, or "
 
 
 def _refuse_twice(root: Path, paths: Sequence[Parts], depth: int) -> None:
@@ -243,6 +266,17 @@ def contradictions(paths: Sequence[Parts], depth: int) -> list[str]:
         and _says(inner)
         and is_healthy(outer) != is_healthy(inner)
     )
+
+
+def undecided_inside(paths: Sequence[Parts], depth: int) -> list[str]:
+    """List folders of no verdict in a class that says good or bad: NG/unsure.
+
+    Example:
+        >>> undecided_inside([("NG", "unsure", "1.png"), ("OK", "part 1", "2.png")], 0)
+        ['NG/unsure']
+    """
+    pairs = {(p[depth], p[depth + 1]) for p in paths if len(p) > depth + 2}
+    return sorted(f"{one}/{inner}" for one, inner in pairs if _says(one) and is_undecided(inner))
 
 
 def _refuse_contradiction(root: Path, paths: Sequence[Parts], depth: int) -> None:

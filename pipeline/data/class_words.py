@@ -31,14 +31,18 @@ _NO = (  # the last line stands apart: neko, Wong
 )
 _NO_SIGNS = re.compile("[非不未](?:合格|良品|正常)")
 _NONE_SIGNS = re.compile(
-    "(?:无|無|没有)(?:异常|異常|缺陷|不良)|(?:異常|不良|결함|불량) ?(?:なし|無し|없음)"
+    "(?:无|無|没有)(?:异常|異常|缺陷|不良|瑕疵)|(?:異常|不良|결함|불량) ?(?:なし|無し|없음)"
 )
 
 _HEALTHY = re.compile(rf"(?<![^\W\d_])(?:{_GOOD})")
 _DEFECTIVE = re.compile(rf"(?<![^\W\d_])(?:{_BAD})")
 _NEGATED = re.compile(rf"(?<![^\W\d_]){_NO}(?:{_GOOD})")
+_SEEN = (  # between no and defect
+    r"(?:(?:visible|obvious|apparent|detected|observed|any|known|surface|sichtbar\w*|erkennbar\w*)"
+    r"[-_ ]+)?"
+)
 _WITHOUT = re.compile(
-    rf"(?<![^\W\d_]){_NO}(?:{_BAD})|(?:defects?|faults?|cracks?)[-_ ]?free|fehlerfrei|"
+    rf"(?<![^\W\d_]){_NO}{_SEEN}(?:{_BAD})|(?:defects?|faults?|cracks?)[-_ ]?free|fehlerfrei|"
     r"fehlerlos|defektfrei"
 )
 _IN_ORDER = re.compile(r"(?<![^\W\d_])(?P<not>n\.? ?)?i\.? ?o\.?(?![^\W\d_])")
@@ -52,7 +56,9 @@ _COLLECTION = frozenset({
     "recognition", "images", "image", "photos", "pictures",
 })  # fmt: skip
 _GOOD_SIGNS = ("合格", "良品", "正常", "합격", "양품", "정상")
-_BAD_SIGNS = ("不合格", "不良", "异常", "異常", "缺陷", "불합격", "불량", "비정상", "결함")
+_BAD_SIGNS = (
+    "不合格", "不良", "异常", "異常", "缺陷", "瑕疵", "次品", "불합격", "불량", "비정상", "결함",
+)  # fmt: skip
 
 
 def is_healthy(name: str) -> bool:
@@ -97,7 +103,8 @@ def says_bad_alone(name: str) -> bool:
         >>> [says_bad_alone(name) for name in ("NG", "defective_parts", "not ok", "crack", "OK")]
         [True, True, True, False, False]
     """
-    words = re.sub(r"[-_ ]+(?:parts?|images?|pieces?|teile?|products?|quality)$", "", _words(name))
+    beside = r"[-_ ]+(?:parts?|images?|pieces?|teile?|products?|quality|confirmed|verified)$"
+    words = re.sub(beside, "", _words(name))
     return bool(_BAD_ALONE.fullmatch(words) or _NEGATED.fullmatch(words))
 
 
@@ -129,6 +136,7 @@ SPLITS = {
     "entraînement": TRAIN, "entrainement": TRAIN, "entrenamiento": TRAIN, "treino": TRAIN,
     "apprentissage": TRAIN, "addestramento": TRAIN, "обучение": TRAIN, "학습": TRAIN, "훈련": TRAIN,
     "学習": TRAIN, "訓練": TRAIN, "训练": TRAIN, "训练集": TRAIN,
+    "calibration": VALIDATION,
     "val": VALIDATION, "valid": VALIDATION, "validation": VALIDATION, "validate": VALIDATION,
     "validierung": VALIDATION, "검증": VALIDATION, "驗證": VALIDATION,
     "dev": VALIDATION, "検証": VALIDATION, "验证": VALIDATION, "验证集": VALIDATION,

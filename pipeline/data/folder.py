@@ -15,7 +15,7 @@ from pipeline.data.label_table import LabelRule, find_labels, read_labels, uncle
 from pipeline.data.labels import Labels, count_labels
 from pipeline.data.layouts import Layout, read_layout
 from pipeline.data.masks import surely_mask
-from pipeline.data.split_lists import lists_beside, lists_in, meet_lists, split_of_lists
+from pipeline.data.split_lists import lists_beside, lists_in, meet_lists, point_at, split_of_lists
 from pipeline.data.walk import ARCHIVES, Met, meet_files
 from pipeline.output.names import match_names, name_key
 from pipeline.output.read_table import SUFFIXES as TABLES
@@ -187,7 +187,9 @@ def _by_folders(
     table = next((one for one in found if _table_decides(root, layout, one, names)), None)
     if lists is not None and table is not lists:
         _split_by_lists(layout, table, lists, names)
-    if not found and meeting and len({*layout.label} - {""}) < 2:
+    if lists is not None and not found and not any(layout.label):
+        layout.notes += point_at(lists, names)
+    elif not found and meeting and len({*layout.label} - {""}) < 2:
         files = [file for file, _ in _tables(met, TABLES)[:_MOST_POINTED_AT]]
         layout.notes += unclear_tables(files, names)
     return layout, table
@@ -252,7 +254,7 @@ def _by_table(root: Path, met: Met, rule: LabelRule) -> tuple[Layout, Labels]:
     paths = [parts for _, parts in met.files]
     names, file = ["/".join(parts) for parts in paths], Path(rule.file)
     if file.is_dir():
-        table = lists_in(file, root, names)
+        table = lists_in(file, root, names, rule)
     else:
         table = read_labels(rule, names, root)
         table.remarks += lists_beside(file, root, names)

@@ -125,7 +125,8 @@ def _pointed_at(file: Path, paths: Sequence[str]) -> str:
     except DataError:  # not every file beside photographs is a table of them
         return ""
     path = path_column_of(table, paths)
-    if path is None or not any(map(PathIndex(paths).find, table.column(path))):
+    alone = len(table.columns) < 2  # a list of photographs
+    if path is None or alone or not any(map(PathIndex(paths).find, table.column(path))):
         return ""
     if columns is None:
         return f"{_unclear(table)}; if one of them does, say {say_which(table)}"

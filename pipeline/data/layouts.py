@@ -12,11 +12,12 @@ from pipeline.data.class_level import (
     check_class_level,
     contradictions,
     first_choice,
-    good_and_bad,
+    holds_classes,
     inner_names,
     is_fold,
     joined_splits,
     names_at,
+    undecided_inside,
 )
 from pipeline.data.class_words import TRAIN, is_collection, is_defective, is_healthy, split_of
 from pipeline.data.leftovers import is_undecided, set_aside
@@ -143,7 +144,7 @@ class _Reader:
         folds = sorted(name for name in level if is_fold(name) and name_key(name) not in self.meant)
         if folds and len(folds) == len(level):
             self.notes.append(
-                f"{', '.join(folds)} are folds, no classes; if they are: --classes "
+                f"{', '.join(folds)} are folds or pieces, no classes; if they are: --classes "
                 f"{','.join(folds)}"
             )
             return f"folds without folders of classes{packed}", [_Place()] * len(self.paths)
@@ -163,8 +164,8 @@ class _Reader:
         return [_Place(parts[depth] if len(parts) > depth + 1 else "") for parts in self.paths]
 
     def _say_contradictions(self, paths: Sequence[Parts], depth: int) -> None:
-        """Say of named classes, which are read as named, what else stands in them."""
-        found = contradictions(paths, depth)
+        """Say what stands in a class and is called otherwise, though it is read as the class."""
+        found = [*contradictions(paths, depth), *undecided_inside(paths, depth)]
         if found:
             self.notes.append(f"photographs in {', '.join(found[:4])} are taken for the first")
 
@@ -178,9 +179,10 @@ class _Reader:
             if len(level) != 1 or any(len(parts) == depth + 1 for parts in paths):
                 return depth
             (name,) = level
-            if self._is_split(name) or name_key(name) in self.meant:
+            twice = name_key(name) == name_key(above)  # seg_train/seg_train
+            if (self._is_split(name) and not twice) or name_key(name) in self.meant:
                 return depth
-            packed = is_collection(name) or good_and_bad(paths, depth + 1, name)
+            packed = is_collection(name) or holds_classes(paths, depth, name)
             if (is_healthy(name) or is_defective(name)) and not packed:
                 return depth
             below = names_at(paths, depth + 1)
@@ -194,8 +196,12 @@ class _Reader:
 
     def _refuse_beside(self, splits: set[str], others: Sequence[str], depth: int) -> None:
         loose = sum(len(parts) == depth + 1 for parts in self.paths)
-        held = [parts for parts in self.paths if parts[depth] in splits]
-        classes = sorted(names_at(held, depth + 1))
+        others = [name for name in others if not is_undecided(name)]  # have no class
+        classes: list[str] = []
+        for name in sorted(splits):
+            held = [parts for parts in self.paths if parts[depth] == name]
+            classes += names_at(held, self._unpack(held, depth + 1, name))
+        classes = sorted(set(classes))
         if not (others or loose) or (classes and self.meant.issuperset(map(name_key, classes))):
             return
         if not any(names_at(self.paths, depth + 1)):
@@ -204,20 +210,24 @@ class _Reader:
         raise DataError(
             f"found {', '.join(sorted(splits))} beside {found} in {self._at(depth)}; a split and "
             "classes at one level cannot be told apart; "
-            f"{'; '.join(self._readings(splits, others, classes))}"
+            f"{'; '.join(self._readings(splits, others, classes, depth))}"
         )
 
     def _readings(
-        self, found: set[str], others: Sequence[str], classes: Sequence[str]
+        self, found: set[str], others: Sequence[str], classes: Sequence[str], depth: int
     ) -> Iterator[str]:
         """Give a command for each thing that may be meant, the likeliest first."""
+        for name in others:
+            inside = [parts for parts in self.paths if parts[depth] == name]
+            if len(list(filter(self._is_split, first_choice(inside, depth + 1)))) > 1:
+                yield f"if {name} is meant: extract {typed(str(self._at(depth) / name))}"
         splits = sorted(found, key=lambda name: (split_of(name) != TRAIN, name))
         if classes and len(splits) > 1:
             said = typed(*classes)
             yield f"if {' and '.join(splits)} hold the classes: --classes {said}"
         elif classes or not others:
             said = "holds the classes" if classes else "is meant alone"
-            yield f"if {splits[0]} {said}: extract {self.root / splits[0]}"
+            yield f"if {splits[0]} {said}: extract {typed(str(self._at(depth) / splits[0]))}"
         if not classes:
             yield "if a table says the classes: --labels FILE"
         if others:
@@ -256,6 +266,7 @@ class _Reader:
         below = [parts for parts in self.paths if len(parts) > depth + 2]
         splits = [self._is_split(parts[depth + 1]) for parts in below]
         if len(below) < len(self.paths) or not all(splits) or not self.paths:
+            self._refuse_splits_of_one(depth)
             if any(splits):
                 self.notes.append(
                     "some folders called train or test stand below a class and others do not: "
@@ -272,6 +283,29 @@ class _Reader:
                 f"own split; extract one at a time: extract {one} --cache {one.name}.h5"
             )
         return True
+
+    def _refuse_splits_of_one(self, depth: int) -> None:
+        """Refuse a folder with train and test and classes in it, beside folders without.
+
+        Raises:
+            DataError: there is one, and nobody called it a class.
+        """
+        level = names_at(self.paths, depth)
+        for name in level:
+            inside = [parts for parts in self.paths if parts[depth] == name]
+            splits = names_at(inside, depth + 1)
+            packed = len(splits) > 1 and all(map(self._is_split, splits))
+            if (
+                packed
+                and names_at(inside, depth + 2)
+                and self.meant.isdisjoint(map(name_key, level))
+            ):
+                raise DataError(
+                    f"found {', '.join(sorted(splits))} in {name}, and none beside it in "
+                    f"{self._at(depth)}; if {name} is meant: extract "
+                    f"{typed(str(self._at(depth) / name))}; if all are classes: "
+                    f"--classes {typed(*sorted(level))}"
+                )
 
     def _at(self, depth: int) -> Path:
         return self.root.joinpath(*self.paths[0][:depth])

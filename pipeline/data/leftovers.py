@@ -23,7 +23,7 @@ _UNJUDGED = (
     r"to ?(?:do|check|review|label|sort|verify|inspect|decide|annotate|classify)|"
     r"(?:needs?|please) ?(?:check|review|label)\w*|doubt(?:s|ful)?|dubious|ambiguous|uncertainty|"
     r"maybe|perhaps|questions?|questionable|borderline|pending|tbd|tbc|skip(?:ped)?|ignored?|"
-    r"excluded?|te?mp|misc|results?|predictions?|outputs?|n ?a|nan|null|"
+    r"excluded?|te?mp|misc|results?|pred(?:ict(?:ions?)?)?|inference|outputs?|n ?a|nan|null|"
     r"unsicher|unklar|unbekannt|unsortiert|unbewertet|ungepr(?:ü|ue)ft|ungelabelt|unbestimmt|"
     r"nicht (?:sortiert|bewertet|gepr(?:ü|ue)ft|klar|sicher)|fraglich|zweifel\w*|"
     r"grenzf(?:ä|ae)lle?|offen|"
@@ -45,7 +45,9 @@ _BESIDE = (
     r"images?|imgs?|photos?|pictures?|parts?|data|samples?|files?|folder|bilder|fotos|teile|"
     r"later|again|manually|please|still|noch|old|new|alt|neu|\d+"
 )
-_NO_VERDICT = re.compile(rf"(?:(?:{_WAITING}|{_UNJUDGED})(?: ?(?:{_BESIDE}))*)|(?!.*\w).*")
+_NO_VERDICT = re.compile(
+    rf"(?:{_WAITING}|{_UNJUDGED})(?: ?(?:{_BESIDE}|{_WAITING}|{_UNJUDGED}))*|(?!.*\w).*"
+)
 _MAY_BE_REJECTED = re.compile(rf"(?:{_WAITING})(?: ?(?:{_BESIDE}))*")
 
 

@@ -19,7 +19,7 @@ _BATCH = re.compile(
     r"партия|смена|линия|день|批|班|日|线|線|ライン|ロット)"
 )
 _MADE = re.compile(
-    r"aug|cop(?:y|ia|ie)|kopie|crop|resiz|scal|flip|rotat|mirror|synth|generat|fake|backup|"
+    r"aug|segment|cop(?:y|ia|ie)|kopie|crop|resiz|scal|flip|rotat|mirror|synth|generat|fake|backup|"
     r"old|alt|archiv|version|(?<![^\W\d_])v[-_ ]?\d|\d ?[x×] ?\d|thumb|preview|gr[ae]y|blur|nois|"
     r"normali[sz]|enhanc|filter|proc|pred|result|output|bereinigt|erzeugt"
 )
@@ -33,7 +33,17 @@ def is_batch(name: str) -> bool:
         [True, True, False, False, False]
     """
     key = name_key(name)
-    return bool(_BATCH.search(key)) and not _MADE.search(key)
+    return bool(_BATCH.search(key)) and not is_made(name)
+
+
+def is_made(name: str) -> bool:
+    """Say whether a folder is called as what was made of photographs: copies, crops, masks.
+
+    Example:
+        >>> [is_made(name) for name in ("augmented-data", "grayscale", "224x224", "data")]
+        [True, True, True, False]
+    """
+    return bool(_MADE.search(name_key(name)))
 
 
 def keys_of(classes: Sequence[str], paths: Sequence[Parts]) -> frozenset[str]:
@@ -92,8 +102,8 @@ def classes_below(paths: Sequence[Parts], depth: int, meant: frozenset[str]) -> 
     """Find the folders that a person called classes below days, lines or folds.
 
     Beside the classes themselves, a folder that holds some is read if it is called as a day, a lot
-    or a line is; copies and what was made of photographs are left out, and so is what stands in no
-    part of a given split.
+    or a line is. What was made of photographs is left out beside others, and so is what stands in
+    no part of a given split.
 
     Args:
         paths: of photographs.
@@ -119,6 +129,8 @@ def classes_below(paths: Sequence[Parts], depth: int, meant: frozenset[str]) -> 
     here = {name_key(way.names[way.place]) for way in ways if way.level == 0}
     again = {w.outer for w in ways if w.level > 0 and name_key(w.names[w.place]) in here}
     made = {name for name in again if not is_batch(name.rpartition("/")[2])} - outside
+    copies = {name for name in holding.keys() - outside if is_made(name.rpartition("/")[2])}
+    made |= copies if beside or holding.keys() - outside - copies else set()
     only = levels.pop() if len(levels) == 1 else -1
     found = []
     for way in ways:
@@ -151,8 +163,8 @@ def _say_beside(
     """Say which folders that hold named classes are read beside these, and which are not."""
     for names, what in (
         (read, "they are read as these"),
-        (made, "they are left out, for it is called as no day, lot or line; move them to the "
-         "others to have them"),
+        (made, "they are left out, for it is called as no day, lot or line, or as what was made of "
+         "photographs; move them to the others to have them"),
         (outside, "they are left out, for it stands in no part of the given split; move them into "
          "one to have them"),
     ):  # fmt: skip

@@ -2,61 +2,77 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from features.errors import DataError
-from pipeline.data.class_words import split_of
-from pipeline.data.label_table import LabelRule, columns_of, path_column_of, table_of
+from pipeline.data.class_words import SPLITS, TRAIN, VALIDATION
+from pipeline.data.label_table import (
+    LabelRule,
+    columns_of,
+    path_column_of,
+    table_of,
+    unclear_tables,
+)
 from pipeline.data.labels import Columns, Labels, gather
+from pipeline.output.names import name_key
 from pipeline.output.read_table import SUFFIXES as TABLES
-from pipeline.output.read_table import PathIndex, Table
+from pipeline.output.read_table import PathIndex
 
 _SPLIT = "part of the split"  # a column that the list's name stands in for
-_MOST = 10  # of lists that are looked through
+_MOST = 20  # of lists that are looked through
+_WORDS = re.compile(r"[^\W\d_]+|\d+")
 
 Lists = dict[str, Path]
 """The lists of one split: "train", "validation" or "test" -> file."""
 
 
-def find_lists(files: Iterable[Path]) -> tuple[list[Lists], list[Path]]:
+def find_lists(files: Iterable[Path]) -> list[Lists]:
     """Find files that are called as the parts of a split, by folder and kind.
 
     Args:
         files: that may be tables.
 
     Returns:
-        The lists of each split with two parts or more, and files of which several have one name:
-        train1.txt, train2.txt.
+        The lists of each split with two parts or more; train1.txt and test1.txt are of another one
+        than train2.txt.
 
     Example:
-        >>> find_lists([Path("a/train.txt"), Path("a/val.txt"), Path("a/notes.txt")])[0]
+        >>> find_lists([Path("a/train.txt"), Path("a/val.txt"), Path("a/notes.txt")])
         [{'train': PosixPath('a/train.txt'), 'validation': PosixPath('a/val.txt')}]
     """
-    kinds: dict[tuple[Path, str], list[tuple[str, Path]]] = {}
+    kinds: dict[tuple[Path, str, str], Lists] = {}
     for file in files:
-        split, suffix = split_of(file.stem), file.suffix.lower()
-        if split and suffix in TABLES:
-            kinds.setdefault((file.parent, suffix), []).append((split, file))
-    found, several = [], []
-    for same in kinds.values():
-        counts = Counter(split for split, _ in same)
-        if len(counts) > 1 and max(counts.values()) == 1:
-            found.append(dict(same))
-        elif len(counts) > 1:
-            several += [file for _, file in same]
-    return found, several
+        suffix = file.suffix.lower()
+        split, rest = _split_and_rest(file.stem) if suffix in TABLES else ("", "")
+        if split:
+            kinds.setdefault((file.parent, suffix, rest), {})[split] = file
+    return [lists for lists in kinds.values() if len(lists) > 1]
 
 
-def read_lists(lists: Lists, root: Path, paths: Sequence[str]) -> Labels | None:
+def _split_and_rest(stem: str) -> tuple[str, str]:
+    """Give the part of a split that a list is called, and what else: images_train_1, images_test_1.
+
+    train_val is train; train_test says no part.
+    """
+    words = _WORDS.findall(name_key(stem))
+    found = {SPLITS[word] for word in words if word in SPLITS}
+    split = TRAIN if found == {TRAIN, VALIDATION} else found.pop() if len(found) == 1 else ""
+    return split, " ".join(word for word in words if word not in SPLITS)
+
+
+def read_lists(
+    lists: Lists, root: Path, paths: Sequence[str], rule: LabelRule | None = None
+) -> Labels | None:
     """Read the lists of one split.
 
     Args:
         lists: of `find_lists`.
         root: the folder of the photographs.
         paths: of these, relative to it.
+        rule: its columns, if they were named.
 
     Returns:
         Their parts of the split, and their classes where the lists say some; None where fewer than
@@ -69,7 +85,7 @@ def read_lists(lists: Lists, root: Path, paths: Sequence[str]) -> Labels | None:
     for split, file in lists.items():
         try:
             table = table_of(file, paths)
-            columns = columns_of(table, LabelRule(), paths)
+            columns = columns_of(table, rule or LabelRule(), paths)
         except DataError:  # empty, or of boxes
             continue
         path = columns.path if columns else path_column_of(table, paths)
@@ -95,14 +111,14 @@ def _folder(file: Path, root: Path, paths: Sequence[str]) -> str:
     return folder if any(path.startswith(folder) for path in paths) else ""
 
 
-def lists_in(folder: Path, root: Path, paths: Sequence[str]) -> Labels:
+def lists_in(folder: Path, root: Path, paths: Sequence[str], rule: LabelRule) -> Labels:
     """Read the lists of a split in a folder that a person named.
 
     Raises:
         DataError: it has none, or they say no classes.
     """
-    found, _ = find_lists(sorted(folder.iterdir()))
-    read = read_lists(found[0], root, paths) if len(found) == 1 else None
+    found = find_lists(sorted(folder.iterdir()))
+    read = read_lists(found[0], root, paths, rule) if len(found) == 1 else None
     if read is None or not read.label:
         raise DataError(
             f"{folder} is a folder, and not of one train.txt and one test.txt that say classes of "
@@ -113,7 +129,7 @@ def lists_in(folder: Path, root: Path, paths: Sequence[str]) -> Labels:
 
 def lists_beside(file: Path, root: Path, paths: Sequence[str]) -> list[str]:
     """Say how a list that was named is read together with the others of its split."""
-    for lists in find_lists(sorted(file.parent.iterdir()))[0]:
+    for lists in find_lists(sorted(file.parent.iterdir())):
         try:
             read = read_lists(lists, root, paths) if file in lists.values() else None
         except DataError:  # two of them name one photograph
@@ -137,9 +153,8 @@ def meet_lists(
         paths: of its photographs.
         notes: why lists are not used is appended.
     """
-    groups, several = find_lists(files)
     read = []
-    for lists in groups[:_MOST]:
+    for lists in find_lists(files)[:_MOST]:
         names = ", ".join(str(file) for file in lists.values())
         try:
             one = read_lists(lists, root, paths)
@@ -147,26 +162,20 @@ def meet_lists(
             notes.append(f"{names} are not read as a given split: {error}")
             continue
         read += [one] if one else []
-    if read and any(one.split != read[0].split for one in read[1:]):
-        named = ", ".join(str(one.named) for one in read)
-        notes.append(f"lists in {named} say different splits, and none is used")
-        return None
-    if several and any(_names_some(file, paths) for file in several[:_MOST]):
-        shown = ", ".join(file.name for file in several[:4])
+    if any((one.split, one.label) != (read[0].split, read[0].label) for one in read[1:]):
+        named = "; ".join(", ".join(file.name for file in one.files) for one in read)
         notes.append(
-            f"{shown} … may be lists of several splits, and none is used: to use one, leave one "
-            "train and one test there"
+            f"found lists of several splits, or of several kinds of classes, and none is used: "
+            f"{named}; to use one, move its lists into a folder and name that: --labels FOLDER"
         )
+        return None
     return read[0] if read else None
 
 
-def _names_some(file: Path, paths: Sequence[str]) -> bool:
-    try:
-        table: Table = table_of(file, paths)
-        path = path_column_of(table, paths)
-        return path is not None and any(map(PathIndex(paths).find, table.column(path)))
-    except DataError:
-        return False
+def point_at(lists: Labels, paths: Sequence[str]) -> list[str]:
+    """Say how classes are taken from lists that have more columns than one, if they stand there."""
+    said = unclear_tables(lists.files[:1], paths)
+    return [one.replace(f"--labels {lists.files[0]}", lists.option) for one in said]
 
 
 def split_of_lists(lists: Labels, named: Sequence[str], notes: list[str]) -> dict[str, str]:

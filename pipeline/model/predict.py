@@ -289,7 +289,7 @@ def _parts(
         proposal = proposed_parts(bundle, cache_path, readable, files, gap, progress=progress)
         found = proposal.by_path()
         rule = proposal.rule if gap is None else None
-        notes += proposal.notes if gap is not None else []
+        notes += proposal.notes
     names = [found.get(table_row.path, "") for table_row in table_rows]
     counts = Counter(names)
     return [name if counts[name] > 1 else "" for name in names], rule

@@ -517,7 +517,7 @@ def test_folds_without_classes_take_them_from_a_table(tmp_path: Path) -> None:
     make(tmp_path, ["fold1/1.png", "fold2/2.png"])
     scan = scan_folder(tmp_path)
     assert not scan.class_names
-    assert any("are folds, no classes" in note for note in scan.notes)
+    assert any("are folds or pieces, no classes" in note for note in scan.notes)
     (tmp_path / "labels.csv").write_text("file,label\n1.png,ok\n2.png,nok\n", "utf-8")
     assert counts(tmp_path) == {("ok", ""): 1, ("nok", ""): 1}
 
@@ -705,6 +705,42 @@ def test_views_below_numbered_classes(tmp_path: Path) -> None:
     make(tmp_path / "b", [f"{c}/cam{v}/1.png" for c in ("A", "B") for v in (1, 2)])
     with pytest.raises(DataError, match=r"the classes may stand one level below.*--classes A,B"):
         scan_folder(tmp_path / "b")
+
+
+READ = {
+    "training_set/training_set/cat test_set/test_set/cat": "cat train, cat test",
+    "anomaly/train/normal anomaly/test/abnormal": "normal train, abnormal test",
+    "Faulty_panel/Clean Faulty_panel/Dusty": "Clean, Dusty",
+    "train/good test/bad calibration/bad Unlabeled": "good train, bad test, bad validation, ",
+    "no_visible_defect_on_view scratch": "no_visible_defect_on_view, scratch",
+    "X_images_part_1 X_images_part_2": "",
+    "OK_confirmed NG_confirmed HOLD_unverified": "OK_confirmed, NG_confirmed, ",
+}
+
+
+def test_chosen_from_public_sets(tmp_path: Path) -> None:
+    """Layouts that strangers published: each is read as it is meant, or refused with a command."""
+    for at, (folders, expected) in enumerate(READ.items()):
+        root = make(tmp_path / str(at), [f"{folder}/1.png" for folder in folders.split()])
+        found = {f"{label} {split}".strip() for label, split in counts(root)}
+        assert found == set(expected.split(", "))
+    refused = {
+        ("Crops/train/good", "Crops/test/bad", "Images"): "if Crops is meant: extract .*Crops",
+        ("set/train/a", "set/valid/b", "test/test"): "if set is meant: extract .*set;",
+        ("seg_train/seg_train/sea", "seg_test/seg_test/ice", "extra"): "--classes ice,sea",
+        ("data/OK", "data/NG", "augmented-data/OK"): "take those of data together: --classes NG,OK",
+    }
+    for at, (folders, said) in enumerate(refused.items()):
+        root = make(tmp_path / f"refused{at}", [f"{folder}/1.png" for folder in folders])
+        with pytest.raises(DataError, match=said):
+            scan_folder(root)
+    scan = scan_folder(root, ["OK", "NG"])
+    assert [p.path for p in scan.photographs] == ["data/NG/1.png", "data/OK/1.png"]
+    assert "augmented-data (1 photographs), too: they are left out" in scan.notes[0]
+    assert order_classes(["no_visible_defect_on_view", "scratch"]).names[1] == "scratch"
+    assert order_classes(["瑕疵样本", "无瑕疵样本"]).names[1] == "瑕疵样本"
+    below = make(tmp_path / "below", ["NG/HOLD_unverified/1.png", "NG/2.png", "OK/3.png"])
+    assert any("NG/HOLD_unverified are taken for the first" in n for n in scan_folder(below).notes)
 
 
 @pytest.mark.parametrize("name", ["niet_ok", "ikke ok", "ej godkänd", "pas conforme",

@@ -394,6 +394,20 @@ def test_lists_of_a_split_are_read_together(
     assert not scan_folder(root, labels=LabelRule("none")).class_names
 
 
+def test_lists_with_more_columns_are_asked_about(tmp_path: Path) -> None:
+    """cls_trainval.txt: name, class, species; which is the class says --label-column, of both."""
+    root = tmp_path / "data"
+    for name in "abcd":
+        _file(root / "images" / f"{name}.jpg")
+    _file(root / "annotations" / "cls_trainval.txt", "a 1 1 1\nb 2 2 1\n")
+    _file(root / "annotations" / "cls_test.txt", "c 1 1 1\nd 2 2 1\n")
+    option = f"--labels {root / 'annotations'} --label-column NAME"
+    assert any(option in note for note in scan_folder(root).notes)
+    rule = LabelRule(str(root / "annotations"), label_column="column 2")
+    found = {p.path[7]: p.label + p.split for p in scan_folder(root, labels=rule).photographs}
+    assert found == {"a": "1train", "b": "2train", "c": "1test", "d": "2test"}
+
+
 def test_lists_without_classes_are_the_split_of_the_folders_of_classes(
     run: Run, tmp_path: Path
 ) -> None:
@@ -419,7 +433,7 @@ def test_lists_without_classes_are_the_split_of_the_folders_of_classes(
 
 @pytest.mark.parametrize("lists, said", [
     ({"train": "ok/a\nng/c\n", "test": "ok/b\nng/d\nng/c\n"}, "two parts of the split of"),
-    ({"train1": "ok/a\nng/c\n", "train2": "ok/b\n", "test1": "ng/d\n"}, "lists of several splits"),
+    ({"train1": "ok/a\nng/c", "test1": "ok/b\nng/d", "train2": "ok/b", "test2": "ng/d"}, "several"),
 ])  # fmt: skip
 def test_lists_that_say_no_one_split_are_not_used(
     tmp_path: Path, lists: dict[str, str], said: str
