@@ -11,7 +11,7 @@ write it. Heads made of trees are scikit-learn's own estimators within: these ar
 themselves, too, whose exponent is the floor of ours. Seconds are processor time over all
 threads, which other work on the machine hardly changes. A curve ends where its next point would
 take longer than `--longest` seconds, 45 unless told (--quick: one), if time grew as the rows. The
-exponent is that of the last two points.
+exponent is fitted to all points from 4,000 rows on; that of the last step stands behind it.
 docs/pictures/growth.svg is drawn anew, unless `--heads linear-svm,knn` measures some heads alone,
 or `--rows 16000,64000` some sizes.
 """
@@ -35,6 +35,7 @@ from pipeline.training.cross_validate import CompareOptions
 _SIZES = (250, 1000, 4000, 16000, 64000)
 _WIDTH = 2048
 _LONGEST = 45.0
+_GROWN = 4000  # rows from which the exponent is fitted
 _FEW = 1000  # rows up to which all five folds are measured, so that what they share counts once
 _HEADS = ("logistic", "ridge", "lda", "linear-svm", "rbf-svm", "knn", "boosting", "forest")
 _TURNED = ("lda", "linear-svm", "rbf-svm")  # faster on all principal components of few rows
@@ -77,7 +78,9 @@ def measure(
         curves[stage] = _curve(stage, "stage", settings | {"name": stage}, sizes, longest)
     for name, curve in curves.items():
         if curve:
-            report.lines.append(Line(name, _points(curve), f"exponent {exponent(curve):.2f}"))
+            last_step = dict(sorted(curve.items())[-2:])
+            growth = f"exponent {exponent(curve):.2f} (last step {exponent(last_step):.2f})"
+            report.lines.append(Line(name, _points(curve), growth))
     report.details = {name: {str(n): f for n, f in curve.items()} for name, curve in curves.items()}
     report.notes.append("seconds of one outer fold (peak memory of the process in GB)")
     if whole:
@@ -108,11 +111,18 @@ def _next(curve: Curve) -> float:
 
 
 def exponent(curve: Curve) -> float:
-    """Of the number of rows, by which the time grows from the last point but one to the last."""
+    """Of the number of rows, by which the time grows: least squares of the logarithms.
+
+    Points from 4,000 rows on count, where the work outgrows what each run costs; of shorter curves
+    the last two.
+    """
     if len(curve) < 2:
         return 1.0
-    (a, first), (b, last) = sorted(curve.items())[-2:]
-    return math.log(last["cpu"] / first["cpu"]) / math.log(b / a)
+    sizes = sorted(curve)
+    fitted = [n for n in sizes if n >= _GROWN]
+    fitted = fitted if len(fitted) > 1 else sizes[-2:]
+    seconds = [curve[n]["cpu"] for n in fitted]
+    return float(np.polyfit(np.log(fitted), np.log(seconds), 1)[0])
 
 
 def _points(curve: Curve) -> str:
