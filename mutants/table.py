@@ -308,6 +308,43 @@ FOLDERS = (
         "tests/pipeline/data/test_layouts.py::test_unlabelled_test_folder_of_keras",
     ),
     Mutant(
+        "What has no class is said first where a model is scored, and the exit status says it",
+        "pipeline/model/evaluate.py",
+        "return not (self.not_scored or self.unreadable)",
+        "return not self.unreadable",
+        "tests/pipeline/data/test_strangers.py::test_what_has_no_verdict_is_not_scored_and_said_first",
+    ),
+    Mutant(
+        "A good folder below bad is refused",
+        "pipeline/data/class_level.py",
+        "found = contradictions(paths, depth)\n    if found:",
+        "found = contradictions(paths, depth)\n    if not root:",
+        "tests/pipeline/data/test_layouts.py::test_a_good_folder_below_bad_is_asked_about",
+    ),
+    Mutant(
+        "What was made of photographs is no second place of a class",
+        "pipeline/data/named_classes.py",
+        'found.append(("", "") if way.outer in outside | made else way.at(place))',
+        'found.append(("", "") if way.outer in outside else way.at(place))',
+        "tests/pipeline/data/test_layouts.py"
+        "::test_what_was_made_of_photographs_beside_the_classes_is_left_out",
+    ),
+    Mutant(
+        "What waits or was thrown away beside good and bad is no class",
+        "pipeline/data/leftovers.py",
+        'return ["" if label in left else label for label in labels]',
+        "return list(labels)",
+        "tests/pipeline/data/test_layouts.py::test_no_verdict_in_any_language",
+    ),
+    Mutant(
+        "Lists that leave photographs out are no given split",
+        "pipeline/data/split_lists.py",
+        "left = [path for path in named if path not in lists.split]",
+        "left = list[str]()",
+        "tests/pipeline/data/test_strangers.py"
+        "::test_lists_without_classes_are_the_split_of_the_folders_of_classes",
+    ),
+    Mutant(
         "Gaps of one kind make no parts",
         "pipeline/groups/timeline.py",
         "if min(far.sum(), (~far).sum()) < _FEWEST_RUNS or (depth > _CLEAR and step < _STEP):",

@@ -131,7 +131,9 @@ def look_at_folder(
         TooManyFailuresError: more than a tenth of the photographs cannot be read.
     """
     rule = group_rule or GroupRule()
-    photographs = apply_rule(rule, scan_folder(data, classes).photographs).photographs
+    scan = scan_folder(data, classes)
+    grouped = apply_rule(rule, scan.photographs)
+    photographs = grouped.photographs
     settled = settle_depth(photographs, recipe)
     recipe, remarks = settled.recipe, Remarks()
     table_rows, thumbnails = [], dict[str, Thumbnail]()
@@ -155,7 +157,8 @@ def look_at_folder(
         if rule.kind == "none":
             proposal, rule = found, found.rule
     labelled = label_table_rows(table_rows, classes=classes, positive=positive)
-    labelled.warnings.extend([*filter(None, [settled.said]), *remarks.lines([FULL])])
+    labelled.warnings += [*scan.notes, *grouped.notes, *filter(None, [settled.said])]
+    labelled.warnings += remarks.lines([FULL])
     labelled.classes.require_defective("training a CNN")
     return PhotographSet(
         **vars(labelled), root=Path(absolute_name(data)), group_rule=rule, recipe=recipe,

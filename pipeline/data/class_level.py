@@ -191,7 +191,8 @@ def _refuse_between(root: Path, paths: Sequence[Parts], depth: int) -> None:
         return
     shown = " and ".join(sorted(shared)) if same else ", ".join(sorted(inside)[:4])
     above = ", ".join(level[:6]) + (", …" if len(level) > 6 else "")
-    kept = [name for name in level if not is_made(name)] or level
+    filled = [name for name, inner in zip(level, below, strict=True) if inner]
+    kept = [name for name in filled if not is_made(name)] or level
     whose = "all" if len(kept) == len(level) else f"those of {', '.join(kept[:6])}"
     one = root.joinpath(*paths[0][:depth], level[0])
     together = _together(each, depth + 1, whose)

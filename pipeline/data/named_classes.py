@@ -119,6 +119,8 @@ def classes_below(paths: Sequence[Parts], depth: int, meant: frozenset[str]) -> 
         >>> classes_below(days, 0, frozenset({"ok", "ng"})).places
         [('', 'OK'), ('', 'NG')]
     """
+    if not meant:
+        return None
     ways = [_way(parts[depth:-1], meant) for parts in paths]
     levels = {way.level for way in ways} - {-1}
     if not levels - {0}:

@@ -19,6 +19,8 @@ from PIL import Image
 import pipeline
 from features.cache.cache import Cache
 from features.errors import DataError
+from features.photographs.recipe import get_recipe
+from pipeline.cnn.photograph_batches import look_at_folder
 from pipeline.data.dataset import to_compare_on
 from pipeline.data.folder import LabelRule, scan_folder
 from pipeline.data.given_split import given_sides
@@ -475,6 +477,15 @@ def test_the_classes_of_a_submission_are_made_up(tmp_path: Path) -> None:
     _file(tmp_path / "labels.csv", "id,label\na,0\nb,1\nc,1\n")
     with pytest.raises(DataError, match="another class for 3"):
         scan_folder(tmp_path)
+
+
+def test_what_train_cnn_makes_of_a_folder_is_said(tmp_path: Path) -> None:
+    """It reads the folder itself: how, stands among its warnings."""
+    for name in ("OK", "NG", "to check"):
+        parts(tmp_path / name, 2, bright=name == "NG")
+    found = look_at_folder(tmp_path, get_recipe("docs"))
+    assert len(found) == 4
+    assert any('--classes NG,OK,"to check"' in warning for warning in found.warnings)
 
 
 def _file(path: Path, text: str = "x") -> None:
