@@ -169,19 +169,11 @@ BRANCHES: dict[str, list[tuple[str, object]]] = {
     "vote: words for views": [("rounds._VIEW_WORDS", _NEVER)],
     "vote: words for rounds": [("rounds._ROUND_WORDS", _NEVER)],
     "near copies": [("propose.similarity_of_pictures", lambda *_: None)],
-    "near copies moved onto one another": [
-        ("similarity.align", lambda source, side, _: source.shrunk(slice(None), side))
-    ],
     "links need company": [("evidence.Joiner._supported", lambda *_, sure: True)],
     "names and times before pixels": [("propose._looks", _nobody_spoke)],
     "minutes and dozens of shots apart": [("propose._far_in_time", lambda _, a, b: a < 0)],
     "turned copies": [("propose.turned_copies", lambda *_: None)],
-    "exports of nothing but copies": [
-        (
-            "changed_copies._crowds",
-            lambda left, behind: np.full_like(left[:, : -behind.shape[1]], np.inf),
-        )
-    ],
+    "exports of nothing but copies": [("changed_copies._CROWDED", 1e9)],
     "cropped copies": [("propose.cropped_copies", lambda *_: None)],
 }
 """What can be switched off: names below `pipeline.groups`, and what stands for them then."""

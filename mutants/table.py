@@ -377,16 +377,16 @@ FOLDERS = (
     Mutant(
         "What parts of one design share makes no copies of them",
         "pipeline/groups/along_rings.py",
-        "weights = 1 / (1 + np.maximum(shares, 0))",
-        "weights = np.sqrt(variances[there])",
+        "return middle, axes * np.stack([whitening(one) for one in variances])[:, None]",
+        "return middle, axes * np.ones(variances.shape)[:, None]",
         "tests/pipeline/groups/test_changed_copies.py::"
         "test_turned_and_mirrored_copies_are_told_from_parts_of_one_design",
     ),
     Mutant(
         "Of an augmented export all turned copies of a photograph are found, however many",
         "pipeline/groups/changed_copies.py",
-        "left = left if crowds is None else np.minimum(left, crowds)",
-        "left = left + 0",
+        "return _copies(rows, numbers[:, :-BEHIND], np.minimum(share, same), source.count)",
+        "return _copies(rows, numbers[:, :-BEHIND], share, source.count)",
         "tests/pipeline/groups/test_changed_copies.py::"
         "test_many_copies_of_one_photograph_are_found",
     ),

@@ -2,9 +2,9 @@
 
 All pairs of 20,000 are looked at in seconds, of 100,000 in minutes. Beyond `ALL_PAIRS`,
 vectors are dealt into cells around centres (k-means; inverted lists: Jégou, Douze and Schmid,
-"Product quantization for nearest neighbor search", 2011, without the quantisation), and each is
-compared with those of the cells nearest to it. Copies lie in the same or in a neighbouring cell;
-`recall` measures on some vectors how many of the nearest are found.
+"Product quantization for nearest neighbor search", 2011, without the quantisation), and the members
+of a cell are compared with those of the cells nearest to it. Copies lie in the same or in a
+neighbouring cell; `recall` measures on some vectors how many of the nearest are found.
 
 Each block of vectors asks for itself (`Search`), so that threads, and workers of a cluster, may
 take blocks of their own.
@@ -14,27 +14,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from features.arrays import Array, Indices
 from features.cluster.parallel import each_by_threads
-from pipeline.groups.pictures import Remade
+from pipeline.groups.pictures import in_blocks
 
 ALL_PAIRS = 20_000
 """Vectors up to which every one is compared with all others."""
 
 _BLOCK_VALUES = 4 * 2**20  # of the matrix of likenesses that a thread holds at a time
 _ASKING = 256  # vectors of a block at most
-_LOOKED_AT = 48  # cells for each vector
+_LOOKED_AT = 48  # cells for each cell
 _ROUNDS = 6  # of k-means
 _OF_EACH_CELL = 64  # vectors that the centres are made of
 _MEASURED = 500  # vectors that are compared with all, to say how many of the nearest were found
 
-
 Tick = Callable[[int], None]
+Block = Indices
+"""Numbers of vectors, all of one cell, that ask together."""
 
 
 def nearest(vectors: Array, count: int, tick: Tick | None = None) -> tuple[Indices, Array]:
@@ -53,10 +53,9 @@ def nearest(vectors: Array, count: int, tick: Tick | None = None) -> tuple[Indic
     values = np.empty((len(vectors), count), np.float32)
     blocks = search.blocks()
     for block, found in zip(blocks, each_by_threads(_ask, blocks, search, count), strict=True):
-        rows = search.rows(block)
-        numbers[rows], values[rows] = found
+        numbers[block], values[block] = found
         if tick is not None:
-            tick(len(rows))
+            tick(len(block))
     return numbers, values
 
 
@@ -64,104 +63,38 @@ def _ask(block: Block, search: Search, count: int) -> tuple[Indices, Array]:
     return search.nearest(block, count)
 
 
-Block = tuple[int, int]
-"""First vector of a block, and the one behind its last, in the order of a search."""
-
-
-class Cells(NamedTuple):
-    """Say which vectors lie in which cell.
-
-    Attributes:
-        order: int64 (n,) vectors, cell by cell.
-        first: int64 (cells + 1,) where in `order` each cell begins, and the end.
-        near: int32 (n, looked at) cells that each vector asks, in this order; the first is its own.
-    """
-
-    order: Indices
-    first: Indices
-    near: Any
-
-
 @dataclass(frozen=True)
-class Search(Remade):
+class Search:
     """Vectors among which each is to find the nearest others.
 
     Attributes:
         vectors: float32 (n, width).
-        cells: of them; None to compare all pairs.
+        cells: int32 (n, looked at) that lie nearest to each, its own first; None to compare all
+            pairs.
     """
 
     vectors: Array
-    cells: Cells | None = None
-
-    @cached_property
-    def _placed(self) -> Array:
-        """Hold the vectors cell by cell."""
-        return self.vectors if self.cells is None else self.vectors[self.cells.order]
+    cells: Any
 
     def blocks(self) -> list[Block]:
         """Cut the vectors into blocks that each ask for themselves."""
-        n = len(self.vectors)
-        height = _ASKING if self.cells else min(_ASKING, max(1, _BLOCK_VALUES // n))
-        return [(start, min(start + height, n)) for start in range(0, n, height)]
-
-    def rows(self, block: Block) -> Indices:
-        """Give the numbers of a block's vectors, int64 (m,)."""
-        return np.arange(*block) if self.cells is None else self.cells.order[slice(*block)]
+        if self.cells is None:
+            n = len(self.vectors)
+            height = min(_ASKING, max(1, _BLOCK_VALUES // n))
+            return in_blocks(np.arange(n), height)
+        own = self.cells[:, 0]
+        cells = np.split(np.argsort(own, kind="stable"), np.cumsum(np.bincount(own))[:-1])
+        return [block for cell in cells if len(cell) for block in in_blocks(cell, _ASKING)]
 
     def nearest(self, block: Block, count: int) -> tuple[Indices, Array]:
         """Find the `count` nearest to each vector of a block; see `nearest`."""
-        if self.cells is None:
-            rows = self.rows(block)
-            return most_alike(self.vectors[slice(*block)], self.vectors, count, rows)
-        start, near = _starts(self.cells, block)
-        if (start[:, -1] <= count).any():  # somebody's cells have too few
-            rows = self.rows(block)
-            return most_alike(self.vectors[rows], self.vectors, count, rows)
-        alike = self._likenesses(block, near, start)
-        places, values = _largest(alike, count)
-        which = np.empty_like(places)
-        for number, row in enumerate(start):
-            which[number] = np.searchsorted(row, places[number], side="right") - 1
-        inside = places - np.take_along_axis(start, which, axis=1)
-        cell = np.take_along_axis(near, which, axis=1)
-        return self.cells.order[self.cells.first[cell] + inside], values
-
-    def _likenesses(self, block: Block, near: Indices, start: Indices) -> Array:
-        """Compare a block with all members of its cells, (m, most members); the rest -inf.
-
-        Args:
-            block: of vectors (m).
-            near: int64 (m, cells) that each asks.
-            start: int64 (m, cells + 1) where the members of these stand in the line.
-        """
-        assert self.cells is not None
-        asking = self._placed[slice(*block)]
-        alike = np.full((len(asking), int(start[:, -1].max())), -np.inf, dtype=np.float32)
-        flat, width = alike.reshape(-1), alike.shape[1]
-        order = np.argsort(near, axis=None, kind="stable")
-        row, rank = np.divmod(order, near.shape[1])
-        found, begin = np.unique(near.reshape(-1)[order], return_index=True)
-        for cell, some in zip(
-            found.tolist(), np.split(np.arange(len(order)), begin[1:]), strict=True
-        ):
-            first, end = self.cells.first[cell : cell + 2].tolist()
-            rows = row[some]
-            into = rows * width + start[rows, rank[some]]
-            flat[into[:, None] + np.arange(end - first)] = asking[rows] @ self._placed[first:end].T
-        # Its own cell stands first in the line.
-        own = np.arange(*block) - self.cells.first[near[:, 0]]
-        alike[np.arange(len(asking)), own] = -np.inf
-        return alike
-
-
-def _starts(cells: Cells, block: Block) -> tuple[Indices, Indices]:
-    """Say where in its line the members of each cell stand that a vector asks, and which cells."""
-    near = cells.near[cells.order[slice(*block)]].astype(np.int64)
-    sizes = np.diff(cells.first)[near]
-    start = np.zeros((len(near), near.shape[1] + 1), np.int64)
-    np.cumsum(sizes, axis=1, out=start[:, 1:])
-    return start, near
+        if self.cells is not None:
+            pool = np.flatnonzero((self.cells == self.cells[block[0], 0]).any(axis=1))
+            if len(pool) > count:
+                own = np.searchsorted(pool, block)
+                numbers, values = most_alike(self.vectors[block], self.vectors[pool], count, own)
+                return pool[numbers], values
+        return most_alike(self.vectors[block], self.vectors, count, block)
 
 
 def most_alike(
@@ -176,36 +109,26 @@ def most_alike(
         block = vectors[some] @ pool.T
         if own is not None:
             block[np.arange(len(block)), own[some]] = -np.inf
-        numbers[some], values[some] = _largest(block, count)
+        best = np.argpartition(block, block.shape[1] - count, axis=1)[:, -count:]
+        alike = np.take_along_axis(block, best, axis=1)
+        order = np.argsort(-alike, axis=1, kind="stable")
+        numbers[some] = np.take_along_axis(best, order, axis=1)
+        values[some] = np.take_along_axis(alike, order, axis=1)
     return numbers, values
 
 
-def _largest(block: Array, count: int) -> tuple[Indices, Array]:
-    """Give the places of the largest values of each line, the largest first, and the values."""
-    found = np.argpartition(block, block.shape[1] - count, axis=1)[:, -count:]
-    values = np.take_along_axis(block, found, axis=1)
-    order = np.argsort(-values, axis=1, kind="stable")
-    return np.take_along_axis(found, order, axis=1), np.take_along_axis(values, order, axis=1)
-
-
-def cells_of(vectors: Array) -> Cells | None:
-    """Deal many vectors into cells; None for few, which are all compared."""
-    if len(vectors) <= ALL_PAIRS:
-        return None
-    centres = _centres(vectors, round(len(vectors) ** 0.5))
-    near = most_alike(vectors, centres, min(_LOOKED_AT, len(centres)))[0].astype(np.int32)
-    sizes = np.bincount(near[:, 0], minlength=len(centres))
-    first = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    return Cells(np.argsort(near[:, 0], kind="stable"), first, near)
-
-
-def _centres(vectors: Array, cells: int) -> Array:
-    """Find centres by k-means on some of the vectors, each brought to length 1."""
+def cells_of(vectors: Array) -> Any:  # noqa: ANN401 - int32 (n, looked at) or None
+    """Give the cells that lie nearest to each of many vectors; None for few, all compared."""
     from sklearn.cluster import KMeans
 
-    some = np.random.default_rng(0).permutation(len(vectors))[: cells * _OF_EACH_CELL]
+    n = len(vectors)
+    if n <= ALL_PAIRS:
+        return None
+    cells = round(n**0.5)
+    some = np.random.default_rng(0).permutation(n)[: cells * _OF_EACH_CELL]
     means = KMeans(cells, init="random", n_init=1, max_iter=_ROUNDS, random_state=0)
-    return unit(means.fit(vectors[some]).cluster_centers_)
+    centres = unit(means.fit(vectors[some]).cluster_centers_)
+    return most_alike(vectors, centres, min(_LOOKED_AT, cells))[0].astype(np.int32)
 
 
 def recall(vectors: Array, numbers: Indices) -> float:

@@ -1,39 +1,24 @@
 """The small grey pictures of many photographs, which other processes read from the cache again.
 
-What is made of them is large and quickly made, so it does not travel: what is sent to a worker of a
-cluster says where the pictures are, and the worker makes of them what its calls need, once.
+What is sent to a worker of a cluster says where the pictures are, not what they show.
 """
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
-from features.arrays import Array, Indices
+from features.arrays import Array, Floats, Indices
 from features.cache.shards import open_cache
 from features.cache.thumbnail_table import thumbnails_of
 from features.cache.thumbnails import Grey
 from features.errors import ClusterError
-
-
-class Remade:
-    """A dataclass of which its fields alone are sent to another process: the rest is made there."""
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Give the fields."""
-        return {one.name: getattr(self, one.name) for one in fields(self)}  # type: ignore[arg-type]
-
-    def but(self, **changes: Any) -> Self:  # noqa: ANN401 - of any field
-        """Give the same with other fields, and all that was made already, of those that stay."""
-        found = replace(self, **changes)  # type: ignore[type-var]
-        vars(found).update({**vars(self), **changes})
-        return found
 
 
 @dataclass(frozen=True)
@@ -72,16 +57,9 @@ class Pictures:
     def __reduce__(self) -> tuple[Any, ...]:
         """Send what tells whether the same ones are read there."""
         if isinstance(self.read, partial):
-            return _sent, (self.read, self.count, zlib.crc32(self.grey.data))
+            checked = partial(_read_checked, self.read, zlib.crc32(self.grey.data))
+            return Pictures, (checked, self.count)
         return Pictures.of, (self.grey,)
-
-    def shrunk(self, rows: Any, side: int) -> Array:  # noqa: ANN401 - a slice or numbers
-        """Average square blocks of some: float32 (m, side, side)."""
-        return shrink(self.grey[rows].astype(np.float32), side)
-
-    def blocks(self, height: int) -> list[slice]:
-        """Cut them into blocks of so many."""
-        return [slice(start, start + height) for start in range(0, self.count, height)]
 
 
 def _read(path: Path, rows: Indices) -> Grey:
@@ -99,12 +77,30 @@ def _read_checked(read: Callable[[], Grey], check: int) -> Grey:
     return grey
 
 
-def _sent(read: Callable[[], Grey], count: int, check: int) -> Pictures:
-    return Pictures(partial(_read_checked, read, check), count)
+def in_blocks(numbers: Indices, height: int) -> list[Indices]:
+    """Cut numbers into blocks of so many at most."""
+    return np.array_split(numbers, -(-len(numbers) // height))
 
 
-def shrink(pictures: Array, side: int) -> Array:
-    """Average square blocks: (n, side, side)."""
+def shrink(pictures: Grey | Array, side: int) -> Array:
+    """Average square blocks: float32 (n, side, side)."""
     n, old, _ = pictures.shape
     step = old // side
-    return np.asarray(pictures.reshape(n, side, step, side, step).mean(axis=(2, 4)), np.float32)
+    blocks = pictures.reshape(n, side, step, side, step)
+    return np.asarray(blocks.mean(axis=(2, 4), dtype=np.float32))
+
+
+def normalise(pictures: Array) -> Array:
+    """Bring each to mean 0 and deviation 1: brightness and contrast do not count."""
+    centred = pictures - pictures.mean(axis=(1, 2), keepdims=True)
+    spread = centred.std(axis=(1, 2), keepdims=True)
+    return np.asarray(centred / np.maximum(spread, 1e-6), dtype=np.float32)
+
+
+def between(places: Floats, side: int) -> Array:
+    """Say how much of each of `side` pixels in a line is read at places between them: (n, side).
+
+    Linear; the edge goes on outside.
+    """
+    places = np.clip(places, 0, side - 1).reshape(-1, 1)
+    return np.asarray(np.maximum(0, 1 - abs(places - np.arange(side))), np.float32)

@@ -3,8 +3,8 @@
 On a line everything looks alike: the same jig, the same light, the same design. So likeness is
 taken where photographs of these parts differ, and judged by what is usual here:
 
-1. Two views of each photograph: the small grey picture, registered (`registration`), and
-   the cached row, averaged over the places of its map.
+1. Two views of each photograph: the small grey picture, and the cached row, averaged over the
+   places of its map.
 2. Each is centred and nearly whitened (principal components divided by their deviation to the
    power 0.9), so that what all share counts for nothing and light, which they all vary in, for
    little. The likeness of two photographs is the mean of the two cosines.
@@ -27,19 +27,17 @@ from features.arrays import Array, Floats, Indices
 from features.cache.cache import Cache
 from features.cache.row_parts import RowParts
 from features.cache.thumbnail_table import thumbnails_of
-from features.cluster.parallel import by_threads
-from pipeline.groups.neighbours import ALL_PAIRS, Tick, nearest, recall, unit
-from pipeline.groups.pictures import Pictures, shrink
-from pipeline.groups.registration import align, normalise
+from pipeline.groups.neighbours import Tick, nearest, recall, unit
+from pipeline.groups.pictures import Pictures, in_blocks, normalise, shrink
 
 FEWEST = 12  # photographs: among fewer nobody can say what strangers look like
 LARGEST_GROUP = 32  # nearest ones of a photograph that are not taken for strangers
 _STRANGERS = 96  # whose likeness is fitted
 _COMPONENTS = 128
 _WHITENING = 0.9
-_SIDE, _ALIGNED = 16, 32  # of the pictures that are compared, and that are registered
+_SAMPLE = 2**14  # photographs that tell how all vary
+_SIDE = 16  # of the pictures that are compared
 _READ = 128  # rows in memory at once
-_SCORED = 2**12  # rows that are projected at once
 _PAIRS = 2**16  # of vectors in memory at once
 _FEWEST_CHANNELS = 64
 
@@ -76,7 +74,7 @@ class Tail:
         return cls(floor, spread, behind)
 
     def strangers(self, alike: Floats, a: Indices, b: Indices) -> Floats:
-        """Compute how many strangers are expected to be as alike by chance, float64 (m,).
+        """Compute how many strangers are expected to be as alike by chance, float64.
 
         Seen from the photograph of each pair that has the more alike strangers.
         """
@@ -115,9 +113,7 @@ class Similarity:
 
     @property
     def recall(self) -> float:
-        """Share of nearest pairs among the neighbours, measured on some; 1 where all were seen."""
-        if len(self.vectors) <= ALL_PAIRS:
-            return 1.0
+        """Share of nearest pairs among the neighbours, as `neighbours.recall` measures it."""
         return recall(self.vectors, self.neighbours)
 
     def pairs(self, most: float) -> tuple[Indices, Indices, Floats]:
@@ -136,8 +132,8 @@ class Similarity:
 Progress = Callable[[int, int], None]
 
 
-PASSES = 4
-"""Over all photographs by `similarity_of_rows`: two to register them, their rows, neighbours."""
+PASSES = 2
+"""Over all photographs by `similarity_of_rows`: their rows, and neighbours."""
 
 
 def ticks(progress: Progress | None, photographs: int, passes: int = PASSES) -> Tick:
@@ -185,23 +181,21 @@ def similarity_of_rows(
     """
     if len(rows) < FEWEST:
         return None
+    views, numbers = [], np.asarray(rows, np.int64)
     thumbnails = thumbnails_of(cache, rows)
-    views = []
     if thumbnails.known.all():
-        source = Pictures.of_cache(cache.path, np.asarray(rows, np.int64), thumbnails.grey)
-        views.append(_pictured(source, tick))
-        del source
+        views.append(_views_of_pictures(Pictures.of(thumbnails.grey)))
     del thumbnails
     # Means of a few channels tell nothing that the picture does not.
     if not views or RowParts.of_cache(cache).shape[2] >= _FEWEST_CHANNELS:
-        views.append(_near_white(_pooled(cache, rows, tick)))
+        views.append(_views_of_rows(cache, numbers, tick))
     # A cosine is the mean of those of the views.
     return similarity_of(np.concatenate(views, axis=1) / np.float32(len(views) ** 0.5), tick)
 
 
 def similarity_of_pictures(source: Pictures) -> Similarity | None:
     """Compare photographs without rows, by their small pictures; see `similarity_of_rows`."""
-    return similarity_of(_pictured(source)) if source.count >= FEWEST else None
+    return similarity_of(_views_of_pictures(source)) if source.count >= FEWEST else None
 
 
 def similarity_of(vectors: Array, tick: Tick | None = None) -> Similarity:
@@ -224,65 +218,71 @@ def _strangers(n: int) -> int:
     return min(_STRANGERS, max(8, n // 3))
 
 
-def _pictured(source: Pictures, tick: Tick | None = None) -> Array:
-    """Make vectors of small grey pictures laid on one another."""
-    pictures = shrink(align(source, _ALIGNED, tick), _SIDE)
-    return _near_white(normalise(pictures).reshape(len(pictures), -1))
+def _views_of_pictures(source: Pictures) -> Array:
+    """Give unit vectors of small grey pictures."""
+
+    def read(numbers: Indices) -> Array:
+        """Give some pictures, smaller still."""
+        return normalise(shrink(source.grey[numbers], _SIDE)).reshape(len(numbers), -1)
+
+    return _nearly_white(read, source.count)
 
 
-def _pooled(cache: Cache, rows: list[int], tick: Tick | None = None) -> Array:
-    """Average rows over the places of the map: float32 (n, channels); whole if these are few."""
+def _views_of_rows(cache: Cache, rows: Indices, tick: Tick | None) -> Array:
+    """Give unit vectors of rows, averaged over the places of the map; whole if channels are few."""
     row_parts = RowParts.of_cache(cache)
     # Slim rows keep the same means.
     place = row_parts.pooled_place("avg") if row_parts.pooled else row_parts.flat
     few = row_parts.shape[2] < _FEWEST_CHANNELS
     channels = place.stop - place.start if few else row_parts.shape[2]
-    pooled = np.empty((len(rows), channels), dtype=np.float32)
-    for start in range(0, len(rows), _READ):
-        block = cache.take(rows[start : start + _READ], place)
-        pooled[start : start + _READ] = block.reshape(len(block), -1, channels).mean(axis=1)
+
+    def read(numbers: Indices) -> Array:
+        """Give the means of some rows."""
         if tick is not None:
-            tick(len(block))
-    return pooled
+            tick(len(numbers))
+        block = cache.take(rows[numbers].tolist(), place)
+        return np.asarray(block.reshape(len(block), -1, channels).mean(axis=1))
+
+    return _nearly_white(read, len(rows))
 
 
-def _near_white(values: Array) -> Array:
-    """Give unit vectors along the first principal components, nearly whitened; takes `values`."""
+def _nearly_white(read: Callable[[Indices], Array], n: int) -> Array:
+    """Give unit vectors of what is read, along its first principal components, nearly whitened.
+
+    These are of some, so that no more of n are in memory.
+    """
+    some = np.linspace(0, n - 1, min(n, _SAMPLE)).astype(np.int64)
+    values = np.concatenate([read(block) for block in in_blocks(some, _READ)])
+    mean = values.mean(axis=0)
+    values -= mean
+    axes = _principal(values)
+    if len(some) == n:
+        return unit(values @ axes)
+    del values
+    blocks = in_blocks(np.arange(n), _READ)
+    return unit(np.concatenate([(read(block) - mean) @ axes for block in blocks]))
+
+
+def _principal(values: Array) -> Array:
+    """Find the first principal components of centred values, nearly whitened: (width, k)."""
     from scipy.linalg import eigh
     from threadpoolctl import threadpool_limits
 
-    centred = np.subtract(values, values.mean(axis=0), out=values)
-    n, width = centred.shape
-    wide = width > n
+    few = len(values) < values.shape[1]
+    if few:
+        values = values.astype(np.float64)  # what is nearly 0 is divided by
     # Threads of BLAS that wait for each other on a busy machine took twenty times as long.
     with threadpool_limits(1):
-        product = (centred @ centred.T).astype(np.float64) if wide else _squares(centred)
-        size = len(product)
-        variances, axes = eigh(product, subset_by_index=(max(0, size - _COMPONENTS), size - 1))
-    kept = variances > 1e-9 * max(float(variances[-1]), 1e-300)
-    variances, axes = variances[kept], axes[:, kept]
-    deviations = np.sqrt(variances)
-    if wide:
-        return unit(axes * deviations / deviations**_WHITENING)
-    scores = by_threads(_times, _blocks(n), centred, axes)  # no float64 copy of all values
-    return unit(np.concatenate([some / deviations**_WHITENING for some in scores]))
+        product = (values @ values.T if few else values.T @ values).astype(np.float64)
+        first = max(0, len(product) - _COMPONENTS)
+        variances, axes = eigh(product, subset_by_index=(first, len(product) - 1))
+        axes *= whitening(variances)
+        if few:
+            axes = values.T @ (axes / np.sqrt(np.maximum(variances, 1e-300)))
+    return np.asarray(axes, dtype=np.float32)
 
 
-def _squares(values: Array) -> Floats:
-    """Multiply the columns with one another, float64 (width, width)."""
-    found = np.zeros((values.shape[1],) * 2)
-    for some in by_threads(_squares_of, _blocks(len(values)), values):
-        found += some
-    return found
-
-
-def _blocks(n: int) -> list[slice]:
-    return [slice(start, start + _SCORED) for start in range(0, n, _SCORED)]
-
-
-def _squares_of(block: slice, values: Array) -> Array:
-    return values[block].T @ values[block]
-
-
-def _times(block: slice, values: Array, axes: Floats) -> Floats:
-    return values[block] @ axes
+def whitening(variances: Floats) -> Floats:
+    """Give what to weigh principal components by: the last is the largest, and some are 0."""
+    there = variances > 1e-9 * max(float(variances[-1]), 1e-300)
+    return np.where(there, variances, np.inf) ** (-_WHITENING / 2)

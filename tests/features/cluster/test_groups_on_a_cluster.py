@@ -21,10 +21,10 @@ from features.cluster import parallel
 from features.cluster.parallel import by_threads, each_by_threads, on_cluster
 from features.errors import ClusterError
 from pipeline.groups import neighbours
+from pipeline.groups.along_rings import _AlongRings, _whitening
 from pipeline.groups.pictures import Pictures
 from pipeline.groups.proposal_cache import proposed_groups
 from pipeline.groups.propose import propose
-from pipeline.groups.registration import _Round
 
 distributed = pytest.importorskip("distributed", reason="needs the extra cluster")
 
@@ -92,11 +92,13 @@ def test_pictures_do_not_travel(cache: Path) -> None:
     rows = np.arange(60)
     with open_cache(cache) as opened:
         grey = thumbnails_of(opened, rows.tolist()).grey
-    now = _Round(Pictures.of_cache(cache, rows, grey), 32)
-    assert now.coarse.shape == (60, 64)
-    sent = pickle.dumps(now)
-    assert len(sent) < 1500
-    assert np.array_equal(pickle.loads(sent).moved, now.moved)
+    pictures = Pictures.of_cache(cache, rows, grey)
+    assert len(pickle.dumps(pictures)) < 1500
+    along = _AlongRings(pictures, *_whitening(pictures))
+    made = along.series
+    sent = pickle.dumps(along)
+    assert len(sent) < along.axes.nbytes + 2000 < made.nbytes
+    assert np.array_equal(pickle.loads(sent).series, made)
     other = Pictures.of_cache(cache, rows, grey[::-1].copy())
     with pytest.raises(ClusterError, match="reads other small pictures"):
         _ = pickle.loads(pickle.dumps(other)).grey

@@ -22,11 +22,9 @@ from features.errors import OutputError
 from pipeline.groups.contact_sheets import groups_csv, show_groups
 from pipeline.groups.evidence import Joiner, PixelEvidence
 from pipeline.groups.neighbours import nearest
-from pipeline.groups.pictures import Pictures
 from pipeline.groups.proposal import Proposal
 from pipeline.groups.proposal_cache import doubts_of_groups, proposal_path, proposed_groups
 from pipeline.groups.propose import propose, propose_by_pictures
-from pipeline.groups.registration import align, normalise, resample
 from pipeline.groups.rules import match_groups, read_groups
 from pipeline.groups.similarity import similarity_of
 from pipeline.output.tables import MARK, to_csv
@@ -168,20 +166,6 @@ def test_nearest_is_what_sorting_all_gives() -> None:
     np.fill_diagonal(all_pairs, -np.inf)
     assert np.array_equal(numbers, np.argsort(-all_pairs, axis=1)[:, :7])
     assert np.allclose(values, -np.sort(-all_pairs, axis=1)[:, :7], atol=1e-5)
-
-
-def test_shifted_pictures_are_laid_on_one_another() -> None:
-    """Pictures of one thing, each shifted and grown a little, are more alike after alignment."""
-    rng = np.random.default_rng(3)
-    x, y = np.meshgrid(np.arange(32), np.arange(32))
-    thing = np.exp(-((x - 15) ** 2 + (y - 13) ** 2) / 40) + 0.5 * np.exp(-((x - 22) ** 2) / 20)
-    moves = rng.uniform(-1.5, 1.5, (30, 4)) * [1, 1, 0.03, 0.03]
-    pictures = resample(np.repeat(thing[None], 30, axis=0).astype(np.float32), moves.astype("f4"))
-
-    def spread(pictures: np.ndarray) -> float:
-        return float(pictures[:, 4:-4, 4:-4].var(axis=0).mean())
-
-    assert spread(align(Pictures.of(pictures), 32)) < 0.4 * spread(normalise(pictures))
 
 
 # ---- joining ----------------------------------------------------------------------------
@@ -426,6 +410,25 @@ def test_turned_and_mirrored_copies_are_found() -> None:
     found = sum(proposal.groups[n] == proposal.groups[150 + n] for n in range(40))
     assert found >= 36
     assert proposal.sizes.max() <= 4
+
+
+def test_moved_and_grown_copies_are_found() -> None:
+    """Ten of 70, moved by up to 3 of 128 pixels and grown by up to 6 %."""
+    rng, seen, design = np.random.default_rng(3), [], blotches((0,), 6)
+    for number in range(80):
+        values = np.clip(120 + 45 * design + 12 * blotches((1, number % 70), 9), 0, 255)
+        right, down, growth = rng.uniform(-3, 3, 3) * (number >= 70)
+        size = 1 + abs(growth) / 50
+        moved = Image.fromarray(values.astype(np.uint8)).transform(
+            (128, 128), Image.Transform.AFFINE, (1 / size, 0, right, 0, 1 / size, down)
+        )
+        seen.append(thumbnail_of(np.asarray(moved.convert("RGB")), -1))
+    table_rows = [
+        TableRow(f"a/{hash_of(n)}.jpg", "a", "", f"{n:064x}", n, "", *[1] * 4) for n in range(80)
+    ]
+    proposal = propose_by_pictures(table_rows, seen)
+    assert sum(proposal.groups[n] == proposal.groups[70 + n] for n in range(10)) >= 9
+    assert proposal.sizes.max() <= 2
 
 
 def test_parts_that_were_turned_alike_by_an_export_stay_apart() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.groups import neighbours, similarity
+from pipeline.groups import neighbours
 from pipeline.groups.neighbours import most_alike, nearest, recall
 from pipeline.groups.similarity import similarity_of
 
@@ -57,7 +57,6 @@ def test_many_photographs_have_the_pairs_that_all_pairs_have(
     a, b, _ = similarity_of(vectors).pairs(0.1)
     assert len(copies & set(zip(a.tolist(), b.tolist(), strict=True))) > 0.98 * len(copies)
     monkeypatch.setattr(neighbours, "ALL_PAIRS", 600)
-    monkeypatch.setattr(similarity, "ALL_PAIRS", 600)
     monkeypatch.setattr(neighbours, "_LOOKED_AT", 35)
     compared = similarity_of(vectors)
     assert compared.recall == 1
