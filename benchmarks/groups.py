@@ -143,7 +143,7 @@ BRANCHES: dict[str, list[tuple[str, object]]] = {
     "runs are no lots": [("timeline._are_parts", lambda *_: True)],
     "each camera by itself": [("readings.by_camera", lambda line, *_: line)],
     "one camera later on the line": [("streams._later", lambda *_: None)],
-    "a session's time is a field": [("file_names._MARKS", {"\1": "day", "\2": "drawn"})],
+    "a session's time is a field": [("file_names._SESSION", 0.0)],
     "photographs like any other": [("evidence.PixelEvidence.interchangeable", lambda *_: False)],
     "names": [("readings.read_names", lambda *_: ([], []))],
     "pixels confirm names": [("readings.AGREES", 2.0)],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,13 +16,12 @@ from pipeline.groups.similarity import Similarity
 AGREES = 0.65
 """From here on pixels confirm what names or times say; 0.5 is a coin, 1 is always."""
 
-Pairs = tuple[Indices, Indices]
+COIN = 0.1
+"""So far from a half at most is the share of those like their own group where all are alike."""
+
 Pair = tuple[int, int]
 
-_FEWEST_PAIRS = 10
-_MOST_PAIRS = 20_000  # that are looked at
-_FEWEST_SHOTS, _NEAREST = 24, 12  # photographs, and others that each is compared with
-_COIN = 0.1  # how far from a half the share may lie of those that are most like one of their own
+_FEWEST, _NEAREST = 20, 12  # photographs, and others that each is compared with
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ def members_of(codes: Indices) -> list[list[int]]:
 
 @dataclass(frozen=True)
 class PixelEvidence:
-    """The pixels, asked about pairs of photographs.
+    """The pixels, asked about groups of photographs.
 
     Attributes:
         similarity: None where there are too few photographs.
@@ -76,58 +75,37 @@ class PixelEvidence:
     similarity: Similarity | None
     unit: Indices
 
-    def agreement(self, related: Pairs, others: Pairs) -> float | None:
-        """Measure how often a related pair looks more alike than another (the AUC, ties half).
+    def like_own(self, groups: Sequence[Sequence[int]], *, views: bool) -> float | None:
+        """Measure how many photographs are more like one of their group than like the next group.
+
+        The next one, because light and dirt drift.
 
         Args:
-            related: photographs a and b that are said to show one part.
-            others: pairs that are said to show two parts, but are otherwise like these: near in
-                the sequence, so that light and dirt, which drift, do not decide.
+            groups: of photographs, one after the other.
+            views: whether to ask a dozen of each, among them the same place of the next group,
+                which may be the same view; else one of each, and not that.
 
         Returns:
-            0 to 1; None where there are too few pairs, or no pixels to ask.
+            0 to 1; a half where all are alike; None for too few, or no pixels to ask.
         """
-        if self.similarity is None:
-            return None
-        alike = []
-        for a, b in (related, others):
-            chosen = np.linspace(0, len(a) - 1, min(len(a), _MOST_PAIRS)).astype(np.int64)
-            x, y = self.unit[a[chosen]], self.unit[b[chosen]]
-            different = x != y
-            if different.sum() < _FEWEST_PAIRS:
-                return None
-            alike.append(self.similarity.likeness(x[different], y[different]))
-        ours, theirs = alike[0], np.sort(alike[1])
-        below = np.searchsorted(theirs, ours, "left") + np.searchsorted(theirs, ours, "right")
-        return float(below.mean() / 2 / len(theirs))
-
-    def interchangeable(self, codes: Indices) -> bool:
-        """Say whether photographs of one group are as much like those of the next as one another.
-
-        Shots of one part look like one another, or, if they are views that differ on purpose, like
-        the same views of the next. Where neither is so, each may show another part: those of a
-        tray, or of a lot, which follow one another as views do.
-
-        Args:
-            codes: int64 (n,) the group of each photograph; -1 for none.
-        """
-        groups = [group for group in members_of(codes) if len(group) > 1]
-        inside: list[Pair] = []
-        outside: list[Pair] = []
+        several = [group for group in groups if len(group) > 1]
+        own: list[Pair] = []
+        others: list[Pair] = []
         first: list[int] = []
-        for group, following in zip(groups, groups[1:] + groups[:1], strict=True):
-            near = min(len(group) - 1, len(following), _NEAREST)
+        for group, following in itertools.pairwise([*several, *several[:1]]):
+            near = min(len(group) - 1, len(following) - (not views), _NEAREST if views else 1)
             for place, one in enumerate(group):
-                first.append(len(inside))
-                inside += [(one, group[(place + j + 1) % len(group)]) for j in range(near)]
-                outside += [(one, following[(place + j) % len(following)]) for j in range(near)]
-        if self.similarity is None or len(groups) < 2 or len(first) < _FEWEST_SHOTS:
-            return False
+                first.append(len(own))
+                own += [(one, group[(place + j) % len(group)]) for j in range(1, near + 1)]
+                start = place + (not views)
+                others += [(one, following[(start + j) % len(following)]) for j in range(near)]
+        if self.similarity is None or len(several) < 2 or len(first) < _FEWEST:
+            return None
         best = []
-        for pairs in (inside, outside):
+        for pairs in (own, others):
             a, b = self.unit[np.array(pairs, dtype=np.int64)].T
             best.append(np.maximum.reduceat(self.similarity.likeness(a, b), first))
-        return abs(float((best[0] > best[1]).mean()) - 0.5) <= _COIN
+        return float((best[0] > best[1]).mean())
 
 
 def in_percent(agreement: float | None) -> str:
@@ -135,7 +113,7 @@ def in_percent(agreement: float | None) -> str:
     if agreement is None:
         return "pixels cannot be asked"
     word = "agree" if agreement >= AGREES else "do not confirm it"
-    return f"pixels {word}: the nearer pair looks more alike in {agreement:.0%}"
+    return f"pixels {word}: {agreement:.0%} are more like one of their own than of the next"
 
 
 class Joiner:

@@ -33,6 +33,7 @@ _MIXED = 0.75  # share of their places that have letters and digits: a UUID's ve
 _FEWEST_GROUPS = 4
 _MOST_KINDS, _EVENLY = 12, 0.5  # words for kinds; views are there so evenly, the rarest to the most
 _GROUPED = 0.5  # share of photographs in groups of several, so that a field may name parts
+_SESSION = 0.5  # different times for a photograph, up to which they are those of sessions
 _COLLIDES = 0.05  # share of equal numbers from which on they are no counter's
 _TWICE = 0.1  # of the values in two folders, names that are there twice
 _LONGEST_NUMBER = 15  # digits that a float64 holds
@@ -193,7 +194,7 @@ def _shapes(names: Names, labels: Sequence[str]) -> Iterator[_Shape]:
         for i, (sort, column) in enumerate(zip(sorts, columns, strict=True)):
             values = len(set(column))
             # A time of several photographs is one of a session, which tells parts apart as a day.
-            if sort == "time" and values > _GROUPED * len(column):
+            if sort == "time" and values > _SESSION * len(column):
                 continue
             if sort == "word" and _are_kinds(column, [labels[n] for n in members if labels]):
                 kinds = [*map("/".join, zip(kinds, column, strict=True))]

@@ -9,7 +9,6 @@ was taken for parts may be more of them: several cameras, one moment that a prog
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,8 +20,8 @@ from features.errors import DataError
 from pipeline.groups.capture_times import TIMED, time_line
 from pipeline.groups.evidence import (
     AGREES,
+    COIN,
     Finding,
-    Pairs,
     PixelEvidence,
     in_percent,
     members_of,
@@ -187,7 +186,8 @@ def _may_be_merged(line: Line | None, chosen: _Reading, pixels: PixelEvidence) -
                 "do all photographs with the same time in their names show one part "
                 "(--groups TABLE)"
             )
-    if pixels.interchangeable(chosen.codes):
+    alike = pixels.like_own(members_of(chosen.codes), views=True)
+    if alike is not None and abs(alike - 0.5) <= COIN:
         return "does each photograph show another part, as in trays and lots (--groups TABLE)"
     return ""
 
@@ -246,7 +246,7 @@ def _by_name(key: Key, order: Line | None, pixels: PixelEvidence) -> _Reading:
     members = members_of(key.codes)
     sizes = [len(group) for group in members if len(group) > 1]
     usual = float(np.median(sizes)) if sizes else 0.0
-    agreement = pixels.agreement(*_group_pairs(members))
+    agreement = pixels.like_own(members, views=False)
     recurs, why = None, f"; {in_percent(agreement)}"
     if order is not None:
         shots = key.codes[order.walk(key.codes)[0]]
@@ -339,19 +339,7 @@ def _by_counter(line: Line, pixels: PixelEvidence) -> _Reading:
             "counter", f"{line.what}, one after another", "all gaps are of one kind", nobody
         )
     runs = np.split(order, np.flatnonzero(gaps > cut.gap) + 1)
-    agreement = pixels.agreement(*_group_pairs([run.tolist() for run in runs]))
+    agreement = pixels.like_own([run.tolist() for run in runs], views=False)
     why = f"gaps are of two kinds (at most {cut.gap:,.0f}, or far more); {in_percent(agreement)}"
     what = f"{line.what}, at most {cut.gap:,.0f} apart"
     return _Reading("counter", what, why, line.runs(cut.gap), agreement=agreement)
-
-
-def _group_pairs(groups: list[list[int]]) -> tuple[Pairs, Pairs]:
-    """Pair photographs within groups, and those of a group and the next one, place by place."""
-    related = [(a, b) for group in groups for a, b in itertools.pairwise(group)]
-    others = [
-        (a, b)
-        for group, following in itertools.pairwise(groups)
-        for a, b in zip(group, following[1:] + following[:1], strict=False)
-    ]
-    one, two = (np.array(pairs, dtype=np.int64).reshape(-1, 2) for pairs in (related, others))
-    return (one[:, 0], one[:, 1]), (two[:, 0], two[:, 1])

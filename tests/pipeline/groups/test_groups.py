@@ -217,17 +217,19 @@ def test_doubtful_links_need_company() -> None:
 # ---- the pixels as evidence -------------------------------------------------------------
 
 
-def test_agreement_is_how_often_the_related_pair_is_more_alike() -> None:
-    """Pairs of one part against pairs of two: 1 where they always are, about a half by chance."""
+@pytest.mark.parametrize("views", [False, True])
+def test_photographs_of_a_group_are_more_like_one_another_or_by_chance(views: bool) -> None:
+    """Those of one part always are; a group of one from each of four parts is by chance."""
     rng = np.random.default_rng(6)
     vectors = np.repeat(rng.standard_normal((30, 40)), 4, axis=0)
     vectors += 0.3 * rng.standard_normal(vectors.shape)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     pixels = PixelEvidence(similarity_of(vectors.astype(np.float32)), np.arange(120))
-    same, other = np.arange(0, 120, 4), np.arange(0, 116, 4)
-    assert pixels.agreement((same, same + 1), (other, other + 4)) == pytest.approx(1)
-    chance = pixels.agreement((other, other + 4), (other, other + 5))
-    assert chance == pytest.approx(0.5, abs=0.2)
+    parts = np.arange(120).reshape(30, 4)
+    assert pixels.like_own(parts.tolist(), views=views) == pytest.approx(1)
+    mixed = rng.permutation(120).reshape(30, 4)
+    assert pixels.like_own(mixed.tolist(), views=views) == pytest.approx(0.5, abs=0.1)
+    assert pixels.like_own(parts[:4].tolist(), views=views) is None
 
 
 def test_bursts_by_capture_time(tmp_path: Path) -> None:
