@@ -21,7 +21,8 @@ COIN = 0.1
 
 Pair = tuple[int, int]
 
-_FEWEST, _NEAREST = 20, 12  # photographs, and others that each is compared with
+_FEWEST, _MOST = 20, 20_000  # photographs that are asked about
+_NEAREST = 12  # others that each is compared with
 
 
 @dataclass(frozen=True)
@@ -89,10 +90,11 @@ class PixelEvidence:
             0 to 1; a half where all are alike; None for too few, or no pixels to ask.
         """
         several = [group for group in groups if len(group) > 1]
+        beside = [*itertools.pairwise([*several, *several[:1]])]
         own: list[Pair] = []
         others: list[Pair] = []
         first: list[int] = []
-        for group, following in itertools.pairwise([*several, *several[:1]]):
+        for group, following in beside[:: 1 + sum(map(len, several)) // _MOST]:
             near = min(len(group) - 1, len(following) - (not views), _NEAREST if views else 1)
             for place, one in enumerate(group):
                 first.append(len(own))

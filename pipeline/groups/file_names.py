@@ -26,7 +26,6 @@ _TIME, _DAY = "\0", "\1"  # begin a date and time, and a date alone
 _DRAWN = "\2"  # begins what is drawn at random, or a digest: a word, whose digits are no numbers
 _TOKEN = re.compile(rf"[{_TIME}{_DRAWN}][^\W_]+|{_DAY}[0-9]+|[0-9]+|[^\W\d_]+|[\W_]|\d", re.UNICODE)
 _MARKS = {_TIME: "time", _DAY: "day", _DRAWN: "drawn"}
-_NUMBER = re.compile(r"\d+", re.ASCII)
 _FEWEST, _SMALLEST_SHARE = 8, 0.05  # names of one shape: so many, and so many of all
 _FEWEST_DRAWN, _SHORTEST = 16, 4  # different words that are drawn, and letters and digits of each
 _MIXED = 0.75  # share of their places that have letters and digits: a UUID's version is a digit
@@ -75,18 +74,20 @@ class Names(NamedTuple):
         ]
         return cls(folders, seconds, [*map(_TOKEN.findall, _mark_drawn(bare))])
 
-    def without_times(self) -> list[str]:
-        """Give the names with their folders, without times and days."""
-        bare = ("".join(t for t in tokens if t[0] not in (_TIME, _DAY)) for tokens in self.tokens)
-        return [
-            f"{folder}/{name.replace(_DRAWN, '')}"
-            for folder, name in zip(self.folders, bare, strict=True)
-        ]
+    def cut(self) -> list[tuple[str, str, list[str]]]:
+        """Cut each name into its folders, the words of its file, and the numbers of its file."""
+        found = []
+        for folder, tokens in zip(self.folders, self.tokens, strict=True):
+            bare = [token for token in tokens if token[0] not in (_TIME, _DAY)]
+            file = len(bare) - bare[::-1].index("/") if "/" in bare else 0
+            words = "".join("#" if token.isdecimal() else token for token in bare[file:])
+            numbers = [token for token in bare[file:] if token.isdecimal()]
+            found.append(("/".join((folder, *bare[:file])), words, numbers))
+        return found
 
     def counted(self) -> Floats:
         """Give the last number of each file's name, which may be a counter: float64 (n,)."""
-        found = (_NUMBER.findall(name.rpartition("/")[2]) for name in self.without_times())
-        return np.array([_number(numbers[-1]) if numbers else np.nan for numbers in found])
+        return np.array([_number(numbers[-1]) if numbers else np.nan for *_, numbers in self.cut()])
 
 
 @dataclass(frozen=True)

@@ -32,12 +32,13 @@ from pipeline.groups.rounds import (
     are_crossed,
     count,
     cycles,
+    is_called_part,
     is_called_view,
     may_be_view,
     weigh,
 )
 from pipeline.groups.streams import by_camera, seem_several
-from pipeline.groups.timeline import MOST_SHOTS, Line, find_cut, round_gap, table_of_cuts
+from pipeline.groups.timeline import MOST_SHOTS, Line, round_gap, table_of_cuts
 
 _USUAL = 12  # photographs of the usual part by its name; of more, runs in time may know better
 _RECURS = 1.5  # runs of a value in the order of shots, from which on it comes back
@@ -186,6 +187,8 @@ def _may_be_merged(line: Line | None, chosen: _Reading, pixels: PixelEvidence) -
                 "do all photographs with the same time in their names show one part "
                 "(--groups TABLE)"
             )
+    if chosen.key is not None and is_called_part(chosen.key):
+        return ""
     alike = pixels.like_own(members_of(chosen.codes), views=True)
     if alike is not None and abs(alike - 0.5) <= COIN:
         return "does each photograph show another part, as in trays and lots (--groups TABLE)"
@@ -235,6 +238,20 @@ def _by_time(line: Line, gap: float | None) -> _Reading | None:
 
 def _said(gaps: Sequence[float]) -> str:
     return " and ".join(f"{gap:g}" for gap in sorted({*map(round_gap, gaps)}))
+
+
+def _by_counter(line: Line, pixels: PixelEvidence) -> _Reading:
+    """Give runs of a counter between long gaps; it says little by itself."""
+    order, gaps = line.walk()
+    if not line.cuts():
+        nobody, none = np.full(len(line.values), -1), "all gaps are of one kind"
+        return _Reading("counter", f"{line.what}, one after another", none, nobody)
+    (cut,) = line.cuts()
+    runs = [run.tolist() for run in np.split(order, np.flatnonzero(gaps > cut.gap) + 1)]
+    agreement = pixels.like_own(runs, views=False)
+    why = f"gaps are of two kinds (at most {cut.gap:,.0f}, or far more); {in_percent(agreement)}"
+    what = f"{line.what}, at most {cut.gap:,.0f} apart"
+    return _Reading("counter", what, why, line.runs(cut.gap), agreement=agreement)
 
 
 def _one_counter(counters: Sequence[Line], count: int) -> Line | None:
@@ -327,19 +344,3 @@ def _weighed(
         return one, why, question
     anew = f"{one.what} starts anew with each part"
     return best or _Reading("times", "runs of names", anew, runs), why, question
-
-
-def _by_counter(line: Line, pixels: PixelEvidence) -> _Reading:
-    """Give runs of a counter between long gaps; it says little by itself."""
-    order, gaps = line.walk()
-    cut = find_cut(gaps, line.step)
-    if cut is None:
-        nobody = np.full(len(line.values), -1)
-        return _Reading(
-            "counter", f"{line.what}, one after another", "all gaps are of one kind", nobody
-        )
-    runs = np.split(order, np.flatnonzero(gaps > cut.gap) + 1)
-    agreement = pixels.like_own([run.tolist() for run in runs], views=False)
-    why = f"gaps are of two kinds (at most {cut.gap:,.0f}, or far more); {in_percent(agreement)}"
-    what = f"{line.what}, at most {cut.gap:,.0f} apart"
-    return _Reading("counter", what, why, line.runs(cut.gap), agreement=agreement)

@@ -76,19 +76,21 @@ def weigh(
         votes.append((-1.0, "the other number leads"))
     if other is not None and _ROUND_WORDS.fullmatch(other.before):
         votes.append((1.5, f"the other is called {other.before}"))
-    word = key.before
-    if _PART_WORDS.fullmatch(word):
-        votes.append((1.0, f"it is called {word}"))
-    elif _VIEW_WORDS.fullmatch(word) or _ROUND_WORDS.fullmatch(word):
-        votes.append((-1.0, f"it is called {word}"))
+    if is_called_part(key) or is_called_view(key):
+        votes.append((1.0 if is_called_part(key) else -1.0, f"it is called {key.before}"))
     return sum(vote for vote, _ in votes), [why for _, why in votes]
 
 
 def may_be_view(key: Key | None) -> bool:
     """Say whether a field is called a view or a round, or has few values and no word for parts."""
-    if key is None or _PART_WORDS.fullmatch(key.before):
+    if key is None or is_called_part(key):
         return False
     return is_called_view(key) or count(key.codes) <= _FEW
+
+
+def is_called_part(key: Key) -> bool:
+    """Say whether the word before a field says that it is a part."""
+    return _PART_WORDS.fullmatch(key.before) is not None
 
 
 def is_called_view(key: Key) -> bool:
@@ -98,8 +100,7 @@ def is_called_view(key: Key) -> bool:
         >>> is_called_view(Key("number 2", np.arange(9), False, "row", ""))
         True
     """
-    forms = (_VIEW_WORDS, _ROUND_WORDS)
-    return any(form.fullmatch(key.before) for form in forms)
+    return any(form.fullmatch(key.before) for form in (_VIEW_WORDS, _ROUND_WORDS))
 
 
 def are_crossed(one: Indices, other: Indices) -> bool:

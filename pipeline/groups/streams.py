@@ -9,7 +9,6 @@ always the same, because its clock does or the part comes to it later, both look
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -68,13 +67,11 @@ def by_camera(line: Line, names: Names, gap: float | None) -> Line:
     return min(found)[-1] if found else line
 
 
-def _told_by(names: Names) -> Iterator[tuple[str, list[str]]]:
+def _told_by(names: Names) -> Iterator[tuple[str, Sequence[str]]]:
     """Give what may tell cameras apart, in words, and its value for each name."""
-    bare = names.without_times()
-    folders, files = zip(*(name.rpartition("/")[::2] for name in bare), strict=True)
-    yield "folders", list(folders)
-    yield "the words of names", [re.sub(r"\d+", "#", file) for file in files]
-    numbers = [re.findall(r"\d+", file) for file in files]
+    folders, words, numbers = zip(*names.cut(), strict=True)
+    yield "folders", folders
+    yield "the words of names", words
     for place in range(min(map(len, numbers))):
         yield f"number {place + 1} of names", [found[place] for found in numbers]
     if np.isfinite(last := names.counted()).all():
