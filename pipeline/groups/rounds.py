@@ -52,33 +52,33 @@ def weigh(
     Returns:
         The sum of the votes, and why.
     """
-    votes: list[tuple[float, str]] = []
     by_value, by_run = purity(labels, key.codes), purity(labels, runs)
-    chance = purity(labels, np.zeros(len(labels), dtype=np.int64))
-    if chance < 1 and abs(by_value - by_run) > _DECIDES * (1 - chance):
-        word = "places" if by_value > by_run else "runs"
-        votes.append((2.0 if by_value > by_run else -2.0, f"classes go with {word}"))
+    decides = _DECIDES * (1 - purity(labels, np.zeros(len(labels), dtype=np.int64)))
+    apart, again = np.nan, False
     if line is not None:
         order, gaps = line.walk()
         between = gaps[np.diff(runs[order]) != 0]
+        apart = float(np.median(between)) if len(between) else 0.0
         visits = np.stack([runs[order], key.codes[order]])
         blocks = 1 + int((np.diff(visits) != 0).any(axis=0).sum())
-        if blocks > _AGAIN * len(np.unique(visits, axis=1)[0]):
-            votes.append((-3.0, "they come back within a run"))
-        apart = float(np.median(between)) if len(between) else 0.0
-        if apart >= _ROUNDS_APART:
-            votes.append((1.5, f"runs are {apart / 60:,.0f} min apart"))
-        elif apart <= _PARTS_APART:
-            votes.append((-1.5, f"runs are {apart:,.0f} s apart"))
-    if count(key.codes) <= _FEW and count(runs) >= 2 * count(key.codes):
-        votes.append((-1.0, f"only {count(key.codes)} values recur"))
-    if other is not None and other.leads:
-        votes.append((-1.0, "the other number leads"))
-    if other is not None and _ROUND_WORDS.fullmatch(other.before):
-        votes.append((1.5, f"the other is called {other.before}"))
-    if is_called_part(key) or is_called_view(key):
-        votes.append((1.0 if is_called_part(key) else -1.0, f"it is called {key.before}"))
-    return sum(vote for vote, _ in votes), [why for _, why in votes]
+        again = blocks > _AGAIN * len(np.unique(visits, axis=1)[0])
+    few = count(key.codes)
+    votes = [
+        (2.0, by_value - by_run > decides, "classes go with places"),
+        (-2.0, by_run - by_value > decides, "classes go with runs"),
+        (-3.0, again, "they come back within a run"),
+        (1.5, apart >= _ROUNDS_APART, f"runs are {apart / 60:,.0f} min apart"),
+        (-1.5, apart <= _PARTS_APART, f"runs are {apart:,.0f} s apart"),
+        (-1.0, few <= _FEW and count(runs) >= 2 * few, f"only {few} values recur"),
+        (1.0, is_called_part(key), f"it is called {key.before}"),
+        (-1.0, is_called_view(key), f"it is called {key.before}"),
+    ]
+    if other is not None:
+        rounds = _ROUND_WORDS.fullmatch(other.before) is not None
+        votes.append((-1.0, other.leads, "the other number leads"))
+        votes.append((1.5, rounds, f"the other is called {other.before}"))
+    said = [(weight, why) for weight, holds, why in votes if holds]
+    return sum(weight for weight, _ in said), [why for _, why in said]
 
 
 def may_be_view(key: Key | None) -> bool:
