@@ -121,6 +121,7 @@ class _Shape:
         fields: the places that differ.
         folders: of the members.
         kinds: the same, with words that are kinds: "crack" and "hole" of "crack_1" and "hole_1".
+        names: without folders and kinds.
     """
 
     members: Indices
@@ -129,6 +130,7 @@ class _Shape:
     fields: list[int]
     folders: list[str]
     kinds: list[str]
+    names: list[str]
 
     def values(self, places: Sequence[int]) -> list[str]:
         """Give what stands at some places of each name."""
@@ -191,7 +193,7 @@ def _shapes(names: Names, labels: Sequence[str]) -> Iterator[_Shape]:
             continue
         columns = [*zip(*(names.tokens[number] for number in members), strict=True)]
         folders = [names.folders[number] for number in members]
-        fields, kinds = [], folders
+        fields, kinds, rest = [], folders, columns
         for i, (sort, column) in enumerate(zip(sorts, columns, strict=True)):
             values = len(set(column))
             # A time of several photographs is one of a session, which tells parts apart as a day.
@@ -199,9 +201,11 @@ def _shapes(names: Names, labels: Sequence[str]) -> Iterator[_Shape]:
                 continue
             if sort == "word" and _are_kinds(column, [labels[n] for n in members if labels]):
                 kinds = [*map("/".join, zip(kinds, column, strict=True))]
+                rest = [other for other in rest if other is not column]
             elif len(sort) > 1 and values > 1:
                 fields.append(i)
-        yield _Shape(np.array(members, dtype=np.int64), sorts, columns, fields, folders, kinds)
+        own = [*map("".join, zip(*rest, strict=True))]
+        yield _Shape(np.array(members), sorts, columns, fields, folders, kinds, own)
 
 
 def _are_kinds(words: Sequence[str], labels: Sequence[str]) -> bool:
@@ -260,7 +264,7 @@ def _keys(shape: _Shape, count: int) -> Iterator[Key]:
             continue
         # What follows the first field is a view, of all kinds.
         folders = shape.kinds if chosen[-1] == shape.fields[0] else shape.folders
-        anew = _counted_anew(shape.values(shape.fields), values, folders)
+        anew = _counted_anew(shape.names, values, folders)
         if anew and all(shape.sorts[i] != "drawn" for i in chosen):
             values = [*map("/".join, zip(folders, values, strict=True))]
         together = sum(number for number in Counter(values).values() if number > 1)

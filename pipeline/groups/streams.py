@@ -2,9 +2,10 @@
 
 On one line the shots of two stations mix, and what lies between two parts of one is filled by the
 other. Names, folders or counters may tell the cameras apart; whether what they tell is a camera is
-seen in the times: others photograph within the runs of a camera of its own, and while it changes
-the part. Where two cameras look at one part at once, nobody does then. Where one comes later by
-always the same, because its clock does or the part comes to it later, both look at the same parts.
+seen in the times: others photograph while a camera of its own changes the part, and sooner after
+its shots than it could itself. Where two cameras look at one part at once, nobody does then. Where
+one comes later by always the same, because its clock does or the part comes to it later, both look
+at the same parts.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from pipeline.groups.timeline import Line, find_cut
 _MOST = 8  # cameras
 _LEAST, _SHARE = 12, 0.1  # photographs of each, and their share of all
 _COVERED = 0.9  # share of all photographs that are of such cameras
-_GO_ON = 0.05  # share of a camera's gaps of each kind in which others photograph
+_GO_ON = 0.05  # share of a camera's gaps between parts in which others photograph
+_SOON, _SOONER = 0.1, 0.5  # share of gaps that are short, and how much shorter between cameras
 _JUMP = 20  # numbers that a counter leaves out at most
 _TINY, _SEVERAL, _RARELY, _OFTEN = 0.25, 3, 0.01, 0.3  # of the usual gap; how many, shares of all
 _UNEVEN = 0.3  # deviation of the photographs of a part, in means
@@ -81,10 +83,10 @@ def _told_by(names: Names) -> Iterator[tuple[str, Sequence[str]]]:
 
 
 def _are_apart(line: Line, runs: Indices, camera: Indices, cameras: list[int], told: float) -> bool:
-    """Say whether others photograph within the runs of a camera, and while it changes the part.
+    """Say whether others photograph while a camera changes the part, and sooner than one could.
 
-    In pauses nobody does, and within a block of one class no other class does. Where both look at
-    one part, nobody does within a run of all shots.
+    In pauses nobody does, and where both look at one part nobody does within a run of all shots.
+    Photographs of a class are a camera's own: another class comes no sooner than its next shot.
 
     Args:
         line: of all shots.
@@ -95,7 +97,7 @@ def _are_apart(line: Line, runs: Indices, camera: Indices, cameras: list[int], t
     """
     order = line.walks()[0]
     times, runs, camera = line.values[order], runs[order], camera[order]
-    between, changes = [], []
+    soon, changes = [], []
     for one in cameras:
         own = camera == one
         mine, others = times[own], times[~own]
@@ -104,11 +106,12 @@ def _are_apart(line: Line, runs: Indices, camera: Indices, cameras: list[int], t
         if cut is None:
             return False
         within = gaps <= max(cut.gap, told)
-        between.append((np.diff(np.flatnonzero(own)) > 1)[within])
+        soon.append(np.quantile(gaps[within], _SOON) if within.any() else np.inf)
         first, last = (np.searchsorted(others, mine[:-1] + part * gaps) for part in (0.25, 0.75))
         changes.append(((last > first) & (np.diff(runs[own]) == 0))[~within])
-    pooled = [np.concatenate(of) for of in (between, changes)]
-    return all(len(of) and of.mean() >= _GO_ON for of in pooled)
+    pooled, between = np.concatenate(changes), np.diff(times)[np.diff(camera) != 0]
+    sooner = np.quantile(between, _SOON) <= _SOONER * min(soon)
+    return bool(sooner and len(pooled) and pooled.mean() >= _GO_ON)
 
 
 def _lags(line: Line, camera: Indices, cameras: list[int]) -> tuple[Floats, Indices, bool]:

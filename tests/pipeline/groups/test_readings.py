@@ -474,6 +474,16 @@ def test_a_fixture_that_goes_round(form: str, places: int) -> None:
     assert proposal.basis == "names"
 
 
+def test_a_place_in_rounds_whose_photographs_stand_in_two_classes() -> None:
+    """Its number alone stands in both folders, its names do not: it is not counted anew."""
+    shots = []
+    for n in range(8 * 12):
+        now, place = START + 7200 * (n // 12) + 4 * (n % 12), n % 12
+        shots.append(Shot(f"{stamped(now, FORMS[0])}_pos{place:02d}", place, draw(place, 0, n)))
+        shots[-1].path = f"{'good' if n % 5 else 'bad'}/{shots[-1].path.split('/')[1]}"
+    assert shares(shots, proposed(shots)) == (1.0, 0.0)
+
+
 @pytest.mark.parametrize("form", ["{t}_{v}", "{t}_view{v}", "{t}_cam{v}"])
 def test_views_that_recur_are_no_parts(form: str) -> None:
     """The same field, but every part has each view once, tens of seconds apart: runs are parts."""
