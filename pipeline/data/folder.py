@@ -15,7 +15,16 @@ from pipeline.data.label_table import LabelRule, find_labels, read_labels, uncle
 from pipeline.data.labels import Labels, count_labels
 from pipeline.data.layouts import Layout, read_layout
 from pipeline.data.masks import surely_mask
-from pipeline.data.split_lists import lists_beside, lists_in, meet_lists, point_at, split_of_lists
+from pipeline.data.split_lists import (
+    differing,
+    lists_beside,
+    lists_in,
+    meet_columns,
+    meet_lists,
+    point_at,
+    say_unused,
+    split_of_lists,
+)
 from pipeline.data.walk import ARCHIVES, Met, meet_files
 from pipeline.output.names import match_names, name_key
 from pipeline.output.read_table import SUFFIXES as TABLES
@@ -185,8 +194,13 @@ def _by_folders(
             + "".join(f"; {n}" for n in said)
         )
     table = next((one for one in found if _table_decides(root, layout, one, names)), None)
-    if lists is not None and table is not lists:
-        _split_by_lists(layout, table, lists, names)
+    said_split = lists or meet_columns(tables, names, layout.notes)
+    if said_split is not None and table is not said_split:
+        _split_by_lists(layout, table, said_split, names)
+    split = any(layout.split) or (table is not None and table.split)
+    if not (split or said_split or said):
+        taken = {file for one in found for file in one.files}
+        layout.notes += say_unused((file for file in meeting if file not in taken), names)
     if lists is not None and not found and not any(layout.label):
         layout.notes += point_at(lists, names)
     elif not found and meeting and len({*layout.label} - {""}) < 2:
@@ -199,7 +213,11 @@ def _split_by_lists(
     layout: Layout, table: Labels | None, lists: Labels, names: Sequence[str]
 ) -> None:
     """Take the split from lists where neither folders nor the table of classes say one."""
-    if any(layout.split) or (table is not None and table.split):
+    other = table.split if table is not None and table.split else layout.split
+    if any(other):
+        files = ", ".join(str(file) for file in lists.files)
+        told = other if isinstance(other, dict) else dict(zip(names, other, strict=True))
+        layout.notes += differing(files, lists.split, told)
         return
     label = dict(zip(names, layout.label, strict=True)) if table is None else table.label
     split = split_of_lists(lists, [name for name in names if label.get(name)], layout.notes)
@@ -282,6 +300,16 @@ def _tables(met: Met, suffixes: Collection[str]) -> list[tuple[Path, str]]:
 def _fill(scan: Scan, met: Met, layout: Layout, table: Labels | None) -> None:
     """Put class and split to each photograph."""
     splits = _table_splits(table) if table else {}
+    if table and splits:
+        paths = ["/".join(parts) for _, parts in met.files]
+        folders = dict(zip(paths, layout.split, strict=True))
+        table.remarks += differing("the folders", folders, splits)
+        rest = sum(bool(label) and path not in splits for path, label in table.label.items())
+        if rest and not any(layout.split):
+            table.remarks.append(
+                f"the table says no part of the split of {rest:,} photographs that have a class: "
+                "they are not held out"
+            )
     for number, (file, parts) in enumerate(met.files):
         path = "/".join(parts)
         if number in layout.masks and (table is None or path not in table.label):
@@ -296,7 +324,7 @@ def _fill(scan: Scan, met: Met, layout: Layout, table: Labels | None) -> None:
     scan.layout, scan.notes = layout.words, layout.notes
     if table is not None:
         scan.layout = f"classes from {', '.join(map(str, table.files))}"
-        scan.layout += f" (split: {layout.words})" if any(layout.split) else ""
+        scan.layout += f" (split: {layout.words})" if any(layout.split) and not splits else ""
         scan.notes += table.notes()
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from features.errors import DataError
 from features.photographs.decode import SUFFIXES
+from pipeline.data.class_words import split_of
 from pipeline.data.labels import YES, Columns, Labels, gather, say_which
 from pipeline.output.read_table import PATH_COLUMNS, PathIndex, Table, read_table
 
@@ -24,6 +25,7 @@ SPLIT_COLUMNS = ("split", "set", "subset", "partition", "data set", "dataset", "
 
 _BOXES = ("xmin", "x1", "bbox xmin", "bbox", "objects", "segmentation", "annotations")
 _OURS = ("probability of defect", "probability", "looks like")  # verdicts, not classes
+_MOST_SPLITS = 12  # ways to write the parts of a split in one column
 _SHOWN = 4  # values of a column without a name
 _NO = frozenset({"0", "0.0", "0,0", "false", "no", ""})
 
@@ -198,7 +200,7 @@ def columns_of(table: Table, rule: LabelRule, paths: Sequence[str]) -> Columns |
     if not table.has_header:
         classes = rule.label_column or _recurring(table, path)
         return Columns(path, classes) if classes else None
-    split = table.find(SPLIT_COLUMNS) or ""
+    split = split_column(table, {path, rule.label_column})
     if not rule.label_column:
         boxes = table.find(_BOXES)
         if boxes is not None:
@@ -216,6 +218,22 @@ def columns_of(table: Table, rule: LabelRule, paths: Sequence[str]) -> Columns |
     for name in filter(None, (path, label, split)):
         table.column(name)
     return Columns(path, label, split=split)
+
+
+def split_column(table: Table, others: set[str]) -> str:
+    """Give the column of a given split: by what each of its cells says, or by its name; or "".
+
+    Args:
+        table: with a header.
+        others: columns that say something else.
+    """
+    found = []
+    for number, name in enumerate(table.columns):
+        said = {row[number] for row in table.rows}
+        if len(said) <= _MOST_SPLITS and name not in {*others, *table.nested}:
+            splits = set(map(split_of, said))
+            found += [name] if len(splits) > 1 and "" not in splits else []
+    return found[0] if len(found) == 1 else table.find(SPLIT_COLUMNS) or ""
 
 
 def path_column_of(table: Table, paths: Sequence[str]) -> str | None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from features.errors import DataError
-from pipeline.data.class_words import SPLITS, TRAIN, VALIDATION
+from pipeline.data.class_words import SPLITS, TRAIN, VALIDATION, split_of
 from pipeline.data.label_table import (
     LabelRule,
     columns_of,
     path_column_of,
+    split_column,
     table_of,
     unclear_tables,
 )
@@ -172,10 +173,91 @@ def meet_lists(
     return read[0] if read else None
 
 
+def meet_columns(
+    tables: Iterable[tuple[Path, str]], paths: Sequence[str], notes: list[str]
+) -> Labels | None:
+    """Read what tables with a column of a given split say, if all of them say the same.
+
+    Args:
+        tables: files that may be such tables, and the folders that they lie in; see `find_labels`.
+        paths: of the photographs.
+        notes: why none is used is appended.
+    """
+    read: list[Labels] = []
+    for file, folder in tables:
+        try:
+            table = table_of(file, paths)
+            path = path_column_of(table, paths)
+            split = split_column(table, {path}) if path and table.has_header else ""
+            columns = Columns(path or "", "", split=split)
+            found = gather([(table, columns, folder)], paths) if split else None
+        except DataError as error:
+            if "parts of the split" in str(error):
+                notes.append(f"the split that {file} gives is not used: {error}")
+            continue
+        if found and len({split_of(one) for one in found.split.values()} - {""}) > 1:
+            read.append(found)
+    if any(one.split != read[0].split for one in read[1:]):
+        names = ", ".join(str(one.files[0]) for one in read)
+        notes.append(f"{names} give different splits: none is used; keep one of them")
+        return None
+    return read[0] if read else None
+
+
 def point_at(lists: Labels, paths: Sequence[str]) -> list[str]:
     """Say how classes are taken from lists that have more columns than one, if they stand there."""
     said = unclear_tables(lists.files[:1], paths)
     return [one.replace(f"--labels {lists.files[0]}", lists.option) for one in said]
+
+
+def say_unused(files: Iterable[Path], paths: Sequence[str]) -> list[str]:
+    """Say which lists are called as a part of a split and name photographs, but are not used.
+
+    So is a test.txt alone, and lists of names that several photographs have.
+
+    Args:
+        files: of which none is used.
+        paths: of the photographs.
+    """
+    names = {name_key(path.rpartition("/")[2]) for path in paths}
+    names |= {name.rpartition(".")[0] for name in names}
+    found = []
+    for file in files:
+        if file.suffix.lower() not in TABLES or not _split_and_rest(file.stem)[0]:
+            continue
+        try:
+            table = table_of(file, paths)
+            column = path_column_of(table, paths) or table.columns[0]
+            cells = [table.columns[0], *table.column(column)]
+        except (DataError, IndexError):
+            continue
+        if any(name_key(re.split(r"[\\/]", cell)[-1]) in names for cell in cells):
+            found.append(str(file))
+    if not found:
+        return []
+    verb = ("seems", "is") if len(found) == 1 else ("seem", "are")
+    return [
+        f"{', '.join(found)} {verb[0]} to say a given split and {verb[1]} not used; "
+        "expected a list for each of train and test that names each photograph with its folder"
+    ]
+
+
+def differing(files: str, said: Mapping[str, str], used: Mapping[str, str]) -> list[str]:
+    """Say that lists or a table give another split than the one that is used, if they do.
+
+    Args:
+        files: that give it.
+        said: path of a photograph -> its part of the split there.
+        used: the same of what is used.
+    """
+    pairs = [(path, split_of(one), split_of(used.get(path, ""))) for path, one in said.items()]
+    other = [path for path, one, ours in pairs if one and ours and one != ours]
+    if not other:
+        return []
+    return [
+        f"{files} say another part of the split of {len(other):,} photographs, such as "
+        f"{other[0]}: that is not used"
+    ]
 
 
 def split_of_lists(lists: Labels, named: Sequence[str], notes: list[str]) -> dict[str, str]:
@@ -187,12 +269,14 @@ def split_of_lists(lists: Labels, named: Sequence[str], notes: list[str]) -> dic
         notes: what is done with the lists is appended.
     """
     files = ", ".join(str(file) for file in lists.files)
-    left = [path for path in named if path not in lists.split]
+    split = {path: split_of(said) for path, said in lists.split.items()}
+    left = [path for path in named if not split.get(path)]
     if left:
         notes.append(
             f"{files} name {len(named) - len(left):,} of {len(named):,} photographs, and not "
             f"{left[0]}: they are not used as a given split"
         )
         return {}
-    notes.append(f"{files} are read as a given split; without it: --labels none")
-    return lists.split
+    read = "are" if len(lists.files) > 1 else "is"
+    notes.append(f"{files} {read} read as a given split; without it: --labels none")
+    return split

@@ -1,0 +1,88 @@
+"""Splits that tables and lists give beside folders of classes: used, or said why not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from pipeline.data.folder import Scan, scan_folder
+
+SPLITS = ("test", "train", "train")
+OK, NG = range(6), range(6, 10)
+PATHS = [f"OK/{n}.jpg" for n in OK] + [f"NG/{n}.jpg" for n in NG]
+SAID = dict(zip(PATHS, (SPLITS[n % 3] for n in range(10)), strict=True))
+
+
+def scanned(root: Path, files: list[str], tables: Mapping[str, str]) -> Scan:
+    """Read empty photographs and these tables."""
+    for name, text in {**dict.fromkeys(files, ""), **tables}.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text, "utf-8")
+    return scan_folder(root)
+
+
+def table(column: str, said: Mapping[str, str], *, label: bool) -> str:
+    """Write a table with a column of a split, and one of classes where it is asked."""
+    lines = [f"path,{column}{',label' * label}"]
+    lines += [f"{path},{one}{',' + path[:2] if label else ''}" for path, one in said.items()]
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize("label", [False, True], ids=["split alone", "classes, too"])
+@pytest.mark.parametrize("column", ["split", "mode"])
+def test_a_column_of_a_split_beside_folders_of_classes(
+    tmp_path: Path, column: str, label: bool
+) -> None:
+    """Its test part is held out, whatever the column is called: it was trained on."""
+    scan = scanned(tmp_path, PATHS, {"about.csv": table(column, SAID, label=label)})
+    assert {p.path: p.split for p in scan.photographs} == SAID
+    assert {p.label for p in scan.photographs} == {"OK", "NG"}
+    assert any("is read as a given split" in note for note in scan.notes)
+
+
+def test_a_split_of_some_photographs_is_not_used(tmp_path: Path) -> None:
+    """Nobody said which part the others are; in a table of classes that is said, too."""
+    some = SAID | {"OK/2.jpg": ""}
+    scan = scanned(tmp_path / "a", PATHS, {"splits.csv": table("split", some, label=False)})
+    assert not any(p.split for p in scan.photographs)
+    assert any("not OK/2.jpg" in note and "not used" in note for note in scan.notes)
+    flat = {Path(path).name: one for path, one in some.items()}
+    text = "path,split,label\n" + "\n".join(f"{p},{s},{'OK' if p < '6' else 'NG'}" for p, s in flat.items())  # fmt: skip  # noqa: E501
+    scan = scanned(tmp_path / "b", list(flat), {"labels.csv": text})
+    assert any("no part of the split of 1 photographs" in note for note in scan.notes)
+
+
+def test_two_tables_of_other_splits_are_not_used(tmp_path: Path) -> None:
+    """Which is meant is asked."""
+    other = SAID | {"OK/0.jpg": "train"}
+    tables = {"a.csv": table("split", SAID, label=False), "b.csv": table("split", other, label=False)}  # fmt: skip  # noqa: E501
+    scan = scanned(tmp_path, PATHS, tables)
+    assert not any(p.split for p in scan.photographs)
+    assert any("different splits" in note for note in scan.notes)
+
+
+@pytest.mark.parametrize("files", [["test.txt"], ["train.txt", "test.txt"]], ids=["one", "two"])
+def test_lists_that_are_not_used_are_said(tmp_path: Path, files: list[str]) -> None:
+    """A test.txt alone, and lists of names that stand in both classes, give no split."""
+    paths = PATHS if len(files) == 1 else [f"{c}/{n}.jpg" for c in ("OK", "NG") for n in range(4)]
+    tables = {name: "0.jpg\n1.jpg\n" if name == "test.txt" else "2.jpg\n" for name in files}
+    scan = scanned(tmp_path, paths, tables)
+    assert not any(p.split for p in scan.photographs)
+    assert any("seem" in note and "test.txt" in note and "not used" in note for note in scan.notes)
+
+
+def test_folders_and_tables_of_other_splits_are_said(tmp_path: Path) -> None:
+    """Lists beside train and test are not used; a split in a table of classes is."""
+    paths = [f"{split}/{c}/{split}{c}.jpg" for split in ("train", "test") for c in ("OK", "NG")]
+    names = [Path(path).name for path in paths]
+    lists = {"train.txt": "\n".join(names[2:]), "test.txt": "\n".join(names[:2])}
+    scan = scanned(tmp_path / "a", paths, lists)
+    assert all(p.split == p.path.split("/")[0] for p in scan.photographs)
+    assert any("say another part of the split of 4" in note for note in scan.notes)
+    paths = [f"{split}/{split}{n}.jpg" for split in ("train", "test") for n in range(2)]
+    text = "path,split,label\n" + "\n".join(f"{p},{'test' if n < 2 else 'train'},{n % 2}" for n, p in enumerate(paths))  # fmt: skip  # noqa: E501
+    scan = scanned(tmp_path / "b", paths, {"labels.csv": text})
+    assert all(p.split != p.path.split("/")[0] for p in scan.photographs)
+    assert any("the folders say another part of the split of 4" in note for note in scan.notes)
