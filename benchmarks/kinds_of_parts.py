@@ -368,6 +368,10 @@ KINDS: dict[str, Callable[[], list[Shot]]] = {
     "rounds of thirty places": lambda: rounds("{t}_pos{p:02d}", 30),
     "rounds, only a number": lambda: in_one_class(rounds("{t}_{p:02d}", 12)),
     "rounds of five minutes, only a number": lambda: rounds("{t}_{p:02d}", 12, 300),
+    "rounds, each place in both classes": lambda: [
+        s._replace(path=f"{'good' if n % 5 else 'bad'}/{s.path.split('/')[1]}")
+        for n, s in enumerate(rounds("{t}_pos{p:02d}", 12))
+    ],
     "serial number and shot": lambda: in_one_class(rounds("SN{p:05d}_{n:05d}", 12)),
     "twelve views, times and numbers": lambda: in_one_class(phone("%Y%m%d_%H%M%S", "_{v:02d}", 12)),
     "a turntable's twelve views": lambda: in_one_class(named("img{n:04d}_view{v:02d}", 30, 12)),

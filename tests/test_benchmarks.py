@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from checkout import TESTS
 
-from benchmarks import report, turns
+from benchmarks import groups, report, turns
 from benchmarks.__main__ import BENCHMARKS
 from features.backbones.registry import BACKBONES
 
@@ -185,3 +185,10 @@ def test_claims_hold_on_parts_that_are_told_and_break_on_torn_ones(what: str) ->
 
     assert claims(what, 40, 20, torn=False)[0] >= 0.95
     assert claims(what, 40, 20, torn=True)[0] < 0.85
+
+
+@pytest.mark.parametrize("branch", groups.BRANCHES)
+def test_every_branch_of_groups_can_be_switched_off(branch: str) -> None:
+    """What is patched has to be there: names move, and a table of hours would end in the middle."""
+    with groups.without(branch):
+        pass
