@@ -45,7 +45,7 @@ _RECURS = 1.5  # runs of a value in the order of shots, from which on it comes b
 _ONE_MOMENT = 0.95  # share of gaps within runs that are 0, where a program wrote when it began
 _MINUTE = 60.0  # seconds: a clock of which one moment may be of several parts
 _SURE = 1.0  # weight from which on one of two readings is believed
-_SHOWN = 4  # keys that are shown though they do not serve
+_SHOWN, _COUNTED = 4, 2  # keys and counters that are shown though they do not serve
 
 
 @dataclass(frozen=True)
@@ -160,9 +160,10 @@ def read_all(
         question = (line.question if line and chosen.gaps else "") or ("" if mixed else question)
     return Readings(
         [
-            *(one.finding(one.confirmed) for one in counted),
+            *(one.finding(True) for one in sure),
             _of_times(line, timed, chosen, why),
             *_of_names(named, chosen, why),
+            *[one.finding(False) for one in counted if one not in sure][:_COUNTED],
         ],
         "counter" if sure else chosen.basis if chosen else "",
         line,
