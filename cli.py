@@ -201,14 +201,15 @@ def fit(
     check_log_to(log_to)
     audit_file = parse.audit_file(audit_file)
     rule = thresholds.rule(folds, part_rule)
-    data = taken.dataset(cache)
-    head, spec = choose_contender(head, parse.feature_spec(features), comparison, data)
-    options = pipeline.FitOptions(
-        head=head, features=spec, threshold=rule, test_size=test_size, split=split, seed=seed,
-        force=force, settings=parse.settings(set_ or []), optimism=optimism, refit=refit,
-    )  # fmt: skip
-    with bar("epochs, folds included") as progress, on_cluster(cluster, cache, say):
-        done = pipeline.fit(data, out, options, progress=progress)
+    with on_cluster(cluster, cache, say):
+        data = taken.dataset(cache)
+        head, spec = choose_contender(head, parse.feature_spec(features), comparison, data)
+        options = pipeline.FitOptions(
+            head=head, features=spec, threshold=rule, test_size=test_size, split=split, seed=seed,
+            force=force, settings=parse.settings(set_ or []), optimism=optimism, refit=refit,
+        )  # fmt: skip
+        with bar("epochs, folds included") as progress:
+            done = pipeline.fit(data, out, options, progress=progress)
     page = pipeline.fit_report(data, done, audit_file=audit_file)
     written = pipeline.write_report(report or out / "report.html", page, force=force)
     show(f"{text.fit(done)}\nreport   {written}")
@@ -249,14 +250,15 @@ def compare_heads(
     from pipeline.terminal import results as text
 
     audit_file = parse.audit_file(audit_file)
-    data = taken.dataset(cache)
     options = pipeline.CompareOptions(
         heads=parse.names(heads), features=parse.feature_specs(features), folds=folds,
         repeats=repeats, seed=seed, split=split, sort_by=sort_by, rope=rope, part_rule=part_rule,
         jobs=jobs, force=force,
     )  # fmt: skip
-    with bar("fits") as progress, on_cluster(cluster, cache, say):
-        found = pipeline.compare_heads(data, out, options, progress=progress)
+    with on_cluster(cluster, cache, say):
+        data = taken.dataset(cache)
+        with bar("fits") as progress:
+            found = pipeline.compare_heads(data, out, options, progress=progress)
     page = pipeline.comparison_report(found.dataset, found, audit_file=audit_file)
     written = pipeline.write_report(report or out / "report.html", page, force=force)
     show(f"{text.comparison(found, out)}\nreport   {written}")
@@ -289,14 +291,16 @@ def learning_curve(
     from features.cluster.parallel import on_cluster
     from pipeline.terminal.comparison import learning
 
-    data = taken.dataset(cache_argument or cache)
     options = pipeline.CurveOptions(
         heads=parse.names(heads) or [],
         features=parse.feature_specs(features) or [pipeline.FLAT],
         draws=draws, test_size=test_size, seed=seed, jobs=jobs, force=force,
     )  # fmt: skip
-    with bar("fits") as progress, on_cluster(cluster, cache_argument or cache, say):
-        found = pipeline.learning_curve(data, out, options, progress=progress)
+    cache = cache_argument or cache
+    with on_cluster(cluster, cache, say):
+        data = taken.dataset(cache)
+        with bar("fits") as progress:
+            found = pipeline.learning_curve(data, out, options, progress=progress)
     pipeline.write_report(found.page, pipeline.learning_curve_report(data, found), force=force)
     show(learning(found))
 
@@ -319,9 +323,10 @@ def audit(
     from features.cluster.parallel import on_cluster
     from pipeline.terminal.audit import audit as audit_text
 
-    data = taken.dataset(cache)
-    with bar("photographs") as progress, on_cluster(cluster, cache, say):
-        found = pipeline.audit_dataset(data, out, seed=seed, progress=progress)
+    with on_cluster(cluster, cache, say):
+        data = taken.dataset(cache)
+        with bar("photographs") as progress:
+            found = pipeline.audit_dataset(data, out, seed=seed, progress=progress)
     show(audit_text(found, out))
 
 

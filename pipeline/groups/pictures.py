@@ -39,11 +39,9 @@ class Pictures:
         return cls(lambda: grey, len(grey))
 
     @classmethod
-    def of_cache(cls, path: Path, rows: Indices, grey: Grey) -> Pictures:
-        """Take those beside some rows of a cache, which were read already."""
-        found = cls(partial(_read, path.absolute(), rows), len(rows))
-        found.__dict__["grey"] = grey
-        return found
+    def of_cache(cls, path: Path, rows: Indices) -> Pictures:
+        """Take those beside some rows of a cache, which are read where somebody asks."""
+        return cls(partial(_read, path.absolute(), rows), len(rows))
 
     @cached_property
     def grey(self) -> Any:  # noqa: ANN401 - pictures of any kind

@@ -38,7 +38,7 @@ _WHITENING = 0.9
 _SAMPLE = 2**14  # photographs that tell how all vary
 _SIDE = 16  # of the pictures that are compared
 _READ = 128  # rows in memory at once
-_PAIRS = 2**16  # of vectors in memory at once
+_PAIRS = 2**12  # of vectors in memory at once
 _FEWEST_CHANNELS = 64
 
 
@@ -202,7 +202,7 @@ def similarity_of(vectors: Array, tick: Tick | None = None) -> Similarity:
     """Fit the tail of each vector's strangers; (n, width) unit vectors, n at least FEWEST."""
     n = len(vectors)
     numbers, alike = nearest(vectors, reach(n), tick)
-    return Similarity(vectors, Tail.of(alike, n), numbers[:, : _group(n)])
+    return Similarity(vectors, Tail.of(alike, n), numbers[:, : _group(n)].copy())
 
 
 def reach(n: int) -> int:

@@ -8,6 +8,7 @@ import pickle
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import parts
@@ -16,7 +17,6 @@ from checkout import ROOT, TESTS
 from commands import Run
 
 from features.cache.shards import open_cache
-from features.cache.thumbnail_table import thumbnails_of
 from features.cluster import parallel
 from features.cluster.parallel import by_threads, each_by_threads, on_cluster
 from features.errors import ClusterError
@@ -48,7 +48,8 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toy: object) -> Path:
     monkeypatch.setattr(neighbours, "_ASKING", 4)
     monkeypatch.setattr(parallel, "_A_CALL", 2)
     pixels = [parts.part(number % 40, noise=number) for number in range(60)]
-    names = [f"A/{number * 7919 % 1009:x}.jpg" for number in range(60)]
+    classes = ["Healthy" if number % 40 % 2 else "defects" for number in range(60)]
+    names = [f"{label}/{n * 7919 % 1009:x}.jpg" for n, label in enumerate(classes)]
     pictures = map(parts.encode, pixels)
     return parts.make_cache(tmp_path / "features.h5", dict(zip(names, pictures, strict=True)))
 
@@ -66,6 +67,27 @@ def test_the_proposal_is_that_of_one_process(address: str, cache: Path, run: Run
     code, _, err = run("groups", "--cluster", address, "--out", "many")
     assert code == 0, err
     assert f"cluster  {address}, dashboard http" in err
+    assert proposed_groups(cache).to_json() == here.to_json()
+
+
+def test_what_other_commands_propose_is_compared_there(
+    address: str, cache: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Told no groups, `compare-heads --cluster` has pictures turned and searched by workers."""
+    here = proposed_groups(cache)
+    (cache.parent / "features.groups.json").unlink()
+    sent, spread = list[str](), parallel.spread
+
+    def heard(client: object, numbered: object, calls: object, *common: object, **how: Any) -> Any:
+        """Note what is called there."""
+        sent.extend(getattr(one, "__name__", "") for one in common)
+        return spread(client, numbered, calls, *common, **how)
+
+    monkeypatch.setattr(parallel, "spread", heard)
+    heads = ("--heads", "majority", "--features", "flat", "--folds", "2", "--repeats", "1")
+    code, _, err = run("compare-heads", *heads, "--cluster", address)
+    assert code == 0, err
+    assert {"_ask", "_turned_block"} <= set(sent)
     assert proposed_groups(cache).to_json() == here.to_json()
 
 
@@ -90,16 +112,15 @@ def test_a_killed_worker_changes_nothing(address: str, cache: Path) -> None:
 def test_pictures_do_not_travel(cache: Path) -> None:
     """What is sent says where they are; who reads others there says so."""
     rows = np.arange(60)
-    with open_cache(cache) as opened:
-        grey = thumbnails_of(opened, rows.tolist()).grey
-    pictures = Pictures.of_cache(cache, rows, grey)
+    pictures = Pictures.of_cache(cache, rows)
     assert len(pickle.dumps(pictures)) < 1500
     along = _AlongRings(pictures, *_whitening(pictures))
     made = along.series
     sent = pickle.dumps(along)
     assert len(sent) < along.axes.nbytes + 2000 < made.nbytes
     assert np.array_equal(pickle.loads(sent).series, made)
-    other = Pictures.of_cache(cache, rows, grey[::-1].copy())
+    other = Pictures.of_cache(cache, rows)
+    vars(other)["grey"] = pictures.grey[::-1].copy()
     with pytest.raises(ClusterError, match="reads other small pictures"):
         _ = pickle.loads(pickle.dumps(other)).grey
 
