@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from features.errors import DataError
 from pipeline.data.class_words import SPLITS, TRAIN, is_defective, is_healthy, split_of
 from pipeline.data.leftovers import is_undecided
-from pipeline.data.named_classes import Parts, is_batch, is_made
+from pipeline.data.named_classes import Parts, is_batch, is_lot, is_made
 from pipeline.output.names import name_key, typed
 
 IMAGES = frozenset({
     "images", "image", "imgs", "img", "photos", "photographs", "pictures", "jpegimages", "rgb",
 })  # fmt: skip
 """What folders of photographs are called that say nothing of a class, lower case."""
+
+WRAPPERS = IMAGES | {"data", "dataset", "datasets", "raw", "files", "archive"}
+"""What folders around classes are called, lower case."""
 
 _FOLD = re.compile(
     r"(k[-_ ]?)?(fold|cv)[-_ ]?\d+|k\d+|"
@@ -176,6 +179,9 @@ def _refuse_between(root: Path, paths: Sequence[Parts], depth: int) -> None:
             below each.
     """
     level = sorted(names_at(paths, depth))
+    lots = sorted(filter(is_lot, names_at([p for p in paths if len(p) > depth + 2], depth)))
+    if len(lots) > 1 and not any(map(_says, level)):
+        level = lots  # whatever stands beside them
     if len(level) < 2 or any(_says(n) and not good_and_bad(paths, depth + 1, n) for n in level):
         return  # but Okt/OK, Okt/NG are no classes, whatever okt begins with
     each = [[p for p in paths if p[depth] == name] for name in level]
@@ -187,12 +193,13 @@ def _refuse_between(root: Path, paths: Sequence[Parts], depth: int) -> None:
     same = len(shared) >= 2
     sure = any(map(is_healthy, inside)) or all(map(is_fold, level))
     numbers = all(name.isdecimal() for name in level)  # 0, 1: classes, unless numbers are below
-    if not sure and (not same or (numbers and not any(name.isdecimal() for name in inside))):
+    unsure = not same or (numbers and not any(name.isdecimal() for name in inside))
+    if not sure and level != lots and unsure:
         return
     shown = " and ".join(sorted(shared)) if same else ", ".join(sorted(inside)[:4])
     above = ", ".join(level[:6]) + (", …" if len(level) > 6 else "")
-    filled = [name for name, inner in zip(level, below, strict=True) if inner]
-    kept = [name for name in filled if not is_made(name)] or level
+    kept = [name for name, its in zip(level, each, strict=True) if names_at(its, depth + 1)]
+    kept = [name for name in kept if not is_made(name)] or level
     whose = "all" if len(kept) == len(level) else f"those of {', '.join(kept[:6])}"
     one = root.joinpath(*paths[0][:depth], level[0])
     together = _together(each, depth + 1, whose)
@@ -208,14 +215,23 @@ def _together(each: Sequence[Sequence[Parts]], depth: int, whose: str) -> str:
     """Give the option that takes the classes below all days or lines; "" where splits are below."""
     named: dict[str, str] = {}
     for paths in each:
-        way = names_on_the_way(paths, depth)
-        first, says = first_choice(paths, depth), set(filter(_says, way))
-        names = says if says and not any(map(_says, first)) else first or way
-        named |= {name_key(name): name for name in names}
+        first, says = first_choice(paths, depth), first_verdicts(paths, depth)
+        names = says if says and not any(map(_says, first)) else first
+        named |= {name_key(name): name for name in names or names_on_the_way(paths, depth)}
     level = {name_key(paths[0][depth - 1]) for paths in each}
     if not named or any(map(split_of, named.values())) or level & named.keys():
         return ""
     return f"take {whose} together: --classes {typed(*sorted(named.values()))}, or "
+
+
+def first_verdicts(paths: Sequence[Parts], depth: int) -> set[str]:
+    """Name the first folder of each photograph, from a depth on, that says good or bad.
+
+    Example:
+        >>> sorted(first_verdicts([("01", "OK", "cam", "1.png"), ("02", "NG", "hole", "2.png")], 0))
+        ['NG', 'OK']
+    """
+    return {name for p in paths for name in [*filter(_says, p[depth:-1])][:1]}
 
 
 def _refuse_twice(root: Path, paths: Sequence[Parts], depth: int) -> None:
@@ -226,26 +242,43 @@ def _refuse_twice(root: Path, paths: Sequence[Parts], depth: int) -> None:
     """
     level = sorted(names_at(paths, depth))
     keys = {name_key(name) for name in level}
-    twice: dict[str, str] = {}
+    twice, holding = dict[str, str](), dict[str, str]()
     for name in level:
         inside = sorted({one for p in paths if p[depth] == name for one in p[depth + 1 : -1]})
         copy, says = _COPY.fullmatch(name_key(name)), _says(name)
         again = [one for one in inside if not says and name_key(one) in keys - {name_key(name)}]
-        if copy and copy["of"] in keys:
-            twice[name] = name
-        elif again or (not says and len(level) > 1 and good_and_bad(paths, depth + 1, name)):
-            twice[name] = f"{name}/{(again or inside)[0]}"
-    days = all(map(is_batch, twice))
-    once = [n for n in level if n not in twice and (_says(n) or not days or not is_batch(n))]
-    if not twice or not once:
+        if (copy and copy["of"] in keys) or again:
+            twice[name] = "/".join([name, *again[:1]])
+        elif not says and _holds_verdicts(name, inside):
+            holding[name] = f"{name}/{inside[0]}"
+    found = twice | holding
+    days = all(map(is_batch, found))
+    once = [n for n in level if n not in found and (_says(n) or not days or not is_batch(n))]
+    if not found or not once:
         return
-    alone = typed(*once)
+    below = first_verdicts([p for p in paths if p[depth] in found], depth + 1)
+    more = {name_key(name): name for name in sorted(below)} if days or not twice else {}
+    classes = once if twice else [n for n in once if _says(n) and not _copied(n, more)]
+    named = {name_key(name): name for name in classes} | more
+    what = "one class in two places" if twice else "it holds folders of classes, and is none"
     held = "with what is called so below it" if days else "alone"
+    held = held if twice else "also below it"
     raise DataError(
-        f"found {next(iter(twice.values()))} beside {', '.join(once)} in "
-        f"{root.joinpath(*paths[0][:depth])}: one class in two places; take the others {held}: "
-        f"--classes {alone}; if all are classes: --classes {alone},{typed(*twice)}"
+        f"found {next(iter(found.values()))} beside {', '.join(once)} in "
+        f"{root.joinpath(*paths[0][:depth])}: {what}; take the others {held}: "
+        f"--classes {typed(*named.values())}; if all are classes: --classes {typed(*once, *found)}"
     )
+
+
+def _copied(name: str, keys: Collection[str]) -> bool:
+    copy = _COPY.fullmatch(name_key(name))
+    return copy is not None and copy["of"] in keys
+
+
+def _holds_verdicts(name: str, inside: Sequence[str]) -> bool:
+    """Say whether the folders within one say good and bad, or, in a day or lot, one of them."""
+    bad, good = any(map(is_defective, inside)), any(map(is_healthy, inside))
+    return (bad and good) or (is_lot(name) and (bad or good))
 
 
 def contradictions(paths: Sequence[Parts], depth: int) -> list[str]:
@@ -298,7 +331,7 @@ def _refuse_contradiction(root: Path, paths: Sequence[Parts], depth: int) -> Non
 
 
 def _refuse_images(root: Path, paths: Sequence[Parts], depth: int) -> None:
-    """Refuse a folder called images, with folders in it, that stands beside others.
+    """Refuse a folder called images or data, with folders in it, that stands beside others.
 
     Raises:
         DataError: the classes may stand in it.
@@ -306,7 +339,7 @@ def _refuse_images(root: Path, paths: Sequence[Parts], depth: int) -> None:
     level = sorted(names_at(paths, depth))
     for name in level:
         inside = names_at([p for p in paths if p[depth] == name], depth + 1)
-        if name_key(name) in IMAGES and inside and len(level) > 1:
+        if name_key(name) in WRAPPERS and inside and len(level) > 1:
             at = root.joinpath(*paths[0][:depth])
             raise DataError(
                 f"found {name} with folders such as {min(inside)} beside "
@@ -332,8 +365,9 @@ def _refuse_one_unclear(root: Path, paths: Sequence[Parts], depth: int) -> None:
     while len(below := names_at(paths, depth)) == 1:
         inside, depth = inside / next(iter(below)), depth + 1
     _refuse_between(root, paths, depth)
+    alone = f"extract {typed(str(inside))}"
+    each = f"--classes {typed(*sorted(ahead))}" if is_lot(inside.name) else alone
     raise DataError(
         f"found {len(ahead)} folders in {inside}, such as {min(ahead)}, and none beside "
-        f"{name}; if each is a class: extract {typed(str(inside))}; if all are one: "
-        f"--classes {typed(name)}"
+        f"{name}; if each is a class: {each}; if all are one: --classes {typed(name)}"
     )

@@ -22,7 +22,7 @@ _BAD = (
     r"anomal|abnormal|reject|schlecht|fehler|ausschuss|flaw|dent|hole|rust|stain|scrap|"
     r"брак|дефект|негодн|неисправн|плох|трещин|царапин|"
     r"rott|defeit|wadliw|zmet|hatal|afgekeurd|underkän|mauvais|rebut|scart|"
-    r"(?:ng|ko|nio|bads)(?![^\W_])"
+    r"(?:ng|ko|nio|bads|def)(?![^\W_])"
 )
 _NO = (  # the last line stands apart: neko, Wong
     r"(?:(?:not|no|non|un|never|nicht|kein|keine|without|w o|ohne|sans|sin|senza|zero|"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from features.errors import DataError
 from pipeline.data.class_level import (
-    IMAGES,
+    WRAPPERS,
     check_class_level,
     contradictions,
     first_choice,
@@ -22,10 +23,9 @@ from pipeline.data.class_level import (
 from pipeline.data.class_words import TRAIN, is_collection, is_defective, is_healthy, split_of
 from pipeline.data.leftovers import is_undecided, set_aside
 from pipeline.data.masks import find_masks
-from pipeline.data.named_classes import Parts, classes_below, keys_of
+from pipeline.data.named_classes import Parts, classes_below, is_lot, keys_of
 from pipeline.output.names import merged_spellings, name_key, one_spelling, typed
 
-_WRAPPERS = IMAGES | {"data", "dataset", "datasets", "raw", "files", "archive"}
 _NO_CLASS = frozenset({"all", "allclasses", "images", "image"})
 
 
@@ -115,11 +115,29 @@ class _Reader:
         self.beside = beside
         self.meant = meant
         self.notes: list[str] = []
+        self.depth, self.plain = 0, False  # where classes were expected, and whether they are there
 
     def read(self) -> tuple[str, list[_Place]]:
-        """Say the layout in words and give the place of each photograph."""
-        depth = self._unpack(self.paths, 0, self.root.name)
-        level = names_at(self.paths, depth)
+        """Say the layout in words and give the place of each photograph.
+
+        What lies in trash, to_check or results says nothing of what the folders beside it are.
+        """
+        self.depth = depth = self._unpack(self.paths, 0, self.root.name)
+        aside = [
+            len(p) > depth + 1 and is_undecided(p[depth]) and name_key(p[depth]) not in self.meant
+            for p in self.paths
+        ]
+        if any(aside) and not all(aside):
+            kept = [parts for parts, no in zip(self.paths, aside, strict=True) if not no]
+            others = _Reader(self.root, kept, self.beside, self.meant)
+            words, places = others.read()
+            if not (others.plain and others.depth == depth):
+                self.notes += others.notes
+                found = iter(places)
+                return words, [_Place() if no else next(found) for no in aside]
+        return self._read(depth, names_at(self.paths, depth))
+
+    def _read(self, depth: int, level: Counter[str]) -> tuple[str, list[_Place]]:
         splits = {name for name in level if self._is_split(name)}
         packed = f", packed in {'/'.join(self.paths[0][:depth])}" if depth and self.paths else ""
         if (named := classes_below(self.paths, depth, self.meant)) is not None:
@@ -148,6 +166,7 @@ class _Reader:
                 f"{','.join(folds)}"
             )
             return f"folds without folders of classes{packed}", [_Place()] * len(self.paths)
+        self.plain = True
         if not level:
             return f"photographs without folders of classes{packed}", [_Place()] * len(self.paths)
         return f"one folder for each class{packed}", self._classes(level, depth)
@@ -186,10 +205,10 @@ class _Reader:
             if (is_healthy(name) or is_defective(name)) and not packed:
                 return depth
             below = names_at(paths, depth + 1)
-            if not below and name_key(name) not in _WRAPPERS:
+            if not below and name_key(name) not in WRAPPERS:
                 return depth
             ahead = first_choice(paths, depth + 1)
-            packing = name_key(name) in _WRAPPERS | {name_key(above), name_key(self.root.name)}
+            packing = name_key(name) in WRAPPERS | {name_key(above), name_key(self.root.name)}
             if not packing and not any(self._is_split(n) or is_healthy(n) for n in ahead):
                 return depth
             above, depth = name, depth + 1
@@ -277,10 +296,13 @@ class _Reader:
         third = names_at(self.paths, depth + 2)
         if third and not any(map(is_healthy, level)):
             one = self.root.joinpath(*self.paths[0][: depth + 1])
+            lots = all(map(is_lot, level))
+            all_of = f"take all together: --classes {typed(*sorted(third))}, or " if lots else ""
+            what = "days or lots" if lots else "products"
             raise DataError(
                 f"found {', '.join(sorted(level))} in {self._at(depth)}, each with train or test "
-                f"and folders such as {sorted(third)[0]} below: several products, each with its "
-                f"own split; extract one at a time: extract {one} --cache {one.name}.h5"
+                f"and folders such as {sorted(third)[0]} below: several {what}, each with its "
+                f"own split; {all_of}extract one at a time: extract {one} --cache {one.name}.h5"
             )
         return True
 

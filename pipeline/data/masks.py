@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from features.errors import DataError
-from pipeline.data.class_level import IMAGES
+from pipeline.data.class_level import WRAPPERS
 from pipeline.data.class_words import split_of
 from pipeline.data.named_classes import Parts
 from pipeline.output.names import name_key, typed
@@ -71,7 +71,7 @@ def _folder_of_masks(
     if _letters(name) in _SURELY_MASKS:
         return True
     others = siblings - {name}
-    beside = folder[:-1] in direct or bool(others & IMAGES)
+    beside = folder[:-1] in direct or bool(others & WRAPPERS)
     made = _MASKS | _MASKS_BESIDE_IMAGES | _DRAWN
     if beside:
         return name in made

@@ -13,14 +13,15 @@ from pipeline.output.names import match_names, name_key
 
 Parts = tuple[str, ...]
 
-_BATCH = re.compile(
-    r"\d|(?<![^\W\d_])(?:day|night|morning|week|month|shift|lot|batch|line|station|cam|tag|nacht|"
-    r"schicht|woche|charge|linie|los|lote|lotto|jour|équipe|equipe|ligne|turno|d[ií]a|l[ií]nea|"
-    r"партия|смена|линия|день|批|班|日|线|線|ライン|ロット)"
+_LOT = re.compile(
+    r"(?:19|20)\d\d(?!\d)|\d\d[-_.]\d\d|(?<![^\W\d_])(?:days?|nights?|mornings?|weeks?|months?|"
+    r"shifts?|lots?|batch|line|station|cam|kw|tag|nacht|woche|charge|linie|los|lote|lotto|jour|"
+    r"équipe|equipe|ligne|turno|d[ií]a|l[ií]nea|партия|смена|линия|день)(?![^\W\d_])|"
+    r"schicht(?![^\W\d_])|批|班|日|线|線|ライン|ロット"
 )
 _MADE = re.compile(
     r"aug|segment|cop(?:y|ia|ie)|kopie|crop|resiz|scal|flip|rotat|mirror|synth|generat|fake|backup|"
-    r"old|alt|archiv|version|(?<![^\W\d_])v[-_ ]?\d|\d ?[x×] ?\d|thumb|preview|gr[ae]y|blur|nois|"
+    r"old|alt|version|(?<![^\W\d_])v[-_ ]?\d|\d ?[x×] ?\d|thumb|preview|gr[ae]y|blur|nois|"
     r"normali[sz]|enhanc|filter|proc|pred|result|output|bereinigt|erzeugt"
 )
 
@@ -33,7 +34,17 @@ def is_batch(name: str) -> bool:
         [True, True, False, False, False]
     """
     key = name_key(name)
-    return bool(_BATCH.search(key)) and not is_made(name)
+    return bool(re.search(r"\d", key) or _LOT.search(key)) and not is_made(name)
+
+
+def is_lot(name: str) -> bool:
+    """Say whether a folder is surely called as one day, lot or line: a number may be a class.
+
+    Example:
+        >>> [is_lot(name) for name in ("2026-01-07", "lot_7", "1", "Class2")]
+        [True, True, False, False]
+    """
+    return bool(_LOT.search(name_key(name))) and not is_made(name)
 
 
 def is_made(name: str) -> bool:

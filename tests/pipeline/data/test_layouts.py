@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import shlex
 import unicodedata
@@ -15,6 +16,7 @@ from features.errors import DataError
 from pipeline.data.class_words import is_defective, is_healthy
 from pipeline.data.classes import order_classes
 from pipeline.data.folder import LabelRule, find_pictures, scan_folder
+from pipeline.data.layouts import read_layout
 from pipeline.output.names import match_names, split_names
 
 NFC, NFD = (unicodedata.normalize(form, "défaut") for form in ("NFC", "NFD"))
@@ -715,6 +717,9 @@ READ = {
     "no_visible_defect_on_view scratch": "no_visible_defect_on_view, scratch",
     "X_images_part_1 X_images_part_2": "",
     "OK_confirmed NG_confirmed HOLD_unverified": "OK_confirmed, NG_confirmed, ",
+    "archive/data/0 archive/data/1 to_check": "0, 1, ",
+    "OK/train OK/test NG/train NG/test trash": "OK train, OK test, NG train, NG test, ",
+    "data/OK data/NG masks": "OK, NG",
 }
 
 
@@ -728,6 +733,21 @@ def test_chosen_from_public_sets(tmp_path: Path) -> None:
         ("Crops/train/good", "Crops/test/bad", "Images"): "if Crops is meant: extract .*Crops",
         ("set/train/a", "set/valid/b", "test/test"): "if set is meant: extract .*set;",
         ("seg_train/seg_train/sea", "seg_test/seg_test/ice", "extra"): "--classes ice,sea",
+        ("archive/data/0", "archive/data/1", "backup/0"): "extract .*archive; if all",
+        (
+            "2026/01/OK",
+            "2026/02/NG",
+            "OK - Copy",
+        ): "is none; take the others also below it: --classes NG,OK;",
+        (
+            "lot 7/0",
+            "lot 7/1",
+            "lot 8/0",
+            "lot 8/1",
+            "other",
+        ): "below each of lot 7, lot 8.*--classes 0,1, or",
+        ("day1/train/OK", "day2/test/NG"): "several days or lots.*--classes NG,OK, or",
+        ("OK", "NG", "day 3/NG"): "--classes NG,OK;",
         ("data/OK", "data/NG", "augmented-data/OK"): "take those of data together: --classes NG,OK",
     }
     for at, (folders, said) in enumerate(refused.items()):
@@ -741,6 +761,54 @@ def test_chosen_from_public_sets(tmp_path: Path) -> None:
     assert order_classes(["瑕疵样本", "无瑕疵样本"]).names[1] == "瑕疵样本"
     below = make(tmp_path / "below", ["NG/HOLD_unverified/1.png", "NG/2.png", "OK/3.png"])
     assert any("NG/HOLD_unverified are taken for the first" in n for n in scan_folder(below).notes)
+
+
+OUTER = ("", "2026-01-07/ 2026-01-08/", "lot 7/ lot 8/", "line1/ line2/", "train/ test/", "data/",
+         "2026/01/ 2026/02/", "archive/data/", "train/day1/ test/day2/", "day1/train/ day2/test/",
+         "Training/ val/ testing/", "early/ late/")  # fmt: skip
+INNER = ("", "cam1/ cam2/", "part-1/ part-2/", "2026-01-07/ 2026-01-08/", "train/ test/", "images/")
+BESIDE = (
+    "unsicher",
+    "trash",
+    "augmented/{good}",
+    "backup/{good}",
+    "masks",
+    "results",
+    "lot 9/{bad}",
+    "2026-02-01/{good}",
+    "{good} - Copy",
+    "to_check",
+    "preview",
+    "extra/x",
+    "{bad}/{good}",
+)
+PAIRS = ("OK NG", "good bad", "i.O. n.i.O.", "pass crack", "Gutteile Ausschuss", "合格 不良", "0 1")
+
+
+def test_no_drawn_layout_is_read_wrongly_without_a_word() -> None:
+    """Days, lots, splits and packing above, cameras below, odd folders beside: read or refused."""
+    rng, read = random.Random(0), 0
+    for _ in range(600):
+        good, bad = rng.choice(PAIRS).split()
+        truth = {
+            (*f"{above}/{name}/{below}".replace("//", "/").strip("/").split("/"), f"{at}.png"): name
+            for above in rng.choice(OUTER).split(" ")
+            for below in rng.choice(INNER).split(" ")
+            for at, name in enumerate((good, bad))
+        }
+        odd = [one.format(good=good, bad=bad) for one in rng.sample(BESIDE, rng.choice([0, 1, 2]))]
+        paths = [*truth, *((*one.split("/"), "9.png") for one in odd)]
+        try:
+            layout = read_layout(Path("root"), paths)
+        except DataError as error:
+            assert re.search("--classes|extract root", str(error))
+            assert "\n" not in str(error)
+            continue
+        both = zip(paths, layout.label, strict=True)
+        wrong = [path for path, label in both if truth.get(path, label) != label]
+        assert not wrong or layout.notes, (paths, wrong)
+        read += not wrong
+    assert read > 150
 
 
 @pytest.mark.parametrize("name", ["niet_ok", "ikke ok", "ej godkänd", "pas conforme",
