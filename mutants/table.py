@@ -339,7 +339,7 @@ FOLDERS = (
     Mutant(
         "Lists that leave photographs out are no given split",
         "pipeline/data/split_lists.py",
-        "left = [path for path in named if path not in lists.split]",
+        "left = [path for path in named if not split.get(path)]",
         "left = list[str]()",
         "tests/pipeline/data/test_strangers.py"
         "::test_lists_without_classes_are_the_split_of_the_folders_of_classes",
