@@ -220,15 +220,14 @@ def _of_names(named: Sequence[_Reading], chosen: _Reading | None, why: str) -> l
 
 def _by_time(line: Line, gap: float | None) -> _Reading | None:
     """Cut runs in time; None where gaps are of one kind."""
-    cuts = line.cuts() if gap is None else []
+    cuts, passed = line.cuts() if gap is None else [], line.walk()[1]
     gaps = [cut.gap for cut in cuts] or [gap or 0.0]
     if cuts:
         long = max(cut.long for cut in cuts)
         why = f"gaps are of two kinds: up to {_said(gaps)} s, and about {long:,.0f} s"
     elif gap is not None:
         why = "the gap was given"
-    elif line.step >= _MINUTE:
-        passed = line.walk()[1]
+    elif line.step >= _MINUTE and 2 * (passed == 0).sum() > len(passed):
         rare = 2 * (passed > line.step).sum() > (passed > 0).sum()
         gaps = [line.step * (1.5 if rare else 0.5)]
         why = "times are whole minutes"

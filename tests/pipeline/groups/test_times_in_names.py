@@ -164,6 +164,15 @@ def test_clocks_of_whole_minutes(form: str, every: int, parts: int | None) -> No
     assert parts is None or used.groups == parts
 
 
+def test_a_photograph_each_minute_is_no_part() -> None:
+    """On time to the minute, by a schedule: nothing is said of parts, and pixels may speak."""
+    paths = [f"a/{_written('%Y%m%d_%H%M', START + 60 * n)}.jpg" for n in range(200)]
+    rows = [TableRow(path, "a", "", f"{n:064x}", n, "", 1, 1, 1, 1) for n, path in enumerate(paths)]
+    found = read_all(rows, None, PixelEvidence(None, np.arange(len(rows))))
+    assert found.basis == ""
+    assert not found.spoken.any()
+
+
 @pytest.mark.parametrize(
     ("export", "trusted"),
     [
