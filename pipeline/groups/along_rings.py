@@ -61,7 +61,7 @@ class Turns(NamedTuple):
 def likely_turns(source: Pictures, tick: Tick | None) -> Turns:
     """Turn every picture against its candidates, here or on a cluster."""
     along = _AlongRings(source, *_whitening(source))
-    along = _AlongRings(source, along.middle, along.axes, cells_of(along.search.vectors))
+    along.cells = cells_of(along.sizes)
     blocks = along.search.blocks()
     source.forget()  # of 100,000 pictures 0.4 GB, beside 0.4 GB of series
     taken = Taken(source.count * (SIDE * SIDE + _OF_EACH), _SCRATCH)
@@ -75,7 +75,7 @@ def likely_turns(source: Pictures, tick: Tick | None) -> Turns:
     return Turns(*columns)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _AlongRings:
     """Pictures along rings around their middle, as weighted Fourier series.
 
@@ -105,9 +105,14 @@ class _AlongRings:
         return found
 
     @cached_property
+    def sizes(self) -> Array:
+        """Hold their magnitudes, which no turn changes: float32 (n, rings × waves)."""
+        return np.abs(self.series).reshape(self.source.count, -1)
+
+    @property
     def search(self) -> Search:
-        """Hold the way to those with like magnitudes, which no turn changes."""
-        return Search(np.abs(self.series).reshape(self.source.count, -1), self.cells)
+        """Give the way to those with like magnitudes."""
+        return Search(self.sizes, self.cells)
 
 
 def _weighted(block: Block, along: _AlongRings) -> Complex:

@@ -195,13 +195,6 @@ def _window(pictures: Array, size: float, down: float, right: float) -> Array:
     return normalise(rows @ pictures @ columns.T).reshape(len(pictures), -1)
 
 
-class _Ground(NamedTuple):
-    """Pictures that windows are laid on: Fourier transforms, and lengths at each place."""
-
-    whole: Any
-    lengths: list[Array]
-
-
 def _laid_windows(pictures: Array, rows: Indices, numbers: Indices, sizes: Array) -> Array:
     """Lay pictures, as windows, on their candidates: what differs, 1 being what usually does.
 
@@ -217,42 +210,45 @@ def _laid_windows(pictures: Array, rows: Indices, numbers: Indices, sizes: Array
     """
     from scipy.fft import rfft2
 
+    shape = pictures.shape[1:]  # no window reaches over the edge, so that nothing wraps around
     fine = _fine(pictures)
-    widths = [round(size * len(fine[0])) for size in _FINE]
-    ground = _Ground(rfft2(fine), [_lengths(fine, width) for width in widths])
-    calls = list(zip(rows.tolist(), numbers, sizes, strict=True))
-    best = list(by_threads(_window_on, calls, pictures, ground))
-    left = 1 - np.array(best, dtype=np.float32).reshape(numbers.shape)
-    return np.asarray(left / _usual(left))
-
-
-def _lengths(fine: Array, width: int) -> Array:
-    """Give the length of what a window shows at each place: float32 (n, room, room)."""
+    whole = rfft2(fine, shape)
     sums = np.pad(fine**2, ((0, 0), (1, 0), (1, 0))).cumsum(1, np.float64).cumsum(2)
+    best = np.zeros(numbers.shape, dtype=np.float32)
+    for size in _FINE if len(rows) else ():
+        near, width = abs(np.log(size / sizes)) < _NEAR, round(size * shape[0])
+        parts = normalise(_fine(_resized(pictures[rows], width), shape[0])) / width
+        seen = rfft2(parts, shape).conj()
+        calls = list(
+            zip(seen, (line[n] for line, n in zip(numbers, near, strict=True)), strict=True)
+        )
+        found = by_threads(_best_places, calls, whole, _lengths(sums, width))
+        best[near] = np.maximum(best[near], np.concatenate(list(found)))
+    return np.asarray((1 - best) / _usual(1 - best))
+
+
+def _lengths(sums: Floats, width: int) -> Array:
+    """Give the length of what a window shows at each place, by sums: float32 (n, room, room)."""
     rows = sums[:, width:] - sums[:, :-width]
     squares = np.maximum(rows[:, :, width:] - rows[:, :, :-width], 1e-3)
     return np.asarray(np.sqrt(squares), dtype=np.float32)
 
 
-def _window_on(call: tuple[int, Indices, Array], pictures: Array, ground: _Ground) -> Array:
-    """Lay a window on its candidates in sizes near theirs: the best correlation with each, (k,)."""
-    from scipy.fft import irfft2, rfft2
+def _best_places(call: tuple[Any, Indices], whole: Any, lengths: Array) -> Array:  # noqa: ANN401
+    """Lay a window on some candidates at every place: the largest correlation with each."""
+    from scipy.fft import irfft2
 
-    row, numbers, sizes = call
-    shape = pictures.shape[1:]  # no window reaches over the edge, so that nothing wraps around
-    best = np.zeros(len(numbers), dtype=np.float32)
-    for size, lengths in zip(_FINE, ground.lengths, strict=True):
-        near = abs(np.log(size / sizes)) < _NEAR
-        if not near.any():
-            continue
-        others, width = numbers[near], round(size * shape[0])
-        small = Image.fromarray(pictures[row]).resize((width, width), Image.Resampling.BILINEAR)
-        part = normalise(_fine(np.asarray(small)[None], shape[0])) / width
-        found = irfft2(ground.whole[others] * rfft2(part, shape).conj(), shape)
-        room = shape[0] - width + 1
-        most = (found[:, :room, :room] / lengths[others]).max(axis=(1, 2))
-        best[near] = np.maximum(best[near], most)
-    return best
+    seen, others = call
+    room, side = lengths.shape[1], whole.shape[1]
+    found = irfft2(whole[others] * seen, (side, side))[:, :room, :room] / lengths[others]
+    return np.asarray(found.max(axis=(1, 2)), dtype=np.float32)
+
+
+def _resized(pictures: Array, side: int) -> Array:
+    small = Image.Resampling.BILINEAR
+    return np.array(
+        [np.asarray(Image.fromarray(p).resize((side, side), small)) for p in pictures], np.float32
+    ).reshape(len(pictures), side, side)
 
 
 def _fine(pictures: Array, side: int | None = None) -> Array:
