@@ -28,7 +28,7 @@ from features.arrays import Floats, Indices, Row, Rows
 from features.cache.row_parts import RowParts
 from features.untrusted_files import read_arrays
 from pipeline.data.dataset import Dataset
-from pipeline.feature_specs.rows import raw_rows
+from pipeline.feature_specs.rows import WholeRows
 from pipeline.feature_specs.spec import FeatureSpec
 
 FILE = "familiar.npz"
@@ -141,10 +141,9 @@ def familiar_file(
         seed: as in `Familiar.of`.
     """
     views = 1 if spec.is_flat else len(spec.stored_views(dataset.row_parts))
+    rows = WholeRows(spec, dataset, learned)
     blocks = [
-        familiar_vectors(
-            raw_rows(dataset, spec, learned[at : at + _BLOCK]), dataset.row_parts, views
-        )
+        familiar_vectors(rows[at : at + _BLOCK], dataset.row_parts, views)
         for at in range(0, len(learned), _BLOCK)
     ]
     found = Familiar.of(np.concatenate(blocks), dataset.groups[learned], seed=seed)

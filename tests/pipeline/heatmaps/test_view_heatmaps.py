@@ -16,9 +16,12 @@ from toy import photograph, toy_settings
 
 import pipeline
 from benchmarks.pointing import of_views, point_views
+from features.cache.cache import Cache
+from features.cache.shards import open_cache
 from features.errors import HeadError
 from features.extract import extract
 from features.photographs.views import views_of
+from pipeline.data import lazy_rows
 from pipeline.data.folder import scan_folder
 from pipeline.feature_specs.heads import HeadOnCachedRows
 from pipeline.feature_specs.rows import WholeRows, raw_rows
@@ -200,6 +203,24 @@ def test_rows_are_read_as_they_are_asked_for(fitted: Path) -> None:
     X = raw_rows(dataset, SPEC, np.arange(2, 8))
     assert (len(rows), rows.shape) == (6, X.shape)
     np.testing.assert_array_equal(rows.subset(np.array([4, 1]))[:], X[[4, 1]])
+
+
+def test_the_cache_is_opened_once_for_all_blocks_of_rows(
+    fitted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Opening one of 100,000 photographs takes seconds: once a block made `fit` take hours."""
+    dataset = pipeline.load_dataset(fitted / "f.h5")
+    opened = []
+
+    def counted(path: Path) -> Cache:
+        opened.append(path)
+        return open_cache(path)
+
+    monkeypatch.setattr(lazy_rows, "open_cache", counted)
+    rows = WholeRows(SPEC, dataset, np.arange(8))
+    for start in range(8):
+        assert len(rows[start : start + 1]) == len(rows.subset(np.array([start]))[:]) == 1
+    assert len(opened) == len(SPEC.stored_views(dataset.row_parts))
 
 
 def test_pointing_counts_crops(fitted: Path) -> None:
