@@ -99,20 +99,24 @@ _RAREST = 600.0
 
 def _lines(unit: str) -> Callable[..., None]:
     """Give what says in a log how far a long command is: first after a while, then less often."""
-    silence, last = _FIRST_LINE, 0
+    silence, last, first = _FIRST_LINE, -1, 0
     begun = said = time.monotonic()
 
     def update(done: int, total: int, *_: object) -> None:
-        """Say it, if there was silence for long; a step that begins anew has a pace of its own."""
-        nonlocal silence, last, begun, said
+        """Say it, if there was silence for long; each step has a pace of its own.
+
+        What was done before its first word, such as reading, is no part of its pace.
+        """
+        nonlocal silence, last, first, begun, said
         now = time.monotonic()
-        if done < last:
-            begun = now
+        if done < last or last < 0:
+            begun, first = now, done
         last = done
         if now - said < silence:
             return
         silence, said = min(2 * silence, _RAREST), now
-        minutes = (now - begun) / done * (total - done) / 60 if done else math.nan
+        paced = done > first
+        minutes = (now - begun) / (done - first) * (total - done) / 60 if paced else math.nan
         left = f"; about {minutes:.0f} minutes to go" if minutes >= 1 else ""
         say(f"{done:,} of {total:,} {unit}{left}")
 

@@ -64,6 +64,23 @@ def test_where_nobody_looks_a_line_comes_now_and_then(
     assert said[-1] == "100 of 7,200 photographs; about 710 minutes to go"
 
 
+def test_what_came_before_the_first_word_is_no_part_of_the_pace(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A minute of reading, then fifty at once: nobody knows yet how long thousands take."""
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    with console.bar("photographs") as tell:
+        now = 60.0
+        tell(50, 6050)
+        now = 180.0
+        tell(2050, 6050)
+    assert capsys.readouterr().err.splitlines() == [
+        "50 of 6,050 photographs",
+        "2,050 of 6,050 photographs; about 4 minutes to go",
+    ]
+
+
 def test_who_asked_for_quiet_reads_no_lines(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
