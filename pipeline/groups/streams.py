@@ -136,11 +136,11 @@ def _lags(line: Line, camera: Indices, cameras: list[int]) -> tuple[Floats, Indi
             if met is None:
                 continue
             lag, share, once = met
-            if once and abs(lag) > line.step:
+            if once:
                 if max(others[0], starts[0]) > min(others[-1], starts[-1]):
                     doubt = True
                     continue
-                late[one], same[one] = lag, first
+                late[one], same[one] = lag if abs(lag) > line.step else 0.0, first
                 break
             beside.append(share)
         else:
