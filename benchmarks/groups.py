@@ -166,7 +166,7 @@ BRANCHES: dict[str, list[tuple[str, object]]] = {
     "vote: time between runs": [("rounds._ROUNDS_APART", 1e99), ("rounds._PARTS_APART", -1.0)],
     "vote: few values": [("rounds._FEW", 0)],
     "vote: the other leads": [("readings.weigh", _none_leads)],
-    "vote: words for parts": [("rounds._PART_WORDS", _NEVER)],
+    "vote: words for parts": [("rounds._PART_WORDS", _NEVER), ("rounds._PLACE_WORDS", _NEVER)],
     "vote: words for views": [("rounds._VIEW_WORDS", _NEVER)],
     "vote: words for rounds": [("rounds._ROUND_WORDS", _NEVER)],
     "near copies": [("propose.similarity_of_pictures", lambda *_: None)],

@@ -48,9 +48,11 @@ _WITHOUT = re.compile(
 _IN_ORDER = re.compile(r"(?<![^\W\d_])(?P<not>n\.? ?)?i\.? ?o\.?(?![^\W\d_])")
 _BAD_ALONE = re.compile(
     r"bad|ng|nok|ko|nio|defects?|defective|defekte?|defectuos[oa]s?|faulty|fail(?:ed|ure|ures)?|"
-    r"reject(?:ed|s)?|abnormal|anomal(?:y|ies|ous)|damaged|scrap|schlecht|fehlerhaft|ausschuss|"
+    r"reject(?:ed|s)?|abnormal|anomal(?:y|ies|ous)|damaged|scrap|schlecht\w*|fehlerhaft\w*|"
+    r"fehlteile?|ausschuss\w*|"
     r"rebuts?|scart[oi]|mauvais\w*|брак|негодн\w+|дефект\w*|不合格品?|不良品?|异常|異常|불량품?|불합격"
 )
+_WITHOUT_NUMBER = re.compile(r"^\d+[-_. )]+(?=\D)|(?<=\D)[-_. ]*\(?\d+\)?$")  # 2_NG, NG (2)
 _COLLECTION = frozenset({
     "data", "dataset", "datasets", "database", "classification", "detection", "inspection",
     "recognition", "images", "image", "photos", "pictures",
@@ -100,11 +102,11 @@ def says_bad_alone(name: str) -> bool:
     """Say whether a name says that parts are defective and nothing of how: what is not good.
 
     Example:
-        >>> [says_bad_alone(name) for name in ("NG", "defective_parts", "not ok", "crack", "OK")]
+        >>> [says_bad_alone(name) for name in ("2_NG", "defective_parts", "not ok", "crack", "OK")]
         [True, True, True, False, False]
     """
     beside = r"[-_ ]+(?:parts?|images?|pieces?|teile?|products?|quality|confirmed|verified)$"
-    words = re.sub(beside, "", _words(name))
+    words = re.sub(beside, "", _WITHOUT_NUMBER.sub("", _words(name)))
     return bool(_BAD_ALONE.fullmatch(words) or _NEGATED.fullmatch(words))
 
 

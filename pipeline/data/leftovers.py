@@ -55,7 +55,7 @@ def is_undecided(name: str) -> bool:
     """Say whether the whole name of a folder says that its photographs have no verdict.
 
     Example:
-        >>> [is_undecided(name) for name in ("unsure_2", "à_vérifier", "?", "unknown stain", "ok")]
+        >>> [is_undecided(name) for name in ("3_unsure_2", "à vérifier", "?", "odd stain", "ok")]
         [True, True, True, False, False]
     """
     return bool(_NO_VERDICT.fullmatch(_words(name)))
@@ -135,4 +135,4 @@ def doubtful(left: Sequence[str], level: Iterable[str]) -> list[str]:
 
 def _words(name: str) -> str:
     cut = name if name_key(name) == "nan" else re.sub(r"(?<=[a-zà-ÿ])(?=[A-Z])", " ", name)
-    return re.sub(r"[-_ ./]+", " ", name_key(cut)).strip()
+    return re.sub(r"^\d+ (?=\D)", "", re.sub(r"[-_ ./]+", " ", name_key(cut)).strip())

@@ -28,12 +28,14 @@ _TOKEN = re.compile(rf"[{_TIME}{_DRAWN}][^\W_]+|{_DAY}[0-9]+|[0-9]+|[^\W\d_]+|[\
 _MARKS = {_TIME: "time", _DAY: "day", _DRAWN: "drawn"}
 _FEWEST, _SMALLEST_SHARE = 8, 0.05  # names of one shape: so many, and so many of all
 _FEWEST_DRAWN, _SHORTEST = 16, 4  # different words that are drawn, and letters and digits of each
+_LETTERS_DIFFER = 3  # letters at one place of a serial number: more than two sides
 _MIXED = 0.75  # share of their places that have letters and digits: a UUID's version is a digit
 _FEWEST_GROUPS = 4
 _MOST_KINDS, _EVENLY = 12, 0.5  # words for kinds; views are there so evenly, the rarest to the most
 _GROUPED = 0.5  # share of photographs in groups of several, so that a field may name parts
 _SESSION = 0.5  # different times for a photograph, up to which they are those of sessions
 _COLLIDES = 0.05  # share of equal numbers from which on they are no counter's
+_SPARSE = 1.5  # numbers from the first to the last, of those that are there
 _TWICE = 0.1  # of the values in two folders, names that are there twice
 _LONGEST_NUMBER = 15  # digits that a float64 holds
 
@@ -101,6 +103,7 @@ class Key:
             part 17, but "2_017" may be the 17th photograph of day 2.
         before: the word in front of its last field, such as "pos" or "view"; "" for none.
         pattern: for --group-regex.
+        sparse: whether its values are numbers that leave some out, or words, as serial numbers do.
     """
 
     what: str
@@ -108,6 +111,7 @@ class Key:
     leads: bool
     before: str
     pattern: str
+    sparse: bool = False
 
 
 @dataclass(frozen=True)
@@ -231,7 +235,9 @@ def _mark_drawn(names: Sequence[str]) -> list[str]:
         alike[tuple(words[1::2])].append(words)
     for several in alike.values():
         for place, column in enumerate(zip(*several, strict=True)):
-            if len({len(word) for word in column}) == 1 and _are_drawn(set(column)):
+            different, as_long = set(column), len({*map(len, column)}) == 1
+            recur = len(different) <= _GROUPED * len(column)
+            if (as_long and _are_drawn(different)) or (recur and _are_codes(different)):
                 for words in several:
                     words[place] = _DRAWN + words[place]
     return ["".join(words) for words in cut]
@@ -244,6 +250,22 @@ def _are_drawn(words: set[str]) -> bool:
     ]
     several = len(words) >= _FEWEST_DRAWN and len(mixed) >= _SHORTEST
     return several and sum(mixed) >= _MIXED * len(mixed)
+
+
+def _are_codes(words: set[str]) -> bool:
+    """Say whether words are serial numbers of letters and digits, such as A3X07Q and B4K11Q.
+
+    All have letters and digits at the same places, and letters at two of these differ much.
+    """
+    cut = [re.findall(r"[^\W\d_]+|\d+", word) for word in words]
+    if len(words) < _FEWEST_DRAWN or {*map(len, cut)} != {len(cut[0])} or len(cut[0]) < _SHORTEST:
+        return False
+    kinds = [{run.isdecimal() for run in place} for place in zip(*cut, strict=True)]
+    differ = [
+        place for place, kind in zip(zip(*cut, strict=True), kinds, strict=True)
+        if kind == {False} and len(set(place)) >= _LETTERS_DIFFER
+    ]  # fmt: skip
+    return all(len(kind) == 1 for kind in kinds) and len(differ) > 1
 
 
 def _sort(token: str) -> str:
@@ -279,7 +301,16 @@ def _keys(shape: _Shape, count: int) -> Iterator[Key]:
             chosen == tuple(shape.fields[: len(chosen)]) or "number" not in others,
             _word_before([column[0] for column in shape.columns], chosen[-1]),
             shape.pattern(chosen),
+            _leave_out(shape.values(chosen[-1:])),
         )
+
+
+def _leave_out(values: Sequence[str]) -> bool:
+    """Say whether numbers leave many out between the first and the last, or are none."""
+    if not all(value.isdecimal() for value in values):
+        return True
+    found = {*map(int, values)}
+    return max(found) - min(found) + 1 > _SPARSE * len(found)
 
 
 def _counted_anew(names: list[str], values: list[str], folders: list[str]) -> bool:

@@ -35,9 +35,10 @@ from pipeline.groups.rounds import (
     is_called_part,
     is_called_view,
     may_be_view,
+    purity,
     weigh,
 )
-from pipeline.groups.streams import by_camera, seem_several
+from pipeline.groups.streams import by_camera, seem_several, seem_slower
 from pipeline.groups.timeline import MOST_SHOTS, Line, round_gap, table_of_cuts
 
 _USUAL = 12  # photographs of the usual part by its name; of more, runs in time may know better
@@ -45,6 +46,7 @@ _RECURS = 1.5  # runs of a value in the order of shots, from which on it comes b
 _ONE_MOMENT = 0.95  # share of gaps within runs that are 0, where a program wrote when it began
 _MINUTE = 60.0  # seconds: a clock of which one moment may be of several parts
 _SURE = 1.0  # weight from which on one of two readings is believed
+_WITHIN = 0.95  # share of pairs of one run that have one value
 _SHOWN, _COUNTED = 4, 2  # keys and counters that are shown though they do not serve
 
 
@@ -146,18 +148,20 @@ def read_all(
     keys, counters = read_names(names, labels) if gap is None else ([], [])
     order = line or _one_counter(counters, len(paths))
     named = [_by_name(key, order, pixels) for key in keys]
-    best = _best(named) or timed
+    numbers = np.unique(labels, return_inverse=True)[1]
+    best = _best(named)
+    again, anew = _photographed_again(named, timed, numbers) if not best and timed else (None, "")
+    best = best or again or timed
     counted = [] if best else [_by_counter(counter, pixels) for counter in counters]
     sure = [one for one in counted if one.confirmed]
     chosen, why, question = best, "", ""
     if not sure:
-        numbers = np.unique(labels, return_inverse=True)[1]
         chosen, why, question = _weighed(best, named, order, line, numbers)
     timed = chosen if chosen and not chosen.key else timed
     mixed = ""
     if chosen is not None and gap is None:
-        mixed = _may_be_merged(line, chosen, pixels)
-        question = (line.question if line and chosen.gaps else "") or ("" if mixed else question)
+        asked = question or (anew if chosen is timed else "")
+        mixed, question = _doubts(line, chosen, asked, pixels)
     return Readings(
         [
             *(one.finding(True) for one in sure),
@@ -188,12 +192,31 @@ def _may_be_merged(line: Line | None, chosen: _Reading, pixels: PixelEvidence) -
                 "do all photographs with the same time in their names show one part "
                 "(--groups TABLE)"
             )
-    if chosen.key is not None and is_called_part(chosen.key):
+    if chosen.key is not None and is_called_part(chosen.key, places=False):
         return ""
     alike = pixels.like_own(members_of(chosen.codes), views=True)
     if alike is not None and abs(alike - 0.5) <= COIN:
         return "does each photograph show another part, as in trays and lots (--groups TABLE)"
     return ""
+
+
+def _doubts(
+    line: Line | None, chosen: _Reading, asked: str, pixels: PixelEvidence
+) -> tuple[str, str]:
+    """Ask what is open: whether parts may be merged, and else whether they may be torn.
+
+    Args:
+        line: capture times; None for none.
+        chosen: the reading that serves.
+        asked: what is open between readings.
+        pixels: the pixels.
+    """
+    mixed = _may_be_merged(line, chosen, pixels)
+    if line is None or not chosen.gaps:
+        return mixed, "" if mixed else asked
+    if not (mixed or asked) and seem_slower(line, chosen.gaps):
+        asked = "did somebody photograph more slowly for a while (--groups TABLE)"
+    return mixed, line.question or ("" if mixed else asked)
 
 
 def _of_times(
@@ -298,6 +321,31 @@ def _best(named: Sequence[_Reading]) -> _Reading | None:
     if small:
         return min(small, key=lambda one: one.groups)
     return max(able, key=lambda one: one.groups, default=None)
+
+
+def _photographed_again(
+    named: Sequence[_Reading], timed: _Reading, labels: Indices
+) -> tuple[_Reading | None, str]:
+    """Find a field of which each run in time has one value, and a value several runs: the part.
+
+    Serial numbers leave some out. Numbers that do not may be counted anew each day: then runs
+    serve, and it is asked, unless the classes go with the runs.
+
+    Returns:
+        The reading, None for none; and the question that is left open, "" for none.
+    """
+    for one in sorted(named, key=lambda one: one.groups):
+        within = purity(one.codes, timed.codes) >= _WITHIN
+        covers = (one.codes >= 0).mean() >= COVERS
+        if not (within and covers and one.key and 1 < one.usual <= _USUAL):
+            continue
+        if purity(labels, timed.codes) - purity(labels, one.codes) > _WITHIN - 0.9:
+            continue
+        if one.key.sparse or is_called_part(one.key, places=False):
+            return one, ""
+        pattern = one.key.pattern
+        return None, f"is {one.what} the part, photographed again (--group-regex '{pattern}')"
+    return None, ""
 
 
 def _weighed(

@@ -25,9 +25,10 @@ _ROUNDS_APART, _PARTS_APART = 900.0, 180.0  # seconds between rounds, and betwee
 _AGAIN = 2.0  # visits of a place in a round, from which on it is a view of several parts
 _FEW = 8  # values of a view at most
 _PART_WORDS = re.compile(
-    "part|piece|item|sn|serial|pos|position|place|slot|cav|cavity|nest|station|unit|specimen|id"
-    "|sample|teil|stueck|stück|nummer|werkstück|platz|pieza|posizione|pièce"
+    "part|piece|item|sn|serial|unit|specimen|id|sample|teil|stueck|stück|nummer|werkstück|pieza|"
+    "pièce"
 )
+_PLACE_WORDS = re.compile("pos|position|place|slot|cav|cavity|nest|station|platz|posizione")
 _VIEW_WORDS = re.compile(
     "view|side|pose|cam|camera|face|shot|img|image|frame|photo|pic|bild|ansicht|seite|kamera|vista"
     "|vue|top|left|right|front|back|bottom|rear|exposure|light|row|col|column|tile|patch|crop|window"
@@ -88,9 +89,15 @@ def may_be_view(key: Key | None) -> bool:
     return is_called_view(key) or count(key.codes) <= _FEW
 
 
-def is_called_part(key: Key) -> bool:
-    """Say whether the word before a field says that it is a part."""
-    return _PART_WORDS.fullmatch(key.before) is not None
+def is_called_part(key: Key, *, places: bool = True) -> bool:
+    """Say whether the word before a field says that it is a part, or the place of one.
+
+    Args:
+        key: the field.
+        places: whether a place counts: that of a fixture is its part, that of a tray is not.
+    """
+    words = (_PART_WORDS, _PLACE_WORDS)[: 1 + places]
+    return any(form.fullmatch(key.before) for form in words)
 
 
 def is_called_view(key: Key) -> bool:

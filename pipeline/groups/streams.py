@@ -32,6 +32,9 @@ _NEAR, _ONCE = 0.04, 2.0  # of a period, within which they meet; how much worse 
 _TICK = 0.002  # seconds: of two clocks of thousandths
 _AT_ONCE = 0.125  # of a period: cameras so near to one another look at one part at once
 
+_STRETCH, _TORN, _SHOTS = 12, 1.5, 2  # runs, and photographs of each if torn, and of others
+_LONGER = 1.25  # the longest gap within a part there, of that elsewhere
+
 _ASKED = "do several cameras look at the same parts, one after the other (--groups TABLE)"
 
 
@@ -196,5 +199,22 @@ def seem_several(line: Line, cuts: Sequence[float]) -> bool:
         sizes = np.bincount(np.concatenate([[0], np.cumsum(gaps > cut)]))
         now_and_then = tiny.sum() >= _SEVERAL and _RARELY <= tiny.mean() <= _OFTEN
         if now_and_then and sizes.std() >= _UNEVEN * sizes.mean():
+            return True
+    return False
+
+
+def seem_slower(line: Line, cuts: Sequence[float]) -> bool:
+    """Say whether runs are torn for a while: photographs alone, whose gaps are of two kinds."""
+    for walk, cut in zip(line.walks(), cuts, strict=True):
+        gaps = np.diff(line.values[walk])
+        runs = np.concatenate([[0], np.cumsum(gaps > cut)])
+        sizes = np.bincount(runs)
+        several = sizes[sizes > 1]
+        if len(sizes) < _STRETCH or not len(several) or np.median(several) < _SHOTS:
+            continue
+        low = np.convolve(sizes, np.ones(_STRETCH), "valid") <= _TORN * _STRETCH
+        slow = np.convolve(low, np.ones(_STRETCH)) > 0
+        longer = find_cut(gaps[slow[runs[1:]] & slow[runs[:-1]]], line.step)
+        if longer is not None and longer.gap > _LONGER * cut:
             return True
     return False

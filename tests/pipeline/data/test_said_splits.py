@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from features.errors import DataError
 from pipeline.data.folder import Scan, scan_folder
 
 SPLITS = ("test", "train", "train")
@@ -86,3 +87,17 @@ def test_folders_and_tables_of_other_splits_are_said(tmp_path: Path) -> None:
     scan = scanned(tmp_path / "b", paths, {"labels.csv": text})
     assert all(p.split != p.path.split("/")[0] for p in scan.photographs)
     assert any("the folders say another part of the split of 4" in note for note in scan.notes)
+
+
+def test_numbers_before_and_behind_a_verdict_say_nothing(tmp_path: Path) -> None:
+    """3_unsure beside 1_OK has no class; a third word beside a plain bad is asked about."""
+    scan = scanned(tmp_path / "a", ["1_OK/a.jpg", "2_NG/b.jpg", "3_unsure/c.jpg"], {})
+    assert [p.label for p in scan.photographs] == ["1_OK", "2_NG", ""]
+    scan = scanned(tmp_path / "b", ["Gutteile/a.jpg", "Schlechtteile (2)/b.jpg", "Nacharbeit/c.jpg"], {})  # fmt: skip  # noqa: E501
+    assert any("Nacharbeit says neither good nor bad" in note for note in scan.notes)
+
+
+def test_lines_of_which_one_has_good_parts_alone_are_taken_together(tmp_path: Path) -> None:
+    """It is not said that the first line's are meant."""
+    with pytest.raises(DataError, match="take all together: --classes ng,ok"):
+        scanned(tmp_path, ["plant A/ok/1.jpg", "plant A/ng/2.jpg", "plant B/ok/3.jpg"], {})

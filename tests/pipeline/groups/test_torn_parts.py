@@ -1,0 +1,95 @@
+"""Parts that runs tear or names merge: serial numbers that come back, slower hands, trays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from benchmarks.groups import measure
+from benchmarks.kinds_of_parts import alone
+from features.cache.sample_table import TableRow
+from pipeline.groups.evidence import PixelEvidence
+from pipeline.groups.readings import Readings, read_all
+
+START = 1536138000  # 2018-09-05 09:00:00
+
+
+def read(names: list[str], labels: list[str], seconds: list[float] | None = None) -> Readings:
+    """Read names and times; nobody asks the pixels."""
+    rows = [
+        TableRow(f"{label}/{name}.jpg", label, "", f"{n:064x}", n, "", 1, 1, 1, 1)
+        for n, (name, label) in enumerate(zip(names, labels, strict=True))
+    ]
+    times = None if seconds is None else np.array([round(1000 * one) for one in seconds])
+    return read_all(rows, times, PixelEvidence(None, np.arange(len(rows))))
+
+
+def parts_of(found: Readings) -> int:
+    """Count the groups of what is used."""
+    return next(f.evidence.groups for f in found.findings if f.evidence.used)
+
+
+def two_days(number: Callable[[int], int], label: Callable[[int, int], str]) -> Readings:
+    """Give thirty numbers on each of two days, four photographs each, and when they were taken."""
+    rng, names, labels = np.random.default_rng(1), list[str](), list[str]()
+    for day in range(2):
+        now = START + 86400.0 * day
+        for part in range(30):
+            for view in range(4):
+                now += (3.5 if view else 25.0) * float(np.exp(0.3 * rng.standard_normal()))
+                stamp = datetime.fromtimestamp(int(now), UTC).strftime("%Y%m%d_%H%M%S")
+                names.append(f"X{number(part):05d}_{stamp}")
+                labels.append(label(part, day))
+    return read(names, labels)
+
+
+def test_a_serial_number_that_comes_back_is_one_part() -> None:
+    """It was inspected again the next day: two runs in time, one part, which were torn."""
+    found = two_days(lambda part: 4711 + 13 * part, lambda part, _: "ab"[part % 3 == 0])
+    assert (parts_of(found), found.basis, found.undecided) == (30, "names", "")
+
+
+def test_numbers_that_leave_none_out_may_be_counted_anew() -> None:
+    """Runs serve and it is asked, unless the classes go with the runs."""
+    found = two_days(lambda part: part, lambda *_: "a")
+    assert (parts_of(found), found.basis) == (60, "times")
+    assert "photographed again" in found.undecided
+    found = two_days(lambda part: part, lambda part, day: "ab"[(part * 7 + 13 * day) % 5 < 2])
+    assert (parts_of(found), found.undecided) == (60, "")
+
+
+@pytest.mark.parametrize("slow", [(8.0, 60.0), (9.0, 90.0)])
+def test_a_slower_hand_is_asked_about(slow: tuple[float, float]) -> None:
+    """One cut does not do for two hands: the slower one's parts were torn, "probably"."""
+    for hands, asked in ((((2.0, 10.0), slow), True), (((2.0, 10.0),) * 2, False)):
+        rng, now, seconds = np.random.default_rng(2), float(START), list[float]()
+        for within, between in hands:
+            for shot in range(150):
+                median = within if shot % 5 else between
+                now += median * float(np.exp(0.3 * rng.standard_normal()))
+                seconds.append(now)
+        found = read([f"DSC_{n:04d}" for n in range(300)], ["a"] * 300, seconds)
+        assert ("slowly" in found.undecided) == asked
+
+
+def test_places_of_plates_are_no_parts() -> None:
+    """Another part in each place of each plate: a place ties photographs of a dozen parts."""
+    found, merged, said = measure(alone(lambda n: f"plate{n // 12:02d}_pos{n % 12:02d}", count=144))
+    assert (found, said) == (1.0, "names, at least")
+    assert merged > 0
+
+
+def test_serial_numbers_of_letters_and_digits_are_one_word() -> None:
+    """A3X07Q-2: what recurs in its letters is no lot, and no part."""
+    rng = np.random.default_rng(1)
+    letters = ["".join(rng.choice(list("ABCDEF"), 2)) for _ in range(40)]
+    names = [
+        f"{a}{part % 7}{b}{part:02d}Q-{view}"
+        for part, (a, b) in enumerate(letters)
+        for view in range(5)
+    ]
+    found = read(names, ["a"] * len(names))
+    assert (parts_of(found), found.basis) == (40, "names")
