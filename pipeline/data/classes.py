@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -111,7 +113,8 @@ def order_classes(
     if len(names) > 2:
         return Classes(tuple(names), {name: number for number, name in enumerate(names)})
     healthy = [name for name in names if is_healthy(name)]
-    if len(healthy) != 1:
+    bare = _without_start(names)
+    if len(healthy) != 1 or [is_healthy(one) for one in bare] == [n not in healthy for n in names]:
         counted = found if isinstance(found, Mapping) else {}
         shown = [f"{name} ({counted[name]:,})" if name in counted else name for name in names]
         raise DataError(
@@ -120,6 +123,18 @@ def order_classes(
         )
     defective = next(name for name in names if name not in healthy)
     return Classes((healthy[0], defective), {healthy[0]: 0, defective: 1})
+
+
+def _without_start(names: Sequence[str]) -> list[str]:
+    """Leave out what all names begin with: n_ok and n_nok are no "not ok" and "not nok".
+
+    Example:
+        >>> _without_start(["n_nok", "n_ok"]), _without_start(["crack", "no_crack"])
+        (['nok', 'ok'], ['crack', 'no_crack'])
+    """
+    cut = [re.split(r"(?<=[\W_])", name_key(name)) for name in names]
+    same = sum(1 for _ in itertools.takewhile(lambda at: len({*at}) == 1, zip(*cut, strict=False)))
+    return ["".join(words[same:]) for words in cut]
 
 
 def _known(wanted: Sequence[str], names: Sequence[str]) -> list[str]:

@@ -149,8 +149,9 @@ class _Reader:
                 depth
             )
         if self._split_below(depth):
+            below = self._splits_below(depth)
             return f"classes above train and test{packed}", [
-                _Place(parts[depth], split_of(parts[depth + 1])) for parts in self.paths
+                _Place(parts[depth], split) for parts, split in zip(self.paths, below, strict=True)
             ]
         joined = joined_splits(level, self.meant)
         if joined and all(len(parts) > depth + 1 for parts in self.paths):
@@ -276,15 +277,21 @@ class _Reader:
             return _Place("", place.split)
         return place
 
+    def _splits_below(self, depth: int) -> list[str]:
+        """Give the part of a split that stands first below the class of each; "" for none."""
+        each = (filter(self._is_split, parts[depth + 1 : -1]) for parts in self.paths)
+        return [split_of(next(names, "")) for names in each]
+
     def _split_below(self, depth: int) -> bool:
-        """Say whether every photograph lies in train or test below a class.
+        """Say whether every photograph lies in train or test below a class, days between them too.
 
         Raises:
             DataError: there are folders below these, too: the first level may be products.
         """
-        below = [parts for parts in self.paths if len(parts) > depth + 2]
-        splits = [self._is_split(parts[depth + 1]) for parts in below]
-        if len(below) < len(self.paths) or not all(splits) or not self.paths:
+        level, splits = names_at(self.paths, depth), self._splits_below(depth)
+        near = [len(p) > depth + 2 and self._is_split(p[depth + 1]) for p in self.paths]
+        deep = any(map(is_healthy, level)) and len(set(splits)) > 1
+        if not splits or not all(near if not deep else splits):
             self._refuse_splits_of_one(depth)
             if any(splits):
                 self.notes.append(
@@ -292,7 +299,6 @@ class _Reader:
                     "they are read as parts of the class, not as a given split"
                 )
             return False
-        level = names_at(self.paths, depth)
         third = names_at(self.paths, depth + 2)
         if third and not any(map(is_healthy, level)):
             one = self.root.joinpath(*self.paths[0][: depth + 1])

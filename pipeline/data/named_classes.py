@@ -139,8 +139,12 @@ def classes_below(paths: Sequence[Parts], depth: int, meant: frozenset[str]) -> 
     split, beside = any(way.first for way in ways), 0 in levels
     holding = Counter(way.outer for way in ways if way.level > 0)
     outside = {way.outer for way in ways if split and not way.first} & holding.keys()
-    here = {name_key(way.names[way.place]) for way in ways if way.level == 0}
-    again = {w.outer for w in ways if w.level > 0 and name_key(w.names[w.place]) in here}
+    here = {(w.names[: w.first], name_key(w.names[w.place])) for w in ways if w.level == 0}
+    again = {
+        w.outer
+        for w in ways
+        if w.level > 0 and (w.names[: w.first], name_key(w.names[w.place])) in here
+    }
     made = {name for name in again if not is_batch(name.rpartition("/")[2])} - outside
     copies = {name for name in holding.keys() - outside if is_made(name.rpartition("/")[2])}
     made |= copies if beside or holding.keys() - outside - copies else set()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from features.errors import DataError
+from pipeline.data.classes import order_classes
 from pipeline.data.folder import Scan, scan_folder
 
 SPLITS = ("test", "train", "train")
@@ -101,3 +102,29 @@ def test_lines_of_which_one_has_good_parts_alone_are_taken_together(tmp_path: Pa
     """It is not said that the first line's are meant."""
     with pytest.raises(DataError, match="take all together: --classes ng,ok"):
         scanned(tmp_path, ["plant A/ok/1.jpg", "plant A/ng/2.jpg", "plant B/ok/3.jpg"], {})
+
+
+@pytest.mark.parametrize("day", ["2026-01-0{}", "cam{}", "monday{}"])
+def test_a_split_below_days_of_the_classes(tmp_path: Path, day: str) -> None:
+    """OK/day1/train, NG/day2/test: the test part was trained on, without a word."""
+    files = [f"{c}/{day.format(n)}/{SPLITS[n]}/{n}.jpg" for c in ("OK", "NG") for n in range(3)]
+    scan = scanned(tmp_path, files, {})
+    assert all((p.label, p.split) == (p.path[:2], p.path.split("/")[2]) for p in scan.photographs)
+
+
+def test_days_in_one_part_of_a_split_beside_the_classes_in_the_other(tmp_path: Path) -> None:
+    """train/mon/OK beside test/OK: all of train was left out as made of photographs."""
+    files = [f"{above}/{c}/1.jpg" for above in ("train/mon", "train/tue", "test") for c in ("OK", "NG")]  # fmt: skip  # noqa: E501
+    for name in files:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    scan = scan_folder(tmp_path, ["OK", "NG"])
+    assert {p.path: p.split for p in scan.photographs} == {f: f.split("/")[0] for f in files}
+
+
+def test_what_both_names_begin_with_says_no_side() -> None:
+    """n_ok and n_nok: "n" may be a number or a not, which swapped the sides."""
+    with pytest.raises(DataError, match="cannot tell which"):
+        order_classes(["n_nok", "n_ok"])
+    assert order_classes(["part_ok", "part_nok"]).names == ("part_ok", "part_nok")
+    assert order_classes(["crack", "no_crack"]).names == ("no_crack", "crack")
