@@ -133,9 +133,21 @@ class _Reader:
             words, places = others.read()
             if not (others.plain and others.depth == depth):
                 self.notes += others.notes
+                self._say_verdicts([p for p, no in zip(self.paths, aside, strict=True) if no])
                 found = iter(places)
                 return words, [_Place() if no else next(found) for no in aside]
         return self._read(depth, names_at(self.paths, depth))
+
+    def _say_verdicts(self, aside: Sequence[Parts]) -> None:
+        """Say which folders of no verdict hold some that say good or bad: they are not read."""
+        inner = [(p[self.depth], p[self.depth + 1]) for p in aside if len(p) > self.depth + 2]
+        held = {pair for pair in inner if is_healthy(pair[1]) or is_defective(pair[1])}
+        if held:
+            self.notes.append(
+                f"photographs in {', '.join('/'.join(pair) for pair in sorted(held)[:4])} have no "
+                "class, for the folder above says that they wait for one, or were made; if they "
+                "have one, give that folder another name"
+            )
 
     def _read(self, depth: int, level: Counter[str]) -> tuple[str, list[_Place]]:
         splits = {name for name in level if self._is_split(name)}

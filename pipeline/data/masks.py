@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 from features.errors import DataError
 from pipeline.data.class_level import WRAPPERS
-from pipeline.data.class_words import split_of
+from pipeline.data.class_words import is_defective, is_healthy, split_of
 from pipeline.data.named_classes import Parts
 from pipeline.output.names import name_key, typed
 
@@ -33,7 +34,10 @@ def find_masks(paths: Sequence[Parts], meant: frozenset[str]) -> set[int]:
     children: dict[Parts, set[str]] = {}
     for folder in folders:
         children.setdefault(folder[:-1], set()).add(name_key(folder[-1]))
-    of_masks = {f for f in folders if _folder_of_masks(f, children[f[:-1]], direct, meant)}
+    verdicts = {f[:-1] for f in folders if is_healthy(f[-1]) or is_defective(f[-1])}
+    above = Counter(f[:-1] for f in verdicts)
+    alone = {f for f in verdicts if f and above[f[:-1]] == 1}  # classes in it, and in none beside
+    of_masks = {f for f in folders if _folder_of_masks(f, children[f[:-1]], direct, meant, alone)}
     named = {(*parts[:-1], _stem(parts[-1]).casefold()) for parts in paths}
     as_jpeg = {
         (*parts[:-1], _stem(parts[-1]).casefold())
@@ -63,7 +67,11 @@ def surely_mask(parts: Parts) -> bool:
 
 
 def _folder_of_masks(
-    folder: Parts, siblings: set[str], direct: set[Parts], meant: frozenset[str]
+    folder: Parts,
+    siblings: set[str],
+    direct: set[Parts],
+    meant: frozenset[str],
+    alone: set[Parts],
 ) -> bool:
     name = name_key(folder[-1])
     if name in meant:
@@ -73,7 +81,7 @@ def _folder_of_masks(
     others = siblings - {name}
     beside = folder[:-1] in direct or bool(others & WRAPPERS)
     made = _MASKS | _MASKS_BESIDE_IMAGES | _DRAWN
-    if beside:
+    if beside and not (name in made - _MASKS and folder in alone):
         return name in made
     words = set(re.findall(r"[^\W\d_]+", name))
     if not others or not (words & _MASKS or name in made) or words & _WEARING:

@@ -128,3 +128,15 @@ def test_what_both_names_begin_with_says_no_side() -> None:
         order_classes(["n_nok", "n_ok"])
     assert order_classes(["part_ok", "part_nok"]).names == ("part_ok", "part_nok")
     assert order_classes(["crack", "no_crack"]).names == ("no_crack", "crack")
+
+
+def test_verdicts_below_what_has_none_are_said(tmp_path: Path) -> None:
+    """Prüfen is "to check" and may be "test"; annotated/good beside raw is no mask."""
+    files = [f"{above}/{c}/1.jpg" for above in ("Lernen", "Prüfen") for c in ("gut", "schlecht")]
+    scan = scanned(tmp_path / "a", files, {})
+    assert [p.label for p in scan.photographs] == ["gut", "schlecht", "", ""]
+    assert any("Prüfen/gut, Prüfen/schlecht have no class" in note for note in scan.notes)
+    with pytest.raises(DataError, match="annotated beside raw"):
+        scanned(tmp_path / "b", ["annotated/good/1.jpg", "annotated/bad/2.jpg", "raw/3.jpg"], {})
+    scan = scanned(tmp_path / "c", ["masks/bad/1.jpg", "images/3.jpg"], {})
+    assert [p.path for p in scan.photographs] == ["images/3.jpg"]
