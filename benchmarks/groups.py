@@ -35,7 +35,7 @@ from features.cache.sample_table import TableRow
 from features.cache.thumbnails import thumbnail_of
 from features.photographs.decode import capture_time, decode
 from features.photographs.recipe import RECIPES
-from pipeline.groups import capture_times, file_names, propose, readings, rounds
+from pipeline.groups import capture_times, file_names, propose, reading, readings, rounds
 from pipeline.groups.changed_copies import Pairs
 from pipeline.groups.evidence import Finding
 from pipeline.groups.pictures import Pictures
@@ -104,7 +104,7 @@ _PICTURES: dict[str, Any] = {
 }
 
 
-def _all_lead(named: list[readings._Reading]) -> readings._Reading | None:
+def _all_lead(named: list[reading.Reading]) -> reading.Reading | None:
     """Take every field for one that names parts."""
     return _BEST([replace(n, key=replace(n.key, leads=True)) if n.key else n for n in named])
 
@@ -145,11 +145,11 @@ BRANCHES: dict[str, list[tuple[str, object]]] = {
     "a class is no camera": [("streams._SOONER", np.inf)],
     "one camera later on the line": [("streams._later", lambda *_: None)],
     "a session's time is a field": [("file_names._SESSION", 0.0)],
-    "photographs like any other": [("readings.COIN", -1.0)],
+    "photographs like any other": [("doubts.COIN", -1.0)],
     "names": [("readings.read_names", lambda *_: ([], []))],
-    "pixels confirm names": [("readings.AGREES", 2.0)],
+    "pixels confirm names": [("reading.AGREES", 2.0)],
     "the part leads in names": [("readings._best", _all_lead)],
-    "few photographs of a part": [("readings._USUAL", 60)],
+    "few photographs of a part": [("readings.USUAL", 60)],
     "fields that come back": [("readings._RECURS", 1e9)],
     "fields together": [
         ("file_names._keys", lambda *of: (key for key in _KEYS(*of) if " with " not in key.what))

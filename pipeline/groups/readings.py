@@ -18,15 +18,15 @@ from features.arrays import Flags, Indices
 from features.cache.sample_table import TableRow
 from features.errors import DataError
 from pipeline.groups.capture_times import TIMED, time_line
+from pipeline.groups.doubts import USUAL, WITHIN, are_lots, ask
 from pipeline.groups.evidence import (
-    AGREES,
-    COIN,
     Finding,
     PixelEvidence,
     in_percent,
     members_of,
 )
-from pipeline.groups.file_names import Key, Names, read_names
+from pipeline.groups.file_names import Key, Names, codes_of, read_names
+from pipeline.groups.reading import Reading, say_gaps
 from pipeline.groups.rounds import (
     COVERS,
     are_crossed,
@@ -38,15 +38,12 @@ from pipeline.groups.rounds import (
     purity,
     weigh,
 )
-from pipeline.groups.streams import by_camera, seem_several, seem_slower
-from pipeline.groups.timeline import MOST_SHOTS, Line, round_gap, table_of_cuts
+from pipeline.groups.streams import by_camera
+from pipeline.groups.timeline import MOST_SHOTS, Line, table_of_cuts
 
-_USUAL = 12  # photographs of the usual part by its name; of more, runs in time may know better
 _RECURS = 1.5  # runs of a value in the order of shots, from which on it comes back
-_ONE_MOMENT = 0.95  # share of gaps within runs that are 0, where a program wrote when it began
-_MINUTE = 60.0  # seconds: a clock of which one moment may be of several parts
+_MINUTE = 60.0  # seconds: a clock that tells no shots of a part apart
 _SURE = 1.0  # weight from which on one of two readings is believed
-_WITHIN = 0.95  # share of pairs of one run that have one value
 _SHOWN, _COUNTED = 4, 2  # keys and counters that are shown though they do not serve
 
 
@@ -72,48 +69,6 @@ class Readings:
     undecided: str
     cuts: list[tuple[float, int]]
     mixed: str = ""
-
-
-@dataclass(frozen=True, eq=False)
-class _Reading:
-    """One way to put photographs into parts.
-
-    Attributes:
-        basis, what, why: as in `Readings` and `Evidence`.
-        codes: int64 (n,) the part of each photograph; -1 for none.
-        gaps: seconds at which the times of each camera are cut; () for none.
-        key: of names; None of others.
-        usual: photographs of the usual part.
-        recurs: runs of a value in the order of shots; None where there is no order.
-        agreement: of the pixels.
-    """
-
-    basis: str
-    what: str
-    why: str
-    codes: Indices
-    gaps: Sequence[float] = ()
-    key: Key | None = None
-    usual: float = 0.0
-    recurs: float | None = None
-    agreement: float | None = None
-
-    @property
-    def groups(self) -> int:
-        """Count the groups."""
-        return count(self.codes)
-
-    @property
-    def confirmed(self) -> bool:
-        """Say whether the pixels agree; where they cannot be asked they do not."""
-        return self.agreement is not None and self.agreement >= AGREES
-
-    def finding(self, used: bool, more: str = "") -> Finding:
-        """Give it as a row of the table; `more` is why it is used or not."""
-        kind = "time" if self.basis == "times" else "name"
-        hint = f"--group-regex '{self.key.pattern}'" if self.key and not used else ""
-        why = "; ".join(filter(None, (self.why, more)))
-        return Finding.of_groups(kind, self.what, self.codes, used, why, hint)
 
 
 def read_all(
@@ -147,21 +102,21 @@ def read_all(
     timed = None if line is None else _by_time(line, gap)
     keys, counters = read_names(names, labels) if gap is None else ([], [])
     order = line or _one_counter(counters, len(paths))
-    named = [_by_name(key, order, pixels) for key in keys]
-    numbers = np.unique(labels, return_inverse=True)[1]
+    named, numbers = [_by_name(key, order, pixels) for key in keys], codes_of(labels)
     best = _best(named)
+    if best and best.key and timed and is_called_view(best.key) and are_lots(best, timed):
+        best = None
     again, anew = _photographed_again(named, timed, numbers) if not best and timed else (None, "")
     best = best or again or timed
     counted = [] if best else [_by_counter(counter, pixels) for counter in counters]
     sure = [one for one in counted if one.confirmed]
-    chosen, why, question = best, "", ""
+    chosen, why, question, mixed = best, "", "", ""
     if not sure:
         chosen, why, question = _weighed(best, named, order, line, numbers)
     timed = chosen if chosen and not chosen.key else timed
-    mixed = ""
     if chosen is not None and gap is None:
-        asked = question or (anew if chosen is timed else "")
-        mixed, question = _doubts(line, chosen, asked, pixels)
+        question = question or (anew if chosen is timed else "")
+        mixed, question = ask(line, chosen, timed, question, pixels)
     return Readings(
         [
             *(one.finding(True) for one in sure),
@@ -178,49 +133,8 @@ def read_all(
     )
 
 
-def _may_be_merged(line: Line | None, chosen: _Reading, pixels: PixelEvidence) -> str:
-    """Ask whether groups are of several parts; "" where nothing speaks for it."""
-    if line is not None and chosen.gaps:
-        if seem_several(line, chosen.gaps):
-            return "did several cameras photograph at once (give each a folder, or --groups TABLE)"
-        gaps = line.walk()[1]
-        inside = gaps[gaps <= max(chosen.gaps)]
-        of_one_moment = (inside == 0).mean() >= _ONE_MOMENT if len(inside) else False
-        minutes = line.step >= _MINUTE and max(chosen.gaps) < line.step
-        if minutes or (of_one_moment and len(gaps) >= _USUAL * chosen.groups):
-            return (
-                "do all photographs with the same time in their names show one part "
-                "(--groups TABLE)"
-            )
-    if chosen.key is not None and is_called_part(chosen.key, places=False):
-        return ""
-    alike = pixels.like_own(members_of(chosen.codes), views=True)
-    if alike is not None and abs(alike - 0.5) <= COIN:
-        return "does each photograph show another part, as in trays and lots (--groups TABLE)"
-    return ""
-
-
-def _doubts(
-    line: Line | None, chosen: _Reading, asked: str, pixels: PixelEvidence
-) -> tuple[str, str]:
-    """Ask what is open: whether parts may be merged, and else whether they may be torn.
-
-    Args:
-        line: capture times; None for none.
-        chosen: the reading that serves.
-        asked: what is open between readings.
-        pixels: the pixels.
-    """
-    mixed = _may_be_merged(line, chosen, pixels)
-    if line is None or not chosen.gaps:
-        return mixed, "" if mixed else asked
-    if not (mixed or asked) and seem_slower(line, chosen.gaps):
-        asked = "did somebody photograph more slowly for a while (--groups TABLE)"
-    return mixed, line.question or ("" if mixed else asked)
-
-
 def _of_times(
-    line: Line | None, timed: _Reading | None, chosen: _Reading | None, why: str
+    line: Line | None, timed: Reading | None, chosen: Reading | None, why: str
 ) -> Finding:
     if timed is not None:
         used = timed is chosen
@@ -231,7 +145,7 @@ def _of_times(
     return Finding.nothing("time", "none", why_not)
 
 
-def _of_names(named: Sequence[_Reading], chosen: _Reading | None, why: str) -> list[Finding]:
+def _of_names(named: Sequence[Reading], chosen: Reading | None, why: str) -> list[Finding]:
     if not named:
         none = "names are too different from one another, or no part of them recurs"
         return [Finding.nothing("name", "file names", none)]
@@ -241,13 +155,13 @@ def _of_names(named: Sequence[_Reading], chosen: _Reading | None, why: str) -> l
     return used + [one.finding(False) for one in others[:_SHOWN]]
 
 
-def _by_time(line: Line, gap: float | None) -> _Reading | None:
+def _by_time(line: Line, gap: float | None) -> Reading | None:
     """Cut runs in time; None where gaps are of one kind."""
     cuts, passed = line.cuts() if gap is None else [], line.walk()[1]
     gaps = [cut.gap for cut in cuts] or [gap or 0.0]
     if cuts:
         long = max(cut.long for cut in cuts)
-        why = f"gaps are of two kinds: up to {_said(gaps)} s, and about {long:,.0f} s"
+        why = f"gaps are of two kinds: up to {say_gaps(gaps)} s, and about {long:,.0f} s"
     elif gap is not None:
         why = "the gap was given"
     elif line.step >= _MINUTE and 2 * (passed == 0).sum() > len(passed):
@@ -256,25 +170,21 @@ def _by_time(line: Line, gap: float | None) -> _Reading | None:
         why = "times are whole minutes"
     else:
         return None
-    return _Reading("times", f"{line.what}, cut at {_said(gaps)} s", why, line.runs(*gaps), gaps)
+    return Reading("times", f"{line.what}, cut at {say_gaps(gaps)} s", why, line.runs(*gaps), gaps)
 
 
-def _said(gaps: Sequence[float]) -> str:
-    return " and ".join(f"{gap:g}" for gap in sorted({*map(round_gap, gaps)}))
-
-
-def _by_counter(line: Line, pixels: PixelEvidence) -> _Reading:
+def _by_counter(line: Line, pixels: PixelEvidence) -> Reading:
     """Give runs of a counter between long gaps; it says little by itself."""
     order, gaps = line.walk()
     if not line.cuts():
         nobody, none = np.full(len(line.values), -1), "all gaps are of one kind"
-        return _Reading("counter", f"{line.what}, one after another", none, nobody)
+        return Reading("counter", f"{line.what}, one after another", none, nobody)
     (cut,) = line.cuts()
     runs = [run.tolist() for run in np.split(order, np.flatnonzero(gaps > cut.gap) + 1)]
     agreement = pixels.like_own(runs, views=False)
     why = f"gaps are of two kinds (at most {cut.gap:,.0f}, or far more); {in_percent(agreement)}"
     what = f"{line.what}, at most {cut.gap:,.0f} apart"
-    return _Reading("counter", what, why, line.runs(cut.gap), agreement=agreement)
+    return Reading("counter", what, why, line.runs(cut.gap), agreement=agreement)
 
 
 def _one_counter(counters: Sequence[Line], count: int) -> Line | None:
@@ -282,7 +192,7 @@ def _one_counter(counters: Sequence[Line], count: int) -> Line | None:
     return next((c for c in counters if np.isfinite(c.values).sum() > 0.8 * count), None)
 
 
-def _by_name(key: Key, order: Line | None, pixels: PixelEvidence) -> _Reading:
+def _by_name(key: Key, order: Line | None, pixels: PixelEvidence) -> Reading:
     members = members_of(key.codes)
     sizes = [len(group) for group in members if len(group) > 1]
     usual = float(np.median(sizes)) if sizes else 0.0
@@ -295,10 +205,10 @@ def _by_name(key: Key, order: Line | None, pixels: PixelEvidence) -> _Reading:
         come = "they come back" if recurs > _RECURS else "one after the other"
         why = f", {come} in the order of shots"
     why = f"{len(members):,} values, {usual:g} photographs each{why}"
-    return _Reading("names", key.what, why, key.codes, (), key, usual, recurs, agreement)
+    return Reading("names", key.what, why, key.codes, (), key, usual, recurs, agreement)
 
 
-def _best(named: Sequence[_Reading]) -> _Reading | None:
+def _best(named: Sequence[Reading]) -> Reading | None:
     """Give the key that names parts one after the other; None where none does.
 
     Of several the one of the largest groups that are no larger than parts usually are: it keeps
@@ -312,20 +222,20 @@ def _best(named: Sequence[_Reading]) -> _Reading | None:
         # Pieces of a picture look alike, too: pixels agree to "row0" and "row256".
         if one.key and not follow and is_called_view(one.key):
             continue
-        leads = one.key is not None and one.key.leads and one.usual <= _USUAL
+        leads = one.key is not None and one.key.leads and one.usual <= USUAL
         # Views of all parts look alike, too: the pixels agree to a few values of many photographs.
-        confirmed = one.confirmed and not (one.usual > _USUAL and may_be_view(one.key))
+        confirmed = one.confirmed and not (one.usual > USUAL and may_be_view(one.key))
         if follow or (one.recurs is None and (confirmed or leads)):
             able.append(one)
-    small = [one for one in able if one.usual <= _USUAL]
+    small = [one for one in able if one.usual <= USUAL]
     if small:
         return min(small, key=lambda one: one.groups)
     return max(able, key=lambda one: one.groups, default=None)
 
 
 def _photographed_again(
-    named: Sequence[_Reading], timed: _Reading, labels: Indices
-) -> tuple[_Reading | None, str]:
+    named: Sequence[Reading], timed: Reading, labels: Indices
+) -> tuple[Reading | None, str]:
     """Find a field of which each run in time has one value, and a value several runs: the part.
 
     Serial numbers leave some out. Numbers that do not may be counted anew each day: then runs
@@ -335,11 +245,11 @@ def _photographed_again(
         The reading, None for none; and the question that is left open, "" for none.
     """
     for one in sorted(named, key=lambda one: one.groups):
-        within = purity(one.codes, timed.codes) >= _WITHIN
+        within = purity(one.codes, timed.codes) >= WITHIN
         covers = (one.codes >= 0).mean() >= COVERS
-        if not (within and covers and one.key and 1 < one.usual <= _USUAL):
+        if not (within and covers and one.key and 1 < one.usual <= USUAL):
             continue
-        if purity(labels, timed.codes) - purity(labels, one.codes) > _WITHIN - 0.9:
+        if purity(labels, timed.codes) - purity(labels, one.codes) > 1 - WITHIN:
             continue
         if one.key.sparse or is_called_part(one.key, places=False):
             return one, ""
@@ -349,12 +259,12 @@ def _photographed_again(
 
 
 def _weighed(
-    best: _Reading | None,
-    named: Sequence[_Reading],
+    best: Reading | None,
+    named: Sequence[Reading],
     order: Line | None,
     line: Line | None,
     labels: Indices,
-) -> tuple[_Reading | None, str, str]:
+) -> tuple[Reading | None, str, str]:
     """Decide whether runs are parts and a recurring field their view, or the field is the part.
 
     Args:
@@ -391,4 +301,4 @@ def _weighed(
     if score > 0:
         return one, why, question
     anew = f"{one.what} starts anew with each part"
-    return best or _Reading("times", "runs of names", anew, runs), why, question
+    return best or Reading("times", "runs of names", anew, runs), why, question

@@ -34,7 +34,7 @@ _VIEW_WORDS = re.compile(
     "|vue|top|left|right|front|back|bottom|rear|exposure|light|row|col|column|tile|patch|crop|window"
 )
 _ROUND_WORDS = re.compile(
-    "r|round|run|cycle|pass|rep|repeat|trial|loop|day|shift|batch|lot|runde|tag|charge"
+    "r|round|run|cycle|pass|rep|repeat|trial|loop|day|shift|batch|lot|session|runde|tag|charge"
 )
 
 

@@ -93,3 +93,43 @@ def test_serial_numbers_of_letters_and_digits_are_one_word() -> None:
     ]
     found = read(names, ["a"] * len(names))
     assert (parts_of(found), found.basis) == (40, "names")
+
+
+def bursts(parts: int = 40) -> list[tuple[int, int, float]]:
+    """Draw (part, view, seconds): five views of each part within seconds, then the next part."""
+    rng, now, found = np.random.default_rng(3), float(START), []
+    for part in range(parts):
+        for view in range(5):
+            now += (1.0 if view else 9.0) * float(np.exp(0.35 * rng.standard_normal()))
+            found.append((part, view, now))
+    return found
+
+
+def test_views_that_words_tell_are_no_late_cameras() -> None:
+    """front_…, back_… a second apart, the last view missing now and then: parts were torn."""
+    words, shots = ("front", "back", "left", "right", "top"), bursts()
+    kept = [(view, t) for part, view, t in shots if view < 4 or part % 3]
+    names = [
+        f"{words[view]}_{datetime.fromtimestamp(int(t), UTC):%Y%m%d_%H%M%S}" for view, t in kept
+    ]
+    assert 36 <= parts_of(read(names, ["a"] * len(names))) <= 40
+
+
+def test_sessions_are_no_parts_where_times_tell_parts_in_them() -> None:
+    """session2/DSC_0012: sessions of fifty photographs were parts; of another name it is asked."""
+    for what, parts, asked in (("session", 40, ""), ("", 4, "is a run of shots the part")):
+        names = [f"{what}{n // 50}/DSC_{n % 50:04d}" for n in range(200)]
+        found = read(names, ["a"] * 200, [t for *_, t in bursts()])
+        assert (parts_of(found), asked in found.mixed, bool(found.mixed)) == (
+            parts,
+            True,
+            bool(asked),
+        )
+
+
+def test_each_camera_that_counts_its_shots_is_asked_about() -> None:
+    """cam0/0007 and cam1/0007 are one view by two cameras, and a run of ten shots is the part."""
+    shots = [(n, camera, t) for n, (*_, t) in enumerate(bursts()) for camera in (0, 1)]
+    names = [f"cam{camera}/DSC_{n:04d}" for n, camera, _ in shots]
+    found = read(names, ["a"] * len(names), [t + 0.3 * camera for _, camera, t in shots])
+    assert "does each camera count its shots" in found.undecided
