@@ -194,7 +194,9 @@ def _by_folders(
             + "".join(f"; {n}" for n in said)
         )
     table = next((one for one in found if _table_decides(root, layout, one, names)), None)
-    said_split = lists or meet_columns(tables, names, layout.notes)
+    of_lists = _tables(met, {".json"}) if meeting else []  # {"train": […], "test": […]}
+    of_lists = [*tables, *(of_lists if len(of_lists) <= _MOST_POINTED_AT else [])]
+    said_split = lists or meet_columns(of_lists, names, layout.notes)
     if said_split is not None and table is not said_split:
         _split_by_lists(layout, table, said_split, names)
     split = any(layout.split) or (table is not None and table.split)

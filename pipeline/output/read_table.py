@@ -173,7 +173,7 @@ def _separator(text: str, names: Sequence[str]) -> str:
 
 
 def _from_json(file: Path, text: str, names: Sequence[str]) -> Table:
-    """Read a list of objects, JSON Lines, or one object from photographs to classes."""
+    """Read a list of objects, JSON Lines, one object from photographs to classes, or of lists."""
     try:
         try:
             said = json.loads(text, object_pairs_hook=_once)
@@ -195,6 +195,9 @@ def _from_json(file: Path, text: str, names: Sequence[str]) -> Table:
                 'as in {"1.jpg": "ok"}, or a list of objects with path and label'
             )
         return Table(file, ["path", "label"], [[k, _json_cell(v)] for k, v in said.items()])
+    if isinstance(said, dict) and said and all(map(_is_list_of_names, said.values())):
+        lines = [[name, key] for key, names in said.items() for name in names]
+        return Table(file, ["path", "split"], lines)
     records: list[Any] = said if isinstance(said, list) else [said]
     if not records or not all(isinstance(record, dict) for record in records):
         raise DataError(f"{file} is no list of objects; expected JSON Lines, one object a line")
@@ -207,6 +210,11 @@ def _from_json(file: Path, text: str, names: Sequence[str]) -> Table:
         if isinstance(value, (dict, list))
     }
     return Table(file, [column.strip() for column in columns], rows, nested=nested)
+
+
+def _is_list_of_names(value: object) -> bool:
+    """Say whether it is one of the lists of {"train": ["1.jpg"], "test": ["2.jpg"]}."""
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

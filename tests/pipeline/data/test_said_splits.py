@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -140,3 +141,13 @@ def test_verdicts_below_what_has_none_are_said(tmp_path: Path) -> None:
         scanned(tmp_path / "b", ["annotated/good/1.jpg", "annotated/bad/2.jpg", "raw/3.jpg"], {})
     scan = scanned(tmp_path / "c", ["masks/bad/1.jpg", "images/3.jpg"], {})
     assert [p.path for p in scan.photographs] == ["images/3.jpg"]
+
+
+def test_a_json_object_of_lists_is_a_split(tmp_path: Path) -> None:
+    """{"train": [...], "test": [...]}: test was trained on; lists of classes are none."""
+    lists = {split: [p for p, one in SAID.items() if one == split] for split in ("train", "test")}
+    scan = scanned(tmp_path / "a", PATHS, {"split.json": json.dumps(lists)})
+    assert {p.path: p.split for p in scan.photographs} == SAID
+    classes = {name: [p for p in PATHS if p.startswith(name)] for name in ("OK", "NG")}
+    scan = scanned(tmp_path / "b", PATHS, {"about.json": json.dumps(classes)})
+    assert not any(p.split for p in scan.photographs)
