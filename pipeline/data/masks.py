@@ -78,13 +78,15 @@ def _folder_of_masks(
         return False
     if _letters(name) in _SURELY_MASKS:
         return True
+    made = _MASKS | _MASKS_BESIDE_IMAGES | _DRAWN
+    words = set(re.findall(r"[^\W\d_]+", name))
+    if not (words & _MASKS or name in made):
+        return False  # before the others are looked through: a part may have a folder of its own
     others = siblings - {name}
     beside = folder[:-1] in direct or bool(others & WRAPPERS)
-    made = _MASKS | _MASKS_BESIDE_IMAGES | _DRAWN
     if beside and not (name in made - _MASKS and folder in alone):
         return name in made
-    words = set(re.findall(r"[^\W\d_]+", name))
-    if not others or not (words & _MASKS or name in made) or words & _WEARING:
+    if not others or words & _WEARING:
         return False
     if meant or (all(map(split_of, words - made)) and any(map(split_of, others))):
         return True  # the classes were named, and it is none of them
