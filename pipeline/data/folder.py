@@ -94,7 +94,7 @@ def scan_folder(
     if rule.file not in ("", "none"):
         layout, table = _by_table(root, met, rule)
     else:
-        meant = classes or _found_below(root, met, known)
+        meant = classes or (_found_below(root, met, known) if known else None)
         layout, table = _by_folders(root, met, meant, look=rule.file == "")
     if table is not None:
         table.set_aside([*(classes or ()), *known])
