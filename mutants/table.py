@@ -289,8 +289,9 @@ FOLDERS = (
     Mutant(
         "Masks are no photographs",
         "pipeline/data/masks.py",
-        "if _letters(name) in _SURELY_MASKS:\n        return True\n    others = siblings - {name}",
-        "others = siblings - {name}",
+        "if _letters(name) in _SURELY_MASKS:\n        return True\n"
+        "    made = _MASKS | _MASKS_BESIDE_IMAGES | _DRAWN",
+        "made = _MASKS | _MASKS_BESIDE_IMAGES | _DRAWN",
         "tests/pipeline/data/test_layouts.py::test_mvtec_masks_are_no_photographs",
     ),
     Mutant(
