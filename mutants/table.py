@@ -376,12 +376,12 @@ FOLDERS = (
         "test_a_pair_counts_as_the_photograph_with_the_more_alike_strangers_sees_it",
     ),
     Mutant(
-        "What parts of one design share makes no copies of them",
+        "What parts of one design share hides no copies among them",
         "pipeline/groups/along_rings.py",
         "return middle, axes * np.stack([whitening(one) for one in variances])[:, None]",
         "return middle, axes * np.ones(variances.shape)[:, None]",
         "tests/pipeline/groups/test_changed_copies.py::"
-        "test_turned_and_mirrored_copies_are_told_from_parts_of_one_design",
+        "test_many_copies_of_one_photograph_are_found",
     ),
     Mutant(
         "Of an augmented export all turned copies of a photograph are found, however many",
