@@ -29,7 +29,8 @@ MANY = 8
 
 _LIKELY = 0.3  # expected strangers up to which a turned picture is laid on another
 _BLOCK = 256  # pictures at once
-_SMALL = SIDE // 2  # of those that turned ones are laid on
+_SMALL = SIDE // 2  # side of the pictures by which windows are found
+_WHOLE = 20_000  # pictures up to which turned ones are laid at whole size; more would fill memory
 _COARSE = (0.7, 0.77, 0.84, 0.91)  # sizes of windows that candidates are found by, both ways
 _FINE = np.geomspace(0.69, 0.96, 14).tolist()  # and those that candidates are laid on
 _STEP = 1.5  # pixels of the coarse picture between windows
@@ -136,9 +137,10 @@ def _laid_turned(
     source: Pictures, rows: Indices, numbers: Indices, degrees: Array, mirrored: Flags
 ) -> Array:
     """Lay pictures, turned, on their candidates: what differs inside a circle, float32 (m, k)."""
-    fine = np.empty((source.count, _SMALL, _SMALL), dtype=np.float16)
+    side = SIDE if source.count <= _WHOLE else SIDE // 2
+    fine = np.empty((source.count, side, side), dtype=np.float16)
     for block in in_blocks(np.arange(source.count), _BLOCK):
-        fine[block] = _fine(shrink(source.grey[block], _SMALL))
+        fine[block] = _fine(shrink(source.grey[block], side))
     calls = list(zip(rows.tolist(), numbers, degrees, mirrored, strict=True))
     made = list(by_threads(_turned_on, calls, fine))
     return np.array(made, dtype=np.float32).reshape(numbers.shape)
@@ -147,7 +149,8 @@ def _laid_turned(
 def _turned_on(call: tuple[int, Indices, Array, Flags], fine: Any) -> Array:  # noqa: ANN401
     """Lay one picture, turned and mirrored, on others: 1 less the correlation, float32 (k,)."""
     row, others, degrees, mirrored = call
-    inside = np.hypot(*(np.mgrid[:_SMALL, :_SMALL] - (_SMALL - 1) / 2)) < _SMALL / 2 - 1.5
+    side = fine.shape[1]
+    inside = np.hypot(*(np.mgrid[:side, :side] - (side - 1) / 2)) < side / 2 - 1.5
     picture = fine[row].astype(np.float32)
     both = [Image.fromarray(np.ascontiguousarray(one)) for one in (picture, picture[::-1])]
     turned = np.stack(

@@ -125,7 +125,7 @@ def doubts_of_groups(cache_path: Path) -> list[str]:
     ]
 
 
-REVISION = 23
+REVISION = 24
 """Raised when the same photographs would be grouped otherwise."""
 
 
