@@ -16,6 +16,7 @@ from features.cache.cache import Cache
 from features.cache.row_parts import RowParts
 from features.cache.slim import slim_fields
 from features.errors import FeatureSpecError, FingerprintError
+from features.photographs.views import LARGE
 from pipeline.cnn.cnn import Cnn
 from pipeline.feature_specs.heads import HeadOnCachedRows, on_cached_rows
 from pipeline.feature_specs.keep import kept_by
@@ -24,7 +25,9 @@ from pipeline.heads.base import Head
 from pipeline.model.bundle import Bundle
 
 _ROW_PARTS = ("taps", "crops", "map")
-"""Fields of a fingerprint that say what stands in a row, and not what any value of it is."""
+"""Fields of a fingerprint that say what stands in a row, and not what any value of it is.
+
+Of the recipe, so does the size of the large view, which stands there where a row has one."""
 
 
 def on_rows_of(bundle: Bundle, cache: Cache) -> Bundle:
@@ -41,7 +44,7 @@ def on_rows_of(bundle: Bundle, cache: Cache) -> Bundle:
     if isinstance(bundle.head, Cnn) or cache.fields == own or _apart(cache.fields) != _apart(own):
         return bundle
     spec = bundle.record.fit.spec
-    if not _same_values(spec, RowParts.of(own), RowParts.of(cache.fields)):
+    if not _same_values(spec, own, cache.fields):
         kept = cache.note.get("kept")
         what = f"keeps what the features {', '.join(kept)} read" if kept else "has other layers"
         raise FingerprintError(
@@ -61,11 +64,17 @@ def on_fewest(bundle: Bundle) -> Bundle:
 
 
 def _apart(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if name not in _ROW_PARTS}
+    recipe = {name: value for name, value in fields.get("recipe", {}).items() if name != LARGE}
+    return {name: value for name, value in fields.items() if name not in _ROW_PARTS} | {
+        "recipe": recipe
+    }
 
 
-def _same_values(spec: FeatureSpec, own: RowParts, other: RowParts) -> bool:
-    """Say whether both kinds of rows have what the spec reads, in the same order."""
+def _same_values(spec: FeatureSpec, fields: Mapping[str, Any], others: Mapping[str, Any]) -> bool:
+    """Say whether rows of both fingerprints have what the spec reads, in the same order."""
+    if LARGE in spec.sets and fields["recipe"].get(LARGE) != others.get("recipe", {}).get(LARGE):
+        return False
+    own, other = RowParts.of(fields), RowParts.of(others)
     try:
         same = spec.width(own) == spec.width(other)
         layers = [

@@ -25,7 +25,7 @@ from pipeline.groups.rules import GroupRule
 from pipeline.model.probabilities import predict_table_rows
 from pipeline.model.slim_rows import on_fewest
 
-CLOSER = "full+five:colour+white"
+CLOSER = "full+large+five:colour+white"
 PARTS = GroupRule("regex", r"part-(\d+)")
 KEPT = ["avg:root", "avg+max", "five:colour:root", "full+five:colour:max"]
 
@@ -51,7 +51,7 @@ def test_slim_rows_have_the_bits_of_full_ones(full: Path, tmp_path: Path) -> Non
     made = slim_cache(full, ",".join(KEPT), tmp_path / "small.h5")
     for text in KEPT:
         np.testing.assert_array_equal(values(made.path, text), values(full, text))
-    assert (made.cached_width, made.width_before) == (3 + 3 + 3 + 5 * 3, 48 + 5 + 5 * 5)
+    assert (made.cached_width, made.width_before) == (3 + 3 + 3 + 5 * 3, 48 + 5 + 6 * 5)
     assert made.rows == made.photographs == 45
     assert pipeline.verify(made.path, full=True).sound
     a, b = load_dataset(full), load_dataset(made.path)
@@ -154,7 +154,7 @@ def test_the_commands_know_slim_caches(run: Run, full: Path, tmp_path: Path) -> 
         "cache", "slim", str(full), "--keep", "avg:root", "--out", str(tmp_path / "small.h5")
     )
     assert code == 0, err
-    assert "45 rows of 3 values instead of 78" in out
+    assert "45 rows of 3 values instead of 83" in out
     assert "kept for the features avg:root" in out
     code, out, err = run("info", str(tmp_path / "small.h5"))
     assert "slim: kept for  avg:root" in out
