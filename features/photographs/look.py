@@ -146,7 +146,7 @@ class Look(NamedTuple):
 
     def __str__(self) -> str:
         """Give the text that `parse_look` reads; behind it what is kept of the map, if not all."""
-        slim = f", of the last map {'+'.join(self.pooled)} alone" if self.pooled else ""
+        slim = f", the {' and '.join(self.pooled)} of the last map alone" if self.pooled else ""
         return self._text() + slim
 
     def _text(self) -> str:

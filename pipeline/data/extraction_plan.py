@@ -13,6 +13,7 @@ from features.backbones.settings import BackboneSettings
 from features.backbones.two_sizes import see
 from features.cache.sample_table import is_unchanged
 from features.cache.shards import is_begun, open_cache
+from features.cache.thumbnails import SIDE
 from features.errors import ImageError
 from features.photographs.decode_worker_pool import look_apart
 from features.photographs.file import Photograph, read_photograph, stat_photograph
@@ -20,6 +21,10 @@ from features.photographs.views import FULL, view_named
 from features.runtime import core_count
 from pipeline.data.extract_folder import ExtractOptions, prepare
 from pipeline.data.folder import Scan
+
+_BESIDE = SIDE**2 + 350
+"""Bytes of a photograph beside its row's values: the thumbnail, digests and its line of the table.
+Slim rows of 2,048 values in float16 are less."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,7 @@ def plan_folder(data: Path, cache_path: Path, options: ExtractOptions) -> Plan:
         seconds += len(lacking) * _seconds_to_decode(
             list(lacking), settings, names, options.max_pixels
         )
-    size = rows * settings.cached_width * settings.row_dtype.itemsize
+    size = rows * (settings.cached_width * settings.row_dtype.itemsize + _BESIDE)
     return Plan(
         ready.scan, len(lacking), pictures * len(chosen.names), rows, seconds, size,
         str(settings.look),

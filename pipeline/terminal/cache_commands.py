@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from pipeline.terminal import options as opt
+from pipeline.terminal.command_group import OUTPUT
 from pipeline.terminal.console import bar, show
 
 
@@ -92,14 +93,13 @@ def cache_merge(
 
 def cache_slim(
     keep: Annotated[
-        str,
-        typer.Option("--keep", help="Features to keep, with commas: avg,five:mixed8:root."),
+        str, opt.option(OUTPUT, "Features to keep, with commas: avg,five:mixed8:root.", "--keep")
     ],
     out: Annotated[Path, opt.out_option("The new cache; must not exist.")],
     cache_argument: opt.CacheArgument = None,
     cache: opt.CacheFile = Path("features.h5"),
     precision: Annotated[
-        str | None, typer.Option(help="float16 for half the space.  [default: the cache's]")
+        str | None, opt.option(OUTPUT, "float16 for half the space.  [default: the cache's]")
     ] = None,
     patience: opt.Wait = 60.0,
     quiet: opt.Quiet = False,

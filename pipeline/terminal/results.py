@@ -56,9 +56,9 @@ def plan(planned: Plan) -> str:
     rows = [
         [*first[:-1], f"{first[-1]}, of which {planned.missing:,} to be looked at"],
         *read,
-        ["rows", f"{planned.rows:,}, from {planned.pictures} pictures a photograph"],
+        ["rows", f"{planned.rows:,}, from {_counted(planned.pictures, 'picture')} a photograph"],
         ["time", f"about {took} while nothing else runs, measured just now"],
-        ["disk", f"{planned.size / 1e6:,.0f} MB"],
+        ["disk", f"{planned.size / 1e6:,.1f} MB"],
         ["look", planned.look],
     ]
     return "\n".join([align(rows, right=False), *_about_folder(planned.scan)])
@@ -297,8 +297,13 @@ def _look(settings: BackboneSettings, views: Chosen) -> str:
     seen = ["whole photograph"]
     seen += [f"the same of {large[0]}×{large[1]} pixels"] if large else []
     seen += [f"{crops} crops"] if crops else []
-    layers = f"{' and '.join(seen)}, {len(look.crops.taps)} layers"
-    return f"{layers}: {settings.cost:.2g} times the time of --look plain"
+    seen = [" and ".join(seen), _counted(len(look.crops.taps), "layer")]
+    seen += [f"the {' and '.join(look.pooled)} of the last map alone"] if look.pooled else []
+    return f"{', '.join(seen)}: {settings.cost:.2g} times the time of --look plain"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
 def _size(path: Path) -> str:

@@ -124,7 +124,7 @@ def comparison_notes(
     title = TITLES[result.sort_by]
     notes = [
         f"means over the same {len(result.folds)} folds for every head ({folds} folds, drawn "
-        f"{repeats} times, {split} split: {parts}), sorted by {title}; verdicts are at the "
+        f"{'once' if repeats == 1 else f'{repeats} times'}, {split} split: {parts}), sorted by {title}; verdicts are at the "
         "threshold 0.5; further scores in comparison.csv"
     ]
     if _single_photographs(photographs, result):

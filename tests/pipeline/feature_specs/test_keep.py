@@ -168,10 +168,18 @@ def test_the_commands_know_slim_caches(run: Run, full: Path, tmp_path: Path) -> 
     assert run("groups", *cache)[0] == 0
     data = str(full.parent / "data")
     words = ("--keep", "avg,avg+max", "--backbone", "toy", "--weights", "random")
+    code, planned, err = run("extract", data, "--cache", "new.h5", *words, "--dry-run")
+    assert "45, from 1 picture a photograph" in planned
+    assert "0.2 MB" in planned  # 45 thumbnails of 4 kB beside rows of 6 values
     code, out, err = run("extract", data, "--cache", "new.h5", *words)
     assert code == 0, err
+    assert Path("new.h5").stat().st_size == pytest.approx(0.25e6, rel=0.2)
+    assert "plain, the avg and max of the last map alone" in out
     with Cache.read(Path("new.h5")) as made:
         assert made.cached_width == 6
+    crops = ("--cache", "crops.h5", "--keep", "five:white:root", *words[2:])
+    said = "5 crops, 1 layer, the avg of the last map alone"
+    assert said in run("extract", data, *crops)[1]
     fails(
         run("extract", data, "--cache", "new.h5", "--keep", "avg", "--look", "plain"),
         "expected --keep alone",
