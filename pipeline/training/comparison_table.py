@@ -124,8 +124,8 @@ def comparison_notes(
     title = TITLES[result.sort_by]
     notes = [
         f"means over the same {len(result.folds)} folds for every head ({folds} folds, drawn "
-        f"{'once' if repeats == 1 else f'{repeats} times'}, {split} split: {parts}), sorted by {title}; verdicts are at the "
-        "threshold 0.5; further scores in comparison.csv"
+        f"{'once' if repeats == 1 else f'{repeats} times'}, {split} split: {parts}), sorted by "
+        f"{title}; verdicts are at the threshold 0.5; further scores in comparison.csv"
     ]
     if _single_photographs(photographs, result):
         notes.append(
