@@ -200,6 +200,7 @@ def fit(
 
     check_log_to(log_to)
     audit_file = parse.audit_file(audit_file)
+    report = parse.report_file(report, out / "report.html", force=force)
     rule = thresholds.rule(folds, part_rule)
     with on_cluster(cluster, cache, say):
         data = taken.dataset(cache)
@@ -211,7 +212,7 @@ def fit(
         with bar("epochs, folds included") as progress:
             done = pipeline.fit(data, out, options, progress=progress)
     page = pipeline.fit_report(data, done, audit_file=audit_file)
-    written = pipeline.write_report(report or out / "report.html", page, force=force)
+    written = pipeline.write_report(report, page, force=force)
     show(f"{text.fit(done)}\nreport   {written}")
     if log_to:
         show(f"mlflow   {log_to_mlflow(out, written)}")
@@ -250,6 +251,7 @@ def compare_heads(
     from pipeline.terminal import results as text
 
     audit_file = parse.audit_file(audit_file)
+    report = parse.report_file(report, out / "report.html", force=force)
     options = pipeline.CompareOptions(
         heads=parse.names(heads), features=parse.feature_specs(features), folds=folds,
         repeats=repeats, seed=seed, split=split, sort_by=sort_by, rope=rope, part_rule=part_rule,
@@ -260,7 +262,7 @@ def compare_heads(
         with bar("fits") as progress:
             found = pipeline.compare_heads(data, out, options, progress=progress)
     page = pipeline.comparison_report(found.dataset, found, audit_file=audit_file)
-    written = pipeline.write_report(report or out / "report.html", page, force=force)
+    written = pipeline.write_report(report, page, force=force)
     show(f"{text.comparison(found, out)}\nreport   {written}")
 
 
@@ -352,6 +354,7 @@ def evaluate(
     from pipeline.terminal import results as text
 
     audit_file = parse.audit_file(audit_file)
+    report = parse.report_file(report, Path("evaluation.html"), force=force)
     bundle = asked.load(model)
     options = pipeline.EvaluateOptions(
         **asked.backbone(), **taken.named(),
@@ -365,7 +368,7 @@ def evaluate(
         )
     say(*text.drift(bundle))
     page = pipeline.evaluation_report(bundle, found, audit_file=audit_file)
-    written = pipeline.write_report(report or Path("evaluation.html"), page, force=force)
+    written = pipeline.write_report(report, page, force=force)
     show(f"{text.evaluation(found, bundle.classes.names)}\nreport   {written}")
     _end(not found.complete)
 
@@ -407,10 +410,11 @@ def predict(
         out, sheet, heatmaps, None if no_cache else cache, told,
         asked.rows(batch_size, max_pixels), force,
     )  # fmt: skip
-    wish.check()  # before hours of work
+    names = parse.read_names(paths)
+    wish.check(names)  # before hours of work
     bundle = asked.load(model)
     with bar("photographs") as progress:
-        done = predict_to_files(bundle, parse.read_names(paths), wish, progress=progress)
+        done = predict_to_files(bundle, names, wish, progress=progress)
     typer.echo(done.table, nl=False)
     say(*text.drift(bundle), *text.failures(done.failed), *done.notes)
     to_stdout = wish.to_stdout

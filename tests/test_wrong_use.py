@@ -142,9 +142,21 @@ def test_predict_overwrites_its_own_results_alone(fitted: Run) -> None:
         assert Path(name).read_bytes() == before
     photograph = next(Path("data/Healthy").iterdir())
     before = photograph.read_bytes()
-    fails(fitted("predict", "model", "data", "--sheet", str(photograph)), "would be lost")
+    fails(fitted("predict", "model", one, "--sheet", str(photograph)), "would be lost")
     assert photograph.read_bytes() == before
     assert fitted("predict", "model", "data", "--out", "groups.csv", "--force")[0] == 0
+
+
+def test_no_picture_of_ours_becomes_a_photograph(fitted: Run) -> None:
+    """A sheet in the folder that is judged would be judged, or trained on, the next time."""
+    for name in ("data/sheet.png", "data/defects/../sheet.png", str(Path("data/s.png").resolve())):
+        fails(fitted("predict", "model", "data", "--sheet", name), "lies in data", "--sheet")
+        fails(fitted("predict", "model", "data", "-o", "-", "--sheet", name), "lies in data")
+        fails(fitted("next", "data", "--sheet", name), "lies in data")
+        fails(fitted("drift", "model", "data", "--sheet", name), "lies in data")
+    fails(fitted("audit", "--out", "data/audit"), "lies in", "--out")
+    fails(fitted("predict", "model", "data", "--sheet", "sheet.jpg"), "expected a name in .png")
+    assert sorted(path.name for path in Path("data").iterdir()) == ["Healthy", "defects"]
 
 
 def test_compare_heads_overwrites_its_own_tables_alone(fitted: Run) -> None:
@@ -155,6 +167,16 @@ def test_compare_heads_overwrites_its_own_tables_alone(fitted: Run) -> None:
     Path("comparison/comparison.csv").write_text("my,own\n1,2\n")
     fails(fitted(*arguments), "comparison.csv", "would be lost")
     assert fitted(*arguments, "--force")[0] == 0
+
+
+def test_a_report_that_cannot_be_written_is_said_before_the_work(fitted: Run) -> None:
+    """The place of the report is looked at first: no model is made, no score computed for it."""
+    Path("notes.html").write_text("<p>mine</p>")
+    for command in (("fit", "--out", "m"), ("compare-heads", "--out", "c"), ("evaluate",)):
+        for place, why in (("data", "is a folder"), ("notes.html", "would be lost")):
+            fails(fitted(*command, "--report", place), place, why)
+    assert not Path("m").exists()
+    assert not Path("c").exists()
 
 
 def test_what_counts_as_ours(tmp_path: Path) -> None:

@@ -42,6 +42,7 @@ from pipeline.feature_specs.spec import FeatureSpec
 from pipeline.heads import load_head_class
 from pipeline.heads.gram import GramSide, gram
 from pipeline.heads.sides import Side, smaller_side, taken_by_products
+from pipeline.output.overwrite import refuse_among
 from pipeline.output.photograph_grid import SheetEntry, draw_sheet
 from pipeline.output.tables import MARK
 
@@ -83,6 +84,7 @@ def audit_dataset(
     started = time.perf_counter()
     if out is not None:
         _check_replaceable(out)
+        refuse_among(out, [_root(data)], "--out")
     facts, notes = _read_files(data, progress)
     rounds = _rounds(data, seed, notes)
     testable = collect(data.table_rows, facts, data.y, data.groups, least_parts=2 if rounds else 1)

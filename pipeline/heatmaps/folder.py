@@ -16,6 +16,7 @@ from features.photographs.decode import MAX_PIXELS
 from pipeline.heatmaps.drawing import draw_page, mark
 from pipeline.heatmaps.explain import Frame
 from pipeline.model.predict import Prediction
+from pipeline.output.overwrite import refuse_among
 from pipeline.output.tables import MARK, printable, to_csv
 
 TABLE = "heatmaps.csv"
@@ -41,13 +42,7 @@ def check_folder(folder: Path, names: Sequence[str]) -> None:
         ...
         features.errors.OutputError: ...
     """
-    place = folder.resolve()
-    for name in names:
-        if Path(name).is_dir() and place.is_relative_to(Path(name).resolve()):
-            raise OutputError(
-                f"{folder} lies in {name}, where heatmaps would be taken for photographs the next "
-                "time; expected a folder elsewhere; name another with --heatmaps"
-            )
+    refuse_among(folder, map(Path, names), "--heatmaps")
     if folder.exists() and not folder.is_dir():
         raise OutputError(f"{folder} is a file; expected a folder; name another with --heatmaps")
     if folder.is_dir():

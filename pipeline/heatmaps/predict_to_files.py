@@ -21,6 +21,7 @@ from pipeline.model.part_predictions import (
 from pipeline.model.predict import Prediction, find_photographs, predict
 from pipeline.model.prediction_tables import check_outputs, format_predictions, write_tables
 from pipeline.model.probabilities import PredictOptions
+from pipeline.output.overwrite import check_picture
 from pipeline.output.tables import MARK
 
 Progress = Callable[[int, int], None]
@@ -53,10 +54,18 @@ class PredictWish:
         """Say whether the verdicts go to standard output."""
         return str(self.out) == "-"
 
-    def check(self) -> None:
-        """See, before hours of work, that all may be written; raises as `check_outputs` does."""
+    def check(self, names: Sequence[str] = ()) -> None:
+        """See, before hours of work, that all may be written beside the photographs of `names`.
+
+        Raises:
+            DataError, OutputError: as `check_outputs` and `check_folder` do.
+        """
         if not self.to_stdout:
-            check_outputs(self.out, self.sheet, force=self.force)
+            check_outputs(self.out, self.sheet, names, force=self.force)
+        elif self.sheet is not None:
+            check_picture(self.sheet, map(Path, names), force=self.force)
+        if self.heatmaps is not None:
+            check_folder(self.heatmaps, names)
 
 
 @dataclass(frozen=True)
@@ -101,8 +110,7 @@ def predict_to_files(
         OnepassError: see `pipeline.model.predict.predict`.
     """
     notes: list[str] = []
-    if wish.heatmaps is not None:
-        check_folder(wish.heatmaps, names)
+    wish.check(names)
     wanted = wish.heatmaps is not None
     frame = find_frame(bundle, notes, covering=True) if wanted else None  # None: verdicts alone
     photographs = told_parts(wish.parts, names, find_photographs(names, notes), notes)

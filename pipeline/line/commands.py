@@ -110,7 +110,7 @@ def next_(
     from pipeline.line.to_label import check_label_table, label_sheet, write_label_table
 
     picture = sheet or out.with_suffix(".png")
-    check_label_table(out, picture, force=force)
+    check_label_table(out, picture, folder, force=force)
     bundle = asked.load(model)
     told, notes = asked.told(), list[str]()
     options = asked.rows(batch_size, max_pixels)
@@ -204,7 +204,7 @@ def drift(
     from pipeline.line.drift import measure_drift
 
     begin = None if since is None else sources.time_of(since)
-    sources.check_drift_outputs(out, sheet, force=force)
+    sources.check_drift_outputs(out, sheet, paths or [], force=force)
     bundle = asked.load(model)
     told, notes = asked.told(), list[str]()
     with bar("photographs") as progress:

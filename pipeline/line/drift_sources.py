@@ -33,7 +33,7 @@ from pipeline.model.bundle import Bundle
 from pipeline.model.part_predictions import told_parts
 from pipeline.model.predict import MOST_PROPOSED, find_photographs
 from pipeline.model.probabilities import PredictOptions, predict_photographs
-from pipeline.output.overwrite import DRIFT, PICTURE, check_overwritable
+from pipeline.output.overwrite import DRIFT, check_overwritable, check_picture
 from pipeline.output.photograph_grid import SheetEntry, draw_sheet
 from pipeline.output.tables import MARK, to_csv
 
@@ -188,19 +188,22 @@ def sharpness_of(
     return measure
 
 
-def check_drift_outputs(out: Path | None, sheet: Path | None, *, force: bool = False) -> None:
+def check_drift_outputs(
+    out: Path | None, sheet: Path | None, names: Sequence[str] = (), *, force: bool = False
+) -> None:
     """See, before the work, that table and picture may be written where they are to go.
 
     Raises:
         DataError: the table is to be no CSV.
-        OutputError: a file is there that this program did not write, and `force` is not given.
+        OutputError: a file is there that this program did not write, and `force` is not given; or
+            `sheet` is no PNG, or lies in a folder of `names`.
     """
     if out is not None:
         if out.suffix.lower() != ".csv":
             raise DataError(f"cannot write a table as {out.name!r}; expected a name in .csv")
         check_overwritable(out, DRIFT, force=force)
     if sheet is not None:
-        check_overwritable(sheet, PICTURE, force=force)
+        check_picture(sheet, map(Path, names), force=force)
 
 
 def write_examples(found: Drift, out: Path | None, sheet: Path | None) -> list[Path]:

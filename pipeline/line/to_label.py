@@ -9,7 +9,7 @@ from pathlib import Path
 from features.errors import DataError, OutputError
 from features.files import write_whole
 from pipeline.line.next import Candidate
-from pipeline.output.overwrite import PICTURE, TO_LABEL, check_overwritable
+from pipeline.output.overwrite import TO_LABEL, check_overwritable, check_picture
 from pipeline.output.photograph_grid import SheetEntry, draw_sheet
 from pipeline.output.read_table import read_table
 from pipeline.output.tables import MARK, to_csv
@@ -21,18 +21,19 @@ _UNITS = {
 }
 
 
-def check_label_table(out: Path, sheet: Path, *, force: bool = False) -> None:
+def check_label_table(out: Path, sheet: Path, folder: Path, *, force: bool = False) -> None:
     """See, before the work, that table and picture may be written where they are to go.
 
     Raises:
         DataError: the table is to be no CSV.
         OutputError: a file is there that this program did not write, or a table in which somebody
-            has filled in labels; with `force` both are overwritten.
+            has filled in labels; with `force` both are overwritten. Or the picture is to lie in the
+            folder of photographs.
     """
     if out.suffix.lower() != ".csv":
         raise DataError(f"cannot write what to label as {out.name!r}; expected a name in .csv")
     check_overwritable(out, TO_LABEL, force=force)
-    check_overwritable(sheet, PICTURE, force=force)
+    check_picture(sheet, [folder], force=force)
     if force or not out.is_file() or not out.stat().st_size:
         return
     filled = sum(bool(cell.strip()) for cell in read_table(out).column("label"))

@@ -13,7 +13,7 @@ from features.files import write_whole
 from pipeline.model.bundle import Bundle
 from pipeline.model.part_predictions import PartPrediction, several
 from pipeline.model.predict import Prediction
-from pipeline.output.overwrite import PICTURE, PREDICTIONS, check_overwritable, remove_ours
+from pipeline.output.overwrite import PREDICTIONS, check_overwritable, check_picture, remove_ours
 from pipeline.output.tables import MARK, escaped_json, to_csv
 
 FORMATS = (".csv", ".json", ".jsonl")
@@ -45,12 +45,21 @@ def parts_file(out: Path) -> Path:
     return out.with_name(f"{out.stem}.parts{out.suffix}")
 
 
-def check_outputs(out: Path, sheet: Path | None = None, *, force: bool = False) -> None:
+def check_outputs(
+    out: Path, sheet: Path | None = None, names: Sequence[str] = (), *, force: bool = False
+) -> None:
     """See, before hours of work, that predictions and sheet may be written where they are to go.
+
+    Args:
+        out: table of the verdicts.
+        sheet: picture of photographs with their verdicts; None for none.
+        names: of the photographs, folders and patterns that are about to be judged.
+        force: replace files that this program did not write.
 
     Raises:
         DataError: `out` has another suffix than `format_predictions` knows.
-        OutputError: a file is there that this program did not write, and `force` is not given.
+        OutputError: a file is there that this program did not write, and `force` is not given; or
+            `sheet` is no PNG, or lies among the photographs.
 
     Example:
         >>> onepass.check_outputs(Path("predictions.csv"), Path("sheet.png"))
@@ -60,7 +69,7 @@ def check_outputs(out: Path, sheet: Path | None = None, *, force: bool = False) 
     for path in (out, parts_file(out)):
         check_overwritable(path, ours, force=force)
     if sheet is not None:
-        check_overwritable(sheet, PICTURE, force=force)
+        check_picture(sheet, map(Path, names), force=force)
 
 
 def write_tables(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from features.errors import OutputError
@@ -72,6 +73,40 @@ def check_overwritable(path: Path, ours: re.Pattern[bytes], *, force: bool = Fal
             f"{path} exists and was not written by this program; it would be lost: "
             "name another place, or overwrite it with --force"
         )
+
+
+def check_picture(
+    path: Path, photographs: Iterable[Path] = (), *, force: bool = False, ask: str = "--sheet"
+) -> None:
+    """Raise OutputError where a picture cannot be written, or would be taken for a photograph.
+
+    Args:
+        path: of the picture; a PNG.
+        photographs: files and folders that are about to be looked at.
+        force: overwrite any file.
+        ask: the option that names another place.
+    """
+    if path.suffix.lower() != ".png":
+        raise OutputError(f"cannot draw {path.name!r}: pictures are PNG; expected a name in .png")
+    refuse_among(path, photographs, ask)
+    check_overwritable(path, PICTURE, force=force)
+
+
+def refuse_among(path: Path, photographs: Iterable[Path], ask: str) -> None:
+    """Raise OutputError where pictures at `path` would be looked at as photographs the next time.
+
+    Args:
+        path: of a picture, or of a folder that is to hold some.
+        photographs: files and folders of these.
+        ask: the option that names another place.
+    """
+    place = path.resolve()
+    for folder in photographs:
+        if folder.is_dir() and place.is_relative_to(folder.resolve()):
+            raise OutputError(
+                f"{path} lies in {folder}, where our pictures would be taken for photographs the "
+                f"next time; expected a place elsewhere; name another with {ask}"
+            )
 
 
 def remove_ours(path: Path, ours: re.Pattern[bytes]) -> None:

@@ -50,6 +50,18 @@ def audit_file(file: Path) -> Path:
     return given
 
 
+def report_file(file: Path | None, usual: Path, *, force: bool) -> Path:
+    """Parse --report, before hours of work: where the report goes, `usual` where nobody said.
+
+    Raises:
+        OutputError: a file would be lost there that is no report.
+    """
+    from pipeline.output.overwrite import REPORT, check_overwritable
+
+    check_overwritable(file or usual, REPORT, force=force)
+    return file or usual
+
+
 def settings(pairs: list[str]) -> dict[str, str | int | float]:
     """Parse --set NAME=VALUE, each given once or more.
 
