@@ -134,6 +134,10 @@ def _as_output_error(path: Path) -> Iterator[None]:
     """Say of an error of the system which place cannot be written, and what to do."""
     try:
         yield
+    except (FileExistsError, NotADirectoryError) as error:
+        raise OutputError(
+            f"{path} cannot be written: a file stands where a folder should; name another place"
+        ) from error
     except OSError as error:
         raise OutputError(
             f"{path} cannot be written ({error.strerror or error}); "

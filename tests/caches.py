@@ -11,10 +11,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from features.backbones.settings import fingerprint_of
 from features.cache.cache import Cache
 from features.cache.sample_table import TableRow
 from features.cache.schema import row_check, write_table
+from features.fingerprint import fingerprint_of
 
 WIDTH = 48  # as the toy backbone has it
 FIELDS = {

@@ -141,6 +141,11 @@ def test_names_from_standard_input(run: Run, monkeypatch: pytest.MonkeyPatch) ->
         (["info", "nowhere"], ["nothing at nowhere"]),
         (["info", "text.h5"], ["no HDF5 file"]),
         (["demo", "--out", "full"], ["exists and holds no demo"]),
+        (["demo", "--out", "text.h5"], ["is a file", "--out"]),
+        (["compare-heads", "--cache", "ok.h5", "--split", "lucky"], ["'lucky'", "given"]),
+        (["groups", "--cache", "ok.h5", "--out", "text.h5"], ["a file stands where a folder"]),
+        (["next", "nowhere"], ["no folder nowhere"]),
+        (["info", "full"], ["full holds no model.json"]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -185,6 +190,15 @@ def test_no_weights_and_no_network_names_three_ways_on(
     result = run("extract")
     fails(result, "copy", "--weights FILE", "ONEPASS_WEIGHTS=FILE", "--weights random")
     assert not Path("features.h5").exists()
+
+
+def test_the_list_of_commands_says_whole_sentences(run: Run) -> None:
+    """Nothing is cut off where a newcomer looks first."""
+    for arguments in (["--help"], ["cache", "--help"]):
+        code, out, _ = run(*arguments)
+        assert code == 0
+        assert "..." not in out.partition("Commands:")[2]
+        assert "wrong labels, outliers, blur" in " ".join(out.split()) or "cache" in arguments
 
 
 def test_wrong_usage_exits_with_two(run: Run) -> None:

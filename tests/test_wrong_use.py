@@ -17,6 +17,7 @@ from models import copy_line, write_parts
 from PIL import Image
 
 from features.errors import OutputError
+from pipeline.export.commands import info
 from pipeline.output.overwrite import PICTURE, PREDICTIONS, check_overwritable
 from pipeline.output.photograph_grid import SheetEntry, draw_sheet
 from pipeline.output.tables import escaped_json, printable, to_csv, visible
@@ -177,6 +178,20 @@ def test_a_report_that_cannot_be_written_is_said_before_the_work(fitted: Run) ->
             fails(fitted(*command, "--report", place), place, why)
     assert not Path("m").exists()
     assert not Path("c").exists()
+
+
+def test_a_reader_who_leaves_a_pipe_is_no_damage(
+    fitted: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`info model | head` says nothing of the model."""
+
+    def left(_: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("pipeline.export.commands.show", left)
+    for more in ({}, {"card": True}):
+        with pytest.raises(BrokenPipeError):
+            info(Path("model"), **more)
 
 
 def test_what_counts_as_ours(tmp_path: Path) -> None:

@@ -188,7 +188,7 @@ def check_taps(entry: BackboneEntry, taps: Iterable[str]) -> tuple[str, ...]:
     known = entry.tap_widths
     for tap in wanted:
         if tap not in known:
-            raise DataError(f"unknown tap {tap!r}; expected some of {', '.join(known)}")
+            raise DataError(f"unknown layer {tap!r}; expected some of {', '.join(known)}")
     return tuple(tap for tap in known if tap in wanted)
 
 

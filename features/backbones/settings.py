@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -33,6 +31,7 @@ from features.backbones.registry import (
 from features.backbones.two_sizes import TwoSizes
 from features.backbones.weights import RecordedWeights, Weights, resolve_weights
 from features.errors import DataError, WeightsError
+from features.fingerprint import fingerprint_of
 from features.photographs import recipe as recipes
 from features.photographs.look import NO_CROPS, Crops, Kept, Look, parse_look, pool_map, pooled_of
 from features.photographs.recipe import RECIPES, Recipe
@@ -323,39 +322,6 @@ def check_names(*, recipe: str | None = None, precision: str | None = None) -> N
     ):
         if value is not None and value not in known:
             raise DataError(f"unknown {what} {value!r}; expected one of {', '.join(sorted(known))}")
-
-
-def fingerprint_of(fields: dict[str, Any]) -> str:
-    """Compute the SHA-256 (hex) of the fields as JSON with sorted keys and no spaces."""
-    text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def differences(
-    found: Mapping[str, Any],
-    wanted: Mapping[str, Any],
-    first: str = "in the cache",
-    second: str = "asked for",
-) -> str:
-    """Give the fields in which two fingerprints differ, side by side on one line."""
-    parts = []
-    for name in sorted({*found, *wanted}):
-        mine, yours = found.get(name), wanted.get(name)
-        if mine == yours:
-            continue
-        if isinstance(mine, dict) and isinstance(yours, dict):
-            if mine.get("name") != yours.get("name"):
-                mine, yours = mine.get("name"), yours.get("name")
-            else:
-                keys = [k for k in sorted({*mine, *yours}) if mine.get(k) != yours.get(k)]
-                mine, yours = {k: mine.get(k) for k in keys}, {k: yours.get(k) for k in keys}
-        parts.append(f"{name} {_short(mine)} {first}, {_short(yours)} {second}")
-    return "; ".join(parts)
-
-
-def _short(value: object) -> str:
-    text = str(value)
-    return text[:12] + "…" if len(text) == 64 else text
 
 
 def settings_from_fields(

@@ -17,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 
 from features.arrays import Indices, Rows
-from features.backbones.settings import differences, fingerprint_of
 from features.cache import schema as schema
 from features.cache.hdf5_file import (
     HDF5_ERRORS,
@@ -37,6 +36,7 @@ from features.cache.schema import SCHEMA, Entries, Hdf5, Seal
 from features.cache.thumbnails import Thumbnail, Thumbnails, write_thumbnails
 from features.errors import CacheError, FingerprintError
 from features.files import followed, write_whole
+from features.fingerprint import differences, fingerprint_of
 from features.photographs.views import FULL
 
 _SETTLE = 5.0  # seconds for which a reader that meets a commit half-way opens again

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from features.backbones.drift_probe import VIEW
-from features.backbones.settings import differences
 from features.cache.cache import Cache
 from features.cache.lock import network_file_system, refuse_folder, writing
 from features.cache.new_cache import copy_probe, copy_rows, new_cache_like
@@ -19,6 +18,7 @@ from features.cache.thumbnail_table import thumbnails_of
 from features.errors import CacheError, FingerprintError
 from features.extract import Progress
 from features.files import followed, leftovers, total_bytes
+from features.fingerprint import differences
 from features.photographs.views import FULL, Chosen
 
 

@@ -32,7 +32,6 @@ import numpy as np
 import numpy.typing as npt
 
 from features.arrays import Indices
-from features.backbones.settings import fingerprint_of
 from features.cache.sample_table import (
     NUMBER_COLUMNS,
     OPTIONAL_COLUMNS,
@@ -42,6 +41,7 @@ from features.cache.sample_table import (
     to_columns,
 )
 from features.errors import CacheError
+from features.fingerprint import fingerprint_of
 
 SCHEMA = 2
 READABLE = (1, 2)

@@ -114,7 +114,9 @@ def _problem(y: Indices, groups: Indices, kind: str, class_names: Sequence[str] 
             f"{len(y)} labels and {len(groups)} groups; expected one of each per photograph"
         )
     if kind not in KINDS:
-        raise SplitError(f"unknown kind of split {kind!r}; expected one of {', '.join(KINDS)}")
+        raise SplitError(
+            f"unknown kind of split {kind!r}; expected one of {', '.join(KINDS)}, given"
+        )
     units = groups if kind == "grouped" else np.arange(len(y))
     _, group_of_row = np.unique(units, return_inverse=True)
     n_classes = max(int(y.max()) + 1, len(class_names or ()))
@@ -146,12 +148,12 @@ class _Problem:
         short = int(found.argmin())
         if found[short] >= needed:
             return
-        unit = "group" if self.kind == "grouped" else "photograph"
+        unit = "part" if self.kind == "grouped" else "photograph"
         count = f"{found[short]} {unit}{'' if found[short] == 1 else 's'}"
-        remedies = ["add more parts of this class" if unit == "group" else "add more of them"]
+        remedies = ["add more parts of this class" if unit == "part" else "add more of them"]
         if found[short] >= 2 and needed > 2:
             remedies.insert(0, f"use at most {found[short]} folds (--folds {found[short]})")
-        if unit == "group" and self.counts[:, short].sum() >= needed:
+        if unit == "part" and self.counts[:, short].sum() >= needed:
             remedies.append("accept flattered scores with --split random")
         raise SplitError(
             f"class {self.names[short]!r} has {count}; "

@@ -115,6 +115,8 @@ def _predict(out: Path, new: Path, cache: Path, say: Say, bar: Bar) -> None:
 
 def _make_room(out: Path, seed: int) -> None:
     if out.exists():
+        if not out.is_dir():
+            raise OutputError(f"{out} is a file; expected a new folder; name another with --out")
         if any(out.iterdir()) and not (out / _MARKER).is_file():
             raise OutputError(
                 f"{out} exists and holds no demo; expected a new folder; name another with --out"

@@ -108,7 +108,8 @@ def info(
         from pipeline.model.bundle import refused_if_forged
 
         with refused_if_forged(path):
-            show(model_card(path))
+            text = model_card(path)
+        show(text)
         return
     from pipeline.model.info import describe
     from pipeline.terminal.info import info as info_text
@@ -120,4 +121,5 @@ def info(
     from pipeline.model.bundle import refused_if_forged
 
     with refused_if_forged(path):
-        show(info_text(facts))
+        text = info_text(facts)
+    show(text)  # outside: whoever reads a pipe may leave, which is no fault of the model

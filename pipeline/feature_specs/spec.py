@@ -341,7 +341,7 @@ class Taps(Pooling):
             return row_parts.tap(self.name)
         except KeyError:
             known = (
-                f"; the taps of this cache are {', '.join(row_parts.taps)}"
+                f"; the layers of this cache are {', '.join(row_parts.taps)}"
                 if row_parts.taps
                 else ""
             )
@@ -353,7 +353,7 @@ class Taps(Pooling):
                 remedy = f"; a cache with others is made by: extract --taps {wanted}"
             raise FeatureSpecError(
                 f"found {self.name or 'taps'!r} in the features; expected "
-                f"{', '.join(POOLINGS)} or a tap that the cache has{known}{remedy}"
+                f"{', '.join(POOLINGS)} or a layer that the cache has{known}{remedy}"
             ) from None
 
 

@@ -105,12 +105,16 @@ def next_(
     Example: onepass next new-parts --model model --count 20
     """
     import pipeline
+    from features.errors import DataError
+    from pipeline.data.walk import is_folder
     from pipeline.line.corrections import Inbox
     from pipeline.line.next import next_to_label
     from pipeline.line.to_label import check_label_table, label_sheet, write_label_table
 
     picture = sheet or out.with_suffix(".png")
     check_label_table(out, picture, folder, force=force)
+    if not is_folder(folder):
+        raise DataError(f"no folder {folder}; expected the one with the photographs to label")
     bundle = asked.load(model)
     told, notes = asked.told(), list[str]()
     options = asked.rows(batch_size, max_pixels)

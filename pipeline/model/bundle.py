@@ -358,6 +358,10 @@ def read_record(folder: Path) -> ModelRecord:
     try:
         json = read_model_file(folder)
     except FileNotFoundError:
+        if folder.is_dir() and any(folder.iterdir()):
+            raise BundleError(
+                f"{folder} holds no {MODEL_FILE}; expected the folder of a model, as fit writes it"
+            ) from None
         raise BundleError(f"no model at {folder}; make one with: fit --out {folder}") from None
     except (OSError, ValueError) as error:
         raise BundleError(f"{path} cannot be read ({error}); fit the model again") from error

@@ -159,9 +159,9 @@ def labelled(bundle: Bundle, scan: Scan, classes: Classes) -> list[Photograph]:
     found = [p for p in scan.photographs if classes.number(p.label) is not None]
     if not found:
         raise DataError(
-            f"found the classes {', '.join(scan.class_names) or 'none'} in {scan.root}; the model "
-            f"knows {', '.join(bundle.classes.members)}; expected folders of these names, or say "
-            "which of yours are defective: --positive"
+            f"found {', '.join(scan.class_names) or 'no folders'} as classes in {scan.root}; "
+            f"the model knows {', '.join(bundle.classes.members)}; expected folders of these "
+            "names, or say which of yours are defective: --positive"
         )
     return found
 

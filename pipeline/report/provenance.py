@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from features.backbones.settings import fingerprint_of
 from features.backbones.weights import UNTRAINED_WARNING, RecordedWeights
+from features.fingerprint import fingerprint_of
 from pipeline.data.dataset import Dataset
 from pipeline.data.folder_record import FolderRecord
 from pipeline.groups.rules import GroupRule

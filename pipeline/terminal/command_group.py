@@ -26,6 +26,8 @@ DATA, MODEL, DECISION, RUN, OUTPUT = (
 )
 """The panels of every command's --help."""
 
+_SENTENCE = 200  # letters: more than the first sentence of any command has
+
 Command = Callable[..., None]
 CommandFunction = TypeVar("CommandFunction", bound=Command)
 
@@ -81,12 +83,12 @@ class Commands(MutableMapping[str, Any]):
             home = self.homes[name] = getattr(importlib.import_module(module), function)
         return home
 
-    def summary(self, name: str, limit: int) -> str:
-        """Give the first words on a command for the list of all, without reading its options."""
+    def summary(self, name: str) -> str:
+        """Give the first sentence on a command for the list of all, without reading its options."""
         made = self._made.get(name)
         if made is None:
             made = TyperCommand(name, help=inspect.getdoc(self.function(name)))
-        return str(made.get_short_help_str(limit))
+        return str(made.get_short_help_str(_SENTENCE))
 
     def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - vendored types
         if name not in self._made:
@@ -124,11 +126,10 @@ class LazyGroup(TyperGroup):
         return list(self.commands)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - vendored types
-        """Write each name with the first words on it."""
-        limit = formatter.width - 6 - max(map(len, self.list_commands(ctx)))
+        """Write each name with the first sentence on it, whole: what is cut off helps nobody."""
         with formatter.section("Commands"):
             formatter.write_dl(
-                [(name, self.commands.summary(name, limit)) for name in self.list_commands(ctx)]
+                [(name, self.commands.summary(name)) for name in self.list_commands(ctx)]
             )
 
 

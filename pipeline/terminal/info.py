@@ -7,6 +7,7 @@ from math import isfinite, nan
 from typing import Any
 
 from features.backbones.weights import UNTRAINED_WARNING
+from features.photographs.look import Crops, Look, pooled_of
 from features.photographs.views import FULL, Chosen, views_of
 from pipeline.evaluation.metrics import TITLES
 from pipeline.groups.proposal import say_parts
@@ -20,7 +21,10 @@ from pipeline.terminal import thresholds as thresholds_text
 def info(facts: Mapping[str, Any]) -> str:
     """Give a cache's or a model's facts."""
     if facts["kind"] == "cache":
-        kept = facts["folder"].get("kept", ())
+        kept, fields = facts["folder"].get("kept", ()), facts["features"]
+        look = Look(tuple(fields.get("taps", ())), Crops.of(fields), pooled_of(fields))
+        views = Chosen(tuple(facts["views"]))
+        digest = fields["weights"] if len(fields["weights"]) < 64 else fields["weights"][:12] + "…"
         rows = [
             ["cache", f"{facts['path']}, {facts['bytes'] / 1e6:,.1f} MB"],
             ["rows", f"{facts['rows']:,} × {facts['cached_width']:,} {facts['dtype']}"],
@@ -30,9 +34,9 @@ def info(facts: Mapping[str, Any]) -> str:
             ],
             ["parts named", f"{facts['parts_named']:,}"],
             ["unreadable", f"{len(facts['unreadable']):,}"],
-            ["views", describe_views(Chosen(tuple(facts["views"])))],
+            ["look", str(look)] if views.sets == (FULL,) else ["views", describe_views(views)],
             *([["slim: kept for", printable(", ".join(kept))]] if kept else []),
-            ["settings", settings(facts["features"], facts["features"]["weights"][:19])],
+            ["settings", settings(fields, digest)],
             ["fingerprint", facts["fingerprint"][:16] + "…"],
             ["folder", printable(str(facts["folder"].get("root", "no finished extract")))],
         ]
@@ -91,7 +95,7 @@ def settings(fields: Mapping[str, Any], weights: str) -> str:
     taps = ", ".join(fields.get("taps", ()))
     return (
         f"{fields['backbone']}, recipe {fields['recipe']['name']}, {fields['precision']}, "
-        f"weights {weights}" + (f", taps {taps}" if taps else "")
+        f"weights {weights}" + (f", layers {taps}" if taps else "")
     )
 
 

@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from features.backbones.settings import fingerprint_of
 from features.errors import DataError, HeadError
 from features.files import write_whole
+from features.fingerprint import fingerprint_of
 from features.untrusted_files import read_json
 from pipeline.data.dataset import Dataset, to_compare_on
 from pipeline.evaluation.intervals import known

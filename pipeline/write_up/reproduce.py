@@ -19,12 +19,13 @@ from typing import Any
 import numpy as np
 
 from features.arrays import Counts, Flags, Floats, Indices, Rows
-from features.backbones.settings import BackboneSettings, fingerprint_of
+from features.backbones.settings import BackboneSettings
 from features.backbones.weights import resolve_weights
 from features.cache.shards import open_cache
 from features.errors import DataError, OutputError, SplitError
 from features.extract import Progress, extract
 from features.files import write_whole
+from features.fingerprint import fingerprint_of
 from features.photographs.recipe import get_recipe
 from pipeline.cnn.cnn import Cnn
 from pipeline.cnn.photograph_batches import PhotographSet, look_at_folder

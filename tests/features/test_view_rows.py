@@ -271,7 +271,7 @@ def test_what_info_tells(folder: Path, cache: Path, as_inception: Toy) -> None:
     assert facts["views"] == ["full", "tiles:2x2"]
     assert facts["rows_by_view"] == {"full": 15, "tiles:2x2": 60}
     assert "full, tiles:2x2 (4)" in info(facts)
-    assert "taps colour" in info(facts)
+    assert "layers colour" in info(facts)
 
 
 def test_rows_of_a_view_by_photograph(folder: Path, cache: Path, as_inception: Toy) -> None:
@@ -294,7 +294,7 @@ def test_unknown_views_and_taps_are_refused_before_any_work(
     """One line that says what there is; no cache is begun."""
     with pytest.raises(DataError, match="unknown views 'rings'"):
         sync(folder, cache, views=["rings"])
-    with pytest.raises(DataError, match="unknown tap 'mixed4'; expected some of colour, white"):
+    with pytest.raises(DataError, match="unknown layer 'mixed4'; expected some of colour, white"):
         sync(folder, cache, taps=["mixed4"])
     assert not cache.exists()
 
@@ -324,7 +324,7 @@ def test_taps_are_part_of_the_fingerprint(folder: Path, cache: Path, toy: Toy) -
     """None at all leaves it as it was before there were taps; others are refused side by side."""
     assert "taps" not in toy_settings().fields
     look(folder, cache, settings=replace(toy_settings(), taps=("white",)))
-    with pytest.raises(FingerprintError, match=r"taps \['white'\] in the cache, None asked for"):
+    with pytest.raises(FingerprintError, match=r"layers white in the cache, none asked for"):
         look(folder, cache)
 
 

@@ -103,7 +103,7 @@ def test_what_is_not_registered_is_refused() -> None:
         backbone_name("vgg16")
     with pytest.raises(DataError, match="unknown backbone 'abacus'"):
         settings_from_fields(settings("inception_v3").fields | {"backbone": "abacus"}, UNTRAINED)
-    with pytest.raises(DataError, match="unknown tap 'mixed4'; expected some of expand2"):
+    with pytest.raises(DataError, match="unknown layer 'mixed4'; expected some of expand2"):
         check_taps(entry_of({"backbone": "efficientnet-lite0"}), ["mixed4"])
 
 

@@ -151,13 +151,13 @@ def test_a_rare_class_is_named_with_what_to_do() -> None:
     """A class with too few groups: its name, how many, how many needed, and the ways on."""
     groups = np.repeat(np.arange(12), 4)
     y = (groups >= 10).astype(np.int64)
-    with pytest.raises(SplitError, match=r"'crack' has 2 groups; expected at least 5 for 5 folds"):
+    with pytest.raises(SplitError, match=r"'crack' has 2 parts; expected at least 5 for 5 folds"):
         folds(y, groups, n_folds=5, class_names=("free", "crack"))
     with pytest.raises(SplitError, match=r"at most 2 folds.*--split random"):
         folds(y, groups, n_folds=5)
-    with pytest.raises(SplitError, match="class '1' has 1 group; expected at least 2"):
+    with pytest.raises(SplitError, match="class '1' has 1 part; expected at least 2"):
         holdout((groups == 3).astype(np.int64), groups)
-    with pytest.raises(SplitError, match="class 'scratch' has 0 groups"):
+    with pytest.raises(SplitError, match="class 'scratch' has 0 parts"):
         holdout(y, groups, class_names=("free", "crack", "scratch"))
 
 

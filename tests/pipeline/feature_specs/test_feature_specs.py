@@ -105,10 +105,10 @@ def test_what_is_not_understood_is_said_in_one_line(text: str, message: str) -> 
 def test_a_tap_that_the_cache_does_not_have_is_refused() -> None:
     """The message says what there is, and how to get others."""
     with pytest.raises(
-        FeatureSpecError, match=r"found 'mixed9'.*expected flat, avg, max, taps or a tap"
+        FeatureSpecError, match=r"found 'mixed9'.*expected flat, avg, max, taps or a layer"
     ):
         spec_of("avg+mixed9").width(PARTS)
-    with pytest.raises(FeatureSpecError, match=r"the taps of this cache are mixed4-max, mixed7$"):
+    with pytest.raises(FeatureSpecError, match=r"the layers of this cache are mixed4-max, mixed7$"):
         spec_of("mean").width(PARTS)
     with pytest.raises(FeatureSpecError, match=r"say what is made of the view, as full:avg"):
         spec_of("full").width(PARTS)

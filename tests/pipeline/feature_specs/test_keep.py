@@ -76,7 +76,7 @@ def test_extract_keeps_what_slim_makes_of_a_full_cache(full: Path, tmp_path: Pat
     again = extract_folder(full.parent / "data", twin, ExtractOptions())
     assert (again.extraction.rows, again.extraction.reused) == (0, 45)
     assert load_dataset(twin).folder.kept == ("avg", "five:colour:root")
-    with pytest.raises(FingerprintError, match=r"map \['avg'\] in the cache, None asked for"):
+    with pytest.raises(FingerprintError, match=r"of the map avg in the cache, none asked for"):
         extract_folder(full.parent / "data", twin, options(look=CLOSER))
 
 

@@ -247,7 +247,7 @@ def test_near_copies_of_what_was_trained_on_are_told(
 def test_evaluate_needs_the_models_cache_and_classes(model: Path, tmp_path: Path, toy: Toy) -> None:
     """Another cache, or a folder of other classes, is named as such."""
     write_folder(tmp_path / "other", {"X": 1})
-    with pytest.raises(DataError, match=r"found the classes X .*knows Healthy, defects"):
+    with pytest.raises(DataError, match=r"found X as classes .*knows Healthy, defects"):
         pipeline.evaluate_folder(load(model), tmp_path / "other", tmp_path / "features.h5")
     pipeline.extract_folder(
         tmp_path / "other", tmp_path / "o.h5", pipeline.ExtractOptions(weights="random")

@@ -333,8 +333,8 @@ def test_too_few_parts_fall_back_to_a_half_and_say_so_unless_asked() -> None:
     rows = rows._replace(groups=np.where(y == 1, 99, np.arange(30)))
     made = train(Contender("ridge"), rows, ThresholdRule())
     assert made.decision.band == Band.at(0.5)
-    assert "too few parts to choose a threshold on: class 'bad' has 1 group" in made.decision.note
-    with pytest.raises(SplitError, match="class 'bad' has 1 group"):
+    assert "too few parts to choose a threshold on: class 'bad' has 1 part" in made.decision.note
+    with pytest.raises(SplitError, match="class 'bad' has 1 part"):
         train(Contender("ridge"), rows, ThresholdRule(balanced=True))
 
 

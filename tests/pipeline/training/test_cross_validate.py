@@ -191,7 +191,7 @@ def test_what_cannot_be_compared_is_refused() -> None:
         compare(X, y, groups, CompareOptions(heads=list(HEADS), sort_by="auc"))
     with pytest.raises(HeadError, match="smallest difference that matters is -1; expected 0"):
         compare(X, y, groups, CompareOptions(heads=["ridge"], rope=-1))
-    with pytest.raises(SplitError, match="'crack' has 4 groups; expected at least 5"):
+    with pytest.raises(SplitError, match="'crack' has 4 parts; expected at least 5"):
         compare(X, y, groups, CompareOptions(heads=["ridge"]), class_names=("free", "crack"))
 
 
