@@ -64,6 +64,10 @@ def check_overwritable(path: Path, ours: re.Pattern[bytes], *, force: bool = Fal
             start = file.read(_LOOKED_AT) if path.is_file() else b""
     except FileNotFoundError:
         return
+    except NotADirectoryError as error:
+        raise OutputError(
+            f"{path.parent} exists and is no folder; name another with --out"
+        ) from error
     except OSError as error:
         raise OutputError(
             f"{path} cannot be opened ({error.strerror}); name another place"
