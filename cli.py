@@ -109,7 +109,7 @@ def extract(
     inception_v3 --weights imagenet --recipe imagenet --precision float32 --look close. With --views
     and --taps instead of --look each view has rows of its own, to which others may be added later.
 
-    Example: onepass extract data --group-regex 'part-(\d+)'
+    Example: onepass extract data --group-regex "part-(\d+)"
     """
     from features.cluster.connection import Cluster
     from features.photographs.decode import MAX_PIXELS
@@ -442,7 +442,7 @@ def train_cnn(
 ) -> None:
     r"""Train the write-up's CNN from scratch on photographs, as a baseline: no cache, no weights.
 
-    Example: onepass train-cnn data --variant augmented --group-regex 'part-(\d+)'
+    Example: onepass train-cnn data --variant augmented --group-regex "part-(\d+)"
     """
     import pipeline
     from pipeline.terminal import results as text

@@ -83,6 +83,15 @@ def test_commands_and_options_exist(page: str, arguments: list[str]) -> None:
     parse(arguments)
 
 
+@pytest.mark.parametrize("page", TEXTS)
+def test_commands_hold_in_every_shell(page: str) -> None:
+    """To cmd.exe of Windows a single quote is a letter: a pattern in single quotes fits nothing."""
+    lines = "\n".join(blocks(TEXTS[page], "bash")).splitlines()
+    for line in [*lines, *IN_LINE.findall(prose(TEXTS[page]))]:
+        typed_on_windows = line.startswith(("onepass ", "pip ", "python ", "--"))
+        assert not typed_on_windows or "'" not in line.partition("  #")[0], line
+
+
 def test_measurement_commands_are_understood(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each `python -m benchmarks.…` names a module, whose parser takes the options."""
     read = argparse.ArgumentParser.parse_args

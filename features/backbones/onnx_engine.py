@@ -21,7 +21,7 @@ try:
     import onnxruntime
 except ImportError:
     raise EngineError(
-        "--engine onnx needs a package that is not installed; run: pip install 'onepass[export]', "
+        '--engine onnx needs a package that is not installed; run: pip install "onepass[export]", '
         "or use --engine tensorflow"
     ) from None
 

@@ -21,7 +21,7 @@ try:
     from onnx import helper, numpy_helper
 except ImportError:
     raise EngineError(
-        "writing ONNX needs packages that are not installed; run: pip install 'onepass[export]'"
+        'writing ONNX needs packages that are not installed; run: pip install "onepass[export]"'
     ) from None
 
 OPSET, IR = 18, 9

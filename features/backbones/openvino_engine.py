@@ -30,7 +30,7 @@ try:
 except ImportError:
     raise EngineError(
         "--engine openvino needs a package that is not installed; "
-        "run: pip install 'onepass[openvino]', or use --engine tensorflow"
+        'run: pip install "onepass[openvino]", or use --engine tensorflow'
     ) from None
 finally:
     if _UNTOUCHED:

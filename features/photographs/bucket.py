@@ -182,6 +182,6 @@ def _store(address: str) -> Any:  # noqa: ANN401 - fsspec has few types
     if any(importlib.util.find_spec(name) is None for name in ("fsspec", SCHEMES[scheme])):
         raise BucketError(
             f"{address} needs {SCHEMES[scheme]}, which is not installed; expected the extra "
-            f"{scheme}: pip install 'onepass[{scheme}]'"
+            f'{scheme}: pip install "onepass[{scheme}]"'
         )
     return importlib.import_module("fsspec").filesystem(scheme, config_kwargs=_SECONDS)

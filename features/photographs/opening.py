@@ -141,7 +141,7 @@ def _find_plugin(kind: str) -> None:
         name = PHONE_FORMATS[kind]
         need = "a Pillow with AVIF" if kind == "AVIF" else "one more package"
         raise ImageError(
-            f"a photograph in {name}, which needs {need}: pip install 'onepass[phone]'; or save it "
+            f'a photograph in {name}, which needs {need}: pip install "onepass[phone]"; or save it '
             "as JPEG"
         ) from None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from features.own_files import is_strange_root
 from features.photographs.views import Chosen
 from pipeline.data.label_table import LabelRule
 from pipeline.groups.rules import GroupRule
+from pipeline.output.names import command_line
 
 
 @dataclass(frozen=True)
@@ -119,5 +119,5 @@ def refuse_strange_rules(
         raise CacheError(
             f"{stranger} notes a pattern for groups; nothing is searched with it unasked, as a "
             "pattern may never end: if you know it to be right, say it yourself with "
-            f"--group-regex {shlex.quote(shown)}"
+            f"--group-regex {command_line([shown])}"
         )

@@ -22,6 +22,7 @@ from pipeline.model.bundle import load_bundle
 from pipeline.model.part_predictions import predict_parts, told_parts
 from pipeline.model.predict import find_photographs, predict
 from pipeline.model.prediction_tables import format_parts, format_predictions, parts_file
+from pipeline.output.names import command_line
 from pipeline.report import comparison_report, fit_report, write_report
 from pipeline.terminal import results as text
 from pipeline.terminal.predictions import predictions
@@ -84,8 +85,9 @@ def run_demo(out: Path, *, seed: int | None, parts: int, say: Say, bar: Bar) -> 
 
 
 def _extract(data: Path, cache: Path, backbone: str, say: Say, bar: Bar) -> None:
-    asked = "" if backbone == DEFAULT_BACKBONE else f" --backbone {backbone}"
-    say(f"\n$ onepass extract {data} --cache {cache}{asked} --group-regex '{_GROUPS}'")
+    words = ["onepass", "extract", str(data), "--cache", str(cache)]
+    words += [] if backbone == DEFAULT_BACKBONE else ["--backbone", backbone]
+    say(f"\n$ {command_line([*words, '--group-regex', _GROUPS])}")
     with bar("photographs") as progress:
         done = extract_folder(
             data,
@@ -99,8 +101,9 @@ def _extract(data: Path, cache: Path, backbone: str, say: Say, bar: Bar) -> None
 def _predict(out: Path, new: Path, cache: Path, say: Say, bar: Bar) -> None:
     """Give verdicts on parts that nobody has seen."""
     model, verdicts, sheet = out / "model", out / "predictions.csv", out / "sheet.png"
-    options = f"--group-regex '{_GROUPS}' --cache {cache} --out {verdicts} --sheet {sheet}"
-    say(f"\n$ onepass predict {model} {new} {options}")
+    words = ["onepass", "predict", str(model), str(new), "--group-regex", _GROUPS]
+    words += ["--cache", str(cache), "--out", str(verdicts), "--sheet", str(sheet)]
+    say(f"\n$ {command_line(words)}")
     bundle = load_bundle(model)
     names, told = [str(new)], GroupRule("regex", _GROUPS)
     photographs = told_parts(told, names, find_photographs(names))

@@ -41,7 +41,7 @@ def check_log_to(name: str | None) -> None:
     if importlib.util.find_spec(MLFLOW) is None:
         raise EngineError(
             "--log-to mlflow needs a package that is not installed; "
-            "run: pip install 'onepass[mlflow]'"
+            'run: pip install "onepass[mlflow]"'
         )
 
 

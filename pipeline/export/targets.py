@@ -65,7 +65,7 @@ class Target:
         if missing:
             raise EngineError(
                 f"--to {self.name} needs {', '.join(missing)}, which is not installed; "
-                "run: pip install 'onepass[export]'"
+                'run: pip install "onepass[export]"'
             )
 
     def version(self) -> str:

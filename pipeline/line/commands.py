@@ -160,7 +160,7 @@ def watch(
 ) -> None:
     r"""Judge photographs as they come into a folder: each once, a line for each part.
 
-    Example: onepass watch incoming --model model --out verdicts.csv --group-regex 'part-(\d+)'
+    Example: onepass watch incoming --model model --out verdicts.csv --group-regex "part-(\d+)"
     """
     from features.photographs.decode import MAX_PIXELS
     from pipeline.line.live_model import LiveModel
@@ -247,7 +247,7 @@ def rethreshold(
 
     Told nothing, the limit is chosen for what it was chosen for when the model was fitted.
 
-    Example: onepass rethreshold model new-parts --group-regex 'part-(\d+)' --max-missed 0.05
+    Example: onepass rethreshold model new-parts --group-regex "part-(\d+)" --max-missed 0.05
     """
     from pipeline.groups.rules import apply_rule
     from pipeline.line import rethreshold as limits

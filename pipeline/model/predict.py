@@ -34,6 +34,7 @@ from pipeline.model.familiar import UNLIKE, say_blind
 from pipeline.model.folder_classes import class_above, folder_above
 from pipeline.model.probabilities import Predicted, PredictOptions, predict_photographs
 from pipeline.model.slim_rows import on_fewest
+from pipeline.output.names import command_line
 
 _log = logging.getLogger("onepass")
 
@@ -289,10 +290,22 @@ def _parts(
         proposal = proposed_parts(bundle, cache_path, readable, files, gap, progress=progress)
         found = proposal.by_path()
         rule = proposal.rule if gap is None else None
-        notes += proposal.notes
+        notes += [*proposal.notes, *([] if rule is None else _as_it_was_told(bundle))]
     names = [found.get(table_row.path, "") for table_row in table_rows]
     counts = Counter(names)
     return [name if counts[name] > 1 else "" for name in names], rule
+
+
+def _as_it_was_told(bundle: Bundle) -> list[str]:
+    """Say which pattern or gap told the parts that the model was made of, where one did."""
+    told = bundle.record.fit.folder.group_rule
+    option = {"regex": "--group-regex", "gap": "--group-gap"}.get(told.kind)
+    if option is None:
+        return []
+    said = command_line([option, told.value])
+    return [
+        f"the parts that the model was made of were told by {said}: say it here, too, if it fits"
+    ]
 
 
 def proposed_parts(

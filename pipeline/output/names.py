@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -89,6 +91,27 @@ def typed(*names: str) -> str:
         'OK,"scratch, deep",n.i.O.'
     """
     return ",".join(f'"{name}"' if _SPECIAL.search(name) else name for name in names)
+
+
+def command_line(words: Iterable[str]) -> str:
+    r"""Write a command so that every shell takes it, that of Windows, too.
+
+    Single quotes are none to cmd.exe, so they stand only where double ones would not hold a word.
+
+    Example:
+        >>> print(command_line(["onepass", "extract", "my data", "--group-regex", r"part-(\d+)"]))
+        onepass extract "my data" --group-regex "part-(\d+)"
+    """
+    return " ".join(map(_word, words))
+
+
+def _word(word: str) -> str:
+    if word and not _SPECIAL.search(word) and not re.search(r"[\"\\%^=@]", word):
+        return word
+    doubled = "\\\\" in word and os.name != "nt"  # a share's name in Windows begins so
+    if re.search(r'["`$!]', word) or word.endswith("\\") or doubled:
+        return shlex.quote(word)
+    return f'"{word}"'
 
 
 def match_names(wanted: Sequence[str], known: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +25,7 @@ from pipeline.groups.rules import GroupRule
 from pipeline.model.bundle import Bundle, refused_if_forged, versions
 from pipeline.model.evaluate import Evaluation
 from pipeline.model.record import FitRecord
+from pipeline.output.names import command_line
 from pipeline.output.overwrite import REPORT, check_overwritable
 from pipeline.output.wording import count
 from pipeline.report import commands
@@ -201,7 +201,7 @@ def evaluation_report(bundle: Bundle, found: Evaluation, *, audit_file: Path = A
     """
     record, predicted = bundle.record.fit, found.predicted
     asked = commands.audit_of_model_command(bundle, found, audit_file)
-    audited = audit.audited(record.content, audit_file, shlex.join(asked))
+    audited = audit.audited(record.content, audit_file, command_line(asked))
     decision = replace(bundle.decision, holdout=found.outcome)
     sections = [
         data.section(data.Data(
@@ -307,7 +307,7 @@ def _groups(dataset: Dataset, optimism: Optimism | None) -> Section:
 
 
 def _audited(dataset: Dataset, file: Path) -> audit.Audited:
-    remedy = shlex.join(commands.audit_command(dataset, file))
+    remedy = command_line(commands.audit_command(dataset, file))
     return audit.audited(dataset.part_of or dataset.content, file, remedy)
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _MISSING = (
     "serve needs packages that are not installed; expected the extra serve: "
-    "pip install 'onepass[serve]'"
+    'pip install "onepass[serve]"'
 )
 
 

@@ -188,7 +188,8 @@ def with_options(command: Command) -> Command:
         }
         command(**options, **made)
 
-    called.__name__, called.__doc__ = command.__name__, command.__doc__
+    called.__name__, text = command.__name__, inspect.getdoc(command) or ""
+    called.__doc__ = text.replace("Example:", "\b\nExample:")  # copied: no line ends at a hyphen
     called.__signature__ = inspect.Signature(row)  # type: ignore[attr-defined]
     called.__annotations__ = {one.name: one.annotation for one in row}
     return called

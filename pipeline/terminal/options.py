@@ -99,7 +99,7 @@ Positive = Annotated[
     str | None, _read("These classes, with commas, are the defective ones; all others healthy.")
 ]
 Groups = Annotated[Path | None, _read("CSV (path, group): which photographs show one part.")]
-GroupRegex = Annotated[str | None, _read(r"Pattern in paths that names the part, as 'part-(\d+)'.")]
+GroupRegex = Annotated[str | None, _read(r'Pattern in paths that names the part, as "part-(\d+)".')]
 GroupGap = Annotated[
     str | None,
     _read("Longest time between two shots of one part, as 10s: cut the times there."),

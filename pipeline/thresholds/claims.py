@@ -58,7 +58,7 @@ class Claim:
 SAY_WHICH = (
     "say which photographs show one part: extract DATA --groups TABLE, --group-regex PATTERN, or "
     "--group-gap SECONDS; "
-    "where every photograph shows a part of its own, say that: --group-regex '.+'"
+    'where every photograph shows a part of its own, say that: --group-regex ".+"'
 )
 """The question that settles what is only proposed."""
 

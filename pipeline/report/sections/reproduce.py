@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pipeline.output.names import command_line
 from pipeline.report.html import Child, element, facts, join
 from pipeline.report.page import Section, paragraphs
 
@@ -31,7 +31,7 @@ class Reproduction:
 
 def section(made: Reproduction) -> Section:
     """Show commands to copy, and all that decides the numbers."""
-    lines = "\n".join(shlex.join(command) for command in made.commands)
+    lines = "\n".join(map(command_line, made.commands))
     versions = ", ".join(f"{package} {version}" for package, version in made.versions.items())
     body = [
         paragraphs("These commands give this report again, with the same photographs and weights:"),

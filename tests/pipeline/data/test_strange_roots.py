@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 import shutil
 from pathlib import Path
 
@@ -94,7 +93,7 @@ def test_its_pattern_is_asked_for(foreign: Path, tmp_path: Path) -> None:
     assert len(str(refused.value)) < 1000
     endless = r"(?:[^\n]+)+\n"  # doubles with each letter of a path
     note(foreign, {"group_rule": {"kind": "regex", "value": endless}})
-    with pytest.raises(CacheError, match=told + re.escape(shlex.quote(endless))):
+    with pytest.raises(CacheError, match=told + re.escape(f'"{endless}"')):
         pipeline.extract_folder(data, foreign)
     options = pipeline.ExtractOptions(group_rule=pipeline.GroupRule("regex", ".+"))
     assert pipeline.extract_folder(data, foreign, options).extraction.extracted == 0

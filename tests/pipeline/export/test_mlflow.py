@@ -67,4 +67,4 @@ def test_where_nothing_can_be_logged_it_is_said_at_once(
     """Before anything is read or trained."""
     fails(run(*FIT, "--log-to", "wandb"), "found --log-to 'wandb'; expected mlflow")
     monkeypatch.setattr(mlflow_flavour.importlib.util, "find_spec", lambda _name: None)
-    fails(run(*FIT, "--log-to", "mlflow"), "pip install 'onepass[mlflow]'")
+    fails(run(*FIT, "--log-to", "mlflow"), 'pip install "onepass[mlflow]"')

@@ -138,6 +138,20 @@ def test_how_many_parts_there_are_is_said_as_surely_as_it_is_known(
     assert not as_proposed(pipeline.predict_parts(bundle, found))
 
 
+def test_the_pattern_of_the_model_is_named_where_nobody_said_one(
+    cache: Path, tmp_path: Path
+) -> None:
+    """Who told parts by a pattern for `extract` is reminded of it; it is not used unasked."""
+    new, hint = write_parts(tmp_path / "new", 2, first=900), f'--group-regex "{TOLD.value}"'
+    bundle, _ = predicted(cache, new)
+    photographs = pipeline.find_photographs([str(new)])
+    for rule, said_it in ((TOLD, False), (pipeline.GroupRule(), True)):
+        notes: list[str] = []
+        grouped = pipeline.told_parts(rule, [str(new)], photographs)
+        pipeline.predict(bundle, grouped, cache, notes=notes)
+        assert any(hint in note for note in notes) == said_it
+
+
 def test_claims_about_proposed_parts_are_refused(tmp_path: Path, cache: Path) -> None:
     """Whatever the proposal is, so that no claim on wrongly proposed parts can fail."""
     pipeline.extract_folder(

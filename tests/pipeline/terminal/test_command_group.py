@@ -69,7 +69,7 @@ def test_only_what_is_called_is_made() -> None:
     """The list of commands reads no options, and a home is opened when it is asked for."""
     commands = commands_of(group([]))
     assert list(commands) == ["look-at", "gone"]
-    assert commands.summary("look-at", 40) == "Look at something."
+    assert commands.summary("look-at") == "Look at something."
     assert commands._made == {}
     assert commands["look-at"] is commands["look-at"]
     with pytest.raises(ModuleNotFoundError):
@@ -85,7 +85,7 @@ def test_every_home_is_there() -> None:
     while waiting:
         commands = waiting.pop()
         for name in commands:
-            assert commands.summary(name, 60)
+            assert commands.summary(name)
             made = commands[name]
             count += 1
             if hasattr(made, "commands"):
