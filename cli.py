@@ -338,7 +338,7 @@ def evaluate(
     data: opt.LabelledData = None,
     cache: opt.CacheFile = Path("features.h5"),
     labels: opt.Labels = None,
-    report: opt.Report = None,
+    report: opt.EvaluationReport = None,
     audit_file: opt.AuditFile = parse.AUDIT,
     force: opt.Force = False,
     *,

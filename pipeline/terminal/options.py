@@ -68,9 +68,7 @@ CacheArgument = Annotated[
 ]
 CacheOfDocs = Annotated[
     Path | None,
-    typer.Option(
-        "--cache", help="Cache of recipe docs.  [default: features.h5 in the folder of --out]"
-    ),
+    _read("Cache of recipe docs.  [default: features.h5 in the folder of --out]", "--cache"),
 ]
 NoCache = Annotated[bool, _read("Keep no rows.", "--no-cache")]
 Backbone = Annotated[
@@ -81,7 +79,8 @@ Weights = Annotated[str | None, _read("imagenet, random (untrained), or a weight
 Recipe = Annotated[str | None, _read("imagenet, or docs (the write-up's own).")]
 Precision = Annotated[str | None, _read("float32, float16 (half the space) or bfloat16.")]
 Views = Annotated[
-    str | None, _read("What is looked at, with commas: full, tiles:2x2, tiles:3x3, five.")
+    str | None,
+    _read("What is looked at, with commas: full, five, crops, tiles:2x2, tiles:1x4 and so on."),
 ]
 Taps = Annotated[
     str | None,
@@ -105,6 +104,9 @@ GroupGap = Annotated[
     _read("Longest time between two shots of one part, as 10s: cut the times there."),
 ]
 NoGroups = Annotated[bool, _read("Forget the groups: propose.", "--no-groups")]
+AuditFile = Annotated[
+    Path, _read("An audit, shown in the report if it is of this data.", "--audit")
+]
 Labels = Annotated[
     Path | None, _read("Table (path, label) that says the classes; none: the folders do.")
 ]
@@ -112,9 +114,7 @@ LabelColumn = Annotated[str | None, _read("Of --labels.  [default: found by name
 MaxPixels = Annotated[
     int | None, _read("Refuse photographs of more pixels.  [default: 178956970]", min=1)
 ]
-Photographs = Annotated[
-    int | None, typer.Option(min=1, help="Take so many: whole parts, classes about even.")
-]
+Photographs = Annotated[int | None, _read("Take so many: whole parts, classes about even.", min=1)]
 
 # ---- what is trained --------------------------------------------------------------------
 
@@ -135,7 +135,7 @@ ManyFeatures = Annotated[str | None, _train("What heads see, with commas: flat,a
 HeadSettings = Annotated[
     list[str] | None, _train("NAME=VALUE, a setting of the head; repeat.", "--set")
 ]
-ComparisonFolder = Annotated[Path, _train("Where --head best looks for compare-heads' result.")]
+ComparisonFolder = Annotated[Path, _read("Where --head best looks for compare-heads' result.")]
 Optimism = Annotated[
     bool,
     _train(
@@ -161,9 +161,9 @@ DemoSeed = Annotated[
     int | None, typer.Option(min=0, help="Of the drawn parts; another each time by default.")
 ]
 DemoParts = Annotated[int, typer.Option(min=16, help="Parts to draw, four photographs each.")]
-Variant = Annotated[str, typer.Option(help="base, dropout or augmented.")]
-StepSize = Annotated[int, typer.Option("--batch-size", min=1, help="Photographs per step.")]
-Runs = Annotated[int, typer.Option(min=1, help="Runs of every model on every split.")]
+Variant = Annotated[str, _train("base, dropout or augmented.")]
+StepSize = Annotated[int, _train("Photographs per step.", "--batch-size", min=1)]
+Runs = Annotated[int, _train("Runs of every model on every split.", min=1)]
 
 # ---- how it decides ---------------------------------------------------------------------
 
@@ -236,16 +236,14 @@ Quiet = Annotated[bool, _run("Say only what went wrong.", "--quiet", "-q", callb
 
 # ---- what is written --------------------------------------------------------------------
 
-Report = Annotated[
-    Path | None, _write("The report (HTML).  [default: report.html in --out, or evaluation.html]")
+Report = Annotated[Path | None, _write("The report (HTML).  [default: report.html in --out]")]
+EvaluationReport = Annotated[
+    Path | None, _write("The report (HTML).  [default: evaluation.html]", "--report")
 ]
-AuditFile = Annotated[
-    Path, _write("An audit, shown in the report if it is of this data.", "--audit")
-]
-SortBy = Annotated[str, _write("Score that the table is sorted by.")]
+SortBy = Annotated[str, _decide("Score that the table is sorted by.")]
 Rope = Annotated[
     float,
-    _write("Region of practical equivalence: a difference of scores up to this is none.", min=0.0),
+    _decide("Region of practical equivalence: a difference of scores up to this is none.", min=0.0),
 ]
 Sheet = Annotated[Path | None, _write("Draw up to 20 photographs with their verdicts (PNG).")]
 Heatmaps = Annotated[
