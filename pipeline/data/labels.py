@@ -21,6 +21,10 @@ _SHOWN = 4  # classes of a column without a name
 _WHOLE = re.compile(r"(\d+)(?:[.,]0+)?")  # half of the world writes 1,0
 
 
+class TwoSplitsError(DataError):
+    """A table says two parts of a given split of one photograph."""
+
+
 @dataclass(frozen=True)
 class Columns:
     """Say which columns of a table say what; `each` are those of classes with a 1 in each line."""
@@ -123,14 +127,15 @@ def _note(found: Labels, file: Path, path: str, label: str, split: str) -> None:
     """Note what a line of a table says of a photograph.
 
     Raises:
-        DataError: another line says another class, or another part of the split.
+        DataError: another line says another class.
+        TwoSplitsError: another line says another part of the split.
     """
-    for what, said, now in (
-        ("classes", found.label, label),
-        ("parts of the split", found.split, split),
+    for what, said, now, error in (
+        ("classes", found.label, label, DataError),
+        ("parts of the split", found.split, split, TwoSplitsError),
     ):
         if now.strip() and name_key(said.setdefault(path, now)) != name_key(now):
-            raise DataError(
+            raise error(
                 f"{file} says two {what} of {path!r}, {said[path]!r} and {now!r}; expected one; "
                 "correct the table"
             )

@@ -17,7 +17,7 @@ from pipeline.data.label_table import (
     table_of,
     unclear_tables,
 )
-from pipeline.data.labels import Columns, Labels, gather
+from pipeline.data.labels import Columns, Labels, TwoSplitsError, gather
 from pipeline.output.names import name_key
 from pipeline.output.read_table import SUFFIXES as TABLES
 from pipeline.output.read_table import PathIndex
@@ -191,9 +191,10 @@ def meet_columns(
             split = split_column(table, {path}) if path and table.has_header else ""
             columns = Columns(path or "", "", split=split)
             found = gather([(table, columns, folder)], paths) if split else None
-        except DataError as error:
-            if "parts of the split" in str(error):
-                notes.append(f"the split that {file} gives is not used: {error}")
+        except TwoSplitsError as error:
+            notes.append(f"the split that {file} gives is not used: {error}")
+            continue
+        except DataError:  # not every file beside photographs is a table of them
             continue
         if found and len({split_of(one) for one in found.split.values()} - {""}) > 1:
             read.append(found)

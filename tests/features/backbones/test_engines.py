@@ -66,7 +66,7 @@ def test_an_engine_that_is_not_installed_names_the_extra(monkeypatch: pytest.Mon
     """Without OpenVINO one line says what to install, before any weights are read."""
     monkeypatch.setitem(sys.modules, "openvino", None)
     monkeypatch.delitem(sys.modules, "features.backbones.openvino_engine", raising=False)
-    with pytest.raises(EngineError, match=r"run: pip install 'onepass\[openvino\]'"):
+    with pytest.raises(EngineError, match=r'run: pip install "onepass\[openvino\]"'):
         InceptionV3Backbone(Path("nowhere.h5"), scale=SCALE, engine="openvino")
 
 

@@ -214,5 +214,5 @@ def test_without_openvino(network: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.delitem(sys.modules, "features.backbones.openvino_engine", raising=False)
     monkeypatch.setitem(sys.modules, "openvino", None)
-    with pytest.raises(EngineError, match=r"pip install 'onepass\[openvino\]'"):
+    with pytest.raises(EngineError, match=r'pip install "onepass\[openvino\]"'):
         OnnxNetwork.of_file(network)

@@ -279,7 +279,7 @@ def test_photographs_of_phones(kind: str, monkeypatch: pytest.MonkeyPatch) -> No
     assert thumbnail(data, 48).size == (48, 40)
     for module in ("pillow_heif", "pillow_jxl", "PIL._avif"):
         monkeypatch.setitem(__import__("sys").modules, module, None)
-    with pytest.raises(ImageError, match=r"pip install 'onepass\[phone\]'"):
+    with pytest.raises(ImageError, match=r'pip install "onepass\[phone\]"'):
         decode(data, EXACT)
 
 

@@ -184,5 +184,5 @@ def test_what_cannot_be_is_one_line(store: Any, data: Path, run: Run, tmp_path: 
     assert not (tmp_path / "s3:").exists()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bucket.importlib.util, "find_spec", lambda _: None)
-        fails(run("extract", PARTS, *rows), "pip install 'onepass[s3]'")
+        fails(run("extract", PARTS, *rows), 'pip install "onepass[s3]"')
     assert ToyBackbone.photographs
