@@ -24,7 +24,11 @@ from features.files import address_of
 SCHEMES = {"s3": "s3fs"}
 """Of addresses, each with the package that fsspec needs for it."""
 
-_SECONDS = {"connect_timeout": 10, "read_timeout": 60}
+_SECONDS = {"connect_timeout": 5, "read_timeout": 20}
+_TRIES = 3
+"""Of s3fs, each of which are five of the library below it: a store that takes a connection and says
+nothing ends a run after five minutes. With a minute and five tries it was 25."""
+
 _SECOND = 10**9  # ns
 Found = TypeVar("Found")
 
@@ -138,8 +142,9 @@ def _asked(path: Path, ask: Callable[[Any, str], Found]) -> Found:
 
     Raises:
         BucketError: its answer is that the file is not there, or not for us.
-        StoreError: it does not answer, after the tries of its library, which take seconds: a store
-            that is gone is no reason to call each photograph unreadable.
+        StoreError: it does not answer, after the tries of its library, which take seconds, or five
+            minutes where it hangs: a store that is gone is no reason to call each photograph
+            unreadable.
     """
     address = address_of(path)
     store = _store(address)
@@ -184,4 +189,6 @@ def _store(address: str) -> Any:  # noqa: ANN401 - fsspec has few types
             f"{address} needs {SCHEMES[scheme]}, which is not installed; expected the extra "
             f'{scheme}: pip install "onepass[{scheme}]"'
         )
-    return importlib.import_module("fsspec").filesystem(scheme, config_kwargs=_SECONDS)
+    store = importlib.import_module("fsspec").filesystem(scheme, config_kwargs=_SECONDS)
+    store.retries = min(store.retries, _TRIES)
+    return store

@@ -13,6 +13,7 @@ import numpy as np
 from features.errors import ImageError, OutputError
 from features.files import whole_folder
 from features.photographs.decode import MAX_PIXELS
+from features.photographs.file import read_photograph
 from pipeline.heatmaps.drawing import draw_page, mark
 from pipeline.heatmaps.explain import Frame
 from pipeline.model.predict import Prediction
@@ -134,9 +135,9 @@ def _page(prediction: Prediction, frame: Frame, max_pixels: int) -> bytes | None
     if prediction.cells is None or prediction.verdict is None:
         return None
     try:
-        data = prediction.file.read_bytes()
+        data = read_photograph(prediction.file, max_pixels=max_pixels)
         marked = mark(data, prediction.cells, frame, _SIDE, max_pixels=max_pixels)
-    except (OSError, ImageError):
+    except ImageError:
         return None
     shape = (len(prediction.cells), len(prediction.cells.T))
     title = _title(prediction, frame)

@@ -117,7 +117,7 @@ def _lines(unit: str) -> Callable[..., None]:
         silence, said = min(2 * silence, _RAREST), now
         paced = done > first
         minutes = (now - begun) / (done - first) * (total - done) / 60 if paced else math.nan
-        left = f"; about {minutes:.0f} minutes to go" if minutes >= 1 else ""
+        left = f"; about {minutes:.0f} minutes to go" if minutes >= 1.5 else ""
         say(f"{done:,} of {total:,} {unit}{left}")
 
     return update

@@ -105,8 +105,9 @@ def test_the_whole_road(data: Path, store: Any, run: Run, tmp_path: Path) -> Non
         pipeline.load_dataset(tmp_path / "bucket.h5"), tmp_path / "model",
         pipeline.FitOptions(head="ridge", optimism=False),
     )  # fmt: skip
-    code, out, err = run("predict", "model", PARTS, "--cache", "bucket.h5")
+    code, out, err = run("predict", "model", PARTS, "--cache", "bucket.h5", "--heatmaps", "maps")
     assert (code, err.count("error")) == (3, 0), err
+    assert len(list((tmp_path / "maps").glob("*.png"))) == 23  # and two that are broken
     verdicts = (tmp_path / "predictions.csv").read_text("utf-8-sig")
     assert f"{PARTS}/Healthy/" in verdicts
 
