@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from pipeline.feature_specs.heads import Contender
-from pipeline.output.result_table import Table
 from pipeline.training.comparison import Comparison
 from pipeline.training.comparison_table import at_chance, comparison_notes, heads_table
 from pipeline.training.learning_curve import LearningCurve
@@ -16,32 +15,26 @@ _LONG = 24  # characters of a feature spec above which a letter stands for it
 
 def heads(result: Comparison, split: str, photographs: Comparison | None = None) -> str:
     """Print one line per head, best first, with intervals and what can be said against the best."""
-    table, letters = _short(heads_table(result, photographs), result.contenders)
-    nested = result.findings.nested
-    return "\n".join(
-        [
-            table.text(),
-            *letters,
-            *comparison_notes(result, split, photographs),
-            *(f"warning: {line}" for line in at_chance(result)),
-            *([f"{nested.sentence()} ({nested.draws()})"] if nested else []),
-        ]
-    )
+    names, letters = short_names(result.contenders)
+    table, nested = heads_table(result, photographs), result.findings.nested
+    lines = [
+        *comparison_notes(result, split, photographs),
+        *(f"warning: {line}" for line in at_chance(result)),
+        *([f"{nested.sentence()} ({nested.draws()})"] if nested else []),
+    ]
+    for name in sorted(names, key=len, reverse=True):  # one may be the beginning of another
+        lines = [line.replace(name, names[name]) for line in lines]
+    table = replace(table, rows=[[names[str(row[0])], *row[1:]] for row in table.rows])
+    return "\n".join([table.text(), *letters, *lines])
 
 
-def _short(table: Table, contenders: Mapping[str, Contender]) -> tuple[Table, list[str]]:
-    """Give the table with names that leave room, and lines that say what their letters mean."""
-    names, letters = _short_names(contenders)
-    return replace(table, rows=[[names[str(row[0])], *row[1:]] for row in table.rows]), letters
-
-
-def _short_names(contenders: Mapping[str, Contender]) -> tuple[dict[str, str], list[str]]:
+def short_names(contenders: Mapping[str, Contender]) -> tuple[dict[str, str], list[str]]:
     """Shorten names for a table of 80 columns; give lines that say which letter is which spec.
 
     Example:
         >>> long = onepass.FeatureSpec.parse("full+crops:mixed7-max+mixed8-max")
         >>> pair = onepass.Contender("ridge", long)
-        >>> _short_names({pair.name: pair})[1]
+        >>> short_names({pair.name: pair})[1]
         ['A: full+crops:mixed7-max+mixed8-max']
     """
     specs = dict.fromkeys(pair.spec.text for pair in contenders.values())
