@@ -139,9 +139,11 @@ def _as_output_error(path: Path) -> Iterator[None]:
             f"{path} cannot be written: a file stands where a folder should; name another place"
         ) from error
     except OSError as error:
+        # Windows refuses what another program, such as a spreadsheet, has open.
+        denied = isinstance(error, PermissionError)
+        remedy = "close it elsewhere and see who may write there" if denied else "free some space"
         raise OutputError(
-            f"{path} cannot be written ({error.strerror or error}); "
-            "free some space or name another place"
+            f"{path} cannot be written ({error.strerror or error}); {remedy}, or name another place"
         ) from error
 
 

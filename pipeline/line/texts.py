@@ -36,7 +36,7 @@ def rethresholded(done: Rethreshold, names: Sequence[str]) -> str:
     lines = [
         Facts(rows).text(), "",
         outcome_table(sides, review=_review(done), wholes=after.of_wholes).text(),
-        facts.bounds(done.old_outcome, "of the old limit, the new parts"),
+        facts.bounds(done.old_outcome, "the old limit on the new parts"),
     ]  # fmt: skip
     if new is not None and not after.claims:
         lines.append(

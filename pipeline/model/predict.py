@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import logging
+import os
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -97,8 +98,8 @@ class Prediction:
 def find_photographs(names: Sequence[str], notes: list[str] | None = None) -> list[Photograph]:
     """List files, folders (all pictures below) and patterns such as `new/*.jpg`, in this order.
 
-    A name that is nothing of these stays in the list and becomes a prediction with an error, and so
-    does a picture of a kind that cannot be read.
+    What several names mean is listed once. A name that is nothing of these stays in the list and
+    becomes a prediction with an error, and so does a picture of a kind that cannot be read.
 
     Args:
         names: of files and folders, and patterns.
@@ -118,7 +119,9 @@ def find_photographs(names: Sequence[str], notes: list[str] | None = None) -> li
     said = [] if notes is None else notes
     for name in names:
         for file in _expand(name, said):
-            found.setdefault(str(file), Photograph(file, address_of(file)))
+            # A folder that is named twice, by other names or letter case, is judged once.
+            place = file.resolve() if ".." in file.parts else file.absolute()
+            found.setdefault(os.path.normcase(place), Photograph(file, address_of(file)))
     if not found:
         raise DataError("no photographs named; expected files, folders or patterns")
     return list(found.values())

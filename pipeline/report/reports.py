@@ -20,9 +20,10 @@ from pipeline.evaluation.predictions import (
     predicted_parts,
     predictions_of_side,
 )
+from pipeline.feature_specs.heads import HeadOnCachedRows
 from pipeline.groups.proposal import say_parts
 from pipeline.groups.rules import GroupRule
-from pipeline.model.bundle import Bundle, refused_if_forged, versions
+from pipeline.model.bundle import Bundle, Model, refused_if_forged, versions
 from pipeline.model.evaluate import Evaluation
 from pipeline.model.record import FitRecord
 from pipeline.output.names import command_line
@@ -112,16 +113,17 @@ def fit_report(
             f"{note} {reproduce.CLOSE}".strip(),
         )),
     ]  # fmt: skip
-    about = [
-        ("model", name(str(done.folder))),
+    title, sees = _headline(done.head)
+    about: list[tuple[str, Child]] = [
+        ("model", name(str(done.folder))), *sees,
         ("scored", f"{_size(done.predicted, rule)}, held out"),
-    ]
+    ]  # fmt: skip
     apart = facts.apart(rule, *_split(done.record))
     verdict = model_verdict(
         done.parts or done.predicted, done.held_out_parts or done.held_out, warnings, apart=apart,
         rule=rule, decision=done.decision,
     )  # fmt: skip
-    return page_text(f"Model report: {done.head.title}", about, verdict, sections)
+    return page_text(f"Model report: {title}", about, verdict, sections)
 
 
 def comparison_report(dataset: Dataset, found: HeadComparison, *, audit_file: Path = AUDIT) -> str:
@@ -228,8 +230,9 @@ def evaluation_report(bundle: Bundle, found: Evaluation, *, audit_file: Path = A
             f"The versions are those that the model was made with. {reproduce.CLOSE}",
         )),
     ]  # fmt: skip
+    title, sees = _headline(bundle.head)
     shown: list[tuple[str, Child]] = [
-        ("model", name(str(bundle.folder))),
+        ("model", name(str(bundle.folder))), *sees,
         ("scored", [_size(predicted, found.group_rule), ": ", name(found.what)]),
     ]  # fmt: skip
     verdict = model_verdict(
@@ -241,7 +244,14 @@ def evaluation_report(bundle: Bundle, found: Evaluation, *, audit_file: Path = A
         apart=facts.apart(found.group_rule, *_split(record)),
         rule=found.group_rule, decision=decision,
     )  # fmt: skip
-    return page_text(f"Evaluation: {bundle.head.title}", shown, verdict, sections)
+    return page_text(f"Evaluation: {title}", shown, verdict, sections)
+
+
+def _headline(head: Model) -> tuple[str, list[tuple[str, Child]]]:
+    """Name a head in a few words; what it sees, which is long, is a line below."""
+    if isinstance(head, HeadOnCachedRows):
+        return head.head.title, [("sees", name(head.spec.text))]
+    return head.title, []
 
 
 def _evaluation_warnings(bundle: Bundle, found: Evaluation, decision: Decision) -> list[str]:

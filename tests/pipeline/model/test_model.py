@@ -186,6 +186,16 @@ def test_photographs_can_be_named_in_many_ways(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_a_folder_by_several_names_is_judged_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Relative, absolute and roundabout: each photograph once, as it was named first."""
+    write_folder(tmp_path / "new", {"A": 2})
+    monkeypatch.chdir(tmp_path)
+    found = pipeline.find_photographs(["new", str(tmp_path / "new"), "new/../new", "./new"])
+    assert [p.path for p in found] == [f"new/A/part-000_view-{i}.png" for i in (0, 1)]
+
+
 def test_evaluate_on_a_new_folder_leaves_out_what_was_trained_on(
     model: Path, cache: Path, tmp_path: Path
 ) -> None:

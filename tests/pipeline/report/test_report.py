@@ -705,6 +705,21 @@ def test_the_report_of_a_comparison(cache: Path, tmp_path: Path) -> None:
     assert_commands_parse(page)
 
 
+def test_the_headline_is_short(cache: Path, tmp_path: Path) -> None:
+    """Who opens a report reads the head's name; the long name of what it sees stands below."""
+    dataset = pipeline.load_dataset(cache)
+    spec = pipeline.FeatureSpec.parse("avg+max:root")
+    options = pipeline.FitOptions(head="ridge", features=spec, optimism=False)
+    done = pipeline.fit(dataset, tmp_path / "m", options)
+    bundle = pipeline.load_bundle(tmp_path / "m")
+    found = pipeline.evaluate_holdout(bundle, cache)
+    pages = pipeline.fit_report(dataset, done), pipeline.evaluation_report(bundle, found)
+    for page, kind in zip(pages, ("Model report", "Evaluation"), strict=True):
+        assert f"<h1>{kind}: Ridge" in page
+        assert "avg+max" not in page.partition("<h1>")[2].partition("</h1>")[0]
+        assert "sees avg+max:root" in plain(page)
+
+
 def test_the_report_of_an_evaluation(cache: Path, tmp_path: Path) -> None:
     """Of the holdout and of a new folder; without groups it says what the intervals are worth."""
     pipeline.fit(pipeline.load_dataset(cache), tmp_path / "m", pipeline.FitOptions(head="logistic"))

@@ -178,7 +178,10 @@ def test_refit_use_and_bring_back(service: Service, browser: Browser, part: list
     browser.until(f"document.querySelector('footer').textContent.includes('{before}')")
     assert model_fingerprint(model) == before
     browser.open(report, width=390, dark=True)  # whole, with its style, and without a script
-    assert "Model report" in text(browser, "h1")
+    assert text(browser, "h1").startswith("Model report: ")
+    assert ":" not in text(browser, "h1").removeprefix(
+        "Model report: "
+    )  # what it sees stands below
     assert browser.evaluate("getComputedStyle(document.body).maxWidth") != "none"
     check_quiet(browser, service)
 
