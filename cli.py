@@ -3,7 +3,8 @@
 Our own modules are imported inside the commands, so that --help answers at once.
 
 Exit codes: 0 all done; 1 something cannot be used as it is (one line says what); 2 wrong usage;
-3 done, but some photographs could not be read or scored; 130 interrupted.
+3 done, but some photographs could not be read or scored; 70 a mistake in this program;
+130 interrupted.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 _SPECIAL = re.compile(r"""[\s,;&|<>()*?!#'`$\[\]{}~]""")
+_NO_WORD = re.compile(r"""[\s;&|<>()*?!#'"`$\[\]{}\\%^]|^[~@=]""")  # for some shell
 _INVISIBLE = dict.fromkeys(map(ord, "\ufeff\u200b\u200c\u200d\u2060\u00ad"))
 
 
@@ -106,7 +107,7 @@ def command_line(words: Iterable[str]) -> str:
 
 
 def _word(word: str) -> str:
-    if word and not _SPECIAL.search(word) and not re.search(r"[\"\\%^=@]", word):
+    if word and not _NO_WORD.search(word):
         return word
     doubled = "\\\\" in word and os.name != "nt"  # a share's name in Windows begins so
     if re.search(r'["`$!]', word) or word.endswith("\\") or doubled:

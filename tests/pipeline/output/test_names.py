@@ -21,7 +21,8 @@ def test_a_command_comes_out_as_it_went_in(words: list[str]) -> None:
     ("word", "line"),
     [
         (r"part-(\d+)", r'"part-(\d+)"'), (r"[A-Z]+_(\d+)[.]jpg$", r"'[A-Z]+_(\d+)[.]jpg$'"),
-        ("my data", '"my data"'), ("data/ok", "data/ok"), (r"C:\parts", r'"C:\parts"'), ("", '""'),
+        ("my data", '"my data"'), ("data/ok", "data/ok"), ("k=7", "k=7"),
+        ("flat,avg:root", "flat,avg:root"), (r"C:\parts", r'"C:\parts"'), ("", '""'),
     ],
 )  # fmt: skip
 def test_quotes_are_those_of_every_shell(word: str, line: str) -> None:
