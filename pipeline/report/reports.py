@@ -118,10 +118,9 @@ def fit_report(
         ("model", name(str(done.folder))), *sees,
         ("scored", f"{_size(done.predicted, rule)}, held out"),
     ]  # fmt: skip
-    apart = facts.apart(rule, *_split(done.record))
     verdict = model_verdict(
-        done.parts or done.predicted, done.held_out_parts or done.held_out, warnings, apart=apart,
-        rule=rule, decision=done.decision,
+        done.parts or done.predicted, done.held_out_parts or done.held_out, warnings,
+        apart=facts.apart(rule, *_split(done.record)), rule=rule, decision=done.decision,
     )  # fmt: skip
     return page_text(f"Model report: {title}", about, verdict, sections)
 
