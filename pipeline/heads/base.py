@@ -20,6 +20,7 @@ from features.untrusted_files import read_json
 from pipeline.data.lazy_rows import StoredRows
 from pipeline.heads.files import Arrays, load_arrays, save_arrays
 from pipeline.heads.old_files import load_old_arrays
+from pipeline.heads.row_space import block_bytes
 from pipeline.heads.sklearn_protocol import Classifier
 from pipeline.heads.sklearn_protocol import Scalar as Scalar
 
@@ -33,6 +34,7 @@ FORMAT = 2
 
 _BLOCK_ROWS = 256
 _COLUMN_ROWS = 1024  # whose values of one column fill a page of memory
+_LEAST_ROWS = 64  # that are read at a time, however little memory there is
 _COLUMNS = 64
 
 MOST_CLASSES = 100_000
@@ -344,9 +346,11 @@ def _between(least: int, most: int, value: object) -> int:
 
 def by_columns(rows: AnyRows, chosen: Indices) -> Rows:
     """Copy some rows so that columns lie together, in memory or read, a few rows at a time."""
-    found = np.empty((len(chosen), rows.shape[1]), np.float32, order="F")
-    for at in range(0, len(chosen), _COLUMN_ROWS):
-        some = chosen[at : at + _COLUMN_ROWS]
+    found, step = np.empty((len(chosen), rows.shape[1]), np.float32, order="F"), _COLUMN_ROWS
+    if isinstance(rows, StoredRows):  # what is read stands beside what is made of it
+        step = min(step, max(_LEAST_ROWS, block_bytes() // (4 * rows.shape[1])))
+    for at in range(0, len(chosen), step):
+        some = chosen[at : at + step]
         if isinstance(rows, np.ndarray):
             block, numbers = rows, some
         else:
@@ -354,7 +358,7 @@ def by_columns(rows: AnyRows, chosen: Indices) -> Rows:
         for first in range(0, rows.shape[1], _COLUMNS):
             # A copy of few columns is turned within the processor's cache: a third of the time.
             few = slice(first, first + _COLUMNS)
-            found[at : at + _COLUMN_ROWS, few] = block[numbers, few]
+            found[at : at + step, few] = block[numbers, few]
     return found
 
 

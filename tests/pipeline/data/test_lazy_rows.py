@@ -17,7 +17,7 @@ from features.errors import HeadError, SettingError
 from features.runtime import MEMORY_VARIABLE, memory_limit
 from pipeline.data.lazy_rows import StoredRows
 from pipeline.heads import HEADS, load_head_class, make_head
-from pipeline.heads.base import predict_by_blocks
+from pipeline.heads.base import by_columns, predict_by_blocks
 from pipeline.training.cross_validate import CompareOptions, compare
 
 N = 60
@@ -63,6 +63,22 @@ def test_a_limit_that_is_none_is_refused(value: str, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv(MEMORY_VARIABLE, value)
     with pytest.raises(SettingError, match=MEMORY_VARIABLE):
         memory_limit()
+
+
+def test_columns_are_made_of_small_reads(
+    stored: StoredRows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is read stands beside what is made of it: a few rows, and not a second fold."""
+    X, _, _ = sparse_rows(N, WIDTH)
+    chosen, read = np.arange(300) % N, []
+    monkeypatch.setenv(MEMORY_VARIABLE, "0.001")
+    with monkeypatch.context() as patch:
+        take = StoredRows.__getitem__
+        patch.setattr(StoredRows, "__getitem__", lambda s, k: read.append(len(k)) or take(s, k))
+        found = by_columns(stored, chosen)
+    np.testing.assert_array_equal(found, X[chosen])
+    assert found.flags.f_contiguous
+    assert max(read) == max(64, int(1e6 / 128 / (4 * WIDTH)))
 
 
 @pytest.mark.parametrize("name", [name for name in HEADS if load_head_class(name).streams])
