@@ -426,6 +426,21 @@ FOLDERS = (
 
 HONESTY = (
     Mutant(
+        "Curves of a report allow for a kind of defect that no part had",
+        "pipeline/report/sections/ranking.py",
+        "low = np.quantile(_drawn(rows.failing, weights, grid), (1 - LEVEL) / 2, axis=0)",
+        "low = np.quantile(_drawn(rows.convincing, weights, grid), (1 - LEVEL) / 2, axis=0)",
+        "tests/pipeline/report/test_report_page.py::"
+        "test_bands_know_a_kind_of_defect_that_no_part_had",
+    ),
+    Mutant(
+        "A picture of ours is not written among the photographs that it shows",
+        "pipeline/output/overwrite.py",
+        "if folder.is_dir() and place.is_relative_to(folder.resolve()):",
+        "if folder == place:",
+        "tests/test_wrong_use.py::test_no_picture_of_ours_becomes_a_photograph",
+    ),
+    Mutant(
         "Splits keep parts together",
         "pipeline/data/splits.py",
         'units = groups if kind == "grouped" else np.arange(len(y))',

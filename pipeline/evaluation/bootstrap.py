@@ -143,6 +143,22 @@ class TableRow:
         """Score rows where the model is right about the unseen parts."""
         return self._scored(seen, unseen, self._right, self._most_convincing)
 
+    def failing(self, seen: Floats, unseen: Floats) -> tuple[Indices, Floats, Floats]:
+        """Give classes, probabilities and weights where the unseen parts look like other classes.
+
+        Args:
+            seen: (draws, parts) weights, as `Parts.bayesian` gives them.
+            unseen: (draws, strata), likewise.
+
+        Returns:
+            int64 (m,), float64 (m, n_classes) and float64 (draws, m).
+        """
+        return self._with(seen, unseen, self._like_the_others)
+
+    def convincing(self, seen: Floats, unseen: Floats) -> tuple[Indices, Floats, Floats]:
+        """Give the same where the unseen parts look like the most convincing of their class."""
+        return self._with(seen, unseen, self._most_convincing)
+
     def _scored(
         self, seen: Floats, unseen: Floats, verdicts: StandIns, probabilities: StandIns
     ) -> dict[str, Floats]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from features.arrays import Floats, Indices
+from pipeline.evaluation.band import DEFAULT_THRESHOLD
+from pipeline.evaluation.bootstrap import Parts, TableRow
+from pipeline.evaluation.intervals import LEVEL, too_few
 from pipeline.evaluation.predictions import Predictions
 from pipeline.output.wording import between, percent
 from pipeline.report.html import Row, element, join
@@ -16,12 +19,11 @@ from pipeline.report.svg import GUIDE, STYLES, Axis, Band, Chart, Line, Mark
 
 _RESAMPLES = 400  # or fewer, so that a great many photographs take no longer than seconds
 _MOST_WORK, _FEWEST_RESAMPLES = 40_000_000, 100
-_LEVEL = 0.95
 
 
 @dataclass(frozen=True)
 class RankingCurves:
-    """Both curves, and where 95 % of the curves of redrawn parts run.
+    """Both curves, and between which ends they run with 95 % confidence.
 
     Attributes:
         false_alarms, found: float64 (k,) shares of the negative and the positive photographs that
@@ -45,8 +47,8 @@ def ranking_curves(
 ) -> RankingCurves:
     """Give the curves of scores.
 
-    The bands are pointwise percentiles of a cluster bootstrap: whole parts are drawn with
-    replacement, as in `pipeline.evaluation.intervals.intervals`.
+    The bands are those of `pipeline.evaluation.intervals`, at each point: of the low end the model
+    fails on one unseen part of each class. So they agree with the interval of the area.
 
     Args:
         positive: int64 (n,) of 0 and 1, both present.
@@ -54,35 +56,52 @@ def ranking_curves(
         groups: int64 (n,).
         seed: of the draws.
     """
-    order = np.argsort(-p, kind="stable")
-    ends = np.flatnonzero(np.append(np.diff(p[order]) != 0, True))  # ties fall together
-    is_positive = positive[order] == 1
-    _, part = np.unique(groups[order], return_inverse=True)
-    n_parts = int(part.max()) + 1
-    rng = np.random.default_rng(seed)
-    grid = np.linspace(0, 1, 101)
-    drawn = []
+    parts = Parts.of(positive, groups)
+    P = np.stack([1 - p, p], axis=1)
+    rows = TableRow.of(positive, P, parts.of_row, parts, DEFAULT_THRESHOLD)
     resamples = min(_RESAMPLES, max(_FEWEST_RESAMPLES, _MOST_WORK // len(p)))
-    for _ in range(resamples):
-        weights = np.bincount(rng.integers(0, n_parts, n_parts), minlength=n_parts)[part]
-        if weights[is_positive].any() and weights[~is_positive].any():
-            alarms, found, precision = _curves(is_positive, weights.astype(np.float64), ends)
-            drawn.append((np.interp(grid, alarms, found), np.interp(grid, found, precision)))
-    tails = [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2]
-    bands = np.quantile(np.array(drawn), tails, axis=0) if drawn else np.full((2, 2, 101), np.nan)
-    curves = _curves(is_positive, np.ones(len(p)), ends)
-    return RankingCurves(*curves, grid, bands[:, 0], bands[:, 1])
+    weights = parts.bayesian(np.random.default_rng(seed), resamples)
+    (curves,) = _curves(positive, p, np.ones((1, len(p))))
+    grid = np.linspace(0, 1, 101)
+    bands = np.full((2, 2, 101), np.nan)
+    if not too_few(parts):
+        here = _on(grid, curves)
+        low = np.quantile(_drawn(rows.failing, weights, grid), (1 - LEVEL) / 2, axis=0)
+        high = np.quantile(_drawn(rows.convincing, weights, grid), (1 + LEVEL) / 2, axis=0)
+        bands = np.stack([np.minimum(low, here), np.maximum(high, here)], axis=1)
+    return RankingCurves(*curves, grid, bands[0], bands[1])
+
+
+_Rows = Callable[[Floats, Floats], tuple[Indices, Floats, Floats]]
+
+
+def _drawn(rows_of: _Rows, weights: tuple[Floats, Floats], grid: Floats) -> Floats:
+    """Give (draws, 2, m): found at false alarms of `grid`, and precision at a recall of it."""
+    made = []
+    for seen, unseen in zip(*weights, strict=True):  # one at a time: rows may be many
+        positive, P, counts = rows_of(seen[None], unseen[None])
+        made += [_on(grid, curves) for curves in _curves(positive, P[:, 1], counts)]
+    return np.array(made)
+
+
+def _on(grid: Floats, curves: tuple[Floats, Floats, Floats]) -> Floats:
+    alarms, found, precision = curves
+    return np.array([np.interp(grid, alarms, found), np.interp(grid, found, precision)])
 
 
 def _curves(
-    is_positive: np.ndarray[tuple[int], np.dtype[np.bool_]], weights: Floats, ends: Indices
-) -> tuple[Floats, Floats, Floats]:
-    """Count false alarms, found and precision of weighted rows in falling order of their scores."""
-    hits = np.append(0, np.cumsum(weights * is_positive)[ends])
-    alarms = np.append(0, np.cumsum(weights * ~is_positive)[ends])
-    calls = hits + alarms
-    precision = np.divide(hits, calls, out=np.ones_like(hits), where=calls > 0)
-    return alarms / alarms[-1], hits / hits[-1], precision
+    positive: Indices, p: Floats, weights: Floats
+) -> Iterator[tuple[Floats, Floats, Floats]]:
+    """Count false alarms, found and precision for each row of weights (draws, n)."""
+    order = np.argsort(-p, kind="stable")
+    ends = np.flatnonzero(np.append(np.diff(p[order]) != 0, True))  # ties fall together
+    is_positive = positive[order] == 1
+    for one in weights[:, order]:
+        hits = np.append(0, np.cumsum(one * is_positive)[ends])
+        alarms = np.append(0, np.cumsum(one * ~is_positive)[ends])
+        calls = hits + alarms
+        precision = np.divide(hits, calls, out=np.ones_like(hits), where=calls > 0)
+        yield alarms / alarms[-1], hits / hits[-1], precision
 
 
 _EVERY = 5  # of the grid's 101 values, those that stand in the table
@@ -208,7 +227,7 @@ def _bands(curves: Sequence[_Curve], bands: Sequence[Floats]) -> list[Band]:
     if len(curves) > 1:
         return []
     points = zip(curves[0][1].grid.tolist(), *bands[0].tolist(), strict=True)
-    return [Band("95 % band, parts drawn anew", list(points))]
+    return [Band("95 % band, one unseen part of each class", list(points))]
 
 
 def _columns(curves: Sequence[_Curve], what: str) -> list[str]:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from report_check import check_page
 
+from pipeline.evaluation.intervals import intervals
 from pipeline.evaluation.metrics import binary_scores
 from pipeline.output.wording import between, count, interval, of, percent, score
 from pipeline.report.html import Html, element, facts, folded, join, name, table
@@ -186,6 +187,18 @@ def test_the_roc_curve_is_that_of_the_score() -> None:
     assert area == pytest.approx(scores["roc_auc"])
     steps = np.sum(np.diff(found.found) * found.precision[1:])
     assert steps == pytest.approx(scores["average_precision"])
+
+
+def test_bands_know_a_kind_of_defect_that_no_part_had() -> None:
+    """Six parts told apart without a mistake prove little: as the interval of the area says."""
+    y, groups = np.repeat([0, 0, 0, 0, 1, 1], 3), np.repeat(np.arange(6), 3)
+    p = 0.1 + 0.8 * y
+    found = ranking_curves(y, p, groups)
+    low, high = intervals(y, np.stack([1 - p, p], axis=1), groups)["roc_auc"]
+    ends = np.trapezoid(found.found_band, found.grid)
+    assert found.found.max() == high == 1
+    assert ends == pytest.approx([low, high], abs=0.15)
+    assert np.isnan(ranking_curves(y[6:15], p[6:15], groups[6:15]).found_band).all()  # one part
 
 
 def test_bands_are_wider_where_parts_are_fewer() -> None:
