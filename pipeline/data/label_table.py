@@ -64,10 +64,10 @@ def read_labels(rule: LabelRule, paths: Sequence[str], root: Path) -> Labels:
         )
     found = gather([(table, columns, "")], paths)
     if not found.label:
-        shown = found.unknown[0] if found.unknown else "nothing"
+        said = f"it says {found.unknown[0]!r} where" if found.unknown else "it says none, and"
         raise DataError(
-            f"{table.file} names none of the {len(paths):,} photographs in {root}: it says "
-            f"{shown!r} where they are called {paths[0]!r}; expected paths relative to the folder; "
+            f"{table.file} names none of the {len(paths):,} photographs in {root}: {said} "
+            f"they are called {paths[0]!r}; expected paths relative to the folder; "
             "name another table, or go without: --labels none"
         )
     return found
