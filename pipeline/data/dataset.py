@@ -25,8 +25,8 @@ from pipeline.data.folder_record import FolderRecord
 from pipeline.data.given_split import GIVEN, about_given, defects_of_test_alone, given_sides
 from pipeline.data.lazy_rows import StoredRows
 from pipeline.groups.proposal import Proposal
-from pipeline.groups.proposal_cache import like_known, proposed_groups
-from pipeline.groups.rules import number_groups
+from pipeline.groups.proposal_cache import doubts_of_groups, like_known, proposed_groups
+from pipeline.groups.rules import doubts_of_parts, number_groups
 
 MOST_COMPARED = 20_000
 """With more photographs, those of a given split are not compared with each other."""
@@ -195,7 +195,7 @@ def load_dataset(
         else:
             notes, proposal = proposal.notes, None  # it was told
     labelled = label_table_rows(table_rows, classes=classes, positive=positive)
-    labelled.warnings += notes
+    labelled.warnings += notes if notes or proposal else _doubts_of_told(cache_path, labelled)
     if labelled.given is not None and proposal is None:
         labelled.warnings += _near_copies_across(cache_path, labelled, labelled.given, progress)
     return Dataset(
@@ -205,6 +205,19 @@ def load_dataset(
         folder=folder,
         proposal=proposal,
     )
+
+
+def _doubts_of_told(cache_path: Path, labelled: Labelled) -> list[str]:
+    """Say what speaks against parts that were told and can hardly be.
+
+    That each photograph shows another part is doubted where photographs look nearly the same.
+    """
+    parts = [one.group for one in labelled.table_rows]
+    doubts = doubts_of_parts(parts, [one.label for one in labelled.table_rows])
+    alone = 2 * len(set(labelled.groups.tolist())) > len(labelled)
+    if doubts and alone and len(labelled) <= MOST_COMPARED:
+        return doubts_of_groups(cache_path)
+    return doubts
 
 
 def _near_copies_across(

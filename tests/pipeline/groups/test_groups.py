@@ -383,8 +383,11 @@ def test_groups_that_were_told_are_doubted(
     alone = told(lambda name: name)
     assert len(alone) == 1
     assert "pairs of photographs that look nearly the same" in alone[0]
+    assert pipeline.load_dataset(cache).warnings == alone  # by fit and in reports, too
     torn = told(lambda name: part_of(name) + ("x" if name.endswith("-dark") else ""))
     assert len(torn) == 1
+    assert told(lambda name: "one") == []
+    assert "are in one part" in " ".join(pipeline.load_dataset(cache).warnings)
 
 
 def test_turned_and_mirrored_copies_are_found() -> None:
