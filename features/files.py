@@ -110,6 +110,21 @@ def refuse_address(path: Path) -> None:
         )
 
 
+def refuse_place(path: Path) -> None:
+    """Raise OutputError, before hours of work, where nothing can be written.
+
+    That is an address, or a place in a folder that is closed to this account. What is written takes
+    the place of what is there, so that the folder counts, and not the file.
+    """
+    refuse_address(path)
+    there = [folder for folder in path.absolute().parents if os.access(folder, os.F_OK)]
+    if there and not os.access(there[0], os.W_OK):
+        raise OutputError(
+            f"{path} cannot be written: this account may write nothing in {there[0]}; expected a "
+            "folder of yours; name another place"
+        )
+
+
 def sync_descriptor(descriptor: int) -> None:
     """Wait until the bytes of an open file are on the disk, not only in its own memory.
 

@@ -180,6 +180,31 @@ def test_a_report_that_cannot_be_written_is_said_before_the_work(fitted: Run) ->
     assert not Path("c").exists()
 
 
+def test_a_folder_that_is_closed_is_said_before_the_work(
+    fitted: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is trained, compared or judged for a place where nothing can be written."""
+    Path("closed").mkdir()
+    real = os.access
+
+    def access(path: Path, mode: int) -> bool:
+        return real(path, mode) and not (mode == os.W_OK and path.name == "closed")
+
+    def work(*_: object, **__: object) -> None:
+        raise AssertionError("it was begun")
+
+    monkeypatch.setattr(os, "access", access)
+    for begun in ("training.fit.train", "training.compare_heads.compare", "audit.run._read_files"):
+        monkeypatch.setattr(f"pipeline.{begun}", work)
+    monkeypatch.setattr("pipeline.heatmaps.predict_to_files.predict", work)
+    for command in (
+        ("fit", "--out", "closed/m"), ("compare-heads", "--out", "closed/c"),
+        ("audit", "--out", "closed/a"), ("predict", "model", "data", "--out", "closed/p.csv"),
+        ("fit", "--out", "m", "--report", "closed/new/r.html"),
+    ):  # fmt: skip
+        fails(fitted(*command), "this account may write nothing in", "closed")
+
+
 def test_a_reader_who_leaves_a_pipe_is_no_damage(
     fitted: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

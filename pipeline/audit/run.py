@@ -13,7 +13,7 @@ import numpy as np
 from features.arrays import Floats
 from features.cluster.parallel import each, is_elsewhere
 from features.errors import OutputError
-from features.files import refuse_address, whole_folder, write_whole
+from features.files import refuse_place, whole_folder, write_whole
 from features.photographs.file import Photograph
 from features.photographs.metadata import FileFacts
 from features.photographs.survey import read_facts
@@ -157,7 +157,7 @@ def save_audit(audit: Audit, out: Path) -> None:
 
 def _check_replaceable(out: Path) -> None:
     """Raise OutputError unless `out` is free, empty, or holds an audit."""
-    refuse_address(out)
+    refuse_place(out)
     free = not out.exists() or (out.is_dir() and not any(out.iterdir()))
     if not free and not (out / "audit.json").is_file():
         raise OutputError(

@@ -13,7 +13,7 @@ from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from features.errors import BundleError, OutputError
-from features.files import leftovers, refuse_address
+from features.files import leftovers, refuse_place
 from features.untrusted_files import read_bytes, read_json
 from pipeline.data.classes import Classes
 
@@ -171,7 +171,7 @@ def check_replaceable(folder: Path, *, force: bool = False) -> None:
     It may take the place of nothing, of an empty folder, and of a model that holds nothing but
     what a `fit` wrote; with `force` of any folder.
     """
-    refuse_address(folder)
+    refuse_place(folder)
     if not folder.exists() or (force and folder.is_dir()):
         return
     if not folder.is_dir():

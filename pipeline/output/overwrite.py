@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from features.errors import OutputError
-from features.files import refuse_address
+from features.files import refuse_place
 
 SOFTWARE = "Onepass"
 """What pictures say in their PNG text "Software"."""
@@ -56,7 +56,7 @@ def check_overwritable(path: Path, ours: re.Pattern[bytes], *, force: bool = Fal
         ours: how files that this program wrote there begin.
         force: overwrite any file.
     """
-    refuse_address(path)
+    refuse_place(path)
     if path.is_dir():
         raise OutputError(f"{path} is a folder; expected the name of a file")
     try:
