@@ -24,7 +24,7 @@ from PIL import Image
 
 from features.backbones.engines import AUTO, DEFAULT_ENGINE, TENSORFLOW
 from features.errors import ExportError, OutputError
-from features.files import whole_folder
+from features.files import refuse_place, whole_folder
 from features.untrusted_files import read_json
 from pipeline.export import check
 from pipeline.export.graph import PHOTOGRAPHS, Written, write_graph
@@ -190,7 +190,8 @@ def _check_engine(wish: Wish) -> None:
 
 
 def _check_replaceable(out: Path, model: Path, force: bool) -> None:
-    """Raise OutputError where a folder would be lost that is no export."""
+    """Raise OutputError where a folder would be lost that is no export, or none can be written."""
+    refuse_place(out)
     there, own = out.resolve(), model.resolve()
     if there.is_relative_to(own) or own.is_relative_to(there):
         raise OutputError(
