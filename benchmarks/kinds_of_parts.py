@@ -168,6 +168,18 @@ def alone(
     return [shot(name(n), n, 0, n, seconds[n] if len(seconds) else -1) for n in range(count)]
 
 
+def alike(designs: int, count: int = 200) -> list[Shot]:
+    """Give parts of few designs, all in one place of a fixture, in light that flickers."""
+    found = []
+    for part in range(count):
+        light = np.random.default_rng((7, part))
+        picture = 120 + 45 * _blotches((5, part % designs), 6) + 5 * _blotches((6, part), 9)
+        picture = picture * light.uniform(0.93, 1.07) + light.normal(0, 2, picture.shape)
+        pixels = np.repeat(np.clip(picture, 0, 255).astype(np.uint8)[:, :, None], 3, axis=2)
+        found.append(Shot(f"a/{nameless(part)}.jpg", str(part), thumbnail_of(pixels, -1)))
+    return found
+
+
 def hands(seed: int) -> np.ndarray:
     """Draw the times of a hand without a rhythm, a photograph about every twelve seconds."""
     return _START + np.cumsum(12 * np.exp(0.4 * np.random.default_rng(seed).standard_normal(200)))
@@ -402,6 +414,8 @@ KINDS: dict[str, Callable[[], list[Shot]]] = {
     "nothing: trays of ten": lambda: alone(
         "DSC_{:04d}".format, _START + 5.0 * np.arange(200) + 60 * (np.arange(200) // 10)
     ),
+    "nothing: one design, lying alike": lambda: alike(1),
+    "nothing: four designs, lying alike": lambda: alike(4),
     "nothing: a digit by chance": lambda: alone(
         lambda n: f"img{n:04d}_{random.Random(n).randrange(10)}"
     ),
@@ -416,11 +430,12 @@ CHANGES: dict[str, Change] = {
     "quarter turn": lambda picture, _: picture.transpose(Image.Transpose.ROTATE_90),
     "mirrored": lambda picture, _: picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
     "turned by any angle": _turned,
+    "cropped, flipped, re-lit": lambda picture, rng: _flipped(_cropped(picture, rng), rng),
 }
-FIVE = [change for what, change in CHANGES.items() if what != "moved"]
+FIVE = [CHANGES[what] for what in CHANGES if what not in ("moved", "cropped, flipped, re-lit")]
 EXPORTS: dict[str, Change] = {
     "turned, flipped, re-lit": lambda picture, rng: _flipped(_turned(picture, rng), rng),
-    "cropped, flipped, re-lit": lambda picture, rng: _flipped(_cropped(picture, rng), rng),
+    "cropped, flipped, re-lit": CHANGES["cropped, flipped, re-lit"],
     "one change of five": lambda picture, rng: FIVE[rng.integers(5)](picture, rng),
 }
 """What an augmented export does, twenty times to each picture."""

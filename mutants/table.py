@@ -206,6 +206,22 @@ ROWS = (
         "::test_round_parts_that_lie_a_little_off_are_no_copies",
     ),
     Mutant(
+        "Parts of one design that a fixture puts in one place are no cropped copies",
+        "pipeline/groups/changed_copies.py",
+        "cut = left < _BETTER * _left_by_wholes(fine, _fine(windows), found, steps)",
+        "cut = left < np.inf",
+        "tests/pipeline/groups/test_changed_copies.py"
+        "::test_parts_of_one_design_that_lie_alike_are_no_windows_of_one_another",
+    ),
+    Mutant(
+        "Copies that were cropped and mirrored are found",
+        "pipeline/groups/changed_copies.py",
+        "found = [_shares(pictures, steps) for steps in (_AS_IT_LIES, _MIRRORED)]",
+        "found = [_shares(pictures, steps) for steps in (_AS_IT_LIES,)]",
+        "tests/pipeline/groups/test_changed_copies.py"
+        "::test_copies_cropped_and_mirrored_are_told_from_parts_of_one_design",
+    ),
+    Mutant(
         "A backbone that gives other rows is named",
         "features/backbones/drift_probe.py",
         "if gap <= allowed:",

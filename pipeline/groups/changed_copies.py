@@ -8,9 +8,11 @@ less of a difference than what is usual among the others.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from features.arrays import Array, Flags, Floats, Indices
@@ -25,7 +27,7 @@ FEWEST = 40  # pictures; fewer do not tell noise from parts
 MOST_CUT = 4000
 """Pictures up to which cropped copies are looked for: a minute or two."""
 MANY = 8
-"""Copies of one picture; more are of an augmented export, or no copies but the design."""
+"""Copies of one picture; more are of an augmented export."""
 
 _LIKELY = 0.3  # expected strangers up to which a turned picture is laid on another
 _BLOCK = 256  # pictures at once
@@ -36,13 +38,18 @@ _FINE = np.geomspace(0.69, 0.96, 14).tolist()  # and those that candidates are l
 _STEP = 1.5  # pixels of the coarse picture between windows
 _CUT_SIDE, _CUT_FINE = 16, 4  # pixels of a window, and places along each that are averaged
 _NEAR = 0.12  # how far sizes lie apart, in logarithms, that are tried
+_AS_IT_LIES, _MIRRORED = ((1, 1),), ((1, -1), (-1, 1), (-1, -1))  # steps down and right
 _GRAINS, _FLAT = 32, 2.0  # along a side; grey levels of contrast below which there is only noise
 _CROWDED = 2.0  # times as alike as those behind: many of the best, in a crowd
 _LYING = 6.0  # degrees up to which a picture is not turned
 _SAME = 0.5  # of what a copy leaves at most, what each of many copies does
 _USUAL = 0.75  # quantile of what candidates leave that is the usual
+_BETTER = 0.75  # of what a whole picture leaves on another, what it leaves as a window at most
 _PERHAPS, _SURELY = 0.6, 0.4  # of what is usual, what a copy leaves at half and at whole size
 _LAID = 0.0099  # expected strangers of such a pair at most; the surest are tied first
+
+
+Steps = Sequence[tuple[int, int]]
 
 
 class Pairs(NamedTuple):
@@ -51,6 +58,20 @@ class Pairs(NamedTuple):
     a: Indices
     b: Indices
     expected: Floats
+
+
+class _Windows(NamedTuple):
+    """Those of which a window looks like a picture, the best first, (n, k) each.
+
+    Attributes:
+        numbers: int64.
+        sizes: float32, about how large the window is.
+        ways: int8, by which of some steps the picture is mirrored before.
+    """
+
+    numbers: Indices
+    sizes: Array
+    ways: npt.NDArray[np.int8]
 
 
 def turned_copies(source: Pictures, tick: Tick | None = None) -> Pairs | None:
@@ -83,13 +104,13 @@ def turned_copies(source: Pictures, tick: Tick | None = None) -> Pairs | None:
     left = _laid_turned(source, rows, numbers, found.degrees[rows], found.mirrored[rows])
     left, behind = left[:, :-BEHIND], left[:, -BEHIND:]
     # Copies that were cropped alike look turned, seen along rings: laid on one another they differ.
-    share = np.where(likely[rows, :-BEHIND], _without_design(left / _usual(left)), np.inf)
+    share = np.where(likely[rows, :-BEHIND], left / _usual(left), np.inf)
     same = np.where(crowded[rows, :-BEHIND], left / _usual(behind) / _SAME, np.inf)
     return _copies(rows, numbers[:, :-BEHIND], np.minimum(share, same), source.count)
 
 
 def cropped_copies(source: Pictures) -> Pairs | None:
-    """Find pictures that are windows of others, of 70 to 95 % of both sides.
+    """Find pictures that are windows of others, of 70 to 95 % of both sides, mirrored or not.
 
     Candidates are those of which some coarse window looks most alike.
 
@@ -102,18 +123,24 @@ def cropped_copies(source: Pictures) -> Pairs | None:
     if not FEWEST <= source.count <= MOST_CUT:
         return None
     pictures = source.grey.astype(np.float32)
+    # Apart: parts that lie as they are leave less than mirrored ones, which usually hide nothing.
+    found = [_shares(pictures, steps) for steps in (_AS_IT_LIES, _MIRRORED)]
+    numbers, share = map(np.hstack, zip(*found, strict=True))
+    return _copies(np.arange(source.count), numbers, share, source.count)
+
+
+def _shares(pictures: Array, steps: Steps) -> tuple[Indices, Array]:
+    """Say what pictures leave, as windows, of what is usual: numbers and shares, (n, k) each."""
     small = shrink(pictures, _SMALL)
-    numbers, sizes = _like_windows(small)
-    rows = np.arange(source.count)
+    found = _like_windows(small, steps)
+    share = _laid_windows(small, found, steps)
     # A look at half the size spares nine in ten a look at the whole one.
-    rows = rows[(_laid_windows(small, rows, numbers, sizes) < _PERHAPS).any(axis=1)]
-    share = _without_design(_laid_windows(pictures, rows, numbers[rows], sizes[rows]))
-    return _copies(rows, numbers[rows], share, source.count)
-
-
-def _without_design(share: Array) -> Array:
-    """Leave out pictures of which many candidates leave little: they share the design."""
-    return np.where((share < _SURELY).sum(axis=1, keepdims=True) > MANY, np.inf, share)
+    rows = np.flatnonzero((share < _PERHAPS).any(axis=1))
+    share[:] = np.inf
+    some = _Windows(found.numbers[rows], found.sizes[rows], found.ways[rows])
+    share[rows] = _laid_windows(pictures, some, steps, rows)
+    # Three ways to lie are three chances to look alike: as many strangers more, see `_copies`.
+    return found.numbers, share * len(steps) ** 0.25
 
 
 def _copies(rows: Indices, numbers: Indices, share: Array, count: int) -> Pairs:
@@ -164,27 +191,26 @@ def _turned_on(call: tuple[int, Indices, Array, Flags], fine: Any) -> Array:  # 
     return np.asarray(1 - (one * other).sum(axis=1), dtype=np.float32)
 
 
-def _like_windows(pictures: Array) -> tuple[Indices, Array]:
-    """Find for each picture others of which a window looks like it, and the window's size.
-
-    Returns:
-        Their numbers, int64 (n, count), the best first, and the sizes, float32 (n, count).
-    """
+def _like_windows(pictures: Array, steps: Steps) -> _Windows:
+    """Find for each picture those of which a window looks like it."""
     n, side, _ = pictures.shape
-    whole = _window(pictures, 1.0, 0.0, 0.0)
-    alike, sizes = np.full((n, n), -np.inf, np.float32), np.zeros((n, n), np.float32)
-    for size in _COARSE:
+    wholes = [_window(pictures[:, ::down, ::right], 1.0, 0.0, 0.0) for down, right in steps]
+    alike, kinds = np.full((n, n), -np.inf, np.float32), np.zeros((n, n), np.int8)
+    for kind, size in enumerate(_COARSE):
         places = np.linspace(0, 1, round((1 - size) * side / _STEP) + 1).tolist()
         for down, right in itertools.product(places, places):
             part = _window(pictures, size, down, right)
             usual = part.mean(axis=0)  # what all show there, as the design, does not count
-            found = unit(whole - usual) @ unit(part - usual).T
-            sizes[found > alike] = size
-            np.maximum(alike, found, out=alike)
+            shown = unit(part - usual).T
+            for way, whole in enumerate(wholes):
+                found = unit(whole - usual) @ shown
+                np.copyto(kinds, kind * len(steps) + way, where=found > alike)
+                np.maximum(alike, found, out=alike)
     np.fill_diagonal(alike, -np.inf)
     best = (np.argsort(-line, kind="stable")[:LOOKED_AT] for line in alike)
     numbers = np.stack(list(best))
-    return numbers, np.take_along_axis(sizes, numbers, axis=1)
+    size_of, ways = np.divmod(np.take_along_axis(kinds, numbers, axis=1), len(steps))
+    return _Windows(numbers, np.array(_COARSE, np.float32)[size_of], ways)
 
 
 def _window(pictures: Array, size: float, down: float, right: float) -> Array:
@@ -198,14 +224,16 @@ def _window(pictures: Array, size: float, down: float, right: float) -> Array:
     return normalise(rows @ pictures @ columns.T).reshape(len(pictures), -1)
 
 
-def _laid_windows(pictures: Array, rows: Indices, numbers: Indices, sizes: Array) -> Array:
+def _laid_windows(
+    pictures: Array, found: _Windows, steps: Steps, rows: Indices | None = None
+) -> Array:
     """Lay pictures, as windows, on their candidates: what differs, 1 being what usually does.
 
     Args:
         pictures: float32 (n, side, side).
-        rows: int64 (m,) those that are laid on others.
-        numbers: int64 (m, k) their candidates.
-        sizes: float32 (m, k), about how large the window is.
+        found: the candidates of each, or of `rows`.
+        steps: in which they are mirrored.
+        rows: int64 (m,) those that are laid on others; None for all.
 
     Returns:
         float32 (m, k), of 1 less the largest normalised cross-correlation over places and sizes
@@ -217,17 +245,36 @@ def _laid_windows(pictures: Array, rows: Indices, numbers: Indices, sizes: Array
     fine = _fine(pictures)
     whole = rfft2(fine, shape)
     sums = np.pad(fine**2, ((0, 0), (1, 0), (1, 0))).cumsum(1, np.float64).cumsum(2)
-    best = np.zeros(numbers.shape, dtype=np.float32)
-    for size in _FINE if len(rows) else ():
-        near, width = abs(np.log(size / sizes)) < _NEAR, round(size * shape[0])
-        parts = normalise(_fine(_resized(pictures[rows], width), shape[0])) / width
-        seen = rfft2(parts, shape).conj()
-        calls = list(
-            zip(seen, (line[n] for line, n in zip(numbers, near, strict=True)), strict=True)
-        )
-        found = by_threads(_best_places, calls, whole, _lengths(sums, width))
-        best[near] = np.maximum(best[near], np.concatenate(list(found)))
-    return np.asarray((1 - best) / _usual(1 - best))
+    windows = pictures if rows is None else pictures[rows]
+    best = np.zeros(found.numbers.shape, dtype=np.float32)
+    for size in _FINE if len(windows) else ():
+        near, width = abs(np.log(size / found.sizes)) < _NEAR, round(size * shape[0])
+        parts = normalise(_fine(_resized(windows, width), shape[0])) / width
+        lengths = _lengths(sums, width)
+        for way, (down, right) in enumerate(steps):
+            laid = near & (found.ways == way)
+            some = np.flatnonzero(laid.any(axis=1))
+            seen = rfft2(parts[some, ::down, ::right], shape).conj()
+            others = [found.numbers[row, laid[row]] for row in some]
+            made = by_threads(_best_places, list(zip(seen, others, strict=True)), whole, lengths)
+            best[laid] = np.maximum(best[laid], np.concatenate([*made, best[:0, 0]]))
+    left = 1 - best
+    cut = left < _BETTER * _left_by_wholes(fine, _fine(windows), found, steps)
+    return np.asarray(np.where(cut, left / _usual(left), np.inf), dtype=np.float32)
+
+
+def _left_by_wholes(fine: Array, laid: Array, found: _Windows, steps: Steps) -> Array:
+    """Lay whole pictures, mirrored as their windows are, on their candidates: what differs.
+
+    Parts of one design that lie alike leave less so than as windows of one another.
+    """
+    side = fine.shape[1]
+    wholes, pictures = (normalise(some) / side for some in (fine, laid))
+    left = np.zeros(found.numbers.shape, dtype=np.float32)
+    for row, (picture, numbers) in enumerate(zip(pictures, found.numbers, strict=True)):
+        shown = np.stack([picture[::down, ::right] for down, right in steps])[found.ways[row]]
+        left[row] = 1 - np.einsum("kij,kij->k", shown, wholes[numbers])
+    return left
 
 
 def _lengths(sums: Floats, width: int) -> Array:

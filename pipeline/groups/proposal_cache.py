@@ -125,7 +125,7 @@ def doubts_of_groups(cache_path: Path) -> list[str]:
     ]
 
 
-REVISION = 24
+REVISION = 25
 """Raised when the same photographs would be grouped otherwise."""
 
 

@@ -188,7 +188,7 @@ def apply_rule(rule: GroupRule, photographs: Sequence[Photograph]) -> Grouped:
         raise DataError(
             f"groups {rule.describe()} fit none of {len(photographs)} photographs, such as "
             f"{photographs[0].path!r}; paths in the table are relative to the data folder, and a "
-            "pattern is searched in them"
+            "pattern is searched in them; leave it out, and parts are proposed"
         )
     labels = [photograph.label for photograph in photographs]
     if len(set(labels)) > 1 and len(set(groups)) == 1:

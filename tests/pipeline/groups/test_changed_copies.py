@@ -26,9 +26,9 @@ def blotches(seed: tuple[int, ...], cells: int) -> np.ndarray:
     return np.asarray(Image.fromarray(bumps).resize((128, 128), Image.Resampling.BICUBIC))
 
 
-def picture(part: int) -> Image.Image:
+def picture(part: int, own: float = 15) -> Image.Image:
     """One part: a design that all share, and a third as much of its own."""
-    values = 120 + 45 * blotches((0,), 6) + 15 * blotches((1, part), 9)
+    values = 120 + 45 * blotches((0,), 6) + own * blotches((1, part), 9)
     return Image.fromarray(np.clip(values, 0, 255).astype(np.uint8))
 
 
@@ -101,6 +101,19 @@ def test_cropped_copies_are_told_from_parts_of_one_design(parts: list[Image.Imag
     assert len(found - right) <= 2
 
 
+def test_copies_cropped_and_mirrored_are_told_from_parts_of_one_design(
+    parts: list[Image.Image],
+) -> None:
+    """Nine of ten are found, mirrored in turns in all three ways; two wrong pairs at most."""
+    way = Image.Transpose
+    ways = (way.FLIP_LEFT_RIGHT, way.FLIP_TOP_BOTTOM, way.ROTATE_180)
+    copies = [cropped(number).transpose(ways[number % 3]) for number in range(COPIES)]
+    found = surely(cropped_copies(seen([*parts, *copies])))
+    right = {(number, PARTS + number) for number in range(COPIES)}
+    assert len(found & right) >= 0.9 * COPIES
+    assert len(found - right) <= 2
+
+
 def test_many_copies_of_one_photograph_are_found(parts: list[Image.Image]) -> None:
     """Twenty of one part, more than are taken for its neighbours: all, and two wrong at most."""
     copies = [changed(parts[7], number) for number in range(20)]
@@ -123,6 +136,12 @@ def test_parts_of_one_design_are_no_copies(parts: list[Image.Image]) -> None:
     grey = small(parts)
     assert len(surely(turned_copies(Pictures.of(grey)))) <= 2
     assert len(surely(cropped_copies(Pictures.of(grey)))) <= 2
+
+
+def test_parts_of_one_design_that_lie_alike_are_no_windows_of_one_another() -> None:
+    """A fixture puts each in the same place: whole ones leave less than as windows."""
+    same = seen([picture(number, own=5) for number in range(100)])
+    assert len(surely(cropped_copies(same))) <= 2
 
 
 def test_round_parts_that_lie_a_little_off_are_no_copies() -> None:
