@@ -176,6 +176,7 @@ BRANCHES: dict[str, list[tuple[str, object]]] = {
     "turned copies": [("propose.turned_copies", lambda *_: None)],
     "exports of nothing but copies": [("changed_copies._CROWDED", 1e9)],
     "cropped copies": [("propose.cropped_copies", lambda *_: None)],
+    "a window leaves less than the whole": [("changed_copies._BETTER", 1e9)],
 }
 """What can be switched off: names below `pipeline.groups`, and what stands for them then."""
 
@@ -219,7 +220,7 @@ def ablation(kinds: Mapping[str, Callable[[], list[Shot]]]) -> None:
         for branch in BRANCHES:
             lost, anew = [], any(name.startswith(_PIXELS) for name, _ in BRANCHES[branch])
             for title, some in shots.items():
-                if anew and not whole[title][2].startswith("pixels"):
+                if anew and not whole[title][2].startswith(("pixels", "copies")):
                     continue
                 with without(branch):
                     found, merged, said = measure(some)

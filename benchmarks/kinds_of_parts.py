@@ -173,7 +173,7 @@ def alike(designs: int, count: int = 200) -> list[Shot]:
     found = []
     for part in range(count):
         light = np.random.default_rng((7, part))
-        picture = 120 + 45 * _blotches((5, part % designs), 6) + 5 * _blotches((6, part), 9)
+        picture = 120 + 45 * _blotches((9, part % designs), 6) + 3 * _blotches((6, part), 9)
         picture = picture * light.uniform(0.93, 1.07) + light.normal(0, 2, picture.shape)
         pixels = np.repeat(np.clip(picture, 0, 255).astype(np.uint8)[:, :, None], 3, axis=2)
         found.append(Shot(f"a/{nameless(part)}.jpg", str(part), thumbnail_of(pixels, -1)))

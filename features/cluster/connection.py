@@ -64,7 +64,7 @@ local:2, or a scheduler's address, such as tcp://192.0.2.7:8786
         if importlib.util.find_spec("distributed") is None:
             raise ClusterError(
                 "--cluster needs Dask, which is not installed; expected the extra cluster: "
-                "pip install 'onepass[cluster]'"
+                'pip install "onepass[cluster]"'
             )
 
     @classmethod
@@ -219,7 +219,7 @@ def check_workers(client: Any, place: Path, *, writing: bool) -> Terms:  # noqa:
     except ModuleNotFoundError as error:
         raise ClusterError(
             f"workers lack a package ({error}); expected the same onepass on every machine: "
-            "pip install 'onepass[cluster]' there"
+            'pip install "onepass[cluster]" there'
         ) from None
     except Exception as error:  # noqa: BLE001 - whatever a worker of other versions raises
         raise ClusterError(

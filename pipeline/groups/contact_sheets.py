@@ -18,6 +18,7 @@ from features.own_files import refuse_strange_root
 from pipeline.groups.proposal import Proposal
 from pipeline.groups.proposal_cache import proposed_groups
 from pipeline.groups.rules import GroupRule, number_groups
+from pipeline.output.overwrite import refuse_among
 from pipeline.output.photograph_grid import COLUMNS, SheetEntry, draw_sheet
 from pipeline.output.tables import MARK, to_csv
 
@@ -92,7 +93,8 @@ def show_groups(
         progress: called as `progress(photographs compared, photographs)`.
 
     Raises:
-        OutputError: groups.csv is there and may have been edited.
+        OutputError: groups.csv is there and may have been edited, or `out` lies among the
+            photographs.
         DataError: no finished extract.
         CacheError: no cache, or one that cannot be read.
         OutputError: `out` cannot be written.
@@ -102,12 +104,15 @@ def show_groups(
         >>> shown.files[0].name
         'groups.csv'
     """
+    with open_cache(cache_path) as cache:
+        if root := str(cache.note.get("root", "")):
+            refuse_among(out, [Path(root)], "--out")
     proposal = proposed_groups(cache_path, progress)
     if not proposal.paths:
         raise DataError(f"{cache_path} has no photographs; run: extract DATA --cache {cache_path}")
     with open_cache(cache_path) as cache:
         table_rows = [table_row for table_row in cache.table_rows if table_row.row >= 0]
-        note, root = cache.note, str(cache.note.get("root", ""))
+        note = cache.note
         refuse_strange_root(cache_path, root, own=cache.own)
         files = [out / "groups.csv"]
         _write_table(files[0], groups_csv(proposal), force=force)

@@ -49,7 +49,7 @@ class Reading:
     def finding(self, used: bool, more: str = "") -> Finding:
         """Give it as a row of the table; `more` is why it is used or not."""
         kind = "time" if self.basis == "times" else "name"
-        hint = f"--group-regex '{self.key.pattern}'" if self.key and not used else ""
+        hint = f'--group-regex "{self.key.pattern}"' if self.key and not used else ""
         why = "; ".join(filter(None, (self.why, more)))
         return Finding.of_groups(kind, self.what, self.codes, used, why, hint)
 

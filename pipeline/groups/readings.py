@@ -254,7 +254,7 @@ def _photographed_again(
         if one.key.sparse or is_called_part(one.key, places=False):
             return one, ""
         pattern = one.key.pattern
-        return None, f"is {one.what} the part, photographed again (--group-regex '{pattern}')"
+        return None, f'is {one.what} the part, photographed again (--group-regex "{pattern}")'
     return None, ""
 
 
@@ -294,7 +294,7 @@ def _weighed(
     if abs(score) < _SURE:
         pattern = one.key.pattern if one.key else ""
         question = (
-            f"is {one.what} the part, photographed again and again (--group-regex '{pattern}'), "
+            f'is {one.what} the part, photographed again and again (--group-regex "{pattern}"), '
             "or a view of it"
         )
         score = 1.0 if one.groups <= count(runs) else -1.0

@@ -195,7 +195,7 @@ def apply_rule(rule: GroupRule, photographs: Sequence[Photograph]) -> Grouped:
         raise DataError(
             f"groups {rule.describe()} put all {len(photographs):,} photographs of "
             f"{len(set(labels))} classes into one part, {groups[0]!r}; expected a name for each "
-            r"part, such as the number in --group-regex 'part-(\d+)'"
+            r'part, such as the number in --group-regex "part-(\d+)"'
         )
     notes += doubts_of_parts(groups, labels)
     given = [p._replace(group=group) for p, group in zip(photographs, groups, strict=True)]

@@ -16,6 +16,7 @@ from PIL import Image
 import pipeline
 from features.cache.cache import Cache
 from features.cache.sample_table import TableRow
+from features.cache.shards import open_cache
 from features.cache.thumbnail_table import thumbnails_of
 from features.cache.thumbnails import Thumbnail, thumbnail_of
 from features.errors import OutputError
@@ -492,6 +493,15 @@ def test_sheets_without_the_photographs(
     assert not (out / "groups-9.png").exists()
     assert (out / "groups-1.png").read_bytes().startswith(b"\x89PNG")
     assert shown.given is None
+
+
+def test_sheets_are_not_laid_among_the_photographs(planted: tuple[Path, dict[str, str]]) -> None:
+    """The next extract would take them for some."""
+    with open_cache(planted[0]) as cache:
+        root = Path(cache.note["root"])
+    with pytest.raises(OutputError, match="would be taken for photographs"):
+        show_groups(planted[0], root / "groups")
+    assert not (root / "groups").exists()
 
 
 def test_an_edited_table_is_never_lost(

@@ -356,7 +356,7 @@ def test_the_question_says_what_the_names_would_mean() -> None:
     """Six cameras' numbers are no parts: it is asked with what it implies, and a table offered."""
     shots = [Shot(f"exp{n % 6}_num_{7919 * n % 99991}", n, draw(n, 0, n)) for n in range(60)]
     asked = proposed(shots).question
-    assert "(6 parts then: --group-regex 'exp(\\d+)_num'), or others (--groups TABLE)" in asked
+    assert '(6 parts then: --group-regex "exp(\\d+)_num"), or others (--groups TABLE)' in asked
     many = [Shot(f"exp{n % 2}_num_{7919 * n % 99991}", n, draw(n, 0, n)) for n in range(200)]
     assert proposed(many).question == "which photographs show one part (--groups TABLE)"
 
@@ -366,7 +366,7 @@ def test_a_pattern_that_was_not_used_is_named() -> None:
     shots = [Shot(f"lot{n // 20}_piece{n % 20:02d}", n, draw(n, 0, n)) for n in range(200)]
     hints = [e.hint for e in proposed(shots).evidence if e.hint]
     assert hints
-    pattern = hints[0].removeprefix("--group-regex '").removesuffix("'")
+    pattern = hints[0].removeprefix('--group-regex "').removesuffix('"')
     photographs = [Photograph(__file__, shot.path, "a") for shot in shots]  # type: ignore[arg-type]
     given, without, _ = apply_rule(GroupRule("regex", pattern), photographs)
     assert without == 0
