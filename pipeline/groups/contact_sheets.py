@@ -75,6 +75,15 @@ class ShownGroups:
     files: list[Path]
 
 
+def _root(cache_path: Path, out: Path) -> str:
+    """Give the folder of the photographs; sheets among them would be taken for some."""
+    with open_cache(cache_path) as cache:
+        root = str(cache.note.get("root", ""))
+    if root:
+        refuse_among(out, [Path(root)], "--out")
+    return root
+
+
 def show_groups(
     cache_path: Path,
     out: Path,
@@ -93,8 +102,7 @@ def show_groups(
         progress: called as `progress(photographs compared, photographs)`.
 
     Raises:
-        OutputError: groups.csv is there and may have been edited, or `out` lies among the
-            photographs.
+        OutputError: groups.csv may have been edited, or `out` lies among the photographs.
         DataError: no finished extract.
         CacheError: no cache, or one that cannot be read.
         OutputError: `out` cannot be written.
@@ -104,15 +112,12 @@ def show_groups(
         >>> shown.files[0].name
         'groups.csv'
     """
-    with open_cache(cache_path) as cache:
-        if root := str(cache.note.get("root", "")):
-            refuse_among(out, [Path(root)], "--out")
+    root = _root(cache_path, out)
     proposal = proposed_groups(cache_path, progress)
     if not proposal.paths:
         raise DataError(f"{cache_path} has no photographs; run: extract DATA --cache {cache_path}")
     with open_cache(cache_path) as cache:
         table_rows = [table_row for table_row in cache.table_rows if table_row.row >= 0]
-        note = cache.note
         refuse_strange_root(cache_path, root, own=cache.own)
         files = [out / "groups.csv"]
         _write_table(files[0], groups_csv(proposal), force=force)
@@ -137,7 +142,7 @@ def show_groups(
             title = "One part or two? The most doubtful pairs, and how many strangers are as alike"
             write_whole(files[-1], draw_sheet(_rows_of_questions(proposal, entry), title))
     _remove_older_sheets(out, files)
-    given = _compare(proposal, table_rows, GroupRule.noted(note))
+    given = _compare(proposal, table_rows, GroupRule.noted(cache.note))
     return ShownGroups(proposal, given, root, files)
 
 

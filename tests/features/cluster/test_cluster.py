@@ -284,7 +284,7 @@ def test_what_cannot_work_is_said_in_one_line(
     with pytest.raises(ClusterError, match=r"other versions: numpy 1\.0 there"):
         check_workers(client, tmp_path, writing=True)
     monkeypatch.setattr(connection.importlib.util, "find_spec", lambda _: None)
-        with pytest.raises(ClusterError, match=r'pip install "onepass\[cluster\]"'):
+    with pytest.raises(ClusterError, match=r'pip install "onepass\[cluster\]"'):
         Cluster("local:2")
 
 
