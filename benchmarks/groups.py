@@ -140,6 +140,7 @@ BRANCHES: dict[str, list[tuple[str, object]]] = {
     "four kinds of gaps": [("timeline._KINDS", 3)],
     "gaps are of two kinds": [("timeline._CLEAR", 9.0)],
     "distance of two kinds": [("timeline._STEP", 99.0)],
+    "runs are sides of a part": [("evidence._SHOW", 2.0)],
     "runs are no lots": [("timeline._are_parts", lambda *_: True)],
     "each camera by itself": [("readings.by_camera", lambda line, *_: line)],
     "a class is no camera": [("streams._SOONER", np.inf)],

@@ -241,6 +241,14 @@ def hurried() -> list[Shot]:
     return found
 
 
+def turned_over() -> list[Shot]:
+    """Give three views of each side, and a pause to turn the part over as long as to change it."""
+    found, times = list[Shot](), bursts(80, 3, 6, 2, 15)
+    for n, (side, view, t) in enumerate(times):
+        found.append(shot(_stamp(t), side // 2, view + 3 * (side % 2), n))
+    return found
+
+
 def pauses() -> list[Shot]:
     """Give bursts of a phone, and a pause of an hour after each ninth part."""
     found, added, last = list[Shot](), 0.0, 0
@@ -367,6 +375,7 @@ KINDS: dict[str, Callable[[], list[Shot]]] = {
     "twins, times in names": twins,
     "pauses of hours": pauses,
     "gaps hardly apart": hurried,
+    "turned over, the pause as long as between parts": turned_over,
     "EXIF stands still, time in name": lambda: clocks(lambda n, t: _START),
     "EXIF in two of three, names in UTC": lambda: clocks(lambda n, t: t + 7200 if n % 3 else -1),
     "EXIF of an export, time in name": lambda: clocks(lambda n, t: _START + 10**6 + n // 3),

@@ -1,10 +1,13 @@
 """Ask whether the reading that serves may have merged or torn parts, where nobody told them.
 
 Several cameras, one moment that a program wrote, trays and lots of parts, sessions: what was taken
-for parts may be more of them. A slower hand, cameras that count their shots: it may be fewer.
+for parts may be more of them. A slower hand, sides of a part that is turned over, cameras that
+count their shots: it may be fewer.
 """
 
 from __future__ import annotations
+
+import numpy as np
 
 from pipeline.groups.evidence import COIN, PixelEvidence, members_of
 from pipeline.groups.reading import Reading, say_gaps
@@ -43,6 +46,11 @@ def ask(
         asked = ""
     elif line is not None and not asked and chosen.gaps and seem_slower(line, chosen.gaps):
         asked = "did somebody photograph more slowly for a while (--groups TABLE)"
+    elif line is not None and not asked and _are_sides(line, chosen, pixels):
+        asked = (
+            "is each part turned over, with a pause that is taken for the change of the part "
+            "(--group-gap 30s)"
+        )
     elif line is not None and not asked and chosen.key and timed is not None:
         asked = _may_be_counted(line, timed, chosen, pixels)
     return mixed, (line.question if line is not None and chosen.gaps else "") or asked
@@ -70,10 +78,21 @@ def _may_be_merged(line: Line | None, chosen: Reading, pixels: PixelEvidence) ->
             )
     if chosen.key is not None and is_called_part(chosen.key, places=False):
         return ""
+    if line is not None and _are_sides(line, chosen, pixels):
+        return ""
     alike = pixels.like_own(members_of(chosen.codes), views=True)
     if alike is not None and abs(alike - 0.5) <= COIN:
         return "does each photograph show another part, as in trays and lots (--groups TABLE)"
     return ""
+
+
+def _are_sides(line: Line, chosen: Reading, pixels: PixelEvidence) -> bool:
+    """Say whether runs in time are sides of a part: each second or third one shows the same."""
+    if not chosen.gaps:
+        return False
+    order = line.walk()[0]
+    runs = np.split(order, np.flatnonzero(np.diff(chosen.codes[order])) + 1)
+    return pixels.of_sides([run.tolist() for run in runs])
 
 
 def _may_be_counted(line: Line, timed: Reading, chosen: Reading, pixels: PixelEvidence) -> str:

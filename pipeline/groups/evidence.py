@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from features.arrays import Indices
+from pipeline.groups.pictures import Pictures, normalise, shrink
 from pipeline.groups.proposal import Evidence, Link
 from pipeline.groups.similarity import Similarity
 
@@ -23,6 +24,9 @@ Pair = tuple[int, int]
 
 _FEWEST, _MOST = 20, 20_000  # photographs that are asked about
 _NEAREST = 12  # others that each is compared with
+_COARSE = 8  # pixels to a side of pictures that tell a view of a part from another
+_SIDES = 2, 3  # runs of shots that may be one part, turned over in between
+_SHOW = 0.85  # share of runs that show what the second or third next shows, and no nearer one
 
 
 @dataclass(frozen=True)
@@ -71,10 +75,12 @@ class PixelEvidence:
     Attributes:
         similarity: None where there are too few photographs.
         unit: int64 (n,), each photograph's number in `similarity`; exact copies share one.
+        pictures: of these numbers; None where nobody asks.
     """
 
     similarity: Similarity | None
     unit: Indices
+    pictures: Pictures | None = None
 
     def like_own(self, groups: Sequence[Sequence[int]], *, views: bool) -> float | None:
         """Measure how many photographs are more like one of their group than like the next group.
@@ -108,6 +114,28 @@ class PixelEvidence:
             a, b = self.unit[np.array(pairs, dtype=np.int64)].T
             best.append(np.maximum.reduceat(self.similarity.likeness(a, b), first))
         return float((best[0] > best[1]).mean())
+
+    def of_sides(self, runs: Sequence[Sequence[int]]) -> bool:
+        """Say whether each second or third run shows the same: sides of a part that was turned.
+
+        Plain pictures are compared: in `similarity` what all parts have in common does not count.
+
+        Args:
+            runs: of photographs, one after the other.
+        """
+        far = max(_SIDES)
+        if self.pictures is None or self.pictures.count > _MOST or len(runs) < _FEWEST + far:
+            return False
+        seen = normalise(shrink(self.pictures.grey, _COARSE)).reshape(self.pictures.count, -1)
+        some = [seen[self.unit[list(run[:_NEAREST])]] for run in runs[: _MOST // _NEAREST]]
+        alike = np.array(
+            [
+                [(some[i] @ some[i + j].T).max(axis=1).mean() for j in range(1, far + 1)]
+                for i in range(len(some) - far)
+            ]
+        )
+        shares = [(alike[:, k - 1] > alike[:, : k - 1].max(axis=1)).mean() for k in _SIDES]
+        return bool(max(shares) >= _SHOW)
 
 
 def in_percent(agreement: float | None) -> str:

@@ -128,7 +128,7 @@ def _proposed(
 
     These are not held any more where they have been compared.
     """
-    pixels = PixelEvidence(similarity, unit)
+    pixels = PixelEvidence(similarity, unit, pictures)
     known = None if capture_time is None else capture_time != MISSING
     times = None if capture_time is None else capture_time[unit]
     readings = read_all(table_rows, times, pixels, gap)

@@ -139,7 +139,7 @@ def _background(found: BackgroundFinding) -> list[Html]:
         element("h3", "Background: what the border alone tells"),
         paragraphs(
             f"{printable(found.sentence)}. Looked at: {count(found.photographs, 'photograph')} of "
-            f"{count(found.parts, 'part')}."
+            f"{count(found.parts, 'part')}, as far as parts are known."
         ),
     ]
 
