@@ -7,8 +7,11 @@ count their shots: it may be fewer.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from pipeline.groups.copies_by_name import original_names
 from pipeline.groups.evidence import COIN, PixelEvidence, members_of
 from pipeline.groups.reading import Reading, say_gaps
 from pipeline.groups.rounds import is_called_part, purity
@@ -28,7 +31,12 @@ _SEVERAL = 1.5  # values of names in the usual run that may be a part, and the o
 
 
 def ask(
-    line: Line | None, chosen: Reading, timed: Reading | None, asked: str, pixels: PixelEvidence
+    line: Line | None,
+    chosen: Reading,
+    timed: Reading | None,
+    asked: str,
+    pixels: PixelEvidence,
+    paths: Sequence[str],
 ) -> tuple[str, str]:
     """Ask what is open: whether parts may be merged, and else whether they may be torn.
 
@@ -38,6 +46,7 @@ def ask(
         timed: runs in time; None for none.
         asked: what is open between readings.
         pixels: the pixels.
+        paths: of the photographs.
     """
     mixed = _may_be_merged(line, chosen, pixels)
     if timed is not None and chosen.key and not mixed and are_lots(chosen, timed):
@@ -53,7 +62,22 @@ def ask(
         )
     elif line is not None and not asked and chosen.key and timed is not None:
         asked = _may_be_counted(line, timed, chosen, pixels)
+    asked = asked or ("" if mixed else _ask_of_copies(chosen, paths))
     return mixed, (line.question if line is not None and chosen.gaps else "") or asked
+
+
+def _ask_of_copies(chosen: Reading, paths: Sequence[str]) -> str:
+    """Ask of parts that are no more than copies of one file by name; "" where they are more.
+
+    A field that is called a part is one, whatever was copied.
+    """
+    names = original_names(paths)
+    if chosen.key is None or not all(names) or is_called_part(chosen.key):
+        return ""
+    both = {*zip(chosen.codes.tolist(), names, strict=True)}
+    if WITHIN * len(both) > max(len(set(names)), chosen.groups):
+        return ""
+    return "does each file that was copied or augmented show another part (--groups TABLE)"
 
 
 def are_lots(named: Reading, timed: Reading) -> bool:

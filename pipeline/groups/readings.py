@@ -116,7 +116,7 @@ def read_all(
     timed = chosen if chosen and not chosen.key else timed
     if chosen is not None and gap is None:
         question = question or (anew if chosen is timed else "")
-        mixed, question = ask(line, chosen, timed, question, pixels)
+        mixed, question = ask(line, chosen, timed, question, pixels, paths)
     return Readings(
         [
             *(one.finding(True) for one in sure),

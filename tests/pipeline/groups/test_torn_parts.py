@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.groups import measure
-from benchmarks.kinds_of_parts import alone, phone, turned_over
+from benchmarks.kinds_of_parts import alone, nameless, phone, turned_over
 from features.cache.sample_table import TableRow
 from pipeline.groups.evidence import PixelEvidence
 from pipeline.groups.readings import Readings, read_all
@@ -131,6 +131,14 @@ def test_sides_of_a_part_that_is_turned_over_are_asked_about() -> None:
     """The pause is as long as that between parts: 80 sides were "probably 80 parts"."""
     assert measure(turned_over())[2] == "times, at most"
     assert measure(phone("%Y%m%d_%H%M%S"))[2] == "times"  # each run shows the same views
+
+
+def test_copies_of_frames_are_no_parts_for_sure() -> None:
+    """Three of each frame: the names say that these are copies, and of the frames nothing."""
+    for word, asked in (("mp4-", True), ("part", False)):
+        names = [f"video_{word}{n // 3}_jpg.rf.{nameless(n)}" for n in range(150)]
+        found = read(names, ["a"] * 150)
+        assert (parts_of(found), bool(found.undecided)) == (50, asked)
 
 
 def test_each_camera_that_counts_its_shots_is_asked_about() -> None:
