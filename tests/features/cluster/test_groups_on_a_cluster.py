@@ -64,7 +64,7 @@ def test_the_proposal_is_that_of_one_process(address: str, cache: Path, run: Run
     here = proposed_groups(cache)
     assert here.shared > 0
     (cache.parent / "features.groups.json").unlink()
-    code, _, err = run("groups", "--cluster", address, "--out", "many")
+    code, _, err = run("groups", "--cluster", address, "--out", "../groups_of_workers")
     assert code == 0, err
     assert f"cluster  {address}, dashboard http" in err
     assert proposed_groups(cache).to_json() == here.to_json()
