@@ -8,8 +8,8 @@ from pathlib import Path
 
 from features.errors import DataError
 from features.photographs.decode import SUFFIXES
-from pipeline.data.class_words import split_of
-from pipeline.data.labels import YES, Columns, Labels, gather, say_which
+from pipeline.data.class_words import TEST, flagged_split, split_of
+from pipeline.data.labels import NO, YES, Columns, Labels, gather, say_which
 from pipeline.output.read_table import PATH_COLUMNS, PathIndex, Table, read_table
 
 LABEL_COLUMNS = (
@@ -27,7 +27,6 @@ _BOXES = ("xmin", "x1", "bbox xmin", "bbox", "objects", "segmentation", "annotat
 _OURS = ("probability of defect", "probability", "looks like")  # verdicts, not classes
 _MOST_SPLITS = 12  # ways to write the parts of a split in one column
 _SHOWN = 4  # values of a column without a name
-_NO = frozenset({"0", "0.0", "0,0", "false", "no", ""})
 
 
 @dataclass(frozen=True)
@@ -221,7 +220,7 @@ def columns_of(table: Table, rule: LabelRule, paths: Sequence[str]) -> Columns |
 
 
 def split_column(table: Table, others: set[str]) -> str:
-    """Give the column of a given split: by what each of its cells says, or by its name; or "".
+    """Give the column of a given split: by what its cells say, or by its name (is_test); or "".
 
     Args:
         table: with a header.
@@ -232,7 +231,11 @@ def split_column(table: Table, others: set[str]) -> str:
         said = {row[number] for row in table.rows}
         if len(said) <= _MOST_SPLITS and name not in {*others, *table.nested}:
             splits = set(map(split_of, said))
-            found += [name] if len(splits) > 1 and "" not in splits else []
+            flags = {cell.strip().casefold() for cell in said} if flagged_split(name) else set()
+            flagged = bool(flags & YES and flags & NO) and flags <= YES | NO
+            found += [name] if flagged or (len(splits) > 1 and "" not in splits) else []
+    if len(found) > 1 and all(map(flagged_split, found)):  # is_train and is_test say the same
+        found = [name for name in found if flagged_split(name) == TEST]
     return found[0] if len(found) == 1 else table.find(SPLIT_COLUMNS) or ""
 
 
@@ -263,7 +266,7 @@ def _one_hot(table: Table, others: set[str]) -> tuple[str, ...]:
     """Give the columns of classes where each has 1 or 0 in every line; () where it is none."""
     names = [name for name in table.columns if name not in {*others, *table.nested}]
     cells = [[cell.strip().casefold() for cell in table.column(name)] for name in names]
-    plain = [all(cell in YES | _NO for cell in column) for column in cells]
+    plain = [all(cell in YES | NO for cell in column) for column in cells]
     if len(names) < 2 or not all(plain) or not table.rows:
         return ()
     return tuple(names)

@@ -9,13 +9,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from features.errors import DataError
-from pipeline.data.class_words import split_of
+from pipeline.data.class_words import TEST, TRAIN, flagged_split, split_of
 from pipeline.data.leftovers import set_aside
 from pipeline.output.names import merged_spellings, name_key, one_spelling
 from pipeline.output.read_table import PathIndex, Table
 
 YES = frozenset({"1", "1.0", "1,0", "true", "yes"})
 """What a column of one class says of a photograph of this class."""
+
+NO = frozenset({"0", "0.0", "0,0", "", "false", "no"})
+"""What it says of those of others."""
 
 _SHOWN = 4  # classes of a column without a name
 _WHOLE = re.compile(r"(\d+)(?:[.,]0+)?")  # half of the world writes 1,0
@@ -97,13 +100,22 @@ def gather(tables: Sequence[tuple[Table, Columns, str]], paths: Sequence[str]) -
     ]
     for table, columns, folder in tables:
         labels = _labels_of(table, columns)
-        splits = table.column(columns.split) if columns.split else [""] * len(labels)
+        splits = _splits_of(table, columns.split) if columns.split else [""] * len(labels)
         places = _places(table.file, table.column(columns.path), paths, folder, found)
         for path, label, split in zip(places, labels, splits, strict=True):
             if path:
                 _note(found, table.file, path, label, split)
     _merge(found)
     return found
+
+
+def _splits_of(table: Table, column: str) -> list[str]:
+    """Give what each line says of the split: the cell, or the part that its yes or no tells."""
+    cells, flagged = table.column(column), flagged_split(column)
+    if not flagged:
+        return cells
+    said = dict.fromkeys(YES, flagged) | dict.fromkeys(NO, TEST if flagged == TRAIN else TRAIN)
+    return [said[cell] if (cell := one.strip().casefold()) else "" for one in cells]
 
 
 def _taken(table: Table, columns: Columns) -> str:

@@ -45,6 +45,33 @@ def test_a_column_of_a_split_beside_folders_of_classes(
     assert any("is read as a given split" in note for note in scan.notes)
 
 
+@pytest.mark.parametrize("label", [False, True], ids=["split alone", "classes, too"])
+@pytest.mark.parametrize(
+    ("columns", "yes", "no"),
+    [
+        ("is_test", "True", "False"),
+        ("is_training_image", "0", "1"),
+        ("isTrain,isTest", "no,yes", "yes,no"),
+    ],
+)
+def test_a_column_of_yes_and_no_is_a_split(
+    tmp_path: Path, columns: str, yes: str, no: str, label: bool
+) -> None:
+    """Called is_test or is_train it tells one part from the other: both were trained on."""
+    said = {path: yes if side == "test" else no for path, side in SAID.items()}
+    scan = scanned(tmp_path, PATHS, {"about.csv": table(columns, said, label=label)})
+    assert {p.path: p.split for p in scan.photographs} == SAID
+    assert {p.label for p in scan.photographs} == {"OK", "NG"}
+
+
+def test_a_column_of_yes_and_no_that_leaves_some_out_is_not_used(tmp_path: Path) -> None:
+    """An empty cell is no no."""
+    said = {path: str(side == "test") for path, side in SAID.items()} | {"OK/2.jpg": ""}
+    scan = scanned(tmp_path, PATHS, {"about.csv": table("is_test", said, label=False)})
+    assert not any(p.split for p in scan.photographs)
+    assert any("not OK/2.jpg" in note and "not used" in note for note in scan.notes)
+
+
 def test_a_split_of_some_photographs_is_not_used(tmp_path: Path) -> None:
     """Nobody said which part the others are; in a table of classes that is said, too."""
     some = SAID | {"OK/2.jpg": ""}
