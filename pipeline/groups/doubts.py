@@ -48,14 +48,15 @@ def ask(
         pixels: the pixels.
         paths: of the photographs.
     """
-    mixed = _may_be_merged(line, chosen, pixels)
+    sides = line is not None and _are_sides(line, chosen, pixels)
+    mixed = _may_be_merged(line, chosen, pixels, sides=sides)
     if timed is not None and chosen.key and not mixed and are_lots(chosen, timed):
         mixed = f"is a run of shots the part (--group-gap {_widest(timed)}), or {chosen.what}"
     if mixed:
         asked = ""
     elif line is not None and not asked and chosen.gaps and seem_slower(line, chosen.gaps):
         asked = "did somebody photograph more slowly for a while (--groups TABLE)"
-    elif line is not None and not asked and _are_sides(line, chosen, pixels):
+    elif sides and not asked:
         asked = (
             "is each part turned over, with a pause that is taken for the change of the part "
             "(--group-gap 30s)"
@@ -86,8 +87,10 @@ def are_lots(named: Reading, timed: Reading) -> bool:
     return several and named.usual > USUAL and purity(named.codes, timed.codes) >= WITHIN
 
 
-def _may_be_merged(line: Line | None, chosen: Reading, pixels: PixelEvidence) -> str:
-    """Ask whether groups are of several parts; "" where nothing speaks for it."""
+def _may_be_merged(
+    line: Line | None, chosen: Reading, pixels: PixelEvidence, *, sides: bool
+) -> str:
+    """Ask whether groups are of several parts; "" where nothing speaks for it, or of sides."""
     if line is not None and chosen.gaps:
         if seem_several(line, chosen.gaps):
             return "did several cameras photograph at once (give each a folder, or --groups TABLE)"
@@ -100,9 +103,7 @@ def _may_be_merged(line: Line | None, chosen: Reading, pixels: PixelEvidence) ->
                 "do all photographs with the same time in their names show one part "
                 "(--groups TABLE)"
             )
-    if chosen.key is not None and is_called_part(chosen.key, places=False):
-        return ""
-    if line is not None and _are_sides(line, chosen, pixels):
+    if sides or (chosen.key is not None and is_called_part(chosen.key, places=False)):
         return ""
     alike = pixels.like_own(members_of(chosen.codes), views=True)
     if alike is not None and abs(alike - 0.5) <= COIN:
