@@ -156,15 +156,15 @@ _BESIDE_SPLIT = frozenset({
 """Words that stand beside one of SPLITS in the name of a folder and say nothing of a class."""
 
 
-_FLAG = re.compile(r"(?:is|in)[\W_]*(train|test)")
+_FLAG = re.compile(r"(?:is|in)[\W_]*(train|test)(?!ed)")
 
 
 def flagged_split(column: str) -> str:
     """Give the part of a split that a column of yes and no tells from the other; "" for none.
 
     Example:
-        >>> [flagged_split(name) for name in ("is_test", "isTrain", "is_training_image", "test")]
-        ['test', 'train', 'train', '']
+        >>> [flagged_split(name) for name in ("is_test", "is_training_image", "is_tested")]
+        ['test', 'train', '']
     """
     found = _FLAG.match(name_key(column))
     return SPLITS[found[1]] if found else ""

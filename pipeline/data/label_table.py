@@ -232,7 +232,7 @@ def split_column(table: Table, others: set[str]) -> str:
         if len(said) <= _MOST_SPLITS and name not in {*others, *table.nested}:
             splits = set(map(split_of, said))
             flags = {cell.strip().casefold() for cell in said} if flagged_split(name) else set()
-            flagged = bool(flags & YES and flags & NO) and flags <= YES | NO
+            flagged = bool(flags & YES and flags & NO)
             found += [name] if flagged or (len(splits) > 1 and "" not in splits) else []
     if len(found) > 1 and all(map(flagged_split, found)):  # is_train and is_test say the same
         found = [name for name in found if flagged_split(name) == TEST]

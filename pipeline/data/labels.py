@@ -115,7 +115,8 @@ def _splits_of(table: Table, column: str) -> list[str]:
     if not flagged:
         return cells
     said = dict.fromkeys(YES, flagged) | dict.fromkeys(NO, TEST if flagged == TRAIN else TRAIN)
-    return [said[cell] if (cell := one.strip().casefold()) else "" for one in cells]
+    said[""] = ""
+    return [said.get(cell.strip().casefold(), "") for cell in cells]
 
 
 def _taken(table: Table, columns: Columns) -> str:

@@ -64,12 +64,20 @@ def test_a_column_of_yes_and_no_is_a_split(
     assert {p.label for p in scan.photographs} == {"OK", "NG"}
 
 
-def test_a_column_of_yes_and_no_that_leaves_some_out_is_not_used(tmp_path: Path) -> None:
-    """An empty cell is no no."""
-    said = {path: str(side == "test") for path, side in SAID.items()} | {"OK/2.jpg": ""}
+@pytest.mark.parametrize("cell", ["", "maybe"])
+def test_a_column_of_yes_and_no_that_leaves_some_out_is_not_used(tmp_path: Path, cell: str) -> None:
+    """An empty cell is no no, and neither is another word: that is said."""
+    said = {path: str(side == "test") for path, side in SAID.items()} | {"OK/2.jpg": cell}
     scan = scanned(tmp_path, PATHS, {"about.csv": table("is_test", said, label=False)})
     assert not any(p.split for p in scan.photographs)
     assert any("not OK/2.jpg" in note and "not used" in note for note in scan.notes)
+
+
+def test_a_column_of_what_was_tested_is_no_split(tmp_path: Path) -> None:
+    """A part that was tested is none of the test part."""
+    said = {path: str(side == "test") for path, side in SAID.items()}
+    scan = scanned(tmp_path, PATHS, {"about.csv": table("is_tested", said, label=False)})
+    assert not any(p.split for p in scan.photographs)
 
 
 def test_a_split_of_some_photographs_is_not_used(tmp_path: Path) -> None:
