@@ -3,20 +3,25 @@
     python -m benchmarks.many --rows 100000 --memory 2
     python -m benchmarks.many --rows 20000 --commands groups --cluster local:2
     python -m benchmarks.many --rows 100000 --keep FOLDER
+    python -m benchmarks.many --keep FOLDER --commands groups,audit,dense --memory 0.1,0.3,1
 
 Photographs are drawn, small (64 pixels) and with names that tell nothing, so that pixels alone say
 which show one part: two of each part of one design, one in ten nearly the same picture as the one
 before. No network sees them: their rows of 2,048 values are drawn, too, as `benchmarks.growth`
-draws them, into a slim cache. Each command is run by itself under --memory gigabytes
-(ONEPASS_MEMORY; this machine's half unless told). Seconds and peaks are those of the command and of
-all processes that it started; of several at a time, the peak is that of the largest.
+draws them, into a slim cache. A folder with a features.h5 of your own photographs is taken as it
+is. Each command is run by itself under --memory gigabytes (ONEPASS_MEMORY; this machine's half
+unless told), the kept proposal removed before. Seconds and peaks
+are those of the command and of all processes that it started at once, libraries' files not counted;
+what Python and its libraries hold before they do anything stands above the table.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import io
+import itertools
 import os
 import subprocess
 import sys
@@ -29,7 +34,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from benchmarks.turns import ROOT, note
+from benchmarks.turns import ROOT, note, own_megabytes
 from features.arrays import Array, Flags
 from features.backbones.settings import BackboneSettings
 from features.backbones.weights import resolve_weights
@@ -43,7 +48,14 @@ COMMANDS = {
     "groups": ["groups", "--out", "groups"],
     "audit": ["audit", "--out", "audit"],
     "fit": ["fit", "--head", "ridge", "--features", "avg", "--out", "model", "--force"],
+    "dense": ["fit", "--head", "dense", "--out", "model", "--force"],
+    "compare": ["compare-heads", "--out", "compared"],
 }
+_LIBRARIES = {
+    "Python and its libraries": "import cli, scipy.ndimage, sklearn.cluster",
+    "with TensorFlow": "import cli, scipy.ndimage, sklearn.cluster, keras",
+}
+_EVERY = 0.02  # seconds between two looks at the memory
 _BLOCK = 4000  # photographs that are drawn at once
 _PATTERNS, _VIEWS = 80, 20  # in which parts differ, and in which views do
 _COPY = 10  # one in so many is nearly the same as the one before
@@ -140,22 +152,45 @@ def _written(data: Path, number: int, picture: Grey, bad: bool) -> TableRow:
 def run_command(folder: Path, arguments: list[str], memory: float | None) -> str:
     """Run one command in the folder; give a line of what it took and wrote."""
     given = {} if memory is None else {"ONEPASS_MEMORY": f"{memory:g}"}
+    (folder / "features.groups.json").unlink(missing_ok=True)
     started = time.perf_counter()
     with tempfile.TemporaryFile("w+") as said:
         child = subprocess.Popen(
             [sys.executable, str(ROOT / "cli.py"), *arguments], cwd=folder, env=os.environ | given,
             stdout=subprocess.DEVNULL, stderr=said,
         )  # fmt: skip
+        peak = list(_memory_of(child))
         _, status, used = os.wait4(child.pid, 0)  # with those of its own that it waited for
         child.returncode = os.waitstatus_to_exitcode(status)
         said.seek(0)
-        ended = f"; ended with {child.returncode}: {said.read()[-300:]}" if status else ""
+        ended = f"{child.returncode}: {said.read().strip()[-300:]}" if status else ""
     wall, cpu = time.perf_counter() - started, used.ru_utime + used.ru_stime
-    sizes = ", ".join(
+    written = ", ".join(
         f"{file.name} {size / 1e6:.2f} MB" for file, size in _written_by(arguments, folder)
     )
-    took = f"{wall:.0f} | {cpu:.0f} | {used.ru_maxrss * 1024 / 1e9:.2f}"
-    return f"| {' '.join(arguments)} | {took} | {sizes}{ended} |"
+    limit = "" if memory is None else f"{memory:g}"
+    took = f"{wall:.0f} | {cpu:.0f} | {max(peak) / 1e3:.2f}"
+    return f"| {' '.join(arguments)} | {limit} | {took} | {ended or written} |"
+
+
+def _memory_of(child: subprocess.Popen[bytes]) -> Iterator[float]:
+    """Look again and again at what a command holds, until it ends: megabytes."""
+    yield 0.0
+    while os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        with contextlib.suppress(OSError, IndexError):  # one of its processes has just ended
+            yield own_megabytes(str(child.pid))
+        time.sleep(_EVERY)
+
+
+def _print_libraries() -> None:
+    """Say what a process holds that has imported libraries and done nothing."""
+    for name, imports in _LIBRARIES.items():
+        code = f"{imports}, os; from benchmarks.turns import own_megabytes as own"
+        held = subprocess.run(
+            [sys.executable, "-c", f"{code}; print(own(str(os.getpid())))"],
+            cwd=ROOT, check=True, capture_output=True, text=True,
+        )  # fmt: skip
+        print(f"{name}: {float(held.stdout) / 1e3:.2f} GB")
 
 
 def _written_by(arguments: list[str], folder: Path) -> Iterator[tuple[Path, int]]:
@@ -172,7 +207,10 @@ def main() -> None:
     parser.add_argument(
         "--commands", type=lambda text: text.split(","), default=["groups", "audit"]
     )
-    parser.add_argument("--memory", type=float, help="GB")
+    parser.add_argument(
+        "--memory", type=lambda text: [float(one) for one in text.split(",")], default=[None],
+        help="GB, one or several",
+    )  # fmt: skip
     parser.add_argument("--cluster", help="as of the commands")
     parser.add_argument("--keep", type=Path, help="where the folder is drawn, or is already")
     options = parser.parse_args()
@@ -181,10 +219,12 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / "features.h5").exists():
             draw_folder(folder, options.rows)
-        print("| command | seconds | of processor | peak GB | written |\n|---|---|---|---|---|")
-        for name in options.commands:
-            more = ["--cluster", options.cluster] if options.cluster else []
-            print(run_command(folder, [*COMMANDS[name], *more], options.memory), flush=True)
+        _print_libraries()
+        print("| command | limit | seconds | of processor | peak GB | written, or why not |")
+        print("|---|---|---|---|---|---|")
+        more = ["--cluster", options.cluster] if options.cluster else []
+        for name, memory in itertools.product(options.commands, options.memory):
+            print(run_command(folder, [*COMMANDS[name], *more], memory), flush=True)
 
 
 if __name__ == "__main__":

@@ -63,6 +63,10 @@ class SettingError(OnepassError):
     """An environment variable of Onepass has a value that it cannot have."""
 
 
+class MemoryLimitError(OnepassError):
+    """More memory is needed than ONEPASS_MEMORY, or what the machine has, allows."""
+
+
 class CacheError(OnepassError):
     """The feature cache cannot be opened, read or written."""
 

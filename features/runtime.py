@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import random
 import re
@@ -16,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from features.errors import SettingError
+from features.errors import MemoryLimitError, SettingError
 
 MEMORY_VARIABLE = "ONEPASS_MEMORY"
 
@@ -38,7 +39,9 @@ def core_count() -> int:
 
 
 def memory_limit() -> int:
-    """Give the bytes that rows may take: ONEPASS_MEMORY in GB, else half of the machine's.
+    """Give the bytes that work may take: ONEPASS_MEMORY in GB, else half of the machine's.
+
+    Python and its libraries come beside that.
 
     Raises:
         SettingError: ONEPASS_MEMORY is no positive number.
@@ -76,6 +79,39 @@ def memory_share() -> float:
 def memory_room() -> int:
     """Give the bytes that this work may take: its share of the memory limit."""
     return int(memory_limit() * memory_share())
+
+
+def refuse_above_limit(what: str, needed: float, mend: str = "") -> None:
+    """Raise MemoryLimitError where work needs more bytes than it may take.
+
+    Args:
+        what: takes them, for the message.
+        needed: estimated bytes.
+        mend: what else can be done, with its comma and "or".
+    """
+    if needed > memory_room():
+        raise MemoryLimitError(above_limit(f"{what} takes some", needed, mend=mend))
+
+
+def above_limit(what: str, needed: float, of: str = "", *, mend: str = "") -> str:
+    """Word that something takes more than the memory limit, and what to do."""
+    shared = round(1 / memory_share())
+    workers = f", which {shared} workers share" if shared > 1 else ""
+    fewer = "start fewer on that computer, or " if shared > 1 else ""
+    return (
+        f"{what} {_gigabytes(_rounded_up(needed))}{of}; expected at most the limit of "
+        f"{_gigabytes(memory_limit())}{workers}; {mend}{fewer}set {MEMORY_VARIABLE} (GB)"
+    )
+
+
+def _rounded_up(count: float) -> float:
+    """Give it with three digits, and not less."""
+    unit = 10.0 ** (math.floor(math.log10(count)) - 2)
+    return math.ceil(count / unit) * unit
+
+
+def _gigabytes(count: float) -> str:
+    return f"{count / 1e9:,.0f} GB" if count >= 1e11 else f"{count / 1e9:.3g} GB"
 
 
 class Taken(NamedTuple):

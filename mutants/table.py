@@ -208,7 +208,7 @@ ROWS = (
     Mutant(
         "Parts of one design that a fixture puts in one place are no cropped copies",
         "pipeline/groups/changed_copies.py",
-        "cut = left < _BETTER * _left_by_wholes(fine, _fine(windows), found, steps)",
+        "cut = left < _BETTER * _left_by_wholes(rows, found, steps, ground)",
         "cut = left < np.inf",
         "tests/pipeline/groups/test_changed_copies.py"
         "::test_parts_of_one_design_that_lie_alike_are_no_windows_of_one_another",
@@ -216,10 +216,32 @@ ROWS = (
     Mutant(
         "Copies that were cropped and mirrored are found",
         "pipeline/groups/changed_copies.py",
-        "found = [_shares(pictures, steps) for steps in (_AS_IT_LIES, _MIRRORED)]",
-        "found = [_shares(pictures, steps) for steps in (_AS_IT_LIES,)]",
+        "ways = (_AS_IT_LIES, _MIRRORED)",
+        "ways = (_AS_IT_LIES,)",
         "tests/pipeline/groups/test_changed_copies.py"
         "::test_copies_cropped_and_mirrored_are_told_from_parts_of_one_design",
+    ),
+    Mutant(
+        "Turned copies are compared at whole size among up to 20,000 photographs",
+        "pipeline/groups/changed_copies.py",
+        "side = SIDE if source.count <= MOST_WHOLE else SIDE // 2",
+        "side = SIDE // 2",
+        "tests/pipeline/groups/test_changed_copies.py"
+        "::test_turned_pictures_are_laid_at_whole_size_while_there_are_not_too_many",
+    ),
+    Mutant(
+        "A network that takes more memory than it may is refused before it is built",
+        "features/runtime.py",
+        "    if needed > memory_room():",
+        "    if needed > 10 * memory_room():",
+        "tests/test_memory.py::test_a_network_that_does_not_fit_is_refused_before_it_is_built",
+    ),
+    Mutant(
+        "Photographs that cannot be compared within the memory limit are refused beforehand",
+        "pipeline/groups/propose.py",
+        "    if gap is None:\n        _refuse_above_limit(len(first))",
+        "    if gap is None:\n        pass",
+        "tests/test_memory.py::test_parts_that_cannot_be_found_within_the_limit_are_asked_for",
     ),
     Mutant(
         "A backbone that gives other rows is named",

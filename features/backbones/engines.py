@@ -31,6 +31,11 @@ AUTO = "auto"
 
 DEFAULT_ENGINE = AUTO
 
+_TAKEN = {"tensorflow": (3.5, 8e6), "openvino": (5.0, 1.5e6), "onnx": (5.6, 13e6)}
+"""Engine -> what a network takes at most while it is built and run, for each byte of its weights
+and for each picture of 224×224 pixels (`python -m benchmarks.memory`)."""
+_TAKEN_OPENED = 2.5  # for each byte of the weights, of a network that was kept
+
 Node = Any
 """What an engine computes with: a tensor, or a node of its graph."""
 Architecture = Callable[[Any, Any], Any]
@@ -158,6 +163,23 @@ def check_engine(name: str) -> None:
         raise EngineError(
             f"unknown engine {name!r}; expected {AUTO} or one of {', '.join(ENGINES)}"
         )
+
+
+def memory_taken(
+    engine: str, weights: int, shape: tuple[int, int, int], *, kept: bool = False
+) -> int:
+    """Estimate the bytes that a network takes in memory, its engine's library not counted.
+
+    Args:
+        engine: one of ENGINES.
+        weights: bytes of their file.
+        shape: of what it sees at once: pictures, height, width.
+        kept: whether it is opened as it was kept, not built.
+    """
+    of_weights, of_picture = _TAKEN[engine]
+    pictures, height, width = shape
+    seen = pictures * height * width / 224**2
+    return round(weights * (_TAKEN_OPENED if kept else of_weights) + seen * of_picture)
 
 
 def to_bfloat16(rows: Array) -> Array:

@@ -13,7 +13,7 @@ import numpy as np
 from features.arrays import Pixels, Row, Rows
 from features.backbones.drift_probe import probe_pixels
 from features.backbones.engine_choice import engines_to_try, first_that_can
-from features.backbones.engines import AUTO, DEFAULT_ENGINE, check_engine
+from features.backbones.engines import AUTO, DEFAULT_ENGINE, check_engine, memory_taken
 from features.backbones.kept_networks import KEEPS, keep, kept_file, open_kept
 from features.backbones.onnx_network import ONNX, OnnxNetwork
 from features.backbones.registry import (
@@ -36,6 +36,10 @@ from features.photographs import recipe as recipes
 from features.photographs.look import NO_CROPS, Crops, Kept, Look, parse_look, pool_map, pooled_of
 from features.photographs.recipe import RECIPES, Recipe
 from features.photographs.views import FULL, LARGE, view_named
+from features.runtime import refuse_above_limit
+
+Shape = tuple[int, int, int]
+"""Pictures at once, their height and width."""
 
 _OF_THE_BACKBONE = ("height", "width", "scale")  # of a recipe's fields
 
@@ -221,6 +225,11 @@ class BackboneSettings:
         """Give those that the backbone has to give, of whatever picture."""
         return check_taps(self.entry, [*self.taps, *self.crops.taps])
 
+    @property
+    def of_whole_photographs(self) -> BackboneSettings:
+        """Give these settings without crops: their network is one of those with crops."""
+        return replace(self, crops=NO_CROPS, taps=self._layers, pooled=())
+
     def load(self, batch_size: int) -> Backbone:
         """Build the network and load its weights: seconds, once per run.
 
@@ -230,53 +239,78 @@ class BackboneSettings:
             WeightsError: the weights do not fit.
             PrecisionError: this processor cannot compute in that precision.
             EngineError: the engine's library is not installed.
+            MemoryLimitError: the network takes more memory than work may.
         """
         if self.engine == AUTO:
             engines = engines_to_try(AUTO, self.engines)
             load = lambda engine: replace(self, engine=engine).load(batch_size)  # noqa: E731 - one expression, used once
             return first_that_can(engines, load)[1]
+        refuse_above_limit(
+            f"the network ({self.engine}, {batch_size} pictures at once)",
+            self.memory_taken(batch_size),
+        )
         weights = self.weights.locate(trained_weights(self.entry))
+        own, *large = (partial(self._network, weights, one) for one in self._shapes(batch_size))
         if self.recipe.large is None:
-            return self._network(weights, batch_size)
-        photographs = max(1, batch_size // self.look.images)
-        own = photographs * (self.look.images - 1) + bool(batch_size % self.look.images)
+            return own()
         layers = sum(self._widths(self._layers).values())
-        network = partial(self._network, weights)
         return TwoSizes(
-            partial(network, own), partial(network, photographs, self.recipe.large),
-            at_once=self.engine == KEEPS, batches=(own, photographs),
+            own, *large,
+            at_once=self.engine == KEEPS, batches=[one[0] for one in self._shapes(batch_size)],
             large_size=self.recipe.large, width=self._map_width + layers, layers=layers,
         )  # fmt: skip
 
-    def _network(
-        self, weights: Weights, batch_size: int, size: tuple[int, int] | None = None
-    ) -> Backbone:
-        """Build the network for one input size, or open it where it was kept."""
+    def memory_taken(self, batch_size: int) -> int:
+        """Estimate the bytes that `load` takes, and calls then; of random weights, pictures alone.
+
+        Raises:
+            WeightsError: the weights are not there.
+        """
+        engine = next(engines_to_try(self.engine, self.engines))
+        weights = self.weights.locate(trained_weights(self.entry))
+        there = weights.path is not None and weights.path.exists()  # a kept network needs none
+        held, found = weights.path.stat().st_size if weights.path and there else 0, 0
+        for shape in self._shapes(batch_size):
+            file = replace(self, engine=engine)._kept_file(weights, shape)
+            found += memory_taken(engine, held, shape, kept=file is not None and file.exists())
+        return found
+
+    def _shapes(self, batch_size: int) -> list[Shape]:
+        """Say what the networks see at once: the one of its own size, and of the large one."""
+        own = self.recipe.height, self.recipe.width
+        if self.recipe.large is None:
+            return [(batch_size, *own)]
+        photographs = max(1, batch_size // self.look.images)
+        crops = photographs * (self.look.images - 1) + bool(batch_size % self.look.images)
+        return [(crops, *own), (photographs, *self.recipe.large)]
+
+    def _kept_file(self, weights: Weights, shape: Shape) -> Path | None:
+        """Name the file in which a network is kept, or will be; None where none is."""
         if self.engine != KEEPS or self.network is not None or weights.path is None:
-            return self._built(weights, batch_size, size)
-        shape = (batch_size, *(size or (self.recipe.height, self.recipe.width)), 3)
-        file = kept_file(self.entry, self.fields, self._layers, shape, with_map=size is None)
-        known = open_kept(file, shape, self.precision)
+            return None
+        with_map = shape[1:] != self.recipe.large
+        return kept_file(self.entry, self.fields, self._layers, (*shape, 3), with_map=with_map)
+
+    def _network(self, weights: Weights, shape: Shape) -> Backbone:
+        """Build the network for one input size, or open it where it was kept."""
+        file = self._kept_file(weights, shape)
+        known = None if file is None else open_kept(file, (*shape, 3), self.precision)
         if known is not None:
             return known
-        built = self._built(weights, batch_size, size)
-        keep(file, getattr(built, "network", None))
-        return built
-
-    def _built(
-        self, weights: Weights, batch_size: int, size: tuple[int, int] | None = None
-    ) -> Backbone:
-        more = {} if size is None else {"input_size": size}  # most entries have one size
-        return self.entry(
+        size = {"input_size": shape[1:]} if shape[1:] == self.recipe.large else {}
+        built = self.entry(
             weights.path,
             seed=weights.seed,
             scale=self.recipe.scale,
-            batch_size=batch_size,
+            batch_size=shape[0],
             precision=self.precision,
             engine=self.engine,
             taps=self._layers,
-            **more,
+            **size,  # most entries have one
         )
+        if file is not None:
+            keep(file, getattr(built, "network", None))
+        return built
 
 
 def _sized(recipe: Recipe, entry: BackboneEntry, crops: Crops) -> Recipe:

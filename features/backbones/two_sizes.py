@@ -35,7 +35,7 @@ class TwoSizes:
         large: Callable[[], Backbone],
         *,
         at_once: bool,
-        batches: tuple[int, int],
+        batches: Sequence[int],
         large_size: tuple[int, int],
         width: int,
         layers: int,

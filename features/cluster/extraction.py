@@ -52,6 +52,7 @@ from features.extract_outcome import Extraction, RunOptions, drop_rowless, refus
 from features.files import is_address, write_whole
 from features.photographs.file import Photograph
 from features.photographs.survey import Remarks
+from features.runtime import Taken
 
 _OURS = re.compile(r"\..*|run|shards\.json|table\.h5.*|shard-[0-9a-f]{16}\.h5.*|partial-.*")
 _CHUNK = 512  # photographs that a worker hashes in one call
@@ -174,7 +175,10 @@ class _Run:
         missing = sum(len(some) for some in lacking.values())
         heard.begin(len(found) - missing)
         result = Extraction([], seconds=defaultdict(float), remarks=Remarks())
-        for task, made in spread(self.client, make_shard, self.deal(lacking), terms=self.terms):
+        batch = self.options.batch_size + self.settings.look.images  # the drift probe rides along
+        taken = Taken(0, self.settings.memory_taken(batch) if missing else 0)
+        shards = self.deal(lacking)
+        for task, made in spread(self.client, make_shard, shards, terms=self.terms, taken=taken):
             self.keep(made)
             heard.finished(task.number, len(task.photographs))
             found.update({row.path: row for row in made.table_rows})

@@ -17,7 +17,7 @@ import numpy as np
 
 from features.arrays import Floats, Indices, Pixels, Rows
 from features.backbones.settings import settings_from_fields
-from features.errors import SplitError, WeightsError
+from features.errors import MemoryLimitError, SplitError, WeightsError
 from features.photographs.file import Photograph
 from pipeline.audit.labels import out_of_fold
 from pipeline.audit.permutation_test import interval
@@ -63,9 +63,11 @@ def background_shortcut(
         return f"the background is not looked at: {rounds}"
     try:
         settings = settings_from_fields(data.fields, data.folder.weights)
-        backbone = settings.load(_BATCH)
+        backbone = settings.of_whole_photographs.load(_BATCH)
     except WeightsError:
         return "the background is not looked at: the backbone's weights are not on this computer"
+    except MemoryLimitError as error:
+        return f"the background is not looked at: {error}"
     photographs = [
         Photograph(root / data.table_rows[i].path, data.table_rows[i].path) for i in rows
     ]
@@ -80,10 +82,12 @@ def background_shortcut(
             batch = []
     if len(kept) < len(rows):
         return "the background is not looked at: photographs are gone or were changed"
-    whole = data.row_parts.pool(data.whole_rows(rows)[:], "avg")
+    stored = data.whole_rows(rows)  # read in pieces, beside the network in memory
+    starts = range(0, len(rows), _BATCH)
+    whole = [data.row_parts.pool(stored[start : start + _BATCH], "avg") for start in starts]
     P = [
         out_of_fold(smaller_side(X), y, groups, rounds, seed=seed)
-        for X in (np.concatenate(border), whole)
+        for X in (np.concatenate(border), np.concatenate(whole))
     ]
     return _finding(y, groups, P[0], P[1], data.classes.names)
 

@@ -26,13 +26,14 @@ from pipeline.groups.similarity import Tail
 FEWEST = 40  # pictures; fewer do not tell noise from parts
 MOST_CUT = 4000
 """Pictures up to which cropped copies are looked for: a minute or two."""
+MOST_WHOLE = 20_000
+"""Pictures up to which turned ones are laid at whole size; more would fill memory."""
 MANY = 8
 """Copies of one picture; more are of an augmented export."""
 
 _LIKELY = 0.3  # expected strangers up to which a turned picture is laid on another
-_BLOCK = 256  # pictures at once
+_BLOCK, _ASKING = 64, 512  # pictures at once, and those that ask all others
 _SMALL = SIDE // 2  # side of the pictures by which windows are found
-_WHOLE = 20_000  # pictures up to which turned ones are laid at whole size; more would fill memory
 _COARSE = (0.7, 0.77, 0.84, 0.91)  # sizes of windows that candidates are found by, both ways
 _FINE = np.geomspace(0.69, 0.96, 14).tolist()  # and those that candidates are laid on
 _STEP = 1.5  # pixels of the coarse picture between windows
@@ -72,6 +73,25 @@ class _Windows(NamedTuple):
     numbers: Indices
     sizes: Array
     ways: npt.NDArray[np.int8]
+
+    def of(self, rows: Indices) -> _Windows:
+        """Give those of some pictures."""
+        return _Windows(self.numbers[rows], self.sizes[rows], self.ways[rows])
+
+
+class _Ground(NamedTuple):
+    """Pictures of one size, on which windows are laid.
+
+    Attributes:
+        wholes: float32 (n, side, side) their fine structure, each of length 1.
+        waves: complex64 (n, side, side // 2 + 1) its Fourier transform.
+        lengths: by the width of a window, how long what it covers is at each place: float32
+            (n, room, room).
+    """
+
+    wholes: Array
+    waves: npt.NDArray[np.complex64]
+    lengths: dict[int, Array]
 
 
 def turned_copies(source: Pictures, tick: Tick | None = None) -> Pairs | None:
@@ -122,25 +142,22 @@ def cropped_copies(source: Pictures) -> Pairs | None:
     """
     if not FEWEST <= source.count <= MOST_CUT:
         return None
-    pictures = source.grey.astype(np.float32)
+    ways = (_AS_IT_LIES, _MIRRORED)
+    small, every = shrink(source.grey, _SMALL), np.arange(source.count)
+    found = [_like_windows(small, steps) for steps in ways]
+    ground = _ground(source, _SMALL)
+    halves = [_laid_windows(source, every, *each, ground) for each in zip(found, ways, strict=True)]
+    ground = _ground(source, SIDE)
     # Apart: parts that lie as they are leave less than mirrored ones, which usually hide nothing.
-    found = [_shares(pictures, steps) for steps in (_AS_IT_LIES, _MIRRORED)]
-    numbers, share = map(np.hstack, zip(*found, strict=True))
-    return _copies(np.arange(source.count), numbers, share, source.count)
-
-
-def _shares(pictures: Array, steps: Steps) -> tuple[Indices, Array]:
-    """Say what pictures leave, as windows, of what is usual: numbers and shares, (n, k) each."""
-    small = shrink(pictures, _SMALL)
-    found = _like_windows(small, steps)
-    share = _laid_windows(small, found, steps)
-    # A look at half the size spares nine in ten a look at the whole one.
-    rows = np.flatnonzero((share < _PERHAPS).any(axis=1))
-    share[:] = np.inf
-    some = _Windows(found.numbers[rows], found.sizes[rows], found.ways[rows])
-    share[rows] = _laid_windows(pictures, some, steps, rows)
-    # Three ways to lie are three chances to look alike: as many strangers more, see `_copies`.
-    return found.numbers, share * len(steps) ** 0.25
+    for windows, steps, share in zip(found, ways, halves, strict=True):
+        # A look at half the size spares nine in ten a look at the whole one.
+        rows = np.flatnonzero((share < _PERHAPS).any(axis=1))
+        share[:] = np.inf
+        share[rows] = _laid_windows(source, rows, windows, steps, ground)
+        # Three ways to lie are three chances to look alike: as many strangers more, see `_copies`.
+        share *= len(steps) ** 0.25
+    numbers = np.hstack([windows.numbers for windows in found])
+    return _copies(every, numbers, np.hstack(halves), source.count)
 
 
 def _copies(rows: Indices, numbers: Indices, share: Array, count: int) -> Pairs:
@@ -164,7 +181,7 @@ def _laid_turned(
     source: Pictures, rows: Indices, numbers: Indices, degrees: Array, mirrored: Flags
 ) -> Array:
     """Lay pictures, turned, on their candidates: what differs inside a circle, float32 (m, k)."""
-    side = SIDE if source.count <= _WHOLE else SIDE // 2
+    side = SIDE if source.count <= MOST_WHOLE else SIDE // 2
     fine = np.empty((source.count, side, side), dtype=np.float16)
     for block in in_blocks(np.arange(source.count), _BLOCK):
         fine[block] = _fine(shrink(source.grey[block], side))
@@ -203,9 +220,11 @@ def _like_windows(pictures: Array, steps: Steps) -> _Windows:
             usual = part.mean(axis=0)  # what all show there, as the design, does not count
             shown = unit(part - usual).T
             for way, whole in enumerate(wholes):
-                found = unit(whole - usual) @ shown
-                np.copyto(kinds, kind * len(steps) + way, where=found > alike)
-                np.maximum(alike, found, out=alike)
+                asking = unit(whole - usual)
+                for some in (slice(start, start + _ASKING) for start in range(0, n, _ASKING)):
+                    found = asking[some] @ shown
+                    np.copyto(kinds[some], kind * len(steps) + way, where=found > alike[some])
+                    np.maximum(alike[some], found, out=alike[some])
     np.fill_diagonal(alike, -np.inf)
     best = (np.argsort(-line, kind="stable")[:LOOKED_AT] for line in alike)
     numbers = np.stack(list(best))
@@ -224,56 +243,88 @@ def _window(pictures: Array, size: float, down: float, right: float) -> Array:
     return normalise(rows @ pictures @ columns.T).reshape(len(pictures), -1)
 
 
+def _ground(source: Pictures, side: int) -> _Ground:
+    """Make pictures of a size ready; in blocks, as what is made on the way takes far more."""
+    from scipy.fft import rfft2
+
+    n, widths = source.count, {_width(size, side) for size in _FINE}
+    ground = _Ground(
+        np.empty((n, side, side), np.float32),
+        np.empty((n, side, side // 2 + 1), np.complex64),
+        {width: np.empty((n, *[side - width + 1] * 2), np.float32) for width in widths},
+    )
+    for block in in_blocks(np.arange(n), _BLOCK):
+        fine = _fine(shrink(source.grey[block], side))
+        ground.wholes[block] = normalise(fine) / side
+        ground.waves[block] = rfft2(fine)
+        sums = np.pad(fine**2, ((0, 0), (1, 0), (1, 0))).cumsum(1, np.float64).cumsum(2)
+        for width, lengths in ground.lengths.items():
+            lengths[block] = _lengths(sums, width)
+    return ground
+
+
+def _width(size: float, side: int) -> int:
+    return round(size * side)
+
+
 def _laid_windows(
-    pictures: Array, found: _Windows, steps: Steps, rows: Indices | None = None
+    source: Pictures, rows: Indices, found: _Windows, steps: Steps, ground: _Ground
 ) -> Array:
     """Lay pictures, as windows, on their candidates: what differs, 1 being what usually does.
 
     Args:
-        pictures: float32 (n, side, side).
-        found: the candidates of each, or of `rows`.
+        source: the pictures.
+        rows: int64 (m,) those that are laid on others.
+        found: the candidates of all.
         steps: in which they are mirrored.
-        rows: int64 (m,) those that are laid on others; None for all.
+        ground: all, ready.
 
     Returns:
         float32 (m, k), of 1 less the largest normalised cross-correlation over places and sizes
         (by Fourier transforms: Lewis, "Fast normalized cross-correlation", 1995).
     """
+    blocks = in_blocks(rows, _BLOCK) if len(rows) else []
+    calls = [(block, found.of(block)) for block in blocks]
+    made = by_threads(_laid_block, calls, source, steps, ground)
+    return np.concatenate([*made, np.empty((0, found.numbers.shape[1]), np.float32)])
+
+
+def _laid_block(
+    call: tuple[Indices, _Windows], source: Pictures, steps: Steps, ground: _Ground
+) -> Array:
+    """Do what `_laid_windows` does with some pictures, whose candidates alone are given."""
     from scipy.fft import rfft2
 
-    shape = pictures.shape[1:]  # no window reaches over the edge, so that nothing wraps around
-    fine = _fine(pictures)
-    whole = rfft2(fine, shape)
-    sums = np.pad(fine**2, ((0, 0), (1, 0), (1, 0))).cumsum(1, np.float64).cumsum(2)
-    windows = pictures if rows is None else pictures[rows]
+    rows, found = call
+    side = ground.wholes.shape[1]
+    windows = shrink(source.grey[rows], side)
     best = np.zeros(found.numbers.shape, dtype=np.float32)
-    for size in _FINE if len(windows) else ():
-        near, width = abs(np.log(size / found.sizes)) < _NEAR, round(size * shape[0])
-        parts = normalise(_fine(_resized(windows, width), shape[0])) / width
-        lengths = _lengths(sums, width)
+    for size in _FINE:
+        near, width = abs(np.log(size / found.sizes)) < _NEAR, _width(size, side)
+        parts = normalise(_fine(_resized(windows, width), side)) / width
         for way, (down, right) in enumerate(steps):
             laid = near & (found.ways == way)
             some = np.flatnonzero(laid.any(axis=1))
-            seen = rfft2(parts[some, ::down, ::right], shape).conj()
-            others = [found.numbers[row, laid[row]] for row in some]
-            made = by_threads(_best_places, list(zip(seen, others, strict=True)), whole, lengths)
-            best[laid] = np.maximum(best[laid], np.concatenate([*made, best[:0, 0]]))
+            # No window reaches over the edge, so that nothing wraps around.
+            seen = rfft2(parts[some, ::down, ::right], (side, side)).conj()
+            for row, waves in zip(some, seen, strict=True):
+                others = found.numbers[row, laid[row]]
+                most = _best_places(waves, ground.waves[others], ground.lengths[width][others])
+                best[row, laid[row]] = np.maximum(best[row, laid[row]], most)
     left = 1 - best
-    cut = left < _BETTER * _left_by_wholes(fine, _fine(windows), found, steps)
+    cut = left < _BETTER * _left_by_wholes(rows, found, steps, ground)
     return np.asarray(np.where(cut, left / _usual(left), np.inf), dtype=np.float32)
 
 
-def _left_by_wholes(fine: Array, laid: Array, found: _Windows, steps: Steps) -> Array:
+def _left_by_wholes(rows: Indices, found: _Windows, steps: Steps, ground: _Ground) -> Array:
     """Lay whole pictures, mirrored as their windows are, on their candidates: what differs.
 
     Parts of one design that lie alike leave less so than as windows of one another.
     """
-    side = fine.shape[1]
-    wholes, pictures = (normalise(some) / side for some in (fine, laid))
     left = np.zeros(found.numbers.shape, dtype=np.float32)
-    for row, (picture, numbers) in enumerate(zip(pictures, found.numbers, strict=True)):
+    for row, (picture, numbers) in enumerate(zip(ground.wholes[rows], found.numbers, strict=True)):
         shown = np.stack([picture[::down, ::right] for down, right in steps])[found.ways[row]]
-        left[row] = 1 - np.einsum("kij,kij->k", shown, wholes[numbers])
+        left[row] = 1 - np.einsum("kij,kij->k", shown, ground.wholes[numbers])
     return left
 
 
@@ -284,13 +335,18 @@ def _lengths(sums: Floats, width: int) -> Array:
     return np.asarray(np.sqrt(squares), dtype=np.float32)
 
 
-def _best_places(call: tuple[Any, Indices], whole: Any, lengths: Array) -> Array:  # noqa: ANN401
-    """Lay a window on some candidates at every place: the largest correlation with each."""
+def _best_places(window: Any, others: Any, lengths: Array) -> Array:  # noqa: ANN401
+    """Lay a window on some pictures at every place: the largest correlation with each.
+
+    Args:
+        window: complex64 (side, side // 2 + 1) its conjugate transform.
+        others: complex64 (k, side, side // 2 + 1) transforms of the pictures.
+        lengths: float32 (k, room, room) of what it covers at each place.
+    """
     from scipy.fft import irfft2
 
-    seen, others = call
-    room, side = lengths.shape[1], whole.shape[1]
-    found = irfft2(whole[others] * seen, (side, side))[:, :room, :room] / lengths[others]
+    room, side = lengths.shape[1], others.shape[1]
+    found = irfft2(others * window, (side, side))[:, :room, :room] / lengths
     return np.asarray(found.max(axis=(1, 2)), dtype=np.float32)
 
 

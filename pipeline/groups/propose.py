@@ -18,7 +18,10 @@ from features.cache.cache import Cache
 from features.cache.sample_table import TableRow
 from features.cache.thumbnail_table import thumbnails_of
 from features.cache.thumbnails import MISSING, Thumbnail, Thumbnails
+from features.runtime import refuse_above_limit
 from pipeline.groups.changed_copies import (
+    MOST_CUT,
+    MOST_WHOLE,
     Pairs,
     cropped_copies,
     turned_copies,
@@ -51,6 +54,8 @@ SURE = 0.01
 _ASKED = 1.0  # expected strangers up to which a pair is a question for a person
 _WEAK = 0.02  # a photograph whose best tie is more doubtful than this is a question too
 _QUESTIONS = 40
+_OF_CROPS, _OF_TURNED, _OF_EACH = 60_000, 19_000, 14_000
+"""Bytes of a picture among few that are looked at for crops, among more, and among many."""
 _MINUTES, _DOZENS = 120.0, 24  # seconds and shots apart: photographs that are not of one part
 _SEVERAL = 3  # copies laid on a picture, from which on those that only look like it are none
 _ALONE = 0.5  # share of photographs alone from which on the count of parts is a bound alone
@@ -82,6 +87,8 @@ def propose(
     given = cache.table_rows if table_rows is None else table_rows
     readable = [table_row for table_row in given if table_row.row >= 0]
     rows, unit = np.unique([table_row.row for table_row in readable], return_inverse=True)
+    if gap is None:
+        _refuse_above_limit(len(rows))
     tick = ticks(progress, len(rows), passes=PASSES + 1)
     seen = len(rows) > 0 and gap is None
     similarity = similarity_of_rows(cache, rows.tolist(), tick) if seen else None
@@ -107,11 +114,29 @@ def propose_by_pictures(
         return _proposed([], np.empty(0, dtype=np.int64), None, None, gap)
     digests = [table_row.digest for table_row in table_rows]
     _, first, unit = np.unique(digests, return_index=True, return_inverse=True)
+    if gap is None:
+        _refuse_above_limit(len(first))
     thumbnails = Thumbnails.of([found[number] for number in first.tolist()])
     pictures = Pictures.of(thumbnails.grey)
     similarity = similarity_of_pictures(pictures) if gap is None else None
     unit = unit.astype(np.int64)
     return _proposed(table_rows, unit, similarity, thumbnails.capture_time, gap, pictures=pictures)
+
+
+def memory_needed(count: int) -> int:
+    """Estimate the bytes that comparing so many photographs takes.
+
+    `python -m benchmarks.many` compares it with what is taken.
+    """
+    each = _OF_CROPS if count <= MOST_CUT else _OF_TURNED if count <= MOST_WHOLE else _OF_EACH
+    return min(40_000_000 + 150_000 * count, 140_000_000) + each * count
+
+
+def _refuse_above_limit(count: int) -> None:
+    """Raise MemoryLimitError where so many photographs cannot be compared within the limit."""
+    mend = "say which photographs show one part (--groups FILE), or "
+    what = f"finding those of one part among {count:,} photographs"
+    refuse_above_limit(what, memory_needed(count), mend)
 
 
 def _proposed(

@@ -25,6 +25,7 @@ _LAYERS = (*(f"dense_{number}" for number in range(1, len(UNITS) + 1)), "output"
 _BLOCK_ROWS = 256
 _GRAM_COPIES = 6  # while the axes are found
 _AXES_ROWS = 2000  # the axes of more are those of so many of them: memory and time stay bounded
+_LAYER_COPIES = 10  # of the first weights: what Adam keeps, gradients, and those on whole rows
 _PATH_STEPS = 256
 
 Layers = list[tuple[npt.NDArray[Any], npt.NDArray[Any]]]
@@ -118,10 +119,11 @@ class DenseHead(Head):
 
     @classmethod
     def bytes_beside(cls, n: int, d: int) -> int:
-        """See `Head.bytes_beside`: the Gram matrix of the axes' rows and the way to the axes."""
+        """See `Head.bytes_beside`: the Gram matrix of axes' rows, the way to axes, and layers."""
         axes = min(n, _AXES_ROWS)
+        layers = 4 * UNITS[0] * d * _LAYER_COPIES
         way = 4 * axes * d + 8 * axes * d if n > axes else 0  # those rows, and the projection
-        return 8 * _GRAM_COPIES * axes**2 + way + 4 * n * axes
+        return 8 * _GRAM_COPIES * axes**2 + way + 4 * n * axes + layers
 
     @property
     def _layers(self) -> Layers:

@@ -6,7 +6,6 @@ smaller one is cheaper: n rows of d values cost n·d·min(n, d), and its square 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -14,13 +13,7 @@ import numpy as np
 
 from features.arrays import Indices
 from features.errors import HeadError
-from features.runtime import (
-    MEMORY_VARIABLE,
-    Taken,
-    memory_limit,
-    memory_room,
-    memory_share,
-)
+from features.runtime import Taken, above_limit, memory_limit, memory_room
 from pipeline.data.lazy_rows import StoredRows
 from pipeline.heads.base import AnyRows, by_columns
 from pipeline.heads.columns import ColumnPlaced, ColumnSide, ColumnSpace
@@ -178,22 +171,6 @@ def _refuse_above_limit(rows: AnyRows, heads: Sequence[Any], kept: int) -> None:
 
 
 def _above_limit(what: str, needed: float, of: str = "", *, widest: int) -> str:
-    """Word that something takes more than the memory limit, and what to do."""
+    """Word that training takes more than the memory limit, and what to do."""
     mend = "see less of each photograph (--features avg), or " if widest > _WIDEST_MEAN else ""
-    shared = round(1 / memory_share())
-    workers = f", which {shared} workers share" if shared > 1 else ""
-    fewer = "start fewer on that computer, or " if shared > 1 else ""
-    return (
-        f"{what} take {_gigabytes(_rounded_up(needed))}{of}; expected at most the limit of "
-        f"{_gigabytes(memory_limit())}{workers}; {mend}{fewer}set {MEMORY_VARIABLE} (GB)"
-    )
-
-
-def _rounded_up(count: float) -> float:
-    """Give it with three digits, and not less."""
-    unit = 10.0 ** (math.floor(math.log10(count)) - 2)
-    return math.ceil(count / unit) * unit
-
-
-def _gigabytes(count: float) -> str:
-    return f"{count / 1e9:,.0f} GB" if count >= 1e11 else f"{count / 1e9:.3g} GB"
+    return above_limit(f"{what} take", needed, of, mend=mend)

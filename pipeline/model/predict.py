@@ -16,7 +16,7 @@ import numpy as np
 
 from features.arrays import Floats
 from features.cache.sample_table import TableRow
-from features.errors import CacheBusyError, DataError, WeightsError
+from features.errors import CacheBusyError, DataError, MemoryLimitError, WeightsError
 from features.extract import Progress
 from features.files import address_of
 from features.photographs.file import Photograph
@@ -247,10 +247,10 @@ def _without_waiting(
 
 
 def _cells(explain: Callable[[], Floats], count: int, notes: list[str]) -> Sequence[Floats | None]:
-    """Make heatmaps; verdicts are given without them where the weights that they need are gone."""
+    """Make heatmaps; verdicts are given without them where what they need is not to be had."""
     try:
         return list(explain()) or [None] * count
-    except WeightsError as error:
+    except (WeightsError, MemoryLimitError) as error:
         notes.append(f"no heatmaps: {error}")
         return [None] * count
 

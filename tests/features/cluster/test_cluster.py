@@ -126,6 +126,14 @@ def test_rows_and_table_are_those_of_one_process(
     assert not [name for name in names if name.startswith("partial") or name == RUN_FILE]
 
 
+def test_workers_have_the_memory_for_their_networks(
+    address: str, photographs: list[Photograph], tmp_path: Path
+) -> None:
+    """A cluster none of whose computers holds one network is refused in a line."""
+    with pytest.raises(ClusterError, match=r"a call takes some 8e\+05 GB .*ONEPASS_MEMORY"):
+        sync(address, photographs, tmp_path / "many", options={"batch_size": 10**8})
+
+
 def test_a_shard_that_is_gone_is_made_again(
     address: str, photographs: list[Photograph], tmp_path: Path
 ) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from features.cache.thumbnails import SIDE, Grey, thumbnail_of
+from pipeline.groups import changed_copies
 from pipeline.groups.changed_copies import (
     FEWEST,
     MOST_CUT,
     Pairs,
+    _turned_on,
     cropped_copies,
     turned_copies,
 )
@@ -163,3 +166,21 @@ def test_pictures_without_anything_are_no_error() -> None:
     for pairs in (turned_copies(Pictures.of(flat)), cropped_copies(Pictures.of(flat))):
         assert pairs is not None
         assert np.isfinite(pairs.expected).all()
+
+
+@pytest.mark.parametrize(("most", "side"), [(FEWEST, 64), (FEWEST - 1, 32)])
+def test_turned_pictures_are_laid_at_whole_size_while_there_are_not_too_many(
+    most: int, side: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Real castings lose copies at half the size, which spares memory among a great many."""
+    sides = set()
+
+    def note(call: Any, fine: np.ndarray) -> np.ndarray:
+        sides.add(fine.shape[1:])
+        return _turned_on(call, fine)
+
+    monkeypatch.setattr(changed_copies, "MOST_WHOLE", most)
+    monkeypatch.setattr(changed_copies, "_turned_on", note)
+    pictures = [turned(number // 2) if number % 2 else picture(number // 2) for number in range(40)]
+    assert turned_copies(seen(pictures)) is not None
+    assert sides == {(side, side)}

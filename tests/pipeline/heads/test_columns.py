@@ -208,8 +208,8 @@ def test_heads_on_rows_as_they_are_are_refused_beforehand(monkeypatch: pytest.Mo
     monkeypatch.setenv("ONEPASS_MEMORY", "0.12")
     assert fitting([rows], heads).processes(8) == 2
     wide = np.broadcast_to(np.float32(0), (3000, 51_200))
-    with pytest.raises(HeadError, match=r"dense on 3,000 rows of 51,200 values take 3\.45 GB"):
-        fitting([wide], [make_head("dense")])  # with 2,000 rows and the way to their axes
+    with pytest.raises(HeadError, match=r"dense on 3,000 rows of 51,200 values take 3\.59 GB"):
+        fitting([wide], [make_head("dense")])  # with 2,000 rows, the way to their axes, layers
 
 
 @pytest.mark.parametrize(("shape", "heads"), [
