@@ -49,6 +49,7 @@ _NO_VERDICT = re.compile(
     rf"(?:{_WAITING}|{_UNJUDGED})(?: ?(?:{_BESIDE}|{_WAITING}|{_UNJUDGED}))*|(?!.*\w).*"
 )
 _MAY_BE_REJECTED = re.compile(rf"(?:{_WAITING})(?: ?(?:{_BESIDE}))*")
+_VERDICTS = is_healthy, is_defective, says_bad_alone
 
 
 def is_undecided(name: str) -> bool:
@@ -117,6 +118,13 @@ def say_leftovers(left: Sequence[str], level: Iterable[str]) -> Iterator[str]:
             f"{'are' if many else 'is'} taken for {'classes' if many else 'a class'}; if "
             f"{'they are none' if many else 'it is none'}: --classes {typed(*rest)}"
         )
+    for what, says in (("good", is_healthy), ("bad", says_bad_alone)):
+        alike = [name for name in names if name not in left and says(name)]
+        if len(alike) > 1:
+            yield (
+                f"{', '.join(alike)} all say {what}, and are taken for {len(alike)} classes; if "
+                "they are one, move them into one folder"
+            )
 
 
 def doubtful(left: Sequence[str], level: Iterable[str]) -> list[str]:
@@ -128,7 +136,7 @@ def doubtful(left: Sequence[str], level: Iterable[str]) -> list[str]:
     """
     names = [name for name in sorted(level) if name not in left]
     if any(map(is_healthy, names)) and any(map(says_bad_alone, names)):
-        return [name for name in names if not (is_healthy(name) or is_defective(name))]
+        return [name for name in names if not any(says(name) for says in _VERDICTS)]
     found = [name for name in names if is_undecided(name)]
     return found if len(names) - len(found) > 1 else []
 

@@ -990,6 +990,25 @@ def test_what_begins_like_no_verdict_is_a_class(tmp_path: Path, name: str) -> No
     assert not scan_folder(tmp_path / "kinds").notes
 
 
+@pytest.mark.parametrize(("level", "said"), [
+    (("OK (1)", "OK (2)", "NG (1)"), ["OK (1), OK (2) all say good, and are taken for 2 classes"]),
+    (("OK1", "NG1", "NG2"), ["NG1, NG2 all say bad, and are taken for 2 classes"]),
+    (("good-A", "good-B", "bad-A", "bad-B"), ["good-A, good-B all say good"]),
+    (("OK_1", "NG_1"), []),
+    (("OK", "crack_1", "crack_2"), []),  # kinds of defects
+])  # fmt: skip
+def test_batches_of_one_verdict_are_said_to_be_classes(
+    tmp_path: Path, level: tuple[str, ...], said: list[str]
+) -> None:
+    """The photographs of two days became three classes without a word."""
+    make(tmp_path, [f"{folder}/1.png" for folder in level])
+    scan = scan_folder(tmp_path)
+    assert scan.class_names == sorted(level)
+    assert len(scan.notes) == len(said)
+    assert all(note.startswith(one) for note, one in zip(scan.notes, said, strict=True))
+    assert not scan_folder(tmp_path, list(level)).notes
+
+
 def test_no_verdict_among_classes_that_say_nothing(tmp_path: Path) -> None:
     """red, blue, unknown: a class as the others, but the option without it is named."""
     make(tmp_path, ["red/1.png", "blue/1.png", "unknown/1.png"])
