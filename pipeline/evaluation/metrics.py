@@ -53,6 +53,7 @@ Limits = float | tuple[float, float]
 """A threshold, or two: passed below the first, rejected from the second on, a person between."""
 
 _SMALLEST = float(np.finfo(np.float64).eps)  # a probability of 0 would make log loss infinite
+_AT_ONCE = 2**21  # weights that are ranked at once: of many rows few sets
 
 
 def score(y: Indices, P: Floats, threshold: Limits = 0.5) -> dict[str, float]:
@@ -201,9 +202,19 @@ def _ranking(truth: Flags, p: Floats, weights: Floats) -> tuple[Floats, Floats]:
     values, place = np.unique(-p, return_inverse=True)  # place 0: the most probable
     order = np.argsort(place, kind="stable")
     starts = np.searchsorted(place[order], np.arange(len(values)))
-    sorted_weights = weights[:, order]
-    pos = np.add.reduceat(sorted_weights * truth[order], starts, axis=1)
-    neg = np.add.reduceat(sorted_weights * ~truth[order], starts, axis=1)
+    height = max(1, _AT_ONCE // len(p))
+    blocks = [
+        _ranking_of(truth[order], starts, weights[start : start + height, order])
+        for start in range(0, max(len(weights), 1), height)
+    ]
+    auc, average_precision = zip(*blocks, strict=True)
+    return np.concatenate(auc), np.concatenate(average_precision)
+
+
+def _ranking_of(truth: Flags, starts: Indices, weights: Floats) -> tuple[Floats, Floats]:
+    """Do what `_ranking` does with rows in their order; each of `starts` begins equal ones."""
+    pos = np.add.reduceat(weights * truth, starts, axis=1)
+    neg = np.add.reduceat(weights * ~truth, starts, axis=1)
     pos_above, neg_above = pos.cumsum(axis=1), neg.cumsum(axis=1)
     positives, negatives = pos_above[:, -1], neg_above[:, -1]
     better = (pos * (negatives[:, None] - neg_above + neg / 2)).sum(axis=1)

@@ -27,6 +27,7 @@ from pipeline.output.result_table import Estimate, told
 METHOD = "bootstrap bias correction over parts (BBC-CV): chosen on drawn parts, scored on the rest"
 
 _DRAWS = 500
+_AT_ONCE = 2**22  # weights that are drawn at once: of many parts few sets
 _NOTHING = 0.0005  # of a score: what is rounded away
 _OFTEN = 0.005  # share of the draws from which on a head that they chose is named
 
@@ -106,11 +107,18 @@ def nested_estimate(
     """
     sign = -1 if score in LOWER_IS_BETTER else 1  # from here on, more is better
     parts = Parts.of(y, groups)
-    counts = parts.with_replacement(np.random.default_rng(seed), draws)
-    point, drawn, others = (
-        sign * np.stack([_mean_scores(score, y, r, parts, weights) for r in rounds.values()])
-        for weights in (np.ones((1, len(parts))), counts, (counts == 0).astype(np.float64))
-    )
+    rng, block = np.random.default_rng(seed), max(1, _AT_ONCE // len(parts))
+
+    def scored(weights: Floats) -> Floats:
+        """Score all heads, (heads, sets of weights)."""
+        return sign * np.stack([_mean_scores(score, y, r, parts, weights) for r in rounds.values()])
+
+    pairs = []
+    for start in range(0, draws, block):
+        counts = parts.with_replacement(rng, min(block, draws - start))
+        pairs.append((scored(counts), scored((counts == 0).astype(np.float64))))
+    drawn, others = (np.concatenate(each, axis=1) for each in zip(*pairs, strict=True))
+    point = scored(np.ones((1, len(parts))))
     chosen = np.where(np.isfinite(drawn), drawn, -np.inf).argmax(axis=0)
     moved = others - _mean_finite(others.T)[:, None] + point
     best = float(np.nanmax(point))

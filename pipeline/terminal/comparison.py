@@ -46,7 +46,9 @@ def short_names(contenders: Mapping[str, Contender]) -> tuple[dict[str, str], li
         name: f"{pair.head} on {letter[pair.spec.text]}" if pair.spec.text in letter else name
         for name, pair in contenders.items()
     }
-    return short, [f"{sign}: {text}" for text, sign in letter.items()]
+    lines = [f"{sign}: {text}" for text, sign in letter.items()]
+    bare = [pair.spec.text for name, pair in contenders.items() if name == pair.head]
+    return short, [*lines, *(f"no letter: {text}" for text in dict.fromkeys(bare) if letter)]
 
 
 def learning(found: LearningCurve) -> str:

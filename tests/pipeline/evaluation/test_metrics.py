@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
+import pipeline.evaluation.metrics
 from pipeline.evaluation.metrics import (
     SCORES,
     binary_scores,
     multiclass_scores,
+    ranking_scores,
     score,
     weighted_score,
     weighted_scores,
@@ -141,3 +143,15 @@ def test_a_certain_and_wrong_probability_costs_much_but_not_everything() -> None
     assert binary_scores(np.array([1, 0]), np.array([0.0, 0.0]))["log_loss"] == pytest.approx(
         18.02, abs=0.01
     )
+
+
+def test_many_sets_of_weights_are_ranked_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is held at once is bounded; every bit is as if all were ranked together."""
+    rng = np.random.default_rng(0)
+    y, p, weights = rng.integers(0, 2, 50), rng.random(50).round(1), rng.random((7, 50))
+    P = np.column_stack([1 - p, p])
+    whole = ranking_scores(y, P, weights)
+    monkeypatch.setattr(pipeline.evaluation.metrics, "_AT_ONCE", 100)
+    for name, found in ranking_scores(y, P, weights).items():
+        np.testing.assert_array_equal(found, whole[name])
+    assert ranking_scores(y, P, weights[:0])["roc_auc"].shape == (0,)

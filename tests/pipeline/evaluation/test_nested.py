@@ -87,3 +87,13 @@ def test_one_head_alone_was_not_chosen() -> None:
     assert found.nested is None
     assert list(found.pairs) == []
     assert json.loads(json.dumps(found.to_json()))["nested"] is None
+
+
+def test_draws_of_many_parts_are_made_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other draws, of the same number and kind."""
+    whole = estimate(0, [0.9, 0.8, 0.7], draws=300)
+    monkeypatch.setattr("pipeline.evaluation.nested._AT_ONCE", 37 * 40)
+    found = estimate(0, [0.9, 0.8, 0.7], draws=300)
+    assert sum(found.chosen.values()) == pytest.approx(1)
+    assert found.value == pytest.approx(whole.value, abs=0.02)
+    assert found.value != whole.value

@@ -202,4 +202,5 @@ def test_long_feature_specs_are_letters_in_the_table() -> None:
     found = [Contender(head, FeatureSpec.parse(text)) for head, text in pairs]
     short, letters = short_names({pair.name: pair for pair in found})
     assert list(short.values()) == ["ridge", "ridge on A", "lda on A", "lda on avg"]
-    assert letters == [f"A: {long}"]
+    assert letters == [f"A: {long}", "no letter: flat"]
+    assert short_names({pair.name: pair for pair in found[:1]})[1] == []
