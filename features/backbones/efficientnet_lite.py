@@ -103,6 +103,7 @@ class EfficientNetLite0Backbone(FixedBatch):
     input_size: ClassVar[tuple[int, int]] = (224, 224)
     scale: ClassVar[Scale] = (_FACTOR, -_MIDDLE * _FACTOR)
     map_shape: ClassVar[tuple[int, int, int]] = (7, 7, 1280)
+    weight_bytes: ClassVar[int] = 13_600_000
     tap_widths: ClassVar[Mapping[str, int]] = {
         tap: 6 * _STAGES[number - 2][1]
         for number in range(2, 8)

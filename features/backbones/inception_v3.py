@@ -66,6 +66,7 @@ class InceptionV3Backbone(FixedBatch):
     large_size: ClassVar[tuple[int, int]] = (299, 299)
     map_shape: ClassVar[tuple[int, int, int]] = (5, 5, 2048)
     map_width: ClassVar[int] = 51_200
+    weight_bytes: ClassVar[int] = 87_200_000
     close_look: ClassVar[str] = (
         "full+large+crops:mixed5-max+mixed7-max+mixed8+mixed8-max+mixed9-max"
     )

@@ -40,6 +40,7 @@ class BackboneEntry(Protocol):
         engines: those worth trying where nobody names one, the best first; absent: all.
         large_size: height and width of larger pictures that it can be compiled for; absent: it has
             one input size.
+        weight_bytes: of its weights, counted where they have no file, being drawn; absent: none.
         close_look: a look (`features.photographs.look`) for small defects; absent: `close_look`.
     """
 

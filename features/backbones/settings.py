@@ -261,15 +261,16 @@ class BackboneSettings:
         )  # fmt: skip
 
     def memory_taken(self, batch_size: int) -> int:
-        """Estimate the bytes that `load` takes, and calls then; of random weights, pictures alone.
+        """Estimate the bytes that `load` takes, and calls then.
 
         Raises:
             WeightsError: the weights are not there.
         """
         engine = next(engines_to_try(self.engine, self.engines))
         weights = self.weights.locate(trained_weights(self.entry))
-        there = weights.path is not None and weights.path.exists()  # a kept network needs none
-        held, found = weights.path.stat().st_size if weights.path and there else 0, 0
+        held, found = int(getattr(self.entry, "weight_bytes", 0)), 0
+        if weights.path is not None and weights.path.exists():  # a kept network needs no file
+            held = weights.path.stat().st_size
         for shape in self._shapes(batch_size):
             file = replace(self, engine=engine)._kept_file(weights, shape)
             found += memory_taken(engine, held, shape, kept=file is not None and file.exists())

@@ -10,12 +10,13 @@ import numpy as np
 from features.arrays import Floats, Indices, Rows
 from pipeline.audit.bins import Column
 from pipeline.audit.metadata_facts import FACTS
+from pipeline.data.lazy_rows import StoredRows
 
 NEIGHBOURS = 5
 LIMIT = 3.5
 """Robust standard deviations above the median (Iglewicz and Hoaglin, 1993)."""
 
-_BLOCK_VALUES = 8_000_000  # distances held at once
+_BLOCK_VALUES = 2_000_000  # distances held at once
 _TELLING = 4.0  # robust standard deviations from which a fact is named as a reason
 _NAMED = 2  # facts named at most
 
@@ -73,11 +74,11 @@ SEEN = 5000
 """Photographs that those of a large folder are compared with."""
 
 
-def sampled_distances(rows: Rows, groups: Indices, seed: int) -> Floats:
+def sampled_distances(rows: Rows | StoredRows, groups: Indices, seed: int) -> Floats:
     """Measure `neighbour_distances` to some photographs: what is far from all is far from these.
 
     Args:
-        rows: float32 (n, width).
+        rows: float32 (n, width), in memory or still in the cache.
         groups: int64 (n,) part numbers.
         seed: of the draw.
     """

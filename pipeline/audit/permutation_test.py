@@ -128,13 +128,15 @@ class _Round:
     """One fold's bins, of all facts.
 
     Attributes:
-        codes: int64 (n, facts), bin numbers; -1 where unknown.
-        train, test: float32 (n, facts * BINS), 1 where a row of this side is in the bin.
+        fold: which rows are learned from, and which are tested.
+        codes: int8 (n, facts), bin numbers; -1 where unknown.
+        train, test: float32 (rows of this side, facts * BINS), 1 where a row is in the bin.
         totals: float64 (facts, BINS), training rows that each bin learns from.
         shares: float64 (facts, BINS, BINS), see `neighbours`.
     """
 
-    codes: Indices
+    fold: Fold
+    codes: npt.NDArray[np.int8]
     train: Counts
     test: Counts
     totals: Floats
@@ -143,14 +145,12 @@ class _Round:
     @classmethod
     def of(cls, columns: Sequence[Column], fold: Fold) -> _Round:
         """Cut the columns into bins on the training side, and count what is there."""
-        codes = np.column_stack([cut(column, fold.train) for column in columns])
-        bins = (codes[:, :, None] == np.arange(BINS)).reshape(len(codes), -1).astype(np.float32)
-        train, test = bins.copy(), bins
-        train[fold.test] = 0
-        test[fold.train] = 0
+        codes = np.column_stack([cut(column, fold.train).astype(np.int8) for column in columns])
+        bins = (codes[:, :, None] == np.arange(BINS)).reshape(len(codes), -1)
+        train, test = (bins[side].astype(np.float32) for side in (fold.train, fold.test))
         shares = np.stack([neighbours(column) for column in columns])
         counts = train.sum(axis=0, dtype=np.float64).reshape(len(columns), BINS)
-        return cls(codes, train, test, np.einsum("fk,fkl->fl", counts, shares), shares)
+        return cls(fold, codes, train, test, np.einsum("fk,fkl->fl", counts, shares), shares)
 
     def judge(self, positive: Counts) -> tuple[Floats, Floats, Floats]:
         """Test rows by bin, and which bin beats which, for labellings (b, n) of 0 and 1.
@@ -160,13 +160,13 @@ class _Round:
             where the first bin has the higher score, 0.5 where equal, else 0.
         """
         shape = (len(positive), *self.totals.shape)
-        learned = (positive @ self.train).reshape(shape).astype(np.float64)
+        learned = (positive[:, self.fold.train] @ self.train).reshape(shape).astype(np.float64)
         share = learned.sum(axis=2) / np.maximum(self.train_rows, 1)
         learned = np.einsum("bfk,fkl->bfl", learned, self.shares)
         scores = (learned + share[:, :, None]) / (self.totals + 1)
         apart = scores[..., :, None] - scores[..., None, :]
         wins = np.where(np.abs(apart) < _TIE, 0.5, apart > 0)
-        positives = (positive @ self.test).reshape(shape).astype(np.float64)
+        positives = (positive[:, self.fold.test] @ self.test).reshape(shape).astype(np.float64)
         everyone = self.test.sum(axis=0, dtype=np.float64).reshape(shape[1:])
         return positives, everyone - positives, wins
 
@@ -203,7 +203,8 @@ class _Observed:
                 True: (np.einsum("fkl,fl->fk", wins, others), others.sum(axis=1)),
                 False: (np.einsum("fkl,fk->fl", wins, positives), positives.sum(axis=1)),
             }
-            tested = one.test.reshape(n, facts, BINS).any(axis=2)
+            tested = np.zeros((n, facts), bool)
+            tested[one.fold.test] = one.codes[one.fold.test] >= 0
             for side, (right, opponents) in by_bin.items():
                 rows, columns = np.nonzero(tested & (positive == side)[:, None])
                 won[rows, columns] += right[columns, one.codes[rows, columns]]

@@ -41,7 +41,7 @@ from pipeline.feature_specs.rows import rows_in
 from pipeline.feature_specs.spec import FeatureSpec
 from pipeline.heads import load_head_class
 from pipeline.heads.gram import GramSide, gram
-from pipeline.heads.sides import Side, smaller_side, taken_by_products
+from pipeline.heads.sides import Side, smaller_side, taken_by_products, with_room
 from pipeline.output.overwrite import refuse_among
 from pipeline.output.photograph_grid import SheetEntry, draw_sheet
 from pipeline.output.tables import MARK
@@ -277,7 +277,7 @@ def _side_and_distances(data: Dataset, seed: int, notes: list[str]) -> tuple[Sid
     if n <= MOST_ROWS and sum(taken_by_products(n, heads)) <= memory_room():
         K = gram(rows)
         return GramSide(K, rows.shape[1]), neighbour_distances(K, data.groups)
-    averages = stored[:]
+    (averages,) = with_room([stored], heads)
     most = f"more than {MOST_ROWS:,}" if n > MOST_ROWS else "more than the memory limit holds"
     notes.append(
         f"labels and outliers of {n:,} photographs, {most}, are judged by the averages of their "
