@@ -254,15 +254,27 @@ def test_commands_that_read_rows_do_not_load_tensorflow(tmp_path: Path) -> None:
 def test_nothing_names_a_registry_or_a_machine() -> None:
     """No package-registry hosts and no paths of somebody's machine in what is committed."""
     forbidden = re.compile(r"pypi\.org|files\.pythonhosted|npmjs|/root/|/work/|/home/[a-z]")
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    for name in listed.stdout.splitlines():
+    for name in _committed("--others"):
         path = ROOT / name
         if path.suffix in {".py", ".md", ".toml", ".txt", ""} and path.name != Path(__file__).name:
             found = forbidden.search(path.read_text("utf-8"))
             assert found is None, f"{name} names {found.group() if found else ''}"
+
+
+def test_no_result_of_a_run_is_committed() -> None:
+    """Photographs, heatmaps and tables lay beside the code after a run in the checkout."""
+    result = re.compile(r"\.(png|jpe?g|tiff?|bmp|webp|csv|xlsx|h5|np[yz]|onnx)$", re.IGNORECASE)
+    found = [name for name in _committed() if result.search(name)]
+    assert [name for name in found if not name.startswith("docs/pictures/")] == []
+
+
+def _committed(*more: str) -> list[str]:
+    """List what git keeps."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--exclude-standard", *more],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return [name for name in listed.stdout.split("\0") if name and (ROOT / name).exists()]
 
 
 OLD_WORDS = {

@@ -36,9 +36,19 @@ class PanelCommand(TyperCommand):
     """A command whose --help shows its options in panels, as plain text."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - vendored types
-        """Refuse an option of one value that stands twice: the first would be lost in silence."""
-        given: list[Any] = self.make_parser(ctx).parse_args(args=list(args))[2]
-        options = [one for one in given if one.param_type_name == "option"]
+        """Refuse what would be taken wrongly in silence.
+
+        Of an option of one value that stands twice the first would be lost; one without its value
+        would take the next option's name for it, and write into a folder of that name.
+        """
+        found, _, given = self.make_parser(ctx).parse_args(args=list(args))
+        options: list[Any] = [one for one in given if one.param_type_name == "option"]
+        names = {name for one in self.get_params(ctx) for name in (*one.opts, *one.secondary_opts)}
+        for one in options:
+            value = found.get(one.name)
+            for word in value if isinstance(value, list | tuple) else [value]:
+                if isinstance(word, str) and word.startswith("-") and word in names:
+                    ctx.fail(f"{max(one.opts, key=len)} has no value; found {word} behind it")
         values = [one for one in options if not (one.multiple or one.is_flag or one.count)]
         for one in values:
             if values.count(one) > 1:

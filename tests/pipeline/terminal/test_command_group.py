@@ -122,6 +122,17 @@ def test_an_option_of_one_value_stands_once(run: Run) -> None:
     assert "no cache at features.h5" in err
 
 
+def test_an_option_does_not_take_the_next_one_for_its_value(run: Run) -> None:
+    """`--heatmaps --out v.csv` wrote heatmaps into a folder called --out, and no v.csv."""
+    code, _, err = run("predict", "model", "new", "--heatmaps", "--out", "v.csv")
+    assert code == 2 and "--heatmaps has no value; found --out behind it" in err
+    code, _, err = run("predict", "model", "new", "--sheet", "-o", "v.csv")
+    assert code == 2 and "--sheet has no value; found -o behind it" in err
+    assert not Path("--out").exists()
+    code, _, err = run("predict", "model", "new", "--group-regex", r"-(\d+)", "--out", "-")
+    assert code == 1 and "has no value" not in err
+
+
 def test_an_audit_that_is_named_has_to_be_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
