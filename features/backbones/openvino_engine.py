@@ -49,6 +49,12 @@ _PADDING = {"SAME": "same_upper", "VALID": "valid"}  # TensorFlow's words to Ope
 
 def compile_network(plan: Plan) -> Network:
     """See `features.backbones.engines.Engine`."""
+    compiled = _compiled(network_model(plan), plan.precision, streams_of(plan.shape[0]))
+    return CompiledNetwork(compiled, plan.precision)
+
+
+def network_model(plan: Plan) -> Any:  # noqa: ANN401 - a library's objects, which have no types
+    """Write a network down as a model of OpenVINO's: uint8 pixels of one step in, rows out."""
     step = step_of(plan.shape[0])
     pixels = ops.parameter([step, *plan.shape[1:]], np.uint8, "pixels")
     channels_first = ops.transpose(ops.convert(pixels, "f32"), [0, 3, 1, 2])
@@ -59,9 +65,7 @@ def compile_network(plan: Plan) -> Network:
         by_position = ops.transpose(maps, [0, 2, 3, 1])
         parts.insert(0, ops.reshape(by_position, [step, -1], special_zero=False))
     rows = ops.concat(parts, 1) if len(parts) > 1 else parts[0]
-    model = openvino.Model([ops.result(rows)], [pixels], "backbone")
-    compiled = _compiled(model, plan.precision, streams_of(plan.shape[0]))
-    return CompiledNetwork(compiled, plan.precision)
+    return openvino.Model([ops.result(rows)], [pixels], "backbone")
 
 
 def step_of(batch_size: int) -> int:

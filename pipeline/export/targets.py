@@ -84,7 +84,7 @@ def _write_onnx(
 ) -> None:
     model = written.model(half=precision == FLOAT16, notes=notes)
     if precision == INT8:
-        model = _quantised(model, training)
+        model = quantised(model, [{PHOTOGRAPHS: one[None]} for one in training])
     path.write_bytes(model.SerializeToString(deterministic=True))
 
 
@@ -100,7 +100,7 @@ def _write_openvino(
     plain = written.model(half=precision == FLOAT16, notes=notes)
     model = openvino.Core().read_model(plain.SerializeToString(), b"")
     if precision == INT8:
-        model = _quantised(model, training)
+        model = quantised(model, [{PHOTOGRAPHS: one[None]} for one in training])
     for name, text in notes.items():
         model.set_rt_info(text, ["onepass", name])
     openvino.save_model(model, str(path), compress_to_fp16=False)
@@ -118,9 +118,17 @@ def _write_litert(
     path.write_bytes(to_litert(written.model(), half=precision == FLOAT16))
 
 
-def _quantised(model: Any, training: Sequence[Shown]) -> Any:  # noqa: ANN401 - objects of a library that has few types
-    """Quantise the backbone of an ONNX or OpenVINO model by NNCF; the head stays as it is."""
-    if not training:
+def quantised(model: Any, seen: Sequence[Any]) -> Any:  # noqa: ANN401 - objects of a library that has few types
+    """Quantise the backbone of an ONNX or OpenVINO model by NNCF; the head stays as it is.
+
+    Args:
+        model: of either library.
+        seen: what it is measured on, as it is called.
+
+    Raises:
+        ExportError: there is nothing to measure on.
+    """
+    if not seen:
         raise ExportError(
             "int8 is measured on training photographs, none of which are where they were; expected "
             "some; name their folder with --data, or take --precision float16"
@@ -130,7 +138,7 @@ def _quantised(model: Any, training: Sequence[Shown]) -> Any:  # noqa: ANN401 - 
     del openvino
     nncf = importlib.import_module("nncf")
     nncf.set_log_level(40)  # errors
-    data = nncf.Dataset([one[None] for one in training], lambda x: {PHOTOGRAPHS: x})
+    data = nncf.Dataset(list(seen), lambda one: one)
     backbone_alone = nncf.IgnoredScope(patterns=["head/.*", "familiar/.*"], validate=False)
     # The largest values that were seen, not their mean: heads look at largest values of layers, and
     # what is cut off there cost twice the difference (0.38 against 0.17 of a probability).
@@ -143,7 +151,7 @@ def _quantised(model: Any, training: Sequence[Shown]) -> Any:  # noqa: ANN401 - 
             model,
             data,
             preset=nncf.QuantizationPreset.MIXED,
-            subset_size=len(training),
+            subset_size=len(seen),
             ignored_scope=backbone_alone,
             advanced_parameters=advanced,
         )
