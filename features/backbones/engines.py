@@ -32,8 +32,8 @@ AUTO = "auto"
 DEFAULT_ENGINE = AUTO
 
 _TAKEN = {"tensorflow": (3.5, 8e6), "openvino": (5.0, 1.5e6), "onnx": (5.6, 13e6)}
-"""Engine -> what a network takes at most while it is built and run, for each byte of its weights
-and for each picture of 224×224 pixels (`python -m benchmarks.memory`)."""
+"""Engine -> bytes that a network takes at most while it is built and run, for each byte of its
+weights and for each picture of 224×224 pixels. Measured with InceptionV3 (tests/test_memory.py)."""
 _TAKEN_OPENED = 2.5  # for each byte of the weights, of a network that was kept
 
 Node = Any
