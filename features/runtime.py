@@ -84,12 +84,16 @@ def memory_room() -> int:
 def refuse_above_limit(what: str, needed: float, mend: str = "") -> None:
     """Raise MemoryLimitError where work needs more bytes than it may take.
 
+    Where nobody set a limit, that is more than the machine has: an estimate of half of its memory
+    is no reason to refuse what runs.
+
     Args:
         what: takes them, for the message.
         needed: estimated bytes.
         mend: what else can be done, with its comma and "or".
     """
-    if needed > memory_room():
+    told = MEMORY_VARIABLE in os.environ
+    if needed > (memory_room() if told else _physical_memory() * memory_share()):
         raise MemoryLimitError(above_limit(f"{what} takes some", needed, mend=mend))
 
 

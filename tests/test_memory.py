@@ -16,6 +16,7 @@ from features.cache.sample_table import TableRow
 from features.cache.thumbnails import Thumbnail
 from features.errors import MemoryLimitError
 from features.extract import extract
+from features.runtime import refuse_above_limit
 from pipeline.audit.run import audit_dataset
 from pipeline.data.dataset import load_dataset
 from pipeline.data.folder import scan_folder
@@ -40,6 +41,18 @@ def test_a_network_that_does_not_fit_is_refused_before_it_is_built(
     assert toy.loads == 0
     monkeypatch.setenv("ONEPASS_MEMORY", "0.048")
     assert extract(photographs, toy_settings(), tmp_path / "a.h5", note={}).extracted == 6
+
+
+def test_half_of_a_small_machine_is_no_reason_to_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told nothing, what the machine has counts: 1.5 GB looked closely before there was a limit."""
+    monkeypatch.delenv("ONEPASS_MEMORY", raising=False)
+    monkeypatch.setattr("features.runtime._physical_memory", lambda: 1_500_000_000)
+    refuse_above_limit("the network", 0.93e9)
+    with pytest.raises(MemoryLimitError, match=r"takes some 1\.6 GB; .* the limit of 0\.75 GB"):
+        refuse_above_limit("the network", 1.6e9)
+    monkeypatch.setenv("ONEPASS_MEMORY", "0.75")
+    with pytest.raises(MemoryLimitError, match=r"takes some 0\.93 GB"):
+        refuse_above_limit("the network", 0.93e9)
 
 
 @pytest.mark.parametrize(("engine", "shape", "kept", "low", "high"), [

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from features.arrays import Array, Pixels, Scale
 from features.backbones.keras_networks import KERAS_NETWORKS
 from features.backbones.onnx_network import ONNX, OnnxNetwork
-from features.backbones.weights import INCEPTION_V3, TrainedWeights
+from features.backbones.weights import INCEPTION_V3, TrainedWeights, Weights
 from features.errors import DataError
 from features.photographs.look import PLAIN
 from features.photographs.recipe import Recipe
@@ -133,6 +133,13 @@ def trained_weights(entry: BackboneEntry) -> TrainedWeights:
     """Say where the entry's ImageNet weights come from."""
     found: TrainedWeights = getattr(entry, "trained", INCEPTION_V3)
     return found
+
+
+def weight_bytes(weights: Weights, entry: BackboneEntry) -> int:
+    """Count the bytes of weights: of their file, or, drawn or without need of one, as the entry."""
+    if weights.path is not None and weights.path.exists():  # a kept network needs no file
+        return weights.path.stat().st_size
+    return int(getattr(entry, "weight_bytes", 0))
 
 
 def recipe_for(recipe: Recipe, entry: BackboneEntry) -> Recipe:

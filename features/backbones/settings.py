@@ -27,6 +27,7 @@ from features.backbones.registry import (
     large_size,
     recipe_for,
     trained_weights,
+    weight_bytes,
 )
 from features.backbones.two_sizes import TwoSizes
 from features.backbones.weights import RecordedWeights, Weights, resolve_weights
@@ -268,9 +269,7 @@ class BackboneSettings:
         """
         engine = next(engines_to_try(self.engine, self.engines))
         weights = self.weights.locate(trained_weights(self.entry))
-        held, found = int(getattr(self.entry, "weight_bytes", 0)), 0
-        if weights.path is not None and weights.path.exists():  # a kept network needs no file
-            held = weights.path.stat().st_size
+        held, found = weight_bytes(weights, self.entry), 0
         for shape in self._shapes(batch_size):
             file = replace(self, engine=engine)._kept_file(weights, shape)
             found += memory_taken(engine, held, shape, kept=file is not None and file.exists())

@@ -23,8 +23,10 @@ import numpy as np
 from PIL import Image
 
 from features.backbones.engines import AUTO, DEFAULT_ENGINE, TENSORFLOW
+from features.backbones.registry import trained_weights, weight_bytes
 from features.errors import ExportError, OutputError
 from features.files import refuse_place, whole_folder
+from features.runtime import refuse_above_limit
 from features.untrusted_files import read_json
 from pipeline.export import check
 from pipeline.export.graph import PHOTOGRAPHS, Written, write_graph
@@ -131,6 +133,7 @@ def export_model(
         ExportError: the model has no form there, or what was written gives other verdicts; nothing
             is written then.
         EngineError: a package is not installed.
+        MemoryLimitError: it takes more memory than work may.
         BundleError, WeightsError, OutputError: as `load_bundle`, `Bundle.settings`, `whole_folder`.
     """
     target = target_named(wish.target)
@@ -139,6 +142,7 @@ def export_model(
     _check_engine(wish)
     bundle = load_bundle(model, accept_drift=accept_drift)
     _check_recipe(bundle)
+    _refuse_above_limit(bundle, target, wish)
     say(f"writing the model for {target.title}, {wish.precision}")
     written = write_graph(bundle, wish.weights)
     with whole_folder(out) as new:
@@ -178,6 +182,16 @@ def _refusal(bundle: Bundle, target: Target, wish: Wish, proof: Proof, failure: 
         f"{bundle.folder} as {target.title} in {wish.precision} gives other results: {failure} "
         f"({proof.drawn + proof.held_out} photographs); nothing was written; {ways}"
     )
+
+
+def _refuse_above_limit(bundle: Bundle, target: Target, wish: Wish) -> None:
+    """Raise MemoryLimitError where writing and proving takes more than it may."""
+    settings = bundle.settings(wish.weights, "onnx")
+    weights = settings.weights.locate(trained_weights(settings.entry))
+    taken = target.taken * weight_bytes(weights, settings.entry)
+    taken *= 1.5 if settings.recipe.large else 1.0  # a second network, of the same weights
+    taken *= 1.5 if wish.precision == INT8 else 1.0
+    refuse_above_limit(f"writing the model for {target.title} in {wish.precision}", taken)
 
 
 def _check_engine(wish: Wish) -> None:

@@ -37,6 +37,7 @@ class Target:
         file: of the model, in the folder that is written.
         write: called as `write(written, precision, training pictures, notes, path)`.
         precisions: those that it has.
+        taken: memory that writing and proving it takes at most, for each byte of the weights.
         one_at_a_time: whether the file takes one photograph a call, and no more.
     """
 
@@ -45,6 +46,7 @@ class Target:
     packages: tuple[str, ...]
     file: str
     write: Callable[[Written, str, Sequence[Shown], Mapping[str, str], Path], None]
+    taken: float
     precisions: tuple[str, ...] = PRECISIONS
     one_at_a_time: bool = False
 
@@ -160,13 +162,14 @@ def quantised(model: Any, seen: Sequence[Any]) -> Any:  # noqa: ANN401 - objects
 TARGETS = {
     target.name: target
     for target in (
-        Target("onnx", "ONNX", ("onnxruntime", "onnx"), "model.onnx", _write_onnx),
+        Target("onnx", "ONNX", ("onnxruntime", "onnx"), "model.onnx", _write_onnx, 12),
         Target(
             "openvino",
             "OpenVINO",
             ("openvino", "onnx", "onnxruntime"),
             "model.xml",
             _write_openvino,
+            16,
         ),
         Target(
             "tflite",
@@ -174,6 +177,7 @@ TARGETS = {
             ("ai_edge_litert", "onnx", "onnxruntime"),
             "model.tflite",
             _write_litert,
+            64,
             precisions=(FLOAT32, FLOAT16),
             one_at_a_time=True,
         ),

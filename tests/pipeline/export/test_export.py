@@ -19,7 +19,7 @@ from commands import Run, fails
 from models import write_parts
 
 import pipeline
-from features.errors import ExportError, OutputError
+from features.errors import ExportError, MemoryLimitError, OutputError
 from pipeline.model.predict import find_photographs, predict
 from pipeline.model.probabilities import PredictOptions
 
@@ -317,6 +317,20 @@ def test_a_file_that_computes_no_numbers_is_not_written(
     with pytest.raises(ExportError, match=r"cannot compute what was written \(of .*: no numbers"):
         export_model(home / "model", tmp_path / "out", wish)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_writing_takes_is_held_against_the_limit(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beforehand; of InceptionV3 LiteRT took 5.5 GB at a limit of 0.6, and said 0.5 at less."""
+    monkeypatch.setattr("pipeline.export.export.weight_bytes", lambda *_: 88_025_432)
+    monkeypatch.setenv("ONEPASS_MEMORY", "0.6")
+    for target, needed in (("onnx", "1.06"), ("openvino", "1.41"), ("tflite", "5.64")):
+        pytest.importorskip("ai_edge_litert" if target == "tflite" else target)
+        refused = rf"in float32 takes some {needed} GB; expected at most the limit of 0\.6 GB"
+        with pytest.raises(MemoryLimitError, match=refused):
+            export_model(home / "model", tmp_path / "new", Wish(target))
+    assert not (tmp_path / "new").exists()
 
 
 def test_int8_is_written_where_its_difference_is_accepted(home: Path, tmp_path: Path) -> None:
