@@ -12,16 +12,17 @@ _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _GOOD = (  # at the beginning of a word; what begins other words (okt, goodyear, freeze) is whole
     r"healthy|ok(?:ay|e|s|teile?|parts?)?(?![^\W\d_]*[a-zà-ÿ])|good(?:s|parts?)?(?![^\W\d_])|"
     r"free(?:of)?(?![^\W\d_])|normal(?!i[sz])|intact|intakt|undamaged|flawless|gesund|in ordnung|"
-    r"годн|исправн|норм|хорош|"
+    r"годен|годн|исправн|норм|хорош|"
     r"perfect|fresh|godkän|goedgekeurd|dobr|sağlam|saglam|"
-    r"(?:gut|gute|guter|gutes|gutteile?|io|pass|passed|accept|accepted|clean|conform(?:es?)?|"
+    r"(?:gut|gute|guter|gutes|gutteile?|io|pass|passed|accept|accepted|approved|clean|"
+    r"conform(?:es?|i|ing)?|apro[bv]ad[oa]s?|"
     r"bon(?:ne)?s?|buen[oa]s?|buon[oaie]|boas?|bom|sain|goede?|bra)(?![^\W_])"
 )
 _BAD = (
     r"defect|defective|defekt|defaut|difett|fault|fail|bad|nok|broken|break|damag|crack|scratch|"
     r"anomal|abnormal|reject|schlecht|fehler|ausschuss|flaw|dent|hole|rust|stain|scrap|"
     r"брак|дефект|негодн|неисправн|плох|трещин|царапин|"
-    r"rott|defeit|wadliw|zmet|hatal|afgekeurd|underkän|mauvais|rebut|scart|"
+    r"reprovad|rechazad|disapprov|ng品|rott|defeit|wadliw|zmet|hatal|afgekeurd|underkän|mauvais|rebut|scart|"
     r"(?:ng|ko|nio|bads|def)(?![^\W_])"
 )
 _NO = (  # the last line stands apart: neko, Wong
@@ -50,7 +51,7 @@ _BAD_ALONE = re.compile(
     r"bad|ng|nok|ko|nio|defects?|defective|defekte?|defectuos[oa]s?|faulty|fail(?:ed|ure|ures)?|"
     r"reject(?:ed|s)?|abnormal|anomal(?:y|ies|ous)|damaged|scrap|schlecht\w*|fehlerhaft\w*|"
     r"fehlteile?|ausschuss\w*|"
-    r"rebuts?|scart[oi]|mauvais\w*|брак|негодн\w+|дефект\w*|不合格品?|不良品?|异常|異常|불량품?|불합격"
+    r"ng品|reprovad[oa]s?|rechazad[oa]s?|rebuts?|scart[oi]|mauvais\w*|брак|негодн\w+|дефект\w*|不合格品?|不良品?|异常|異常|불량품?|불합격"
 )
 _WITHOUT_NUMBER = re.compile(r"^\d+[-_. )]+(?=\D)|(?<=\D)[-_. ]*\(?\d+\)?$")  # 2_NG, NG (2)
 _COLLECTION = frozenset({
@@ -108,6 +109,16 @@ def says_bad_alone(name: str) -> bool:
     beside = r"[-_ ]+(?:parts?|images?|pieces?|teile?|products?|quality|confirmed|verified)$"
     words = re.sub(beside, "", _WITHOUT_NUMBER.sub("", _words(name)))
     return bool(_BAD_ALONE.fullmatch(words) or _NEGATED.fullmatch(words))
+
+
+def without_number(name: str) -> str:
+    """Give a name without a number before or behind it.
+
+    Example:
+        >>> [without_number(name) for name in ("2_NG", "IO1", "OK (2)", "12")]
+        ['NG', 'IO', 'OK', '12']
+    """
+    return _WITHOUT_NUMBER.sub("", name)
 
 
 def is_collection(name: str) -> bool:

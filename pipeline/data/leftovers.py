@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from pipeline.data.class_words import is_defective, is_healthy, says_bad_alone
+from pipeline.data.class_words import is_defective, is_healthy, says_bad_alone, without_number
 from pipeline.output.names import name_key, typed
 
 _WAITING = (  # in some factories these are the rejected parts
@@ -18,7 +18,7 @@ _WAITING = (  # in some factories these are the rejected parts
 )
 _UNJUDGED = (
     r"un(?:sure|clear|known|certain|decided|defined|determined|identified|label+ed|sorted|"
-    r"classified|annotated|tagged|assigned|categori[sz]ed|checked|reviewed|verified|inspected|"
+    r"classified|annotated|tagged|assigned|approved|categori[sz]ed|checked|reviewed|verified|inspected|"
     r"rated|graded|named)|undetermined|not? (?:sure|label+ed|sorted|classified|checked|verified)|"
     r"to ?(?:do|check|review|label|sort|verify|inspect|decide|annotate|classify)|"
     r"(?:needs?|please) ?(?:check|review|label)\w*|doubt(?:s|ful)?|dubious|ambiguous|uncertainty|"
@@ -119,11 +119,11 @@ def say_leftovers(left: Sequence[str], level: Iterable[str]) -> Iterator[str]:
             f"{'they are none' if many else 'it is none'}: --classes {typed(*rest)}"
         )
     for what, says in (("good", is_healthy), ("bad", says_bad_alone)):
-        alike = [name for name in names if name not in left and says(name)]
+        alike = [name for name in names if name not in left and says(without_number(name))]
         if len(alike) > 1:
             yield (
                 f"{', '.join(alike)} all say {what}, and are taken for {len(alike)} classes; if "
-                "they are one, move them into one folder"
+                "they are one, put these folders, as they are, into one"
             )
 
 

@@ -447,7 +447,10 @@ def test_classes_below_days_and_lines_are_taken_together_where_they_are_named(
 @pytest.mark.parametrize(
     ("good", "bad"),
     [("Годные", "Брак"), ("исправные", "неисправные"), ("без трещин", "трещины"),
-     ("норма", "негодные"), ("정상", "비정상"), ("양품", "불량품"), ("Buenas", "Defectuosas"),
+     ("норма", "негодные"), ("годен", "не годен"), ("OK品", "NG品"),
+     ("aprobado", "rechazado"), ("Aprovados", "Reprovados"), ("conformi", "non conformi"),
+     ("conforming", "nonconforming"), ("approved", "disapproved"),
+     ("정상", "비정상"), ("양품", "불량품"), ("Buenas", "Defectuosas"),
      ("Conformes", "Non conformes"), ("Bonnes pièces", "Rebuts"), ("Buoni", "Scarti"),
      ("dobre", "wadliwe"), ("goedgekeurd", "afgekeurd"), ("boas", "defeituosas"),
      ("perfect", "damaged"), ("freshapples", "rottenapples")],
@@ -994,6 +997,9 @@ def test_what_begins_like_no_verdict_is_a_class(tmp_path: Path, name: str) -> No
     (("OK (1)", "OK (2)", "NG (1)"), ["OK (1), OK (2) all say good, and are taken for 2 classes"]),
     (("OK1", "NG1", "NG2"), ["NG1, NG2 all say bad, and are taken for 2 classes"]),
     (("good-A", "good-B", "bad-A", "bad-B"), ["good-A, good-B all say good"]),
+    (("IO1", "IO2", "NIO1"), ["IO1, IO2 all say good"]),
+    (("годен_смена1", "годен_смена2", "брак_смена1"), ["годен_смена1, годен_смена2 all say good"]),
+    (("reprovado 1", "reprovado 2", "aprovado"), ["reprovado 1, reprovado 2 all say bad"]),
     (("OK_1", "NG_1"), []),
     (("OK", "crack_1", "crack_2"), []),  # kinds of defects
 ])  # fmt: skip
