@@ -300,6 +300,10 @@ def test_the_upkeep_of_a_cache(run: Run) -> None:
     Path("features.h5").write_bytes(data)
     code, out, _ = run("cache", "verify", "--full")
     assert code == 1
+    assert out.startswith("features.h5: damaged\n")
+    code, photographs, _ = run("cache", "verify", "data")
+    assert code == 1
+    assert photographs.startswith("data: cannot be read as a cache\n")
     assert "1 of 24 rows are damaged, or hold no numbers: 3; run: cache repair features.h5" in out
     fails(run("cache", "gc", "--apply"), "row 3 does not match its checksum", "cache repair")
     code, out, _ = run("cache", "repair")

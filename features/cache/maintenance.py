@@ -35,6 +35,7 @@ class Verification:
         faults: what is broken, a line each; none in a sound cache.
         damaged: numbers of the rows that are damaged or hold no numbers; known only of a full one.
         remarks: what is no fault, but worth knowing.
+        opened: whether it is a cache as far as can be read.
     """
 
     path: Path
@@ -45,6 +46,7 @@ class Verification:
     faults: list[str] = field(default_factory=list)
     damaged: list[int] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    opened: bool = False
 
     @property
     def sound(self) -> bool:
@@ -80,6 +82,7 @@ def verify(path: Path, *, full: bool = False, progress: Progress | None = None) 
     except CacheError as error:
         found.faults.append(str(error))
         return found
+    found.opened = True
     with cache:
         found.rows, found.photographs = len(cache), len(cache.table_rows)
         found.unused = len(unused_rows(cache))

@@ -24,7 +24,7 @@ def verification(found: Verification) -> str:
     lines = [
         f"{found.path}: sound: {found.rows:,} rows, {found.photographs:,} photographs ({looked})"
         if found.sound
-        else f"{found.path}: damaged"
+        else f"{found.path}: {'damaged' if found.opened else 'cannot be read as a cache'}"
     ]
     lines += [f"  {fault}" for fault in found.faults]
     if found.damaged:

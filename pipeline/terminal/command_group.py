@@ -39,11 +39,14 @@ class PanelCommand(TyperCommand):
         """Refuse what would be taken wrongly in silence.
 
         Of an option of one value that stands twice the first would be lost; one without its value
-        would take the next option's name for it, and write into a folder of that name.
+        would take the next option's name for it, and write into a folder of that name. A cache that
+        is named beside --no-cache would not be read.
         """
         found, _, given = self.make_parser(ctx).parse_args(args=list(args))
         options: list[Any] = [one for one in given if one.param_type_name == "option"]
         names = {name for one in self.get_params(ctx) for name in (*one.opts, *one.secondary_opts)}
+        if {"cache", "no_cache"} <= {one.name for one in options}:
+            ctx.fail("--no-cache and --cache stand together; expected one of them")
         for one in options:
             value = found.get(one.name)
             for word in value if isinstance(value, list | tuple) else [value]:

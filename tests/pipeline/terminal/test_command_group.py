@@ -133,6 +133,15 @@ def test_an_option_does_not_take_the_next_one_for_its_value(run: Run) -> None:
     assert code == 1 and "has no value" not in err
 
 
+def test_a_cache_that_is_named_is_read_or_refused(run: Run) -> None:
+    """Beside --no-cache it was not, without a word."""
+    for command in (("predict", "model", "new"), ("watch", "new", "--model", "model")):
+        code, _, err = run(*command, "--cache", "rows.h5", "--no-cache")
+        assert code == 2 and "--no-cache and --cache stand together" in err
+        code, _, err = run(*command, "--no-cache")
+        assert code == 1 and "stand together" not in err
+
+
 def test_an_audit_that_is_named_has_to_be_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
