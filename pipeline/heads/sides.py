@@ -63,7 +63,9 @@ def with_room(rows: Sequence[StoredRows], heads: Iterable[Any]) -> list[AnyRows]
         rows: (n, d) each, still in the cache.
         heads: that are to be trained on parts of each of them, again and again, or their classes.
     """
-    fits = sum(memory_taken(rows, heads, resident=True)) <= memory_room()
+    heads = list(heads)
+    kept = max((head.bytes_kept(*some.shape) for head in heads for some in rows), default=0)
+    fits = sum(memory_taken(rows, heads, resident=True)) + kept <= memory_room()
     return [some[:] for some in rows] if fits else list(rows)
 
 

@@ -18,6 +18,7 @@ from features.runtime import MEMORY_VARIABLE, memory_limit
 from pipeline.data.lazy_rows import StoredRows
 from pipeline.heads import HEADS, load_head_class, make_head
 from pipeline.heads.base import by_columns, predict_by_blocks
+from pipeline.heads.sides import memory_taken, with_room
 from pipeline.training.cross_validate import CompareOptions, compare
 
 N = 60
@@ -117,3 +118,15 @@ def test_heads_are_compared_from_the_cache(
         found = compare(stored, y, groups, options)
         for mine, theirs in zip(found.results, expected.results, strict=True):
             np.testing.assert_allclose(mine.probabilities, theirs.probabilities, atol=1e-8)
+
+
+def test_rows_are_held_only_beside_what_a_head_keeps_of_them(
+    stored: StoredRows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the last training is refused that would have gone with rows in the cache."""
+    head = load_head_class("rbf-svm")
+    taken, kept = sum(memory_taken([stored], [head], resident=True)), head.bytes_kept(*stored.shape)
+    monkeypatch.setattr("pipeline.heads.sides.memory_room", lambda: taken + kept - 1)
+    assert with_room([stored], [head]) == [stored]
+    monkeypatch.setattr("pipeline.heads.sides.memory_room", lambda: taken + kept)
+    assert isinstance(with_room([stored], [head])[0], np.ndarray)
