@@ -84,8 +84,8 @@ def memory_room() -> int:
 def refuse_above_limit(what: str, needed: float, mend: str = "") -> None:
     """Raise MemoryLimitError where work needs more bytes than it may take.
 
-    Where nobody set a limit, that is more than the machine has: an estimate of half of its memory
-    is no reason to refuse what runs.
+    Where nobody set a limit, that is more than the machine says that it has: an estimate of half
+    of its memory is no reason to refuse what runs.
 
     Args:
         what: takes them, for the message.
@@ -93,7 +93,7 @@ def refuse_above_limit(what: str, needed: float, mend: str = "") -> None:
         mend: what else can be done, with its comma and "or".
     """
     told = MEMORY_VARIABLE in os.environ
-    if needed > (memory_room() if told else _physical_memory() * memory_share()):
+    if needed > (memory_room() if told else (_told_memory() or math.inf) * memory_share()):
         raise MemoryLimitError(above_limit(f"{what} takes some", needed, mend=mend))
 
 
@@ -143,11 +143,16 @@ class Taken(NamedTuple):
 
 
 def _physical_memory() -> int:
-    """Read the memory in bytes, or a container's where it sets less; 4 GB if nothing tells."""
+    """Give the memory in bytes; 4 GB if nothing tells."""
+    return _told_memory() or 4 * 10**9
+
+
+def _told_memory() -> int:
+    """Read the memory in bytes, or a container's where it sets less; 0 if nothing tells."""
     try:
         total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):  # Windows
-        return 4 * 10**9
+        return 0
     with contextlib.suppress(OSError, ValueError):  # no container, or one without a limit ("max")
         total = min(total, int(Path("/sys/fs/cgroup/memory.max").read_text()))
     return total

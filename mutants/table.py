@@ -232,8 +232,8 @@ ROWS = (
     Mutant(
         "A network that takes more memory than it may is refused before it is built",
         "features/runtime.py",
-        "if needed > (memory_room() if told else _physical_memory() * memory_share()):",
-        "if needed > (10 * memory_room() if told else _physical_memory() * memory_share()):",
+        "if needed > (memory_room() if told else (_told_memory() or math.inf) * memory_share()):",
+        "if needed > (math.inf if told else (_told_memory() or math.inf) * memory_share()):",
         "tests/test_memory.py::test_a_network_that_does_not_fit_is_refused_before_it_is_built",
     ),
     Mutant(
