@@ -261,12 +261,15 @@ def _refuse_twice(root: Path, paths: Sequence[Parts], depth: int) -> None:
     classes = once if twice else [n for n in once if _says(n) and not _copied(n, more)]
     named = {name_key(name): name for name in classes} | more
     what = "one class in two places" if twice else "it holds folders of classes, and is none"
-    held = "with what is called so below it" if days else "alone"
+    held = "with what is called so below it" if days and more else "alone"
     held = held if twice else "also below it"
+    pairs = [(one, named[key]) for one in twice for key in named if _copied(one, [key])]
+    same = "".join(f"; if {a} is more of {b}, put it, as it is, into {b}" for a, b in pairs[:1])
     raise DataError(
         f"found {next(iter(found.values()))} beside {', '.join(once)} in "
         f"{root.joinpath(*paths[0][:depth])}: {what}; take the others {held}: "
-        f"--classes {typed(*named.values())}; if all are classes: --classes {typed(*once, *found)}"
+        f"--classes {typed(*named.values())}{same}; if all are classes: "
+        f"--classes {typed(*once, *found)}"
     )
 
 

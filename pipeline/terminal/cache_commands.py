@@ -93,7 +93,7 @@ def cache_merge(
 
 def cache_slim(
     keep: Annotated[
-        str, opt.option(OUTPUT, "Features to keep, with commas: avg,five:mixed8:root.", "--keep")
+        str, opt.option(OUTPUT, "Features to keep, with commas: avg,crops:mixed8:root.", "--keep")
     ],
     out: Annotated[Path, opt.out_option("The new cache; must not exist.")],
     cache_argument: opt.CacheArgument = None,

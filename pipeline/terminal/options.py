@@ -200,7 +200,7 @@ Engine = Annotated[
 ]
 Keep = Annotated[
     str | None,
-    _read("A slim cache: keep only what these features read, with commas: avg,five:mixed8:root."),
+    _read("A slim cache: keep only what these features read, with commas: avg,crops:mixed8:root."),
 ]
 DryRun = Annotated[bool, _run("Only say how long, and how much disk.", "--dry-run")]
 BatchSize = Annotated[int, _run("Views per call of the backbone.", min=1)]

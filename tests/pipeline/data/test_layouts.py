@@ -406,6 +406,9 @@ def test_a_split_of_the_table_that_is_not_used_is_said(tmp_path: Path) -> None:
         (["a_512/a_512/ok_x/1.png", "a_512/a_512/def_x/1.png", "a/a/train/ok_x/1.png",
           "a/a/train/def_x/1.png"], "one at a time"),
         (["good/1.png", "bad/1.png", "good - Copy/1.png"], "in two places.*--classes bad,good"),
+        (["OK/1.png", "OK (2)/1.png", "NG/1.png", "NG (2)/1.png"],
+         r"take the others alone: --classes NG,OK; if NG \(2\) is more of NG, put it, as it is, "
+         "into NG; if all"),
         (["good/1.png", "bad/1.png", "augmented/good/1.png"], "in two places"),
         (["good/1.png", "bad/1.png", "annotated/1.png"], "pictures made of photographs"),
         (["good/1.png", "bad/1.png", "gt/1.png"], "--classes bad,good"),
@@ -413,7 +416,7 @@ def test_a_split_of_the_table_that_is_not_used_is_said(tmp_path: Path) -> None:
          "extract .*images; .*--classes images,rotated,used"),
     ],
     ids=["folds", "folds-of-one", "folds-in-train", "lines-in-train", "k-fold-export", "days",
-         "months", "two-sizes", "copy", "augmented", "annotated", "gt", "images"],
+         "months", "two-sizes", "copy", "numbered", "augmented", "annotated", "gt", "images"],
 )  # fmt: skip
 def test_what_stands_where_classes_do_is_refused(
     tmp_path: Path, files: list[str], said: str
