@@ -36,10 +36,10 @@ from features.cache.thumbnails import thumbnail_of
 from features.photographs.decode import capture_time, decode
 from features.photographs.recipe import RECIPES
 from pipeline.groups import capture_times, file_names, propose, reading, readings, rounds
-from pipeline.groups.changed_copies import Pairs
 from pipeline.groups.evidence import Finding
 from pipeline.groups.pictures import Pictures
 from pipeline.groups.rules import match_groups, read_groups
+from pipeline.groups.similarity import Pairs
 from pipeline.groups.timeline import Line
 
 _FOUND, _MERGED = 0.9, 0.02  # what each kind has to reach

@@ -1,9 +1,8 @@
 """How alike pictures are that may be turned by any angle or mirrored, seen along rings.
 
-Turning shifts the rings around the middle, all alike: the likeness under all angles is one inverse
-Fourier transform of each pair. Of each wave the rings are nearly whitened, as views are in
-`pipeline.groups.similarity`: what all parts of a design share counts for little. Candidates are
-found by magnitudes, which no turn changes.
+Turning shifts the rings around the middle: the likeness under all angles is one inverse Fourier
+transform of each pair. Of each wave the rings are nearly whitened, as in
+`pipeline.groups.similarity`. Candidates are found by magnitudes, which no turn changes.
 """
 
 from __future__ import annotations
@@ -80,7 +79,6 @@ class _AlongRings:
     """Pictures along rings around their middle, as weighted Fourier series.
 
     Attributes:
-        source: the pictures.
         middle: complex128 (rings,) mean of the first wave, which does not count.
         axes: float64 (waves, rings, rings) that nearly whiten the rings of each wave.
         cells: of the magnitudes, as of `Search`.
@@ -170,15 +168,7 @@ def _turned_block(block: Block, along: _AlongRings) -> Turns:
 
 
 def _turns(series: Complex, others: Complex) -> tuple[Array, Array, Flags]:
-    """Find how pictures are turned to be most like others.
-
-    Args:
-        series: complex64 (n, rings, waves).
-        others: complex64 (n, k, rings, waves).
-
-    Returns:
-        Likenesses, degrees, and whether they are mirrored before: (n, k) each.
-    """
+    """Turn pictures (n, …) to be most like others (n, k, …): likenesses, degrees and mirrored."""
     crossed = np.zeros((2, *others.shape[:2], _ANGLES // 2 + 1), dtype=np.complex64)
     for found, picture in zip(crossed, (series, series.conj()), strict=True):
         np.einsum("arw,abrw->abw", picture, others.conj(), out=found[:, :, :_WAVES])

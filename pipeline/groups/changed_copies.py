@@ -21,7 +21,7 @@ from features.cluster.parallel import by_threads
 from pipeline.groups.along_rings import BEHIND, LOOKED_AT, likely_turns
 from pipeline.groups.neighbours import Tick, unit
 from pipeline.groups.pictures import Pictures, between, in_blocks, normalise, shrink
-from pipeline.groups.similarity import Tail
+from pipeline.groups.similarity import Pairs, Tail
 
 FEWEST = 40  # pictures; fewer do not tell noise from parts
 MOST_CUT = 4000
@@ -51,14 +51,6 @@ _LAID = 0.0099  # expected strangers of such a pair at most; the surest are tied
 
 
 Steps = Sequence[tuple[int, int]]
-
-
-class Pairs(NamedTuple):
-    """Pictures that are probably copies: a < b, int64 (m,), and strangers expected, (m,)."""
-
-    a: Indices
-    b: Indices
-    expected: Floats
 
 
 class _Windows(NamedTuple):
@@ -99,10 +91,6 @@ def turned_copies(source: Pictures, tick: Tick | None = None) -> Pairs | None:
 
     A picture that is not square has been squeezed, and is found turned by quarters alone.
 
-    Args:
-        source: uint8 (n, 64, 64), all different.
-        tick: of `ticks`; one pass.
-
     Returns:
         None where there are too few to say what is usual.
     """
@@ -133,9 +121,6 @@ def cropped_copies(source: Pictures) -> Pairs | None:
     """Find pictures that are windows of others, of 70 to 95 % of both sides, mirrored or not.
 
     Candidates are those of which some coarse window looks most alike.
-
-    Args:
-        source: uint8 (n, 64, 64), all different.
 
     Returns:
         None where there are too few to say what is usual, or more than MOST_CUT.
@@ -247,7 +232,7 @@ def _ground(source: Pictures, side: int) -> _Ground:
     """Make pictures of a size ready; in blocks, as what is made on the way takes far more."""
     from scipy.fft import rfft2
 
-    n, widths = source.count, {_width(size, side) for size in _FINE}
+    n, widths = source.count, {round(size * side) for size in _FINE}
     ground = _Ground(
         np.empty((n, side, side), np.float32),
         np.empty((n, side, side // 2 + 1), np.complex64),
@@ -263,21 +248,10 @@ def _ground(source: Pictures, side: int) -> _Ground:
     return ground
 
 
-def _width(size: float, side: int) -> int:
-    return round(size * side)
-
-
 def _laid_windows(
     source: Pictures, rows: Indices, found: _Windows, steps: Steps, ground: _Ground
 ) -> Array:
-    """Lay pictures, as windows, on their candidates: what differs, 1 being what usually does.
-
-    Args:
-        source: the pictures.
-        rows: int64 (m,) those that are laid on others.
-        found: the candidates of all.
-        steps: in which they are mirrored.
-        ground: all, ready.
+    """Lay pictures (m,), as windows, on their candidates: what differs, 1 being what usually does.
 
     Returns:
         float32 (m, k), of 1 less the largest normalised cross-correlation over places and sizes
@@ -300,7 +274,7 @@ def _laid_block(
     windows = shrink(source.grey[rows], side)
     best = np.zeros(found.numbers.shape, dtype=np.float32)
     for size in _FINE:
-        near, width = abs(np.log(size / found.sizes)) < _NEAR, _width(size, side)
+        near, width = abs(np.log(size / found.sizes)) < _NEAR, round(size * side)
         parts = normalise(_fine(_resized(windows, width), side)) / width
         for way, (down, right) in enumerate(steps):
             laid = near & (found.ways == way)
@@ -336,13 +310,7 @@ def _lengths(sums: Floats, width: int) -> Array:
 
 
 def _best_places(window: Any, others: Any, lengths: Array) -> Array:  # noqa: ANN401
-    """Lay a window on some pictures at every place: the largest correlation with each.
-
-    Args:
-        window: complex64 (side, side // 2 + 1) its conjugate transform.
-        others: complex64 (k, side, side // 2 + 1) transforms of the pictures.
-        lengths: float32 (k, room, room) of what it covers at each place.
-    """
+    """Lay a window on k pictures, transforms both, at every place: the largest correlations."""
     from scipy.fft import irfft2
 
     room, side = lengths.shape[1], others.shape[1]

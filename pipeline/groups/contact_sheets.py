@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,15 +75,6 @@ class ShownGroups:
     files: list[Path]
 
 
-def _root(cache_path: Path, out: Path) -> str:
-    """Give the folder of the photographs; sheets among them would be taken for some."""
-    with open_cache(cache_path) as cache:
-        root = str(cache.note.get("root", ""))
-    if root:
-        refuse_among(out, [Path(root)], "--out")
-    return root
-
-
 def show_groups(
     cache_path: Path,
     out: Path,
@@ -102,17 +93,20 @@ def show_groups(
         progress: called as `progress(photographs compared, photographs)`.
 
     Raises:
-        OutputError: groups.csv may have been edited, or `out` lies among the photographs.
+        OutputError: groups.csv may have been edited, or `out` lies among the photographs, or cannot
+            be written.
         DataError: no finished extract.
         CacheError: no cache, or one that cannot be read.
-        OutputError: `out` cannot be written.
 
     Example:
         >>> shown = onepass.show_groups(Path("features.h5"), Path("groups"))
         >>> shown.files[0].name
         'groups.csv'
     """
-    root = _root(cache_path, out)
+    with open_cache(cache_path) as cache:
+        root = str(cache.note.get("root", ""))
+    if root:  # sheets among photographs would be taken for some
+        refuse_among(out, [Path(root)], "--out")
     proposal = proposed_groups(cache_path, progress)
     if not proposal.paths:
         raise DataError(f"{cache_path} has no photographs; run: extract DATA --cache {cache_path}")
@@ -129,19 +123,12 @@ def show_groups(
             small = seen.grey[0] if seen.known[0] else None
             return SheetEntry(file, caption, label, said=said, small=small)
 
-        most = min(sheets * _PER_SHEET, proposal.shared)
-        for number, start in enumerate(range(0, most, _PER_SHEET), 1):
-            groups = range(start, min(start + _PER_SHEET, most))
-            title = f"Proposed groups {start + 1} to {groups.stop} of {proposal.shared}, the "
-            title += "largest first: does each row show one part?"
-            files.append(out / f"groups-{number}.png")
-            cells = [cell for group in groups for cell in _row_of_group(proposal, group, entry)]
+        for name, title, cells in _sheets(proposal, sheets, entry):
+            files.append(out / name)
             write_whole(files[-1], draw_sheet(cells, title))
-        if proposal.questions:
-            files.append(out / "questions.png")
-            title = "One part or two? The most doubtful pairs, and how many strangers are as alike"
-            write_whole(files[-1], draw_sheet(_rows_of_questions(proposal, entry), title))
-    _remove_older_sheets(out, files)
+    for old in (*out.glob("groups-*.png"), *out.glob("questions.png")):
+        if old not in files:  # of an earlier run with more groups: it shows what is no longer so
+            old.unlink()
     given = _compare(proposal, table_rows, GroupRule.noted(cache.note))
     return ShownGroups(proposal, given, root, files)
 
@@ -163,6 +150,20 @@ def groups_csv(proposal: Proposal) -> str:
     order = np.argsort(proposal.groups, kind="stable")
     rows = ({"path": proposal.paths[i], "group": names[i]} for i in order.tolist())
     return to_csv(["path", "group"], rows)
+
+
+def _sheets(proposal: Proposal, most: int, entry: Entry) -> Iterator[tuple[str, str, Cells]]:
+    """Give the name, the title and the photographs of each sheet, of groups `most` at most."""
+    shown = min(most * _PER_SHEET, proposal.shared)
+    for number, start in enumerate(range(0, shown, _PER_SHEET), 1):
+        groups = range(start, min(start + _PER_SHEET, shown))
+        title = f"Proposed groups {start + 1} to {groups.stop} of {proposal.shared}, the "
+        title += "largest first: does each row show one part?"
+        cells = [cell for group in groups for cell in _row_of_group(proposal, group, entry)]
+        yield f"groups-{number}.png", title, cells
+    if proposal.questions:
+        title = "One part or two? The most doubtful pairs, and how many strangers are as alike"
+        yield "questions.png", title, _rows_of_questions(proposal, entry)
 
 
 def _row_of_group(proposal: Proposal, group: int, entry: Entry) -> Cells:
@@ -204,10 +205,3 @@ def _compare(
                  if len(found) > 1]  # fmt: skip
     source = rule.describe() if rule.kind != "none" else "in the cache"
     return Agreement(source, torn + together, together, apart + merged, merged, conflicts)
-
-
-def _remove_older_sheets(out: Path, files: Sequence[Path]) -> None:
-    """Remove sheets of an earlier run with more groups: they would show what is no longer so."""
-    for old in (*out.glob("groups-*.png"), *out.glob("questions.png")):
-        if old not in files:
-            old.unlink()

@@ -1,13 +1,8 @@
 """The nearest others of every vector: all pairs of few, cells of many.
 
-All pairs of 20,000 are looked at in seconds, of 100,000 in minutes. Beyond `ALL_PAIRS`,
-vectors are dealt into cells around centres (k-means; inverted lists: Jégou, Douze and Schmid,
-"Product quantization for nearest neighbor search", 2011, without the quantisation), and the members
-of a cell are compared with those of the cells nearest to it. Copies lie in the same or in a
-neighbouring cell; `recall` measures on some vectors how many of the nearest are found.
-
-Each block of vectors asks for itself (`Search`), so that threads, and workers of a cluster, may
-take blocks of their own.
+Beyond `ALL_PAIRS`, vectors are dealt into cells around centres (k-means; inverted lists: Jégou,
+Douze and Schmid, 2011), and the members of a cell are compared with those of the cells nearest to
+it. Each block of vectors asks for itself (`Search`): here by threads, or on workers of a cluster.
 """
 
 from __future__ import annotations
@@ -40,11 +35,6 @@ Block = Indices
 def nearest(vectors: Array, count: int, tick: Tick | None = None) -> tuple[Indices, Array]:
     """Find the `count` others with the largest inner product, the most alike first.
 
-    Args:
-        vectors: float32 (n, width), n above `count`.
-        count: of each.
-        tick: called with the number of vectors that others were compared with since.
-
     Returns:
         Their numbers, int64 (n, count), and the inner products, float32 (n, count).
     """
@@ -65,12 +55,10 @@ def _ask(block: Block, search: Search, count: int) -> tuple[Indices, Array]:
 
 @dataclass(frozen=True)
 class Search:
-    """Vectors among which each is to find the nearest others.
+    """Vectors, float32 (n, width), among which each is to find the nearest others.
 
     Attributes:
-        vectors: float32 (n, width).
-        cells: int32 (n, looked at) that lie nearest to each, its own first; None to compare all
-            pairs.
+        cells: int32 (n, looked at) nearest to each, its own first; None to compare all pairs.
     """
 
     vectors: Array
@@ -132,15 +120,7 @@ def cells_of(vectors: Array) -> Any:  # noqa: ANN401 - int32 (n, looked at) or N
 
 
 def recall(vectors: Array, numbers: Indices) -> float:
-    """Measure how many of some vectors are found with the nearest of all others, by either of both.
-
-    Args:
-        vectors: float32 (n, width).
-        numbers: int64 (n, count), as `nearest` found them.
-
-    Returns:
-        A share.
-    """
+    """Measure the share of some vectors found with the nearest of all others, by either of both."""
     rng = np.random.default_rng(0)
     rows = np.sort(rng.choice(len(vectors), min(_MEASURED, len(vectors)), replace=False))
     true = most_alike(vectors[rows], vectors, 1, rows)[0][:, 0]

@@ -1,7 +1,4 @@
-"""The small grey pictures of many photographs, which other processes read from the cache again.
-
-What is sent to a worker of a cluster says where the pictures are, not what they show.
-"""
+"""The small grey pictures of many photographs: a worker of a cluster reads them from the cache."""
 
 from __future__ import annotations
 
@@ -23,12 +20,7 @@ from features.errors import ClusterError
 
 @dataclass(frozen=True)
 class Pictures:
-    """Grey pictures, uint8 (n, 64, 64), or others.
-
-    Attributes:
-        read: gives them.
-        count: n.
-    """
+    """Grey pictures, uint8 (n, 64, 64), or others, with what reads them."""
 
     read: Callable[[], Any]
     count: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
@@ -61,9 +61,7 @@ class Link(NamedTuple):
     Attributes:
         a, b: their numbers, a < b.
         kind: one of KINDS.
-        doubt: 0 is certain. For "look": how many photographs of other parts would by chance be as
-            alike. For "name" and "time": the share of such pairs that is expected to be wrong,
-            as far as the gaps tell.
+        doubt: how many photographs of other parts would by chance be as alike; 0 is certain.
     """
 
     a: int
@@ -78,7 +76,7 @@ class Evidence:
 
     Attributes:
         kind: one of KINDS.
-        what: in words, such as "number 2 of names like exp#_num_#, at most 103 apart".
+        what: in words, such as "number 2 of names like exp#_num_#".
         photographs, groups: how many it ties together, by itself.
         used: whether the groups rest on it.
         why: why it was used or not.
@@ -180,32 +178,23 @@ class Proposal:
 
     def describe(self) -> str:
         """Describe the proposal in one line for a person."""
-        counts = Counter(link.kind for link in self.links)
-        kinds = ", ".join(KINDS[kind] for kind in KINDS if counts[kind])
-        members = int(self.sizes[self.sizes > 1].sum())
         if not self.shared:
-            found = "no two photographs seem to show one part"
-        else:
-            groups = "1 group" if self.shared == 1 else f"{self.shared:,} groups"
-            found = f"{members:,} photographs in {groups}, from {kinds}"
-        return f"{found}; {self.how_many()}"
+            return f"no two photographs seem to show one part; {self.how_many()}"
+        tied = {link.kind for link in self.links}
+        kinds = ", ".join(KINDS[kind] for kind in KINDS if kind in tied)
+        members = int(self.sizes[self.sizes > 1].sum())
+        groups = "1 group" if self.shared == 1 else f"{self.shared:,} groups"
+        return f"{members:,} photographs in {groups}, from {kinds}; {self.how_many()}"
 
     def table(self) -> Table:
         """Give the evidence with what it ties together by itself, for whoever prints it."""
-        columns = [
-            Column("evidence"), Column("photographs"), Column("groups"), Column("used", words=True)
-        ]  # fmt: skip
+        names, used = ("evidence", "photographs", "groups", "used"), ("no", "yes")
         rows: list[list[Cell]] = [
-            [
-                f"{_title(item.kind)}: {printable(item.what)}",
-                item.photographs,
-                item.groups,
-                "yes" if item.used else "no",
-            ]
-            for item in self.evidence
+            [f"{_title(e.kind)}: {printable(e.what)}", e.photographs, e.groups, used[e.used]]
+            for e in self.evidence
         ]
         title = "What was looked at, and how many photographs it ties together by itself"
-        return Table(title, columns, rows)
+        return Table(title, [Column(name, words=name == "used") for name in names], rows)
 
     def reasons(self) -> list[str]:
         """Say of each evidence why it was used or not, and what to do if a person knows better."""
@@ -233,25 +222,19 @@ class Proposal:
             KeyError, TypeError, ValueError: it is something else.
         """
         proposal = cls(
-            [str(path) for path in record["paths"]],
+            record["paths"],
             np.array(record["groups"], dtype=np.int64),
-            [
-                Link(int(a), int(b), str(kind), float(doubt))
-                for a, b, kind, doubt in record["links"]
-            ],
+            [Link(*link) for link in record["links"]],
             [Evidence(**item) for item in record["evidence"]],
             [Question(**item) for item in record["questions"]],
-            [str(note) for note in record["notes"]],
-            str(record["basis"]),
-            str(record["bound"]),
-            str(record["question"]),
-            [(float(gap), int(parts)) for gap, parts in record["cuts"]],
+            record["notes"],
+            record["basis"],
+            record["bound"],
+            record["question"],
+            [(gap, parts) for gap, parts in record["cuts"]],
         )
-        if len(proposal.paths) != len(proposal.groups):
-            raise ValueError("as many groups as photographs were expected")
-        numbers = [*proposal.groups.tolist()]
-        numbers += [i for link in proposal.links for i in (link.a, link.b)]
-        numbers += [i for question in proposal.questions for i in (question.a, question.b)]
-        if not all(isinstance(i, int) and 0 <= i < len(proposal.paths) for i in numbers):
+        pairs = [pair for two in (proposal.links, proposal.questions) for pair in two]
+        numbers = [*proposal.groups.tolist(), *(i for pair in pairs for i in (pair.a, pair.b))]
+        if not all(0 <= i < len(proposal.paths) == len(proposal.groups) for i in numbers):
             raise ValueError("numbers of photographs and groups were expected")
         return proposal

@@ -39,13 +39,7 @@ def propose_for(
     *,
     progress: Progress | None = None,
 ) -> Proposal:
-    """Give the proposal for photographs whose rows are in a cache, in its table or not.
-
-    Args:
-        cache_path: that has the rows of the photographs.
-        table_rows: the photographs.
-        gap: see `propose`, like `progress`.
-        progress: told of photographs that were compared.
+    """Give the proposal, see `propose`, for photographs whose rows are in a cache.
 
     Raises:
         CacheError: no cache, or one that cannot be read.
@@ -67,13 +61,13 @@ def like_known(
     """Find photographs that look so much like known ones that both surely show one part.
 
     Args:
-        cache_path: that has the rows of the photographs.
-        table_rows: to ask about; none of them is among the known ones.
-        known: digests; those without a row in the cache cannot be told of.
+        cache_path: that has the rows of all.
+        table_rows: to ask about (n); none of them is among the known ones.
+        known: digests.
         progress: called as `progress(photographs compared, photographs)`.
 
     Returns:
-        bool (len(samples),).
+        bool (n,).
 
     Raises:
         CacheError: no cache, or one that cannot be read.
@@ -125,7 +119,7 @@ def doubts_of_groups(cache_path: Path) -> list[str]:
     ]
 
 
-REVISION = 25
+REVISION = 26
 """Raised when the same photographs would be grouped otherwise."""
 
 

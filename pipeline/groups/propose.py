@@ -19,13 +19,7 @@ from features.cache.sample_table import TableRow
 from features.cache.thumbnail_table import thumbnails_of
 from features.cache.thumbnails import MISSING, Thumbnail, Thumbnails
 from features.runtime import refuse_above_limit
-from pipeline.groups.changed_copies import (
-    MOST_CUT,
-    MOST_WHOLE,
-    Pairs,
-    cropped_copies,
-    turned_copies,
-)
+from pipeline.groups.changed_copies import MOST_CUT, MOST_WHOLE, cropped_copies, turned_copies
 from pipeline.groups.copies_by_name import original_names
 from pipeline.groups.evidence import Finding, Joiner, PixelEvidence
 from pipeline.groups.file_names import codes_of
@@ -37,6 +31,7 @@ from pipeline.groups.rules import doubts_of_parts
 from pipeline.groups.similarity import (
     FEWEST,
     PASSES,
+    Pairs,
     Progress,
     Similarity,
     similarity_of_pictures,
@@ -103,13 +98,7 @@ def propose(
 def propose_by_pictures(
     table_rows: Sequence[TableRow], found: Sequence[Thumbnail], gap: float | None = None
 ) -> Proposal:
-    """Propose groups for readable photographs that have no rows.
-
-    Args:
-        table_rows: with their digests.
-        found: one of each photograph.
-        gap: as in `propose`.
-    """
+    """Propose groups for readable photographs without rows; `gap` as in `propose`."""
     if not table_rows:
         return _proposed([], np.empty(0, dtype=np.int64), None, None, gap)
     digests = [table_row.digest for table_row in table_rows]
@@ -159,29 +148,44 @@ def _proposed(
     readings = read_all(table_rows, times, pixels, gap)
     findings = [_copies(unit), *readings.findings]
     if gap is None:
-        near = None if similarity is None else Pairs(*similarity.pairs(CHANCE))
-        turned = cut = None
+        near = None if similarity is None else similarity.pairs(CHANCE)
         seen = known is not None and known.all() and not readings.spoken.all()
-        if pictures is not None and seen:
-            turned, cut = turned_copies(pictures, tick), cropped_copies(pictures)
-            pictures.forget()
-            laid = [pairs for pairs in (turned, cut) if pairs is not None]
-            near = _without_crowds(near, laid) if near is not None and laid else near
-        findings += [_exports(table_rows), _looks(near, unit, readings, "look nearly the same")]
-        if seen:
-            findings.append(_looks(turned, unit, readings, "look the same, turned or mirrored"))
-            findings.append(_looks(cut, unit, readings, "look the same, cropped", _BY_LAYING_ON))
+        findings += [
+            _exports(table_rows),
+            *_near_copies(near, pictures if seen else None, unit, readings, tick),
+        ]
     proposal = _joined(table_rows, findings, pixels)
-    if gap is None:
-        _say_what_it_stands_on(proposal, readings)
     proposal.cuts = readings.cuts
     proposal.notes = [readings.line.note] if readings.line and readings.line.note else []
     if gap is None:
+        _say_what_it_stands_on(proposal, readings)
         proposal.notes += _notes(len(np.unique(unit)), known, similarity)
     else:
         labels = [table_row.label for table_row in table_rows]
         proposal.notes += doubts_of_parts(proposal.names(), labels)
     return proposal
+
+
+def _near_copies(
+    near: Pairs | None,
+    pictures: Pictures | None,
+    unit: Indices,
+    readings: Readings,
+    tick: Tick | None,
+) -> list[Finding]:
+    """Link near copies; of `pictures` also those that were turned or cropped."""
+    what = "look nearly the same"
+    if pictures is None:
+        return [_looks(near, unit, readings, what)]
+    turned, cut = turned_copies(pictures, tick), cropped_copies(pictures)
+    pictures.forget()
+    laid = [pairs for pairs in (turned, cut) if pairs is not None]
+    near = _without_crowds(near, laid) if near is not None and laid else near
+    return [
+        _looks(near, unit, readings, what),
+        _looks(turned, unit, readings, "look the same, turned or mirrored"),
+        _looks(cut, unit, readings, "look the same, cropped", _BY_LAYING_ON),
+    ]
 
 
 def _copies(unit: Indices) -> Finding:
@@ -253,7 +257,7 @@ def _far_in_time(line: Line | None, a: Indices, b: Indices) -> Flags:
     shot = np.full(len(line.values), np.nan)
     order = line.walk()[0]
     shot[order] = np.arange(len(order))
-    minutes, dozens = abs(line.values[a] - line.values[b]), abs(shot[a] - shot[b])
+    minutes, dozens = (abs(of[a] - of[b]) for of in (line.values, shot))
     return np.asarray((minutes > _MINUTES) & (dozens > _DOZENS))
 
 
@@ -261,32 +265,35 @@ def _say_what_it_stands_on(proposal: Proposal, readings: Readings) -> None:
     """Set the basis, and the question that settles what is open."""
     by_pixels = any(e.used and e.kind == "look" for e in proposal.evidence)
     proposal.basis = readings.basis or ("pixels" if by_pixels else "copies")
-    alone = float((proposal.sizes == 1).sum()) / max(len(proposal.groups), 1)
-    unspoken = int((~readings.spoken & (proposal.sizes[proposal.groups] == 1)).sum())
-    left = readings.spoken.any() and unspoken > _UNSPOKEN * len(proposal.groups)
-    if len(proposal.groups) < 2:
+    count = len(proposal.groups)
+    if count < 2:
         return
-    if alone > _ALONE or left or readings.undecided or readings.basis == "":
+    alone = proposal.sizes[proposal.groups] == 1
+    many_alone, unspoken = alone.sum() > _ALONE * count, int((alone & ~readings.spoken).sum())
+    left = readings.spoken.any() and unspoken > _UNSPOKEN * count
+    if many_alone or left or readings.undecided or not readings.basis:
         proposal.bound = AT_MOST
     elif readings.mixed:
         proposal.bound = AT_LEAST
-    if readings.undecided:
-        proposal.question = readings.undecided
-    elif proposal.bound == AT_LEAST:
-        proposal.question = readings.mixed
-    elif readings.line is not None and readings.basis == "":
-        proposal.question = (
-            "how many seconds lie at most between two shots of one part (--group-gap 10s)"
-        )
-    elif readings.basis == "times" and alone > _ALONE:
-        proposal.question = "is the gap right that the times are cut at (--group-gap 10s)"
-    elif left:
-        proposal.question = (
+    questions = [
+        (readings.undecided, readings.undecided),
+        (proposal.bound == AT_LEAST, readings.mixed),
+        (
+            readings.line is not None and not readings.basis,
+            "how many seconds lie at most between two shots of one part (--group-gap 10s)",
+        ),
+        (
+            readings.basis == "times" and many_alone,
+            "is the gap right that the times are cut at (--group-gap 10s)",
+        ),
+        (
+            left,
             f"which parts show the {unspoken:,} photographs of which {readings.basis} say nothing "
-            "(--groups TABLE)"
-        )
-    elif proposal.bound:
-        proposal.question = _asked_of_names(proposal)
+            "(--groups TABLE)",
+        ),
+        (proposal.bound, _asked_of_names(proposal)),
+    ]
+    proposal.question = next((question for holds, question in questions if holds), "")
 
 
 def _asked_of_names(proposal: Proposal) -> str:

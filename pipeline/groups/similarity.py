@@ -1,25 +1,21 @@
 """How alike photographs look, measured against how alike strangers look in this very folder.
 
-On a line everything looks alike: the same jig, the same light, the same design. So likeness is
-taken where photographs of these parts differ, and judged by what is usual here:
-
-1. Two views of each photograph: the small grey picture, and the cached row, averaged over the
-   places of its map.
+1. Two views of each photograph: the small grey picture, and the cached row, averaged over its map.
 2. Each is centred and nearly whitened (principal components divided by their deviation to the
-   power 0.9), so that what all share counts for nothing and light, which they all vary in, for
-   little. The likeness of two photographs is the mean of the two cosines.
+   power 0.9): what all share counts for nothing, and light, which they all vary in, for little.
+   The likeness of two photographs is the mean of the two cosines.
 3. Each photograph has its own strangers: those behind its nearest ones, which may be its copies.
-   The tail of their likeness is exponential at worst, and is fitted there (a censored maximum-
-   likelihood fit, as Hill's of 1975 on logarithms). It says how many strangers are expected by
-   chance to be as alike as a given photograph: the number of false alarms of a-contrario methods
-   (Desolneux, Moisan and Morel, "Meaningful alignments", IJCV 2000). It needs no threshold
-   on likeness, which would mean something else in every factory.
+   An exponential tail of their likeness (a censored maximum-likelihood fit) says how many strangers
+   are expected by chance to be as alike as a given photograph: the number of false alarms of
+   Desolneux, Moisan and Morel, "Meaningful alignments", IJCV 2000. No threshold on likeness is
+   needed, which would mean something else in every factory.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -42,6 +38,14 @@ _PAIRS = 2**12  # of vectors in memory at once
 _FEWEST_CHANNELS = 64
 
 
+class Pairs(NamedTuple):
+    """Pictures that are probably copies: a < b, int64 (m,), and strangers expected, (m,)."""
+
+    a: Indices
+    b: Indices
+    expected: Floats
+
+
 @dataclass(frozen=True)
 class Tail:
     """How alike each photograph's strangers are, where they are the most alike.
@@ -58,12 +62,7 @@ class Tail:
 
     @classmethod
     def of(cls, alike: Array, n: int) -> Tail:
-        """Fit it to the likenesses of the nearest ones, the most alike first.
-
-        Args:
-            alike: float32 (n, at least 11).
-            n: photographs.
-        """
+        """Fit it to the likenesses of the nearest of n, the most alike first: (n, at least 11)."""
         group = _group(n)  # of the nearest ones may be copies
         behind = min(reach(n), alike.shape[1])
         floor = alike[:, behind - 1]
@@ -74,10 +73,7 @@ class Tail:
         return cls(floor, spread, behind)
 
     def strangers(self, alike: Floats, a: Indices, b: Indices) -> Floats:
-        """Compute how many strangers are expected to be as alike by chance, float64.
-
-        Seen from the photograph of each pair that has the more alike strangers.
-        """
+        """Expect strangers as alike, seen from the one of a pair with the more alike strangers."""
         logs = [
             np.log(self.reach) - (alike - self.floor[side]) / self.spread[side] for side in (a, b)
         ]
@@ -107,26 +103,22 @@ class Similarity:
             found[part] = np.einsum("ij,ij->i", one, other, dtype=np.float64)
         return found
 
-    def strangers(self, a: Indices, b: Indices) -> Floats:
-        """Compute how many strangers are expected to be as alike as these pairs by chance: (m,)."""
-        return self.tail.strangers(self.likeness(a, b), a, b)
-
     @property
     def recall(self) -> float:
         """Share of nearest pairs among the neighbours, as `neighbours.recall` measures it."""
         return recall(self.vectors, self.neighbours)
 
-    def pairs(self, most: float) -> tuple[Indices, Indices, Floats]:
+    def pairs(self, most: float) -> Pairs:
         """Find neighbours (a < b) with fewer than `most` expected strangers, the surest first."""
         n, width = self.neighbours.shape
         a = np.repeat(np.arange(n), width)
         b = self.neighbours.ravel()
         # Each pair once, whichever of the two has the other as neighbour: one number for both.
         a, b = np.divmod(np.unique(np.minimum(a, b) * n + np.maximum(a, b)), n)
-        expected = self.strangers(a, b)
+        expected = self.tail.strangers(self.likeness(a, b), a, b)
         sure = np.flatnonzero(expected < most)
         sure = sure[np.argsort(expected[sure], kind="stable")]
-        return a[sure], b[sure], expected[sure]
+        return Pairs(a[sure], b[sure], expected[sure])
 
 
 Progress = Callable[[int, int], None]
@@ -166,12 +158,7 @@ def ticks(progress: Progress | None, photographs: int, passes: int = PASSES) -> 
 def similarity_of_rows(
     cache: Cache, rows: list[int], tick: Tick | None = None
 ) -> Similarity | None:
-    """Compare photographs by their cached rows and thumbnails.
-
-    Args:
-        cache: open.
-        rows: one for each photograph, all different.
-        tick: of `ticks`; PASSES over all photographs.
+    """Compare photographs by their cached rows, all different, and thumbnails.
 
     Returns:
         None where there are too few to say what is usual.
@@ -247,10 +234,7 @@ def _views_of_rows(cache: Cache, rows: Indices, tick: Tick | None) -> Array:
 
 
 def _nearly_white(read: Callable[[Indices], Array], n: int) -> Array:
-    """Give unit vectors of what is read, along its first principal components, nearly whitened.
-
-    These are of some, so that no more of n are in memory.
-    """
+    """Give unit vectors along principal components of some, so that no more are in memory."""
     some = np.linspace(0, n - 1, min(n, _SAMPLE)).astype(np.int64)
     values = np.concatenate([read(block) for block in in_blocks(some, _READ)])
     mean = values.mean(axis=0)

@@ -148,9 +148,8 @@ def test_likeness_is_judged_by_the_neighbourhood() -> None:
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         similarity = similarity_of(vectors.astype(np.float32))
         first, second = np.array([0]), np.array([1])
-        return float(similarity.likeness(first, second)[0]), float(
-            similarity.strangers(first, second)[0]
-        )
+        alike = similarity.likeness(first, second)
+        return float(alike[0]), float(similarity.tail.strangers(alike, first, second)[0])
 
     likeness, strangers = pair(0)
     assert strangers < 0.05

@@ -17,7 +17,9 @@ def test_a_pair_counts_as_the_photograph_with_the_more_alike_strangers_sees_it()
     usual = 4 * np.exp(-(0.8 - 0.1) / 0.05)
     common = 4 * np.exp(-(0.8 - 0.7) / 0.05)
     a, b = np.array([0, 1, 0]), np.array([1, 0, 2])
-    assert similarity.strangers(a, b) == pytest.approx([common, common, usual], rel=1e-4)
+    assert tail.strangers(similarity.likeness(a, b), a, b) == pytest.approx(
+        [common, common, usual], rel=1e-4
+    )
 
 
 def test_passes_are_told_of_as_photographs() -> None:
