@@ -11,7 +11,7 @@ import pytest
 from parts import encode, part
 from toy import toy_settings, write_folder
 
-from features.backbones.engines import memory_taken
+from features.backbones.engines import engine_memory
 from features.cache.sample_table import TableRow
 from features.cache.thumbnails import Thumbnail
 from features.errors import MemoryLimitError
@@ -69,7 +69,7 @@ def test_half_of_a_small_machine_is_no_reason_to_refuse(monkeypatch: pytest.Monk
 def test_what_a_network_takes_is_what_was_measured(
     engine: str, shape: tuple[int, int, int], kept: bool, low: float, high: float
 ) -> None:
-    assert low <= memory_taken(engine, 88_025_432, shape, kept=kept) / 1e9 <= high
+    assert low <= engine_memory(engine, 88_025_432, shape, kept=kept) / 1e9 <= high
 
 
 def test_audit_leaves_the_background_out_and_says_so(

@@ -165,7 +165,7 @@ def check_engine(name: str) -> None:
         )
 
 
-def memory_taken(
+def engine_memory(
     engine: str, weights: int, shape: tuple[int, int, int], *, kept: bool = False
 ) -> int:
     """Estimate the bytes that a network takes in memory, its engine's library not counted.

@@ -13,7 +13,7 @@ import numpy as np
 from features.arrays import Pixels, Row, Rows
 from features.backbones.drift_probe import probe_pixels
 from features.backbones.engine_choice import engines_to_try, first_that_can
-from features.backbones.engines import AUTO, DEFAULT_ENGINE, check_engine, memory_taken
+from features.backbones.engines import AUTO, DEFAULT_ENGINE, check_engine, engine_memory
 from features.backbones.kept_networks import KEEPS, keep, kept_file, open_kept
 from features.backbones.onnx_network import ONNX, OnnxNetwork
 from features.backbones.registry import (
@@ -248,7 +248,7 @@ class BackboneSettings:
             return first_that_can(engines, load)[1]
         refuse_above_limit(
             f"the network ({self.engine}, {batch_size} pictures at once)",
-            self.memory_taken(batch_size),
+            self.network_memory(batch_size),
         )
         weights = self.weights.locate(trained_weights(self.entry))
         own, *large = (partial(self._network, weights, one) for one in self._shapes(batch_size))
@@ -261,7 +261,7 @@ class BackboneSettings:
             large_size=self.recipe.large, width=self._map_width + layers, layers=layers,
         )  # fmt: skip
 
-    def memory_taken(self, batch_size: int) -> int:
+    def network_memory(self, batch_size: int) -> int:
         """Estimate the bytes that `load` takes, and calls then.
 
         Raises:
@@ -272,7 +272,7 @@ class BackboneSettings:
         held, found = weight_bytes(weights, self.entry), 0
         for shape in self._shapes(batch_size):
             file = replace(self, engine=engine)._kept_file(weights, shape)
-            found += memory_taken(engine, held, shape, kept=file is not None and file.exists())
+            found += engine_memory(engine, held, shape, kept=file is not None and file.exists())
         return found
 
     def _shapes(self, batch_size: int) -> list[Shape]:

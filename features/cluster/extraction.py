@@ -176,7 +176,7 @@ class _Run:
         heard.begin(len(found) - missing)
         result = Extraction([], seconds=defaultdict(float), remarks=Remarks())
         batch = self.options.batch_size + self.settings.look.images  # the drift probe rides along
-        taken = Taken(0, self.settings.memory_taken(batch) if missing else 0)
+        taken = Taken(0, self.settings.network_memory(batch) if missing else 0)
         shards = self.deal(lacking)
         for task, made in spread(self.client, make_shard, shards, terms=self.terms, taken=taken):
             self.keep(made)

@@ -51,7 +51,7 @@ def smaller_side(rows: AnyRows, heads: Iterable[Any] = (), kept: int = 0) -> Sid
         HeadError: it does not fit into the memory limit; the message says which limit would do.
     """
     n, d = rows.shape
-    _refuse_above_limit(rows, list(heads), kept)
+    refuse_training(rows, list(heads), kept)
     # The crossing: n² or d² numbers to decompose, whichever is less; predictions are the same.
     return ColumnSide(rows) if n > d else GramSide(gram(rows), d)
 
@@ -65,7 +65,7 @@ def with_room(rows: Sequence[StoredRows], heads: Iterable[Any]) -> list[AnyRows]
     """
     heads = list(heads)
     kept = max((head.bytes_kept(*some.shape) for head in heads for some in rows), default=0)
-    fits = sum(memory_taken(rows, heads, resident=True)) + kept <= memory_room()
+    fits = sum(training_memory(rows, heads, resident=True)) + kept <= memory_room()
     return [some[:] for some in rows] if fits else list(rows)
 
 
@@ -79,7 +79,7 @@ def rows_to_train(
         return by_columns(rows, chosen) if head.by_columns else rows[chosen]
     shape = len(chosen), rows.shape[1]
     some = rows.subset(chosen)
-    taken = sum(memory_taken([some], [head], resident=True)) + head.bytes_kept(*shape)
+    taken = sum(training_memory([some], [head], resident=True)) + head.bytes_kept(*shape)
     if (head.bytes_raw(*shape) if head.space == "raw" else taken) > memory_room():
         return some
     return by_columns(some, np.arange(len(some))) if head.by_columns else some[:]
@@ -88,11 +88,13 @@ def rows_to_train(
 def taken_by_reading(rows: StoredRows, heads: Iterable[Any]) -> Taken:
     """Estimate what a call takes that reads rows, see `with_room`, and trains heads on them."""
     heads = list(heads)
-    whole = sum(memory_taken([rows], heads, resident=True))
-    return Taken(0, whole if whole <= memory_limit() else sum(memory_taken([rows], heads)))
+    whole = sum(training_memory([rows], heads, resident=True))
+    return Taken(0, whole if whole <= memory_limit() else sum(training_memory([rows], heads)))
 
 
-def memory_taken(rows: Iterable[AnyRows], heads: Iterable[Any], *, resident: bool = False) -> Taken:
+def training_memory(
+    rows: Iterable[AnyRows], heads: Iterable[Any], *, resident: bool = False
+) -> Taken:
     """Estimate the memory that training takes on each of some rows, in one process or several.
 
     Args:
@@ -118,17 +120,17 @@ def memory_taken(rows: Iterable[AnyRows], heads: Iterable[Any], *, resident: boo
 
 
 def fitting(rows: Sequence[AnyRows], heads: Iterable[Any]) -> Taken:
-    """Estimate as `memory_taken` does, and refuse what one process cannot hold.
+    """Estimate as `training_memory` does, and refuse what one process cannot hold.
 
     Raises:
         HeadError: the message says which limit would do.
     """
     heads = list(heads)
-    taken = memory_taken(rows, heads)
+    taken = training_memory(rows, heads)
     needed = limit_that_holds(sum(taken) - block_bytes() * BLOCK_COPIES)
     if needed <= memory_limit():
         return taken
-    largest = max(heads, key=lambda head: sum(memory_taken(rows, [head]))).name
+    largest = max(heads, key=lambda head: sum(training_memory(rows, [head]))).name
     what = f"{len(heads)} heads ({largest} takes the most)" if len(heads) > 1 else largest
     widths = [some.shape[1] for some in rows]
     seen = f"{widths[0]:,} values" if len(rows) == 1 else f"{len(rows)} feature specs"
@@ -157,7 +159,12 @@ def _held_bytes(shape: tuple[int, ...], heads: Iterable[Any]) -> int:
     return stays + beside
 
 
-def _refuse_above_limit(rows: AnyRows, heads: Sequence[Any], kept: int) -> None:
+def refuse_training(rows: AnyRows, heads: Sequence[Any], kept: int) -> None:
+    """Refuse heads in the row space what one training on these rows cannot hold.
+
+    Raises:
+        HeadError: see `smaller_side`.
+    """
     n, d = rows.shape
     held = _held_bytes((n, d), heads) + (8 * n * n + kept if n <= d else 0)
     held += 0 if isinstance(rows, StoredRows) else 4 * n * d

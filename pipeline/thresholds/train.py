@@ -129,6 +129,8 @@ def train(
         return maker.with_good_alone()
     if rule.method == "claim":
         return maker.with_parts_aside()
+    if kind.space == "rows":  # the last training keeps more: said before the first one, not behind
+        sides.refuse_training(rows.X, [kind], kind.bytes_kept(*rows.X.shape))
     try:
         rounds = grouped_folds(
             rows.y, rows.groups, wanted=rule.folds, seed=seed, class_names=rows.class_names
@@ -136,11 +138,8 @@ def train(
     except SplitError as error:
         if rule.asked:
             raise
-        return maker.without_choice(
-            Decision.not_chosen(
-                f"too few parts to choose a threshold on: {error}", rule, maker.part_rule
-            )
-        )
+        why = f"too few parts to choose a threshold on: {error}"
+        return maker.without_choice(Decision.not_chosen(why, rule, maker.part_rule))
     return maker.with_folds(rounds)
 
 
@@ -348,7 +347,7 @@ def out_of_fold(
     X, y, groups, n_classes = rows.X, rows.y, rows.groups, len(rows.class_names)
     head = contender.make(seed=seed, settings=settings)
     seen = sides.smaller_side(X, [head]) if isinstance(head, RowSpaceHead) else X
-    taken = sides.memory_taken([X], [head])
+    taken = sides.training_memory([X], [head])
     training = _Training(contender, y, groups, n_classes, seed, settings)
     says = [progress(number) if progress else None for number in range(len(rounds))]
     afar = is_elsewhere()  # where nobody hears of epochs

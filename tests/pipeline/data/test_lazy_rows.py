@@ -18,7 +18,7 @@ from features.runtime import MEMORY_VARIABLE, memory_limit
 from pipeline.data.lazy_rows import StoredRows
 from pipeline.heads import HEADS, load_head_class, make_head
 from pipeline.heads.base import by_columns, predict_by_blocks
-from pipeline.heads.sides import memory_taken, with_room
+from pipeline.heads.sides import training_memory, with_room
 from pipeline.training.cross_validate import CompareOptions, compare
 
 N = 60
@@ -125,7 +125,10 @@ def test_rows_are_held_only_beside_what_a_head_keeps_of_them(
 ) -> None:
     """Else the last training is refused that would have gone with rows in the cache."""
     head = load_head_class("rbf-svm")
-    taken, kept = sum(memory_taken([stored], [head], resident=True)), head.bytes_kept(*stored.shape)
+    taken, kept = (
+        sum(training_memory([stored], [head], resident=True)),
+        head.bytes_kept(*stored.shape),
+    )
     monkeypatch.setattr("pipeline.heads.sides.memory_room", lambda: taken + kept - 1)
     assert with_room([stored], [head]) == [stored]
     monkeypatch.setattr("pipeline.heads.sides.memory_room", lambda: taken + kept)

@@ -12,17 +12,20 @@ import pytest
 from rows import sparse_rows
 from sklearn.svm import SVC
 
+from features.arrays import Floats
 from features.errors import HeadError
 from pipeline.data.splits import folds
+from pipeline.feature_specs.heads import Contender
 from pipeline.heads import make_head, row_space, sides, svm
 from pipeline.heads.columns import ColumnSide
 from pipeline.heads.gram import GramSide, gram
 from pipeline.heads.gram_head import RowSpaceHead
 from pipeline.heads.kernel_heads import RBFSVMHead
 from pipeline.heads.row_space import Placed
-from pipeline.heads.sides import Side, fitting, memory_taken, smaller_side
+from pipeline.heads.sides import Side, fitting, smaller_side, training_memory
 from pipeline.heads.svm import KERNEL_PAIRS, Gaussian, approximation, linear_machines
 from pipeline.heads.tuning import TrainingPart, inner_folds
+from pipeline.thresholds import ThresholdRule, train
 from pipeline.training.cross_validate import CompareOptions, compare
 
 HEADS = ("logistic", "ridge", "lda", "linear-svm", "rbf-svm", "knn")
@@ -174,9 +177,9 @@ def test_what_does_not_fit_is_refused_beforehand(monkeypatch: pytest.MonkeyPatch
     many = np.broadcast_to(np.float32(0), (200_000, 51_200))
     with pytest.raises(HeadError, match=r"200,000 rows of 51,200 values take 82\.6 GB"):
         smaller_side(many, [make_head("logistic")])
-    assert memory_taken([X], [make_head("ridge")]).processes(8) == 1
+    assert training_memory([X], [make_head("ridge")]).processes(8) == 1
     monkeypatch.setenv("ONEPASS_MEMORY", "0.1")
-    assert memory_taken([X], [make_head("knn")]).processes(8) == 8
+    assert training_memory([X], [make_head("knn")]).processes(8) == 8
     with pytest.raises(HeadError, match=r"linear-svm takes the most"):
         smaller_side(np.zeros((4000, 20), np.float32), [make_head("linear-svm")])
     with pytest.raises(HeadError, match=r"--features avg"):
@@ -252,6 +255,27 @@ def test_the_way_from_raw_rows_is_counted(monkeypatch: pytest.MonkeyPatch) -> No
     refused = r"120 rows of 2,000 values take 0\.00285 GB for .* and the way to them;"
     with pytest.raises(HeadError, match=refused):
         make_head("knn").fit(X, y, groups, n_classes=2)
+
+
+def test_what_the_last_training_keeps_is_refused_before_the_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Not after minutes of folds, which need less."""
+    X, y, groups = sparse_rows(120, 2000, effect=0.6)
+    begun: list[object] = []
+
+    def fold(*_: object, **__: object) -> Floats:
+        begun.append(1)
+        return np.full((120, 2), 0.5)
+
+    monkeypatch.setattr(train, "out_of_fold", fold)
+    rows = train.TrainingRows(X, y, groups, ["good", "bad"], 0.25)
+    monkeypatch.setenv("ONEPASS_MEMORY", "0.0025")
+    with pytest.raises(HeadError, match=r"take 0\.0028\d GB for .* and the way to them;"):
+        train.train(Contender("knn"), rows, ThresholdRule())
+    assert not begun
+    train.train(Contender("ridge"), rows, ThresholdRule())
+    assert begun
 
 
 def test_what_is_not_exact_is_said() -> None:
