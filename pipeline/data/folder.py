@@ -101,10 +101,10 @@ def scan_folder(
     _fill(scan, met, layout, table)
     if classes:
         _pick(scan, classes)
-    elif not known and (missing := sum(not p.label for p in scan.photographs)):
-        why = "are not named in the table" if table else "lie in no folder of a class"
+    elif not known and (missing := [p.path for p in scan.photographs if not p.label]):
+        why = table.missing(missing) if table else "they lie in no folder of a class"
         scan.notes.append(
-            f"{missing:,} of {len(scan.photographs):,} photographs {why}: they have no class"
+            f"{len(missing):,} of {len(scan.photographs):,} photographs have no class: {why}"
         )
     return scan
 

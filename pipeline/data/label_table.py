@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from features.errors import DataError
 from features.photographs.decode import SUFFIXES
-from pipeline.data.class_words import TEST, flagged_split, split_of
+from pipeline.data.class_words import TEST, flagged_split, is_healthy, split_of
 from pipeline.data.labels import NO, YES, Columns, Labels, gather, say_which
+from pipeline.output.names import name_key
 from pipeline.output.read_table import PATH_COLUMNS, PathIndex, Table, read_table
 
 LABEL_COLUMNS = (
@@ -127,13 +129,24 @@ def _pointed_at(file: Path, paths: Sequence[str]) -> str:
         return ""
     path = path_column_of(table, paths)
     alone = len(table.columns) < 2  # a list of photographs
-    if path is None or alone or not any(map(PathIndex(paths).find, table.column(path))):
+    if path is None or alone:
         return ""
+    if not any(map(PathIndex(paths).find, table.column(path))):
+        return _of_others(table, path, paths) if columns is not None and table.rows else ""
     if columns is None:
         return f"{_unclear(table)}; if one of them does, say {say_which(table)}"
     if table.find(_OURS) is not None:
         return ""
     return f"{file} seems to say their classes; if it does, say --labels {file}"
+
+
+def _of_others(table: Table, path: str, paths: Sequence[str]) -> str:
+    """Say that a table of classes names no photograph, such as 7.jpg where they are 007.jpg."""
+    return (
+        f"{table.file} says classes of photographs, but of none of these: it says "
+        f"{table.column(path)[0]!r}, and they are called {paths[0]!r}; expected their paths, or "
+        "names that one photograph alone has"
+    )
 
 
 def _refuse_unclear(table: Table, columns: Columns | None) -> None:
@@ -211,12 +224,65 @@ def columns_of(table: Table, rule: LabelRule, paths: Sequence[str]) -> Columns |
     each = () if rule.label_column else _one_hot(table, {path, split})
     if each:
         return Columns(path, "", each, split)
-    label = rule.label_column or table.find(LABEL_COLUMNS)
-    if label in (None, path):
+    if rule.label_column:
+        label, remark = rule.label_column, ""
+    else:
+        label, remark = _label_column(table, {path, split})
+    if not label:
         return None
     for name in filter(None, (path, label, split)):
         table.column(name)
-    return Columns(path, label, split=split)
+    return Columns(path, label, split=split, remark=remark)
+
+
+def _label_column(table: Table, others: set[str]) -> tuple[str, str]:
+    """Choose among the columns that are called as classes; the surest name decides between equals.
+
+    One that says good and bad comes before one that only tells photographs apart: class may be
+    that of the product.
+
+    Returns:
+        Its name, "" where there is none; and a remark where another one may be meant, else "".
+    """
+    known = filter(None, (table.find([name]) for name in LABEL_COLUMNS))
+    names = [name for name in dict.fromkeys(known) if name not in others]
+    ranks = {name: _says_classes(table, name) for name in names}
+    best = max(names, key=ranks.__getitem__, default="")
+    rivals = [name for name in names if name != best and ranks[name]]
+    rivals = [name for name in rivals if not _same_sides(table, best, name, ranks[best])]
+    if not rivals and best in ("", *names[:1]):
+        return best, ""
+    shown = " and ".join(_with_values(table, name) for name in rivals or names[:1])
+    return best, (
+        f"{table.file} has more than one column that may say classes: "
+        f"{_with_values(table, best)} is taken; if {shown} is meant, say {say_which(table)}"
+    )
+
+
+def _says_classes(table: Table, name: str) -> int:
+    """Give 2 for a column that says good of some and not of others, 1 for values that recur."""
+    if name in table.nested or table.columns.count(name) > 1:
+        return 0
+    said = set(filter(None, map(str.strip, table.column(name))))
+    if not 1 < len(said) <= max(2, len(table.rows) // 2):
+        return 0
+    return 1 + (0 < sum(map(is_healthy, said)) < len(said))
+
+
+def _same_sides(table: Table, best: str, name: str, rank: int) -> bool:
+    """Say whether a column says nothing that the best one does not say, or less surely."""
+    ours, theirs = (list(map(name_key, table.column(one))) for one in (best, name))
+    pairs = set(zip(ours, theirs, strict=True))
+    if rank < 2:
+        return len(pairs) == len(dict(pairs)) == len({said for _, said in pairs})
+    sides = {(is_healthy(one), is_healthy(other)) for one, other in pairs if other}
+    return _says_classes(table, name) < 2 or len(sides) == len(dict(sides))
+
+
+def _with_values(table: Table, name: str) -> str:
+    """Name a column with the most frequent of its values."""
+    counts = Counter(table.column(name)).most_common(_SHOWN)
+    return f"{name} ({', '.join(f'{said} {count:,}' for said, count in counts)})"
 
 
 def split_column(table: Table, others: set[str]) -> str:

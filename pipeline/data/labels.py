@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from features.errors import DataError
-from pipeline.data.class_words import TEST, TRAIN, flagged_split, split_of
+from pipeline.data.class_words import TEST, TRAIN, flagged_split, is_healthy, split_of
 from pipeline.data.leftovers import set_aside
 from pipeline.output.names import merged_spellings, name_key, one_spelling
 from pipeline.output.read_table import PathIndex, Table
@@ -30,12 +30,19 @@ class TwoSplitsError(DataError):
 
 @dataclass(frozen=True)
 class Columns:
-    """Say which columns of a table say what; `each` are those of classes with a 1 in each line."""
+    """Say which columns of a table say what.
+
+    Attributes:
+        path, label, split: "" for none.
+        each: those of classes with a 1 in each line.
+        remark: which other column may be meant, for a person; "" where none is.
+    """
 
     path: str
     label: str
     each: tuple[str, ...] = ()
     split: str = ""
+    remark: str = ""
 
 
 @dataclass
@@ -46,6 +53,7 @@ class Labels:
         files: the tables.
         label: path of a photograph -> its class.
         split: path of a photograph -> what the table calls its part of a split; {} without one.
+        blank: paths of photographs that are named without a class.
         unknown: names in the tables that fit no photograph, or several.
         merged: spellings of classes that were taken for one.
         remarks: what else a person should know.
@@ -55,6 +63,7 @@ class Labels:
     files: list[Path]
     label: dict[str, str]
     split: dict[str, str] = field(default_factory=dict)
+    blank: set[str] = field(default_factory=set)
     unknown: list[str] = field(default_factory=list)
     merged: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
@@ -75,6 +84,20 @@ class Labels:
         labels = set_aside(list(self.label.values()), keys, self.remarks)
         self.label = dict(zip(names, labels, strict=True))
 
+    def missing(self, unlabelled: Sequence[str]) -> str:
+        """Say why these photographs have no class, though there are tables."""
+        blank = len(self.blank.intersection(unlabelled))
+        unnamed = sum(p not in self.label and p not in self.blank for p in unlabelled)
+        counts = {
+            "are not named in the table": unnamed,
+            "are named there with an empty class": blank,
+            "wait for one": len(unlabelled) - blank - unnamed,
+        }
+        said = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+        if blank and not any(map(is_healthy, self.label.values())):
+            said += "; if an empty class means good, write ok there"
+        return said
+
     def notes(self) -> list[str]:
         """Say what a person should know of the tables."""
         said = list(self.remarks)
@@ -93,6 +116,7 @@ def gather(tables: Sequence[tuple[Table, Columns, str]], paths: Sequence[str]) -
     """Put together what tables of one kind say; each names photographs of its folder."""
     found = Labels([table.file for table, _, _ in tables], {})
     found.remarks += [table.note for table, _, _ in tables if table.note]
+    found.remarks += [columns.remark for _, columns, _ in tables if columns.remark]
     found.remarks += [
         _taken(table, columns)
         for table, columns, _ in tables
@@ -106,6 +130,7 @@ def gather(tables: Sequence[tuple[Table, Columns, str]], paths: Sequence[str]) -
             if path:
                 _note(found, table.file, path, label, split)
     _merge(found)
+    found.blank -= found.label.keys()
     return found
 
 
@@ -143,6 +168,8 @@ def _note(found: Labels, file: Path, path: str, label: str, split: str) -> None:
         DataError: another line says another class.
         TwoSplitsError: another line says another part of the split.
     """
+    if not label.strip():
+        found.blank.add(path)
     for what, said, now, error in (
         ("classes", found.label, label, DataError),
         ("parts of the split", found.split, split, TwoSplitsError),
@@ -163,7 +190,7 @@ def _places(
     alone is read there only if no name of the folder is there twice.
     """
     inside = [path.removeprefix(folder) for path in paths if path.startswith(folder)]
-    own = _of_its_split(file, inside)
+    own = of_its_split(file, inside)
     index, everywhere = PathIndex(own), PathIndex(inside)
     names = Counter(name_key(path.rpartition("/")[2]) for path in inside)
     once = len(names) == len(inside)
@@ -194,7 +221,7 @@ def _of_another(file: Path, other: Sequence[str], once: bool) -> str:
     )
 
 
-def _of_its_split(file: Path, paths: list[str]) -> list[str]:
+def of_its_split(file: Path, paths: list[str]) -> list[str]:
     """Keep what train.txt can mean where a folder is called train: not the 1.jpg of val."""
     split = split_of(file.stem)
     if not split:

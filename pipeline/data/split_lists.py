@@ -17,7 +17,7 @@ from pipeline.data.label_table import (
     table_of,
     unclear_tables,
 )
-from pipeline.data.labels import Columns, Labels, TwoSplitsError, gather
+from pipeline.data.labels import Columns, Labels, TwoSplitsError, gather, of_its_split
 from pipeline.output.names import name_key
 from pipeline.output.read_table import SUFFIXES as TABLES
 from pipeline.output.read_table import PathIndex
@@ -82,7 +82,7 @@ def read_lists(
     Raises:
         DataError: two of them name one photograph.
     """
-    index, tables = PathIndex(paths), []
+    everywhere, tables = PathIndex(paths), []
     for split, file in lists.items():
         try:
             table = table_of(file, paths)
@@ -90,7 +90,8 @@ def read_lists(
         except DataError:  # empty, or of boxes
             continue
         path = columns.path if columns else path_column_of(table, paths)
-        if path is None or not any(map(index.find, table.column(path))):
+        own = PathIndex(of_its_split(file, list(paths)))  # 1.jpg may stand in train and in test
+        if path is None or not any(own.find(c) or everywhere.find(c) for c in table.column(path)):
             continue
         said = replace(
             table, columns=[*table.columns, _SPLIT], rows=[[*row, split] for row in table.rows]

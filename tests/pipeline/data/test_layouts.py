@@ -249,7 +249,7 @@ def test_a_named_table_with_named_columns(tmp_path: Path) -> None:
         "x/1.png": "gut", "x/2.png": "Schlecht", "y/3.png": "",
     }  # fmt: skip
     assert any("1 names" in note and "'9.png'" in note for note in scan.notes)
-    assert any("1 of 3 photographs are not named" in note for note in scan.notes)
+    assert any("1 of 3 photographs have no class: 1 are not named" in note for note in scan.notes)
     other = tmp_path / "other.csv"
     other.write_text("path,label\na.png,ok\nb.png,nok\n")
     for rule, expected in (

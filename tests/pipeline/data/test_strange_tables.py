@@ -1,0 +1,96 @@
+"""Tables of strangers: several columns of classes, empty classes, names of other photographs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from pipeline.data.folder import Scan, scan_folder
+
+BAD = range(0, 12, 4)
+
+
+def scanned(root: Path, tables: Mapping[str, str], names: str = "{n}.jpg") -> Scan:
+    """Read twelve empty photographs and these tables."""
+    for name, text in {**{names.format(n=n): "" for n in range(12)}, **tables}.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text, "utf-8")
+    return scan_folder(root)
+
+
+def table(columns: str, good: str, bad: str) -> dict[str, str]:
+    """Write a table of twelve photographs, three of them bad."""
+    lines = [f"{n}.jpg,{bad if n in BAD else good}" for n in range(12)]
+    return {"labels.csv": "\n".join([f"file,{columns}", *lines])}
+
+
+def counts(scan: Scan) -> dict[str, int]:
+    """Count the classes that were read."""
+    return dict(Counter(p.label for p in scan.photographs if p.label))
+
+
+@pytest.mark.parametrize(
+    ("columns", "good", "bad"),
+    [
+        ("class,result", "bolt,ok", "bolt,nok"),
+        ("class,quality", "bolt,ok", "nut,nok"),
+        ("label,result", "A17,ok", "B22,nok"),
+        ("status,result", "done,ok", "done,nok"),
+    ],
+)
+def test_a_column_that_says_good_and_bad_comes_first(
+    tmp_path: Path, columns: str, good: str, bad: str
+) -> None:
+    """The class may be that of the product: bolt was taken for good, nok and all."""
+    scan = scanned(tmp_path, table(columns, good, bad))
+    assert counts(scan) == {"ok": 9, "nok": 3}
+    said = "; ".join(note for note in scan.notes if "more than one column" in note)
+    assert ("(ok 9, nok 3) is taken" in said) == (columns != "status,result")
+
+
+def test_columns_that_tell_photographs_apart_otherwise_are_said(tmp_path: Path) -> None:
+    """Where names decide, a column with other sides may be meant; one with the same is not said."""
+    scan = scanned(tmp_path / "a", table("label,result", "A,0", "A,1") | {"6.jpg": ""})
+    assert counts(scan) == {"0": 9, "1": 3}
+    several = table("label,result", "A,0", "B,1")["labels.csv"].replace("5.jpg,A", "5.jpg,B")
+    scan = scanned(tmp_path / "b", {"labels.csv": several})
+    assert counts(scan) == {"A": 8, "B": 4}
+    assert any("result (0 9, 1 3)" in n and "--label-column NAME" in n for n in scan.notes)
+    scan = scanned(tmp_path / "c", table("label,defective", "none,no", "crack,yes"))
+    assert counts(scan) == {"none": 9, "crack": 3}
+    assert scan.notes == []
+    scan = scanned(tmp_path / "d", table("label,defect", "ok,none", "nok,crack"))
+    assert counts(scan) == {"ok": 9, "nok": 3}
+    assert scan.notes == []
+
+
+def test_an_empty_class_is_said(tmp_path: Path) -> None:
+    """Named without a class is not "not named", and where no class says good it may mean good."""
+    scan = scanned(tmp_path / "a", table("defect", "", "crack"))
+    assert any("9 are named there with an empty class; if an empty" in n for n in scan.notes)
+    scan = scanned(tmp_path / "b", table("crack,dent", "0,0", "1,0"))
+    assert any("9 are named there with an empty class; if an empty" in n for n in scan.notes)
+    text = "file,label\n0.jpg,nok\n1.jpg,ok\n2.jpg,\n3.jpg,unsure\n"
+    scan = scanned(tmp_path / "c", {"labels.csv": text})
+    said = "10 of 12 photographs have no class: 8 are not named in the table, 1 are named there "
+    assert said + "with an empty class, 1 wait for one" in scan.notes
+
+
+def test_a_table_that_names_no_photograph_is_said(tmp_path: Path) -> None:
+    """Excel makes 7.jpg of 007.jpg: that the table fits none was not said."""
+    scan = scanned(tmp_path, table("label", "ok", "nok"), "{n:04d}.jpg")
+    assert counts(scan) == {}
+    assert any("of none of these: it says '0.jpg'" in n and "'0000.jpg'" in n for n in scan.notes)
+
+
+def test_tables_for_train_and_test_whose_photographs_are_called_alike(tmp_path: Path) -> None:
+    """train.csv says those of train, test.csv those of test, as docs/layouts.md has it."""
+    files = {f"{side}/{n}.jpg": "" for side in ("train", "test") for n in range(4)}
+    lists = {f"{side}.csv": f"id,label\n0,{bad}\n1,ok\n2,ok\n3,{bad}\n"
+             for side, bad in (("train", "nok"), ("test", "crack"))}  # fmt: skip
+    scan = scanned(tmp_path, files | lists, "train/{n}.jpg")
+    assert counts(scan) == {"ok": 4, "nok": 2, "crack": 2}
+    assert all(p.split == p.path.split("/")[0] for p in scan.photographs if p.label)
