@@ -17,7 +17,6 @@ import argparse
 import functools
 import hashlib
 import random
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -35,7 +34,7 @@ from features.cache.sample_table import TableRow
 from features.cache.thumbnails import thumbnail_of
 from features.photographs.decode import capture_time, decode
 from features.photographs.recipe import RECIPES
-from pipeline.groups import capture_times, file_names, propose, reading, readings, rounds
+from pipeline.groups import capture_times, file_names, propose, reading, readings
 from pipeline.groups.evidence import Finding
 from pipeline.groups.pictures import Pictures
 from pipeline.groups.rules import match_groups, read_groups
@@ -93,9 +92,8 @@ def _label(path: str) -> str:
 
 
 _PIXELS = ("similarity.", "changed_copies.")
-_NEVER = re.compile("(?!)")
 _TIMES, _NAMES, _BEST, _WEIGH = (
-    capture_times.time_line, file_names.read_names, readings._best, rounds.weigh
+    capture_times.time_line, file_names.read_names, readings._best, reading.weigh
 )  # fmt: skip
 _KEYS, _LOOKS = file_names._keys, propose._looks
 _PICTURES: dict[str, Any] = {
@@ -127,6 +125,11 @@ def _nobody_spoke(
     return _LOOKS(near, unit, replace(found, spoken=np.zeros_like(found.spoken)), *words)
 
 
+def _uncalled(*kinds: str) -> tuple[str, object]:
+    """Know no words for some kinds of fields."""
+    return "reading._CALLED", {**reading._CALLED, **dict.fromkeys(kinds, "")}
+
+
 BRANCHES: dict[str, list[tuple[str, object]]] = {
     "times in names": [("file_names.time_of_name", lambda *_: None)],
     "doubtful times in names": [("times_in_names._DOUBTFUL", ())],
@@ -146,7 +149,7 @@ BRANCHES: dict[str, list[tuple[str, object]]] = {
     "a class is no camera": [("streams._SOONER", np.inf)],
     "one camera later on the line": [("streams._later", lambda *_: None)],
     "a session's time is a field": [("file_names._SESSION", 0.0)],
-    "photographs like any other": [("doubts.COIN", -1.0)],
+    "photographs like any other": [("evidence.COIN", -1.0)],
     "names": [("readings.read_names", lambda *_: ([], []))],
     "pixels confirm names": [("reading.AGREES", 2.0)],
     "the part leads in names": [("readings._best", _all_lead)],
@@ -159,17 +162,17 @@ BRANCHES: dict[str, list[tuple[str, object]]] = {
     "digests are words": [("file_names._are_drawn", lambda *_: False)],
     "names of copies": [("propose.original_names", lambda paths: [""] * len(paths))],
     "counters": [("readings.read_names", lambda *given: (_NAMES(*given)[0], []))],
-    "values that cross": [("rounds._CROSSED", 9.0)],
+    "values that cross": [("reading._CROSSED", 9.0)],
     "rounds": [("readings.are_crossed", lambda *_: False)],
     "fields that start anew": [("readings.cycles", lambda *_: None)],
-    "anew at even lengths": [("rounds._REGULAR", 0.0)],
-    "vote: classes": [("rounds._DECIDES", 9.0)],
-    "vote: time between runs": [("rounds._ROUNDS_APART", 1e99), ("rounds._PARTS_APART", -1.0)],
-    "vote: few values": [("rounds._FEW", 0)],
+    "anew at even lengths": [("reading._REGULAR", 0.0)],
+    "vote: classes": [("reading._DECIDES", 9.0)],
+    "vote: time between runs": [("reading._ROUNDS_APART", 1e99), ("reading._PARTS_APART", -1.0)],
+    "vote: few values": [("reading._FEW", 0)],
     "vote: the other leads": [("readings.weigh", _none_leads)],
-    "vote: words for parts": [("rounds._PART_WORDS", _NEVER), ("rounds._PLACE_WORDS", _NEVER)],
-    "vote: words for views": [("rounds._VIEW_WORDS", _NEVER)],
-    "vote: words for rounds": [("rounds._ROUND_WORDS", _NEVER)],
+    "vote: words for parts": [_uncalled("part", "place")],
+    "vote: words for views": [_uncalled("view")],
+    "vote: words for rounds": [_uncalled("round")],
     "near copies": [("propose.similarity_of_pictures", lambda *_: None)],
     "links need company": [("evidence.Joiner._supported", lambda *_, sure: True)],
     "names and times before pixels": [("propose._looks", _nobody_spoke)],

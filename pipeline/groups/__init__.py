@@ -5,9 +5,8 @@ What names and times say, in the order in which it is read:
 - `file_names` parses each name once into times (`times_in_names`), days, numbers and words;
 - `capture_times` puts photographs on a `timeline` by EXIF or name, `streams` gives each camera a
   line of its own; where gaps are of two kinds a line is cut into runs;
-- `readings` chooses between runs in time, fields of names and counters; which of two is the part
-  where both recur, `rounds` weighs; `evidence` asks the pixels whether they agree, and whether what
-  was taken for a part may be a tray.
+- `readings` chooses between runs in time, fields of names and counters, which `reading` weighs;
+  `evidence` asks the pixels whether they agree, `doubts` whether a part may be several, or a piece.
 
 `propose` adds `copies_by_name`, and near copies by `similarity` and `changed_copies`, and joins all
 into a `proposal`. What a person says is in `rules`.

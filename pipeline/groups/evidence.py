@@ -115,6 +115,11 @@ class PixelEvidence:
             best.append(np.maximum.reduceat(self.similarity.likeness(a, b), first))
         return float((best[0] > best[1]).mean())
 
+    def are_exchangeable(self, groups: Sequence[Sequence[int]]) -> bool:
+        """Say whether photographs are as much like those of the next group as like their own."""
+        alike = self.like_own(groups, views=True)
+        return alike is not None and abs(alike - 0.5) <= COIN
+
     def of_sides(self, runs: Sequence[Sequence[int]]) -> bool:
         """Say whether each second or third run shows the same: sides of a part that was turned.
 

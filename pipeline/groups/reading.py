@@ -1,15 +1,42 @@
-"""One way to put photographs into parts, by times, names or a counter, and how it came about."""
+"""One way to put photographs into parts, by times, names or a counter, and what speaks for it.
+
+A field of the names that recurs is the part, in rounds, or a view of the part, in bursts: names and
+times look the same in both. What tells them apart: which of the two the classes go with, how far
+apart the runs are, how few values recur, which number leads, and what people call it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from features.arrays import Indices
 from pipeline.groups.evidence import AGREES, Finding
 from pipeline.groups.file_names import Key
-from pipeline.groups.rounds import count
-from pipeline.groups.timeline import round_gap
+from pipeline.groups.timeline import Line, round_gap
+
+COVERS = 0.3
+"""Share of all photographs that a field which names parts, or recurs, stands in."""
+
+_REGULAR = 0.8  # share of cycles of one length, from which on there is a rule behind it
+_CROSSED = 0.4  # share of pairs of one value of a field that share the other, at most
+_DECIDES = 0.2  # difference of purities that means something
+_ROUNDS_APART, _PARTS_APART = 900.0, 180.0  # seconds between rounds, and between parts
+_AGAIN = 2.0  # visits of a place in a round, from which on it is a view of several parts
+_FEW = 8  # values of a view at most
+_CALLED = {
+    "part": "part piece item sn serial unit specimen id sample teil stueck stück nummer werkstück "
+    "pieza pièce",
+    "place": "pos position place slot cav cavity nest station platz posizione",
+    "view": "view side pose cam camera face shot img image frame photo pic bild ansicht seite "
+    "kamera vista vue top left right front back bottom rear exposure light row col column tile "
+    "patch crop window",
+    "round": "r round run cycle pass rep repeat trial loop day shift batch lot session runde tag "
+    "charge",
+}
+"""What people call a part in the names of its photographs, and what else recurs in them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +79,108 @@ class Reading:
         hint = f'--group-regex "{self.key.pattern}"' if self.key and not used else ""
         why = "; ".join(filter(None, (self.why, more)))
         return Finding.of_groups(kind, self.what, self.codes, used, why, hint)
+
+
+def weigh(
+    key: Key, runs: Indices, other: Key | None, labels: Indices, line: Line | None
+) -> tuple[float, list[str]]:
+    """Weigh the votes for a recurring value being the part, and runs rounds; against is below 0.
+
+    Args:
+        key: the field that recurs.
+        runs: int64 (n,) the runs, or the values of another field.
+        other: this other field; None where runs are of times.
+        labels: int64 (n,) class numbers.
+        line: capture times.
+
+    Returns:
+        The sum of the votes, and why.
+    """
+    by_value, by_run = purity(labels, key.codes), purity(labels, runs)
+    decides = _DECIDES * (1 - purity(labels, np.zeros(len(labels), dtype=np.int64)))
+    apart, again = np.nan, False
+    if line is not None:
+        order, gaps = line.walk()
+        between = gaps[np.diff(runs[order]) != 0]
+        apart = float(np.median(between)) if len(between) else 0.0
+        visits = np.stack([runs[order], key.codes[order]])
+        blocks = 1 + int((np.diff(visits) != 0).any(axis=0).sum())
+        again = blocks > _AGAIN * len(np.unique(visits, axis=1)[0])
+    few = count(key.codes)
+    votes = [
+        (2.0, by_value - by_run > decides, "classes go with places"),
+        (-2.0, by_run - by_value > decides, "classes go with runs"),
+        (-3.0, again, "they come back within a run"),
+        (1.5, apart >= _ROUNDS_APART, f"runs are {apart / 60:,.0f} min apart"),
+        (-1.5, apart <= _PARTS_APART, f"runs are {apart:,.0f} s apart"),
+        (-1.0, few <= _FEW and count(runs) >= 2 * few, f"only {few} values recur"),
+        (1.0, is_called_part(key), f"it is called {key.before}"),
+        (-1.0, is_called_view(key), f"it is called {key.before}"),
+    ]
+    if other is not None:
+        votes.append((-1.0, other.leads, "the other number leads"))
+        votes.append((1.5, _is_called(other, "round"), f"the other is called {other.before}"))
+    said = [(weight, why) for weight, holds, why in votes if holds]
+    return sum(weight for weight, _ in said), [why for _, why in said]
+
+
+def may_be_view(key: Key | None) -> bool:
+    """Say whether a field is called a view or a round, or has few values and no word for parts."""
+    if key is None or is_called_part(key):
+        return False
+    return is_called_view(key) or count(key.codes) <= _FEW
+
+
+def is_called_part(key: Key, *, places: bool = True) -> bool:
+    """Say whether a field is called a part, or a place: of a fixture it is one, of a tray not."""
+    return _is_called(key, "part") or (places and _is_called(key, "place"))
+
+
+def is_called_view(key: Key) -> bool:
+    """Say whether a field is called a view, a piece of a picture, or a round."""
+    return _is_called(key, "view") or _is_called(key, "round")
+
+
+def _is_called(key: Key, what: str) -> bool:
+    return key.before in _CALLED[what].split()
+
+
+def are_crossed(one: Indices, other: Indices) -> bool:
+    """Say whether values of each come with many values of the other, as places and rounds do."""
+    both = (one >= 0) & (other >= 0)
+    if both.mean() < COVERS:
+        return False
+    first, second = np.where(both, one, -1), np.where(both, other, -1)
+    return purity(first, second) < _CROSSED and purity(second, first) < _CROSSED
+
+
+def cycles(order: Line, codes: Indices) -> Indices | None:
+    """Cut runs whenever a value comes back; None where their lengths differ much."""
+    runs = np.full(len(codes), -1, dtype=np.int64)
+    seen: set[int] = set()
+    run = 0
+    for shot in order.walk()[0].tolist():
+        if int(codes[shot]) in seen:
+            run, seen = run + 1, set()
+        seen.add(int(codes[shot]))
+        runs[shot] = run
+    sizes = np.bincount(runs[runs >= 0])
+    regular = np.bincount(sizes).max() >= _REGULAR * len(sizes)
+    return runs if regular and len(sizes) > 1 else None
+
+
+def purity(values: Indices, groups: Indices) -> float:
+    """Compute the share of pairs of one group that have the same value; 1 without pairs."""
+    placed = groups >= 0
+    cells = np.unique(np.stack([groups[placed], values[placed]]), axis=1, return_counts=True)[1]
+    sizes = np.unique(groups[placed], return_counts=True)[1]
+    pairs = float((sizes * (sizes - 1)).sum())
+    return float((cells * (cells - 1)).sum()) / pairs if pairs else 1.0
+
+
+def count(codes: Indices) -> int:
+    """Count the different values."""
+    return int(codes.max()) + 1
 
 
 def say_gaps(gaps: Sequence[float]) -> str:

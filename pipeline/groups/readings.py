@@ -3,7 +3,7 @@
 A phone or a camera takes the views of one part within seconds, and then the next part: runs in time
 are parts, and a field of the name that recurs is a view. A fixture or a robot takes the same places
 in rounds, hours apart: the field that recurs (position, cavity, serial number) is the part, and
-time only counts the rounds. `pipeline.groups.rounds` weighs the two. Last it is asked whether what
+time only counts the rounds. `pipeline.groups.reading` weighs the two. Last it is asked whether what
 was taken for parts may be more of them: several cameras, one moment that a program wrote, trays.
 """
 
@@ -26,9 +26,9 @@ from pipeline.groups.evidence import (
     members_of,
 )
 from pipeline.groups.file_names import Key, Names, codes_of, read_names
-from pipeline.groups.reading import Reading, say_gaps
-from pipeline.groups.rounds import (
+from pipeline.groups.reading import (
     COVERS,
+    Reading,
     are_crossed,
     count,
     cycles,
@@ -36,6 +36,7 @@ from pipeline.groups.rounds import (
     is_called_view,
     may_be_view,
     purity,
+    say_gaps,
     weigh,
 )
 from pipeline.groups.streams import by_camera

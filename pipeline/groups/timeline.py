@@ -1,9 +1,8 @@
 """Photographs on a line, by the camera's clock or a counter: cut where the gaps are of two kinds.
 
 A person or a robot takes the photographs of one part one after the other, and then changes the
-part. So the gaps between shots are of two kinds, seconds and tens of seconds. A clock is believed
-by itself: the views of a part differ on purpose, and pixels need not confirm it. A counter alone
-says little, and is believed only if the pixels agree.
+part: gaps between shots are of two kinds, seconds and tens of seconds. A clock is believed by
+itself; a counter only if the pixels agree.
 """
 
 from __future__ import annotations
@@ -67,11 +66,7 @@ class Line:
         return order, gaps
 
     def runs(self, *gaps: float) -> Indices:
-        """Count off the runs, cut where a gap is wider than that of its camera: int64 (n,) or -1.
-
-        Args:
-            gaps: one for all cameras, or one for each.
-        """
+        """Count off runs, cut where a gap is wider than that of its camera: int64 (n,) or -1."""
         walks, (order, found) = self.walks(), self.walk()
         codes = np.full(len(self.values), -1, dtype=np.int64)
         if len(order):
@@ -80,10 +75,7 @@ class Line:
         return codes
 
     def cuts(self) -> list[Cut]:
-        """Find where to cut the line of each camera; nothing where gaps are of one kind.
-
-        A camera whose gaps are of one kind is cut as the others are.
-        """
+        """Find where to cut each camera's line, as others where its gaps are of one kind."""
         own = [find_cut(np.diff(self.values[one]), self.step) for one in self.walks()]
         known = [cut for cut in own if cut is not None]
         return [cut or max(known) for cut in own] if known else []
