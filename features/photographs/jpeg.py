@@ -23,6 +23,7 @@ SIGNATURE = b"\xff\xd8\xff"
 _MAX_SEGMENTS = 10_000  # before the pixels; and scans
 _NEXT = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # what ends the coded pixels of a scan
 _DHT, _JPG, _DAC, _SOS, _EOI, _APP0, _ADOBE = 0xC4, 0xC8, 0xCC, 0xDA, 0xD9, 0xE0, 0xEE
+_JPEG_LS = 0xF7
 _NO_BODY = {0x00, 0x01, *range(0xD0, 0xD9)}
 _PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
 _SEQUENTIAL = {0xC0, 0xC1}  # with Huffman codes
@@ -172,7 +173,14 @@ class _Headers:
         end: int = at + 2 + max(2, struct.unpack_from(">H", data, at + 2)[0])
         if marker == _DHT:
             _note_tables(data[at + 4 : end], self.tables)
+        elif marker == _JPEG_LS:
+            raise ImageError("a JPEG-LS, which is not read; save it as PNG or TIFF")
         elif 0xC0 <= marker <= 0xCF and marker not in (_JPG, _DAC) and self.frame < 0:
+            if 8 < data[at + 4] <= 16:
+                raise ImageError(
+                    f"a JPEG of {data[at + 4]} bits, which is not read; save it as PNG or TIFF of "
+                    "16 bits"
+                )
             self.frame = at
             self.sent = {data[at + 10 + 3 * n]: [-1] * 64 for n in range(data[at + 9])}
         return end

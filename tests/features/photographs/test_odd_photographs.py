@@ -260,6 +260,19 @@ def test_what_lies_behind_a_jpeg_is_not_the_picture() -> None:
     assert np.array_equal(decode(frames, EXACT), decode(encode(ramp(), "JPEG"), EXACT))
 
 
+@pytest.mark.parametrize("kind", ["12 bits", "16 bits", "JPEG-LS"])
+def test_a_jpeg_of_a_rare_kind_is_not_called_damaged(kind: str) -> None:
+    """Microscopes and X-ray machines write them: its header is sound, and what it is is said."""
+    grey = scene(1)
+    data = {
+        "12 bits": lambda: imagecodecs.jpeg8_encode((grey * 4095).astype("u2"), bitspersample=12),
+        "16 bits": lambda: imagecodecs.ljpeg_encode((grey * 65535).astype("u2"), bitspersample=16),
+        "JPEG-LS": lambda: imagecodecs.jpegls_encode((grey * 255).astype("u1")),
+    }[kind]()
+    with pytest.raises(ImageError, match=f"a JPEG(-LS| of {kind}), which is not read; save it as"):
+        decode(data, EXACT)
+
+
 @pytest.mark.parametrize("kind", ["AVIF", "HEIF", "JXL"])
 def test_photographs_of_phones(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """HEIC, AVIF and JPEG XL are what a second decoder reads; without plug-in it is named.
