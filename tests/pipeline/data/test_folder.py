@@ -147,6 +147,15 @@ def test_one_against_the_rest_and_many_classes() -> None:
             order_classes(many, **options)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("names", "positive"), [(["healthy", "a", "b"], "healthy"), (["defective", "a", "b"], "a,b")]
+)
+def test_two_sides_of_one_name_are_refused(names: list[str], positive: str) -> None:
+    """Good taken for positive: every verdict would be called healthy, or every one defective."""
+    with pytest.raises(DataError, match="both sides would be called .*expected the classes of def"):
+        order_classes(names, positive=positive.split(","))
+
+
 def shots(*names: str) -> list[Photograph]:
     return [Photograph(Path(n), n, n.split("/")[0]) for n in names]
 
