@@ -167,7 +167,7 @@ def _against_the_rest(names: Sequence[str], positive: Sequence[str]) -> Classes:
     if name_key(title[0]) == name_key(title[1]):  # healthy against a + b; defective against a + b
         raise DataError(
             f"--positive {typed(*positive)} makes {' + '.join(rest)} the healthy side, and both "
-            f"sides would be called {title[0]}; expected the classes of defective parts: --positive "
-            f"{typed(*rest)}"
+            f"sides would be called {title[0]}; expected the classes of defective parts: "
+            f"--positive {typed(*rest)}"
         )
     return Classes(title, {name: int(name in positive) for name in names})

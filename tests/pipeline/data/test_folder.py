@@ -152,7 +152,7 @@ def test_one_against_the_rest_and_many_classes() -> None:
 )
 def test_two_sides_of_one_name_are_refused(names: list[str], positive: str) -> None:
     """Good taken for positive: every verdict would be called healthy, or every one defective."""
-    with pytest.raises(DataError, match="both sides would be called .*expected the classes of def"):
+    with pytest.raises(DataError, match=r"both sides would be called .*expected the classes"):
         order_classes(names, positive=positive.split(","))
 
 
