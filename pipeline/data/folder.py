@@ -327,7 +327,7 @@ def _fill(scan: Scan, met: Met, layout: Layout, table: Labels | None) -> None:
     if table is not None:
         scan.layout = f"classes from {', '.join(map(str, table.files))}"
         scan.layout += f" (split: {layout.words})" if any(layout.split) and not splits else ""
-        scan.notes += table.notes()
+        scan.notes += [note for note in table.notes() if note not in scan.notes]
 
 
 def _table_splits(table: Labels) -> dict[str, str]:

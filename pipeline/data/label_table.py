@@ -17,8 +17,8 @@ from pipeline.output.read_table import PATH_COLUMNS, PathIndex, Table, read_tabl
 LABEL_COLUMNS = (
     "label", "labels", "class", "classes", "class name", "category", "target", "verdict", "result",
     "quality", "status", "defect", "defect type", "defect class", "defective", "is defective",
-    "anomaly", "y", "klasse", "ergebnis", "befund", "classe", "clase", "etiquette", "etiqueta",
-    "判定", "分類", "ラベル", "結果", "类别", "标签", "结果", "分类", "標籤",
+    "anomaly", "y", "choice", "klasse", "ergebnis", "befund", "classe", "clase", "etiquette",
+    "etiqueta", "判定", "分類", "ラベル", "結果", "类别", "标签", "结果", "分类", "標籤",
     "판정", "결과", "класс",
 )  # fmt: skip
 """What a column of classes is called, the surest first."""
@@ -155,7 +155,8 @@ def _refuse_unclear(table: Table, columns: Columns | None) -> None:
     Raises:
         DataError: it is one.
     """
-    if columns is None and not table.has_header:
+    alone = len(table.columns) < 3 and split_column(table, set())
+    if columns is None and not table.has_header and not alone:
         raise DataError(f"{_unclear(table)}; say which: {say_which(table)}")
 
 
@@ -209,10 +210,10 @@ def columns_of(table: Table, rule: LabelRule, paths: Sequence[str]) -> Columns |
     path = rule.path_column or path_column_of(table, paths)
     if path is None:
         return None
-    if not table.has_header:
-        classes = rule.label_column or _recurring(table, path)
-        return Columns(path, classes) if classes else None
     split = split_column(table, {path, rule.label_column})
+    if not table.has_header:
+        classes = rule.label_column or _recurring(table, {path, split})
+        return Columns(path, classes, split=split) if classes else None
     if not rule.label_column:
         boxes = table.find(_BOXES)
         if boxes is not None:
@@ -320,9 +321,9 @@ def _names_of_pictures(cells: Sequence[str], index: PathIndex) -> list[int]:
     return here or [number for number, end in enumerate(ends) if end in SUFFIXES]
 
 
-def _recurring(table: Table, path: str) -> str:
-    """Give the only column beside that of paths, if its values recur as classes do; else ""."""
-    others = [name for name in table.columns if name != path]
+def _recurring(table: Table, known: set[str]) -> str:
+    """Give the only column beside those known, if its values recur as classes do; else ""."""
+    others = [name for name in table.columns if name not in known]
     if len(others) != 1:
         return ""
     return others[0] if len(set(table.column(others[0]))) <= max(2, len(table.rows) // 2) else ""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from features.errors import DataError
-from pipeline.data.class_words import TEST, TRAIN, flagged_split, is_healthy, split_of
+from pipeline.data.class_words import SPLITS, TEST, TRAIN, flagged_split, is_healthy, split_of
 from pipeline.data.leftovers import set_aside
 from pipeline.output.names import merged_spellings, name_key, one_spelling
 from pipeline.output.read_table import PathIndex, Table
@@ -116,7 +116,8 @@ def gather(tables: Sequence[tuple[Table, Columns, str]], paths: Sequence[str]) -
     """Put together what tables of one kind say; each names photographs of its folder."""
     found = Labels([table.file for table, _, _ in tables], {})
     found.remarks += [table.note for table, _, _ in tables if table.note]
-    found.remarks += [columns.remark for _, columns, _ in tables if columns.remark]
+    for table, columns, _ in tables:
+        found.remarks += filter(None, (columns.remark, unused_split(table, columns.split)))
     found.remarks += [
         _taken(table, columns)
         for table, columns, _ in tables
@@ -142,6 +143,24 @@ def _splits_of(table: Table, column: str) -> list[str]:
     said = dict.fromkeys(YES, flagged) | dict.fromkeys(NO, TEST if flagged == TRAIN else TRAIN)
     said[""] = ""
     return [said.get(cell.strip().casefold(), "") for cell in cells]
+
+
+def unused_split(table: Table, used: str) -> str:
+    """Say which column called test, train or holdout is not used as a split; "" where none is.
+
+    Its marks may as well be the result of a test.
+
+    Args:
+        table: of photographs.
+        used: the column that is used; "" for none.
+    """
+    found = [name for name in table.columns if name_key(name) in SPLITS or flagged_split(name)]
+    if used or not found or not table.has_header:
+        return ""
+    return (
+        f"{table.file} has a column {found[0]}, which may give a split: it is not used; if it "
+        "does, write train or test into each of its cells"
+    )
 
 
 def _taken(table: Table, columns: Columns) -> str:

@@ -23,7 +23,7 @@ from pipeline.data.class_level import (
 from pipeline.data.class_words import TRAIN, is_collection, is_defective, is_healthy, split_of
 from pipeline.data.leftovers import is_undecided, set_aside
 from pipeline.data.masks import find_masks
-from pipeline.data.named_classes import Parts, classes_below, is_lot, keys_of
+from pipeline.data.named_classes import Parts, classes_below, is_lot, is_lot_alone, keys_of
 from pipeline.output.names import merged_spellings, name_key, one_spelling, typed
 
 _NO_CLASS = frozenset({"all", "allclasses", "images", "image"})
@@ -173,12 +173,14 @@ class _Reader:
             ]
         check_class_level(self.root, self.paths, depth, self.meant)
         folds = sorted(name for name in level if is_fold(name) and name_key(name) not in self.meant)
+        if len(level) > 1 and self.meant.isdisjoint(map(name_key, level)):
+            folds = folds or sorted(filter(is_lot_alone, level))
         if folds and len(folds) == len(level):
+            what = "folds or pieces" if is_fold(folds[0]) else "days, lots or lines"
             self.notes.append(
-                f"{', '.join(folds)} are folds or pieces, no classes; if they are: --classes "
-                f"{','.join(folds)}"
+                f"{', '.join(folds)} are {what}, no classes; if they are: --classes {typed(*folds)}"
             )
-            return f"folds without folders of classes{packed}", [_Place()] * len(self.paths)
+            return f"{what} without folders of classes{packed}", [_Place()] * len(self.paths)
         self.plain = True
         if not level:
             return f"photographs without folders of classes{packed}", [_Place()] * len(self.paths)

@@ -47,6 +47,19 @@ def is_lot(name: str) -> bool:
     return bool(_LOT.search(name_key(name))) and not is_made(name)
 
 
+def is_lot_alone(name: str) -> bool:
+    """Say whether a folder is called as one of several days, lots or lines and as nothing else.
+
+    Example:
+        >>> [is_lot_alone(name) for name in ("2026-01-07", "lot 7", "05-10", "night", "NG_shift2")]
+        [True, True, False, False, False]
+    """
+    words = re.findall(r"[^\W\d_]+", name_key(name))
+    day = re.search(r"(?<!\d)(?:19|20)\d\d(?:(?:0\d|1[0-2])[0-3]\d)?(?!\d)", name)
+    sure = day or (words and re.search(r"\d", name))  # 05-10 may be millimetres
+    return bool(sure) and not is_made(name) and all(map(is_lot, words))
+
+
 def is_made(name: str) -> bool:
     """Say whether a folder is called as what was made of photographs: copies, crops, masks.
 

@@ -17,7 +17,7 @@ from pipeline.data.label_table import (
     table_of,
     unclear_tables,
 )
-from pipeline.data.labels import Columns, Labels, TwoSplitsError, gather, of_its_split
+from pipeline.data.labels import Columns, Labels, TwoSplitsError, gather, of_its_split, unused_split
 from pipeline.output.names import name_key
 from pipeline.output.read_table import SUFFIXES as TABLES
 from pipeline.output.read_table import PathIndex
@@ -189,9 +189,10 @@ def meet_columns(
         try:
             table = table_of(file, paths)
             path = path_column_of(table, paths)
-            split = split_column(table, {path}) if path and table.has_header else ""
+            split = split_column(table, {path}) if path else ""
             columns = Columns(path or "", "", split=split)
-            found = gather([(table, columns, folder)], paths) if split else None
+            unused = unused_split(table, split) if path else ""
+            found = gather([(table, columns, folder)], paths) if split or unused else None
         except TwoSplitsError as error:
             notes.append(f"the split that {file} gives is not used: {error}")
             continue
@@ -199,6 +200,8 @@ def meet_columns(
             continue
         if found and len({split_of(one) for one in found.split.values()} - {""}) > 1:
             read.append(found)
+        elif unused and found and found.blank:
+            notes.append(unused)
     if any(one.split != read[0].split for one in read[1:]):
         names = ", ".join(str(one.files[0]) for one in read)
         notes.append(f"{names} give different splits: none is used; keep one of them")

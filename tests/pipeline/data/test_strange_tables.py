@@ -94,3 +94,56 @@ def test_tables_for_train_and_test_whose_photographs_are_called_alike(tmp_path: 
     scan = scanned(tmp_path, files | lists, "train/{n}.jpg")
     assert counts(scan) == {"ok": 4, "nok": 2, "crack": 2}
     assert all(p.split == p.path.split("/")[0] for p in scan.photographs if p.label)
+
+
+@pytest.mark.parametrize(
+    "folder", ["2026-01-{:02}", "20260105_{}", "lot {}", "Linie{}", "shift-{}"]
+)
+def test_photographs_in_folders_of_days_have_no_class(tmp_path: Path, folder: str) -> None:
+    """Days were classes, and each was told from the others; a table that fits none is said."""
+    paths = [f"{folder.format(day)}/{n}.jpg" for day in (5, 6, 7) for n in range(4)]
+    files = {**dict.fromkeys(paths, ""), **table("label", "ok", "nok")}
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text, "utf-8")
+    scan = scan_folder(tmp_path)
+    assert counts(scan) == {}
+    assert any(
+        "are days, lots or lines, no classes; if they are: --classes" in n for n in scan.notes
+    )
+    assert any("but of none of these: it says '0.jpg'" in note for note in scan.notes)
+    named = scan_folder(tmp_path, [folder.format(day) for day in (5, 6, 7)])
+    assert len(counts(named)) == 3
+
+
+SIDES = ("TRAIN", "TEST", "VALIDATION")
+
+
+@pytest.mark.parametrize("last", [True, False], ids=["path,class,split", "split,path,class"])
+def test_a_split_in_a_table_without_a_header_is_used(tmp_path: Path, last: bool) -> None:
+    """As AutoML writes it: of three columns two are known; its test part was trained on."""
+    lines = [(f"gs://b/{n}.jpg,{'nok' if n in BAD else 'ok'}", SIDES[n % 3]) for n in range(12)]
+    text = "\n".join(f"{line},{side}" if last else f"{side},{line}" for line, side in lines)
+    scan = scanned(tmp_path, {"all.csv": text})
+    assert counts(scan) == {"ok": 9, "nok": 3}
+    assert all(p.split.upper() == SIDES[int(p.path[:-4]) % 3] for p in scan.photographs)
+    given = "\n".join(f"{n}.jpg,{SIDES[n % 2]}" for n in range(12))
+    classes = table("label", "ok", "nok")
+    scan = scanned(tmp_path / "b", {"given.csv": given, **classes})
+    assert {p.split for p in scan.photographs} == {"train", "test"}
+
+
+@pytest.mark.parametrize("column", ["test", "Holdout", "train"])
+@pytest.mark.parametrize("marks", [("1", "0"), ("x", ""), ("True", "False")])
+def test_a_column_called_test_is_said(tmp_path: Path, column: str, marks: tuple[str, str]) -> None:
+    """Its marks may be the result of a test, or a split: it was passed over without a word."""
+    lines = [f"{n}.jpg,{'nok' if n in BAD else 'ok'},{marks[n % 2]}" for n in range(12)]
+    text = "\n".join([f"file,label,{column}", *lines])
+    scan = scanned(tmp_path / "a", {"labels.csv": text})
+    assert not any(p.split for p in scan.photographs)
+    said = f"a column {column}, which may give a split: it is not used"
+    assert sum(said in note for note in scan.notes) == 1
+    inside = {f"{'NG' if n in BAD else 'OK'}/{n}.jpg": "" for n in range(12)}
+    text = "\n".join([f"file,{column}", *(f"{n}.jpg,{marks[n % 2]}" for n in range(12))])
+    scan = scanned(tmp_path / "b", inside | {"split.csv": text}, "OK/x{n}.jpg")
+    assert sum(said in note for note in scan.notes) == 1
