@@ -102,9 +102,10 @@ _PICTURES: dict[str, Any] = {
 }
 
 
-def _all_lead(named: list[reading.Reading]) -> reading.Reading | None:
+def _all_lead(named: list[reading.Reading], timed: reading.Reading | None) -> object:
     """Take every field for one that names parts."""
-    return _BEST([replace(n, key=replace(n.key, leads=True)) if n.key else n for n in named])
+    leading = [replace(n, key=replace(n.key, leads=True)) if n.key else n for n in named]
+    return _BEST(leading, timed)
 
 
 def _none_leads(
@@ -149,7 +150,7 @@ BRANCHES: dict[str, list[tuple[str, object]]] = {
     "a class is no camera": [("streams._SOONER", np.inf)],
     "one camera later on the line": [("streams._later", lambda *_: None)],
     "a session's time is a field": [("file_names._SESSION", 0.0)],
-    "photographs like any other": [("evidence.COIN", -1.0)],
+    "photographs like any other": [("evidence._COIN", -1.0)],
     "names": [("readings.read_names", lambda *_: ([], []))],
     "pixels confirm names": [("reading.AGREES", 2.0)],
     "the part leads in names": [("readings._best", _all_lead)],

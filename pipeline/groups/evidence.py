@@ -17,11 +17,9 @@ from pipeline.groups.similarity import Similarity
 AGREES = 0.65
 """From here on pixels confirm what names or times say; 0.5 is a coin, 1 is always."""
 
-COIN = 0.1
-"""So far from a half at most is the share of those like their own group where all are alike."""
-
 Pair = tuple[int, int]
 
+_COIN = 0.1  # so far from a half at most is that share where all are alike
 _FEWEST, _MOST = 20, 20_000  # photographs that are asked about
 _NEAREST = 12  # others that each is compared with
 _COARSE = 8  # pixels to a side of pictures that tell a view of a part from another
@@ -95,6 +93,8 @@ class PixelEvidence:
         Returns:
             0 to 1; a half where all are alike; None for too few, or no pixels to ask.
         """
+        if self.similarity is None:
+            return None
         several = [group for group in groups if len(group) > 1]
         beside = [*itertools.pairwise([*several, *several[:1]])]
         own: list[Pair] = []
@@ -107,26 +107,23 @@ class PixelEvidence:
                 own += [(one, group[(place + j) % len(group)]) for j in range(1, near + 1)]
                 start = place + (not views)
                 others += [(one, following[(start + j) % len(following)]) for j in range(near)]
-        if self.similarity is None or len(several) < 2 or len(first) < _FEWEST:
+        if len(several) < 2 or len(first) < _FEWEST:
             return None
-        best = []
-        for pairs in (own, others):
-            a, b = self.unit[np.array(pairs, dtype=np.int64)].T
-            best.append(np.maximum.reduceat(self.similarity.likeness(a, b), first))
-        return float((best[0] > best[1]).mean())
+        like_own, like_others = (
+            np.maximum.reduceat(self.similarity.likeness(*self.unit[np.array(pairs)].T), first)
+            for pairs in (own, others)
+        )
+        return float((like_own > like_others).mean())
 
     def are_exchangeable(self, groups: Sequence[Sequence[int]]) -> bool:
         """Say whether photographs are as much like those of the next group as like their own."""
         alike = self.like_own(groups, views=True)
-        return alike is not None and abs(alike - 0.5) <= COIN
+        return alike is not None and abs(alike - 0.5) <= _COIN
 
     def of_sides(self, runs: Sequence[Sequence[int]]) -> bool:
         """Say whether each second or third run shows the same: sides of a part that was turned.
 
         Plain pictures are compared: in `similarity` what all parts have in common does not count.
-
-        Args:
-            runs: of photographs, one after the other.
         """
         far = max(_SIDES)
         if self.pictures is None or self.pictures.count > _MOST or len(runs) < _FEWEST + far:
@@ -154,9 +151,8 @@ def in_percent(agreement: float | None) -> str:
 class Joiner:
     """Groups that grow: `tie` joins at once, `link` when enough links support it.
 
-    Chaining is what ruins groups: one wrong link between two right groups makes one wrong group of
-    both. So links between groups are collected, and the groups are joined once they tie half the
-    photographs of the smaller one, but two at least. A single
+    One wrong link must not make one group of two. So links between groups are collected, and these
+    are joined once they tie half the photographs of the smaller one, but two at least. A single
     photograph joins by one link if that is sure, else by links to two photographs of the group.
     """
 
@@ -181,35 +177,27 @@ class Joiner:
             self._join(self.root(a), self.root(b))
 
     def link(self, pairs: Iterable[Pair], *, sure: bool) -> None:
-        """Take probable pairs, the surest first, and join what they support.
-
-        Those that are `sure` are to be taken before all others.
-        """
+        """Take probable pairs, the surest first and all that are `sure` before others, and join."""
         for a, b in pairs:
             x, y = self.root(a), self.root(b)
             if x == y:
                 continue
             self._tied[x].setdefault(y, set()).add(a)
             self._tied[y].setdefault(x, set()).add(b)
-            self._join_supported([(x, y)], sure=sure)
+            open_pairs = [(x, y)]
+            while open_pairs:  # a join may make others possible
+                x, y = (self.root(group) for group in open_pairs.pop())
+                if x != y and self._supported(x, y, sure=sure):
+                    whole = self._join(x, y)
+                    open_pairs += [(whole, other) for other in self._tied[whole]]
 
     def groups(self) -> Indices:
         """Give each its group's number, int64 (n,), from 0: the largest first, then in order."""
-        roots = [self.root(member) for member in range(len(self._parent))]
-        first: dict[int, int] = {}
-        for place, root in enumerate(roots):
-            first.setdefault(root, place)
-        order = sorted(first, key=lambda root: (-self._size[root], first[root]))
-        number = {root: place for place, root in enumerate(order)}
-        return np.array([number[root] for root in roots], dtype=np.int64)
-
-    def _join_supported(self, open_pairs: list[Pair], *, sure: bool) -> None:
-        """Join pairs of groups as long as their links suffice; a join may make others possible."""
-        while open_pairs:
-            x, y = (self.root(group) for group in open_pairs.pop())
-            if x != y and self._supported(x, y, sure=sure):
-                whole = self._join(x, y)
-                open_pairs += [(whole, other) for other in self._tied[whole]]
+        roots = np.array([self.root(m) for m in range(len(self._parent))], dtype=np.int64)
+        _, first, of, sizes = np.unique(
+            roots, return_index=True, return_inverse=True, return_counts=True
+        )
+        return np.argsort(np.lexsort((first, -sizes)))[of]
 
     def _supported(self, x: int, y: int, *, sure: bool) -> bool:
         smaller = min(self._size[x], self._size[y])

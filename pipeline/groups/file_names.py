@@ -1,9 +1,9 @@
 """File names, each parsed once: its time, and the fields in which it differs from the others.
 
-Nothing is assumed of a naming scheme. Names of one shape ("exp3_num_31138" and "exp4_num_40450")
-are cut into times, days, numbers and words; what differs between them is a field. A field, or the
-first few of them together, is a candidate for a part's name if it puts photographs into groups, and
-a candidate for a counter if it hardly repeats. `pipeline.groups.readings` decides.
+Names of one shape ("exp3_num_31138" and "exp4_num_40450") are cut into times, days, numbers and
+words; what differs between them is a field. A field, or the first few of them together, is a
+candidate for a part's name if it puts photographs into groups, and for a counter if it hardly
+repeats. `pipeline.groups.readings` decides.
 """
 
 from __future__ import annotations
@@ -55,12 +55,7 @@ class Names(NamedTuple):
 
     @classmethod
     def of(cls, paths: Sequence[str], labels: Sequence[str] = ()) -> Names:
-        """Parse paths below the data folder, "class/…/name.jpg" or "train/class/…/name.jpg".
-
-        Args:
-            paths: of the photographs.
-            labels: their classes, where they are known.
-        """
+        """Parse paths below the data folder, "class/…/name.jpg", with the classes if known."""
         folders = [
             _class_folder(*one) for one in itertools.zip_longest(paths, labels, fillvalue="")
         ]
@@ -150,12 +145,12 @@ class _Shape:
 
     def name(self, places: Sequence[int]) -> str:
         """Say which fields these are, in words."""
-        names = {"number": "number", "time": "time", "day": "date"}
-        return " with ".join(
-            name if (name := names.get(self.sorts[i], "word")) in ("time", "date")
-            else f"{name} {self.fields.index(i) + 1}"
-            for i in places
-        )  # fmt: skip
+        dates = {"time": "time", "day": "date"}
+        said = []
+        for i in places:
+            kind = "number" if self.sorts[i] == "number" else "word"
+            said.append(dates.get(self.sorts[i], f"{kind} {self.fields.index(i) + 1}"))
+        return " with ".join(said)
 
     def pattern(self, marked: Sequence[int]) -> str:
         """Give a regular expression for --group-regex whose parentheses hold the marked fields."""
@@ -170,15 +165,10 @@ class _Shape:
 
 
 def read_names(names: Names, labels: Sequence[str] = ()) -> tuple[list[Key], list[Line]]:
-    """Find candidates for names of parts, and for counters, in names of the same shape.
-
-    Args:
-        names: of the photographs.
-        labels: their classes, where they are known.
-    """
-    shapes = [*_shapes(names, labels)]
-    keys = [key for shape in shapes for key in _keys(shape, len(names.tokens))]
-    return keys, [line for shape in shapes for line in _counters(shape, len(names.tokens))]
+    """Find candidates for names of parts, and for counters, in names of the same shape."""
+    shapes, count = [*_shapes(names, labels)], len(names.tokens)
+    keys = [key for shape in shapes for key in _keys(shape, count)]
+    return keys, [line for shape in shapes for line in _counters(shape, count)]
 
 
 def _class_folder(path: str, label: str) -> str:
@@ -316,8 +306,7 @@ def _leave_out(values: Sequence[str]) -> bool:
 def _counted_anew(names: list[str], values: list[str], folders: list[str]) -> bool:
     """Say whether each folder is numbered by itself: the same names stand in several then.
 
-    It is not where names complete one another over the folders, as where view 5 of item 1 is
-    defective and views 0 to 4 are good.
+    It is not where names complete one another, as where views of one item are of two classes.
     """
     twice, shared = (
         sum(n > 1 for n in Counter(one for one, _ in {*zip(of, folders, strict=True)}).values())

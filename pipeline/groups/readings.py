@@ -92,7 +92,7 @@ def read_all(
     """
     paths = [table_row.path for table_row in table_rows]
     labels = [table_row.label for table_row in table_rows]
-    names = Names.of(paths, labels)
+    names, classes = Names.of(paths, labels), codes_of(labels)
     line = time_line(names, capture_time, TIMED if gap is None else 0.0)
     line = line and by_camera(line, names, gap)
     if line is None and gap is not None and paths:
@@ -103,17 +103,16 @@ def read_all(
     timed = None if line is None else _by_time(line, gap)
     keys, counters = read_names(names, labels) if gap is None else ([], [])
     order = line or _one_counter(counters, len(paths))
-    named, numbers = [_by_name(key, order, pixels) for key in keys], codes_of(labels)
-    best = _best(named)
-    if best and best.key and timed and is_called_view(best.key) and are_lots(best, timed):
-        best = None
-    again, anew = _photographed_again(named, timed, numbers) if not best and timed else (None, "")
-    best = best or again or timed
+    named = [_by_name(key, order, pixels) for key in keys]
+    best, anew = _best(named, timed), ""
+    if best is None and timed is not None:
+        best, anew = _photographed_again(named, timed, classes)
+    best = best or timed
     counted = [] if best else [_by_counter(counter, pixels) for counter in counters]
     sure = [one for one in counted if one.confirmed]
     chosen, why, question, mixed = best, "", "", ""
     if not sure:
-        chosen, why, question = _weighed(best, named, order, line, numbers)
+        chosen, why, question = _weighed(best, named, order, line, classes)
     timed = chosen if chosen and not chosen.key else timed
     if chosen is not None and gap is None:
         question = question or (anew if chosen is timed else "")
@@ -209,29 +208,33 @@ def _by_name(key: Key, order: Line | None, pixels: PixelEvidence) -> Reading:
     return Reading("names", key.what, why, key.codes, (), key, usual, recurs, agreement)
 
 
-def _best(named: Sequence[Reading]) -> Reading | None:
+def _best(named: Sequence[Reading], timed: Reading | None) -> Reading | None:
     """Give the key that names parts one after the other; None where none does.
 
     Of several the one of the largest groups that are no larger than parts usually are: it keeps
     more photographs on one side of a split, which is the honest error.
     """
-    able = []
-    for one in named:
-        if one.usual > MOST_SHOTS or (one.codes >= 0).mean() < COVERS:
-            continue
-        follow = one.recurs is not None and one.recurs <= _RECURS
-        # Pieces of a picture look alike, too: pixels agree to "row0" and "row256".
-        if one.key and not follow and is_called_view(one.key):
-            continue
-        leads = one.key is not None and one.key.leads and one.usual <= USUAL
-        # Views of all parts look alike, too: the pixels agree to a few values of many photographs.
-        confirmed = one.confirmed and not (one.usual > USUAL and may_be_view(one.key))
-        if follow or (one.recurs is None and (confirmed or leads)):
-            able.append(one)
+    able = [one for one in named if _names_parts(one)]
     small = [one for one in able if one.usual <= USUAL]
     if small:
         return min(small, key=lambda one: one.groups)
-    return max(able, key=lambda one: one.groups, default=None)
+    best = max(able, key=lambda one: one.groups, default=None)
+    if best and best.key and timed and is_called_view(best.key) and are_lots(best, timed):
+        return None
+    return best
+
+
+def _names_parts(one: Reading) -> bool:
+    """Say whether the values of a key follow one another as parts do, or are told by pixels."""
+    if one.key is None or one.usual > MOST_SHOTS or (one.codes >= 0).mean() < COVERS:
+        return False
+    if one.recurs is not None:
+        return one.recurs <= _RECURS
+    # Views of all parts, and pieces of a picture, look alike, too: pixels agree to "row0".
+    if is_called_view(one.key):
+        return False
+    confirmed = one.confirmed and not (one.usual > USUAL and may_be_view(one.key))
+    return confirmed or (one.key.leads and one.usual <= USUAL)
 
 
 def _photographed_again(
@@ -240,10 +243,7 @@ def _photographed_again(
     """Find a field of which each run in time has one value, and a value several runs: the part.
 
     Serial numbers leave some out. Numbers that do not may be counted anew each day: then runs
-    serve, and it is asked, unless the classes go with the runs.
-
-    Returns:
-        The reading, None for none; and the question that is left open, "" for none.
+    serve, and the question is given, unless the classes go with the runs.
     """
     for one in sorted(named, key=lambda one: one.groups):
         within = purity(one.codes, timed.codes) >= WITHIN
@@ -281,7 +281,7 @@ def _weighed(
     """
     recurring = named
     if best is None or best.key is None:
-        recurring = [one for one in named if one.recurs is not None and one.recurs > _RECURS]
+        recurring = [one for one in named if (one.recurs or 0.0) > _RECURS]
     runs = best.codes if best else None
     if runs is None and recurring and order is not None:
         runs = cycles(order, max(recurring, key=lambda one: one.groups).codes)

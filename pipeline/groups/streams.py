@@ -1,11 +1,10 @@
 """Cameras that photograph at the same time into one folder: read each by itself, or say the doubt.
 
-On one line the shots of two stations mix, and what lies between two parts of one is filled by the
-other. Names, folders or counters may tell the cameras apart; whether what they tell is a camera is
-seen in the times: others photograph while a camera of its own changes the part, and sooner after
-its shots than it could itself. Where two cameras look at one part at once, nobody does then. Where
-one comes later by always the same, because its clock does or the part comes to it later, both look
-at the same parts.
+On one line the shots of two stations mix. Names, folders or counters may tell the cameras apart;
+whether what they tell is a camera is seen in the times: others photograph while a camera of its own
+changes the part, and sooner after its shots than it could itself. Where two cameras look at one
+part at once, nobody does then. Where one comes later by always the same, because its clock does or
+the part comes to it later, both look at the same parts.
 """
 
 from __future__ import annotations
@@ -39,15 +38,12 @@ _ASKED = "do several cameras look at the same parts, one after the other (--grou
 
 
 def by_camera(line: Line, names: Names, gap: float | None) -> Line:
-    """Give each camera a line of its own, where names tell them apart.
+    """Give each camera a line of its own, or the same line where no names tell them apart.
 
     Args:
         line: capture times.
         names: of the photographs.
         gap: that a person said cuts them; None for nobody.
-
-    Returns:
-        The same line where nothing tells several cameras apart.
     """
     order = line.walks()[0]
     cuts = [gap] if gap else [cut.gap for cut in line.cuts()]
@@ -93,13 +89,7 @@ def _are_apart(line: Line, runs: Indices, camera: Indices, cameras: list[int], t
 
     In pauses nobody does, and where both look at one part nobody does within a run of all shots.
     Photographs of a class are a camera's own: another class comes no sooner than its next shot.
-
-    Args:
-        line: of all shots.
-        runs: int64 (n,) of all shots.
-        camera: int64 (n,) that took each.
-        cameras: that are asked about.
-        told: seconds up to which a person said that a part goes on; 0 for nobody.
+    Within a camera, a part goes on for the seconds that a person `told`.
     """
     order = line.walks()[0]
     times, runs, camera = line.values[order], runs[order], camera[order]
@@ -189,17 +179,23 @@ def _still_mixed(line: Line) -> bool:
     return not gaps or seem_several(line, gaps)
 
 
+def _cameras(line: Line, cuts: Sequence[float]) -> Iterator[tuple[Floats, Indices, float]]:
+    """Give of each camera the gaps between shots, the run of each shot, and the cut."""
+    for walk, cut in zip(line.walks(), cuts, strict=True):
+        gaps = np.diff(line.values[walk])
+        yield gaps, np.concatenate([[0], np.cumsum(gaps > cut)]), cut
+
+
 def seem_several(line: Line, cuts: Sequence[float]) -> bool:
     """Say whether runs seem to be of several cameras: some gaps no hand is so fast for, and uneven.
 
     Two cameras know nothing of one another: shots of both fall together now and then, and their
     parts run into one another, two here and five there.
     """
-    for walk, cut in zip(line.walks(), cuts, strict=True):
-        gaps = np.diff(line.values[walk])
+    for gaps, runs, cut in _cameras(line, cuts):
         near = gaps[gaps <= cut]
         tiny = near < _TINY * np.median(near) if len(near) else near > 0
-        sizes = np.bincount(np.concatenate([[0], np.cumsum(gaps > cut)]))
+        sizes = np.bincount(runs)
         now_and_then = tiny.sum() >= _SEVERAL and _RARELY <= tiny.mean() <= _OFTEN
         if now_and_then and sizes.std() >= _UNEVEN * sizes.mean():
             return True
@@ -208,9 +204,7 @@ def seem_several(line: Line, cuts: Sequence[float]) -> bool:
 
 def seem_slower(line: Line, cuts: Sequence[float]) -> bool:
     """Say whether runs are torn for a while: photographs alone, whose gaps are of two kinds."""
-    for walk, cut in zip(line.walks(), cuts, strict=True):
-        gaps = np.diff(line.values[walk])
-        runs = np.concatenate([[0], np.cumsum(gaps > cut)])
+    for gaps, runs, cut in _cameras(line, cuts):
         sizes = np.bincount(runs)
         several = sizes[sizes > 1]
         if len(sizes) < _STRETCH or not len(several) or np.median(several) < _SHOTS:
