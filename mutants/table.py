@@ -208,7 +208,7 @@ ROWS = (
     Mutant(
         "Parts of one design that a fixture puts in one place are no cropped copies",
         "pipeline/groups/changed_copies.py",
-        "cut = left < _BETTER * _left_by_wholes(rows, found, steps, ground)",
+        "cut = left < _BETTER * _left_by_wholes(rows, found, ground)",
         "cut = left < np.inf",
         "tests/pipeline/groups/test_changed_copies.py"
         "::test_parts_of_one_design_that_lie_alike_are_no_windows_of_one_another",
@@ -216,8 +216,8 @@ ROWS = (
     Mutant(
         "Copies that were cropped and mirrored are found",
         "pipeline/groups/changed_copies.py",
-        "ways = (_AS_IT_LIES, _MIRRORED)",
-        "ways = (_AS_IT_LIES,)",
+        "found = [_like_windows(small, steps) for steps in (_AS_IT_LIES, _MIRRORED)]",
+        "found = [_like_windows(small, steps) for steps in (_AS_IT_LIES,)]",
         "tests/pipeline/groups/test_changed_copies.py"
         "::test_copies_cropped_and_mirrored_are_told_from_parts_of_one_design",
     ),

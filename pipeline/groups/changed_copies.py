@@ -57,18 +57,20 @@ class _Windows(NamedTuple):
     """Those of which a window looks like a picture, the best first, (n, k) each.
 
     Attributes:
+        steps: by which pictures are mirrored.
         numbers: int64.
         sizes: float32, about how large the window is.
-        ways: int8, by which of some steps the picture is mirrored before.
+        ways: int8, by which of the steps the picture is mirrored before.
     """
 
+    steps: Steps
     numbers: Indices
     sizes: Array
     ways: npt.NDArray[np.int8]
 
     def of(self, rows: Indices) -> _Windows:
         """Give those of some pictures."""
-        return _Windows(self.numbers[rows], self.sizes[rows], self.ways[rows])
+        return _Windows(self.steps, self.numbers[rows], self.sizes[rows], self.ways[rows])
 
 
 class _Ground(NamedTuple):
@@ -127,20 +129,19 @@ def cropped_copies(source: Pictures) -> Pairs | None:
     """
     if not FEWEST <= source.count <= MOST_CUT:
         return None
-    ways = (_AS_IT_LIES, _MIRRORED)
     small, every = shrink(source.grey, _SMALL), np.arange(source.count)
-    found = [_like_windows(small, steps) for steps in ways]
-    ground = _ground(source, _SMALL)
-    halves = [_laid_windows(source, every, *each, ground) for each in zip(found, ways, strict=True)]
-    ground = _ground(source, SIDE)
     # Apart: parts that lie as they are leave less than mirrored ones, which usually hide nothing.
-    for windows, steps, share in zip(found, ways, halves, strict=True):
+    found = [_like_windows(small, steps) for steps in (_AS_IT_LIES, _MIRRORED)]
+    ground = _ground(source, _SMALL)
+    halves = [_laid_windows(source, every, windows, ground) for windows in found]
+    ground = _ground(source, SIDE)
+    for windows, share in zip(found, halves, strict=True):
         # A look at half the size spares nine in ten a look at the whole one.
         rows = np.flatnonzero((share < _PERHAPS).any(axis=1))
         share[:] = np.inf
-        share[rows] = _laid_windows(source, rows, windows, steps, ground)
+        share[rows] = _laid_windows(source, rows, windows, ground)
         # Three ways to lie are three chances to look alike: as many strangers more, see `_copies`.
-        share *= len(steps) ** 0.25
+        share *= len(windows.steps) ** 0.25
     numbers = np.hstack([windows.numbers for windows in found])
     return _copies(every, numbers, np.hstack(halves), source.count)
 
@@ -214,7 +215,7 @@ def _like_windows(pictures: Array, steps: Steps) -> _Windows:
     best = (np.argsort(-line, kind="stable")[:LOOKED_AT] for line in alike)
     numbers = np.stack(list(best))
     size_of, ways = np.divmod(np.take_along_axis(kinds, numbers, axis=1), len(steps))
-    return _Windows(numbers, np.array(_COARSE, np.float32)[size_of], ways)
+    return _Windows(steps, numbers, np.array(_COARSE, np.float32)[size_of], ways)
 
 
 def _window(pictures: Array, size: float, down: float, right: float) -> Array:
@@ -248,9 +249,7 @@ def _ground(source: Pictures, side: int) -> _Ground:
     return ground
 
 
-def _laid_windows(
-    source: Pictures, rows: Indices, found: _Windows, steps: Steps, ground: _Ground
-) -> Array:
+def _laid_windows(source: Pictures, rows: Indices, found: _Windows, ground: _Ground) -> Array:
     """Lay pictures (m,), as windows, on their candidates: what differs, 1 being what usually does.
 
     Returns:
@@ -258,25 +257,21 @@ def _laid_windows(
         (by Fourier transforms: Lewis, "Fast normalized cross-correlation", 1995).
     """
     blocks = in_blocks(rows, _BLOCK) if len(rows) else []
-    calls = [(block, found.of(block)) for block in blocks]
-    made = by_threads(_laid_block, calls, source, steps, ground)
+    made = by_threads(_laid_block, blocks, source, found, ground)
     return np.concatenate([*made, np.empty((0, found.numbers.shape[1]), np.float32)])
 
 
-def _laid_block(
-    call: tuple[Indices, _Windows], source: Pictures, steps: Steps, ground: _Ground
-) -> Array:
-    """Do what `_laid_windows` does with some pictures, whose candidates alone are given."""
+def _laid_block(rows: Indices, source: Pictures, windows: _Windows, ground: _Ground) -> Array:
+    """Do what `_laid_windows` does with some pictures."""
     from scipy.fft import rfft2
 
-    rows, found = call
-    side = ground.wholes.shape[1]
-    windows = shrink(source.grey[rows], side)
+    found, side = windows.of(rows), ground.wholes.shape[1]
+    pictures = shrink(source.grey[rows], side)
     best = np.zeros(found.numbers.shape, dtype=np.float32)
     for size in _FINE:
         near, width = abs(np.log(size / found.sizes)) < _NEAR, round(size * side)
-        parts = normalise(_fine(_resized(windows, width), side)) / width
-        for way, (down, right) in enumerate(steps):
+        parts = normalise(_fine(_resized(pictures, width), side)) / width
+        for way, (down, right) in enumerate(found.steps):
             laid = near & (found.ways == way)
             some = np.flatnonzero(laid.any(axis=1))
             # No window reaches over the edge, so that nothing wraps around.
@@ -286,18 +281,19 @@ def _laid_block(
                 most = _best_places(waves, ground.waves[others], ground.lengths[width][others])
                 best[row, laid[row]] = np.maximum(best[row, laid[row]], most)
     left = 1 - best
-    cut = left < _BETTER * _left_by_wholes(rows, found, steps, ground)
+    cut = left < _BETTER * _left_by_wholes(rows, found, ground)
     return np.asarray(np.where(cut, left / _usual(left), np.inf), dtype=np.float32)
 
 
-def _left_by_wholes(rows: Indices, found: _Windows, steps: Steps, ground: _Ground) -> Array:
+def _left_by_wholes(rows: Indices, found: _Windows, ground: _Ground) -> Array:
     """Lay whole pictures, mirrored as their windows are, on their candidates: what differs.
 
     Parts of one design that lie alike leave less so than as windows of one another.
     """
     left = np.zeros(found.numbers.shape, dtype=np.float32)
     for row, (picture, numbers) in enumerate(zip(ground.wholes[rows], found.numbers, strict=True)):
-        shown = np.stack([picture[::down, ::right] for down, right in steps])[found.ways[row]]
+        ways = np.stack([picture[::down, ::right] for down, right in found.steps])
+        shown = ways[found.ways[row]]
         left[row] = 1 - np.einsum("kij,kij->k", shown, ground.wholes[numbers])
     return left
 
