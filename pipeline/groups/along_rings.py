@@ -40,21 +40,13 @@ Complex = npt.NDArray[np.complex64]
 
 
 class Turns(NamedTuple):
-    """The most alike candidates of pictures under all angles.
+    """The most alike candidates of pictures under all angles, and how the pictures are turned."""
 
-    Attributes:
-        nearest: float32 (n, reach) likenesses, the most alike first.
-        numbers: int64 (n, k) candidates: the first are the most alike, BEHIND far behind them.
-        alike: float32 (n, k) their likenesses.
-        degrees: float32 (n, k) by which the picture is turned to be most like them.
-        mirrored: bool (n, k) before that.
-    """
-
-    nearest: Array
-    numbers: Indices
-    alike: Array
-    degrees: Array
-    mirrored: Flags
+    nearest: Array  # float32 (n, reach) likenesses, the most alike first
+    numbers: Indices  # (n, k) candidates: the first are the most alike, BEHIND far behind them
+    alike: Array  # float32 (n, k) their likenesses
+    degrees: Array  # by which the picture is turned to be most like them
+    mirrored: Flags  # before that
 
 
 def likely_turns(source: Pictures, tick: Tick | None) -> Turns:
@@ -76,18 +68,12 @@ def likely_turns(source: Pictures, tick: Tick | None) -> Turns:
 
 @dataclass
 class _AlongRings:
-    """Pictures along rings around their middle, as weighted Fourier series.
-
-    Attributes:
-        middle: complex128 (rings,) mean of the first wave, which does not count.
-        axes: float64 (waves, rings, rings) that nearly whiten the rings of each wave.
-        cells: of the magnitudes, as of `Search`.
-    """
+    """Pictures along rings around their middle, as weighted Fourier series."""
 
     source: Pictures
-    middle: npt.NDArray[np.complex128]
-    axes: Floats
-    cells: Any = None
+    middle: npt.NDArray[np.complex128]  # (rings,) mean of the first wave, which does not count
+    axes: Floats  # (waves, rings, rings) that nearly whiten the rings of each wave
+    cells: Any = None  # of the magnitudes, as of `Search`
 
     def __getstate__(self) -> dict[str, Any]:
         """Send the fields alone: series are large and quickly made, and each worker makes them."""

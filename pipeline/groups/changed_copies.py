@@ -54,19 +54,12 @@ Steps = Sequence[tuple[int, int]]
 
 
 class _Windows(NamedTuple):
-    """Those of which a window looks like a picture, the best first, (n, k) each.
+    """Those of which a window looks like a picture, the best first, (n, k) each."""
 
-    Attributes:
-        steps: by which pictures are mirrored.
-        numbers: int64.
-        sizes: float32, about how large the window is.
-        ways: int8, by which of the steps the picture is mirrored before.
-    """
-
-    steps: Steps
+    steps: Steps  # by which pictures are mirrored
     numbers: Indices
-    sizes: Array
-    ways: npt.NDArray[np.int8]
+    sizes: Array  # about how large the window is
+    ways: npt.NDArray[np.int8]  # by which of the steps the picture is mirrored before
 
     def of(self, rows: Indices) -> _Windows:
         """Give those of some pictures."""
@@ -74,18 +67,11 @@ class _Windows(NamedTuple):
 
 
 class _Ground(NamedTuple):
-    """Pictures of one size, on which windows are laid.
+    """Pictures of one size, on which windows are laid."""
 
-    Attributes:
-        wholes: float32 (n, side, side) their fine structure, each of length 1.
-        waves: complex64 (n, side, side // 2 + 1) its Fourier transform.
-        lengths: by the width of a window, how long what it covers is at each place: float32
-            (n, room, room).
-    """
-
-    wholes: Array
-    waves: npt.NDArray[np.complex64]
-    lengths: dict[int, Array]
+    wholes: Array  # (n, side, side) their fine structure, each of length 1
+    waves: npt.NDArray[np.complex64]  # (n, side, side // 2 + 1) its Fourier transform
+    lengths: dict[int, Array]  # by a window's width, of what it covers at each place: (n, …)
 
 
 def turned_copies(source: Pictures, tick: Tick | None = None) -> Pairs | None:

@@ -31,21 +31,14 @@ Entry = Callable[[int, str, str], SheetEntry]
 
 @dataclass(frozen=True)
 class Agreement:
-    """A proposal beside groups that were given, in pairs of photographs.
+    """A proposal beside groups that were given, in pairs of photographs."""
 
-    Attributes:
-        source: where the given ones are from.
-        given_pairs, together: pairs of one given group, and how many of them are proposed as one.
-        apart_pairs, merged: pairs of two given groups, and how many of them are proposed as one.
-        conflicts: names of given groups that share a proposed one; the most photographs first.
-    """
-
-    source: str
-    given_pairs: int
-    together: int
-    apart_pairs: int
-    merged: int
-    conflicts: list[list[str]]
+    source: str  # of the given ones
+    given_pairs: int  # of one given group,
+    together: int  # and how many of them are proposed as one
+    apart_pairs: int  # of two given groups,
+    merged: int  # and how many of them are proposed as one
+    conflicts: list[list[str]]  # given groups that share a proposed one; the largest first
 
     @property
     def found_share(self) -> float:
@@ -60,19 +53,12 @@ class Agreement:
 
 @dataclass(frozen=True)
 class ShownGroups:
-    """Hold what `show_groups` found and wrote.
-
-    Attributes:
-        proposal: the groups.
-        given: how they compare with those that were given; None where none were.
-        root: the folder of photographs, as the cache recorded it.
-        files: groups.csv first.
-    """
+    """Hold what `show_groups` found and wrote."""
 
     proposal: Proposal
-    given: Agreement | None
-    root: str
-    files: list[Path]
+    given: Agreement | None  # with groups that were given
+    root: str  # the folder of photographs, as the cache recorded it
+    files: list[Path]  # groups.csv first
 
 
 def show_groups(

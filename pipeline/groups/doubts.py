@@ -49,12 +49,12 @@ def ask(
     pixels: PixelEvidence,
     paths: Sequence[str],
 ) -> tuple[str, str]:
-    """Ask what is open: whether parts may be merged, and else whether they may be torn.
+    """Ask whether parts may be merged, and else what is open or whether they may be torn.
 
     Args:
-        line: capture times; None for none.
+        line: capture times.
         chosen: the reading that serves.
-        timed: runs in time; None for none.
+        timed: runs in time.
         asked: what is open between readings.
         pixels: the pixels.
         paths: of the photographs.

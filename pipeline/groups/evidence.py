@@ -29,17 +29,11 @@ _SHOW = 0.85  # share of runs that show what the second or third next shows, and
 
 @dataclass(frozen=True)
 class Finding:
-    """One row of the table, with what follows from it.
-
-    Attributes:
-        evidence: in words and counts.
-        ties: pairs that belong together; chains of them make the groups.
-        links: pairs that only probably do.
-    """
+    """One row of the table, with what follows from it."""
 
     evidence: Evidence
-    ties: list[Link] = field(default_factory=list)
-    links: list[Link] = field(default_factory=list)
+    ties: list[Link] = field(default_factory=list)  # belong together; chains make the groups
+    links: list[Link] = field(default_factory=list)  # only probably do
 
     @classmethod
     def of_groups(
@@ -68,17 +62,11 @@ def members_of(codes: Indices) -> list[list[int]]:
 
 @dataclass(frozen=True)
 class PixelEvidence:
-    """The pixels, asked about groups of photographs.
+    """The pixels, asked about groups of photographs."""
 
-    Attributes:
-        similarity: None where there are too few photographs.
-        unit: int64 (n,), each photograph's number in `similarity`; exact copies share one.
-        pictures: of these numbers; None where nobody asks.
-    """
-
-    similarity: Similarity | None
-    unit: Indices
-    pictures: Pictures | None = None
+    similarity: Similarity | None  # None where there are too few photographs
+    unit: Indices  # (n,), each photograph's number in `similarity`; exact copies share one
+    pictures: Pictures | None = None  # of these numbers; None where nobody asks
 
     def like_own(self, groups: Sequence[Sequence[int]], *, views: bool) -> float | None:
         """Measure how many photographs are more like one of their group than like the next group.

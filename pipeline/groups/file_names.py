@@ -41,17 +41,11 @@ _LONGEST_NUMBER = 15  # digits that a float64 holds
 
 
 class Names(NamedTuple):
-    """Names, each parsed once.
+    """Names, each parsed once."""
 
-    Attributes:
-        folders: of the class, with those above it ("train/good"), or else the first.
-        seconds: float64 (n,), when they say that they were taken, since 1970 or midnight; or nan.
-        tokens: below the class's folder, without suffix: times, days, numbers, words and signs.
-    """
-
-    folders: list[str]
-    seconds: Floats
-    tokens: list[list[str]]
+    folders: list[str]  # of the class, with those above it ("train/good"), or else the first
+    seconds: Floats  # when they say that they were taken, since 1970 or midnight; or nan
+    tokens: list[list[str]]  # below that folder: times, days, numbers, words and signs
 
     @classmethod
     def of(cls, paths: Sequence[str], labels: Sequence[str] = ()) -> Names:
@@ -91,45 +85,31 @@ class Names(NamedTuple):
 class Key:
     """A part of names that may be the name of a physical part.
 
-    Attributes:
-        what: in words.
-        codes: int64 (n,), its values numbered; -1 where a photograph has none.
-        leads: whether it stands first, or what else differs are words: "017_2" and "left_017" name
-            part 17, but "2_017" may be the 17th photograph of day 2.
-        before: the word in front of its last field, such as "pos" or "view"; "" for none.
-        pattern: for --group-regex.
-        sparse: whether its values are numbers that leave some out, or words, as serial numbers do.
+    It leads where it stands first, or what else differs are words: "017_2" and "left_017" name part
+    17, but "2_017" may be the 17th photograph of day 2.
     """
 
-    what: str
-    codes: Indices
+    what: str  # in words
+    codes: Indices  # (n,), its values numbered; -1 where a photograph has none
     leads: bool
-    before: str
-    pattern: str
-    sparse: bool = False
+    before: str  # the word in front of its last field, such as "pos" or "view"; "" for none
+    pattern: str  # for --group-regex
+    sparse: bool = False  # values are words, or numbers that leave some out, as serial numbers do
 
 
 @dataclass(frozen=True)
 class _Shape:
-    """Names of one shape.
+    """Names of one shape."""
 
-    Attributes:
-        members: int64 (m,), the photographs.
-        sorts: of each token: "number", "word", "drawn", "time", "day", or a sign itself.
-        columns: the tokens, by place.
-        fields: the places that differ.
-        folders: of the members.
-        kinds: the same, with words that are kinds: "crack" and "hole" of "crack_1" and "hole_1".
-        names: without folders and kinds.
-    """
-
-    members: Indices
-    sorts: tuple[str, ...]
-    columns: list[tuple[str, ...]]
-    fields: list[int]
-    folders: list[str]
-    kinds: list[str]
-    names: list[str]
+    members: Indices  # (m,), the photographs
+    sorts: tuple[str, ...]  # of each token: number, word, drawn, time, day, or a sign itself
+    columns: list[tuple[str, ...]]  # the tokens, by place
+    fields: list[int]  # the places that differ
+    folders: list[str]  # of the members
+    kinds: list[
+        str
+    ]  # the same, with words that are kinds: "crack" and "hole" of "crack_1", "hole_1"
+    names: list[str]  # without folders and kinds
 
     def values(self, places: Sequence[int]) -> list[str]:
         """Give what stands at some places of each name."""

@@ -41,27 +41,17 @@ _CALLED = {
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """One way to put photographs into parts.
-
-    Attributes:
-        basis, what, why: as in `Readings` and `Evidence`.
-        codes: int64 (n,) the part of each photograph; -1 for none.
-        gaps: seconds at which the times of each camera are cut; () for none.
-        key: of names; None of others.
-        usual: photographs of the usual part.
-        recurs: runs of a value in the order of shots; None where there is no order.
-        agreement: of the pixels.
-    """
+    """One way to put photographs into parts: what and why as in `Evidence`, basis in `Readings`."""
 
     basis: str
     what: str
     why: str
-    codes: Indices
-    gaps: Sequence[float] = ()
-    key: Key | None = None
-    usual: float = 0.0
-    recurs: float | None = None
-    agreement: float | None = None
+    codes: Indices  # (n,) the part of each photograph; -1 for none
+    gaps: Sequence[float] = ()  # seconds at which the times of each camera are cut
+    key: Key | None = None  # of names
+    usual: float = 0.0  # photographs of the usual part
+    recurs: float | None = None  # runs of a value in the order of shots; None for no order
+    agreement: float | None = None  # of the pixels
 
     @property
     def groups(self) -> int:
@@ -84,17 +74,10 @@ class Reading:
 def weigh(
     key: Key, runs: Indices, other: Key | None, labels: Indices, line: Line | None
 ) -> tuple[float, list[str]]:
-    """Weigh the votes for a recurring value being the part, and runs rounds; against is below 0.
+    """Weigh whether a value that recurs is the part, and runs rounds: the votes' sum, and why.
 
-    Args:
-        key: the field that recurs.
-        runs: int64 (n,) the runs, or the values of another field.
-        other: this other field; None where runs are of times.
-        labels: int64 (n,) class numbers.
-        line: capture times.
-
-    Returns:
-        The sum of the votes, and why.
+    Runs are of times, or else the values of the `other` field; the sum is below 0 where a run is
+    the part. Labels are class numbers.
     """
     by_value, by_run = purity(labels, key.codes), purity(labels, runs)
     decides = _DECIDES * (1 - purity(labels, np.zeros(len(labels), dtype=np.int64)))

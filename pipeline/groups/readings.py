@@ -50,26 +50,15 @@ _SHOWN, _COUNTED = 4, 2  # keys and counters that are shown though they do not s
 
 @dataclass(frozen=True)
 class Readings:
-    """Hold what names and times say.
+    """Hold what names and times say."""
 
-    Attributes:
-        findings: each reading with what it implies; the one that is used holds ties.
-        basis: what the groups stand on: "times", "names", "counter", or "" for neither.
-        line: capture times; None where photographs have none.
-        spoken: bool (n,) photographs whose part is named or timed, so that pixels have no say.
-        undecided: the question that is left open between two readings; "" where there is none.
-        cuts: the table of cuts (seconds, parts); empty without capture times.
-        mixed: the question that is left open where what serves may have merged parts; "" where it
-            has not.
-    """
-
-    findings: list[Finding]
-    basis: str
-    line: Line | None
-    spoken: Flags
-    undecided: str
-    cuts: list[tuple[float, int]]
-    mixed: str = ""
+    findings: list[Finding]  # each reading with what it implies; the one that is used holds ties
+    basis: str  # what the groups stand on: "times", "names", "counter", or "" for neither
+    line: Line | None  # capture times
+    spoken: Flags  # (n,) photographs whose part is named or timed, so that pixels have no say
+    undecided: str  # the question that is left open between two readings; "" for none
+    cuts: list[tuple[float, int]]  # (seconds, parts); empty without capture times
+    mixed: str = ""  # the question that is left open where parts may have been merged; "" for none
 
 
 def read_all(

@@ -57,10 +57,7 @@ class GroupRule:
     def told(
         cls, table: Path | None, regex: str | None, gap: str | None, *, none: bool = False
     ) -> GroupRule | None:
-        """Give the rule that a person gave in one of these ways; `none` takes an earlier one back.
-
-        Returns:
-            None where nothing was said.
+        """Give the rule that a person gave, None for nothing; `none` takes an earlier one back.
 
         Raises:
             DataError: several ways at once, or a gap that is no time span.
@@ -140,17 +137,11 @@ def parse_gap(text: str) -> float:
 
 
 class Grouped(NamedTuple):
-    """Photographs with their groups.
-
-    Attributes:
-        photographs: in the order in which they came.
-        ungrouped: how many of them the rule says nothing of (each is its own part).
-        notes: what a person should know of the table.
-    """
+    """Photographs with their groups, in the order in which they came."""
 
     photographs: list[Photograph]
-    ungrouped: int
-    notes: list[str]
+    ungrouped: int  # of them, which the rule says nothing of: each is its own part
+    notes: list[str]  # what a person should know of the table
 
     def say(self) -> list[str]:
         """Give the notes, and how many photographs were given no part, where some were."""
@@ -205,9 +196,7 @@ def apply_rule(rule: GroupRule, photographs: Sequence[Photograph]) -> Grouped:
 def doubts_of_parts(groups: Sequence[str], labels: Sequence[str]) -> list[str]:
     """Find what parts that were told can hardly be: nearly all in one, or each photograph its own.
 
-    Args:
-        groups: of each photograph, its part; "" for one of its own.
-        labels: their classes; of one class, as of new photographs, nothing is doubted.
+    A photograph of the group "" is its own; of one class, as of new photographs, none is doubted.
     """
     n, sizes = len(groups), Counter(filter(None, groups))
     if n < _MANY or len(set(labels)) < 2 or not sizes:
@@ -254,9 +243,7 @@ def read_groups(path: Path, names: Sequence[str] = ()) -> Table:
 
 
 def match_groups(table: Table, paths: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """Find the photographs that the lines of a table name, and their groups.
-
-    Groups that differ in spaces, letter case or Unicode form alone are one.
+    """Find the photographs that the lines of a table name, and their groups, however spelled.
 
     Returns:
         Path of a photograph -> its group ("" where its cell is empty), without those that the table
@@ -303,12 +290,9 @@ def match_groups(table: Table, paths: Sequence[str]) -> tuple[dict[str, str], li
 
 
 def number_groups(table_rows: Sequence[TableRow]) -> Indices:
-    """Give groups as numbers: same given group or same bytes -> same number.
+    """Give groups as numbers, from 0 in order of first appearance: int64 (n,).
 
-    A photograph that stands in two groups through an exact copy joins them.
-
-    Returns:
-        int64 (len(samples),), numbered from 0 in order of first appearance.
+    The same given group or the same bytes are one; an exact copy in two groups joins them.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components

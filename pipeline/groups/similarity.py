@@ -48,17 +48,11 @@ class Pairs(NamedTuple):
 
 @dataclass(frozen=True)
 class Tail:
-    """How alike each photograph's strangers are, where they are the most alike.
+    """How alike each photograph's strangers are, where they are the most alike."""
 
-    Attributes:
-        floor: float32 (n,) likeness above which `reach` photographs lie.
-        spread: float32 (n,) mean excess of strangers over it.
-        reach: strangers, and possible copies, expected with a likeness above the floor.
-    """
-
-    floor: Array
-    spread: Array
-    reach: float
+    floor: Array  # (n,) likeness above which `reach` photographs lie
+    spread: Array  # (n,) mean excess of strangers over it
+    reach: float  # strangers, and possible copies, expected with a likeness above the floor
 
     @classmethod
     def of(cls, alike: Array, n: int) -> Tail:
@@ -82,17 +76,11 @@ class Tail:
 
 @dataclass(frozen=True)
 class Similarity:
-    """Photographs as unit vectors, with the tail of each one's strangers.
+    """Photographs as unit vectors, with the tail of each one's strangers."""
 
-    Attributes:
-        vectors: float32 (n, width).
-        tail: of the cosines.
-        neighbours: int64 (n, k), the most alike first.
-    """
-
-    vectors: Array
-    tail: Tail
-    neighbours: Indices
+    vectors: Array  # (n, width)
+    tail: Tail  # of the cosines
+    neighbours: Indices  # (n, k), the most alike first
 
     def likeness(self, a: Indices, b: Indices) -> Floats:
         """Compute the cosines of pairs, float64 (m,)."""

@@ -111,12 +111,10 @@ def _are_apart(line: Line, runs: Indices, camera: Indices, cameras: list[int], t
 
 
 def _lags(line: Line, camera: Indices, cameras: list[int]) -> tuple[Floats, Indices, bool]:
-    """Find cameras that look at the parts of another one, always as much later.
+    """Find how many seconds each camera is later than another one at the same parts, and which.
 
-    Returns:
-        For each camera how many seconds it is late, and the one that it is later than; and whether
-        it is open which of its parts are whose: they come so evenly that any may be, or the one
-        camera was done before the other began.
+    And whether it is open which of its parts are whose: they come so evenly that any may be, or the
+    one camera was done before the other began.
     """
     late, same = np.zeros(int(camera.max()) + 1), np.arange(int(camera.max()) + 1)
     begin: dict[int, Floats] = {}
@@ -149,10 +147,8 @@ def _later(first: Floats, second: Floats, step: float) -> tuple[float, float, bo
     """Find how many seconds after the parts of one camera those of another begin, and if only so.
 
     Parts begin at uneven times: nearly all meet at one difference alone, where they are the same.
-
-    Returns:
-        The seconds; the share of the time between two parts that is beyond any number of parts;
-        and whether nothing else fits half as well. None where they do not meet.
+    Besides the seconds, give the share of the time between two parts that is beyond any number of
+    parts, and whether nothing else fits half as well; None where they do not meet.
     """
     fewer, more = sorted((len(first), len(second)))
     if fewer < max(_FEWEST_PARTS, _MEET * more):

@@ -30,24 +30,14 @@ _CUTS = 7  # rows of the table
 
 @dataclass(frozen=True)
 class Line:
-    """Photographs placed on a line.
+    """Photographs placed on a line, or on one for each of several cameras."""
 
-    Attributes:
-        what: in words.
-        values: float64 (n,), nan where a photograph has no place.
-        step: smallest difference that means anything.
-        camera: int64 (n,): several cameras have a line each, on which the others take no place;
-            None for one.
-        note: what a person should know of it; "" for nothing.
-        question: what it leaves open; "" for nothing.
-    """
-
-    what: str
-    values: Floats
-    step: float = 1.0
-    camera: Indices | None = None
-    note: str = ""
-    question: str = ""
+    what: str  # in words
+    values: Floats  # (n,), nan where a photograph has no place
+    step: float = 1.0  # smallest difference that means anything
+    camera: Indices | None = None  # (n,) that took each; None for one
+    note: str = ""  # what a person should know of it
+    question: str = ""  # what it leaves open
 
     def walks(self, ties: Indices | None = None) -> list[Indices]:
         """Order the photographs of each camera; those of one moment by `ties`, int64 (n,)."""
@@ -83,15 +73,10 @@ class Line:
 
 @dataclass(frozen=True, order=True)
 class Cut:
-    """Say where gaps of one kind end and those of the other begin.
+    """Say where gaps of one kind end and those of the other begin."""
 
-    Attributes:
-        gap: the widest within a part.
-        long: the usual gap between parts.
-    """
-
-    gap: float
-    long: float
+    gap: float  # the widest within a part
+    long: float  # the usual gap between parts
 
 
 def find_cut(gaps: Floats, step: float) -> Cut | None:
@@ -99,13 +84,7 @@ def find_cut(gaps: Floats, step: float) -> Cut | None:
 
     The cut is put rather too far than too near: a part that is torn does more harm than two that
     are merged. Of several kinds of gaps the first counts that leaves time to change a part by hand.
-
-    Args:
-        gaps: float64 (m,) between neighbours.
-        step: smallest difference that means anything; smaller gaps are one kind.
-
-    Returns:
-        None where gaps are of one kind, or what they cut are no parts.
+    Give None where gaps are of one kind, or what they cut are no parts.
     """
     if len(gaps) < _FEWEST_GAPS:
         return None

@@ -97,12 +97,8 @@ def clocks_in(names: Sequence[str]) -> tuple[re.Pattern[str], ...]:
 def _reads(clock: re.Pattern[str], names: Sequence[str], fewest: int = 0) -> int | None:
     """Count names that have a valid time of a pattern; None where these are serial numbers.
 
-    A serial number would be past 59 now and then, or stay in one minute, or count on.
-
-    Args:
-        clock: the pattern.
-        names: of one folder.
-        fewest: times of a doubtful pattern that are evidence; 0 for one that is not doubtful.
+    A serial number would be past 59 now and then, or stay in one minute, or count on. Of a doubtful
+    pattern so many times at the `fewest` are evidence; 0 for one that is not doubtful.
     """
     found = [match for name in names if (match := next(_matches(clock, name), None))]
     read = sum(_seconds(match) is not None for match in found)
@@ -166,10 +162,6 @@ def time_of_name(name: str, clocks: Sequence[re.Pattern[str]] = _SURE) -> float 
     Dates with times as phones, cameras and screenshots write them, with or without thousandths
     ("IMG_20180905_151012", "PXL_20210203_101112345", "2018-09-05 15.10.12", "05.09.2018 15-10-12"),
     and seconds or milliseconds since 1970. WhatsApp's "IMG-20180905-WA0012" has no time.
-
-    Args:
-        name: of the file, with its folders where these may say the day.
-        clocks: the patterns that are tried; see `clocks_in`.
 
     Example:
         >>> time_of_name("IMG_19700101_000012.jpg") is None, time_of_name("1536160212123.jpg")
