@@ -175,6 +175,21 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_a_gap_without_capture_times_is_refused_by_extract_itself(run: Run) -> None:
+    """Not by every command that follows; the rows are kept, and the line says the way back."""
+    write_parts(Path("data"), 2)
+    bare = ("extract", "data", "--weights", "random")
+    said = ("none of 6 photographs", "has a capture time", "extract DATA --no-groups")
+    fails(run(*bare, "--group-gap", "10s"), *said)
+    fails(run(*bare), *said)  # the cache keeps what was told
+    code, out, _ = run(*bare, "--no-groups")
+    assert (code, "reused       6" in out) == (0, True)
+    for number, path in enumerate(sorted(Path("data").rglob("*.png"))):
+        path.rename(path.with_name(f"IMG_20260302_0900{10 * (number // 3):02}.png"))
+    code, out, _ = run(*bare, "--group-gap", "5s")
+    assert (code, "after more than 5s a new part begins (2 parts)" in out) == (0, True)
+
+
 def test_no_weights_and_no_network_names_three_ways_on(
     run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

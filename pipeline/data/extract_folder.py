@@ -36,7 +36,7 @@ from features.photographs.views import FULL, LARGE, Chosen
 from pipeline.data.folder import Scan, scan_folder
 from pipeline.data.folder_record import FolderRecord, refuse_strange_rules
 from pipeline.data.label_table import LabelRule
-from pipeline.groups.proposal_cache import doubts_of_groups
+from pipeline.groups.proposal_cache import doubts_of_groups, proposed_groups
 from pipeline.groups.rules import GroupRule, apply_rule
 
 
@@ -49,6 +49,7 @@ class FolderExtraction:
         extraction: what was computed, reused and unreadable, and the seconds of each stage.
         settings: recipe, weights and precision of the rows.
         group_rule: where groups came from.
+        parts: that were told or cut; 0 where they are to be proposed.
         ungrouped: photographs that the rule says nothing of.
         views: what is looked at of every photograph.
         said: what a person should know of the photographs.
@@ -58,6 +59,7 @@ class FolderExtraction:
     extraction: Extraction
     settings: BackboneSettings
     group_rule: GroupRule
+    parts: int
     ungrouped: int
     views: Chosen
     said: list[str]
@@ -174,7 +176,7 @@ def extract_folder(
         warn: takes a line of text where the run is going to last longer than `LONG`.
 
     Raises:
-        DataError: the folder, its labels or the groups cannot be used.
+        DataError: the folder, its labels or the groups cannot be used; a gap behind the run.
         OnepassError: see `features.extract.extract`.
 
     Example:
@@ -208,8 +210,11 @@ def extract_folder(
     )  # fmt: skip
     if options.group_rule is not None and rule.kind == "file":
         scan.notes += doubts_of_groups(cache_path)
+    parts = len({row.group for row in extraction.table_rows if row.group})
+    if rule.kind == "gap":  # without capture times said here, not by each command that follows
+        parts = len(set(proposed_groups(cache_path).groups.tolist()))
     said = [*filter(None, [settled.said]), *extraction.remarks.lines(chosen.sets)]
-    return FolderExtraction(scan, extraction, settings, rule, ungrouped, chosen, said)
+    return FolderExtraction(scan, extraction, settings, rule, parts, ungrouped, chosen, said)
 
 
 class Ready(NamedTuple):

@@ -69,9 +69,8 @@ def plan(planned: Plan) -> str:
 def extraction(done: FolderExtraction, cache: Path) -> str:
     """Give the summary of `extract`."""
     result, scan = done.extraction, done.scan
-    parts = len({s.group for s in result.table_rows if s.group})
-    groups = done.group_rule.describe()
-    if not done.group_rule.from_photographs:
+    parts, groups = done.parts, done.group_rule.describe()
+    if parts or not done.group_rule.from_photographs:
         groups += f" ({parts:,} {'part' if parts == 1 else 'parts'}"
         groups += f"; {done.ungrouped:,} photographs without one)" if done.ungrouped else ")"
     seconds = result.seconds
