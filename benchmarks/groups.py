@@ -175,7 +175,7 @@ BRANCHES: dict[str, list[tuple[str, object]]] = {
     "vote: words for views": [_uncalled("view")],
     "vote: words for rounds": [_uncalled("round")],
     "near copies": [("propose.similarity_of_pictures", lambda *_: None)],
-    "links need company": [("evidence.Joiner._supported", lambda *_, sure: True)],
+    "links need company": [("joining._Joiner._supported", lambda *_, sure: True)],
     "names and times before pixels": [("propose._looks", _nobody_spoke)],
     "minutes and dozens of shots apart": [("propose._far_in_time", lambda _, a, b: a < 0)],
     "turned copies": [("propose.turned_copies", lambda *_: None)],

@@ -439,7 +439,7 @@ FOLDERS = (
     ),
     Mutant(
         "A few photographs that look alike do not join two large groups",
-        "pipeline/groups/evidence.py",
+        "pipeline/groups/joining.py",
         "return min(tied) >= max(2, -(-smaller // 2))",
         "return min(tied) >= min(3, max(2, -(-smaller // 2)))",
         "tests/pipeline/groups/test_groups.py::test_a_few_links_do_not_join_two_large_groups",

@@ -8,6 +8,6 @@ What names and times say, in the order in which it is read:
 - `readings` chooses between runs in time, fields of names and counters, which `reading` weighs;
   `evidence` asks the pixels whether they agree, `doubts` whether a part may be several, or a piece.
 
-`propose` adds `copies_by_name`, and near copies by `similarity` and `changed_copies`, and joins all
-into a `proposal`. What a person says is in `rules`.
+`propose` adds `copies_by_name`, and near copies by `similarity` and `changed_copies`; `joining`
+makes groups of all, and `proposal` holds them. What a person says is in `rules`.
 """

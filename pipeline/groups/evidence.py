@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -134,79 +134,3 @@ def in_percent(agreement: float | None) -> str:
         return "pixels cannot be asked"
     word = "agree" if agreement >= AGREES else "do not confirm it"
     return f"pixels {word}: {agreement:.0%} are more like one of their own than of the next"
-
-
-class Joiner:
-    """Groups that grow: `tie` joins at once, `link` when enough links support it.
-
-    One wrong link must not make one group of two. So links between groups are collected, and these
-    are joined once they tie half the photographs of the smaller one, but two at least. A single
-    photograph joins by one link if that is sure, else by links to two photographs of the group.
-    """
-
-    def __init__(self, count: int) -> None:
-        """Start with all `count` photographs on their own."""
-        self._parent = list(range(count))
-        self._size = [1] * count
-        # By group and other group: the group's own members that are tied to the other.
-        self._tied: list[dict[int, set[int]]] = [{} for _ in range(count)]
-
-    def root(self, member: int) -> int:
-        """Find what stands for the member's group for now."""
-        parent = self._parent
-        while parent[member] != member:
-            parent[member] = parent[parent[member]]
-            member = parent[member]
-        return member
-
-    def tie(self, pairs: Iterable[Pair]) -> None:
-        """Join what is known to belong together."""
-        for a, b in pairs:
-            self._join(self.root(a), self.root(b))
-
-    def link(self, pairs: Iterable[Pair], *, sure: bool) -> None:
-        """Take probable pairs, the surest first and all that are `sure` before others, and join."""
-        for a, b in pairs:
-            x, y = self.root(a), self.root(b)
-            if x == y:
-                continue
-            self._tied[x].setdefault(y, set()).add(a)
-            self._tied[y].setdefault(x, set()).add(b)
-            open_pairs = [(x, y)]
-            while open_pairs:  # a join may make others possible
-                x, y = (self.root(group) for group in open_pairs.pop())
-                if x != y and self._supported(x, y, sure=sure):
-                    whole = self._join(x, y)
-                    open_pairs += [(whole, other) for other in self._tied[whole]]
-
-    def groups(self) -> Indices:
-        """Give each its group's number, int64 (n,), from 0: the largest first, then in order."""
-        roots = np.array([self.root(m) for m in range(len(self._parent))], dtype=np.int64)
-        _, first, of, sizes = np.unique(
-            roots, return_index=True, return_inverse=True, return_counts=True
-        )
-        return np.argsort(np.lexsort((first, -sizes)))[of]
-
-    def _supported(self, x: int, y: int, *, sure: bool) -> bool:
-        smaller = min(self._size[x], self._size[y])
-        tied = [len(self._tied[x].get(y, ())), len(self._tied[y].get(x, ()))]
-        if smaller == 1:
-            return max(tied) >= (1 if sure else 2)
-        return min(tied) >= max(2, -(-smaller // 2))
-
-    def _join(self, x: int, y: int) -> int:
-        """Make one group of two; returns what stands for it."""
-        if x == y:
-            return x
-        if len(self._tied[x]) + self._size[x] < len(self._tied[y]) + self._size[y]:
-            x, y = y, x
-        self._parent[y] = x
-        self._size[x] += self._size[y]
-        self._tied[x].pop(y, None)
-        for other, own in self._tied[y].items():
-            theirs = self._tied[other].pop(y, set())
-            if other != x:
-                self._tied[x].setdefault(other, set()).update(own)
-                self._tied[other].setdefault(x, set()).update(theirs)
-        self._tied[y] = {}
-        return x

@@ -33,16 +33,8 @@ def groups_in_names(
 ) -> list[str]:
     r"""Give of each path what the first parentheses of a pattern hold, or without any the match.
 
-    Args:
-        pattern: a regular expression.
-        paths: of photographs.
-        seconds: that it may take; None for `SECONDS`, and more for very many photographs.
-
-    Returns:
-        As many texts; "" where nothing is found.
-
     Raises:
-        DataError: it is no regular expression, or takes longer.
+        DataError: it is no regular expression, or takes more than some seconds (None: `SECONDS`).
 
     Example:
         >>> groups_in_names(r"part-(\d+)", ["ok/part-7_a.png", "ok/x.png"])

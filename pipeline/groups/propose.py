@@ -3,7 +3,7 @@
 Evidence in the order of its worth: exact copies; capture times and names, between which
 `pipeline.groups.readings` decides; names that say that a file is a copy; near copies by pixels and
 rows. What is certain ties photographs; what is probable links them, and links join groups only
-together (`pipeline.groups.evidence`). Classes decide nothing but which of two readings of the names
+together (`pipeline.groups.joining`). Classes decide nothing but which of two readings of the names
 is believed.
 """
 
@@ -21,8 +21,9 @@ from features.cache.thumbnails import MISSING, Thumbnail, Thumbnails
 from features.runtime import refuse_above_limit
 from pipeline.groups.changed_copies import MOST_CUT, MOST_WHOLE, cropped_copies, turned_copies
 from pipeline.groups.copies_by_name import original_names
-from pipeline.groups.evidence import Finding, Joiner, PixelEvidence
+from pipeline.groups.evidence import Finding, PixelEvidence
 from pipeline.groups.file_names import codes_of
+from pipeline.groups.joining import SURE, joined
 from pipeline.groups.neighbours import ALL_PAIRS, Tick
 from pipeline.groups.pictures import Pictures
 from pipeline.groups.proposal import AT_LEAST, AT_MOST, Evidence, Link, Proposal, Question
@@ -42,9 +43,6 @@ from pipeline.groups.timeline import MOST_SHOTS, Line
 
 CHANCE = 0.3
 """Photographs are linked when fewer strangers than this are expected to be as alike by chance."""
-
-SURE = 0.01
-"""A link of fewer expected strangers is enough by itself to put two photographs together."""
 
 _ASKED = 1.0  # expected strangers up to which a pair is a question for a person
 _WEAK = 0.02  # a photograph whose best tie is more doubtful than this is a question too
@@ -72,8 +70,8 @@ def propose(
     Args:
         cache: open.
         table_rows: the photographs, with their rows in the cache; None for those of its own table.
-        gap: seconds; where a person said that a longer gap between shots begins a new part. Then
-            nothing else but the same bytes ties photographs.
+        gap: seconds between shots above which a new part begins, as a person said: then nothing
+            else but the same bytes ties photographs.
         progress: called as `progress(photographs compared, photographs)`.
 
     Raises:
@@ -113,10 +111,7 @@ def propose_by_pictures(
 
 
 def memory_needed(count: int) -> int:
-    """Estimate the bytes that comparing so many photographs takes.
-
-    `python -m benchmarks.many` compares it with what is taken.
-    """
+    """Estimate the bytes that comparing so many photographs takes; see `benchmarks.many`."""
     each = _OF_CROPS if count <= MOST_CUT else _OF_TURNED if count <= MOST_WHOLE else _OF_EACH
     return min(40_000_000 + 150_000 * count, 140_000_000) + each * count
 
@@ -138,10 +133,7 @@ def _proposed(
     pictures: Pictures | None = None,
     tick: Tick | None = None,
 ) -> Proposal:
-    """Propose groups from all evidence; `unit` are numbers in all that is of pictures.
-
-    These are not held any more where they have been compared.
-    """
+    """Propose groups from all evidence; `unit` are numbers in all that is of pictures."""
     pixels = PixelEvidence(similarity, unit, pictures)
     known = None if capture_time is None else capture_time != MISSING
     times = None if capture_time is None else capture_time[unit]
@@ -199,10 +191,10 @@ def _exports(table_rows: Sequence[TableRow]) -> Finding:
     """Tie photographs whose names say that they are made from one another."""
     names = original_names([table_row.path for table_row in table_rows])
     codes = np.where([name == "" for name in names], -1, codes_of(names))
-    tied = any(names)
-    why = "named as copies, exports or augmented versions of one file"
-    why = why if tied else "no names as programs give to copies and exports"
-    return Finding.of_groups("name", "copies by name", codes, tied, why)
+    why = "no names as programs give to copies and exports"
+    if any(names):
+        why = "named as copies, exports or augmented versions of one file"
+    return Finding.of_groups("name", "copies by name", codes, any(names), why)
 
 
 _BY_STRANGERS = (
@@ -227,9 +219,7 @@ def _looks(
     kept = ~(readings.spoken[a] & readings.spoken[b]) & ~_far_in_time(readings.line, a, b)
     ends = zip(a[kept].tolist(), b[kept].tolist(), near.expected[kept].tolist(), strict=True)
     links = [Link(one, other, "look", doubt) for one, other, doubt in ends]
-    alone = Joiner(len(unit))
-    _link(alone, links)
-    sizes = np.bincount(alone.groups())
+    sizes = np.bincount(joined(len(unit), [], links))
     several = sizes[sizes > 1]
     if not kept.all():
         why += f"; {(~kept).sum():,} such pairs are not tied: times or names say that they are two"
@@ -314,10 +304,7 @@ def _joined(
 ) -> Proposal:
     ties = [tie for finding in findings for tie in finding.ties]
     links = sorted((link for f in findings for link in f.links), key=lambda link: link.doubt)
-    joiner = Joiner(len(table_rows))
-    joiner.tie((tie.a, tie.b) for tie in ties)
-    _link(joiner, links)
-    groups = joiner.groups()
+    groups = joined(len(table_rows), ties, links)
     inside = [link for link in (*ties, *links) if groups[link.a] == groups[link.b]]
     return Proposal(
         [table_row.path for table_row in table_rows],
@@ -326,12 +313,6 @@ def _joined(
         [finding.evidence for finding in findings],
         _questions(groups, inside, pixels),
     )
-
-
-def _link(joiner: Joiner, links: Sequence[Link]) -> None:
-    """Make links sorted by doubt, the sure ones first."""
-    for sure in (True, False):
-        joiner.link(((k.a, k.b) for k in links if (k.doubt < SURE) == sure), sure=sure)
 
 
 def _questions(groups: Indices, links: Sequence[Link], pixels: PixelEvidence) -> list[Question]:

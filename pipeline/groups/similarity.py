@@ -119,15 +119,9 @@ PASSES = 2
 def ticks(progress: Progress | None, photographs: int, passes: int = PASSES) -> Tick:
     """Give what counts passes over photographs and tells of them as one: `progress(done, total)`.
 
-    Args:
-        progress: None for nobody to tell.
-        photographs: in all.
-        passes: over all of them that will be counted; further ones are not told of.
-
     Example:
         >>> heard = []
-        >>> tick = ticks(lambda done, total: heard.append((done, total)), 10, passes=2)
-        >>> tick(10)
+        >>> ticks(lambda done, total: heard.append((done, total)), 10, passes=2)(10)
         >>> heard
         [(5, 10)]
     """

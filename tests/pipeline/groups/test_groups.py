@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -21,9 +21,10 @@ from features.cache.thumbnail_table import thumbnails_of
 from features.cache.thumbnails import Thumbnail, thumbnail_of
 from features.errors import OutputError
 from pipeline.groups.contact_sheets import groups_csv, show_groups
-from pipeline.groups.evidence import Joiner, PixelEvidence
+from pipeline.groups.evidence import PixelEvidence
+from pipeline.groups.joining import joined
 from pipeline.groups.neighbours import nearest
-from pipeline.groups.proposal import Proposal
+from pipeline.groups.proposal import Link, Proposal
 from pipeline.groups.proposal_cache import doubts_of_groups, proposal_path, proposed_groups
 from pipeline.groups.propose import propose, propose_by_pictures
 from pipeline.groups.rules import match_groups, read_groups
@@ -171,20 +172,25 @@ def test_nearest_is_what_sorting_all_gives() -> None:
 # ---- joining ----------------------------------------------------------------------------
 
 
+def links(pairs: Sequence[tuple[int, int]], doubt: float = 0.0) -> list[Link]:
+    """Give links of one doubt; 0 is sure."""
+    return [Link(a, b, "look", doubt) for a, b in pairs]
+
+
+def two_chains(count: int) -> list[Link]:
+    """Tie the first and the second half of so many photographs."""
+    return links([(a, a + 1) for a in range(count - 1) if a != count // 2 - 1])
+
+
 def test_one_wrong_link_does_not_join_two_groups() -> None:
     """Two groups of five and a single link, even a sure one, between them stay two."""
-    joiner = Joiner(10)
     inside = [(a, b) for start in (0, 5) for a in range(start, start + 5) for b in range(a + 1, start + 5)]  # fmt: skip  # noqa: E501
-    joiner.link([*inside, (0, 9)], sure=True)
-    assert joiner.groups().tolist() == [0] * 5 + [1] * 5
+    assert joined(10, [], links([*inside, (0, 9)])).tolist() == [0] * 5 + [1] * 5
 
 
 def test_a_photograph_between_two_groups_does_not_bridge_them() -> None:
     """One that is like both joins one of them, and the two stay apart."""
-    joiner = Joiner(11)
-    joiner.tie([(a, a + 1) for a in (0, 1, 2, 3, 5, 6, 7, 8)])
-    joiner.link([(4, 10), (5, 10), (3, 10), (6, 10)], sure=True)
-    groups = joiner.groups()
+    groups = joined(11, two_chains(10), links([(4, 10), (5, 10), (3, 10), (6, 10)]))
     assert groups[0] == groups[4]
     assert groups[5] == groups[9]
     assert groups[0] != groups[5]
@@ -192,26 +198,20 @@ def test_a_photograph_between_two_groups_does_not_bridge_them() -> None:
 
 def test_a_few_links_do_not_join_two_large_groups() -> None:
     """Of two groups of twenty, five photographs each that look alike are chance."""
-    joiner = Joiner(40)
-    joiner.tie([(a, a + 1) for a in range(39) if a != 19])
-    joiner.link([(a, a + 20) for a in range(5)], sure=True)
-    assert len(set(joiner.groups().tolist())) == 2
+    groups = joined(40, two_chains(40), links([(a, a + 20) for a in range(5)]))
+    assert len(set(groups.tolist())) == 2
 
 
 def test_many_links_join_two_groups() -> None:
     """Half the photographs of each tied to the other are enough."""
-    joiner = Joiner(10)
-    joiner.tie([(a, a + 1) for a in (0, 1, 2, 3, 5, 6, 7, 8)])
-    joiner.link([(0, 5), (1, 6), (2, 7)], sure=True)
-    assert set(joiner.groups().tolist()) == {0}
+    groups = joined(10, two_chains(10), links([(0, 5), (1, 6), (2, 7)]))
+    assert set(groups.tolist()) == {0}
 
 
 def test_doubtful_links_need_company() -> None:
     """One doubtful link joins no two photographs; links to two of a group do."""
-    joiner = Joiner(5)
-    joiner.tie([(0, 1)])
-    joiner.link([(0, 2), (1, 2), (3, 4)], sure=False)
-    assert joiner.groups().tolist() == [0, 0, 0, 1, 2]
+    doubtful = links([(0, 2), (1, 2), (3, 4)], doubt=0.1)
+    assert joined(5, links([(0, 1)]), doubtful).tolist() == [0, 0, 0, 1, 2]
 
 
 # ---- the pixels as evidence -------------------------------------------------------------
