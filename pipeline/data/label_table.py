@@ -18,7 +18,8 @@ LABEL_COLUMNS = (
     "label", "labels", "class", "classes", "class name", "category", "target", "verdict", "result",
     "quality", "status", "defect", "defect type", "defect class", "defective", "is defective",
     "anomaly", "y", "choice", "klasse", "ergebnis", "befund", "classe", "clase", "etiquette",
-    "etiqueta", "判定", "分類", "ラベル", "結果", "类别", "标签", "结果", "分类", "標籤",
+    "etiqueta", "resultado", "résultat", "resultat", "resultaat", "esito", "wynik", "výsledek",
+    "sonuç", "результат", "判定", "分類", "ラベル", "結果", "类别", "标签", "结果", "分类", "標籤",
     "판정", "결과", "класс",
 )  # fmt: skip
 """What a column of classes is called, the surest first."""

@@ -123,7 +123,7 @@ def say_leftovers(left: Sequence[str], level: Iterable[str]) -> Iterator[str]:
         if len(alike) > 1:
             yield (
                 f"{', '.join(alike)} all say {what}, and are taken for {len(alike)} classes; if "
-                "they are one, put these folders, as they are, into one"
+                "they are one, call them the same, or put their folders, as they are, into one"
             )
 
 

@@ -27,6 +27,7 @@ PATH_COLUMNS = (
     "image file", "image id", "img", "img name", "photograph", "photo", "picture", "relative path",
     "datei", "dateiname", "bild", "bildname", "bilddatei", "foto", "pfad", "fichier",
     "nom du fichier", "chemin", "archivo", "imagen", "ruta", "nome file", "immagine", "plik",
+    "soubor", "dosya", "bestand",
     "ファイル名", "ファイル", "画像", "画像名", "文件名", "文件", "图片", "图像", "檔案",
     "파일명", "파일", "файл", "имя файла", "name", "id",
 )  # fmt: skip
@@ -148,7 +149,40 @@ def _from_csv(file: Path, text: str, names: Sequence[str]) -> Table:
             )
         cells = [from_cell(cell) for cell in line[: len(columns)]]
         rows.append(cells + [""] * (len(columns) - len(cells)))
+    _refuse_swallowed(file, filled, separator, names)
     return Table(file, columns, rows)
+
+
+def _refuse_swallowed(
+    file: Path, filled: Sequence[tuple[int, list[str]]], separator: str, names: Sequence[str]
+) -> None:
+    """Refuse a cell that holds whole lines of photographs: its double quote was never closed.
+
+    Args:
+        file: the table.
+        filled: its lines, the header first: the number of the last line of each, and its cells.
+        separator: of cells.
+        names: of photographs.
+
+    Raises:
+        DataError: there is one.
+    """
+    whole = len(filled[0][1])
+    inside = [
+        (number + 1 - len(lines), below)
+        for number, line in filled
+        for cell in line
+        if len(lines := cell.splitlines()) > 1
+        for below in lines[1:]
+        if len(below.split(separator)) >= whole
+    ]
+    index = PathIndex(names if inside else ())
+    for number, below in inside:
+        if any(map(index.find, below.split(separator))):
+            raise DataError(
+                f"a double quote in line {number} of {file} is not closed, and takes the lines "
+                f"below into its cell, such as {below[:60]!r}; close it, or take it out"
+            )
 
 
 def _separator(text: str, names: Sequence[str]) -> str:

@@ -57,6 +57,20 @@ def test_what_is_no_table(tmp_path: Path, content: bytes, expected: str) -> None
         read_table(tmp_path / "t.csv")
 
 
+@pytest.mark.parametrize("closed", [True, False])
+def test_a_quote_that_takes_lines_into_its_cell_is_refused(tmp_path: Path, closed: bool) -> None:
+    """Five photographs were "not named in the table"; a comment of several lines is none."""
+    names = [f"{n}.jpg" for n in range(8)]
+    said = {2: '"6 mm', 5: '"5 mm' if closed else ""}
+    lines = [f"{n}.jpg;ok;{said.get(n, '')}" for n in range(8)]
+    (tmp_path / "t.csv").write_text("\n".join(["file;label;note", *lines]), "utf-8")
+    with pytest.raises(DataError, match=r"double quote in line 4 of .* such as '3.jpg;ok;'; close"):
+        read_table(tmp_path / "t.csv", names)
+    lines = [f'{n}.jpg;"two lines;\n3 of them";ok' for n in range(8)]
+    (tmp_path / "t.csv").write_text("\n".join(["file;note;label", *lines]), "utf-8")
+    assert read_table(tmp_path / "t.csv", names).column("label") == ["ok"] * 8
+
+
 def test_paths_may_say_more_or_less() -> None:
     """Backslashes, folders of another computer, no folders, no suffix; never a guess of two."""
     index = PathIndex(["ok/1.png", "nok/1.png", "ok/two.JPG", "Ok/1.PNG.png"])
