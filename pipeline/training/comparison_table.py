@@ -75,7 +75,12 @@ def further_scores(result: Comparison) -> Table:
         for row in result.table()
     ]
     columns = [Column("head"), *(Column(score_title(name)) for name in names)]
-    return Table("Further scores, at the threshold 0.5", columns, rows)
+    return Table(f"Further scores, {_verdicts(result)}", columns, rows)
+
+
+def _verdicts(result: Comparison) -> str:
+    """Say what a verdict is: of more than two classes there is no threshold."""
+    return "at the threshold 0.5" if result.y.max() < 2 else "of the most probable class"
 
 
 def pairs_table(result: Comparison) -> Table:
@@ -125,7 +130,7 @@ def comparison_notes(
     notes = [
         f"means over the same {len(result.folds)} folds for every head ({folds} folds, drawn "
         f"{'once' if repeats == 1 else f'{repeats} times'}, {split} split: {parts}), sorted by "
-        f"{title}; verdicts are at the threshold 0.5; further scores in comparison.csv"
+        f"{title}; verdicts are {_verdicts(result)}; further scores in comparison.csv"
     ]
     if _single_photographs(photographs, result):
         notes.append(

@@ -121,6 +121,7 @@ def test_the_table_on_screen_says_what_can_be_said(found: Comparison) -> None:
     )
     assert "no part, as far as parts are known, stands on both sides of a fold), sorted" in text
     assert "in brackets: 95 % intervals (bootstrap over parts" in text
+    assert "verdicts are at the threshold 0.5; further" in text
     assert "differences up to 0.01 ROC AUC count as none (--rope)" in text
     assert f"of {len(QUICK)} heads flatters itself: expect ROC AUC 0." in text
     if "cannot tell" in "".join(lines[1:9]):
@@ -161,6 +162,8 @@ def test_progress_counts_every_fit_and_processes_change_nothing() -> None:
     }
     assert [done for done, _, _ in seen] == [1, 2, 3, 4, 5, 6] * 2
     assert {total for _, total, _ in seen} == {6}
+    said = heads(several[1], "grouped")  # of three classes there is no threshold
+    assert "verdicts are of the most probable class; further" in " ".join(said.split())
     assert any("ridge, fold 2 of repeat 1" in text for _, _, text in seen)
     for one, two in zip(several[1].results, several[2].results, strict=True):
         assert (one.head, one.fold, one.chosen) == (two.head, two.fold, two.chosen)
