@@ -186,10 +186,15 @@ def _boxes(data: bytes, at: int, end: int, depth: int = 0) -> Iterator[tuple[byt
 
 
 def _jxl_boxes(data: bytes) -> Declared:
+    code = b""
     for name, start, end in _boxes(data, 0, len(data)):
-        if name in (b"jxlc", b"jxlp"):
-            return _jxl(data[start + 4 * (name == b"jxlp") : end][:32])
-    raise ImageError("it is damaged (a JPEG XL file without pixels)")
+        if name in (b"jxlc", b"jxlp"):  # of several pieces the first may be five bytes long
+            code += data[start + 4 * (name == b"jxlp") : min(end, start + 36)]
+        if len(code) >= 32:
+            break
+    if not code:
+        raise ImageError("it is damaged (a JPEG XL file without pixels)")
+    return _jxl(code[:32])
 
 
 def _jxl(data: bytes) -> Declared:

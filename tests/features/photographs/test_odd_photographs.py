@@ -296,6 +296,17 @@ def test_photographs_of_phones(kind: str, monkeypatch: pytest.MonkeyPatch) -> No
         decode(data, EXACT)
 
 
+def test_jpeg_xl_in_pieces_is_read() -> None:
+    """Where EXIF stands before the pixels the first piece has five bytes: it was "cut off"."""
+    pytest.importorskip("pillow_jxl")
+    exif = Image.Exif()
+    exif[0x0132] = "2026:01:05 08:00:00"
+    data = encode(ramp(400, 300), "JXL", quality=95, exif=exif.tobytes())
+    declared = read_declared(data)
+    assert (declared.format, declared.width, declared.height) == ("JXL", 400, 300)
+    assert decode(data, EXACT).shape == (HEIGHT, WIDTH, 3)
+
+
 @pytest.mark.parametrize("bits", [8, 10, 12, 16])
 def test_phone_formats_of_many_bits_are_seen_in_full_range(bits: int) -> None:
     """Grey of more than 8 bits in HEIC and JPEG XL came out white; float has no fixed range."""
