@@ -76,10 +76,6 @@ class Names(NamedTuple):
             found.append(("/".join((folder, *bare[:file])), words, numbers))
         return found
 
-    def counted(self) -> Floats:
-        """Give the last number of each file's name, which may be a counter: float64 (n,)."""
-        return np.array([_number(numbers[-1]) if numbers else np.nan for *_, numbers in self.cut()])
-
 
 @dataclass(frozen=True)
 class Key:
@@ -106,9 +102,7 @@ class _Shape:
     columns: list[tuple[str, ...]]  # the tokens, by place
     fields: list[int]  # the places that differ
     folders: list[str]  # of the members
-    kinds: list[
-        str
-    ]  # the same, with words that are kinds: "crack" and "hole" of "crack_1", "hole_1"
+    kinds: list[str]  # the same, with words that are kinds, as in "crack_1" and "hole_1"
     names: list[str]  # without folders and kinds
 
     def values(self, places: Sequence[int]) -> list[str]:
@@ -309,12 +303,10 @@ def _counters(shape: _Shape, count: int) -> Iterator[Line]:
         column = shape.columns[field]
         if shape.sorts[field] == "number" and len(set(column)) >= (1 - _COLLIDES) * len(column):
             values = np.full(count, np.nan)
-            values[shape.members] = [*map(_number, column)]
+            values[shape.members] = [
+                float(text) if len(text) <= _LONGEST_NUMBER else np.nan for text in column
+            ]
             yield Line(f"{shape.name([field])} of names like {shape.describe()}", values)
-
-
-def _number(text: str) -> float:
-    return float(text) if len(text) <= _LONGEST_NUMBER else np.nan
 
 
 def codes_of(values: Sequence[str]) -> Indices:

@@ -165,16 +165,17 @@ def _by_time(line: Line, gap: float | None) -> Reading | None:
 
 def _by_counter(line: Line, pixels: PixelEvidence) -> Reading:
     """Give runs of a counter between long gaps; it says little by itself."""
-    order, gaps = line.walk()
-    if not line.cuts():
+    cuts = line.cuts()
+    if not cuts:
         nobody, none = np.full(len(line.values), -1), "all gaps are of one kind"
         return Reading("counter", f"{line.what}, one after another", none, nobody)
-    (cut,) = line.cuts()
-    runs = [run.tolist() for run in np.split(order, np.flatnonzero(gaps > cut.gap) + 1)]
+    gap = cuts[0].gap
+    order, gaps = line.walk()
+    runs = [run.tolist() for run in np.split(order, np.flatnonzero(gaps > gap) + 1)]
     agreement = pixels.like_own(runs, views=False)
-    why = f"gaps are of two kinds (at most {cut.gap:,.0f}, or far more); {in_percent(agreement)}"
-    what = f"{line.what}, at most {cut.gap:,.0f} apart"
-    return Reading("counter", what, why, line.runs(cut.gap), agreement=agreement)
+    why = f"gaps are of two kinds (at most {gap:,.0f}, or far more); {in_percent(agreement)}"
+    what = f"{line.what}, at most {gap:,.0f} apart"
+    return Reading("counter", what, why, line.runs(gap), agreement=agreement)
 
 
 def _one_counter(counters: Sequence[Line], count: int) -> Line | None:

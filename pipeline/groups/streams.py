@@ -78,8 +78,8 @@ def _told_by(names: Names) -> Iterator[tuple[str, Sequence[str]]]:
     yield "the words of names", words
     for place in range(min(map(len, numbers))):
         yield f"number {place + 1} of names", [found[place] for found in numbers]
-    if np.isfinite(last := names.counted()).all():
-        counted, which = np.unique(last, return_inverse=True)
+    if all(numbers):
+        counted, which = np.unique([float(found[-1]) for found in numbers], return_inverse=True)
         jumps = np.concatenate([[0], np.cumsum(np.diff(counted) > _JUMP)])
         yield "counters", [str(one) for one in jumps[which]]
 
